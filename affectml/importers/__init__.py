@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from affectml._lazy import lazily
 from affectml._options import Help, parse_list, parse_mapping
-from affectml.importers._summary import ImportSummary
 from affectml.importers.registry import OWN, PUBLISHED, Importer, get_importer, importer, names
 
 if TYPE_CHECKING:
-    from affectml.importers._spec import TableSpec
-    from affectml.importers.draft import About, Draft, Source
+    from affectml.importers.draft import About, Draft, ImportSummary, Source
+    from affectml.importers.read import TableSpec
 
 __all__ = ["About", "Draft", "Source", "TableSpec"]
 __all__ += ["Help", "ImportSummary", "Importer", "get_importer", "importer", "names", "parse_list", "parse_mapping"]

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.importers._array_files import Content, read_content
-from affectml.importers.columns import FILE, LABEL, tidy
-from affectml.importers.read import Table, first_row
+from affectml.importers.read import FILE, LABEL, Table, first_row, tidy
 from affectml_annotation.tables import plain
 
 ANSWERS = ("shares", "rates", "sets", "votes")

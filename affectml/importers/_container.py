@@ -15,9 +15,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from affectml.errors import BadInput, MissingExtra, option
-from affectml.importers._images import SUFFIXES
 from affectml.importers._tar_samples import samples
-from affectml.importers.columns import SPLIT_OF
+from affectml.importers.find import SUFFIXES
+from affectml.importers.read import SPLIT_OF
 
 BATCH = 64  # rows that are Python's objects at once
 _KINDS = {".parquet": "parquet", ".arrow": "arrow", ".tar": "webdataset", ".tgz": "webdataset"}

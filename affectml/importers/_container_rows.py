@@ -13,9 +13,8 @@ import pandas as pd
 from affectml._progress import Progress
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.importers._container import Container, Row, quiet
-from affectml.importers._images import SUFFIXES, is_usual
 from affectml.importers._tar_samples import MOST_BYTES
-from affectml.importers.find import is_url
+from affectml.importers.find import SUFFIXES, is_url, is_usual
 
 MOST_LABELS = 256  # longer lists of numbers are embeddings
 NO_COLUMN = "columns of a kind that no table keeps"

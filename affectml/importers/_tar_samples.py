@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from affectml.errors import BadInput
-from affectml.importers._images import SUFFIXES, is_usual
+from affectml.importers.find import SUFFIXES, is_usual
 
 MOST_BYTES = 256 * 2**20  # of an image
 MOST_TEXT = 16 * 2**20  # of a sample's JSON or text

@@ -14,11 +14,9 @@ from affectml._options import Help
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.importers._container import Container, open_container
 from affectml.importers._container_rows import VECTORS, Gathered, gather, is_vector
-from affectml.importers._images import file_in_dataset
-from affectml.importers._spec import TableSpec
-from affectml.importers.columns import ANNOTATOR, LABEL, SPLIT_OF, pick, tidy
 from affectml.importers.draft import About, Draft, Source
-from affectml.importers.read import Table
+from affectml.importers.find import file_in_dataset
+from affectml.importers.read import ANNOTATOR, LABEL, SPLIT_OF, Table, TableSpec, pick, tidy
 from affectml.importers.registry import importer
 from affectml.importers.shared_set import NAME as SHARED
 from affectml.importers.shared_set import shared_draft

@@ -22,14 +22,12 @@ from affectml.data.splits import VAL_SHARE, pick
 from affectml.encoders import EncoderIdentity, load_encoder, read_image
 from affectml.encoders.identity import DECLARED
 from affectml.errors import BadInput, EncoderUnavailable, option
-from affectml.importers._answers import Naming, people_said
 from affectml.importers._arrays import Arrays, read_arrays
-from affectml.importers._images import problem_with
-from affectml.importers._spec import Renaming, SomeTaxonomy
-from affectml.importers.columns import SPLIT_OF
+from affectml.importers.answers import Naming, people_said
 from affectml.importers.draft import About, Draft, Embedded, Source, draft, one_hot
+from affectml.importers.find import problem_with
 from affectml.importers.labels import LabelPlan, emotion_words
-from affectml.importers.read import first_row
+from affectml.importers.read import SPLIT_OF, Renaming, SomeTaxonomy, first_row
 from affectml.importers.registry import importer
 
 # Norms of unit rows after rounding to float16 stay well inside this.

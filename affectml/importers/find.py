@@ -1,21 +1,35 @@
-"""Finding what a source names: files in folders, names that fit them, lines, urls."""
+"""The files that a source names: which are meant, whether they are images, and bringing them into a data set."""
 
+import math
 import os
 import re
+import shutil
 import unicodedata
+import warnings
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from affectml._files import need_file
+from affectml._progress import track
 from affectml.errors import BadInput, did_you_mean, option
-from affectml.importers._images import SUFFIXES, inside_name, is_usual
-from affectml.importers.read import first_row
+from affectml_annotation.exchange.files import no_file
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"})
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
 _LEFT_BEHIND = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 _URL = re.compile(r"^https?://", re.IGNORECASE)
+_UNUSUAL = re.compile(r"^[/.]|[\\:\0]|\.\.|//|/\./|/$")
+
+Box = tuple[float, float, float, float]
 
 
 def find(root: Path, names: Iterable[str], *, folder: bool = False) -> Path | None:
@@ -50,14 +64,9 @@ def leaves(path: Path, root: Path) -> bool:
 
 def refuse_leaving(names: Sequence[str | None], root: Path, where: Callable[[int], str], way_out: str) -> None:
     """Raise BadInput for the first of some names below a folder that leads out of it, by a link; None is no name."""
-    inside: dict[str, bool] = {}
+    gone = cache(lambda folder: leaves(root / folder, root))
     for row, name in enumerate(names):
-        if not name:
-            continue
-        folder = name.rpartition("/")[0]
-        if folder not in inside:
-            inside[folder] = not leaves(root / folder, root)
-        if not inside[folder] or ((root / name).is_symlink() and leaves(root / name, root)):
+        if name and (gone(name.rpartition("/")[0]) or ((root / name).is_symlink() and leaves(root / name, root))):
             raise BadInput(f"{where(row)}: {name!r} leads out of {root} by a link; {way_out}")
 
 
@@ -123,6 +132,11 @@ def images_folder(given: str | Path | None, default: Path) -> Path:
     return need_folder(default if given is None else Path(given), way_out)
 
 
+def is_url(text: str) -> bool:
+    """Whether a text is an http or https address."""
+    return bool(_URL.match(text))
+
+
 def read_lines(file: Path) -> list[tuple[int, str]]:
     """(line number, text without spaces around it) of every line that holds something, whatever ends the lines."""
     need_file(file)
@@ -137,6 +151,36 @@ def read_lines(file: Path) -> list[tuple[int, str]]:
     return found
 
 
+def is_usual(name: str) -> bool:
+    """Whether a file name is below its root as it stands (the empty one is: it names nothing)."""
+    return not _UNUSUAL.search(name)
+
+
+def inside_name(name: str, root: Path, where: str, way_out: str = "") -> str:
+    """A file name from a table as a POSIX path below `root`; raises BadInput, with the way out, if it leaves it.
+
+    Without one, it is a table's own option.
+
+    Backslashes are separators (no image of this field has one in its name); an absolute path is fine where
+    it lies below `root`.
+    """
+    if is_usual(name):
+        return name
+    way_out = way_out or f"name the folder that holds all images ({option('images_root')}) and give paths below it"
+    plain = name.replace("\\", "/")
+    path = PurePosixPath(plain)
+    if PureWindowsPath(plain).drive and not path.is_absolute():
+        raise BadInput(f"{where}: {name!r} has a drive; give paths relative to the folder of the images")
+    if path.is_absolute():
+        absolute = PurePosixPath(root.resolve().as_posix())
+        if not path.is_relative_to(absolute):
+            raise BadInput(f"{where}: {name!r} lies outside {root}; {way_out}")
+        path = path.relative_to(absolute)
+    if ".." in path.parts or not path.parts or "\0" in plain:
+        raise BadInput(f"{where}: {name!r} leaves the folder of the images; {way_out}")
+    return path.as_posix()
+
+
 def relative_names(names: Sequence[str], root: Path, where: Sequence[str]) -> list[str]:
     """Names from a file as POSIX paths below `root`: Windows separators, ./ and quotes around them do not matter.
 
@@ -145,10 +189,7 @@ def relative_names(names: Sequence[str], root: Path, where: Sequence[str]) -> li
     clean = [name.strip().strip("'\"").strip() for name in names]
     if "" in clean:
         raise BadInput(f"{where[clean.index('')]}: no image is named; fill it in or take the row out")
-    return [
-        name if is_usual(name) else inside_name(name, root, place, "give a path below it")
-        for name, place in zip(clean, where, strict=True)
-    ]
+    return [inside_name(name, root, place, "give a path below it") for name, place in zip(clean, where, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -220,11 +261,95 @@ def _as_named(name: str) -> str:
 
 def repeated(ids: Sequence[str], where: Sequence[str], way_out: str) -> None:
     """Raise BadInput for the first image that stands in two rows."""
-    if (row := first_row(pd.Index(ids).duplicated())) is not None:
-        first = list(ids).index(ids[row])
-        raise BadInput(f"{where[row]}: image {ids[row]!r} stands in {where[first]} already; {way_out}")
+    again = pd.Index(ids).duplicated()
+    if again.any():
+        row = int(again.argmax())
+        first = where[list(ids).index(ids[row])]
+        raise BadInput(f"{where[row]}: image {ids[row]!r} stands in {first} already; {way_out}")
 
 
-def is_url(text: str) -> bool:
-    """Whether a text is an http or https address."""
-    return bool(_URL.match(text))
+def file_in_dataset(name: str) -> str:
+    """Where an image lands in the data set: images/NAME, without doubling a leading images/."""
+    return name if name.startswith("images/") else f"images/{name}"
+
+
+def problem_with(path: Path) -> str | None:
+    """Why this file cannot be used as an image, or None. Reads the header only, not the pixels."""
+    found = _part_of(path, None)
+    return found if isinstance(found, str) else None
+
+
+def _part_of(path: Path, box: Box | None) -> "Image | str | None":
+    """The part of an image inside box, cut at its edges, None without a box; or why the file cannot be used."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        if why := no_file(path):
+            return why
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a very large image is still an image
+            with Image.open(path, formats=_FORMATS) as image:
+                if box is None:
+                    return None
+                left, top = max(0, math.floor(box[0])), max(0, math.floor(box[1]))
+                right, bottom = min(image.width, math.ceil(box[2])), min(image.height, math.ceil(box[3]))
+                if right <= left or bottom <= top:
+                    return "the person's box lies outside the image"
+                return image.convert("RGB").crop((left, top, right, bottom))
+    except UnidentifiedImageError:
+        return "not an image"
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return f"not readable as an image ({type(error).__name__})"
+
+
+def place_images(
+    sources: Sequence[Path | None],
+    files: Sequence[str | None],
+    folder: Path,
+    how: str,
+    boxes: Sequence[Box | None] | None = None,
+    spool: Path | None = None,
+) -> list[str | None]:
+    """Bring each source to `folder`/file by copying or linking; returns each one's problem, or None.
+
+    A row without a source (only a url) has no problem and brings nothing; rows may share a file. A link that the
+    file system refuses (another disk) becomes a copy. boxes: the part of each image (left, top, right, bottom, in
+    pixels) to keep, None for all of it. spool: a folder that will go, whose images are linked in any case.
+    Raises BadInput where two images, or two parts of one, would become one file, and for a file outside `folder`.
+    """
+    problems: list[str | None] = []
+    done: dict[Path, tuple[Path, Box | None, str | None]] = {}
+    rows = zip(sources, files, boxes or [None] * len(sources), strict=True)
+    for source, file, box in track(rows, "bringing in images", len(sources), "images"):
+        if source is None or file is None:
+            problems.append(None)
+            continue
+        if ".." in PurePosixPath(file).parts or PurePosixPath(file).is_absolute():
+            raise BadInput(f"{source}: {file!r} leads out of the data set; give a path below the images' folder")
+        target = folder / file
+        if target not in done:
+            linked = how == "hardlink" or (spool is not None and spool in source.parents)
+            done[target] = (source, box, _bring(source, target, box, linked))
+        first, part, problem = done[target]
+        if (first, part) != (source, box):
+            both = f"{first} and {source}" if first != source else f"two parts of {source}"
+            raise BadInput(f"{both} would both become {file}; rename one of them, or import them apart")
+        problems.append(problem)
+    return problems
+
+
+def _bring(source: Path, target: Path, box: Box | None, linked: bool) -> str | None:
+    """Copy or link an image, or save a part of it; returns the problem, or None."""
+    part = _part_of(source, box)
+    if isinstance(part, str):
+        return part
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if part is not None:
+        part.save(target, format="JPEG", quality=95, subsampling=0)
+        return None
+    if linked:
+        with suppress(OSError):
+            os.link(source.resolve(), target)
+            return None
+    shutil.copyfile(source, target)
+    return None

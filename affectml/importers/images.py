@@ -20,11 +20,9 @@ from affectml._files import write_parquet
 from affectml._options import Help, check_choice
 from affectml.data import Dataset
 from affectml.errors import BadInput, option
-from affectml.importers._images import SUFFIXES, place_images
-from affectml.importers.columns import FILE, file_by_content, pick
 from affectml.importers.draft import About, Draft, Source, draft
-from affectml.importers.find import files_in, fold, leaves, need_folder, relative_names
-from affectml.importers.read import read_table
+from affectml.importers.find import SUFFIXES, files_in, fold, leaves, need_folder, place_images, relative_names
+from affectml.importers.read import FILE, file_by_content, pick, read_table
 from affectml.importers.registry import importer
 from affectml.prompts import CAPTION
 from affectml.taxonomies import Taxonomy, get_taxonomy

@@ -15,14 +15,22 @@ from numpy.typing import NDArray
 
 from affectml._files import read_json
 from affectml.errors import BadInput, option
-from affectml.importers._images import SUFFIXES
-from affectml.importers._shapes import Shaped, from_judgements
-from affectml.importers._spec import ImagesRoot, TableSpec
-from affectml.importers._write import of_images
-from affectml.importers.columns import SPLIT_OF, Columns, Shape, numbers, tidy
+from affectml.importers.answers import Shaped, from_judgements
 from affectml.importers.draft import Draft, Source, draft, image_table
-from affectml.importers.find import find, fold, images_folder, is_hidden, is_url, locate, need, relative_names
-from affectml.importers.read import Table, first_row, read_table
+from affectml.importers.find import SUFFIXES, find, fold, images_folder, is_hidden, is_url, locate, need, relative_names
+from affectml.importers.read import (
+    SPLIT_OF,
+    Columns,
+    ImagesRoot,
+    Shape,
+    Table,
+    TableSpec,
+    first_row,
+    numbers,
+    read_table,
+    tidy,
+)
+from affectml.importers.write import of_images
 
 Recipe = Mapping[str, Any]
 Read = Callable[..., Draft]

@@ -8,11 +8,9 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp, softmax
 
 from affectml.errors import BadInput
-from affectml.importers._images import SUFFIXES
-from affectml.importers.columns import numbers
 from affectml.importers.draft import Draft, Source, draft, image_table, label_table, published
-from affectml.importers.find import find, relative_names, repeated
-from affectml.importers.read import first_row, read_table
+from affectml.importers.find import SUFFIXES, find, relative_names, repeated
+from affectml.importers.read import first_row, numbers, read_table
 from affectml.importers.registry import importer
 from affectml.taxonomies import Taxonomy, get_taxonomy
 

@@ -20,9 +20,6 @@ from affectml._options import Help
 from affectml._progress import track
 from affectml.data.targets import SUM_TOLERANCE
 from affectml.errors import BadInput, did_you_mean, option
-from affectml.importers._images import SUFFIXES
-from affectml.importers._spec import Partial
-from affectml.importers.columns import WHOLE, numbers
 from affectml.importers.draft import (
     Draft,
     Source,
@@ -34,10 +31,10 @@ from affectml.importers.draft import (
     published_sets,
     vote_table,
 )
-from affectml.importers.find import files_in, find, locate, need, read_lines, relative_names, repeated
+from affectml.importers.find import SUFFIXES, files_in, find, locate, need, read_lines, relative_names, repeated
 from affectml.importers.judged import Read, Recipe, holder, judgements
 from affectml.importers.labels import label_of
-from affectml.importers.read import Table, first_row, read_table
+from affectml.importers.read import WHOLE, Partial, Table, first_row, numbers, read_table
 from affectml.importers.registry import importer
 from affectml.taxonomies import Taxonomy, get_taxonomy
 

@@ -1,17 +1,118 @@
-"""The user's tables as importers read them: what is wrong with one is a BadInput, and options are named as given."""
+"""Tables as importers read them: what may be said of one, which of its columns is what, and numbers in its cells.
 
-from collections.abc import Sequence
+Whatever is wrong with a table is a BadInput that names the first place, and options as the user gives them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.errors import BadInput, MissingExtra, option
+from affectml._options import Help, check_choice
+from affectml.data.schema import Kind, VoteRule
+from affectml.errors import BadInput, MissingExtra, did_you_mean, option
+from affectml.importers.labels import emotion_words
+from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
 from affectml_annotation import tables
 from affectml_annotation.errors import BadImport
 from affectml_annotation.errors import MissingExtra as NeedsExtra
+from affectml_annotation.tables import IMAGE_NAME, NOT_LABELS, plain
+
+FILE = ("file", "filename", "image", "imagename", "imagesname", "imagefilename", "imagefile", "imagepath",
+        "path", "filepath", "img", "imgpath")  # fmt: skip
+URL = ("url", "imageurl", "link")
+ANNOTATOR = ("annotator", "annotatorid", "worker", "workerid", "rater", "raterid", "participant",
+             "participantid", "judge", "judgeid", "coder", "coderid")  # fmt: skip
+LABEL = ("label", "labels", "emotion", "emotions", "class", "sentiment")
+# Each role of a column but the image's id and the labels, which no option names: how such a column is called.
+ROLES = {"url": URL, "file": FILE, "split": ("split",), "group": ("group",), "annotator": ANNOTATOR, "n": ("n",)}
+WHOLE = 2**53  # beyond it floats skip whole numbers; no data set counts so far
+# How programs write that there is nothing; in a label's column each is an error that names the row.
+GAPS = ("", "nan", "na", "n/a", "null", "none")
+# The splits, as sets spell them.
+SPLIT_OF = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+SomeTaxonomy = Annotated[
+    str | Taxonomy | None, Help("A built-in taxonomy or a YAML file.", default="inferred from the labels")
+]
+Renaming = Annotated[Mapping[str, str] | None, Help("Rename a label; may be given several times.")]
+Partial = Annotated[bool, Help("Take what there is where a part of the set is missing.")]
+ImagesRoot = Annotated[str | Path | None, Help("Folder that holds the images.", default="the set's folder")]
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """How a table is to be read; what is not said is found in it and noted.
+
+    images_root: what file names are relative to; the table's folder unless given. *_column: the column of that role.
+    label_column: one label in each row, or several; label_columns: a column per label, of 0/1, votes or shares.
+    delimiter: what separates labels in a cell; "" for one label a cell, whatever marks it holds. annotator_column: who
+    judged, so that each row is one judgement; anonymous: each row is a judgement by a person without a name. n: the
+    people asked about every image, where no column says it. mapping:
+    label as spelt -> label. kind, vote_rule: of the target, as in dataset.json. empty: what an empty label cell is,
+    "none" (no label applies) or "skip" (not known). duplicates: what a second row of an image is, "error", "first"
+    (keep the first) or "union" (join the labels). encoding, separator: of a text file. embeddings: features of the
+    images that were made elsewhere; a matrix without names has the table's rows. Raises BadInput for a word that is
+    none of these.
+    """
+
+    images_root: Annotated[
+        str | Path | None, Help("Folder that file names are relative to.", default="the table's folder")
+    ] = None
+    file_column: Annotated[str | None, Help("Column with the image's file name.")] = None
+    url_column: Annotated[str | None, Help("Column with the image's url.")] = None
+    label_column: Annotated[str | None, Help("Column with the label or the list of labels.")] = None
+    label_columns: Annotated[Sequence[str] | None, Help("Columns, one per label: 0/1, votes or shares.")] = None
+    delimiter: Annotated[str | None, Help("What separates labels in a cell.")] = None
+    annotator_column: Annotated[str | None, Help("Column with the person: each row is one judgement.")] = None
+    anonymous: Annotated[bool, Help("Each row is one judgement by a person without a name.")] = False
+    n_column: Annotated[str | None, Help("Column with the number of people asked.")] = None
+    n: Annotated[int | None, Help("Number of people asked about every image, where no column says it.")] = None
+    split_column: Annotated[str | None, Help("Column with train, val or test.")] = None
+    group_column: Annotated[str | None, Help("Column that names images a split must not part.")] = None
+    taxonomy: SomeTaxonomy = None
+    kind: Annotated[Kind | None, Help("single, sets, rates or distribution.", default="inferred from the values")] = (
+        None
+    )
+    vote_rule: Annotated[
+        VoteRule | None, Help("How votes became a distribution: one_choice, set_split, normalised, moments, unknown.")
+    ] = None
+    empty: Annotated[str | None, Help("What an empty label cell is: none (no label applies) or skip (not known).")] = (
+        None
+    )
+    duplicates: Annotated[
+        str, Help("Rows that repeat an image: error, first (keep it) or union (join the labels).")
+    ] = "error"
+    mapping: Renaming = None
+    encoding: Annotated[str, Help("Encoding of a text file.")] = "utf-8"
+    separator: Annotated[str | None, Help("What separates cells.", default="found from the header")] = None
+    embeddings: Annotated[str | Path | None, Help("File of the images' features, as `import embeddings` takes it.")] = (
+        None
+    )
+
+    def __post_init__(self) -> None:
+        choices = {"kind": get_args(Kind), "vote_rule": get_args(VoteRule), "empty": ("none", "skip")}
+        for name, words in {"duplicates": ("error", "first", "union"), **choices}.items():
+            if (value := getattr(self, name)) is not None:
+                check_choice(name, value, words)
+
+    @property
+    def given(self) -> Taxonomy | None:
+        """The taxonomy that was given, if one was."""
+        return get_taxonomy(self.taxonomy) if isinstance(self.taxonomy, str) else self.taxonomy
+
+    @property
+    def renamed(self) -> Mapping[str, str]:
+        """`mapping`, empty where there is none."""
+        return self.mapping or {}
 
 
 def first_row(rows: Any) -> int | None:
@@ -30,12 +131,22 @@ class Table(tables.Table):
                 have = ", ".join(map(str, self.frame.columns))
                 raise BadInput(f"{self.path}: no column {column!r}; expected {expected} (it has: {have})")
 
+    def refuse_row(self, bad: Any, what: str | Callable[[int], str]) -> None:
+        """Raise BadInput for the first row [N] that is bad; what: is wrong with it, or with the row of this number."""
+        if (row := first_row(bad)) is not None:
+            raise BadInput(f"{self.where(row)}: {what if isinstance(what, str) else what(row)}")
+
     def refuse(self, bad: NDArray[np.bool_], columns: Sequence[str], cells: NDArray[np.float64], what: str) -> None:
         """Raise BadInput for the first of the cells [N, columns] that is bad, by row and column."""
         if bad.any():
             row, column = (int(at) for at in np.argwhere(bad)[0])
             received = f"but received {cells[row, column]:g}"
             raise BadInput(f"{self.where(row)}: column {columns[column]!r}: {what}, {received}")
+
+    def texts(self, column: str | None) -> pd.Series:
+        """Cells as stripped texts, the empty text where there is nothing, or no such column."""
+        cells = self.frame[column] if column else pd.Series("", index=self.frame.index)
+        return cells.astype(object).where(cells.notna(), "").astype(str).str.strip().astype(object)
 
 
 def read_table(source: str | Path | pd.DataFrame, *, options: bool = False, **how: Any) -> Table:
@@ -51,3 +162,180 @@ def read_table(source: str | Path | pd.DataFrame, *, options: bool = False, **ho
         raise BadInput(str(error)) from None
     except NeedsExtra:
         raise MissingExtra("openpyxl", "excel", f"reading {source}, an Excel file,") from None
+
+
+def pick(table: Table, given: str | None, names: Sequence[str], asked: str = "") -> str | None:
+    """The column `given`, else the only one called one of `names`, else None; BadInput if two are.
+
+    asked: the option that names it, where there is one.
+    """
+    columns = list(table.frame.columns)
+    if given is not None:
+        if given in columns:
+            return given
+        near = f"{did_you_mean(given, columns)} (columns: {', '.join(columns)})"
+        raise BadInput(f"{table.path}: {option(asked)}: no column {given!r}{near}")
+    found = [column for column in columns if plain(column) in names]
+    if len(found) > 1:
+        way_out = f"name one: {option(asked)}" if asked else "rename one of them"
+        raise BadInput(f"{table.path}: {' and '.join(map(repr, found))} could both be meant; {way_out}")
+    return found[0] if found else None
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The table's columns by what they hold, None where it has none; `label` or `labels`, not both."""
+
+    file: str | None = None
+    url: str | None = None
+    image_id: str | None = None
+    split: str | None = None
+    group: str | None = None
+    annotator: str | None = None
+    n: str | None = None
+    label: str | None = None
+    labels: tuple[str, ...] = ()
+
+    def used(self) -> set[str]:
+        """Every column that has a role."""
+        single = {column for column in vars(self).values() if isinstance(column, str)}
+        return single | set(self.labels) | {f"n:{label}" for label in self.labels}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A table whose columns are known, about to become targets.
+
+    ids: the image of each row, [N]. own: columns without a role. name: of the data set, after which an inferred
+    taxonomy is called. taxonomy: that of the data set that is joined to.
+    """
+
+    table: Table
+    ids: NDArray[Any]
+    columns: Columns
+    own: list[str]
+    spec: TableSpec
+    name: str = ""
+    taxonomy: Taxonomy | None = None
+
+
+def find_columns(table: Table, spec: TableSpec) -> tuple[Columns, list[str]]:
+    """Each role's column: as the user says, else by its name, else an error that lists the choices.
+
+    Also notes of what was found without having been named.
+    """
+    found = {"image_id": pick(table, None, ("imageid",))}
+    for role, names in ROLES.items():
+        found[role] = pick(table, getattr(spec, f"{role}_column"), names, f"{role}_column")
+    if not (found["file"] or found["url"]):
+        found["file"] = found["image_id"] or file_by_content(table)
+    label, labels = _given_labels(table, spec)
+    notes = []
+    if not (label or labels):
+        label, labels = (None, table.labels) if len(table.labels) > 1 else _find_labels(table, found.values(), spec)
+        what = "" if table.labels[1:] else "column " if label else "columns "
+        notes.append(f"labels taken from {what}{label or ', '.join(labels)}")
+    if spec.file_column is None:
+        named = [column for column in (found["file"], found["url"]) if column]
+        notes.append(f"images taken from column {' and '.join(named)}")
+    return Columns(label=label, labels=labels, **found), notes
+
+
+def file_by_content(table: Table) -> str:
+    """The one column whose cells name image files; raises BadInput where none does, or several do."""
+    found = []
+    for column in table.frame.columns:
+        cells = [cell for cell in table.frame[column].head(1000) if isinstance(cell, str) and cell]
+        if cells and all(IMAGE_NAME.search(cell) for cell in cells):
+            found.append(column)
+    if len(found) != 1:
+        which = f"{' and '.join(map(repr, found))} both name images" if found else "no column names images"
+        raise BadInput(
+            f"{table.path}: {which}; say which column names each row's file or url: {option('file_column')} "
+            f"(columns: {', '.join(table.frame.columns)})"
+        )
+    return found[0]
+
+
+def _given_labels(table: Table, spec: TableSpec) -> tuple[str | None, tuple[str, ...]]:
+    columns = tuple(spec.label_columns or ())
+    if spec.label_columns is None:
+        return spec.label_column and pick(table, spec.label_column, LABEL, "label_column"), ()
+    if spec.label_column is not None:
+        raise BadInput(f"{table.path}: give one of {option('label_column')} and {option('label_columns')}, not both")
+    for column in columns:
+        pick(table, column, (), "label_columns")
+    if len(set(columns)) < max(2, len(columns)):
+        raise BadInput(f"{table.path}: {option('label_columns')}: expected two or more different columns")
+    return None, columns
+
+
+def _find_labels(table: Table, taken: Any, spec: TableSpec) -> tuple[str | None, tuple[str, ...]]:
+    """The column that is called a label, or the columns of numbers that are called as emotions are."""
+    frame, taxonomy = table.frame, spec.given
+    free = [column for column in frame.columns if column not in taken and not column.startswith("n:")]
+    named = [column for column in free if plain(column) in LABEL]
+    numeric = [column for column in free if column not in named and _is_numeric(frame[column])]
+    label_of = {column: spec.renamed.get(column, column).casefold() for column in numeric}
+    labels = {label.casefold() for label in taxonomy.labels} if taxonomy else set()
+    words = labels or emotion_words().union(label_of[column] for column in numeric if column in spec.renamed)
+    known = [column for column in numeric if label_of[column] in words]
+    have, unknown = {label_of[column] for column in known}, []
+    if not labels and all(have != set(get_taxonomy(name).labels) for name in builtin_names()):
+        unknown = [column for column in numeric if column not in known and plain(column) not in NOT_LABELS]
+    several = len(known) >= 2
+    if len(named) + several != 1 or (several and unknown):
+        reason = f"{', '.join([*named, *known[: len(known) * several]])} could all hold the labels"
+        if not named and not several:
+            reason = "no column is called a label, and no two number columns have the names of emotions"
+        elif not named:
+            reason = f"{', '.join(known)} are emotions, but what of {', '.join(unknown)}"
+        raise BadInput(
+            f"{table.path}: {reason}; say where the labels are: {option('label_column', 'NAME')}, or "
+            f"{option('label_columns', ['A', 'B'])} (columns: {', '.join(frame.columns)})"
+        )
+    if named:
+        return named[0], ()
+    if taxonomy and (gone := [label for label in taxonomy.labels if label.casefold() not in have]):
+        near = did_you_mean(gone[0], [column for column in frame.columns if column not in known])
+        raise BadInput(f"{table.path}: no column of numbers for label {gone[0]!r} of taxonomy {taxonomy.name}{near}")
+    return None, tuple(known)
+
+
+def _is_numeric(cells: pd.Series) -> bool:
+    """Whether most of a column's first thousand cells are numbers; one bad cell is to be named, not hidden."""
+    head = cells.head(1000)
+    text = head.dropna().astype(str)
+    filled = text[~text.str.casefold().isin(GAPS)]
+    return pd.api.types.is_numeric_dtype(head) or bool(pd.to_numeric(filled, errors="coerce").notna().mean() > 0.5)
+
+
+def numbers(table: Table, columns: Sequence[str], gap: str = "") -> NDArray[np.float64]:
+    """Cells as float64 [N, columns]; raises BadInput naming the row of the first that is no number.
+
+    gap: a further way out where there is nothing.
+    """
+    out = np.empty((len(table.frame), len(columns)))
+    for at, column in enumerate(columns):
+        values = pd.to_numeric(table.frame[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        if (row := first_row(~(np.abs(values) <= WHOLE))) is not None:
+            cell = table.frame[column].tolist()[row]
+            way_out = f"fill it in or take the row out{gap if cell in ('', None) else ''}"
+            raise BadInput(
+                f"{table.where(row)}: column {column!r}: expected a number, but received {cell!r}; {way_out}"
+            )
+        out[:, at] = values
+    return out
+
+
+def tidy(cells: pd.Series) -> pd.Series:
+    """A column of the user's own as it is kept: numbers where every filled cell is one, else text; gaps None."""
+    if cells.dtype.kind != "O" or not all(isinstance(cell, str) or cell is None for cell in cells):
+        return cells
+    filled = cells.where(cells != "", None)
+    numeric = pd.to_numeric(filled, errors="coerce")
+    known = numeric.dropna()
+    if known.empty or (numeric.isna() != filled.isna()).any() or not known.abs().le(WHOLE).all():
+        return filled
+    whole = filled.isna().any() and (known == known.round()).all()
+    return numeric.astype("Int64") if whole else numeric

@@ -21,8 +21,7 @@ from affectml._options import Option, option_of, options_asked, options_of
 from affectml.errors import BadInput, did_you_mean
 
 if TYPE_CHECKING:
-    from affectml.importers._summary import ImportSummary
-    from affectml.importers.draft import About, Draft
+    from affectml.importers.draft import About, Draft, ImportSummary
 
 OWN = {
     "folder": "A folder of images per label, nested or not, perhaps in folders train, val and test.",
@@ -49,7 +48,8 @@ PUBLISHED = {
     "findingemo": "FindingEmo (Mertens et al. 2024): what people in photographs seem to feel, one annotator each.",
 }
 
-_MODULES = {"datasets": "containers"}  # where it is not called as the importer is
+# Where a module is not called as its importer is.
+_MODULES = {"folder": "labelled", "coco": "labelled", "datasets": "containers"}
 _FULL = (errno.ENOSPC, errno.EDQUOT)  # whatever was read meanwhile, it is the place to write that is full
 GROUP = "affectml.importers"  # of entry points
 PLACEMENTS = ("copy", "hardlink", "none")
@@ -139,8 +139,7 @@ class Importer:
             UnknownTaxonomy: for a taxonomy that nobody defined.
             TypeError: for an option that the importer does not have.
         """
-        from affectml.importers._join import call, join
-        from affectml.importers._write import open_source, settle, write
+        from affectml.importers.write import call, join, open_source, settle, write
 
         described = set() if self.published else {option.name for option in self._described()} & options.keys()
         said = {"name": name or self.about.name, **{key: options.pop(key) for key in described}}

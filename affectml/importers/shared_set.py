@@ -19,9 +19,8 @@ from affectml.data import DatasetMeta, TargetMeta
 from affectml.errors import BadInput
 from affectml.importers._container import Container, open_container, quiet
 from affectml.importers._container_rows import gather
-from affectml.importers.columns import tidy
 from affectml.importers.draft import Draft, Source, image_table, label_table, set_table
-from affectml.importers.read import first_row
+from affectml.importers.read import first_row, tidy
 
 NAME = "affectml.json"
 FORM: Literal[1] = 1

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.importers._write import NO_FILE
 from affectml.importers.draft import Draft, Source, draft, image_table, label_table, published
 from affectml.importers.find import find, fold, images_in, is_url, need
 from affectml.importers.published import spaced
 from affectml.importers.registry import importer
+from affectml.importers.write import NO_FILE
 from affectml.taxonomies import get_taxonomy
 
 _LISTS = ("train25.txt", "test25.txt")

@@ -19,7 +19,7 @@ from affectml.encoders import Encoder
 from affectml.errors import BadInput, BadRun, option
 from affectml.heads import ByPersonHead, ImageEffects, Normals
 from affectml.heads.by_person import as_by_person
-from affectml.importers.one_person import Said, said_of
+from affectml.importers.answers import Said, said_of
 from affectml.people.known import KnownImages, features_key, read_image_effects, read_people
 from affectml.pictures import ImageLike, Picture, pictures
 from affectml.predicting.features import unreadable

@@ -21,9 +21,8 @@ from affectml._files import need_file
 from affectml.data import Dataset, Targets
 from affectml.data.targets import SUM_TOLERANCE
 from affectml.errors import BadInput, option
-from affectml.importers.columns import FILE, URL, pick
 from affectml.importers.labels import emotion_words
-from affectml.importers.read import read_table
+from affectml.importers.read import FILE, URL, pick, read_table
 from affectml.judging.answers import KEYS, labelled
 from affectml.judging.answers import LABEL as COLUMN
 from affectml.vlm.config import PEOPLE, Answer, ReadConfig

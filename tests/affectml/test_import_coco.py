@@ -45,51 +45,44 @@ def load(tmp_path):
     return run
 
 
-def rows(dataset: Dataset, name: str = "sets") -> dict[str, list[int]]:
+def rows(dataset: Dataset, name: str) -> dict[str, list[int]]:
     target = dataset.target(name)
     assert target.taxonomy.labels == ("awe", "fear", "joy")
     return dict(zip(target.image_id, target.table.tolist(), strict=True))
 
 
-def test_several_categories_of_an_image_are_its_set(load):
-    summary, dataset = load()
-    assert rows(dataset) == {"a.jpg": [1, 0, 1], "deep/b.jpg": [0, 1, 0]}
-    assert dataset.images["image_id"].tolist() == list(NAMES.values()), "nobody spoke of c.jpg, and it is there"
-    assert summary.skipped["images without an annotation, left out of the target"] == ["c.jpg"]
-    assert (summary.construct, summary.targets) == ("evoked", {"sets": "sets"})
-    assert "kind sets: a category that no annotation of an image has is absent there" in summary.notes
+SET = {"a.jpg": [1, 0, 1], "deep/b.jpg": [0, 1, 0]}
+ONE = {"a.jpg": [0, 0, 1], "deep/b.jpg": [1, 0, 0], "c.jpg": [0, 1, 0]}
+CROWDS = [box(1, 10, 0), box(2, 10, 0), box(3, 10, 2, crowd=1), box(4, 11, 1, crowd=1)]
+PROJECT = {"id": 9, "name": "my-emotions-v3", "supercategory": "none"}
+NOBODY, NEVER = "images without an annotation, left out of the target", "categories that no annotation has"
 
 
-def test_an_image_without_annotations_has_the_empty_set_once_the_user_says_so(load):
-    summary, dataset = load({"empty": "none"})
-    assert rows(dataset)["c.jpg"] == [0, 0, 0]
-    assert summary.skipped == {}
-    with pytest.raises(BadInput, match="empty: no 'nothing'"):
-        load({"empty": "nothing"})
-
-
-def test_one_category_on_every_image_is_single_for_nobody_denied_the_others(load):
-    alone = [box(1, 10, 0), box(2, 11, 1), box(3, 11, 1), box(4, 12, 2)]
-    summary, dataset = load(annotations=alone)
-    assert rows(dataset, "single") == {"a.jpg": [0, 0, 1], "deep/b.jpg": [1, 0, 0], "c.jpg": [0, 1, 0]}
-    assert "kind single: a category that no annotation of an image has is unknown there" in summary.notes
-
-
-def test_a_category_counts_once_in_an_image_and_crowds_count(load):
-    _, dataset = load(annotations=[box(1, 10, 0), box(2, 10, 0), box(3, 10, 2, crowd=1), box(4, 11, 1, crowd=1)])
-    assert rows(dataset) == {"a.jpg": [0, 1, 1], "deep/b.jpg": [1, 0, 0]}
-
-
-def test_a_category_that_no_annotation_has_is_no_label(load):
-    project = {"id": 9, "name": "my-emotions-v3", "supercategory": "none"}
-    summary, dataset = load(categories=[project, JOY, AWE, FEAR])
-    assert len(rows(dataset)) == 2
-    assert summary.skipped["categories that no annotation has"] == ["my-emotions-v3"]
+@pytest.mark.parametrize(
+    ("lists", "options", "kind", "expected", "skipped"),
+    [
+        ({}, {}, "sets", SET, {NOBODY: ["c.jpg"]}),
+        ({}, {"empty": "none"}, "sets", {**SET, "c.jpg": [0, 0, 0]}, {}),
+        ({"annotations": [box(1, 10, 0), box(2, 11, 1), box(3, 11, 1), box(4, 12, 2)]}, {}, "single", ONE, {}),
+        ({"annotations": CROWDS}, {}, "sets", {"a.jpg": [0, 1, 1], "deep/b.jpg": [1, 0, 0]}, {NOBODY: ["c.jpg"]}),
+        ({"categories": [PROJECT, JOY, AWE, FEAR]}, {}, "sets", SET, {NEVER: [PROJECT["name"]], NOBODY: ["c.jpg"]}),
+    ],
+    ids=["several are a set", "none is the empty set", "one each is single", "once, crowds too", "no label"],
+)
+def test_categories_of_an_image_are_its_labels(load, lists, options, kind, expected, skipped):
+    summary, dataset = load(options, **lists)
+    assert rows(dataset, kind) == expected
+    assert dataset.images["image_id"].tolist() == list(NAMES.values()), "of whom nobody spoke is there, too"
+    assert (summary.construct, summary.targets, summary.skipped) == ("evoked", {kind: kind}, skipped)
+    others = "unknown" if kind == "single" else "absent"  # where every image has one, nobody denied the others
+    assert f"kind {kind}: a category that no annotation of an image has is {others} there" in summary.notes
 
 
 def test_categories_are_renamed_and_checked_like_any_label(load):
     _, dataset = load({"mapping": {"awe": "surprise"}, "taxonomy": "ekman-6"})
     assert dataset.target("sets").taxonomy.name == "ekman-6"
+    with pytest.raises(BadInput, match="empty: no 'nothing'"):
+        load({"empty": "nothing"})
     with pytest.raises(UnknownLabel, match=r"labels\.json, category 'awe': no label 'awe' in taxonomy ekman-6"):
         load({"taxonomy": "ekman-6"})
 
@@ -97,12 +90,14 @@ def test_categories_are_renamed_and_checked_like_any_label(load):
 LICENSES = [{"id": 1, "name": "CC BY 2.0", "url": "https://cc.example/by"}, {"id": 2, "name": "CC0"}, {"id": 3}]
 
 
-def test_licence_and_source_are_the_files_own(load):
+def test_licence_and_source_are_the_files_own_until_the_user_says_otherwise(load):
     info = {"description": "Feelings", "contributor": "Lab", "year": 2024, "version": "1.0", "url": ""}
-    licensed = [image(10, license=1), image(11, license=1), image(12, license=1)]
-    _, dataset = load(info=info, licenses=LICENSES, images=licensed)
+    one = {"info": info, "licenses": LICENSES, "images": [image(number, license=1) for number in NAMES]}
+    _, dataset = load(**one)
     assert (dataset.meta.source, dataset.meta.licence) == ("Feelings, Lab, 2024", "CC BY 2.0 https://cc.example/by")
     assert "licence" not in dataset.images.columns
+    _, dataset = load({"licence": "ours", "source": "us"}, **one)
+    assert (dataset.meta.source, dataset.meta.licence) == ("us", "ours")
 
 
 def test_images_of_different_licences_keep_theirs(load):
@@ -111,15 +106,10 @@ def test_images_of_different_licences_keep_theirs(load):
     assert (dataset.images["licence"].tolist(), dataset.meta.licence) == (both, "; ".join(both))
 
 
-def test_what_the_user_says_of_source_and_licence_holds(load):
-    _, dataset = load({"licence": "ours", "source": "us"}, licenses=LICENSES, info={"description": "Feelings"})
-    assert (dataset.meta.source, dataset.meta.licence) == ("us", "ours")
-
-
 def test_missing_files_are_left_out_and_counted(load, tmp_path):
     (tmp_path / "a.jpg").unlink()
     summary, dataset = load()
-    assert rows(dataset) == {"deep/b.jpg": [0, 1, 0]}
+    assert rows(dataset, "sets") == {"deep/b.jpg": [0, 1, 0]}
     assert summary.skipped["images: no such file"] == [str(tmp_path / "a.jpg")]
 
 

@@ -1,5 +1,6 @@
 """Tables of every shape, and what is said when one cannot be read."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,23 +10,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+import affectml
 from affectml.data import Dataset
-from affectml.errors import BadInput, UnknownLabel
+from affectml.errors import BadInput, UnknownLabel, command_line
 from affectml.importers import import_table
+from affectml.importers.find import inside_name
+from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml_annotation import BadImport, read_judgements
 
 
 @pytest.fixture
 def load(tmp_path):
-    """Import a text as a table beside four images; returns (summary, data set)."""
+    """Import a text, a frame, or the content of a JSON file as a table beside four images: (summary, data set)."""
     for at in range(4):
         Image.new("RGB", (5, 5), (at * 40, 0, 0)).save(tmp_path / f"{at}.png")
 
-    def run(content: str | bytes, **options):
-        file = tmp_path / options.pop("file", "labels.csv")
-        file.write_bytes(content if isinstance(content, bytes) else content.encode())
-        summary = import_table(file, tmp_path / "out", **options)
-        return summary, Dataset.open(tmp_path / "out")
+    def run(content, file="", out="out", **options):
+        is_json = isinstance(content, list | dict) or (isinstance(content, str) and content[:1] in ("[", "{"))
+        file = file or ("labels.json" if is_json else "labels.csv")
+        if isinstance(content, pd.DataFrame):
+            content.to_parquet(tmp_path / file)
+        else:
+            text = json.dumps(content) if isinstance(content, list | dict) else content
+            (tmp_path / file).write_bytes(text if isinstance(text, bytes) else text.encode())
+        summary = import_table(tmp_path / file, tmp_path / out, **options)
+        return summary, Dataset.open(tmp_path / out)
 
     return run
 
@@ -35,7 +44,65 @@ def rows(dataset: Dataset, target: str) -> dict[str, list[float]]:
     return dict(zip(found.image_id, found.table.tolist(), strict=True))
 
 
-# --- one label, or a list, in each row
+def table(columns: str, *cells: str) -> str:
+    """A table of the files 0.png, 1.png and so on: the names of the other columns, and the cells of each row."""
+    return "\n".join([f"file,{columns}", *(f"{at}.png,{row}" for at, row in enumerate(cells))])
+
+
+def frame(**columns: list) -> pd.DataFrame:
+    """The same of two files as a Parquet file has it."""
+    return pd.DataFrame({"file": ["0.png", "1.png"], **columns})
+
+
+# --- from a table to its target: the labels are fear, joy unless said otherwise
+
+MERGED = {"happy": "joy", "glad": "joy"}
+LISTS = ["joy;fear", "joy | fear", '"joy, fear"', '"[""joy"", ""fear""]"', "\"['joy', 'fear']\""]
+TWICE = "url,label\nhttp://a,joy\nhttp://a,fear\nhttp://b,joy\n"
+AGAIN = "file,annotator,emotion\n0.png,a,joy\n1.png,a,joy\n0.png,a,fear\n"
+ALL_CHOSE = table("n,joy,fear", "5,2,3", "4,2,2")
+TARGETS = [
+    # one label, or a list, in each row
+    *[(table("labels", cell, "[joy]" if "[" in cell else "joy"), {}, "sets", [[1, 1], [0, 1]]) for cell in LISTS],
+    (table("labels", "joy;fear", ""), {"empty": "none"}, "sets", [[1, 1], [0, 0]]),
+    (table("labels", "joy;fear", "", "joy"), {"empty": "skip"}, "sets", {"0.png": [1, 1], "2.png": [0, 1]}),
+    (frame(labels=[["joy", "fear"], []]), {}, "sets", [[1, 1], [0, 0]]),
+    (frame(labels=[["joy"], ["fear"]]), {"delimiter": ""}, "sets", [[0, 1], [1, 0]]),
+    (frame(label=[0, 1]), {"mapping": {"0": "joy", "1": "fear"}}, "single", [[0, 1], [1, 0]]),
+    (TWICE, {"duplicates": "union"}, "sets", {"http://a": [1, 1], "http://b": [0, 1]}),
+    (TWICE, {"duplicates": "first"}, "single", {"http://a": [0, 1], "http://b": [0, 1]}),
+    # one column per label
+    (table("joy,fear", "1,1", "0,0"), {}, "sets", [[1, 1], [0, 0]]),
+    (table("joy,fear", "1,0", "0,1"), {}, "single", [[0, 1], [1, 0]]),
+    (table("joy,fear", "1,0", "0,1"), {"kind": "sets"}, "sets", [[0, 1], [1, 0]]),
+    (table("joy,fear", "3,1", "0,4"), {}, "distribution one_choice", [[1, 3], [4, 0]]),
+    (table("joy,fear", "3,1", "0,5"), {}, "distribution unknown", [[1, 3], [5, 0]]),
+    (table("n,joy,fear", "5,5,3", "4,0,2", "0,0,0"), {}, "rates", [[0.6, 1], [0.5, 0]]),
+    (table("n:joy,n:fear,joy,fear", "5,4,5,3", "4,2,0,2"), {}, "rates", [[0.75, 1], [1, 0]]),
+    (ALL_CHOSE, {"kind": "distribution"}, "distribution one_choice", [[3, 2], [2, 2]]),
+    (ALL_CHOSE, {"kind": "rates"}, "rates", [[0.6, 0.4], [0.5, 0.5]]),
+    (table("joy,fear", ".25,.75", "1,0"), {}, "distribution unknown", [[0.75, 0.25], [0, 1]]),
+    (table("joy,fear", ".25,.5", ".5,.9"), {}, "rates", [[0.5, 0.25], [0.9, 0.5]]),
+    (table("happy,glad,fear", "2,1,1", "0,1,3"), {"mapping": MERGED}, "distribution one_choice", [[1, 3], [3, 1]]),
+    # one row per judgement
+    ("file,emotion\n0.png,joy\n0.png,fear\n1.png,joy\n", {"anonymous": True}, "rates", [[0.5, 0.5], [0, 1]]),
+    ("file,worker_id,joy,fear\n0.png,a,1,1\n0.png,b,0,0\n1.png,a,1,0\n", {}, "rates", [[0.5, 0.5], [0, 1]]),
+    (AGAIN, {"duplicates": "union"}, "rates", [[1, 1], [0, 1]]),
+    (AGAIN, {"duplicates": "first"}, "distribution one_choice", [[0, 1], [0, 1]]),
+]
+
+
+@pytest.mark.parametrize(("content", "options", "target", "expected"), TARGETS)
+def test_a_table_becomes_the_target_of_its_shape(load, content, options, target, expected):
+    kind, _, rule = target.partition(" ")
+    _, dataset = load(content, **options)
+    found = dataset.target(kind)
+    assert (found.kind, found.meta.vote_rule or "") == (kind, rule)
+    assert found.taxonomy.labels == ("fear", "joy")
+    expected = expected if isinstance(expected, dict) else {f"{at}.png": row for at, row in enumerate(expected)}
+    assert found.image_id.tolist() == list(expected)
+    values = found.shares() if kind == "rates" else found.table
+    np.testing.assert_allclose(values, list(expected.values()))
 
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
@@ -43,186 +110,59 @@ def rows(dataset: Dataset, target: str) -> dict[str, list[float]]:
 def test_one_label_whatever_the_line_ends_and_the_byte_order_mark(load, end, mark):
     text = mark + end.join(["file,label", "0.png,joy ", "", ' 1.png ,"fear"', ""])
     summary, dataset = load(text)
-    assert summary.targets == {"single": "single"}
-    assert dataset.target("single").taxonomy.labels == ("fear", "joy")
     assert rows(dataset, "single") == {"0.png": [0, 1], "1.png": [1, 0]}
     assert {"labels taken from column label", "images taken from column file", "kind single"} <= set(summary.notes)
 
 
-@pytest.mark.parametrize(
-    "cell", ["joy;fear", "joy | fear", '"joy, fear"', '"[""joy"", ""fear""]"', "\"['joy', 'fear']\""]
-)
-def test_lists_in_any_spelling_are_sets(load, cell):
-    summary, dataset = load(f"file,labels\n0.png,{cell}\n1.png,{'[joy]' if '[' in cell else 'joy'}\n")
-    assert summary.targets == {"sets": "sets"}
-    assert rows(dataset, "sets") == {"0.png": [1, 1], "1.png": [0, 1]}
-
-
-def test_two_possible_delimiters_are_for_the_user_to_choose(load, tmp_path):
-    text = 'file,labels\n0.png,"joy, wild;fear"\n1.png,fear\n'
-    with pytest.raises(BadInput, match=r"holds ';' and ','; say which one separates labels: delimiter"):
-        load(text)
-    _, dataset = load(text, delimiter=";")
+def test_what_separates_labels_is_for_the_user_to_say_and_never_stands_in_a_label_of_the_taxonomy(load):
+    _, dataset = load('file,labels\n0.png,"joy, wild;fear"\n1.png,fear\n', delimiter=";")
     assert dataset.target("sets").taxonomy.labels == ("fear", "joy, wild")
+    text = "file,label\n0.png,something else\n1.png,awe\n"
+    assert load(text, taxonomy="artemis-9", delimiter=" ", out="o2")[0].targets == {"sets": "sets"}
+    assert load(text, taxonomy="artemis-9", out="o3")[0].targets == {"single": "single"}
+    wild = Taxonomy(name="wild", labels=("joy, wild", "fear"))
+    assert load(table("label", '"joy, wild"', "fear"), taxonomy=wild, out="o4")[0].targets == {"single": "single"}
 
 
-def test_labels_of_a_given_taxonomy_are_never_split(load):
-    _, dataset = load("file,label\n0.png,something else\n1.png,awe\n", taxonomy="artemis-9")
-    assert dataset.target("single").kind == "single"
-
-
-def test_an_empty_cell_is_not_the_same_as_none_of_these(load, tmp_path):
-    text = "file,labels\n0.png,joy;fear\n1.png,\n2.png,joy\n"
-    with pytest.raises(BadInput, match=r"line 3: column 'labels' is empty: does nothing apply \(empty='none'\)"):
-        load(text)
-    summary, dataset = load(text, empty="skip")
-    assert list(rows(dataset, "sets")) == ["0.png", "2.png"]
-    assert summary.skipped == {"rows without a label": [f"{tmp_path / 'labels.csv'}, line 3"]}
-
-
-def test_empty_none_is_the_empty_set(load):
-    _, dataset = load("file,labels\n0.png,joy;fear\n1.png,\n", empty="none")
-    assert rows(dataset, "sets")["1.png"] == [0, 0]
-
-
-def test_parquet_lists_and_integers(load, tmp_path):
-    table = pd.DataFrame({"file": ["0.png", "1.png"], "labels": [["joy", "awe"], []], "year": [1901, 1920]})
-    table.to_parquet(tmp_path / "p.parquet")
-    import_table(tmp_path / "p.parquet", tmp_path / "o1")
-    dataset = Dataset.open(tmp_path / "o1")
-    assert rows(dataset, "sets") == {"0.png": [1, 1], "1.png": [0, 0]}
-    assert dataset.images["year"].tolist() == [1901, 1920]
-    table = pd.DataFrame({"file": ["0.png", "1.png"], "label": [0, 1]})
-    table.to_parquet(tmp_path / "p.parquet")
-    summary = import_table(tmp_path / "p.parquet", tmp_path / "o2", mapping={"0": "joy", "1": "fear"})
-    assert summary.labels == ("fear", "joy")
-
-
-def test_union_joins_the_lines_of_one_url(load):
-    text = "url,label\nhttp://a/1.jpg,joy\nhttp://a/1.jpg,fear\nhttp://a/2.jpg,joy\n"
-    with pytest.raises(BadInput, match=r"line 3: image 'http://a/1.jpg' stands in line 2 already"):
-        load(text)
-    summary, dataset = load(text, duplicates="union")
-    assert rows(dataset, "sets") == {"http://a/1.jpg": [1, 1], "http://a/2.jpg": [0, 1]}
-    assert dataset.images["url"].tolist() == ["http://a/1.jpg", "http://a/2.jpg"]
-    assert summary.images == 2
-
-
-def test_split_group_and_own_columns_come_along(load):
+def test_split_group_url_and_own_columns_come_along(load, tmp_path):
     text = "Image,Emotion,split,group,painter,year\n0.png,joy,Training,a,Kahlo,1940\n1.png,fear,dev,b,,\n"
     summary, dataset = load(text)
     assert summary.splits == {"train": 1, "val": 1}
     assert dataset.images["group"].tolist() == ["a", "b"]
     assert dataset.images["year"].fillna(-1).tolist() == [1940, -1], "whole numbers stay whole beside a gap"
     assert dataset.images["painter"].isna().tolist() == [False, True]
-
-
-# --- one column per label
-
-
-def test_whole_numbers_above_one_are_votes(load):
-    summary, dataset = load("file,joy,fear\n0.png,3,1\n1.png,0,4\n")
-    target = dataset.target("distribution")
-    assert (target.meta.values, target.meta.vote_rule) == ("votes", "one_choice")
-    assert rows(dataset, "distribution") == {"0.png": [1, 3], "1.png": [4, 0]}
-    assert any("equally many votes" in note for note in summary.notes)
-
-
-def test_votes_with_people_asked_are_rates(load):
-    _, dataset = load("file,n,joy,fear\n0.png,5,5,3\n1.png,4,0,2\n2.png,0,0,0\n")
-    target = dataset.target("rates")
-    assert target.meta.values == "votes"
-    np.testing.assert_allclose(target.shares(), [[0.6, 1.0], [0.5, 0.0]])
-    assert list(target.image_id) == ["0.png", "1.png"], "nobody was asked about 2.png"
-
-
-def test_people_asked_may_differ_by_label(load):
-    _, dataset = load("file,n:joy,n:fear,joy,fear\n0.png,5,4,5,3\n1.png,4,2,0,2\n")
-    np.testing.assert_allclose(dataset.target("rates").shares(), [[0.75, 1.0], [1.0, 0.0]])
-
-
-def test_of_votes_that_add_up_to_n_it_has_to_be_said_whether_people_chose_one_label(load, tmp_path):
-    text = "file,n,joy,fear\n0.png,5,2,3\n1.png,4,2,2\n"
-    with pytest.raises(
-        BadInput, match=r"did each choose one label \(kind='distribution'\), .* several \(kind='rates'\)"
-    ):
-        load(text)
-    _, dataset = load(text, kind="distribution")
-    assert dataset.target("distribution").meta.vote_rule == "one_choice"
-    import_table(tmp_path / "labels.csv", tmp_path / "o2", kind="rates")
-    assert Dataset.open(tmp_path / "o2").target("rates").people.tolist() == [[5, 5], [4, 4]]
-
-
-def test_shares_that_sum_to_one_are_a_distribution_and_others_rates(load, tmp_path):
-    _, dataset = load("file,joy,fear\n0.png,.25,.75\n1.png,1,0\n")
-    assert dataset.target("distribution").meta.vote_rule == "unknown"
-    (tmp_path / "r.csv").write_text("file,joy,fear\n0.png,.25,.5\n1.png,.5,.9\n")
-    assert import_table(tmp_path / "r.csv", tmp_path / "o2").targets == {"rates": "rates"}
-
-
-def test_zeros_and_ones_are_sets_and_one_hot_rows_single(load, tmp_path):
-    _, dataset = load("file,joy,fear\n0.png,1,1\n1.png,0,0\n")
-    assert rows(dataset, "sets") == {"0.png": [1, 1], "1.png": [0, 0]}
-    (tmp_path / "h.csv").write_text("file,joy,fear\n0.png,1,0\n1.png,0,1\n")
-    assert import_table(tmp_path / "h.csv", tmp_path / "o2").targets == {"single": "single"}
-    assert import_table(tmp_path / "h.csv", tmp_path / "o3", kind="sets").targets == {"sets": "sets"}
-
-
-def test_merged_columns_add_votes_and_shares_but_not_rates(load, tmp_path):
-    text = "file,{n}happy,glad,fear\n0.png,{m}2,1,1\n1.png,{m}0,1,3\n"
-    mapping = {"happy": "joy", "glad": "joy"}
-    _, dataset = load(text.format(n="", m=""), mapping=mapping)
-    assert rows(dataset, "distribution") == {"0.png": [1, 3], "1.png": [3, 1]}
-    (tmp_path / "r.csv").write_text(text.format(n="n,", m="9,"))
-    with pytest.raises(BadInput, match="columns happy and glad cannot become one label"):
-        import_table(tmp_path / "r.csv", tmp_path / "o2", mapping=mapping)
-
-
-def test_number_columns_that_are_not_emotions_make_it_ambiguous(load):
-    text = "file,joy,fear,wobble\n0.png,3,1,7\n1.png,0,4,9\n"
-    with pytest.raises(BadInput, match=r"joy, fear are emotions, but what of wobble; .*label_columns=\['A', 'B'\]"):
-        load(text)
-    _, dataset = load(text, label_columns=["joy", "fear"])
-    assert dataset.images["wobble"].tolist() == [7, 9]
-
-
-def test_a_column_for_every_label_of_the_taxonomy_is_needed(load):
-    with pytest.raises(BadInput, match=r"label 'anger' of taxonomy ekman-6"):
-        load("file,joy,fear\n0.png,3,1\n1.png,0,4\n", taxonomy="ekman-6")
-    with pytest.raises(BadInput, match=r"no column for label 'anger'.*nobody was asked about it"):
-        load("file,joy,fear\n0.png,3,1\n1.png,0,4\n", taxonomy="ekman-6", label_columns=["joy", "fear"])
+    summary, dataset = load(
+        "url,joy,fear,wobble\nhttp://a,3,1,7\nhttp://b,0,4,9\n", label_columns=["joy", "fear"], out="o"
+    )
+    assert (dataset.images["wobble"].tolist(), dataset.images["url"].tolist()) == ([7, 9], ["http://a", "http://b"])
+    summary, _ = load("file,label\n0.png,joy\n1.png,\n2.png,fear\n", empty="skip", out="o2")
+    assert summary.skipped == {"rows without a label": [f"{tmp_path / 'labels.csv'}, line 3"]}
 
 
 # --- a label that is probably another, misspelt
 
 
-def rows_of(**counts: int) -> str:
-    labels = [label for label, number in counts.items() for _ in range(number)]
-    return "file,label\n" + "".join(f"{at}.png,{label}\n" for at, label in enumerate(labels))
-
-
-def test_a_slip_of_the_pen_beside_hundreds_is_warned_of_with_the_way_out(load):
-    text = rows_of(joy=300, joyy=1, fear=200)
-    summary, _ = load(text, images="none")
-    (warning,) = summary.warnings
-    assert "label 'joyy' occurs once, 'joy' 300 times" in warning
-    assert "mapping={'joyy': 'joy'} makes them one" in warning
-    assert ("warning", warning) in summary.rows()
-    assert summary.to_json()["warnings"] == [warning]
-
-
 @pytest.mark.parametrize(
-    ("counts", "options"),
+    ("counts", "options", "often"),
     [
-        ({"joy": 300, "joyy": 1}, {"mapping": {"joyy": "joy"}, "taxonomy": "ekman-6"}),  # named by the user
-        ({"joy": 300, "joyy": 30}, {}),  # not so rare
-        ({"joy": 30, "joyy": 2}, {}),  # nobody knows yet
-        ({"disgust": 1, "distrust": 300}, {}),  # a word for an emotion itself
-        ({"joy": 300, "boredom": 1}, {}),  # no namesake
+        ({"joy": 300, "joyy": 1, "fear": 200}, {}, "300 times"),
+        ({"joy": 2, "joyy": 1}, {}, "twice"),
+        ({"joy": 1, "joyy": 1}, {}, "once"),
+        ({"joy": 300, "joyy": 1}, {"mapping": {"joyy": "joy"}, "taxonomy": "ekman-6"}, ""),  # named by the user
+        ({"joy": 300, "joyy": 30}, {}, ""),  # not so rare
+        ({"joy": 30, "joyy": 2}, {}, ""),  # nobody knows yet
+        ({"disgust": 1, "distrust": 300}, {}, ""),  # a word for an emotion itself
+        ({"joy": 300, "boredom": 1}, {}, ""),  # no namesake
     ],
 )
-def test_labels_that_may_well_be_meant_are_not_warned_of(load, counts, options):
-    assert load(rows_of(**counts), images="none", **options)[0].warnings == ()
+def test_a_label_that_is_probably_a_slip_of_the_pen_is_warned_of_with_the_way_out(load, counts, options, often):
+    labels = [label for label, number in counts.items() for _ in range(number)]
+    with command_line():
+        summary, _ = load(table("label", *labels), images="none", **options)
+    says = f"label 'joyy' occurs once, 'joy' {often}; if it is a typing mistake, --map joyy=joy makes them one"
+    assert [says in warning for warning in summary.warnings] == [True] * bool(often)
+    assert [value for what, value in summary.rows() if what == "warning"] == summary.to_json()["warnings"]
+    assert summary.to_json()["warnings"] == list(summary.warnings)
 
 
 # --- one row per judgement
@@ -234,82 +174,131 @@ JUDGED = (
 )
 
 
-def test_judgements_become_votes_of_those_who_answered(load):
+def test_judgements_become_votes_of_those_who_answered_and_come_back_the_same(load, tmp_path):
     summary, dataset = load(JUDGED)
-    assert (summary.judgements, summary.people) == (6, 3)
+    assert (summary.judgements, summary.people, summary.targets) == (6, 3, {"rates": "rates"})
     assert rows(dataset, "rates") == {"0.png": [2, 1], "1.png": [0, 1]}
     assert dataset.target("rates").people[:, 0].tolist() == [3, 1], "none counts as an answer, skip does not"
-    judgements = dataset.judgements
-    assert judgements["kind"].tolist() == ["labels", "labels", "none", "skip", "labels", "unsure"]
-    assert judgements["seconds"].tolist() == [1.5, 2, 2, 1, 1, 9]
+    assert dataset.judgements["kind"].tolist() == ["labels", "labels", "none", "skip", "labels", "unsure"]
+    assert dataset.judgements["seconds"].tolist() == [1.5, 2, 2, 1, 1, 9]
     assert dataset.images["place"].tolist() == ["x", "y", "y"], "the same for all judgements: the image's"
+    assert "differ between judgements of one image, so kept there: seconds" in summary.notes
     assert list(summary.skipped.values()) == [["2.png"]]
-
-
-def test_judgements_exported_come_back_the_same(load, tmp_path):
-    _, dataset = load(JUDGED)
-    (tmp_path / "out" / "annotations.parquet").rename(tmp_path / "again.parquet")
-    import_table(tmp_path / "again.parquet", tmp_path / "o2", images_root=tmp_path)
-    again = Dataset.open(tmp_path / "o2")
+    exported = (tmp_path / "out" / "annotations.parquet").read_bytes()
+    _, again = load(exported, file="again.parquet", out="o2")
     assert rows(again, "rates") == rows(dataset, "rates")
-    assert again.judgements["kind"].tolist() == ["labels", "labels", "none", "skip", "labels", "unsure"]
+    assert again.judgements["kind"].tolist() == dataset.judgements["kind"].tolist()
     assert again.judgements["event_id"].tolist() == [f"line-{line}" for line in range(2, 8)]
 
 
-def test_the_language_of_each_judgement_is_kept_in_one_form(load):
-    said = "0.png,ann,joy,DE\n0.png,bob,fear,\n1.png,ann,joy,pt_br\n1.png,bob,fear,German\n"
-    _, dataset = load(f"file,annotator,label,language\n{said}")
-    assert dataset.judgements["language"].fillna("unsaid").tolist() == ["de", "unsaid", "pt-BR", "de"]
+@pytest.mark.parametrize(
+    ("column", "cells", "kept"),
+    [
+        ("language", ["DE", "", "pt_br", "German"], ["de", "unsaid", "pt-BR", "de"]),
+        ("language", ["de", "formal", "", ""], "line 3: language 'formal' names no language"),
+        ("flag", ["1", "", "0", "true"], [True, False, False, True]),
+        ("flag", ["ok", "bad", "", ""], "line 2: flag 'ok' is not true or false"),
+    ],
+)
+def test_language_and_flag_have_one_form_and_others_of_that_name_are_left_with_a_note(load, column, cells, kept):
+    said = [f"{at // 2}.png,{at},{'fear' if at % 2 else 'joy'},{cell}" for at, cell in enumerate(cells)]
+    summary, dataset = load("\n".join([f"file,annotator,label,{column}", *said]))
+    if isinstance(kept, str):
+        assert column not in dataset.judgements
+        assert any(kept in note for note in summary.notes)
+    else:
+        assert dataset.judgements[column].fillna("unsaid").tolist() == kept
 
 
-def test_a_column_language_of_another_meaning_stops_no_import_and_a_note_says_that_it_is_left_alone(load):
-    summary, dataset = load("file,annotator,label,language\n0.png,ann,joy,de\n0.png,bob,fear,formal\n")
-    assert "language" not in dataset.judgements
-    assert any("line 3: language 'formal' names no language" in note for note in summary.notes)
-
-
-def test_a_column_flag_is_carried(load):
-    _, dataset = load("file,annotator,label,flag\n0.png,ann,joy,1\n0.png,bob,fear,\n")
-    assert dataset.judgements["flag"].tolist() == [True, False]
-
-
-def test_a_column_flag_of_another_meaning_stops_no_import_and_a_note_says_that_it_is_left_alone(load):
-    summary, dataset = load("file,annotator,label,flag\n0.png,ann,joy,ok\n0.png,bob,fear,bad\n")
-    assert "flag" not in dataset.judgements
-    assert any("line 2: flag 'ok' is not true or false" in note for note in summary.notes)
-
-
-def test_one_choice_each_is_also_a_distribution(load):
-    summary, dataset = load("file,annotator,emotion\n0.png,a,joy\n0.png,b,fear\n1.png,a,joy\n")
+def test_one_choice_each_is_also_a_distribution_and_people_without_images_or_names_are_not_counted(load):
+    summary, _ = load("file,annotator,emotion\n0.png,a,joy\n9.png,b,fear\n")
     assert summary.targets == {"rates": "rates", "distribution": "distribution"}
-    assert dataset.target("distribution").meta.vote_rule == "one_choice"
-
-
-def test_people_whose_images_are_all_missing_are_not_counted(load):
-    summary, dataset = load("file,annotator,emotion\n0.png,a,joy\n9.png,b,fear\n")
     assert (summary.images, summary.people, summary.judgements) == (1, 1, 1)
-    assert rows(dataset, "rates") == {"0.png": [0, 1]}
-
-
-def test_people_without_names(load):
-    summary, dataset = load("file,emotion\n0.png,joy\n0.png,fear\n0.png,joy\n1.png,joy\n", anonymous=True)
+    summary, dataset = load("file,emotion\n0.png,joy\n0.png,fear\n", anonymous=True, out="o2")
     assert summary.people is None
-    assert rows(dataset, "rates") == {"0.png": [1, 2], "1.png": [0, 1]}
     assert dataset.judgements["annotator_id"].is_unique
 
 
-def test_judgements_as_columns(load):
+def test_labels_of_a_judgement_in_columns_are_in_the_order_of_the_taxonomy(load):
     _, dataset = load("file,worker_id,joy,fear\n0.png,a,1,1\n0.png,b,0,0\n1.png,a,1,0\n")
     assert [list(labels) for labels in dataset.judgements["labels"]] == [["fear", "joy"], [], ["joy"]]
-    assert rows(dataset, "rates") == {"0.png": [1, 1], "1.png": [0, 1]}
 
 
-def test_a_second_judgement_of_the_same_image_is_named(load):
-    text = "file,annotator,emotion\n0.png,a,joy\n1.png,a,joy\n0.png,a,fear\n"
-    with pytest.raises(BadInput, match=r"line 4: person 'a' judged image '0.png' already \(line 2\)"):
-        load(text)
-    _, dataset = load(text, duplicates="union")
-    assert rows(dataset, "rates") == {"0.png": [1, 1], "1.png": [0, 1]}
+# --- votes of the people asked, in JSON and CSV
+
+ROWS = [{"image": "a.jpg", "joy": 12, "awe": 3, "n": 20}, {"image": "b.jpg", "joy": 0, "awe": 17, "n": 18}]
+VOTES = {row["image"]: {"joy": row["joy"], "awe": row["awe"]} for row in ROWS}
+UNSAID, BESIDE = VOTES | {"b.jpg": {"awe": 17}}, [{"image": "a.jpg", **VOTES["a.jpg"]}, ROWS[1]]
+N = {"a.jpg": 20, "b.jpg": 18}
+BACK = {name: dict(reversed(row.items())) for name, row in VOTES.items()}
+CSV = "[image],[joy],[awe]{n}\na.jpg,12,3{a}\nb.jpg,0,17{b}\n"  # whose header begins as JSON does
+SHAPES = {
+    "a list of objects": (ROWS, N),
+    "a list of objects in objects": ([{"id": name, "n": N[name], "votes": row} for name, row in VOTES.items()], N),
+    "by image, n among the votes": ({name: {**row, "n": N[name]} for name, row in VOTES.items()}, N),
+    "by image, n beside the votes": ({name: {"n": N[name], "counts": BACK[name]} for name in N}, N),
+    "images under a key": ({"name": "x", "images": ROWS}, N),
+    "n beside the images that have none": ({"n": 25, "images": BESIDE}, [25, 18]),
+    "numbers as text": ([{key: str(value) for key, value in row.items()} for row in ROWS], N),
+    "lines": ("\n".join(map(json.dumps, ROWS)), N),
+    "n as an option": (VOTES, 20),
+    "a label left out that nobody chose": (UNSAID, 20),
+    "CSV": (CSV.format(n=",n", a=",20", b=",18"), N),
+    "CSV, n as an option": (CSV.format(n="", a="", b=""), 20),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_votes_in_any_shape_are_rates_of_the_people_asked(load, shape):
+    content, n = SHAPES[shape]
+    options = {"n": n, "empty": "none"} if isinstance(n, int) else {}
+    file = f"votes.{'jsonl' if shape == 'lines' else 'csv' if 'CSV' in shape else 'json'}"
+    summary, dataset = load(content, file, images="none", **options)
+    target = dataset.target("rates")
+    assert (target.image_id.tolist(), target.votes.tolist()) == (["a.jpg", "b.jpg"], [[3, 12], [17, 0]])
+    assert target.n.ravel().tolist() == ([n, n] if isinstance(n, int) else list(n.values() if n is N else n))
+    assert ("left out beside 'images': name" in summary.notes) == ("name" in content)
+
+
+def test_lists_of_labels_in_json_are_sets_and_other_lists_stay_text(load):
+    rows = [{"image": "a", "labels": ["joy", "awe"], "by": [1]}, {"image": "b", "labels": [], "by": "me"}]
+    _, dataset = load(rows, images="none")
+    assert dataset.target("sets").table.tolist() == [[1, 1], [0, 0]]
+    assert dataset.images["by"].tolist() == ["[1]", "me"]
+
+
+def test_votes_of_nobody_knows_how_many_people_say_how_to_make_them_rates(load):
+    summary, _ = load(VOTES, images="none")
+    assert any("no column n, unequal votes per row; n=20 where 20 were asked" in note for note in summary.notes)
+
+
+def test_labels_that_are_no_words_of_emotions_are_known_by_where_they_stand(load):
+    content = {"a.jpg": {"tender": 3, "cosy": 4, "age": 40}, "b.jpg": {"tender": 0, "cosy": 5, "age": 9}}
+    summary, dataset = load(content, n=5, images="none")
+    assert dataset.target("rates").taxonomy.labels == ("cosy", "tender")
+    assert dataset.images["age"].tolist() == [40, 9]
+    assert "labels taken from tender, cosy" in summary.notes
+
+
+def test_from_a_table_of_twenty_peoples_votes_to_a_page_of_two_systems(load, tmp_path):
+    """MultiEmo-Bench's shape: Mikels' eight, twenty people an image who choose all they feel, nobody named."""
+    draw, labels = np.random.default_rng(0), get_taxonomy("mikels-8").labels
+    rates = draw.beta(0.4, 1.2, size=(60, 8))
+    counts = [dict(zip(labels, map(int, row), strict=True)) for row in draw.binomial(20, rates)]
+    images = [{"id": f"{at:03}", "file": f"{at:03}.jpg", "votes": row} for at, row in enumerate(counts)]
+    _, dataset = load({"n": 20, "images": images}, images="none")
+    assert dataset.target("rates").taxonomy.name == "mikels-8"
+    for name, said in (("near", rates), ("words", np.tile(rates.mean(axis=0), (60, 1)))):
+        rows = [{"image": f"{at:03}", "rates": dict(zip(labels, said[at].tolist(), strict=True))} for at in range(60)]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    answers, page = [tmp_path / "words.jsonl", tmp_path / "near.jsonl"], tmp_path / "judged.html"
+    judged = {"split": "all", "sort": "rate_cross_entropy", "out": page, "say": lambda line: None}
+    found = affectml.evaluate(answers, on=dataset, **judged).evaluation
+    assert found.systems()[:3] == ["near", "words", "prior"]
+    assert found.get("rate_cross_entropy", "near", "words").high < 0
+    assert found.get("top_1_accuracy", "near", "words").p_holm < 0.05
+    assert found.systems("rest") == found.systems("person") == []
+    assert "words" in page.read_text(encoding="utf-8")
 
 
 # --- files
@@ -329,8 +318,7 @@ def test_missing_and_broken_files_are_counted(load, tmp_path):
         "images: not an image": [str(tmp_path / "bad.png")],
         "images: no such file": [str(tmp_path / "9.png")],
     }
-    assert list(rows(dataset, "single")) == ["0.png"]
-    assert dataset.images["image_id"].tolist() == ["0.png"]
+    assert list(rows(dataset, "single")) == dataset.images["image_id"].tolist() == ["0.png"]
 
 
 def test_two_images_never_become_one_file(load, tmp_path):
@@ -342,25 +330,15 @@ def test_two_images_never_become_one_file(load, tmp_path):
 
 def test_labels_alone(load):
     summary, dataset = load("file,label\na/1.jpg,joy\nb/2.jpg,fear\n", images="none")
-    assert dataset.images.columns.tolist() == ["image_id"]
-    assert summary.images == 2
-
-
-@pytest.mark.parametrize("cell", ["../0.png", "a/../../0.png", "/etc/passwd", "C:\\pictures\\0.png", "..\\0.png"])
-def test_paths_that_leave_the_folder_are_refused(load, tmp_path, cell):
-    with pytest.raises(BadInput, match=r"labels.csv, line 3: "):
-        load(f"file,label\n1.png,joy\n{cell},fear\n")
-    assert not (tmp_path / "out").exists()
+    assert (summary.images, dataset.images.columns.tolist()) == (2, ["image_id"])
 
 
 @given(st.lists(st.sampled_from(["..", ".", "a", "/", "\\", "//", "b.jpg", "C:", " "]), min_size=1, max_size=6))
 @settings(max_examples=300, deadline=None)
 def test_no_name_leaves_the_root(parts):
-    from affectml.importers._images import inside_name, is_usual
-
-    name, root = "".join(parts), Path("/data/pics")
+    root = Path("/data/pics")
     try:
-        inside = name if is_usual(name) else inside_name(name, root, "here")
+        inside = inside_name("".join(parts), root, "here")
     except BadInput:
         return
     assert (root / inside).resolve().is_relative_to(root)
@@ -368,37 +346,72 @@ def test_no_name_leaves_the_root(parts):
 
 # --- bad tables
 
+LEAVING = ["../0.png", "a/../../0.png", "/etc/passwd", "C:\\pictures\\0.png", "..\\0.png"]
+WOBBLE = table("joy,fear,wobble", "3,1,7", "0,4,9")
+ASKED = {"taxonomy": "ekman-6", "label_columns": ["joy", "fear"]}
+TRUE = [{"id": "a", "n": 2, "votes": {"joy": True, "awe": 1}}]
 BAD = {
     "latin-1": (b"file,label\n0.png,joy\n1.png,caf\xe9\n", {}, r"line 3: byte 0xe9 is not utf-8; .*encoding='cp1252'"),
-    "utf-16": ("file,label\n0.png,joy\n".encode("utf-16"), {}, r"UTF-16; say so: encoding='utf-16'"),
+    "utf-16": (table("label", "joy").encode("utf-16"), {}, r"UTF-16; say so: encoding='utf-16'"),
     "excel": (b"PK\x03\x04\x14\0\x06\0", {}, r"not a readable Excel or .npz file"),
     "old excel": (b"\xd0\xcf\x11\xe0\xa1\xb1", {}, r"an Excel file of before 2007; save the table as .xlsx or CSV"),
     "empty": (b"", {}, r"empty file"),
     "quotes alone": (b"''", {}, r"no header and no rows"),
-    "header only": (b"file,label\n", {}, r"a header and no rows"),
+    "header only": (table("label"), {}, r"a header and no rows"),
     "no header": (b"http://x/1.jpg,3\nhttp://x/2.jpg,4\n", {}, r"first line holds 'http://x/1.jpg'"),
     "ragged": (b"file,label\n0.png,joy\n1.png\n", {}, r"line 3: 1 cells, but the header has 2"),
-    "quote": (b'file,label\n0.png,"joy\n1.png,fear\n', {}, r"line 2: unexpected end of data"),
-    "twice": (b"file,label,label\n0.png,joy,fear\n", {}, r"two columns are called 'label'"),
+    "quote": (table("label", '"joy', "fear"), {}, r"line 2: unexpected end of data"),
+    "twice": (table("label,label", "joy,fear"), {}, r"two columns are called 'label'"),
     "no name": (b"file,url,label\n0.png,,joy\n,,fear\n", {}, r"line 3: neither file nor url"),
-    "nan": (b"file,joy,fear\n0.png,1,nan\n1.png,0,2\n", {}, r"line 2: column 'fear': expected a number, .*'nan'"),
-    "negative": (b"file,joy,fear\n0.png,1,-2\n1.png,0,2\n", {}, r"line 2: column 'fear': .*negative.*-2"),
-    "above n": (b"file,n,joy,fear\n0.png,5,1,2\n1.png,4,0,6\n", {}, r"line 3: column 'fear': more votes than people"),
-    "off one": (b"file,joy,fear\n0.png,.5,.5\n1.png,.9,.1\n2.png,.5,.4\n", {}, r"line 4: the shares sum to 0.9"),
-    "off asked": (b"file,joy,fear\n0.png,.5,.1\n1.png,.9,0\n", {"kind": "distribution"}, r"line 2: .*sum to 0.6"),
-    "percent": (b"file,joy,fear\n0.png,50.5,49.5\n1.png,90,10\n", {}, r"line 2: column 'joy': .*divide by 100"),
-    "rates need n": (b"file,joy,fear\n0.png,5,1\n1.png,9,2\n", {"kind": "rates"}, r": n_column"),
-    "two labels": (b"file,label,emotion\n0.png,a,b\n", {}, r"label, emotion could all hold the labels"),
-    "two files": (b"file,path,label\n0.png,1.png,b\n", {}, r"'file' and 'path' could both be meant.*: file_column"),
-    "no labels": (b"file,painter\n0.png,x\n", {}, r"say where the labels are: label_column"),
-    "column": (b"file,label\n0.png,x\n", {"label_column": "lable"}, r"no column 'lable'; did you mean 'label'"),
-    "split": (b"file,label,split\n0.png,joy,1\n1.png,fear,2\n", {}, r"line 2: column 'split': split '1' is none of"),
-    "capitals": (b"file,label\n0.png,Joy\n1.png,joy\n", {}, r"'Joy' and 'joy' differ in capitals only"),
-    "reserved": (b"file,label\n0.png,n\n1.png,joy\n", {}, r"a label cannot be called 'n'"),
-    "nan label": (b"file,label\n0.png,joy\n1.png,NaN\n2.png,awe\n", {}, r"line 3: column 'label' is empty"),
-    "kind": (b"file,label\n0.png,a\n1.png,joy\n", {"kind": "sigle"}, r"no 'sigle'; did you mean 'single'"),
-    "judged": (b"file,rater,label\n0.png,,a\n1.png,u,b\n", {}, r"line 2: column 'rater' is empty"),
-    "both": (b"file,rater,label\n0.png,u,a|none\n1.png,u,b\n", {}, r"line 2: a, none: a label and 'none' at once"),
+    "nan": (table("joy,fear", "1,nan", "0,2"), {}, r"line 2: column 'fear': expected a number, .*'nan'"),
+    "uncountable": (table("joy,fear", "9007199254740993000,1"), {}, r"line 2: column 'joy': .*'9007199254740993000'"),
+    "negative": (table("joy,fear", "1,-2", "0,2"), {}, r"line 2: column 'fear': .*negative.*-2"),
+    "above n": (table("n,joy,fear", "5,1,2", "4,0,6"), {}, r"line 3: column 'fear': more votes than people"),
+    "off one": (table("joy,fear", ".5,.5", ".9,.1", ".5,.4"), {}, r"line 4: the shares sum to 0.9"),
+    "off asked": (table("joy,fear", ".5,.1", ".9,0"), {"kind": "distribution"}, r"line 2: .*sum to 0.6"),
+    "percent": (table("joy,fear", "50.5,49.5", "90,10"), {}, r"line 2: column 'joy': .*divide by 100"),
+    "rates need n": (table("joy,fear", "5,1", "9,2"), {"kind": "rates"}, r": n_column"),
+    "add up to n": (ALL_CHOSE, {}, r"each choose one label \(kind='distribution'\), .* several \(kind='rates'\)"),
+    "merged": (table("n,happy,glad,fear", "9,2,1,1"), {"mapping": MERGED}, "happy and glad cannot become one label"),
+    "single of two": (table("joy,fear", "1,1"), {"kind": "single"}, r"line 2: kind single needs .* got 2"),
+    "single of two cells": (table("labels", "joy", "joy;fear"), {"kind": "single"}, r"line 3: kind single"),
+    "two marks": (table("labels", '"joy, a;b"'), {}, r"holds ';' and ','; say which .* separates labels: delimiter"),
+    "empty cell": (table("labels", "joy;fear", ""), {}, r"line 3: column 'labels' is empty: .* apply \(empty='none'\)"),
+    "image twice": (TWICE, {}, r"line 3: image 'http://a' stands in line 2 already"),
+    "union of numbers": (b"file,joy,fear\n0.png,1,2\n0.png,1,3\n", {"duplicates": "union"}, r"duplicates='first'"),
+    "another number": (WOBBLE, {}, r"joy, fear are emotions, but what of wobble; .*label_columns=\['A', 'B'\]"),
+    "no such label": (WOBBLE, {"taxonomy": "ekman-6"}, r"label 'anger' of taxonomy ekman-6"),
+    "not asked": (WOBBLE, ASKED, r"no column for label 'anger'.*nobody was asked about it"),
+    "two labels": (table("label,emotion", "a,b"), {}, r"label, emotion could all hold the labels"),
+    "two files": (table("path,label", "1.png,b"), {}, r"'file' and 'path' could both be meant.*: file_column"),
+    "no labels": (table("painter", "x"), {}, r"say where the labels are: label_column"),
+    "column": (table("label", "x"), {"label_column": "lable"}, r"no column 'lable'; did you mean 'label'"),
+    "split": (table("label,split", "joy,1", "fear,2"), {}, r"line 2: column 'split': split '1' is none of"),
+    "capitals": (table("label", "Joy", "joy"), {}, r"'Joy' and 'joy' differ in capitals only"),
+    "reserved": (table("label", "n", "joy"), {}, r"a label cannot be called 'n'"),
+    "nan label": (table("label", "joy", "NaN", "awe"), {}, r"line 3: column 'label' is empty"),
+    "kind": (table("label", "a", "joy"), {"kind": "sigle"}, r"no 'sigle'; did you mean 'single'"),
+    "judged": (table("rater,label", ",a", "u,b"), {}, r"line 2: column 'rater' is empty"),
+    "both": (table("rater,label", "u,a|none", "u,b"), {}, r"line 2: a, none: a label and 'none' at once"),
+    "judged twice": (AGAIN, {}, r"line 4: person 'a' judged image '0.png' already \(line 2\)"),
+    "a label left out": (UNSAID, {"n": 20}, r"row 2: column 'joy': .* received ''.*empty='none'"),
+    "more votes than people": ([ROWS[0], {**ROWS[1], "awe": 19}], {}, r"row 2: column 'awe': more votes than people"),
+    "no n in one row": ([ROWS[0], {"image": "b.jpg", "joy": 1, "awe": 2}], {}, r"row 2: column 'n': expected a number"),
+    "a vote that is true": (TRUE, {}, r"row 1: column 'joy': expected a num.* 'true'"),
+    "half a vote": ([ROWS[0], {**ROWS[1], "awe": 1.5}], {}, r"row 2: column 'awe': .*votes are whole .*1.5"),
+    "rates without n": ({"a": {"joy": 3, "awe": 2}}, {"kind": "rates"}, r"need the number of people asked: .*n=20"),
+    "n twice": (ROWS, {"n": 20}, r"column 'n' says how many were asked; leave n=20 out"),
+    "an image twice": ('{"a": {"joy": 1, "awe": 2}, "a": {"joy": 0, "awe": 1}}', {"n": 5}, r"'a' stands twice"),
+    "a row that is no object": ([ROWS[0], 5], {}, r"row 2: expected an object, but received '5'"),
+    "two objects in a row": ([{"id": "a", "votes": {"joy": 1}, "meta": {"by": "me"}}], {}, r"'votes' and 'meta' are"),
+    "a label beside and in it": ([{"id": "a", "joy": 1, "votes": {"joy": 1}}], {}, r"row 1: 'joy' stands twice"),
+    "COCO": ({"images": [], "annotations": [], "categories": []}, {}, r"COCO's form: `affectml import coco`"),
+    "another shape": ({"a": 1, "b": [1], "c": [2]}, {}, r'expected \[\{"image"'),
+    "a number alone": ("[5", {}, r"broken JSON"),
+    "nothing": ([], {}, r"no rows"),
+    "half a character": ('[{"image": "\\ud800", "joy": 1, "awe": 2, "n": 3}]', {}, r"broken JSON"),
+    "too deep": ("[" * 100_000, {}, r"broken JSON"),
+    **{cell: (f"file,label\n1.png,joy\n{cell},fear\n".encode(), {}, r"labels.csv, line 3: ") for cell in LEAVING},
 }
 
 
@@ -417,35 +430,40 @@ def test_a_label_the_taxonomy_lacks(load):
         load("file,label\n0.png,joy\n1.png,joyfull\n", taxonomy="ekman-6")
 
 
-@pytest.mark.parametrize("sheets", [1, 2])
-def test_one_sheet_of_an_excel_file_is_a_table(load, tmp_path, sheets):
+@pytest.fixture
+def book():
+    """`book(rows)`: an Excel file with a sheet of these rows, and an empty one."""
     openpyxl = pytest.importorskip("openpyxl")
-    book = openpyxl.Workbook()
-    book.create_sheet("empty")
-    for row in [("file", "joy", "awe", "n"), (None, None, None, None), ("0.png", 3, 1.0, 4), ("1.png", 0, 4, 4)]:
-        book.active.append(row)
-    if sheets == 2:
-        book.create_sheet("more").append(["file", "joy"])
-    book.save(tmp_path / "votes.xlsx")
-    if sheets == 2:
-        with pytest.raises(BadInput, match=r"votes.xlsx: 2 sheets \(Sheet, more\); leave the one that holds the table"):
-            load((tmp_path / "votes.xlsx").read_bytes(), file="votes.xlsx")
-        return
+
+    def made(rows):
+        found = openpyxl.Workbook()
+        found.create_sheet("empty")
+        for row in rows:
+            found.active.append(row)
+        return found
+
+    return made
+
+
+def test_one_sheet_of_an_excel_file_is_a_table(load, tmp_path, book):
+    votes = book([("file", "joy", "awe", "n"), (None, None, None, None), ("0.png", 3, 1.0, 4), ("1.png", 0, 4, 4)])
+    votes.save(tmp_path / "votes.xlsx")
     _, dataset = load((tmp_path / "votes.xlsx").read_bytes(), file="votes.xlsx", kind="rates")
     assert rows(dataset, "rates") == {"0.png": [1, 3], "1.png": [4, 0]}
+    votes.create_sheet("more").append(["file", "joy"])
+    votes.save(tmp_path / "votes.xlsx")
+    with pytest.raises(BadInput, match=r"votes.xlsx: 2 sheets \(Sheet, more\); leave the one that holds the table"):
+        load((tmp_path / "votes.xlsx").read_bytes(), file="votes.xlsx")
 
 
-def test_judgements_of_an_excel_file_are_read_with_what_is_empty_in_it(tmp_path):
-    openpyxl = pytest.importorskip("openpyxl")
-    book = openpyxl.Workbook()
-    for row in [("image_id", "annotator_id", "labels", "kind", "seconds"), ("a", "u", "awe|joy", None, 2),
-                ("b", "u", None, "none", None), ("c", "v", "joy", None, "soon")]:  # fmt: skip
-        book.active.append(row)
-    book.save(tmp_path / "said.xlsx")
+def test_judgements_of_an_excel_file_are_read_with_what_is_empty_in_it(tmp_path, book):
+    said = book([("image_id", "annotator_id", "labels", "kind", "seconds"), ("a", "u", "awe|joy", None, 2),
+                 ("b", "u", None, "none", None), ("c", "v", "joy", None, "soon")])  # fmt: skip
+    said.save(tmp_path / "said.xlsx")
     with pytest.raises(BadImport, match="said.xlsx: row 4: seconds 'soon' is no number"):
         read_judgements(tmp_path / "said.xlsx")
-    book.active["E4"] = 3.5
-    book.save(tmp_path / "said.xlsx")
+    said.active["E4"] = 3.5
+    said.save(tmp_path / "said.xlsx")
     found = read_judgements(tmp_path / "said.xlsx")
     assert found["labels"].tolist() == [["awe", "joy"], [], ["joy"]]
     assert found["kind"].tolist() == ["labels", "none", "labels"]

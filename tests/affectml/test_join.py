@@ -25,20 +25,15 @@ from affectml.importers import get_importer, import_embeddings, import_table
 NAMES = ["anger/7.jpg", "joy/7.jpg", "joy/8.jpg", "awe/9.png"]
 
 
+def csv(folder: Path, text: str, file: str = "more.csv") -> Path:
+    (folder / file).write_text(text)
+    return folder / file
+
+
 def dataset(folder: Path) -> Path:
     """Four images with a label each, without files."""
     first = csv(folder, "file,label\n" + "".join(f"{name},{name.split('/')[0]}\n" for name in NAMES), "first.csv")
     return import_table(first, folder / "mydata", images="none", name="mine").out
-
-
-@pytest.fixture
-def mydata(tmp_path) -> Path:
-    return dataset(tmp_path)
-
-
-def csv(folder: Path, text: str, file: str = "more.csv") -> Path:
-    (folder / file).write_text(text)
-    return folder / file
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -55,21 +50,39 @@ def unchanged(before: dict[str, bytes], folder: Path) -> bool:
     return said and all(now[name] == content for name, content in before.items() if name != "dataset.json")
 
 
-def refused(says: str, table: Path, mydata: Path, **options) -> None:
-    """A table that cannot be joined: one line says why, and no file is another."""
-    before = files(mydata)
-    with pytest.raises(BadInput, match=says) as caught:
-        import_table(table, mydata, **options)
-    assert "\n" not in str(caught.value)
-    assert files(mydata) == before
+@pytest.fixture
+def mydata(tmp_path) -> Path:
+    return dataset(tmp_path)
 
 
-def test_a_table_of_votes_becomes_a_second_target(mydata, tmp_path):
-    before = files(mydata)
-    more = csv(tmp_path, "image,joy,awe,n\njoy/8.jpg,4,2,5\nanger/7.jpg,0,1,5\nsea/1.jpg,5,5,5\n")
-    summary = import_table(more, mydata, construct="evoked", question="What do you feel?", source="a study")
+@pytest.fixture
+def add(tmp_path, mydata):
+    """`add(text, **options)`: the summary of a table joined to mydata, and what mydata then is."""
+
+    def run(text: str, file: str = "more.csv", **options):
+        return import_table(csv(tmp_path, text, file), mydata, **options), Dataset.open(mydata)
+
+    return run
+
+
+@pytest.fixture
+def refused(add, mydata):
+    """`refused(says, text, **options)`: a table that cannot be joined; one line says why, and no file is another."""
+
+    def run(says: str, text: str, **options) -> None:
+        before = files(mydata)
+        with pytest.raises(BadInput, match=says) as caught:
+            add(text, **options)
+        assert "\n" not in str(caught.value)
+        assert files(mydata) == before
+
+    return run
+
+
+def test_a_table_of_votes_becomes_a_second_target(mydata, add):
+    before, votes = files(mydata), "image,joy,awe,n\njoy/8.jpg,4,2,5\nanger/7.jpg,0,1,5\nsea/1.jpg,5,5,5\n"
+    summary, joined = add(votes, construct="evoked", question="What do you feel?", source="a study")
     assert unchanged(before, mydata)
-    joined = Dataset.open(mydata)
     assert (joined.name, list(joined.meta.targets)) == ("mine", ["single", "rates"])
     rates = joined.target("rates")
     assert (rates.meta.construct, rates.meta.question, rates.meta.source) == ("evoked", "What do you feel?", "a study")
@@ -80,25 +93,18 @@ def test_a_table_of_votes_becomes_a_second_target(mydata, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "image"),
+    ("image", "names"),
     [
-        ("joy/8.jpg", "joy/8.jpg"),
-        ("images/joy/8.jpg", "joy/8.jpg"),
-        ("8.jpg", "joy/8.jpg"),
-        ("8", "joy/8.jpg"),
-        ("awe/9", "awe/9.png"),
-        ("awe/9.webp", "awe/9.png"),
-        ("awe/9.2", None),
-        ("/home/me/photos/joy/7.jpg", "joy/7.jpg"),
-        ("C:\\photos\\joy\\7.jpg", "joy/7.jpg"),
-        ("fear/8.jpg", None),
-        ("10.jpg", None),
+        ("joy/8.jpg", ["joy/8.jpg", "images/joy/8.jpg", "8.jpg", "8"]),
+        ("awe/9.png", ["awe/9", "awe/9.webp"]),
+        ("joy/7.jpg", ["/home/me/photos/joy/7.jpg", "C:\\photos\\joy\\7.jpg"]),
+        (None, ["awe/9.2", "fear/8.jpg", "10.jpg"]),
     ],
 )
-def test_a_name_means_the_image_whose_path_ends_so(name, image):
-    images = pd.DataFrame({"image_id": NAMES})
-    (row,) = match_images(images, [[name]], "more.csv")
-    assert (NAMES[row] if row >= 0 else None) == image
+def test_a_name_means_the_image_whose_path_ends_so(image, names):
+    for name in names:
+        (row,) = match_images(pd.DataFrame({"image_id": NAMES}), [[name]], "more.csv")
+        assert (NAMES[row] if row >= 0 else None) == image, name
 
 
 def test_ids_of_another_kind_are_found_by_file_and_url():
@@ -110,10 +116,11 @@ def test_ids_of_another_kind_are_found_by_file_and_url():
     assert match_images(images, names[:3], "more.csv").tolist() == [0, 1, 2]
 
 
-def test_a_name_that_could_be_two_images_names_both(mydata, tmp_path):
-    more = csv(tmp_path, "image,score_joy,score_awe\n7.jpg,.5,.5\n")
+def test_a_name_that_could_be_two_images_or_none_names_both_sides(refused):
     both = r"'7\.jpg' could be image 'anger/7\.jpg' or 'joy/7\.jpg' of the data set"
-    refused(both, more, mydata, label_columns=["score_joy", "score_awe"])
+    refused(both, "image,joy,awe\n7.jpg,.5,.5\n")
+    none = r"none of its 1 images is in .*first: 'sea\.jpg'; there: 'anger/7\.jpg'"
+    refused(none, "image,label\nsea.jpg,joy\n", taxonomy="ekman-6")
 
 
 PART = st.text("abc", min_size=1, max_size=2)
@@ -130,16 +137,16 @@ def test_every_image_is_found_by_its_id_and_below_any_folder(paths, above, data)
     assert match_images(rooted, names, "t").tolist() == order
 
 
-def test_a_target_of_that_name_stays_and_the_way_out_works(mydata, tmp_path):
-    before = files(mydata)
-    more = csv(tmp_path, "image,label\njoy/8.jpg,joy\nanger/7.jpg,awe\n")
-    refused(r"has a target 'single' already \(single, evoked\).*: target='NAME'", more, mydata)
+def test_a_target_of_that_name_stays_and_the_way_out_works(mydata, tmp_path, refused):
+    before, more = files(mydata), "image,label\njoy/8.jpg,joy\nanger/7.jpg,awe\n"
+    refused(r"has a target 'single' already \(single, evoked\).*: target='NAME'", more)
     with command_line():
-        refused("--target NAME", more, mydata)
-    shown = CliRunner().invoke(app, ["table", str(more), str(mydata), "--target", "people"], catch_exceptions=False)
+        refused("--target NAME", more)
+    words = ["table", str(tmp_path / "more.csv"), str(mydata), "--target", "people"]
+    shown = CliRunner().invoke(app, words, catch_exceptions=False)
     assert "target people (single, evoked) of 2 images" in shown.output
     assert unchanged(before, mydata)
-    refused("no name of a target", more, mydata, target="a/b")
+    refused("no name of a target", more, target="a/b")
     with pytest.raises(BadInput, match="no labels in it, so there is no target to call target='x'"):
         import_embeddings(npz(tmp_path, NAMES[:2]), mydata, target="x")
 
@@ -177,22 +184,15 @@ def test_a_data_set_without_targets_gets_its_first(tmp_path):
     assert (joined.meta.targets["single"].construct, len(EmbeddingStore.for_dataset(joined).ids)) == ("query", 4)
 
 
-def test_nothing_in_common_is_an_error_that_shows_both_sides(mydata, tmp_path):
-    sea = csv(tmp_path, "image,label\nsea.jpg,joy\n")
-    none = r"none of its 1 images is in .*first: 'sea\.jpg'; there: 'anger/7\.jpg'"
-    refused(none, sea, mydata, taxonomy="ekman-6")
-
-
 FIRST = "image,annotator,label,round\njoy/8.jpg,ann,joy,1\njoy/8.jpg,bob,awe;joy,1\n"
 SECOND = "image,annotator,label,round\nanger/7.jpg,ann,awe,1\njoy/8.jpg,cem,joy,1\n"
 
 
-def test_judgements_are_merged_and_the_new_target_counts_all(mydata, tmp_path):
-    import_table(csv(tmp_path, FIRST, "one.csv"), mydata, question="What do you feel?")
-    refused("has a target 'rates' already", csv(tmp_path, SECOND, "two.csv"), mydata)
-    summary = import_table(tmp_path / "two.csv", mydata, target="both")
+def test_judgements_are_merged_and_the_new_target_counts_all(add, refused):
+    add(FIRST, "one.csv", question="What do you feel?")
+    refused("has a target 'rates' already", SECOND, file="two.csv")
+    summary, joined = add(SECOND, "two.csv", target="both")
     assert summary.added[0] == "2 judgements, 0 were there already"
-    joined = Dataset.open(mydata)
     answers = joined.judgements[["image_id", "annotator_id", "labels"]].itertuples(index=False, name=None)
     assert sorted((image, who, sorted(labels)) for image, who, labels in answers) == [
         ("anger/7.jpg", "ann", ["awe"]),
@@ -205,9 +205,8 @@ def test_judgements_are_merged_and_the_new_target_counts_all(mydata, tmp_path):
     assert joined.judgements["event_id"].is_unique
     assert joined.meta.judgements.question == "What do you feel?"
     assert joined.target("rates").n.tolist() == [2]  # as it was
-    again = import_table(tmp_path / "two.csv", mydata, target="again")
-    assert again.added[0] == "0 judgements, 2 were there already"
-    assert len(Dataset.open(mydata).judgements) == 4
+    again, joined = add(SECOND, "two.csv", target="again")
+    assert (again.added[0], len(joined.judgements)) == ("0 judgements, 2 were there already", 4)
 
 
 @pytest.mark.parametrize(
@@ -216,19 +215,18 @@ def test_judgements_are_merged_and_the_new_target_counts_all(mydata, tmp_path):
         (FIRST.replace("ann,joy", "ann,awe"), {}, r"judgement in conflict: image 'joy/8\.jpg', 'ann', round 1: joy"),
         (SECOND, {"question": "And you?"}, "answers to two questions cannot be counted together"),
         (SECOND, {"construct": "expressed"}, "its people judge what is evoked, and these .* of what is expressed"),
-        (SECOND.replace("awe", "fear"), {}, r"its judgements have labels that those of .*two\.csv have not \(awe\)"),
+        (SECOND.replace("awe", "fear"), {}, r"its judgements have labels that those of .*more\.csv have not \(awe\)"),
     ],
 )
-def test_judgements_that_cannot_stand_beside_those_there(mydata, tmp_path, text, options, says):
-    import_table(csv(tmp_path, FIRST, "one.csv"), mydata, question="What do you feel?")
-    refused(says, csv(tmp_path, text, "two.csv"), mydata, target="both", **options)
+def test_judgements_that_cannot_stand_beside_those_there(add, refused, text, options, says):
+    add(FIRST, "one.csv", question="What do you feel?")
+    refused(says, text, target="both", **options)
 
 
-def test_people_without_names_of_two_files_are_different_people(mydata, tmp_path):
+def test_people_without_names_of_two_files_are_different_people(add):
     for file, target in (("one.csv", None), ("two.csv", "both")):
-        answers = csv(tmp_path, "image,label\njoy/8.jpg,joy\njoy/8.jpg,awe\n", file)
-        import_table(answers, mydata, anonymous=True, target=target)
-    rates, shares = (Dataset.open(mydata).target(f"both-{kind}") for kind in ("rates", "distribution"))
+        _, joined = add("image,label\njoy/8.jpg,joy\njoy/8.jpg,awe\n", file, anonymous=True, target=target)
+    rates, shares = (joined.target(f"both-{kind}") for kind in ("rates", "distribution"))
     assert (rates.n.tolist(), shares.votes.tolist()) == ([4], [[2, 2]])
 
 
@@ -335,33 +333,27 @@ def test_a_split_whose_val_is_cut_goes_on_from_one_without(tmp_path):
 
 
 @pytest.mark.parametrize("column", ["split", "group"])
-def test_two_splits_are_an_error_and_the_way_out_works(tmp_path, column):
-    mydata = tmp_path / "mydata"
-    import_table(csv(tmp_path, ROWS), mydata, images="none")
+def test_two_splits_are_an_error_and_the_way_out_works(add, refused, column):
+    add(ROWS)
     other = ROWS.replace("train,joy", "test,sea" if column == "split" else "train,sea")
     says = (
         rf"more.csv: {column} of image 'joy/7.jpg' is '(test|sea)', and '(train|joy)' in .*mydata \(2 images differ\), "
         rf"where all targets share one: import it to a new folder, or rename the column {column} to keep"
     )
-    refused(says, csv(tmp_path, other), mydata, target="again")
-    renamed = other.replace(",split,group", ",theirs,groups")
-    import_table(csv(tmp_path, renamed), mydata, target="again")
-    joined = Dataset.open(mydata)
+    refused(says, other, target="again")
+    _, joined = add(other.replace(",split,group", ",theirs,groups"), target="again")
     assert joined.images["split"].tolist() == list(SPLIT.values())
-    assert list(joined.meta.targets) == ["rates", "again"]
+    assert list(joined.meta.targets) == ["single", "rates", "again"]
 
 
-def test_gaps_of_a_split_are_filled_and_whole_numbers_stay_whole(tmp_path):
-    mydata = tmp_path / "mydata"
-    import_table(csv(tmp_path, "image,label,split\nanger/7.jpg,anger,train\njoy/7.jpg,joy,\n"), mydata, images="none")
-    summary = import_table(csv(tmp_path, "image,joy,awe,n,split,age\njoy/7.jpg,1,2,4,test,3\n"), mydata)
-    images = Dataset.open(mydata).images
-    assert images["split"].tolist() == ["train", "test"]
+def test_gaps_of_a_split_are_filled_and_whole_numbers_stay_whole(mydata, add):
+    add("image,label,split\nanger/7.jpg,anger,train\njoy/7.jpg,joy,\n", target="t")
+    summary, joined = add("image,joy,awe,n,split,age\njoy/7.jpg,1,2,4,test,3\n")
+    assert joined.images["split"].fillna("").tolist() == ["train", "test", "", ""]
     assert pq.read_schema(mydata / "images.parquet").field("age").type == "int64"
     assert {"column split of 1 images", "column age of 1 images"} <= set(summary.added)
 
 
-def test_a_column_that_no_data_set_can_have_is_refused_before_anything_is_written(mydata, tmp_path):
-    text = "image,label,content_warning\njoy/7.jpg,joy,3\nawe/9.png,awe,4\n"
+def test_a_column_that_no_data_set_can_have_is_refused_before_anything_is_written(refused):
     says = "column content_warning: expected texts, got int64; rename the column"
-    refused(says, csv(tmp_path, text), mydata, target="again")
+    refused(says, "image,label,content_warning\njoy/7.jpg,joy,3\nawe/9.png,awe,4\n", target="again")

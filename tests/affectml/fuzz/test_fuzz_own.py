@@ -24,7 +24,7 @@ from affectml.fetching._download import Downloader, Job
 from affectml.fetching._guard import Later
 from affectml.heads import ImageEffects
 from affectml.importers import get_importer
-from affectml.importers.one_person import said_of
+from affectml.importers.answers import said_of
 from affectml.people.known import People, open_people, read_image_effects, save_people, write_image_effects
 from affectml.predicting.files import _Answers, predict_to_file
 from affectml.runs import RunFolder
