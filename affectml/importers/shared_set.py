@@ -16,8 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 from affectml.data import DatasetMeta, TargetMeta
 from affectml.errors import BadInput
 from affectml.importers._container import Container, open_container, quiet
-from affectml.importers._container_rows import Gathered, gather
 from affectml.importers.columns import tidy
+from affectml.importers.containers import Gathered, gather
 from affectml.importers.draft import Draft, Source, image_table, label_table
 from affectml.taxonomies import Taxonomy
 
@@ -54,9 +54,11 @@ def shared_draft(
         raise BadInput(f"{container.address}: {NAME} says it is a shared data set, and it has no column image_id")
     ids = frame["image_id"].astype(str)
     used = {f"{column}{end}" for column in columns.values() for end in ("", "_votes", "_n")}
-    images = image_table(ids.tolist(), gathered.names if source.images != "none" else ())
-    if any(splits.get(name) for name in gathered.splits):
-        images["split"] = [splits.get(name) for name in gathered.splits]
+    names = [taken.name for taken in gathered.rows]
+    images = image_table(ids.tolist(), names if source.images != "none" else ())
+    parts = [splits.get(taken.split) for taken in gathered.rows]
+    if any(parts):
+        images["split"] = parts
     for column in frame.columns:
         if column not in used and column != "image_id":
             images[column] = tidy(frame[column]).to_numpy()
@@ -68,7 +70,7 @@ def shared_draft(
         licence=source.about.licence or meta.licence,
         notes=(*meta.notes, "read back from a shared copy"),
     )
-    places = [gathered.places.get(name or "") for name in gathered.names]
+    places = [taken.place for taken in gathered.rows]
     result = Draft(about=about, images=images, sources=places, where=container.address)
     result.skipped = {reason: rows for reason, rows in gathered.skipped.items() if rows}
     for name, entry in meta.targets.items():

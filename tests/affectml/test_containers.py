@@ -25,9 +25,8 @@ from affectml.data.schema import Asked, DatasetMeta, TargetMeta
 from affectml.demo_set import write_demo
 from affectml.errors import AffectmlError, BadInput
 from affectml.importers import get_importer
-from affectml.importers._container import Container
-from affectml.importers._container_rows import VECTORS
-from affectml.importers._tar_samples import MOST_HEADER
+from affectml.importers._container import MOST_HEADER, Container
+from affectml.importers.containers import VECTORS
 from affectml.sharing import share_dataset
 from affectml.sharing._dataset_card import licence_id
 

@@ -1,7 +1,6 @@
 """Embeddings that somebody else computed come in whole, or not at all."""
 
 import json
-import sys
 import tempfile
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from safetensors.torch import save_file
 
 from affectml.data import Dataset
 from affectml.embeddings import EmbeddingStore
-from affectml.errors import BadInput, EncoderUnavailable, MissingExtra, UnknownLabel
+from affectml.errors import BadInput, EncoderUnavailable, UnknownLabel
 from affectml.importers import import_table
 from affectml.importers.embeddings import embeddings, import_embeddings
 
@@ -155,13 +154,11 @@ def test_npy_and_a_table(tmp_path):
 
 
 def test_a_taxonomy_may_be_given_and_labels_renamed(tmp_path):
-    dataset = import_embeddings(
-        npz(tmp_path), tmp_path / "out", taxonomy="ekman-7", mapping={"fear": "disgust"}, construct="evoked"
-    )
+    options = {"taxonomy": "ekman-7", "mapping": {"fear": "disgust"}, "construct": "evoked"}
+    dataset = import_embeddings(npz(tmp_path), tmp_path / "out", **options)
     assert dataset.meta.constructs == ("evoked",)
-    totals = dict(
-        zip(dataset.target("single").taxonomy.labels, dataset.target("single").table.sum(axis=0), strict=True)
-    )
+    target = dataset.target("single")
+    totals = dict(zip(target.taxonomy.labels, target.table.sum(axis=0), strict=True))
     assert {label: count for label, count in totals.items() if count} == {"joy": 20, "disgust": 20, "sadness": 20}
 
 
@@ -172,30 +169,30 @@ def with_value(value: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("changes", "kind", "says"),
+    ("changes", "says"),
     [
-        ({"embedding": with_value(np.nan)}, BadInput, r"row 7 .*'a/7\.jpg' has NaN or infinity in it \(1 such row\)"),
-        ({"embedding": with_value(np.inf)}, BadInput, "row 7 .*NaN or infinity"),
-        ({"embedding": with_value(1).astype(float) * 1e300}, BadInput, "row 0 .*NaN or infinity"),
-        ({"embedding": np.ones((N - 1, DIM))}, BadInput, "59 rows, but 60 image names"),
-        ({"embedding": np.ones(N)}, BadInput, r"shape \(60,\), expected one row of numbers per image"),
-        ({"embedding": np.ones((N, 0))}, BadInput, r"shape \(60, 0\)"),
-        ({"embedding": np.full((N, DIM), "x")}, BadInput, "dtype <U1, expected floats"),
-        ({"embedding": None}, BadInput, "no array 'embedding'.*it has: image, label, split"),
-        ({"embedding": None, "embeddings": np.ones((N, DIM))}, BadInput, "did you mean 'embeddings'"),
-        ({"image": np.full(N, "same.jpg")}, BadInput, "row 1 .*'same.jpg' a second time .*row 0"),
-        ({"image": np.full(N, " ")}, BadInput, "row 0 .*no image name"),
-        ({"image": np.ones((N, 1))}, BadInput, r"image has shape \(60, 1\)"),
-        ({"image": np.ones(N)}, BadInput, "image has dtype float64, expected texts"),
-        ({"label": np.full(N - 2, "joy")}, BadInput, "label has 58 rows, expected 60"),
-        ({"label": np.array(["joy", ""] * (N // 2))}, BadInput, r"row 1 .*'a/1\.jpg' has no label"),
-        ({"label": np.full(N, "joy")}, BadInput, "at least two labels"),
-        ({"split": np.full(N, "holdout")}, BadInput, "row 0 .*split 'holdout', expected train, val or test"),
-        ({"image": np.array([f"{i}.jpg" for i in range(N)], dtype=object)}, BadInput, "pickled Python objects"),
+        ({"embedding": with_value(np.nan)}, r"row 7 .*'a/7\.jpg' has NaN or infinity in it \(1 such row\)"),
+        ({"embedding": with_value(np.inf)}, "row 7 .*NaN or infinity"),
+        ({"embedding": with_value(1).astype(float) * 1e300}, "row 0 .*NaN or infinity"),
+        ({"embedding": np.ones((N - 1, DIM))}, "59 rows, but 60 image names"),
+        ({"embedding": np.ones(N)}, r"shape \(60,\), expected one row of numbers per image"),
+        ({"embedding": np.ones((N, 0))}, r"shape \(60, 0\)"),
+        ({"embedding": np.full((N, DIM), "x")}, "dtype <U1, expected floats"),
+        ({"embedding": None}, "no array 'embedding'.*it has: image, label, split"),
+        ({"embedding": None, "embeddings": np.ones((N, DIM))}, "did you mean 'embeddings'"),
+        ({"image": np.full(N, "same.jpg")}, "row 1 .*'same.jpg' a second time .*row 0"),
+        ({"image": np.full(N, " ")}, "row 0 .*no image name"),
+        ({"image": np.ones((N, 1))}, r"image has shape \(60, 1\)"),
+        ({"image": np.ones(N)}, "image has dtype float64, expected texts"),
+        ({"label": np.full(N - 2, "joy")}, "label has 58 rows, expected 60"),
+        ({"label": np.array(["joy", ""] * (N // 2))}, r"row 1 .*'a/1\.jpg' has no label"),
+        ({"label": np.full(N, "joy")}, "at least two labels"),
+        ({"split": np.full(N, "holdout")}, "row 0 .*split 'holdout', expected train, val or test"),
+        ({"image": np.array([f"{i}.jpg" for i in range(N)], dtype=object)}, "pickled Python objects"),
     ],
 )
-def test_bad_arrays(tmp_path, changes, kind, says):
-    refused(npz(tmp_path, **changes), kind, says)
+def test_bad_arrays(tmp_path, changes, says):
+    refused(npz(tmp_path, **changes), BadInput, says)
 
 
 def test_a_label_that_the_taxonomy_lacks(tmp_path):
@@ -263,16 +260,29 @@ def test_shares_become_a_distribution_whose_rule_the_user_may_say(tmp_path):
     assert said.meta.constructs == ("query",)
 
 
-def test_votes_of_several_labels_are_rates_and_of_one_label_a_distribution(tmp_path):
-    rates = import_embeddings(answers(tmp_path, votes=PEOPLE, n=np.full(3, 5)), tmp_path / "rates").target("rates")
-    assert rates.votes.tolist() == PEOPLE[:, [0, 2, 1]].tolist()
-    assert rates.n.tolist() == [5, 5, 5]
-    assert rates.meta.values == "votes"
-    ones = np.array([[4, 1, 0], [0, 5, 0], [1, 2, 2]])
-    one = import_embeddings(answers(tmp_path, votes=ones, n=np.full(3, 5)), tmp_path / "one").target("distribution")
-    assert (one.meta.vote_rule, one.votes.sum(axis=1).tolist()) == ("one_choice", [5, 5, 5])
-    alone = import_embeddings(answers(tmp_path, votes=np.eye(3, dtype=int)), tmp_path / "alone").target("distribution")
-    assert alone.meta.values == "votes"  # one vote each is still a vote, not the one right label
+ONES = np.array([[4, 1, 0], [0, 5, 0], [1, 2, 2]])  # of five people each, who chose one label
+FIVE = np.full(3, 5)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "values", "votes", "n"),
+    [
+        ({"votes": PEOPLE, "n": FIVE}, "rates", "votes", PEOPLE, FIVE),
+        ({"votes": ONES, "n": FIVE}, "distribution", "votes", ONES, FIVE),
+        ({"votes": ONES, "n": FIVE, "shares": ONES / 5}, "distribution", "votes", ONES, FIVE),  # votes say more
+        # one vote each is still a vote, not the one right label
+        ({"votes": np.eye(3, dtype=int)}, "distribution", "votes", np.eye(3), None),
+    ],
+)
+def test_votes_of_several_labels_are_rates_and_of_one_label_a_distribution(tmp_path, content, kind, values, votes, n):
+    dataset = import_embeddings(answers(tmp_path, **content), tmp_path / "out")
+    assert list(dataset.meta.targets) == [kind]
+    target = dataset.target(kind)
+    assert target.meta.values == values
+    assert target.meta.vote_rule == ("one_choice" if kind == "distribution" else None)
+    assert target.votes.tolist() == votes[:, [0, 2, 1]].tolist()
+    np.testing.assert_array_equal(target.n, n)
+    assert any("shares left out" in note for note in dataset.meta.notes) == ("shares" in content)
 
 
 def test_sets_and_rates_stand_beside_each_other(tmp_path):
@@ -281,14 +291,6 @@ def test_sets_and_rates_stand_beside_each_other(tmp_path):
     assert dataset.target("sets").table.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
     rates = dataset.target("rates")
     assert (rates.meta.values, rates.n.tolist()) == ("shares", [5, 5, 4])
-
-
-def test_votes_say_more_than_shares_of_the_same_kind(tmp_path):
-    ones = np.array([[4, 1, 0], [0, 5, 0], [1, 2, 2]])
-    dataset = import_embeddings(answers(tmp_path, votes=ones, n=np.full(3, 5), shares=ones / 5), tmp_path / "out")
-    assert list(dataset.meta.targets) == ["distribution"]
-    assert dataset.target("distribution").votes is not None
-    assert any("shares left out" in note for note in dataset.meta.notes)
 
 
 def test_other_arrays_of_one_value_a_row_are_columns(tmp_path):
@@ -336,9 +338,9 @@ def with_share(value: float) -> np.ndarray:
         ({"votes": PEOPLE, "n": np.array([5, 4, 5])}, r"votes, row 1 .*'joy': more votes than people asked"),
         ({"votes": PEOPLE, "n": np.array([5, 5])}, r"n has shape \[2\] .*expected whole numbers \[3\]"),
         ({"votes": PEOPLE, "n": np.array([5, 5.5, 5])}, r"votes, row 1 .*'n': people asked are whole"),
-        ({"shares": SHARES[:2]}, r"shares has shape \[2, 3\], expected \[3, 3\]: a row for each image"),
+        ({"shares": SHARES[:2]}, r"shares has shape \[2, 3\] .*, expected numbers \[3, 3\]: a row for each image"),
         ({"shares": SHARES[:, :2]}, "nothing says which columns of shares are which labels"),
-        ({"shares": SHARES.astype(str)}, "shares has shape .* dtype <U.*, expected numbers"),
+        ({"shares": SHARES.astype(str)}, r"shares has shape \[3, 3\] and dtype <U.*, expected numbers"),
         ({"shares": SHARES, "labels": np.array(["joy", "awe", "joy"])}, "two columns of shares are called 'joy'"),
         ({"shares": SHARES, "labels": np.array(["joy", "", "awe"])}, "label 1 .* has no name"),
         ({"shares": SHARES.astype(object)}, "pickled Python objects"),
@@ -389,31 +391,32 @@ def columns() -> dict[str, list]:
     }
 
 
-def as_parquet(folder: Path, table: pa.Table) -> Path:
-    pq.write_table(table, folder / "t.parquet")
+def as_parquet(folder: Path, **changes) -> Path:
+    pq.write_table(pa.table({**columns(), **changes}), folder / "t.parquet", row_group_size=2)
     return folder / "t.parquet"
 
 
-def as_arrow(folder: Path, table: pa.Table) -> Path:
-    with pa.ipc.new_file(folder / "t.arrow", table.schema) as writer:
-        writer.write_table(table, max_chunksize=2)
-    return folder / "t.arrow"
-
-
-def as_stream(folder: Path, table: pa.Table) -> Path:
-    with pa.ipc.new_stream(folder / "t.arrows", table.schema) as writer:
-        writer.write_table(table, max_chunksize=2)
-    return folder / "t.arrows"
-
-
-@pytest.mark.parametrize("save", [as_parquet, as_arrow, as_stream])
-def test_tables_with_a_column_of_lists(tmp_path, save):
-    dataset = import_embeddings(save(tmp_path, pa.table(columns())), tmp_path / "out")
+@pytest.mark.parametrize(
+    "features", [pa.array(np.eye(3, 4).tolist(), pa.list_(pa.float32(), size)) for size in (-1, 4)]
+)
+def test_parquet_with_a_column_of_lists(tmp_path, features):
+    dataset = import_embeddings(as_parquet(tmp_path, embedding=features), tmp_path / "out")
     assert dataset.images["image_id"].tolist() == ["a.jpg", "b.jpg", "c.jpg"]
     assert dataset.images["year"].tolist() == [1990, 2001, 1999]
     assert dataset.target("single").table.tolist() == [[0, 1], [1, 0], [0, 1]]
     assert dataset.target("distribution").table.tolist() == [[0.5, 0.5], [1, 0], [0.75, 0.25]]
     np.testing.assert_array_equal(EmbeddingStore.for_dataset(dataset).rows(["c.jpg", "a.jpg"]), np.eye(3, 4)[[2, 0]])
+
+
+def test_what_names_a_parquet_files_rows(tmp_path):
+    """A column called like a file does; where there is none, a table beside it, which is never the file itself."""
+    file = as_parquet(tmp_path, picture=["a.jpg", "b.jpg", "c.jpg"])
+    table = pq.read_table(file).drop_columns(["image"])
+    pq.write_table(table.rename_columns({"picture": "file"}), file)
+    assert import_embeddings(file, tmp_path / "out").images["image_id"].tolist() == ["a.jpg", "b.jpg", "c.jpg"]
+    refused(file, BadInput, "names its own rows", csv=tmp_path / "rows.csv")
+    pq.write_table(table.drop_columns(["picture"]), file)
+    refused(file, BadInput, "nothing says which image is which row; name the table that does")
 
 
 @pytest.mark.parametrize(
@@ -425,7 +428,7 @@ def test_tables_with_a_column_of_lists(tmp_path, save):
     ],
 )
 def test_lists_of_a_table_that_cannot_be_rows(tmp_path, lists, says):
-    refused(as_parquet(tmp_path, pa.table({**columns(), "embedding": lists})), BadInput, says)
+    refused(as_parquet(tmp_path, embedding=lists), BadInput, says)
 
 
 def test_safetensors_name_their_rows_in_the_header_or_beside(tmp_path):
@@ -446,26 +449,14 @@ def test_safetensors_name_their_rows_in_the_header_or_beside(tmp_path):
     refused(tmp_path / "odd.safetensors", BadInput, "metadata 'image': expected a JSON list of texts")
 
 
-def test_a_folder_that_datasets_saved(tmp_path):
-    datasets = pytest.importorskip("datasets")
-    words = datasets.ClassLabel(names=["fear", "joy"])
-    table = {key: value for key, value in columns().items() if key != "shares"} | {"label": [1, 0, 1]}
-    whole = datasets.Dataset.from_dict(table).cast_column("label", words)
-    parts = datasets.DatasetDict({"train": whole.select([0, 2]), "validation": whole.select([1])})
-    parts.save_to_disk(str(tmp_path / "saved"))
-    dataset = import_embeddings(tmp_path / "saved", tmp_path / "out")
-    images = dataset.images.set_index("image_id")
-    assert images["split"].to_dict() == {"a.jpg": "train", "c.jpg": "train", "b.jpg": "val"}
-    assert dataset.target("single").take(["a.jpg", "b.jpg"]).table.tolist() == [[0, 1], [1, 0]]
-    np.testing.assert_array_equal(EmbeddingStore.for_dataset(dataset).rows(["c.jpg"]), np.eye(3, 4)[[2]])
-
-
-def test_without_datasets_the_extra_is_named(tmp_path, monkeypatch):
+def test_what_datasets_saved_says_how_it_becomes_parquet(tmp_path):
+    way_out = r"becomes Parquet by datasets\.load_from_disk\(FOLDER\)\.to_parquet\(FILE\)"
     (tmp_path / "saved").mkdir()
-    refused(tmp_path / "saved", BadInput, "none that `datasets` saved")
-    (tmp_path / "saved" / "dataset_info.json").write_text("{}")
-    monkeypatch.setitem(sys.modules, "datasets", None)
-    refused(tmp_path / "saved", MissingExtra, r"needs datasets: pip install 'affectml\[datasets\]'")
+    refused(tmp_path / "saved", BadInput, rf"saved: a folder; expected an \.npz, .* or Parquet file; .* {way_out}")
+    table = pa.table(columns())
+    with pa.ipc.new_file(tmp_path / "t.arrow", table.schema) as writer:
+        writer.write_table(table)
+    refused(tmp_path / "t.arrow", BadInput, f"its first bytes are another format's.*{way_out}")
 
 
 @pytest.mark.parametrize("form", ["npz", "npy"])
