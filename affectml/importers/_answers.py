@@ -52,7 +52,7 @@ def people_said(arrays: Arrays, naming: Naming, vote_rule: VoteRule | None, abou
     """
     result = Labels()
     if vote_rule is not None and not {"votes", "shares", "rates"} & arrays.answers.keys():
-        raise BadInput(f"{arrays.content.path}: {option('vote_rule')} is for shares, rates and votes; it has none")
+        raise BadInput(f"{arrays.path}: {option('vote_rule')} is for shares, rates and votes; it has none")
     for key, kind in _KIND_OF.items():
         if key not in arrays.answers:
             continue

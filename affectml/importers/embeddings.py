@@ -27,7 +27,6 @@ from affectml.importers._spec import Renaming, SomeTaxonomy
 from affectml.importers.columns import SPLIT_OF
 from affectml.importers.draft import About, Draft, Embedded, Source, draft, one_hot
 from affectml.importers.labels import emotion_words
-from affectml.importers.read import first_row
 from affectml.importers.registry import importer
 
 # Norms of unit rows after rounding to float16 stay well inside this.
@@ -66,7 +65,7 @@ def embeddings(
     file, name = source.path, source.about.name
     if vote_rule is not None:
         check_choice("vote_rule", vote_rule, get_args(VoteRule))
-    arrays = _checked(file, None if csv is None else Path(csv), labels)
+    arrays = read_arrays(file, None if csv is None else Path(csv), labels)
     images = pd.DataFrame({"image_id": arrays.ids})
     result = draft(source, images, [None] * len(images))
     result.notes += [f"embeddings computed elsewhere, from {file.name}", *arrays.notes]
@@ -81,7 +80,7 @@ def embeddings(
     if arrays.label is not None:
         found: dict[str, str] = {}
         for row, label in enumerate(arrays.label):
-            found.setdefault(label, arrays.content.where(row))
+            found.setdefault(label, arrays.where(row))
         if "" in found:
             image = arrays.ids[arrays.label.index("")]
             raise BadInput(f"{found['']}: image {image!r} has no label; leave the row out")
@@ -118,7 +117,7 @@ def ready_features(file: Path, csv: Path, images: pd.DataFrame, name: str) -> tu
     Raises:
         BadInput: for a file that cannot be read, names that could mean two images, or no image in common.
     """
-    arrays = _checked(file, csv if file.suffix in (".npy", ".safetensors") else None, None)
+    arrays = read_arrays(file, csv if file.suffix in (".npy", ".safetensors") else None, None)
     rows = match_images(images, [[image] for image in arrays.ids], str(file))
     kept = np.flatnonzero(rows >= 0)
     if not len(kept):
@@ -166,24 +165,6 @@ def import_embeddings(file: str | Path, out: str | Path, **options: Any) -> Data
     return Dataset.open(embeddings(file, out, **options).out)
 
 
-def _checked(file: Path, csv: Path | None, labels: Sequence[str] | None) -> Arrays:
-    """As `read_arrays`; BadInput for the first row without a name, named twice, or with values that are not finite."""
-    arrays = read_arrays(file, csv, labels)
-    ids, where = arrays.ids, arrays.content.where
-    if "" in ids:
-        raise BadInput(f"{where(ids.index(''))}: no image name")
-    if (again := first_row(pd.Index(ids).duplicated())) is not None:
-        earlier = where(ids.index(ids[again]))
-        raise BadInput(f"{where(again)}: image {ids[again]!r} a second time (first: {earlier}); keep one")
-    infinite = ~np.isfinite(arrays.embedding).all(axis=1)
-    if (bad := first_row(infinite)) is not None:
-        raise BadInput(
-            f"{where(bad)}: the embedding of image {ids[bad]!r} has NaN or infinity in it "
-            f"({infinite.sum():,} such row{'' if infinite.sum() == 1 else 's'}): compute it again or leave the row out"
-        )
-    return arrays
-
-
 def _perhaps_answers(columns: pd.DataFrame, file: Path) -> list[str]:
     """A note where further columns may be people's answers, which this importer takes from arrays of answers alone."""
     names = [str(name) for name in columns]
@@ -199,7 +180,7 @@ def _splits(arrays: Arrays, columns: NDArray[np.int64] | None, seed: int, cut: b
     given = np.full(len(arrays.ids), None, dtype=object)
     for row, spelt in enumerate(arrays.split or []):
         if spelt is not None and spelt.lower() not in SPLIT_OF:
-            raise BadInput(f"{arrays.content.where(row)}: split {spelt!r}, expected train, val or test")
+            raise BadInput(f"{arrays.where(row)}: split {spelt!r}, expected train, val or test")
         given[row] = spelt and SPLIT_OF[spelt.lower()]
     train = np.flatnonzero(given == "train")
     kept = "splits kept as they came"
@@ -231,7 +212,7 @@ def _is_checked(spec: str, arrays: Arrays, onto: Dataset | None) -> bool:
     """
     if onto is None or "file" not in onto.images:
         return False
-    file = arrays.content.path
+    file = arrays.path
     rows = match_images(onto.images, [[name] for name in arrays.ids], str(file))
     names = onto.images["file"].reindex(rows).reset_index(drop=True).dropna()
     some = names.iloc[np.linspace(0, len(names) - 1, min(PHOTOGRAPHS, len(names)), dtype=int)]
