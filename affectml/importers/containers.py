@@ -84,7 +84,7 @@ def containers(
             named = {plain(c) for features in (container.features or {}).values() for c in features}
             judged = spec.anonymous or spec.annotator_column is not None or not named.isdisjoint(ANNOTATOR)
             taken = splits or list(container.splits)
-            gathered = gather(container, taken, image_column, place, judged=judged, root=spec.images_root)
+            gathered = Reading(container, place, judged, root=spec.images_root).gather(taken, image_column)
             result = _draft(container, gathered, spec, source, unlabelled=unlabelled)
             result.about = replace(result.about, licence=source.about.licence or _licence(container))
         failed.pop_all()
@@ -138,78 +138,68 @@ class Gathered:
     skipped: dict[str, list[str]]
 
 
-def gather(
-    container: Container,
-    splits: list[str],
-    image: str | None,
-    spool: Path | None,
-    *,
-    judged: bool,
-    need_images: bool = True,
-    root: str | Path | None = None,
-) -> Gathered:
-    """Read these splits of a container; each embedded image is written to `spool` at once, so that memory holds one.
-
-    image: the column of images; the only one is found. judged: whether each row is a judgement, so that images with
-    the same bytes and no name are one image. need_images: whether rows without one are left out and named.
-    root: the folder of images that rows name, where it is not the container's.
-    """
-    image = _image_column(container, splits, image)
-    pictures = _Pictures(container, spool, judged, need_images and image is not None, Path(root or container.root))
-    labels: dict[str, tuple[str, ...]] = {}
-    rows: list[Taken] = []
-    left: dict[str, dict[str, None]] = defaultdict(dict)
-    with quiet(), Progress("reading", container.total, "rows") as bar:
-        for split in splits:
-            coded = _class_labels((container.features or {}).get(split, {}))
-            labels |= {c: tuple(dict.fromkeys([*labels.get(c, ()), *names])) for c, names in coded.items()}
-            for row in container.rows(split):
-                bar.advance()
-                taken = pictures.of(row.cells.pop(image, None) if image is not None else None, row, split, len(rows))
-                if isinstance(taken, str):
-                    left[taken][row.where] = None
-                    continue
-                for column, cell in list(row.cells.items()):
-                    if why := _too_much(cell):
-                        del row.cells[column]
-                        left[why][column] = None
-                    elif column in coded:
-                        row.cells[column] = _words(cell, coded[column])
-                rows.append(taken)
-    skipped = {**container.left, **{reason: list(what) for reason, what in left.items()}}
-    if not rows:
-        why = "; ".join(f"{len(what):,} {reason} (first: {what[0]})" for reason, what in skipped.items())
-        raise BadInput(f"{container.address}: no row that can be used: {why or 'it is empty'}")
-    if image is not None:
-        _name(rows)
-    return Gathered(image, labels, rows, _frame([taken.row.cells for taken in rows], skipped), skipped)
-
-
 @dataclass
-class _Pictures:
-    """The images of rows, as `gather` reads them; `known` are files in `spool` by their content's digest."""
+class Reading:
+    """How the rows of a container are read.
+
+    spool: the folder that each embedded image is written to at once, so that memory holds one; None for labels alone.
+    judged: whether each row is a judgement, so that images with the same bytes and no name are one image. need_images:
+    whether rows without one are left out and named. root: the folder of images that rows name, where it is not the
+    container's. known: files in `spool` by their content's digest.
+    """
 
     container: Container
     spool: Path | None
-    judged: bool
-    needed: bool
-    root: Path
+    judged: bool = False
+    need_images: bool = True
+    root: str | Path | None = None
     known: dict[str, Path] = field(default_factory=dict)
 
-    def of(self, cell: Any, row: Row, split: str, at: int) -> Taken | str:
-        """The row with its image, or why it is left out. at: how many were taken before."""
-        number = f"{row.prefix}/{at:07d}"
+    def gather(self, splits: list[str], asked: str | None = None) -> Gathered:
+        """The rows of these splits. asked: the column of images; the only one is found."""
+        image = _image_column(self.container, splits, asked)
+        labels: dict[str, tuple[str, ...]] = {}
+        rows: list[Taken] = []
+        left: dict[str, dict[str, None]] = defaultdict(dict)
+        with quiet(), Progress("reading", self.container.total, "rows") as bar:
+            for split in splits:
+                coded = _class_labels((self.container.features or {}).get(split, {}))
+                labels |= {c: tuple(dict.fromkeys([*labels.get(c, ()), *names])) for c, names in coded.items()}
+                for row in self.container.rows(split):
+                    bar.advance()
+                    blank = Taken(row, split, None, f"{row.prefix}/{len(rows):07d}", None, url="")
+                    taken = blank if image is None else self._with_image(blank, row.cells.pop(image, None))
+                    if isinstance(taken, str):
+                        left[taken][row.where] = None
+                        continue
+                    for column, cell in list(row.cells.items()):
+                        if why := _too_much(cell):
+                            del row.cells[column]
+                            left[why][column] = None
+                        elif column in coded:
+                            row.cells[column] = _words(cell, coded[column])
+                    rows.append(taken)
+        skipped = {**self.container.left, **{reason: list(what) for reason, what in left.items()}}
+        if not rows:
+            why = "; ".join(f"{len(what):,} {reason} (first: {what[0]})" for reason, what in skipped.items())
+            raise BadInput(f"{self.container.address}: no row that can be used: {why or 'it is empty'}")
+        _name(rows)
+        return Gathered(image, labels, rows, _frame([taken.row.cells for taken in rows], skipped), skipped)
+
+    def _with_image(self, blank: Taken, cell: Any) -> Taken | str:
+        """The row with its image, or why it is left out."""
         if cell is None or (cell.get("bytes") is None and not cell.get("path")):
-            return "rows without an image" if self.needed else Taken(row, split, None, number, None, url="")
+            return "rows without an image" if self.need_images else blank
         path, content = cell.get("path") or "", cell.get("bytes")
         if content is None:
             below = self.container.contains(path)
             if below is None and is_url(path):
-                return Taken(row, split, None, path, None, url=path)
+                return replace(blank, identity=path, url=path)
             if below is None:
                 return "rows whose image lies outside of the source, which is not followed"
             if "://" not in path or self.spool is None:
-                return Taken(row, split, below, below, self.root / below if "://" not in path else None)
+                place = Path(self.root or self.container.root) / below if "://" not in path else None
+                return replace(blank, name=below, identity=below, place=place, url=None)
             try:
                 content, path = self.container.read(path), below
             except Exception as error:  # each file system has its own errors
@@ -219,8 +209,8 @@ class _Pictures:
         digest, suffix = hashlib.sha256(content).hexdigest(), _suffix(content)
         path = path.replace("\\", "/").replace("\0", "")
         name = path if path and is_usual(path) else PurePosixPath(path).name or None
-        shard = row.prefix if self.container.features is None and not self.judged else ""  # keys are of one tar file
-        identity = f"{shard} {name} {digest}" if name else digest if self.judged else number
+        shard = blank.row.prefix if self.container.features is None and not self.judged else ""  # keys are of one tar
+        identity = f"{shard} {name} {digest}" if name else digest if self.judged else blank.identity
         if self.spool is not None and digest not in self.known:
             self.known[digest] = self.spool / f"{digest}{suffix}"
             self.known[digest].write_bytes(content)
@@ -228,7 +218,7 @@ class _Pictures:
             name = digest[:16]
         if name is not None and PurePosixPath(name).suffix.lower() not in SUFFIXES:
             name += suffix
-        return Taken(row, split, name, identity, self.known.get(digest))
+        return replace(blank, name=name, identity=identity, place=self.known.get(digest), url=None)
 
 
 def _name(rows: list[Taken]) -> None:

@@ -17,7 +17,7 @@ from affectml.data import DatasetMeta, TargetMeta
 from affectml.errors import BadInput
 from affectml.importers._container import Container, open_container, quiet
 from affectml.importers.columns import tidy
-from affectml.importers.containers import Gathered, gather
+from affectml.importers.containers import Gathered, Reading
 from affectml.importers.draft import Draft, Source, image_table, label_table
 from affectml.taxonomies import Taxonomy
 
@@ -48,7 +48,7 @@ def shared_draft(
 ) -> Draft:
     """The data set that was shared, with every target, its judgements, splits and images as they were."""
     meta, splits, columns, judged = _said(content, f"{container.address}/{NAME}")
-    gathered = gather(container, list(container.splits), None, spool, judged=False, need_images=False)
+    gathered = Reading(container, spool, need_images=False).gather(list(container.splits))
     frame = gathered.frame
     if "image_id" not in frame.columns:
         raise BadInput(f"{container.address}: {NAME} says it is a shared data set, and it has no column image_id")
