@@ -138,8 +138,14 @@ def open_container(address: str, config: str | None = None, revision: str | None
         raise MissingExtra("datasets", "datasets", "reading data sets in Hugging Face's forms")
     address = address.removeprefix("file://")
     hub = address.removeprefix("hf://datasets/")
-    with quiet(), _readable(address):
-        return _repository(hub, config, revision) if hub != address else _found(address, config, revision)
+    with quiet():
+        try:
+            return _repository(hub, config, revision) if hub != address else _found(address, config, revision)
+        except BadInput:
+            raise
+        except Exception as error:  # datasets and each file system have errors of their own
+            ask = f"name one: {option('config')}" if "onfig name is missing" in str(error) else _EXPECTED
+            raise BadInput(f"{address}: {_line(error)}; {ask}") from None
 
 
 @contextmanager
@@ -247,9 +253,11 @@ def _built(address: str, root: str, files: dict[str, list[str]] | None, path: st
             _check_lines(file)
     if kind == "webdataset":
         return container
-    if kind == "parquet":
-        return _loaded(address, root, {split: _Parquet(of, builder.info.features) for split, of in found.items()})
-    return _loaded(address, root, builder.as_streaming_dataset())
+    if kind != "parquet":
+        return _loaded(address, root, builder.as_streaming_dataset())
+    parts = {split: _Parquet(of, builder.info.features) for split, of in found.items()}
+    features = {split: dict(part.features) for split, part in parts.items()}
+    return Container(address, root, parts, features, sum(part.rows for part in parts.values()))
 
 
 def _check_lines(file: str) -> None:
@@ -278,9 +286,6 @@ class _Parquet:
                 self.features = self.features or datasets.Features.from_arrow_schema(said.schema_arrow)
                 self.rows += said.metadata.num_rows
 
-    def __len__(self) -> int:
-        return self.rows
-
     def __iter__(self) -> Iterator[dict[str, Any]]:
         import pyarrow.parquet as pq
         from datasets.table import table_cast
@@ -299,29 +304,17 @@ def _loaded(address: str, root: str, found: Any) -> Container:
     import datasets
 
     splits = dict(found) if isinstance(found, dict) else {str(found.split or "train"): found}
+    known = [len(rows) for rows in splits.values() if isinstance(rows, datasets.Dataset)]
     features: dict[str, dict[str, Any]] = {}
     for name, rows in splits.items():
         rows = rows if rows.features is not None else rows._resolve_features()
-        for column, feature in () if isinstance(rows, _Parquet) else dict(rows.features or {}).items():
+        for column, feature in dict(rows.features or {}).items():
             if isinstance(feature, datasets.Image):
                 rows = rows.cast_column(column, datasets.Image(decode=False))
             elif isinstance(feature, datasets.Audio | datasets.Video):
                 rows = rows.remove_columns([column])
         splits[name], features[name] = rows, dict(rows.features or {})
-    known = [len(rows) for rows in splits.values() if isinstance(rows, datasets.Dataset | _Parquet)]
     return Container(address, root, splits, features, sum(known) if known else None)
-
-
-@contextmanager
-def _readable(address: str) -> Iterator[None]:
-    """What `datasets` and file systems raise, in one line that says what was expected."""
-    try:
-        yield
-    except BadInput:
-        raise
-    except Exception as error:  # each has errors of its own
-        ask = f"; name one: {option('config')}" if "onfig name is missing" in str(error) else f"; {_EXPECTED}"
-        raise BadInput(f"{address}: {_line(error)}{ask}") from None
 
 
 def _line(error: Exception) -> str:

@@ -57,17 +57,11 @@ class Found:
 def images(
     source: Annotated[Source, Help("Folder of images, at any depth.")],
     *,
-    taxonomy: Annotated[
-        str | Taxonomy | None, Help("Labels to choose among: a built-in taxonomy or a YAML file.", default="none yet")
-    ] = None,
-    captions: Annotated[
-        str | Path | None, Help("Table of images and captions.", default="the .txt file beside each image")
-    ] = None,
+    taxonomy: Annotated[str | Taxonomy | None, Help("Labels to choose among: a name or YAML.", default="none yet")] = None,
+    captions: Annotated[str | Path | None, Help("Table of captions.", default="the .txt beside each image")] = None,
     file_column: Annotated[str | None, Help("Column of that table with the image's file name.")] = None,
     caption_column: Annotated[str | None, Help("Column of that table with the caption.")] = None,
-    group_by: Annotated[
-        str | None, Help("folder: a split must not part the images of one folder, such as frames of one film.")
-    ] = None,
+    group_by: Annotated[str | None, Help("folder: a split must not part one folder, such as frames of a film.")] = None,
 ) -> Draft:
     """A folder of photographs that nobody has labelled yet: a data set without a target.
 

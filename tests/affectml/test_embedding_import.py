@@ -1,7 +1,6 @@
 """Embeddings that somebody else computed come in whole, or not at all."""
 
 import json
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -63,8 +62,7 @@ def test_emotion6_as_it_is_published(tmp_path, real_data):
     assert counts["train"] + counts["val"] == 1386
     assert 200 <= counts["val"] <= 216  # 15 % of 1,386 is 208
     in_val = single.table[dataset.images["split"].eq("val").to_numpy()].sum(axis=0)
-    assert in_val.min() >= 31
-    assert in_val.max() <= 38
+    assert 31 <= in_val.min() <= in_val.max() <= 38
     store = EmbeddingStore.for_dataset(dataset)
     with np.load(file) as content:
         np.testing.assert_array_equal(store.rows(content["image"]), content["embedding"].astype(np.float32))
@@ -84,15 +82,12 @@ def test_the_same_seed_cuts_the_same_validation(tmp_path):
     assert (one.images["split"] != other.images["split"]).any()
 
 
-def test_a_split_that_has_a_validation_part_is_kept(tmp_path):
-    split = np.array(["training", "Valid", "TEST"])[np.arange(N) // 3 % 3]
-    dataset = import_embeddings(npz(tmp_path, split=split), tmp_path / "out")
+def test_a_split_that_has_a_validation_part_is_kept_and_without_labels_and_splits_there_are_neither(tmp_path):
     wanted = np.array(["train", "val", "test"])[np.arange(N) // 3 % 3]
+    split = np.array(["training", "Valid", "TEST"])[np.arange(N) // 3 % 3]
+    dataset = import_embeddings(npz(tmp_path, split=split), tmp_path / "kept")
     assert dataset.images["split"].tolist() == wanted.tolist()
-
-
-def test_without_labels_and_splits_there_are_neither(tmp_path):
-    dataset = import_embeddings(npz(tmp_path, label=None, split=None), tmp_path / "out")
+    dataset = import_embeddings(npz(tmp_path, label=None, split=None), tmp_path / "bare")
     assert dataset.meta.targets == {}
     assert "split" not in dataset.images.columns
     assert len(EmbeddingStore.for_dataset(dataset).ids) == N
@@ -111,15 +106,12 @@ def test_shares_in_the_table_of_names_are_no_answers_yet_and_a_note_says_how_to_
     assert list(Dataset.open(tmp_path / "out").meta.targets) == ["distribution"]
 
 
-def test_groups_stay_together_in_the_validation_part(tmp_path):
+@pytest.mark.parametrize("changes", [{}, {"label": None}])
+def test_groups_stay_together_in_the_validation_part(tmp_path, changes):
     group = np.array([f"film {i // 6}" for i in range(N)])
-    for changes in ({}, {"label": None}):
-        folder = tmp_path / f"{len(changes)}"
-        folder.mkdir()
-        split = np.full(N, "train")
-        dataset = import_embeddings(npz(folder, group=group, split=split, **changes), folder / "out")
-        assert set(dataset.images["split"]) == {"train", "val"}
-        assert dataset.images.groupby("group")["split"].nunique().max() == 1
+    dataset = import_embeddings(npz(tmp_path, group=group, split=np.full(N, "train"), **changes), tmp_path / "out")
+    assert set(dataset.images["split"]) == {"train", "val"}
+    assert dataset.images.groupby("group")["split"].nunique().max() == 1
 
 
 def test_the_store_says_that_it_was_imported(tmp_path):
@@ -162,19 +154,22 @@ def test_a_taxonomy_may_be_given_and_labels_renamed(tmp_path):
     assert {label: count for label, count in totals.items() if count} == {"joy": 20, "disgust": 20, "sadness": 20}
 
 
-def with_value(value: float) -> np.ndarray:
-    embedding = np.ones((N, DIM), dtype=np.float32)
-    embedding[7, 2] = value
-    return embedding
+def changed(array: np.ndarray, value: float, at: tuple[int, int] = (1, 2)) -> np.ndarray:
+    array = array.copy()
+    array[at] = value
+    return array
+
+
+ROWS = np.ones((N, DIM), dtype=np.float32)
 
 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"embedding": with_value(np.nan)}, r"row 7 .*'a/7\.jpg' has NaN or infinity in it \(1 such row\)"),
-        ({"embedding": with_value(np.inf)}, "row 7 .*NaN or infinity"),
-        ({"embedding": with_value(1).astype(float) * 1e300}, "row 0 .*NaN or infinity"),
-        ({"embedding": np.ones((N - 1, DIM))}, "59 rows, but 60 image names"),
+        ({"embedding": changed(ROWS, np.nan, (7, 2))}, r"row 7 .*'a/7\.jpg' has NaN or infinity in it \(1 such row\)"),
+        ({"embedding": changed(ROWS, np.inf, (7, 2))}, "row 7 .*NaN or infinity"),
+        ({"embedding": ROWS.astype(float) * 1e300}, "row 0 .*NaN or infinity"),
+        ({"embedding": ROWS[1:]}, "59 rows, but 60 image names"),
         ({"embedding": np.ones(N)}, r"shape \(60,\) and dtype float64, expected one row of numbers per image"),
         ({"embedding": np.ones((N, 0))}, r"shape \(60, 0\)"),
         ({"embedding": np.full((N, DIM), "x")}, r"shape \(60, 5\) and dtype <U1, expected one row of numbers"),
@@ -201,37 +196,23 @@ def test_a_label_that_the_taxonomy_lacks(tmp_path):
 
 
 def test_files_that_are_not_what_they_should_be(tmp_path):
-    file = npz(tmp_path)
+    file, alone, table = npz(tmp_path), tmp_path / "alone.npy", tmp_path / "rows.csv"
     refused(tmp_path / "absent.npz", BadInput, "no such file")
-    text = tmp_path / "text.npz"
-    text.write_text("not an array")
-    refused(text, BadInput, "not a readable .npz or .npy file .its first bytes")
-    cut = tmp_path / "cut.npz"
-    cut.write_bytes(file.read_bytes()[:300])
-    refused(cut, BadInput, "not a readable .npz or .npy file")
-    alone = tmp_path / "alone.npy"
-    np.save(alone, np.ones((N, DIM)))
-    refused(alone, BadInput, r"name the table .*\(csv\)")
-    table = tmp_path / "rows.csv"
-    table.write_text("file,label\na.jpg,joy\nb.jpg,fear\n")
-    refused(alone, BadInput, "60 rows, but 2 rows of", csv=table)
-    refused(file, BadInput, "names its own rows", csv=table)
-    table.write_text("picture,label\na.jpg,joy\n")
-    np.save(alone, np.ones((1, DIM)))
-    refused(alone, BadInput, r"no column image_id or file .*it has: picture, label", csv=table)
-    table.write_text("file,label\na.jpg,joy\nb.jpg,fear\na.jpg,joy\n")
-    np.save(alone, np.ones((3, DIM)))
-    refused(alone, BadInput, r"rows\.csv, line 4: image 'a\.jpg' a second time \(first: .*line 2\)", csv=table)
     refused(npz(tmp_path, label=None), BadInput, "no labels in it", taxonomy="ekman-6")
-
-
-def test_a_second_import_changes_nothing(tmp_path):
-    out = tmp_path / "out"
-    import_embeddings(npz(tmp_path), out)
-    before = {path: path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
-    with pytest.raises(BadInput, match="has a target 'single' already .*target='NAME'"):
-        import_embeddings(npz(tmp_path), out)
-    assert {path: path.read_bytes() for path in before} == before
+    (tmp_path / "text.npz").write_text("not an array")
+    refused(tmp_path / "text.npz", BadInput, "not a readable .npz or .npy file .its first bytes")
+    (tmp_path / "cut.npz").write_bytes(file.read_bytes()[:300])
+    refused(tmp_path / "cut.npz", BadInput, "not a readable .npz or .npy file")
+    np.save(alone, ROWS)
+    refused(alone, BadInput, r"name the table .*\(csv\)")
+    for said, message in (
+        ("file\na.jpg\nb.jpg\n", "60 rows, but 2 rows of"),
+        ("picture\na.jpg\n", r"no column image_id or file .*it has: picture"),
+        ("file\n" + "a.jpg\n" * N, r"rows\.csv, line 3: image 'a\.jpg' a second time \(first: .*line 2\)"),
+    ):
+        table.write_text(said)
+        refused(alone, BadInput, message, csv=table)
+    refused(file, BadInput, "names its own rows", csv=table)
 
 
 PEOPLE = np.array([[4, 2, 0], [0, 5, 5], [1, 1, 1]])  # of five people each, over anger, joy and awe
@@ -319,22 +300,16 @@ def test_an_array_label_names_columns_or_rows_by_its_length(tmp_path):
 SHARES = np.array([[0.5, 0.25, 0.25], [0, 1, 0], [0.2, 0.3, 0.5]])
 
 
-def with_share(value: float) -> np.ndarray:
-    shares = SHARES.copy()
-    shares[1, 2] = value
-    return shares
-
-
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ({"shares": with_share(0.5)}, r"shares, row 1 .*: the shares sum to 1\.5, not to 1"),
-        ({"shares": with_share(-0.5)}, r"shares, row 1 .*: column 'awe': a value cannot be negative"),
-        ({"shares": with_share(np.nan)}, r"shares, row 1 .*: column 'awe': expected a number, but received nan"),
-        ({"shares": with_share(50)}, r"shares, row 1 .*'awe': expected a share between 0 and 1, but received 50"),
-        ({"rates": with_share(2)}, r"rates, row 1 .*'awe': expected a share between 0 and 1, but received 2"),
-        ({"sets": with_share(0)}, r"sets, row 0 .*'anger': expected 0 or 1, but received 0\.5"),
-        ({"votes": with_share(0)}, r"votes, row 0 .*'anger': expected a whole number, but received 0\.5"),
+        ({"shares": changed(SHARES, 0.5)}, r"shares, row 1 .*: the shares sum to 1\.5, not to 1"),
+        ({"shares": changed(SHARES, -0.5)}, r"shares, row 1 .*: column 'awe': a value cannot be negative"),
+        ({"shares": changed(SHARES, np.nan)}, r"shares, row 1 .*: column 'awe': expected a number, but received nan"),
+        ({"shares": changed(SHARES, 50)}, r"shares, row 1 .*'awe': expected a share between 0 and 1, but received 50"),
+        ({"rates": changed(SHARES, 2)}, r"rates, row 1 .*'awe': expected a share between 0 and 1, but received 2"),
+        ({"sets": changed(SHARES, 0)}, r"sets, row 0 .*'anger': expected 0 or 1, but received 0\.5"),
+        ({"votes": changed(SHARES, 0)}, r"votes, row 0 .*'anger': expected a whole number, but received 0\.5"),
         ({"votes": PEOPLE, "n": np.array([5, 4, 5])}, r"votes, row 1 .*'joy': more votes than people asked"),
         ({"votes": PEOPLE, "n": np.array([5, 5])}, r"n has shape \[2\] .*expected whole numbers \[3\]"),
         ({"votes": PEOPLE, "n": np.array([5, 5.5, 5])}, r"votes, row 1 .*'n': people asked are whole"),
@@ -357,14 +332,12 @@ def test_answers_that_cannot_be_are_named_by_array_and_row(tmp_path, content, sa
     more=st.integers(0, 3),
 )  # fmt: skip
 @settings(max_examples=12)
-def test_votes_come_back_as_they_were(votes, more):
-    people = np.array([max(max(row), 1) + more for row in votes])
-    with tempfile.TemporaryDirectory() as folder:
-        file = answers(Path(folder), len(votes), votes=np.array(votes), n=people)
-        dataset = import_embeddings(file, Path(folder) / "out")
-        target = dataset.target(next(iter(dataset.meta.targets)))
-        assert target.votes.tolist() == [[a, c, b] for a, b, c in votes]
-        assert target.n.tolist() == people.tolist()
+def test_votes_come_back_as_they_were(tmp_path_factory, votes, more):
+    people, folder = np.array([max(max(row), 1) + more for row in votes]), tmp_path_factory.mktemp("votes")
+    dataset = import_embeddings(answers(folder, len(votes), votes=np.array(votes), n=people), folder / "out")
+    target = dataset.target(next(iter(dataset.meta.targets)))
+    assert target.votes.tolist() == [[a, c, b] for a, b, c in votes]
+    assert target.n.tolist() == people.tolist()
 
 
 @pytest.mark.real_data
@@ -459,25 +432,25 @@ def test_what_datasets_saved_says_how_it_becomes_parquet(tmp_path):
     refused(tmp_path / "t.arrow", BadInput, f"its first bytes are another format's.*{way_out}")
 
 
-@pytest.mark.parametrize("form", ["npz", "npy"])
-def test_a_table_of_votes_and_ready_features_are_one_import(tmp_path, form):
+@pytest.mark.parametrize(
+    ("file", "ids", "said"),
+    [
+        ("f.npz", ["a.png", "b.png"], "of 2 of the 3 images, from f.npz; 1 of other images are left out"),
+        ("f.npy", ["b.png", "a.png", "c.png"], "of 3 of the 3 images, from f.npy"),
+    ],
+)
+def test_a_table_of_votes_and_ready_features_are_one_import(tmp_path, file, ids, said):
     (tmp_path / "votes.csv").write_text("image;joy;awe;n\nb.png;3;1;4\na.png;0;4;4\nc.png;1;1;4\n")
     rows = np.eye(3, 5, dtype=np.float32)
-    if form == "npz":
-        np.savez(tmp_path / "f.npz", image=["a.png", "b.png", "other.png"], embedding=rows[[1, 0, 2]])
-    else:
-        np.save(tmp_path / "f.npy", rows)
-    summary = import_table(tmp_path / "votes.csv", tmp_path / "out", images="none", kind="rates", name="mine",
-                           embeddings=tmp_path / f"f.{form}")  # fmt: skip
-    store = EmbeddingStore.for_dataset(Dataset.open(tmp_path / "out"))
-    assert store.ids.tolist() == (["a.png", "b.png"] if form == "npz" else ["b.png", "a.png", "c.png"])
-    assert store.rows(["a.png", "b.png"]).tolist() == rows[[1, 0]].tolist()
-    said = {"npz": "embeddings of 2 of the 3 images, from f.npz; 1 of other images are left out",
-            "npy": "embeddings of 3 of the 3 images, from f.npy"}  # fmt: skip
-    assert said[form] in summary.notes
+    np.save(tmp_path / "f.npy", rows)
+    np.savez(tmp_path / "f.npz", image=["a.png", "b.png", "other.png"], embedding=rows[[1, 0, 2]])
     np.savez(tmp_path / "g.npz", image=["x.png"], embedding=rows[:1])
+    options = {"images": "none", "kind": "rates"}
+    summary = import_table(tmp_path / "votes.csv", tmp_path / "out", embeddings=tmp_path / file, **options)
+    store = EmbeddingStore.for_dataset(Dataset.open(tmp_path / "out"))
+    assert store.ids.tolist() == ids
+    assert store.rows(["a.png", "b.png"]).tolist() == rows[[1, 0]].tolist()
+    assert f"embeddings {said}" in summary.notes
     with pytest.raises(BadInput, match=r"g.npz: none of its 1 images is in .*votes.csv \(first: 'x.png'\)"):
-        import_table(
-            tmp_path / "votes.csv", tmp_path / "no", images="none", kind="rates", embeddings=tmp_path / "g.npz"
-        )
+        import_table(tmp_path / "votes.csv", tmp_path / "no", embeddings=tmp_path / "g.npz", **options)
     assert not (tmp_path / "no").exists()
