@@ -167,16 +167,12 @@ def _found(address: str, config: str | None, revision: str | None) -> Container:
     import datasets
     import fsspec
 
-    protocol, elsewhere, _ = address.partition("://")
-    path = Path(address).expanduser()
+    elsewhere, path = "://" in address, Path(address).expanduser()
+    here = path.resolve() if path.is_dir() else path.absolute()
     try:
-        here = path.resolve() if path.is_dir() else path.absolute()
         system, place = fsspec.core.url_to_fs(address if elsewhere else here)
-    except ImportError as error:
-        named = re.findall(r"[Ii]nstall [`'\"]?(\w+)|[\"'](\w+)[\"']", str(error))
-        packages = " ".join(one or other for one, other in named) or protocol
-        needs = f"reading {protocol}:// needs what is not installed: pip install {packages} ({_line(error)})"
-        raise BadInput(f"{address}: {needs}; or copy the files to this machine") from None
+    except ImportError as error:  # names the package
+        raise BadInput(f"{address}: {_line(error)} (pip), or copy the files to this machine") from None
     except ValueError as error:
         raise BadInput(f"{address}: {_line(error)}; expected an address that fsspec knows, such as s3://") from None
     root = system.unstrip_protocol(place).rstrip("/") if elsewhere else place
