@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import defaultdict
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from pathlib import Path, PurePosixPath
@@ -22,7 +22,7 @@ from affectml.importers._spec import TableSpec
 from affectml.importers.columns import ANNOTATOR, LABEL, SPLIT_OF, pick, tidy
 from affectml.importers.draft import About, Draft, Source
 from affectml.importers.find import is_url
-from affectml.importers.read import Table
+from affectml.importers.read import Table, first_row
 from affectml.importers.registry import importer
 from affectml.importers.table import draft_of_table
 from affectml.taxonomies import infer_taxonomy
@@ -99,11 +99,10 @@ def _licence(container: Container) -> str:
     """The licence that the README.md beside the data states in its header; empty where it states none."""
     card = (container.beside("README.md") or b"").decode("utf-8", errors="replace")
     header = re.match(r"---\r?\n(.*?)\n---", card, re.DOTALL)
-    try:
+    said = None
+    with suppress(ValueError):
         said = load_yaml(header[1]) if header else None
-    except ValueError:
-        return ""
-    found = [said.get("license"), said.get("license_name"), said.get("license_link")] if isinstance(said, dict) else []
+    found = [said.get(f"license{part}") for part in ("", "_name", "_link")] if isinstance(said, dict) else []
     return ", ".join(str(part) for part in found if part and part != "unknown")
 
 
@@ -396,15 +395,12 @@ def _without_labels(table: Table, gathered: Gathered, source: Source) -> Draft:
     if gathered.image is None:
         raise BadInput(f"{table.path}: neither images nor labels in it (columns: {', '.join(table.frame.columns)})")
     frame, rows = _without_vectors(table, None, gathered.skipped).frame, gathered.rows
-    ids = pd.Series([taken.name or taken.url for taken in rows], dtype=object)
+    ids = shown = pd.Series([taken.name or taken.url for taken in rows], dtype=object)
     if "image_id" in frame.columns and frame["image_id"].notna().all():
         ids = frame["image_id"].astype(str)
-    first: dict[str, Taken] = {}
-    for image, taken in zip(ids, rows, strict=True):
-        other = first.setdefault(image, taken)
-        if (other.name or other.url) != (taken.name or taken.url):
-            another = f"image_id {image!r} is that of another image ({other.row.where})"
-            raise BadInput(f"{taken.row.where}: {another}; rename one")
+    if (row := first_row(shown.groupby(ids.to_numpy()).transform("first") != shown)) is not None:
+        other = f"image_id {ids[row]!r} is that of another image ({rows[ids.tolist().index(ids[row])].row.where})"
+        raise BadInput(f"{rows[row].row.where}: {other}; rename one")
     images = pd.DataFrame({"image_id": ids})
     if source.images != "none" and any(taken.name for taken in rows):
         images["file"] = [None if taken.name is None else file_in_dataset(taken.name) for taken in rows]
