@@ -34,6 +34,7 @@ from affectml.taxonomies import Taxonomy
 from .edited import edit
 
 LABELS = ["joy", "awe"]
+VOTES = [*({"joy": 4 - k % 3, "awe": k} for k in range(5)), None]
 
 
 def picture(shade: int, form: str = "PNG") -> bytes:
@@ -53,9 +54,12 @@ def made(tmp_path_factory):
         (root / f"{number}.png").write_bytes(content)
     columns = {
         "image": (datasets.Image(), [str(root / f"{number}.png") for number in range(6)]),
-        "emotion": (ClassLabel(names=LABELS), [0, 1, 0, 1, 0, None]),
+        "emotion": (ClassLabel(names=LABELS), [0, 1, 0, -1, 0, None]),
         "felt": (List(ClassLabel(names=LABELS)), [[0], [0, 1], [], None, [1], [1]]),
-        "asked": ({"awe": Value("int64"), "joy": Value("int64")}, [{"joy": 4 - k % 3, "awe": k} for k in range(6)]),
+        "asked": (
+            {"awe": Value("int64"), "joy": Value("int64")},
+            [*({"joy": 4 - k % 3, "awe": k} for k in range(5)), None],
+        ),
         "n": (Value("int64"), [6] * 6),
         "shares": (List(Value("float64")), [[0.1 * k, 1 - 0.1 * k] for k in range(6)]),
         "vector": (List(Value("float32")), [[0.0] * 512] * 6),
@@ -108,10 +112,10 @@ ORDER = Taxonomy(name="order", labels=tuple(LABELS))
 @pytest.mark.parametrize(
     ("kind", "table", "options"),
     [
-        ("sets", ["01", "10", "01", "10", "01", "00"], {"label_column": "emotion", "empty": "none"}),
-        ("single", ["01", "10", "01", "10", "01", None], {"label_column": "emotion", "empty": "skip"}),
+        ("sets", ["01", "10", "01", "00", "01", "00"], {"label_column": "emotion", "empty": "none"}),
+        ("single", ["01", "10", "01", None, "01", None], {"label_column": "emotion", "empty": "skip"}),
         ("sets", ["01", "11", "00", None, "10", "10"], {"label_column": "felt", "empty": "skip"}),
-        ("rates", ["04", "13", "22", "34", "43", "52"], {"label_column": "asked"}),
+        ("rates", ["04", "13", "22", "34", "43", None], {"label_column": "asked"}),
         ("distribution", [[k / 10, 1 - k / 10] for k in range(6)], {"label_column": "shares", "taxonomy": ORDER}),
     ],
 )
@@ -126,8 +130,8 @@ def test_class_labels_lists_of_them_objects_and_lists_of_numbers(made, bring, co
     assert summary.splits == {"train": sum(k < 4 for k in kept), "val": sum(k >= 4 for k in kept)}
     assert pixels(data) == sorted(PICTURES[k] for k in kept)
     assert data.images["caption"].tolist() == [f"picture {k}" for k in kept]
-    gone = [f"{made / container}, row {k + 1}" for k in range(6) if k not in kept]
-    assert summary.skipped.get("rows without a label", []) == gone
+    gone = [f"validation, row {k - 3}" if kind == "rates" else f"row {k + 1}" for k in range(6) if k not in kept]
+    assert summary.skipped.get("rows without a label", []) == [f"{made / container}, {row}" for row in gone]
     assert summary.skipped[VECTORS] == [c for c in ("vector", "asked", "shares") if c != options["label_column"]]
     if kind == "distribution":
         with pytest.raises(BadInput, match="list of 2 numbers in each row; name the taxonomy in whose order they are"):
@@ -141,7 +145,7 @@ def test_files_patterns_and_addresses_say_the_same_as_folders(made, bring):
     for source in (made / "parquet", f"{made}/parquet/data/*.parquet", "memory://made", f"file://{made}/parquet"):
         summary, data = bring(source, label_column="emotion", empty="skip")
         found.append((rows(data, "single"), summary.splits))
-    assert found == [(rows(data, "single"), {"train": 4, "val": 1})] * 4
+    assert found == [(rows(data, "single"), {"train": 3, "val": 1})] * 4
 
 
 def test_a_folder_of_images_with_metadata_and_one_without(made, bring, tmp_path):
@@ -252,6 +256,16 @@ def test_a_name_that_no_file_can_have_becomes_one_that_it_can(bring, tmp_path):
 def test_two_images_of_one_id_are_not_taken_for_one(bring, tmp_path):
     with pytest.raises(BadInput, match=r"row 2: image_id '7' is that of another image \(.*row 1\)"):
         bring(of_bytes(tmp_path, ["a.png", "b.png"], image_id=["7", "7"]))
+
+
+def test_features_that_the_card_states_are_those_of_the_files(bring, tmp_path):
+    names = {"class_label": {"names": dict(enumerate(LABELS))}}
+    features = [{"name": "file", "dtype": "string"}, {"name": "label", "dtype": names}]
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "README.md").write_text(f"---\n{json.dumps({'dataset_info': {'features': features}})}\n---\n")
+    pq.write_table(pa.table({"file": ["a.png", "b.png"], "label": [0, 1]}), tmp_path / "in" / "train.parquet")
+    _, data = bring(tmp_path / "in", images="none")
+    assert rows(data, "single") == {"a.png": {"awe": 0, "joy": 1}, "b.png": {"awe": 1, "joy": 0}}
 
 
 def test_paths_in_a_table_are_followed_only_within_the_source(made, bring, tmp_path):

@@ -245,12 +245,14 @@ def test_new_photographs_are_added_and_nothing_else_changes(photos, out):
 def test_what_the_table_of_images_holds_by_now_is_kept_when_photographs_are_added(photos, out):
     opened = import_images(photos, out)
     table = pq.read_table(out / "images.parquet").append_column("visits", pa.array([1, None, 2**53 + 1, 4]))
+    table = table.set_column(table.column_names.index("file"), "file", table["file"].dictionary_encode())
     pq.write_table(table.append_column("sha256", pa.array(["ab"] * 4)), out / "images.parquet")  # by a download, say
     picture(photos / "sea.jpg", 77)
     add_images(photos, opened)
     there = pq.read_table(out / "images.parquet")
     assert there["visits"].to_pylist() == [1, None, 2**53 + 1, 4, None]
     assert there["sha256"].to_pylist() == ["ab"] * 4 + [None]
+    assert there.schema.field("file") == table.schema.field("file")
 
 
 def test_another_folder_of_the_same_name_is_refused(photos, tmp_path, out):
