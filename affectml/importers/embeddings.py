@@ -38,9 +38,7 @@ PHOTOGRAPHS, LEAST_COSINE = 8, 0.99  # compared with what the encoder that is de
 def embeddings(
     source: Annotated[Source, Help(".npz, .npy, .safetensors or Parquet file.")],
     *,
-    csv: Annotated[
-        str | Path | None, Help("Table whose rows are the matrix's rows.", default="in the file or beside it")
-    ] = None,
+    csv: Annotated[str | Path | None, Help("Table of the matrix's rows.", default="in the file or beside it")] = None,
     labels: Annotated[
         Sequence[str] | None, Help("Labels of the columns of shares, rates, sets, votes.", default="as the file says")
     ] = None,

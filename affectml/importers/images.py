@@ -57,7 +57,7 @@ class Found:
 def images(
     source: Annotated[Source, Help("Folder of images, at any depth.")],
     *,
-    taxonomy: Annotated[str | Taxonomy | None, Help("Labels to choose from: name or YAML.", default="none yet")] = None,
+    taxonomy: Annotated[str | Taxonomy | None, Help("A built-in taxonomy or a YAML file.", default="none yet")] = None,
     captions: Annotated[str | Path | None, Help("Table of captions.", default="the .txt beside each image")] = None,
     file_column: Annotated[str | None, Help("Column of that table with the image's file name.")] = None,
     caption_column: Annotated[str | None, Help("Column of that table with the caption.")] = None,
