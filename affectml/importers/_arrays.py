@@ -332,13 +332,14 @@ def _names(found: Arrays, given: dict[str, NDArray[Any]], labels: Sequence[str] 
         if None in texts:
             raise BadInput(f"{path}: {names[-1]}: label {texts.index(None)} (counted from 0) has no name")
         said = list(map(str, texts))
-    for key, mine in [(key, said or found.columns.get(key)) for key in given]:
-        if mine is None:
+    columns = {key: said or found.columns.get(key, []) for key in given}
+    for key, mine in columns.items():
+        if not mine:
             way_out = f"add an array labels with their names, or say {option('labels', ['A', 'B'])}"
             raise BadInput(f"{path}: nothing says which columns of {key} are which labels; {way_out}")
         if twice := [label for label in mine if mine.count(label) > 1]:
             raise BadInput(f"{path}: two columns of {key} are called {twice[0]!r}; rename one")
-    return {key: said or found.columns[key] for key in given}
+    return columns
 
 
 def _answers(found: Arrays, key: str, matrix: NDArray[Any], people: NDArray[Any] | None) -> Answers:
