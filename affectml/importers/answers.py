@@ -439,7 +439,7 @@ def people_said(arrays: "Arrays", naming: Naming, vote_rule: VoteRule | None, ab
     """
     result = Labels()
     if vote_rule is not None and not {"votes", "shares", "rates"} & arrays.answers.keys():
-        raise BadInput(f"{arrays.content.path}: {option('vote_rule')} is for shares, rates and votes; it has none")
+        raise BadInput(f"{arrays.path}: {option('vote_rule')} is for shares, rates and votes; it has none")
     for key in [key for key in _KIND_OF if key in arrays.answers]:
         table, names, votes = arrays.answers[key], arrays.columns[key], key == "votes"
         plan = naming.plan({name: f"{table.path}: {key}, column {name!r}" for name in names}, f"{table.path}: {key}")

@@ -1,10 +1,8 @@
 """Embeddings computed elsewhere become a data set folder with an embedding store, and no image files."""
 
-import hashlib
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -26,8 +24,8 @@ from affectml.importers._arrays import Arrays, read_arrays
 from affectml.importers.answers import Naming, people_said
 from affectml.importers.draft import About, Draft, Embedded, Source, draft, one_hot
 from affectml.importers.find import problem_with
-from affectml.importers.labels import LabelPlan, emotion_words
-from affectml.importers.read import SPLIT_OF, Renaming, SomeTaxonomy, first_row
+from affectml.importers.labels import emotion_words
+from affectml.importers.read import SPLIT_OF, Renaming, SomeTaxonomy
 from affectml.importers.registry import importer
 
 # Norms of unit rows after rounding to float16 stay well inside this.
@@ -37,11 +35,9 @@ PHOTOGRAPHS, LEAST_COSINE = 8, 0.99  # compared with what the encoder that is de
 
 @importer("embeddings", About(construct=None), images=(), folder=False, joins=True)
 def embeddings(
-    source: Annotated[Source, Help(".npz, .npy, .safetensors, Parquet, Arrow, or a folder of `datasets`.")],
+    source: Annotated[Source, Help(".npz, .npy, .safetensors or Parquet file.")],
     *,
-    csv: Annotated[
-        str | Path | None, Help("Table whose rows are the matrix's rows.", default="in the file or beside it")
-    ] = None,
+    csv: Annotated[str | Path | None, Help("Table of the matrix's rows.", default="in the file or beside it")] = None,
     labels: Annotated[
         Sequence[str] | None, Help("Labels of the columns of shares, rates, sets, votes.", default="as the file says")
     ] = None,
@@ -67,7 +63,6 @@ def embeddings(
     if vote_rule is not None:
         check_choice("vote_rule", vote_rule, get_args(VoteRule))
     arrays = read_arrays(file, None if csv is None else Path(csv), labels)
-    _check(arrays)
     images = pd.DataFrame({"image_id": arrays.ids})
     result = draft(source, images, [None] * len(images))
     result.notes += [f"embeddings computed elsewhere, from {file.name}", *arrays.notes]
@@ -80,7 +75,13 @@ def embeddings(
     result.take(people_said(arrays, naming, vote_rule, about("evoked")))
     columns: NDArray[np.int64] | None = None
     if arrays.label is not None:
-        plan = _plan(arrays, naming)
+        found: dict[str, str] = {}
+        for row, label in enumerate(arrays.label):
+            found.setdefault(label, arrays.where(row))
+        if "" in found:
+            image = arrays.ids[arrays.label.index("")]
+            raise BadInput(f"{found['']}: image {image!r} has no label; leave the row out")
+        plan = naming.plan(found, str(file), Counter(arrays.label))
         result.notes += plan.notes
         result.warnings += plan.warnings
         columns = np.array([plan.columns()[label] for label in arrays.label])
@@ -96,7 +97,7 @@ def embeddings(
         result.notes += _perhaps_answers(arrays.extra, arrays.labels_in)
     result.images = pd.concat([images, arrays.extra.reset_index(drop=True)], axis=1)
     checked = None if encoder is None else _is_checked(encoder, arrays, source.onto)
-    result.embedded = _embedded(arrays, arrays.ids, name, encoder, checked)
+    result.embedded = _embedded(file, arrays.ids, arrays.embedding, name, encoder, checked)
     result.notes += [f"encoder: {result.embedded.identity.name}"] if encoder else []
     return result
 
@@ -114,21 +115,35 @@ def ready_features(file: Path, csv: Path, images: pd.DataFrame, name: str) -> tu
         BadInput: for a file that cannot be read, names that could mean two images, or no image in common.
     """
     arrays = read_arrays(file, csv if file.suffix in (".npy", ".safetensors") else None, None)
-    _check(arrays)
     rows = match_images(images, [[image] for image in arrays.ids], str(file))
     kept = np.flatnonzero(rows >= 0)
     if not len(kept):
         raise BadInput(f"{file}: none of its {len(rows):,} images is in {csv} (first: {arrays.ids[0]!r})")
     ids = images["image_id"].astype(str).to_numpy()[rows[kept]].tolist()
-    mine = replace(arrays, embedding=arrays.embedding[kept])
     said = f"embeddings of {len(kept):,} of the {len(images):,} images, from {file.name}"
     others = f"; {len(rows) - len(kept):,} of other images are left out" if len(kept) < len(rows) else ""
-    return _embedded(mine, ids, name, None, None), said + others
+    return _embedded(file, ids, arrays.embedding[kept], name), said + others
 
 
-def _embedded(arrays: Arrays, ids: list[str], name: str, encoder: str | None, checked: bool | None) -> Embedded:
-    identity = _identity(arrays.embedding, name, arrays.content.path, encoder, checked)
-    return Embedded(ids, arrays.embedding, identity, (encoder,) if encoder else ())
+def _embedded(
+    file: Path, ids: list[str], rows: NDArray[Any], name: str, spec: str | None = None, checked: bool | None = None
+) -> Embedded:
+    """Rows [N, D] of a file as they are stored. spec: of the encoder; checked: whether photographs agree with it."""
+    with np.errstate(over="ignore"):  # an infinite norm is not one either
+        norms = np.linalg.norm(rows.astype(np.float32), axis=1)
+    identity = EncoderIdentity(
+        architecture=spec or f"imported-{name}",
+        weights_sha256=None,
+        activation=None,
+        preprocessing={},
+        precision=DECLARED if spec else str(rows.dtype),
+        normalised=bool((np.abs(norms - 1) < NORM_TOLERANCE).all()),
+        dim=int(rows.shape[1]),
+        has_text=bool(spec),
+        source_sha256=None if spec else sha256(file),
+        checked=checked,
+    )
+    return Embedded(ids, rows, identity, (spec,) if spec else ())
 
 
 def import_embeddings(file: str | Path, out: str | Path, **options: Any) -> Dataset:
@@ -147,22 +162,6 @@ def import_embeddings(file: str | Path, out: str | Path, **options: Any) -> Data
     return Dataset.open(embeddings(file, out, **options).out)
 
 
-def _check(arrays: Arrays) -> None:
-    """Raise BadInput for the first row without a name, named twice, or with values that are not finite."""
-    ids, where = arrays.ids, arrays.content.where
-    if "" in ids:
-        raise BadInput(f"{where(ids.index(''))}: no image name")
-    if (again := first_row(pd.Index(ids).duplicated())) is not None:
-        earlier = where(ids.index(ids[again]))
-        raise BadInput(f"{where(again)}: image {ids[again]!r} a second time (first: {earlier}); keep one")
-    infinite = ~np.isfinite(arrays.embedding).all(axis=1)
-    if (bad := first_row(infinite)) is not None:
-        raise BadInput(
-            f"{where(bad)}: the embedding of image {ids[bad]!r} has NaN or infinity in it "
-            f"({infinite.sum():,} such row{'' if infinite.sum() == 1 else 's'}): compute it again or leave the row out"
-        )
-
-
 def _perhaps_answers(columns: pd.DataFrame, file: Path) -> list[str]:
     """A note where further columns may be people's answers, which this importer takes from arrays of answers alone."""
     names = [str(name) for name in columns]
@@ -173,66 +172,34 @@ def _perhaps_answers(columns: pd.DataFrame, file: Path) -> list[str]:
     return [f"{said} target: affectml import table {shlex.quote(str(file))} DATASET"]
 
 
-def _plan(arrays: Arrays, naming: Naming) -> LabelPlan:
-    found: dict[str, str] = {}
-    for row, label in enumerate(arrays.label or []):
-        if not label:
-            raise BadInput(f"{arrays.content.where(row)}: image {arrays.ids[row]!r} has no label; leave the row out")
-        found.setdefault(label, arrays.content.where(row))
-    return naming.plan(found, str(arrays.content.path), Counter(arrays.label))
-
-
 def _splits(arrays: Arrays, columns: NDArray[np.int64] | None, seed: int, cut: bool) -> tuple[NDArray[Any], str]:
     """train, val, test or None for each row, and what was done. cut: whether train without a val gives one up."""
     given = np.full(len(arrays.ids), None, dtype=object)
     for row, spelt in enumerate(arrays.split or []):
-        if spelt is None:
-            continue
-        if spelt.lower() not in SPLIT_OF:
-            raise BadInput(f"{arrays.content.where(row)}: split {spelt!r}, expected train, val or test")
-        given[row] = SPLIT_OF[spelt.lower()]
+        if spelt is not None and spelt.lower() not in SPLIT_OF:
+            raise BadInput(f"{arrays.where(row)}: split {spelt!r}, expected train, val or test")
+        given[row] = spelt and SPLIT_OF[spelt.lower()]
     train = np.flatnonzero(given == "train")
+    kept = "splits kept as they came"
     if not cut or (given == "val").any() or not len(train):
-        return given, "splits kept as they came"
-    labels = np.ones((len(train), 1), dtype=np.int64)
-    if columns is not None:
-        labels = (columns[train, None] == np.unique(columns[train])).astype(np.int64)
+        return given, kept
     groups = None
     if arrays.group is not None:
         alone = [group or f"image {image}" for group, image in zip(arrays.group, arrays.ids, strict=True)]
         groups = np.array(alone, dtype=object)[train]
-    if labels.shape[1] > 1:
+    if columns is not None and len(labels := np.unique(columns[train])) > 1:
         how = "stratified by label"
-        picked = pick(labels, VAL_SHARE, seed, groups, single=True)
+        picked = pick((columns[train, None] == labels).astype(np.int64), VAL_SHARE, seed, groups, single=True)
     else:
         how = "at random"
         units = np.arange(len(train)) if groups is None else groups
         names = np.random.default_rng(seed).permutation(np.unique(units))
         picked = np.flatnonzero(np.isin(units, names[: round(VAL_SHARE * len(names))]))
     if not len(picked):
-        return given, "splits kept as they came; there are too few train images to cut a val from them"
+        return given, f"{kept}; there are too few train images to cut a val from them"
     given[train[picked]] = "val"
-    return given, (
-        f"splits kept as they came; they had no val: {len(picked)} of the {len(train)} train images "
-        f"({how}, seed {seed}) became val"
-    )
-
-
-def _identity(rows: NDArray[Any], name: str, file: Path, spec: str | None, checked: bool | None) -> EncoderIdentity:
-    with np.errstate(over="ignore"):  # an infinite norm is not one either
-        norms = np.linalg.norm(rows.astype(np.float32), axis=1)
-    return EncoderIdentity(
-        architecture=spec or f"imported-{name}",
-        weights_sha256=None,
-        activation=None,
-        preprocessing={},
-        precision=DECLARED if spec else str(rows.dtype),
-        normalised=bool((np.abs(norms - 1) < NORM_TOLERANCE).all()),
-        dim=int(rows.shape[1]),
-        has_text=bool(spec),
-        source_sha256=None if spec else _digest(file),
-        checked=checked,
-    )
+    became = f"{len(picked)} of the {len(train)} train images ({how}, seed {seed}) became val"
+    return given, f"{kept}; they had no val: {became}"
 
 
 def _is_checked(spec: str, arrays: Arrays, onto: Dataset | None) -> bool:
@@ -242,7 +209,7 @@ def _is_checked(spec: str, arrays: Arrays, onto: Dataset | None) -> bool:
     """
     if onto is None or "file" not in onto.images:
         return False
-    file = arrays.content.path
+    file = arrays.path
     rows = match_images(onto.images, [[name] for name in arrays.ids], str(file))
     names = onto.images["file"].reindex(rows).reset_index(drop=True).dropna()
     some = names.iloc[np.linspace(0, len(names) - 1, min(PHOTOGRAPHS, len(names)), dtype=int)]
@@ -263,12 +230,3 @@ def _is_checked(spec: str, arrays: Arrays, onto: Dataset | None) -> bool:
             far = f"have a cosine of {cosine:.3f}, expected at least {LEAST_COSINE}"
             raise BadInput(f"{file}: the embedding of photograph {path} and that by {spec} {far}; {way_out}")
     return True
-
-
-def _digest(file: Path) -> str:
-    """sha256 of a file's content, or of the names and contents of all files in a folder."""
-    if file.is_file():
-        return sha256(file)
-    inside = [path for path in sorted(file.rglob("*")) if path.is_file()]
-    listed = [f"{path.relative_to(file).as_posix()} {sha256(path)}" for path in inside]
-    return hashlib.sha256("\n".join(listed).encode()).hexdigest()

@@ -5,8 +5,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
@@ -39,9 +38,9 @@ class Found:
     captions: of the images that have some, by the image's path below the folder.
     """
 
-    images: dict[str, Path]
-    texts: dict[str, Path]
-    skipped: dict[str, list[str]]
+    images: dict[str, Path] = field(default_factory=dict)
+    texts: dict[str, Path] = field(default_factory=dict)
+    skipped: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     captions: dict[str, list[str]] = field(default_factory=dict)
 
     def table(self, ids: Sequence[str]) -> pd.DataFrame:
@@ -56,17 +55,11 @@ class Found:
 def images(
     source: Annotated[Source, Help("Folder of images, at any depth.")],
     *,
-    taxonomy: Annotated[
-        str | Taxonomy | None, Help("Labels to choose among: a built-in taxonomy or a YAML file.", default="none yet")
-    ] = None,
-    captions: Annotated[
-        str | Path | None, Help("Table of images and captions.", default="the .txt file beside each image")
-    ] = None,
+    taxonomy: Annotated[str | Taxonomy | None, Help("A built-in taxonomy or a YAML file.", default="none yet")] = None,
+    captions: Annotated[str | Path | None, Help("Table of captions.", default="the .txt beside each image")] = None,
     file_column: Annotated[str | None, Help("Column of that table with the image's file name.")] = None,
     caption_column: Annotated[str | None, Help("Column of that table with the caption.")] = None,
-    group_by: Annotated[
-        str | None, Help("folder: a split must not part the images of one folder, such as frames of one film.")
-    ] = None,
+    group_by: Annotated[str | None, Help("folder: a split must not part one folder, such as frames of a film.")] = None,
 ) -> Draft:
     """A folder of photographs that nobody has labelled yet: a data set without a target.
 
@@ -77,9 +70,7 @@ def images(
     root = source.path
     if group_by is not None:
         check_choice(option("group_by"), group_by, ["folder"])
-    labels = get_taxonomy(taxonomy) if isinstance(taxonomy, str) else taxonomy
     found = find_images(root)
-    ids = name_images(list(found.images))
     notes = []
     if captions is not None:
         _from_table(found, Path(captions), root, file_column, caption_column)
@@ -89,11 +80,12 @@ def images(
         raise BadInput(f"{given} names a column of a table of captions; name the table: {option('captions')}")
     elif take_sidecars(found):
         notes.append(f"captions of {len(found.captions):,} images from the .txt files beside them")
-    result = draft(source, found.table(ids), list(found.images.values()))
+    result = draft(source, found.table(name_images(list(found.images))), list(found.images.values()))
     if group_by is not None:
         folders = [PurePosixPath(name).parent.as_posix() for name in found.images]
         result.images["group"] = pd.Series([None if name == "." else name for name in folders], dtype=object)
-    result.taxonomy, result.notes, result.skipped = labels, notes, found.skipped
+    result.taxonomy = get_taxonomy(taxonomy) if isinstance(taxonomy, str) else taxonomy
+    result.notes, result.skipped = notes, found.skipped
     result.way_out = "name a folder of photographs"
     return result
 
@@ -103,7 +95,7 @@ def find_images(root: Path) -> Found:
 
     Links are not followed out of the folder, and linked folders not at all.
     """
-    found = Found({}, {}, defaultdict(list))
+    found = Found()
     links: list[Path] = []
     for path in files_in(root, any_name=True, links=links):
         name = path.relative_to(root).as_posix()
@@ -120,10 +112,8 @@ def find_images(root: Path) -> Found:
         found.skipped["links to folders, which are not followed"] = linked
     if not found.images:
         others = sum(map(len, found.skipped.values())) + len(found.texts)
-        raise BadInput(
-            f"{root}: no images in it or below it, {others:,} other files; expected files that end in "
-            f"{', '.join(sorted(SUFFIXES))}"
-        )
+        expected = f"expected files that end in {', '.join(sorted(SUFFIXES))}"
+        raise BadInput(f"{root}: no images in it or below it, {others:,} other files; {expected}")
     return found
 
 
@@ -181,17 +171,19 @@ def _from_table(found: Found, path: Path, root: Path, file_column: str | None, c
     caption = caption or others[0]
     where = table.places()
     names = relative_names([str(cell) for cell in table.frame[file]], root, where)
-    image_of = _finder(list(found.images))
+    meant: dict[tuple[int, str], str | None] = {}  # None where two images could be
+    for image in found.images:
+        for form in _forms(image):
+            meant[form] = None if form in meant else image
     strange: dict[str, None] = {}
     for name, cell, place in zip(names, table.frame[caption], where, strict=True):
-        texts = list(cell) if isinstance(cell, list | tuple | np.ndarray) else [cell]
-        image = image_of(name)
-        if image is None:
+        called = next(filter(None, map(meant.get, _forms(name))), None)
+        if called is None:
             strange[name] = None
             continue
-        for text in texts:
+        for text in list(cell) if isinstance(cell, list | tuple | np.ndarray) else [cell]:
             if isinstance(text, str) and text.strip():
-                found.captions.setdefault(image, []).append(text.strip())
+                found.captions.setdefault(called, []).append(text.strip())
             elif not isinstance(text, str) and not pd.isna(text):
                 raise BadInput(f"{place}: column {caption!r}: expected a caption, but received {text!r}")
     if not found.captions:
@@ -203,26 +195,11 @@ def _from_table(found: Found, path: Path, root: Path, file_column: str | None, c
     found.skipped["files that are not images by their suffix"] += map(str, found.texts.values())
 
 
-def _finder(files: Sequence[str]) -> Callable[[str], str | None]:
-    """Finds the file that a name means: as it is, without its suffix, or without its folders where only one fits."""
-
-    books: list[dict[str, str | None]] = [{} for _ in _forms("")]
-    for file in files:
-        for book, form in zip(books, _forms(file), strict=True):
-            book[form] = None if form in book else file
-
-    def find(name: str) -> str | None:
-        hits = (book.get(form) for book, form in zip(books, _forms(name), strict=True))
-        return next((hit for hit in hits if hit is not None), None)
-
-    return find
-
-
-def _forms(name: str) -> tuple[str, ...]:
+def _forms(name: str) -> list[tuple[int, str]]:
     """A file's name from what tells most of it to what tells least: as it is, its capitals aside, without suffix ..."""
     path = PurePosixPath(name)
     bare = path.with_suffix("") if path.suffix.lower() in SUFFIXES else path
-    return name, fold(name), fold(bare.as_posix()), fold(path.name), fold(bare.name)
+    return [*enumerate([name, fold(name), fold(bare.as_posix()), fold(path.name), fold(bare.name)])]
 
 
 def import_images(path: str | Path, out: str | Path, **options: Any) -> Dataset:
@@ -244,13 +221,12 @@ class Added:
     """What a folder of images brought to its data set.
 
     ids: of the new images. skipped: for each reason, the files left out. changed: the images whose file in the folder
-    is another one by now; the data set keeps the one it has. gone: those that the folder no longer has.
+    is another one by now; the data set keeps the one it has.
     """
 
     ids: tuple[str, ...]
     skipped: dict[str, list[str]]
     changed: tuple[str, ...]
-    gone: tuple[str, ...]
 
 
 def add_images(folder: str | Path, dataset: Dataset, *, how: str = "copy") -> Added:
@@ -281,19 +257,17 @@ def add_images(folder: str | Path, dataset: Dataset, *, how: str = "copy") -> Ad
 
 def _add(root: Path, dataset: Dataset, how: str) -> Added:
     found, table = find_images(root), dataset.images
-    files = table["file"] if "file" in table.columns else pd.Series([None] * len(table), dtype=object)
-    known = {str(file): str(name) for name, file in zip(table["image_id"], files, strict=True) if pd.notna(file)}
+    known: dict[str, str] = dict(
+        table.reindex(columns=["file", "image_id"]).dropna().astype(str).itertuples(index=False)
+    )
     both = [name for name in found.images if f"images/{name}" in known]
-    changed = [name for name in both if not _same_size(found.images[name], dataset.root / f"images/{name}")]
+    changed = [name for name in both if _size(found.images[name]) != _size(dataset.root / f"images/{name}")]
     if len(changed) == len(both):
-        raise BadInput(
-            f"{dataset.root} holds none of the images in {root}, so it is another folder's data set; name another "
-            "one for this folder"
-        )
+        another = "so it is another folder's data set; name another one for this folder"
+        raise BadInput(f"{dataset.root} holds none of the images in {root}, {another}")
     take_sidecars(found)
     found.images = {name: path for name, path in found.images.items() if f"images/{name}" not in known}
-    ids = name_images(list(found.images), set(table["image_id"]))
-    new = found.table(ids)
+    new = found.table(name_images(list(found.images), set(table["image_id"])))
     for left in dataset.root.glob(".new-*"):  # by a start that was killed
         shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=dataset.root, prefix=".new-") as temporary:
@@ -309,13 +283,8 @@ def _add(root: Path, dataset: Dataset, how: str) -> Added:
             (Path(temporary) / file).replace(dataset.root / file)
     if len(new):
         _append(dataset.root / "images.parquet", new)
-    here = {f"images/{name}" for name in both}
-    return Added(
-        tuple(new["image_id"]),
-        {reason: names for reason, names in found.skipped.items() if names},
-        tuple(known[f"images/{name}"] for name in changed),
-        tuple(name for file, name in known.items() if file not in here),
-    )
+    skipped = {reason: names for reason, names in found.skipped.items() if names}
+    return Added(tuple(new["image_id"]), skipped, tuple(known[f"images/{name}"] for name in changed))
 
 
 def _append(path: Path, new: pd.DataFrame) -> None:
@@ -324,11 +293,9 @@ def _append(path: Path, new: pd.DataFrame) -> None:
     pandas would make fractions of whole numbers with gaps, and is told not to when it reads them.
     """
     there, added = pq.read_table(path), pa.Table.from_pandas(new, preserve_index=False)
-    for name in set(added.column_names) & set(there.column_names):
-        kind = there.schema.field(name).type
-        if not pa.types.is_null(kind):
-            added = added.set_column(added.column_names.index(name), name, added[name].cast(kind))
-    joined = pa.concat_tables([there, added.replace_schema_metadata(None)], promote_options="permissive")
+    had = {kind.name: kind for kind in there.schema if not pa.types.is_null(kind.type)}
+    added = added.cast(pa.schema([had.get(kind.name, kind) for kind in added.schema]))
+    joined = pa.concat_tables([there, added], promote_options="permissive")
     noted = dict(there.schema.metadata or {})
     if b"pandas" in noted:
         said = json.loads(noted[b"pandas"])
@@ -338,7 +305,5 @@ def _append(path: Path, new: pd.DataFrame) -> None:
     write_parquet(path, joined.replace_schema_metadata(noted or None))
 
 
-def _same_size(one: Path, other: Path) -> bool:
-    with suppress(OSError):
-        return one.stat().st_size == other.stat().st_size
-    return False
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None

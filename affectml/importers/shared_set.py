@@ -18,7 +18,7 @@ from pydantic.dataclasses import dataclass
 from affectml.data import DatasetMeta, TargetMeta
 from affectml.errors import BadInput
 from affectml.importers._container import Container, open_container, quiet
-from affectml.importers._container_rows import gather
+from affectml.importers.containers import Reading
 from affectml.importers.draft import Draft, Source, image_table, label_table, set_table
 from affectml.importers.read import first_row, tidy
 
@@ -58,12 +58,13 @@ def shared_draft(
     """The data set that was shared, with every target, its judgements, splits and images as they were."""
     said = _read(content, f"{container.address}/{NAME}")
     meta, columns = said.dataset, said.columns
-    gathered = gather(container, list(container.splits), None, spool, judged=False, need_images=False)
+    gathered = Reading(container, spool, need_images=False).gather(list(container.splits))
     frame = gathered.frame
     if "image_id" not in frame.columns:
         raise BadInput(f"{container.address}: {NAME} says it is a shared data set, and it has no column image_id")
-    images = image_table(frame["image_id"].astype(str).tolist(), gathered.names if source.images != "none" else ())
-    split = [said.splits.get(name) for name in gathered.splits]
+    names = [taken.name for taken in gathered.rows]
+    images = image_table(frame["image_id"].astype(str).tolist(), names if source.images != "none" else ())
+    split = [said.splits.get(taken.split) for taken in gathered.rows]
     if any(split):
         images["split"] = split
     used = {"image_id", *(f"{column}{end}" for column in columns.values() for end in _ENDS)}
@@ -78,7 +79,7 @@ def shared_draft(
         licence=source.about.licence or meta.licence,
         notes=(*meta.notes, "read back from a shared copy"),
     )
-    places = [gathered.places.get(name or "") for name in gathered.names]
+    places = [taken.place for taken in gathered.rows]
     result = Draft(about=about, images=images, sources=places, where=container.address)
     result.skipped = {reason: rows for reason, rows in gathered.skipped.items() if rows}
     part = ""

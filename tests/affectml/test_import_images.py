@@ -28,6 +28,11 @@ def picture(path: Path, shade: int = 30, width: int = 5) -> None:
     Image.new("RGB", (width, 5), (10, 200, shade)).save(path)
 
 
+def more(folder: Path, content: str) -> Path:
+    (folder / "more.csv").write_text(content)
+    return folder / "more.csv"
+
+
 @pytest.fixture
 def photos(tmp_path):
     for shade, name in enumerate(("lake.jpg", "2019/rome/1.JPG", "2019/rome/1.png", "2020/1.webp")):
@@ -46,9 +51,10 @@ def captions(dataset):
 
 
 def test_an_image_is_called_by_its_path_without_the_suffix_unless_two_would_be(photos, out):
+    picture(photos / "images/lake.jpg")  # a folder called images is one like any other
     images = import_images(photos, out).images.set_index("image_id")["file"]
     rome = {name: name for name in ("2019/rome/1.JPG", "2019/rome/1.png")}
-    ids = {"lake": "lake.jpg", "2020/1": "2020/1.webp", **rome}
+    ids = {"lake": "lake.jpg", "2020/1": "2020/1.webp", "images/lake": "images/lake.jpg", **rome}
     assert images.to_dict() == {name: f"images/{file}" for name, file in ids.items()}
     assert (out / "images/2020/1.webp").read_bytes() == (photos / "2020/1.webp").read_bytes()
 
@@ -64,12 +70,6 @@ def test_an_image_is_called_by_its_path_without_the_suffix_unless_two_would_be(p
 )
 def test_ids_are_unlike_each_other_and_those_taken(files, taken, ids):
     assert name_images(files, taken) == ids
-
-
-def test_a_folder_called_images_is_a_folder_like_any_other(tmp_path, out):
-    picture(tmp_path / "in/images/a.jpg")
-    picture(tmp_path / "in/a.jpg")
-    assert set(import_images(tmp_path / "in", out).images["file"]) == {"images/images/a.jpg", "images/a.jpg"}
 
 
 def test_what_is_not_an_image_is_listed_and_left_out(photos, tmp_path, out, refused):
@@ -105,46 +105,41 @@ def test_the_text_beside_an_image_is_its_captions_a_line_each(photos, out):
     (photos / "lake.txt").write_text("\ufeffa lake\n\nstill water\r\n", encoding="utf-8")
     (photos / "2019/rome/1.txt").write_text("a fountain")
     (photos / "2020/1.webp.txt").write_text("snow")
-    both = {f"2019/rome/1.{suffix}": ["a fountain"] for suffix in ("JPG", "png")}
-    said = captions(import_images(photos, out))
-    assert said == {"lake": ["a lake", "still water"], "2020/1": ["snow"], **both}
-
-
-def test_a_text_without_words_or_an_image_is_no_caption(photos, out):
-    (photos / "lake.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    picture(photos / "2021/1.png")
+    (photos / "2021/1.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    (photos / "2021/1.png.txt").write_bytes(b"caf\xe9")
     (photos / "notes.txt").write_text("not beside an image")
-    (photos / "2020/1.txt").write_bytes(b"caf\xe9")
     summary = importer(photos, out)
+    both = {f"2019/rome/1.{suffix}": ["a fountain"] for suffix in ("JPG", "png")}
+    assert captions(Dataset.open(out)) == {"lake": ["a lake", "still water"], "2020/1": ["snow"], **both}
     assert summary.skipped == {
-        "captions: no words in it": [str(photos / "lake.txt")],
-        "captions: not UTF-8": [str(photos / "2020/1.txt")],
+        "captions: no words in it": [str(photos / "2021/1.txt")],
+        "captions: not UTF-8": [str(photos / "2021/1.png.txt")],
         "files that are not images by their suffix": [str(photos / "notes.txt")],
     }
-    assert "caption" not in Dataset.open(out).images
+
+
+LAKE, SNOW = {"lake": ["a lake", "still water"]}, {"2020/1": ["snow"]}
 
 
 @pytest.mark.parametrize(
-    ("content", "options"),
+    ("content", "options", "found"),
     [
-        ("image,caption\nlake.jpg,a lake\n2020/1.webp,snow\nLAKE.JPG,still water\n", {}),
-        ("image,text\nlake,a lake\n2020/1,snow\nlake,still water\n", {"file_column": "image"}),
-        ("file,says,n\nlake.jpg,a lake,1\n./2020\\1.webp,snow,2\nlake.jpg,still water,3\n", {"caption_column": "says"}),
+        ("image,caption\nlake.jpg,a lake\n2020/1.webp,snow\nLAKE.JPG,still water\n", {}, LAKE | SNOW),
+        ("image,text\nlake,a lake\n2020/1,snow\nlake,still water\n", {"file_column": "image"}, LAKE | SNOW),
+        ("file,says,n\n./lake.jpg,a lake,1\nlake.jpg,still water,3\n", {"caption_column": "says"}, LAKE),
+        ("file,caption\n./2020\\1.webp,snow\nforest.jpg,trees\n1.jpg,Rome or not\n", {}, SNOW),
+        ("file,caption\nsea.jpg,a sea\n1.webp,snow\n", {}, SNOW | {"2020/sea": ["a sea"]}),  # in one folder alone
     ],
 )
-def test_captions_come_from_a_table_by_file_or_id(photos, tmp_path, out, content, options):
-    (tmp_path / "captions.csv").write_text(content)
-    dataset = import_images(photos, out, captions=tmp_path / "captions.csv", **options)
-    assert captions(dataset) == {"lake": ["a lake", "still water"], "2020/1": ["snow"]}
-    assert dataset.meta.notes == ["captions of 2 images from captions.csv"]
-
-
-def test_a_bare_name_is_found_where_only_one_folder_has_it(photos, tmp_path, out):
+def test_captions_come_from_a_table_by_file_or_id(photos, tmp_path, out, content, options, found):
     picture(photos / "2020/sea.jpg")
-    table = tmp_path / "captions.csv"
-    table.write_text("file,caption\nsea.jpg,a sea\n1.webp,snow\nforest.jpg,trees\n")
-    summary = importer(photos, out, captions=table)
-    assert captions(Dataset.open(out)) == {"2020/sea": ["a sea"], "2020/1": ["snow"]}
-    assert summary.skipped == {"captions of images that are not there": ["forest.jpg"]}
+    picture(photos / "2021/1.jpg")
+    summary = importer(photos, out, captions=more(tmp_path, content), **options)
+    assert captions(Dataset.open(out)) == found
+    assert summary.notes == (f"captions of {len(found)} images from more.csv",)
+    strange = [name for name in ("forest.jpg", "1.jpg") if name in content]
+    assert summary.skipped.get("captions of images that are not there", []) == strange
 
 
 @pytest.mark.parametrize(
@@ -158,8 +153,7 @@ def test_a_bare_name_is_found_where_only_one_folder_has_it(photos, tmp_path, out
     ],
 )
 def test_a_table_of_captions_that_cannot_be_used_is_named(photos, tmp_path, refused, content, message):
-    (tmp_path / "captions.csv").write_text(content)
-    refused(message, "images", photos, captions=tmp_path / "captions.csv")
+    refused(message, "images", photos, captions=more(tmp_path, content))
 
 
 def test_images_of_one_folder_can_be_kept_together(photos, out):
@@ -172,20 +166,17 @@ def test_the_labels_and_the_question_are_kept_for_whoever_labels(photos, tmp_pat
     dataset = import_images(photos, out, taxonomy="mikels-8", construct="expressed", question="What do they feel?")
     assert taxonomy_of(dataset).name == "mikels-8"
     assert asked_of(dataset) == ("expressed", "What do they feel?")
-    (tmp_path / "more.csv").write_text("file,emotion\nlake.jpg,joy\n2020/1.webp,sad\n")
-    import_table(tmp_path / "more.csv", out)
+    import_table(more(tmp_path, "file,emotion\nlake.jpg,joy\n2020/1.webp,sad\n"), out)
     assert taxonomy_of(Dataset.open(out)).name == "mikels-8"
     assert taxonomy_of(Dataset.open(out), "single").labels == ("joy", "sad")
-    own = Taxonomy(name="mine", labels=("calm", "tense"))
-    settings, shown = make_task(import_images(photos, tmp_path / "own", taxonomy=own))
-    assert (settings.labels, settings.construct, len(shown)) == (("calm", "tense"), "evoked", 4)
 
 
 @pytest.mark.parametrize("called", ["mine", "mikels-8"])
 def test_names_and_meanings_of_one_s_own_are_kept_for_whoever_labels(photos, out, called):
     words = {"definitions": {"awe": "wonder"}, "translations": {"de": {"awe": LabelName("Staunen")}}}
     own = replace(get_taxonomy("mikels-8"), name=called, **words)
-    settings, _ = make_task(import_images(photos, out, taxonomy=own))
+    settings, shown = make_task(import_images(photos, out, taxonomy=own))
+    assert (settings.labels, settings.construct, len(shown)) == (own.labels, "evoked", 4)
     with LabelStore("sqlite://") as store:
         store.init_task(settings, ["lake"])
         kept = Taxonomy.from_dict(store.settings.taxonomy)
@@ -205,8 +196,7 @@ def test_names_and_meanings_of_one_s_own_are_kept_for_whoever_labels(photos, out
 )
 def test_labels_that_are_joined_are_the_data_sets_own_where_they_fit(photos, tmp_path, out, content, taxonomy):
     import_images(photos, out, taxonomy="mikels-8")
-    (tmp_path / "more.csv").write_text(content)
-    import_table(tmp_path / "more.csv", out)
+    import_table(more(tmp_path, content), out)
     assert {entry.resolve_taxonomy().name for entry in Dataset.open(out).meta.targets.values()} == {taxonomy}
 
 
@@ -216,20 +206,16 @@ def test_a_label_of_embeddings_that_are_joined_is_the_data_sets_own(photos, tmp_
     assert import_embeddings(tmp_path / "clip.npz", out).target("single").taxonomy.name == "mikels-8"
 
 
-def test_a_data_set_without_a_taxonomy_asks_for_one(photos, out):
+def test_what_needs_a_target_says_how_to_get_one(photos, out):
     dataset = import_images(photos, out)
     assert "taxonomy" not in json.loads((out / "dataset.json").read_text())
     with pytest.raises(BadDataset, match=r"nothing says which labels there are; name a taxonomy: .*mikels-8"):
         taxonomy_of(dataset)
-
-
-def test_what_needs_a_target_says_how_to_get_one(photos, out):
-    import_images(photos, out)
     ways = r"no target yet.*`affectml relabel .*--taxonomy NAME`.*`affectml labels export.*`affectml import table"
     with pytest.raises(BadDataset, match=ways):
         plan_run(TrainConfig(dataset=str(out), multilabel=True))
     with pytest.raises(BadDataset, match=ways):
-        Dataset.open(out).target("labels")
+        dataset.target("labels")
 
 
 def test_new_photographs_are_added_and_nothing_else_changes(photos, out):
@@ -245,7 +231,7 @@ def test_new_photographs_are_added_and_nothing_else_changes(photos, out):
     (out / ".new-killed").mkdir()
     added = add_images(photos, Dataset.open(out), how="hardlink")
     assert (added.ids, added.changed) == (("2021/sea", "lake.png"), ("2020/1",))
-    assert (added.gone, added.skipped) == (("2019/rome/1.png",), {"images: not an image": [str(photos / "broken.jpg")]})
+    assert added.skipped == {"images: not an image": [str(photos / "broken.jpg")]}
     after = Dataset.open(out).images
     pd.testing.assert_frame_equal(after.iloc[:4][list(before)], before, check_dtype=False)
     assert (str(after["rating"].dtype), captions(Dataset.open(out))) == ("Int64", {"2021/sea": ["the sea"]})
@@ -256,22 +242,17 @@ def test_new_photographs_are_added_and_nothing_else_changes(photos, out):
     pd.testing.assert_frame_equal(Dataset.open(out).images, after)
 
 
-def test_numbers_with_gaps_stay_what_they_are_when_photographs_are_added(photos, out):
-    import_images(photos, out)
-    table = pq.read_table(out / "images.parquet").append_column("visits", pa.array([1, None, 2**53 + 1, 4]))
-    pq.write_table(table, out / "images.parquet")
-    picture(photos / "sea.jpg", 77)
-    add_images(photos, Dataset.open(out))
-    assert pq.read_table(out / "images.parquet")["visits"].to_pylist() == [1, None, 2**53 + 1, 4, None]
-
-
-def test_what_was_written_meanwhile_is_kept_when_photographs_are_added(photos, out):
+def test_what_the_table_of_images_holds_by_now_is_kept_when_photographs_are_added(photos, out):
     opened = import_images(photos, out)
-    assert len(opened.images) == 4
-    opened.images.assign(sha256="ab").to_parquet(out / "images.parquet")  # by a download, say
+    table = pq.read_table(out / "images.parquet").append_column("visits", pa.array([1, None, 2**53 + 1, 4]))
+    table = table.set_column(table.column_names.index("file"), "file", table["file"].dictionary_encode())
+    pq.write_table(table.append_column("sha256", pa.array(["ab"] * 4)), out / "images.parquet")  # by a download, say
     picture(photos / "sea.jpg", 77)
     add_images(photos, opened)
-    assert Dataset.open(out).images["sha256"].fillna("").tolist() == ["ab"] * 4 + [""]
+    there = pq.read_table(out / "images.parquet")
+    assert there["visits"].to_pylist() == [1, None, 2**53 + 1, 4, None]
+    assert there["sha256"].to_pylist() == ["ab"] * 4 + [None]
+    assert there.schema.field("file") == table.schema.field("file")
 
 
 def test_another_folder_of_the_same_name_is_refused(photos, tmp_path, out):

@@ -27,7 +27,7 @@ OF = {
     "affectml/explanation.py": "explain",
     "affectml/vlm/requests.py": "ask",
     **{f"affectml/importers/{name}.py": "import embeddings"
-       for name in ("embeddings", "_arrays", "_array_files", "_answers")},
+       for name in ("embeddings", "_arrays", "_answers")},
     **{f"affectml/importers/{name}.py": f"import {name}"
        for name in ("coco", "folder", "images", "table", "emoset", "emotic", "oasis", "twitter1", "webemo")},
 }  # fmt: skip

@@ -123,18 +123,11 @@ def as_safetensors(folder: Path) -> None:
     save_file({"embedding": np.eye(3, 4, dtype=np.float32)}, folder / "t.safetensors", metadata=header)
 
 
-def as_arrow(folder: Path) -> None:
-    with pa.ipc.new_file(folder / "t.arrow", embedded().schema) as writer:
-        writer.write_table(embedded(), max_chunksize=2)
-
-
 EMBEDDED: dict[str, Callable[[Path], object]] = {
     "t.npz": as_npz,
     "t.npy": as_npy,
     "t.safetensors": as_safetensors,
     "t.parquet": lambda folder: pq.write_table(embedded(), folder / "t.parquet"),
-    "t.arrow": as_arrow,
-    "saved": lambda folder: datasets.Dataset(embedded()).save_to_disk(str(folder / "saved")),
 }
 for file, write in EMBEDDED.items():
     READERS[f"embeddings {file}"] = Reader(write, imports("embeddings", file))
