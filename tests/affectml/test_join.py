@@ -2,9 +2,11 @@
 
 import contextlib
 import json
+import os
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -231,22 +233,23 @@ def test_people_without_names_of_two_files_are_different_people(add):
 
 
 def test_stopped_before_any_step_the_old_state_stays_and_the_next_try_ends_well(mydata, tmp_path, monkeypatch):
-    """Every file takes its place by one rename: the join is stopped before the first, the second, and so on."""
+    """Every file takes its place by one rename or link: the join is stopped before the first, the second, and so on."""
     file = npz(tmp_path, NAMES, shares=np.array([[1, 0], [0, 1], [1, 0], [0, 1]]), labels=np.array(["joy", "awe"]))
-    rename = Path.replace
+    rename, link = Path.replace, os.link
     for stop in range(20):
         folder = shutil.copytree(mydata, tmp_path / f"try-{stop}")
         before, done = files(folder), 0
 
-        def counted(path, target, stop=stop):
+        def counted(path, target, stop=stop, do=rename):
             nonlocal done
             done += 1
             if done > stop:
                 raise KeyboardInterrupt
-            return rename(path, target)
+            return do(path, target)
 
         with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
             patch.setattr(Path, "replace", counted)
+            patch.setattr(os, "link", partial(counted, do=link))
             import_embeddings(file, folder)
         if done > stop:
             assert {name: content for name, content in files(folder).items() if name in before} == before
@@ -256,7 +259,7 @@ def test_stopped_before_any_step_the_old_state_stays_and_the_next_try_ends_well(
         assert len(EmbeddingStore.for_dataset(Dataset.open(folder)).ids) == 4
         if done <= stop:
             break
-    assert stop >= 4  # the store's files and folder, the target, dataset.json
+    assert stop >= 6  # the store's files and folder, the target, dataset.json
 
 
 def test_two_joins_at_once_both_end_up_there(mydata, tmp_path):
