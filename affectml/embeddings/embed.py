@@ -16,7 +16,7 @@ from affectml._progress import Counted, Say, Watch
 from affectml.data import Dataset
 from affectml.embeddings._stream import embedded
 from affectml.embeddings.store import FOLDER, EmbeddingStore
-from affectml.embeddings.writing import begin_store, write_list, write_part
+from affectml.embeddings.writing import begin_store, write_list, write_part, writing
 from affectml.encoders import Encoder, load_encoder, read_image
 from affectml.encoders.identity import is_computed, spoken, to_load
 from affectml.errors import BadDataset, BadInput
@@ -162,26 +162,26 @@ def embed_dataset(
     store = begin_store(data.root, encoder.identity, specs=[encoder.spec], logit_scale=encoder.logit_scale)
     if names := store.misfits():
         say(f"{store.folder / names[0]}: no list names its images ({len(names):,} such files); copy its list here, too")
-    had = len(items) - len(store.missing(items))
+    had, done = len(items) - len(store.missing(items)), 0
     if new := to_embed(store, items.values()):
-        write_list(store, [item.image_id for item in new], [item.size for item in new])
-    store, done = EmbeddingStore.open(store.folder), 0
+        with writing(store.folder):
+            write_list(store, [item.image_id for item in new], [item.size for item in new])
+        store = EmbeddingStore.open(store.folder)
     if store.unmade:
         images = sum(len(ids) for _, ids in store.unmade)
-        with Watch.of(say).bar("embedding", images, "images") if progress else nullcontext() as bar:
-            try:
-                done = _make(store, items, encoder, batch_size, decode_threads, images, bar, say)
-            except BaseException as error:
-                if kept := len(EmbeddingStore.open(store.folder).ids):
-                    error.add_note(f"{kept:,} images are embedded and kept in {store.folder}")
-                raise
+        bar = Watch.of(say).bar("embedding", images, "images") if progress else nullcontext()
+        try:
+            with bar as shown, writing(store.folder):
+                done = _make(store, items, encoder, batch_size, decode_threads, images, shown, say)
+        except BaseException as error:
+            if kept := len(EmbeddingStore.open(store.folder).ids):
+                error.add_note(f"{kept:,} images are embedded and kept in {store.folder}")
+            raise
         store = EmbeddingStore.open(store.folder)
     why = store.unreadable
     unreadable = [(item.image_id, item.file, why[item.image_id]) for item in items.values() if item.image_id in why]
-    if unreadable:
-        write_text(store.folder / "unreadable.csv", csv_text([UNREADABLE, *unreadable]))
-    else:
-        (store.folder / "unreadable.csv").unlink(missing_ok=True)
+    with writing(store.folder):
+        _list_unreadable(store.folder / "unreadable.csv", unreadable)
     if not len(store.ids):
         raise BadDataset(f"{data.root}: none of its {len(items)} images could be read; the first: {unreadable[0][2]}")
     return EmbedSummary(store, done, had, unreadable, no_image, url_only, time.perf_counter() - start)
@@ -200,6 +200,15 @@ def to_embed(store: EmbeddingStore, items: Iterable[Item]) -> list[Item]:
     with ThreadPoolExecutor(READERS, "read again") as pool:
         new |= {item.image_id for item, readable in zip(bad, pool.map(Item.is_readable, bad), strict=True) if readable}
     return [item for item in items if item.image_id in new]
+
+
+def _list_unreadable(path: Path, rows: Sequence[tuple[str, str, str]]) -> None:
+    """Write the list anew where it says something else; none where all can be read."""
+    text = csv_text([UNREADABLE, *rows])
+    if rows and not (path.exists() and path.read_bytes() == text.encode()):
+        write_text(path, text)
+    elif not rows:
+        path.unlink(missing_ok=True)
 
 
 def _make(

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -41,15 +42,10 @@ def begin_store(
         "logit_scale": logit_scale,
         "made_with": _versions(identity) if made_with is None else dict(made_with),
     }
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             write_json(path, description, first_stays=True)
-    except OSError as error:
-        raise BadDataset(
-            f"{folder}: cannot write there ({error.strerror or error}), and embeddings are kept beside the "
-            "images: allow it there, or copy the data set to where it can be written"
-        ) from None
     store = EmbeddingStore.open(folder)
     if store.identity != identity:
         raise BadDataset(
@@ -57,14 +53,28 @@ def begin_store(
             "two encoders' embeddings cannot be mixed: remove the folder first"
         )
     if fresh := [spec for spec in specs if spec not in store.specs]:
-        write_json(path, {**description, "specs": [*store.specs, *fresh]})
+        with writing(folder):
+            write_json(path, {**description, "specs": [*store.specs, *fresh]})
         return EmbeddingStore.open(folder)
     return store
 
 
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Around what writes a store: where it cannot be written, that is a BadDataset."""
+    try:
+        yield
+    except OSError as error:
+        raise BadDataset(
+            f"{folder}: cannot write there ({error.strerror or error}), and embeddings are kept beside the "
+            "images: allow it there, or copy the data set to where it can be written"
+        ) from None
+
+
 def write_list(store: EmbeddingStore, image_ids: Sequence[str], sizes: Sequence[int | None]) -> Path:
     """Add a list of images; sizes: of their files, None where not known; see `EmbeddingStore.sizes`."""
-    digest = hashlib.sha256(json.dumps([image_ids, sizes]).encode()).hexdigest()[:8]
+    lines = "\n".join(f"{image_id}\t{size}" for image_id, size in zip(image_ids, sizes, strict=True))
+    digest = hashlib.sha256(lines.encode()).hexdigest()[:8]
     number = max((int(path.stem.split("-")[1]) for path in lists(store.folder)), default=-1) + 1
     path = store.folder / f"{LIST}{number:04d}-{digest}.parquet"
     table = pd.DataFrame({"image_id": image_ids, "part": np.arange(len(image_ids)) // parts.SIZE})

@@ -21,7 +21,7 @@ from PIL import Image
 from affectml import parts
 from affectml.data import Dataset
 from affectml.embeddings import EmbeddingStore, embed_dataset, ensure_embeddings, write_store
-from affectml.embeddings.store import save_array
+from affectml.embeddings.writing import write_part
 from affectml.encoders import load_encoder, read_image
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable
 
@@ -286,8 +286,22 @@ def test_rows_that_are_there_are_written_in_parts(tmp_path, encoder, monkeypatch
 def test_a_store_that_cannot_be_written_says_where_embeddings_are_kept(tmp_path, encoder):
     dataset = noise_set(tmp_path / "d", 3)
     (dataset.root / "embeddings").write_text("a file")
-    with pytest.raises(BadDataset, match=r"cannot write there \(.*\), and embeddings are kept beside the images"):
+    says = r"cannot write there \(.*\), and embeddings are kept beside the images"
+    with pytest.raises(BadDataset, match=says):
         embed_dataset(dataset, encoder)
+    (dataset.root / "embeddings").unlink()
+    (dataset.root / "images/1.png").write_bytes(b"no image")
+    store, most = embed_dataset(dataset, encoder).store, resource.getrlimit(resource.RLIMIT_FSIZE)
+    more = Dataset.open(shutil.copytree(dataset.root, tmp_path / "more"))
+    more = add_row(more, image_id="again", file="images/2.png")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, most[1]))
+    try:
+        assert embed_dataset(dataset, encoder).skipped_existing == 2  # nothing is left to write
+        with pytest.raises(BadDataset, match=says):
+            embed_dataset(more, encoder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+    assert EmbeddingStore.for_dataset(more).ids.tolist() == store.ids.tolist() == ["i0", "i2"]
 
 
 def test_two_identities_are_never_mixed(tmp_path, encoder):
@@ -365,16 +379,16 @@ def test_texts_are_embedded_where_they_cannot_be_cached(tmp_path, encoder, monke
     assert sorted(store.folder.iterdir()) == before
 
 
-def test_a_disk_that_takes_no_more_of_a_shard_says_so(tmp_path):
+def test_a_disk_that_takes_no_more_of_a_part_says_so(tmp_path, encoder):
     """numpy alone says how many of its numbers were written, and not why no more were."""
     most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, most[1]))
     try:
         with pytest.raises(OSError, match="File too large") as refused:
-            save_array(tmp_path / "shard.npy", np.zeros((100, 100)))
+            write_part(tmp_path / "part.npy", np.zeros((100, 100)), encoder.identity, None, {})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, most)
-    assert (refused.value.errno, refused.value.filename) == (errno.EFBIG, str(tmp_path / "shard.npy"))
+    assert (refused.value.errno, refused.value.filename) == (errno.EFBIG, str(tmp_path / "part.npy"))
     assert list(tmp_path.iterdir()) == []
 
 
