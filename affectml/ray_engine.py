@@ -26,7 +26,9 @@ def embed_with_ray(root: Path, spec: str, *, precision: str, threads: int | None
         from affectml.embeddings import embed_dataset
         from affectml.encoders import load_encoder
 
-        embed_dataset(root, load_encoder(spec, precision=precision, threads=threads), progress=False, **options)
+        embed_dataset(
+            root, load_encoder(spec, precision=precision, threads=threads, mapped=True), progress=False, **options
+        )
 
     with_workers(work, root / "embeddings", "*/part-*.npy", threads, say)
 

@@ -52,7 +52,7 @@ def embed(
             opened.root, encoder, precision=precision, threads=threads, say=say, batch_size=batch_size,
             decode_threads=decode_threads,
         )  # fmt: skip
-    loaded = load_encoder(encoder, precision=precision, device=device, threads=threads)
+    loaded = load_encoder(encoder, precision=precision, device=device, threads=threads, mapped=True)
     summary = embed_dataset(opened, loaded, batch_size=batch_size, decode_threads=decode_threads, say=say)
     if json:
         print_json(summary.to_json())

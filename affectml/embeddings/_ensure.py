@@ -38,7 +38,9 @@ def ensure_embeddings(
     if spec is None:
         spec = TINY_SPEC if dataset.truth is not None else DEFAULT_SPEC  # a demo set has its truth beside it
     try:
-        encoder = load_encoder(spec, precision=to_load(precision or "auto"), device=device, threads=threads)
+        encoder = load_encoder(
+            spec, precision=to_load(precision or "auto"), device=device, threads=threads, mapped=True
+        )
     except EncoderUnavailable as error:
         if store is None or not len(store.ids):
             raise

@@ -155,7 +155,7 @@ def embed_dataset(
             raise BadInput(f"{name} must be at least 1, got {value}")
     data = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
     items, no_image, url_only = items_of(data)
-    loaded = load_encoder(encoder, precision="auto") if isinstance(encoder, str) else encoder
+    loaded = load_encoder(encoder, precision="auto", mapped=True) if isinstance(encoder, str) else encoder
     encoder = _as_before(data, loaded, say)
 
     start = time.perf_counter()
@@ -270,7 +270,9 @@ def _as_before(data: Dataset, encoder: Encoder, say: Say) -> Encoder:
         return encoder
     precision = computed[0].identity.precision
     say(f"{computed[0].folder} is by the same encoder in {spoken(precision)}: going on with that")
-    return load_encoder(encoder.spec, precision=to_load(precision), device=encoder.device, threads=encoder.threads)
+    return load_encoder(
+        encoder.spec, precision=to_load(precision), device=encoder.device, threads=encoder.threads, mapped=True
+    )
 
 
 def items_of(data: Dataset) -> tuple[dict[str, Item], list[str], list[str]]:

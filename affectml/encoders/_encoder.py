@@ -298,9 +298,11 @@ class Encoder:
         rows = features.detach().float()
         rows = (normalize(rows, dim=-1) if normalised else rows).cpu()
         if not torch.isfinite(rows).all():
+            way, way_out = self._tower.precision, "use fp32"
+            if way == "fp32":
+                way_out = "its weights may be damaged: load them again from where they came"
             raise EncoderUnavailable(
-                f"encoder {self.spec!r}: it gave values that are not finite in precision "
-                f"{spoken(self._tower.precision)}; use fp32"
+                f"encoder {self.spec!r}: it gave values that are not finite in precision {spoken(way)}; {way_out}"
             )
         return rows
 

@@ -283,5 +283,5 @@ class Encoders:
         with self._lock:
             found = self._loaded.get(key)
             if found is None or found.identity.to_json() != identity:
-                found = self._loaded[key] = run_encoder(run, None, mapped=True)
+                found = self._loaded[key] = run_encoder(run, None)
             return found

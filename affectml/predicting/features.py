@@ -23,7 +23,7 @@ Array = np.ndarray[Any, Any]
 ONE_PRECISION, ANY_PRECISION = 1e-4, 2e-2
 
 
-def run_encoder(run: RunFolder, threads: int | None, *, mapped: bool = False, device: str | None = None) -> Encoder:
+def run_encoder(run: RunFolder, threads: int | None, *, device: str | None = None) -> Encoder:
     """The encoder that a run was trained with, loaded and compared with what run.json says of it.
 
     It is in fp32 where the run's precision is computed no more (OpenVINO's, open_clip's mixed ones).
@@ -31,7 +31,6 @@ def run_encoder(run: RunFolder, threads: int | None, *, mapped: bool = False, de
     Args:
         run: the run.
         threads: torch's; None leaves them as they are, and streams of images take the cores that there are.
-        mapped: leave weights in their file, see `load_encoder`.
         device: see `load_encoder`.
 
     Raises:
@@ -47,7 +46,7 @@ def run_encoder(run: RunFolder, threads: int | None, *, mapped: bool = False, de
             "predict for that data set"
         )
     way = to_load(identity.precision)
-    encoder = load_encoder(specs[0], precision=way, device=device, threads=threads, mapped=mapped)
+    encoder = load_encoder(specs[0], precision=way, device=device, threads=threads, mapped=True)
     if not identity.may_use(encoder.identity):
         both = zip(encoder.identity.to_json().items(), identity.to_json().values(), strict=True)
         other = next((f"{name} {here}, not {then}" for (name, here), then in both if here != then), "in what it is")
