@@ -7,8 +7,6 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,8 +20,8 @@ from affectml.data.schema import Asked, Construct
 from affectml.errors import few
 from affectml.importers.find import Box, file_in_dataset
 from affectml.importers.labels import taxonomy_entry
+from affectml.importers.registry import published_sets
 from affectml.taxonomies import Taxonomy
-from affectml_annotation.yaml_files import load_yaml
 
 if TYPE_CHECKING:
     from affectml.data import Dataset
@@ -57,17 +55,9 @@ class About:
     notes: tuple[str, ...] = ()
 
 
-@cache
-def published_sets() -> dict[str, dict[str, Any]]:
-    """What published.yaml says of each published set."""
-    text = files(__package__).joinpath("published.yaml").read_text(encoding="utf-8")
-    found: dict[str, dict[str, Any]] = load_yaml(text)
-    return found
-
-
 def published(name: str) -> About:
     """What is said of a published set that affectml has an importer for."""
-    said = {key: value for key, value in published_sets()[name].items() if key not in ("recipe", "help")}
+    said = {key: value for key, value in published_sets()[name].items() if key not in ("line", "recipe", "help")}
     return About(name, **{**said, "notes": tuple(said.get("notes", ()))})
 
 

@@ -28,14 +28,13 @@ from affectml.importers.draft import (
     label_table,
     one_hot,
     published,
-    published_sets,
     vote_table,
 )
 from affectml.importers.find import SUFFIXES, files_in, find, locate, need, read_lines, relative_names, repeated
 from affectml.importers.judged import Read, Recipe, holder, judgements
 from affectml.importers.labels import label_of
 from affectml.importers.read import WHOLE, Partial, Table, first_row, numbers, read_table
-from affectml.importers.registry import importer
+from affectml.importers.registry import importer, published_sets
 from affectml.taxonomies import Taxonomy, get_taxonomy
 
 Order = Annotated[Sequence[str] | None, Help("The emotions in the files' order.", default="the header's")]

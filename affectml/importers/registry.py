@@ -1,8 +1,8 @@
 """Importers by name: an importer registers itself with the decorator `importer`, and the command line lists it.
 
 This module imports nothing heavy, and no importer before it is asked for: `affectml import --help` shows the names and
-lines below. A new importer is a module of its own here and a line in one of the two tables; a published set of plain
-shape is a line and an entry of published.yaml.
+lines. A new importer is a module of its own here and a line in OWN; a published set of plain shape is an entry of
+published.yaml.
 """
 
 import dataclasses
@@ -11,10 +11,14 @@ import inspect
 import os
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import cache
 from importlib import import_module
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
+
+import yaml
 
 from affectml import _own
 from affectml._options import Option, option_of, options_asked, options_of
@@ -31,29 +35,23 @@ OWN = {
     "embeddings": "Embeddings computed elsewhere, with labels, people's answers and splits where known.",
     "datasets": "Hugging Face data sets, Parquet, WebDataset tar files: here, on the Hub or in a bucket.",
 }
-PUBLISHED = {
-    "oasis": "OASIS (Kurdi, Lozano & Banaji 2017): polarity and affect from means and SDs.",
-    "webemo": "WEBEmo (Panda et al. 2018): urls with their search words as sets over 25 emotions.",
-    "emotion6": "Cornell's Emotion6 (Peng et al. 2015): shares of people's answers, valence, arousal.",
-    "unbiasedemo": "UnBiasedEmo or Emotion-6 (Panda et al. 2018): a folder per emotion, folders inside.",
-    "fi": "FI (You et al. 2016): a folder per emotion of Mikels' eight.",
-    "abstract": "Abstract (Machajdik & Hanbury 2010): abstract paintings and votes.",
-    "artphoto": "ArtPhoto (Machajdik & Hanbury 2010): the artist's word in each file's name.",
-    "emoset": "EmoSet (Yang et al. 2023): one emotion and described attributes, with the set's splits.",
-    "emotic": "EMOTIC (Kosti et al. 2017, 2019): one row per marked person, with annotators' judgements.",
-    "twitter1": "Twitter I (You et al. 2015): positive and negative votes of five people.",
-    "flickrldl": "FlickrLDL (Yang, Sun & Sun 2017): votes for Mikels' eight.",
-    "twitterldl": "TwitterLDL (Yang, Sun & Sun 2017): votes for Mikels' eight.",
-    "artemis": "ArtEmis (Achlioptas et al. 2021): judgements of WikiArt's paintings.",
-    "findingemo": "FindingEmo (Mertens et al. 2024): what people in photographs seem to feel, one annotator each.",
-}
-
 # Where a module is not called as its importer is.
 _MODULES = {"folder": "labelled", "coco": "labelled", "datasets": "containers"}
 _FULL = (errno.ENOSPC, errno.EDQUOT)  # whatever was read meanwhile, it is the place to write that is full
 GROUP = "affectml.importers"  # of entry points
 PLACEMENTS = ("copy", "hardlink", "none")
 _REGISTERED: dict[str, "Importer"] = {}
+
+
+@cache
+def published_sets() -> dict[str, dict[str, Any]]:
+    """What published.yaml says of each published set."""
+    text = files(__package__).joinpath("published.yaml").read_text(encoding="utf-8")
+    found: dict[str, dict[str, Any]] = yaml.safe_load(text)  # noqa: TID251 (our own file, and light)
+    return found
+
+
+PUBLISHED = {name: str(said["line"]) for name, said in published_sets().items()}
 
 
 class Importer:

@@ -36,7 +36,7 @@ ENDINGS = (".csv", ".parquet", ".jsonl")
 DELIMITER = "|"  # between the labels of a set in CSV, as in files of judgements
 # in a part's metadata: the images that could not be read, and what image files were embedded in (`Ran.precision`)
 BAD, WAY = b"affectml.bad", b"affectml.way"
-WHOLE = "whole.json"
+MANIFEST, WHOLE = "manifest.json", "whole.json"
 OTHER = {  # what manifest.json says was asked for, in words
     "run": "another run",
     "images": "other images, or images that have changed since",
@@ -124,9 +124,7 @@ def predict_to_file(
     """
     opened = run if isinstance(run, RunFolder) else RunFolder.open(run)
     answers = _Answers(Path(out))
-    if not answers.finished and answers.file.exists() and not replace:
-        way = option("replace", True)
-        raise BadInput(f"{out} exists; name another file, or write over it with {way}: the old one is kept beside it")
+    answers.may_be_written(replace)
     try_folder(answers.file.parent)
     bad: Bad = []
     found = pictures(images, bad=bad, once=True, say=say)
@@ -140,6 +138,7 @@ def predict_to_file(
         raise unreadable(bad)
     predictor.prepare(found)
     with answers.held(_asked(predictor, found, labels), found, say):
+        answers.may_be_written(replace)  # others may have written it since
         if not answers.finished:  # else killed after the file was whole
             predictor.way = answers.way()
             left = sum(len(answers.of[at]) for at, path in enumerate(answers.paths) if not path.exists())
@@ -179,7 +178,7 @@ class _Answers:
     @property
     def threads(self) -> int | None:
         """What torch had when the file was begun: the last bits of a score depend on it."""
-        threads = self._said("manifest.json").get("threads")
+        threads = self._said(MANIFEST).get("threads")
         return threads if isinstance(threads, int) and not isinstance(threads, bool) and threads > 0 else None
 
     @property
@@ -187,6 +186,12 @@ class _Answers:
         """Whether the file is whole, and only these parts are left to remove."""
         digest = self._said(WHOLE).get("sha256")
         return isinstance(digest, str) and self.file.is_file() and sha256(self.file) == digest
+
+    def may_be_written(self, replace: bool) -> None:
+        """Raises BadInput where a file is there that may not be written over."""
+        if self.file.exists() and not (replace or self.finished):
+            way = f"write over it with {option('replace', True)}: the old one is kept beside it"
+            raise BadInput(f"{self.file} exists; name another file, or {way}")
 
     @contextmanager
     def held(self, asked: dict[str, Any], found: Sequence[Picture], say: Say) -> Iterator[None]:
@@ -222,7 +227,9 @@ class _Answers:
         """Keep what was done for the same question; else take it away and say why."""
         if self.finished:
             return
-        before, left = self._said("manifest.json"), list(self.folder.glob("part-*"))
+        if not (self.folder / MANIFEST).exists():  # the first of several that begin at once says what is asked
+            write_json(self.folder / MANIFEST, asked, first_stays=True)
+        before = self._said(MANIFEST)
         if before == asked:
             for path in self._made:
                 _check_whole(path)
@@ -232,13 +239,13 @@ class _Answers:
         if before and parts.claimed(self.folder):
             other = ", ".join(words for key, words in OTHER.items() if before.get(key) != asked.get(key))
             raise BadInput(f"{self.file}: another process is making it with {other}; wait for it, or name another file")
-        if left:
+        if left := list(self.folder.glob("part-*")):
             other = ", ".join(words for key, words in OTHER.items() if before.get(key) != asked.get(key))
             what = f"was begun with {other}" if before else "does not say what it is of"
             say(f"{self.folder} {what}: starting afresh")
         for path in left:
             path.unlink(missing_ok=True)
-        write_json(self.folder / "manifest.json", asked)
+        write_json(self.folder / MANIFEST, asked)
 
     @property
     def _made(self) -> list[Path]:

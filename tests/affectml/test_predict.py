@@ -455,6 +455,20 @@ class TestGoingOn:
             with pytest.raises(BadInput, match="another process is making it with other images"):
                 predict_to_file(run.folder, shots, out, threads=1, say=quiet)
 
+    def test_a_file_that_others_have_written_meanwhile_stays(self, run, shots, tmp_path, monkeypatch):
+        """By a process that began before the file was there, and comes to its parts after the others have ended."""
+        out, before = tmp_path / "out.csv", Predictor.prepare
+
+        def late(self, found):
+            monkeypatch.setattr(Predictor, "prepare", before)
+            predict_to_file(run.folder, shots, out, threads=1, say=quiet)
+            before(self, found)
+
+        monkeypatch.setattr(Predictor, "prepare", late)
+        with pytest.raises(BadInput, match=r"out\.csv exists; name another file"):
+            predict_to_file(run.folder, shots, out, threads=1, say=quiet)
+        assert sorted(path.name for path in tmp_path.glob("out*")) == ["out.csv", "out.csv.unreadable.csv"]
+
     def test_several_processes_make_one_file(self, run, shots, tmp_path, encoded):
         """Of which one finds parts that the other has claimed, and one that the other has finished meanwhile."""
         whole, out = tmp_path / "whole.csv", tmp_path / "out.csv"

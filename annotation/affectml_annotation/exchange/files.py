@@ -60,8 +60,7 @@ def replacing(path: Path, mode: int = 0o666, *, first_stays: bool = False) -> It
     """
     with _beside(path) as temporary:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.touch(mode)
-        with _alone(path, temporary):
+        with _alone(path, temporary, lambda: temporary.touch(mode)):
             yield temporary
             with temporary.open("rb") as handle:
                 os.fsync(handle.fileno())
@@ -91,18 +90,16 @@ def new_folder(path: Path, taken: Callable[[], Path] | None = None) -> Iterator[
     `path` must not exist, or be an empty folder; whoever calls says so to the user before long work starts. taken:
     gives another name in the same folder where something has come to be at `path` meanwhile.
     """
-    with _beside(path) as temporary:
-        temporary.mkdir(parents=True)
-        with _alone(path, temporary):
-            yield temporary
-            while True:
-                try:
-                    temporary.replace(path)
-                    break
-                except OSError:
-                    if taken is None or not path.exists():
-                        raise
-                    path = taken()
+    with _beside(path) as temporary, _alone(path, temporary, lambda: temporary.mkdir(parents=True)):
+        yield temporary
+        while True:
+            try:
+                temporary.replace(path)
+                break
+            except OSError:
+                if taken is None or not path.exists():
+                    raise
+                path = taken()
 
 
 @contextmanager
@@ -111,11 +108,9 @@ def workplace(path: Path) -> Iterator[Path]:
 
     So goes one that a killed command left of the same `path`.
     """
-    with _beside(path) as temporary:
-        temporary.mkdir(0o700, parents=True)
-        with _alone(path, temporary):
-            yield temporary
-            shutil.rmtree(temporary, ignore_errors=True)
+    with _beside(path) as temporary, _alone(path, temporary, lambda: temporary.mkdir(0o700, parents=True)):
+        yield temporary
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager
@@ -141,12 +136,22 @@ def _beside(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _alone(path: Path, temporary: Path) -> Iterator[None]:
-    """Hold a lock on what is being written, and take away what killed commands left of `path`: nobody holds that."""
+def _alone(path: Path, temporary: Path, make: Callable[[], None]) -> Iterator[None]:
+    """Make what is to be written and hold its lock; take away what killed commands left of `path`, held by nobody."""
     with ExitStack() as held:
-        with suppress(OSError):  # a disk that has no locks
-            held.enter_context(_locked(temporary))
-            take_left(path.parent, escape(path.name))
+        make()
+        for _ in range(100):
+            try:
+                descriptor = held.enter_context(_locked(temporary))
+                if os.fstat(descriptor).st_nlink:
+                    take_left(path.parent, escape(path.name))
+                    break
+            except (FileNotFoundError, BlockingIOError):
+                pass
+            except OSError:  # a disk that has no locks
+                break
+            if not temporary.exists():  # another process took it for left behind before it was locked
+                make()
         yield
 
 
@@ -158,14 +163,14 @@ def take_left(folder: Path, of: str = "*") -> None:
 
 
 @contextmanager
-def _locked(place: Path) -> Iterator[None]:
+def _locked(place: Path) -> Iterator[int]:
     """A file's or folder's lock, which goes with the process; an OSError for one that is held already."""
     if fcntl is None:
         raise OSError("this system locks no file by its name")
     descriptor = os.open(place, os.O_RDONLY if place.is_dir() else os.O_RDWR)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 
