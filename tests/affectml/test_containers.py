@@ -29,7 +29,7 @@ from affectml.importers._container import Container
 from affectml.importers._container_rows import VECTORS
 from affectml.importers._tar_samples import MOST_HEADER
 from affectml.sharing import share_dataset
-from affectml.sharing._dataset_card import licence_id
+from affectml.sharing._cards import licence_id
 
 from .edited import edit
 
