@@ -1,5 +1,7 @@
 """The data set folder: opening it with every check, and writing one."""
 
+import hashlib
+import json
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,12 +16,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectml._files import read_frame, sha256, try_folder, write_json, write_parquet
-from affectml.data._fingerprint import fingerprint, images_digest, is_of
 from affectml.data.schema import Asked, DatasetMeta, read_meta
 from affectml.data.targets import Targets, read_targets
 from affectml.errors import BadDataset, BadInput, did_you_mean
 
 SPLITS = ("train", "val", "test")
+DIGITS = 9  # of a share in a fingerprint; the last bits of a sum differ between machines
 STOPPED = (
     "images stopped early: how many people answered one depended on what the first of them said. All answers are "
     "counted, so rates, people's entropy and agreement are biased"
@@ -210,7 +212,20 @@ class Dataset:
         image file in bytes, absent where a file is missing. Each part is of the target's images in the order of their
         image_id. The order of rows and columns, other columns, other targets and what dataset.json says change nothing.
         """
-        return fingerprint(self.target(target), self.images, self.root)
+        targets = self.target(target)
+        targets = targets.take(np.array(sorted(targets.image_id), dtype=object))
+        ids, labels = targets.image_id.tolist(), targets.taxonomy.labels
+        columns = sorted(range(len(labels)), key=labels.__getitem__)
+        table = np.round(targets.table[:, columns], DIGITS) + 0.0  # no -0
+        people = b"" if targets.people is None else targets.people[:, columns].astype("<i8").tobytes()
+        what = (targets.kind, targets.meta.values, [labels[at] for at in columns], targets.people is not None)
+        parts = self.images.set_index("image_id").reindex(columns=["split"]).loc[ids, "split"]
+        found = {
+            "target": _digest(what, ids, table.astype("<f8").tobytes(), people),
+            "split": _digest(ids, [None if pd.isna(part) else str(part) for part in parts]),
+        }
+        images = self.images_digest(ids)
+        return found if images is None else {**found, "images": images}
 
     def has_fingerprint(self, recorded: Mapping[str, str], target: str | None) -> bool:
         """Whether `recorded` is a fingerprint of this target.
@@ -219,12 +234,17 @@ class Dataset:
         """
         if target is None or target not in self.meta.targets:
             return False
-        return is_of(recorded, self.fingerprint(target))
+        now = self.fingerprint(target)
+        return all(recorded.get(part) == now[part] for part in {"target", "split"} | (set(recorded) & set(now)))
 
     def images_digest(self, image_ids: Iterable[str]) -> str | None:
         """What `fingerprint` says under `images` of exactly these; None where the file of one is missing."""
         ids = sorted(map(str, image_ids))
-        return images_digest(self.images.set_index("image_id").reindex(ids), self.root)
+        files = self.images.set_index("image_id").reindex(index=ids, columns=["file"])["file"]
+        try:
+            return None if files.isna().any() else _digest(ids, [(self.root / file).stat().st_size for file in files])
+        except OSError:
+            return None
 
 
 def counts_more(dataset: Dataset, name: str, judgements: pd.DataFrame | None) -> bool:
@@ -301,6 +321,17 @@ def write_dataset(
     for name in meta.targets:
         dataset.target(name)
     return dataset
+
+
+def _digest(*parts: object) -> str:
+    """sha256 of bytes, and of anything else as JSON; the length before each keeps neighbours apart."""
+    found = hashlib.sha256()
+    for part in parts:
+        content = (
+            part if isinstance(part, bytes) else json.dumps(part, ensure_ascii=False).encode(errors="surrogatepass")
+        )
+        found.update(f"{len(content)} ".encode() + content)
+    return found.hexdigest()
 
 
 def _asked(meta: DatasetMeta) -> Asked | None:

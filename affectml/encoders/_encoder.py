@@ -7,9 +7,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from affectml._progress import Say
-from affectml.encoders._pixels import Prepare
 from affectml.encoders._spec import TINY_SPEC, Source, find
 from affectml.encoders.identity import PRECISIONS, EncoderIdentity, kept_as, spoken
+from affectml.encoders.images import Prepare
 from affectml.encoders.ran import Agreement, Ran, processor
 from affectml.encoders.threads import usable_cores, usable_device
 from affectml.encoders.towers import TorchTower, mapped_model, natural_precision, without_padding

@@ -124,15 +124,15 @@ def test_the_graph_carries_labels_and_preprocessing(runs, tmp_path):
 
 @pytest.mark.slow
 def test_a_graph_that_is_wrong_is_not_written(runs, tmp_path, monkeypatch):
-    from affectml.sharing import _module
+    from affectml.sharing import _onnx
 
-    right = _module.HeadModule.forward
+    right = _onnx.HeadModule.forward
 
     def wrong(self, features):
         scores, sets = right(self, features)
         return scores + (0.01 if torch.compiler.is_exporting() else 0.0), sets
 
-    monkeypatch.setattr(_module.HeadModule, "forward", wrong)
+    monkeypatch.setattr(_onnx.HeadModule, "forward", wrong)
     with pytest.raises(BadRun, match=r"scores are 0\.01 from torch's"):
         export_onnx(runs / "linear", tmp_path / "head.onnx")
     assert not (tmp_path / "head.onnx").exists()
