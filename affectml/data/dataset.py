@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -61,20 +61,17 @@ class Dataset:
         path = self.root / "images.parquet"
         table = _read_parquet(path, "image_id")
         table["image_id"] = table["image_id"].astype(str)
-        doubled = table["image_id"].duplicated()
-        if doubled.any():
-            raise BadDataset(f"{path}: image_id {table['image_id'][doubled].iloc[0]!r} stands in two rows")
-        if "split" in table.columns:
-            odd = table["split"].notna() & ~table["split"].isin(SPLITS)
-            if odd.any():
-                image, split = table.loc[odd, ["image_id", "split"]].iloc[0]
-                raise BadDataset(f"{path}: image {image!r}: split {split!r} is none of train, val, test")
-        if "content_warning" in table.columns:
-            words = table["content_warning"].dropna()
-            odd = words[~words.map(lambda text: isinstance(text, str) and "\0" not in text)]
-            if len(odd):
-                image = table.loc[odd.index[0], "image_id"]
-                raise BadDataset(f"{path}: image {image!r}: content_warning {odd.iloc[0]!r} is no text")
+        for image in table["image_id"][table["image_id"].duplicated()]:
+            raise BadDataset(f"{path}: image_id {image!r} stands in two rows")
+        checks: dict[str, tuple[Callable[[object], bool], str]] = {
+            "split": (lambda split: isinstance(split, str) and split in SPLITS, "is none of train, val, test"),
+            "content_warning": (lambda text: isinstance(text, str) and "\0" not in text, "is no text"),
+        }
+        for column, (fits, what) in checks.items():
+            if column in table.columns:
+                odd = table[table[column].notna() & ~table[column].map(fits).astype(bool)]
+                for image, cell in zip(odd["image_id"], odd[column], strict=True):
+                    raise BadDataset(f"{path}: image {image!r}: {column} {cell!r} {what}")
         return table
 
     def image_path(self, file: str) -> Path:
@@ -155,23 +152,23 @@ class Dataset:
         """annotations.parquet, one row per judgement, or None where the data set has none."""
         from affectml_annotation.judgements import of_now
 
-        path = self.root / "annotations.parquet"
-        if not path.exists():
+        if (given := self._beside("annotations.parquet", "image_id")) is None:
             return None
-        table = of_now(_read_parquet(path, "image_id"))
+        table = of_now(given)
         return table.assign(image_id=table["image_id"].astype(str))
 
     @cached_property
     def annotators(self) -> pd.DataFrame | None:
         """annotators.parquet: annotator_id and what people agreed to share, or None where the data set has none."""
-        path = self.root / "annotators.parquet"
-        return _read_parquet(path, "annotator_id") if path.exists() else None
+        return self._beside("annotators.parquet", "annotator_id")
 
     @cached_property
     def truth(self) -> pd.DataFrame | None:
         """truth.parquet of a demo set (true rates per label), or None: real data have no such thing."""
-        path = self.root / "truth.parquet"
-        return _read_parquet(path) if path.exists() else None
+        return self._beside("truth.parquet")
+
+    def _beside(self, name: str, needed: str | None = None) -> pd.DataFrame | None:
+        return _read_parquet(self.root / name, needed) if (self.root / name).exists() else None
 
     def selection(self, name: str) -> list[str]:
         """The image_ids of a selection that dataset.json names, in the order in which they were saved."""
@@ -196,10 +193,10 @@ class Dataset:
 
         from affectml._html import picture, table, thumbnail
 
-        rows = []
-        for name, entry in self.meta.targets.items():
-            labels = ", ".join(entry.resolve_taxonomy().labels)
-            rows.append([escape(cell) for cell in (name, entry.kind, entry.construct, labels)])
+        rows = [
+            [escape(cell) for cell in (name, one.kind, one.construct, ", ".join(one.resolve_taxonomy().labels))]
+            for name, one in self.meta.targets.items()
+        ]
         title = f"<p><b>{escape(self.name)}</b>: {len(self.images)} images · <code>{escape(str(self.root))}</code></p>"
         files = [str(file) for file in self.images["file"].dropna()[:6]] if "file" in self.images.columns else []
         shown = "".join(picture(thumbnail(self.image_path(file), 96), file) + " " for file in files)
@@ -308,14 +305,13 @@ def write_dataset(
         )
     if set(targets) != set(meta.targets):
         raise BadInput(f"targets {sorted(targets)} do not match those described: {sorted(meta.targets)}")
-    write_parquet(folder / "images.parquet", images)
-    for name, table in targets.items():
-        write_parquet(folder / meta.targets[name].file, table)
-    if annotators is not None:
-        write_parquet(folder / "annotators.parquet", annotators)
-    if annotations is not None:
-        write_parquet(folder / "annotations.parquet", annotations)
-        meta = replace(meta, judgements=meta.judgements or _asked(meta))
+    tables = {"images.parquet": images, **{meta.targets[name].file: table for name, table in targets.items()}}
+    for file, table in {**tables, "annotators.parquet": annotators, "annotations.parquet": annotations}.items():
+        if table is not None:
+            write_parquet(folder / file, table)
+    if annotations is not None and meta.judgements is None:
+        said = {(entry.construct, entry.question) for entry in meta.targets.values()}
+        meta = replace(meta, judgements=Asked(*said.pop()) if len(said) == 1 else None)
     write_json(folder / "dataset.json", meta.to_json())
     dataset = Dataset.open(folder)
     for name in meta.targets:
@@ -332,12 +328,6 @@ def _digest(*parts: object) -> str:
         )
         found.update(f"{len(content)} ".encode() + content)
     return found.hexdigest()
-
-
-def _asked(meta: DatasetMeta) -> Asked | None:
-    """What all targets say that people were asked, or None where they differ or there is no target."""
-    said = {(entry.construct, entry.question) for entry in meta.targets.values()}
-    return Asked(*said.pop()) if len(said) == 1 else None
 
 
 def _read_parquet(path: Path, needed: str | None = None) -> pd.DataFrame:

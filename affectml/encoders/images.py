@@ -51,10 +51,8 @@ def read_image(path: str | Path, at_least: int = 0) -> Image.Image:
         raise BadInput(f"{path}: more than the safe {Image.MAX_IMAGE_PIXELS:,} pixels; save it smaller") from None
     except UnidentifiedImageError:
         raise BadInput(f"{path}: not an image that Pillow can read") from None
-    except BadInput:
-        raise
     except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error, zlib.error ...
-        raise BadInput(f"{path}: cannot be read whole ({_first_line(error)})") from None
+        raise BadInput(f"{path}: cannot be read whole ({first_line(error)})") from None
 
 
 @cache
@@ -84,7 +82,8 @@ def rgb_of(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error says in one line; its type where it says nothing."""
     return (str(error) or type(error).__name__).splitlines()[0]
 
 

@@ -212,6 +212,7 @@ class _Answers:
         if self.finished:
             return
         before, left = self._said("manifest.json"), list(self.folder.glob("part-*"))
+        other = ", ".join(words for key, words in OTHER.items() if before.get(key) != asked.get(key))
         if before == asked:
             for path in self._made:
                 _check_whole(path)
@@ -219,10 +220,8 @@ class _Answers:
                 say(f"going on after {there:,} of {images:,} images, as {self.folder} has them")
             return
         if before and parts.claimed(self.folder):
-            other = ", ".join(words for key, words in OTHER.items() if before.get(key) != asked.get(key))
             raise BadInput(f"{self.file}: another process is making it with {other}; wait for it, or name another file")
         if left:
-            other = ", ".join(words for key, words in OTHER.items() if before.get(key) != asked.get(key))
             what = f"was begun with {other}" if before else "does not say what it is of"
             say(f"{self.folder} {what}: starting afresh")
         for path in left:
@@ -240,8 +239,7 @@ class _Answers:
 
     def bad(self) -> Bad:
         """Name and reason of each image that could not be read."""
-        listed = chain.from_iterable(json.loads(pq.read_schema(path).metadata[BAD]) for path in self._made)
-        return [(image, reason) for image, reason in listed]
+        return [(image, why) for path in self._made for image, why in json.loads(pq.read_schema(path).metadata[BAD])]
 
     def way(self) -> str | None:
         """What image files of the parts that are there were embedded in; None where none was."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import compress, groupby
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -25,6 +25,9 @@ from affectml.predicting.features import features_of, run_encoder, say_of_precis
 from affectml.prompts import Prompts, asked_labels, label_features
 from affectml.runs import RunFolder
 from affectml.taxonomies import Taxonomy
+
+if TYPE_CHECKING:
+    from affectml.predicting.person import Person
 
 Array = np.ndarray[Any, Any]
 
@@ -71,17 +74,6 @@ class Predicted:
         return list(compress(self.labels, self.sets[row]))
 
 
-class Somebody(Protocol):
-    """Whose answers a `Predictor` gives in place of the population's."""
-
-    @property
-    def _digest(self) -> str: ...
-
-    def _rates(self, X: Tensor) -> Tensor: ...
-
-    def _sets(self, rates: Tensor) -> Tensor: ...
-
-
 class Predictor:
     """A run that is asked about images, some at a time.
 
@@ -114,7 +106,7 @@ class Predictor:
         encoder_factory: Callable[[], Encoder] | None = None,
         embed: bool = True,
         padded: bool = False,
-        person: Somebody | None = None,
+        person: "Person | None" = None,
         say: Say = lambda line: None,
     ) -> None:
         self._embed, self._padded, self.person = embed, padded, person
@@ -199,16 +191,14 @@ class Predictor:
 
     def levels(self, found: Sequence[Picture], names: list[str]) -> list[str | None]:
         """The level of each image in the column of the run's promise; None where it is of no data set that has it."""
-        column = self.run.info.config.promise_group
-        level: dict[str, str | None] = {}
+        column, level = self.run.info.config.promise_group, dict[str, str | None]()
         for picture in found if column is not None else ():
-            if picture.dataset is not None and picture.image_id is not None:
-                root = picture.dataset.root
-                if root not in self._columns:
-                    ids = picture.dataset.images["image_id"].to_numpy(dtype=object)
-                    values = levels_of(picture.dataset.images, column, ids)
-                    self._columns[root] = {} if values is None else dict(zip(ids, values, strict=True))
-                level[picture.name] = self._columns[root].get(picture.image_id)
+            if (data := picture.dataset) is not None:
+                if data.root not in self._columns:
+                    ids = data.images["image_id"].to_numpy(dtype=object)
+                    values = levels_of(data.images, column, ids)
+                    self._columns[data.root] = {} if values is None else dict(zip(ids, values, strict=True))
+                level[picture.name] = self._columns[data.root].get(picture.image_id)
         return [level.get(name) for name in names]
 
     @cached_property
@@ -222,7 +212,8 @@ class Predictor:
         """
         names: list[str] = []
         rows: list[Array] = []
-        with closing(features_of(self.run, self.encoder, found, bar, self._say, self.way, self._padded)) as stream:
+        how = {"bar": bar, "say": self._say, "prefer": self.way, "padded": self._padded}
+        with closing(features_of(self.run, self.encoder, found, **how)) as stream:
             for batch in stream:
                 names += [picture.name for picture in batch.items]
                 rows.append(batch.rows.astype(np.float16).astype(np.float32))
@@ -283,12 +274,11 @@ def predict_images(
     predictor.prepare(found)
     out: list[Prediction] = []
     ground = Ground(predictor, found)
-    start, most = 0, len(found) if at_most is None else at_most
+    left, most = found, len(found) if at_most is None else at_most
     with bar or Progress("", 0, "") as counted:
-        while start < len(found) and len(out) < most:
-            some = found[start : start + min(parts.SIZE, most - len(out))]
-            part = predictor.predict(some, counted)
-            start += len(some)
+        while left and len(out) < most:
+            size = min(parts.SIZE, most - len(out))
+            part, left = predictor.predict(left[:size], counted), left[size:]
             if bad is None and part.bad:
                 raise unreadable(part.bad[:1])
             listed += part.bad

@@ -144,9 +144,8 @@ def _promised(run: RunFolder) -> str:
     promise = run.head.promise_
     if promise is None:
         return ""
-    unknown = promise.where_levels_are_unknown()
-    words = promise.words(people=from_people(run.info.data.kind))
-    return f"promise {promise.asked}: {words}{'; ' if unknown else ''}{unknown}"
+    words = [promise.words(people=from_people(run.info.data.kind)), promise.where_levels_are_unknown()]
+    return f"promise {promise.asked}: {'; '.join(filter(None, words))}"
 
 
 def _no_graph(run: RunFolder, reason: str) -> BadRun:
