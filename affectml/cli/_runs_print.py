@@ -87,7 +87,7 @@ def print_predictions(predictions: "list[Prediction]", images: int, *, as_json: 
     """Each image with its set (or its best label) and the scores of its first labels; images: how many there are."""
     import numpy as np
 
-    from affectml.predicting.alike import Alike
+    from affectml.predicting.checks import Alike
 
     labels = sorted(dict(predictions[0].best))
     answers = Alike(labels)

@@ -32,17 +32,16 @@ def choose_target(dataset: Dataset, *, multilabel: bool | None, name: str | None
             way = f"choose with {option('target')}, or pass {option('multilabel')}"
             raise BadDataset(f"{dataset.root}: which target to learn? It has {have}: {way}")
         multilabel = several.pop()
+    asked = option("multilabel", True)
     for group in (SEVERAL, ("single",)) if multilabel else (("single",), ("distribution",)):
         fitting = [key for key, kind in kinds.items() if kind in group]
         if len(fitting) > 1:
-            way = f"choose with {option('target')}"
-            raise BadDataset(f"{dataset.root}: targets {', '.join(fitting)} would both do; {way}")
+            names = ", ".join(fitting)
+            raise BadDataset(f"{dataset.root}: targets {names} would both do; choose with {option('target')}")
         if fitting:
             return dataset.target(fitting[0])
-    asked = option("multilabel", True)
-    way = f"{asked} needs rates, sets or single labels: leave it out"
-    if not multilabel:
-        way = f"rates and sets are learned with {asked}"
+    needs = f"{asked} needs rates, sets or single labels: leave it out"
+    way = needs if multilabel else f"rates and sets are learned with {asked}"
     raise BadDataset(f"{dataset.root}: no target for this; it has {have}. {way}")
 
 

@@ -1,8 +1,10 @@
 """The data set folder: opening it with every check, and writing one."""
 
+import hashlib
+import json
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -14,12 +16,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectml._files import read_frame, sha256, try_folder, write_json, write_parquet
-from affectml.data._fingerprint import fingerprint, images_digest, is_of
 from affectml.data.schema import Asked, DatasetMeta, read_meta
 from affectml.data.targets import Targets, read_targets
 from affectml.errors import BadDataset, BadInput, did_you_mean
 
 SPLITS = ("train", "val", "test")
+DIGITS = 9  # of a share in a fingerprint; the last bits of a sum differ between machines
 STOPPED = (
     "images stopped early: how many people answered one depended on what the first of them said. All answers are "
     "counted, so rates, people's entropy and agreement are biased"
@@ -59,20 +61,17 @@ class Dataset:
         path = self.root / "images.parquet"
         table = _read_parquet(path, "image_id")
         table["image_id"] = table["image_id"].astype(str)
-        doubled = table["image_id"].duplicated()
-        if doubled.any():
-            raise BadDataset(f"{path}: image_id {table['image_id'][doubled].iloc[0]!r} stands in two rows")
-        if "split" in table.columns:
-            odd = table["split"].notna() & ~table["split"].isin(SPLITS)
-            if odd.any():
-                image, split = table.loc[odd, ["image_id", "split"]].iloc[0]
-                raise BadDataset(f"{path}: image {image!r}: split {split!r} is none of train, val, test")
-        if "content_warning" in table.columns:
-            words = table["content_warning"].dropna()
-            odd = words[~words.map(lambda text: isinstance(text, str) and "\0" not in text)]
-            if len(odd):
-                image = table.loc[odd.index[0], "image_id"]
-                raise BadDataset(f"{path}: image {image!r}: content_warning {odd.iloc[0]!r} is no text")
+        for image in table["image_id"][table["image_id"].duplicated()]:
+            raise BadDataset(f"{path}: image_id {image!r} stands in two rows")
+        checks: dict[str, tuple[Callable[[object], bool], str]] = {
+            "split": (lambda split: isinstance(split, str) and split in SPLITS, "is none of train, val, test"),
+            "content_warning": (lambda text: isinstance(text, str) and "\0" not in text, "is no text"),
+        }
+        for column, (fits, what) in checks.items():
+            if column in table.columns:
+                odd = table[table[column].notna() & ~table[column].map(fits).astype(bool)]
+                for image, cell in zip(odd["image_id"], odd[column], strict=True):
+                    raise BadDataset(f"{path}: image {image!r}: {column} {cell!r} {what}")
         return table
 
     def image_path(self, file: str) -> Path:
@@ -153,23 +152,23 @@ class Dataset:
         """annotations.parquet, one row per judgement, or None where the data set has none."""
         from affectml_annotation.judgements import of_now
 
-        path = self.root / "annotations.parquet"
-        if not path.exists():
+        if (given := self._beside("annotations.parquet", "image_id")) is None:
             return None
-        table = of_now(_read_parquet(path, "image_id"))
+        table = of_now(given)
         return table.assign(image_id=table["image_id"].astype(str))
 
     @cached_property
     def annotators(self) -> pd.DataFrame | None:
         """annotators.parquet: annotator_id and what people agreed to share, or None where the data set has none."""
-        path = self.root / "annotators.parquet"
-        return _read_parquet(path, "annotator_id") if path.exists() else None
+        return self._beside("annotators.parquet", "annotator_id")
 
     @cached_property
     def truth(self) -> pd.DataFrame | None:
         """truth.parquet of a demo set (true rates per label), or None: real data have no such thing."""
-        path = self.root / "truth.parquet"
-        return _read_parquet(path) if path.exists() else None
+        return self._beside("truth.parquet")
+
+    def _beside(self, name: str, needed: str | None = None) -> pd.DataFrame | None:
+        return _read_parquet(self.root / name, needed) if (self.root / name).exists() else None
 
     def selection(self, name: str) -> list[str]:
         """The image_ids of a selection that dataset.json names, in the order in which they were saved."""
@@ -194,10 +193,10 @@ class Dataset:
 
         from affectml._html import picture, table, thumbnail
 
-        rows = []
-        for name, entry in self.meta.targets.items():
-            labels = ", ".join(entry.resolve_taxonomy().labels)
-            rows.append([escape(cell) for cell in (name, entry.kind, entry.construct, labels)])
+        rows = [
+            [escape(cell) for cell in (name, one.kind, one.construct, ", ".join(one.resolve_taxonomy().labels))]
+            for name, one in self.meta.targets.items()
+        ]
         title = f"<p><b>{escape(self.name)}</b>: {len(self.images)} images · <code>{escape(str(self.root))}</code></p>"
         files = [str(file) for file in self.images["file"].dropna()[:6]] if "file" in self.images.columns else []
         shown = "".join(picture(thumbnail(self.image_path(file), 96), file) + " " for file in files)
@@ -210,7 +209,20 @@ class Dataset:
         image file in bytes, absent where a file is missing. Each part is of the target's images in the order of their
         image_id. The order of rows and columns, other columns, other targets and what dataset.json says change nothing.
         """
-        return fingerprint(self.target(target), self.images, self.root)
+        targets = self.target(target)
+        targets = targets.take(np.array(sorted(targets.image_id), dtype=object))
+        ids, labels = targets.image_id.tolist(), targets.taxonomy.labels
+        columns = sorted(range(len(labels)), key=labels.__getitem__)
+        table = np.round(targets.table[:, columns], DIGITS) + 0.0  # no -0
+        people = b"" if targets.people is None else targets.people[:, columns].astype("<i8").tobytes()
+        what = (targets.kind, targets.meta.values, [labels[at] for at in columns], targets.people is not None)
+        parts = self.images.set_index("image_id").reindex(columns=["split"]).loc[ids, "split"]
+        found = {
+            "target": _digest(what, ids, table.astype("<f8").tobytes(), people),
+            "split": _digest(ids, [None if pd.isna(part) else str(part) for part in parts]),
+        }
+        images = self.images_digest(ids)
+        return found if images is None else {**found, "images": images}
 
     def has_fingerprint(self, recorded: Mapping[str, str], target: str | None) -> bool:
         """Whether `recorded` is a fingerprint of this target.
@@ -219,12 +231,17 @@ class Dataset:
         """
         if target is None or target not in self.meta.targets:
             return False
-        return is_of(recorded, self.fingerprint(target))
+        now = self.fingerprint(target)
+        return all(recorded.get(part) == now[part] for part in {"target", "split"} | (set(recorded) & set(now)))
 
     def images_digest(self, image_ids: Iterable[str]) -> str | None:
         """What `fingerprint` says under `images` of exactly these; None where the file of one is missing."""
         ids = sorted(map(str, image_ids))
-        return images_digest(self.images.set_index("image_id").reindex(ids), self.root)
+        files = self.images.set_index("image_id").reindex(index=ids, columns=["file"])["file"]
+        try:
+            return None if files.isna().any() else _digest(ids, [(self.root / file).stat().st_size for file in files])
+        except OSError:
+            return None
 
 
 def counts_more(dataset: Dataset, name: str, judgements: pd.DataFrame | None) -> bool:
@@ -288,14 +305,13 @@ def write_dataset(
         )
     if set(targets) != set(meta.targets):
         raise BadInput(f"targets {sorted(targets)} do not match those described: {sorted(meta.targets)}")
-    write_parquet(folder / "images.parquet", images)
-    for name, table in targets.items():
-        write_parquet(folder / meta.targets[name].file, table)
-    if annotators is not None:
-        write_parquet(folder / "annotators.parquet", annotators)
-    if annotations is not None:
-        write_parquet(folder / "annotations.parquet", annotations)
-        meta = replace(meta, judgements=meta.judgements or _asked(meta))
+    tables = {"images.parquet": images, **{meta.targets[name].file: table for name, table in targets.items()}}
+    for file, table in {**tables, "annotators.parquet": annotators, "annotations.parquet": annotations}.items():
+        if table is not None:
+            write_parquet(folder / file, table)
+    if annotations is not None and meta.judgements is None:
+        said = {(entry.construct, entry.question) for entry in meta.targets.values()}
+        meta = replace(meta, judgements=Asked(*said.pop()) if len(said) == 1 else None)
     write_json(folder / "dataset.json", meta.to_json())
     dataset = Dataset.open(folder)
     for name in meta.targets:
@@ -303,10 +319,15 @@ def write_dataset(
     return dataset
 
 
-def _asked(meta: DatasetMeta) -> Asked | None:
-    """What all targets say that people were asked, or None where they differ or there is no target."""
-    said = {(entry.construct, entry.question) for entry in meta.targets.values()}
-    return Asked(*said.pop()) if len(said) == 1 else None
+def _digest(*parts: object) -> str:
+    """sha256 of bytes, and of anything else as JSON; the length before each keeps neighbours apart."""
+    found = hashlib.sha256()
+    for part in parts:
+        content = (
+            part if isinstance(part, bytes) else json.dumps(part, ensure_ascii=False).encode(errors="surrogatepass")
+        )
+        found.update(f"{len(content)} ".encode() + content)
+    return found.hexdigest()
 
 
 def _read_parquet(path: Path, needed: str | None = None) -> pd.DataFrame:

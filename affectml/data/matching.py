@@ -48,9 +48,24 @@ def image_finder(images: pd.DataFrame, where: str) -> Callable[[Sequence[str]], 
     """A function from what a row calls its image to the row of `images`, or -1; as `match_images` finds them."""
     ids = images["image_id"].astype(str).tolist()
     files = _cells(images, "file")
-    steps = [_whole(enumerate(ids)), _whole([*files, *_cells(images, "url")]), _ends([*enumerate(ids), *files], plain)]
-    steps.append(_ends([*enumerate(ids), *files], _without_suffix))
-    return lambda names: _find(names, steps, ids, where)
+    paths = [*enumerate(ids), *files]
+    steps = [_search(enumerate(ids)), _search([*files, *_cells(images, "url")])]
+    steps += [_search(paths, form, ends=True) for form in (plain, _without_suffix)]
+
+    def find(names: Sequence[str]) -> int:
+        for step in steps:
+            for name in names:
+                met = sorted(step(name))
+                if len(met) > 1:
+                    raise BadInput(
+                        f"{where}: {name!r} could be image {ids[met[0]]!r} or {ids[met[1]]!r} of the data set; name it "
+                        "by its image_id or by more of its path"
+                    )
+                if met:
+                    return int(met[0])
+        return -1
+
+    return find
 
 
 def plain(name: str) -> str:
@@ -69,44 +84,20 @@ def _cells(images: pd.DataFrame, column: str) -> list[tuple[int, str]]:
     return [(row, str(cell)) for row, cell in enumerate(images[column]) if not pd.isna(cell)]
 
 
-def _find(names: Sequence[str], steps: Sequence[Search], ids: Sequence[str], where: str) -> int:
-    for step in steps:
-        for name in names:
-            met = sorted(step(name))
-            if len(met) > 1:
-                raise BadInput(
-                    f"{where}: {name!r} could be image {ids[met[0]]!r} or {ids[met[1]]!r} of the data set; name it "
-                    "by its image_id or by more of its path"
-                )
-            if met:
-                return int(met[0])
-    return -1
-
-
-def _whole(named: Iterable[tuple[int, str]]) -> Search:
-    """A search for images by all of a name."""
-    at: dict[str, set[int]] = defaultdict(set)
-    for row, name in named:
-        at[name].add(row)
-    return lambda name: at.get(name, ())
-
-
-def _ends(named: Sequence[tuple[int, str]], form: Callable[[str], str]) -> Search:
-    """A search for images of whose path a name is the end, or the other way round."""
+def _search(named: Iterable[tuple[int, str]], form: Callable[[str], str] = str, *, ends: bool = False) -> Search:
+    """A search for images by all of a name; ends: else by the end of their path, or the other way round."""
     whole: dict[str, set[int]] = defaultdict(set)
-    ends: dict[str, set[int]] = defaultdict(set)
+    longer: dict[str, set[int]] = defaultdict(set)
     for row, name in named:
         path = form(name)
         whole[path].add(row)
-        for end in _tails(path):
-            ends[end].add(row)
+        for end in _tails(path) if ends else ():
+            longer[end].add(row)
 
     def search(name: str) -> set[int]:
         path = form(name)
-        if path in whole:
-            return whole[path]
-        longer = ends.get(path, set())
-        return longer or next((whole[end] for end in _tails(path) if end in whole), set())
+        shorter = (whole[end] for end in _tails(path) if ends and end in whole)
+        return whole.get(path) or longer.get(path) or next(shorter, set())
 
     return search
 

@@ -165,15 +165,13 @@ def of_copies(ids: Parts, assignment: Parts, copies: Copies) -> tuple[str, ...]:
 
 def _new(targets: Targets, groups: Parts | None, cut: Cut, seed: int) -> tuple[Parts, list[str]]:
     assignment = drawn(cut, len(targets.image_id), seed)
-    how = "split {} by {}".format(
-        "/".join(f"{100 * (assignment == part).mean():.0f}" for part in SPLITS),
-        "StratifiedGroupKFold" if groups is not None and targets.kind == "single" else "iterative stratification",
-    )
-    if groups is not None:
-        how += f", keeping {len(np.unique(groups))} groups whole"
-    if targets.meta.values != "indicator":
-        how += f" on {STRATA_RULE}"
-    return assignment, [how]
+    shares = "/".join(f"{100 * (assignment == part).mean():.0f}" for part in SPLITS)
+    by_folds = groups is not None and targets.kind == "single"
+    whole = "" if groups is None else f", keeping {len(np.unique(groups))} groups whole"
+    rule = "" if targets.meta.values == "indicator" else f" on {STRATA_RULE}"
+    return assignment, [
+        f"split {shares} by {'StratifiedGroupKFold' if by_folds else 'iterative stratification'}{whole}{rule}"
+    ]
 
 
 def _given(
@@ -286,7 +284,5 @@ def split_table(split: Split, targets: Targets) -> pd.DataFrame:
     for part in known if parts <= {*known} else sorted(parts, key=lambda fold: (len(fold), fold)):
         here = split.assignment == part
         means = shares[here].mean(axis=0) if here.any() else np.full(shares.shape[1], np.nan)
-        rows.append(
-            {"split": part, "images": int(here.sum()), **dict(zip(targets.taxonomy.labels, means, strict=True))}
-        )
-    return pd.DataFrame(rows)
+        rows.append([part, int(here.sum()), *means])
+    return pd.DataFrame(rows, columns=["split", "images", *targets.taxonomy.labels])

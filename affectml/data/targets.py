@@ -99,15 +99,16 @@ def read_targets(table: pd.DataFrame, name: str, meta: "TargetMeta", where: str)
     bad((values < 0).any(axis=1), "a label's value is negative")
 
     n = _people(table, taxonomy, where)
-    if n is not None:
-        bad(_any(n < 0), "n is negative")
+    asked = None if n is None else n.reshape(len(ids), -1)
+    if asked is not None:
+        bad((asked < 0).any(axis=1), "n is negative")
     if meta.values == "votes":
         bad((values != np.round(values)).any(axis=1), "votes must be whole numbers")
         if meta.kind == "rates":
-            if n is None:
+            if asked is None:
                 raise BadDataset(f"{where}: votes for rates need a column n (people asked)")
-            bad((values > (n if n.ndim == 2 else n[:, None])).any(axis=1), "more votes than people asked (n)")
-            bad(_any(n <= 0), "nobody was asked (n = 0): leave the row out")
+            bad((values > asked).any(axis=1), "more votes than people asked (n)")
+            bad((asked <= 0).any(axis=1), "nobody was asked (n = 0): leave the row out")
         else:
             bad(values.sum(axis=1) == 0, "no votes at all: leave the row out")
     else:
@@ -115,20 +116,14 @@ def read_targets(table: pd.DataFrame, name: str, meta: "TargetMeta", where: str)
         values = np.minimum(values, 1.0)
         if meta.values == "indicator":
             bad(((values != 0) & (values != 1)).any(axis=1), "indicators must be 0 or 1")
+    sums = values.sum(axis=1)
     if meta.kind == "single":
-        sums = values.sum(axis=1)
         bad(sums != 1, f"expected exactly one label, got {int(sums[(sums != 1).argmax()])}")
     if meta.kind == "distribution" and meta.values == "shares":
-        sums = values.sum(axis=1)
         off = np.abs(sums - 1) > SUM_TOLERANCE
         bad(off, f"the shares sum to {sums[off.argmax()]:.4g}, not to 1 (labels on their own are kind 'rates')")
         values = values / sums[:, None]
     return Targets(name, meta, taxonomy, ids, values, n)
-
-
-def _any(cells: NDArray[Any]) -> NDArray[Any]:
-    """Rows in which any cell is true; a vector is its own answer."""
-    return np.asarray(cells.any(axis=1) if cells.ndim == 2 else cells)
 
 
 def _numbers(table: pd.DataFrame, columns: Sequence[str], what: str) -> NDArray[Any]:

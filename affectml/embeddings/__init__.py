@@ -1,8 +1,7 @@
 """Embedding stores: what an encoder made of a data set's images, on disk beside them."""
 
-from affectml.embeddings._ensure import ensure_embeddings, existing_store, with_embeddings
 from affectml.embeddings._stream import Batch, Readable, embedded
-from affectml.embeddings.embed import EmbedSummary, embed_dataset
+from affectml.embeddings.embed import EmbedSummary, embed_dataset, ensure_embeddings, existing_store, with_embeddings
 from affectml.embeddings.store import EmbeddingStore
 from affectml.embeddings.writing import write_store
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from affectml._progress import Counted, Say
 from affectml.encoders import Encoder
+from affectml.encoders.images import first_line
 from affectml.errors import BadInput, EncoderUnavailable
 
 if TYPE_CHECKING:
@@ -140,9 +141,9 @@ def _encoded(
     """
     import torch
 
-    threads = encoder.stream_threads
-    least = (LEAST if encoder.device == "cpu" else size) if padded else 1
-    lanes = min(threads, LANES) if encoder.device == "cpu" else 1
+    threads, on_cpu = encoder.stream_threads, encoder.device == "cpu"
+    least = (LEAST if on_cpu else size) if padded else 1
+    lanes = min(threads, LANES) if on_cpu else 1
     decoders = decode_threads or max(2, threads)
     before = torch.get_num_threads()
     ahead: deque[_Ahead[Item]] = deque()
@@ -156,19 +157,14 @@ def _encoded(
         return _done(encoder, ahead.popleft(), bar)
 
     try:
-        with (
-            _pool(decoders, "decode", 1) as decode,
-            _pool(lanes, "encode", 1 if encoder.device == "cpu" else before) as encode,
-        ):
+        with _pool(decoders, "decode", 1) as decode, _pool(lanes, "encode", 1 if on_cpu else before) as encode:
             for batch, pixels, bad, last in _batches(encoder, waiting, size, decode, size + 2 * decoders):
                 if compared and batch:
                     exact, compared = encode.submit(_exact_rows, encoder, batch[:compared]), 0
-                part = max(1, size // LAST_PARTS) if last and encoder.device == "cpu" else size
-                starts = range(0, len(pixels), part)
-                rows = [
-                    encode.submit(_rows, encoder, pixels[start : start + part], normalised, least) for start in starts
-                ]
-                del pixels
+                part = max(1, size // LAST_PARTS) if last and on_cpu else size
+                some = [pixels[start : start + part] for start in range(0, len(pixels), part)]
+                rows = [encode.submit(_rows, encoder, each, normalised, least) for each in some]
+                del pixels, some
                 ahead.append((batch, bad, rows))
                 while len(ahead) > lanes:
                     yield oldest()
@@ -255,7 +251,7 @@ def _pixels(encoder: Encoder, item: Readable, reduced: bool, digits: "torch.dtyp
     except BadInput as error:
         return str(error).removeprefix(f"{item.name}: ")
     except Exception as error:  # a size that the transform cannot resize
-        return f"cannot be prepared ({(str(error) or type(error).__name__).splitlines()[0]})"
+        return f"cannot be prepared ({first_line(error)})"
 
 
 def _rows(encoder: Encoder, pixels: "list[Tensor]", normalised: bool, least: int) -> NDArray[np.float32]:

@@ -1,25 +1,26 @@
-"""Embedding a data set's images in parts, which any number of processes may share."""
+"""Embedding a data set's images in parts, which any number of processes may share; and the store to work with."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from affectml import parts
-from affectml._progress import Counted, Say, Watch
-from affectml.data import Dataset
+from affectml._progress import Say, Watch
+from affectml.data import Dataset, Targets
 from affectml.embeddings._stream import embedded
-from affectml.embeddings.store import FOLDER, EmbeddingStore
+from affectml.embeddings.store import EmbeddingStore
 from affectml.embeddings.writing import begin_store, write_list, write_part, writing
-from affectml.encoders import Encoder, load_encoder, read_image
+from affectml.encoders import DEFAULT_SPEC, TINY_SPEC, Encoder, load_encoder, read_image
 from affectml.encoders.identity import is_computed, spoken, to_load
-from affectml.errors import BadDataset, BadInput
+from affectml.errors import BadDataset, BadInput, EncoderUnavailable, option
 from affectml_annotation.exchange.files import csv_text, write_text
 
 READERS = 8  # threads that try images again which could not be read
@@ -53,24 +54,22 @@ class EmbedSummary:
 
     def rows(self) -> list[tuple[str, str]]:
         """(what, value) pairs for a two-column table; the first unreadable images by name."""
-        identity = self.store.identity
+        made, identity, bad = self.store, self.store.identity, self.unreadable
+        what = f"{identity.architecture}, {identity.activation}, {spoken(identity.precision)}, {identity.dim} values"
         rate = f"{self.seconds:,.1f} s ({self.images_per_second:,.0f} images/s)"
-        precision = spoken(identity.precision)
+        named = f"{len(self.no_image):,}: {', '.join(self.no_image[:SHOWN])}"
         out = [
-            ("store", str(self.store.folder)),
-            ("encoder", f"{identity.architecture}, {identity.activation}, {precision}, {identity.dim} values"),
+            ("store", str(made.folder)),
+            ("encoder", what),
             ("embedded", f"{self.done:,} images in {rate}"),
             ("already there", f"{self.skipped_existing:,}"),
+            *(("computed in", str(ran)) for ran in made.ran),
+            ("unreadable", f"{len(bad):,}, listed in {made.folder / 'unreadable.csv'}" if bad else ""),
+            *(("", f"{file}: {reason}") for _, file, reason in bad[:SHOWN]),
+            ("url without a file", f"{len(self.url_only):,}; `affectml fetch` downloads them" if self.url_only else ""),
+            ("neither file nor url", named if self.no_image else ""),
         ]
-        out += [("computed in", str(ran)) for ran in self.store.ran]
-        if self.unreadable:
-            out.append(("unreadable", f"{len(self.unreadable):,}, listed in {self.store.folder / 'unreadable.csv'}"))
-            out += [("", f"{file}: {reason}") for _, file, reason in self.unreadable[:SHOWN]]
-        if self.url_only:
-            out.append(("url without a file", f"{len(self.url_only):,}; `affectml fetch` downloads them"))
-        if self.no_image:
-            out.append(("neither file nor url", f"{len(self.no_image):,}: {', '.join(self.no_image[:SHOWN])}"))
-        return out
+        return [(name, value) for name, value in out if value]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: every field, the encoder's identity and its fingerprint."""
@@ -111,18 +110,16 @@ class Item:
     @property
     def size(self) -> int:
         """Bytes of its file; -1 where there is none."""
-        try:
+        with suppress(OSError):
             return -1 if self.path is None else self.path.stat().st_size
-        except OSError:
-            return -1
+        return -1
 
     def is_readable(self) -> bool:
         """Whether it can be read whole."""
-        try:
+        with suppress(BadInput):
             self.read()
-        except BadInput:
-            return False
-        return True
+            return True
+        return False
 
 
 def embed_dataset(
@@ -150,7 +147,8 @@ def embed_dataset(
     Raises BadDataset if no image at all could be embedded, or if the store was made by another encoder;
     EncoderUnavailable as `load_encoder`; BadInput for sizes below 1.
     """
-    for name, value in (("batch_size", batch_size), ("decode_threads", decode_threads)):
+    how = {"batch_size": batch_size, "decode_threads": decode_threads}
+    for name, value in how.items():
         if value is not None and value < 1:
             raise BadInput(f"{name} must be at least 1, got {value}")
     data = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
@@ -172,7 +170,7 @@ def embed_dataset(
         bar = Watch.of(say).bar("embedding", images, "images") if progress else nullcontext()
         try:
             with bar as shown, writing(store.folder):
-                done = _make(store, items, encoder, batch_size, decode_threads, images, shown, say)
+                done = _make(store, items, encoder, say, images=images, bar=shown, **how)
         except BaseException as error:
             if kept := len(EmbeddingStore.open(store.folder).ids):
                 error.add_note(f"{kept:,} images are embedded and kept in {store.folder}")
@@ -211,19 +209,14 @@ def _list_unreadable(path: Path, rows: Sequence[tuple[str, str, str]]) -> None:
         path.unlink(missing_ok=True)
 
 
-def _make(
-    store: EmbeddingStore,
-    items: dict[str, Item],
-    encoder: Encoder,
-    batch_size: int | None,
-    decode_threads: int | None,
-    images: int,
-    bar: Counted | None,
-    say: Say,
-) -> int:
-    """Make the parts that are not there, as far as no other process does; returns how many images were embedded."""
+def _make(store: EmbeddingStore, items: dict[str, Item], encoder: Encoder, say: Say, **how: Any) -> int:
+    """Make the parts that are not there, as far as no other process does; returns how many images were embedded.
+
+    how: for `embedded`.
+    """
     jobs = [(path, [items.get(image_id, Item(image_id)) for image_id in ids]) for path, ids in store.unmade]
     ran, done = store.ran, 0
+    prefer = ran[-1].precision if ran else None
     with parts.Claims([path for path, _ in jobs], say) as claims:
         for mine in claims.rounds():
             claimed: list[int] = []
@@ -233,13 +226,9 @@ def _make(
                     claimed.append(number)
                     yield jobs[number][1]
 
-            stream = embedded(
-                encoder, taken(), batch_size=batch_size, decode_threads=decode_threads, images=images, padded=True,
-                prefer=ran[-1].precision if ran else None, bar=bar, say=say,
-            )  # fmt: skip
             rows: list[np.ndarray[Any, Any]] = []
             bad: dict[str, str] = {}
-            with closing(stream):
+            with closing(embedded(encoder, taken(), padded=True, prefer=prefer, say=say, **how)) as stream:
                 for batch in stream:
                     rows.append(batch.rows.astype(np.float16))
                     bad |= {item.image_id: why for item, why in batch.bad}
@@ -258,11 +247,10 @@ def _make(
 
 def _as_before(data: Dataset, encoder: Encoder, say: Say) -> Encoder:
     """The encoder; for precision auto, in that of the only store of the same encoder that can be added to."""
-    root = data.root / FOLDER
-    if encoder.identity.precision != "auto" or (root / encoder.identity.slug / "encoder.json").exists():
+    stores = EmbeddingStore.all_of(data) if encoder.identity.precision == "auto" else []
+    same = [store for store in stores if replace(store.identity, precision="auto") == encoder.identity]
+    if any(store.identity == encoder.identity for store in same):
         return encoder
-    stores = [EmbeddingStore.open(path.parent) for path in sorted(root.glob("*/encoder.json"))]
-    same = [s for s in stores if replace(s.identity, precision="auto") == encoder.identity]
     computed = [store for store in same if is_computed(store.identity.precision)]
     if len(computed) != 1:
         for store in (store for store in same if store not in computed):
@@ -293,3 +281,88 @@ def items_of(data: Dataset) -> tuple[dict[str, Item], list[str], list[str]]:
             + (f"; `affectml fetch {data.root}` downloads those with a url" if url_only else "")
         )
     return items, no_image, url_only
+
+
+def ensure_embeddings(
+    dataset: Dataset,
+    spec: str | None,
+    *,
+    threads: int | None,
+    say: Say,
+    precision: str | None = None,
+    device: str | None = None,
+) -> EmbeddingStore:
+    """The store to use, with every image embedded that can be: what is there is not made again.
+
+    threads: None takes the cores that there are. device: see `load_encoder`. precision: as files call it. Loads no
+    encoder where nothing is left to embed. Where the encoder of a store with embeddings cannot be had, or its precision
+    is computed no more, that is said, and what there is is used.
+    """
+    store = existing_store(dataset, spec, precision)
+    if store is not None:
+        if not store.specs or not _embeddable(dataset, store):
+            return store
+        spec, precision = spec or store.specs[0], store.identity.precision
+        if not is_computed(precision):
+            anew = f"`affectml embed {dataset.root} --encoder {spec}` embeds all of them anew"
+            say(f"{store.folder}: {NOTHING_JOINS.format(spoken(precision))}; {anew}")
+            return store
+    if spec is None:
+        spec = TINY_SPEC if dataset.truth is not None else DEFAULT_SPEC  # a demo set has its truth beside it
+    try:
+        encoder = load_encoder(
+            spec, precision=to_load(precision or "auto"), device=device, threads=threads, mapped=True
+        )
+    except EncoderUnavailable as error:
+        if store is None or not len(store.ids):
+            raise
+        say(f"images without an embedding stay so: {error}")
+        return store
+    made = embed_dataset(dataset, encoder, say=say)
+    if made.done:
+        say(f"embedded {made.done} images with {spec} in {made.seconds:.1f} s ({made.images_per_second:.0f}/s)")
+    for image_id, file, reason in made.unreadable[:5]:
+        say(f"cannot be read: {file} ({image_id}): {reason}")
+    if len(made.unreadable) > 5:
+        say(f"... and {len(made.unreadable) - 5} more, listed in {made.store.folder / 'unreadable.csv'}")
+    return made.store
+
+
+def with_embeddings(dataset: Dataset, targets: Targets, store: EmbeddingStore, say: Say) -> Targets:
+    """The targets of images that have an embedding; how many do not is said."""
+    missing = store.missing(targets.image_id)
+    if not missing:
+        return targets
+    sources = dataset.images.set_index("image_id").reindex(index=missing, columns=["file", "url"]).replace("", None)
+    nowhere = sources.index[sources.isna().all(axis=1)]
+    if len(nowhere):
+        raise BadDataset(
+            f"{dataset.root / 'images.parquet'}: image {nowhere[0]!r} has neither file nor url nor an embedding "
+            f"({len(nowhere)} such rows): fill one of them, or remove its row here and in the targets"
+        )
+    kept = targets.image_id[~pd.Index(targets.image_id).isin(missing)]
+    if not len(kept):
+        raise BadDataset(f"{dataset.root}: no image with target {targets.name} has an embedding in {store.folder.name}")
+    say(f"{len(missing)} of {len(targets.image_id)} judged images have no embedding and are left out")
+    return targets.take(kept)
+
+
+def existing_store(dataset: Dataset, spec: str | None, precision: str | None) -> EmbeddingStore | None:
+    """The store that fits, if there is one; without a spec, the only one, be it one that an interruption left empty."""
+    stores = EmbeddingStore.all_of(dataset)
+    if spec is None and len(stores) == 1:
+        return stores[0]
+    try:
+        return EmbeddingStore.for_dataset(dataset, spec, precision=precision)
+    except BadDataset as error:
+        if precision == "auto":  # fp32 is what auto agrees with
+            return existing_store(dataset, spec, "fp32")
+        if spec is None and stores:
+            raise BadDataset(f"{error}; choose with {option('encoder')}") from None
+        return None
+
+
+def _embeddable(dataset: Dataset, store: EmbeddingStore) -> bool:
+    """Whether an image has a file that is not embedded yet, has changed since, or can be read by now."""
+    none = "file" not in dataset.images.columns or dataset.images["file"].isna().all()
+    return not none and bool(store.unmade or to_embed(store, items_of(dataset)[0].values()))

@@ -15,8 +15,8 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,12 +24,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
 
 from affectml._files import read_frame, read_json, replacing, sha256, write_json
 from affectml._rows import BIG, RowsOnDisk
 from affectml.encoders import TINY_SPEC, EncoderIdentity, Ran, local_weights
 from affectml.encoders.identity import DECLARED
-from affectml.errors import BadDataset, BadInput, EncoderUnavailable
+from affectml.errors import BadDataset, EncoderUnavailable
 
 if TYPE_CHECKING:
     from affectml.data import Dataset
@@ -41,6 +42,15 @@ AGAIN = "remove the folder and run `affectml embed` again"
 MADE_AGAIN = "`affectml embed` makes it again"
 
 
+class Description(BaseModel):
+    """What encoder.json says; see `EmbeddingStore`. made_with: versions of libraries, for its reader."""
+
+    identity: EncoderIdentity
+    specs: tuple[str, ...] = ()
+    logit_scale: float | None = None
+    made_with: dict[str, str] | None = None
+
+
 class EmbeddingStore:
     """An opened store, as it was when it was first asked. Parts are memory-mapped.
 
@@ -48,27 +58,10 @@ class EmbeddingStore:
     which its encoder was loaded. logit_scale: the encoder's factor on cosines, None for imported embeddings.
     """
 
-    def __init__(self, folder: Path, description: dict[str, Any]) -> None:
-        self.folder = folder
-        where = str(folder / "encoder.json")
-        try:
-            self.identity = EncoderIdentity.from_json(description["identity"], where)
-        except (KeyError, TypeError):
-            raise BadDataset(f"{where}: no identity in it, so it is not an encoder.json of affectml's") from None
-        except BadInput as error:
-            raise BadDataset(str(error)) from None
-        self.dim = self.identity.dim
-        specs, scale = description.get("specs", []), description.get("logit_scale")
-        if not isinstance(specs, list) or not all(isinstance(spec, str) for spec in specs):
-            raise BadDataset(f"{where}: specs: expected a list of texts, got {specs!r}; {AGAIN}")
-        if scale is not None and (isinstance(scale, bool) or not isinstance(scale, int | float)):
-            raise BadDataset(f"{where}: logit_scale: expected a number, got {scale!r}; {AGAIN}")
-        made_with = description.get("made_with") or {}
-        if not isinstance(made_with, dict):
-            raise BadDataset(f"{where}: made_with: expected an object, got {made_with!r}; {AGAIN}")
-        self.specs: tuple[str, ...] = tuple(specs)
-        self.logit_scale: float | None = scale
-        self.made_with: dict[str, str] = made_with
+    def __init__(self, folder: Path, description: "Description") -> None:
+        self.folder, self.identity, self.dim = folder, description.identity, description.identity.dim
+        self.specs, self.logit_scale = description.specs, description.logit_scale
+        self.made_with = description.made_with or {}
 
     def __repr__(self) -> str:
         return f"EmbeddingStore({str(self.folder)!r}, {len(self.ids)} x {self.dim})"
@@ -78,12 +71,20 @@ class EmbeddingStore:
         """Open a store's folder; raises BadDataset if it is none."""
         path = Path(folder) / "encoder.json"
         try:
-            description = read_json(path, BadDataset, AGAIN)
+            content = json.dumps(read_json(path, BadDataset, AGAIN))
+            return cls(Path(folder), Description.model_validate_json(content, strict=True))
         except (FileNotFoundError, NotADirectoryError):
             raise BadDataset(f"{folder}: no encoder.json there, so it is no embedding store") from None
-        if not isinstance(description, dict):
-            raise BadDataset(f"{path}: expected an object, got {type(description).__name__}; {AGAIN}")
-        return cls(Path(folder), description)
+        except ValidationError as error:
+            first = error.errors()[0]
+            said = ": ".join([*map(str, first["loc"]), first["msg"]])
+            raise BadDataset(f"{path}: {said}; is it an encoder.json of affectml's? {AGAIN}") from None
+
+    @classmethod
+    def all_of(cls, dataset: "Dataset") -> "list[EmbeddingStore]":
+        """The data set's stores by name, also such as an interruption left without an embedding."""
+        files = (dataset.root / FOLDER).glob("[!.]*/encoder.json")
+        return [cls.open(path.parent) for path in sorted(files)]
 
     @classmethod
     def for_dataset(
@@ -97,9 +98,7 @@ class EmbeddingStore:
 
         Raises BadDataset if there is none, or if several would do: the message names them.
         """
-        root = dataset.root / FOLDER
-        folders = sorted(p.parent for p in root.glob("*/encoder.json") if not p.parent.name.startswith("."))
-        stores = [store for store in map(cls.open, folders) if len(store.ids)]
+        stores = [store for store in cls.all_of(dataset) if len(store.ids)]
         names = ", ".join(store.folder.name for store in stores)
         if not stores:
             raise BadDataset(f"{dataset.root}: no embeddings yet; run `affectml embed {dataset.root}`")
@@ -201,8 +200,16 @@ class EmbeddingStore:
     @property
     def ran(self) -> list[Ran]:
         """What computed the embeddings, in the order of the parts; nothing of imported ones."""
-        said = [entry for each in self._said.values() for entry in each.get("ran", [])]
-        return _distinct([*_ran_before(self.folder), *said], self.folder)
+        entries = [entry for each in self._said.values() for entry in each.get("ran", [])]
+        if (path := self.folder / "provenance.json").exists():  # of before 0.3
+            with _reading(path, "not a list of what computed which shards", "remove it"):
+                before = read_json(path, BadDataset)
+                entries = [{name: entry[name] for name in entry if name != "shards"} for entry in before] + entries
+        found: list[Ran] = []
+        for entry in entries:
+            with _reading(self.folder, "a part does not say what computed it", AGAIN):
+                found += [ran] if (ran := Ran.from_json(entry)) not in found else []
+        return found
 
     def misfits(self) -> list[str]:
         """Files of parts that no list names, such as those that were copied here without their list."""
@@ -221,8 +228,8 @@ class EmbeddingStore:
 
     def missing(self, image_ids: Iterable[str]) -> list[str]:
         """Those of `image_ids` that have no embedding, in their order."""
-        ids = list(image_ids)
-        return [i for i, at in zip(ids, self._index.get_indexer(pd.Index(ids, dtype=object)), strict=True) if at < 0]
+        ids = pd.Index(list(image_ids), dtype=object)
+        return list(ids[self._index.get_indexer(ids) < 0])
 
     def stamp(self) -> str:
         """Changes when an embedding does: encoder.json, and the name, size and time of each other file."""
@@ -281,11 +288,10 @@ class EmbeddingStore:
         texts = list(texts)
         key = hashlib.sha256(json.dumps(texts, ensure_ascii=False).encode()).hexdigest()[:16]
         path = self.folder / f"{TEXTS}{key}.npy"
-        if path.exists():
-            with suppress(Exception):  # numpy raises many kinds for a damaged file; the texts are embedded again
-                cached = np.load(path, allow_pickle=False)
-                if cached.shape == (len(texts), self.dim) and cached.dtype == np.float32:
-                    return np.asarray(cached)
+        with suppress(Exception):  # numpy raises many kinds for a damaged file; the texts are embedded again
+            cached = np.load(path, allow_pickle=False)
+            if cached.shape == (len(texts), self.dim) and cached.dtype == np.float32:
+                return np.asarray(cached)
         if not self.identity.has_text:
             raise EncoderUnavailable(f"{self.folder}: imported embeddings come without a text tower")
         if encoder_factory is None:
@@ -309,44 +315,47 @@ def part_path(listed: Path, number: int) -> Path:
     return listed.with_name(f"{PART}{listed.stem.removeprefix(LIST)}-{number:05d}.npy")
 
 
+@contextmanager
+def _reading(path: Path, wrong: str, way: str) -> Iterator[None]:
+    """Raises BadDataset with what is wrong and the way out, for a damaged file, of which libraries raise many kinds."""
+    try:
+        yield
+    except BadDataset:
+        raise
+    except Exception as error:
+        raise BadDataset(f"{path}: {wrong} ({error}); {way}") from None
+
+
 def _read_list(path: Path) -> pd.DataFrame:
     """A list: image_id, part, size. Raises BadDataset for another table."""
-    try:
+    with _reading(path, "not a readable list of images", AGAIN):
         table = read_frame(path)[["image_id", "part", "size"]]
-        table["image_id"] = table["image_id"].astype(str)
         numbers = table["part"].to_numpy()
         if not len(table) or numbers[0] != 0 or not np.isin(np.diff(numbers), (0, 1)).all():
             raise ValueError("column part: expected 0, 1, 2 and so on, in order")
-        return table.astype({"part": np.int64, "size": np.float64})
-    except Exception as error:  # pyarrow raises many kinds for a damaged file
-        raise BadDataset(f"{path}: not a readable list of images ({error}); {AGAIN}") from None
+        return table.astype({"image_id": str, "part": np.int64, "size": np.float64})
 
 
 def _mapped(path: Path) -> NDArray[Any]:
     """A part, memory-mapped; raises BadDataset for a damaged one."""
-    try:
+    with _reading(path, "not a readable part", f"remove it, and {MADE_AGAIN}"):
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
             raise ValueError("expected an array of numbers")
-    except Exception as error:  # numpy raises many kinds for a damaged file
-        raise BadDataset(f"{path}: not a readable part ({error}); remove it, and {MADE_AGAIN}") from None
-    return array
+        return array
 
 
 def _said_at_the_end(path: Path, array: NDArray[Any]) -> dict[str, Any]:
     """What follows a part's rows in its file."""
-    try:
-        with path.open("rb") as handle:
-            handle.seek(array.offset + array.nbytes)  # type: ignore[attr-defined]  # of a memory map
-            said = json.loads(handle.read())
+    with _reading(path, "does not end with what made it", f"remove it, and {MADE_AGAIN}"), path.open("rb") as handle:
+        handle.seek(array.offset + array.nbytes)  # type: ignore[attr-defined]  # of a memory map
+        said = json.loads(handle.read())
         if not isinstance(said["unreadable"], dict) or not isinstance(said["ran"], list) or "encoder" not in said:
             raise TypeError("expected encoder, ran and unreadable")
         [reason.strip() for reason in said["unreadable"].values()]
         if any(not 0 <= int(row) < len(array) for row in said["unreadable"]):
             raise ValueError("unreadable: no such row")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadDataset(f"{path}: does not end with what made it ({error}); remove it, and {MADE_AGAIN}") from None
-    return dict(said)
+        return dict(said)
 
 
 def _of_before(folder: Path) -> tuple[pd.DataFrame, list[Path]]:
@@ -354,58 +363,29 @@ def _of_before(folder: Path) -> tuple[pd.DataFrame, list[Path]]:
 
     The last rows of one that was cut short are in files of their own, ids-SHARD.parquet, from that shard on.
     """
-    tables: list[pd.DataFrame] = []
+    kinds = {"image_id": object, "shard": np.int64, "row": np.int64}
+    tables = [pd.DataFrame({name: pd.Series([], dtype=kind) for name, kind in kinds.items()})]
     later = sorted(folder.glob("ids-*.parquet"), key=lambda path: (len(path.name), path.name))
-    for path in [folder / "ids.parquet", *later]:
-        try:
-            table = read_frame(path)[["image_id", "shard", "row"]]
-            table["image_id"] = table["image_id"].astype(str)
-            table = table.astype({"shard": np.int64, "row": np.int64})
+    for path in (path for path in [folder / "ids.parquet", *later] if path.exists()):
+        with _reading(path, "not a readable ids table", AGAIN):
+            table = read_frame(path)[list(kinds)].astype({**kinds, "image_id": str})
             if table["image_id"].duplicated().any() or (table[["shard", "row"]] < 0).any(axis=None):
                 raise ValueError("expected each image once, and whole numbers from 0 on")
-        except FileNotFoundError:
-            continue
-        except Exception as error:  # pyarrow raises many kinds for a damaged file
-            raise BadDataset(f"{path}: not a readable ids table ({error}); {AGAIN}") from None
-        if not tables or table["shard"].min() > tables[-1]["shard"].max():
+        if not table["shard"].min() <= tables[-1]["shard"].max():
             tables.append(table)
-    if not tables:
-        kinds = {"image_id": object, "part": np.int64, "row": np.int64, "size": np.float64}
-        return pd.DataFrame({name: pd.Series([], dtype=kind) for name, kind in kinds.items()}), []
     whole = pd.concat(tables, ignore_index=True).rename(columns={"shard": "part"}).assign(size=np.nan)
-    names = [folder / f"{SHARD}{number:05d}.npy" for number in range(int(whole["part"].max()) + 1)]
+    names = [folder / f"{SHARD}{number:05d}.npy" for number in range(int(whole["part"].max()) + 1 if len(whole) else 0)]
     if absent := [path for number, path in enumerate(names) if not path.exists() and (whole["part"] == number).any()]:
         raise BadDataset(f"{absent[0]}: no such shard, but ids.parquet names it; {AGAIN}")
     return whole.sort_values(["part", "row"], kind="stable", ignore_index=True), names
 
 
-def _ran_before(folder: Path) -> list[Any]:
-    """What computed the shards of a store of before 0.3."""
-    path = folder / "provenance.json"
-    try:
-        return [{name: entry[name] for name in entry if name != "shards"} for entry in read_json(path, BadDataset)]
-    except FileNotFoundError:
-        return []
-    except (TypeError, AttributeError) as error:
-        raise BadDataset(f"{path}: not a list of what computed which shards ({error}); remove it") from None
-
-
-def _distinct(entries: Sequence[Any], folder: Path) -> list[Ran]:
-    found: list[Ran] = []
-    for entry in entries:
-        try:
-            ran = Ran.from_json(entry)
-        except (TypeError, AttributeError) as error:
-            raise BadDataset(f"{folder}: a part does not say what computed it ({error}); {AGAIN}") from None
-        found += [ran] if ran not in found else []
-    return found
-
-
-def save_array(path: Path, array: NDArray[Any]) -> None:
-    """Write an .npy file atomically."""
+def save_array(path: Path, array: NDArray[Any], after: bytes = b"", *, first_stays: bool = False) -> None:
+    """Write an .npy file atomically, with what comes after the array; first_stays: unless it is there."""
     # to a file open for reading too numpy writes by its methods, which say why they fail: a full disk
-    with replacing(path) as temporary, temporary.open("w+b") as handle:
+    with replacing(path, first_stays=first_stays) as temporary, temporary.open("w+b") as handle:
         np.save(handle, array, allow_pickle=False)
+        handle.write(after)
 
 
 def differences(got: EncoderIdentity, wanted: EncoderIdentity) -> str:

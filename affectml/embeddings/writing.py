@@ -13,9 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectml import parts
-from affectml._files import replacing, write_json, write_parquet
+from affectml._files import write_json, write_parquet
 from affectml._version import __version__
-from affectml.embeddings.store import FOLDER, LIST, EmbeddingStore, differences, lists, part_path
+from affectml.embeddings.store import FOLDER, LIST, EmbeddingStore, differences, lists, part_path, save_array
 from affectml.encoders import EncoderIdentity, Ran
 from affectml.errors import BadDataset, BadInput
 
@@ -26,26 +26,20 @@ def begin_store(
     *,
     specs: Sequence[str] = (),
     logit_scale: float | None = None,
-    made_with: Mapping[str, str] | None = None,
 ) -> EmbeddingStore:
     """The store of an encoder below a data set's folder, begun where it is not there yet.
-
-    made_with: versions of libraries for the reader of encoder.json; None has those that are installed.
 
     Raises BadDataset where nothing can be written, or where the store is another encoder's.
     """
     folder = root / FOLDER / identity.slug
     path = folder / "encoder.json"
-    description = {
-        "identity": identity.to_json(),
-        "specs": list(specs),
-        "logit_scale": logit_scale,
-        "made_with": _versions(identity) if made_with is None else dict(made_with),
-    }
+    packages = () if identity.weights_sha256 is None else ("open_clip_torch", "torch", "pillow")
+    made_with = {"affectml": __version__, **{package: version(package) for package in packages}}
+    said = {"identity": identity.to_json(), "specs": list(specs), "logit_scale": logit_scale, "made_with": made_with}
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            write_json(path, description, first_stays=True)
+            write_json(path, said, first_stays=True)
     store = EmbeddingStore.open(folder)
     if store.identity != identity:
         raise BadDataset(
@@ -54,7 +48,7 @@ def begin_store(
         )
     if fresh := [spec for spec in specs if spec not in store.specs]:
         with writing(folder):
-            write_json(path, {**description, "specs": [*store.specs, *fresh]})
+            write_json(path, {**said, "specs": [*store.specs, *fresh]})
         return EmbeddingStore.open(folder)
     return store
 
@@ -91,10 +85,7 @@ def write_part(
         "ran": [] if ran is None else [ran.to_json()],
         "unreadable": {str(row): reason for row, reason in unreadable.items()},
     }
-    # to a file open for reading too numpy writes by its methods, which say why they fail: a full disk
-    with replacing(path, first_stays=True) as temporary, temporary.open("w+b") as handle:
-        np.save(handle, rows, allow_pickle=False)
-        handle.write(json.dumps(said, sort_keys=True).encode() + b"\n")
+    save_array(path, rows, json.dumps(said, sort_keys=True).encode() + b"\n", first_stays=True)
 
 
 def write_store(
@@ -105,7 +96,6 @@ def write_store(
     *,
     specs: Sequence[str] = (),
     logit_scale: float | None = None,
-    ran: Ran | None = None,
 ) -> EmbeddingStore:
     """Write embeddings that are there already, in blocks of rows, as the store of an encoder.
 
@@ -122,15 +112,9 @@ def write_store(
                 raise BadInput(f"expected rows [N, {identity.dim}], got {block.shape}")
             left = np.concatenate([left, block]) if len(left) else block
         while len(left) >= parts.SIZE or (block is None and len(left)):
-            write_part(part_path(path, number), left[: parts.SIZE], identity, ran, {})
+            write_part(part_path(path, number), left[: parts.SIZE], identity, None, {})
             written += len(left[: parts.SIZE])
             left, number = left[parts.SIZE :], number + 1
     if written != len(image_ids):
         raise BadInput(f"expected a row for each of {len(image_ids):,} images, got {written:,}")
     return EmbeddingStore.open(store.folder)
-
-
-def _versions(identity: EncoderIdentity) -> dict[str, str]:
-    """For the reader of encoder.json; not part of the identity."""
-    packages = () if identity.weights_sha256 is None else ("open_clip_torch", "torch", "pillow")
-    return {"affectml": __version__, **{package: version(package) for package in packages}}

@@ -1,5 +1,6 @@
 """The encoder: images and texts in, L2-normalised float32 rows out."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -7,9 +8,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from affectml._progress import Say
-from affectml.encoders._pixels import Prepare
 from affectml.encoders._spec import TINY_SPEC, Source, find
 from affectml.encoders.identity import PRECISIONS, EncoderIdentity, kept_as, spoken
+from affectml.encoders.images import Prepare, first_line
 from affectml.encoders.ran import Agreement, Ran, processor
 from affectml.encoders.threads import usable_cores, usable_device
 from affectml.encoders.towers import TorchTower, mapped_model, natural_precision, without_padding
@@ -161,13 +162,12 @@ class Encoder:
         from torch.nn.functional import normalize
 
         way, found = spoken(self._tower.precision), Agreement.of(normalize(rows, dim=-1), exact, labels)
-        if found.agrees:
-            self._settled = True
-            say(f"{self.spec}: embedding in {way}, which agrees with fp32 ({found})")
-        else:
+        chosen = f"{way}, which agrees with fp32"
+        if not found.agrees:
+            chosen = f"fp32, since {way} does not agree with it here"
             self.withdraw()
-            self._settled = True
-            say(f"{self.spec}: embedding in fp32, since {way} does not agree with it here ({found})")
+        self._settled = True
+        say(f"{self.spec}: embedding in {chosen} ({found})")
         return found.agrees
 
     def withdraw(self) -> None:
@@ -182,10 +182,8 @@ class Encoder:
         if not self.identity.has_text:
             return None
         try:
-            tokens = self._tokens([f"a photo that evokes {label}" for label in _LABELS])
-            model, tokens = without_padding(self._model, tokens.to(self.device))
             with torch.inference_mode():
-                return self._rows(model.encode_text(tokens))
+                return self._encoded([f"a photo that evokes {label}" for label in _LABELS], padded=False)
         except EncoderUnavailable:  # without its tokenizer's files images can be embedded all the same
             return None
 
@@ -263,12 +261,16 @@ class Encoder:
             raise BadInput(f"expected a list of texts, got {texts!r}")
         if not len(texts):
             return torch.empty(0, self.dim)
+        with self._inference():
+            return self._encoded(texts, padded)
+
+    def _encoded(self, texts: Sequence[str], padded: bool) -> "Tensor":
+        import torch
+
         model, tokens = self._model, self._tokens(texts)
         if not padded:
             model, tokens = without_padding(model, tokens)
-        with self._inference():
-            parts = [model.encode_text(part.to(self.device)) for part in torch.split(tokens, _TEXTS)]
-            return self._rows(torch.cat(parts))
+        return self._rows(torch.cat([model.encode_text(part.to(self.device)) for part in torch.split(tokens, _TEXTS)]))
 
     def _tokens(self, texts: Sequence[str]) -> "Tensor":
         if self._tokenizer is None:
@@ -277,10 +279,9 @@ class Encoder:
             try:
                 self._tokenizer = open_clip.get_tokenizer(self._source.tokenizer or self._source.model_name)
             except Exception as error:
-                reason = (str(error) or type(error).__name__).splitlines()[0]
                 raise EncoderUnavailable(
-                    f"encoder {self.spec!r}: its tokenizer could not be loaded ({reason}); its image tower works, but "
-                    "texts need the tokenizer's files in the cache or beside the weights"
+                    f"encoder {self.spec!r}: its tokenizer could not be loaded ({first_line(error)}); its image tower "
+                    "works, but texts need the tokenizer's files in the cache or beside the weights"
                 ) from None
         tokens: Tensor = self._tokenizer(list(texts))
         rows = getattr(getattr(self._model, "token_embedding", None), "num_embeddings", None)
@@ -365,8 +366,10 @@ def load_encoder(
     identity = EncoderIdentity(
         architecture=source.architecture,
         weights_sha256=source.sha256,
-        activation="quickgelu" if _runs_quickgelu(model) else "gelu",
-        preprocessing=_plain_preprocessing(model.visual.preprocess_cfg),
+        # what the model's modules do, whatever its configuration says
+        activation="quickgelu" if any(type(each).__name__ == "QuickGELU" for each in model.modules()) else "gelu",
+        # JSON's types only, so that an identity read back equals the one written
+        preprocessing=json.loads(json.dumps(model.visual.preprocess_cfg, sort_keys=True)),
         precision=kept,
         normalised=True,
         dim=dim,
@@ -442,13 +445,3 @@ def _image_size(model: Any) -> tuple[int, int]:
 def _torch_precision(precision: str) -> str:
     """What open_clip loads the model in."""
     return "fp32" if precision == "auto" else precision
-
-
-def _runs_quickgelu(model: Any) -> bool:
-    """What the model's modules do, whatever its configuration says."""
-    return any(type(module).__name__ == "QuickGELU" for module in model.modules())
-
-
-def _plain_preprocessing(config: dict[str, Any]) -> dict[str, Any]:
-    """JSON's types only, so that an identity read back equals the one written."""
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in sorted(config.items())}

@@ -102,27 +102,23 @@ def preprocessing_for_file(path: Path, architecture: str, quick: bool, published
     if published is not None:
         return preprocessing_of(published[2])
     base = architecture.removesuffix("-quickgelu")
-    seen: dict[str, tuple[dict[str, Any], list[str]]] = {}
-    for arch, tag, entry in _table():
-        if arch.removesuffix("-quickgelu") == base and bool(entry.get("quick_gelu")) == quick:
-            choice = preprocessing_of(entry)
-            seen.setdefault(str(choice), (choice, []))[1].append(tag)
-    if len(seen) == 1:
-        return next(iter(seen.values()))[0]
+    seen = [
+        (preprocessing_of(entry), tag)
+        for arch, tag, entry in _table()
+        if arch.removesuffix("-quickgelu") == base and bool(entry.get("quick_gelu")) == quick
+    ]
+    choices = [choice for choice, _ in seen]
+    choice = max(choices, key=choices.count, default={})
+    odd = ", ".join(sorted({tag for other, tag in seen if other != choice}))
+    doubt = f"prepare images in different ways; mean {choice.get('mean')} is taken, which is wrong for {odd}"
     if not seen:
+        doubt = "tell how its images are prepared; OpenAI's mean, std and bicubic resizing are taken"
+    if odd or not seen:
+        which = "published" if seen else "no published"
         warnings.warn(
-            f"{path}: no published weights of {architecture} tell how its images are prepared; OpenAI's mean, "
-            "std and bicubic resizing are taken (to say otherwise: local-dir with a preprocess_cfg)",
+            f"{path}: {which} weights of {architecture} {doubt} (to say otherwise: local-dir with a preprocess_cfg)",
             stacklevel=5,
         )
-        return {}
-    choice, _ = max(seen.values(), key=lambda c: len(c[1]))
-    odd = sorted({tag for other, tags in seen.values() if other != choice for tag in tags})
-    warnings.warn(
-        f"{path}: published weights of {architecture} prepare images in different ways; mean {choice['mean']} "
-        f"is taken, which is wrong for {', '.join(odd)} (to say otherwise: local-dir with a preprocess_cfg)",
-        stacklevel=5,
-    )
     return choice
 
 

@@ -2,9 +2,14 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+import socket
+import urllib.request
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from affectml._files import read_json, sha256
 from affectml.encoders._guards import (
@@ -15,15 +20,18 @@ from affectml.encoders._guards import (
     preprocessing_of,
     published_as,
 )
-from affectml.encoders._hub import CONFIG, WEIGHTS, fetch, names_of
+from affectml.encoders.images import first_line
 from affectml.errors import EncoderUnavailable, did_you_mean, few
 
 TINY_SPEC = "affect-tiny"
+TINY_FOLDER = Path(__file__).parent / "affect_tiny"  # the shipped encoder
 DEFAULT_SPEC = "ViT-B-32-quickgelu:openai"  # the encoder of Bustos et al. 2023
 GRAMMAR = (
     f"a spec is {TINY_SPEC}, ARCH:TAG (for example {DEFAULT_SPEC}), ARCH:/path/to/weights, "
     "local-dir:FOLDER or hf-hub:ORG/NAME"
 )
+CONFIG = "open_clip_config.json"
+WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 # The order in which open_clip looks for weights in a folder: what is hashed must be what it loads.
 _PREFERRED = (
     "open_clip_model.safetensors",
@@ -41,8 +49,8 @@ _PREFERRED = (
 class Source:
     """Where an encoder's weights are, and the arguments with which open_clip loads just these.
 
-    model_name, pretrained: open_clip's. architecture: for the identity. preprocessing: overrides, empty
-    where open_clip's own choice is right. tokenizer: the model name to find it by, where that is another one.
+    model_name, pretrained: open_clip's. architecture: for the identity. preprocessing: overrides, empty where
+    open_clip's own choice is right. tokenizer: the model name to find it by, where that is another one.
     """
 
     architecture: str
@@ -60,10 +68,8 @@ def find(spec: str) -> Source:
     Raises:
         EncoderUnavailable: there are no such weights; says what was tried and what would work instead.
     """
-    if spec == TINY_SPEC:
-        return _folder(tiny_folder(), architecture=TINY_SPEC)
-    head, colon, tail = spec.partition(":")
-    if not colon or not tail:
+    head, tail = _halves(spec)
+    if not tail:
         raise EncoderUnavailable(f"encoder {spec!r}{_near(head)}: {GRAMMAR}")
     if head == "local-dir":
         return _folder(Path(tail).expanduser())
@@ -80,28 +86,30 @@ def local_weights(spec: str) -> Path | None:
     Raises:
         EncoderUnavailable: the named file or folder is not there.
     """
-    if spec == TINY_SPEC:
-        return _weights_in(tiny_folder())
-    head, _, tail = spec.partition(":")
+    head, tail = _halves(spec)
     if head == "local-dir":
         return _weights_in(Path(tail).expanduser())
     path = Path(tail).expanduser()
     return path if head != "hf-hub" and tail and path.is_file() else None
 
 
-def tiny_folder() -> Path:
-    """Where the shipped encoder lies."""
-    return Path(__file__).parent / "affect_tiny"
+def _halves(spec: str) -> tuple[str, str]:
+    head, _, tail = spec.partition(":")
+    return ("local-dir", str(TINY_FOLDER)) if spec == TINY_SPEC else (head, tail)
 
 
-def _folder(folder: Path, architecture: str | None = None) -> Source:
+def _folder(folder: Path) -> Source:
     weights = _weights_in(folder)
-    config = _config_in(folder)
+    tiny = folder.resolve() == TINY_FOLDER.resolve()
+    return _configured(folder, weights, f"{folder}: {CONFIG}", TINY_SPEC if tiny else None)
+
+
+def _configured(folder: Path, weights: Path, where: str, architecture: str | None = None) -> Source:
+    """Weights with a configuration in `folder`; architecture: None asks open_clip for the configuration's name."""
+    model_cfg = _config_in(folder)["model_cfg"]
     check_weights_file(weights)
-    if architecture is None:
-        same = folder.resolve() == tiny_folder().resolve()
-        architecture = TINY_SPEC if same else _name_of(config["model_cfg"])
-    digest, _ = _checked(weights, architecture, config["model_cfg"], f"{folder}: open_clip_config.json")
+    architecture = architecture or _name_of(model_cfg)
+    digest, _ = _checked(weights, architecture, model_cfg, where)
     return Source(architecture, weights, digest, f"local-dir:{folder}")
 
 
@@ -120,7 +128,7 @@ def _config_in(folder: Path) -> dict[str, Any]:
         config = read_json(path, EncoderUnavailable)
     except FileNotFoundError:
         raise EncoderUnavailable(
-            f"{folder}: no open_clip_config.json there; expected one with model_cfg and preprocess_cfg"
+            f"{folder}: no {CONFIG} there; expected one with model_cfg and preprocess_cfg"
         ) from None
     if not isinstance(config, dict) or not isinstance(config.get("model_cfg"), dict):
         raise EncoderUnavailable(f"{path}: no key model_cfg (and preprocess_cfg) in it")
@@ -130,15 +138,12 @@ def _config_in(folder: Path) -> dict[str, Any]:
 def _weights_in(folder: Path) -> Path:
     """The one weights file of a local-dir that open_clip will load."""
     if not folder.is_dir():
-        if folder == tiny_folder():
-            raise EncoderUnavailable(f"{folder}: {TINY_SPEC} is missing from this installation; install affectml again")
-        raise EncoderUnavailable(f"local-dir:{folder}: no such folder")
+        tiny = f"{folder}: {TINY_SPEC} is missing from this installation; install affectml again"
+        raise EncoderUnavailable(tiny if folder == TINY_FOLDER else f"local-dir:{folder}: no such folder")
     found = sorted(p for p in folder.iterdir() if p.suffix in (".safetensors", ".bin", ".pth"))
-    for name in _PREFERRED:
-        if folder / name in found:
-            return folder / name
-    if len(found) == 1:
-        return found[0]
+    preferred = [folder / name for name in _PREFERRED if folder / name in found]
+    if preferred or len(found) == 1:
+        return (preferred or found)[0]
     if found:
         names = ", ".join(p.name for p in found)
         raise EncoderUnavailable(f"{folder}: several weights files ({names}); call the right one {_PREFERRED[0]}")
@@ -151,11 +156,9 @@ def _name_of(model_cfg: dict[str, Any]) -> str:
     """open_clip's name for this configuration, or one made from its content."""
     import open_clip
 
-    for name in open_clip.list_models():
-        if open_clip.get_model_config(name) == model_cfg:
-            return str(name)
     content = json.dumps(model_cfg, sort_keys=True).encode()
-    return f"custom-{hashlib.sha256(content).hexdigest()[:8]}"
+    named = (str(name) for name in open_clip.list_models() if open_clip.get_model_config(name) == model_cfg)
+    return next(named, f"custom-{hashlib.sha256(content).hexdigest()[:8]}")
 
 
 def _hub(model_id: str) -> Source:
@@ -165,29 +168,22 @@ def _hub(model_id: str) -> Source:
         weights = fetch(model_id, WEIGHTS)
     except Exception as error:
         raise EncoderUnavailable(_not_to_be_had(spec, f"the Hugging Face repository {model_id}", error)) from None
-    config = _config_in(folder)
-    check_weights_file(weights)
-    architecture = _name_of(config["model_cfg"])
-    digest, _ = _checked(weights, architecture, config["model_cfg"], spec)
+    source = _configured(folder, weights, spec)
     if weights.parent != folder:  # of two revisions: open_clip fetches them itself
-        return Source(architecture, weights, digest, spec)
-    here = f"local-dir:{folder}"
-    own_tokenizer = bool(config["model_cfg"].get("text_cfg", {}).get("hf_tokenizer_name"))
-    return Source(architecture, weights, digest, here, tokenizer=spec if own_tokenizer else here)
+        return replace(source, model_name=spec)
+    own_tokenizer = _config_in(folder)["model_cfg"].get("text_cfg", {}).get("hf_tokenizer_name")
+    return replace(source, tokenizer=spec) if own_tokenizer else source
 
 
 def _built_in(architecture: str, pretrained: str) -> Source:
     import open_clip
 
-    if architecture not in open_clip.list_models():
-        raise EncoderUnavailable(
-            f"encoder '{architecture}:{pretrained}': open_clip has no architecture {architecture!r}"
-            f"{_near(architecture)} ({GRAMMAR})"
-        )
-    model_cfg = open_clip.get_model_config(architecture)
-    quick = _quick(model_cfg)
-    tag = open_clip.get_pretrained_cfg(architecture, pretrained)
     spec = f"{architecture}:{pretrained}"
+    if architecture not in open_clip.list_models():
+        what = f"open_clip has no architecture {architecture!r}{_near(architecture)}"
+        raise EncoderUnavailable(f"encoder {spec!r}: {what} ({GRAMMAR})")
+    model_cfg = open_clip.get_model_config(architecture)
+    quick, tag = _quick(model_cfg), open_clip.get_pretrained_cfg(architecture, pretrained)
     if tag:
         check_activation(quick, (architecture, pretrained, tag), spec)
         repository, names = names_of(tag.get("hf_hub", ""))
@@ -205,8 +201,6 @@ def _built_in(architecture: str, pretrained: str) -> Source:
     check_weights_file(path)
     digest, published = _checked(path, architecture, model_cfg, spec)
     if published is None and not quick and f"{architecture}-quickgelu" in open_clip.list_models():
-        import warnings
-
         warnings.warn(
             f"{path}: nothing tells whether these weights were trained with GELU or QuickGELU; GELU is "
             f"taken, as {architecture} says (if it was QuickGELU, use {architecture}-quickgelu:{pretrained})",
@@ -226,24 +220,18 @@ def _no_such_weights(architecture: str, pretrained: str) -> str:
     tags = open_clip.list_pretrained_tags_by_model(architecture)
     elsewhere = open_clip.list_pretrained_models_by_tag(pretrained)
     twin = [name for name in elsewhere if name.startswith(architecture) or architecture.startswith(name)]
-    if twin:
-        hint = f"; {twin[0]}:{pretrained} exists"
-    elif "/" in pretrained or "\\" in pretrained or Path(pretrained).suffix:
+    hint = f"; {twin[0]}:{pretrained} exists" if twin else did_you_mean(pretrained, tags)
+    if not twin and ("/" in pretrained or "\\" in pretrained or Path(pretrained).suffix):
         hint = "; no such file"
-    else:
-        hint = did_you_mean(pretrained, tags)
-    have = ", ".join(tags) or "none"
-    spec = f"{architecture}:{pretrained}"
+    have, spec = ", ".join(tags) or "none", f"{architecture}:{pretrained}"
     return f"encoder {spec!r}: neither a tag of {architecture} nor a file{hint} (tags: {have})"
 
 
 def _not_to_be_had(spec: str, where: str, error: Exception) -> str:
-    lines = str(error).splitlines()
-    reason = lines[0] if lines else type(error).__name__
     arch = spec.split(":")[0] if not spec.startswith("hf-hub:") else "ARCH"
     return (
         f"encoder {spec!r}: its weights are not on this machine, and {where} did not give them "
-        f"({reason}). Ways out: fetch the weights where there is a network and use "
+        f"({first_line(error)}). Ways out: fetch the weights where there is a network and use "
         f"'{arch}:/path/to/weights.safetensors', or 'local-dir:FOLDER' with open_clip_config.json and the "
         f"weights in it; or use '{TINY_SPEC}', which is always there but knows the demo set only"
     )
@@ -260,3 +248,51 @@ def _near(name: str) -> str:
     choices = {n.lower(): n for n in [*open_clip.list_models(), TINY_SPEC]}
     near = difflib.get_close_matches(name.lower().replace("/", "-"), list(choices), n=1)
     return f"; did you mean {choices[near[0]]!r}?" if near else ""
+
+
+def fetch(repository: str, names: Sequence[str]) -> Path:
+    """The first of `names` that `repository` (ORG/NAME) has: in the cache, else on the hub.
+
+    A cached file is taken as it is, without asking for a newer one.
+
+    Raises:
+        OSError: the hub's address does not resolve and no proxy is set: at once, instead of the client's minute of
+            retries. Else whatever the client raises for the last name.
+    """
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    for name in names:
+        cached = try_to_load_from_cache(repository, name, cache_dir=HF_HUB_CACHE)
+        if isinstance(cached, str):
+            return Path(cached)
+    _check_reachable()
+    for name in names[:-1]:
+        try:
+            return Path(hf_hub_download(repository, name, cache_dir=HF_HUB_CACHE))
+        except Exception:  # the client has a score of kinds; what counts is whether another name is there
+            continue
+    return Path(hf_hub_download(repository, names[-1], cache_dir=HF_HUB_CACHE))
+
+
+def names_of(hf_hub: str) -> tuple[str, tuple[str, ...]]:
+    """Repository and file names of open_clip's `ORG/NAME/` or `ORG/NAME/FILE`; safetensors first."""
+    repository, _, name = hf_hub.rpartition("/")
+    if not name:
+        return repository, WEIGHTS
+    stem, dot, suffix = name.rpartition(".")
+    return repository, (f"{stem}.safetensors", name) if dot and suffix in ("bin", "pth") else (name,)
+
+
+def _check_reachable() -> None:
+    from huggingface_hub.constants import ENDPOINT, HF_HUB_OFFLINE
+
+    if HF_HUB_OFFLINE:
+        raise OSError("HF_HUB_OFFLINE is set")
+    host = urlsplit(ENDPOINT).hostname
+    if host is None or urllib.request.getproxies():
+        return
+    try:
+        socket.getaddrinfo(host, 443)
+    except OSError as error:
+        raise OSError(f"{host} does not resolve: {error.strerror or error}") from None

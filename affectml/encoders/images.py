@@ -1,15 +1,19 @@
-"""Reading one image as people saw it: upright, first frame, 8-bit RGB, transparent parts on white."""
+"""Reading one image as people saw it: upright, first frame, 8-bit RGB, transparent parts on white; and preparing it."""
 
 import math
 import warnings
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from affectml._files import need_file
 from affectml.errors import BadInput
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 WHITE = (255, 255, 255)
 
@@ -47,10 +51,8 @@ def read_image(path: str | Path, at_least: int = 0) -> Image.Image:
         raise BadInput(f"{path}: more than the safe {Image.MAX_IMAGE_PIXELS:,} pixels; save it smaller") from None
     except UnidentifiedImageError:
         raise BadInput(f"{path}: not an image that Pillow can read") from None
-    except BadInput:
-        raise
     except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error, zlib.error ...
-        raise BadInput(f"{path}: cannot be read whole ({_first_line(error)})") from None
+        raise BadInput(f"{path}: cannot be read whole ({first_line(error)})") from None
 
 
 @cache
@@ -80,5 +82,36 @@ def rgb_of(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error says in one line; its type where it says nothing."""
     return (str(error) or type(error).__name__).splitlines()[0]
+
+
+class Prepare:
+    """A transform of open_clip's for 8-bit RGB images; safe to call from threads.
+
+    Where it ends in a conversion to a tensor and a normalisation, as all of open_clip's do, these are done in place.
+    """
+
+    def __init__(self, transform: Any) -> None:
+        import torch
+
+        steps = list(getattr(transform, "transforms", []))
+        names = [type(step).__name__ for step in steps]
+        self._transform, self._first = transform, None
+        if names[-2:] == ["MaybeToTensor", "Normalize"]:
+            self._first = steps[:-2]
+            self._mean, self._std = (torch.tensor(values)[:, None, None] for values in (steps[-1].mean, steps[-1].std))
+
+    def __call__(self, image: Image.Image) -> "Tensor":
+        """float32 [3, H, W]."""
+        import torch
+
+        if self._first is None:
+            pixels: Tensor = self._transform(image)
+            return pixels
+        for step in self._first:
+            image = step(image)
+        levels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
+        pixels = torch.empty(levels.shape).copy_(levels)
+        return pixels.div_(255).sub_(self._mean).div_(self._std)

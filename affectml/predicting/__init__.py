@@ -4,6 +4,7 @@ predictor.py    a run that is asked about images, some at a time
 features.py     features of images by a run's encoder
 predictions.py  the answers as a table
 files.py        the answers in a file, which several processes may make together
+checks.py       whether answers tell images apart, and whether a promise's ground holds for them
 person.py       whose answers they are, where it is not the population
 """
 

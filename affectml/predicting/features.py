@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from affectml._progress import Progress, Say
+from affectml._progress import Say
 from affectml.data import Dataset
 from affectml.data.splits import CALIBRATION
 from affectml.embeddings import Batch, EmbeddingStore, embedded, ensure_embeddings, existing_store
@@ -67,45 +67,48 @@ def say_of_precision(run: RunFolder, here: Sequence[Ran], say: Say) -> None:
 def store_of(
     run: RunFolder, data: Dataset, threads: int | None, say: Say, device: str | None = None
 ) -> "EmbeddingStore | FromFiles":
-    """Embeddings by the run's encoder: imported ones are compared by dimension only, and that is said."""
-    identity, specs = run.info.encoder.identity, run.info.encoder.specs
-    if specs and not identity["normalised"] and identity["precision"] != DECLARED:
+    """Embeddings by the run's encoder, made where they are not there; see `store_there`."""
+    if not _keeps(run):
         say("this head takes features before normalisation, which stores do not keep: embedding the images anew")
         return FromFiles(run, data, run_encoder(run, threads, device=device))
-    if specs:
-        precision = identity["precision"]
-        store = ensure_embeddings(data, specs[0], threads=threads, say=say, precision=precision, device=device)
-        return _of_the_run(run, store, say)
-    store = EmbeddingStore.for_dataset(data)
-    if store.dim != identity["dim"]:
-        raise BadDataset(
-            f"{store.folder}: {store.dim} features per image, but run {run.folder} was trained on {identity['dim']} of "
-            "another encoder: import such features of these images (`affectml import embeddings`), or leave the run out"
-        )
-    if store.identity.to_json() != identity:
-        say(f"embeddings made elsewhere: taken to be by the encoder behind {identity['architecture']}")
-    return store
+    if specs := run.info.encoder.specs:
+        way = {"precision": run.info.encoder.identity["precision"], "threads": threads, "device": device}
+        return _of_the_run(run, ensure_embeddings(data, specs[0], say=say, **way), say)
+    return _of_the_run(run, EmbeddingStore.for_dataset(data), say)
 
 
 def store_there(run: RunFolder, data: Dataset, say: Say) -> EmbeddingStore | None:
-    """Embeddings by the run's encoder as they are: nothing is embedded. None where there are none that it can use."""
-    identity, specs = run.info.encoder.identity, run.info.encoder.specs
-    if not specs:
-        made = store_of(run, data, None, say)
-        return made if isinstance(made, EmbeddingStore) else None
-    kept = identity["normalised"] or identity["precision"] == DECLARED
-    store = existing_store(data, specs[0], identity["precision"]) if kept else None
-    return None if store is None else _of_the_run(run, store, say)
+    """Embeddings by the run's encoder as they are: nothing is embedded. None where there are none that it can use.
+
+    Imported ones are compared by dimension only, and that is said.
+    """
+    if specs := run.info.encoder.specs:
+        store = existing_store(data, specs[0], run.info.encoder.identity["precision"]) if _keeps(run) else None
+        return None if store is None else _of_the_run(run, store, say)
+    return _of_the_run(run, EmbeddingStore.for_dataset(data), say)
+
+
+def _keeps(run: RunFolder) -> bool:
+    """Whether stores keep the features that a run's head takes."""
+    identity = run.info.encoder.identity
+    return bool(not run.info.encoder.specs or identity["normalised"] or identity["precision"] == DECLARED)
 
 
 def _of_the_run(run: RunFolder, store: EmbeddingStore, say: Say) -> EmbeddingStore:
     """The store; raises BadDataset where it is by another encoder than the run's."""
     identity = EncoderIdentity.from_json(run.info.encoder.identity, str(run.folder / "run.json"))
-    if not identity.may_use(store.identity) or identity.normalised != store.identity.normalised:
+    specs = run.info.encoder.specs
+    if not specs and store.dim != identity.dim:
         raise BadDataset(
-            f"{store.folder}: embeddings by another encoder than run {run.folder}'s ({run.info.encoder.specs[0]})"
+            f"{store.folder}: {store.dim} features per image, but run {run.folder} was trained on {identity.dim} of "
+            "another encoder: import such features of these images (`affectml import embeddings`), or leave the run out"
         )
-    say_of_precision(run, store.ran, say)
+    if not specs and store.identity.to_json() != identity.to_json():
+        say(f"embeddings made elsewhere: taken to be by the encoder behind {identity.architecture}")
+    if specs and (not identity.may_use(store.identity) or identity.normalised != store.identity.normalised):
+        raise BadDataset(f"{store.folder}: embeddings by another encoder than run {run.folder}'s ({specs[0]})")
+    if specs:
+        say_of_precision(run, store.ran, say)
     return store
 
 
@@ -154,31 +157,23 @@ class FromFiles:
     def rows(self, image_ids: Iterable[str]) -> np.ndarray[Any, Any]:
         """Features in this order, [N, D]; raises BadInput naming the first file that is not an image."""
         found = [Picture(i, str(self._data.image_path(str(self._files[i])))) for i in image_ids]
-        parts = []
+        rows = []
         with closing(features_of(self._run, self._encoder, found)) as stream:
             for batch in stream:
                 if batch.bad:
                     raise unreadable([(picture.file, why) for picture, why in batch.bad[:1]])
-                parts.append(batch.rows)
-        return np.concatenate(parts)
+                rows.append(batch.rows)
+        return np.concatenate(rows)
 
     features = rows  # what is not kept anywhere cannot be read in parts
 
 
 def features_of(
-    run: RunFolder,
-    encoder: Encoder,
-    found: Sequence[Picture],
-    bar: Progress | None = None,
-    say: Say = lambda line: None,
-    prefer: str | None = None,
-    padded: bool = False,
+    run: RunFolder, encoder: Encoder, found: Sequence[Picture], **options: Any
 ) -> Generator[Batch[Picture], None, None]:
-    """Features as the run's head takes them; padded: see `embedded`."""
+    """Features as the run's head takes them; options: of `embedded`."""
     normalised = bool(run.info.encoder.identity["normalised"])
-    return embedded(
-        encoder, [found], images=len(found), normalised=normalised, padded=padded, prefer=prefer, bar=bar, say=say
-    )
+    return embedded(encoder, [found], images=len(found), normalised=normalised, **options)
 
 
 def unreadable(bad: Bad) -> BadInput:

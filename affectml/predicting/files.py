@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from glob import escape
@@ -21,14 +21,12 @@ from affectml import parts
 from affectml._files import replacing, sha256, try_folder, write_json
 from affectml._progress import Progress, Say
 from affectml._version import __version__
-from affectml.encoders import Encoder
 from affectml.errors import BadInput, option
 from affectml.pictures import Bad, ImageLike, Picture, pictures
-from affectml.predicting._shift import Ground
-from affectml.predicting.alike import Alike
+from affectml.predicting.checks import Alike, Ground
 from affectml.predicting.features import unreadable
 from affectml.predicting.predictions import COLUMNS, score_columns
-from affectml.predicting.predictor import Predicted, Predictor, Somebody
+from affectml.predicting.predictor import Predicted, Predictor
 from affectml.runs import RunFolder
 from affectml_annotation.exchange.files import csv_text, keep, kept_of, table_csv, take_left, write_text
 
@@ -87,14 +85,11 @@ def predict_to_file(
     images: ImageLike | Iterable[ImageLike],
     out: str | Path,
     *,
-    labels: Sequence[str] | None = None,
     replace: bool = False,
     threads: int | None = None,
-    device: str | None = None,
-    encoder_factory: Callable[[], Encoder] | None = None,
-    person: Somebody | None = None,
     join: bool = True,
     say: Say = print,
+    **options: Any,
 ) -> PredictionFile:
     """Write what a run says of images: image, a score per label in single precision, set.
 
@@ -107,14 +102,11 @@ def predict_to_file(
         run: the run or its folder.
         images: see `affectml.pictures.pictures`. Those that cannot be read are listed, and have no row.
         out: a .csv file (labels of a set joined by `|`), .parquet or .jsonl.
-        labels: choose among these instead of the run's own, see `Predictor`.
         replace: write over a file that is there; the old one is kept beside it.
         threads: torch's; None is one less than the cores, or what the interrupted call had.
-        device: see `Predictor`.
-        encoder_factory: see `Predictor`.
-        person: whose answers they are, see `Person`; None is the population's.
         join: False makes the parts alone, and a later call writes the file.
         say: called with what one should know.
+        options: further ones of `Predictor`: labels, device, person.
 
     Raises:
         BadInput: where no image can be read; for an `out` that exists or cannot be written, or that another process
@@ -129,15 +121,12 @@ def predict_to_file(
     bad: Bad = []
     found = pictures(images, bad=bad, once=True, say=say)
     threads = answers.threads if threads is None else threads
-    predictor = Predictor(
-        opened, labels=labels, threads=threads, device=device, encoder_factory=encoder_factory, padded=True,
-        person=person, say=say,
-    )  # fmt: skip
+    predictor = Predictor(opened, threads=threads, padded=True, say=say, **options)
     _check_labels(answers.file, predictor, say)
     if not found:
         raise unreadable(bad)
     predictor.prepare(found)
-    with answers.held(_asked(predictor, found, labels), found, say):
+    with answers.held(_asked(predictor, found), found, say):
         answers.may_be_written(replace)  # others may have written it since
         if not answers.finished:  # else killed after the file was whole
             predictor.way = answers.way()
@@ -230,6 +219,7 @@ class _Answers:
         if not (self.folder / MANIFEST).exists():  # the first of several that begin at once says what is asked
             write_json(self.folder / MANIFEST, asked, first_stays=True)
         before = self._said(MANIFEST)
+        other = ", ".join(words for key, words in OTHER.items() if before.get(key) != asked.get(key))
         if before == asked:
             for path in self._made:
                 _check_whole(path)
@@ -237,10 +227,8 @@ class _Answers:
                 say(f"going on after {there:,} of {images:,} images, as {self.folder} has them")
             return
         if before and parts.claimed(self.folder):
-            other = ", ".join(words for key, words in OTHER.items() if before.get(key) != asked.get(key))
             raise BadInput(f"{self.file}: another process is making it with {other}; wait for it, or name another file")
         if left := list(self.folder.glob("part-*")):
-            other = ", ".join(words for key, words in OTHER.items() if before.get(key) != asked.get(key))
             what = f"was begun with {other}" if before else "does not say what it is of"
             say(f"{self.folder} {what}: starting afresh")
         for path in left:
@@ -258,8 +246,7 @@ class _Answers:
 
     def bad(self) -> Bad:
         """Name and reason of each image that could not be read."""
-        listed = chain.from_iterable(json.loads(pq.read_schema(path).metadata[BAD]) for path in self._made)
-        return [(image, reason) for image, reason in listed]
+        return [(image, why) for path in self._made for image, why in json.loads(pq.read_schema(path).metadata[BAD])]
 
     def way(self) -> str | None:
         """What image files of the parts that are there were embedded in; None where none was."""
@@ -343,13 +330,13 @@ def _check_labels(file: Path, predictor: Predictor, say: Say) -> None:
                 )
 
 
-def _asked(predictor: Predictor, found: Sequence[Picture], labels: Sequence[str] | None) -> dict[str, Any]:
+def _asked(predictor: Predictor, found: Sequence[Picture]) -> dict[str, Any]:
     """What parts of one file have in common, for manifest.json; its keys are those of OTHER."""
     files = [predictor.run.folder / name for name in ("run.json", "head.json", "head.safetensors")]
     return {
         "run": [sha256(file) for file in files],
         "images": _stamps(predictor, found),
-        "labels": None if labels is None else list(labels),
+        "labels": None if predictor.asked is None else list(predictor.labels),
         "threads": predictor.threads,
         "versions": {"affectml": __version__, "torch": version("torch")},
         "person": None if predictor.person is None else predictor.person._digest,

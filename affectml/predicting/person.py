@@ -54,11 +54,9 @@ class Person:
         The SD says how far the offset is known; before any answer it is how much people differ.
         """
         labels = self.run.taxonomy.labels
-        mean, covariance = self.believed.mean[0], self.believed.covariance[0]
-        table = {"offset": mean[: len(labels)], "sd": covariance.diagonal()[: len(labels)].clamp(min=0).sqrt()}
-        return pd.DataFrame(
-            {name: values.numpy() for name, values in table.items()}, index=pd.Index(labels, name="label")
-        )
+        offset = self.believed.mean[0, : len(labels)]
+        sd = self.believed.covariance[0].diagonal()[: len(labels)].clamp(min=0).sqrt()
+        return pd.DataFrame({"offset": offset.numpy(), "sd": sd.numpy()}, index=pd.Index(labels, name="label"))
 
     def predict(
         self,
@@ -104,19 +102,15 @@ class Person:
 
     def _rates(self, X: Tensor) -> Tensor:
         """The probability that they choose each label of images with features X [N, D], [N, C]."""
-        return self._head.person_rates(X, self.believed, known_effects(self._head, self._images, X))
+        return head_of(self.run).person_rates(X, self.believed, known_effects(head_of(self.run), self._images, X))
 
     def _sets(self, rates: Tensor) -> Tensor:
         """Their sets, 0/1 [N, C], of these rates."""
-        return self._head.person_sets(rates)
+        return head_of(self.run).person_sets(rates)
 
     @cached_property
     def _images(self) -> KnownImages:
         return read_image_effects(self.run.folder, self.run.taxonomy.labels)
-
-    @property
-    def _head(self) -> ByPersonHead:
-        return head_of(self.run)
 
     def __repr__(self) -> str:
         return f"<Person of {self.run.folder}, after {self.answers:,} answers>"
@@ -135,10 +129,10 @@ def known_effects(head: ByPersonHead, images: KnownImages, X: Tensor) -> ImageEf
     """What is known of images with features X [N, D]: of the run's own what answers said, of others nothing."""
     prior = head.population.image_variance
     mean, variance = torch.zeros(len(X), len(prior), dtype=torch.float64), prior.double().repeat(len(X), 1)
-    rows = [images.row.get(features_key(row), -1) if images.row else -1 for row in X.float().numpy()]
-    own = torch.tensor([row >= 0 for row in rows], dtype=torch.bool)
-    at = np.array([row for row in rows if row >= 0], dtype=np.int64)
-    mean[own], variance[own] = torch.from_numpy(images.mean[at]), torch.from_numpy(images.variance[at])
+    if images.row:
+        at = np.array([images.row.get(features_key(row), -1) for row in X.float().numpy()], dtype=np.int64)
+        own, at = torch.from_numpy(at >= 0), at[at >= 0]
+        mean[own], variance[own] = torch.from_numpy(images.mean[at]), torch.from_numpy(images.variance[at])
     return ImageEffects(mean, variance)
 
 

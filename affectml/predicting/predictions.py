@@ -41,18 +41,13 @@ class Predictions(pd.DataFrame):
         cls, found: Sequence[Prediction], labels: Sequence[str], given: Any, bad: Bad | None = None
     ) -> "Predictions":
         """The table of these predictions; given: what was predicted for, of which pixels are shown."""
-        rows = []
         columns = score_columns(labels)
+        rows: list[dict[str, Any]] = []
         for one in found:
-            scores = dict(one.best)
-            row: dict[str, Any] = {"image": one.image, **{columns[label]: scores[label] for label in labels}}
-            if one.labels is not None:
-                row["set"] = one.labels
-            rows.append(row)
+            scores, chosen = dict(one.best), {} if one.labels is None else {"set": one.labels}
+            rows.append({"image": one.image, **{columns[label]: scores[label] for label in labels}, **chosen})
         made = cls(rows)
-        made._columns = columns
-        made._given = _pixels(given)
-        made.bad = bad or []
+        made._columns, made._given, made.bad = columns, _pixels(given), bad or []
         return made
 
     def _repr_html_(self) -> str:
@@ -66,9 +61,8 @@ class Predictions(pd.DataFrame):
         for _, row in self.head(SHOWN).iterrows():
             name = str(row["image"])
             uri = pixels.get(name) or (thumbnail(Path(name), 96) if Path(name).is_file() else None)
-            best = sorted(((label, float(row[column])) for label, column in labels.items()), key=lambda pair: -pair[1])[
-                :LABELS
-            ]
+            scores = {label: float(row[column]) for label, column in labels.items()}
+            best = sorted(scores.items(), key=lambda pair: -pair[1])[:LABELS]
             shares = "<br>".join(f"{bar(score)} {escape(label)}" for label, score in best)
             chosen = [escape(", ".join(row["set"]) or "none")] if "set" in self.columns else []
             rows.append([picture(uri, name), escape(name), shares, *chosen])
@@ -114,11 +108,9 @@ def score_columns(labels: Sequence[str]) -> dict[str, str]:
 
 def _pixels(given: Any) -> dict[str, str]:
     """Thumbnails of what was given as pixels, by the name that its row has; of the first rows only."""
-    several: Iterable[Any] = given if isinstance(given, list | tuple) else [given]
+    several = given if isinstance(given, list | tuple) else [given]
     found = {}
-    for number, one in enumerate(several, start=1):
-        if number > SHOWN:
-            break
+    for number, one in enumerate(several[:SHOWN], start=1):
         if isinstance(one, Image.Image):
             found[getattr(one, "filename", "") or f"image {number}"] = data_uri(one, 96)
         elif isinstance(one, np.ndarray) and one.dtype == np.uint8:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import groupby
+from itertools import compress, groupby
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -25,6 +25,9 @@ from affectml.predicting.features import features_of, run_encoder, say_of_precis
 from affectml.prompts import Prompts, asked_labels, label_features
 from affectml.runs import RunFolder
 from affectml.taxonomies import Taxonomy
+
+if TYPE_CHECKING:
+    from affectml.predicting.person import Person
 
 Array = np.ndarray[Any, Any]
 
@@ -68,18 +71,7 @@ class Predicted:
     def chosen(self, row: int) -> list[str]:
         """The set of one image."""
         assert self.sets is not None
-        return [label for label, inside in zip(self.labels, self.sets[row], strict=True) if inside]
-
-
-class Somebody(Protocol):
-    """Whose answers a `Predictor` gives in place of the population's."""
-
-    @property
-    def _digest(self) -> str: ...
-
-    def _rates(self, X: Tensor) -> Tensor: ...
-
-    def _sets(self, rates: Tensor) -> Tensor: ...
+        return list(compress(self.labels, self.sets[row]))
 
 
 class Predictor:
@@ -114,17 +106,15 @@ class Predictor:
         encoder_factory: Callable[[], Encoder] | None = None,
         embed: bool = True,
         padded: bool = False,
-        person: Somebody | None = None,
+        person: "Person | None" = None,
         say: Say = lambda line: None,
     ) -> None:
         self._embed, self._padded, self.person = embed, padded, person
-        self.run, self._new, self._say = run, labels is not None, say
-        self._asked = None if labels is None else _asked(run, labels)
-        if labels is None and run.head.lacks_texts:
-            self._asked = run.taxonomy  # weights that came without texts: the encoder is asked
-        self.labels = (self._asked or run.taxonomy).labels
-        self.predicts_sets = person is not None or (self._asked is None and run.head.predicts_sets)
-        self.promises = person is None and self._asked is None  # so that sets are the head's own
+        self.run, self._say = run, say
+        self.asked = None if labels is None else _asked(run, labels)
+        self.labels = (self.asked or run.taxonomy).labels
+        self.promises = person is None and self.asked is None and not run.head.lacks_texts  # sets are the head's own
+        self.predicts_sets = person is not None or (self.promises and run.head.predicts_sets)
         self._given_threads, self._device, self._told = threads, device, False
         self.way: str | None = None
         self.threads = set_threads(threads)
@@ -151,7 +141,7 @@ class Predictor:
                 embed = (self._given_threads, self._say, self._device)
                 store = store_of(self.run, data, *embed) if self._embed else store_there(self.run, data, self._say)
                 self._stores[data.root] = store if isinstance(store, EmbeddingStore) else None
-        if self._asked is not None or any(self.store(picture) is None for picture in found):
+        if self.asked is not None or self.run.head.lacks_texts or any(self.store(picture) is None for picture in found):
             _ = self.encoder
 
     def store(self, picture: Picture) -> EmbeddingStore | None:
@@ -171,16 +161,14 @@ class Predictor:
         images, features, bad = self.features(found, bar)
         if not images:
             return Predicted([], self.labels, np.empty((0, len(self.labels))), None, bad)
-        head, sets = self.run.head, None
+        sets = None
         if self.person is not None:
             scores = self.person._rates(features)
             sets = self.person._sets(scores)
-        elif self._asked is not None:
-            scores = cast("TextHead", head).scores(features, self._texts)
         else:
-            scores = head.scores(features)
-            if head.predicts_sets:
-                sets = sets_of(head, features, np.array(self.levels(found, images), dtype=object))
+            scores = self._scores(features)
+            if self.predicts_sets:
+                sets = sets_of(self.run.head, features, np.array(self.levels(found, images), dtype=object))
         chosen = None if sets is None else sets.bool().numpy()
         return Predicted(images, self.labels, scores.double().numpy(), chosen, bad)
 
@@ -203,25 +191,19 @@ class Predictor:
 
     def levels(self, found: Sequence[Picture], names: list[str]) -> list[str | None]:
         """The level of each image in the column of the run's promise; None where it is of no data set that has it."""
-        column = self.run.info.config.promise_group
-        level: dict[str, str | None] = {}
+        column, level = self.run.info.config.promise_group, dict[str, str | None]()
         for picture in found if column is not None else ():
-            if picture.dataset is not None and picture.image_id is not None:
-                root = picture.dataset.root
-                if root not in self._columns:
-                    ids = picture.dataset.images["image_id"].to_numpy(dtype=object)
-                    values = levels_of(picture.dataset.images, column, ids)
-                    self._columns[root] = {} if values is None else dict(zip(ids, values, strict=True))
-                level[picture.name] = self._columns[root].get(picture.image_id)
+            if (data := picture.dataset) is not None:
+                if data.root not in self._columns:
+                    ids = data.images["image_id"].to_numpy(dtype=object)
+                    values = levels_of(data.images, column, ids)
+                    self._columns[data.root] = {} if values is None else dict(zip(ids, values, strict=True))
+                level[picture.name] = self._columns[data.root].get(picture.image_id)
         return [level.get(name) for name in names]
 
     @cached_property
-    def _texts(self) -> Array:
-        """Features of the labels that are asked for, [C, D]."""
-        assert self._asked is not None
-        return label_features(
-            prompts_of(self.run), self._asked, lambda rows: self.encoder.encode_texts(rows).numpy(), new=self._new
-        )
+    def _scores(self) -> Callable[[Tensor], Tensor]:
+        return scores_by(self.run, lambda: self.encoder, self.asked)
 
     def _from_files(self, found: Sequence[Picture], bad: Bad, bar: Progress) -> tuple[list[str], Array]:
         """Names and features [N, D] of the images that can be read; the others go to `bad`.
@@ -230,7 +212,8 @@ class Predictor:
         """
         names: list[str] = []
         rows: list[Array] = []
-        with closing(features_of(self.run, self.encoder, found, bar, self._say, self.way, self._padded)) as stream:
+        how = {"bar": bar, "say": self._say, "prefer": self.way, "padded": self._padded}
+        with closing(features_of(self.run, self.encoder, found, **how)) as stream:
             for batch in stream:
                 names += [picture.name for picture in batch.items]
                 rows.append(batch.rows.astype(np.float16).astype(np.float32))
@@ -260,53 +243,42 @@ def predict_images(
     run: str | Path | RunFolder,
     images: ImageLike | Iterable[ImageLike],
     *,
-    labels: Sequence[str] | None = None,
-    threads: int | None = None,
-    device: str | None = None,
-    encoder_factory: Callable[[], Encoder] | None = None,
     bad: Bad | None = None,
     at_most: int | None = None,
-    person: Somebody | None = None,
     bar: Progress | None = None,
     say: Say = lambda line: None,
+    **options: Any,
 ) -> list[Prediction]:
     """Predictions for images, in their order.
 
     Args:
         run: a run's folder.
         images: paths, folders, patterns, data sets, PIL images or arrays; see `pictures`.
-        labels: see `Predictor`.
-        threads: torch's; None is one less than the cores.
-        device: see `Predictor`.
-        encoder_factory: see `Predictor`.
         bad: takes name and reason of each image that cannot be read; None raises for the first.
         at_most: stop after so many predictions.
-        person: see `Predictor`.
         bar: begins once all is prepared, which may have bars of its own, and counts each image.
         say: called with what one should know.
+        options: of `Predictor`.
 
     Raises:
         BadInput: for `labels` with another head; for the first image that cannot be read, or where none can.
         BadRun: for image files and a run on embeddings made elsewhere, whose encoder is not known.
         EncoderUnavailable: where the encoder is not the one that the run was trained with.
     """
-    from affectml.predicting._shift import Ground
+    from affectml.predicting.checks import Ground
 
     opened = run if isinstance(run, RunFolder) else RunFolder.open(run)
-    predictor = Predictor(
-        opened, labels=labels, threads=threads, device=device, encoder_factory=encoder_factory, person=person, say=say
-    )
+    predictor = Predictor(opened, say=say, **options)
     listed: Bad = [] if bad is None else bad
     found = pictures(images, bad=bad)
     predictor.prepare(found)
     out: list[Prediction] = []
     ground = Ground(predictor, found)
-    start, most = 0, len(found) if at_most is None else at_most
+    left, most = found, len(found) if at_most is None else at_most
     with bar or Progress("", 0, "") as counted:
-        while start < len(found) and len(out) < most:
-            some = found[start : start + min(parts.SIZE, most - len(out))]
-            part = predictor.predict(some, counted)
-            start += len(some)
+        while left and len(out) < most:
+            size = min(parts.SIZE, most - len(out))
+            part, left = predictor.predict(left[:size], counted), left[size:]
             if bad is None and part.bad:
                 raise unreadable(part.bad[:1])
             listed += part.bad
@@ -329,14 +301,17 @@ def _asked(run: RunFolder, labels: Sequence[str]) -> Taxonomy:
     return asked_labels(labels, run.taxonomy)
 
 
-def scores_by(run: RunFolder, encoder: Callable[[], Encoder]) -> Callable[..., Tensor]:
-    """What gives a head's scores [N, C] of features [N, D]; the encoder is asked for texts that the run lacks."""
-    if not run.head.lacks_texts:
+def scores_by(
+    run: RunFolder, encoder: Callable[[], Encoder], asked: Taxonomy | None = None
+) -> Callable[[Tensor], Tensor]:
+    """What gives a head's scores [N, C] of features [N, D], of its own labels or those asked for.
+
+    The encoder is asked for texts that the run lacks, such as weights that came without any.
+    """
+    if asked is None and not run.head.lacks_texts:
         return run.head.scores
-    texts = label_features(prompts_of(run), run.taxonomy, lambda rows: encoder().encode_texts(rows).numpy())
+    prompts = Prompts(tuple(run.info.prompts.kinds), tuple(run.info.prompts.templates))
+    texts = label_features(
+        prompts, asked or run.taxonomy, lambda rows: encoder().encode_texts(rows).numpy(), new=asked is not None
+    )
     return partial(cast("TextHead", run.head).scores, texts=texts)
-
-
-def prompts_of(run: RunFolder) -> Prompts:
-    """The texts that the run's labels are put into."""
-    return Prompts(tuple(run.info.prompts.kinds), tuple(run.info.prompts.templates))

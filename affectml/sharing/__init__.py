@@ -1,12 +1,10 @@
 """Giving a run or a data set to others: as an ONNX graph, in Hugging Face's form, as Label Studio's tasks.
 
-_module.py        a head, or an encoder and a head, as one torch module
-_onnx.py          that module as ONNX, checked against torch
-_hub.py           a folder with weights, configuration and model card, written and read back
-_card.py          the model card
-_dataset.py       a data set as Parquet with the images in it
-_dataset_card.py  its card
-_tasks.py         a run's predictions as pre-annotations for Label Studio
+_onnx.py     a head, or an encoder and a head, as one graph, checked against torch
+_hub.py      a folder with weights, configuration and model card, written and read back
+_dataset.py  a data set as Parquet with the images in it
+_cards.py    the cards of both
+_tasks.py    a run's predictions as pre-annotations for Label Studio
 """
 
 from typing import TYPE_CHECKING

@@ -12,14 +12,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from affectml._files import new_folder, write_json
 from affectml._progress import Progress
-from affectml.data import Dataset, TargetMeta, check_new
+from affectml.data import Dataset, check_new
 from affectml.errors import BadInput, MissingExtra, did_you_mean, option
 from affectml.importers.shared_set import FORM, IMAGE, JUDGEMENTS, NAME, SPLIT_NAMES, UNASSIGNED, columns_of
 from affectml.people.erasing import refuse_outdated
-from affectml.sharing._dataset_card import SetFacts, licence_id, set_card
+from affectml.sharing._cards import SetFacts, licence_id, set_card
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.exchange.erasing import note_written
 
@@ -39,37 +40,6 @@ class SharedSet:
     path: Path
     splits: dict[str, int]
     warnings: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What goes into the copy. own: the images' further columns. files: image_id to file, empty without images."""
-
-    data: Dataset
-    own: pd.DataFrame
-    files: dict[str, str]
-    image: str | None
-    columns: dict[str, str]
-    splits: dict[str, tuple[str | None, list[int]]]
-
-
-@dataclass(frozen=True)
-class _Cells:
-    """A column's cells by image, made when asked for. rows: an array, or a list of lists; labels: keys of objects."""
-
-    feature: Any
-    at: dict[str, int]
-    rows: Any
-    labels: Sequence[str] = ()
-
-    def get(self, image: str) -> Any:
-        """The cell of an image, None where it has none."""
-        row = self.at.get(image)
-        if row is None:
-            return None
-        value = self.rows[row]
-        value = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-        return dict(zip(self.labels, value, strict=True)) if self.labels else value
 
 
 def share_dataset(
@@ -112,20 +82,29 @@ def share_dataset(
             f"you may, say so: {option('may_share', True)}"
         )
     refuse_outdated(data)
-    plan, facts = _plan(data, images), SetFacts()
+    facts, splits = SetFacts(), _splits(data.images)
     judgements = _judgements(data, keep, annotator_ids, facts)
+    columns = columns_of(data.meta.targets, {*data.images.columns, IMAGE} - {"file", "split"})
     with new_folder(out) as temporary:
-        _write_images(plan, temporary, facts)
+        _write_images(data, splits, columns, images, temporary, facts)
         if judgements is not None:
             (temporary / JUDGEMENTS).mkdir()
             table = pa.Table.from_pandas(judgements, preserve_index=False).replace_schema_metadata(None)
             pq.write_table(table, temporary / JUDGEMENTS / f"{JUDGEMENTS}-00000.parquet")
-        write_json(temporary / NAME, _said(plan, judgements is not None))
-        card = set_card(data, facts, {name: files for name, (_, files) in plan.splits.items()}, judgements)
+        targets = {name: replace(entry, decisions=None) for name, entry in data.meta.targets.items()}
+        content = {  # dataset.json without what names files that are not there
+            "form": FORM,
+            "dataset": replace(data.meta, selections={}, targets=targets).to_json(),
+            "splits": {called: split for called, (split, _) in splits.items()},
+            "columns": columns,
+            "judgements": judgements is not None,
+        }
+        write_json(temporary / NAME, content)
+        sizes = {called: len(rows) for called, (_, rows) in splits.items()}
+        card = set_card(data, facts, sizes, judgements)
         (temporary / "README.md").write_text(card, encoding="utf-8", newline="\n")
-    splits = {name: len(rows) for name, (_, rows) in plan.splits.items()}
     unnoted = [] if note_written(data.root, out) else [f"no note of this copy can be kept beside {data.root}"]
-    return SharedSet(out, splits, _warnings(data, facts) + unnoted)
+    return SharedSet(out, sizes, _warnings(data, facts) + unnoted)
 
 
 def _warnings(data: Dataset, facts: SetFacts) -> list[str]:
@@ -139,37 +118,14 @@ def _warnings(data: Dataset, facts: SetFacts) -> list[str]:
     return [*said, *facts.left_out, *facts.ways_out]
 
 
-def _plan(data: Dataset, images: bool) -> _Plan:
-    """Which rows go to which split, and what the columns are called."""
-    table = data.images
-    files: dict[str, str] = {}
-    if images and "file" in table.columns:
-        told = table[table["file"].notna()]
-        files = dict(zip(told["image_id"], told["file"].astype(str), strict=True))
-    own = table.drop(columns=["file", "split"], errors="ignore")
-    taken = set(own.columns) | {IMAGE}
-    image = (IMAGE if IMAGE not in own.columns else f"{IMAGE}_file") if files else None
-    columns = columns_of(data.meta.targets, taken)
-    if "split" not in table.columns or table["split"].isna().all():
-        return _Plan(data, own, files, image, columns, {"train": (None, list(range(len(table))))})
-    split = table["split"]
+def _splits(images: pd.DataFrame) -> dict[str, tuple[str | None, list[int]]]:
+    """By the name of each split in the copy, its name here and its rows."""
+    if "split" not in images.columns or images["split"].isna().all():
+        return {"train": (None, list(range(len(images))))}
+    split = images["split"]
     whose: dict[str, tuple[str | None, Any]] = {called: (name, split == name) for name, called in SPLIT_NAMES.items()}
     whose[UNASSIGNED] = (None, split.isna())
-    parts = {called: (name, np.flatnonzero(rows).tolist()) for called, (name, rows) in whose.items() if rows.any()}
-    return _Plan(data, own, files, image, columns, parts)
-
-
-def _said(plan: _Plan, judged: bool) -> dict[str, Any]:
-    """affectml.json: dataset.json without what names files that are not there."""
-    meta = replace(plan.data.meta, selections={})
-    targets = {name: replace(entry, decisions=None) for name, entry in meta.targets.items()}
-    return {
-        "form": FORM,
-        "dataset": replace(meta, targets=targets).to_json(),
-        "splits": {name: split for name, (split, _) in plan.splits.items()},
-        "columns": plan.columns,
-        "judgements": judged,
-    }
+    return {called: (name, np.flatnonzero(rows).tolist()) for called, (name, rows) in whose.items() if rows.any()}
 
 
 def _judgements(data: Dataset, keep: Sequence[str], ids: bool, facts: SetFacts) -> pd.DataFrame | None:
@@ -207,85 +163,80 @@ def _numbered(ids: pd.Series, name: str) -> list[str]:
     return [number[one] for one in ids]
 
 
-def _write_images(plan: _Plan, folder: Path, facts: SetFacts) -> None:
-    """data/SPLIT-NNNNN.parquet, an image in memory at a time but for a row group's."""
-    from datasets import Features, Image, Value
+def _write_images(
+    data: Dataset,
+    splits: Mapping[str, tuple[str | None, list[int]]],
+    columns: Mapping[str, str],
+    images: bool,
+    folder: Path,
+    facts: SetFacts,
+) -> None:
+    """data/SPLIT-NNNNN.parquet, with the pixels of one row group in memory at a time."""
+    from datasets import Features, Image
 
-    cells = [_target_cells(plan, name, entry) for name, entry in plan.data.meta.targets.items()]
-    own = pa.Table.from_pandas(plan.own.drop(columns="image_id"), preserve_index=False).replace_schema_metadata(None)
-    features: dict[str, Any] = {} if plan.image is None else {plan.image: Image()}
-    features["image_id"] = Value("string")
-    values = {column: found for of_target in cells for column, found in of_target.items()}
-    features |= {column: found.feature for column, found in values.items()}
-    features |= dict(Features.from_arrow_schema(own.schema))
-    schema = Features(features).arrow_schema
+    own = data.images.drop(columns=["image_id", "file", "split"], errors="ignore")
+    cells = {"image_id": pa.array(data.images["image_id"], pa.string())}
+    labelled: dict[str, Any] = {}
+    for name, column in columns.items():
+        cells |= _target_cells(data, name, column, labelled)
+    cells |= {str(name): pa.Array.from_pandas(own[name]) for name in own.columns}
+    table, pixels = pa.table(cells), dict[str, Any]()
+    files = data.images.get("file", pd.Series(None, index=data.images.index, dtype=object))
+    if images and files.notna().any():
+        pixels = {IMAGE if IMAGE not in own.columns else f"{IMAGE}_file": Image()}
+    schema = Features({**pixels, **Features.from_arrow_schema(table.schema), **labelled}).arrow_schema
     (folder / "data").mkdir()
-    with Progress("writing", len(plan.own), "images") as bar:
-        for split, (_, rows) in plan.splits.items():
+    with Progress("writing", len(table), "images") as bar:
+        for split, (_, rows) in splits.items():
             shard, size, writer = 0, 0, None
             for start in range(0, len(rows), GROUP_ROWS):
-                part = rows[start : start + GROUP_ROWS]
+                some = rows[start : start + GROUP_ROWS]
+                part = table.take(some)
+                pictures = [_picture(data, file, facts) for file in files.iloc[some]] if pixels else []
                 if writer is None:
                     writer = pq.ParquetWriter(folder / "data" / f"{split}-{shard:05d}.parquet", schema)
-                table, read = _batch(plan, part, own.take(part), values, schema, facts)
-                writer.write_table(table)
-                size += read
-                bar.advance(len(part))
+                group = dict.fromkeys(pixels, pictures) | dict(zip(part.column_names, part.columns, strict=True))
+                writer.write_table(pa.Table.from_pydict(group, schema=schema))
+                size += sum(len(picture["bytes"]) for picture in pictures if picture)
+                bar.advance(len(some))
                 if size > SHARD_BYTES or start + GROUP_ROWS >= len(rows):
                     writer.close()
                     shard, size, writer = shard + 1, 0, None
 
 
-def _batch(
-    plan: _Plan, rows: list[int], own: pa.Table, values: Mapping[str, _Cells], schema: pa.Schema, facts: SetFacts
-) -> tuple[pa.Table, int]:
-    """These rows as a table of the schema, and how many bytes their images have."""
-    ids = plan.own["image_id"].iloc[rows].tolist()
-    columns: dict[str, Any] = {"image_id": ids}
-    size = 0
-    if plan.image is not None:
-        pictures = [_picture(plan, image, facts) for image in ids]
-        size = sum(len(picture["bytes"]) for picture in pictures if picture)
-        columns[plan.image] = pictures
-    columns |= {column: [cells.get(image) for image in ids] for column, cells in values.items()}
-    columns |= {column: own[column] for column in own.column_names}
-    return pa.Table.from_pydict(columns, schema=schema), size
-
-
-def _picture(plan: _Plan, image: str, facts: SetFacts) -> dict[str, Any] | None:
-    file = plan.files.get(image)
-    if file is None:
+def _picture(data: Dataset, file: str | None, facts: SetFacts) -> dict[str, Any] | None:
+    if pd.isna(file):
         return None
     try:
-        return {"bytes": plan.data.image_path(file).read_bytes(), "path": file.removeprefix("images/")}
+        return {"bytes": data.image_path(str(file)).read_bytes(), "path": str(file).removeprefix("images/")}
     except FileNotFoundError:
-        facts.missing.append(file)
+        facts.missing.append(str(file))
         return None
 
 
-def _target_cells(plan: _Plan, name: str, entry: TargetMeta) -> dict[str, _Cells]:
-    """The columns of a target."""
-    from datasets import ClassLabel, List, Value
+def _target_cells(data: Dataset, name: str, column: str, labelled: dict[str, Any]) -> dict[str, pa.Array]:
+    """The columns of a target, a cell per image of the data set; `labelled` gets what `datasets` knows as labels."""
+    from datasets import ClassLabel, List
 
-    targets, column = plan.data.target(name), plan.columns[name]
-    raw = pd.read_parquet(plan.data.image_path(entry.file))  # as it lies there: what is read is scaled to sum to one
+    targets, entry = data.target(name), data.meta.targets[name]
+    raw = pd.read_parquet(data.image_path(entry.file))  # as it lies there: what is read is scaled to sum to one
     labels = list(targets.taxonomy.labels)
-    at = {str(image): row for row, image in enumerate(raw["image_id"])}
+
+    def by_label(values: NDArray[Any]) -> pa.Array:
+        return pa.StructArray.from_arrays([pa.array(each) for each in values.T], labels)
+
+    found: dict[str, pa.Array] = {}
     if entry.values == "indicator":
         chosen = [np.flatnonzero(row).tolist() for row in raw[labels].to_numpy() == 1]
         label = ClassLabel(names=labels)
-        if entry.kind == "single":
-            return {column: _Cells(label, at, [row[0] for row in chosen])}
-        return {column: _Cells(List(label), at, chosen)}
-    floats, wholes = dict.fromkeys(labels, Value("float64")), dict.fromkeys(labels, Value("int64"))
-    if entry.values == "shares":
-        found = {column: _Cells(floats, at, raw[labels].to_numpy(np.float64), labels)}
+        single = entry.kind == "single"
+        labelled[column] = label if single else List(label)
+        found[column] = pa.array([row[0] for row in chosen] if single else chosen)
+    elif entry.values == "shares":
+        found[column] = by_label(raw[labels].to_numpy(np.float64))
     else:
-        votes = raw[labels].to_numpy(np.int64)
-        found = {column: _Cells(floats, at, targets.shares(), labels)}
-        found[f"{column}_votes"] = _Cells(wholes, at, votes, labels)
-    if targets.n is not None and targets.n.ndim == 1:
-        found[f"{column}_n"] = _Cells(Value("int64"), at, targets.n)
-    elif targets.n is not None:
-        found[f"{column}_n"] = _Cells(wholes, at, targets.n, labels)
-    return found
+        found |= {column: by_label(targets.shares()), f"{column}_votes": by_label(raw[labels].to_numpy(np.int64))}
+    if targets.n is not None:
+        found[f"{column}_n"] = pa.array(targets.n) if targets.n.ndim == 1 else by_label(targets.n)
+    at = pd.Index(targets.image_id).get_indexer(pd.Index(data.images["image_id"], dtype=object))
+    return {name: cells.take(pa.array(at, mask=at < 0)) for name, cells in found.items()}

@@ -14,7 +14,7 @@ from affectml.heads import Head
 from affectml.heads.inputs import ArrayLike
 from affectml.people.erasing import refuse_outdated
 from affectml.runs import RunFolder, RunInfo
-from affectml.sharing._card import card_data, card_text
+from affectml.sharing._cards import card_data, card_text
 
 FILES = ("config.json", "head.json", "head.safetensors", "metrics.csv", "facts.json", "run.json", "README.md")
 DOWNLOAD = ("revision", "cache_dir", "force_download", "local_files_only", "token")  # what of a call is about it

@@ -9,15 +9,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn.functional import normalize
 
 from affectml._files import replacing, try_file
 from affectml.data.choose import from_people
+from affectml.encoders import Encoder
+from affectml.encoders.identity import spoken
 from affectml.errors import BadRun, MissingExtra
 from affectml.heads import Head
+from affectml.heads.inputs import traced
 from affectml.people.erasing import refuse_outdated
 from affectml.runs import RunFolder
 from affectml.sharing._hub import public_info
-from affectml.sharing._module import HeadModule, WholeModule
 
 TOLERANCE = 1e-4  # of scores, which are probabilities
 MOST_ROWS = 65_536  # heads go through more in chunks, which a graph cannot
@@ -36,6 +40,53 @@ class OnnxExport:
     outputs: tuple[str, ...]
     difference: float
     note: str = ""
+
+
+class HeadModule(torch.nn.Module):
+    """scores [N, C] float32 and, where the head cuts sets, sets [N, C] int64, from features [N, D] float32.
+
+    scores are the rates where the head predicts those, else the distribution.
+    """
+
+    def __init__(self, head: Head, *, rates: bool) -> None:
+        super().__init__()
+        self._head = head
+        self._rates = rates
+        cuts = head.thresholds_ is not None or head.promise_ is not None
+        self.outputs = ("scores", "sets") if cuts else ("scores",)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, ...]:
+        """The head's own arithmetic, without its checks of the input's values."""
+        head = self._head
+        with traced():
+            scores = head.predict_rates(features) if self._rates else head.scores(features)
+            if len(self.outputs) == 1:
+                return (scores.float(),)
+            return scores.float(), (head._above_cut(head._set_scores(features)) >= 0).long()
+
+
+class WholeModule(torch.nn.Module):
+    """The same from preprocessed pixels [N, 3, H, W]: the encoder's image tower, then the head."""
+
+    def __init__(self, encoder: Encoder, head: HeadModule, *, normalised: bool) -> None:
+        super().__init__()
+        if encoder.identity.precision not in ("auto", "fp32"):
+            raise BadRun(
+                f"one graph of encoder and head needs fp32 embeddings, and this run's are "
+                f"{spoken(encoder.identity.precision)}: export the head alone"
+            )
+        self._tower = encoder.image_tower
+        self._head = head
+        self._normalised = normalised
+        self.outputs = head.outputs
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """Embed, round as stores do, predict."""
+        features = self._tower.encode_image(pixels)
+        if self._normalised:
+            features = normalize(features, dim=-1)
+        out: tuple[Tensor, ...] = self._head(features.half().float())
+        return out
 
 
 def export_onnx(
@@ -93,9 +144,8 @@ def _promised(run: RunFolder) -> str:
     promise = run.head.promise_
     if promise is None:
         return ""
-    unknown = promise.where_levels_are_unknown()
-    words = promise.words(people=from_people(run.info.data.kind))
-    return f"promise {promise.asked}: {words}{'; ' if unknown else ''}{unknown}"
+    words = [promise.words(people=from_people(run.info.data.kind)), promise.where_levels_are_unknown()]
+    return f"promise {promise.asked}: {'; '.join(filter(None, words))}"
 
 
 def _no_graph(run: RunFolder, reason: str) -> BadRun:
@@ -105,14 +155,14 @@ def _no_graph(run: RunFolder, reason: str) -> BadRun:
     )
 
 
-def _module(run: RunFolder, encoder: bool, threads: int | None) -> tuple[HeadModule | WholeModule, torch.Tensor, str]:
+def _module(run: RunFolder, encoder: bool, threads: int | None) -> tuple[HeadModule | WholeModule, Tensor, str]:
     """The module, an example input, the input's name."""
     rates = run.info.several
     head = HeadModule(run.head, rates=rates).eval()
     generator = torch.Generator().manual_seed(0)
     if not encoder:
         features = torch.randn(3, int(run.info.encoder.identity["dim"]), generator=generator)
-        return head, torch.nn.functional.normalize(features), "features"
+        return head, normalize(features), "features"
     from affectml.predicting.features import run_encoder
 
     loaded = run_encoder(run, threads)
@@ -132,7 +182,7 @@ def _metadata(run: RunFolder) -> dict[str, str]:
     }
 
 
-def _difference(content: bytes, module: torch.nn.Module, example: torch.Tensor, name: str, head: Head) -> float:
+def _difference(content: bytes, module: torch.nn.Module, example: Tensor, name: str, head: Head) -> float:
     """The largest difference of a score between onnxruntime and torch on random inputs.
 
     Infinite where a set differs although its score is further than the tolerance from the cut.
@@ -145,7 +195,7 @@ def _difference(content: bytes, module: torch.nn.Module, example: torch.Tensor, 
     for rows in _CHECKED:
         batch = torch.randn(rows, *example.shape[1:], generator=generator)
         if example.ndim == 2:
-            batch = torch.nn.functional.normalize(batch)
+            batch = normalize(batch)
         found = session.run(None, {name: batch.numpy()})
         with torch.no_grad():
             wanted = module(batch)

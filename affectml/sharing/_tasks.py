@@ -15,11 +15,13 @@ from affectml.data import Dataset
 from affectml.data.dataset import SPLITS
 from affectml.errors import BadInput, option
 from affectml.people.erasing import refuse_outdated
+from affectml.pictures import Bad
 from affectml.predicting import predict_images
 from affectml.runs import RunFolder
 from affectml_annotation.exchange.label_studio import labelling_config, write_label_studio
 from affectml_annotation.judgements import REQUIRED
 
+PREDICTION = ["image_id", "model", "labels", "score"]
 LOCAL_FILES = "/data/local-files/?d="  # where Label Studio serves files below its document root
 LEANING = (
     "people who see a prediction before they answer lean towards it: their answers tell you less about what people feel"
@@ -65,40 +67,31 @@ def write_tasks(
     """
     opened = run if isinstance(run, RunFolder) else RunFolder.open(run)
     refuse_outdated(opened)
-    path = Path(out)
-    interface = path.with_suffix(".xml")
+    path, interface = Path(out), Path(out).with_suffix(".xml")
     for file in (path, interface):
         try_file(file)
-    given = dataset if dataset is not None else opened.info.config.dataset
-    if given is None:
-        raise BadInput(
-            f"{opened.folder}: it does not say what data set it was trained on; name one: {option('dataset')}"
-        )
+    if (given := dataset or opened.info.config.dataset) is None:
+        what = f"it does not say what data set it was trained on; name one: {option('dataset')}"
+        raise BadInput(f"{opened.folder}: {what}")
     data = Dataset.open(given)
     images = _images(data, split)
     known = _known(opened, data, images)
     shown = {image: _shown(row, image_prefix) for image, row in images.iterrows()}
     files = images["file"].dropna().items() if "file" in images else ()
     paths = {image: data.image_path(str(file)) for image, file in files if image not in known}
-    bad: list[tuple[str, str]] = []
-    if paths:
-        known |= _predicted(opened, paths, bad, threads)
+    bad: Bad = []
+    known |= _predicted(opened, paths, bad, threads) if paths else {}
     told = [image for image in images.index if image in known and shown[image] is not None]
     if not told:
         raise BadInput(f"{data.root}: no image that can be predicted and shown; images need a file or a url")
     name = opened.folder.resolve().name
-    table = pd.DataFrame({
-        "image_id": told, "model": name, "score": [known[i][1] for i in told], "labels": [known[i][0] for i in told]
-    })  # fmt: skip
+    table = pd.DataFrame([(image, name, *known[image]) for image in told], columns=PREDICTION)
     nobody = pd.DataFrame({column: pd.Series(dtype=object) for column in REQUIRED})
     write_text(interface, labelling_config(opened.taxonomy.labels))
     write_label_studio(nobody, path, urls={i: str(shown[i]) for i in told}, predictions=table)
-    notes = [LEANING]
-    notes += [f"left out: {': '.join(one)}" for one in bad]
-    if len(told) + len(bad) < len(images):
-        notes.append(
-            f"{len(images) - len(told) - len(bad):,} images without a prediction, a file or a url are left out"
-        )
+    notes = [LEANING, *(f"left out: {': '.join(one)}" for one in bad)]
+    if rest := len(images) - len(told) - len(bad):
+        notes.append(f"{rest:,} images without a prediction, a file or a url are left out")
     return WrittenTasks(path, interface, len(told), notes)
 
 
@@ -107,9 +100,10 @@ def _images(data: Dataset, split: str | None) -> pd.DataFrame:
     if split is None:
         return table
     check_choice("split", split, SPLITS)
-    if "split" not in table.columns or not (table["split"] == split).any():
+    there = table[table["split"] == split] if "split" in table.columns else table[:0]
+    if there.empty:
         raise BadInput(f"{data.root}: {option('split', split)}: no image is in that split")
-    return table[table["split"] == split]
+    return there
 
 
 def _known(run: RunFolder, data: Dataset, images: pd.DataFrame) -> dict[Any, tuple[list[str], float]]:
@@ -127,7 +121,7 @@ def _known(run: RunFolder, data: Dataset, images: pd.DataFrame) -> dict[Any, tup
 
 
 def _predicted(
-    run: RunFolder, paths: dict[Any, Path], bad: list[tuple[str, str]], threads: int | None
+    run: RunFolder, paths: dict[Any, Path], bad: Bad, threads: int | None
 ) -> dict[Any, tuple[list[str], float]]:
     """By image, the labels and the first score that the run predicts now; `bad` gets what cannot be read, and why."""
     try:
@@ -137,12 +131,8 @@ def _predicted(
         if len(bad) < len(paths):
             raise
         return {}  # none can be read: those that the run knows are told all the same
-    by_path = {one.image: one for one in made}
-    told = {image: by_path[str(path)] for image, path in paths.items() if str(path) in by_path}
-    return {
-        image: (one.labels if one.labels is not None else [one.best[0][0]], one.best[0][1])
-        for image, one in told.items()
-    }
+    said = {one.image: (one.labels if one.labels is not None else [one.best[0][0]], one.best[0][1]) for one in made}
+    return {image: said[str(path)] for image, path in paths.items() if str(path) in said}
 
 
 def _shown(row: pd.Series, prefix: str) -> str | None:

@@ -10,7 +10,7 @@ from affectml.judging.figures import Figure, Rows
 from affectml.judging.readings import VIEWS
 from affectml.judging.spaces import coarser
 from affectml.judging.subgroups import answerers, kept_promise, subgroups
-from affectml.predicting.alike import Alike
+from affectml.predicting.checks import Alike
 from affectml.training.steps import Judged, Prepared, Systems
 
 

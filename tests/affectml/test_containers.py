@@ -28,7 +28,7 @@ from affectml.importers import get_importer
 from affectml.importers._container import MOST_HEADER, Container
 from affectml.importers.containers import VECTORS
 from affectml.sharing import share_dataset
-from affectml.sharing._dataset_card import licence_id
+from affectml.sharing._cards import licence_id
 from affectml.taxonomies import Taxonomy
 
 from .edited import edit

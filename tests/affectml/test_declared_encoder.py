@@ -11,7 +11,7 @@ from affectml.embeddings import EmbeddingStore, ensure_embeddings
 from affectml.errors import AffectmlError, BadDataset, BadInput
 from affectml.importers import import_embeddings
 from affectml.runs import RunFolder
-from affectml.sharing._card import card_text
+from affectml.sharing._cards import card_text
 
 from .answered import evaluated
 

@@ -29,7 +29,7 @@ from affectml.page.sections.scores import differences, every_score, levels, repe
 from affectml.page.sections.shares import bands, promise, thresholds
 from affectml.page.tables import STAR, matrix, number, p_value, pivot, scores_table
 from affectml.page.write import caveats, missing, sections, warnings
-from affectml.predicting.alike import Alike
+from affectml.predicting.checks import Alike
 from affectml.predicting.files import predict_to_file
 from affectml.training import TrainConfig, train_run
 

@@ -59,7 +59,7 @@ def into(judged, out):
 def test_a_plan_embeds_nothing_and_leaves_nothing_behind(tmp_path, monkeypatch):
     for name in ("load_encoder", "EmbeddingStore"):
         embeds = Mock(side_effect=AssertionError("something was embedded"))
-        monkeypatch.setattr(f"affectml.embeddings._ensure.{name}", embeds)
+        monkeypatch.setattr(f"affectml.embeddings.embed.{name}", embeds)
     plan = plan_run(replace(CONFIG, head="topk", k=2), out=tmp_path / "deep" / "run")
     assert (plan.head.name, plan.wanted.k, plan.targets.name, plan.config.head) == ("topk", 2, "emotions", "topk")
     try_folder(tmp_path)  # and trying a place leaves a folder that was there as it was
