@@ -152,7 +152,7 @@ ROWS = np.ones((N, DIM), dtype=np.float32)
     [
         ({"embedding": changed(ROWS, np.nan, (7, 2))}, r"row 7 .*'a/7\.jpg' has NaN or infinity in it \(1 such row\)"),
         ({"embedding": ROWS.astype(float) * 1e300}, "row 0 .*NaN or infinity"),
-        ({"embedding": ROWS[1:]}, "59 rows, but 60 image names"),
+        ({"embedding": ROWS[1:]}, r"image has shape \[60\] and dtype <U8, expected 59 texts, one for each row of embedding"),
         ({"embedding": np.ones(N)}, r"shape \(60,\) and dtype float64, expected one row of numbers per image"),
         ({"embedding": np.ones((N, 0))}, r"shape \(60, 0\)"),
         ({"embedding": np.full((N, DIM), "x")}, r"shape \(60, 5\) and dtype <U1, expected one row of numbers"),
@@ -160,12 +160,12 @@ ROWS = np.ones((N, DIM), dtype=np.float32)
         ({"embedding": None, "embeddings": np.ones((N, DIM))}, "did you mean 'embeddings'"),
         ({"image": np.full(N, "same.jpg")}, "row 1 .*'same.jpg' a second time .*row 0"),
         ({"image": np.full(N, " ")}, "row 0 .*no image name"),
-        ({"image": np.ones((N, 1))}, r"image has shape \(60, 1\)"),
-        ({"image": np.ones(N)}, "image has dtype float64, expected texts"),
-        ({"label": np.full(N - 2, "joy")}, "label has 58 rows, expected 60"),
+        ({"image": np.ones((N, 1))}, r"image has shape \[60, 1\]"),
+        ({"image": np.ones(N)}, r"image has shape \[60\] and dtype float64, expected 60 texts"),
+        ({"label": np.full(N - 2, "joy")}, r"label has shape \[58\] and dtype <U3, expected 60 texts"),
         ({"label": np.array(["joy", ""] * (N // 2))}, r"row 1 .*'a/1\.jpg' has no label"),
         ({"label": np.full(N, "joy")}, "at least two labels"),
-        ({"split": np.full(N, "holdout")}, "row 0 .*split 'holdout', expected train, val or test"),
+        ({"split": np.full(N, "holdout")}, "row 0 .*split 'holdout' is none of train, val, test"),
         ({"image": np.array([f"{i}.jpg" for i in range(N)], dtype=object)}, "pickled Python objects"),
     ],
 )
@@ -410,9 +410,9 @@ def test_what_names_a_parquet_files_rows(tmp_path):
 @pytest.mark.parametrize(
     ("lists", "says"),
     [
-        ([[1.0, 2.0], [3.0], [4.0, 5.0]], "'embedding': row 1 .* holds 1 numbers, expected 2 as in row 0"),
+        ([[1.0, 2.0], [3.0], [4.0, 5.0]], "'embedding': row 1 .* holds 1 numbers, expected 2 as in others"),
         ([[1.0, 2.0], None, [4.0, 5.0]], "'embedding': row 1 .* holds nothing, expected 2"),
-        ([[1.0, 2.0], [3.0, 4.0], [None, 5.0]], "'embedding': row 2 .* has a gap in its list"),
+        ([[1.0, 2.0], [3.0, 4.0], [None, 5.0]], "row 2 .*'c.jpg' has NaN or infinity in it"),
     ],
 )
 def test_lists_of_a_table_that_cannot_be_rows(tmp_path, lists, says):
