@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from affectml._options import Help, check_choice
 from affectml._progress import Progress
 from affectml.errors import BadInput, MissingExtra, did_you_mean, option
-from affectml.importers.draft import About, Draft, Source, image_table
+from affectml.importers.draft import About, Draft, Source
 from affectml.importers.find import SUFFIXES, file_in_dataset, is_url, is_usual
 from affectml.importers.read import ANNOTATOR, LABEL, SPLIT_OF, Table, TableSpec, first_row, pick, tidy
 from affectml.importers.registry import importer
@@ -177,20 +177,26 @@ def open_container(path: Path, config: str | None = None, revision: str | None =
     """
     if find_spec("datasets") is None:
         raise MissingExtra("datasets", "datasets", "reading data sets in Hugging Face's forms")
-    here = path.expanduser()
+    import datasets
+
+    address, here = str(path), path.expanduser().absolute()
     with quiet():
         try:
             if here.is_dir():
-                return _folder(str(path), here.resolve(), config)
-            whole = here.absolute()
-            found = [whole] if whole.is_file() else Path(whole.anchor).glob(str(whole.relative_to(whole.anchor)))
+                root, has = str(here.resolve()), {entry.name for entry in here.iterdir() if entry.is_file()}
+                if has & {"dataset_dict.json", "state.json"}:
+                    return _loaded(address, root, datasets.load_from_disk(root))
+                if has >= {"dataset.json", "images.parquet"}:
+                    raise BadInput(f"{address}: an affectml data set already; every command reads it as it is")
+                return _built(address, root, path=root, name=config)
+            found = [here] if here.is_file() else Path(here.anchor).glob(str(here.relative_to(here.anchor)))
             files = sorted(str(file) for file in found if file.is_file())
-            return _files(str(path), files) if files else _repository(str(path), config, revision)
+            return _files(address, files) if files else _repository(address, config, revision)
         except BadInput:
             raise
         except Exception as error:  # datasets and each file system have errors of their own
             ask = f"name one: {option('config')}" if "onfig name is missing" in str(error) else _EXPECTED
-            raise BadInput(f"{path}: {_line(error)}; {ask}") from None
+            raise BadInput(f"{address}: {_line(error)}; {ask}") from None
 
 
 @contextmanager
@@ -205,16 +211,6 @@ def quiet() -> Iterator[None]:
         datasets.logging.set_verbosity(datasets.logging.CRITICAL)
         datasets.disable_progress_bars()
         yield
-
-
-def _folder(address: str, folder: Path, config: str | None) -> Container:
-    import datasets
-
-    if any((folder / name).is_file() for name in ("dataset_dict.json", "state.json")):
-        return _loaded(address, str(folder), datasets.load_from_disk(folder))
-    if all((folder / name).is_file() for name in ("dataset.json", "images.parquet")):
-        raise BadInput(f"{address}: an affectml data set already; every command reads it as it is")
-    return _built(address, str(folder), path=str(folder), name=config)
 
 
 def _files(address: str, files: list[str]) -> Container:
@@ -336,11 +332,11 @@ def _licence(container: Container) -> str:
     """The licence that the README.md beside the data states in its header; empty where it states none."""
     card = (container.beside("README.md") or b"").decode("utf-8", errors="replace")
     header = re.match(r"---\r?\n(.*?)\n---", card, re.DOTALL)
-    said = None
-    with suppress(ValueError):
-        said = load_yaml(header[1]) if header else None
-    found = [said.get(f"license{part}") for part in ("", "_name", "_link")] if isinstance(said, dict) else []
-    return ", ".join(str(part) for part in found if part and part != "unknown")
+    with suppress(ValueError, AttributeError):  # no YAML, or no header of names
+        said = load_yaml(header[1] if header else "{}")
+        parts = [said.get(f"license{part}") for part in ("", "_name", "_link")]
+        return ", ".join(str(part) for part in parts if part and part != "unknown")
+    return ""
 
 
 def _image_column(container: Container, splits: list[str], asked: str | None) -> str | None:
@@ -350,10 +346,9 @@ def _image_column(container: Container, splits: list[str], asked: str | None) ->
     features = {c: f for split in splits for c, f in container.features[split].items()}
     found = [column for column, feature in features.items() if isinstance(feature, datasets.Image)]
     if asked is not None and asked not in found:
-        raise BadInput(
-            f"{container.address}: {option('image_column', asked)}: no column of images of that name"
-            f"{did_you_mean(asked, found)} (images: {', '.join(found) or 'none'}; columns: {', '.join(features)})"
-        )
+        near = f"no column of images of that name{did_you_mean(asked, found)}"
+        there = f"images: {', '.join(found) or 'none'}; columns: {', '.join(features)}"
+        raise BadInput(f"{container.address}: {option('image_column', asked)}: {near} ({there})")
     if asked is None and len(found) > 1:
         way_out = f"name the one that is meant: {option('image_column', found[0])}"
         raise BadInput(f"{container.address}: {' and '.join(found)} hold images; {way_out}")
@@ -615,8 +610,9 @@ def _without_labels(table: Table, gathered: Gathered, source: Source) -> Draft:
     if (row := first_row(shown.groupby(ids.to_numpy()).transform("first") != shown)) is not None:
         other = f"image_id {ids[row]!r} is that of another image ({rows[ids.tolist().index(ids[row])].where})"
         raise BadInput(f"{rows[row].where}: {other}; rename one")
-    files = [taken.name for taken in rows] if source.images != "none" else ()
-    images = image_table(ids.tolist(), files)
+    images = pd.DataFrame({"image_id": ids})
+    if source.images != "none" and any(taken.name for taken in rows):
+        images["file"] = [None if taken.name is None else file_in_dataset(taken.name) for taken in rows]
     if any(taken.url for taken in rows):
         images["url"] = [taken.url for taken in rows]
     for column in frame.columns.difference([gathered.image, "image_id", "file", "url"], sort=False):

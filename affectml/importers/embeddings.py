@@ -7,7 +7,7 @@ so that each error names the array, row or column; nothing is unpickled, none ru
 import shlex
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -23,7 +23,7 @@ from affectml._files import need_file, sha256
 from affectml._options import Help, check_choice
 from affectml.data import Dataset
 from affectml.data.matching import match_images
-from affectml.data.schema import Construct, VoteRule
+from affectml.data.schema import VoteRule
 from affectml.data.splits import VAL_SHARE, pick
 from affectml.encoders import EncoderIdentity, load_encoder, read_image
 from affectml.encoders.identity import DECLARED
@@ -44,12 +44,12 @@ WANTED = (
     "expected the arrays image [N], embedding [N, D] and, where known, label, split, group [N], "
     "shares, rates, sets, votes [N, labels], n"
 )
-# People's answers: what a number may be, as a test and as a message says it.
-_MAY_BE: dict[str, tuple[Callable[[NDArray[Any]], NDArray[np.bool_]], str]] = {
-    "shares": (lambda values: values <= 1.001, "expected a share between 0 and 1"),
-    "rates": (lambda values: values <= 1.001, "expected a share between 0 and 1"),
-    "sets": (lambda values: np.isin(values, (0, 1)), "expected 0 or 1"),
-    "votes": (lambda values: values == np.round(values), "expected a whole number"),
+# People's answers: what a number may be.
+_MAY_BE = {
+    "shares": "a share between 0 and 1",
+    "rates": "a share between 0 and 1",
+    "sets": "0 or 1",
+    "votes": "a whole number",
 }
 _NAMES = (*FILE, "imageid")
 _TABLES = (".csv", ".tsv", ".parquet")  # what may lie beside a matrix that does not name its rows
@@ -122,11 +122,8 @@ def embeddings(
     result.notes += [f"embeddings computed elsewhere, from {file.name}", *arrays.notes]
     naming = Naming(taxonomy, mapping or {}, name, source.taxonomy)
     naming.check(arrays)
-
-    def about(construct: Construct) -> dict[str, Construct]:
-        return {} if source.about.construct else {"construct": construct}
-
-    result.take(people_said(arrays, naming, vote_rule, about("evoked")))
+    asked, chosen = ({} if source.about.construct else {"construct": of} for of in ("evoked", "query"))
+    result.take(people_said(arrays, naming, vote_rule, asked))
     codes: NDArray[np.int64] | None = None
     if arrays.label is not None:
         spelt = pd.Series(arrays.label)
@@ -138,7 +135,7 @@ def embeddings(
         codes = spelt.map(plan.columns()).to_numpy()
         target = one_hot(arrays.ids, codes, plan.taxonomy)
         made_by = f"the label in {table.path.name}"
-        result.add("single", "single", target, plan.taxonomy, values="indicator", made_by=made_by, **about("query"))
+        result.add("single", "single", target, plan.taxonomy, values="indicator", made_by=made_by, **chosen)
     if "group" in table.frame:
         images["group"] = [group or None for group in table.texts("group")]
     if "split" in table.frame:
@@ -324,7 +321,7 @@ def read_arrays(file: Path, csv: Path | None, labels: Sequence[str] | None) -> A
         embedding=embedding,
         label=table.texts(label).tolist() if label in roles else None,
         answers={name: _answers(file, name, cells, said, people, len(frame)) for name, cells in given.items()},
-        extra=frame[own].apply(tidy),
+        extra=pd.DataFrame({name: tidy(frame[name]) for name in own}, index=frame.index),
         notes=notes + [f"arrays left out: {', '.join(left_out)}"] * bool(left_out),
     )
 
@@ -435,7 +432,8 @@ def _parquet(file: Path) -> dict[str, Any]:
         elif pa.types.is_struct(kind) and "path" in kind.names:
             arrays[name] = _objects([None if cell is None else cell["path"] for cell in column.to_pylist()])
         elif pa.types.is_struct(kind) and kind.names and all(_is_number(part.type) for part in kind):
-            arrays[name] = pa.Table.from_struct_array(column.combine_chunks()).to_pandas()
+            numbers = pa.Table.from_struct_array(column.combine_chunks()).to_pandas()
+            arrays[name] = numbers if name in _MAY_BE else numbers.to_numpy()
         elif _is_number(kind) and not column.null_count:
             arrays[name] = column.to_numpy()
         else:
@@ -476,12 +474,11 @@ def _columns(path: Path, arrays: dict[str, Any], rows: int, roles: list[str]) ->
     columns: dict[str, Any] = {}
     left_out = []
     for key, array in arrays.items():
-        cells = array.tolist() if array.dtype.kind == "O" else []
-        values = np.char.decode(array, "utf-8", "replace") if key in roles and array.dtype.kind == "S" else array
+        kind, cells = array.dtype.kind, array.tolist() if array.dtype.kind == "O" else []
         one_each = array.shape == (rows,) and all(isinstance(cell, str | int | float | None) for cell in cells)
-        if one_each and values.dtype.kind in ("OUiu" if key in roles else "OUiufb"):
-            values = values.astype(np.float32) if values.dtype == np.float16 else values
-            columns[key] = pd.Series(values.tolist() if values.dtype.kind == "U" else values, dtype=None)
+        if one_each and kind in ("OUSiu" if key in roles else "OUiufb"):
+            values = array.astype(np.float32) if array.dtype == np.float16 else array
+            columns[key] = _texts(array) if kind == "S" else values.tolist() if kind == "U" else values
         elif key in roles:
             has = f"{key} has shape {list(array.shape)} and dtype {array.dtype}"
             raise BadInput(f"{path}: {has}, expected {rows} texts, one for each row of embedding")
@@ -498,28 +495,32 @@ def _column_names(
     `labels`, or `label` where it has a name for each column and not one for each row, is such an array. Without
     answers, `labels` names what the numbers in `label` mean.
     """
-    if not given:
-        if labels is not None:
-            raise BadInput(f"{file}: {option('labels')} names columns of {', '.join(_MAY_BE)}; it has none")
-        if "labels" in arrays and "label" in arrays and (codes := arrays["label"]).dtype.kind in "iu":
-            words = arrays.pop("labels").astype(str).astype(object)
-            if (row := first_row((codes < 0) | (codes >= len(words)))) is not None:
-                has = f"label {codes[row]}, but labels has {len(words)} names, from 0 on"
-                raise BadInput(f"{file}: row {row} (counted from 0): {has}")
-            arrays["label"] = words[codes]
-        return None
-    of, matrix = next(iter(given.items()))
+    if not given and labels is not None:
+        raise BadInput(f"{file}: {option('labels')} names columns of {', '.join(_MAY_BE)}; it has none")
+    if not given and arrays.keys() >= {"label", "labels"} and arrays["label"].dtype.kind in "iu":
+        codes, words = arrays["label"], np.array(_texts(arrays.pop("labels")), dtype=object)
+        if (row := first_row((codes < 0) | (codes >= len(words)))) is not None:
+            has = f"label {codes[row]}, but labels has {len(words)} names, from 0 on"
+            raise BadInput(f"{file}: row {row} (counted from 0): {has}")
+        arrays["label"] = words[codes]
+    of, matrix = next(iter(given.items()), ("", np.empty(0)))
     rows, width = matrix.shape if matrix.ndim == 2 else (-1, -1)
-    names = sorted(key for key in arrays if key in ("labels", "label") and len(arrays[key]) == width)
+    names = sorted(key for key in arrays if key in ("labels", "label") and arrays[key].shape == (width,))
     if names == ["label"] and width == rows:
         many = f"label has {rows} values, as many as there are rows and as there are columns of {of}"
         raise BadInput(f"{file}: {many}; call the columns' names labels")
     if not names or labels is not None:
         return labels
-    found = ["" if name is None else str(name).strip() for name in arrays.pop(names[-1]).tolist()]
+    found = _texts(arrays.pop(names[-1]))
     if "" in found:
         raise BadInput(f"{file}: {names[-1]}: label {found.index('')} (counted from 0) has no name")
     return found
+
+
+def _texts(array: NDArray[Any]) -> list[str]:
+    """Its cells without spaces around them, the empty text where there is nothing."""
+    cells = np.char.decode(array, "utf-8", "replace") if array.dtype.kind == "S" else array
+    return ["" if cell is None else str(cell).strip() for cell in cells.ravel().tolist()]
 
 
 def _answers(file: Path, key: str, cells: Any, said: list[str] | None, people: Any, rows: int) -> Table:
@@ -539,8 +540,8 @@ def _answers(file: Path, key: str, cells: Any, said: list[str] | None, people: A
     values = matrix.astype(np.float64)
     frame = pd.DataFrame(values, columns=names)
     table = Rows(file, frame, np.arange(rows), f"{key}, row", labels=tuple(names))
-    fits, expected = _MAY_BE[key]
-    table.refuse(np.isfinite(values) & ~fits(values), names, values, expected)
+    above = {"sets": ~np.isin(values, (0, 1)), "votes": values != np.round(values)}.get(key, values > 1.001)
+    table.refuse(np.isfinite(values) & above, names, values, f"expected {_MAY_BE[key]}")
     if people is None:
         return table
     if people.dtype.kind not in "fiu" or people.shape not in ((rows,), shape):

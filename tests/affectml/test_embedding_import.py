@@ -152,7 +152,7 @@ ROWS = np.ones((N, DIM), dtype=np.float32)
     [
         ({"embedding": changed(ROWS, np.nan, (7, 2))}, r"row 7 .*'a/7\.jpg' has NaN or infinity in it \(1 such row\)"),
         ({"embedding": ROWS.astype(float) * 1e300}, "row 0 .*NaN or infinity"),
-        ({"embedding": ROWS[1:]}, r"image has shape \[60\] and dtype <U8, expected 59 texts, one for each row of embedding"),
+        ({"embedding": ROWS[1:]}, r"image has shape \[60\] and dtype <U8, expected 59 texts, one for each row"),
         ({"embedding": np.ones(N)}, r"shape \(60,\) and dtype float64, expected one row of numbers per image"),
         ({"embedding": np.ones((N, 0))}, r"shape \(60, 0\)"),
         ({"embedding": np.full((N, DIM), "x")}, r"shape \(60, 5\) and dtype <U1, expected one row of numbers"),
