@@ -82,12 +82,12 @@ def containers(
     """
     from affectml.importers.shared_set import NAME, shared_draft
 
-    container = open_container(source.path, config, revision)
     out = source.out.absolute()
     near = next(folder for folder in (out, *out.parents) if folder.is_dir())
-    # not by the name of what a command writes and a killed one leaves, which the next one takes away
-    spool = TemporaryDirectory(dir=near, prefix=f".{source.out.name}.images-", suffix=".tmp")
-    with ExitStack() as failed:
+    with quiet(), ExitStack() as failed:
+        container = open_container(source.path, config, revision)
+        # not by the name of what a command writes and a killed one leaves, which the next one takes away
+        spool = TemporaryDirectory(dir=near, prefix=f".{source.out.name}.images-", suffix=".tmp")
         place = Path(failed.enter_context(spool)) if source.images != "none" else None
         asked = replace(spec, mapping=spec.mapping or None)  # the command line gives an empty one
         own = container.beside(NAME) if asked == ContainerSpec() and config is None and not unlabelled else None
@@ -172,36 +172,34 @@ def open_container(path: Path, config: str | None = None, revision: str | None =
         revision: of a repository on the Hub: a branch, tag or commit.
 
     Raises:
-        MissingExtra: without the package `datasets`.
         BadInput: for what is not there, cannot be reached, or is of a kind that is not read.
     """
-    if find_spec("datasets") is None:
-        raise MissingExtra("datasets", "datasets", "reading data sets in Hugging Face's forms")
     import datasets
 
     address, here = str(path), path.expanduser().absolute()
-    with quiet():
-        try:
-            if here.is_dir():
-                root, has = str(here.resolve()), {entry.name for entry in here.iterdir() if entry.is_file()}
-                if has & {"dataset_dict.json", "state.json"}:
-                    return _loaded(address, root, datasets.load_from_disk(root))
-                if has >= {"dataset.json", "images.parquet"}:
-                    raise BadInput(f"{address}: an affectml data set already; every command reads it as it is")
-                return _built(address, root, path=root, name=config)
-            found = [here] if here.is_file() else Path(here.anchor).glob(str(here.relative_to(here.anchor)))
-            files = sorted(str(file) for file in found if file.is_file())
-            return _files(address, files) if files else _repository(address, config, revision)
-        except BadInput:
-            raise
-        except Exception as error:  # datasets and each file system have errors of their own
-            ask = f"name one: {option('config')}" if "onfig name is missing" in str(error) else _EXPECTED
-            raise BadInput(f"{address}: {_line(error)}; {ask}") from None
+    try:
+        if here.is_dir():
+            root, has = str(here.resolve()), {entry.name for entry in here.iterdir() if entry.is_file()}
+            if has & {"dataset_dict.json", "state.json"}:
+                return _loaded(address, root, datasets.load_from_disk(root))
+            if has >= {"dataset.json", "images.parquet"}:
+                raise BadInput(f"{address}: an affectml data set already; every command reads it as it is")
+            return _built(address, root, path=root, name=config)
+        found = [here] if here.is_file() else Path(here.anchor).glob(str(here.relative_to(here.anchor)))
+        files = sorted(str(file) for file in found if file.is_file())
+        return _files(address, files) if files else _repository(address, config, revision)
+    except BadInput:
+        raise
+    except Exception as error:  # datasets and each file system have errors of their own
+        ask = f"name one: {option('config')}" if "onfig name is missing" in str(error) else _EXPECTED
+        raise BadInput(f"{address}: {_line(error)}; {ask}") from None
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """`datasets` without its own bars and log lines."""
+    """`datasets` without its own bars and log lines; MissingExtra without the package."""
+    if find_spec("datasets") is None:
+        raise MissingExtra("datasets", "datasets", "reading data sets in Hugging Face's forms")
     import datasets
 
     with ExitStack() as after:
@@ -399,7 +397,7 @@ class Gathered:
         """The rows of these splits. asked: the column of images; the only one is found."""
         self.image = _image_column(self.container, splits, asked)
         left: dict[str, dict[str, None]] = defaultdict(dict)
-        with quiet(), Progress("reading", self.container.total, "rows") as bar:
+        with Progress("reading", self.container.total, "rows") as bar:
             for split in splits:
                 coded = _class_labels(self.container.features[split])
                 self.labels |= {c: tuple(dict.fromkeys([*self.labels.get(c, ()), *of])) for c, of in coded.items()}

@@ -294,8 +294,10 @@ def read_arrays(file: Path, csv: Path | None, labels: Sequence[str] | None) -> A
     for wanted in (key, "embedding"):
         if wanted not in arrays:
             hint = did_you_mean(wanted, [name for name in arrays if name not in ("image", "label", "split", "group")])
-            raise BadInput(f"{path}: no array {wanted!r}{hint} ({WANTED}; it has: {', '.join(arrays) or 'none'})")
+            raise BadInput(f"{file}: no array {wanted!r}{hint} ({WANTED}; it has: {', '.join(arrays) or 'none'})")
     embedding = _floats(arrays.pop("embedding"), file)
+    if beside is not None and len(beside.frame) != len(embedding):
+        raise BadInput(f"{file}: embedding: {len(embedding)} rows, but {len(beside.frame)} rows of {path}")
     given = {name: arrays.pop(name) for name in _MAY_BE if name in arrays}
     people = arrays.pop("n", None) if given else None
     said = _column_names(file, arrays, given, None if labels is None else list(labels))
@@ -348,8 +350,6 @@ def _content(file: Path, csv: Path | None) -> tuple[dict[str, Any], Table | None
         raise BadInput(f"{csv}: column {twice[0]!r} is also an array of {file}; leave one of them out")
     if not any(plain(name) in _NAMES for name in table.frame):
         raise BadInput(f"{csv}: no column image_id or file to name the images by (it has: {', '.join(table.frame)})")
-    if "embedding" in arrays and len(arrays["embedding"]) != len(table.frame):
-        raise BadInput(f"{file}: embedding: {len(arrays['embedding'])} rows, but {len(table.frame)} rows of {csv}")
     return {**arrays, **{name: _objects(cells) for name, cells in table.frame.items()}}, table, notes
 
 
@@ -475,13 +475,15 @@ def _columns(path: Path, arrays: dict[str, Any], rows: int, roles: list[str]) ->
     left_out = []
     for key, array in arrays.items():
         kind, cells = array.dtype.kind, array.tolist() if array.dtype.kind == "O" else []
-        one_each = array.shape == (rows,) and all(isinstance(cell, str | int | float | None) for cell in cells)
-        if one_each and kind in ("OUSiu" if key in roles else "OUiufb"):
+        odd = first_row([not isinstance(cell, str | int | float | None) for cell in cells])
+        if array.shape == (rows,) and odd is None and kind in ("OUSiu" if key in roles else "OUiufb"):
             values = array.astype(np.float32) if array.dtype == np.float16 else array
             columns[key] = _texts(array) if kind == "S" else values.tolist() if kind == "U" else values
         elif key in roles:
-            has = f"{key} has shape {list(array.shape)} and dtype {array.dtype}"
-            raise BadInput(f"{path}: {has}, expected {rows} texts, one for each row of embedding")
+            has = f"has shape {list(array.shape)} and dtype {array.dtype}"
+            if odd is not None:
+                has = f"holds a {type(cells[odd]).__name__} in row {odd} (counted from 0)"
+            raise BadInput(f"{path}: {key} {has}, expected {rows} texts, one for each row of embedding")
         else:
             left_out.append(f"{key} {list(array.shape)}")
     return columns, left_out

@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 
 from affectml.data import DatasetMeta, TargetMeta
 from affectml.errors import BadInput
-from affectml.importers.containers import Container, Gathered, open_container, quiet
+from affectml.importers.containers import Container, Gathered, open_container
 from affectml.importers.draft import Draft, Source, image_table, label_table, set_table
 from affectml.importers.read import first_row, tidy
 
@@ -150,8 +150,7 @@ def _by_label(cells: pd.Series, labels: Sequence[str], where: Sequence[str]) -> 
 
 def _judgements(path: Path, revision: str | None) -> pd.DataFrame:
     container = open_container(path, JUDGEMENTS, revision)
-    with quiet():
-        table = pd.DataFrame([cells for split in container.splits for _, cells in container.rows(split)])
+    table = pd.DataFrame([cells for split in container.splits for _, cells in container.rows(split)])
     if missing := {"image_id", "annotator_id", "kind", "labels"} - set(table.columns):
         raise KeyError(*sorted(missing))
     table.insert(0, "event_id", [f"row-{number}" for number in range(1, len(table) + 1)])

@@ -52,10 +52,7 @@ def made(tmp_path_factory):
         "image": (datasets.Image(), [str(root / f"{number}.png") for number in range(6)]),
         "emotion": (ClassLabel(names=LABELS), [0, 1, 0, -1, 0, None]),
         "felt": (List(ClassLabel(names=LABELS)), [[0], [0, 1], [], None, [1], [1]]),
-        "asked": (
-            {"awe": Value("int64"), "joy": Value("int64")},
-            [*({"joy": 4 - k % 3, "awe": k} for k in range(5)), None],
-        ),
+        "asked": ({"awe": Value("int64"), "joy": Value("int64")}, VOTES),
         "n": (Value("int64"), [6] * 6),
         "shares": (List(Value("float64")), [[0.1 * k, 1 - 0.1 * k] for k in range(6)]),
         "vector": (List(Value("float32")), [[0.0] * 512] * 6),
