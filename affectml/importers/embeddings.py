@@ -23,7 +23,7 @@ from affectml._files import need_file, sha256
 from affectml._options import Help, check_choice
 from affectml.data import Dataset
 from affectml.data.matching import match_images
-from affectml.data.schema import VoteRule
+from affectml.data.schema import Construct, VoteRule
 from affectml.data.splits import VAL_SHARE, pick
 from affectml.encoders import EncoderIdentity, load_encoder, read_image
 from affectml.encoders.identity import DECLARED
@@ -122,17 +122,18 @@ def embeddings(
     result.notes += [f"embeddings computed elsewhere, from {file.name}", *arrays.notes]
     naming = Naming(taxonomy, mapping or {}, name, source.taxonomy)
     naming.check(arrays)
-    asked, chosen = ({} if source.about.construct else {"construct": of} for of in ("evoked", "query"))
+    asked: dict[str, Construct] = {} if source.about.construct else {"construct": "evoked"}
+    chosen: dict[str, Construct] = {} if source.about.construct else {"construct": "query"}
     result.take(people_said(arrays, naming, vote_rule, asked))
     codes: NDArray[np.int64] | None = None
     if arrays.label is not None:
         spelt = pd.Series(arrays.label)
         table.refuse_row(spelt == "", lambda row: f"image {arrays.ids[row]!r} has no label; leave the row out")
-        found = {spelt[row]: table.where(row) for row in np.flatnonzero(~spelt.duplicated())}
+        found = {spelt[row]: table.where(row) for row in spelt.index[~spelt.duplicated()]}
         plan = naming.plan(found, str(file), Counter(arrays.label))
         result.notes += plan.notes
         result.warnings += plan.warnings
-        codes = spelt.map(plan.columns()).to_numpy()
+        codes = np.array([plan.columns()[label] for label in arrays.label])
         target = one_hot(arrays.ids, codes, plan.taxonomy)
         made_by = f"the label in {table.path.name}"
         result.add("single", "single", target, plan.taxonomy, values="indicator", made_by=made_by, **chosen)
@@ -314,8 +315,8 @@ def read_arrays(file: Path, csv: Path | None, labels: Sequence[str] | None) -> A
     rows = f"{infinite.sum():,} such row{'' if infinite.sum() == 1 else 's'}"
     has = f"has NaN or infinity in it ({rows}): compute it again or leave the row out"
     table.refuse_row(infinite, lambda row: f"the embedding of image {ids[row]!r} {has}")
-    own = [name for name in frame if name not in roles and plain(name) not in _NAMES and name != "url"]
-    left_out += [f"{name} [{len(frame)}]" for name in frame if name == "url"]
+    own = [name for name in frame.columns if name not in roles and plain(name) not in _NAMES and name != "url"]
+    left_out += [f"{name} [{len(frame)}]" for name in frame.columns if name == "url"]
     return Arrays(
         path=file,
         table=table,
@@ -346,11 +347,13 @@ def _content(file: Path, csv: Path | None) -> tuple[dict[str, Any], Table | None
             raise BadInput(f"{file}: nothing says which image is which row; {way_out}")
         notes = [f"rows named by {csv.name}, which lies beside {file.name}"]
     table = read_table(csv)
-    if twice := sorted(set(table.frame) & arrays.keys()):
+    if twice := sorted(set(table.frame.columns) & arrays.keys()):
         raise BadInput(f"{csv}: column {twice[0]!r} is also an array of {file}; leave one of them out")
-    if not any(plain(name) in _NAMES for name in table.frame):
-        raise BadInput(f"{csv}: no column image_id or file to name the images by (it has: {', '.join(table.frame)})")
-    return {**arrays, **{name: _objects(cells) for name, cells in table.frame.items()}}, table, notes
+    if not any(plain(name) in _NAMES for name in table.frame.columns):
+        raise BadInput(
+            f"{csv}: no column image_id or file to name the images by (it has: {', '.join(table.frame.columns)})"
+        )
+    return {**arrays, **{name: _objects(table.frame[name]) for name in table.frame.columns}}, table, notes
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -505,7 +508,7 @@ def _column_names(
             has = f"label {codes[row]}, but labels has {len(words)} names, from 0 on"
             raise BadInput(f"{file}: row {row} (counted from 0): {has}")
         arrays["label"] = words[codes]
-    of, matrix = next(iter(given.items()), ("", np.empty(0)))
+    of, matrix = next(iter(given.items()), ("", np.empty((0, 0))))
     rows, width = matrix.shape if matrix.ndim == 2 else (-1, -1)
     names = sorted(key for key in arrays if key in ("labels", "label") and arrays[key].shape == (width,))
     if names == ["label"] and width == rows:
@@ -527,7 +530,7 @@ def _texts(array: NDArray[Any]) -> list[str]:
 
 def _answers(file: Path, key: str, cells: Any, said: list[str] | None, people: Any, rows: int) -> Table:
     """One of the arrays of people's answers, checked for its shape; what its numbers may be, `measure` checks."""
-    names = said or (list(cells) if isinstance(cells, pd.DataFrame) else [])
+    names = said or (list(cells.columns) if isinstance(cells, pd.DataFrame) else [])
     matrix = np.asarray(cells)
     if not names:
         way_out = f"add an array labels with their names, or say {option('labels', ['A', 'B'])}"

@@ -161,7 +161,9 @@ def _from_table(found: Found, path: Path, root: Path) -> None:
     others = [column for column in table.frame.columns if column != file]
     caption = pick(table, None, _CAPTION_NAMES) or (others[0] if len(others) == 1 else None)
     if caption is None:
-        raise BadInput(f"{path}: which column has the captions? Call it caption (columns: {', '.join(table.frame)})")
+        raise BadInput(
+            f"{path}: which column has the captions? Call it caption (columns: {', '.join(table.frame.columns)})"
+        )
     where = table.places()
     names = relative_names([str(cell) for cell in table.frame[file]], root, where)
     meant: dict[tuple[int, str], str | None] = {}  # None where two images could be
