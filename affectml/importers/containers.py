@@ -115,7 +115,7 @@ class Container:
     """An opened source, to be read once.
 
     root: what its files' addresses begin with. splits: by the container's name of each, its rows. features: of each
-    split's columns. total: its rows, where known. hub, commit: the repository, where it is one on the Hub.
+    split's columns. total: its rows, where known. hub: the repository and its commit, where it is one on the Hub.
     """
 
     address: str
@@ -124,7 +124,6 @@ class Container:
     features: dict[str, dict[str, Any]]
     total: int | None = None
     hub: str = ""
-    commit: str = ""
 
     def rows(self, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Place and cells of each row of a split; an image is {"bytes", "path"}. BadInput for what cannot be read."""
@@ -138,7 +137,7 @@ class Container:
 
     def beside(self, name: str) -> bytes | None:
         """The content of a file of this name in the container's folder, None where there is none."""
-        with suppress(Exception), _open(f"{self.root}{self.commit and '@'}{self.commit}/{name}") as handle:
+        with suppress(Exception), _open(f"{self.root}/{name}") as handle:
             return bytes(handle.read())
         return None
 
@@ -150,9 +149,9 @@ class Container:
             below = None if self.contains(outer) is None else inner.partition("://")[2]
         elif "://" not in plain and not Path(plain).is_absolute():
             below = plain
-        else:  # the Hub's have the commit after the repository
-            found = re.match(rf"{re.escape(self.root.rstrip('/'))}(?:@[^/]+)?/+(.+)", plain)
-            below = found and found[1]
+        else:
+            start = self.root.rstrip("/") + "/"
+            below = plain.removeprefix(start).lstrip("/") if plain.startswith(start) else None
         return None if below is None or ".." in below.split("/") or "\0" in below else below.removeprefix("./")
 
 
@@ -245,9 +244,9 @@ def _repository(name: str, config: str | None, revision: str | None) -> Containe
             f"{name}: no file or folder here, and the Hub's repository of that name could not be reached "
             f"({type(error).__name__}: {_line(error)}); mend the name, or on a machine that reaches it, {download}"
         ) from None
-    found = _built(name, f"hf://datasets/{info.id}", path=info.id, name=config, revision=info.sha)
-    found.commit = info.sha or ""
-    found.hub = f"https://huggingface.co/datasets/{info.id} at {info.sha}"  # an old name leads to the new one
+    # an old name leads to the new one
+    found = _built(name, f"hf://datasets/{info.id}@{info.sha}", path=info.id, name=config, revision=info.sha)
+    found.hub = f"https://huggingface.co/datasets/{info.id} at {info.sha}"
     return found
 
 

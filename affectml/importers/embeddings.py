@@ -44,13 +44,7 @@ WANTED = (
     "expected the arrays image [N], embedding [N, D] and, where known, label, split, group [N], "
     "shares, rates, sets, votes [N, labels], n"
 )
-# People's answers: what a number may be.
-_MAY_BE = {
-    "shares": "a share between 0 and 1",
-    "rates": "a share between 0 and 1",
-    "sets": "0 or 1",
-    "votes": "a whole number",
-}
+_ANSWERS = ("shares", "rates", "sets", "votes")  # of people
 _NAMES = (*FILE, "imageid")
 _TABLES = (".csv", ".tsv", ".parquet")  # what may lie beside a matrix that does not name its rows
 _SAVED = "what `datasets` saved becomes Parquet by datasets.load_from_disk(FOLDER).to_parquet(FILE)"
@@ -299,7 +293,7 @@ def read_arrays(file: Path, csv: Path | None, labels: Sequence[str] | None) -> A
     embedding = _floats(arrays.pop("embedding"), file)
     if beside is not None and len(beside.frame) != len(embedding):
         raise BadInput(f"{file}: embedding: {len(embedding)} rows, but {len(beside.frame)} rows of {path}")
-    given = {name: arrays.pop(name) for name in _MAY_BE if name in arrays}
+    given = {name: arrays.pop(name) for name in _ANSWERS if name in arrays}
     people = arrays.pop("n", None) if given else None
     said = _column_names(file, arrays, given, None if labels is None else list(labels))
     label = next((name for name in arrays if plain(name) in LABEL and name != "labels"), "labels")
@@ -317,6 +311,8 @@ def read_arrays(file: Path, csv: Path | None, labels: Sequence[str] | None) -> A
     table.refuse_row(infinite, lambda row: f"the embedding of image {ids[row]!r} {has}")
     own = [name for name in frame.columns if name not in roles and plain(name) not in _NAMES and name != "url"]
     left_out += [f"{name} [{len(frame)}]" for name in frame.columns if name == "url"]
+    if left_out:
+        notes.append(f"arrays left out: {', '.join(left_out)}")
     return Arrays(
         path=file,
         table=table,
@@ -325,7 +321,7 @@ def read_arrays(file: Path, csv: Path | None, labels: Sequence[str] | None) -> A
         label=table.texts(label).tolist() if label in roles else None,
         answers={name: _answers(file, name, cells, said, people, len(frame)) for name, cells in given.items()},
         extra=pd.DataFrame({name: tidy(frame[name]) for name in own}, index=frame.index),
-        notes=notes + [f"arrays left out: {', '.join(left_out)}"] * bool(left_out),
+        notes=notes,
     )
 
 
@@ -436,7 +432,7 @@ def _parquet(file: Path) -> dict[str, Any]:
             arrays[name] = _objects([None if cell is None else cell["path"] for cell in column.to_pylist()])
         elif pa.types.is_struct(kind) and kind.names and all(_is_number(part.type) for part in kind):
             numbers = pa.Table.from_struct_array(column.combine_chunks()).to_pandas()
-            arrays[name] = numbers if name in _MAY_BE else numbers.to_numpy()
+            arrays[name] = numbers if name in _ANSWERS else numbers.to_numpy()
         elif _is_number(kind) and not column.null_count:
             arrays[name] = column.to_numpy()
         else:
@@ -445,9 +441,9 @@ def _parquet(file: Path) -> dict[str, Any]:
 
 
 def _with_embedding(arrays: dict[str, Any], kinds: str) -> dict[str, Any]:
-    """The arrays, of which the only matrix of some kinds is called `embedding`, unless one is called so."""
-    matrices = [name for name, array in arrays.items() if isinstance(array, np.ndarray) and array.ndim == 2]
-    matrices = [name for name in matrices if arrays[name].dtype.kind in kinds]
+    """The arrays, of which the only matrix but for answers is called `embedding`, unless one is called so."""
+    free = {name: array for name, array in arrays.items() if name not in _ANSWERS}
+    matrices = [name for name, array in free.items() if array.ndim == 2 and array.dtype.kind in kinds]
     if "embedding" not in arrays and len(matrices) == 1:
         arrays["embedding"] = arrays.pop(matrices[0])
     return arrays
@@ -501,7 +497,7 @@ def _column_names(
     answers, `labels` names what the numbers in `label` mean.
     """
     if not given and labels is not None:
-        raise BadInput(f"{file}: {option('labels')} names columns of {', '.join(_MAY_BE)}; it has none")
+        raise BadInput(f"{file}: {option('labels')} names columns of {', '.join(_ANSWERS)}; it has none")
     if not given and arrays.keys() >= {"label", "labels"} and arrays["label"].dtype.kind in "iu":
         codes, words = arrays["label"], np.array(_texts(arrays.pop("labels")), dtype=object)
         if (row := first_row((codes < 0) | (codes >= len(words)))) is not None:
@@ -545,8 +541,12 @@ def _answers(file: Path, key: str, cells: Any, said: list[str] | None, people: A
     values = matrix.astype(np.float64)
     frame = pd.DataFrame(values, columns=names)
     table = Rows(file, frame, np.arange(rows), f"{key}, row", labels=tuple(names))
-    above = {"sets": ~np.isin(values, (0, 1)), "votes": values != np.round(values)}.get(key, values > 1.001)
-    table.refuse(np.isfinite(values) & above, names, values, f"expected {_MAY_BE[key]}")
+    fits, expected = values <= 1.001, "a share between 0 and 1"
+    if key == "sets":
+        fits, expected = np.isin(values, (0, 1)), "0 or 1"
+    elif key == "votes":
+        fits, expected = values == np.round(values), "a whole number"
+    table.refuse(np.isfinite(values) & ~fits, names, values, f"expected {expected}")
     if people is None:
         return table
     if people.dtype.kind not in "fiu" or people.shape not in ((rows,), shape):

@@ -412,6 +412,7 @@ def test_what_names_a_parquet_files_rows(tmp_path):
     [
         ([[1.0, 2.0], [3.0], [4.0, 5.0]], "'embedding': row 1 .* holds 1 numbers, expected 2 as in others"),
         ([[1.0, 2.0], None, [4.0, 5.0]], "'embedding': row 1 .* holds nothing, expected 2"),
+        ([1.0, 2.0, 3.0], r"shape \(3,\) and dtype float64, expected one row of numbers per image"),
         ([[1.0, 2.0], [3.0, 4.0], [None, 5.0]], "row 2 .*'c.jpg' has NaN or infinity in it"),
     ],
 )
@@ -419,9 +420,11 @@ def test_lists_of_a_table_that_cannot_be_rows(tmp_path, lists, says):
     refused(as_parquet(tmp_path, embedding=lists), BadInput, says)
 
 
-def test_safetensors_without_names_or_with_odd_ones_are_refused(tmp_path):
-    save_file({"features": torch.eye(3, 4)}, tmp_path / "bare.safetensors")
-    refused(tmp_path / "bare.safetensors", BadInput, "nothing says which image is which row; name the table")
+def test_a_cell_of_a_label_that_is_no_text_is_named(tmp_path):
+    refused(as_parquet(tmp_path, label=[["joy"], None, []]), BadInput, "label holds a list in row 0")
+
+
+def test_safetensors_with_odd_names_are_refused(tmp_path):
     save_file({"embedding": torch.eye(3, 4)}, tmp_path / "odd.safetensors", metadata={"image": "{}"})
     refused(tmp_path / "odd.safetensors", BadInput, "metadata 'image': expected a JSON list of texts")
 
@@ -430,9 +433,7 @@ def test_what_datasets_saved_says_how_it_becomes_parquet(tmp_path):
     way_out = r"becomes Parquet by datasets\.load_from_disk\(FOLDER\)\.to_parquet\(FILE\)"
     (tmp_path / "saved").mkdir()
     refused(tmp_path / "saved", BadInput, rf"saved: a folder; expected an \.npz, .* or Parquet file; .* {way_out}")
-    table = pa.table(COLUMNS)
-    with pa.ipc.new_file(tmp_path / "t.arrow", table.schema) as writer:
-        writer.write_table(table)
+    (tmp_path / "t.arrow").write_bytes(b"ARROW1\0\0")
     refused(tmp_path / "t.arrow", BadInput, f"its first bytes are another format's.*{way_out}")
 
 
