@@ -60,9 +60,9 @@ class Importer:
     """Reads one kind of source and writes a data set folder: `importer(path, out, **options)`."""
 
     def __init__(
-        self, name: str, read: Callable[..., "Draft"], about: "About", images: Sequence[str], folder: bool, joins: bool
+        self, read: Callable[..., "Draft"], name: str, about: "About", images: Sequence[str], folder: bool, joins: bool
     ) -> None:
-        self.name, self.read, self.about, self.placements = name, read, about, images
+        self.read, self.name, self.about, self.placements = read, name, about, images
         self.folder, self.joins = folder, joins
         self.__doc__ = inspect.getdoc(read)
 
@@ -195,7 +195,7 @@ def importer(
     """
 
     def register(read: Callable[..., "Draft"]) -> Importer:
-        _REGISTERED[name] = Importer(name, read, about, images, folder, joins)
+        _REGISTERED[name] = Importer(read, name, about, images, folder, joins)
         return _REGISTERED[name]
 
     return register
