@@ -80,9 +80,8 @@ def command_of(importer: Importer) -> Any:
     if importer.joins:
         places = "Data set folder to write, or one that exists, to join to."
     called = "The data set's name" + (", or that of the embeddings joined to one." if importer.joins else ".")
-    kind = str if importer.addresses else Path  # a Path makes s3:/x of s3://x
     options = [
-        Option("path", kind, NEEDED, Argument(importer.path_help)),
+        Option("path", Path, NEEDED, Argument(importer.path_help)),
         Option("out", Path, NEEDED, Argument(places)),
         *importer.options(),
         Option("name", str | None, None, Help(called, default=importer.about.name or "the source's name")),

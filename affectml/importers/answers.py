@@ -24,7 +24,7 @@ from affectml_annotation.exchange.columns import own_flag, own_language, truths_
 from affectml_annotation.judgements import FLAG, KINDS, are_data, count_votes, languages_in, of_now, only_data
 
 if TYPE_CHECKING:
-    from affectml.importers._arrays import Arrays
+    from affectml.importers.embeddings import Arrays
 
 Floats = NDArray[np.float64]
 Said = list[tuple[str, Any, list[str]]]  # place, image and labels of each answer of one person
@@ -423,12 +423,14 @@ class Naming:
 
     def check(self, arrays: "Arrays") -> None:
         """Raise BadInput where there are no labels to name, or where one that is renamed is not there."""
-        words = dict.fromkeys([*(arrays.label or ()), *(name for names in arrays.columns.values() for name in names)])
+        words = dict.fromkeys(
+            [*(arrays.label or ()), *(name for said in arrays.answers.values() for name in said.labels)]
+        )
         if not words and (self.taxonomy is not None or self.mapping):
             nothing = "no labels in it, so there is nothing for a taxonomy or a mapping to name"
-            raise BadInput(f"{arrays.labels_in}: {nothing}")
+            raise BadInput(f"{arrays.table.path}: {nothing}")
         if unknown := [raw for raw in self.mapping if raw not in words]:
-            plan_labels(dict.fromkeys(words, ""), {unknown[0]: ""}, None, where=str(arrays.labels_in), name=self.name)
+            plan_labels(dict.fromkeys(words, ""), {unknown[0]: ""}, None, where=str(arrays.table.path), name=self.name)
 
 
 def people_said(arrays: "Arrays", naming: Naming, vote_rule: VoteRule | None, about: Mapping[str, Construct]) -> Labels:
@@ -441,11 +443,12 @@ def people_said(arrays: "Arrays", naming: Naming, vote_rule: VoteRule | None, ab
     if vote_rule is not None and not {"votes", "shares", "rates"} & arrays.answers.keys():
         raise BadInput(f"{arrays.path}: {option('vote_rule')} is for shares, rates and votes; it has none")
     for key in [key for key in _KIND_OF if key in arrays.answers]:
-        table, names, votes = arrays.answers[key], arrays.columns[key], key == "votes"
+        table, votes = arrays.answers[key], key == "votes"
+        names = table.labels
         plan = naming.plan({name: f"{table.path}: {key}, column {name!r}" for name in names}, f"{table.path}: {key}")
         asked = "n" if "n" in table.frame.columns else None
         # all else is of shares: n beside it says how many people, and changes no number
-        counted = table if votes else replace(table, frame=table.frame[names])
+        counted = table if votes else replace(table, frame=table.frame[list(names)])
         measured = measure(counted, names, plan, asked if votes else None, _KIND_OF[key], vote_rule, are_votes=votes)
         if measured.kind in result.targets:
             result.notes.append(f"{key} left out: votes are there, which say the same and more")

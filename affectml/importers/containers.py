@@ -1,10 +1,18 @@
-"""The containers that Hugging Face `datasets` reads become a table and images, which mean what `import table` says."""
+"""What Hugging Face `datasets` reads becomes a table and images, which mean what `import table` says.
+
+Code of a data set is never run: `datasets` runs none since version 4, and only kinds of files that hold data alone are
+let through.
+"""
 
 import hashlib
+import json
+import os
 import re
 from collections import defaultdict
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from itertools import compress
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -12,11 +20,11 @@ from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from affectml._options import Help, check_choice
 from affectml._progress import Progress
-from affectml.errors import BadInput, did_you_mean, option
-from affectml.importers._container import MOST_BYTES, Container, Row, open_container, quiet
+from affectml.errors import BadInput, MissingExtra, did_you_mean, option
 from affectml.importers.draft import About, Draft, Source
 from affectml.importers.find import SUFFIXES, file_in_dataset, is_url, is_usual
 from affectml.importers.read import ANNOTATOR, LABEL, SPLIT_OF, Table, TableSpec, first_row, pick, tidy
@@ -26,9 +34,20 @@ from affectml.taxonomies import infer_taxonomy
 from affectml_annotation.tables import plain
 from affectml_annotation.yaml_files import load_yaml
 
+BATCH = 64  # rows that are Python's objects at once
+MOST_BYTES = 256 * 2**20  # of an image
 MOST_LABELS = 256  # longer lists of numbers are embeddings
 NO_COLUMN = "columns of a kind that no table keeps"
 VECTORS = "columns of lists of numbers or of objects (embeddings come in by `affectml import embeddings`)"
+# By the kind that `datasets` calls it: of files of several kinds, the first that is there is read.
+_KINDS = {"parquet": (".parquet",), "arrow": (".arrow",), "imagefolder": tuple(SUFFIXES)}
+_METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+_HUB = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_SPLIT = re.compile(r"(?:^|[/_.\-])(" + "|".join(SPLIT_OF) + r")(?=[/_.\-]|$)", re.IGNORECASE)
+_EXPECTED = (
+    "expected a folder of `save_to_disk`, of images with metadata or of Parquet files; unpack tar files, and "
+    "`affectml import images` or `import table` what is in them"
+)
 _OF_ONE_CELL = ("image_id", "event_id", "file", "url", "split", "group", "round", "kind", "n")  # never a list
 _SIGNATURES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"GIF8": ".gif", b"BM": ".bmp", b"II*\0": ".tif",
                b"MM\0*": ".tif"}  # fmt: skip
@@ -42,9 +61,9 @@ class ContainerSpec(TableSpec):
     separator: str | None = None
 
 
-@importer("datasets", About(construct="evoked"), images=("copy", "hardlink", "none"), folder=False, addresses=True)
+@importer("datasets", About(construct="evoked"), images=("copy", "hardlink", "none"), folder=False)
 def containers(
-    source: Annotated[Source, Help("Folder, file, pattern (data/*.parquet), address (s3://...) or ORG/NAME.")],
+    source: Annotated[Source, Help("Folder, file, pattern (data/*.parquet) or ORG/NAME on the Hub.")],
     spec: ContainerSpec,
     *,
     image_column: Annotated[str | None, Help("Column of images.", default="the only one")] = None,
@@ -53,24 +72,23 @@ def containers(
     splits: Annotated[list[str] | None, Help("Splits to take.", default="all")] = None,
     unlabelled: Annotated[bool, Help("Take images and columns, and no labels.")] = False,
 ) -> Draft:
-    """What Hugging Face `datasets` reads: its folders, Parquet, WebDataset tar files, here, on the Hub, in a bucket.
+    """What Hugging Face `datasets` reads: its folders and Parquet files, here or on the Hub.
 
-    A folder of `save_to_disk`, of images with metadata.csv or .jsonl, of Parquet or tar files; one file or a pattern;
-    an address that fsspec knows; or a repository on the Hub, the only case that needs a network. Columns mean what they
-    mean to `import table`; a ClassLabel is a label, a list of them a set, an object of numbers a column per label, a
-    list of numbers one in the order of the taxonomy. Splits are kept. Code of a data set is never run, pickled members
-    are never opened. What `affectml export DATASET --hub` wrote comes back as it was.
+    A folder of `save_to_disk`, of images with metadata.csv or .jsonl, or of Parquet files; one file or a pattern; or a
+    repository on the Hub, the only case that needs a network. Columns mean what they mean to `import table`; a
+    ClassLabel is a label, a list of them a set, an object of numbers a column per label, a list of numbers one in the
+    order of the taxonomy. Splits are kept. Code of a data set is never run. What `affectml export DATASET --hub` wrote
+    comes back as it was.
     """
     from affectml.importers.shared_set import NAME, shared_draft
 
-    container = open_container(source.address, config, revision)
     out = source.out.absolute()
     near = next(folder for folder in (out, *out.parents) if folder.is_dir())
-    # not by the name of what a command writes and a killed one leaves, which the next one takes away
-    spool = TemporaryDirectory(dir=near, prefix=f".{source.out.name}.images-", suffix=".tmp")
-    with ExitStack() as failed:
-        place: Path | None = Path(failed.enter_context(spool))
-        place = place if source.images != "none" else None
+    with quiet(), ExitStack() as failed:
+        container = open_container(source.path, config, revision)
+        # not by the name of what a command writes and a killed one leaves, which the next one takes away
+        spool = TemporaryDirectory(dir=near, prefix=f".{source.out.name}.images-", suffix=".tmp")
+        place = Path(failed.enter_context(spool)) if source.images != "none" else None
         asked = replace(spec, mapping=spec.mapping or None)  # the command line gives an empty one
         own = container.beside(NAME) if asked == ContainerSpec() and config is None and not unlabelled else None
         if own is not None:
@@ -78,29 +96,260 @@ def containers(
         else:
             for name in splits or ():
                 check_choice(f"{container.address}: {option('splits', [name])}", name, list(container.splits))
-            named = {plain(c) for features in (container.features or {}).values() for c in features}
+            named = {plain(column) for features in container.features.values() for column in features}
             judged = spec.anonymous or spec.annotator_column is not None or not named.isdisjoint(ANNOTATOR)
             taken = splits or list(container.splits)
-            gathered = Reading(container, place, judged, root=spec.images_root).gather(taken, image_column)
-            result = _draft(container, gathered, spec, source, unlabelled=unlabelled)
+            gathered = Gathered(container, place, judged, root=spec.images_root).read(taken, image_column)
+            result = _draft(gathered, spec, source, unlabelled=unlabelled)
             result.about = replace(result.about, licence=source.about.licence or _licence(container))
         failed.pop_all()
     result.spool = spool
-    if container.hub is not None:
+    if container.hub:
         result.about = replace(result.about, source=result.about.source or container.hub)
         result.notes.append(f"read from {container.hub}")
     return result
+
+
+@dataclass
+class Container:
+    """An opened source, to be read once.
+
+    root: what its files' addresses begin with. splits: by the container's name of each, its rows. features: of each
+    split's columns. total: its rows, where known. hub: the repository and its commit, where it is one on the Hub.
+    """
+
+    address: str
+    root: str
+    splits: dict[str, Iterable[Any]]
+    features: dict[str, dict[str, Any]]
+    total: int | None = None
+    hub: str = ""
+
+    def rows(self, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Place and cells of each row of a split; an image is {"bytes", "path"}. BadInput for what cannot be read."""
+        number = 0
+        try:
+            for number, cells in enumerate(self.splits[split], start=1):
+                yield f"{self.address}, {split}, row {number}", dict(cells)
+        except Exception as error:  # datasets, pyarrow and fsspec raise many kinds
+            zipped = "; unpack its archives, and import the folder" if "class label" in str(error) else ""
+            raise BadInput(f"{self.address}, {split}, after row {number}: {_line(error)}{zipped}") from None
+
+    def beside(self, name: str) -> bytes | None:
+        """The content of a file of this name in the container's folder, None where there is none."""
+        with suppress(Exception), _open(f"{self.root}/{name}") as handle:
+            return bytes(handle.read())
+        return None
+
+    def contains(self, path: str) -> str | None:
+        """A path of the container as one below its root; None where it leads out of it."""
+        inner, _, outer = path.partition("::")
+        plain = path.replace("\\", "/") if os.sep == "\\" else path
+        if outer:  # a member of an archive: zip://a/b.jpg::ARCHIVE
+            below = None if self.contains(outer) is None else inner.partition("://")[2]
+        elif "://" not in plain and not Path(plain).is_absolute():
+            below = plain
+        else:
+            start = self.root.rstrip("/") + "/"
+            below = plain.removeprefix(start).lstrip("/") if plain.startswith(start) else None
+        return None if below is None or ".." in below.split("/") or "\0" in below else below.removeprefix("./")
+
+
+def _open(path: str) -> Any:
+    """A file here, in an archive or on the Hub, open for reading bytes."""
+    from datasets.utils.file_utils import xopen
+
+    return xopen(path, "rb")
+
+
+def open_container(path: Path, config: str | None = None, revision: str | None = None) -> Container:
+    """Open a source that Hugging Face `datasets` reads, a row at a time.
+
+    Args:
+        path: a folder, a file, a pattern of files (`data/*.parquet`), or a repository on the Hub (`ORG/NAME`).
+        config: which of a repository's or a folder's configurations.
+        revision: of a repository on the Hub: a branch, tag or commit.
+
+    Raises:
+        BadInput: for what is not there, cannot be reached, or is of a kind that is not read.
+    """
+    import datasets
+
+    address, here = str(path), path.expanduser().absolute()
+    try:
+        if here.is_dir():
+            root, has = str(here.resolve()), {entry.name for entry in here.iterdir() if entry.is_file()}
+            if has & {"dataset_dict.json", "state.json"}:
+                return _loaded(address, root, datasets.load_from_disk(root))
+            if has >= {"dataset.json", "images.parquet"}:
+                raise BadInput(f"{address}: an affectml data set already; every command reads it as it is")
+            return _built(address, root, path=root, name=config)
+        found = [here] if here.is_file() else Path(here.anchor).glob(str(here.relative_to(here.anchor)))
+        files = sorted(str(file) for file in found if file.is_file())
+        return _files(address, files) if files else _repository(address, config, revision)
+    except BadInput:
+        raise
+    except Exception as error:  # datasets and each file system have errors of their own
+        ask = f"name one: {option('config')}" if "onfig name is missing" in str(error) else _EXPECTED
+        raise BadInput(f"{address}: {_line(error)}; {ask}") from None
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """`datasets` without its own bars and log lines; MissingExtra without the package."""
+    if find_spec("datasets") is None:
+        raise MissingExtra("datasets", "datasets", "reading data sets in Hugging Face's forms")
+    import datasets
+
+    with ExitStack() as after:
+        after.callback(datasets.logging.set_verbosity, datasets.logging.get_verbosity())
+        if datasets.is_progress_bar_enabled():
+            after.callback(datasets.enable_progress_bars)
+        datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+        datasets.disable_progress_bars()
+        yield
+
+
+def _files(address: str, files: list[str]) -> Container:
+    """Files by their splits, as their names say; of several kinds, Parquet before images."""
+    root = os.path.commonpath([Path(file).parent for file in files])
+    for kind, suffixes in _KINDS.items():
+        if mine := [file for file in files if file.lower().endswith(suffixes)]:
+            by_split = defaultdict(list)
+            for file in mine + [file for file in files if kind == "imagefolder" and Path(file).name in _METADATA]:
+                said = _SPLIT.findall(file.removeprefix(root))
+                by_split[said[-1].lower() if said else "train"].append(file)
+            return _built(address, root, path=kind, data_files=by_split)
+    raise BadInput(f"{address}: {Path(files[0]).name} is of a kind that is not read; {_EXPECTED}")
+
+
+def _repository(name: str, config: str | None, revision: str | None) -> Container:
+    """A repository on the Hub, at the commit that its revision means now."""
+    if not _HUB.fullmatch(name):
+        elsewhere = "a repository ORG/NAME; download first what lies at another address"
+        raise BadInput(f"{name}: no such file or folder; {_EXPECTED}; or {elsewhere}")
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+
+    try:
+        info = HfApi().dataset_info(name, revision=revision, timeout=15)
+    except (GatedRepoError, RepositoryNotFoundError):
+        none = "no file or folder here, and no repository for data sets on the Hub that may be read without asking"
+        raise BadInput(f"{name}: {none}; mend the name, or `hf auth login` and ask for access on its page") from None
+    except RevisionNotFoundError:
+        raise BadInput(f"{name}: {option('revision', revision)}: the repository has no such revision") from None
+    except Exception as error:  # httpx and huggingface_hub raise many kinds
+        download = f"`hf download --repo-type dataset {name} --local-dir FOLDER`; then import FOLDER"
+        raise BadInput(
+            f"{name}: no file or folder here, and the Hub's repository of that name could not be reached "
+            f"({type(error).__name__}: {_line(error)}); mend the name, or on a machine that reaches it, {download}"
+        ) from None
+    # an old name leads to the new one
+    found = _built(name, f"hf://datasets/{info.id}@{info.sha}", path=info.id, name=config, revision=info.sha)
+    found.hub = f"https://huggingface.co/datasets/{info.id} at {info.sha}"
+    return found
+
+
+def _built(address: str, root: str, **source: Any) -> Container:
+    """What `datasets` makes of files, a folder or a repository; Parquet is read here."""
+    import datasets
+
+    builder = datasets.load_dataset_builder(**source)
+    kind = type(builder).__module__.rpartition(".")[2]
+    if kind not in (*_KINDS, "json", "csv"):
+        raise BadInput(f"{address}: holds files that are read as {kind!r}, which is not done here; {_EXPECTED}")
+    found = {str(split): list(map(str, of)) for split, of in (builder.config.data_files or {}).items()}
+    container = Container(address, root, {}, {})
+    for file in [file for files in found.values() for file in files]:
+        if container.contains(file) is None:
+            raise BadInput(f"{address}: its README.md names {file}, which lies outside; nothing was read")
+        if file.lower().endswith(".jsonl"):
+            _check_lines(file)
+    if kind != "parquet":
+        return _loaded(address, root, builder.as_streaming_dataset())
+    container.total = 0
+    for split, files in found.items():
+        features = builder.info.features
+        for file in files:
+            with _open(file) as handle:
+                head = pq.ParquetFile(handle)
+                features = features or datasets.Features.from_arrow_schema(head.schema_arrow)
+                container.total += head.metadata.num_rows
+        container.splits[split], container.features[split] = _parquet_rows(files, features), dict(features)
+    return container
+
+
+def _check_lines(file: str) -> None:
+    """Raises BadInput for a line that is no JSON object: pyarrow, which reads them next, ends the process at `null`."""
+    with _open(file) as handle:
+        for number, line in enumerate(handle, start=1):
+            said: Any = None
+            with suppress(ValueError, RecursionError):
+                said = json.loads(line.strip() or "{}")
+            if not isinstance(said, dict):
+                raise BadInput(f'{file}, line {number}: expected a JSON object, such as {{"file_name": "a.jpg"}}')
+
+
+def _parquet_rows(files: list[str], features: Any) -> Iterator[dict[str, Any]]:
+    """A row group in memory at a time: `datasets` itself reads a good part of a file ahead."""
+    from datasets.table import table_cast
+
+    for file in files:
+        with _open(file) as handle:
+            parquet = pq.ParquetFile(handle)
+            for group in range(parquet.num_row_groups):
+                rows = table_cast(parquet.read_row_group(group, use_threads=False), features.arrow_schema)
+                for batch in rows.to_batches(BATCH):
+                    yield from batch.to_pylist()
+
+
+def _loaded(address: str, root: str, found: Any) -> Container:
+    """Splits with undecoded images, and without sound and video."""
+    import datasets
+
+    splits = dict(found) if isinstance(found, dict) else {str(found.split or "train"): found}
+    known = [len(rows) for rows in splits.values() if isinstance(rows, datasets.Dataset)]
+    features: dict[str, dict[str, Any]] = {}
+    for name, rows in splits.items():
+        rows = rows if rows.features is not None else rows._resolve_features()
+        for column, feature in dict(rows.features or {}).items():
+            if isinstance(feature, datasets.Image):
+                rows = rows.cast_column(column, datasets.Image(decode=False))
+            elif isinstance(feature, datasets.Audio | datasets.Video):
+                rows = rows.remove_columns([column])
+        splits[name], features[name] = rows, dict(rows.features or {})
+    return Container(address, root, splits, features, sum(known) if known else None)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
 
 
 def _licence(container: Container) -> str:
     """The licence that the README.md beside the data states in its header; empty where it states none."""
     card = (container.beside("README.md") or b"").decode("utf-8", errors="replace")
     header = re.match(r"---\r?\n(.*?)\n---", card, re.DOTALL)
-    said = None
-    with suppress(ValueError):
-        said = load_yaml(header[1]) if header else None
-    found = [said.get(f"license{part}") for part in ("", "_name", "_link")] if isinstance(said, dict) else []
-    return ", ".join(str(part) for part in found if part and part != "unknown")
+    with suppress(ValueError, AttributeError):  # no YAML, or no header of names
+        said = load_yaml(header[1] if header else "{}")
+        parts = [said.get(f"license{part}") for part in ("", "_name", "_link")]
+        return ", ".join(str(part) for part in parts if part and part != "unknown")
+    return ""
+
+
+def _image_column(container: Container, splits: list[str], asked: str | None) -> str | None:
+    """The column of images: the one asked for, else the only one, else None."""
+    import datasets
+
+    features = {c: f for split in splits for c, f in container.features[split].items()}
+    found = [column for column, feature in features.items() if isinstance(feature, datasets.Image)]
+    if asked is not None and asked not in found:
+        near = f"no column of images of that name{did_you_mean(asked, found)}"
+        there = f"images: {', '.join(found) or 'none'}; columns: {', '.join(features)}"
+        raise BadInput(f"{container.address}: {option('image_column', asked)}: {near} ({there})")
+    if asked is None and len(found) > 1:
+        way_out = f"name the one that is meant: {option('image_column', found[0])}"
+        raise BadInput(f"{container.address}: {' and '.join(found)} hold images; {way_out}")
+    return asked or next(iter(found), None)
 
 
 @dataclass(slots=True)
@@ -111,37 +360,25 @@ class Taken:
     its file. url: None where the image itself is there.
     """
 
-    row: Row
+    where: str
     split: str
-    name: str | None
+    cells: dict[str, Any]
     identity: str
-    place: Path | None
-    url: str | None = None
+    name: str | None = None
+    place: Path | None = None
+    url: str | None = ""
 
 
 @dataclass
 class Gathered:
-    """Rows of a container. frame: their columns, without images.
+    """Rows of a container, of which memory holds the columns that are kept, and one image.
 
-    image: the column of images, None without one. labels: by column, the names of its ClassLabel. skipped: for each
-    reason, rows and columns that were left out.
-    """
+    spool: the folder that each embedded image is written to at once; None for labels alone. judged: whether each row
+    is a judgement, so that images with the same bytes and no name are one image. need_images: whether rows without one
+    are left out and named. root: the folder of images that rows name, where it is not the container's.
 
-    image: str | None
-    labels: dict[str, tuple[str, ...]]
-    rows: list[Taken]
-    frame: pd.DataFrame
-    skipped: dict[str, list[str]]
-
-
-@dataclass
-class Reading:
-    """How the rows of a container are read.
-
-    spool: the folder that each embedded image is written to at once, so that memory holds one; None for labels alone.
-    judged: whether each row is a judgement, so that images with the same bytes and no name are one image. need_images:
-    whether rows without one are left out and named. root: the folder of images that rows name, where it is not the
-    container's. known: files in `spool` by their content's digest.
+    What `read` finds: image, the column of images; labels, by column, the names of its ClassLabel; rows; frame, their
+    columns without images; skipped, for each reason, rows and columns that were left out.
     """
 
     container: Container
@@ -149,72 +386,80 @@ class Reading:
     judged: bool = False
     need_images: bool = True
     root: str | Path | None = None
-    known: dict[str, Path] = field(default_factory=dict)
+    image: str | None = None
+    labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    rows: list[Taken] = field(default_factory=list)
+    frame: pd.DataFrame = field(default_factory=pd.DataFrame)
+    skipped: dict[str, list[str]] = field(default_factory=dict)
 
-    def gather(self, splits: list[str], asked: str | None = None) -> Gathered:
+    def read(self, splits: list[str], asked: str | None = None) -> "Gathered":
         """The rows of these splits. asked: the column of images; the only one is found."""
-        image = _image_column(self.container, splits, asked)
-        labels: dict[str, tuple[str, ...]] = {}
-        rows: list[Taken] = []
+        self.image = _image_column(self.container, splits, asked)
         left: dict[str, dict[str, None]] = defaultdict(dict)
-        with quiet(), Progress("reading", self.container.total, "rows") as bar:
+        with Progress("reading", self.container.total, "rows") as bar:
             for split in splits:
-                coded = _class_labels((self.container.features or {}).get(split, {}))
-                labels |= {c: tuple(dict.fromkeys([*labels.get(c, ()), *names])) for c, names in coded.items()}
-                for row in self.container.rows(split):
+                coded = _class_labels(self.container.features[split])
+                self.labels |= {c: tuple(dict.fromkeys([*self.labels.get(c, ()), *of])) for c, of in coded.items()}
+                for where, cells in self.container.rows(split):
                     bar.advance()
-                    blank = Taken(row, split, None, f"{row.prefix}/{len(rows):07d}", None, url="")
-                    taken = blank if image is None else self._with_image(blank, row.cells.pop(image, None))
-                    if isinstance(taken, str):
-                        left[taken][row.where] = None
+                    image = cells.pop(self.image, None) if self.image else None
+                    taken = Taken(where, split, cells, f"{split}/{len(self.rows):07d}")
+                    if self.image and (why := self._take_image(taken, image)):
+                        left[why][where] = None
                         continue
-                    for column, cell in list(row.cells.items()):
+                    for column, cell in list(cells.items()):
                         if why := _too_much(cell):
-                            del row.cells[column]
+                            del cells[column]
                             left[why][column] = None
                         elif column in coded:
-                            row.cells[column] = _words(cell, coded[column])
-                    rows.append(taken)
-        skipped = {**self.container.left, **{reason: list(what) for reason, what in left.items()}}
-        if not rows:
-            why = "; ".join(f"{len(what):,} {reason} (first: {what[0]})" for reason, what in skipped.items())
+                            cells[column] = _words(cell, coded[column])
+                    self.rows.append(taken)
+        self.skipped = {reason: list(what) for reason, what in left.items()}
+        if not self.rows:
+            why = "; ".join(f"{len(what):,} {reason} (first: {what[0]})" for reason, what in self.skipped.items())
             raise BadInput(f"{self.container.address}: no row that can be used: {why or 'it is empty'}")
-        _name(rows)
-        return Gathered(image, labels, rows, _frame([taken.row.cells for taken in rows], skipped), skipped)
+        _name(self.rows)
+        self.frame = _frame([taken.cells for taken in self.rows], self.skipped)
+        return self
 
-    def _with_image(self, blank: Taken, cell: Any) -> Taken | str:
-        """The row with its image, or why it is left out."""
+    def _take_image(self, taken: Taken, cell: Any) -> str:
+        """Say of the row what its image is, written to `spool` where it has no file; or why the row is left out."""
         if cell is None or (cell.get("bytes") is None and not cell.get("path")):
-            return "rows without an image" if self.need_images else blank
+            return "rows without an image" if self.need_images else ""
         path, content = cell.get("path") or "", cell.get("bytes")
         if content is None:
             below = self.container.contains(path)
             if below is None and is_url(path):
-                return replace(blank, identity=path, url=path)
+                taken.identity = taken.url = path
+                return ""
             if below is None:
                 return "rows whose image lies outside of the source, which is not followed"
             if "://" not in path or self.spool is None:
-                place = Path(self.root or self.container.root) / below if "://" not in path else None
-                return replace(blank, name=below, identity=below, place=place, url=None)
+                taken.name = taken.identity = below
+                taken.place = Path(self.root or self.container.root) / below if "://" not in path else None
+                taken.url = None
+                return ""
             try:
-                content, path = self.container.read(path), below
+                with _open(path) as handle:
+                    content, path = handle.read(), below
             except Exception as error:  # each file system has its own errors
                 return f"images: cannot be read ({type(error).__name__})"
         if len(content) > MOST_BYTES:
             return f"images: above {MOST_BYTES // 2**20} MiB"
         digest, suffix = hashlib.sha256(content).hexdigest(), _suffix(content)
         path = path.replace("\\", "/").replace("\0", "")
-        name = path if path and is_usual(path) else PurePosixPath(path).name or None
-        shard = blank.row.prefix if self.container.features is None and not self.judged else ""  # keys are of one tar
-        identity = f"{shard} {name} {digest}" if name else digest if self.judged else blank.identity
-        if self.spool is not None and digest not in self.known:
-            self.known[digest] = self.spool / f"{digest}{suffix}"
-            self.known[digest].write_bytes(content)
-        if name is None and self.judged:
-            name = digest[:16]
-        if name is not None and PurePosixPath(name).suffix.lower() not in SUFFIXES:
-            name += suffix
-        return replace(blank, name=name, identity=identity, place=self.known.get(digest), url=None)
+        taken.url, taken.name = None, path if path and is_usual(path) else PurePosixPath(path).name or None
+        if taken.name or self.judged:
+            taken.identity = f"{taken.name or ''} {digest}"
+        if self.spool is not None:
+            taken.place = self.spool / f"{digest}{suffix}"
+            if not taken.place.exists():
+                taken.place.write_bytes(content)
+        if taken.name is None and self.judged:
+            taken.name = digest[:16]
+        if taken.name is not None and PurePosixPath(taken.name).suffix.lower() not in SUFFIXES:
+            taken.name += suffix
+        return ""
 
 
 def _name(rows: list[Taken]) -> None:
@@ -224,12 +469,12 @@ def _name(rows: list[Taken]) -> None:
         if taken.url is None:
             first.setdefault(taken.identity, (at, taken))
     own = [taken.name for _, taken in first.values() if taken.name is not None]
-    apart = len(set(own)) < len(own)  # shards that count from zero, each
+    apart = len(set(own)) < len(own)  # splits that count from zero, each
     found: dict[str, str] = {}  # identities by name
     for identity, (at, taken) in first.items():
         name = taken.name or f"{at:07d}{'.jpg' if taken.place is None else taken.place.suffix}"
         if apart or taken.name is None:
-            name = f"{taken.row.prefix}/{name}"
+            name = f"{taken.split}/{name}"
         if name in found:
             name = f"{PurePosixPath(name).with_suffix('')}-{at:07d}{PurePosixPath(name).suffix}"
         found[name] = identity
@@ -243,25 +488,6 @@ def _suffix(content: bytes) -> str:
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return ".webp"
     return next((suffix for start, suffix in _SIGNATURES.items() if content.startswith(start)), ".bin")
-
-
-def _image_column(container: Container, splits: list[str], asked: str | None) -> str | None:
-    """The column of images: the one asked for, else the only one, else None."""
-    if container.features is None:
-        return "image"
-    import datasets
-
-    features = {c: f for split in splits for c, f in container.features[split].items()}
-    found = [column for column, feature in features.items() if isinstance(feature, datasets.Image)]
-    if asked is not None and asked not in found:
-        raise BadInput(
-            f"{container.address}: {option('image_column', asked)}: no column of images of that name"
-            f"{did_you_mean(asked, found)} (images: {', '.join(found) or 'none'}; columns: {', '.join(features)})"
-        )
-    if asked is None and len(found) > 1:
-        way_out = f"name the one that is meant: {option('image_column', found[0])}"
-        raise BadInput(f"{container.address}: {' and '.join(found)} hold images; {way_out}")
-    return asked or next(iter(found), None)
 
 
 def _class_labels(features: dict[str, Any]) -> dict[str, list[str]]:
@@ -284,6 +510,10 @@ def _too_much(cell: Any) -> str:
     return VECTORS if isinstance(cell, list) and len(cell) > MOST_LABELS and _numbers(cell[:1]) else ""
 
 
+def _numbers(cell: Any) -> bool:
+    return all(isinstance(one, int | float) and not isinstance(one, bool) for one in cell)
+
+
 def _frame(rows: list[dict[str, Any]], skipped: dict[str, list[str]]) -> pd.DataFrame:
     """The columns as a table, each of one kind; what no table keeps is named and left."""
     out: dict[str, pd.Series] = {}
@@ -299,24 +529,19 @@ def _frame(rows: list[dict[str, Any]], skipped: dict[str, list[str]]) -> pd.Data
 def _uniform(cells: list[Any]) -> pd.Series | None:
     """Cells of one kind: numbers, texts (also of scalars that differ), lists of texts or numbers, objects; or None."""
     kinds = {type(cell) for cell in cells if cell is not None}
-    if any(kind.__module__ not in ("builtins", "datetime") for kind in kinds):
+    parts = [part for cell in cells if isinstance(cell, list) for part in cell]
+    inner = set(map(type, parts))
+    if any(kind.__module__ not in ("builtins", "datetime") for kind in kinds) or inner & {list, dict, bytes}:
+        return None
+    if kinds & {list, dict} and len(kinds) > 1:
         return None
     if kinds <= {int, float} and _fit(cells):
         return pd.Series(cells, dtype=None if kinds else object)
-    if len(kinds) == 1 and not kinds & {list, int}:
-        return pd.Series(cells, dtype=object)
-    if not kinds & {list, dict}:
-        return pd.Series([None if cell is None else str(cell) for cell in cells], dtype=object)
-    if not kinds <= {list, str}:
-        return None
-    lists = [[cell] if isinstance(cell, str) else cell for cell in cells]
-    parts = [part for cell in lists for part in cell or ()]
-    inner = set(map(type, parts))
-    if inner & {list, dict, bytes}:
-        return None
-    if not (inner <= {str} or (inner <= {int, float} and _fit(parts))):
-        lists = [None if cell is None else [str(part) for part in cell if part is not None] for cell in lists]
-    return pd.Series(lists, dtype=object)
+    if kinds == {list} and not (inner <= {str} or (inner <= {int, float} and _fit(parts))):
+        cells = [None if cell is None else [str(part) for part in cell if part is not None] for cell in cells]
+    elif len(kinds) > 1 or kinds == {int}:
+        cells = [None if cell is None else str(cell) for cell in cells]
+    return pd.Series(cells, dtype=object)
 
 
 def _fit(cells: list[Any]) -> bool:
@@ -324,67 +549,51 @@ def _fit(cells: list[Any]) -> bool:
     return all(abs(cell) < 2**63 for cell in cells if isinstance(cell, int))
 
 
-def _is_vector(cells: pd.Series) -> bool:
-    """Whether a column holds lists of numbers."""
-    filled = [cell for cell in cells if cell is not None]
-    lists = [cell for cell in filled if isinstance(cell, list)]
-    return bool(lists) and len(lists) == len(filled) and all(map(_numbers, lists)) and any(lists)
-
-
-def _numbers(cell: Any) -> bool:
-    return all(isinstance(one, int | float) and not isinstance(one, bool) for one in cell)
-
-
-def _draft(container: Container, gathered: Gathered, spec: ContainerSpec, source: Source, *, unlabelled: bool) -> Draft:
+def _draft(gathered: Gathered, spec: ContainerSpec, source: Source, *, unlabelled: bool) -> Draft:
     """The data set of gathered rows: their labels by `import table`'s rules, their images from where they are."""
-    frame, notes = gathered.frame, []
+    container, frame, rows, notes = gathered.container, gathered.frame, gathered.rows, []
     numbers = any(plain(c) in LABEL or pd.api.types.is_numeric_dtype(frame[c]) for c in frame.columns)
     named = spec.label_column or spec.label_columns or spec.taxonomy is not None or gathered.labels
     if spec.split_column is None and "split" not in frame.columns:
-        frame, said = _with_splits(frame, [taken.split for taken in gathered.rows])
-        notes.append(said)
+        notes.append(_take_splits(frame, [taken.split for taken in rows]))
     root = Path(container.root if spec.images_root is None else spec.images_root)
     if gathered.image is not None:
-        names, urls = ([getattr(taken, of) for taken in gathered.rows] for of in ("name", "url"))
-        frame, spec = _with(frame, gathered.image, names), replace(spec, file_column=gathered.image)
-        if any(urls):
-            frame, spec = _with(frame, "url", urls), replace(spec, url_column="url")
+        frame[gathered.image] = pd.Series([taken.name for taken in rows], dtype=object)
+        spec, root = replace(spec, file_column=gathered.image), Path("/images")  # names alone: the places are known
+        if any(taken.url for taken in rows):
+            frame["url"] = pd.Series([taken.url for taken in rows], dtype=object)
+            spec = replace(spec, url_column="url")
         notes.append(f"images taken from column {gathered.image}")
-        root = Path("/images")  # names alone: the places are known
     table = Table(Path(container.address), frame, np.arange(1, len(frame) + 1), spell=option)
     if unlabelled or not (named or numbers):
         result = _without_labels(table, gathered, source)
         notes.append("no labels taken" if unlabelled else "no labels found in it, so it has no target")
     else:
-        table, spec, said_of_labels = _spread(table, gathered, spec, source)
+        table, spec, said = _spread(table, gathered, spec, source)
         result = draft_of_table(_without_vectors(table, spec.label_column, gathered.skipped), spec, source, root)
-        notes += said_of_labels
+        notes += said
     result.where = container.address
     if gathered.image is not None and "file" in result.images:
-        places = {file_in_dataset(taken.name): taken.place for taken in gathered.rows if taken.name is not None}
+        places = {file_in_dataset(taken.name): taken.place for taken in rows if taken.name is not None}
         result.sources = [places.get(name) for name in result.images["file"]]
     result.notes = [*notes, *result.notes]
-    result.skipped.update({reason: rows for reason, rows in gathered.skipped.items() if rows})
+    result.skipped.update({reason: of for reason, of in gathered.skipped.items() if of})
     return result
 
 
-def _with(frame: pd.DataFrame, column: str, cells: list[Any]) -> pd.DataFrame:
-    return frame.assign(**{column: pd.Series(cells, dtype=object)})
-
-
-def _with_splits(frame: pd.DataFrame, names: list[str]) -> tuple[pd.DataFrame, str]:
+def _take_splits(frame: pd.DataFrame, names: list[str]) -> str:
     """A column split of the container's own, where it has several; other names than a split's are a column `part`."""
     different = list(dict.fromkeys(names))
     if len(different) == 1:
-        return frame, f"only one split ({different[0]}), and it is not kept: training makes its own"
+        return f"only one split ({different[0]}), and it is not kept: training makes its own"
     known = [SPLIT_OF.get(name.casefold()) for name in names]
     if any(known):
-        frame = _with(frame, "split", known)
+        frame["split"] = pd.Series(known, dtype=object)
     others = [name for name in different if name.casefold() not in SPLIT_OF]
     if not others:
-        return frame, f"splits kept: {', '.join(different)}"
-    said = f"splits that are none of train, val and test are in the column part: {', '.join(others)}"
-    return frame.assign(part=names), said
+        return f"splits kept: {', '.join(different)}"
+    frame["part"] = names
+    return f"splits that are none of train, val and test are in the column part: {', '.join(others)}"
 
 
 def _without_labels(table: Table, gathered: Gathered, source: Source) -> Draft:
@@ -396,8 +605,8 @@ def _without_labels(table: Table, gathered: Gathered, source: Source) -> Draft:
     if "image_id" in frame.columns and frame["image_id"].notna().all():
         ids = frame["image_id"].astype(str)
     if (row := first_row(shown.groupby(ids.to_numpy()).transform("first") != shown)) is not None:
-        other = f"image_id {ids[row]!r} is that of another image ({rows[ids.tolist().index(ids[row])].row.where})"
-        raise BadInput(f"{rows[row].row.where}: {other}; rename one")
+        other = f"image_id {ids[row]!r} is that of another image ({rows[ids.tolist().index(ids[row])].where})"
+        raise BadInput(f"{rows[row].where}: {other}; rename one")
     images = pd.DataFrame({"image_id": ids})
     if source.images != "none" and any(taken.name for taken in rows):
         images["file"] = [None if taken.name is None else file_in_dataset(taken.name) for taken in rows]
@@ -413,29 +622,26 @@ def _spread(
     table: Table, gathered: Gathered, spec: ContainerSpec, source: Source
 ) -> tuple[Table, ContainerSpec, list[str]]:
     """The label column, if there is one, in a form that tables have: objects and lists of numbers as columns."""
-    name = None
-    if spec.label_columns is None:
-        only = next(iter(gathered.labels)) if len(gathered.labels) == 1 else None
-        name = pick(table, spec.label_column, LABEL, "label_column") or only
+    only = next(iter(gathered.labels)) if len(gathered.labels) == 1 else None
+    name = None if spec.label_columns is not None else pick(table, spec.label_column, LABEL, "label_column") or only
     if name is None:
         return table, spec, []
-    said, there = f"labels taken from column {name}", table.frame[name].notna()
+    there = table.frame[name].notna()
     told = table.take(np.flatnonzero(there))
-    cells = told.frame[name]
-    names = gathered.labels.get(name, ())
+    cells, names = told.frame[name], gathered.labels.get(name, ())
     objects = len(cells) > 0 and all(isinstance(cell, dict) for cell in cells)
     vectors = _is_vector(cells) and (isinstance(cells.iloc[0][0], float) or spec.taxonomy is not None)
     if names or not (objects or vectors):
         if len(names) > 1 and spec.taxonomy is None and not spec.renamed:
             spec = replace(spec, taxonomy=infer_taxonomy(names, name=f"{source.about.name}-labels"))
-        return table, replace(spec, label_column=name), [said]
+        return table, replace(spec, label_column=name), [f"labels taken from column {name}"]
     spread = _of_objects(told, name) if objects else _of_vectors(told, name, spec)
-    said = f"labels taken from the keys of column {name}" if objects else f"{said}, in the taxonomy's order"
+    said = f"the keys of column {name}" if objects else f"column {name}, in the taxonomy's order"
     if twice := [label for label in spread.columns if label in told.frame.columns]:
         raise BadInput(f"{table.path}: column {name!r} has {twice[0]!r} in it, which is a column too; rename one")
-    gathered.skipped["rows without a label"] = [taken.row.where for taken in compress(gathered.rows, ~there)]
-    frame = pd.concat([told.frame.drop(columns=name), spread], axis=1)
-    return replace(told, frame=frame), replace(spec, label_column=None, label_columns=list(spread.columns)), [said]
+    gathered.skipped["rows without a label"] = [taken.where for taken in compress(gathered.rows, ~there)]
+    told = replace(told, frame=pd.concat([told.frame.drop(columns=name), spread], axis=1))
+    return told, replace(spec, label_column=None, label_columns=list(spread.columns)), [f"labels taken from {said}"]
 
 
 def _of_objects(table: Table, name: str) -> pd.DataFrame:
@@ -454,23 +660,21 @@ def _of_vectors(table: Table, name: str, spec: ContainerSpec) -> pd.DataFrame:
     if taxonomy is None:
         way_out = f"name the taxonomy in whose order they are: {option('taxonomy')}"
         raise BadInput(f"{table.path}: column {name!r} holds a list of {len(cells[0])} numbers in each row; {way_out}")
-    for row, cell in enumerate(cells):
-        if len(cell) != len(taxonomy):
-            has = f"{len(cell)} numbers, and {taxonomy.name} has {len(taxonomy)} labels"
-            raise BadInput(f"{table.where(row)}: column {name!r}: {has}")
+    has = f"column {name!r}: {{}} numbers, and {taxonomy.name} has {len(taxonomy)} labels"
+    table.refuse_row(cells.map(len) != len(taxonomy), lambda row: has.format(len(cells[row])))
     return pd.DataFrame(cells.tolist(), columns=list(taxonomy.labels))
 
 
+def _is_vector(cells: pd.Series) -> bool:
+    """Whether a column holds lists of numbers."""
+    filled = [cell for cell in cells if cell is not None]
+    return any(filled) and all(isinstance(cell, list) and _numbers(cell) for cell in filled)
+
+
 def _without_vectors(table: Table, label: str | None, skipped: dict[str, list[str]]) -> Table:
-    """Without columns of lists of numbers, such as embeddings, and of nested objects, unless they are labels."""
-
-    def nested(cell: Any) -> bool:
-        return isinstance(cell, dict) or (isinstance(cell, list) and any(isinstance(one, dict | list) for one in cell))
-
-    gone = []
-    for column, cells in table.frame.select_dtypes(object).items():
-        if column != label and (_is_vector(cells) or any(map(nested, cells))):
-            gone.append(str(column))
+    """Without columns of lists of numbers, such as embeddings, and of objects, unless they are labels."""
+    columns = table.frame.select_dtypes(object).drop(columns=label or [], errors="ignore")
+    gone = [str(c) for c, cells in columns.items() if _is_vector(cells) or any(isinstance(x, dict) for x in cells)]
     if gone:
         skipped.setdefault(VECTORS, []).extend(gone)
     return replace(table, frame=table.frame.drop(columns=gone))

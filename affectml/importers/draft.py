@@ -65,15 +65,13 @@ def published(name: str) -> About:
 class Source:
     """What an importer reads. images: how they come in; with "none", no image needs to be there.
 
-    address: the path as it was given, which may be none of this machine's. out: where the data set will lie. onto: the
-    data set that exists there and gets what is read; its images are there already, and the source's names need only
-    tell which is which.
+    out: where the data set will lie. onto: the data set that exists there and gets what is read; its images are there
+    already, and the source's names need only tell which is which.
     """
 
     path: Path
     about: About
     images: str
-    address: str = ""
     out: Path = Path()
     onto: "Dataset | None" = None
 

@@ -1,17 +1,25 @@
-"""Embeddings computed elsewhere become a data set folder with an embedding store, and no image files."""
+"""Embeddings computed elsewhere become a data set folder with an embedding store, and no image files.
+
+A file is a table, of which each array is a column and one holds vectors. It is checked before anything is made of it,
+so that each error names the array, row or column; nothing is unpickled, none runs.
+"""
 
 import shlex
+import warnings
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from annotated_types import Ge
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
-from affectml._files import sha256
+from affectml._files import need_file, sha256
 from affectml._options import Help, check_choice
 from affectml.data import Dataset
 from affectml.data.matching import match_images
@@ -19,18 +27,57 @@ from affectml.data.schema import Construct, VoteRule
 from affectml.data.splits import VAL_SHARE, pick
 from affectml.encoders import EncoderIdentity, load_encoder, read_image
 from affectml.encoders.identity import DECLARED
-from affectml.errors import BadInput, EncoderUnavailable, option
-from affectml.importers._arrays import Arrays, read_arrays
+from affectml.errors import BadInput, EncoderUnavailable, did_you_mean, option
 from affectml.importers.answers import Naming, people_said
 from affectml.importers.draft import About, Draft, Embedded, Source, draft, one_hot
 from affectml.importers.find import problem_with
 from affectml.importers.labels import emotion_words
-from affectml.importers.read import SPLIT_OF, Renaming, SomeTaxonomy
+from affectml.importers.read import FILE, LABEL, Renaming, SomeTaxonomy, Table, first_row, read_table, tidy
 from affectml.importers.registry import importer
+from affectml.importers.table import splits_in
+from affectml_annotation.tables import MOST_PACKED, MOST_UNPACKED, plain
 
 # Norms of unit rows after rounding to float16 stay well inside this.
 NORM_TOLERANCE = 2e-3
 PHOTOGRAPHS, LEAST_COSINE = 8, 0.99  # compared with what the encoder that is declared makes of them
+WANTED = (
+    "expected the arrays image [N], embedding [N, D] and, where known, label, split, group [N], "
+    "shares, rates, sets, votes [N, labels], n"
+)
+_ANSWERS = ("shares", "rates", "sets", "votes")  # of people
+_NAMES = (*FILE, "imageid")
+_TABLES = (".csv", ".tsv", ".parquet")  # what may lie beside a matrix that does not name its rows
+_SAVED = "what `datasets` saved becomes Parquet by datasets.load_from_disk(FOLDER).to_parquet(FILE)"
+_NUMPY_HAS = ("torch.float16", "torch.float32", "torch.float64")
+_TEXTS = ("image", "image_id", "label", "labels", "split", "group")  # what a safetensors file may say in its header
+
+
+class Rows(Table):
+    """Rows of arrays, which are counted from 0."""
+
+    def where(self, row: int) -> str:
+        """File, array and row, for error messages."""
+        return f"{self.path}: {self.unit} {row} (counted from 0)"
+
+
+@dataclass
+class Arrays:
+    """A file's rows as they came, N of them.
+
+    table: what is said of each, where it has one value, by the table that names the rows of a matrix or by arrays of
+    the file's own; split and group as texts. ids, label: the image of each and its label, None without labels. answers:
+    of people, by what they are, a column for each label, and n where it is known. extra: further columns of `table`.
+    notes: what was found without having been named.
+    """
+
+    path: Path
+    table: Table
+    ids: list[str]
+    embedding: NDArray[Any]
+    label: list[str] | None
+    answers: dict[str, Table]
+    extra: pd.DataFrame
+    notes: list[str]
 
 
 @importer("embeddings", About(construct=None), images=(), folder=False, joins=True)
@@ -59,43 +106,40 @@ def embeddings(
     whose encoder is named alike can be crossed, and it is loaded for texts and photographs; eight photographs that OUT
     has are embedded by it and compared.
     """
-    file, name = source.path, source.about.name
     if vote_rule is not None:
         check_choice("vote_rule", vote_rule, get_args(VoteRule))
+    file, name = source.path, source.about.name
     arrays = read_arrays(file, None if csv is None else Path(csv), labels)
+    table = arrays.table
     images = pd.DataFrame({"image_id": arrays.ids})
     result = draft(source, images, [None] * len(images))
     result.notes += [f"embeddings computed elsewhere, from {file.name}", *arrays.notes]
     naming = Naming(taxonomy, mapping or {}, name, source.taxonomy)
     naming.check(arrays)
-
-    def about(construct: Construct) -> dict[str, Construct]:
-        return {} if source.about.construct else {"construct": construct}
-
-    result.take(people_said(arrays, naming, vote_rule, about("evoked")))
-    columns: NDArray[np.int64] | None = None
+    asked: dict[str, Construct] = {} if source.about.construct else {"construct": "evoked"}
+    chosen: dict[str, Construct] = {} if source.about.construct else {"construct": "query"}
+    result.take(people_said(arrays, naming, vote_rule, asked))
+    codes: NDArray[np.int64] | None = None
     if arrays.label is not None:
-        found: dict[str, str] = {}
-        for row, label in enumerate(arrays.label):
-            found.setdefault(label, arrays.where(row))
-        if "" in found:
-            image = arrays.ids[arrays.label.index("")]
-            raise BadInput(f"{found['']}: image {image!r} has no label; leave the row out")
+        spelt = pd.Series(arrays.label)
+        table.refuse_row(spelt == "", lambda row: f"image {arrays.ids[row]!r} has no label; leave the row out")
+        found = {spelt[row]: table.where(row) for row in spelt.index[~spelt.duplicated()]}
         plan = naming.plan(found, str(file), Counter(arrays.label))
         result.notes += plan.notes
         result.warnings += plan.warnings
-        columns = np.array([plan.columns()[label] for label in arrays.label])
-        target = one_hot(arrays.ids, columns, plan.taxonomy)
-        made_by = f"the label in {arrays.labels_in.name}"
-        result.add("single", "single", target, plan.taxonomy, values="indicator", made_by=made_by, **about("query"))
-    if arrays.split is not None:
-        images["split"], said = _splits(arrays, columns, seed, source.onto is None)
+        codes = np.array([plan.columns()[label] for label in arrays.label])
+        target = one_hot(arrays.ids, codes, plan.taxonomy)
+        made_by = f"the label in {table.path.name}"
+        result.add("single", "single", target, plan.taxonomy, values="indicator", made_by=made_by, **chosen)
+    if "group" in table.frame:
+        images["group"] = [group or None for group in table.texts("group")]
+    if "split" in table.frame:
+        split, said = _splits(arrays, codes, seed, source.onto is None)
+        images.insert(1, "split", split)
         result.notes.append(said)
-    if arrays.group is not None:
-        images["group"] = arrays.group
     if arrays.label is None and not arrays.answers:
-        result.notes += _perhaps_answers(arrays.extra, arrays.labels_in)
-    result.images = pd.concat([images, arrays.extra.reset_index(drop=True)], axis=1)
+        result.notes += _perhaps_answers(arrays.extra, table.path)
+    result.images = pd.concat([images, arrays.extra], axis=1)
     checked = None if encoder is None else _is_checked(encoder, arrays, source.onto)
     result.embedded = _embedded(file, arrays.ids, arrays.embedding, name, encoder, checked)
     result.notes += [f"encoder: {result.embedded.identity.name}"] if encoder else []
@@ -172,24 +216,20 @@ def _perhaps_answers(columns: pd.DataFrame, file: Path) -> list[str]:
     return [f"{said} target: affectml import table {shlex.quote(str(file))} DATASET"]
 
 
-def _splits(arrays: Arrays, columns: NDArray[np.int64] | None, seed: int, cut: bool) -> tuple[NDArray[Any], str]:
+def _splits(arrays: Arrays, codes: NDArray[np.int64] | None, seed: int, cut: bool) -> tuple[NDArray[Any], str]:
     """train, val, test or None for each row, and what was done. cut: whether train without a val gives one up."""
-    given = np.full(len(arrays.ids), None, dtype=object)
-    for row, spelt in enumerate(arrays.split or []):
-        if spelt is not None and spelt.lower() not in SPLIT_OF:
-            raise BadInput(f"{arrays.where(row)}: split {spelt!r}, expected train, val or test")
-        given[row] = spelt and SPLIT_OF[spelt.lower()]
+    given = splits_in(arrays.table, "split").copy()
     train = np.flatnonzero(given == "train")
     kept = "splits kept as they came"
     if not cut or (given == "val").any() or not len(train):
         return given, kept
     groups = None
-    if arrays.group is not None:
-        alone = [group or f"image {image}" for group, image in zip(arrays.group, arrays.ids, strict=True)]
-        groups = np.array(alone, dtype=object)[train]
-    if columns is not None and len(labels := np.unique(columns[train])) > 1:
+    if "group" in arrays.table.frame:
+        of = zip(arrays.table.texts("group"), arrays.ids, strict=True)
+        groups = np.array([group or f"image {image}" for group, image in of], dtype=object)[train]
+    if codes is not None and len(labels := np.unique(codes[train])) > 1:
         how = "stratified by label"
-        picked = pick((columns[train, None] == labels).astype(np.int64), VAL_SHARE, seed, groups, single=True)
+        picked = pick((codes[train, None] == labels).astype(np.int64), VAL_SHARE, seed, groups, single=True)
     else:
         how = "at random"
         units = np.arange(len(train)) if groups is None else groups
@@ -230,3 +270,289 @@ def _is_checked(spec: str, arrays: Arrays, onto: Dataset | None) -> bool:
             far = f"have a cosine of {cosine:.3f}, expected at least {LEAST_COSINE}"
             raise BadInput(f"{file}: the embedding of photograph {path} and that by {spec} {far}; {way_out}")
     return True
+
+
+def read_arrays(file: Path, csv: Path | None, labels: Sequence[str] | None) -> Arrays:
+    """Read and check an .npz, .npy, safetensors or Parquet file of embeddings.
+
+    csv: the table that names the rows of an .npy or safetensors file; without it, a table of the file's name beside it.
+    labels: of the columns of shares, rates, sets and votes; without them, those that the file says. Raises BadInput
+    naming the array, row or column that cannot be used: also for a row without a name, named twice, or whose embedding
+    is not finite.
+    """
+    arrays, beside, notes = _content(file, csv)
+    path = file if beside is None else beside.path
+    named = [key for key in arrays if plain(key) in _NAMES]
+    key = next((key for key in ("image_id", "image") if key in named), next(iter(named), "image"))
+    if len(named) > 1 and key not in ("image_id", "image"):
+        raise BadInput(f"{path}: {' and '.join(map(repr, named))} could both name the images; call one of them image")
+    for wanted in (key, "embedding"):
+        if wanted not in arrays:
+            hint = did_you_mean(wanted, [name for name in arrays if name not in ("image", "label", "split", "group")])
+            raise BadInput(f"{file}: no array {wanted!r}{hint} ({WANTED}; it has: {', '.join(arrays) or 'none'})")
+    embedding = _floats(arrays.pop("embedding"), file)
+    if beside is not None and len(beside.frame) != len(embedding):
+        raise BadInput(f"{file}: embedding: {len(embedding)} rows, but {len(beside.frame)} rows of {path}")
+    given = {name: arrays.pop(name) for name in _ANSWERS if name in arrays}
+    people = arrays.pop("n", None) if given else None
+    said = _column_names(file, arrays, given, None if labels is None else list(labels))
+    label = next((name for name in arrays if plain(name) in LABEL and name != "labels"), "labels")
+    roles = [name for name in (key, label, "split", "group") if name in arrays]
+    columns, left_out = _columns(path, arrays, len(embedding), roles)
+    frame = pd.DataFrame(columns, index=range(len(embedding)))
+    table = Rows(file, frame, frame.index.to_numpy()) if beside is None else replace(beside, frame=frame)
+    ids = table.texts(key)
+    table.refuse_row(ids == "", "no image name")
+    again = "image {!r} a second time (first: {}); keep one"
+    table.refuse_row(ids.duplicated(), lambda row: again.format(ids[row], table.where(ids.tolist().index(ids[row]))))
+    infinite = ~np.isfinite(embedding).all(axis=1)
+    rows = f"{infinite.sum():,} such row{'' if infinite.sum() == 1 else 's'}"
+    has = f"has NaN or infinity in it ({rows}): compute it again or leave the row out"
+    table.refuse_row(infinite, lambda row: f"the embedding of image {ids[row]!r} {has}")
+    own = [name for name in frame.columns if name not in roles and plain(name) not in _NAMES and name != "url"]
+    left_out += [f"{name} [{len(frame)}]" for name in frame.columns if name == "url"]
+    if left_out:
+        notes.append(f"arrays left out: {', '.join(left_out)}")
+    return Arrays(
+        path=file,
+        table=table,
+        ids=ids.tolist(),
+        embedding=embedding,
+        label=table.texts(label).tolist() if label in roles else None,
+        answers={name: _answers(file, name, cells, said, people, len(frame)) for name, cells in given.items()},
+        extra=pd.DataFrame({name: tidy(frame[name]) for name in own}, index=frame.index),
+        notes=notes,
+    )
+
+
+def _content(file: Path, csv: Path | None) -> tuple[dict[str, Any], Table | None, list[str]]:
+    """A file's arrays by name, and the table that names its rows where it does not: `csv`, else what lies beside it."""
+    if file.is_dir():
+        raise BadInput(f"{file}: a folder; expected an .npz, .npy, .safetensors or Parquet file; {_SAVED}")
+    need_file(file)
+    arrays, notes = _read(file), []
+    if file.suffix == ".npz" or any(plain(key) in _NAMES for key in arrays):
+        if csv is not None:
+            raise BadInput(f"{file}: names its own rows; leave {option('csv')} out")
+        return arrays, None, []
+    if csv is None:
+        beside = [file.with_suffix(suffix) for suffix in _TABLES]
+        csv = next((path for path in beside if path.is_file() and path != file), None)
+        if csv is None:
+            way_out = f"name the table that does ({option('csv')}), or put it beside as {beside[0].name}"
+            raise BadInput(f"{file}: nothing says which image is which row; {way_out}")
+        notes = [f"rows named by {csv.name}, which lies beside {file.name}"]
+    table = read_table(csv)
+    if twice := sorted(set(table.frame.columns) & arrays.keys()):
+        raise BadInput(f"{csv}: column {twice[0]!r} is also an array of {file}; leave one of them out")
+    if not any(plain(name) in _NAMES for name in table.frame.columns):
+        raise BadInput(
+            f"{csv}: no column image_id or file to name the images by (it has: {', '.join(table.frame.columns)})"
+        )
+    return {**arrays, **{name: _objects(table.frame[name]) for name in table.frame.columns}}, table, notes
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """By what the file begins with; by its suffix where it has no signature."""
+    with file.open("rb") as handle:
+        start = handle.read(6)
+    read, kind = _numpy, ".npz or .npy file"
+    if start[:4] == b"PAR1":
+        read, kind = _parquet, "Parquet file"
+    elif file.suffix == ".safetensors":
+        read, kind = _safetensors, "safetensors file"
+    elif start != b"\x93NUMPY" and start[:2] != b"PK":
+        others = ".safetensors and Parquet are read too, and"
+        raise BadInput(f"{file}: not a readable {kind} (its first bytes are another format's); {others} {_SAVED}")
+    try:
+        return read(file)
+    except BadInput:
+        raise
+    except Exception as error:  # numpy, pyarrow and others raise many kinds for a damaged file
+        why = " ".join(str(error).split()) or type(error).__name__
+        if "Object arrays" in why:
+            way_out = "save the names as str arrays (names.astype(str)) and the embeddings as floats"
+            raise BadInput(f"{file}: holds pickled Python objects, which could run code when read; {way_out}") from None
+        raise BadInput(f"{file}: not a readable {kind} ({why})") from None
+
+
+def _numpy(file: Path) -> dict[str, Any]:
+    # Opened here: np.load leaves a damaged .npz open. It warns that an array was saved by Python 2.
+    with file.open("rb") as handle, warnings.catch_warnings(action="ignore"):
+        content = np.load(handle, allow_pickle=False)
+        if isinstance(content, np.ndarray):
+            return {"embedding": content}
+        unpacked, packed = sum(part.file_size for part in content.zip.infolist()), file.stat().st_size
+        if unpacked > max(MOST_UNPACKED, MOST_PACKED * packed):
+            sizes = f"{packed / 1e6:,.1f} MB that unpack to {unpacked / 1e9:,.1f} GB"
+            raise BadInput(f"{file}: {sizes}, as no embeddings do; save them again with np.savez")
+        return dict(content)
+
+
+def _safetensors(file: Path) -> dict[str, Any]:
+    """Tensors by name; names of images and labels are JSON lists in the header's metadata."""
+    from safetensors import safe_open
+
+    arrays: dict[str, Any] = {}
+    with safe_open(file, framework="pt") as handle:
+        for name in handle.keys():  # noqa: SIM118  # it is no mapping
+            tensor = handle.get_tensor(name)
+            if tensor.is_floating_point() and str(tensor.dtype) not in _NUMPY_HAS:
+                tensor = tensor.float()  # holds each value of bfloat16 and of the floats of eight bits
+            arrays[name] = tensor.numpy()
+        said = handle.metadata() or {}
+    arrays = _with_embedding(arrays, "fiub")
+    for name in [name for name in _TEXTS if name in said and name not in arrays]:
+        try:
+            arrays[name] = _objects(TypeAdapter(list[str | None]).validate_json(said[name], strict=True))
+        except ValidationError:
+            raise BadInput(f"{file}: metadata {name!r}: expected a JSON list of texts") from None
+    return arrays
+
+
+def _parquet(file: Path) -> dict[str, Any]:
+    """Columns: lists of numbers as matrices, structs of numbers as tables."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(file)
+    table.validate(full=True)
+    arrays: dict[str, Any] = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        column = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+        kind = column.type
+        if isinstance(kind, pa.ListType | pa.LargeListType | pa.FixedSizeListType) and _is_number(kind.value_type):
+            cells = column.to_pandas()
+            lengths = np.array([-1 if cell is None else len(cell) for cell in cells])
+            if (row := first_row(lengths != lengths.max(initial=0))) is not None:
+                found = "nothing" if lengths[row] < 0 else f"{lengths[row]} numbers"
+                expected = f"expected {lengths.max()} as in others"
+                raise BadInput(f"{file}: column {name!r}: row {row} (counted from 0) holds {found}, {expected}")
+            arrays[name] = np.array(cells.tolist())
+        elif pa.types.is_struct(kind) and "path" in kind.names:
+            arrays[name] = _objects([None if cell is None else cell["path"] for cell in column.to_pylist()])
+        elif pa.types.is_struct(kind) and kind.names and all(_is_number(part.type) for part in kind):
+            numbers = pa.Table.from_struct_array(column.combine_chunks()).to_pandas()
+            arrays[name] = numbers if name in _ANSWERS else numbers.to_numpy()
+        elif _is_number(kind) and not column.null_count:
+            arrays[name] = column.to_numpy()
+        else:
+            arrays[name] = _objects(column.to_pylist())
+    return _with_embedding(arrays, "f")
+
+
+def _with_embedding(arrays: dict[str, Any], kinds: str) -> dict[str, Any]:
+    """The arrays, of which the only matrix but for answers is called `embedding`, unless one is called so."""
+    free = {name: array for name, array in arrays.items() if name not in _ANSWERS}
+    matrices = [name for name, array in free.items() if array.ndim == 2 and array.dtype.kind in kinds]
+    if "embedding" not in arrays and len(matrices) == 1:
+        arrays["embedding"] = arrays.pop(matrices[0])
+    return arrays
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
+
+
+def _objects(values: Any) -> NDArray[Any]:
+    """A column of any cells, [N]; what is missing is None."""
+    cells = pd.Series(values, dtype=object)
+    return cells.where(cells.notna(), None).to_numpy()
+
+
+def _floats(array: NDArray[Any], file: Path) -> NDArray[Any]:
+    """The embeddings as they came (float16, float32), wider floats and integers as float32."""
+    if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "fiu":
+        has = f"shape {array.shape} and dtype {array.dtype}"
+        raise BadInput(f"{file}: embedding: {has}, expected one row of numbers per image, [N, D]")
+    with np.errstate(over="ignore"):  # what becomes infinite is reported with its row
+        return array if array.dtype in (np.float16, np.float32) else array.astype(np.float32)
+
+
+def _columns(path: Path, arrays: dict[str, Any], rows: int, roles: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """The arrays of one value a row, and which are none; BadInput for one of `roles`, which are texts, that is none."""
+    columns: dict[str, Any] = {}
+    left_out = []
+    for key, array in arrays.items():
+        kind, cells = array.dtype.kind, array.tolist() if array.dtype.kind == "O" else []
+        odd = first_row([not isinstance(cell, str | int | float | None) for cell in cells])
+        if array.shape == (rows,) and odd is None and kind in ("OUSiu" if key in roles else "OUiufb"):
+            values = array.astype(np.float32) if array.dtype == np.float16 else array
+            columns[key] = _texts(array) if kind == "S" else values.tolist() if kind == "U" else values
+        elif key in roles:
+            has = f"has shape {list(array.shape)} and dtype {array.dtype}"
+            if odd is not None:
+                has = f"holds a {type(cells[odd]).__name__} in row {odd} (counted from 0)"
+            raise BadInput(f"{path}: {key} {has}, expected {rows} texts, one for each row of embedding")
+        else:
+            left_out.append(f"{key} {list(array.shape)}")
+    return columns, left_out
+
+
+def _column_names(
+    file: Path, arrays: dict[str, Any], given: dict[str, Any], labels: list[str] | None
+) -> list[str] | None:
+    """The labels of the columns of people's answers, where these do not say them; an array of them is taken out.
+
+    `labels`, or `label` where it has a name for each column and not one for each row, is such an array. Without
+    answers, `labels` names what the numbers in `label` mean.
+    """
+    if not given and labels is not None:
+        raise BadInput(f"{file}: {option('labels')} names columns of {', '.join(_ANSWERS)}; it has none")
+    if not given and arrays.keys() >= {"label", "labels"} and arrays["label"].dtype.kind in "iu":
+        codes, words = arrays["label"], np.array(_texts(arrays.pop("labels")), dtype=object)
+        if (row := first_row((codes < 0) | (codes >= len(words)))) is not None:
+            has = f"label {codes[row]}, but labels has {len(words)} names, from 0 on"
+            raise BadInput(f"{file}: row {row} (counted from 0): {has}")
+        arrays["label"] = words[codes]
+    of, matrix = next(iter(given.items()), ("", np.empty((0, 0))))
+    rows, width = matrix.shape if matrix.ndim == 2 else (-1, -1)
+    names = sorted(key for key in arrays if key in ("labels", "label") and arrays[key].shape == (width,))
+    if names == ["label"] and width == rows:
+        many = f"label has {rows} values, as many as there are rows and as there are columns of {of}"
+        raise BadInput(f"{file}: {many}; call the columns' names labels")
+    if not names or labels is not None:
+        return labels
+    found = _texts(arrays.pop(names[-1]))
+    if "" in found:
+        raise BadInput(f"{file}: {names[-1]}: label {found.index('')} (counted from 0) has no name")
+    return found
+
+
+def _texts(array: NDArray[Any]) -> list[str]:
+    """Its cells without spaces around them, the empty text where there is nothing."""
+    cells = np.char.decode(array, "utf-8", "replace") if array.dtype.kind == "S" else array
+    return ["" if cell is None else str(cell).strip() for cell in cells.ravel().tolist()]
+
+
+def _answers(file: Path, key: str, cells: Any, said: list[str] | None, people: Any, rows: int) -> Table:
+    """One of the arrays of people's answers, checked for its shape; what its numbers may be, `measure` checks."""
+    names = said or (list(cells.columns) if isinstance(cells, pd.DataFrame) else [])
+    matrix = np.asarray(cells)
+    if not names:
+        way_out = f"add an array labels with their names, or say {option('labels', ['A', 'B'])}"
+        raise BadInput(f"{file}: nothing says which columns of {key} are which labels; {way_out}")
+    if twice := [label for label in names if names.count(label) > 1]:
+        raise BadInput(f"{file}: two columns of {key} are called {twice[0]!r}; rename one")
+    shape = (rows, len(names))
+    if matrix.shape != shape or matrix.dtype.kind not in "fiub":
+        expected = f"expected numbers {list(shape)}: a row for each image and a column for each label"
+        has = f"{key} has shape {list(matrix.shape)} and dtype {matrix.dtype}"
+        raise BadInput(f"{file}: {has}, {expected} ({', '.join(names)})")
+    values = matrix.astype(np.float64)
+    frame = pd.DataFrame(values, columns=names)
+    table = Rows(file, frame, np.arange(rows), f"{key}, row", labels=tuple(names))
+    fits, expected = values <= 1.001, "a share between 0 and 1"
+    if key == "sets":
+        fits, expected = np.isin(values, (0, 1)), "0 or 1"
+    elif key == "votes":
+        fits, expected = values == np.round(values), "a whole number"
+    table.refuse(np.isfinite(values) & ~fits, names, values, f"expected {expected}")
+    if people is None:
+        return table
+    if people.dtype.kind not in "fiu" or people.shape not in ((rows,), shape):
+        has = f"n has shape {list(people.shape)} and dtype {people.dtype}"
+        raise BadInput(f"{file}: {has}, expected whole numbers [{rows}] or {list(shape)}")
+    if "n" in names:
+        raise BadInput(f"{file}: a label of {key} is called 'n', as the number of people is; rename it")
+    counts = pd.DataFrame(people.reshape(rows, -1), columns=["n"] if people.ndim == 1 else [f"n:{x}" for x in names])
+    return replace(table, frame=pd.concat([frame, counts], axis=1))

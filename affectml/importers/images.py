@@ -57,8 +57,6 @@ def images(
     *,
     taxonomy: Annotated[str | Taxonomy | None, Help("A built-in taxonomy or a YAML file.", default="none yet")] = None,
     captions: Annotated[str | Path | None, Help("Table of captions.", default="the .txt beside each image")] = None,
-    file_column: Annotated[str | None, Help("Column of that table with the image's file name.")] = None,
-    caption_column: Annotated[str | None, Help("Column of that table with the caption.")] = None,
     group_by: Annotated[str | None, Help("folder: a split must not part one folder, such as frames of a film.")] = None,
 ) -> Draft:
     """A folder of photographs that nobody has labelled yet: a data set without a target.
@@ -73,11 +71,8 @@ def images(
     found = find_images(root)
     notes = []
     if captions is not None:
-        _from_table(found, Path(captions), root, file_column, caption_column)
+        _from_table(found, Path(captions), root)
         notes.append(f"captions of {len(found.captions):,} images from {Path(captions).name}")
-    elif file_column or caption_column:
-        given = option("file_column" if file_column else "caption_column")
-        raise BadInput(f"{given} names a column of a table of captions; name the table: {option('captions')}")
     elif take_sidecars(found):
         notes.append(f"captions of {len(found.captions):,} images from the .txt files beside them")
     result = draft(source, found.table(name_images(list(found.images))), list(found.images.values()))
@@ -159,16 +154,16 @@ def take_sidecars(found: Found) -> bool:
     return bool(found.captions)
 
 
-def _from_table(found: Found, path: Path, root: Path, file_column: str | None, caption_column: str | None) -> None:
+def _from_table(found: Found, path: Path, root: Path) -> None:
     """Take the captions of a table, one in each row; raises BadInput where none of its images is there."""
     table = read_table(path)
-    file = pick(table, file_column, (*FILE, "imageid"), "file_column") or file_by_content(table)
-    caption = pick(table, caption_column, _CAPTION_NAMES, "caption_column")
+    file = pick(table, None, (*FILE, "imageid")) or file_by_content(table)
     others = [column for column in table.frame.columns if column != file]
-    if caption is None and len(others) != 1:
-        name_it = f"Name it: {option('caption_column')} (columns: {', '.join(table.frame.columns)})"
-        raise BadInput(f"{path}: which column has the captions? {name_it}")
-    caption = caption or others[0]
+    caption = pick(table, None, _CAPTION_NAMES) or (others[0] if len(others) == 1 else None)
+    if caption is None:
+        raise BadInput(
+            f"{path}: which column has the captions? Call it caption (columns: {', '.join(table.frame.columns)})"
+        )
     where = table.places()
     names = relative_names([str(cell) for cell in table.frame[file]], root, where)
     meant: dict[tuple[int, str], str | None] = {}  # None where two images could be
@@ -181,7 +176,7 @@ def _from_table(found: Found, path: Path, root: Path, file_column: str | None, c
         if called is None:
             strange[name] = None
             continue
-        for text in list(cell) if isinstance(cell, list | tuple | np.ndarray) else [cell]:
+        for text in cell if isinstance(cell, list | tuple | np.ndarray) else [cell]:
             if isinstance(text, str) and text.strip():
                 found.captions.setdefault(called, []).append(text.strip())
             elif not isinstance(text, str) and not pd.isna(text):
@@ -257,9 +252,7 @@ def add_images(folder: str | Path, dataset: Dataset, *, how: str = "copy") -> Ad
 
 def _add(root: Path, dataset: Dataset, how: str) -> Added:
     found, table = find_images(root), dataset.images
-    known: dict[str, str] = dict(
-        table.reindex(columns=["file", "image_id"]).dropna().astype(str).itertuples(index=False)
-    )
+    known = dict(table.reindex(columns=["file", "image_id"]).dropna().astype(str).to_numpy().tolist())
     both = [name for name in found.images if f"images/{name}" in known]
     changed = [name for name in both if _size(found.images[name]) != _size(dataset.root / f"images/{name}")]
     if len(changed) == len(both):

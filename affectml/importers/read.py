@@ -250,10 +250,9 @@ def file_by_content(table: Table) -> str:
             found.append(column)
     if len(found) != 1:
         which = f"{' and '.join(map(repr, found))} both name images" if found else "no column names images"
-        raise BadInput(
-            f"{table.path}: {which}; say which column names each row's file or url: {option('file_column')} "
-            f"(columns: {', '.join(table.frame.columns)})"
-        )
+        asked = f"say which column names each row's file or url: {option('file_column')}"
+        way_out = table.way_out(asked, "call the one that names each row's image file")
+        raise BadInput(f"{table.path}: {which}; {way_out} (columns: {', '.join(table.frame.columns)})")
     return found[0]
 
 

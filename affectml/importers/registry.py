@@ -9,7 +9,7 @@ import dataclasses
 import errno
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import cache
 from importlib import import_module
@@ -33,7 +33,7 @@ OWN = {
     "images": "A folder of photographs without labels, at any depth, to label, embed or predict.",
     "coco": "COCO-style JSON whose categories are emotions, one or several on an image.",
     "embeddings": "Embeddings computed elsewhere, with labels, people's answers and splits where known.",
-    "datasets": "Hugging Face data sets, Parquet, WebDataset tar files: here, on the Hub or in a bucket.",
+    "datasets": "What Hugging Face `datasets` reads, Parquet with images among it: here, or on the Hub.",
 }
 # Where a module is not called as its importer is.
 _MODULES = {"folder": "labelled", "coco": "labelled", "datasets": "containers"}
@@ -58,17 +58,10 @@ class Importer:
     """Reads one kind of source and writes a data set folder: `importer(path, out, **options)`."""
 
     def __init__(
-        self,
-        read: Callable[..., "Draft"],
-        name: str,
-        about: "About",
-        images: tuple[str, ...],
-        folder: bool,
-        addresses: bool = False,
-        joins: bool = False,
+        self, read: Callable[..., "Draft"], name: str, about: "About", images: Sequence[str], folder: bool, joins: bool
     ) -> None:
         self.read, self.name, self.about, self.placements = read, name, about, images
-        self.folder, self.addresses, self.joins = folder, addresses, joins
+        self.folder, self.joins = folder, joins
         self.__doc__ = inspect.getdoc(read)
 
     def __repr__(self) -> str:
@@ -182,7 +175,6 @@ def importer(
     *,
     images: tuple[str, ...] = PLACEMENTS,
     folder: bool = True,
-    addresses: bool = False,
     joins: bool = False,
 ) -> Callable[[Callable[..., "Draft"]], Importer]:
     """Register the function below, which takes a `Source` and keywords annotated with `Help` and returns a `Draft`.
@@ -194,7 +186,6 @@ def importer(
         about: what is known of the set beforehand; without a source there, the user describes the data.
         images: the ways images may come in; the first is what holds unless the user says otherwise.
         folder: whether the path must be a folder.
-        addresses: whether the path may be an address, such as `s3://bucket/folder`.
         joins: whether what it reads can be joined to a data set that exists.
 
     Returns:
@@ -202,7 +193,7 @@ def importer(
     """
 
     def register(read: Callable[..., "Draft"]) -> Importer:
-        _REGISTERED[name] = Importer(read, name, about, images, folder, addresses, joins)
+        _REGISTERED[name] = Importer(read, name, about, images, folder, joins)
         return _REGISTERED[name]
 
     return register

@@ -17,8 +17,7 @@ from pydantic.dataclasses import dataclass
 
 from affectml.data import DatasetMeta, TargetMeta
 from affectml.errors import BadInput
-from affectml.importers._container import Container, open_container, quiet
-from affectml.importers.containers import Reading
+from affectml.importers.containers import Container, Gathered, open_container
 from affectml.importers.draft import Draft, Source, image_table, label_table, set_table
 from affectml.importers.read import first_row, tidy
 
@@ -58,7 +57,7 @@ def shared_draft(
     """The data set that was shared, with every target, its judgements, splits and images as they were."""
     said = _read(content, f"{container.address}/{NAME}")
     meta, columns = said.dataset, said.columns
-    gathered = Reading(container, spool, need_images=False).gather(list(container.splits))
+    gathered = Gathered(container, spool, need_images=False).read(list(container.splits))
     frame = gathered.frame
     if "image_id" not in frame.columns:
         raise BadInput(f"{container.address}: {NAME} says it is a shared data set, and it has no column image_id")
@@ -89,7 +88,7 @@ def shared_draft(
             _add(result, name, entry, columns[name], frame)
         if said.judgements:
             part = "judgements"
-            result.annotations = _judgements(source.address, revision)
+            result.annotations = _judgements(source.path, revision)
             result.asked, result.stopping = meta.judgements, meta.stopping
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         why = f"its columns are not what {NAME} says ({type(error).__name__}: {error})"
@@ -149,10 +148,9 @@ def _by_label(cells: pd.Series, labels: Sequence[str], where: Sequence[str]) -> 
     return np.array([[cell[label] for label in labels] for cell in cells], dtype=object).reshape(-1, len(labels))
 
 
-def _judgements(address: str, revision: str | None) -> pd.DataFrame:
-    container = open_container(address, JUDGEMENTS, revision)
-    with quiet():
-        table = pd.DataFrame([row.cells for split in container.splits for row in container.rows(split)])
+def _judgements(path: Path, revision: str | None) -> pd.DataFrame:
+    container = open_container(path, JUDGEMENTS, revision)
+    table = pd.DataFrame([cells for split in container.splits for _, cells in container.rows(split)])
     if missing := {"image_id", "annotator_id", "kind", "labels"} - set(table.columns):
         raise KeyError(*sorted(missing))
     table.insert(0, "event_id", [f"row-{number}" for number in range(1, len(table) + 1)])

@@ -62,7 +62,7 @@ def draft_of_table(content: Table, spec: TableSpec, source: Source, root: Path) 
         shaped = _from_label_columns(shape) if columns.label is None else _from_label_column(shape)
     images = identity.iloc[shaped.rows].reset_index(drop=True)
     if columns.split is not None:
-        images["split"] = _splits(content, columns.split)[shaped.rows]
+        images["split"] = splits_in(content, columns.split)[shaped.rows]
     for name, column in {"group": columns.group, **dict(zip(shaped.own, shaped.own, strict=True))}.items():
         if column is not None:
             images[name] = tidy(content.frame[column]).iloc[shaped.rows].to_numpy()
@@ -114,7 +114,8 @@ def _identify(table: Table, columns: Columns, root: Path, source: Source) -> tup
     return out, places
 
 
-def _splits(table: Table, column: str) -> NDArray[Any]:
+def splits_in(table: Table, column: str) -> NDArray[Any]:
+    """train, val, test or None [N]; BadInput naming the row that says another."""
     cells = table.texts(column).str.casefold()
     splits = cells.map(SPLIT_OF).astype(object)
     none = "none of train, val, test; rename the splits, or the column if it means something else"

@@ -53,7 +53,7 @@ def open_source(address: str | Path, out: Path, about: About, images: str, impor
         raise BadInput(f"{out} lies inside {path}, which is being read; choose a place outside")
     whole = [part for part in path.parts if not re.search(r"[*?\[]", part)]  # of folder/*.parquet: folder
     named = about.name or (path.resolve().name if path.is_dir() or not whole else Path(whole[-1]).stem)
-    return Source(path, replace(about, name=named), "none" if onto else images, str(address), out, onto)
+    return Source(path, replace(about, name=named), "none" if onto else images, out, onto)
 
 
 def settle(draft: Draft, images: str) -> None:

@@ -90,7 +90,7 @@ def test_ctrl_c_says_that_nothing_was_written(tmp_path, monkeypatch, command):
 
 
 def test_a_small_file_that_unpacks_to_much_is_not_unpacked(tmp_path, monkeypatch, refused):
-    monkeypatch.setattr("affectml.importers._arrays.MOST_UNPACKED", 10**6)
+    monkeypatch.setattr("affectml.importers.embeddings.MOST_UNPACKED", 10**6)
     np.savez_compressed(tmp_path / "f.npz", embedding=np.zeros((10**3, 10**3)), image=np.arange(10**3).astype(str))
     monkeypatch.setattr("numpy.lib.npyio.NpzFile.__getitem__", lambda *_: pytest.fail("unpacked"))
     refused(r"f\.npz: 0\.0 MB that unpack to 0\.0 GB", "embeddings", tmp_path / "f.npz")

@@ -1,8 +1,6 @@
 """Importers, given damaged files."""
 
-import io
 import json
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -133,32 +131,15 @@ for file, write in EMBEDDED.items():
     READERS[f"embeddings {file}"] = Reader(write, imports("embeddings", file))
 
 
-def drawn(folder: Path) -> bytes:
-    """A picture, of which no file stays."""
+def as_images_in_parquet(folder: Path) -> None:
     picture(folder / "a.jpg")
     content = (folder / "a.jpg").read_bytes()
     (folder / "a.jpg").unlink()
-    return content
-
-
-def as_tar(folder: Path) -> None:
-    content = drawn(folder)
-    with tarfile.open(folder / "t.tar", "w") as archive:
-        for name, said in (("0", {"label": "joy", "n": 3}), ("1", {"label": "awe", "n": None})):
-            for end, data in (("jpg", content), ("json", json.dumps(said).encode())):
-                info = tarfile.TarInfo(f"{name}.{end}")
-                info.size = len(data)
-                archive.addfile(info, io.BytesIO(data))
-
-
-def as_images_in_parquet(folder: Path) -> None:
-    content = drawn(folder)
     features = datasets.Features(image=datasets.Image(), label=datasets.Value("string"), n=datasets.Value("int64"))
     rows = {"image": [{"bytes": content, "path": "a.jpg"}, {"bytes": content, "path": None}], "label": ["joy", "awe"]}
     datasets.Dataset.from_dict({**rows, "n": [1, None]}, features=features).to_parquet(folder / "train.parquet")
 
 
-READERS["datasets tar"] = Reader(as_tar, imports("datasets", "t.tar"))
 READERS["datasets parquet"] = Reader(as_images_in_parquet, imports("datasets", "train.parquet"))
 READERS["datasets imagefolder"] = Reader(
     written(
