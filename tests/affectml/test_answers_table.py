@@ -7,9 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from affectml.data import Dataset
 from affectml.errors import BadRun
-from affectml.judging.answers import FILE, SystemAnswers, labelled, read_answers, write_answers
+from affectml.judging.answers import FILE, SystemAnswers, read_answers, write_answers
 from affectml.judging.scoring import Answers
 from affectml.judging.truth import fit_prior, read_truth
 from affectml.training import TrainConfig, train_run
@@ -65,18 +64,18 @@ def test_a_system_need_not_answer_every_image_in_each_form(file):
     np.testing.assert_array_equal(said.scores[[at("x"), at("y2")]] * 4, SCORES.astype(np.float32))
 
 
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        (lambda t: t.drop(columns="split"), "no column split"),
-        (lambda t: t.drop(columns="label:form"), "no column label:form"),
-        (lambda t: t.assign(**{"label:form": "much"}), "column label:form: expected numbers"),
-        (lambda t: pd.concat([t, t.iloc[[9]]]), "image 'y' has two rows of system model, form set"),
-        (lambda t: pd.concat([t, t.assign(draw=2)]), "system model answered one image more than once"),
-        (lambda t: t[t["system"] == "prior"], "no answer of system model"),
-        (lambda t: t[t["form"] == "set"].assign(form="guess"), "no answer of system model"),
-    ],
-)
+DAMAGED = [
+    (lambda t: t.drop(columns="split"), "no column split"),
+    (lambda t: t.drop(columns="label:form"), "no column label:form"),
+    (lambda t: t.assign(**{"label:form": "much"}), "column label:form: expected numbers"),
+    (lambda t: pd.concat([t, t.iloc[[9]]]), "image 'y' has two rows of system model, form set"),
+    (lambda t: pd.concat([t, t.assign(draw=2)]), "system model answered one image more than once"),
+    (lambda t: t[t["system"] == "prior"], "no answer of system model"),
+    (lambda t: t[t["form"] == "set"].assign(form="guess"), "no answer of system model"),
+]
+
+
+@pytest.mark.parametrize(("change", "why"), DAMAGED)
 def test_what_is_no_table_of_answers_says_why(file, change, why):
     change(read_answers(file)).to_parquet(file)
     with pytest.raises(BadRun, match=f"answers.parquet: {why}.*train again"):
@@ -92,47 +91,24 @@ def test_without_the_file_the_way_out_is_said(file):
         read_answers(file.parent)
 
 
-def figures(rows, truth, wheel):
-    """What `score` makes of one system's rows, by the metric's name."""
-    rows = rows.set_index("image_id").groupby("form")[labelled(rows)]
-    said = {form: of_form.loc[truth.image_id].to_numpy(dtype=np.float64) for form, of_form in rows}
-    found = {}
-
-    def add(values, target, kind, begins="", **more):
-        table = score(values, target, kind, **more)
-        found.update(table[table["metric"].str.startswith(begins)].set_index("metric")["value"])
-
-    if truth.sets is None:
-        add(said["share"], truth.shares, "distribution")
-        add(said["share"][:, wheel], truth.shares[:, wheel], "distribution", "earth_movers", ground="circle")
-        add(np.eye(len(truth.labels))[said["score"].argmax(axis=1)], truth.hits, "sets")
-    else:
-        add(said["share"], truth.shares, "rates")
-        add(said["set"], truth.sets, "sets")
-        add(said["score"], truth.sets, "ranking", shares=truth.shares)
-    add(said["score"], truth.hits, "ranking", "" if truth.sets is None else "top_")
-    return found
-
-
-@pytest.mark.parametrize(
-    ("kind", "answers", "compared"), [("rates", "sets", 48), ("distribution", "one", 33), ("single", "one", 21)]
-)
-def test_score_on_the_stored_table_gives_the_figures_of_the_run(demo_set, single, tmp_path, kind, answers, compared):
-    """Of prior, zero-shot and model, for each figure that `score` has."""
-    root = demo_set(images=300, seed=5, answers=answers).root
-    root = single(root, tmp_path / "single") if kind == "single" else root
-    config = TrainConfig(str(root), multilabel=kind == "rates", threads=1)
+@pytest.mark.parametrize(("kind", "answers", "compared"), [("rates", "sets", 42), ("distribution", "one", 30)])
+def test_score_on_the_stored_table_gives_the_figures_of_the_run(demo_set, tmp_path, kind, answers, compared):
+    """Of prior, zero-shot and model."""
+    data = demo_set(images=300, seed=5, answers=answers)
+    config = TrainConfig(str(data.root), multilabel=kind == "rates", threads=1)
     run = train_run(config, out=tmp_path / "run", say=lambda line: None)
-    data, table = Dataset.open(root), read_answers(run.folder)
-    targets = data.target("emotions")
-    parts = table.drop_duplicates("image_id").set_index("image_id")["split"]
-    assert set(parts.index) == set(targets.image_id)
-    beta = fit_prior(targets.take(parts.index[parts == "train"].to_numpy()))
-    truth = read_truth(data, targets, parts.index[parts == "test"].to_numpy(), beta=beta)
-    equal = 0
+    targets, equal = data.target("emotions"), 0
     for system in ("prior", "zero_shot", "model"):
-        made = figures(table[table["system"] == system], truth, list(truth.wheel))
-        said = {each.name: each.value for each in run.evaluation.scores_of(system) if each.name in made}
-        assert {name: made[name] for name in said} == pytest.approx(said, abs=1e-7), system
-        equal += len(said)
+        said = SystemAnswers.read(run.folder, system=system)
+        assert set(said.image_id) == set(targets.image_id)
+        train, test = (np.flatnonzero(said.split == part) for part in ("train", "test"))
+        truth = read_truth(data, targets, said.image_id[test], beta=fit_prior(targets.take(said.image_id[train])))
+        pairs = [(said.scores, truth.hits, "ranking"), (said.shares, truth.shares, kind)]
+        pairs += [] if truth.sets is None else [(said.sets, truth.sets, "sets")]
+        tables = [score(values[test].astype(float), target, of) for values, target, of in pairs]
+        tables[0] = tables[0][tables[0]["metric"].str.startswith("top_")]  # of rates it ranks by sets
+        made = pd.concat(tables).set_index("metric")["value"]
+        found = {each.name: each.value for each in run.evaluation.scores_of(system) if each.name in made}
+        assert made[[*found]].to_dict() == pytest.approx(found, abs=1e-7), system
+        equal += len(found)
     assert equal == compared

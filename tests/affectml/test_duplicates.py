@@ -17,7 +17,7 @@ from PIL import Image, ImageEnhance
 from affectml import duplicates
 from affectml._files import write_parquet
 from affectml.auditing import _checks as checks
-from affectml.data import Dataset, DatasetMeta, write_dataset
+from affectml.data import Dataset
 from affectml.data.groups import crossing_copies, joined, names_of
 from affectml.data.splits import split_dataset
 from affectml.demo_set import write_demo
@@ -28,6 +28,7 @@ from affectml.importers.embeddings import import_embeddings
 from affectml.training import TrainConfig, train_run
 
 from .answered import answered
+from .written import pictures_alone
 
 SIZE = (120, 90)
 
@@ -38,15 +39,6 @@ def scene(seed: int) -> Image.Image:
     coarse = Image.fromarray(draw.integers(0, 256, (5, 6, 3), dtype=np.uint8)).resize(SIZE, Image.Resampling.BICUBIC)
     grain = draw.integers(-9, 10, (SIZE[1], SIZE[0], 3))
     return Image.fromarray((np.asarray(coarse).astype(int) + grain).clip(0, 255).astype(np.uint8))
-
-
-def folder(root: Path, pictures: Mapping[str, Image.Image], **columns: object) -> Dataset:
-    """A data set of these files."""
-    (root / "images").mkdir(parents=True)
-    for name, picture in pictures.items():
-        picture.save(root / "images" / name)
-    images = pd.DataFrame({"image_id": list(pictures), "file": [f"images/{name}" for name in pictures], **columns})
-    return write_dataset(root, DatasetMeta("some"), images, {})
 
 
 def embedded(root: Path, pictures: Mapping[str, Image.Image], features: np.ndarray, **columns: object) -> Dataset:
@@ -88,7 +80,7 @@ def copies(tmp_path_factory) -> Dataset:
     nearly.putpixel((3, 3), tuple((value + 1) % 256 for value in one.getpixel((3, 3))))
     pictures = dict.fromkeys(("a.png", "b.bmp", "c.tif", "d.png", "e.png", "f.png", "turned.png", "lossless.webp",
                               "broken.png", "missing.png"), one)  # fmt: skip
-    data = folder(root, pictures | {"d.png": one.convert("RGBA"), "e.png": nearly, "f.png": scene(2)})
+    data = pictures_alone(root, pictures | {"d.png": one.convert("RGBA"), "e.png": nearly, "f.png": scene(2)})
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by a quarter before it is shown
     one.transpose(Image.Transpose.ROTATE_90).save(root / "images" / "turned.png", exif=exif)
@@ -198,7 +190,9 @@ def test_every_copy_is_found_once_beside_the_first_that_has_a_part(tmp_path):
 
 
 def test_a_copy_of_a_copy_is_in_its_group(tmp_path):
-    data = folder(tmp_path / "set", {f"{k}.png": scene(1) for k in "abcd"}, split=["train", "train", "test", "test"])
+    data = pictures_alone(
+        tmp_path / "set", {f"{k}.png": scene(1) for k in "abcd"}, split=["train", "train", "test", "test"]
+    )
     pairs = itertools.pairwise(data.images["image_id"])
     found = Duplicates(data, tuple(Copy("near", pair, 0.95) for pair in pairs))
     assert apart(found) == [("b.png", "c.png", "train", "test")]
@@ -224,7 +218,7 @@ def test_without_files_there_are_proposals_which_are_listed_by_themselves_and_no
 
 
 def test_groups_are_written_and_the_old_file_and_every_other_cell_are_kept(tmp_path):
-    data = folder(tmp_path / "set", {f"{k}.png": scene(k // 2) for k in range(8)})
+    data = pictures_alone(tmp_path / "set", {f"{k}.png": scene(k // 2) for k in range(8)})
     path = data.root / "images.parquet"
     before = pq.read_table(path)
     for name, cells, kind in (

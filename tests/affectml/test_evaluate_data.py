@@ -1,6 +1,5 @@
 """`affectml evaluate RUN --on DATASET`: other labels, images learned from, drops, refusals."""
 
-import json
 import shutil
 from dataclasses import replace
 
@@ -12,9 +11,11 @@ from affectml.cli._print import LOG_WIDTH
 from affectml.cli._runs_print import print_evaluation
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
-from affectml.errors import BadDataset, BadInput, BadRun
+from affectml.errors import BadInput, BadRun
 from affectml.evaluating import EvaluateConfig, evaluate_systems
 from affectml.runs import RunFolder
+
+from .edited import edit
 
 VARIANTS = {"m": ("mikels-8", "plain"), "e": ("ekman-6", "pale"), "p": ("polarity-2", "dark")}
 FIVE = "ekman-6 (5 of 6 labels)"
@@ -115,6 +116,8 @@ def test_an_existing_run_is_judged_in_other_labels_as_it_was_when_it_was_trained
 
 
 def test_a_choice_fills_the_cell_and_a_label_may_be_left_out(runs, folders, on):
+    with pytest.raises(BadInput, match=r"no system could be compared: .*surprise.*mapping says"):
+        on(runs["e"], folders["p"])
     found, _ = on(runs["e"], folders["p"], mapping={"surprise": "positive"})
     assert any("surprise -> positive (user" in line for line in found.facts["lines"])
     assert on(runs["e"], folders["p"], drop=True)[0].get("top_1_accuracy") is not None
@@ -122,9 +125,7 @@ def test_a_choice_fills_the_cell_and_a_label_may_be_left_out(runs, folders, on):
 
 def test_images_that_a_run_learned_from_are_left_out_under_any_name(runs, folders, on, tmp_path):
     other = shutil.copytree(folders["m"], tmp_path / "query")
-    meta = json.loads((other / "dataset.json").read_text())
-    meta["targets"]["emotions"]["construct"] = "query"
-    (other / "dataset.json").write_text(json.dumps({**meta, "name": "found"}))
+    edit(other / "dataset.json", name="found", targets={"emotions": {"construct": "query"}})
     for file in ("images.parquet", "annotations.parquet", "targets-emotions.parquet", "truth.parquet"):
         table = pd.read_parquet(other / file)
         table.assign(image_id="z" + table["image_id"].astype(str)).to_parquet(other / file)
@@ -137,9 +138,7 @@ def test_images_that_a_run_learned_from_are_left_out_under_any_name(runs, folder
     told = "across constructs: model learned from evoked labels and is judged by query"
     assert any(line.startswith(told) for line in said)
     moved = shutil.copytree(runs["m"], tmp_path / "moved")
-    info = json.loads((moved / "run.json").read_text())
-    info["config"]["dataset"] = "gone"
-    (moved / "run.json").write_text(json.dumps(info))
+    edit(moved / "run.json", config={"dataset": "gone"})
     assert on(moved, other)[0].n == count  # nothing tells: other names, and the own data are gone
 
 
@@ -153,27 +152,6 @@ def test_a_shared_run_is_not_judged_on_what_it_may_have_learned_from(runs, folde
     with pytest.raises(BadRun, match="would flatter it"):
         on(shared, folders["m"])
     assert on(shared, folders["p"])[0].get("top_1_accuracy").system == "model"
-
-
-@pytest.mark.parametrize(
-    ("run", "data", "options", "says"),
-    [
-        ("m", "no", {}, "no such folder"),
-        ("m", "m", {"split": "all"}, "runs are judged on test images; leave it out"),
-        ("e", "p", {}, "no system could be compared: .*surprise.*mapping says"),
-        ("m", "m", {"mapping": {"joy": "purple"}}, "choice joy=purple: no mapping"),
-    ],
-)
-def test_what_cannot_be_judged_is_named(runs, folders, on, run, data, options, says):
-    with pytest.raises((BadDataset, BadInput), match=says):
-        on(runs[run], folders["m"].parent / data, **options)
-
-
-def test_more_images_are_shown_of_one_data_set_alone(runs, folders, tmp_path):
-    with pytest.raises(BadInput, match="gallery=True: a page of several data sets shows no images"):
-        affectml.evaluate(runs["m"], on=[folders["m"], folders["p"]], gallery=True, out=tmp_path / "out")
-    with pytest.raises(BadInput, match="shape is for files of answers, and every system is a run: leave it out"):
-        affectml.evaluate(runs["m"], on=folders["m"], shape="sets", out=tmp_path / "out")
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """`affectml evaluate ANSWERS --on DATASET`: every shape, beside what must score the same; what is refused."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 import affectml
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
-from affectml.errors import BadDataset, BadInput
+from affectml.errors import AffectmlError, BadDataset, BadInput
 from affectml.evaluating import EvaluateConfig, evaluate_systems
 from affectml.judging.truth import fit_prior, read_truth
 from affectml.training import TrainConfig, train_run
@@ -20,6 +21,7 @@ from affectml_metrics import functional as F
 from affectml_metrics.table import find
 
 from .answered import answered
+from .edited import edit
 
 
 @pytest.fixture(scope="module")
@@ -313,8 +315,7 @@ def test_a_published_set_is_warned_of(judge, demo, truth, tmp_path):
     from affectml.importers import get_importer
 
     root = shutil.copytree(demo.root, tmp_path / "public", ignore=shutil.ignore_patterns("images"))
-    meta = json.loads((root / "dataset.json").read_text())
-    (root / "dataset.json").write_text(json.dumps({**meta, "source": get_importer("oasis").about.source}))
+    edit(root / "dataset.json", source=get_importer("oasis").about.source)
     (warning,) = judge(truth, on=root).facts["warnings"]
     assert warning.startswith("OASIS (Kurdi, Lozano & Banaji 2017) is a published set: vlm may have been trained on")
     assert judge(truth).facts["warnings"] == []
@@ -333,25 +334,52 @@ def test_small_data_sets_are_judged_whole_and_images_elsewhere_are_refused(judge
         judge(truth, on=few)
 
 
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({"shape": "list"}, "shape='list': expected one of sets, ranked, rates, distribution"),
-        ({"shape": "sets"}, "numbers where labels were asked: 200; shape says what they are"),
-        ({"split": "train"}, "split: no 'train' .expected one of test, val, all"),
-        ({"k": 0}, "k=0: expected at least 1"),
-        ({"tau": 1.5}, "tau=1.5: expected a rate between 0 and 1"),
-        ({"mapping": {"calm": "contentmnt"}}, "mapping=.* has no label 'contentmnt'; did you mean 'contentment'"),
-        ({"empty": "no"}, "empty: no 'no'; did you mean 'none'"),
-        ({"image_column": "pic"}, "image_column: no column 'pic'"),
-        ({"sort": "set_f2"}, "sort='set_f2': no such metric; did you mean 'set_f1'"),
-        ({"groups": ("shape",)}, "'shapes'"),
-        ({"on": ()}, "answers in a file are judged on a data set: name it with on"),
-    ],
-)
-def test_options_that_cannot_be_used_are_named(judge, truth, options, says):
-    with pytest.raises((BadInput, BadDataset), match=says):
-        judge(truth, **options)
+REFUSED = [  # systems, with a file of answers on the data set; options; what is said of them
+    ("FILE", {"shape": "list"}, "shape='list': expected one of sets, ranked, rates, distribution"),
+    ("FILE", {"shape": "sets"}, "numbers where labels were asked: 200; shape says what they are"),
+    ("FILE", {"split": "train"}, "split: no 'train' .expected one of test, val, all"),
+    ("FILE", {"k": 0}, "k=0: expected at least 1"),
+    ("FILE", {"tau": 1.5}, "tau=1.5: expected a rate between 0 and 1"),
+    ("FILE", {"mapping": {"calm": "contentmnt"}}, "mapping=.* has no label 'contentmnt'; did you mean 'contentment'"),
+    ("FILE", {"empty": "no"}, "empty: no 'no'; did you mean 'none'"),
+    ("FILE", {"image_column": "pic"}, "image_column: no column 'pic'"),
+    ("FILE", {"sort": "set_f2"}, "sort='set_f2': no such metric; did you mean 'set_f1'"),
+    ("FILE", {"groups": ("shape",)}, "'shapes'"),
+    ("FILE", {"on": ()}, "answers in a file are judged on a data set: name it with on"),
+    ("", {}, "which systems"),
+    ("DATA", {}, "is a data set, not a system: .*on="),
+    ("OUT", {}, r"no run.json"),
+    ("prior=RUN", {}, "prior is the name of another system"),
+    ("=RUN", {}, "=.*linear: expected NAME=PATH"),
+    ("a=RUN a=RUN", {}, "the name of another system"),
+    ("RUN", {"groups": ("shapes",)}, "groups needs the data set: name it with on"),
+    ("RUN", {"out": "OUT/x.pdf"}, r"expected a folder, or a file that ends in .html, .parquet"),
+    ("RUN", {"trget": "emotions"}, "no option 'trget'; did you mean 'target'"),
+    ("RUN", {"out": "FILE"}, "exists"),
+    ("RUN", {"on": "OUT/no"}, "no such folder"),
+    ("RUN", {"on": "DATA", "split": "all"}, "runs are judged on test images; leave it out"),
+    ("RUN", {"on": "DATA", "mapping": {"joy": "purple"}}, "choice joy=purple: no mapping"),
+    ("RUN", {"on": "DATA", "shape": "sets"}, "shape is for files of answers, and every system is a run: leave it out"),
+    ("RUN", {"on": ("DATA", "OUT"), "gallery": True}, "gallery=True: a page of several data sets shows no images"),
+    ("", {"train": "DATA", "heads": ("softmx",)}, "heads='softmx': no such head; did you mean 'softmax'"),
+    ("", {"train": "DATA", "groups": ("shapes",)}, "groups needs the data set: name it with on"),
+    ("", {"train": "DATA", "prompts": ("sentimet",)}, "no kind 'sentimet'; did you mean 'sentiment'"),
+]
+
+
+@pytest.mark.parametrize(("systems", "options", "says"), REFUSED)
+def test_what_cannot_be_evaluated_is_refused(demo, run, truth, tmp_path, systems, options, says):
+    places = {"FILE": tmp_path / "said.csv", "DATA": demo.root, "RUN": run.folder, "OUT": tmp_path}
+    truth.to_csv(places["FILE"], index=False)
+
+    def put(value):
+        if isinstance(value, tuple):
+            return [put(each) for each in value]
+        return re.sub("[A-Z]{3,}", lambda found: str(places[found[0]]), value) if isinstance(value, str) else value
+
+    default = {"out": tmp_path / "out", **({"on": demo} if systems == "FILE" else {})}
+    with pytest.raises(AffectmlError, match=says):
+        affectml.evaluate(put((*systems.split(),)), **default | {name: put(each) for name, each in options.items()})
 
 
 def test_the_command_names_systems_prints_and_writes(command, demo, truth, run, tmp_path):
@@ -369,9 +397,3 @@ def test_the_command_names_systems_prints_and_writes(command, demo, truth, run, 
     assert pages[1].count("<img") > pages[0].count("<img")
     code, printed, _ = command(*words, "--out", tmp_path / "e.csv", "--json")
     assert {f["system"] for f in json.loads(printed)["figures"]} >= {"vlm", "linear", "prior", "person"}
-
-
-@pytest.mark.parametrize("name", ["report", "compare", "judge", "crosseval", "ablate"])
-def test_the_commands_that_left_name_what_does_their_work(command, name):
-    code, _, said = command(name)
-    assert (code, "use evaluate" in " ".join(said.split())) == (2, True)

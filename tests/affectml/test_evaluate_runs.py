@@ -1,10 +1,8 @@
 """`affectml evaluate` of runs alone: a page from what is stored, runs and ways of training compared."""
 
 import json
-import re
 import shutil
 from dataclasses import replace
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -24,6 +22,8 @@ from affectml.page.tables import cell
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
 from affectml_metrics.table import shown
+
+from .edited import edit
 
 SLOW = {"runs"}  # fixtures, and so all that asks for them
 
@@ -49,17 +49,13 @@ def compared(*folders):
 
 
 def changed(run, out, file="run.json", **changes):
-    """A copy of a run of which a file says otherwise: `config__tau=.2`."""
-    content = json.loads((shutil.copytree(run, out) / file).read_text())
-    for path, value in changes.items():
-        part, _, name = path.rpartition("__")
-        (content[part] if part else content)[name] = value
-    (out / file).write_text(json.dumps(content))
+    """A copy of a run of which a file says otherwise."""
+    edit(shutil.copytree(run, out) / file, **changes)
     return out
 
 
 def test_a_runs_page_is_written_again_without_its_head_or_its_data(runs, command, tmp_path):
-    alone = changed(runs / "sigmoid0", tmp_path / "alone", config__dataset="gone")
+    alone = changed(runs / "sigmoid0", tmp_path / "alone", config={"dataset": "gone"})
     for name in ("head.safetensors", "head.json", "answers.parquet", "report.html"):
         (alone / name).unlink(missing_ok=True)
     code, printed, said = command("evaluate", alone)
@@ -143,14 +139,14 @@ def test_of_other_images_those_in_the_test_part_of_all_are_compared(runs):
     assert "interval" not in found.facts["rules"]
 
 
-@pytest.mark.parametrize(
-    ("changes", "what"),
-    [
-        ({"config__tau": 0.2}, "another tau than"),
-        ({"data__target": "other"}, "another target than"),
-        ({"data__fingerprint": {"target": "0"}}, "another data set than"),
-    ],
-)
+OTHERWISE = [
+    ({"config": {"tau": 0.2}}, "another tau than"),
+    ({"data": {"target": "other"}}, "another target than"),
+    ({"data": {"fingerprint": {"target": "0"}}}, "another data set than"),
+]
+
+
+@pytest.mark.parametrize(("changes", "what"), OTHERWISE)
 def test_what_cannot_be_compared_is_refused(runs, tmp_path, changes, what):
     other = changed(runs / "topk0", tmp_path / "other", **changes)
     with pytest.raises(BadInput, match=f"{what} .*name a data set to judge both on: on"):
@@ -158,34 +154,9 @@ def test_what_cannot_be_compared_is_refused(runs, tmp_path, changes, what):
 
 
 def test_what_a_run_is_metered_and_judged_by_is_no_way_of_training(runs, tmp_path):
-    judged = {"config__threads": 3, "config__groups": ["shapes"], "config__dataset": "x"}
-    again = changed(runs / "topk1", tmp_path / "again", **judged)
-    found = compared(runs / "topk0", again)
+    judged = {"threads": 3, "groups": ["shapes"], "dataset": "x"}
+    found = compared(runs / "topk0", changed(runs / "topk1", tmp_path / "again", config=judged))
     assert found.get("set_f1", "topk0", by="seeds").n == 2
-
-
-@pytest.mark.parametrize(
-    ("systems", "options", "says"),
-    [
-        ([], {}, "which systems"),
-        (["DATA"], {}, "is a data set, not a system: .*on="),
-        (["OUT"], {}, r"no run.json"),
-        (["prior=RUNS/topk0"], {}, "prior is the name of another system"),
-        (["=RUNS/topk0"], {}, "=.*topk0: expected NAME=PATH"),
-        (["a=RUNS/topk0", "a=RUNS/topk1"], {}, "the name of another system"),
-        (["RUNS/topk0"], {"groups": ("shapes",)}, "groups needs the data set: name it with on"),
-        (["RUNS/topk0"], {"out": "x.pdf"}, r"expected a folder, or a file that ends in .html, .parquet"),
-        (["RUNS/topk0"], {"trget": "emotions"}, "no option 'trget'; did you mean 'target'"),
-        (["RUNS/topk0"], {"out": "there.csv"}, "exists"),
-    ],
-)
-def test_bad_systems_and_options_are_named(runs, data, tmp_path, systems, options, says):
-    (tmp_path / "there.csv").touch()
-    places = {"RUNS": runs, "DATA": data.root, "OUT": tmp_path}
-    given = [re.sub("[A-Z]+", lambda found: str(places[found[0]]), each) for each in systems]
-    options = {name: tmp_path / value if name == "out" else value for name, value in options.items()}
-    with pytest.raises((BadInput, BadRun), match=says):
-        affectml.evaluate(given, **options)
 
 
 def test_every_kind_of_file_holds_the_same_figures(runs, tmp_path):
@@ -227,19 +198,6 @@ def test_missing_runs_are_trained_once_with_each_seed_and_mix_of_prompts(command
     before = (tmp_path / "out" / named[0] / "run.json").read_bytes()
     assert command(*words)[0] == 0
     assert (tmp_path / "out" / named[0] / "run.json").read_bytes() == before
-
-
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({"heads": ("softmx",)}, "heads='softmx': no such head; did you mean 'softmax'"),
-        ({"groups": ("shapes",)}, "groups needs the data set: name it with on"),
-        ({"prompts": ("sentimet",)}, "no kind 'sentimet'; did you mean 'sentiment'"),
-    ],
-)
-def test_what_cannot_be_trained_is_named_first(data, tmp_path, options, says):
-    with pytest.raises(BadInput, match=says):
-        affectml.evaluate(train=data, out=tmp_path / "out", **options)
 
 
 @pytest.mark.parametrize("name", ["run.json", "dataset.json", "report.html"])
@@ -291,11 +249,3 @@ def test_too_few_images_have_no_p_value_and_take_no_part_in_the_correction():
     first, second = differences(scores, [("a", "b")], None)
     assert first.p_holm == first.p
     assert (second.p, second.p_holm, second.found) == (None, None, False)
-
-
-def test_a_clear_difference_is_found_among_many_pairs():
-    noise = torch.rand(11, 60, generator=torch.Generator().manual_seed(0)).double()
-    scores = {(str(run), "people"): {"top_1_accuracy": row + (run == 0)} for run, row in enumerate(noise)}
-    found = differences(scores, combinations(map(str, range(11)), 2), None)
-    assert len(found) == 55
-    assert [f.found for f in found if f.system == "0"] == [True] * 10

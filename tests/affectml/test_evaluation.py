@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
+from affectml.data import Dataset
 from affectml.errors import BadRun
 from affectml.judging.evaluate import _floor, evaluate
 from affectml.judging.figures import FACTS, METRICS, SCORES, Evaluation, Rows
@@ -22,6 +22,8 @@ from affectml.judging.scoring import (
 from affectml.judging.truth import Truth, cut_sets, fit_prior, read_truth
 from affectml.judging.views import Case
 from affectml_annotation import fit_beta_prior
+
+from .written import one_target
 
 LABELS = ["awe", "fear", "joy"]
 TAXONOMY = {"name": "three", "labels": LABELS}
@@ -53,14 +55,7 @@ def written(folder, times=("",)):
     votes = pd.DataFrame(
         [(f"{image}{t}", *row) for t in times for image, *row in VOTES], columns=["image_id", "n", *LABELS]
     )
-    return stored(folder, votes, judgements)
-
-
-def stored(folder, table, judgements=None, **target):
-    """A data set of one target."""
-    own = {"kind": "rates", "values": "votes", "construct": "evoked", "taxonomy": TAXONOMY, "file": "targets-t.parquet"}
-    meta = DatasetMeta(name="judged", targets={"t": TargetMeta(**own | target)})
-    return write_dataset(folder, meta, table[["image_id"]], {"t": table}, annotations=judgements)
+    return one_target(folder, votes, judgements, taxonomy=TAXONOMY)
 
 
 def truth_of(dataset):
@@ -158,7 +153,7 @@ def test_the_cut_moves_the_sets(judged):
 def truth_about(tmp_path, kind, values, table, **more):
     """What is known of two images under a target of this kind."""
     table = pd.DataFrame(table).assign(image_id=["a", "b"])
-    data = stored(tmp_path, table, kind=kind, values=values, **more)
+    data = one_target(tmp_path, table, taxonomy=TAXONOMY, kind=kind, values=values, **more)
     return read_truth(data, data.target("t"), ["a", "b"], beta=None, single_positive=kind == "single")
 
 
@@ -255,7 +250,7 @@ def test_whole_numbers_as_image_ids_find_their_judgements(tmp_path):
         {"image_id": [1, 1], "annotator_id": ["u", "v"], "round": 1, "kind": "labels", "labels": [["awe"], ["joy"]]}
     )
     votes = pd.DataFrame({"image_id": [1], "n": [2], "awe": [1], "fear": [0], "joy": [1]})
-    data = stored(tmp_path, votes, judgements)
+    data = one_target(tmp_path, votes, judgements, taxonomy=TAXONOMY)
     truth = read_truth(data, data.target("t"), ["1"], beta=None)
     assert truth.asked.sum() == 2
 

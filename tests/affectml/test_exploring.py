@@ -37,6 +37,7 @@ from affectml_annotation import Answer, LabelStore, TaskSettings
 from affectml_annotation.uncertainty import disagreement
 
 from .answered import write_answered
+from .edited import edit
 
 IDS = list("abcdef")
 LABELS = ("awe", "joy", "fear")
@@ -46,19 +47,16 @@ VOTES = [[9, 0, 6], [4, 0, 1], [9, 0, 0], [7, 7, 0], [0, 0, 0], [0, 9, 9]]
 IMPORTED = EncoderIdentity("imported-hand", None, None, {}, "float16", True, 3, False, "0" * 64)
 # of a to e: f has no embedding
 PLACES = np.array([[1, 0, 0], [3, 0.3, 0], [0, 1, 0], [0, 2, 0.2], [0, 0, 0.5]], dtype=np.float16)
-SAID = [("a", "ann", ["awe"]), ("a", "ben", ["awe", "fear"]), ("b", "ann", ["joy"]), ("b", "ben", ["joy"]),
-        ("c", "ann", [])]  # fmt: skip
+SAID = [("a", "ann", "labels", ["awe"]), ("a", "ben", "labels", ["awe", "fear"]), ("b", "ann", "labels", ["joy"]),
+        ("b", "ben", "labels", ["joy"]), ("c", "ann", "none", []), ("d", "ann", "flag", [])]  # fmt: skip
 
 
 def write_run(folder, ids, rates, *, shares=True, **columns):
     """A run folder with no more than exploring reads."""
-    info = RunInfo(
-        config=TrainConfig("hand"),
-        data=DataInfo(name="hand", construct="evoked", target="rates", kind="rates"),
-        taxonomy=FEELINGS.to_dict(),
-        encoder=EncoderInfo(specs=[], identity=IMPORTED.to_json()),
-        head=HeadInfo(name="sigmoid"),
-    )
+    data = DataInfo(name="hand", construct="evoked", target="rates", kind="rates")
+    encoder = EncoderInfo(specs=[], identity=IMPORTED.to_json())
+    known = {"config": TrainConfig("hand"), "taxonomy": FEELINGS.to_dict(), "head": HeadInfo(name="sigmoid")}
+    info = RunInfo(data=data, encoder=encoder, **known)
     table = pd.DataFrame({"image_id": ids, "split": ["train", "val", "test", "train", "train", "train"][: len(ids)]})
     table[list(LABELS)] = np.array(rates, dtype=np.float32)
     write_json(folder / "run.json", info.to_json())
@@ -69,22 +67,16 @@ def write_run(folder, ids, rates, *, shares=True, **columns):
 @pytest.fixture
 def hand(tmp_path):
     """Six images with votes of ten people, some of whose answers are known; two runs, one of which lacks e and f."""
-    judged = pd.DataFrame(SAID, columns=["image_id", "annotator_id", "labels"]).assign(round=1, note=None)
-    judged["kind"] = ["labels" if labels else "none" for labels in judged["labels"]]
-    flag = {"image_id": "d", "annotator_id": "ann", "labels": [], "round": 1, "kind": "flag", "note": "=blurred"}
-    judged = pd.concat([judged, pd.DataFrame([flag])], ignore_index=True)
-    images = pd.DataFrame(
-        {
-            "image_id": IDS,
-            "split": ["train"] * 4 + ["test", None],
-            "file": [None] * 6,
-            "where": ["sea", "sea", "town", "town", "a, b", None],
-            "size": [1.5, 2, 3, 4, 5, np.nan],
-        }
-    )
+    judged = pd.DataFrame(SAID, columns=["image_id", "annotator_id", "kind", "labels"]).assign(round=1)
+    judged["note"] = [None] * 5 + ["=blurred"]
+    where, size = ["sea", "sea", "town", "town", "a, b", None], [1.5, 2, 3, 4, 5, np.nan]
+    images = pd.DataFrame({"image_id": IDS, "split": ["train"] * 4 + ["test", None], "file": [None] * 6})
     votes = pd.DataFrame(VOTES, columns=list(LABELS)).assign(image_id=IDS, n=10)
-    meta = TargetMeta("rates", "evoked", FEELINGS.to_dict(), "votes", "targets-rates.parquet")
-    data = write_dataset(tmp_path / "hand", DatasetMeta("hand", {"rates": meta}), images, {"rates": votes}, judged)
+    meta = DatasetMeta(
+        "hand", {"rates": TargetMeta("rates", "evoked", FEELINGS.to_dict(), "votes", "targets-rates.parquet")}
+    )
+    images = images.assign(where=where, size=size)
+    data = write_dataset(tmp_path / "hand", meta, images, {"rates": votes}, judged)
     write_store(data.root, IMPORTED, IDS[:5], [PLACES])
     rates = np.array(VOTES) / 10
     write_run(tmp_path / "whole", IDS, rates)
@@ -136,16 +128,16 @@ def test_what_a_query_of_rates_says():
     assert parse_rates("irritability", get_taxonomy("parrott-25")) == (("irritabilty",), ())
 
 
-@pytest.mark.parametrize(
-    ("text", "words", "taxonomy"),
-    [
-        ("awe wihtout fear", "no label 'wihtout'", FEELINGS), ("joyy", "did you mean 'joy'", FEELINGS),
-        ("and, ,", "expected labels", FEELINGS), ("awe without awe", "wanted and not wanted", FEELINGS),
-        ("sorow", r"did you mean 'sadness' \(sorrow\)", "mikels-8"),
-        ("happiness", r"no label 'happiness' \(", "mikels-8"),  # nothing is near, least of all its opposite
-        ("approval", r"no label 'approval' \(", "emotic-26"),
-    ],
-)  # fmt: skip
+UNREADABLE = [
+    ("awe wihtout fear", "no label 'wihtout'", FEELINGS), ("joyy", "did you mean 'joy'", FEELINGS),
+    ("and, ,", "expected labels", FEELINGS), ("awe without awe", "wanted and not wanted", FEELINGS),
+    ("sorow", r"did you mean 'sadness' \(sorrow\)", "mikels-8"),
+    ("happiness", r"no label 'happiness' \(", "mikels-8"),  # nothing is near, least of all its opposite
+    ("approval", r"no label 'approval' \(", "emotic-26"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "words", "taxonomy"), UNREADABLE)
 def test_a_query_that_cannot_be_read_is_named(text, words, taxonomy):
     with pytest.raises(AffectmlError, match=words):
         parse_rates(text, get_taxonomy(taxonomy) if isinstance(taxonomy, str) else taxonomy)
@@ -277,16 +269,14 @@ def test_a_run_that_lacks_images_says_nothing_of_them(found):
 
 def test_a_run_is_compared_with_people_only_where_it_can_be(hand, tmp_path):
     """A run of top-k, one of a distribution and one of another data set; only the last one's rates are people's."""
-    changes = {"topk": ("head", "topk"), "soft": ("data", "distribution"), "other": ("data", "other")}
-    for name, (part, value) in changes.items():
+    soft, other = {"data": {"kind": "distribution"}}, {"data": {"name": "other"}}
+    changes = {"topk": {"head": {"name": "topk"}}, "soft": soft, "other": other}
+    for name, change in changes.items():
         folder = write_run(tmp_path / name, IDS, np.full((6, 3), 1 / 3), shares=name != "topk")
-        content = json.loads((folder / "run.json").read_text())
-        content[part]["kind" if name == "soft" else "name"] = value
-        write_json(folder / "run.json", content)
+        edit(folder / "run.json", **change)
     found = Collection(hand, [tmp_path / name for name in changes])
-    assert [name for name in found.columns if name.endswith(("cross_entropy", "manhattan", "variation"))] == [
-        "other.rate_cross_entropy", "other.rate_manhattan"
-    ]  # fmt: skip
+    errors = [name for name in found.columns if name.endswith(("cross_entropy", "manhattan", "variation"))]
+    assert errors == ["other.rate_cross_entropy", "other.rate_manhattan"]
     assert found.notes[:-1] == [
         "topk: not compared with people's rates: its scores are no shares of people",
         "soft: not compared with people's rates: it predicts a distribution",
@@ -312,9 +302,7 @@ def test_a_run_on_other_images_of_the_same_names_is_refused(demo, tmp_path):
         with pytest.raises(BadRun, match=why):
             Collection(data, [run])
     moved = shutil.copytree(run, tmp_path / "moved")
-    content = json.loads((moved / "run.json").read_text())
-    content["config"]["dataset"] = str(tmp_path / "nowhere")
-    write_json(moved / "run.json", content)
+    edit(moved / "run.json", config={"dataset": str(tmp_path / "nowhere")})
     gone = "{} of its images are not here; it is taken that the others are the same"
     assert f"moved: {gone.format(10)}" in Collection(fewer, [moved]).notes
     grown, less = (shutil.copytree(demo.dataset.root, tmp_path / name) for name in ("grown", "less"))
@@ -669,9 +657,8 @@ def test_the_command_starts_the_page_with_what_was_asked_for(hand, monkeypatch):
 def test_the_command_makes_the_map_and_ends_and_needs_embeddings_and_no_target(hand, monkeypatch):
     monkeypatch.setattr(_map, "has_umap", lambda: True)
     monkeypatch.setattr(_map, "_umap", lambda axes, say: axes[:, :2])
-    content = json.loads((hand.root / "dataset.json").read_text())
-    content["targets"]["again"] = content["targets"]["rates"]
-    write_json(hand.root / "dataset.json", content)
+    rates = json.loads((hand.root / "dataset.json").read_text())["targets"]["rates"]
+    edit(hand.root / "dataset.json", targets={"again": rates})
     with pytest.raises(BadDataset, match="whose answers"):
         Collection(hand.root)
     done = CliRunner().invoke(app, ["explore", str(hand.root), "--map"])

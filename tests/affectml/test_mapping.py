@@ -1,5 +1,6 @@
 """Mappings between taxonomies: mass, judgements, bounds, choices, and what is refused."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -29,17 +30,9 @@ UP = [("parrott-25", "parrott-6"), ("parrott-25", "parrott-2"), ("mikels-8", "ek
 
 def judgements(sets, labels):
     """One judgement of one image by each person; the empty set is an answer."""
-    rows = [
-        {
-            "image_id": f"i{at % 3}",
-            "annotator_id": f"p{at}",
-            "round": 1,
-            "kind": "labels" if chosen else "none",
-            "labels": [labels[i] for i in sorted(chosen)],
-        }
-        for at, chosen in enumerate(sets)
-    ]
-    return pd.DataFrame(rows)
+    said = [[labels[i] for i in sorted(chosen)] for chosen in sets]
+    table = pd.DataFrame({"labels": said, "kind": ["labels" if chosen else "none" for chosen in said], "round": 1})
+    return table.assign(image_id=[f"i{at % 3}" for at in table.index], annotator_id=[f"p{at}" for at in table.index])
 
 
 @pytest.mark.parametrize(("source", "target"), PAIRS)
@@ -54,8 +47,7 @@ def test_rows_keep_their_mass_or_are_dropped_and_listed(source, target):
     assert [label for label, kept in zip(found.origin.labels, sums, strict=True) if kept == 0] == list(found.drops)
     assert set(found.source) == set(found.origin.labels)
     assert all(found.source.values())
-    assert found.path[0] == source
-    assert found.path[-1] == target
+    assert (found.path[0], found.path[-1]) == (source, target)
 
 
 @pytest.mark.parametrize("pair", tables())
@@ -81,10 +73,8 @@ def test_webemo_by_hand():
     assert found.merged["love"] == ("affection", "gratitude", "lust")
     assert found.merged["fear"] == ("horror", "nervousness")
     assert found.drops == ("confusion",)
-    assert [(c.label, c.taken, c.by) for c in found.choices] == [
-        ("confusion", "drop", "default"),
-        ("disgust", "anger", "default"),
-    ]
+    taken = [(c.label, c.taken, c.by) for c in found.choices]
+    assert taken == [("confusion", "drop", "default"), ("disgust", "anger", "default")]
     assert "sadness" in found.choices[0].alternatives
     assert any("confusion -> drop" in line for line in found.lines())
     # WEBEmo says that confusion is negative, whatever its primary.
@@ -142,33 +132,26 @@ def test_bounds_contain_the_exact_rate_and_judgements_give_it(source, target, da
     np.testing.assert_array_equal(coarse.n, fine.n)
     exact = coarse.votes / coarse.n[:, None]
     low, high = found.bound_rates(fine.votes / fine.n[:, None])
-    reached = [label not in found.unreachable for label in found.target.labels]
-    assert np.isnan(low[:, ~np.array(reached)]).all()
-    assert (low[:, reached] <= exact[:, reached] + 1e-12).all()
-    assert (exact[:, reached] <= high[:, reached] + 1e-12).all()
+    reached = np.array([label not in found.unreachable for label in found.target.labels])
+    assert np.isnan(low[:, ~reached]).all()
+    assert (low <= exact + 1e-12)[:, reached].all()
+    assert (exact <= high + 1e-12)[:, reached].all()
     # The same people by hand: a person counts once for a parent, however many of its children they chose.
     by_hand = np.zeros_like(coarse.votes)
-    rows = {image: row for row, image in enumerate(coarse.image_id)}
     for image, chosen in zip(table["image_id"], table["labels"], strict=True):
-        on = found.matrix[[labels.index(label) for label in chosen]].any(axis=0)
-        by_hand[rows[image]] += on
+        row = coarse.image_id.tolist().index(image)
+        by_hand[row] += found.matrix[[labels.index(label) for label in chosen]].any(axis=0)
     np.testing.assert_array_equal(coarse.votes, by_hand)
 
 
-def test_two_people_by_hand():
-    # One chose rage and envy, the other horror: half of them anger, half fear; from rates anger is .5 to 1.
+def test_bounds_of_two_people_by_hand():
+    # One chose rage and envy, the other horror: half of them fear; from rates anger is .5 to 1.
     found = mapping("parrott-25", "parrott-6")
-    table = judgements([{7, 17}, {10}], found.origin.labels)
-    table["image_id"] = "one"
-    coarse = count_votes(found.map_judgements(table), found.target.labels)
-    assert dict(zip(found.target.labels, coarse.votes[0].tolist(), strict=True)) == {
-        "love": 0, "joy": 0, "surprise": 0, "anger": 1, "sadness": 0, "fear": 1,
-    }  # fmt: skip
+    table = judgements([{7, 17}, {10}], found.origin.labels).assign(image_id="one")
     fine = count_votes(table, found.origin.labels)
     low, high = found.bound_rates(fine.votes / fine.n[:, None])
     anger, fear = found.target.index("anger"), found.target.index("fear")
-    assert (low[0, anger], high[0, anger]) == (0.5, 1.0)
-    assert (low[0, fear], high[0, fear]) == (0.5, 0.5)
+    assert (low[0, anger], high[0, anger], low[0, fear], high[0, fear]) == (0.5, 1.0, 0.5, 0.5)
 
 
 def test_an_answer_of_dropped_labels_only_is_none_or_skip():
@@ -177,9 +160,8 @@ def test_an_answer_of_dropped_labels_only_is_none_or_skip():
     assert found.map_judgements(table)["kind"].tolist() == ["none", "labels", "none"]
     assert found.map_judgements(table, only_dropped="skip")["kind"].tolist() == ["skip", "labels", "none"]
     assert table["kind"].tolist() == ["labels", "labels", "none"]
-    table["kind"] = ["labels", "unsure", "none"]
-    table["labels"] = [table["labels"][0], [], []]
-    assert found.map_judgements(table, only_dropped="skip")["kind"].tolist() == ["skip", "unsure", "none"]
+    unsure = table.assign(kind=["labels", "unsure", "none"], labels=[table["labels"][0], [], []])
+    assert found.map_judgements(unsure, only_dropped="skip")["kind"].tolist() == ["skip", "unsure", "none"]
 
 
 def test_intensities_follow_their_labels():
@@ -204,29 +186,27 @@ def test_the_order_of_labels_changes_nothing(order, target_order):
 def test_sets_and_tensors():
     found = mapping("mikels-8", "polarity-2")
     sets = torch.zeros(3, 8)
-    sets[0, [0, 1]] = 1
-    sets[1, [0, 4]] = 1
+    sets[[0, 0, 1, 1], [0, 1, 0, 4]] = 1
     mapped = found.map_sets(sets)
     assert isinstance(mapped, torch.Tensor)
-    assert mapped.dtype == sets.dtype
-    assert mapped.tolist() == [[0, 1], [1, 1], [0, 0]]
+    assert (mapped.dtype, mapped.tolist()) == (sets.dtype, [[0, 1], [1, 1], [0, 0]])
     shares = torch.full((2, 8), 1 / 8, dtype=torch.float64)
     assert found.map_distribution(shares).tolist() == [[0.5, 0.5], [0.5, 0.5]]
 
 
-@pytest.mark.parametrize(
-    ("way", "options", "error", "says"),
-    [
-        ("polarity-2 mikels-8", {"drop": True}, NoMapping, r"coarser than mikels-8: 'negative' stands for anger, dis"),
-        ("parrott-6 parrott-25", {"drop": True}, NoMapping, r"map parrott-25 to parrott-6 instead"),
-        ("ekman-6 polarity-3", {}, NoMapping, r"no target; choose one \(surprise=positive \| neutral \| drop\)"),
-        ("emotic-26 ekman-6", {}, NoMapping, r"'anticipation', 'confidence', .* have no target"),
-        ("ekman-6 mikels-8", {}, NoMapping, r"'joy', 'surprise' have no target"),
-        ("parrott-25 parrott-6", {"confusoin": "drop"}, UnknownLabel, r"has no label 'confusoin'; did you mean 'con"),
-        ("parrott-25 parrott-6", {"confusion": "joyy"}, NoMapping, r"no label 'joyy'; did you mean 'joy'"),
-        ("parrott-25 parrott-6", {"drop": ["confused"]}, UnknownLabel, r"drop: .* 'confused'; did you mean 'con"),
-    ],
-)
+NO_WAY = [
+    ("polarity-2 mikels-8", {"drop": True}, NoMapping, r"coarser than mikels-8: 'negative' stands for anger, dis"),
+    ("parrott-6 parrott-25", {"drop": True}, NoMapping, r"map parrott-25 to parrott-6 instead"),
+    ("ekman-6 polarity-3", {}, NoMapping, r"no target; choose one \(surprise=positive \| neutral \| drop\)"),
+    ("emotic-26 ekman-6", {}, NoMapping, r"'anticipation', 'confidence', .* have no target"),
+    ("ekman-6 mikels-8", {}, NoMapping, r"'joy', 'surprise' have no target"),
+    ("parrott-25 parrott-6", {"confusoin": "drop"}, UnknownLabel, r"has no label 'confusoin'; did you mean 'con"),
+    ("parrott-25 parrott-6", {"confusion": "joyy"}, NoMapping, r"no label 'joyy'; did you mean 'joy'"),
+    ("parrott-25 parrott-6", {"drop": ["confused"]}, UnknownLabel, r"drop: .* 'confused'; did you mean 'con"),
+]
+
+
+@pytest.mark.parametrize(("way", "options", "error", "says"), NO_WAY)
 def test_a_way_that_is_none_is_refused_with_the_reason(way, options, error, says):
     with pytest.raises(error, match=says):
         mapping(*way.split(), **options)
@@ -259,15 +239,17 @@ def test_choices_reach_their_step():
     assert found.merged["disgust"] == ("disgust",)
 
 
+def own_taxonomy(file, name, parent, **parents):
+    """A taxonomy's file: its labels by their parents."""
+    labels = {label: {"parent": above} for label, above in parents.items()}
+    file.write_text(json.dumps({"name": name, "parent": parent, "labels": labels}))
+    return str(file)
+
+
 def test_own_taxonomies_map_by_their_parents_wherever_a_name_does(tmp_path):
-    (tmp_path / "coarse.yaml").write_text(
-        "name: mine\nparent: polarity-2\nlabels:\n  warm: {parent: positive}\n  cold: {parent: negative}\n"
-    )
-    (tmp_path / "fine.yaml").write_text(
-        "name: mine-fine\nparent: coarse.yaml\n"
-        "labels:\n  hot: {parent: warm}\n  mild: {parent: warm}\n  icy: {parent: cold}\n"
-    )
-    found = mapping(str(tmp_path / "fine.yaml"), "polarity-2")
+    own_taxonomy(tmp_path / "coarse.yaml", "mine", "polarity-2", warm="positive", cold="negative")
+    fine = own_taxonomy(tmp_path / "fine.yaml", "mine-fine", "coarse.yaml", hot="warm", mild="warm", icy="cold")
+    found = mapping(fine, "polarity-2")
     assert found.path == ("mine-fine", "mine", "polarity-2")
     assert found.merged == {"negative": ("icy",), "positive": ("hot", "mild")}
     strange = Taxonomy(name="colours", labels=("red", "blue"))
@@ -276,15 +258,10 @@ def test_own_taxonomies_map_by_their_parents_wherever_a_name_does(tmp_path):
     chosen = mapping(strange, "mikels-8", red="anger", blue="sadness")
     assert chosen.merged == {"anger": ("red",), "sadness": ("blue",)}
     assert [c.by for c in chosen.choices] == ["user", "user"]
-
-
-def test_a_parent_that_does_not_exist_is_named(tmp_path):
-    (tmp_path / "t.yaml").write_text(
-        "name: t\nparent: ekman-6\nlabels:\n  glee: {parent: joyy}\n  gloom: {parent: sadness}\n"
-    )
+    odd = own_taxonomy(tmp_path / "t.yaml", "t", "ekman-6", glee="joyy", gloom="sadness")
     named = r"taxonomy t: the parent 'joyy' of 'glee' is no label of ekman-6; did you mean 'joy'"
     with pytest.raises(UnknownLabel, match=named):
-        mapping(str(tmp_path / "t.yaml"), "ekman-6")
+        mapping(odd, "ekman-6")
 
 
 def test_wrong_shapes_are_named():
@@ -296,15 +273,11 @@ def test_wrong_shapes_are_named():
 
 def test_the_wheel_in_use_is_a_choice_that_can_be_printed():
     mikels = get_taxonomy("mikels-8")
-    choice = wheel_choice(mikels)
-    assert choice.by == "default"
-    assert choice.taken.startswith("fear, excitement")
-    assert list(choice.alternatives) == [
-        "amusement-first: amusement, excitement, anger, disgust, fear, sadness, awe, contentment"
-    ]
-    other = mikels.with_wheel("amusement-first")
-    assert other.wheel[0] == "amusement"
-    assert wheel_choice(other).by == "user"
+    choice, other = wheel_choice(mikels), mikels.with_wheel("amusement-first")
+    assert (choice.by, choice.taken[:16]) == ("default", "fear, excitement")
+    first = "amusement-first: amusement, excitement, anger, disgust, fear, sadness, awe, contentment"
+    assert list(choice.alternatives) == [first]
+    assert (other.wheel[0], wheel_choice(other).by) == ("amusement", "user")
     assert wheel_choice(get_taxonomy("plutchik-8")) is None
     with pytest.raises(BadInput, match=r"no wheel 'amusement'; did you mean 'amusement-first'"):
         mikels.with_wheel("amusement")

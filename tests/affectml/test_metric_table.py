@@ -234,18 +234,18 @@ def test_a_metric_of_an_installed_package_is_in_the_table_and_one_that_fails_is_
     assert find("set_f1") is not OURS
 
 
-@pytest.mark.parametrize(
-    ("spec", "match"),
-    [
-        (am.MetricSpec("set_f1", worst_share, kinds=("sets",), better="higher"), "in the table already"),
-        (am.MetricSpec("top_3_accuracy", worst_share, kinds=("ranking",), better="higher"), "in the table already"),
-        (am.MetricSpec("Worst share", worst_share, kinds=("rates",), better="lower"), "a name such as"),
-        (am.MetricSpec("worst_{k}", worst_share, kinds=("rates",), better="lower"), "'k' exactly where"),
-        (am.MetricSpec("worst", worst_share, kinds=("rate",), better="lower"), "kinds: expected one of"),
-        (am.MetricSpec("worst", worst_share, kinds=("rates",), better="smaller"), "better: expected one of"),
-        (am.MetricSpec("worst", worst_share, kinds=("rates",), better="lower", over="table"), "`weights`"),
-    ],
-)
+REFUSED_ROWS = [
+    (am.MetricSpec("set_f1", worst_share, kinds=("sets",), better="higher"), "in the table already"),
+    (am.MetricSpec("top_3_accuracy", worst_share, kinds=("ranking",), better="higher"), "in the table already"),
+    (am.MetricSpec("Worst share", worst_share, kinds=("rates",), better="lower"), "a name such as"),
+    (am.MetricSpec("worst_{k}", worst_share, kinds=("rates",), better="lower"), "'k' exactly where"),
+    (am.MetricSpec("worst", worst_share, kinds=("rate",), better="lower"), "kinds: expected one of"),
+    (am.MetricSpec("worst", worst_share, kinds=("rates",), better="smaller"), "better: expected one of"),
+    (am.MetricSpec("worst", worst_share, kinds=("rates",), better="lower", over="table"), "`weights`"),
+]
+
+
+@pytest.mark.parametrize(("spec", "match"), REFUSED_ROWS)
 def test_a_row_that_contradicts_the_table_is_refused(spec, match):
     before = list(specs())
     with pytest.raises(am.ArgumentError, match=match):

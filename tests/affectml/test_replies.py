@@ -110,6 +110,57 @@ def test_no_reply_breaks_the_parser(text):
     assert why_not(text) in [None, *Why]
 
 
+def replied(text, finish="stop", **more):
+    message = {"role": "assistant", "content": text, **more}
+    return responded(200, {"choices": [{"index": 0, "message": message, "finish_reason": finish}]})
+
+
+def responded(status, body):
+    return {"response": {"status_code": status, "body": body}, "error": None}
+
+
+# as OpenAI, vLLM and LM Studio say it
+NO_FEATURE = "The provided JSON schema contains features not supported by xgrammar."
+NOT_SUPPORTED = [
+    {"error": {"message": "'response_format' of type 'json_schema' is not supported.", "code": None}},
+    {"object": "error", "message": NO_FEATURE, "type": "BadRequestError", "code": 400},
+    {"error": "'response_format.json_schema.schema' must be an object"},
+]
+AWE = '{"labels": ["awe"]}'
+BREAKS = {
+    Why.NO_SCHEMA: [responded(400, body) for body in NOT_SUPPORTED],
+    Why.FAILED: [
+        responded(429, {"error": {"code": "rate_limit"}}),
+        {"response": None, "error": {"code": "batch_expired", "message": "too late"}},
+    ],
+    Why.REFUSED: [replied(None, refusal="I cannot do that.")],
+    Why.FILTERED: [replied("", "content_filter")],
+    Why.CUT_OFF: [replied('{"labels": ["aw', "length")],
+    Why.EMPTY: [replied("  \n")],
+    Why.NO_JSON: [replied("The picture has many colours."), replied("Answer: awe, joy.")],
+    Why.BROKEN: [replied('{"labels": ["awe", "joy"'), replied('<think>Hmm.</think>{"labels": ["awe"]}')],
+    Why.NO_LABELS: [replied('{"mood": 3}')],
+    Why.UNKNOWN_ONLY: [replied('{"labels": ["nostalgia", "ennui"]}')],
+}
+
+
+def test_what_cannot_be_used_of_a_batch_is_counted_by_reason_and_a_refused_schema_has_a_way_out(file):
+    broken = [response for some in BREAKS.values() for response in some]
+    said = [{"custom_id": custom_id("1", at), **each} for at, each in enumerate(broken, start=1)]
+    others = [{"custom_id": given, **replied(AWE)} for given in ("s1-p-nowhere", custom_id("c", 1))]
+    file.write_text("\n".join([*map(json.dumps, said + others), "{not json"]))
+    found = read(file, MIKELS).received
+    expected = {Why.NOT_JSON: 1, Why.UNKNOWN_IMAGE: 1} | {why: len(some) for why, some in BREAKS.items()}
+    assert {why: len(places) for why, places in found.problems.items()} == expected
+    assert found.problems[Why.FAILED] == ["line 4 (HTTP 429 rate_limit)", "line 5 (batch_expired)"]
+    assert (found.used, found.unknown_labels) == (1, {"nostalgia": 1, "ennui": 1})
+    way = "the server refused the JSON schema of 3 requests; `ask` json_schema=False sends none"
+    assert found.notes == [way]
+    file.write_text("\n".join(map(json.dumps, said[:3])))
+    with pytest.raises(BadInput, match=f"{Why.NO_SCHEMA}: 3; {way}"):
+        read(file, MIKELS)
+
+
 def check(file, one):
     """Of any file an error in words, or a table of replies and shares and sets that can be."""
     with contextlib.suppress(AffectmlError):
@@ -132,9 +183,6 @@ def test_of_lines_of_any_json_what_is_read_can_be(lines, one, file):
     for some in (lines, known[: len(lines)], known[len(lines) :]):
         file.write_bytes(b"\n".join(json.dumps(line).encode() for line in some) or b"{")
         check(file, one)
-
-
-AWE = '{"labels": ["awe"]}'
 
 
 def test_of_several_responses_to_a_request_the_first_that_can_be_used_counts(file):
@@ -181,36 +229,36 @@ def test_the_table_has_the_form_of_answers(file, tmp_path):
     assert both.to_dict() == {"share": 0.5, "set": 1}
 
 
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (line('{"labels": []}', "sets") + '\n{"image": "1", "labels": []}', "some lines are batch responses"),
-        (json.dumps({"custom_id": "s1-p-1", "method": "POST", "url": "/", "body": {}}),
-         "line 1: a request, not a response; judge the file that the server writes"),
-        ("image,seconds\n1,2", "no column of answers: expected labels"),
-        ("picture_of,joy\n1,2", "no column names images; say which does: image_column"),
-    ],
-)  # fmt: skip
+NO_FILE = [
+    (line('{"labels": []}', "sets") + '\n{"image": "1", "labels": []}', "some lines are batch responses"),
+    (json.dumps({"custom_id": "s1-p-1", "method": "POST", "url": "/", "body": {}}),
+     "line 1: a request, not a response; judge the file that the server writes"),
+    ("image,seconds\n1,2", "no column of answers: expected labels"),
+    ("picture_of,joy\n1,2", "no column names images; say which does: image_column"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "says"), NO_FILE)
 def test_what_is_no_file_of_replies_is_refused(file, content, says):
     file.write_text(content)
     with pytest.raises(BadInput, match=rf"answers.*{says}"):
         read(file)
 
 
-@pytest.mark.parametrize(
-    ("content", "shape", "why"),
-    [
-        ({"ranking": ["joy"], "rates": {"joy": 0.5, "awe": 0.5}}, None, Why.CONTRADICTS),
-        ({"labels": ["joy"], "votes": {"joy": True, "awe": False}}, None, Why.CONTRADICTS),
-        ({"ranking": []}, "sets", Why.NO_MASS),
-        ({"seconds": 3}, None, Why.NO_LABELS),
-        ({"labels": ["joy"], "rates": {"joy": 0.5, "awe": 0.5}, "total": 20, "seconds": 3}, None, Why.NO_SCALE),
-        ({"reply": 3}, None, Why.NO_JSON),
-        ({}, None, Why.EMPTY),
-        ({"error": "too late"}, None, Why.FAILED),
-        ({"refusal": "no"}, None, Why.REFUSED),
-    ],
-)
+UNUSABLE = [
+    ({"ranking": ["joy"], "rates": {"joy": 0.5, "awe": 0.5}}, None, Why.CONTRADICTS),
+    ({"labels": ["joy"], "votes": {"joy": True, "awe": False}}, None, Why.CONTRADICTS),
+    ({"ranking": []}, "sets", Why.NO_MASS),
+    ({"seconds": 3}, None, Why.NO_LABELS),
+    ({"labels": ["joy"], "rates": {"joy": 0.5, "awe": 0.5}, "total": 20, "seconds": 3}, None, Why.NO_SCALE),
+    ({"reply": 3}, None, Why.NO_JSON),
+    ({}, None, Why.EMPTY),
+    ({"error": "too late"}, None, Why.FAILED),
+    ({"refusal": "no"}, None, Why.REFUSED),
+]
+
+
+@pytest.mark.parametrize(("content", "shape", "why"), UNUSABLE)
 def test_a_line_that_says_two_things_or_nothing_has_a_reason(file, content, shape, why):
     file.write_text(json.dumps({"image": "1", **content}))
     with pytest.raises(BadInput, match=f"no answer can be used of 1: {why}: 1"):
@@ -269,10 +317,10 @@ def read_alone(file, asked, text):
 
 
 def test_json_alone_is_read_as_a_person_reads_it_or_refused_for_its_reason(file):
-    wanted = {(asked, text): what for asked, some in replies.READ.items() for text, what in some.items()}
-    wanted |= {(asked, text): why for why, asked, *texts in replies.REFUSED for text in texts}
+    wanted = {(asked, text): what for what, asked, *texts in replies.REPLIES for text in texts}
     assert {key: read_alone(file, *key) for key in wanted} == wanted
-    count = f"{len(wanted)} replies that are JSON alone: {sum(map(len, replies.READ.values()))} are read as a person"
+    read = sum(not isinstance(what, Why) for what in wanted.values())
+    count = f"{len(wanted)} replies that are JSON alone: {read} are read as a person"
     docs = " ".join((Path(__file__).parents[2] / "docs" / "asking.md").read_text(encoding="utf-8").split())
     assert count in docs
 
@@ -307,17 +355,17 @@ COUNTS, PERCENT = SHARES.format(12, 5, 0, 1), SHARES.format(60, 25, 0, 5)
 RATES = SHARES.format(0.6, 0.25, 0, 0.05)
 
 
-@pytest.mark.parametrize(
-    ("texts", "row", "shares", "problems", "notes"),
-    [
-        ([COUNTS, SHARES.format(20, 3, 3, 3), SHARES.format(8, 8, 2, 0), PERCENT, RATES],
-         0, [0.6, 0.25, 0, 0.05], {Why.OTHER_SCALE: ["line 4", "line 5"]}, ["counts of 20"]),
-        ([PERCENT, SHARES.format(90, 10, 15, 0), SHARES.format(12, 5, 10, 15), RATES],
-         2, [0.12, 0.05, 0.1, 0.15], {Why.OTHER_SCALE: ["line 4"]}, ["percentages"]),
-        ([SHARES.format(0.6, 0.2, 0, 0), SHARES.format(1, 0, 0, 0), PERCENT],
-         1, [1, 0, 0, 0], {Why.OUTSIDE: ["line 3"]}, []),
-    ],
-)  # fmt: skip
+MOST = [
+    ([COUNTS, SHARES.format(20, 3, 3, 3), SHARES.format(8, 8, 2, 0), PERCENT, RATES],
+     0, [0.6, 0.25, 0, 0.05], {Why.OTHER_SCALE: ["line 4", "line 5"]}, ["counts of 20"]),
+    ([PERCENT, SHARES.format(90, 10, 15, 0), SHARES.format(12, 5, 10, 15), RATES],
+     2, [0.12, 0.05, 0.1, 0.15], {Why.OTHER_SCALE: ["line 4"]}, ["percentages"]),
+    ([SHARES.format(0.6, 0.2, 0, 0), SHARES.format(1, 0, 0, 0), PERCENT],
+     1, [1, 0, 0, 0], {Why.OUTSIDE: ["line 3"]}, []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("texts", "row", "shares", "problems", "notes"), MOST)
 def test_numbers_without_a_unit_are_on_the_scale_of_most_answers(file, texts, row, shares, problems, notes):
     said = said_of(file, texts, "shares")
     assert said.shares[row] == pytest.approx(shares)
@@ -342,15 +390,15 @@ def test_marked_numbers_speak_for_themselves_in_any_file(file):
 BY_CHANCE, VOTES = (45, 40, 5, 10), [(48, 20, 0, 5), (40, 40, 30, 9)]  # votes that sum to 100, and others
 
 
-@pytest.mark.parametrize(
-    ("rows", "shares"),
-    [
-        ([(60, 25, 0, 5)], [0.6, 0.25, 0, 0.05]),
-        *(([row], None) for row in [(5, 1, 4, 2), (3, 0, 0, 1), (7.5, 2, 3, 1), (12, 5, 0, 1)]),
-        ([BY_CHANCE, *VOTES], None),
-        ([BY_CHANCE, BY_CHANCE, VOTES[0]], [0.45, 0.4, 0.05, 0.1]),
-    ],
-)
+UNASKED = [
+    ([(60, 25, 0, 5)], [0.6, 0.25, 0, 0.05]),
+    *(([row], None) for row in [(5, 1, 4, 2), (3, 0, 0, 1), (7.5, 2, 3, 1), (12, 5, 0, 1)]),
+    ([BY_CHANCE, *VOTES], None),
+    ([BY_CHANCE, BY_CHANCE, VOTES[0]], [0.45, 0.4, 0.05, 0.1]),
+]
+
+
+@pytest.mark.parametrize(("rows", "shares"), UNASKED)
 def test_where_nothing_was_asked_numbers_count_if_they_are_surely_percentages(file, rows, shares):
     texts = [SHARES.format(*row) for row in rows]
     if shares:
@@ -405,13 +453,13 @@ def test_shares_of_one_label_each_sum_to_one_but_for_rounding(file):
     assert "1 answers sum to one but for rounding, and are divided by their sum" in said.received.notes
 
 
-@pytest.mark.parametrize(
-    ("one", "shape", "shares"),
-    [
-        (False, "rates", [[5 / 6, 1 / 2, 1 / 6, 1 / 6], [3 / 4, 1 / 4, 1 / 4, 1 / 4], [1 / 4] * 4]),
-        (True, "distribution", [[2 / 4, 1 / 4, 1 / 8, 1 / 8], [1.5 / 3, 0.5 / 3, 0.5 / 3, 0.5 / 3]]),
-    ],
-)
+SMOOTHED = [
+    (False, "rates", [[5 / 6, 1 / 2, 1 / 6, 1 / 6], [3 / 4, 1 / 4, 1 / 4, 1 / 4], [1 / 4] * 4]),
+    (True, "distribution", [[2 / 4, 1 / 4, 1 / 8, 1 / 8], [1.5 / 3, 0.5 / 3, 0.5 / 3, 0.5 / 3]]),
+]
+
+
+@pytest.mark.parametrize(("one", "shape", "shares"), SMOOTHED)
 def test_several_sets_of_an_image_are_smoothed_by_jeffreys_rule(file, one, shape, shares):
     """(k + 1/2) / (n + 1); of one label each (k + 1/2) / (n + 4/2), where a set shares its vote and none has none."""
     labels = {"1": ["joy", ["joy", "awe"]], "a b": ["joy"], "c": [[]]}
@@ -444,30 +492,30 @@ def test_of_rankings_the_mean_place_counts_and_the_first_k_labels_are_the_set(fi
     assert together(read(file), one_label=False).sets is None
 
 
-@pytest.mark.parametrize(
-    "table",
-    [
-        "image,joy,awe,fear,anger,n\n1,12,5,0,1,20\na b,24,10,0,2,40",
-        "image,joy,awe,fear,anger\n1,60%,25%,0%,5%",
-        f'[{{"image": "1", {replies.SHARES}}}]',
-    ],
-)
+TABLES = [
+    "image,joy,awe,fear,anger,n\n1,12,5,0,1,20\na b,24,10,0,2,40",
+    "image,joy,awe,fear,anger\n1,60%,25%,0%,5%",
+    f'[{{"image": "1", {replies.SHARES}}}]',
+]
+
+
+@pytest.mark.parametrize("table", TABLES)
 def test_a_table_may_hold_percentages_counts_beside_n_or_be_a_json_list(file, table):
     file.write_text(table)
     said = together(read(file), one_label=False)
     assert said.shares == pytest.approx(np.array([[0.6, 0.25, 0, 0.05]] * len(said.shares)))
 
 
-@pytest.mark.parametrize(
-    ("table", "sets"),
-    [
-        ("id,labels,n\n1,joy|awe,7\na b,none,7", [[1, 1, 0, 0], [0] * 4]),
-        ("id,emotion,score\n1,\"['joy', 'awe']\",0.9\na b,[],0.1", [[1, 1, 0, 0], [0] * 4]),
-        ("id,joy,awe\n1,yes,no\na b,no,no", [[1, 0, 0, 0], [0] * 4]),
-        ("id,top_2,top_1\n1,awe,joy\na b,fear,fear", [[1, 0.75, 0, 0], [0, 0, 1, 0]]),
-        ('id,reply\n1,"{""labels"": [""joy""]}"\na b,"[""awe""]"', [[1, 0, 0, 0], [0, 1, 0, 0]]),
-    ],
-)
+COLUMNS = [
+    ("id,labels,n\n1,joy|awe,7\na b,none,7", [[1, 1, 0, 0], [0] * 4]),
+    ("id,emotion,score\n1,\"['joy', 'awe']\",0.9\na b,[],0.1", [[1, 1, 0, 0], [0] * 4]),
+    ("id,joy,awe\n1,yes,no\na b,no,no", [[1, 0, 0, 0], [0] * 4]),
+    ("id,top_2,top_1\n1,awe,joy\na b,fear,fear", [[1, 0.75, 0, 0], [0, 0, 1, 0]]),
+    ('id,reply\n1,"{""labels"": [""joy""]}"\na b,"[""awe""]"', [[1, 0, 0, 0], [0, 1, 0, 0]]),
+]
+
+
+@pytest.mark.parametrize(("table", "sets"), COLUMNS)
 def test_the_columns_of_a_table_say_what_its_answers_are_and_others_are_left_alone(file, table, sets):
     file.write_text(table)
     assert together(read(file), one_label=False).scores.tolist() == sets

@@ -7,13 +7,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affectml.data import DatasetMeta, TargetMeta, write_dataset
 from affectml.errors import BadInput, NoMapping
 from affectml.judging.evaluate import evaluate
 from affectml.judging.scoring import Answers, row_scores
 from affectml.judging.spaces import Choices, coarser, errors_inside_parent, find_space, in_space, levels, people_in
 from affectml.judging.truth import fit_prior, read_truth
 from affectml.taxonomies import Taxonomy, get_taxonomy, mapping
+
+from .written import one_target
 
 PLAIN = Choices({})
 COARSE = Taxonomy(name="coarse", labels=("bad", "good"))
@@ -33,15 +34,11 @@ def fine(tmp_path):
     )
 
 
-def dataset(tmp_path, taxonomy, kind, table, values="indicator", judgements=None, **columns):
-    ids = [f"i{n}" for n in range(len(table))]
-    targets = pd.DataFrame({"image_id": ids, **columns, **dict(zip(taxonomy.labels, np.transpose(table), strict=True))})
+def dataset(folder, taxonomy, kind, table, values="indicator", *said, **columns):
+    ids, labels = [f"i{n}" for n in range(len(table))], dict(zip(taxonomy.labels, np.transpose(table), strict=True))
     rule = "unknown" if kind == "distribution" else None
-    meta = TargetMeta(
-        kind=kind, construct="evoked", taxonomy=taxonomy.to_dict(), values=values, file="t.parquet", vote_rule=rule
-    )
-    images = pd.DataFrame({"image_id": ids})
-    return write_dataset(tmp_path, DatasetMeta(name="set", targets={"t": meta}), images, {"t": targets}, judgements)
+    own = {"kind": kind, "values": values, "taxonomy": taxonomy.to_dict(), "vote_rule": rule}
+    return one_target(folder, {"image_id": ids, **columns, **labels}, *said, **own)
 
 
 def said(tmp_path, model, truth, *table, **more):
