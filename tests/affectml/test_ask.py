@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -102,8 +103,7 @@ def test_the_order_of_labels_is_another_each_time_kept_in_the_index_and_the_same
         orders.append([tuple(entry["labels"]) for entry in index])
     assert orders[0] == orders[1] != orders[2]
     first = Counter(order[0] for order in orders[0])
-    assert len(first) == 8
-    assert max(first.values()) < 20  # of 54; 6.75 are expected
+    assert (len(first), max(first.values()) < 20) == (8, True)  # of 54; 6.75 are expected
 
 
 def test_files_keep_to_their_limits_and_hold_every_request_once(photos, tmp_path):
@@ -213,10 +213,9 @@ def test_each_wording_is_asked_as_often_as_there_are_samples(photos, tmp_path):
     asked, found, index = asking(photos, wording=str(tmp_path / "wordings.txt"), samples=2)
     assert asked.requests == 24
     assert [(entry["wording"], entry["sample"]) for entry in index[:4]] == [(1, 1), (1, 2), (2, 1), (2, 2)]
-    assert [request["custom_id"] for request in found] == [
-        custom_id(entry["image_id"], entry["sample"], wording=entry["wording"], shuffle=entry["shuffle"])
-        for entry in index
-    ]
+    for request, entry in zip(found, index, strict=True):
+        own = {name: entry[name] for name in ("wording", "shuffle")}
+        assert request["custom_id"] == custom_id(entry["image_id"], entry["sample"], **own)
     end = '\nAnswer with JSON only: {"labels": [...]}, with the labels, or [] if none applies.'
     shown = [", ".join(entry["labels"]) for entry in index[:4]]
     assert content(found[1])[0] == f"{WORDINGS[0]}\nLabels: {shown[1]}{end}"
@@ -254,10 +253,7 @@ def test_options_that_cannot_be_used_are_named(photos, tmp_path, options, says):
 
 
 def test_memory_does_not_grow_with_the_requests(tmp_path, photos):
-    import tracemalloc
-
-    peaks = []
-    pixels = np.random.default_rng(0).integers(0, 255, (300, 300, 3), dtype=np.uint8)
+    pixels, peaks = np.random.default_rng(0).integers(0, 255, (300, 300, 3), dtype=np.uint8), []
     for file in photos.images["file"]:
         Image.fromarray(pixels).save(photos.image_path(file))
     for samples in (2, 40):

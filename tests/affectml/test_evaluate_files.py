@@ -69,9 +69,9 @@ def judge(demo, tmp_path, run):
             file.write_text("\n".join(map(json.dumps, content)))
         return file
 
-    def call(content, suffix="csv", *, beside=(), on=demo, say=lambda line: None, **options):
+    def call(content, suffix="csv", *, on=demo, say=lambda line: None, **options):
         given = content if isinstance(content, dict) else {"vlm": content}
-        systems = [*(written(each, name, suffix) for name, each in given.items()), *beside]
+        systems = [written(each, name, suffix) for name, each in given.items()]
         out = tmp_path / "out.csv"
         out.unlink(missing_ok=True)
         return affectml.evaluate(systems, on=on, out=out, say=say, **options).evaluation
@@ -141,15 +141,14 @@ def test_an_empty_cell_is_no_answer_unless_it_is_said_to_be_the_empty_set(judge,
 
 
 def test_a_runs_own_answers_score_what_the_run_scores(run, tmp_path):
-    found = affectml.evaluate(
-        {"file": run.folder / "answers.parquet", "run": run.folder}, on=run.info.config.dataset, out=tmp_path / "a.csv"
-    ).evaluation
+    systems, on = {"file": run.folder / "answers.parquet", "run": run.folder}, run.info.config.dataset
+    found = affectml.evaluate(systems, on=on, out=tmp_path / "a.csv").evaluation
     assert scores(found, "file") == scores(found, "run") == scores(run.evaluation, "model")
     same = found.get("set_f1", "file", "run") or found.get("set_f1", "run", "file")
     assert (same.value, same.p) == (0, 1)
     (tmp_path / "half.parquet").write_bytes((run.folder / "answers.parquet").read_bytes()[:900])
     with pytest.raises(BadInput, match="half.parquet: cannot be read .*: the file is damaged"):
-        affectml.evaluate(tmp_path / "half.parquet", on=run.info.config.dataset, out=tmp_path / "b.csv")
+        affectml.evaluate(tmp_path / "half.parquet", on=on, out=tmp_path / "b.csv")
 
 
 def test_a_page_of_a_run_and_a_file_called_model_is_not_the_runs(run, demo, truth, tmp_path):
@@ -237,13 +236,11 @@ def test_consensus_is_the_rest_of_the_panel_against_the_person_left_out(judge, p
     images = []
     for chosen, asked in zip(said.chosen, said.asked, strict=True):
         panel = chosen[asked].astype(np.int64)
-        each = []
-        for person in range(len(panel)):
-            rest = np.delete(panel, person, axis=0)
-            answer = label_sets(rest.sum(axis=0)[None], np.array([len(rest)]), beta, said.tau)
-            each.append(float(F.set_f1(torch.from_numpy(answer), torch.from_numpy(panel[person][None]))))
-        images += [np.mean(each)] if len(panel) > 1 else []
-    assert found.get("set_f1_judgements", "consensus", "person").value == pytest.approx(np.mean(images))
+        rest = panel.sum(axis=0) - panel  # of whom each person is left out
+        if len(panel) > 1:
+            answers = label_sets(rest, np.full(len(panel), len(panel) - 1), beta, said.tau)
+            images.append(F.set_f1(torch.from_numpy(answers), torch.from_numpy(panel)).mean())
+    assert found.get("set_f1_judgements", "consensus", "person").value == pytest.approx(float(np.mean(images)))
 
 
 def test_unknown_labels_are_named_and_the_users_words_are_taken(judge, parts):
@@ -275,30 +272,28 @@ def test_answers_of_one_label_make_a_distribution_where_people_named_one(judge, 
     five = [generator.choice(labels, 5, p=row) for row in shares[labels].to_numpy(float)]
     drawn = judge(lines(shares["image_id"].repeat(5), np.concatenate(five), "label"), "jsonl", on=one)
     assert "distribution (k + 1/2) / (n + 8/2)" in drawn.facts["rules"]["answers of vlm"]
-    values = [scores(exact), scores(drawn), scores(drawn, "prior")]
-    assert sorted(values, key=lambda each: each["kl_divergence"]) == values
+    values = [each["kl_divergence"] for each in (scores(exact), scores(drawn), scores(drawn, "prior"))]
+    assert sorted(values) == values
     assert not any(f.found for f in drawn.where(metric="label_bias", label=None, system="vlm"))  # no bias, none found
 
 
-def test_single_labels_are_judged_too_and_a_set_of_two_has_no_f1(judge, tmp_path, truth, demo):
-    from affectml.importers import import_table
-
-    best = truth[truth.columns[1:]].idxmax(axis=1)
-    pd.DataFrame({"file": demo.images["file"], "label": best}).to_csv(tmp_path / "single.csv", index=False)
-    import_table(tmp_path / "single.csv", tmp_path / "single", images_root=demo.root, taxonomy="mikels-8")
-    single = Dataset.open(tmp_path / "single")
-    right = lines(single.images["file"], best, "label")
-    found = scores(judge(right, "jsonl", on=single))
+def test_single_labels_are_judged_too_and_a_set_of_two_has_no_f1(judge, tmp_path, demo, single):
+    one = Dataset.open(single(demo.root, tmp_path / "single"))
+    targets = one.target("emotions")
+    right = lines(targets.image_id, np.array(targets.taxonomy.labels)[targets.shares().argmax(axis=1)], "label")
+    found = scores(judge(right, "jsonl", on=one))
     assert (found["top_1_accuracy"], found["label_f1_macro"]) == (1, 1)
-    two = judge(lines(single.images["file"], [["awe", "fear"]] * len(right)), "jsonl", on=single)
+    two = judge(lines(targets.image_id, [["awe", "fear"]] * len(right)), "jsonl", on=one)
     assert "label_f1_macro" not in scores(two)
-    whole = judge(right, "jsonl", on=single, split="all")
+    whole = judge(right, "jsonl", on=one, split="all")
     assert whole.facts["rules"]["split"] == "all: the prior knows the judged images"
 
 
 def test_wordings_draws_and_places_are_told_of_what_was_asked(demo, judge, tmp_path):
-    asked = affectml.ask(demo, tmp_path / "requests.jsonl", model="m", samples=2, side=16, say=lambda line: None)
-    replies = []
+    def ask(name, **options):
+        return affectml.ask(demo, tmp_path / name, model="m", samples=2, side=16, say=lambda line: None, **options)
+
+    asked, replies = ask("requests.jsonl"), []
     for entry in map(json.loads, asked.index.read_text().splitlines()):
         choice = {"message": {"content": json.dumps({"labels": entry["labels"][:2]})}, "finish_reason": "stop"}
         replies.append({"custom_id": entry["custom_id"], "response": {"body": {"choices": [choice]}}})
@@ -306,9 +301,8 @@ def test_wordings_draws_and_places_are_told_of_what_was_asked(demo, judge, tmp_p
     assert found.get("place_bias", "vlm").found
     assert any("prefers labels that stand in the first half" in each["words"] for each in found.facts["findings"])
     assert {f.level for f in found.where(system="vlm", metric="set_f1", by="draws", level=None)} >= {"1", "2"}
-    other = affectml.ask(demo, tmp_path / "o.jsonl", model="m", samples=2, side=16, seed=9, say=lambda line: None)
     with pytest.raises(BadInput, match="index: written with other requests than vlm answers"):
-        judge(replies, "jsonl", index=(str(other.index),))
+        judge(replies, "jsonl", index=(str(ask("o.jsonl", seed=9).index),))
 
 
 def test_a_published_set_is_warned_of(judge, demo, truth, tmp_path):

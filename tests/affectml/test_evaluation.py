@@ -4,24 +4,24 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
 from affectml.data import Dataset
 from affectml.errors import BadRun
+from affectml.judging import scoring
+from affectml.judging.answers import FILE, SystemAnswers, read_answers, write_answers
 from affectml.judging.evaluate import _floor, evaluate
 from affectml.judging.figures import FACTS, METRICS, SCORES, Evaluation, Rows
-from affectml.judging.scoring import (
-    Answers,
-    add_means,
-    mean_over_people,
-    row_scores,
-    share_metrics,
-    typical_positives,
-)
+from affectml.judging.scoring import Answers, row_scores
 from affectml.judging.truth import Truth, cut_sets, fit_prior, read_truth
 from affectml.judging.views import Case
+from affectml.page.tables import STAR, scores_table
+from affectml.training import TrainConfig, train_run
 from affectml_annotation import fit_beta_prior
+from affectml_metrics import score
 
 from .written import one_target
 
@@ -48,13 +48,9 @@ def judged(tmp_path):
 
 def written(folder, times=("",)):
     """Those images, once for each ending of their names."""
-    judgements = pd.DataFrame(
-        [(f"{image}{t}", *said) for t in times for image, *said in SAID],
-        columns=["image_id", "annotator_id", "kind", "labels"],
-    ).assign(round=1)
-    votes = pd.DataFrame(
-        [(f"{image}{t}", *row) for t in times for image, *row in VOTES], columns=["image_id", "n", *LABELS]
-    )
+    said, votes = ([(f"{image}{t}", *row) for t in times for image, *row in rows] for rows in (SAID, VOTES))
+    judgements = pd.DataFrame(said, columns=["image_id", "annotator_id", "kind", "labels"]).assign(round=1)
+    votes = pd.DataFrame(votes, columns=["image_id", "n", *LABELS])
     return one_target(folder, votes, judgements, taxonomy=TAXONOMY)
 
 
@@ -76,7 +72,7 @@ def test_the_mean_over_judgements_counts_none_of_these_and_leaves_out_the_unsure
     said = answers([[0, 0, 1], [0, 1, 0], [1, 1, 0]])
     # a: against {awe, joy} 2/3, {joy} 1, {joy} 1; b: {fear} 1, {} 0; c: {fear} 2/3, {awe, fear} 1
     expected = [(2 / 3 + 1 + 1) / 3, 0.5, (2 / 3 + 1) / 2]
-    assert mean_over_people(said.sets, truth_of(judged)).tolist() == pytest.approx(expected)
+    assert scoring.mean_over_people(said.sets, truth_of(judged)).tolist() == pytest.approx(expected)
 
 
 def test_cross_entropy_is_the_mean_over_labels(judged):
@@ -171,12 +167,10 @@ def test_one_choice_counts_are_enough_for_a_human_reference(tmp_path):
 def test_travel_is_along_the_taxonomys_circle_and_the_order_is_said():
     first = np.array([[1.0, 0, 0, 0]])
     truth = Truth("distribution", tuple("abcd"), np.array(["i"]), first, first.astype(int), wheel=(0, 2, 1, 3))
-    found = [
-        float(row_scores(Answers(share, share), truth)["earth_movers_distance"])
-        for share in torch.eye(4, dtype=torch.float64)[:, None]
-    ]
+    one_each = torch.eye(4, dtype=torch.float64)[:, None]
+    found = [float(row_scores(Answers(share, share), truth)["earth_movers_distance"]) for share in one_each]
     assert found == [0, 2, 1, 1]  # round the circle a, c, b, d
-    assert "earth_movers_distance" not in share_metrics(replace(truth, wheel=()))
+    assert "earth_movers_distance" not in scoring.share_metrics(replace(truth, wheel=()))
 
 
 def test_unknown_shares_have_no_human_reference_and_no_floor_and_say_why(tmp_path):
@@ -246,9 +240,8 @@ def test_one_person_an_image_is_no_panel(judged):
 
 
 def test_whole_numbers_as_image_ids_find_their_judgements(tmp_path):
-    judgements = pd.DataFrame(
-        {"image_id": [1, 1], "annotator_id": ["u", "v"], "round": 1, "kind": "labels", "labels": [["awe"], ["joy"]]}
-    )
+    said = {"image_id": 1, "round": 1, "kind": "labels"}
+    judgements = pd.DataFrame({**said, "annotator_id": ["u", "v"], "labels": [["awe"], ["joy"]]})
     votes = pd.DataFrame({"image_id": [1], "n": [2], "awe": [1], "fear": [0], "joy": [1]})
     data = one_target(tmp_path, votes, judgements, taxonomy=TAXONOMY)
     truth = read_truth(data, data.target("t"), ["1"], beta=None)
@@ -256,8 +249,6 @@ def test_whole_numbers_as_image_ids_find_their_judgements(tmp_path):
 
 
 def test_a_score_of_few_images_says_so_in_its_row_and_under_the_table(judged):
-    from affectml.page.tables import STAR, scores_table
-
     said = answers([[0, 0, 1], [0, 1, 0], [1, 0, 0]])
     found = evaluate({"model": said}, truth_of(judged), split="test", seed=0)
     assert found.get("set_f1").units == 3
@@ -274,7 +265,7 @@ def test_average_precision_rests_on_how_many_images_have_a_label():
     """Not on how many there are: 200 images of which 8 have one label and 40 the other read as 13.3 each."""
     target = torch.zeros(200, 3)
     target[:8, 0], target[:40, 1] = 1, 1
-    assert typical_positives(target) == pytest.approx(2 / (1 / 8 + 1 / 40))  # the third label has none
+    assert scoring.typical_positives(target) == pytest.approx(2 / (1 / 8 + 1 / 40))  # the third label has none
 
 
 def test_an_interval_of_few_images_ends_where_the_score_does():
@@ -288,7 +279,7 @@ def test_an_interval_of_few_images_ends_where_the_score_does():
 
 def means_of(by_image, groups):
     rows = Rows()
-    add_means(rows, by_image, groups)
+    scoring.add_means(rows, by_image, groups)
     return rows.rows
 
 
@@ -296,3 +287,105 @@ def test_many_images_need_no_note():
     rows = {"set_f1": torch.rand(40, generator=torch.Generator().manual_seed(0))}
     many, few = means_of(rows, None) + means_of(rows, np.arange(40) // 8)
     assert (many.few, few.few, few.units, few.n) == (False, True, 5, 40)
+
+
+# The table of answers, from which `affectml_metrics.score` alone makes a run's figures
+
+NAMES = ("image_id", "form", 'a "b", c', "label:joy")  # a label may be called as a column is
+IDS, SPLIT = np.array(["x", "y"], dtype=object), np.array(["train", "test"], dtype=object)
+NUMBERS = np.array([[0.5, 0.25, 1e-9, 0], [1, 0.125, 2, -3]])
+SETS = np.array([[True, False, True, False], [False] * 4])
+
+
+@pytest.fixture
+def file(tmp_path):
+    prior = Answers(torch.tensor(NUMBERS), torch.full((2, 4), 0.5))
+    model = Answers(torch.tensor(NUMBERS), torch.tensor(NUMBERS / 4), torch.tensor(SETS))
+    said = [("prior", IDS, SPLIT, prior), ("model", IDS, SPLIT, model), ("model", IDS + "2", SPLIT, model)]
+    write_answers(tmp_path / FILE, "demo", NAMES, said)
+    return tmp_path / FILE
+
+
+def test_a_row_is_an_image_a_system_and_a_form(file):
+    table = read_answers(file.parent)
+    columns = [*("dataset", "image_id", "split", "system", "wording", "draw", "form"), *(f"label:{n}" for n in NAMES)]
+    assert list(table.columns) == columns
+    assert pq.read_schema(file).types == [pa.string()] * 5 + [pa.int32(), pa.string()] + [pa.float32()] * 4
+    keys = table[["system", "image_id", "split", "form"]].agg(" ".join, axis=1).tolist()
+    assert keys[:4] == ["prior x train score", "prior y test score", "prior x train share", "prior y test share"]
+    assert keys[4:6] == ["model x train score", "model y test score"]
+    assert keys[-2:] == ["model x2 train set", "model y2 test set"]
+    assert table[["wording", "draw"]].isna().all(axis=None)
+    np.testing.assert_array_equal(table.loc[[0, 1, 8, 9], columns[7:]], np.vstack([NUMBERS, SETS]).astype(np.float32))
+
+
+def test_one_systems_answers_are_arrays(file):
+    said = SystemAnswers.read(file, NAMES[::-1])
+    assert (said.image_id.tolist(), said.split.tolist()) == (["x", "y", "x2", "y2"], ["train", "test"] * 2)
+    np.testing.assert_array_equal(said.scores[:2], NUMBERS[:, ::-1].astype(np.float32))
+    np.testing.assert_array_equal(said.shares[2:] * 4, said.scores[2:])
+    assert [said.set_of(row) for row in (0, 1)] == [('a "b", c', "image_id"), ()]  # chose nothing: no missing answer
+    prior = SystemAnswers.read(file.parent, system="prior")
+    assert (prior.labels, prior.sets, prior.set_of(0)) == (NAMES, None, None)
+    assert prior.frame.loc["y", "label:joy"] == -3
+
+
+def test_a_system_need_not_answer_every_image_in_each_form(file):
+    table = read_answers(file, system="model")
+    table = table[(table["form"] != "score") & ~((table["form"] == "set") & (table["image_id"] == "y"))]
+    table.sample(frac=1, random_state=0).to_parquet(file)
+    said = SystemAnswers.read(file)
+    at = said.image_id.tolist().index
+    assert (said.set_of(at("y")), said.set_of(at("y2"))) == (None, ())
+    np.testing.assert_array_equal(said.scores, said.shares)  # nothing else ranks the labels
+    np.testing.assert_array_equal(said.scores[[at("x"), at("y2")]] * 4, NUMBERS.astype(np.float32))
+
+
+DAMAGED = [
+    (lambda t: t.drop(columns="split"), "no column split"),
+    (lambda t: t.drop(columns="label:form"), "no column label:form"),
+    (lambda t: t.assign(**{"label:form": "much"}), "column label:form: expected numbers"),
+    (lambda t: pd.concat([t, t.iloc[[9]]]), "image 'y' has two rows of system model, form set"),
+    (lambda t: pd.concat([t, t.assign(draw=2)]), "system model answered one image more than once"),
+    (lambda t: t[t["system"] == "prior"], "no answer of system model"),
+    (lambda t: t[t["form"] == "set"].assign(form="guess"), "no answer of system model"),
+]
+
+
+@pytest.mark.parametrize(("change", "why"), DAMAGED)
+def test_what_is_no_table_of_answers_says_why(file, change, why):
+    change(read_answers(file)).to_parquet(file)
+    with pytest.raises(BadRun, match=f"answers.parquet: {why}.*train again"):
+        SystemAnswers.read(file.parent, NAMES)
+
+
+def test_without_the_file_the_way_out_is_said(file):
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(BadRun, match="answers.parquet: cannot be read"):
+        read_answers(file)
+    file.unlink()
+    with pytest.raises(BadRun, match="no answers.parquet, which a shared run and imported weights come without"):
+        read_answers(file.parent)
+
+
+@pytest.mark.parametrize(("kind", "answers", "compared"), [("rates", "sets", 42), ("distribution", "one", 30)])
+def test_score_on_the_stored_table_gives_the_figures_of_the_run(demo_set, tmp_path, kind, answers, compared):
+    """Of prior, zero-shot and model."""
+    data = demo_set(images=300, seed=5, answers=answers)
+    config = TrainConfig(str(data.root), multilabel=kind == "rates", threads=1)
+    run = train_run(config, out=tmp_path / "run", say=lambda line: None)
+    targets, equal = data.target("emotions"), 0
+    for system in ("prior", "zero_shot", "model"):
+        said = SystemAnswers.read(run.folder, system=system)
+        assert set(said.image_id) == set(targets.image_id)
+        train, test = (np.flatnonzero(said.split == part) for part in ("train", "test"))
+        truth = read_truth(data, targets, said.image_id[test], beta=fit_prior(targets.take(said.image_id[train])))
+        pairs = [(said.scores, truth.hits, "ranking"), (said.shares, truth.shares, kind)]
+        pairs += [] if truth.sets is None else [(said.sets, truth.sets, "sets")]
+        tables = [score(values[test].astype(float), target, of) for values, target, of in pairs]
+        tables[0] = tables[0][tables[0]["metric"].str.startswith("top_")]  # of rates it ranks by sets
+        made = pd.concat(tables).set_index("metric")["value"]
+        found = {each.name: each.value for each in run.evaluation.scores_of(system) if each.name in made}
+        assert made[[*found]].to_dict() == pytest.approx(found, abs=1e-7), system
+        equal += len(found)
+    assert equal == compared

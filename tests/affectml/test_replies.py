@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -168,13 +169,10 @@ def check(file, one):
         assert {*found.received.problems} <= {*Why}
         said = together(found, one_label=one)
         assert np.isfinite(said.scores).all()
-        assert ((said.often >= 0) & (said.often <= 1)).all()
-        if said.shares is not None:
-            assert ((said.shares >= 0) & (said.shares <= 1)).all()
-        if said.shape == "distribution":
-            assert said.shares.sum(axis=1) == pytest.approx(1)
-        if said.sets is not None:
-            assert np.isin(said.sets, (0, 1)).all()
+        for table in (said.often, said.shares, said.sets):
+            assert table is None or ((table >= 0) & (table <= 1)).all()
+        assert said.shape != "distribution" or said.shares.sum(axis=1) == pytest.approx(1)
+        assert said.sets is None or np.isin(said.sets, (0, 1)).all()
 
 
 @given(lines=st.lists(st.dictionaries(st.sampled_from(KEYS), JSON)), one=st.booleans())
@@ -208,17 +206,14 @@ def test_each_choice_of_a_response_is_a_reply_and_keeps_its_request(file):
 
 def test_the_table_has_the_form_of_answers(file, tmp_path):
     """A row for each usable reply and form, as the reply said it; it can be stored beside what a run said."""
-    images = IMAGES.assign(split=["test", "train", "val"])
     texts = ['{"labels": ["joy", "fear"]}', '{"labels": []}']
     file.write_text("\n".join(line(text, "sets", sample=at, wording=2) for at, text in enumerate(texts, start=1)))
-    found = read(file, images=images)
+    found = read(file, images=IMAGES.assign(split=["test", "train", "val"]))
     found.table.to_parquet(tmp_path / FILE)
     keys = {"dataset": "data", "image_id": "1", "split": "test", "system": "answers", "wording": "2", "form": "set"}
     none = dict.fromkeys(map("label:{}".format, replies.LABELS), 0)
-    assert read_answers(tmp_path).to_dict("records") == [
-        {**keys, "draw": 1, **none, "label:joy": 1, "label:fear": 1},
-        {**keys, "draw": 2, **none},
-    ]
+    rows = [{**keys, "draw": 1, **none, "label:joy": 1, "label:fear": 1}, {**keys, "draw": 2, **none}]
+    assert read_answers(tmp_path).to_dict("records") == rows
     assert {str(found.table[name].dtype) for name in none} == {"float32"}
     file.write_text('{"image": "c", "ranking": ["awe", "rage"]}')
     row = read(file).table.iloc[0]
@@ -277,16 +272,11 @@ IDS = st.text(min_size=1, max_size=90)
 @given(st.lists(IDS, unique=True, min_size=1))
 def test_a_custom_id_of_any_request_finds_it_again(ids):
     names = Names(pd.DataFrame({"image_id": ids}))
-    asked = [
-        Requested(image, *which)
-        for image in ids
-        for which in ((1, 1, "sets"), (12, 1, "ranking"), (1, 2, "shares"), (999_999, 999, "shares"))
-    ]
+    forms = [(1, 1, "sets"), (12, 1, "ranking"), (1, 2, "shares"), (999_999, 999, "shares")]
+    asked = [Requested(image, *which) for image in ids for which in forms]
     given_ids = [custom_id(one.image, one.sample, wording=one.wording, answer=one.answer) for one in asked]
     assert len(set(given_ids)) == 4 * len(ids)
-    assert all(
-        len(one) <= 64 and one.isascii() and one.replace("-", "").replace("_", "").isalnum() for one in given_ids
-    )
+    assert all(re.fullmatch("[A-Za-z0-9_-]{1,64}", one) for one in given_ids)
     assert [names.of_custom_id(one) for one in given_ids] == asked
     assert names.of_custom_id(f"s1x-{given_ids[0][3:]}") is None
 
@@ -332,13 +322,9 @@ def test_whatever_the_schema_of_a_request_allows_is_read_as_it_stands(data, taxo
     some = data.draw(st.lists(st.sampled_from(labels), unique=True, min_size=1))
     counts = data.draw(st.lists(st.integers(0, PEOPLE), min_size=len(labels), max_size=len(labels)))
     counts = counts if max(counts) > 1 else [PEOPLE, *counts[1:]]  # of zeros and ones alone see the scales
-    answers = {
-        "sets": {"labels": some},
-        "ranking": {"ranking": labels},
-        "shares": dict(zip(labels, counts, strict=True)),
-    }
+    shares = dict(zip(labels, counts, strict=True))
     said = {}
-    for asked, answer in answers.items():
+    for asked, answer in (("sets", {"labels": some}), ("ranking", {"ranking": labels}), ("shares", shares)):
         allowed = schema(labels, asked)
         assert list(answer) == allowed["required"] == list(allowed["properties"])
         text = data.draw(st.sampled_from(["{}", "```json\n{}\n```"])).replace("{}", json.dumps(answer))
@@ -346,9 +332,8 @@ def test_whatever_the_schema_of_a_request_allows_is_read_as_it_stands(data, taxo
     named = np.array(taxonomy.labels)
     assert {*named[said["sets"].sets[0] > 0]} == {*some}
     assert named[np.argsort(-said["ranking"].scores[0])].tolist() == list(labels)
-    assert dict(zip(named, said["shares"].shares[0], strict=True)) == {
-        label: pytest.approx(count / PEOPLE) for label, count in answers["shares"].items()
-    }
+    stated = [shares[label] / PEOPLE for label in taxonomy.labels]
+    assert said["shares"].shares[0].tolist() == pytest.approx(stated)
 
 
 COUNTS, PERCENT = SHARES.format(12, 5, 0, 1), SHARES.format(60, 25, 0, 5)
@@ -492,30 +477,22 @@ def test_of_rankings_the_mean_place_counts_and_the_first_k_labels_are_the_set(fi
     assert together(read(file), one_label=False).sets is None
 
 
-TABLES = [
-    "image,joy,awe,fear,anger,n\n1,12,5,0,1,20\na b,24,10,0,2,40",
-    "image,joy,awe,fear,anger\n1,60%,25%,0%,5%",
-    f'[{{"image": "1", {replies.SHARES}}}]',
+JOY_AWE, FIRST = [[1, 1, 0, 0], [0] * 4], [[1, 0, 0, 0]]
+COLUMNS = [
+    ("image,joy,awe,fear,anger,n\n1,12,5,0,1,20\na b,24,10,0,2,40", "rates", [replies.SAID] * 2),
+    ("image,joy,awe,fear,anger\n1,60%,25%,0%,5%", "rates", [replies.SAID]),
+    (f'[{{"image": "1", {replies.SHARES}}}]', "rates", [replies.SAID]),
+    ("id,labels,n\n1,joy|awe,7\na b,none,7", "sets", JOY_AWE),
+    ("id,emotion,score\n1,\"['joy', 'awe']\",0.9\na b,[],0.1", "sets", JOY_AWE),
+    ("id,joy,awe\n1,yes,no\na b,no,no", "sets", [*FIRST, [0] * 4]),
+    ("id,top_2,top_1\n1,awe,joy\na b,fear,fear", "ranked", [[1, 0.75, 0, 0], [0, 0, 1, 0]]),
+    ('id,reply\n1,"{""labels"": [""joy""]}"\na b,"[""awe""]"', "sets", [*FIRST, [0, 1, 0, 0]]),
 ]
 
 
-@pytest.mark.parametrize("table", TABLES)
-def test_a_table_may_hold_percentages_counts_beside_n_or_be_a_json_list(file, table):
+@pytest.mark.parametrize(("table", "shape", "scores"), COLUMNS)
+def test_the_columns_of_a_table_say_what_its_answers_are_and_others_are_left_alone(file, table, shape, scores):
     file.write_text(table)
     said = together(read(file), one_label=False)
-    assert said.shares == pytest.approx(np.array([[0.6, 0.25, 0, 0.05]] * len(said.shares)))
-
-
-COLUMNS = [
-    ("id,labels,n\n1,joy|awe,7\na b,none,7", [[1, 1, 0, 0], [0] * 4]),
-    ("id,emotion,score\n1,\"['joy', 'awe']\",0.9\na b,[],0.1", [[1, 1, 0, 0], [0] * 4]),
-    ("id,joy,awe\n1,yes,no\na b,no,no", [[1, 0, 0, 0], [0] * 4]),
-    ("id,top_2,top_1\n1,awe,joy\na b,fear,fear", [[1, 0.75, 0, 0], [0, 0, 1, 0]]),
-    ('id,reply\n1,"{""labels"": [""joy""]}"\na b,"[""awe""]"', [[1, 0, 0, 0], [0, 1, 0, 0]]),
-]
-
-
-@pytest.mark.parametrize(("table", "sets"), COLUMNS)
-def test_the_columns_of_a_table_say_what_its_answers_are_and_others_are_left_alone(file, table, sets):
-    file.write_text(table)
-    assert together(read(file), one_label=False).scores.tolist() == sets
+    assert said.shape == shape
+    assert said.scores == pytest.approx(np.array(scores))

@@ -75,9 +75,8 @@ def test_a_planted_bias_is_found_and_said_in_words():
 
 def test_a_worse_group_is_found_by_its_excess_over_the_floor():
     result = judged(*drawn(np.random.default_rng(0), worse=2.0))
-    gap, *excess = (
-        result.get("rate_brier_score", "model", "floor", by="look", level=level) for level in ("x less y", "x", "y")
-    )
+    levels = ("x less y", "x", "y")
+    gap, *excess = (result.get("rate_brier_score", "model", "floor", by="look", level=level) for level in levels)
     assert gap.found
     assert gap.value == pytest.approx(excess[0].value - excess[1].value)
     assert any("is worse on look x than on look y by rate_brier_score" in line for line in findings(result))
@@ -85,10 +84,11 @@ def test_a_worse_group_is_found_by_its_excess_over_the_floor():
 
 def test_people_who_agree_less_are_no_failure_of_the_model():
     true = judged(*drawn(np.random.default_rng(1), images=600, spread=(8.0, 0.5), noise=0.0))
-    raw, excess = (
-        [true.get("rate_brier_score", "model", against, by="look", level=level) for level in "xy"]
-        for against in ("people", "floor")
-    )
+
+    def levels(against):
+        return [true.get("rate_brier_score", "model", against, by="look", level=level) for level in "xy"]
+
+    raw, excess = levels("people"), levels("floor")
     assert raw[0].low > raw[1].high  # the truth itself scores worse where people disagree
     assert all(abs(each.value) < 0.005 for each in excess)
     assert "rate_brier_score" not in found(true)

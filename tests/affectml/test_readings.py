@@ -104,9 +104,8 @@ def test_equal_shares_stay_in_one_bin_and_few_images_in_one():
 
 def test_images_of_one_group_scatter_together():
     said, seen = np.full(16, 0.5), np.repeat([0.7, 0.3], 8)
-    ((_, alone),), ((_, together),), ((_, one),) = (
-        bins(said, seen, groups=groups) for groups in (None, np.repeat(["a", "b"], 8), np.zeros(16))
-    )
+    every = (None, np.repeat(["a", "b"], 8), np.zeros(16))
+    alone, together, one = (bins(said, seen, groups=groups)[0][1] for groups in every)
     # sixteen residuals of .2 and -.2: SD .206559, standard error .051640, times t(15) 2.131450
     assert alone.high - alone.value == pytest.approx(2.131450 * 0.0516398, abs=1e-5)
     assert (together.low, together.high) == (0, 1)
@@ -146,12 +145,10 @@ def test_average_precision_of_a_random_order_is_the_mean_over_all_orders():
     """1 of 45: .098, where the label's share is .022; none, one, two and all of 5 by listing every order."""
     orders = np.array(list(itertools.permutations(range(5))))
     target = torch.tensor([[0, 1, 1, 1], [0, 0, 1, 1], [0, 0, 0, 1], [0, 0, 0, 1], [0, 0, 0, 1]])
-    every = [
-        F.mean_average_precision(torch.tensor(order)[:, None].expand(5, 4), target, average="none") for order in orders
-    ]
-    assert views.chance_of_order(target.sum(0).numpy(), 5) == pytest.approx(
-        torch.stack(every).mean(0).numpy(), nan_ok=True
-    )
+    ranked = [torch.tensor(order)[:, None].expand(5, 4) for order in orders]
+    every = torch.stack([F.mean_average_precision(scores, target, average="none") for scores in ranked])
+    found = views.chance_of_order(target.sum(0).numpy(), 5)
+    assert found == pytest.approx(every.mean(0).numpy(), nan_ok=True)
     assert views.chance_of_order(np.array([1]), 45) == pytest.approx(0.0977, abs=1e-4)
 
 
@@ -313,9 +310,8 @@ class TestAgreedAlone:
         rates = states([[0.2, 0.8, 0, 0], [0.1, 0.9, 0, 0]])  # no sets: its first label counts
         found = seen("agreed_alone", {"sets": says(1, 2), "rates": rates, "prior": says(0, 2)}, self.TRUTH).facts
         alone, said = found["alone"], {"sets": ["b"], "rates": ["b"]}
-        assert alone["images"] == [
-            {"image_id": image, "label": "b", "people": share, "said": said} for image, share in (("0", 0), ("1", 0.1))
-        ]
+        both = {"label": "b", "said": said}
+        assert alone["images"] == [{"image_id": "0", "people": 0, **both}, {"image_id": "1", "people": 0.1, **both}]
         assert (alone["of"], alone["chance"][1], found["findings"]) == (2, 2.0, [])  # no more than chance makes
         assert alone["chance"][0] < 1
 
@@ -403,9 +399,46 @@ def test_who_always_says_the_same_prefers_no_place_and_counts_against_who_does()
     it, same = (found.get("place_bias", name) for name in ("it", "same"))
     assert (it.p_holm, it.n, same.value, same.p_holm) == (2 * it.p, 60, 0, 1)
     (said,) = found.facts["findings"]
-    assert said["words"].startswith(
-        "prefers labels that stand in the first half of the list it is shown (difference +100"
-    )
+    words = "prefers labels that stand in the first half of the list it is shown (difference +100"
+    assert said["words"].startswith(words)
+
+
+RUNS, IMAGES, PEOPLE = 100, 240, 8
+
+
+class Run:
+    """Simulated images in pairs that are alike, people, and what a faultless model states: rates scatter around it."""
+
+    def __init__(self, seed):
+        self.rng = rng = np.random.default_rng(seed)
+        pairs = rng.beta(0.8, 1.6, size=(IMAGES // 2, 6))
+        self.stated = np.repeat(pairs, 2, axis=0).clip(0.02, 0.98)
+        self.rates = np.repeat(rng.beta(6 * self.stated[::2], 6 * (1 - self.stated[::2])), 2, axis=0)
+        people = rng.random((IMAGES, PEOPLE, 6)) < self.rates[:, None]
+        self.truth = truth_of(people, groups=np.repeat(np.arange(IMAGES // 2), 2))
+
+
+def overconfident(it, fault):
+    said = states(special.expit((1 + fault) * special.logit(it.stated)))
+    slope = seen("stated_calibration", {"it": said}, it.truth).get("calibration_slope", "it")
+    return slope.found and (slope.value < 1 or not fault)
+
+
+def fails_where_people_disagree(it, fault):
+    """Faultless, it answers as one more person."""
+    unclear = (it.rates * (1 - it.rates)).mean(axis=1)
+    lost = it.rng.random(IMAGES) < 2 * fault * (unclear > np.median(unclear))
+    sets = it.rng.random(it.rates.shape) < np.where(lost[:, None], it.rates[::-1], it.rates)
+    slope = change(seen("by_disagreement", {"it": of_sets(sets)}, it.truth))
+    return slope.found and (slope.value < 0 or not fault)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("finds", [overconfident, fails_where_people_disagree])
+def test_a_fault_is_found_where_it_is_planted_and_nowhere_else(finds):
+    assert sum(bool(finds(Run(seed), fault=0.5)) for seed in range(RUNS)) >= 90
+    false = sum(bool(finds(Run(seed), fault=0.0)) for seed in range(RUNS, 2 * RUNS))
+    assert false <= stats.binom.ppf(0.99, RUNS, 0.05)  # at 5 %, for all but one of a hundred such tests
 
 
 class Blind:
@@ -446,9 +479,9 @@ def test_findings_do_not_come_of_systems_with_the_true_rates_nor_of_those_that_k
 
 
 def test_who_states_the_true_rates_fails_nowhere_more():
-    run = Blind(0)
+    run = Run(0)
     truth = replace(run.truth, oracle=run.rates)
-    assert change(seen("by_disagreement", {"it": run.system("the true rates")}, truth)).p == 1
+    assert change(seen("by_disagreement", {"it": of_sets(run.rates >= truth.tau)}, truth)).p == 1
 
 
 def test_but_come_where_systems_fail_as_people_disagree_or_err_together():
@@ -456,9 +489,8 @@ def test_but_come_where_systems_fail_as_people_disagree_or_err_together():
         run = Blind(seed)
         it = {"it": run.system("at random where people disagree")}
         (said,) = seen("by_disagreement", it, run.truth, seed=seed).facts["findings"]
-        assert said["words"].startswith(
-            "fails more where people disagree, beside one person, the true rates and answers "
-        )
+        words = "fails more where people disagree, beside one person, the true rates and answers "
+        assert said["words"].startswith(words)
         noise = run.rng.normal(size=run.rates.shape)
         wrong = special.expit(special.logit(run.rates.clip(1e-4, 1 - 1e-4)) + 1.5 * noise) >= run.truth.tau
         both = dict.fromkeys(("one", "other"), of_sets(wrong))
@@ -467,11 +499,10 @@ def test_but_come_where_systems_fail_as_people_disagree_or_err_together():
 
 
 def test_every_evaluation_takes_these_views_and_keeps_all_their_findings():
-    run = Blind(1)
-    sure = replace(states(special.expit(2 * special.logit(run.rates))), sets=of_sets(run.truth.sets).sets)
-    truth = replace(run.truth, groups=np.arange(200) // 2)
-    found = evaluate({"model": sure, "other": sure}, truth, split="test", seed=0, dataset="d", also=VIEWS)
+    run = Run(1)
+    sure = replace(states(special.expit(2 * special.logit(run.stated))), sets=of_sets(run.truth.sets).sets)
+    found = evaluate({"model": sure, "other": sure}, run.truth, split="test", seed=0, dataset="d", also=VIEWS)
     assert len([said for said in found.facts["findings"] if "is overconfident" in said["words"]]) == 2
     assert {"disagreement", "interval"} <= found.facts["rules"].keys()
     tested = [each for each in found.figures if each.metric == "calibration_slope" or each.level == "change"]
-    assert {(each.dataset, each.units) for each in tested} == {("d", 100)}
+    assert {(each.dataset, each.units) for each in tested} == {("d", IMAGES // 2)}
