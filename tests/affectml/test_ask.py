@@ -17,6 +17,7 @@ from affectml.taxonomies import get_taxonomy
 from affectml.vlm import AskConfig, ask
 from affectml.vlm.names import custom_id
 
+from .checks import refused
 from .edited import edit
 
 MIKELS = get_taxonomy("mikels-8")
@@ -86,10 +87,8 @@ def test_a_data_set_without_a_target_is_asked_for_its_own_taxonomy(photos, tmp_p
     split = data.images.assign(split=["test", "train", None, None, None, "test"])
     split.to_parquet(data.root / "images.parquet")
     assert [entry["image_id"] for entry in asking(data, "test.jsonl", split="test")[2]] == ["0", "5"]
-    with pytest.raises(BadInput, match="no image can be sent; .*no image in this part"):
-        asking(data, "val.jsonl", split="val")
-    with pytest.raises(BadDataset, match="no target yet"):
-        asking(import_images(tmp_path / "photos", tmp_path / "none"), "n.jsonl")
+    refused(BadInput, "no image can be sent; .*no image in this part", asking, data, "val.jsonl", split="val")
+    refused(BadDataset, "no target yet", asking, import_images(tmp_path / "photos", tmp_path / "none"), "n.jsonl")
 
 
 def test_the_order_of_labels_is_another_each_time_kept_in_the_index_and_the_same_for_a_seed(photos):
@@ -125,8 +124,7 @@ def test_files_keep_to_their_limits_and_hold_every_request_once(photos, tmp_path
 def test_nothing_is_overwritten_and_nothing_half_is_left(photos, tmp_path, monkeypatch):
     for taken in ("r.jsonl", "r-index.jsonl", "r-002.jsonl"):
         (tmp_path / taken).write_text("mine")
-        with pytest.raises(BadInput, match=f"{taken} exists"):
-            asking(photos)
+        refused(BadInput, f"{taken} exists", asking, photos)
         (tmp_path / taken).unlink()
     shown = iter(range(3))
     monkeypatch.setattr("affectml.vlm.requests.data_uri", lambda *_: f"data:{next(shown)}")
@@ -248,8 +246,7 @@ def test_options_that_cannot_be_used_are_named(photos, tmp_path, options, says):
     if not options.get("wording", ".txt").endswith(".txt"):  # what stands in the file
         (tmp_path / "wordings").write_text(options["wording"])
         options = {"wording": str(tmp_path / "wordings")}
-    with pytest.raises(BadInput, match=says):
-        affectml.ask(photos, tmp_path / "r.jsonl", model="m", say=quiet, **options)
+    refused(BadInput, says, affectml.ask, photos, tmp_path / "r.jsonl", model="m", say=quiet, **options)
 
 
 def test_memory_does_not_grow_with_the_requests(tmp_path, photos):

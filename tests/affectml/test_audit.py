@@ -30,6 +30,7 @@ from affectml.heads import SoftmaxHead
 from affectml.people.labelling import make_task
 from affectml_annotation import Answer, LabelStore, Panel
 
+from .checks import refused
 from .written import one_target, pictures_alone
 
 IMAGES = 240
@@ -328,8 +329,7 @@ def test_faults_are_drawn_apart_and_leave_the_demo_set_as_it_was(demo, faulty, t
     faults = pd.read_parquet(faulty.root / "truth-faults.parquet").set_index("fault")
     assert len(faults.loc["copy"]) == 6
     plain = write_dataset(tmp_path / "plain", DatasetMeta("some"), pd.DataFrame({"image_id": ["a"]}), {})
-    with pytest.raises(BadDataset, match="demo-data"):
-        plant_faults(plain, tmp_path / "out")
+    refused(BadDataset, "demo-data", plant_faults, plain, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -367,8 +367,7 @@ def test_without_embeddings_people_are_compared_among_themselves(demo):
     found = affectml.audit(demo, say=said.append)
     assert found.summary() == "No check found anything beyond what chance explains."
     assert any("among people alone" in line for line in said)
-    with pytest.raises(BadInput, match="at least 1"):
-        affectml.audit(demo, top=0)
+    refused(BadInput, "at least 1", affectml.audit, demo, top=0)
 
 
 def test_one_label_per_image_is_compared_with_alike_images(tmp_path):
@@ -417,8 +416,7 @@ def test_a_data_set_without_a_target_is_looked_through_for_copies_which_become_g
     now = pd.read_parquet(made.root / "images.parquet")
     assert now["group"].tolist() == [f"duplicates of {name}" for name in ("0.png", "0.png", "2.png", "2.png")]
     assert "no copies, or all in groups already" in command("audit", made.root, "--write-groups")[1]
-    with pytest.raises(BadDataset, match="no target yet"):
-        affectml.audit(made, people=5)
+    refused(BadDataset, "no target yet", affectml.audit, made, people=5)
 
 
 def test_what_files_do_not_keep_is_listed_beside_everything_else(demo, tmp_path):
@@ -471,11 +469,9 @@ def test_the_queue_mixes_each_image_with_a_control_like_it_and_is_read_back(audi
 
 def test_a_queue_that_cannot_be_leaves_no_file(audit, task, tmp_path, monkeypatch):
     for count, more in ((0, 1), (3, 0)):
-        with pytest.raises(BadInput, match="expected at least 1"):
-            queue_audit(audit, task, tmp_path, count=count, more=more)
+        refused(BadInput, "expected at least 1", queue_audit, audit, task, tmp_path, count=count, more=more)
     monkeypatch.setattr(task, "steer", Mock(side_effect=OSError("no more room")))
-    with pytest.raises(OSError, match="no more room"):
-        queue_audit(audit, task, tmp_path, count=3)
+    refused(OSError, "no more room", queue_audit, audit, task, tmp_path, count=3)
     assert not list(tmp_path.glob("queue-*"))
 
 
@@ -557,8 +553,7 @@ EDITED = [
 @pytest.mark.parametrize(("text", "reason"), EDITED)
 def test_a_queue_file_that_was_edited_or_cut_is_refused_by_its_line(tmp_path, text, reason):
     (tmp_path / "queue-001.csv").write_text(text, encoding="utf-8")
-    with pytest.raises(BadInput, match=re.escape(reason)):
-        _queue.read_queues(tmp_path)
+    refused(BadInput, re.escape(reason), _queue.read_queues, tmp_path)
 
 
 def test_what_a_spreadsheet_makes_of_true_says_the_same(tmp_path):

@@ -28,6 +28,7 @@ from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
 from affectml_metrics.table import shown
 
+from .checks import refused
 from .edited import edit
 
 SLOW = {"runs"}  # fixtures, and so all that asks for them
@@ -68,8 +69,7 @@ def test_a_runs_page_is_written_again_without_its_head_or_its_data(runs, command
     assert "report.html is written again, without pictures of images: name the data set for these, --on gone" in said
     assert "--on" in (alone / "report.html").read_text()  # how to get pictures
     (alone / "metrics.csv").unlink()
-    with pytest.raises(BadRun, match="never judged; name the data set: on"):
-        compared(alone)
+    refused(BadRun, "never judged; name the data set: on", compared, alone)
 
 
 def test_runs_are_told_apart_on_the_images_of_all(runs):
@@ -154,8 +154,7 @@ OTHERWISE = [
 @pytest.mark.parametrize(("changes", "what"), OTHERWISE)
 def test_what_cannot_be_compared_is_refused(runs, tmp_path, changes, what):
     other = changed(runs / "topk0", tmp_path / "other", **changes)
-    with pytest.raises(BadInput, match=f"{what} .*name a data set to judge both on: on"):
-        compared(runs / "sigmoid0", other)
+    refused(BadInput, f"{what} .*name a data set to judge both on: on", compared, runs / "sigmoid0", other)
 
 
 def test_what_a_run_is_metered_and_judged_by_is_no_way_of_training(runs, tmp_path):
@@ -197,8 +196,7 @@ def test_missing_runs_are_trained_once_with_each_seed_and_mix_of_prompts(command
 @pytest.mark.parametrize("name", ["run.json", "dataset.json", "report.html"])
 def test_nothing_is_written_over_that_no_evaluation_wrote(data, tmp_path, name):
     (tmp_path / name).write_text("mine")
-    with pytest.raises(BadInput, match=f"holds {name}, which no evaluation wrote"):
-        affectml.evaluate(train=data, out=tmp_path)
+    refused(BadInput, f"holds {name}, which no evaluation wrote", affectml.evaluate, train=data, out=tmp_path)
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(name, "mine")]
 
 
@@ -341,8 +339,7 @@ def test_an_existing_run_is_judged_in_other_labels_as_it_was_when_it_was_trained
 
 
 def test_a_choice_fills_the_cell_and_a_label_may_be_left_out(trained, folders, on):
-    with pytest.raises(BadInput, match=r"no system could be compared: .*surprise.*mapping says"):
-        on(trained["e"], folders["p"])
+    refused(BadInput, r"no system could be compared: .*surprise.*mapping says", on, trained["e"], folders["p"])
     found, _ = on(trained["e"], folders["p"], mapping={"surprise": "positive"})
     assert any("surprise -> positive (user" in line for line in found.facts["lines"])
     assert on(trained["e"], folders["p"], drop=True)[0].get("top_1_accuracy") is not None
@@ -371,8 +368,7 @@ def test_a_set_named_by_two_paths_is_one_set(trained, folders, on):
 def test_a_shared_run_is_not_judged_on_what_it_may_have_learned_from(trained, folders, on, tmp_path):
     shared = shutil.copytree(trained["m"], tmp_path / "shared")
     (shared / "answers.parquet").unlink()
-    with pytest.raises(BadRun, match="would flatter it"):
-        on(shared, folders["m"])
+    refused(BadRun, "would flatter it", on, shared, folders["m"])
     assert on(shared, folders["p"])[0].get("top_1_accuracy").system == "model"
 
 

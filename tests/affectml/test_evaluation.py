@@ -23,6 +23,7 @@ from affectml.training import TrainConfig, train_run
 from affectml_annotation import fit_beta_prior
 from affectml_metrics import score
 
+from .checks import refused
 from .written import one_target
 
 LABELS = ["awe", "fear", "joy"]
@@ -121,20 +122,17 @@ def test_what_cannot_be_read_is_named(judged, tmp_path, name):
     found = evaluate({"model": answers([[0, 0, 1]] * 3)}, truth_of(judged), split="test", seed=0)
     found.write(tmp_path)
     (tmp_path / name).write_text("half")
-    with pytest.raises(BadRun, match=name):
-        Evaluation.read(tmp_path)
+    refused(BadRun, name, Evaluation.read, tmp_path)
     (tmp_path / name).unlink()
     if name != SCORES:  # which a shared run comes without
-        with pytest.raises(BadRun, match=name):
-            Evaluation.read(tmp_path)
+        refused(BadRun, name, Evaluation.read, tmp_path)
         return
     for scores, why in (
         (pd.concat([found.scores, found.scores.iloc[[1]]]), "image 'b' has two rows of model against people"),
         (found.scores.drop(columns="group"), "no column group"),
     ):
         scores.to_parquet(tmp_path / name)
-        with pytest.raises(BadRun, match=rf"{name}: cannot be read \({why}\)"):
-            Evaluation.read(tmp_path)
+        refused(BadRun, rf"{name}: cannot be read \({why}\)", Evaluation.read, tmp_path)
 
 
 def test_the_cut_moves_the_sets(judged):
@@ -355,14 +353,12 @@ DAMAGED = [
 @pytest.mark.parametrize(("change", "why"), DAMAGED)
 def test_what_is_no_table_of_answers_says_why(file, change, why):
     change(read_answers(file)).to_parquet(file)
-    with pytest.raises(BadRun, match=f"answers.parquet: {why}.*train again"):
-        SystemAnswers.read(file.parent, NAMES)
+    refused(BadRun, f"answers.parquet: {why}.*train again", SystemAnswers.read, file.parent, NAMES)
 
 
 def test_without_the_file_the_way_out_is_said(file):
     file.write_bytes(file.read_bytes()[:-20])
-    with pytest.raises(BadRun, match="answers.parquet: cannot be read"):
-        read_answers(file)
+    refused(BadRun, "answers.parquet: cannot be read", read_answers, file)
     file.unlink()
     with pytest.raises(BadRun, match="no answers.parquet, which a shared run and imported weights come without"):
         read_answers(file.parent)

@@ -35,6 +35,7 @@ from affectml_annotation import Answer, LabelStore, TaskSettings
 from affectml_annotation.uncertainty import disagreement
 
 from .answered import write_answered
+from .checks import refused
 from .edited import edit
 
 IDS = list("abcdef")
@@ -144,8 +145,7 @@ UNREADABLE = [
 
 @pytest.mark.parametrize(("text", "words", "taxonomy"), UNREADABLE)
 def test_a_query_that_cannot_be_read_is_named(text, words, taxonomy):
-    with pytest.raises(AffectmlError, match=words):
-        parse_rates(text, get_taxonomy(taxonomy) if isinstance(taxonomy, str) else taxonomy)
+    refused(AffectmlError, words, parse_rates, text, get_taxonomy(taxonomy) if isinstance(taxonomy, str) else taxonomy)
 
 
 def test_what_a_lasso_surrounds_twice_is_outside():
@@ -190,8 +190,7 @@ def test_an_address_is_short_and_refused_where_it_says_nothing():
     ends, lassos = ("1", "1..b"), ("1,2 3", "0,0 1,1", "0,0 1,1 nan,0")
     wrong = [*({"f.x": end} for end in ends), *({"lasso": each} for each in lassos), {"text": "a", "rates": "awe"}]
     for query in wrong:
-        with pytest.raises(BadInput, match="expected|leave"):
-            View.from_query(query)
+        refused(BadInput, "expected|leave", View.from_query, query)
 
 
 # Columns and filters
@@ -295,8 +294,7 @@ def test_a_run_on_other_images_of_the_same_names_is_refused(demo, tmp_path):
     for data, why in ((other, "other has other files for some of the 60 images.*learned from .*demo"),
                       (fewer, "fewer has other files for some of the 50 images"),
                       (none, "none has none of its 60 images; it learned from .*demo")):  # fmt: skip
-        with pytest.raises(BadRun, match=why):
-            Collection(data, [run])
+        refused(BadRun, why, Collection, data, [run])
     moved = shutil.copytree(run, tmp_path / "moved")
     edit(moved / "run.json", config={"dataset": str(tmp_path / "nowhere")})
     gone = "{} of its images are not here; it is taken that the others are the same"
@@ -343,8 +341,7 @@ UNSHOWN = [
 
 def test_a_view_that_cannot_be_shown_says_why(found):
     for view, words in UNSHOWN:
-        with pytest.raises(AffectmlError, match=words):
-            found.shown(view)
+        refused(AffectmlError, words, found.shown, view)
 
 
 # Search and map
@@ -386,8 +383,7 @@ def test_a_map_by_umap_is_taken_before_one_by_main_axes_which_says_how_to_get_it
     monkeypatch.setattr(_map, "has_umap", lambda: False)
     found.map()
     assert "pip install 'affectml[map]'" in found.searcher.map_words
-    with pytest.raises(AffectmlError, match=r"pip install 'affectml\[map\]'"):
-        found.searcher.make_map("umap")
+    refused(AffectmlError, r"pip install 'affectml\[map\]'", found.searcher.make_map, "umap")
     monkeypatch.setattr(_map, "has_umap", lambda: True)
     monkeypatch.setattr(_map, "_umap", lambda axes, say: axes[:, [1, 0]])
     found.searcher.make_map("umap")
@@ -423,8 +419,7 @@ def test_a_selection_is_kept_with_its_view_shown_again_and_never_overwritten(fou
     assert Collection(hand).selections.counts() == {"calm awe": 2}
     assert ids(found, selection="calm awe", order="people.rate.awe") == "dc"
     for name, images, why in (("calm awe", ["c"], "exists; nothing was written"), ("none", [], "no images")):
-        with pytest.raises(BadInput, match=why):
-            found.selections.save(name, images)
+        refused(BadInput, why, found.selections.save, name, images)
     assert file.read_bytes() == before
     found.selections.save("calm awe", ["c"], replace=True)
     (kept,) = set(file.parent.iterdir()) - {file}
@@ -438,10 +433,8 @@ LEADING_OUT = ["", ".", "..", "../mine", "a/b", "a\\b", "/etc/mine", ".mine", "m
 def test_no_name_of_a_selection_leads_out_of_its_folder(found, hand):
     before = sorted(hand.root.parent.rglob("*"))
     for name in LEADING_OUT:
-        with pytest.raises(BadInput, match="expected a name"):
-            found.selections.save(name, ["a"])
-        with pytest.raises(BadInput, match="expected a name"):
-            found.shown(View(selection=name or "."))
+        refused(BadInput, "expected a name", found.selections.save, name, ["a"])
+        refused(BadInput, "expected a name", found.shown, View(selection=name or "."))
     assert sorted(hand.root.parent.rglob("*")) == before
 
 
@@ -451,8 +444,7 @@ def test_words_that_the_encoder_takes_for_made_up_ones_are_named_and_order_nothi
     assert (unheard("awe"), demo.fits(View(text="zq tractors!"))) == ((), None)
     assert demo.shown(View(text="of the tractors, awe")).tolist() == demo.shown(View(text=", awe")).tolist()
     assert demo.shown(View(text="zq tractors!")).tolist() == list(range(len(demo)))
-    with pytest.raises(AffectmlError, match="no text tower"):
-        Collection(hand).searcher.unheard("awe")
+    refused(AffectmlError, "no text tower", Collection(hand).searcher.unheard, "awe")
 
 
 def test_a_selection_that_cannot_be_read_or_written_says_why_and_hides_no_other(found, hand):
@@ -461,12 +453,10 @@ def test_a_selection_that_cannot_be_read_or_written_says_why_and_hides_no_other(
     (folder / ".hidden.json").write_text("{}")
     assert found.selections.counts() == {"mine": 1}
     assert "broken.json: not valid JSON" in found.notes[-1]
-    with pytest.raises(BadInput, match="not valid JSON"):
-        found.shown(View(selection="broken"))
+    refused(BadInput, "not valid JSON", found.shown, View(selection="broken"))
     shutil.rmtree(hand.root / "explore")
     (hand.root / "explore").write_text("a file where the folder would be")
-    with pytest.raises(BadInput, match=r"mine.json: cannot be written \(.+\); nothing was kept"):
-        found.selections.save("mine", ["a"])
+    refused(BadInput, r"mine.json: cannot be written \(.+\); nothing was kept", found.selections.save, "mine", ["a"])
 
 
 def test_a_table_of_images_is_safe_in_a_spreadsheet(found, tmp_path):
@@ -479,8 +469,7 @@ def test_a_table_of_images_is_safe_in_a_spreadsheet(found, tmp_path):
     file = again.export([0, 1], tmp_path / "out.parquet")
     assert pd.read_parquet(file)["image.where"].tolist() == ["=1+2", "sea"]
     for name, why in (("out.parquet", "exists"), ("out.xlsx", r"\.csv or \.parquet")):
-        with pytest.raises(BadInput, match=why):
-            again.export([0], tmp_path / name)
+        refused(BadInput, why, again.export, [0], tmp_path / name)
 
 
 def test_a_queue_takes_what_the_task_has_and_flags_and_notes_come_back_from_it(demo, tmp_path):
@@ -506,8 +495,7 @@ def test_a_queue_takes_what_the_task_has_and_flags_and_notes_come_back_from_it(d
     assert found.queue(known, more=1) == (2, 0)
     with LabelStore(db) as store:
         assert store.images().dropna(subset="queue_rank").sort_values("queue_rank")["image_id"].tolist() == wanted
-    with pytest.raises(BadInput, match="none of these 1 images"):
-        found.queue([len(found) - 1])
+    refused(BadInput, "none of these 1 images", found.queue, [len(found) - 1])
 
 
 def labelled(db, said, ids=IDS):
@@ -527,8 +515,7 @@ def test_a_photograph_that_was_just_labelled_has_its_answers(tmp_path):
     found = Collection(data.root)
     assert (found.people, found.labels, found.detail(0).people, found.judgements.is_old) == (None, LABELS, None, False)
     assert (found.taxonomy, found.searcher, found.shown(View()).tolist()) == (None, None, [0, 1])
-    with pytest.raises(BadInput, match="no embeddings"):
-        found.map()
+    refused(BadInput, "no embeddings", found.map)
     labelled(db, {("a", "ann"): ["awe"], ("a", "ben"): []})
     said = found.detail(0).people
     assert (said.n, said.shares, len(said.answers)) == (2, {"awe": 0.5, "joy": 0, "fear": 0}, 2)
@@ -582,16 +569,14 @@ def test_an_image_of_ones_own_is_looked_at_like_any_other(demo, tmp_path):
     assert seen.runs[0].labels == there.runs[0].labels
     small = own.resize((own.width * 3 // 4, own.height * 3 // 4))
     assert [(near.index, near.kind) for near in demo.look(small).nearest if near.kind != "near"] == [(7, "cut")]
-    with pytest.raises(BadInput, match="no such file"):
-        demo.look(tmp_path / "nothing.png")
+    refused(BadInput, "no such file", demo.look, tmp_path / "nothing.png")
 
 
 def test_an_explanation_is_a_picture_and_words(demo):
     found = demo.explain(3, "run", "awe")
     assert (found.label, found.map.shape) == ("awe", found.pixels.shape[:2])
     assert found.verdict in found.sentence()
-    with pytest.raises(BadInput, match="no run 'rnu'; did you mean 'run'"):
-        demo.explain(3, "rnu")
+    refused(BadInput, "no run 'rnu'; did you mean 'run'", demo.explain, 3, "rnu")
 
 
 def test_what_an_audit_lists_is_a_column(hand):
@@ -620,8 +605,7 @@ def test_opening_and_looking_write_nothing_but_the_map(hand):
 
 
 def test_what_cannot_be_opened_says_why(hand, tmp_path):
-    with pytest.raises(BadDataset, match="no such folder"):
-        Collection(tmp_path / "nowhere")
+    refused(BadDataset, "no such folder", Collection, tmp_path / "nowhere")
     (tmp_path / "whole" / "answers.parquet").unlink()
     with pytest.raises(BadRun, match=r"no answers\.parquet, which a shared run and imported weights come without"):
         Collection(hand, [tmp_path / "whole"])
@@ -642,8 +626,7 @@ def test_the_command_makes_the_map_and_ends_and_needs_embeddings_and_no_target(h
     monkeypatch.setattr(_map, "_umap", lambda axes, say: axes[:, :2])
     rates = json.loads((hand.root / "dataset.json").read_text())["targets"]["rates"]
     edit(hand.root / "dataset.json", targets={"again": rates})
-    with pytest.raises(BadDataset, match="whose answers"):
-        Collection(hand.root)
+    refused(BadDataset, "whose answers", Collection, hand.root)
     code, out, _ = command("explore", hand.root, "--map")
     assert (code, out.splitlines()[-1].startswith("map: ")) == (0, True)
     assert [file.name.endswith("-umap.npz") for file in (hand.root / "explore").iterdir()] == [True]

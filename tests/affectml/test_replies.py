@@ -23,6 +23,7 @@ from affectml.vlm.reply import Unread, Why, parse_reply
 from affectml.vlm.requests import schema
 
 from . import replies
+from .checks import refused
 
 MIKELS = get_taxonomy("mikels-8")
 WORDS = Words(MIKELS)
@@ -41,6 +42,12 @@ def read(file, taxonomy=FOUR, *, one=False, images=IMAGES, **config):
     return read_replies(file, SimpleNamespace(images=images, name="data"), targets, ReadConfig(**config))
 
 
+def read_lines(file, lines, *given, **more):
+    """What a file of these lines says."""
+    file.write_text("\n".join(lines))
+    return read(file, *given, **more)
+
+
 def line(text, asked=None, *, image="1", sample=1, wording=1, shuffle=""):
     """A line of a file with a reply: a response where something was asked, else a line of any system.
 
@@ -57,8 +64,8 @@ def line(text, asked=None, *, image="1", sample=1, wording=1, shuffle=""):
 def read_texts(file, texts, asked=None, **options):
     """The replies about as many images."""
     images = pd.DataFrame({"image_id": [str(at) for at in range(1, len(texts) + 1)]})
-    file.write_text("\n".join(line(text, asked, image=str(at)) for at, text in enumerate(texts, start=1)))
-    return read(file, images=images, **options)
+    lines = [line(text, asked, image=str(at)) for at, text in enumerate(texts, start=1)]
+    return read_lines(file, lines, images=images, **options)
 
 
 def said_of(file, texts, asked=None, *, one=False, **config):
@@ -85,8 +92,7 @@ def test_words_are_labels_synonyms_and_the_users_own():
     assert found == ["awe", "fear", "contentment", None, None]
     assert words.says_none("None of these.")
     assert words.split("[awe, chill/fear; 'dread' and fun]") == ("awe", "chill", "fear", "dread", "fun")
-    with pytest.raises(BadInput, match=r"mapping=\{'x': 'joyy'\}: no label 'joyy'"):
-        Words(get_taxonomy("ekman-6"), {"x": "joyy"})
+    refused(BadInput, r"mapping=\{'x': 'joyy'\}: no label 'joyy'", Words, get_taxonomy("ekman-6"), {"x": "joyy"})
 
 
 def test_a_synonym_of_two_labels_stands_for_neither_and_a_label_comes_before_synonyms():
@@ -149,17 +155,14 @@ def test_what_cannot_be_used_of_a_batch_is_counted_by_reason_and_a_refused_schem
     broken = [response for some in BREAKS.values() for response in some]
     said = [{"custom_id": custom_id("1", at), **each} for at, each in enumerate(broken, start=1)]
     others = [{"custom_id": given, **replied(AWE)} for given in ("s1-p-nowhere", custom_id("c", 1))]
-    file.write_text("\n".join([*map(json.dumps, said + others), "{not json"]))
-    found = read(file, MIKELS).received
+    found = read_lines(file, [*map(json.dumps, said + others), "{not json"], MIKELS).received
     expected = {Why.NOT_JSON: 1, Why.UNKNOWN_IMAGE: 1} | {why: len(some) for why, some in BREAKS.items()}
     assert {why: len(places) for why, places in found.problems.items()} == expected
     assert found.problems[Why.FAILED] == ["line 4 (HTTP 429 rate_limit)", "line 5 (batch_expired)"]
     assert (found.used, found.unknown_labels) == (1, {"nostalgia": 1, "ennui": 1})
     way = "the server refused the JSON schema of 3 requests; `ask` json_schema=False sends none"
     assert found.notes == [way]
-    file.write_text("\n".join(map(json.dumps, said[:3])))
-    with pytest.raises(BadInput, match=f"{Why.NO_SCHEMA}: 3; {way}"):
-        read(file, MIKELS)
+    refused(BadInput, f"{Why.NO_SCHEMA}: 3; {way}", read_lines, file, map(json.dumps, said[:3]), MIKELS)
 
 
 def check(file, one):
@@ -185,19 +188,18 @@ def test_of_lines_of_any_json_what_is_read_can_be(lines, one, file):
 
 def test_of_several_responses_to_a_request_the_first_that_can_be_used_counts(file):
     one, two = ({text: line(text, "sets", sample=sample) for text in (AWE, None)} for sample in (1, 2))
-    file.write_text("\n".join([one[None], two[AWE], one[AWE], one[AWE], two[None], two[AWE]]))
-    found = read(file)
+    found = read_lines(file, [one[None], two[AWE], one[AWE], one[AWE], two[None], two[AWE]])
     twice = [f"line {at} (line {counts})" for at, counts in ((1, 3), (4, 3), (5, 2), (6, 2))]
     assert found.received.problems == {Why.TWICE: twice}
     assert found.table["draw"].tolist() == [2, 1]
-    file.write_text("\n".join([one[None], one[None], two[AWE]]))
-    assert read(file).received.problems == {Why.TWICE: ["line 2 (line 1)"], Why.FAILED: ["line 1 (HTTP 500)"]}
+    failed = read_lines(file, [one[None], one[None], two[AWE]]).received.problems
+    assert failed == {Why.TWICE: ["line 2 (line 1)"], Why.FAILED: ["line 1 (HTTP 500)"]}
 
 
 def test_each_choice_of_a_response_is_a_reply_and_keeps_its_request(file):
     both = line((AWE, "no idea"), "sets", image="a b", sample=4, wording=2, shuffle="0a1b")
-    file.write_text("\n".join([both, line(AWE, "sets"), line(None, "sets", image="c")]))
-    found, asked = read(file), custom_id("a b", 4, wording=2, shuffle="0a1b")
+    found = read_lines(file, [both, line(AWE, "sets"), line(None, "sets", image="c")])
+    asked = custom_id("a b", 4, wording=2, shuffle="0a1b")
     assert list(zip(found.table.index, found.table["image_id"], strict=True)) == [(asked, "a b"), ("s1-p-1", "1")]
     assert found.received.problems == {Why.FAILED: ["line 3 (HTTP 500)"], Why.NO_JSON: ["line 1"]}
     assert found.requests[asked] == Requested("a b", 4, 2, "sets", "0a1b")
@@ -207,20 +209,19 @@ def test_each_choice_of_a_response_is_a_reply_and_keeps_its_request(file):
 def test_the_table_has_the_form_of_answers(file, tmp_path):
     """A row for each usable reply and form, as the reply said it; it can be stored beside what a run said."""
     texts = ['{"labels": ["joy", "fear"]}', '{"labels": []}']
-    file.write_text("\n".join(line(text, "sets", sample=at, wording=2) for at, text in enumerate(texts, start=1)))
-    found = read(file, images=IMAGES.assign(split=["test", "train", "val"]))
+    asked = [line(text, "sets", sample=at, wording=2) for at, text in enumerate(texts, start=1)]
+    found = read_lines(file, asked, images=IMAGES.assign(split=["test", "train", "val"]))
     found.table.to_parquet(tmp_path / FILE)
     keys = {"dataset": "data", "image_id": "1", "split": "test", "system": "answers", "wording": "2", "form": "set"}
     none = dict.fromkeys(map("label:{}".format, replies.LABELS), 0)
     rows = [{**keys, "draw": 1, **none, "label:joy": 1, "label:fear": 1}, {**keys, "draw": 2, **none}]
     assert read_answers(tmp_path).to_dict("records") == rows
     assert {str(found.table[name].dtype) for name in none} == {"float32"}
-    file.write_text('{"image": "c", "ranking": ["awe", "rage"]}')
-    row = read(file).table.iloc[0]
+    row = read_lines(file, ['{"image": "c", "ranking": ["awe", "rage"]}']).table.iloc[0]
     assert (row["form"], row["wording"], row["draw"], row.name) == ("ranking", None, pd.NA, "line 1")
     assert row.iloc[7:].tolist() == pytest.approx([np.nan, 1, np.nan, 2], nan_ok=True)
-    file.write_text('{"image": "c", "labels": ["joy"], "rates": {"joy": 0.5, "awe": 0.1, "fear": 0, "anger": 0}}')
-    both = read(file, shape="rates").table.set_index("form")["label:joy"]
+    two = '{"image": "c", "labels": ["joy"], "rates": {"joy": 0.5, "awe": 0.1, "fear": 0, "anger": 0}}'
+    both = read_lines(file, [two], shape="rates").table.set_index("form")["label:joy"]
     assert both.to_dict() == {"share": 0.5, "set": 1}
 
 
@@ -235,9 +236,7 @@ NO_FILE = [
 
 @pytest.mark.parametrize(("content", "says"), NO_FILE)
 def test_what_is_no_file_of_replies_is_refused(file, content, says):
-    file.write_text(content)
-    with pytest.raises(BadInput, match=rf"answers.*{says}"):
-        read(file)
+    refused(BadInput, rf"answers.*{says}", read_lines, file, [content])
 
 
 UNUSABLE = [
@@ -255,14 +254,13 @@ UNUSABLE = [
 
 @pytest.mark.parametrize(("content", "shape", "why"), UNUSABLE)
 def test_a_line_that_says_two_things_or_nothing_has_a_reason(file, content, shape, why):
-    file.write_text(json.dumps({"image": "1", **content}))
-    with pytest.raises(BadInput, match=f"no answer can be used of 1: {why}: 1"):
-        read(file, shape=shape)
+    line = json.dumps({"image": "1", **content})
+    refused(BadInput, f"no answer can be used of 1: {why}: 1", read_lines, file, [line], shape=shape)
 
 
 def test_a_line_that_is_nested_too_deeply_is_broken_and_the_others_count(file):
-    file.write_text('{"image": "1", "labels": ' + "[" * 9999 + "]" * 9999 + '}\n{"image": "1", "labels": ["joy"]}\n')
-    found = read(file)
+    deep = '{"image": "1", "labels": ' + "[" * 9999 + "]" * 9999 + "}"
+    found = read_lines(file, [deep, '{"image": "1", "labels": ["joy"]}'])
     assert (found.received.problems, len(found.table)) == ({Why.NOT_JSON: ["line 1"]}, 1)
 
 
@@ -360,8 +358,8 @@ def test_numbers_without_a_unit_are_on_the_scale_of_most_answers(file, texts, ro
 
 
 def test_each_wording_has_a_scale_of_its_own(file):
-    file.write_text("\n".join(line(text, "shares", wording=at) for at, text in enumerate([COUNTS, PERCENT], start=1)))
-    said = together(read(file), one_label=False)
+    each = [line(text, "shares", wording=at) for at, text in enumerate([COUNTS, PERCENT], start=1)]
+    said = together(read_lines(file, each), one_label=False)
     assert said.shares == pytest.approx(np.array([[0.6, 0.25, 0, 0.05]]))
     assert "taken as counts of 20 or, by wording, percentages" in said.received.notes[0]
 
@@ -389,8 +387,7 @@ def test_where_nothing_was_asked_numbers_count_if_they_are_surely_percentages(fi
     if shares:
         assert said_of(file, texts).shares[0] == pytest.approx(shares)
         return
-    with pytest.raises(BadInput, match=f"no answer can be used of {len(rows)}: {Why.NO_SCALE}: {len(rows)}"):
-        said_of(file, texts)
+    refused(BadInput, f"no answer can be used of {len(rows)}: {Why.NO_SCALE}: {len(rows)}", said_of, file, texts)
 
 
 def test_zeros_and_ones_are_read_as_yes_and_no(file):
@@ -418,16 +415,14 @@ def test_a_list_is_a_ranking_only_where_one_was_asked(file):
 def test_answers_of_several_forms_are_an_error_with_the_way_out(file):
     texts = ['{"labels": ["joy"]}', '{"labels": ["awe"]}', SHARES.format(0.6, 0, 0, 0.1)]
     found = r"\(2 are lists of labels, 1 are numbers by label\); judge them one by one, or say which form counts: shape"
-    with pytest.raises(BadInput, match=found):
-        said_of(file, texts)
+    refused(BadInput, found, said_of, file, texts)
     assert said_of(file, texts, shape="sets").received.problems == {Why.NUMBERS: ["line 3"]}
     with pytest.raises(BadInput, match=f"no answer can be used of 1: {Why.NUMBERS}: 1; shape says what they are"):
         said_of(file, texts[2:], shape="sets")
     with pytest.raises(BadInput, match="shape='set': expected one of sets, ranked, rates, distribution"):
         said_of(file, texts, shape="set")
-    file.write_text("\n".join([line(texts[0], "sets"), line(texts[1], "sets", sample=2), line(texts[2], "shares")]))
-    with pytest.raises(BadInput, match=r"several forms of answer \(2 for sets, 1 for shares\); judge them one by one"):
-        read(file)
+    asked = [line(texts[0], "sets"), line(texts[1], "sets", sample=2), line(texts[2], "shares")]
+    refused(BadInput, r"several forms of answer \(2 for sets, 1 for shares\); judge them", read_lines, file, asked)
 
 
 def test_shares_of_one_label_each_sum_to_one_but_for_rounding(file):
@@ -449,8 +444,8 @@ def test_several_sets_of_an_image_are_smoothed_by_jeffreys_rule(file, one, shape
     """(k + 1/2) / (n + 1); of one label each (k + 1/2) / (n + 4/2), where a set shares its vote and none has none."""
     labels = {"1": ["joy", ["joy", "awe"]], "a b": ["joy"], "c": [[]]}
     said = [(image, each) for image, some in labels.items() for each in some]
-    file.write_text("\n".join(json.dumps({"image": image, "labels": each}) for image, each in said))
-    both = together(read(file, one=one), one_label=one)
+    given = [json.dumps({"image": image, "labels": each}) for image, each in said]
+    both = together(read_lines(file, given, one=one), one_label=one)
     assert (both.shape, both.sets) == (shape, None)
     assert both.shares == pytest.approx(np.array(shares))
     assert both.received.problems == ({Why.NO_MASS: ["line 4"]} if one else {})
@@ -459,8 +454,7 @@ def test_several_sets_of_an_image_are_smoothed_by_jeffreys_rule(file, one, shape
 
 def test_stated_shares_of_several_draws_are_averaged_and_some_rows_can_be_taken_alone(file):
     texts = [COUNTS, SHARES.format(16, 5, 0, 1)]
-    file.write_text("\n".join(line(text, "shares", sample=at) for at, text in enumerate(texts, start=1)))
-    found = read(file)
+    found = read_lines(file, [line(text, "shares", sample=at) for at, text in enumerate(texts, start=1)])
     assert together(found, one_label=False).shares == pytest.approx(np.array([[0.7, 0.25, 0, 0.05]]))
     second = replace(found, table=found.table[found.table["draw"] == 2])
     assert together(second, one_label=False).shares == pytest.approx(np.array([[0.8, 0.25, 0, 0.05]]))
@@ -470,11 +464,11 @@ def test_stated_shares_of_several_draws_are_averaged_and_some_rows_can_be_taken_
 
 def test_of_rankings_the_mean_place_counts_and_the_first_k_labels_are_the_set(file):
     rankings = [["joy", "awe", "fear"], ["awe", "joy"]]
-    file.write_text("\n".join(json.dumps({"image": "1", "ranking": each}) for each in rankings))
-    said = together(read(file), one_label=False, k=3)
+    found = read_lines(file, [json.dumps({"image": "1", "ranking": each}) for each in rankings])
+    said = together(found, one_label=False, k=3)
     assert said.scores.tolist() == [[0.875, 0.875, 0.25, 0]]
     assert (said.sets.tolist(), said.often.tolist()) == ([[1, 1, 1, 0]], [[0.5, 0.5, 0, 0]])
-    assert together(read(file), one_label=False).sets is None
+    assert together(found, one_label=False).sets is None
 
 
 JOY_AWE, FIRST = [[1, 1, 0, 0], [0] * 4], [[1, 0, 0, 0]]
@@ -492,7 +486,6 @@ COLUMNS = [
 
 @pytest.mark.parametrize(("table", "shape", "scores"), COLUMNS)
 def test_the_columns_of_a_table_say_what_its_answers_are_and_others_are_left_alone(file, table, shape, scores):
-    file.write_text(table)
-    said = together(read(file), one_label=False)
+    said = together(read_lines(file, [table]), one_label=False)
     assert said.shape == shape
     assert said.scores == pytest.approx(np.array(scores))
