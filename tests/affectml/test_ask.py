@@ -84,8 +84,7 @@ def test_a_data_set_without_a_target_is_asked_for_its_own_taxonomy(photos, tmp_p
     assert asked.prompt.startswith("And you?\nChoose every label that applies; several may, or none.\nLabels: ")
     assert set(index[0]["labels"]) == set(data.meta.resolve_taxonomy().labels)
     assert said == [f"{data.root} has neither a target nor a split: asking about all of its images"]
-    split = data.images.assign(split=["test", "train", None, None, None, "test"])
-    split.to_parquet(data.root / "images.parquet")
+    data.images.assign(split=["test", "train", None, None, None, "test"]).to_parquet(data.root / "images.parquet")
     assert [entry["image_id"] for entry in asking(data, "test.jsonl", split="test")[2]] == ["0", "5"]
     refused(BadInput, "no image can be sent; .*no image in this part", asking, data, "val.jsonl", split="val")
     refused(BadDataset, "no target yet", asking, import_images(tmp_path / "photos", tmp_path / "none"), "n.jsonl")

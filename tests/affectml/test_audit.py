@@ -84,8 +84,7 @@ def counts(votes):
     """People who said one label each, and are not known."""
     votes = np.array(votes)
     n = np.repeat(votes.sum(axis=1)[:, None], votes.shape[1], axis=1)
-    nobody = said_by(np.zeros((0, *votes.shape)))
-    return replace(nobody, votes=votes, n=n, exclusive=True)
+    return replace(said_by(np.zeros((0, *votes.shape))), votes=votes, n=n, exclusive=True)
 
 
 def checked(rows):
@@ -218,8 +217,7 @@ def test_a_dark_picture_among_dark_ones_is_nothing_to_list_and_no_file_at_all_is
 )
 def test_a_pair_is_listed_once_and_alike_embeddings_that_no_pixels_confirm_are_no_copies(tmp_path, split, listed):
     said = said_by([[[1, 0], [0, 1]]] * 6)
-    images = pd.DataFrame({"image_id": said.image_id, "split": split})
-    made = write_dataset(tmp_path, DatasetMeta("some"), images, {})
+    made = write_dataset(tmp_path, DatasetMeta("some"), pd.DataFrame({"image_id": said.image_id, "split": split}), {})
     for kind, rows, differ in (("near", [listed], ["copies differ"]), ("alike", ["alike embeddings"], [])):
         found = Duplicates(made, (Copy(kind, tuple(said.image_id), 0.99),))
         assert (checked(checks.copies(found)), checked(checks.differing(found, said))) == (rows, differ)
@@ -314,8 +312,7 @@ def test_only_votes_alone_are_judged_by_one_another():
         (said, None, True), (said, embedded, False), (few, None, False), (agreed, None, False),
         (replace(said, exclusive=False), None, False),
     ):  # fmt: skip
-        expected = expect(each, features, each.image_id.astype(str), SoftmaxHead, 0)
-        assert (expected.beside is not None) == judged
+        assert (expect(each, features, each.image_id.astype(str), SoftmaxHead, 0).beside is not None) == judged
 
 
 # Planted faults
@@ -364,8 +361,7 @@ def test_a_long_audit_is_announced_by_its_size_before_it_begins(faulty, monkeypa
 
 def test_without_embeddings_people_are_compared_among_themselves(demo):
     said = []
-    found = affectml.audit(demo, say=said.append)
-    assert found.summary() == "No check found anything beyond what chance explains."
+    assert affectml.audit(demo, say=said.append).summary() == "No check found anything beyond what chance explains."
     assert any("among people alone" in line for line in said)
     refused(BadInput, "at least 1", affectml.audit, demo, top=0)
 
@@ -393,8 +389,7 @@ def judged(**columns):
 def test_the_page_says_of_how_many_people_an_attribute_is_not_known(tmp_path):
     answers = judged(image_id="a", annotator_id=["p", "q", "r"], labels=[["positive"]] * 3)
     people = pd.DataFrame({"annotator_id": ["p", "q", "r"], "left_handed": [True, None, None]})
-    table = {"image_id": ["a"], "n": 3, "negative": 0, "positive": 3}
-    made = one_target(tmp_path, table, answers, people)
+    made = one_target(tmp_path, {"image_id": ["a"], "n": 3, "negative": 0, "positive": 3}, answers, people)
     assert "Of 3 people, left_handed: not given 2, True 1." in affectml.audit(made).frame
 
 
@@ -441,8 +436,7 @@ def test_page_and_tables_say_the_same_and_load_nothing(audit, tmp_path, monkeypa
     assert '<th scope="col" class="prose">evidence</th>' in text  # breaks its lines
     write_audit(audit, tmp_path)  # over the earlier one
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    full = Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
-    monkeypatch.setattr(pd.DataFrame, "to_parquet", full)
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
     with pytest.raises(OSError, match="No space") as refused:
         write_audit(replace(audit, notes=("another",)), tmp_path)
     assert refused.value.filename == str(tmp_path / "audit.parquet")
@@ -577,9 +571,8 @@ def test_images_that_are_gone_are_counted_and_named_and_nothing_new_is_said_with
 
 
 def test_counts_are_not_forgotten_for_a_few_single_answers(tmp_path):
-    table = {"image_id": ["a", "b"], "n": 10, "negative": [2, 7], "positive": [8, 3]}
     one = judged(image_id=["a"], annotator_id="p", labels=[["negative"]], at=pd.to_datetime(["2026-02-02"], utc=True))
-    made = one_target(tmp_path, table, one)
+    made = one_target(tmp_path, {"image_id": ["a", "b"], "n": 10, "negative": [2, 7], "positive": [8, 3]}, one)
     assert read_said(made, made.target("t")).votes.tolist() == [[2, 8], [7, 3]]
     queue = queue_of(("a", "listed", "b", 10, "negative", "True"), ("b", "control", "a", 10, "positive", "True"))
     assert again_of(made, queue).table["new"].tolist() == [1, 0]

@@ -182,8 +182,7 @@ def test_every_copy_is_found_once_beside_the_first_that_has_a_part(tmp_path):
 def test_a_copy_of_a_copy_is_in_its_group(tmp_path):
     files, split = {f"{k}.png": scene(1) for k in "abcd"}, ["train", "train", "test", "test"]
     data = pictures_alone(tmp_path / "set", files, split=split)
-    pairs = itertools.pairwise(data.images["image_id"])
-    found = Duplicates(data, tuple(Copy("near", pair, 0.95) for pair in pairs))
+    found = Duplicates(data, tuple(Copy("near", pair, 0.95) for pair in itertools.pairwise(data.images["image_id"])))
     assert apart(found) == [("b.png", "c.png", "train", "test")]
     found.write_groups()
     assert set(pd.read_parquet(data.root / "images.parquet")["group"]) == {"duplicates of a.png"}
@@ -235,8 +234,7 @@ def test_joined_groups_are_the_same_in_any_order_and_hold_what_belongs_together(
     assert found[0] == found[1] == found[2]
     for one in range(6):
         assert all(found[one] == found[other] for other in range(6) if groups[one] == groups[other])
-    again = joined(groups[order], ids[order], [("b", "c"), ("a", "b")])
-    assert again.tolist() == found[order].tolist()
+    assert joined(groups[order], ids[order], [("b", "c"), ("a", "b")]).tolist() == found[order].tolist()
     assert joined(None, ids, [("e", "gone")]) is None
 
 
@@ -249,8 +247,7 @@ def test_pairs_in_two_parts_are_counted_by_hand():
 
 def train(root: Path, out: Path) -> tuple[list[str], pd.Series]:
     said: list[str] = []
-    config = TrainConfig(str(root), multilabel=True, encoder="affect-tiny", threads=1)
-    run = train_run(config, out=out, say=said.append)
+    run = train_run(TrainConfig(str(root), multilabel=True, encoder="affect-tiny", threads=1), out=out, say=said.append)
     assert set(run.info.split.notes) <= set(said)
     return said, answered(run).set_index("image_id")["split"]
 

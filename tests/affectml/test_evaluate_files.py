@@ -14,6 +14,7 @@ from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.errors import AffectmlError, BadDataset, BadInput
 from affectml.evaluating import EvaluateConfig, evaluate_systems
+from affectml.judging.answers import read_answers
 from affectml.judging.truth import fit_prior, read_truth
 from affectml.training import TrainConfig, train_run
 from affectml_annotation import label_sets
@@ -43,8 +44,7 @@ def parts(run):
 
 @pytest.fixture(scope="module")
 def truth(demo):
-    table = pd.read_parquet(demo.root / "truth.parquet")
-    return table[["image_id", *demo.target("emotions").taxonomy.labels]]
+    return pd.read_parquet(demo.root / "truth.parquet")[["image_id", *demo.target("emotions").taxonomy.labels]]
 
 
 @pytest.fixture(scope="module")
@@ -141,9 +141,15 @@ def test_an_empty_cell_is_no_answer_unless_it_is_said_to_be_the_empty_set(judge,
 
 
 def test_a_runs_own_answers_score_what_the_run_scores(run, tmp_path):
+    """Those of the model, of the prior and of zero-shot, each from the stored table alone."""
     systems, on = {"file": run.folder / "answers.parquet", "run": run.folder}, run.info.config.dataset
+    for other in ("prior", "zero_shot"):
+        systems[f"its {other}"] = tmp_path / f"{other}.parquet"
+        read_answers(run.folder, system=other).assign(system="model").to_parquet(systems[f"its {other}"])
     found = affectml.evaluate(systems, on=on, out=tmp_path / "a.csv").evaluation
     assert scores(found, "file") == scores(found, "run") == scores(run.evaluation, "model")
+    for other in ("prior", "zero_shot"):
+        assert scores(found, f"its {other}") == pytest.approx(scores(run.evaluation, other), abs=1e-7)
     same = found.get("set_f1", "file", "run") or found.get("set_f1", "run", "file")
     assert (same.value, same.p) == (0, 1)
     (tmp_path / "half.parquet").write_bytes((run.folder / "answers.parquet").read_bytes()[:900])
@@ -198,8 +204,7 @@ def test_systems_are_scored_on_the_images_that_all_of_them_answered(judge, truth
 def test_bias_is_corrected_for_the_labels_of_all_systems(judge, truth):
     sets = pd.DataFrame({"image_id": truth["image_id"], "labels": ["awe"] * len(truth)})
     both, alone = judge({"one": sets, "two": sets}), judge({"one": sets})
-    rows = list(alone.where(metric="label_bias", label=None, system="one"))
-    least = min(rows, key=lambda f: f.p)
+    least = min(alone.where(metric="label_bias", label=None, system="one"), key=lambda f: f.p)
     again = both.get("label_bias", "one", label=least.label)
     assert (least.p_holm, again.p_holm) == pytest.approx((min(1, 8 * least.p), min(1, 16 * least.p)))
     (said, *_) = alone.facts["findings"]
@@ -320,8 +325,7 @@ def test_small_data_sets_are_judged_whole_and_images_elsewhere_are_refused(judge
     with pytest.raises(BadInput, match=rf"none of the {len(train)} images with an answer is among the \d+ of the test"):
         judge(train)
     assert judge(train, split="all").n == len(train)
-    one = judge(here(truth, parts["test"][:1]))
-    assert one.facts["rules"]["interval"] == "none: 1 image says nothing of others"
+    assert judge(here(truth, parts["test"][:1])).facts["rules"]["interval"] == "none: 1 image says nothing of others"
     few = write_demo(tmp_path / "few", images=20, seed=1).root
     pd.read_parquet(few / "images.parquet").assign(split="train").to_parquet(few / "images.parquet")
     with pytest.raises(BadDataset, match=r"split 'test' has no image .*or take all images: split='all'"):

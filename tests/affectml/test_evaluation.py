@@ -18,10 +18,7 @@ from affectml.judging.figures import FACTS, METRICS, SCORES, Evaluation, Rows
 from affectml.judging.scoring import Answers, row_scores
 from affectml.judging.truth import Truth, cut_sets, fit_prior, read_truth
 from affectml.judging.views import Case
-from affectml.page.tables import STAR, scores_table
-from affectml.training import TrainConfig, train_run
 from affectml_annotation import fit_beta_prior
-from affectml_metrics import score
 
 from .checks import refused
 from .written import one_target
@@ -94,9 +91,8 @@ def test_one_person_has_no_cross_entropy_and_is_scored_on_the_same_targets_as_th
 
 
 def test_one_quantity_has_one_interval_in_every_system_that_has_it(tmp_path):
-    truth = truth_of(written(tmp_path, range(20)))
     said = answers([[0, 0, 1], [1, 1, 0], [1, 0, 0]] * 20)
-    found = evaluate({"prior": said, "model": said}, truth, split="test", seed=0)
+    found = evaluate({"prior": said, "model": said}, truth_of(written(tmp_path, range(20))), split="test", seed=0)
     resting, whole = (found.get("set_f1_judgements", "model", against) for against in ("rest", "people"))
     assert replace(resting, against="people") == whole
     mine, priors = (found.scores_of(who, "rest") for who in ("model", "prior"))
@@ -242,21 +238,16 @@ def test_whole_numbers_as_image_ids_find_their_judgements(tmp_path):
     judgements = pd.DataFrame({**said, "annotator_id": ["u", "v"], "labels": [["awe"], ["joy"]]})
     votes = pd.DataFrame({"image_id": [1], "n": [2], "awe": [1], "fear": [0], "joy": [1]})
     data = one_target(tmp_path, votes, judgements, taxonomy=TAXONOMY)
-    truth = read_truth(data, data.target("t"), ["1"], beta=None)
-    assert truth.asked.sum() == 2
+    assert read_truth(data, data.target("t"), ["1"], beta=None).asked.sum() == 2
 
 
-def test_a_score_of_few_images_says_so_in_its_row_and_under_the_table(judged):
-    said = answers([[0, 0, 1], [0, 1, 0], [1, 0, 0]])
-    found = evaluate({"model": said}, truth_of(judged), split="test", seed=0)
+def test_a_score_of_few_images_says_so_in_its_row(judged):
+    found = evaluate({"model": answers([[0, 0, 1], [0, 1, 0], [1, 0, 0]])}, truth_of(judged), split="test", seed=0)
     assert found.get("set_f1").units == 3
     assert found.get("label_ranking_average_precision").units == 2  # one image has an empty set
     assert all(each.few for each in found.scores_of("model") if each.low is not None)
     assert found.facts["rules"]["interval"].startswith("95 %, Student's t")
     assert "3 images" in found.facts["rules"]["interval"]
-    table = scores_table(found)
-    assert STAR in table.note
-    assert all(row[1].endswith("*") for row in table.rows if "±" in row[1])
 
 
 def test_average_precision_rests_on_how_many_images_have_a_label():
@@ -287,7 +278,7 @@ def test_many_images_need_no_note():
     assert (many.few, few.few, few.units, few.n) == (False, True, 5, 40)
 
 
-# The table of answers, from which `affectml_metrics.score` alone makes a run's figures
+# The table of answers
 
 NAMES = ("image_id", "form", 'a "b", c', "label:joy")  # a label may be called as a column is
 IDS, SPLIT = np.array(["x", "y"], dtype=object), np.array(["train", "test"], dtype=object)
@@ -362,26 +353,3 @@ def test_without_the_file_the_way_out_is_said(file):
     file.unlink()
     with pytest.raises(BadRun, match="no answers.parquet, which a shared run and imported weights come without"):
         read_answers(file.parent)
-
-
-@pytest.mark.parametrize(("kind", "answers", "compared"), [("rates", "sets", 42), ("distribution", "one", 30)])
-def test_score_on_the_stored_table_gives_the_figures_of_the_run(demo_set, tmp_path, kind, answers, compared):
-    """Of prior, zero-shot and model."""
-    data = demo_set(images=300, seed=5, answers=answers)
-    config = TrainConfig(str(data.root), multilabel=kind == "rates", threads=1)
-    run = train_run(config, out=tmp_path / "run", say=lambda line: None)
-    targets, equal = data.target("emotions"), 0
-    for system in ("prior", "zero_shot", "model"):
-        said = SystemAnswers.read(run.folder, system=system)
-        assert set(said.image_id) == set(targets.image_id)
-        train, test = (np.flatnonzero(said.split == part) for part in ("train", "test"))
-        truth = read_truth(data, targets, said.image_id[test], beta=fit_prior(targets.take(said.image_id[train])))
-        pairs = [(said.scores, truth.hits, "ranking"), (said.shares, truth.shares, kind)]
-        pairs += [] if truth.sets is None else [(said.sets, truth.sets, "sets")]
-        tables = [score(values[test].astype(float), target, of) for values, target, of in pairs]
-        tables[0] = tables[0][tables[0]["metric"].str.startswith("top_")]  # of rates it ranks by sets
-        made = pd.concat(tables).set_index("metric")["value"]
-        found = {each.name: each.value for each in run.evaluation.scores_of(system) if each.name in made}
-        assert made[[*found]].to_dict() == pytest.approx(found, abs=1e-7), system
-        equal += len(found)
-    assert equal == compared

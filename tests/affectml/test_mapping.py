@@ -121,8 +121,7 @@ def test_distributions_keep_their_mass(rows):
     shares /= shares.sum(axis=1, keepdims=True)
     found = mapping("parrott-25", "parrott-6")
     mapped = found.map_distribution(shares)
-    dropped = shares[:, found.origin.index("confusion")]
-    np.testing.assert_allclose(mapped.sum(axis=1), 1 - dropped, atol=1e-12)
+    np.testing.assert_allclose(mapped.sum(axis=1), 1 - shares[:, found.origin.index("confusion")], atol=1e-12)
     np.testing.assert_allclose(found.map_distribution(shares, renormalise=True).sum(axis=1), 1, atol=1e-9)
 
 
@@ -153,8 +152,7 @@ def test_bounds_contain_the_exact_rate_and_judgements_give_it(source, target, da
 def test_bounds_of_two_people_by_hand():
     # One chose rage and envy, the other horror: half of them fear; from rates anger is .5 to 1.
     found = mapping("parrott-25", "parrott-6")
-    table = judgements([{7, 17}, {10}], found.origin.labels).assign(image_id="one")
-    fine = count_votes(table, found.origin.labels)
+    fine = count_votes(judgements([{7, 17}, {10}], found.origin.labels).assign(image_id="one"), found.origin.labels)
     low, high = found.bound_rates(fine.votes / fine.n[:, None])
     anger, fear = found.target.index("anger"), found.target.index("fear")
     assert (low[0, anger], high[0, anger], low[0, fear], high[0, fear]) == (0.5, 1.0, 0.5, 0.5)
@@ -196,8 +194,7 @@ def test_sets_and_tensors():
     mapped = found.map_sets(sets)
     assert isinstance(mapped, torch.Tensor)
     assert (mapped.dtype, mapped.tolist()) == (sets.dtype, [[0, 1], [1, 1], [0, 0]])
-    shares = torch.full((2, 8), 1 / 8, dtype=torch.float64)
-    assert found.map_distribution(shares).tolist() == [[0.5, 0.5], [0.5, 0.5]]
+    assert found.map_distribution(torch.full((2, 8), 1 / 8, dtype=torch.float64)).tolist() == [[0.5, 0.5], [0.5, 0.5]]
 
 
 NO_WAY = [
@@ -340,8 +337,7 @@ def test_an_undecided_label_refuses_the_pair_with_both_reasons_and_a_choice_open
     refused(NoMapping, r"'surprise' has no target.*the other way.*coarser", find_space, EKMAN, polarity, PLAIN)
     chosen = find_space(EKMAN, polarity, Choices({"surprise": "positive"}))
     assert chosen.of_model.matrix[EKMAN.index("surprise")].tolist() == [0, 1]
-    dropped = find_space(EKMAN, polarity, Choices({}, drop=True))
-    assert dropped.of_model.drops == ("surprise",)
+    assert find_space(EKMAN, polarity, Choices({}, drop=True)).of_model.drops == ("surprise",)
 
 
 def test_two_fine_taxonomies_meet_in_the_finest_coarser_one_that_both_map_to():
@@ -415,8 +411,7 @@ def test_a_distribution_adds_up_and_rates_do_not(fine):
     assert masses.sets.tolist() == [[0, 1]]
     rates = in_space(answers, space.of_model, space, rates=True, kind="rates")
     assert rates.shares.tolist() == [pytest.approx([0.2, 1 - 0.5 * 0.7])]
-    across = in_space(answers, space.of_model, space, rates=True, kind="single")
-    assert across.shares is None
+    assert in_space(answers, space.of_model, space, rates=True, kind="single").shares is None
 
 
 @pytest.fixture(scope="module")
@@ -498,8 +493,7 @@ def test_levels_are_the_ancestors():
 
 def test_errors_inside_by_hand():
     preds = rows("horror", "rage", "zest", "sadness", "horror", "confusion")
-    target = rows("nervousness", "rage", "horror", "confusion", "nervousness", "zest")
-    found = errors_inside_parent(preds, target, TO_6)
+    found = errors_inside_parent(preds, rows("nervousness", "rage", "horror", "confusion", "nervousness", "zest"), TO_6)
     # Errors: horror for nervousness (inside, twice), zest for horror (outside); two touch confusion (no parent).
     assert found.errors == 3
     assert found.share == pytest.approx(2 / 3)

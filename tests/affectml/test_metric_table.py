@@ -100,8 +100,7 @@ def same(a, b):
 
 @each
 def test_score_and_the_class_give_one_figure(by_score, kind, figure):
-    value = by_score[kind].loc[figure.name, "value"]
-    same(float(value), by_class(figure.spec, kind, figure.options.get("k")))
+    same(float(by_score[kind].loc[figure.name, "value"]), by_class(figure.spec, kind, figure.options.get("k")))
 
 
 @each
@@ -124,8 +123,8 @@ def test_a_run_is_judged_by_the_figures_of_score(target):
         am.score(PAIRS[kind][0], shares, kind, ground=ground),
     ]
     expected = {name: value for table in tables for name, value in zip(table.metric, table.value, strict=True)}
-    soft = am.functional.kendall_tau_b(SCORES, shares)  # `score` has sets as the target of a ranking
-    expected["kendall_tau_b"] = float(soft.nanmean())
+    # `score` has sets as the target of a ranking
+    expected["kendall_tau_b"] = float(am.functional.kendall_tau_b(SCORES, shares).nanmean())
     for name in rows.keys() | scores.keys():
         if name in rows:
             same(float(rows[name].nanmean()), float(expected[name]))
@@ -147,13 +146,11 @@ def _first(scores):
 
 
 def test_every_metric_of_the_table_was_compared():
-    compared = {figure.spec.name for _, figure in ALL}
-    assert {spec.name for spec in specs(place="score")} == compared
+    assert {spec.name for spec in specs(place="score")} == {figure.spec.name for _, figure in ALL}
     reported = set()
     for target, of in TRUTHS.items():
         given = Answers(SCORES, RATES if target in ("rates", "sets") else PREDS, SETS if of.sets is not None else None)
-        names = row_scores(given, of).keys() | scored(given, of).keys()
-        reported |= {find(name).name for name in names}
+        reported |= {find(name).name for name in row_scores(given, of).keys() | scored(given, of).keys()}
     people = truth("sets", chosen=CHOSEN[:, None].numpy(), asked=np.ones((N, 1), dtype=bool))
     alone = row_scores(Answers(SCORES, None, SETS), people)
     assert torch.equal(alone["set_f1_judgements"], alone["set_f1"])  # one person an image
@@ -161,10 +158,9 @@ def test_every_metric_of_the_table_was_compared():
 
 
 def test_every_class_has_its_direction_from_the_table():
-    named = {spec.cls for spec in specs()}
     from affectml_metrics import streaming
 
-    assert named == set(streaming.__all__)
+    assert {spec.cls for spec in specs()} == set(streaming.__all__)
     for spec in specs():
         assert getattr(am, spec.cls).higher_is_better is {"higher": True, "lower": False, "": None}[spec.better]
 

@@ -114,9 +114,8 @@ def test_images_of_one_group_scatter_together():
 
 def test_f1_with_one_person_is_over_pairs_of_people():
     votes, people, sets = np.array([[2, 1], [1, 0]] * 2), np.full((4, 2), 3), torch.tensor([[1, 0]] * 4)
-    hits = np.zeros((4, 2), dtype=int)
     known = {"sets": votes > 1, "votes": votes, "people": people}
-    truth = Truth("rates", ("a", "b"), np.arange(4), votes / 3, hits, **known)
+    truth = Truth("rates", ("a", "b"), np.arange(4), votes / 3, np.zeros((4, 2), dtype=int), **known)
     rows = Rows()
     views._f1_with_one_person(Case({"model": Answers(sets.double(), sets=sets)}, truth, "model", 0, rows))
     kept = {who: [f.value for f in rows.rows if f.system == who] for who in ("model", "person")}
@@ -147,8 +146,7 @@ def test_average_precision_of_a_random_order_is_the_mean_over_all_orders():
     target = torch.tensor([[0, 1, 1, 1], [0, 0, 1, 1], [0, 0, 0, 1], [0, 0, 0, 1], [0, 0, 0, 1]])
     ranked = [torch.tensor(order)[:, None].expand(5, 4) for order in orders]
     every = torch.stack([F.mean_average_precision(scores, target, average="none") for scores in ranked])
-    found = views.chance_of_order(target.sum(0).numpy(), 5)
-    assert found == pytest.approx(every.mean(0).numpy(), nan_ok=True)
+    assert views.chance_of_order(target.sum(0).numpy(), 5) == pytest.approx(every.mean(0).numpy(), nan_ok=True)
     assert views.chance_of_order(np.array([1]), 45) == pytest.approx(0.0977, abs=1e-4)
 
 
@@ -320,8 +318,7 @@ class TestAgreedAlone:
         assert seen("agreed_alone", {"one": says(1, 2), "prior": says(1, 2)}, self.TRUTH).facts == {}
 
     def test_the_label_that_most_people_chose_is_supported_however_few_they_are(self):
-        people = [one_hot(0, 0, 0, 1, 1, 2, 2, 3, 3, 3)] * 2
-        least = replace(truth_of(people, kind="distribution"), tau=0.4)
+        least = replace(truth_of([one_hot(0, 0, 0, 1, 1, 2, 2, 3, 3, 3)] * 2, kind="distribution"), tau=0.4)
         assert (self.alone(0, 0, least), len(self.alone(1, 1, least))) == ([], 2)
 
 

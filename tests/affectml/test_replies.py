@@ -100,15 +100,14 @@ def test_a_synonym_of_two_labels_stands_for_neither_and_a_label_comes_before_syn
     assert [Words(taxonomy).find(word) for word in "xb"] == [None, "b"]
 
 
+OF_BATCHES = ["custom_id", "response", "status_code", "body", "choices", "message", "content", "finish_reason"]
+OF_LINES = ["labels", "awe", "error", "refusal", "image", "rates", "ranking"]
+KNOWN = st.sampled_from(OF_BATCHES + OF_LINES) | st.text(max_size=3)
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5) | st.sampled_from(["awe", "labels"]),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["labels", "awe", "custom_id", "response", "body", "choices", "message", "content", "error",
-                         "image", "rates", "ranking", "finish_reason", "status_code", "refusal"]) | st.text(max_size=3),
-        inner, max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KNOWN, inner, max_size=4),
     max_leaves=12,
-)  # fmt: skip
+)
 KEYS = ("custom_id", "image", "response", "error", "labels", "rates", "ranking", "reply", "awe")
 
 

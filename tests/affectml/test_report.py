@@ -230,8 +230,7 @@ def test_a_promise_says_what_came_of_it(asked, value, says):
 def test_labels_ahead_by_chance_are_not_counted_as_clear():
     rows = of_labels("prevalence", 0.1, 0.2, 0.3, system="people", half=None)
     for who, *values in (("model", 0.5, 0.4, 0.8), ("person", 0.45, 0.1, 0.9), ("prior", 0.1, 0.1, 0.1)):
-        against = "rest" if who == "person" else "people"
-        rows += of_labels("label_f1_judgements", *values, system=who, against=against)
+        rows += of_labels("label_f1_judgements", *values, system=who, against="rest" if who == "person" else "people")
     section = labels(found(*rows, **PEOPLE))
     assert section.sentence == (
         "The model does best at joy (.800), worst at fear (.400); it beats one person on 2 of 3 labels (1 of them "
@@ -288,9 +287,8 @@ def test_what_stands_of_labels_together_is_true():
 
 def test_undecided_is_said_by_the_interval_and_by_the_number_of_people_asked():
     def said(*values, three=0.2, half=0.05, **key):
-        asked = by("people_asked", {"3": three, "5": 0.11}, "absolute_error")
         rows = [row("entropy_rank_correlation", value, half=half, **key) for value in values]
-        return disagreement(found(*rows, *asked)).sentence
+        return disagreement(found(*rows, *by("people_asked", {"3": three, "5": 0.11}, "absolute_error"))).sentence
 
     assert "is more undecided" in said(0.3)
     assert "is more decided" in said(-0.3)
@@ -387,8 +385,7 @@ def test_a_right_parent_at_random_is_not_spoken_of_where_parents_have_one_child(
 
 def test_differences_are_counted_and_their_signs_shown():
     rows = [row("set_f1", v, against=who, p=p) for who, v, p in [("prior", 0.1, 0.001), ("a", -0.02, 0.5)]]
-    alike = row("same_first_label", 0.9, half=None, against="a", by="agreement")
-    rows += [row("set_f1", 0.5, by="seeds"), alike]
+    rows += [row("set_f1", 0.5, by="seeds"), row("same_first_label", 0.9, half=None, against="a", by="agreement")]
     section = differences(found(*rows))
     assert section.sentence == "1 of 2 differences is beyond chance."
     tested, agreed, seeds = section.tables
@@ -567,8 +564,7 @@ def shown(demo, truth):
     """A page with images: of shares, and of the same as scores that rank labels and are none."""
     rates, split = truth.oracle.astype(np.float32)[::-1], np.full(len(truth.oracle), "test", dtype=object)
     answers = SystemAnswers(truth.labels, truth.image_id[::-1], split, rates, rates, (rates > 0.3).astype(np.float32))
-    also = replace(NOBODY, dataset=demo, answers={"model": answers}, truth=truth)
-    return Page.of(judged(truth, truth.oracle), also)
+    return Page.of(judged(truth, truth.oracle), replace(NOBODY, dataset=demo, answers={"model": answers}, truth=truth))
 
 
 def best(page, metric):
@@ -610,8 +606,7 @@ def test_galleries_follow_the_metric_that_systems_are_sorted_by(shown):
 
 def test_bars_of_scores_that_are_no_shares_say_so_and_stay_inside_their_scale(shown, tmp_path):
     known = shown.shown.answers["model"]
-    ranks = replace(known, scores=3 * known.scores - 1, shares=None)
-    also = replace(shown.shown, answers={"model": ranks})
+    also = replace(shown.shown, answers={"model": replace(known, scores=3 * known.scores - 1, shares=None)})
     page = Page.of(shown, also)
     assert "orange: the model's scores, which rank labels and are no shares;" in images(page).galleries[0].note
     assert "no shares" not in images(shown).galleries[0].note
@@ -627,8 +622,7 @@ def test_the_demo_says_that_it_is_and_the_same_rows_give_the_same_page(shown, tm
     one, two = (write_report(shown, shown.shown, tmp_path / name).read_bytes() for name in ("a.html", "b.html"))
     assert one == two
     shown.write(tmp_path)
-    again = Evaluation.read(tmp_path)
-    assert write_report(again, shown.shown, tmp_path / "c.html").read_bytes() == one
+    assert write_report(Evaluation.read(tmp_path), shown.shown, tmp_path / "c.html").read_bytes() == one
     assert json.loads((tmp_path / "facts.json").read_text())["first"] == "model"
     assert sentence(shown) == in_words(shown)[0]
 

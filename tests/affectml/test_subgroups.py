@@ -98,9 +98,8 @@ def test_people_who_agree_less_are_no_failure_where_nobody_knows_how_many_answer
     """Cross-entropy holds people's own entropy: with the truth itself as the model it would find a gap in nothing."""
     answers, truth, images = drawn(np.random.default_rng(1), images=400, spread=(200.0, 0.5), noise=0.0)
     shares = answers.shares / answers.shares.sum(dim=1, keepdim=True)
-    unknown = dict.fromkeys(("votes", "people", "sets", "chosen", "asked"))
     own = {"kind": "distribution", "vote_rule": "unknown", "shares": shares.numpy(), "hits": 0 * truth.hits}
-    odd = replace(truth, **own, **unknown)
+    odd = replace(truth, **own, **dict.fromkeys(("votes", "people", "sets", "chosen", "asked")))
     result = judged(Answers(shares, shares), odd, images)
     assert {each.name for each in compared(result) if not each.label} == {"kl_divergence"}
     assert findings(result) == []
@@ -212,8 +211,7 @@ def test_the_interval_of_a_label_is_bonett_and_prices_by_hand():
     system[:10], people[10:12] = 1, 1
     (found,) = label_bias(system, people, "a", None, system="vlm")
     assert (found.system, found.label, found.value, found.n, found.units) == ("vlm", "a", 0.2, 40, 40)
-    by_hand = (0.0206, 0.3603, 0.0289, 0.0289)
-    assert (found.low, found.high, found.p, found.p_holm) == pytest.approx(by_hand, abs=1e-4)
+    assert (found.low, found.high, found.p, found.p_holm) == pytest.approx((0.0206, 0.3603, 0.0289, 0.0289), abs=1e-4)
     often = "names a more often than people: on 25.0% of the images, people 5.0% (difference +20.0%, +2.1% to +36.0%)"
     assert bias_in_words(found, 0.05, "names") == often
     (never,) = label_bias(0 * system, people, "a", None)
@@ -235,8 +233,7 @@ def panel(generator, differ):
     own = np.clip(rates + 0.5 * (generator.random((60, 6)) < 0.3), 0, 1)
     country = np.array(["CL", "DE"] * 6)
     image, person = np.divmod(np.arange(720), 12)
-    theirs = rates if differ else own
-    felt = np.where((country[person] == "CL")[:, None], own[image], theirs[image])
+    felt = np.where((country[person] == "CL")[:, None], own[image], (rates if differ else own)[image])
     people = Answerers(image, person, generator.random((720, 6)) < felt, pd.DataFrame({"country": country}))
     q = torch.from_numpy(own)
     return people, Answers(q, q, (q > 0.4).long())
