@@ -17,17 +17,18 @@ from PIL import Image, ImageEnhance
 from affectml import duplicates
 from affectml._files import write_parquet
 from affectml.auditing import _checks as checks
-from affectml.data import Dataset, DatasetMeta, write_dataset
+from affectml.data import Dataset
 from affectml.data.groups import crossing_copies, joined, names_of
 from affectml.data.splits import split_dataset
 from affectml.demo_set import write_demo
 from affectml.duplicates import LIKENESS, Copy, Duplicates, find_duplicates, grey, likenesses, same_pixels
-from affectml.embeddings import EmbeddingStore
-from affectml.encoders import read_image
+from affectml.embeddings import EmbeddingStore, write_store
+from affectml.encoders import EncoderIdentity, read_image
 from affectml.importers.embeddings import import_embeddings
 from affectml.training import TrainConfig, train_run
 
 from .answered import answered
+from .written import pictures_alone
 
 SIZE = (120, 90)
 
@@ -40,27 +41,12 @@ def scene(seed: int) -> Image.Image:
     return Image.fromarray((np.asarray(coarse).astype(int) + grain).clip(0, 255).astype(np.uint8))
 
 
-def folder(root: Path, pictures: Mapping[str, Image.Image], **columns: object) -> Dataset:
-    """A data set of these files."""
-    (root / "images").mkdir(parents=True)
-    for name, picture in pictures.items():
-        picture.save(root / "images" / name)
-    images = pd.DataFrame({"image_id": list(pictures), "file": [f"images/{name}" for name in pictures], **columns})
-    return write_dataset(root, DatasetMeta("some"), images, {})
-
-
 def embedded(root: Path, pictures: Mapping[str, Image.Image], features: np.ndarray, **columns: object) -> Dataset:
     """A data set with files and with embeddings made elsewhere."""
-    npz = root.with_suffix(".npz")
-    label = np.array(["joy", "fear"] * 99)[: len(features)]
-    np.savez(npz, image=np.array(list(pictures)), embedding=features, label=label)
-    import_embeddings(npz, root)
-    (root / "images").mkdir()
-    for name, picture in pictures.items():
-        picture.save(root / "images" / name)
-    images = pd.read_parquet(root / "images.parquet")
-    write_parquet(root / "images.parquet", images.assign(file="images/" + images["image_id"], **columns))
-    return Dataset.open(root)
+    data, width = pictures_alone(root, pictures, **columns), features.shape[1]
+    made = EncoderIdentity("imported-hand", None, None, {}, "float32", False, width, False, "0" * 64)
+    write_store(root, made, list(pictures), [features])
+    return data
 
 
 def found_in(data: Dataset) -> Duplicates:
@@ -88,7 +74,7 @@ def copies(tmp_path_factory) -> Dataset:
     nearly.putpixel((3, 3), tuple((value + 1) % 256 for value in one.getpixel((3, 3))))
     pictures = dict.fromkeys(("a.png", "b.bmp", "c.tif", "d.png", "e.png", "f.png", "turned.png", "lossless.webp",
                               "broken.png", "missing.png"), one)  # fmt: skip
-    data = folder(root, pictures | {"d.png": one.convert("RGBA"), "e.png": nearly, "f.png": scene(2)})
+    data = pictures_alone(root, pictures | {"d.png": one.convert("RGBA"), "e.png": nearly, "f.png": scene(2)})
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by a quarter before it is shown
     one.transpose(Image.Transpose.ROTATE_90).save(root / "images" / "turned.png", exif=exif)
@@ -120,16 +106,15 @@ def test_copies_have_the_same_pixels_whatever_the_file_and_one_pixel_makes_anoth
 
 
 def test_with_embeddings_only_images_that_have_a_twin_are_read(copies, monkeypatch):
-    read = []
+    read, ids = [], copies.images["image_id"]
     monkeypatch.setattr("affectml.encoders.read_image", lambda path: read.append(path.name) or read_image(path))
     features = np.random.default_rng(0).normal(size=(10, 64))
-    assert same_pixels(copies, copies.images["image_id"], features) == []
-    assert read == []
+    assert (same_pixels(copies, ids, features), read) == ([], [])
     features[5] = features[0] * 2
-    assert same_pixels(copies, copies.images["image_id"], features) == []
+    assert same_pixels(copies, ids, features) == []
     assert read == ["a.png", "f.png"]  # the embeddings are equal, the pixels are not
     features[2] = features[0]
-    assert same_pixels(copies, copies.images["image_id"], features) == [("a.png", "c.tif")]
+    assert same_pixels(copies, ids, features) == [("a.png", "c.tif")]
 
 
 def test_twins_are_all_rows_with_another_at_the_cosine_of_copies():
@@ -185,22 +170,19 @@ def test_likeness_is_symmetric_and_of_flat_pictures_0():
 
 
 def test_every_copy_is_found_once_beside_the_first_that_has_a_part(tmp_path):
-    one = scene(1)
+    one, features = scene(1), alike(4)
     pictures = {"a.png": one, "a1.png": one, "a2.bmp": one, "b.png": edits(one, tmp_path)["half.png"]}
-    features = alike(4)
     features[2] = features[1] = features[0]
-    split = [None, "train", "test", "val"]
-    found = found_in(embedded(tmp_path / "set", pictures, features, split=split))
-    assert [(copy.kind, *copy.pair) for copy in found.copies] == [
-        ("exact", "a1.png", "a2.bmp"), ("exact", "a1.png", "a.png"), ("near", "a1.png", "b.png"),
-    ]  # fmt: skip
+    found = found_in(embedded(tmp_path / "set", pictures, features, split=[None, "train", "test", "val"]))
+    pairs = [("exact", "a1.png", "a2.bmp"), ("exact", "a1.png", "a.png"), ("near", "a1.png", "b.png")]
+    assert [(copy.kind, *copy.pair) for copy in found.copies] == pairs
     assert apart(found) == [("a1.png", "a2.bmp", "train", "test"), ("a1.png", "b.png", "train", "val")]
 
 
 def test_a_copy_of_a_copy_is_in_its_group(tmp_path):
-    data = folder(tmp_path / "set", {f"{k}.png": scene(1) for k in "abcd"}, split=["train", "train", "test", "test"])
-    pairs = itertools.pairwise(data.images["image_id"])
-    found = Duplicates(data, tuple(Copy("near", pair, 0.95) for pair in pairs))
+    files, split = {f"{k}.png": scene(1) for k in "abcd"}, ["train", "train", "test", "test"]
+    data = pictures_alone(tmp_path / "set", files, split=split)
+    found = Duplicates(data, tuple(Copy("near", pair, 0.95) for pair in itertools.pairwise(data.images["image_id"])))
     assert apart(found) == [("b.png", "c.png", "train", "test")]
     found.write_groups()
     assert set(pd.read_parquet(data.root / "images.parquet")["group"]) == {"duplicates of a.png"}
@@ -216,24 +198,24 @@ def test_without_files_there_are_proposals_which_are_listed_by_themselves_and_no
     assert [(copy.kind, copy.pair) for copy in found.copies] == [("alike", ("a", "b")), ("alike", ("b", "c"))]
     assert (found.compared, found.confirmed, found.without_file) == (0, [], 4)
     assert found.notes() == ["4 images have no file, so their pixels cannot be compared"]
-    assert [(row["check"], row["image_id"], row["other_id"]) for row in checks.copies(found)] == [
-        ("alike embeddings", "b", "c"), ("alike embeddings", "a", "b"),
-    ]  # fmt: skip
+    listed = [(row["check"], row["image_id"], row["other_id"]) for row in checks.copies(found)]
+    assert listed == [("alike embeddings", "b", "c"), ("alike embeddings", "a", "b")]
     assert found.write_groups() is None
     assert find_duplicates(data).copies == ()
 
 
 def test_groups_are_written_and_the_old_file_and_every_other_cell_are_kept(tmp_path):
-    data = folder(tmp_path / "set", {f"{k}.png": scene(k // 2) for k in range(8)})
+    data = pictures_alone(tmp_path / "set", {f"{k}.png": scene(k // 2) for k in range(8)})
     path = data.root / "images.parquet"
     before = pq.read_table(path)
-    for name, cells, kind in (
-        ("year", [2**53 + 1, None, *range(6)], pa.int64()),
-        ("group", [3, None, None, None, 7, 3, 8, None], pa.int64()),
-        ("seen", [None, *range(6), 2**62 + 1], pa.int64()),
-        ("tags", [["x"], [], None, ["y", "z"], *[[]] * 4], pa.list_(pa.string())),
-    ):
-        before = before.append_column(name, pa.array(cells, kind))
+    columns = {
+        "year": pa.array([2**53 + 1, None, *range(6)]),
+        "group": pa.array([3, None, None, None, 7, 3, 8, None]),
+        "seen": pa.array([None, *range(6), 2**62 + 1]),
+        "tags": pa.array([["x"], [], None, ["y", "z"], *[[]] * 4]),
+    }
+    for name, cells in columns.items():
+        before = before.append_column(name, cells)
     pq.write_table(before, path)
     kept = find_duplicates(Dataset.open(data.root)).write_groups()
     now = pq.read_table(path)
@@ -252,8 +234,7 @@ def test_joined_groups_are_the_same_in_any_order_and_hold_what_belongs_together(
     assert found[0] == found[1] == found[2]
     for one in range(6):
         assert all(found[one] == found[other] for other in range(6) if groups[one] == groups[other])
-    again = joined(groups[order], ids[order], [("b", "c"), ("a", "b")])
-    assert again.tolist() == found[order].tolist()
+    assert joined(groups[order], ids[order], [("b", "c"), ("a", "b")]).tolist() == found[order].tolist()
     assert joined(None, ids, [("e", "gone")]) is None
 
 
@@ -266,8 +247,7 @@ def test_pairs_in_two_parts_are_counted_by_hand():
 
 def train(root: Path, out: Path) -> tuple[list[str], pd.Series]:
     said: list[str] = []
-    config = TrainConfig(str(root), multilabel=True, encoder="affect-tiny", threads=1)
-    run = train_run(config, out=out, say=said.append)
+    run = train_run(TrainConfig(str(root), multilabel=True, encoder="affect-tiny", threads=1), out=out, say=said.append)
     assert set(run.info.split.notes) <= set(said)
     return said, answered(run).set_index("image_id")["split"]
 
@@ -279,20 +259,19 @@ def test_train_keeps_18_copies_in_one_part_of_a_new_split_and_says_so(tmp_path):
     for image in ids[1:]:
         shutil.copy(data.root / "images" / "000000.png", data.root / "images" / f"{image}.png")
     parted = split_dataset(data, data.target("emotions"), 0)
-    before = pd.Series(parted.assignment, index=parted.image_id)[ids]
-    assert before.nunique() == 3  # what happens where nobody looks
+    own = pd.Series(parted.assignment, index=parted.image_id)
+    assert own[ids].nunique() == 3  # what happens where nobody looks
     said, split = train(data.root, tmp_path / "run")
     assert len(set(split[ids])) == 1
     assert "18 images have the pixels of another; they are in one part with it" in said
     assert set(split) == {"train", "val", "test"}
 
     published = shutil.copytree(data.root, tmp_path / "published")
-    own = data.images["image_id"].map(pd.Series(parted.assignment, index=parted.image_id))
-    write_parquet(published / "images.parquet", pd.read_parquet(data.root / "images.parquet").assign(split=own))
+    write_parquet(published / "images.parquet", data.images.assign(split=data.images["image_id"].map(own)))
     said, split = train(published, tmp_path / "other")
+    before = own[ids]
     assert split[ids].tolist() == before.tolist()  # it is kept
-    sizes = before.value_counts().to_numpy()
-    pairs = (19 * 19 - int((sizes**2).sum())) // 2
+    pairs = sum(one != other for one, other in itertools.combinations(before, 2))
     assert f"18 images have the pixels of another, and {pairs} pairs of them lie in two parts" in " ".join(said)
     listed = find_duplicates(Dataset.open(published))
     assert sorted(copy.pair[1] for copy in listed.copies) == ids[1:]
@@ -329,10 +308,9 @@ def test_of_more_proposals_than_there_is_time_for_the_most_alike_are_compared_an
 @pytest.mark.real_data
 def test_emotion6_has_26_pairs_at_95_between_train_and_test(tmp_path, real_data):
     data = import_embeddings(real_data / "emotion6" / "emotion6_clip_vit_l_14.npz", tmp_path / "e6")
-    store = EmbeddingStore.for_dataset(data)
+    store, part = EmbeddingStore.for_dataset(data), data.images.set_index("image_id")["split"]
     ids = np.array(sorted(store.ids), dtype=object)
     pairs = duplicates.proposals(ids, store.rows(ids))[0]
-    part = data.images.set_index("image_id")["split"]
     alone = [pair for pair, cosine in pairs.items() if cosine >= duplicates.ALONE]
     across = [pair for pair in alone if (part[list(pair)] == "test").sum() == 1]
     assert (len(pairs), len(alone), len(across)) == (832, 54, 26)

@@ -1,6 +1,7 @@
 """`affectml evaluate ANSWERS --on DATASET`: every shape, beside what must score the same; what is refused."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -11,8 +12,9 @@ import torch
 import affectml
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
-from affectml.errors import BadDataset, BadInput
+from affectml.errors import AffectmlError, BadDataset, BadInput
 from affectml.evaluating import EvaluateConfig, evaluate_systems
+from affectml.judging.answers import read_answers
 from affectml.judging.truth import fit_prior, read_truth
 from affectml.training import TrainConfig, train_run
 from affectml_annotation import label_sets
@@ -20,6 +22,7 @@ from affectml_metrics import functional as F
 from affectml_metrics.table import find
 
 from .answered import answered
+from .edited import edit
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +44,7 @@ def parts(run):
 
 @pytest.fixture(scope="module")
 def truth(demo):
-    table = pd.read_parquet(demo.root / "truth.parquet")
-    return table[["image_id", *demo.target("emotions").taxonomy.labels]]
+    return pd.read_parquet(demo.root / "truth.parquet")[["image_id", *demo.target("emotions").taxonomy.labels]]
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +69,9 @@ def judge(demo, tmp_path, run):
             file.write_text("\n".join(map(json.dumps, content)))
         return file
 
-    def call(content, suffix="csv", *, beside=(), on=demo, say=lambda line: None, **options):
+    def call(content, suffix="csv", *, on=demo, say=lambda line: None, **options):
         given = content if isinstance(content, dict) else {"vlm": content}
-        systems = [*(written(each, name, suffix) for name, each in given.items()), *beside]
+        systems = [written(each, name, suffix) for name, each in given.items()]
         out = tmp_path / "out.csv"
         out.unlink(missing_ok=True)
         return affectml.evaluate(systems, on=on, out=out, say=say, **options).evaluation
@@ -139,15 +141,20 @@ def test_an_empty_cell_is_no_answer_unless_it_is_said_to_be_the_empty_set(judge,
 
 
 def test_a_runs_own_answers_score_what_the_run_scores(run, tmp_path):
-    found = affectml.evaluate(
-        {"file": run.folder / "answers.parquet", "run": run.folder}, on=run.info.config.dataset, out=tmp_path / "a.csv"
-    ).evaluation
+    """Those of the model, of the prior and of zero-shot, each from the stored table alone."""
+    systems, on = {"file": run.folder / "answers.parquet", "run": run.folder}, run.info.config.dataset
+    for other in ("prior", "zero_shot"):
+        systems[f"its {other}"] = tmp_path / f"{other}.parquet"
+        read_answers(run.folder, system=other).assign(system="model").to_parquet(systems[f"its {other}"])
+    found = affectml.evaluate(systems, on=on, out=tmp_path / "a.csv").evaluation
     assert scores(found, "file") == scores(found, "run") == scores(run.evaluation, "model")
+    for other in ("prior", "zero_shot"):
+        assert scores(found, f"its {other}") == pytest.approx(scores(run.evaluation, other), abs=1e-7)
     same = found.get("set_f1", "file", "run") or found.get("set_f1", "run", "file")
     assert (same.value, same.p) == (0, 1)
     (tmp_path / "half.parquet").write_bytes((run.folder / "answers.parquet").read_bytes()[:900])
     with pytest.raises(BadInput, match="half.parquet: cannot be read .*: the file is damaged"):
-        affectml.evaluate(tmp_path / "half.parquet", on=run.info.config.dataset, out=tmp_path / "b.csv")
+        affectml.evaluate(tmp_path / "half.parquet", on=on, out=tmp_path / "b.csv")
 
 
 def test_a_page_of_a_run_and_a_file_called_model_is_not_the_runs(run, demo, truth, tmp_path):
@@ -197,8 +204,7 @@ def test_systems_are_scored_on_the_images_that_all_of_them_answered(judge, truth
 def test_bias_is_corrected_for_the_labels_of_all_systems(judge, truth):
     sets = pd.DataFrame({"image_id": truth["image_id"], "labels": ["awe"] * len(truth)})
     both, alone = judge({"one": sets, "two": sets}), judge({"one": sets})
-    rows = list(alone.where(metric="label_bias", label=None, system="one"))
-    least = min(rows, key=lambda f: f.p)
+    least = min(alone.where(metric="label_bias", label=None, system="one"), key=lambda f: f.p)
     again = both.get("label_bias", "one", label=least.label)
     assert (least.p_holm, again.p_holm) == pytest.approx((min(1, 8 * least.p), min(1, 16 * least.p)))
     (said, *_) = alone.facts["findings"]
@@ -235,13 +241,11 @@ def test_consensus_is_the_rest_of_the_panel_against_the_person_left_out(judge, p
     images = []
     for chosen, asked in zip(said.chosen, said.asked, strict=True):
         panel = chosen[asked].astype(np.int64)
-        each = []
-        for person in range(len(panel)):
-            rest = np.delete(panel, person, axis=0)
-            answer = label_sets(rest.sum(axis=0)[None], np.array([len(rest)]), beta, said.tau)
-            each.append(float(F.set_f1(torch.from_numpy(answer), torch.from_numpy(panel[person][None]))))
-        images += [np.mean(each)] if len(panel) > 1 else []
-    assert found.get("set_f1_judgements", "consensus", "person").value == pytest.approx(np.mean(images))
+        rest = panel.sum(axis=0) - panel  # of whom each person is left out
+        if len(panel) > 1:
+            answers = label_sets(rest, np.full(len(panel), len(panel) - 1), beta, said.tau)
+            images.append(F.set_f1(torch.from_numpy(answers), torch.from_numpy(panel)).mean())
+    assert found.get("set_f1_judgements", "consensus", "person").value == pytest.approx(float(np.mean(images)))
 
 
 def test_unknown_labels_are_named_and_the_users_words_are_taken(judge, parts):
@@ -273,30 +277,28 @@ def test_answers_of_one_label_make_a_distribution_where_people_named_one(judge, 
     five = [generator.choice(labels, 5, p=row) for row in shares[labels].to_numpy(float)]
     drawn = judge(lines(shares["image_id"].repeat(5), np.concatenate(five), "label"), "jsonl", on=one)
     assert "distribution (k + 1/2) / (n + 8/2)" in drawn.facts["rules"]["answers of vlm"]
-    values = [scores(exact), scores(drawn), scores(drawn, "prior")]
-    assert sorted(values, key=lambda each: each["kl_divergence"]) == values
+    values = [each["kl_divergence"] for each in (scores(exact), scores(drawn), scores(drawn, "prior"))]
+    assert sorted(values) == values
     assert not any(f.found for f in drawn.where(metric="label_bias", label=None, system="vlm"))  # no bias, none found
 
 
-def test_single_labels_are_judged_too_and_a_set_of_two_has_no_f1(judge, tmp_path, truth, demo):
-    from affectml.importers import import_table
-
-    best = truth[truth.columns[1:]].idxmax(axis=1)
-    pd.DataFrame({"file": demo.images["file"], "label": best}).to_csv(tmp_path / "single.csv", index=False)
-    import_table(tmp_path / "single.csv", tmp_path / "single", images_root=demo.root, taxonomy="mikels-8")
-    single = Dataset.open(tmp_path / "single")
-    right = lines(single.images["file"], best, "label")
-    found = scores(judge(right, "jsonl", on=single))
+def test_single_labels_are_judged_too_and_a_set_of_two_has_no_f1(judge, tmp_path, demo, single):
+    one = Dataset.open(single(demo.root, tmp_path / "single"))
+    targets = one.target("emotions")
+    right = lines(targets.image_id, np.array(targets.taxonomy.labels)[targets.shares().argmax(axis=1)], "label")
+    found = scores(judge(right, "jsonl", on=one))
     assert (found["top_1_accuracy"], found["label_f1_macro"]) == (1, 1)
-    two = judge(lines(single.images["file"], [["awe", "fear"]] * len(right)), "jsonl", on=single)
+    two = judge(lines(targets.image_id, [["awe", "fear"]] * len(right)), "jsonl", on=one)
     assert "label_f1_macro" not in scores(two)
-    whole = judge(right, "jsonl", on=single, split="all")
+    whole = judge(right, "jsonl", on=one, split="all")
     assert whole.facts["rules"]["split"] == "all: the prior knows the judged images"
 
 
 def test_wordings_draws_and_places_are_told_of_what_was_asked(demo, judge, tmp_path):
-    asked = affectml.ask(demo, tmp_path / "requests.jsonl", model="m", samples=2, side=16, say=lambda line: None)
-    replies = []
+    def ask(name, **options):
+        return affectml.ask(demo, tmp_path / name, model="m", samples=2, side=16, say=lambda line: None, **options)
+
+    asked, replies = ask("requests.jsonl"), []
     for entry in map(json.loads, asked.index.read_text().splitlines()):
         choice = {"message": {"content": json.dumps({"labels": entry["labels"][:2]})}, "finish_reason": "stop"}
         replies.append({"custom_id": entry["custom_id"], "response": {"body": {"choices": [choice]}}})
@@ -304,17 +306,15 @@ def test_wordings_draws_and_places_are_told_of_what_was_asked(demo, judge, tmp_p
     assert found.get("place_bias", "vlm").found
     assert any("prefers labels that stand in the first half" in each["words"] for each in found.facts["findings"])
     assert {f.level for f in found.where(system="vlm", metric="set_f1", by="draws", level=None)} >= {"1", "2"}
-    other = affectml.ask(demo, tmp_path / "o.jsonl", model="m", samples=2, side=16, seed=9, say=lambda line: None)
     with pytest.raises(BadInput, match="index: written with other requests than vlm answers"):
-        judge(replies, "jsonl", index=(str(other.index),))
+        judge(replies, "jsonl", index=(str(ask("o.jsonl", seed=9).index),))
 
 
 def test_a_published_set_is_warned_of(judge, demo, truth, tmp_path):
     from affectml.importers import get_importer
 
     root = shutil.copytree(demo.root, tmp_path / "public", ignore=shutil.ignore_patterns("images"))
-    meta = json.loads((root / "dataset.json").read_text())
-    (root / "dataset.json").write_text(json.dumps({**meta, "source": get_importer("oasis").about.source}))
+    edit(root / "dataset.json", source=get_importer("oasis").about.source)
     (warning,) = judge(truth, on=root).facts["warnings"]
     assert warning.startswith("OASIS (Kurdi, Lozano & Banaji 2017) is a published set: vlm may have been trained on")
     assert judge(truth).facts["warnings"] == []
@@ -325,33 +325,59 @@ def test_small_data_sets_are_judged_whole_and_images_elsewhere_are_refused(judge
     with pytest.raises(BadInput, match=rf"none of the {len(train)} images with an answer is among the \d+ of the test"):
         judge(train)
     assert judge(train, split="all").n == len(train)
-    one = judge(here(truth, parts["test"][:1]))
-    assert one.facts["rules"]["interval"] == "none: 1 image says nothing of others"
+    assert judge(here(truth, parts["test"][:1])).facts["rules"]["interval"] == "none: 1 image says nothing of others"
     few = write_demo(tmp_path / "few", images=20, seed=1).root
     pd.read_parquet(few / "images.parquet").assign(split="train").to_parquet(few / "images.parquet")
     with pytest.raises(BadDataset, match=r"split 'test' has no image .*or take all images: split='all'"):
         judge(truth, on=few)
 
 
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({"shape": "list"}, "shape='list': expected one of sets, ranked, rates, distribution"),
-        ({"shape": "sets"}, "numbers where labels were asked: 200; shape says what they are"),
-        ({"split": "train"}, "split: no 'train' .expected one of test, val, all"),
-        ({"k": 0}, "k=0: expected at least 1"),
-        ({"tau": 1.5}, "tau=1.5: expected a rate between 0 and 1"),
-        ({"mapping": {"calm": "contentmnt"}}, "mapping=.* has no label 'contentmnt'; did you mean 'contentment'"),
-        ({"empty": "no"}, "empty: no 'no'; did you mean 'none'"),
-        ({"image_column": "pic"}, "image_column: no column 'pic'"),
-        ({"sort": "set_f2"}, "sort='set_f2': no such metric; did you mean 'set_f1'"),
-        ({"groups": ("shape",)}, "'shapes'"),
-        ({"on": ()}, "answers in a file are judged on a data set: name it with on"),
-    ],
-)
-def test_options_that_cannot_be_used_are_named(judge, truth, options, says):
-    with pytest.raises((BadInput, BadDataset), match=says):
-        judge(truth, **options)
+REFUSED = [  # systems, with a file of answers on the data set; options; what is said of them
+    ("FILE", {"shape": "list"}, "shape='list': expected one of sets, ranked, rates, distribution"),
+    ("FILE", {"shape": "sets"}, "numbers where labels were asked: 200; shape says what they are"),
+    ("FILE", {"split": "train"}, "split: no 'train' .expected one of test, val, all"),
+    ("FILE", {"k": 0}, "k=0: expected at least 1"),
+    ("FILE", {"tau": 1.5}, "tau=1.5: expected a rate between 0 and 1"),
+    ("FILE", {"mapping": {"calm": "contentmnt"}}, "mapping=.* has no label 'contentmnt'; did you mean 'contentment'"),
+    ("FILE", {"empty": "no"}, "empty: no 'no'; did you mean 'none'"),
+    ("FILE", {"image_column": "pic"}, "image_column: no column 'pic'"),
+    ("FILE", {"sort": "set_f2"}, "sort='set_f2': no such metric; did you mean 'set_f1'"),
+    ("FILE", {"groups": ("shape",)}, "'shapes'"),
+    ("FILE", {"on": ()}, "answers in a file are judged on a data set: name it with on"),
+    ("", {}, "which systems"),
+    ("DATA", {}, "is a data set, not a system: .*on="),
+    ("OUT", {}, r"no run.json"),
+    ("prior=RUN", {}, "prior is the name of another system"),
+    ("=RUN", {}, "=.*linear: expected NAME=PATH"),
+    ("a=RUN a=RUN", {}, "the name of another system"),
+    ("RUN", {"groups": ("shapes",)}, "groups needs the data set: name it with on"),
+    ("RUN", {"out": "OUT/x.pdf"}, r"expected a folder, or a file that ends in .html, .parquet"),
+    ("RUN", {"trget": "emotions"}, "no option 'trget'; did you mean 'target'"),
+    ("RUN", {"out": "FILE"}, "exists"),
+    ("RUN", {"on": "OUT/no"}, "no such folder"),
+    ("RUN", {"on": "DATA", "split": "all"}, "runs are judged on test images; leave it out"),
+    ("RUN", {"on": "DATA", "mapping": {"joy": "purple"}}, "choice joy=purple: no mapping"),
+    ("RUN", {"on": "DATA", "shape": "sets"}, "shape is for files of answers, and every system is a run: leave it out"),
+    ("RUN", {"on": ("DATA", "OUT"), "gallery": True}, "gallery=True: a page of several data sets shows no images"),
+    ("", {"train": "DATA", "heads": ("softmx",)}, "heads='softmx': no such head; did you mean 'softmax'"),
+    ("", {"train": "DATA", "groups": ("shapes",)}, "groups needs the data set: name it with on"),
+    ("", {"train": "DATA", "prompts": ("sentimet",)}, "no kind 'sentimet'; did you mean 'sentiment'"),
+]
+
+
+@pytest.mark.parametrize(("systems", "options", "says"), REFUSED)
+def test_what_cannot_be_evaluated_is_refused(demo, run, truth, tmp_path, systems, options, says):
+    places = {"FILE": tmp_path / "said.csv", "DATA": demo.root, "RUN": run.folder, "OUT": tmp_path}
+    truth.to_csv(places["FILE"], index=False)
+
+    def put(value):
+        if isinstance(value, tuple):
+            return [put(each) for each in value]
+        return re.sub("[A-Z]{3,}", lambda found: str(places[found[0]]), value) if isinstance(value, str) else value
+
+    default = {"out": tmp_path / "out", **({"on": demo} if systems == "FILE" else {})}
+    with pytest.raises(AffectmlError, match=says):
+        affectml.evaluate(put((*systems.split(),)), **default | {name: put(each) for name, each in options.items()})
 
 
 def test_the_command_names_systems_prints_and_writes(command, demo, truth, run, tmp_path):
@@ -369,9 +395,3 @@ def test_the_command_names_systems_prints_and_writes(command, demo, truth, run, 
     assert pages[1].count("<img") > pages[0].count("<img")
     code, printed, _ = command(*words, "--out", tmp_path / "e.csv", "--json")
     assert {f["system"] for f in json.loads(printed)["figures"]} >= {"vlm", "linear", "prior", "person"}
-
-
-@pytest.mark.parametrize("name", ["report", "compare", "judge", "crosseval", "ablate"])
-def test_the_commands_that_left_name_what_does_their_work(command, name):
-    code, _, said = command(name)
-    assert (code, "use evaluate" in " ".join(said.split())) == (2, True)

@@ -1,10 +1,9 @@
-"""`affectml evaluate` of runs alone: a page from what is stored, runs and ways of training compared."""
+"""`affectml evaluate` of runs: a page from what is stored, runs and ways of training compared, and other data sets."""
 
+import itertools
 import json
-import re
 import shutil
 from dataclasses import replace
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -12,6 +11,10 @@ import pytest
 import torch
 
 import affectml
+from affectml.cli._print import LOG_WIDTH
+from affectml.cli._runs_print import print_evaluation
+from affectml.data import Dataset
+from affectml.demo_set import write_demo
 from affectml.errors import BadInput, BadRun
 from affectml.evaluating import EvaluateConfig, evaluate_systems
 from affectml.evaluating.evaluate import of_runs
@@ -24,6 +27,9 @@ from affectml.page.tables import cell
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
 from affectml_metrics.table import shown
+
+from .checks import refused
+from .edited import edit
 
 SLOW = {"runs"}  # fixtures, and so all that asks for them
 
@@ -49,17 +55,13 @@ def compared(*folders):
 
 
 def changed(run, out, file="run.json", **changes):
-    """A copy of a run of which a file says otherwise: `config__tau=.2`."""
-    content = json.loads((shutil.copytree(run, out) / file).read_text())
-    for path, value in changes.items():
-        part, _, name = path.rpartition("__")
-        (content[part] if part else content)[name] = value
-    (out / file).write_text(json.dumps(content))
+    """A copy of a run of which a file says otherwise."""
+    edit(shutil.copytree(run, out) / file, **changes)
     return out
 
 
 def test_a_runs_page_is_written_again_without_its_head_or_its_data(runs, command, tmp_path):
-    alone = changed(runs / "sigmoid0", tmp_path / "alone", config__dataset="gone")
+    alone = changed(runs / "sigmoid0", tmp_path / "alone", config={"dataset": "gone"})
     for name in ("head.safetensors", "head.json", "answers.parquet", "report.html"):
         (alone / name).unlink(missing_ok=True)
     code, printed, said = command("evaluate", alone)
@@ -67,8 +69,7 @@ def test_a_runs_page_is_written_again_without_its_head_or_its_data(runs, command
     assert "report.html is written again, without pictures of images: name the data set for these, --on gone" in said
     assert "--on" in (alone / "report.html").read_text()  # how to get pictures
     (alone / "metrics.csv").unlink()
-    with pytest.raises(BadRun, match="never judged; name the data set: on"):
-        compared(alone)
+    refused(BadRun, "never judged; name the data set: on", compared, alone)
 
 
 def test_runs_are_told_apart_on_the_images_of_all(runs):
@@ -143,70 +144,36 @@ def test_of_other_images_those_in_the_test_part_of_all_are_compared(runs):
     assert "interval" not in found.facts["rules"]
 
 
-@pytest.mark.parametrize(
-    ("changes", "what"),
-    [
-        ({"config__tau": 0.2}, "another tau than"),
-        ({"data__target": "other"}, "another target than"),
-        ({"data__fingerprint": {"target": "0"}}, "another data set than"),
-    ],
-)
+OTHERWISE = [
+    ({"config": {"tau": 0.2}}, "another tau than"),
+    ({"data": {"target": "other"}}, "another target than"),
+    ({"data": {"fingerprint": {"target": "0"}}}, "another data set than"),
+]
+
+
+@pytest.mark.parametrize(("changes", "what"), OTHERWISE)
 def test_what_cannot_be_compared_is_refused(runs, tmp_path, changes, what):
     other = changed(runs / "topk0", tmp_path / "other", **changes)
-    with pytest.raises(BadInput, match=f"{what} .*name a data set to judge both on: on"):
-        compared(runs / "sigmoid0", other)
+    refused(BadInput, f"{what} .*name a data set to judge both on: on", compared, runs / "sigmoid0", other)
 
 
 def test_what_a_run_is_metered_and_judged_by_is_no_way_of_training(runs, tmp_path):
-    judged = {"config__threads": 3, "config__groups": ["shapes"], "config__dataset": "x"}
-    again = changed(runs / "topk1", tmp_path / "again", **judged)
-    found = compared(runs / "topk0", again)
+    judged = {"threads": 3, "groups": ["shapes"], "dataset": "x"}
+    found = compared(runs / "topk0", changed(runs / "topk1", tmp_path / "again", config=judged))
     assert found.get("set_f1", "topk0", by="seeds").n == 2
-
-
-@pytest.mark.parametrize(
-    ("systems", "options", "says"),
-    [
-        ([], {}, "which systems"),
-        (["DATA"], {}, "is a data set, not a system: .*on="),
-        (["OUT"], {}, r"no run.json"),
-        (["prior=RUNS/topk0"], {}, "prior is the name of another system"),
-        (["=RUNS/topk0"], {}, "=.*topk0: expected NAME=PATH"),
-        (["a=RUNS/topk0", "a=RUNS/topk1"], {}, "the name of another system"),
-        (["RUNS/topk0"], {"groups": ("shapes",)}, "groups needs the data set: name it with on"),
-        (["RUNS/topk0"], {"out": "x.pdf"}, r"expected a folder, or a file that ends in .html, .parquet"),
-        (["RUNS/topk0"], {"trget": "emotions"}, "no option 'trget'; did you mean 'target'"),
-        (["RUNS/topk0"], {"out": "there.csv"}, "exists"),
-    ],
-)
-def test_bad_systems_and_options_are_named(runs, data, tmp_path, systems, options, says):
-    (tmp_path / "there.csv").touch()
-    places = {"RUNS": runs, "DATA": data.root, "OUT": tmp_path}
-    given = [re.sub("[A-Z]+", lambda found: str(places[found[0]]), each) for each in systems]
-    options = {name: tmp_path / value if name == "out" else value for name, value in options.items()}
-    with pytest.raises((BadInput, BadRun), match=says):
-        affectml.evaluate(given, **options)
 
 
 def test_every_kind_of_file_holds_the_same_figures(runs, tmp_path):
     for end in ("parquet", "csv", "tex", "md", "html"):
         affectml.evaluate([runs / "sigmoid0", runs / "topk0"], out=tmp_path / f"e.{end}")
     found = affectml.evaluate([runs / "sigmoid0", runs / "topk0"], out=tmp_path / "all").evaluation
-    assert sorted(p.name for p in (tmp_path / "all").iterdir()) == [
-        "facts.json", "metrics.csv", "report.html", "scores.parquet"
-    ]  # fmt: skip
+    names = ["facts.json", "metrics.csv", "report.html", "scores.parquet"]
+    assert sorted(p.name for p in (tmp_path / "all").iterdir()) == names
     assert Evaluation.read(tmp_path / "all").figures == found.figures
     assert (tmp_path / "e.csv").read_text() == (tmp_path / "all" / "metrics.csv").read_text()
     assert len(pd.read_parquet(tmp_path / "e.parquet")) == len(found.figures)
     assert r"\bottomrule" in (tmp_path / "e.tex").read_text()
     assert "| topk0 |" in (tmp_path / "e.md").read_text().replace("  ", " ")
-
-
-def test_on_its_own_data_a_run_scores_what_it_stored(runs, data, tmp_path):
-    (judged,) = evaluate_systems([runs / "topk0"], EvaluateConfig(on=(str(data.root),)), out=tmp_path / "own").judged
-    old = {f for f in RunFolder.open(runs / "topk0").evaluation.figures if f.by != "split"}  # of the training
-    assert old <= set(judged.evaluation.figures)
-    assert (tmp_path / "own" / "answers.parquet").is_file()
 
 
 @pytest.mark.slow
@@ -217,11 +184,8 @@ def test_missing_runs_are_trained_once_with_each_seed_and_mix_of_prompts(command
     assert code == 0
     named = sorted(path.name for path in (tmp_path / "out").iterdir() if path.is_dir())
     assert named == [f"demo-contrastive-{mix}-seed{seed}" for mix in ("sentiment", "synonyms") for seed in (0, 1)]
-    ways = {
-        f["system"]
-        for f in json.loads(printed)["figures"]
-        if f.get("by") == "seeds" and f.get("against", "people") == "people"
-    }
+    over = [f for f in json.loads(printed)["figures"] if f.get("by") == "seeds"]
+    ways = {f["system"] for f in over if f.get("against", "people") == "people"}
     assert ways == {f"{what}demo-contrastive-{mix}-seed0" for what in ("", "zero_shot of ") for mix in
                     ("sentiment", "synonyms")}  # fmt: skip
     before = (tmp_path / "out" / named[0] / "run.json").read_bytes()
@@ -229,24 +193,10 @@ def test_missing_runs_are_trained_once_with_each_seed_and_mix_of_prompts(command
     assert (tmp_path / "out" / named[0] / "run.json").read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({"heads": ("softmx",)}, "heads='softmx': no such head; did you mean 'softmax'"),
-        ({"groups": ("shapes",)}, "groups needs the data set: name it with on"),
-        ({"prompts": ("sentimet",)}, "no kind 'sentimet'; did you mean 'sentiment'"),
-    ],
-)
-def test_what_cannot_be_trained_is_named_first(data, tmp_path, options, says):
-    with pytest.raises(BadInput, match=says):
-        affectml.evaluate(train=data, out=tmp_path / "out", **options)
-
-
 @pytest.mark.parametrize("name", ["run.json", "dataset.json", "report.html"])
 def test_nothing_is_written_over_that_no_evaluation_wrote(data, tmp_path, name):
     (tmp_path / name).write_text("mine")
-    with pytest.raises(BadInput, match=f"holds {name}, which no evaluation wrote"):
-        affectml.evaluate(train=data, out=tmp_path)
+    refused(BadInput, f"holds {name}, which no evaluation wrote", affectml.evaluate, train=data, out=tmp_path)
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(name, "mine")]
 
 
@@ -268,9 +218,8 @@ def test_differences_over_seeds_by_hand():
 def test_p_values_are_corrected_for_all_that_a_sentence_names():
     def by_image(*values):
         rows = {"set_f1": values, "top_1_accuracy": (0.5,) * len(values)}
-        return {
-            (f"{run}", "people"): {m: torch.full((40,), v[run]) for m, v in rows.items()} for run in range(len(values))
-        }
+        runs = range(len(values))
+        return {(str(run), "people"): {m: torch.full((40,), v[run]) for m, v in rows.items()} for run in runs}
 
     pairs = [("0", "1"), ("0", "2"), ("1", "2")]
     scores = by_image(0.5, 0.5, 0.9)
@@ -293,9 +242,145 @@ def test_too_few_images_have_no_p_value_and_take_no_part_in_the_correction():
     assert (second.p, second.p_holm, second.found) == (None, None, False)
 
 
-def test_a_clear_difference_is_found_among_many_pairs():
-    noise = torch.rand(11, 60, generator=torch.Generator().manual_seed(0)).double()
-    scores = {(str(run), "people"): {"top_1_accuracy": row + (run == 0)} for run, row in enumerate(noise)}
-    found = differences(scores, combinations(map(str, range(11)), 2), None)
-    assert len(found) == 55
-    assert [f.found for f in found if f.system == "0"] == [True] * 10
+# On other data sets: other labels, images learned from, drops, refusals
+
+
+VARIANTS = {"m": ("mikels-8", "plain"), "e": ("ekman-6", "pale"), "p": ("polarity-2", "dark")}
+FIVE = "ekman-6 (5 of 6 labels)"
+CALLED = {"m": "demo", "e": "demo ekman-6 pale", "p": "demo polarity-2 dark"}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("variants")
+    for seed, (name, (taxonomy, look)) in enumerate(VARIANTS.items()):
+        write_demo(root / name, images=240, seed=seed, taxonomy=taxonomy, look=look)
+    return {name: root / name for name in VARIANTS}
+
+
+@pytest.fixture(scope="module")
+def crossed(folders):
+    """A run of each data set, judged on all of them; and the folder that holds the runs."""
+    out = folders["m"].parent / "crossed"
+    paths = tuple(map(str, folders.values()))
+    return evaluate_systems([], EvaluateConfig(train=paths, on=paths, threads=1), out=out), out
+
+
+@pytest.fixture(scope="module")
+def trained(crossed):
+    return {name: crossed[1] / f"{called}-sigmoid" for name, called in CALLED.items()}
+
+
+@pytest.fixture
+def on(tmp_path):
+    """`on(run, *data_sets, **options)`: what is found, and what is said meanwhile."""
+
+    def judge(run, *folders, **options):
+        config, said = EvaluateConfig(on=tuple(map(str, folders)), threads=1, **options), []
+        out = tmp_path / f"{len([*tmp_path.iterdir()])}.csv"
+        return evaluate_systems([run], config, out=out, say=said.append).evaluation, said
+
+    return judge
+
+
+def test_every_pair_has_scores_beside_people_and_the_prior_or_a_reason(crossed):
+    found = crossed[0].evaluation
+    for here, train in itertools.product(CALLED.values(), repeat=2):
+        rows = found.where(dataset=here, system=f"{train}-sigmoid", against="people")
+        top = next((f for f in rows if f.name == "top_1_accuracy"), None)
+        refused = {train, here} == {CALLED["e"], CALLED["p"]}
+        assert (top is None) == refused, (train, here)
+        if top is not None:
+            every = found.where(dataset=here, space=top.space, metric="top_k_accuracy", k=1)
+            assert top.low <= top.value <= top.high
+            assert min(f.value for f in every if f.system.startswith("prior")) < top.value
+    assert sum("'surprise' has no target" in line for line in found.facts["warnings"]) == 2
+
+
+def test_the_drop_is_in_the_pairs_labels_and_from_the_runs_own_test_images(crossed):
+    found, run = crossed[0].evaluation, "demo-sigmoid"
+    away, home = (found.get("top_1_accuracy", run, dataset=name, space=FIVE) for name in (CALLED["e"], "demo"))
+    key = {"system": run, "against": run, "by": "dataset"}
+    (drop,) = found.where(**key, space=FIVE, level=f"demo less {CALLED['e']}", metric="top_k_accuracy", k=1)
+    assert drop.value == pytest.approx(home.value - away.value)
+    assert drop.value > 0
+    assert found.facts["datasets"][CALLED["e"]]["spaces"][FIVE]["lines"]
+    assert not list(found.where(**key, dataset="demo", level=None))
+
+
+def test_the_matrix_is_a_pivot_of_rows_and_files_hold_all(crossed):
+    found, out = crossed
+    names = {"answers.parquet", "facts.json", "metrics.csv", "report.html", "scores.parquet"}
+    assert names == {path.name for path in out.iterdir() if path.is_file()}
+    table, said = pd.read_csv(out / "metrics.csv"), pd.read_parquet(out / "answers.parquet")
+    assert not table.duplicated(list(table.columns[:12])).any()
+    assert {*CALLED.values()} == {*table["dataset"]} == {*said["dataset"]} == found.evaluation.facts["datasets"].keys()
+    ekman = said[said["dataset"] == CALLED["e"]]
+    assert ekman["label:awe"].isna().all()
+    assert ekman[ekman["form"] == "score"]["label:joy"].notna().all()
+
+
+def test_the_terminal_breaks_long_lines_and_says_once_how_many_sets_are_empty(crossed, capsys):
+    found = crossed[0].evaluation
+    print_evaluation(found, verbose=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= LOG_WIDTH
+    assert any(line.startswith("    ") and "our reasoning" in line for line in lines)  # goes on in the next line
+    home = {name: facts for name, facts in found.facts["datasets"]["demo"].items() if name != "spaces"}
+    print_evaluation(replace(found, facts=home), verbose=False)
+    assert capsys.readouterr().out.count("mpty sets: people") == 1
+
+
+def test_an_existing_run_is_judged_in_other_labels_as_it_was_when_it_was_trained(crossed, trained, folders, on):
+    again = crossed[0].evaluation.get("top_1_accuracy", "demo-sigmoid", dataset=CALLED["p"], space="polarity-2")
+    here = on(trained["m"], folders["p"])[0].get("top_1_accuracy")
+    assert (here.space, here.system) == ("polarity-2", "model")
+    assert here.value == pytest.approx(again.value, abs=0.1)  # other runs' images do not count there
+
+
+def test_a_choice_fills_the_cell_and_a_label_may_be_left_out(trained, folders, on):
+    refused(BadInput, r"no system could be compared: .*surprise.*mapping says", on, trained["e"], folders["p"])
+    found, _ = on(trained["e"], folders["p"], mapping={"surprise": "positive"})
+    assert any("surprise -> positive (user" in line for line in found.facts["lines"])
+    assert on(trained["e"], folders["p"], drop=True)[0].get("top_1_accuracy") is not None
+
+
+def test_images_that_a_run_learned_from_are_left_out_under_any_name(trained, folders, on, tmp_path):
+    other = shutil.copytree(folders["m"], tmp_path / "query")
+    edit(other / "dataset.json", name="found")
+    for file in ("images.parquet", "annotations.parquet", "targets-emotions.parquet", "truth.parquet"):
+        table = pd.read_parquet(other / file)
+        table.assign(image_id="z" + table["image_id"].astype(str)).to_parquet(other / file)
+    shutil.rmtree(other / "embeddings")
+    found, said = on(trained["m"], other)
+    count, test = len(Dataset.open(other).images), RunFolder.open(trained["m"]).info.split.images["test"]
+    assert found.n == test
+    assert any(f"{count - test} of {count} images are among those that" in line for line in said)
+    moved = shutil.copytree(trained["m"], tmp_path / "moved")
+    edit(moved / "run.json", config={"dataset": "gone"})
+    assert on(moved, other)[0].n == count  # nothing tells: other names, and the own data are gone
+
+
+def test_a_set_named_by_two_paths_is_one_set(trained, folders, on):
+    assert "datasets" not in on(trained["m"], folders["m"], folders["m"] / ".")[0].facts
+
+
+def test_a_shared_run_is_not_judged_on_what_it_may_have_learned_from(trained, folders, on, tmp_path):
+    shared = shutil.copytree(trained["m"], tmp_path / "shared")
+    (shared / "answers.parquet").unlink()
+    refused(BadRun, "would flatter it", on, shared, folders["m"])
+    assert on(shared, folders["p"])[0].get("top_1_accuracy").system == "model"
+
+
+@pytest.mark.slow
+def test_masses_of_every_distribution_head_add_up_and_who_cannot_learn_is_left_out(tmp_path):
+    one = write_demo(tmp_path / "one", images=100, seed=4, answers="one", taxonomy="mikels-8")
+    two = write_demo(tmp_path / "two", images=100, seed=5, answers="one", taxonomy="polarity-2")
+    said = []
+    found = affectml.evaluate(train=one, on=two, heads=("softmax", "kernel", "topk"), threads=1, out=tmp_path / "out",
+                              say=said.append).evaluation  # fmt: skip
+    systems = (f"{one.name}-softmax", f"{one.name}-kernel")
+    judged = [list(found.where(system=name, against="people", dataset=two.name)) for name in systems]
+    softmax, kernel = ({f.name for f in rows} for rows in judged)
+    assert softmax == kernel >= {"kl_divergence"}
+    assert any(f"{one.name}-topk is left out" in line for line in said)

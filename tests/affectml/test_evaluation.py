@@ -4,24 +4,24 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
-from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
+from affectml.data import Dataset
 from affectml.errors import BadRun
+from affectml.judging import scoring
+from affectml.judging.answers import FILE, SystemAnswers, read_answers, write_answers
 from affectml.judging.evaluate import _floor, evaluate
 from affectml.judging.figures import FACTS, METRICS, SCORES, Evaluation, Rows
-from affectml.judging.scoring import (
-    Answers,
-    add_means,
-    mean_over_people,
-    row_scores,
-    share_metrics,
-    typical_positives,
-)
+from affectml.judging.scoring import Answers, row_scores
 from affectml.judging.truth import Truth, cut_sets, fit_prior, read_truth
 from affectml.judging.views import Case
 from affectml_annotation import fit_beta_prior
+
+from .checks import refused
+from .written import one_target
 
 LABELS = ["awe", "fear", "joy"]
 TAXONOMY = {"name": "three", "labels": LABELS}
@@ -46,21 +46,10 @@ def judged(tmp_path):
 
 def written(folder, times=("",)):
     """Those images, once for each ending of their names."""
-    judgements = pd.DataFrame(
-        [(f"{image}{t}", *said) for t in times for image, *said in SAID],
-        columns=["image_id", "annotator_id", "kind", "labels"],
-    ).assign(round=1)
-    votes = pd.DataFrame(
-        [(f"{image}{t}", *row) for t in times for image, *row in VOTES], columns=["image_id", "n", *LABELS]
-    )
-    return stored(folder, votes, judgements)
-
-
-def stored(folder, table, judgements=None, **target):
-    """A data set of one target."""
-    own = {"kind": "rates", "values": "votes", "construct": "evoked", "taxonomy": TAXONOMY, "file": "targets-t.parquet"}
-    meta = DatasetMeta(name="judged", targets={"t": TargetMeta(**own | target)})
-    return write_dataset(folder, meta, table[["image_id"]], {"t": table}, annotations=judgements)
+    said, votes = ([(f"{image}{t}", *row) for t in times for image, *row in rows] for rows in (SAID, VOTES))
+    judgements = pd.DataFrame(said, columns=["image_id", "annotator_id", "kind", "labels"]).assign(round=1)
+    votes = pd.DataFrame(votes, columns=["image_id", "n", *LABELS])
+    return one_target(folder, votes, judgements, taxonomy=TAXONOMY)
 
 
 def truth_of(dataset):
@@ -81,7 +70,7 @@ def test_the_mean_over_judgements_counts_none_of_these_and_leaves_out_the_unsure
     said = answers([[0, 0, 1], [0, 1, 0], [1, 1, 0]])
     # a: against {awe, joy} 2/3, {joy} 1, {joy} 1; b: {fear} 1, {} 0; c: {fear} 2/3, {awe, fear} 1
     expected = [(2 / 3 + 1 + 1) / 3, 0.5, (2 / 3 + 1) / 2]
-    assert mean_over_people(said.sets, truth_of(judged)).tolist() == pytest.approx(expected)
+    assert scoring.mean_over_people(said.sets, truth_of(judged)).tolist() == pytest.approx(expected)
 
 
 def test_cross_entropy_is_the_mean_over_labels(judged):
@@ -102,9 +91,8 @@ def test_one_person_has_no_cross_entropy_and_is_scored_on_the_same_targets_as_th
 
 
 def test_one_quantity_has_one_interval_in_every_system_that_has_it(tmp_path):
-    truth = truth_of(written(tmp_path, range(20)))
     said = answers([[0, 0, 1], [1, 1, 0], [1, 0, 0]] * 20)
-    found = evaluate({"prior": said, "model": said}, truth, split="test", seed=0)
+    found = evaluate({"prior": said, "model": said}, truth_of(written(tmp_path, range(20))), split="test", seed=0)
     resting, whole = (found.get("set_f1_judgements", "model", against) for against in ("rest", "people"))
     assert replace(resting, against="people") == whole
     mine, priors = (found.scores_of(who, "rest") for who in ("model", "prior"))
@@ -130,20 +118,17 @@ def test_what_cannot_be_read_is_named(judged, tmp_path, name):
     found = evaluate({"model": answers([[0, 0, 1]] * 3)}, truth_of(judged), split="test", seed=0)
     found.write(tmp_path)
     (tmp_path / name).write_text("half")
-    with pytest.raises(BadRun, match=name):
-        Evaluation.read(tmp_path)
+    refused(BadRun, name, Evaluation.read, tmp_path)
     (tmp_path / name).unlink()
     if name != SCORES:  # which a shared run comes without
-        with pytest.raises(BadRun, match=name):
-            Evaluation.read(tmp_path)
+        refused(BadRun, name, Evaluation.read, tmp_path)
         return
     for scores, why in (
         (pd.concat([found.scores, found.scores.iloc[[1]]]), "image 'b' has two rows of model against people"),
         (found.scores.drop(columns="group"), "no column group"),
     ):
         scores.to_parquet(tmp_path / name)
-        with pytest.raises(BadRun, match=rf"{name}: cannot be read \({why}\)"):
-            Evaluation.read(tmp_path)
+        refused(BadRun, rf"{name}: cannot be read \({why}\)", Evaluation.read, tmp_path)
 
 
 def test_the_cut_moves_the_sets(judged):
@@ -158,7 +143,7 @@ def test_the_cut_moves_the_sets(judged):
 def truth_about(tmp_path, kind, values, table, **more):
     """What is known of two images under a target of this kind."""
     table = pd.DataFrame(table).assign(image_id=["a", "b"])
-    data = stored(tmp_path, table, kind=kind, values=values, **more)
+    data = one_target(tmp_path, table, taxonomy=TAXONOMY, kind=kind, values=values, **more)
     return read_truth(data, data.target("t"), ["a", "b"], beta=None, single_positive=kind == "single")
 
 
@@ -176,12 +161,10 @@ def test_one_choice_counts_are_enough_for_a_human_reference(tmp_path):
 def test_travel_is_along_the_taxonomys_circle_and_the_order_is_said():
     first = np.array([[1.0, 0, 0, 0]])
     truth = Truth("distribution", tuple("abcd"), np.array(["i"]), first, first.astype(int), wheel=(0, 2, 1, 3))
-    found = [
-        float(row_scores(Answers(share, share), truth)["earth_movers_distance"])
-        for share in torch.eye(4, dtype=torch.float64)[:, None]
-    ]
+    one_each = torch.eye(4, dtype=torch.float64)[:, None]
+    found = [float(row_scores(Answers(share, share), truth)["earth_movers_distance"]) for share in one_each]
     assert found == [0, 2, 1, 1]  # round the circle a, c, b, d
-    assert "earth_movers_distance" not in share_metrics(replace(truth, wheel=()))
+    assert "earth_movers_distance" not in scoring.share_metrics(replace(truth, wheel=()))
 
 
 def test_unknown_shares_have_no_human_reference_and_no_floor_and_say_why(tmp_path):
@@ -251,35 +234,27 @@ def test_one_person_an_image_is_no_panel(judged):
 
 
 def test_whole_numbers_as_image_ids_find_their_judgements(tmp_path):
-    judgements = pd.DataFrame(
-        {"image_id": [1, 1], "annotator_id": ["u", "v"], "round": 1, "kind": "labels", "labels": [["awe"], ["joy"]]}
-    )
+    said = {"image_id": 1, "round": 1, "kind": "labels"}
+    judgements = pd.DataFrame({**said, "annotator_id": ["u", "v"], "labels": [["awe"], ["joy"]]})
     votes = pd.DataFrame({"image_id": [1], "n": [2], "awe": [1], "fear": [0], "joy": [1]})
-    data = stored(tmp_path, votes, judgements)
-    truth = read_truth(data, data.target("t"), ["1"], beta=None)
-    assert truth.asked.sum() == 2
+    data = one_target(tmp_path, votes, judgements, taxonomy=TAXONOMY)
+    assert read_truth(data, data.target("t"), ["1"], beta=None).asked.sum() == 2
 
 
-def test_a_score_of_few_images_says_so_in_its_row_and_under_the_table(judged):
-    from affectml.page.tables import STAR, scores_table
-
-    said = answers([[0, 0, 1], [0, 1, 0], [1, 0, 0]])
-    found = evaluate({"model": said}, truth_of(judged), split="test", seed=0)
+def test_a_score_of_few_images_says_so_in_its_row(judged):
+    found = evaluate({"model": answers([[0, 0, 1], [0, 1, 0], [1, 0, 0]])}, truth_of(judged), split="test", seed=0)
     assert found.get("set_f1").units == 3
     assert found.get("label_ranking_average_precision").units == 2  # one image has an empty set
     assert all(each.few for each in found.scores_of("model") if each.low is not None)
     assert found.facts["rules"]["interval"].startswith("95 %, Student's t")
     assert "3 images" in found.facts["rules"]["interval"]
-    table = scores_table(found)
-    assert STAR in table.note
-    assert all(row[1].endswith("*") for row in table.rows if "±" in row[1])
 
 
 def test_average_precision_rests_on_how_many_images_have_a_label():
     """Not on how many there are: 200 images of which 8 have one label and 40 the other read as 13.3 each."""
     target = torch.zeros(200, 3)
     target[:8, 0], target[:40, 1] = 1, 1
-    assert typical_positives(target) == pytest.approx(2 / (1 / 8 + 1 / 40))  # the third label has none
+    assert scoring.typical_positives(target) == pytest.approx(2 / (1 / 8 + 1 / 40))  # the third label has none
 
 
 def test_an_interval_of_few_images_ends_where_the_score_does():
@@ -293,7 +268,7 @@ def test_an_interval_of_few_images_ends_where_the_score_does():
 
 def means_of(by_image, groups):
     rows = Rows()
-    add_means(rows, by_image, groups)
+    scoring.add_means(rows, by_image, groups)
     return rows.rows
 
 
@@ -301,3 +276,80 @@ def test_many_images_need_no_note():
     rows = {"set_f1": torch.rand(40, generator=torch.Generator().manual_seed(0))}
     many, few = means_of(rows, None) + means_of(rows, np.arange(40) // 8)
     assert (many.few, few.few, few.units, few.n) == (False, True, 5, 40)
+
+
+# The table of answers
+
+NAMES = ("image_id", "form", 'a "b", c', "label:joy")  # a label may be called as a column is
+IDS, SPLIT = np.array(["x", "y"], dtype=object), np.array(["train", "test"], dtype=object)
+NUMBERS = np.array([[0.5, 0.25, 1e-9, 0], [1, 0.125, 2, -3]])
+SETS = np.array([[True, False, True, False], [False] * 4])
+
+
+@pytest.fixture
+def file(tmp_path):
+    prior = Answers(torch.tensor(NUMBERS), torch.full((2, 4), 0.5))
+    model = Answers(torch.tensor(NUMBERS), torch.tensor(NUMBERS / 4), torch.tensor(SETS))
+    said = [("prior", IDS, SPLIT, prior), ("model", IDS, SPLIT, model), ("model", IDS + "2", SPLIT, model)]
+    write_answers(tmp_path / FILE, "demo", NAMES, said)
+    return tmp_path / FILE
+
+
+def test_a_row_is_an_image_a_system_and_a_form(file):
+    table = read_answers(file.parent)
+    columns = [*("dataset", "image_id", "split", "system", "wording", "draw", "form"), *(f"label:{n}" for n in NAMES)]
+    assert list(table.columns) == columns
+    assert pq.read_schema(file).types == [pa.string()] * 5 + [pa.int32(), pa.string()] + [pa.float32()] * 4
+    keys = table[["system", "image_id", "split", "form"]].agg(" ".join, axis=1).tolist()
+    assert keys[:4] == ["prior x train score", "prior y test score", "prior x train share", "prior y test share"]
+    assert keys[4:6] == ["model x train score", "model y test score"]
+    assert keys[-2:] == ["model x2 train set", "model y2 test set"]
+    assert table[["wording", "draw"]].isna().all(axis=None)
+    np.testing.assert_array_equal(table.loc[[0, 1, 8, 9], columns[7:]], np.vstack([NUMBERS, SETS]).astype(np.float32))
+
+
+def test_one_systems_answers_are_arrays(file):
+    said = SystemAnswers.read(file, NAMES[::-1])
+    assert (said.image_id.tolist(), said.split.tolist()) == (["x", "y", "x2", "y2"], ["train", "test"] * 2)
+    np.testing.assert_array_equal(said.scores[:2], NUMBERS[:, ::-1].astype(np.float32))
+    np.testing.assert_array_equal(said.shares[2:] * 4, said.scores[2:])
+    assert [said.set_of(row) for row in (0, 1)] == [('a "b", c', "image_id"), ()]  # chose nothing: no missing answer
+    prior = SystemAnswers.read(file.parent, system="prior")
+    assert (prior.labels, prior.sets, prior.set_of(0)) == (NAMES, None, None)
+    assert prior.frame.loc["y", "label:joy"] == -3
+
+
+def test_a_system_need_not_answer_every_image_in_each_form(file):
+    table = read_answers(file, system="model")
+    table = table[(table["form"] != "score") & ~((table["form"] == "set") & (table["image_id"] == "y"))]
+    table.sample(frac=1, random_state=0).to_parquet(file)
+    said = SystemAnswers.read(file)
+    at = said.image_id.tolist().index
+    assert (said.set_of(at("y")), said.set_of(at("y2"))) == (None, ())
+    np.testing.assert_array_equal(said.scores, said.shares)  # nothing else ranks the labels
+    np.testing.assert_array_equal(said.scores[[at("x"), at("y2")]] * 4, NUMBERS.astype(np.float32))
+
+
+DAMAGED = [
+    (lambda t: t.drop(columns="split"), "no column split"),
+    (lambda t: t.drop(columns="label:form"), "no column label:form"),
+    (lambda t: t.assign(**{"label:form": "much"}), "column label:form: expected numbers"),
+    (lambda t: pd.concat([t, t.iloc[[9]]]), "image 'y' has two rows of system model, form set"),
+    (lambda t: pd.concat([t, t.assign(draw=2)]), "system model answered one image more than once"),
+    (lambda t: t[t["system"] == "prior"], "no answer of system model"),
+    (lambda t: t[t["form"] == "set"].assign(form="guess"), "no answer of system model"),
+]
+
+
+@pytest.mark.parametrize(("change", "why"), DAMAGED)
+def test_what_is_no_table_of_answers_says_why(file, change, why):
+    change(read_answers(file)).to_parquet(file)
+    refused(BadRun, f"answers.parquet: {why}.*train again", SystemAnswers.read, file.parent, NAMES)
+
+
+def test_without_the_file_the_way_out_is_said(file):
+    file.write_bytes(file.read_bytes()[:-20])
+    refused(BadRun, "answers.parquet: cannot be read", read_answers, file)
+    file.unlink()
+    with pytest.raises(BadRun, match="no answers.parquet, which a shared run and imported weights come without"):
+        read_answers(file.parent)

@@ -14,10 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from sklearn.decomposition import PCA
-from typer.testing import CliRunner
 
 from affectml._files import write_json, write_parquet
-from affectml.cli import app
 from affectml.data import DatasetMeta, TargetMeta, write_dataset
 from affectml.demo_set import write_demo
 from affectml.embeddings import write_store
@@ -25,7 +23,7 @@ from affectml.encoders import EncoderIdentity
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun
 from affectml.exploring import Collection, Filter, View
 from affectml.exploring import _embeddings as _map
-from affectml.exploring._view import fit, inside, parse_rates
+from affectml.exploring._view import inside, parse_rates
 from affectml.judging.answers import SystemAnswers, write_answers
 from affectml.judging.views import entropies
 from affectml.people.labelling import make_task
@@ -37,6 +35,8 @@ from affectml_annotation import Answer, LabelStore, TaskSettings
 from affectml_annotation.uncertainty import disagreement
 
 from .answered import write_answered
+from .checks import refused
+from .edited import edit
 
 IDS = list("abcdef")
 LABELS = ("awe", "joy", "fear")
@@ -46,19 +46,15 @@ VOTES = [[9, 0, 6], [4, 0, 1], [9, 0, 0], [7, 7, 0], [0, 0, 0], [0, 9, 9]]
 IMPORTED = EncoderIdentity("imported-hand", None, None, {}, "float16", True, 3, False, "0" * 64)
 # of a to e: f has no embedding
 PLACES = np.array([[1, 0, 0], [3, 0.3, 0], [0, 1, 0], [0, 2, 0.2], [0, 0, 0.5]], dtype=np.float16)
-SAID = [("a", "ann", ["awe"]), ("a", "ben", ["awe", "fear"]), ("b", "ann", ["joy"]), ("b", "ben", ["joy"]),
-        ("c", "ann", [])]  # fmt: skip
+SAID = [("a", "ann", "labels", ["awe"]), ("a", "ben", "labels", ["awe", "fear"]), ("b", "ann", "labels", ["joy"]),
+        ("b", "ben", "labels", ["joy"]), ("c", "ann", "none", []), ("d", "ann", "flag", [])]  # fmt: skip
 
 
 def write_run(folder, ids, rates, *, shares=True, **columns):
     """A run folder with no more than exploring reads."""
-    info = RunInfo(
-        config=TrainConfig("hand"),
-        data=DataInfo(name="hand", construct="evoked", target="rates", kind="rates"),
-        taxonomy=FEELINGS.to_dict(),
-        encoder=EncoderInfo(specs=[], identity=IMPORTED.to_json()),
-        head=HeadInfo(name="sigmoid"),
-    )
+    data = DataInfo(name="hand", construct="evoked", target="rates", kind="rates")
+    known = {"config": TrainConfig("hand"), "taxonomy": FEELINGS.to_dict(), "head": HeadInfo(name="sigmoid")}
+    info = RunInfo(data=data, encoder=EncoderInfo(specs=[], identity=IMPORTED.to_json()), **known)
     table = pd.DataFrame({"image_id": ids, "split": ["train", "val", "test", "train", "train", "train"][: len(ids)]})
     table[list(LABELS)] = np.array(rates, dtype=np.float32)
     write_json(folder / "run.json", info.to_json())
@@ -69,22 +65,14 @@ def write_run(folder, ids, rates, *, shares=True, **columns):
 @pytest.fixture
 def hand(tmp_path):
     """Six images with votes of ten people, some of whose answers are known; two runs, one of which lacks e and f."""
-    judged = pd.DataFrame(SAID, columns=["image_id", "annotator_id", "labels"]).assign(round=1, note=None)
-    judged["kind"] = ["labels" if labels else "none" for labels in judged["labels"]]
-    flag = {"image_id": "d", "annotator_id": "ann", "labels": [], "round": 1, "kind": "flag", "note": "=blurred"}
-    judged = pd.concat([judged, pd.DataFrame([flag])], ignore_index=True)
-    images = pd.DataFrame(
-        {
-            "image_id": IDS,
-            "split": ["train"] * 4 + ["test", None],
-            "file": [None] * 6,
-            "where": ["sea", "sea", "town", "town", "a, b", None],
-            "size": [1.5, 2, 3, 4, 5, np.nan],
-        }
-    )
+    judged = pd.DataFrame(SAID, columns=["image_id", "annotator_id", "kind", "labels"]).assign(round=1)
+    judged["note"] = [None] * 5 + ["=blurred"]
+    where, size = ["sea", "sea", "town", "town", "a, b", None], [1.5, 2, 3, 4, 5, np.nan]
+    images = pd.DataFrame({"image_id": IDS, "split": ["train"] * 4 + ["test", None], "file": [None] * 6})
     votes = pd.DataFrame(VOTES, columns=list(LABELS)).assign(image_id=IDS, n=10)
-    meta = TargetMeta("rates", "evoked", FEELINGS.to_dict(), "votes", "targets-rates.parquet")
-    data = write_dataset(tmp_path / "hand", DatasetMeta("hand", {"rates": meta}), images, {"rates": votes}, judged)
+    target = TargetMeta("rates", "evoked", FEELINGS.to_dict(), "votes", "targets-rates.parquet")
+    images = images.assign(where=where, size=size)
+    data = write_dataset(tmp_path / "hand", DatasetMeta("hand", {"rates": target}), images, {"rates": votes}, judged)
     write_store(data.root, IMPORTED, IDS[:5], [PLACES])
     rates = np.array(VOTES) / 10
     write_run(tmp_path / "whole", IDS, rates)
@@ -116,46 +104,46 @@ def ids(found, **view):
 def test_a_query_of_rates_orders_by_the_geometric_mean(found):
     """awe .9, .4, .9, .7 and fear .6, .1, 0, 0: the roots of .36, .36, .9 and .7; a and b fit alike."""
     assert ids(found, rates="awe without fear") == "cdabef"
-    fits = found.fits(View(rates="awe without fear"))
-    assert fits == pytest.approx([0.6, 0.6, 0.9**0.5, 0.7**0.5, 0, 0])
+    assert found.fits(View(rates="awe without fear")) == pytest.approx([0.6, 0.6, 0.9**0.5, 0.7**0.5, 0, 0])
     assert ids(found, rates="awe without fear", order="people.rate.fear")[2:4] == "ba"
 
 
 ODD = Taxonomy("odd", ("awe", "awe and wonder", "no feeling"))
 
 
+QUERIES = {
+    "awe": ("awe", ""),
+    "Awe and JOY": ("awe joy", ""),
+    "awe, joy; without fear": ("awe joy", "fear"),
+    "joy without fear and awe": ("joy", "fear awe"),
+    "not fear, joy": ("joy", "fear"),
+    "without fear": ("", "fear"),
+    "joy but not sheer terror": ("joy", "fear"),
+    "awe joy awe": ("awe joy", ""),
+    "fear": ("fear", ""),
+}
+
+
 def test_what_a_query_of_rates_says():
     """A label's own name comes before another's synonym, and the longest name before a shorter one."""
-    for text, wanted, unwanted in [
-        ("awe", "awe", ""), ("Awe and JOY", "awe joy", ""), ("awe, joy; without fear", "awe joy", "fear"),
-        ("joy without fear and awe", "joy", "fear awe"), ("not fear, joy", "joy", "fear"), ("without fear", "", "fear"),
-        ("joy but not sheer terror", "joy", "fear"), ("awe joy awe", "awe joy", ""), ("fear", "fear", ""),
-    ]:  # fmt: skip
-        assert parse_rates(text, FEELINGS) == (tuple(wanted.split()), tuple(unwanted.split()))
+    read = {text: tuple(map(" ".join, parse_rates(text, FEELINGS))) for text in QUERIES}
+    assert read == QUERIES
     assert parse_rates("awe and wonder without no feeling", ODD) == (("awe and wonder",), ("no feeling",))
     assert parse_rates("irritability", get_taxonomy("parrott-25")) == (("irritabilty",), ())
 
 
-@pytest.mark.parametrize(
-    ("text", "words", "taxonomy"),
-    [
-        ("awe wihtout fear", "no label 'wihtout'", FEELINGS), ("joyy", "did you mean 'joy'", FEELINGS),
-        ("and, ,", "expected labels", FEELINGS), ("awe without awe", "wanted and not wanted", FEELINGS),
-        ("sorow", r"did you mean 'sadness' \(sorrow\)", "mikels-8"),
-        ("happiness", r"no label 'happiness' \(", "mikels-8"),  # nothing is near, least of all its opposite
-        ("approval", r"no label 'approval' \(", "emotic-26"),
-    ],
-)  # fmt: skip
+UNREADABLE = [
+    ("awe wihtout fear", "no label 'wihtout'", FEELINGS), ("joyy", "did you mean 'joy'", FEELINGS),
+    ("and, ,", "expected labels", FEELINGS), ("awe without awe", "wanted and not wanted", FEELINGS),
+    ("sorow", r"did you mean 'sadness' \(sorrow\)", "mikels-8"),
+    ("happiness", r"no label 'happiness' \(", "mikels-8"),  # nothing is near, least of all its opposite
+    ("approval", r"no label 'approval' \(", "emotic-26"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "words", "taxonomy"), UNREADABLE)
 def test_a_query_that_cannot_be_read_is_named(text, words, taxonomy):
-    with pytest.raises(AffectmlError, match=words):
-        parse_rates(text, get_taxonomy(taxonomy) if isinstance(taxonomy, str) else taxonomy)
-
-
-@given(st.lists(st.tuples(*[st.floats(0, 1)] * 3), min_size=1, max_size=5))
-def test_more_of_what_is_wanted_never_fits_less(rows):
-    rates = np.array(rows)
-    more = np.minimum(rates[:, :2] + 0.1, 1)
-    assert (fit(more, rates[:, 2:]) >= fit(rates[:, :2], rates[:, 2:])).all()
+    refused(AffectmlError, words, parse_rates, text, get_taxonomy(taxonomy) if isinstance(taxonomy, str) else taxonomy)
 
 
 def test_what_a_lasso_surrounds_twice_is_outside():
@@ -193,15 +181,14 @@ def test_an_address_gives_its_view_back(view):
 
 
 def test_an_address_is_short_and_refused_where_it_says_nothing():
-    view = View(filters=(Filter("people.entropy", low=0.5), Filter("split", levels=("test", "a,b"))), order="notes",
-                descending=True, lasso=((0.123456, 0), (1, 0), (1, 1)))  # fmt: skip
-    assert View().to_query() == {}
-    assert view.to_query() == {"f.people.entropy": "0.5..", "in.split": "test,a%2Cb", "order": "-notes",
-                               "lasso": "0.1235,0 1,0 1,1"}  # fmt: skip
-    for query in ({"f.x": "1"}, {"f.x": "1..b"}, {"lasso": "1,2 3"}, {"lasso": "0,0 1,1"},
-                  {"lasso": "0,0 1,1 nan,0"}, {"text": "a", "rates": "awe"}):  # fmt: skip
-        with pytest.raises(BadInput, match="expected|leave"):
-            View.from_query(query)
+    filters = (Filter("people.entropy", low=0.5), Filter("split", levels=("test", "a,b")))
+    view = View(filters=filters, order="notes", descending=True, lasso=((0.123456, 0), (1, 0), (1, 1)))
+    query = {"f.people.entropy": "0.5..", "in.split": "test,a%2Cb", "order": "-notes", "lasso": "0.1235,0 1,0 1,1"}
+    assert (View().to_query(), view.to_query()) == ({}, query)
+    ends, lassos = ("1", "1..b"), ("1,2 3", "0,0 1,1", "0,0 1,1 nan,0")
+    wrong = [*({"f.x": end} for end in ends), *({"lasso": each} for each in lassos), {"text": "a", "rates": "awe"}]
+    for query in wrong:
+        refused(BadInput, "expected|leave", View.from_query, query)
 
 
 # Columns and filters
@@ -228,12 +215,9 @@ def test_every_column_of_the_images_is_one_to_filter_by(hand):
         words=[["Wild", "horses"], ["a", "b"], None, ["a"], ["b"], ["a", "b"]], day=pd.Timestamp("2020-01-01"),
         caption=["A CAFE\u0301", *["at sea"] * 5], empty=None, many=[1e4, 2, 3, 4, 5, None], same=[True] * 6,
     )  # fmt: skip
-    data = write_dataset(hand.root.parent / "all", DatasetMeta("all"), images, {})
-    found = Collection(data)
-    assert [name for name, column in found.columns.items() if column.group == "images"] == [
-        "split", "image.where", "image.size", "image.group", "image.url", "image.words", "image.day", "image.caption",
-        "image.many", "image.same",
-    ]  # fmt: skip
+    found = Collection(write_dataset(hand.root.parent / "all", DatasetMeta("all"), images, {}))
+    own = [name.removeprefix("image.") for name, column in found.columns.items() if column.group == "images"]
+    assert own == ["split", "where", "size", "group", "url", "words", "day", "caption", "many", "same"]
     assert ids(found, filters=(Filter("image.group", levels=("b", "c")),)) == "cdef"
     assert ids(found, filters=(Filter("image.url", has="X/3"),)) == "d"
     found.columns["image.url"] = replace(found.columns["image.url"], levels=tuple(f"url {k}" for k in range(500)))
@@ -277,16 +261,14 @@ def test_a_run_that_lacks_images_says_nothing_of_them(found):
 
 def test_a_run_is_compared_with_people_only_where_it_can_be(hand, tmp_path):
     """A run of top-k, one of a distribution and one of another data set; only the last one's rates are people's."""
-    changes = {"topk": ("head", "topk"), "soft": ("data", "distribution"), "other": ("data", "other")}
-    for name, (part, value) in changes.items():
+    soft, other = {"data": {"kind": "distribution"}}, {"data": {"name": "other"}}
+    changes = {"topk": {"head": {"name": "topk"}}, "soft": soft, "other": other}
+    for name, change in changes.items():
         folder = write_run(tmp_path / name, IDS, np.full((6, 3), 1 / 3), shares=name != "topk")
-        content = json.loads((folder / "run.json").read_text())
-        content[part]["kind" if name == "soft" else "name"] = value
-        write_json(folder / "run.json", content)
+        edit(folder / "run.json", **change)
     found = Collection(hand, [tmp_path / name for name in changes])
-    assert [name for name in found.columns if name.endswith(("cross_entropy", "manhattan", "variation"))] == [
-        "other.rate_cross_entropy", "other.rate_manhattan"
-    ]  # fmt: skip
+    errors = [name for name in found.columns if name.endswith(("cross_entropy", "manhattan", "variation"))]
+    assert errors == ["other.rate_cross_entropy", "other.rate_manhattan"]
     assert found.notes[:-1] == [
         "topk: not compared with people's rates: its scores are no shares of people",
         "soft: not compared with people's rates: it predicts a distribution",
@@ -301,7 +283,7 @@ def test_a_run_is_compared_with_people_only_where_it_can_be(hand, tmp_path):
 
 
 def test_a_run_on_other_images_of_the_same_names_is_refused(demo, tmp_path):
-    """Every demo set has a 000000. A data set may grow, and may lose images."""
+    """Every demo set has a 000000. A data set may lose images."""
     run = demo.runs["run"].folder.folder
     other, fewer = (write_demo(tmp_path / name, images=n, seed=4) for name, n in (("other", 70), ("fewer", 50)))
     images = other.images.assign(image_id=[f"z{each}" for each in other.images["image_id"]])
@@ -309,18 +291,12 @@ def test_a_run_on_other_images_of_the_same_names_is_refused(demo, tmp_path):
     for data, why in ((other, "other has other files for some of the 60 images.*learned from .*demo"),
                       (fewer, "fewer has other files for some of the 50 images"),
                       (none, "none has none of its 60 images; it learned from .*demo")):  # fmt: skip
-        with pytest.raises(BadRun, match=why):
-            Collection(data, [run])
+        refused(BadRun, why, Collection, data, [run])
     moved = shutil.copytree(run, tmp_path / "moved")
-    content = json.loads((moved / "run.json").read_text())
-    content["config"]["dataset"] = str(tmp_path / "nowhere")
-    write_json(moved / "run.json", content)
+    edit(moved / "run.json", config={"dataset": str(tmp_path / "nowhere")})
     gone = "{} of its images are not here; it is taken that the others are the same"
     assert f"moved: {gone.format(10)}" in Collection(fewer, [moved]).notes
-    grown, less = (shutil.copytree(demo.dataset.root, tmp_path / name) for name in ("grown", "less"))
-    table = demo.dataset.images
-    write_parquet(grown / "images.parquet", pd.concat([table, table[:1].assign(image_id="new")]))
-    assert "run: it says nothing of 1 of 61 images" in Collection(grown, [run]).notes
+    less = shutil.copytree(demo.dataset.root, tmp_path / "less")
     for name in ("images", "targets-emotions"):
         write_parquet(less / f"{name}.parquet", pd.read_parquet(less / f"{name}.parquet").iloc[1:])
     assert f"run: {gone.format(1)}" in Collection(less, [run]).notes
@@ -359,8 +335,7 @@ UNSHOWN = [
 
 def test_a_view_that_cannot_be_shown_says_why(found):
     for view, words in UNSHOWN:
-        with pytest.raises(AffectmlError, match=words):
-            found.shown(view)
+        refused(AffectmlError, words, found.shown, view)
 
 
 # Search and map
@@ -377,12 +352,11 @@ def test_a_search_orders_by_cosine_whatever_the_length(found, demo):
 
 
 def test_the_map_by_main_axes_is_that_of_scikit_learn(found):
-    places = found.map()
-    axes = PCA(2).fit_transform(PLACES.astype(float))
+    places, axes = found.map(), PCA(2).fit_transform(PLACES.astype(float))
     for k in range(2):
         assert abs(np.corrcoef(places[:5, k], axes[:, k])[0, 1]) == pytest.approx(1, abs=1e-5)
     assert np.isnan(places[5]).all()
-    assert (places[:5].min() >= 0, places[:5].max() <= 1) == (True, True)
+    assert 0 <= places[:5].min() < places[:5].max() <= 1
     assert ids(found, lasso=((-1, -1), (2, -1), (2, 2), (-1, 2))) == "abcde"
 
 
@@ -403,8 +377,7 @@ def test_a_map_by_umap_is_taken_before_one_by_main_axes_which_says_how_to_get_it
     monkeypatch.setattr(_map, "has_umap", lambda: False)
     found.map()
     assert "pip install 'affectml[map]'" in found.searcher.map_words
-    with pytest.raises(AffectmlError, match=r"pip install 'affectml\[map\]'"):
-        found.searcher.make_map("umap")
+    refused(AffectmlError, r"pip install 'affectml\[map\]'", found.searcher.make_map, "umap")
     monkeypatch.setattr(_map, "has_umap", lambda: True)
     monkeypatch.setattr(_map, "_umap", lambda axes, say: axes[:, [1, 0]])
     found.searcher.make_map("umap")
@@ -416,10 +389,9 @@ def test_a_map_by_umap_is_taken_before_one_by_main_axes_which_says_how_to_get_it
 @pytest.mark.slow
 @pytest.mark.skipif(not _map.has_umap(), reason="no umap-learn; pip install 'affectml[map]'")
 def test_umap_keeps_heaps_together_and_gives_the_same_map_again(tmp_path):
-    draw = np.random.default_rng(0)
-    heap = np.repeat(np.arange(4), 30)
+    draw, heap = np.random.default_rng(0), np.repeat(np.arange(4), 30)
     rows = draw.normal(size=(4, 16))[heap] + draw.normal(size=(120, 16)) * 0.05
-    identity = EncoderIdentity("imported-heaps", None, None, {}, "float16", True, 16, False, "0" * 64)
+    identity = replace(IMPORTED, architecture="imported-heaps", dim=16)
     store = write_store(tmp_path, identity, [str(k) for k in range(120)], [rows])
     searcher = _map.Searcher(tmp_path, store, pd.Index(store.ids), _map.Encoders())
     places = searcher.make_map("umap")
@@ -441,8 +413,7 @@ def test_a_selection_is_kept_with_its_view_shown_again_and_never_overwritten(fou
     assert Collection(hand).selections.counts() == {"calm awe": 2}
     assert ids(found, selection="calm awe", order="people.rate.awe") == "dc"
     for name, images, why in (("calm awe", ["c"], "exists; nothing was written"), ("none", [], "no images")):
-        with pytest.raises(BadInput, match=why):
-            found.selections.save(name, images)
+        refused(BadInput, why, found.selections.save, name, images)
     assert file.read_bytes() == before
     found.selections.save("calm awe", ["c"], replace=True)
     (kept,) = set(file.parent.iterdir()) - {file}
@@ -456,10 +427,8 @@ LEADING_OUT = ["", ".", "..", "../mine", "a/b", "a\\b", "/etc/mine", ".mine", "m
 def test_no_name_of_a_selection_leads_out_of_its_folder(found, hand):
     before = sorted(hand.root.parent.rglob("*"))
     for name in LEADING_OUT:
-        with pytest.raises(BadInput, match="expected a name"):
-            found.selections.save(name, ["a"])
-        with pytest.raises(BadInput, match="expected a name"):
-            found.shown(View(selection=name or "."))
+        refused(BadInput, "expected a name", found.selections.save, name, ["a"])
+        refused(BadInput, "expected a name", found.shown, View(selection=name or "."))
     assert sorted(hand.root.parent.rglob("*")) == before
 
 
@@ -469,8 +438,7 @@ def test_words_that_the_encoder_takes_for_made_up_ones_are_named_and_order_nothi
     assert (unheard("awe"), demo.fits(View(text="zq tractors!"))) == ((), None)
     assert demo.shown(View(text="of the tractors, awe")).tolist() == demo.shown(View(text=", awe")).tolist()
     assert demo.shown(View(text="zq tractors!")).tolist() == list(range(len(demo)))
-    with pytest.raises(AffectmlError, match="no text tower"):
-        Collection(hand).searcher.unheard("awe")
+    refused(AffectmlError, "no text tower", Collection(hand).searcher.unheard, "awe")
 
 
 def test_a_selection_that_cannot_be_read_or_written_says_why_and_hides_no_other(found, hand):
@@ -479,35 +447,29 @@ def test_a_selection_that_cannot_be_read_or_written_says_why_and_hides_no_other(
     (folder / ".hidden.json").write_text("{}")
     assert found.selections.counts() == {"mine": 1}
     assert "broken.json: not valid JSON" in found.notes[-1]
-    with pytest.raises(BadInput, match="not valid JSON"):
-        found.shown(View(selection="broken"))
+    refused(BadInput, "not valid JSON", found.shown, View(selection="broken"))
     shutil.rmtree(hand.root / "explore")
     (hand.root / "explore").write_text("a file where the folder would be")
-    with pytest.raises(BadInput, match=r"mine.json: cannot be written \(.+\); nothing was kept"):
-        found.selections.save("mine", ["a"])
+    refused(BadInput, r"mine.json: cannot be written \(.+\); nothing was kept", found.selections.save, "mine", ["a"])
 
 
 def test_a_table_of_images_is_safe_in_a_spreadsheet(found, tmp_path):
-    images = found.dataset.images
-    images["where"] = ["=1+2", "sea", "sea", "sea", "=1+2", "sea"]
+    found.dataset.images["where"] = ["=1+2", "sea", "sea", "sea", "=1+2", "sea"]
     again = Collection(found.dataset, [])
     lines = again.csv([0, 1]).splitlines()
     place = lines[0].split(",").index("image.where")
     assert [line.split(",")[place] for line in lines[1:]] == ["'=1+2", "sea"]
-    file = again.export([0, 1], tmp_path / "out.parquet")
-    assert pd.read_parquet(file)["image.where"].tolist() == ["=1+2", "sea"]
+    assert pd.read_parquet(again.export([0, 1], tmp_path / "out.parquet"))["image.where"].tolist() == ["=1+2", "sea"]
     for name, why in (("out.parquet", "exists"), ("out.xlsx", r"\.csv or \.parquet")):
-        with pytest.raises(BadInput, match=why):
-            again.export([0], tmp_path / name)
+        refused(BadInput, why, again.export, [0], tmp_path / name)
 
 
 def test_a_queue_takes_what_the_task_has_and_flags_and_notes_come_back_from_it(demo, tmp_path):
-    db = tmp_path / "labels.db"
+    db, flagged = tmp_path / "labels.db", {}
     with LabelStore(db) as store:
         settings, images = make_task(demo.dataset, overlap=1)
         store.init_task(settings, images.iloc[:10])
         store.invite(["ann", "ben"])
-        flagged = {}
         for who, note in (("ann", "is this a face?"), ("ben", "not mine to say")):
             (claim,) = store.claim(who, 1)
             store.submit([Answer(claim.image_id, who, "flag", note=note)])
@@ -519,15 +481,13 @@ def test_a_queue_takes_what_the_task_has_and_flags_and_notes_come_back_from_it(d
     assert np.flatnonzero(found.columns["flagged"].values).tolist() == [at]
     assert [note for _, note in found.detail(at).people.remarks] == ["is this a face?"]
     assert db.read_bytes() == before
-    known = [found.place(image) for image in images["image_id"].iloc[[7, 3]]]
+    wanted = images["image_id"].iloc[[7, 3]].tolist()
+    known = [*map(found.place, wanted)]
     assert found.queue([*known, len(found) - 1], more=2) == (2, 2)
     assert found.queue(known, more=1) == (2, 0)
     with LabelStore(db) as store:
-        assert store.images().dropna(subset="queue_rank").sort_values("queue_rank")["image_id"].tolist() == [
-            found.image_id[at] for at in known
-        ]
-    with pytest.raises(BadInput, match="none of these 1 images"):
-        found.queue([len(found) - 1])
+        assert store.images().dropna(subset="queue_rank").sort_values("queue_rank")["image_id"].tolist() == wanted
+    refused(BadInput, "none of these 1 images", found.queue, [len(found) - 1])
 
 
 def labelled(db, said, ids=IDS):
@@ -542,7 +502,10 @@ def labelled(db, said, ids=IDS):
 def test_a_photograph_that_was_just_labelled_has_its_answers(tmp_path):
     """Nobody made a target of them: they are in the labelling task alone."""
     data = write_dataset(tmp_path / "set", DatasetMeta("set"), pd.DataFrame({"image_id": ["a", "b"]}), {})
-    db = tmp_path / "set-labels.db"
+    bare, db = Collection(data), tmp_path / "set-labels.db"  # images alone can be looked at, too
+    assert (bare.taxonomy, bare.labels, bare.people, bare.searcher) == (None, (), None, None)
+    assert (bare.shown(View()).tolist(), bare.detail(0).people) == ([0, 1], None)
+    refused(BadInput, "no embeddings", bare.map)
     labelled(db, {}, ["a", "b"])
     found = Collection(data.root)
     assert (found.people, found.labels, found.detail(0).people, found.judgements.is_old) == (None, LABELS, None, False)
@@ -599,29 +562,25 @@ def test_an_image_of_ones_own_is_looked_at_like_any_other(demo, tmp_path):
     assert seen.runs[0].labels == there.runs[0].labels
     small = own.resize((own.width * 3 // 4, own.height * 3 // 4))
     assert [(near.index, near.kind) for near in demo.look(small).nearest if near.kind != "near"] == [(7, "cut")]
-    with pytest.raises(BadInput, match="no such file"):
-        demo.look(tmp_path / "nothing.png")
+    refused(BadInput, "no such file", demo.look, tmp_path / "nothing.png")
 
 
 def test_an_explanation_is_a_picture_and_words(demo):
     found = demo.explain(3, "run", "awe")
     assert (found.label, found.map.shape) == ("awe", found.pixels.shape[:2])
     assert found.verdict in found.sentence()
-    with pytest.raises(BadInput, match="no run 'rnu'; did you mean 'run'"):
-        demo.explain(3, "rnu")
+    refused(BadInput, "no run 'rnu'; did you mean 'run'", demo.explain, 3, "rnu")
 
 
 def test_what_an_audit_lists_is_a_column(hand):
-    folder = hand.root.with_name("hand-audit")
     rows = [("image", True, "b", None, "odd"), ("blank file", True, "b", None, "one colour"),
             ("copies differ", True, "c", "d", "said"), ("image", False, "a", None, "not beyond chance")]  # fmt: skip
-    write_parquet(
-        folder / "audit.parquet", pd.DataFrame(rows, columns=["check", "listed", "image_id", "other_id", "evidence"])
-    )
-    found = Collection(hand)
+    table = pd.DataFrame(rows, columns=["check", "listed", "image_id", "other_id", "evidence"])
+    write_parquet(hand.root.with_name("hand-audit") / "audit.parquet", table)
+    found, none = Collection(hand), "not listed"
     column = found.columns["listed"]
-    assert [column.levels[at] for at in column.values] == ["not listed", "blank file", "copies differ", "copies differ",
-                                                           "not listed", "not listed"]  # fmt: skip
+    listed = [none, "blank file", "copies differ", "copies differ", none, none]
+    assert [column.levels[at] for at in column.values] == listed
     assert set(found.detail(1).listed) == {"image: odd", "blank file: one colour"}
 
 
@@ -629,54 +588,40 @@ def test_what_an_audit_lists_is_a_column(hand):
 
 
 def test_opening_and_looking_write_nothing_but_the_map(hand):
-    before = {file: file.read_bytes() for file in hand.root.rglob("*") if file.is_file()}
-    found = Collection(hand, [hand.root.parent / "whole"])
+    def files():
+        return {file: file.read_bytes() for file in hand.root.rglob("*") if file.is_file()}
+
+    before, found = files(), Collection(hand, [hand.root.parent / "whole"])
     found.map(), found.detail(0), found.shown(View(like="a")), found.table(range(6))
-    after = {file: file.read_bytes() for file in hand.root.rglob("*") if file.is_file()}
-    assert {file.parent.name for file in after.keys() - before.keys()} == {"explore"}
-    assert before.items() <= after.items()
+    assert {file.parent.name for file in files().keys() - before.keys()} == {"explore"}
+    assert before.items() <= files().items()
 
 
 def test_what_cannot_be_opened_says_why(hand, tmp_path):
-    with pytest.raises(BadDataset, match="no such folder"):
-        Collection(tmp_path / "nowhere")
+    refused(BadDataset, "no such folder", Collection, tmp_path / "nowhere")
     (tmp_path / "whole" / "answers.parquet").unlink()
     with pytest.raises(BadRun, match=r"no answers\.parquet, which a shared run and imported weights come without"):
         Collection(hand, [tmp_path / "whole"])
 
 
-def test_a_data_set_with_images_alone_can_be_looked_at(tmp_path):
-    data = write_dataset(tmp_path / "bare", DatasetMeta("bare"), pd.DataFrame({"image_id": ["a"]}), {})
-    found = Collection(data)
-    assert (found.taxonomy, found.labels, found.people, found.searcher) == (None, (), None, None)
-    assert (found.shown(View()).tolist(), found.detail(0).people) == ([0], None)
-    with pytest.raises(BadInput, match="no embeddings"):
-        found.map()
-
-
-def test_the_command_starts_the_page_with_what_was_asked_for(hand, monkeypatch):
-    calls = []
+def test_the_command_starts_the_page_with_what_was_asked_for(hand, monkeypatch, command):
+    calls, runs = [], [str(hand.root.parent / name) for name in ("whole", "part")]
     monkeypatch.setitem(sys.modules, "streamlit.web.cli", types.SimpleNamespace(main=calls.append))
-    runs = [str(hand.root.parent / name) for name in ("whole", "part")]
-    words = ["explore", str(hand.root), "--run", runs[0], "--run", runs[1], "--port", "8600"]
-    assert CliRunner().invoke(app, words).exit_code == 0
-    (call,) = calls
-    assert call[1].endswith("entry/explore.py")
-    assert call[2:] == ["--server.address", "127.0.0.1", "--server.port", "8600", "--", str(hand.root),
-                        f"--run={runs[0]}", f"--run={runs[1]}"]  # fmt: skip
+    assert command("explore", hand.root, "--run", runs[0], "--run", runs[1], "--port", 8600)[0] == 0
+    ((_, page, *given),) = calls
+    assert page.endswith("entry/explore.py")
+    asked = [str(hand.root), *(f"--run={run}" for run in runs)]
+    assert given == ["--server.address", "127.0.0.1", "--server.port", "8600", "--", *asked]
 
 
-def test_the_command_makes_the_map_and_ends_and_needs_embeddings_and_no_target(hand, monkeypatch):
+def test_the_command_makes_the_map_and_ends_and_needs_embeddings_and_no_target(hand, monkeypatch, command):
     monkeypatch.setattr(_map, "has_umap", lambda: True)
     monkeypatch.setattr(_map, "_umap", lambda axes, say: axes[:, :2])
-    content = json.loads((hand.root / "dataset.json").read_text())
-    content["targets"]["again"] = content["targets"]["rates"]
-    write_json(hand.root / "dataset.json", content)
-    with pytest.raises(BadDataset, match="whose answers"):
-        Collection(hand.root)
-    done = CliRunner().invoke(app, ["explore", str(hand.root), "--map"])
-    assert (done.exit_code, done.output.splitlines()[-1].startswith("map: ")) == (0, True)
+    rates = json.loads((hand.root / "dataset.json").read_text())["targets"]["rates"]
+    edit(hand.root / "dataset.json", targets={"again": rates})
+    refused(BadDataset, "whose answers", Collection, hand.root)
+    code, out, _ = command("explore", hand.root, "--map")
+    assert (code, out.splitlines()[-1].startswith("map: ")) == (0, True)
     assert [file.name.endswith("-umap.npz") for file in (hand.root / "explore").iterdir()] == [True]
     shutil.rmtree(hand.root / "embeddings")
-    done = CliRunner().invoke(app, ["explore", str(hand.root), "--map"])
-    assert "no embeddings to make a map of" in str(done.exception)
+    assert "no embeddings to make a map of" in " ".join(command("explore", hand.root, "--map")[2].split())

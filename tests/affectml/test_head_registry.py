@@ -96,8 +96,8 @@ def test_a_head_is_built_for_what_it_learns_and_refuses_the_rest(head, target, m
 
 @pytest.mark.parametrize("name", offered())
 @pytest.mark.parametrize("target", ["distribution", "rates"])
-def test_a_head_as_train_builds_it_learns_answers_and_is_read_back(name, target, tmp_path):
-    """Any head of the registry, a new one too; labels lie where their texts point, as a head with texts needs them.
+def test_a_head_as_train_builds_it_learns(name, target):
+    """Labels lie where their texts point, as a head with texts needs them.
 
     By votes of ten people: on rates without any noise, fits take twice as long.
     """
@@ -108,15 +108,8 @@ def test_a_head_as_train_builds_it_learns_answers_and_is_read_back(name, target,
     X = rng.normal(size=(100, 6))
     logits = torch.from_numpy(X)[:, :3]
     votes = rng.multinomial(10, logits.softmax(1)) if target == "distribution" else rng.binomial(10, logits.sigmoid())
-    heads = [build_plain(name, wanted, np.eye(3, 6)).fit(X[:60], votes[:60] / 10) for _ in range(2)]
-    scores = heads[0].scores(X[60:])
-    assert (scores.shape, bool(((scores >= 0) & (scores <= 1)).all())) == ((40, 3), True)
+    scores = build_plain(name, wanted, np.eye(3, 6)).fit(X[:60], votes[:60] / 10).scores(X[60:])
     assert (scores.argmax(1) == logits[60:].argmax(1)).double().mean() > 0.6  # by chance a third
-    assert torch.equal(heads[1].scores(X[60:]), scores), "one seed, one answer"
-    heads[0].save(tmp_path / "head")
-    read = load_head(tmp_path / "head")
-    assert (type(read), read.config) == (type(heads[0]), heads[0].config)
-    assert torch.equal(read.scores(X[60:]), scores)
 
 
 ENSEMBLES = heads_that(lambda head: "ensemble" in head.takes)

@@ -14,6 +14,7 @@ import torch
 
 from affectml import heads
 from affectml.errors import BadInput
+from affectml.heads.load import offered
 
 D, C = 6, 3
 TEXTS = np.random.default_rng(7).normal(size=(C, D))
@@ -70,6 +71,10 @@ HEADS: dict[str, Maker] = {
     "auto rates": Maker("rates", lambda: small_auto("rates")),
     "zero_shot": Maker("both", lambda: heads.ZeroShotHead(TEXTS)),
 }
+
+
+def test_every_head_that_a_training_offers_is_here():
+    assert {make().name for make in HEADS.values()} >= {*offered()} - {"by_person"}  # which fits people's answers
 
 
 @pytest.fixture(params=HEADS)

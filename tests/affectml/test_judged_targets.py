@@ -11,13 +11,8 @@ TRUE = {"a": True, "b": True, "c": False, "d": False}
 
 
 def judgement(image, person, says):
-    return {
-        "image_id": image,
-        "annotator_id": person,
-        "round": 1,
-        "kind": "labels" if says else "none",
-        "labels": ["awe"] if says else [],
-    }
+    said = {"kind": "labels", "labels": ["awe"]} if says else {"kind": "none", "labels": []}
+    return {"image_id": image, "annotator_id": person, "round": 1, **said}
 
 
 @pytest.fixture

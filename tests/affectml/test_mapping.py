@@ -1,5 +1,6 @@
-"""Mappings between taxonomies: mass, judgements, bounds, choices, and what is refused."""
+"""Mappings between taxonomies: mass, judgements, bounds, choices; and in which labels two data sets are compared."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,10 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from affectml.errors import AffectmlError, BadInput, NoMapping, UnknownLabel
+from affectml.judging.evaluate import evaluate
+from affectml.judging.scoring import Answers, row_scores
+from affectml.judging.spaces import Choices, coarser, errors_inside_parent, find_space, in_space, levels, people_in
+from affectml.judging.truth import fit_prior, read_truth
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy, mapping, wheel_choice
 from affectml.taxonomies._route import find_hop
 from affectml.taxonomies._tables import tables
 from affectml_annotation import count_votes
+
+from .checks import refused
+from .written import one_target
 
 PAIRS = [(a, b) for a in builtin_names() for b in builtin_names() if a != b]
 FINE = {"artemis-9", "ekman-6", "ekman-7", "emotic-26", "mikels-8", "parrott-25", "parrott-6", "plutchik-8"}
@@ -29,24 +37,15 @@ UP = [("parrott-25", "parrott-6"), ("parrott-25", "parrott-2"), ("mikels-8", "ek
 
 def judgements(sets, labels):
     """One judgement of one image by each person; the empty set is an answer."""
-    rows = [
-        {
-            "image_id": f"i{at % 3}",
-            "annotator_id": f"p{at}",
-            "round": 1,
-            "kind": "labels" if chosen else "none",
-            "labels": [labels[i] for i in sorted(chosen)],
-        }
-        for at, chosen in enumerate(sets)
-    ]
-    return pd.DataFrame(rows)
+    said = [[labels[i] for i in sorted(chosen)] for chosen in sets]
+    table = pd.DataFrame({"labels": said, "kind": ["labels" if chosen else "none" for chosen in said], "round": 1})
+    return table.assign(image_id=[f"i{at % 3}" for at in table.index], annotator_id=[f"p{at}" for at in table.index])
 
 
 @pytest.mark.parametrize(("source", "target"), PAIRS)
 def test_rows_keep_their_mass_or_are_dropped_and_listed(source, target):
     if target in REFUSED.get(source, ()):
-        with pytest.raises(NoMapping, match=f"{source} is coarser than {target}"):
-            mapping(source, target, drop=True)
+        refused(NoMapping, f"{source} is coarser than {target}", mapping, source, target, drop=True)
         return
     found = mapping(source, target, drop=True)
     sums = found.matrix.sum(axis=1)
@@ -54,8 +53,7 @@ def test_rows_keep_their_mass_or_are_dropped_and_listed(source, target):
     assert [label for label, kept in zip(found.origin.labels, sums, strict=True) if kept == 0] == list(found.drops)
     assert set(found.source) == set(found.origin.labels)
     assert all(found.source.values())
-    assert found.path[0] == source
-    assert found.path[-1] == target
+    assert (found.path[0], found.path[-1]) == (source, target)
 
 
 @pytest.mark.parametrize("pair", tables())
@@ -81,10 +79,8 @@ def test_webemo_by_hand():
     assert found.merged["love"] == ("affection", "gratitude", "lust")
     assert found.merged["fear"] == ("horror", "nervousness")
     assert found.drops == ("confusion",)
-    assert [(c.label, c.taken, c.by) for c in found.choices] == [
-        ("confusion", "drop", "default"),
-        ("disgust", "anger", "default"),
-    ]
+    taken = [(c.label, c.taken, c.by) for c in found.choices]
+    assert taken == [("confusion", "drop", "default"), ("disgust", "anger", "default")]
     assert "sadness" in found.choices[0].alternatives
     assert any("confusion -> drop" in line for line in found.lines())
     # WEBEmo says that confusion is negative, whatever its primary.
@@ -125,8 +121,7 @@ def test_distributions_keep_their_mass(rows):
     shares /= shares.sum(axis=1, keepdims=True)
     found = mapping("parrott-25", "parrott-6")
     mapped = found.map_distribution(shares)
-    dropped = shares[:, found.origin.index("confusion")]
-    np.testing.assert_allclose(mapped.sum(axis=1), 1 - dropped, atol=1e-12)
+    np.testing.assert_allclose(mapped.sum(axis=1), 1 - shares[:, found.origin.index("confusion")], atol=1e-12)
     np.testing.assert_allclose(found.map_distribution(shares, renormalise=True).sum(axis=1), 1, atol=1e-9)
 
 
@@ -142,33 +137,25 @@ def test_bounds_contain_the_exact_rate_and_judgements_give_it(source, target, da
     np.testing.assert_array_equal(coarse.n, fine.n)
     exact = coarse.votes / coarse.n[:, None]
     low, high = found.bound_rates(fine.votes / fine.n[:, None])
-    reached = [label not in found.unreachable for label in found.target.labels]
-    assert np.isnan(low[:, ~np.array(reached)]).all()
-    assert (low[:, reached] <= exact[:, reached] + 1e-12).all()
-    assert (exact[:, reached] <= high[:, reached] + 1e-12).all()
+    reached = np.array([label not in found.unreachable for label in found.target.labels])
+    assert np.isnan(low[:, ~reached]).all()
+    assert (low <= exact + 1e-12)[:, reached].all()
+    assert (exact <= high + 1e-12)[:, reached].all()
     # The same people by hand: a person counts once for a parent, however many of its children they chose.
     by_hand = np.zeros_like(coarse.votes)
-    rows = {image: row for row, image in enumerate(coarse.image_id)}
     for image, chosen in zip(table["image_id"], table["labels"], strict=True):
-        on = found.matrix[[labels.index(label) for label in chosen]].any(axis=0)
-        by_hand[rows[image]] += on
+        row = coarse.image_id.tolist().index(image)
+        by_hand[row] += found.matrix[[labels.index(label) for label in chosen]].any(axis=0)
     np.testing.assert_array_equal(coarse.votes, by_hand)
 
 
-def test_two_people_by_hand():
-    # One chose rage and envy, the other horror: half of them anger, half fear; from rates anger is .5 to 1.
+def test_bounds_of_two_people_by_hand():
+    # One chose rage and envy, the other horror: half of them fear; from rates anger is .5 to 1.
     found = mapping("parrott-25", "parrott-6")
-    table = judgements([{7, 17}, {10}], found.origin.labels)
-    table["image_id"] = "one"
-    coarse = count_votes(found.map_judgements(table), found.target.labels)
-    assert dict(zip(found.target.labels, coarse.votes[0].tolist(), strict=True)) == {
-        "love": 0, "joy": 0, "surprise": 0, "anger": 1, "sadness": 0, "fear": 1,
-    }  # fmt: skip
-    fine = count_votes(table, found.origin.labels)
+    fine = count_votes(judgements([{7, 17}, {10}], found.origin.labels).assign(image_id="one"), found.origin.labels)
     low, high = found.bound_rates(fine.votes / fine.n[:, None])
     anger, fear = found.target.index("anger"), found.target.index("fear")
-    assert (low[0, anger], high[0, anger]) == (0.5, 1.0)
-    assert (low[0, fear], high[0, fear]) == (0.5, 0.5)
+    assert (low[0, anger], high[0, anger], low[0, fear], high[0, fear]) == (0.5, 1.0, 0.5, 0.5)
 
 
 def test_an_answer_of_dropped_labels_only_is_none_or_skip():
@@ -177,9 +164,8 @@ def test_an_answer_of_dropped_labels_only_is_none_or_skip():
     assert found.map_judgements(table)["kind"].tolist() == ["none", "labels", "none"]
     assert found.map_judgements(table, only_dropped="skip")["kind"].tolist() == ["skip", "labels", "none"]
     assert table["kind"].tolist() == ["labels", "labels", "none"]
-    table["kind"] = ["labels", "unsure", "none"]
-    table["labels"] = [table["labels"][0], [], []]
-    assert found.map_judgements(table, only_dropped="skip")["kind"].tolist() == ["skip", "unsure", "none"]
+    unsure = table.assign(kind=["labels", "unsure", "none"], labels=[table["labels"][0], [], []])
+    assert found.map_judgements(unsure, only_dropped="skip")["kind"].tolist() == ["skip", "unsure", "none"]
 
 
 def test_intensities_follow_their_labels():
@@ -204,32 +190,28 @@ def test_the_order_of_labels_changes_nothing(order, target_order):
 def test_sets_and_tensors():
     found = mapping("mikels-8", "polarity-2")
     sets = torch.zeros(3, 8)
-    sets[0, [0, 1]] = 1
-    sets[1, [0, 4]] = 1
+    sets[[0, 0, 1, 1], [0, 1, 0, 4]] = 1
     mapped = found.map_sets(sets)
     assert isinstance(mapped, torch.Tensor)
-    assert mapped.dtype == sets.dtype
-    assert mapped.tolist() == [[0, 1], [1, 1], [0, 0]]
-    shares = torch.full((2, 8), 1 / 8, dtype=torch.float64)
-    assert found.map_distribution(shares).tolist() == [[0.5, 0.5], [0.5, 0.5]]
+    assert (mapped.dtype, mapped.tolist()) == (sets.dtype, [[0, 1], [1, 1], [0, 0]])
+    assert found.map_distribution(torch.full((2, 8), 1 / 8, dtype=torch.float64)).tolist() == [[0.5, 0.5], [0.5, 0.5]]
 
 
-@pytest.mark.parametrize(
-    ("way", "options", "error", "says"),
-    [
-        ("polarity-2 mikels-8", {"drop": True}, NoMapping, r"coarser than mikels-8: 'negative' stands for anger, dis"),
-        ("parrott-6 parrott-25", {"drop": True}, NoMapping, r"map parrott-25 to parrott-6 instead"),
-        ("ekman-6 polarity-3", {}, NoMapping, r"no target; choose one \(surprise=positive \| neutral \| drop\)"),
-        ("emotic-26 ekman-6", {}, NoMapping, r"'anticipation', 'confidence', .* have no target"),
-        ("ekman-6 mikels-8", {}, NoMapping, r"'joy', 'surprise' have no target"),
-        ("parrott-25 parrott-6", {"confusoin": "drop"}, UnknownLabel, r"has no label 'confusoin'; did you mean 'con"),
-        ("parrott-25 parrott-6", {"confusion": "joyy"}, NoMapping, r"no label 'joyy'; did you mean 'joy'"),
-        ("parrott-25 parrott-6", {"drop": ["confused"]}, UnknownLabel, r"drop: .* 'confused'; did you mean 'con"),
-    ],
-)
+NO_WAY = [
+    ("polarity-2 mikels-8", {"drop": True}, NoMapping, r"coarser than mikels-8: 'negative' stands for anger, dis"),
+    ("parrott-6 parrott-25", {"drop": True}, NoMapping, r"map parrott-25 to parrott-6 instead"),
+    ("ekman-6 polarity-3", {}, NoMapping, r"no target; choose one \(surprise=positive \| neutral \| drop\)"),
+    ("emotic-26 ekman-6", {}, NoMapping, r"'anticipation', 'confidence', .* have no target"),
+    ("ekman-6 mikels-8", {}, NoMapping, r"'joy', 'surprise' have no target"),
+    ("parrott-25 parrott-6", {"confusoin": "drop"}, UnknownLabel, r"has no label 'confusoin'; did you mean 'con"),
+    ("parrott-25 parrott-6", {"confusion": "joyy"}, NoMapping, r"no label 'joyy'; did you mean 'joy'"),
+    ("parrott-25 parrott-6", {"drop": ["confused"]}, UnknownLabel, r"drop: .* 'confused'; did you mean 'con"),
+]
+
+
+@pytest.mark.parametrize(("way", "options", "error", "says"), NO_WAY)
 def test_a_way_that_is_none_is_refused_with_the_reason(way, options, error, says):
-    with pytest.raises(error, match=says):
-        mapping(*way.split(), **options)
+    refused(error, says, mapping, *way.split(), **options)
 
 
 def test_a_label_without_a_target_goes_where_the_user_says():
@@ -245,10 +227,8 @@ def test_joy_is_shared_among_mikels_only_when_asked_and_never_in_sets():
     np.testing.assert_allclose(found.matrix[3], [1 / 3, 0, 1 / 3, 1 / 3, 0, 0, 0, 0])
     assert found.split == ("joy",)
     for use in (found.map_sets, found.bound_rates):
-        with pytest.raises(NoMapping, match=r"'joy' is shared between amusement and contentment and excitement"):
-            use(np.ones((1, 6)))
-    with pytest.raises(NoMapping, match="judgements: 'joy' is shared"):
-        found.map_judgements(judgements([{0}], found.origin.labels))
+        refused(NoMapping, r"'joy' is shared between amusement and contentment and excitement", use, np.ones((1, 6)))
+    refused(NoMapping, "judgements: 'joy' is shared", found.map_judgements, judgements([{0}], found.origin.labels))
     assert mapping("ekman-6", "mikels-8", joy="contentment", surprise="drop").drops == ("surprise",)
 
 
@@ -259,32 +239,27 @@ def test_choices_reach_their_step():
     assert found.merged["disgust"] == ("disgust",)
 
 
+def own_taxonomy(file, name, parent, **parents):
+    """A taxonomy's file: its labels by their parents."""
+    labels = {label: {"parent": above} for label, above in parents.items()}
+    file.write_text(json.dumps({"name": name, "parent": parent, "labels": labels}))
+    return str(file)
+
+
 def test_own_taxonomies_map_by_their_parents_wherever_a_name_does(tmp_path):
-    (tmp_path / "coarse.yaml").write_text(
-        "name: mine\nparent: polarity-2\nlabels:\n  warm: {parent: positive}\n  cold: {parent: negative}\n"
-    )
-    (tmp_path / "fine.yaml").write_text(
-        "name: mine-fine\nparent: coarse.yaml\n"
-        "labels:\n  hot: {parent: warm}\n  mild: {parent: warm}\n  icy: {parent: cold}\n"
-    )
-    found = mapping(str(tmp_path / "fine.yaml"), "polarity-2")
+    own_taxonomy(tmp_path / "coarse.yaml", "mine", "polarity-2", warm="positive", cold="negative")
+    fine = own_taxonomy(tmp_path / "fine.yaml", "mine-fine", "coarse.yaml", hot="warm", mild="warm", icy="cold")
+    found = mapping(fine, "polarity-2")
     assert found.path == ("mine-fine", "mine", "polarity-2")
     assert found.merged == {"negative": ("icy",), "positive": ("hot", "mild")}
     strange = Taxonomy(name="colours", labels=("red", "blue"))
-    with pytest.raises(NoMapping, match="nothing leads from colours to mikels-8"):
-        mapping(strange, "mikels-8", drop=True)
+    refused(NoMapping, "nothing leads from colours to mikels-8", mapping, strange, "mikels-8", drop=True)
     chosen = mapping(strange, "mikels-8", red="anger", blue="sadness")
     assert chosen.merged == {"anger": ("red",), "sadness": ("blue",)}
     assert [c.by for c in chosen.choices] == ["user", "user"]
-
-
-def test_a_parent_that_does_not_exist_is_named(tmp_path):
-    (tmp_path / "t.yaml").write_text(
-        "name: t\nparent: ekman-6\nlabels:\n  glee: {parent: joyy}\n  gloom: {parent: sadness}\n"
-    )
+    odd = own_taxonomy(tmp_path / "t.yaml", "t", "ekman-6", glee="joyy", gloom="sadness")
     named = r"taxonomy t: the parent 'joyy' of 'glee' is no label of ekman-6; did you mean 'joy'"
-    with pytest.raises(UnknownLabel, match=named):
-        mapping(str(tmp_path / "t.yaml"), "ekman-6")
+    refused(UnknownLabel, named, mapping, odd, "ekman-6")
 
 
 def test_wrong_shapes_are_named():
@@ -296,19 +271,252 @@ def test_wrong_shapes_are_named():
 
 def test_the_wheel_in_use_is_a_choice_that_can_be_printed():
     mikels = get_taxonomy("mikels-8")
-    choice = wheel_choice(mikels)
-    assert choice.by == "default"
-    assert choice.taken.startswith("fear, excitement")
-    assert list(choice.alternatives) == [
-        "amusement-first: amusement, excitement, anger, disgust, fear, sadness, awe, contentment"
-    ]
-    other = mikels.with_wheel("amusement-first")
-    assert other.wheel[0] == "amusement"
-    assert wheel_choice(other).by == "user"
+    choice, other = wheel_choice(mikels), mikels.with_wheel("amusement-first")
+    assert (choice.by, choice.taken[:16]) == ("default", "fear, excitement")
+    first = "amusement-first: amusement, excitement, anger, disgust, fear, sadness, awe, contentment"
+    assert list(choice.alternatives) == [first]
+    assert (other.wheel[0], wheel_choice(other).by) == ("amusement", "user")
     assert wheel_choice(get_taxonomy("plutchik-8")) is None
-    with pytest.raises(BadInput, match=r"no wheel 'amusement'; did you mean 'amusement-first'"):
-        mikels.with_wheel("amusement")
+    refused(BadInput, r"no wheel 'amusement'; did you mean 'amusement-first'", mikels.with_wheel, "amusement")
 
 
 def test_dropping_a_label_of_the_origin_drops_no_namesake_further_on():
     assert mapping("parrott-25", "parrott-2", drop=["sadness"]).drops == ("sadness",)
+
+
+# Which labels two data sets can be compared in, and a run at its coarser levels
+
+
+PLAIN = Choices({})
+COARSE = Taxonomy(name="coarse", labels=("bad", "good"))
+EKMAN, MIKELS, PARROTT = map(get_taxonomy, ("ekman-6", "mikels-8", "parrott-25"))
+TO_6 = mapping("parrott-25", "parrott-6")
+
+
+@pytest.fixture
+def fine(tmp_path):
+    """Three labels, two of which are good."""
+    (tmp_path / "coarse.yaml").write_text("name: coarse\nlabels: [bad, good]\n")
+    parents = {"fear": "bad", "joy": "good", "awe": "good"}
+    return Taxonomy(name="fine", labels=tuple(parents), parent=str(tmp_path / "coarse.yaml"), parents=parents)
+
+
+def dataset(folder, taxonomy, kind, table, values="indicator", *said, **columns):
+    ids, labels = [f"i{n}" for n in range(len(table))], dict(zip(taxonomy.labels, np.transpose(table), strict=True))
+    rule = "unknown" if kind == "distribution" else None
+    own = {"kind": kind, "values": values, "taxonomy": taxonomy.to_dict(), "vote_rule": rule}
+    return one_target(folder, {"image_id": ids, **columns, **labels}, *said, **own)
+
+
+def said(tmp_path, model, truth, *table, **more):
+    """What people said of all images in the labels of both, and these."""
+    data, space = dataset(tmp_path, truth, *table, **more), find_space(model, truth, PLAIN)
+    targets = data.target("t")
+    return people_in(data, targets, targets.image_id, targets.image_id, space.of_truth, space, 1 / 3), space
+
+
+def test_a_fine_side_meets_a_coarse_one_in_the_coarse_labels(fine):
+    for model, truth in ((fine, COARSE), (COARSE, fine)):
+        space = find_space(model, truth, PLAIN)
+        same, mapped = (space.of_truth, space.of_model) if truth is COARSE else (space.of_model, space.of_truth)
+        assert space.taxonomy.labels == ("bad", "good")
+        assert (mapped.origin, mapped.target) == (fine, COARSE)
+        assert same.origin is same.target
+        assert same.matrix.tolist() == [[1, 0], [0, 1]]
+
+
+def test_labels_that_one_side_lacks_are_left_out_and_named():
+    space = find_space(MIKELS, EKMAN, PLAIN)
+    assert space.unreachable == ("surprise",)
+    assert "surprise" not in space.taxonomy.labels
+    assert any("awe -> joy" in line for line in space.lines)
+
+
+def test_an_undecided_label_refuses_the_pair_with_both_reasons_and_a_choice_opens_it():
+    polarity = get_taxonomy("polarity-2")
+    refused(NoMapping, r"'surprise' has no target.*the other way.*coarser", find_space, EKMAN, polarity, PLAIN)
+    chosen = find_space(EKMAN, polarity, Choices({"surprise": "positive"}))
+    assert chosen.of_model.matrix[EKMAN.index("surprise")].tolist() == [0, 1]
+    assert find_space(EKMAN, polarity, Choices({}, drop=True)).of_model.drops == ("surprise",)
+
+
+def test_two_fine_taxonomies_meet_in_the_finest_coarser_one_that_both_map_to():
+    for model, truth in ((PARROTT, MIKELS), (MIKELS, PARROTT)):
+        space = find_space(model, truth, PLAIN)
+        assert space.of_model.target.name == space.of_truth.target.name == "parrott-6"
+        assert space.taxonomy.labels == ("joy", "anger", "sadness", "fear")
+        assert space.unreachable == ("love", "surprise")
+        assert {"parrott-25 -> parrott-6", "mikels-8 -> parrott-6"} <= set(space.lines)
+    assert space.of_model.matrix[MIKELS.index("amusement"), space.of_model.target.index("joy")] == 1
+
+
+def test_leaving_out_undecided_labels_takes_the_way_that_loses_the_fewest():
+    # nothing need be left out here
+    assert find_space(PARROTT, MIKELS, Choices({}, drop=True)).of_model.target.name == "parrott-6"
+    # by equal names 22 of EMOTIC's 26 labels would go, by polarity five
+    space = find_space(get_taxonomy("emotic-26"), MIKELS, Choices({}, drop=True))
+    assert space.of_truth.target.name == "polarity-3"
+    assert len(space.of_model.drops) == 5
+
+
+def test_a_choice_that_fits_nowhere_is_refused():
+    taxonomies = [EKMAN, get_taxonomy("polarity-2")]
+    Choices({"surprise": "positive"}).check(taxonomies)
+    for label, option in (("surprise", "purple"), ("suprise", "positive")):
+        refused(BadInput, f"choice {label}={option}: no mapping", Choices({label: option}).check, taxonomies)
+
+
+def test_single_labels_are_mapped_and_images_outside_are_left_out(tmp_path):
+    found, _ = said(tmp_path, MIKELS, EKMAN, "single", np.eye(6, dtype=int)[[3, 5, 2]])
+    assert [EKMAN.labels[c] for c in (3, 5, 2)] == ["joy", "surprise", "fear"]
+    assert found.truth.image_id.tolist() == ["i0", "i2"]
+    assert found.mass == pytest.approx(2 / 3)
+    assert [found.truth.labels[c] for c in found.truth.shares.argmax(axis=1)] == ["joy", "fear"]
+
+
+def test_distributions_keep_their_proportions_and_say_what_was_lost(tmp_path):
+    row = [{"joy": 0.3, "surprise": 0.5, "fear": 0.2}.get(label, 0) for label in EKMAN.labels]
+    found, _ = said(tmp_path, MIKELS, EKMAN, "distribution", [row], "shares")
+    assert found.mass == pytest.approx(0.5)
+    assert dict(zip(found.truth.labels, found.truth.shares[0], strict=True))["joy"] == pytest.approx(0.6)
+
+
+def test_a_person_who_chose_two_children_counts_once_for_the_parent(tmp_path, fine):
+    said_by = {"event_id": list("abc"), "image_id": "i0", "annotator_id": list("uvw"), "round": 1}
+    kinds, chosen = ["labels", "labels", "none"], [["joy", "awe"], ["awe", "fear"], []]
+    judgements = pd.DataFrame(said_by).assign(kind=kinds, labels=chosen)
+    found, _ = said(tmp_path, COARSE, fine, "rates", [[1, 1, 2]], "votes", judgements, n=[3])
+    assert found.truth.votes.tolist() == [[1, 2]]
+    assert found.truth.shares.tolist() == [[pytest.approx(1 / 3), pytest.approx(2 / 3)]]
+    assert found.truth.hits.tolist() == [[0, 1]]
+    assert found.mass == 1.0
+
+
+def test_rates_without_people_are_only_bounded_and_that_is_said(tmp_path, fine):
+    found, space = said(tmp_path, COARSE, fine, "rates", [[0.2, 0.3, 0.5]], "shares")
+    assert found.truth.shares.tolist() == [[pytest.approx(0.2), pytest.approx((0.5 + 0.8) / 2)]]
+    assert "rates of good are only bounded" in found.notes[0]
+    answers = Answers(torch.tensor([[0.1, 0.9]]), torch.tensor([[0.1, 0.9]]))
+    mapped = in_space(answers, space.of_model, space, rates=True, kind=found.kind)
+    assert set(row_scores(mapped, found.truth)) == {"top_1_accuracy"}
+    assert found.truth.sets is None
+
+
+def test_a_distribution_adds_up_and_rates_do_not(fine):
+    space = find_space(fine, COARSE, PLAIN)
+    scores = torch.tensor([[0.2, 0.5, 0.3]])
+    answers = Answers(scores, scores, torch.tensor([[0, 1, 0]]))
+    masses = in_space(answers, space.of_model, space, rates=False, kind="single")
+    assert masses.scores.tolist() == [pytest.approx([0.2, 0.8])]
+    assert masses.sets.tolist() == [[0, 1]]
+    rates = in_space(answers, space.of_model, space, rates=True, kind="rates")
+    assert rates.shares.tolist() == [pytest.approx([0.2, 1 - 0.5 * 0.7])]
+    assert in_space(answers, space.of_model, space, rates=True, kind="single").shares is None
+
+
+@pytest.fixture(scope="module")
+def demo(demo_set):
+    return demo_set(images=250, seed=51, taxonomy="parrott-25")
+
+
+def judged(demo, rates, **scores):
+    """Systems on all images at the levels of parrott-25."""
+    targets = demo.target("emotions")
+    answers = {name: Answers(torch.from_numpy(each), torch.from_numpy(each)) for name, each in scores.items()}
+    truth = read_truth(demo, targets, targets.image_id, beta=fit_prior(targets))
+    more = {"data": demo, "targets": targets, "train": targets.image_id, "rates": rates}
+    return evaluate(answers, truth, split="test", seed=0, space=targets.taxonomy.name, also=(coarser,), **more)
+
+
+def test_every_system_is_judged_at_each_level_and_the_choices_taken_are_said(demo):
+    shares = demo.target("emotions").shares()
+    even = np.repeat(shares.mean(axis=0, keepdims=True), len(shares), axis=0)
+    found = judged(demo, ("model", "prior"), model=shares, prior=even)
+    facts = found.facts["levels"]
+    assert [(name, len(level["labels"])) for name, level in facts.items()] == [("parrott-6", 6), ("parrott-2", 2)]
+    assert any(line.startswith("choice: disgust -> anger") for line in facts["parrott-6"]["lines"])
+    assert facts["parrott-6"]["mass"] < 1  # confusion has no primary
+    assert facts["parrott-2"]["mass"] == pytest.approx(1)
+    for space in facts:
+        first, other = (found.get("rate_cross_entropy", name, space=space) for name in ("model", "prior"))
+        assert first.value < other.value
+        assert first.low < first.value < first.high
+        assert found.systems(space=space) == ["model", "prior"]
+    assert found.get("rate_cross_entropy").space == "parrott-25"  # the coarser ones are asked for by name
+    assert not list(found.where(metric="errors_inside_parent", space=None))  # there is no error
+
+
+def test_errors_inside_the_parent_are_told_apart_from_wild_ones(demo):
+    targets = demo.target("emotions")
+    labels, n = targets.taxonomy.labels, len(targets.image_id)
+    mode = targets.shares().argmax(axis=1)
+    parent = np.array([targets.taxonomy.parents.get(label, label) for label in labels])
+
+    def guess(choose):
+        scores = np.full((n, len(labels)), 0.01)
+        scores[np.arange(n), [choose(label) for label in mode]] = 0.9
+        found = judged(demo, (), model=scores)
+        return [found.get("errors_inside_parent", name, space="parrott-6").value for name in ("model", "chance")]
+
+    def sibling(label):
+        return next((c for c in range(len(labels)) if parent[c] == parent[label] and c != label), label)
+
+    def stranger(label):
+        return next(c for c in range(len(labels)) if parent[c] not in (parent[label], "confusion"))
+
+    (near, chance), (far, _) = guess(sibling), guess(stranger)
+    assert near > 0.9 > 0.5 > far
+    assert 0 < chance < 0.5
+
+
+def test_of_parents_with_one_child_no_error_is_said_to_stay_inside(tmp_path):
+    (tmp_path / "two.yaml").write_text("name: two\nlabels: [bad, good]\n")
+    parents = {"fear": "bad", "joy": "good"}
+    alone = Taxonomy(name="alone", labels=("fear", "joy"), parent=str(tmp_path / "two.yaml"), parents=parents)
+    data = dataset(tmp_path, alone, "single", [[1, 0], [0, 1], [1, 0]])
+    targets, scores = data.target("t"), torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.1, 0.9]])
+    truth = read_truth(data, targets, targets.image_id, beta=None)
+    more = {"data": data, "targets": targets, "train": targets.image_id, "rates": ()}
+    found = evaluate({"model": Answers(scores)}, truth, split="test", seed=0, also=(coarser,), **more)
+    assert found.get("top_1_accuracy", space="two").value == pytest.approx(1 / 3)
+    assert "errors_inside_parent" not in {each.metric for each in found.figures}
+
+
+def rows(*labels):
+    return np.eye(25)[[PARROTT.index(label) for label in labels]]
+
+
+def test_levels_are_the_ancestors():
+    assert [to.target.name for to in levels(PARROTT)] == ["parrott-6", "parrott-2"]
+    assert levels(get_taxonomy("polarity-2")) == []
+
+
+def test_errors_inside_by_hand():
+    preds = rows("horror", "rage", "zest", "sadness", "horror", "confusion")
+    found = errors_inside_parent(preds, rows("nervousness", "rage", "horror", "confusion", "nervousness", "zest"), TO_6)
+    # Errors: horror for nervousness (inside, twice), zest for horror (outside); two touch confusion (no parent).
+    assert found.errors == 3
+    assert found.share == pytest.approx(2 / 3)
+    # Of the 23 wrong labels with a parent, one is fear.
+    assert found.chance == pytest.approx(1 / 23)
+
+
+def test_several_right_labels_have_several_parents():
+    target = rows("zest") + rows("horror")
+    for guess, share in (("nervousness", 1), ("pride", 1), ("rage", 0)):
+        assert errors_inside_parent(rows(guess), target, TO_6).share == share
+    assert errors_inside_parent(rows("zest"), target, TO_6).errors == 0
+    assert np.isnan(errors_inside_parent(rows("zest"), target, TO_6)[:2]).all()
+
+
+@given(st.integers(0, 10_000))
+def test_even_guesses_land_inside_as_often_as_chance_says(seed):
+    rng = np.random.default_rng(seed)
+    preds, target = rng.random((4000, 25)), np.eye(25)[rng.integers(25, size=4000)]
+    found = errors_inside_parent(preds, target, TO_6)
+    assert abs(found.share - found.chance) < 4 * np.sqrt(found.chance / found.errors)
+
+
+def test_a_label_with_two_parents_is_named():
+    shared = mapping("ekman-6", "mikels-8", joy="amusement+excitement", surprise="drop")
+    refused(BadInput, "'joy' is shared among several", errors_inside_parent, np.ones((1, 6)), np.ones((1, 6)), shared)

@@ -64,17 +64,18 @@ TRUTHS = {
 }  # fmt: skip
 
 
+OPTIONS = {
+    "sets": {"similarity": NEAR},
+    "ranking": {"shares": SHARES},
+    "distribution": {"ground": "circle"},
+    "rates": {"votes": VOTES, "n": ASKED},
+    "perspectives": {"scale": 3.0},
+}
+
+
 @pytest.fixture(scope="module")
 def by_score():
-    return {
-        kind: am.score(
-            *PAIRS[kind], kind, shares=SHARES if kind == "ranking" else None,
-            votes=VOTES if kind == "rates" else None, n=ASKED if kind == "rates" else None,
-            similarity=NEAR if kind == "sets" else None, ground="circle" if kind == "distribution" else None,
-            scale=3.0 if kind == "perspectives" else None,
-        ).set_index("metric")
-        for kind in KINDS
-    }  # fmt: skip
+    return {kind: am.score(*PAIRS[kind], kind, **OPTIONS[kind]).set_index("metric") for kind in KINDS}
 
 
 def needed(spec):
@@ -99,8 +100,7 @@ def same(a, b):
 
 @each
 def test_score_and_the_class_give_one_figure(by_score, kind, figure):
-    value = by_score[kind].loc[figure.name, "value"]
-    same(float(value), by_class(figure.spec, kind, figure.options.get("k")))
+    same(float(by_score[kind].loc[figure.name, "value"]), by_class(figure.spec, kind, figure.options.get("k")))
 
 
 @each
@@ -115,20 +115,16 @@ def test_a_run_is_judged_by_the_figures_of_score(target):
     of, kind = TRUTHS[target], "rates" if target in ("rates", "sets") else "distribution"
     answers = Answers(SCORES, PAIRS[kind][0], SETS if of.sets is not None else None)
     rows, scores = row_scores(answers, of), scored(answers, of)
-    sets = SETS if of.sets is not None else _first(SCORES)
-    tables = {
-        "ranking": am.score(
-            SCORES, _right(of, "ranking"), "ranking", shares=of.shares
-        ),
-        "sets": am.score(sets, _right(of, "sets"), "sets"),
-        kind: am.score(
-            PAIRS[kind][0], _right(of, kind), kind,
-            ground="circle" if kind == "distribution" else None,
-        ),
-    }  # fmt: skip
-    expected = {name: value for table in tables.values() for name, value in zip(table.metric, table.value, strict=True)}
-    soft = am.functional.kendall_tau_b(SCORES, _right(of, kind))  # `score` has sets as the target of a ranking
-    expected["kendall_tau_b"] = float(soft.nanmean())
+    right = torch.from_numpy(of.hits if of.sets is None else of.sets)
+    shares, ground = torch.from_numpy(of.shares), "circle" if kind == "distribution" else None
+    tables = [
+        am.score(SCORES, right, "ranking", shares=of.shares),
+        am.score(SETS if of.sets is not None else _first(SCORES), right, "sets"),
+        am.score(PAIRS[kind][0], shares, kind, ground=ground),
+    ]
+    expected = {name: value for table in tables for name, value in zip(table.metric, table.value, strict=True)}
+    # `score` has sets as the target of a ranking
+    expected["kendall_tau_b"] = float(am.functional.kendall_tau_b(SCORES, shares).nanmean())
     for name in rows.keys() | scores.keys():
         if name in rows:
             same(float(rows[name].nanmean()), float(expected[name]))
@@ -144,38 +140,27 @@ def scored(answers, of):
     return {each.name: each for each in rows.rows}
 
 
-def _right(of, kind):
-    if kind in ("sets", "ranking"):
-        return torch.from_numpy(of.hits if of.sets is None else of.sets)
-    return torch.from_numpy(of.shares)
-
-
 def _first(scores):
     best = scores.argsort(dim=1, descending=True, stable=True)[:, :1]
     return torch.zeros(scores.shape, dtype=torch.bool).scatter_(1, best, True)
 
 
 def test_every_metric_of_the_table_was_compared():
-    compared = {figure.spec.name for _, figure in ALL}
-    assert {spec.name for spec in specs(place="score")} == compared
-    answers = Answers(SCORES, None, SETS)
+    assert {spec.name for spec in specs(place="score")} == {figure.spec.name for _, figure in ALL}
     reported = set()
     for target, of in TRUTHS.items():
-        shares = PREDS if target in ("distribution", "single", "single_positive") else RATES
-        given = Answers(SCORES, shares, SETS if of.sets is not None else None)
-        names = row_scores(given, of).keys() | scored(given, of).keys()
-        reported |= {find(name).name for name in names}
+        given = Answers(SCORES, RATES if target in ("rates", "sets") else PREDS, SETS if of.sets is not None else None)
+        reported |= {find(name).name for name in row_scores(given, of).keys() | scored(given, of).keys()}
     people = truth("sets", chosen=CHOSEN[:, None].numpy(), asked=np.ones((N, 1), dtype=bool))
-    alone = row_scores(answers, people)
+    alone = row_scores(Answers(SCORES, None, SETS), people)
     assert torch.equal(alone["set_f1_judgements"], alone["set_f1"])  # one person an image
     assert {spec.name for spec in specs(place="report")} == reported | {"set_f1_judgements"}
 
 
 def test_every_class_has_its_direction_from_the_table():
-    named = {spec.cls for spec in specs()}
     from affectml_metrics import streaming
 
-    assert named == set(streaming.__all__)
+    assert {spec.cls for spec in specs()} == set(streaming.__all__)
     for spec in specs():
         assert getattr(am, spec.cls).higher_is_better is {"higher": True, "lower": False, "": None}[spec.better]
 
@@ -234,20 +219,24 @@ def test_a_metric_of_an_installed_package_is_in_the_table_and_one_that_fails_is_
     assert find("set_f1") is not OURS
 
 
-@pytest.mark.parametrize(
-    ("spec", "match"),
-    [
-        (am.MetricSpec("set_f1", worst_share, kinds=("sets",), better="higher"), "in the table already"),
-        (am.MetricSpec("top_3_accuracy", worst_share, kinds=("ranking",), better="higher"), "in the table already"),
-        (am.MetricSpec("Worst share", worst_share, kinds=("rates",), better="lower"), "a name such as"),
-        (am.MetricSpec("worst_{k}", worst_share, kinds=("rates",), better="lower"), "'k' exactly where"),
-        (am.MetricSpec("worst", worst_share, kinds=("rate",), better="lower"), "kinds: expected one of"),
-        (am.MetricSpec("worst", worst_share, kinds=("rates",), better="smaller"), "better: expected one of"),
-        (am.MetricSpec("worst", worst_share, kinds=("rates",), better="lower", over="table"), "`weights`"),
-    ],
-)
-def test_a_row_that_contradicts_the_table_is_refused(spec, match):
+def spec(name="worst", kinds=("rates",), better="lower", **more):
+    return am.MetricSpec(name, worst_share, kinds=kinds, better=better, **more)
+
+
+REFUSED_ROWS = [
+    (spec("set_f1", ("sets",), "higher"), "in the table already"),
+    (spec("top_3_accuracy", ("ranking",), "higher"), "in the table already"),
+    (spec("Worst share"), "a name such as"),
+    (spec("worst_{k}"), "'k' exactly where"),
+    (spec(kinds=("rate",)), "kinds: expected one of"),
+    (spec(better="smaller"), "better: expected one of"),
+    (spec(over="table"), "`weights`"),
+]
+
+
+@pytest.mark.parametrize(("made", "match"), REFUSED_ROWS)
+def test_a_row_that_contradicts_the_table_is_refused(made, match):
     before = list(specs())
     with pytest.raises(am.ArgumentError, match=match):
-        am.register_metric(spec)
+        am.register_metric(made)
     assert list(specs()) == before

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from affectml.vlm.reply import Unread, Why, parse_reply
 from affectml.vlm.requests import schema
 
 from . import replies
+from .checks import refused
 
 MIKELS = get_taxonomy("mikels-8")
 WORDS = Words(MIKELS)
@@ -40,6 +42,12 @@ def read(file, taxonomy=FOUR, *, one=False, images=IMAGES, **config):
     return read_replies(file, SimpleNamespace(images=images, name="data"), targets, ReadConfig(**config))
 
 
+def read_lines(file, lines, *given, **more):
+    """What a file of these lines says."""
+    file.write_text("\n".join(lines))
+    return read(file, *given, **more)
+
+
 def line(text, asked=None, *, image="1", sample=1, wording=1, shuffle=""):
     """A line of a file with a reply: a response where something was asked, else a line of any system.
 
@@ -56,8 +64,8 @@ def line(text, asked=None, *, image="1", sample=1, wording=1, shuffle=""):
 def read_texts(file, texts, asked=None, **options):
     """The replies about as many images."""
     images = pd.DataFrame({"image_id": [str(at) for at in range(1, len(texts) + 1)]})
-    file.write_text("\n".join(line(text, asked, image=str(at)) for at, text in enumerate(texts, start=1)))
-    return read(file, images=images, **options)
+    lines = [line(text, asked, image=str(at)) for at, text in enumerate(texts, start=1)]
+    return read_lines(file, lines, images=images, **options)
 
 
 def said_of(file, texts, asked=None, *, one=False, **config):
@@ -84,8 +92,7 @@ def test_words_are_labels_synonyms_and_the_users_own():
     assert found == ["awe", "fear", "contentment", None, None]
     assert words.says_none("None of these.")
     assert words.split("[awe, chill/fear; 'dread' and fun]") == ("awe", "chill", "fear", "dread", "fun")
-    with pytest.raises(BadInput, match=r"mapping=\{'x': 'joyy'\}: no label 'joyy'"):
-        Words(get_taxonomy("ekman-6"), {"x": "joyy"})
+    refused(BadInput, r"mapping=\{'x': 'joyy'\}: no label 'joyy'", Words, get_taxonomy("ekman-6"), {"x": "joyy"})
 
 
 def test_a_synonym_of_two_labels_stands_for_neither_and_a_label_comes_before_synonyms():
@@ -93,21 +100,68 @@ def test_a_synonym_of_two_labels_stands_for_neither_and_a_label_comes_before_syn
     assert [Words(taxonomy).find(word) for word in "xb"] == [None, "b"]
 
 
+OF_BATCHES = ["custom_id", "response", "status_code", "body", "choices", "message", "content", "finish_reason"]
+OF_LINES = ["labels", "awe", "error", "refusal", "image", "rates", "ranking"]
+KNOWN = st.sampled_from(OF_BATCHES + OF_LINES) | st.text(max_size=3)
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5) | st.sampled_from(["awe", "labels"]),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["labels", "awe", "custom_id", "response", "body", "choices", "message", "content", "error",
-                         "image", "rates", "ranking", "finish_reason", "status_code", "refusal"]) | st.text(max_size=3),
-        inner, max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KNOWN, inner, max_size=4),
     max_leaves=12,
-)  # fmt: skip
+)
 KEYS = ("custom_id", "image", "response", "error", "labels", "rates", "ranking", "reply", "awe")
 
 
 @given(st.text() | JSON.map(json.dumps))
 def test_no_reply_breaks_the_parser(text):
     assert why_not(text) in [None, *Why]
+
+
+def replied(text, finish="stop", **more):
+    message = {"role": "assistant", "content": text, **more}
+    return responded(200, {"choices": [{"index": 0, "message": message, "finish_reason": finish}]})
+
+
+def responded(status, body):
+    return {"response": {"status_code": status, "body": body}, "error": None}
+
+
+# as OpenAI, vLLM and LM Studio say it
+NO_FEATURE = "The provided JSON schema contains features not supported by xgrammar."
+NOT_SUPPORTED = [
+    {"error": {"message": "'response_format' of type 'json_schema' is not supported.", "code": None}},
+    {"object": "error", "message": NO_FEATURE, "type": "BadRequestError", "code": 400},
+    {"error": "'response_format.json_schema.schema' must be an object"},
+]
+AWE = '{"labels": ["awe"]}'
+BREAKS = {
+    Why.NO_SCHEMA: [responded(400, body) for body in NOT_SUPPORTED],
+    Why.FAILED: [
+        responded(429, {"error": {"code": "rate_limit"}}),
+        {"response": None, "error": {"code": "batch_expired", "message": "too late"}},
+    ],
+    Why.REFUSED: [replied(None, refusal="I cannot do that.")],
+    Why.FILTERED: [replied("", "content_filter")],
+    Why.CUT_OFF: [replied('{"labels": ["aw', "length")],
+    Why.EMPTY: [replied("  \n")],
+    Why.NO_JSON: [replied("The picture has many colours."), replied("Answer: awe, joy.")],
+    Why.BROKEN: [replied('{"labels": ["awe", "joy"'), replied('<think>Hmm.</think>{"labels": ["awe"]}')],
+    Why.NO_LABELS: [replied('{"mood": 3}')],
+    Why.UNKNOWN_ONLY: [replied('{"labels": ["nostalgia", "ennui"]}')],
+}
+
+
+def test_what_cannot_be_used_of_a_batch_is_counted_by_reason_and_a_refused_schema_has_a_way_out(file):
+    broken = [response for some in BREAKS.values() for response in some]
+    said = [{"custom_id": custom_id("1", at), **each} for at, each in enumerate(broken, start=1)]
+    others = [{"custom_id": given, **replied(AWE)} for given in ("s1-p-nowhere", custom_id("c", 1))]
+    found = read_lines(file, [*map(json.dumps, said + others), "{not json"], MIKELS).received
+    expected = {Why.NOT_JSON: 1, Why.UNKNOWN_IMAGE: 1} | {why: len(some) for why, some in BREAKS.items()}
+    assert {why: len(places) for why, places in found.problems.items()} == expected
+    assert found.problems[Why.FAILED] == ["line 4 (HTTP 429 rate_limit)", "line 5 (batch_expired)"]
+    assert (found.used, found.unknown_labels) == (1, {"nostalgia": 1, "ennui": 1})
+    way = "the server refused the JSON schema of 3 requests; `ask` json_schema=False sends none"
+    assert found.notes == [way]
+    refused(BadInput, f"{Why.NO_SCHEMA}: 3; {way}", read_lines, file, map(json.dumps, said[:3]), MIKELS)
 
 
 def check(file, one):
@@ -117,13 +171,10 @@ def check(file, one):
         assert {*found.received.problems} <= {*Why}
         said = together(found, one_label=one)
         assert np.isfinite(said.scores).all()
-        assert ((said.often >= 0) & (said.often <= 1)).all()
-        if said.shares is not None:
-            assert ((said.shares >= 0) & (said.shares <= 1)).all()
-        if said.shape == "distribution":
-            assert said.shares.sum(axis=1) == pytest.approx(1)
-        if said.sets is not None:
-            assert np.isin(said.sets, (0, 1)).all()
+        for table in (said.often, said.shares, said.sets):
+            assert table is None or ((table >= 0) & (table <= 1)).all()
+        assert said.shape != "distribution" or said.shares.sum(axis=1) == pytest.approx(1)
+        assert said.sets is None or np.isin(said.sets, (0, 1)).all()
 
 
 @given(lines=st.lists(st.dictionaries(st.sampled_from(KEYS), JSON)), one=st.booleans())
@@ -134,24 +185,20 @@ def test_of_lines_of_any_json_what_is_read_can_be(lines, one, file):
         check(file, one)
 
 
-AWE = '{"labels": ["awe"]}'
-
-
 def test_of_several_responses_to_a_request_the_first_that_can_be_used_counts(file):
     one, two = ({text: line(text, "sets", sample=sample) for text in (AWE, None)} for sample in (1, 2))
-    file.write_text("\n".join([one[None], two[AWE], one[AWE], one[AWE], two[None], two[AWE]]))
-    found = read(file)
+    found = read_lines(file, [one[None], two[AWE], one[AWE], one[AWE], two[None], two[AWE]])
     twice = [f"line {at} (line {counts})" for at, counts in ((1, 3), (4, 3), (5, 2), (6, 2))]
     assert found.received.problems == {Why.TWICE: twice}
     assert found.table["draw"].tolist() == [2, 1]
-    file.write_text("\n".join([one[None], one[None], two[AWE]]))
-    assert read(file).received.problems == {Why.TWICE: ["line 2 (line 1)"], Why.FAILED: ["line 1 (HTTP 500)"]}
+    failed = read_lines(file, [one[None], one[None], two[AWE]]).received.problems
+    assert failed == {Why.TWICE: ["line 2 (line 1)"], Why.FAILED: ["line 1 (HTTP 500)"]}
 
 
 def test_each_choice_of_a_response_is_a_reply_and_keeps_its_request(file):
     both = line((AWE, "no idea"), "sets", image="a b", sample=4, wording=2, shuffle="0a1b")
-    file.write_text("\n".join([both, line(AWE, "sets"), line(None, "sets", image="c")]))
-    found, asked = read(file), custom_id("a b", 4, wording=2, shuffle="0a1b")
+    found = read_lines(file, [both, line(AWE, "sets"), line(None, "sets", image="c")])
+    asked = custom_id("a b", 4, wording=2, shuffle="0a1b")
     assert list(zip(found.table.index, found.table["image_id"], strict=True)) == [(asked, "a b"), ("s1-p-1", "1")]
     assert found.received.problems == {Why.FAILED: ["line 3 (HTTP 500)"], Why.NO_JSON: ["line 1"]}
     assert found.requests[asked] == Requested("a b", 4, 2, "sets", "0a1b")
@@ -160,66 +207,59 @@ def test_each_choice_of_a_response_is_a_reply_and_keeps_its_request(file):
 
 def test_the_table_has_the_form_of_answers(file, tmp_path):
     """A row for each usable reply and form, as the reply said it; it can be stored beside what a run said."""
-    images = IMAGES.assign(split=["test", "train", "val"])
     texts = ['{"labels": ["joy", "fear"]}', '{"labels": []}']
-    file.write_text("\n".join(line(text, "sets", sample=at, wording=2) for at, text in enumerate(texts, start=1)))
-    found = read(file, images=images)
+    asked = [line(text, "sets", sample=at, wording=2) for at, text in enumerate(texts, start=1)]
+    found = read_lines(file, asked, images=IMAGES.assign(split=["test", "train", "val"]))
     found.table.to_parquet(tmp_path / FILE)
     keys = {"dataset": "data", "image_id": "1", "split": "test", "system": "answers", "wording": "2", "form": "set"}
     none = dict.fromkeys(map("label:{}".format, replies.LABELS), 0)
-    assert read_answers(tmp_path).to_dict("records") == [
-        {**keys, "draw": 1, **none, "label:joy": 1, "label:fear": 1},
-        {**keys, "draw": 2, **none},
-    ]
+    rows = [{**keys, "draw": 1, **none, "label:joy": 1, "label:fear": 1}, {**keys, "draw": 2, **none}]
+    assert read_answers(tmp_path).to_dict("records") == rows
     assert {str(found.table[name].dtype) for name in none} == {"float32"}
-    file.write_text('{"image": "c", "ranking": ["awe", "rage"]}')
-    row = read(file).table.iloc[0]
+    row = read_lines(file, ['{"image": "c", "ranking": ["awe", "rage"]}']).table.iloc[0]
     assert (row["form"], row["wording"], row["draw"], row.name) == ("ranking", None, pd.NA, "line 1")
     assert row.iloc[7:].tolist() == pytest.approx([np.nan, 1, np.nan, 2], nan_ok=True)
-    file.write_text('{"image": "c", "labels": ["joy"], "rates": {"joy": 0.5, "awe": 0.1, "fear": 0, "anger": 0}}')
-    both = read(file, shape="rates").table.set_index("form")["label:joy"]
+    two = '{"image": "c", "labels": ["joy"], "rates": {"joy": 0.5, "awe": 0.1, "fear": 0, "anger": 0}}'
+    both = read_lines(file, [two], shape="rates").table.set_index("form")["label:joy"]
     assert both.to_dict() == {"share": 0.5, "set": 1}
 
 
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (line('{"labels": []}', "sets") + '\n{"image": "1", "labels": []}', "some lines are batch responses"),
-        (json.dumps({"custom_id": "s1-p-1", "method": "POST", "url": "/", "body": {}}),
-         "line 1: a request, not a response; judge the file that the server writes"),
-        ("image,seconds\n1,2", "no column of answers: expected labels"),
-        ("picture_of,joy\n1,2", "no column names images; say which does: image_column"),
-    ],
-)  # fmt: skip
+NO_FILE = [
+    (line('{"labels": []}', "sets") + '\n{"image": "1", "labels": []}', "some lines are batch responses"),
+    (json.dumps({"custom_id": "s1-p-1", "method": "POST", "url": "/", "body": {}}),
+     "line 1: a request, not a response; judge the file that the server writes"),
+    ("image,seconds\n1,2", "no column of answers: expected labels"),
+    ("picture_of,joy\n1,2", "no column names images; say which does: image_column"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "says"), NO_FILE)
 def test_what_is_no_file_of_replies_is_refused(file, content, says):
-    file.write_text(content)
-    with pytest.raises(BadInput, match=rf"answers.*{says}"):
-        read(file)
+    refused(BadInput, rf"answers.*{says}", read_lines, file, [content])
 
 
-@pytest.mark.parametrize(
-    ("content", "shape", "why"),
-    [
-        ({"ranking": ["joy"], "rates": {"joy": 0.5, "awe": 0.5}}, None, Why.CONTRADICTS),
-        ({"labels": ["joy"], "votes": {"joy": True, "awe": False}}, None, Why.CONTRADICTS),
-        ({"ranking": []}, "sets", Why.NO_MASS),
-        ({"seconds": 3}, None, Why.NO_LABELS),
-        ({"labels": ["joy"], "rates": {"joy": 0.5, "awe": 0.5}, "total": 20, "seconds": 3}, None, Why.NO_SCALE),
-        ({"reply": 3}, None, Why.NO_JSON),
-        ({}, None, Why.EMPTY),
-        ({"error": "too late"}, None, Why.FAILED),
-        ({"refusal": "no"}, None, Why.REFUSED),
-    ],
-)
+UNUSABLE = [
+    ({"ranking": ["joy"], "rates": {"joy": 0.5, "awe": 0.5}}, None, Why.CONTRADICTS),
+    ({"labels": ["joy"], "votes": {"joy": True, "awe": False}}, None, Why.CONTRADICTS),
+    ({"ranking": []}, "sets", Why.NO_MASS),
+    ({"seconds": 3}, None, Why.NO_LABELS),
+    ({"labels": ["joy"], "rates": {"joy": 0.5, "awe": 0.5}, "total": 20, "seconds": 3}, None, Why.NO_SCALE),
+    ({"reply": 3}, None, Why.NO_JSON),
+    ({}, None, Why.EMPTY),
+    ({"error": "too late"}, None, Why.FAILED),
+    ({"refusal": "no"}, None, Why.REFUSED),
+]
+
+
+@pytest.mark.parametrize(("content", "shape", "why"), UNUSABLE)
 def test_a_line_that_says_two_things_or_nothing_has_a_reason(file, content, shape, why):
-    file.write_text(json.dumps({"image": "1", **content}))
-    with pytest.raises(BadInput, match=f"no answer can be used of 1: {why}: 1"):
-        read(file, shape=shape)
+    line = json.dumps({"image": "1", **content})
+    refused(BadInput, f"no answer can be used of 1: {why}: 1", read_lines, file, [line], shape=shape)
 
 
 def test_a_line_that_is_nested_too_deeply_is_broken_and_the_others_count(file):
-    file.write_text('{"image": "1", "labels": ' + "[" * 9999 + "]" * 9999 + '}\n{"image": "1", "labels": ["joy"]}\n')
-    found = read(file)
+    deep = '{"image": "1", "labels": ' + "[" * 9999 + "]" * 9999 + "}"
+    found = read_lines(file, [deep, '{"image": "1", "labels": ["joy"]}'])
     assert (found.received.problems, len(found.table)) == ({Why.NOT_JSON: ["line 1"]}, 1)
 
 
@@ -229,16 +269,11 @@ IDS = st.text(min_size=1, max_size=90)
 @given(st.lists(IDS, unique=True, min_size=1))
 def test_a_custom_id_of_any_request_finds_it_again(ids):
     names = Names(pd.DataFrame({"image_id": ids}))
-    asked = [
-        Requested(image, *which)
-        for image in ids
-        for which in ((1, 1, "sets"), (12, 1, "ranking"), (1, 2, "shares"), (999_999, 999, "shares"))
-    ]
+    forms = [(1, 1, "sets"), (12, 1, "ranking"), (1, 2, "shares"), (999_999, 999, "shares")]
+    asked = [Requested(image, *which) for image in ids for which in forms]
     given_ids = [custom_id(one.image, one.sample, wording=one.wording, answer=one.answer) for one in asked]
     assert len(set(given_ids)) == 4 * len(ids)
-    assert all(
-        len(one) <= 64 and one.isascii() and one.replace("-", "").replace("_", "").isalnum() for one in given_ids
-    )
+    assert all(re.fullmatch("[A-Za-z0-9_-]{1,64}", one) for one in given_ids)
     assert [names.of_custom_id(one) for one in given_ids] == asked
     assert names.of_custom_id(f"s1x-{given_ids[0][3:]}") is None
 
@@ -269,10 +304,10 @@ def read_alone(file, asked, text):
 
 
 def test_json_alone_is_read_as_a_person_reads_it_or_refused_for_its_reason(file):
-    wanted = {(asked, text): what for asked, some in replies.READ.items() for text, what in some.items()}
-    wanted |= {(asked, text): why for why, asked, *texts in replies.REFUSED for text in texts}
+    wanted = {(asked, text): what for what, asked, *texts in replies.REPLIES for text in texts}
     assert {key: read_alone(file, *key) for key in wanted} == wanted
-    count = f"{len(wanted)} replies that are JSON alone: {sum(map(len, replies.READ.values()))} are read as a person"
+    read = sum(not isinstance(what, Why) for what in wanted.values())
+    count = f"{len(wanted)} replies that are JSON alone: {read} are read as a person"
     docs = " ".join((Path(__file__).parents[2] / "docs" / "asking.md").read_text(encoding="utf-8").split())
     assert count in docs
 
@@ -284,13 +319,9 @@ def test_whatever_the_schema_of_a_request_allows_is_read_as_it_stands(data, taxo
     some = data.draw(st.lists(st.sampled_from(labels), unique=True, min_size=1))
     counts = data.draw(st.lists(st.integers(0, PEOPLE), min_size=len(labels), max_size=len(labels)))
     counts = counts if max(counts) > 1 else [PEOPLE, *counts[1:]]  # of zeros and ones alone see the scales
-    answers = {
-        "sets": {"labels": some},
-        "ranking": {"ranking": labels},
-        "shares": dict(zip(labels, counts, strict=True)),
-    }
+    shares = dict(zip(labels, counts, strict=True))
     said = {}
-    for asked, answer in answers.items():
+    for asked, answer in (("sets", {"labels": some}), ("ranking", {"ranking": labels}), ("shares", shares)):
         allowed = schema(labels, asked)
         assert list(answer) == allowed["required"] == list(allowed["properties"])
         text = data.draw(st.sampled_from(["{}", "```json\n{}\n```"])).replace("{}", json.dumps(answer))
@@ -298,26 +329,25 @@ def test_whatever_the_schema_of_a_request_allows_is_read_as_it_stands(data, taxo
     named = np.array(taxonomy.labels)
     assert {*named[said["sets"].sets[0] > 0]} == {*some}
     assert named[np.argsort(-said["ranking"].scores[0])].tolist() == list(labels)
-    assert dict(zip(named, said["shares"].shares[0], strict=True)) == {
-        label: pytest.approx(count / PEOPLE) for label, count in answers["shares"].items()
-    }
+    stated = [shares[label] / PEOPLE for label in taxonomy.labels]
+    assert said["shares"].shares[0].tolist() == pytest.approx(stated)
 
 
 COUNTS, PERCENT = SHARES.format(12, 5, 0, 1), SHARES.format(60, 25, 0, 5)
 RATES = SHARES.format(0.6, 0.25, 0, 0.05)
 
 
-@pytest.mark.parametrize(
-    ("texts", "row", "shares", "problems", "notes"),
-    [
-        ([COUNTS, SHARES.format(20, 3, 3, 3), SHARES.format(8, 8, 2, 0), PERCENT, RATES],
-         0, [0.6, 0.25, 0, 0.05], {Why.OTHER_SCALE: ["line 4", "line 5"]}, ["counts of 20"]),
-        ([PERCENT, SHARES.format(90, 10, 15, 0), SHARES.format(12, 5, 10, 15), RATES],
-         2, [0.12, 0.05, 0.1, 0.15], {Why.OTHER_SCALE: ["line 4"]}, ["percentages"]),
-        ([SHARES.format(0.6, 0.2, 0, 0), SHARES.format(1, 0, 0, 0), PERCENT],
-         1, [1, 0, 0, 0], {Why.OUTSIDE: ["line 3"]}, []),
-    ],
-)  # fmt: skip
+MOST = [
+    ([COUNTS, SHARES.format(20, 3, 3, 3), SHARES.format(8, 8, 2, 0), PERCENT, RATES],
+     0, [0.6, 0.25, 0, 0.05], {Why.OTHER_SCALE: ["line 4", "line 5"]}, ["counts of 20"]),
+    ([PERCENT, SHARES.format(90, 10, 15, 0), SHARES.format(12, 5, 10, 15), RATES],
+     2, [0.12, 0.05, 0.1, 0.15], {Why.OTHER_SCALE: ["line 4"]}, ["percentages"]),
+    ([SHARES.format(0.6, 0.2, 0, 0), SHARES.format(1, 0, 0, 0), PERCENT],
+     1, [1, 0, 0, 0], {Why.OUTSIDE: ["line 3"]}, []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("texts", "row", "shares", "problems", "notes"), MOST)
 def test_numbers_without_a_unit_are_on_the_scale_of_most_answers(file, texts, row, shares, problems, notes):
     said = said_of(file, texts, "shares")
     assert said.shares[row] == pytest.approx(shares)
@@ -327,8 +357,8 @@ def test_numbers_without_a_unit_are_on_the_scale_of_most_answers(file, texts, ro
 
 
 def test_each_wording_has_a_scale_of_its_own(file):
-    file.write_text("\n".join(line(text, "shares", wording=at) for at, text in enumerate([COUNTS, PERCENT], start=1)))
-    said = together(read(file), one_label=False)
+    each = [line(text, "shares", wording=at) for at, text in enumerate([COUNTS, PERCENT], start=1)]
+    said = together(read_lines(file, each), one_label=False)
     assert said.shares == pytest.approx(np.array([[0.6, 0.25, 0, 0.05]]))
     assert "taken as counts of 20 or, by wording, percentages" in said.received.notes[0]
 
@@ -342,22 +372,21 @@ def test_marked_numbers_speak_for_themselves_in_any_file(file):
 BY_CHANCE, VOTES = (45, 40, 5, 10), [(48, 20, 0, 5), (40, 40, 30, 9)]  # votes that sum to 100, and others
 
 
-@pytest.mark.parametrize(
-    ("rows", "shares"),
-    [
-        ([(60, 25, 0, 5)], [0.6, 0.25, 0, 0.05]),
-        *(([row], None) for row in [(5, 1, 4, 2), (3, 0, 0, 1), (7.5, 2, 3, 1), (12, 5, 0, 1)]),
-        ([BY_CHANCE, *VOTES], None),
-        ([BY_CHANCE, BY_CHANCE, VOTES[0]], [0.45, 0.4, 0.05, 0.1]),
-    ],
-)
+UNASKED = [
+    ([(60, 25, 0, 5)], [0.6, 0.25, 0, 0.05]),
+    *(([row], None) for row in [(5, 1, 4, 2), (3, 0, 0, 1), (7.5, 2, 3, 1), (12, 5, 0, 1)]),
+    ([BY_CHANCE, *VOTES], None),
+    ([BY_CHANCE, BY_CHANCE, VOTES[0]], [0.45, 0.4, 0.05, 0.1]),
+]
+
+
+@pytest.mark.parametrize(("rows", "shares"), UNASKED)
 def test_where_nothing_was_asked_numbers_count_if_they_are_surely_percentages(file, rows, shares):
     texts = [SHARES.format(*row) for row in rows]
     if shares:
         assert said_of(file, texts).shares[0] == pytest.approx(shares)
         return
-    with pytest.raises(BadInput, match=f"no answer can be used of {len(rows)}: {Why.NO_SCALE}: {len(rows)}"):
-        said_of(file, texts)
+    refused(BadInput, f"no answer can be used of {len(rows)}: {Why.NO_SCALE}: {len(rows)}", said_of, file, texts)
 
 
 def test_zeros_and_ones_are_read_as_yes_and_no(file):
@@ -385,16 +414,14 @@ def test_a_list_is_a_ranking_only_where_one_was_asked(file):
 def test_answers_of_several_forms_are_an_error_with_the_way_out(file):
     texts = ['{"labels": ["joy"]}', '{"labels": ["awe"]}', SHARES.format(0.6, 0, 0, 0.1)]
     found = r"\(2 are lists of labels, 1 are numbers by label\); judge them one by one, or say which form counts: shape"
-    with pytest.raises(BadInput, match=found):
-        said_of(file, texts)
+    refused(BadInput, found, said_of, file, texts)
     assert said_of(file, texts, shape="sets").received.problems == {Why.NUMBERS: ["line 3"]}
     with pytest.raises(BadInput, match=f"no answer can be used of 1: {Why.NUMBERS}: 1; shape says what they are"):
         said_of(file, texts[2:], shape="sets")
     with pytest.raises(BadInput, match="shape='set': expected one of sets, ranked, rates, distribution"):
         said_of(file, texts, shape="set")
-    file.write_text("\n".join([line(texts[0], "sets"), line(texts[1], "sets", sample=2), line(texts[2], "shares")]))
-    with pytest.raises(BadInput, match=r"several forms of answer \(2 for sets, 1 for shares\); judge them one by one"):
-        read(file)
+    asked = [line(texts[0], "sets"), line(texts[1], "sets", sample=2), line(texts[2], "shares")]
+    refused(BadInput, r"several forms of answer \(2 for sets, 1 for shares\); judge them", read_lines, file, asked)
 
 
 def test_shares_of_one_label_each_sum_to_one_but_for_rounding(file):
@@ -405,19 +432,19 @@ def test_shares_of_one_label_each_sum_to_one_but_for_rounding(file):
     assert "1 answers sum to one but for rounding, and are divided by their sum" in said.received.notes
 
 
-@pytest.mark.parametrize(
-    ("one", "shape", "shares"),
-    [
-        (False, "rates", [[5 / 6, 1 / 2, 1 / 6, 1 / 6], [3 / 4, 1 / 4, 1 / 4, 1 / 4], [1 / 4] * 4]),
-        (True, "distribution", [[2 / 4, 1 / 4, 1 / 8, 1 / 8], [1.5 / 3, 0.5 / 3, 0.5 / 3, 0.5 / 3]]),
-    ],
-)
+SMOOTHED = [
+    (False, "rates", [[5 / 6, 1 / 2, 1 / 6, 1 / 6], [3 / 4, 1 / 4, 1 / 4, 1 / 4], [1 / 4] * 4]),
+    (True, "distribution", [[2 / 4, 1 / 4, 1 / 8, 1 / 8], [1.5 / 3, 0.5 / 3, 0.5 / 3, 0.5 / 3]]),
+]
+
+
+@pytest.mark.parametrize(("one", "shape", "shares"), SMOOTHED)
 def test_several_sets_of_an_image_are_smoothed_by_jeffreys_rule(file, one, shape, shares):
     """(k + 1/2) / (n + 1); of one label each (k + 1/2) / (n + 4/2), where a set shares its vote and none has none."""
     labels = {"1": ["joy", ["joy", "awe"]], "a b": ["joy"], "c": [[]]}
     said = [(image, each) for image, some in labels.items() for each in some]
-    file.write_text("\n".join(json.dumps({"image": image, "labels": each}) for image, each in said))
-    both = together(read(file, one=one), one_label=one)
+    given = [json.dumps({"image": image, "labels": each}) for image, each in said]
+    both = together(read_lines(file, given, one=one), one_label=one)
     assert (both.shape, both.sets) == (shape, None)
     assert both.shares == pytest.approx(np.array(shares))
     assert both.received.problems == ({Why.NO_MASS: ["line 4"]} if one else {})
@@ -426,8 +453,7 @@ def test_several_sets_of_an_image_are_smoothed_by_jeffreys_rule(file, one, shape
 
 def test_stated_shares_of_several_draws_are_averaged_and_some_rows_can_be_taken_alone(file):
     texts = [COUNTS, SHARES.format(16, 5, 0, 1)]
-    file.write_text("\n".join(line(text, "shares", sample=at) for at, text in enumerate(texts, start=1)))
-    found = read(file)
+    found = read_lines(file, [line(text, "shares", sample=at) for at, text in enumerate(texts, start=1)])
     assert together(found, one_label=False).shares == pytest.approx(np.array([[0.7, 0.25, 0, 0.05]]))
     second = replace(found, table=found.table[found.table["draw"] == 2])
     assert together(second, one_label=False).shares == pytest.approx(np.array([[0.8, 0.25, 0, 0.05]]))
@@ -437,37 +463,28 @@ def test_stated_shares_of_several_draws_are_averaged_and_some_rows_can_be_taken_
 
 def test_of_rankings_the_mean_place_counts_and_the_first_k_labels_are_the_set(file):
     rankings = [["joy", "awe", "fear"], ["awe", "joy"]]
-    file.write_text("\n".join(json.dumps({"image": "1", "ranking": each}) for each in rankings))
-    said = together(read(file), one_label=False, k=3)
+    found = read_lines(file, [json.dumps({"image": "1", "ranking": each}) for each in rankings])
+    said = together(found, one_label=False, k=3)
     assert said.scores.tolist() == [[0.875, 0.875, 0.25, 0]]
     assert (said.sets.tolist(), said.often.tolist()) == ([[1, 1, 1, 0]], [[0.5, 0.5, 0, 0]])
-    assert together(read(file), one_label=False).sets is None
+    assert together(found, one_label=False).sets is None
 
 
-@pytest.mark.parametrize(
-    "table",
-    [
-        "image,joy,awe,fear,anger,n\n1,12,5,0,1,20\na b,24,10,0,2,40",
-        "image,joy,awe,fear,anger\n1,60%,25%,0%,5%",
-        f'[{{"image": "1", {replies.SHARES}}}]',
-    ],
-)
-def test_a_table_may_hold_percentages_counts_beside_n_or_be_a_json_list(file, table):
-    file.write_text(table)
-    said = together(read(file), one_label=False)
-    assert said.shares == pytest.approx(np.array([[0.6, 0.25, 0, 0.05]] * len(said.shares)))
+JOY_AWE, FIRST = [[1, 1, 0, 0], [0] * 4], [[1, 0, 0, 0]]
+COLUMNS = [
+    ("image,joy,awe,fear,anger,n\n1,12,5,0,1,20\na b,24,10,0,2,40", "rates", [replies.SAID] * 2),
+    ("image,joy,awe,fear,anger\n1,60%,25%,0%,5%", "rates", [replies.SAID]),
+    (f'[{{"image": "1", {replies.SHARES}}}]', "rates", [replies.SAID]),
+    ("id,labels,n\n1,joy|awe,7\na b,none,7", "sets", JOY_AWE),
+    ("id,emotion,score\n1,\"['joy', 'awe']\",0.9\na b,[],0.1", "sets", JOY_AWE),
+    ("id,joy,awe\n1,yes,no\na b,no,no", "sets", [*FIRST, [0] * 4]),
+    ("id,top_2,top_1\n1,awe,joy\na b,fear,fear", "ranked", [[1, 0.75, 0, 0], [0, 0, 1, 0]]),
+    ('id,reply\n1,"{""labels"": [""joy""]}"\na b,"[""awe""]"', "sets", [*FIRST, [0, 1, 0, 0]]),
+]
 
 
-@pytest.mark.parametrize(
-    ("table", "sets"),
-    [
-        ("id,labels,n\n1,joy|awe,7\na b,none,7", [[1, 1, 0, 0], [0] * 4]),
-        ("id,emotion,score\n1,\"['joy', 'awe']\",0.9\na b,[],0.1", [[1, 1, 0, 0], [0] * 4]),
-        ("id,joy,awe\n1,yes,no\na b,no,no", [[1, 0, 0, 0], [0] * 4]),
-        ("id,top_2,top_1\n1,awe,joy\na b,fear,fear", [[1, 0.75, 0, 0], [0, 0, 1, 0]]),
-        ('id,reply\n1,"{""labels"": [""joy""]}"\na b,"[""awe""]"', [[1, 0, 0, 0], [0, 1, 0, 0]]),
-    ],
-)
-def test_the_columns_of_a_table_say_what_its_answers_are_and_others_are_left_alone(file, table, sets):
-    file.write_text(table)
-    assert together(read(file), one_label=False).scores.tolist() == sets
+@pytest.mark.parametrize(("table", "shape", "scores"), COLUMNS)
+def test_the_columns_of_a_table_say_what_its_answers_are_and_others_are_left_alone(file, table, shape, scores):
+    said = together(read_lines(file, [table]), one_label=False)
+    assert said.shape == shape
+    assert said.scores == pytest.approx(np.array(scores))

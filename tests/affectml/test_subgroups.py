@@ -64,21 +64,19 @@ def test_a_planted_bias_is_found_and_said_in_words():
     assert "d" in found(result)
     said = "has a higher rate of d, less people's, on look x than on look y"
     assert any(line.startswith(said) for line in findings(result))
-    key = {"by": "look", "level": "x", "label": "d"}
-    model, people = (result.get("named_share", system, **key).value for system in ("model", "people"))
-    bias = result.get("label_bias", **key)
-    assert bias.value == pytest.approx(model - people)
+    key = {"by": "look", "level": "x"}
+    model, people = (result.get("named_share", system, **key, label="d").value for system in ("model", "people"))
+    bias = result.get("label_bias", **key, label="d")
+    assert (bias.value, bias.p) == (pytest.approx(model - people), None)  # a level alone is not tested
     assert 0 < bias.low < bias.value < bias.high
-    assert bias.p is None  # a level alone is not tested
-    assert result.get("images", "people", by="look", level="x").value == bias.n
+    assert result.get("images", "people", **key).value == bias.n
     assert len(compared(result)) == result.facts["subgroups"]["tests"] == 7
 
 
 def test_a_worse_group_is_found_by_its_excess_over_the_floor():
     result = judged(*drawn(np.random.default_rng(0), worse=2.0))
-    gap, *excess = (
-        result.get("rate_brier_score", "model", "floor", by="look", level=level) for level in ("x less y", "x", "y")
-    )
+    levels = ("x less y", "x", "y")
+    gap, *excess = (result.get("rate_brier_score", "model", "floor", by="look", level=level) for level in levels)
     assert gap.found
     assert gap.value == pytest.approx(excess[0].value - excess[1].value)
     assert any("is worse on look x than on look y by rate_brier_score" in line for line in findings(result))
@@ -86,10 +84,11 @@ def test_a_worse_group_is_found_by_its_excess_over_the_floor():
 
 def test_people_who_agree_less_are_no_failure_of_the_model():
     true = judged(*drawn(np.random.default_rng(1), images=600, spread=(8.0, 0.5), noise=0.0))
-    raw, excess = (
-        [true.get("rate_brier_score", "model", against, by="look", level=level) for level in "xy"]
-        for against in ("people", "floor")
-    )
+
+    def levels(against):
+        return [true.get("rate_brier_score", "model", against, by="look", level=level) for level in "xy"]
+
+    raw, excess = levels("people"), levels("floor")
     assert raw[0].low > raw[1].high  # the truth itself scores worse where people disagree
     assert all(abs(each.value) < 0.005 for each in excess)
     assert "rate_brier_score" not in found(true)
@@ -98,10 +97,9 @@ def test_people_who_agree_less_are_no_failure_of_the_model():
 def test_people_who_agree_less_are_no_failure_where_nobody_knows_how_many_answered():
     """Cross-entropy holds people's own entropy: with the truth itself as the model it would find a gap in nothing."""
     answers, truth, images = drawn(np.random.default_rng(1), images=400, spread=(200.0, 0.5), noise=0.0)
-    unknown = dict.fromkeys(("votes", "people", "sets", "chosen", "asked"))
     shares = answers.shares / answers.shares.sum(dim=1, keepdim=True)
     own = {"kind": "distribution", "vote_rule": "unknown", "shares": shares.numpy(), "hits": 0 * truth.hits}
-    odd = replace(truth, **own, **unknown)
+    odd = replace(truth, **own, **dict.fromkeys(("votes", "people", "sets", "chosen", "asked")))
     result = judged(Answers(shares, shares), odd, images)
     assert {each.name for each in compared(result) if not each.label} == {"kl_divergence"}
     assert findings(result) == []
@@ -123,18 +121,6 @@ def test_the_floor_of_the_squared_error_is_what_the_truth_scores_on_average():
         assert value == pytest.approx((rates * (1 - rates) / 3).mean(), rel=near)
 
 
-def alarms(seeds, **planted):
-    return sum(bool(found(judged(*drawn(np.random.default_rng(s), **planted), seed=s))) for s in range(seeds))
-
-
-@pytest.mark.slow
-def test_nothing_planted_alarms_at_most_as_often_as_promised_and_what_is_planted_is_found():
-    assert alarms(100) <= 10
-    assert alarms(100, spread=(8.0, 1.0), noise=0.0) <= 10
-    assert alarms(50, bias=1.0) >= 45
-    assert alarms(50, worse=1.0) >= 45
-
-
 def test_frames_of_one_film_count_as_one_unit():
     answers, truth, images = drawn(np.random.default_rng(0), images=40)
     again = np.tile(np.arange(40), 10)
@@ -147,13 +133,13 @@ def test_frames_of_one_film_count_as_one_unit():
     assert (p[1] < p[0]).all()
 
 
-@pytest.mark.parametrize(
-    ("mine", "others", "error"),
-    [
-        ([0, 0, 0, 0, 1], [0, 1, 1, 1, 1], np.sqrt(2 * 0.8 / 4**2 * 9 / 10)),  # the jackknife's; Student's is .28
-        ([0] * 5, [0, 0, 0, 1] * 5, np.sqrt(3.75 / 23 * (1 / 5 + 1 / 20))),  # Student's; the jackknife's is .10
-    ],
-)
+BY_HAND = [
+    ([0, 0, 0, 0, 1], [0, 1, 1, 1, 1], np.sqrt(2 * 0.8 / 4**2 * 9 / 10)),  # the jackknife's; Student's is .28
+    ([0] * 5, [0, 0, 0, 1] * 5, np.sqrt(3.75 / 23 * (1 / 5 + 1 / 20))),  # Student's; the jackknife's is .10
+]
+
+
+@pytest.mark.parametrize(("mine", "others", "error"), BY_HAND)
 def test_a_test_by_hand(mine, others, error):
     rows, inside = np.array([[*mine, *others]], dtype=float).T, np.arange(len(mine) + len(others)) < 5
     gap, other = (contrast(rows, each, None) for each in (inside, ~inside))
@@ -219,24 +205,13 @@ def test_a_label_that_hardly_anybody_names_is_seldom_accused():
     assert ((found.low <= 0) & (found.high >= 0)).double().mean() >= 0.93
 
 
-def test_no_more_than_one_in_twenty_unbiased_systems_is_accused():
-    generator, accused = np.random.default_rng(0), 0
-    mean = np.array([0.02, 0.05, 0.1, 0.2, 0.3, 0.5])
-    for _ in range(200):
-        true = generator.beta(2 * mean, 2 * (1 - mean), size=(80, 6))
-        people, system = generator.binomial(5, true) / 5, generator.binomial(1, true)
-        accused += any(each.found for each in label_bias(system, people, "abcdef", None))
-    assert accused / 200 <= 0.05
-
-
 def test_the_interval_of_a_label_is_bonett_and_prices_by_hand():
     # 40 images: on 10 the system alone names it, on 2 people alone; (11 - 3) / 42 and Student's t of 41 degrees
     system, people = np.zeros((40, 1)), np.zeros((40, 1))
     system[:10], people[10:12] = 1, 1
     (found,) = label_bias(system, people, "a", None, system="vlm")
     assert (found.system, found.label, found.value, found.n, found.units) == ("vlm", "a", 0.2, 40, 40)
-    assert (found.low, found.high) == (pytest.approx(0.0206, abs=1e-4), pytest.approx(0.3603, abs=1e-4))
-    assert found.p == found.p_holm == pytest.approx(0.0289, abs=1e-4)
+    assert (found.low, found.high, found.p, found.p_holm) == pytest.approx((0.0206, 0.3603, 0.0289, 0.0289), abs=1e-4)
     often = "names a more often than people: on 25.0% of the images, people 5.0% (difference +20.0%, +2.1% to +36.0%)"
     assert bias_in_words(found, 0.05, "names") == often
     (never,) = label_bias(0 * system, people, "a", None)
@@ -258,8 +233,7 @@ def panel(generator, differ):
     own = np.clip(rates + 0.5 * (generator.random((60, 6)) < 0.3), 0, 1)
     country = np.array(["CL", "DE"] * 6)
     image, person = np.divmod(np.arange(720), 12)
-    theirs = rates if differ else own
-    felt = np.where((country[person] == "CL")[:, None], own[image], theirs[image])
+    felt = np.where((country[person] == "CL")[:, None], own[image], (rates if differ else own)[image])
     people = Answerers(image, person, generator.random((720, 6)) < felt, pd.DataFrame({"country": country}))
     q = torch.from_numpy(own)
     return people, Answers(q, q, (q > 0.4).long())
@@ -268,27 +242,28 @@ def panel(generator, differ):
 def test_a_model_that_sides_with_one_country_is_found():
     _, truth, images = drawn(np.random.default_rng(0), images=60)
     people, answers = panel(np.random.default_rng(0), differ=True)
-    result = judged(answers, truth, images[["image_id"]], people)
+
+    def found_with(people, images=images[["image_id"]], answers=answers):
+        return judged(answers, truth, images, people)
+
+    result = found_with(people)
     (gap,) = compared(result)
     assert (gap.by, gap.level, gap.against, gap.found) == ("country", "CL less DE", "person", True)
     assert "agrees more with people of country CL than with country DE" in findings(result)[0]
     key = {"by": "country", "level": "CL"}
     assert (result.get("people", "people", **key).value, result.get("set_f1_judgements", **key).units) == (6, 6)
-    mine, others, excess = (
-        result.get("set_f1_judgements", system, against, **key).value
-        for system, against in (("model", "people"), ("person", "rest"), ("model", "person"))
-    )
+    sides = (("model", "people"), ("person", "rest"), ("model", "person"))
+    mine, others, excess = (result.get("set_f1_judgements", *each, **key).value for each in sides)
     assert excess == pytest.approx(mine - others)
-    same = judged(answers, truth, images.rename(columns={"look": "country"}), people).facts["subgroups"]
+    same = found_with(people, images.rename(columns={"look": "country"})).facts["subgroups"]
     assert same["columns"] == {"country": "images", "people's country": "people"}
     unknown = replace(people, attributes=people.attributes.where(np.arange(12)[:, None] > 1))
-    (less,) = compared(judged(answers, truth, images[["image_id"]], unknown))  # of two people it is not known
-    assert less.level == gap.level
-    assert gap.p < less.p < 0.05
+    (less,) = compared(found_with(unknown))  # of two people it is not known
+    assert (less.level, gap.p < less.p < 0.05) == (gap.level, True)
     alone = replace(people, image=np.arange(60), person=people.person[:60], chosen=people.chosen[:60])
-    assert not compared(judged(answers, truth, images[["image_id"]], alone))  # nobody else answered the same image
+    assert not compared(found_with(alone))  # nobody else answered the same image
     people, answers = panel(np.random.default_rng(0), differ=False)
-    assert not findings(judged(answers, truth, images[["image_id"]], people))
+    assert not findings(found_with(people, answers=answers))
 
 
 def test_agreement_is_with_each_person_beside_the_others_of_the_image():
@@ -321,27 +296,26 @@ def data():
 
 
 def judged_by(data, sets=False, **more):
-    """The data set's own shares as a system, by its columns."""
+    """The data set's own shares as two systems, by its columns."""
     targets = data.target("emotions")
     truth = read_truth(data, targets, targets.image_id, beta=None)
     shares = torch.from_numpy(truth.shares)
-    answers = {name: Answers(shares, shares, (shares > cut).long() if sets else None) for name, cut in SYSTEMS.items()}
+    cuts = {"model": 0.3, "zero_shot": 0.5}
+    answers = {name: Answers(shares, shares, (shares > cut).long() if sets else None) for name, cut in cuts.items()}
     more = {"answerers": answerers(data, truth), "thresholds": [0.3] * len(truth.labels), **more}
     return evaluate(answers, truth, split="test", seed=0, also=(subgroups,), **more)
 
 
-SYSTEMS = {"model": 0.3, "zero_shot": 0.5}
-
-
 def test_of_a_data_set_columns_of_few_levels_and_attributes_are_judged_by_or_those_that_were_asked_for(data):
-    every = judged_by(data, images=data.images).facts["subgroups"]["columns"]
-    assert (every["film"], every["country"]) == ("images", "people")
-    assert not {"image_id", "many"} & every.keys()
-    asked = judged_by(data, images=data.images, groups=("film", "country")).facts["subgroups"]["columns"]
-    assert asked == {"film": "images", "country": "people"}
+    def columns(**more):
+        return judged_by(data, images=data.images, **more).facts["subgroups"]["columns"]
+
+    assert {"film": "images", "country": "people"}.items() <= columns().items()
+    assert not {"image_id", "many"} & columns().keys()
+    assert columns(groups=("film", "country")) == {"film": "images", "country": "people"}
     assert "subgroups" not in judged_by(data).facts
     data.annotators = None
-    assert "people" not in judged_by(data, images=data.images).facts["subgroups"]["columns"].values()
+    assert "people" not in columns().values()
 
 
 def test_columns_that_are_called_as_our_own_parts_keep_their_rows_apart(data):
@@ -356,13 +330,13 @@ def test_columns_that_are_called_as_our_own_parts_keep_their_rows_apart(data):
     assert not columns.keys() & set(TAKEN)
 
 
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("flim", r"groups=\['flim'\]: neither images.parquet nor annotators.parquet .*'film'"),
-        ("many", "has .* different values there; expected 2 to 12 levels: put numbers into bands"),
-    ],
-)
+NO_GROUPS = [
+    ("flim", r"groups=\['flim'\]: neither images.parquet nor annotators.parquet .*'film'"),
+    ("many", "has .* different values there; expected 2 to 12 levels: put numbers into bands"),
+]
+
+
+@pytest.mark.parametrize(("name", "words"), NO_GROUPS)
 def test_a_column_that_is_not_there_or_splits_nothing_is_refused(data, name, words):
     check_groups(data, ("film", "country"))
     with pytest.raises(BadInput, match=words):

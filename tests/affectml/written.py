@@ -1,0 +1,28 @@
+"""Small data sets as a test writes them: one target with its table, or pictures alone."""
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from affectml.data import DatasetMeta, TargetMeta, write_dataset
+
+
+def one_target(folder, table, *said, **target):
+    """A data set of one target, `t`, of these columns; said: its judgements, then its people.
+
+    target: what is other than of votes for rates of polarity-2.
+    """
+    table, own = pd.DataFrame(table), {"kind": "rates", "values": "votes", "taxonomy": "polarity-2"}
+    meta = TargetMeta(**{"construct": "evoked", "file": "targets-t.parquet", **own, **target})
+    return write_dataset(folder, DatasetMeta("some", {"t": meta}), table[["image_id"]], {"t": table}, *said)
+
+
+def pictures_alone(folder, files, **columns):
+    """A data set without a target: pictures or pixels by file name, None for a file that is not there."""
+    (folder / "images").mkdir(parents=True)
+    for name, picture in files.items():
+        if picture is not None:
+            shown = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+            shown.save(folder / "images" / name)
+    images = pd.DataFrame({"image_id": list(files), "file": [f"images/{name}" for name in files], **columns})
+    return write_dataset(folder, DatasetMeta("some"), images, {})
