@@ -284,5 +284,3 @@ def test_several_values_of_an_option_are_words_with_commas():
     assert found == {"weight_decay": (1.0, 0.1), "dropout": 0.5, "learning_rate": None}
     with pytest.raises(BadInput, match="expected a number, at least 0 and below 1, or several with commas between"):
         typed_options(heads.SigmoidHead, {"dropout": "0.5,1"})
-    with pytest.raises(BadInput, match="dropout must be"):
-        heads.SigmoidHead(hidden=8, dropout=()).fit(*drawn(20))

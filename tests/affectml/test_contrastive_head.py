@@ -13,7 +13,7 @@ from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import BadInput
-from affectml.heads import ContrastiveConfig, ContrastiveHead, contrastive_loss, load_head
+from affectml.heads import ContrastiveConfig, ContrastiveHead, contrastive_loss
 from affectml.heads._pairs import Pairs, PromptBank
 from affectml.prompts import Prompts, encoded, label_features
 from affectml_metrics.functional import top_k_accuracy
@@ -36,32 +36,6 @@ def spelled_out(images, texts, temperature):
     return [(one + other) / 2 for one, other in zip(by_text, by_image, strict=True)]
 
 
-def test_a_batch_of_three_by_hand():
-    # Images: east, east, north; texts: east, north, north; temperature 1, so every dot product is 0 or 1.
-    images = torch.tensor([[1.0, 0.0], [2.0, 0.0], [0.0, 3.0]], dtype=torch.float64)
-    texts = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 5.0]], dtype=torch.float64)
-    e, r = math.e, math.sqrt(math.e)
-    # likeness: text . text and image . image halved: [[1, .5, 0], [.5, 1, .5], [0, .5, 1]]
-    t0 = [e / (e + r + 1), r / (e + r + 1), 1 / (e + r + 1)]
-    t1 = [r / (e + 2 * r), e / (e + 2 * r), r / (e + 2 * r)]
-    t2 = t0[::-1]
-    # logits, texts by images: [[1, 1, 0], [0, 0, 1], [0, 0, 1]]
-    two, one = math.log(2 * e + 1), math.log(e + 2)  # log-sum-exp of rows with two ones, and with one
-    rows = [
-        -(t0[0] * (1 - two) + t0[1] * (1 - two) + t0[2] * (0 - two)),
-        -(t1[0] * (0 - one) + t1[1] * (0 - one) + t1[2] * (1 - one)),
-        -(t2[0] * (0 - one) + t2[1] * (0 - one) + t2[2] * (1 - one)),
-    ]
-    # columns: images 0 and 1 meet texts (1, 0, 0), image 2 meets (0, 1, 1); targets are read down the columns
-    columns = [
-        -(t0[0] * (1 - one) + t1[0] * (0 - one) + t2[0] * (0 - one)),
-        -(t0[1] * (1 - one) + t1[1] * (0 - one) + t2[1] * (0 - one)),
-        -(t0[2] * (0 - two) + t1[2] * (1 - two) + t2[2] * (1 - two)),
-    ]
-    wanted = [(row + column) / 2 for row, column in zip(rows, columns, strict=True)]
-    assert contrastive_loss(images, texts, temperature=1.0).tolist() == pytest.approx(wanted, abs=1e-12)
-
-
 @given(st.integers(0, 10_000), st.integers(2, 6), st.sampled_from([0.075, 0.3, 1.0]))
 def test_it_is_the_published_formula(seed, count, temperature):
     generator = torch.Generator().manual_seed(seed)
@@ -78,14 +52,6 @@ def test_a_weight_of_two_is_a_pair_that_stands_there_twice(seed, times):
     twice = contrastive_loss(images[index], texts[index], temperature=0.5)
     weighted = contrastive_loss(images, texts, temperature=0.5, weights=torch.tensor(times, dtype=torch.float64))
     assert weighted[index].tolist() == pytest.approx(twice.tolist(), abs=1e-9)
-
-
-def test_lengths_do_not_matter_but_directions_do():
-    generator = torch.Generator().manual_seed(1)
-    images, texts = torch.randn(2, 5, 4, generator=generator, dtype=torch.float64)
-    plain = contrastive_loss(images, texts)
-    assert contrastive_loss(images * 7, texts / 3).tolist() == pytest.approx(plain.tolist())
-    assert contrastive_loss(-images, texts).mean() > contrastive_loss(texts, texts).mean()
 
 
 def test_gradients_reach_the_soft_targets_as_in_the_notebook():
@@ -155,7 +121,8 @@ def test_it_learns_what_zero_shot_cannot_see(planted):
     X, single, _, texts = planted
     head = ContrastiveHead(texts, QUICK).fit(X[:300], single[:300])
     assert (head.scores(X[300:]).argmax(1).numpy() == single[300:].argmax(1)).mean() > 0.9
-    assert head.scores(X).sum(dim=1).tolist() == pytest.approx([1.0] * 400)
+    other = ContrastiveHead(texts, QUICK).fit(X[:300], single[:300], generator=torch.Generator().manual_seed(9))
+    assert not torch.equal(head.scores(X), other.scores(X))
     assert torch.allclose(head.project(X).norm(dim=1), torch.ones(400, dtype=torch.float64))
 
 
@@ -174,25 +141,6 @@ def test_any_labels_are_the_same_labels_when_they_are(planted):
     assert torch.equal(head.scores(X, texts), head.scores(X))
     chosen = head.scores(X)[:, [2, 0]]
     assert torch.allclose(head.scores(X, texts[[2, 0]]), chosen / chosen.sum(dim=1, keepdim=True))
-
-
-def test_saved_and_read_back_it_says_the_same(planted, tmp_path):
-    X, _, rates, texts = planted
-    head = ContrastiveHead(texts, QUICK).fit(X, rates).tune_thresholds(X, (rates > 0.5).astype(int))
-    head.save(tmp_path)
-    same = load_head(tmp_path)
-    for ask in ("scores", "predict_rates", "predict_sets"):
-        assert torch.equal(getattr(same, ask)(X), getattr(head, ask)(X))
-    assert (type(same), same.config, same.report_["epochs"]) == (type(head), head.config, head.report_["epochs"])
-
-
-def test_a_second_fit_forgets_the_first_and_the_seed_decides(planted):
-    X, single, rates, texts = planted
-    head = ContrastiveHead(texts, QUICK).fit(X[:100], rates[:100])
-    again = head.fit(X, single).scores(X)
-    assert torch.equal(again, ContrastiveHead(texts, QUICK).fit(X, single).scores(X))
-    other = ContrastiveHead(texts, QUICK).fit(X, single, generator=torch.Generator().manual_seed(9))
-    assert not torch.equal(again, other.scores(X))
 
 
 def test_prompts_of_a_label_are_all_learned_from(planted):
@@ -217,7 +165,6 @@ def test_captions_alone_teach_the_labels_too(planted):
 def test_bad_input_is_named(planted):
     X, single, _, texts = planted
     for asked, more, says in (
-        (ContrastiveHead(texts, hidden=0), {}, "hidden must be a whole number, at least 1 and at most 65536, got 0"),
         (ContrastiveHead(texts[:3], QUICK), {}, "4 labels, expected 3"),
         (ContrastiveHead(texts, QUICK), {"captions": np.ones((3, 6))}, "captions: expected shape"),
         (ContrastiveHead(texts, QUICK), {"prompts": [np.ones((1, 5))] * 4}, "5 features per text, expected 6"),

@@ -24,7 +24,7 @@ QUICK = {"hidden": 8, "weight_decay": 0.01, "max_epochs": 5}
 
 @dataclass(frozen=True)
 class Maker:
-    """How to make a head, and what it learns: `kind` "distribution", "rates", or "both"."""
+    """How to make a head, and what it learns: `kind` "distribution", "rates", or "both", from either of them."""
 
     kind: str
     build: Callable[[], heads.Head]
@@ -69,6 +69,7 @@ HEADS: dict[str, Maker] = {
     "auto": Maker("distribution", lambda: small_auto("distribution")),
     "auto rates": Maker("rates", lambda: small_auto("rates")),
     "zero_shot": Maker("both", lambda: heads.ZeroShotHead(TEXTS)),
+    "contrastive": Maker("both", lambda: heads.ContrastiveHead(TEXTS, hidden=8, batch_size=16, max_epochs=3)),
 }
 
 
