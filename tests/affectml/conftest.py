@@ -74,6 +74,18 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.fixture
+def told(command: Callable[..., tuple[int, str, str]]) -> Callable[..., str]:
+    """`told(*words)`: what a command prints that succeeds; with `code=2`, why it does nothing."""
+
+    def call(*words: object, code: int = 0) -> str:
+        ended, out, err = command(*words)
+        assert ended == code, err
+        return err if code else out
+
+    return call
+
+
+@pytest.fixture
 def single() -> Callable[[Path, Path], Path]:
     """`single(demo, out)`: a copy of a demo set with one label per image, the first of the most chosen."""
 

@@ -1,7 +1,6 @@
 """`train --by-person`: what it refuses, what it finds, and that it judges strangers fairly."""
 
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,9 +8,8 @@ import pytest
 import torch
 
 from affectml.errors import BadInput
-from affectml.heads import ByPersonHead, PersonAnswers
+from affectml.heads import PersonAnswers
 from affectml.runs import TrainConfig
-from affectml.runs.config import command
 from affectml.training import train_run
 from affectml.training.crosswise import KNOWN, _rank, _sums
 
@@ -104,14 +102,6 @@ def test_only_people_whose_answers_the_fit_knows_are_seen_and_groups_are_drawn_a
 
 
 @pytest.mark.slow
-def test_the_run_s_own_rates_are_the_population_s(run):
-    head = run.head
-    assert isinstance(head, ByPersonHead)
-    X = np.random.default_rng(0).normal(size=(5, len(head._state["centre"])))
-    torch.testing.assert_close(head.predict_rates(X), head.person_rates(X, head.everybody()))
-
-
-@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes(run, demo):
     again = trained(demo, demo.parent / "again")
     for file in ("metrics.csv", "facts.json"):
@@ -140,26 +130,8 @@ def test_nested_answers_come_in_one_order_a_person():
     assert total.sum() == 3
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"head": "topk"}, "no rates to begin with"),
-        ({"ensemble": 2}, "leave ensemble=2 out"),
-        ({"judgements": "weighted"}, "leave judgements='weighted' out"),
-    ],
-)
-def test_what_cannot_be_told_apart_is_refused_before_any_work(demo, tmp_path, options, words):
-    with pytest.raises(BadInput, match=words):
-        trained(demo, tmp_path / "run", **options)
-    assert not (tmp_path / "run").exists()
-
-
 def test_a_set_without_judgements_is_refused(demo, tmp_path):
     bare = shutil.copytree(demo, tmp_path / "bare")
     (bare / "annotations.parquet").unlink()
     with pytest.raises(BadInput, match=r"no annotations\.parquet"):
         trained(bare, tmp_path / "run")
-
-
-def test_the_command_of_a_run_asks_for_people_again():
-    assert "--by-person" in command(replace(TrainConfig("d"), by_person=True))

@@ -1,9 +1,11 @@
 """What holds for every command: help, completion, --quiet, devices, and that messages name options that exist."""
 
 import ast
+import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +14,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 import typer
+from typer.testing import CliRunner
 
+import affectml
 from affectml._options import Argument, options_of
 from affectml.cli import app
 from affectml.cli._left import LEFT
-from affectml.errors import command_line, option, spelled
+from affectml.errors import BadInput, command_line, option, spelled
 from affectml.evaluating import EvaluateConfig
 from affectml.fetching import FetchConfig
 from affectml.planning import PlanConfig
@@ -101,11 +105,31 @@ def options_in_sources():
                             yield f"{file}, line {node.lineno}", option(node.args[0].value)
 
 
+KNOWN = {word for command, _ in EVERY for each in command.params for word in (*each.opts, *each.secondary_opts)}
+
+
 def test_messages_name_options_that_exist():
-    known = {word for command, _ in EVERY for each in command.params for word in (*each.opts, *each.secondary_opts)}
     named = list(options_in_sources())
     assert len(named) > 300
-    assert [(where, word) for where, word in named if word not in known | NOT_OURS | {"--help"}] == []
+    assert [(where, word) for where, word in named if word not in KNOWN | NOT_OURS | {"--help"}] == []
+
+
+@pytest.mark.parametrize(("words", "now"), LEFT.items(), ids=LEFT)
+def test_what_left_before_0_3_0_is_refused_with_what_is_there(words, now, command):
+    code, _, said = command(*words.split())
+    assert (code, f"use {now}" in " ".join(said.replace("│", " ").split())) == (2, True)
+
+
+NAMED = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "annotation/README.md", "metrics/README.md")
+
+
+@pytest.mark.parametrize(
+    "page", [*(ROOT / name for name in NAMED), *sorted((ROOT / "docs").glob("*.md"))], ids=lambda each: each.name
+)
+def test_no_page_speaks_of_what_left(page):
+    gone = [f"affectml {words}" if "--" not in words else words.split()[-1] for words in LEFT]
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert [w for w in gone if w not in KNOWN and re.search(rf"(?<![\w-]){re.escape(w)}(?![\w-])", text)] == []
 
 
 MISTAKES = {
@@ -113,6 +137,12 @@ MISTAKES = {
     "train demo --multilabel --seed 99999999999": "'--seed'",
     "audit demo --seed 99999999999": "'--seed'",
     "labels init demo --seed 99999999999": "'--seed'",
+    "train nowhere": "no such folder",
+    "train sheet.csv --multilabel": "is a file",
+    "predict nowhere a.png": "no such file or folder",
+    "evaluate nowhere": "no such file or folder",
+    "train nowhere --seed -1": "'--seed'",
+    "embed nowhere": "no such folder",
     "train listed --multilabel": "listed/dataset.json: expected an object, got list; mend it, or import the data",
     "evaluate --train demo --head sigmoyd": "--head sigmoyd: no such head; did you mean 'sigmoid'?",
     "evaluate demo": "demo is a data set, not a system: name what it is judged with, and --on demo",
@@ -133,6 +163,39 @@ def test_a_mistake_is_answered_in_one_line_with_the_way_out(command, line, demo,
     (tmp_path / "sheet.csv").write_text("image,label\na.png,joy\n")
     (tmp_path / "sheet.ods").write_bytes(b"PK\x03\x04")
     monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
     code, out, said = command(*shlex.split(line))
     assert (code, out, MISTAKES[line] in said) == (2, "", True), said
+    assert sorted(tmp_path.iterdir()) == before
     assert said.count("\n") == 1 or said.startswith("Usage:")
+
+
+NAMES = [
+    "affectml", "python", "packages", "extras", "cores", "processor", "GPU", "embeds in", "Chromium", "PostgreSQL",
+    "free space",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("has_bf16", "way"), [(True, "bf16"), (False, "fp32")])
+def test_the_processor_says_what_images_are_embedded_in(monkeypatch, has_bf16, way):
+    monkeypatch.setattr("affectml.encoders.towers.fast_bfloat16", lambda: has_bf16)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    found = {each.name: each for each in affectml.doctor()}
+    assert list(found) == NAMES
+    assert (found["embeds in"].value, found["GPU"].value) == (way, [])
+
+
+def test_the_command_says_a_line_each_and_the_same_as_json(tmp_path):
+    lines = CliRunner().invoke(app, ["doctor", str(tmp_path)]).stdout.splitlines()
+    assert [line[:11].strip() for line in lines] == NAMES
+    assert lines[0].split() == ["affectml", affectml.__version__]
+    assert lines[-1].endswith(f"GiB in {tmp_path}")
+    found = json.loads(CliRunner().invoke(app, ["doctor", str(tmp_path), "--json"]).stdout)
+    assert list(found) == NAMES
+    assert found["packages"]["torch"] in lines[2]
+    assert found["free space"] <= shutil.disk_usage(tmp_path).total
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(BadInput, match="nowhere: no such folder"):
+        affectml.doctor(tmp_path / "nowhere")

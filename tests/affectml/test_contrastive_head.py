@@ -187,14 +187,12 @@ def test_labels_the_head_never_saw_are_found_if_the_tower_knows_their_words(tmp_
     taxonomy = targets.taxonomy
     kept_out = [taxonomy.synonyms[label][-1] for label in taxonomy.labels]
     less = replace(taxonomy, synonyms={label: words[:-1] for label, words in taxonomy.synonyms.items()})
-    assert len(set(kept_out)) == len(kept_out)
     unknown = ["tractor", "algebra", "carpet", "invoice", "gravel", "penguin", "trumpet", "turbine"]
 
     def encode(texts):
         return encoder.encode_texts(texts).numpy()
 
     plan = Prompts.parse("sentiment+synonyms")
-    assert not {word for texts in plan.learned(less) for word in texts} & set(plan.asked(taxonomy)[0][-1:])
     X, shares = store.rows(targets.image_id), targets.shares()
     prompts = encoded(plan.learned(less), encode)
     head = ContrastiveHead(label_features(plan, less, encode)).fit(X[:450], shares[:450], prompts=prompts)
@@ -205,7 +203,5 @@ def test_labels_the_head_never_saw_are_found_if_the_tower_knows_their_words(tmp_
         texts = encode([taxonomy.templates[0].format(label=word) for word in words])
         return float(top_k_accuracy(head.scores(X[450:], texts), mode, k=1, ties="expected").mean())
 
-    found, chance_like = top_1(kept_out), top_1(unknown)
-    said = f"kept-out synonyms {found:.3f}, words unknown to the tower {chance_like:.3f}, chance 0.125"
-    assert found > 0.6, said
-    assert abs(chance_like - 0.125) < 0.06, said
+    assert top_1(kept_out) > 0.6
+    assert top_1(unknown) == pytest.approx(0.125, abs=0.06)  # as by chance

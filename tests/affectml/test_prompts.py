@@ -33,11 +33,6 @@ def test_templates_multiply():
     assert plan.learned(TWO) == [["joy!", "so joy"], ["fear!", "so fear"]]
 
 
-def test_the_papers_prompts_are_the_defaults():
-    assert Prompts().asked(get_taxonomy("parrott-25"))[0] == ["a photo that evokes affection"]
-    assert Prompts().asked(get_taxonomy("polarity-2"))[0] == ["a photo that evokes a negative feeling"]
-
-
 def test_an_ensemble_is_the_mean_of_unit_rows():
     rows = ensemble([np.array([[2.0, 0.0], [0.0, 5.0]]), np.array([[0.0, 3.0]])])
     assert rows.tolist() == [pytest.approx([0.5**0.5, 0.5**0.5]), pytest.approx([0, 1])]

@@ -1,8 +1,9 @@
-"""Feelings, looks and people of the demo set, each on its own; its panels of people, and its captions."""
+"""The demo set: feelings, looks and people, each on its own, its panels and captions; and its folder."""
 
-import colorsys
+import json
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import open_clip
@@ -11,21 +12,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from scipy.spatial.distance import pdist
+from PIL import Image
 from scipy.special import expit
 
 import affectml
 from affectml.data import Dataset
+from affectml.demo_set import write_demo
 from affectml.demo_set.annotators import Annotators, choice_chances, judge, single_choices
 from affectml.demo_set.captions import NOTHING, TEMPLATES, captions
 from affectml.demo_set.feelings import RARE, Words, draw_feeling, reach, squared_distances, true_rates
-from affectml.demo_set.painting import Look, look_of, paint
+from affectml.demo_set.painting import Look, look_of
 from affectml.demo_set.panels import words_of
 from affectml.demo_set.streams import Purpose, demo_stream, group_stream, training_stream
 from affectml.errors import BadInput
 from affectml.page.section import Page, Shown
 from affectml.page.write import caveats
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
+from affectml.vlm import read_replies, together
 
 feelings = hnp.arrays(np.float64, (5, 3), elements=st.floats(-1, 1))
 
@@ -73,27 +76,6 @@ def test_brightness_and_saturation_obey_the_published_regressions():
     assert min(np.corrcoef(affect[:, axis], drawn[:, axis])[0, 1] for axis in (0, 1)) > 0.95
 
 
-def test_pleasant_is_round_arousing_is_cluttered_and_in_control_is_red():
-    rng = np.random.default_rng(0)
-
-    def mean(field, feeling):
-        return np.mean([getattr(look_of(np.array(feeling), rng), field) for _ in range(50)])
-
-    assert mean("jaggedness", [0.8, 0, 0]) < 0.1 < 0.9 < mean("jaggedness", [-0.8, 0, 0])
-    assert mean("shapes", [0, 0.8, 0]) > 3 * mean("shapes", [0, -0.8, 0])
-    assert mean("hue", [0, 0, 0.6]) < 0.05 < 0.65 < mean("hue", [0, 0, -0.5])
-
-
-def test_a_painting_shows_the_look_it_was_given():
-    for index in range(20):
-        rng = demo_stream(3, Purpose.PAINTING, index)
-        look = look_of(draw_feeling(Words.of(get_taxonomy("mikels-8")).places, rng), rng)
-        pixels = np.asarray(paint(look, rng, size=64)) / 255
-        assert pixels.shape == (64, 64, 3)
-        hsv = np.array([colorsys.rgb_to_hsv(*pixel) for pixel in pixels.reshape(-1, 3)])
-        assert abs(np.median(hsv[:, 2]) - look.brightness) < 0.12
-
-
 def test_every_purpose_seed_and_place_has_numbers_of_its_own():
     seeds = [*range(50), 2**32, 2**32 + 1, 2**64 - 1]
     places = [(), *((i,) for i in range(4)), *((i, j) for i in range(4) for j in range(4))]
@@ -115,13 +97,6 @@ def test_the_panel_as_a_whole_is_fair(rates, seed):
     chances = choice_chances(rates, panel)
     assert chances.shape == (12, 4, 3)
     assert np.allclose(chances.mean(axis=0), rates, atol=1e-9)
-
-
-def test_the_people_are_not_alike():
-    panel = Annotators.draw(8, np.random.default_rng(0))
-    chances = choice_chances(np.full((1, 8), 0.4), panel)[:, 0].mean(axis=1)
-    order = panel.talkativeness.argsort()
-    assert chances[order[-3:]].mean() - chances[order[:3]].mean() > 0.15
 
 
 def judgements(seed, **options):
@@ -150,7 +125,7 @@ def test_one_choice_each_comes_to_the_true_distribution():
 
 
 MIKELS = get_taxonomy("mikels-8")
-IMAGES = 40
+IMAGES = 60
 
 
 @pytest.fixture(scope="module")
@@ -163,24 +138,12 @@ def textbook(demo_set) -> Dataset:
     return demo_set(images=IMAGES, seed=5, panel="textbook")
 
 
-def test_the_textbook_panel_has_every_word_at_its_published_place():
-    words = words_of(MIKELS, "textbook")
-    assert words.places[0].tolist() == [0.77, 0.44, 0.42]
-    assert not np.any(words.lift)
-
-
 def test_for_the_local_panel_words_lie_elsewhere_on_the_plane():
     here, there = words_of(MIKELS, "textbook"), words_of(MIKELS, "local")
     moved = np.hypot(*(there.places - here.places)[:, :2].T)
     assert 0.1 < moved.min() < 0.3 < moved.mean() < 0.5
     assert there.places[:, 2].tolist() == here.places[:, 2].tolist()  # dominance stays
     assert np.ptp(there.lift) > 1  # one word is more common than another
-
-
-def test_words_that_are_alike_move_alike():
-    here, there = (words_of(get_taxonomy("parrott-25"), panel).places for panel in ("textbook", "local"))
-    apart, differ = pdist(here), pdist(there - here)
-    assert differ[apart < 0.2].mean() < 0.15 < 0.4 < differ[apart > 1].mean()
 
 
 @pytest.mark.parametrize("name", builtin_names())
@@ -193,16 +156,6 @@ def test_the_local_panel_finds_about_as_many_labels_as_the_textbook_and_other_on
     assert 0.7 < after.sum() / before.sum() < 1.4
     assert np.abs(after - before).mean() > 0.08
     assert np.isnan(there.places[~there.placed]).all()  # neutral has no place in either
-
-
-def test_both_panels_see_the_same_paintings_and_have_the_same_habits(local, textbook):
-    for file in local.images["file"]:
-        assert local.image_path(file).read_bytes() == textbook.image_path(file).read_bytes()
-    habits = [pd.read_parquet(demo.root / "truth-annotators.parquet") for demo in (local, textbook)]
-    pd.testing.assert_frame_equal(*habits)
-    axes = ["image_id", "valence", "arousal", "dominance"]
-    pd.testing.assert_frame_equal(local.truth[axes], textbook.truth[axes])
-    assert np.abs(local.truth["awe"] - textbook.truth["awe"]).mean() > 0.05
 
 
 def test_all_demo_sets_are_judged_by_one_local_group(local, demo_set):
@@ -226,14 +179,6 @@ def test_the_data_set_and_the_report_say_that_the_difference_is_planted(local, t
         assert (note in caveats(Page((), shown=Shown("", "", info=info, dataset=data)))) is said
 
 
-def test_every_painting_of_the_local_panel_has_captions_in_several_wordings(local, textbook, demo_set):
-    assert "caption" not in textbook.images.columns
-    assert local.images["caption"].map(len).tolist() == [len(TEMPLATES)] * IMAGES
-    assert local.images["caption"].map(lambda texts: len(set(texts))).min() == len(TEMPLATES)
-    again = demo_set(images=10, seed=5)
-    assert [list(texts) for texts in again.images["caption"]] == [list(texts) for texts in local.images["caption"][:10]]
-
-
 def test_a_caption_says_how_a_painting_looks_and_what_it_evokes():
     words = words_of(MIKELS, "textbook")
     sad, plain = np.full((2, 8), 0.002)
@@ -249,24 +194,11 @@ def test_a_caption_says_how_a_painting_looks_and_what_it_evokes():
     assert "bright red" in said[1]
 
 
-def test_captions_name_a_label_as_often_as_people_choose_it_and_never_one_without_a_place():
+def test_captions_never_name_a_label_without_a_place():
     taxonomy = get_taxonomy("artemis-9")
-    words = words_of(taxonomy, "local")
-    rates = np.full(len(taxonomy), 0.05)
-    rates[[0, 5]] = 0.6, 0.3
-    look = look_of(np.zeros(3), np.random.default_rng(0))
+    words, look = words_of(taxonomy, "local"), look_of(np.zeros(3), np.random.default_rng(0))
     streams = [demo_stream(1, Purpose.CAPTION, i) for i in range(400)]
-    said = [text for stream in streams for text in captions(look, rates, words, taxonomy, stream)]
-
-    def share(label):
-        names = (label, *taxonomy.synonyms.get(label, ()))
-        return np.mean([any(f"{name}," in text or text.endswith(f" {name}") for name in names) for text in said])
-
-    none = np.prod(1 - rates[words.placed])
-    for label in (0, 5):
-        part = (1 - none) * rates[label] / rates[words.placed].sum()
-        assert share(taxonomy.labels[label]) == pytest.approx(part, abs=0.05)
-    assert np.mean([NOTHING in text for text in said]) == pytest.approx(none, abs=0.05)
+    said = [text for each in streams for text in captions(look, np.full(9, 0.3), words, taxonomy, each)]
     assert not any("something else" in text for text in said)
 
 
@@ -277,3 +209,139 @@ def test_no_caption_is_too_long_for_affect_tiny():
              for word in (label, *get_taxonomy(name).synonyms.get(label, ()))}  # fmt: skip
     texts = [template.format(feeling=word, **longest) for template in TEMPLATES for word in [*sorted(names), NOTHING]]
     assert (tokenizer(texts)[:, -1] == 0).all()
+
+
+def bytes_of(folder):
+    return {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_it_is_an_ordinary_data_set(local):
+    target = Dataset.open(local.root).target("emotions")
+    assert (target.kind, target.taxonomy.name, target.votes.shape) == ("rates", "mikels-8", (IMAGES, 8))
+    assert local.meta.constructs == ("evoked",)
+    for file in local.images["file"]:
+        with Image.open(local.image_path(file)) as picture:
+            assert (picture.size, picture.mode) == ((96, 96), "RGB")
+
+
+def test_the_truth_lies_beside_and_is_no_target(local):
+    assert list(local.meta.targets) == ["emotions"]
+    labels = list(local.target("emotions").taxonomy.labels)
+    assert list(local.truth.columns) == ["image_id", "valence", "arousal", "dominance", *labels]
+    assert local.truth["image_id"].tolist() == local.images["image_id"].tolist()
+    assert len(pd.read_parquet(local.root / "truth-annotators.parquet")) == 12
+
+
+def test_the_same_arguments_give_the_same_bytes(local, tmp_path):
+    again = write_demo(tmp_path / "again", images=IMAGES, seed=5)
+    assert (local.root / "truth.parquet").is_file()
+    assert bytes_of(again.root) == bytes_of(local.root)
+
+
+def test_an_image_does_not_depend_on_how_many_are_drawn(local, tmp_path):
+    fewer = write_demo(tmp_path / "fewer", images=10, seed=5)
+    pd.testing.assert_frame_equal(fewer.truth, local.truth.head(10))
+    for file in fewer.images["file"]:
+        assert fewer.image_path(file).read_bytes() == local.image_path(file).read_bytes()
+
+
+@pytest.mark.parametrize("taxonomy", builtin_names())
+def test_every_built_in_taxonomy_has_a_demo_set(taxonomy, tmp_path):
+    dataset = write_demo(tmp_path / "set", images=20, taxonomy=taxonomy)
+    assert dataset.target("emotions").taxonomy.name == taxonomy
+    assert dataset.target("emotions").votes.sum() > 0
+
+
+def test_a_taxonomy_of_ones_own_travels_with_the_set(tmp_path):
+    own = tmp_path / "own.yaml"
+    places = {name: {"place": {"valence": at, "arousal": 0, "source": "me"}} for name, at in (("up", 1), ("down", -1))}
+    own.write_text(json.dumps({"name": "own", "labels": places}))  # which is YAML too
+    dataset = write_demo(tmp_path / "set", images=10, taxonomy=str(own))
+    own.unlink()
+    assert Dataset.open(dataset.root).target("emotions").taxonomy.labels == ("up", "down")
+
+
+def test_progress_hears_of_every_painting(tmp_path):
+    heard = []
+    write_demo(tmp_path / "set", images=7, progress=heard.append)
+    assert heard == [1] * 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"images": 7, "progress": Mock(side_effect=KeyboardInterrupt("stopped"))}, "stopped"),
+        ({"images": 0}, "images: expected at least 1, got 0"),
+        ({"seed": -1}, "seed: .* at least 0 .*, got -1"),
+        ({"look": "darkk"}, "no look 'darkk'; did you mean 'dark'"),
+        ({"answers": "ones"}, "no answers 'ones'; did you mean 'one'"),
+        ({"panel": "locl"}, "no panel 'locl'; did you mean 'local'"),
+    ],
+)
+def test_bad_arguments_are_named_and_of_these_and_what_is_stopped_nothing_is_written(arguments, message, tmp_path):
+    with pytest.raises((BadInput, KeyboardInterrupt), match=message):
+        write_demo(tmp_path / "set", **arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_taken_is_left_alone(tmp_path):
+    (tmp_path / "mine.txt").write_text("precious")
+    with pytest.raises(BadInput, match="not empty"):
+        write_demo(tmp_path, images=5)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_look_changes_the_paintings_and_nothing_that_is_true_of_them(local, tmp_path):
+    dark = write_demo(tmp_path / "dark", images=IMAGES, seed=5, look="dark")
+    pd.testing.assert_frame_equal(dark.truth, local.truth)
+    pd.testing.assert_frame_equal(dark.judgements, local.judgements)
+
+    def light(data):
+        return np.mean([np.asarray(Image.open(data.image_path(file)).convert("L")) for file in data.images["file"]])
+
+    assert light(dark) < light(local) - 15
+    assert (local.name, dark.name) == ("demo", "demo dark")
+
+
+@pytest.fixture(scope="module", params=["sets", "one"])
+def answered(request, demo_set):
+    """truth [N, C], and by model a row of answers per image and label: stated shares, or shares of named sets."""
+    demo = demo_set(images=400, seed=5, answers=request.param, models=True)
+    target = demo.target("emotions")
+    truth = demo.truth.set_index("image_id")[list(target.taxonomy.labels)]
+    found = {}
+    for file in (demo.root / "answers").glob("*.jsonl"):
+        said = together(read_replies(file, demo, target), one_label=request.param == "one")
+        assert said.received.used == said.received.rows == 400 * (5 if file.stem == "words-only" else 1)
+        assert said.image_id.tolist() == truth.index.tolist()
+        shares = said.often if said.shares is None or file.stem == "words-only" else said.shares
+        found[file.stem] = pd.DataFrame(shares, index=truth.index, columns=truth.columns)
+    assert len(found) == 3
+    return truth, found
+
+
+def test_the_calibrated_model_means_what_it_states(answered):
+    truth, said = (table.to_numpy().ravel() for table in (answered[0], answered[1]["calibrated"]))
+    assert np.polyfit(said, truth, 1)[0] == pytest.approx(1, abs=0.1)
+    assert 0.01 < np.abs(said - truth).mean() < 0.2  # and does not know the truth
+
+
+def test_the_overconfident_model_states_too_much_of_the_same(answered):
+    truth, found = answered
+    said = found["overconfident"].to_numpy().ravel()
+    assert np.polyfit(said, truth.to_numpy().ravel(), 1)[0] < 0.93
+    firsts = [np.argmax(found[name], axis=1) for name in ("overconfident", "calibrated")]
+    assert (firsts[0] == firsts[1]).mean() > 0.95  # but for ties by rounding
+
+
+def test_the_model_that_knows_words_does_not_look(answered):
+    truth, found = answered
+    assert found["words-only"].mean().to_numpy() == pytest.approx(truth.mean().to_numpy(), abs=0.05)
+    centred = [(table - table.mean()).to_numpy().ravel() for table in (found["words-only"], truth)]
+    assert abs(np.corrcoef(*centred)[0, 1]) < 0.1
+
+
+def test_simulated_models_leave_the_rest_as_it_is(demo_set):
+    plain, more = demo_set(images=20, seed=7), demo_set(images=20, seed=7, models=True)
+    assert bytes_of(plain.root).items() < bytes_of(more.root).items()
+    assert not (plain.root / "answers").exists()
