@@ -246,11 +246,6 @@ def test_val_of_other_labels_is_refused(name):
         HEADS[name]().fit(X, P, val=(X, np.full((len(X), 2), 0.5)))
 
 
-def test_the_public_names():
-    assert sorted(heads.__all__) == heads.__all__
-    assert all(hasattr(heads, name) for name in heads.__all__)
-
-
 def test_a_head_with_epochs_keeps_the_loss_of_each():
     generator = torch.Generator().manual_seed(0)
     X = torch.randn(60, 4, generator=generator)

@@ -1,4 +1,4 @@
-"""Promises: cuts worked by hand, by brute force and by MAPIE, what is refused, what came of one, and a whole run."""
+"""Promises: cuts worked by hand and by brute force, what is refused, what came of one, and a whole run."""
 
 import json
 import shutil
