@@ -7,7 +7,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -23,9 +22,8 @@ from affectml.errors import BadInput, spelled
 from affectml.evaluating import EvaluateConfig
 from affectml.fetching import FetchConfig
 from affectml.planning import PlanConfig
+from affectml.training import TrainConfig
 from affectml.vlm import AskConfig
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +39,7 @@ def commands(command, words=()):
 
 
 EVERY = list(commands(typer.main.get_command(app)))
-CONFIGS = {"ask": AskConfig, "evaluate": EvaluateConfig, "fetch": FetchConfig, "plan": PlanConfig}
+CONFIGS = {"ask": AskConfig, "evaluate": EvaluateConfig, "fetch": FetchConfig, "plan": PlanConfig, "train": TrainConfig}
 
 
 @pytest.mark.parametrize("words", CONFIGS)

@@ -1,4 +1,4 @@
-"""Do heads learn what they should? Against scikit-learn, hand-worked numbers, planted truth and real features."""
+"""Do heads learn what they should? Against scikit-learn, by hand, planted truth; and what auto and kernels choose."""
 
 import time
 

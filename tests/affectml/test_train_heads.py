@@ -26,6 +26,8 @@ from affectml.runs import RunFolder
 from affectml.taxonomies import get_taxonomy
 from affectml.training import TrainConfig, train_run
 
+SLOW = {"contrastive"}  # fixtures, and so all that asks for them
+
 
 def with_split(root):
     """The split is fixed first, since drawing one looks at all labels."""
@@ -195,9 +197,6 @@ def test_on_the_command_line_the_way_out_is_one_line(command, request, spec, tmp
     code, _, said = command(*asked, "--threads", "1")
     assert (code, says in said.splitlines()[-1]) == (2, True), said
     assert not (tmp_path / "run").exists()
-
-
-SLOW = {"contrastive"}  # fixtures, and so all that asks for them
 
 
 @pytest.fixture(scope="module")
