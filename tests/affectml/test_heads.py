@@ -32,7 +32,7 @@ QUICK = {"hidden": 8, "weight_decay": 0.01, "max_epochs": 5}
 
 @dataclass(frozen=True)
 class Maker:
-    """How to make a head, and what it learns: `kind` "distribution", "rates", or "both", from either of them."""
+    """How to make a head, and what it learns: `kind` "distribution", "rates", "both", or "both, from rates"."""
 
     kind: str
     build: Callable[[], heads.Head]
@@ -45,13 +45,17 @@ class Maker:
         rng = np.random.default_rng(seed)
         features = torch.from_numpy(rng.normal(size=(rows, D))).to(torch.bfloat16).float().numpy()
         logits = features @ rng.normal(size=(D, C)) * 1.5
-        if self.kind == "rates":
+        if self.kind.endswith("rates"):
             return features, 1 / (1 + np.exp(-logits))
         return features, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
 
 
 def small_auto(kind):
     return heads.AutoHead(kind=kind, budget=30, families=("linear", "exponential"))
+
+
+def small_contrastive():
+    return heads.ContrastiveHead(TEXTS, hidden=8, batch_size=16, max_epochs=3)
 
 
 def ensemble(kind, head, **options):
@@ -77,7 +81,8 @@ HEADS: dict[str, Maker] = {
     "auto": Maker("distribution", lambda: small_auto("distribution")),
     "auto rates": Maker("rates", lambda: small_auto("rates")),
     "zero_shot": Maker("both", lambda: heads.ZeroShotHead(TEXTS)),
-    "contrastive": Maker("both", lambda: heads.ContrastiveHead(TEXTS, hidden=8, batch_size=16, max_epochs=3)),
+    "contrastive": Maker("both", small_contrastive),
+    "contrastive rates": Maker("both, from rates", small_contrastive),
 }
 
 
