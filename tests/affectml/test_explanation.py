@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import shutil
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -343,6 +344,8 @@ def test_on_paintings_occlusion_beats_every_control_and_a_shuffled_head_beats_no
     """`benchmarks/explanation.py` on 40 paintings: paired areas under the curves when covered with the mean colour."""
     monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
     measured = import_module("explanation")
+    monkeypatch.setattr(measured, "STEPS", 8)
+    monkeypatch.setattr(measured, "explain_image", partial(measured.explain_image, random=5))
     found, verdicts = measured.areas(RunFolder.open(trained.folder), 40)
     assert len(verdicts) == 40
     for kind, better in (("deletion", -1), ("insertion", 1)):
