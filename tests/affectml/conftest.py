@@ -74,6 +74,18 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.fixture
+def told(command: Callable[..., tuple[int, str, str]]) -> Callable[..., str]:
+    """`told(*words)`: what a command prints that succeeds; with `code=2`, why it does nothing."""
+
+    def call(*words: object, code: int = 0) -> str:
+        ended, out, err = command(*words)
+        assert ended == code, err
+        return err if code else out
+
+    return call
+
+
+@pytest.fixture
 def single() -> Callable[[Path, Path], Path]:
     """`single(demo, out)`: a copy of a demo set with one label per image, the first of the most chosen."""
 
@@ -121,43 +133,6 @@ def refused(tmp_path: Path) -> Callable[..., str]:
         return str(raised.value)
 
     return call
-
-
-@pytest.fixture
-def emotion6_loss(real_data: Path) -> Callable[..., float]:
-    """KL of a new head to people's shares on Emotion6: 1,980 images with features made by hand."""
-    from scipy.io import loadmat
-
-    data = loadmat(real_data / "emotion6" / "emotion6_features_distributions.mat")
-    return five_folds(data["features"], data["labels"])
-
-
-@pytest.fixture
-def emotion6_clip_loss(real_data: Path) -> Callable[..., float]:
-    """The same on 801 of them with CLIP's features."""
-    import numpy as np
-
-    with np.load(real_data / "emotion6" / "emotion6_clip_vit_l_14_people.npz", allow_pickle=False) as data:
-        return five_folds(data["embedding"].astype(float), data["shares"].astype(float))
-
-
-def five_folds(X: Any, shares: Any) -> Callable[..., float]:
-    """`loss(new_head, folds=5)`: KL of people's shares to a new head's, mean over the rows of so many of five folds."""
-    import numpy as np
-    import torch
-
-    P = torch.from_numpy(shares / shares.sum(axis=1, keepdims=True))
-    parts = np.array_split(np.random.RandomState(0).permutation(len(X)), 5)
-
-    def loss(new_head: Callable[[], Any], folds: int = 5) -> float:
-        losses: list[float] = []
-        for k, test in enumerate(parts[:folds]):
-            train = np.concatenate(parts[:k] + parts[k + 1 :])
-            predicted = new_head().fit(X[train], P[train]).predict_distribution(X[test])
-            losses += (torch.xlogy(P[test], P[test]) - torch.xlogy(P[test], predicted)).sum(dim=1).tolist()
-        return float(np.mean(losses))
-
-    return loss
 
 
 @pytest.fixture

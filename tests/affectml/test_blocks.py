@@ -11,13 +11,12 @@ from affectml._rows import RowsOnDisk
 from affectml.embeddings import store as stores
 from affectml.embeddings import write_store
 from affectml.encoders import EncoderIdentity
-from affectml.errors import BadArray, BadDataset, BadInput
+from affectml.errors import BadArray, BadDataset
 from affectml.heads import _blocks, _descent, _linear, _together, base
 from affectml.heads._blocks import Blocks
 from affectml.heads._linear import Standardiser
 from affectml.heads._mlp import Setting
 from affectml.heads._objective import Objective
-from affectml.heads.option_words import typed_options
 
 ROWS, COLUMNS, LABELS = 900, 12, 4
 
@@ -277,12 +276,3 @@ def test_a_search_takes_the_setting_that_rows_kept_out_prefer(monkeypatch, tmp_p
     again = heads.load_head(tmp_path)
     assert again.config == head.config
     assert torch.equal(again.scores(X), head.scores(X))
-
-
-def test_several_values_of_an_option_are_words_with_commas():
-    found = typed_options(heads.SigmoidHead, {"weight_decay": "1, 0.1", "dropout": "0.5", "learning_rate": "none"})
-    assert found == {"weight_decay": (1.0, 0.1), "dropout": 0.5, "learning_rate": None}
-    with pytest.raises(BadInput, match="expected a number, at least 0 and below 1, or several with commas between"):
-        typed_options(heads.SigmoidHead, {"dropout": "0.5,1"})
-    with pytest.raises(BadInput, match="dropout must be"):
-        heads.SigmoidHead(hidden=8, dropout=()).fit(*drawn(20))

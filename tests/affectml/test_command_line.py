@@ -1,29 +1,29 @@
-"""What holds for every command: help, completion, --quiet, devices, and that messages name options that exist."""
+"""What holds for every command: help, completion, --quiet, devices, mistakes, what left, and doctor."""
 
-import ast
+import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 import typer
+from typer.testing import CliRunner
 
+import affectml
 from affectml._options import Argument, options_of
 from affectml.cli import app
 from affectml.cli._left import LEFT
-from affectml.errors import command_line, option, spelled
+from affectml.errors import BadInput, spelled
 from affectml.evaluating import EvaluateConfig
 from affectml.fetching import FetchConfig
 from affectml.planning import PlanConfig
+from affectml.training import TrainConfig
 from affectml.vlm import AskConfig
-
-ROOT = Path(__file__).parents[2]
-NOT_OURS = {"--server", "--repo-type", "--local-dir", "--force-reinstall", "--no-deps"}  # Streamlit's, the Hub's, pip's
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def commands(command, words=()):
 
 
 EVERY = list(commands(typer.main.get_command(app)))
-CONFIGS = {"ask": AskConfig, "evaluate": EvaluateConfig, "fetch": FetchConfig, "plan": PlanConfig}
+CONFIGS = {"ask": AskConfig, "evaluate": EvaluateConfig, "fetch": FetchConfig, "plan": PlanConfig, "train": TrainConfig}
 
 
 @pytest.mark.parametrize("words", CONFIGS)
@@ -84,28 +84,14 @@ def test_workers_of_a_cluster_take_their_own_device(command, demo):
     assert said == "BadInput: --device is for this machine; workers of a cluster take their own: leave it out\n"
 
 
-def options_in_sources():
-    """(file, line, option) of each option that a text or a message in the sources names, but for those that left."""
-    for now in LEFT.values():
-        yield from (("affectml/cli/_left.py", word) for word in re.findall(r"(?<![\w-])--[a-z][a-z-]+", now))
-    for folder in ("affectml", "annotation/affectml_annotation", "apps/affectml_apps"):
-        for file in sorted({*(ROOT / folder).rglob("*.py")} - {ROOT / "affectml" / "cli" / "_left.py"}):
-            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Constant) and isinstance(node.value, str) and "<style>" not in node.value:
-                    for word in re.findall(r"(?<![\w-])--[a-z][a-z-]+", node.value):
-                        yield f"{file}, line {node.lineno}", word
-                elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "option" and node.args:
-                    of_head = any(word.arg == "of_head" for word in node.keywords)
-                    if isinstance(node.args[0], ast.Constant) and not of_head:
-                        with command_line():
-                            yield f"{file}, line {node.lineno}", option(node.args[0].value)
+KNOWN = {word for command, _ in EVERY for each in command.params for word in (*each.opts, *each.secondary_opts)}
 
 
-def test_messages_name_options_that_exist():
-    known = {word for command, _ in EVERY for each in command.params for word in (*each.opts, *each.secondary_opts)}
-    named = list(options_in_sources())
-    assert len(named) > 300
-    assert [(where, word) for where, word in named if word not in known | NOT_OURS | {"--help"}] == []
+@pytest.mark.parametrize(("words", "now"), LEFT.items(), ids=LEFT)
+def test_what_left_before_0_3_0_is_refused_with_what_is_there(words, now, command):
+    code, _, said = command(*words.split())
+    assert (code, f"use {now}" in " ".join(said.replace("│", " ").split())) == (2, True)
+    assert {*re.findall(r"(?<![\w-])--[a-z][a-z-]+", now)} <= KNOWN
 
 
 MISTAKES = {
@@ -113,6 +99,12 @@ MISTAKES = {
     "train demo --multilabel --seed 99999999999": "'--seed'",
     "audit demo --seed 99999999999": "'--seed'",
     "labels init demo --seed 99999999999": "'--seed'",
+    "train nowhere": "no such folder",
+    "train sheet.csv --multilabel": "is a file",
+    "predict nowhere a.png": "no such file or folder",
+    "evaluate nowhere": "no such file or folder",
+    "train nowhere --seed -1": "'--seed'",
+    "embed nowhere": "no such folder",
     "train listed --multilabel": "listed/dataset.json: expected an object, got list; mend it, or import the data",
     "evaluate --train demo --head sigmoyd": "--head sigmoyd: no such head; did you mean 'sigmoid'?",
     "evaluate demo": "demo is a data set, not a system: name what it is judged with, and --on demo",
@@ -133,6 +125,39 @@ def test_a_mistake_is_answered_in_one_line_with_the_way_out(command, line, demo,
     (tmp_path / "sheet.csv").write_text("image,label\na.png,joy\n")
     (tmp_path / "sheet.ods").write_bytes(b"PK\x03\x04")
     monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
     code, out, said = command(*shlex.split(line))
     assert (code, out, MISTAKES[line] in said) == (2, "", True), said
+    assert sorted(tmp_path.iterdir()) == before
     assert said.count("\n") == 1 or said.startswith("Usage:")
+
+
+NAMES = [
+    "affectml", "python", "packages", "extras", "cores", "processor", "GPU", "embeds in", "Chromium", "PostgreSQL",
+    "free space",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("has_bf16", "way"), [(True, "bf16"), (False, "fp32")])
+def test_the_processor_says_what_images_are_embedded_in(monkeypatch, has_bf16, way):
+    monkeypatch.setattr("affectml.encoders.towers.fast_bfloat16", lambda: has_bf16)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    found = {each.name: each for each in affectml.doctor()}
+    assert list(found) == NAMES
+    assert (found["embeds in"].value, found["GPU"].value) == (way, [])
+
+
+def test_the_command_says_a_line_each_and_the_same_as_json(tmp_path):
+    lines = CliRunner().invoke(app, ["doctor", str(tmp_path)]).stdout.splitlines()
+    assert [line[:11].strip() for line in lines] == NAMES
+    assert lines[0].split() == ["affectml", affectml.__version__]
+    assert lines[-1].endswith(f"GiB in {tmp_path}")
+    found = json.loads(CliRunner().invoke(app, ["doctor", str(tmp_path), "--json"]).stdout)
+    assert list(found) == NAMES
+    assert found["packages"]["torch"] in lines[2]
+    assert found["free space"] <= shutil.disk_usage(tmp_path).total
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(BadInput, match="nowhere: no such folder"):
+        affectml.doctor(tmp_path / "nowhere")

@@ -4,6 +4,9 @@ import copy
 import json
 import math
 import shutil
+from functools import partial
+from importlib import import_module
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,7 +23,6 @@ from affectml.errors import BadInput, BadRun, UnknownLabel
 from affectml.heads import PriorHead
 from affectml.runs import RunFolder
 
-from .answered import answered
 from .conftest import clip_folder
 from .edited import edit
 
@@ -338,37 +340,17 @@ def test_a_tower_that_is_no_vision_transformer_is_explained_too(tmp_path):
 
 
 @pytest.mark.slow
-def test_on_paintings_occlusion_beats_every_control_and_a_shuffled_head_beats_none(trained):
-    """Paired over 40 paintings: areas under the trained head's curves when covered with the mean colour."""
-
-    def areas(curve):
-        return np.array([curve.deletion_area, curve.insertion_area])
-
-    table, root = answered(trained), trained.folder.parent / "demo"
-    ids = table["image_id"][table["split"] == "test"].tolist()[:40]
-    assert len(ids) == 40
-    generator = torch.Generator().manual_seed(0)
-    encoder, rows, wrong_rows = trained._encoder, [], []
-    right = explanation.rates_of(RunFolder.open(trained.folder), encoder)
-    for seed, image_id in enumerate(ids):
-        found = trained.explain(root / "images" / f"{image_id}.png", steps=8, random=5, seed=seed, threads=1)
-        own = found.curves["occlusion"]["mean"]
-        random = np.mean([areas(each["mean"]) for each in found.random], axis=0)
-        controls = [random, *(areas(found.curves[name]["mean"]) for name in (f"occlusion of {found.other}", "centre"))]
-        rows.append(areas(own) - controls)
-        head = copy.deepcopy(trained.head)
-        weight = head._state["weight"]
-        head._state["weight"] = weight[torch.randperm(len(weight), generator=generator)]
-        pixels = encoder.preprocess(Image.open(root / "images" / f"{image_id}.png").convert("RGB"))
-        covers, column = explanation.covers_of(pixels), trained.taxonomy.index(found.label)
-        dealt = explanation.rates_of(with_head(trained, head), encoder)
-        order = explanation.occlusion(dealt, pixels, covers, found.cells.shape)[column]
-        mean, ends = {"mean": covers["mean"]}, torch.tensor([own.deletion[0], own.deletion[-1]])
-        made = explanation.curves(right, pixels, mean, explanation.spread(order, (64, 64)), column, ends, 8)["mean"]
-        wrong_rows.append(areas(made) - random)
-    apart, wrong = np.array(rows), np.array(wrong_rows)
-    half, wrong_half = (2 * x.std(axis=0, ddof=1) / len(x) ** 0.5 for x in (apart, wrong))
-    assert (apart[..., 0].mean(axis=0) + half[..., 0] < 0).all()
-    assert (apart[..., 1].mean(axis=0) - half[..., 1] > 0).all()
-    assert wrong[:, 0].mean() + wrong_half[0] > 0
-    assert wrong[:, 1].mean() - wrong_half[1] < 0
+def test_on_paintings_occlusion_beats_every_control_and_a_shuffled_head_beats_none(trained, monkeypatch):
+    """`benchmarks/explanation.py` on 40 paintings: paired areas under the curves when covered with the mean colour."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    measured = import_module("explanation")
+    monkeypatch.setattr(measured, "STEPS", 8)
+    monkeypatch.setattr(measured, "explain_image", partial(measured.explain_image, random=5))
+    found, verdicts = measured.areas(RunFolder.open(trained.folder), 40)
+    assert len(verdicts) == 40
+    for kind, better in (("deletion", -1), ("insertion", 1)):
+        for control in ("random", "occlusion, other label", "centre"):
+            apart, half = measured.difference(found["occlusion", "mean", kind], found[control, "mean", kind])
+            assert better * apart > half
+    apart, half = measured.difference(*(found[name, "mean", "gain"] for name in ("occlusion, shuffled head", "random")))
+    assert apart < half

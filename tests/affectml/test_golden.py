@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from functools import cache
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import pytest
 from PIL import Image
 
 import affectml
-from affectml.cli import main
 from affectml.data import Dataset
 from affectml.data.levels import levels_of
 from affectml.demo_set import write_demo
@@ -140,18 +138,6 @@ def test_evaluate_gives_a_run_the_scores_it_was_trained_with(folder, monkeypatch
     run = RunFolder.open(folder)
     now = evaluated(run, dataset_of(folder), target=run.info.data.target, seed=run.info.config.seed)
     as_before(now, run.evaluation)
-
-
-def test_evaluate_says_so_on_the_command_line_too(monkeypatch, capsys, tmp_path):
-    [run] = found("runs/sigmoid")
-    shutil.copytree(run.parents[1] / "data", tmp_path / "data")
-    told = ["--on", tmp_path / "data", "--target", "emotions", "--threads", 1, "--out", tmp_path / "found"]
-    command = ["affectml", "evaluate", run, *told]
-    monkeypatch.setattr("sys.argv", [*map(str, command), "--json"])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert stop.value.code == 0, capsys.readouterr().err
-    as_before(Evaluation.read(tmp_path / "found"), RunFolder.open(run).evaluation)
 
 
 @pytest.mark.parametrize("told", found("people.json"), ids=named)

@@ -1,4 +1,6 @@
-"""Do heads learn what they should? Against scikit-learn, hand-worked numbers, planted truth and real features."""
+"""Do heads learn what they should? Against scikit-learn, by hand, planted truth; and what auto and kernels choose."""
+
+import time
 
 import numpy as np
 import pytest
@@ -6,13 +8,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, softmax
+from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import cosine_similarity
+from sklearn.preprocessing import KernelCenterer
 
 from affectml import heads
 from affectml.errors import BadInput
+from affectml.heads import AutoHead, EnsembleHead, KernelHead, SigmoidHead, SoftmaxHead, TopKHead
 from affectml.heads._adamw import AdamW
-from affectml.heads._linear import Standardiser, folds
+from affectml.heads._linear import L2Path, Standardiser, folds
 from affectml.heads._objective import Objective
 from affectml.heads._threads import one_thread_if_small
 from affectml_metrics.functional import rate_cross_entropy
@@ -219,26 +224,35 @@ def test_bad_weights(head, weights, message):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("head", "name", "value", "message"),
     [
-        ({"hidden": -1}, "hidden must be a whole number, at least 0 and at most 65536, got -1"),
-        ({"hidden": 2.5}, "hidden must be a whole number"),
-        ({"l2": -0.1}, "l2 must be a number, at least 0, or None, got -0.1"),
-        ({"l2": "0.1"}, "l2 must be a number"),
-        ({"balance": 2}, "balance must be a number, at least 0 and at most 1, got 2"),
-        ({"dropout": 1.0}, "dropout must be a number, at least 0 and below 1"),
-        ({"patience": 0}, "patience must be a whole number, at least 1"),
-        ({"assumed_negatives": 1.5}, "assumed_negatives must be"),
-        ({"rho": "fti"}, "rho must be .* or fit, or None, got 'fti'; did you mean 'fit'"),
-        ({"balance": float("nan")}, "balance must be"),
+        (heads.SigmoidHead(), "hidden", -1, "hidden must be a whole number, at least 0 and at most 65536, got -1"),
+        (heads.SigmoidHead(), "hidden", 2.5, "hidden must be a whole number"),
+        (heads.SigmoidHead(), "l2", -0.1, "l2 must be a number, at least 0, or None, got -0.1"),
+        (heads.SigmoidHead(), "l2", "0.1", "l2 must be a number"),
+        (heads.SigmoidHead(), "balance", 2, "balance must be a number, at least 0 and at most 1, got 2"),
+        (heads.SigmoidHead(), "balance", float("nan"), "balance must be"),
+        (heads.SigmoidHead(), "dropout", 1.0, "dropout must be a number, at least 0 and below 1"),
+        (heads.SigmoidHead(hidden=8), "dropout", (), "dropout must be"),
+        (heads.SigmoidHead(), "patience", 0, "patience must be a whole number, at least 1"),
+        (heads.SigmoidHead(), "assumed_negatives", 1.5, "assumed_negatives must be"),
+        (heads.SigmoidHead(), "rho", "fti", "rho must be .* or fit, or None, got 'fti'; did you mean 'fit'"),
+        (heads.SigmoidHead(), "rho", 2.0, "rho must be a number, at least 0 and at most 1, or fit, or None, got 2.0"),
+        (heads.TopKHead(), "k", 0, "k must be a whole number, at least 1, or None"),
+        (heads.TopKHead(), "k", 5, "k: 5 labels asked for, but there are 4; choose a smaller k"),
+        (heads.ContrastiveHead(np.eye(4)), "hidden", 0, "hidden must be a whole number, at least 1 and at most 65536"),
+        (heads.AutoHead(), "budget", 4, "budget must be a whole number, at least 5, got 4"),
+        (heads.AutoHead(), "kind", "rate", "kind must be distribution or rates, got 'rate'; did you mean 'rates'"),
+        (heads.AutoHead(), "families", ("linaer",), r"must be .*, got \('linaer',\); did you mean 'linear'"),
+        (heads.AutoHead(), "families", (), "families is empty"),
     ],
+    ids=repr,
 )
-def test_impossible_options_are_stored_and_refused_by_fit(options, message):
-    head = heads.SigmoidHead().set_params(**options)
-    [(name, value)] = options.items()
-    assert head.get_params()[name] is value
+def test_impossible_options_are_stored_and_refused_by_fit(head, name, value, message):
+    assert head.set_params(**{name: value}).get_params()[name] is value
+    targets = np.array([[1, 1, 0, 0], [0, 1, 1, 0]] * 5)
     with pytest.raises(BadInput, match=message):
-        head.fit(np.eye(4), np.eye(4))
+        head.fit(np.eye(10), targets if isinstance(head, heads.TopKHead) else np.eye(4)[np.arange(10) % 4])
 
 
 def test_options_may_be_numpys_numbers(tmp_path):
@@ -246,11 +260,6 @@ def test_options_may_be_numpys_numbers(tmp_path):
     head = heads.SigmoidHead(l2=np.float32(0.5), hidden=np.int64(0)).fit(X, rates)
     assert torch.equal(head.scores(X), heads.SigmoidHead(l2=0.5).fit(X, rates).scores(X))
     head.save(tmp_path)  # JSON knows no numpy
-
-
-def test_a_head_refuses_another_heads_config():
-    with pytest.raises(BadInput, match="expected a SoftmaxConfig"):
-        heads.SoftmaxHead(heads.SigmoidConfig())
 
 
 @given(st.integers(0, 2**31 - 1), st.integers(1, 5), st.booleans())
@@ -286,43 +295,6 @@ def test_folds_part_the_rows_evenly(rows, labels, seed):
         assert sorted([*kept.tolist(), *left_out.tolist()]) == list(range(rows))
     counts = torch.stack([targets[left_out].sum(dim=0) for _, left_out in parts])
     assert (counts.max(dim=0).values - counts.min(dim=0).values <= 1).all()
-
-
-@pytest.mark.slow
-@pytest.mark.real_data
-@pytest.mark.parametrize("hidden", [0, 512])
-def test_softmax_on_real_clip_features(real_data, hidden):
-    """The file's own split; every choice on a validation part of train; mean over five seeds."""
-    from sklearn.model_selection import train_test_split
-
-    archive = np.load(real_data / "emotion6" / "emotion6_clip_vit_l_14.npz")
-    names, label = np.unique(archive["label"], return_inverse=True)
-    X, one_hot = archive["embedding"], np.eye(len(names))[label]
-    train, test = (np.flatnonzero(archive["split"] == part) for part in ("train", "test"))
-    hits = []
-    for seed in range(5):
-        fit, val = train_test_split(train, test_size=0.15, stratify=label[train], random_state=seed)
-        head = heads.SoftmaxHead(hidden=hidden)
-        head.fit(X[fit], one_hot[fit], val=(X[val], one_hot[val]), generator=torch.Generator().manual_seed(seed))
-        ranked = head.scores(X[test]).argsort(dim=1, descending=True, stable=True).numpy()
-        hits.append([(ranked[:, :k] == label[test, None]).any(axis=1).mean() for k in (1, 2)])
-    top_1, top_2 = np.mean(hits, axis=0)
-    assert top_1 >= 0.745
-    assert top_2 >= 0.905
-
-
-@pytest.mark.real_data
-@pytest.mark.slow
-def test_softmax_on_clip_features_and_peoples_shares(emotion6_clip_loss):
-    """Measured at .237, scikit-learn's ridge at .250, the prior at .548."""
-    assert 0.21 <= emotion6_clip_loss(heads.SoftmaxHead) <= 0.240
-
-
-@pytest.mark.real_data
-@pytest.mark.slow
-def test_softmax_on_real_distributions(emotion6_loss):
-    """Five folds; L2 by inner cross-validation; linear softmax was measured at KL .566, the prior at .611."""
-    assert emotion6_loss(heads.SoftmaxHead) <= 0.566
 
 
 @pytest.mark.parametrize(("rows", "inside"), [(10, 1), (4_000_000, 2)])
@@ -446,3 +418,140 @@ def test_nothing_of_one_answer_each_calibrates_a_zero_shot_head():
     assert head.learn(material("distribution")) is head
     assert not head._state
     assert head.learn(material("rates")).predict_rates(material().X).shape == (40, 4)
+
+
+def curved(rows=240, seed=0):
+    """Distributions that no linear head can tell: they depend on squares."""
+    X = np.random.default_rng(seed).normal(size=(rows, 4))
+    return X, softmax(2 * np.stack([X[:, 0] ** 2 - 1, X[:, 1] ** 2 - 1, np.zeros(rows)], axis=1), axis=1)
+
+
+def straight(rows=240, seed=0):
+    X = np.random.default_rng(seed).normal(size=(rows, 4))
+    return X, softmax(1.5 * X[:, :3], axis=1)
+
+
+def test_where_nobody_says_anything_all_labels_are_alike():
+    X, chosen = np.random.default_rng(0).normal(size=(10, 3)), np.arange(10) % 3
+    head = AutoHead(budget=20).fit(X, np.eye(3)[chosen])
+    assert torch.allclose(head.scores(X), torch.tensor(1 / 3, dtype=torch.float64), atol=0.01)
+
+
+@pytest.mark.parametrize("budget", [5, 70, 250])
+def test_the_budget_is_counted_in_fits_and_kept(budget, monkeypatch):
+    """Every walk along L2 goes through L2Path.step: count what is really fitted while comparing."""
+    counted, step = [], L2Path.step
+    monkeypatch.setattr(L2Path, "step", lambda self, l2: (counted.append(l2), step(self, l2))[1])
+    X, P = curved(40)
+    families = ("linear", "exponential", "rbf")
+    head = AutoHead(budget=budget, families=families).fit(X, P)
+    fitted_in_the_end = len([m for m in head.members_ if m.name != "prior"])
+    assert head.report_["fits"] == len(counted) - fitted_in_the_end
+    assert 5 <= head.report_["fits"] <= budget
+    untried = [line for line in head.report_["why"] if "was not tried" in line]
+    assert len(untried) == len(families) - len(head.report_["held_out_loss"])
+    assert bool(untried) == (budget <= 70)
+    if budget == 5:
+        assert untried == [f"{name} was not tried: the budget of 5 fits was spent" for name in families[1:]]
+
+
+def test_same_seed_same_result_and_the_clock_has_no_say(monkeypatch):
+    X, P = curved(40)
+    first, again = (AutoHead(kind="distribution", seed=3, budget=30) for _ in range(2))
+    first.fit(X, P)
+    for clock in ("time", "perf_counter", "process_time", "monotonic"):
+        monkeypatch.setattr(time, clock, lambda: pytest.fail("auto looked at the clock"))
+    assert again.fit(X, P).report_ == first.report_
+    assert torch.equal(first.scores(X), again.scores(X))
+
+
+@pytest.mark.slow
+def test_auto_prefers_what_predicts_better():
+    for make, better, worse in ((curved, "rbf kernel", "linear"), (straight, "linear", "exponential")):
+        X, P = make()
+        losses = AutoHead(families=("linear", "exponential", "rbf")).fit(X, P).report_["held_out_loss"]
+        [a], [b] = ([v for words, v in losses.items() if words.startswith(name)] for name in (better, worse))
+        assert a < b
+
+
+@pytest.mark.slow
+def test_auto_is_no_worse_than_a_linear_head_on_new_rows():
+    X, P = curved(400)
+    new, truth = (torch.from_numpy(a) for a in curved(400, seed=1))
+
+    def loss(head):
+        return float(-(truth * head.fit(X, P).predict_distribution(new).log()).sum(dim=1).mean())
+
+    entropy = float(-(truth * truth.log()).sum(dim=1).mean())
+    assert loss(AutoHead(budget=100)) - entropy < 0.25 * (loss(SoftmaxHead()) - entropy)
+
+
+def test_val_decides_and_is_not_fitted_on():
+    X, P = curved(160)
+    head = AutoHead(families=("linear", "rbf")).fit(X[:100], P[:100], val=(X[100:], P[100:]))
+    rows = [len(m._state["landmarks"]) for m in head.members_ if m.name == "kernel"]
+    assert (head.report_["rows"], rows) == (100, [100])
+
+
+def test_why_names_what_was_kept_with_its_weight():
+    X, P = curved()
+    head = AutoHead(families=("linear", "rbf")).fit(X, P)
+    assert head.report_["why"][-1].startswith("kept ")
+    assert len(head.report_["weights"]) == len(head.members_)
+    for words, loss in head.report_["held_out_loss"].items():
+        assert f"{words}: held-out loss {loss:.4f}" in head.report_["why"]
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "exponential"])
+def test_kernel_ridge_is_scikit_learns(kernel):
+    X, P = curved(120)
+    rates = P * 0.6 + 0.2  # away from the ends, where predictions are clipped
+    gamma, l2 = 0.5, 1e-3
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    distance = np.linalg.norm(Z[:, None] - Z[None], axis=2)
+    values = np.exp(-gamma * (distance**2 / 4 if kernel == "rbf" else distance / 2))
+    centred = KernelCenterer().fit_transform(values)
+    oracle = KernelRidge(alpha=l2 * len(X), kernel="precomputed").fit(centred, rates - rates.mean(axis=0))
+    head = KernelHead(kind="rates", kernel=kernel, gamma=gamma, l2=l2, loss="ridge").fit(X, rates)
+    np.testing.assert_allclose(head.predict_rates(X), oracle.predict(centred) + rates.mean(axis=0), atol=1e-3)
+
+
+def test_every_row_a_landmark_makes_nystroem_exact():
+    X, P = curved(100)
+    new, _ = curved(50, seed=1)
+    options = {"kernel": "rbf", "gamma": 0.4, "l2": 1e-3}
+    exact = KernelHead(**options).fit(X, P)
+    sampled = KernelHead(**options, exact_rows=10, landmarks=100).fit(X, P)
+    few = KernelHead(**options, exact_rows=10, landmarks=8).fit(X, P)
+    assert few.report_["landmarks"] == 8
+    np.testing.assert_allclose(exact.scores(new), sampled.scores(new), atol=1e-3)
+    assert not torch.allclose(exact.scores(new), few.scores(new), atol=1e-2)
+
+
+def sets():
+    return (curved(40)[1] > 0.3).astype(int) | np.array([0, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("head", "targets", "says"),
+    [
+        (SigmoidHead, "distribution", "these are distributions .*SoftmaxHead"),
+        (TopKHead, "distribution", "these are distributions .*SoftmaxHead"),
+        (lambda: KernelHead(kind="rates"), "distribution", r"AutoHead\(kind=\"distribution\"\)"),
+        (lambda: AutoHead(kind="rates"), "distribution", r"AutoHead\(kind=\"distribution\"\)"),
+        (SoftmaxHead, "sets", r"row \d+ sums to [23], not to 1.*for sets or rates take SigmoidHead"),
+        (KernelHead, "sets", "not to 1.*for sets or rates take"),
+        (AutoHead, "sets", "not to 1.*for sets or rates take"),
+        (lambda: EnsembleHead(kind="rates", head="sigmoid"), "distribution", "these are distrib"),
+    ],
+)
+def test_targets_of_the_other_kind_are_refused_with_the_way_out(head, targets, says):
+    X, P = curved(40)
+    with pytest.raises(BadInput, match=says):
+        head().fit(X, P if targets == "distribution" else sets())
+
+
+def test_auto_needs_rows_to_choose_on():
+    X, P = curved(9)
+    with pytest.raises(BadInput, match="9 rows are too few to keep any out for choices; give val, or take one head"):
+        AutoHead().fit(X, P)

@@ -38,6 +38,7 @@ from affectml.runs import RunFolder
 from affectml.training import TrainConfig, plan_run
 
 from .answered import answered
+from .edited import edit
 
 IMAGES = 160
 
@@ -75,18 +76,6 @@ def here(made, tmp_path, monkeypatch):
 def run(made, monkeypatch):
     monkeypatch.chdir(made)
     return loaded()
-
-
-@pytest.fixture
-def told(command):
-    """`told(*words)`: what a command prints that succeeds."""
-
-    def call(*words):
-        code, out, err = command(*words)
-        assert code == 0, err
-        return out
-
-    return call
 
 
 def loaded():
@@ -310,18 +299,15 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("words", "says"),
         [
-            (["--person", "x", "--answers", "y"], "--person and --answers both say"),
-            (
-                ["--person", "x", "--out", "a.csv", "--workers", "ray"],
-                "--person: a person is predicted where their data",
-            ),
-            (["--dataset", "mydata"], "--dataset belongs to --answers"),
-            (["--person", "zzzz"], "nobody called 'zzzz'"),
-            (["--person", "zzzz", "--labels", "joy"], "nobody called 'zzzz'"),
+            ("--person x --answers y", "--person and --answers both say"),
+            ("--person x --out a.csv --workers ray", "--person: a person is predicted where their data"),
+            ("--dataset mydata", "--dataset belongs to --answers"),
+            ("--person zzzz", "nobody called 'zzzz'"),
+            ("--person zzzz --labels joy", "nobody called 'zzzz'"),
         ],
     )
     def test_what_does_not_go_together_is_refused(self, run, command, words, says):
-        code, out, err = command("predict", run.folder, "mydata", *words)
+        code, out, err = command("predict", run.folder, "mydata", *words.split())
         assert (code, out) == (2, "")
         assert says in err
 
@@ -388,8 +374,7 @@ class TestFile:
         shutil.copy(people_file(Path("runs/mydata-001")), people_file(Path("runs/b")))
         shutil.copytree("runs/mydata-001", "runs/b")
         assert len(read_people(RunFolder.open("runs/b")))
-        content = json.loads(Path("runs/b/head.json").read_text())
-        Path("runs/b/head.json").write_text(json.dumps(content | {"tensors_sha256": "0" * 64}))
+        edit(Path("runs/b/head.json"), tensors_sha256="0" * 64)
         with pytest.raises(BadRun, match="belong to another training's head"):
             read_people(RunFolder.open("runs/b"))
 
@@ -485,8 +470,7 @@ class TestErase:
         who = known().ids[0]
         shutil.copytree("mydata", "other")
         for folder in ("mydata", "other"):
-            content = json.loads(Path(folder, "dataset.json").read_text())
-            Path(folder, "dataset.json").write_text(json.dumps(content | {"name": "renamed"}))
+            edit(Path(folder, "dataset.json"), name="renamed")
         table = pd.read_parquet("other/targets-emotions.parquet")
         table.iloc[::-1].assign(n=table["n"] + 1).to_parquet("other/targets-emotions.parquet")
         assert erase_people("other", [who]).learned == ()

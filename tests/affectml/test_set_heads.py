@@ -192,8 +192,6 @@ def test_k_labels_are_the_k_likeliest(k):
 def test_impossible_k_names_the_labels_there_are_and_single_labels_have_no_sizes():
     X, sets, _ = sets_of_planted_sizes(50)
     for head, y, k, says in (
-        (TopKHead(k=5), sets, None, "k: 5 labels asked for, but there are 4; choose a smaller k"),
-        (TopKHead(k=0), sets, None, "k must be a whole number, at least 1, or None"),
         (TopKHead(l2=0.1), sets, 5, "k: expected 1 to 4 labels, got 5"),
         (TopKHead(), np.eye(4)[sets.argmax(axis=1)], None, "exactly one label.*take SoftmaxHead"),
     ):
@@ -269,5 +267,3 @@ def test_votes_need_the_people_asked():
     X, shares, _, _ = planted_votes(40)
     with pytest.raises(BadInput, match="give it as weights"):
         SigmoidHead(rho=0.5).fit(X, shares)
-    with pytest.raises(BadInput, match="rho must be a number, at least 0 and at most 1, or fit, or None, got 2.0"):
-        SigmoidHead(rho=2.0).fit(X, shares, weights=np.ones(40))

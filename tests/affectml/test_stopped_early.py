@@ -75,23 +75,17 @@ def test_a_training_says_it_once_and_so_does_its_report(run, command):
     assert (trained.folder.parent / "again.html").read_text(encoding="utf-8").count("images stopped early") == 1
 
 
-def test_an_evaluation_says_it_once(run, folder, command):
-    out = run[0].folder.parent / "found.csv"
-    code, out, err = command("evaluate", run[0].folder, "--on", folder, "--verbose", "--out", out)
-    assert code == 0
-    assert " ".join(f"{out} {err}".split()).count(STOPPED) == 1
-
-
-@pytest.mark.parametrize("words", [("agreement",), ("aggregate",)], ids=lambda words: words[0])
-def test_agreement_and_rates_say_it_once_and_count_all_answers(folder, command, words):
-    code, out, err = command("labels", words[0], folder, *words[1:], "--json")
-    assert code == 0
-    assert err.count(STOPPED) == 1
-    found = json.loads(out)
-    if words[0] == "agreement":
-        said = read_judgements(folder)
-        whole = agreement_report(said, ["awe", "fear", "joy"], intervals=False).to_dict()
-        assert found["annotators"] == whole["annotators"]
+@pytest.mark.parametrize(
+    "words",
+    ["evaluate RUN --on DATA --verbose --out OUT", "labels agreement DATA --json", "labels aggregate DATA --json"],
+)
+def test_a_command_says_it_once_and_counts_all_answers(run, folder, command, tmp_path, words):
+    places = {"RUN": run[0].folder, "DATA": folder, "OUT": tmp_path / "found.csv"}
+    code, out, err = command(*(places.get(word, word) for word in words.split()))
+    assert (code, " ".join(f"{out} {err}".split()).count(STOPPED)) == (0, 1)
+    if "agreement" in words:
+        whole = agreement_report(read_judgements(folder), ["awe", "fear", "joy"], intervals=False).to_dict()
+        assert json.loads(out)["annotators"] == whole["annotators"]
 
 
 def test_a_target_that_is_not_of_the_answers_is_no_worse_for_them(folder):

@@ -1,10 +1,12 @@
-"""`affectml train --head ...` as a user meets it: what each head may see, what it says, and what it refuses."""
+"""`affectml train --head ...` as a user meets it: what each head may see, what it says, what it refuses; text heads."""
 
 import importlib
 import json
 import shlex
 import shutil
 import sys
+from dataclasses import asdict
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -13,13 +15,18 @@ import pytest
 from affectml.data import Dataset
 from affectml.data.choose import choose_target
 from affectml.data.splits import split_dataset
-from affectml.errors import BadRun
+from affectml.errors import BadInput, BadRun
+from affectml.heads import ContrastiveHead, ZeroShotHead
 from affectml.heads.base import HEADS
 from affectml.heads.build import heads_that
 from affectml.heads.by_person import cuts_rates
 from affectml.judging.figures import Evaluation, Figure
+from affectml.predicting import predict_images
 from affectml.runs import RunFolder
+from affectml.taxonomies import get_taxonomy
 from affectml.training import TrainConfig, train_run
+
+SLOW = {"contrastive"}  # fixtures, and so all that asks for them
 
 
 def with_split(root):
@@ -190,3 +197,70 @@ def test_on_the_command_line_the_way_out_is_one_line(command, request, spec, tmp
     code, _, said = command(*asked, "--threads", "1")
     assert (code, says in said.splitlines()[-1]) == (2, True), said
     assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture(scope="module")
+def contrastive(demo, tmp_path_factory):
+    settings = config(demo, "affect-tiny", head="contrastive", prompts="sentiment+synonyms")
+    return train_run(settings, out=tmp_path_factory.mktemp("run") / "contrastive")
+
+
+def test_a_contrastive_run_reports_beside_prior_zero_shot_and_people(contrastive):
+    assert {"prior", "zero_shot", "model", "oracle"} <= set(contrastive.evaluation.systems())
+    assert "person" in contrastive.evaluation.systems("rest")
+    assert contrastive.evaluation.get("top_1_accuracy").value > 0.6
+    assert isinstance(contrastive.head, ContrastiveHead)
+    assert asdict(contrastive.info.prompts) == {"kinds": ["sentiment", "synonyms"], "templates": []}
+    assert "--head contrastive --prompts sentiment+synonyms" in contrastive.info.command
+
+
+def test_any_labels_can_be_asked_for(contrastive, demo):
+    images = [demo / "images" / f"{number:06d}.png" for number in range(60)]
+    asked = predict_images(contrastive.folder, images, labels=["sorrow", "fury", "delight"], threads=1)
+    assert all((sum(dict(p.best).values()), p.labels) == (pytest.approx(1), None) for p in asked)
+    truth = Dataset.open(demo).truth.set_index("image_id")
+    sad = [p for p, path in zip(asked, images, strict=True) if truth.loc[path.stem, "sadness"] > 0.6]
+    assert sad
+    assert sum(p.best[0][0] == "sorrow" for p in sad) > len(sad) / 2
+
+
+def test_any_taxonomy_can_be_asked_for(command, contrastive, demo):
+    words = [str(contrastive.folder), str(demo / "images" / "000000.png"), "--threads", "1", "--json"]
+    code, printed, _ = command("predict", *words, "--taxonomy", "parrott-6")
+    assert (code, set(get_taxonomy("parrott-6").labels) <= set(json.loads(printed)[0]["scores"])) == (0, True)
+    assert "give one of them" in command("predict", *words, "--taxonomy", "parrott-6", "--labels", "a,b")[2]
+
+
+def test_the_runs_own_labels_asked_for_by_name_rank_as_its_own(contrastive, demo):
+    image = [demo / "images" / "000007.png"]
+    (asked,) = predict_images(contrastive.folder, image, labels=list(contrastive.taxonomy.labels), threads=1)
+    (plain,) = predict_images(contrastive.folder, image, threads=1)
+    assert dict(asked.best) == pytest.approx(dict(plain.best), abs=1e-6)
+
+
+@pytest.mark.slow
+def test_zero_shot_is_a_head_too_and_templates_are_averaged(demo, tmp_path):
+    templates = ("a painting that evokes {label}", "{label}")
+    run = train_run(config(demo, "affect-tiny", head="zero-shot", templates=templates), out=tmp_path / "run")
+    assert isinstance(run.head, ZeroShotHead)
+    texts = (scores := run.evaluation.across()).loc["zero_shot"].dropna()
+    assert texts.equals(scores.loc["model", texts.index])
+    image = [demo / "images" / "000007.png"]
+    (found,) = predict_images(run.folder, image, labels=["joy", "fear"], threads=1)
+    assert len(found.best) == 2
+
+
+def test_text_features_are_cached_so_that_a_second_run_loads_no_model(contrastive, demo, tmp_path, monkeypatch):
+    loaded = Mock(side_effect=AssertionError("the encoder was loaded"))
+    monkeypatch.setattr(importlib.import_module("affectml.training.steps"), "load_encoder", loaded)
+    again = train_run(
+        config(demo, "affect-tiny", head="contrastive", prompts="sentiment+synonyms"), out=tmp_path / "again"
+    )
+    assert (again.folder / "metrics.csv").read_bytes() == (contrastive.folder / "metrics.csv").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_head_without_texts_says_which_heads_have_them(demo, tmp_path):
+    run = train_run(config(demo, "affect-tiny"), out=tmp_path / "run")
+    with pytest.raises(BadInput, match=r"a sigmoid head knows only its own labels.*head='contrastive'"):
+        predict_images(run.folder, [demo / "images" / "000000.png"], labels=["awe", "boredom"])

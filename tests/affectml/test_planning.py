@@ -1,0 +1,455 @@
+"""What a study of some size will tell, from a pilot: against its own intervals and what happens; `affectml plan`."""
+
+import argparse
+import json
+import math
+import re
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import affectml
+from affectml.data import Dataset, DatasetMeta, write_dataset
+from affectml.errors import BadDataset, BadInput
+from affectml.planning import Costs, Design, Pilot, PlanConfig, figures_of, next_images, plan_study, stand_ins
+from affectml.planning._figures import alpha_influence
+from affectml_annotation import count_votes, expected_change, fit_beta_prior, krippendorff_alpha
+from affectml_metrics import two_way_interval
+
+
+def pilot_of(people, images, n, seed=0, **spread):
+    """n random people of all answer each image, over three labels, as a mixed logit draws them."""
+    whole = Pilot.assumed_of(PlanConfig(rates=(0.4, 0.2, 0.1), seed=seed, **spread), people=people, images=images)
+    who = np.random.default_rng(seed).random((images, people)).argsort(axis=1)[:, :n]
+    rows = (who * images + np.arange(images)[:, None]).ravel()
+    parts = {name: getattr(whole, name)[rows] for name in ("image", "person", "chosen")}
+    return replace(whole, assumed=False, labels=("joy", "awe", "fear"), **parts)
+
+
+def judgements_of(pilot):
+    """Its answers as a judgement table, 4 seconds each."""
+    sets = [[name for name, yes in zip(pilot.labels, row, strict=True) if yes] for row in pilot.chosen]
+    return pd.DataFrame({
+        "image_id": [f"i{n:03}" for n in pilot.image], "annotator_id": [f"p{n:03}" for n in pilot.person],
+        "round": 1, "kind": ["labels" if chosen else "none" for chosen in sets], "labels": sets, "seconds": 4.0,
+    })  # fmt: skip
+
+
+@pytest.fixture
+def dataset_of(tmp_path):
+    """`dataset_of(pilot)`: a data set folder with these judgements and no target."""
+
+    def folder(pilot, judgements=None):
+        table = judgements_of(pilot) if judgements is None else judgements
+        images = pd.DataFrame({"image_id": sorted(set(judgements_of(pilot)["image_id"]))})
+        return write_dataset(tmp_path / "pilot", DatasetMeta("pilot"), images, {}, table)
+
+    return folder
+
+
+@pytest.fixture(scope="module")
+def large():
+    return figures_of(pilot_of(60, 400, 30), draws=2)
+
+
+def test_a_study_takes_as_many_people_as_its_answers_and_never_fewer_than_an_image():
+    designs = (Design(5, 100, 50), Design(5, 101, 50), Design(8, 3, 50))
+    assert [design.all_people for design in designs] == [10, 11, 8]
+
+
+def test_hours_and_money_worked_by_hand():
+    """500 answers of 18 s are 2.5 hours, 10 people with 6 minutes before them one more."""
+    costs, design = Costs(seconds=18, minutes_before=6, per_hour=12), Design(5, 100, 50)
+    assert (costs.hours(design), costs.money(design)) == pytest.approx((3.5, 42))
+
+
+def test_a_study_of_the_pilots_own_size_is_as_exact_as_the_pilot():
+    pilot = pilot_of(20, 80, 5)
+    found = figures_of(pilot)
+    own = two_way_interval(pilot.chosen, pilot.person, pilot.image)
+    planned = found.widths(Design(5, 80, 20))
+    for at, label in enumerate(pilot.labels):
+        assert planned[f"rate:{label}"].half == pytest.approx(float(own.high[at] - own.low[at]) / 2, rel=0.05)
+
+
+def test_four_times_the_people_and_images_halve_the_error(large):
+    one, four = (large.expected(Design(5, 20 * times, 10)) for times in (10, 40))
+    for name in ("rate:joy", "label_rates"):
+        assert one[name] / four[name] == pytest.approx(2, rel=0.02)
+    more = large.expected(Design(20, 20, 10))  # four times the people an image
+    assert one["image_rates"] == four["image_rates"] == pytest.approx(2 * more["image_rates"])
+
+
+def test_for_these_very_images_more_answers_are_enough(large):
+    design = Design(300, 20, 20)
+    assert large.expected(design, these_images=True)["rate:joy"] < 0.5 * large.expected(design)["rate:joy"]
+
+
+def test_the_influences_mean_is_alpha():
+    pilot = pilot_of(12, 50, 5)
+    alpha = krippendorff_alpha(judgements_of(pilot), "masi").value
+    assert alpha_influence(pilot).values.mean() == pytest.approx(alpha)
+
+
+@pytest.mark.parametrize(("n", "people"), [(3, 12), (5, 20)])
+def test_alpha_varies_from_study_to_study_as_planned(large, n, people):
+    """Where three answer an image, half of the variance is what pairs of answers add, not answers by themselves."""
+    seen = [float(np.nanmean(alpha_influence(pilot_of(people, 60, n, seed)).values)) for seed in range(1, 101)]
+    at = large.names.index("alpha")
+    of = large.variances
+    more = of.cells + 2 * large.pairs / (n - 1)
+    error, _ = of._replace(cells=more).expected(people, 60, 60 * n)
+    assert np.std(seen, ddof=1) == pytest.approx(float(error[at]), rel=0.2)
+
+
+def test_where_pilots_are_of_three_answers_an_image_alpha_is_not_planned_too_narrow(large):
+    found = figures_of(pilot_of(60, 400, 3), draws=2)
+    wide, right = (each.expected(Design(10, 100, 50))["alpha"] for each in (found, large))
+    assert right < wide < 2 * right
+
+
+def test_few_people_leave_a_plan_wider_open_than_many():
+    few, many = (figures_of(pilot_of(people, 200, 5)).widths(Design(5, 400, 40)) for people in (8, 60))
+    for name in ("rate:joy", "label_rates"):
+        assert few[name].high - few[name].low > 1.5 * (many[name].high - many[name].low)
+    assert all(each.low <= each.half <= each.high for each in many.values())
+
+
+def test_the_same_pilot_gives_the_same_plan():
+    one, two = (figures_of(pilot_of(8, 40, 5), seed=3).widths(Design(5, 100, 20)) for _ in range(2))
+    assert one == two
+
+
+def test_a_stand_in_never_sees_the_people_whom_it_is_judged_by():
+    pilot = pilot_of(10, 30, 5)
+    turned = pilot.person == pilot.person[0]
+    other = replace(pilot, chosen=np.where(turned[:, None], 1 - pilot.chosen, pilot.chosen))
+    for before, after in zip(stand_ins(pilot), stand_ins(other), strict=True):
+        changed = (before.rates != after.rates).any(axis=1)
+        assert changed.any()
+        assert not changed[turned].any()
+        half = before.unit % 2
+        assert set(half[changed]) == {1 - half[turned][0]}
+
+
+def test_half_of_the_people_know_more_than_the_prior():
+    pilot = pilot_of(20, 150, 8)
+    half, prior = (model.scores(pilot) for model in stand_ins(pilot))
+    assert half["set_f1"].mean() > prior["set_f1"].mean() + 0.1
+    assert half["rate_cross_entropy"].mean() < prior["rate_cross_entropy"].mean() - 0.02
+
+
+def test_a_difference_has_the_variances_of_the_answers_differences():
+    pilot = pilot_of(12, 60, 6)
+    model, other = stand_ins(pilot)
+    found = figures_of(pilot, model, other)
+    at = found.names.index("set_f1_difference")
+    apart = model.scores(pilot)["set_f1"] - other.scores(pilot)["set_f1"]
+    assert float(found.variances.value[at]) == pytest.approx(apart.mean())
+    same = figures_of(pilot, model, model).widths(Design(5, 100, 50))["set_f1_difference"]
+    assert math.isnan(same.half)
+
+
+def test_votes_are_dealt_to_as_many_answers_as_there_were_people():
+    votes = np.array([[2, 1], [0, 3], [1, 1]])
+    dealt = Pilot.of_counts(votes, np.array([3, 3, 2]), ("a", "b"))
+    assert np.bincount(dealt.image).tolist() == [3, 3, 2]
+    assert np.array([dealt.chosen[dealt.image == i].sum(axis=0) for i in range(3)]).tolist() == votes.tolist()
+    assert (dealt.anonymous, dealt.sets) == (True, False)
+    one = Pilot.of_counts(votes, votes.sum(axis=1), ("a", "b"), one=True)
+    assert one.chosen.sum(axis=1).tolist() == [1] * 8
+    some = Pilot.of_counts(votes, np.array([[3, 2], [3, 3], [2, 2]]), ("a", "b"))
+    assert np.isnan(some.chosen[:, 1]).sum() == 1
+
+
+def test_anonymous_votes_are_planned_by_images_and_answers_alone():
+    pilot = pilot_of(20, 200, 6, talk_sd=0.0, people_sd=0.0)
+    votes = np.stack([np.bincount(pilot.image, column) for column in pilot.chosen.T], axis=1)
+    known, strangers = figures_of(pilot), figures_of(Pilot.of_counts(votes, np.full(200, 6), pilot.labels))
+    assert strangers.names == tuple(f"rate:{label}" for label in pilot.labels)
+    assert strangers.variances.people.tolist() == [0, 0, 0]
+    design = Design(5, 300, 20)
+    assert strangers.expected(design)["rate:joy"] == pytest.approx(known.expected(design)["rate:joy"], rel=0.1)
+
+
+def test_assumed_answers_have_the_rates_that_were_assumed():
+    drawn = Pilot.assumed_of(PlanConfig(rates=(0.5, 0.2, 0.05)), people=40, images=200)
+    assert drawn.chosen.mean(axis=0) == pytest.approx([0.5, 0.2, 0.05], abs=0.01)
+    widths = figures_of(drawn, *stand_ins(drawn)).widths(Design(5, 100, 50))
+    assert math.isnan(widths["alpha"].low)
+    assert widths["set_f1"].half > 0
+
+
+def test_one_answer_an_image_tells_rates_and_no_alpha(large):
+    found = large.expected(Design(1, 300, 50))
+    assert found["rate:joy"] > 0
+    assert math.isnan(found["alpha"])
+
+
+def test_a_label_nobody_chose_is_left_out_of_the_mean():
+    pilot = pilot_of(10, 40, 5)
+    pilot.chosen[:, 2] = 0
+    widths = figures_of(pilot).widths(Design(5, 100, 20))
+    assert widths["label_rates"].half == pytest.approx((widths["rate:joy"].half + widths["rate:awe"].half) / 2)
+    assert torch.isnan(torch.tensor(widths["rate:fear"][1:])).all()
+
+
+@pytest.mark.slow
+def test_studies_turn_out_as_planned(monkeypatch):
+    """`benchmarks/planning.py`, a few of its simulated studies, planned from pilots of people like theirs."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    printed = import_module("planning").of_studies(argparse.Namespace(runs=30, alphas=40))
+    (line,) = (text for text in printed if text.startswith("| all "))
+    holds, covers, widths = ([float(cell) for cell in line.split("|")[at : at + 3]] for at in (2, 5, 8))
+    assert all(90 <= share <= 99 for share in holds)  # of planned 95 % intervals
+    assert all(78 <= share <= 97 for share in covers)  # of the plan's own 90 % intervals
+    assert all(0.9 <= ratio <= 1.1 for ratio in widths)
+
+
+MONEY = {"per_hour": 12.0, "minutes_before": 5.0, "each": 20}
+
+
+@pytest.fixture
+def pilot(dataset_of):
+    return dataset_of(pilot_of(12, 40, 5))
+
+
+def test_every_split_of_a_budget_spends_it_and_the_narrowest_is_marked(pilot):
+    plan = affectml.plan(pilot, budget=100, people=[2, 5, 12], **MONEY)
+    assert [row.design.people for row in plan.rows] == [2, 5, 12]
+    for row in plan.rows:
+        more = replace(row.design, images=row.design.images + 1)
+        assert plan.costs.money(row.design) <= 100 < plan.costs.money(more)
+    for name in ("label_rates", "image_rates", "alpha"):
+        narrowest = min(plan.rows, key=lambda row: row.widths[name].half)
+        assert [row for row in plan.rows if name in row.best] == [narrowest]
+    assert plan.rows[2].best == ("image_rates",)
+    many = affectml.plan(pilot, budget=10_000, people=[3], images=[500], **MONEY)
+    assert [row.design.images for row in many.rows] == [500]  # no more images than there are
+    (starred,) = [row for row in plan.table().rows if row[1] == "12"]
+    assert [cell for cell in starred if cell.endswith("*")] == [starred[7]]
+
+
+def test_a_width_is_reached_by_the_cheapest_study_and_not_by_one_image_less(pilot):
+    plan = affectml.plan(pilot, within={"set_f1": 0.04, "image_rates": 0.15}, people=[2, 5, 12, 40], **MONEY)
+    cheapest, own = plan.within
+    less = replace(cheapest.design, images=cheapest.design.images - 1)
+    assert cheapest.asked == "set_f1"
+    assert cheapest.widths["set_f1"].half <= 0.04 < plan.figures.expected(less)["set_f1"]
+    for people in (2, 5, 12, 40):
+        same_money = Design(people, cheapest.design.answers // people, 20)
+        cheaper = plan.costs.hours(same_money) < cheapest.hours * 0.99
+        assert not (cheaper and plan.figures.expected(same_money)["set_f1"] <= 0.04)
+    assert (own.design.people, own.design.images) == (40, 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"within": {"setf1": 0.1}}, r"no figure 'setf1'; did you mean 'set_f1'\?"),
+        ({"within": {"alpha": "narrow"}}, "within: expected numbers above 0, got 'narrow'"),
+        ({"within": {"image_rates": 0.001}}, "not even 1,000,000 images of 60 people each reach it; the pilot has ±"),
+        ({"budget": 20}, "what is an hour paid"),
+        ({"budget": 0.001, "per_hour": 10}, "two images cost .* pounds already"),
+        ({"people": [0]}, "people: expected whole numbers above 0, got 0"),
+        ({"images": ["many"]}, "images: expected whole numbers above 1, got 'many'"),
+        ({"images": []}, "images: expected at least one number"),
+        ({"seconds": -3}, "seconds=-3: expected at least 0"),
+        ({"minutes_before": math.nan}, "minutes_before=nan: expected at least 0"),
+        ({"budgets": 3}, "no option 'budgets'; did you mean 'budget'"),
+        ({"people_sd": 1.0}, r"people.sd: is assumed where there is no pilot"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused_in_one_line(pilot, options, message):
+    with pytest.raises(BadInput, match=message) as raised:
+        affectml.plan(pilot, **options)
+    assert "\n" not in str(raised.value)
+
+
+def test_assumptions_are_refused_where_they_cannot_be():
+    with pytest.raises(BadInput, match="rates: expected numbers above 0 and at most 1, got 3"):
+        affectml.plan(rates=[0.2, 3])
+    with pytest.raises(BadInput, match="not even 9 images of 5 people each .*; 5 people each of 500 images have ±"):
+        affectml.plan(within={"alpha": 0.001}, images=[9], people=[5])
+    with pytest.raises(BadInput, match="name the pilot's data set"):
+        plan_study(None, PlanConfig(), runs=[Path("run")])
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (lambda t: t[t["annotator_id"] == "p000"], "all answers are one person's, which say nothing of other people"),
+        (lambda t: t[t["image_id"] == "i000"], "all answers are about one image, which says nothing of other images"),
+        (lambda t: t.drop_duplicates("image_id"), "no image has answers of two people"),
+        (lambda t: t.assign(kind="skip", labels=[[]] * len(t)), "nobody answered yet"),
+    ],
+)
+def test_a_pilot_that_tells_nothing_is_refused_with_a_way_out(dataset_of, rows, message):
+    answers = pilot_of(12, 40, 5)
+    data = dataset_of(answers, rows(judgements_of(answers)).reset_index(drop=True))
+    with pytest.raises(BadDataset, match=f"{message}.*plan from assumptions"):
+        affectml.plan(data)
+
+
+def test_what_was_assumed_and_what_the_pilot_cannot_tell_is_said(dataset_of):
+    answers = pilot_of(6, 40, 4)
+    answers.chosen[:, 2] = 0
+    plan = affectml.plan(dataset_of(answers), these_images=True)
+    for words in (
+        "160 answers of 6 people about 40 images", "about the same images", "the model is a stand-in",
+        "4 seconds an answer (the median of the pilot)",
+    ):  # fmt: skip
+        assert words in " ".join(plan.assumed)
+    assert "6 people say little of how far people differ" in " ".join(plan.limits)
+    assert plan.pilot.labels == ("awe", "joy")  # without a target there are the labels that somebody chose
+
+
+def test_a_pilot_of_two_people_stands_at_two_people_though_some_images_have_one(dataset_of):
+    answers = pilot_of(2, 40, 2)
+    plan = affectml.plan(dataset_of(answers, judgements_of(answers).iloc[:77]))
+    assert plan.place.design.all_people == 2
+    assert any("a model's scores want a run" in line for line in plan.limits)
+
+
+def test_everybody_agrees(dataset_of):
+    answers = pilot_of(6, 40, 4)
+    answers.chosen[:] = [1, 0, 0]
+    plan = affectml.plan(dataset_of(answers))
+    for words in ("everybody always chose joy", "everybody always gave the same answer: there is no alpha"):
+        assert words in " ".join(plan.limits)
+    assert all(cell == "–" for row in plan.table().rows for cell in row[5:8])
+    assert plan.to_json()["place"]["widths"]["alpha"] == {"half": None, "low": None, "high": None}
+
+
+def test_anonymous_votes_say_that_nobody_knows_how_people_differ(demo_set):
+    folder = demo_set(images=40).root
+    (folder / "annotations.parquet").unlink()
+    data = Dataset.open(folder)
+    plan = affectml.plan(data)
+    assert plan.to_json()["pilot"]["people"] is None
+    assert "nobody knows how people differ" in plan.limits[0]
+    assert any("no alpha and no model's scores" in line for line in plan.limits)
+    assert set(plan.shown) == {"label_rates", "image_rates"}
+    with pytest.raises(BadInput, match="nothing here tells set F1; scores need people's single answers"):
+        _ = affectml.plan(data, within={"set_f1": 0.02}).within
+    assert plan.costs.seconds == 10
+
+
+def test_a_run_is_judged_by_the_pilots_people(demo_set, tiny_clip, tmp_path):
+    data = demo_set("planned", images=60, seed=3)
+    run = affectml.train(
+        data, head="sigmoid", multilabel=True, encoder=f"local-dir:{tiny_clip}", threads=1, out=tmp_path / "run",
+        say=lambda line: None,
+    )  # fmt: skip
+    plan = affectml.plan(data, runs=[run], say=lambda line: None)
+    assert any(line.startswith("the model is run, on the pilot's images that it can") for line in plan.assumed)
+    assert "set_f1_difference" not in plan.place.widths
+    judged = plan.figures.variances.rows[plan.figures.names.index("set_f1")]
+    assert 0 < judged < len(plan.pilot.image)
+    twice = affectml.plan(data, runs=[run, run], say=lambda line: None)
+    assert math.isnan(twice.place.widths["set_f1_difference"].half)
+    with pytest.raises(BadInput, match="one run, or two"):
+        affectml.plan(data, runs=[run] * 3)
+
+
+def test_the_command_prints_tables_and_words(pilot, told):
+    out = told("plan", pilot.root, "--people", "3,5", "--images", "100", "--within", "alpha=0.1")
+    for part in ("What studies will tell", "pilot", "as exact as asked for", "rate:joy", "Assumed:", "cannot tell:"):
+        assert part in out
+    told("plan", pilot.root, "--out", "x", code=2)
+
+
+def test_a_terminal_of_80_columns_breaks_no_word(pilot, told, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    out = told("plan", pilot.root, "--budget", 400, "--per-hour", 12, "--people", "1,60")
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", out).split("Assumed:")[0]
+    assert "What studies will tell, continued" in shown
+    words = {"people", "images", "pounds", "cross-entropy", "models", "rate:joy", "image_rates"}
+    assert words <= set(shown.split())
+    assert max(len(line) for line in shown.splitlines() if "±:" not in line) <= 80
+    assert shown.count("1 person an image") + shown.count("60 people an image") == 1
+
+
+def test_each_figure_has_a_name_of_its_own_and_only_a_pilot_is_called_one(pilot):
+    for dataset, first in ((pilot, "pilot"), (None, "")):
+        table = affectml.plan(dataset).table()
+        assert len(set(table.columns)) == len(table.columns)
+        assert table.rows[0][0] == first
+
+
+def test_a_picture_of_a_budget_has_a_curve_for_a_few_sizes_alone(pilot, tmp_path):
+    drawn = affectml.plan(pilot, budget=100, **MONEY).draw(tmp_path / "plan.svg").read_text(encoding="utf-8")
+    assert re.findall(r">([\d,]+ images)<", drawn) == ["40 images", "80 images", "160 images"]
+
+
+def test_what_cannot_be_asked_for_is_refused_and_nothing_is_written(pilot, told, tmp_path):
+    # which would be read as predictions
+    said = told("plan", pilot.root, "--next", 5, "--out", tmp_path / "next.csv", code=2)
+    assert "expected a text file, such as next.txt" in said
+    assert list(tmp_path.glob("next*")) == []
+    assert "expected OPTION=VALUE, e.g. --within set_f1=0.02" in told("plan", pilot.root, "--within", "set_f1", code=2)
+
+
+def test_json_has_all_that_the_tables_have(pilot, told):
+    words = ("plan", pilot.root, "--people", 3, "--images", 100, "--within", "alpha=0.1", "--per-hour", 9, "--json")
+    found = json.loads(told(*words))
+    (study,) = found["studies"]
+    assert (study["people"], study["all_people"], study["answers"]) == (3, 18, 300)
+    assert study["money"] == pytest.approx(300 * 4 / 3600 * 9)
+    assert set(study["widths"]["alpha"]) == {"half", "low", "high"}
+    assert found["within"][0]["asked"] == "alpha"
+    assert found["variances"]["rate:joy"]["people"] > 0
+    assert found == json.loads(told(*words))
+
+
+def test_without_a_data_set_all_is_assumed_and_nothing_is_left_open(told):
+    found = json.loads(told("plan", "--rates", ".4,.1", "--people", "5", "--json"))
+    assert found["pilot"]["drawn"]
+    assert found["place"]["widths"]["alpha"]["low"] is None
+    assert found["place"]["widths"]["alpha"]["half"] > 0
+    assert "all is assumed" in found["assumed"][0]
+
+
+def test_a_picture_is_drawn_the_same_each_time_and_never_over_a_file(pilot, told, tmp_path):
+    one, two = tmp_path / "one.svg", tmp_path / "two.svg"
+    for file in (one, two):
+        told("plan", pilot.root, "--people", "3,5", "--picture", file)
+    assert one.read_bytes() == two.read_bytes()
+    text = one.read_text()
+    for part in ("alpha", "F1 of two models", "80 images", "the pilot's own place", "people an image"):
+        assert part in text
+    for file in (one, tmp_path / "plan.gif"):
+        told("plan", pilot.root, "--picture", file, code=2)
+
+
+def test_the_next_answers_go_where_one_more_would_change_most(pilot, told, tmp_path):
+    votes = count_votes(pilot.judgements, ("joy", "awe", "fear"), list(pilot.images["image_id"]))
+    change = expected_change(votes.votes, votes.n, fit_beta_prior(votes.votes, votes.n))
+    found = next_images(pilot, 10)
+    assert list(found["change"]) == pytest.approx(sorted(change, reverse=True)[:10])
+    assert list(found["people"]) == [5] * 10
+    file = tmp_path / "next.txt"
+    assert "labels assign --queue" in told("plan", pilot.root, "--next", "10", "--out", file)
+    assert file.read_text().split() == list(found["image_id"])
+    told("plan", pilot.root, "--next", "10", "--out", file, code=2)
+    told("plan", pilot.root, "--next", "41", code=2)
+    by_entropy = json.loads(told("plan", pilot.root, "--next", "40", "--until", "entropy", "--json"))["next"]
+    assert len({row["image_id"] for row in by_entropy}) == 40
+    assert [row["image_id"] for row in by_entropy[:10]] != list(found["image_id"])
+    with pytest.raises(BadInput, match="until"):
+        next_images(pilot, 3, until="f1")
+
+
+def test_images_without_an_answer_are_among_the_next(dataset_of):
+    answers = pilot_of(12, 40, 5)
+    table = judgements_of(answers)
+    data = dataset_of(answers, table[table["image_id"] > "i004"].reset_index(drop=True))
+    found = next_images(data, 40)
+    assert set(found["image_id"][found["people"] == 0]) == {f"i{n:03}" for n in range(5)}
+    assert np.isfinite(found["change"]).all()
