@@ -690,3 +690,84 @@ def test_rates_from_means_and_single_labels_have_no_labels_that_nobody_chose(dem
     table.to_parquet(data / "targets-emotions.parquet")
     with pytest.raises(BadInput, match="nobody chose"):
         plan_run(config(data))
+
+
+@pytest.mark.slow
+def test_on_sets_it_agrees_with_mapie():
+    """MAPIE's CRC chooses among 100 cuts .01 apart: ours lies within one step above its choice."""
+    from mapie.risk_control import MultiLabelClassificationController
+
+    rng = np.random.default_rng(1)
+    scores = rng.uniform(size=(300, 6)).round(3)
+    sets = (rng.uniform(size=scores.shape) < scores).astype(int)
+    sets[sets.sum(axis=1) == 0, 0] = 1
+
+    def predict(X):
+        return np.asarray(X)
+
+    for level in (0.7, 0.8, 0.9):
+        other = MultiLabelClassificationController(
+            predict_function=predict, risk="recall", method="crc", target_level=level
+        )
+        other.calibrate(scores, sets)
+        cut = find_cut(Asked("recall", level), scores, sets)
+        assert float(other.best_predict_param[0]) <= cut.value < float(other.best_predict_param[0]) + 0.0101
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_sets_are_larger_than_those_of_mapie_on_the_same_data():
+    """MAPIE tests a hundred cuts by Bonferroni and Holm with a bound for 0/1, and calls an empty set's precision 0."""
+    from mapie.risk_control import MultiLabelClassificationController
+
+    rng, ours, theirs = np.random.default_rng(7), [], []
+    for _ in range(5):
+        scores, votes, _ = drawn(rng, 100)
+        some = votes.any(axis=1)  # MAPIE takes no other
+        other = MultiLabelClassificationController(
+            np.asarray, risk="precision", method="ltt", target_level=0.5, confidence_level=0.9
+        ).calibrate(scores[some], (votes[some] > 0).astype(int))
+        cut = find_cut(Asked.parse("precision=.5"), scores[some], votes[some]).value
+        ours.append((scores >= cut).sum(axis=1).mean())
+        theirs.append(other.predict(scores)[:, :, 0].sum(axis=1).mean())
+    assert np.mean(ours) > np.mean(theirs)
+
+
+@given(samples(), st.floats(0.05, 0.9), st.floats(0.01, 0.09))
+def test_sets_are_nested_and_a_weaker_promise_never_has_larger_sets(sample, level, more):
+    scores, votes, groups = sample
+    for risk in ("recall", "extra"):
+        try:
+            strict, weak = (
+                sets_at(find_cut(Asked(risk, value), scores, votes, groups=groups), scores)
+                for value in ((level + more, level) if risk == "recall" else (level, level + more))
+            )
+        except BadInput:
+            continue
+        smaller, larger = (weak, strict) if risk == "recall" else (strict, weak)
+        assert (smaller <= larger).all()
+
+
+def test_levels_keep_what_one_cut_for_all_breaks():
+    """A head that is blind to one of two levels: one cut holds on average alone, two cuts in each level."""
+    asked, lost = Asked.parse("recall=.8"), {"one": ([], []), "each": ([], [])}
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        n = 120
+        levels = np.repeat(["clear", "blind"], n // 2).astype(object)
+        votes = np.eye(4)[rng.integers(0, 4, n)]
+        scores = np.clip(0.5 + 0.4 * votes * (levels == "clear")[:, None] + rng.normal(0, 0.1, (n, 4)), 0.01, 0.99)
+        cal = rng.permutation(n) < n // 2
+        table = torch.from_numpy(scores)
+        one = make_promise(asked, table[cal], votes[cal], family="rates")
+        each = make_promise(asked, table[cal], votes[cal], family="rates", column="look", levels=levels[cal])
+        for name, promise in (("one", one), ("each", each)):
+            sets = scores[~cal] >= promise.cuts(levels[~cal], (~cal).sum())
+            missed = losses("recall", sets, votes[~cal])
+            for at, level in enumerate(("clear", "blind")):
+                lost[name][at].append(missed[levels[~cal] == level].mean())
+    one, each = ({k: np.mean(v) for k, v in zip(("clear", "blind"), lost[name], strict=True)} for name in lost)
+    assert one["blind"] > 0.3
+    error = 2 * max(np.std(values, ddof=1) for values in lost["each"]) / np.sqrt(150)
+    assert all(0.2 - 2 / 20 - error <= value <= 0.2 + error for value in each.values())
+    assert (one["clear"] + one["blind"]) / 2 <= 0.2 + error

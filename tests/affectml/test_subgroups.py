@@ -341,3 +341,25 @@ def test_a_column_that_is_not_there_or_splits_nothing_is_refused(data, name, wor
     check_groups(data, ("film", "country"))
     with pytest.raises(BadInput, match=words):
         check_groups(data, ("film", name))
+
+
+def alarms(seeds, **planted):
+    return sum(bool(found(judged(*drawn(np.random.default_rng(s), **planted), seed=s))) for s in range(seeds))
+
+
+def test_no_more_than_one_in_twenty_unbiased_systems_is_accused():
+    generator, accused = np.random.default_rng(0), 0
+    mean = np.array([0.02, 0.05, 0.1, 0.2, 0.3, 0.5])
+    for _ in range(200):
+        true = generator.beta(2 * mean, 2 * (1 - mean), size=(80, 6))
+        people, system = generator.binomial(5, true) / 5, generator.binomial(1, true)
+        accused += any(each.found for each in label_bias(system, people, "abcdef", None))
+    assert accused / 200 <= 0.05
+
+
+@pytest.mark.slow
+def test_nothing_planted_alarms_at_most_as_often_as_promised_and_what_is_planted_is_found():
+    assert alarms(100) <= 10
+    assert alarms(100, spread=(8.0, 1.0), noise=0.0) <= 10
+    assert alarms(50, bias=1.0) >= 45
+    assert alarms(50, worse=1.0) >= 45
