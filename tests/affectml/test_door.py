@@ -1,5 +1,6 @@
 """`import affectml`: light, lazy, and all that a notebook needs."""
 
+import inspect
 import json
 import re
 import subprocess
@@ -111,6 +112,20 @@ def test_an_option_that_is_not_there_or_of_another_type_is_named_before_any_work
 def test_one_run_where_several_belong_is_refused():
     with pytest.raises(BadInput, match=r"^runs: expected a list, got 'runs/a' alone: write runs=\[...\]$"):
         affectml.plan(runs="runs/a")
+
+
+RETURNED = [
+    *(getattr(affectml, name) for name in affectml.__all__ if inspect.isfunction(getattr(affectml, name))),
+    *(affectml.Run.predict, affectml.Run.predict_to_file, affectml.Run.explain, affectml.Run.for_person),
+]
+
+
+@pytest.mark.parametrize("function", RETURNED, ids=lambda function: function.__qualname__)
+def test_what_a_function_is_said_to_return_is_what_it_returns(function):
+    """By the first words of its section Returns, which name the type of its annotation."""
+    annotated = re.findall(r"\w+", str(inspect.signature(function).return_annotation))[-1]
+    found = re.search(r"Returns:\n +(?P<first>.*?)(?:[:,.]| with )", inspect.getdoc(function), re.DOTALL)
+    assert annotated in found["first"].split()
 
 
 def test_a_run_stands_wherever_its_folder_does(run, tmp_path):

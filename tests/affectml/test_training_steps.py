@@ -15,13 +15,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from typer.main import get_command
 
 import affectml
 from affectml._files import try_folder, write_json
 from affectml._options import options_of
+from affectml.cli import app
 from affectml.data import DatasetMeta, TargetMeta, write_dataset
 from affectml.data.choose import choose_target
-from affectml.errors import BadDataset, BadInput, BadRun, command_line, option
+from affectml.errors import BadDataset, BadInput, BadRun, command_line, option, spelled
 from affectml.judging.evaluate import evaluate
 from affectml.judging.figures import Evaluation, Figure
 from affectml.judging.scoring import Answers
@@ -120,8 +122,11 @@ def test_a_run_that_is_read_back_repeats_no_check(prepared, monkeypatch):
     assert again.plan.config == plan.config
 
 
-def test_every_field_of_the_configuration_is_an_option_of_train_and_is_documented():
-    assert {each.name for each in fields(TrainConfig)} <= {*inspect.signature(affectml.train).parameters}
+def test_every_field_of_the_configuration_is_an_option_of_the_command_and_of_train_and_is_documented():
+    of_command = {each.name: each.opts for each in get_command(app).commands["train"].params}
+    for each in fields(TrainConfig):
+        assert of_command[each.name] == ([each.name] if each.name == "dataset" else [spelled(each.name)])
+        assert each.name in inspect.signature(affectml.train).parameters
     assert [bool(each.help.text) for each in options_of(TrainConfig)] == [True] * len(fields(TrainConfig))
 
 
