@@ -60,7 +60,9 @@ def test_a_process_of_this_machine_that_has_ended_has_no_claim(paths):
     assert made(paths) == [[0, 1, 2, 3]]
 
 
-@pytest.mark.parametrize("owner", ["another-machine 7", "", f"{socket.gethostname()} {os.getpid()}"])
+@pytest.mark.parametrize(
+    "owner", ["another-machine 7", "", f"{socket.gethostname()} {os.getpid()}"], ids=["far", "unknown", "here"]
+)
 def test_who_is_silent_for_long_has_no_claim_any_more(paths, monkeypatch, owner):
     """By this machine's clock: the last sign of life may be of any time."""
     held = claim(paths[1], owner)
