@@ -64,7 +64,7 @@ def test_every_published_set_has_a_command_and_says_its_source_and_licence(tmp_p
 def test_a_set_of_plain_shape_is_an_entry_of_the_table(tmp_path):
     recipe = {"reader": "answers", "taxonomy": "polarity-2", "files": {"votes.tsv": None}, "separator": "\t"}
     recipe |= {"image": "picture", "images": ["photos"], "columns": ["age"], "layout": "votes.tsv, photos"}
-    new = Importer(reader_of(recipe), "new", About("new"), ("copy", "hardlink", "none"), True)
+    new = Importer(reader_of(recipe), "new", About("new"), ("copy", "hardlink", "none"), folder=True, joins=False)
     picture(tmp_path / "in" / "photos" / "a.jpg")
     text(tmp_path / "in" / "votes.tsv", "picture\tpositive\tage\tnegative", "a.jpg\t3\t20\t2")
     new(tmp_path / "in", tmp_path / "out")
