@@ -48,11 +48,6 @@ class Claims:
         self._ended.set()
         self._beating.join()
         self._give_back(list(self._mine))
-        for folder in {path.parent for path in self._paths}:
-            take_left(folder)
-            for claim in folder.glob(f"*{CLAIM}"):
-                if claim.with_suffix("").exists():  # of a process that was killed between the part and its claim
-                    claim.unlink(missing_ok=True)
 
     def rounds(self) -> Iterator[Iterator[int]]:
         """Until every part is there: the numbers of those that can be had now, each claimed when it is asked for.
@@ -119,6 +114,15 @@ class Claims:
             for claim in list(self._mine):
                 with suppress(OSError):  # it was made, or somebody took this process for dead
                     os.utime(claim)
+
+
+def tidy(folder: Path) -> None:
+    """Take away what processes that were killed left beside whole parts: half-written files, and claims to parts."""
+    take_left(folder)
+    for claim in folder.glob(f"*{CLAIM}"):
+        if claim.with_suffix("").exists():
+            with suppress(OSError):  # it can only be read, or another process does the same
+                claim.unlink()
 
 
 def claimed(folder: Path) -> bool:

@@ -180,6 +180,7 @@ def embed_dataset(
     unreadable = [(item.image_id, item.file, why[item.image_id]) for item in items.values() if item.image_id in why]
     with writing(store.folder):
         _list_unreadable(store.folder / "unreadable.csv", unreadable)
+    parts.tidy(store.folder)
     if not len(store.ids):
         raise BadDataset(f"{data.root}: none of its {len(items)} images could be read; the first: {unreadable[0][2]}")
     return EmbedSummary(store, done, had, unreadable, no_image, url_only, time.perf_counter() - start)

@@ -193,6 +193,15 @@ def test_whoever_is_stopped_loses_the_part_in_hand_and_the_end_is_as_if_nothing_
         assert files_of(summary.store.folder) == files_of(reference.folder)
 
 
+def test_what_a_kill_left_beside_the_last_part_goes_though_nothing_is_left_to_make(broken, encoder):
+    folder = embed_dataset(broken, encoder).store.folder
+    (part,), before = folder.glob("part-*"), files_of(folder)
+    (folder / f"{part.name}.claim").write_text(f"{socket.gethostname()} {2**22 + 1}")
+    (folder / f".{part.name}.01234567.tmp").write_bytes(b"x")
+    assert embed_dataset(broken, encoder).done == 0
+    assert files_of(folder) == before
+
+
 def test_processes_share_the_work_and_the_store_is_that_of_one(broken, tiny_clip, tmp_path, encoder):
     """Three at once, of which each begins at any moment of the others."""
     script = (

@@ -41,7 +41,9 @@ def made(paths: list[Path], say=lambda line: None) -> list[list[int]]:
 def test_each_part_that_is_absent_is_made_once_and_nothing_is_left(paths):
     paths[1].touch()
     claim(paths[1], f"{socket.gethostname()} 1")  # of a process that was killed between the part and its claim
+    (paths[1].parent / ".part-1.01234567.tmp").touch()
     assert made(paths) == [[0, 2, 3]]
+    parts.tidy(paths[1].parent)
     assert sorted(paths[0].parent.iterdir()) == paths
     assert made(paths) == []
 
