@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
+from uuid import uuid4
 
 from affectml._progress import Say
 from affectml_annotation.exchange.files import take_left
@@ -84,13 +85,12 @@ class Claims:
     def _claim(self, claim: Path) -> bool:
         if claim not in self._mine and self._is_dead(claim):
             claim.unlink(missing_ok=True)
-        try:
-            with claim.open("x") as handle:
-                handle.write(f"{socket.gethostname()} {os.getpid()}\n")
-        except (FileExistsError, FileNotFoundError):
+        if claim.exists() or not claim.parent.exists():
             return False
-        self._mine.add(claim)
-        return True
+        with suppress(FileExistsError, FileNotFoundError):
+            _write_claim(claim, f"{socket.gethostname()} {os.getpid()}\n")
+            self._mine.add(claim)
+        return claim in self._mine
 
     def _is_dead(self, claim: Path) -> bool:
         """Whether its owner is gone: a process of this machine that has ended, or one that has long been silent.
@@ -114,6 +114,21 @@ class Claims:
             for claim in list(self._mine):
                 with suppress(OSError):  # it was made, or somebody took this process for dead
                     os.utime(claim)
+
+
+def _write_claim(claim: Path, owner: str) -> None:
+    """Make a claim that names its owner from the first; FileExistsError where there is one."""
+    temporary = claim.with_name(f".{claim.name}.{uuid4().hex[:8]}.tmp")
+    temporary.write_text(owner)
+    try:
+        os.link(temporary, claim)
+    except (FileExistsError, FileNotFoundError):
+        raise
+    except OSError:  # a disk that has no links
+        with claim.open("x") as handle:
+            handle.write(owner)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def tidy(folder: Path) -> None:

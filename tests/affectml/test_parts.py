@@ -48,6 +48,21 @@ def test_each_part_that_is_absent_is_made_once_and_nothing_is_left(paths):
     assert made(paths) == []
 
 
+@pytest.mark.parametrize("links", [True, False])
+def test_a_claim_names_its_owner_from_the_first(paths, monkeypatch, links):
+    """Killed in the midst of claiming, a process leaves no claim of nobody, which others would wait for."""
+    if not links:
+        monkeypatch.setattr("os.link", Mock(side_effect=PermissionError))
+    with Claims(paths) as claims:
+        next(next(claims.rounds()))
+        (held,) = paths[0].parent.iterdir()
+        assert held.read_text() == f"{socket.gethostname()} {os.getpid()}\n"
+    monkeypatch.setattr("os.link", Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt), Claims(paths) as claims:
+        next(claims.rounds())
+    assert list(paths[0].parent.iterdir()) == []
+
+
 def test_two_at_once_take_different_parts(paths):
     with Claims(paths) as one, Claims(paths) as other:
         first, second = next(one.rounds()), next(other.rounds())
