@@ -85,9 +85,9 @@ class Explorer:
         self.page.keyboard.press("Enter")
 
     def add_filter(self, title):
-        """Choose what to filter by, at the side."""
-        self.page.get_by_label("Add a filter").click()
-        self.page.get_by_role("option", name=title).click()
+        """Choose what to filter by, at the side; typed, as a click into a list that still scrolls is lost."""
+        self.page.get_by_label("Add a filter").fill(title)
+        self.page.get_by_role("option", name=title).first.click()
 
     def lasso(self, corners):
         """Surround with the pointer; corners as shares of the map's width and height."""
