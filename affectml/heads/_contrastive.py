@@ -15,10 +15,9 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from affectml.errors import BadInput
-from affectml.heads._adamw import AdamW
 from affectml.heads._blocks import Blocks
+from affectml.heads._hidden import LAYERS, AdamW, folded, forward
 from affectml.heads._linear import Standardiser, folds
-from affectml.heads._mlp import LAYERS, folded, forward
 from affectml.heads._pairs import Pairs, PromptBank, contrastive_loss
 from affectml.heads._texts import TextHead
 from affectml.heads._zero_shot import ZeroShotConfig, ZeroShotHead

@@ -12,10 +12,9 @@ from torch import Tensor
 
 from affectml.errors import BadInput
 from affectml.heads._blocks import Blocks
+from affectml.heads._hidden import LAYERS, WEIGHT_DECAY_GRID, HiddenOptions, Setting, fit_hidden, folded, forward
 from affectml.heads._linear import Standardiser, fit_linear, folds
-from affectml.heads._mlp import LAYERS, WEIGHT_DECAY_GRID, MLPOptions, Setting, fit_mlp, folded, forward
 from affectml.heads._objective import Objective
-from affectml.heads._together import fit_together
 from affectml.heads.base import Head
 from affectml.heads.config import MOST_HIDDEN, HeadConfig
 from affectml.heads.inputs import Features, Rows, alike, feature_parts
@@ -52,14 +51,14 @@ class NeuralConfig(HeadConfig):
     max_epochs: PositiveInt = 200
     patience: PositiveInt = 10
 
-    def layer_options(self, large: bool) -> MLPOptions:
+    def layer_options(self, large: bool) -> HiddenOptions:
         """What fits a hidden layer; large: whether X is read in blocks."""
         batch_size = self.batch_size or (LARGE_BATCH if large else SMALL_BATCH)
         usual = LEARNING_RATE * (math.sqrt(batch_size / SMALL_BATCH) if large else 1)
         decays = _several(self.weight_decay, WEIGHT_DECAY_GRID)
         rates, drops = _several(self.learning_rate, (usual,)), _several(self.dropout, ())
         settings = tuple(dict.fromkeys(Setting(*each) for each in itertools.product(decays, rates, drops)))
-        return MLPOptions(self.hidden, settings, batch_size, self.max_epochs, self.patience)
+        return HiddenOptions(self.hidden, settings, batch_size, self.max_epochs, self.patience)
 
 
 def _several(value: float | tuple[float, ...] | None, usual: tuple[float, ...]) -> tuple[float, ...]:
@@ -141,17 +140,15 @@ class NeuralHead(Head):
     ) -> None:
         standard = Standardiser.of(features)
         table, held = standard.apply(features, torch.float32), standard.apply(val[0], torch.float32)
-        rest = correction.float(), self.config.layer_options(large=isinstance(table, Blocks)), generator
-        if isinstance(table, Blocks):
-            fitted = fit_together(table, objective, (held, val[1]), *rest)
-        else:
-            fitted = fit_mlp(table, objective, (cast("Tensor", held), val[1]), *rest)
+        options = self.config.layer_options(large=isinstance(table, Blocks))
+        fitted = fit_hidden(table, objective, (held, val[1]), correction.float(), options, generator)
         self._state = folded(standard, fitted.layers)
         self._state["bias2"] -= correction
         searched = [n for n in ("learning_rate", "dropout") if isinstance(getattr(self.config, n), tuple)]
         self.report_ |= {
             **{name: getattr(fitted.setting, name) for name in ("weight_decay", *searched)},
             "epochs": fitted.epochs,
+            "one_scale": standard.shared,
             "held_out_loss": fitted.held_out_loss,
             "held_out_curve": list(fitted.curve),
         }

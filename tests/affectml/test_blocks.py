@@ -12,10 +12,10 @@ from affectml.embeddings import store as stores
 from affectml.embeddings import write_store
 from affectml.encoders import EncoderIdentity
 from affectml.errors import BadArray, BadDataset
-from affectml.heads import _blocks, _descent, _linear, _together, base
+from affectml.heads import _blocks, _descent, _hidden, _linear, base
 from affectml.heads._blocks import Blocks
+from affectml.heads._hidden import Racer, Setting
 from affectml.heads._linear import Standardiser
-from affectml.heads._mlp import Setting
 from affectml.heads._objective import Objective
 
 ROWS, COLUMNS, LABELS = 900, 12, 4
@@ -199,67 +199,62 @@ def test_statistics_in_blocks_are_those_of_all_rows(large):
     assert blocks.deviation[3] == 1
 
 
-def heads_of(settings, monkeypatch):
-    monkeypatch.setattr(_together, "fast_bfloat16", lambda: False)
+def racers_of(settings):
     generator = torch.Generator().manual_seed(0)
-    parts = (torch.randn(shape, generator=generator) for shape in ((8, COLUMNS), (8,), (LABELS, 8), (LABELS,)))
-    weights = _together._Weights(*(torch.stack([part] * len(settings)) for part in parts))
-    return _together._Heads(weights, settings, steps_per_epoch=4)
+    parts = [torch.randn(shape, generator=generator) for shape in ((8, COLUMNS), (8,), (LABELS, 8), (LABELS,))]
+    return [Racer(setting, parts) for setting in settings]
 
 
 @pytest.mark.parametrize("softmax", [False, True])
-def test_steps_are_those_of_torch(monkeypatch, softmax):
-    trained = heads_of((Setting(0.1, 0.01, 0.0),), monkeypatch)
-    layers = [part[0].clone().requires_grad_() for part in trained.now.each()]
+def test_steps_are_those_of_torch(softmax):
+    [trained] = racers_of((Setting(0.1, 0.01, 0.0),))
+    layers = [part.clone().requires_grad_() for part in trained.layers]
     decays = [{"params": layers[::2], "weight_decay": 0.1}, {"params": layers[1::2], "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(decays, lr=0.01)
     X, Y = (torch.from_numpy(part.astype(np.float32)) for part in drawn(200))
     masses = Objective(Y, None if softmax else 1 - Y)
     for batch in torch.split(torch.arange(200), 40):
-        trained.step(X[batch], masses.rows(batch), 40.0, torch.Generator())
+        _hidden.step([trained], X[batch], masses.rows(batch), 40.0, 2.0, torch.Generator())
         hidden = torch.relu(X[batch] @ layers[0].T + layers[1])
         loss = masses.rows(batch).loss(hidden @ layers[2].T + layers[3]) / 40
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    for ours, theirs in zip(trained.now.each(), layers, strict=True):
-        torch.testing.assert_close(ours[0], theirs.detach(), rtol=1e-4, atol=1e-5)
+    for ours, theirs in zip(trained.layers, layers, strict=True):
+        torch.testing.assert_close(ours, theirs.detach(), rtol=1e-4, atol=1e-5)
 
 
-def test_settings_together_do_what_each_does_alone(monkeypatch):
+def test_settings_together_do_what_each_does_alone():
     settings = (Setting(1.0, 0.01, 0.5), Setting(0.01, 0.003, 0.0), Setting(0.01, 0.003, 0.25))
     X, Y = (torch.from_numpy(part.astype(np.float32)) for part in drawn(200))
 
-    def after(chosen, keep=None):
-        trained, generator = heads_of(chosen, monkeypatch), torch.Generator().manual_seed(1)
+    def after(chosen, keep=slice(None)):
+        trained, generator = racers_of(chosen), torch.Generator().manual_seed(1)
         for number, batch in enumerate(torch.split(torch.arange(200), 20)):
-            if number == 5 and keep is not None:
-                trained.keep(keep)
-            trained.step(X[batch], Objective(Y, 1 - Y).rows(batch), 20.0, generator)
-        return trained
+            if number == 5:
+                trained = trained[keep]
+            _hidden.step(trained, X[batch], Objective(Y, 1 - Y).rows(batch), 20.0, 2.0, generator)
+        return [each.mean for each in trained]
 
-    together, left = after(settings), after(settings, keep=[0, 2])
-    for place, alone in ((0, after(settings[:1])), (1, after(settings[1:2])), (2, after(settings[2:]))):
-        for all_heads, one in zip(together.mean.each(), alone.mean.each(), strict=True):
-            torch.testing.assert_close(all_heads[place], one[0], rtol=1e-4, atol=1e-5)
-    for rest, all_heads in zip(left.mean.each(), together.mean.each(), strict=True):
-        torch.testing.assert_close(rest, all_heads[[0, 2]], rtol=1e-4, atol=1e-5)
-    assert left.settings == [settings[0], settings[2]]
+    together = after(settings)
+    alone = [after(settings[place : place + 1])[0] for place in range(3)]
+    for ours, theirs in zip([*together, *after(settings, slice(0, 3, 2))], [*alone, *together[::2]], strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_rates_and_dropouts_are_chosen_first_and_weight_decays_after_twelve_epochs():
     settings = [Setting(decay, rate, drop) for decay in (1.0, 0.1) for rate in (0.01, 0.001) for drop in (0.2, 0.5)]
     losses = [5.0, 9.0, 7.0, 8.0, 6.0, 3.0, 9.0, 9.0]  # the best of each rate and dropout: 5, 3, 7, 8
-    assert _together.staying(settings, losses, epoch=1) == [0, 1, 4, 5]
+    assert _hidden.staying(settings, losses, epoch=1) == [0, 1, 4, 5]
     left = [settings[place] for place in (0, 1, 4, 5)]
-    assert _together.staying(left, [5.0, 9.0, 6.0, 7.0], epoch=2) == [0, 2]
+    assert _hidden.staying(left, [5.0, 9.0, 6.0, 7.0], epoch=2) == [0, 2]
     for epoch, places in ((3, [0, 1]), (11, [0, 1]), (12, [1]), (13, [1])):
-        assert _together.staying([settings[0], settings[4]], [5.0, 4.0], epoch) == places
-    assert _together.staying(settings[:1], [5.0], epoch=12) == [0]
+        assert _hidden.staying([settings[0], settings[4]], [5.0, 4.0], epoch) == places
+    assert _hidden.staying(settings[:1], [5.0], epoch=12) == [0]
 
 
 def test_dropout_leaves_out_the_share_that_was_asked_for():
-    masks = _together._masks((500, 400), {64, 128}, torch.bfloat16, torch.Generator().manual_seed(0))
+    masks = _hidden._masks((500, 400), {64, 128}, torch.bfloat16, torch.Generator().manual_seed(0))
     for cut, mask in masks.items():
         assert set(mask.unique().tolist()) == {0, -1}
         assert abs(float((mask == 0).double().mean()) - cut / 256) < 0.005

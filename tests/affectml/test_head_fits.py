@@ -16,7 +16,7 @@ from sklearn.preprocessing import KernelCenterer
 from affectml import heads
 from affectml.errors import BadInput
 from affectml.heads import AutoHead, EnsembleHead, KernelHead, SigmoidHead, SoftmaxHead, TopKHead
-from affectml.heads._adamw import AdamW
+from affectml.heads._hidden import AdamW
 from affectml.heads._linear import L2Path, Standardiser, folds
 from affectml.heads._objective import Objective
 from affectml.heads._threads import one_thread_if_small

@@ -1,0 +1,258 @@
+"""Heads with one hidden layer: ReLU, dropout, AdamW on minibatches, early stopping.
+
+Shape of the paper that proposed heads on CLIP for emotion (CLIP-E): D -> hidden, ReLU -> C. Several settings are one
+problem: S heads on the same batches, from the same first weights. With X [B, D] a batch, the first layers of all are
+one product X [B, D] @ W [D, S H], and their gradients one more; a batch is read, standardised and masked once for all.
+Gradients are written out, since one hidden layer has few. Beside what is usual:
+
+- products of rows in blocks in bfloat16 where the processor has instructions for it; weights, losses and AdamW's steps
+  in float32;
+- what is judged and kept is a running mean of the weights over about half an epoch (Polyak & Juditsky 1992);
+- of several settings the worse half leaves, and again (successive halving, Jamieson & Talwalkar 2016); see `staying`.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear, relu
+
+from affectml.encoders.ran import fast_bfloat16
+from affectml.heads._blocks import Blocks
+from affectml.heads._linear import Standardiser
+from affectml.heads._objective import Objective
+
+WEIGHT_DECAY_GRID = (1.0, 0.1, 0.01)
+LAYERS = ("weight1", "bias1", "weight2", "bias2")  # as heads save them
+DECAYS_AFTER = 12  # the epoch after which the best weight decay stays alone
+_BETAS, _EPSILON = (0.9, 0.999), 1e-8  # AdamW's, as torch has them
+_JUDGED = 8192  # rows judged at a time
+_LEVELS = 256  # dropout is decided by one random byte a unit
+
+
+class AdamW:
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019), to the bit what torch.optim.AdamW does on a CPU.
+
+    That class loads torch's compiler when it is made, 1.5 seconds of CPU, which a head has no use for. groups: arrays
+    with the weight decay of each group. Arrays without a gradient stay as they are.
+    """
+
+    def __init__(self, groups: Sequence[tuple[Sequence[Tensor], float]], rate: float) -> None:
+        self.rate, self.steps = rate, 0
+        self._arrays = [
+            (array, decay, torch.zeros_like(array), torch.zeros_like(array))
+            for arrays, decay in groups
+            for array in arrays
+        ]
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for array, *_ in self._arrays:
+            array.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move every array by its gradient."""
+        self.steps += 1
+        first, second = _BETAS
+        size = self.rate / (1 - first**self.steps)
+        root = (1 - second**self.steps) ** 0.5
+        for array, decay, mean, square in self._arrays:
+            if array.grad is None:
+                continue
+            if decay:
+                array.mul_(1 - self.rate * decay)
+            mean.lerp_(array.grad, 1 - first)
+            square.mul_(second).addcmul_(array.grad, array.grad, value=1 - second)
+            array.addcdiv_(mean, (square.sqrt() / root).add_(_EPSILON), value=-size)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a search chooses among."""
+
+    weight_decay: float
+    learning_rate: float
+    dropout: float
+
+
+@dataclass(frozen=True)
+class HiddenOptions:
+    """What the fit of a hidden layer depends on, beside the data and the generator; settings: one or more."""
+
+    hidden: int
+    settings: tuple[Setting, ...]
+    batch_size: int
+    max_epochs: int
+    patience: int
+
+
+@dataclass(frozen=True)
+class HiddenFit:
+    """Layers as torch.nn.Linear has them: weight1 [H, D], bias1 [H], weight2 [C, H], bias2 [C]; float32.
+
+    curve: the loss on `val` after each epoch that was run; the layers are those of number `epochs`, from 1.
+    """
+
+    layers: tuple[Tensor, ...]
+    setting: Setting
+    epochs: int
+    held_out_loss: float
+    curve: tuple[float, ...]
+
+
+def forward(features: Tensor, layers: Sequence[Tensor]) -> Tensor:
+    """Logits [N, C], without dropout."""
+    weight1, bias1, weight2, bias2 = layers
+    return linear(relu(linear(features, weight1, bias1)), weight2, bias2)
+
+
+def folded(standard: Standardiser, layers: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Layers by name, float64, that do on raw features what the given ones do on standardised ones."""
+    weight1, bias1, weight2, bias2 = layers
+    raw, raw_bias = standard.fold(weight1.T, bias1)
+    return dict(zip(LAYERS, (raw.T.contiguous(), raw_bias, weight2.double(), bias2.double()), strict=True))
+
+
+class Racer:
+    """One setting in the race: its layers, what AdamW keeps of them, and their running mean, which is judged."""
+
+    def __init__(self, setting: Setting, layers: Sequence[Tensor]) -> None:
+        self.setting = setting
+        self.layers, self.mean = ([part.clone() for part in layers] for _ in range(2))
+        weights, biases = self.layers[::2], self.layers[1::2]
+        self._optimiser = AdamW([(weights, setting.weight_decay), (biases, 0.0)], setting.learning_rate)
+
+    def move(self, slopes: Sequence[Tensor], half_epoch: float) -> None:
+        """One step by the slopes of its layers; half_epoch: about how many steps the mean is over."""
+        for part, slope in zip(self.layers, slopes, strict=True):
+            part.grad = slope
+        self._optimiser.step()
+        drift = 1 / min(half_epoch, (self._optimiser.steps + 9) / 10)  # the mean of the first steps is a short one
+        for mean, part in zip(self.mean, self.layers, strict=True):
+            mean.lerp_(part, drift)
+
+
+def step(
+    racers: Sequence[Racer], rows: Tensor, masses: Objective, scale: float, half_epoch: float,
+    generator: torch.Generator,
+) -> None:  # fmt: skip
+    """One step of all on a batch: rows [B, D], their masses, and what the summed loss is divided by."""
+    hidden, dtype = len(racers[0].layers[1]), rows.dtype
+    cuts = [round(each.setting.dropout * _LEVELS) for each in racers]
+    weight1, bias1 = (torch.cat([each.layers[part] for each in racers]).to(dtype) for part in (0, 1))
+    units = torch.addmm(bias1, rows, weight1.T).relu_()
+    kept_units = _masks((len(rows), hidden), set(cuts) - {0}, dtype, generator)
+    back = torch.empty_like(units)
+    slopes = []
+    for s, (each, cut) in enumerate(zip(racers, cuts, strict=True)):
+        own = units[:, s * hidden : (s + 1) * hidden]
+        if cut:
+            own.view(kept_units[cut].dtype).bitwise_and_(kept_units[cut])
+        kept = 1 - cut / _LEVELS  # units that are kept count for those that are not
+        last = each.layers[2].to(dtype) / kept
+        slope = masses.gradient(torch.addmm(each.layers[3].to(dtype), own, last.T).float()) / scale
+        narrow = slope.to(dtype)
+        slopes.append(((narrow.T @ own).float() / kept, slope.sum(dim=0)))
+        torch.mm(narrow, last, out=back[:, s * hidden : (s + 1) * hidden])
+    back = torch.ops.aten.threshold_backward(back, units, 0)  # nothing passes a unit that is off or left out
+    first = (back.T @ rows).float().split(hidden)
+    level = (back.new_ones(1, len(back)) @ back).float()[0].split(hidden)  # a product sums bfloat16 faster
+    for each, (weight2, bias2), weight, bias in zip(racers, slopes, first, level, strict=True):
+        each.move((weight, bias, weight2, bias2), half_epoch)
+
+
+def losses(
+    racers: Sequence[Racer], val: tuple[Tensor | Blocks, Objective], correction: Tensor, dtype: torch.dtype
+) -> list[float]:
+    """The mean loss of each one's mean layers on rows kept out."""
+    features, objective = val
+    layers = [[part.to(dtype) for part in each.mean] for each in racers]
+    total = [0.0] * len(racers)
+    for start in range(0, len(features), _JUDGED):
+        here = slice(start, start + _JUDGED)
+        rows = (features.read(here) if isinstance(features, Blocks) else features[here]).to(dtype)
+        for s, own in enumerate(layers):
+            total[s] += float(objective.part(here).loss(forward(rows, own).float() - correction))
+    return [each / objective.total for each in total]
+
+
+def fit_hidden(
+    features: Tensor | Blocks,
+    objective: Objective,
+    val: tuple[Tensor | Blocks, Objective],
+    correction: Tensor,
+    options: HiddenOptions,
+    generator: torch.Generator,
+) -> HiddenFit:
+    """Fit on standardised float32 features; the setting and the number of epochs are chosen on `val`.
+
+    correction: what is taken off the logits [C] before `val` judges them. Every setting starts from the same initial
+    weights and meets the same batches.
+    """
+    rows, columns = features.shape
+    mean_mass, masses = objective.total / rows, objective.to(torch.float32)
+    judge = (val[0], val[1].to(torch.float32))
+    table = features if isinstance(features, Blocks) else Blocks(features)
+    dtype = torch.bfloat16 if table is features and fast_bfloat16() else torch.float32
+    half_epoch = max(1.0, rows / options.batch_size / 2)
+    start = (
+        he_uniform(options.hidden, columns, generator),
+        torch.zeros(options.hidden),
+        torch.zeros(objective.positive.shape[1], options.hidden),  # the head starts as the prior
+        objective.intercept().float(),
+    )
+    racers = [Racer(setting, start) for setting in options.settings]
+    curves: dict[Setting, list[float]] = {setting: [] for setting in options.settings}
+    best = HiddenFit(start, options.settings[0], 0, math.inf, ())
+    for epoch in range(1, options.max_epochs + 1):
+        for index, batch in table.epoch(options.batch_size, generator, dtype):
+            step(racers, batch, masses.rows(index), mean_mass * len(index), half_epoch, generator)
+        found = losses(racers, judge, correction, dtype)
+        for racer, loss in zip(racers, found, strict=True):
+            curves[racer.setting].append(loss)
+        least = min(found)
+        if least < best.held_out_loss:
+            racer = racers[found.index(least)]
+            best = HiddenFit(tuple(part.clone() for part in racer.mean), racer.setting, epoch, least, ())
+        elif epoch - best.epochs >= options.patience:
+            break
+        racers = [racers[place] for place in staying([each.setting for each in racers], found, epoch)]
+    return replace(best, curve=tuple(curves[best.setting]))
+
+
+def staying(settings: Sequence[Setting], losses: Sequence[float], epoch: int) -> list[int]:
+    """The places of the settings that stay after an epoch, in order.
+
+    Of learning rates with dropouts, each judged by its best weight decay, the worse half leaves after every epoch. A
+    strong decay pays late: weight decays all stay until epoch 12 has ended, or as long as there are such pairs.
+    """
+    pairs: dict[tuple[float, float], float] = {}
+    for setting, loss in zip(settings, losses, strict=True):
+        pair = (setting.learning_rate, setting.dropout)
+        pairs[pair] = min(loss, pairs.get(pair, math.inf))
+    places = list(range(len(settings)))
+    if len(pairs) > 1:
+        kept = sorted(pairs, key=pairs.__getitem__)[: math.ceil(len(pairs) / 2)]
+        return [place for place in places if (settings[place].learning_rate, settings[place].dropout) in kept]
+    return places if epoch < DECAYS_AFTER else [min(places, key=losses.__getitem__)]
+
+
+def _masks(shape: tuple[int, int], cuts: set[int], dtype: torch.dtype, generator: torch.Generator) -> dict[int, Tensor]:
+    """For each cut which units stay, all bits set or none: integers as wide as the units, for bitwise and.
+
+    A unit is left out where its random byte is below the cut. Products with booleans take ten times as long.
+    """
+    count = shape[0] * shape[1]
+    words = torch.empty(-(-count // 8), dtype=torch.int64).random_(-(2**63), None, generator=generator)
+    whole, sign = (torch.int16, 15) if dtype == torch.bfloat16 else (torch.int32, 31)
+    noise = words.view(torch.uint8)[:count].view(shape).to(whole)
+    return {cut: (cut - 1 - noise).bitwise_right_shift_(sign) for cut in sorted(cuts)}
+
+
+def he_uniform(out: int, into: int, generator: torch.Generator) -> Tensor:
+    """He initialisation for ReLU (He et al. 2015), from the given generator."""
+    bound = math.sqrt(6 / into)
+    return (torch.rand(out, into, generator=generator) * 2 - 1) * bound
