@@ -6,9 +6,9 @@ intercept is not penalised. Scikit-learn's C is 1 / (l2 * N).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast, overload
+from typing import Any, cast, overload
 
 import torch
 from torch import Tensor
@@ -57,7 +57,8 @@ class Standardiser:
     @property
     def shared(self) -> bool:
         """Whether all features that vary have one scale."""
-        return len(self.deviation[self.deviation != 1.0].unique()) <= 1
+        scales = self.deviation[self.deviation != 1.0]
+        return bool((scales == scales[:1]).all())
 
     @overload
     def apply(self, features: Tensor, dtype: torch.dtype) -> Tensor: ...
@@ -142,19 +143,16 @@ def fit_linear(
     if held is not None:
         paths, held_out = [whole], [held]
     else:
-        paths, held_out, judged = [], [], 0.0  # the folds left out weigh labels as the fit does
-        for kept, left_out in folds(objective.positive, FOLDS, generator):
-            if not objective.rows(kept).total > 0:
-                continue  # every row kept weighs nothing
-            paths.append(L2Path(features[kept], objective.rows(kept), curvature))
-            held_out.append((features[left_out], objective.rows(left_out)))
+        judged = 0.0  # the folds left out weigh labels as the fit does
+        parts = folds(objective.positive, FOLDS, generator)
+        paths, held_out = crossed(features, objective, parts, lambda X, masses: L2Path(X, masses, curvature))
     grid: Sequence[float] = L2_GRID
     if isinstance(features, Blocks) and len(features) >= 4 * SAMPLE:
         # more rows want no stronger penalty: some of them tell where to begin, for a step's room
         few, few_masses = _sample(cast("Blocks", paths[0].features), paths[0].objective)
-        best = _walked([L2Path(Blocks(few), few_masses, curvature)], held_out[:1], grid, judged)[0]
+        best = walked([L2Path(Blocks(few), few_masses, curvature)], held_out[:1], grid, judged)[0]
         grid = grid[max(0, grid.index(best) - 1) :]
-    best, best_loss, best_state = _walked(paths, held_out, grid, judged)
+    best, best_loss, best_state = walked(paths, held_out, grid, judged)
     if held is not None:
         whole.settle(best, best_state)
     else:
@@ -162,13 +160,30 @@ def fit_linear(
     return found(best, best_loss)
 
 
-def _walked(
+def crossed(
+    features: Tensor | Blocks,
+    objective: Objective,
+    parts: Sequence[tuple[Tensor, Tensor]],
+    path_of: Callable[[Any, Objective], "L2Path"],
+) -> tuple[list["L2Path"], list[tuple[Tensor | Blocks, Objective]]]:
+    """For each (kept, left out) a path on the rows kept, unless these weigh nothing, and what judges it."""
+    parts = [(kept, out) for kept, out in parts if objective.rows(kept).total > 0]
+    paths = [path_of(features[kept], objective.rows(kept)) for kept, _ in parts]
+    return paths, [(features[out], objective.rows(out)) for _, out in parts]
+
+
+def walked(
     paths: Sequence["L2Path"],
     held_out: Sequence[tuple[Tensor | Blocks, Objective]],
     grid: Sequence[float],
-    correction: Tensor | float,
+    correction: Tensor | float = 0.0,
+    patience: int | None = None,
 ) -> tuple[float, float, Tensor]:
-    """The L2 with the least mean loss on rows kept out, that loss, and where the first path was then."""
+    """The L2 with the least mean loss on rows kept out, that loss, and where the first path was then.
+
+    patience: grid steps that may be worse than the best before the walk ends; None: the paths' own.
+    """
+    patience = paths[0].patience if patience is None else patience
     best, best_loss, worse = grid[0], math.inf, 0
     best_state = paths[0].parameters
     for candidate in grid:
@@ -180,7 +195,7 @@ def _walked(
             best, best_loss, worse, best_state = candidate, loss, 0, paths[0].parameters
         else:
             worse += 1
-        if worse >= paths[0].patience:
+        if worse >= patience:
             break
     return best, best_loss, best_state
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 from affectml.errors import BadInput, option
-from affectml.heads._blend import EnsembleConfig, EnsembleHead
 from affectml.heads._texts import TextHead
 from affectml.heads.base import HEADS, Head
 from affectml.heads.config import MULTILABEL, TrainOption, Wanted
+from affectml.heads.ensemble import EnsembleConfig, EnsembleHead
 from affectml.heads.inputs import ArrayLike
 from affectml.heads.load import head_class
 from affectml.heads.option_words import typed_options

@@ -12,11 +12,11 @@ from pydantic import Field
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads._blend import BlendConfig, CompositeHead
 from affectml.heads._material import Material
 from affectml.heads._thresholds import apply_thresholds, choose_thresholds
 from affectml.heads.base import HEADS, Head
 from affectml.heads.config import defaults_of
+from affectml.heads.ensemble import BlendConfig, CompositeHead
 from affectml.heads.inputs import ArrayLike, Features, Pair, Rows, as_features
 from affectml.heads.kinds import ScoreKind
 from affectml.heads.mixed_logit import (

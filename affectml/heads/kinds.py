@@ -50,9 +50,3 @@ def logits_of(kind: ScoreKind, predicted: Tensor) -> Tensor:
     """Logits [N, C] that give these probabilities; a distribution's are its logarithms."""
     inside = predicted.double().clamp(_TINY, 1 - _TINY)
     return inside.log() if kind == "distribution" else inside.logit()
-
-
-def clipped(kind: ScoreKind, raw: Tensor) -> Tensor:
-    """What a least-squares fit says, as probabilities: at least 0.005, and summing to one for a distribution."""
-    inside = raw.clamp(0.005, 1 if kind == "distribution" else 0.995)
-    return inside / inside.sum(dim=1, keepdim=True) if kind == "distribution" else inside

@@ -8,18 +8,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, softmax
-from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics.pairwise import cosine_similarity
-from sklearn.preprocessing import KernelCenterer
+from sklearn.metrics.pairwise import cosine_similarity, euclidean_distances, rbf_kernel
 
 from affectml import heads
 from affectml.errors import BadInput
 from affectml.heads import AutoHead, EnsembleHead, KernelHead, SigmoidHead, SoftmaxHead, TopKHead
 from affectml.heads._hidden import AdamW
-from affectml.heads._linear import L2Path, Standardiser, folds
+from affectml.heads._linear import Standardiser, folds
 from affectml.heads._objective import Objective
 from affectml.heads._threads import one_thread_if_small
+from affectml.heads.kernel import KernelSpace
 from affectml_metrics.functional import rate_cross_entropy
 
 
@@ -241,7 +240,6 @@ def test_bad_weights(head, weights, message):
         (heads.TopKHead(), "k", 0, "k must be a whole number, at least 1, or None"),
         (heads.TopKHead(), "k", 5, "k: 5 labels asked for, but there are 4; choose a smaller k"),
         (heads.ContrastiveHead(np.eye(4)), "hidden", 0, "hidden must be a whole number, at least 1 and at most 65536"),
-        (heads.AutoHead(), "budget", 4, "budget must be a whole number, at least 5, got 4"),
         (heads.AutoHead(), "kind", "rate", "kind must be distribution or rates, got 'rate'; did you mean 'rates'"),
         (heads.AutoHead(), "families", ("linaer",), r"must be .*, got \('linaer',\); did you mean 'linear'"),
         (heads.AutoHead(), "families", (), "families is empty"),
@@ -433,31 +431,13 @@ def straight(rows=240, seed=0):
 
 def test_where_nobody_says_anything_all_labels_are_alike():
     X, chosen = np.random.default_rng(0).normal(size=(10, 3)), np.arange(10) % 3
-    head = AutoHead(budget=20).fit(X, np.eye(3)[chosen])
+    head = AutoHead().fit(X, np.eye(3)[chosen])
     assert torch.allclose(head.scores(X), torch.tensor(1 / 3, dtype=torch.float64), atol=0.01)
-
-
-@pytest.mark.parametrize("budget", [5, 70, 250])
-def test_the_budget_is_counted_in_fits_and_kept(budget, monkeypatch):
-    """Every walk along L2 goes through L2Path.step: count what is really fitted while comparing."""
-    counted, step = [], L2Path.step
-    monkeypatch.setattr(L2Path, "step", lambda self, l2: (counted.append(l2), step(self, l2))[1])
-    X, P = curved(40)
-    families = ("linear", "exponential", "rbf")
-    head = AutoHead(budget=budget, families=families).fit(X, P)
-    fitted_in_the_end = len([m for m in head.members_ if m.name != "prior"])
-    assert head.report_["fits"] == len(counted) - fitted_in_the_end
-    assert 5 <= head.report_["fits"] <= budget
-    untried = [line for line in head.report_["why"] if "was not tried" in line]
-    assert len(untried) == len(families) - len(head.report_["held_out_loss"])
-    assert bool(untried) == (budget <= 70)
-    if budget == 5:
-        assert untried == [f"{name} was not tried: the budget of 5 fits was spent" for name in families[1:]]
 
 
 def test_same_seed_same_result_and_the_clock_has_no_say(monkeypatch):
     X, P = curved(40)
-    first, again = (AutoHead(kind="distribution", seed=3, budget=30) for _ in range(2))
+    first, again = (AutoHead(kind="distribution", seed=3) for _ in range(2))
     first.fit(X, P)
     for clock in ("time", "perf_counter", "process_time", "monotonic"):
         monkeypatch.setattr(time, clock, lambda: pytest.fail("auto looked at the clock"))
@@ -467,7 +447,7 @@ def test_same_seed_same_result_and_the_clock_has_no_say(monkeypatch):
 
 @pytest.mark.slow
 def test_auto_prefers_what_predicts_better():
-    for make, better, worse in ((curved, "rbf kernel", "linear"), (straight, "linear", "exponential")):
+    for make, better, worse in ((curved, "rbf", "linear"), (straight, "linear", "exponential")):
         X, P = make()
         losses = AutoHead(families=("linear", "exponential", "rbf")).fit(X, P).report_["held_out_loss"]
         [a], [b] = ([v for words, v in losses.items() if words.startswith(name)] for name in (better, worse))
@@ -483,7 +463,7 @@ def test_auto_is_no_worse_than_a_linear_head_on_new_rows():
         return float(-(truth * head.fit(X, P).predict_distribution(new).log()).sum(dim=1).mean())
 
     entropy = float(-(truth * truth.log()).sum(dim=1).mean())
-    assert loss(AutoHead(budget=100)) - entropy < 0.25 * (loss(SoftmaxHead()) - entropy)
+    assert loss(AutoHead()) - entropy < 0.25 * (loss(SoftmaxHead()) - entropy)
 
 
 def test_val_decides_and_is_not_fitted_on():
@@ -502,18 +482,26 @@ def test_why_names_what_was_kept_with_its_weight():
         assert f"{words}: held-out loss {loss:.4f}" in head.report_["why"]
 
 
-@pytest.mark.parametrize("kernel", ["rbf", "exponential"])
-def test_kernel_ridge_is_scikit_learns(kernel):
-    X, P = curved(120)
-    rates = P * 0.6 + 0.2  # away from the ends, where predictions are clipped
-    gamma, l2 = 0.5, 1e-3
-    Z = (X - X.mean(axis=0)) / X.std(axis=0)
-    distance = np.linalg.norm(Z[:, None] - Z[None], axis=2)
-    values = np.exp(-gamma * (distance**2 / 4 if kernel == "rbf" else distance / 2))
-    centred = KernelCenterer().fit_transform(values)
-    oracle = KernelRidge(alpha=l2 * len(X), kernel="precomputed").fit(centred, rates - rates.mean(axis=0))
-    head = KernelHead(kind="rates", kernel=kernel, gamma=gamma, l2=l2, loss="ridge").fit(X, rates)
-    np.testing.assert_allclose(head.predict_rates(X), oracle.predict(centred) + rates.mean(axis=0), atol=1e-3)
+def test_inner_products_in_a_kernels_space_are_scikit_learns_kernel():
+    Z, new = (torch.from_numpy(curved(rows, seed)[0]) for rows, seed in ((40, 0), (9, 1)))
+    kernels = {"rbf": rbf_kernel(Z, gamma=0.5 / 4), "exponential": np.exp(-0.5 * euclidean_distances(Z) / 2)}
+    for name, values in kernels.items():
+        space = KernelSpace.of(name, 0.5, Z)
+        np.testing.assert_allclose(space.features(Z) @ space.features(Z).T, values, atol=1e-5)
+        alike = np.linalg.solve(values, space.values(new).numpy().T)  # Nystroem: what the landmarks tell of a new row
+        np.testing.assert_allclose(space.features(new) @ space.features(Z).T, alike.T @ values, atol=1e-4)
+
+
+def test_features_of_one_unit_have_one_scale_and_those_of_several_their_own():
+    X = np.random.default_rng(0).normal(size=(500, 20)) * np.linspace(0.5, 2, 20) + 3
+    deviations = X.std(axis=0)
+    one, own = Standardiser.of(torch.from_numpy(X)), Standardiser.of(torch.from_numpy(X * ([100] + [1] * 19)))
+    np.testing.assert_allclose(one.deviation, np.sqrt((deviations**2).mean()))
+    np.testing.assert_allclose(own.deviation, deviations * ([100] + [1] * 19))
+    small = Standardiser.of(torch.from_numpy(X * ([0.01, 0.01] + [1] * 18)))
+    assert (one.shared, own.shared, small.shared) == (True, False, False)
+    X[:, 0] = 7  # says nothing
+    assert Standardiser.of(torch.from_numpy(X)).deviation[0] == 1
 
 
 def test_every_row_a_landmark_makes_nystroem_exact():

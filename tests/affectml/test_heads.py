@@ -51,7 +51,7 @@ class Maker:
 
 
 def small_auto(kind):
-    return heads.AutoHead(kind=kind, budget=30, families=("linear", "exponential"))
+    return heads.AutoHead(kind=kind, families=("linear", "exponential"))
 
 
 def small_contrastive():
@@ -72,8 +72,6 @@ HEADS: dict[str, Maker] = {
     "topk": Maker("rates", lambda: heads.TopKHead(l2=0.1)),
     "kernel softmax": Maker("distribution", lambda: heads.KernelHead(l2=0.01)),
     "kernel sigmoid": Maker("rates", lambda: heads.KernelHead(kind="rates", kernel="rbf", gamma=0.2, l2=0.01)),
-    "kernel ridge": Maker("distribution", lambda: heads.KernelHead(loss="ridge")),
-    "kernel ridge rates": Maker("rates", lambda: heads.KernelHead(kind="rates", loss="ridge")),
     "kernel sampled": Maker("distribution", lambda: heads.KernelHead(exact_rows=9, landmarks=9, gamma=1, l2=1)),
     "ensemble hidden": Maker("distribution", lambda: ensemble("distribution", "softmax", **QUICK)),
     "ensemble linear": Maker("rates", lambda: ensemble("rates", "sigmoid", l2=0.1)),

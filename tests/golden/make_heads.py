@@ -97,10 +97,9 @@ def make_heads(answered: int) -> None:
         "topk-three": TopKHead(TopKConfig(k=3, l2=0.01)).fit(X, R),
         "topk": TopKHead().fit(X, S),
         **{
-            f"kernel-{kind}-{name}-{loss}": kernel(kind=kind, kernel=name, loss=loss).fit(A, T)
+            f"kernel-{kind}-{name}": kernel(kind=kind, kernel=name).fit(A, T)
             for kind, A, T in (("distribution", Z, P), ("rates", X, R))
             for name in ("exponential", "rbf")
-            for loss in ("log", "ridge")
         },
         "kernel-landmarks": kernel(kind="rates", exact_rows=20, landmarks=15, gamma=0.5, l2=1e-3)
         .fit(X, R)
@@ -123,7 +122,7 @@ def make_heads(answered: int) -> None:
             EnsembleConfig(kind="rates", head="kernel", count=2, options={"gamma": 0.5, "l2": 1e-3})
         ).fit(X, R),
         "auto-rates": AutoHead(kind="rates", seed=2).fit(X, R).tune_thresholds(X, S),
-        "auto-linear-hidden": AutoHead(AutoConfig(kind="rates", families=("hidden", "linear"), budget=80)).fit(X, R),
+        "auto-linear-hidden": AutoHead(AutoConfig(kind="rates", families=("hidden", "linear"))).fit(X, R),
         "auto-distribution": AutoHead(kind="distribution", seed=1).fit(Z, P),
     }
     given = np.random.default_rng(6).random((len(X), 6, 8)) < R[:, None]  # what six people chose of each image

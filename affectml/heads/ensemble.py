@@ -4,15 +4,12 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Annotated, Any, Self
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
 from affectml.errors import BadInput
 from affectml.heads._material import Material
-from affectml.heads._objective import Objective
 from affectml.heads.base import HEADS, Head
 from affectml.heads.config import HeadConfig
 from affectml.heads.inputs import ArrayLike, Features, Rows, as_shares
@@ -82,27 +79,6 @@ def pooled(kind: ScoreKind, logits: Sequence[Tensor], weights: Tensor) -> Tensor
     temperature above one would; a constant member (the prior) draws everything towards itself.
     """
     return probabilities(kind, sum((w * z for w, z in zip(weights, logits, strict=True)), torch.zeros(())))
-
-
-def fit_pool(logits: Sequence[Tensor], objective: Objective) -> Tensor:
-    """Weights [M], none below zero, of the pool with the least mean loss on rows kept out.
-
-    logits: M of [N, C], of rows that no member was fitted on. The loss is convex in the weights.
-    """
-    from scipy.optimize import minimize
-
-    stack = torch.stack([z.double().flatten() for z in logits])
-
-    def value_and_gradient(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        sums = objective.sums((torch.from_numpy(weights) @ stack).view_as(objective.positive))
-        gradient = stack @ sums.slope.flatten() / objective.total
-        return float(sums.loss.sum()) / objective.total, gradient.numpy()
-
-    start = np.full(len(logits), 1 / len(logits))
-    bounds = [(0.0, None)] * len(logits)
-    options = {"maxiter": 1000, "ftol": 1e-13, "gtol": 1e-8}
-    found = minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    return torch.from_numpy(np.asarray(found.x))
 
 
 @dataclasses.dataclass(frozen=True)
