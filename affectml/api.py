@@ -10,7 +10,7 @@ from affectml._options import options_of
 from affectml._progress import Progress, Say
 from affectml.data import Dataset
 from affectml.errors import BadInput, did_you_mean
-from affectml.heads.option_words import options_of_heads
+from affectml.heads.build import options_of_heads
 from affectml.page import WRITERS
 from affectml.pictures import ImageLike
 from affectml.predicting.predictions import Predictions

@@ -36,7 +36,7 @@ from affectml.heads import (
     choose_thresholds,
     judged_targets,
 )
-from affectml.heads.judged import By
+from affectml.heads.votes import By
 from affectml_annotation import count_votes, fit_beta_prior, label_sets
 from affectml_metrics import functional as F
 

@@ -4,29 +4,23 @@ head = SigmoidHead().fit(X, rates, val=(X_val, rates_val)).tune_thresholds(X_val
 head.predict_rates(X_new); head.predict_sets(X_new); head.save(folder); load_head(folder)
 """
 
-from affectml.heads._contrastive import ContrastiveConfig, ContrastiveHead
-from affectml.heads._material import Material
-from affectml.heads._pairs import contrastive_loss
-from affectml.heads._prior import PriorHead
-from affectml.heads._sigmoid import SigmoidConfig, SigmoidHead
-from affectml.heads._softmax import SoftmaxConfig, SoftmaxHead
-from affectml.heads._texts import TextHead
-from affectml.heads._thresholds import apply_thresholds, choose_thresholds
-from affectml.heads._topk import SetHead, TopKConfig, TopKHead
-from affectml.heads._votes import vote_correlation, vote_weights
-from affectml.heads._zero_shot import ZeroShotConfig, ZeroShotHead
 from affectml.heads.auto import AutoConfig, AutoHead
 from affectml.heads.base import Head, sets_of
+from affectml.heads.baselines import PriorHead, TextHead, ZeroShotConfig, ZeroShotHead
 from affectml.heads.build import build_plain, check_plain
 from affectml.heads.by_person import ByPersonConfig, ByPersonHead, ImageEffects
 from affectml.heads.config import HeadConfig, Wanted
+from affectml.heads.contrastive import ContrastiveConfig, ContrastiveHead, contrastive_loss
 from affectml.heads.ensemble import EnsembleConfig, EnsembleHead
-from affectml.heads.inputs import Rows, as_features
-from affectml.heads.judged import JudgedTargets, judged_targets
+from affectml.heads.inputs import Material, Rows, as_features
 from affectml.heads.kernel import KernelConfig, KernelHead
 from affectml.heads.load import head_class, load_head
 from affectml.heads.mixed_logit import Normals, PersonAnswers
+from affectml.heads.neural import SigmoidConfig, SigmoidHead, SoftmaxConfig, SoftmaxHead
 from affectml.heads.promise import Promise
+from affectml.heads.thresholds import apply_thresholds, choose_thresholds
+from affectml.heads.topk import SetHead, TopKConfig, TopKHead
+from affectml.heads.votes import JudgedTargets, judged_targets, vote_correlation, vote_weights
 
 __all__ = [
     "AutoConfig",

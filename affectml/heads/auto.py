@@ -10,17 +10,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads._linear import FOLDS, folds
-from affectml.heads._objective import Objective
-from affectml.heads._prior import PriorHead
-from affectml.heads._sigmoid import SigmoidHead
-from affectml.heads._softmax import SoftmaxHead
 from affectml.heads.base import Head
+from affectml.heads.baselines import PriorHead
 from affectml.heads.config import Task
 from affectml.heads.ensemble import BlendConfig, CompositeHead, EnsembleConfig, EnsembleHead
 from affectml.heads.inputs import Rows
 from affectml.heads.kernel import KernelHead
-from affectml.heads.kinds import ScoreKind, logits_of, masses
+from affectml.heads.linear import FOLDS, folds
+from affectml.heads.neural import SigmoidHead, SoftmaxHead
+from affectml.heads.objective import Objective, ScoreKind, logits_of, masses
 
 Family: TypeAlias = Literal["linear", "exponential", "rbf", "hidden"]
 FAMILIES: tuple[Family, ...] = get_args(Family)

@@ -12,13 +12,10 @@ from pydantic import Field
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads._material import Material
-from affectml.heads._thresholds import apply_thresholds, choose_thresholds
 from affectml.heads.base import HEADS, Head
 from affectml.heads.config import defaults_of
 from affectml.heads.ensemble import BlendConfig, CompositeHead
-from affectml.heads.inputs import ArrayLike, Features, Pair, Rows, as_features
-from affectml.heads.kinds import ScoreKind
+from affectml.heads.inputs import ArrayLike, Features, Material, Pair, Rows, as_features
 from affectml.heads.mixed_logit import (
     Fit,
     Images,
@@ -29,6 +26,8 @@ from affectml.heads.mixed_logit import (
     person_rates,
     posterior,
 )
+from affectml.heads.objective import ScoreKind
+from affectml.heads.thresholds import apply_thresholds, choose_thresholds
 
 FOLDS = 5
 TASTES = 8

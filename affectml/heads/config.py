@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from affectml.errors import BadInput, did_you_mean
-from affectml.heads.kinds import ScoreKind
+from affectml.heads.objective import ScoreKind
 
 # What a head may learn: one label per image; shares of one-choice answers; each label's rate; label sets; and one
 # label per image where the absent ones are unknown, not wrong. The last three give several labels per image.

@@ -9,12 +9,11 @@ from pydantic import Field
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads._material import Material
 from affectml.heads.base import HEADS, Head
 from affectml.heads.config import HeadConfig
-from affectml.heads.inputs import ArrayLike, Features, Rows, as_shares
-from affectml.heads.kinds import ScoreKind, logits_of, probabilities
+from affectml.heads.inputs import ArrayLike, Features, Material, Rows, as_shares
 from affectml.heads.load import find_head
+from affectml.heads.objective import ScoreKind, logits_of, probabilities
 
 
 @dataclasses.dataclass(frozen=True)

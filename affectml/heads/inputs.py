@@ -1,10 +1,10 @@
-"""What a head accepts: arrays or tensors of any float dtype, checked once, turned into CPU tensors."""
+"""What heads accept: arrays or tensors of any float dtype, checked once, and all that a training has to learn from."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml._rows import RowsOnDisk
-from affectml.errors import BadArray
+from affectml.errors import BadArray, BadInput
 
 ArrayLike: TypeAlias = Tensor | NDArray[np.generic]
 Features: TypeAlias = ArrayLike | RowsOnDisk
 Pair: TypeAlias = tuple[Features, ArrayLike]
 
 _TRACED: ContextVar[bool] = ContextVar("traced", default=False)
+PART = 65_536  # rows per matrix product
 SUM_TOLERANCE = 1e-3  # published shares are rounded to three or four digits
 
 
@@ -97,7 +98,7 @@ def as_features(features: Features, columns: int | None = None, name: str = "X")
     return tensor
 
 
-def feature_parts(features: Features, columns: int | None, size: int) -> Iterator[Tensor]:
+def feature_parts(features: Features, columns: int | None, size: int = PART) -> Iterator[Tensor]:
     """The same, at most `size` rows at a time; of rows on disk no more than these are in memory."""
     rows = on_disk(features, "X")
     if rows is None:
@@ -217,3 +218,44 @@ class Rows:
         if self.val is None and len(self.X) < least:
             few = "one row is" if len(self.X) == 1 else f"{len(self.X)} rows are"
             raise BadArray(f"X: {few} too few to keep any out for choices; {instead}")
+
+
+def _lacking(what: str) -> Callable[[], Any]:
+    def ask() -> Any:
+        raise BadInput(f"material: no {what}, which this head learns from")
+
+    return ask
+
+
+NO_SETS, NO_TEXTS, NO_PEOPLE = map(_lacking, ("label sets", "texts", "answers of single people"))
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """N training images and what is known of them.
+
+    kind: of the target: single, sets, rates or distribution. X, shares: features [N, D] and the target's shares [N, C].
+    val: the same of other images. val_sets: the label sets of those, 0/1; None where there are none. votes: people
+    behind each row, [N]; None where that is not known. uneven: whether these differ so much that a share of few must
+    count less than a share of many. generator: for everything random.
+
+    What takes long is made when a head asks for it, and raises BadInput where there is none. sets: of the training and
+    of the validation images. texts: `prompts` and `captions` of `TextHead.fit`. people: `answers`, `val_answers` and
+    `groups` of `ByPersonHead.fit`.
+    """
+
+    kind: str
+    X: Features
+    shares: ArrayLike
+    val: Pair
+    val_sets: ArrayLike | None = None
+    votes: NDArray[Any] | None = None
+    uneven: bool = False
+    generator: torch.Generator | None = None
+    sets: Callable[[], tuple[ArrayLike, ArrayLike]] = NO_SETS
+    texts: Callable[[], Mapping[str, Any]] = NO_TEXTS
+    people: Callable[[], Mapping[str, Any]] = NO_PEOPLE
+
+    def counted(self, always: bool) -> dict[str, Any]:
+        """`weights` for `fit`: the votes, where they differ much or a head counts them `always`; else nothing."""
+        return {"weights": self.votes} if always or self.uneven else {}

@@ -14,13 +14,12 @@ import torch
 from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor
 
-from affectml.heads._descent import Curvature
-from affectml.heads._linear import FOLDS, L2Path, Standardiser, crossed, folds, walked
-from affectml.heads._objective import Objective
 from affectml.heads.base import Head
 from affectml.heads.config import HeadConfig, Task
+from affectml.heads.descent import Curvature
 from affectml.heads.inputs import Features, Rows, as_features, in_parts
-from affectml.heads.kinds import ScoreKind, masses, probabilities
+from affectml.heads.linear import FOLDS, L2Path, Standardiser, crossed, folds, walked
+from affectml.heads.objective import Objective, ScoreKind, masses, probabilities
 
 KernelName: TypeAlias = Literal["exponential", "rbf"]
 # Neighbours differ in loss by less than what folds differ by; the best on any of the measured sets lay inside.

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from affectml._own import import_module, plugin, plugin_names
 from affectml.errors import AffectmlError, BadInput, BadRun, did_you_mean, option
-from affectml.heads._saving import GROUND, read_head
-from affectml.heads.base import HEADS, Head
+from affectml.heads.base import GROUND, HEADS, Head, read_head
 
 OWN = "package.module:Class"
 GROUP = "affectml.heads"  # of entry points

@@ -115,7 +115,7 @@ def command(config: TrainConfig, out: Path | None = None) -> str:
     >>> command(TrainConfig("mydata", head="topk", k=2, options={"l2": 0.1}))
     'affectml train mydata --head topk --k 2 --set l2=0.1 --seed 0'
     """
-    from affectml.heads.option_words import option_words
+    from affectml.heads.build import option_words
 
     words = ["affectml", "train", *([config.dataset] if config.dataset else [])]
     for option in options_of(TrainConfig)[1:]:

@@ -12,7 +12,7 @@ from affectml.errors import BadInput, option
 from affectml.heads import Material, judged_targets
 from affectml.heads.build import heads_that
 from affectml.heads.by_person import cuts_rates
-from affectml.heads.judged import By, check_annotators, check_by
+from affectml.heads.votes import By, check_annotators, check_by
 from affectml.runs import TrainConfig
 from affectml.training.steps import Plan, Prepared, Step
 

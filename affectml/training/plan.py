@@ -18,10 +18,9 @@ from affectml.data.splits import check_labels, own_parts
 from affectml.encoders.threads import spare_threads, usable_device
 from affectml.errors import BadDataset, BadInput, option
 from affectml.heads import Wanted, check_plain, head_class
-from affectml.heads.build import PLAIN
+from affectml.heads.build import PLAIN, typed_options
 from affectml.heads.config import in_words
-from affectml.heads.kinds import only_shares
-from affectml.heads.option_words import typed_options
+from affectml.heads.objective import only_shares
 from affectml.judging.subgroups import check_groups
 from affectml.prompts import Prompts
 from affectml.runs import TrainConfig

@@ -12,11 +12,11 @@ from affectml.embeddings import store as stores
 from affectml.embeddings import write_store
 from affectml.encoders import EncoderIdentity
 from affectml.errors import BadArray, BadDataset
-from affectml.heads import _blocks, _descent, _hidden, _linear, base
-from affectml.heads._blocks import Blocks
-from affectml.heads._hidden import Racer, Setting
-from affectml.heads._linear import Standardiser
-from affectml.heads._objective import Objective
+from affectml.heads import base, blocks, descent, hidden, linear
+from affectml.heads.blocks import Blocks
+from affectml.heads.hidden import Racer, Setting
+from affectml.heads.linear import Standardiser
+from affectml.heads.objective import Objective
 
 ROWS, COLUMNS, LABELS = 900, 12, 4
 
@@ -46,12 +46,12 @@ def store(tmp_path_factory):
 def large(monkeypatch):
     """Every X counts as large, and its blocks are small."""
     monkeypatch.setattr(base, "BIG", 0)
-    monkeypatch.setattr(_blocks, "PART", 64)
-    monkeypatch.setattr(_linear, "SAMPLE", 128)
-    monkeypatch.setattr(_descent, "SAMPLE", 128)
-    monkeypatch.setattr(_linear, "RUN", 16)
-    monkeypatch.setattr(_blocks, "RUN", 16)
-    monkeypatch.setattr(_blocks, "RUNS", 8)
+    monkeypatch.setattr(blocks, "PART", 64)
+    monkeypatch.setattr(linear, "SAMPLE", 128)
+    monkeypatch.setattr(descent, "SAMPLE", 128)
+    monkeypatch.setattr(linear, "RUN", 16)
+    monkeypatch.setattr(blocks, "RUN", 16)
+    monkeypatch.setattr(blocks, "RUNS", 8)
 
 
 def mapped(X, folder):
@@ -193,10 +193,10 @@ def test_an_epoch_has_every_row_once_in_an_order_of_its_own(large):
 def test_statistics_in_blocks_are_those_of_all_rows(large):
     X = torch.from_numpy(drawn()[0].astype(np.float32)) + 100
     X[:, 3] = 7.0
-    blocks, usual = Standardiser.of(Blocks(X)), Standardiser.of(X)
-    torch.testing.assert_close(blocks.mean, usual.mean, rtol=1e-7, atol=0)
-    torch.testing.assert_close(blocks.deviation, usual.deviation, rtol=1e-4, atol=0)
-    assert blocks.deviation[3] == 1
+    parted, usual = Standardiser.of(Blocks(X)), Standardiser.of(X)
+    torch.testing.assert_close(parted.mean, usual.mean, rtol=1e-7, atol=0)
+    torch.testing.assert_close(parted.deviation, usual.deviation, rtol=1e-4, atol=0)
+    assert parted.deviation[3] == 1
 
 
 def racers_of(settings):
@@ -214,9 +214,9 @@ def test_steps_are_those_of_torch(softmax):
     X, Y = (torch.from_numpy(part.astype(np.float32)) for part in drawn(200))
     masses = Objective(Y, None if softmax else 1 - Y)
     for batch in torch.split(torch.arange(200), 40):
-        _hidden.step([trained], X[batch], masses.rows(batch), 40.0, 2.0, torch.Generator())
-        hidden = torch.relu(X[batch] @ layers[0].T + layers[1])
-        loss = masses.rows(batch).loss(hidden @ layers[2].T + layers[3]) / 40
+        hidden.step([trained], X[batch], masses.rows(batch), 40.0, 2.0, torch.Generator())
+        units = torch.relu(X[batch] @ layers[0].T + layers[1])
+        loss = masses.rows(batch).loss(units @ layers[2].T + layers[3]) / 40
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -233,7 +233,7 @@ def test_settings_together_do_what_each_does_alone():
         for number, batch in enumerate(torch.split(torch.arange(200), 20)):
             if number == 5:
                 trained = trained[keep]
-            _hidden.step(trained, X[batch], Objective(Y, 1 - Y).rows(batch), 20.0, 2.0, generator)
+            hidden.step(trained, X[batch], Objective(Y, 1 - Y).rows(batch), 20.0, 2.0, generator)
         return [each.mean for each in trained]
 
     together = after(settings)
@@ -245,16 +245,16 @@ def test_settings_together_do_what_each_does_alone():
 def test_rates_and_dropouts_are_chosen_first_and_weight_decays_after_twelve_epochs():
     settings = [Setting(decay, rate, drop) for decay in (1.0, 0.1) for rate in (0.01, 0.001) for drop in (0.2, 0.5)]
     losses = [5.0, 9.0, 7.0, 8.0, 6.0, 3.0, 9.0, 9.0]  # the best of each rate and dropout: 5, 3, 7, 8
-    assert _hidden.staying(settings, losses, epoch=1) == [0, 1, 4, 5]
+    assert hidden.staying(settings, losses, epoch=1) == [0, 1, 4, 5]
     left = [settings[place] for place in (0, 1, 4, 5)]
-    assert _hidden.staying(left, [5.0, 9.0, 6.0, 7.0], epoch=2) == [0, 2]
+    assert hidden.staying(left, [5.0, 9.0, 6.0, 7.0], epoch=2) == [0, 2]
     for epoch, places in ((3, [0, 1]), (11, [0, 1]), (12, [1]), (13, [1])):
-        assert _hidden.staying([settings[0], settings[4]], [5.0, 4.0], epoch) == places
-    assert _hidden.staying(settings[:1], [5.0], epoch=12) == [0]
+        assert hidden.staying([settings[0], settings[4]], [5.0, 4.0], epoch) == places
+    assert hidden.staying(settings[:1], [5.0], epoch=12) == [0]
 
 
 def test_dropout_leaves_out_the_share_that_was_asked_for():
-    masks = _hidden._masks((500, 400), {64, 128}, torch.bfloat16, torch.Generator().manual_seed(0))
+    masks = hidden._masks((500, 400), {64, 128}, torch.bfloat16, torch.Generator().manual_seed(0))
     for cut, mask in masks.items():
         assert set(mask.unique().tolist()) == {0, -1}
         assert abs(float((mask == 0).double().mean()) - cut / 256) < 0.005

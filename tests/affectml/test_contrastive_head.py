@@ -15,7 +15,7 @@ from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import BadDataset, BadInput
 from affectml.heads import ContrastiveConfig, ContrastiveHead, contrastive_loss
-from affectml.heads._pairs import Pairs, PromptBank
+from affectml.heads.contrastive import Pairs, PromptBank
 from affectml.prompts import Prompts, asked_labels, caption_features, encoded, ensemble, label_features
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
 from affectml_metrics.functional import top_k_accuracy

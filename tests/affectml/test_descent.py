@@ -5,10 +5,10 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from affectml.heads import _linear
-from affectml.heads._blocks import Blocks
-from affectml.heads._linear import L2Path
-from affectml.heads._objective import Objective
+from affectml.heads import linear
+from affectml.heads.blocks import Blocks
+from affectml.heads.linear import L2Path
+from affectml.heads.objective import Objective
 
 
 def drawn(rows=400, columns=12, usual=(0.0, -3.0, -6.0), strength=2.0, seed=0):
@@ -63,9 +63,9 @@ def test_a_label_is_fitted_as_it_would_be_alone():
 
 def test_many_rows_are_passed_over_five_times_and_some_of_them_more_often(monkeypatch):
     X, Y = drawn(20_000, usual=(0.0, -1.0, -3.0), strength=1.0)
-    monkeypatch.setattr(_linear, "SAMPLE", 2_000)
+    monkeypatch.setattr(linear, "SAMPLE", 2_000)
     passes = []
-    monkeypatch.setattr(_linear, "_sweep_of", lambda X, o, make=_linear._sweep_of: counted(make(X, o), len(X), passes))
+    monkeypatch.setattr(linear, "_sweep_of", lambda X, o, make=linear._sweep_of: counted(make(X, o), len(X), passes))
     objective = Objective(Y, 1 - Y)
     path = L2Path(Blocks(X.float()), objective)
     path.step(1e-3)
@@ -87,7 +87,7 @@ def counted(sweep, rows, passes):
 def test_a_walk_looks_again_only_after_a_step(monkeypatch):
     X, Y = drawn()
     passes = []
-    monkeypatch.setattr(_linear, "_sweep_of", lambda X, o, make=_linear._sweep_of: counted(make(X, o), len(X), passes))
+    monkeypatch.setattr(linear, "_sweep_of", lambda X, o, make=linear._sweep_of: counted(make(X, o), len(X), passes))
     path = L2Path(X, Objective(Y, 1 - Y))
     path.step(0.1)
     before = len(passes)

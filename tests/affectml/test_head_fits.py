@@ -14,11 +14,11 @@ from sklearn.metrics.pairwise import cosine_similarity, euclidean_distances, rbf
 from affectml import heads
 from affectml.errors import BadInput
 from affectml.heads import AutoHead, EnsembleHead, KernelHead, SigmoidHead, SoftmaxHead, TopKHead
-from affectml.heads._hidden import AdamW
-from affectml.heads._linear import Standardiser, folds
-from affectml.heads._objective import Objective
-from affectml.heads._threads import one_thread_if_small
+from affectml.heads.blocks import one_thread_if_small
+from affectml.heads.hidden import AdamW
 from affectml.heads.kernel import KernelSpace
+from affectml.heads.linear import Standardiser, folds
+from affectml.heads.objective import Objective
 from affectml_metrics.functional import rate_cross_entropy
 
 

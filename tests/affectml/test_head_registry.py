@@ -24,9 +24,8 @@ from affectml import heads
 from affectml.errors import BadInput, BadRun
 from affectml.heads import Head, SoftmaxHead, Wanted, build_plain, check_plain, head_class, load_head
 from affectml.heads.base import HEADS
-from affectml.heads.build import heads_that
+from affectml.heads.build import free_options, heads_that, option_words, typed_options
 from affectml.heads.load import offered
-from affectml.heads.option_words import free_options, option_words, typed_options
 from affectml_metrics.functional import rate_cross_entropy, set_f1
 
 

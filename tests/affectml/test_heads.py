@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from scipy.sparse import csr_array
 
-import affectml.heads._saving as saving
+import affectml.heads.base as saving
 from affectml import heads
 from affectml.errors import BadInput, BadRun
 from affectml.heads import SigmoidHead, load_head

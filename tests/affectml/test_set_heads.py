@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from affectml.errors import BadInput
 from affectml.heads import SigmoidHead, TopKHead, apply_thresholds, choose_thresholds, vote_correlation, vote_weights
-from affectml.heads._set_model import SetObjective, best_sets, joint, log_symmetric, size_distribution
+from affectml.heads.topk import SetObjective, best_sets, joint, log_symmetric, size_distribution
 
 
 def mean_set_f1(predicted, truth) -> float:

@@ -1,25 +1,25 @@
-"""The fit that softmax and sigmoid heads share: masses in, a linear or one-hidden-layer model out."""
+"""Softmax and sigmoid heads: linear, or with one hidden layer; masses in, a model of logits out."""
 
 import dataclasses
 import itertools
 import math
 from abc import abstractmethod
-from typing import Annotated, TypeAlias, cast
+from typing import Annotated, Any, Literal, TypeAlias, cast
 
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads._blocks import Blocks
-from affectml.heads._hidden import LAYERS, WEIGHT_DECAY_GRID, HiddenOptions, Setting, fit_hidden, folded, forward
-from affectml.heads._linear import Standardiser, fit_linear, folds
-from affectml.heads._objective import Objective
 from affectml.heads.base import Head
-from affectml.heads.config import MOST_HIDDEN, HeadConfig
-from affectml.heads.inputs import Features, Rows, alike, feature_parts
+from affectml.heads.blocks import Blocks
+from affectml.heads.config import MOST_HIDDEN, HeadConfig, Wanted
+from affectml.heads.hidden import LAYERS, WEIGHT_DECAY_GRID, HiddenOptions, Setting, fit_hidden, folded, forward
+from affectml.heads.inputs import Features, Material, Rows, alike, feature_parts
+from affectml.heads.linear import FOLDS, L2Path, Standardiser, fit_linear, folds, precision
+from affectml.heads.objective import Objective
+from affectml.heads.votes import vote_correlation, vote_weights
 
-_CHUNK = 65_536  # rows per matrix product when predicting
 SMALL_BATCH, LARGE_BATCH = 256, 2048
 LEARNING_RATE = 1e-3
 Share: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
@@ -157,10 +157,146 @@ class NeuralHead(Head):
         """Logits [N, C] in float64, in chunks so that memory stays bounded."""
         state = self._fitted()
         columns = state["weight1"].shape[1] if self.config.hidden else state["weight"].shape[0]
-        parts = (part.double() for part in feature_parts(X, columns, _CHUNK))
+        parts = (part.double() for part in feature_parts(X, columns))
         if self.config.hidden:
             return torch.cat([forward(part, [state[key] for key in LAYERS]) for part in parts])
         return torch.cat([torch.addmm(state["bias"], part, state["weight"]) for part in parts])
 
     def _state_keys(self) -> tuple[str, ...]:
         return LAYERS if self.config.hidden else ("weight", "bias")
+
+
+@dataclasses.dataclass(frozen=True)
+class SoftmaxConfig(NeuralConfig):
+    """See NeuralConfig."""
+
+
+class SoftmaxHead(NeuralHead, name="softmax", learns=("single", "distribution"), takes=("hidden", "ensemble")):
+    """Multinomial logistic regression, or one hidden layer, fitted by soft cross-entropy.
+
+    Targets: one-hot rows (single labels) or distributions, rows summing to one; weights: [N]. `scores` and
+    `predict_distribution` are the same [N, C] distribution, unless logits are adjusted.
+
+    Options: SoftmaxConfig. Source: the cross-entropy head of Bustos et al. 2023, with `hidden=512`. Features that say
+    nothing give the label shares; a label that nobody chose keeps a small share. One row needs `l2` or `val`.
+    """
+
+    says = "gives one answer"
+    config_class = SoftmaxConfig
+
+    def scores(self, X: Features) -> Tensor:
+        """The predicted distribution, [N, C] float64; with `config.logit_adjustment` it ranks rare labels higher."""
+        return (self._logits(X) - self._adjustment()).softmax(dim=1)
+
+    def predict_distribution(self, X: Features) -> Tensor:
+        """The predicted distribution, [N, C] float64; rows sum to one."""
+        return self._logits(X).softmax(dim=1)
+
+    def _label_weights(self, prevalence: Tensor) -> Tensor:
+        # a label that never occurs has no cases to weigh
+        common = torch.where(prevalence > 0, prevalence * len(prevalence), torch.ones_like(prevalence))
+        return common**-self.config.balance
+
+    def _objective(self, shares: Tensor, weights: Tensor, label_weights: Tensor) -> Objective:
+        return Objective(shares * weights * label_weights, None)
+
+    def _prior_logits(self, prevalence: Tensor) -> Tensor:
+        return prevalence.clamp(min=1e-4).log()
+
+
+@dataclasses.dataclass(frozen=True)
+class SigmoidConfig(NeuralConfig):
+    """NeuralConfig's options, and those of rates and sets.
+
+    assumed_negatives: for single labels, where absent labels are unknown and not absent: they are taken as
+    negatives, but every target moves this far towards one half, 0.1 turning 1 and 0 into .95 and .05 (label
+    smoothing for single-positive multi-label learning, Cole et al. 2021). None: 0 means "does not apply".
+    rho: how far one image's votes go together. With it, `fit` takes weights as numbers of people asked and
+    counts n / (1 + (n - 1) rho) for each: 0 is binomial, "fit" estimates it (beta-binomial). None: weights as
+    they are. Worth it when people per image differ much.
+    """
+
+    assumed_negatives: Annotated[float, Field(ge=0, lt=1)] | None = None
+    rho: Annotated[float, Field(ge=0, le=1)] | Literal["fit"] | None = None
+
+
+class SigmoidHead(
+    NeuralHead, name="sigmoid", learns=("rates", "sets", "single-positive"), takes=("hidden", "ensemble")
+):
+    """A logistic regression per label, or one hidden layer for all, fitted by binary cross-entropy on rates.
+
+    Targets: rates, or sets as 0/1, [N, C]; weights: [N], or [N, C] (people asked, say: a rate of n people
+    then counts n times; 0 where nobody was asked about that label, whose target is then ignored). `predict_rates`
+    are the [N, C] rates, and so are `scores` without logit adjustment.
+
+    Options: SigmoidConfig. Source: binary relevance by logistic regression (Tsoumakas & Katakis 2007). Features that
+    say nothing give the label shares; rates of labels that nobody or everybody chose stay inside 0 and 1. Rows of
+    zeros, the empty set, are learned from. One row needs `l2` or `val`.
+    """
+
+    says = "predicts rates and sets"
+    config_class = SigmoidConfig
+    config: SigmoidConfig
+
+    @classmethod
+    def decided(cls, wanted: Wanted) -> dict[str, Any]:
+        """Head.decided, how single labels are taken, and whether votes are counted."""
+        rho = "fit" if wanted.count_votes else None
+        return super().decided(wanted) | {"assumed_negatives": wanted.assumed_negatives, "rho": rho}
+
+    def from_material(self, material: Material) -> dict[str, Any]:
+        """Votes where `config.rho` says how they count, or people per image differ much."""
+        return super().from_material(material) | material.counted(self.config.rho is not None)
+
+    def _fit(self, rows: Rows, generator: torch.Generator) -> None:
+        """See NeuralHead._fit; with `config.rho`, weights are numbers of people asked."""
+        rho = self.config.rho
+        if rho is None:
+            super()._fit(rows, generator)
+            return
+        if rows.weights is None:
+            raise BadInput("weights: rho weighs votes by the number of people asked: give it as weights, [N] or [N, C]")
+        if rho == "fit":
+            super()._fit(rows, generator)
+            rho = self._vote_correlation(rows, generator)
+        super()._fit(dataclasses.replace(rows, weights=vote_weights(rows.weights, rho)), generator)
+        self.report_["rho"] = rho
+
+    def scores(self, X: Features) -> Tensor:
+        """The predicted rates, [N, C] float64; with `config.logit_adjustment` they rank rare labels higher."""
+        return (self._logits(X) - self._adjustment()).sigmoid()
+
+    def predict_rates(self, X: Features) -> Tensor:
+        """The predicted rates, [N, C] float64."""
+        return self._logits(X).sigmoid()
+
+    def _vote_correlation(self, rows: Rows, generator: torch.Generator) -> float:
+        """rho from the rows that each of five linear fits, at the L2 just chosen, leaves out."""
+        table = Standardiser.of(rows.X).apply(rows.X, precision(rows.X))
+        objective = Objective(rows.targets * rows.mass, (1 - rows.targets) * rows.mass)
+        logits = _left_out(table, objective, self.report_.get("l2", 0.1), generator)
+        return vote_correlation(rows.targets, rows.mass, logits.sigmoid())
+
+    def _label_weights(self, prevalence: Tensor) -> Tensor:
+        some = (prevalence > 0) & (prevalence < 1)
+        odds = torch.where(some, (1 - prevalence) / prevalence, torch.ones_like(prevalence))
+        return odds**self.config.balance
+
+    def _objective(self, shares: Tensor, weights: Tensor, label_weights: Tensor) -> Objective:
+        smoothing = self.config.assumed_negatives or 0.0
+        softened = shares * (1 - smoothing) + smoothing / 2 if smoothing else shares
+        return Objective(softened * (weights * label_weights), (1 - softened) * weights)
+
+    def _prior_logits(self, prevalence: Tensor) -> Tensor:
+        return prevalence.clamp(1e-4, 1 - 1e-4).logit()
+
+
+def _left_out(table: Tensor, objective: Objective, l2: float, generator: torch.Generator) -> Tensor:
+    """Logits [N, C] of every row from the one of five fits that it was kept out of."""
+    out = torch.zeros_like(objective.positive)
+    for kept, rows in folds(objective.positive, FOLDS, generator):
+        if objective.rows(kept).total > 0:
+            path = L2Path(table[kept], objective.rows(kept))
+            path.step(l2)
+            out[rows] = path.logits(table[rows])
+    return out

@@ -1,6 +1,8 @@
-"""Zero-shot: the encoder's own text tower as a head; nothing is trained but, on request, its calibration."""
+"""What stands beside every model: the prior, the same for every image, and zero-shot, the encoder's own texts."""
 
 import dataclasses
+from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -12,12 +14,127 @@ from torch.nn.functional import normalize
 
 from affectml._progress import Say
 from affectml.errors import BadInput
-from affectml.heads._material import Material
-from affectml.heads._texts import TextHead
+from affectml.heads.base import Head
 from affectml.heads.config import TASKS, HeadConfig, Wanted
-from affectml.heads.inputs import ArrayLike, Features, Rows, alike, as_matrix, feature_parts
+from affectml.heads.inputs import (
+    ArrayLike,
+    Features,
+    Material,
+    Pair,
+    Rows,
+    alike,
+    as_features,
+    as_matrix,
+    feature_parts,
+    is_distribution,
+    on_disk,
+)
 
-_CHUNK = 65_536  # rows per matrix product
+
+class PriorHead(Head, name="prior"):
+    """Predicts the training set's label shares for every row, whatever its features.
+
+    Half a case for and half against is added to each label (Jeffreys' prior), so that a label nobody chose
+    has a finite log loss; where every target row sums to one (one label, or a distribution) half a case is
+    added to each label and the shares sum to one. One row is enough. It has no options.
+    """
+
+    reads_blocks = True
+    says = "learns nothing of the images and stands in every report anyway"
+
+    def _fit(self, rows: Rows, generator: torch.Generator) -> None:
+        mass = rows.mass.expand_as(rows.targets)
+        mass = mass / mass.mean()
+        chosen = (mass * rows.targets).sum(dim=0) + 0.5
+        asked = chosen.sum() if is_distribution(rows.targets) else mass.sum(dim=0) + 1
+        self._state = {"shares": chosen / asked, "features": torch.tensor(rows.X.shape[1])}
+        self.report_ = {"prevalence": rows.targets.mean(dim=0).tolist()}
+
+    def scores(self, X: Features) -> Tensor:
+        """The label shares, once per row: [N, C]."""
+        state, rows = self._fitted(), on_disk(X, "X")  # what is on disk need not be read for this
+        return state["shares"].repeat(len(as_features(X, int(state["features"])) if rows is None else rows), 1)
+
+    def predict_rates(self, X: Features) -> Tensor:
+        """The label shares, [N, C]."""
+        return self.scores(X)
+
+    def predict_distribution(self, X: Features) -> Tensor:
+        """The label shares, scaled to sum to one: [N, C]."""
+        scores = self.scores(X)
+        return scores / scores.sum(dim=1, keepdim=True)
+
+    def _state_keys(self) -> tuple[str, ...]:
+        return ("shares", "features")
+
+
+class TextHead(Head):
+    """A head that can be asked for labels it has never seen.
+
+    texts: [C, T], one row per label (mean of its prompts' features, say), for `scores` without texts of its own; rows
+    need not have length one. None: only `scores(X, texts)` works, as for weights that come without texts. Scores are
+    distributions over texts, whatever the head learned.
+    """
+
+    scores_of = "texts"
+
+    def __init__(self, texts: ArrayLike | None, config: HeadConfig | None = None, **options: Any) -> None:
+        super().__init__(config, **options)
+        self._given_texts = texts
+        self.texts = None if texts is None else as_matrix(texts, "texts", torch.float64)
+
+    def fit(
+        self,
+        X: Features,
+        targets: ArrayLike,
+        *,
+        val: Pair | None = None,
+        weights: ArrayLike | None = None,
+        generator: torch.Generator | None = None,
+        prompts: Sequence[ArrayLike] | None = None,
+        captions: ArrayLike | None = None,
+    ) -> Self:
+        """Fit afresh, as Head.fit does, from texts as well where the head learns from texts.
+
+        Args:
+            X: features, [N, D].
+            targets: [N, C]: one-hot labels, sets, rates or a distribution.
+            val: (X, targets) of other rows, used for choices and calibration; else a fifth of the rows is.
+            weights: [N].
+            generator: for everything random.
+            prompts: for each label the texts to learn from, [K, T] each, drawn anew for every pair; None learns from
+                `texts`; all empty learns from captions alone.
+            captions: [N, T], each image's own text; a row of zeros where an image has none.
+
+        Raises:
+            BadInput: where shapes do not fit, or no pair of an image and a text is left to learn from.
+        """
+        more = {key: value for key, value in (("prompts", prompts), ("captions", captions)) if value is not None}
+        return self._fit_afresh(X, targets, val, weights, generator, **more)
+
+    @property
+    def lacks_texts(self) -> bool:
+        """See Head.lacks_texts."""
+        return self.texts is None
+
+    def from_material(self, material: Material) -> dict[str, Any]:
+        """Texts beside shares."""
+        return {**super().from_material(material), **material.texts()}
+
+    @abstractmethod
+    def scores(self, X: Features, texts: ArrayLike | None = None) -> Tensor:
+        """Softmax over the labels, [N, C]; with `texts` [K, T], over the labels that those stand for, [N, K]."""
+
+    def predict_distribution(self, X: Features) -> Tensor:
+        """The scores, which sum to one: [N, C]."""
+        return self.scores(X)
+
+    def _arguments(self) -> dict[str, Any]:
+        return {"texts": self._given_texts}
+
+    def _checked(self, targets: ArrayLike, rows: int, columns: int | None, name: str) -> Tensor:
+        labels = columns if self.texts is None else len(self.texts)
+        return super()._checked(targets, rows, labels, name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +214,7 @@ class ZeroShotHead(TextHead, name="zero_shot", learns=TASKS):
         if rows.shape[1] != self.texts.shape[1]:
             raise BadInput(f"texts: {rows.shape[1]} features per row, expected {self.texts.shape[1]}")
         unit, scale = normalize(rows).T, self.config.logit_scale
-        parts = feature_parts(X, rows.shape[1], _CHUNK)
+        parts = feature_parts(X, rows.shape[1])
         return torch.cat([scale * (normalize(part.double()) @ unit) for part in parts])
 
     def _state_keys(self) -> tuple[str, ...]:

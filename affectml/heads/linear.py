@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from affectml._rows import BIG
-from affectml.heads._blocks import RUN, Blocks
-from affectml.heads._descent import SAMPLE, Curvature, Descent, Sweep
-from affectml.heads._objective import Objective, Sums
+from affectml.heads.blocks import RUN, Blocks
+from affectml.heads.descent import SAMPLE, Curvature, Descent, Sweep
+from affectml.heads.objective import Objective, Sums
 
 L2_GRID = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4, 1e-5, 1e-6)
 FOLDS = 5
@@ -267,6 +267,7 @@ class L2Path:
         return total / max(objective.total, 1e-300)
 
     def logits(self, features: Tensor) -> Tensor:
+        """What is predicted of rows, [N, C] float64."""
         weight, bias = self.split()
         return torch.addmm(bias.to(features.dtype), features, weight.to(features.dtype)).double()
 

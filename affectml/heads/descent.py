@@ -19,8 +19,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from affectml.heads._blocks import Blocks
-from affectml.heads._objective import Sums
+from affectml.heads.blocks import Blocks
+from affectml.heads.objective import Sums
 
 SAMPLE = 20_000  # rows that tell well enough how a loss curves, and about where it is least
 _MOST_AXES = 2_048

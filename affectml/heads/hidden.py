@@ -20,9 +20,9 @@ from torch import Tensor
 from torch.nn.functional import linear, relu
 
 from affectml.encoders.ran import fast_bfloat16
-from affectml.heads._blocks import Blocks
-from affectml.heads._linear import Standardiser
-from affectml.heads._objective import Objective
+from affectml.heads.blocks import Blocks
+from affectml.heads.linear import Standardiser
+from affectml.heads.objective import Objective
 
 WEIGHT_DECAY_GRID = (1.0, 0.1, 0.01)
 LAYERS = ("weight1", "bias1", "weight2", "bias2")  # as heads save them

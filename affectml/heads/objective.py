@@ -1,4 +1,7 @@
-"""The two losses that heads are fitted with, on targets turned into masses.
+"""The two kinds of scores that a head may give, and their losses on targets turned into masses.
+
+distribution   rows sum to one; softmax; the labels compete
+rates          each label in 0..1 on its own, 0/1 for sets; sigmoid
 
 With z the logits of a row, A the mass for each label and B the mass against it:
 
@@ -11,11 +14,14 @@ Rows' weights, labels' weights and votes are all factors of the masses, so the s
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import Literal, Self, TypeAlias, get_args
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
+
+from affectml.errors import BadInput
+from affectml.heads.inputs import is_distribution
 
 
 @dataclass(frozen=True)
@@ -117,3 +123,42 @@ class Objective:
         if self.negative is None:
             return weight - weight.mean(dim=1, keepdim=True), bias - bias.mean()
         return weight, bias
+
+
+ScoreKind: TypeAlias = Literal["distribution", "rates"]
+SCORE_KINDS: tuple[ScoreKind, ...] = get_args(ScoreKind)
+
+_TINY = 1e-9  # probabilities closer to 0 or 1 than this are taken as this far away
+
+
+def only_shares(shares: Tensor) -> bool:
+    """Whether rates [N, C] are the shares of one choice: every row sums to 1, over several labels in some."""
+    return len(shares) > 1 and is_distribution(shares) and bool(((shares > 0) & (shares < 1)).any())
+
+
+def refuse_distributions(shares: Tensor, name: str) -> None:
+    """For heads that need rates or sets: raises BadInput where every row is a distribution with several labels."""
+    if only_shares(shares):
+        raise BadInput(
+            f"{name}: every row sums to 1, so these are distributions and say nothing of sets: give rates or sets, "
+            'or take SoftmaxHead, KernelHead or AutoHead(kind="distribution")'
+        )
+
+
+def masses(kind: ScoreKind, shares: Tensor, weights: Tensor | None = None) -> Objective:
+    """Targets [N, C] and weights as the masses of the kind's log loss; every row alike without weights."""
+    mass = torch.ones(len(shares), 1, dtype=shares.dtype) if weights is None else weights
+    if kind == "distribution":
+        return Objective(shares * mass, None)
+    return Objective(shares * mass, (1 - shares) * mass)
+
+
+def probabilities(kind: ScoreKind, logits: Tensor) -> Tensor:
+    """Softmax or sigmoid of logits [N, C]."""
+    return logits.softmax(dim=1) if kind == "distribution" else logits.sigmoid()
+
+
+def logits_of(kind: ScoreKind, predicted: Tensor) -> Tensor:
+    """Logits [N, C] that give these probabilities; a distribution's are its logarithms."""
+    inside = predicted.double().clamp(_TINY, 1 - _TINY)
+    return inside.log() if kind == "distribution" else inside.logit()
