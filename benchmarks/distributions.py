@@ -4,7 +4,7 @@
     python benchmarks/distributions.py emotion6_clip_vit_l_14_people.npz
 
 The .mat is PyLDL's Emotion6: `features` [1980, 168], `labels` [1980, 7]. The .npz has CLIP's features and people's
-shares for 801 of its photographs: `embedding` [801, 768], `shares` [801, 7]. Five folds, features standardised by each
+shares for 801 of its photographs: `embedding` [801, 768], `shares` [801, 7]. Five folds, features scaled by each
 fold's training rows, every choice made on training rows alone, metrics averaged over each fold's rows, then over folds.
 Each of PyLDL's methods runs with its defaults in a process of its own and is stopped after `--seconds`. With `--cache`
 what was predicted is kept and not computed again. Writes its table between its markers in benchmarks/README.md.
@@ -63,7 +63,7 @@ STUDIES = {
         "people's shares",
         "People's shares on CLIP features",
         ("KL", "TVD", "cosine", "top-1"),
-        bar=0.236,
+        bar=0.228,
         leak=0.21,
     ),
 }
@@ -92,6 +92,18 @@ def standardised(train: Array, test: Array) -> tuple[Array, Array]:
     mean, deviation = train.mean(axis=0), train.std(axis=0)
     deviation = np.where(deviation < 1e-9, 1.0, deviation)
     return (train - mean) / deviation, (test - mean) / deviation
+
+
+def as_they_are(train: Array, test: Array) -> tuple[Array, Array]:
+    """Heads of ours scale features themselves."""
+    return train, test
+
+
+def one_scale(train: Array, test: Array) -> tuple[Array, Array]:
+    """Centred, and divided by one scale, as heads of ours do to an encoder's features."""
+    mean = train.mean(axis=0)
+    scale = np.sqrt(np.square(train - mean).mean())
+    return (train - mean) / scale, (test - mean) / scale
 
 
 def metrics(predicted: Array, truth: Array) -> dict[str, Array]:
@@ -209,9 +221,6 @@ OURS: dict[str, Predict] = {
     "auto": _auto,
     "kernel, exponential": lambda x, p, new: KernelHead().fit(x, p).predict_distribution(new).numpy(),
     "kernel, RBF": lambda x, p, new: KernelHead(KernelConfig(kernel="rbf")).fit(x, p).predict_distribution(new).numpy(),
-    "kernel, RBF ridge": lambda x, p, new: (
-        KernelHead(KernelConfig(kernel="rbf", loss="ridge")).fit(x, p).predict_distribution(new).numpy()
-    ),
     "softmax, linear": lambda x, p, new: SoftmaxHead().fit(x, p).predict_distribution(new).numpy(),
     "softmax, hidden 64": lambda x, p, new: (
         SoftmaxHead(SoftmaxConfig(hidden=64)).fit(x, p).predict_distribution(new).numpy()
@@ -222,6 +231,7 @@ SCIKIT: dict[str, Predict] = {
     "ridge": _ridge,
     "logistic regression": _logistic,
     "MLP": _mlp,
+    "MLP, one scale": _mlp,
     "random forest": _forest,
     "kernel ridge": _kernel_ridge,
 }
@@ -243,11 +253,12 @@ def _pyldl(name: str) -> Predict:
     return predict
 
 
-def run(predict: Predict, x: Array, p: Array) -> tuple[Array, float]:
+def run(name: str, predict: Predict, x: Array, p: Array) -> tuple[Array, float]:
     """Predictions for every row, and CPU seconds of the slowest fold."""
+    scaled = as_they_are if name in OURS else one_scale if name.endswith("one scale") else standardised
     out, slowest = np.zeros_like(p), 0.0
     for train, test in folds(len(x)):
-        features, new = standardised(x[train], x[test])
+        features, new = scaled(x[train], x[test])
         start = time.process_time()
         out[test] = predict(features, p[train], new)
         slowest = max(slowest, time.process_time() - start)
@@ -266,7 +277,7 @@ def one(name: str, file: Path, cache: Path, limit: float) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (int(limit), int(limit)))
     x, p = load(file)
     try:
-        out, seconds = run(known[name] if name in known else _pyldl(name), x, p)
+        out, seconds = run(name, known[name] if name in known else _pyldl(name), x, p)
     except Exception as error:  # whatever a peer raises is its result
         found: dict[str, Any] = {"failed": f"{type(error).__name__}: {error}".splitlines()[0][:100]}
     else:

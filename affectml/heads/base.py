@@ -8,7 +8,7 @@ import dataclasses
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, cast
 
@@ -453,6 +453,20 @@ class Head(ABC):
         if kind == "rates":
             return (predicted >= 0.5).long().numpy()
         return torch.zeros(predicted.shape, dtype=torch.int64).scatter_(1, predicted.argmax(1, keepdim=True), 1).numpy()
+
+    @property
+    def classes_(self) -> NDArray[np.int64]:
+        """The columns of a distribution, 0 to C - 1, for scikit-learn; AttributeError for rates and before `fit`."""
+        if self._kind() == "rates" or "prevalence" not in self.report_:
+            raise AttributeError(f"{self.described()} has no classes_ before a fit, and none where it predicts rates")
+        return np.arange(len(self.report_["prevalence"]))
+
+    @property
+    def predict_proba(self) -> Callable[[Features], NDArray[np.float64]]:
+        """`predict_distribution` as scikit-learn asks for it: features [N, D] -> [N, C]; AttributeError for rates."""
+        if self._kind() == "rates":
+            raise AttributeError(f"{self.described()} of rates has no predict_proba: call predict_rates")
+        return lambda X: self.predict_distribution(X).double().numpy()
 
     def score(self, X: Features, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Minus the mean log loss, so that higher is better.

@@ -121,8 +121,12 @@ def test_scores_are_probabilities_as_detached_cpu_tensors(make):
             with pytest.raises(BadInput, match=f"predict_{other}"):
                 getattr(fitted(make), f"predict_{ask}")(X)
     if make.kind != "rates":
-        shares = fitted(make).predict_distribution(X).sum(dim=1)
-        assert torch.allclose(shares, torch.ones(len(X), dtype=torch.float64))
+        head, shares = fitted(make), fitted(make).predict_distribution(X)
+        assert torch.allclose(shares.sum(dim=1), torch.ones(len(X), dtype=torch.float64))
+        np.testing.assert_array_equal(head.predict_proba(X), shares)
+        assert head.classes_.tolist() == list(range(C))
+    else:
+        assert [hasattr(fitted(make), name) for name in ("predict_proba", "classes_")] == [False, False]
 
 
 def test_a_second_fit_forgets_the_first_and_the_global_random_state_neither_matters_nor_moves(make):
