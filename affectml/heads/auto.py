@@ -22,7 +22,7 @@ from affectml.heads.objective import Objective, ScoreKind, logits_of, masses
 
 Family: TypeAlias = Literal["linear", "exponential", "rbf", "hidden"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
-ONE_FOLD_ROWS = 20_000  # beyond, one fifth of the rows is judge enough
+ONE_FOLD_ROWS = 4_000  # beyond, one fifth of the rows is judge enough
 HIDDEN: dict[str, Any] = {"hidden": 128, "weight_decay": 0.1}
 HIDDEN_COUNT = 3
 _LEAST_WEIGHT = 0.02  # a member that weighs less is not worth keeping
@@ -76,7 +76,7 @@ class AutoHead(CompositeHead, name="auto", learns=("single", "distribution", "ra
 
     Candidates: a linear head, kernel heads (exponential and RBF), three hidden layers, and the label shares, which
     draw a pool towards themselves. Each chooses its own penalties on the rows that it is fitted on. With these choices
-    it is fitted again on four fifths of the rows in turn and speaks of the other fifth (beyond 20,000 rows of one
+    it is fitted again on four fifths of the rows in turn and speaks of the other fifth (beyond 4,000 rows of one
     fifth alone; with `val` it speaks of that). The pool's weights are fitted to what was said, and a pool stands only
     if it also wins on rows that its weights were not fitted on. `report_["why"]` says it in words.
 
