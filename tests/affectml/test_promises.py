@@ -19,8 +19,17 @@ from affectml.embeddings import EmbeddingStore, embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import BadInput
 from affectml.heads import SigmoidHead, SoftmaxHead, TopKHead, load_head
-from affectml.heads._precision import cuts_to_test, p_value
-from affectml.heads.promise import Asked, Promise, family_scores, find_cut, losses, make_promise, unit_means
+from affectml.heads.promise import (
+    Asked,
+    Promise,
+    cuts_to_test,
+    family_scores,
+    find_cut,
+    losses,
+    make_promise,
+    p_value,
+    unit_means,
+)
 from affectml.heads.shift import make_ground
 from affectml.judging.evaluate import evaluate
 from affectml.judging.scoring import Answers, answers_of
@@ -263,7 +272,7 @@ def test_the_spread_is_that_of_the_expected_loss_over_draws_of_calibration_image
 
 def test_cuts_lie_between_the_scores_of_other_rows_from_the_first_that_leaves_few_enough_empty():
     scores = np.array([[0.9, 0.1], [0.7, 0.2], [0.5, 0.4]])
-    assert cuts_to_test(scores, 0.0).tolist() == pytest.approx([0.45, 0.3, 0.15, -np.inf])
+    assert cuts_to_test(scores, 0.0).tolist() == pytest.approx([0.45, 0.3, 0.15, -1e6])
     assert cuts_to_test(scores, 0.34).tolist()[0] == pytest.approx(0.6)
     assert cuts_to_test(scores, 0.9).tolist()[0] == pytest.approx(0.8)
     assert len(cuts_to_test(np.linspace(0, 1, 5000)[:, None], 0.5)) == 1000
