@@ -28,8 +28,7 @@ from affectml.judging.scoring import Answers
 from affectml.judging.subgroups import kept_promise
 from affectml.predicting import predict_images
 from affectml.training import TrainConfig, fit, plan_run, prepare, train_run
-from affectml.training.curve import _answers, _part
-from affectml.training.fit import fit_model
+from affectml.training.fit import _answers, _part, fit_model
 
 from .answered import answered, evaluated
 from .edited import edit
