@@ -60,20 +60,5 @@ def train_run(
     return write(judged, seconds, meter.energy(), writers)
 
 
-__all__ = [
-    "DEMO",
-    "Judged",
-    "Plan",
-    "Prepared",
-    "Step",
-    "TrainConfig",
-    "Watch",
-    "Writers",
-    "fit",
-    "judge",
-    "open_or_draw",
-    "plan_run",
-    "prepare",
-    "train_run",
-    "write",
-]
+__all__ = ["fit", "judge", "open_or_draw", "plan_run", "prepare", "train_run", "write"]
+__all__ += ["DEMO", "Judged", "Plan", "Prepared", "Step", "TrainConfig", "Watch", "Writers"]

@@ -6,6 +6,7 @@ A learning curve is the same head fitted on shares of the training images, and j
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
@@ -171,15 +172,15 @@ def learning_curve(judged: Judged, say: Say = lambda line: None) -> Evaluation:
         Its evaluation with the metrics that are means over images, `by` training_images, n and `level` being how many
         these are, fewest first; and in learning_curve each level's share. Shares of as many images are one point.
     """
-    prepared, found = judged.prepared, judged.evaluation
-    train = prepared.train.image_id
-    order = _order(prepared, train)
-    points: dict[int, tuple[float, Answers]] = {}
+    prepared, found, train = judged.prepared, judged.evaluation, judged.prepared.train.image_id
+    groups = prepared.plan.dataset.groups(train)
+    units = pd.Series(train if groups is None else groups)
+    drawn = np.random.default_rng(prepared.plan.config.seed).permutation(units.nunique())
+    order, points = units.unique()[drawn], dict[int, tuple[float, Answers]]()
     for share in SHARES:
-        kept = order[: max(1, round(share * len(order)))]
-        images = np.isin(train, np.concatenate(kept)) if len(kept) else np.zeros(len(train), dtype=bool)
+        kept = train[units.isin(order[: max(1, round(share * len(order)))])]
         try:
-            points.setdefault(int(images.sum()), (share, _answers(_part(prepared, train[images]))))
+            points.setdefault(len(kept), (share, _answers(_part(prepared, kept))))
         except AffectmlError as error:
             say(f"learning curve: no point at {share:.0%} of the training images ({error})")
     points[len(train)] = (1.0, judged.answers["model"])
@@ -187,17 +188,6 @@ def learning_curve(judged: Judged, say: Say = lambda line: None) -> Evaluation:
     for count, (_, answers) in points.items():
         add_means(rows, row_scores(answers, truth), truth.groups, level=str(count), n=count)
     return found.with_(rows.rows, learning_curve=[share for share, _ in points.values()])
-
-
-def _order(prepared: Prepared, train: NDArray[np.object_]) -> list[NDArray[np.object_]]:
-    """The training images, whole groups at a time, in an order that the seed draws."""
-    groups = prepared.plan.dataset.groups(train)
-    parts = (
-        [train[groups == name] for name in dict.fromkeys(groups)]
-        if groups is not None
-        else [train[i : i + 1] for i in range(len(train))]
-    )
-    return [parts[i] for i in np.random.default_rng(prepared.plan.config.seed).permutation(len(parts))]
 
 
 def _part(prepared: Prepared, kept: NDArray[np.object_]) -> Prepared:

@@ -68,14 +68,8 @@ def plan_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda 
     negatives = ASSUMED_NEGATIVES if targets.kind == "single" else None
     wanted = Wanted(target=targets.kind, multilabel=multilabel, assumed_negatives=negatives, **told)
     threads = config.threads if config.threads is not None else spare_threads()
-    resolved = replace(
-        config,
-        dataset=str(dataset.root),
-        target=targets.name,
-        head=head.name,
-        options=typed_options(head, config.options),
-        threads=threads,
-    )
+    resolved = replace(config, dataset=str(dataset.root), target=targets.name, head=head.name)
+    resolved = replace(resolved, options=typed_options(head, config.options), threads=threads)
     prompts = Prompts.parse(config.prompts, config.templates)
     steps = tuple(step for step in STEPS if step.asked(config))
     plan = Plan(config, resolved, dataset, targets, head, wanted, prompts, threads, out, steps)
