@@ -382,18 +382,16 @@ class _Calibration:
         if self.asked.risk == "precision":
             kept = list(takewhile(lambda cut: self.asked.rejected(self.lost(cut)), cuts.tolist()))
             return kept[-1] if kept else None
-        rows = np.bincount(self.unit)
-        weights = 1 / rows[self.unit][:, None] / len(rows)
-        recall, at = self.asked.risk == "recall", 1 if self.asked.risk == "recall" else -1
+        recall, rows = self.asked.risk == "recall", np.bincount(self.unit)
         shares = self.choices / self.choices.sum(axis=1, keepdims=True) if recall else self.choices <= 0
-        cells = shares * weights  # what missing each label costs, or letting it in
-        values, place = np.unique(self.scores[cells > 0], return_inverse=True)
-        mass = np.bincount(place, weights=cells[cells > 0])
-        lost = np.append(0.0, mass[::at].cumsum())  # with none of the values missed, or let in, one, two, ...
+        cells = shares / rows[self.unit][:, None] / len(rows)  # what missing each label costs, or letting it in
+        first = 1 if recall else -1  # the lowest score is missed first, the highest let in
+        values, place = np.unique(first * self.scores[cells > 0], return_inverse=True)
+        lost = np.append(0.0, np.bincount(place, weights=cells[cells > 0]).cumsum())  # with none of them, one, two, ...
         fitting = int(self.asked.kept(lost, len(rows), self.scores.shape[1]).sum()) - 1
         if recall:
             return float(values[min(fitting, len(values) - 1)])
-        return _ALL if fitting == len(values) else float(np.nextafter(values[::-1][fitting], np.inf))
+        return _ALL if fitting == len(values) else float(np.nextafter(-values[fitting], np.inf))
 
     def spread(self, cuts: Array) -> float:
         """SD of the mean loss of these units over draws of as many of them, each of which chooses the cut (Efron 1979).
