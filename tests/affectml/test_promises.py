@@ -246,6 +246,7 @@ RIGHT, HALF = np.ones((10, 1)), np.repeat([[1.0], [0.0]], 8, axis=0)
         ("recall=.5", {}, FOUR, np.ones((4, 3)), "choices: expected one cell per score"),
         ("recall=.95", {}, RIGHT[1:], RIGHT[1:], "9 calibration images are too few: recall=0.9 is the most.*takes 19"),
         ("extra=.1", {}, np.ones((9, 2)), np.ones((9, 2)), r"extra=0\.2 is the most.*this takes 19"),
+        ("extra=.5", {}, np.ones((2, 4)), np.ones((2, 4)), r"extra=1\.334 is the most.*this takes 7"),
         ("recall=.5", {}, RIGHT, 0 * RIGHT, "0 calibration images are too few: nothing is the most"),
         ("precision=.8", {}, RIGHT, RIGHT, r"10 calibration images are too few: precision=0\.743 is .*takes 14"),
         ("precision=.98", {}, RIGHT, RIGHT, r"precision=0\.743 is the most.*takes 154"),
@@ -296,6 +297,7 @@ def test_each_level_has_its_cut_and_an_unknown_one_the_most_cautious():
     assert promise.cut.units == 6
     assert promise.words().startswith("within each level of look, on average over images like these")
     assert promise.words().endswith("each other subgroup")
+    assert "its sets are larger, and miss less than those" in promise.where_levels_are_unknown()
     words = promise.words(people=False)  # of search words and given sets nobody chose anything
     assert not {"panel", "somebody", "nobody"} & set(words.split())
     assert Promise.from_json(json.loads(json.dumps(promise.to_json()))) == promise
