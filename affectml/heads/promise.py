@@ -149,11 +149,9 @@ class Asked:
         most = next((str(asked) for asked in weaker if asked._possible(units, labels)), "nothing")
         numbers = range(10**6 if self.risk == "precision" else 10**12)
         needed = bisect_left(numbers, True, key=lambda number: self._possible(number, labels))
-        what = "images" if groups is None else "groups"
-        raise BadInput(
-            f"{option('promise', str(self))}: {units} calibration {what}{where} are too few: {most} is the most that "
-            f"they can promise, and this takes {needed}; promise less, or collect more images"
-        )
+        whose = f"{units} calibration {'images' if groups is None else 'groups'}{where} are too few"
+        can = f"{most} is the most that they can promise, and this takes {needed}"
+        raise BadInput(f"{option('promise', str(self))}: {whose}: {can}; promise less, or collect more images")
 
     def _possible(self, units: int, labels: int) -> bool:
         """Whether so many units can promise this at all: where none loses anything."""
@@ -212,11 +210,10 @@ class Promise:
             of = "the calibration images" if alone else "a calibration group's images on average"
             cuts = {f" of {name}": cut for name, cut in self.levels.items()} or {"": self.cut}
             empty = ", ".join(f"{100 * (cut.empty or 0):.0f} %{name}" for name, cut in cuts.items())
-            said = (
-                f"with a probability of {100 * asked.probability:g} % over draws of {units}, at least "
-                f"{100 * asked.level:g} % of a set's labels are labels {chosen}, on average over {over} whose set "
-                f"is not empty (of {of}, {empty} have an empty one)"
-            )
+            surely = f"with a probability of {100 * asked.probability:g} % over draws of {units}"
+            right = f"at least {100 * asked.level:g} % of a set's labels are labels {chosen}"
+            full = f"on average over {over} whose set is not empty"
+            said = f"{surely}, {right}, {full} (of {of}, {empty} have an empty one)"
         else:
             whose = "nobody in a panel like this one chooses" if people else "an image does not have"
             what = f"at most {asked.level:g} labels that {whose}"
@@ -234,10 +231,9 @@ class Promise:
             return ""
         ways = {"recall": "larger, and miss less", "extra": "smaller, and hold less that nobody chose"}
         way = ways.get(self.asked.risk, "smaller, and more of them empty,")
-        return (
-            f"without the level of {self.column} an image gets the most cautious cut of all: its sets are {way} "
-            f"than those of images whose level is known; for a level that calibration did not see nothing is promised"
-        )
+        unseen = "for a level that calibration did not see nothing is promised"
+        gets = f"gets the most cautious cut of all: its sets are {way} than those of images whose level is known"
+        return f"without the level of {self.column} an image {gets}; {unseen}"
 
     def cuts(self, levels: Array | None, rows: int) -> Array:
         """The cut of each row, [N, 1]; a level that is unknown, or None, has the most cautious one."""
@@ -455,18 +451,16 @@ def find_cut(
     given, whose = option("promise", str(asked)), f"calibration {'images' if groups is None else 'groups'}{where}"
     if best is None:
         of = f"; {100 * (1 - lost.mean()):.0f} % of their labels are chosen" if len(lost) else ""
-        raise BadInput(
-            f"{given}: cut so that at most {100 * asked.empty:g} % of the sets are empty, {len(lost)} {whose} have one "
-            f"that is not{of}: too little to say it with a probability of {100 * asked.probability:g} %; promise less, "
-            f"allow more empty sets ({option('promise_empty')}), or collect more images"
-        )
-    bare = float(empty.mean()) if asked.risk == "precision" else None
-    if bare is not None and bare > asked.empty + EXACT:
-        raise BadInput(
-            f"{given}: on average over {whose} {100 * bare:.0f} % of the sets would be empty, more than "
-            f"{option('promise_empty', asked.empty)} allows; allow more, or promise less"
-        )
-    return Cut(value, len(empty), float(lost.mean()), rows.spread(cuts), bare)
+        bare = f"at most {100 * asked.empty:g} % of the sets are empty, {len(lost)} {whose} have one that is not{of}"
+        sure = f"too little to say it with a probability of {100 * asked.probability:g} %"
+        way = f"promise less, allow more empty sets ({option('promise_empty')}), or collect more images"
+        raise BadInput(f"{given}: cut so that {bare}: {sure}; {way}")
+    share = float(empty.mean()) if asked.risk == "precision" else None
+    if share is not None and share > asked.empty + EXACT:
+        bare = f"on average over {whose} {100 * share:.0f} % of the sets would be empty"
+        way = f"more than {option('promise_empty', asked.empty)} allows; allow more, or promise less"
+        raise BadInput(f"{given}: {bare}, {way}")
+    return Cut(value, len(empty), float(lost.mean()), rows.spread(cuts), share)
 
 
 def make_promise(

@@ -51,10 +51,9 @@ class Shift:
         few = f" (fewer than {LEAST} show none)" if self.images < LEAST else ""
         said = f"no shift of the promise's ground seen in {images} images beside {calibration}{few}"
         if self.found:
-            said = (
-                f"the promise's ground has shifted: do not rely on it here. By {self.where}, these {images} images are "
-                f"not like the {calibration} (by chance, at most {100 * ALPHA:g} data set in 100 would look so)"
-            )
+            unlike = f"By {self.where}, these {images} images are not like the {calibration}"
+            chance = f"by chance, at most {100 * ALPHA:g} data set in 100 would look so"
+            said = f"the promise's ground has shifted: do not rely on it here. {unlike} ({chance})"
         return said if self.people else f"{said}; only scores were seen, and what people choose may differ all the same"
 
     def to_json(self) -> dict[str, Any]:
