@@ -483,9 +483,8 @@ def open_variances(
         u, kurtosis = len(by), pd.DataFrame(by).kurt().fillna(0.0).to_numpy()
         kurtosis = (u * kurtosis + IMAGINED * KURTOSIS) / (u + IMAGINED)
         freedom = np.concatenate([2 / (2 / np.maximum(j - 1, 1) + np.maximum(kurtosis, -1) / j), _freedom(theirs)])
-        of_people, more = np.split(
-            _drawn(np.concatenate([by**2, theirs], axis=1), freedom, count, generator), 2, axis=1
-        )
+        squares = np.concatenate([by**2, theirs], axis=1)
+        of_people, more = np.split(_drawn(squares, freedom, count, generator), 2, axis=1)
         within = within * more
     drawn = found[:, None] * np.stack([of_people, of_images, within])  # [3, B, M]
     left, right = (torch.from_numpy(x).movedim(-1, 0) for x in (held, drawn))

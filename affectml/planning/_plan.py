@@ -3,7 +3,7 @@
 import json
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
@@ -262,61 +262,59 @@ class Plan:
     @cached_property
     def assumed(self) -> tuple[str, ...]:
         """In words, what was assumed, in the order in which it matters."""
-        return tuple(self._assumptions())
-
-    def _assumptions(self) -> Iterator[str]:
         pilot, costs, config = self.pilot, self.costs, self.config
         if pilot.assumed:
             of_people = f"{config.people_sd:g} (people, label by label) and {config.talk_sd:g} (people, all labels)"
             sds = f"with SDs in log-odds of {config.images_sd:g} (images), {of_people}"
-            yield f"all is assumed: answers drawn from a mixed logit {sds}"
+            said = [f"all is assumed: answers drawn from a mixed logit {sds}"]
         else:
             who = "answers of nobody knows whom" if pilot.anonymous else f"answers of {pilot.people:,} people"
-            yield f"planned from {len(pilot.image):,} {who} about {pilot.images:,} images"
             which = f"about {'the same images' if config.these_images else 'images of the same kind'}"
-            yield f"the study asks the same question, of people like these, {which}; everybody answers equally often"
+            said = [
+                f"planned from {len(pilot.image):,} {who} about {pilot.images:,} images",
+                f"the study asks the same question, of people like these, {which}; everybody answers equally often",
+            ]
         if self.models:
-            yield f"the model is {' less '.join(self.models)}, on the pilot's images that it can be judged by"
+            said.append(f"the model is {' less '.join(self.models)}, on the pilot's images that it can be judged by")
         elif pilot.sets:
             half = "what one half of the people said of an image, smoothed, is judged by the other half"
             differs = "its difference is that from their mean rates"
-            yield f"no run was named (--run), so the model is a stand-in: {half}; {differs}"
+            said.append(f"no run was named (--run), so the model is a stand-in: {half}; {differs}")
         took = " (the median of the pilot)" if config.seconds is None and pilot.seconds is not None else ""
         paid = f", {config.per_hour:g} {config.currency} an hour" if config.per_hour else ""
         before = f", {costs.minutes_before:g} minutes of each person before them" if costs.minutes_before else ""
         each = f"at most {self.place.design.each:,} images a person (--each)"
-        yield f"{each}, {costs.seconds:g} seconds an answer{took}{before}{paid}"
+        return *said, f"{each}, {costs.seconds:g} seconds an answer{took}{before}{paid}"
 
     @cached_property
     def limits(self) -> tuple[str, ...]:
         """In words, what the pilot cannot tell."""
-        return tuple(self._limits())
-
-    def _limits(self) -> Iterator[str]:
-        pilot, widths = self.pilot, self.place.widths
+        pilot, widths, said = self.pilot, self.place.widths, []
         if pilot.anonymous:
             as_if = "planned as if each answer were somebody else's, which is too narrow where few people answer much"
-            yield f"the votes are anonymous, so nobody knows how people differ: {as_if}"
+            said.append(f"the votes are anonymous, so nobody knows how people differ: {as_if}")
         elif not pilot.assumed and pilot.people < FEW:
             half, low, high = widths["label_rates"]
             place = f"at the pilot's own place a rate's ±{half:.3f} may be {low:.3f} to {high:.3f} (90 %)"
-            yield f"{pilot.people} people say little of how far people differ: {place}"
+            said.append(f"{pilot.people} people say little of how far people differ: {place}")
         if not pilot.assumed and pilot.images < FEW:
-            yield f"{pilot.images} images say little of how far images differ"
+            said.append(f"{pilot.images} images say little of how far images differ")
         rates = np.nanmean(pilot.chosen, axis=0)
         for share, what in ((0.0, "nobody chose"), (1.0, "everybody always chose")):
             if names := [label for label, rate in zip(pilot.labels, rates, strict=True) if rate == share]:
-                yield f"{what} {few(names, 6)}: nothing is planned for {'it' if len(names) == 1 else 'them'}"
+                said.append(f"{what} {few(names, 6)}: nothing is planned for {'it' if len(names) == 1 else 'them'}")
         if not pilot.sets:
-            yield "only counts by label are known, not whole answers: no alpha and no model's scores"
+            said.append("only counts by label are known, not whole answers: no alpha and no model's scores")
         elif math.isnan(widths["alpha"].half) and (pilot.chosen == pilot.chosen[0]).all():
-            yield "everybody always gave the same answer: there is no alpha"
+            said.append("everybody always gave the same answer: there is no alpha")
         elif math.isnan(widths["alpha"].half):
-            yield "alpha is planned from images with three answers or more, and there are none"
+            said.append("alpha is planned from images with three answers or more, and there are none")
         elif np.bincount(pilot.image).max() < 4:
-            yield "no image has four answers: how much pairs of answers add to the spread of alpha is assumed"
+            said.append("no image has four answers: how much pairs of answers add to the spread of alpha is assumed")
         if "set_f1" in widths and math.isnan(widths["set_f1"].half) and pilot.people == 2:
-            yield "each half of two people is one of them: a model's scores want a run (--run), or more people"
+            way = "a model's scores want a run (--run), or a pilot of more people"
+            said.append(f"each half of two people is one of them: {way}")
+        return tuple(said)
 
 
 def plan_study(
@@ -351,8 +349,8 @@ def plan_study(
         models += stand_ins(pilot, seed=config.seed)
     seconds = (pilot.seconds or 10.0) if config.seconds is None else config.seconds
     costs = Costs(seconds, config.minutes_before, config.per_hour or 0.0)
-    names = tuple(run.resolve().name for run in runs)
-    plan = Plan(config, pilot, figures_of(pilot, *models, seed=config.seed), costs, names)
+    figures, names = figures_of(pilot, *models, seed=config.seed), tuple(run.resolve().name for run in runs)
+    plan = Plan(config, pilot, figures, costs, names)
     _ = plan.rows, plan.within  # what cannot be is said now
     return plan
 
