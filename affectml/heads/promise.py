@@ -526,3 +526,6 @@ def _units(groups: Array | None, kept: Array) -> Array:
 
 def _matrix(values: ArrayLike, name: str) -> Array:
     return np.asarray(as_matrix(values, name, torch.float64).numpy())
+
+
+__all__ = ["Asked", "Cut", "Promise", "family_scores", "find_cut", "losses", "make_promise", "unit_means"]
