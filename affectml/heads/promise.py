@@ -444,7 +444,7 @@ def find_cut(
     counts, unit = asked.units(chosen, groups, where)
     rows = _Calibration(asked, table[counts], chosen[counts], unit)
     others = table if start is None or not len(start) else _matrix(start, "start")
-    cuts = cuts_to_test(others, asked.empty)  # of a precision
+    cuts = cuts_to_test(others, asked.empty) if asked.risk == "precision" else np.empty(0)
     best = rows.best(cuts)
     value = float(cuts[0]) if best is None else best
     lost, empty = rows.lost(value), unit_means((rows.scores < value).all(axis=1).astype(float), unit)

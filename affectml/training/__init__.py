@@ -19,7 +19,7 @@ from affectml.footprint import Footprint
 from affectml.runs import RunFolder, TrainConfig
 from affectml.training.fit import fit, judge, learning_curve
 from affectml.training.plan import DEMO, open_or_draw, plan_run, prepare
-from affectml.training.steps import Judged, Plan, Prepared, Step, Writers
+from affectml.training.steps import Judged, Plan, Prepared, Step, Writers, text_encoder
 from affectml.training.write import write
 
 
@@ -60,5 +60,5 @@ def train_run(
     return write(judged, seconds, meter.energy(), writers)
 
 
-__all__ = ["fit", "judge", "open_or_draw", "plan_run", "prepare", "train_run", "write"]
+__all__ = ["fit", "judge", "open_or_draw", "plan_run", "prepare", "text_encoder", "train_run", "write"]
 __all__ += ["DEMO", "Judged", "Plan", "Prepared", "Step", "TrainConfig", "Watch", "Writers"]
