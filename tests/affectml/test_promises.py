@@ -76,7 +76,7 @@ def test_cuts_by_hand(asked, scores, votes, groups, cut, mean):
         assert found.value > cut or cut == -1e6
 
 
-def test_losses_by_hand():
+def test_losses_means_of_units_and_shares_by_hand():
     """A set misses shares of the choices; all that nobody chose is extra; an empty set has no precision."""
     sets = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 0], [1, 1, 1]])
     votes = np.array([[3, 0, 1], [1, 0, 0], [1, 1, 2], [0, 0, 0]])
@@ -84,11 +84,8 @@ def test_losses_by_hand():
     for risk, lost in wanted.items():
         assert losses(risk, sets, votes) == pytest.approx(lost, nan_ok=True)
     assert unit_means(np.array([0.0, 0.0, 1.0, 1.0, np.nan]), GROUPS).tolist() == pytest.approx([1 / 3, 1])
-
-
-def test_shares_are_rates_over_their_sum_and_a_row_of_zeros_stays():
-    table = promises.family_scores("shares", torch.tensor([[0.6, 0.2], [0.0, 0.0]]))
-    assert table.tolist() == [pytest.approx([0.75, 0.25]), [0, 0]]
+    shares = promises.family_scores("shares", torch.tensor([[0.6, 0.2], [0.0, 0.0]]))  # a row of zeros stays
+    assert shares.tolist() == [pytest.approx([0.75, 0.25]), [0, 0]]
 
 
 @given(samples(), st.sampled_from(["recall", "extra"]), st.floats(0.02, 0.98))
@@ -323,12 +320,16 @@ def test_each_level_has_tests_of_its_own_and_an_unknown_one_the_highest_cut():
         make_promise(Asked.parse("precision=.95"), scores, **made)
 
 
-def test_sets_are_cut_where_it_was_tested_in_saturated_scores_too():
-    scores = np.column_stack([np.repeat([1.0, 1 - 1e-7], 50), np.full(100, 1 - 2e-7)])
-    votes = np.column_stack([np.repeat([1.0, 0.0], 50), np.zeros(100)])
-    promise = make_promise(Asked.parse("precision=.8"), torch.from_numpy(scores), votes)
+def test_a_precision_is_cut_where_it_was_tested_and_empty_sets_count_by_group():
+    """In saturated scores. Half of the groups have three images with empty sets: three quarters of the images."""
+    groups = np.array([f"g{i}" for i in range(40) for _ in range(1 + 2 * (i < 20))])
+    full = np.isin(groups, [f"g{i}" for i in range(20, 40)])
+    scores = torch.from_numpy(np.column_stack([np.where(full, 1.0, 1 - 1e-7), np.full(80, 1 - 2e-7)]))
+    votes = np.column_stack([full, np.zeros(80)])
+    promise = make_promise(Asked.parse("precision=.8"), scores, votes, groups=groups, start=scores[[0, -1]])
     assert promise.cut.empty == 0.5
-    assert (scores >= promise.cuts(None, 100)).sum() == 50
+    assert (scores.numpy() >= promise.cuts(None, 80)).sum() == 20
+    assert "(of a calibration group's images on average, 50 % have an empty one)" in promise.words()
 
 
 @pytest.mark.parametrize(("asked", "sign", "kept"), [("recall=.6", -1, 1), ("extra=1", 1, 0)])
@@ -341,18 +342,6 @@ def test_the_last_digit_of_a_score_does_not_decide(asked, sign, kept):
     for rounding in (-1e-7, 0, 1e-7):
         assert ((on.double().numpy() * (1 + rounding) >= promise.cuts(None, 1)[0]) == kept).all()
     assert 0 < (promise.careful(promise.cut) / promise.cut.value - 1) * sign < 2e-6
-
-
-def test_of_groups_the_share_of_empty_sets_is_said_as_the_mean_over_groups():
-    """Half of the groups have three images with empty sets: three quarters of the images, half a group's on average."""
-    groups = np.array([f"g{i}" for i in range(20) for _ in range(1 + 2 * (i < 10))])
-    full = np.isin(groups, [f"g{i}" for i in range(10, 20)])
-    scores = torch.from_numpy(np.where(full, 0.9, 0.1))[:, None]
-    promise = make_promise(
-        Asked.parse("precision=.5"), scores, full[:, None], groups=groups, start=torch.tensor([[0.9], [0.1]])
-    )
-    assert promise.cut.empty == 0.5
-    assert "(of a calibration group's images on average, 50 % have an empty one)" in promise.words()
 
 
 def test_a_level_of_whole_numbers_is_one_level_whether_or_not_another_is_missing():
