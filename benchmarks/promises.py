@@ -28,8 +28,7 @@ from affectml.embeddings import EmbeddingStore, embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import BadInput
 from affectml.heads import SigmoidHead
-from affectml.heads._precision import cuts_to_test
-from affectml.heads.promise import OF_RISK, Asked, family_scores, find_cut, losses, unit_means
+from affectml.heads.promise import OF_RISK, Asked, cuts_to_test, family_scores, find_cut, losses, unit_means
 
 README = Path(__file__).resolve().parent / "README.md"
 START, END = "<!-- promises: written by promises.py -->", "<!-- promises: end -->"

@@ -8,12 +8,18 @@ The unit is the image, or its group where images come in groups; every unit weig
 lost on a unit never grows (recall) or never shrinks (extra), and it lies between 0 and `bound`. Sets are cut where the
 mean loss over n calibration units has n / (n + 1) * mean + bound / (n + 1) <= alpha. The expected loss of another unit
 is then at most alpha, whatever the head is worth, as long as that unit is exchangeable with the calibration units.
-A set's precision may rise and fall as it grows, so it takes another method, see `affectml.heads._precision`.
+
+A set's precision may rise and fall as it grows, so no cut can be read off a curve. It takes Learn-then-Test instead
+(Angelopoulos, Bates, Candès, Jordan & Lei 2021): each cut has the hypothesis that sets cut there are not precise
+enough, and a p value. The cuts are tested from a cautious one downwards, each at the whole 1 - probability, until the
+first that is not rejected (fixed sequence).
 """
 
-import dataclasses
 import math
+from bisect import bisect_left
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from itertools import takewhile
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -21,24 +27,138 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from affectml._options import check_choice
 from affectml.errors import BadInput, did_you_mean, option
-from affectml.heads._asked import EXACT, Asked, Risk
-from affectml.heads._precision import cuts_to_test, lowest_cut
 from affectml.heads.inputs import ArrayLike, as_matrix
 
+Risk: TypeAlias = Literal["recall", "extra", "precision"]
 Family: TypeAlias = Literal["rates", "shares"]
-FAMILIES: tuple[Family, ...] = get_args(Family)
+Array: TypeAlias = NDArray[Any]
+RISKS: tuple[Risk, ...] = get_args(Risk)
 # What makes small sets: a missed label costs its share of the choices, an extra one the same whatever else is chosen.
 OF_RISK: Mapping[Risk, Family] = {"recall": "shares", "extra": "rates", "precision": "rates"}
-Array: TypeAlias = NDArray[Any]
+# What a precision has beside its level: its option, the least value and what is expected.
+OF_PRECISION: Mapping[str, tuple[str, float, str]] = {
+    "probability": ("promise_level", 0.5, "a probability of at least .5 and below 1, as in .9"),
+    "empty": ("promise_empty", 0.0, "a share of the images of at least 0 and below 1, as in .5"),
+}
 
+EXACT = 1e-9  # 1 - .8 is a little less than .2
+_SHARES_OF_FALSE = ("false", "fdr", "fdp", "false_discovery", "false_share")
 _LAST_DIGITS = 1e-6  # of a score: what rounding may change
 _GRID = 125  # of the cuts of a precision, that many in each draw: finer ones move the spread by less than is known
 _DRAWS = 40  # of the calibration units, for the spread: it is known to a tenth then
 _ALL = -1e6  # a cut that every label reaches, in any family
+_STAKE = 0.75  # of what a bet may lose at most, as Waudby-Smith & Ramdas advise
+_TESTS = 1000  # cuts that are tested at most; a finer grid moves no set that matters
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
+class Asked:
+    """What is promised: `risk` and its `level`, as "recall=.8" says it.
+
+    Of a precision also: with what `probability` over draws of calibration units it holds, and how large a share of the
+    calibration images may have an `empty` set, which has no precision.
+    """
+
+    risk: Risk
+    level: float
+    probability: float = 0.9
+    empty: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Raises BadInput for a probability or share that cannot be, or that this promise does not have."""
+        for name, (said, least, what) in OF_PRECISION.items():
+            value = getattr(self, name)
+            if self.risk != "precision" and value != getattr(Asked, name):
+                way = option("promise", "precision=.8")
+                raise BadInput(f"{option(said, value)} belongs to {way}, not to {self.risk}")
+            if not least <= value < 1:
+                raise BadInput(f"{option(said, value)}: expected {what}")
+
+    @classmethod
+    def parse(cls, text: str, *, probability: float = 0.9, empty: float = 0.5) -> "Asked":
+        """Read "recall=.8", "extra=.5" or "precision=.8".
+
+        Raises:
+            BadInput: for anything else; for a share of false labels, with the way to say it.
+        """
+        name, equals, value = (part.strip() for part in str(text).partition("="))
+        given = option("promise", text)
+        if not equals or name not in RISKS:
+            near = "" if name in RISKS else did_you_mean(name, RISKS)
+            if name.lower() in _SHARES_OF_FALSE:
+                way = f"take {option('promise', 'precision=.8')} for a fifth"
+                near = f"; at most a share X of false labels is a precision of at least 1 - X; {way}"
+            wanted = "expected recall=X or precision=X (0 < X < 1) or extra=X (labels, X > 0), e.g. recall=.8"
+            raise BadInput(f"{given}: {wanted}{near}")
+        try:
+            level = float(value)
+        except ValueError:
+            raise BadInput(f"{given}: {value!r} is no number; expected e.g. {name}=.8") from None
+        what, most = f"a share above 0 and below 1, as in {name}=.8", 1.0
+        if name == "extra":
+            what, most = "a number of labels above 0, as in extra=.5", math.inf
+        if not 0 < level < most:
+            all_ = name == "recall" and level == 1
+            why = "; every choice of every image is in the set of all labels alone" if all_ else ""
+            raise BadInput(f"{given}: expected {what}{why}")
+        return cls(name, level, probability, empty)
+
+    def __str__(self) -> str:
+        return f"{self.risk}={self.level:g}"
+
+    @property
+    def alpha(self) -> float:
+        """The largest expected loss: 1 - recall, 1 - precision, or extra labels."""
+        return self.level if self.risk == "extra" else 1 - self.level
+
+    def bound(self, labels: int) -> int:
+        """The largest loss there can be: all choices missed, no label right, or every label extra."""
+        return labels if self.risk == "extra" else 1
+
+    def kept(self, mean: Array | float, units: int, labels: int) -> Array:
+        """Whether a mean loss over `units`, with room for one more unit at its worst, is at most alpha."""
+        return np.asarray((units * mean + self.bound(labels)) / (units + 1) <= self.alpha + EXACT)
+
+    def rejected(self, lost: Array) -> bool:
+        """Whether losses speak so much against a precision that is too low that the precision may be promised."""
+        return p_value(lost, self.alpha, self.probability) <= 1 - self.probability + 1e-12
+
+    def units(self, choices: Array, groups: Array | None, where: str = "") -> tuple[Array, Array]:
+        """Which calibration rows count, and the units that these are of.
+
+        Args:
+            choices: votes, shares or 0/1 [N, C]. For recall, rows without a choice do not count.
+            groups: the group of each row, which is a unit, or None: then each row is one.
+            where: which rows these are, for the message.
+
+        Returns:
+            [N] bool; and for each row that counts a number from 0.
+
+        Raises:
+            BadInput: for so few units that they can promise nothing of this kind, saying what they can.
+        """
+        counts = choices.sum(axis=1) > 0 if self.risk == "recall" else np.ones(len(choices), dtype=bool)
+        unit = _units(groups, counts)
+        units, labels = len(np.unique(unit)), choices.shape[1]
+        if self._possible(units, labels):
+            return counts, unit
+        strictest_first = range(1, 1000 * labels) if self.risk == "extra" else range(999, 0, -1)
+        weaker = (replace(self, level=thousandths / 1000) for thousandths in strictest_first)
+        most = next((str(asked) for asked in weaker if asked._possible(units, labels)), "nothing")
+        numbers = range(10**6 if self.risk == "precision" else 10**12)
+        needed = bisect_left(numbers, True, key=lambda number: self._possible(number, labels))
+        whose = f"{units} calibration {'images' if groups is None else 'groups'}{where} are too few"
+        can = f"{most} is the most that they can promise, and this takes {needed}"
+        raise BadInput(f"{option('promise', str(self))}: {whose}: {can}; promise less, or collect more images")
+
+    def _possible(self, units: int, labels: int) -> bool:
+        """Whether so many units can promise this at all: where none loses anything."""
+        return self.rejected(np.zeros(units)) if self.risk == "precision" else bool(self.kept(0, units, labels))
+
+
+@dataclass(frozen=True)
 class Cut:
     """Where sets are cut: labels whose score in the family is at least `value`.
 
@@ -55,7 +175,7 @@ class Cut:
     empty: float | None = None
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Promise:
     """A promise and the cuts that keep it.
 
@@ -70,68 +190,56 @@ class Promise:
     unit: str
     left_out: int
     column: str | None = None
-    levels: Mapping[str, Cut] = dataclasses.field(default_factory=dict)
+    levels: Mapping[str, Cut] = field(default_factory=dict)
 
     @property
     def spread(self) -> float:
         """One SD of the expected loss between draws of the calibration units; see `Cut`."""
-        if not self.levels:
-            return self.cut.spread
-        return math.sqrt(sum((cut.units / self.cut.units * cut.spread) ** 2 for cut in self.levels.values()))
+        cuts = self.levels.values() or (self.cut,)
+        return math.sqrt(sum((cut.units / self.cut.units * cut.spread) ** 2 for cut in cuts))
 
     def words(self, *, people: bool = True) -> str:
         """The promise in one sentence, and what it does not say.
 
         people: whether images have people's answers; else labels of their own, such as the words they were found by.
         """
-        level = self.asked.level
-        over = "images like these" if self.unit == "images" else "groups of images like these"
-        within = f"within each level of {self.column}, " if self.column else ""
-        not_said = f"each {'other ' if self.column else ''}subgroup"
-        if self.asked.risk == "recall":
-            of = "the choices that a panel like this one makes of an image" if people else "an image's labels"
-            what = f"holds at least {100 * level:g} % of {of}"
-            over += " that somebody chooses a label for," if people else " that have a label,"
-        elif self.asked.risk == "precision":
-            return self._precision_words(people, within, over, not_said)
+        asked, units, alone = self.asked, f"{self.cut.units} calibration {self.unit}", self.unit == "images"
+        over = "images like these" if alone else "groups of images like these"
+        if asked.risk == "precision":
+            chosen = "that somebody in a panel like this one chooses" if people else "that an image has"
+            of = "the calibration images" if alone else "a calibration group's images on average"
+            cuts = {f" of {name}": cut for name, cut in self.levels.items()} or {"": self.cut}
+            empty = ", ".join(f"{100 * (cut.empty or 0):.0f} %{name}" for name, cut in cuts.items())
+            surely = f"with a probability of {100 * asked.probability:g} % over draws of {units}"
+            right = f"at least {100 * asked.level:g} % of a set's labels are labels {chosen}"
+            full = f"on average over {over} whose set is not empty"
+            said = f"{surely}, {right}, {full} (of {of}, {empty} have an empty one)"
         else:
             whose = "nobody in a panel like this one chooses" if people else "an image does not have"
-            what = f"holds at most {level:g} labels that {whose}"
-        return (
-            f"{within}on average over {over} and over draws of {self.cut.units} calibration {self.unit}, the set "
-            f"{what}; it is not said for each image nor for {not_said}"
-        )
-
-    def _precision_words(self, people: bool, within: str, over: str, not_said: str) -> str:
-        chosen = "that somebody in a panel like this one chooses" if people else "that an image has"
-        shares = {name: cut.empty for name, cut in (self.levels or {"": self.cut}).items()}
-        empty = ", ".join(f"{100 * (share or 0):.0f} %{f' of {name}' * bool(name)}" for name, share in shares.items())
-        of = "the calibration images" if self.unit == "images" else "a calibration group's images on average"
-        return (
-            f"{within}with a probability of {100 * self.asked.probability:g} % over draws of {self.cut.units} "
-            f"calibration {self.unit}, at least {100 * self.asked.level:g} % of a set's labels are labels {chosen}, on "
-            f"average over {over} whose set is not empty (of {of}, {empty} have an empty one); it is not said for "
-            f"each image nor for {not_said}"
-        )
+            what = f"at most {asked.level:g} labels that {whose}"
+            if asked.risk == "recall":
+                over += " that somebody chooses a label for," if people else " that have a label,"
+                of = "the choices that a panel like this one makes of an image" if people else "an image's labels"
+                what = f"at least {100 * asked.level:g} % of {of}"
+            said = f"on average over {over} and over draws of {units}, the set holds {what}"
+        within, other = (f"within each level of {self.column}, ", "other ") if self.column else ("", "")
+        return f"{within}{said}; it is not said for each image nor for each {other}subgroup"
 
     def where_levels_are_unknown(self) -> str:
         """What a set made without its image's level is, in a sentence; "" where all images share one cut."""
         if not self.levels:
             return ""
-        way = "larger, and miss less" if self.asked.risk == "recall" else "smaller, and hold less that nobody chose"
-        way = "smaller, and more of them empty," if self.asked.risk == "precision" else way
-        return (
-            f"without the level of {self.column} an image gets the most cautious cut of all: its sets are {way} "
-            f"than those of images whose level is known; for a level that calibration did not see nothing is promised"
-        )
+        ways = {"recall": "larger, and miss less", "extra": "smaller, and hold less that nobody chose"}
+        way = ways.get(self.asked.risk, "smaller, and more of them empty,")
+        unseen = "for a level that calibration did not see nothing is promised"
+        gets = f"gets the most cautious cut of all: its sets are {way} than those of images whose level is known"
+        return f"without the level of {self.column} an image {gets}; {unseen}"
 
     def cuts(self, levels: Array | None, rows: int) -> Array:
         """The cut of each row, [N, 1]; a level that is unknown, or None, has the most cautious one."""
-        other = self.careful(self.cut)
-        if levels is None or not self.levels:
-            return np.full((rows, 1), other)
-        known = {name: self.careful(cut) for name, cut in self.levels.items()}
-        return np.array([known.get(str(level), other) for level in levels], dtype=np.float64).reshape(-1, 1)
+        known, other = {name: self.careful(cut) for name, cut in self.levels.items()}, self.careful(self.cut)
+        of_rows = [None] * rows if levels is None else levels
+        return np.array([known.get(str(level), other) for level in of_rows], dtype=np.float64).reshape(-1, 1)
 
     def careful(self, cut: Cut) -> float:
         """Where sets are cut: a millionth to the side that keeps the promise, since some image's score lies on `cut`.
@@ -139,24 +247,31 @@ class Promise:
         There the last digit would decide, which differs between machines, batches and graphs. A precision has no such
         side, and its cut lies between scores: it is the one that was tested.
         """
-        if self.asked.risk == "precision":
-            return cut.value
-        return cut.value * (1 - _LAST_DIGITS if self.asked.risk == "recall" else 1 + _LAST_DIGITS)
+        return cut.value * (1 + {"recall": -_LAST_DIGITS, "extra": _LAST_DIGITS, "precision": 0}[self.asked.risk])
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for head.json."""
-        plain = dataclasses.asdict(self)
-        asked = plain.pop("asked")
-        more = {key: asked[key] for key in ("probability", "empty") if self.asked.risk == "precision"}
-        return {"promise": str(self.asked), **more, **plain}
+        fields = asdict(self)
+        asked = fields.pop("asked")
+        more = {key: asked[key] for key in OF_PRECISION if self.asked.risk == "precision"}
+        return {"promise": str(self.asked), **more, **fields}
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> "Promise":
         """What `to_json` gave."""
-        values = dict(plain)
-        more = {key: values.pop(key) for key in ("probability", "empty") if key in values}
-        levels = {name: Cut(**cut) for name, cut in values.pop("levels").items()}
-        return cls(Asked.parse(values.pop("promise"), **more), cut=Cut(**values.pop("cut")), levels=levels, **values)
+        more = {key: plain[key] for key in OF_PRECISION if key in plain}
+        fields = {key: value for key, value in plain.items() if key != "promise" and key not in more}
+        fields["levels"] = {name: Cut(**cut) for name, cut in plain["levels"].items()}
+        return cls(Asked.parse(plain["promise"], **more), **fields | {"cut": Cut(**plain["cut"])})
+
+
+def held(risk: str, figure: str, *, people: bool) -> str:
+    """What sets hold, with the figure: so much of the choices, so many labels too many, or what share of right ones."""
+    if risk == "recall":
+        return f"{figure} of the choices" if people else f"{figure} of the images' labels"
+    if risk == "precision":
+        return f"labels of which {figure} {'are chosen by somebody' if people else 'are labels of the image'}"
+    return f"{figure} labels that {'nobody chose' if people else 'the image does not have'}"
 
 
 def family_scores(family: Family, scores: Tensor) -> Tensor:
@@ -182,7 +297,7 @@ def losses(risk: Risk, sets: ArrayLike, choices: ArrayLike) -> Array:
         sets: 0/1 [N, C].
         choices: votes, shares or 0/1 [N, C].
     """
-    chosen, inside = _table(choices, "choices"), _table(sets, "sets") > 0
+    chosen, inside = _matrix(choices, "choices"), _matrix(sets, "sets") > 0
     lost, total = (inside & (chosen <= 0)).sum(axis=1).astype(np.float64), inside.sum(axis=1)
     if risk == "extra":
         return np.asarray(lost)
@@ -199,11 +314,96 @@ def unit_means(rows: Array, groups: Array | None) -> Array:
         groups: the group of each row, or None.
     """
     kept = ~np.isnan(rows)
-    if groups is None:
-        return np.asarray(rows[kept])
-    named = np.asarray(groups)[kept]
-    _, place = np.unique(named.astype(str) if named.dtype == object else named, return_inverse=True)
-    return np.asarray(np.bincount(place, weights=rows[kept]) / np.bincount(place))
+    unit = _units(groups, kept)
+    return np.asarray(np.bincount(unit, weights=rows[kept]) / np.bincount(unit))
+
+
+def p_value(lost: Array, alpha: float, probability: float) -> float:
+    """How well losses fit "the expected loss is above alpha"; 1 where there is none.
+
+    Valid for independent losses between 0 and 1 of any distribution and number. A gambler bets in turn that the next
+    loss is below alpha, the more the less the losses so far differ; if it is not, a fortune of 1 reaches 1 / p with
+    probability p at most. So losses that differ little, as shares of a set do, need far fewer units than a bound that
+    takes each for right or wrong. The order is drawn with a fixed seed.
+
+    Source: Waudby-Smith & Ramdas 2024, theorem 3 and eq. 24, for one side.
+
+    Args:
+        lost: [n], of the units that have a loss.
+        alpha: the largest expected loss that would keep the promise.
+        probability: for which the bets are made; any leaves p valid.
+    """
+    count = len(lost)
+    if not count:
+        return 1.0
+    lost = np.random.default_rng(0).permutation(lost)
+    seen = np.arange(2, count + 2)
+    mean = (0.5 + lost.cumsum()) / seen
+    variance = (0.25 + ((lost - mean) ** 2).cumsum()) / seen
+    before = np.append(0.25, variance[:-1])
+    bets = np.minimum(np.sqrt(-2 * math.log(1 - probability) / (count * before)), _STAKE / (1 - alpha))
+    return math.exp(-max(0.0, float(np.log1p(bets * (alpha - lost)).cumsum().max())))
+
+
+def cuts_to_test(scores: Array, empty: float) -> Array:
+    """Cuts between the scores of [M, C], falling, from the first that leaves at most the share `empty` without a label.
+
+    The last lets every label in.
+    """
+    highest = np.sort(scores.max(axis=1))
+    values = np.unique(scores)[::-1]
+    values = values[values <= highest[math.floor(empty * len(highest) + 1e-9)]]
+    cuts = np.append((values[:-1] + values[1:]) / 2, _ALL)
+    return np.asarray(cuts[np.unique(np.linspace(0, len(cuts) - 1, _TESTS).astype(int))])
+
+
+@dataclass(frozen=True, eq=False)
+class _Calibration:
+    """Rows that count for a promise: scores and choices [N, C], and the number of each row's unit."""
+
+    asked: Asked
+    scores: Array
+    choices: Array
+    unit: Array
+
+    def lost(self, cut: float) -> Array:
+        """The mean loss of each unit that has one, where sets are cut there."""
+        return unit_means(losses(self.asked.risk, self.scores >= cut, self.choices), self.unit)
+
+    def best(self, cuts: Array) -> float | None:
+        """The cut with the smallest sets (recall) or the largest (extra, precision); None for a precision out of reach.
+
+        cuts: which are tested for a precision, falling.
+        """
+        if self.asked.risk == "precision":
+            kept = list(takewhile(lambda cut: self.asked.rejected(self.lost(cut)), cuts.tolist()))
+            return kept[-1] if kept else None
+        recall, rows = self.asked.risk == "recall", np.bincount(self.unit)
+        shares = self.choices / self.choices.sum(axis=1, keepdims=True) if recall else self.choices <= 0
+        cells = shares / rows[self.unit][:, None] / len(rows)  # what missing each label costs, or letting it in
+        first = 1 if recall else -1  # the lowest score is missed first, the highest let in
+        values, place = np.unique(first * self.scores[cells > 0], return_inverse=True)
+        lost = np.append(0.0, np.bincount(place, weights=cells[cells > 0]).cumsum())  # with none of them, one, two, ...
+        fitting = int(self.asked.kept(lost, len(rows), self.scores.shape[1]).sum()) - 1
+        if recall:
+            return float(values[min(fitting, len(values) - 1)])
+        return _ALL if fitting == len(values) else float(np.nextafter(-values[fitting], np.inf))
+
+    def spread(self, cuts: Array) -> float:
+        """SD of the mean loss of these units over draws of as many of them, each of which chooses the cut (Efron 1979).
+
+        The error at the chosen cut alone would leave out that the cut itself moves, most for a precision.
+        """
+        generator, expected = np.random.default_rng(0), []
+        rows_of = np.split(np.argsort(self.unit, kind="stable"), np.bincount(self.unit).cumsum()[:-1])
+        for _ in range(_DRAWS):
+            drawn = [rows_of[unit] for unit in generator.integers(len(rows_of), size=len(rows_of))]
+            rows, unit = np.concatenate(drawn), np.repeat(np.arange(len(drawn)), [len(each) for each in drawn])
+            again = replace(self, scores=self.scores[rows], choices=self.choices[rows], unit=unit)
+            cut = again.best(cuts[:: max(1, len(cuts) // _GRID)])
+            lost = np.zeros(0) if cut is None else self.lost(cut)
+            expected += [float(lost.mean())] if len(lost) else []
+        return float(np.std(expected)) if expected else 0.0
 
 
 def find_cut(
@@ -236,111 +436,31 @@ def find_cut(
         BadInput: for too few units, saying what they could promise; for shapes that differ; for a precision that cannot
             be had from these rows, or with more empty sets only.
     """
-    table, chosen = _table(scores, "scores"), _table(choices, "choices")
+    table, chosen = _matrix(scores, "scores"), _matrix(choices, "choices")
     if table.shape != chosen.shape:
         raise BadInput(f"choices: expected one cell per score, shape {list(table.shape)}, got {list(chosen.shape)}")
     if groups is not None and len(groups) != len(table):
         raise BadInput(f"groups: {len(groups)} for {len(table)} rows")
-    counts = chosen.sum(axis=1) > 0 if asked.risk == "recall" else np.ones(len(table), dtype=bool)
-    unit = None if groups is None else np.unique(np.asarray(groups).astype(str), return_inverse=True)[1]
-    units = int(counts.sum()) if unit is None else len(np.unique(unit[counts]))
-    what = "images" if groups is None else "groups"
-    asked.check_units(units, table.shape[1], what, where)
-    table, chosen = table[counts], chosen[counts]
-    unit = None if unit is None else np.unique(unit[counts], return_inverse=True)[1]
-    cuts = np.zeros(0)
-    if asked.risk == "precision":
-        others = table if start is None else _table(start, "start")
-        cuts = cuts_to_test(others if len(others) else table, asked.empty)
-    value = _cut_at(asked, table, chosen, unit, cuts)
-
-    def lost_at(cut: float) -> Array:
-        return unit_means(losses(asked.risk, table >= cut, chosen), unit)
-
-    if asked.risk != "precision":
-        assert value is not None
-        return Cut(value, units, float(lost_at(value).mean()), _spread(asked, table, chosen, unit, cuts))
-    tried = max(float(cuts[0]) if value is None else value, _ALL)
-    found, bare = lost_at(tried), unit_means((table < tried).all(axis=1).astype(float), unit)
-    given = option("promise", str(asked))
-    if value is None:
-        of = f"; {100 * (1 - found.mean()):.0f} % of their labels are chosen" if len(found) else ""
-        raise BadInput(
-            f"{given}: cut so that at most {100 * asked.empty:g} % of the sets are empty, {len(found)} calibration "
-            f"{what}{where} have one that is not{of}: too little to say it with a probability of "
-            f"{100 * asked.probability:g} %; promise less, allow more empty sets ({option('promise_empty')}), or "
-            "collect more images"
-        )
-    if bare.mean() > asked.empty + EXACT:
-        raise BadInput(
-            f"{given}: on average over calibration {what}{where} {100 * bare.mean():.0f} % of the sets would be empty, "
-            f"more than {option('promise_empty', asked.empty)} allows; allow more, or promise less"
-        )
-    return Cut(tried, len(bare), float(found.mean()), _spread(asked, table, chosen, unit, cuts), float(bare.mean()))
-
-
-def _cut_at(asked: Asked, table: Array, chosen: Array, unit: Array | None, cuts: Array) -> float | None:
-    """The cut from rows, where each `unit` [N], or row, weighs the same; None if no precision can be promised."""
-    if asked.risk == "precision":
-        return lowest_cut(
-            cuts, lambda cut: unit_means(losses(asked.risk, table >= cut, chosen), unit), asked.alpha, asked.probability
-        )
-    of_unit = np.ones(len(table)) if unit is None else np.bincount(unit)
-    each = 1 / (of_unit if unit is None else of_unit[unit])[:, None] / len(of_unit)  # weights of rows, sum one
-    if asked.risk == "recall":
-        return _largest(table, chosen / chosen.sum(axis=1, keepdims=True) * each, asked, len(of_unit))
-    return _least(table, (chosen <= 0) * each, asked, len(of_unit))
-
-
-def _spread(asked: Asked, table: Array, chosen: Array, unit: Array | None, cuts: Array) -> float:
-    """SD of the mean loss of these units over draws of as many of them, each of which chooses the cut (Efron 1979).
-
-    The error at the chosen cut alone would leave out that the cut itself moves, most for a precision.
-    """
-    generator = np.random.default_rng(0)
-    rows_of = np.split(np.argsort(unit, kind="stable"), np.bincount(unit).cumsum()[:-1]) if unit is not None else []
-    cuts = cuts[:: max(1, len(cuts) // _GRID)]
-    expected = []
-    for _ in range(_DRAWS):
-        count = len(rows_of) or len(table)
-        rows, again = generator.integers(count, size=count), None
-        if unit is not None:
-            drawn = [rows_of[each] for each in rows]
-            rows, again = np.concatenate(drawn), np.repeat(np.arange(count), [len(each) for each in drawn])
-        cut = _cut_at(asked, table[rows], chosen[rows], again, cuts)
-        lost = np.zeros(0) if cut is None else unit_means(losses(asked.risk, table >= cut, chosen), unit)
-        expected += [float(lost.mean())] if len(lost) else []
-    return float(np.std(expected)) if expected else 0.0
-
-
-def _kept(asked: Asked, mean: Array, units: int, labels: int) -> Array:
-    """Whether a mean loss over `units`, with room for one more unit at its worst, is at most alpha."""
-    return np.asarray((units * mean + asked.bound(labels)) / (units + 1) <= asked.alpha + EXACT)
-
-
-def _largest(scores: Array, cells: Array, asked: Asked, units: int) -> float:
-    """The largest cut that misses little enough; cells: what missing each label costs."""
-    values, mass = _by_value(scores, cells)
-    missed = np.maximum(1.0 - mass[::-1].cumsum(), 0.0)  # with the cut at each value, from the highest down
-    missed[-1] = 0.0
-    return float(values[::-1][int(_kept(asked, missed, units, scores.shape[1]).argmax())])
-
-
-def _least(scores: Array, cells: Array, asked: Asked, units: int) -> float:
-    """The least cut that lets little enough in; cells: what letting each label in costs."""
-    if not (cells > 0).any():
-        return _ALL
-    values, mass = _by_value(scores, cells)
-    above = np.append(mass[::-1].cumsum()[::-1], 0.0)  # let in by a cut at each value, and above all of them
-    fitting = int(_kept(asked, above, units, scores.shape[1]).argmax())
-    return _ALL if fitting == 0 else float(np.nextafter(values[fitting - 1], np.inf))
-
-
-def _by_value(scores: Array, cells: Array) -> tuple[Array, Array]:
-    """Distinct scores of cells that cost something, rising, and what those of each cost together."""
-    some = cells > 0
-    values, place = np.unique(scores[some], return_inverse=True)
-    return np.asarray(values), np.bincount(place, weights=cells[some])
+    counts, unit = asked.units(chosen, groups, where)
+    rows = _Calibration(asked, table[counts], chosen[counts], unit)
+    others = table if start is None or not len(start) else _matrix(start, "start")
+    cuts = cuts_to_test(others, asked.empty) if asked.risk == "precision" else np.empty(0)
+    best = rows.best(cuts)
+    value = float(cuts[0]) if best is None else best
+    lost, empty = rows.lost(value), unit_means((rows.scores < value).all(axis=1).astype(float), unit)
+    given, whose = option("promise", str(asked)), f"calibration {'images' if groups is None else 'groups'}{where}"
+    if best is None:
+        of = f"; {100 * (1 - lost.mean()):.0f} % of their labels are chosen" if len(lost) else ""
+        bare = f"at most {100 * asked.empty:g} % of the sets are empty, {len(lost)} {whose} have one that is not{of}"
+        sure = f"too little to say it with a probability of {100 * asked.probability:g} %"
+        way = f"promise less, allow more empty sets ({option('promise_empty')}), or collect more images"
+        raise BadInput(f"{given}: cut so that {bare}: {sure}; {way}")
+    share = float(empty.mean()) if asked.risk == "precision" else None
+    if share is not None and share > asked.empty + EXACT:
+        bare = f"on average over {whose} {100 * share:.0f} % of the sets would be empty"
+        way = f"more than {option('promise_empty', asked.empty)} allows; allow more, or promise less"
+        raise BadInput(f"{given}: {bare}, {way}")
+    return Cut(value, len(empty), float(lost.mean()), rows.spread(cuts), share)
 
 
 def make_promise(
@@ -372,48 +492,40 @@ def make_promise(
         BadInput: for too few calibration units, of a level too.
     """
     family = OF_RISK[asked.risk] if family is None else family
-    if family not in FAMILIES:
-        raise BadInput(f"family: no {family!r}{did_you_mean(family, FAMILIES)} (choices: {', '.join(FAMILIES)})")
-    table = family_scores(family, scores).numpy()
+    check_choice("family", family, get_args(Family))
+    table, chosen = family_scores(family, scores).numpy(), _matrix(choices, "choices")
     others = None if start is None else family_scores(family, start).numpy()
-    chosen = _table(choices, "choices")
     unit = "images" if groups is None else "groups"
     left_out = int((chosen.sum(axis=1) <= 0).sum()) if asked.risk == "recall" else 0
     if column is None or levels is None:
         return Promise(asked, family, find_cut(asked, table, chosen, groups=groups, start=others), unit, left_out)
-    names = sorted({str(level) for level in levels if level is not None})
     cuts: dict[str, Cut] = {}
-    for name in names:
-        rows = _at(levels, name)
-        own = None if groups is None else np.asarray(groups)[rows]
-        where = f" with {column} {name!r}"
-        begin = others
+    for name in sorted({str(level) for level in levels if level is not None}):
+        rows, begin = _at(levels, name), others
         if others is not None and start_levels is not None and (at := _at(start_levels, name)).any():
             begin = others[at]
+        own, where = None if groups is None else np.asarray(groups)[rows], f" with {column} {name!r}"
         cuts[name] = find_cut(asked, table[rows], chosen[rows], groups=own, where=where, start=begin)
     if not cuts:
         raise BadInput(f"{option('promise_group', column)}: no calibration image has a value there")
-    pick = min if asked.risk == "recall" else max
-    careful = pick(cuts.values(), key=lambda cut: cut.value)
-    careful = dataclasses.replace(careful, units=sum(cut.units for cut in cuts.values()))
-    return Promise(asked, family, careful, unit, left_out, column, cuts)
+    cautious = (min if asked.risk == "recall" else max)(cuts.values(), key=lambda cut: cut.value)
+    whole = replace(cautious, units=sum(cut.units for cut in cuts.values()))
+    return Promise(asked, family, whole, unit, left_out, column, cuts)
 
 
 def _at(levels: Array, name: str) -> Array:
     return np.array([level is not None and str(level) == name for level in levels], dtype=bool)
 
 
-def _table(values: ArrayLike, name: str) -> Array:
+def _units(groups: Array | None, kept: Array) -> Array:
+    """The unit of each row that is kept [N], numbered from 0 in the order of their names: its group, or itself."""
+    names = np.arange(len(kept)) if groups is None else np.asarray(groups)
+    names = names.astype(str) if names.dtype == object else names
+    return np.asarray(np.unique(names[kept], return_inverse=True)[1])
+
+
+def _matrix(values: ArrayLike, name: str) -> Array:
     return np.asarray(as_matrix(values, name, torch.float64).numpy())
-
-
-def held(risk: str, figure: str, *, people: bool) -> str:
-    """What sets hold, with the figure: so much of the choices, so many labels too many, or what share of right ones."""
-    if risk == "recall":
-        return f"{figure} of the choices" if people else f"{figure} of the images' labels"
-    if risk == "precision":
-        return f"labels of which {figure} {'are chosen by somebody' if people else 'are labels of the image'}"
-    return f"{figure} labels that {'nobody chose' if people else 'the image does not have'}"
 
 
 __all__ = ["Asked", "Cut", "Promise", "family_scores", "find_cut", "losses", "make_promise", "unit_means"]

@@ -45,18 +45,16 @@ class Shift:
 
     def words(self) -> str:
         """What was found, in a sentence."""
+        images, calibration = f"{self.images:,}", f"{self.calibration:,} calibration images"
         if self.found is None:
             return f"whether the promise's ground has shifted cannot be seen: {self.where}"
-        alone = "" if self.people else "; only scores were seen, and what people choose may differ all the same"
-        if self.found:
-            return (
-                f"the promise's ground has shifted: do not rely on it here. By {self.where}, these {self.images:,} "
-                f"images are not like the {self.calibration:,} calibration images (by chance, at most {100 * ALPHA:g} "
-                f"data set in 100 would look so){alone}"
-            )
         few = f" (fewer than {LEAST} show none)" if self.images < LEAST else ""
-        beside = f"{self.images:,} images beside {self.calibration:,} calibration images"
-        return f"no shift of the promise's ground seen in {beside}{few}{alone}"
+        said = f"no shift of the promise's ground seen in {images} images beside {calibration}{few}"
+        if self.found:
+            unlike = f"By {self.where}, these {images} images are not like the {calibration}"
+            chance = f"by chance, at most {100 * ALPHA:g} data set in 100 would look so"
+            said = f"the promise's ground has shifted: do not rely on it here. {unlike} ({chance})"
+        return said if self.people else f"{said}; only scores were seen, and what people choose may differ all the same"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for metrics.json."""
@@ -77,8 +75,7 @@ def make_ground(
         groups: [N], or None.
         levels: [N] in the promise's column, or None.
     """
-    table = _table(promise, scores, choices, levels)
-    table = table[_units(table, groups, KEPT)]
+    table = _drawn(KEPT, promise, scores, choices, groups, levels)
     for column in range(1, table.shape[1]):
         table[:, column] = table[np.lexsort((table[:, column], table[:, 0])), column]
     table[:, 0].sort()
@@ -106,25 +103,23 @@ def find_shift(
         groups: [N]; of each group one image is looked at. None where each image is one.
         levels: [N] in the promise's column; images of another level are left out, as nothing is promised of them.
     """
-    table = _table(promise, scores, choices, levels)
-    table = table[_units(table, groups, SEEN)]
+    table = _drawn(SEEN, promise, torch.as_tensor(scores), choices, groups, levels)
     if not len(table) and (why := promise.where_levels_are_unknown()):
         return Shift(0, len(scores), False, 0.0, why)
-    before = ground.numpy()
     names = ["what people chose", *(f"the scores of {label}" for label in labels)]
-    generator = np.random.default_rng(0)
-    found = {}
+    generator, found = np.random.default_rng(0), {}
     for column, name in enumerate(names, 1):
-        if column > 1 or choices is not None:
-            one, other = (rows[~np.isnan(rows[:, column])] for rows in (before, table))
-            ranks = np.zeros(len(other))
-            for level in np.unique(other[:, 0]):
-                here = other[:, 0] == level
-                ranks[here] = p_values(one[one[:, 0] == level, column], other[here, column], generator)
-            found[name] = log_martingale(ranks)
+        if column == 1 and choices is None:
+            continue
+        before, after = (rows[~np.isnan(rows[:, column])] for rows in (ground.numpy(), table))
+        ranks = np.zeros(len(after))
+        for level in np.unique(after[:, 0]):
+            (known, new), here = (rows[rows[:, 0] == level, column] for rows in (before, after)), after[:, 0] == level
+            ranks[here] = p_values(known, new, generator)
+        found[name] = log_martingale(ranks)
     where = max(found, key=lambda name: found[name])
     evidence = math.exp(min(found[where] - math.log(len(found)), math.log(1e12)))
-    return Shift(len(before), len(table), choices is not None, evidence, where)
+    return Shift(len(ground), len(table), choices is not None, evidence, where)
 
 
 def p_values(before: Array, after: Array, generator: np.random.Generator) -> Array:
@@ -149,34 +144,26 @@ def log_martingale(ranks: Array) -> float:
     return max(0.0, float((np.logaddexp.reduce(np.log(bets).cumsum(axis=1)) - math.log(len(bets))).max()))
 
 
-def _table(promise: Promise, scores: ArrayLike, choices: ArrayLike | None, levels: Array | None) -> Array:
-    """Columns as `make_ground` has them, [N, 2 + C]; a level that the promise does not know is nan.
+def _drawn(
+    most: int, promise: Promise, scores: Tensor, choices: ArrayLike | None, groups: Array | None, levels: Array | None
+) -> Array:
+    """Columns as `make_ground` has them, float32 [U, 2 + C], of `most` rows drawn at random, one of each group at most.
 
     What was chosen: for recall the mean score of the choices, nan without one; else the highest score of a label that
-    nobody chose, nan where there is none.
+    nobody chose, nan where there is none. Rows of a level that the promise does not know are left out.
     """
-    known = torch.as_tensor(scores).numpy().astype(np.float32)
-    chosen = np.full(len(known), np.nan)
+    known = scores.numpy().astype(np.float32)
+    chosen, level = np.full(len(known), np.nan), np.zeros(len(known))
     if choices is not None:
         given = np.asarray(choices, dtype=np.float64)
-        total = given.sum(axis=1)
+        chosen = np.fmax.reduce(np.where(given > 0, np.nan, known), axis=1)
         if promise.asked.risk == "recall":
-            np.divide((given * known).sum(axis=1), total, out=chosen, where=total > 0)
-        else:
-            others = np.where(given > 0, -np.inf, known).max(axis=1)
-            chosen = np.where(np.isinf(others), np.nan, others)
-    level = np.zeros(len(known))
+            chosen = (given * known).sum(axis=1) / np.where(given.any(axis=1), given.sum(axis=1), np.nan)
     if promise.levels:
         code = {name: float(at) for at, name in enumerate(sorted(promise.levels))}
-        given_levels = [None] * len(known) if levels is None else levels
-        level = np.array([code.get(str(each), np.nan) for each in given_levels])
-    return np.column_stack([level, chosen, known]).astype(np.float32)
-
-
-def _units(table: Array, groups: Array | None, most: int) -> Array:
-    """Rows of known level in an order drawn at random, of each group the first, at most so many."""
-    order = np.random.default_rng(0).permutation(np.flatnonzero(~np.isnan(table[:, 0])))
+        level = np.array([code.get(str(each), np.nan) for each in ([None] * len(known) if levels is None else levels)])
+    order = np.random.default_rng(0).permutation(np.flatnonzero(~np.isnan(level)))
     if groups is not None:
         _, first = np.unique(np.asarray(groups)[order].astype(str), return_index=True)
         order = order[np.sort(first)]
-    return np.asarray(order[:most])
+    return np.asarray(np.column_stack([level, chosen, known])[order[:most]], dtype=np.float32)

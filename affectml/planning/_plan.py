@@ -1,24 +1,26 @@
 """Studies of several sizes side by side: what each can tell, what it costs, and what a budget or a width asks for."""
 
+import json
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from affectml._options import check_range
 from affectml._progress import Say
 from affectml.data import Dataset
-from affectml.errors import BadInput, did_you_mean, option
+from affectml.errors import BadInput, did_you_mean, few, option
 from affectml.page.tables import Table, number
-from affectml.planning._config import PlanConfig
-from affectml.planning._figures import Design, Figures, Width, figures_of
-from affectml.planning._pilot import Pilot, Predicted, of_run, read_pilot, stand_ins
-from affectml.planning._words import assumptions, limits
+from affectml.planning import PlanConfig
+from affectml.planning._figures import Design, Figures, Pilot, Width, figures_of, of_run, read_pilot, stand_ins
+from affectml_metrics import FEW
 
 PEOPLE = (2, 3, 5, 8, 12, 20)
 OVERLAPS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 40, 60)  # people an image among which a budget is split
@@ -72,8 +74,8 @@ class Row:
     def to_json(self) -> dict[str, Any]:
         """Its fields, flat."""
         sizes = asdict(self.design) | {"all_people": self.design.all_people, "answers": self.design.answers}
-        costs = {"hours": self.hours, "money": self.money, "best": self.best, "asked": self.asked}
-        return sizes | costs | {"widths": {name: width._asdict() for name, width in self.widths.items()}}
+        widths = {"widths": {name: width._asdict() for name, width in self.widths.items()}}
+        return sizes | {name: getattr(self, name) for name in ("hours", "money", "best", "asked")} | widths
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,16 +104,15 @@ class Plan:
         """A study each; with a budget, its splits."""
         config, here = self.config, self.place.design
         if config.budget is None:
-            sizes = [(n, m) for m in config.images or self._sizes for n in config.people or PEOPLE]
-            designs = [Design(*size, here.each) for size in sizes]
+            designs = [Design(n, m, here.each) for m in config.images or self._sizes for n in config.people or PEOPLE]
             return tuple(self._row(design) for design in designs if design != here)
         budget, said = config.budget, option("budget", config.budget)
         if not config.per_hour:
             raise BadInput(f"{said}: what is an hour paid? Say {option('per_hour', 10)}")
-        beyond = [self._first(n, lambda design: self.costs.money(design) > budget) for n in self._overlaps]
+        beyond = self._first(lambda design: self.costs.money(design) > budget)
         rows = [self._row(replace(design, images=design.images - 1)) for design in beyond if design.images > 2]
         if not rows:
-            least = self.costs.money(Design(min(self._overlaps), 2, here.each))
+            least = self.costs.money(min(beyond, key=lambda design: design.people))
             raise BadInput(f"{said}: two images cost {least:,.2f} {config.currency} already")
         halves = pd.DataFrame([{name: width.half for name, width in row.widths.items()} for row in rows])
         best = halves.dropna(axis=1, how="all").idxmin()  # of each figure that can be told, its narrowest split
@@ -124,20 +125,20 @@ class Plan:
 
     def _within(self, name: str, asked: str) -> Row:
         said, here = option("within", {name: asked}), self.place.widths
-        if name in NAMES and name not in here:
-            why = "scores need people's single answers, and differences two runs"
-            raise BadInput(f"{said}: nothing here tells {NAMES[name]}; {why} (figures: {', '.join(here)})")
         if name not in here:
-            raise BadInput(f"{said}: no figure {name!r}{did_you_mean(name, here)} (figures: {', '.join(here)})")
+            why = f"no figure {name!r}{did_you_mean(name, here)}"
+            if name in NAMES:
+                why = f"nothing here tells {NAMES[name]}; scores need people's single answers, and differences two runs"
+            raise BadInput(f"{said}: {why} (figures: {', '.join(here)})")
         (width,) = _numbers("within", [asked], float, 0, math.inf)
         expected = partial(self.figures.expected, these_images=self.config.these_images)
-        every = [self._first(n, lambda design: expected(design)[name] <= width) for n in self._overlaps]
+        every = self._first(lambda design: expected(design)[name] <= width)
         if reached := [design for design in every if design.images <= self._most]:
             return self._row(min(reached, key=lambda design: (self.costs.hours(design), design.answers)), asked=name)
         if math.isnan(half := here[name].half):
             raise BadInput(f"{said}: the pilot cannot tell it")
         whose = "5 people each of 500 images have" if self.pilot.assumed else "the pilot has"
-        largest = f"{self._most:,} images of {max(self._overlaps)} people each"
+        largest = f"{self._most:,} images of {max(design.people for design in every)} people each"
         raise BadInput(f"{said}: not even {largest} reach it; {whose} ±{number(half)}")
 
     def _row(self, design: Design, **more: Any) -> Row:
@@ -145,35 +146,24 @@ class Plan:
         widths = self.figures.widths(design, these_images=self.config.these_images)
         return Row(design, self.costs.hours(design), money, widths, **more)
 
-    @property
-    def _sizes(self) -> tuple[int, int, int]:
-        """Numbers of images to compare where none are asked for."""
-        images = self.place.design.images
-        return images, 2 * images, 4 * images
+    def _first(self, holds: Callable[[Design], bool]) -> list[Design]:
+        """Of each number of people an image the fewest images, two at least, for which it holds; else one too many."""
+        of, most = partial(Design, each=self.place.design.each), self._most
 
-    @property
-    def _overlaps(self) -> Sequence[int]:
-        return self.config.people or OVERLAPS
+        def first(n: int) -> int:
+            return 2 + bisect_left(range(2, most + 1), True, key=lambda images: holds(of(n, images)))
+
+        return [of(n, first(n)) for n in self.config.people or OVERLAPS]
 
     @property
     def _most(self) -> int:
         """How many images there are."""
         return max(self.config.images or [MOST_IMAGES])
 
-    def _first(self, people: int, holds: Callable[[Design], bool]) -> Design:
-        """That of the fewest images, two at least, for which it holds; of more than there are where it never does."""
-        made = partial(Design, people, each=self.place.design.each)
-        return made(2 + bisect_left(range(2, self._most + 1), True, key=lambda images: holds(made(images))))
-
-    @cached_property
-    def assumed(self) -> tuple[str, ...]:
-        """In words, what was assumed."""
-        return tuple(assumptions(self))
-
-    @cached_property
-    def limits(self) -> tuple[str, ...]:
-        """In words, what the pilot cannot tell."""
-        return tuple(limits(self))
+    @property
+    def _sizes(self) -> Sequence[int]:
+        """Numbers of images to compare where none are asked for."""
+        return [times * self.place.design.images for times in (1, 2, 4)]
 
     @cached_property
     def shown(self) -> tuple[str, ...]:
@@ -198,18 +188,16 @@ class Plan:
         if self._split:
             note += "; *: the narrowest that the budget buys; --images says how many images there are at most"
         for row in self.rows if self._split else (self.place, *self.rows):
-            first = "pilot" if row is self.place and not self.pilot.assumed else ""
-            cells = self._size(row, "study", first)
+            cells = self._size(row, study="pilot" if row is self.place and not self.pilot.assumed else "")
             for name in self.shown:
-                star, half = "*" if name in row.best else "", row.widths[name].half
-                cells.append((NAMES[name], "–" if math.isnan(half) else f"±{number(half)}{star}"))
+                half, star = row.widths[name].half, "*" if name in row.best else ""
+                cells[NAMES[name]] = "–" if math.isnan(half) else f"±{number(half)}{star}"
             rows.append(cells)
         return _table("What studies will tell", rows, note)
 
     def within_table(self) -> Table | None:
         """The cheapest study for each width that was asked for."""
-        both = zip(self.config.within, self.within, strict=True)
-        rows = [[*self._size(row, "figure", name), *_both(row.widths[name])] for name, row in both]
+        rows = [self._size(row, figure=str(row.asked)) | _both(row.widths[str(row.asked)]) for row in self.within]
         return _table("The cheapest studies that are as exact as asked for", rows) if rows else None
 
     def figures_table(self) -> Table:
@@ -221,16 +209,16 @@ class Plan:
             if name in self._variances:
                 value, *spread = self._variances[name].values()
                 told = [_number(x) for x in (value, *(max(x, 0.0) ** 0.5 for x in spread))]
-            rows.append([("figure", name), *zip(columns, told, strict=True), *_both(width)])
+            rows.append({"figure": name} | dict(zip(columns, told, strict=True)) | _both(width))
         one = "person" if design.people == 1 else "people"
         title = f"{design.people} {one} an image, {design.images:,} images, {design.all_people:,} people"
         return _table(title, rows)
 
-    def _size(self, row: Row, first: str, name: str) -> list[tuple[str, str]]:
-        """Columns and cells that say how large a study is, after a first one."""
-        sizes = [(first, name), ("people an image", str(row.design.people)), ("images", f"{row.design.images:,}")]
-        costs = [("people", f"{row.design.all_people:,}"), ("hours", f"{row.hours:,.1f}")]
-        return [*sizes, *costs, *([] if row.money is None else [(self.config.currency, f"{row.money:,.0f}")])]
+    def _size(self, row: Row, **first: str) -> dict[str, str]:
+        """Cells by column that say how large a study is, after a first one."""
+        sizes = {"people an image": f"{row.design.people}", "images": f"{row.design.images:,}"}
+        costs = {"people": f"{row.design.all_people:,}", "hours": f"{row.hours:,.1f}"}
+        return first | sizes | costs | ({} if row.money is None else {self.config.currency: f"{row.money:,.0f}"})
 
     def draw(self, path: str | Path) -> Path:
         """Curves over people an image, one for each number of images, with the pilot's own place, as .png or .svg.
@@ -239,19 +227,17 @@ class Plan:
         """
         from affectml.plots.paper import draw_widths, picture_path
 
-        file, here = picture_path(Path(path), "plan", "widths"), self.place.design
-        designs = [row.design for row in (self.place, *self.rows)]
+        file, here = picture_path(Path(path), "plan", "widths"), self.place
+        designs = [row.design for row in (here, *self.rows)]
         across = sorted({design.people for design in designs} | set(PEOPLE))
         # the splits of a budget have a size each, too many for curves
         sizes = sorted(self._sizes if self._split else {design.images for design in designs})
-        every = {m: [self._row(Design(n, m, here.each)).widths for n in across] for m in sizes}
+        widths = {m: [self._row(Design(n, m, here.design.each)).widths for n in across] for m in sizes}
         squares: dict[str, dict[str, Any]] = {
-            NAMES[name]: {
-                f"{m:,} images": tuple(zip(*(widths[name] for widths in row), strict=True)) for m, row in every.items()
-            }
+            NAMES[name]: {f"{m:,} images": tuple(zip(*(each[name] for each in widths[m]), strict=True)) for m in sizes}
             for name in self.shown
         }
-        marked = {NAMES[name]: (here.people, self.place.widths[name].half) for name in self.shown}
+        marked = {NAMES[name]: (here.design.people, here.widths[name].half) for name in self.shown}
         named = "five people, 500 images" if self.pilot.assumed else "the pilot's own place"
         draw_widths(file, across, squares, place=marked, axis="people an image", named=named)
         return file
@@ -260,7 +246,7 @@ class Plan:
         """Plain values; what cannot be told is None."""
         pilot = self.pilot
         told = {"people": None if pilot.anonymous else pilot.people, "images": pilot.images}
-        found: dict[str, Any] = plain({
+        found = {
             "pilot": told | {"answers": len(pilot.image), "drawn": pilot.assumed},
             "costs": asdict(self.costs) | {"currency": self.config.currency},
             "variances": self._variances,
@@ -269,8 +255,66 @@ class Plan:
             "within": [row.to_json() for row in self.within],
             "assumed": self.assumed,
             "limits": self.limits,
-        })  # fmt: skip
-        return found
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(found), parse_constant=lambda nan: None)
+        return plain
+
+    @cached_property
+    def assumed(self) -> tuple[str, ...]:
+        """In words, what was assumed, in the order in which it matters."""
+        pilot, costs, config = self.pilot, self.costs, self.config
+        if pilot.assumed:
+            of_people = f"{config.people_sd:g} (people, label by label) and {config.talk_sd:g} (people, all labels)"
+            sds = f"with SDs in log-odds of {config.images_sd:g} (images), {of_people}"
+            said = [f"all is assumed: answers drawn from a mixed logit {sds}"]
+        else:
+            who = "answers of nobody knows whom" if pilot.anonymous else f"answers of {pilot.people:,} people"
+            which = f"about {'the same images' if config.these_images else 'images of the same kind'}"
+            said = [
+                f"planned from {len(pilot.image):,} {who} about {pilot.images:,} images",
+                f"the study asks the same question, of people like these, {which}; everybody answers equally often",
+            ]
+        if self.models:
+            said.append(f"the model is {' less '.join(self.models)}, on the pilot's images that it can be judged by")
+        elif pilot.sets:
+            half = "what one half of the people said of an image, smoothed, is judged by the other half"
+            differs = "its difference is that from their mean rates"
+            said.append(f"no run was named (--run), so the model is a stand-in: {half}; {differs}")
+        took = " (the median of the pilot)" if config.seconds is None and pilot.seconds is not None else ""
+        paid = f", {config.per_hour:g} {config.currency} an hour" if config.per_hour else ""
+        before = f", {costs.minutes_before:g} minutes of each person before them" if costs.minutes_before else ""
+        each = f"at most {self.place.design.each:,} images a person (--each)"
+        return *said, f"{each}, {costs.seconds:g} seconds an answer{took}{before}{paid}"
+
+    @cached_property
+    def limits(self) -> tuple[str, ...]:
+        """In words, what the pilot cannot tell."""
+        pilot, widths, said = self.pilot, self.place.widths, []
+        if pilot.anonymous:
+            as_if = "planned as if each answer were somebody else's, which is too narrow where few people answer much"
+            said.append(f"the votes are anonymous, so nobody knows how people differ: {as_if}")
+        elif not pilot.assumed and pilot.people < FEW:
+            half, low, high = widths["label_rates"]
+            place = f"at the pilot's own place a rate's ±{half:.3f} may be {low:.3f} to {high:.3f} (90 %)"
+            said.append(f"{pilot.people} people say little of how far people differ: {place}")
+        if not pilot.assumed and pilot.images < FEW:
+            said.append(f"{pilot.images} images say little of how far images differ")
+        rates = np.nanmean(pilot.chosen, axis=0)
+        for share, what in ((0.0, "nobody chose"), (1.0, "everybody always chose")):
+            if names := [label for label, rate in zip(pilot.labels, rates, strict=True) if rate == share]:
+                said.append(f"{what} {few(names, 6)}: nothing is planned for {'it' if len(names) == 1 else 'them'}")
+        if not pilot.sets:
+            said.append("only counts by label are known, not whole answers: no alpha and no model's scores")
+        elif math.isnan(widths["alpha"].half) and (pilot.chosen == pilot.chosen[0]).all():
+            said.append("everybody always gave the same answer: there is no alpha")
+        elif math.isnan(widths["alpha"].half):
+            said.append("alpha is planned from images with three answers or more, and there are none")
+        elif np.bincount(pilot.image).max() < 4:
+            said.append("no image has four answers: how much pairs of answers add to the spread of alpha is assumed")
+        if "set_f1" in widths and math.isnan(widths["set_f1"].half) and pilot.people == 2:
+            way = "a model's scores want a run (--run), or a pilot of more people"
+            said.append(f"each half of two people is one of them: {way}")
+        return tuple(said)
 
 
 def plan_study(
@@ -290,10 +334,9 @@ def plan_study(
     if dataset is None and runs:
         raise BadInput(f"{option('run')}: a run answers about images: name the pilot's data set")
     for name, (kind, above, most) in LISTS.items():
-        if getattr(config, name) is not None:
-            numbers: Any = _numbers(name, getattr(config, name), kind, above, most)
+        if (given := getattr(config, name)) is not None:
+            numbers: Any = _numbers(name, given, kind, above, most)
             config = replace(config, **{name: numbers})
-    models: Sequence[Predicted] = ()
     if dataset is None:
         pilot = Pilot.assumed_of(config)
     else:
@@ -301,54 +344,38 @@ def plan_study(
             if getattr(config, name) != getattr(PlanConfig, name):
                 raise BadInput(f"{option(name)}: is assumed where there is no pilot; here it comes from the data set")
         pilot = read_pilot(dataset, config.target)
-        models = [of_run(run, dataset, config.target, pilot, say) for run in runs]
+    models = [of_run(run, dataset, config.target, pilot, say) for run in runs if dataset is not None]
     if pilot.sets and not runs:
-        models = stand_ins(pilot, seed=config.seed)
+        models += stand_ins(pilot, seed=config.seed)
     seconds = (pilot.seconds or 10.0) if config.seconds is None else config.seconds
     costs = Costs(seconds, config.minutes_before, config.per_hour or 0.0)
-    names = tuple(run.resolve().name for run in runs)
-    plan = Plan(config, pilot, figures_of(pilot, *models, seed=config.seed), costs, names)
+    figures, names = figures_of(pilot, *models, seed=config.seed), tuple(run.resolve().name for run in runs)
+    plan = Plan(config, pilot, figures, costs, names)
     _ = plan.rows, plan.within  # what cannot be is said now
     return plan
 
 
 def _numbers(name: str, given: Iterable[Any], kind: type, above: float, most: float) -> list[Any]:
     """The numbers of an option. Raises BadInput for what is none, or out of range."""
-    found = []
-    for each in given:
-        try:
-            value = kind(each)
-        except (TypeError, ValueError):
-            value = math.nan
-        if not above < value <= most:
-            end = "" if math.isinf(most) else f" and at most {most:g}"
-            what = "whole numbers" if kind is int else "numbers"
-            raise BadInput(f"{option(name)}: expected {what} above {above:g}{end}, got {each!r}")
-        found.append(value)
-    if not found:
-        raise BadInput(f"{option(name)}: expected at least one number")
+    found, given = [], list(given)
+    with suppress(TypeError, ValueError):
+        found = [kind(each) for each in given]
+    if not found or not all(above < value <= most for value in found):
+        what = f"{'whole numbers' if kind is int else 'numbers'} above {above:g}"
+        end = "" if math.isinf(most) else f" and at most {most:g}"
+        raise BadInput(f"{option(name)}: expected {what}{end}, got {', '.join(map(repr, given)) or 'none'}")
     return found
 
 
-def plain(value: Any) -> Any:
-    """For JSON: nan and infinite numbers are None."""
-    if isinstance(value, dict):
-        return {key: plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def _number(value: float) -> str:
-    return number(plain(value))
+    return number(value if math.isfinite(value) else None)
 
 
-def _both(width: Width) -> list[tuple[str, str]]:
+def _both(width: Width) -> dict[str, str]:
     own = "–" if math.isnan(width.low) else f"{_number(width.low)} to {_number(width.high)}"
-    return [("±", _number(width.half)), ("the plan's own 90 % interval", own)]
+    return {"±": _number(width.half), "the plan's own 90 % interval": own}
 
 
-def _table(title: str, rows: list[list[tuple[str, str]]], note: str = "") -> Table:
-    """Of rows of columns and cells."""
-    columns, *_ = (tuple(column for column, _ in row) for row in rows)
-    return Table(title, columns, tuple(tuple(cell for _, cell in row) for row in rows), note)
+def _table(title: str, rows: Sequence[dict[str, str]], note: str = "") -> Table:
+    """Of rows of cells by column."""
+    return Table(title, tuple(rows[0]), tuple(tuple(row.values()) for row in rows), note)

@@ -17,12 +17,9 @@ from types import MappingProxyType
 from affectml._progress import Say, Watch
 from affectml.footprint import Footprint
 from affectml.runs import RunFolder, TrainConfig
-from affectml.training.curve import learning_curve
-from affectml.training.fit import fit
-from affectml.training.judge import judge
-from affectml.training.plan import DEMO, open_or_draw, plan_for, plan_run
-from affectml.training.prepare import prepare, prepare_split
-from affectml.training.steps import Judged, Plan, Prepared, Step, Systems, Writers, text_encoder
+from affectml.training.fit import fit, judge, learning_curve
+from affectml.training.plan import DEMO, open_or_draw, plan_run, prepare
+from affectml.training.steps import Judged, Plan, Prepared, Step, Writers, text_encoder
 from affectml.training.write import write
 
 
@@ -53,7 +50,7 @@ def train_run(
         with meter.step("embed"):
             prepared = prepare(plan, say)
         with meter.step("fit"):
-            systems: Systems = fit(prepared, say)
+            systems = fit(prepared, say)
         with meter.step("evaluate"):
             judged = judge(prepared, systems, say)
         if config.learning_curve:
@@ -63,23 +60,5 @@ def train_run(
     return write(judged, seconds, meter.energy(), writers)
 
 
-__all__ = [
-    "DEMO",
-    "Judged",
-    "Plan",
-    "Prepared",
-    "Step",
-    "TrainConfig",
-    "Watch",
-    "Writers",
-    "fit",
-    "judge",
-    "open_or_draw",
-    "plan_for",
-    "plan_run",
-    "prepare",
-    "prepare_split",
-    "text_encoder",
-    "train_run",
-    "write",
-]
+__all__ = ["fit", "judge", "open_or_draw", "plan_run", "prepare", "text_encoder", "train_run", "write"]
+__all__ += ["DEMO", "Judged", "Plan", "Prepared", "Step", "TrainConfig", "Watch", "Writers"]

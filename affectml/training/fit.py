@@ -1,15 +1,31 @@
-"""The third step: the head, the prior and zero-shot fitted on train and validation, with thresholds for sets."""
+"""The head, the prior and zero-shot fitted on train and validation; then what they score on the test images.
+
+A learning curve is the same head fitted on shares of the training images, and judged on the same test images.
+"""
 
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from affectml._progress import Say
-from affectml.errors import EncoderUnavailable, option
+from affectml.data.choose import SEVERAL
+from affectml.data.splits import Split, split_table
+from affectml.errors import AffectmlError, EncoderUnavailable, option
 from affectml.heads import Head, Material, PriorHead, ZeroShotConfig, ZeroShotHead, build_plain
+from affectml.judging.evaluate import evaluate
+from affectml.judging.figures import Evaluation
+from affectml.judging.readings import VIEWS
+from affectml.judging.scoring import Answers, add_means, answers_of, row_scores
+from affectml.judging.spaces import coarser
+from affectml.judging.subgroups import answerers, kept_promise, subgroups
+from affectml.predicting.checks import Alike
 from affectml.training.learned import people_behind, uneven
-from affectml.training.steps import Prepared, Systems
+from affectml.training.steps import Judged, Prepared, Systems
+
+SHARES = (0.1, 0.2, 0.4, 0.7)  # of the training images, beside all of them
 
 
 def fit(prepared: Prepared, say: Say = lambda line: None) -> Systems:
@@ -28,7 +44,16 @@ def fit(prepared: Prepared, say: Say = lambda line: None) -> Systems:
         BadInput: for a head that learns sets where there are none.
         EncoderUnavailable: for one that needs texts where no text tower is.
     """
-    return fit_beside(fit_model(prepared, say), prepared, say)
+    head, material = fit_model(prepared, say), material_of(prepared)
+    zero_shot, why_not = None, {}
+    try:
+        texts, scale = prepared.label_features, prepared.store.logit_scale or 100.0
+        zero_shot = ZeroShotHead(texts, ZeroShotConfig(logit_scale=scale)).learn(material)
+    except EncoderUnavailable as error:
+        # metrics.json holds no paths, which the error may: it is said instead
+        say(f"no zero-shot: {error}")
+        why_not = {"zero_shot": "not available: no text features by this encoder"}
+    return Systems(head, PriorHead().learn(material), zero_shot, kind=prepared.targets.kind, why_not=why_not)
 
 
 def fit_model(prepared: Prepared, say: Say = lambda line: None) -> Head:
@@ -42,46 +67,22 @@ def fit_model(prepared: Prepared, say: Say = lambda line: None) -> Head:
         BadInput: for a head that learns sets where there are none.
         EncoderUnavailable: for one that needs texts where no text tower is.
     """
-    head, material, steps = unfitted_head(prepared), material_of(prepared), prepared.plan.steps
-    for step in steps:
-        head, material = step.unfitted(head), step.material(material, prepared)
-    head.learn(material, say)
-    for step in steps:
-        step.fitted(head, prepared, say)
-    return head
-
-
-def fit_beside(head: Head, prepared: Prepared, say: Say) -> Systems:
-    """The prior and, where the encoder has a text tower, zero-shot fitted beside a head that is fitted already.
-
-    Args:
-        head: the fitted head; it is not changed.
-        prepared: what to fit on.
-        say: called with what a user should know.
-    """
-    material = material_of(prepared)
-    zero_shot, why = _zero_shot(prepared, say)
-    if zero_shot is not None:
-        zero_shot.learn(material)
-    prior = PriorHead().learn(replace(material, shares=prepared.train.shares()))
-    return Systems(head, prior, zero_shot, kind=prepared.targets.kind, why_not=why)
-
-
-def unfitted_head(prepared: Prepared) -> Head:
-    """The plan's head, not fitted; text heads have their labels' text features.
-
-    Raises:
-        EncoderUnavailable: for a head that needs texts where no text tower is.
-    """
-    head, logit_scale = prepared.plan.head, prepared.store.logit_scale
-    wanted = replace(prepared.plan.wanted, logit_scale=logit_scale, count_votes=uneven(prepared.targets))
+    plan, material = prepared.plan, material_of(prepared)
+    counted, texts = uneven(prepared.targets), plan.head.scores_of == "texts"
+    wanted = replace(plan.wanted, logit_scale=prepared.store.logit_scale, count_votes=counted)
     try:
-        return build_plain(head, wanted, prepared.label_features if head.scores_of == "texts" else None)
+        head = build_plain(plan.head, wanted, prepared.label_features if texts else None)
     except EncoderUnavailable as error:
         raise EncoderUnavailable(
-            f"{head.described()} compares images with texts, which needs the encoder's text tower: {error}; embed "
+            f"{plan.head.described()} compares images with texts, which needs the encoder's text tower: {error}; embed "
             f"with an encoder that has one, or take {option('head', 'softmax')} or {option('head', 'sigmoid')}"
         ) from None
+    for step in plan.steps:
+        head, material = step.unfitted(head), step.material(material, prepared)
+    head.learn(material, say)
+    for step in plan.steps:
+        step.fitted(head, prepared, say)
+    return head
 
 
 def material_of(prepared: Prepared) -> Material:
@@ -102,12 +103,103 @@ def material_of(prepared: Prepared) -> Material:
     )
 
 
-def _zero_shot(prepared: Prepared, say: Say) -> tuple[ZeroShotHead | None, dict[str, str]]:
-    """The encoder's text tower as a head, or why there is none."""
-    config = ZeroShotConfig(logit_scale=prepared.store.logit_scale or 100.0)
-    try:
-        return ZeroShotHead(prepared.label_features, config), {}
-    except EncoderUnavailable as error:
-        # metrics.json holds no paths, which the error may: it is said instead
-        say(f"no zero-shot: {error}")
-        return None, {"zero_shot": "not available: no text features by this encoder"}
+def judge(prepared: Prepared, systems: Systems, say: Say = lambda line: None) -> Judged:
+    """Score every system on the test images, at the coarser levels of the labels, and by subgroup.
+
+    Args:
+        prepared: what to judge by.
+        systems: what `fit` gave, or systems of one's own; what a head promises or knows of people is judged where the
+            plan asks for it.
+        say: called with what a user should know.
+
+    Returns:
+        The answers and what was found of them.
+    """
+    plan, split, truth, model = prepared.plan, prepared.split, prepared.test, systems.model
+    test, targets = split.ids("test"), prepared.targets
+    answers = systems.answers(prepared.store.features(test), plan.levels(test))
+    little = Alike.of(truth.labels, answers["model"].scores, answers["model"].sets).words
+    if little:
+        say(f"on the test images {little}")
+    # the systems whose scores are rates, each label on its own; those of text heads are always distributions
+    with_rates = ["prior"] if model.scores_of == "texts" else ["prior", "model"]
+    found = evaluate(
+        answers,
+        truth,
+        split="test",
+        seed=plan.config.seed,
+        dataset=plan.dataset.name,
+        target=targets.name,
+        space=targets.taxonomy.name,
+        why_not=systems.why_not,
+        also=(subgroups, kept_promise, coarser, *VIEWS),
+        images=plan.dataset.images,
+        answerers=answerers(plan.dataset, truth),
+        groups=plan.config.groups,
+        head=model,
+        own=True,
+        made_on=truth.kind,
+        data=plan.dataset,
+        targets=targets,
+        train=split.ids("train"),
+        rates=with_rates if targets.kind in SEVERAL else [],
+        thresholds=None if model.promise_ is not None else model.thresholds_,
+    )
+    rows = found.rows()
+    for part in split_table(split, targets).to_dict("records"):
+        key = {"system": "people", "by": "split", "level": part["split"], "n": part["images"]}
+        rows.add("images", part["images"], **key)
+        for label in targets.taxonomy.labels:
+            rows.add("prevalence", part[label], label=label, **key)
+    facts = {"split_notes": list(split.notes), "warnings": [f"On the test images {little}"] if little else []}
+    judged = Judged(prepared, systems, answers, found.with_(rows.rows, **facts))
+    for step in plan.steps:
+        judged = replace(judged, evaluation=step.judge(judged, say))
+    return judged
+
+
+def learning_curve(judged: Judged, say: Say = lambda line: None) -> Evaluation:
+    """What the head scores on the test images when it learns from fewer training images.
+
+    Every smaller part lies in the larger ones, and groups stay whole. Validation stays as it is, and so do the sets
+    that votes are cut into: what moves is what the head learned from.
+
+    Args:
+        judged: the training; what its model answers about the test images is the curve's last point.
+        say: called for a part on which the head cannot be fitted, which is left out.
+
+    Returns:
+        Its evaluation with the metrics that are means over images, `by` training_images, n and `level` being how many
+        these are, fewest first; and in learning_curve each level's share. Shares of as many images are one point.
+    """
+    prepared, found, train = judged.prepared, judged.evaluation, judged.prepared.train.image_id
+    groups = prepared.plan.dataset.groups(train)
+    units = pd.Series(train if groups is None else groups)
+    drawn = np.random.default_rng(prepared.plan.config.seed).permutation(units.nunique())
+    order, points = units.unique()[drawn], dict[int, tuple[float, Answers]]()
+    for share in SHARES:
+        kept = train[units.isin(order[: max(1, round(share * len(order)))])]
+        try:
+            points.setdefault(len(kept), (share, _answers(_part(prepared, kept))))
+        except AffectmlError as error:
+            say(f"learning curve: no point at {share:.0%} of the training images ({error})")
+    points[len(train)] = (1.0, judged.answers["model"])
+    rows, truth = found.rows(by="training_images"), prepared.test
+    for count, (_, answers) in points.items():
+        add_means(rows, row_scores(answers, truth), truth.groups, level=str(count), n=count)
+    return found.with_(rows.rows, learning_curve=[share for share, _ in points.values()])
+
+
+def _part(prepared: Prepared, kept: NDArray[np.object_]) -> Prepared:
+    """The same with fewer training images; the prior by which votes become sets stays that of all."""
+    split = prepared.split
+    gone = (split.assignment == "train") & ~np.isin(split.image_id, kept)
+    part = replace(prepared, split=Split(split.image_id, np.where(gone, "unused", split.assignment), split.notes))
+    vars(part)["beta"] = prepared.beta
+    return part
+
+
+def _answers(part: Prepared) -> Answers:
+    test, plan = part.split.ids("test"), part.plan
+    head = fit_model(part)
+    return answers_of(head, part.store.features(test), part.targets.kind, plan.levels(test))

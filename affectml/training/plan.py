@@ -1,6 +1,5 @@
-"""The first step of a training: every choice made and checked, before anything is embedded."""
+"""The first two steps of a training: every choice made and checked, then images embedded and parted."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import get_type_hints
@@ -12,10 +11,13 @@ from pydantic import TypeAdapter, ValidationError
 from affectml._files import try_folder
 from affectml._options import options_of
 from affectml._progress import Say, Watch
-from affectml.data import Dataset, Targets, check_new
+from affectml.data import Dataset, check_new
 from affectml.data.choose import SEVERAL, choose_target
-from affectml.data.splits import check_labels, own_parts
-from affectml.encoders.threads import spare_threads, usable_device
+from affectml.data.splits import check_labels, own_parts, split_dataset
+from affectml.duplicates import same_pixels
+from affectml.embeddings import ensure_embeddings, with_embeddings
+from affectml.encoders import TINY_SPEC
+from affectml.encoders.threads import set_threads, spare_threads, usable_device
 from affectml.errors import BadDataset, BadInput, option
 from affectml.heads import Wanted, check_plain, head_class
 from affectml.heads.build import PLAIN, typed_options
@@ -27,7 +29,7 @@ from affectml.runs import TrainConfig
 from affectml.training.by_person import ByPerson
 from affectml.training.learned import Judgements
 from affectml.training.promised import Promise
-from affectml.training.steps import Plan, Step
+from affectml.training.steps import Plan, Prepared, Step
 
 DEMO = Path("data/demo")
 RUNS = Path("runs")
@@ -58,7 +60,21 @@ def plan_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda 
     check_new(out) if out is not None else try_folder(RUNS)
     dataset = open_or_draw(config.dataset, say)
     targets = choose_target(dataset, multilabel=config.multilabel, name=config.target)
-    plan = plan_for(dataset, targets, config, out=out)
+    multilabel = config.multilabel if config.multilabel is not None else targets.kind in SEVERAL
+    config = replace(config, multilabel=multilabel)
+    head = head_class(config.head or PLAIN[multilabel])
+    told = {name: getattr(config, name) for name in ("hidden", "k", "ensemble", "options", "seed")}
+    negatives = ASSUMED_NEGATIVES if targets.kind == "single" else None
+    wanted = Wanted(target=targets.kind, multilabel=multilabel, assumed_negatives=negatives, **told)
+    threads = config.threads if config.threads is not None else spare_threads()
+    resolved = replace(config, dataset=str(dataset.root), target=targets.name, head=head.name)
+    resolved = replace(resolved, options=typed_options(head, config.options), threads=threads)
+    prompts = Prompts.parse(config.prompts, config.templates)
+    steps = tuple(step for step in STEPS if step.asked(config))
+    plan = Plan(config, resolved, dataset, targets, head, wanted, prompts, threads, out, steps)
+    _check(plan)
+    for step in steps:
+        step.check(plan)
     if why := dataset.outdated(targets.name):
         say(why)
     if words := dataset.pooled(targets, dataset.root):
@@ -71,63 +87,34 @@ def plan_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda 
     return plan
 
 
-def plan_for(dataset: Dataset, targets: Targets, config: TrainConfig, *, out: Path | None = None) -> Plan:
-    """The plan for a data set that is open and a target that is chosen.
+def prepare(plan: Plan, say: Say = lambda line: None) -> Prepared:
+    """Embed what has no embedding yet, leave out what cannot be embedded, and split.
+
+    Interrupted, it keeps what was embedded, and goes on from there next time.
 
     Args:
-        dataset: the data set.
-        targets: one of its targets.
-        config: what to train.
-        out: the folder to write, not tried here.
+        plan: what to prepare for.
+        say: called with what a user should know.
 
     Raises:
-        AffectmlError: one of its subclasses, for an option that the head or the data set does not allow.
+        EncoderUnavailable: where the encoder's weights cannot be had.
+        BadDataset: where no image has an embedding, or too few are left to split.
+        BadInput: where the calibration part is too small for a promise.
     """
-    plan = planned(dataset, targets, config, out=out)
-    for check in (*CHECKS, *(step.check for step in plan.steps)):
-        check(plan)
-    return plan
-
-
-def planned(dataset: Dataset, targets: Targets, config: TrainConfig, *, out: Path | None = None) -> Plan:
-    """The same of what was checked before, as a run's configuration was."""
-    multilabel = config.multilabel if config.multilabel is not None else targets.kind in SEVERAL
-    config = replace(config, multilabel=multilabel)
-    head = head_class(config.head or PLAIN[multilabel])
-    wanted = Wanted(
-        target=targets.kind,
-        multilabel=multilabel,
-        hidden=config.hidden,
-        k=config.k,
-        ensemble=config.ensemble,
-        options=config.options,
-        seed=config.seed,
-        assumed_negatives=ASSUMED_NEGATIVES if targets.kind == "single" else None,
-    )
-    threads = config.threads if config.threads is not None else spare_threads()
-    resolved = replace(
-        config,
-        dataset=str(dataset.root),
-        target=targets.name,
-        head=head.name,
-        options=typed_options(head, config.options),
-        threads=threads,
-    )
-    prompts = Prompts.parse(config.prompts, config.templates)
-    steps = tuple(step for step in STEPS if step.asked(config))
-    return Plan(config, resolved, dataset, targets, head, wanted, prompts, threads, out, steps)
-
-
-def check_rates(plan: Plan) -> None:
-    """Raises BadDataset for rates from which nothing of sets can be learned, and which no other head takes."""
-    dataset, targets = plan.dataset, plan.targets
-    if targets.kind == "rates" and only_shares(torch.from_numpy(targets.shares())):
-        raise BadDataset(
-            f"{dataset.root}: target {targets.name} is of rates, but every row sums to 1, so these are shares of one "
-            "choice and say nothing of sets: import them as a distribution (a table with "
-            f"{option('kind', 'distribution')}, an array called shares), and train on that without "
-            f"{option('multilabel', True)}"
-        )
+    set_threads(plan.threads)
+    dataset, config, asked = plan.dataset, plan.config, plan.asked
+    store = ensure_embeddings(dataset, config.encoder, threads=asked.threads, say=say, device=asked.device)
+    targets = with_embeddings(dataset, plan.targets, store, say)
+    copies, apart = same_pixels(dataset, targets.image_id, store.features(targets.image_id)), config.promise is not None
+    split = split_dataset(dataset, targets, config.seed, copies, calibration=apart, fold=config.fold)
+    for note in split.notes:
+        say(note)
+    if store.identity.architecture == TINY_SPEC:
+        say("affect-tiny knows the demo paintings and nothing else; take a real CLIP for real images")
+    prepared = Prepared(plan, store, targets, split)
+    for step in plan.steps:
+        step.check_parts(prepared)
+    return prepared
 
 
 def check_types(config: TrainConfig) -> None:
@@ -140,46 +127,41 @@ def check_types(config: TrainConfig) -> None:
             raise BadInput(f"{option(name, value)}: expected {in_words(hint)}") from None
 
 
-def check_numbers(plan: Plan) -> None:
-    """Raises BadInput for a number that is out of range."""
-    config, targets = plan.config, plan.targets
+def _check(plan: Plan) -> None:
+    """Raises an error for what the head, the target or the data set does not allow: before hours of embedding."""
+    config, dataset, targets = plan.config, plan.dataset, plan.targets
+    if targets.kind == "rates" and only_shares(torch.from_numpy(targets.shares())):
+        raise BadDataset(
+            f"{dataset.root}: target {targets.name} is of rates, but every row sums to 1, so these are shares of one "
+            "choice and say nothing of sets: import them as a distribution (a table with "
+            f"{option('kind', 'distribution')}, an array called shares), and train on that without "
+            f"{option('multilabel', True)}"
+        )
+    check_labels(dataset, targets)
+    own_parts(dataset, targets.image_id, config.fold)
     for each in options_of(TrainConfig):
         if each.help.most is not None and (number := getattr(config, each.name) or 0) > each.help.most:
             raise BadInput(f"{option(each.name, number)}: expected at most {each.help.most:,}")
-    if config.k is not None and not 1 <= config.k <= len(targets.taxonomy):
-        labels = f"{len(targets.taxonomy)}, the labels of {targets.taxonomy.name}"
-        raise BadInput(f"{option('k', config.k)}: expected 1 to {labels}")
+    if config.k is not None and not 1 <= config.k <= (labels := len(targets.taxonomy)):
+        raise BadInput(f"{option('k', config.k)}: expected 1 to {labels}, the labels of {targets.taxonomy.name}")
     if not 0 < config.tau < 1:
         raise BadInput(f"{option('tau', config.tau)}: expected a rate between 0 and 1")
-
-
-def check_head(plan: Plan) -> None:
-    """Raises BadInput where the head does not learn this, or has no texts to learn from."""
     check_plain(plan.head, plan.wanted)
     if plan.head.scores_of == "texts":
-        plan.prompts.learned(plan.targets.taxonomy)
-
-
-# Before hours of embedding, not after.
-CHECKS: tuple[Callable[[Plan], object], ...] = (
-    check_rates,
-    lambda plan: check_labels(plan.dataset, plan.targets),
-    lambda plan: own_parts(plan.dataset, plan.targets.image_id, plan.config.fold),
-    check_numbers,
-    check_head,
-    lambda plan: check_groups(plan.dataset, plan.config.groups),
-)
+        plan.prompts.learned(targets.taxonomy)
+    check_groups(dataset, config.groups)
 
 
 def open_or_draw(path: str | Path | None, say: Say) -> Dataset:
     """The data set in a folder, or without one the demo set in data/demo, drawn if it is not there."""
     if path is not None:
         return Dataset.open(path)
-    if (DEMO / "dataset.json").exists():
-        say(f"no data set named: using the demo set in {DEMO} (simulated people judging paintings drawn by code)")
+    there = (DEMO / "dataset.json").exists()
+    how = f"{'using' if there else 'drawing'} the demo set in {DEMO}"
+    say(f"no data set named: {how} (simulated people judging paintings drawn by code)")
+    if there:
         return Dataset.open(DEMO)
     from affectml.demo_set import write_demo
 
-    say(f"no data set named: drawing the demo set in {DEMO} (simulated people judging paintings drawn by code)")
     with Watch.of(say).bar("painting", 2000, "images") as bar:
         return write_demo(DEMO, images=2000, seed=0, progress=bar.advance)

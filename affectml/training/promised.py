@@ -1,15 +1,12 @@
 """A promise in a training: checked before any work, then kept on the calibration part, which nothing else touches."""
 
-import numpy as np
-
 from affectml._progress import Say
-from affectml.data import Dataset, Targets
 from affectml.data.choose import from_people
 from affectml.data.levels import levels_in
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.heads import Head
 from affectml.heads.build import heads_that
-from affectml.heads.promise import Asked
+from affectml.heads.promise import OF_PRECISION, Asked
 from affectml.judging.subgroups import MAX_LEVELS, OURS
 from affectml.runs import TrainConfig
 from affectml.training.steps import Plan, Prepared, Step
@@ -28,41 +25,43 @@ class Promise(Step):
         if config.promise is None:
             way = option("promise", "recall=.8" if config.promise_group is not None else "precision=.8")
             raise BadInput(f"{option(_belonging(config)[0])} belongs to a promise: add {way}")
-        asked, given = plan.promise, option("promise", config.promise)
+        asked, labels, name, why = plan.promise, len(targets.taxonomy), targets.name, ""
         if head.scores_of == "sets":
             way = heads_that(lambda other: other.scores_of != "sets" and targets.kind in other.learns)
-            raise BadInput(f"{given}: {head.described()} decides its sets otherwise; take {option('head')} {way}")
-        if targets.meta.vote_rule == "moments":
-            raise BadInput(
-                f"{given}: target {targets.name} has rates made from means and SDs, which nobody chose; take a target "
-                " of votes, sets or single labels"
-            )
-        if asked.risk != "recall" and targets.kind == "single":
-            raise BadInput(
-                f"{given}: target {targets.name} has one label per image, and a label that is absent is not one "
-                f"that nobody would choose; take {option('promise', 'recall=.8')}"
-            )
-        if asked.risk == "extra" and asked.level >= len(targets.taxonomy):
-            raise BadInput(f"{given}: there are only {len(targets.taxonomy)} labels, so that promises nothing")
-        if config.promise_group is not None:
-            _check_column(config.promise_group, dataset, targets)
+            why = f"{head.described()} decides its sets otherwise; take {option('head')} {way}"
+        elif targets.meta.vote_rule == "moments":
+            why = f"target {name} has rates made from means and SDs, which nobody chose; take one of votes or of labels"
+        elif asked.risk != "recall" and targets.kind == "single":
+            way = f"where an absent label is not one that nobody would choose; take {option('promise', 'recall=.8')}"
+            why = f"target {name} has one label per image, {way}"
+        elif asked.risk == "extra" and asked.level >= labels:
+            why = f"there are only {labels} labels, so that promises nothing"
+        if why:
+            raise BadInput(f"{option('promise', config.promise)}: {why}")
+        if (column := config.promise_group) is not None:
+            given, own = option("promise_group", column), [each for each in dataset.images.columns if each not in OURS]
+            if column not in own:
+                have = f"{did_you_mean(column, own)} (it has: {', '.join(own) or 'no column of your own'})"
+                raise BadInput(f"{given}: no such column in {dataset.root / 'images.parquet'}{have}")
+            count, most = len(levels_in(dataset.images, column, targets.image_id)), MAX_LEVELS
+            if not 2 <= count <= most:
+                raise BadInput(
+                    f"{given}: {count} levels; expected 2 to {most}, each with calibration images of its own"
+                )
 
     def check_parts(self, prepared: Prepared) -> None:
         """Raise BadInput where the calibration part is too small for the promise."""
         plan, part = prepared.plan, prepared.calibration
-        asked, levels, groups = plan.promise, plan.levels(part.image_id), plan.dataset.groups(part.image_id)
-        unit, what = (part.image_id, "images") if groups is None else (groups, "groups")
-        counts = part.table.sum(axis=1) > 0 if asked.risk == "recall" else np.ones(len(unit), dtype=bool)
-        asked.check_units(len(set(unit[counts])), len(part.taxonomy), what)
-        if levels is not None:
-            column = plan.config.promise_group
-            for level in levels_in(plan.dataset.images, column, plan.targets.image_id):
-                here = set(unit[counts & (levels == level)])
-                asked.check_units(len(here), len(part.taxonomy), what, f" with {column} {level!r}")
+        groups, column = plan.dataset.groups(part.image_id), plan.config.promise_group
+        plan.promise.units(part.table, groups)
+        for level in levels_in(plan.dataset.images, column, plan.targets.image_id):
+            here = plan.levels(part.image_id) == level
+            own = None if groups is None else groups[here]
+            plan.promise.units(part.table[here], own, f" with {column} {level!r}")
 
     def fitted(self, head: Head, prepared: Prepared, say: Say) -> None:
         """Cut its sets on the calibration part, and say what they promise."""
-        plan, part = prepared.plan, prepared.calibration
+        plan, part, other = prepared.plan, prepared.calibration, prepared.val.image_id
         head.keep_promise(
             plan.promise,
             prepared.store.features(part.image_id),
@@ -70,8 +69,8 @@ class Promise(Step):
             groups=plan.dataset.groups(part.image_id),
             column=plan.config.promise_group,
             levels=plan.levels(part.image_id),
-            start=prepared.store.features(prepared.val.image_id),
-            start_levels=plan.levels(prepared.val.image_id),
+            start=prepared.store.features(other),
+            start_levels=plan.levels(other),
         )
         promise = head.promise_
         assert promise is not None
@@ -82,17 +81,5 @@ class Promise(Step):
 
 def _belonging(config: TrainConfig) -> list[str]:
     """The options that are given and mean nothing without a promise."""
-    without = {"promise_group": None, "promise_level": Asked.probability, "promise_empty": Asked.empty}
-    return [name for name, value in without.items() if getattr(config, name) != value]
-
-
-def _check_column(column: str, dataset: Dataset, targets: Targets) -> None:
-    given = option("promise_group", column)
-    known = [name for name in dataset.images.columns if name not in OURS]
-    if column not in known:
-        have = ", ".join(known) or "no column of your own"
-        near = did_you_mean(column, known)
-        raise BadInput(f"{given}: no such column in {dataset.root / 'images.parquet'}{near} (it has: {have})")
-    count = len(levels_in(dataset.images, column, targets.image_id))
-    if not 2 <= count <= MAX_LEVELS:
-        raise BadInput(f"{given}: {count} levels; expected 2 to {MAX_LEVELS}, each with calibration images of its own")
+    usual = {"promise_group": None, **{said: getattr(Asked, name) for name, (said, *_) in OF_PRECISION.items()}}
+    return [name for name, value in usual.items() if getattr(config, name) != value]

@@ -1,7 +1,7 @@
 """What a training hands from one step to the next, and what an option may add on the way."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
-from affectml.data.choose import SEVERAL
 from affectml.data.levels import levels_of
 from affectml.data.splits import CALIBRATION, Split
 from affectml.embeddings import EmbeddingStore
@@ -58,11 +57,6 @@ class Plan:
     def single_positive(self) -> bool:
         """Whether the labels are single ones, of which the absent are unknown and not wrong."""
         return self.targets.kind == "single" and bool(self.config.multilabel)
-
-    @property
-    def rates(self) -> bool:
-        """Whether each label has a rate of its own: the target is of rates or of sets."""
-        return self.targets.kind in SEVERAL
 
     @cached_property
     def promise(self) -> Asked:
@@ -122,8 +116,25 @@ class Prepared:
 
     @cached_property
     def judges(self) -> Judges:
-        """Who answered what about the images of each part."""
-        return _read_judges(self)
+        """Every answer about each part's images; raises BadInput for judgements in other labels than the target's."""
+        judgements, ids = self.plan.dataset.judgements, {part: list(map(str, self.split.ids(part))) for part in PARTS}
+        assert judgements is not None  # see ByPerson.check
+        every = [image for part in PARTS for image in ids[part]]
+        try:
+            here = judgements[judgements["image_id"].isin(every)]
+            panel = encode(here, self.targets.taxonomy.labels, every).answers()
+        except UnknownLabel as error:
+            raise BadInput(
+                f"{option('by_person', True)}: the judgements are in other labels than target {self.targets.name} "
+                f"({error}); take a target in the judgements' own labels"
+            ) from None
+        image, person, chosen = (torch.from_numpy(np.asarray(a)) for a in (panel.image, panel.annotator, panel.chosen))
+        parts, start = {}, 0
+        for part, images in ids.items():
+            at = (image >= start) & (image < start + len(images))
+            parts[part] = PersonAnswers(image[at] - start, person[at], chosen[at], len(panel.annotator_ids))
+            start += len(images)
+        return Judges(tuple(map(str, panel.annotator_ids)), parts)
 
     @property
     def _encode(self) -> Encode:
@@ -156,19 +167,10 @@ class Prepared:
         answers, groups = self.judges.parts, self.plan.dataset.groups(self.train.image_id)
         return {"answers": answers["train"], "val_answers": answers["val"], "groups": groups}
 
-    def under(self, plan: Plan) -> "Prepared":
-        """The same data under another plan: another head, other prompts; not another seed, which moves the split."""
-        return replace(self, plan=plan)
-
     def _truth(self, part: str) -> Truth:
-        return read_truth(
-            self.plan.dataset,
-            self.targets,
-            self.split.ids(part),
-            beta=self.beta,
-            tau=self.plan.config.tau,
-            single_positive=self.plan.single_positive,
-        )
+        plan, ids = self.plan, self.split.ids(part)
+        single, tau = plan.single_positive, plan.config.tau
+        return read_truth(plan.dataset, self.targets, ids, beta=self.beta, tau=tau, single_positive=single)
 
 
 @dataclass(frozen=True)
@@ -244,27 +246,3 @@ def text_encoder(store: EmbeddingStore, device: str | None = None) -> Encode:
     way = to_load(store.identity.precision)
     factory = None if spec is None else (lambda: load_encoder(spec, precision=way, device=device))
     return lambda texts: store.text_features(factory, texts)
-
-
-def _read_judges(prepared: Prepared) -> Judges:
-    """Every answer about the images of the split; raises BadInput for judgements in other labels than the target's."""
-    dataset, split = prepared.plan.dataset, prepared.split
-    assert dataset.judgements is not None  # see ByPerson.check
-    labels = prepared.targets.taxonomy.labels
-    ids = {part: [str(image) for image in split.ids(part)] for part in PARTS}
-    every = [image for part in PARTS for image in ids[part]]
-    here = dataset.judgements[dataset.judgements["image_id"].isin(every)]
-    try:
-        panel = encode(here, labels, every).answers()
-    except UnknownLabel as error:
-        raise BadInput(
-            f"{option('by_person', True)}: the judgements are in other labels than target {prepared.targets.name} "
-            f"({error}); take a target in the judgements' own labels"
-        ) from None
-    image, person, chosen = (torch.from_numpy(np.asarray(a)) for a in (panel.image, panel.annotator, panel.chosen))
-    parts, start = {}, 0
-    for part in PARTS:
-        at = (image >= start) & (image < start + len(ids[part]))
-        parts[part] = PersonAnswers(image[at] - start, person[at], chosen[at], len(panel.annotator_ids))
-        start += len(ids[part])
-    return Judges(tuple(map(str, panel.annotator_ids)), parts)

@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from affectml.judging.figures import METRICS
 from affectml.runs import RunFolder, RunInfo, next_run_folder, surroundings
 from affectml.runs.config import command
 from affectml.runs.schema import BetaInfo, DataInfo, EncoderInfo, HeadInfo, PriorInfo, PromptsInfo, SplitInfo
-from affectml.training.steps import Judged, Plan, Writers
+from affectml.training.steps import Judged, Writers
 
 
 def write(
@@ -43,73 +43,60 @@ def write(
         OSError: where something of it cannot be written, on a full disk say. What could be is kept, and the error names
             it; where not even the head could, it is saved in the system's folder for temporary files.
     """
-    plan = judged.prepared.plan
-    folder = plan.out if plan.out is not None else next_run_folder(_name(plan))
-    info = describe(judged, seconds, energy)
+    plan, info = judged.prepared.plan, describe(judged, seconds, energy)
+    places: list[Path] = []
 
-    def next_name() -> Path:
-        nonlocal folder
-        folder = next_run_folder(_name(plan))
-        return folder
+    def next_place() -> Path:
+        """A folder that nobody has taken, named after the data set's as the user calls it."""
+        places.append(plan.out or next_run_folder(Path(plan.config.dataset or "").absolute().name or "run"))
+        return places[-1]
+
+    def save(folder: Path) -> None:
+        judged.systems.model.save(folder)
+        write_json(folder / "run.json", info.to_json())
 
     try:
-        with new_folder(folder, next_name if plan.out is None else None) as temporary:
-            judged.systems.model.save(temporary)
-            write_json(temporary / "run.json", info.to_json())
+        with new_folder(next_place(), next_place if plan.out is None else None) as temporary:
+            save(temporary)
             ours = {file: written for step in plan.steps for file, written in step.files().items()}
-            failed = _written(RunFolder(temporary, info), judged, {**_OURS, **ours, **writers})
+            failed = [*_failures(RunFolder(temporary, info), judged, {**_OURS, **ours, **writers})]
     except OSError as error:
-        raise _saved_elsewhere(error, folder, judged, info) from error
-    run = RunFolder.open(folder)
+        place = Path(tempfile.mkdtemp(prefix="affectml-run-"))
+        why = f"{places[-1]} could not be written ({error.strerror})"
+        try:
+            save(place)
+        except OSError:
+            shutil.rmtree(place, ignore_errors=True)
+            raise error from None
+        raise OSError(error.errno, f"{why}; the trained head and run.json are in {place}") from error
+    run = RunFolder.open(places[-1])
     for step in plan.steps:
-        failed += _written(run, judged, step.files_beside(folder))
+        failed += _failures(run, judged, step.files_beside(run.folder))
     for file, cause in failed:
-        kept = f"{', '.join(sorted(path.name for path in folder.iterdir()))} are kept in {folder}"
-        if not isinstance(cause, OSError):
-            cause.add_note(f"{file} could not be written; {kept}")
-            raise cause
-        raise OSError(cause.errno, f"{file} could not be written ({cause.strerror}); {kept}") from cause
+        kept = f"{', '.join(sorted(path.name for path in run.folder.iterdir()))} are kept in {run.folder}"
+        if isinstance(cause, OSError):
+            raise OSError(cause.errno, f"{file} could not be written ({cause.strerror}); {kept}") from cause
+        cause.add_note(f"{file} could not be written; {kept}")
+        raise cause
     return run
 
 
-def _written(run: RunFolder, judged: Judged, writers: Writers) -> list[tuple[str, Exception]]:
-    """Write everything else; returns what could not be written."""
-    failed: list[tuple[str, Exception]] = []
+def _failures(run: RunFolder, judged: Judged, writers: Writers) -> Iterator[tuple[str, Exception]]:
+    """Write everything else; yields what could not be written."""
     for file, written in writers.items():
         try:
             written(run, judged)
         except Exception as error:  # whatever it is: the head is worth more than the report
-            failed.append((file, error))
-    return failed
-
-
-def _saved_elsewhere(error: OSError, folder: Path, judged: Judged, info: RunInfo) -> OSError:
-    """The error to raise where the run's own place took nothing: it says where the head is."""
-    place = Path(tempfile.mkdtemp(prefix="affectml-run-"))
-    try:
-        judged.systems.model.save(place)
-        write_json(place / "run.json", info.to_json())
-    except OSError:
-        shutil.rmtree(place, ignore_errors=True)
-        return error
-    why = f"{folder} could not be written ({error.strerror})"
-    return OSError(error.errno, f"{why}; the trained head and run.json are in {place}")
-
-
-def _name(plan: Plan) -> str:
-    """What the run is named after: the data set's folder, as the user calls it."""
-    return Path(plan.config.dataset or "").absolute().name or "run"
+            yield file, error
 
 
 def describe(judged: Judged, seconds: Mapping[str, float], energy: Mapping[str, Any] | None = None) -> RunInfo:
     """What run.json says."""
-    prepared, head = judged.prepared, judged.systems.model
-    plan, store, targets = prepared.plan, prepared.store, prepared.targets
-    beta, prior = prepared.beta, judged.answers["prior"]
-    asked = command(plan.asked, plan.out)
+    prepared, head, prior = judged.prepared, judged.systems.model, judged.answers["prior"]
+    plan, store, targets, beta = prepared.plan, prepared.store, prepared.targets, prepared.beta
     weights, frozen = head._saved(), {ran.parameters for ran in store.ran}
     return RunInfo(
-        command=asked,
+        command=command(plan.asked, plan.out),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         config=replace(plan.config, encoder=store.specs[0] if store.specs else store.folder.name),
         threads=plan.threads,
@@ -123,9 +110,7 @@ def describe(judged: Judged, seconds: Mapping[str, float], energy: Mapping[str, 
         ),
         taxonomy=targets.taxonomy.to_dict(),
         encoder=EncoderInfo(
-            specs=list(store.specs),
-            identity=store.identity.to_json(),
-            ran=[ran.to_json() for ran in store.ran],
+            specs=list(store.specs), identity=store.identity.to_json(), ran=[ran.to_json() for ran in store.ran]
         ),
         split=SplitInfo(notes=list(prepared.split.notes), images=dict(Counter(prepared.split.assignment.tolist()))),
         head=HeadInfo(name=head.name, report=head.report_),
@@ -152,7 +137,4 @@ def _write_answers(run: RunFolder, judged: Judged) -> None:
     write_answers(run.folder / FILE, plan.dataset.name, targets.taxonomy.labels, said)
 
 
-_OURS: Writers = {
-    METRICS: lambda run, judged: judged.evaluation.write(run.folder),
-    FILE: _write_answers,
-}
+_OURS: Writers = {METRICS: lambda run, judged: judged.evaluation.write(run.folder), FILE: _write_answers}

@@ -120,11 +120,6 @@ def test_few_people_leave_a_plan_wider_open_than_many():
     assert all(each.low <= each.half <= each.high for each in many.values())
 
 
-def test_the_same_pilot_gives_the_same_plan():
-    one, two = (figures_of(pilot_of(8, 40, 5), seed=3).widths(Design(5, 100, 20)) for _ in range(2))
-    assert one == two
-
-
 def test_a_stand_in_never_sees_the_people_whom_it_is_judged_by():
     pilot = pilot_of(10, 30, 5)
     turned = pilot.person == pilot.person[0]
@@ -258,7 +253,7 @@ def test_a_width_is_reached_by_the_cheapest_study_and_not_by_one_image_less(pilo
         ({"budget": 0.001, "per_hour": 10}, "two images cost .* pounds already"),
         ({"people": [0]}, "people: expected whole numbers above 0, got 0"),
         ({"images": ["many"]}, "images: expected whole numbers above 1, got 'many'"),
-        ({"images": []}, "images: expected at least one number"),
+        ({"images": []}, "images: expected whole numbers above 1, got none"),
         ({"seconds": -3}, "seconds=-3: expected at least 0"),
         ({"minutes_before": math.nan}, "minutes_before=nan: expected at least 0"),
         ({"budgets": 3}, "no option 'budgets'; did you mean 'budget'"),
@@ -272,7 +267,7 @@ def test_what_cannot_be_planned_is_refused_in_one_line(pilot, options, message):
 
 
 def test_assumptions_are_refused_where_they_cannot_be():
-    with pytest.raises(BadInput, match="rates: expected numbers above 0 and at most 1, got 3"):
+    with pytest.raises(BadInput, match="rates: expected numbers above 0 and at most 1, got 0.2, 3"):
         affectml.plan(rates=[0.2, 3])
     with pytest.raises(BadInput, match="not even 9 images of 5 people each .*; 5 people each of 500 images have ±"):
         affectml.plan(within={"alpha": 0.001}, images=[9], people=[5])

@@ -32,8 +32,7 @@ from affectml.page import WRITERS
 from affectml.page.tables import scores_table
 from affectml.runs import RunFolder, RunInfo, TrainConfig
 from affectml.runs.config import command
-from affectml.training import fit, judge, plan_for, plan_run, prepare, prepare_split, train_run, write
-from affectml.training.plan import planned
+from affectml.training import fit, judge, plan_run, prepare, train_run, write
 
 from .answered import evaluated
 
@@ -103,23 +102,16 @@ def test_the_steps_give_what_train_gives(judged, tmp_path):
         assert (steps.folder / file).read_bytes() == (whole.folder / file).read_bytes()
 
 
-def test_a_training_has_the_steps_that_its_options_ask_for(prepared):
-    def names(**asked):
-        made = planned(prepared.plan.dataset, prepared.plan.targets, replace(CONFIG, **asked))
-        return [type(step).__name__ for step in made.steps]
-
-    assert names() == []
-    assert names(judgements="votes", promise="recall=.7") == ["Judgements", "Promise"]
-    assert names(by_person=True) == ["ByPerson"]
-
-
-def test_a_run_that_is_read_back_repeats_no_check(prepared, monkeypatch):
-    plan, checks = prepared.plan, (Mock(side_effect=BadInput("checked again")),)
-    monkeypatch.setattr(importlib.import_module("affectml.training.plan"), "CHECKS", checks)
-    with pytest.raises(BadInput, match="checked again"):
-        plan_for(plan.dataset, plan.targets, plan.config)
-    again = prepare_split(plan.dataset, prepared.targets, prepared.store, prepared.split, plan.config)
-    assert again.plan.config == plan.config
+@pytest.mark.parametrize(
+    ("asked", "steps"),
+    [
+        ({}, []),
+        ({"judgements": "votes", "promise": "recall=.7"}, ["Judgements", "Promise"]),
+        ({"by_person": True}, ["ByPerson"]),
+    ],
+)
+def test_a_training_has_the_steps_that_its_options_ask_for(asked, steps):
+    assert [type(step).__name__ for step in plan_run(replace(CONFIG, **asked)).steps] == steps
 
 
 def test_every_field_of_the_configuration_is_an_option_of_the_command_and_of_train_and_is_documented():
