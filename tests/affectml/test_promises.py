@@ -602,3 +602,69 @@ def test_rates_from_means_and_single_labels_have_no_labels_that_nobody_chose(dem
     table.to_parquet(data / "targets-emotions.parquet")
     with pytest.raises(BadInput, match="nobody chose"):
         plan_run(config(data))
+
+
+def sets_at(cut, scores):
+    return (np.asarray(scores) >= cut.value).astype(int)
+
+
+@pytest.mark.parametrize("groups", [False, True])
+@pytest.mark.parametrize("text", ["recall=.8", "extra=.5"])
+def test_over_many_draws_the_mean_risk_is_what_was_promised(text, groups):
+    """400 calibration draws of 39 exchangeable units: between alpha - 2 B / (n + 1) and alpha, give or take 2 SE."""
+    rng, asked, n = np.random.default_rng(0), Asked.parse(text), 39
+    found = []
+    for _ in range(400):
+        units = n + 1
+        size = rng.integers(1, 4, units) if groups else np.ones(units, dtype=int)
+        group = np.repeat(np.arange(units), size)
+        rates = rng.beta(0.6, 1.5, (units, 5))[group] * rng.uniform(0.6, 1, (len(group), 5))
+        votes = rng.binomial(5, rates).astype(float)
+        votes[:, 0] += votes.sum(axis=1) == 0
+        scores = np.clip(rates + rng.normal(0, 0.2, rates.shape), 0, 1)
+        last = group == n
+        cut = find_cut(asked, scores[~last], votes[~last], groups=group[~last])
+        found.append(unit_means(losses(asked.risk, sets_at(cut, scores[last]), votes[last]), group[last])[0])
+    error = np.std(found, ddof=1) / np.sqrt(len(found))
+    low = asked.alpha - 2 * asked.bound(5) / (n + 1)
+    assert low - 2 * error <= np.mean(found) <= asked.alpha + 2 * error
+
+
+def test_levels_keep_what_one_cut_for_all_breaks():
+    """A head that is blind to one of two levels: one cut holds on average alone, two cuts in each level."""
+    asked, lost = Asked.parse("recall=.8"), {"one": ([], []), "each": ([], [])}
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        n = 120
+        levels = np.repeat(["clear", "blind"], n // 2).astype(object)
+        votes = np.eye(4)[rng.integers(0, 4, n)]
+        scores = np.clip(0.5 + 0.4 * votes * (levels == "clear")[:, None] + rng.normal(0, 0.1, (n, 4)), 0.01, 0.99)
+        cal = rng.permutation(n) < n // 2
+        table = torch.from_numpy(scores)
+        one = make_promise(asked, table[cal], votes[cal], family="rates")
+        each = make_promise(asked, table[cal], votes[cal], family="rates", column="look", levels=levels[cal])
+        for name, promise in (("one", one), ("each", each)):
+            sets = scores[~cal] >= promise.cuts(levels[~cal], (~cal).sum())
+            missed = losses("recall", sets, votes[~cal])
+            for at, level in enumerate(("clear", "blind")):
+                lost[name][at].append(missed[levels[~cal] == level].mean())
+    one, each = ({k: np.mean(v) for k, v in zip(("clear", "blind"), lost[name], strict=True)} for name in lost)
+    assert one["blind"] > 0.3
+    error = 2 * max(np.std(values, ddof=1) for values in lost["each"]) / np.sqrt(150)
+    assert all(0.2 - 2 / 20 - error <= value <= 0.2 + error for value in each.values())
+    assert (one["clear"] + one["blind"]) / 2 <= 0.2 + error
+
+
+@given(samples(), st.floats(0.05, 0.9), st.floats(0.01, 0.09))
+def test_sets_are_nested_and_a_weaker_promise_never_has_larger_sets(sample, level, more):
+    scores, votes, groups = sample
+    for risk in ("recall", "extra"):
+        try:
+            strict, weak = (
+                sets_at(find_cut(Asked(risk, value), scores, votes, groups=groups), scores)
+                for value in ((level + more, level) if risk == "recall" else (level, level + more))
+            )
+        except BadInput:
+            continue
+        smaller, larger = (weak, strict) if risk == "recall" else (strict, weak)
+        assert (smaller <= larger).all()
