@@ -133,14 +133,14 @@ def lines(found: dict[tuple[str, str, str], np.ndarray], verdicts: list[str]) ->
                     cells.append(f"**{mean:+.4f} ± {half:.4f}**" if won else f"{mean:+.4f} ± {half:.4f}")
                 out.append(f"| {name} | {filling} | {kind} | {own.mean():.3f} | {' | '.join(cells)} |")
     out.append("")
-    out.append(f"- {in_words(found, 'occlusion', CONTROLS, 'every control')}")
-    out.append(f"- of shuffled heads: {in_words(found, 'occlusion, shuffled head', ('random',), 'random')}")
+    out.append(f"- {gains_of(found, 'occlusion', CONTROLS, 'every control')}")
+    out.append(f"- of shuffled heads: {gains_of(found, 'occlusion, shuffled head', ('random',), 'random')}")
     counts = ", ".join(f"{verdicts.count(word)} {word}" for word in ("better", "not better", "nothing told"))
     out.append(f"- verdicts on single images: {counts}")
     return out
 
 
-def in_words(found: dict[tuple[str, str, str], np.ndarray], name: str, controls: tuple[str, ...], what: str) -> str:
+def gains_of(found: dict[tuple[str, str, str], np.ndarray], name: str, controls: tuple[str, ...], what: str) -> str:
     """With which fillings a map is better than all of these controls, by gain and by deletion alone."""
 
     def better(filling: str, kind: str) -> bool:

@@ -350,7 +350,7 @@ def listed_tables(audit: Audit, most: int, *, figures: bool = False) -> Iterator
         if len(rows):
             shown = [name for name in columns if rows[name].notna().any()]
             more = f"{most} of {len(rows):,}; audit.csv has all" if len(rows) > most else ""
-            yield check, _table(title, rows.head(most), ("rank", *shown, "evidence"), more)
+            yield check, _audit_table(title, rows.head(most), ("rank", *shown, "evidence"), more)
 
 
 def _again(again: Again) -> Section:
@@ -359,11 +359,11 @@ def _again(again: Again) -> Section:
     rows = again.table.sort_values(["queue", "otherwise"], ascending=[True, False], kind="stable")
     odd = "label, said: what was odd, that the label was chosen (True) or that it was not; n: people before"
     note = f"{odd}; otherwise: share of the new answers that say otherwise of it"
-    table = _table("Images asked again", rows, columns, note)
+    table = _audit_table("Images asked again", rows, columns, note)
     return Section("asked-again", "Asked again", " ".join(again.lines), tables=(table,), notes=(PULLED,))
 
 
-def _table(title: str, rows: pd.DataFrame, columns: Sequence[str], note: str) -> Table:
+def _audit_table(title: str, rows: pd.DataFrame, columns: Sequence[str], note: str) -> Table:
     cells = rows[[*columns]].map(_cell).itertuples(index=False, name=None)
     return Table(title, tuple(columns), tuple(cells), note)
 

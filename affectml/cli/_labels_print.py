@@ -37,7 +37,7 @@ def _cell(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def _table(title: str, table: pd.DataFrame) -> None:
+def _print_frame(title: str, table: pd.DataFrame) -> None:
     print_table(title, list(table.columns), [[_cell(cell) for cell in row] for row in table.itertuples(index=False)])
 
 
@@ -77,7 +77,7 @@ def show_status(store: LabelStore, json: bool) -> None:
     spoken = people["answered_in"].map(", ".join)
     rows = rows.drop(columns=["language", "answered_in"]).assign(**({"languages": spoken} if spoken.any() else {}))
     rows = rows.assign(last_answer=[_cell(v) if pd.isna(v) else f"{v:%Y-%m-%d %H:%M}" for v in rows["last_answer"]])
-    _table("Annotators", rows)
+    _print_frame("Annotators", rows)
 
 
 def show_agreement(where: str, report: AgreementReport, json: bool) -> None:
@@ -92,12 +92,14 @@ def show_agreement(where: str, report: AgreementReport, json: bool) -> None:
         ("of", "alpha [95 %]", "images", "judgements"),
         [(name, str(alpha), alpha.images, alpha.judgements) for name, alpha in alphas.items()],
     )
-    _table("Each label", report.labels)
+    _print_frame("Each label", report.labels)
     people = report.annotators
-    _table("Each annotator", people[[name for name in people.columns if not name.startswith("use:")]])
+    _print_frame("Each annotator", people[[name for name in people.columns if not name.startswith("use:")]])
     if (compared := report.groups) is not None:
         if len(compared.differences):
-            _table(f"Rates by {compared.by}, the largest differences first", compared.differences.head(GROUP_ROWS))
+            _print_frame(
+                f"Rates by {compared.by}, the largest differences first", compared.differences.head(GROUP_ROWS)
+            )
         for line in compared.words():
             print(line)
 
@@ -119,7 +121,7 @@ def show_aggregate(where: str, made: Aggregate, out: Path | None, json: bool) ->
     print_table("Aggregated", ("what", "value"), [(k, v) for k, v in about.items() if v], numbers=False)
     print_table("Labels", ("label", "mean"), [(k, f"{v:.3f}") for k, v in zip(made.labels, mean, strict=True)])
     if made.annotators is not None:
-        _table("Annotators", made.annotators)
+        _print_frame("Annotators", made.annotators)
 
 
 def show_export(told: dict[str, Any], json: bool) -> None:
@@ -175,7 +177,7 @@ def show_attention(where: str, report: pd.DataFrame, checks: pd.DataFrame | None
         print_json({"db": where, "checks": 0 if checks is None else len(checks), "annotators": records(rows)})
     else:
         print(f"judgements of {where}")
-        _table(f"Attention checks ({0 if checks is None else len(checks)}) and repeats", rows)
+        _print_frame(f"Attention checks ({0 if checks is None else len(checks)}) and repeats", rows)
 
 
 def show_check(where: str, broken: Sequence[Broken], json: bool) -> None:
@@ -199,4 +201,4 @@ def show_check(where: str, broken: Sequence[Broken], json: bool) -> None:
 def show_people(people: pd.DataFrame) -> None:
     """How the people of a study work."""
     if len(people):
-        _table("People", as_text(people))
+        _print_frame("People", as_text(people))

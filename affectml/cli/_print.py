@@ -41,7 +41,7 @@ def print_table(
     from rich.console import Console
 
     cells = [[str(cell) for cell in row] for row in rows]
-    needed = Console(width=10_000).measure(_table(title, columns, cells, numbers, best)).maximum
+    needed = Console(width=10_000).measure(_rich_table(title, columns, cells, numbers, best)).maximum
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=min(max(needed, len(title)), LOG_WIDTH))
@@ -52,9 +52,9 @@ def print_table(
             bold = [(row, part.index(at)) for row, at in best if at in part]
             these = [[row[at] for at in part] for row in cells]
             said = f"{title}, continued" if number else title
-            console.print(_table(said, [columns[at] for at in part], these, numbers, bold, whole=True))
+            console.print(_rich_table(said, [columns[at] for at in part], these, numbers, bold, whole=True))
         return
-    console.print(_table(title, columns, cells, numbers, best))
+    console.print(_rich_table(title, columns, cells, numbers, best))
 
 
 def _least(cells: Sequence[str]) -> int:
@@ -137,7 +137,7 @@ def _reading(note: str) -> tuple[list[str], bool]:
     return lines, lines == whole[-1]
 
 
-def _table(
+def _rich_table(
     title: str,
     columns: Sequence[str],
     rows: Sequence[Sequence[str]],

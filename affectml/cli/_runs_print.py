@@ -37,12 +37,12 @@ def print_evaluation(evaluation: "Evaluation", *, verbose: bool) -> None:
 
     Of ways of training whose runs were tested on different images the main table has their means over seeds.
     """
-    from affectml.page import brief, in_words
+    from affectml.page import brief, terminal_lines
     from affectml.page.tables import metric, pivot, rows_of
     from affectml.page.write import printed
 
     rules = [f"{name}: {words}" for name, words in evaluation.facts["rules"].items()]
-    lines = in_words(evaluation)
+    lines = terminal_lines(evaluation)
     seeds = {"by": "seeds", "level": None, "against": "people"}
     ways = rows_of(evaluation, **seeds) if "ways" in evaluation.facts else []
     main = pivot("Means over seeds", ways, metric) or brief(evaluation)

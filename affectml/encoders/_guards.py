@@ -51,7 +51,7 @@ def published_as(weights: Path, digest: str, architecture: str) -> Published | N
     stem = _plain(weights.stem)
     base = architecture.removesuffix("-quickgelu")
     by_name = None
-    for arch, tag, entry in _table():
+    for arch, tag, entry in _published():
         hub = str(entry.get("hf_hub", "")).strip("/")
         if hub and f"models--{hub.replace('/', '--')}" in parts:
             return arch, tag, entry
@@ -104,7 +104,7 @@ def preprocessing_for_file(path: Path, architecture: str, quick: bool, published
     base = architecture.removesuffix("-quickgelu")
     seen = [
         (preprocessing_of(entry), tag)
-        for arch, tag, entry in _table()
+        for arch, tag, entry in _published()
         if arch.removesuffix("-quickgelu") == base and bool(entry.get("quick_gelu")) == quick
     ]
     choices = [choice for choice, _ in seen]
@@ -128,7 +128,7 @@ def preprocessing_of(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @cache
-def _table() -> tuple[Published, ...]:
+def _published() -> tuple[Published, ...]:
     """All weights that open_clip knows, with their entries."""
     import open_clip
 
@@ -139,7 +139,7 @@ def _table() -> tuple[Published, ...]:
 def _checksums() -> dict[str, Published]:
     """sha256 (whole, or its first digits) -> published weights, from the addresses that carry one."""
     known: dict[str, Published] = {}
-    for published in _table():
+    for published in _published():
         url = str(published[2].get("url", ""))
         if found := re.search(r"/([0-9a-f]{64})/", url) or re.search(r"-([0-9a-f]{8})\.(pt|pth)$", url):
             known.setdefault(found[1], published)

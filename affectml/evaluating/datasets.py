@@ -170,7 +170,7 @@ def _judge(there: There, say: Say) -> Judged:
             told.append(f"{name} learned {learned.kind} and is judged by {targets.kind} ({targets.name})")
     facts = made[0].evaluation.facts
     for name, each in facts["received"].items():
-        for line in systems.in_words(each, there.split):
+        for line in systems.received_lines(each, there.split):
             say(f"{name}: {line}")
     for line in told:
         say(line)

@@ -450,7 +450,7 @@ def received_of(file: File, ids: Ids) -> dict[str, Any]:
     }
 
 
-def in_words(received: Mapping[str, Any], split: str) -> list[str]:
+def received_lines(received: Mapping[str, Any], split: str) -> list[str]:
     """What was read of a file, and what could not be used."""
     of, samples = "" if split == "all" else f"{split} ", received["samples"]
     several = f", up to {samples} answers an image" if samples > 1 else ""

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.heads.base import HEADS, Head
 from affectml.heads.baselines import TextHead
-from affectml.heads.config import MULTILABEL, TrainOption, Wanted, in_words, nearest, reading_of, typed_fields
+from affectml.heads.config import MULTILABEL, TrainOption, Wanted, nearest, reading_of, type_words, typed_fields
 from affectml.heads.ensemble import EnsembleConfig, EnsembleHead
 from affectml.heads.inputs import ArrayLike
 from affectml.heads.load import head_class
@@ -70,7 +70,7 @@ def _typed(name: str, value: Any, hint: Any) -> Any:
     try:
         return reading_of(hint).validate_python(value)
     except ValidationError:
-        wanted = in_words(hint).replace("None", "none")
+        wanted = type_words(hint).replace("None", "none")
         near = nearest(value, hint)
         raise BadInput(f"{option(name, option_words(value), of_head=True)}: expected {wanted}{near}") from None
 

@@ -83,7 +83,9 @@ class HeadConfig:
                 adapter.validate_python(value.item() if isinstance(value, np.generic) else value, strict=True)
             except ValidationError:
                 near = nearest(value, hint)
-                raise BadInput(f"{type(self).__name__}: {name} must be {in_words(hint)}, got {value!r}{near}") from None
+                raise BadInput(
+                    f"{type(self).__name__}: {name} must be {type_words(hint)}, got {value!r}{near}"
+                ) from None
 
 
 def defaults_of(cls: type[HeadConfig]) -> dict[str, Any]:
@@ -106,13 +108,13 @@ def reading_of(hint: Any) -> TypeAdapter[Any]:
     return TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False))
 
 
-def in_words(hint: Any) -> str:
+def type_words(hint: Any) -> str:
     """What a type allows: "a number, at least 0 and below 1, or None"."""
     origin, parts = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        return ", or ".join(map(in_words, parts)) if any(map(_bounds, parts)) else " or ".join(map(in_words, parts))
+        return ", or ".join(map(type_words, parts)) if any(map(_bounds, parts)) else " or ".join(map(type_words, parts))
     if origin is Annotated:
-        return ", ".join(filter(None, [in_words(parts[0]), _bounds(hint)]))
+        return ", ".join(filter(None, [type_words(parts[0]), _bounds(hint)]))
     if origin is Literal:
         return " or ".join(map(str, parts))
     if origin is tuple and not any(_words_of(hint)):

@@ -8,6 +8,6 @@ write.py      the page, and what to know before any figure
 
 from affectml.page.section import Section, Shown
 from affectml.page.tables import Table, brief
-from affectml.page.write import WRITERS, in_words, write_page, write_report
+from affectml.page.write import WRITERS, terminal_lines, write_page, write_report
 
-__all__ = ["WRITERS", "Section", "Shown", "Table", "brief", "in_words", "write_page", "write_report"]
+__all__ = ["WRITERS", "Section", "Shown", "Table", "brief", "terminal_lines", "write_page", "write_report"]

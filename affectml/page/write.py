@@ -69,7 +69,7 @@ def printed(evaluation: Evaluation) -> list[Table]:
     return [table for section in _made(evaluation, PRINTED) for table in section.tables]
 
 
-def in_words(evaluation: Evaluation) -> list[str]:
+def terminal_lines(evaluation: Evaluation) -> list[str]:
     """What a terminal says of it: the sentence, what to be careful about, and what some sections found."""
     page = Page.of(evaluation)
     said = everywhere(page, lambda each: [*warnings(each), *(section.sentence for section in _made(each, TOLD))])

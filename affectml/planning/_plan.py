@@ -193,12 +193,12 @@ class Plan:
                 half, star = row.widths[name].half, "*" if name in row.best else ""
                 cells[NAMES[name]] = "–" if math.isnan(half) else f"±{number(half)}{star}"
             rows.append(cells)
-        return _table("What studies will tell", rows, note)
+        return _plan_table("What studies will tell", rows, note)
 
     def within_table(self) -> Table | None:
         """The cheapest study for each width that was asked for."""
         rows = [self._size(row, figure=str(row.asked)) | _both(row.widths[str(row.asked)]) for row in self.within]
-        return _table("The cheapest studies that are as exact as asked for", rows) if rows else None
+        return _plan_table("The cheapest studies that are as exact as asked for", rows) if rows else None
 
     def figures_table(self) -> Table:
         """Each figure in the pilot, how far people, images and answers differ in it, and its width in one study."""
@@ -212,7 +212,7 @@ class Plan:
             rows.append({"figure": name} | dict(zip(columns, told, strict=True)) | _both(width))
         one = "person" if design.people == 1 else "people"
         title = f"{design.people} {one} an image, {design.images:,} images, {design.all_people:,} people"
-        return _table(title, rows)
+        return _plan_table(title, rows)
 
     def _size(self, row: Row, **first: str) -> dict[str, str]:
         """Cells by column that say how large a study is, after a first one."""
@@ -376,6 +376,6 @@ def _both(width: Width) -> dict[str, str]:
     return {"±": _number(width.half), "the plan's own 90 % interval": own}
 
 
-def _table(title: str, rows: Sequence[dict[str, str]], note: str = "") -> Table:
+def _plan_table(title: str, rows: Sequence[dict[str, str]], note: str = "") -> Table:
     """Of rows of cells by column."""
     return Table(title, tuple(rows[0]), tuple(tuple(row.values()) for row in rows), note)

@@ -46,12 +46,12 @@ def tables() -> dict[tuple[str, str], Table]:
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if file.name.endswith(".yaml"):
             for content in own_yaml(file.read_text(encoding="utf-8")):
-                table = _table(content)
+                table = _labels_of(content)
                 found[table.source, table.target] = table
     return found
 
 
-def _table(content: dict[str, Any]) -> Table:
+def _labels_of(content: dict[str, Any]) -> Table:
     decisions = {}
     for label, entry in content["labels"].items():
         if "to" in entry:

@@ -21,7 +21,7 @@ from affectml.encoders.threads import set_threads, spare_threads, usable_device
 from affectml.errors import BadDataset, BadInput, option
 from affectml.heads import Wanted, check_plain, head_class
 from affectml.heads.build import PLAIN, typed_options
-from affectml.heads.config import in_words
+from affectml.heads.config import type_words
 from affectml.heads.objective import only_shares
 from affectml.judging.subgroups import check_groups
 from affectml.prompts import Prompts
@@ -124,7 +124,7 @@ def check_types(config: TrainConfig) -> None:
         try:
             TypeAdapter(hint).validate_python(value, strict=True)
         except ValidationError:
-            raise BadInput(f"{option(name, value)}: expected {in_words(hint)}") from None
+            raise BadInput(f"{option(name, value)}: expected {type_words(hint)}") from None
 
 
 def _check(plan: Plan) -> None:

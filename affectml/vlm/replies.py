@@ -171,7 +171,7 @@ def read_replies(
     with path.open("rb") as handle:
         begins = handle.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     try:
-        rows, what, notes = _lines(path, names, words) if begins == b"{" else _table(path, names, words, config)
+        rows, what, notes = _lines(path, names, words) if begins == b"{" else _reply_rows(path, names, words, config)
         received = Received(rows=len(rows), what=what, notes=notes)
         records = _Usable(rows, words, config.shape, received, targets.kind in ("single", "distribution")).records()
     except BadInput as error:
@@ -299,7 +299,7 @@ def _choice(choice: Any, words: Words) -> Reply | Unread:
         return unread
 
 
-def _table(path: Path, names: Names, words: Words, config: ReadConfig) -> tuple[list[_Row], str, list[str]]:
+def _reply_rows(path: Path, names: Names, words: Words, config: ReadConfig) -> tuple[list[_Row], str, list[str]]:
     """The rows of a table: an image in each, and a list of labels, a ranking or a column per label beside it."""
     table = read_table(path)
     columns, kinds = table.frame.columns.tolist(), (("imageid",), FILE, URL, ("id",))

@@ -16,7 +16,7 @@ from affectml.judging.evaluate import evaluate
 from affectml.judging.figures import Evaluation, Figure, parsed
 from affectml.judging.scoring import Answers
 from affectml.judging.truth import fit_prior, read_truth
-from affectml.page import WRITERS, Section, Shown, Table, in_words, write_page, write_report
+from affectml.page import WRITERS, Section, Shown, Table, terminal_lines, write_page, write_report
 from affectml.page.section import Page
 from affectml.page.sections import FOLDED, OPEN
 from affectml.page.sections.images import alone, cards, images
@@ -420,7 +420,7 @@ def test_several_data_sets_stand_in_one_table_and_keep_their_own_sections(tmp_pa
     (table,) = matrix(page)
     assert cells(table) == {"one": {"a": ".600 ±.050", "b": ".300 ±.050"}, "two": {"a": ".400 ±.050", "b": "–"}}
     # and no data set's name with nothing behind it
-    assert sentence(page) == "By set_f1, “a” leads on one." == " ".join(in_words(page))
+    assert sentence(page) == "By set_f1, “a” leads on one." == " ".join(terminal_lines(page))
     made = {section.name: section for section in sections(page)}
     assert made["systems-1"].heading == "two: Every score"
     assert made["systems-1"].tables[0].title == "all 9 images"
@@ -624,7 +624,7 @@ def test_the_demo_says_that_it_is_and_the_same_rows_give_the_same_page(shown, tm
     shown.write(tmp_path)
     assert write_report(Evaluation.read(tmp_path), shown.shown, tmp_path / "c.html").read_bytes() == one
     assert json.loads((tmp_path / "facts.json").read_text())["first"] == "model"
-    assert sentence(shown) == in_words(shown)[0]
+    assert sentence(shown) == terminal_lines(shown)[0]
 
 
 def test_every_section_does_without_any_row():
@@ -662,7 +662,7 @@ def test_features_that_are_the_same_for_all_images_are_said(tmp_path):
     here = f"n the test images {words.format(run.evaluation.n)}"
     assert any(line.startswith(f"o{here}") for line in said)
     assert f"<p>O{here}" in (run.folder / "report.html").read_text(encoding="utf-8")
-    assert in_words(run.evaluation)[1].startswith(f"O{here}")
+    assert terminal_lines(run.evaluation)[1].startswith(f"O{here}")
     made_ = predict_to_file(run, demo, tmp_path / "all.csv", threads=1, say=said.append)
     assert made_.alike.startswith(words.format(40))
     assert made_.to_json()["alike"] == made_.alike

@@ -20,70 +20,70 @@ _json = partial(sa.Column[Any], type_=sa.JSON(none_as_null=True))
 _flag = partial(sa.Column[Any], type_=sa.Boolean())
 
 
-def _table(name: str, *columns: str | sa.Column[Any]) -> sa.Table:
+def _define(name: str, *columns: str | sa.Column[Any]) -> sa.Table:
     return sa.Table(name, metadata, *(sa.Column(each) if isinstance(each, str) else each for each in columns))
 
 
 MAIN = 1  # the number of the first round
 
-schema_version = _table("schema_version", "version", "applied_at")
-setting = _table("setting", "key", _json("value"))
-image = _table("image", "position", "image_id", "file", "stratum", "priority", "queue_rank")
+schema_version = _define("schema_version", "version", "applied_at")
+setting = _define("setting", "key", _json("value"))
+image = _define("image", "position", "image_id", "file", "stratum", "priority", "queue_rank")
 # purpose: main, repeat, second, discussion
-round_ = _table("round", "number", "purpose", "of", "opened_at")
-annotator = _table(
+round_ = _define("round", "number", "purpose", "of", "opened_at")
+annotator = _define(
     "annotator", "annotator_id", "number", "invited_at", _json("attributes"), _json("chip_order"), "consented_at",
     "withdrawn_at", "language",
 )  # fmt: skip
-slot = _table("slot", "round", "position", "wanted", "taken")
+slot = _define("slot", "round", "position", "wanted", "taken")
 # purpose: task, check, repeat, second, discussion
-assignment = _table(
+assignment = _define(
     "assignment", "annotator_id", "round", "position", "place", "purpose", _flag("suggestions_visible", default=False),
     _flag("holds_slot"), "claimed_at", "lease_until", "answered_at",
 )  # fmt: skip
 # status: accepted, conflict, surplus; purpose and the last three: of the assignment that a first answer was given to
 _OF_TYPE = {"labels": _json, "numbers": _json, "truth": _flag}
-event = _table(
+event = _define(
     "event", "number", *(_OF_TYPE.get(column.type, sa.Column)(column.name) for column in COLUMNS), "received_at",
     "base_revision", "status", "revision", _json("context"), "source", "place", _flag("holds_slot"), "claimed_at",
 )  # fmt: skip
-answer = _table(
+answer = _define(
     "answer", "annotator_id", "round", "image_id", "event_id", "revision", _flag("surplus", default=False)
 )  # fmt: skip
-conflict = _table("conflict", "event_id", "against", "resolved_at", "resolved_by", _flag("kept"))
-draft = _table("draft", "annotator_id", "round", "image_id", _json("content"), "saved_at")
-check = _table("attention_check", "position", _json("accepted"), _json("forbidden"))
-decision = _table("decision", "number", "image_id", _json("labels"), "decided_by", "note", "at")
-imported = _table("imported", "sha256", "name", "rows", "at")
+conflict = _define("conflict", "event_id", "against", "resolved_at", "resolved_by", _flag("kept"))
+draft = _define("draft", "annotator_id", "round", "image_id", _json("content"), "saved_at")
+check = _define("attention_check", "position", _json("accepted"), _json("forbidden"))
+decision = _define("decision", "number", "image_id", _json("labels"), "decided_by", "note", "at")
+imported = _define("imported", "sha256", "name", "rows", "at")
 
 
 # A study: see docs/architecture.md. What holds something of a person calls them annotator_id: an erasure goes by that.
 
-study_version = _table("study_version", "number", _json("content"), _json("texts"), "affectml", "at")
-content_warning = _table("content_warning", "position", "text")
-study_text = _table("study_text", "sha256", "content")
-study_tally = _table("study_tally", "name", "count")
+study_version = _define("study_version", "number", _json("content"), _json("texts"), "affectml", "at")
+content_warning = _define("content_warning", "position", "text")
+study_text = _define("study_text", "sha256", "content")
+study_tally = _define("study_tally", "name", "count")
 # status: none while it goes on; images: so many at most; failed_checks_end: so many end the images; language:
 # in which they read the consent
-visit = _table(
+visit = _define(
     "visit", "annotator_id", "version", "phase", "status", "entered_at", "seen_at", "place_until", "hold_ms",
     "active_ms", "images", "failed_checks_end", "ended_at", "paid_at", "language",
 )  # fmt: skip
-visit_step = _table("visit_step", "annotator_id", "phase", "at")
-panel = _table("panel", "annotator_id", "person", "session")
+visit_step = _define("visit_step", "annotator_id", "phase", "at")
+panel = _define("panel", "annotator_id", "person", "session")
 # digest: keyed hash of a number that this browser has
-device = _table("device", "annotator_id", "digest")
-questionnaire = _table("questionnaire", "annotator_id", "question", _json("value"), "at")
-practice = _table("practice", "number", "annotator_id", "image_id", _json("labels"), _flag("passed"), "at")
-study_link = _table("study_link", "number", "made_at", "ends_at", "revoked_at")
+device = _define("device", "annotator_id", "digest")
+questionnaire = _define("questionnaire", "annotator_id", "question", _json("value"), "at")
+practice = _define("practice", "number", "annotator_id", "image_id", _json("labels"), _flag("passed"), "at")
+study_link = _define("study_link", "number", "made_at", "ends_at", "revoked_at")
 # amount: of the currency's hundredths; by_panel: so much of that the panel pays by itself
-owed = _table("owed", "number", "person", "session", "status", "amount", "by_panel", "currency", "at")
-erasure_request = _table("erasure_request", "annotator_id", "asked_at")
-erasing = _table("erasing", "annotator_id")
+owed = _define("owed", "number", "person", "session", "status", "amount", "by_panel", "currency", "at")
+erasure_request = _define("erasure_request", "annotator_id", "asked_at")
+erasing = _define("erasing", "annotator_id")
 # annotator, person: keyed hashes; cleaned_at: until then its bytes may still be in free pages
-erasure = _table("erasure", "number", "at", "answers", "annotator", "person", "cleaned_at")
-secret = _table("secret", "name", "value")
-lead_change = _table("lead_change", "number", "by", _json("what"), "at")
+erasure = _define("erasure", "number", "at", "answers", "annotator", "person", "cleaned_at")
+secret = _define("secret", "name", "value")
+lead_change = _define("lead_change", "number", "by", _json("what"), "at")
 
 
 def now_ms() -> int:

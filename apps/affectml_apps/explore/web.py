@@ -174,10 +174,10 @@ def detail(request: Request) -> Response:
             told = explorer.found.look(explorer.upload(request.query_params["upload"]))
         else:
             told = explorer.found.detail(_index(request), names=names)
-    return JSONResponse(in_words(explorer, told, names=names), headers={"cache-control": "no-store"})
+    return JSONResponse(image_details(explorer, told, names=names), headers={"cache-control": "no-store"})
 
 
-def in_words(explorer: Explorer, told: Detail, *, names: bool) -> dict[str, Any]:
+def image_details(explorer: Explorer, told: Detail, *, names: bool) -> dict[str, Any]:
     """What the browser is told of an image: text and numbers, rates by the place of their label."""
     taxonomy = explorer.found.taxonomy
     known, show = ((), str) if taxonomy is None else (taxonomy.labels, taxonomy.display)
