@@ -23,7 +23,7 @@ from affectml.heads.objective import Objective, ScoreKind, logits_of, masses
 Family: TypeAlias = Literal["linear", "exponential", "rbf", "hidden"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
 ONE_FOLD_ROWS = 4_000  # beyond, one fifth of the rows is judge enough
-HIDDEN: dict[str, Any] = {"hidden": 128, "weight_decay": 0.1}
+HIDDEN: dict[str, Any] = {"hidden": 128, "weight_decay": 0.1, "input_dropout": 0.5}
 HIDDEN_COUNT = 3
 _LEAST_WEIGHT = 0.02  # a member that weighs less is not worth keeping
 

@@ -87,6 +87,7 @@ class HiddenOptions:
     batch_size: int
     max_epochs: int
     patience: int
+    input_dropout: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -209,6 +210,10 @@ def fit_hidden(
     best = HiddenFit(start, options.settings[0], 0, math.inf, ())
     for epoch in range(1, options.max_epochs + 1):
         for index, batch in table.epoch(options.batch_size, generator, dtype):
+            if cut := round(options.input_dropout * _LEVELS):
+                kept = _masks((len(batch), columns), {cut}, dtype, generator)[cut]
+                batch.view(kept.dtype).bitwise_and_(kept)
+                batch.div_(1 - cut / _LEVELS)
             step(racers, batch, masses.rows(index), mean_mass * len(index), half_epoch, generator)
         found = losses(racers, judge, correction, dtype)
         for racer, loss in zip(racers, found, strict=True):

@@ -35,7 +35,7 @@ class NeuralConfig(HeadConfig):
     intercepts are corrected afterwards (King & Zeng 2001), so predictions stay rates.
     logit_adjustment: how much of the log prior `scores` leave out (Menon et al. 2021): 1 ranks labels as if all
     were equally common, which helps rare labels and costs the common ones; rates and distributions stay as they are.
-    The rest concerns hidden layers only. weight_decay: AdamW's; None chooses it from a grid. dropout, weight_decay,
+    The rest concerns hidden layers only. input_dropout: share of the features left out at each step. weight_decay: AdamW's; None chooses it from a grid. dropout, weight_decay,
     learning_rate: several make a search over all combinations, on rows kept out. learning_rate: None is 0.001, times
     the root of batch_size / 256 where X is large. batch_size: None is 256, 2048 where X is large (docs/scale.md).
     """
@@ -44,6 +44,7 @@ class NeuralConfig(HeadConfig):
     l2: NonNegativeFloat | None = None
     balance: Annotated[float, Field(ge=0, le=1)] = 0.0
     logit_adjustment: NonNegativeFloat = 0.0
+    input_dropout: Share = 0.0
     dropout: Share | Annotated[tuple[Share, ...], Field(min_length=1)] = 0.5
     weight_decay: NonNegativeFloat | Annotated[tuple[NonNegativeFloat, ...], Field(min_length=1)] | None = None
     learning_rate: PositiveFloat | Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] | None = None
@@ -58,7 +59,7 @@ class NeuralConfig(HeadConfig):
         decays = _several(self.weight_decay, WEIGHT_DECAY_GRID)
         rates, drops = _several(self.learning_rate, (usual,)), _several(self.dropout, ())
         settings = tuple(dict.fromkeys(Setting(*each) for each in itertools.product(decays, rates, drops)))
-        return HiddenOptions(self.hidden, settings, batch_size, self.max_epochs, self.patience)
+        return HiddenOptions(self.hidden, settings, batch_size, self.max_epochs, self.patience, self.input_dropout)
 
 
 def _several(value: float | tuple[float, ...] | None, usual: tuple[float, ...]) -> tuple[float, ...]:
