@@ -399,12 +399,12 @@ class TestFile:
             ({"mean": np.zeros((2, 2)), "covariance": np.tile(-np.eye(2), (2, 1, 1))}, "a mean or covariance that is"),
             ({"answers": np.array([-1, 2])}, "answers: a negative number"),
             ({"people": '["a", "a"]'}, "somebody is there twice"),
-            ({"people": '"ab"'}, "expected a list of annotator ids"),
-            ({"people": "[" * 99_999}, "metadata people: not valid JSON"),
-            ({"people": '["\\ud800", "b"]'}, "metadata people: not valid JSON"),
-            ({"dataset": "{}"}, "expected a name and a fingerprint"),
+            ({"people": '"ab"'}, "metadata people: Input should be a valid list"),
+            ({"people": "[" * 99_999}, "metadata people: Invalid JSON"),
+            ({"people": '["\\ud800", "b"]'}, "metadata people: Invalid JSON"),
+            ({"dataset": "{}"}, "metadata dataset.name: Field required"),
             ({"schema": "2"}, "schema 2, but this affectml reads 1"),
-            ({"head": None}, "its metadata say no head"),
+            ({"head": None}, "metadata head: Field required"),
         ],
     )
     def test_each_fault_is_one_line_that_names_the_file(self, tmp_path, change, says):
