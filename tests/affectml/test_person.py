@@ -54,7 +54,6 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, (root / "said.txt").open("w") as said:
         patch.chdir(root)
         # a rough fit, since what is asked here is where its numbers go
-        patch.setattr("affectml.heads.by_person.RIDGES", (300.0,))
         patch.setattr("affectml.heads.mixed_logit._ENOUGH", 0.05)
         affectml.train(
             "mydata", multilabel=True, by_person=True, encoder="affect-tiny", threads=1,
