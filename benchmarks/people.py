@@ -71,7 +71,7 @@ def shares(answers: PersonAnswers, images: int) -> tuple[Tensor, Tensor]:
 def fit(
     X: Tensor, answers: PersonAnswers, val: Tensor, groups: np.ndarray | None = None, **options: object
 ) -> tuple[ByPersonHead, Tensor, Tensor]:
-    """A head fitted to answers about the rows of X that are not in val [N], 0/1; val's choose tastes and ridge.
+    """A head fitted to answers about the rows of X that are not in val [N], 0/1; val's are learned from, too.
 
     Returns it and the rows that it knows, [N'], in the order of its images: training rows, then val's.
     """
@@ -227,7 +227,7 @@ def of_planted(args: argparse.Namespace) -> Iterator[str]:
     """
     ks, rank, trained, unseen, given = (5, 20, 50, 150), 2, args.people, 40, 150
     found: dict[int, dict[str, list[float]]] = {k: defaultdict(list) for k in (0, *ks)}
-    angles, chosen_tastes = [], []
+    angles = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(args.cache) if args.cache else Path(temporary) / "demo"
         X, felt, words = demo(folder, args.images)
@@ -259,7 +259,6 @@ def of_planted(args: argparse.Namespace) -> Iterator[str]:
             val[old[: len(old) // 8]] = True
             head, rows, place = fit(X, answers.take((person < trained).nonzero()[:, 0]), val, head=args.head)
             assert head.fit_ is not None
-            chosen_tastes.append(head.report_["tastes"])
             known = head.fit_.images
             new = new[:150]
             mine = head.images(X[new])
@@ -290,8 +289,8 @@ def of_planted(args: argparse.Namespace) -> Iterator[str]:
     yield (
         f"{len(gap)} seeds of {trained} people with {given} answers each and {unseen} unseen ones, 8 labels, {rank} "
         f"tastes; {len(X)} demo paintings, features: {args.features}, a quarter new; head: {args.head}. Closed: of the "
-        f"gap between the population's answer and the true person's rates, {mean_se(gap)} nats a label. Tastes chosen: "
-        f"{sorted(set(chosen_tastes))}; canonical correlations of planted and fitted loads on new images: "
+        f"gap between the population's answer and the true person's rates, {mean_se(gap)} nats a label. "
+        "Canonical correlations of planted and fitted loads on new images: "
         f"{', '.join(mean_se([a[r] for a in angles], 3) for r in range(rank))}. What is not known of new "
         f"images costs {mean_se((of(0, 'fair') - of(0, 'bayes')) / gap, 2)} of the gap given the features at best, and "
         f"the head {mean_se((of(0, 'head') - of(0, 'bayes')) / gap, 2)}."
@@ -326,7 +325,7 @@ def correlation(planted: Tensor, fitted: Tensor) -> list[float]:
 
 def of_null(args: argparse.Namespace) -> Iterator[str]:
     """How often a gain is claimed where people do not differ."""
-    claims, gains, tastes = 0, [], []
+    claims, gains = 0, []
     seeds = args.seeds or 400
     for seed in range(seeds):
         g = torch.Generator().manual_seed(seed)
@@ -348,11 +347,9 @@ def of_null(args: argparse.Namespace) -> Iterator[str]:
         found = two_way_interval(everybody - own, test.person, test.image)
         claims += bool(found.low > 0)
         gains.append(float(found.value))
-        tastes.append(head.report_["tastes"])
     yield (
         f"{seeds} seeds: 30 people who do not differ, 60 answers each about 300 images, 4 labels. A gain is claimed in "
-        f"**{claims}** (bar: {int(0.07 * seeds)}); mean gain {mean_se(gains, 5)} nats a label; tastes chosen in "
-        f"{sum(t > 0 for t in tastes)}."
+        f"**{claims}** (bar: {int(0.07 * seeds)}); mean gain {mean_se(gains, 5)} nats a label."
     )
 
 
@@ -471,10 +468,9 @@ def of_oasis(args: argparse.Namespace) -> Iterator[str]:
     for grouped in (False, True):
         found: dict[tuple[int, str, str], list[float]] = defaultdict(list)
         claimed: dict[tuple[int, str], int] = defaultdict(int)
-        chosen_: list[str] = []
         start = time.process_time()
         for seed in range(seeds):
-            for (where, system), values in judged(oasis, seed, grouped, args, chosen_).items():
+            for (where, system), values in judged(oasis, seed, grouped, args).items():
                 for c in (0, 1):
                     found[c, where, system].append(float(values[0][:, c].mean()))
                     if system == "by person":
@@ -483,8 +479,7 @@ def of_oasis(args: argparse.Namespace) -> Iterator[str]:
                         claimed[c, where] += bool(gain.low > 0)
         yield ""
         took = (time.process_time() - start) / seeds
-        yield f"New images {'by theme' if grouped else 'at random'}; {took:.0f} CPU s a split;"
-        yield f"tastes/ridge chosen: {', '.join(chosen_)}."
+        yield f"New images {'by theme' if grouped else 'at random'}; {took:.0f} CPU s a split."
         yield ""
         yield "| label | people, images | no person | other people | own share x image | by person | gain | claimed |"
         yield "|---|---|--:|--:|--:|--:|--:|--:|"
@@ -503,7 +498,7 @@ def of_oasis(args: argparse.Namespace) -> Iterator[str]:
 Judged = dict[tuple[str, str], tuple[Tensor, Tensor, PersonAnswers]]
 
 
-def judged(oasis: Oasis, seed: int, grouped: bool, args: argparse.Namespace, chosen: list[str]) -> Judged:
+def judged(oasis: Oasis, seed: int, grouped: bool, args: argparse.Namespace) -> Judged:
     """(Where, system): losses [A, C] of one split, those of the own share beside, and the answers."""
     new, unseen, val, groups = oasis.split(seed, grouped)
     answers, g = oasis.answers, torch.Generator().manual_seed(seed)
@@ -511,13 +506,12 @@ def judged(oasis: Oasis, seed: int, grouped: bool, args: argparse.Namespace, cho
     kept = torch.rand(len(answers), generator=g) < 0.9  # a tenth of the seen people's are kept for "seen images"
     learned = answers.take((~fresh & ~strange & kept).nonzero()[:, 0])
     head, rows, _ = fit(oasis.X, learned, val, groups, head=args.head)
-    chosen.append(f"{head.report_['tastes']}/{head.report_['ridge']:g}")
     assert head.fit_ is not None
     images = head.images(oasis.X)
     f = images.base.clone()
-    f[rows] = head.fit_.images.base.double()
+    f[rows] = head.fit_.images.base
     loads, effect, variance = images.loads.clone(), images.effect.clone(), images.effect_variance.clone()
-    effect[rows], variance[rows] = head.fit_.images.effect.double(), head.fit_.images.effect_variance.double()
+    effect[rows], variance[rows] = head.fit_.images.effect, head.fit_.images.effect_variance
     known = Images(f, loads, effect, variance)
     simple = OwnShare(f, learned)
     alone = head.members_[0].predict_rates(oasis.X)
@@ -540,7 +534,7 @@ def judged(oasis: Oasis, seed: int, grouped: bool, args: argparse.Namespace, cho
     def of(mask: Tensor) -> PersonAnswers:
         return answers.take(mask.nonzero()[:, 0])
 
-    people = Normals(head.fit_.people.mean.double(), head.fit_.people.covariance.double())
+    people = head.fit_.people
     put("seen, new", of(fresh & ~strange), people, None, learned)
     old = of(~fresh & strange)
     for k in (0, 5, 20):
@@ -569,7 +563,7 @@ def of_identify(args: argparse.Namespace) -> Iterator[str]:
         assert head.fit_ is not None
         images = head.images(oasis.X)
         images.base[rows], images.effect[rows] = head.fit_.images.base, head.fit_.images.effect
-        published = Normals(head.fit_.people.mean.double(), head.fit_.people.covariance.double())
+        published = head.fit_.people
         again = posterior(head.population, images, two)
         for name in np.unique(oasis.list_of_person):
             who = torch.from_numpy(np.flatnonzero(oasis.list_of_person == name))
@@ -630,7 +624,7 @@ def of_scale(args: argparse.Namespace) -> Iterator[str]:
     said, n = shares(answers, images)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     start = time.process_time()
-    head = ByPersonHead(tastes=8, directions=64, options={"l2": 0.001}).fit(X, said, weights=n, answers=answers)
+    head = ByPersonHead(options={"l2": 0.001}).fit(X, said, weights=n, answers=answers)
     whole = time.process_time() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     yield f"| {count:,} | {people:,} | {images:,} | {before:.0f} | {peak:.0f} | {head.report_['steps']} | {whole:.0f} |"

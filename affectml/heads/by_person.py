@@ -2,7 +2,6 @@
 
 import dataclasses
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -30,14 +29,11 @@ from affectml.heads.objective import ScoreKind
 from affectml.heads.thresholds import apply_thresholds, choose_thresholds
 
 FOLDS = 5
-TASTES = 8
-RIDGES = (3000.0, 1000.0, 300.0, 100.0, 30.0, 10.0)  # tried in turn until the loss rises
-_SOME = 20_000  # rows tell the principal directions well enough
-_MANY = 2_000_000  # answers x labels from which float32 does
-_CHOOSERS = 1_000_000  # answers, about, that choose tastes and ridge
-_WORTH = 1e-4  # nats a label: tastes that gain less are none
+DIRECTIONS = 128  # principal ones of the features, which tastes follow
+_SOME = 20_000  # rows tell them well enough
 _EDGE = 1e-6
-_SAVED = ("offset", "scale", "axes", "covariance", "image_variance", "centre", "directions", "own_thresholds")
+_POPULATION = tuple(field.name for field in dataclasses.fields(Population))
+_SAVED = (*_POPULATION, "centre", "directions", "own_thresholds")
 
 
 @dataclass(frozen=True)
@@ -45,17 +41,14 @@ class ByPersonConfig(BlendConfig):
     """A head whose people are told apart. head: one that predicts rates; options: its own options.
 
     tastes: how many ways in which people's answers depend on the image; 0 leaves each a threshold per label. ridge: how
-    strongly tastes are held back. None of either: answers about validation images choose. directions: principal
-    directions of the features that tastes may follow. steps: of EM, at most.
+    strongly tastes are held back, the precision of what a taste adds to an image's log-odds.
     """
 
     kind: ScoreKind = "rates"
     head: str = "sigmoid"
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
-    tastes: Annotated[int, Field(ge=0)] | None = None
-    ridge: Annotated[float, Field(gt=0)] | None = None
-    directions: Annotated[int, Field(ge=1)] = 128
-    steps: Annotated[int, Field(ge=1)] = 60
+    tastes: Annotated[int, Field(ge=0)] = 8
+    ridge: Annotated[float, Field(gt=0)] = 40.0
 
     def check(self) -> None:
         """HeadConfig.check, and that there is such a head, which takes these options and predicts rates."""
@@ -66,13 +59,6 @@ class ByPersonConfig(BlendConfig):
                 f"ByPersonConfig: no rates of {self.head!r} to begin with as {self.kind} (heads: {', '.join(fitting)})"
             )
         self.member().config.check()
-
-    @classmethod
-    def around(cls, member: Head, **own: Any) -> Self:
-        """With this head inside: its name and what is not at its default; own: options beside."""
-        given = {name: value for name, value in vars(member.config).items() if name != "kind"}
-        options = {name: value for name, value in given.items() if value != defaults_of(member.config_class)[name]}
-        return cls(head=member.name, options=options, **own)
 
     def member(self) -> Head:
         """The head, not fitted."""
@@ -110,8 +96,10 @@ class ByPersonHead(CompositeHead, name="by_person"):
 
     @classmethod
     def over(cls, member: Head, **options: Any) -> Self:
-        """Not fitted, with this head inside; options: its own, see ByPersonConfig."""
-        return cls(ByPersonConfig.around(member, **options))
+        """Not fitted, with this head inside, its name and what is not at its default; options: see ByPersonConfig."""
+        defaults = defaults_of(member.config_class)
+        inside = {key: value for key, value in vars(member.config).items() if key != "kind" and value != defaults[key]}
+        return cls(head=member.name, options=inside, **options)
 
     def from_material(self, material: Material) -> dict[str, Any]:
         """What the head inside takes, and who answered what."""
@@ -119,8 +107,8 @@ class ByPersonHead(CompositeHead, name="by_person"):
 
     def told(self) -> list[str]:
         """See Head.told."""
-        tastes = f"{self.report_['tastes']} tastes" if self.report_["tastes"] else "thresholds alone"
-        return [f"by person: {tastes} of {self.report_['people']} people, from {self.report_['answers']:,} answers"]
+        people, answers = self.report_["people"], self.report_["answers"]
+        return [f"by person: thresholds and {self.config.tastes} tastes of {people} people, from {answers:,} answers"]
 
     def fit(
         self,
@@ -143,128 +131,90 @@ class ByPersonHead(CompositeHead, name="by_person"):
             weights: as the head inside takes them.
             generator: of the head inside and of the folds.
             answers: who chose what, of rows of X.
-            val_answers: the same of rows of val's X, by the same people: they choose `tastes` and `ridge`, and how a
-                person's set is cut; then the mixed logit is fitted to all answers.
+            val_answers: the same of rows of val's X, by the same people; they also choose how a person's set is cut.
             groups: [N]; the head inside says of no row what it learned from a row of the same group.
 
         Raises:
             BadInput: without answers, for some that name no row, person or label, and as Head.fit does.
         """
-        if answers is None:
-            raise BadInput("answers: a by_person head learns who chose what: give answers=PersonAnswers(...)")
-        return self._fit_afresh(X, targets, val, weights, generator, answers=answers, chosen_by=val_answers,
-                                groups=groups)  # fmt: skip
+        more: dict[str, Any] = {"answers": answers, "val_answers": val_answers, "groups": groups}
+        return self._fit_afresh(X, targets, val, weights, generator, **more)
 
     def _fit(
         self,
         rows: Rows,
         generator: torch.Generator,
         answers: PersonAnswers | None = None,
-        chosen_by: PersonAnswers | None = None,
+        val_answers: PersonAnswers | None = None,
         groups: NDArray[Any] | None = None,
     ) -> None:
         """The head inside, its log-odds out of fold, and the mixed logit over them."""
-        assert answers is not None
-        _check_answers(answers, len(rows.X), rows.targets.shape[1], "answers")
-        if chosen_by is not None:
+        labels = rows.targets.shape[1]
+        if answers is None:
+            raise BadInput("answers: a by_person head learns who chose what: give answers=PersonAnswers(...)")
+        _check_answers(answers, len(rows.X), labels, "answers")
+        member = self._fitted_member(rows, None, generator)
+        f = self._out_of_fold(rows, groups, generator)
+        self.members_ = (member,)
+        centre, directions = _basis(rows.X)
+        own = torch.full((labels,), 0.5, dtype=torch.float64)
+        self._state = {"centre": centre, "directions": directions, "own_thresholds": own}
+        z = self._along(rows.X)
+        every = answers
+        if val_answers is not None:
             if rows.val is None:
                 raise BadInput("val_answers: they are about rows of val: give val")
-            _check_answers(chosen_by, len(rows.val[0]), rows.targets.shape[1], "val_answers")
-        config = self.config
-        member = _fitted_member(config, rows, None, generator)
-        dtype = torch.float64 if answers.chosen.numel() <= _MANY else torch.float32
-        f = _out_of_fold(config, rows, groups, generator).to(dtype)
-        self.members_ = (member,)
-        centre, directions = _basis(rows.X, config.directions)
-        self._state = {"centre": centre, "directions": directions.contiguous()}
-        z = self._along(rows.X).to(dtype)
-        tastes, ridge, tried = self._choose(f, z, answers, rows, chosen_by, generator)
-        own = torch.full((f.shape[1],), 0.5, dtype=torch.float64)
-        fit = partial(fit_mixed_logit, rank=tastes, ridge=ridge, steps=config.steps)
-        found = fit(f, z, answers)
-        self._keep(found.population)
-        if chosen_by is not None and rows.val is not None:
-            people = found.people.take(chosen_by.person)
-            people = Normals(people.mean.double(), people.covariance.double())
-            said = person_rates(self.images(rows.val[0]).take(chosen_by.image), people)
-            own = choose_thresholds(said, chosen_by.chosen.long()).double()
-            more_f, more_z = self._seen(rows.val[0], dtype)
-            answers = answers.joined(chosen_by, len(f))
-            found = fit(torch.cat([f, more_f]), torch.cat([z, more_z]), answers)
-            self._keep(found.population)
-        self._state["own_thresholds"] = own
-        self.fit_ = found
-        who = torch.bincount(answers.person, minlength=answers.people) > 0
+            _check_answers(val_answers, len(rows.val[0]), labels, "val_answers")
+            f, z = (torch.cat(pair) for pair in zip((f, z), self._seen(rows.val[0]), strict=True))
+            every = answers.joined(val_answers, len(rows.X))
+        fit = fit_mixed_logit(f, z, every, tastes=self.config.tastes, ridge=self.config.ridge)
+        self.fit_ = fit
+        self._state |= {key: getattr(fit.population, key).contiguous() for key in _POPULATION}
+        if val_answers is not None and rows.val is not None:
+            images, people = self.images(rows.val[0]).take(val_answers.image), fit.people.take(val_answers.person)
+            self._state["own_thresholds"] = choose_thresholds(person_rates(images, people), val_answers.chosen)
         self.report_ = {
             **{key: member.report_[key] for key in ("rows", "prevalence") if key in member.report_},
-            "people": int(who.sum()),
-            "answers": len(answers),
-            "tastes": tastes,
-            "ridge": ridge,
-            "steps": found.steps,
-            "tried": tried,
-            "threshold_sd": found.population.covariance.diagonal()[: f.shape[1]].sqrt().tolist(),
+            "people": int(torch.bincount(every.person).count_nonzero()),
+            "answers": len(every),
+            "steps": fit.steps,
+            "threshold_sd": fit.population.covariance.diagonal()[:labels].sqrt().tolist(),
             # over people, of what tastes add to each label's log-odds: root mean square over images
-            "taste_sd": found.images.loads.square().sum(-1).mean(0).sqrt().tolist(),
-            "image_sd": found.population.image_variance.sqrt().tolist(),
+            "taste_sd": fit.images.loads.square().sum(-1).mean(0).sqrt().tolist(),
+            "image_sd": fit.population.image_variance.sqrt().tolist(),
             "members": self._described(),
         }
 
-    def _keep(self, population: Population) -> None:
-        """What is saved of it."""
-        self._state |= {key: getattr(population, key).double().contiguous() for key in _SAVED[:5]}
+    def _fitted_member(self, rows: Rows, kept: Tensor | None, generator: torch.Generator) -> Head:
+        """The head inside, fitted on some of the rows; None: on all."""
+        X, targets, weights = rows.X, rows.targets, rows.weights
+        if kept is not None:
+            X, targets, weights = X[kept], targets[kept], None if weights is None else weights[kept]
+        return self.config.member().fit(X, targets, val=rows.val, weights=weights, generator=generator)
 
-    def _choose(
-        self, f: Tensor, z: Tensor, answers: PersonAnswers, rows: Rows, chosen_by: PersonAnswers | None,
-        generator: torch.Generator,
-    ) -> tuple[int, float, list[dict[str, Any]]]:  # fmt: skip
-        """How many tastes and which ridge, by answers about validation images, and what was tried.
-
-        Tastes are taken where they gain more than one standard error over people. Of many answers those of some people
-        are asked.
-        """
-        config = self.config
-        if chosen_by is None or rows.val is None or (config.tastes is not None and config.ridge is not None):
-            return TASTES if config.tastes is None else config.tastes, config.ridge or RIDGES[1], []
-        ridges = RIDGES if config.ridge is None else (config.ridge,)
-        candidates = [(0, ridges[0])] if not config.tastes else []
-        candidates += [(config.tastes or TASTES, ridge) for ridge in ridges] if config.tastes != 0 else []
-        some = torch.randperm(answers.people, generator=generator) < _CHOOSERS * answers.people / len(answers)
-        answers, chosen_by = (each.take(some[each.person].nonzero()[:, 0]) for each in (answers, chosen_by))
-        losses: list[Tensor] = []
-        mean: list[float] = []
-        for tastes, ridge in candidates:
-            found = fit_mixed_logit(f, z, answers, rank=tastes, ridge=ridge, steps=config.steps)
-            losses.append(self._losses(found, rows.val[0], chosen_by))
-            mean.append(float(losses[-1].mean()))
-            if mean[-1] > min(mean) + _WORTH and len(mean) > 2:
-                break
-        best = min(range(len(mean)), key=lambda i: mean[i])
-        if candidates[0][0] == 0 and best:
-            best *= _surely_gained(losses[0] - losses[best], chosen_by.person)
-        tried = [{"tastes": t, "ridge": r, "loss": loss} for (t, r), loss in zip(candidates, mean, strict=False)]
-        return *candidates[best], tried
-
-    def _losses(self, found: Fit, X: Features, answers: PersonAnswers) -> Tensor:
-        """Log loss of each answer about other images, in nats a label, [A]."""
-        images = found.population.images(*self._seen(X, found.people.mean.dtype))
-        said = person_rates(images.take(answers.image), found.people.take(answers.person)).clamp(_EDGE, 1 - _EDGE)
-        chosen = answers.chosen.to(said.dtype)
-        return -(chosen * said.log() + (1 - chosen) * (1 - said).log()).mean(1)
+    def _out_of_fold(self, rows: Rows, groups: NDArray[Any] | None, generator: torch.Generator) -> Tensor:
+        """The head inside's log-odds of each row, by fits on rows of other groups, [N, C]."""
+        unit = np.arange(len(rows.X)) if groups is None else np.unique(groups.astype(str), return_inverse=True)[1]
+        fold = torch.randperm(int(unit.max()) + 1, generator=generator)[torch.from_numpy(unit)] % FOLDS
+        out = torch.empty(rows.targets.shape, dtype=torch.float64)
+        for k in range(int(fold.max()) + 1):
+            left = fold == k
+            out[left] = _log_odds(self._fitted_member(rows, ~left, generator).predict_rates(rows.X[left]))
+        return out
 
     def _along(self, X: Features) -> Tensor:
         """Features along the principal directions, [N, d]."""
         return (as_features(X, None, "X").double() - self._state["centre"]) @ self._state["directions"]
 
-    def _seen(self, X: Features, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
+    def _seen(self, X: Features) -> tuple[Tensor, Tensor]:
         """The head inside's log-odds [N, C] and the directions [N, d]."""
-        return _log_odds(self.members_[0].predict_rates(X)).to(dtype), self._along(X).to(dtype)
+        return _log_odds(self.members_[0].predict_rates(X)), self._along(X)
 
     @property
     def population(self) -> Population:
         """What holds for everybody."""
         state = self._fitted()
-        return Population(*(state[key] for key in _SAVED[:5]))
+        return Population(*(state[key] for key in _POPULATION))
 
     def images(self, X: Features, effects: ImageEffects | None = None) -> Images:
         """Images as the mixed logit sees them; effects: what is known of them from answers, of training images say."""
@@ -317,11 +267,6 @@ class ByPersonHead(CompositeHead, name="by_person"):
         return f"ByPersonHead({inside!r})"
 
 
-def as_by_person(head: Head) -> ByPersonHead | None:
-    """The head where it tells people apart, else None."""
-    return head if isinstance(head, ByPersonHead) else None
-
-
 def _check_answers(answers: PersonAnswers, rows: int, labels: int, name: str) -> None:
     """Raise BadInput where answers are none, are not of C labels, or name a row or a person that is not there."""
     if not len(answers):
@@ -341,41 +286,15 @@ def _check_answers(answers: PersonAnswers, rows: int, labels: int, name: str) ->
         raise BadInput(f"{name}: row {int(odd[0])}: chosen must be 0 or 1 for each label")
 
 
-def _surely_gained(gain: Tensor, person: Tensor) -> bool:
-    """Whether the mean of gains [A] is above its standard error over people, and worth a number."""
-    each = torch.bincount(person, (gain - gain.mean()).double())
-    return bool(gain.sum() > each.square().sum().sqrt()) and bool(gain.mean() > _WORTH)
-
-
 def _log_odds(rates: Tensor) -> Tensor:
     return rates.double().clamp(_EDGE, 1 - _EDGE).logit()
 
 
-def _fitted_member(config: ByPersonConfig, rows: Rows, kept: Tensor | None, generator: torch.Generator) -> Head:
-    """The head inside, fitted on some of the rows; None: on all."""
-    X, targets, weights = rows.X, rows.targets, rows.weights
-    if kept is not None:
-        X, targets, weights = X[kept], targets[kept], None if weights is None else weights[kept]
-    return config.member().fit(X, targets, val=rows.val, weights=weights, generator=generator)
-
-
-def _out_of_fold(config: ByPersonConfig, rows: Rows, groups: NDArray[Any] | None, generator: torch.Generator) -> Tensor:
-    """The head inside's log-odds of each row, by fits on rows of other groups, [N, C]."""
-    n = len(rows.X)
-    unit = np.arange(n) if groups is None else np.unique(np.asarray(groups).astype(str), return_inverse=True)[1]
-    fold = torch.randperm(int(unit.max()) + 1, generator=generator)[torch.from_numpy(unit)] % FOLDS
-    out = torch.empty(rows.targets.shape, dtype=torch.float64)
-    for k in range(FOLDS):
-        left = fold == k
-        if left.any():
-            out[left] = _log_odds(_fitted_member(config, rows, ~left, generator).predict_rates(rows.X[left]))
-    return out
-
-
-def _basis(X: Tensor, most: int) -> tuple[Tensor, Tensor]:
-    """Mean [D] and principal directions [D, d], so scaled that the first has variance 1."""
+def _basis(X: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean [D] and principal directions [D, d], so scaled that rows have mean square length 1 along all of them."""
     wide = X[:: -(-len(X) // _SOME)].double()
     centre = wide.mean(0)
     variance, directions = torch.linalg.eigh((wide - centre).T @ (wide - centre) / len(wide))
-    keep = min(most, len(wide) - 1, int((variance > 1e-12 * variance[-1]).sum()))
-    return centre, directions.flip(1)[:, : max(keep, 1)] / variance[-1].clamp(min=1e-30).sqrt()
+    keep = max(1, min(DIRECTIONS, len(wide) - 1, int((variance > 1e-12 * variance[-1]).sum())))
+    length = variance[-keep:].sum().clamp(min=1e-30).sqrt()
+    return centre, (directions.flip(1)[:, :keep] / length).contiguous()

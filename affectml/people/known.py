@@ -9,6 +9,7 @@ The first lies beside the folder, so that nobody who copies, zips or shares a ru
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Json, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from affectml._files import read_frame, read_json, replacing, write_parquet
 from affectml.errors import BadInput, BadRun, did_you_mean, option
 from affectml.runs.folder import RunFolder
-from affectml.runs.schema import Text
+from affectml.runs.schema import Text, problem
 
 if TYPE_CHECKING:
     from affectml.heads import ImageEffects
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 SCHEMA = "1"
 ENDING = "-people"
 EFFECTS = "image_effects.parquet"
-_KEYS = ("run", "head", "people", "dataset")
+_TENSORS = ("mean", "covariance", "answers")
 _AGAIN = "remove it, and train again"
 _PART = 4096  # rows of features that are in memory at once
 
@@ -73,8 +74,8 @@ class People:
         """The same less these people."""
         gone = set(people)
         kept = [row for row, who in enumerate(self.ids) if who not in gone]
-        ids, mean, covariance = tuple(self.ids[row] for row in kept), self.mean[kept], self.covariance[kept]
-        return replace(self, ids=ids, mean=mean, covariance=covariance, answers=self.answers[kept])
+        left = {name: getattr(self, name)[kept] for name in _TENSORS}
+        return replace(self, ids=tuple(self.ids[row] for row in kept), **left)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -132,8 +133,7 @@ def save_people(people: People) -> None:
         "people": json.dumps(people.ids, ensure_ascii=False),
         "dataset": json.dumps({"name": people.dataset, "fingerprint": people.fingerprint}, ensure_ascii=False),
     }
-    tensors = {"mean": people.mean, "covariance": people.covariance, "answers": people.answers}
-    content = save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, metadata)
+    content = save({name: np.ascontiguousarray(getattr(people, name)) for name in _TENSORS}, metadata)
     with replacing(people.file.resolve(), 0o600) as temporary:
         temporary.write_bytes(content)
 
@@ -166,24 +166,37 @@ def open_people(file: Path) -> People:
         raise BadRun(f"{file}: not a file; {_AGAIN}")
     try:
         with safe_open(file, framework="numpy") as opened:
-            said = dict(opened.metadata() or {})
+            metadata = dict(opened.metadata() or {})
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (it is no mapping)
     except OSError as error:
         raise BadRun(f"{file}: cannot be read ({error.strerror or error})") from None
     except Exception as error:  # safetensors' own, and numpy's of types that it does not know
         raise BadRun(f"{file}: not a readable safetensors file ({error}); {_AGAIN}") from None
-    schema = said.get("schema")
-    if schema is not None and schema != SCHEMA:
+    schema = metadata.get("schema", SCHEMA)
+    if schema != SCHEMA:
         raise BadRun(f"{file}: schema {schema}, but this affectml reads {SCHEMA}; use the version that wrote it")
-    for key in ("schema", *_KEYS):
-        if not isinstance(said.get(key), str):
-            raise BadRun(f"{file}: its metadata say no {key}, so it is no people file; {_AGAIN}")
-    ids = _content(file, said, "people", list[Text], "a list of annotator ids")
+    try:
+        said = TypeAdapter(_Metadata).validate_python(metadata)
+    except ValidationError as error:
+        raise BadRun(f"{file}: metadata {problem(error)}; {_AGAIN}") from None
+    ids, dataset = said["people"], said["dataset"]
     if len(set(ids)) < len(ids):
         raise BadRun(f"{file}: metadata people: somebody is there twice; {_AGAIN}")
-    dataset = _content(file, said, "dataset", _DataSet, "a name and a fingerprint")
-    numbers = _tensors(tensors, len(ids), file)
-    return People(file, tuple(ids), *numbers, said["run"], said["head"], dataset["name"], dataset["fingerprint"])
+    for name in _TENSORS:
+        if name not in tensors:
+            raise BadRun(f"{file}: no tensor {name}; {_AGAIN}")
+    mean, covariance, answers = (tensors[name] for name in _TENSORS)
+    width = math.prod(mean.shape[1:])
+    for name, shape in zip(_TENSORS, ([width], [width, width], []), strict=True):
+        found, kind = tensors[name], np.int64 if name == "answers" else np.float64
+        if list(found.shape) != [len(ids), *shape] or found.dtype != kind:
+            raise BadRun(f"{file}: {name}: {found.dtype} {list(found.shape)} does not fit {len(ids)} people; {_AGAIN}")
+    if not _normal(mean, np.diagonal(covariance, axis1=1, axis2=2)) or not np.isfinite(covariance).all():
+        raise BadRun(f"{file}: a mean or covariance that is none; {_AGAIN}")
+    if (answers < 0).any():
+        raise BadRun(f"{file}: answers: a negative number; {_AGAIN}")
+    of_whom = said["run"], said["head"], dataset["name"], dataset["fingerprint"]
+    return People(file, tuple(ids), mean, covariance, answers, *of_whom)
 
 
 class _DataSet(TypedDict):
@@ -191,36 +204,17 @@ class _DataSet(TypedDict):
     fingerprint: dict[str, Text]
 
 
-def _content(file: Path, said: dict[str, str], key: str, kind: Any, wanted: str) -> Any:
-    """What the metadata say under a key, in JSON of this kind."""
-    try:
-        content = json.loads(said[key])
-        json.dumps(content, ensure_ascii=False).encode()  # half of a character is no text
-        return TypeAdapter(kind).validate_python(content)
-    except ValidationError:
-        raise BadRun(f"{file}: metadata {key}: expected {wanted}; {_AGAIN}") from None
-    except (ValueError, RecursionError):
-        raise BadRun(f"{file}: metadata {key}: not valid JSON; {_AGAIN}") from None
+class _Metadata(TypedDict):
+    schema: Text
+    run: Text
+    head: Text
+    people: Json[list[Text]]
+    dataset: Json[_DataSet]
 
 
-def _tensors(tensors: dict[str, Any], people: int, file: Path) -> tuple[Floats, Floats, NDArray[np.int64]]:
-    for name in ("mean", "covariance", "answers"):
-        if name not in tensors:
-            raise BadRun(f"{file}: no tensor {name}; {_AGAIN}")
-    mean, covariance, answers = (tensors[name] for name in ("mean", "covariance", "answers"))
-    width = mean.shape[1] if mean.ndim == 2 else 0
-    shapes = {"mean": (people, width), "covariance": (people, width, width), "answers": (people,)}
-    for name, shape in shapes.items():
-        wanted = np.int64 if name == "answers" else np.float64
-        found = tensors[name]
-        if found.shape != shape or found.dtype != wanted or not width:
-            raise BadRun(f"{file}: {name}: {found.dtype} {list(found.shape)} does not fit {people} people; {_AGAIN}")
-    variances = np.diagonal(covariance, axis1=1, axis2=2)
-    if not (np.isfinite(mean).all() and np.isfinite(covariance).all() and (variances >= 0).all()):
-        raise BadRun(f"{file}: a mean or covariance that is none; {_AGAIN}")
-    if (answers < 0).any():
-        raise BadRun(f"{file}: answers: a negative number; {_AGAIN}")
-    return mean, covariance, answers
+def _normal(mean: Floats, variance: Floats) -> bool:
+    """Whether these can be means and variances."""
+    return bool(np.isfinite(mean).all() and np.isfinite(variance).all() and (variance >= 0).all())
 
 
 def head_of(folder: Path) -> str:
@@ -243,7 +237,6 @@ class KnownImages:
     row: of an image, by `features_key` of its features, so that it is known under any name and in any data set.
     """
 
-    image_id: NDArray[np.object_]
     row: dict[str, int]
     mean: Floats
     variance: Floats
@@ -281,7 +274,7 @@ def read_image_effects(folder: Path, labels: Sequence[str]) -> KnownImages:
     file = folder / EFFECTS
     if not file.exists():
         nothing = np.empty((0, len(labels)))
-        return KnownImages(np.empty(0, dtype=object), {}, nothing, nothing)
+        return KnownImages({}, nothing, nothing)
     try:
         table = read_frame(file)
     except Exception as error:  # pyarrow raises many kinds for a damaged file
@@ -294,12 +287,9 @@ def read_image_effects(folder: Path, labels: Sequence[str]) -> KnownImages:
         mean, variance = (table[[pair[at] for pair in columns]].to_numpy(np.float64) for at in (0, 1))
     except (TypeError, ValueError) as error:
         raise BadRun(f"{file}: {error}: the run is damaged, train again") from None
-    if not (np.isfinite(mean).all() and np.isfinite(variance).all() and (variance >= 0).all()):
+    if not _normal(mean, variance):
         raise BadRun(f"{file}: a mean or variance that is none: the run is damaged, train again")
-    keys = table["features_sha256"].astype(str)
-    return KnownImages(
-        table["image_id"].astype(str).to_numpy(object), {key: row for row, key in enumerate(keys)}, mean, variance
-    )
+    return KnownImages({key: row for row, key in enumerate(table["features_sha256"].astype(str))}, mean, variance)
 
 
 def _columns(labels: Sequence[str]) -> list[tuple[str, str]]:

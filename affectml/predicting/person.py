@@ -1,12 +1,13 @@
 """What a by-person run says of one person: somebody it learned from, somebody new after some answers, or anybody."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,6 @@ from affectml.data import Dataset
 from affectml.encoders import Encoder
 from affectml.errors import BadInput, BadRun, option
 from affectml.heads import ByPersonHead, ImageEffects, Normals
-from affectml.heads.by_person import as_by_person
 from affectml.importers.answers import Said, said_of
 from affectml.people.known import KnownImages, features_key, read_image_effects, read_people
 from affectml.pictures import ImageLike, Picture, pictures
@@ -27,9 +27,6 @@ from affectml.predicting.files import PredictionFile, predict_to_file
 from affectml.predicting.predictions import Predictions, table_of
 from affectml.predicting.predictor import Predictor
 from affectml.runs import RunFolder
-
-if TYPE_CHECKING:
-    import os
 
 Answered: TypeAlias = Mapping[Any, str | Iterable[str]]  # image -> the label or labels that were chosen
 
@@ -118,11 +115,10 @@ class Person:
 
 def head_of(run: RunFolder) -> ByPersonHead:
     """A run's head; raises BadRun where it tells no people apart."""
-    head = as_by_person(run.head)
-    if head is None:
+    if not isinstance(run.head, ByPersonHead):
         way = option("by_person", True)
         raise BadRun(f"{run.folder}: a {run.head.name} head, which tells no people apart: train again with {way}")
-    return head
+    return run.head
 
 
 def known_effects(head: ByPersonHead, images: KnownImages, X: Tensor) -> ImageEffects:
@@ -138,7 +134,7 @@ def known_effects(head: ByPersonHead, images: KnownImages, X: Tensor) -> ImageEf
 
 def for_person(
     run: RunFolder,
-    answers: "str | Answered | pd.DataFrame | os.PathLike[str] | None",
+    answers: str | Answered | pd.DataFrame | os.PathLike[str] | None,
     *,
     dataset: str | Path | Dataset | None = None,
     threads: int | None = None,

@@ -9,7 +9,8 @@ from affectml._progress import Say
 from affectml.errors import BadInput, option
 from affectml.heads import ByPersonHead, Head, ImageEffects
 from affectml.heads.build import heads_that
-from affectml.heads.by_person import as_by_person, cuts_rates
+from affectml.heads.by_person import cuts_rates
+from affectml.heads.mixed_logit import Fit
 from affectml.judging.figures import Evaluation
 from affectml.people.known import people_file, write_image_effects, write_people
 from affectml.runs import RunFolder, TrainConfig
@@ -59,12 +60,9 @@ class ByPerson(Step):
 
     def judge(self, judged: Judged, say: Say) -> Evaluation:
         """See `crosswise`; what it returns is the fact by_person."""
-        found, model = judged.evaluation, as_by_person(judged.systems.model)
-        if model is None:
-            return found
-        rows = found.rows()
-        sizes = crosswise(judged.prepared, model, rows, say)
-        return found.with_(rows.rows, by_person=sizes)
+        rows = judged.evaluation.rows()
+        sizes = crosswise(judged.prepared, _learned(judged)[0], rows, say)
+        return judged.evaluation.with_(rows.rows, by_person=sizes)
 
     def files(self) -> Writers:
         """What the head learned of images."""
@@ -75,25 +73,26 @@ class ByPerson(Step):
         return {str(people_file(folder)): write_judges}
 
 
+def _learned(judged: Judged) -> tuple[ByPersonHead, Fit]:
+    """The head, and what its fit knows of images and people."""
+    head = judged.systems.model
+    assert isinstance(head, ByPersonHead)  # see ByPerson.unfitted
+    assert head.fit_ is not None
+    return head, head.fit_
+
+
 def write_effects(run: RunFolder, judged: Judged) -> None:
     """Write what answers said of the training and validation images beyond their features into the run's folder."""
-    prepared, model = judged.prepared, as_by_person(judged.systems.model)
-    if model is None or model.fit_ is None:
-        return
-    images, ids = model.fit_.images, [prepared.train.image_id, prepared.val.image_id]
-    every = np.concatenate(ids)
+    prepared, images = judged.prepared, _learned(judged)[1].images
+    every = np.concatenate([prepared.train.image_id, prepared.val.image_id])
     effects = ImageEffects(images.effect, images.effect_variance)
     write_image_effects(run.folder, every, prepared.targets.taxonomy.labels, effects, prepared.store.features(every))
 
 
 def write_judges(run: RunFolder, judged: Judged) -> None:
     """Write what the head learned of each person whose answers it had, beside the run's folder."""
-    model = as_by_person(judged.systems.model)
-    if model is None or model.fit_ is None:
-        return
-    judges = judged.prepared.judges
-    learned_from = (judges.parts["train"], judges.parts["val"])
-    counts = torch.stack([torch.bincount(part.person, minlength=part.people) for part in learned_from]).sum(0)
+    judges, people = judged.prepared.judges, _learned(judged)[1].people
+    learned_from = torch.cat([judges.parts[part].person for part in ("train", "val")])
+    counts = torch.bincount(learned_from, minlength=len(judges.names))
     who = torch.nonzero(counts)[:, 0]
-    names = [judges.names[row] for row in who.tolist()]
-    write_people(run, names, model.fit_.people.take(who), counts[who])
+    write_people(run, [judges.names[row] for row in who.tolist()], people.take(who), counts[who])

@@ -7,26 +7,28 @@ them is worth; the head that knows no person; a logistic regression on each pers
 and for images it has seen what other people say.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml._progress import Say, Watch
-from affectml.heads import ByPersonHead, Material, PersonAnswers, choose_thresholds
+from affectml.heads import ByPersonHead, Material, PersonAnswers, SigmoidHead, choose_thresholds
+from affectml.heads.inputs import Features
 from affectml.heads.mixed_logit import Images, Normals, person_rates, posterior
 from affectml.judging.figures import Rows
 from affectml.judging.scoring import SURE, bounds_of
 from affectml.training.learned import uneven_panels
 from affectml.training.steps import Prepared
 from affectml_annotation import fit_beta_prior
-from affectml_metrics import Interval, two_way_interval
 from affectml_metrics import functional as F
+from affectml_metrics import two_way_interval
+from affectml_metrics.intervals import Interval, limits
 
 FOLDS = 3  # of people
 KNOWN = (0, 5, 20)  # answers of an unseen person
@@ -36,9 +38,13 @@ METRICS: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "rate_brier_score": lambda rates, sets, said: F.rate_brier_score(rates, said),
     "set_f1": lambda rates, sets, said: F.set_f1(sets, said.long()),
 }
-# By name, answers in a cell of the table, some from each fold: person, image and unit [M, 3], and each system's metrics
-# [M, 3]. A unit is what is drawn anew of images: a group of them where the data set has some, else the image itself.
-Cells = dict[str, list[tuple[Tensor, dict[str, Tensor]]]]
+CELLS = (
+    *(f"seen_people_{images}_images" for images in ("new", "seen")),
+    *(f"unseen_people_{images}_images_k{k}" for images in ("new", "seen") for k in KNOWN),
+)
+# Answers in a cell of the table, of one fold: person, image and unit [M, 3], and each system's metrics [M, 3]. A unit
+# is what is drawn anew of images: a group of them where the data set has some, else the image itself.
+Cell = tuple[Tensor, dict[str, Tensor]]
 
 
 def crosswise(
@@ -58,258 +64,191 @@ def crosswise(
     Returns:
         By cell the numbers of people, images and answers, and groups where images have some.
     """
-    judges = prepared.judges
+    panel = _Panel(prepared)
     generator = torch.Generator().manual_seed(prepared.plan.config.seed)
-    answered = torch.stack([torch.bincount(a.person, minlength=a.people) for a in judges.parts.values()]).sum(0) > 0
-    fold = torch.full((len(judges.names),), -1)
+    answered = torch.bincount(panel.answers.person, minlength=panel.answers.people) > 0
+    fold = torch.full((len(answered),), -1)
     fold[answered] = torch.randperm(int(answered.sum()), generator=generator) % FOLDS
-    cells: Cells = {}
+    cells: dict[str, list[Cell]] = {}
     with Watch.of(say).bar("judging by person", FOLDS, "folds") as bar:
         for k in range(FOLDS):
-            _Fold(prepared, head, fold == k, generator).judge(cells)
+            _Fold(panel, head, fold == k, generator).judge(cells)
             bar.advance()
-    return _scored(cells, rows, grouped=prepared.plan.dataset.groups(prepared.split.ids("test")) is not None)
+    return _scored(cells, rows, grouped=panel.groups is not None)
+
+
+class _Panel:
+    """Who answered what: ids of the training, then validation, then test images, and answers by their rows.
+
+    val, test: the first row of each. groups: None where there are none. unit: a number for each image, see Cell.
+    """
+
+    def __init__(self, prepared: Prepared) -> None:
+        self.store, parts = prepared.store, prepared.judges.parts
+        train, val, test = (prepared.split.ids(part) for part in ("train", "val", "test"))
+        self.ids = np.concatenate([train, val, test])
+        self.val, self.test = len(train), len(train) + len(val)
+        self.answers = parts["train"].joined(parts["val"], self.val).joined(parts["test"], self.test)
+        self.groups = prepared.plan.dataset.groups(self.ids)
+        units = self.ids if self.groups is None else self.groups
+        self.unit = torch.from_numpy(np.unique(units.astype(str), return_inverse=True)[1])
 
 
 class _Fold:
     """A fit without some people, and what it is judged on.
 
-    known, new: training and validation images, and test images. own: what the fit knows, by rows of `known`; held:
-    answers of the same people about those images that it does not know; unseen: answers of the others about them, in an
-    order. test: answers about `new`. log_odds_known, log_odds_new: the head inside's, out of fold for training images.
-    no_person_cut: chosen on the answers about validation images that cut the head's own sets.
+    own: the answers that it knows, about images that are then known, too. held: other answers of the same people about
+    these; unseen: those of the strangers about these, in an `order`; new: answers about test images. images: as the fit
+    sees them; rates: of the head inside, which knows no person; log_odds: the same, out of fold for training images.
     """
 
-    def __init__(self, prepared: Prepared, head: ByPersonHead, strangers: Tensor, generator: torch.Generator) -> None:
-        store, parts = prepared.store, prepared.judges.parts
-        train, val = parts["train"], parts["val"]
-        seen = ~strangers[train.person]
-        held = seen & (torch.randint(HELD, (len(train),), generator=generator) == 0)
-        own = train.take((seen & ~held).nonzero()[:, 0])
-        own_val = val.take((~strangers[val.person]).nonzero()[:, 0])
-        ids = {part: prepared.split.ids(part) for part in parts}
-        kept, fit_on = _with_answers(own, len(ids["train"]))
-        kept_val, fit_val = _with_answers(own_val, len(ids["val"]))
-        X, X_val = store.features(ids["train"][kept]), store.features(ids["val"][kept_val])
-        votes, people = _panel_rates(fit_on, len(kept))
-        votes_val, people_val = _panel_rates(fit_val, len(kept_val))
-        groups = prepared.plan.dataset.groups(ids["train"][kept])
-        material = Material(
-            "rates",
-            X,
-            votes / people[:, None],
-            (X_val, votes_val / people_val[:, None]),
-            votes=people,
-            uneven=uneven_panels(people),
-            generator=generator,
-            people=lambda: {"answers": fit_on, "val_answers": fit_val, "groups": groups},
-        )
-        made = ByPersonHead(head.config).learn(material)
-        assert made.fit_ is not None
-        fit, population, member = made.fit_, made.population, made.members_[0]
-        place, place_val = _places(kept, len(ids["train"])), _places(kept_val, len(ids["val"])) + len(kept)
-        rest, rest_val = train.take((held | ~seen).nonzero()[:, 0]), val.take(strangers[val.person].nonzero()[:, 0])
-        others = _moved(rest, place).joined(_moved(rest_val, place_val, len(kept)), 0)
-        strange = strangers[others.person]
-        X_new = store.features(ids["test"])
-        rates_val = member.predict_rates(X_val).double()
-        self.head, self.strangers, self.generator = made, strangers, generator
-        self.known, self.new = _double(fit.images), made.images(X_new)
-        self.own, self.test = fit_on.joined(fit_val, len(kept)), parts["test"]
-        self.held = others.take((~strange).nonzero()[:, 0])
-        self.unseen = others.take(strange.nonzero()[:, 0])
-        self.order = _rank(self.unseen, generator)
-        self.rates_known = torch.cat([member.predict_rates(X).double(), rates_val])
-        self.rates_new = member.predict_rates(X_new).double()
-        self.log_odds_known = (fit.images.base.double() - population.offset) / population.scale
-        self.log_odds_new = self.rates_new.clamp(SURE, 1 - SURE).logit()
-        self.no_person_cut = choose_thresholds(rates_val[fit_val.image], fit_val.chosen.long())
-        self.ids_known = torch.cat([torch.from_numpy(kept), torch.from_numpy(kept_val) + len(ids["train"])])
-        self.unit_known, self.unit_new = _units(prepared, "train", "val")[self.ids_known], _units(prepared, "test")
+    def __init__(self, panel: _Panel, head: ByPersonHead, strangers: Tensor, generator: torch.Generator) -> None:
+        answers, strange = panel.answers, strangers[panel.answers.person]
+        held = (torch.randint(HELD, (len(answers),), generator=generator) == 0) & (answers.image < panel.val)
+        learned = ~strange & ~held & (answers.image < panel.test)
+        self.panel, self.strangers, self.generator, self.own = panel, strangers, generator, answers.take(learned)
+        known = torch.from_numpy(np.unique(self.own.image.numpy()))
+        rest = ~learned & torch.isin(answers.image, known)
+        self.held, self.unseen = answers.take(rest & ~strange), answers.take(rest & strange)
+        self.new = answers.take(answers.image >= panel.test)
+        self.order = _order(self.unseen, generator)
 
-    def judge(self, cells: Cells) -> None:
-        """Add this fold's answers to the cells."""
-        fit = self.head.fit_
+        X = panel.store.features(panel.ids)
+        self.head = ByPersonHead(head.config).learn(self._material(known, X))
+        fit, population = self.head.fit_, self.head.population
         assert fit is not None
-        people = Normals(fit.people.mean.double(), fit.people.covariance.double())
-        sums = _sums(self.own)
-        self._add(cells, "seen_people_{}_images", self.test, self.held, sums, sums[1] > 0, people, None)
-        new = self.test.take(self.strangers[self.test.person].nonzero()[:, 0])
-        later = self.unseen.take((self.order >= max(KNOWN)).nonzero()[:, 0])
-        for k in KNOWN:
-            told = self.unseen.take((self.order < k).nonzero()[:, 0])
-            sums = _sums(told)
-            enough = sums[1] >= k
-            if not enough.any() or not (_sums(self.own)[1] > k).any():
+        self.people = fit.people
+        both = zip(vars(self.head.images(X)).values(), vars(fit.images).values(), strict=True)
+        self.images = Images(*(new.index_copy(0, known, fitted) for new, fitted in both))
+        self.rates = self.head.members_[0].predict_rates(X).double()
+        self.log_odds = (self.images.base - population.offset) / population.scale
+        val = self.own.take(self.own.image >= panel.val)
+        self.cut = choose_thresholds(self.rates[val.image], val.chosen)
+
+    def _material(self, known: Tensor, X: Features) -> Material:
+        """What is learned from: the known answers about the known images."""
+        by_place = replace(self.own, image=torch.searchsorted(known, self.own.image))
+        trained, parts = int((known < self.panel.val).sum()), list[Any]()
+        for rows, first in ((known[:trained], 0), (known[trained:], trained)):
+            place = by_place.image - first
+            there = (place >= 0) & (place < len(rows))
+            answers = replace(by_place.take(there), image=place[there])
+            votes, people = _votes(answers, answers.image, len(rows))
+            parts.append(((X[rows.numpy()], votes / people[:, None]), people.numpy(), answers))
+        ((train, shares), people, answers), (val, _, val_answers) = parts
+        groups = None if self.panel.groups is None else self.panel.groups[known[:trained].numpy()]
+        by_person, uneven = {"answers": answers, "val_answers": val_answers, "groups": groups}, uneven_panels(people)
+        return Material(
+            "rates", train, shares, val, votes=people, uneven=uneven, generator=self.generator, people=lambda: by_person
+        )
+
+    def judge(self, cells: dict[str, list[Cell]]) -> None:
+        """Add this fold's answers to the cells."""
+        most = int(torch.bincount(self.own.person).max())
+        for k in (None, *KNOWN):
+            known = self.own if k is None else self.unseen.take(self.order < k)
+            total, count = _votes(known, known.person, known.people)
+            enough = count > 0 if k is None else self.strangers & (count >= k)
+            if not enough.any() or most <= (k or 0):
                 continue  # nobody to judge, or nobody to fit the regression to
-            people = posterior(self.head.population, self.known, told)
-            self._add(cells, f"unseen_people_{{}}_images_k{k}", new, later, sums, enough, people, k)
+            people = self.people if k is None else posterior(self.head.population, self.images, known)
+            regression = _OwnShare(self.own, self.log_odds, k, self.generator)
+            share = regression.share(total, count)
+            seen = self.held if k is None else self.unseen.take(self.order >= max(KNOWN))
+            name = "seen_people_{}_images" if k is None else f"unseen_people_{{}}_images_k{k}"
+            for images, answers in (("new", self.new), ("seen", seen)):
+                judged = answers.take(enough[answers.person])
+                if len(judged):
+                    own_share = regression.rates(share[judged.person], self.log_odds[judged.image]), regression.cut
+                    cell = self._cell(judged, people, own_share, anybody=k != 0)
+                    cells.setdefault(name.format(images), []).append(cell)
 
-    def _regression(self, k: int | None) -> "_Logistic":
-        """A logistic regression of each label on a person's own share and the image's score, at k answers a person.
+    def _cell(
+        self, answers: PersonAnswers, people: Normals, own_share: tuple[Tensor, Tensor], *, anybody: bool
+    ) -> Cell:
+        """Answers about new or about seen images, and the scores of what systems predict of them: rates and a cut.
 
-        k: None takes all of a person's answers but the one that is predicted; 0 takes the image's score alone.
+        anybody: whether the model is set beside itself before it knows anything of the people.
         """
-        own, total, asked = self.own, *_sums(self.own)
-        mean = (total.sum(0) + 0.5) / (asked.sum() + 1)
-        if k is None:
-            rows, said = own, own.chosen.double()
-            share = _logit_share(total[own.person] - said, asked[own.person] - 1, mean)
-        else:
-            order = _rank(own, self.generator)
-            rows = own.take((order >= k).nonzero()[:, 0])
-            told = own.take((order < k).nonzero()[:, 0])
-            first, count = _sums(told)
-            said, share = rows.chosen.double(), _logit_share(first[rows.person], count[rows.person], mean)
-        return _Logistic(share, self.log_odds_known[rows.image], said, mean, alone=k == 0)
-
-    def _add(
-        self,
-        cells: Cells,
-        names: str,
-        new: PersonAnswers,
-        seen: PersonAnswers,
-        sums: tuple[Tensor, Tensor],
-        enough: Tensor,
-        people: Normals,
-        k: int | None,
-    ) -> None:
-        """Answers about new and about seen images of the people with `enough` of them, whose known ones are `sums`."""
-        regression = self._regression(k)
-        share = _logit_share(*sums, regression.mean)
-        for which, every in (("new", new), ("seen", seen)):
-            answers = every.take(enough[every.person].nonzero()[:, 0])
-            if not len(answers):
-                continue
-            at, who, said = answers.image, answers.person, answers.chosen.double()
-            images, image, unit = self.new, at, self.unit_new
-            no_person, log_odds = self.rates_new, self.log_odds_new
-            if which == "seen":
-                images, image, unit = self.known, self.ids_known[at], self.unit_known
-                no_person, log_odds = self.rates_known, self.log_odds_known
-            own_cut = self.head._fitted()["own_thresholds"]
-            answered = {"model": (person_rates(images.take(at), people.take(who)), own_cut)}
-            if k != 0:  # there the model knows nothing of them either
-                answered["anybody"] = person_rates(images.take(at), self.head.everybody()), own_cut
-            answered["no_person"] = no_person[at], self.no_person_cut
-            answered["own_share"] = regression.rates(share[who], log_odds[at]), regression.cut
-            if which == "seen":
-                answered["other_people"] = self._others[0][at], self._others[1]
-            rows = {}
-            for system, (rates, cut) in answered.items():
-                kept, sets = rates.clamp(SURE, 1 - SURE), (rates >= cut).long()
-                rows[system] = torch.stack([of(kept, sets, said) for of in METRICS.values()], dim=1)
-            cells.setdefault(names.format(which), []).append((torch.stack([who, image, unit[at]], dim=1), rows))
+        at, who, images = answers.image, answers.person, self.images.take(answers.image)
+        own_cut = self.head._fitted()["own_thresholds"]
+        predictions = {"model": (person_rates(images, people.take(who)), own_cut)}
+        if anybody:
+            predictions["anybody"] = person_rates(images, self.head.everybody()), own_cut
+        predictions |= {"no_person": (self.rates[at], self.cut), "own_share": own_share}
+        if int(at[0]) < self.panel.test:
+            predictions["other_people"] = self._others[0][at], self._others[1]
+        scores, chosen = {}, answers.chosen.double()
+        for system, (rates, cut) in predictions.items():
+            inside, sets = rates.clamp(SURE, 1 - SURE), (rates >= cut).long()
+            scores[system] = torch.stack([metric(inside, sets, chosen) for metric in METRICS.values()], dim=1)
+        return torch.stack([who, at, self.panel.unit[at]], dim=1), scores
 
     @cached_property
     def _others(self) -> tuple[Tensor, Tensor]:
         """The smoothed share of the people whom the fit knows, of the images that it has seen [N, C], and its cut."""
-        votes, asked = _panel_rates(self.own, len(self.known.base))
-        prior = fit_beta_prior(votes, asked)
+        votes, count = _votes(self.own, self.own.image, len(self.panel.ids))
+        prior, at = fit_beta_prior(votes.numpy(), count.numpy()), self.own.image
         alpha, beta = torch.from_numpy(prior.alpha), torch.from_numpy(prior.beta)
-        v, n = torch.from_numpy(votes), torch.from_numpy(asked)[:, None]
-        said = self.own.chosen.double()
-        without = (v[self.own.image] - said + alpha) / (n[self.own.image] - 1 + alpha + beta)
-        return (v + alpha) / (n + alpha + beta), choose_thresholds(without, said.long())
+        without = (votes[at] - self.own.chosen.double() + alpha) / (count[at, None] - 1 + alpha + beta)
+        return (votes + alpha) / (count[:, None] + alpha + beta), choose_thresholds(without, self.own.chosen)
 
 
-class _Logistic:
-    """One regression a label: coefficients [C, 4] of 1, share, score and their product; alone: of 1 and score.
+class _OwnShare:
+    """A logistic regression of each label on a person's own share of it, the image's log-odds, and their product.
 
-    mean: everybody's shares [C]. cut: chosen on the answers that it is fitted to.
+    It is fitted to k answers a person; None: to all but the one that is predicted; 0: to the log-odds alone. mean:
+    everybody's shares [C]. cut: chosen on the answers that it is fitted to.
     """
 
-    def __init__(self, share: Tensor, score: Tensor, said: Tensor, mean: Tensor, *, alone: bool) -> None:
-        from sklearn.linear_model import LogisticRegression
+    def __init__(self, own: PersonAnswers, log_odds: Tensor, k: int | None, generator: torch.Generator) -> None:
+        total, count = _votes(own, own.person, own.people)
+        self.mean, self.columns = (total.sum(0) + 0.5) / (count.sum() + 1), slice(0, 1 if k == 0 else 3)
+        if k is None:
+            share = self.share(total[own.person] - own.chosen.double(), count[own.person] - 1)
+        else:
+            order = _order(own, generator)
+            known, own = own.take(order < k), own.take(order >= k)
+            share = self.share(*_votes(known, known.person, known.people))[own.person]
+        score, chosen = log_odds[own.image], own.chosen.double()
+        self.of_label = [
+            SigmoidHead(l2=1 / len(own)).fit(table, chosen[:, [c]])
+            for c, table in enumerate(self._tables(share, score))
+        ]
+        self.cut = choose_thresholds(self.rates(share, score), chosen)
 
-        out = torch.zeros(said.shape[1], 4, dtype=torch.float64)
-        for c in range(said.shape[1]):
-            y = said[:, c].numpy()
-            if y.min() == y.max():
-                out[c, 0] = float(np.log((y.sum() + 0.5) / (len(y) - y.sum() + 0.5)))
-                continue
-            columns = [2] if alone else [1, 2, 3]
-            table = _terms(share[:, c], score[:, c])[:, columns].numpy()
-            found = LogisticRegression(max_iter=1000).fit(table, y)
-            out[c, 0], out[c, columns] = float(found.intercept_[0]), torch.from_numpy(found.coef_[0])
-        self.coefficients, self.mean = out, mean
-        self.cut = choose_thresholds(self.rates(share, score), said.long())
+    def share(self, chosen: Tensor, count: Tensor) -> Tensor:
+        """Log-odds of shares [N, C] drawn to everybody's as two answers would; chosen [N, C] of count [N] answers."""
+        return ((chosen + 2 * self.mean) / (count[:, None] + 2)).clamp(SURE, 1 - SURE).logit()
 
     def rates(self, share: Tensor, score: Tensor) -> Tensor:
         """[N, C]."""
-        return (_terms(share, score) * self.coefficients).sum(-1).sigmoid()
+        tables = zip(self.of_label, self._tables(share, score), strict=True)
+        return torch.cat([head.predict_rates(table).double() for head, table in tables], dim=1)
+
+    def _tables(self, share: Tensor, score: Tensor) -> Iterable[Tensor]:
+        return torch.stack([score, share, share * score], dim=2)[..., self.columns].unbind(1)
 
 
-def _terms(share: Tensor, score: Tensor) -> Tensor:
-    return torch.stack([torch.ones_like(share), share, score, share * score], dim=-1)
+def _votes(answers: PersonAnswers, key: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Of each image or person, how often each label was chosen [N, C], and of how many answers [N]."""
+    total = torch.zeros(count, answers.chosen.shape[1], dtype=torch.float64)
+    return total.index_add_(0, key, answers.chosen.double()), torch.bincount(key, minlength=count).double()
 
 
-def _logit_share(chosen: Tensor, asked: Tensor, mean: Tensor) -> Tensor:
-    """Log-odds of shares drawn to everybody's as two answers would."""
-    return ((chosen + 2 * mean) / (asked[:, None] + 2)).clamp(SURE, 1 - SURE).logit()
-
-
-def _sums(answers: PersonAnswers) -> tuple[Tensor, Tensor]:
-    """How often each person chose each label [J, C], and of how many answers [J]."""
-    total = torch.zeros(answers.people, answers.chosen.shape[1], dtype=torch.float64)
-    total.index_add_(0, answers.person, answers.chosen.double())
-    return total, torch.bincount(answers.person, minlength=answers.people).double()
-
-
-def _rank(answers: PersonAnswers, generator: torch.Generator) -> Tensor:
+def _order(answers: PersonAnswers, generator: torch.Generator) -> Tensor:
     """The place of each answer in a random order of its person's."""
     mixed = torch.randperm(len(answers), generator=generator)
-    by_person = mixed[torch.argsort(answers.person[mixed], stable=True)]
-    person = answers.person[by_person]
-    counts = torch.bincount(person, minlength=answers.people)
-    starts = (counts.cumsum(0) - counts)[person]
-    out = torch.empty(len(answers), dtype=torch.long)
-    out[by_person] = torch.arange(len(answers)) - starts
-    return out
+    person = answers.person[mixed].numpy()
+    places = torch.from_numpy(pd.Series(person).groupby(person).cumcount().to_numpy(copy=True))
+    return torch.empty_like(mixed).index_copy_(0, mixed, places)
 
 
-def _with_answers(answers: PersonAnswers, images: int) -> tuple[Any, PersonAnswers]:
-    """The rows of images that have answers, and the answers by the places of those rows."""
-    kept = np.unique(answers.image.numpy())
-    return kept, _moved(answers, _places(kept, images))
-
-
-def _places(kept: Any, images: int) -> Tensor:
-    out = torch.full((images,), -1)
-    out[torch.from_numpy(kept)] = torch.arange(len(kept))
-    return out
-
-
-def _moved(answers: PersonAnswers, places: Tensor, least: int = 0) -> PersonAnswers:
-    """Answers by other places of their images, without those of images that have none."""
-    moved = places[answers.image]
-    there = (moved >= least).nonzero()[:, 0]
-    return replace(answers.take(there), image=moved[there])
-
-
-def _panel_rates(answers: PersonAnswers, images: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Votes [N, C] and people asked [N] of each image."""
-    votes = torch.zeros(images, answers.chosen.shape[1], dtype=torch.float64)
-    votes.index_add_(0, answers.image, answers.chosen.double())
-    return votes.numpy(), torch.bincount(answers.image, minlength=images).double().numpy()
-
-
-def _units(prepared: Prepared, *parts: str) -> Tensor:
-    """A number for each image of these parts, the same for images of a group."""
-    ids = np.concatenate([prepared.split.ids(part) for part in parts])
-    groups = prepared.plan.dataset.groups(ids)
-    units = ids if groups is None else groups
-    return torch.from_numpy(np.unique(units.astype(str), return_inverse=True)[1])
-
-
-def _double(images: Images) -> Images:
-    return Images(*(getattr(images, name).double() for name in ("base", "loads", "effect", "effect_variance")))
-
-
-def _scored(cells: Cells, rows: Rows, *, grouped: bool) -> dict[str, dict[str, int]]:
+def _scored(cells: dict[str, list[Cell]], rows: Rows, *, grouped: bool) -> dict[str, dict[str, int]]:
     sizes: dict[str, dict[str, int]] = {}
-    for name in sorted(cells, key=_order):
-        person, image, unit = torch.cat([ids for ids, _ in cells[name]]).T
+    for name in CELLS:
+        parts = cells.get(name, [])
+        person, image, unit = torch.cat([torch.empty(0, 3, dtype=torch.long), *(ids for ids, _ in parts)]).T
         if min(_count(person), _count(unit)) < 2:
             continue
         answers = _count(person * (int(image.max()) + 1) + image)  # several fits judge one
@@ -318,30 +257,18 @@ def _scored(cells: Cells, rows: Rows, *, grouped: bool) -> dict[str, dict[str, i
             sizes[name]["groups"] = _count(unit)
         place = {"by": "answers_known", "level": name}
         rows.add("people", _count(person), system="people", **place)
-        scores = {system: torch.cat([part[system] for _, part in cells[name]]) for system in cells[name][0][1]}
+        scores = {system: torch.cat([part[system] for _, part in parts]) for system in parts[0][1]}
         for system, values in scores.items():
-            _add(rows, values, person, unit, system=system, **place)
+            comparisons = [({"system": system}, values, [bounds_of(metric) for metric in METRICS])]
             if system != "model":
-                _add(rows, scores["model"] - values, person, unit, against=system, **place)
+                comparisons.append(({"against": system}, scores["model"] - values, []))
+            for key, table, bounds in comparisons:
+                made, (lowest, highest) = two_way_interval(table, person, unit), limits(bounds, len(METRICS))
+                ends, units = (made.low.maximum(lowest), made.high.minimum(highest)), made.people.minimum(made.images)
+                interval = Interval(made.value, *ends, made.rows, made.skipped, units)
+                rows.add_all(list(METRICS), interval, **place, **key)
     return sizes
 
 
 def _count(ids: Tensor) -> int:
     return len(np.unique(ids.numpy()))
-
-
-def _order(name: str) -> tuple[bool, bool, int]:
-    return name.startswith("unseen"), "seen_images" in name, int(name.rpartition("_k")[2]) if "_k" in name else 0
-
-
-def _add(rows: Rows, values: Tensor, person: Tensor, unit: Tensor, **key: str) -> None:
-    """Add the mean of each metric, which ends where the metric does, or of differences, which end nowhere."""
-    made = two_way_interval(values, person, unit)
-    bounds = [(None, None) if "against" in key else bounds_of(metric) for metric in METRICS]
-    least, most = (
-        torch.tensor([end if bound is None else bound for bound in each])
-        for each, end in zip(zip(*bounds, strict=True), (-torch.inf, torch.inf), strict=True)
-    )
-    units = torch.minimum(made.people, made.images)
-    found = Interval(made.value, made.low.clamp(min=least), made.high.clamp(max=most), made.rows, made.skipped, units)
-    rows.add_all(list(METRICS), found, **key)

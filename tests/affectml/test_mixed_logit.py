@@ -1,6 +1,7 @@
 """A mixed logit of people: worked by hand, against integrals, and whatever the order and the size of its parts."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,6 @@ from scipy.integrate import quad
 
 from affectml.heads import mixed_logit as mixed
 from affectml.heads.mixed_logit import (
-    Images,
     Normals,
     PersonAnswers,
     Population,
@@ -20,7 +20,7 @@ from affectml.heads.mixed_logit import (
 )
 
 
-def simulated(seed=0, people=30, images=60, labels=2, tastes=2, given=25, d=4, dtype=torch.float64):
+def simulated(seed=0, people=30, images=60, labels=2, tastes=2, given=25, d=4):
     """Log-odds f [N, C], directions z [N, d], answers of people who differ, and their true loads [N, C, R]."""
     g = torch.Generator().manual_seed(seed)
     z = torch.randn(images, d, generator=g, dtype=torch.float64)
@@ -33,7 +33,7 @@ def simulated(seed=0, people=30, images=60, labels=2, tastes=2, given=25, d=4, d
     person = torch.arange(people).repeat_interleave(given)
     rates = (f[image] + b[person] + (loads[image] * u[person][:, None]).sum(-1)).sigmoid()
     chosen = (torch.rand(rates.shape, generator=g, dtype=torch.float64) < rates).long()
-    return f.to(dtype), z.to(dtype), PersonAnswers(image, person, chosen, people), loads
+    return f, z, PersonAnswers(image, person, chosen, people), loads
 
 
 def population(labels=1, tastes=0, d=1, sd=0.8, image_sd=0.0) -> Population:
@@ -108,10 +108,10 @@ def test_who_gave_no_answer_is_as_everybody_and_every_answer_tells_more():
     assert torch.equal(posterior(model, images, none).mean, model.everybody(2).mean)
 
 
-def bound(fitting) -> float:
+def bound(fit, answers, ridge) -> float:
     """What EM makes larger, in nats: Jaakkola & Jordan's bound at its best, less what people and images differ by."""
-    images, people, model = fitting.images, fitting.people, fitting.population
-    answers, labels = fitting.answers, fitting.f.shape[1]
+    images, people, model = fit.images, fit.people, fit.population
+    labels = images.base.shape[1]
     loads, b, u = images.loads[answers.image], people.mean[:, :labels], people.mean[:, labels:]
     h = torch.cat([torch.eye(labels).double().expand(len(answers), -1, -1), loads], dim=2)
     centre = (images.base + images.effect)[answers.image] + b[answers.person]
@@ -125,35 +125,32 @@ def bound(fitting) -> float:
     missed = torch.distributions.kl_divergence(
         normal(images.effect, images.effect_variance.sqrt()), normal(0.0, model.image_variance.sqrt())
     )
-    apart = torch.distributions.kl_divergence(each, prior).sum() + missed[fitting.asked].sum()
-    return float(cells.sum() - apart - fitting.ridge / 2 * model.axes.square().sum())
+    asked = torch.bincount(answers.image, minlength=len(images.base)) > 0
+    apart = torch.distributions.kl_divergence(each, prior).sum() + missed[asked].sum()
+    return float(cells.sum() - apart - ridge / 2 * model.axes.square().sum())
 
 
 @pytest.mark.parametrize(
     ("case", "tastes", "ridge", "fall", "gain"),
     [
         ({"labels": 1, "tastes": 1}, 0, 1.0, 0, 1),
-        ({"people": 200}, 2, 10.0, 1e-4, 10),  # an answer: what drawing covariances towards none costs
+        ({"people": 200}, 2, 300.0, 1e-4, 10),  # an answer: what drawing covariances towards none costs
     ],
 )
 def test_the_bound_of_em_never_falls_but_for_drawing_covariances_towards_none(case, tastes, ridge, fall, gain):
     f, z, answers, _ = simulated(**case)
-    fitting = mixed._Fitting(f, z, answers, tastes, ridge)
-    if tastes:
-        for _ in range(8):
-            fitting.step()
-        fitting.add_tastes(tastes)
-    bounds = []
-    for _ in range(41):
-        fitting.step()
-        bounds.append(bound(fitting))
+    fit = fit_mixed_logit(f, z, answers, tastes=tastes, ridge=ridge, steps=1)
+    bounds = [bound(fit, answers, ridge)]
+    for _ in range(48):
+        fit = mixed._step(fit, f, z, answers, ridge)
+        bounds.append(bound(fit, answers, ridge))
     assert np.diff(bounds).min() > -1e-7 - fall * len(answers)
     assert bounds[-1] > bounds[0] + gain
 
 
 def test_people_after_a_fit_are_what_their_answers_say_of_them():
     f, z, answers, _ = simulated(people=60)
-    fit = fit_mixed_logit(f, z, answers, rank=2, ridge=10.0, steps=300)
+    fit = fit_mixed_logit(f, z, answers, tastes=2, ridge=10.0, steps=300)
     again = posterior(fit.population, fit.images, answers)
     seen = fit.images.take(answers.image)
     rates = [person_rates(seen, people.take(answers.person)) for people in (fit.people, again)]
@@ -163,7 +160,7 @@ def test_people_after_a_fit_are_what_their_answers_say_of_them():
 
 def test_planted_thresholds_and_tastes_are_found_up_to_rotation():
     f, z, answers, loads = simulated(people=400, images=200, given=60)
-    fit = fit_mixed_logit(f, z, answers, rank=2, ridge=1.0, steps=60)
+    fit = fit_mixed_logit(f, z, answers, tastes=2, ridge=1.0)
     assert fit.steps < 60
     assert fit.population.covariance.diagonal()[:2].sqrt().numpy() == pytest.approx([1, 1], abs=0.15)
     a, b = (torch.linalg.qr(x.flatten(0, 1))[0] for x in (loads, fit.images.loads))
@@ -171,8 +168,8 @@ def test_planted_thresholds_and_tastes_are_found_up_to_rotation():
     assert torch.allclose(fit.population.covariance[2:, 2:], torch.eye(2, dtype=torch.float64), atol=1e-6)
 
 
-def fitted(f, z, answers, rank=2):
-    return fit_mixed_logit(f, z, answers, rank=rank, ridge=10.0, steps=25)
+def fitted(f, z, answers, tastes=2):
+    return fit_mixed_logit(f, z, answers, tastes=tastes, ridge=10.0, steps=25)
 
 
 def said(fit, answers):
@@ -192,19 +189,22 @@ def test_neither_the_order_of_answers_nor_of_people_nor_of_images_matters():
 
 def test_parts_that_fit_in_memory_change_nothing(monkeypatch):
     f, z, answers, _ = simulated(given=20)
-    uneven = answers.take((torch.arange(len(answers)) % (answers.person + 2) != 0).nonzero()[:, 0])
+    uneven = answers.take(torch.arange(len(answers)) % (answers.person + 2) != 0)
     before = said(fitted(f, z, uneven), uneven)
     monkeypatch.setattr(mixed, "_CELLS", 70)
     assert torch.allclose(before, said(fitted(f, z, uneven), uneven), atol=1e-10)
 
 
-def test_single_precision_and_choices_as_bytes_say_the_same():
-    f, z, answers, _ = simulated(people=60)
-    before = said(fitted(f, z, answers), answers)
-    bytes_ = PersonAnswers(answers.image, answers.person, answers.chosen.to(torch.uint8), answers.people)
-    after = said(fitted(f.float(), z.float(), bytes_), answers)
-    assert after.dtype == torch.float32
-    assert torch.allclose(before, after.double(), atol=2e-3)
+def test_neither_threads_nor_choices_as_bytes_change_a_bit():
+    f, z, answers, _ = simulated(people=100, images=300, labels=4, given=200)
+    before, threads = fit_mixed_logit(f, z, answers, tastes=4, ridge=10.0, steps=5), torch.get_num_threads()
+    torch.set_num_threads(3 - min(threads, 2))
+    try:
+        after = fit_mixed_logit(f, z, replace(answers, chosen=answers.chosen.byte()), tastes=4, ridge=10.0, steps=5)
+    finally:
+        torch.set_num_threads(threads)
+    assert all(map(torch.equal, vars(before.population).values(), vars(after.population).values()))
+    assert torch.equal(before.people.mean, after.people.mean)
 
 
 @pytest.mark.parametrize("everybody", [0, 1])
@@ -220,12 +220,11 @@ def test_a_label_that_nobody_or_everybody_chose_gets_thresholds_near_none(everyb
     assert (said(fit, answers)[:, 0] - said(other, answers)[:, 0]).abs().mean() < 0.03
 
 
-@pytest.mark.parametrize("rank", [0, 1, 50])
+@pytest.mark.parametrize("tastes", [0, 1, 50])
 @pytest.mark.parametrize(("people", "given"), [(1, 1), (1, 25), (30, 1), (3, 2)])
-def test_few_people_and_few_answers_give_rates(people, given, rank):
+def test_few_people_and_few_answers_give_rates(people, given, tastes):
     f, z, answers, _ = simulated(people=people, given=given)
-    fit = fitted(f, z, answers, rank)
-    assert fit.population.rank <= rank
+    fit = fitted(f, z, answers, tastes)
     rates = said(fit, answers)
     assert ((rates > 0) & (rates < 1)).all()
     assert torch.linalg.eigvalsh(fit.population.covariance).min() > 0
@@ -234,7 +233,7 @@ def test_few_people_and_few_answers_give_rates(people, given, rank):
 
 def test_people_without_answers_and_images_without_any_stay_as_everybody_and_as_new():
     f, z, answers, _ = simulated(images=60)
-    few = answers.take(((answers.person != 4) & (answers.image != 7)).nonzero()[:, 0])
+    few = answers.take((answers.person != 4) & (answers.image != 7))
     fit = fitted(f, z, few)
     assert (fit.images.effect[7] == 0).all()
     assert (said(fit, answers) > 0).all()
@@ -245,6 +244,5 @@ def test_people_without_answers_and_images_without_any_stay_as_everybody_and_as_
 def test_equal_log_odds_for_all_images_keep_a_scale_of_one():
     _, z, answers, _ = simulated()
     fit = fitted(torch.zeros(60, 2, dtype=torch.float64), z, answers, 0)
-    assert (fit.population.scale == 1).all()
-    assert isinstance(fit.images, Images)
+    assert fit.population.scale.tolist() == pytest.approx([1, 1], abs=1e-9)
     assert fit.population.offset.isfinite().all()

@@ -54,7 +54,6 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, (root / "said.txt").open("w") as said:
         patch.chdir(root)
         # a rough fit, since what is asked here is where its numbers go
-        patch.setattr("affectml.heads.by_person.RIDGES", (300.0,))
         patch.setattr("affectml.heads.mixed_logit._ENOUGH", 0.05)
         affectml.train(
             "mydata", multilabel=True, by_person=True, encoder="affect-tiny", threads=1,
@@ -399,12 +398,12 @@ class TestFile:
             ({"mean": np.zeros((2, 2)), "covariance": np.tile(-np.eye(2), (2, 1, 1))}, "a mean or covariance that is"),
             ({"answers": np.array([-1, 2])}, "answers: a negative number"),
             ({"people": '["a", "a"]'}, "somebody is there twice"),
-            ({"people": '"ab"'}, "expected a list of annotator ids"),
-            ({"people": "[" * 99_999}, "metadata people: not valid JSON"),
-            ({"people": '["\\ud800", "b"]'}, "metadata people: not valid JSON"),
-            ({"dataset": "{}"}, "expected a name and a fingerprint"),
+            ({"people": '"ab"'}, "metadata people: Input should be a valid list"),
+            ({"people": "[" * 99_999}, "metadata people: Invalid JSON"),
+            ({"people": '["\\ud800", "b"]'}, "metadata people: Invalid JSON"),
+            ({"dataset": "{}"}, "metadata dataset.name: Field required"),
             ({"schema": "2"}, "schema 2, but this affectml reads 1"),
-            ({"head": None}, "its metadata say no head"),
+            ({"head": None}, "metadata head: Field required"),
         ],
     )
     def test_each_fault_is_one_line_that_names_the_file(self, tmp_path, change, says):

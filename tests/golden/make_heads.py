@@ -132,7 +132,7 @@ def make_heads(answered: int) -> None:
         torch.from_numpy(given * 1).flatten(0, 1),
         6,
     )
-    heads["by-person"] = ByPersonHead(head="sigmoid", options={"l2": 0.1}, tastes=2, ridge=30.0, directions=4).fit(
+    heads["by-person"] = ByPersonHead(head="sigmoid", options={"l2": 0.1}, tastes=2, ridge=30.0).fit(
         X, R, answers=answers
     )
     generous = sigmoid(l2=0.1).fit(X, R)
