@@ -35,9 +35,10 @@ class NeuralConfig(HeadConfig):
     intercepts are corrected afterwards (King & Zeng 2001), so predictions stay rates.
     logit_adjustment: how much of the log prior `scores` leave out (Menon et al. 2021): 1 ranks labels as if all
     were equally common, which helps rare labels and costs the common ones; rates and distributions stay as they are.
-    The rest concerns hidden layers only. input_dropout: share of the features left out at each step. weight_decay: AdamW's; None chooses it from a grid. dropout, weight_decay,
-    learning_rate: several make a search over all combinations, on rows kept out. learning_rate: None is 0.001, times
-    the root of batch_size / 256 where X is large. batch_size: None is 256, 2048 where X is large (docs/scale.md).
+    The rest concerns hidden layers only. input_dropout: share of the features left out at each step. weight_decay:
+    AdamW's; None chooses it from a grid. dropout, weight_decay, learning_rate: several make a search over all
+    combinations, on rows kept out. learning_rate: None is 0.001, times the root of batch_size / 256 where X is large.
+    batch_size: None is 256, 2048 where X is large (docs/scale.md).
     """
 
     hidden: Annotated[int, Field(ge=0, le=MOST_HIDDEN)] = 0
