@@ -20,15 +20,10 @@ if TYPE_CHECKING:
     from affectml_metrics._two_way import TwoWayInterval, TwoWayVariances, two_way_interval, two_way_variances
     from affectml_metrics.floor import sampling_floor
     from affectml_metrics.functional.calibration import debiased_calibration
+    from affectml_metrics.functional.rows import Sums
     from affectml_metrics.intervals import FEW, STUDENT_BELOW, Interval, difference
-    from affectml_metrics.spec import MetricSpec, Sums
-    from affectml_metrics.streaming.distribution import *
-    from affectml_metrics.streaming.information import *
-    from affectml_metrics.streaming.label_variation import *
-    from affectml_metrics.streaming.labels import *
-    from affectml_metrics.streaming.ranking import *
-    from affectml_metrics.streaming.rates import *
-    from affectml_metrics.streaming.sets import *
+    from affectml_metrics.spec import MetricSpec
+    from affectml_metrics.streaming import *
     from affectml_metrics.table import Registration, register_metric
 
 _HOME = {
@@ -41,7 +36,8 @@ _HOME = {
     "_panel": ("judgements_from_counts",),
     "_reference": ("HumanReference", "human_reference"),
     "_score": ("score",),
-    "spec": ("MetricSpec", "Sums"),
+    "spec": ("MetricSpec",),
+    "functional.rows": ("Sums",),
     "_two_way": ("TwoWayInterval", "TwoWayVariances", "two_way_interval", "two_way_variances"),
     "table": ("Registration", "register_metric"),
     "functional.calibration": ("debiased_calibration",),

@@ -59,7 +59,7 @@ def score(
     votes: ArrayLike | None = None,
     n: ArrayLike | None = None,
     similarity: ArrayLike | None = None,
-    ground: Ground | ArrayLike | None = None,
+    ground: Ground | None = None,
     scale: float | None = None,
     threshold: float | None = None,
 ) -> "pd.DataFrame":

@@ -27,7 +27,7 @@ class Given:
     votes: Tensor | None = None
     n: Tensor | None = None
     similarity: ArrayLike | None = None
-    ground: Ground | ArrayLike | None = None
+    ground: Ground | None = None
     wheel: tuple[int, ...] = ()
     asked: ArrayLike | None = None
     scale: float | None = None

@@ -8,6 +8,8 @@ from typing import Literal, TypeAlias
 
 from torch import Tensor
 
+from affectml_metrics.functional.rows import Sums
+
 Kind: TypeAlias = Literal["sets", "ranking", "distribution", "rates", "perspectives"]
 Better: TypeAlias = Literal["higher", "lower", ""]
 Need: TypeAlias = Literal["k", "shares", "shares?", "votes", "similarity", "ground", "judgements", "scale"]
@@ -30,17 +32,6 @@ RULES: Mapping[str, Mapping[object, str]] = {
     "both_empty": {1.0: "two empty sets score 1, an empty set against labels 0"},
 }
 """What the options of the table mean, in words, for the rules of a report."""
-
-
-@dataclass(frozen=True)
-class Sums:
-    """A metric over the table that needs only sums over rows, so that its interval takes one pass.
-
-    columns: (preds, target) to what each row adds, [N, M]. statistic: sums [B, M] and the row's options to [B].
-    """
-
-    columns: Callable[[Tensor, Tensor], Tensor]
-    statistic: Callable[..., Tensor]
 
 
 @dataclass(frozen=True)

@@ -6,58 +6,47 @@ it. `python scripts/metrics_page.py docs/metrics.md` writes those tables between
 
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from threading import RLock
 
-import torch
-from torch import Tensor
-
 from affectml_metrics import functional as F
 from affectml_metrics._arguments import one_of
-from affectml_metrics._asked import pair_asked
 from affectml_metrics._errors import ArgumentError, MetricInputError
-from affectml_metrics._inputs import wide
 from affectml_metrics.functional.average_precision import prepared_label_auroc, prepared_mean_average_precision
 from affectml_metrics.functional.calibration import debiased_calibration
-from affectml_metrics.functional.disagreement import prepared_correlation, prepared_rate_correlation
+from affectml_metrics.functional.disagreement import (
+    SIMILARITY,
+    prepared_entropy_correlation,
+    prepared_rate_correlation,
+)
 from affectml_metrics.functional.information import icm_from_counts
-from affectml_metrics.functional.labels import Ratio, averaged, f1, mcc, precision, recall, specificity
-from affectml_metrics.functional.rates import soft_f1_from_counts
+from affectml_metrics.functional.labels import (
+    Ratio,
+    averaged,
+    f1,
+    label_columns,
+    label_counts,
+    mcc,
+    precision,
+    recall,
+    specificity,
+)
+from affectml_metrics.functional.rates import soft_columns, soft_counts, soft_f1_from_counts
+from affectml_metrics.functional.rows import Sums
 from affectml_metrics.plugins import load_plugin, plugins
-from affectml_metrics.spec import BETTER, KINDS, Better, Kind, MetricSpec, Place, Sums
+from affectml_metrics.spec import BETTER, KINDS, Better, Kind, MetricSpec, Place
 
 GROUP = "affectml.metrics"  # of entry points
 
 
-def _shared(p: Tensor, t: Tensor) -> Tensor:
-    p, t, asked = pair_asked(p, t, "rates", "rates")
-    return torch.cat([torch.minimum(p, t), p + t, torch.ones_like(p) if asked is None else asked], dim=1)
-
-
-def _tallied(p: Tensor, t: Tensor) -> Tensor:
-    p, t, asked = pair_asked(p, t, "labels", "labels")
-    return torch.cat([p & t, p, t, torch.ones_like(p) if asked is None else asked], dim=1)
-
-
 def _label_sums(ratio: Ratio) -> Sums:
-    return Sums(_tallied, lambda sums, **options: averaged(ratio, *sums.chunk(4, dim=1), **options))
+    return Sums(label_columns, lambda s, **options: averaged(ratio, *s.chunk(4, dim=1), **options), label_counts)
 
 
-def _entropies(p: Tensor, t: Tensor) -> Callable[[Tensor], Tensor]:
-    x, y = (F.entropy(shares.to(wide(shares.device))) for shares in (p, t))
-    return prepared_correlation(x, y, "pearson")
-
-
-def _entropy_products(p: Tensor, t: Tensor) -> Tensor:
-    x, y = (F.entropy(shares.to(wide(shares.device))) for shares in (p, t))
-    return torch.stack([x * y, x * x, y * y], dim=1)
-
-
-_SIMILARITY = Sums(_entropy_products, lambda s: (s[:, 0] / (s[:, 1] * s[:, 2]).sqrt()).clamp(max=1))
 _LABEL_F1 = _label_sums(f1)
-_CONTRAST = Sums(_tallied, lambda sums, **options: icm_from_counts(*sums.chunk(4, dim=1), **options))
-_SOFT_F1 = Sums(_shared, lambda sums, **options: soft_f1_from_counts(*sums.chunk(3, dim=1), **options))
+_CONTRAST = Sums(label_columns, lambda s, **options: icm_from_counts(*s.chunk(4, dim=1), **options), label_counts)
+_SOFT_F1 = Sums(soft_columns, lambda s, **options: soft_f1_from_counts(*s.chunk(3, dim=1), **options), soft_counts)
 
 _SCORE: tuple[Place, ...] = ("score",)
 _REPORT: tuple[Place, ...] = ("score", "report")
@@ -291,10 +280,10 @@ ROWS = (
             formula="1 if q orders all labels as p does; people's ties are free", range="0 or 1",
             source="Baan et al. 2022", worked="(0 + 1 + 0) / 3"),
     _shares("entropy_correlation", F.entropy_correlation, better="higher", over="table",
-            options={"method": "pearson"}, prepared=_entropies, cls="EntropyCorrelation",
+            options={"method": "pearson"}, prepared=prepared_entropy_correlation, cls="EntropyCorrelation",
             formula="Pearson's r of the entropies over rows", range="−1..1", source="Uma et al. 2021",
             worked="correlation(x, y)"),
-    _shares("entropy_similarity", F.entropy_similarity, better="higher", over="table", sums=_SIMILARITY,
+    _shares("entropy_similarity", F.entropy_similarity, better="higher", over="table", sums=SIMILARITY,
             cls="EntropySimilarity", formula="cosine of the entropies over rows", range="0..1",
             source="Uma et al. 2021", worked="(x[0]*y[0] + x[1]*y[1] + x[2]*y[2]) / (hypot(*x) * hypot(*y))"),
     _shares("label_calibration_error", F.label_calibration_error, kinds=("rates", "distribution"), over="table",

@@ -154,6 +154,12 @@ def label_counts(
     return hits, chosen, right, rows
 
 
+def label_columns(preds: ArrayLike, target: ArrayLike, *, threshold: float | None = None) -> Tensor:
+    """What each row adds to the sums of `label_counts`, bool [N, 4 C]."""
+    p, t, asked = pair_asked(preds, target, "labels", "labels", threshold)
+    return torch.cat([p & t, p, t, torch.ones_like(p) if asked is None else asked], dim=1)
+
+
 def f1(hits: Tensor, chosen: Tensor, right: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     """Numerator and denominator of `label_f1`."""
     return 2 * hits, chosen + right

@@ -41,7 +41,7 @@ __all__ = [
     "soft_f1",
 ]
 
-Average = Literal["micro", "macro", "none"]
+SoftAverage = Literal["micro", "macro", "none"]
 
 
 @on_asked_labels
@@ -196,7 +196,7 @@ def soft_f1(
     preds: ArrayLike,
     target: ArrayLike,
     *,
-    average: Average = "micro",
+    average: SoftAverage = "micro",
     zero_division: float = 0.0,
     from_logits: bool = False,
     weights: ArrayLike | None = None,
@@ -224,18 +224,28 @@ def soft_counts(
     >>> soft_counts(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.5, 1.0]]))[1]
     tensor([1.0000, 1.5000], dtype=torch.float64)
     """
+    columns = _shared_and_asked(preds, target, from_logits)
+    w = row_weights(weights, columns[0])
+    shared, mass, rows = (column.sum(0) if w is None else w @ column for column in columns)
+    return shared, mass, rows
+
+
+def _shared_and_asked(preds: ArrayLike, target: ArrayLike, from_logits: bool) -> tuple[Tensor, Tensor, Tensor]:
     p, t, asked = pair_asked(preds, target, "scores" if from_logits else "rates", "rates")
     p, t = (p.to(wide(p.device)).sigmoid() if from_logits else p.clamp(max=1)), t.clamp(max=1)
     if asked is not None:
         p = p.masked_fill(~asked, 0.0)
-    p, t, w = p.to(wide(p.device)), t.to(wide(p.device)), row_weights(weights, p)
-    each = (torch.minimum(p, t), p + t, torch.ones_like(p) if asked is None else asked.to(p.dtype))
-    shared, mass, rows = (x.sum(0) if w is None else w @ x for x in each)
-    return shared, mass, rows
+    p, t = p.to(wide(p.device)), t.to(wide(p.device))
+    return torch.minimum(p, t), p + t, torch.ones_like(p) if asked is None else asked.to(p.dtype)
+
+
+def soft_columns(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
+    """What each row adds to the sums of `soft_counts`, wide float [N, 3 C]."""
+    return torch.cat(_shared_and_asked(preds, target, from_logits), dim=1)
 
 
 def soft_f1_from_counts(
-    shared: Tensor, mass: Tensor, rows: Tensor, *, average: Average = "micro", zero_division: float = 0.0
+    shared: Tensor, mass: Tensor, rows: Tensor, *, average: SoftAverage = "micro", zero_division: float = 0.0
 ) -> Tensor:
     """`soft_f1` from the three sums of `soft_counts`, each [..., C]; leading dimensions are replicates."""
     one_of("average", average, ("micro", "macro", "none"))

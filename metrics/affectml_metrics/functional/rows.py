@@ -4,14 +4,15 @@ A float32 table gives the float64 value of its numbers, rounded once at the end:
 would lose half their digits otherwise.
 """
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from affectml_metrics._domains import Domain, watch
-from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, matrix, of_indices, same, wide
+from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, matrix, of_indices, row_weights, same, wide
 
 _BLOCK = 4096  # rows worked on at once where a formula makes only tables of [N, C]
 EXACT = 2**24  # up to there float32 holds every whole number
@@ -19,6 +20,28 @@ _BYTE_BAGS = getattr(torch.ops.quantized, "embedding_bag_byte_rowwise_offsets", 
 
 Formula = Callable[[Tensor, Tensor], Tensor]
 Soft = Literal["distribution", "rates"]
+
+
+@dataclass(frozen=True)
+class Sums:
+    """A metric over the table that needs only sums over rows, so that its interval takes one pass.
+
+    columns: (preds, target) to what each row adds, [N, M]. statistic: sums [B, M] and the row's options to [B].
+    counts: where there are as many of each sum as labels, a faster way to these: (preds, target, weights) to several
+    [C], which M columns are in this order.
+    """
+
+    columns: Callable[..., Tensor]
+    statistic: Callable[..., Tensor]
+    counts: Callable[..., Sequence[Tensor]] | None = None
+
+    def of_table(self, preds: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None, **options: Any) -> Tensor:
+        """The sums over the rows, wide float [M]; options: those of `columns`."""
+        if self.counts is not None:
+            return torch.cat(list(self.counts(preds, target, weights=weights, **options)))
+        columns = self.columns(preds, target, **options)
+        w = row_weights(weights, columns)
+        return columns.sum(0) if w is None else w @ columns
 
 
 def by_rows(formula: Formula, p: Tensor, t: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Earth mover's distance: how far answers would have to travel, when some labels lie closer together than others."""
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -14,12 +14,10 @@ from affectml_metrics.functional.rows import float_of
 
 __all__ = ["earth_movers_distance"]
 
-Ground = Literal["line", "circle"]
+Ground: TypeAlias = Literal["line", "circle"] | ArrayLike
 
 
-def earth_movers_distance(
-    preds: ArrayLike, target: ArrayLike, ground: Ground | ArrayLike, *, from_logits: bool = False
-) -> Tensor:
+def earth_movers_distance(preds: ArrayLike, target: ArrayLike, ground: Ground, *, from_logits: bool = False) -> Tensor:
     """Least total of share x distance that turns the predicted distribution into people's, per row.
 
     preds, target: distributions [N, C]. ground: "line", labels in order on a line, neighbours 1 apart; "circle",
