@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from affectml_metrics import functional
-    from affectml_metrics._difference import Difference, paired_difference
     from affectml_metrics._domains import unchecked
     from affectml_metrics._errors import ArgumentError, DomainError, MetricInputError, ShapeError
-    from affectml_metrics._jackknife import mean_interval, student_interval, sums_interval, table_interval
-    from affectml_metrics._panel import judgements_from_counts
-    from affectml_metrics._reference import HumanReference, human_reference
+    from affectml_metrics._jackknife import (
+        Difference,
+        mean_interval,
+        paired_difference,
+        student_interval,
+        sums_interval,
+        table_interval,
+    )
+    from affectml_metrics._reference import HumanReference, human_reference, judgements_from_counts
     from affectml_metrics._score import score
     from affectml_metrics._two_way import TwoWayInterval, TwoWayVariances, two_way_interval, two_way_variances
     from affectml_metrics.floor import sampling_floor
@@ -27,14 +32,19 @@ if TYPE_CHECKING:
     from affectml_metrics.table import Registration, register_metric
 
 _HOME = {
-    "_difference": ("Difference", "paired_difference"),
     "_errors": ("ArgumentError", "DomainError", "MetricInputError", "ShapeError"),
     "_domains": ("unchecked",),
     "intervals": ("FEW", "STUDENT_BELOW", "Interval", "difference"),
-    "_jackknife": ("mean_interval", "student_interval", "sums_interval", "table_interval"),
+    "_jackknife": (
+        "Difference",
+        "paired_difference",
+        "mean_interval",
+        "student_interval",
+        "sums_interval",
+        "table_interval",
+    ),
     "floor": ("sampling_floor",),
-    "_panel": ("judgements_from_counts",),
-    "_reference": ("HumanReference", "human_reference"),
+    "_reference": ("judgements_from_counts", "HumanReference", "human_reference"),
     "_score": ("score",),
     "spec": ("MetricSpec",),
     "functional.rows": ("Sums",),

@@ -9,19 +9,27 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import one_of, whole_number
-from affectml_metrics._asked import UNASKED, holds_unasked, marked, target_asked
 from affectml_metrics._domains import Domain, unchecked
-from affectml_metrics._errors import ArgumentError, ShapeError
-from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, at_least, matrix, same
+from affectml_metrics._errors import ArgumentError, ShapeError, one_of, whole_number
+from affectml_metrics._inputs import (
+    UNASKED,
+    ArrayLike,
+    as_float,
+    as_tensor,
+    at_least,
+    holds_unasked,
+    marked,
+    matrix,
+    same,
+    target_asked,
+)
 from affectml_metrics._jackknife import blocks_of, mean_interval, sums_interval, table_interval, values_without
-from affectml_metrics._panel import Against, Panel, TargetRule
+from affectml_metrics._reference import Against, Panel, TargetRule
 from affectml_metrics._two_way import two_way_interval
 from affectml_metrics.functional.transport import Ground
 from affectml_metrics.intervals import ALIKE, BLOCKS, Bounds, Interval, ends_of_alike, limits, student_quantile
-from affectml_metrics.kinds import Figure, Given, figures
-from affectml_metrics.spec import KINDS, Kind
-from affectml_metrics.table import better
+from affectml_metrics.spec import KINDS, Figure, Given, Kind
+from affectml_metrics.table import better, figures
 
 if TYPE_CHECKING:
     import pandas as pd

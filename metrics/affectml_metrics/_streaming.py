@@ -18,11 +18,9 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from affectml_metrics._arguments import one_of, whole_number
-from affectml_metrics._asked import marked, pair_asked
 from affectml_metrics._domains import Domain
-from affectml_metrics._errors import ArgumentError, ShapeError
-from affectml_metrics._inputs import ArrayLike, as_tensor, of_indices, row_weights, wide
+from affectml_metrics._errors import ArgumentError, ShapeError, one_of, whole_number
+from affectml_metrics._inputs import ArrayLike, as_tensor, marked, of_indices, pair_asked, row_weights, wide
 from affectml_metrics.functional.calibration import DOMAINS
 from affectml_metrics.functional.disagreement import Correlation, correlation, row_entropies
 from affectml_metrics.functional.label_variation import answers_of_people

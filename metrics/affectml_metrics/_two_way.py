@@ -17,8 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import real_number
-from affectml_metrics._errors import DomainError, ShapeError
+from affectml_metrics._errors import DomainError, ShapeError, real_number
 from affectml_metrics._inputs import ArrayLike, as_tensor, columns_of
 from affectml_metrics._jackknife import group_index
 from affectml_metrics.intervals import FEW, student_quantile

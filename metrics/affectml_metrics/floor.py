@@ -7,8 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import one_of, whole_number
-from affectml_metrics._errors import DomainError, ShapeError
+from affectml_metrics._errors import DomainError, ShapeError, one_of, whole_number
 from affectml_metrics._inputs import ArrayLike, as_tensor, matrix
 
 

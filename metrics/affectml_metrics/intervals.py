@@ -16,7 +16,7 @@ share 1 - (tail)**(1 / units) of other ones they would show none as often as the
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import torch
@@ -53,6 +53,17 @@ class Interval(NamedTuple):
         return self.units < FEW
 
 
+@runtime_checkable
+class Prepared(Protocol):
+    """A metric over the table as a function of row weights [N], with a faster way to its values without some rows."""
+
+    def __call__(self, weights: Tensor, /) -> Tensor:
+        """The metric, 0-dim or [K]."""
+
+    def without(self, block: Tensor, blocks: int) -> Tensor:
+        """Its values without each block of rows in turn, [J] or [J, K]; block: [N], that of each row."""
+
+
 @dataclass(frozen=True)
 class Batched:
     """A metric over the table that takes many rows of weights at once: `of` weights [B, N] is [B], or [B, K].
@@ -63,14 +74,15 @@ class Batched:
     of: Callable[[Tensor], Tensor]
     at_once: int | None = None
 
-    def __call__(self, weights: Tensor) -> Tensor:
+    def __call__(self, weights: Tensor, /) -> Tensor:
         """The metric of one row of weights [N]."""
         return self.of(weights[None])[0]
 
-    def many(self, weights: Tensor) -> Tensor:
-        """The metric of rows of weights [B, N], some at a time."""
-        several = self.at_once or max(1, _CELLS // max(1, weights.shape[1]))
-        return torch.cat([self.of(some) for some in torch.split(weights, several)])
+    def without(self, block: Tensor, blocks: int) -> Tensor:
+        """As `Prepared` says, some blocks at a time."""
+        several = self.at_once or max(1, _CELLS // len(block))
+        some = torch.split(torch.arange(blocks)[:, None], several)
+        return torch.cat([self.of((block != left_out).to(torch.uint8)) for left_out in some])
 
 
 def interval_of(

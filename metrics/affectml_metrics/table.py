@@ -8,11 +8,11 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import groupby
 from threading import RLock
 
 from affectml_metrics import functional as F
-from affectml_metrics._arguments import one_of
-from affectml_metrics._errors import ArgumentError, MetricInputError
+from affectml_metrics._errors import ArgumentError, MetricInputError, one_of
 from affectml_metrics.functional.average_precision import prepared_label_auroc, prepared_mean_average_precision
 from affectml_metrics.functional.calibration import debiased_calibration
 from affectml_metrics.functional.disagreement import (
@@ -35,7 +35,7 @@ from affectml_metrics.functional.labels import (
 from affectml_metrics.functional.rates import soft_columns, soft_counts, soft_f1_from_counts
 from affectml_metrics.functional.rows import Sums
 from affectml_metrics.plugins import load_plugin, plugins
-from affectml_metrics.spec import BETTER, KINDS, Better, Kind, MetricSpec, Place
+from affectml_metrics.spec import BETTER, KINDS, Better, Figure, Given, Kind, MetricSpec, Place
 
 GROUP = "affectml.metrics"  # of entry points
 
@@ -337,6 +337,30 @@ def specs(kind: Kind | None = None, place: Place | None = None) -> Iterator[Metr
     for spec in tuple(_known().values()):
         if (kind is None or kind in spec.kinds) and (place is None or place in spec.shown):
             yield spec
+
+
+def figures(kind: Kind, given: Given, labels: int, place: Place = "score") -> list[Figure]:
+    """Every metric of a kind that is shown in a place and whose needs are met, in the order of the table.
+
+    Metrics that take k come once for each k of at most `labels`, those of one k together.
+    """
+    out = []
+    for by_k, group in groupby(specs(kind, place), key=lambda spec: "k" in spec.needs):
+        some = [spec for spec in group if given.meets(spec)]
+        for k in [k for k in dict.fromkeys(given.k) if k <= labels] if by_k else [None]:
+            out += [Figure(spec.named(k), spec, kind, given, _options(spec, given, k)) for spec in some]
+    return out
+
+
+def _options(spec: MetricSpec, given: Given, k: int | None) -> dict[str, object]:
+    ground = "circle" if given.wheel else given.ground
+    needed = {"k": k, "similarity": given.similarity, "ground": ground, "scale": given.scale}
+    taken = {"eps": given.eps, "asked": given.asked}
+    return {
+        **spec.options,
+        **{need: needed[need] for need in spec.needs if need in needed},
+        **{name: value for name, value in taken.items() if value is not None and spec.takes(name)},
+    }
 
 
 def find(name: str) -> MetricSpec | None:

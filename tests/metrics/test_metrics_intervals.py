@@ -11,7 +11,7 @@ from scipy import optimize, stats
 import affectml_metrics as am
 from affectml_metrics import functional as F
 from affectml_metrics.floor import sampling_floors
-from affectml_metrics.intervals import student_quantile
+from affectml_metrics.intervals import Batched, student_quantile
 from affectml_metrics.table import find
 
 from .checks import gen, refused
@@ -379,7 +379,7 @@ CELLWISE = ["mean_average_precision", "label_auroc_macro", "squared_calibration_
     ("name", "unasked"),
     [("entropy_correlation", False), *((name, some) for name in CELLWISE for some in (False, True))],
 )
-def test_many_weights_at_once_are_each_of_them_alone(name, rows, unasked):
+def test_many_weights_at_once_and_the_table_without_a_block_are_each_of_them_alone(name, rows, unasked):
     """With ties, labels that nobody has, rows that are not drawn, weights between whole numbers, cells not asked."""
     spec = find(name)
     g = gen(rows)
@@ -393,9 +393,10 @@ def test_many_weights_at_once_are_each_of_them_alone(name, rows, unasked):
         target = target.masked_fill(torch.rand(rows, 5, generator=g) < 0.2, -1)
     drawn = torch.randint(0, 4, (6, rows), generator=g).double()
     drawn[:, 0] += 1
-    for weights in (drawn, drawn + 0.25, drawn.to(torch.uint8)):
-        found = spec.prepared(preds, target)
-        found = found.many(weights)
+    prepared, block = spec.prepared(preds, target), torch.arange(rows) % 5
+    many = prepared.of if isinstance(prepared, Batched) else lambda weights: torch.stack([*map(prepared, weights)])
+    ways = [(many(weights), weights) for weights in (drawn, drawn + 0.25, drawn.to(torch.uint8))]
+    for found, weights in (*ways, (prepared.without(block, 5), block != torch.arange(5)[:, None])):
         wanted = torch.stack([spec.function(preds, target, weights=row) for row in weights])
         torch.testing.assert_close(found, wanted, atol=1e-12, rtol=0, equal_nan=True)
 
@@ -403,7 +404,7 @@ def test_many_weights_at_once_are_each_of_them_alone(name, rows, unasked):
 def test_bytes_are_added_up_in_a_build_of_torch_without_the_operator_for_them(monkeypatch):
     monkeypatch.setattr("affectml_metrics.functional.rows._BYTE_BAGS", None)
     for name in CELLWISE:
-        test_many_weights_at_once_are_each_of_them_alone(name, 300, False)
+        test_many_weights_at_once_and_the_table_without_a_block_are_each_of_them_alone(name, 300, False)
 
 
 def test_blocks_of_a_large_table_do_not_follow_the_order_of_its_rows():

@@ -9,7 +9,8 @@ import torch
 
 import affectml_metrics as am
 from affectml_metrics import functional as F
-from affectml_metrics.kinds import Given, figures
+from affectml_metrics.spec import Given
+from affectml_metrics.table import figures
 
 from .checks import gen, refused
 

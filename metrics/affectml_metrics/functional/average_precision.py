@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import one_of, share
-from affectml_metrics._asked import pair_asked
-from affectml_metrics._inputs import ArrayLike, row_weights, wide
+from affectml_metrics._errors import one_of, share
+from affectml_metrics._inputs import ArrayLike, pair_asked, row_weights, wide
 from affectml_metrics.functional.labels import AVERAGES, Average
 from affectml_metrics.functional.rows import run_sums, table_of
 from affectml_metrics.intervals import Batched

@@ -1,29 +1,22 @@
 """Calibration against soft labels: among images where the model says .3, do three in ten people choose the label?"""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import reduce
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import one_of, whole_number
-from affectml_metrics._asked import pair_asked
 from affectml_metrics._domains import Domain
-from affectml_metrics._inputs import ArrayLike, row_weights, wide
-from affectml_metrics.functional.rows import run_sums, table_of
-from affectml_metrics.intervals import Batched
+from affectml_metrics._errors import one_of, whole_number
+from affectml_metrics._inputs import ArrayLike, pair_asked, row_weights, wide
+from affectml_metrics.intervals import Prepared
 
 __all__ = ["label_calibration_error", "squared_calibration_error"]
 
 _FEW_EDGES = 64  # up to these, comparing a column with each edge is faster than a search for each prediction
-_AT_ONCE = 128  # replicates: a row of counts is then two lines of the cache
-_BLOCK = 2048  # rows whose weights stay in the cache while every label's bins are summed
-_SCALES = tuple(2.0 ** (10 + 11 * part) for part in range(4))
-_EXACT = 2**12  # weight of a run, up to which float32 holds the sums of its pieces
 
 Norm = Literal["l1", "l2", "max"]
 Activation = Literal["sigmoid", "softmax"]
@@ -104,14 +97,13 @@ def squared_calibration_error(
     one_of("average", average, ("macro", "none"))
     whole_number("bins", bins, 1)
     p, t, w, asked = rates_asked(preds, target, from_logits, activation, weights)
-    ones = torch.ones_like(p[:, 0]) if w is None else w
-    errors = _Binned.of(p, bins, asked).squared(p - t, ones)
-    return _mean(errors, asked) if average == "macro" else errors
+    binned = _Binned.of(p, t, bins, asked, macro=average == "macro")
+    return binned(torch.ones_like(p[:, 0]) if w is None else w)
 
 
 def debiased_calibration(
     preds: ArrayLike, target: ArrayLike, *, bins: int = 15, average: Literal["macro", "none"] = "macro"
-) -> Batched:
+) -> Prepared:
     """`squared_calibration_error` of preds and target [N, C] as a function of row weights, for `table_interval`.
 
     Raises MetricInputError.
@@ -127,125 +119,59 @@ def debiased_calibration(
     one_of("average", average, ("macro", "none"))
     whole_number("bins", bins, 1)
     p, t, _, asked = rates_asked(preds, target)
-    gaps = p - t
-    ready = _Binned.of(p, bins, asked).ready(gaps)
-
-    def of(weights: Tensor) -> Tensor:
-        table = table_of(weights, gaps.device)
-        size, total, squares = _added(block.sums(table) for block in ready).view(3, -1, bins, len(weights))
-        gap = total / size.masked_fill(size == 0, 1.0)
-        found = _without_chance(size, gap, (squares - total * gap).clamp(min=0)).T
-        return torch.stack([_mean(row, asked) for row in found]) if average == "macro" else found
-
-    return Batched(of, _AT_ONCE)
+    return _Binned.of(p, t, bins, asked, macro=average == "macro")
 
 
 @dataclass(frozen=True)
 class _Binned:
-    """Which bin each cell [N, C] is in; bins of all labels are numbered through, `count` a label.
+    """The squared error as `Prepared`: all it needs of the rows is sums over those of each bin.
 
-    asked: which cells count, None for all.
+    where: the bin of each cell [N, C], those of all labels numbered through, `count` a label. gaps: of each cell.
+    counted: 1 for cells that were asked, else 0.
     """
 
     where: Tensor
     count: int
-    asked: Tensor | None
+    gaps: Tensor
+    counted: Tensor
+    macro: bool
 
     @staticmethod
-    def of(p: Tensor, bins: int, asked: Tensor | None) -> "_Binned":
-        places = torch.zeros_like(p, dtype=torch.int64)
+    def of(p: Tensor, t: Tensor, bins: int, asked: Tensor | None, macro: bool) -> "_Binned":
+        there = torch.ones_like(p, dtype=torch.bool) if asked is None else asked
+        where = torch.zeros_like(p, dtype=torch.int64)
         for label, column in enumerate(p.T.contiguous() if len(p) else ()):
-            if asked is None:
-                places[:, label] = _places(column, bins)[0]
-            elif bool(asked[:, label].any()):
-                places[asked[:, label], label] = _places(column[asked[:, label]], bins)[0]
-        return _Binned(places + bins * torch.arange(p.shape[1], device=p.device), bins, asked)
+            if bool((rows := there[:, label]).any()):
+                where[rows, label] = label * bins + _places(column[rows], bins)[0]
+        return _Binned(where, bins, p - t, there.to(p.dtype), macro)
 
-    def moments(self, rest: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Rows, mean, and sum of squares about the mean of `rest` in each bin, [C, bins]."""
-        labels = rest.shape[1]
-        counted = w[:, None].expand_as(rest) if self.asked is None else w[:, None] * self.asked
-        flat, each = self.where.flatten(), counted.flatten()
+    def __call__(self, weights: Tensor, /) -> Tensor:
+        return self._errors(self._sums(weights))[0]
 
-        def added(values: Tensor) -> Tensor:
-            return rest.new_zeros(labels * self.count).index_add_(0, flat, values)
+    def without(self, block: Tensor, blocks: int) -> Tensor:
+        sums = self._sums(torch.ones_like(self.gaps[:, 0]), block.to(self.gaps.device), blocks)
+        return self._errors(sums.sum(1, keepdim=True) - sums)
 
-        size = added(each)
-        mean = added(each * rest.flatten()) / size.masked_fill(size == 0, 1.0)
-        about = added(each * (rest.flatten() - mean[flat]).square())
-        return size.view(labels, -1), mean.view(labels, -1), about.view(labels, -1)
+    def _sums(self, weights: Tensor, block: Tensor | None = None, blocks: int = 1) -> Tensor:
+        """Weights, weighted gaps and weighted squares of each bin over the rows of each block, [3, J, C x bins]."""
+        bins = self.where.shape[1] * self.count
+        at = self.where if block is None else self.where + bins * block[:, None]
+        cells = self.counted * weights.to(self.gaps)[:, None]
+        sums = self.gaps.new_zeros(3, blocks * bins)
+        for power, values in enumerate((cells, cells * self.gaps, cells * self.gaps.square())):
+            sums[power] = sums[power].index_add(0, at.flatten(), values.flatten())
+        return sums.view(3, blocks, bins)
 
-    def ready(self, rest: Tensor) -> "list[_Block]":
-        """The cells in the order of their bins, for many weights."""
-        bins = rest.shape[1] * self.count
-        blocks = []
-        for start in range(0, max(len(rest), 1), _BLOCK):
-            part = slice(start, start + _BLOCK)
-            where, gaps = self.where[part].T.flatten(), rest[part].T.flatten()
-            rows = torch.arange(len(rest[part]), device=rest.device).repeat(rest.shape[1])
-            if self.asked is not None:
-                kept = self.asked[part].T.flatten()
-                where, gaps, rows = where[kept], gaps[kept], rows[kept]
-            order, size = where.argsort(stable=True), where.bincount(minlength=bins)
-            gaps = gaps[order]
-            firsts = (size.cumsum(0) - size).int()
-            blocks.append(_Block(start, rows[order].int(), firsts, (_pieces(gaps), _pieces(gaps.square()))))
-        return blocks
-
-    def squared(self, rest: Tensor, w: Tensor) -> Tensor:
-        """The squared error of each label [C]; bins of one row are left out."""
-        return _without_chance(*self.moments(rest, w))
-
-
-@dataclass(frozen=True)
-class _Block:
-    """Cells of some rows of the table from `start` on, one run for each bin of each label.
-
-    rows: [n], counted from `start`. firsts: where each run begins. powers: `_pieces` of their gaps and of the squares.
-    """
-
-    start: int
-    rows: Tensor
-    firsts: Tensor
-    powers: tuple[list[Tensor], list[Tensor]]
-
-    def sums(self, table: Tensor) -> Tensor:
-        """Weights, weighted gaps and weighted squares of each run, wide [3, runs, B], of a table of weights [N, B]."""
-        here, dtype = table[self.start : self.start + _BLOCK], wide(table.device)
-
-        def added(table: Tensor, by: Tensor | None = None) -> Tensor:
-            return run_sums(table, self.rows, self.firsts, by).to(dtype)
-
-        size = added(here)
-        if here.dtype != dtype and not (size.numel() and float(size.max()) >= _EXACT):
-            powers = [_added(added(here, p) / s for p, s in zip(each, _SCALES, strict=True)) for each in self.powers]
-        else:
-            here = here[:, : size.shape[1]].to(dtype)
-            powers = [added(here, _added(p.to(dtype) / s for p, s in zip(each, _SCALES, strict=True)))
-                      for each in self.powers]  # fmt: skip
-        return torch.stack([size, *powers])
-
-
-def _added(parts: Iterable[Tensor]) -> Tensor:
-    return reduce(torch.add, parts)
-
-
-def _pieces(x: Tensor) -> list[Tensor]:
-    """Values up to 4 as sums of whole numbers over _SCALES, to 2^-44: of so few bits that float32 adds them exactly."""
-    found = []
-    for scale in _SCALES:
-        whole = (x * scale).round()
-        found.append(whole.to(torch.float32))
-        x = x - whole / scale
-    return found
-
-
-def _without_chance(size: Tensor, gap: Tensor, about: Tensor) -> Tensor:
-    """The squared error of each of [B] from rows, mean and squares about the mean of each bin [B, bins]."""
-    several = size > 1
-    chance = about / (size * (size - 1)).masked_fill(~several, 1.0)
-    share = size.masked_fill(~several, 0.0)
-    return (share * (gap.square() - chance)).sum(1) / share.sum(1)
+    def _errors(self, sums: Tensor) -> Tensor:
+        """The errors of J tables, [J], or [J, C]: of bins of several rows, less what is chance."""
+        size, gaps, squares = sums.view(3, sums.shape[1], -1, self.count)
+        several = size > 1
+        gap = gaps / size.masked_fill(size == 0, 1.0)
+        about = (squares - gaps * gap).clamp(min=0)  # the mean
+        chance = about / (size * (size - 1)).masked_fill(~several, 1.0)
+        share = size.masked_fill(~several, 0.0)
+        errors = (share * (gap.square() - chance)).sum(-1) / share.sum(-1)
+        return _mean(errors, self.counted) if self.macro else errors
 
 
 def rates_asked(
@@ -265,9 +191,9 @@ def rates_asked(
     return p, t, row_weights(weights, p), asked
 
 
-def _mean(errors: Tensor, asked: Tensor | None) -> Tensor:
+def _mean(errors: Tensor, counted: Tensor | None) -> Tensor:
     """Mean over labels; of those that anybody was asked about."""
-    return errors.mean() if asked is None else errors.nanmean()
+    return errors.mean(-1) if counted is None or bool(counted.all()) else errors.nanmean(-1)
 
 
 def _places(p: Tensor, bins: int) -> tuple[Tensor, int]:

@@ -9,9 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import one_of
-from affectml_metrics._asked import on_asked_labels, pair_asked
-from affectml_metrics._inputs import ArrayLike, row_weights, wide
+from affectml_metrics._errors import one_of
+from affectml_metrics._inputs import ArrayLike, on_asked_labels, pair_asked, row_weights, wide
 from affectml_metrics.functional.logs import Unit, distributions, pair_entropy, per, row_entropy
 from affectml_metrics.functional.order import descending
 from affectml_metrics.functional.rates import row_mean

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import one_of
+from affectml_metrics._errors import one_of
 from affectml_metrics._inputs import ArrayLike
 from affectml_metrics.functional.calibration import Activation, rates_asked
 from affectml_metrics.functional.labels import label_counts

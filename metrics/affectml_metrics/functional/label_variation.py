@@ -9,10 +9,8 @@ people, the perspectivist task: how far what was predicted for each person is fr
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import real_number
-from affectml_metrics._asked import on_asked_labels
-from affectml_metrics._errors import DomainError, ShapeError
-from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, row_weights, same, wide
+from affectml_metrics._errors import DomainError, ShapeError, real_number
+from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, on_asked_labels, row_weights, same, wide
 from affectml_metrics.functional.disagreement import correlation
 from affectml_metrics.functional.distribution import total_variation
 from affectml_metrics.functional.logs import js_terms, per

@@ -13,9 +13,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import one_of, real_number
-from affectml_metrics._asked import pair_asked
-from affectml_metrics._inputs import ArrayLike, row_weights, wide
+from affectml_metrics._errors import one_of, real_number
+from affectml_metrics._inputs import ArrayLike, pair_asked, row_weights, wide
 
 __all__ = ["label_f1", "label_mcc", "label_precision", "label_recall", "label_specificity"]
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import one_of, whole_number
+from affectml_metrics._errors import one_of, whole_number
 from affectml_metrics._inputs import wide
 
 Ties = Literal["first", "expected"]

@@ -14,9 +14,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import one_of, real_number, share, whole_number
-from affectml_metrics._asked import on_asked_labels
-from affectml_metrics._inputs import ArrayLike, matrix, pair, wide
+from affectml_metrics._errors import one_of, real_number, share, whole_number
+from affectml_metrics._inputs import ArrayLike, matrix, on_asked_labels, pair, wide
 from affectml_metrics.functional.order import Ties, chance_of_hits, count, inclusion, right_labels, sum_by_row, top_k
 from affectml_metrics.functional.rows import by_rows
 

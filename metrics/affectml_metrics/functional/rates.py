@@ -13,10 +13,18 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
-from affectml_metrics._arguments import one_of, share
-from affectml_metrics._asked import on_asked_labels, pair_asked
-from affectml_metrics._errors import DomainError, ShapeError
-from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, matrix, row_weights, same, wide
+from affectml_metrics._errors import DomainError, ShapeError, one_of, share
+from affectml_metrics._inputs import (
+    ArrayLike,
+    as_float,
+    as_tensor,
+    matrix,
+    on_asked_labels,
+    pair_asked,
+    row_weights,
+    same,
+    wide,
+)
 from affectml_metrics.functional.logs import (
     Unit,
     check_eps,

@@ -8,10 +8,8 @@ left out for that row. A row metric returns float64 [N].
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import share
-from affectml_metrics._asked import on_asked_labels
-from affectml_metrics._errors import DomainError
-from affectml_metrics._inputs import ArrayLike, pair, square, wide
+from affectml_metrics._errors import DomainError, share
+from affectml_metrics._inputs import ArrayLike, on_asked_labels, pair, square, wide
 
 __all__ = ["exact_match", "hamming_loss", "semantic_set_f1", "set_f1", "set_jaccard", "set_precision", "set_recall"]
 

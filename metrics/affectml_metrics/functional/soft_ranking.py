@@ -7,10 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import one_of, real_number, share, whole_number
-from affectml_metrics._asked import on_asked_labels
-from affectml_metrics._errors import ArgumentError
-from affectml_metrics._inputs import ArrayLike, as_float, matrix, pair, wide
+from affectml_metrics._errors import ArgumentError, one_of, real_number, share, whole_number
+from affectml_metrics._inputs import ArrayLike, as_float, matrix, on_asked_labels, pair, wide
 from affectml_metrics.functional.order import Ties, agreement, descending, inclusion, places
 from affectml_metrics.functional.rows import by_rows, row_sum
 

@@ -5,8 +5,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import one_of
-from affectml_metrics._errors import DomainError
+from affectml_metrics._errors import DomainError, one_of
 from affectml_metrics._inputs import ArrayLike, as_tensor, square, wide
 from affectml_metrics.functional.logs import distributions
 from affectml_metrics.functional.order import chunks
