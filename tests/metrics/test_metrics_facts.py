@@ -14,7 +14,7 @@ import affectml_metrics as am
 from affectml_metrics import functional
 from affectml_metrics.table import specs
 
-from .checks import gen, refused, same
+from .checks import gen, many, refused, same
 
 PAGE = runpy.run_path(str(Path(__file__).resolve().parents[2] / "scripts" / "metrics_page.py"))
 
@@ -187,8 +187,7 @@ def test_the_quicker_ways_to_many_weights_give_the_figure_of_each(row):
             sums = weights @ row.spec.sums.columns(preds, said).double()
             same(row.spec.sums.statistic(sums, **row.spec.options), expected)
         if row.spec.prepared is not None:
-            found = row.spec.prepared(preds, said)
-            same(found.many(weights), expected)
+            same(many(row.spec.prepared(preds, said), weights), expected)
 
 
 def test_indices_of_single_labels_are_the_sets_of_one_label(of_one_question):

@@ -11,10 +11,10 @@ from scipy import optimize, stats
 import affectml_metrics as am
 from affectml_metrics import functional as F
 from affectml_metrics.floor import sampling_floors
-from affectml_metrics.intervals import Batched, student_quantile
+from affectml_metrics.intervals import student_quantile
 from affectml_metrics.table import find
 
-from .checks import gen, refused
+from .checks import gen, many, refused
 
 
 def test_ends_are_where_the_farther_of_students_and_halls_t_reaches_its_quantile():
@@ -394,8 +394,7 @@ def test_many_weights_at_once_and_the_table_without_a_block_are_each_of_them_alo
     drawn = torch.randint(0, 4, (6, rows), generator=g).double()
     drawn[:, 0] += 1
     prepared, block = spec.prepared(preds, target), torch.arange(rows) % 5
-    many = prepared.of if isinstance(prepared, Batched) else lambda weights: torch.stack([*map(prepared, weights)])
-    ways = [(many(weights), weights) for weights in (drawn, drawn + 0.25, drawn.to(torch.uint8))]
+    ways = [(many(prepared, weights), weights) for weights in (drawn, drawn + 0.25, drawn.to(torch.uint8))]
     for found, weights in (*ways, (prepared.without(block, 5), block != torch.arange(5)[:, None])):
         wanted = torch.stack([spec.function(preds, target, weights=row) for row in weights])
         torch.testing.assert_close(found, wanted, atol=1e-12, rtol=0, equal_nan=True)
