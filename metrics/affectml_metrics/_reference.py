@@ -1,6 +1,6 @@
 """People as the reference: what a person, or half a panel, would score where the model is scored."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -81,9 +81,11 @@ class Panel:
         return tensor.to(self.answers.device)
 
     def target(self, votes: Tensor, n: Tensor, against: Against) -> Tensor:
-        """What the answers of n people are made into."""
+        """What the answers of n people are made into; of one person alone, with "people", nothing."""
         if callable(against):
             return against(votes, n)
+        if against == "people":
+            return votes
         if against == "set":
             return votes >= self.tau * n[:, None] - _SLACK
         return votes / (n[:, None] if against == "rates" else votes.sum(-1, keepdim=True))
@@ -212,102 +214,87 @@ def human_reference(
         raise ArgumentError("against: expected one target a half with predictor='half', but received 'people'")
     panel = Panel.of(judgements, asked, base, smoothing, tau)
     systems = {name: panel.system(name, value) for name, value in (preds or {}).items()}
-    scores = _Scores(panel, metric, systems, "half_panel" if predictor == "half" else "human")
+    name = "half_panel" if predictor == "half" else "human"
+    if name in systems:
+        raise ArgumentError(f"preds: expected names other than {name!r}, which is the reference's own")
     if predictor == "half":
-        draws = whole_number("draws", draws, 1)
+        whole_number("draws", draws, 1)
         if generator is None:
             raise ArgumentError("generator: expected a torch.Generator with predictor='half', but received None")
-        _halves(scores, panel, against, draws, generator)
-    elif against == "people":
-        _each_other(scores, panel)
+        rounds = _halves(panel, draws, generator)
     else:
-        _one_and_rest(scores, panel, against, by_rest=predictor == "rest")
-    rows = scores.means("_half" if predictor == "half" else "_loo")
-    return HumanReference(predictor, rows, int((~rows[scores.name].isnan()).sum()))
+        rounds = _each_other(panel) if against == "people" else _one_and_rest(panel, by_rest=predictor == "rest")
+    nothing = torch.zeros(len(panel.answers), dtype=torch.float64, device=panel.answers.device)
+    sums = {system: (nothing.clone(), nothing.clone()) for system in (name, *systems)}  # of values, of times
 
-
-class _Scores:
-    """Sums of rows per image, of the reference (`name`) and of each system, for the mean over people or draws."""
-
-    def __init__(self, panel: Panel, metric: RowMetric, systems: Mapping[str, Tensor], name: str) -> None:
-        if name in systems:
-            raise ArgumentError(f"preds: expected names other than {name!r}, which is the reference's own")
-        self.metric, self.systems, self.name = metric, systems, name
-        nothing = torch.zeros(len(panel.answers), dtype=torch.float64, device=panel.answers.device)
-        self.sums = {each: (nothing.clone(), nothing.clone()) for each in (name, *systems)}  # of values, of times
-
-    def add(self, name: str, where: Tensor, preds: Tensor, target: Tensor) -> None:
-        rows = self.metric(preds, target)
-        if list(rows.shape) != [int(where.sum())]:
+    def add(system: str, where: Tensor, preds: Tensor, target: Tensor) -> None:
+        rows = metric(preds, target)
+        if list(rows.shape) != [len(preds)]:
             raise ShapeError(
-                f"metric: expected one value a row, [{int(where.sum())}], but received shape {list(rows.shape)}; "
+                f"metric: expected one value a row, [{len(preds)}], but received shape {list(rows.shape)}; "
                 "metrics over the table have no human reference by rows"
             )
         defined = ~rows.isnan()
-        total, times = self.sums[name]
+        total, times = sums[system]
         total[where] += rows.double().masked_fill(~defined, 0.0)
         times[where] += defined
 
-    def add_systems(self, where: Tensor, target: Tensor) -> None:
-        for name, preds in self.systems.items():
-            self.add(name, where, preds[where], target)
+    for where, guess, truth, for_systems in rounds:
+        where = where & panel.usable(*truth, against)
+        if not bool(where.any()):
+            continue
+        votes, n = (x[where] for x in truth)
+        target = panel.target(votes, n, against)
+        if guess is not None:
+            guessed, guessing = (x[where] for x in guess)
+            if predictor == "person":
+                preds_of_people = guessed
+            elif against in ("rates", "distribution"):
+                preds_of_people = panel.smoothed(guessed, guessing, against, (votes, n))
+            else:
+                preds_of_people = panel.target(guessed, guessing, against)
+            add(name, where, preds_of_people, target)
+        for system, value in systems.items() if for_systems else ():
+            add(system, where, value[where], target)
+    suffix = "_half" if predictor == "half" else "_loo"
+    rows = {  # 0 / 0 is nan: no value
+        system if system == name else system + suffix: total / times for system, (total, times) in sums.items()
+    }
+    return HumanReference(predictor, rows, int((~rows[name].isnan()).sum()))
 
-    def means(self, suffix: str) -> dict[str, Tensor]:
-        """By name; 0 / 0 is nan: no value."""
-        return {
-            name if name == self.name else name + suffix: total / times for name, (total, times) in self.sums.items()
-        }
+
+Answers: TypeAlias = tuple[Tensor, Tensor]
+"""Votes [N, C] of some people on each image, and of how many, [N]."""
+Round: TypeAlias = tuple[Tensor, Answers | None, Answers, bool]
+"""On which images, who predicts (None: only the systems), who is predicted, and whether the systems predict them."""
 
 
-def _one_and_rest(scores: _Scores, panel: Panel, against: Against, *, by_rest: bool) -> None:
+def _one_and_rest(panel: Panel, *, by_rest: bool) -> Iterator[Round]:
     """Each person in turn against the rest of the panel, who are predicted by this answer, or predict it."""
     votes, n = panel.answers.sum(1), panel.asked.sum(1)
     for person in range(panel.asked.shape[1]):
         mine = panel.answers[:, person]
         rest, one = (votes - mine, n - 1), (mine, torch.ones_like(n))
-        predicted = one if by_rest else rest
-        where = panel.asked[:, person] & (n > 1) & panel.usable(*predicted, against)
-        if not bool(where.any()):
-            continue
-        target = panel.target(predicted[0][where], predicted[1][where], against)
-        preds = mine[where]
-        if by_rest:
-            preds = panel.smoothed(rest[0][where], rest[1][where], against, (preds, one[1][where]))
-        scores.add(scores.name, where, preds, target)
-        scores.add_systems(where, target)
+        yield panel.asked[:, person] & (n > 1), rest if by_rest else one, one if by_rest else rest, True
 
 
-def _each_other(scores: _Scores, panel: Panel) -> None:
-    several = panel.asked.sum(1) > 1
+def _each_other(panel: Panel) -> Iterator[Round]:
+    """Each person by each other; systems predict a person once, so that each counts once in the mean over the rest."""
+    n = panel.asked.sum(1)
     for person in range(panel.asked.shape[1]):
-        where = panel.asked[:, person] & several
-        if not bool(where.any()):
-            continue
-        # the mean over those left out of the mean over the rest: each counts once
-        scores.add_systems(where, panel.answers[where, person])
+        where, mine = panel.asked[:, person] & (n > 1), (panel.answers[:, person], torch.ones_like(n))
+        yield where, None, mine, True
         for other in range(panel.asked.shape[1]):
-            both = where & panel.asked[:, other]
-            if other != person and bool(both.any()):
-                scores.add(scores.name, both, panel.answers[both, other], panel.answers[both, person])
+            if other != person:
+                yield where & panel.asked[:, other], (panel.answers[:, other], torch.ones_like(n)), mine, False
 
 
-def _halves(scores: _Scores, panel: Panel, against: Against, draws: int, generator: torch.Generator) -> None:
+def _halves(panel: Panel, draws: int, generator: torch.Generator) -> Iterator[Round]:
     half = panel.asked.sum(1) // 2
     for _ in range(draws):
         order = torch.rand(panel.asked.shape, generator=generator, device=generator.device, dtype=torch.float64)
         order = order.to(panel.asked.device).masked_fill(~panel.asked, 2.0)
         place = order.argsort(1).argsort(1)
-        first = (place < half[:, None]).to(panel.answers.dtype)
-        second = ((place >= half[:, None]) & (place < 2 * half[:, None])).to(panel.answers.dtype)
-        guess = torch.einsum("na,nac->nc", first, panel.answers)
-        truth = torch.einsum("na,nac->nc", second, panel.answers)
-        where = panel.usable(truth, half, against)
-        if not bool(where.any()):
-            continue
-        target = panel.target(truth[where], half[where], against)
-        if against in ("rates", "distribution"):
-            preds = panel.smoothed(guess[where], half[where], against, (truth[where], half[where]))
-        else:
-            preds = panel.target(guess[where], half[where], against)
-        scores.add(scores.name, where, preds, target)
-        scores.add_systems(where, target)
+        first, second = place < half[:, None], (place >= half[:, None]) & (place < 2 * half[:, None])
+        guess, truth = (torch.einsum("na,nac->nc", x.to(panel.answers.dtype), panel.answers) for x in (first, second))
+        yield half > 0, (guess, half), (truth, half), True
