@@ -32,27 +32,20 @@ if TYPE_CHECKING:
     from affectml_metrics.table import Registration, register_metric
 
 _HOME = {
-    "_errors": ("ArgumentError", "DomainError", "MetricInputError", "ShapeError"),
-    "_domains": ("unchecked",),
-    "intervals": ("FEW", "STUDENT_BELOW", "Interval", "difference"),
-    "_jackknife": (
-        "Difference",
-        "paired_difference",
-        "mean_interval",
-        "student_interval",
-        "sums_interval",
-        "table_interval",
-    ),
-    "floor": ("sampling_floor",),
-    "_reference": ("judgements_from_counts", "HumanReference", "human_reference"),
-    "_score": ("score",),
-    "spec": ("MetricSpec",),
-    "functional.rows": ("Sums",),
-    "_two_way": ("TwoWayInterval", "TwoWayVariances", "two_way_interval", "two_way_variances"),
-    "table": ("Registration", "register_metric"),
-    "functional.calibration": ("debiased_calibration",),
+    "_errors": "ArgumentError DomainError MetricInputError ShapeError",
+    "_domains": "unchecked",
+    "intervals": "FEW Interval STUDENT_BELOW difference",
+    "_jackknife": "Difference mean_interval paired_difference student_interval sums_interval table_interval",
+    "floor": "sampling_floor",
+    "_reference": "HumanReference human_reference judgements_from_counts",
+    "_score": "score",
+    "spec": "MetricSpec",
+    "functional.rows": "Sums",
+    "_two_way": "TwoWayInterval TwoWayVariances two_way_interval two_way_variances",
+    "table": "Registration register_metric",
+    "functional.calibration": "debiased_calibration",
 }
-_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}
 
 __all__ = [
     "FEW", "ICM", "NDCG", "POJSD", "STUDENT_BELOW", "AgreementCorrelation", "ArgumentError", "BinomialLogLikelihood",

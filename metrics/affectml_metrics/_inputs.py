@@ -198,8 +198,12 @@ def row_weights(weights: ArrayLike | None, like: Tensor) -> Tensor | None:
     tensor = as_tensor(weights, "weights").to(dtype=wide(like.device), device=like.device)
     if tensor.shape != like.shape[:1]:
         raise ShapeError(f"weights: expected [{like.shape[0]}] (one a row), but received {list(tensor.shape)}")
-    if not trusted() and not bool((tensor >= 0).all() & torch.isfinite(tensor).all()):
-        raise DomainError("weights: expected finite numbers of 0 or more, but received negative ones or NaN")
+    wrong = ~((tensor >= 0) & torch.isfinite(tensor))
+    if not trusted() and bool(wrong.any()):
+        row = int(wrong.int().argmax())
+        raise DomainError(
+            f"weights: expected finite numbers of 0 or more, but received {float(tensor[row]):.6g} in row {row}"
+        )
     return tensor
 
 

@@ -4,7 +4,7 @@ What becomes of the values with one unit left out is said in `intervals`.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -203,50 +203,16 @@ def _whole(
 
 def group_index(groups: ArrayLike, n: int, name: str = "groups") -> tuple[Tensor, int]:
     """The number of each row's group [n], and how many groups there are; a row without an id is one of its own."""
-    ids = groups.cpu().numpy() if isinstance(groups, Tensor) else np.asarray(groups)
-    if ids.shape != (n,):
-        raise ShapeError(f"{name}: expected [{n}] (one id a row), but received shape {list(ids.shape)}")
-    if ids.dtype.kind == "U" and not isinstance(groups, np.ndarray):
-        ids = np.asarray(groups, dtype=object)  # numpy has made words of what is missing
-    missing = _missing(ids)
-    if not missing.any():
-        place, count = _numbered(ids)
-        return torch.from_numpy(place), count
-    place, count = _numbered(ids[~missing])
-    index = np.empty(n, dtype=np.int64)
-    index[~missing] = place
-    index[missing] = np.arange(count, count + missing.sum())
-    return torch.from_numpy(index), count + int(missing.sum())
-
-
-def _numbered(ids: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], int]:
-    """The place of each id among the different ones in order, and how many there are; mixed kinds by their text."""
-    if ids.dtype.kind in "iu" and len(ids):
-        low, span = int(ids.min()), int(ids.max()) - int(ids.min()) + 1
-        if span <= 4 * len(ids):  # a table of the numbers is a tenth of the time of sorting them
-            from_low = ((ids if ids.dtype.kind == "u" else ids.astype(np.int64)) - low).astype(np.int64, copy=False)
-            places = np.zeros(span, dtype=np.int64)
-            places[from_low] = 1
-            places = places.cumsum()
-            return (places - 1)[from_low], int(places[-1])
-    if ids.dtype == object:
-        import pandas as pd
-
-        if pd.api.types.infer_dtype(ids) == "string":  # a hash table of words, and only different ones are sorted
-            place, found = pd.factorize(ids, sort=True)
-            return place.astype(np.int64, copy=False), len(found)
-        ids = ids.astype(str)
-    found, place = np.unique(ids, return_inverse=True)
-    return place.astype(np.int64, copy=False), len(found)
-
-
-def _missing(ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Which rows have no id: nan, None, pandas' NA or NaT."""
-    if ids.dtype.kind not in "fOmM":
-        return np.zeros(len(ids), dtype=bool)
     import pandas as pd  # here, because it is slow to load
 
-    return np.asarray(pd.isna(ids))
+    own_type = isinstance(groups, np.ndarray)  # of a list numpy makes words of what is missing
+    ids = groups.cpu().numpy() if isinstance(groups, Tensor) else np.asarray(groups, dtype=None if own_type else object)
+    if ids.shape != (n,):
+        raise ShapeError(f"{name}: expected [{n}] (one id a row), but received shape {list(ids.shape)}")
+    index, known = pd.factorize(ids, sort=True)
+    missing = index < 0
+    index[missing] = np.arange(len(known), len(known) + missing.sum())
+    return torch.from_numpy(index.astype(np.int64, copy=False)), len(known) + int(missing.sum())
 
 
 class Difference(NamedTuple):

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from affectml_metrics._errors import DomainError, ShapeError, real_number
-from affectml_metrics._inputs import ArrayLike, as_tensor, columns_of
+from affectml_metrics._errors import real_number
+from affectml_metrics._inputs import ArrayLike, columns_of, row_weights
 from affectml_metrics._jackknife import group_index
 from affectml_metrics.intervals import FEW, student_quantile
 
@@ -165,7 +165,8 @@ def _by_column(
     """The fields that `of` finds of each column; 0-dim where values are [A]."""
     table, flat = columns_of(values, "values", "A")
     answers = _Answers.of(people, images, len(table))
-    weight = _checked(weights, len(table))
+    given = row_weights(weights, table)
+    weight = table.new_ones(len(table)) if given is None else given
     found, last = [], None
     for column in table.unbind(1) if table.shape[1] else [table.new_zeros(len(table))]:
         counted = ~column.isnan()
@@ -321,16 +322,3 @@ def _variance(squares: Tensor, design: _Design) -> tuple[Tensor, Tensor]:
     free = variance.square() / (spread[0] + spread[1] - spread[2]).clamp(min=0)
     top = design.freedom[2]
     return variance, torch.where(variance > 0, free.clamp(max=float(top)).clamp(min=1), top)
-
-
-def _checked(weights: ArrayLike | None, n: int) -> Tensor:
-    if weights is None:
-        return torch.ones(n, dtype=torch.float64)
-    weight = as_tensor(weights, "weights").detach().to("cpu", torch.float64)
-    if weight.shape != (n,):
-        raise ShapeError(f"weights: expected [{n}] (one weight an answer), but received shape {list(weight.shape)}")
-    wrong = ~(weight.isfinite() & (weight >= 0))
-    if bool(wrong.any()):
-        row = int(wrong.nonzero()[0, 0])
-        raise DomainError(f"weights: expected 0 or more, but received {float(weight[row])} in row {row}")
-    return weight
