@@ -12,8 +12,6 @@ import operator
 from collections.abc import Iterable
 from numbers import Real
 
-import numpy as np
-
 
 class MetricInputError(ValueError):
     """Something handed to a metric cannot be scored; the message says what was expected and what came."""
@@ -43,7 +41,7 @@ def whole_number(name: str, value: object, low: int, high: int | None = None) ->
     """`value` as an int, numpy's integers included; ArgumentError unless it is whole and in [low, high]."""
     upper = f" to {high}" if high is not None else " or more"
     wrong = ArgumentError(f"{name}: expected a whole number, {low}{upper}, but received {value!r}")
-    if isinstance(value, (bool, np.bool_)):
+    if _is_bool(value):
         raise wrong
     try:
         number = operator.index(value)  # type: ignore[arg-type]
@@ -61,7 +59,7 @@ def real_number(
 
     nan: whether nan will do too; it leaves out what it stands for.
     """
-    if isinstance(value, Real) and not isinstance(value, (bool, np.bool_)):
+    if isinstance(value, Real) and not _is_bool(value):
         number = float(value)
         inside = low < number < high or (ends and number in (low, high))
         if (inside and math.isfinite(number)) or (nan and math.isnan(number)):
@@ -73,6 +71,11 @@ def real_number(
     else:
         what = f"a number from {low:g} to {high:g}" if ends else f"a number between {low:g} and {high:g}"
     raise ArgumentError(f"{name}: expected {what}{' (or nan)' if nan else ''}, but received {value!r}")
+
+
+def _is_bool(value: object) -> bool:
+    """Python's, or by its dtype another's: numpy is not loaded for an exception."""
+    return isinstance(value, bool) or str(getattr(value, "dtype", "")) == "bool"
 
 
 def share(name: str, value: object) -> float:

@@ -236,12 +236,7 @@ class Difference(NamedTuple):
 
 
 def paired_difference(
-    a: ArrayLike,
-    b: ArrayLike,
-    *,
-    groups: ArrayLike | None = None,
-    level: float = 0.95,
-    bounds: Sequence[Bounds] = (),
+    a: ArrayLike, b: ArrayLike, *, groups: ArrayLike | None = None, level: float = 0.95, bounds: Sequence[Bounds] = ()
 ) -> Difference:
     """Mean of a - b over the rows of two systems on the same images, with an interval and a p value.
 

@@ -41,12 +41,7 @@ _DOMAINS: dict[str, tuple[Domain, Domain]] = {
     "rates": ("rates", "rates"),
     "perspectives": ("scores", "scores"),
 }
-_RULES: dict[str, Against] = {
-    "sets": "set",
-    "ranking": "set",
-    "distribution": "distribution",
-    "rates": "rates",
-}
+_RULES: dict[str, Against] = {"sets": "set", "ranking": "set", "distribution": "distribution", "rates": "rates"}
 
 
 def score(

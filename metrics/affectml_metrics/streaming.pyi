@@ -20,9 +20,8 @@ from affectml_metrics.functional.information import Parts
 from affectml_metrics.functional.labels import Average
 from affectml_metrics.functional.logs import Unit
 from affectml_metrics.functional.order import Ties
-from affectml_metrics.functional.ranking import Match, PlaceTies
+from affectml_metrics.functional.ranking import Gain, Match, PlaceTies
 from affectml_metrics.functional.rates import SoftAverage
-from affectml_metrics.functional.soft_ranking import Gain
 from affectml_metrics.functional.transport import Ground
 
 class AgreementCorrelation(PeoplePairs):

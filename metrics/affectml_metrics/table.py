@@ -15,11 +15,7 @@ from affectml_metrics import functional as F
 from affectml_metrics._errors import ArgumentError, MetricInputError, one_of
 from affectml_metrics.functional.average_precision import prepared_label_auroc, prepared_mean_average_precision
 from affectml_metrics.functional.calibration import debiased_calibration
-from affectml_metrics.functional.disagreement import (
-    SIMILARITY,
-    prepared_entropy_correlation,
-    prepared_rate_correlation,
-)
+from affectml_metrics.functional.disagreement import SIMILARITY, prepared_entropy_correlation, prepared_rate_correlation
 from affectml_metrics.functional.information import icm_from_counts
 from affectml_metrics.functional.labels import (
     Ratio,
@@ -41,12 +37,12 @@ GROUP = "affectml.metrics"  # of entry points
 
 
 def _label_sums(ratio: Ratio) -> Sums:
-    return Sums(label_columns, lambda s, **options: averaged(ratio, *s.chunk(4, dim=1), **options), label_counts)
+    return Sums(label_columns, lambda s, **options: averaged(ratio, s.chunk(4, dim=1), **options), label_counts)
 
 
 _LABEL_F1 = _label_sums(f1)
-_CONTRAST = Sums(label_columns, lambda s, **options: icm_from_counts(*s.chunk(4, dim=1), **options), label_counts)
-_SOFT_F1 = Sums(soft_columns, lambda s, **options: soft_f1_from_counts(*s.chunk(3, dim=1), **options), soft_counts)
+_CONTRAST = Sums(label_columns, lambda s, **options: icm_from_counts(s.chunk(4, dim=1), **options), label_counts)
+_SOFT_F1 = Sums(soft_columns, lambda s, **options: soft_f1_from_counts(s.chunk(3, dim=1), **options), soft_counts)
 
 _SCORE: tuple[Place, ...] = ("score",)
 _REPORT: tuple[Place, ...] = ("score", "report")

@@ -57,12 +57,31 @@ def test_every_error_is_a_value_error_of_one_tree():
         assert issubclass(error, ValueError)
 
 
-def test_metrics_refuse_what_their_functions_refuse_and_keep_their_state():
-    metric = am.KLDivergence()
-    metric.update([[0.5, 0.5]], [[1.0, 0.0]])
+REFUSED_BATCHES = [
+    (am.KLDivergence(), [[0.5, 0.5]], [[1.0, 0.0]], [[0.5, 0.4]]),
+    (am.LabelF1(2), [[1, 0]], [[1, 1]], [[0.5, 0]]),
+    (am.LabelAUROC(), [[0.9, 0.2], [0.1, 0.3]], [[1, 0], [0, 1]], [[math.nan, 0], [0, 0]]),
+]
+
+
+@pytest.mark.parametrize(("metric", "preds", "target", "wrong"), REFUSED_BATCHES, ids=lambda x: type(x).__name__)
+@pytest.mark.parametrize("by", ["update", "forward"])
+def test_a_batch_that_is_refused_leaves_the_metric_as_it_was(metric, preds, target, wrong, by):
+    metric = metric.clone()
+    for bad in ({"preds": wrong}, {"preds": preds, "weights": [-1] * len(preds)}):
+        with pytest.raises(am.DomainError):
+            getattr(metric, by)(target=target, **bad)
+        assert not metric.update_called
+    metric.update(preds, target)
+    metric.update(preds, target)
+    value = metric.compute()
+    states = {name: [*state] if isinstance(state, list) else state for name, state in metric.metric_state.items()}
     with pytest.raises(am.DomainError):
-        metric.update([[0.5, 0.4]], [[1.0, 0.0]])
-    assert float(metric.compute()) == pytest.approx(math.log(2))
+        getattr(metric, by)(wrong, target)
+    assert metric.update_count == 2
+    torch.testing.assert_close(metric.metric_state, states, rtol=0, atol=0)
+    metric(preds, target)  # and it goes on
+    torch.testing.assert_close(metric.compute(), value)
 
 
 def test_arrays_lists_frames_and_read_only_memory_are_taken():

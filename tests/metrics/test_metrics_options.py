@@ -81,6 +81,28 @@ def test_an_index_of_minus_one_is_a_row_that_nobody_was_asked_about():
     assert (float(chance.compute()), chance.skipped) == (0.5, 1)
 
 
+@pytest.mark.parametrize("k", [1, 3])
+def test_top_k_metrics_take_shares_of_which_the_most_chosen_labels_are_right(table, asked, k):
+    votes = (table.shares * 4).round()  # with ties, and rows that nobody chose anything in
+    votes[0] = 0
+    for target, right in ((votes, F.modes(votes)), (votes.int(), F.modes(votes)), (votes / 4, F.modes(votes))):
+        for metric in (F.top_k_accuracy, F.top_k_recall, F.top_k_precision):
+            same(metric(table.scores, target, k), metric(table.scores, right, k))
+        same(F.top_k_chance(target, k), F.top_k_chance(right, k))
+        same(F.one_error(table.scores, target), F.one_error(table.scores, right))
+        with am.unchecked():
+            same(F.top_k_recall(table.scores, target, k), F.top_k_recall(table.scores, right, k))
+    of_asked = torch.stack(
+        [F.modes(row[None].masked_fill(~here, 0))[0] for row, here in zip(votes, asked, strict=True)]
+    )
+    same(F.top_k_accuracy(table.scores, masked(votes, asked)), F.top_k_accuracy(table.scores, masked(of_asked, asked)))
+    for cls in (am.TopKAccuracy, am.TopKChance):
+        metric, of_right = cls(k), cls(k)
+        metric.update(table.scores, votes)
+        of_right.update(table.scores, F.modes(votes))
+        same(metric.compute(), of_right.compute())
+
+
 def test_indices_that_are_none_are_refused():
     with pytest.raises(am.DomainError, match="expected indices of labels, 0 to 1 .* received 2 in row 1"):
         F.set_f1([[1, 0], [0, 1]], [0, 2])

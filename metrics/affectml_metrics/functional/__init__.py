@@ -17,7 +17,6 @@ from affectml_metrics.functional import (
     ranking,
     rates,
     sets,
-    soft_ranking,
     transport,
 )
 from affectml_metrics.functional.average_precision import *
@@ -31,7 +30,6 @@ from affectml_metrics.functional.logs import *
 from affectml_metrics.functional.ranking import *
 from affectml_metrics.functional.rates import *
 from affectml_metrics.functional.sets import *
-from affectml_metrics.functional.soft_ranking import *
 from affectml_metrics.functional.transport import *
 
 __all__: list[str] = []
@@ -46,5 +44,4 @@ __all__ += labels.__all__
 __all__ += ranking.__all__
 __all__ += rates.__all__
 __all__ += sets.__all__
-__all__ += soft_ranking.__all__
 __all__ += transport.__all__

@@ -15,6 +15,7 @@ from affectml_metrics.intervals import Batched
 
 __all__ = ["label_auroc", "mean_average_precision"]
 
+_Area = Callable[[Tensor, Tensor], Tensor]  # under a label's curve, from right rows and rows at or above each score
 _AT_ONCE = 32  # replicates: what they need of one label stays in the cache
 
 
@@ -166,12 +167,7 @@ class _Ranked:
 
 
 def _over_labels(
-    metric: Callable[[Tensor, Tensor], Tensor],
-    preds: ArrayLike,
-    target: ArrayLike,
-    average: Average,
-    no_labels: float,
-    weights: ArrayLike | None,
+    metric: _Area, preds: ArrayLike, target: ArrayLike, average: Average, no_labels: float, weights: ArrayLike | None
 ) -> Tensor:
     """A metric of a label's curve, averaged; where it is nan it is `no_labels`."""
     one_of("average", average, AVERAGES)

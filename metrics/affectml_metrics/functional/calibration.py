@@ -1,6 +1,5 @@
 """Calibration against soft labels: among images where the model says .3, do three in ten people choose the label?"""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -16,7 +15,6 @@ from affectml_metrics.intervals import Prepared
 
 __all__ = ["label_calibration_error", "squared_calibration_error"]
 
-_FEW_EDGES = 64  # up to these, comparing a column with each edge is faster than a search for each prediction
 
 Norm = Literal["l1", "l2", "max"]
 Activation = Literal["sigmoid", "softmax"]
@@ -57,13 +55,10 @@ def label_calibration_error(
     """
     one_of("norm", norm, ("l1", "l2", "max"))
     one_of("average", average, ("macro", "none"))
-    whole_number("bins", bins, 1)
+    bins = whole_number("bins", bins, 1)
     p, t, w, asked = rates_asked(preds, target, from_logits, activation, weights)
-    w = torch.ones_like(p[:, 0]) if w is None else w
-    there = [slice(None)] * p.shape[1] if asked is None else asked.T
-    columns = zip(p.T.contiguous(), t.T.contiguous(), there, strict=True)
-    errors = torch.stack([_one_label(a[some], b[some], w[some], bins, norm) for a, b, some in columns])
-    return _mean(errors, asked) if average == "macro" else errors
+    binned = _Binned.of(p, t, bins, asked, macro=average == "macro")
+    return binned.gap(torch.ones_like(p[:, 0]) if w is None else w, norm)
 
 
 def squared_calibration_error(
@@ -95,7 +90,7 @@ def squared_calibration_error(
     tensor(-0.0600, dtype=torch.float64)
     """
     one_of("average", average, ("macro", "none"))
-    whole_number("bins", bins, 1)
+    bins = whole_number("bins", bins, 1)
     p, t, w, asked = rates_asked(preds, target, from_logits, activation, weights)
     binned = _Binned.of(p, t, bins, asked, macro=average == "macro")
     return binned(torch.ones_like(p[:, 0]) if w is None else w)
@@ -117,7 +112,7 @@ def debiased_calibration(
     True
     """
     one_of("average", average, ("macro", "none"))
-    whole_number("bins", bins, 1)
+    bins = whole_number("bins", bins, 1)
     p, t, _, asked = rates_asked(preds, target)
     return _Binned.of(p, t, bins, asked, macro=average == "macro")
 
@@ -142,11 +137,21 @@ class _Binned:
         where = torch.zeros_like(p, dtype=torch.int64)
         for label, column in enumerate(p.T.contiguous() if len(p) else ()):
             if bool((rows := there[:, label]).any()):
-                where[rows, label] = label * bins + _places(column[rows], bins)[0]
+                where[rows, label] = label * bins + _places(column[rows], bins)
         return _Binned(where, bins, p - t, there.to(p.dtype), macro)
 
     def __call__(self, weights: Tensor, /) -> Tensor:
         return self._errors(self._sums(weights))[0]
+
+    def gap(self, weights: Tensor, norm: Norm) -> Tensor:
+        """The error that keeps the bias of few rows."""
+        size, gaps, _ = self._sums(weights).view(3, -1, self.count)
+        gap, share = gaps.abs() / size.masked_fill(size == 0, 1.0), size / size.sum(1, keepdim=True)
+        if norm == "max":
+            errors = torch.where(share.isnan(), share, gap).amax(1)
+        else:
+            errors = (share * gap).sum(1) if norm == "l1" else (share * gap.square()).sum(1).sqrt()
+        return _mean(errors, self.counted) if self.macro else errors
 
     def without(self, block: Tensor, blocks: int) -> Tensor:
         sums = self._sums(torch.ones_like(self.gaps[:, 0]), block.to(self.gaps.device), blocks)
@@ -196,34 +201,8 @@ def _mean(errors: Tensor, counted: Tensor | None) -> Tensor:
     return errors.mean(-1) if counted is None or bool(counted.all()) else errors.nanmean(-1)
 
 
-def _places(p: Tensor, bins: int) -> tuple[Tensor, int]:
-    """The bin of each row, and how many there are; edges are quantiles of the predictions."""
-    edges = torch.unique_consecutive(_quantiles(p, bins))
-    if p.device.type != "cpu" or len(edges) > _FEW_EDGES:
-        return torch.bucketize(p, edges, right=True), len(edges) + 1
-    values, reached = p.detach().numpy(), np.zeros(len(p), dtype=np.int8)
-    for edge in edges.numpy():
-        reached += (values >= edge).view(np.int8)
-    return torch.from_numpy(reached.astype(np.int64)), len(edges) + 1
-
-
-def _quantiles(p: Tensor, bins: int) -> Tensor:
-    """The values at the cuts between `bins` runs of equal length, [bins - 1]."""
+def _places(p: Tensor, bins: int) -> Tensor:
+    """The bin of each row; edges are the values at the cuts between `bins` runs of equal length."""
     cuts = [i * len(p) // bins for i in range(1, bins)]
-    if p.device.type == "cpu":  # numpy sorts several times faster
-        return torch.from_numpy(np.sort(p.detach().numpy())[cuts])
-    return p.detach().sort().values[cuts]
-
-
-def _one_label(p: Tensor, t: Tensor, w: Tensor, bins: int, norm: Norm) -> Tensor:
-    if not len(p):
-        return p.new_full((), math.nan)
-    where, count = _places(p, bins)
-    size, predicted, chosen = (p.new_zeros(count).index_add_(0, where, x) for x in (w, w * p, w * t))
-    gap = (predicted - chosen).abs() / size.masked_fill(size == 0, 1.0)
-    share = size / size.sum()
-    if norm == "max":
-        worst: Tensor = gap.max()
-        return worst
-    mean: Tensor = (share * (gap if norm == "l1" else gap.square())).sum()
-    return mean if norm == "l1" else mean.sqrt()
+    ordered = torch.from_numpy(np.sort(p.detach().cpu().numpy()))  # several times faster than torch's
+    return torch.bucketize(p.detach(), torch.unique_consecutive(ordered[cuts].to(p.device)), right=True)

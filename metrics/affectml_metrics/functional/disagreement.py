@@ -17,14 +17,8 @@ from affectml_metrics.functional.rates import row_mean
 from affectml_metrics.functional.rows import Sums, soft_rows
 from affectml_metrics.intervals import Batched
 
-__all__ = [
-    "entropy_correlation",
-    "entropy_error",
-    "entropy_similarity",
-    "rank_cs",
-    "rate_entropy_correlation",
-    "rate_entropy_error",
-]
+__all__ = ["entropy_correlation", "entropy_error", "entropy_similarity", "rank_cs"]
+__all__ += ["rate_entropy_correlation", "rate_entropy_error"]
 
 RankTies = Literal["free", "first"]
 Correlation = Literal["pearson", "spearman"]

@@ -7,6 +7,7 @@ All is over the table, label by label: the mean over the rows asked about a labe
 """
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -46,13 +47,12 @@ def icm(
     tensor(0.5000, dtype=torch.float64)
     """
     counts = label_counts(preds, target, weights, threshold=threshold)
-    return icm_from_counts(*counts, normalised=normalised, average=average)
+    return icm_from_counts(counts, normalised=normalised, average=average)
 
 
-def icm_from_counts(
-    hits: Tensor, chosen: Tensor, right: Tensor, rows: Tensor, *, normalised: bool = False, average: Parts = "sum"
-) -> Tensor:
+def icm_from_counts(counts: Sequence[Tensor], *, normalised: bool = False, average: Parts = "sum") -> Tensor:
     """`icm` from the four sums of `label_counts`, each [..., C]; leading dimensions are replicates."""
+    hits, chosen, right, rows = counts
     bits = (rows / right.masked_fill(right == 0, 1.0)).log2() / rows
     return _together(bits * (3 * hits - chosen - right), bits * right, normalised, average)
 

@@ -17,14 +17,8 @@ from affectml_metrics.functional.logs import js_terms, per
 from affectml_metrics.functional.rates import js_pairs, row_mean
 from affectml_metrics.functional.rows import row_sum, soft_rows
 
-__all__ = [
-    "agreement_correlation",
-    "error_rate",
-    "manhattan_distance",
-    "normalised_absolute_distance",
-    "po_jsd",
-    "rate_po_jsd",
-]
+__all__ = ["manhattan_distance", "po_jsd", "rate_po_jsd"]
+__all__ += ["agreement_correlation", "error_rate", "normalised_absolute_distance"]
 
 
 def manhattan_distance(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:

@@ -7,7 +7,7 @@ predicted and right (hits), predicted (chosen), right, and rows. Their averages:
 without any row (nobody was asked about it, or every row weighs 0) has no figure: it is nan, and no average counts it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -45,7 +45,8 @@ def label_f1(
     >>> label_f1([[1, 0], [1, 1]], [[1, 0], [0, 1]])
     tensor(0.8333, dtype=torch.float64)
     """
-    return _over_table(f1, preds, target, average, zero_division, threshold, weights)
+    counts = label_counts(preds, target, weights, threshold=threshold)
+    return averaged(f1, counts, average=average, zero_division=zero_division)
 
 
 def label_precision(
@@ -66,7 +67,8 @@ def label_precision(
     >>> label_precision([[1, 0], [1, 1]], [[1, 0], [0, 1]], average="none")
     tensor([0.5000, 1.0000], dtype=torch.float64)
     """
-    return _over_table(precision, preds, target, average, zero_division, threshold, weights)
+    counts = label_counts(preds, target, weights, threshold=threshold)
+    return averaged(precision, counts, average=average, zero_division=zero_division)
 
 
 def label_recall(
@@ -86,7 +88,8 @@ def label_recall(
     >>> label_recall([[1, 0], [1, 1]], [[1, 0], [0, 1]], average="none")
     tensor([1., 1.], dtype=torch.float64)
     """
-    return _over_table(recall, preds, target, average, zero_division, threshold, weights)
+    counts = label_counts(preds, target, weights, threshold=threshold)
+    return averaged(recall, counts, average=average, zero_division=zero_division)
 
 
 def label_specificity(
@@ -106,7 +109,8 @@ def label_specificity(
     >>> label_specificity([[1, 0], [1, 1]], [[1, 0], [0, 1]], average="none")
     tensor([0., 1.], dtype=torch.float64)
     """
-    return _over_table(specificity, preds, target, average, zero_division, threshold, weights)
+    counts = label_counts(preds, target, weights, threshold=threshold)
+    return averaged(specificity, counts, average=average, zero_division=zero_division)
 
 
 def label_mcc(
@@ -128,7 +132,8 @@ def label_mcc(
     >>> label_mcc([[1, 0], [1, 1], [0, 0]], [[1, 0], [0, 1], [0, 0]], average="none")
     tensor([0.5000, 1.0000], dtype=torch.float64)
     """
-    return _over_table(mcc, preds, target, average, zero_division, threshold, weights)
+    counts = label_counts(preds, target, weights, threshold=threshold)
+    return averaged(mcc, counts, average=average, zero_division=zero_division)
 
 
 def label_counts(
@@ -186,34 +191,13 @@ def mcc(hits: Tensor, chosen: Tensor, right: Tensor, rows: Tensor) -> tuple[Tens
     return rows * hits - chosen * right, spread
 
 
-def _over_table(
-    ratio: Ratio,
-    preds: ArrayLike,
-    target: ArrayLike,
-    average: Average,
-    zero_division: float,
-    threshold: float | None,
-    weights: ArrayLike | None,
-) -> Tensor:
-    counts = label_counts(preds, target, weights, threshold=threshold)
-    return averaged(ratio, *counts, average=average, zero_division=zero_division)
-
-
 def averaged(
-    ratio: Ratio,
-    hits: Tensor,
-    chosen: Tensor,
-    right: Tensor,
-    rows: Tensor,
-    *,
-    average: Average = "macro",
-    zero_division: float = 0.0,
+    ratio: Ratio, counts: Sequence[Tensor], *, average: Average = "macro", zero_division: float = 0.0
 ) -> Tensor:
     """A ratio of the four sums, each [..., C], and its average over labels; leading dimensions are replicates."""
     one_of("average", average, AVERAGES)
     undefined = real_number("zero_division", zero_division, -1 if ratio is mcc else 0, 1, nan=True)
-    if average == "micro":
-        hits, chosen, right, rows = (x.sum(-1) for x in (hits, chosen, right, rows))
+    hits, chosen, right, rows = (x.sum(-1) for x in counts) if average == "micro" else counts
     top, bottom = ratio(hits, chosen, right, rows)
     value = (top / bottom).masked_fill(bottom == 0, undefined).masked_fill(rows == 0, torch.nan)
     if average == "macro":

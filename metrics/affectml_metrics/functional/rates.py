@@ -7,6 +7,7 @@ mean over the C labels.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -38,16 +39,8 @@ from affectml_metrics.functional.logs import (
 )
 from affectml_metrics.functional.rows import row_sum, soft_rows
 
-__all__ = [
-    "binomial_log_likelihood",
-    "rate_brier_score",
-    "rate_cross_entropy",
-    "rate_js_divergence",
-    "rate_kl_divergence",
-    "rate_manhattan",
-    "rate_total_variation",
-    "soft_f1",
-]
+__all__ = ["rate_brier_score", "rate_cross_entropy", "rate_kl_divergence", "rate_manhattan"]
+__all__ += ["binomial_log_likelihood", "rate_js_divergence", "rate_total_variation", "soft_f1"]
 
 SoftAverage = Literal["micro", "macro", "none"]
 
@@ -221,7 +214,7 @@ def soft_f1(
     tensor(0.8000, dtype=torch.float64)
     """
     counts = soft_counts(preds, target, from_logits=from_logits, weights=weights)
-    return soft_f1_from_counts(*counts, average=average, zero_division=zero_division)
+    return soft_f1_from_counts(counts, average=average, zero_division=zero_division)
 
 
 def soft_counts(
@@ -253,13 +246,12 @@ def soft_columns(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = Fal
 
 
 def soft_f1_from_counts(
-    shared: Tensor, mass: Tensor, rows: Tensor, *, average: SoftAverage = "micro", zero_division: float = 0.0
+    counts: Sequence[Tensor], *, average: SoftAverage = "micro", zero_division: float = 0.0
 ) -> Tensor:
     """`soft_f1` from the three sums of `soft_counts`, each [..., C]; leading dimensions are replicates."""
     one_of("average", average, ("micro", "macro", "none"))
     undefined = share("zero_division", zero_division)
-    if average == "micro":
-        shared, mass, rows = (x.sum(-1) for x in (shared, mass, rows))
+    shared, mass, rows = (x.sum(-1) for x in counts) if average == "micro" else counts
     nothing = mass == 0
     f1 = (2 * shared / mass.masked_fill(nothing, 1.0)).masked_fill(nothing, undefined).masked_fill(rows == 0, torch.nan)
     return f1.nanmean(-1) if average == "macro" else f1
