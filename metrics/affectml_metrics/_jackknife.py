@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from affectml_metrics._domains import unchecked
-from affectml_metrics._errors import ShapeError, real_number, whole_number
+from affectml_metrics._errors import ShapeError, whole_number
 from affectml_metrics._inputs import ArrayLike, as_tensor, columns_of
 from affectml_metrics.intervals import ALIKE, BLOCKS, FEW, Bounds, Interval, Prepared, interval_of, limits
 
@@ -53,7 +53,6 @@ def mean_and_p(
     skewed: bool = True,
 ) -> tuple[Interval, Tensor]:
     """The interval of means, and the p values of means of 0, nan below 30 units."""
-    real_number("level", level, 0, 1, ends=False)
     table, flat = columns_of(rows, name)
     index, units = (None, len(table)) if groups is None else group_index(groups, len(table))
     found = []
@@ -100,13 +99,12 @@ def table_interval(
     0.8333
     """
     whole_number("n", n, 1)
-    real_number("level", level, 0, 1, ends=False)
     _, block, units = blocks_of(n, groups)
     value = metric(torch.ones(n, dtype=torch.float64)).detach().to("cpu", torch.float64)
     with unchecked():
         left_out = values_without(metric, block, min(units, BLOCKS))
-    counted = None if rests is None else as_tensor(rests, "rests").flatten().clamp(1, units)
-    return _whole(value, left_out, n, units, level, bounds, counted)
+    known = None if rests is None else as_tensor(rests, "rests").flatten().clamp(1, units)
+    return _whole(value, left_out, n, units, level, bounds, known)
 
 
 def values_without(metric: Callable[[Tensor], Tensor], block: Tensor, blocks: int) -> Tensor:
@@ -139,7 +137,6 @@ def sums_interval(
     if table.ndim != 2:
         raise ShapeError(f"columns: expected [N, M], but received shape {list(table.shape)}")
     n = whole_number("rows", len(table), 1)
-    real_number("level", level, 0, 1, ends=False)
     unit, block, units = blocks_of(n, groups)
     sums = torch.zeros(min(units, BLOCKS), table.shape[1], dtype=torch.float64)
     for part, at in zip(torch.split(table, _PART), torch.split(block, _PART), strict=True):
@@ -185,20 +182,12 @@ def student_interval(rows: ArrayLike, *, groups: ArrayLike | None = None, level:
 
 
 def _whole(
-    value: Tensor,
-    left_out: Tensor,
-    rows: int,
-    units: int,
-    level: float,
-    bounds: Sequence[Bounds],
-    counted: Tensor | None = None,
+    value: Tensor, left_out: Tensor, n: int, units: int, level: float, bounds: Sequence[Bounds], rests: Tensor | None
 ) -> Interval:
-    """The interval of a metric that rests on all rows; counted: the units that each figure rests on, if fewer."""
-    counts = [torch.full_like(value, x) for x in (rows, 0, units)]
-    low, high, _ = interval_of(
-        value.flatten(), left_out, counts[2].flatten() if counted is None else counted, level, bounds
-    )
-    return Interval(value, low.reshape(value.shape), high.reshape(value.shape), *counts)
+    """The interval of a metric of all n rows; rests: the units that each figure rests on, None for all."""
+    rows, skipped, counted = (torch.full_like(value, x) for x in (n, 0, units))
+    low, high, _ = interval_of(value.flatten(), left_out, counted.flatten() if rests is None else rests, level, bounds)
+    return Interval(value, low.reshape(value.shape), high.reshape(value.shape), rows, skipped, counted)
 
 
 def group_index(groups: ArrayLike, n: int, name: str = "groups") -> tuple[Tensor, int]:

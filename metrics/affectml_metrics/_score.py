@@ -27,7 +27,7 @@ from affectml_metrics._jackknife import blocks_of, mean_interval, sums_interval,
 from affectml_metrics._reference import Against, Panel, TargetRule
 from affectml_metrics._two_way import two_way_interval
 from affectml_metrics.functional.transport import Ground
-from affectml_metrics.intervals import ALIKE, BLOCKS, Bounds, Interval, ends_of_alike, limits, student_quantile
+from affectml_metrics.intervals import ALIKE, BLOCKS, Bounds, Interval, student_quantile, within
 from affectml_metrics.spec import KINDS, Figure, Given, Kind
 from affectml_metrics.table import better, figures
 
@@ -246,14 +246,10 @@ def _over_people(
     value, units = torch.cat(values), min(people, len(p))
     used = torch.cat([(~rows.isnan()).sum(0), torch.full((len(value) - len(by_row),), len(images))])
     chosen = [*by_row, *(figure for together in sums for figure in together), *whole]
-    bounds = _bounds(chosen)
-    lowest, highest = limits(bounds, len(value))
+    counted = torch.full_like(used, units)
     alike = (high - low).abs() <= ALIKE * value.abs()
-    few = ends_of_alike(value, torch.full_like(value, units), level, bounds)
-    low, high = (torch.where(alike, *both) for both in zip(few, (low, high), strict=True))
-    low, high = torch.maximum(low, lowest), torch.minimum(high, highest)
-    counts = (used, len(p) - used, torch.full_like(used, units))
-    yield from _split(chosen, Interval(value, low, high, *counts))
+    low, high = within(_bounds(chosen), value, low, high, alike, counted, level)
+    yield from _split(chosen, Interval(value, low, high, used, len(p) - used, counted))
 
 
 def _pseudo_values(every: Tensor, moved: Tensor, asked: Tensor) -> tuple[Tensor, Tensor, Tensor]:

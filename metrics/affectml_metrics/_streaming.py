@@ -90,18 +90,20 @@ class AffectMetric(Metric):
             vars(self).update(before)
             raise
 
-    def _add_sum(self, name: str, *shape: int) -> None:
-        self.add_state(self._name(name), torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
-
     def _name(self, name: str) -> str:
         return f"{name}_{self._tag}"
 
-    def _sum(self, name: str) -> Tensor:
-        return cast(Tensor, getattr(self, self._name(name)))
+    def _add_sums(self, **sizes: tuple[int, ...]) -> None:
+        for name, size in sizes.items():
+            self.add_state(self._name(name), torch.zeros(size, dtype=torch.float64), dist_reduce_fx="sum")
 
-    def _increase(self, name: str, amount: Tensor) -> None:
-        state = self._sum(name)
-        setattr(self, self._name(name), state + amount.to(dtype=state.dtype, device=state.device))
+    def _state(self, name: str) -> Any:
+        return getattr(self, self._name(name))
+
+    def _increase(self, **amounts: Tensor) -> None:
+        for name, amount in amounts.items():
+            state = self._state(name)
+            setattr(self, self._name(name), state + amount.to(dtype=state.dtype, device=state.device))
 
     def _sync_dist(self, *args: Any, **kwargs: Any) -> None:
         # a process that saw no rows must send nothing in the shape and dtype of the others: so rows are kept flat
@@ -133,8 +135,7 @@ class RowMetric(AffectMetric):
     def __init__(self, config: Mapping[str, object], options: Options) -> None:
         super().__init__(config, options)
         self._everywhere: tuple[int, int] | None = None
-        for name in ("total", "weight", "rows", "skipped"):
-            self._add_sum(name)
+        self._add_sums(total=(), weight=(), rows=(), skipped=())
 
     def update(self, preds: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -> None:
         """Add a batch; both [N, C], as the function of the same name takes them. Raises MetricInputError.
@@ -148,7 +149,8 @@ class RowMetric(AffectMetric):
         """Mean over the rows seen, 0-dim float64; nan if there were none."""
         if self._is_synced:  # the states are back to this process's own before anybody can ask
             self._everywhere = self._counts()
-        return self._sum("total") / self._sum("weight")
+        mean: Tensor = self._state("total") / self._state("weight")
+        return mean
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Add a batch and return its value alone."""
@@ -177,21 +179,20 @@ class RowMetric(AffectMetric):
         return (self._everywhere or self._counts())[1]
 
     def _counts(self) -> tuple[int, int]:
-        return int(self._sum("rows")), int(self._sum("skipped"))
+        return int(self._state("rows")), int(self._state("skipped"))
 
     def _add(self, values: Tensor, weights: ArrayLike | None = None) -> None:
         self._everywhere = None
         undefined = values.isnan()
-        missing = undefined.sum()
+        skipped = undefined.sum()
+        rows = values.numel() - skipped
         w = row_weights(weights, values)
         if w is None:
-            self._increase("total", values.masked_fill(undefined, 0.0).sum(dtype=wide(values.device)))
-            self._increase("weight", values.numel() - missing)
+            total, weight = values.masked_fill(undefined, 0.0).sum(dtype=wide(values.device)), rows
         else:  # a row that weighs nothing adds nothing, infinite or not
-            self._increase("total", (values.to(w.dtype) * w).masked_fill(undefined | (w == 0), 0.0).sum())
-            self._increase("weight", w.masked_fill(undefined, 0.0).sum())
-        self._increase("skipped", missing)
-        self._increase("rows", values.numel() - missing)
+            total = (values.to(w.dtype) * w).masked_fill(undefined | (w == 0), 0.0).sum()
+            weight = w.masked_fill(undefined, 0.0).sum()
+        self._increase(total=total, weight=weight, rows=rows, skipped=skipped)
 
 
 class VotesMetric(RowMetric):
@@ -225,7 +226,7 @@ class SumMetric(AffectMetric):
     def __init__(self, config: Mapping[str, object], options: Options) -> None:
         nothing = torch.zeros(0, whole_number("num_labels", config.get("num_labels", 1), 1))
         super().__init__(config, options)
-        self._add_sum("sums", len(self._sums.of_table(nothing, nothing, **self._of_columns())))
+        self._add_sums(sums=self._sums.of_table(nothing, nothing, **self._of_columns()).shape)
 
     def _of_columns(self) -> dict[str, Any]:
         """The options that say what is added up; the others say what is made of the sums."""
@@ -238,18 +239,18 @@ class SumMetric(AffectMetric):
     def update(self, preds: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -> None:
         """Add a batch [N, C], as the function of the same name takes it; weights: [N]. Raises MetricInputError."""
         amounts = self._sums.of_table(preds, target, weights, **self._of_columns())
-        if len(amounts) != (known := len(self._sum("sums"))):
+        if len(amounts) != (known := len(self._state("sums"))):
             labels = cast(int, self.config["num_labels"])
             raise ShapeError(
                 f"preds and target: expected {labels} labels (num_labels={labels}), "
                 f"but received {len(amounts) * labels // known}"
             )
-        self._increase("sums", amounts)
+        self._increase(sums=amounts)
 
     def compute(self) -> Tensor:
         """The figure, 0-dim float64, or [C] with average="none"; nan where no row was seen."""
         of_sums = self.config.keys() - {"num_labels", *self._of_columns()}
-        return self._sums.statistic(self._sum("sums")[None], **{name: self.config[name] for name in of_sums})[0]
+        return self._sums.statistic(self._state("sums")[None], **{name: self.config[name] for name in of_sums})[0]
 
 
 class PairMetric(AffectMetric):
@@ -257,8 +258,7 @@ class PairMetric(AffectMetric):
 
     def __init__(self, config: Mapping[str, object], options: Options) -> None:
         super().__init__(config, options)
-        for name in ("preds", "target", "weights"):
-            self.add_state(self._name(name), [], dist_reduce_fx="cat")
+        self.add_state(self._name("rows"), [], dist_reduce_fx="cat")  # preds, target and weight of each
         self.add_state(self._name("labels"), torch.zeros((), dtype=torch.int64), dist_reduce_fx="max")
 
     def _domains(self) -> tuple[Domain, Domain]:
@@ -276,21 +276,21 @@ class PairMetric(AffectMetric):
         """
         p, t = self._checked(preds, target)
         w = row_weights(weights, p)
-        known = int(self._sum("labels"))
+        known = int(self._state("labels"))
         if known not in (0, p.shape[1]):
             raise ShapeError(f"preds and target: expected {known} labels as before, but received {p.shape[1]}")
-        setattr(self, self._name("labels"), torch.full_like(self._sum("labels"), p.shape[1]))
-        for name, rows in (("preds", p), ("target", t), ("weights", torch.ones_like(p[:, 0]) if w is None else w)):
-            flat = rows.detach().flatten()
-            getattr(self, self._name(name)).append(flat.to(device=self.device, dtype=wide(self.device)))
+        setattr(self, self._name("labels"), torch.full_like(self._state("labels"), p.shape[1]))
+        columns = (p, t, torch.ones_like(p[:, :1]) if w is None else w[:, None])
+        kept = [x.detach().to(device=self.device, dtype=wide(self.device)) for x in columns]
+        self._state("rows").append(torch.cat(kept, dim=1).flatten())
 
     def compute(self) -> Tensor:
         """The metric over all rows seen, float64; nan if there were none."""
-        labels = int(self._sum("labels"))
+        labels = int(self._state("labels"))
         if not labels:
             return torch.full((), torch.nan, dtype=wide(self.device), device=self.device)
-        preds, target, weights = (dim_zero_cat(getattr(self, self._name(x))) for x in ("preds", "target", "weights"))
-        return self._of_kept(preds.reshape(-1, labels), target.reshape(-1, labels), weights)
+        rows = dim_zero_cat(self._state("rows")).reshape(-1, 2 * labels + 1)
+        return self._of_kept(rows[:, :labels], rows[:, labels:-1], rows[:, -1])
 
     def _checked(self, preds: ArrayLike, target: ArrayLike) -> tuple[Tensor, Tensor]:
         """What is kept of a batch, [N, C] each."""

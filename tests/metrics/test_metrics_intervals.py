@@ -400,12 +400,6 @@ def test_many_weights_at_once_and_the_table_without_a_block_are_each_of_them_alo
         torch.testing.assert_close(found, wanted, atol=1e-12, rtol=0, equal_nan=True)
 
 
-def test_bytes_are_added_up_in_a_build_of_torch_without_the_operator_for_them(monkeypatch):
-    monkeypatch.setattr("affectml_metrics.functional.rows._BYTE_BAGS", None)
-    for name in CELLWISE:
-        test_many_weights_at_once_and_the_table_without_a_block_are_each_of_them_alone(name, 300, False)
-
-
 def test_blocks_of_a_large_table_do_not_follow_the_order_of_its_rows():
     """Rows by their value, such as images by label: blocks of every 200th would be alike, and the interval a tenth."""
     rows = torch.linspace(0, 1, 4000, dtype=torch.float64)

@@ -10,12 +10,12 @@ from torch import Tensor
 from affectml_metrics._errors import one_of, share
 from affectml_metrics._inputs import ArrayLike, pair_asked, row_weights, wide
 from affectml_metrics.functional.labels import AVERAGES, Average
-from affectml_metrics.functional.rows import run_sums, table_of
 from affectml_metrics.intervals import Batched
 
 __all__ = ["label_auroc", "mean_average_precision"]
 
 _Area = Callable[[Tensor, Tensor], Tensor]  # under a label's curve, from right rows and rows at or above each score
+_EXACT = 2**24  # up to there float32 holds every whole number
 _AT_ONCE = 32  # replicates: what they need of one label stays in the cache
 
 
@@ -92,11 +92,22 @@ def _prepared(
     labels = [_Ranked.of(p, t) for p, t in zip(preds.T, target.T, strict=True)]
 
     def of(weights: Tensor) -> Tensor:
-        table = table_of(weights, preds.device)
+        table = _table_of(weights.to(preds.device))
         value = torch.stack([metric(label, table) for label in labels], dim=1)
         return value.nanmean(dim=1) if mean else value
 
     return Batched(of, _AT_ONCE)
+
+
+def _table_of(weights: Tensor) -> Tensor:
+    """Weights [B, N] of B replicates as a table [N, B], of which a row is read in one piece for all of them.
+
+    Whole numbers come in float32 where that holds their sums.
+    """
+    exact = wide(weights.device)
+    whole = not weights.is_floating_point() or bool((weights == weights.round()).all())
+    narrow = whole and float(weights.sum(dim=1, dtype=exact).max()) < _EXACT
+    return weights.to(torch.float32 if narrow else exact).T.contiguous()
 
 
 @dataclass(frozen=True)
@@ -111,8 +122,10 @@ class _Rows:
         return _Rows(rows.int(), (sizes.cumsum(0) - sizes).int())
 
     def sums(self, table: Tensor) -> Tensor:
-        """Of each run, [B, K] of a table [N, B] as `table_of` makes it."""
-        return run_sums(table, self.rows, self.firsts).T.contiguous()
+        """Of each run, [B, K] of a table [N, B] as `_table_of` makes it."""
+        if not len(self.rows):
+            return table.new_zeros(table.shape[1], len(self.firsts))
+        return torch.nn.functional.embedding_bag(self.rows, table, self.firsts, mode="sum").T.contiguous()
 
 
 @dataclass(frozen=True)
