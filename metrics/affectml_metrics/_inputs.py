@@ -259,6 +259,16 @@ def target_asked(target: ArrayLike, preds: Tensor, domain: Domain) -> tuple[Tens
     return t, asked
 
 
+def mass_beside(value: ArrayLike | None, name: str, preds: Tensor) -> Tensor | None:
+    """An optional [N, C] matrix of counts or shares that goes with preds; -1 is a label nobody was asked about."""
+    if value is None:
+        return None
+    tensor = as_tensor(value, name)
+    known = tensor.masked_fill(tensor == UNASKED, 0) if holds_unasked(tensor) else tensor
+    same(preds, matrix(known, name, "mass"), ("preds", name))
+    return tensor
+
+
 def _parted(target: ArrayLike, preds: Tensor, domain: Domain) -> tuple[Tensor, Tensor | None]:
     t = as_tensor(target, "target")
     t = t if domain == "rates" else of_indices(t, preds)

@@ -11,18 +11,7 @@ from torch import Tensor
 
 from affectml_metrics._domains import Domain, unchecked
 from affectml_metrics._errors import ArgumentError, ShapeError, one_of, whole_number
-from affectml_metrics._inputs import (
-    UNASKED,
-    ArrayLike,
-    as_float,
-    as_tensor,
-    at_least,
-    holds_unasked,
-    marked,
-    matrix,
-    same,
-    target_asked,
-)
+from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, at_least, marked, mass_beside, matrix, target_asked
 from affectml_metrics._jackknife import blocks_of, mean_interval, sums_interval, table_interval, values_without
 from affectml_metrics._reference import Against, Panel, TargetRule
 from affectml_metrics._two_way import two_way_interval
@@ -103,8 +92,8 @@ def score(
         k=k,
         from_logits=from_logits,
         eps=eps,
-        shares=_beside(shares, "shares", p),
-        votes=_beside(votes, "votes", p),
+        shares=mass_beside(shares, "shares", p),
+        votes=mass_beside(votes, "votes", p),
         n=None if n is None else as_tensor(n, "n"),
         similarity=similarity,
         ground=ground,
@@ -286,13 +275,3 @@ def _table(intervals: Iterator[tuple[str, Interval]]) -> "pd.DataFrame":
         for name, interval in intervals
     ]
     return pd.DataFrame(rows).astype({"rows": int, "skipped": int, "units": int})
-
-
-def _beside(value: ArrayLike | None, name: str, preds: Tensor) -> Tensor | None:
-    """An optional [N, C] matrix of counts or shares that goes with preds; -1 is a label nobody was asked about."""
-    if value is None:
-        return None
-    tensor = as_tensor(value, name)
-    known = tensor.masked_fill(tensor == UNASKED, 0) if holds_unasked(tensor) else tensor
-    same(preds, matrix(known, name, "mass"), ("preds", name))
-    return tensor

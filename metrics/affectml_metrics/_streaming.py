@@ -23,7 +23,7 @@ from affectml_metrics._errors import ArgumentError, ShapeError, one_of, whole_nu
 from affectml_metrics._inputs import ArrayLike, as_tensor, marked, of_indices, pair_asked, row_weights, wide
 from affectml_metrics.functional.calibration import DOMAINS
 from affectml_metrics.functional.disagreement import Correlation, correlation, row_entropies
-from affectml_metrics.functional.label_variation import answers_of_people
+from affectml_metrics.functional.people import answers_of_people
 from affectml_metrics.functional.rows import Sums
 from affectml_metrics.spec import MetricSpec
 

@@ -13,36 +13,11 @@ from threading import RLock
 
 from affectml_metrics import functional as F
 from affectml_metrics._errors import ArgumentError, MetricInputError, one_of
-from affectml_metrics.functional.average_precision import prepared_label_auroc, prepared_mean_average_precision
-from affectml_metrics.functional.calibration import debiased_calibration
-from affectml_metrics.functional.disagreement import SIMILARITY, prepared_entropy_correlation, prepared_rate_correlation
-from affectml_metrics.functional.information import icm_from_counts
-from affectml_metrics.functional.labels import (
-    Ratio,
-    averaged,
-    f1,
-    label_columns,
-    label_counts,
-    mcc,
-    precision,
-    recall,
-    specificity,
-)
-from affectml_metrics.functional.rates import soft_columns, soft_counts, soft_f1_from_counts
-from affectml_metrics.functional.rows import Sums
 from affectml_metrics.plugins import load_plugin, plugins
 from affectml_metrics.spec import BETTER, KINDS, Better, Figure, Given, Kind, MetricSpec, Place
 
 GROUP = "affectml.metrics"  # of entry points
 
-
-def _label_sums(ratio: Ratio) -> Sums:
-    return Sums(label_columns, lambda s, **options: averaged(ratio, s.chunk(4, dim=1), **options), label_counts)
-
-
-_LABEL_F1 = _label_sums(f1)
-_CONTRAST = Sums(label_columns, lambda s, **options: icm_from_counts(s.chunk(4, dim=1), **options), label_counts)
-_SOFT_F1 = Sums(soft_columns, lambda s, **options: soft_f1_from_counts(s.chunk(3, dim=1), **options), soft_counts)
 
 _SCORE: tuple[Place, ...] = ("score",)
 _REPORT: tuple[Place, ...] = ("score", "report")
@@ -54,8 +29,8 @@ _sets = partial(
     MetricSpec, kinds=("sets",), better="higher", options={"both_empty": 1.0, "one_empty": 0.0}, range="0..1"
 )
 _label_f1 = partial(
-    MetricSpec, function=F.label_f1, kinds=("sets",), better="higher", over="table", shown=_SCORE, sums=_LABEL_F1,
-    cls="LabelF1", range="0..1",
+    MetricSpec, function=F.label_f1, kinds=("sets",), better="higher", over="table", shown=_SCORE,
+    sums=F.labels.sums_of(F.labels.f1), cls="LabelF1", range="0..1",
 )  # fmt: skip
 _label = partial(
     MetricSpec, kinds=("sets",), better="higher", over="table", shown=_SCORE, options={"average": "macro"}, range="0..1"
@@ -115,20 +90,21 @@ ROWS = (
     _label_f1("label_f1_weighted", options={"average": "weighted"},
               formula="the labels' F1, weighted by how often each is right",
               worked="(2 * 4/5 + 3 * 2/5 + 2 * 2/4) / 7"),
-    _label("label_precision_macro", F.label_precision, sums=_label_sums(precision), cls="LabelPrecision",
+    _label("label_precision_macro", F.label_precision, sums=F.labels.sums_of(F.labels.precision), cls="LabelPrecision",
            formula="TP / (TP+FP) a label, over the table; the mean over labels", worked="(2/3 + 1/2 + 1/2) / 3"),
-    _label("label_recall_macro", F.label_recall, sums=_label_sums(recall), cls="LabelRecall",
+    _label("label_recall_macro", F.label_recall, sums=F.labels.sums_of(F.labels.recall), cls="LabelRecall",
            formula="TP / (TP+FN) a label; the mean over labels", worked="(2/2 + 1/3 + 1/2) / 3"),
-    _label("label_specificity_macro", F.label_specificity, sums=_label_sums(specificity), cls="LabelSpecificity",
-           formula="TN / (TN+FP) a label; the mean over labels", worked="(2/3 + 1/2 + 2/3) / 3"),
-    _label("label_mcc_macro", F.label_mcc, sums=_label_sums(mcc), cls="LabelMCC", range="−1..1",
+    _label("label_specificity_macro", F.label_specificity, sums=F.labels.sums_of(F.labels.specificity),
+           cls="LabelSpecificity", formula="TN / (TN+FP) a label; the mean over labels",
+           worked="(2/3 + 1/2 + 2/3) / 3"),
+    _label("label_mcc_macro", F.label_mcc, sums=F.labels.sums_of(F.labels.mcc), cls="LabelMCC", range="−1..1",
            formula="correlation of predicted and right, a label; the mean over labels", source="Matthews 1975",
            worked="((5*2 - 3*2) / sqrt(3*2 * 2*3) + (5*1 - 2*3) / sqrt(2*3 * 3*2) + (5*1 - 2*2) / sqrt(2*3 * 2*3)) / "
            "3"),
-    _contrast("icm", F.icm, kinds=("sets",), sums=_CONTRAST, cls="ICM",
+    _contrast("icm", F.icm, kinds=("sets",), sums=F.information.CONTRAST, cls="ICM",
               formula="Σ over labels of −log₂(share of rows with it in Y)·(hits − misses − false), a row, in bits",
               worked="(1*log2(5/2) - 2*log2(5/3) - 1*log2(5/2)) / 5"),
-    _contrast("icm_norm", F.icm, kinds=("sets",), options={"normalised": True}, sums=_CONTRAST, cls="ICM",
+    _contrast("icm_norm", F.icm, kinds=("sets",), options={"normalised": True}, sums=F.information.CONTRAST, cls="ICM",
               formula="(`icm` + best) / (2·best), at least 0; best: that of Y itself", range="0..1",
               worked="(1 - 2*log2(5/3) / (4*log2(5/2) + 3*log2(5/3))) / 2"),
     _ranking("set_size", F.set_size, better="", of_target=True, cls="SetSize", formula="|Y|", range="0..C",
@@ -161,12 +137,12 @@ ROWS = (
                   source="Vigna 2015",
                   worked="((-21/sqrt(75*59) - 2/sqrt(75*68)) / 2 + 13/sqrt(65*59) + 1) / 3"),
     _ranking("mean_average_precision", F.mean_average_precision, over="table", cls="MeanAveragePrecision",
-             prepared=prepared_mean_average_precision,
+             prepared=F.average_precision.prepared_mean_average_precision,
              formula="per label Σ (recall step)·precision over rows, mean over labels; too high of few positives",
              source="Everingham et al. 2010",
              worked="(1/2 * 1/2 + 1/2 * 2/4 + 1/2 * 1/1 + 1/2 * 2/3 + 1/2 * 1/1 + 1/2 * 2/4) / 3"),
     _ranking("label_auroc_macro", F.label_auroc, over="table", options={"average": "macro"}, cls="LabelAUROC",
-             prepared=prepared_label_auroc,
+             prepared=F.average_precision.prepared_label_auroc,
              formula="chance that a row with the label has a higher score than one without; the mean over labels",
              source="Hanley & McNeil 1982", worked="((1 + .5 + .5 + 0) / 4 + (1 + .5 + 2) / 4 + (0 + 2) / 4) / 3"),
     _rates("rate_cross_entropy", F.rate_cross_entropy, options=_EXACT, shown=(*_HEADLINE, "people"),
@@ -191,8 +167,8 @@ ROWS = (
            worked="(H(.25, .75) - H(.2, .8) + H(.2, .8) + H(.5, .5) - H(.6, .4) + H(.6, .4) + 0 + H(.9, .1) + "
            "H(.5, .5) - H(.25, .75) + H(.75, .25) - H(.9, .1)) / 8"),
     _rates("rate_entropy_correlation", F.rate_entropy_correlation, better="higher", over="table",
-           options={"method": "pearson", "average": "macro"}, shown=_SCORE, prepared=prepared_rate_correlation,
-           cls="RateEntropyCorrelation", range="−1..1", source="Kurniawan et al. 2025",
+           options={"method": "pearson", "average": "macro"}, shown=_SCORE, cls="RateEntropyCorrelation",
+           prepared=F.disagreement.prepared_rate_correlation, range="−1..1", source="Kurniawan et al. 2025",
            formula="by label Pearson's r over rows of H(q, 1−q) and H(p, 1−p); the mean over labels",
            worked="(correlation([H(.2, .8), H(.2, .8), H(.6, .4), H(.6, .4)], [H(.25, .75), 0, H(.5, .5), 0]) + "
            "correlation([H(.5, .5), H(.9, .1), H(.5, .5), H(.9, .1)], [H(.5, .5), 0, H(.25, .75), H(.75, .25)])) / 2"),
@@ -208,10 +184,11 @@ ROWS = (
            shown=_SCORE, cls="BinomialLogLikelihood", formula="mean of log Binomial(votes; n, q)", range="−∞..0",
            worked="log(4*.2*.8**3 * .8**4 * 6*.6**2*.4**2 * .6**4 * 6*.5**4 * .9**4 * 4*.5**4 * 4*.9**3*.1) / 8"),
     _rates("soft_f1_micro", F.soft_f1, better="higher", over="table", options={"average": "micro"}, shown=_SCORE,
-           sums=_SOFT_F1, cls="SoftF1", formula="2·Σmin(p, q) / Σ(p+q) over the table (soft micro F1)", range="0..1",
+           sums=F.rates.SOFT_F1, cls="SoftF1", range="0..1",
+           formula="2·Σmin(p, q) / Σ(p+q) over the table (soft micro F1)",
            source="Harju & Mesaros 2023; Kurniawan et al. 2025", worked="2 * (1.3 + 2.4) / (1.6 + 1.75 + 2.8 + 2.5)"),
     _rates("soft_f1_macro", F.soft_f1, better="higher", over="table", options={"average": "macro"}, shown=_SCORE,
-           sums=_SOFT_F1, cls="SoftF1", formula="the same by label, and the mean over labels", range="0..1",
+           sums=F.rates.SOFT_F1, cls="SoftF1", formula="the same by label, and the mean over labels", range="0..1",
            source="Harju & Mesaros 2023", worked="(2*1.3 / (1.6 + 1.75) + 2*2.4 / (2.8 + 2.5)) / 2"),
     _contrast("icm_soft", F.icm_soft, kinds=("rates", "distribution"), cls="ICMSoft",
               shown=(),  # its interval takes 201 passes of logarithms, forty times what all the others take
@@ -276,10 +253,10 @@ ROWS = (
             formula="1 if q orders all labels as p does; people's ties are free", range="0 or 1",
             source="Baan et al. 2022", worked="(0 + 1 + 0) / 3"),
     _shares("entropy_correlation", F.entropy_correlation, better="higher", over="table",
-            options={"method": "pearson"}, prepared=prepared_entropy_correlation, cls="EntropyCorrelation",
-            formula="Pearson's r of the entropies over rows", range="−1..1", source="Uma et al. 2021",
-            worked="correlation(x, y)"),
-    _shares("entropy_similarity", F.entropy_similarity, better="higher", over="table", sums=SIMILARITY,
+            options={"method": "pearson"}, prepared=F.disagreement.prepared_entropy_correlation,
+            cls="EntropyCorrelation", formula="Pearson's r of the entropies over rows", range="−1..1",
+            source="Uma et al. 2021", worked="correlation(x, y)"),
+    _shares("entropy_similarity", F.entropy_similarity, better="higher", over="table", sums=F.disagreement.SIMILARITY,
             cls="EntropySimilarity", formula="cosine of the entropies over rows", range="0..1",
             source="Uma et al. 2021", worked="(x[0]*y[0] + x[1]*y[1] + x[2]*y[2]) / (hypot(*x) * hypot(*y))"),
     _shares("label_calibration_error", F.label_calibration_error, kinds=("rates", "distribution"), over="table",
@@ -288,7 +265,7 @@ ROWS = (
             "over labels", range="0..1", source="Nguyen & O'Connor 2015; Nixon et al. 2019",
             worked="((.5*.075 + .5*.15) + (.5*.125 + .5*.025)) / 2"),
     _shares("squared_calibration_error", F.squared_calibration_error, kinds=("rates", "distribution"), over="table",
-            prepared=debiased_calibration, cls="SquaredCalibrationError",
+            prepared=F.calibration.debiased_calibration, cls="SquaredCalibrationError",
             formula="in the same bins: Σ (rows in bin / N)·((mean q − mean p)² − variance of q − p in the bin / its "
             "rows); the mean over labels", range="−1..1", source="Bröcker 2012; Kumar, Liang & Ma 2019",
             worked="(.075**2 - .125**2 + .15**2 - .25**2 + .125**2 - .125**2 + .025**2 - .125**2) / 4"),

@@ -16,7 +16,8 @@ from torch import Tensor
 from affectml_metrics._errors import one_of
 from affectml_metrics._inputs import ArrayLike
 from affectml_metrics.functional.calibration import Activation, rates_asked
-from affectml_metrics.functional.labels import label_counts
+from affectml_metrics.functional.labels import label_columns, label_counts
+from affectml_metrics.functional.rows import Sums
 
 __all__ = ["icm", "icm_soft"]
 
@@ -55,6 +56,9 @@ def icm_from_counts(counts: Sequence[Tensor], *, normalised: bool = False, avera
     hits, chosen, right, rows = counts
     bits = (rows / right.masked_fill(right == 0, 1.0)).log2() / rows
     return _together(bits * (3 * hits - chosen - right), bits * right, normalised, average)
+
+
+CONTRAST = Sums(label_columns, lambda sums, **more: icm_from_counts(sums.chunk(4, dim=1), **more), label_counts)
 
 
 def icm_soft(

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from affectml_metrics._errors import one_of, real_number
 from affectml_metrics._inputs import ArrayLike, pair_asked, row_weights, wide
+from affectml_metrics.functional.rows import Sums
 
 __all__ = ["label_f1", "label_mcc", "label_precision", "label_recall", "label_specificity"]
 
@@ -162,6 +163,11 @@ def label_columns(preds: ArrayLike, target: ArrayLike, *, threshold: float | Non
     """What each row adds to the sums of `label_counts`, bool [N, 4 C]."""
     p, t, asked = pair_asked(preds, target, "labels", "labels", threshold)
     return torch.cat([p & t, p, t, torch.ones_like(p) if asked is None else asked], dim=1)
+
+
+def sums_of(ratio: Ratio) -> Sums:
+    """A metric of this file by its sums."""
+    return Sums(label_columns, lambda sums, **more: averaged(ratio, sums.chunk(4, dim=1), **more), label_counts)
 
 
 def f1(hits: Tensor, chosen: Tensor, right: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -26,21 +26,12 @@ from affectml_metrics._inputs import (
     same,
     wide,
 )
-from affectml_metrics.functional.logs import (
-    Unit,
-    check_eps,
-    impossible,
-    js_terms,
-    pair_entropy,
-    per,
-    root,
-    silenced,
-    weighed_log,
-)
-from affectml_metrics.functional.rows import row_sum, soft_rows
+from affectml_metrics.functional import logs
+from affectml_metrics.functional.logs import Unit
+from affectml_metrics.functional.rows import Sums, row_sum, soft_rows
 
 __all__ = ["rate_brier_score", "rate_cross_entropy", "rate_kl_divergence", "rate_manhattan"]
-__all__ += ["binomial_log_likelihood", "rate_js_divergence", "rate_total_variation", "soft_f1"]
+__all__ += ["binomial_log_likelihood", "rate_js_divergence", "rate_po_jsd", "rate_total_variation", "soft_f1"]
 
 SoftAverage = Literal["micro", "macro", "none"]
 
@@ -58,8 +49,8 @@ def rate_cross_entropy(
     >>> rate_cross_entropy(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.2, 1.0]]))
     tensor([0.6931])
     """
-    check_eps(eps)
-    scale = per(unit)
+    logs.check_eps(eps)
+    scale = logs.per(unit)
 
     def expected(p: Tensor, t: Tensor) -> Tensor:
         t = t.clamp(max=1)
@@ -80,12 +71,12 @@ def rate_kl_divergence(
     >>> rate_kl_divergence(torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 0.5]]), unit="bits")
     tensor([0.5000])
     """
-    check_eps(eps)
-    scale = per(unit)
+    logs.check_eps(eps)
+    scale = logs.per(unit)
 
     def divergence(p: Tensor, t: Tensor) -> Tensor:
         t = t.clamp(max=1)
-        surplus = -row_mean(_yes_or_no(t, 1 - t, p, from_logits, eps) + pair_entropy(t))
+        surplus = -row_mean(_yes_or_no(t, 1 - t, p, from_logits, eps) + logs.pair_entropy(t))
         return scale * surplus.clamp(min=0)  # rounding can leave -1e-17 where the two agree
 
     return soft_rows(divergence, preds, target, "rates", None if from_logits else False)
@@ -140,19 +131,32 @@ def rate_js_divergence(
     >>> rate_js_divergence(torch.tensor([[1.0, 0.5]]), torch.tensor([[0.0, 0.5]]), unit="bits")
     tensor([0.5000])
     """
-    scale = per(unit)
+    scale = logs.per(unit)
 
     def divergence(p: Tensor, t: Tensor) -> Tensor:
         each = js_pairs(p, t) * scale
-        return row_mean(root(each) if square_root else each)
+        return row_mean(logs.root(each) if square_root else each)
 
     return soft_rows(divergence, preds, target, "rates", from_logits)
+
+
+@on_asked_labels
+def rate_po_jsd(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
+    """`po_jsd` of each label's (yes, no) pair, the mean over labels, per row: its multilabel form.
+
+    preds, target: rates [N, C]. Returns [N] in [0, 1]. Source: Kurniawan et al. 2025. Raises MetricInputError.
+
+    >>> rate_po_jsd(torch.tensor([[1.0, 0.5]]), torch.tensor([[0.0, 0.5]]))
+    tensor([0.5000])
+    """
+    bits = logs.per("bits")
+    return soft_rows(lambda p, t: 1 - row_mean(js_pairs(p, t)) * bits, preds, target, "rates", from_logits)
 
 
 def js_pairs(p: Tensor, t: Tensor) -> Tensor:
     """Jensen-Shannon divergence of each cell's (yes, no) pair, in nats, [N, C]."""
     p, t = p.clamp(max=1), t.clamp(max=1)
-    return (js_terms(p, t) + js_terms(1 - p, 1 - t)).clamp(min=0)
+    return (logs.js_terms(p, t) + logs.js_terms(1 - p, 1 - t)).clamp(min=0)
 
 
 @on_asked_labels
@@ -169,7 +173,7 @@ def binomial_log_likelihood(
     >>> binomial_log_likelihood(torch.tensor([[0.5]]), torch.tensor([[1]]), torch.tensor([2]))
     tensor([-0.6931])
     """
-    check_eps(eps)
+    logs.check_eps(eps)
     p = matrix(preds, "preds", "scores" if from_logits else "rates")
     v = matrix(votes, "votes", "mass")
     same(p, v, ("preds", "votes"))
@@ -257,6 +261,9 @@ def soft_f1_from_counts(
     return f1.nanmean(-1) if average == "macro" else f1
 
 
+SOFT_F1 = Sums(soft_columns, lambda sums, **more: soft_f1_from_counts(sums.chunk(3, dim=1), **more), soft_counts)
+
+
 def row_mean(x: Tensor) -> Tensor:
     """Mean over labels, [N]."""
     return row_sum(x) / x.shape[1]
@@ -268,8 +275,8 @@ def _yes_or_no(yes: Tensor, no: Tensor, p: Tensor, from_logits: bool, eps: float
         log_yes, log_no = nnf.logsigmoid(p), nnf.logsigmoid(-p)
         if eps is not None:
             log_yes, log_no = log_yes.clamp(min=math.log(eps)), log_no.clamp(min=math.log(eps))
-        return silenced(yes, log_yes) + silenced(no, log_no)
+        return logs.silenced(yes, log_yes) + logs.silenced(no, log_no)
     p = p.clamp(max=1) if eps is None else p.clamp(eps, 1 - eps)
     sure = p == 1
     log_no = torch.log1p(-p.masked_fill(sure, 0.0))
-    return weighed_log(yes, p) + no * log_no + impossible(sure, no)
+    return logs.weighed_log(yes, p) + no * log_no + logs.impossible(sure, no)
