@@ -251,14 +251,6 @@ def pair_asked(
     return p, t, asked
 
 
-def target_asked(target: ArrayLike, preds: Tensor, domain: Domain) -> tuple[Tensor, Tensor | None]:
-    """A checked target beside preds [N, C], and which of its cells were asked, or None for all; where not, it is 0."""
-    t, asked = _parted(target, preds, domain)
-    t = matrix(t, "target", domain).detach()
-    same(preds, t)
-    return t, asked
-
-
 def mass_beside(value: ArrayLike | None, name: str, preds: Tensor) -> Tensor | None:
     """An optional [N, C] matrix of counts or shares that goes with preds; -1 is a label nobody was asked about."""
     if value is None:

@@ -44,13 +44,7 @@ def mean_interval(
 
 
 def mean_and_p(
-    rows: ArrayLike,
-    name: str,
-    groups: ArrayLike | None,
-    level: float,
-    bounds: Sequence[Bounds] = (),
-    *,
-    skewed: bool = True,
+    rows: ArrayLike, name: str, groups: ArrayLike | None, level: float, bounds: Sequence[Bounds], skewed: bool = True
 ) -> tuple[Interval, Tensor]:
     """The interval of means, and the p values of means of 0, nan below 30 units."""
     table, flat = columns_of(rows, name)
@@ -178,7 +172,7 @@ def student_interval(rows: ArrayLike, *, groups: ArrayLike | None = None, level:
     >>> [round(float(x), 3) for x in (interval.value, interval.low, interval.high)]
     [2.0, -0.484, 4.484]
     """
-    return mean_and_p(rows, "rows", groups, level, skewed=False)[0]
+    return mean_and_p(rows, "rows", groups, level, (), skewed=False)[0]
 
 
 def _whole(

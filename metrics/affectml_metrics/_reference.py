@@ -30,11 +30,7 @@ class Panel:
 
     @staticmethod
     def of(
-        judgements: ArrayLike,
-        asked: ArrayLike,
-        base: ArrayLike | None = None,
-        smoothing: float = 1.0,
-        tau: float = 1 / 3,
+        judgements: ArrayLike, asked: ArrayLike, base: ArrayLike | None, smoothing: float = 1.0, tau: float = 1 / 3
     ) -> "Panel":
         """A checked panel; `base` defaults to the average of all judgements but the predicted. Raises
         MetricInputError."""
@@ -226,36 +222,31 @@ def human_reference(
         rounds = _each_other(panel) if against == "people" else _one_and_rest(panel, by_rest=predictor == "rest")
     nothing = torch.zeros(len(panel.answers), dtype=torch.float64, device=panel.answers.device)
     sums = {system: (nothing.clone(), nothing.clone()) for system in (name, *systems)}  # of values, of times
-
-    def add(system: str, where: Tensor, preds: Tensor, target: Tensor) -> None:
-        rows = metric(preds, target)
-        if list(rows.shape) != [len(preds)]:
-            raise ShapeError(
-                f"metric: expected one value a row, [{len(preds)}], but received shape {list(rows.shape)}; "
-                "metrics over the table have no human reference by rows"
-            )
-        defined = ~rows.isnan()
-        total, times = sums[system]
-        total[where] += rows.double().masked_fill(~defined, 0.0)
-        times[where] += defined
-
     for where, guess, truth, for_systems in rounds:
         where = where & panel.usable(*truth, against)
         if not bool(where.any()):
             continue
         votes, n = (x[where] for x in truth)
         target = panel.target(votes, n, against)
+        predicted = {system: value[where] for system, value in systems.items() if for_systems}
         if guess is not None:
             guessed, guessing = (x[where] for x in guess)
             if predictor == "person":
-                preds_of_people = guessed
+                predicted[name] = guessed
             elif against in ("rates", "distribution"):
-                preds_of_people = panel.smoothed(guessed, guessing, against, (votes, n))
+                predicted[name] = panel.smoothed(guessed, guessing, against, (votes, n))
             else:
-                preds_of_people = panel.target(guessed, guessing, against)
-            add(name, where, preds_of_people, target)
-        for system, value in systems.items() if for_systems else ():
-            add(system, where, value[where], target)
+                predicted[name] = panel.target(guessed, guessing, against)
+        for system, value in predicted.items():
+            values = metric(value, target)
+            if list(values.shape) != [len(target)]:
+                raise ShapeError(
+                    f"metric: expected one value a row, [{len(target)}], but received shape {list(values.shape)}; "
+                    "metrics over the table have no human reference by rows"
+                )
+            total, times = sums[system]
+            total[where] += values.double().masked_fill(values.isnan(), 0.0)
+            times[where] += ~values.isnan()
     suffix = "_half" if predictor == "half" else "_loo"
     rows = {  # 0 / 0 is nan: no value
         system if system == name else system + suffix: total / times for system, (total, times) in sums.items()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from affectml_metrics._domains import Domain, unchecked
 from affectml_metrics._errors import ArgumentError, ShapeError, one_of, whole_number
-from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, at_least, marked, mass_beside, matrix, target_asked
+from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, at_least, marked, mass_beside, matrix, pair_asked
 from affectml_metrics._jackknife import blocks_of, mean_interval, sums_interval, table_interval, values_without
 from affectml_metrics._reference import Against, Panel, TargetRule
 from affectml_metrics._two_way import two_way_interval
@@ -106,11 +106,11 @@ def score(
                 "groups, shares, votes and n: expected none with judgements, whose intervals are over people, and "
                 "which the other three are made from"
             )
-        panel = Panel.of(judgements, asked, tau=tau)
+        panel = Panel.of(judgements, asked, None, tau=tau)
         intervals = _over_people(kind, given, p, panel, rule or _RULES[kind], level)
     elif target is not None:
-        t, cells = target_asked(target, p, _DOMAINS[kind][1])
-        t = marked(t if t.dtype == torch.bool else as_float(t, p), cells)
+        _, t, cells = pair_asked(p, target, "labels" if kind == "sets" else "scores", _DOMAINS[kind][1])
+        t = marked(t.detach(), cells)
         if not len(t):
             raise ShapeError("preds and target: expected at least one row, but received none")
         intervals = _over_rows(figures(kind, given, p.shape[1]), p, t, groups=groups, level=level)

@@ -10,7 +10,6 @@ import hashlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import wraps
 from typing import Any, ClassVar, TypedDict, Unpack, cast
 
 import torch
@@ -71,14 +70,7 @@ class AffectMetric(Metric):
             return super().forward(*args, **kwargs)
 
     def _wrap_update(self, update: Callable[..., Any]) -> Callable[..., Any]:
-        counted = super()._wrap_update(update)
-
-        @wraps(update)
-        def restored(*args: Any, **kwargs: Any) -> None:
-            with self._restored_on_error():
-                counted(*args, **kwargs)
-
-        return restored
+        return self._restored_on_error()(super()._wrap_update(update))
 
     @contextmanager
     def _restored_on_error(self) -> Iterator[None]:

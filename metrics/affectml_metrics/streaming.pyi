@@ -457,8 +457,8 @@ class SemanticSetF1(RowMetric):
         self,
         similarity: ArrayLike,
         *,
-        both_empty: float = 1.0,
-        one_empty: float = 0.0,
+        both_empty: float = 1,
+        one_empty: float = 0,
         threshold: float | None = None,
         **more: Unpack[Options],
     ) -> None: ...
@@ -466,12 +466,7 @@ class SemanticSetF1(RowMetric):
 class _LikeSetF1(RowMetric):
     """The options that several classes take."""
     def __init__(
-        self,
-        *,
-        both_empty: float = 1.0,
-        one_empty: float = 0.0,
-        threshold: float | None = None,
-        **more: Unpack[Options],
+        self, *, both_empty: float = 1, one_empty: float = 0, threshold: float | None = None, **more: Unpack[Options]
     ) -> None: ...
 
 class SetF1(_LikeSetF1):

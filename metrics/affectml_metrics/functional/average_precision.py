@@ -44,25 +44,6 @@ def mean_average_precision(
     return _over_labels(_average_precision, preds, target, average, no_labels, weights)
 
 
-def prepared_average_precision(preds: Tensor, target: Tensor) -> Batched:
-    """`mean_average_precision(preds, target, average="none", weights=...)` for many weights: rows are sorted once.
-
-    preds: scores [N, C]; target: 0/1 [N, C], -1 where nobody was asked. Returns a function of row weights, float64 [N],
-    that gives [C], and of many, [B, N], that gives [B, C]; nan for a label that no row of weight has.
-    """
-    return _prepared(preds, target, _Ranked.average_precision)
-
-
-def prepared_mean_average_precision(preds: Tensor, target: Tensor) -> Batched:
-    """The mean of `prepared_average_precision` over labels, 0-dim or [B]."""
-    return _prepared(preds, target, _Ranked.average_precision, mean=True)
-
-
-def prepared_label_auroc(preds: Tensor, target: Tensor) -> Batched:
-    """`label_auroc(preds, target, weights=...)` for many weights, as `prepared_mean_average_precision`."""
-    return _prepared(preds, target, _Ranked.area, mean=True)
-
-
 def label_auroc(
     preds: ArrayLike,
     target: ArrayLike,
@@ -86,15 +67,18 @@ def label_auroc(
     return _over_labels(_area, preds, target, average, no_labels, weights)
 
 
-def _prepared(
-    preds: Tensor, target: Tensor, metric: "Callable[[_Ranked, Tensor], Tensor]", mean: bool = False
-) -> Batched:
+def prepared_ranking(preds: Tensor, target: Tensor, *, area: bool = False, mean: bool = True) -> Batched:
+    """`mean_average_precision`, or with `area` `label_auroc`, for many weights: rows are sorted once.
+
+    preds: scores [N, C]; target: 0/1 [N, C], -1 where nobody was asked. The mean over labels, or those of each, [C]
+    (mean=False); nan for a label that no row of weight has.
+    """
     labels = [_Ranked.of(p, t) for p, t in zip(preds.T, target.T, strict=True)]
 
     def of(weights: Tensor) -> Tensor:
         table = _table_of(weights.to(preds.device))
-        value = torch.stack([metric(label, table) for label in labels], dim=1)
-        return value.nanmean(dim=1) if mean else value
+        values = [label.area(table) if area else label.average_precision(table) for label in labels]
+        return torch.stack(values, dim=1).nanmean(dim=1) if mean else torch.stack(values, dim=1)
 
     return Batched(of, _AT_ONCE)
 

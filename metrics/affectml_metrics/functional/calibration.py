@@ -113,7 +113,7 @@ def debiased_calibration(
     """
     one_of("average", average, ("macro", "none"))
     bins = whole_number("bins", bins, 1)
-    p, t, _, asked = rates_asked(preds, target)
+    p, t, _, asked = rates_asked(preds, target, False, "sigmoid", None)
     return _Binned.of(p, t, bins, asked, macro=average == "macro")
 
 
@@ -180,11 +180,7 @@ class _Binned:
 
 
 def rates_asked(
-    preds: ArrayLike,
-    target: ArrayLike,
-    from_logits: bool = False,
-    activation: Activation = "sigmoid",
-    weights: ArrayLike | None = None,
+    preds: ArrayLike, target: ArrayLike, from_logits: bool, activation: Activation, weights: ArrayLike | None
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
     """Rates of preds and target and row weights, wide, and which cells were asked, None for all."""
     one_of("activation", activation, ("sigmoid", "softmax"))

@@ -16,12 +16,7 @@ __all__ = ["exact_match", "hamming_loss", "semantic_set_f1", "set_f1", "set_jacc
 
 @on_asked_labels
 def set_f1(
-    preds: ArrayLike,
-    target: ArrayLike,
-    *,
-    both_empty: float = 1.0,
-    one_empty: float = 0.0,
-    threshold: float | None = None,
+    preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1, one_empty: float = 0, threshold: float | None = None
 ) -> Tensor:
     """Example-based F1 of each row: 2 |P and Y| / (|P| + |Y|), in [0, 1].
 
@@ -39,12 +34,7 @@ def set_f1(
 
 @on_asked_labels
 def set_precision(
-    preds: ArrayLike,
-    target: ArrayLike,
-    *,
-    both_empty: float = 1.0,
-    one_empty: float = 0.0,
-    threshold: float | None = None,
+    preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1, one_empty: float = 0, threshold: float | None = None
 ) -> Tensor:
     """Share of the predicted labels that are right, |P and Y| / |P|, per row.
 
@@ -61,12 +51,7 @@ def set_precision(
 
 @on_asked_labels
 def set_recall(
-    preds: ArrayLike,
-    target: ArrayLike,
-    *,
-    both_empty: float = 1.0,
-    one_empty: float = 0.0,
-    threshold: float | None = None,
+    preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1, one_empty: float = 0, threshold: float | None = None
 ) -> Tensor:
     """Share of the right labels that were predicted, |P and Y| / |Y|, per row.
 
@@ -83,12 +68,7 @@ def set_recall(
 
 @on_asked_labels
 def set_jaccard(
-    preds: ArrayLike,
-    target: ArrayLike,
-    *,
-    both_empty: float = 1.0,
-    one_empty: float = 0.0,
-    threshold: float | None = None,
+    preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1, one_empty: float = 0, threshold: float | None = None
 ) -> Tensor:
     """Jaccard index |P and Y| / |P or Y| of each row, in [0, 1]; `set_f1` is 2J / (1 + J).
 
@@ -135,8 +115,8 @@ def semantic_set_f1(
     target: ArrayLike,
     similarity: ArrayLike,
     *,
-    both_empty: float = 1.0,
-    one_empty: float = 0.0,
+    both_empty: float = 1,
+    one_empty: float = 0,
     threshold: float | None = None,
 ) -> Tensor:
     """F1 that gives partial credit for a label close to a right one, per row.

@@ -41,20 +41,13 @@ def earth_movers_distance(preds: ArrayLike, target: ArrayLike, ground: Ground, *
     p, t = (x.to(dtype) / x.to(dtype).sum(-1, keepdim=True) for x in (p, t))
     if isinstance(ground, str):
         one_of("ground", ground, ("line", "circle"))
-        return (_around(p - t) if ground == "circle" else _along(p - t)).to(result)
+        flow = (p - t).cumsum(-1)  # the last is 0 but for rounding
+        flow = flow - flow.median(-1, keepdim=True).values if ground == "circle" else flow[:, :-1]
+        return flow.abs().sum(-1).to(result)
     cost = square(ground, "ground", p.shape[1], p)
     if bool((cost < 0).any()):
         raise DomainError("ground: expected costs of 0 or more, but received a negative one")
     return _at_cost(p, t, cost).to(result)
-
-
-def _along(surplus: Tensor) -> Tensor:
-    return surplus.cumsum(-1)[:, :-1].abs().sum(-1)  # the last is 0 but for rounding
-
-
-def _around(surplus: Tensor) -> Tensor:
-    flow = surplus.cumsum(-1)
-    return (flow - flow.median(-1, keepdim=True).values).abs().sum(-1)
 
 
 def _at_cost(p: Tensor, t: Tensor, cost: Tensor) -> Tensor:
