@@ -110,9 +110,7 @@ def labels(tensor: Tensor, name: str) -> Tensor:
     right = tensor.bool()
     if trusted() or not tensor.numel():
         return right
-    lowest, highest = torch.aminmax(tensor)
-    inside = bool((lowest >= 0) & (highest <= 1))
-    if not inside or (tensor.is_floating_point() and not torch.equal(right.to(tensor.dtype), tensor)):
+    if not torch.equal(right.to(tensor.dtype), tensor):
         _complain(tensor, tensor != right, name, "labels")
     return right
 

@@ -287,8 +287,7 @@ def _asked(given: dict[str, object]) -> Tensor | None:
     name = "votes" if "votes" in given else "target"
     preds = as_tensor(given["preds"], "preds") if "preds" in given else None  # type: ignore[arg-type]
     target = as_tensor(given[name], name)  # type: ignore[arg-type]
-    if preds is not None:
-        target = of_indices(target, preds)
+    target = target if preds is None else of_indices(target, preds)
     if target.ndim != 2 or not holds_unasked(target):
         return None
     given[name] = target

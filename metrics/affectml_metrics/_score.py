@@ -1,10 +1,10 @@
 """Every metric of a kind in one call, as a tidy table with intervals."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -23,6 +23,7 @@ from affectml_metrics.table import better, figures
 if TYPE_CHECKING:
     import pandas as pd
 
+Scored: TypeAlias = tuple[Sequence[Figure], Interval]  # each of its fields [M], or 0-dim of a figure alone
 _DOMAINS: dict[str, tuple[Domain, Domain]] = {
     "sets": ("labels", "labels"),
     "ranking": ("scores", "labels"),
@@ -114,7 +115,7 @@ def score(
         if not len(t):
             raise ShapeError("preds and target: expected at least one row, but received none")
         intervals = _over_rows(figures(kind, given, p.shape[1]), p, t, groups=groups, level=level)
-    return _table(intervals)
+    return _frame(intervals)
 
 
 def _fitting(kind: Kind, target: ArrayLike | None, judgements: ArrayLike | None, asked: ArrayLike | None) -> None:
@@ -144,21 +145,20 @@ def _predicted(preds: ArrayLike, kind: Kind, from_logits: bool, threshold: float
     return p if kind == "sets" else as_float(p)
 
 
-def _over_rows(chosen: Sequence[Figure], p: Tensor, t: Tensor, **how: Any) -> Iterator[tuple[str, Interval]]:
+def _over_rows(chosen: Sequence[Figure], p: Tensor, t: Tensor, **how: Any) -> Iterator[Scored]:
     """how: groups and level."""
     rows, sums, whole = _parted(chosen)
     with unchecked():  # preds and target were checked once
         table = torch.stack([figure.of(p, t).double() for figure in rows], dim=1)
-    yield from _split(rows, mean_interval(table, bounds=_bounds(rows), **how))
+    yield rows, mean_interval(table, bounds=_bounds(rows), **how)
     for together in sums:
         with unchecked():
             added = together[0].added(p, t)
-        found = sums_interval(added, partial(_statistics, together), bounds=_bounds(together), **how)
-        yield from _split(together, found)
+        yield together, sums_interval(added, partial(_statistics, together), bounds=_bounds(together), **how)
     for figure in whole:
         with unchecked():
             weighted = figure.weighted(p, t)
-        yield figure.name, table_interval(weighted, len(p), bounds=_bounds([figure]), rests=figure.rests(t), **how)
+        yield [figure], table_interval(weighted, len(p), bounds=_bounds([figure]), rests=figure.rests(t), **how)
 
 
 def _bounds(chosen: Sequence[Figure]) -> list[Bounds]:
@@ -177,9 +177,7 @@ def _statistics(together: Sequence[Figure], sums: Tensor) -> Tensor:
     return torch.stack([figure.of_sums(sums) for figure in together], dim=1)
 
 
-def _over_people(
-    kind: Kind, given: Given, p: Tensor, panel: Panel, rule: Against, level: float
-) -> Iterator[tuple[str, Interval]]:
+def _over_people(kind: Kind, given: Given, p: Tensor, panel: Panel, rule: Against, level: float) -> Iterator[Scored]:
     if p.shape != (panel.answers.shape[0], panel.answers.shape[2]):
         raise ShapeError(
             f"preds and judgements: expected [N, C] and [N, A, C] of one N and C, but received {list(p.shape)} "
@@ -238,7 +236,7 @@ def _over_people(
     counted = torch.full_like(used, units)
     alike = (high - low).abs() <= ALIKE * value.abs()
     low, high = within(_bounds(chosen), value, low, high, alike, counted, level)
-    yield from _split(chosen, Interval(value, low, high, used, len(p) - used, counted))
+    yield chosen, Interval(value, low, high, used, len(p) - used, counted)
 
 
 def _pseudo_values(every: Tensor, moved: Tensor, asked: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -261,17 +259,13 @@ def _student_half(left_out: Sequence[Tensor], level: float) -> Tensor:
     return student_quantile(0.5 + level / 2, float(freedom.nan_to_num(1.0))) * parts.sum().sqrt()
 
 
-def _split(chosen: Sequence[Figure], interval: Interval) -> Iterator[tuple[str, Interval]]:
-    """One interval of [M] fields as M intervals, under the names of the figures in order."""
-    for i, figure in enumerate(chosen):
-        yield figure.name, Interval(*(field[i] for field in interval))
-
-
-def _table(intervals: Iterator[tuple[str, Interval]]) -> "pd.DataFrame":
+def _frame(parts: Iterable[Scored]) -> "pd.DataFrame":
+    """A row for each figure, in their order."""
     import pandas as pd  # here, because it is slow to load and only this function needs it
 
-    rows = [
-        {"metric": name, **{key: field.item() for key, field in interval._asdict().items()}, "better": better(name)}
-        for name, interval in intervals
-    ]
-    return pd.DataFrame(rows).astype({"rows": int, "skipped": int, "units": int})
+    tables = []
+    for chosen, interval in parts:
+        columns = {key: field.reshape(-1).numpy() for key, field in interval._asdict().items()}
+        tables.append(pd.DataFrame({"metric": [figure.name for figure in chosen], **columns}))
+    frame = pd.concat(tables, ignore_index=True).astype({"rows": int, "skipped": int, "units": int})
+    return frame.assign(better=frame["metric"].map(better))

@@ -11,7 +11,7 @@ do not. `benchmarks/intervals.py` measures how often such intervals hold the tru
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -156,11 +156,7 @@ def two_way_interval(
 
 
 def _by_column(
-    values: ArrayLike,
-    people: ArrayLike,
-    images: ArrayLike,
-    weights: ArrayLike | None,
-    of: "Callable[[Tensor, _Answers, _Design], list[Tensor]]",
+    values: ArrayLike, people: ArrayLike, images: ArrayLike, weights: ArrayLike | None, of: "_Fields"
 ) -> list[Tensor]:
     """The fields that `of` finds of each column; 0-dim where values are [A]."""
     table, flat = columns_of(values, "values", "A")
@@ -246,6 +242,9 @@ class _Design:
         known = bool((solved.sum(0) @ held - 1).abs().max() < 1e-6)
         freedom = torch.stack([_freedom(unit) for unit in units])
         return cls(share, squares, held, solved, freedom, known, *(int((unit > 0).sum()) for unit in units[:2]))
+
+
+_Fields: TypeAlias = Callable[[Tensor, _Answers, _Design], list[Tensor]]  # of one column
 
 
 def _freedom(share: Tensor) -> Tensor:

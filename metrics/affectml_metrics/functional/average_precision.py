@@ -171,15 +171,14 @@ def _over_labels(
     no_labels = share("no_labels", no_labels)
     p, t, asked = pair_asked(preds, target, "scores", "labels")
     w = row_weights(weights, p)
-    each = None if w is None else w[:, None].expand(p.shape)
-    if asked is not None:
-        each = asked.to(wide(p.device)) if each is None else each * asked
+    counted = torch.ones_like(p, dtype=wide(p.device)) if asked is None else asked.to(wide(p.device))
+    counted = counted if w is None else counted * w[:, None]
     if average == "micro":
-        p, t, each = p.reshape(-1, 1), t.reshape(-1, 1), None if each is None else each.reshape(-1, 1)
+        p, t, counted = (x.reshape(-1, 1) for x in (p, t, counted))
     if not len(p):
         nothing = p.new_full((p.shape[1],), torch.nan, dtype=wide(p.device))
         return nothing if average == "none" else nothing.mean()
-    curves = [_curve(p[:, c], t[:, c], None if each is None else each[:, c]) for c in range(p.shape[1])]
+    curves = [_curve(p[:, c], t[:, c], counted[:, c]) for c in range(p.shape[1])]
     value = torch.stack([metric(true, seen) for true, seen in curves])
     seen = torch.stack([rows[-1] for _, rows in curves])
     value = torch.where(value.isnan() & (seen > 0), torch.full_like(value, no_labels), value)  # of no rows it stays nan
@@ -191,12 +190,11 @@ def _over_labels(
     return value.nanmean()
 
 
-def _curve(scores: Tensor, target: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+def _curve(scores: Tensor, target: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Right rows and all rows at or above each distinct score, from the highest down: two wide floats [thresholds]."""
-    dtype = wide(scores.device)
     ordered, index = scores.sort(descending=True)
-    w = torch.ones_like(ordered, dtype=dtype) if weights is None else weights[index]
-    hits = target[index].to(dtype) * w
+    w = weights[index]
+    hits = target[index] * w
     ends = torch.ones_like(target)
     ends[:-1] = ordered[1:] != ordered[:-1]  # the last row of each run of equal scores
     return hits.cumsum(0)[ends], w.cumsum(0)[ends]
