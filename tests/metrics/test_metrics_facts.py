@@ -1,5 +1,6 @@
 """What holds for every metric of the table: `row` is each of them, `case` each with each option (conftest.py)."""
 
+import copy
 import inspect
 import math
 import runpy
@@ -216,6 +217,19 @@ def test_nan_is_refused_on_either_side(row, table):
     if not (row.spec.of_target and table == 0):
         with pytest.raises(am.DomainError, match=r"row 1, (label|person) 1|row 1 sums to nan"):
             row.function(*wrong(row, table, math.nan))
+
+
+@pytest.mark.parametrize("by", ["update", "forward"])
+def test_a_batch_that_is_refused_leaves_the_metric_as_it_was(row, by):
+    metric = row.fed()
+    value, states = metric.compute(), copy.deepcopy(metric.metric_state)
+    for tables, weight in ((wrong(row, 1, math.nan), 1), (row.tables, -1)):
+        with pytest.raises(am.DomainError):
+            getattr(metric, by)(*tables, weights=torch.full((len(tables[0]),), weight))
+        torch.testing.assert_close(metric.metric_state, states, rtol=0, atol=0, equal_nan=True)
+        assert (metric.update_count, metric.compute()) == (1, value)
+    metric(*row.tables)
+    assert metric.update_count == 2
 
 
 NOT_OF_ITS_KIND = {
