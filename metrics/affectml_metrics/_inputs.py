@@ -226,15 +226,15 @@ def on_asked_labels(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
                 return function(*args, **kwargs)
             except DomainError:
                 given = signature.bind(*args, **kwargs).arguments
-                asked = _asked(given)
+                asked = _asked_cells(given)
                 if asked is None:  # the target is not to blame
                     raise
         else:
             given = signature.bind(*args, **kwargs).arguments
-            asked = _asked(given)
+            asked = _asked_cells(given)
             if asked is None:
                 return function(*args, **kwargs)
-        return _by_pattern(function, given, asked)
+        return _by_labels_asked(function, given, asked)
 
     return metric
 
@@ -244,7 +244,7 @@ def pair_asked(
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """`pair`, and which cells were asked, or None for all; where not, target is 0, and sets and rates as preds too."""
     preds = as_tensor(preds, "preds")
-    t, asked = _parted(target, preds, target_domain)
+    t, asked = _known_and_asked(target, preds, target_domain)
     p, t = pair(preds, t, preds_domain, target_domain, threshold)
     if asked is not None and preds_domain in ("labels", "rates"):
         p = p.masked_fill(~asked, 0)
@@ -261,7 +261,7 @@ def mass_beside(value: ArrayLike | None, name: str, preds: Tensor) -> Tensor | N
     return tensor
 
 
-def _parted(target: ArrayLike, preds: Tensor, domain: Domain) -> tuple[Tensor, Tensor | None]:
+def _known_and_asked(target: ArrayLike, preds: Tensor, domain: Domain) -> tuple[Tensor, Tensor | None]:
     t = as_tensor(target, "target")
     t = t if domain == "rates" else of_indices(t, preds)
     if domain not in ("labels", "rates") or not holds_unasked(t):
@@ -282,7 +282,7 @@ def holds_unasked(target: Tensor) -> bool:
     return bool((target == UNASKED).any())
 
 
-def _asked(given: dict[str, object]) -> Tensor | None:
+def _asked_cells(given: dict[str, object]) -> Tensor | None:
     """Which cells of the target were asked, [N, C], or None where all were; `given` gets its target as a matrix."""
     name = "votes" if "votes" in given else "target"
     preds = as_tensor(given["preds"], "preds") if "preds" in given else None  # type: ignore[arg-type]
@@ -294,7 +294,7 @@ def _asked(given: dict[str, object]) -> Tensor | None:
     return target != UNASKED
 
 
-def _by_pattern(function: Callable[..., Tensor], given: dict[str, object], asked: Tensor) -> Tensor:
+def _by_labels_asked(function: Callable[..., Tensor], given: dict[str, object], asked: Tensor) -> Tensor:
     """Rows with one set of asked labels at a time, on these labels alone."""
     name = "votes" if "votes" in given else "target"
     target = given[name]
@@ -307,7 +307,7 @@ def _by_pattern(function: Callable[..., Tensor], given: dict[str, object], asked
     for rows in torch.split(partial[order], which.bincount().tolist()):
         labels = asked[rows[0]].nonzero()[:, 0]
         if len(labels):
-            result[rows] = function(**{key: _part(key, value, rows, labels) for key, value in given.items()})
+            result[rows] = function(**{key: _restricted(key, value, rows, labels) for key, value in given.items()})
         else:
             result[rows] = torch.nan
     return result
@@ -322,7 +322,7 @@ def _same_questions(asked: Tensor) -> Tensor:
     return number
 
 
-def _part(name: str, value: object, rows: Tensor, labels: Tensor) -> object:
+def _restricted(name: str, value: object, rows: Tensor, labels: Tensor) -> object:
     """An argument for some rows and labels."""
     if name == "k" and value is not None:
         return min(int(value), len(labels))  # type: ignore[call-overload]

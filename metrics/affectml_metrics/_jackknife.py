@@ -49,7 +49,7 @@ def mean_and_p(
     """The interval of means, and the p values of means of 0, nan below 30 units."""
     table, flat = columns_of(rows, name)
     index, units = (None, len(table)) if groups is None else group_index(groups, len(table))
-    found = []
+    parts = []
     for start in range(0, table.shape[1], step := max(1, _ROOM // max(1, len(table)))):
         columns = table[:, start : start + step]
         defined = ~columns.isnan()
@@ -61,9 +61,9 @@ def mean_and_p(
         left_out = ((total - sums) / (size - sizes)).masked_fill(sizes == 0, torch.nan)
         low, high, p = interval_of(value, left_out, used, level, bounds[start : start + step], skewed=skewed)
         counted = defined.sum(0)
-        found.append((value, low, high, counted, len(table) - counted, used, p.masked_fill(used < FEW, torch.nan)))
+        parts.append((value, low, high, counted, len(table) - counted, used, p.masked_fill(used < FEW, torch.nan)))
     none = torch.zeros(0)
-    *fields, p = (torch.cat(each) for each in zip(*found, strict=True)) if found else [none] * 7
+    *fields, p = (torch.cat(each) for each in zip(*parts, strict=True)) if parts else [none] * 7
     interval = Interval(*(field[0] for field in fields) if flat else fields)
     return interval, p[0] if flat else p
 
@@ -98,7 +98,7 @@ def table_interval(
     with unchecked():
         left_out = values_without(metric, block, min(units, BLOCKS))
     known = None if rests is None else as_tensor(rests, "rests").flatten().clamp(1, units)
-    return _whole(value, left_out, n, units, level, bounds, known)
+    return _table_figure_interval(value, left_out, n, units, level, bounds, known)
 
 
 def values_without(metric: Callable[[Tensor], Tensor], block: Tensor, blocks: int) -> Tensor:
@@ -147,7 +147,7 @@ def sums_interval(
         rests = torch.cat([((part != 0).float() @ needs > 0).double() for part in torch.split(table, _PART)])
         have = (rests.new_zeros(units, rests.shape[1]).index_add_(0, unit, rests) > 0).sum(0)
         counted[alike] = torch.where(signed[alike], torch.minimum(have, units - have), have).clamp(min=1)
-    return _whole(value, left_out, n, units, level, bounds, counted)
+    return _table_figure_interval(value, left_out, n, units, level, bounds, counted)
 
 
 def blocks_of(n: int, groups: ArrayLike | None = None) -> tuple[Tensor, Tensor, int]:
@@ -175,7 +175,7 @@ def student_interval(rows: ArrayLike, *, groups: ArrayLike | None = None, level:
     return mean_and_p(rows, "rows", groups, level, (), skewed=False)[0]
 
 
-def _whole(
+def _table_figure_interval(
     value: Tensor, left_out: Tensor, n: int, units: int, level: float, bounds: Sequence[Bounds], rests: Tensor | None
 ) -> Interval:
     """The interval of a metric of all n rows; rests: the units that each figure rests on, None for all."""

@@ -147,14 +147,14 @@ def _predicted(preds: ArrayLike, kind: Kind, from_logits: bool, threshold: float
 
 def _over_rows(chosen: Sequence[Figure], p: Tensor, t: Tensor, **how: Any) -> Iterator[Scored]:
     """how: groups and level."""
-    rows, sums, whole = _parted(chosen)
+    rows, sums, whole = _by_computation(chosen)
     with unchecked():  # preds and target were checked once
         table = torch.stack([figure.of(p, t).double() for figure in rows], dim=1)
     yield rows, mean_interval(table, bounds=_bounds(rows), **how)
     for together in sums:
         with unchecked():
             added = together[0].added(p, t)
-        yield together, sums_interval(added, partial(_statistics, together), bounds=_bounds(together), **how)
+        yield together, sums_interval(added, partial(_figures_of_sums, together), bounds=_bounds(together), **how)
     for figure in whole:
         with unchecked():
             weighted = figure.weighted(p, t)
@@ -165,7 +165,7 @@ def _bounds(chosen: Sequence[Figure]) -> list[Bounds]:
     return [figure.spec.bounds() for figure in chosen]
 
 
-def _parted(chosen: Sequence[Figure]) -> tuple[list[Figure], list[list[Figure]], list[Figure]]:
+def _by_computation(chosen: Sequence[Figure]) -> tuple[list[Figure], list[list[Figure]], list[Figure]]:
     """Figures by rows; those over the table by sums, together where the sums are the same; the others over it."""
     rows = [figure for figure in chosen if figure.spec.over == "rows"]
     whole = [figure for figure in chosen if figure.spec.over == "table"]
@@ -173,7 +173,7 @@ def _parted(chosen: Sequence[Figure]) -> tuple[list[Figure], list[list[Figure]],
     return rows, [list(group) for _, group in sums], [figure for figure in whole if not figure.spec.sums]
 
 
-def _statistics(together: Sequence[Figure], sums: Tensor) -> Tensor:
+def _figures_of_sums(together: Sequence[Figure], sums: Tensor) -> Tensor:
     return torch.stack([figure.of_sums(sums) for figure in together], dim=1)
 
 
@@ -185,7 +185,7 @@ def _over_people(kind: Kind, given: Given, p: Tensor, panel: Panel, rule: Agains
         )
     if (people := panel.asked.shape[1]) < 2:
         raise ShapeError(f"judgements: expected at least 2 people to judge by, but received {people}")
-    by_row, sums, whole = _parted(figures(kind, replace(given, shares=p, votes=p, n=p), p.shape[1]))
+    by_row, sums, whole = _by_computation(figures(kind, replace(given, shares=p, votes=p, n=p), p.shape[1]))
 
     def judged(weights: Tensor) -> tuple[list[Tensor], list[Callable[[Tensor], Tensor]], Tensor]:
         """Of these people: figures by rows [N, M] and what images add to sums [N, S], others by weights, and images.
@@ -196,7 +196,7 @@ def _over_people(kind: Kind, given: Given, p: Tensor, panel: Panel, rule: Agains
         usable = panel.usable(votes, n, rule)
         votes, n, q = votes[usable], n[usable], p[usable]
         t = panel.target(votes, n, rule)
-        rows, added, over = _parted(figures(kind, replace(given, shares=votes, votes=votes, n=n), p.shape[1]))
+        rows, added, over = _by_computation(figures(kind, replace(given, shares=votes, votes=votes, n=n), p.shape[1]))
         tables = [torch.stack([figure.of(q, t).double() for figure in rows], dim=1)]
         tables += [together[0].added(q, t).double() for together in added]
         filled = [table.new_full((len(p), table.shape[1]), torch.nan) for table in tables]
@@ -209,7 +209,7 @@ def _over_people(kind: Kind, given: Given, p: Tensor, panel: Panel, rule: Agains
         without = [judged(1 - one) for one in torch.eye(people, dtype=torch.float64)]  # each in turn
         values, slopes = [rows.nanmean(0)], []
         for together, table in zip(sums, added, strict=True):
-            of, total = partial(_statistics, together), table.nansum(0, keepdim=True)
+            of, total = partial(_figures_of_sums, together), table.nansum(0, keepdim=True)
             values.append(of(total)[0])
             slope = torch.autograd.functional.jacobian(of, total)  # type: ignore[no-untyped-call]
             slopes.append(len(images) * slope[0, :, 0].nan_to_num().T)
@@ -221,8 +221,8 @@ def _over_people(kind: Kind, given: Given, p: Tensor, panel: Panel, rule: Agains
         every = linear([rows, *added])
         moved = torch.stack([linear(tables) for tables, *_ in without], dim=1) - every[:, None]  # [N, A, K]
         pseudo, image, person = _pseudo_values(every, moved, panel.asked)
-        found = two_way_interval(pseudo, person, image, weights=1 / panel.asked.sum(1)[image], level=level)
-        low, high = (torch.cat(values) + (end - found.value) for end in (found.low, found.high))
+        linearised = two_way_interval(pseudo, person, image, weights=1 / panel.asked.sum(1)[image], level=level)
+        low, high = (torch.cat(values) + (end - linearised.value) for end in (linearised.low, linearised.high))
         for at, figure in enumerate(over):
             ones = [torch.ones(len(left), dtype=torch.float64) for left in (images, *(left for *_, left in without))]
             values.append(figure(ones[0])[None])

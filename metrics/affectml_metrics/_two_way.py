@@ -161,15 +161,15 @@ def _by_column(
     """The fields that `of` finds of each column; 0-dim where values are [A]."""
     table, flat = columns_of(values, "values", "A")
     answers = _Answers.of(people, images, len(table))
-    given = row_weights(weights, table)
-    weight = table.new_ones(len(table)) if given is None else given
-    found, last = [], None
+    checked = row_weights(weights, table)
+    weight = table.new_ones(len(table)) if checked is None else checked
+    columns, last = [], None
     for column in table.unbind(1) if table.shape[1] else [table.new_zeros(len(table))]:
         counted = ~column.isnan()
         if last is None or not torch.equal(counted, last[0]):  # most columns count the same answers
             last = counted, _Design.of(answers, weight * counted)
-        found.append(of(column, answers, last[1]))
-    fields = (torch.stack(field)[: table.shape[1]] for field in zip(*found, strict=True))
+        columns.append(of(column, answers, last[1]))
+    fields = (torch.stack(field)[: table.shape[1]] for field in zip(*columns, strict=True))
     return [field[0] if flat else field for field in fields]
 
 
@@ -276,14 +276,14 @@ _TOLD = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (1.0, 0.0, 1.0), (0.
 def _variances(column: Tensor, answers: _Answers, design: _Design) -> list[Tensor]:
     """The fields of TwoWayVariances for one column [A]."""
     value, squares, unit = _squares(column, answers, design)
-    found = torch.full((3,), torch.nan, dtype=torch.float64)
+    variances = torch.full((3,), torch.nan, dtype=torch.float64)
     if squares is not None:
         wanted = torch.tensor(_TOLD, dtype=torch.float64) @ design.solved
         told = (wanted @ design.held - torch.tensor(_TOLD)).abs().amax(1) < 1e-6
-        found = torch.where(told, wanted @ squares / design.squares[[0, 1, 2, 2, 2, 2]], torch.nan) * unit**2
+        variances = torch.where(told, wanted @ squares / design.squares[[0, 1, 2, 2, 2, 2]], torch.nan) * unit**2
         first = told[2:].nonzero()[:1, 0]  # of cells alone, or with what cannot be told from them
-        found = torch.cat([found[:2], found[2:][first] if len(first) else found[2:3]])
-    return [value, *found, *_rows(column), *1 / design.squares[:2]]
+        variances = torch.cat([variances[:2], variances[2:][first] if len(first) else variances[2:3]])
+    return [value, *variances, *_rows(column), *1 / design.squares[:2]]
 
 
 def _rows(column: Tensor) -> tuple[Tensor, Tensor]:

@@ -356,18 +356,18 @@ def better(name: str) -> Better:
 
 def rules_of(names: Iterable[str]) -> dict[str, str]:
     """The conventions behind figures of these names, in words, by the option that sets them."""
-    found = [spec for name in names if (spec := find(name)) is not None]
-    return {option: text for spec in found for option, text in spec.rules().items()}
+    known = [spec for name in names if (spec := find(name)) is not None]
+    return {option: text for spec in known for option, text in spec.rules().items()}
 
 
 def shown(names: Iterable[str], place: Place) -> list[str]:
     """Those of the names that a place shows, each once, in reading order; headlines have the smallest k only."""
-    found = {name: spec for name in names if (spec := find(name)) is not None and place in spec.shown}
+    known = {name: spec for name in names if (spec := find(name)) is not None and place in spec.shown}
     order = list(_known())
-    ranked = sorted(found, key=lambda name: (order.index(found[name].name), len(name), name))
+    ranked = sorted(known, key=lambda name: (order.index(known[name].name), len(name), name))
     if place != "headline":
         return ranked
-    return list({found[name].name: name for name in reversed(ranked)}.values())[::-1]
+    return list({known[name].name: name for name in reversed(ranked)}.values())[::-1]
 
 
 class Registration:

@@ -76,14 +76,14 @@ def prepared_ranking(preds: Tensor, target: Tensor, *, area: bool = False, mean:
     labels = [_Ranked.of(p, t) for p, t in zip(preds.T, target.T, strict=True)]
 
     def of(weights: Tensor) -> Tensor:
-        table = _table_of(weights.to(preds.device))
+        table = _replicates(weights.to(preds.device))
         values = [label.area(table) if area else label.average_precision(table) for label in labels]
         return torch.stack(values, dim=1).nanmean(dim=1) if mean else torch.stack(values, dim=1)
 
     return Batched(of, _AT_ONCE)
 
 
-def _table_of(weights: Tensor) -> Tensor:
+def _replicates(weights: Tensor) -> Tensor:
     """Weights [B, N] of B replicates as a table [N, B], of which a row is read in one piece for all of them.
 
     Whole numbers come in float32 where that holds their sums.
@@ -106,7 +106,7 @@ class _Rows:
         return _Rows(rows.int(), (sizes.cumsum(0) - sizes).int())
 
     def sums(self, table: Tensor) -> Tensor:
-        """Of each run, [B, K] of a table [N, B] as `_table_of` makes it."""
+        """Of each run, [B, K] of a table [N, B] as `_replicates` makes it."""
         if not len(self.rows):
             return table.new_zeros(table.shape[1], len(self.firsts))
         return torch.nn.functional.embedding_bag(self.rows, table, self.firsts, mode="sum").T.contiguous()
@@ -130,18 +130,18 @@ class _Ranked:
         asked = (target >= 0).nonzero()[:, 0]
         ordered, order = scores[asked].sort(descending=True)
         rows = asked[order]
-        found = target[rows] == 1
+        positive = target[rows] == 1
         run = torch.zeros_like(rows)
         run[1:] = (ordered[1:] != ordered[:-1]).cumsum(0)
         size = run.bincount()
-        right_size = run[found].bincount(minlength=len(size))
+        right_size = run[positive].bincount(minlength=len(size))
         some, wrong_size = right_size > 0, size - right_size
         tied = wrong_size[some].nonzero()[:, 0]
         ends = torch.cat([size.cumsum(0)[some], rows.new_tensor([len(rows)])])
-        beside = rows[~found & some[run]]
+        beside = rows[~positive & some[run]]
         return _Ranked(
             _Rows.of(rows, torch.diff(ends, prepend=ends.new_zeros(1))),
-            _Rows.of(rows[found], right_size[some]),
+            _Rows.of(rows[positive], right_size[some]),
             tied,
             _Rows.of(beside, wrong_size[some][tied]),
         )

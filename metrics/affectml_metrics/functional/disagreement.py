@@ -151,8 +151,8 @@ def rate_entropy_correlation(
     p = p.to(wide(p.device))
     w = row_weights(weights, p)
     by_label = _by_label(p.sigmoid() if from_logits else p, t, asked, method)
-    found = by_label(torch.ones_like(p[:, 0]) if w is None else w)
-    return found.nanmean() if average == "macro" else found
+    correlations = by_label(torch.ones_like(p[:, 0]) if w is None else w)
+    return correlations.nanmean() if average == "macro" else correlations
 
 
 def prepared_entropy_correlation(preds: Tensor, target: Tensor) -> Batched:

@@ -55,7 +55,7 @@ def icm_from_counts(counts: Sequence[Tensor], *, normalised: bool = False, avera
     """`icm` from the four sums of `label_counts`, each [..., C]; leading dimensions are replicates."""
     hits, chosen, right, rows = counts
     bits = (rows / right.masked_fill(right == 0, 1.0)).log2() / rows
-    return _together(bits * (3 * hits - chosen - right), bits * right, normalised, average)
+    return _over_labels(bits * (3 * hits - chosen - right), bits * right, normalised, average)
 
 
 CONTRAST = Sums(label_columns, lambda sums, **more: icm_from_counts(sums.chunk(4, dim=1), **more), label_counts)
@@ -98,16 +98,16 @@ def icm_soft(
         above = v - mean
         chance = torch.special.log_ndtr(-above / spread.masked_fill(still, 1.0))
         rare, sure = torch.where(still, above > _STILL, chance < _LOST), still & (above <= _STILL)
-        said = torch.where(rare, rows.log2(), -chance / math.log(2))
-        return said.masked_fill(sure | (v == 0), 0.0)
+        surprise = torch.where(rare, rows.log2(), -chance / math.log(2))
+        return surprise.masked_fill(sure | (v == 0), 0.0)
 
     of_preds, of_target = bits(p), bits(t)
     contrast = 2 * (of_preds + of_target) - 3 * torch.where(p > t, of_preds, of_target)
     value, best = ((counted * x).sum(0) / rows for x in (contrast, of_target))
-    return _together(value, best, normalised, average)
+    return _over_labels(value, best, normalised, average)
 
 
-def _together(value: Tensor, best: Tensor, normalised: bool, average: Parts) -> Tensor:
+def _over_labels(value: Tensor, best: Tensor, normalised: bool, average: Parts) -> Tensor:
     """What labels [..., C] bring, together or each, on the scale that was asked for; nan of a label has no say."""
     one_of("average", average, ("sum", "none"))
     if average == "sum":

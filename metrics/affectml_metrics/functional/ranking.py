@@ -215,8 +215,8 @@ def label_ranking_average_precision(
             tied = place - count(above)
             some = (tied > 1).nonzero()[:, 0]
             if len(some):
-                found = right_place[some] - count(above[some] & right[some])
-                share[some] = _precision_among_ties(place[some], right_place[some], tied[some], found)
+                right_tied = right_place[some] - count(above[some] & right[some])
+                share[some] = _precision_among_ties(place[some], right_place[some], tied[some], right_tied)
         return order.sum_by_row(share, rows, p)
 
     right = count(t)
@@ -410,8 +410,8 @@ def weighted_kendall_tau(preds: ArrayLike, target: ArrayLike) -> Tensor:
     """
 
     def tau(p: Tensor, t: Tensor) -> Tensor:
-        found = order.agreement(p, t)
-        both, ours, theirs = (found[:3, None] / found[3:]).sum(-1).unbind()  # [2, N] each, by either side's places
+        pairs = order.agreement(p, t)
+        both, ours, theirs = (pairs[:3, None] / pairs[3:]).sum(-1).unbind()  # [2, N] each, by either side's places
         return (both / (ours * theirs).sqrt()).clamp(-1, 1).mean(0)
 
     return by_rows(tau, *_scores_and_mass(preds, target))

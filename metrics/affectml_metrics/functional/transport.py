@@ -112,11 +112,11 @@ def _by_linear_programme(supply: Tensor, demand: Tensor, cost: Tensor) -> tuple[
     sums = torch.cat([rows.repeat_interleave(labels, 1), rows.repeat(1, labels)])
     right = torch.cat([supply, demand]).cpu()
     tight = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
-    found = linprog(cost.flatten().cpu().numpy(), A_eq=sums.numpy(), b_eq=right.numpy(), method="highs", options=tight)
-    if not found.success:
-        raise DomainError(f"earth_movers_distance: no solution of a row was found ({found.message})")
-    prices = torch.from_numpy(found.eqlin.marginals).to(cost)
-    return float(found.fun), -prices[:labels], prices[labels:]
+    best = linprog(cost.flatten().cpu().numpy(), A_eq=sums.numpy(), b_eq=right.numpy(), method="highs", options=tight)
+    if not best.success:
+        raise DomainError(f"earth_movers_distance: no solution of a row was found ({best.message})")
+    prices = torch.from_numpy(best.eqlin.marginals).to(cost)
+    return float(best.fun), -prices[:labels], prices[labels:]
 
 
 def _places_on_a_line(cost: Tensor) -> Tensor | None:
