@@ -16,6 +16,7 @@ from affectml_metrics.intervals import Prepared
 __all__ = ["label_calibration_error", "squared_calibration_error"]
 
 
+_FEW_EDGES = 64  # up to these, comparing a column with each edge is faster than a search for each prediction
 Norm = Literal["l1", "l2", "max"]
 Activation = Literal["sigmoid", "softmax"]
 DOMAINS: Mapping[object, Domain] = {None: "rates", "sigmoid": "scores", "softmax": "logits"}
@@ -57,8 +58,7 @@ def label_calibration_error(
     one_of("average", average, ("macro", "none"))
     bins = whole_number("bins", bins, 1)
     p, t, w, asked = rates_asked(preds, target, from_logits, activation, weights)
-    binned = _Binned.of(p, t, bins, asked, macro=average == "macro")
-    return binned.gap(torch.ones_like(p[:, 0]) if w is None else w, norm)
+    return _Binned.of(p, t, bins, asked, macro=average == "macro").gap(w, norm)
 
 
 def squared_calibration_error(
@@ -92,8 +92,7 @@ def squared_calibration_error(
     one_of("average", average, ("macro", "none"))
     bins = whole_number("bins", bins, 1)
     p, t, w, asked = rates_asked(preds, target, from_logits, activation, weights)
-    binned = _Binned.of(p, t, bins, asked, macro=average == "macro")
-    return binned(torch.ones_like(p[:, 0]) if w is None else w)
+    return _Binned.of(p, t, bins, asked, macro=average == "macro")(w)
 
 
 def debiased_calibration(
@@ -133,12 +132,12 @@ class _Binned:
 
     @staticmethod
     def of(p: Tensor, t: Tensor, bins: int, asked: Tensor | None, macro: bool) -> "_Binned":
-        there = torch.ones_like(p, dtype=torch.bool) if asked is None else asked
         where = torch.zeros_like(p, dtype=torch.int64)
         for label, column in enumerate(p.T.contiguous() if len(p) else ()):
-            if bool((rows := there[:, label]).any()):
+            rows = slice(None) if asked is None else asked[:, label]
+            if len(column[rows]):
                 where[rows, label] = label * bins + _places(column[rows], bins)
-        return _Binned(where, bins, p - t, there.to(p.dtype), macro)
+        return _Binned(where, bins, p - t, torch.ones_like(p) if asked is None else asked.to(p.dtype), macro)
 
     def __call__(self, weights: Tensor, /) -> Tensor:
         return self._errors(self._sums(weights))[0]
@@ -162,10 +161,9 @@ class _Binned:
         bins = self.where.shape[1] * self.count
         at = self.where if block is None else self.where + bins * block[:, None]
         cells = self.counted * weights.to(self.gaps)[:, None]
-        sums = self.gaps.new_zeros(3, blocks * bins)
-        for power, values in enumerate((cells, cells * self.gaps, cells * self.gaps.square())):
-            sums[power] = sums[power].index_add(0, at.flatten(), values.flatten())
-        return sums.view(3, blocks, bins)
+        powers = (cells, cells * self.gaps, cells * self.gaps.square())
+        sums = [cells.new_zeros(blocks * bins).index_add(0, at.flatten(), power.flatten()) for power in powers]
+        return torch.stack(sums).view(3, blocks, bins)
 
     def _errors(self, sums: Tensor) -> Tensor:
         """The errors of J tables, [J], or [J, C]: of bins of several rows, less what is chance."""
@@ -181,7 +179,7 @@ class _Binned:
 
 def rates_asked(
     preds: ArrayLike, target: ArrayLike, from_logits: bool, activation: Activation, weights: ArrayLike | None
-) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """Rates of preds and target and row weights, wide, and which cells were asked, None for all."""
     one_of("activation", activation, ("sigmoid", "softmax"))
     p, t, asked = pair_asked(preds, target, DOMAINS[activation if from_logits else None], "rates")
@@ -189,7 +187,8 @@ def rates_asked(
     p, t = p.to(dtype), t.to(dtype)
     if from_logits:
         p = p.softmax(-1) if activation == "softmax" else p.sigmoid()
-    return p, t, row_weights(weights, p), asked
+    w = row_weights(weights, p)
+    return p, t, torch.ones_like(p[:, 0]) if w is None else w, asked
 
 
 def _mean(errors: Tensor, counted: Tensor | None) -> Tensor:
@@ -199,6 +198,11 @@ def _mean(errors: Tensor, counted: Tensor | None) -> Tensor:
 
 def _places(p: Tensor, bins: int) -> Tensor:
     """The bin of each row; edges are the values at the cuts between `bins` runs of equal length."""
-    cuts = [i * len(p) // bins for i in range(1, bins)]
-    ordered = torch.from_numpy(np.sort(p.detach().cpu().numpy()))  # several times faster than torch's
-    return torch.bucketize(p.detach(), torch.unique_consecutive(ordered[cuts].to(p.device)), right=True)
+    values = p.detach().cpu().numpy()
+    edges = np.unique(np.sort(values)[[i * len(p) // bins for i in range(1, bins)]])
+    if len(edges) > _FEW_EDGES:
+        return torch.from_numpy(np.searchsorted(edges, values, side="right")).to(p.device)
+    reached = np.zeros(len(p), dtype=np.int8)
+    for edge in edges:
+        reached += (values >= edge).view(np.int8)
+    return torch.from_numpy(reached.astype(np.int64)).to(p.device)

@@ -87,8 +87,7 @@ def icm_soft(
     (tensor(1.5328, dtype=torch.float64), tensor(-5.5757, dtype=torch.float64))
     """
     p, t, w, asked = rates_asked(preds, target, from_logits, activation, weights)
-    counted = torch.ones_like(p) if asked is None else asked.to(p.dtype)
-    counted = counted if w is None else counted * w[:, None]
+    counted = w[:, None] * (torch.ones_like(p) if asked is None else asked)
     rows = counted.sum(0)
     mean = (counted * t).sum(0) / rows
     spread = (counted * (t - mean).abs()).sum(0) / rows

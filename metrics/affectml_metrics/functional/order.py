@@ -34,11 +34,6 @@ def right_labels(p: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     return where // p.shape[1], p.flatten().index_select(0, where)[:, None]
 
 
-def sum_by_row(values: Tensor, rows: Tensor, like: Tensor) -> Tensor:
-    """Sums of the values that belong to each row of `like`, [N]."""
-    return values.new_zeros(len(like)).index_add_(0, rows, values)
-
-
 def count(comparisons: Tensor) -> Tensor:
     """Sum along the last dimension, as int32 (torch's default int64 sum over bools is far slower)."""
     return comparisons.sum(-1, dtype=torch.int32)

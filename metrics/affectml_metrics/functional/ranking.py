@@ -217,7 +217,7 @@ def label_ranking_average_precision(
             if len(some):
                 right_tied = right_place[some] - count(above[some] & right[some])
                 share[some] = _precision_among_ties(place[some], right_place[some], tied[some], right_tied)
-        return order.sum_by_row(share, rows, p)
+        return share.new_zeros(len(p)).index_add_(0, rows, share)
 
     right = count(t)
     return (by_rows(precision, p, t) / right).masked_fill(right == 0, no_labels)
@@ -283,7 +283,7 @@ def ranking_loss(preds: ArrayLike, target: ArrayLike, *, tie_cost: float = 0.5, 
             cost = count(others >= mine).to(dtype)
         else:
             cost = count(others > mine) + tie_cost * count(others == mine).to(dtype)
-        return order.sum_by_row(cost, rows, p)
+        return cost.new_zeros(len(p)).index_add_(0, rows, cost)
 
     right = count(t)
     pairs = right * (t.shape[1] - right)
