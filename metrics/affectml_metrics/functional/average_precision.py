@@ -178,7 +178,7 @@ def _over_labels(
     if not len(p):
         nothing = p.new_full((p.shape[1],), torch.nan, dtype=wide(p.device))
         return nothing if average == "none" else nothing.mean()
-    curves = [_curve(p[:, c], t[:, c], counted[:, c]) for c in range(p.shape[1])]
+    curves = [_curve(*label) for label in zip(*(x.T.contiguous() for x in (p, t, counted)), strict=True)]
     value = torch.stack([metric(true, seen) for true, seen in curves])
     seen = torch.stack([rows[-1] for _, rows in curves])
     value = torch.where(value.isnan() & (seen > 0), torch.full_like(value, no_labels), value)  # of no rows it stays nan
