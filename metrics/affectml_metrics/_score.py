@@ -108,14 +108,13 @@ def score(
                 "which the other three are made from"
             )
         panel = Panel.of(judgements, asked, None, tau=tau)
-        intervals = _over_people(kind, given, p, panel, rule or _RULES[kind], level)
-    elif target is not None:
-        _, t, cells = pair_asked(p, target, "labels" if kind == "sets" else "scores", _DOMAINS[kind][1])
-        t = marked(t.detach(), cells)
-        if not len(t):
-            raise ShapeError("preds and target: expected at least one row, but received none")
-        intervals = _over_rows(figures(kind, given, p.shape[1]), p, t, groups=groups, level=level)
-    return _frame(intervals)
+        return _frame(_over_people(kind, given, p, panel, rule or _RULES[kind], level))
+    assert target is not None
+    _, t, cells = pair_asked(p, target, "labels" if kind == "sets" else "scores", _DOMAINS[kind][1])
+    t = marked(t.detach(), cells)
+    if not len(t):
+        raise ShapeError("preds and target: expected at least one row, but received none")
+    return _frame(_over_rows(figures(kind, given, p.shape[1]), p, t, groups=groups, level=level))
 
 
 def _fitting(kind: Kind, target: ArrayLike | None, judgements: ArrayLike | None, asked: ArrayLike | None) -> None:

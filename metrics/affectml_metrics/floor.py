@@ -60,10 +60,9 @@ def sampling_floors(
     if people.numel() and int(people.min()) < 1:
         raise DomainError(f"n: expected at least 1 person an image, but received {int(people.min())}")
     people = people.expand(len(truth))
-    draw = _vote if kind == "distribution" else _answer
     scores: dict[str, list[Tensor]] = {name: [] for name in metrics}
     for _ in range(repeats):
-        drawn = draw(truth, people, generator)
+        drawn = (_vote if kind == "distribution" else _answer)(truth, people, generator)
         for name, metric in metrics.items():
             scores[name].append(metric(truth, drawn).double().nanmean())
     return {name: torch.stack(each).mean() for name, each in scores.items()}

@@ -61,9 +61,11 @@ class Prepared(Protocol):
 
     def __call__(self, weights: Tensor, /) -> Tensor:
         """The metric, 0-dim or [K]."""
+        ...
 
     def without(self, block: Tensor, blocks: int) -> Tensor:
-        """Its values without each block of rows in turn, [J] or [J, K]; block: [N], that of each row."""
+        """The metric without each block of rows in turn, [J] or [J, K]; block: [N], that of each row."""
+        ...
 
 
 @dataclass(frozen=True)

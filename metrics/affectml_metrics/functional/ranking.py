@@ -174,9 +174,10 @@ def _right(target: ArrayLike, preds: ArrayLike | None = None) -> Tensor:
     """The labels that are right, as they came in 0/1; of counts, rates or shares their `modes`."""
     t = as_tensor(target, "target")
     t = t if preds is None else of_indices(t, preds)
-    if t.dtype == torch.bool or t.ndim != 2 or torch.equal((labels := t.bool()).to(t.dtype), t):
-        return t if t.dtype == torch.bool or t.ndim != 2 else labels
-    return modes(t)
+    if t.dtype == torch.bool or t.ndim != 2:
+        return t
+    labels = t.bool()
+    return labels if torch.equal(labels.to(t.dtype), t) else modes(t)
 
 
 def _by_luck(tied: Tensor, right: Tensor, drawn: Tensor, wanted: Tensor, match: Match) -> Tensor:
