@@ -259,6 +259,8 @@ def test_what_does_not_sum_to_one_is_no_distribution(of_distributions):
         of_distributions.function(preds, torch.cat([target[:2], torch.zeros(1, 6), target[3:]]))
     with pytest.raises(am.DomainError, match="preds: expected rows that sum to 1, but row 0 sums to 1.1"):
         of_distributions.function(preds * 1.1, target)
+    below = preds + torch.tensor([-1.5, 1.5, 0, 0, 0, 0])  # which sums to 1 all the same
+    refused(am.DomainError, r"preds: expected a share .* in row 0, label 0", of_distributions.function, below, target)
 
 
 def test_logits_that_a_softmax_cannot_take_are_refused(of_distributions):
