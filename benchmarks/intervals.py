@@ -144,7 +144,7 @@ def macro_f1(n: int, draws: int) -> Case:
         table = torch.cat([preds & target, preds, target, torch.ones_like(preds)], dim=1)
 
         def metric(sums: Tensor) -> Tensor:
-            return torch.stack([averaged(ratio, *sums.chunk(4, dim=1)) for ratio in (f1, precision_of)], dim=1)
+            return torch.stack([averaged(ratio, sums.chunk(4, dim=1)) for ratio in (f1, precision_of)], dim=1)
 
         interval = sums_interval(table, metric, bounds=[(0, 1)] * 2)
         counts = torch.zeros(1000, n, dtype=torch.float64)

@@ -31,8 +31,8 @@ from section import write
 
 from affectml_metrics import functional as F
 from affectml_metrics import mean_interval, sums_interval, table_interval, unchecked
-from affectml_metrics.kinds import Figure, Given, figures
-from affectml_metrics.spec import Kind
+from affectml_metrics.spec import Figure, Given, Kind
+from affectml_metrics.table import figures
 
 LABELS = 25
 SLOW = 60.0  # seconds: a call that takes longer is timed once

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from affectml_metrics._errors import ArgumentError
-from affectml_metrics.kinds import Figure, Given, _options
-from affectml_metrics.spec import KINDS, Kind, MetricSpec
-from affectml_metrics.table import ROWS
+from affectml_metrics.spec import KINDS, Figure, Given, Kind, MetricSpec
+from affectml_metrics.table import ROWS, _options
 
 Rows: TypeAlias = Sequence[Sequence[float]]
 

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import griffe
@@ -20,9 +21,22 @@ FILE = ROOT / "docs" / "api" / "public.txt"
 PACKAGES = {"affectml": ".", "affectml_annotation": "annotation", "affectml_metrics": "metrics"}
 
 
+class Stubs(griffe.Extension):
+    """Names that a module makes when it runs, so that only its stub has them, are those of its package too."""
+
+    def on_package(self, *, pkg: griffe.Module, **kwargs: Any) -> None:
+        """Add what the package exports and such a stub has."""
+        for module in pkg.modules.values():
+            for name, member in module.members.items():
+                if not member.runtime and name in (pkg.exports or ()) and name not in pkg.members:
+                    member.runtime = True
+                    pkg.set_member(name, griffe.Alias(name, member))
+
+
 def python_lines() -> Iterator[str]:
     """Names of every `__all__`, with the public members of classes; read from the source, nothing is imported."""
-    loader = griffe.GriffeLoader(search_paths=[ROOT / folder for folder in PACKAGES.values()])
+    folders = [ROOT / folder for folder in PACKAGES.values()]
+    loader = griffe.GriffeLoader(search_paths=folders, extensions=griffe.load_extensions(Stubs))
     packages = [loader.load(name) for name in PACKAGES]
     loader.resolve_aliases(implicit=False, external=False)
     modules = sorted((m for package in packages for m in _modules(package)), key=lambda m: (m.path.count("."), m.path))

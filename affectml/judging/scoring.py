@@ -20,9 +20,8 @@ from affectml.judging.truth import Array, Truth, cut_sets
 from affectml_metrics import functional as F
 from affectml_metrics import human_reference, mean_interval, sums_interval, table_interval
 from affectml_metrics.intervals import Bounds
-from affectml_metrics.kinds import Figure, Given, figures
-from affectml_metrics.spec import Kind, Place
-from affectml_metrics.table import find, specs
+from affectml_metrics.spec import Figure, Given, Kind, Place
+from affectml_metrics.table import figures, find, specs
 
 RowMetric = Callable[[Tensor, Tensor], Tensor]
 

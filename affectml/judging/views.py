@@ -19,7 +19,7 @@ from affectml.judging.scoring import Answers, against_the_rest, first_label, mea
 from affectml.judging.truth import TAUS, Array, Floats, Ints, Truth, cut_sets, part_of
 from affectml_metrics import Interval, mean_interval, sums_interval, table_interval
 from affectml_metrics import functional as F
-from affectml_metrics.functional.average_precision import prepared_average_precision
+from affectml_metrics.functional.average_precision import prepared_ranking
 from affectml_metrics.functional.disagreement import prepared_correlation
 from affectml_metrics.table import find
 
@@ -105,7 +105,7 @@ def by_label(case: Case) -> None:
     if right is not None:
         target = torch.from_numpy(right.astype(np.int64))
         for name, given in case.own.items():
-            of = prepared_average_precision(given.scores, target)
+            of = prepared_ranking(given.scores, target, mean=False)
             add("average_precision", _over_table(of, truth, right.sum(axis=0), target.numel() <= CELLS), system=name)
         add("average_precision", chance_of_order(right.sum(axis=0), len(right)), system="prior")
     _f1_with_one_person(case)

@@ -10,43 +10,42 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from affectml_metrics import functional
-    from affectml_metrics._difference import Difference, paired_difference
     from affectml_metrics._domains import unchecked
     from affectml_metrics._errors import ArgumentError, DomainError, MetricInputError, ShapeError
-    from affectml_metrics._jackknife import mean_interval, student_interval, sums_interval, table_interval
-    from affectml_metrics._panel import judgements_from_counts
-    from affectml_metrics._reference import HumanReference, human_reference
+    from affectml_metrics._jackknife import (
+        Difference,
+        mean_interval,
+        paired_difference,
+        student_interval,
+        sums_interval,
+        table_interval,
+    )
+    from affectml_metrics._reference import HumanReference, human_reference, judgements_from_counts
     from affectml_metrics._score import score
     from affectml_metrics._two_way import TwoWayInterval, TwoWayVariances, two_way_interval, two_way_variances
     from affectml_metrics.floor import sampling_floor
     from affectml_metrics.functional.calibration import debiased_calibration
+    from affectml_metrics.functional.rows import Sums
     from affectml_metrics.intervals import FEW, STUDENT_BELOW, Interval, difference
-    from affectml_metrics.spec import MetricSpec, Sums
-    from affectml_metrics.streaming.distribution import *
-    from affectml_metrics.streaming.information import *
-    from affectml_metrics.streaming.label_variation import *
-    from affectml_metrics.streaming.labels import *
-    from affectml_metrics.streaming.ranking import *
-    from affectml_metrics.streaming.rates import *
-    from affectml_metrics.streaming.sets import *
+    from affectml_metrics.spec import MetricSpec
+    from affectml_metrics.streaming import *
     from affectml_metrics.table import Registration, register_metric
 
 _HOME = {
-    "_difference": ("Difference", "paired_difference"),
-    "_errors": ("ArgumentError", "DomainError", "MetricInputError", "ShapeError"),
-    "_domains": ("unchecked",),
-    "intervals": ("FEW", "STUDENT_BELOW", "Interval", "difference"),
-    "_jackknife": ("mean_interval", "student_interval", "sums_interval", "table_interval"),
-    "floor": ("sampling_floor",),
-    "_panel": ("judgements_from_counts",),
-    "_reference": ("HumanReference", "human_reference"),
-    "_score": ("score",),
-    "spec": ("MetricSpec", "Sums"),
-    "_two_way": ("TwoWayInterval", "TwoWayVariances", "two_way_interval", "two_way_variances"),
-    "table": ("Registration", "register_metric"),
-    "functional.calibration": ("debiased_calibration",),
+    "_errors": "ArgumentError DomainError MetricInputError ShapeError",
+    "_domains": "unchecked",
+    "intervals": "FEW Interval STUDENT_BELOW difference",
+    "_jackknife": "Difference mean_interval paired_difference student_interval sums_interval table_interval",
+    "floor": "sampling_floor",
+    "_reference": "HumanReference human_reference judgements_from_counts",
+    "_score": "score",
+    "spec": "MetricSpec",
+    "functional.rows": "Sums",
+    "_two_way": "TwoWayInterval TwoWayVariances two_way_interval two_way_variances",
+    "table": "Registration register_metric",
+    "functional.calibration": "debiased_calibration",
 }
-_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}
 
 __all__ = [
     "FEW", "ICM", "NDCG", "POJSD", "STUDENT_BELOW", "AgreementCorrelation", "ArgumentError", "BinomialLogLikelihood",

@@ -10,10 +10,11 @@ rates           each cell in [0, 1]
 distribution    rates whose rows sum to 1 (within 1e-4; within 1e-2 for half precision)
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -24,23 +25,25 @@ Domain: TypeAlias = Literal["labels", "scores", "logits", "mass", "rates", "dist
 
 _trusted: ContextVar[bool] = ContextVar("affectml_metrics_trusted", default=False)
 
-_WAY_OUT = {
-    "labels": "turn shares into sets first, for instance `target >= 1 / 3` or `modes(target)`; predicted rates with "
-    "threshold=",
-    "scores": "drop or repair the rows that have no score",
-    "logits": "a softmax of it has no value; a label that cannot be is -inf, and each row needs one that can",
-    "mass": "drop or repair the rows that have no votes",
-    "rates": "divide votes by the people asked, or pass from_logits=True for raw outputs",
-    "distribution": "divide each row by its sum and drop rows without votes, or pass from_logits=True for raw outputs",
+_RULES: dict[Domain, tuple[str, str]] = {
+    "labels": (
+        "0 or 1",
+        "turn shares into sets first, for instance `target >= 1 / 3` or `modes(target)`; predicted rates with "
+        "threshold=",
+    ),
+    "scores": ("a number", "drop or repair the rows that have no score"),
+    "logits": (
+        "a number below infinity (and above -inf somewhere in the row)",
+        "a softmax of it has no value; a label that cannot be is -inf, and each row needs one that can",
+    ),
+    "mass": ("a finite number of 0 or more", "drop or repair the rows that have no votes"),
+    "rates": ("a rate in [0, 1]", "divide votes by the people asked, or pass from_logits=True for raw outputs"),
+    "distribution": (
+        "a share in [0, 1]",
+        "divide each row by its sum and drop rows without votes, or pass from_logits=True for raw outputs",
+    ),
 }
-_EXPECTED = {
-    "labels": "0 or 1",
-    "scores": "a number",
-    "logits": "a number below infinity (and above -inf somewhere in the row)",
-    "mass": "a finite number of 0 or more",
-    "rates": "a rate in [0, 1]",
-    "distribution": "a share in [0, 1]",
-}
+"""What is expected in every cell, and the way out."""
 
 
 @contextmanager
@@ -78,84 +81,62 @@ def watch(whole: Tensor, name: str, domain: Domain) -> Callable[[Tensor], None]:
     if trusted() or (whole.dtype == torch.bool and domain != "distribution"):
         return lambda rows: None
     half = whole.dtype in (torch.float16, torch.bfloat16)
-    if domain == "distribution":
-        looks_clean = _sum_to_one(1e-2 if half else 1e-4)
-    else:
-        looks_clean = _within(domain, 1 + (1e-2 if half else 1e-6))
+    top, slack = (1 + 1e-2, 1e-2) if half else (1 + 1e-6, 1e-4)  # renormalised shares overshoot 1 by rounding
     searched = False
 
     def look(rows: Tensor) -> None:
         nonlocal searched
-        if not searched and len(rows) and not looks_clean(rows.detach() if rows.requires_grad else rows):
-            _check_floats(whole.detach(), name, domain)
+        if searched or not len(rows):
+            return
+        clean = rows.detach() if rows.dtype in (torch.float32, torch.float64) else rows.detach().float()
+        if domain == "distribution":
+            # no share below 0, and a sum of 1, leave no room above 1, and NaN fails both. The least comes first: it is
+            # the quickest look, and brings the rows into the cache
+            fine = float(clean.amin()) >= 0 and all(abs(float(end) - 1) <= slack for end in clean.sum(-1).aminmax())
+        else:
+            low, high = map(float, clean.aminmax())
+            fine = _inside(low, domain, top) and _inside(high, domain, top) and (low, domain) != (-math.inf, "logits")
+        if not fine:
+            _search(whole.detach(), name, domain, top, slack)
             searched = True  # and nothing was wrong with it
 
     return look
-
-
-def _sum_to_one(slack: float) -> Callable[[Tensor], bool]:
-    def looks_clean(rows: Tensor) -> bool:
-        rows = rows if rows.dtype in (torch.float32, torch.float64) else rows.float()
-        # no share below 0, and a sum of 1, leave no room above 1; NaN fails both. The least comes first: it is the
-        # quickest look, and brings the rows into the cache
-        if not float(rows.amin()) >= 0:
-            return False
-        low, high = _ends(rows.sum(-1))
-        return low >= 1 - slack and high <= 1 + slack
-
-    return looks_clean
-
-
-def _within(domain: Domain, top: float) -> Callable[[Tensor], bool]:
-    def looks_clean(rows: Tensor) -> bool:
-        low, high = _ends(rows)
-        if domain == "scores":
-            return low == low
-        if domain == "logits":
-            return high < float("inf") and low > -float("inf")
-        return low >= 0 and (high < float("inf") if domain == "mass" else high <= top)
-
-    return looks_clean
 
 
 def labels(tensor: Tensor, name: str) -> Tensor:
     """`tensor` as bool; DomainError unless each cell is 0 or 1."""
     if tensor.dtype == torch.bool:
         return tensor
-    found = tensor.bool()
-    if _trusted.get() or not tensor.numel():
-        return found
-    lowest, highest = _ends(tensor)
-    inside = lowest >= 0 and highest <= 1
-    if not inside or (tensor.is_floating_point() and not torch.equal(found.to(tensor.dtype), tensor)):
-        _complain(tensor, tensor != found, name, "labels")
-    return found
+    right = tensor.bool()
+    if trusted() or not tensor.numel():
+        return right
+    if not torch.equal(right.to(tensor.dtype), tensor):
+        _complain(tensor, tensor != right, name, "labels")
+    return right
 
 
-def _check_floats(tensor: Tensor, name: str, domain: Domain) -> None:
-    """Name the first cell or row outside `domain`, if there is one."""
-    half = tensor.dtype in (torch.float16, torch.bfloat16)
-    top = 1 + (1e-2 if half else 1e-6)  # renormalised shares overshoot 1 by rounding
+def _inside(value: Any, domain: Domain, top: float) -> Any:
+    """Whether a cell of this domain may have this value, a float or each of a tensor."""
     if domain == "scores":
-        wrong = torch.isnan(tensor)
-    elif domain == "logits":
-        lost = (tensor == -torch.inf).all(-1, keepdim=True)
-        wrong = ~(tensor < torch.inf) | lost
-    elif domain == "mass":
-        wrong = ~((tensor >= 0) & torch.isfinite(tensor))
-    else:
-        wrong = ~((tensor >= 0) & (tensor <= top))
+        return value == value
+    if domain == "logits":
+        return value < math.inf
+    return (value >= 0) & (value < math.inf if domain == "mass" else value <= top)
+
+
+def _search(tensor: Tensor, name: str, domain: Domain, top: float, slack: float) -> None:
+    """Name the first cell or row outside `domain`, if there is one."""
+    wrong: Tensor = ~_inside(tensor, domain, top)
+    if domain == "logits":
+        wrong |= (tensor == -math.inf).all(-1, keepdim=True)
     if bool(wrong.any()):
         _complain(tensor, wrong, name, domain)
     if domain == "distribution":
         sums = tensor.sum(-1, dtype=tensor.dtype if tensor.dtype == torch.float64 else torch.float32)
-        off = ~((sums - 1).abs() <= (1e-2 if half else 1e-4))
-        if bool(off.any()):
+        if bool((off := ~((sums - 1).abs() <= slack)).any()):
             row = int(off.int().argmax())
-            raise DomainError(
-                f"{name}: expected rows that sum to 1, but row {row} sums to {float(sums[row]):.6g}; "
-                f"{_WAY_OUT['distribution']}"
-            )
+            came = f"row {row} sums to {float(sums[row]):.6g}"
+            raise DomainError(f"{name}: expected rows that sum to 1, but {came}; {_RULES[domain][1]}")
 
 
 def _complain(tensor: Tensor, wrong: Tensor, name: str, domain: Domain) -> None:
@@ -165,13 +146,8 @@ def _complain(tensor: Tensor, wrong: Tensor, name: str, domain: Domain) -> None:
             f"{name}: expected a share in every cell, but received -1 in row {row}, label {label}; the shares of a "
             "distribution answer one question with all its labels on offer: drop the label, or the row, or score rates"
         )
+    expected, way_out = _RULES[domain]
     raise DomainError(
-        f"{name}: expected {_EXPECTED[domain]} in every cell, but received {float(tensor[row, label]):.6g} "
-        f"in row {row}, label {label}; {_WAY_OUT[domain]}"
+        f"{name}: expected {expected} in every cell, but received {float(tensor[row, label]):.6g} "
+        f"in row {row}, label {label}; {way_out}"
     )
-
-
-def _ends(part: Tensor) -> tuple[float, float]:
-    """The lowest and the highest value; both are nan where one is."""
-    low, high = torch.aminmax(part)
-    return float(low), float(high)

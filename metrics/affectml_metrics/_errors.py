@@ -1,4 +1,4 @@
-"""The exceptions of the library.
+"""The exceptions of the library, and the checks of options that raise one.
 
 ValueError
 └── MetricInputError      anything handed in that a metric cannot be computed from
@@ -7,7 +7,10 @@ ValueError
     └── ArgumentError     an option outside its choices or range
 """
 
-__all__ = ["ArgumentError", "DomainError", "MetricInputError", "ShapeError"]
+import math
+import operator
+from collections.abc import Iterable
+from numbers import Real
 
 
 class MetricInputError(ValueError):
@@ -24,3 +27,57 @@ class DomainError(MetricInputError):
 
 class ArgumentError(MetricInputError):
     """An option is outside its choices or its range."""
+
+
+def one_of(name: str, value: object, choices: Iterable[object]) -> None:
+    """Raise ArgumentError unless `value` is one of `choices`."""
+    allowed = tuple(choices)
+    if not any(value is choice or (isinstance(value, str) and value == choice) for choice in allowed):
+        listed = ", ".join(repr(choice) for choice in allowed)
+        raise ArgumentError(f"{name}: expected one of {listed}, but received {value!r}")
+
+
+def whole_number(name: str, value: object, low: int, high: int | None = None) -> int:
+    """`value` as an int, numpy's integers included; ArgumentError unless it is whole and in [low, high]."""
+    upper = f" to {high}" if high is not None else " or more"
+    wrong = ArgumentError(f"{name}: expected a whole number, {low}{upper}, but received {value!r}")
+    if _is_bool(value):
+        raise wrong
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise wrong from None
+    if number < low or (high is not None and number > high):
+        raise wrong
+    return number
+
+
+def real_number(
+    name: str, value: object, low: float = -math.inf, high: float = math.inf, *, nan: bool = False, ends: bool = True
+) -> float:
+    """`value` as a float; ArgumentError unless it is finite and in [low, high], or without ends in (low, high).
+
+    nan: whether nan will do too; it leaves out what it stands for.
+    """
+    if isinstance(value, Real) and not _is_bool(value):
+        number = float(value)
+        inside = low < number < high or (ends and number in (low, high))
+        if (inside and math.isfinite(number)) or (nan and math.isnan(number)):
+            return number
+    if low == -math.inf:
+        what = "a number"
+    elif high == math.inf:
+        what = f"a number, {low:g} or more" if ends else f"a number above {low:g}"
+    else:
+        what = f"a number from {low:g} to {high:g}" if ends else f"a number between {low:g} and {high:g}"
+    raise ArgumentError(f"{name}: expected {what}{' (or nan)' if nan else ''}, but received {value!r}")
+
+
+def _is_bool(value: object) -> bool:
+    """Python's, or by its dtype another's: numpy is not loaded for an exception."""
+    return isinstance(value, bool) or str(getattr(value, "dtype", "")) == "bool"
+
+
+def share(name: str, value: object) -> float:
+    """What stands in for a score that is not defined: in [0, 1] like the score, or nan, which leaves it out."""
+    return real_number(name, value, 0, 1, nan=True)

@@ -1,15 +1,16 @@
 """The boundary: whatever a caller holds becomes a tensor of a known shape, dtype and domain, or a clear error."""
 
-from collections.abc import Sequence, Sized
-from typing import Any, TypeAlias
+import functools
+import inspect
+from collections.abc import Callable, Sequence, Sized
+from typing import Any, ParamSpec, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import real_number
 from affectml_metrics._domains import Domain, labels, trusted, watch
-from affectml_metrics._errors import DomainError, ShapeError
+from affectml_metrics._errors import DomainError, ShapeError, real_number
 
 ArrayLike: TypeAlias = Tensor | np.ndarray[Any, Any] | Sequence[Any]
 """Tensors, numpy arrays, nested lists and pandas frames are taken; tensors come back."""
@@ -197,6 +198,138 @@ def row_weights(weights: ArrayLike | None, like: Tensor) -> Tensor | None:
     tensor = as_tensor(weights, "weights").to(dtype=wide(like.device), device=like.device)
     if tensor.shape != like.shape[:1]:
         raise ShapeError(f"weights: expected [{like.shape[0]}] (one a row), but received {list(tensor.shape)}")
-    if not trusted() and not bool((tensor >= 0).all() & torch.isfinite(tensor).all()):
-        raise DomainError("weights: expected finite numbers of 0 or more, but received negative ones or NaN")
+    wrong = ~((tensor >= 0) & torch.isfinite(tensor))
+    if not trusted() and bool(wrong.any()):
+        row = int(wrong.int().argmax())
+        raise DomainError(
+            f"weights: expected finite numbers of 0 or more, but received {float(tensor[row]):.6g} in row {row}"
+        )
     return tensor
+
+
+UNASKED = -1
+
+P = ParamSpec("P")
+
+
+def on_asked_labels(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    """Let a row metric take -1 in its target: such a row is scored by `function` on the labels that were asked.
+
+    Costs nothing where there is no -1; otherwise one call for each different set of labels asked.
+    """
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def metric(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+        if not trusted():
+            try:
+                return function(*args, **kwargs)
+            except DomainError:
+                given = signature.bind(*args, **kwargs).arguments
+                asked = _asked_cells(given)
+                if asked is None:  # the target is not to blame
+                    raise
+        else:
+            given = signature.bind(*args, **kwargs).arguments
+            asked = _asked_cells(given)
+            if asked is None:
+                return function(*args, **kwargs)
+        return _by_labels_asked(function, given, asked)
+
+    return metric
+
+
+def pair_asked(
+    preds: ArrayLike, target: ArrayLike, preds_domain: Domain, target_domain: Domain, threshold: float | None = None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """`pair`, and which cells were asked, or None for all; where not, target is 0, and sets and rates as preds too."""
+    preds = as_tensor(preds, "preds")
+    t, asked = _known_and_asked(target, preds, target_domain)
+    p, t = pair(preds, t, preds_domain, target_domain, threshold)
+    if asked is not None and preds_domain in ("labels", "rates"):
+        p = p.masked_fill(~asked, 0)
+    return p, t, asked
+
+
+def mass_beside(value: ArrayLike | None, name: str, preds: Tensor) -> Tensor | None:
+    """An optional [N, C] matrix of counts or shares that goes with preds; -1 is a label nobody was asked about."""
+    if value is None:
+        return None
+    tensor = as_tensor(value, name)
+    known = tensor.masked_fill(tensor == UNASKED, 0) if holds_unasked(tensor) else tensor
+    same(preds, matrix(known, name, "mass"), ("preds", name))
+    return tensor
+
+
+def _known_and_asked(target: ArrayLike, preds: Tensor, domain: Domain) -> tuple[Tensor, Tensor | None]:
+    t = as_tensor(target, "target")
+    t = t if domain == "rates" else of_indices(t, preds)
+    if domain not in ("labels", "rates") or not holds_unasked(t):
+        return t, None
+    asked = t != UNASKED
+    return t.masked_fill(~asked, 0), asked
+
+
+def marked(target: Tensor, asked: Tensor | None) -> Tensor:
+    """A target with its unasked cells at -1 again."""
+    return target if asked is None else target.to(wide(target.device)).masked_fill(~asked, UNASKED)
+
+
+def holds_unasked(target: Tensor) -> bool:
+    """Whether a cell says that nobody was asked."""
+    if target.dtype in (torch.bool, torch.uint8) or not target.numel():  # uint8 holds no -1: torch compares with 255
+        return False
+    return bool((target == UNASKED).any())
+
+
+def _asked_cells(given: dict[str, object]) -> Tensor | None:
+    """Which cells of the target were asked, [N, C], or None where all were; `given` gets its target as a matrix."""
+    name = "votes" if "votes" in given else "target"
+    preds = as_tensor(given["preds"], "preds") if "preds" in given else None  # type: ignore[arg-type]
+    target = as_tensor(given[name], name)  # type: ignore[arg-type]
+    target = target if preds is None else of_indices(target, preds)
+    if target.ndim != 2 or not holds_unasked(target):
+        return None
+    given[name] = target
+    return target != UNASKED
+
+
+def _by_labels_asked(function: Callable[..., Tensor], given: dict[str, object], asked: Tensor) -> Tensor:
+    """Rows with one set of asked labels at a time, on these labels alone."""
+    name = "votes" if "votes" in given else "target"
+    target = given[name]
+    assert isinstance(target, Tensor)
+    # all rows with every label first: what is wrong elsewhere is named by its own row, and full rows are done
+    result = function(**{**given, name: target.masked_fill(~asked, 0)}).clone()
+    partial = (~asked).any(-1).nonzero()[:, 0]
+    which = _same_questions(asked[partial])
+    order = which.argsort(stable=True)
+    for rows in torch.split(partial[order], which.bincount().tolist()):
+        labels = asked[rows[0]].nonzero()[:, 0]
+        if len(labels):
+            result[rows] = function(**{key: _restricted(key, value, rows, labels) for key, value in given.items()})
+        else:
+            result[rows] = torch.nan
+    return result
+
+
+def _same_questions(asked: Tensor) -> Tensor:
+    """A number for each row [N], from 0 up, the same for rows with the same labels asked."""
+    labels = asked.shape[1]
+    if labels <= 52 and asked.device.type != "mps":  # what a float64 counts exactly
+        asked = asked.double() @ torch.exp2(torch.arange(labels, dtype=torch.float64, device=asked.device))
+    number: Tensor = torch.unique(asked, dim=0, return_inverse=True)[1]
+    return number
+
+
+def _restricted(name: str, value: object, rows: Tensor, labels: Tensor) -> object:
+    """An argument for some rows and labels."""
+    if name == "k" and value is not None:
+        return min(int(value), len(labels))  # type: ignore[call-overload]
+    if name not in ("preds", "target", "votes", "n", "similarity"):
+        return value
+    table = as_tensor(value, name)  # type: ignore[arg-type]
+    if name == "similarity":
+        return table[labels.to(table.device)][:, labels.to(table.device)]
+    table = table[rows]
+    return table[:, labels] if (table.ndim == 2 and table.shape[1] > 1) or name != "n" else table

@@ -4,21 +4,19 @@ What becomes of the values with one unit left out is said in `intervals`.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import real_number, whole_number
 from affectml_metrics._domains import unchecked
-from affectml_metrics._errors import ShapeError
+from affectml_metrics._errors import ShapeError, whole_number
 from affectml_metrics._inputs import ArrayLike, as_tensor, columns_of
-from affectml_metrics.intervals import ALIKE, BLOCKS, FEW, Batched, Bounds, Interval, interval_of, limits
+from affectml_metrics.intervals import ALIKE, BLOCKS, FEW, Bounds, Interval, Prepared, interval_of, limits
 
 _ROOM = 2**20  # values that are left out one by one at a time
 _PART = 2**16  # rows that are added up at a time
-_CELLS = 2**25  # bytes of weights at a time
 
 
 def mean_interval(
@@ -46,19 +44,12 @@ def mean_interval(
 
 
 def mean_and_p(
-    rows: ArrayLike,
-    name: str,
-    groups: ArrayLike | None,
-    level: float,
-    bounds: Sequence[Bounds] = (),
-    *,
-    skewed: bool = True,
+    rows: ArrayLike, name: str, groups: ArrayLike | None, level: float, bounds: Sequence[Bounds], skewed: bool = True
 ) -> tuple[Interval, Tensor]:
     """The interval of means, and the p values of means of 0, nan below 30 units."""
-    real_number("level", level, 0, 1, ends=False)
     table, flat = columns_of(rows, name)
     index, units = (None, len(table)) if groups is None else group_index(groups, len(table))
-    found = []
+    parts = []
     for start in range(0, table.shape[1], step := max(1, _ROOM // max(1, len(table)))):
         columns = table[:, start : start + step]
         defined = ~columns.isnan()
@@ -70,9 +61,8 @@ def mean_and_p(
         left_out = ((total - sums) / (size - sizes)).masked_fill(sizes == 0, torch.nan)
         low, high, p = interval_of(value, left_out, used, level, bounds[start : start + step], skewed=skewed)
         counted = defined.sum(0)
-        found.append((value, low, high, counted, len(table) - counted, used, p.masked_fill(used < FEW, torch.nan)))
-    none = torch.zeros(0)
-    *fields, p = (torch.cat(each) for each in zip(*found, strict=True)) if found else [none] * 7
+        parts.append((value, low, high, counted, len(table) - counted, used, p.masked_fill(used < FEW, torch.nan)))
+    *fields, p = (torch.cat(each) for each in zip(*parts, strict=True)) if parts else [torch.zeros(0)] * 7
     interval = Interval(*(field[0] for field in fields) if flat else fields)
     return interval, p[0] if flat else p
 
@@ -102,25 +92,21 @@ def table_interval(
     0.8333
     """
     whole_number("n", n, 1)
-    real_number("level", level, 0, 1, ends=False)
     _, block, units = blocks_of(n, groups)
     value = metric(torch.ones(n, dtype=torch.float64)).detach().to("cpu", torch.float64)
     with unchecked():
         left_out = values_without(metric, block, min(units, BLOCKS))
-    counted = None if rests is None else as_tensor(rests, "rests").flatten().clamp(1, units)
-    return _whole(value, left_out, n, units, level, bounds, counted)
+    known = None if rests is None else as_tensor(rests, "rests").flatten().clamp(1, units)
+    return _table_figure_interval(value, left_out, n, units, level, bounds, known)
 
 
 def values_without(metric: Callable[[Tensor], Tensor], block: Tensor, blocks: int) -> Tensor:
     """The metric [K] over the table without each block of rows in turn, [J, K]; block: [N], that of each row."""
-    found = []
-    for some in torch.split(torch.arange(blocks), max(1, _CELLS // len(block))):
-        kept = (block != some[:, None]).to(torch.uint8)
-        if isinstance(metric, Batched):
-            found.append(metric.many(kept).view(len(some), -1))
-        else:
-            found += [metric(row.to(torch.float64)).detach().view(1, -1) for row in kept]
-    return torch.cat(found).to("cpu", torch.float64)
+    if isinstance(metric, Prepared):
+        values = metric.without(block, blocks)
+    else:
+        values = torch.stack([metric((block != left_out).to(torch.float64)).detach() for left_out in range(blocks)])
+    return values.view(blocks, -1).to("cpu", torch.float64)
 
 
 def sums_interval(
@@ -144,7 +130,6 @@ def sums_interval(
     if table.ndim != 2:
         raise ShapeError(f"columns: expected [N, M], but received shape {list(table.shape)}")
     n = whole_number("rows", len(table), 1)
-    real_number("level", level, 0, 1, ends=False)
     unit, block, units = blocks_of(n, groups)
     sums = torch.zeros(min(units, BLOCKS), table.shape[1], dtype=torch.float64)
     for part, at in zip(torch.split(table, _PART), torch.split(block, _PART), strict=True):
@@ -161,7 +146,7 @@ def sums_interval(
         rests = torch.cat([((part != 0).float() @ needs > 0).double() for part in torch.split(table, _PART)])
         have = (rests.new_zeros(units, rests.shape[1]).index_add_(0, unit, rests) > 0).sum(0)
         counted[alike] = torch.where(signed[alike], torch.minimum(have, units - have), have).clamp(min=1)
-    return _whole(value, left_out, n, units, level, bounds, counted)
+    return _table_figure_interval(value, left_out, n, units, level, bounds, counted)
 
 
 def blocks_of(n: int, groups: ArrayLike | None = None) -> tuple[Tensor, Tensor, int]:
@@ -186,69 +171,76 @@ def student_interval(rows: ArrayLike, *, groups: ArrayLike | None = None, level:
     >>> [round(float(x), 3) for x in (interval.value, interval.low, interval.high)]
     [2.0, -0.484, 4.484]
     """
-    return mean_and_p(rows, "rows", groups, level, skewed=False)[0]
+    return mean_and_p(rows, "rows", groups, level, (), skewed=False)[0]
 
 
-def _whole(
-    value: Tensor,
-    left_out: Tensor,
-    rows: int,
-    units: int,
-    level: float,
-    bounds: Sequence[Bounds],
-    counted: Tensor | None = None,
+def _table_figure_interval(
+    value: Tensor, left_out: Tensor, n: int, units: int, level: float, bounds: Sequence[Bounds], rests: Tensor | None
 ) -> Interval:
-    """The interval of a metric that rests on all rows; counted: the units that each figure rests on, if fewer."""
-    counts = [torch.full_like(value, x) for x in (rows, 0, units)]
-    low, high, _ = interval_of(
-        value.flatten(), left_out, counts[2].flatten() if counted is None else counted, level, bounds
-    )
-    return Interval(value, low.reshape(value.shape), high.reshape(value.shape), *counts)
+    """The interval of a metric of all n rows; rests: the units that each figure rests on, None for all."""
+    rows, skipped, counted = (torch.full_like(value, x) for x in (n, 0, units))
+    low, high, _ = interval_of(value.flatten(), left_out, counted.flatten() if rests is None else rests, level, bounds)
+    return Interval(value, low.reshape(value.shape), high.reshape(value.shape), rows, skipped, counted)
 
 
 def group_index(groups: ArrayLike, n: int, name: str = "groups") -> tuple[Tensor, int]:
     """The number of each row's group [n], and how many groups there are; a row without an id is one of its own."""
-    ids = groups.cpu().numpy() if isinstance(groups, Tensor) else np.asarray(groups)
-    if ids.shape != (n,):
-        raise ShapeError(f"{name}: expected [{n}] (one id a row), but received shape {list(ids.shape)}")
-    if ids.dtype.kind == "U" and not isinstance(groups, np.ndarray):
-        ids = np.asarray(groups, dtype=object)  # numpy has made words of what is missing
-    missing = _missing(ids)
-    if not missing.any():
-        place, count = _numbered(ids)
-        return torch.from_numpy(place), count
-    place, count = _numbered(ids[~missing])
-    index = np.empty(n, dtype=np.int64)
-    index[~missing] = place
-    index[missing] = np.arange(count, count + missing.sum())
-    return torch.from_numpy(index), count + int(missing.sum())
-
-
-def _numbered(ids: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], int]:
-    """The place of each id among the different ones in order, and how many there are; mixed kinds by their text."""
-    if ids.dtype.kind in "iu" and len(ids):
-        low, span = int(ids.min()), int(ids.max()) - int(ids.min()) + 1
-        if span <= 4 * len(ids):  # a table of the numbers is a tenth of the time of sorting them
-            from_low = ((ids if ids.dtype.kind == "u" else ids.astype(np.int64)) - low).astype(np.int64, copy=False)
-            places = np.zeros(span, dtype=np.int64)
-            places[from_low] = 1
-            places = places.cumsum()
-            return (places - 1)[from_low], int(places[-1])
-    if ids.dtype == object:
-        import pandas as pd
-
-        if pd.api.types.infer_dtype(ids) == "string":  # a hash table of words, and only different ones are sorted
-            place, found = pd.factorize(ids, sort=True)
-            return place.astype(np.int64, copy=False), len(found)
-        ids = ids.astype(str)
-    found, place = np.unique(ids, return_inverse=True)
-    return place.astype(np.int64, copy=False), len(found)
-
-
-def _missing(ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Which rows have no id: nan, None, pandas' NA or NaT."""
-    if ids.dtype.kind not in "fOmM":
-        return np.zeros(len(ids), dtype=bool)
     import pandas as pd  # here, because it is slow to load
 
-    return np.asarray(pd.isna(ids))
+    own_type = isinstance(groups, np.ndarray)  # of a list numpy makes words of what is missing
+    ids = groups.cpu().numpy() if isinstance(groups, Tensor) else np.asarray(groups, dtype=None if own_type else object)
+    if ids.shape != (n,):
+        raise ShapeError(f"{name}: expected [{n}] (one id a row), but received shape {list(ids.shape)}")
+    index, known = pd.factorize(ids, sort=True)
+    missing = index < 0
+    index[missing] = np.arange(len(known), len(known) + missing.sum())
+    return torch.from_numpy(index.astype(np.int64, copy=False)), len(known) + int(missing.sum())
+
+
+class Difference(NamedTuple):
+    """Mean of a - b with its interval and p value. Each field is 0-dim for rows [N] and [M] for rows [N, M]."""
+
+    value: Tensor
+    low: Tensor
+    high: Tensor
+    p: Tensor
+    """How often chance gives a difference this large, either way, if both means are equal; nan below 30 units."""
+    rows: Tensor
+    """On how many rows both are defined."""
+    skipped: Tensor
+    units: Tensor
+    """How many rows or groups it rests on. Below 30, read the interval as rough."""
+
+    @property
+    def few(self) -> Tensor:
+        """Whether it rests on so few rows or groups that it deserves a note."""
+        return self.units < FEW
+
+
+def paired_difference(
+    a: ArrayLike, b: ArrayLike, *, groups: ArrayLike | None = None, level: float = 0.95, bounds: Sequence[Bounds] = ()
+) -> Difference:
+    """Mean of a - b over the rows of two systems on the same images, with an interval and a p value.
+
+    a, b: [N] or [N, M], a function of `affectml_metrics.functional` on either system's predictions; a row on which
+    one of them is nan is left out of both and counted. groups, level, bounds (of a - b) and the interval as in
+    `mean_interval`.
+
+    The p value tests that both means are equal. It is of one piece with the interval: p is below .05 exactly where the
+    95 % interval leaves out 0. It is nan below 30 rows or groups, where a few large losses would still make it too
+    small: read the interval there. A loss so rare that the rows have none of it is seen by no test. nan where a row is
+    infinite, or none is defined. How often it errs is in docs/metrics.md. Raises MetricInputError.
+
+    >>> ours, theirs = torch.tensor([0.9, 0.8, 0.7, 0.9] * 10), torch.tensor([0.8, 0.8, 0.6, 0.7] * 10)
+    >>> found = paired_difference(ours, theirs)
+    >>> [round(float(x), 3) for x in (found.value, found.low, found.high)], bool(found.p < 1e-9)
+    ([0.1, 0.077, 0.123], True)
+    """
+    first, second = (as_tensor(x, name).detach().to("cpu", torch.float64) for x, name in ((a, "a"), (b, "b")))
+    if first.shape != second.shape:
+        raise ShapeError(
+            f"a and b: expected rows of the same images and metrics, but received shapes {list(first.shape)} "
+            f"and {list(second.shape)}"
+        )
+    (value, low, high, *counts), p = mean_and_p(first - second, "a - b", groups, level, bounds)
+    return Difference(value, low, high, p, *counts)

@@ -1,31 +1,29 @@
 """Every metric of a kind in one call, as a tidy table with intervals."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import one_of, whole_number
-from affectml_metrics._asked import UNASKED, holds_unasked, marked, target_asked
 from affectml_metrics._domains import Domain, unchecked
-from affectml_metrics._errors import ArgumentError, ShapeError
-from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, at_least, matrix, same
+from affectml_metrics._errors import ArgumentError, ShapeError, one_of, whole_number
+from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, at_least, marked, mass_beside, matrix, pair_asked
 from affectml_metrics._jackknife import blocks_of, mean_interval, sums_interval, table_interval, values_without
-from affectml_metrics._panel import Against, Panel, TargetRule
+from affectml_metrics._reference import Against, Panel, TargetRule
 from affectml_metrics._two_way import two_way_interval
 from affectml_metrics.functional.transport import Ground
-from affectml_metrics.intervals import ALIKE, BLOCKS, Bounds, Interval, ends_of_alike, limits, student_quantile
-from affectml_metrics.kinds import Figure, Given, figures
-from affectml_metrics.spec import KINDS, Kind
-from affectml_metrics.table import better
+from affectml_metrics.intervals import ALIKE, BLOCKS, Bounds, Interval, student_quantile, within
+from affectml_metrics.spec import KINDS, Figure, Given, Kind
+from affectml_metrics.table import better, figures
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Scored: TypeAlias = tuple[Sequence[Figure], Interval]  # each of its fields [M], or 0-dim of a figure alone
 _DOMAINS: dict[str, tuple[Domain, Domain]] = {
     "sets": ("labels", "labels"),
     "ranking": ("scores", "labels"),
@@ -33,12 +31,7 @@ _DOMAINS: dict[str, tuple[Domain, Domain]] = {
     "rates": ("rates", "rates"),
     "perspectives": ("scores", "scores"),
 }
-_RULES: dict[str, Against] = {
-    "sets": "set",
-    "ranking": "set",
-    "distribution": "distribution",
-    "rates": "rates",
-}
+_RULES: dict[str, Against] = {"sets": "set", "ranking": "set", "distribution": "distribution", "rates": "rates"}
 
 
 def score(
@@ -59,7 +52,7 @@ def score(
     votes: ArrayLike | None = None,
     n: ArrayLike | None = None,
     similarity: ArrayLike | None = None,
-    ground: Ground | ArrayLike | None = None,
+    ground: Ground | None = None,
     scale: float | None = None,
     threshold: float | None = None,
 ) -> "pd.DataFrame":
@@ -100,8 +93,8 @@ def score(
         k=k,
         from_logits=from_logits,
         eps=eps,
-        shares=_beside(shares, "shares", p),
-        votes=_beside(votes, "votes", p),
+        shares=mass_beside(shares, "shares", p),
+        votes=mass_beside(votes, "votes", p),
         n=None if n is None else as_tensor(n, "n"),
         similarity=similarity,
         ground=ground,
@@ -114,15 +107,14 @@ def score(
                 "groups, shares, votes and n: expected none with judgements, whose intervals are over people, and "
                 "which the other three are made from"
             )
-        panel = Panel.of(judgements, asked, tau=tau)
-        intervals = _over_people(kind, given, p, panel, rule or _RULES[kind], level)
-    elif target is not None:
-        t, cells = target_asked(target, p, _DOMAINS[kind][1])
-        t = marked(t if t.dtype == torch.bool else as_float(t, p), cells)
-        if not len(t):
-            raise ShapeError("preds and target: expected at least one row, but received none")
-        intervals = _over_rows(figures(kind, given, p.shape[1]), p, t, groups=groups, level=level)
-    return _table(intervals)
+        panel = Panel.of(judgements, asked, None, tau=tau)
+        return _frame(_over_people(kind, given, p, panel, rule or _RULES[kind], level))
+    assert target is not None
+    _, t, cells = pair_asked(p, target, "labels" if kind == "sets" else "scores", _DOMAINS[kind][1])
+    t = marked(t.detach(), cells)
+    if not len(t):
+        raise ShapeError("preds and target: expected at least one row, but received none")
+    return _frame(_over_rows(figures(kind, given, p.shape[1]), p, t, groups=groups, level=level))
 
 
 def _fitting(kind: Kind, target: ArrayLike | None, judgements: ArrayLike | None, asked: ArrayLike | None) -> None:
@@ -152,28 +144,27 @@ def _predicted(preds: ArrayLike, kind: Kind, from_logits: bool, threshold: float
     return p if kind == "sets" else as_float(p)
 
 
-def _over_rows(chosen: Sequence[Figure], p: Tensor, t: Tensor, **how: Any) -> Iterator[tuple[str, Interval]]:
+def _over_rows(chosen: Sequence[Figure], p: Tensor, t: Tensor, **how: Any) -> Iterator[Scored]:
     """how: groups and level."""
-    rows, sums, whole = _parted(chosen)
+    rows, sums, whole = _by_computation(chosen)
     with unchecked():  # preds and target were checked once
         table = torch.stack([figure.of(p, t).double() for figure in rows], dim=1)
-    yield from _split(rows, mean_interval(table, bounds=_bounds(rows), **how))
+    yield rows, mean_interval(table, bounds=_bounds(rows), **how)
     for together in sums:
         with unchecked():
             added = together[0].added(p, t)
-        found = sums_interval(added, partial(_statistics, together), bounds=_bounds(together), **how)
-        yield from _split(together, found)
+        yield together, sums_interval(added, partial(_figures_of_sums, together), bounds=_bounds(together), **how)
     for figure in whole:
         with unchecked():
             weighted = figure.weighted(p, t)
-        yield figure.name, table_interval(weighted, len(p), bounds=_bounds([figure]), rests=figure.rests(t), **how)
+        yield [figure], table_interval(weighted, len(p), bounds=_bounds([figure]), rests=figure.rests(t), **how)
 
 
 def _bounds(chosen: Sequence[Figure]) -> list[Bounds]:
     return [figure.spec.bounds() for figure in chosen]
 
 
-def _parted(chosen: Sequence[Figure]) -> tuple[list[Figure], list[list[Figure]], list[Figure]]:
+def _by_computation(chosen: Sequence[Figure]) -> tuple[list[Figure], list[list[Figure]], list[Figure]]:
     """Figures by rows; those over the table by sums, together where the sums are the same; the others over it."""
     rows = [figure for figure in chosen if figure.spec.over == "rows"]
     whole = [figure for figure in chosen if figure.spec.over == "table"]
@@ -181,13 +172,11 @@ def _parted(chosen: Sequence[Figure]) -> tuple[list[Figure], list[list[Figure]],
     return rows, [list(group) for _, group in sums], [figure for figure in whole if not figure.spec.sums]
 
 
-def _statistics(together: Sequence[Figure], sums: Tensor) -> Tensor:
+def _figures_of_sums(together: Sequence[Figure], sums: Tensor) -> Tensor:
     return torch.stack([figure.of_sums(sums) for figure in together], dim=1)
 
 
-def _over_people(
-    kind: Kind, given: Given, p: Tensor, panel: Panel, rule: Against, level: float
-) -> Iterator[tuple[str, Interval]]:
+def _over_people(kind: Kind, given: Given, p: Tensor, panel: Panel, rule: Against, level: float) -> Iterator[Scored]:
     if p.shape != (panel.answers.shape[0], panel.answers.shape[2]):
         raise ShapeError(
             f"preds and judgements: expected [N, C] and [N, A, C] of one N and C, but received {list(p.shape)} "
@@ -195,7 +184,7 @@ def _over_people(
         )
     if (people := panel.asked.shape[1]) < 2:
         raise ShapeError(f"judgements: expected at least 2 people to judge by, but received {people}")
-    by_row, sums, whole = _parted(figures(kind, replace(given, shares=p, votes=p, n=p), p.shape[1]))
+    by_row, sums, whole = _by_computation(figures(kind, replace(given, shares=p, votes=p, n=p), p.shape[1]))
 
     def judged(weights: Tensor) -> tuple[list[Tensor], list[Callable[[Tensor], Tensor]], Tensor]:
         """Of these people: figures by rows [N, M] and what images add to sums [N, S], others by weights, and images.
@@ -206,7 +195,7 @@ def _over_people(
         usable = panel.usable(votes, n, rule)
         votes, n, q = votes[usable], n[usable], p[usable]
         t = panel.target(votes, n, rule)
-        rows, added, over = _parted(figures(kind, replace(given, shares=votes, votes=votes, n=n), p.shape[1]))
+        rows, added, over = _by_computation(figures(kind, replace(given, shares=votes, votes=votes, n=n), p.shape[1]))
         tables = [torch.stack([figure.of(q, t).double() for figure in rows], dim=1)]
         tables += [together[0].added(q, t).double() for together in added]
         filled = [table.new_full((len(p), table.shape[1]), torch.nan) for table in tables]
@@ -219,7 +208,7 @@ def _over_people(
         without = [judged(1 - one) for one in torch.eye(people, dtype=torch.float64)]  # each in turn
         values, slopes = [rows.nanmean(0)], []
         for together, table in zip(sums, added, strict=True):
-            of, total = partial(_statistics, together), table.nansum(0, keepdim=True)
+            of, total = partial(_figures_of_sums, together), table.nansum(0, keepdim=True)
             values.append(of(total)[0])
             slope = torch.autograd.functional.jacobian(of, total)  # type: ignore[no-untyped-call]
             slopes.append(len(images) * slope[0, :, 0].nan_to_num().T)
@@ -231,8 +220,8 @@ def _over_people(
         every = linear([rows, *added])
         moved = torch.stack([linear(tables) for tables, *_ in without], dim=1) - every[:, None]  # [N, A, K]
         pseudo, image, person = _pseudo_values(every, moved, panel.asked)
-        found = two_way_interval(pseudo, person, image, weights=1 / panel.asked.sum(1)[image], level=level)
-        low, high = (torch.cat(values) + (end - found.value) for end in (found.low, found.high))
+        linearised = two_way_interval(pseudo, person, image, weights=1 / panel.asked.sum(1)[image], level=level)
+        low, high = (torch.cat(values) + (end - linearised.value) for end in (linearised.low, linearised.high))
         for at, figure in enumerate(over):
             ones = [torch.ones(len(left), dtype=torch.float64) for left in (images, *(left for *_, left in without))]
             values.append(figure(ones[0])[None])
@@ -243,14 +232,10 @@ def _over_people(
     value, units = torch.cat(values), min(people, len(p))
     used = torch.cat([(~rows.isnan()).sum(0), torch.full((len(value) - len(by_row),), len(images))])
     chosen = [*by_row, *(figure for together in sums for figure in together), *whole]
-    bounds = _bounds(chosen)
-    lowest, highest = limits(bounds, len(value))
+    counted = torch.full_like(used, units)
     alike = (high - low).abs() <= ALIKE * value.abs()
-    few = ends_of_alike(value, torch.full_like(value, units), level, bounds)
-    low, high = (torch.where(alike, *both) for both in zip(few, (low, high), strict=True))
-    low, high = torch.maximum(low, lowest), torch.minimum(high, highest)
-    counts = (used, len(p) - used, torch.full_like(used, units))
-    yield from _split(chosen, Interval(value, low, high, *counts))
+    low, high = within(_bounds(chosen), value, low, high, alike, counted, level)
+    yield chosen, Interval(value, low, high, used, len(p) - used, counted)
 
 
 def _pseudo_values(every: Tensor, moved: Tensor, asked: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -273,27 +258,13 @@ def _student_half(left_out: Sequence[Tensor], level: float) -> Tensor:
     return student_quantile(0.5 + level / 2, float(freedom.nan_to_num(1.0))) * parts.sum().sqrt()
 
 
-def _split(chosen: Sequence[Figure], interval: Interval) -> Iterator[tuple[str, Interval]]:
-    """One interval of [M] fields as M intervals, under the names of the figures in order."""
-    for i, figure in enumerate(chosen):
-        yield figure.name, Interval(*(field[i] for field in interval))
-
-
-def _table(intervals: Iterator[tuple[str, Interval]]) -> "pd.DataFrame":
+def _frame(parts: Iterable[Scored]) -> "pd.DataFrame":
+    """A row for each figure, in their order."""
     import pandas as pd  # here, because it is slow to load and only this function needs it
 
-    rows = [
-        {"metric": name, **{key: field.item() for key, field in interval._asdict().items()}, "better": better(name)}
-        for name, interval in intervals
-    ]
-    return pd.DataFrame(rows).astype({"rows": int, "skipped": int, "units": int})
-
-
-def _beside(value: ArrayLike | None, name: str, preds: Tensor) -> Tensor | None:
-    """An optional [N, C] matrix of counts or shares that goes with preds; -1 is a label nobody was asked about."""
-    if value is None:
-        return None
-    tensor = as_tensor(value, name)
-    known = tensor.masked_fill(tensor == UNASKED, 0) if holds_unasked(tensor) else tensor
-    same(preds, matrix(known, name, "mass"), ("preds", name))
-    return tensor
+    tables = []
+    for chosen, interval in parts:
+        columns = {key: field.reshape(-1).numpy() for key, field in interval._asdict().items()}
+        tables.append(pd.DataFrame({"metric": [figure.name for figure in chosen], **columns}))
+    frame = pd.concat(tables, ignore_index=True).astype({"rows": int, "skipped": int, "units": int})
+    return frame.assign(better=frame["metric"].map(better))

@@ -11,15 +11,14 @@ do not. `benchmarks/intervals.py` measures how often such intervals hold the tru
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import real_number
-from affectml_metrics._errors import DomainError, ShapeError
-from affectml_metrics._inputs import ArrayLike, as_tensor, columns_of
+from affectml_metrics._errors import real_number
+from affectml_metrics._inputs import ArrayLike, columns_of, row_weights
 from affectml_metrics._jackknife import group_index
 from affectml_metrics.intervals import FEW, student_quantile
 
@@ -157,23 +156,20 @@ def two_way_interval(
 
 
 def _by_column(
-    values: ArrayLike,
-    people: ArrayLike,
-    images: ArrayLike,
-    weights: ArrayLike | None,
-    of: "Callable[[Tensor, _Answers, _Design], list[Tensor]]",
+    values: ArrayLike, people: ArrayLike, images: ArrayLike, weights: ArrayLike | None, of: "_Fields"
 ) -> list[Tensor]:
     """The fields that `of` finds of each column; 0-dim where values are [A]."""
     table, flat = columns_of(values, "values", "A")
     answers = _Answers.of(people, images, len(table))
-    weight = _checked(weights, len(table))
-    found, last = [], None
+    checked = row_weights(weights, table)
+    weight = table.new_ones(len(table)) if checked is None else checked
+    columns, last = [], None
     for column in table.unbind(1) if table.shape[1] else [table.new_zeros(len(table))]:
         counted = ~column.isnan()
         if last is None or not torch.equal(counted, last[0]):  # most columns count the same answers
             last = counted, _Design.of(answers, weight * counted)
-        found.append(of(column, answers, last[1]))
-    fields = (torch.stack(field)[: table.shape[1]] for field in zip(*found, strict=True))
+        columns.append(of(column, answers, last[1]))
+    fields = (torch.stack(field)[: table.shape[1]] for field in zip(*columns, strict=True))
     return [field[0] if flat else field for field in fields]
 
 
@@ -248,6 +244,9 @@ class _Design:
         return cls(share, squares, held, solved, freedom, known, *(int((unit > 0).sum()) for unit in units[:2]))
 
 
+_Fields: TypeAlias = Callable[[Tensor, _Answers, _Design], list[Tensor]]  # of one column
+
+
 def _freedom(share: Tensor) -> Tensor:
     """Degrees of freedom of a variance between units that make these shares of the mean; n - 1 where all are equal.
 
@@ -277,14 +276,14 @@ _TOLD = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (1.0, 0.0, 1.0), (0.
 def _variances(column: Tensor, answers: _Answers, design: _Design) -> list[Tensor]:
     """The fields of TwoWayVariances for one column [A]."""
     value, squares, unit = _squares(column, answers, design)
-    found = torch.full((3,), torch.nan, dtype=torch.float64)
+    variances = torch.full((3,), torch.nan, dtype=torch.float64)
     if squares is not None:
         wanted = torch.tensor(_TOLD, dtype=torch.float64) @ design.solved
         told = (wanted @ design.held - torch.tensor(_TOLD)).abs().amax(1) < 1e-6
-        found = torch.where(told, wanted @ squares / design.squares[[0, 1, 2, 2, 2, 2]], torch.nan) * unit**2
+        variances = torch.where(told, wanted @ squares / design.squares[[0, 1, 2, 2, 2, 2]], torch.nan) * unit**2
         first = told[2:].nonzero()[:1, 0]  # of cells alone, or with what cannot be told from them
-        found = torch.cat([found[:2], found[2:][first] if len(first) else found[2:3]])
-    return [value, *found, *_rows(column), *1 / design.squares[:2]]
+        variances = torch.cat([variances[:2], variances[2:][first] if len(first) else variances[2:3]])
+    return [value, *variances, *_rows(column), *1 / design.squares[:2]]
 
 
 def _rows(column: Tensor) -> tuple[Tensor, Tensor]:
@@ -322,16 +321,3 @@ def _variance(squares: Tensor, design: _Design) -> tuple[Tensor, Tensor]:
     free = variance.square() / (spread[0] + spread[1] - spread[2]).clamp(min=0)
     top = design.freedom[2]
     return variance, torch.where(variance > 0, free.clamp(max=float(top)).clamp(min=1), top)
-
-
-def _checked(weights: ArrayLike | None, n: int) -> Tensor:
-    if weights is None:
-        return torch.ones(n, dtype=torch.float64)
-    weight = as_tensor(weights, "weights").detach().to("cpu", torch.float64)
-    if weight.shape != (n,):
-        raise ShapeError(f"weights: expected [{n}] (one weight an answer), but received shape {list(weight.shape)}")
-    wrong = ~(weight.isfinite() & (weight >= 0))
-    if bool(wrong.any()):
-        row = int(wrong.nonzero()[0, 0])
-        raise DomainError(f"weights: expected 0 or more, but received {float(weight[row])} in row {row}")
-    return weight

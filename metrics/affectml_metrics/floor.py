@@ -7,8 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import one_of, whole_number
-from affectml_metrics._errors import DomainError, ShapeError
+from affectml_metrics._errors import DomainError, ShapeError, one_of, whole_number
 from affectml_metrics._inputs import ArrayLike, as_tensor, matrix
 
 
@@ -61,10 +60,9 @@ def sampling_floors(
     if people.numel() and int(people.min()) < 1:
         raise DomainError(f"n: expected at least 1 person an image, but received {int(people.min())}")
     people = people.expand(len(truth))
-    draw = _vote if kind == "distribution" else _answer
     scores: dict[str, list[Tensor]] = {name: [] for name in metrics}
     for _ in range(repeats):
-        drawn = draw(truth, people, generator)
+        drawn = (_vote if kind == "distribution" else _answer)(truth, people, generator)
         for name, metric in metrics.items():
             scores[name].append(metric(truth, drawn).double().nanmean())
     return {name: torch.stack(each).mean() for name, each in scores.items()}

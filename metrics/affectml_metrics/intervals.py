@@ -16,11 +16,13 @@ share 1 - (tail)**(1 / units) of other ones they would show none as often as the
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from affectml_metrics._errors import real_number
 
 FEW = 30
 """A figure that rests on fewer images or groups than this deserves a note beside it."""
@@ -53,6 +55,19 @@ class Interval(NamedTuple):
         return self.units < FEW
 
 
+@runtime_checkable
+class Prepared(Protocol):
+    """A metric over the table as a function of row weights [N], with a faster way to its values without some rows."""
+
+    def __call__(self, weights: Tensor, /) -> Tensor:
+        """The metric, 0-dim or [K]."""
+        ...
+
+    def without(self, block: Tensor, blocks: int) -> Tensor:
+        """The metric without each block of rows in turn, [J] or [J, K]; block: [N], that of each row."""
+        ...
+
+
 @dataclass(frozen=True)
 class Batched:
     """A metric over the table that takes many rows of weights at once: `of` weights [B, N] is [B], or [B, K].
@@ -63,14 +78,15 @@ class Batched:
     of: Callable[[Tensor], Tensor]
     at_once: int | None = None
 
-    def __call__(self, weights: Tensor) -> Tensor:
+    def __call__(self, weights: Tensor, /) -> Tensor:
         """The metric of one row of weights [N]."""
         return self.of(weights[None])[0]
 
-    def many(self, weights: Tensor) -> Tensor:
-        """The metric of rows of weights [B, N], some at a time."""
-        several = self.at_once or max(1, _CELLS // max(1, weights.shape[1]))
-        return torch.cat([self.of(some) for some in torch.split(weights, several)])
+    def without(self, block: Tensor, blocks: int) -> Tensor:
+        """As `Prepared` says, some blocks at a time."""
+        several = self.at_once or max(1, _CELLS // len(block))
+        some = torch.split(torch.arange(blocks)[:, None], several)
+        return torch.cat([self.of((block != left_out).to(torch.uint8)) for left_out in some])
 
 
 def interval_of(
@@ -96,6 +112,7 @@ def interval_of(
     """
     from scipy.special import stdtr, stdtrit
 
+    real_number("level", level, 0, 1, ends=False)
     lowest, highest = limits(bounds, len(value))
     blocks = (~left_out.isnan()).sum(0)
     apart = value - left_out
@@ -117,17 +134,15 @@ def interval_of(
     p = torch.from_numpy(np.asarray(2 * stdtr(free, -nearest.numpy())))
 
     alike = torch.maximum(error, other) <= ALIKE * value.abs()
-    low, high = (
-        torch.where(alike, *both) for both in zip(ends_of_alike(value, units, level, bounds), (low, high), strict=True)
-    )
+    low, high = within(bounds, value, low, high, alike, units, level)
     room = torch.where(value > null, value - lowest, highest - value)
     share = torch.where(room.isinf(), 0.5, (value - null).abs() / room).clamp(max=1)  # without an end: the sign test
     p = torch.where(alike, torch.where(value == null, 1.0, 2 * (1 - share) ** units), p).clamp(max=1.0)
 
-    low, high = torch.where(value.isinf(), -torch.inf, low), torch.where(value.isinf(), torch.inf, high)
+    low, high = torch.where(value.isinf(), lowest, low), torch.where(value.isinf(), highest, high)
     unknown = (blocks < 2) & ~value.isinf() | value.isnan()
-    ends = (torch.maximum(low, lowest), torch.minimum(high, highest), p.masked_fill(value.isinf(), torch.nan))
-    low, high, p = (each.masked_fill(unknown, torch.nan) for each in ends)
+    p = p.masked_fill(value.isinf(), torch.nan)
+    low, high, p = (each.masked_fill(unknown, torch.nan) for each in (low, high, p))
     return low, high, p
 
 
@@ -137,12 +152,18 @@ def limits(bounds: Sequence[Bounds], figures: int) -> Tensor:
     return torch.tensor(ends or [(-torch.inf, torch.inf)] * figures, dtype=torch.float64).view(-1, 2).T
 
 
-def ends_of_alike(value: Tensor, units: Tensor, level: float, bounds: Sequence[Bounds]) -> tuple[Tensor, Tensor]:
-    """Ends of figures [K] whose units are all alike; where no bound is known on a side, the value itself."""
+def within(
+    bounds: Sequence[Bounds], value: Tensor, low: Tensor, high: Tensor, alike: Tensor, units: Tensor, level: float
+) -> tuple[Tensor, Tensor]:
+    """Ends [K] that keep to the bounds; where all units are alike, those of what as many could have hidden.
+
+    Of such a figure the end on a side without a bound is the value itself.
+    """
     lowest, highest = limits(bounds, len(value))
     hidden = 1 - ((1 - level) / 2) ** units.to(torch.float64).reciprocal()
-    low = torch.where(lowest.isinf(), value, value - hidden * (value - lowest))
-    return low, torch.where(highest.isinf(), value, value + hidden * (highest - value))
+    low = torch.where(alike, torch.where(lowest.isinf(), value, value - hidden * (value - lowest)), low)
+    high = torch.where(alike, torch.where(highest.isinf(), value, value + hidden * (highest - value)), high)
+    return torch.maximum(low, lowest), torch.minimum(high, highest)
 
 
 def with_skew(t: Tensor, skew: Tensor) -> Tensor:

@@ -46,11 +46,11 @@ def load_plugin(group: str, name: str, fits: Callable[[Any], bool], wanted: str,
         raise BadPlugin(f"{what}: {' and '.join(owners)} have one of this name; uninstall {way}")
     package = package_of(entries[0])
     try:
-        found = entries[0].load()
-        right = fits(found)
+        plugin = entries[0].load()
+        right = fits(plugin)
     except Exception as error:  # whatever a package does when it is imported
         why = " ".join(f"{type(error).__name__}: {error}".split())
         raise BadPlugin(f"{what}: package {package} fails ({why}); mend, update or uninstall it") from error
     if not right:
         raise BadPlugin(f"{what}: package {package} names {entries[0].value}, expected {wanted}; mend or uninstall it")
-    return found
+    return plugin

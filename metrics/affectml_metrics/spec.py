@@ -1,12 +1,17 @@
-"""What a row of the table of metrics says, and how conventions read in words."""
+"""What a row of the table of metrics says, how conventions read in words, and a row with all it needs: a figure."""
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal, TypeAlias
 
+import torch
 from torch import Tensor
+
+from affectml_metrics._inputs import ArrayLike, wide
+from affectml_metrics.functional.rows import Sums
+from affectml_metrics.functional.transport import Ground
 
 Kind: TypeAlias = Literal["sets", "ranking", "distribution", "rates", "perspectives"]
 Better: TypeAlias = Literal["higher", "lower", ""]
@@ -30,17 +35,6 @@ RULES: Mapping[str, Mapping[object, str]] = {
     "both_empty": {1.0: "two empty sets score 1, an empty set against labels 0"},
 }
 """What the options of the table mean, in words, for the rules of a report."""
-
-
-@dataclass(frozen=True)
-class Sums:
-    """A metric over the table that needs only sums over rows, so that its interval takes one pass.
-
-    columns: (preds, target) to what each row adds, [N, M]. statistic: sums [B, M] and the row's options to [B].
-    """
-
-    columns: Callable[[Tensor, Tensor], Tensor]
-    statistic: Callable[..., Tensor]
 
 
 @dataclass(frozen=True)
@@ -104,3 +98,89 @@ class MetricSpec:
     def rules(self) -> dict[str, str]:
         """Its conventions in words, by option."""
         return {name: RULES[name][value] for name, value in self.options.items() if value in RULES.get(name, {})}
+
+
+@dataclass(frozen=True)
+class Given:
+    """What some metrics need beyond preds and target; a metric whose need is not met is left out.
+
+    eps: where given, in place of the table's own. wheel: the columns in their order around a circle, a ground distance.
+    """
+
+    k: Sequence[int] = (1, 2, 3)
+    from_logits: bool = False
+    eps: float | None = None
+    shares: Tensor | None = None
+    votes: Tensor | None = None
+    n: Tensor | None = None
+    similarity: ArrayLike | None = None
+    ground: Ground | None = None
+    wheel: tuple[int, ...] = ()
+    asked: ArrayLike | None = None
+    scale: float | None = None
+
+    def meets(self, spec: MetricSpec) -> bool:
+        """Whether all that the metric cannot do without is given."""
+        have = {
+            "shares": self.shares is not None,
+            "votes": self.votes is not None and self.n is not None,
+            "similarity": self.similarity is not None,
+            "ground": self.ground is not None or bool(self.wheel),
+            "judgements": False,
+            "scale": self.scale is not None,
+        }
+        return all(have.get(need, True) for need in spec.needs)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A metric with everything bound. name: with k spelled in. `of(preds, target)` is [N], or 0-dim over the table."""
+
+    name: str
+    spec: MetricSpec
+    kind: Kind
+    given: Given
+    options: dict[str, object]
+
+    def of(self, p: Tensor, t: Tensor, **more: object) -> Tensor:
+        """The values of the rows, or the figure over the table (`weights=`)."""
+        spec, given = self.spec, self.given
+        logits = given.from_logits and self.kind in ("distribution", "rates")
+        if logits and spec.over == "rows" and spec.takes("from_logits"):
+            more["from_logits"] = True
+        elif logits:
+            p = self._shares(p)
+        if given.shares is not None and not {"shares", "shares?"}.isdisjoint(spec.needs):
+            t = given.shares
+        if given.wheel and "ground" in spec.needs:
+            p, t = p[:, list(given.wheel)], t[:, list(given.wheel)]
+        args = (t,) if spec.of_target else (p, given.votes, given.n) if "votes" in spec.needs else (p, t)
+        return spec.function(*args, **self.options, **more)
+
+    def weighted(self, p: Tensor, t: Tensor) -> Callable[[Tensor], Tensor]:
+        """The figure over the table as a function of row weights; what does not depend on them is worked out once."""
+        if self.spec.prepared is not None:
+            return self.spec.prepared(self._shares(p), t)
+        return lambda weights: self.of(p, t, weights=weights)
+
+    def rests(self, t: Tensor) -> list[int] | None:
+        """On how many rows a ranking over the table rests: on those of a label's rarer side. None: on all."""
+        right = (t > 0).sum(0)
+        rarer = torch.minimum(right, len(t) - right)[right > 0]
+        return [int(rarer.min())] if self.kind == "ranking" and len(rarer) else None
+
+    def added(self, p: Tensor, t: Tensor) -> Tensor:
+        """What each row adds to the sums that the figure needs, [N, M]."""
+        assert self.spec.sums is not None
+        return self.spec.sums.columns(self._shares(p), t)
+
+    def of_sums(self, sums: Tensor) -> Tensor:
+        """The figure of each of B rows of sums, [B]."""
+        assert self.spec.sums is not None
+        return self.spec.sums.statistic(sums, **self.options)
+
+    def _shares(self, p: Tensor) -> Tensor:
+        if not self.given.from_logits:
+            return p
+        p = p.to(wide(p.device))
+        return p.softmax(-1) if self.kind == "distribution" else p.sigmoid() if self.kind == "rates" else p

@@ -6,58 +6,18 @@ it. `python scripts/metrics_page.py docs/metrics.md` writes those tables between
 
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import groupby
 from threading import RLock
 
-import torch
-from torch import Tensor
-
 from affectml_metrics import functional as F
-from affectml_metrics._arguments import one_of
-from affectml_metrics._asked import pair_asked
-from affectml_metrics._errors import ArgumentError, MetricInputError
-from affectml_metrics._inputs import wide
-from affectml_metrics.functional.average_precision import prepared_label_auroc, prepared_mean_average_precision
-from affectml_metrics.functional.calibration import debiased_calibration
-from affectml_metrics.functional.disagreement import prepared_correlation, prepared_rate_correlation
-from affectml_metrics.functional.information import icm_from_counts
-from affectml_metrics.functional.labels import Ratio, averaged, f1, mcc, precision, recall, specificity
-from affectml_metrics.functional.rates import soft_f1_from_counts
+from affectml_metrics._errors import ArgumentError, MetricInputError, one_of
 from affectml_metrics.plugins import load_plugin, plugins
-from affectml_metrics.spec import BETTER, KINDS, Better, Kind, MetricSpec, Place, Sums
+from affectml_metrics.spec import BETTER, KINDS, Better, Figure, Given, Kind, MetricSpec, Place
 
 GROUP = "affectml.metrics"  # of entry points
 
-
-def _shared(p: Tensor, t: Tensor) -> Tensor:
-    p, t, asked = pair_asked(p, t, "rates", "rates")
-    return torch.cat([torch.minimum(p, t), p + t, torch.ones_like(p) if asked is None else asked], dim=1)
-
-
-def _tallied(p: Tensor, t: Tensor) -> Tensor:
-    p, t, asked = pair_asked(p, t, "labels", "labels")
-    return torch.cat([p & t, p, t, torch.ones_like(p) if asked is None else asked], dim=1)
-
-
-def _label_sums(ratio: Ratio) -> Sums:
-    return Sums(_tallied, lambda sums, **options: averaged(ratio, *sums.chunk(4, dim=1), **options))
-
-
-def _entropies(p: Tensor, t: Tensor) -> Callable[[Tensor], Tensor]:
-    x, y = (F.entropy(shares.to(wide(shares.device))) for shares in (p, t))
-    return prepared_correlation(x, y, "pearson")
-
-
-def _entropy_products(p: Tensor, t: Tensor) -> Tensor:
-    x, y = (F.entropy(shares.to(wide(shares.device))) for shares in (p, t))
-    return torch.stack([x * y, x * x, y * y], dim=1)
-
-
-_SIMILARITY = Sums(_entropy_products, lambda s: (s[:, 0] / (s[:, 1] * s[:, 2]).sqrt()).clamp(max=1))
-_LABEL_F1 = _label_sums(f1)
-_CONTRAST = Sums(_tallied, lambda sums, **options: icm_from_counts(*sums.chunk(4, dim=1), **options))
-_SOFT_F1 = Sums(_shared, lambda sums, **options: soft_f1_from_counts(*sums.chunk(3, dim=1), **options))
 
 _SCORE: tuple[Place, ...] = ("score",)
 _REPORT: tuple[Place, ...] = ("score", "report")
@@ -69,8 +29,8 @@ _sets = partial(
     MetricSpec, kinds=("sets",), better="higher", options={"both_empty": 1.0, "one_empty": 0.0}, range="0..1"
 )
 _label_f1 = partial(
-    MetricSpec, function=F.label_f1, kinds=("sets",), better="higher", over="table", shown=_SCORE, sums=_LABEL_F1,
-    cls="LabelF1", range="0..1",
+    MetricSpec, function=F.label_f1, kinds=("sets",), better="higher", over="table", shown=_SCORE,
+    sums=F.labels.sums_of(F.labels.f1), cls="LabelF1", range="0..1",
 )  # fmt: skip
 _label = partial(
     MetricSpec, kinds=("sets",), better="higher", over="table", shown=_SCORE, options={"average": "macro"}, range="0..1"
@@ -130,20 +90,21 @@ ROWS = (
     _label_f1("label_f1_weighted", options={"average": "weighted"},
               formula="the labels' F1, weighted by how often each is right",
               worked="(2 * 4/5 + 3 * 2/5 + 2 * 2/4) / 7"),
-    _label("label_precision_macro", F.label_precision, sums=_label_sums(precision), cls="LabelPrecision",
+    _label("label_precision_macro", F.label_precision, sums=F.labels.sums_of(F.labels.precision), cls="LabelPrecision",
            formula="TP / (TP+FP) a label, over the table; the mean over labels", worked="(2/3 + 1/2 + 1/2) / 3"),
-    _label("label_recall_macro", F.label_recall, sums=_label_sums(recall), cls="LabelRecall",
+    _label("label_recall_macro", F.label_recall, sums=F.labels.sums_of(F.labels.recall), cls="LabelRecall",
            formula="TP / (TP+FN) a label; the mean over labels", worked="(2/2 + 1/3 + 1/2) / 3"),
-    _label("label_specificity_macro", F.label_specificity, sums=_label_sums(specificity), cls="LabelSpecificity",
-           formula="TN / (TN+FP) a label; the mean over labels", worked="(2/3 + 1/2 + 2/3) / 3"),
-    _label("label_mcc_macro", F.label_mcc, sums=_label_sums(mcc), cls="LabelMCC", range="−1..1",
+    _label("label_specificity_macro", F.label_specificity, sums=F.labels.sums_of(F.labels.specificity),
+           cls="LabelSpecificity", formula="TN / (TN+FP) a label; the mean over labels",
+           worked="(2/3 + 1/2 + 2/3) / 3"),
+    _label("label_mcc_macro", F.label_mcc, sums=F.labels.sums_of(F.labels.mcc), cls="LabelMCC", range="−1..1",
            formula="correlation of predicted and right, a label; the mean over labels", source="Matthews 1975",
            worked="((5*2 - 3*2) / sqrt(3*2 * 2*3) + (5*1 - 2*3) / sqrt(2*3 * 3*2) + (5*1 - 2*2) / sqrt(2*3 * 2*3)) / "
            "3"),
-    _contrast("icm", F.icm, kinds=("sets",), sums=_CONTRAST, cls="ICM",
+    _contrast("icm", F.icm, kinds=("sets",), sums=F.information.CONTRAST, cls="ICM",
               formula="Σ over labels of −log₂(share of rows with it in Y)·(hits − misses − false), a row, in bits",
               worked="(1*log2(5/2) - 2*log2(5/3) - 1*log2(5/2)) / 5"),
-    _contrast("icm_norm", F.icm, kinds=("sets",), options={"normalised": True}, sums=_CONTRAST, cls="ICM",
+    _contrast("icm_norm", F.icm, kinds=("sets",), options={"normalised": True}, sums=F.information.CONTRAST, cls="ICM",
               formula="(`icm` + best) / (2·best), at least 0; best: that of Y itself", range="0..1",
               worked="(1 - 2*log2(5/3) / (4*log2(5/2) + 3*log2(5/3))) / 2"),
     _ranking("set_size", F.set_size, better="", of_target=True, cls="SetSize", formula="|Y|", range="0..C",
@@ -176,12 +137,12 @@ ROWS = (
                   source="Vigna 2015",
                   worked="((-21/sqrt(75*59) - 2/sqrt(75*68)) / 2 + 13/sqrt(65*59) + 1) / 3"),
     _ranking("mean_average_precision", F.mean_average_precision, over="table", cls="MeanAveragePrecision",
-             prepared=prepared_mean_average_precision,
+             prepared=F.average_precision.prepared_ranking,
              formula="per label Σ (recall step)·precision over rows, mean over labels; too high of few positives",
              source="Everingham et al. 2010",
              worked="(1/2 * 1/2 + 1/2 * 2/4 + 1/2 * 1/1 + 1/2 * 2/3 + 1/2 * 1/1 + 1/2 * 2/4) / 3"),
     _ranking("label_auroc_macro", F.label_auroc, over="table", options={"average": "macro"}, cls="LabelAUROC",
-             prepared=prepared_label_auroc,
+             prepared=partial(F.average_precision.prepared_ranking, area=True),
              formula="chance that a row with the label has a higher score than one without; the mean over labels",
              source="Hanley & McNeil 1982", worked="((1 + .5 + .5 + 0) / 4 + (1 + .5 + 2) / 4 + (0 + 2) / 4) / 3"),
     _rates("rate_cross_entropy", F.rate_cross_entropy, options=_EXACT, shown=(*_HEADLINE, "people"),
@@ -206,8 +167,8 @@ ROWS = (
            worked="(H(.25, .75) - H(.2, .8) + H(.2, .8) + H(.5, .5) - H(.6, .4) + H(.6, .4) + 0 + H(.9, .1) + "
            "H(.5, .5) - H(.25, .75) + H(.75, .25) - H(.9, .1)) / 8"),
     _rates("rate_entropy_correlation", F.rate_entropy_correlation, better="higher", over="table",
-           options={"method": "pearson", "average": "macro"}, shown=_SCORE, prepared=prepared_rate_correlation,
-           cls="RateEntropyCorrelation", range="−1..1", source="Kurniawan et al. 2025",
+           options={"method": "pearson", "average": "macro"}, shown=_SCORE, cls="RateEntropyCorrelation",
+           prepared=F.disagreement.prepared_rate_correlation, range="−1..1", source="Kurniawan et al. 2025",
            formula="by label Pearson's r over rows of H(q, 1−q) and H(p, 1−p); the mean over labels",
            worked="(correlation([H(.2, .8), H(.2, .8), H(.6, .4), H(.6, .4)], [H(.25, .75), 0, H(.5, .5), 0]) + "
            "correlation([H(.5, .5), H(.9, .1), H(.5, .5), H(.9, .1)], [H(.5, .5), 0, H(.25, .75), H(.75, .25)])) / 2"),
@@ -223,10 +184,11 @@ ROWS = (
            shown=_SCORE, cls="BinomialLogLikelihood", formula="mean of log Binomial(votes; n, q)", range="−∞..0",
            worked="log(4*.2*.8**3 * .8**4 * 6*.6**2*.4**2 * .6**4 * 6*.5**4 * .9**4 * 4*.5**4 * 4*.9**3*.1) / 8"),
     _rates("soft_f1_micro", F.soft_f1, better="higher", over="table", options={"average": "micro"}, shown=_SCORE,
-           sums=_SOFT_F1, cls="SoftF1", formula="2·Σmin(p, q) / Σ(p+q) over the table (soft micro F1)", range="0..1",
+           sums=F.rates.SOFT_F1, cls="SoftF1", range="0..1",
+           formula="2·Σmin(p, q) / Σ(p+q) over the table (soft micro F1)",
            source="Harju & Mesaros 2023; Kurniawan et al. 2025", worked="2 * (1.3 + 2.4) / (1.6 + 1.75 + 2.8 + 2.5)"),
     _rates("soft_f1_macro", F.soft_f1, better="higher", over="table", options={"average": "macro"}, shown=_SCORE,
-           sums=_SOFT_F1, cls="SoftF1", formula="the same by label, and the mean over labels", range="0..1",
+           sums=F.rates.SOFT_F1, cls="SoftF1", formula="the same by label, and the mean over labels", range="0..1",
            source="Harju & Mesaros 2023", worked="(2*1.3 / (1.6 + 1.75) + 2*2.4 / (2.8 + 2.5)) / 2"),
     _contrast("icm_soft", F.icm_soft, kinds=("rates", "distribution"), cls="ICMSoft",
               shown=(),  # its interval takes 201 passes of logarithms, forty times what all the others take
@@ -291,10 +253,10 @@ ROWS = (
             formula="1 if q orders all labels as p does; people's ties are free", range="0 or 1",
             source="Baan et al. 2022", worked="(0 + 1 + 0) / 3"),
     _shares("entropy_correlation", F.entropy_correlation, better="higher", over="table",
-            options={"method": "pearson"}, prepared=_entropies, cls="EntropyCorrelation",
-            formula="Pearson's r of the entropies over rows", range="−1..1", source="Uma et al. 2021",
-            worked="correlation(x, y)"),
-    _shares("entropy_similarity", F.entropy_similarity, better="higher", over="table", sums=_SIMILARITY,
+            options={"method": "pearson"}, prepared=F.disagreement.prepared_entropy_correlation,
+            cls="EntropyCorrelation", formula="Pearson's r of the entropies over rows", range="−1..1",
+            source="Uma et al. 2021", worked="correlation(x, y)"),
+    _shares("entropy_similarity", F.entropy_similarity, better="higher", over="table", sums=F.disagreement.SIMILARITY,
             cls="EntropySimilarity", formula="cosine of the entropies over rows", range="0..1",
             source="Uma et al. 2021", worked="(x[0]*y[0] + x[1]*y[1] + x[2]*y[2]) / (hypot(*x) * hypot(*y))"),
     _shares("label_calibration_error", F.label_calibration_error, kinds=("rates", "distribution"), over="table",
@@ -303,7 +265,7 @@ ROWS = (
             "over labels", range="0..1", source="Nguyen & O'Connor 2015; Nixon et al. 2019",
             worked="((.5*.075 + .5*.15) + (.5*.125 + .5*.025)) / 2"),
     _shares("squared_calibration_error", F.squared_calibration_error, kinds=("rates", "distribution"), over="table",
-            prepared=debiased_calibration, cls="SquaredCalibrationError",
+            prepared=F.calibration.debiased_calibration, cls="SquaredCalibrationError",
             formula="in the same bins: Σ (rows in bin / N)·((mean q − mean p)² − variance of q − p in the bin / its "
             "rows); the mean over labels", range="−1..1", source="Bröcker 2012; Kumar, Liang & Ma 2019",
             worked="(.075**2 - .125**2 + .15**2 - .25**2 + .125**2 - .125**2 + .025**2 - .125**2) / 4"),
@@ -350,6 +312,30 @@ def specs(kind: Kind | None = None, place: Place | None = None) -> Iterator[Metr
             yield spec
 
 
+def figures(kind: Kind, given: Given, labels: int, place: Place = "score") -> list[Figure]:
+    """Every metric of a kind that is shown in a place and whose needs are met, in the order of the table.
+
+    Metrics that take k come once for each k of at most `labels`, those of one k together.
+    """
+    out = []
+    for by_k, group in groupby(specs(kind, place), key=lambda spec: "k" in spec.needs):
+        some = [spec for spec in group if given.meets(spec)]
+        for k in [k for k in dict.fromkeys(given.k) if k <= labels] if by_k else [None]:
+            out += [Figure(spec.named(k), spec, kind, given, _options(spec, given, k)) for spec in some]
+    return out
+
+
+def _options(spec: MetricSpec, given: Given, k: int | None) -> dict[str, object]:
+    ground = "circle" if given.wheel else given.ground
+    needed = {"k": k, "similarity": given.similarity, "ground": ground, "scale": given.scale}
+    taken = {"eps": given.eps, "asked": given.asked}
+    return {
+        **spec.options,
+        **{need: needed[need] for need in spec.needs if need in needed},
+        **{name: value for name, value in taken.items() if value is not None and spec.takes(name)},
+    }
+
+
 def find(name: str) -> MetricSpec | None:
     """The row behind a name as reports have it ("top_3_accuracy"), None where there is none."""
     table = _known()
@@ -370,18 +356,18 @@ def better(name: str) -> Better:
 
 def rules_of(names: Iterable[str]) -> dict[str, str]:
     """The conventions behind figures of these names, in words, by the option that sets them."""
-    found = [spec for name in names if (spec := find(name)) is not None]
-    return {option: text for spec in found for option, text in spec.rules().items()}
+    known = [spec for name in names if (spec := find(name)) is not None]
+    return {option: text for spec in known for option, text in spec.rules().items()}
 
 
 def shown(names: Iterable[str], place: Place) -> list[str]:
     """Those of the names that a place shows, each once, in reading order; headlines have the smallest k only."""
-    found = {name: spec for name in names if (spec := find(name)) is not None and place in spec.shown}
+    known = {name: spec for name in names if (spec := find(name)) is not None and place in spec.shown}
     order = list(_known())
-    ranked = sorted(found, key=lambda name: (order.index(found[name].name), len(name), name))
+    ranked = sorted(known, key=lambda name: (order.index(known[name].name), len(name), name))
     if place != "headline":
         return ranked
-    return list({found[name].name: name for name in reversed(ranked)}.values())[::-1]
+    return list({known[name].name: name for name in reversed(ranked)}.values())[::-1]
 
 
 class Registration:

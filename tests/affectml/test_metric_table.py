@@ -14,9 +14,8 @@ from affectml.judging.scoring import Answers, add_scores, row_scores
 from affectml.judging.truth import Truth
 from affectml.page.tables import scores_table
 from affectml_metrics import table
-from affectml_metrics.kinds import Given, figures
-from affectml_metrics.spec import KINDS
-from affectml_metrics.table import better, find, specs
+from affectml_metrics.spec import KINDS, Given
+from affectml_metrics.table import better, figures, find, specs
 
 N, C = 40, 5
 _g = torch.Generator().manual_seed(4)

@@ -19,7 +19,7 @@ from affectml.judging.truth import Truth
 from affectml.judging.views import Case
 from affectml_annotation import fit_beta_prior, label_sets
 from affectml_metrics import functional as F
-from affectml_metrics.functional.average_precision import prepared_average_precision
+from affectml_metrics.functional.average_precision import prepared_ranking
 
 from .panels import truth_of
 
@@ -72,7 +72,7 @@ def test_average_precision_has_an_interval_and_is_that_of_the_library():
     generator = torch.Generator().manual_seed(0)
     scores = torch.rand((60, 3), generator=generator).round(decimals=1)  # ties
     right = (torch.rand((60, 3), generator=generator) < torch.tensor([0.5, 0.1, 0.0])).long()
-    of, rests = prepared_average_precision(scores, right), right.sum(dim=0).numpy()
+    of, rests = prepared_ranking(scores, right, mean=False), right.sum(dim=0).numpy()
     found = views._over_table(of, SimpleNamespace(image_id=range(60), groups=None), rests, drawn=True)
     plain = views._over_table(of, SimpleNamespace(image_id=range(60), groups=None), rests, drawn=False)
     np.testing.assert_allclose(plain, F.mean_average_precision(scores, right, average="none"), rtol=1e-12)

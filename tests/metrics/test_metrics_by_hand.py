@@ -84,22 +84,15 @@ def test_the_chance_of_as_many_hits_as_can_be():
     near(F.top_k_chance([[1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0]], 2, match="all"), 1 / 2, 1 / 6, NAN)
 
 
-def test_rows_without_right_labels_are_not_scored():
-    scores, empty, full = row(0.5, 0.2), row(0, 0), row(1, 1)
-    for metric in (
-        F.top_k_accuracy,
-        F.top_k_recall,
-        F.top_k_precision,
-        F.label_ranking_average_precision,
-        F.coverage_error,
-        F.ranking_loss,
-        F.one_error,
-        F.ndcg,
-        F.human_mass_at_k,
-    ):
-        near(metric(scores, empty), NAN)
-        near(metric(scores, empty, no_labels=0.25), 0.25)
-    near(F.ranking_loss(scores, full), NAN)  # no wrong label to stand above
+def test_rows_without_right_labels_are_what_the_caller_says(of_rankings):
+    if of_rankings.spec.takes("no_labels") and of_rankings.spec.over == "rows":
+        scores, target = of_rankings.tables[0][:1], torch.zeros(1, 6)
+        for value in (NAN, 0.25):
+            near(of_rankings.function(scores, target, no_labels=value), value)
+
+
+def test_a_ranking_loss_needs_wrong_labels():
+    near(F.ranking_loss(row(0.5, 0.2), row(1, 1)), NAN)
 
 
 def test_a_label_nobody_chose_is_left_out_of_map():

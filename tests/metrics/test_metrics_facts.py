@@ -1,5 +1,6 @@
 """What holds for every metric of the table: `row` is each of them, `case` each with each option (conftest.py)."""
 
+import copy
 import inspect
 import math
 import runpy
@@ -14,7 +15,7 @@ import affectml_metrics as am
 from affectml_metrics import functional
 from affectml_metrics.table import specs
 
-from .checks import gen, refused, same
+from .checks import gen, many, refused, same
 
 PAGE = runpy.run_path(str(Path(__file__).resolve().parents[2] / "scripts" / "metrics_page.py"))
 
@@ -187,8 +188,7 @@ def test_the_quicker_ways_to_many_weights_give_the_figure_of_each(row):
             sums = weights @ row.spec.sums.columns(preds, said).double()
             same(row.spec.sums.statistic(sums, **row.spec.options), expected)
         if row.spec.prepared is not None:
-            found = row.spec.prepared(preds, said)
-            same(found.many(weights), expected)
+            same(many(row.spec.prepared(preds, said), weights), expected)
 
 
 def test_indices_of_single_labels_are_the_sets_of_one_label(of_one_question):
@@ -219,6 +219,19 @@ def test_nan_is_refused_on_either_side(row, table):
             row.function(*wrong(row, table, math.nan))
 
 
+@pytest.mark.parametrize("by", ["update", "forward"])
+def test_a_batch_that_is_refused_leaves_the_metric_as_it_was(row, by):
+    metric = row.fed()
+    value, states = metric.compute(), copy.deepcopy(metric.metric_state)
+    for tables, weight in ((wrong(row, 1, math.nan), 1), (row.tables, -1)):
+        with pytest.raises(am.DomainError):
+            getattr(metric, by)(*tables, weights=torch.full((len(tables[0]),), weight))
+        torch.testing.assert_close(metric.metric_state, states, rtol=0, atol=0, equal_nan=True)
+        assert (metric.update_count, metric.compute()) == (1, value)
+    metric(*row.tables)
+    assert metric.update_count == 2
+
+
 NOT_OF_ITS_KIND = {
     "sets": (0.7, "{}: expected 0 or 1 .* 0.7 in row 1, label 1"),
     "ranking": (0.7, "{}: expected 0 or 1 .* 0.7 in row 1, label 1; turn shares"),
@@ -235,6 +248,8 @@ def test_what_is_not_of_its_kind_is_refused(row, table):
         assert row.function(*wrong(row, table, 3.0)).any()  # any number will do
         return
     value, says = NOT_OF_ITS_KIND[kind]
+    if "k" in row.spec.needs or row.spec.name == "one_error":  # whose target may be shares
+        value, says = -0.5, "{}: expected a finite number of 0 or more .* -0.5 in row 1, label 1"
     refused(am.DomainError, says.format(("preds", "target")[table]), row.function, *wrong(row, table, value))
 
 
@@ -244,6 +259,8 @@ def test_what_does_not_sum_to_one_is_no_distribution(of_distributions):
         of_distributions.function(preds, torch.cat([target[:2], torch.zeros(1, 6), target[3:]]))
     with pytest.raises(am.DomainError, match="preds: expected rows that sum to 1, but row 0 sums to 1.1"):
         of_distributions.function(preds * 1.1, target)
+    below = preds + torch.tensor([-1.5, 1.5, 0, 0, 0, 0])  # which sums to 1 all the same
+    refused(am.DomainError, r"preds: expected a share .* in row 0, label 0", of_distributions.function, below, target)
 
 
 def test_logits_that_a_softmax_cannot_take_are_refused(of_distributions):

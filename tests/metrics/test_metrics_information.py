@@ -91,14 +91,6 @@ def test_a_share_far_above_the_mean_keeps_its_digits_until_its_chance_is_lost():
     assert float(F.icm_soft(torch.ones_like(target), target / 2)) == pytest.approx(bits_above(1) - 4)  # 15: log2 of 16
 
 
-def test_half_the_weight_is_half_the_rows():
-    preds, target, guessed, sets = (torch.from_numpy(x)[:60] for x in table())
-    weights = torch.arange(60) % 3
-    for function, p, t in ((F.icm, guessed, sets), (F.icm_soft, preds, target)):
-        rows = torch.arange(60).repeat_interleave(weights)
-        assert float(function(p, t, weights=weights)) == pytest.approx(float(function(p[rows], t[rows])), abs=1e-12)
-
-
 def pairs(answers, asked):
     """The share of common rows on which each two people said the same, by loops."""
     found = {}

@@ -81,6 +81,25 @@ def test_an_index_of_minus_one_is_a_row_that_nobody_was_asked_about():
     assert (float(chance.compute()), chance.skipped) == (0.5, 1)
 
 
+@pytest.mark.parametrize("k", [1, 3])
+def test_top_k_metrics_take_shares_of_which_the_most_chosen_labels_are_right(table, asked, k):
+    scores, votes = table.scores, (table.shares * 4).round()  # with ties, and a row that nobody chose anything in
+    votes[0] = 0
+    right, metrics = F.modes(votes), (F.top_k_accuracy, F.top_k_recall, F.top_k_precision)
+    for target in (votes, votes.int(), votes / 4):
+        for metric in metrics:
+            same(metric(scores, target, k), metric(scores, right, k))
+        same(F.top_k_chance(target, k), F.top_k_chance(right, k))
+        same(F.one_error(scores, target), F.one_error(scores, right))
+        with am.unchecked():
+            same(F.top_k_recall(scores, target, k), F.top_k_recall(scores, right, k))
+    of_asked = masked(F.modes(votes.masked_fill(~asked, 0)), asked)
+    same(F.top_k_accuracy(scores, masked(votes, asked)), F.top_k_accuracy(scores, of_asked))
+    chance = am.TopKChance(k)
+    chance.update(scores, votes)
+    same(chance.compute(), F.top_k_chance(right, k).nanmean())
+
+
 def test_indices_that_are_none_are_refused():
     with pytest.raises(am.DomainError, match="expected indices of labels, 0 to 1 .* received 2 in row 1"):
         F.set_f1([[1, 0], [0, 1]], [0, 2])
@@ -109,26 +128,21 @@ def test_weighted_means_against_numpy(table):
 
 
 def test_score_takes_them_all(table, asked):
-    def make(preds, target, kind, **more):
-        return am.score(preds, target, kind, k=(1,), **more).set_index("metric")
-
-    def holds(found, **expected):
-        for name, value in expected.items():
-            row = found.loc[name]
-            assert row["value"] == pytest.approx(float(value))
-            assert row["low"] <= row["value"] <= row["high"]
-
-    chosen, shares = masked(table.chosen, asked), masked(table.shares, asked)
+    chosen, shares, sets = masked(table.chosen, asked), masked(table.shares, asked), table.rates >= 0.4
     index = torch.arange(len(table.sets)) % table.sets.shape[1]
-    preds, sets = table.rates, table.rates >= 0.4
-    found = make(preds, chosen, "sets", threshold=0.4)
-    assert found.loc["set_f1", "skipped"] == int((~asked.any(-1)).sum())
-    holds(found, set_f1=F.set_f1(sets, chosen).nanmean(), label_specificity_macro=F.label_specificity(sets, chosen))
-    error = F.squared_calibration_error(preds, shares)
-    holds(make(preds, shares, "rates"), soft_f1_micro=F.soft_f1(preds, shares), squared_calibration_error=error)
-    holds(make(table.scores, index, "ranking"), top_1_accuracy=F.top_k_accuracy(table.scores, index).mean())
-    with pytest.raises(am.ArgumentError, match="threshold: expected None for kind='rates'"):
-        make(table.rates, table.shares, "rates", threshold=0.4)
+    of_sets = {"set_f1": F.set_f1(sets, chosen), "label_specificity_macro": F.label_specificity(sets, chosen)}
+    soft = {"soft_f1_micro": F.soft_f1, "squared_calibration_error": F.squared_calibration_error}
+    for kind, preds, target, options, expected in (
+        ("sets", table.rates, chosen, {"threshold": 0.4}, of_sets),
+        ("rates", table.rates, shares, {}, {name: metric(table.rates, shares) for name, metric in soft.items()}),
+        ("ranking", table.scores, index, {}, {"top_1_accuracy": F.top_k_accuracy(table.scores, index)}),
+    ):
+        found = am.score(preds, target, kind, **options).set_index("metric")
+        for name, values in expected.items():
+            assert found.loc[name, "value"] == pytest.approx(float(values.nanmean()))
+            assert found.loc[name, "low"] <= found.loc[name, "value"] <= found.loc[name, "high"]
+            assert found.loc[name, "skipped"] == int(values.isnan().sum())
+    refused(am.ArgumentError, "threshold: expected None for kind='rates'", am.score, sets, sets, "rates", threshold=0.4)
 
 
 def test_answers_of_minus_one_on_a_scale_are_answers():

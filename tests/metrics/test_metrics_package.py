@@ -1,9 +1,11 @@
 """The package from outside: what importing it loads, what it exports, its types, and the examples of its page."""
 
+import ast
 import doctest
 import importlib
 import inspect
 import json
+import pickle
 import pkgutil
 import re
 import runpy
@@ -17,10 +19,13 @@ import affectml_metrics
 from affectml_metrics import functional, streaming
 from affectml_metrics.table import specs
 
+from .checks import refused
+
 PACKAGE = Path(affectml_metrics.__file__).parent
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "metrics.md"
 page = runpy.run_path(str(ROOT / "scripts" / "metrics_page.py"))["page"]
+stub = runpy.run_path(str(ROOT / "scripts" / "metrics_stub.py"))["stub"]
 
 LOADED = "import json, sys; {}; print(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})))"
 
@@ -92,6 +97,35 @@ def test_the_examples_of_the_page_run(path, least):
     result = doctest.testfile(str(path), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert result.failed == 0
     assert result.attempted > least
+
+
+def test_the_stub_says_what_the_classes_are():
+    written = ast.unparse(ast.parse((PACKAGE / "streaming.pyi").read_text(encoding="utf-8")))
+    assert written == ast.unparse(ast.parse(stub())), "run `python scripts/metrics_stub.py`, and `make format`"
+
+
+def test_a_class_is_real():
+    """With a call that names its options, a docstring and a place; picklable by name, and a base for others."""
+
+    class Mine(affectml_metrics.SetF1):
+        """With one more option."""
+
+        def __init__(self, *, named: str, **options):
+            super().__init__(**options)
+            self.named = named
+
+    metric = Mine(named="mine", one_empty=0.5)
+    metric.update([[1, 0], [0, 0]], [[1, 0], [1, 0]])
+    assert float(metric.compute()) == 0.75
+    assert (list(inspect.signature(Mine).parameters), Mine.higher_is_better) == (["named", "options"], True)
+    for name in streaming.__all__:
+        cls = getattr(streaming, name)
+        assert pickle.loads(pickle.dumps(cls)) is cls
+        assert (cls.__module__, cls.__qualname__) == (streaming.__name__, name)
+        assert "more" in inspect.signature(cls).parameters
+    refused(TypeError, "num_labels", affectml_metrics.LabelF1)
+    refused(TypeError, "positional", affectml_metrics.SetF1, 1.0)
+    refused(ValueError, "syncs", affectml_metrics.SetF1, syncs=True)  # by torchmetrics
 
 
 def test_the_page_has_an_entry_for_every_function_and_class():

@@ -9,7 +9,8 @@ import torch
 
 import affectml_metrics as am
 from affectml_metrics import functional as F
-from affectml_metrics.kinds import Given, figures
+from affectml_metrics.spec import Given
+from affectml_metrics.table import figures
 
 from .checks import gen, refused
 
@@ -49,20 +50,13 @@ def test_it_is_a_tidy_table(kind):
     pd.testing.assert_frame_equal(table(kind), found)
 
 
-def test_values_are_those_of_the_functions():
-    ranking, rates, shares = table("ranking"), table("rates"), table("distribution")
-    for name, value in {
-        "top_2_accuracy": F.top_k_accuracy(SCORES, CHOSEN, 2).nanmean(),
-        "top_3_accuracy_all": F.top_k_accuracy(SCORES, CHOSEN, 3, match="all").nanmean(),
-        "mean_average_precision": F.mean_average_precision(SCORES, CHOSEN),
-        "human_mass_at_2": F.human_mass_at_k(SCORES, SHARES, 2).mean(),
-        "ndcg": F.ndcg(SCORES, SHARES).mean(),
-    }.items():
-        assert ranking.loc[name, "value"] == pytest.approx(float(value), abs=1e-12)
-    assert rates.loc["soft_f1_macro", "value"] == pytest.approx(float(F.soft_f1(SCORES, SHARES, average="macro")))
-    divergence = F.kl_divergence(SCORES, SHARES, from_logits=True).mean()
-    assert shares.loc["kl_divergence", "value"] == pytest.approx(float(divergence))
-    assert table("sets").loc["label_f1_macro", "value"] == pytest.approx(float(F.label_f1(SETS, CHOSEN)))
+@pytest.mark.parametrize("kind", CALLS)
+def test_values_are_those_of_the_functions(kind):
+    preds, target, options = CALLS[kind]
+    found, chosen = table(kind)["value"], figures(kind, Given(**options), C)
+    assert found.to_dict() == pytest.approx({f.name: float(f.of(preds, target).nanmean()) for f in chosen}, abs=1e-12)
+    if kind == "ranking":
+        assert found["top_3_accuracy_all"] == float(F.top_k_accuracy(preds, target, 3, match="all").nanmean())
 
 
 @pytest.mark.parametrize("kind", ["distribution", "rates"])
@@ -91,13 +85,12 @@ def test_a_k_given_twice_comes_once():
     assert once["metric"].tolist() == twice["metric"].tolist()
 
 
-def test_groups_widen_the_intervals():
-    twice = [torch.cat([x, x]) for x in (SETS, CHOSEN)]
-    groups = torch.arange(N).repeat(2)
-    plain = am.score(*twice, "sets").set_index("metric").loc["set_f1"]
-    grouped = am.score(*twice, "sets", groups=groups).set_index("metric").loc["set_f1"]
-    assert grouped["high"] - grouped["low"] > 1.2 * (plain["high"] - plain["low"])
-    assert grouped["value"] == pytest.approx(plain["value"], rel=1e-12)
+def test_intervals_are_those_of_rows_or_groups_within_the_bounds():
+    for groups in (None, torch.arange(N) // 3):
+        found = am.score(SETS, CHOSEN, "sets", groups=groups, level=0.8).set_index("metric").loc["set_f1"]
+        expected = am.mean_interval(F.set_f1(SETS, CHOSEN), groups=groups, level=0.8, bounds=[(0, 1)])
+        for field in ("low", "high", "units"):
+            assert found[field] == pytest.approx(float(getattr(expected, field)))
 
 
 @pytest.mark.parametrize("kind", CALLS)

@@ -234,7 +234,7 @@ WRONG_CALLS = [
     (([1.0, 2.0], [0], [0, 1]), am.ShapeError, r"people: expected \[2\]"),
     (([1.0, 2.0], [0, 1], [0]), am.ShapeError, r"images: expected \[2\]"),
     (([1.0], [0], [0], [1, 1]), am.ShapeError, r"weights: expected \[1\]"),
-    (([1.0, 2], [0, 1], [0, 1], [1, -1]), am.DomainError, "weights: .* -1.0 in row 1"),
+    (([1.0, 2], [0, 1], [0, 1], [1, -1]), am.DomainError, "weights: .* -1 in row 1"),
 ]
 
 

@@ -11,13 +11,12 @@ from affectml_metrics.functional import (
     disagreement,
     distribution,
     information,
-    label_variation,
     labels,
     logs,
+    people,
     ranking,
     rates,
     sets,
-    soft_ranking,
     transport,
 )
 from affectml_metrics.functional.average_precision import *
@@ -25,13 +24,12 @@ from affectml_metrics.functional.calibration import *
 from affectml_metrics.functional.disagreement import *
 from affectml_metrics.functional.distribution import *
 from affectml_metrics.functional.information import *
-from affectml_metrics.functional.label_variation import *
 from affectml_metrics.functional.labels import *
 from affectml_metrics.functional.logs import *
+from affectml_metrics.functional.people import *
 from affectml_metrics.functional.ranking import *
 from affectml_metrics.functional.rates import *
 from affectml_metrics.functional.sets import *
-from affectml_metrics.functional.soft_ranking import *
 from affectml_metrics.functional.transport import *
 
 __all__: list[str] = []
@@ -41,10 +39,9 @@ __all__ += calibration.__all__
 __all__ += disagreement.__all__
 __all__ += distribution.__all__
 __all__ += information.__all__
-__all__ += label_variation.__all__
 __all__ += labels.__all__
+__all__ += people.__all__
 __all__ += ranking.__all__
 __all__ += rates.__all__
 __all__ += sets.__all__
-__all__ += soft_ranking.__all__
 __all__ += transport.__all__

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import one_of, share
-from affectml_metrics._asked import pair_asked
-from affectml_metrics._inputs import ArrayLike, row_weights, wide
+from affectml_metrics._errors import one_of, share
+from affectml_metrics._inputs import ArrayLike, pair_asked, row_weights, wide
 from affectml_metrics.functional.labels import AVERAGES, Average
-from affectml_metrics.functional.rows import run_sums, table_of
 from affectml_metrics.intervals import Batched
 
 __all__ = ["label_auroc", "mean_average_precision"]
 
+_Area = Callable[[Tensor, Tensor], Tensor]  # under a label's curve, from right rows and rows at or above each score
+_EXACT = 2**24  # up to there float32 holds every whole number
 _AT_ONCE = 32  # replicates: what they need of one label stays in the cache
 
 
@@ -44,25 +44,6 @@ def mean_average_precision(
     return _over_labels(_average_precision, preds, target, average, no_labels, weights)
 
 
-def prepared_average_precision(preds: Tensor, target: Tensor) -> Batched:
-    """`mean_average_precision(preds, target, average="none", weights=...)` for many weights: rows are sorted once.
-
-    preds: scores [N, C]; target: 0/1 [N, C], -1 where nobody was asked. Returns a function of row weights, float64 [N],
-    that gives [C], and of many, [B, N], that gives [B, C]; nan for a label that no row of weight has.
-    """
-    return _prepared(preds, target, _Ranked.average_precision)
-
-
-def prepared_mean_average_precision(preds: Tensor, target: Tensor) -> Batched:
-    """The mean of `prepared_average_precision` over labels, 0-dim or [B]."""
-    return _prepared(preds, target, _Ranked.average_precision, mean=True)
-
-
-def prepared_label_auroc(preds: Tensor, target: Tensor) -> Batched:
-    """`label_auroc(preds, target, weights=...)` for many weights, as `prepared_mean_average_precision`."""
-    return _prepared(preds, target, _Ranked.area, mean=True)
-
-
 def label_auroc(
     preds: ArrayLike,
     target: ArrayLike,
@@ -86,17 +67,31 @@ def label_auroc(
     return _over_labels(_area, preds, target, average, no_labels, weights)
 
 
-def _prepared(
-    preds: Tensor, target: Tensor, metric: "Callable[[_Ranked, Tensor], Tensor]", mean: bool = False
-) -> Batched:
+def prepared_ranking(preds: Tensor, target: Tensor, *, area: bool = False, mean: bool = True) -> Batched:
+    """`mean_average_precision`, or with `area` `label_auroc`, for many weights: rows are sorted once.
+
+    preds: scores [N, C]; target: 0/1 [N, C], -1 where nobody was asked. The mean over labels, or those of each, [C]
+    (mean=False); nan for a label that no row of weight has.
+    """
     labels = [_Ranked.of(p, t) for p, t in zip(preds.T, target.T, strict=True)]
 
     def of(weights: Tensor) -> Tensor:
-        table = table_of(weights, preds.device)
-        value = torch.stack([metric(label, table) for label in labels], dim=1)
-        return value.nanmean(dim=1) if mean else value
+        table = _replicates(weights.to(preds.device))
+        values = [label.area(table) if area else label.average_precision(table) for label in labels]
+        return torch.stack(values, dim=1).nanmean(dim=1) if mean else torch.stack(values, dim=1)
 
     return Batched(of, _AT_ONCE)
+
+
+def _replicates(weights: Tensor) -> Tensor:
+    """Weights [B, N] of B replicates as a table [N, B], of which a row is read in one piece for all of them.
+
+    Whole numbers come in float32 where that holds their sums.
+    """
+    exact = wide(weights.device)
+    whole = not weights.is_floating_point() or bool((weights == weights.round()).all())
+    narrow = whole and float(weights.sum(dim=1, dtype=exact).max()) < _EXACT
+    return weights.to(torch.float32 if narrow else exact).T.contiguous()
 
 
 @dataclass(frozen=True)
@@ -111,8 +106,10 @@ class _Rows:
         return _Rows(rows.int(), (sizes.cumsum(0) - sizes).int())
 
     def sums(self, table: Tensor) -> Tensor:
-        """Of each run, [B, K] of a table [N, B] as `table_of` makes it."""
-        return run_sums(table, self.rows, self.firsts).T.contiguous()
+        """Of each run, [B, K] of a table [N, B] as `_replicates` makes it."""
+        if not len(self.rows):
+            return table.new_zeros(table.shape[1], len(self.firsts))
+        return torch.nn.functional.embedding_bag(self.rows, table, self.firsts, mode="sum").T.contiguous()
 
 
 @dataclass(frozen=True)
@@ -133,18 +130,18 @@ class _Ranked:
         asked = (target >= 0).nonzero()[:, 0]
         ordered, order = scores[asked].sort(descending=True)
         rows = asked[order]
-        found = target[rows] == 1
+        positive = target[rows] == 1
         run = torch.zeros_like(rows)
         run[1:] = (ordered[1:] != ordered[:-1]).cumsum(0)
         size = run.bincount()
-        right_size = run[found].bincount(minlength=len(size))
+        right_size = run[positive].bincount(minlength=len(size))
         some, wrong_size = right_size > 0, size - right_size
         tied = wrong_size[some].nonzero()[:, 0]
         ends = torch.cat([size.cumsum(0)[some], rows.new_tensor([len(rows)])])
-        beside = rows[~found & some[run]]
+        beside = rows[~positive & some[run]]
         return _Ranked(
             _Rows.of(rows, torch.diff(ends, prepend=ends.new_zeros(1))),
-            _Rows.of(rows[found], right_size[some]),
+            _Rows.of(rows[positive], right_size[some]),
             tied,
             _Rows.of(beside, wrong_size[some][tied]),
         )
@@ -167,27 +164,21 @@ class _Ranked:
 
 
 def _over_labels(
-    metric: Callable[[Tensor, Tensor], Tensor],
-    preds: ArrayLike,
-    target: ArrayLike,
-    average: Average,
-    no_labels: float,
-    weights: ArrayLike | None,
+    metric: _Area, preds: ArrayLike, target: ArrayLike, average: Average, no_labels: float, weights: ArrayLike | None
 ) -> Tensor:
     """A metric of a label's curve, averaged; where it is nan it is `no_labels`."""
     one_of("average", average, AVERAGES)
     no_labels = share("no_labels", no_labels)
     p, t, asked = pair_asked(preds, target, "scores", "labels")
     w = row_weights(weights, p)
-    each = None if w is None else w[:, None].expand(p.shape)
-    if asked is not None:
-        each = asked.to(wide(p.device)) if each is None else each * asked
+    counted = torch.ones_like(p, dtype=wide(p.device)) if asked is None else asked.to(wide(p.device))
+    counted = counted if w is None else counted * w[:, None]
     if average == "micro":
-        p, t, each = p.reshape(-1, 1), t.reshape(-1, 1), None if each is None else each.reshape(-1, 1)
+        p, t, counted = (x.reshape(-1, 1) for x in (p, t, counted))
     if not len(p):
         nothing = p.new_full((p.shape[1],), torch.nan, dtype=wide(p.device))
         return nothing if average == "none" else nothing.mean()
-    curves = [_curve(p[:, c], t[:, c], None if each is None else each[:, c]) for c in range(p.shape[1])]
+    curves = [_curve(*label) for label in zip(*(x.T.contiguous() for x in (p, t, counted)), strict=True)]
     value = torch.stack([metric(true, seen) for true, seen in curves])
     seen = torch.stack([rows[-1] for _, rows in curves])
     value = torch.where(value.isnan() & (seen > 0), torch.full_like(value, no_labels), value)  # of no rows it stays nan
@@ -199,12 +190,11 @@ def _over_labels(
     return value.nanmean()
 
 
-def _curve(scores: Tensor, target: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+def _curve(scores: Tensor, target: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Right rows and all rows at or above each distinct score, from the highest down: two wide floats [thresholds]."""
-    dtype = wide(scores.device)
     ordered, index = scores.sort(descending=True)
-    w = torch.ones_like(ordered, dtype=dtype) if weights is None else weights[index]
-    hits = target[index].to(dtype) * w
+    w = weights[index]
+    hits = target[index] * w
     ends = torch.ones_like(target)
     ends[:-1] = ordered[1:] != ordered[:-1]  # the last row of each run of equal scores
     return hits.cumsum(0)[ends], w.cumsum(0)[ends]

@@ -9,23 +9,16 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import one_of
-from affectml_metrics._asked import on_asked_labels, pair_asked
-from affectml_metrics._inputs import ArrayLike, row_weights, wide
+from affectml_metrics._errors import one_of
+from affectml_metrics._inputs import ArrayLike, on_asked_labels, pair_asked, row_weights, wide
 from affectml_metrics.functional.logs import Unit, distributions, pair_entropy, per, row_entropy
 from affectml_metrics.functional.order import descending
 from affectml_metrics.functional.rates import row_mean
-from affectml_metrics.functional.rows import soft_rows
+from affectml_metrics.functional.rows import Sums, soft_rows
 from affectml_metrics.intervals import Batched
 
-__all__ = [
-    "entropy_correlation",
-    "entropy_error",
-    "entropy_similarity",
-    "rank_cs",
-    "rate_entropy_correlation",
-    "rate_entropy_error",
-]
+__all__ = ["entropy_correlation", "entropy_error", "entropy_similarity", "rank_cs"]
+__all__ += ["rate_entropy_correlation", "rate_entropy_error"]
 
 RankTies = Literal["free", "first"]
 Correlation = Literal["pearson", "spearman"]
@@ -129,10 +122,8 @@ def entropy_correlation(
     >>> entropy_correlation(people, people)
     tensor(1., dtype=torch.float64)
     """
-    p, t = distributions(preds, target, from_logits)
-    dtype = wide(p.device)
-    w = row_weights(weights, p)
-    return correlation(row_entropy(p.to(dtype)), row_entropy(t.to(dtype)), method, w)
+    x, y = row_entropies(preds, target, from_logits)
+    return correlation(x, y, method, row_weights(weights, x))
 
 
 def rate_entropy_correlation(
@@ -160,8 +151,13 @@ def rate_entropy_correlation(
     p = p.to(wide(p.device))
     w = row_weights(weights, p)
     by_label = _by_label(p.sigmoid() if from_logits else p, t, asked, method)
-    found = by_label(torch.ones_like(p[:, 0]) if w is None else w)
-    return found.nanmean() if average == "macro" else found
+    correlations = by_label(torch.ones_like(p[:, 0]) if w is None else w)
+    return correlations.nanmean() if average == "macro" else correlations
+
+
+def prepared_entropy_correlation(preds: Tensor, target: Tensor) -> Batched:
+    """`entropy_correlation` of shares for many weights, [B, N] to [B]."""
+    return prepared_correlation(*row_entropies(preds, target), "pearson")
 
 
 def prepared_rate_correlation(preds: Tensor, target: Tensor) -> Batched:
@@ -197,15 +193,22 @@ def entropy_similarity(
     >>> entropy_similarity(torch.tensor([[0.5, 0.5], [0.5, 0.5]]), people)
     tensor(0.7071, dtype=torch.float64)
     """
+    sums = SIMILARITY.of_table(preds, target, weights, from_logits=from_logits)
+    return SIMILARITY.statistic(sums)
+
+
+def row_entropies(preds: ArrayLike, target: ArrayLike, from_logits: bool = False) -> tuple[Tensor, Tensor]:
+    """The model's entropy and people's of each row, two wide floats [N]."""
     p, t = distributions(preds, target, from_logits)
-    dtype = wide(p.device)
-    return cosine(row_entropy(p.to(dtype)), row_entropy(t.to(dtype)), row_weights(weights, p))
+    return row_entropy(p.to(wide(p.device))), row_entropy(t.to(wide(t.device)))
 
 
-def cosine(x: Tensor, y: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Cosine of two [N] vectors, 0-dim; nan where one of them is zero."""
-    w = torch.ones_like(x) if weights is None else weights.to(x.dtype)
-    return ((w * x * y).sum() / ((w * x * x).sum() * (w * y * y).sum()).sqrt()).clamp(max=1)
+def _entropy_products(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
+    x, y = row_entropies(preds, target, from_logits)
+    return torch.stack([x * y, x * x, y * y], dim=1)
+
+
+SIMILARITY = Sums(_entropy_products, lambda sums: (sums[..., 0] / (sums[..., 1] * sums[..., 2]).sqrt()).clamp(max=1))
 
 
 def correlation(x: Tensor, y: Tensor, method: Correlation, weights: Tensor | None = None) -> Tensor:

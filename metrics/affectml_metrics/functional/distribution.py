@@ -11,33 +11,13 @@ import torch
 from torch import Tensor
 
 from affectml_metrics._inputs import ArrayLike
-from affectml_metrics.functional.logs import (
-    Unit,
-    check_eps,
-    expected_log,
-    js_terms,
-    log_softmax,
-    per,
-    root,
-    row_entropy,
-    silenced,
-)
+from affectml_metrics.functional import logs
+from affectml_metrics.functional.logs import Unit
 from affectml_metrics.functional.rows import row_sum, soft_rows
 
-__all__ = [
-    "brier_score",
-    "canberra_distance",
-    "chebyshev_distance",
-    "chi_squared_distance",
-    "clark_distance",
-    "cosine_similarity",
-    "cross_entropy",
-    "hellinger_distance",
-    "intersection",
-    "js_divergence",
-    "kl_divergence",
-    "total_variation",
-]
+__all__ = ["brier_score", "cross_entropy", "js_divergence", "kl_divergence", "po_jsd", "total_variation"]
+__all__ += ["canberra_distance", "chebyshev_distance", "chi_squared_distance", "clark_distance"]
+__all__ += ["cosine_similarity", "hellinger_distance", "intersection", "manhattan_distance"]
 
 _NO_OVERFLOW = 1e-37  # 1 over this is finite in float32 too
 
@@ -60,14 +40,14 @@ def kl_divergence(
     >>> kl_divergence(torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 0.0]]))
     tensor([0.6931])
     """
-    check_eps(eps)
-    scale = per(unit)
+    logs.check_eps(eps)
+    scale = logs.per(unit)
 
     def divergence(p: Tensor, t: Tensor) -> Tensor:
         if reverse:
             p, t = t, p
         elif from_logits:
-            return -row_entropy(t) - row_sum(silenced(t, log_softmax(p, eps)))
+            return -logs.row_entropy(t) - row_sum(logs.silenced(t, logs.log_softmax(p, eps)))
         return _relative_entropy(t, p if eps is None else p.clamp(min=eps))
 
     def not_below_0(p: Tensor, t: Tensor) -> Tensor:
@@ -88,13 +68,13 @@ def cross_entropy(
     >>> cross_entropy(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.3, 0.7]]))
     tensor([0.6931])
     """
-    check_eps(eps)
-    scale = per(unit)
+    logs.check_eps(eps)
+    scale = logs.per(unit)
 
     def expected(p: Tensor, t: Tensor) -> Tensor:
         if from_logits:
-            return row_sum(silenced(t, log_softmax(p, eps))) * -scale
-        return expected_log(t, p, eps) * -scale
+            return row_sum(logs.silenced(t, logs.log_softmax(p, eps))) * -scale
+        return logs.expected_log(t, p, eps) * -scale
 
     return soft_rows(expected, preds, target, "distribution", None if from_logits else False)
 
@@ -110,13 +90,29 @@ def js_divergence(
     >>> js_divergence(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]), unit="bits")
     tensor([1.])
     """
-    scale = per(unit)
+    scale = logs.per(unit)
 
     def divergence(p: Tensor, t: Tensor) -> Tensor:
-        value = row_sum(js_terms(p, t)).clamp(min=0) * scale
-        return root(value) if square_root else value
+        value = row_sum(logs.js_terms(p, t)).clamp(min=0) * scale
+        return logs.root(value) if square_root else value
 
     return soft_rows(divergence, preds, target, "distribution", from_logits)
+
+
+def po_jsd(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
+    """Positively oriented Jensen-Shannon divergence, 1 - JSD in bits, per row.
+
+    preds, target: distributions [N, C]. Returns [N] in [0, 1]; 1 where they agree, and never below the soft accuracy
+    of the same authors, which is `intersection`. Source: Kurniawan et al. 2025 (arXiv 2502.01891). Raises
+    MetricInputError.
+
+    >>> po_jsd(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.5, 0.5]]))
+    tensor([0.6887])
+    """
+    bits = logs.per("bits")
+    return soft_rows(
+        lambda p, t: 1 - row_sum(logs.js_terms(p, t)).clamp(min=0) * bits, preds, target, "distribution", from_logits
+    )
 
 
 def total_variation(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
@@ -128,6 +124,18 @@ def total_variation(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = 
     tensor([0.3000])
     """
     return soft_rows(lambda p, t: row_sum((p - t).abs()) / 2, preds, target, "distribution", from_logits)
+
+
+def manhattan_distance(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
+    """Sum of absolute differences of the shares, per row: twice `total_variation`.
+
+    preds, target: distributions [N, C]. Returns [N] in [0, 2]. The mean over rows is the average Manhattan distance of
+    LeWiDi 2025 (Leonardelli et al. 2025); on rates it is `rate_manhattan`. Raises MetricInputError.
+
+    >>> manhattan_distance(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.8, 0.2]]))
+    tensor([0.6000])
+    """
+    return 2 * total_variation(preds, target, from_logits=from_logits)
 
 
 def chebyshev_distance(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
@@ -155,7 +163,7 @@ def clark_distance(
     """
 
     def distance(p: Tensor, t: Tensor) -> Tensor:
-        whole = root(row_sum(_relative_difference(p, t).square()))
+        whole = logs.root(row_sum(_relative_difference(p, t).square()))
         return whole / p.shape[1] ** 0.5 if normalised else whole
 
     return soft_rows(distance, preds, target, "distribution", from_logits)
@@ -235,7 +243,7 @@ def hellinger_distance(preds: ArrayLike, target: ArrayLike, *, from_logits: bool
 
     def distance(p: Tensor, t: Tensor) -> Tensor:
         if torch.is_grad_enabled() and (p.requires_grad or t.requires_grad):
-            return root(row_sum(_squared_root_difference(p, t)) / 2)
+            return logs.root(row_sum(_squared_root_difference(p, t)) / 2)
         return (row_sum(p.sqrt().sub_(t.sqrt()).square_()) / 2).sqrt()
 
     return soft_rows(distance, preds, target, "distribution", from_logits)
@@ -256,7 +264,7 @@ def _relative_entropy(t: Tensor, p: Tensor) -> Tensor:
     """Sum of t log(t / p): [N]; by one logarithm where no gradient is asked for and no ratio can be infinite."""
     graph = torch.is_grad_enabled() and (p.requires_grad or t.requires_grad)
     if graph or not len(p) or not float(p.amin()) > _NO_OVERFLOW:
-        return -row_entropy(t) - expected_log(t, p)
+        return -logs.row_entropy(t) - logs.expected_log(t, p)
     terms: Tensor = torch.xlogy(t, t / p)
     return row_sum(terms)
 
@@ -270,5 +278,5 @@ def _squared_root_difference(p: Tensor, t: Tensor) -> Tensor:
     """(sqrt p - sqrt t)^2 as (p - t)^2 / (sqrt p + sqrt t)^2, whose gradient exists at 0 too."""
     total = p + t
     nothing = total == 0
-    whole = total + 2 * root(p * t)
+    whole = total + 2 * logs.root(p * t)
     return torch.where(nothing, total, (p - t).square() / whole.masked_fill(nothing, 1.0))

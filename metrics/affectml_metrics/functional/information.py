@@ -7,15 +7,17 @@ All is over the table, label by label: the mean over the rows asked about a labe
 """
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import one_of
+from affectml_metrics._errors import one_of
 from affectml_metrics._inputs import ArrayLike
 from affectml_metrics.functional.calibration import Activation, rates_asked
-from affectml_metrics.functional.labels import label_counts
+from affectml_metrics.functional.labels import label_columns, label_counts
+from affectml_metrics.functional.rows import Sums
 
 __all__ = ["icm", "icm_soft"]
 
@@ -46,15 +48,17 @@ def icm(
     tensor(0.5000, dtype=torch.float64)
     """
     counts = label_counts(preds, target, weights, threshold=threshold)
-    return icm_from_counts(*counts, normalised=normalised, average=average)
+    return icm_from_counts(counts, normalised=normalised, average=average)
 
 
-def icm_from_counts(
-    hits: Tensor, chosen: Tensor, right: Tensor, rows: Tensor, *, normalised: bool = False, average: Parts = "sum"
-) -> Tensor:
+def icm_from_counts(counts: Sequence[Tensor], *, normalised: bool = False, average: Parts = "sum") -> Tensor:
     """`icm` from the four sums of `label_counts`, each [..., C]; leading dimensions are replicates."""
+    hits, chosen, right, rows = counts
     bits = (rows / right.masked_fill(right == 0, 1.0)).log2() / rows
-    return _together(bits * (3 * hits - chosen - right), bits * right, normalised, average)
+    return _over_labels(bits * (3 * hits - chosen - right), bits * right, normalised, average)
+
+
+CONTRAST = Sums(label_columns, lambda sums, **more: icm_from_counts(sums.chunk(4, dim=1), **more), label_counts)
 
 
 def icm_soft(
@@ -83,8 +87,7 @@ def icm_soft(
     (tensor(1.5328, dtype=torch.float64), tensor(-5.5757, dtype=torch.float64))
     """
     p, t, w, asked = rates_asked(preds, target, from_logits, activation, weights)
-    counted = torch.ones_like(p) if asked is None else asked.to(p.dtype)
-    counted = counted if w is None else counted * w[:, None]
+    counted = w[:, None] * (torch.ones_like(p) if asked is None else asked)
     rows = counted.sum(0)
     mean = (counted * t).sum(0) / rows
     spread = (counted * (t - mean).abs()).sum(0) / rows
@@ -94,16 +97,16 @@ def icm_soft(
         above = v - mean
         chance = torch.special.log_ndtr(-above / spread.masked_fill(still, 1.0))
         rare, sure = torch.where(still, above > _STILL, chance < _LOST), still & (above <= _STILL)
-        said = torch.where(rare, rows.log2(), -chance / math.log(2))
-        return said.masked_fill(sure | (v == 0), 0.0)
+        surprise = torch.where(rare, rows.log2(), -chance / math.log(2))
+        return surprise.masked_fill(sure | (v == 0), 0.0)
 
     of_preds, of_target = bits(p), bits(t)
     contrast = 2 * (of_preds + of_target) - 3 * torch.where(p > t, of_preds, of_target)
     value, best = ((counted * x).sum(0) / rows for x in (contrast, of_target))
-    return _together(value, best, normalised, average)
+    return _over_labels(value, best, normalised, average)
 
 
-def _together(value: Tensor, best: Tensor, normalised: bool, average: Parts) -> Tensor:
+def _over_labels(value: Tensor, best: Tensor, normalised: bool, average: Parts) -> Tensor:
     """What labels [..., C] bring, together or each, on the scale that was asked for; nan of a label has no say."""
     one_of("average", average, ("sum", "none"))
     if average == "sum":

@@ -7,15 +7,15 @@ predicted and right (hits), predicted (chosen), right, and rows. Their averages:
 without any row (nobody was asked about it, or every row weighs 0) has no figure: it is nan, and no average counts it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import one_of, real_number
-from affectml_metrics._asked import pair_asked
-from affectml_metrics._inputs import ArrayLike, row_weights, wide
+from affectml_metrics._errors import one_of, real_number
+from affectml_metrics._inputs import ArrayLike, pair_asked, row_weights, wide
+from affectml_metrics.functional.rows import Sums
 
 __all__ = ["label_f1", "label_mcc", "label_precision", "label_recall", "label_specificity"]
 
@@ -46,7 +46,8 @@ def label_f1(
     >>> label_f1([[1, 0], [1, 1]], [[1, 0], [0, 1]])
     tensor(0.8333, dtype=torch.float64)
     """
-    return _over_table(f1, preds, target, average, zero_division, threshold, weights)
+    counts = label_counts(preds, target, weights, threshold=threshold)
+    return averaged(f1, counts, average=average, zero_division=zero_division)
 
 
 def label_precision(
@@ -67,7 +68,8 @@ def label_precision(
     >>> label_precision([[1, 0], [1, 1]], [[1, 0], [0, 1]], average="none")
     tensor([0.5000, 1.0000], dtype=torch.float64)
     """
-    return _over_table(precision, preds, target, average, zero_division, threshold, weights)
+    counts = label_counts(preds, target, weights, threshold=threshold)
+    return averaged(precision, counts, average=average, zero_division=zero_division)
 
 
 def label_recall(
@@ -87,7 +89,8 @@ def label_recall(
     >>> label_recall([[1, 0], [1, 1]], [[1, 0], [0, 1]], average="none")
     tensor([1., 1.], dtype=torch.float64)
     """
-    return _over_table(recall, preds, target, average, zero_division, threshold, weights)
+    counts = label_counts(preds, target, weights, threshold=threshold)
+    return averaged(recall, counts, average=average, zero_division=zero_division)
 
 
 def label_specificity(
@@ -107,7 +110,8 @@ def label_specificity(
     >>> label_specificity([[1, 0], [1, 1]], [[1, 0], [0, 1]], average="none")
     tensor([0., 1.], dtype=torch.float64)
     """
-    return _over_table(specificity, preds, target, average, zero_division, threshold, weights)
+    counts = label_counts(preds, target, weights, threshold=threshold)
+    return averaged(specificity, counts, average=average, zero_division=zero_division)
 
 
 def label_mcc(
@@ -129,7 +133,8 @@ def label_mcc(
     >>> label_mcc([[1, 0], [1, 1], [0, 0]], [[1, 0], [0, 1], [0, 0]], average="none")
     tensor([0.5000, 1.0000], dtype=torch.float64)
     """
-    return _over_table(mcc, preds, target, average, zero_division, threshold, weights)
+    counts = label_counts(preds, target, weights, threshold=threshold)
+    return averaged(mcc, counts, average=average, zero_division=zero_division)
 
 
 def label_counts(
@@ -152,6 +157,17 @@ def label_counts(
     hits, chosen, right = (x.sum(0, dtype=torch.int32).to(dtype) for x in (p & t, p, t))
     rows = torch.full_like(hits, len(p)) if asked is None else asked.sum(0).to(dtype)
     return hits, chosen, right, rows
+
+
+def label_columns(preds: ArrayLike, target: ArrayLike, *, threshold: float | None = None) -> Tensor:
+    """What each row adds to the sums of `label_counts`, bool [N, 4 C]."""
+    p, t, asked = pair_asked(preds, target, "labels", "labels", threshold)
+    return torch.cat([p & t, p, t, torch.ones_like(p) if asked is None else asked], dim=1)
+
+
+def sums_of(ratio: Ratio) -> Sums:
+    """A metric of this file by its sums."""
+    return Sums(label_columns, lambda sums, **more: averaged(ratio, sums.chunk(4, dim=1), **more), label_counts)
 
 
 def f1(hits: Tensor, chosen: Tensor, right: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -181,34 +197,13 @@ def mcc(hits: Tensor, chosen: Tensor, right: Tensor, rows: Tensor) -> tuple[Tens
     return rows * hits - chosen * right, spread
 
 
-def _over_table(
-    ratio: Ratio,
-    preds: ArrayLike,
-    target: ArrayLike,
-    average: Average,
-    zero_division: float,
-    threshold: float | None,
-    weights: ArrayLike | None,
-) -> Tensor:
-    counts = label_counts(preds, target, weights, threshold=threshold)
-    return averaged(ratio, *counts, average=average, zero_division=zero_division)
-
-
 def averaged(
-    ratio: Ratio,
-    hits: Tensor,
-    chosen: Tensor,
-    right: Tensor,
-    rows: Tensor,
-    *,
-    average: Average = "macro",
-    zero_division: float = 0.0,
+    ratio: Ratio, counts: Sequence[Tensor], *, average: Average = "macro", zero_division: float = 0.0
 ) -> Tensor:
     """A ratio of the four sums, each [..., C], and its average over labels; leading dimensions are replicates."""
     one_of("average", average, AVERAGES)
     undefined = real_number("zero_division", zero_division, -1 if ratio is mcc else 0, 1, nan=True)
-    if average == "micro":
-        hits, chosen, right, rows = (x.sum(-1) for x in (hits, chosen, right, rows))
+    hits, chosen, right, rows = (x.sum(-1) for x in counts) if average == "micro" else counts
     top, bottom = ratio(hits, chosen, right, rows)
     value = (top / bottom).masked_fill(bottom == 0, undefined).masked_fill(rows == 0, torch.nan)
     if average == "macro":

@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import one_of, real_number
+from affectml_metrics._errors import one_of, real_number
 from affectml_metrics._inputs import ArrayLike, as_float, matrix, pair, wide
 from affectml_metrics.functional.rows import by_rows, row_sum
 

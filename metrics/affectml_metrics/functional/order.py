@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import one_of, whole_number
+from affectml_metrics._errors import one_of, whole_number
 from affectml_metrics._inputs import wide
 
 Ties = Literal["first", "expected"]
@@ -32,11 +32,6 @@ def right_labels(p: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     on_cpu = flat.device.type == "cpu"  # there numpy is twice as fast
     where = torch.from_numpy(np.flatnonzero(flat.numpy())) if on_cpu else flat.nonzero()[:, 0]
     return where // p.shape[1], p.flatten().index_select(0, where)[:, None]
-
-
-def sum_by_row(values: Tensor, rows: Tensor, like: Tensor) -> Tensor:
-    """Sums of the values that belong to each row of `like`, [N]."""
-    return values.new_zeros(len(like)).index_add_(0, rows, values)
 
 
 def count(comparisons: Tensor) -> Tensor:
@@ -61,20 +56,20 @@ def agreement(p: Tensor, t: Tensor) -> Tensor:
     For each label: how many labels stand to it in one order less how many in opposite ones; how many are not tied with
     it in p, and in t; its place from 1 by p, ties there by t, and by t, ties there by p (tied in both, by index).
     """
-    found = torch.empty(5, *p.shape, dtype=wide(p.device), device=p.device)
+    pairs = torch.empty(5, *p.shape, dtype=wide(p.device), device=p.device)
     first = torch.ones(p.shape[1], p.shape[1], dtype=torch.bool, device=p.device).tril(-1)  # the other is before it
     for part in chunks(*p.shape):
         below, two_below = (x[part, :, None] < x[part, None, :] for x in (p, t))
         above, two_above = below.mT, two_below.mT
         level, two_level = ~(below | above), ~(two_below | two_above)
-        found[0, part] = count((below & two_below) | (above & two_above)) - count(
+        pairs[0, part] = count((below & two_below) | (above & two_above)) - count(
             (below & two_above) | (above & two_below)
         )
-        found[1, part], found[2, part] = count(~level), count(~two_level)
+        pairs[1, part], pairs[2, part] = count(~level), count(~two_level)
         last = level & two_level & first
-        found[3, part] = 1 + count(below | (level & two_below) | last)
-        found[4, part] = 1 + count(two_below | (two_level & below) | last)
-    return found
+        pairs[3, part] = 1 + count(below | (level & two_below) | last)
+        pairs[4, part] = 1 + count(two_below | (two_level & below) | last)
+    return pairs
 
 
 def top_k(scores: Tensor, k: int, ties: Ties) -> tuple[Tensor, Tensor, Tensor]:

@@ -7,41 +7,33 @@ mean over the C labels.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
-from affectml_metrics._arguments import one_of, share
-from affectml_metrics._asked import on_asked_labels, pair_asked
-from affectml_metrics._errors import DomainError, ShapeError
-from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, matrix, row_weights, same, wide
-from affectml_metrics.functional.logs import (
-    Unit,
-    check_eps,
-    impossible,
-    js_terms,
-    pair_entropy,
-    per,
-    root,
-    silenced,
-    weighed_log,
+from affectml_metrics._errors import DomainError, ShapeError, one_of, share
+from affectml_metrics._inputs import (
+    ArrayLike,
+    as_float,
+    as_tensor,
+    matrix,
+    on_asked_labels,
+    pair_asked,
+    row_weights,
+    same,
+    wide,
 )
-from affectml_metrics.functional.rows import row_sum, soft_rows
+from affectml_metrics.functional import logs
+from affectml_metrics.functional.logs import Unit
+from affectml_metrics.functional.rows import Sums, row_sum, soft_rows
 
-__all__ = [
-    "binomial_log_likelihood",
-    "rate_brier_score",
-    "rate_cross_entropy",
-    "rate_js_divergence",
-    "rate_kl_divergence",
-    "rate_manhattan",
-    "rate_total_variation",
-    "soft_f1",
-]
+__all__ = ["rate_brier_score", "rate_cross_entropy", "rate_kl_divergence", "rate_manhattan"]
+__all__ += ["binomial_log_likelihood", "rate_js_divergence", "rate_po_jsd", "rate_total_variation", "soft_f1"]
 
-Average = Literal["micro", "macro", "none"]
+SoftAverage = Literal["micro", "macro", "none"]
 
 
 @on_asked_labels
@@ -57,8 +49,8 @@ def rate_cross_entropy(
     >>> rate_cross_entropy(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.2, 1.0]]))
     tensor([0.6931])
     """
-    check_eps(eps)
-    scale = per(unit)
+    logs.check_eps(eps)
+    scale = logs.per(unit)
 
     def expected(p: Tensor, t: Tensor) -> Tensor:
         t = t.clamp(max=1)
@@ -79,12 +71,12 @@ def rate_kl_divergence(
     >>> rate_kl_divergence(torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 0.5]]), unit="bits")
     tensor([0.5000])
     """
-    check_eps(eps)
-    scale = per(unit)
+    logs.check_eps(eps)
+    scale = logs.per(unit)
 
     def divergence(p: Tensor, t: Tensor) -> Tensor:
         t = t.clamp(max=1)
-        surplus = -row_mean(_yes_or_no(t, 1 - t, p, from_logits, eps) + pair_entropy(t))
+        surplus = -row_mean(_yes_or_no(t, 1 - t, p, from_logits, eps) + logs.pair_entropy(t))
         return scale * surplus.clamp(min=0)  # rounding can leave -1e-17 where the two agree
 
     return soft_rows(divergence, preds, target, "rates", None if from_logits else False)
@@ -139,19 +131,32 @@ def rate_js_divergence(
     >>> rate_js_divergence(torch.tensor([[1.0, 0.5]]), torch.tensor([[0.0, 0.5]]), unit="bits")
     tensor([0.5000])
     """
-    scale = per(unit)
+    scale = logs.per(unit)
 
     def divergence(p: Tensor, t: Tensor) -> Tensor:
         each = js_pairs(p, t) * scale
-        return row_mean(root(each) if square_root else each)
+        return row_mean(logs.root(each) if square_root else each)
 
     return soft_rows(divergence, preds, target, "rates", from_logits)
+
+
+@on_asked_labels
+def rate_po_jsd(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
+    """`po_jsd` of each label's (yes, no) pair, the mean over labels, per row: its multilabel form.
+
+    preds, target: rates [N, C]. Returns [N] in [0, 1]. Source: Kurniawan et al. 2025. Raises MetricInputError.
+
+    >>> rate_po_jsd(torch.tensor([[1.0, 0.5]]), torch.tensor([[0.0, 0.5]]))
+    tensor([0.5000])
+    """
+    bits = logs.per("bits")
+    return soft_rows(lambda p, t: 1 - row_mean(js_pairs(p, t)) * bits, preds, target, "rates", from_logits)
 
 
 def js_pairs(p: Tensor, t: Tensor) -> Tensor:
     """Jensen-Shannon divergence of each cell's (yes, no) pair, in nats, [N, C]."""
     p, t = p.clamp(max=1), t.clamp(max=1)
-    return (js_terms(p, t) + js_terms(1 - p, 1 - t)).clamp(min=0)
+    return (logs.js_terms(p, t) + logs.js_terms(1 - p, 1 - t)).clamp(min=0)
 
 
 @on_asked_labels
@@ -168,7 +173,7 @@ def binomial_log_likelihood(
     >>> binomial_log_likelihood(torch.tensor([[0.5]]), torch.tensor([[1]]), torch.tensor([2]))
     tensor([-0.6931])
     """
-    check_eps(eps)
+    logs.check_eps(eps)
     p = matrix(preds, "preds", "scores" if from_logits else "rates")
     v = matrix(votes, "votes", "mass")
     same(p, v, ("preds", "votes"))
@@ -196,7 +201,7 @@ def soft_f1(
     preds: ArrayLike,
     target: ArrayLike,
     *,
-    average: Average = "micro",
+    average: SoftAverage = "micro",
     zero_division: float = 0.0,
     from_logits: bool = False,
     weights: ArrayLike | None = None,
@@ -213,7 +218,7 @@ def soft_f1(
     tensor(0.8000, dtype=torch.float64)
     """
     counts = soft_counts(preds, target, from_logits=from_logits, weights=weights)
-    return soft_f1_from_counts(*counts, average=average, zero_division=zero_division)
+    return soft_f1_from_counts(counts, average=average, zero_division=zero_division)
 
 
 def soft_counts(
@@ -224,27 +229,39 @@ def soft_counts(
     >>> soft_counts(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.5, 1.0]]))[1]
     tensor([1.0000, 1.5000], dtype=torch.float64)
     """
+    columns = _shared_and_asked(preds, target, from_logits)
+    w = row_weights(weights, columns[0])
+    shared, mass, rows = (column.sum(0) if w is None else w @ column for column in columns)
+    return shared, mass, rows
+
+
+def _shared_and_asked(preds: ArrayLike, target: ArrayLike, from_logits: bool) -> tuple[Tensor, Tensor, Tensor]:
     p, t, asked = pair_asked(preds, target, "scores" if from_logits else "rates", "rates")
     p, t = (p.to(wide(p.device)).sigmoid() if from_logits else p.clamp(max=1)), t.clamp(max=1)
     if asked is not None:
         p = p.masked_fill(~asked, 0.0)
-    p, t, w = p.to(wide(p.device)), t.to(wide(p.device)), row_weights(weights, p)
-    each = (torch.minimum(p, t), p + t, torch.ones_like(p) if asked is None else asked.to(p.dtype))
-    shared, mass, rows = (x.sum(0) if w is None else w @ x for x in each)
-    return shared, mass, rows
+    p, t = p.to(wide(p.device)), t.to(wide(p.device))
+    return torch.minimum(p, t), p + t, torch.ones_like(p) if asked is None else asked.to(p.dtype)
+
+
+def soft_columns(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
+    """What each row adds to the sums of `soft_counts`, wide float [N, 3 C]."""
+    return torch.cat(_shared_and_asked(preds, target, from_logits), dim=1)
 
 
 def soft_f1_from_counts(
-    shared: Tensor, mass: Tensor, rows: Tensor, *, average: Average = "micro", zero_division: float = 0.0
+    counts: Sequence[Tensor], *, average: SoftAverage = "micro", zero_division: float = 0.0
 ) -> Tensor:
     """`soft_f1` from the three sums of `soft_counts`, each [..., C]; leading dimensions are replicates."""
     one_of("average", average, ("micro", "macro", "none"))
     undefined = share("zero_division", zero_division)
-    if average == "micro":
-        shared, mass, rows = (x.sum(-1) for x in (shared, mass, rows))
+    shared, mass, rows = (x.sum(-1) for x in counts) if average == "micro" else counts
     nothing = mass == 0
     f1 = (2 * shared / mass.masked_fill(nothing, 1.0)).masked_fill(nothing, undefined).masked_fill(rows == 0, torch.nan)
     return f1.nanmean(-1) if average == "macro" else f1
+
+
+SOFT_F1 = Sums(soft_columns, lambda sums, **more: soft_f1_from_counts(sums.chunk(3, dim=1), **more), soft_counts)
 
 
 def row_mean(x: Tensor) -> Tensor:
@@ -258,8 +275,8 @@ def _yes_or_no(yes: Tensor, no: Tensor, p: Tensor, from_logits: bool, eps: float
         log_yes, log_no = nnf.logsigmoid(p), nnf.logsigmoid(-p)
         if eps is not None:
             log_yes, log_no = log_yes.clamp(min=math.log(eps)), log_no.clamp(min=math.log(eps))
-        return silenced(yes, log_yes) + silenced(no, log_no)
+        return logs.silenced(yes, log_yes) + logs.silenced(no, log_no)
     p = p.clamp(max=1) if eps is None else p.clamp(eps, 1 - eps)
     sure = p == 1
     log_no = torch.log1p(-p.masked_fill(sure, 0.0))
-    return weighed_log(yes, p) + no * log_no + impossible(sure, no)
+    return logs.weighed_log(yes, p) + no * log_no + logs.impossible(sure, no)

@@ -8,22 +8,15 @@ left out for that row. A row metric returns float64 [N].
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import share
-from affectml_metrics._asked import on_asked_labels
-from affectml_metrics._errors import DomainError
-from affectml_metrics._inputs import ArrayLike, pair, square, wide
+from affectml_metrics._errors import DomainError, share
+from affectml_metrics._inputs import ArrayLike, on_asked_labels, pair, square, wide
 
 __all__ = ["exact_match", "hamming_loss", "semantic_set_f1", "set_f1", "set_jaccard", "set_precision", "set_recall"]
 
 
 @on_asked_labels
 def set_f1(
-    preds: ArrayLike,
-    target: ArrayLike,
-    *,
-    both_empty: float = 1.0,
-    one_empty: float = 0.0,
-    threshold: float | None = None,
+    preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1, one_empty: float = 0, threshold: float | None = None
 ) -> Tensor:
     """Example-based F1 of each row: 2 |P and Y| / (|P| + |Y|), in [0, 1].
 
@@ -41,12 +34,7 @@ def set_f1(
 
 @on_asked_labels
 def set_precision(
-    preds: ArrayLike,
-    target: ArrayLike,
-    *,
-    both_empty: float = 1.0,
-    one_empty: float = 0.0,
-    threshold: float | None = None,
+    preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1, one_empty: float = 0, threshold: float | None = None
 ) -> Tensor:
     """Share of the predicted labels that are right, |P and Y| / |P|, per row.
 
@@ -63,12 +51,7 @@ def set_precision(
 
 @on_asked_labels
 def set_recall(
-    preds: ArrayLike,
-    target: ArrayLike,
-    *,
-    both_empty: float = 1.0,
-    one_empty: float = 0.0,
-    threshold: float | None = None,
+    preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1, one_empty: float = 0, threshold: float | None = None
 ) -> Tensor:
     """Share of the right labels that were predicted, |P and Y| / |Y|, per row.
 
@@ -85,12 +68,7 @@ def set_recall(
 
 @on_asked_labels
 def set_jaccard(
-    preds: ArrayLike,
-    target: ArrayLike,
-    *,
-    both_empty: float = 1.0,
-    one_empty: float = 0.0,
-    threshold: float | None = None,
+    preds: ArrayLike, target: ArrayLike, *, both_empty: float = 1, one_empty: float = 0, threshold: float | None = None
 ) -> Tensor:
     """Jaccard index |P and Y| / |P or Y| of each row, in [0, 1]; `set_f1` is 2J / (1 + J).
 
@@ -137,8 +115,8 @@ def semantic_set_f1(
     target: ArrayLike,
     similarity: ArrayLike,
     *,
-    both_empty: float = 1.0,
-    one_empty: float = 0.0,
+    both_empty: float = 1,
+    one_empty: float = 0,
     threshold: float | None = None,
 ) -> Tensor:
     """F1 that gives partial credit for a label close to a right one, per row.

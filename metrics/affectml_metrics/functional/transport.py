@@ -1,12 +1,11 @@
 """Earth mover's distance: how far answers would have to travel, when some labels lie closer together than others."""
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import one_of
-from affectml_metrics._errors import DomainError
+from affectml_metrics._errors import DomainError, one_of
 from affectml_metrics._inputs import ArrayLike, as_tensor, square, wide
 from affectml_metrics.functional.logs import distributions
 from affectml_metrics.functional.order import chunks
@@ -14,12 +13,10 @@ from affectml_metrics.functional.rows import float_of
 
 __all__ = ["earth_movers_distance"]
 
-Ground = Literal["line", "circle"]
+Ground: TypeAlias = Literal["line", "circle"] | ArrayLike
 
 
-def earth_movers_distance(
-    preds: ArrayLike, target: ArrayLike, ground: Ground | ArrayLike, *, from_logits: bool = False
-) -> Tensor:
+def earth_movers_distance(preds: ArrayLike, target: ArrayLike, ground: Ground, *, from_logits: bool = False) -> Tensor:
     """Least total of share x distance that turns the predicted distribution into people's, per row.
 
     preds, target: distributions [N, C]. ground: "line", labels in order on a line, neighbours 1 apart; "circle",
@@ -44,20 +41,13 @@ def earth_movers_distance(
     p, t = (x.to(dtype) / x.to(dtype).sum(-1, keepdim=True) for x in (p, t))
     if isinstance(ground, str):
         one_of("ground", ground, ("line", "circle"))
-        return (_around(p - t) if ground == "circle" else _along(p - t)).to(result)
+        flow = (p - t).cumsum(-1)  # the last is 0 but for rounding
+        flow = flow - flow.median(-1, keepdim=True).values if ground == "circle" else flow[:, :-1]
+        return flow.abs().sum(-1).to(result)
     cost = square(ground, "ground", p.shape[1], p)
     if bool((cost < 0).any()):
         raise DomainError("ground: expected costs of 0 or more, but received a negative one")
     return _at_cost(p, t, cost).to(result)
-
-
-def _along(surplus: Tensor) -> Tensor:
-    return surplus.cumsum(-1)[:, :-1].abs().sum(-1)  # the last is 0 but for rounding
-
-
-def _around(surplus: Tensor) -> Tensor:
-    flow = surplus.cumsum(-1)
-    return (flow - flow.median(-1, keepdim=True).values).abs().sum(-1)
 
 
 def _at_cost(p: Tensor, t: Tensor, cost: Tensor) -> Tensor:
@@ -122,11 +112,11 @@ def _by_linear_programme(supply: Tensor, demand: Tensor, cost: Tensor) -> tuple[
     sums = torch.cat([rows.repeat_interleave(labels, 1), rows.repeat(1, labels)])
     right = torch.cat([supply, demand]).cpu()
     tight = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
-    found = linprog(cost.flatten().cpu().numpy(), A_eq=sums.numpy(), b_eq=right.numpy(), method="highs", options=tight)
-    if not found.success:
-        raise DomainError(f"earth_movers_distance: no solution of a row was found ({found.message})")
-    prices = torch.from_numpy(found.eqlin.marginals).to(cost)
-    return float(found.fun), -prices[:labels], prices[labels:]
+    best = linprog(cost.flatten().cpu().numpy(), A_eq=sums.numpy(), b_eq=right.numpy(), method="highs", options=tight)
+    if not best.success:
+        raise DomainError(f"earth_movers_distance: no solution of a row was found ({best.message})")
+    prices = torch.from_numpy(best.eqlin.marginals).to(cost)
+    return float(best.fun), -prices[:labels], prices[labels:]
 
 
 def _places_on_a_line(cost: Tensor) -> Tensor | None:

@@ -1,73 +1,18 @@
-"""Metrics that the study of human label variation and disagreement uses, under the names it uses.
+"""What was predicted for single people, against what they said: the perspectivist task.
 
-Populations: how far the predicted shares are from people's (`manhattan_distance`, `po_jsd`, `rate_po_jsd`). Single
-people, the perspectivist task: how far what was predicted for each person is from what that person said (`error_rate`,
-`normalised_absolute_distance`), and whether the predicted people agree with each other as the real ones do
-(`agreement_correlation`); people who were not asked do not count.
+How far what was predicted for each person is from what that person said (`error_rate`, `normalised_absolute_distance`),
+and whether the predicted people agree with each other as the real ones do (`agreement_correlation`). People who were
+not asked do not count.
 """
 
 import torch
 from torch import Tensor
 
-from affectml_metrics._arguments import real_number
-from affectml_metrics._asked import on_asked_labels
-from affectml_metrics._errors import DomainError, ShapeError
+from affectml_metrics._errors import DomainError, ShapeError, real_number
 from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, row_weights, same, wide
 from affectml_metrics.functional.disagreement import correlation
-from affectml_metrics.functional.distribution import total_variation
-from affectml_metrics.functional.logs import js_terms, per
-from affectml_metrics.functional.rates import js_pairs, row_mean
-from affectml_metrics.functional.rows import row_sum, soft_rows
 
-__all__ = [
-    "agreement_correlation",
-    "error_rate",
-    "manhattan_distance",
-    "normalised_absolute_distance",
-    "po_jsd",
-    "rate_po_jsd",
-]
-
-
-def manhattan_distance(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
-    """Sum of absolute differences of the shares, per row: twice `total_variation`.
-
-    preds, target: distributions [N, C]. Returns [N] in [0, 2]. The mean over rows is the average Manhattan distance of
-    LeWiDi 2025 (Leonardelli et al. 2025); on rates it is `rate_manhattan`. Raises MetricInputError.
-
-    >>> manhattan_distance(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.8, 0.2]]))
-    tensor([0.6000])
-    """
-    return 2 * total_variation(preds, target, from_logits=from_logits)
-
-
-def po_jsd(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
-    """Positively oriented Jensen-Shannon divergence, 1 - JSD in bits, per row.
-
-    preds, target: distributions [N, C]. Returns [N] in [0, 1]; 1 where they agree, and never below the soft accuracy
-    of the same authors, which is `intersection`. Source: Kurniawan et al. 2025 (arXiv 2502.01891). Raises
-    MetricInputError.
-
-    >>> po_jsd(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.5, 0.5]]))
-    tensor([0.6887])
-    """
-    bits = per("bits")
-    return soft_rows(
-        lambda p, t: 1 - row_sum(js_terms(p, t)).clamp(min=0) * bits, preds, target, "distribution", from_logits
-    )
-
-
-@on_asked_labels
-def rate_po_jsd(preds: ArrayLike, target: ArrayLike, *, from_logits: bool = False) -> Tensor:
-    """`po_jsd` of each label's (yes, no) pair, the mean over labels, per row: its multilabel form.
-
-    preds, target: rates [N, C]. Returns [N] in [0, 1]. Source: Kurniawan et al. 2025. Raises MetricInputError.
-
-    >>> rate_po_jsd(torch.tensor([[1.0, 0.5]]), torch.tensor([[0.0, 0.5]]))
-    tensor([0.5000])
-    """
-    bits = per("bits")
-    return soft_rows(lambda p, t: 1 - row_mean(js_pairs(p, t)) * bits, preds, target, "rates", from_logits)
+__all__ = ["agreement_correlation", "error_rate", "normalised_absolute_distance"]
 
 
 def error_rate(preds: ArrayLike, target: ArrayLike, asked: ArrayLike | None = None) -> Tensor:
