@@ -104,15 +104,14 @@ class NeuralHead(Head):
             held = (rows.val[0], self._judged(rows.val[1], alike(len(rows.val[1]))))
         elif self.config.hidden:
             asked = (mass > 0).double()
-            kept, left_out = folds(shares * asked, FOLDS, generator)[0]
+            parts = folds(shares * asked, FOLDS, generator)
+            kept, left_out = next(part for part in parts if asked[part[0]].any())
             held = (features[left_out], self._judged(shares[left_out], asked[left_out]))
             features, shares, mass = features[kept], shares[kept], mass[kept]
         cells = mass.expand_as(shares)
         prevalence = (cells * shares).sum(dim=0) / cells.sum(dim=0).clamp(min=1e-300)
         label_weights = self._label_weights(prevalence)
         objective = self._objective(shares, mass, label_weights)
-        if not objective.total > 0:
-            raise BadInput("weights: every row that is fitted on weighs nothing")
         correction = label_weights.log()
         self.report_ = {
             "rows": len(features),

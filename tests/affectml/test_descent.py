@@ -61,37 +61,35 @@ def test_a_label_is_fitted_as_it_would_be_alone():
         torch.testing.assert_close(together.parameters[:, [label]], alone.parameters, rtol=1e-3, atol=1e-3)
 
 
-def test_many_rows_are_passed_over_five_times_and_some_of_them_more_often(monkeypatch):
+@pytest.fixture
+def passes(monkeypatch):
+    """Of how many rows each pass is."""
+    seen, make = [], linear._sweep_of
+
+    def counting(X, objective):
+        sweep = make(X, objective)
+        return lambda parameters: seen.append(len(X)) or sweep(parameters)
+
+    monkeypatch.setattr(linear, "_sweep_of", counting)
+    return seen
+
+
+def test_many_rows_are_passed_over_five_times_and_some_of_them_more_often(passes, monkeypatch):
     X, Y = drawn(20_000, usual=(0.0, -1.0, -3.0), strength=1.0)
     monkeypatch.setattr(linear, "SAMPLE", 2_000)
-    passes = []
-    monkeypatch.setattr(linear, "_sweep_of", lambda X, o, make=linear._sweep_of: counted(make(X, o), len(X), passes))
     objective = Objective(Y, 1 - Y)
-    path = L2Path(Blocks(X.float()), objective)
+    path, exact = L2Path(Blocks(X.float()), objective), L2Path(X, objective)
     path.step(1e-3)
     assert passes.count(20_000) <= 6 < len(passes)
-    exact = L2Path(X, objective)
     exact.step(1e-3)
     least = float(loss(exact.parameters, X, objective, 1e-3))
     assert float(loss(path.parameters, X, objective, 1e-3)) == pytest.approx(least, rel=1e-6)
 
 
-def counted(sweep, rows, passes):
-    def counting(parameters):
-        passes.append(rows)
-        return sweep(parameters)
-
-    return counting
-
-
-def test_a_walk_looks_again_only_after_a_step(monkeypatch):
+def test_a_walk_looks_again_only_after_a_step(passes):
     X, Y = drawn()
-    passes = []
-    monkeypatch.setattr(linear, "_sweep_of", lambda X, o, make=linear._sweep_of: counted(make(X, o), len(X), passes))
-    path = L2Path(X, Objective(Y, 1 - Y))
-    path.step(0.1)
-    before = len(passes)
-    path.step(0.1)
-    assert len(passes) == before
-    path.step(0.09)
-    assert before < len(passes) <= before + 4
+    path, seen = L2Path(X, Objective(Y, 1 - Y)), []
+    for l2 in (0.1, 0.1, 0.09):
+        path.step(l2)
+        seen.append(len(passes))
+    assert seen[0] == seen[1] < seen[2] <= seen[1] + 4
