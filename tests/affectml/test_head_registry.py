@@ -396,15 +396,14 @@ CHECKED = {
 }
 
 
-OTHER_WORDS = (  # what came, what was wanted, the way out
-    "check_complex_data", "check_dtype_object", "check_estimators_empty_data_messages", "check_fit2d_predict1d",
-    "check_n_features_in_after_fitting", "check_requires_y_none",
-)  # fmt: skip
+WORDS = "the error says it in other words: what came, what was wanted, the way out"
+IN_OTHER_WORDS = ("complex_data", "dtype_object", "fit2d_predict1d", "n_features_in_after_fitting", "requires_y_none")
 EXPECTED = {
     "check_no_attributes_set_in_init": "report_ and thresholds_ are there before a fit, empty",
     "check_estimators_unfitted": "NotFittedError is scikit-learn's, which heads do not import",
     "check_array_api_input": "heads turn what they are given into CPU tensors; the check skips itself",
-    **dict.fromkeys(OTHER_WORDS, "the error says so in other words"),
+    "check_estimators_empty_data_messages": WORDS,
+    **{f"check_{name}": WORDS for name in IN_OTHER_WORDS},
 }
 
 

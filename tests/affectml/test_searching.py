@@ -1,10 +1,11 @@
-"""Rows in blocks: the same fit wherever they are, few in memory, and settings that do not disturb each other."""
+"""How heads search: rows in blocks, the same fit wherever they are; settings of a hidden layer; linear weights."""
 
 import itertools
 
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize
 from sklearn.base import clone
 
 from affectml import heads, parts
@@ -16,7 +17,7 @@ from affectml.errors import BadArray, BadDataset
 from affectml.heads import base, blocks, descent, hidden, linear
 from affectml.heads.blocks import Blocks
 from affectml.heads.hidden import Racer, Setting
-from affectml.heads.linear import Standardiser
+from affectml.heads.linear import L2Path, Standardiser
 from affectml.heads.objective import Objective
 
 from .checks import refused
@@ -197,17 +198,19 @@ def racers_of(settings):
     return [Racer(setting, parts) for setting in settings]
 
 
-@pytest.mark.parametrize("softmax", [False, True])
-def test_steps_are_those_of_torch(softmax):
-    [trained] = racers_of((Setting(0.1, 0.01, 0.0),))
+@pytest.mark.parametrize(("softmax", "dropout"), [(False, 0.0), (True, 0.0), (False, 0.25)])
+def test_steps_are_those_of_torch(softmax, dropout):
+    [trained] = racers_of((Setting(0.1, 0.01, dropout),))
+    cut, (own, same) = int(256 * dropout), (torch.Generator().manual_seed(0) for _ in range(2))
     layers = [part.clone().requires_grad_() for part in trained.layers]
     decays = [{"params": layers[::2], "weight_decay": 0.1}, {"params": layers[1::2], "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(decays, lr=0.01)
     X, Y = (torch.from_numpy(part.astype(np.float32)) for part in drawn(200))
     masses = Objective(Y, None if softmax else 1 - Y)
     for batch in torch.split(torch.arange(200), 40):
-        hidden.step([trained], X[batch], masses.rows(batch), 40.0, 2.0, torch.Generator())
-        units = torch.relu(X[batch] @ layers[0].T + layers[1])
+        hidden.step([trained], X[batch], masses.rows(batch), 40.0, 2.0, own)
+        kept = hidden._masks((40, 8), {cut}, torch.float32, same)[cut] != 0
+        units = torch.relu(X[batch] @ layers[0].T + layers[1]) * kept / (1 - dropout)
         loss = masses.rows(batch).loss(units @ layers[2].T + layers[3]) / 40
         optimiser.zero_grad()
         loss.backward()
@@ -263,3 +266,87 @@ def test_a_search_takes_the_setting_that_rows_kept_out_prefer(monkeypatch, tmp_p
     again = heads.load_head(tmp_path)
     assert again.config == head.config
     assert torch.equal(again.scores(X), head.scores(X))
+
+
+def correlated(rows=400, columns=12, usual=(0.0, -3.0, -6.0), strength=2.0, seed=0):
+    """Standardised features that go together, and 0/1 for labels from common to rare."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(rows, columns)) @ rng.normal(size=(columns, columns))
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    logits = strength * X @ rng.normal(size=(columns, len(usual))) / columns**0.5 + np.array(usual)
+    Y = rng.random(logits.shape) < 1 / (1 + np.exp(-logits))
+    return torch.from_numpy(X), torch.from_numpy(Y.astype(float))
+
+
+def objective_of(kind, Y):
+    shares = (Y + 0.1) / (Y + 0.1).sum(dim=1, keepdim=True)
+    return Objective(shares, None) if kind == "softmax" else Objective(Y, 1 - Y)
+
+
+def loss(parameters, X, objective, l2):
+    """Mean loss with the pseudo row, and the penalty."""
+    even = objective.pseudo_row()
+    summed = objective.loss(X @ parameters[:-1] + parameters[-1]) + even.loss(parameters[-1:])
+    return summed / (objective.total + even.total) + l2 / 2 * parameters[:-1].square().sum()
+
+
+@pytest.mark.parametrize("l2", [0.3, 1e-3, 1e-6])
+@pytest.mark.parametrize("kind", ["sigmoid", "softmax"])
+def test_the_least_loss_is_scipys(kind, l2):
+    X, Y = correlated()
+    objective = objective_of(kind, Y)
+    path = L2Path(X, objective)
+
+    def by_scipy(flat):
+        parameters = torch.from_numpy(flat).reshape(path.parameters.shape).requires_grad_()
+        value = loss(parameters, X, objective, l2)
+        return float(value.detach()), torch.autograd.grad(value, parameters)[0].flatten().numpy()
+
+    least = minimize(by_scipy, path.parameters.flatten().numpy(), jac=True, method="BFGS", options={"gtol": 1e-9}).fun
+    path.step(l2)
+    assert float(loss(path.parameters, X, objective, l2)) == pytest.approx(least, abs=1e-8 * max(least, 1))
+
+
+def test_a_label_is_fitted_as_it_would_be_alone():
+    X, Y = correlated()
+    together = L2Path(X, Objective(Y, 1 - Y))
+    together.step(1e-3)
+    for label in range(Y.shape[1]):
+        one = Y[:, [label]]
+        alone = L2Path(X, Objective(one, 1 - one))
+        alone.step(1e-3)
+        torch.testing.assert_close(together.parameters[:, [label]], alone.parameters, rtol=1e-3, atol=1e-3)
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """Of how many rows each pass is."""
+    seen, make = [], linear._sweep_of
+
+    def counting(X, objective):
+        sweep = make(X, objective)
+        return lambda parameters: seen.append(len(X)) or sweep(parameters)
+
+    monkeypatch.setattr(linear, "_sweep_of", counting)
+    return seen
+
+
+def test_many_rows_are_passed_over_five_times_and_some_of_them_more_often(passes, monkeypatch):
+    X, Y = correlated(20_000, usual=(0.0, -1.0, -3.0), strength=1.0)
+    monkeypatch.setattr(linear, "SAMPLE", 2_000)
+    objective = Objective(Y, 1 - Y)
+    path, exact = L2Path(Blocks(X.float()), objective), L2Path(X, objective)
+    path.step(1e-3)
+    assert passes.count(20_000) <= 6 < len(passes)
+    exact.step(1e-3)
+    least = float(loss(exact.parameters, X, objective, 1e-3))
+    assert float(loss(path.parameters, X, objective, 1e-3)) == pytest.approx(least, rel=1e-6)
+
+
+def test_a_walk_looks_again_only_after_a_step(passes):
+    X, Y = correlated()
+    path, seen = L2Path(X, Objective(Y, 1 - Y)), []
+    for l2 in (0.1, 0.1, 0.09):
+        path.step(l2)
+        seen.append(len(passes))
+    assert seen[0] == seen[1] < seen[2] <= seen[1] + 4
