@@ -28,20 +28,26 @@ from affectml.heads.build import free_options, heads_that, option_words, typed_o
 from affectml.heads.load import offered
 from affectml_metrics.functional import rate_cross_entropy, set_f1
 
+from .checks import refused
+
 
 @pytest.mark.parametrize("build", [build_plain, check_plain])
 def test_a_mistyped_name_is_never_another_head(build):
     known = rf"no head 'sigmiod'; did you mean 'sigmoid'\? \(heads: {', '.join(offered())}; or"
-    with pytest.raises(BadInput, match=known):
-        build("sigmiod", Wanted())
+    refused(BadInput, known, build, "sigmiod", Wanted())
 
 
 def test_a_class_is_known_by_its_name_unless_it_has_none_or_anothers(heads_as_before):
     quiet = type(Head)("Quiet", (SoftmaxHead,), {})
     assert HEADS["softmax"] is SoftmaxHead
     assert quiet not in HEADS.values()
-    with pytest.raises(BadInput, match=r"'softmax' belongs to affectml\.heads\.neural\.SoftmaxHead"):
-        type(Head)("Other", (SoftmaxHead,), {}, name="softmax")
+    taken = r"'softmax' belongs to affectml\.heads\.neural\.SoftmaxHead"
+    for says, more in (
+        (taken, {"name": "softmax"}),
+        ("no task 'rate'; did you mean 'rates'", {"name": "other", "learns": ("rate",)}),
+        ("no option of train", {"name": "other", "takes": ("rate",)}),
+    ):
+        refused(BadInput, says, type(Head), "Other", (SoftmaxHead,), {}, **more)
     for name in ("mine", "my-own"):
         own = type(Head)("Own", (SoftmaxHead,), {}, name=name, learns=("single",))
         assert head_class(name) is type(build_plain(name, Wanted())) is own
@@ -69,17 +75,8 @@ def test_a_package_whose_head_cannot_be_taken_is_named_in_one_line(installed, pa
     points = {"broken": "nowhere:Head", "path": "os:path", "softmax": "affectml.heads:SoftmaxHead"}
     for package in packages:
         installed(package, heads=points)
-    with pytest.raises(BadInput, match=f"^head '{name}': {says}"):
-        head_class(name)
+    refused(BadInput, f"^head '{name}': {says}", head_class, name)
     assert head_class("sigmoid").name == "sigmoid", "it stands in nobody's way"
-
-
-@pytest.mark.parametrize(
-    ("word", "says"), [("learns", "no task 'rate'; did you mean 'rates'"), ("takes", "no option of train")]
-)
-def test_a_class_says_only_what_train_understands(heads_as_before, word, says):
-    with pytest.raises(BadInput, match=says):
-        type(Head)("Other", (SoftmaxHead,), {}, name="other", **{word: ("rate",)})
 
 
 @pytest.mark.parametrize("head", offered())
@@ -93,8 +90,7 @@ def test_a_head_is_built_for_what_it_learns_and_refuses_the_rest(head, target, m
         check_plain(head, wanted)
         assert build_plain(head, wanted, np.eye(3)).name == head
     else:
-        with pytest.raises(BadInput, match=rf"^an? {head} head .*: .*take head='(sigmoid|softmax)'$"):
-            check_plain(head, wanted)
+        refused(BadInput, rf"^an? {head} head .*: .*take head='(sigmoid|softmax)'$", check_plain, head, wanted)
 
 
 @pytest.mark.parametrize("name", offered())
@@ -122,8 +118,7 @@ def test_a_run_folder_imports_no_code(neighbours):
     head = head_class("my_heads:NeighbourHead")().fit(np.eye(4), np.eye(4)[:, :2])
     head.save(neighbours / "head")
     del HEADS["knn"]
-    with pytest.raises(BadRun, match=r"no head 'knn'.*import the module that defines it first"):
-        load_head(neighbours / "head")
+    refused(BadRun, "no head 'knn'.*import the module that defines it first", load_head, neighbours / "head")
 
 
 @pytest.mark.parametrize(
@@ -136,8 +131,7 @@ def test_a_run_folder_imports_no_code(neighbours):
     ],
 )
 def test_a_class_of_ones_own_that_is_none_is_refused(neighbours, place, says):
-    with pytest.raises(BadInput, match=says):
-        head_class(place)
+    refused(BadInput, says, head_class, place)
 
 
 @pytest.mark.parametrize(
@@ -190,8 +184,7 @@ def test_options_are_read_as_the_types_of_the_config(head, words, values):
     ],
 )
 def test_an_option_that_cannot_be_set_is_refused_with_the_way_out(head, field, value, says):
-    with pytest.raises(BadInput, match=says):
-        check_plain(head, Wanted(target="rates", multilabel=True, **{field: value}))
+    refused(BadInput, says, check_plain, head, Wanted(target="rates", multilabel=True, **{field: value}))
 
 
 def test_options_reach_the_head_and_every_member_of_an_ensemble():
@@ -213,8 +206,8 @@ def test_the_page_has_every_option_of_every_head():
 @pytest.mark.parametrize("head", ["prior", "ensemble"])
 def test_a_head_that_is_not_trained_is_not_offered_and_says_what_it_is(head):
     assert head not in offered()
-    with pytest.raises(BadInput, match=f"^head='{head}': an? {head} head .*; take one of {', '.join(offered())}$"):
-        head_class(head)
+    says = f"^head='{head}': an? {head} head .*; take one of {', '.join(offered())}$"
+    refused(BadInput, says, head_class, head)
 
 
 FOLDER = Path(inspect.getfile(Head)).parent
@@ -300,15 +293,11 @@ def test_keywords_are_the_config_are_shown_as_arguments_and_change_it():
     assert (head.get_params()["l2"], head.scores(X).shape) == (0.1, RATES.shape)
     assert head.set_params(l2=1.0, balance=0.5) is head
     assert repr(head) == "SigmoidHead(l2=1.0, balance=0.5)"
-    for deed, says in (
-        (lambda: head.scores(X), "has not been fitted"),
-        (lambda: head.set_params(ballance=1), "did you mean 'balance'"),
-        (lambda: heads.SigmoidHead(hiden=64), "no option 'hiden'; did you mean 'hidden'"),
-        (lambda: heads.SoftmaxHead(heads.SigmoidConfig()), "expected a SoftmaxConfig"),
-        (lambda: heads.SigmoidHead(heads.SigmoidConfig(), l2=0.1), "give a config or l2, not both"),
-    ):
-        with pytest.raises(BadInput, match=says):
-            deed()
+    refused(BadInput, "has not been fitted", head.scores, X)
+    refused(BadInput, "did you mean 'balance'", head.set_params, ballance=1)
+    refused(BadInput, "no option 'hiden'; did you mean 'hidden'", heads.SigmoidHead, hiden=64)
+    refused(BadInput, "expected a SoftmaxConfig", heads.SoftmaxHead, heads.SigmoidConfig())
+    refused(BadInput, "give a config or l2, not both", heads.SigmoidHead, heads.SigmoidConfig(), l2=0.1)
 
 
 @pytest.fixture
