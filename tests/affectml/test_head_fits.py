@@ -433,6 +433,9 @@ def test_val_decides_and_is_not_fitted_on():
     head = heads.AutoHead(families=("linear", "rbf")).fit(Z[:100], P[:100], val=(Z[100:], P[100:]))
     rows = [len(m._state["landmarks"]) for m in head.members_ if m.name == "kernel"]
     assert (head.report_["rows"], rows) == (100, [100])
+    for said in (member.predict_distribution(Z[100:]).numpy() for member in head.members_):
+        loss = pytest.approx(-(P[100:] * np.log(said)).sum(axis=1).mean(), abs=1e-6)
+        assert loss in head.report_["held_out_loss"].values()
 
 
 def test_weights_of_a_pool_are_those_with_the_least_loss_on_rows_kept_out():

@@ -202,20 +202,22 @@ def racers_of(settings):
 def test_steps_are_those_of_torch(softmax, dropout):
     [trained] = racers_of((Setting(0.1, 0.01, dropout),))
     cut, (own, same) = int(256 * dropout), (torch.Generator().manual_seed(0) for _ in range(2))
-    layers = [part.clone().requires_grad_() for part in trained.layers]
+    layers, means = [part.clone().requires_grad_() for part in trained.layers], [*map(torch.clone, trained.layers)]
     decays = [{"params": layers[::2], "weight_decay": 0.1}, {"params": layers[1::2], "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(decays, lr=0.01)
     X, Y = (torch.from_numpy(part.astype(np.float32)) for part in drawn(200))
     masses = Objective(Y, None if softmax else 1 - Y)
-    for batch in torch.split(torch.arange(200), 40):
-        hidden.step([trained], X[batch], masses.rows(batch), 40.0, 2.0, own)
+    for number, batch in enumerate(torch.split(torch.arange(200), 40)):
+        hidden.step([trained], X[batch], masses.rows(batch), 40.0, 1.2, own)
         kept = hidden._masks((40, 8), {cut}, torch.float32, same)[cut] != 0
         units = torch.relu(X[batch] @ layers[0].T + layers[1]) * kept / (1 - dropout)
         loss = masses.rows(batch).loss(units @ layers[2].T + layers[3]) / 40
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    for ours, theirs in zip(trained.layers, layers, strict=True):
+        for mean, part in zip(means, layers, strict=True):
+            mean.lerp_(part.detach(), 1 / min(1.2, 1 + number / 10))
+    for ours, theirs in zip([*trained.layers, *trained.mean], [*layers, *means], strict=True):
         torch.testing.assert_close(ours, theirs.detach(), rtol=1e-4, atol=1e-5)
 
 

@@ -117,8 +117,7 @@ def test_a_head_of_ones_own_is_trained_saved_and_opened_once_it_is_imported(own_
     assert run.info.head.name == run.info.config.head == "knn"
     assert {"my_heads:NeighbourHead", "neighbours=10"} <= set(shlex.split(run.info.command))
     assert run.evaluation.get("set_f1").value > run.evaluation.get("set_f1", "prior").value
-    with pytest.raises(BadRun, match="import the module that defines it"):
-        run.head  # noqa: B018
+    refused(BadRun, "import the module that defines it", getattr, run, "head")
     monkeypatch.syspath_prepend(neighbours)
     own = importlib.import_module("my_heads").NeighbourHead
     again = RunFolder.open(run.folder).head

@@ -205,9 +205,9 @@ def test_without_multilabel_the_target_that_is_there_decides(tmp_path, kinds, as
     for name in kinds:
         assert choose_target(dataset, multilabel=None, name=name).name == name
     if " " in chosen:
-        with pytest.raises(BadDataset, match=chosen) as refused:
+        with pytest.raises(BadDataset, match=chosen) as found:
             choose_target(dataset, **asked)
-        assert "--" not in str(refused.value)  # as Python is told
+        assert "--" not in str(found.value)  # as Python is told
     else:
         assert choose_target(dataset, **asked).name == chosen
 
@@ -239,8 +239,7 @@ NO_ROOM = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 def test_a_trained_head_survives_a_disk_without_room_for_the_rest(judged, tmp_path, monkeypatch):
     monkeypatch.setattr(WRITING, "write_answers", Mock(side_effect=NO_ROOM))
     says = r"answers\.parquet could not be written \(No space left on device\); facts.json, "
-    with pytest.raises(OSError, match=says):
-        write(into(judged, tmp_path / "run"), seconds={}, writers=WRITERS)
+    refused(OSError, says, write, into(judged, tmp_path / "run"), seconds={}, writers=WRITERS)
     kept = RunFolder.open(tmp_path / "run")
     X = judged.prepared.store.rows(judged.prepared.test.image_id)
     assert torch.equal(kept.head.scores(X), judged.systems.model.scores(X))
@@ -262,8 +261,7 @@ def test_a_head_that_finds_no_room_at_all_is_saved_elsewhere(judged, tmp_path, m
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "elsewhere"))
     written = Mock(side_effect=[NO_ROOM, *[DEFAULT] * 9], wraps=write_json)
     monkeypatch.setattr(WRITING, "write_json", written)
-    with pytest.raises(OSError, match="No space left on device.*the trained head and run.json are in"):
-        write(judged, seconds={})
+    refused(OSError, "No space left on device.*the trained head and run.json are in", write, judged, seconds={})
     [place] = (tmp_path / "elsewhere").iterdir()
     assert RunFolder.open(place).head.name == "sigmoid"
     assert [path.name for path in tmp_path.iterdir()] == ["elsewhere"]
