@@ -112,78 +112,68 @@ def test_a_caption_is_one_more_pair_and_a_missing_one_is_none():
 QUICK = ContrastiveConfig(hidden=32, batch_size=32, max_epochs=60, learning_rate=0.003)
 
 
-@pytest.fixture(scope="module")
-def planted():
-    """Features that are a rotation of the text space: X, one-hot, rates, texts."""
-    rng = np.random.default_rng(0)
-    texts = np.eye(6)[:4] + 0.1
-    turn = np.linalg.qr(rng.normal(size=(10, 10)))[0][:, :6]
-    single = np.eye(4)[rng.integers(4, size=400)]
-    near = single @ texts + 0.15 * rng.normal(size=(400, 6))
-    return near @ turn.T + 0.3, single, single * 0.8 + 0.1, texts
+# features that are a rotation of the text space, one-hot labels, rates and texts
+RNG = np.random.default_rng(0)
+TEXTS = np.eye(6)[:4] + 0.1
+TURN = np.linalg.qr(RNG.normal(size=(10, 10)))[0][:, :6]
+SINGLE = np.eye(4)[RNG.integers(4, size=400)]
+RATES = SINGLE * 0.8 + 0.1
+X = (SINGLE @ TEXTS + 0.15 * RNG.normal(size=(400, 6))) @ TURN.T + 0.3
 
 
 @pytest.fixture(scope="module")
-def learned(planted):
-    """The head, fitted on 300 of them."""
-    X, single, _, texts = planted
-    return ContrastiveHead(texts, QUICK).fit(X[:300], single[:300])
+def learned():
+    """The head, fitted on 300 rows."""
+    return ContrastiveHead(TEXTS, QUICK).fit(X[:300], SINGLE[:300])
 
 
-def rightly(head, planted):
-    """The part of the other 100 of which it says the label."""
-    X, single, *_ = planted
-    return (head.scores(X[300:]).argmax(1).numpy() == single[300:].argmax(1)).mean()
+def rightly(head):
+    """The part of the other 100 rows of which it says the label."""
+    return (head.scores(X[300:]).argmax(1).numpy() == SINGLE[300:].argmax(1)).mean()
 
 
-def test_it_learns_what_zero_shot_cannot_see(planted, learned):
-    X, single, _, texts = planted
-    assert rightly(learned, planted) > 0.9
-    other = ContrastiveHead(texts, QUICK).fit(X[:300], single[:300], generator=torch.Generator().manual_seed(9))
+def test_it_learns_what_zero_shot_cannot_see(learned):
+    assert rightly(learned) > 0.9
+    other = ContrastiveHead(TEXTS, QUICK).fit(X[:300], SINGLE[:300], generator=torch.Generator().manual_seed(9))
     assert not torch.equal(learned.scores(X), other.scores(X))
     assert torch.allclose(learned.project(X).norm(dim=1), torch.ones(400, dtype=torch.float64))
 
 
-def test_rates_are_calibrated_and_one_answer_has_none(planted, learned):
-    X, _, rates, texts = planted
-    head = ContrastiveHead(texts, QUICK).fit(X[:300], rates[:300], val=(X[300:], rates[300:]))
-    error = (head.predict_rates(X[300:]).numpy() - rates[300:]).mean(axis=0)
+def test_rates_are_calibrated_and_one_answer_has_none(learned):
+    head = ContrastiveHead(TEXTS, QUICK).fit(X[:300], RATES[:300], val=(X[300:], RATES[300:]))
+    error = (head.predict_rates(X[300:]).numpy() - RATES[300:]).mean(axis=0)
     assert np.abs(error).max() < 0.03
     refused(BadInput, "no rates", learned.predict_rates, X)
 
 
-def test_any_labels_are_the_same_labels_when_they_are(planted, learned):
-    X, _, _, texts = planted
-    assert torch.equal(learned.scores(X, texts), learned.scores(X))
+def test_any_labels_are_the_same_labels_when_they_are(learned):
+    assert torch.equal(learned.scores(X, TEXTS), learned.scores(X))
     chosen = learned.scores(X)[:, [2, 0]]
-    assert torch.allclose(learned.scores(X, texts[[2, 0]]), chosen / chosen.sum(dim=1, keepdim=True))
+    assert torch.allclose(learned.scores(X, TEXTS[[2, 0]]), chosen / chosen.sum(dim=1, keepdim=True))
 
 
-def test_prompts_of_a_label_are_all_learned_from(planted, learned):
-    X, single, _, texts = planted
-    head = ContrastiveHead(texts, QUICK)
-    head.fit(X[:300], single[:300], prompts=[np.stack([row, row[::-1]]) for row in texts])
+def test_prompts_of_a_label_are_all_learned_from(learned):
+    head = ContrastiveHead(TEXTS, QUICK)
+    head.fit(X[:300], SINGLE[:300], prompts=[np.stack([row, row[::-1]]) for row in TEXTS])
     assert head.report_["prompts"] == [2, 2, 2, 2]
     assert not torch.equal(head.scores(X), learned.scores(X))
 
 
-def test_captions_alone_teach_the_labels_too(planted):
-    X, single, _, texts = planted
-    captions = texts[single.argmax(1)] + 0.1 * np.random.default_rng(1).normal(size=(400, 6))
-    none, head = [np.empty((0, 6))] * 4, ContrastiveHead(texts, QUICK)
-    assert rightly(head.fit(X[:300], single[:300], prompts=none, captions=captions[:300]), planted) > 0.9
-    refused(BadInput, "nothing to learn", head.fit, X, single, prompts=none)
+def test_captions_alone_teach_the_labels_too():
+    captions = TEXTS[SINGLE.argmax(1)] + 0.1 * np.random.default_rng(1).normal(size=(400, 6))
+    none, head = [np.empty((0, 6))] * 4, ContrastiveHead(TEXTS, QUICK)
+    assert rightly(head.fit(X[:300], SINGLE[:300], prompts=none, captions=captions[:300])) > 0.9
+    refused(BadInput, "nothing to learn", head.fit, X, SINGLE, prompts=none)
 
 
-def test_bad_input_is_named(planted, learned):
-    X, single, _, texts = planted
+def test_bad_input_is_named(learned):
     for labels, more, says in (
-        (texts[:3], {}, "4 labels, expected 3"),
-        (texts, {"captions": np.ones((3, 6))}, "captions: expected shape"),
-        (texts, {"prompts": [np.ones((1, 5))] * 4}, "5 features per text, expected 6"),
+        (TEXTS[:3], {}, "4 labels, expected 3"),
+        (TEXTS, {"captions": np.ones((3, 6))}, "captions: expected shape"),
+        (TEXTS, {"prompts": [np.ones((1, 5))] * 4}, "5 features per text, expected 6"),
         (None, {}, "no label texts"),
     ):
-        refused(BadInput, says, ContrastiveHead(labels, QUICK).fit, X, single, **more)
+        refused(BadInput, says, ContrastiveHead(labels, QUICK).fit, X, SINGLE, **more)
     refused(BadInput, "features per row", learned.scores, X, np.ones((2, 5)))
 
 

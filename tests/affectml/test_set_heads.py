@@ -135,27 +135,22 @@ def test_the_set_answered_has_the_best_expected_f1_of_all(seed, labels):
     assert expected(answer) == pytest.approx(max(expected(y) for y in sets))
 
 
-@pytest.fixture(scope="module")
-def sized():
-    """Features, sets and their sizes, from one feature, labels from others: no sum of label chances tells the size."""
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(1500, 5))
-    sizes = np.where(X[:, 0] > 0, 3, 1)
-    ranked = (-(X[:, 1:] + 0.3 * rng.gumbel(size=(1500, 4)))).argsort(axis=1).argsort(axis=1)
-    return X, (ranked < sizes[:, None]).astype(int), sizes
+# sizes from one feature, labels from others: no sum of label chances tells the size
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(1500, 5))
+SIZES = np.where(X[:, 0] > 0, 3, 1)
+SETS = ((-(X[:, 1:] + 0.3 * RNG.gumbel(size=(1500, 4)))).argsort(axis=1).argsort(axis=1) < SIZES[:, None]).astype(int)
 
 
-def test_sizes_and_labels_are_both_learned(sized):
-    X, sets, sizes = sized
-    predicted = TopKHead(l2=1e-3).fit(X[:1000], sets[:1000]).predict_sets(X[1000:]).numpy()
-    assert np.corrcoef(predicted.sum(axis=1), sizes[1000:])[0, 1] > 0.75
-    assert mean_set_f1(predicted, sets[1000:]) > 0.8
+def test_sizes_and_labels_are_both_learned():
+    predicted = TopKHead(l2=1e-3).fit(X[:1000], SETS[:1000]).predict_sets(X[1000:]).numpy()
+    assert np.corrcoef(predicted.sum(axis=1), SIZES[1000:])[0, 1] > 0.75
+    assert mean_set_f1(predicted, SETS[1000:]) > 0.8
 
 
 @pytest.mark.parametrize("k", [1, 2, 4])
-def test_k_labels_are_the_k_likeliest(sized, k):
-    X, sets, _ = (each[:200] for each in sized)
-    head = TopKHead(k=k, l2=0.01).fit(X, sets)
+def test_k_labels_are_the_k_likeliest(k):
+    head = TopKHead(k=k, l2=0.01).fit(X[:200], SETS[:200])
     chosen, scores = head.predict_sets(X), head.scores(X)
     assert (chosen.sum(dim=1) == k).all()
     assert torch.equal(chosen, head.predict_sets(X, k=k))
@@ -163,10 +158,9 @@ def test_k_labels_are_the_k_likeliest(sized, k):
     assert (lowest_in >= scores.where(chosen == 0, -torch.inf).amax(dim=1)).all()
 
 
-def test_impossible_k_names_the_labels_there_are_and_single_labels_have_no_sizes(sized):
-    X, sets, _ = (each[:50] for each in sized)
-    refused(BadInput, "k: expected 1 to 4 labels, got 5", TopKHead(l2=0.1).fit(X, sets).predict_sets, X, k=5)
-    refused(BadInput, "exactly one label.*take SoftmaxHead", TopKHead().fit, X, np.eye(4)[sets.argmax(axis=1)])
+def test_impossible_k_names_the_labels_there_are_and_single_labels_have_no_sizes():
+    refused(BadInput, "k: expected 1 to 4 labels, got 5", TopKHead(l2=0.1).fit(X[:50], SETS[:50]).predict_sets, X, k=5)
+    refused(BadInput, "exactly one label.*take SoftmaxHead", TopKHead().fit, X, np.eye(4)[SETS.argmax(axis=1)])
 
 
 def test_weights_of_votes_by_hand():
