@@ -133,7 +133,8 @@ class EnsembleHead(CompositeHead, name="ensemble"):
             own = torch.Generator().manual_seed(seed)
             weights = rows.weights
             if not self.config.options.get("hidden"):
-                drawn = torch.randint(len(rows.X), (len(rows.X),), generator=own)
+                weighing = (rows.mass > 0).any(dim=1).nonzero()[:, 0]
+                drawn = weighing[torch.randint(len(weighing), (len(weighing),), generator=own)]
                 weights = rows.mass * torch.bincount(drawn, minlength=len(rows.X))[:, None]
             member = self.config.member()
             members.append(member.fit(rows.X, rows.targets, val=rows.val, weights=weights, generator=own))

@@ -142,7 +142,7 @@ def step(
 ) -> None:  # fmt: skip
     """One step of all on a batch: rows [B, D], their masses, and what the summed loss is divided by."""
     hidden, dtype = len(racers[0].layers[1]), rows.dtype
-    cuts = [round(each.setting.dropout * _LEVELS) for each in racers]
+    cuts = [min(round(each.setting.dropout * _LEVELS), _LEVELS - 1) for each in racers]
     weight1, bias1 = (torch.cat([each.layers[part] for each in racers]).to(dtype) for part in (0, 1))
     units = torch.addmm(bias1, rows, weight1.T).relu_()
     kept_units = _masks((len(rows), hidden), set(cuts) - {0}, dtype, generator)
@@ -177,7 +177,7 @@ def losses(
         rows = (features.read(here) if isinstance(features, Blocks) else features[here]).to(dtype)
         for s, own in enumerate(layers):
             total[s] += float(objective.part(here).loss(forward(rows, own).float() - correction))
-    return [each / objective.total for each in total]
+    return [each / max(objective.total, 1e-300) for each in total]
 
 
 def fit_hidden(

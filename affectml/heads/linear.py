@@ -33,10 +33,11 @@ LAST = 2e-6  # what one last step makes FINE32
 
 @dataclass(frozen=True)
 class Standardiser:
-    """Mean and scale [D] of the features a head was fitted on."""
+    """Mean and scale [D] of the features a head was fitted on; shared: whether all that vary have one scale."""
 
     mean: Tensor
     deviation: Tensor
+    shared: bool = False
 
     @classmethod
     def of(cls, features: Tensor | Blocks) -> "Standardiser":
@@ -50,15 +51,11 @@ class Standardiser:
         deviation = (square / len(features)).sqrt()
         varies = deviation > 1e-7 * mean.abs().clamp(min=1e-12)
         own = deviation[varies]
-        if len(own) and own.quantile(0.05) * ALIKE >= own.median() and own.max() <= ALIKE * own.median():
-            deviation = own.square().mean().sqrt().expand_as(deviation)
-        return cls(mean, torch.where(varies, deviation, 1.0))
-
-    @property
-    def shared(self) -> bool:
-        """Whether all features that vary have one scale."""
-        scales = self.deviation[self.deviation != 1.0]
-        return bool((scales == scales[:1]).all())
+        if not len(own):
+            return cls(mean, torch.ones_like(deviation), shared=True)
+        alike = own.quantile(0.05) * ALIKE >= own.median() and own.max() <= ALIKE * own.median()
+        scale = own.square().mean().sqrt() if alike else deviation
+        return cls(mean, torch.where(varies, scale, 1.0), shared=bool(alike))
 
     @overload
     def apply(self, features: Tensor, dtype: torch.dtype) -> Tensor: ...

@@ -103,17 +103,17 @@ class NeuralHead(Head):
         features, shares, mass = cast("Tensor | Blocks", rows.X), rows.targets, rows.mass
         held: tuple[Tensor | Blocks, Objective] | None = None
         if rows.val is not None:
-            held = (rows.val[0], self._judged(rows.val[1]))
+            held = (rows.val[0], self._judged(rows.val[1], alike(len(rows.val[1]))))
         elif self.config.hidden:
-            kept, left_out = folds(shares, 5, generator)[0]
-            held = (features[left_out], self._judged(shares[left_out]))
+            asked = (mass > 0).double()
+            parts = folds(shares * asked, FOLDS, generator)
+            kept, left_out = next(part for part in parts if asked[part[0]].any())
+            held = (features[left_out], self._judged(shares[left_out], asked[left_out]))
             features, shares, mass = features[kept], shares[kept], mass[kept]
         cells = mass.expand_as(shares)
         prevalence = (cells * shares).sum(dim=0) / cells.sum(dim=0).clamp(min=1e-300)
         label_weights = self._label_weights(prevalence)
         objective = self._objective(shares, mass, label_weights)
-        if not objective.total > 0:
-            raise BadInput("weights: every row that is fitted on weighs nothing")
         correction = label_weights.log()
         self.report_ = {
             "rows": len(features),
@@ -128,9 +128,9 @@ class NeuralHead(Head):
             )
             self.report_ |= chosen
 
-    def _judged(self, shares: Tensor) -> Objective:
-        """Rows kept out, judged as the head will be: every row alike, no balance."""
-        return self._objective(shares, alike(len(shares)), torch.ones(shares.shape[1], dtype=torch.float64))
+    def _judged(self, shares: Tensor, asked: Tensor) -> Objective:
+        """Rows kept out, judged as the head will be: no balance, and alike where `asked` is 1, of 0 and 1."""
+        return self._objective(shares, asked, torch.ones(shares.shape[1], dtype=torch.float64))
 
     def _fit_hidden(
         self,

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,8 @@ from affectml.heads.contrastive import Pairs, PromptBank
 from affectml.prompts import Prompts, asked_labels, caption_features, encoded, ensemble, label_features
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
 from affectml_metrics.functional import top_k_accuracy
+
+from .checks import refused
 
 
 def spelled_out(images, texts, temperature):
@@ -61,11 +64,10 @@ def test_gradients_reach_the_soft_targets_as_in_the_notebook():
     images, texts = torch.randn(2, 3, 4, generator=generator, dtype=torch.float64)
     images.requires_grad_()
     contrastive_loss(images, texts).mean().backward()
-    step = 1e-6
-    moved = images.detach().clone()
-    moved[1, 2] += step
-    slope = (contrastive_loss(moved, texts).mean() - contrastive_loss(images.detach(), texts).mean()) / step
-    assert float(images.grad[1, 2]) == pytest.approx(float(slope), rel=1e-3)
+    way = torch.zeros_like(texts)
+    way[1, 2] = 1e-6
+    further, back = (float(contrastive_loss(images.detach() + step, texts).mean()) for step in (way, 0))
+    assert float(images.grad[1, 2]) == pytest.approx((further - back) / 1e-6, rel=1e-3)
 
 
 def pairs(shares, prompts=(1, 1, 1), captions=None, most=9):
@@ -74,10 +76,19 @@ def pairs(shares, prompts=(1, 1, 1), captions=None, most=9):
     return Pairs(table, torch.ones(len(table), dtype=torch.float64), PromptBank.of(texts, 3), captions, most)
 
 
-def test_an_image_with_two_labels_makes_two_pairs_by_their_parts():
-    batch = pairs([[0.6, 0.2, 0.0], [0, 0, 1]]).draw(torch.tensor([0, 1]), torch.Generator())
-    assert (batch.image.tolist(), batch.text.argmax(dim=1).tolist()) == ([0, 0, 1], [0, 1, 2])
-    assert batch.weight.tolist() == pytest.approx([0.75, 0.25, 1.0])
+@pytest.mark.parametrize(
+    ("shares", "prompts", "images", "labels", "weights"),
+    [
+        # two labels make two pairs by their parts, and labels without texts none
+        ([[0.6, 0.2, 0.0], [0, 0, 1]], (1, 1, 1), [0, 0, 1], [0, 1, 2], [0.75, 0.25, 1.0]),
+        ([[0.5, 0.5, 0]], (0, 2, 1), [0], [1], [1.0]),
+    ],
+)
+def test_labels_of_an_image_make_pairs_and_nothing_at_all_is_refused(shares, prompts, images, labels, weights):
+    batch = pairs(shares, prompts).draw(torch.arange(len(shares)), torch.Generator())
+    assert (batch.image.tolist(), batch.text.argmax(dim=1).tolist()) == (images, labels)
+    assert batch.weight.tolist() == pytest.approx(weights)
+    refused(BadInput, "nothing to learn", pairs, [[0, 0, 0]])
 
 
 def test_drawing_some_of_many_labels_keeps_their_parts_on_average():
@@ -98,85 +109,72 @@ def test_a_caption_is_one_more_pair_and_a_missing_one_is_none():
     assert (batch.image.tolist(), batch.text[1].tolist()) == ([0, 1], pytest.approx([0, 0.6, 0.8]))
 
 
-def test_labels_without_texts_make_no_pairs_and_nothing_at_all_is_refused():
-    batch = pairs([[0.5, 0.5, 0]], prompts=(0, 2, 1)).draw(torch.tensor([0]), torch.Generator())
-    assert (batch.text.argmax(dim=1).tolist(), batch.weight.tolist()) == ([1], [1.0])
-    with pytest.raises(BadInput, match="nothing to learn"):
-        pairs([[0, 0, 0]])
-
-
 QUICK = ContrastiveConfig(hidden=32, batch_size=32, max_epochs=60, learning_rate=0.003)
 
 
+# features that are a rotation of the text space, one-hot labels, rates and texts
+RNG = np.random.default_rng(0)
+TEXTS = np.eye(6)[:4] + 0.1
+TURN = np.linalg.qr(RNG.normal(size=(10, 10)))[0][:, :6]
+SINGLE = np.eye(4)[RNG.integers(4, size=400)]
+RATES = SINGLE * 0.8 + 0.1
+X = (SINGLE @ TEXTS + 0.15 * RNG.normal(size=(400, 6))) @ TURN.T + 0.3
+
+
 @pytest.fixture(scope="module")
-def planted():
-    """Features that are a rotation of the text space: X, one-hot, rates, texts."""
-    rng = np.random.default_rng(0)
-    texts = np.eye(6)[:4] + 0.1
-    turn = np.linalg.qr(rng.normal(size=(10, 10)))[0][:, :6]
-    single = np.eye(4)[rng.integers(4, size=400)]
-    near = single @ texts + 0.15 * rng.normal(size=(400, 6))
-    return near @ turn.T + 0.3, single, single * 0.8 + 0.1, texts
+def learned():
+    """The head, fitted on 300 rows."""
+    return ContrastiveHead(TEXTS, QUICK).fit(X[:300], SINGLE[:300])
 
 
-def test_it_learns_what_zero_shot_cannot_see(planted):
-    X, single, _, texts = planted
-    head = ContrastiveHead(texts, QUICK).fit(X[:300], single[:300])
-    assert (head.scores(X[300:]).argmax(1).numpy() == single[300:].argmax(1)).mean() > 0.9
-    other = ContrastiveHead(texts, QUICK).fit(X[:300], single[:300], generator=torch.Generator().manual_seed(9))
-    assert not torch.equal(head.scores(X), other.scores(X))
-    assert torch.allclose(head.project(X).norm(dim=1), torch.ones(400, dtype=torch.float64))
+def rightly(head):
+    """The part of the other 100 rows of which it says the label."""
+    return (head.scores(X[300:]).argmax(1).numpy() == SINGLE[300:].argmax(1)).mean()
 
 
-def test_rates_are_calibrated_and_one_answer_has_none(planted):
-    X, single, rates, texts = planted
-    head = ContrastiveHead(texts, QUICK).fit(X[:300], rates[:300], val=(X[300:], rates[300:]))
-    error = (head.predict_rates(X[300:]).numpy() - rates[300:]).mean(axis=0)
+def test_it_learns_what_zero_shot_cannot_see(learned):
+    assert rightly(learned) > 0.9
+    other = ContrastiveHead(TEXTS, QUICK).fit(X[:300], SINGLE[:300], generator=torch.Generator().manual_seed(9))
+    assert not torch.equal(learned.scores(X), other.scores(X))
+    assert torch.allclose(learned.project(X).norm(dim=1), torch.ones(400, dtype=torch.float64))
+
+
+def test_rates_are_calibrated_and_one_answer_has_none(learned):
+    head = ContrastiveHead(TEXTS, QUICK).fit(X[:300], RATES[:300], val=(X[300:], RATES[300:]))
+    error = (head.predict_rates(X[300:]).numpy() - RATES[300:]).mean(axis=0)
     assert np.abs(error).max() < 0.03
-    with pytest.raises(BadInput, match="no rates"):
-        ContrastiveHead(texts, QUICK).fit(X, single).predict_rates(X)
+    refused(BadInput, "no rates", learned.predict_rates, X)
 
 
-def test_any_labels_are_the_same_labels_when_they_are(planted):
-    X, single, _, texts = planted
-    head = ContrastiveHead(texts, QUICK).fit(X, single)
-    assert torch.equal(head.scores(X, texts), head.scores(X))
-    chosen = head.scores(X)[:, [2, 0]]
-    assert torch.allclose(head.scores(X, texts[[2, 0]]), chosen / chosen.sum(dim=1, keepdim=True))
+def test_any_labels_are_the_same_labels_when_they_are(learned):
+    assert torch.equal(learned.scores(X, TEXTS), learned.scores(X))
+    chosen = learned.scores(X)[:, [2, 0]]
+    assert torch.allclose(learned.scores(X, TEXTS[[2, 0]]), chosen / chosen.sum(dim=1, keepdim=True))
 
 
-def test_prompts_of_a_label_are_all_learned_from(planted):
-    X, single, _, texts = planted
-    bank = [np.stack([row, row[::-1]]) for row in texts]
-    head = ContrastiveHead(texts, QUICK).fit(X, single, prompts=bank)
+def test_prompts_of_a_label_are_all_learned_from(learned):
+    head = ContrastiveHead(TEXTS, QUICK)
+    head.fit(X[:300], SINGLE[:300], prompts=[np.stack([row, row[::-1]]) for row in TEXTS])
     assert head.report_["prompts"] == [2, 2, 2, 2]
-    assert not torch.equal(head.scores(X), ContrastiveHead(texts, QUICK).fit(X, single).scores(X))
+    assert not torch.equal(head.scores(X), learned.scores(X))
 
 
-def test_captions_alone_teach_the_labels_too(planted):
-    X, single, _, texts = planted
-    rng = np.random.default_rng(1)
-    captions = texts[single.argmax(1)] + 0.1 * rng.normal(size=(400, 6))
-    none = [np.empty((0, 6))] * 4
-    head = ContrastiveHead(texts, QUICK).fit(X[:300], single[:300], prompts=none, captions=captions[:300])
-    assert (head.scores(X[300:]).argmax(1).numpy() == single[300:].argmax(1)).mean() > 0.9
-    with pytest.raises(BadInput, match="nothing to learn"):
-        ContrastiveHead(texts, QUICK).fit(X, single, prompts=none)
+def test_captions_alone_teach_the_labels_too():
+    captions = TEXTS[SINGLE.argmax(1)] + 0.1 * np.random.default_rng(1).normal(size=(400, 6))
+    none, head = [np.empty((0, 6))] * 4, ContrastiveHead(TEXTS, QUICK)
+    assert rightly(head.fit(X[:300], SINGLE[:300], prompts=none, captions=captions[:300])) > 0.9
+    refused(BadInput, "nothing to learn", head.fit, X, SINGLE, prompts=none)
 
 
-def test_bad_input_is_named(planted):
-    X, single, _, texts = planted
-    for asked, more, says in (
-        (ContrastiveHead(texts[:3], QUICK), {}, "4 labels, expected 3"),
-        (ContrastiveHead(texts, QUICK), {"captions": np.ones((3, 6))}, "captions: expected shape"),
-        (ContrastiveHead(texts, QUICK), {"prompts": [np.ones((1, 5))] * 4}, "5 features per text, expected 6"),
-        (ContrastiveHead(None, QUICK), {}, "no label texts"),
+def test_bad_input_is_named(learned):
+    for labels, more, says in (
+        (TEXTS[:3], {}, "4 labels, expected 3"),
+        (TEXTS, {"captions": np.ones((3, 6))}, "captions: expected shape"),
+        (TEXTS, {"prompts": [np.ones((1, 5))] * 4}, "5 features per text, expected 6"),
+        (None, {}, "no label texts"),
     ):
-        with pytest.raises(BadInput, match=says):
-            asked.fit(X, single, **more)
-    head = ContrastiveHead(texts, QUICK).fit(X, single)
-    with pytest.raises(BadInput, match="features per row"):
-        head.scores(X, np.ones((2, 5)))
+        refused(BadInput, says, ContrastiveHead(labels, QUICK).fit, X, SINGLE, **more)
+    refused(BadInput, "features per row", learned.scores, X, np.ones((2, 5)))
 
 
 @pytest.mark.slow
@@ -219,18 +217,18 @@ def letters(texts):
     return np.array([[len(t), sum(c in "aeiou" for c in t), t.count(" ") + 1] for t in texts], dtype=np.float32)
 
 
-def test_kinds_are_mixed_with_a_plus():
-    plan = Prompts.parse("sentiment+synonyms")
-    assert plan.learned(TWO) == [["feel joy", "feel delight"], ["feel fear"]]
-    assert plan.asked(TWO) == [["feel joy", "feel delight"], ["feel fear"]]
-    assert Prompts.parse("captions").learned(TWO) == [[], []]
-    assert Prompts.parse("captions").asked(TWO) == [["feel joy"], ["feel fear"]]
+@pytest.mark.parametrize(
+    ("kinds", "templates", "learned", "asked"),
+    [
+        ("sentiment+synonyms", [], [["feel joy", "feel delight"], ["feel fear"]], None),
+        ("captions", [], [[], []], [["feel joy"], ["feel fear"]]),
+        ("sentiment", ["{label}!", "so {label}"], [["joy!", "so joy"], ["fear!", "so fear"]], None),
+    ],
+)
+def test_kinds_are_mixed_and_templates_multiply(kinds, templates, learned, asked):
+    plan = Prompts.parse(kinds, templates)
+    assert (plan.learned(TWO), plan.asked(TWO)) == (learned, asked or learned)
     assert Prompts.from_dict(plan.to_dict()) == plan
-
-
-def test_templates_multiply():
-    plan = Prompts.parse("sentiment", ["{label}!", "so {label}"])
-    assert plan.learned(TWO) == [["joy!", "so joy"], ["fear!", "so fear"]]
 
 
 def test_an_ensemble_is_the_mean_of_unit_rows():
@@ -239,37 +237,24 @@ def test_an_ensemble_is_the_mean_of_unit_rows():
 
 
 def test_a_text_is_encoded_once():
-    asked = []
-
-    def encode(texts):
-        asked.extend(texts)
-        return letters(texts)
-
-    found = encoded([["a", "b c"], ["a"]], encode)
-    assert asked == ["a", "b c"]
-    assert found[0].tolist() == [[1, 1, 1], [3, 0, 2]]
-    assert found[1].tolist() == [[1, 1, 1]]
+    encode = Mock(side_effect=letters)
+    assert [rows.tolist() for rows in encoded([["a", "b c"], ["a"]], encode)] == [[[1, 1, 1], [3, 0, 2]], [[1, 1, 1]]]
+    encode.assert_called_once_with(["a", "b c"])
     assert label_features(Prompts(), TWO, lambda texts: np.eye(3, dtype=np.float32)[: len(texts)]).shape == (2, 3)
 
 
-def test_captions_come_in_the_images_order_with_zeros_where_there_is_none():
-    images = pd.DataFrame({"image_id": ["a", "b", "c"], "caption": ["old sea", None, " "]})
-    found = caption_features(images, ["c", "a", "b", "a"], letters, "here")
-    assert found.tolist() == [[0, 0, 0], [7, 3, 2], [0, 0, 0], [7, 3, 2]]
-
-
-def test_an_image_may_have_several_captions_whose_unit_rows_are_averaged():
-    images = pd.DataFrame(
-        {"image_id": ["a", "b", "c"], "caption": [["old sea", " "], np.array(["sea", "old sea"]), []]}
-    )
-    found = caption_features(images, ["a", "b", "c"], letters, "here")
-    one, other = (letters([text])[0] / np.linalg.norm(letters([text])) for text in ("sea", "old sea"))
-    assert found[0].tolist() == [7, 3, 2]  # a single one as it comes
-    assert found[1] == pytest.approx((one + other) / np.linalg.norm(one + other))
-    assert found[2].tolist() == [0, 0, 0]
-    images["caption"] = [["old sea"], 7, None]
-    with pytest.raises(BadDataset, match="caption of image 'b': expected a text or a list of texts, but found 7"):
-        caption_features(images, ["a", "b"], letters, "here")
+def test_captions_come_in_the_images_order_averaged_with_zeros_where_there_is_none():
+    two = np.array(["sea", "old sea"])
+    images = pd.DataFrame({"image_id": list("abcde"), "caption": ["old sea", None, " ", ["old sea", " "], two]})
+    one, other = (letters([text])[0] / np.linalg.norm(letters([text])) for text in two)
+    mean = (one + other) / np.linalg.norm(one + other)
+    wanted = {"a": [7, 3, 2], "b": [0, 0, 0], "c": [0, 0, 0], "d": [7, 3, 2], "e": mean}  # a single one as it comes
+    found = caption_features(images, list("cabaed"), letters, "here")
+    np.testing.assert_allclose(found, [wanted[name] for name in "cabaed"], rtol=1e-6)
+    images["caption"] = [["old sea"], 7, [], None, None]
+    assert caption_features(images, ["a", "c"], letters, "here").tolist() == [[7, 3, 2], [0, 0, 0]]
+    says = "caption of image 'b': expected a text or a list of texts, but found 7"
+    refused(BadDataset, says, caption_features, images, ["a", "b"], letters, "here")
 
 
 def test_labels_that_the_encoder_cannot_tell_apart_are_named():
@@ -289,20 +274,20 @@ def test_affect_tiny_tells_the_labels_of_every_built_in_taxonomy_apart(name, tin
     label_features(Prompts(), get_taxonomy(name), tiny)  # a warning is an error
 
 
-def test_affect_tiny_cannot_tell_words_apart_that_it_never_saw(tiny):
-    labels = asked_labels(["tractor", "awe", "algebra", "ice cream"], get_taxonomy("mikels-8"))
-    with pytest.warns(UserWarning, match="tractor, algebra, ice cream"):
-        label_features(Prompts(), labels, tiny)
-
-
-def test_a_single_new_label_that_the_encoder_does_not_know_is_named(tiny):
+@pytest.mark.parametrize(
+    ("labels", "new", "named"),
+    [
+        (["tractor", "awe", "algebra", "ice cream"], False, "tractor, algebra, ice cream"),
+        (["longing", "awe", "boredom"], True, "boredom, a made-up word"),
+        (["nostalgia", "awe", "boredom"], True, "nostalgia, boredom, a made-up word"),
+    ],
+)
+def test_affect_tiny_cannot_tell_words_apart_that_it_never_saw(tiny, labels, new, named):
     mikels = get_taxonomy("mikels-8")
+    with pytest.warns(UserWarning, match=named):
+        label_features(Prompts(), asked_labels(labels, mikels), tiny, new=new)
     known = label_features(Prompts(), asked_labels(["longing", "awe", "weariness"], mikels), tiny, new=True)
     assert known.shape == (3, 128)  # and no warning, which is an error
-    with pytest.warns(UserWarning, match="boredom, a made-up word"):
-        label_features(Prompts(), asked_labels(["longing", "awe", "boredom"], mikels), tiny, new=True)
-    with pytest.warns(UserWarning, match="nostalgia, boredom, a made-up word"):
-        label_features(Prompts(), asked_labels(["nostalgia", "awe", "boredom"], mikels), tiny, new=True)
 
 
 @pytest.fixture(scope="module")
@@ -312,27 +297,22 @@ def tiny():
 
 
 def test_what_cannot_be_is_named():
-    with pytest.raises(BadInput, match="no kind 'synonym'; did you mean 'synonyms'"):
-        Prompts.parse("sentiment+synonym")
-    with pytest.raises(BadInput, match="named twice"):
-        Prompts.parse("captions+captions")
-    with pytest.raises(BadInput, match="at least one kind"):
-        Prompts.parse("")
-    with pytest.raises(BadInput, match=r"has no \{label\}"):
-        Prompts.parse("sentiment", ["a photo"])
-    with pytest.raises(BadInput, match="no synonyms of fear"):
-        Prompts.parse("synonyms").learned(TWO)
-    with pytest.raises(BadDataset, match="no column 'caption'"):
-        caption_features(pd.DataFrame({"image_id": ["a"]}), ["a"], letters, "here")
-    with pytest.raises(BadDataset, match="no image to learn from has a caption"):
-        caption_features(pd.DataFrame({"image_id": ["a"], "caption": [None]}), ["a"], letters, "here")
+    for asked, says in (
+        (("sentiment+synonym",), "no kind 'synonym'; did you mean 'synonyms'"),
+        (("captions+captions",), "named twice"),
+        (("",), "at least one kind"),
+        (("sentiment", ["a photo"]), r"has no \{label\}"),
+    ):
+        refused(BadInput, says, Prompts.parse, *asked)
+    refused(BadInput, "no synonyms of fear", Prompts.parse("synonyms").learned, TWO)
+    images = pd.DataFrame({"image_id": ["a"]})
+    for table, says in ((images, "no column 'caption'"), (images.assign(caption=None), "no image to learn from has a")):
+        refused(BadDataset, says, caption_features, table, ["a"], letters, "here")
 
 
 def test_asked_labels_keep_the_runs_templates_and_synonyms():
     asked = asked_labels(["awe", " joy"], TWO)
     assert asked.labels == ("awe", "joy")
     assert Prompts.parse("sentiment+synonyms").asked(asked) == [["feel awe"], ["feel joy", "feel delight"]]
-    with pytest.raises(BadInput, match="at least two"):
-        asked_labels(["awe"], TWO)
-    with pytest.raises(BadInput, match="'awe' is named twice"):
-        asked_labels(["awe", "awe"], TWO)
+    refused(BadInput, "at least two", asked_labels, ["awe"], TWO)
+    refused(BadInput, "'awe' is named twice", asked_labels, ["awe", "awe"], TWO)

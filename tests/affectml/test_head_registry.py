@@ -28,15 +28,26 @@ from affectml.heads.build import free_options, heads_that, option_words, typed_o
 from affectml.heads.load import offered
 from affectml_metrics.functional import rate_cross_entropy, set_f1
 
+from .checks import refused
+
 
 @pytest.mark.parametrize("build", [build_plain, check_plain])
 def test_a_mistyped_name_is_never_another_head(build):
     known = rf"no head 'sigmiod'; did you mean 'sigmoid'\? \(heads: {', '.join(offered())}; or"
-    with pytest.raises(BadInput, match=known):
-        build("sigmiod", Wanted())
+    refused(BadInput, known, build, "sigmiod", Wanted())
 
 
-def test_a_class_with_a_name_is_known_by_it(heads_as_before):
+def test_a_class_is_known_by_its_name_unless_it_has_none_or_anothers(heads_as_before):
+    quiet = type(Head)("Quiet", (SoftmaxHead,), {})
+    assert HEADS["softmax"] is SoftmaxHead
+    assert quiet not in HEADS.values()
+    taken = r"'softmax' belongs to affectml\.heads\.neural\.SoftmaxHead"
+    for says, more in (
+        (taken, {"name": "softmax"}),
+        ("no task 'rate'; did you mean 'rates'", {"name": "other", "learns": ("rate",)}),
+        ("no option of train", {"name": "other", "takes": ("rate",)}),
+    ):
+        refused(BadInput, says, type(Head), "Other", (SoftmaxHead,), {}, **more)
     for name in ("mine", "my-own"):
         own = type(Head)("Own", (SoftmaxHead,), {}, name=name, learns=("single",))
         assert head_class(name) is type(build_plain(name, Wanted())) is own
@@ -64,28 +75,8 @@ def test_a_package_whose_head_cannot_be_taken_is_named_in_one_line(installed, pa
     points = {"broken": "nowhere:Head", "path": "os:path", "softmax": "affectml.heads:SoftmaxHead"}
     for package in packages:
         installed(package, heads=points)
-    with pytest.raises(BadInput, match=f"^head '{name}': {says}"):
-        head_class(name)
+    refused(BadInput, f"^head '{name}': {says}", head_class, name)
     assert head_class("sigmoid").name == "sigmoid", "it stands in nobody's way"
-
-
-def test_a_subclass_without_a_name_takes_nobodys_place():
-    quiet = type(Head)("Quiet", (SoftmaxHead,), {})
-    assert HEADS["softmax"] is SoftmaxHead
-    assert quiet not in HEADS.values()
-
-
-def test_a_name_that_is_taken_is_refused():
-    with pytest.raises(BadInput, match=r"'softmax' belongs to affectml\.heads\.neural\.SoftmaxHead"):
-        type(Head)("Other", (SoftmaxHead,), {}, name="softmax")
-
-
-@pytest.mark.parametrize(
-    ("word", "says"), [("learns", "no task 'rate'; did you mean 'rates'"), ("takes", "no option of train")]
-)
-def test_a_class_says_only_what_train_understands(heads_as_before, word, says):
-    with pytest.raises(BadInput, match=says):
-        type(Head)("Other", (SoftmaxHead,), {}, name="other", **{word: ("rate",)})
 
 
 @pytest.mark.parametrize("head", offered())
@@ -99,8 +90,7 @@ def test_a_head_is_built_for_what_it_learns_and_refuses_the_rest(head, target, m
         check_plain(head, wanted)
         assert build_plain(head, wanted, np.eye(3)).name == head
     else:
-        with pytest.raises(BadInput, match=rf"^an? {head} head .*: .*take head='(sigmoid|softmax)'$"):
-            check_plain(head, wanted)
+        refused(BadInput, rf"^an? {head} head .*: .*take head='(sigmoid|softmax)'$", check_plain, head, wanted)
 
 
 @pytest.mark.parametrize("name", offered())
@@ -128,8 +118,7 @@ def test_a_run_folder_imports_no_code(neighbours):
     head = head_class("my_heads:NeighbourHead")().fit(np.eye(4), np.eye(4)[:, :2])
     head.save(neighbours / "head")
     del HEADS["knn"]
-    with pytest.raises(BadRun, match=r"no head 'knn'.*import the module that defines it first"):
-        load_head(neighbours / "head")
+    refused(BadRun, "no head 'knn'.*import the module that defines it first", load_head, neighbours / "head")
 
 
 @pytest.mark.parametrize(
@@ -142,23 +131,17 @@ def test_a_run_folder_imports_no_code(neighbours):
     ],
 )
 def test_a_class_of_ones_own_that_is_none_is_refused(neighbours, place, says):
-    with pytest.raises(BadInput, match=says):
-        head_class(place)
+    refused(BadInput, says, head_class, place)
 
 
 @pytest.mark.parametrize(
     ("head", "words", "values"),
     [
-        ("sigmoid", {"l2": "0.1", "balance": "1"}, {"l2": 0.1, "balance": 1.0}),
+        ("sigmoid", {"l2": "0.1", "balance": "1", "rho": "0.3"}, {"l2": 0.1, "balance": 1.0, "rho": 0.3}),
         ("sigmoid", {"l2": "none", "rho": "fit"}, {"l2": None, "rho": "fit"}),
-        ("sigmoid", {"rho": "0.3"}, {"rho": 0.3}),
-        ("softmax", {"dropout": 0.2, "batch_size": "64"}, {"dropout": 0.2, "batch_size": 64}),
-        ("kernel", {"kernel": "rbf", "gamma": "0.4"}, {"kernel": "rbf", "gamma": 0.4}),
-        (
-            "sigmoid",
-            {"weight_decay": "1, 0.1", "learning_rate": "none"},
-            {"weight_decay": (1.0, 0.1), "learning_rate": None},
-        ),
+        ("sigmoid", {"weight_decay": "1, 0.1", "dropout": "0"}, {"weight_decay": (1.0, 0.1), "dropout": 0.0}),
+        ("softmax", {"learning_rate": "none", "batch_size": "64"}, {"learning_rate": None, "batch_size": 64}),
+        ("kernel", {"kernel": "rbf", "gamma": 0.4}, {"kernel": "rbf", "gamma": 0.4}),
         ("auto", {"families": "linear, rbf"}, {"families": ("linear", "rbf")}),
         ("zero_shot", {"logit_scale": "50"}, {"logit_scale": 50.0}),
     ],
@@ -171,38 +154,37 @@ def test_options_are_read_as_the_types_of_the_config(head, words, values):
 
 
 @pytest.mark.parametrize(
-    ("head", "words", "says"),
+    ("head", "field", "value", "says"),
     [
-        ("sigmoid", {"blance": "1"}, r"a sigmoid head has no option 'blance'; did you mean 'balance'\? \(options: a"),
-        ("sigmoid", {"l2": "strong"}, "l2='strong': expected a number, at least 0, or none"),
-        ("sigmoid", {"l2": "1e400"}, r"l2='1e400': expected a number, at least 0, or none \(finite\)"),
-        ("sigmoid", {"learning_rate": "0.1,nan"}, "learning_rate='0.1,nan': expected a number, above 0"),
-        ("sigmoid", {"batch_size": "2.5"}, "batch_size='2.5': expected a whole number"),
-        ("sigmoid", {"l2": "-1"}, "l2='-1': expected a number, at least 0, or none"),
-        ("kernel", {"kernel": "linear"}, "expected exponential or rbf"),
-        ("sigmoid", {"dropout": "1.5"}, "dropout='1.5': expected a number, at least 0 and below 1"),
-        ("sigmoid", {"dropout": "0.5,1"}, "expected a number, at least 0 and below 1, or several with commas between"),
-        ("sigmoid", {"hidden": "64"}, "this is what hidden says"),
-        ("kernel", {"kind": "rates"}, "this is what multilabel says"),
+        (
+            "sigmoid",
+            "options",
+            {"blance": "1"},
+            r"a sigmoid head has no option 'blance'; did you mean 'balance'\? \(options: a",
+        ),
+        ("sigmoid", "options", {"l2": "strong"}, "l2='strong': expected a number, at least 0, or none"),
+        ("sigmoid", "options", {"l2": "1e400"}, r"l2='1e400': expected a number, at least 0, or none \(finite\)"),
+        ("sigmoid", "options", {"learning_rate": "0.1,nan"}, "learning_rate='0.1,nan': expected a number, above 0"),
+        ("sigmoid", "options", {"batch_size": "2.5"}, "batch_size='2.5': expected a whole number"),
+        ("sigmoid", "options", {"l2": "-1"}, "l2='-1': expected a number, at least 0, or none"),
+        ("kernel", "options", {"kernel": "linear"}, "expected exponential or rbf"),
+        ("sigmoid", "options", {"dropout": "1"}, "dropout='1': expected a number, at least 0 and below 1"),
+        (
+            "sigmoid",
+            "options",
+            {"dropout": "0.5,1"},
+            "expected a number, at least 0 and below 1, or several with commas between",
+        ),
+        ("sigmoid", "options", {"hidden": "64"}, "this is what hidden says"),
+        ("kernel", "options", {"kind": "rates"}, "this is what multilabel says"),
+        ("topk", "hidden", 64, "no hidden layer of your choice: leave out hidden"),
+        ("zero_shot", "hidden", 64, "no hidden layer of your choice: leave out hidden"),
+        ("sigmoid", "k", 2, "add head='topk', or leave it out of a sigmoid run"),
+        ("topk", "ensemble", 3, f"no ensembles of topk heads: take head {ENSEMBLES}"),
     ],
 )
-def test_an_option_that_cannot_be_set_is_refused_with_the_way_out(head, words, says):
-    with pytest.raises(BadInput, match=says):
-        check_plain(head, Wanted(target="rates", multilabel=True, options=words))
-
-
-@pytest.mark.parametrize(
-    ("head", "wanted", "says"),
-    [
-        ("topk", {"hidden": 64}, "no hidden layer of your choice: leave out hidden"),
-        ("zero_shot", {"hidden": 64}, "no hidden layer of your choice: leave out hidden"),
-        ("sigmoid", {"k": 2}, "add head='topk', or leave it out of a sigmoid run"),
-        ("topk", {"ensemble": 3}, f"no ensembles of topk heads: take head {ENSEMBLES}"),
-    ],
-)
-def test_an_option_that_a_head_does_not_take_is_refused(head, wanted, says):
-    with pytest.raises(BadInput, match=says):
-        check_plain(head, Wanted(target="rates", multilabel=True, **wanted))
+def test_an_option_that_cannot_be_set_is_refused_with_the_way_out(head, field, value, says):
+    refused(BadInput, says, check_plain, head, Wanted(target="rates", multilabel=True, **{field: value}))
 
 
 def test_options_reach_the_head_and_every_member_of_an_ensemble():
@@ -224,8 +206,8 @@ def test_the_page_has_every_option_of_every_head():
 @pytest.mark.parametrize("head", ["prior", "ensemble"])
 def test_a_head_that_is_not_trained_is_not_offered_and_says_what_it_is(head):
     assert head not in offered()
-    with pytest.raises(BadInput, match=f"^head='{head}': an? {head} head .*; take one of {', '.join(offered())}$"):
-        head_class(head)
+    says = f"^head='{head}': an? {head} head .*; take one of {', '.join(offered())}$"
+    refused(BadInput, says, head_class, head)
 
 
 FOLDER = Path(inspect.getfile(Head)).parent
@@ -262,53 +244,39 @@ def asks_which_head(code):
 
 def test_nothing_outside_heads_asks_which_head_it_is():
     """A head is made in places, and never tested for: heads say of themselves what they can."""
+    for code in (
+        "if head.name == 'mine': pass", "if name == 'sigmoid': pass", "x in ('softmax', 'topk')",
+        "isinstance(head, SigmoidHead)", "issubclass(cls, TextHead)", "type(head) is TopKHead",
+        "match name:\n    case 'auto': pass",
+    ):  # fmt: skip
+        assert list(asks_which_head(code)), "it would be found"
     roots = [FOLDER.parent, Path(find_spec("affectml_apps").origin).parent]
     files = [file for root in roots for file in root.rglob("*.py") if not file.is_relative_to(FOLDER)]
     found = {str(file): asked for file in files if (asked := list(asks_which_head(file.read_text(encoding="utf-8"))))}
     assert not found
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "if head.name == 'mine': pass", "if name == 'sigmoid': pass", "x in ('softmax', 'topk')",
-        "isinstance(head, SigmoidHead)", "issubclass(cls, TextHead)", "type(head) is TopKHead",
-        "match name:\n    case 'auto': pass",
-    ],
-)  # fmt: skip
-def test_a_question_for_a_head_would_be_found(code):
-    assert list(asks_which_head(code))
-
-
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(90, 6)) * 10 + 3
+RATES = 1 / (1 + np.exp(-(X - 3) / 10 @ RNG.normal(size=(6, 3)) * 2))
+TARGETS = {"rates": RATES, "sets": (RATES > 0.5).astype(int), "distribution": RATES / RATES.sum(axis=1, keepdims=True)}
 TEXTS = np.eye(3, 6)
 WRITTEN = {
-    "SigmoidHead(hidden=64, l2=0.1)": lambda: heads.SigmoidHead(l2=0.1, hidden=64),
-    "SoftmaxHead()": lambda: heads.SoftmaxHead(l2=None),
-    "TopKHead(k=2)": lambda: heads.TopKHead(k=2),
-    "KernelHead(kind='rates', gamma=0.2)": lambda: heads.KernelHead(kind="rates", gamma=0.2),
-    "AutoHead(kind='rates', families=('linear',))": lambda: heads.AutoHead(kind="rates", families=("linear",)),
-    "EnsembleHead(options={'l2': 0.1})": lambda: heads.EnsembleHead(options={"l2": 0.1}),
-    "ContrastiveHead(texts=[3, 6], hidden=8)": lambda: heads.ContrastiveHead(TEXTS, hidden=8),
-    "ZeroShotHead(texts=[3, 6])": lambda: heads.ZeroShotHead(TEXTS),
-    "PriorHead()": heads.PriorHead,
+    "SigmoidHead(hidden=64, l2=0.1)": heads.SigmoidHead(l2=0.1, hidden=64),
+    "SoftmaxHead()": heads.SoftmaxHead(l2=None),
+    "TopKHead(k=2)": heads.TopKHead(k=2),
+    "KernelHead(kind='rates', gamma=0.2)": heads.KernelHead(kind="rates", gamma=0.2),
+    "AutoHead(kind='rates', families=('linear',))": heads.AutoHead(kind="rates", families=("linear",)),
+    "EnsembleHead(options={'l2': 0.1})": heads.EnsembleHead(options={"l2": 0.1}),
+    "ContrastiveHead(texts=[3, 6], hidden=8)": heads.ContrastiveHead(TEXTS, hidden=8),
+    "ZeroShotHead(texts=[3, 6])": heads.ZeroShotHead(TEXTS),
+    "PriorHead()": heads.PriorHead(),
 }
-
-
-def case(rows=90, labels=3):
-    """Features, rates that depend on them, and the sets of labels whose rate is above one half."""
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(rows, 6)) * 10 + 3
-    rates = 1 / (1 + np.exp(-(X - 3) / 10 @ rng.normal(size=(6, labels)) * 2))
-    return X, rates, (rates > 0.5).astype(int)
-
-
-def distribution(rates):
-    return rates / rates.sum(axis=1, keepdims=True)
 
 
 @pytest.mark.parametrize("written", WRITTEN)
 def test_a_head_is_shown_as_it_is_written_and_a_clone_has_the_same_arguments_and_no_fit(written):
-    head = WRITTEN[written]()
+    head = WRITTEN[written]
     assert repr(head) == written
     head._state = {"fitted": torch.ones(1)}
     copy = clone(head)
@@ -316,57 +284,45 @@ def test_a_head_is_shown_as_it_is_written_and_a_clone_has_the_same_arguments_and
     assert head.get_params().keys() == copy.get_params().keys()
 
 
-def test_keywords_are_the_config():
+def test_keywords_are_the_config_are_shown_as_arguments_and_change_it():
     assert heads.SigmoidHead(l2=0.1, hidden=64).config == heads.SigmoidConfig(l2=0.1, hidden=64)
-    assert heads.SigmoidHead(l2=0.1).get_params()["l2"] == 0.1
-    with pytest.raises(BadInput, match="no option 'hiden'; did you mean 'hidden'"):
-        heads.SigmoidHead(hiden=64)
-    with pytest.raises(BadInput, match="expected a SoftmaxConfig"):
-        heads.SoftmaxHead(heads.SigmoidConfig())
-    with pytest.raises(BadInput, match="give a config or l2, not both"):
-        heads.SigmoidHead(heads.SigmoidConfig(), l2=0.1)
-
-
-def test_arguments_are_changed_by_name_and_the_fit_is_forgotten():
-    X, rates, _ = case()
-    head = heads.SigmoidHead(l2=0.1).fit(X, rates)
+    assert list(inspect.signature(heads.TopKHead).parameters) == list(heads.TopKHead().get_params())
+    assert str(inspect.signature(heads.ZeroShotHead)).endswith("logit_scale=100.0)")
+    head = heads.SigmoidHead(l2=0.1).fit(X, RATES)
     assert head.set_params() is head
-    assert head.scores(X).shape == rates.shape
+    assert (head.get_params()["l2"], head.scores(X).shape) == (0.1, RATES.shape)
     assert head.set_params(l2=1.0, balance=0.5) is head
     assert repr(head) == "SigmoidHead(l2=1.0, balance=0.5)"
-    with pytest.raises(BadInput, match="has not been fitted"):
-        head.scores(X)
-    with pytest.raises(BadInput, match="did you mean 'balance'"):
-        head.set_params(ballance=1)
+    refused(BadInput, "has not been fitted", head.scores, X)
+    refused(BadInput, "did you mean 'balance'", head.set_params, ballance=1)
+    refused(BadInput, "no option 'hiden'; did you mean 'hidden'", heads.SigmoidHead, hiden=64)
+    refused(BadInput, "expected a SoftmaxConfig", heads.SoftmaxHead, heads.SigmoidConfig())
+    refused(BadInput, "give a config or l2, not both", heads.SigmoidHead, heads.SigmoidConfig(), l2=0.1)
 
 
-def test_predictions_are_sets_where_thresholds_were_chosen_and_else_the_mode():
-    X, rates, sets = case()
-    head = heads.SigmoidHead(l2=0.1).fit(X, rates)
+@pytest.fixture
+def fitted():
+    """A head of rates, and one of distributions."""
+    return heads.SigmoidHead(l2=0.1).fit(X, RATES), heads.SoftmaxHead(l2=0.1).fit(X, TARGETS["distribution"])
+
+
+def test_predictions_are_sets_where_thresholds_were_chosen_and_else_the_mode(fitted):
+    head, shares = fitted
     np.testing.assert_array_equal(head.predict(X), (head.predict_rates(X) >= 0.5).numpy())
-    head.tune_thresholds(X, sets)
+    head.tune_thresholds(X, TARGETS["sets"])
     np.testing.assert_array_equal(head.predict(X), head.predict_sets(X).numpy())
-    shares = heads.SoftmaxHead(l2=0.1).fit(X, distribution(rates))
-    np.testing.assert_array_equal(shares.predict(X).argmax(axis=1), shares.scores(X).argmax(dim=1).numpy())
-    assert (shares.predict(X).sum(axis=1) == 1).all()
+    np.testing.assert_array_equal(shares.predict(X), np.eye(3)[shares.scores(X).argmax(dim=1)])
 
 
-def test_the_score_is_minus_the_log_loss():
-    X, rates, sets = case()
-    head = heads.SigmoidHead(l2=0.1).fit(X, rates)
+def test_the_score_is_minus_the_log_loss_of_the_rows_that_weigh(fitted):
+    (head, shares), sets, one = fitted, TARGETS["sets"], np.eye(3)[RATES.argmax(axis=1)]
     by_hand = -sum(log_loss(sets[:, c], head.scores(X)[:, c].numpy()) for c in range(3))
     assert head.score(X, sets) == pytest.approx(by_hand, abs=1e-7)
-    shares = heads.SoftmaxHead(l2=0.1).fit(X, distribution(rates))
-    one = np.eye(3)[rates.argmax(axis=1)]
     assert shares.score(X, one) == pytest.approx(-log_loss(one, shares.scores(X).numpy()), abs=1e-7)
-    assert shares.score(X, distribution(rates)) > heads.PriorHead().fit(X, one).score(X, distribution(rates))
-
-
-def test_weights_of_the_score_choose_the_rows():
-    X, rates, _ = case()
-    head = heads.SigmoidHead(l2=0.1).fit(X, rates)
+    prior = heads.PriorHead().fit(X, one)
+    assert shares.score(X, TARGETS["distribution"]) > prior.score(X, TARGETS["distribution"])
     first = (np.arange(len(X)) < 10).astype(float)
-    assert head.score(X, rates, sample_weight=first) == pytest.approx(head.score(X[:10], rates[:10]))
+    assert head.score(X, RATES, sample_weight=first) == pytest.approx(head.score(X[:10], RATES[:10]))
 
 
 @pytest.mark.parametrize(
@@ -379,9 +335,7 @@ def test_weights_of_the_score_choose_the_rows():
     ],
 )
 def test_a_pipeline_is_searched_and_cross_validated(head, kind):
-    X, rates, sets = case()
-    y = {"rates": rates, "sets": sets, "distribution": distribution(rates)}[kind]
-    pipe = Pipeline([("scale", StandardScaler()), ("head", head)])
+    y, pipe = TARGETS[kind], Pipeline([("scale", StandardScaler()), ("head", head)])
     scores = cross_val_score(pipe, X, y, cv=3, error_score="raise")
     assert (scores < 0).tolist() == [True] * 3
     search = GridSearchCV(pipe, {"head__l2": [1e-3, 1e3]}, cv=3, error_score="raise").fit(X, y)
@@ -390,18 +344,17 @@ def test_a_pipeline_is_searched_and_cross_validated(head, kind):
 
 
 def test_metrics_of_scikit_learn_and_affectml_metrics_judge_sets_and_rates():
-    X, rates, sets = case()
-
-    def validated(y, scoring):
-        return cross_val_score(heads.SigmoidHead(l2=0.01), X, y, cv=3, scoring=scoring, error_score="raise")
+    def validated(kind, scoring):
+        head = heads.SigmoidHead(l2=0.01)
+        return cross_val_score(head, X, TARGETS[kind], cv=3, scoring=scoring, error_score="raise")
 
     def by_rates(head, X, y):
         return -rate_cross_entropy(head.predict_rates(X), y).mean().item()
 
-    theirs = validated(sets, make_scorer(f1_score, average="samples", zero_division=1.0))
+    theirs = validated("sets", make_scorer(f1_score, average="samples", zero_division=1.0))
     assert min(theirs) > 0.8
-    assert validated(sets, make_scorer(lambda y, said: set_f1(said, y).mean().item())) == pytest.approx(theirs)
-    assert 3 * validated(rates, by_rates) == pytest.approx(validated(rates, None))  # score sums the labels
+    assert validated("sets", make_scorer(lambda y, said: set_f1(said, y).mean().item())) == pytest.approx(theirs)
+    assert 3 * validated("rates", by_rates) == pytest.approx(validated("rates", None))  # score sums the labels
 
 
 class OneHot:
@@ -432,17 +385,14 @@ CHECKED = {
 }
 
 
-OTHER_WORDS = "the error says so in other words: what came, what was wanted, the way out"
+WORDS = "the error says it in other words: what came, what was wanted, the way out"
+IN_OTHER_WORDS = ("complex_data", "dtype_object", "fit2d_predict1d", "n_features_in_after_fitting", "requires_y_none")
 EXPECTED = {
     "check_no_attributes_set_in_init": "report_ and thresholds_ are there before a fit, empty",
     "check_estimators_unfitted": "NotFittedError is scikit-learn's, which heads do not import",
     "check_array_api_input": "heads turn what they are given into CPU tensors; the check skips itself",
-    "check_complex_data": OTHER_WORDS,
-    "check_dtype_object": OTHER_WORDS,
-    "check_estimators_empty_data_messages": OTHER_WORDS,
-    "check_fit2d_predict1d": OTHER_WORDS,
-    "check_n_features_in_after_fitting": OTHER_WORDS,
-    "check_requires_y_none": OTHER_WORDS,
+    "check_estimators_empty_data_messages": WORDS,
+    **{f"check_{name}": WORDS for name in IN_OTHER_WORDS},
 }
 
 
@@ -463,8 +413,6 @@ def test_scikit_learns_checks_pass_but_for_those_named_with_their_reason(monkeyp
     assert len(passed) > 25
 
 
-def test_a_head_shows_its_options_as_arguments():
-    assert list(inspect.signature(heads.TopKHead).parameters) == list(heads.TopKHead().get_params())
-    assert str(inspect.signature(heads.ZeroShotHead)).endswith("logit_scale=100.0)")
+def test_a_data_frame_of_objects_is_taken_as_numbers():
     frame = pd.DataFrame({"a": [1, 2], "b": [0.5, 1.5]}, dtype=object)
     assert heads.SigmoidHead(l2=1.0).fit(frame, np.eye(2)).n_features_in_ == 2

@@ -5,7 +5,6 @@ import copy
 import functools
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from unittest.mock import Mock
 
@@ -18,69 +17,62 @@ from scipy.sparse import csr_array
 import affectml.heads.base as saving
 from affectml import heads
 from affectml.errors import BadInput, BadRun
-from affectml.heads import SigmoidHead, load_head
 from affectml.heads.load import offered
 
+from .checks import refused
 from .edited import edit
 
 D, C = 6, 3
 TEXTS = np.random.default_rng(7).normal(size=(C, D))
-
-
 QUICK = {"hidden": 8, "weight_decay": 0.01, "max_epochs": 5}
+CONTRASTIVE = heads.ContrastiveHead(TEXTS, hidden=8, batch_size=16, max_epochs=3)
+TWO = ("linear", "exponential")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Maker:
-    """How to make a head, and what it learns: `kind` "distribution", "rates", "both", or "both, from rates"."""
+    """A head not fitted, of which calls give copies, and what it learns.
+
+    kind: "distribution", "rates", "both", or "both, from rates".
+    """
 
     kind: str
-    build: Callable[[], heads.Head]
+    head: heads.Head
 
     def __call__(self) -> heads.Head:
-        return self.build()
+        return copy.deepcopy(self.head)
 
-    def case(self, seed: int = 0, rows: int = 60):
+    def case(self, seed: int = 0):
         """Features that every type of floats can hold, and distributions or rates that depend on them."""
         rng = np.random.default_rng(seed)
-        features = torch.from_numpy(rng.normal(size=(rows, D))).to(torch.bfloat16).float().numpy()
+        features = torch.from_numpy(rng.normal(size=(60, D))).to(torch.bfloat16).float().numpy()
         logits = features @ rng.normal(size=(D, C)) * 1.5
         if self.kind.endswith("rates"):
             return features, 1 / (1 + np.exp(-logits))
         return features, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
 
 
-def small_auto(kind):
-    return heads.AutoHead(kind=kind, families=("linear", "exponential"))
-
-
-def small_contrastive():
-    return heads.ContrastiveHead(TEXTS, hidden=8, batch_size=16, max_epochs=3)
-
-
-def ensemble(kind, head, **options):
-    return heads.EnsembleHead(kind=kind, head=head, count=2, options=options)
-
-
-HEADS: dict[str, Maker] = {
-    "prior": Maker("both", heads.PriorHead),
-    "softmax": Maker("distribution", lambda: heads.SoftmaxHead(l2=0.1)),
-    "softmax hidden": Maker("distribution", lambda: heads.SoftmaxHead(**QUICK)),
-    "sigmoid": Maker("rates", lambda: heads.SigmoidHead(l2=0.1)),
-    "sigmoid hidden": Maker("rates", lambda: heads.SigmoidHead(**QUICK)),
-    "sigmoid adjusted": Maker("rates", lambda: heads.SigmoidHead(logit_adjustment=1.0, l2=0.01)),
-    "topk": Maker("rates", lambda: heads.TopKHead(l2=0.1)),
-    "kernel softmax": Maker("distribution", lambda: heads.KernelHead(l2=0.01)),
-    "kernel sigmoid": Maker("rates", lambda: heads.KernelHead(kind="rates", kernel="rbf", gamma=0.2, l2=0.01)),
-    "kernel sampled": Maker("distribution", lambda: heads.KernelHead(exact_rows=9, landmarks=9, gamma=1, l2=1)),
-    "ensemble hidden": Maker("distribution", lambda: ensemble("distribution", "softmax", **QUICK)),
-    "ensemble linear": Maker("rates", lambda: ensemble("rates", "sigmoid", l2=0.1)),
-    "ensemble kernel": Maker("rates", lambda: ensemble("rates", "kernel", gamma=0.5, l2=1e-3)),
-    "auto": Maker("distribution", lambda: small_auto("distribution")),
-    "auto rates": Maker("rates", lambda: small_auto("rates")),
-    "zero_shot": Maker("both", lambda: heads.ZeroShotHead(TEXTS)),
-    "contrastive": Maker("both", small_contrastive),
-    "contrastive rates": Maker("both, from rates", small_contrastive),
+HEADS = {
+    "prior": Maker("both", heads.PriorHead()),
+    "softmax": Maker("distribution", heads.SoftmaxHead(l2=0.1)),
+    "softmax hidden": Maker("distribution", heads.SoftmaxHead(**QUICK)),
+    "sigmoid": Maker("rates", heads.SigmoidHead(l2=0.1)),
+    "sigmoid hidden": Maker("rates", heads.SigmoidHead(**QUICK)),
+    "sigmoid adjusted": Maker("rates", heads.SigmoidHead(logit_adjustment=1.0, l2=0.01)),
+    "topk": Maker("rates", heads.TopKHead(l2=0.1)),
+    "kernel softmax": Maker("distribution", heads.KernelHead(l2=0.01)),
+    "kernel sigmoid": Maker("rates", heads.KernelHead(kind="rates", kernel="rbf", gamma=0.2, l2=0.01)),
+    "kernel sampled": Maker("distribution", heads.KernelHead(exact_rows=9, landmarks=9, gamma=1, l2=1)),
+    "ensemble hidden": Maker("distribution", heads.EnsembleHead(count=2, options=QUICK)),
+    "ensemble linear": Maker("rates", heads.EnsembleHead(kind="rates", head="sigmoid", count=2, options={"l2": 0.1})),
+    "ensemble kernel": Maker(
+        "rates", heads.EnsembleHead(kind="rates", head="kernel", count=2, options={"gamma": 0.5, "l2": 1e-3})
+    ),
+    "auto": Maker("distribution", heads.AutoHead(families=TWO, seed=3)),
+    "auto rates": Maker("rates", heads.AutoHead(kind="rates", families=TWO)),
+    "zero_shot": Maker("both", heads.ZeroShotHead(TEXTS)),
+    "contrastive": Maker("both", CONTRASTIVE),
+    "contrastive rates": Maker("both, from rates", CONTRASTIVE),
 }
 
 
@@ -107,46 +99,37 @@ def predictions(head: heads.Head, X) -> list[torch.Tensor]:
     return out
 
 
-def with_sets(head: heads.Head, X, sets) -> heads.Head:
-    return head.tune_thresholds(X, sets) if not isinstance(head, heads.SetHead) else head
+def with_sets(head: heads.Head, X, P) -> heads.Head:
+    return head if isinstance(head, heads.SetHead) else head.tune_thresholds(X, (P > 0.3).astype(int))
 
 
 def test_scores_are_probabilities_as_detached_cpu_tensors(make):
-    X, _ = make.case()
-    for predicted in predictions(fitted(make), X):
+    (X, _), head = make.case(), fitted(make)
+    for predicted in predictions(head, X):
         assert (predicted.shape, predicted.device.type, predicted.requires_grad) == ((len(X), C), "cpu", False)
         assert ((predicted >= 0) & (predicted <= 1)).all()
-    for ask, other, kind in (("rates", "distribution", "distribution"), ("distribution", "rates", "rates")):
+    for kind, other in (("distribution", "rates"), ("rates", "distribution")):
         if make.kind == kind:
-            with pytest.raises(BadInput, match=f"predict_{other}"):
-                getattr(fitted(make), f"predict_{ask}")(X)
-    if make.kind != "rates":
-        head, shares = fitted(make), fitted(make).predict_distribution(X)
+            refused(BadInput, f"predict_{kind}", getattr(head, f"predict_{other}"), X)
+    if make.kind == "rates":
+        assert [hasattr(head, name) for name in ("predict_proba", "classes_")] == [False, False]
+    else:
+        shares = head.predict_distribution(X)
         assert torch.allclose(shares.sum(dim=1), torch.ones(len(X), dtype=torch.float64))
         np.testing.assert_array_equal(head.predict_proba(X), shares)
         assert head.classes_.tolist() == list(range(C))
-    else:
-        assert [hasattr(fitted(make), name) for name in ("predict_proba", "classes_")] == [False, False]
 
 
-def test_a_second_fit_forgets_the_first_and_the_global_random_state_neither_matters_nor_moves(make):
-    X, P = make.case(0)
-    other_X, other_P = make.case(1)
-    once = fitted(make)
+def test_a_second_fit_is_the_first_to_the_bit_and_the_global_random_state_neither_matters_nor_moves(make, tmp_path):
+    fitted(make).save(tmp_path / "once")
+    head = with_sets(make().fit(*make.case(1)), *make.case(1))
     torch.rand(3)
     before = torch.get_rng_state()
-    twice = with_sets(make().fit(other_X, other_P), other_X, other_P.round()).fit(X, P)
+    seed = getattr(head.config, "seed", 0)  # as without a generator
+    head.fit(*make.case(), generator=torch.Generator().manual_seed(seed)).save(tmp_path / "twice")
     assert torch.equal(before, torch.get_rng_state())
-    assert all(torch.equal(a, b) for a, b in zip(predictions(once, X), predictions(twice, X), strict=True))
-    assert (twice.thresholds_, twice.report_) == (None, once.report_)
-
-
-def test_same_seed_same_bits(make, tmp_path):
-    X, P = make.case()
-    for name in ("a", "b"):
-        make().fit(X, P, generator=torch.Generator().manual_seed(5)).save(tmp_path / name)
     for file in ("head.json", "head.safetensors"):
-        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+        assert (tmp_path / "once" / file).read_bytes() == (tmp_path / "twice" / file).read_bytes()
 
 
 @pytest.mark.parametrize("convert", [np.float16, np.float64, torch.bfloat16])
@@ -165,51 +148,34 @@ def test_fit_returns_the_head_itself_and_leaves_its_inputs_alone(make):
         np.testing.assert_array_equal(after, before)
 
 
-def test_a_loaded_head_predicts_the_same(make, tmp_path):
+def test_a_loaded_head_predicts_the_same_and_sets_need_thresholds(make, tmp_path):
     X, P = make.case()
-    head = with_sets(copy.deepcopy(fitted(make)), X, (P > 0.3).astype(int))
+    head = copy.deepcopy(fitted(make))
+    if not isinstance(head, heads.SetHead):
+        assert not head.predicts_sets
+        refused(BadInput, "tune_thresholds", head.predict_sets, X)
+    sets = with_sets(head, X, P).predict_sets(X)
+    assert (head.predicts_sets, sets.shape, sets.dtype) == (True, (len(X), C), torch.int64)
+    assert set(sets.unique().tolist()) <= {0, 1}
     head.save(tmp_path)
     loaded = heads.load_head(tmp_path)
     assert (type(loaded), loaded.config, loaded.report_) == (type(head), head.config, head.report_)
-    assert torch.equal(loaded.predict_sets(X), head.predict_sets(X))
+    assert torch.equal(loaded.predict_sets(X), sets)
     assert all(torch.equal(a, b) for a, b in zip(predictions(head, X), predictions(loaded, X), strict=True))
 
 
 def test_rows_are_predicted_independently(make):
     X, _ = make.case()
-    head = fitted(make)
-    one_by_one = torch.cat([head.scores(row[None]) for row in X])
-    assert torch.allclose(head.scores(X), one_by_one, atol=1e-12)
-
-
-def test_sets_need_thresholds(make):
-    X, P = make.case()
-    head = copy.deepcopy(fitted(make))
-    if not isinstance(head, heads.SetHead):
-        assert not head.predicts_sets
-        with pytest.raises(BadInput, match="tune_thresholds"):
-            head.predict_sets(X)
-    sets = with_sets(head, X, (P > 0.3).astype(int)).predict_sets(X)
-    assert (head.predicts_sets, sets.shape, sets.dtype) == (True, (len(X), C), torch.int64)
-    assert set(sets.unique().tolist()) <= {0, 1}
+    one_by_one = torch.cat([fitted(make).scores(row[None]) for row in X])
+    assert torch.allclose(fitted(make).scores(X), one_by_one, atol=1e-12)
 
 
 def test_an_unfitted_head_says_so(make, tmp_path):
     head, X = make(), make.case()[0]
     asked = {head.scores: X, head.save: tmp_path}
     for ask, given in ({head.predict_rates: X} if isinstance(head, heads.ZeroShotHead) else asked).items():
-        with pytest.raises(BadInput, match="call fit"):
-            ask(given)
+        refused(BadInput, "call fit", ask, given)
     assert not list(tmp_path.iterdir())
-
-
-def test_a_failed_fit_leaves_the_last_one(make):
-    X, P = make.case()
-    head = copy.deepcopy(fitted(make))
-    before = head.scores(X)
-    with pytest.raises(BadInput):
-        head.fit(X, P[:-1])
-    assert torch.equal(before, head.scores(X))
 
 
 @pytest.mark.parametrize(
@@ -229,10 +195,12 @@ def test_a_failed_fit_leaves_the_last_one(make):
     ],
 )
 def test_bad_arrays_are_named(make, spoil, message):
+    """And a failed fit leaves the last one."""
     X, P = spoil(*make.case())
-    with pytest.raises(BadInput, match=message) as refused:
-        make().fit(X, P)
-    assert isinstance(refused.value, ValueError)
+    head = copy.copy(fitted(make))
+    for error in (BadInput, ValueError):
+        refused(error, message, head.fit, X, P)
+    assert torch.equal(head.scores(make.case()[0]), fitted(make).scores(make.case()[0]))
 
 
 def with_cell(table, row, value):
@@ -242,15 +210,13 @@ def with_cell(table, row, value):
 
 
 def test_other_features_than_fitted_on_are_refused(make):
-    with pytest.raises(BadInput, match=r"features per row"):
-        fitted(make).scores(make.case()[0][:, :-1])
+    refused(BadInput, "features per row", fitted(make).scores, make.case()[0][:, :-1])
 
 
 @pytest.mark.parametrize("name", [name for name in HEADS if name != "prior"])
 def test_val_of_other_labels_is_refused(name):
     X, P = HEADS[name].case()
-    with pytest.raises(BadInput, match="labels, expected 3"):
-        HEADS[name]().fit(X, P, val=(X, np.full((len(X), 2), 0.5)))
+    refused(BadInput, "labels, expected 3", HEADS[name]().fit, X, P, val=(X, P[:, :2]))
 
 
 def test_a_head_with_epochs_keeps_the_loss_of_each():
@@ -264,21 +230,8 @@ def test_a_head_with_epochs_keeps_the_loss_of_each():
 
 @pytest.fixture
 def saved(tmp_path):
-    rng = np.random.default_rng(0)
-    head = SigmoidHead(l2=0.1).fit(rng.normal(size=(20, 3)), rng.random((20, 2)))
-    head.save(tmp_path)
+    fitted(HEADS["sigmoid"]).save(tmp_path)
     return tmp_path
-
-
-def refused(says, folder):
-    with pytest.raises(BadRun, match=says):
-        load_head(folder)
-
-
-def test_a_head_is_two_files(saved):
-    assert sorted(file.name for file in saved.iterdir()) == ["head.json", "head.safetensors"]
-    content = json.loads((saved / "head.json").read_text())
-    assert (content["schema"], content["head"], content["config"]["l2"]) == (1, "sigmoid", 0.1)
 
 
 @pytest.mark.parametrize(
@@ -299,7 +252,7 @@ def test_a_head_is_two_files(saved):
 )
 def test_an_edited_description(saved, changes, message):
     edit(saved / "head.json", **changes)
-    refused(message, saved)
+    refused(BadRun, message, heads.load_head, saved)
 
 
 def with_tensors(write):
@@ -326,15 +279,14 @@ def with_tensors(write):
 )
 def test_a_file_that_is_missing_or_something_else(saved, spoil, says):
     spoil(saved)
-    refused(says, saved)
+    refused(BadRun, says, heads.load_head, saved)
 
 
 def test_an_interrupted_save_leaves_the_old_head_or_an_error(saved, monkeypatch):
     before = {file.name: file.read_bytes() for file in saved.iterdir()}
-    rng = np.random.default_rng(1)
-    other = SigmoidHead(l2=0.1).fit(rng.normal(size=(20, 3)), rng.random((20, 2)))
-
-    stop = Mock(side_effect=KeyboardInterrupt)
+    content = json.loads(before["head.json"])
+    assert (len(before), content["schema"], content["head"], content["config"]["l2"]) == (2, 1, "sigmoid", 0.1)
+    other, stop = fitted(HEADS["softmax"]), Mock(side_effect=KeyboardInterrupt)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("safetensors.torch.save", stop)
         other.save(saved)
@@ -342,4 +294,4 @@ def test_an_interrupted_save_leaves_the_old_head_or_an_error(saved, monkeypatch)
     monkeypatch.setattr(saving, "write_json", stop)
     with pytest.raises(KeyboardInterrupt):
         other.save(saved)
-    refused("not the file", saved)  # half old, half new: never taken for a head
+    refused(BadRun, "not the file", heads.load_head, saved)  # half old, half new: never taken for a head

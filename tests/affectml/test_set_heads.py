@@ -13,6 +13,8 @@ from affectml.errors import BadInput
 from affectml.heads import SigmoidHead, TopKHead, apply_thresholds, choose_thresholds, vote_correlation, vote_weights
 from affectml.heads.topk import SetObjective, best_sets, joint, log_symmetric, size_distribution
 
+from .checks import refused
+
 
 def mean_set_f1(predicted, truth) -> float:
     """Written out, as the oracle."""
@@ -21,33 +23,26 @@ def mean_set_f1(predicted, truth) -> float:
     return float(np.mean(np.where(sizes == 0, 1, 2 * (chosen * present).sum(axis=1) / np.maximum(sizes, 1))))
 
 
-def test_by_hand():
-    scores = np.array([[0.9, 0.2], [0.6, 0.1], [0.3, 0.4]])
-    sets = np.array([[1, 0], [1, 0], [0, 1]])
-    thresholds = choose_thresholds(scores, sets, shrinkage=0)
-    assert apply_thresholds(scores, thresholds).tolist() == sets.tolist()
+def test_constant_scores_give_the_best_fixed_set():
+    """What the prior can have: one set for every image. Each pair of labels is tried as the oracle."""
+    sets = np.array([[1, 1, 0], [1, 0, 0], [1, 1, 0], [0, 1, 1], [1, 1, 0]])
+    scores = np.tile(sets.mean(axis=0), (5, 1))
+    predicted = apply_thresholds(scores, choose_thresholds(scores, sets, shrinkage=0))
+    options = [np.tile(fixed, (5, 1)) for fixed in itertools.product([0, 1], repeat=3)]
+    assert mean_set_f1(predicted, sets) == max(mean_set_f1(option, sets) for option in options)
+    at_it = apply_thresholds(np.array([[0.5, 0.49]]), np.array([0.5, 0.5]))
+    assert at_it.tolist() == [[1, 0]]
 
 
-def test_a_score_at_its_threshold_is_in():
-    assert apply_thresholds(np.array([[0.5, 0.49]]), np.array([0.5, 0.5])).tolist() == [[1, 0]]
-
-
-def test_a_label_without_positives_has_the_common_threshold():
-    scores = np.random.default_rng(0).random((200, 3))
-    sets = (scores > [0.4, 0.6, 2.0]).astype(int)
-    thresholds = choose_thresholds(scores, sets)
-    common = choose_thresholds(scores, sets, shrinkage=1e12)
-    assert thresholds[2] == pytest.approx(common[2].item())
-    assert thresholds[0] < thresholds[1]
-
-
-def test_shrinkage_draws_thresholds_together():
-    scores = np.random.default_rng(0).random((300, 2))
-    sets = (scores > [0.2, 0.8]).astype(int)
-    spread = [float(np.ptp(choose_thresholds(scores, sets, shrinkage=s).numpy())) for s in (0, 50, 5000, 1e12)]
+def test_shrinkage_draws_thresholds_together_and_a_label_without_positives_has_the_common_one():
+    scores = np.random.default_rng(0).random((300, 3))
+    sets = (scores > [0.2, 0.8, 2.0]).astype(int)
+    found = [choose_thresholds(scores, sets, shrinkage=s).numpy() for s in (0, 50, 5000, 1e12)]
+    spread = [float(np.ptp(each[:2])) for each in found]
     assert spread == sorted(spread, reverse=True)
-    assert spread[0] == pytest.approx(0.6, abs=0.03)
-    assert spread[-1] == pytest.approx(0, abs=1e-6)
+    assert found[0][1] - found[0][0] == pytest.approx(0.6, abs=0.03)
+    assert found[-1] == pytest.approx(found[-1][0], abs=1e-6)
+    assert choose_thresholds(scores, sets)[2] == pytest.approx(found[-1][2])
 
 
 @settings(max_examples=60, deadline=None)
@@ -64,15 +59,6 @@ def test_own_thresholds_are_no_worse_than_any_common_one(seed, rows, labels, tie
         assert ours >= best - 1e-9
 
 
-def test_constant_scores_give_the_best_fixed_set():
-    """What the prior can have: one set for every image. Each pair of labels is tried as the oracle."""
-    sets = np.array([[1, 1, 0], [1, 0, 0], [1, 1, 0], [0, 1, 1], [1, 1, 0]])
-    scores = np.tile(sets.mean(axis=0), (5, 1))
-    predicted = apply_thresholds(scores, choose_thresholds(scores, sets, shrinkage=0))
-    options = [np.tile(fixed, (5, 1)) for fixed in itertools.product([0, 1], repeat=3)]
-    assert mean_set_f1(predicted, sets) == max(mean_set_f1(option, sets) for option in options)
-
-
 def test_tensors_of_any_float_type():
     scores = torch.tensor([[0.75, 0.25], [0.25, 0.75]])
     sets = torch.tensor([[1, 0], [0, 1]])
@@ -80,35 +66,25 @@ def test_tensors_of_any_float_type():
     assert choose_thresholds(scores, sets).dtype == torch.float64
 
 
-@pytest.mark.parametrize(
-    ("scores", "sets", "options", "message"),
-    [
-        (np.full((2, 2), 0.5), np.full((2, 2), 0.5), {}, "sets: row 0 .*neither 0 nor 1"),
-        (np.full((2, 2), 0.5), np.ones((2, 3)), {}, r"shape \[2, 2\], got \[2, 3\]"),
-        (np.array([[0.5, 0.5], [0.5, 3.0]]), np.ones((2, 2)), {}, "scores: row 1 .*probabilities"),
-        (np.array([[np.nan, 0.5]]), np.ones((1, 2)), {}, "scores: row 0 .*NaN"),
-        (np.full((1, 1), 0.5), np.ones((1, 1)), {"shrinkage": -1}, "shrinkage"),
-    ],
-)
-def test_bad_input(scores, sets, options, message):
-    with pytest.raises(BadInput, match=message):
-        choose_thresholds(scores, sets, **options)
-
-
-def test_a_bad_number_of_thresholds():
-    with pytest.raises(BadInput, match="thresholds: 3 for 2 labels"):
-        apply_thresholds(np.full((1, 2), 0.5), np.full(3, 0.5))
+def test_bad_input():
+    half, two = np.full((2, 2), 0.5), np.ones((2, 2))
+    for scores, sets, shrinkage, says in (
+        (half, half, 1, "sets: row 0 .*neither 0 nor 1"),
+        (half, np.ones((2, 3)), 1, r"shape \[2, 2\], got \[2, 3\]"),
+        (half + np.array([[0], [2.5]]), two, 1, "scores: row 1 .*probabilities"),
+        (half * np.nan, two, 1, "scores: row 0 .*NaN"),
+        (half, two, -1, "shrinkage"),
+    ):
+        refused(BadInput, says, choose_thresholds, scores, sets, shrinkage=shrinkage)
+    refused(BadInput, "thresholds: 3 for 2 labels", apply_thresholds, half, np.full(3, 0.5))
 
 
 LOG2, LOG3 = math.log(2), math.log(3)
 
 
-def test_symmetric_polynomials_by_hand():
+def test_symmetric_polynomials_and_sizes_of_uncertain_sets_by_hand():
     z = torch.tensor([[2.0, 3.0, 5.0]]).double().log()
     assert log_symmetric(z, 3).exp()[0].tolist() == pytest.approx([1, 10, 31, 30])
-
-
-def test_sizes_of_uncertain_sets_by_hand():
     assert size_distribution(torch.tensor([[0.5, 0.2]]), 2)[0].tolist() == pytest.approx([0.4, 0.5, 0.1])
 
 
@@ -159,56 +135,41 @@ def test_the_set_answered_has_the_best_expected_f1_of_all(seed, labels):
     assert expected(answer) == pytest.approx(max(expected(y) for y in sets))
 
 
-def sets_of_planted_sizes(rows=1500, seed=0):
-    """Sizes from one feature, labels from others: a size that no sum of label chances would tell."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(rows, 5))
-    sizes = np.where(X[:, 0] > 0, 3, 1)
-    ranked = (-(X[:, 1:] + 0.3 * rng.gumbel(size=(rows, 4)))).argsort(axis=1).argsort(axis=1)
-    return X, (ranked < sizes[:, None]).astype(int), sizes
+# sizes from one feature, labels from others: no sum of label chances tells the size
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(1500, 5))
+SIZES = np.where(X[:, 0] > 0, 3, 1)
+SETS = ((-(X[:, 1:] + 0.3 * RNG.gumbel(size=(1500, 4)))).argsort(axis=1).argsort(axis=1) < SIZES[:, None]).astype(int)
 
 
 def test_sizes_and_labels_are_both_learned():
-    X, sets, sizes = sets_of_planted_sizes()
-    head = TopKHead(l2=1e-3).fit(X[:1000], sets[:1000])
-    predicted = head.predict_sets(X[1000:]).numpy()
-    assert np.corrcoef(predicted.sum(axis=1), sizes[1000:])[0, 1] > 0.75
-    hits = (predicted * sets[1000:]).sum(axis=1)
-    assert (2 * hits / (predicted.sum(axis=1) + sets[1000:].sum(axis=1))).mean() > 0.8
+    predicted = TopKHead(l2=1e-3).fit(X[:1000], SETS[:1000]).predict_sets(X[1000:]).numpy()
+    assert np.corrcoef(predicted.sum(axis=1), SIZES[1000:])[0, 1] > 0.75
+    assert mean_set_f1(predicted, SETS[1000:]) > 0.8
 
 
 @pytest.mark.parametrize("k", [1, 2, 4])
 def test_k_labels_are_the_k_likeliest(k):
-    X, sets, _ = sets_of_planted_sizes(200)
-    head = TopKHead(k=k, l2=0.01).fit(X, sets)
-    chosen = head.predict_sets(X)
+    head = TopKHead(k=k, l2=0.01).fit(X[:200], SETS[:200])
+    chosen, scores = head.predict_sets(X), head.scores(X)
     assert (chosen.sum(dim=1) == k).all()
     assert torch.equal(chosen, head.predict_sets(X, k=k))
-    scores = head.scores(X)
     lowest_in = scores.where(chosen == 1, torch.inf).amin(dim=1)
     assert (lowest_in >= scores.where(chosen == 0, -torch.inf).amax(dim=1)).all()
 
 
 def test_impossible_k_names_the_labels_there_are_and_single_labels_have_no_sizes():
-    X, sets, _ = sets_of_planted_sizes(50)
-    for head, y, k, says in (
-        (TopKHead(l2=0.1), sets, 5, "k: expected 1 to 4 labels, got 5"),
-        (TopKHead(), np.eye(4)[sets.argmax(axis=1)], None, "exactly one label.*take SoftmaxHead"),
-    ):
-        with pytest.raises(BadInput, match=says):
-            head.fit(X, y).predict_sets(X, k=k)
+    refused(BadInput, "k: expected 1 to 4 labels, got 5", TopKHead(l2=0.1).fit(X[:50], SETS[:50]).predict_sets, X, k=5)
+    refused(BadInput, "exactly one label.*take SoftmaxHead", TopKHead().fit, X, np.eye(4)[SETS.argmax(axis=1)])
 
 
 def test_weights_of_votes_by_hand():
-    people = np.array([0, 1, 3, 30])
-    assert vote_weights(people, 0).tolist() == [0, 1, 3, 30]
-    assert vote_weights(people, 1).tolist() == [0, 1, 1, 1]
-    assert vote_weights(people, 0.5).tolist() == pytest.approx([0, 1, 3 / 2, 30 / 15.5])
-    assert vote_weights(np.array([[3, 1], [0, 2]]), 0.5).tolist() == pytest.approx(np.array([[1.5, 1], [0, 4 / 3]]))
-    with pytest.raises(BadInput, match="rho: expected 0"):
-        vote_weights(people, 1.5)
-    with pytest.raises(BadInput, match="people: row 1 is negative"):
-        vote_weights(np.array([1, -1]), 0.5)
+    people, table = np.array([0, 1, 3, 30]), np.array([[3, 1], [0, 2]])
+    for rho, weights in ((0, [0, 1, 3, 30]), (1, [0, 1, 1, 1]), (0.5, [0, 1, 3 / 2, 30 / 15.5])):
+        np.testing.assert_allclose(vote_weights(people, rho), weights)
+    np.testing.assert_allclose(vote_weights(table, 0.5), [[1.5, 1], [0, 4 / 3]])
+    for asked, rho, says in ((people, 1.5, "rho: expected 0"), (table - 1, 0.5, "people: row 1 is negative")):
+        refused(BadInput, says, vote_weights, asked, rho)
 
 
 def test_correlation_of_votes_by_hand():
@@ -234,16 +195,18 @@ def test_rare_labels_do_not_hide_the_correlation_of_votes():
     assert found == pytest.approx(rho, abs=0.02)
 
 
-def planted_votes(rows=400):
+@pytest.fixture(scope="module")
+def voted():
+    """Features, shares of votes, how many people voted, and the rates that they came from."""
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(rows, 4))
+    X = rng.normal(size=(400, 4))
     rates = 1 / (1 + np.exp(-X @ rng.normal(size=(4, 3))))
-    people = rng.integers(1, 21, rows)
+    people = rng.integers(1, 21, 400)
     return X, rng.binomial(people[:, None], rates) / people[:, None], people.astype(float), rates
 
 
-def test_rho_lies_between_votes_and_images():
-    X, shares, people, _ = planted_votes()
+def test_rho_lies_between_votes_and_images_and_needs_the_people_asked(voted):
+    X, shares, people, _ = voted
 
     def rates(rho, weights):
         return SigmoidHead(l2=0.01, rho=rho).fit(X, shares, weights=weights).predict_rates(X)
@@ -251,19 +214,14 @@ def test_rho_lies_between_votes_and_images():
     torch.testing.assert_close(rates(0.0, people), rates(None, people))
     torch.testing.assert_close(rates(1.0, people), rates(None, None))
     assert not torch.allclose(rates(0.0, people), rates(1.0, people), atol=1e-3)
+    refused(BadInput, "give it as weights", rates, 0.5, None)
 
 
-def test_votes_of_a_well_predicted_truth_are_hardly_correlated():
-    X, shares, people, rates = planted_votes()
-    head = SigmoidHead(l2=1e-3, rho="fit").fit(X, shares, weights=people)
-    assert 0 <= head.report_["rho"] < 0.05
+def test_votes_of_a_well_predicted_truth_are_hardly_correlated(voted):
+    X, shares, people, rates = voted
     rng = np.random.default_rng(1)
     moved = 1 / (1 + np.exp(-np.log(rates / (1 - rates)) - rng.normal(0, 1.5, rates.shape)))
     strayed = rng.binomial(people.astype(int)[:, None], moved) / people[:, None]
-    assert SigmoidHead(l2=1e-3, rho="fit").fit(X, strayed, weights=people).report_["rho"] > 0.1
-
-
-def test_votes_need_the_people_asked():
-    X, shares, _, _ = planted_votes(40)
-    with pytest.raises(BadInput, match="give it as weights"):
-        SigmoidHead(rho=0.5).fit(X, shares)
+    heads = [SigmoidHead(l2=1e-3, rho="fit").fit(X, said, weights=people) for said in (shares, strayed)]
+    assert 0 <= heads[0].report_["rho"] < 0.05
+    assert heads[1].report_["rho"] > 0.1

@@ -35,6 +35,8 @@ from affectml.runs.config import command
 from affectml.training import fit, judge, plan_run, prepare, train_run, write
 
 from .answered import evaluated
+from .checks import refused
+from .edited import edit
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "0.3.0.dev0"
 CONFIG = TrainConfig(dataset=str(GOLDEN / "data"), multilabel=True, target="emotions", threads=1)
@@ -90,8 +92,7 @@ def test_numbers_of_numpy_are_options_like_any_and_are_written_as_python_s():
 @pytest.mark.parametrize("place", ["file/run", "/proc/run", "x" * 300])
 def test_a_place_that_cannot_be_written_is_refused_before_any_work(tmp_path, place):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(BadInput, match="cannot write there"):
-        plan_run(replace(CONFIG, dataset="nowhere"), out=tmp_path / place)
+    refused(BadInput, "cannot write there", plan_run, replace(CONFIG, dataset="nowhere"), out=tmp_path / place)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -102,24 +103,22 @@ def test_the_steps_give_what_train_gives(judged, tmp_path):
         assert (steps.folder / file).read_bytes() == (whole.folder / file).read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("asked", "steps"),
-    [
+def test_a_training_has_the_steps_that_its_options_ask_for():
+    for asked, steps in (
         ({}, []),
         ({"judgements": "votes", "promise": "recall=.7"}, ["Judgements", "Promise"]),
         ({"by_person": True}, ["ByPerson"]),
-    ],
-)
-def test_a_training_has_the_steps_that_its_options_ask_for(asked, steps):
-    assert [type(step).__name__ for step in plan_run(replace(CONFIG, **asked)).steps] == steps
+    ):
+        assert [type(step).__name__ for step in plan_run(replace(CONFIG, **asked)).steps] == steps
 
 
 def test_every_field_of_the_configuration_is_an_option_of_the_command_and_of_train_and_is_documented():
     of_command = {each.name: each.opts for each in get_command(app).commands["train"].params}
-    for each in fields(TrainConfig):
-        assert of_command[each.name] == ([each.name] if each.name == "dataset" else [spelled(each.name)])
-        assert each.name in inspect.signature(affectml.train).parameters
-    assert [bool(each.help.text) for each in options_of(TrainConfig)] == [True] * len(fields(TrainConfig))
+    names = [each.name for each in fields(TrainConfig)]
+    spoken = {name: [name if name == "dataset" else spelled(name)] for name in names}
+    assert of_command | spoken == of_command
+    assert {*names} <= {*inspect.signature(affectml.train).parameters}
+    assert [bool(each.help.text) for each in options_of(TrainConfig)] == [True] * len(names)
 
 
 def test_the_command_asks_for_what_is_not_at_its_default():
@@ -150,10 +149,8 @@ def test_absent_keys_have_defaults_and_unknown_ones_are_passed_over(tmp_path):
     info = RunFolder.open(tmp_path).info
     assert asdict(info.config) == asdict(TrainConfig(multilabel=True))
     assert (info.prior, info.prompts.kinds) == (None, ["sentiment"])
-    least["data"] = {**least["data"], "kind": "colours"}
-    (tmp_path / "run.json").write_text(json.dumps(least))
-    with pytest.raises(BadRun, match=r"run\.json: data\.kind: .*damaged"):
-        RunFolder.open(tmp_path)
+    edit(tmp_path / "run.json", data={"kind": "colours"})
+    refused(BadRun, r"run\.json: data\.kind: .*damaged", RunFolder.open, tmp_path)
 
 
 def test_every_key_of_run_json_is_documented():
@@ -175,10 +172,8 @@ def test_systems_of_any_name_come_after_the_model_in_the_order_given(prepared):
 @pytest.mark.parametrize("name", ["person", "oracle", "half", "consensus", "floor"])
 def test_a_name_that_belongs_to_people_or_the_oracle_is_refused(prepared, name):
     flat = torch.full(prepared.test.shares.shape, 0.3, dtype=torch.float64)
-    with pytest.raises(BadInput, match="made here"):
-        evaluate({name: Answers(flat)}, prepared.test, split="test", seed=0)
-    with pytest.raises(BadInput, match="no system"):
-        evaluate({}, prepared.test, split="test", seed=0)
+    for systems, says in (({name: Answers(flat)}, "made here"), ({}, "no system")):
+        refused(BadInput, says, evaluate, systems, prepared.test, split="test", seed=0)
 
 
 def small(tmp_path, **kinds):
@@ -210,9 +205,9 @@ def test_without_multilabel_the_target_that_is_there_decides(tmp_path, kinds, as
     for name in kinds:
         assert choose_target(dataset, multilabel=None, name=name).name == name
     if " " in chosen:
-        with pytest.raises(BadDataset, match=chosen) as refused:
+        with pytest.raises(BadDataset, match=chosen) as found:
             choose_target(dataset, **asked)
-        assert "--" not in str(refused.value)  # as Python is told
+        assert "--" not in str(found.value)  # as Python is told
     else:
         assert choose_target(dataset, **asked).name == chosen
 
@@ -220,31 +215,31 @@ def test_without_multilabel_the_target_that_is_there_decides(tmp_path, kinds, as
 @pytest.mark.parametrize("multilabel", [None, True, False])
 def test_a_data_set_without_targets_is_told_so(tmp_path, multilabel):
     ways = r"no target yet, so .*`affectml relabel .* NAME`.*labels export.*import table"
-    with pytest.raises(BadDataset, match=ways):
-        choose_target(small(tmp_path), multilabel=multilabel, name=None)
+    refused(BadDataset, ways, choose_target, small(tmp_path), multilabel=multilabel, name=None)
 
 
 def test_messages_spell_options_as_they_were_given():
-    assert option("head", "topk") == "head='topk'"
+    def spoken():
+        return (
+            option("head", "my heads"),
+            option("templates"),
+            option("multilabel", True),
+            option("l2", 1, of_head=True),
+        )
+
+    assert spoken()[:2] == ("head='my heads'", "templates")
     with command_line():
-        assert option("head", "my heads") == "--head 'my heads'"
-        assert option("templates") == "--template"
-        assert option("multilabel", True) == "--multilabel"
-        assert option("l2", 0.1, of_head=True) == "--set l2=0.1"
-    assert option("templates") == "templates"
+        assert spoken() == ("--head 'my heads'", "--template", "--multilabel", "--set l2=1")
 
 
 WRITING = importlib.import_module("affectml.training.write")  # affectml.training.write is the function
-
-
 NO_ROOM = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_a_trained_head_survives_a_disk_without_room_for_the_rest(judged, tmp_path, monkeypatch):
     monkeypatch.setattr(WRITING, "write_answers", Mock(side_effect=NO_ROOM))
     says = r"answers\.parquet could not be written \(No space left on device\); facts.json, "
-    with pytest.raises(OSError, match=says):
-        write(into(judged, tmp_path / "run"), seconds={}, writers=WRITERS)
+    refused(OSError, says, write, into(judged, tmp_path / "run"), seconds={}, writers=WRITERS)
     kept = RunFolder.open(tmp_path / "run")
     X = judged.prepared.store.rows(judged.prepared.test.image_id)
     assert torch.equal(kept.head.scores(X), judged.systems.model.scores(X))
@@ -266,8 +261,7 @@ def test_a_head_that_finds_no_room_at_all_is_saved_elsewhere(judged, tmp_path, m
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "elsewhere"))
     written = Mock(side_effect=[NO_ROOM, *[DEFAULT] * 9], wraps=write_json)
     monkeypatch.setattr(WRITING, "write_json", written)
-    with pytest.raises(OSError, match="No space left on device.*the trained head and run.json are in"):
-        write(judged, seconds={})
+    refused(OSError, "No space left on device.*the trained head and run.json are in", write, judged, seconds={})
     [place] = (tmp_path / "elsewhere").iterdir()
     assert RunFolder.open(place).head.name == "sigmoid"
     assert [path.name for path in tmp_path.iterdir()] == ["elsewhere"]
@@ -289,9 +283,9 @@ def test_a_run_of_rates_is_judged_by_sets_and_single_labels_too(tmp_path):
     assert single.facts["kind"] == "single"
     assert "set_f1" not in single.names()
     shutil.copytree(GOLDEN / "data", tmp_path / "sets")
-    content = json.loads((tmp_path / "sets" / "dataset.json").read_text(encoding="utf-8"))
-    content["targets"] = {"agreed": content["targets"]["agreed"]}
-    write_json(tmp_path / "sets" / "dataset.json", content)
+    file = tmp_path / "sets" / "dataset.json"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    write_json(file, content | {"targets": {"agreed": content["targets"]["agreed"]}})
     found = evaluated(run, tmp_path / "sets")  # the only target
     assert found.facts["rules"]["label_set"] == "the given sets"
     assert found.get("set_f1").value > found.get("set_f1", "prior").value

@@ -1,10 +1,12 @@
-"""Rows in blocks: the same fit wherever they are, few in memory, and settings that do not disturb each other."""
+"""How heads search: rows in blocks, the same fit wherever they are; settings of a hidden layer; linear weights."""
 
 import itertools
 
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize
+from sklearn.base import clone
 
 from affectml import heads, parts
 from affectml._rows import RowsOnDisk
@@ -15,8 +17,10 @@ from affectml.errors import BadArray, BadDataset
 from affectml.heads import base, blocks, descent, hidden, linear
 from affectml.heads.blocks import Blocks
 from affectml.heads.hidden import Racer, Setting
-from affectml.heads.linear import Standardiser
+from affectml.heads.linear import L2Path, Standardiser
 from affectml.heads.objective import Objective
+
+from .checks import refused
 
 ROWS, COLUMNS, LABELS = 900, 12, 4
 
@@ -45,13 +49,10 @@ def store(tmp_path_factory):
 @pytest.fixture
 def large(monkeypatch):
     """Every X counts as large, and its blocks are small."""
-    monkeypatch.setattr(base, "BIG", 0)
-    monkeypatch.setattr(blocks, "PART", 64)
-    monkeypatch.setattr(linear, "SAMPLE", 128)
-    monkeypatch.setattr(descent, "SAMPLE", 128)
-    monkeypatch.setattr(linear, "RUN", 16)
-    monkeypatch.setattr(blocks, "RUN", 16)
-    monkeypatch.setattr(blocks, "RUNS", 8)
+    sizes = {"BIG": 0, "PART": 64, "SAMPLE": 128, "RUN": 16, "RUNS": 8}
+    for module, (name, value) in itertools.product((base, blocks, linear, descent), sizes.items()):
+        if hasattr(module, name):
+            monkeypatch.setattr(module, name, value)
 
 
 def mapped(X, folder):
@@ -83,10 +84,9 @@ def test_rows_on_disk_are_those_of_the_array(store, index):
 
 def test_rows_that_were_let_go_are_read_again(store):
     rows = store.on_disk(store.ids)
-    before = np.asarray(rows)
     rows.let_go()
-    np.testing.assert_array_equal(np.asarray(rows), before)
-    RowsOnDisk.of(before).let_go()  # in memory: they stay
+    np.testing.assert_array_equal(np.asarray(rows), drawn()[0])
+    RowsOnDisk.of(drawn()[0]).let_go()  # in memory: they stay
 
 
 def test_a_value_that_is_no_number_is_named_by_its_image_or_row(tmp_path):
@@ -95,59 +95,54 @@ def test_a_value_that_is_no_number_is_named_by_its_image_or_row(tmp_path):
     store = stored(tmp_path, X)
     rows = store.on_disk(store.ids)
     assert rows[:7].shape == (7, COLUMNS)
-    with pytest.raises(BadDataset, match="'0007' is not finite"):
-        rows[5:9]
-    with pytest.raises(BadDataset, match="'0007'"):
-        rows.take(np.array([9, 7, 1]))[1:]
-    with pytest.raises(BadArray, match="row 7 "):
-        RowsOnDisk.of(mapped(X, tmp_path))[np.array([3, 7])]
+    refused(BadDataset, "'0007' is not finite", rows.__getitem__, slice(5, 9))
+    refused(BadDataset, "'0007'", rows.take(np.array([9, 7, 1])).__getitem__, slice(1, None))
+    refused(BadArray, "row 7 ", RowsOnDisk.of(mapped(X, tmp_path)).__getitem__, np.array([3, 7]))
 
 
 HEADS = {
-    "linear": lambda: heads.SigmoidHead(),
-    "linear, one L2": lambda: heads.SigmoidHead(l2=0.01, balance=0.5),
-    "softmax": lambda: heads.SoftmaxHead(),
-    "hidden": lambda: heads.SigmoidHead(hidden=8, batch_size=32, max_epochs=5),
-    "softmax, hidden": lambda: heads.SoftmaxHead(hidden=8, batch_size=32, max_epochs=5, dropout=(0.0, 0.3)),
-    "contrastive": lambda: heads.ContrastiveHead(torch.eye(LABELS, 6), hidden=8, batch_size=32, max_epochs=3),
-    "prior": lambda: heads.PriorHead(),
-    "zero_shot": lambda: heads.ZeroShotHead(np.random.default_rng(0).normal(size=(LABELS, COLUMNS))),
+    "linear": heads.SigmoidHead(),
+    "linear, one L2": heads.SigmoidHead(l2=0.01, balance=0.5),
+    "softmax": heads.SoftmaxHead(),
+    "hidden": heads.SigmoidHead(hidden=8, batch_size=32, max_epochs=5),
+    "softmax, hidden": heads.SoftmaxHead(hidden=8, batch_size=32, max_epochs=5, dropout=(0.0, 0.3)),
+    "contrastive": heads.ContrastiveHead(torch.eye(LABELS, 6), hidden=8, batch_size=32, max_epochs=3),
+    "prior": heads.PriorHead(),
+    "zero_shot": heads.ZeroShotHead(np.random.default_rng(0).normal(size=(LABELS, COLUMNS))),
 }
 
 
-def targets_of(head, Y):
-    return Y / Y.sum(axis=1, keepdims=True) if isinstance(head, heads.SoftmaxHead) else Y
+def fitted(name, rows, Y, kept_out=200):
+    """That head on these rows, with so many others as `val`."""
+    Xv, Yv = drawn(kept_out or 1, seed=1)
+    if name.startswith("softmax"):
+        Y, Yv = (each / each.sum(axis=1, keepdims=True) for each in (Y, Yv))
+    return clone(HEADS[name]).fit(rows, Y, val=(Xv, Yv) if kept_out else None)
 
 
-CASES = itertools.product(HEADS, (True, False))
-FOLDS = {("linear", False), ("softmax", False)}  # search for an L2 by folds
+CASES = itertools.product(HEADS, (200, 0))
+FOLDS = {("linear", 0), ("softmax", 0)}  # search for an L2 by folds
 
 
 @pytest.mark.parametrize(
     ("name", "kept_out"), [pytest.param(*case, marks=[pytest.mark.slow] * (case in FOLDS)) for case in CASES]
 )
 def test_rows_on_disk_and_in_memory_give_the_same_weights_to_the_last_bit(large, store, tmp_path, name, kept_out):
-    (X, Y), (Xv, Yv) = drawn(), drawn(200, seed=1)
-    found = []
-    for rows in (X, torch.from_numpy(X.astype(np.float32)), mapped(X, tmp_path), store.on_disk(store.ids)):
-        head = HEADS[name]()
-        val = (Xv, targets_of(head, Yv)) if kept_out else None
-        found.append(head.fit(rows, targets_of(head, Y), val=val))
-        assert torch.equal(found[-1].scores(rows), found[0].scores(X))
-    for head in found[1:]:
-        assert head.report_ == found[0].report_
-        assert all(torch.equal(head._state[key], value) for key, value in found[0]._state.items())
+    X, Y = drawn()
+    first = fitted(name, X, Y, kept_out)
+    for rows in (torch.from_numpy(X.astype(np.float32)), mapped(X, tmp_path), store.on_disk(store.ids)):
+        head = fitted(name, rows, Y, kept_out)
+        assert torch.equal(head.scores(rows), first.scores(X))
+        assert head.report_ == first.report_
+        assert all(torch.equal(head._state[key], value) for key, value in first._state.items())
 
 
 @pytest.mark.parametrize(("name", "most"), [("linear", 5e-3), ("linear, one L2", 2e-3), ("softmax", 5e-3)])
 def test_linear_heads_in_blocks_predict_as_those_in_memory(monkeypatch, name, most):
-    (X, Y), (Xv, Yv) = drawn(3000), drawn(600, seed=1)
-    found = []
-    for cells in (base.BIG, 0):
-        monkeypatch.setattr(base, "BIG", cells)
-        head = HEADS[name]()
-        found.append(head.fit(X, targets_of(head, Y), val=(Xv, targets_of(head, Yv))).scores(Xv))
-    assert 0 < float((found[0] - found[1]).abs().max()) < most
+    X, Y = drawn(3000)
+    usual = fitted(name, X, Y, 600).scores(X)
+    monkeypatch.setattr(base, "BIG", 0)
+    assert 0 < float((fitted(name, X, Y, 600).scores(X) - usual).abs().max()) < most
 
 
 def test_a_hidden_layer_in_blocks_learns_what_it_does_in_memory(monkeypatch):
@@ -163,12 +158,10 @@ def test_a_hidden_layer_in_blocks_learns_what_it_does_in_memory(monkeypatch):
 
 @pytest.mark.parametrize("name", ["linear", "hidden", "contrastive"])
 def test_only_some_rows_are_in_memory_at_once(large, store, monkeypatch, name):
-    read = []
-    whole = RowsOnDisk.__getitem__
+    read, whole, (_, Y) = [], RowsOnDisk.__getitem__, drawn()
     monkeypatch.setattr(RowsOnDisk, "__getitem__", lambda self, index: read.append(whole(self, index)) or read[-1])
     monkeypatch.setattr(RowsOnDisk, "__array__", None)
-    _, Y = drawn()
-    HEADS[name]().fit(store.on_disk(store.ids), Y, val=(store.on_disk(store.ids[:100]), Y[:100]))
+    clone(HEADS[name]).fit(store.on_disk(store.ids), Y, val=(store.on_disk(store.ids[:100]), Y[:100]))
     assert 0 < max(len(rows) for rows in read) <= 16 * 16  # of 900
 
 
@@ -205,22 +198,26 @@ def racers_of(settings):
     return [Racer(setting, parts) for setting in settings]
 
 
-@pytest.mark.parametrize("softmax", [False, True])
-def test_steps_are_those_of_torch(softmax):
-    [trained] = racers_of((Setting(0.1, 0.01, 0.0),))
-    layers = [part.clone().requires_grad_() for part in trained.layers]
+@pytest.mark.parametrize(("softmax", "dropout"), [(False, 0.0), (True, 0.0), (False, 0.25)])
+def test_steps_are_those_of_torch(softmax, dropout):
+    [trained] = racers_of((Setting(0.1, 0.01, dropout),))
+    cut, (own, same) = int(256 * dropout), (torch.Generator().manual_seed(0) for _ in range(2))
+    layers, means = [part.clone().requires_grad_() for part in trained.layers], [*map(torch.clone, trained.layers)]
     decays = [{"params": layers[::2], "weight_decay": 0.1}, {"params": layers[1::2], "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(decays, lr=0.01)
     X, Y = (torch.from_numpy(part.astype(np.float32)) for part in drawn(200))
     masses = Objective(Y, None if softmax else 1 - Y)
-    for batch in torch.split(torch.arange(200), 40):
-        hidden.step([trained], X[batch], masses.rows(batch), 40.0, 2.0, torch.Generator())
-        units = torch.relu(X[batch] @ layers[0].T + layers[1])
+    for number, batch in enumerate(torch.split(torch.arange(200), 40)):
+        hidden.step([trained], X[batch], masses.rows(batch), 40.0, 1.2, own)
+        kept = hidden._masks((40, 8), {cut}, torch.float32, same)[cut] != 0
+        units = torch.relu(X[batch] @ layers[0].T + layers[1]) * kept / (1 - dropout)
         loss = masses.rows(batch).loss(units @ layers[2].T + layers[3]) / 40
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    for ours, theirs in zip(trained.layers, layers, strict=True):
+        for mean, part in zip(means, layers, strict=True):
+            mean.lerp_(part.detach(), 1 / min(1.2, 1 + number / 10))
+    for ours, theirs in zip([*trained.layers, *trained.mean], [*layers, *means], strict=True):
         torch.testing.assert_close(ours, theirs.detach(), rtol=1e-4, atol=1e-5)
 
 
@@ -271,3 +268,87 @@ def test_a_search_takes_the_setting_that_rows_kept_out_prefer(monkeypatch, tmp_p
     again = heads.load_head(tmp_path)
     assert again.config == head.config
     assert torch.equal(again.scores(X), head.scores(X))
+
+
+def correlated(rows=400, columns=12, usual=(0.0, -3.0, -6.0), strength=2.0, seed=0):
+    """Standardised features that go together, and 0/1 for labels from common to rare."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(rows, columns)) @ rng.normal(size=(columns, columns))
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    logits = strength * X @ rng.normal(size=(columns, len(usual))) / columns**0.5 + np.array(usual)
+    Y = rng.random(logits.shape) < 1 / (1 + np.exp(-logits))
+    return torch.from_numpy(X), torch.from_numpy(Y.astype(float))
+
+
+def objective_of(kind, Y):
+    shares = (Y + 0.1) / (Y + 0.1).sum(dim=1, keepdim=True)
+    return Objective(shares, None) if kind == "softmax" else Objective(Y, 1 - Y)
+
+
+def loss(parameters, X, objective, l2):
+    """Mean loss with the pseudo row, and the penalty."""
+    even = objective.pseudo_row()
+    summed = objective.loss(X @ parameters[:-1] + parameters[-1]) + even.loss(parameters[-1:])
+    return summed / (objective.total + even.total) + l2 / 2 * parameters[:-1].square().sum()
+
+
+@pytest.mark.parametrize("l2", [0.3, 1e-3, 1e-6])
+@pytest.mark.parametrize("kind", ["sigmoid", "softmax"])
+def test_the_least_loss_is_scipys(kind, l2):
+    X, Y = correlated()
+    objective = objective_of(kind, Y)
+    path = L2Path(X, objective)
+
+    def by_scipy(flat):
+        parameters = torch.from_numpy(flat).reshape(path.parameters.shape).requires_grad_()
+        value = loss(parameters, X, objective, l2)
+        return float(value.detach()), torch.autograd.grad(value, parameters)[0].flatten().numpy()
+
+    least = minimize(by_scipy, path.parameters.flatten().numpy(), jac=True, method="BFGS", options={"gtol": 1e-9}).fun
+    path.step(l2)
+    assert float(loss(path.parameters, X, objective, l2)) == pytest.approx(least, abs=1e-8 * max(least, 1))
+
+
+def test_a_label_is_fitted_as_it_would_be_alone():
+    X, Y = correlated()
+    together = L2Path(X, Objective(Y, 1 - Y))
+    together.step(1e-3)
+    for label in range(Y.shape[1]):
+        one = Y[:, [label]]
+        alone = L2Path(X, Objective(one, 1 - one))
+        alone.step(1e-3)
+        torch.testing.assert_close(together.parameters[:, [label]], alone.parameters, rtol=1e-3, atol=1e-3)
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """Of how many rows each pass is."""
+    seen, make = [], linear._sweep_of
+
+    def counting(X, objective):
+        sweep = make(X, objective)
+        return lambda parameters: seen.append(len(X)) or sweep(parameters)
+
+    monkeypatch.setattr(linear, "_sweep_of", counting)
+    return seen
+
+
+def test_many_rows_are_passed_over_five_times_and_some_of_them_more_often(passes, monkeypatch):
+    X, Y = correlated(20_000, usual=(0.0, -1.0, -3.0), strength=1.0)
+    monkeypatch.setattr(linear, "SAMPLE", 2_000)
+    objective = Objective(Y, 1 - Y)
+    path, exact = L2Path(Blocks(X.float()), objective), L2Path(X, objective)
+    path.step(1e-3)
+    assert passes.count(20_000) <= 6 < len(passes)
+    exact.step(1e-3)
+    least = float(loss(exact.parameters, X, objective, 1e-3))
+    assert float(loss(path.parameters, X, objective, 1e-3)) == pytest.approx(least, rel=1e-6)
+
+
+def test_a_walk_looks_again_only_after_a_step(passes):
+    X, Y = correlated()
+    path, seen = L2Path(X, Objective(Y, 1 - Y)), []
+    for l2 in (0.1, 0.1, 0.09):
+        path.step(l2)
+        seen.append(len(passes))
+    assert seen[0] == seen[1] < seen[2] <= seen[1] + 4
