@@ -298,3 +298,8 @@ def _basis(X: Tensor) -> tuple[Tensor, Tensor]:
     keep = max(1, min(DIRECTIONS, len(wide) - 1, int((variance > 1e-12 * variance[-1]).sum())))
     length = variance[-keep:].sum().clamp(min=1e-30).sqrt()
     return centre, (directions.flip(1)[:, :keep] / length).contiguous()
+
+
+def as_by_person(head: Head) -> ByPersonHead | None:
+    """The head, where it tells people apart."""
+    return head if isinstance(head, ByPersonHead) else None

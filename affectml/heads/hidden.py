@@ -142,7 +142,7 @@ def step(
 ) -> None:  # fmt: skip
     """One step of all on a batch: rows [B, D], their masses, and what the summed loss is divided by."""
     hidden, dtype = len(racers[0].layers[1]), rows.dtype
-    cuts = [min(round(each.setting.dropout * _LEVELS), _LEVELS - 1) for each in racers]
+    cuts = [_cut(each.setting.dropout) for each in racers]
     weight1, bias1 = (torch.cat([each.layers[part] for each in racers]).to(dtype) for part in (0, 1))
     units = torch.addmm(bias1, rows, weight1.T).relu_()
     kept_units = _masks((len(rows), hidden), set(cuts) - {0}, dtype, generator)
@@ -210,7 +210,7 @@ def fit_hidden(
     best = HiddenFit(start, options.settings[0], 0, math.inf, ())
     for epoch in range(1, options.max_epochs + 1):
         for index, batch in table.epoch(options.batch_size, generator, dtype):
-            if cut := round(options.input_dropout * _LEVELS):
+            if cut := _cut(options.input_dropout):
                 kept = _masks((len(batch), columns), {cut}, dtype, generator)[cut]
                 batch.view(kept.dtype).bitwise_and_(kept)
                 batch.div_(1 - cut / _LEVELS)
@@ -243,6 +243,11 @@ def staying(settings: Sequence[Setting], losses: Sequence[float], epoch: int) ->
         kept = sorted(pairs, key=pairs.__getitem__)[: math.ceil(len(pairs) / 2)]
         return [place for place in places if (settings[place].learning_rate, settings[place].dropout) in kept]
     return places if epoch < DECAYS_AFTER else [min(places, key=losses.__getitem__)]
+
+
+def _cut(share: float) -> int:
+    """How many of the levels leave a unit out; never all."""
+    return min(round(share * _LEVELS), _LEVELS - 1)
 
 
 def _masks(shape: tuple[int, int], cuts: set[int], dtype: torch.dtype, generator: torch.Generator) -> dict[int, Tensor]:

@@ -19,6 +19,7 @@ from affectml.data import Dataset
 from affectml.encoders import Encoder
 from affectml.errors import BadInput, BadRun, option
 from affectml.heads import ByPersonHead, ImageEffects, Normals
+from affectml.heads.by_person import as_by_person
 from affectml.importers.answers import Said, said_of
 from affectml.people.known import KnownImages, features_key, read_image_effects, read_people
 from affectml.pictures import ImageLike, Picture, pictures
@@ -115,10 +116,10 @@ class Person:
 
 def head_of(run: RunFolder) -> ByPersonHead:
     """A run's head; raises BadRun where it tells no people apart."""
-    if not isinstance(run.head, ByPersonHead):
+    if (head := as_by_person(run.head)) is None:
         way = option("by_person", True)
         raise BadRun(f"{run.folder}: a {run.head.name} head, which tells no people apart: train again with {way}")
-    return run.head
+    return head
 
 
 def known_effects(head: ByPersonHead, images: KnownImages, X: Tensor) -> ImageEffects:

@@ -9,7 +9,7 @@ from affectml._progress import Say
 from affectml.errors import BadInput, option
 from affectml.heads import ByPersonHead, Head, ImageEffects
 from affectml.heads.build import heads_that
-from affectml.heads.by_person import cuts_rates
+from affectml.heads.by_person import as_by_person, cuts_rates
 from affectml.heads.mixed_logit import Fit
 from affectml.judging.figures import Evaluation
 from affectml.people.known import people_file, write_image_effects, write_people
@@ -75,8 +75,8 @@ class ByPerson(Step):
 
 def _learned(judged: Judged) -> tuple[ByPersonHead, Fit]:
     """The head, and what its fit knows of images and people."""
-    head = judged.systems.model
-    assert isinstance(head, ByPersonHead)  # see ByPerson.unfitted
+    head = as_by_person(judged.systems.model)
+    assert head is not None  # see ByPerson.unfitted
     assert head.fit_ is not None
     return head, head.fit_
 

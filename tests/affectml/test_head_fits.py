@@ -1,5 +1,7 @@
 """Do heads learn what they should? Against scikit-learn, by hand, planted truth; and what auto and kernels choose."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -405,6 +407,16 @@ def curved(rows=240, seed=0):
 def test_where_nobody_says_anything_all_labels_are_alike():
     head = heads.AutoHead().fit(np.random.default_rng(0).normal(size=(10, 3)), np.eye(3)[np.arange(10) % 3])
     assert torch.allclose(head.scores(np.ones((9, 3))), torch.tensor(1 / 3, dtype=torch.float64), atol=0.01)
+
+
+def test_same_seed_same_result_and_the_clock_has_no_say(monkeypatch):
+    X, P = curved(40)
+    first, again = (heads.AutoHead(kind="distribution", seed=3) for _ in range(2))
+    first.fit(X, P)
+    for clock in ("time", "perf_counter", "process_time", "monotonic"):
+        monkeypatch.setattr(time, clock, lambda: pytest.fail("auto looked at the clock"))
+    assert again.fit(X, P).report_ == first.report_
+    assert torch.equal(first.scores(X), again.scores(X))
 
 
 @pytest.mark.slow

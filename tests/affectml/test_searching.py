@@ -257,6 +257,18 @@ def test_dropout_leaves_out_the_share_that_was_asked_for():
         assert abs(float((mask == 0).double().mean()) - cut / 256) < 0.005
 
 
+def test_features_that_are_left_out_are_counted_for_by_those_that_stay(monkeypatch):
+    batches, objective = [], Objective(torch.full((400, 2), 0.5), None)
+    monkeypatch.setattr(hidden, "step", lambda racers, rows, *rest: batches.append(rows.clone()))
+    options = hidden.HiddenOptions(4, (Setting(0.1, 0.01, 0.0),), 100, 3, 3, input_dropout=0.25)
+    X = torch.ones(400, 50)
+    hidden.fit_hidden(X, objective, (X, objective), torch.zeros(2), options, torch.Generator().manual_seed(0))
+    values = torch.cat(batches)
+    torch.testing.assert_close(values.unique(), torch.tensor([0.0, 4 / 3]))
+    assert abs(float((values == 0).double().mean()) - 0.25) < 0.005
+    assert (X == 1).all()
+
+
 @pytest.mark.parametrize("cells", [0, 20_000_000])
 def test_a_search_takes_the_setting_that_rows_kept_out_prefer(monkeypatch, tmp_path, cells):
     monkeypatch.setattr(base, "BIG", cells)
