@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.heads.base import HEADS, Head
 from affectml.heads.baselines import TextHead
-from affectml.heads.config import MULTILABEL, TrainOption, Wanted, nearest, reading_of, type_words, typed_fields
+from affectml.heads.config import MULTILABEL, TrainOption, Wanted, expected, reading_of, typed_fields
 from affectml.heads.ensemble import EnsembleConfig, EnsembleHead
 from affectml.heads.inputs import ArrayLike
 from affectml.heads.load import head_class
@@ -69,10 +69,9 @@ def _typed(name: str, value: Any, hint: Any) -> Any:
         value = tuple(part.strip() for part in value.split(","))
     try:
         return reading_of(hint).validate_python(value)
-    except ValidationError:
-        wanted = type_words(hint).replace("None", "none")
-        near = nearest(value, hint)
-        raise BadInput(f"{option(name, option_words(value), of_head=True)}: expected {wanted}{near}") from None
+    except ValidationError as error:
+        wanted = expected(error, hint).replace("None", "none")
+        raise BadInput(f"{option(name, option_words(value), of_head=True)}: it should be {wanted}") from None
 
 
 PLAIN = {True: "sigmoid", False: "softmax"}  # by multilabel: what `train` takes where no head is named

@@ -1,11 +1,8 @@
 """What a head is told: its own options, the tasks it may be given, and what a training run asks of it."""
 
 import dataclasses
-import math
-import types
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from typing import Annotated, Any, Literal, Self, TypeAlias, Union, get_args, get_origin, get_type_hints
+from collections.abc import Mapping
+from typing import Any, Literal, Self, TypeAlias, get_args, get_type_hints
 
 import numpy as np
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -25,8 +22,6 @@ MOST_HIDDEN = 65_536  # on 1,024 features half a gigabyte of weights and their g
 
 
 _TYPED: dict[type, dict[str, tuple[Any, TypeAdapter[Any]]]] = {}
-_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word", type(None): "None"}
-_BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}  # as annotated types name them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,10 +76,9 @@ class HeadConfig:
             value = getattr(self, name)
             try:
                 adapter.validate_python(value.item() if isinstance(value, np.generic) else value, strict=True)
-            except ValidationError:
-                near = nearest(value, hint)
+            except ValidationError as error:
                 raise BadInput(
-                    f"{type(self).__name__}: {name} must be {type_words(hint)}, got {value!r}{near}"
+                    f"{type(self).__name__}: {name} must be {expected(error, hint)}, got {value!r}"
                 ) from None
 
 
@@ -108,49 +102,11 @@ def reading_of(hint: Any) -> TypeAdapter[Any]:
     return TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False))
 
 
-def type_words(hint: Any) -> str:
-    """What a type allows: "a number, at least 0 and below 1, or None"."""
-    origin, parts = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        return ", or ".join(map(type_words, parts)) if any(map(_bounds, parts)) else " or ".join(map(type_words, parts))
-    if origin is Annotated:
-        return ", ".join(filter(None, [type_words(parts[0]), _bounds(hint)]))
-    if origin is Literal:
-        return " or ".join(map(str, parts))
-    if origin is tuple and not any(_words_of(hint)):
-        return "several with commas between"
-    if origin is tuple:
-        return f"one or more of {', '.join(_words_of(hint))}, with commas between"
-    return _WORDS.get(hint, getattr(hint, "__name__", str(hint)))
-
-
-def _bounds(hint: Any) -> str:
-    """What a type's bounds say, "at least 0 and below 1", or nothing."""
-    marks = [mark for part in get_args(hint)[1:] for mark in getattr(part, "metadata", [part])]
-    found = [(words, getattr(mark, name)) for mark in marks for name, words in _BOUNDS.items() if hasattr(mark, name)]
-    if get_args(hint)[:1] == (int,):
-        found = [("at least", bound + 1) if words == "above" else (words, bound) for words, bound in found]
-    return " and ".join(f"{words} {bound:g}" for words, bound in found)
-
-
-def nearest(value: Any, hint: Any) -> str:
-    """The end of an error message: the word of this type that was meant, perhaps, or that a number is to be finite."""
-    with suppress(TypeError, ValueError, OverflowError):
-        if not math.isfinite(float(value)):
-            return " (finite)"
-    words = list(_words_of(hint))
-    given = [value] if isinstance(value, str) else value if isinstance(value, tuple) else []
-    wrong = [word for word in given if isinstance(word, str) and word not in words]
-    return did_you_mean(wrong[0], words) if wrong else ""
-
-
-def _words_of(hint: Any) -> Iterator[str]:
-    """Every word that a type allows."""
-    for part in get_args(hint):
-        if isinstance(part, str):
-            yield part
-        else:
-            yield from _words_of(part)
+def expected(error: ValidationError, hint: Any) -> str:
+    """What a value of this type had to be, in pydantic's words: "a valid number or None"."""
+    told = dict.fromkeys(each["msg"].removeprefix("Input should be ") for each in error.errors())
+    words = " or ".join([*told, *(["None"] if type(None) in get_args(hint) else [])])
+    return words.replace("a valid tuple", "several with commas between")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,7 +21,7 @@ from affectml.encoders.threads import set_threads, spare_threads, usable_device
 from affectml.errors import BadDataset, BadInput, option
 from affectml.heads import Wanted, check_plain, head_class
 from affectml.heads.build import PLAIN, typed_options
-from affectml.heads.config import type_words
+from affectml.heads.config import expected
 from affectml.heads.objective import only_shares
 from affectml.judging.subgroups import check_groups
 from affectml.prompts import Prompts
@@ -123,8 +123,8 @@ def check_types(config: TrainConfig) -> None:
         value = getattr(config, name)
         try:
             TypeAdapter(hint).validate_python(value, strict=True)
-        except ValidationError:
-            raise BadInput(f"{option(name, value)}: expected {type_words(hint)}") from None
+        except ValidationError as error:
+            raise BadInput(f"{option(name, value)}: it should be {expected(error, hint)}") from None
 
 
 def _check(plan: Plan) -> None:

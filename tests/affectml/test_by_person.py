@@ -134,7 +134,7 @@ def test_an_estimator_is_copied_and_says_what_it_lacks(known):
         (lambda: ByPersonHead(**INSIDE).fit(rows, shares), "give answers=PersonAnswers"),
         (lambda: ByPersonHead(head="softmax").fit(rows, shares, answers=answers), "no rates of 'softmax'"),
         (lambda: ByPersonHead(**INSIDE).scores(X), "has not been fitted"),
-        (lambda: ByPersonHead(ridge=0.0).fit(rows, shares, answers=answers), "ridge must be a number, above 0"),
+        (lambda: ByPersonHead(ridge=0.0).fit(rows, shares, answers=answers), "ridge must be greater than 0"),
     ):
         with pytest.raises(BadInput, match=words):
             act()
