@@ -216,7 +216,7 @@ def test_bad_weights():
         (heads.TopKHead(), "k", 5, "k: 5 labels asked for, but there are 4; choose a smaller k"),
         (heads.ContrastiveHead(np.eye(4)), "hidden", 0, "hidden must be greater than or equal to 1"),
         (heads.AutoHead(), "kind", "rate", "kind must be 'distribution' or 'rates', got 'rate'"),
-        (heads.AutoHead(), "families", ("linaer",), r"must be 'linear', 'exponential', 'rbf' or 'hidden', got \('linaer',\)"),
+        (heads.AutoHead(), "families", ("linaer",), r"'exponential', 'rbf' or 'hidden', got \('linaer',\)"),
         (heads.AutoHead(), "families", (), "families is empty"),
     ],
 )
