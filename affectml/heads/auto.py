@@ -81,7 +81,7 @@ class AutoHead(CompositeHead, name="auto", learns=("single", "distribution", "ra
     if it also wins on rows that its weights were not fitted on. `report_["why"]` says it in words.
 
     Targets: as softmax and sigmoid heads take them, by `kind`. Options: AutoConfig. Source: stacking (Wolpert 1992;
-    Breiman 1996) with a logarithmic pool (Genest & Zidek 1986). Fewer than ten rows need `val`.
+    Breiman 1996) with a logarithmic pool (Genest & Zidek 1986). Fewer than ten rows need `val`, and one is refused.
     """
 
     refusals: ClassVar[Mapping[Task, str]] = {"single-positive": "would take absent labels for wrong ones"}
@@ -95,6 +95,8 @@ class AutoHead(CompositeHead, name="auto", learns=("single", "distribution", "ra
     def _fit(self, rows: Rows, generator: torch.Generator) -> None:
         """Fit each candidate, hear what it says of rows kept out, and pool those that are worth it."""
         rows.need(2 * FOLDS, "give val, or take one head")
+        if len(rows.X) < 2:
+            raise BadInput("X: one row is too few for heads that choose on rows kept out; take one head")
         kind = self.config.kind
         objective = masses(kind, rows.targets, rows.mass)
         parts: list[tuple[Tensor, Tensor]] = []
@@ -120,7 +122,7 @@ class AutoHead(CompositeHead, name="auto", learns=("single", "distribution", "ra
         self._state = {"weights": pool}
         self.report_ = {
             "rows": len(rows.X),
-            "prevalence": rows.targets.mean(dim=0).tolist(),
+            "prevalence": rows.prevalence,
             "held_out_loss": {each.words: each.loss for each in candidates},
             "weights": pool.tolist(),
             "why": why,

@@ -466,7 +466,11 @@ class Head(ABC):
         """`predict_distribution` as scikit-learn asks for it: features [N, D] -> [N, C]; AttributeError for rates."""
         if self._kind() == "rates":
             raise AttributeError(f"{self.described()} of rates has no predict_proba: call predict_rates")
-        return lambda X: self.predict_distribution(X).double().numpy()
+
+        def predict_proba(X: Features) -> NDArray[np.float64]:  # scikit-learn's scorers ask for its name
+            return self.predict_distribution(X).double().numpy()
+
+        return predict_proba
 
     def score(self, X: Features, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Minus the mean log loss, so that higher is better.

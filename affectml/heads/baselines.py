@@ -48,7 +48,7 @@ class PriorHead(Head, name="prior"):
         chosen = (mass * rows.targets).sum(dim=0) + 0.5
         asked = chosen.sum() if is_distribution(rows.targets) else mass.sum(dim=0) + 1
         self._state = {"shares": chosen / asked, "features": torch.tensor(rows.X.shape[1])}
-        self.report_ = {"prevalence": rows.targets.mean(dim=0).tolist()}
+        self.report_ = {"prevalence": rows.prevalence}
 
     def scores(self, X: Features) -> Tensor:
         """The label shares, once per row: [N, C]."""

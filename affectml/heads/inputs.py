@@ -177,16 +177,23 @@ def as_weights(weights: ArrayLike | None, shape: torch.Size, per_cell: bool) -> 
     rows, labels = shape
     if weights is None:
         return alike(rows)
-    flat = weights[:, None] if weights.ndim == 1 else weights
+    table = weights if isinstance(weights, Tensor) else np.asarray(weights)
+    flat = table[:, None] if table.ndim == 1 else table
     tensor = as_matrix(flat, "weights", torch.float64)
     wanted = [(rows, 1), (rows, labels)] if per_cell else [(rows, 1)]
     if tuple(tensor.shape) not in wanted:
         allowed = f"[{rows}]" + (f" or [{rows}, {labels}]" if per_cell else "")
-        raise BadArray(f"weights: expected shape {allowed}, got {list(weights.shape)}")
+        raise BadArray(f"weights: expected shape {allowed}, got {list(table.shape)}")
     refuse_rows(tensor < 0, "weights", "is negative")
     if not tensor.sum() > 0:
         raise BadArray("weights: all are zero, so there is nothing to learn from")
     return tensor
+
+
+def weighted_mean(shares: Tensor, mass: Tensor) -> Tensor:
+    """The mean [C] of shares [N, C], each cell by its weight, [N, 1] or [N, C]."""
+    cells = mass.expand_as(shares)
+    return (cells * shares).sum(dim=0) / cells.sum(dim=0).clamp(min=1e-300)
 
 
 def alike(rows: int) -> Tensor:
@@ -212,6 +219,11 @@ class Rows:
     def mass(self) -> Tensor:
         """The weights, [N, 1] or [N, C]: ones where none were given."""
         return alike(len(self.X)) if self.weights is None else self.weights
+
+    @property
+    def prevalence(self) -> list[float]:
+        """Each label's mean share, cells that weigh nothing left out."""
+        return weighted_mean(self.targets, self.mass).tolist()
 
     def need(self, least: int, instead: str) -> None:
         """Raise BadArray where rows must be kept out and there are fewer than `least`; instead: the way out."""

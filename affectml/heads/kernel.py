@@ -99,7 +99,7 @@ class KernelHead(Head, name="kernel", learns=("single", "distribution", "rates",
         }
         self.report_ = {
             "rows": len(rows.X),
-            "prevalence": rows.targets.mean(dim=0).tolist(),
+            "prevalence": rows.prevalence,
             "landmarks": len(landmarks),
             "one_scale": standard.shared,
             "gamma": gamma,

@@ -20,9 +20,10 @@ from affectml.heads.objective import Objective, Sums
 
 L2_GRID = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4, 1e-5, 1e-6)
 FOLDS = 5
-# Deviations of one unit: at most that many times their median, and all but 5 % at least a tenth of it. Measured: CLIP
-# .9 to 3.8 times, MobileNetV2 .75 to 1.8, affect-tiny .45 to 2.6; hand-made features (LBP, colour, texture) .015 to 7.
-ALIKE = 10.0
+# Deviations of one unit: at most that many times their median, and at least a tenth of it, but for one in twenty where
+# features are many: an encoder may hardly use some. Measured: CLIP .5 to 3.8 times, MobileNetV2 .5 to 1.8, affect-tiny
+# .3 to 2.6; hand-made features (LBP, colour, texture) .006 to 7, one in twenty below .015.
+ALIKE, MANY = 10.0, 100
 _CHUNK = 65_536  # rows standardised at a time
 FINE = 1e-9  # of the loss, and how far above the least it may be, where features are few
 FINE32 = 1e-7  # the same of float32, which resolves losses not much more finely
@@ -41,21 +42,22 @@ class Standardiser:
 
     @classmethod
     def of(cls, features: Tensor | Blocks) -> "Standardiser":
-        """Statistics in float64; a constant feature gets scale 1, so that it weighs nothing.
+        """Statistics in float64; a constant feature gets an infinite scale, so that it never says anything.
 
         An encoder's features are of one unit, and how far images lie apart in its space is what it was trained for:
-        all are divided by one scale, the root mean square of their deviations. Features whose deviations differ by
-        more than `ALIKE` are of several units, and each is divided by its own.
+        all are divided by one scale, the root mean square of their deviations. Features whose deviations are not all
+        `ALIKE`, but for a few of a hundred or more, are of several units, and each is divided by its own.
         """
         mean, square = _moments(features) if isinstance(features, Blocks) else _moments_in_memory(features)
         deviation = (square / len(features)).sqrt()
         varies = deviation > 1e-7 * mean.abs().clamp(min=1e-12)
         own = deviation[varies]
         if not len(own):
-            return cls(mean, torch.ones_like(deviation), shared=True)
-        alike = own.quantile(0.05) * ALIKE >= own.median() and own.max() <= ALIKE * own.median()
+            return cls(mean, torch.full_like(deviation, torch.inf), shared=True)
+        middle, few = own.median(), 0.05 * len(own) if len(own) >= MANY else 0
+        alike = bool((own * ALIKE < middle).sum() <= few and own.max() <= ALIKE * middle)
         scale = own.square().mean().sqrt() if alike else deviation
-        return cls(mean, torch.where(varies, scale, 1.0), shared=bool(alike))
+        return cls(mean, torch.where(varies, scale, torch.inf), shared=alike)
 
     @overload
     def apply(self, features: Tensor, dtype: torch.dtype) -> Tensor: ...

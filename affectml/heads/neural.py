@@ -15,7 +15,7 @@ from affectml.heads.base import Head
 from affectml.heads.blocks import Blocks
 from affectml.heads.config import MOST_HIDDEN, HeadConfig, Wanted
 from affectml.heads.hidden import LAYERS, WEIGHT_DECAY_GRID, HiddenOptions, Setting, fit_hidden, folded, forward
-from affectml.heads.inputs import Features, Material, Rows, alike, feature_parts
+from affectml.heads.inputs import Features, Material, Rows, alike, feature_parts, weighted_mean
 from affectml.heads.linear import FOLDS, L2Path, Standardiser, fit_linear, folds, precision
 from affectml.heads.objective import Objective
 from affectml.heads.votes import vote_correlation, vote_weights
@@ -110,8 +110,7 @@ class NeuralHead(Head):
             kept, left_out = next(part for part in parts if asked[part[0]].any())
             held = (features[left_out], self._judged(shares[left_out], asked[left_out]))
             features, shares, mass = features[kept], shares[kept], mass[kept]
-        cells = mass.expand_as(shares)
-        prevalence = (cells * shares).sum(dim=0) / cells.sum(dim=0).clamp(min=1e-300)
+        prevalence = weighted_mean(shares, mass)
         label_weights = self._label_weights(prevalence)
         objective = self._objective(shares, mass, label_weights)
         correction = label_weights.log()
@@ -293,12 +292,14 @@ class SigmoidHead(
         return prevalence.clamp(1e-4, 1 - 1e-4).logit()
 
 
-def _left_out(table: Tensor, objective: Objective, l2: float, generator: torch.Generator) -> Tensor:
+def _left_out(table: Tensor | Blocks, objective: Objective, l2: float, generator: torch.Generator) -> Tensor:
     """Logits [N, C] of every row from the one of five fits that it was kept out of."""
     out = torch.zeros_like(objective.positive)
     for kept, rows in folds(objective.positive, FOLDS, generator):
         if objective.rows(kept).total > 0:
             path = L2Path(table[kept], objective.rows(kept))
             path.step(l2)
-            out[rows] = path.logits(table[rows])
+            held = table[rows]
+            parts = [part for _, part in held.parts()] if isinstance(held, Blocks) else [held]
+            out[rows] = torch.cat([path.logits(part) for part in parts])
     return out

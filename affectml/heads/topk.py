@@ -23,7 +23,7 @@ from torch import Tensor
 from affectml.errors import BadInput
 from affectml.heads.base import Head
 from affectml.heads.config import HeadConfig, Task
-from affectml.heads.inputs import ArrayLike, Features, Material, Rows, alike, as_features
+from affectml.heads.inputs import ArrayLike, Features, Material, Rows, alike, as_features, weighted_mean
 from affectml.heads.linear import fit_linear
 from affectml.heads.objective import Objective, Sums
 from affectml.heads.promise import Array
@@ -156,8 +156,8 @@ class SetObjective(Objective):
 
     def sums(self, logits: Tensor) -> Sums:
         """See Objective.sums; slopes' products are the curvatures of a log likelihood in the mean (Fisher)."""
-        slope = self.gradient(logits)
-        return Sums(self.loss(logits)[None], slope, slope.T @ slope)
+        slope, weight = self.gradient(logits), self.positive[:, self.labels :].sum(dim=1, keepdim=True)
+        return Sums(self.loss(logits)[None], slope, slope.T @ (slope / weight.clamp(min=1e-30)))
 
     def _loss(self, positive: Tensor, logits: Tensor) -> Tensor:
         inside, sizes = positive[:, : self.labels], positive[:, self.labels :]
@@ -232,7 +232,8 @@ class TopKHead(SetHead, name="topk", learns=("rates", "sets"), takes=("k",)):
             raise BadInput(f"k: {c.k} labels asked for, but there are {inside.shape[1]}; choose a smaller k")
         if c.l2 is None:
             rows.need(2, "give val, or l2")
-        most = max(1, int((inside > 0).sum(dim=1).max()))  # sizes cut short would contradict the labels that make them
+        # sizes cut short would contradict the labels that make them
+        most = max(1, int((inside > 0)[rows.mass[:, 0] > 0].sum(dim=1).max()))
         held = None
         if rows.val is not None:
             held = (rows.val[0], SetObjective.of(rows.val[1], alike(len(rows.val[0])), most))
@@ -241,8 +242,8 @@ class TopKHead(SetHead, name="topk", learns=("rates", "sets"), takes=("k",)):
         self._state = {**fitted, "labels": torch.tensor(inside.shape[1])}
         self.report_ = {
             "rows": len(rows.X),
-            "prevalence": inside.mean(dim=0).tolist(),
-            "sizes": size_distribution(inside, most).mean(dim=0).tolist(),
+            "prevalence": rows.prevalence,
+            "sizes": weighted_mean(size_distribution(inside, most), rows.mass).tolist(),
             **chosen,
         }
 

@@ -19,7 +19,7 @@ from torchmetrics.utilities import dim_zero_cat
 
 from affectml_metrics._domains import Domain
 from affectml_metrics._errors import ArgumentError, ShapeError, one_of, whole_number
-from affectml_metrics._inputs import ArrayLike, as_tensor, marked, of_indices, pair_asked, row_weights, wide
+from affectml_metrics._inputs import ArrayLike, as_tensor, marked, of_indices, pair_asked, row_weights, same, wide
 from affectml_metrics.functional.calibration import DOMAINS
 from affectml_metrics.functional.disagreement import Correlation, correlation, row_entropies
 from affectml_metrics.functional.people import answers_of_people
@@ -82,6 +82,11 @@ class AffectMetric(Metric):
             vars(self).update(before)
             raise
 
+    def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
+        """Add what another metric of this configuration has seen."""
+        super().merge_state(incoming_state)
+        self._computed = None  # torchmetrics keeps the value from before
+
     def _name(self, name: str) -> str:
         return f"{name}_{self._tag}"
 
@@ -135,6 +140,8 @@ class RowMetric(AffectMetric):
         weights: [N], how often each row counts in the mean; 1 by default.
         """
         tables = (of_indices(as_tensor(target, "target"), preds),) if self.spec.of_target else (preds, target)
+        if self.spec.of_target:
+            same(as_tensor(preds, "preds"), as_tensor(tables[0], "target"))
         self._add(self.spec.function(*tables, **self.config), weights)
 
     def compute(self) -> Tensor:
@@ -252,6 +259,14 @@ class PairMetric(AffectMetric):
         super().__init__(config, options)
         self.add_state(self._name("rows"), [], dist_reduce_fx="cat")  # preds, target and weight of each
         self.add_state(self._name("labels"), torch.zeros((), dtype=torch.int64), dist_reduce_fx="max")
+
+    def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
+        """Add what another metric of this configuration has seen. Raises ShapeError for another number of labels."""
+        name, known = self._name("labels"), int(self._state("labels"))
+        other = incoming_state.get(name, 0) if isinstance(incoming_state, dict) else getattr(incoming_state, name, 0)
+        if known and int(other) not in (0, known):
+            raise ShapeError(f"merge_state: expected {known} labels, as here, but received {int(other)}")
+        super().merge_state(incoming_state)
 
     def _domains(self) -> tuple[Domain, Domain]:
         if self.spec.kinds == ("ranking",):

@@ -251,7 +251,7 @@ def test_folding_the_standardisation_changes_no_logit(seed, rows, labels):
     weight, bias = torch.from_numpy(rng.normal(size=(4, labels))), torch.from_numpy(rng.normal(size=labels))
     raw, raw_bias = standard.fold(weight, bias)
     torch.testing.assert_close(Z @ raw + raw_bias, standard.apply(Z, torch.float64) @ weight + bias)
-    assert standard.deviation[2] == 1
+    assert standard.deviation[2] == torch.inf
 
 
 @pytest.mark.parametrize(
@@ -262,8 +262,47 @@ def test_features_of_one_unit_have_one_scale_and_those_of_several_their_own(fact
     Z = Z * [*factors, *[1] * (20 - len(factors))] + 3
     found, own = Standardiser.of(torch.from_numpy(Z)), Z.std(axis=0)
     scale = np.sqrt((own[own > 1e-9] ** 2).mean()) if one and own.any() else own
-    np.testing.assert_allclose(found.deviation, np.where(own > 1e-9, scale, 1))  # one that says nothing is not scaled
+    np.testing.assert_allclose(found.deviation, np.where(own > 1e-9, scale, np.inf))  # a constant says nothing
     assert found.shared == one
+
+
+@pytest.mark.parametrize(("columns", "small", "one"), [(3, 1, False), (20, 1, False), (120, 6, True), (120, 7, False)])
+def test_of_a_hundred_features_one_in_twenty_may_be_small(columns, small, one):
+    Z = torch.from_numpy(np.random.default_rng(0).normal(size=(400, columns)))
+    Z[:, :small] *= 1e-3
+    assert Standardiser.of(Z).shared == one
+
+
+@pytest.mark.parametrize("head", [heads.SigmoidHead(), heads.SigmoidHead(hidden=8), heads.KernelHead(kind="rates")])
+def test_a_feature_that_was_constant_says_nothing_when_it_moves(head):
+    here, moved = (np.column_stack([FEW, np.full(len(FEW), value)]) for value in (0.0, 5.0))
+    head.fit(here, FEW_RATES)
+    assert torch.equal(head.scores(here), head.scores(moved))
+
+
+def test_sets_do_not_depend_on_how_weights_are_counted():
+    one, many = (
+        heads.TopKHead(l2=0.01).fit(FEW, FEW_RATES > 0.5, weights=weights).scores(FEW)
+        for weights in (np.ones(len(FEW)), [1000.0] * len(FEW))
+    )
+    torch.testing.assert_close(one, many, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "head", [heads.PriorHead(), heads.KernelHead(kind="rates", gamma=1.0, l2=1.0), heads.SigmoidHead(l2=1.0)]
+)
+def test_cells_that_weigh_nothing_do_not_count_in_prevalence(head):
+    weights = np.ones_like(FEW_RATES)
+    weights[:40] = 0
+    shares = np.where(weights == 0, 1.0, FEW_RATES)
+    found = head.fit(FEW, shares, weights=weights).report_["prevalence"]
+    np.testing.assert_allclose(found, FEW_RATES[40:].mean(axis=0))
+
+
+def test_auto_of_one_row_is_refused_with_val_too():
+    refused(
+        BadInput, "one row is too few", heads.AutoHead(kind="rates").fit, FEW[:1], FEW_RATES[:1], val=(FEW, FEW_RATES)
+    )
 
 
 def test_a_scale_of_one_is_a_scale_of_its_own():

@@ -343,6 +343,12 @@ def test_a_pipeline_is_searched_and_cross_validated(head, kind):
     assert search.score(X, y) == pytest.approx(search.best_estimator_.score(X, y))
 
 
+def test_scorers_of_scikit_learn_ask_for_probabilities():
+    labels = np.eye(3)[RATES.argmax(axis=1)]
+    scores = cross_val_score(heads.SoftmaxHead(l2=0.1), X, labels, cv=3, scoring="neg_log_loss", error_score="raise")
+    assert (scores < 0).tolist() == [True] * 3
+
+
 def test_metrics_of_scikit_learn_and_affectml_metrics_judge_sets_and_rates():
     def validated(kind, scoring):
         head = heads.SigmoidHead(l2=0.01)

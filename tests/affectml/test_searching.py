@@ -189,7 +189,7 @@ def test_statistics_in_blocks_are_those_of_all_rows(large):
     parted, usual = Standardiser.of(Blocks(X)), Standardiser.of(X)
     torch.testing.assert_close(parted.mean, usual.mean, rtol=1e-7, atol=0)
     torch.testing.assert_close(parted.deviation, usual.deviation, rtol=1e-4, atol=0)
-    assert parted.deviation[3] == 1
+    assert parted.deviation[3] == torch.inf
 
 
 def racers_of(settings):
@@ -267,6 +267,14 @@ def test_features_that_are_left_out_are_counted_for_by_those_that_stay(monkeypat
     torch.testing.assert_close(values.unique(), torch.tensor([0.0, 4 / 3]))
     assert abs(float((values == 0).double().mean()) - 0.25) < 0.005
     assert (X == 1).all()
+
+
+def test_how_far_votes_go_together_is_found_in_blocks_too(large):
+    X, Y = drawn()
+    people = np.full(len(X), 5.0)
+    rates = np.random.default_rng(0).binomial(5, 0.3 + 0.4 * Y) / 5
+    found = [heads.SigmoidHead(rho="fit", l2=0.1).fit(given, rates, weights=people).report_["rho"] for given in (X, X)]
+    assert found[0] == found[1] > 0
 
 
 @pytest.mark.parametrize("cells", [0, 20_000_000])

@@ -243,3 +243,25 @@ def test_rows_follow_the_batches_after_compute():
 
 if __name__ == "__main__":
     _one_of_two_processes(int(sys.argv[2]), sys.argv[1])
+
+
+def test_what_was_merged_counts_after_a_value_was_asked_for():
+    ours, theirs = am.TopKAccuracy(1), am.TopKAccuracy(1)
+    ours.update([[0.6, 0.4]], [[1, 0]])
+    theirs.update([[0.6, 0.4]], [[0, 1]])
+    assert float(ours.compute()) == 1
+    ours.merge_state(theirs)
+    assert (float(ours.compute()), ours.rows) == (0.5, 2)
+
+
+def test_rows_of_another_number_of_labels_are_not_merged():
+    ours, theirs = am.MeanAveragePrecision(), am.MeanAveragePrecision()
+    ours.update(torch.rand(25, 5), torch.ones(25, 5))
+    theirs.update(torch.rand(11, 4), torch.ones(11, 4))
+    with pytest.raises(am.ShapeError, match="expected 5 labels, as here, but received 4"):
+        ours.merge_state(theirs)
+
+
+def test_a_metric_of_the_target_alone_looks_at_the_shape_of_preds():
+    with pytest.raises(am.ShapeError, match=r"received \[3, 2\] and \[4, 2\]"):
+        am.SetSize().update(torch.rand(3, 2), torch.ones(4, 2))
