@@ -164,7 +164,7 @@ def test_options_are_read_as_the_types_of_the_config(head, words, values):
         ),
         ("sigmoid", "options", {"l2": "strong"}, "l2='strong': it should be a valid number, .* or none"),
         ("sigmoid", "options", {"l2": "1e400"}, "l2='1e400': it should be a finite number or none"),
-        ("sigmoid", "options", {"learning_rate": "0.1,nan"}, "'0.1,nan': should be a valid number or a finite number"),
+        ("sigmoid", "options", {"learning_rate": "0.1,nan"}, "it should be a valid number or a finite number or none"),
         ("sigmoid", "options", {"batch_size": "2.5"}, "batch_size='2.5': it should be a valid integer"),
         ("sigmoid", "options", {"l2": "-1"}, "l2='-1': it should be greater than or equal to 0 or none"),
         ("kernel", "options", {"kernel": "linear"}, "it should be 'exponential' or 'rbf'"),
