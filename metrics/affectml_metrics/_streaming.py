@@ -51,6 +51,7 @@ class AffectMetric(Metric):
         _try_options(self.spec.function, {name: value for name, value in config.items() if name != "num_labels"})
         super().__init__(**options)
         self.config = dict(config)
+        self._everywhere: tuple[int, int] | None = None  # rows and skipped ones of all processes, after `compute`
         self._tag = _digest(*self._depends_on())
 
     def _depends_on(self) -> tuple[str, Mapping[str, object]]:
@@ -67,7 +68,9 @@ class AffectMetric(Metric):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Add a batch and return its value alone."""
         with self._restored_on_error():
-            return super().forward(*args, **kwargs)
+            value = super().forward(*args, **kwargs)
+        self._everywhere = None  # it may have been the batch's
+        return value
 
     def _wrap_update(self, update: Callable[..., Any]) -> Callable[..., Any]:
         return self._restored_on_error()(super()._wrap_update(update))
@@ -85,7 +88,12 @@ class AffectMetric(Metric):
     def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
         """Add what another metric of this configuration has seen."""
         super().merge_state(incoming_state)
-        self._computed = None  # torchmetrics keeps the value from before
+        self._computed = self._everywhere = None  # torchmetrics keeps the value from before
+
+    def reset(self) -> None:
+        """Forget all rows."""
+        super().reset()
+        self._everywhere = None
 
     def _name(self, name: str) -> str:
         return f"{name}_{self._tag}"
@@ -131,7 +139,6 @@ class RowMetric(AffectMetric):
 
     def __init__(self, config: Mapping[str, object], options: Options) -> None:
         super().__init__(config, options)
-        self._everywhere: tuple[int, int] | None = None
         self._add_sums(total=(), weight=(), rows=(), skipped=())
 
     def update(self, preds: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -> None:
@@ -150,22 +157,6 @@ class RowMetric(AffectMetric):
             self._everywhere = self._counts()
         mean: Tensor = self._state("total") / self._state("weight")
         return mean
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Add a batch and return its value alone."""
-        value = super().forward(*args, **kwargs)
-        self._everywhere = None  # it may have been the batch's
-        return value
-
-    def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
-        """Add what another metric of this configuration has seen."""
-        super().merge_state(incoming_state)
-        self._everywhere = None
-
-    def reset(self) -> None:
-        """Forget all rows."""
-        super().reset()
-        self._everywhere = None
 
     @property
     def rows(self) -> int:
