@@ -584,7 +584,7 @@ def test_levels_get_their_cuts_in_predictions_and_files_the_most_cautious(demo, 
         ({"promise": "extra=8"}, "only 8 labels"),
         ({"promise_level": 0.95}, "^promise_level=0.95 belongs to .*precision=.8., not to recall"),
         ({"promise": None, "promise_empty": 0.2}, r"promise.empty belongs to a promise: add .*precision=.8"),
-        ({"promise": 0.8}, "promise=0.8: expected"),
+        ({"promise": 0.8}, "promise=0.8: it should be a valid string"),
         ({"promise": "recall=.995"}, r"recall=0\.995': \d+ calibration images are too few"),
     ],
 )
