@@ -162,7 +162,7 @@ def aggregate(
         str,
         Help(
             "votes, shares, smoothed, weighted; one_choice, one_choice_smoothed, set_split, normalised; "
-            "posterior, majority, quorum, minimum_votes; mode (docs/annotation.md)."
+            "posterior, majority, quorum, minimum_votes; mode (docs/labelling.md)."
         ),
     ] = "votes",
     tau: Annotated[float, Help("With posterior: the lowest rate at which a label belongs to the set.")] = 1 / 3,

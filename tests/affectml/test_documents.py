@@ -51,10 +51,6 @@ CLOSE = 0.005  # machines differ in the third digit
 NOT_RUN = {
     "README.md": ["they install packages from the network, and start these tests"],
     "CONTRIBUTING.md": ["they install packages from the network, and start these tests"],
-    "annotation.md": [
-        "it needs a server's database; docs/studies.md backs a study up and restores it",
-        "it needs a torn database",
-    ],
     "data.md": [
         *["other people's data, which tests/affectml/test_import_*.py have"] * 2,
         "it downloads other people's photographs; tests/affectml/test_fetch.py has a server for that",
@@ -64,8 +60,11 @@ NOT_RUN = {
     "encoders.md": ["it downloads the encoder's weights"],
     "explore.md": ["servers, which the tests of the page start"],
     "extending.md": ["it needs somebody's package; tests/affectml/test_head_registry.py installs one"],
+    "labelling.md": [
+        "servers, which the tests of the page start",
+        "it needs a server's database; docs/studies.md backs a study up and restores it",
+    ],
     "parts.md": ["it needs a cluster with Slurm", "it needs a Ray cluster; tests/affectml/test_ray.py starts one"],
-    "relabel.md": ["servers, which the tests of the page start"],
     "reliability.md": ["it takes an hour; tests/annotation/test_kills.py does it in short"],
 }
 JOBS = ("Bring data", "Label", "Train", "Trust", "Share")
@@ -322,7 +321,7 @@ def jobs_of_the_site():
 
 def test_every_column_of_a_judgement_is_explained():
     rows = "".join(f"| `{column.name}` | {column.about} |\n" for column in COLUMNS)
-    assert f"|---|---|\n{rows}\n" in (ROOT / "docs" / "annotation.md").read_text(encoding="utf-8")
+    assert f"|---|---|\n{rows}\n" in (ROOT / "docs" / "labelling.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

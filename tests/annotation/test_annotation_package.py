@@ -56,7 +56,7 @@ def test_people_disagree_most_where_their_sets_are_disjoint():
     assert disagreement(table, ["awe", "joy"]).to_dict() == {"a": 1.0, "b": 0.0}
 
 
-@pytest.mark.parametrize("page", ["docs/annotation.md", "annotation/README.md"])
+@pytest.mark.parametrize("page", ["docs/labelling.md", "annotation/README.md"])
 def test_the_examples_in_the_documentation_run(page):
     path = Path(__file__).parents[2] / page
     found = doctest.testfile(str(path), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE)
@@ -67,7 +67,7 @@ def test_the_examples_in_the_documentation_run(page):
 def test_every_command_is_documented():
     from affectml.cli.labels import app
 
-    page = (Path(__file__).parents[2] / "docs" / "annotation.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "labelling.md").read_text(encoding="utf-8")
     for command in app.registered_commands:
         name = command.name or command.callback.__name__
         assert f"affectml labels {name}" in page, name

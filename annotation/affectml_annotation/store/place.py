@@ -40,7 +40,7 @@ def way_back(damaged: str | Path) -> str:
     file = Path(damaged)
     others = [path for path in (*kept_in(backups_of(file)), *kept_in(file.parent)) if path != file]
     if not others:
-        return f"no backup lies beside it; `sqlite3 {file} .recover` may have some of it (docs/annotation.md)"
+        return f"no backup lies beside it; `sqlite3 {file} .recover` may have some of it (docs/labelling.md)"
     newest = max(others, key=lambda path: path.name)
     if newest.parent == file.parent:
         return f"the newest other backup is {shown(newest)}"
