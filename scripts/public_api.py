@@ -1,7 +1,7 @@
 """What users may rely on, a line each: every name of the packages' `__all__`s as griffe reads it, and every command.
 
 `make check` compares docs/api/public.txt, which is committed, with the code: a change of the public interface is seen
-where changes are read. `make api` writes the file anew. docs/policy.md says what may change, and when.
+where changes are read. `make api` writes the file anew. docs/architecture.md says what may change, and when.
 """
 
 import argparse
@@ -127,7 +127,7 @@ def main() -> None:
         print("\n".join(changes))
         print(
             f"The public interface is not what {given.file.name} says. What a release had (-) must go on working for "
-            "one minor release, with a warning (docs/policy.md). Where the change is meant, run `make api`.",
+            "one minor release, with a warning (docs/architecture.md). Where the change is meant, run `make api`.",
             file=sys.stderr,
         )
         raise SystemExit(1)

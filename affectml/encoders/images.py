@@ -24,7 +24,7 @@ def read_image(path: str | Path, at_least: int = 0) -> Image.Image:
     With `at_least`, a large JPEG is decoded at a half, a quarter or an eighth of its scale, the least at which its
     shorter side still has `at_least` pixels. Where that is twice what an encoder takes, resized pixels differ from
     those of the whole image by at most 10 levels of 255, less than 1 on average, and CLIP embeddings by a cosine above
-    .9999 (docs/encoders.md). Other formats are decoded in full.
+    .9999 (docs/data.md). Other formats are decoded in full.
 
     The EXIF orientation is applied; of an animation the first frame is taken; palettes are resolved and
     transparency is laid on white, as browsers show it; 16-bit grey is scaled to 8 bits.

@@ -272,7 +272,7 @@ class Selections:
         return images
 
     def save(self, name: str, image_ids: Iterable[str], view: View | None = None, *, replace: bool = False) -> Path:
-        """Keep images under a name in the data set: see docs/explore.md.
+        """Keep images under a name in the data set: see docs/audit.md.
 
         Args:
             name: letters, digits, spaces and . + - _.

@@ -38,7 +38,7 @@ class NeuralConfig(HeadConfig):
     The rest concerns hidden layers only. input_dropout: share of the features left out at each step. weight_decay:
     AdamW's; None chooses it from a grid. dropout, weight_decay, learning_rate: several make a search over all
     combinations, on rows kept out. learning_rate: None is 0.001, times the root of batch_size / 256 where X is large.
-    batch_size: None is 256, 2048 where X is large (docs/scale.md).
+    batch_size: None is 256, 2048 where X is large (docs/data.md).
     """
 
     hidden: Annotated[int, Field(ge=0, le=MOST_HIDDEN)] = 0

@@ -93,7 +93,7 @@ class TrainConfig:
     encoder: Annotated[
         str | None,
         Help(
-            "Encoder, e.g. ViT-B-32-quickgelu:openai or affect-tiny (docs/encoders.md has all).",
+            "Encoder, e.g. ViT-B-32-quickgelu:openai or affect-tiny (docs/data.md has all).",
             default="the one the data set is embedded with; else affect-tiny for the demo set "
             "and ViT-B-32-quickgelu:openai for yours",
         ),

@@ -51,23 +51,23 @@ CLOSE = 0.005  # machines differ in the third digit
 NOT_RUN = {
     "README.md": ["they install packages from the network, and start these tests"],
     "CONTRIBUTING.md": ["they install packages from the network, and start these tests"],
+    "architecture.md": ["it needs somebody's package; tests/affectml/test_head_registry.py installs one"],
+    "audit.md": ["servers, which the tests of the page start"],
     "data.md": [
-        *["other people's data, which tests/affectml/test_import_*.py have"] * 2,
+        "other people's data, which tests/affectml/test_import_*.py have",
         "it downloads other people's photographs; tests/affectml/test_fetch.py has a server for that",
+        "it downloads the encoder's weights",
+        "it needs a cluster with Slurm",
+        "it needs a Ray cluster; tests/affectml/test_ray.py starts one",
     ],
-    "demo.md": ["tests/affectml/test_quality.py trains the same and compares the table"],
     "emotion6.md": ["other people's data, on which benchmarks/distributions.py and tests/affectml measure"],
-    "encoders.md": ["it downloads the encoder's weights"],
-    "explore.md": ["servers, which the tests of the page start"],
-    "extending.md": ["it needs somebody's package; tests/affectml/test_head_registry.py installs one"],
     "labelling.md": [
         "servers, which the tests of the page start",
         "it needs a server's database; docs/studies.md backs a study up and restores it",
     ],
-    "parts.md": ["it needs a cluster with Slurm", "it needs a Ray cluster; tests/affectml/test_ray.py starts one"],
     "reliability.md": ["it takes an hour; tests/annotation/test_kills.py does it in short"],
 }
-JOBS = ("Bring data", "Label", "Train", "Trust", "Share")
+JOBS = ("Bring data", "Label", "Train", "Trust")
 
 
 def parts(page):

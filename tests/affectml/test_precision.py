@@ -368,7 +368,7 @@ def test_affect_tiny_is_in_fp32():
 @pytest.mark.parametrize("orientation", [1, 6])
 @pytest.mark.parametrize("subsampling", [0, 2])
 def test_a_large_jpeg_at_reduced_scale_prepares_alike(tmp_path, encoder, orientation, subsampling):
-    """The tolerance that docs/encoders.md states, on what varies most: noise of all sizes."""
+    """The tolerance that docs/data.md states, on what varies most: noise of all sizes."""
     rng = np.random.default_rng(0)
     levels = [Image.fromarray(rng.integers(0, 255, (n, n, 3), dtype=np.uint8)).resize((800, 640)) for n in (7, 40, 300)]
     mixed = np.mean([np.asarray(level, dtype=np.float32) for level in levels], axis=0).astype(np.uint8)
