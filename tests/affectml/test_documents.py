@@ -63,7 +63,6 @@ NOT_RUN = {
         "it downloads other people's photographs; tests/affectml/test_fetch.py has a server for that",
     ],
     "demo.md": ["tests/affectml/test_quality.py trains the same and compares the table"],
-    "emotion6.md": ["other people's data, on which benchmarks/distributions.py and tests/affectml measure"],
     "encoders.md": ["it downloads the encoder's weights"],
     "explore.md": ["servers, which the tests of the page start"],
     "extending.md": ["it needs somebody's package; tests/affectml/test_head_registry.py installs one"],
@@ -281,9 +280,6 @@ def session(world, tmp_path, capsys, monkeypatch, heads_as_before, take_part):
     registry._REGISTERED.pop("boxes", None)
 
 
-LONG = {"explanation.md", "footprint.md", "promises.md"}  # each trains several times
-
-
 def runnable(page, *, slow):
     return [(what, text) for what, text, said in blocks(page) if "not run" not in said and ("slow" in said) is slow]
 
@@ -291,7 +287,7 @@ def runnable(page, *, slow):
 @pytest.mark.parametrize(
     ("page", "slow"),
     [
-        pytest.param(page, slow, marks=[pytest.mark.slow] * (slow or page.name in LONG), id="long " * slow + page.name)
+        pytest.param(page, slow, marks=[pytest.mark.slow] * slow, id="long " * slow + page.name)
         for page, slow in itertools.product(PAGES, (False, True))
         if runnable(page, slow=slow)
     ],
