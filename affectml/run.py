@@ -64,7 +64,7 @@ class Run:
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """metrics.csv: a row a figure, of every system, label and subgroup, with its interval (docs/evaluation.md)."""
+        """metrics.csv: a row a figure, of every system, label and subgroup, with its interval (docs/judging.md)."""
         return self.evaluation.table()
 
     @property
@@ -201,7 +201,7 @@ class Run:
         dataset: str | Path | Dataset | None = None,
         threads: int | None = None,
     ) -> Person:
-        """What the run believes of one person: of a run trained by person, see docs/people.md.
+        """What the run believes of one person: of a run trained by person, see docs/training.md.
 
         Args:
             answers: the id of somebody that the run learned from; or what somebody new chose: {image: label or labels},

@@ -7,7 +7,7 @@
     python benchmarks/people.py identify    how well a person's parameters tell who they are
     python benchmarks/people.py scale       seconds and memory at a million answers and at ten
 
-Prints Markdown; docs/people.md says what it means. `oasis` and `identify` read oasis/ in --data. Needs
+Prints Markdown; docs/training.md says what it means. `oasis` and `identify` read oasis/ in --data. Needs
 `pip install -e ".[dev-all]"`.
 """
 

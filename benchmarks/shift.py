@@ -1,6 +1,6 @@
 """How often a shift of a promise's ground is called where there is none, and found where there is one.
 
-    python benchmarks/shift.py      200 pairs of each, and 1,000 without a shift: the table of docs/promises.md
+    python benchmarks/shift.py      200 pairs of each, and 1,000 without a shift: the table of README.md
 
 Eight labels; an image's scores are its rates with some noise, and five people choose by the rates. Without a shift a
 pair is calibration images and others drawn alike. MAPIE: its jumper martingale on p values of what people chose.

@@ -24,7 +24,7 @@ Row = dict[Any, Any]
 # A promise, and what reads the files: it raises for a damaged one, or gives what is wrong, one line or several.
 NO_BETTER = 0.001  # of permutations follow the others as closely: then a person's answers do follow them
 LEAST_ANSWERS = 20  # of a person, to say anything of them
-LEAST_IMAGES = 30  # of a subgroup: fewer give a rough interval (docs/evaluation.md)
+LEAST_IMAGES = 30  # of a subgroup: fewer give a rough interval (docs/judging.md)
 LEAST_PEOPLE = 5
 LEAST_USES = 10
 TOGETHER = 0.9  # of the answers with either label have both

@@ -68,7 +68,7 @@ class KernelHead(Head, name="kernel", learns=("single", "distribution", "rates",
             return []
         return [
             f"kernel: {min(self.config.landmarks, rows):,} of {rows:,} training rows, drawn by the seed, are its "
-            "landmarks; all of them would be a little better and take far longer (docs/heads.md: exact_rows, landmarks)"
+            "landmarks; all of them would be a little better and take far longer (docs/training.md: exact_rows)"
         ]
 
     def _fit(self, rows: Rows, generator: torch.Generator) -> None:

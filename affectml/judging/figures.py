@@ -10,7 +10,7 @@ against                 whom it is set beside: people (all of them), rest (a pan
                         half, person, floor, or another system: then value is a difference, the system less that one
 by, level               a part of the images, people or answers: a column and its value; empty for all of them
 label                   the label that it is about; empty for all of them
-metric, k, tau          the metric library's name, or one of this room's (docs/evaluation.md has them); the k of top k;
+metric, k, tau          the metric library's name, or one of this room's (docs/judging.md has them); the k of top k;
                         the cut of label sets
 seed                    of the run where several are compared
 value, low, high        with its 95 % interval; low and high are empty where there is none

@@ -28,8 +28,8 @@ from affectml.errors import spelled
 class TrainConfig:
     """What `affectml train` was asked for; saved with the run. None means: decide from the data.
 
-    The command, `affectml.train` and a run's own command line are made of these fields; docs/people.md, promises.md and
-    evaluation.md say more of by_person, promise and groups, `affectml.prompts` of prompts and templates. A hidden layer
+    The command, `affectml.train` and a run's own command line are made of these fields; docs/training.md and
+    judging.md say more of by_person, promise and groups, `affectml.prompts` of prompts and templates. A hidden layer
     is worth trying above some 10,000 images (512 units for contrastive). options are values, or words as `--set` takes
     them. Change tau when your question is about what most people feel (1/2) or about what anyone might (.2).
     """
@@ -42,7 +42,7 @@ class TrainConfig:
     head: Annotated[
         str | None,
         Help(
-            "softmax, sigmoid, topk, auto, ... (docs/heads.md has all), or package.module:Class for your own.",
+            "softmax, sigmoid, topk, auto, ... (docs/training.md has all), or package.module:Class for your own.",
             default="sigmoid with --multilabel, else softmax",
         ),
     ] = None

@@ -60,7 +60,6 @@ NOT_RUN = {
         "it needs a cluster with Slurm",
         "it needs a Ray cluster; tests/affectml/test_ray.py starts one",
     ],
-    "emotion6.md": ["other people's data, on which benchmarks/distributions.py and tests/affectml measure"],
     "labelling.md": [
         "servers, which the tests of the page start",
         "it needs a server's database; docs/studies.md backs a study up and restores it",
@@ -279,9 +278,6 @@ def session(world, tmp_path, capsys, monkeypatch, heads_as_before, take_part):
     registry._REGISTERED.pop("boxes", None)
 
 
-LONG = {"explanation.md", "footprint.md", "promises.md"}  # each trains several times
-
-
 def runnable(page, *, slow):
     return [(what, text) for what, text, said in blocks(page) if "not run" not in said and ("slow" in said) is slow]
 
@@ -289,7 +285,7 @@ def runnable(page, *, slow):
 @pytest.mark.parametrize(
     ("page", "slow"),
     [
-        pytest.param(page, slow, marks=[pytest.mark.slow] * (slow or page.name in LONG), id="long " * slow + page.name)
+        pytest.param(page, slow, marks=[pytest.mark.slow] * slow, id="long " * slow + page.name)
         for page, slow in itertools.product(PAGES, (False, True))
         if runnable(page, slow=slow)
     ],

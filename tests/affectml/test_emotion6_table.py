@@ -1,4 +1,4 @@
-"""The figures of docs/clip-e.md on Emotion6's published CLIP features: our head beside logistic regression."""
+"""The figures of docs/training.md on Emotion6's published CLIP features: our head beside logistic regression."""
 
 import numpy as np
 import pytest

@@ -194,7 +194,7 @@ def test_options_reach_the_head_and_every_member_of_an_ensemble():
 
 
 def test_the_page_has_every_option_of_every_head():
-    page = Path(__file__).parents[2] / "docs" / "heads.md"
+    page = Path(__file__).parents[2] / "docs" / "training.md"
     if not page.is_file():
         pytest.skip("tests run away from the repository, without its docs")
     rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| ([a-z_, ]+) \|", page.read_text(encoding="utf-8"), re.MULTILINE)

@@ -308,7 +308,7 @@ def test_json_alone_is_read_as_a_person_reads_it_or_refused_for_its_reason(file)
     assert {key: read_alone(file, *key) for key in wanted} == wanted
     read = sum(not isinstance(what, Why) for what in wanted.values())
     count = f"{len(wanted)} replies that are JSON alone: {read} are read as a person"
-    docs = " ".join((Path(__file__).parents[2] / "docs" / "asking.md").read_text(encoding="utf-8").split())
+    docs = " ".join((Path(__file__).parents[2] / "docs" / "judging.md").read_text(encoding="utf-8").split())
     assert count in docs
 
 
