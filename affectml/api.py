@@ -176,7 +176,7 @@ def demo(folder: str | Path | None = None, *, say: Say = print, **options: Any) 
     Args:
         folder: None is data/demo.
         say: called with what one should know meanwhile.
-        options: of the drawing (images, seed, taxonomy, look, answers, panel, models), as in `affectml demo-data`.
+        options: of the drawing (images, seed, taxonomy, look, answers, panel, models, size), see `demo-data -h`.
 
     Returns:
         The Dataset.

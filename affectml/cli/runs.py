@@ -53,6 +53,7 @@ def demo_data(
     models: Annotated[
         bool, Help("Also write what three simulated models answer into OUT/answers, for `affectml evaluate`.")
     ] = False,
+    size: Annotated[int, Ge(16), Help("Pixels of each side of a painting.")] = 256,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -70,6 +71,7 @@ def demo_data(
             answers=answers,
             panel=panel,
             models=models,
+            size=size,
             progress=bar.advance,
         )
     judgements = dataset.judgements
