@@ -89,9 +89,8 @@ def holds_demo(dataset: Dataset, **options: Any) -> bool:
     """Whether a data set is the demo set that `write_demo` draws with these options, as its dataset.json says."""
     own: dict[str, Any] = {name: each.default for name, each in signature(write_demo).parameters.items()} | options
     chosen = get_taxonomy(own["taxonomy"])
-    words = words_of(chosen, own["panel"])
-    drawn = (own[name] for name in ("look", "answers", "panel"))
-    meta = _Demo(own["images"], own["seed"], chosen, *drawn, words, size=own["size"]).meta()
+    drawn = {name: own[name] for name in ("images", "seed", "look", "answers", "panel", "size")}
+    meta = _Demo(taxonomy=chosen, words=words_of(chosen, own["panel"]), **drawn).meta()
     answered = not own["models"] or (dataset.root / "answers").is_dir()
     return answered and (dataset.meta.name, dataset.meta.source) == (meta.name, meta.source)
 
