@@ -12,7 +12,7 @@ import typer
 from affectml.cli._print import print_json, print_table
 from affectml.people.labelling import task_words
 from affectml_annotation import Aggregate, LabelStore
-from affectml_annotation.agreement.report import AgreementReport
+from affectml_annotation.agreement import AgreementReport
 from affectml_annotation.store import keeping
 from affectml_annotation.store.backup import Backup
 from affectml_annotation.store.checking import Broken
