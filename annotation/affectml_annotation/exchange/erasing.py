@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from affectml_annotation.errors import BadExport
-from affectml_annotation.exchange.dataset_folder import ANNOTATIONS, ANNOTATORS
+from affectml_annotation.exchange.dataset_folder import ANNOTATIONS, ANNOTATORS, META
 from affectml_annotation.exchange.files import (
     all_or_none,
     csv_rows,
@@ -30,7 +30,6 @@ from affectml_annotation.exchange.files import (
     write_parquet,
     writing_in_turn,
 )
-from affectml_annotation.exchange.targets import META
 
 
 @dataclass(frozen=True)

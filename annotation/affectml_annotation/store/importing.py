@@ -11,8 +11,7 @@ import sqlalchemy as sa
 
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import BadImport, StoreError
-from affectml_annotation.exchange.checking import import_problems
-from affectml_annotation.exchange.tables import DELIMITER
+from affectml_annotation.exchange.tables import DELIMITER, import_problems
 from affectml_annotation.judgements import ANSWERS, storable
 from affectml_annotation.store import setup
 from affectml_annotation.store.claims import GAVE_UP, HOLDING, given_to

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import StoreError
-from affectml_annotation.exchange.columns import as_numbers
+from affectml_annotation.exchange.tables import as_numbers
 from affectml_annotation.judgements import ANSWERS, FLAG, of_now
 from affectml_annotation.store.claims import round_row
 from affectml_annotation.store.engine import Database, table_of

@@ -22,8 +22,8 @@ from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml.vlm.names import Words, custom_id
 from affectml.vlm.reply import Unread, parse_reply
 from affectml_annotation import LabelStore, TaskSettings, aggregate, write_judgements
-from affectml_annotation.exchange.counts import read_counts
 from affectml_annotation.exchange.erasing import erase_people
+from affectml_annotation.exchange.formats import read_counts
 from affectml_annotation.store.backup import write_backup
 from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.place import holds_task
