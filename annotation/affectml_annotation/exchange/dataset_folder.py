@@ -2,14 +2,19 @@
 
 Judgements are only ever added to. What would replace something is refused, all of it named, until it is asked for;
 then the old file stays beside the new one, as `annotations.replaced-20260105T090000Z.parquet`.
+DATASET-exports.jsonl, beside the data set, says where exports of it were written, and which targets count somebody who
+was erased; no name is in it.
 """
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from dataclasses import replace as dataclasses_replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -417,3 +422,35 @@ def write_target(path: str | Path, made: Aggregate, *, replace: bool = False) ->
     """
     make_way(Path(path), replace=replace)
     write_parquet(Path(path), made.table())
+
+
+def note_export(folder: str | Path, **what: Any) -> bool:
+    """Add a line to what a data set's exports have written; False where none can be written beside it."""
+    line = {"at": datetime.now(UTC).isoformat(timespec="seconds"), **what}
+    try:
+        with _notes_of(folder).open("a", encoding="utf-8") as out:
+            out.write(json.dumps(line, ensure_ascii=False) + "\n")
+    except OSError:
+        return False
+    return True
+
+
+def note_written(folder: str | Path, to: str | Path) -> bool:
+    """Remember that an export of a data set was written to a file or folder; see `note_export`."""
+    place = os.path.relpath(Path(to).resolve(), _notes_of(folder).parent)
+    return any(line.get("wrote") == place for line in noted(folder)) or note_export(folder, wrote=place)
+
+
+def noted(folder: str | Path) -> list[dict[str, Any]]:
+    """The lines that `note_export` added, oldest first; one that a killed command left half is passed over."""
+    found = []
+    with suppress(OSError):
+        for text in _notes_of(folder).read_text(encoding="utf-8", errors="replace").splitlines():
+            with suppress(ValueError):
+                found.append(json.loads(text))
+    return [line for line in found if isinstance(line, dict)]
+
+
+def _notes_of(folder: str | Path) -> Path:
+    folder = Path(folder).resolve()
+    return folder.with_name(f"{folder.name}-exports.jsonl")

@@ -20,6 +20,7 @@ from affectml_annotation.judgements import answer_problems
 from affectml_annotation.store import schema, setup
 from affectml_annotation.store.backup import Backup, Tally, unlike
 from affectml_annotation.store.derived import Row, differences
+from affectml_annotation.store.erasing import AUTHORS, PEOPLE
 from affectml_annotation.store.invariants import INVARIANTS, QUERIES
 from affectml_annotation.store.keys import ERASING, keyed, mark
 from affectml_annotation.store.label_store import LabelStore
@@ -137,7 +138,7 @@ def _labels(connection: sa.Connection) -> Iterator[Row]:
 def _named(connection: sa.Connection, *more: sa.Column[Any]) -> dict[str, set[str]]:
     """Whose rows there are, who is closed or has withdrawn, and who stands in `more` columns; the tables of each."""
     named: dict[str, set[str]] = defaultdict(set)
-    for column in (*(table.c.annotator_id for table in metadata.tables.values() if "annotator_id" in table.c), *more):
+    for column in (*(table.c.annotator_id for table in PEOPLE), *more):
         for who in connection.scalars(sa.select(column).where(column.is_not(None)).distinct()):
             named[who].add(column.table.name)
     lines = connection.scalars(sa.select(setting.c.value).where(setting.c.key.startswith(setup.WITHDRAWAL)))
@@ -156,8 +157,7 @@ def _erased(connection: sa.Connection) -> Iterator[Row]:
     gone, persons = ({*connection.scalars(sa.select(column))} for column in (erasure.c.annotator, erasure.c.person))
     if not gone:
         return
-    authors = (schema.decision.c.decided_by, schema.conflict.c.resolved_by, schema.lead_change.c.by)
-    for who, tables in _named(connection, *authors).items():
+    for who, tables in _named(connection, *AUTHORS).items():
         if keyed(connection, ERASING, "who", who).hex() in gone:
             yield {"annotator_id": who, "tables": sorted(tables)}
     for who, person in connection.execute(sa.select(panel.c.annotator_id, panel.c.person)):
