@@ -20,7 +20,7 @@ from affectml_annotation.store.schema import answer, assignment, check, conflict
 FUTURE_SECONDS = 300
 # Answers that one person may leave at one image in one round, corrections and conflicts together.
 MOST_AT_ONE_IMAGE = 20
-# What the log keeps of an assignment with its first answer: see `derived`.
+# What the log keeps of an assignment with its first answer: see `checking`.
 OF_ASSIGNMENT = ("place", "purpose", "holds_slot", "claimed_at")
 
 
