@@ -470,7 +470,7 @@ def restore(
     """
     from affectml.cli._labels_print import show_restored
     from affectml.cli._labels_task import watching
-    from affectml_annotation.store.restoring import restore as restore_backup
+    from affectml_annotation.store.backup import restore as restore_backup
 
     with watching("restoring"):
         restored = restore_backup(backup, db, erased=erased, replace=replace)

@@ -16,14 +16,13 @@ import pytest
 from affectml_annotation import Answer, BadExport, DatabaseAway, LabelStore, StoreError
 from affectml_annotation.erasing import erase_people
 from affectml_annotation.store import backup, schema
-from affectml_annotation.store.backup import noted, read_backup, write_backup
+from affectml_annotation.store.backup import noted, read_backup, restore, write_backup
 from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.earlier import as_now
 from affectml_annotation.store.engine import WATCH
 from affectml_annotation.store.keeping import keep_backup
 from affectml_annotation.store.migrations import MIGRATIONS, version_of
 from affectml_annotation.store.place import holds_task
-from affectml_annotation.store.restoring import restore
 from affectml_annotation.store.settings import read_setting, write_setting
 from affectml_annotation.study import door, pay, visits
 from affectml_annotation.study.door import Ids, NotInStudy
@@ -299,7 +298,7 @@ def test_a_database_on_a_server_is_whole_or_untouched(small, postgres_url, tmp_p
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("affectml_annotation.store.restoring.write_setting", cut_short)  # all is written but this
+        patch.setattr("affectml_annotation.store.backup.write_setting", cut_short)  # all is written but this
         with pytest.raises(KeyboardInterrupt):
             restore(made.file, postgres_url)
     assert [copy.exists() for copy in copies] == [False]  # it lay beside the backup

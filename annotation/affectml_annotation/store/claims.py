@@ -7,6 +7,7 @@ each annotator's own.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
@@ -23,6 +24,25 @@ PRIME = 2**31 - 1
 REFILL = 64
 RELEASE_AT_ONCE = 500
 HOLDING = ("task", "discussion")  # purposes of which each answer holds a place; of a check or second look some do
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An image handed to one person. Until `lease_until` (seconds since 1970) it is theirs to answer.
+
+    place: where it stands in what this person sees, from 0. purpose: task, check, repeat, or the purpose of its
+    round. revision: of their current answer here (0: none). draft: what they had begun to say.
+    """
+
+    image_id: str
+    file: str | None
+    round: int
+    place: int
+    purpose: str
+    suggestions_visible: bool
+    lease_until: float
+    revision: int = 0
+    draft: dict[str, Any] | None = None
 
 
 def number_of(*parts: object) -> int:

@@ -16,11 +16,11 @@ from affectml_annotation.exchange.tables import at_lines
 from affectml_annotation.judgements import UNSTORABLE, storable
 from affectml_annotation.languages import as_code
 from affectml_annotation.store import claims, reading, setup
+from affectml_annotation.store.claims import Claim
 from affectml_annotation.store.engine import Database
-from affectml_annotation.store.importing import import_judgements
 from affectml_annotation.store.migrations import MIGRATIONS, migrate, version_of
 from affectml_annotation.store.place import backup_note, dataset_of, holds_store
-from affectml_annotation.store.records import Answer, Claim, Progress, Receipt
+from affectml_annotation.store.reading import Progress
 from affectml_annotation.store.schema import (
     MAIN,
     annotator,
@@ -37,7 +37,7 @@ from affectml_annotation.store.schema import (
     study_version,
 )
 from affectml_annotation.store.settings import TaskSettings, how_stopped, read_setting, read_settings, write_setting
-from affectml_annotation.store.submits import OF_ASSIGNMENT, submit_one
+from affectml_annotation.store.submits import OF_ASSIGNMENT, Answer, Receipt, import_judgements, submit_one
 
 P = ParamSpec("P")
 T = TypeVar("T")

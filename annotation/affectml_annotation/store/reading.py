@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import chain
 from operator import methodcaller
 from pathlib import Path
@@ -18,7 +19,6 @@ from affectml_annotation.judgements import ANSWERS, FLAG, of_now
 from affectml_annotation.store.claims import round_row
 from affectml_annotation.store.engine import Database, table_of
 from affectml_annotation.store.migrations import version_of
-from affectml_annotation.store.records import Progress
 from affectml_annotation.store.schema import (
     MAIN,
     annotator,
@@ -37,6 +37,26 @@ SAID_AT = sa.case(
     (sa.and_(event.c.source.is_not(None), event.c.at == event.c.received_at), None), else_=event.c.at
 ).label("at")
 SAID = [event.c[column.name] for column in COLUMNS if column.name != "purpose"]  # whose purpose may be an assignment's
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a round is. Times in seconds; rate in answers per hour over the last hour of work, nan before any.
+
+    wanted: answers needed in all; answered: those there (surplus ones not counted); claimed: images out now;
+    complete: images with all the answers wanted; seconds_left: at the present rate, nan without one.
+    """
+
+    round: int
+    images: int
+    wanted: int
+    answered: int
+    claimed: int
+    complete: int
+    conflicts: int
+    annotators: int
+    rate: float
+    seconds_left: float
 
 
 def judgements(

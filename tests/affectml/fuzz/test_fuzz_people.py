@@ -24,10 +24,9 @@ from affectml.vlm.reply import Unread, parse_reply
 from affectml_annotation import LabelStore, TaskSettings, aggregate, write_judgements
 from affectml_annotation.erasing import erase_people
 from affectml_annotation.exchange.formats import read_counts
-from affectml_annotation.store.backup import write_backup
+from affectml_annotation.store.backup import restore, write_backup
 from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.place import holds_task
-from affectml_annotation.store.restoring import restore
 from affectml_annotation.study.folder import read_study
 from affectml_annotation.study.summary import summary
 from affectml_apps.relabel import task as tasks
