@@ -6,6 +6,8 @@ import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, Literal
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
@@ -13,8 +15,9 @@ import pandas as pd
 import sqlalchemy as sa
 
 from affectml_annotation.columns import COLUMNS
-from affectml_annotation.errors import BadImport, StoreError
-from affectml_annotation.exchange.tables import DELIMITER, import_problems
+from affectml_annotation.errors import BadImport, StoreError, check_labels
+from affectml_annotation.exchange.formats import read_judgements
+from affectml_annotation.exchange.tables import DELIMITER, at_lines, import_problems
 from affectml_annotation.judgements import ANSWERS, FLAG, UNSTORABLE, answer_problems, storable
 from affectml_annotation.languages import _, as_code, ngettext
 from affectml_annotation.store import setup, visits
@@ -29,13 +32,14 @@ from affectml_annotation.store.claims import (
     round_row,
     settle,
 )
-from affectml_annotation.store.engine import uncollected
+from affectml_annotation.store.engine import OnDatabase, uncollected
 from affectml_annotation.store.schema import (
     annotator,
     answer,
     assignment,
     check,
     conflict,
+    decision,
     draft,
     event,
     image,
@@ -427,3 +431,81 @@ _STORED: Mapping[str, Callable[[Any], Any]] = {
     "labels": _json, "numbers": _json, "truth": bool,
     "time": lambda at: None if at is None else at.value // 1_000_000,
 }  # fmt: skip
+
+
+class Submitting(OnDatabase):
+    """The part of a label store that takes answers, and what a lead decides about them."""
+
+    _labels: tuple[str, ...] | None
+
+    def submit(self, answers: Sequence[Answer]) -> list[Receipt]:
+        """Store answers, in one transaction; one receipt each. A refused one does not stop the others."""
+        labels = self._task_labels()
+
+        def work(connection: sa.Connection) -> list[Receipt]:
+            # In the order of the keys, so that two batches never wait for each other.
+            order = sorted(range(len(answers)), key=lambda at: answers[at].annotator_id)
+            receipts = {at: submit_one(connection, answers[at], labels) for at in order}
+            return [receipts[at] for at in range(len(answers))]
+
+        return self.database.retried(work)
+
+    def _task_labels(self) -> tuple[str, ...]:
+        if self._labels is None:
+            self._labels = self.database.reading(read_settings).labels
+        return self._labels
+
+    def import_file(
+        self,
+        path: str | Path,
+        *,
+        invite: bool = False,
+        image_of: Callable[[str], str] | None = None,
+        **reading_options: Any,
+    ) -> int:
+        """Take a file or folder of judgements in, all of it or nothing; returns the rows.
+
+        The same content a second time is refused. invite: let its annotators in. image_of: the image_id that is meant
+        by what the file calls an image. Other options as for `read_judgements`. Raises BadImport with every bad row.
+        """
+        path = Path(path)
+        table = read_judgements(path, **reading_options)
+        if image_of is not None:
+            table["image_id"] = table["image_id"].map(image_of, na_action="ignore")
+        digest = sha256()
+        for file in [path] if path.is_file() else sorted(path.rglob("*.parquet")):
+            digest.update(file.read_bytes())
+        named = {"name": path.name, "sha256": digest.hexdigest()}
+        try:
+            return self.database.retried(import_judgements, table, **named, invite=invite)
+        except BadImport as error:
+            encoding = reading_options.get("encoding", "utf-8")
+            raise BadImport(path.name, at_lines(error.problems, path, encoding), error.way_out) from None
+
+    def resolve_conflict(self, event_id: str, *, keep: bool, by: str) -> None:
+        """Settle a conflict: keep the later answer (it becomes current) or the one that stands. Both stay stored."""
+        with self.database.write() as connection:
+            row = connection.execute(
+                sa.select(conflict, event.c.annotator_id, event.c.round, event.c.image_id, event.c.kind)
+                .join(event, event.c.event_id == conflict.c.event_id)
+                .where(conflict.c.event_id == event_id)
+            ).one_or_none()
+            if row is None or row.resolved_at is not None:
+                raise StoreError(f"no open conflict about event {event_id!r}")
+            if keep:
+                one = (answer.c.annotator_id == row.annotator_id, answer.c.round == row.round)
+                stands = answer.update().where(*one, answer.c.image_id == row.image_id).returning(answer.c.surplus)
+                if not connection.scalar(stands.values(event_id=event_id, revision=answer.c.revision + 1)):
+                    settle(connection, row.annotator_id, row.round, row.image_id, row.kind)
+            settled = {"resolved_at": now_ms(), "resolved_by": by, "kept": keep}
+            connection.execute(conflict.update().where(conflict.c.event_id == event_id).values(settled))
+
+    def decide(self, image_id: str, labels: Sequence[str], *, by: str, note: str | None = None) -> None:
+        """Add an adjudicated set for an image. Nobody's answer is touched, and earlier decisions stay."""
+        check_labels(labels, self._task_labels(), f"decision on image {image_id!r}")
+        if note is not None and not storable(note):
+            raise StoreError(f"decision on image {image_id!r}: the note {UNSTORABLE}")
+        row = {"image_id": image_id, "labels": list(labels), "decided_by": by, "note": note, "at": now_ms()}
+        with self.database.write() as connection:
+            setup.position_of(connection, image_id)
+            connection.execute(decision.insert().values(row))
