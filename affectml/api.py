@@ -176,7 +176,7 @@ def demo(folder: str | Path | None = None, *, say: Say = print, **options: Any) 
     Args:
         folder: None is data/demo.
         say: called with what one should know meanwhile.
-        options: of the drawing (images, seed, taxonomy, look, answers, panel, models), as in `affectml demo-data`.
+        options: of the drawing (images, seed, taxonomy, look, answers, panel, models, size), see `demo -h`.
 
     Returns:
         The Dataset.
@@ -204,7 +204,7 @@ def demo(folder: str | Path | None = None, *, say: Say = print, **options: Any) 
 
 
 def fetch(dataset: str | Path | Dataset, *, progress: bool = True, **options: Any) -> "FetchSummary":
-    """Download the images that a data set knows by url alone, as `affectml fetch` does.
+    """Download the images that a data set knows by url alone, as `affectml import fetch` does.
 
     Args:
         dataset: the data set or its folder.
