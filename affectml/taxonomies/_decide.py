@@ -1,4 +1,4 @@
-"""`mapping`, the way from one taxonomy to another with every decision on it taken, or the reason why not; and `describe`,
+"""`mapping`, the way from one taxonomy to another with every decision on it taken, or why not; and `describe`,
 all that is known of a taxonomy as plain values.
 """
 

@@ -1,5 +1,5 @@
-"""From one taxonomy to another: the tables of decisions in `mappings/*.yaml`, read once (where a label goes, why, and what
-else it could be), and which tables, parents and equal names lead there.
+"""From one taxonomy to another: the tables of decisions in `mappings/*.yaml`, read once (where a label goes, why, and
+what else it could be), and which tables, parents and equal names lead there.
 """
 
 from collections.abc import Iterator, Mapping
