@@ -1,5 +1,6 @@
 """The tables of docs/metrics.md, from the table of metrics: `python scripts/metrics_page.py docs/metrics.md`."""
 
+import inspect
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from affectml_metrics._errors import ArgumentError
 from affectml_metrics.spec import KINDS, Figure, Given, Kind, MetricSpec
 from affectml_metrics.table import ROWS, _options
 
+MARKED = r"\|"  # a bar inside a cell
 Rows: TypeAlias = Sequence[Sequence[float]]
 
 
@@ -65,28 +67,29 @@ def on_example(spec: MetricSpec) -> Tensor:
 
 
 def markdown(kind: Kind) -> str:
-    """The rows of a kind as Markdown tables, with the values worked by hand; one of two kinds is with the first."""
-    rows = [spec for spec in ROWS if spec.kinds[0] == kind]
-    lines = ["| Name | Function, class | Formula | Conventions | Range | Source | In reports |", "|" + "---|" * 7]
-    for spec in rows:
-        arrow = {"higher": " ↑", "lower": " ↓", "": ""}[spec.better]
-        options = ", ".join(f"`{name}={value!r}`" for name, value in spec.options.items())
-        where = "yes, brief" if "brief" in spec.shown else "yes" if "report" in spec.shown else ""
-        cells = (spec.formula, options, spec.range, spec.source, where)
-        code = ", ".join(f"`{name}`" for name in (spec.function.__name__, spec.cls) if name)
-        lines.append(f"| `{spec.name}`{arrow} | {code} | " + " | ".join(x.replace("|", r"\|") for x in cells) + " |")
-    example = EXAMPLES[kind]
+    """The rows of a kind as a Markdown table and its example; a metric of two kinds is with the first."""
+    example, lines, told = EXAMPLES[kind], [], ""
+    for spec in (spec for spec in ROWS if spec.kinds[0] == kind):
+        mark = {"higher": "↑", "lower": "↓", "": ""}[spec.better]
+        mark += "‡" if "brief" in spec.shown else "†" if "report" in spec.shown else ""
+        called = [name for name in (spec.function.__name__, spec.cls) if name and name != spec.name]
+        code = ", ".join(f"`{name}`" for name in called) if spec.cls != told else ""
+        usual = inspect.signature(spec.function).parameters
+        others = (f"`{name}={value!r}`" for name, value in spec.options.items() if value != usual[name].default)
+        formula = "; ".join([spec.formula, *others])
+        cells = (f"`{spec.name}`{mark}", code, formula, spec.range, f"{float(on_example(spec)):.4g}", spec.source)
+        lines.append(f"| {' | '.join(cell.replace('|', MARKED) for cell in cells)} |")
+        told = spec.cls
     given = {"preds": example.preds, "target": example.target, **example.given}
     inputs = ", ".join(f"{name} `{_written(value)}`" for name, value in given.items())
-    lines += ["", f"Worked by hand on {inputs}:", "", "| Name | Worked | Value |", "|" + "---|" * 3]
-    lines += [f"| `{spec.name}` | `{spec.worked}` | {float(on_example(spec)):.4g} |" for spec in rows if spec.worked]
-    return "\n".join(lines)
+    head = ["| Metric | Function, class | Formula; options | Range | Example | Source |", "|" + "---|" * 6]
+    return "\n".join([*head, *lines, "", f"The example: {inputs}."])
 
 
 def _written(value: object) -> str:
     """As one writes it by hand, without the 0 before a point."""
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return f"[{', '.join(map(_written, value))}]"
+        return f"[{','.join(map(_written, value))}]"
     return str(value).replace("0.", ".") if isinstance(value, float) and value < 1 else str(value)
 
 
