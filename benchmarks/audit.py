@@ -196,13 +196,13 @@ def second_round(seeds: int, images: int, more: int, draws: int) -> None:
     """As many new answers to the audit's first tenth of images, and to a random tenth: what a head has from either."""
     rows, pairs = [], []
     with tempfile.TemporaryDirectory() as temporary:
-        new = write_demo(Path(temporary) / "test", images=1000, seed=777)
+        new = write_demo(Path(temporary) / "test", images=1000, seed=777, size=96)
         labels = new.target("emotions").taxonomy.labels
         ids = new.images["image_id"].to_numpy(dtype=object)
         quiet = {"threads": 1, "say": lambda line: None}
         test = (ensure_embeddings(new, "affect-tiny", **quiet).rows(ids), truth_of(new, ids, labels))  # type: ignore[arg-type]
         for seed in range(seeds):
-            demo = write_demo(Path(temporary) / f"demo{seed}", images=images, seed=seed)
+            demo = write_demo(Path(temporary) / f"demo{seed}", images=images, seed=seed, size=96)
             faulty = plant_faults(demo, Path(temporary) / f"faulty{seed}", seed=seed, merged=False)
             for name, dataset in (("faults planted", faulty), ("nothing planted", demo)):
                 store = ensure_embeddings(dataset, "affect-tiny", **quiet)  # type: ignore[arg-type]
@@ -314,7 +314,7 @@ def main() -> None:
     planted, clean = [], []
     for seed in range(args.seeds):
         with tempfile.TemporaryDirectory() as temporary:
-            demo = write_demo(Path(temporary) / "demo", images=images, seed=seed)
+            demo = write_demo(Path(temporary) / "demo", images=images, seed=seed, size=96)
             faulty = plant_faults(demo, Path(temporary) / "faulty", seed=seed)
             for dataset in (demo, faulty):
                 ensure_embeddings(dataset, "affect-tiny", threads=1, say=lambda line: None)
@@ -334,7 +334,7 @@ def main() -> None:
     print("precision, which is recall too, among as many as were planted.\n")
     for seed in range(100, 100 + args.clean):
         with tempfile.TemporaryDirectory() as temporary:
-            demo = write_demo(Path(temporary) / "demo", images=images, seed=seed)
+            demo = write_demo(Path(temporary) / "demo", images=images, seed=seed, size=96)
             ensure_embeddings(demo, "affect-tiny", threads=1, say=lambda line: None)
             found = affectml.audit(demo, seed=seed, say=lambda line: None).listed["check"]
             clean.append({check: float((found == check).any()) for check in CHECKS})

@@ -57,7 +57,7 @@ def plant_faults(
     """
     check_new(out)
     if demo.truth is None or demo.judgements is None or demo.target("emotions").kind != "rates":
-        raise BadDataset(f"{demo.root}: faults are planted in a demo set with answers in sets: `affectml demo-data`")
+        raise BadDataset(f"{demo.root}: faults are planted in a demo set with answers in sets: `affectml demo`")
     draw = demo_stream(seed, Purpose.FAULT)
     table, labels = demo.images.copy(), demo.target("emotions").taxonomy.labels
     people = _panel(demo, labels)

@@ -66,7 +66,8 @@ def demo(seed: int, images: int, cache: Path, taxonomy: str = "mikels-8") -> Dem
     file = cache / f"{taxonomy}-{images}-{seed}.npz"
     if not file.exists():
         with tempfile.TemporaryDirectory() as folder:
-            dataset = write_demo(Path(folder) / "demo", images=images, seed=seed, taxonomy=taxonomy, panel="textbook")
+            drawn = {"images": images, "seed": seed, "taxonomy": taxonomy, "panel": "textbook", "size": 96}
+            dataset = write_demo(Path(folder) / "demo", **drawn)
             store = embed_dataset(dataset, load_encoder("affect-tiny", threads=torch.get_num_threads())).store
             ids = dataset.images["image_id"].to_numpy(dtype=object)
             labels = dataset.target("emotions").taxonomy.labels

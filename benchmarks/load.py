@@ -128,7 +128,7 @@ def not_exact(server: Any, overlap: int) -> list[str]:
 def run(folder: Path, new_page: Callable[[], Page], given: argparse.Namespace) -> str:
     """The measurement, in sentences."""
     images = math.ceil(given.people * given.seconds / given.pace / given.overlap)
-    demo = write_demo(folder / "demo", images=min(IMAGES, images), seed=1).root
+    demo = write_demo(folder / "demo", images=min(IMAGES, images), seed=1, size=96).root
     dataset = large_set(folder / "set", demo, images)
     with ExitStack() as stack:
         db = stack.enter_context(database(given.database)) or str(folder / "labels.db")

@@ -224,7 +224,7 @@ def run(folder: Path, new_page: Callable[[], Page], given: argparse.Namespace) -
     images = given.answers // overlap
     month, moved = Month(folder / "month.json"), folder / "set"
     if not moved.exists():
-        demo = write_demo(folder / "demo", images=min(IMAGES, images), seed=1).root
+        demo = write_demo(folder / "demo", images=min(IMAGES, images), seed=1, size=96).root
         large_set(moved, demo, images)
     (folder / "tmp").mkdir(exist_ok=True)
     moved_clock.begin(folder)

@@ -264,7 +264,7 @@ def main() -> None:
     print("| fault | away, s | typed | stored | replies 503 | pages go on after, s | clients |")
     print("|---|--:|--:|--:|--:|--:|--:|", flush=True)
     with tempfile.TemporaryDirectory() as name, pages() as new_page:
-        demo = write_demo(Path(name) / "demo", images=IMAGES, seed=1).root
+        demo = write_demo(Path(name) / "demo", images=IMAGES, seed=1, size=96).root
         for fault in given.faults:
             folder = Path(name) / fault
             folder.mkdir()

@@ -163,7 +163,7 @@ def optimal(
 def demo(folder: Path, images: int, seed: int = 17) -> tuple[Tensor, Tensor, Words]:
     """Features [N, D] and feelings [N, 3] of a demo set, and its words."""
     if not (folder / "dataset.json").exists():
-        write_demo(folder, images=images, seed=seed)
+        write_demo(folder, images=images, seed=seed, size=96)
     dataset = Dataset.open(folder)
     embed_dataset(dataset, load_encoder("affect-tiny"), progress=False)
     truth = pd.read_parquet(folder / "truth.parquet").set_index("image_id")

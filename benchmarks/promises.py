@@ -40,7 +40,7 @@ TRAIN, VAL = 700, 300
 def demo(folder: Path, images: int) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
     """Features, votes and shares of a demo set, drawn where it is not there."""
     if not (folder / "dataset.json").exists():
-        write_demo(folder, images=images, seed=11)
+        write_demo(folder, images=images, seed=11, size=96)
     dataset = Dataset.open(folder)
     embed_dataset(dataset, load_encoder("affect-tiny"), progress=False)
     store = EmbeddingStore.for_dataset(dataset)

@@ -29,7 +29,7 @@ from affectml.page.section import Card, Cards, thumbnail
 from affectml.page.tables import number
 from affectml.predicting.features import store_there
 from affectml.runs import RunFolder
-from affectml_annotation.exchange.erasing import note_written
+from affectml_annotation.exchange.dataset_folder import note_written
 from affectml_annotation.exchange.files import table_csv
 
 LEVEL = 0.05

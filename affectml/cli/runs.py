@@ -1,4 +1,4 @@
-"""train, runs, demo-data: the commands around a run."""
+"""train, runs, demo: the commands around a run."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +11,14 @@ from affectml.cli._command import Json, Verbose, device_there, say, there
 from affectml.cli._print import print_json
 from affectml.cli._runs_print import print_runs, print_trained
 from affectml.runs import TrainConfig
+from affectml.runs.config import with_settings
+
+# Headings of `affectml train --help`.
+TRAIN_PANELS = {
+    "Data": ("multilabel", "target", "encoder", "device", "fold"),
+    "Head": ("head", "options", "by_person", "promise", "seed", "threads"),
+    "Judging": ("tau", "groups", "out", "verbose", "json"),
+}
 
 
 def train(
@@ -20,6 +28,7 @@ def train(
     json: Json = False,
 ) -> None:
     """Train a head and judge it on the test split, beside the prior, zero-shot and people."""
+    config = with_settings(config)
     device_there(config.device)
     there(datasets=[config.dataset] if config.dataset else [])
     from affectml.page import WRITERS
@@ -35,7 +44,7 @@ def runs(folder: Annotated[Path, Argument("Folder of runs.")] = Path("runs"), js
     print_runs(*runs_in(folder), as_json=json)
 
 
-def demo_data(
+def demo(
     out: Annotated[Path, Argument("Folder to write.")],
     images: Annotated[int, Ge(20), Help("How many paintings.")] = 2000,
     taxonomy: Annotated[str, Help("Labels: a built-in taxonomy or a YAML file.")] = "mikels-8",
@@ -53,6 +62,7 @@ def demo_data(
     models: Annotated[
         bool, Help("Also write what three simulated models answer into OUT/answers, for `affectml evaluate`.")
     ] = False,
+    size: Annotated[int, Ge(16), Help("Pixels of each side of a painting.")] = 256,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -70,6 +80,7 @@ def demo_data(
             answers=answers,
             panel=panel,
             models=models,
+            size=size,
             progress=bar.advance,
         )
     judgements = dataset.judgements

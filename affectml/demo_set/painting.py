@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 
 from affectml.demo_set.feelings import FloatArray
 
-SIZE = 96
+SIZE = 256  # pixels; 96 in the sets that say nothing of it, which were drawn before
 _COLOUR_TO_AFFECT = np.array([[0.69, 0.22], [-0.31, 0.60]])
 _AFFECT_TO_COLOUR = np.linalg.inv(_COLOUR_TO_AFFECT)
 _SMOOTHING = 2  # shapes are drawn this much larger and averaged down, so that edges are not stairs

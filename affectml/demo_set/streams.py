@@ -1,7 +1,7 @@
 """Random streams, each for one purpose: what is drawn from one is the same whatever is drawn from another.
 
 The first word of the entropy says whether a stream is a demo set's, an encoder's training or a group of people's. A
-demo seed is only ever the words after it, so no seed of `affectml demo-data` reaches the stream that affect-tiny was
+demo seed is only ever the words after it, so no seed of `affectml demo` reaches the stream that affect-tiny was
 trained on.
 """
 

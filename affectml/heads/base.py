@@ -102,8 +102,8 @@ class Head(ABC):
 
         class NeighbourHead(Head, name="knn", learns=("distribution", "rates", "sets")): ...
 
-    learns: the tasks that `train` offers it for; none keeps it out of `train`. takes: which of train's --hidden,
-    --k and --ensemble it takes. What else it can, and how it words a refusal, are the class attributes below.
+    learns: the tasks that `train` offers it for; none keeps it out of `train`. takes: which of train's hidden, k
+    and ensemble it takes. What else it can, and how it words a refusal, are the class attributes below.
 
     A subclass writes `_fit`, `scores`, `_state_keys`, and whichever of `predict_rates` and `predict_distribution` it
     has an answer for. `fit` does the rest: it checks options and arrays, and turns them into tensors. A head that
@@ -171,7 +171,7 @@ class Head(ABC):
 
     @classmethod
     def decided(cls, wanted: Wanted) -> dict[str, Any]:
-        """What a run decides of the config: its kind and seed, and train's --hidden and --k where they are options.
+        """What a run decides of the config: its kind and seed, and train's hidden and k where they are options.
 
         A head whose config depends on more of what is wanted extends this.
         """

@@ -472,7 +472,7 @@ class TestErase:
             edit(Path(folder, "dataset.json"), name="renamed")
         table = pd.read_parquet("other/targets-emotions.parquet")
         table.iloc[::-1].assign(n=table["n"] + 1).to_parquet("other/targets-emotions.parquet")
-        assert erase_people("other", [who]).learned == ()
+        assert erase_people("other", [who]).learned == []
         assert who in known().ids
         [one] = erase_people("mydata", [who]).learned
         assert one.people == 1

@@ -467,7 +467,7 @@ def run(demo, tmp_path_factory):
         (
             {"promise": "precision=.6", "promise_level": 0.8},
             ["precision", "size", "empty"],
-            "--promise precision=.6 --promise-level 0.8",
+            "--promise precision=.6 --set promise_level=0.8",
         ),
     ],
 )

@@ -203,11 +203,11 @@ def test_ferplus_counts_come_back_and_nothing_is_said_of_single_people(real_data
 
 
 IMPOSSIBLE_COUNTS = [
-    ("image_id,awe,joy\na,1,2\na,0,1\n", "image 'a' stands in two rows"),
-    ("image_id,awe,joy\n,1,2\n", "row 0 has no image_id"),
-    ("image_id,awe,joy\na,1,0.5\n", "image 'a': expected a count, but received 0.5"),
-    ("image_id,awe,joy\na,1,-1\n", "image 'a'"),
-    ("image_id,awe,joy\na,1,\n", "image 'a'"),
+    ("image_id,awe,joy\na,1,2\na,0,1\n", "line 3: image 'a' stands there again"),
+    ("image_id,awe,joy\n,1,2\n", "line 2: no image_id; name it"),
+    ("image_id,awe,joy\na,1,0.5\n", "line 2: image 'a': expected a count, but received 0.5"),
+    ("image_id,awe,joy\na,1,-1\n", "line 2: image 'a': expected a count, but received -1"),
+    ("image_id,awe,joy\na,1,\n", "line 2: image 'a': expected a count, but received nan"),
     ("image_id,awe\na,1\n", "no column 'joy'"),
 ]
 

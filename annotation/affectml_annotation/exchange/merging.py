@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import BadExport
-from affectml_annotation.exchange.columns import as_list, as_numbers, for_files, from_files
+from affectml_annotation.exchange.tables import as_list, as_numbers, for_files, from_files
 
 KEY = ["image_id", "annotator_id", "round"]
 

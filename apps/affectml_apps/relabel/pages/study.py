@@ -13,11 +13,11 @@ from affectml.errors import AffectmlError
 from affectml.people.erasing import erase_people
 from affectml.people.labelling import task_words
 from affectml_annotation import DatabaseAway
+from affectml_annotation.erasing import erase_people as erase_from_store
+from affectml_annotation.erasing import erasures_asked
 from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.store.place import default_database
 from affectml_annotation.study import overview, running
-from affectml_annotation.study.erasing import erase_people as erase_from_store
-from affectml_annotation.study.erasing import erasures_asked
 from affectml_apps.pictures import preview
 from affectml_apps.relabel.pages.drawing import (
     attempt,
@@ -225,7 +225,7 @@ def _erase(task: LabelTask, people: list[str]) -> None:
                 here = {"the label database": sum(erased.databases.values())}
                 told = replace(erased, databases=here).told(root, people)
             else:
-                erase_from_store(task.store, [])
+                erase_from_store([], stores=[task.store])
     except DatabaseAway:
         st.session_state["unfinished"] = people
         st.rerun()
