@@ -265,7 +265,7 @@ def _check_alike(runs: Sequence[RunFolder]) -> None:
 def _ways(runs: Mapping[str, RunFolder]) -> dict[str, dict[int, str]]:
     """Ways of training, each by the name of its first run: the run of each seed.
 
-    Runs of one way learned from the same in the same way, all but the seed that moves what is learned.
+    Runs of one way have the same data and settings, and differ in the seed alone.
     """
     ways: dict[str, dict[int, str]] = {}
     first: dict[str, str] = {}

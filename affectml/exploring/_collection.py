@@ -101,8 +101,8 @@ class Collection:
             encoders: that were loaded before, of an earlier opening.
 
         Raises:
-            BadDataset: for a folder that is none, and where several targets or encoders would do.
-            BadRun: for a folder that is no run, has no answers, or has those of other images.
+            BadDataset: if the folder is not a data set, or several targets or encoders would do.
+            BadRun: if a folder is not a run, has no answers, or has answers about other images.
         """
         self.dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
         self.notes: list[str] = []
@@ -148,12 +148,12 @@ class Collection:
     def shown(self, view: View) -> NDArray[np.int64]:
         """The places of the images of a view, in its order.
 
-        What is searched for orders all images of which it is known how well they fit, and `order` those that fit alike.
-        Images of which the column of `order` is unknown come last, and equal ones in the data set's order.
+        A search orders the images by how well they fit, and `order` those that fit alike. Images without a value in
+        the column of `order` come last; equal ones keep the data set's order.
 
         Raises:
-            BadInput: for a column, level, image, run, selection or label that there is none of, naming the nearest, and
-                for a search or a lasso without embeddings.
+            BadInput: if a column, level, image, run, selection or label does not exist (names the nearest), or if
+                there are no embeddings for a search or a lasso.
             EncoderUnavailable: for a text without a text tower.
         """
         passed = [self._passes(each) for each in view.filters]
@@ -200,7 +200,7 @@ class Collection:
     def fits(self, view: View) -> NDArray[np.float32] | None:
         """How well each image fits what a view searches for, [N], nan where that is unknown; None without a search.
 
-        None too for a text of which the encoder knows no word. Of a text and an image it is the cosine, of rates `fit`.
+        Also None if the encoder knows no word of the text. For a text or an image it is the cosine, for rates `fit`.
         """
         if view.text:
             heard = self.searching().heard(view.text)

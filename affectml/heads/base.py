@@ -116,7 +116,7 @@ class Head(ABC):
     takes: ClassVar[tuple[TrainOption, ...]] = ()
     # shares of people who would choose a label; a label's chance to be in the image's set; a distribution over texts
     scores_of: ClassVar[Literal["people", "sets", "texts"]] = "people"
-    reads_blocks: ClassVar[bool] = False  # whether `_fit` takes a large X as Blocks, of which some rows are in memory
+    reads_blocks: ClassVar[bool] = False  # whether `_fit` takes a large X as Blocks, with only some rows in memory
     says: ClassVar[str] = ""  # what it does, after "a NAME head": why it cannot learn a task that is not its own
     refusals: ClassVar[Mapping[Task, str]] = {}  # the same for single tasks
     config_class: ClassVar[type[HeadConfig]] = HeadConfig
@@ -206,7 +206,7 @@ class Head(ABC):
         """Fit afresh on what a training has, and choose thresholds where there are sets and the head cuts its own.
 
         Args:
-            material: of which the head takes what it learns from, see `from_material`.
+            material: everything a training has; the head takes what it learns from (`from_material`).
             say: called with what a user should know.
 
         Raises:

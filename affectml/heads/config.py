@@ -133,7 +133,7 @@ class Wanted:
 
     @property
     def task(self) -> str:
-        """The target, or single-positive for single labels of which several may hold."""
+        """The target, or single-positive if single labels are given and several may hold."""
         return "single-positive" if self.multilabel and self.target == "single" else self.target
 
     @property

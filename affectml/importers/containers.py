@@ -371,7 +371,7 @@ class Taken:
 
 @dataclass
 class Gathered:
-    """Rows of a container, of which memory holds the columns that are kept, and one image.
+    """Rows of a container; memory holds the columns that are kept, and one image.
 
     spool: the folder that each embedded image is written to at once; None for labels alone. judged: whether each row
     is a judgement, so that images with the same bytes and no name are one image. need_images: whether rows without one
@@ -593,7 +593,7 @@ def _take_splits(frame: pd.DataFrame, names: list[str]) -> str:
     if not others:
         return f"splits kept: {', '.join(different)}"
     frame["part"] = names
-    return f"splits that are none of train, val and test are in the column part: {', '.join(others)}"
+    return f"splits other than train, val and test are in the column part: {', '.join(others)}"
 
 
 def _without_labels(table: Table, gathered: Gathered, source: Source) -> Draft:

@@ -116,7 +116,7 @@ class TableSpec:
 
 
 def first_row(rows: Any) -> int | None:
-    """The first row [N] of which this is true, None where it is of none."""
+    """The first row [N] for which this is true; None if there is none."""
     at = np.flatnonzero(rows)
     return int(at[0]) if len(at) else None
 

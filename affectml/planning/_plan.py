@@ -356,7 +356,7 @@ def plan_study(
 
 
 def _numbers(name: str, given: Iterable[Any], kind: type, above: float, most: float) -> list[Any]:
-    """The numbers of an option. Raises BadInput for what is none, or out of range."""
+    """The numbers of an option. Raises BadInput if one is not a number or is out of range."""
     found, given = [], list(given)
     with suppress(TypeError, ValueError):
         found = [kind(each) for each in given]

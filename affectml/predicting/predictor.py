@@ -190,7 +190,7 @@ class Predictor:
         return images, torch.from_numpy(np.concatenate(rows)) if rows else torch.empty(0, 0), bad
 
     def levels(self, found: Sequence[Picture], names: list[str]) -> list[str | None]:
-        """The level of each image in the column of the run's promise; None where it is of no data set that has it."""
+        """The level of each image in the column of the run's promise; None if the data set does not record it."""
         column, level = self.run.info.config.promise_group, dict[str, str | None]()
         for picture in found if column is not None else ():
             if (data := picture.dataset) is not None:

@@ -287,7 +287,7 @@ def split_of(
     Args:
         dataset: with its own split, or without one.
         targets: which of its targets.
-        part: "test", "val" or "all", of which images are to be asked or judged.
+        part: "test", "val" or "all": the images to ask about or to judge.
         seed: of a new split.
         store: its embeddings, where there are any: images of equal pixels then stay together, as for `train`.
 

@@ -30,7 +30,7 @@ def reliability(page: Page) -> Section | None:
         "Above the dashed line, it says too little.",
     )
     drawn = [Drawing("Seen against said", picture, line)] if bins else []
-    note = "seen_share: Student's t of the differences in a bin, and at least what drawing the votes would make"
+    note = "seen_share: Student's t of the differences in a bin, and at least the error of drawing the votes"
     rows = [replace(each, level=f"{each.label} {each.level} ({each.n})", units=None) for each in rows]
     table = pivot("Reliability in bins (images)", rows, "level", "metric", head="bin", note=note)
     slopes = [each for name in ("calibration_slope", "calibration_error") for each in page.found(metric=name)]
