@@ -64,7 +64,7 @@ def evaluate_systems(
         out: a folder for everything (metrics.csv, scores.parquet, facts.json, answers.parquet, report.html), or a file:
             .html the page, .parquet and .csv the figures, .tex and .md the scores for a paper. None is report.html in
             the run that is named alone without `on`, else runs/evaluation-NNN.
-        say: called with what one should know meanwhile.
+        say: called with each line for the user.
 
     Raises:
         AffectmlError: one of its subclasses, for what the user can mend.

@@ -164,7 +164,7 @@ class Run(Said):
 
     @classmethod
     def read(cls, folder: RunFolder, name: str, judgements: Judgements, people: People | None) -> "Run":
-        """Read what is shown of its answers, and say what one should know of them.
+        """Read the answers that are shown, and say what to know about them.
 
         Raises:
             BadRun: without answers, which a shared run and imported weights come without, with damaged ones, or on

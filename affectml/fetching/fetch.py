@@ -142,7 +142,7 @@ def _fetch(data: Dataset, config: FetchConfig, progress: bool) -> FetchSummary:
     not_asked = sum(len(job.image_ids) for job in jobs.values() if not (job.again or job.name))
 
     def done(job: Job) -> None:
-        """Keep what came; an empty file says of which url it is until images.parquet does."""
+        """Keep what came; an empty file names its url until images.parquet does."""
         nonlocal written
         if job.name:
             place = _place(data, job.name)

@@ -171,7 +171,7 @@ def open_container(path: Path, config: str | None = None, revision: str | None =
         revision: of a repository on the Hub: a branch, tag or commit.
 
     Raises:
-        BadInput: for what is not there, cannot be reached, or is of a kind that is not read.
+        BadInput: if something is missing, cannot be reached, or is of a kind that is not read.
     """
     import datasets
 
@@ -280,7 +280,7 @@ def _built(address: str, root: str, **source: Any) -> Container:
 
 
 def _check_lines(file: str) -> None:
-    """Raises BadInput for a line that is no JSON object: pyarrow, which reads them next, ends the process at `null`."""
+    """Raises BadInput if a line is not a JSON object: pyarrow, which reads them next, ends the process at `null`."""
     with _open(file) as handle:
         for number, line in enumerate(handle, start=1):
             said: Any = None

@@ -310,7 +310,7 @@ def _is_numeric(cells: pd.Series) -> bool:
 
 
 def numbers(table: Table, columns: Sequence[str], gap: str = "") -> NDArray[np.float64]:
-    """Cells as float64 [N, columns]; raises BadInput naming the row of the first that is no number.
+    """Cells as float64 [N, columns]; raises BadInput with the row of the first that is not a number.
 
     gap: a further way out where there is nothing.
     """

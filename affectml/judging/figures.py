@@ -270,7 +270,7 @@ class Evaluation:
 
     @classmethod
     def read(cls, folder: Path) -> "Evaluation":
-        """What `write` wrote; raises BadRun, which names the file, for what is missing or damaged."""
+        """What `write` wrote. Raises BadRun, which names the file, if one is missing or damaged."""
         file = folder / METRICS
         try:
             need_file(file)

@@ -90,7 +90,7 @@ class Predictor:
         embed: embed what is missing in data sets, and keep it there; else those images are read from their files.
         padded: see `affectml.embeddings.embedded`.
         person: whose answers they are; None is the population's.
-        say: called with what one should know.
+        say: called with each line for the user.
 
     Raises:
         BadInput: for `labels` with another head.
@@ -257,11 +257,11 @@ def predict_images(
         bad: takes name and reason of each image that cannot be read; None raises for the first.
         at_most: stop after so many predictions.
         bar: begins once all is prepared, which may have bars of its own, and counts each image.
-        say: called with what one should know.
+        say: called with each line for the user.
         options: of `Predictor`.
 
     Raises:
-        BadInput: for `labels` with another head; for the first image that cannot be read, or where none can.
+        BadInput: for `labels` with another head; at the first image that cannot be read, or if none can be read.
         BadRun: for image files and a run on embeddings made elsewhere, whose encoder is not known.
         EncoderUnavailable: where the encoder is not the one that the run was trained with.
     """

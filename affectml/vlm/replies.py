@@ -401,7 +401,7 @@ class _Usable:
         self.scale = {wording: scale_of(some, asked="shares" in forms) for wording, some in bare.items()}
 
     def records(self) -> list[tuple[_Row, str, Floats]]:
-        """Of each reply and form the row, the form and its values [C]; raises BadInput where none can be used.
+        """Of each reply and form the row, the form and its values [C]; raises BadInput if none can be used.
 
         Shares that have to sum to one are divided by their sum if they nearly do.
         """

@@ -75,7 +75,7 @@ def promise(page: Page) -> Section | None:
     rows = [each for each in page.of_first(None) if each.metric in names]
     rows.sort(key=lambda each: (each.by != "", list(names).index(each.metric)))
     notes = [made.get("shift", {}).get("words"), f"promised: {made['words']}", f"made on {made['made_on']}"]
-    if rows and rows[0].units != rows[0].n:  # groups, or images without those of which nobody chose a label
+    if rows and rows[0].units != rows[0].n:  # groups, or only images with a chosen label
         notes.append(f"{rows[0].units} {made.get('unit', 'images')} count")
     if "spread" in made:
         notes.append(f"other calibration images would move it by {number(made['spread'])} (one SD)")

@@ -147,7 +147,7 @@ def _texts(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
 
 
 def numbers(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
-    """A column as floats; a cell that is no number is named."""
+    """A column as floats; a cell that is not a number is named."""
     return _converted(column, "number", where, partial(pd.to_numeric, errors="coerce")).astype("float64")
 
 
