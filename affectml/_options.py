@@ -98,7 +98,7 @@ def _default(field: Any) -> Any:
 
 
 def options_asked(function: Callable[..., Any], *, after: int = 0) -> Iterator[tuple[str, type | None, Option]]:
-    """(parameter, the dataclass whose field the option is, option) of what a function asks after so many parameters."""
+    """(parameter, dataclass with the option as its field, option) for each parameter after the first few."""
     hints = get_type_hints(function, include_extras=True)
     for parameter in list(inspect.signature(function).parameters.values())[after:]:
         hint = hints[parameter.name]

@@ -38,9 +38,9 @@ def train(
     """Train a head on a data set and judge it beside the prior, zero-shot and people, as `affectml train` does.
 
     Args:
-        dataset: a data set or its folder; None is the demo set in data/demo, drawn where it is not there.
+        dataset: a data set or its folder; None is the demo set in data/demo, which is drawn if it does not exist.
         out: the folder to write; None takes the next free runs/NAME-NNN.
-        say: called with what one should know meanwhile, a line at a time.
+        say: called with each line for the user.
         options: those of TrainConfig, as `affectml train` has them (head, hidden, seed, tau, ...), and of the head (l2,
             dropout, ...). Without `multilabel` the only target that fits decides: rates and sets are learned as several
             labels, single labels and distributions as one.
@@ -49,7 +49,7 @@ def train(
         A Run: its scores, its predictions, and its answers for new images.
 
     Raises:
-        AffectmlError: one of its subclasses, for what can be mended; then nothing was written.
+        AffectmlError: a subclass, for anything that you can put right; nothing is written then.
     """
     known = signature(train).parameters.keys() - {"options"}
     of_head = {name: value for name, value in options.items() if name not in known}
@@ -87,7 +87,7 @@ def load_run(path: str | Path) -> Run:
         The Run, as `train` gave it.
 
     Raises:
-        BadRun: where it is none, or of another version.
+        BadRun: if the folder is not a run, or a run of another version.
     """
     return Run(RunFolder.open(path))
 
@@ -99,20 +99,20 @@ def predict(
     labels: Sequence[str] | None = None,
     errors: Literal["raise", "skip"] = "raise",
 ) -> Predictions:
-    """What a run says of images; to ask a run several times, open it once with `load_run`.
+    """Predict the labels of images. To ask a run several times, open it once with `load_run`.
 
     Args:
         run: the run or its folder.
-        images: one of these or several, see `Run.predict`; for very many see `Run.predict_to_file`.
+        images: one or several, see `Run.predict`; for very many see `Run.predict_to_file`.
         labels: choose among these instead of the run's own, see `Run.predict`.
-        errors: "raise" for the first image that cannot be read, or "skip", see `Run.predict`.
+        errors: "raise" at the first image that cannot be read, or "skip" it, see `Run.predict`.
 
     Returns:
         Predictions: a DataFrame with a row per image, and a score per label.
 
     Raises:
-        BadRun: where it is no run.
-        BadInput: for the first image that cannot be read, or where none can, and for `labels` with a head that has no
+        BadRun: if the folder is not a run.
+        BadInput: at the first image that cannot be read, if none can be read, and for `labels` with a head without
             texts.
     """
     return _run(run).predict(images, labels=labels, errors=errors)
@@ -130,19 +130,19 @@ def evaluate(
     """Judge systems beside people, the prior and zero-shot, as `affectml evaluate` does.
 
     Args:
-        systems: runs and files of answers, several of them by the names that they are to have, or one alone.
-        on: data sets to judge them on; runs without any are compared by what is stored of them.
+        systems: one run or file of answers, or several by the names that they get.
+        on: data sets to judge them on; without one, runs are compared by their stored scores.
         train: data sets to train runs on first.
-        out: a folder for everything, or a file (.html, .parquet, .csv, .tex, .md); None is report.html in a run that
-            is alone without `on`, else runs/evaluation-NNN.
-        say: called with what one should know meanwhile.
+        out: a folder for everything, or a file (.html, .parquet, .csv, .tex, .md); None is report.html in
+            the run if there is one run and no `on`, else runs/evaluation-NNN.
+        say: called with each line for the user.
         options: of EvaluateConfig (target, groups, sort, mapping, shape, k, heads, seeds, ...).
 
     Returns:
         Evaluated: its `evaluation` has the figures, and `evaluation.across()` the scores as a DataFrame.
 
     Raises:
-        AffectmlError: one of its subclasses, for what can be mended.
+        AffectmlError: a subclass, for anything that you can put right.
     """
     from affectml.evaluating import EvaluateConfig, evaluate_systems
 
@@ -156,7 +156,7 @@ def evaluate(
 
 
 def explain(run: str | Path | Run, image: ImageLike, *, label: str | None = None, **options: Any) -> "Explanation":
-    """Which parts of an image speak for a label, and whether to believe it, as `affectml explain` does.
+    """Show which parts of an image speak for a label, and whether to believe it, as `affectml explain` does.
 
     Args:
         run: the run or its folder.
@@ -168,7 +168,7 @@ def explain(run: str | Path | Run, image: ImageLike, *, label: str | None = None
         An Explanation: maps, their curves beside those of controls, and the verdict in words.
 
     Raises:
-        AffectmlError: one of its subclasses, for what can be mended.
+        AffectmlError: a subclass, for anything that you can put right.
     """
     known = [name for name in signature(Run.explain).parameters if name != "self"]
     _check("explain", options, known)
@@ -176,18 +176,18 @@ def explain(run: str | Path | Run, image: ImageLike, *, label: str | None = None
 
 
 def demo(folder: str | Path | None = None, *, say: Say = print, **options: Any) -> Dataset:
-    """The demo set in a folder, drawn where it is not there yet.
+    """Open the demo set in a folder; draw it first if it does not exist.
 
     Args:
         folder: None is data/demo.
-        say: called with what one should know meanwhile.
+        say: called with each line for the user.
         options: of the drawing (images, seed, taxonomy, look, answers, panel, models, size), see `demo -h`.
 
     Returns:
         The Dataset.
 
     Raises:
-        BadInput: for an option that there is not, and for a folder that holds something else.
+        BadInput: if an option does not exist, or the folder holds something else.
     """
     if folder is None and not options:
         return open_or_draw(None, say)
@@ -220,26 +220,26 @@ def embed(
     device: str | None = None,
     say: Say = print,
 ) -> "EmbedSummary":
-    """Embed a data set's images, those that are new or have changed, as `affectml embed` does.
+    """Embed a data set's new and changed images, as `affectml embed` does.
 
     Args:
         dataset: the data set or its folder.
         encoder: a spec, see `affectml.encoders.load_encoder`.
         precision: "auto", "fp32", "fp16" or "bf16".
-        workers: "ray" hands the parts to a Ray cluster that runs.
+        workers: "ray" hands the parts to a running Ray cluster.
         batch_size: images per batch; None is 16 on a CPU, 64 elsewhere.
-        threads: that encode; None is as many as cores.
-        decode_threads: that read and resize images; None is as many, two at least.
-        device: cpu, cuda, cuda:1, mps; None is cuda where there is one, else cpu.
-        say: called with what one should know meanwhile.
+        threads: for encoding; None is one for each core.
+        decode_threads: for reading and resizing images; None is as many, at least two.
+        device: cpu, cuda, cuda:1, mps; None is cuda if the machine has it, else cpu.
+        say: called with each line for the user.
 
     Returns:
         An EmbedSummary: how many were embedded, and which could not be read.
 
     Raises:
-        EncoderUnavailable: for weights that cannot be had.
-        BadDataset: where no image could be embedded.
-        MissingExtra: for Ray, where it is not installed.
+        EncoderUnavailable: if the weights cannot be found.
+        BadDataset: if no image could be embedded.
+        MissingExtra: if Ray is asked for and not installed.
     """
     from affectml.embeddings import embed_dataset
     from affectml.encoders import load_encoder
@@ -257,19 +257,19 @@ def embed(
 def explore(
     dataset: str | Path | Dataset, runs: Sequence[str | Path | Run] = (), **options: Any
 ) -> "exploring.Collection":
-    """A data set's images with what people and runs say of them, to filter and search as `affectml explore` does.
+    """Open a data set's images with people's and runs' answers, to filter and search as `affectml explore` does.
 
     Args:
         dataset: the data set or its folder.
-        runs: trained on it, or on one with the same images.
+        runs: trained on it or on a data set with the same images.
         options: of Collection (target, encoder, db).
 
     Returns:
         A Collection.
 
     Raises:
-        BadDataset: where several targets could be meant.
-        BadRun: for what is no run.
+        BadDataset: if several targets could be meant.
+        BadRun: if something is not a run.
     """
 
     from affectml import exploring
@@ -280,7 +280,7 @@ def explore(
 
 @dataclass(frozen=True)
 class Exported:
-    """What `export` wrote. facts: what was written, in words, by what it is; notes: what one should know of it."""
+    """What `export` wrote. facts: each thing written, by its name, in words. notes: what to know about it."""
 
     facts: dict[str, Any]
     notes: list[str]
@@ -303,13 +303,13 @@ def export(
     out: str | Path | None = None,
     threads: int | None = None,
 ) -> Exported:
-    """Share a run or a data set, as `affectml export` does: its options say what each argument is.
+    """Share a run or a data set, as `affectml export` does; its help explains each argument.
 
     Args:
         source: a run or a data set, or the folder of one.
         onnx: write an ONNX graph; with_encoder: from pixels; out: its file.
         hub: the folder to write for the Hugging Face Hub.
-        label_studio: the file of a run's predictions as tasks; dataset, split, image_prefix: of which images.
+        label_studio: the file for a run's predictions as tasks; dataset, split, image_prefix: their images.
         images: whether a data set's image files go along; keep, annotator_ids, may_share: see `share_dataset`.
         threads: for torch.
 
@@ -317,8 +317,8 @@ def export(
         An Exported.
 
     Raises:
-        BadInput: where nothing is to be written, or what does not fit the source.
-        MissingExtra: for ONNX, where it is not installed.
+        BadInput: if there is nothing to write, or an argument does not fit the source.
+        MissingExtra: if ONNX is asked for and not installed.
     """
     from affectml import sharing
 
@@ -359,28 +359,28 @@ def export(
 
 
 def list_runs(folder: str | Path = "runs") -> list[Run]:
-    """The runs in a folder, as `affectml runs` lists them.
+    """List the runs in a folder, as `affectml runs` does.
 
     Returns:
-        A list of each Run by name, without those that cannot be read.
+        A list of Run, sorted by name, without those that cannot be read.
 
     Raises:
-        BadRun: where there is no such folder, or no run in it.
+        BadRun: if the folder does not exist or holds no run.
     """
     return [Run(each) for each in runs_in(folder)[0]]
 
 
 def taxonomy(name: str | Path) -> "Taxonomy":
-    """A taxonomy, as `affectml taxonomy show` has it.
+    """Get a taxonomy, as `affectml taxonomy show` prints it.
 
     Args:
-        name: of a built-in one, or a YAML file.
+        name: a built-in taxonomy, or a YAML file.
 
     Returns:
         The Taxonomy.
 
     Raises:
-        UnknownTaxonomy: naming the nearest one.
+        UnknownTaxonomy: with the nearest name.
     """
     from affectml.taxonomies import get_taxonomy
 
@@ -388,19 +388,19 @@ def taxonomy(name: str | Path) -> "Taxonomy":
 
 
 def fetch(dataset: str | Path | Dataset, *, progress: bool = True, **options: Any) -> "FetchSummary":
-    """Download the images that a data set knows by url alone, as `affectml import fetch` does.
+    """Download the images that a data set has only as urls, as `affectml import fetch` does.
 
     Args:
         dataset: the data set or its folder.
-        progress: whether to show a bar, where somebody watches.
+        progress: whether to show a bar on a terminal.
         options: of FetchConfig (per_host, jobs, delay, tries, deadline, max_mb, contact, ...).
 
     Returns:
         A FetchSummary: what came, and what failed and why.
 
     Raises:
-        BadDataset: for no data set, one without urls, or one that another process downloads.
-        BadInput: for an option that there is not, or with a value that cannot be.
+        BadDataset: if there is no data set, it has no urls, or another process downloads its images.
+        BadInput: if an option does not exist or its value is impossible.
     """
     from affectml.fetching import FetchConfig, fetch_images
 
@@ -415,13 +415,13 @@ def plan(
     say: Say = print,
     **options: Any,
 ) -> "Plan":
-    """How exact a study of some size will be, and what it costs, planned from a pilot, as `affectml plan` does.
+    """Plan from a pilot how exact a study will be and what it costs, as `affectml plan` does.
 
     Args:
         dataset: the data set with the pilot's answers, or its folder; None plans from assumptions alone.
-        runs: up to two runs whose scores against people are planned, the second to be compared with; without any,
-            stand-ins are made of the pilot.
-        say: called with what one should know meanwhile.
+        runs: up to two runs; their scores against people are planned, and the difference of the two. Without any,
+            stand-ins are made from the pilot.
+        say: called with each line for the user.
         options: of PlanConfig (people, images, each, budget, within, per_hour, ...).
 
     Returns:
@@ -429,8 +429,8 @@ def plan(
         and in words what was assumed and what the pilot cannot tell.
 
     Raises:
-        BadDataset: for a pilot that nothing can be planned from.
-        BadInput: for an option that there is not, or with a value that cannot be.
+        BadDataset: if nothing can be planned from the pilot.
+        BadInput: if an option does not exist or its value is impossible.
     """
     from affectml.planning import PlanConfig, plan_study
 
@@ -446,15 +446,15 @@ def ask(dataset: str | Path | Dataset, out: str | Path, *, model: str, say: Say 
     Args:
         dataset: the data set or its folder.
         out: the JSON lines file to write; it must not exist yet.
-        model: the name that the server knows it by.
-        say: called with what one should know meanwhile.
+        model: its name on the server.
+        say: called with each line for the user.
         options: of AskConfig (samples, target, split, question, ...).
 
     Returns:
         Asked: the files and what is in them. Nothing was sent.
 
     Raises:
-        AffectmlError: one of its subclasses, for what can be mended.
+        AffectmlError: a subclass, for anything that you can put right.
     """
     from affectml.vlm import AskConfig
     from affectml.vlm import ask as write
@@ -464,13 +464,13 @@ def ask(dataset: str | Path | Dataset, out: str | Path, *, model: str, say: Say 
 
 
 def doctor(folder: str | Path = ".") -> "list[Finding]":
-    """What this machine has for affectml, as `affectml doctor` says it.
+    """Check what this machine has for affectml, as `affectml doctor` does.
 
     Args:
-        folder: whose free space is told.
+        folder: its free space is reported.
 
     Returns:
-        A list of Finding, one a line: its name, words, and plain value.
+        A list of Finding: a name, words and a plain value each.
     """
     from affectml.checkup import checkup
 

@@ -150,7 +150,7 @@ def audit(
         images.
 
     Raises:
-        AffectmlError: one of its subclasses, for what can be mended.
+        AffectmlError: a subclass, for anything that you can put right.
     """
     if top < 1:
         raise BadInput(f"{option('top', top)}: expected at least 1")

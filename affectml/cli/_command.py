@@ -29,7 +29,7 @@ def say(line: str) -> None:
 
 
 def there(*, datasets: Iterable[str | Path] = (), runs: Iterable[str | Path] = ()) -> None:
-    """Raise BadDataset or BadRun for the first folder that is none, before anything heavy is loaded."""
+    """Raise BadDataset or BadRun for the first folder that is not one, before anything heavy is loaded."""
     from affectml.data import Dataset
     from affectml.runs import RunFolder
 

@@ -137,7 +137,7 @@ def embed_dataset(
     """Embed every image of `dataset` that has no embedding by this encoder yet, or whose file has changed.
 
     encoder: an Encoder, or a spec for `load_encoder` with precision auto. batch_size, decode_threads: see `embedded`.
-    say: called with what a user should know. Rows are stored as float16, L2-normalised, in DATASET/embeddings/SLUG, in
+    say: called with each line for the user. Rows are stored as float16, L2-normalised, in DATASET/embeddings/SLUG, in
     parts of 1,024 images. Any number of processes may embed a data set at once, on any machines that share its folder:
     each makes parts that no other has claimed. Whoever is stopped or killed loses the part in hand, and the next run
     goes on; on machines of one kind the store is bit for bit that of an uninterrupted run of one process at one batch

@@ -67,7 +67,7 @@ def sources_of(given: Iterable[str | PathLike[str]]) -> list[Source]:
 
     Raises:
         BadInput: for none, a data set, and a NAME that another system has, or that belongs to what stands beside them.
-        BadRun: for a folder that is no run.
+        BadRun: if a folder is not a run.
     """
     asked, found = [str(each) for each in given], list[Source]()
     if not asked:

@@ -31,7 +31,7 @@ from affectml_metrics import human_reference, mean_interval
 from affectml_metrics.table import better, shown
 
 Levels: TypeAlias = "Mapping[str, pd.Series[Any]]"  # by column: the level of each row as words, missing where none
-Tested: TypeAlias = tuple[Figure, tuple[str, str]]  # a difference, and in words of which level and of whom
+Tested: TypeAlias = tuple[Figure, tuple[str, str]]  # a difference, and in words the level and the people
 OURS = ("image_id", "file", "url", "split", "fold", "group", "width", "height", "caption")
 MAX_LEVELS = 12  # more is an identifier or a measurement, not a subgroup
 OTHERS, EXPECTS = "the others", "expects"

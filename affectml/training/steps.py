@@ -55,7 +55,7 @@ class Plan:
 
     @property
     def single_positive(self) -> bool:
-        """Whether the labels are single ones, of which the absent are unknown and not wrong."""
+        """Whether each image has a single label, and its other labels are unknown rather than wrong."""
         return self.targets.kind == "single" and bool(self.config.multilabel)
 
     @cached_property

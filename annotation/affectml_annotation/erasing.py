@@ -84,7 +84,7 @@ def erase_people(
     Raises:
         StoreError: for somebody who is nowhere, or a damaged backup; then nobody is taken out of anything, or all are
             and the same call cleans the files.
-        BadExport: the same where there is a folder, and for one that is no data set.
+        BadExport: the same if there is a folder, and if the folder is not a data set.
         DatabaseAway: while others read a database: the people are erased, and the same call cleans the files.
     """
     inside = [store.database.reading(_known, people) for store in stores]

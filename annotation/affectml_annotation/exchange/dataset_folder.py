@@ -290,7 +290,7 @@ def make_target_again(folder: str | Path, name: str, make: MakeTarget) -> tuple[
 
 
 def _read_meta(folder: Path) -> dict[str, Any]:
-    """dataset.json; BadExport for one of another schema, and for what is no data set's description."""
+    """dataset.json. Raises BadExport if it has another schema or is not a data set's description."""
     try:
         stored = json.loads((folder / META).read_text(encoding="utf-8"))
         json.dumps(stored, ensure_ascii=False, allow_nan=False).encode()  # it is written again

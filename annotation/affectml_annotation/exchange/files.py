@@ -338,7 +338,7 @@ def spreadsheet_cell(text: str) -> str:
 
 
 def plain_text(cell: str) -> str:
-    """The text of which `spreadsheet_cell` made a cell.
+    """The text that `spreadsheet_cell` made into a cell.
 
     >>> plain_text("'=1+2"), plain_text("'tis"), plain_text(spreadsheet_cell("'=1+2"))
     ('=1+2', "'tis", "'=1+2")
@@ -361,7 +361,7 @@ def csv_text(rows: Iterable[Iterable[object]]) -> str:
 
 
 def csv_rows(text: str) -> list[list[str]]:
-    """The rows of which `csv_text` made a text, as texts."""
+    """The rows, as texts, that `csv_text` made into one text."""
     return [list(map(plain_text, row)) for row in csv.reader(io.StringIO(text, newline=""))]
 
 

@@ -117,7 +117,7 @@ def own_language(where: str, value: object) -> str:
 
 
 def _cells(column: "pd.Series[Any]", where: str, read: Callable[[Any], Any]) -> "pd.Series[Any]":
-    """A column of lists; cells that are none are named."""
+    """A column of lists; a cell that holds anything else is named."""
     found, problems = [], []
     for row, value in enumerate(column):
         try:
@@ -147,7 +147,7 @@ def _texts(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
 
 
 def numbers(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
-    """A column as floats; a cell that is no number is named."""
+    """A column as floats; a cell that is not a number is named."""
     return _converted(column, "number", where, partial(pd.to_numeric, errors="coerce")).astype("float64")
 
 
@@ -286,7 +286,7 @@ def read_table(
 
 
 def at_places(problems: Sequence[str], table: tables.Table) -> list[str]:
-    """Problems of which each begins with `row N:`, from 0, with the place of that row in its file."""
+    """Problems that begin with `row N:`, from 0, with the place of that row in its file instead."""
 
     def placed(row: re.Match[str]) -> str:
         return f"{table.unit} {table.place[int(row[1])]}"
