@@ -196,7 +196,8 @@ def read_counts(
             raise BadCounts(f"{path}: no column {name!r} (columns: {', '.join(map(str, frame))})")
     images = frame[image_column] if image_column else pd.Series([f"row-{row}" for row in range(len(frame))])
     for row in np.flatnonzero(images.isna() | images.duplicated())[:1]:
-        what = f"image {images[row]!r} stands there again; keep one" if images[row] else f"no {image_column}; name it"
+        again = f"image {images[row]!r} stands there again; keep one"
+        what = f"no {image_column}; name it" if pd.isna(images[row]) else again
         raise BadCounts(f"{table.where(row)}: {what}, or number the rows instead (image_column=None)")
     counts = np.column_stack([numbers(frame[name], str(path)) for name in asked])
     for row, column in np.argwhere(~((counts >= 0) & (counts == np.floor(counts))))[:1]:
