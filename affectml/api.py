@@ -1,29 +1,34 @@
 """The functions of the door: `affectml.train`, `affectml.predict`, ... Each is what the command of its name does."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from affectml._files import new_folder
 from affectml._options import options_of
 from affectml._progress import Progress, Say
-from affectml.data import Dataset
-from affectml.errors import BadInput, did_you_mean
+from affectml.data import Dataset, check_new
+from affectml.encoders import DEFAULT_SPEC
+from affectml.errors import BadInput, did_you_mean, option
 from affectml.heads.build import options_of_heads
 from affectml.page import WRITERS
 from affectml.pictures import ImageLike
 from affectml.predicting.predictions import Predictions
 from affectml.run import Run
-from affectml.runs import RunFolder, TrainConfig
+from affectml.runs import RunFolder, TrainConfig, runs_in
 from affectml.training import open_or_draw, train_run
 
 if TYPE_CHECKING:
+    from affectml import exploring
     from affectml.checkup import Finding
+    from affectml.embeddings import EmbedSummary
     from affectml.evaluating import Evaluated
     from affectml.explanation import Explanation
     from affectml.fetching import FetchSummary
     from affectml.planning import Plan
+    from affectml.taxonomies import Taxonomy
     from affectml.vlm import Asked
 
 
@@ -201,6 +206,185 @@ def demo(folder: str | Path | None = None, *, say: Say = print, **options: Any) 
             "it, or name another folder"
         )
     return dataset
+
+
+def embed(
+    dataset: str | Path | Dataset,
+    encoder: str = DEFAULT_SPEC,
+    *,
+    precision: str = "auto",
+    workers: Literal["ray"] | None = None,
+    batch_size: int | None = None,
+    threads: int | None = None,
+    decode_threads: int | None = None,
+    device: str | None = None,
+    say: Say = print,
+) -> "EmbedSummary":
+    """Embed a data set's images, those that are new or have changed, as `affectml embed` does.
+
+    Args:
+        dataset: the data set or its folder.
+        encoder: a spec, see `affectml.encoders.load_encoder`.
+        precision: "auto", "fp32", "fp16" or "bf16".
+        workers: "ray" hands the parts to a Ray cluster that runs.
+        batch_size: images per batch; None is 16 on a CPU, 64 elsewhere.
+        threads: that encode; None is as many as cores.
+        decode_threads: that read and resize images; None is as many, two at least.
+        device: cpu, cuda, cuda:1, mps; None is cuda where there is one, else cpu.
+        say: called with what one should know meanwhile.
+
+    Returns:
+        An EmbedSummary: how many were embedded, and which could not be read.
+
+    Raises:
+        EncoderUnavailable: for weights that cannot be had.
+        BadDataset: where no image could be embedded.
+        MissingExtra: for Ray, where it is not installed.
+    """
+    from affectml.embeddings import embed_dataset
+    from affectml.encoders import load_encoder
+
+    opened = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    how: dict[str, Any] = {"batch_size": batch_size, "decode_threads": decode_threads}
+    if workers is not None:
+        from affectml.ray_engine import embed_with_ray
+
+        embed_with_ray(opened.root, encoder, precision=precision, threads=threads, say=say, **how)
+    loaded = load_encoder(encoder, precision=precision, device=device, threads=threads, mapped=True)
+    return embed_dataset(opened, loaded, say=say, **how)
+
+
+def explore(
+    dataset: str | Path | Dataset, runs: Sequence[str | Path | Run] = (), **options: Any
+) -> "exploring.Collection":
+    """A data set's images with what people and runs say of them, to filter and search as `affectml explore` does.
+
+    Args:
+        dataset: the data set or its folder.
+        runs: trained on it, or on one with the same images.
+        options: of Collection (target, encoder, db).
+
+    Returns:
+        A Collection.
+
+    Raises:
+        BadDataset: where several targets could be meant.
+        BadRun: for what is no run.
+    """
+
+    from affectml import exploring
+
+    _several(runs, "runs")
+    return exploring.Collection(dataset, [_run(run).folder for run in runs], **options)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What `export` wrote. facts: what was written, in words, by what it is; notes: what one should know of it."""
+
+    facts: dict[str, Any]
+    notes: list[str]
+
+
+def export(
+    source: str | Path | Dataset | Run,
+    *,
+    onnx: bool = False,
+    with_encoder: bool = False,
+    hub: str | Path | None = None,
+    label_studio: str | Path | None = None,
+    dataset: str | Path | None = None,
+    split: str | None = None,
+    image_prefix: str = "/data/local-files/?d=",
+    images: bool = True,
+    keep: Sequence[str] = (),
+    annotator_ids: bool = False,
+    may_share: bool = False,
+    out: str | Path | None = None,
+    threads: int | None = None,
+) -> Exported:
+    """Share a run or a data set, as `affectml export` does: its options say what each argument is.
+
+    Args:
+        source: a run or a data set, or the folder of one.
+        onnx: write an ONNX graph; with_encoder: from pixels; out: its file.
+        hub: the folder to write for the Hugging Face Hub.
+        label_studio: the file of a run's predictions as tasks; dataset, split, image_prefix: of which images.
+        images: whether a data set's image files go along; keep, annotator_ids, may_share: see `share_dataset`.
+        threads: for torch.
+
+    Returns:
+        An Exported.
+
+    Raises:
+        BadInput: where nothing is to be written, or what does not fit the source.
+        MissingExtra: for ONNX, where it is not installed.
+    """
+    from affectml import sharing
+
+    place = source.root if isinstance(source, Dataset) else Path(_system(source))
+    facts: dict[str, Any] = {}
+    notes: list[str] = []
+    if (place / "dataset.json").is_file():
+        if hub is None or onnx or label_studio is not None:
+            raise BadInput(f"{place} is a data set, which is exported by {option('hub', 'FOLDER')} alone")
+        told = {"images": images, "keep": keep, "annotator_ids": annotator_ids, "may_share": may_share}
+        shared = sharing.share_dataset(place, Path(hub), **told)  # type: ignore[arg-type]
+        facts |= {"hub": str(hub), "images": ", ".join(f"{name} {count:,}" for name, count in shared.splits.items())}
+        return Exported(facts, list(shared.warnings))
+    if not onnx and hub is None and label_studio is None:
+        ways = (option("onnx", True), option("hub", "FOLDER"), option("label_studio", "TASKS.json"))
+        raise BadInput(f"export: say what to write: {', '.join(ways)}, or several")
+    if with_encoder and not onnx:
+        raise BadInput(f"export: {option('with_encoder', True)} is about the ONNX graph: add {option('onnx', True)}")
+    run = RunFolder.open(place)
+    if hub is not None:
+        check_new(Path(hub))
+        with new_folder(Path(hub)) as new:
+            sharing.AffectModel(run).save_pretrained(new)
+        facts["hub"] = str(hub)
+    if onnx:
+        graph = sharing.export_onnx(place, None if out is None else Path(out), encoder=with_encoder, threads=threads)
+        facts |= {"onnx": str(graph.path), "input": graph.input, "outputs": ", ".join(graph.outputs)}
+        facts["largest difference from torch"] = f"{graph.difference:.1e}"
+        notes += [graph.note] if graph.note else []
+    if label_studio is not None:
+        tasks = sharing.write_tasks(
+            place, Path(label_studio), dataset=None if dataset is None else Path(dataset), split=split,
+            image_prefix=image_prefix, threads=threads,
+        )  # fmt: skip
+        facts |= {"label studio": str(tasks.path), "interface": str(tasks.interface), "tasks": tasks.images}
+        notes += tasks.notes
+    return Exported(facts, notes)
+
+
+def list_runs(folder: str | Path = "runs") -> list[Run]:
+    """The runs in a folder, as `affectml runs` lists them.
+
+    Returns:
+        A list of each Run by name, without those that cannot be read.
+
+    Raises:
+        BadRun: where there is no such folder, or no run in it.
+    """
+    return [Run(each) for each in runs_in(folder)[0]]
+
+
+def taxonomy(name: str | Path) -> "Taxonomy":
+    """A taxonomy, as `affectml taxonomy show` has it.
+
+    Args:
+        name: of a built-in one, or a YAML file.
+
+    Returns:
+        The Taxonomy.
+
+    Raises:
+        UnknownTaxonomy: naming the nearest one.
+    """
+    from affectml.taxonomies import get_taxonomy
+
+    return get_taxonomy(str(name))
 
 
 def fetch(dataset: str | Path | Dataset, *, progress: bool = True, **options: Any) -> "FetchSummary":

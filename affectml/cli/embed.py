@@ -40,20 +40,14 @@ def embed(
     The same command may run any number of times at once, on any machines that share the folder: they share the work.
     """
     device_there(device, workers)
+    from affectml.api import embed as embed_images
     from affectml.data import Dataset
-    from affectml.embeddings import embed_dataset
-    from affectml.encoders import load_encoder
 
     opened = Dataset.open(dataset)
-    if workers is not None:
-        from affectml.ray_engine import embed_with_ray
-
-        embed_with_ray(
-            opened.root, encoder, precision=precision, threads=threads, say=say, batch_size=batch_size,
-            decode_threads=decode_threads,
-        )  # fmt: skip
-    loaded = load_encoder(encoder, precision=precision, device=device, threads=threads, mapped=True)
-    summary = embed_dataset(opened, loaded, batch_size=batch_size, decode_threads=decode_threads, say=say)
+    summary = embed_images(
+        opened, encoder, precision=precision, workers=workers, batch_size=batch_size, threads=threads,
+        decode_threads=decode_threads, device=device, say=say,
+    )  # fmt: skip
     if json:
         print_json(summary.to_json())
     else:

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from affectml._options import Argument, Help, Threads
-from affectml.cli._command import Json, there
+from affectml.cli._command import Json
 from affectml.cli._print import print_json
 
 
@@ -42,59 +42,15 @@ def export(
     pre-annotations for Label Studio (--label-studio), or several of them. A data set: as a folder for the Hub, which
     `datasets.load_dataset` and `affectml import datasets` read (--hub).
     """
-    from affectml.errors import BadInput
+    from affectml.api import export as write
 
-    done: dict[str, Any] = {}
-    notes: list[str] = []
-    if (source / "dataset.json").is_file():
-        if hub is None or onnx or label_studio is not None:
-            raise BadInput(f"{source} is a data set, which is exported by --hub FOLDER alone")
-        from affectml.sharing import share_dataset
-
-        shared = share_dataset(
-            source, hub, images=images, keep=keep or (), annotator_ids=annotator_ids, may_share=may_share
-        )
-        done |= {"hub": str(hub), "images": ", ".join(f"{name} {count:,}" for name, count in shared.splits.items())}
-        notes += shared.warnings
-    else:
-        if not onnx and hub is None and label_studio is None:
-            raise BadInput("export: say what to write: --onnx, --hub FOLDER, --label-studio TASKS.json, or several")
-        if with_encoder and not onnx:
-            raise BadInput("export: --with-encoder is about the ONNX graph: add --onnx")
-        there(runs=[source])
-        if hub is not None:
-            _to_hub(source, hub)
-            done["hub"] = str(hub)
-    if onnx:
-        from affectml.sharing import export_onnx
-
-        graph = export_onnx(source, out, encoder=with_encoder, threads=threads)
-        done |= {"onnx": str(graph.path), "input": graph.input, "outputs": ", ".join(graph.outputs)}
-        done["largest difference from torch"] = f"{graph.difference:.1e}"
-        notes += [graph.note] if graph.note else []
-    if label_studio is not None:
-        from affectml.sharing import write_tasks
-
-        tasks = write_tasks(
-            source, label_studio, dataset=dataset, split=split, image_prefix=image_prefix, threads=threads
-        )
-        done |= {"label studio": str(tasks.path), "interface": str(tasks.interface), "tasks": tasks.images}
-        notes += tasks.notes
+    done = write(
+        source, onnx=onnx, with_encoder=with_encoder, hub=hub, label_studio=label_studio, dataset=dataset, split=split,
+        image_prefix=image_prefix, images=images, keep=keep or (), annotator_ids=annotator_ids, may_share=may_share,
+        out=out, threads=threads,
+    )  # fmt: skip
     if json:
-        print_json(done | ({"notes": notes} if notes else {}))
+        print_json(done.facts | ({"notes": done.notes} if done.notes else {}))
         return
-    for what, value in [*done.items(), *(("note", note) for note in notes)]:
+    for what, value in [*done.facts.items(), *(("note", note) for note in done.notes)]:
         typer.echo(f"{what}: {value}")
-
-
-def _to_hub(run: Path, folder: Path) -> None:
-    """Write a run's folder for the Hub, all of it or nothing."""
-    from affectml._files import new_folder
-    from affectml.data import check_new
-    from affectml.runs import RunFolder
-
-    check_new(folder)
-    from affectml.sharing import AffectModel
-
-    with new_folder(folder) as new:
-        AffectModel(RunFolder.open(run)).save_pretrained(new)

@@ -10,7 +10,7 @@ from affectml_apps.relabel.preferences import change_preferences
 
 from .conftest import FOCUSED, LAPTOP, PHONE
 
-PAGES = ("label", "you", "setup", "progress", "agreement", "disagreement", "export")
+PAGES = ("label", "you", "progress", "said", "out")
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,9 @@ def test_nothing_a_page_loads_leaves_the_server(lively, page, show, path):
 
 @pytest.mark.slow
 def test_saved_appears_where_somebody_clicked_and_nowhere_else(lively, page, show, settle):
-    show(page, lively, "setup")
+    show(page, lively, "progress")
+    for part in ("How images are handed out", "What the page shows and asks for"):
+        page.get_by_text(part).click()
     page.get_by_label("People per image (overlap)").fill("7")
     page.get_by_label("Instructions").fill("Trust your second feeling.")
     page.get_by_role("button", name="Save the page").click()
@@ -178,7 +180,8 @@ def test_saved_appears_where_somebody_clicked_and_nowhere_else(lively, page, sho
 
 
 def test_a_name_with_an_accent_is_found_without_it(lively, page, show):
-    show(page, lively, "setup")
+    show(page, lively, "progress")
+    page.get_by_text("Take an invitation back").click()
     field = page.get_by_label("Take off the list")
     field.click()
     field.fill("Jose")
@@ -192,8 +195,8 @@ def test_whoever_only_looked_holds_no_image(lively, page, saving, person, eventu
             return int(store.annotators().set_index("annotator_id")["claimed"]["looker"])
 
     def leave():
-        page.get_by_role("link", name="Export").click()
-        page.get_by_role("heading", name="Export").wait_for()
+        page.get_by_role("link", name="Out", exact=True).click()
+        page.get_by_role("heading", name="Out").wait_for()
 
     looker = person(lively, "looker").enter().stocked()
     first = looker.image
@@ -216,10 +219,11 @@ def test_whoever_only_looked_holds_no_image(lively, page, saving, person, eventu
 
 def test_an_image_stays_chosen_while_its_caption_changes(lively, page, show, settle, eventually):
     """A browser knows a choice by its caption, and deciding changes that."""
-    show(page, lively, "disagreement")
+    show(page, lively, "said")
     chosen = page.get_by_label("images with most disagreement")
     first = chosen.input_value()
-    page.get_by_label("Decide: a set of labels").fill("awe")
+    page.get_by_text("Decide", exact=True).click()
+    page.get_by_label("A set of labels").fill("awe")
     page.keyboard.press("Enter")
     page.keyboard.press("Escape")  # an open list hides the rest of the page from a screen reader
     page.get_by_role("button", name="Add this decision").click()

@@ -95,10 +95,10 @@ def test_nobody_is_in_without_a_link_and_who_does_not_agree_is_a_count(server, s
     after = overview(store)
     assert (after.declined, after.opened) == (before.declined + 1, before.opened + 1)
     assert participant(store, "no") is None
-    assert page.get_by_role("link", name="Set-up").count() == 0
-    page.goto(f"{server.url}/lead")  # whoever runs the study on this machine
+    assert page.get_by_role("link", name="Progress").count() == 0
+    page.goto(f"{server.url}/progress")  # whoever runs the study on this machine
     page.get_by_role("heading", name="How people come").wait_for()
-    page.get_by_role("link", name="Set-up").wait_for()
+    page.get_by_role("link", name="Out").wait_for()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from affectml_annotation.study.door import Ids
 from affectml_apps.relabel.pages import who
 from affectml_apps.relabel.study import page
 
+from .. import reading  # noqa: TID252
 from ..conftest import change  # noqa: TID252
 from ..reading import press, said  # noqa: TID252
 from .conftest import PANEL, agree, bring
@@ -100,12 +101,12 @@ def test_wrong_codes_are_counted_where_they_come_from_and_lock_nobody_out(study,
 )
 def test_the_address_that_a_lead_copies_has_the_panel_s_own_placeholders(study, see, recruit, address):
     study(recruit=recruit)
-    assert see("ann", lead=True).code[0].value.endswith(address)
+    assert reading.page("progress").code[0].value.endswith(address)
 
 
 def test_beyond_this_machine_nobody_leads_who_does_not_sign_in(study, see):
     task = study()
-    assert "How people come" in [each.value for each in see("ann", lead=True).subheader]
+    assert "By a signed link for one person each" in said(reading.page("progress"))
     task.only_here = False
     app = see("ann", lead=True)
     assert not app.subheader

@@ -173,7 +173,7 @@ def test_no_script_of_any_text_of_the_study_ran(played):
 def test_from_elsewhere_nobody_gets_in_without_a_link_or_ids_whatever_their_headers_say(played, profile):
     said = {"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1", "Forwarded": "for=127.0.0.1;host=localhost"}
     page = profile(extra_http_headers=said).new_page()
-    page.goto(f"{played.server.url}/export?who=lead")
+    page.goto(f"{played.server.url}/out?who=lead")
     page.get_by_text("open the link that you were sent").wait_for()
     played.settle(page)
-    assert not re.search("Export|Progress|Agreement|Pay", page.locator("body").inner_text())
+    assert not re.search("Progress|What people said|Out|Pay", page.locator("body").inner_text())

@@ -7,7 +7,6 @@ from typing import NoReturn
 
 import pandas as pd
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 from streamlit.error_util import handle_uncaught_app_exception
 
 from affectml.errors import AffectmlError
@@ -17,11 +16,12 @@ from affectml_annotation.store import keeping
 from affectml_apps.pictures import preview
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.task import LabelTask, current
-from affectml_apps.text import plain, sentence
+from affectml_apps.text import in_public, plain, sentence
 
 NAMES = {
-    "annotator_id": "annotator",
-    "claimed": "images held",
+    "annotator_id": "person",
+    "participant": "person",
+    "held": "images held",
     "last_answer": "last answer (UTC)",
     "ac1": "AC1",
     "seconds": "median seconds",
@@ -30,14 +30,25 @@ NAMES = {
 LABELS = {"label", "instead"}  # columns whose cells are labels
 
 
-def reading_width() -> None:
+def reading_width(rem: int = 52) -> None:
     """Keep a page of text and fields narrow enough to read."""
-    st.html("<style>.stMainBlockContainer {max-width: 52rem}</style>")
+    st.html(f"<style>.stMainBlockContainer {{max-width: {rem}rem}}</style>")
+
+
+def with_code(message: object) -> str:
+    """A message of the library as Markdown: what it has in backticks is code, all else stands as it is.
+
+    It may hold what somebody typed, which is never Markdown: a span of code ends where its line does.
+    """
+    parts = (in_public(message) if isinstance(message, Exception) else str(message)).split("`")
+    if len(parts) % 2 == 0 or not all(part.strip() and part.isprintable() for part in parts[1::2]):
+        return plain(message)
+    return "".join(f"`{part}`" if at % 2 else plain(part) for at, part in enumerate(parts))
 
 
 def problem(error: object) -> None:
     """An error in one line; it may hold what somebody typed."""
-    st.error(plain(error))
+    st.error(with_code(error))
 
 
 @contextmanager
@@ -70,16 +81,12 @@ def attempt(change: Callable[[], object], message: str, place: str) -> None:
 
 def show_backups(store: LabelStore) -> None:
     """What there is of the task's backups; a warning where the last try failed."""
-    said = sentence(keeping.said(store))
-    if keeping.about(store)["failed"]:
-        st.warning(plain(said))
-    else:
-        st.text(said)
+    draw = st.warning if keeping.about(store)["failed"] else st.write
+    draw(with_code(sentence(keeping.said(store))))
 
 
-def table(content: pd.DataFrame, title: str) -> None:
-    """A table under its title; times without fractions, two places of numbers, yes and no, labels as they are read."""
-    st.subheader(title)
+def table(content: pd.DataFrame) -> None:
+    """A table; times without fractions, two places of numbers, yes and no, labels as they are read."""
     display = current().taxonomy.display
     shown = content.copy()
     for name in LABELS & set(shown.columns):
@@ -93,7 +100,7 @@ def table(content: pd.DataFrame, title: str) -> None:
             shown[name] = shown[name].map(plain)
     names = map(str, shown.columns)
     shown.columns = pd.Index([NAMES.get(name, display(name).replace("_", " ")) for name in names])
-    st.table(shown.style.format(precision=2, na_rep="–"), hide_index=True)
+    st.table(shown.style.format(precision=2, na_rep=""), hide_index=True)
 
 
 def image(task: LabelTask, image_id: str) -> None:
@@ -106,13 +113,6 @@ def image(task: LabelTask, image_id: str) -> None:
             st.text(str(error))
     else:
         st.image(picture, width="content", alt=f"Image {image_id}")
-
-
-def estimate(column: DeltaGenerator, name: str, value: object) -> None:
-    """An estimate, large, with its interval under it: side by side they are cut off on a tablet."""
-    middle, _, interval = str(value).partition(" ")
-    column.metric(name, middle)
-    column.text(interval)
 
 
 def picture(content: pd.DataFrame, title: str, **spec: object) -> None:
@@ -178,13 +178,6 @@ def bars(content: pd.DataFrame, name: str, count: str, title: str) -> None:
     else:
         named |= {"type": "nominal", "sort": None, "axis": {"labelLimit": 160}}
         picture(content, title, height={"step": 24}, mark="bar", encoding={"x": counted, "y": named})
-
-
-def hours(seconds: float) -> str:
-    """A span of time as people say it; a dash for nan."""
-    if seconds != seconds:
-        return "–"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def done(message: str, place: str) -> NoReturn:

@@ -6,7 +6,6 @@ from affectml_annotation import languages
 from affectml_annotation.erasing import ask_for_erasure, erasures_asked
 from affectml_annotation.languages import _, marked, ngettext
 from affectml_annotation.study import door, running, visits
-from affectml_annotation.study.file import IDS
 from affectml_annotation.study.keys import BadLink
 from affectml_annotation.study.screen import Screen, consent_screen, return_address, screen
 from affectml_apps.relabel.allowance import Allowance
@@ -63,12 +62,7 @@ LEAVING = marked(
     "You can leave at any moment. What you gave is kept, the images that you hold go to others, and you cannot come "
     "back in."
 )
-TO_LEADS = "You may lead this study: its pages are in the menu at the top. “Lead” says how people come here."
-UNSIGNED = (
-    "Nobody signs these ids: whoever knows the address can make some up. So places are limited, the study's id has to "
-    "be the one in study.yaml, where one stands there, and answers and code are shown on the device on which somebody "
-    "began, or for their resume code."
-)
+TO_LEADS = "You may lead this study: its pages are in the menu at the top. “Progress” says how people come here."
 
 
 def draw() -> None:
@@ -264,36 +258,13 @@ def _over(task: LabelTask, who: str, shown: Screen) -> None:
 
 
 def lead() -> None:
-    """Where whoever leads comes in, and how people do."""
+    """Where whoever leads comes in, who does not see the lead's pages yet."""
     task = current()
-    if not may_see_lead_pages() and who_is_there() is None and (sign_in_configured() or task.only_here):
+    if who_is_there() is None and (sign_in_configured() or task.only_here):
         ask_who("Who leads this study?", "Sign in, for the lead's pages. Nobody has to who takes part.")
         return
     reading_width()
     st.title("Leading this study")
-    if not may_see_lead_pages():
-        st.text("The lead's pages are for the machine that this runs on, or for leads who sign in (--lead).")
-        if who_is_there() is not None:
-            offer_to_leave()
-        return
-    st.text("No participant is shown the menu of this page.")
-    if task.only_here and not task.leads:
-        st.text(
-            "Whoever sits at this machine can open its pages by their addresses; --lead NAME keeps a list of leads."
-        )
-    here, recruit = (st.context.url or "").rpartition("/")[0], task.running.recruit
-    st.subheader("How people come")
-    if recruit.names:
-        fills = {"prolific": "{{{{%{}%}}}}", "sona": "%SURVEY_CODE%"}.get(recruit.panel, "…")
-        own = IDS[recruit.panel]
-        ids = [
-            f"{name}={(what == 'study' and recruit.study) or fills.format(own.get(what, name))}"
-            for what, name in recruit.names.items()
-        ]
-        st.text("From the panel, by this address; the panel fills in the ids:")
-        st.code(f"{here}/?{'&'.join(ids)}", language=None)
-        st.text(UNSIGNED)
-    st.text("By a signed link for one person each, which nobody can make up:")
-    st.code("affectml study links OUT --people 20", language=None)
+    st.text("The lead's pages are for the machine that this runs on, or for leads who sign in (--lead).")
     if who_is_there() is not None:
         offer_to_leave()
