@@ -88,7 +88,7 @@ class _Refused(AnnotationError):
     The message says those that are equal but for the row once, and how often.
     """
 
-    one = many = ""  # begins what is said of one problem, and of several
+    _one = _many = ""  # begins what is said of one problem, and of several
 
     def __init__(self, where: str, problems: Sequence[str], way_out: str = "") -> None:
         rows: dict[str, list[str]] = {}
@@ -99,7 +99,7 @@ class _Refused(AnnotationError):
             f"{at[0]}{what}" if len(at) == 1 else f"{at[0].removesuffix(': ')} and {len(at) - 1} more: {what}"
             for what, at in rows.items()
         ]
-        begins = (self.many if len(problems) > 1 else self.one).format(len(problems))
+        begins = (self._many if len(problems) > 1 else self._one).format(len(problems))
         more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
         super().__init__(f"{where}: {begins}{'; '.join([*lines[:SHOWN], *more, *([way_out] if way_out else [])])}")
         self.problems = tuple(problems)
@@ -109,10 +109,10 @@ class _Refused(AnnotationError):
 class BadImport(_Refused):
     """A file of judgements that cannot be taken as it is. Nothing was imported."""
 
-    many = "{} problems, nothing was imported: "
+    _many = "{} problems, nothing was imported: "
 
 
 class BadExport(_Refused):
     """An export that cannot be, or that would replace what is there without being asked. Nothing was written."""
 
-    one = many = "nothing was written: "
+    _one = _many = "nothing was written: "
