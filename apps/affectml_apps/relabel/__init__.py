@@ -19,6 +19,6 @@
     client/         the page's own part in the browser: plain ES modules and a stylesheet
 
 The browser owns the selection, the clock and a queue of images; answers travel by a route beside Streamlit's own,
-because widget state loses keys at typing speed (benchmarks/README.md has the measurements). Who may call, and how pictures
-are converted, is the same in every app: `affectml_apps.serving`, `affectml_apps.pictures`.
+because widget state loses keys at typing speed (benchmarks/README.md has the measurements). Who may call, and how
+pictures are converted, is the same in every app: `affectml_apps.serving`, `affectml_apps.pictures`.
 """

@@ -60,13 +60,12 @@ export class Search {
   // labels as the view has them, with their chips; choose(label) is told of Enter on the marked one.
   constructor(labels, chips, choose) {
     Object.assign(this, { labels, chips, choose, best: null });
-    this.many = labels.length > 12;
     this.field = make("input", {
       type: "search", class: "search", dir: "auto", placeholder: _("Search labels ( / )"), "aria-label": _("Search labels"),
       autocomplete: "off", spellcheck: "false",
       oninput: () => this.filter(), onkeydown: (event) => this.key(event),
     });
-    this.field.hidden = !this.many;
+    this.field.hidden = true;
     this.says = make("p", { class: "found", role: "status" });
   }
 
@@ -105,7 +104,6 @@ export class Search {
 
   open() {
     this.field.hidden = false;
-    this.field.dataset.open = "true";
     this.field.focus();
   }
 
@@ -115,7 +113,6 @@ export class Search {
       this.filter();
     }
     this.field.blur();
-    this.field.hidden = !this.many;
-    delete this.field.dataset.open;
+    this.field.hidden = true;
   }
 }
