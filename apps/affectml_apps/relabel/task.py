@@ -4,7 +4,7 @@ import math
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -108,7 +108,7 @@ class LabelTask:
             self.store.consent(who)
         self.starter = who
 
-    def left_for(self, who: str, round_number: int, rounds: Sequence[int]) -> tuple[int, int]:
+    def left_for(self, who: str, round_number: int, rounds: list[int]) -> tuple[int, int]:
         """How many images of a round this person could still be given, and of how many in all.
 
         rounds: those whose answers count with it. At most some seconds old: counting a large task takes a while.

@@ -53,7 +53,7 @@ export class View {
     root.dir = direction();
     root.classList.toggle("strengths", Boolean(task.intensity));
     root.classList.toggle("many", labels.length > 12);
-    this.search = new Search(labels, this.chips, on.label);
+    this.search = new Search(labels, this.chips, task.negations, on.label);
     this.buildImage(stage);
     this.buildAnswers();
     this.buildWords();
