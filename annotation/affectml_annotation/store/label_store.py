@@ -225,7 +225,8 @@ class LabelStore:
         """The images that say by themselves what to choose: practice and checks of the study, in any version of it."""
         versions = self.database.table(sa.select(study_version.c.content))["content"]
         parts = (content[part]["images"] for content in versions for part in ("practice", "checks"))
-        return {str(one["image"]) for one in chain.from_iterable(parts)}
+        shown = ((one["image"], *one.get("images", {}).values()) for one in chain.from_iterable(parts))
+        return set(chain.from_iterable(shown))
 
     def set_priority(self, priority: Mapping[str, float]) -> None:
         """Set images' priority (for the strategy `priority`): a model's uncertainty, or people's disagreement."""

@@ -59,7 +59,6 @@ export class Session {
     this.team = reply.team;
     this.left = reply.left;
     this.of = reply.of;
-    this.about = reply.about;
     this.practised = reply.practised ?? this.practised;
     this.warned = Boolean(reply.warned) && this.memory.get("warned") === null;
     if (reply.past) this.remember(reply.past);

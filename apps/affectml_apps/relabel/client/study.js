@@ -3,7 +3,7 @@
 import { button, make } from "./elements.js";
 import { _, marked, ngettext, number } from "./texts.js";
 
-const CHECKS = marked("Some images say themselves what to choose, and some of your answers to those were others. Please look at each image before you answer.");
+const CHECKS = marked("Some images contain words that say what to choose, and some of your answers did not match them. Please look closely at each image before you answer.");
 
 export class StudyPart {
   // study: phase, instructions (HTML). understood: what to do once somebody has read of their checks.
@@ -24,20 +24,18 @@ export class StudyPart {
   }
 
   draw({ practised, warned }) {
-    const next = (left) => (left ? ngettext("For this image one try is left.", "For this image {n} tries are left.", left) : _("On to the next image."));
-    const text = practised === null ? "" : practised.right ? _("That is right.") : `${practised.feedback} ${next(practised.tries_left)}`;
+    const next = (left) => (left ? ngettext("You have one more try for this image.", "You have {n} more tries for this image.", left) : _("On to the next image."));
+    const text = practised === null ? "" : practised.right ? _("Correct.") : `${practised.feedback} ${next(practised.tries_left)}`;
     if (this.came.textContent !== text) this.came.textContent = text;
     this.came.hidden = text === "";
     this.warning.hidden = !warned;
   }
 
   // How far one is: in words, and as a part of the whole where it has one.
-  progress({ item, done, of, about }) {
+  progress({ item, done, of }) {
     if (!this.practice && of === undefined) return ["", 0]; // the server has not answered yet
     if (!this.practice) {
-      const values = { done: number(done) };
-      return [about ? ngettext("{done} of about {n} image", "{done} of about {n} images", of, values)
-        : ngettext("{done} of {n} image", "{done} of {n} images", of, values), of ? done / of : 0];
+      return [ngettext("{done} of {n} image", "{done} of {n} images", of, { done: number(done) }), of ? done / of : 0];
     }
     if (item === null) return [_("Practice"), 0];
     const images = ngettext("Practice: last image", "Practice: {n} images left", item.to_practise);

@@ -211,7 +211,7 @@ export class View {
       make("div", { class: "columns", tabindex: "0", role: "group", "aria-label": _("Keys and labels") },
         make("table", {}, make("caption", {}, _("Keys")), make("tbody", {}, ...rows)),
         make("table", {}, make("caption", {}, _("Labels")), make("tbody", {}, ...meanings))),
-      make("p", {}, _("Images that are on this device can be answered without a connection; answers wait here until it is back. Do not reload the page meanwhile: it would be lost, though none of your answers.")),
+      make("p", {}, _("Images that are on this device can be answered without a connection; answers wait here until it is back. Please do not reload the page until then: it would not open again. Your answers are safe.")),
       task.intensity ? make("p", {}, _("The same key again says how strongly: a little, clearly, strongly.")) : null);
   }
 
@@ -340,8 +340,8 @@ export class View {
     const { here } = session;
     this.stock.hidden = Boolean(outbox.stopped) || (outbox.online && (here === 0 || Boolean(this.study?.practice)));
     this.stock.textContent = outbox.online ? ngettext("{n} image on this device", "{n} images on this device", here) : ngettext(
-      "{n} image is on this device. Do not reload the page now: it would be lost, though none of your answers.",
-      "{n} images are on this device. Do not reload the page now: it would be lost, though none of your answers.", here);
+      "{n} image is on this device. Please do not reload the page now: it would not open again. Your answers are safe.",
+      "{n} images are on this device. Please do not reload the page now: it would not open again. Your answers are safe.", here);
     const unsaved = outbox.waiting.size;
     let text = this.study?.practice ? "" : _("All answers saved");
     if (outbox.stopped) {
