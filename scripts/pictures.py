@@ -113,7 +113,7 @@ def exploring(page: Page, folder: Path) -> Iterator[bytes]:
 def studied(folder: Path) -> None:
     """The example study, to which 20 people came: some completed it, others stopped somewhere, or are there still."""
     shutil.copytree(ROOT / "examples" / "study", folder, ignore=shutil.ignore_patterns("data*", "demo"))
-    affectml(folder, "demo-data", "pictures/demo", "--images", "40")
+    affectml(folder, "demo", "pictures/demo", "--images", "40")
     affectml(folder, "import", "images", "pictures", "data", "--taxonomy", "mikels-8")
     with begin(folder, by="lead") as store:
         boxes = consent_screen(store, 1).boxes

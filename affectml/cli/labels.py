@@ -142,7 +142,7 @@ def agreement(
     """Show how well people agree: on sets, on each label, person by person, group by group."""
     from affectml.cli._labels_print import show_agreement
     from affectml.cli._labels_task import open_source
-    from affectml_annotation.agreement.report import agreement_report
+    from affectml_annotation.agreement import agreement_report
 
     given = open_source(source, _one_of(source, db), empty)
     judgements, column = (given.judgements, None) if by is None else given.grouped(by)
@@ -184,8 +184,7 @@ def aggregate(
     from affectml.data import Dataset
     from affectml.errors import BadInput
     from affectml_annotation import aggregate as aggregate_judgements
-    from affectml_annotation.exchange.dataset_folder import make_target_again
-    from affectml_annotation.exchange.targets import write_target
+    from affectml_annotation.exchange.dataset_folder import make_target_again, write_target
 
     if target is not None and not replace:
         raise BadInput(f"--target {target}: it is written over, and the old one kept beside it; say so: --replace")
@@ -471,7 +470,7 @@ def restore(
     """
     from affectml.cli._labels_print import show_restored
     from affectml.cli._labels_task import watching
-    from affectml_annotation.store.restoring import restore as restore_backup
+    from affectml_annotation.store.backup import restore as restore_backup
 
     with watching("restoring"):
         restored = restore_backup(backup, db, erased=erased, replace=replace)

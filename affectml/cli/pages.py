@@ -118,7 +118,7 @@ def explore(
     there(datasets=[] if asked.dataset is None else [asked.dataset], runs=asked.run)
     if map_:
         if asked.dataset is None:
-            raise typer.BadParameter("--map: of which data set? Name its folder")
+            raise typer.BadParameter("--map: which data set? Name its folder")
         from affectml.exploring import map_by_umap
 
         print(f"map: {map_by_umap(asked.dataset, asked.run, encoder=asked.encoder, say=say)}")

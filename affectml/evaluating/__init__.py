@@ -25,9 +25,9 @@ __getattr__ = lazily(__name__)
 class EvaluateConfig(ReadConfig):
     """What `affectml evaluate` was asked for.
 
-    on: the data sets that everybody is judged on; without any, runs are compared by what is stored of them. train: data
-    sets that runs are trained on first, one for each of `heads`, `prompts` and the seeds. tau: None is the first run's,
-    else a third. mapping is about words of files, see ReadConfig, and about labels that another taxonomy parts.
+    on: the data sets to judge on; without one, runs are compared by their stored scores. train: data sets to train runs
+    on first, one run for each of `heads`, `prompts` and the seeds. tau: None is the first run's, else a third. mapping:
+    for words in files, see ReadConfig, and for labels that another taxonomy splits.
     """
 
     on: Annotated[tuple[str, ...], Help("Data set folder to judge on; may be given several times.", path=True)] = ()

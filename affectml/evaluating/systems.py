@@ -19,9 +19,8 @@ from torch import Tensor
 from affectml._files import need_file
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
-from affectml.data.choose import SEVERAL
+from affectml.data.choose import SEVERAL, levels_of
 from affectml.data.dataset import SPLITS
-from affectml.data.levels import levels_of
 from affectml.data.splits import CALIBRATION
 from affectml.duplicates import copies_among
 from affectml.embeddings import EmbeddingStore
@@ -68,7 +67,7 @@ def sources_of(given: Iterable[str | PathLike[str]]) -> list[Source]:
 
     Raises:
         BadInput: for none, a data set, and a NAME that another system has, or that belongs to what stands beside them.
-        BadRun: for a folder that is no run.
+        BadRun: if a folder is not a run.
     """
     asked, found = [str(each) for each in given], list[Source]()
     if not asked:

@@ -12,9 +12,7 @@ from scipy import optimize, stats
 
 import affectml_annotation as aa
 from affectml_annotation.agreement import alpha as alpha_module
-from affectml_annotation.agreement.distances import set_distances
-from affectml_annotation.agreement.intervals import interval, with_interval
-from affectml_annotation.agreement.values import set_codes
+from affectml_annotation.agreement.values import interval, set_codes, set_distances, with_interval
 
 from .tasks import refused
 
@@ -323,7 +321,7 @@ BAD_QUESTIONS = [
     ("interval", {"value": "mood"}, "no column 'mood'"),
     ("interval", {"value": "intensities:awe"}, "no intensities of 'awe'"),
     ("masi", {"value": "valence"}, "compares sets"),
-    ("masi", {"rounds": "all"}, "pair a person with themselves"),
+    ("masi", {"rounds": "all"}, "compare a person with themselves"),
 ]
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from affectml_annotation import Answer, LabelStore, StoreError
+from affectml_annotation.erasing import erase_people, named_by
 from affectml_annotation.errors import UnknownLabel
 from affectml_annotation.languages import PSEUDO, _, spoken
 from affectml_annotation.store import erasing, schema
@@ -17,7 +18,6 @@ from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.keys import ERASING, FORGOTTEN, keyed, make_key
 from affectml_annotation.study import door, keys, pay, running, visits
 from affectml_annotation.study.door import Ids, NotInStudy
-from affectml_annotation.study.erasing import erase_people, named_by
 from affectml_annotation.study.folder import Study
 from affectml_annotation.study.screen import consent_screen, return_address, screen
 
@@ -205,7 +205,7 @@ def test_a_person_is_one_however_their_id_is_written(opened, kept, again):
     assert pay.mark_paid(store, [again]) == 1
     assert pay.forget_ids(store, by="lead")[0] == 0
     assert door.enter(store, Ids(again)).kind == "known"
-    erase_people(store, named_by(store, [again]))
+    erase_people(named_by(store, [again]), stores=[store])
     assert named_by(store, [again]) == []
     refused(NotInStudy, "was erased", door.enter, store, Ids(again))
     assert check_store(store) == []
@@ -223,7 +223,7 @@ def test_ids_that_earlier_versions_kept_as_they_came_are_still_known(opened):
         mark = FORGOTTEN + keyed(connection, ERASING, "person", "Gone ").hex()
         connection.execute(schema.panel.update().where(schema.panel.c.annotator_id == second).values(person=mark))
     assert named_by(store, ["Gone "]) == [second]
-    erase_people(store, [third])
+    erase_people([third], stores=[store])
     with store.database.write() as connection:
         mark = keyed(connection, ERASING, "person", "Erased ").hex()
         connection.execute(schema.erasure.update().values(person=mark))

@@ -15,7 +15,7 @@ import yaml
 from affectml.errors import BadInput
 from affectml.people import studies
 from affectml.taxonomies import get_taxonomy
-from affectml_annotation import DatabaseAway, LabelStore, StoreError, TaskSettings
+from affectml_annotation import DatabaseAway, LabelStore, StoreError, TaskSettings, erasing
 from affectml_annotation.errors import BadStudy
 from affectml_annotation.store.backup import write_backup
 from affectml_annotation.store.engine import Database
@@ -23,7 +23,7 @@ from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.store.keeping import keep_backup
 from affectml_annotation.store.place import backups_of
 from affectml_annotation.store.visits import end
-from affectml_annotation.study import door, erasing, keys, overview, running, visits
+from affectml_annotation.study import door, keys, overview, running, visits
 from affectml_annotation.study.file import LabelWords
 from affectml_annotation.study.folder import FILE, read_study
 from affectml_annotation.study.screen import warnings_of

@@ -2,9 +2,9 @@
 
 import pytest
 
-from affectml_annotation import StoreError
+from affectml_annotation import StoreError, erasing
 from affectml_annotation.store import schema
-from affectml_annotation.study import door, erasing, keys
+from affectml_annotation.study import door, keys
 from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.overview import overview
 from affectml_annotation.study.screen import screen
@@ -43,7 +43,7 @@ def test_who_comes_again_is_not_counted_again(opened, store):
 
 def test_devices_leave_with_their_person(store):
     who, other = (agree(store, Ids(person), "laptop") for person in ("P1", "P2"))
-    erasing.erase_people(store, [who])
+    erasing.erase_people([who], stores=[store])
     assert [row.annotator_id for row in rows(store, schema.device)] == [other]
     refused(NotInStudy, "erased because you asked", door.enter, store, Ids("P1"), "laptop")
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from affectml_annotation import Alpha, Anchoring, Progress, StoreError, aggregate, anchoring, encode, write_judgements
-from affectml_annotation.agreement.intervals import with_interval
+from affectml_annotation.agreement.values import with_interval
 from affectml_annotation.errors import check_labels
 from affectml_annotation.exchange.files import table_csv
 from affectml_annotation.judgements import are_data, only_data

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from affectml_annotation import Answer, LabelStore
+from affectml_annotation.erasing import ask_for_erasure
 from affectml_annotation.store.place import default_database
 from affectml_annotation.study import door, pay, visits
 from affectml_annotation.study.door import Ids
-from affectml_annotation.study.erasing import ask_for_erasure
 from affectml_annotation.study.folder import read_study
 from affectml_annotation.study.overview import changes, overview
 from affectml_apps.relabel.pages import out

@@ -3,9 +3,9 @@
 import pytest
 from streamlit.runtime.context import ContextProxy
 
-from affectml_annotation import Answer
+from affectml_annotation import Answer, erasing
 from affectml_annotation.store import schema
-from affectml_annotation.study import door, erasing, running
+from affectml_annotation.study import door, running
 from affectml_annotation.study.door import Ids
 from affectml_apps.relabel.pages import who
 from affectml_apps.relabel.study import page
@@ -54,7 +54,7 @@ def test_who_asked_to_be_erased_is_told_so_until_it_is_done_and_after(study, see
     who = agree(task.store, "ann")
     assert "You have asked for all of this to be erased" in said(press(see("ann"), "Ask to be erased"))
     assert erasing.erasures_asked(task.store) == [who]
-    erasing.erase_people(task.store, [who])
+    erasing.erase_people([who], stores=[task.store])
     assert "was erased because you asked for it" in said(see("ann"))
 
 

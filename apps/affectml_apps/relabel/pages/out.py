@@ -13,12 +13,12 @@ import streamlit as st
 
 from affectml.people.erasing import erase_people
 from affectml_annotation import DatabaseAway, pooled_words
+from affectml_annotation.erasing import erase_people as erase_from_store
+from affectml_annotation.erasing import erasures_asked
 from affectml_annotation.judgements import are_data
 from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.store.place import default_database
 from affectml_annotation.study import overview, pay, running
-from affectml_annotation.study.erasing import erase_people as erase_from_store
-from affectml_annotation.study.erasing import erasures_asked
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.finding import searchable
 from affectml_apps.relabel.pages.drawing import attempt, done, folded, form, reading_width, section, show_done, table
@@ -193,7 +193,7 @@ def _erase(task: LabelTask, people: list[str]) -> None:
                 here = {"the label database": sum(erased.databases.values())}
                 told = replace(erased, databases=here).told(root, people)
             else:
-                erase_from_store(task.store, [])
+                erase_from_store([], stores=[task.store])
     except DatabaseAway:
         st.session_state["unfinished"] = people
         st.rerun()

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from affectml_annotation import compare_groups, krippendorff_alpha, label_agreement, pooled_words
-from affectml_annotation.agreement.intervals import with_interval
+from affectml_annotation.agreement.values import with_interval
 from affectml_annotation.study.questions import Answered, answers_to_questions
 from affectml_annotation.uncertainty import disagreement
 from affectml_apps.choices import controlled

@@ -3,9 +3,9 @@
 import streamlit as st
 
 from affectml_annotation import languages
+from affectml_annotation.erasing import ask_for_erasure, erasures_asked
 from affectml_annotation.languages import _, marked, ngettext
 from affectml_annotation.study import door, running, visits
-from affectml_annotation.study.erasing import ask_for_erasure, erasures_asked
 from affectml_annotation.study.keys import BadLink
 from affectml_annotation.study.screen import Screen, consent_screen, return_address, screen
 from affectml_apps.relabel.allowance import Allowance
