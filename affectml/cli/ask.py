@@ -14,7 +14,7 @@ from affectml.vlm import AskConfig
 def ask(
     dataset: Annotated[Path, Argument("Data set folder.")],
     config: AskConfig,
-    out: Annotated[Path, Help("JSON lines file to write; more than one where it gets too large.")],
+    out: Annotated[Path, Help("JSON lines file to write; split into several if it gets too large.")],
     json: Json = False,
 ) -> None:
     """Write the question that people were asked as batch requests for a vision-language model; nothing is sent."""

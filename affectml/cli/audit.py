@@ -22,33 +22,34 @@ class Look:
     """Options of a whole audit; `--files` takes none of them."""
 
     run: Annotated[
-        Path | None, Help("Run folder whose target, encoder and kind of head are taken.", default="a linear head")
+        Path | None, Help("Run folder to take target, encoder and kind of head from.", default="a linear head")
     ] = None
     target: Annotated[str | None, Help("Target to look at.", default="the only one")] = None
     encoder: Annotated[
-        str | None, Help("Encoder whose embeddings are taken.", default="the one the data set is embedded with")
+        str | None, Help("Encoder whose embeddings to use.", default="the one the data set is embedded with")
     ] = None
     people: Annotated[
         int | None,
         Ge(1),
         Help(
-            "Read shares as those of so many people an image.",
+            "How many people stand behind an image's shares.",
             default="shares without a number of people are not checked",
         ),
     ] = None
-    top: Annotated[int, Ge(1), Help("Images, and answers, to keep in the table, beyond chance or not.")] = 100
+    top: Annotated[int, Ge(1), Help("How many images and answers to keep in the table, beyond chance or not.")] = 100
     out: Annotated[
         Path | None, Help("Folder for the page and the table.", default="DATASET-audit beside the data set")
     ] = None
     write_groups: Annotated[
-        bool, Help("Write copies as groups into images.parquet, which no new split parts; the old file is kept.")
+        bool,
+        Help("Write copies as groups into images.parquet, so that no new split separates them; the old file is kept."),
     ] = False
     queue: Annotated[
         int | None,
         Ge(1),
-        Help("Queue so many images for people, with as many controls, in random order.", default="none"),
+        Help("Queue this many images for people, and as many controls, in random order.", default="none"),
     ] = None
-    more: Annotated[int, Ge(1), Help("With --queue: at least so many more people answer each image.")] = 1
+    more: Annotated[int, Ge(1), Help("With --queue: at least this many more people answer each image.")] = 1
     db: Annotated[
         str | None,
         Help(
@@ -66,7 +67,7 @@ def audit(
         Argument("A data set; with --files also a run, a store of embeddings, a label database or a backup."),
     ],
     files: Annotated[
-        bool, Help("Check only that files keep what they promise; exit code 1 where not, and nothing is written.")
+        bool, Help("Only check that files keep what they promise; exit code 1 if not. Nothing is written.")
     ] = False,
     *,
     look: Look,

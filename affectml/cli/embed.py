@@ -25,17 +25,17 @@ def embed(
     workers: Workers = None,
     batch_size: Annotated[int | None, Ge(1), Help("Images per batch.", default="16 on a CPU, 64 elsewhere")] = None,
     threads: Annotated[
-        int | None, Ge(1), Help("Threads that encode.", default="as many as cores", most=MOST_THREADS)
+        int | None, Ge(1), Help("Threads for encoding.", default="as many as cores", most=MOST_THREADS)
     ] = None,
     decode_threads: Annotated[
         int | None,
         Ge(1),
-        Help("Threads that read and resize images.", default="as many, at least 2", most=MOST_THREADS),
+        Help("Threads for reading and resizing images.", default="as many, at least 2", most=MOST_THREADS),
     ] = None,
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """Embed a data set's images, those that are new or have changed. An interrupted command goes on where it was.
+    """Embed a data set's new and changed images. An interrupted command goes on where it was.
 
     The same command may run any number of times at once, on any machines that share the folder: they share the work.
     """

@@ -35,8 +35,8 @@ def evaluate(
 ) -> None:
     """Judge systems beside people: runs, and any model's answers, on their own data or on others.
 
-    A run alone has its page written again. Several runs of the same data are compared by what is stored of them. --on
-    judges everybody on data sets, in the labels that both sides have.
+    One run alone: its page is written again. Several runs of the same data are compared by their stored scores. With
+    --on, every system is judged on these data sets, in the labels that both sides have.
     """
     from affectml._files import need_file
 

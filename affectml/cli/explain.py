@@ -15,12 +15,12 @@ def explain(
     image: Annotated[str, Argument("Image file, or its address (https://...).")],
     label: Annotated[str | None, Help("Which of the run's labels to explain.", default="the likeliest")] = None,
     against: Annotated[
-        str | None, Help("Label whose map the label's is compared with.", default="the one that the image has least of")
+        str | None, Help("Label to compare the map with.", default="the one that the image has least of")
     ] = None,
     out: Annotated[
         Path | None, Help("A .png or .svg file to draw map and curves in, or a folder.", default="no picture")
     ] = None,
-    steps: Annotated[int, Ge(2), Help("Steps that the image is covered in.")] = 16,
+    steps: Annotated[int, Ge(2), Help("Steps in which the image is covered.")] = 16,
     random: Annotated[int, Ge(1), Help("Random maps to compare with.")] = 19,
     seed: Seed = 0,
     threads: Threads = None,

@@ -28,10 +28,12 @@ def export(
     image_prefix: Annotated[
         str, Help("With --label-studio: what is put before an image's path to show it.")
     ] = "/data/local-files/?d=",
-    images: Annotated[bool, Help("Of a data set: whether the image files go along.")] = True,
-    keep: Annotated[Sequence[str] | None, Help("Of a data set: further columns of judgements to share.")] = None,
-    annotator_ids: Annotated[bool, Help("Of a data set: people keep their ids instead of a number.")] = False,
-    may_share: Annotated[bool, Help("Of a data set: I may share it, whatever its licence seems to say.")] = False,
+    images: Annotated[bool, Help("For a data set: include the image files.")] = True,
+    keep: Annotated[Sequence[str] | None, Help("For a data set: further columns of judgements to share.")] = None,
+    annotator_ids: Annotated[bool, Help("For a data set: share people's ids instead of numbers.")] = False,
+    may_share: Annotated[
+        bool, Help("For a data set: confirm that you may share it, whatever its licence seems to say.")
+    ] = False,
     out: Annotated[Path | None, Help("File of the graph.", default="head.onnx or model.onnx in the run")] = None,
     threads: Threads = None,
     json: Json = False,

@@ -24,14 +24,16 @@ def plan(
     ] = None,
     run: Annotated[
         tuple[Path, ...],
-        Help("Run to plan the judging of; two, and the second is compared with.", default="stand-ins of the pilot"),
+        Help("Run whose judging to plan; a second run is compared with the first.", default="stand-ins of the pilot"),
     ] = (),
     picture: Annotated[Path | None, Help("A .png or .svg file to draw curves in.", default="no picture")] = None,
     next_: Annotated[
-        int | None, Ge(1), Help("Instead of a plan, the images that so many answers should go to next.", default="none")
+        int | None,
+        Ge(1),
+        Help("Instead of a plan: the images that this many answers should go to next.", default="none"),
     ] = None,
     until: Annotated[
-        str, Help("With --next: what one more answer is to change, F1 (of the label set) or entropy.")
+        str, Help("With --next: what one more answer should change, F1 (of the label set) or entropy.")
     ] = "F1",
     out: Annotated[
         Path | None, Help("With --next: text file of these images for `labels assign --queue`.", default="none")

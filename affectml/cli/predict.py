@@ -22,7 +22,7 @@ def predict(
         ),
     ] = (),
     missing: Annotated[
-        Path | None, Help("Those images of a data set that nobody answered.", default="none", metavar="DATASET")
+        Path | None, Help("Images of this data set that nobody has answered.", default="none", metavar="DATASET")
     ] = None,
     labels: Annotated[
         Sequence[str] | None,
@@ -40,11 +40,11 @@ def predict(
             default="a table on the screen",
         ),
     ] = None,
-    replace: Annotated[bool, Help("Write over a file that is there; the old one is kept beside it.")] = False,
+    replace: Annotated[bool, Help("Replace an existing file; the old one is kept beside it.")] = False,
     person: Annotated[
         str | None,
         Help(
-            "Predict what this person would choose, one of those that a run by person learned from.",
+            "Predict what this person would choose; a run by person must have learned from them.",
             default="what people choose",
             metavar="ID",
         ),
@@ -52,7 +52,7 @@ def predict(
     answers: Annotated[
         Path | None,
         Help(
-            "Predict what somebody new would choose who gave these answers: a table of images and labels.",
+            "Predict what a new person would choose, from their answers: a table of images and labels.",
             default="what people choose",
             metavar="FILE",
         ),
@@ -61,12 +61,12 @@ def predict(
         Path | None, Help("With --answers: the data set whose image_ids the table names.", default="the run's own")
     ] = None,
     workers: Workers = None,
-    strict: Annotated[bool, Help("End with exit code 1 where any image could not be read.")] = False,
+    strict: Annotated[bool, Help("Exit with code 1 if any image could not be read.")] = False,
     threads: Threads = None,
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """Predict labels for images with a trained run. Those that cannot be read are listed, and the rest is predicted."""
+    """Predict labels for images with a trained run. Images that cannot be read are listed; the others are predicted."""
     device_there(device, workers)
     from affectml.errors import BadInput
     from affectml.taxonomies import get_taxonomy

@@ -20,10 +20,10 @@ def split(
     target: Annotated[tuple[str, ...], Help("Target to stratify by; may be given several times.", default="all")] = (),
     group: Annotated[str | None, Help("Column of images.parquet whose groups stay whole.", default="group")] = None,
     new: Annotated[bool, Help("Give a part to images that have none; no other image moves.")] = False,
-    replace: Annotated[bool, Help("Part all images anew; the old images.parquet is kept beside.")] = False,
+    replace: Annotated[bool, Help("Split all images anew; the old images.parquet is kept beside the new one.")] = False,
     json: Json = False,
 ) -> None:
-    """Write the split that all targets of a data set share, or show the one that is there."""
+    """Write the split that all targets of a data set share, or show the existing one."""
     from affectml.page.tables import number
     from affectml.splitting import split as part
 
