@@ -33,7 +33,7 @@ from affectml.auditing._expect import EDGE, Said, expect, read_said
 from affectml.auditing._queue import ASKED, compared, of_queue
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.demo_set import write_demo
-from affectml.demo_set.annotators import choice_chances
+from affectml.demo_set.people import choice_chances
 from affectml.embeddings import ensure_embeddings, write_store
 from affectml.encoders import EncoderIdentity
 from affectml.heads import SigmoidHead

@@ -3,9 +3,8 @@
     python benchmarks/explore_page.py [--images 100000] [--runs 3] [--again 5] [--data FOLDER]
 
 The data are those of `explore.py`. Seconds are from the key or the pointer until the grid has its images and the map is
-drawn, in headless Chromium on the same cores, which draws WebGL without a graphics card; a second passes between two
-times. Peaks are of the server's process once it answers, with the pages of files that it has read, which the system can
-drop, and without.
+drawn, in headless Chromium on the same cores; a second passes between two times. Peaks are of the server's process once
+it answers, with the pages of files that it has read, which the system can drop, and without.
 """
 
 import argparse

@@ -14,9 +14,8 @@ from PIL import Image
 from affectml._files import new_folder, write_parquet
 from affectml.data import Dataset, check_new, write_dataset
 from affectml.data.dataset import SPLITS
-from affectml.demo_set.annotators import Annotators, judge
-from affectml.demo_set.feelings import FloatArray
-from affectml.demo_set.streams import Purpose, demo_stream
+from affectml.demo_set.painting import Purpose, demo_stream
+from affectml.demo_set.people import Annotators, FloatArray, judge
 from affectml.errors import BadDataset, BadInput
 from affectml_annotation import count_votes
 

@@ -23,7 +23,7 @@ from scipy.stats import ttest_1samp
 from section import machine, write
 
 from affectml.demo_set import write_demo
-from affectml.demo_set.annotators import Annotators, choice_chances
+from affectml.demo_set.people import Annotators, choice_chances
 from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 from affectml.heads import (

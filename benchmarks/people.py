@@ -36,7 +36,7 @@ from torch import Tensor
 
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
-from affectml.demo_set.feelings import AXES, Words, true_rates
+from affectml.demo_set.people import AXES, Words, true_rates
 from affectml.embeddings import EmbeddingStore, embed_dataset
 from affectml.encoders import load_encoder
 from affectml.heads import ByPersonHead

@@ -27,9 +27,7 @@ from PIL import Image
 from scipy import stats
 from scipy.special import expit, logit
 
-from affectml.demo_set.annotators import Annotators, choice_chances
-from affectml.demo_set.feelings import Words, draw_feeling, true_rates
-from affectml.demo_set.panels import words_of
+from affectml.demo_set.people import Annotators, Words, choice_chances, draw_feeling, true_rates, words_of
 from affectml.planning import Design, Figures, Pilot, Predicted, figures_of, stand_ins
 from affectml.planning._figures import alpha_influence
 from affectml.plots.paper import draw_widths

@@ -27,9 +27,8 @@ from torch import Tensor, nn
 
 from affectml._files import replacing, write_json
 from affectml.demo_set import write_demo
-from affectml.demo_set.feelings import draw_feeling, squared_distances
-from affectml.demo_set.painting import look_of, paint
-from affectml.demo_set.streams import training_stream
+from affectml.demo_set.painting import look_of, paint, training_stream
+from affectml.demo_set.people import draw_feeling, squared_distances
 from affectml.taxonomies import builtin_names, get_taxonomy
 
 FOLDER = Path(__file__).resolve().parents[1] / "affectml" / "encoders" / "affect_tiny"

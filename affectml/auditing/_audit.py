@@ -18,8 +18,7 @@ from affectml.auditing._expect import Ground, Said, expect, read_said
 from affectml.auditing._files import looked_at, of_dataset
 from affectml.auditing._queue import Again, asked_again, read_queues
 from affectml.data import Dataset, Targets, was_asked
-from affectml.data.choose import SEVERAL, choose_target
-from affectml.data.groups import joined
+from affectml.data.choose import SEVERAL, choose_target, joined
 from affectml.duplicates import Duplicates, find_duplicates
 from affectml.embeddings import EmbeddingStore
 from affectml.errors import BadDataset, BadInput, option

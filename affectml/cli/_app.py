@@ -1,30 +1,41 @@
 """The Typer application and its commands. Nothing heavy is imported until a command runs."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from affectml._options import Argument
 from affectml._progress import QUIET
 from affectml._version import __version__
-from affectml.cli._command import App
+from affectml.cli._command import App, Json
 from affectml.cli._left import UsageError, successor
-from affectml.cli.ask import ask
-from affectml.cli.audit import audit
-from affectml.cli.doctor import doctor
-from affectml.cli.embed import embed
-from affectml.cli.evaluate import evaluate
-from affectml.cli.explain import explain
-from affectml.cli.export import export
+from affectml.cli._print import print_json
+from affectml.cli.data import audit, embed, export, split
 from affectml.cli.import_ import app as import_app
 from affectml.cli.labels import app as labels_app
+from affectml.cli.models import TRAIN_PANELS, demo, evaluate, explain, predict, runs, train
 from affectml.cli.pages import explore, relabel
-from affectml.cli.plan import plan
-from affectml.cli.predict import predict
-from affectml.cli.runs import TRAIN_PANELS, demo, runs, train
-from affectml.cli.split import split
+from affectml.cli.plan import ask, plan
 from affectml.cli.study import app as study_app
 from affectml.cli.taxonomy import app as taxonomy_app
+
+
+def doctor(
+    folder: Annotated[Path, Argument("Folder whose free space is told.")] = Path(),
+    json: Json = False,
+) -> None:
+    """Say what this machine has: versions, extras, cores, GPU, what images are embedded in, what tests need."""
+    from affectml.checkup import checkup
+
+    found = checkup(folder)
+    if json:
+        print_json({each.name: each.value for each in found})
+    else:
+        for each in found:
+            print(f"{each.name:<11} {each.text}")
+
 
 # What is there when a command is stopped, beside what the interruption's notes say; what others wrote is whole.
 THERE = {

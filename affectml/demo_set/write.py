@@ -11,13 +11,22 @@ import pandas as pd
 
 from affectml._files import new_folder, write_parquet
 from affectml.data import Dataset, DatasetMeta, TargetMeta, check_new, write_dataset
-from affectml.demo_set.annotators import ANSWERS, Annotators, habits, judge, single_choices
-from affectml.demo_set.captions import captions
-from affectml.demo_set.feelings import AXES, FloatArray, Words, draw_feeling, true_rates
-from affectml.demo_set.models import write_answers
-from affectml.demo_set.painting import SCHOOLS, SIZE, Look, look_of, of_school, paint
-from affectml.demo_set.panels import NOTES, words_of
-from affectml.demo_set.streams import Purpose, demo_stream
+from affectml.demo_set.painting import SCHOOLS, SIZE, FloatArray, Look, Purpose, demo_stream, look_of, of_school, paint
+from affectml.demo_set.people import (
+    ANSWERS,
+    AXES,
+    NOTES,
+    Annotators,
+    Words,
+    captions,
+    draw_feeling,
+    habits,
+    judge,
+    single_choices,
+    true_rates,
+    words_of,
+    write_answers,
+)
 from affectml.errors import BadInput, did_you_mean
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
 from affectml_annotation import count_votes
@@ -59,10 +68,10 @@ def write_demo(
             truth alone.
         answers: "sets", people choose all labels that apply (the target is rates), or "one", the one that applies
             most (a one_choice distribution).
-        panel: who judges, see `affectml.demo_set.panels`. "local" feels otherwise than the textbook, and the images
+        panel: who judges, see `affectml.demo_set.people`. "local" feels otherwise than the textbook, and the images
             have captions; "textbook" has every word at its published place.
         models: whether to write what three simulated models answer into `out`/answers, see
-            `affectml.demo_set.models`. What they see of an image goes by all others.
+            `affectml.demo_set.people`. What they see of an image goes by all others.
         size: pixels of each side of a painting, at least 16; another size draws the same shapes, larger or smaller.
         progress: called with 1 after each painting.
 

@@ -19,9 +19,8 @@ from torch import Tensor
 from affectml._files import need_file
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
-from affectml.data.choose import SEVERAL
+from affectml.data.choose import SEVERAL, levels_of
 from affectml.data.dataset import SPLITS
-from affectml.data.levels import levels_of
 from affectml.data.splits import CALIBRATION
 from affectml.duplicates import copies_among
 from affectml.embeddings import EmbeddingStore

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from affectml._rows import PART
 from affectml.data import Dataset, Targets
-from affectml.data.choose import SEVERAL
-from affectml.data.levels import as_text
+from affectml.data.choose import SEVERAL, as_text
 from affectml.errors import BadRun
 from affectml.exploring._people import Judgements
 from affectml.judging.answers import SystemAnswers

@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 
 from affectml.data import Dataset
-from affectml.data.choose import from_people
-from affectml.data.levels import as_text, levels_of
+from affectml.data.choose import as_text, from_people, levels_of
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.heads import Head
 from affectml.heads.promise import losses, unit_means

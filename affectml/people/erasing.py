@@ -39,10 +39,12 @@ class Learned:
 
 @dataclass(frozen=True)
 class ErasedPeople(erasing.Erased):
-    """What `erase_people` did: what left tables and files, and people files of runs.
+    """What `erase_people` did: judgements that left the data set, its files that changed, and people files.
 
-    learned: the people files. targets: those that count somebody who was erased, by name, with the command that makes
-    each anew; None where nobody's answers are left to make it of.
+    databases: of each label database that they were in, how many answers left it. backups: those kept beside them,
+    which were gone through. named: exports and audits that still hold a name. learned: the people files. targets: those
+    that count somebody who was erased, by name, with the command that makes each anew; None where nobody's answers are
+    left to make it of.
     """
 
     learned: list[Learned] = field(default_factory=list)

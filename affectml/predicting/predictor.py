@@ -14,7 +14,7 @@ from torch import Tensor
 
 from affectml import parts
 from affectml._progress import Progress, Say
-from affectml.data.levels import levels_of
+from affectml.data.choose import levels_of
 from affectml.embeddings import EmbeddingStore
 from affectml.encoders import Encoder
 from affectml.encoders.threads import set_threads

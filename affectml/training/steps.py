@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
-from affectml.data.levels import levels_of
+from affectml.data.choose import levels_of
 from affectml.data.splits import CALIBRATION, Split
 from affectml.embeddings import EmbeddingStore
 from affectml.encoders import load_encoder

@@ -18,12 +18,23 @@ from scipy.special import expit
 import affectml
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
-from affectml.demo_set.annotators import Annotators, choice_chances, judge, single_choices
-from affectml.demo_set.captions import NOTHING, TEMPLATES, captions
-from affectml.demo_set.feelings import RARE, Words, draw_feeling, reach, squared_distances, true_rates
-from affectml.demo_set.painting import Look, look_of
-from affectml.demo_set.panels import words_of
-from affectml.demo_set.streams import Purpose, demo_stream, group_stream, training_stream
+from affectml.demo_set.painting import Look, Purpose, demo_stream, group_stream, look_of, training_stream
+from affectml.demo_set.people import (
+    NOTHING,
+    RARE,
+    TEMPLATES,
+    Annotators,
+    Words,
+    captions,
+    choice_chances,
+    draw_feeling,
+    judge,
+    reach,
+    single_choices,
+    squared_distances,
+    true_rates,
+    words_of,
+)
 from affectml.errors import BadInput
 from affectml.page.section import Page, Shown
 from affectml.page.write import caveats

@@ -12,7 +12,7 @@ from PIL import Image
 
 import affectml
 from affectml.data import Dataset
-from affectml.data.levels import levels_of
+from affectml.data.choose import levels_of
 from affectml.demo_set import write_demo
 from affectml.embeddings import EmbeddingStore
 from affectml.heads import load_head

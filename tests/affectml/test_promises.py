@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import affectml.heads.promise as promises
 from affectml.data import Dataset
-from affectml.data.levels import levels_of
+from affectml.data.choose import levels_of
 from affectml.data.splits import split_dataset
 from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset

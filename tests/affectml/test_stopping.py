@@ -25,7 +25,7 @@ def affectml(command):
 @pytest.fixture
 def nothing_is_looked_up(monkeypatch):
     """Folders that are not there get as far as the work itself."""
-    monkeypatch.setattr("affectml.cli.runs.there", lambda **folders: None)
+    monkeypatch.setattr("affectml.cli.models.there", lambda **folders: None)
 
 
 @pytest.fixture

@@ -103,8 +103,11 @@ def test_label_studio_exports_of_others_are_read(tmp_path):
     path.write_text(json.dumps(tasks))
     refused(aa.BadImport, r"task 7.*several controls.*emotion, style", aa.read_judgements, path)
     said["from_name"] = "labels"
-    path.write_text(json.dumps(tasks))
-    assert aa.read_judgements(path)["labels"].tolist() == [["joy", "awe"], [], []]
+    for labels, kinds in ((["joy", "awe"], ["labels", "none", "skip"]), ([], ["none", "none", "skip"])):
+        said["value"]["choices"] = labels
+        path.write_text(json.dumps(tasks))
+        table = aa.read_judgements(path)
+        assert (table["labels"].tolist(), table["kind"].tolist()) == ([labels, [], []], kinds)
 
 
 @pytest.mark.parametrize("name", ["j.parquet", "j.csv", "j.jsonl", "j.json", "hub"])

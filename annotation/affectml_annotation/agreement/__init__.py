@@ -1,4 +1,4 @@
-"""How well people agree: over sets, labels, numbers, annotators and groups of annotators; all of it in a report."""
+"""Everything about agreement on one page: sets, labels, numbers, people and groups of people."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,37 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from affectml_annotation.agreement.alpha import (
-    Alpha,
-    NominalAgreement,
-    krippendorff_alpha,
-    label_agreement,
-    nominal_agreement,
-)
-from affectml_annotation.agreement.by_group import GroupComparison, compare_groups, group_agreement, pooled_words
+from affectml_annotation.agreement.alpha import Alpha, krippendorff_alpha, label_agreement
+from affectml_annotation.agreement.by_group import GroupComparison, compare_groups
 from affectml_annotation.agreement.by_person import annotator_report, pairwise_agreement
-from affectml_annotation.agreement.values import Interval, distance_table, plain_rows, set_distances
+from affectml_annotation.agreement.values import plain_rows
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.judgements import Rounds
-
-__all__ = [
-    "AgreementReport",
-    "Alpha",
-    "GroupComparison",
-    "Interval",
-    "NominalAgreement",
-    "agreement_report",
-    "annotator_report",
-    "compare_groups",
-    "distance_table",
-    "group_agreement",
-    "krippendorff_alpha",
-    "label_agreement",
-    "nominal_agreement",
-    "pairwise_agreement",
-    "pooled_words",
-    "set_distances",
-]
 
 
 @dataclass(frozen=True, eq=False)

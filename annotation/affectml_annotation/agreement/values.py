@@ -255,7 +255,6 @@ def interval(
     units: int | None = None,
     level: float = 0.95,
     bounds: tuple[float, float] = (-np.inf, np.inf),
-    undefined: str | None = None,
 ) -> Interval:
     """The interval of `value` from its values [J] without each block; nan ones are passed over.
 
@@ -270,7 +269,7 @@ def interval(
     apart = value - without[~np.isnan(without)]
     blocks = len(apart)
     if np.isnan(value) or blocks < 2:
-        return Interval(value, undefined=undefined)
+        return Interval(value)
     lowest, highest = bounds
     squares = float((apart**2).sum())
     error = np.sqrt(squares * (blocks - 1) / blocks)

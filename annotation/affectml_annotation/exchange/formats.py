@@ -105,7 +105,6 @@ def write_judgements(
     *,
     name: str = "judgements",
     question: str = "",
-    urls: Mapping[str, str] | None = None,
     replace: bool = False,
 ) -> None:
     """Write judgements to a file or a folder. Data sets hold targets too: `write_dataset_folder` writes them.
@@ -116,7 +115,6 @@ def write_judgements(
         format: `table`, `label-studio` or `hugging-face`; without it, by the path.
         name: what a Hugging Face folder is called.
         question: what people were asked, for a Hugging Face folder.
-        urls: image id to URL, for Label Studio.
         replace: write over a file that is there, and keep the old one beside it.
 
     Raises:
@@ -132,7 +130,7 @@ def write_judgements(
     if kind == "table":
         write_table(judgements, path)
     elif kind == "label-studio":
-        write_label_studio(judgements, path, urls=urls)
+        write_label_studio(judgements, path)
     elif kind == "hugging-face":
         write_hugging_face(judgements, path, name=name, question=question)
     else:
@@ -198,7 +196,8 @@ def read_counts(
             raise BadCounts(f"{path}: no column {name!r} (columns: {', '.join(map(str, frame))})")
     images = frame[image_column] if image_column else pd.Series([f"row-{row}" for row in range(len(frame))])
     for row in np.flatnonzero(images.isna() | images.duplicated())[:1]:
-        what = f"image {images[row]!r} stands there again; keep one" if images[row] else f"no {image_column}; name it"
+        again = f"image {images[row]!r} stands there again; keep one"
+        what = f"no {image_column}; name it" if pd.isna(images[row]) else again
         raise BadCounts(f"{table.where(row)}: {what}, or number the rows instead (image_column=None)")
     counts = np.column_stack([numbers(frame[name], str(path)) for name in asked])
     for row, column in np.argwhere(~((counts >= 0) & (counts == np.floor(counts))))[:1]:

@@ -169,6 +169,6 @@ def _read_results(results: Sequence[Mapping[str, Any]], where: str) -> dict[str,
     if len(chosen) > 1 and CHOICES not in chosen:
         names = ", ".join(sorted(chosen))
         raise BadImport(where, [f"choices under several controls ({names}); call the one with the labels {CHOICES!r}"])
-    labels = chosen.get(CHOICES) or [label for choices in chosen.values() for label in choices]
+    labels = chosen[CHOICES] if CHOICES in chosen else next(iter(chosen.values()), [])
     kind = found.get("kind", "labels" if labels else "none")
     return {**found, "kind": kind, "labels": labels if kind in ANSWERS else []}

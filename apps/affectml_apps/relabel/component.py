@@ -9,6 +9,7 @@ import streamlit as st
 
 from affectml.errors import UnknownLabel, UnknownTaxonomy
 from affectml.taxonomies import Taxonomy, ancestors
+from affectml.taxonomies.near import NEGATIONS
 from affectml_annotation.languages import _, client_texts, current
 from affectml_apps.relabel.identity import make_token
 from affectml_apps.relabel.preferences import Preferences
@@ -62,6 +63,7 @@ def start_data(
         "task": {
             "question": (study or {}).get("question") or task.text("question"),
             "instructions": "" if study else task.text("instructions"),
+            "negations": NEGATIONS,
             "finished": "" if study else _("Nothing is left for you in this round. Thank you."),
         },
         "study": study,

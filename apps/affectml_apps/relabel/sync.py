@@ -67,17 +67,19 @@ def _next(task: LabelTask, who: str, message: Mapping[str, Any], second: int | N
         return {"items": []}
     want = whole(message, "want", 1, MAX_QUEUE, missing=FEW)
     round_number = whole(message, "round", 1, 10_000, missing=1)
-    left = task.left_for(who, round_number)
+    rounds = _rounds(task, round_number)
+    left, in_all = task.left_for(who, round_number, rounds)
     most = most_held(left, task.settings)
     claims = task.store.claim(who, min(want, most), round_number=round_number, most=most)
     if second is not None and round_number == 1:
         claims = [*_second_looks(task, who, second), *claims]
     preferences = task.preferences
+    settings = task.settings
     reply: dict[str, Any] = {
         "items": [item_of(task, preferences, who, claim) for claim in claims],
-        "done": queries.answered_count(task.store, who, _rounds(task, round_number)),
-        "team": _team(task, round_number),
-        "left": left,
+        "done": queries.answered_count(task.store, who, rounds),
+        "of": in_all,
+        "about": settings.repeat_rate > 0 or settings.check_rate > 0,  # how many of these come is not known before
     }
     if message.get("history"):
         reply["past"] = past_items(task, who, MAX_PAST)
@@ -157,9 +159,3 @@ def _second_looks(task: LabelTask, who: str, second: int) -> list[Claim]:
 def _rounds(task: LabelTask, round_number: int) -> list[int]:
     repeats = task.store.database.reading(round_of, "repeat", round_number)
     return [round_number] if repeats is None else [round_number, repeats]
-
-
-def _team(task: LabelTask, round_number: int) -> dict[str, Any]:
-    progress = task.progress(round_number)
-    left = progress.seconds_left
-    return {"answered": progress.answered, "wanted": progress.wanted, "seconds_left": left if left == left else None}

@@ -247,7 +247,7 @@ class Visitor(Somebody):
     @property
     def over(self) -> Locator:
         """What covers the last image once it is answered."""
-        return self.page.locator(".cover:visible", has_text="You have answered all your images")
+        return self.page.locator(".over:visible", has_text="You have answered all your images").get_by_role("button")
 
     def ready(self, but: str = "") -> "Visitor":
         """Wait for an image in sight, another than that, or for the end; one that comes with a warning is uncovered."""

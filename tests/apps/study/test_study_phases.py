@@ -86,18 +86,21 @@ def test_from_the_instructions_to_the_questions_after(server, store, practising,
     first = warn_of_the_next(store, ann.who)
     choose(ann, "awe")
 
-    cover = page.locator(".cover", has_text="Blood is to be seen.")
+    cover = page.locator(".over", has_text="Blood is to be seen.")
     cover.wait_for()
-    progress(ann, "0 of 3 images")
+    progress(ann, "Image 1 of 3")
     assert page.locator(".stage img").evaluate("e => getComputedStyle(e).opacity") == "0"
     assert axe(page) == []
-    cover.click()
+    choose(ann, "awe")
+    assert (ann.notice, ann.chosen) == ("Uncover the image first.", [])
+    cover.get_by_role("button", name="Show the image").click()
+    assert ann.notice == ""
     assert ann.ready().image == first
     choose(ann, "fear")
-    progress(ann, "1 of 3 images")
+    progress(ann, "Image 2 of 3")
     ann.answer("1")
     choose(ann, "awe")
-    go_on = page.get_by_role("button", name="You have answered all your images. Go on")
+    go_on = page.locator(".over", has_text="You have answered all your images.").get_by_role("button", name="Go on")
     go_on.wait_for()
     page.get_by_role("button", name="Back").click()  # the last one can be mended until then
     ann.ready()
@@ -165,13 +168,13 @@ def test_a_second_tab_waits_and_follows_to_the_next_phase(store, practising, pag
     ann.ready()
     other = page.context.new_page()
     other.goto(ann.server.url)
-    other.locator(".cover", has_text="another tab").wait_for()
+    other.locator(".over", has_text="another tab").wait_for()
     choose(ann, "fear")
     ann.ready(after=PRACTISED)
     choose(ann, "awe")
-    progress(ann, "0 of 3 images")
+    progress(ann, "Image 1 of 3")
     page.close()
-    other.locator(".progress", has_text="0 of 3 images").wait_for()
+    other.locator(".progress", has_text="Image 1 of 3").wait_for()
     other.wait_for_selector(".labeller[data-state=ready]")
     assert visits.where(store, ann.who).phase == "images"
     other.close()

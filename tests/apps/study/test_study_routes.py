@@ -86,7 +86,7 @@ def test_an_image_is_for_whom_it_was_given_to(study):
 def test_images_are_counted_and_the_person_goes_on_when_they_say_so(study):
     ann = Participant(study(checks={"rate": 0.0, "images": []}), "P1").to("images")
     reply = ann.say(want=5)
-    assert (reply["done"], reply["of"], reply["team"]) == (0, 3, None)
+    assert (reply["done"], reply["of"], reply["about"]) == (0, 3, False)
     for done, item in enumerate(reply["items"], 1):
         reply = ann.say(ann.answer(item), want=5)
         assert reply["done"] == done

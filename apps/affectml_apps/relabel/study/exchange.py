@@ -55,7 +55,7 @@ def exchange(task: LabelTask, who: str, message: Mapping[str, Any]) -> dict[str,
         for item in shown:
             item["warning"] = warnings.get(item["image"])
         part = {"phase": now.visit.phase, "status": now.visit.status, **_how_far(task, who, now, len(reply["items"]))}
-        more = {"warned": now.warned, "practised": practised, "team": None, "left": None}
+        more = {"warned": now.warned, "practised": practised}
         return {**reply, **part, **more, "receipts": receipts, "now": time.time()}
 
 

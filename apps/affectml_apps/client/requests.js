@@ -1,4 +1,6 @@
-// Answers on their way to the server. Each lies in localStorage from before the next image is shown until the server
+// Requests to the server, and the answers on their way to it.
+//
+// An answer lies in localStorage from before the next image is shown until the server
 // has acknowledged it; one POST is in flight at a time and carries all that is unacknowledged. What the server will
 // never take is set aside with the reason, and the rest goes on: no answer blocks the ones behind it.
 
@@ -7,6 +9,21 @@ import { marked } from "./texts.js";
 const RETRY_MS = [1000, 2000, 4000];
 const PATIENCE_MS = 15000;
 const BATCH = 200;
+
+// Ask the server for something. Throws what it says instead: `busy` or `away` for now, `wait` (ms) until then; `final`:
+// one that says no will say no again; `unreadable`: to what was sent.
+export async function ask(address, options) {
+  const reply = await fetch(address, options);
+  if (reply.ok) return reply;
+  const body = await reply.json().catch(() => ({}));
+  const error = new Error(body.error ?? reply.statusText);
+  error.busy = reply.status === 429;
+  error.away = reply.status >= 500 && Boolean(body.error); // our server is there, and its database is not
+  if (error.busy || error.away) error.wait = 1000 * Math.min(Math.max(Number(reply.headers.get("retry-after")) || 1, 1), 600);
+  else if (reply.status < 500) error.final = true;
+  error.unreadable = [400, 413].includes(reply.status);
+  throw error;
+}
 
 export function newId() {
   // crypto.randomUUID exists only on https and localhost.
