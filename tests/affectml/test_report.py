@@ -407,7 +407,7 @@ def test_wordings_thresholds_and_images_where_all_stand_alone():
     assert thresholds(found(*cuts)) is None
     image = {"image_id": "i", "label": "joy", "people": 0.1, "said": {"a": ["joy"], "b": ["joy", "awe"]}}
     section = alone(found(alone={"images": [image], "of": 45, "chance": [None, 0.4], "p": 0.01}))
-    assert section.sentence == "On 1 of 45 images all systems say a label that people do not; by chance on 0.4."
+    assert section.sentence == "On 1 of 45 images all systems say a label that people do not (0.4 by chance)."
     assert section.tables[0].rows == (("i", "joy", "10 %", "a: joy; b: joy, awe"),)
 
 
