@@ -153,7 +153,7 @@ def study(page: Page, folder: Path) -> Iterator[bytes]:
         studied(folder / "study")
     with serving(ROOT / "apps" / "relabel.py", ["--study", "study"], folder) as (_, url):
         page.goto(url)
-        page.get_by_role("link", name="How it goes").click()
+        page.get_by_role("link", name="Progress").click()
         page.get_by_test_id("stVegaLiteChart").locator("canvas, svg").first.wait_for()
         settled(page)
         yield part(page, "h1", "[data-testid=stVegaLiteChart]")

@@ -156,7 +156,7 @@ def test_the_labels_used_most_stand_person_by_person():
 def test_the_labels_that_somebody_uses_are_told_in_words():
     shares = pd.DataFrame({"block": [1, 2], "use:awe": [0.5, 0.0], "use:cheerfullness": [0.666, 0.0]})
     found = lead.uses_in_words(shares, {"awe": "awe", "cheerfullness": "cheerfulness"}.__getitem__)
-    assert found.to_dict("list") == {"block": [1, 2], "labels": ["cheerfulness 67 %, awe 50 %", ""]}
+    assert found.to_dict("list") == {"block": [1, 2], "labels": ["cheerfulness 67\xa0%, awe 50\xa0%", ""]}
 
 
 def test_those_whose_pace_changed_most_are_drawn_whichever_way_it_changed():

@@ -182,7 +182,7 @@ def uses_in_words(table: pd.DataFrame, display: Callable[[str], str]) -> pd.Data
     """A table with its columns use:LABEL, shares of answers, as one of words: "awe 39 %, fear 7 %", largest first."""
     use = table.filter(regex="^use:").rename(columns=lambda name: display(name.removeprefix("use:")))
     rows = [row[row > 0].sort_values(ascending=False, kind="stable") for _, row in use.iterrows()]
-    words = [", ".join(f"{label} {share:.0%}".replace("%", " %") for label, share in row.items()) for row in rows]
+    words = [", ".join(f"{label} {100 * share:.0f}\N{NO-BREAK SPACE}%" for label, share in row.items()) for row in rows]
     return table.drop(columns=table.filter(regex="^use:").columns).assign(labels=words)
 
 

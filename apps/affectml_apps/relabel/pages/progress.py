@@ -44,11 +44,11 @@ LABELS = 30  # nor more labels side by side
 SHOWN, SIDE = 60, 96  # images with a thumbnail, and its pixels
 BRIEF = ["participant", "status", "languages", "images", "seconds"]  # of `overview.as_text`
 ALIKE = ["above_chance", "above_chance_low", "above_chance_high", "shared_images", "repeats", "self_agreement"]
-ANSWERED = ["labels_per_answer", "none", "unsure", "skip", "flag"]
+BESIDES = ["none", "unsure", "skip", "flag"]
 MARKED = (
     f"“No more than chance”: on {overview.FEWEST} shared images or more, it is not sure that they agree with "
     "others more than the same answers would with answers to other images. “Fast”: a median of seconds below half "
-    "of of the others'. People may feel differently and work fast: look before you judge, and nothing here decides "
+    "of the others'. People may feel differently and work fast: look before you judge, and nothing here decides "
     "about pay."
 )
 AGREED = (
@@ -186,7 +186,10 @@ def _people(task: LabelTask, judgements: pd.DataFrame) -> None:
         with folded("What each person answers"):
             _label_use(lead.label_use(report.reset_index(), LABELS))
             own = people[["participant", *people.columns.intersection(["minutes", "held", "last_answer"])]]
-            said = report[[*ANSWERED, *report.filter(regex="^use:")]]
+            said = report[["labels_per_answer", *report.filter(regex="^use:")]].assign(besides=[
+                ", ".join(f"{name} {count}" for name, count in row.items() if count)
+                for _, row in report[BESIDES].iterrows()
+            ])  # fmt: skip
             table(own.join(lead.uses_in_words(said, task.taxonomy.display), on="participant", how="inner"))
 
 
