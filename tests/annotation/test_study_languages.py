@@ -282,7 +282,7 @@ def test_the_language_in_which_somebody_agreed_stays_whatever_they_choose_later(
 
 def test_refusals_are_said_in_the_language_that_is_spoken(bilingual):
     with languages.spoken(languages.PSEUDO):
-        with pytest.raises(NotInStudy, match="tö táké párt, tíçk évérý böx; ñöt tíçkéd: I agree"):
+        with pytest.raises(NotInStudy, match="tö táké párt, pléášé tíçk évérý böx; ñöt tíçkéd: I agree"):
             door.agree(bilingual, Ids("P1"), 2, [])
         refused(BadLink, "thíš líñk íš ñöt", door.ids_of_link, bilingual, "1.forged")
         half = Questions(questions=[{"id": "q", "text": "?", "kind": "number", "low": 0.5, "high": 2000}])

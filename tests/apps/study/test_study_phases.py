@@ -83,8 +83,12 @@ def test_from_the_instructions_to_the_questions_after(server, store, practising,
     page.locator("[role=alert]", has_text="Correct.").wait_for()
     ann.ready(after=PRACTISED)
     progress(ann, "Practice: last image · 2 tries")
-    first = warn_of_the_next(store, ann.who)
     choose(ann, "awe")
+    page.get_by_role("heading", name="The practice is over").wait_for()
+    settle(page)
+    assert axe(page) == []
+    first = warn_of_the_next(store, ann.who)
+    page.get_by_role("button", name="Start").click()
 
     cover = page.locator(".over", has_text="Blood is to be seen.")
     cover.wait_for()
@@ -123,6 +127,7 @@ def shows_a_picture(image):
 def warn_of_the_next(store, who):
     """Have the first image that this person will be given come with a warning; which it is."""
     visits.practise(store, who, "000001", ["awe"])
+    visits.go_on(store, who, "start")
     (claim,) = store.claim(who, 1)
     with store.database.write() as connection:
         at = connection.scalar(sa.select(image.c.position).where(image.c.image_id == claim.image_id))
@@ -172,6 +177,8 @@ def test_a_second_tab_waits_and_follows_to_the_next_phase(store, practising, pag
     choose(ann, "fear")
     ann.ready(after=PRACTISED)
     choose(ann, "awe")
+    for tab in (page, other):  # which has come here, too
+        tab.get_by_role("button", name="Start").click()
     progress(ann, "Image 1 of 3")
     page.close()
     other.locator(".progress", has_text="Image 1 of 3").wait_for()

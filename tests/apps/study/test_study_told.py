@@ -83,7 +83,7 @@ def test_the_consent_lists_what_the_file_says_of_pay_and_who_began_here_is_warne
     task = study(checks={"rate": 0.4, "images": [{"image": CHECK, "labels": ["awe"]}]})
     (terms,) = [each.proto.body for each in see("ann").get("html") if "<li" in each.proto.body]
     for words in ("If you finish, you are paid €3.00.", "1 of the images is an attention check"):
-        assert f'<li class="" dir="auto">{words}' in terms
+        assert f"<li>{words}" in terms
     assert not see("bob").warning
     agree(task.store, "ann")
     assert "already started this study in this browser" in said(see("bob"))

@@ -79,7 +79,7 @@ def element(kind: str, text: str, name: str = "") -> str:
 
 def as_list(texts: Iterable[str]) -> str:
     """Texts alone as a list."""
-    return f'<ul dir="auto">{"".join(element("li", text) for text in texts)}</ul>'
+    return f'<ul dir="auto">{"".join(f"<li>{escapeHtml(text)}</li>" for text in texts)}</ul>'
 
 
 def text_of(task: LabelTask, text: str, links: Collection[str]) -> str:
