@@ -34,7 +34,7 @@ def themed(request, profile_shared):
 @pytest.mark.slow
 @pytest.mark.parametrize("path", PAGES)
 def test_axe_finds_nothing_serious_and_a_phone_shows_every_page_without_scrolling_sideways(
-    lively, themed, axe, show, settle, cut_or_overlapping, eventually, path
+    lively, themed, axe, show, settle, unfold, cut_or_overlapping, eventually, path
 ):
     _, context = themed
     page = context.new_page()
@@ -42,6 +42,7 @@ def test_axe_finds_nothing_serious_and_a_phone_shows_every_page_without_scrollin
     if path == "label":
         for key in "224":
             page.keyboard.press(key)
+    unfold(page)
     assert axe(page) == []
     page.set_viewport_size(PHONE["viewport"])
     settle(page)
@@ -51,6 +52,18 @@ def test_axe_finds_nothing_serious_and_a_phone_shows_every_page_without_scrollin
 
     eventually(lambda: not aside())  # charts take the new width a moment later
     page.close()
+
+
+def test_on_a_phone_the_menu_says_in_words_what_it_is(lively, profile, show):
+    page = profile(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True).new_page()
+    show(page, lively, "you")
+    menu = page.get_by_test_id("stExpandSidebarButton")
+    assert menu.evaluate("e => getComputedStyle(e, '::after').content") == '"Menu"'
+    assert menu.bounding_box()["width"] > 60  # the arrow alone has 48
+    menu.click()
+    page.get_by_role("link", name="What people said").wait_for()
+    names = page.get_by_test_id("stSidebarNavLink").all_inner_texts()
+    assert names == ["Label", "Your part", "Progress", "What people said", "Out"]
 
 
 @pytest.mark.slow
@@ -165,8 +178,9 @@ def test_saved_appears_where_somebody_clicked_and_nowhere_else(lively, page, sho
     show(page, lively, "progress")
     for part in ("How images are handed out", "What the page shows and asks for"):
         page.get_by_text(part).click()
+        settle(page)
     page.get_by_label("People per image (overlap)").fill("7")
-    page.get_by_label("Instructions").fill("Trust your second feeling.")
+    page.get_by_role("textbox", name="Instructions").fill("Trust your second feeling.")
     page.get_by_role("button", name="Save the page").click()
     saved = page.get_by_text("People see it when they open the page again.")
     saved.wait_for()
@@ -179,9 +193,10 @@ def test_saved_appears_where_somebody_clicked_and_nowhere_else(lively, page, sho
         assert store.settings.overlap != 7
 
 
-def test_a_name_with_an_accent_is_found_without_it(lively, page, show):
+def test_a_name_with_an_accent_is_found_without_it(lively, page, show, settle):
     show(page, lively, "progress")
     page.get_by_text("Take an invitation back").click()
+    settle(page)
     field = page.get_by_label("Take off the list")
     field.click()
     field.fill("Jose")

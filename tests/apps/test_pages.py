@@ -1,6 +1,7 @@
 """The pages without a browser: what they show and do, by Streamlit's own AppTest."""
 
 import json
+import re
 import shutil
 import time
 from unittest.mock import Mock
@@ -14,6 +15,7 @@ from affectml_annotation.store import setup as store_setup
 from affectml_annotation.uncertainty import disagreement
 from affectml_apps.relabel import lead, queries
 from affectml_apps.relabel.identity import may_lead
+from affectml_apps.relabel.pages.drawing import with_code
 from affectml_apps.relabel.pages.who import may_see_lead_pages
 from affectml_apps.relabel.preferences import change_preferences, read_preferences
 from affectml_apps.relabel.sync import NotAllowed, exchange
@@ -400,6 +402,74 @@ def test_exports_hide_names_unless_asked(answered):
     for kind in lead.SUFFIXES:
         hidden, shown = (lead.export_bytes(judgements, kind, names=names)[0] for names in (False, True))
         assert (b"bob" in hidden, b"bob" in shown) == (False, True)
+
+
+def figures(app):
+    """Each column of numbers on a page, and what stands in it: those of numbers that are not all alike."""
+    columns = [(name, tuple(map(str, each.value[name]))) for each in app.table for name in each.value]
+    return {(name, cells) for name, cells in columns if len(set(cells)) > 1 and re.search(r"\d", "".join(cells))}
+
+
+def test_a_number_stands_on_one_page_only(answered):
+    answered.store.update_settings(check_rate=0.2)
+    for who in ("ann", "bob"):  # at two times of day
+        claim = answered.store.claim(who, 1)[0]
+        answered.store.submit([Answer(claim.image_id, who, "none", at=time.time() - 7200, seconds=2.0)])
+    apps = {name: page(name) for name in ("progress", "said", "out")}
+    first = {
+        name: next(each.value for each in app.markdown if each.value.startswith("**")) for name, app in apps.items()
+    }
+    for name, app in apps.items():
+        assert [other for other, words in first.items() if unescaped(words.strip("*")) in said(app)] == [name]
+    shown = [figures(apps[name]) for name in ("progress", "said")]
+    assert min(map(len, shown)) > 2
+    assert shown[0] & shown[1] == figures(apps["out"]) == set()
+
+
+def test_no_figure_of_one_image_has_an_interval(task):
+    task.store.invite(["ann", "bob"])
+    image = task.store.images()["image_id"][0]
+    task.store.enqueue([image])
+    for who, labels in (("ann", ("awe", "fear")), ("bob", ("awe",))):
+        (claim,) = task.store.claim(who, 1)
+        task.store.submit([Answer(claim.image_id, who, "labels", labels, seconds=2.0)])
+    for name in ("progress", "said", "out"):
+        app = page(name)
+        shown = " ".join([said(app), *(each.value.to_string() for each in app.table)])
+        assert not re.search(r"\[-?\d", shown), name
+        assert ('"rule"' in "".join(each.proto.spec for each in app.get("vega_lite_chart")), name) == (False, name)
+    assert "On 1 image with two answers or more, it cannot be said" in said(page("said"))
+
+
+def test_nothing_is_asked_for_by_an_empty_list(task):
+    app = page("progress")
+    for button, says in (
+        ("Invite", "Write at least one name."), ("Add the checks", "Write at least one check."),
+        ("Put in the queue", "Write at least one image."),
+    ):  # fmt: skip
+        assert [unescaped(each.value) for each in press(app, button).error] == [says]
+    assert (len(task.store.annotators()), len(task.store.checks())) == (0, 0)
+
+
+def test_what_the_library_has_in_backticks_is_code_and_what_people_typed_never_is(task):
+    told = with_code("the queue `a *b*` of *ann*; ![x](y)")
+    assert told == "the queue `a *b*` of \\*ann\\*; \\!\\[x\\](y)"
+    for typed in ("a ` *b*", "`a\n\n![x](y)`", "`` ![x](y)"):
+        assert "`" not in with_code(typed).replace("\\`", "")
+        assert "![" not in with_code(typed)
+    task.store.update_settings(overlap=1, skips=0)
+    task.store.invite(["ann"])
+    task.store.submit([Answer(task.store.claim("ann", 1)[0].image_id, "ann", "unsure")])
+    app = page("progress")
+    assert "`affectml labels assign --queue FILE --more 1` asks one more person each" in said(app)
+    assert [each.value for each in app.text if "`" in each.value] == []
+
+
+def test_no_table_is_one_of_dashes(answered):
+    for name in ("progress", "said", "out"):
+        for each in page(name).table:
+            shown = each.value.astype(str)
+            assert not shown.isin(["", "–", "nan", "None", "<NA>"]).all().any(), (name, [*shown])
 
 
 def test_drift_is_drawn_once_somebody_has_a_second_block(task):

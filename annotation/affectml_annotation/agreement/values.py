@@ -201,7 +201,8 @@ class Interval:
     """A value with its interval: the union of Student's t and Hall's (1992), which allows for skewness, by jackknife.
 
     `low` and `high` are None where no interval was asked for, and where the value rests on one image or group, which
-    says nothing of others. An undefined value is nan, and `undefined` says why.
+    says nothing of others: there is one, or without that one there is no value. An undefined value is nan, and
+    `undefined` says why.
     """
 
     value: float
@@ -256,7 +257,7 @@ def interval(
     level: float = 0.95,
     bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> Interval:
-    """The interval of `value` from its values [J] without each block; nan ones are passed over.
+    """The interval of `value` from its values [J] without each block; none where one of these is nan.
 
     The same as `affectml_metrics.mean_interval` and its like. units: how many images or groups there are, by default
     as many as blocks. bounds: what the value can be at most; where nothing varies the interval holds what `units` alike
@@ -266,9 +267,9 @@ def interval(
     from scipy.special import stdtrit  # scipy.stats takes half a second to load
 
     without = np.asarray(left_out, dtype=np.float64)
-    apart = value - without[~np.isnan(without)]
+    apart = value - without
     blocks = len(apart)
-    if np.isnan(value) or blocks < 2:
+    if np.isnan([value, *without]).any() or blocks < 2:
         return Interval(value)
     lowest, highest = bounds
     squares = float((apart**2).sum())

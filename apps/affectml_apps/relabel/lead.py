@@ -178,6 +178,14 @@ def label_use(report: pd.DataFrame, most: int) -> pd.DataFrame:
     return rows.assign(label=rows["label"].str.removeprefix("use:"))
 
 
+def uses_in_words(table: pd.DataFrame, display: Callable[[str], str]) -> pd.DataFrame:
+    """A table with its columns use:LABEL, shares of answers, as one of words: "awe 39 %, fear 7 %", largest first."""
+    use = table.filter(regex="^use:").rename(columns=lambda name: display(name.removeprefix("use:")))
+    rows = [row[row > 0].sort_values(ascending=False, kind="stable") for _, row in use.iterrows()]
+    words = [", ".join(f"{label} {share:.0%}".replace("%", " %") for label, share in row.items()) for row in rows]
+    return table.drop(columns=table.filter(regex="^use:").columns).assign(labels=words)
+
+
 def changed_most(changes: pd.DataFrame, people: int) -> pd.DataFrame:
     """The rows of `drift` of at most so many: whose seconds changed most from their first block to their last."""
     told = changes.groupby("annotator_id", sort=False)["seconds"].agg(["first", "last"])

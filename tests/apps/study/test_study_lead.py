@@ -66,13 +66,14 @@ def test_while_another_program_reads_an_erasure_says_so_and_goes_on_after(study,
 
 
 @pytest.mark.slow
-def test_the_lead_sees_how_it_goes_steers_it_erases_and_pays(led, page, settle, axe):
+def test_the_lead_sees_how_it_goes_steers_it_erases_and_pays(led, page, settle, unfold, axe):
     def show(path):
         page.goto(f"{led.url}/{path}")
         page.get_by_role("heading", level=1).wait_for()
         settle(page)
 
     def clean_on_a_phone():
+        unfold(page)
         assert axe(page) == []
         page.set_viewport_size(PHONE["viewport"])
         settle(page)
@@ -85,8 +86,8 @@ def test_the_lead_sees_how_it_goes_steers_it_erases_and_pays(led, page, settle, 
     clean_on_a_phone()
     show("progress")
     page.locator("[data-testid=stVegaLiteChart] :is(svg, canvas)").first.wait_for()
-    page.get_by_text("The same as a table").click()
-    page.get_by_text("consent shown").wait_for()
+    page.get_by_text("The same as a table").first.click()
+    page.get_by_role("cell", name="consent shown").wait_for()
     rows = page.get_by_role("row").all_inner_texts()
     assert [re.split(r"\s*\t\s*", row) for row in rows[:3]] == [
         ["step", "reached", "of whom"],
@@ -96,7 +97,6 @@ def test_the_lead_sees_how_it_goes_steers_it_erases_and_pays(led, page, settle, 
     clean_on_a_phone()
     page.get_by_role("button", name="Pause").click()
     page.get_by_text("The study is paused:").wait_for()  # and not the line of who changed what
-    page.get_by_text("Open more places").click()
     page.get_by_role("button", name="Open these places").click()
     page.get_by_text("more places.").first.wait_for()
     with LabelStore(led.db) as store:
@@ -123,11 +123,9 @@ def test_the_lead_sees_how_it_goes_steers_it_erases_and_pays(led, page, settle, 
     csv = download.value.path().read_text(encoding="utf-8-sig")
     assert f"'{HOSTILE}".replace('"', '""') in csv
     assert led.asked not in csv
-    page.get_by_text("Everybody, and who was paid").click()
     page.get_by_text("All 3 who are not paid yet").click()
     page.get_by_role("button", name="Note that they were paid").click()
     page.get_by_text("Noted for 3").wait_for()
-    page.get_by_text("Forget the panel's ids").click()
     page.get_by_text("I have downloaded what I need").click()
     page.get_by_role("button", name="Forget these ids").click()
     page.get_by_text("They are forgotten; 0 are kept.").wait_for()

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.error_util import handle_uncaught_app_exception
 
 from affectml.errors import AffectmlError
@@ -103,6 +104,11 @@ def table(content: pd.DataFrame) -> None:
     st.table(shown.style.format(precision=2, na_rep=""), hide_index=True)
 
 
+def folded(title: str, key: str | None = None) -> DeltaGenerator:
+    """A part of a page that is needed now and then; it stays open, whatever comes to stand above it."""
+    return st.expander(title, key=f"folded-{key or title}")
+
+
 def image(task: LabelTask, image_id: str) -> None:
     """An image of the task; why it is not shown, where it is not."""
     try:
@@ -154,7 +160,8 @@ def dots(content: pd.DataFrame, row: str, names: Mapping[str, str], title: str) 
     for name, said in names.items():
         part = content[[row]].assign(what=said, value=content[name])
         parts.append(part.assign(low=content.get(f"{name}_low"), high=content.get(f"{name}_high")))
-    told = pd.concat(parts).dropna(subset="value")
+    told = pd.concat(parts).dropna(subset="value").sort_index(kind="stable")
+    told["low"] = told["low"].astype("float64").clip(lower=-1.0)  # an alpha's may be far below, and hide all else
     if told.empty:
         return
     across = {"field": "value", "type": "quantitative", "title": None, "axis": {"tickCount": 6}}

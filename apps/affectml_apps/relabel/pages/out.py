@@ -21,10 +21,10 @@ from affectml_annotation.store.place import default_database
 from affectml_annotation.study import overview, pay, running
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.finding import searchable
-from affectml_apps.relabel.pages.drawing import attempt, done, form, reading_width, section, show_done, table
+from affectml_apps.relabel.pages.drawing import attempt, done, folded, form, reading_width, section, show_done, table
 from affectml_apps.relabel.pages.who import lead_name
 from affectml_apps.relabel.task import PATIENCE, LabelTask, current
-from affectml_apps.text import plain
+from affectml_apps.text import plain, sentence
 
 CHANGES = {
     "version": "version {} runs", "state": "the study is {}", "more": "{} more places", "paid": "{} were paid",
@@ -51,7 +51,7 @@ def draw() -> None:
     if task.study is not None:
         with section():
             _erasures(task, asked)
-        with section(), st.expander("Who changed what"):
+        with section(), folded("Who changed what"):
             table(_changes(overview.changes(task.store)))
 
 
@@ -65,7 +65,7 @@ def _answers(task: LabelTask, judgements: pd.DataFrame) -> None:
             "Download the answers", content, f"judgements{lead.SUFFIXES[kind]}", type="primary", on_click="ignore"
         )
         for line in apart:
-            st.caption(plain(line))
+            st.caption(plain(sentence(line)))
     with section():
         votes = lead.shares_csv(judgements, task.settings.labels)
         if words := pooled_words(judgements):
@@ -105,9 +105,9 @@ def _pay(task: LabelTask, rows: Sequence[pay.PayRow]) -> None:
             content = pay.as_csv(rows).encode("utf-8-sig")
             st.download_button("Download the whole table (CSV)", content, "pay.csv", "text/csv", on_click="ignore")
         st.write("The list has id and amount of who is not paid yet, less what the panel pays by itself.")
-    with section(), st.expander("Everybody, and who was paid"):
+    with section(), folded("Everybody, and who was paid"):
         _everybody(task, rows)
-    with section(), st.expander("Forget the panel's ids"):
+    with section(), folded("Forget the panel's ids"):
         _forget(task)
 
 

@@ -22,6 +22,7 @@ from affectml_apps.relabel.pages.drawing import (
     bars,
     by_colour,
     dots,
+    folded,
     form,
     line_chart,
     picture,
@@ -41,13 +42,13 @@ MANY = 10
 LINES = 8  # more cannot be told apart
 LABELS = 30  # nor more labels side by side
 SHOWN, SIDE = 60, 96  # images with a thumbnail, and its pixels
-BRIEF = ["participant", "status", "marked", "languages", "images", "minutes", "seconds"]  # of `overview.as_text`
+BRIEF = ["participant", "status", "languages", "images", "seconds"]  # of `overview.as_text`
 ALIKE = ["above_chance", "above_chance_low", "above_chance_high", "shared_images", "repeats", "self_agreement"]
 ANSWERED = ["labels_per_answer", "none", "unsure", "skip", "flag"]
 MARKED = (
-    f"Marked “no more than chance”: on {overview.FEWEST} shared images or more, it is not sure that they agree with "
-    "others more than the same answers would with answers to other images. Marked “fast”: a median of seconds below "
-    "half of the others'. People may feel differently and work fast: look before you judge, and nothing here decides "
+    f"“No more than chance”: on {overview.FEWEST} shared images or more, it is not sure that they agree with "
+    "others more than the same answers would with answers to other images. “Fast”: a median of seconds below half "
+    "of of the others'. People may feel differently and work fast: look before you judge, and nothing here decides "
     "about pay."
 )
 AGREED = (
@@ -111,7 +112,8 @@ def draw() -> None:
 
 def _how_far(task: LabelTask, now: Progress) -> None:
     st.markdown(f"**{lead.progress_words(now, task.settings.overlap)}**")
-    st.text(lead.pace_words(now))
+    if now.answered:
+        st.text(lead.pace_words(now))
     show_backups(task.store)
 
 
@@ -142,7 +144,7 @@ def _funnel(now: overview.Overview) -> None:
         encoding={"y": rows, "x": {**across, "axis": {"tickMinStep": 1}}},
         layer=[{"mark": "bar", "encoding": {"order": {"field": "order"}, "color": colour}}, number],
     )  # fmt: skip
-    with st.expander("The same as a table"):
+    with folded("The same as a table", "funnel"):
         became = (shown["people"].astype(str) + " " + shown["what"]).groupby(shown["step"], sort=False).agg(", ".join)
         reached = shown.groupby("step", sort=False)["people"].sum()
         table(pd.DataFrame({"reached": reached, "of whom": became}).reset_index())
@@ -154,7 +156,7 @@ def _pace(judgements: pd.DataFrame) -> None:
         return
     unit = str(pace.columns[0])
     bars(pace, unit, "answers", f"Pace: answers by the {unit} they were given in (UTC)")
-    with st.expander("The same as a table"):
+    with folded("The same as a table", "pace"):
         table(pace)
 
 
@@ -165,6 +167,9 @@ def _people(task: LabelTask, judgements: pd.DataFrame) -> None:
         return
     st.subheader(f"People: {len(people)}")
     told = overview.as_text(people).replace("–", "")
+    marked = told.pop("marked") if "marked" in told else None
+    if marked is not None:
+        told["status"] = [", ".join(filter(None, both)) for both in zip(told["status"], marked, strict=True)]
     brief = told[[name for name in BRIEF if name in told]]
     if len(brief) > MANY:
         wanted = st.text_input("Find people", placeholder="part of a name, accents or not")
@@ -172,22 +177,25 @@ def _people(task: LabelTask, judgements: pd.DataFrame) -> None:
     table(brief)
     for words in task_words(task.store, task.store.annotators()):
         st.write(with_code(sentence(words)))
-    if "marked" in told:
+    if marked is not None:
         st.write(MARKED)
-    if report.empty:
-        return
-    with st.expander("How each person agrees with the others"):
-        agreed = {"with_others": "others", "expected_by_chance": "chance"}
-        dots(report.reset_index(), "annotator_id", agreed, "Agreement with the others, and what chance would give")
-        more = lead.with_intervals(report[ALIKE]).rename_axis("participant").reset_index()
-        told = told[told.columns.difference(BRIEF[1:], sort=False)].merge(more, on="participant")
-        table(told.dropna(axis="columns", how="all"))
-        st.write(AGREED)
-    with st.expander("What each person answers"):
-        _label_use(lead.label_use(report.reset_index(), LABELS))
-        own = people[["participant", *people.columns.intersection(["held", "last_answer"])]]
-        use = report[[*ANSWERED, *report.filter(regex="^use:")]].rename(columns=lambda name: name.removeprefix("use:"))
-        table(own.join(use, on="participant", how="inner"))
+    if report[["with_others", "checks", "repeats"]].notna().any(axis=None):
+        with folded("Agreement with the others, checks and repeats"):
+            _with_others(told, report)
+    if len(report):
+        with folded("What each person answers"):
+            _label_use(lead.label_use(report.reset_index(), LABELS))
+            own = people[["participant", *people.columns.intersection(["minutes", "held", "last_answer"])]]
+            said = report[[*ANSWERED, *report.filter(regex="^use:")]]
+            table(own.join(lead.uses_in_words(said, task.taxonomy.display), on="participant", how="inner"))
+
+
+def _with_others(people: pd.DataFrame, report: pd.DataFrame) -> None:
+    agreed = {"with_others": "others", "expected_by_chance": "chance"}
+    dots(report.reset_index(), "annotator_id", agreed, "Agreement with the others, and what chance would give")
+    more = lead.with_intervals(report[ALIKE]).rename_axis("participant").reset_index().dropna(axis="columns", how="all")
+    table(people[["participant", *people.columns.difference([*BRIEF, "minutes"], sort=False)]].merge(more))
+    st.write(AGREED)
 
 
 def _label_use(shares: pd.DataFrame) -> None:
@@ -205,13 +213,13 @@ def _drift(task: LabelTask, judgements: pd.DataFrame) -> None:
     changes = lead.drift(judgements, task.settings.labels, block=BLOCK)
     if not changes["block"].max() > 1:  # nobody has a second one, or there is none
         return
-    with st.expander("How people change as they go on"):
+    with folded("How people change as they go on"):
         told = lead.changed_most(changes, LINES)
         if len(told) < len(changes):
             st.write(f"Drawn are the {LINES} people whose pace changed most; the table below holds everybody.")
         for column, what in (("seconds", "Median seconds"), ("labels_per_answer", "Labels per answer")):
             line_chart(told, "block", column, "annotator_id", f"{what}, by blocks of {BLOCK} answers")
-        table(changes.rename(columns=lambda name: name.removeprefix("use:")))
+        table(lead.uses_in_words(changes, task.taxonomy.display))
 
 
 def _wanting(task: LabelTask) -> None:
@@ -224,7 +232,7 @@ def _wanting(task: LabelTask) -> None:
         st.text(f"{lead.so_many(len(wanting), 'image')}, {lead.so_many(answers, 'answer')} in all.")
     else:
         _places(task, len(wanting), answers)
-    with st.expander("These images"):
+    with folded("These images"):
         if len(wanting) > SHOWN:
             st.text(f"The first {SHOWN} of them:")
         _images(task, wanting.head(SHOWN))
@@ -234,7 +242,7 @@ def _places(task: LabelTask, images: int, answers: int) -> None:
     per_person, free = task.running.images_per_person, overview.overview(task.store).free
     many = f"{lead.so_many(images, 'image')}, {lead.so_many(answers, 'answer')} in all"
     st.text(f"{many}; a person gives {per_person} at most.")
-    with st.expander("Open more places"), form("more"):
+    with folded("Open more places"), form("more"):
         people = st.number_input(
             "Places for so many more people, who are given just these images", 1, None,
             max(1, ceil(answers / per_person) - free),
@@ -264,7 +272,7 @@ def _picture(task: LabelTask, file: str) -> str:
 
 
 def _queue(task: LabelTask) -> None:
-    with st.expander("Put images first, and ask more people"), form("queue"):
+    with folded("Put images first, and ask more people"), form("queue"):
         wanted = st.text_area("Images to be served before anything else, one on each line")
         more = int(st.number_input("At least so many more people for each (0: the overlap decides)", 0, 100, 0))
         if st.form_submit_button("Put in the queue"):
@@ -277,7 +285,7 @@ def _queue(task: LabelTask) -> None:
 
 
 def _invitations(task: LabelTask) -> None:
-    with st.expander("Invite people"), form("invite"):
+    with folded("Invite people"), form("invite"):
         names = st.text_area("Names or e-mail addresses, one on each line", key="invited-names")
         if st.form_submit_button("Invite"):
             attempt(lambda: lead.invite(task, lead.read_names(names)), "Invited.", "invite")
@@ -302,7 +310,7 @@ def _choose(
     if not people:
         show_done(place)
         return
-    with st.expander(title), form(place):
+    with folded(title), form(place):
         chosen = st.multiselect(label, people, format_func=searchable)
         st.write(says)
         if st.form_submit_button(button):

@@ -17,6 +17,7 @@ from affectml_apps.relabel.pages.drawing import (
     attempt,
     bars,
     dots,
+    folded,
     form,
     image,
     reading_width,
@@ -67,10 +68,9 @@ def _agreement(judgements: pd.DataFrame, labels: tuple[str, ...]) -> None:
             f"MASI distance; by Jaccard distance it is {with_interval(jaccard.value, jaccard.low, jaccard.high)}. "
             "People who feel differently do not make mistakes: low agreement can be the finding."
         )
-    st.subheader("Label by label")
     title = "Agreement by label" + ", with 95 % intervals" * bool(by_label["ac1_low"].notna().any())
     dots(by_label, "label", {"alpha": "alpha", "ac1": "AC1"}, title)
-    with st.expander("The same as a table"):
+    with folded("The same as a table", "labels"):
         table(lead.with_intervals(by_label))
         st.write("Alpha falls on rare labels whatever people do: read it beside prevalence and Gwet's AC1.")
 
@@ -79,7 +79,7 @@ def _confusion(judgements: pd.DataFrame, labels: tuple[str, ...]) -> None:
     confused = lead.label_confusion(judgements, labels).head(20)
     if confused.empty:
         return
-    with st.expander("Labels that stand against each other"):
+    with folded("Labels that stand against each other"):
         table(confused)
         st.write(
             "Share: of all pairs of answers to one image, one has the first label only, the other the second only."
@@ -89,7 +89,7 @@ def _confusion(judgements: pd.DataFrame, labels: tuple[str, ...]) -> None:
 def _languages(judgements: pd.DataFrame, labels: tuple[str, ...]) -> None:
     if (words := pooled_words(judgements)) is None:
         return
-    with st.expander("Language by language"):
+    with folded("Language by language"):
         with st.spinner("Comparing languages"):
             found = compare_groups(judgements, labels, "language")
         if len(found.differences):
@@ -106,7 +106,7 @@ def _anchoring(task: LabelTask) -> None:
     found = lead.measure_anchoring(task)
     if found is None:
         return
-    with st.expander("What suggestions did"):
+    with folded("What suggestions did"):
         moved = {"suggestion shown": found.shown, "control": found.control, "the suggestion's doing": found.effect}
         told = [with_interval(each.value, each.low, each.high) for each in moved.values()]
         table(pd.DataFrame({"second looks": list(moved), "moved towards the model": told}))
@@ -134,7 +134,9 @@ def _one_image(task: LabelTask, judgements: pd.DataFrame, distance: Mapping[str,
     with right:
         names = st.checkbox("Show names")
         with section():
-            table(lead.answers_to(judgements, image_id, names=names, said=task.said))
+            answers = lead.answers_to(judgements, image_id, names=names, said=task.said)
+            told = {"round": len(set(answers["round"])) > 1, "note": answers["note"].any()}
+            table(answers.drop(columns=[name for name, needed in told.items() if not needed]))
         with section():
             _decide(task, image_id)
 
@@ -172,7 +174,7 @@ def _decide(task: LabelTask, image_id: str) -> None:
     decisions = task.store.decisions()
     for row in decisions[decisions["image_id"] == image_id].to_dict("records"):
         st.text(f"Decided by {row['decided_by']}: {task.said(row['labels']) or 'none of these'}")
-    with st.expander("Decide"), form("decide"):
+    with folded("Decide"), form("decide"):
         labels = st.multiselect(
             "A set of labels", list(task.settings.labels),
             format_func=lambda label: searchable(task.taxonomy.display(label)), key=f"set-{image_id}",
@@ -191,7 +193,7 @@ def _decide(task: LabelTask, image_id: str) -> None:
 
 
 def _second_round(task: LabelTask, images: list[str]) -> None:
-    with st.expander("Ask people to look again"), form("round"):
+    with folded("Ask people to look again"), form("round"):
         chosen = st.multiselect(
             "Images to look at again, by those who answered them", images, format_func=searchable, key="again"
         )
@@ -244,5 +246,5 @@ def _question(one: Answered) -> None:
         counts = pd.DataFrame({"answer": one.texts})
         st.text(title)
     if len(counts):
-        with st.expander("The same as a table" if one.counts else "What they wrote"):
+        with folded("The same as a table" if one.counts else "What they wrote", one.question.id):
             table(counts)

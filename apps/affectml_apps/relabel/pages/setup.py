@@ -6,7 +6,7 @@ from affectml_annotation.languages import LANGUAGES, own_name, read_by, spoken
 from affectml_annotation.store.settings import STRATEGIES
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.finding import resolve
-from affectml_apps.relabel.pages.drawing import attempt, form, section
+from affectml_apps.relabel.pages.drawing import attempt, folded, form, section
 from affectml_apps.relabel.preferences import change_preferences
 from affectml_apps.relabel.task import LabelTask, Text
 
@@ -40,7 +40,7 @@ def draw(task: LabelTask) -> None:
         st.warning(f"{left_out} images of the data set have no file on this machine and are not shown to anybody.")
     for title, part in PARTS.items():
         if task.study is None or title != "Languages":  # which its own files say
-            with st.expander(title), section():
+            with folded(title), section():
                 part(task)
 
 
@@ -132,7 +132,7 @@ def _languages(task: LabelTask) -> None:
 def _texts_in(task: LabelTask, code: str) -> dict[str, str]:
     """The lead's texts in a language; what is left empty is said in ours where we have it, else as it stands above."""
     there = task.preferences.texts.get(code, {})
-    with st.expander(own_name(code)), spoken(code):
+    with folded(own_name(code)), spoken(code):
         return {
             name: st.text_area(title, there.get(name, ""), key=f"{name}-{code}", placeholder=task.text(name))
             for name, title in TEXTS.items()
