@@ -658,7 +658,7 @@ def test_features_that_are_the_same_for_all_images_are_said(tmp_path):
     rows.flush()
     said, asked = [], TrainConfig(str(demo.root), multilabel=True, threads=1)
     run = train_run(asked, out=tmp_path / "run", say=said.append, writers=WRITERS)
-    words = "the scores are the same for all {} images, as where all have the same features: "
+    words = "the scores are the same for all {} images, as if all had the same features: "
     here = f"n the test images {words.format(run.evaluation.n)}"
     assert any(line.startswith(f"o{here}") for line in said)
     assert f"<p>O{here}" in (run.folder / "report.html").read_text(encoding="utf-8")
