@@ -69,6 +69,14 @@ def test_what_is_missing_is_said_in_sentences(run, folder, data):
         "- practice asks for 'amusment', which is no label there; did you mean 'amusement'?",
         "- practice names image 'nowhere', which the data set has not.",
     ]
+    shown = {"image": first, "labels": ["awe"], "images": {"de": "no such", "nl": first}}
+    write_file(folder, languages=["en", "de"], practice={"images": []}, checks={"rate": 0.3, "images": [shown]})
+    said = run("study", "check", folder)
+    assert "- checks names image 'no such', which the data set has not." in said
+    assert "- checks has an image in 'nl', which is none of languages." in said
+    assert "- checks: rate asks for 3 checks a person, and there are images for 1." in said
+    write_file(folder, checks={"rate": 0.04, "images": [shown]})
+    assert "- checks: rate is 0.04: of 10 images that is no check." in run("study", "check", folder)
 
 
 BAD_LABELS = [
