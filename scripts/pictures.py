@@ -64,12 +64,12 @@ def prepared(folder: Path) -> None:
     plant_faults(Dataset.open(folder / "data" / "demo"), folder / "faulty")
     affectml(folder, "embed", "faulty", "--encoder", "affect-tiny")
     affectml(folder, "audit", "faulty", "--run", "runs/demo-001")
-    affectml(folder, "labels", "init", "data/demo", "--db", "labels.db", "--invite", "a01,a02,a03")
+    affectml(folder, "label", "init", "data/demo", "--db", "labels.db", "--invite", "a01,a02,a03")
     said = pd.read_parquet(folder / "data" / "demo" / "annotations.parquet")
     said[said["annotator_id"].isin(["a01", "a02", "a03"])].to_parquet(folder / "said.parquet")
-    affectml(folder, "labels", "import", "said.parquet", "--db", "labels.db")
+    affectml(folder, "label", "import", "said.parquet", "--db", "labels.db")
     (folder / "first.txt").write_text("000033\n")
-    affectml(folder, "labels", "assign", "--queue", "first.txt", "--db", "labels.db")
+    affectml(folder, "label", "assign", "--queue", "first.txt", "--db", "labels.db")
     with LabelStore(folder / "labels.db") as store:
         store.consent("a01")
 

@@ -461,7 +461,7 @@ def test_what_the_library_has_in_backticks_is_code_and_what_people_typed_never_i
     task.store.invite(["ann"])
     task.store.submit([Answer(task.store.claim("ann", 1)[0].image_id, "ann", "unsure")])
     app = page("progress")
-    assert "`affectml labels assign --queue FILE --more 1` asks one more person each" in said(app)
+    assert "`affectml label assign --queue FILE --more 1` asks one more person each" in said(app)
     assert [each.value for each in app.text if "`" in each.value] == []
 
 

@@ -222,10 +222,10 @@ def test_a_newcomer_with_photographs_labels_trains_and_predicts(
                 [Answer(c.image_id, me, "labels", (store.settings.labels[len(c.image_id) % 8],)) for c in claims]
             )
     for command in (
-        "labels export",
+        "label export",
         "train data/photos --multilabel --encoder affect-tiny",
         "predict runs/photos-001 data/photos --out answers.csv",
-        "labels assign --queue answers.csv --top 50",
+        "label assign --queue answers.csv --top 50",
     ):
         monkeypatch.setattr(sys, "argv", ["affectml", *command.split()])
         capsys.readouterr()

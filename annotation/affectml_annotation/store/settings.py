@@ -135,7 +135,7 @@ def read_settings(connection: sa.Connection) -> TaskSettings:
     """The task's settings."""
     value = read_setting(connection, "task")
     if value is None:
-        raise StoreError("this database holds no task yet; `affectml labels init DATASET --db URL` makes one")
+        raise StoreError("this database holds no task yet; `affectml label init DATASET --db URL` makes one")
     try:
         return TaskSettings.from_dict(as_now(value))  # a database that is only read may be an earlier version's
     except (TypeError, AttributeError, LookupError) as error:

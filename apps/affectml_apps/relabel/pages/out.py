@@ -79,7 +79,7 @@ def _answers(task: LabelTask, judgements: pd.DataFrame) -> None:
     with section():
         st.write("Into the data set, ready to be trained on; what it has stays, and the answers are added to it:")
         where, to = (shlex.quote(str(place)) for place in (task.store.database.where, task.dataset.root.resolve()))
-        command = f"affectml labels export --db {where} --to {to} --target collected"
+        command = f"affectml label export --db {where} --to {to} --target collected"
         st.code(command, language=None, wrap_lines=True)
 
 
@@ -159,7 +159,7 @@ def _erasures(task: LabelTask, asked: list[str]) -> None:
             "Another program used the database, so not all that was to be erased has left it and its files. Go on "
             "here; if that does not help, end this server and whatever else uses the database, and run:"
         )
-        st.code(f"affectml labels erase DATASET {' '.join(unfinished) or 'PARTICIPANT'}", language=None)
+        st.code(f"affectml label remove erase DATASET {' '.join(unfinished) or 'PARTICIPANT'}", language=None)
         if st.button("Go on erasing"):
             _erase(task, unfinished)
     if not asked:

@@ -51,7 +51,7 @@ def _asked(task: LabelTask) -> None:
         st.text(f"Labels: {task.said(now.labels)}. About: what is {now.construct}.")
         st.write(
             "The question can change until the first image is given out. From then on answers to another question, or "
-            "with other labels, are another task (--db with --taxonomy, or `affectml labels init`)."
+            "with other labels, are another task (--db with --taxonomy, or `affectml label init`)."
         )
         if st.form_submit_button("Save the question"):
             attempt(lambda: task.store.update_settings(question=question.strip()), "The question is saved.", "asked")
