@@ -45,7 +45,7 @@ def test_every_command_and_the_page_open_the_same_database(run, here):
     assert json.loads(run("label", "status", "--json"))["db"] == "mydata-labels.db"
     assert "mydata-labels.db" in run("label", "status")
     assert json.loads(run("label", "agreement", "--json"))["of"] == "mydata-labels.db"
-    assert "mydata-labels.db" in run("audit", "--files")
+    assert "mydata-labels.db" in run("audit", "--files", "mydata-labels.db")
     assert json.loads(run("label", "aggregate", "--json"))["images"] == 2
     told = json.loads(run("label", "assign", "--invite", "ben", "--db", "mydata", "--json"))
     assert told["db"] == "mydata-labels.db"
