@@ -27,8 +27,8 @@ from affectml_apps.relabel.task import PATIENCE, LabelTask, current
 from affectml_apps.text import plain, sentence
 
 CHANGES = {
-    "version": "version {} runs", "state": "the study is {}", "more": "{} more places", "paid": "{} were paid",
-    "erased": "{} were erased", "forgotten": "the panel's ids of {} were forgotten",
+    "version": "version {} runs", "state": "the study is {}", "more": "{} more places", "paid": "noted as paid: {}",
+    "erased": "erased: {}", "forgotten": "ids at the panel forgotten: {}",
 }  # fmt: skip
 
 
