@@ -137,6 +137,8 @@ def take_steps(store: LabelStore, who: str, steps: int) -> None:
     for image, labels in (("practice-1", ["awe"]), ("practice-2", ["fear", "disgust"])) if steps > 2 else ():
         for _ in range(2 if steps == 3 else 1):
             visits.practise(store, who, image, labels if steps > 3 else ["anger"])
+    if steps > 3:
+        visits.go_on(store, who, "start")
     while steps > 4 and (claims := store.claim(who, 1)):
         store.submit([Answer(claims[0].image_id, who, "labels", ("awe",))])
     if steps == 4:

@@ -131,6 +131,7 @@ def take_part() -> Callable[..., str]:
         visits.go_on(store, who, "instructions")
         for image, labels in (("practice-1", ["awe"]), ("practice-2", ["fear", "disgust"])):
             assert visits.practise(store, who, image, labels).right
+        visits.go_on(store, who, "start")
         while claims := store.claim(who, 1):
             store.submit([Answer(claims[0].image_id, who, "labels", ("awe",))])
         visits.finish_images(store, who)

@@ -59,11 +59,11 @@ CARDS = 12
 ROWS = 50  # of a table on the page; the files have all
 CAVEAT = (
     "What is listed deserves a second look; nothing here is called an error. An answer that few share is as good as "
-    "any: what is compared is whether it is odder than answers of people who make no errors would be."
+    "any other: the audit asks whether it is odder than the answers of people who make no mistakes."
 )
 PULLED = (
-    "Images are listed because what was said of them is odd, so others often say otherwise, whether somebody slipped "
-    "or few feel so; what was said of the controls is about as rare, and less odd for its image."
+    "Listed images have odd answers, so new people often disagree, whether somebody slipped or few feel so. The "
+    "controls' answers are about as rare, and less odd for their image."
 )
 
 

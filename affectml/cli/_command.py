@@ -18,7 +18,7 @@ Json = Annotated[bool, Help("Print JSON for programs instead of tables.")]
 Verbose = Annotated[bool, Help("Print every table whole, and how each figure was counted.")]
 Workers = Annotated[
     Literal["ray"] | None,
-    Help("Hand the parts to the workers of a Ray cluster that runs (extra: ray).", default="this process"),
+    Help("Hand the parts to the workers of a running Ray cluster (extra: ray).", default="this process"),
 ]
 
 

@@ -32,17 +32,17 @@ def embed(
     workers: Workers = None,
     batch_size: Annotated[int | None, Ge(1), Help("Images per batch.", default="16 on a CPU, 64 elsewhere")] = None,
     threads: Annotated[
-        int | None, Ge(1), Help("Threads that encode.", default="as many as cores", most=MOST_THREADS)
+        int | None, Ge(1), Help("Threads for encoding.", default="as many as cores", most=MOST_THREADS)
     ] = None,
     decode_threads: Annotated[
         int | None,
         Ge(1),
-        Help("Threads that read and resize images.", default="as many, at least 2", most=MOST_THREADS),
+        Help("Threads for reading and resizing images.", default="as many, at least 2", most=MOST_THREADS),
     ] = None,
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """Embed a data set's images, those that are new or have changed. An interrupted command goes on where it was.
+    """Embed a data set's new and changed images. An interrupted command goes on where it was.
 
     The same command may run any number of times at once, on any machines that share the folder: they share the work.
     """
@@ -70,10 +70,10 @@ def split(
     target: Annotated[tuple[str, ...], Help("Target to stratify by; may be given several times.", default="all")] = (),
     group: Annotated[str | None, Help("Column of images.parquet whose groups stay whole.", default="group")] = None,
     new: Annotated[bool, Help("Give a part to images that have none; no other image moves.")] = False,
-    replace: Annotated[bool, Help("Part all images anew; the old images.parquet is kept beside.")] = False,
+    replace: Annotated[bool, Help("Split all images anew; the old images.parquet is kept beside the new one.")] = False,
     json: Json = False,
 ) -> None:
-    """Write the split that all targets of a data set share, or show the one that is there."""
+    """Write the split that all targets of a data set share, or show the existing one."""
     from affectml.page.tables import number
     from affectml.splitting import split as part
 
@@ -98,33 +98,34 @@ class Look:
     """Options of a whole audit; `--files` takes none of them."""
 
     run: Annotated[
-        Path | None, Help("Run folder whose target, encoder and kind of head are taken.", default="a linear head")
+        Path | None, Help("Run folder to take target, encoder and kind of head from.", default="a linear head")
     ] = None
     target: Annotated[str | None, Help("Target to look at.", default="the only one")] = None
     encoder: Annotated[
-        str | None, Help("Encoder whose embeddings are taken.", default="the one the data set is embedded with")
+        str | None, Help("Encoder whose embeddings to use.", default="the one the data set is embedded with")
     ] = None
     people: Annotated[
         int | None,
         Ge(1),
         Help(
-            "Read shares as those of so many people an image.",
+            "How many people stand behind an image's shares.",
             default="shares without a number of people are not checked",
         ),
     ] = None
-    top: Annotated[int, Ge(1), Help("Images, and answers, to keep in the table, beyond chance or not.")] = 100
+    top: Annotated[int, Ge(1), Help("How many images and answers to keep in the table, beyond chance or not.")] = 100
     out: Annotated[
         Path | None, Help("Folder for the page and the table.", default="DATASET-audit beside the data set")
     ] = None
     write_groups: Annotated[
-        bool, Help("Write copies as groups into images.parquet, which no new split parts; the old file is kept.")
+        bool,
+        Help("Write copies as groups into images.parquet, so that no new split separates them; the old file is kept."),
     ] = False
     queue: Annotated[
         int | None,
         Ge(1),
-        Help("Queue so many images for people, with as many controls, in random order.", default="none"),
+        Help("Queue this many images for people, and as many controls, in random order.", default="none"),
     ] = None
-    more: Annotated[int, Ge(1), Help("With --queue: at least so many more people answer each image.")] = 1
+    more: Annotated[int, Ge(1), Help("With --queue: at least this many more people answer each image.")] = 1
     db: Annotated[
         str | None,
         Help(
@@ -142,7 +143,7 @@ def audit(
         Argument("A data set; with --files also a run, a store of embeddings, a label database or a backup."),
     ],
     files: Annotated[
-        bool, Help("Check only that files keep what they promise; exit code 1 where not, and nothing is written.")
+        bool, Help("Only check that files keep what they promise; exit code 1 if not. Nothing is written.")
     ] = False,
     *,
     look: Look,
@@ -239,10 +240,12 @@ def export(
     image_prefix: Annotated[
         str, Help("With --label-studio: what is put before an image's path to show it.")
     ] = "/data/local-files/?d=",
-    images: Annotated[bool, Help("Of a data set: whether the image files go along.")] = True,
-    keep: Annotated[Sequence[str] | None, Help("Of a data set: further columns of judgements to share.")] = None,
-    annotator_ids: Annotated[bool, Help("Of a data set: people keep their ids instead of a number.")] = False,
-    may_share: Annotated[bool, Help("Of a data set: I may share it, whatever its licence seems to say.")] = False,
+    images: Annotated[bool, Help("For a data set: include the image files.")] = True,
+    keep: Annotated[Sequence[str] | None, Help("For a data set: further columns of judgements to share.")] = None,
+    annotator_ids: Annotated[bool, Help("For a data set: share people's ids instead of numbers.")] = False,
+    may_share: Annotated[
+        bool, Help("For a data set: confirm that you may share it, whatever its licence seems to say.")
+    ] = False,
     out: Annotated[Path | None, Help("File of the graph.", default="head.onnx or model.onnx in the run")] = None,
     threads: Threads = None,
     json: Json = False,

@@ -130,8 +130,8 @@ def evaluate(
 ) -> None:
     """Judge systems beside people: runs, and any model's answers, on their own data or on others.
 
-    A run alone has its page written again. Several runs of the same data are compared by what is stored of them. --on
-    judges everybody on data sets, in the labels that both sides have.
+    One run alone: its page is written again. Several runs of the same data are compared by their stored scores. With
+    --on, every system is judged on these data sets, in the labels that both sides have.
     """
     from affectml._files import need_file
 
@@ -163,7 +163,7 @@ def predict(
         ),
     ] = (),
     missing: Annotated[
-        Path | None, Help("Those images of a data set that nobody answered.", default="none", metavar="DATASET")
+        Path | None, Help("Images of this data set that nobody has answered.", default="none", metavar="DATASET")
     ] = None,
     labels: Annotated[
         Sequence[str] | None,
@@ -181,11 +181,11 @@ def predict(
             default="a table on the screen",
         ),
     ] = None,
-    replace: Annotated[bool, Help("Write over a file that is there; the old one is kept beside it.")] = False,
+    replace: Annotated[bool, Help("Replace an existing file; the old one is kept beside it.")] = False,
     person: Annotated[
         str | None,
         Help(
-            "Predict what this person would choose, one of those that a run by person learned from.",
+            "Predict what this person would choose; a run by person must have learned from them.",
             default="what people choose",
             metavar="ID",
         ),
@@ -193,7 +193,7 @@ def predict(
     answers: Annotated[
         Path | None,
         Help(
-            "Predict what somebody new would choose who gave these answers: a table of images and labels.",
+            "Predict what a new person would choose, from their answers: a table of images and labels.",
             default="what people choose",
             metavar="FILE",
         ),
@@ -202,12 +202,12 @@ def predict(
         Path | None, Help("With --answers: the data set whose image_ids the table names.", default="the run's own")
     ] = None,
     workers: Workers = None,
-    strict: Annotated[bool, Help("End with exit code 1 where any image could not be read.")] = False,
+    strict: Annotated[bool, Help("Exit with code 1 if any image could not be read.")] = False,
     threads: Threads = None,
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """Predict labels for images with a trained run. Those that cannot be read are listed, and the rest is predicted."""
+    """Predict labels for images with a trained run. Images that cannot be read are listed; the others are predicted."""
     device_there(device, workers)
     from affectml.errors import BadInput
     from affectml.taxonomies import get_taxonomy
@@ -286,12 +286,12 @@ def explain(
     image: Annotated[str, Argument("Image file, or its address (https://...).")],
     label: Annotated[str | None, Help("Which of the run's labels to explain.", default="the likeliest")] = None,
     against: Annotated[
-        str | None, Help("Label whose map the label's is compared with.", default="the one that the image has least of")
+        str | None, Help("Label to compare the map with.", default="the one that the image has least of")
     ] = None,
     out: Annotated[
         Path | None, Help("A .png or .svg file to draw map and curves in, or a folder.", default="no picture")
     ] = None,
-    steps: Annotated[int, Ge(2), Help("Steps that the image is covered in.")] = 16,
+    steps: Annotated[int, Ge(2), Help("Steps in which the image is covered.")] = 16,
     random: Annotated[int, Ge(1), Help("Random maps to compare with.")] = 19,
     seed: Seed = 0,
     threads: Threads = None,

@@ -27,14 +27,16 @@ def plan(
     ] = None,
     run: Annotated[
         tuple[Path, ...],
-        Help("Run to plan the judging of; two, and the second is compared with.", default="stand-ins of the pilot"),
+        Help("Run whose judging to plan; a second run is compared with the first.", default="stand-ins of the pilot"),
     ] = (),
     picture: Annotated[Path | None, Help("A .png or .svg file to draw curves in.", default="no picture")] = None,
     next_: Annotated[
-        int | None, Ge(1), Help("Instead of a plan, the images that so many answers should go to next.", default="none")
+        int | None,
+        Ge(1),
+        Help("Instead of a plan: the images that this many answers should go to next.", default="none"),
     ] = None,
     until: Annotated[
-        str, Help("With --next: what one more answer is to change, F1 (of the label set) or entropy.")
+        str, Help("With --next: what one more answer should change, F1 (of the label set) or entropy.")
     ] = "F1",
     out: Annotated[
         Path | None, Help("With --next: text file of these images for `labels assign --queue`.", default="none")
@@ -101,7 +103,7 @@ def _show_next(queue: "pd.DataFrame", out: Path | None, json: bool) -> None:
 def ask(
     dataset: Annotated[Path, Argument("Data set folder.")],
     config: AskConfig,
-    out: Annotated[Path, Help("JSON lines file to write; more than one where it gets too large.")],
+    out: Annotated[Path, Help("JSON lines file to write; split into several if it gets too large.")],
     json: Json = False,
 ) -> None:
     """Write the question that people were asked as batch requests for a vision-language model; nothing is sent."""

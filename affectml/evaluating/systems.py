@@ -488,5 +488,5 @@ def requests_in(name: str, file: File, orders: Orders, data: Dataset) -> Request
         images = table["image_id"].groupby(level=0).first().reindex(said.image_id).to_numpy(dtype=object)
         found = requests_of(list(said.image_id), said.often, images, data.groups(images), orders)
     if found is None:
-        file.said.received.notes.append(f"{option('index')} has too few of its requests: no word of places")
+        file.said.received.notes.append(f"{option('index')} has too few of its requests to judge places")
     return found

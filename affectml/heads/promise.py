@@ -270,7 +270,7 @@ def held(risk: str, figure: str, *, people: bool) -> str:
     if risk == "recall":
         return f"{figure} of the choices" if people else f"{figure} of the images' labels"
     if risk == "precision":
-        return f"labels of which {figure} {'are chosen by somebody' if people else 'are labels of the image'}"
+        return f"labels, {figure} of them {'chosen by somebody' if people else 'labels of the image'}"
     return f"{figure} labels that {'nobody chose' if people else 'the image does not have'}"
 
 

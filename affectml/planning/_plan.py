@@ -312,7 +312,7 @@ class Plan:
         elif np.bincount(pilot.image).max() < 4:
             said.append("no image has four answers: how much pairs of answers add to the spread of alpha is assumed")
         if "set_f1" in widths and math.isnan(widths["set_f1"].half) and pilot.people == 2:
-            way = "a model's scores want a run (--run), or a pilot of more people"
+            way = "a model's scores need a run (--run), or a pilot with more people"
             said.append(f"each half of two people is one of them: {way}")
         return tuple(said)
 

@@ -84,6 +84,7 @@ def test_what_somebody_wrote_of_themselves_is_in_no_byte_and_an_export_is_as_wit
         visits.go_on(store, who, "instructions")
         for tried in ("joy", "fear"):
             visits.practise(store, who, "i00", [tried])
+        visits.go_on(store, who, "start")
         label(store, who)
         return who
 
@@ -156,7 +157,7 @@ def test_ids_of_who_is_paid_are_forgotten_in_every_byte_and_who_comes_back_is_kn
     assert shown == [("", None, 300, True), ("", None, 0, False), ("SECRET-3", None, 300, False),
                      ("SECRET-4", None, 0, False)]  # fmt: skip
     assert door.enter(store, Ids("SECRET-1")).kind == "known"
-    refused(NotInStudy, "you take part already", door.agree, store, Ids("SECRET-2"), 1, ["I agree."])
+    refused(NotInStudy, "you have already started", door.agree, store, Ids("SECRET-2"), 1, ["I agree."])
     assert return_address(store, first) is None
     assert named_by(store, ["SECRET-1"]) == [first]
     erase_people([first], stores=[store])

@@ -256,6 +256,7 @@ def newcomer(store: aa.LabelStore) -> str:
     visits.answer_questions(store, who, "before", {"age": "30+"})
     visits.go_on(store, who, "instructions")
     visits.practise(store, who, "i000", ["fear"])
+    visits.go_on(store, who, "start")
     return who
 
 

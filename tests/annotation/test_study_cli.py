@@ -235,7 +235,7 @@ def test_the_summary_answers_what_an_ethics_board_asks(run, folder):
     assert table["How long"].startswith("answers 36 months; ids until the payment")
     assert "left or out of time: all of it" in table["Payment"]
     assert "an hour), and 0.20 for each minute over, 5 at most;" in table["Payment"]
-    assert table["Attention checks"].startswith("10% of the images")
+    assert table["Attention checks"].startswith("1 image among the others, as many for everybody")
     assert table["Attention checks"].endswith("after 2 failed: the images end, with pay")
     assert table["Protection"].endswith("where to turn to: lab@example.org")
     assert "question why is free text and shared" in run("study", "check", folder)

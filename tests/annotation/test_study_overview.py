@@ -23,14 +23,15 @@ def test_the_funnel_says_who_came_how_far_they_got_and_where_they_left(opened, s
     now = overview(store)
     assert (now.opened, now.declined, now.full, now.going_on, now.ended) == (8, 1, 0, 1, {"completed": 1, "left": 1})
     assert now.reached == {
-        "before": 3, "instructions": 3, "practice": 3, "images": 3, "after": 1, "debriefing": 1, "code": 1,
+        "before": 3, "instructions": 3, "practice": 3, "start": 3, "images": 3, "after": 1, "debriefing": 1, "code": 1,
     }  # fmt: skip
     assert now.at == {"images": {"left": 1, "going_on": 1}}
     assert (now.places, now.free, now.wanting > 0, now.answers) == (4, 2, True, 20 - 5)
     assert funnel(now).to_numpy().tolist() == [
         ["consent", "went_on", 3], ["consent", "declined", 1], ["consent", "went_away", 4], ["before", "went_on", 3],
-        ["instructions", "went_on", 3], ["practice", "went_on", 3], ["images", "went_on", 1], ["images", "left", 1],
-        ["images", "going_on", 1], ["after", "went_on", 1], ["debriefing", "went_on", 1], ["code", "completed", 1],
+        ["instructions", "went_on", 3], ["practice", "went_on", 3], ["start", "went_on", 3], ["images", "went_on", 1],
+        ["images", "left", 1], ["images", "going_on", 1], ["after", "went_on", 1], ["debriefing", "went_on", 1],
+        ["code", "completed", 1],
     ]  # fmt: skip
     erase_people(people(store)["participant"].tolist(), stores=[store])
     assert overview(store).erased == 3

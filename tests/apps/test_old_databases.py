@@ -74,7 +74,7 @@ def test_a_study_whose_images_stopped_early_lets_people_in_and_is_shown_to_its_l
     page.goto(f"{server.url}/?PROLIFIC_PID=60a1f2e3d4c5b6a798012345&STUDY_ID=s1&SESSION_ID=once")
     page.get_by_text("Words.").wait_for()
     page.locator("[data-testid=stCheckbox] label").click()
-    page.get_by_role("button", name="I agree, and take part").click()
+    page.get_by_role("button", name="I agree to take part").click()
     page.get_by_text("How old are you?").wait_for()
     for _, path, _ in LEAD:
         draws(page, server, path, settle)

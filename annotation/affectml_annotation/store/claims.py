@@ -6,7 +6,7 @@ round, position) is a key. A claim not answered in time is given back. The order
 each annotator's own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -29,6 +29,7 @@ from affectml_annotation.store.schema import (
     now_ms,
     round_,
     slot,
+    study_version,
 )
 from affectml_annotation.store.settings import TaskSettings, read_settings
 
@@ -177,11 +178,12 @@ def claim(
         mine = assignment.update().where(assignment.c.annotator_id == who, places, assignment.c.answered_at.is_(None))
         connection.execute(mine.values(lease_until=lease))
     place = next_place(connection, who)
+    due = None if allowed is None else _checks_due(connection, who)
     fresh: list[dict[str, Any]] = []
     while len(held) + len(fresh) < count:
         draw = chance(settings.seed, who, "mix", place) if this.purpose == "main" else 1.0
         given: tuple[int, int, str, bool] | None = None
-        if draw < settings.check_rate:
+        if draw < settings.check_rate if due is None else due(fresh):
             check_at = _unseen(connection, _CHECKS, who, round_number, settings.seed, fresh)
             given = None if check_at is None else (check_at, round_number, "check", False)
         elif draw < settings.check_rate + settings.repeat_rate and again is not None:
@@ -234,6 +236,30 @@ def _task(
         connection.execute(TAKE, where)
         return where["at_position"], this.number, "task" if this.purpose == "main" else this.purpose, True
     return None
+
+
+def check_places(content: Mapping[str, Any], who: str) -> list[int]:
+    """After how many images somebody is given each attention check. content: of the study's version."""
+    images, checks = content["images_per_person"], content["checks"]
+    places = sorted(range(1, images), key=lambda at: number_of(content["seed"], who, "check", at))
+    return sorted(places[: visits.check_count(images, checks["rate"], len(checks["images"]))])
+
+
+def _checks_due(connection: sa.Connection, who: str) -> Callable[[list[dict[str, Any]]], bool]:
+    """Whether a participant's next image is a check, by those they have and those that are just being given."""
+    version = visits.visit_of(connection, who).version
+    content = connection.execute(
+        sa.select(study_version.c.content).where(study_version.c.number == version)
+    ).scalar_one()
+    places = check_places(content, who)
+    given = list(connection.scalars(sa.select(assignment.c.purpose).where(assignment.c.annotator_id == who)))
+
+    def due(fresh: list[dict[str, Any]]) -> bool:
+        now = [*given, *(row["purpose"] for row in fresh)]
+        at = now.count("check")
+        return at < len(places) and now.count("task") >= places[at]
+
+    return due
 
 
 _CHECKS = sa.select(check.c.position).join(image, image.c.position == check.c.position)

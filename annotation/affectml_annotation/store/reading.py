@@ -156,7 +156,8 @@ class Reading(OnDatabase):
         """The images that say by themselves what to choose: practice and checks of the study, in any version of it."""
         versions = self.database.table(sa.select(study_version.c.content))["content"]
         parts = (content[part]["images"] for content in versions for part in ("practice", "checks"))
-        return {str(one["image"]) for one in chain.from_iterable(parts)}
+        shown = ((one["image"], *one.get("images", {}).values()) for one in chain.from_iterable(parts))
+        return set(chain.from_iterable(shown))
 
     def rounds(self) -> pd.DataFrame:
         """All rounds: round, purpose (main, repeat, second, discussion), of."""

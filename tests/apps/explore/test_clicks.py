@@ -28,7 +28,13 @@ WIDGET_MS = 10_000  # for one key of a widget that may be gone, or one click on 
 NUMBERS = ["0", "1", "2", "7", "45"]
 WHOLE = {  # what stands on a page, whatever was clicked
     "progress": ["What still wants people", "How people come", "The task", "Put images first", "Attention checks"],
-    "said": ["people agree", "Agreement by label", "Labels that stand against", "Image by image", "Leave out decided"],
+    "said": [
+        "What people said",
+        "Agreement by label",
+        "Labels that stand against",
+        "Image by image",
+        "Leave out decided",
+    ],
     "out": ["Download the answers", "Download votes per image", "--target collected"],
     "explore": ["Filters", "Selections", "shown", "An image of your own"],
 }

@@ -57,11 +57,11 @@ def play(crowd, profile, postgres):
     pass_time(crowd.store, 60 * 9)
     other = Visitor(crowd, tomorrow.person, lent, phone=True).come().told("Welcome back")
     other.page.get_by_label("Resume code").fill(tomorrow.resume_code)
-    other.press("Go on").ready().label(1)
+    other.press("Continue").ready().label(1)
     pass_time(crowd.store, 60 * 16)
     other.finish(320)  # two nights count 5 minutes each, 2 over the 8 announced beside what they did: the file pays two
     late.codes = "CODE-timed_out"
-    late.come_back().told("Your place is gone").told("CODE-timed_out")
+    late.come_back().told("Your place was given to somebody else").told("CODE-timed_out")
     late.is_due("timed_out", 150)
 
     # one declines, two fail the practice, three leave in the middle
@@ -70,7 +70,7 @@ def play(crowd, profile, postgres):
     declines.press("I do not agree").told("CODE-no_consent")
     fails, fails_too = visitor(lent, phone=True).to_practice(), caller().practise(rightly=False)
     fails.choose("anger")
-    fails.page.locator(".came", has_text="one try is left").wait_for()
+    fails.page.locator(".came", has_text="one more try").wait_for()
     fails.codes = "CODE-screened_out"
     fails.choose("anger")
     fails.told("The study ends here for you").told("CODE-screened_out")
