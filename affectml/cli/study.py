@@ -282,4 +282,6 @@ def _show(store: Any, json: bool) -> None:
         typer.echo(f"at {phase}: {said}")
     if now.minutes is not None:
         typer.echo(f"median of who completed it: {now.minutes:.1f} minutes")
-    typer.echo(f"{now.wanting} images want people, {now.answers} answers in all; {now.places} places")
+    typer.echo(
+        f"{now.wanting} images want people, {now.answers} answers in all; {now.free} of {now.places} places are free"
+    )

@@ -6,6 +6,7 @@ This page alone shows people's ids at their panel.
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -27,8 +28,8 @@ from affectml_apps.relabel.task import PATIENCE, LabelTask, current
 from affectml_apps.text import plain, sentence
 
 CHANGES = {
-    "version": "version {} runs", "state": "the study is {}", "more": "{} more places", "paid": "{} were paid",
-    "erased": "{} were erased", "forgotten": "the panel's ids of {} were forgotten",
+    "version": "version {} runs", "state": "the study is {}", "more": "{} more places", "paid": "noted as paid: {}",
+    "erased": "erased: {}", "forgotten": "ids at the panel forgotten: {}",
 }  # fmt: skip
 
 
@@ -126,7 +127,7 @@ def _everybody(task: LabelTask, rows: Sequence[pay.PayRow]) -> None:
             if not people:
                 st.error("Choose who was paid first.")
             else:
-                change = lambda: pay.mark_paid(task.store, people, by=lead_name())  # noqa: E731
+                change = partial(pay.mark_paid, task.store, people, by=lead_name())
                 attempt(change, "Noted for {} who were not before.", "paid")
 
 
@@ -142,8 +143,9 @@ def _forget(task: LabelTask) -> None:
             if not sure:
                 st.error("Tick that you have what you need: this cannot be undone.")
             else:
-                change = lambda: pay.forget_ids(task.store, by=lead_name())[0]  # noqa: E731
-                attempt(change, "They are forgotten; {} are kept.", "forget")
+                attempt(
+                    lambda: pay.forget_ids(task.store, by=lead_name())[0], "They are forgotten; {} are kept.", "forget"
+                )
 
 
 def _erasures(task: LabelTask, asked: list[str]) -> None:
