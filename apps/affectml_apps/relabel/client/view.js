@@ -248,12 +248,7 @@ export class View {
 
   // Draw everything, at a place where somebody was.
   drawAll(session, outbox, lock, { open, focus, caret, typed, searching, zoom, scrolled }) {
-    this.drawItem(session);
-    this.drawSelection(session);
-    this.drawNotice(session);
-    this.drawDropped(session);
-    this.drawConflicts(session);
-    this.drawState(session, lock);
+    this.draw(session, lock);
     this.drawProgress(session, outbox);
     if (searching) this.search.open();
     this.search.field.value = typed;
@@ -294,6 +289,13 @@ export class View {
     say(this.waiting, text);
     this.waiting.hidden = text === "";
     this.frame.dataset.damaged = String(session.broken && part);
+  }
+
+  draw(session, lock) {
+    this.drawItem(session);
+    this.drawSelection(session);
+    this.drawNotices(session);
+    this.drawState(session, lock);
   }
 
   drawItem(session) {
@@ -343,7 +345,6 @@ export class View {
     this.forwardButton.disabled = session.at === null;
     say(this.saveButton, session.at === null ? _("Save") : _("Save the correction"));
     root.dataset.state = !lock.held ? "elsewhere" : session.ready ? "ready" : session.paused ? "paused" : "waiting";
-    root.dataset.at = session.at === null ? "" : String(session.at);
     const veiled = session.item !== null && !session.revealed;
     const behind = Boolean(task.study) && !task.practice && over;
     this.covered = !lock.held ? "take" : session.paused ? "pause" : veiled ? "look" : "finish";
@@ -362,15 +363,19 @@ export class View {
     this.stage.dataset.warned = String(veiled && Boolean(session.item.warning));
   }
 
-  drawNotice(session) {
-    say(this.notice, session.notice === null ? "" : _(NOTICES[session.notice]));
-  }
-
-  drawDropped(session) {
+  drawNotices(session) {
     const n = session.early.dropped;
-    this.dropped.textContent = n === 0 ? "" : ngettext("{n} key came before the image was visible and was not counted.",
-      "{n} keys came before the image was visible and were not counted.", n);
+    say(this.notice, session.notice === null ? "" : _(NOTICES[session.notice]));
+    say(this.dropped, n === 0 ? "" : ngettext("{n} key came before the image was visible and was not counted.",
+      "{n} keys came before the image was visible and were not counted.", n));
     this.droppedButton.hidden = n === 0;
+    // Answers to earlier images that met others: the notice names its image, and leads there.
+    const conflicts = session.conflicts.filter((entry) => entry !== session.past[session.at]);
+    listed(this.conflicts, conflicts, ({ item, event }) => `${item.image} ${event}`, (entry) => [
+      _("Answered differently elsewhere under your name: image {image}, {answer}. Both answers are kept, and the lead decides.",
+        { image: entry.item.image, answer: this.inWords(entry.answer) }), " ",
+      ...(entry.fixed ? [] : [button(_("Show it"), { "data-enter": "own", onclick: () => this.on.conflict(entry, true) }), " "]),
+      this.understood(() => this.on.conflict(entry, false))]);
   }
 
   // How far one is, in a sentence and as a part of the whole, where that is known.
@@ -420,15 +425,12 @@ export class View {
   }
 
   drawRefused(outbox) {
-    const shown = [...outbox.refused.keys()].join(" ");
-    if (this.refused.dataset.shown === shown) return;
-    this.refused.dataset.shown = shown;
     const notStored = (answer) => (answer.image === undefined ? _("Not stored: an answer given in this browser.")
       : _("Not stored: image {image}, {answer}.", { image: answer.image, answer: this.inWords(answer) }));
-    this.refused.replaceChildren(...[...outbox.refused].map(([id, { answer, error }]) =>
-      make("p", { role: "alert" }, notStored(answer), " ", _(error), " ",
-        make("a", { download: `not-stored-${id}.json`, href: fileOf({ answer, error }) }, _("Keep as a file")), " ",
-        this.understood(() => outbox.forgetRefused(id)))));
+    listed(this.refused, [...outbox.refused], ([id]) => id, ([id, { answer, error }]) => [
+      notStored(answer), " ", _(error), " ",
+      make("a", { download: `not-stored-${id}.json`, href: fileOf({ answer, error }) }, _("Keep as a file")), " ",
+      this.understood(() => outbox.forgetRefused(id))]);
   }
 
   // What a person answered, of whatever shape it came out of the browser's store.
@@ -437,15 +439,6 @@ export class View {
     if (Array.isArray(labels) && labels.length) return list([...labels.map((label) => this.called(label)), ...flagged]);
     if (flag && (kind ?? "skip") === "skip") return _("Flag");
     return list([_(KIND_NAMES.get(kind) ?? String(kind)), ...flagged]);
-  }
-
-  // Answers to earlier images that met others: the notice names its image, and leads there.
-  drawConflicts(session) {
-    this.conflicts.replaceChildren(...session.conflicts.filter((entry) => entry !== session.past[session.at]).map((entry) =>
-      make("p", { role: "alert" }, _("Answered differently elsewhere under your name: image {image}, {answer}. Both answers are kept, and the lead decides.",
-        { image: entry.item.image, answer: this.inWords(entry.answer) }), " ",
-        ...(entry.fixed ? [] : [button(_("Show it"), { "data-enter": "own", onclick: () => this.on.conflict(entry, true) }), " "]),
-        this.understood(() => this.on.conflict(entry, false)))));
   }
 
   // Zoom. Large images are shrunk to fit. Small photographs are enlarged smoothly, at most twice; drawings by a whole
@@ -493,6 +486,14 @@ export class View {
     if (this.help.open) this.help.close();
     else this.help.showModal();
   }
+}
+
+// Alerts, one an entry; drawn anew where they are others, so that what is read or pressed stays.
+function listed(element, entries, nameOf, wordsOf) {
+  const names = entries.map(nameOf).join("\n");
+  if (element.dataset.shown === names) return;
+  element.dataset.shown = names;
+  element.replaceChildren(...entries.map((entry) => make("p", { role: "alert" }, ...wordsOf(entry))));
 }
 
 const fileOf = (content) => `data:application/json,${encodeURIComponent(JSON.stringify(content, null, 2))}`;
