@@ -61,6 +61,8 @@ export class View {
     this.assemble();
     this.measure();
     document.fonts.ready.then(() => this.measure());
+    const resized = new ResizeObserver(() => this.reach());
+    for (const each of [this.asked, this.choices]) resized.observe(each);
   }
 
   buildImage(stage) {
@@ -228,7 +230,16 @@ export class View {
     this.groups.classList.remove("measured");
     const widest = Math.ceil(Math.max(...widths));
     if (widest > 0) this.root.style.setProperty("--widest", `${widest}px`); // at the end there are none in sight
+    this.reach();
     this.fit();
+  }
+
+  // What scrolls is reached by keys; where all labels are in sight, so is what is chosen.
+  reach() {
+    const { root, asked, choices } = this;
+    root.dataset.scrolls = "false";
+    root.dataset.scrolls = String(choices.scrollHeight > choices.clientHeight);
+    for (const each of [asked, choices]) each.tabIndex = each.scrollHeight > each.clientHeight ? 0 : -1;
   }
 
   // Where somebody is on this page. In another language the same things stand in the same order.
@@ -446,9 +457,6 @@ export class View {
 
   // point: what to have in the middle where it is larger than its place, in parts of the image; else what is there now.
   fit(point = this.middle) {
-    this.root.dataset.scrolls = "false"; // where all labels are in sight, so is what is chosen
-    this.root.dataset.scrolls = String(this.choices.scrollHeight > this.choices.clientHeight);
-    for (const each of [this.asked, this.choices]) each.tabIndex = each.scrollHeight > each.clientHeight ? 0 : -1; // what scrolls is reached by keys
     const picture = this.stage.firstChild;
     if (!picture) return;
     picture.alt = _("The image to label");
