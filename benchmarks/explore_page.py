@@ -8,7 +8,6 @@ it answers, with the pages of files that it has read, which the system can drop,
 """
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
@@ -157,10 +156,10 @@ def main() -> None:
             page.set_default_timeout(120_000)
             rows += measure(page, url, most, given.again)
             browser.close()
-    print(f"{given.images:,} images, {given.runs} runs; load {os.getloadavg()[0]:.1f}.\n")
-    print("| what | seconds | server's peak until then, MiB | without pages of files, MiB |\n|---|---|---|---|")
-    for name, seconds, held, own in rows:
-        print(f"| {name} | {seconds:.2f} | {held:,.0f} | {own:,.0f} |")
+    print(f"{given.images:,} images, {given.runs} runs. The server's peak: {max(row[2] for row in rows):,.0f} MiB.\n")
+    print("| what | seconds |\n|---|--:|")
+    for name, seconds, *_ in rows:
+        print(f"| {name} | {seconds:.2f} |")
 
 
 if __name__ == "__main__":

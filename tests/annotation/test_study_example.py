@@ -12,7 +12,7 @@ import yaml
 from affectml.people import studies
 from affectml_annotation.store.schema import image, slot
 from affectml_annotation.study import door, visits
-from affectml_annotation.study.file import parse, parse_as
+from affectml_annotation.study.file import IDS, parse, parse_as
 from affectml_annotation.study.folder import read_study
 from affectml_annotation.study.pay import pay_rows
 from affectml_annotation.study.screen import screen
@@ -26,7 +26,7 @@ EXAMPLE = ROOT / "examples" / "study"
 def example(run, tmp_path):
     """A copy of the example, with its data set."""
     shutil.copytree(EXAMPLE, tmp_path / "study", ignore=shutil.ignore_patterns("data*", "demo"))
-    run("demo-data", tmp_path / "study" / "pictures" / "demo", "--images", 40)
+    run("demo", tmp_path / "study" / "pictures" / "demo", "--images", 40)
     run("import", "images", tmp_path / "study" / "pictures", tmp_path / "study" / "data", "--taxonomy", "mikels-8")
     return tmp_path / "study"
 
@@ -60,11 +60,11 @@ def test_the_files_for_panels_in_the_docs_are_ones_and_say_where_people_return_t
     files = [parse(block, "docs") for block in blocks]
     german.check(files[0], "docs")
     assert files.pop(0).before.questions  # how questions are written
-    assert [file.recruit.panel for file in files] == ["prolific", "mturk", "sona"]
-    assert ["{code}" in files[0].recruit.return_to, "{person}" in files[2].recruit.return_to] == [True, True]
+    assert [file.recruit.panel for file in files] == ["prolific"]
+    assert "{code}" in files[0].recruit.return_to
     names = files[0].recruit.names
     assert all(f"{name}={{{{%{name}%}}}}" in page for name in names.values())
-    assert f"?{files[2].recruit.names['person']}=%SURVEY_CODE%" in page
+    assert f"?{IDS['sona']['person']}=%SURVEY_CODE%" in page
 
 
 def test_what_people_read_or_practise_with_is_nobodys_to_label(example):

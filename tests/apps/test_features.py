@@ -501,13 +501,13 @@ def test_what_people_type_is_plain_text_on_every_page(start, page, settle):
         change_preferences(store, invited_only=True)
     asked, addresses = [], [f"?who={quote(who)}" for who in (gone, "![z](http://evil.invalid/no.png)")]
     page.on("request", lambda request: asked.append(request.url))
-    for path in ("progress", "disagreement", "setup", "you", *addresses):
+    for path in ("progress", "said", "out", "you", *addresses):
         page.goto(f"{server.url}/{path}")
         page.wait_for_selector("h1")
         settle(page)
         if path == "progress":
             page.get_by_text(name, exact=True).first.wait_for()
-        if path == "disagreement":
+        if path == "said":
             page.get_by_text("Show names").click()
             page.get_by_text(name, exact=True).wait_for()
             page.get_by_text(note, exact=True).first.wait_for()

@@ -78,7 +78,7 @@ def test_what_the_lead_wrote_is_read_in_each_language_and_what_they_left_is_ours
 
 
 def test_the_lead_says_on_the_page_which_languages_there_are(task):
-    app = page("setup")
+    app = page("progress")
 
     def offer(before, after):
         next(each for each in app.multiselect if each.value == before).set_value(after)

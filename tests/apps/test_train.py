@@ -196,7 +196,7 @@ def test_offline_the_page_says_how_many_images_are_here_and_asks_before_a_reload
     here(ann, 6)
     assert ann.page.locator(".stock").inner_text() == ""  # with a connection nobody need know
     ann.page.context.set_offline(True)
-    ann.page.get_by_text("6 images are on this device. Do not reload the page now").wait_for()
+    ann.page.get_by_text("6 images are on this device. Please do not reload the page now").wait_for()
     ann.press("Enter")
     ann.page.get_by_text("5 images are on this device.").wait_for()
     with ann.page.expect_event("dialog"):

@@ -52,6 +52,7 @@ def make_study(folder: Path) -> None:
             visits.answer_questions(store, who, "before", {"age": ("18-29", "30+")[person % 2]})
             visits.go_on(store, who, "instructions")
             visits.practise(store, who, "i000", ["fear"])
+            visits.go_on(store, who, "start")
             _label(store, who, rng, tastes, language, 5 if person == PEOPLE - 1 else 99)
             if person == PEOPLE - 2:
                 visits.leave(store, who)

@@ -92,7 +92,7 @@ def _set_apart(connection: sa.Connection, study: Study, before: Sequence[Dictate
         setup.add_checks(connection, pd.DataFrame(table | {"forbidden": others}))
     for one in study.file.practice.images:
         check_labels(one.labels, labels, f"practice on image {one.image}")
-    for name in (*(one.image for one in study.file.practice.images), *study.examples):
+    for name in study.apart:
         setup.set_apart(connection, setup.position_of(connection, name))
 
 

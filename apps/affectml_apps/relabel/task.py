@@ -213,7 +213,7 @@ def _taxonomy(dataset: Dataset, options: Options, there: TaskSettings | None) ->
 def _set_up(
     options: Options, dataset: Dataset, suggestions: Mapping[str, tuple[str, ...]], store: LabelStore
 ) -> TaskSettings:
-    overlap = TaskSettings.overlap if options.images is None else 1  # one's own photographs; more in the set-up page
+    overlap = TaskSettings.overlap if options.images is None else 1  # one's own photographs; more on the page Progress
     settings, images = make_task(dataset, taxonomy=options.taxonomy, target=options.target, overlap=overlap)
     images = with_files(dataset, images)[["image_id", "file"]]
     if options.check_labels:

@@ -69,7 +69,7 @@ class Labeller {
     const { place, headers, address, send, sendLast } = serverFor(data);
     this.lock = { held: false };
     this.pictures = new Pictures({
-      url: (image) => `${address("image")}?id=${encodeURIComponent(image)}`,
+      url: (image) => `${address("image")}?id=${encodeURIComponent(image)}${data.study ? `&language=${language()}` : ""}`,
       headers, onReady: (item) => this.session.pictureReady(item), onStocked: () => this.askForMore(),
     });
     this.asked = null; // in which language the server has told of what was answered before

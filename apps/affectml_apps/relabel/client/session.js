@@ -33,7 +33,6 @@ export class Session {
     this.dry = false; // whether the server had no image left for us when it last told
     this.done = 0;
     this.of = null; // images in all, `about` so many
-    this.about = false;
     this.worked = 0; // seconds since the last break
     this.notice = null;
     this.input = "keys";
@@ -55,7 +54,6 @@ export class Session {
   receive(reply) {
     this.dry = reply.items.length === 0;
     this.of = reply.of;
-    this.about = reply.about;
     this.practised = reply.practised ?? this.practised;
     this.warned = Boolean(reply.warned) && this.memory.get("warned") === null;
     if (reply.past) this.remember(reply.past);

@@ -19,7 +19,7 @@ const NOTICES = {
   fixed: marked("First answers stand here; you will be asked again."),
   break: marked("You have worked for a while. A break helps: Escape pauses."),
 };
-const CHECKS = marked("Some images say themselves what to choose, and some of your answers to those were others. Please look at each image before you answer.");
+const CHECKS = marked("Some images contain words that say what to choose, and some of your answers did not match them. Please look closely at each image before you answer.");
 const KINDS = [
   ["none", marked("None of these"), "0"],
   ["unsure", marked("Unsure"), "."],
@@ -211,7 +211,7 @@ export class View {
       make("p", { class: "strokes" }, _("By touch: stroke the image upwards or tap it twice to zoom, downwards to zoom back. Stroke it in the direction in which you read for the image before, against it to come back.")),
       make("div", { class: "columns", tabindex: "0", role: "group", "aria-label": _("Keys and labels") },
         titled(_("Keys"), keys), titled(_("Labels"), labels)),
-      make("p", {}, _("Images that are on this device can be answered without a connection; answers wait here until it is back. Do not reload the page meanwhile: it would be lost, though none of your answers.")),
+      make("p", {}, _("Images that are on this device can be answered without a connection; answers wait here until it is back. Please do not reload the page until then: it would not open again. Your answers are safe.")),
       task.intensity ? make("p", {}, _("The same key again says how strongly: a little, clearly, strongly.")) : null);
   }
 
@@ -391,7 +391,7 @@ export class View {
 
   // How far one is, in a sentence and as a part of the whole, where that is known.
   howFar(session) {
-    const { item, of, about, place } = session;
+    const { item, of, place } = session;
     if (this.task.practice) {
       if (item === null) return [_("Practice"), null];
       const images = ngettext("Practice: last image", "Practice: {n} images left", item.to_practise);
@@ -400,7 +400,7 @@ export class View {
     if (of === null) return ["", null]; // the server has not answered yet
     if (place === null) return [ngettext("{n} image answered", "{n} images answered", session.done), of ? session.done / of : 0];
     const values = { place: number(place), of: number(Math.max(of, place)) };
-    return [about ? _("Image {place} of about {of}", values) : _("Image {place} of {of}", values), of ? (place - 1) / of : 0];
+    return [_("Image {place} of {of}", values), of ? (place - 1) / of : 0];
   }
 
   drawProgress(session, outbox) {
@@ -412,16 +412,16 @@ export class View {
     this.bar.value = part ?? 0;
     const { here, practised } = session;
     if (practised && this.came) {
-      const next = practised.tries_left ? ngettext("For this image one try is left.", "For this image {n} tries are left.", practised.tries_left)
+      const next = practised.tries_left ? ngettext("You have one more try for this image.", "You have {n} more tries for this image.", practised.tries_left)
         : _("On to the next image.");
-      say(this.came, practised.right ? _("That is right.") : `${practised.feedback} ${next}`);
+      say(this.came, practised.right ? _("Correct.") : `${practised.feedback} ${next}`);
     }
     if (this.came) this.came.hidden = !practised;
     this.warning.hidden = !(task.study && session.warned);
     root.dataset.here = String(here);
     this.stock.textContent = outbox.online || outbox.stopped ? "" : ngettext(
-      "{n} image is on this device. Do not reload the page now: it would be lost, though none of your answers.",
-      "{n} images are on this device. Do not reload the page now: it would be lost, though none of your answers.", here);
+      "{n} image is on this device. Please do not reload the page now: it would not open again. Your answers are safe.",
+      "{n} images are on this device. Please do not reload the page now: it would not open again. Your answers are safe.", here);
     const unsaved = outbox.waiting.size;
     root.dataset.unsaved = String(unsaved);
     root.dataset.trouble = String(Boolean(outbox.stopped) || !outbox.online);

@@ -2,14 +2,13 @@
 
 import streamlit as st
 
-from affectml.people.labelling import queued_words
 from affectml_annotation.languages import LANGUAGES, own_name, read_by, spoken
 from affectml_annotation.store.settings import STRATEGIES
 from affectml_apps.relabel import lead
-from affectml_apps.relabel.finding import resolve, searchable
-from affectml_apps.relabel.pages.drawing import attempt, form, reading_width, section, show_backups, show_done
+from affectml_apps.relabel.finding import resolve
+from affectml_apps.relabel.pages.drawing import attempt, folded, form, section
 from affectml_apps.relabel.preferences import change_preferences
-from affectml_apps.relabel.task import LabelTask, Text, current
+from affectml_apps.relabel.task import LabelTask, Text
 
 STRATEGY_HELP = (
     "random: an order of each person's own. fill: finish images that somebody has begun. stratified: strata in turn. "
@@ -28,27 +27,25 @@ TEXTS: dict[Text, str] = {
 ASKED = {"intensity": "Ask how strongly (the same key again)", "valence_arousal": "Ask for valence and arousal"}
 
 
-def draw() -> None:
-    """Draw it."""
-    task = current()
-    task.refresh()
-    reading_width()
-    st.title("Task set-up")
-    st.write("Each part has a button of its own: what is typed in one part is not saved by the button of another.")
+def draw(task: LabelTask) -> None:
+    """Draw it below a page."""
+    st.subheader("The task")
     if task.study is not None:
         st.info(
             "A study runs here. Question, overlap, checks, instructions, warnings, breaks, backups and who may come "
             "are what study.yaml and the data set say: overlap, checks and backups are set to that whenever the page "
             "is started, and the others are not taken from this page. What else stands here holds for the study, too."
         )
-    for part in (_asked, _handing_out, _page, _languages, _invitations, _withdrawn, _checks, _queue, _backups):
-        with section():
-            part(task)
+    if left_out := task.left_out:
+        st.warning(f"{left_out} images of the data set have no file on this machine and are not shown to anybody.")
+    for title, part in PARTS.items():
+        if task.study is None or title != "Languages":  # which its own files say
+            with folded(title), section():
+                part(task)
 
 
 def _asked(task: LabelTask) -> None:
     now = task.settings
-    st.subheader("What people are asked")
     with form("asked"):
         question = st.text_area("The question, word for word", now.question, height="content")
         st.text(f"Labels: {task.said(now.labels)}. About: what is {now.construct}.")
@@ -58,13 +55,10 @@ def _asked(task: LabelTask) -> None:
         )
         if st.form_submit_button("Save the question"):
             attempt(lambda: task.store.update_settings(question=question.strip()), "The question is saved.", "asked")
-    if left_out := task.left_out:
-        st.warning(f"{left_out} images of the data set have no file on this machine and are not shown to anybody.")
 
 
 def _handing_out(task: LabelTask) -> None:
     now = task.settings
-    st.subheader("How images are handed out")
     with form("handing-out"):
         left, right = st.columns(2)
         overlap = left.number_input("People per image (overlap)", 1, None, now.overlap)
@@ -88,7 +82,6 @@ def _handing_out(task: LabelTask) -> None:
 
 def _page(task: LabelTask) -> None:
     now = task.preferences
-    st.subheader("What the page shows and asks for")
     with form("page"):
         instructions = st.text_area("Instructions", now.instructions)
         definitions = st.text_area("What the labels mean: one line each, label: meaning",
@@ -118,11 +111,7 @@ def _page(task: LabelTask) -> None:
 
 
 def _languages(task: LabelTask) -> None:
-    """For a task without a study, whose own files say so else."""
-    if task.study is not None:
-        return
     now = task.preferences
-    st.subheader("Languages")
     with form("languages"):
         chosen = st.multiselect(
             "People choose from these; the first is that of the texts above",
@@ -143,54 +132,14 @@ def _languages(task: LabelTask) -> None:
 def _texts_in(task: LabelTask, code: str) -> dict[str, str]:
     """The lead's texts in a language; what is left empty is said in ours where we have it, else as it stands above."""
     there = task.preferences.texts.get(code, {})
-    with st.expander(own_name(code)), spoken(code):
+    with folded(own_name(code)), spoken(code):
         return {
             name: st.text_area(title, there.get(name, ""), key=f"{name}-{code}", placeholder=task.text(name))
             for name, title in TEXTS.items()
         }
 
 
-def _invitations(task: LabelTask) -> None:
-    st.subheader("Invitations")
-    with form("invite"):
-        names = st.text_area("Names or e-mail addresses, one on each line", key="invited-names")
-        if st.form_submit_button("Invite"):
-            attempt(lambda: lead.invite(task, lead.read_names(names)), "Invited.", "invite")
-    everybody = list(task.store.annotators()["annotator_id"])
-    closed = [name for name in everybody if name in task.preferences.closed]
-    st.text(f"Invited so far: {', '.join(everybody) or 'nobody'}")
-    if closed:
-        st.text(f"Closed: {', '.join(closed)}")
-    show_done("uninvite")
-    if not everybody:
-        return
-    with st.form("uninvite"):
-        chosen = st.multiselect("Take off the list", everybody, format_func=searchable)
-        st.write(
-            "An invitation that nobody used is removed. Whoever has answered keeps their answers, which count, and "
-            "their entry is closed; inviting them again opens it. Where everybody may label, a removed name can come "
-            "again."
-        )
-        if st.form_submit_button("Take back the invitation"):
-            if not chosen:
-                st.error("Choose people first.")
-            else:
-                attempt(lambda: task.store.uninvite(chosen), "Taken back.", "uninvite")
-
-
-def _withdrawn(task: LabelTask) -> None:
-    show_done("withdrawn")
-    if not (gone := task.store.undoable_withdrawals()):
-        return
-    with st.form("withdrawn"):
-        back = st.multiselect("Undo a withdrawal", gone, format_func=searchable)
-        st.write("For whoever did not mean it, or did not do it: their answers count again, and they may label on.")
-        if st.form_submit_button("Undo it"):
-            attempt(lambda: task.store.undo_withdrawal(*back), "Undone.", "withdrawn")
-
-
 def _checks(task: LabelTask) -> None:
-    st.subheader("Attention checks")
     st.write("A feeling has no right answer, so a check only says which labels are accepted and which forbidden.")
     with form("checks"):
         text = st.text_area("One line each: image; accepted, labels; forbidden, labels",
@@ -206,20 +155,8 @@ def _checks(task: LabelTask) -> None:
     st.text(f"{len(task.store.checks())} checks so far")
 
 
-def _queue(task: LabelTask) -> None:
-    st.subheader("Queue")
-    with form("queue"):
-        wanted = st.text_area("Images to be served before anything else, one on each line")
-        more = int(st.number_input("At least so many more people for each (0: the overlap decides)", 0, 100, 0))
-        if st.form_submit_button("Put in the queue"):
-            names = resolve(lead.read_names(wanted), task.store.images()["image_id"])
-            attempt(lambda: queued_words(len(names), task.store.enqueue(names, more=more or None), more or None),
-                    "Queued: {}.", "queue")  # fmt: skip
-
-
 def _backups(task: LabelTask) -> None:
     now = task.settings
-    st.subheader("Backups")
     with form("backups"):
         left, middle, right = st.columns(3)
         hours = left.number_input(
@@ -227,7 +164,6 @@ def _backups(task: LabelTask) -> None:
         )
         kept = middle.number_input("How many of the newest are kept", 1, None, now.backups_kept)
         days = right.number_input("Days before them of which one is kept", 0, None, now.backup_days)
-        show_backups(task.store)
         if st.form_submit_button("Save the schedule"):
             attempt(
                 lambda: task.store.update_settings(
@@ -235,3 +171,13 @@ def _backups(task: LabelTask) -> None:
                 ),
                 "Saved.", "backups",
             )  # fmt: skip
+
+
+PARTS = {
+    "What people are asked": _asked,
+    "How images are handed out": _handing_out,
+    "What the page shows and asks for": _page,
+    "Languages": _languages,
+    "Attention checks": _checks,
+    "Backups": _backups,
+}

@@ -1,15 +1,31 @@
-"""Whether groups of people choose labels otherwise on the same images: a regression whose groups are permuted."""
+"""Groups of people: how far they agree within and between, and whether they choose labels otherwise on the same images.
+
+The test is a regression whose groups are permuted.
+"""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from affectml_annotation.agreement.by_person import group_agreement, groups_in, one_look
-from affectml_annotation.agreement.values import BoolArray, FloatArray, IntArray, divided
+from affectml_annotation.agreement.by_person import label_use, similar_pairs
+from affectml_annotation.agreement.values import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    SetDistance,
+    blocks_of,
+    divided,
+    group_numbers,
+    interval,
+    one_look,
+    plain_rows,
+)
+from affectml_annotation.errors import BadJudgement
 from affectml_annotation.judgements import ANSWERS, Panel, Rounds, are_data, encode, languages_in
 
 LEAST = 3  # people on either side; with fewer there is no test
@@ -65,8 +81,7 @@ class GroupComparison:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; nan is None."""
         tables = {"groups": self.agreement, "shares": self.shares, "differences": self.differences}
-        rows = {k: t.astype(object).where(t.notna(), None).to_dict("records") for k, t in tables.items()}
-        return {**rows, "by": self.by, "words": self.words()}
+        return {**{k: plain_rows(t) for k, t in tables.items()}, "by": self.by, "words": self.words()}
 
 
 def _p(value: float) -> str:
@@ -89,6 +104,84 @@ def pooled_words(judgements: pd.DataFrame, where: object = "DATASET") -> str | N
         f"Answers in {len(counts)} languages ({each}) are pooled: this takes the labels' words to mean the same in "
         f"each; `affectml labels agreement {shlex.quote(str(where))} --by language` tests whether rates differ."
     )
+
+
+def groups_in(judgements: pd.DataFrame, by: str) -> "pd.Series[Any]":
+    """The group of each judgement by a column, as text; missing where it has none. Languages have one form each.
+
+    Raises BadJudgement where no judgement has one.
+    """
+    column = judgements.get(by)
+    if column is not None and by == "language":
+        column = languages_in(column)[0]
+    if column is None or column.isna().all():
+        raise BadJudgement(f"no judgement of this table has a {by}; nothing to compare")
+    return column.astype(object).map(str, na_action="ignore")
+
+
+def group_agreement(
+    judgements: pd.DataFrame,
+    labels: Sequence[str],
+    by: str,
+    *,
+    distance: SetDistance = "masi",
+    rounds: Rounds = "first",
+    intervals: bool = False,
+    level: float = 0.95,
+    groups: Mapping[str, object] | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Agreement within and between groups of answers, and what each group says.
+
+    Args:
+        judgements: a judgement table.
+        labels: all labels in use.
+        by: the column with their group: an attribute that people agreed to share, or `language`. Answers without one
+            are left out.
+        distance: how far two sets are apart: `masi`, `jaccard` or `nominal`.
+        rounds: which looks count; see `encode`.
+        intervals: whether to have intervals, over images.
+        level: of the intervals.
+        groups: image id to its group, where images are not independent.
+
+    Returns:
+        Two tables, agreement and shares. Agreement has one row per two groups (a group with itself is agreement
+        within it): group, other, people, agreement (mean 1 - distance over pairs of answers to one image by different
+        people), pairs, images, and low and high with `intervals`, none where all pairs are of one image. Shares has one
+        row per group: group, people, answers, and the share of its answers that hold each label.
+
+    Raises:
+        BadJudgement: no judgement has a group, a row breaks the contract, or rounds is "all".
+        UnknownLabel: a row has a label that is not in `labels`.
+    """
+    panel = one_look(judgements, labels, rounds)
+    code, names = pd.factorize(groups_in(judgements, by).iloc[panel.row], sort=True)
+    answers, member = panel.answers(), code[panel.answered]
+    images, kinds = len(answers.image_ids), len(names)
+    total = np.zeros((kinds, kinds, images))
+    count = np.zeros((kinds, kinds, images))
+    for i, j, alike in similar_pairs(answers, distance):
+        both = (member[i] >= 0) & (member[j] >= 0)
+        low, high = np.minimum(member[i], member[j])[both], np.maximum(member[i], member[j])[both]
+        cell = (low * kinds + high) * images + answers.image[i[both]]
+        total += np.bincount(cell, weights=alike[both], minlength=total.size).reshape(total.shape)
+        count += np.bincount(cell, minlength=count.size).reshape(count.shape)
+    people = np.bincount(np.unique(panel.annotator[code >= 0] * kinds + code[code >= 0]) % kinds, minlength=kinds)
+    blocks = blocks_of(images, group_numbers(answers.image_ids, groups))
+    rows = []
+    for a, b in combinations_with_replacement(range(kinds), 2):
+        t, c = total[a, b], count[a, b]
+        value = float(divided(t.sum(), c.sum()))
+        who = {"group": names[a], "other": names[b], "people": int(people[a] + people[b] * (a != b))}
+        row = {**who, "agreement": value, "pairs": int(c.sum()), "images": int((c > 0).sum())}
+        if intervals:
+            of_block, pairs = np.bincount(blocks, t), np.bincount(blocks, c)
+            left_out = divided(t.sum() - of_block, c.sum() - pairs)[pairs > 0]
+            span = interval(value, left_out, level=level, bounds=(0.0, 1.0))
+            row |= {"low": span.low, "high": span.high}
+        rows.append(row)
+    shares = {"group": list(names), "people": people, "answers": np.bincount(member[member >= 0], minlength=kinds)}
+    use = dict(zip(answers.labels, label_use(answers, member, kinds).T, strict=True))
+    return pd.DataFrame(rows), pd.DataFrame(shares | use)
 
 
 def compare_groups(
