@@ -32,7 +32,7 @@ export class Session {
     this.early = new EarlyKeys(changed);
     this.dry = false; // whether the server had no image left for us when it last told
     this.done = 0;
-    this.of = null; // images in all, `about` so many
+    this.of = null; // images in all
     this.worked = 0; // seconds since the last break
     this.notice = null;
     this.input = "keys";
