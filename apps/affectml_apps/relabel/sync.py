@@ -74,12 +74,10 @@ def _next(task: LabelTask, who: str, message: Mapping[str, Any], second: int | N
     if second is not None and round_number == 1:
         claims = [*_second_looks(task, who, second), *claims]
     preferences = task.preferences
-    settings = task.settings
     reply: dict[str, Any] = {
         "items": [item_of(task, preferences, who, claim) for claim in claims],
         "done": queries.answered_count(task.store, who, rounds),
         "of": in_all,
-        "about": settings.repeat_rate > 0 or settings.check_rate > 0,  # how many of these come is not known before
     }
     if message.get("history"):
         reply["past"] = past_items(task, who, MAX_PAST)
