@@ -238,6 +238,7 @@ def test_an_image_stays_chosen_while_its_caption_changes(lively, page, show, set
     chosen = page.get_by_label("images with most disagreement")
     first = chosen.input_value()
     page.get_by_text("Decide", exact=True).click()
+    settle(page)  # it opens with an animation
     page.get_by_label("A set of labels").fill("awe")
     page.keyboard.press("Enter")
     page.keyboard.press("Escape")  # an open list hides the rest of the page from a screen reader
