@@ -179,7 +179,7 @@ def test_names_and_meanings_of_one_s_own_are_kept_for_whoever_labels(photos, out
     assert (settings.labels, settings.construct, len(shown)) == (own.labels, "evoked", 4)
     with LabelStore("sqlite://") as store:
         store.init_task(settings, ["lake"])
-        kept = Taxonomy.from_dict(store.settings.taxonomy)
+        kept = Taxonomy.from_dict(store.task.taxonomy)
     assert (kept.definitions, kept.translations) == (own.definitions, own.translations)
     assert kept.display("awe", "de") == "Staunen"
 

@@ -12,7 +12,7 @@ import yaml
 from affectml.people import studies
 from affectml_annotation.store.schema import image, slot
 from affectml_annotation.study import door, visits
-from affectml_annotation.study.file import parse, parse_as
+from affectml_annotation.study.file import IDS, parse, parse_as
 from affectml_annotation.study.folder import read_study
 from affectml_annotation.study.pay import pay_rows
 from affectml_annotation.study.screen import screen
@@ -60,18 +60,18 @@ def test_the_files_for_panels_in_the_docs_are_ones_and_say_where_people_return_t
     files = [parse(block, "docs") for block in blocks]
     german.check(files[0], "docs")
     assert files.pop(0).before.questions  # how questions are written
-    assert [file.recruit.panel for file in files] == ["prolific", "mturk", "sona"]
-    assert ["{code}" in files[0].recruit.return_to, "{person}" in files[2].recruit.return_to] == [True, True]
+    assert [file.recruit.panel for file in files] == ["prolific"]
+    assert "{code}" in files[0].recruit.return_to
     names = files[0].recruit.names
     assert all(f"{name}={{{{%{name}%}}}}" in page for name in names.values())
-    assert f"?{files[2].recruit.names['person']}=%SURVEY_CODE%" in page
+    assert f"?{IDS['sona']['person']}=%SURVEY_CODE%" in page
 
 
 def test_what_people_read_or_practise_with_is_nobodys_to_label(example):
     file = read_study(example)
     apart = {"demo/images/000000", *(one.image for one in file.file.practice.images)}
     with studies.begin(example, by="lead") as store:
-        store.update_settings(overlap=5)
+        store.change_task(overlap=5)
     with studies.open_running(example) as store, store.database.read() as connection:
         wanted = sa.select(image.c.image_id).join(slot, slot.c.position == image.c.position)
         free = set(connection.scalars(wanted.where(slot.c.round == 1, slot.c.wanted == 0)))

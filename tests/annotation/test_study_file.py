@@ -4,10 +4,11 @@ import re
 from decimal import Decimal
 
 import pytest
+import yaml
 
-from affectml_annotation.errors import BadStudy
+from affectml_annotation.errors import BadTask
 from affectml_annotation.study import check
-from affectml_annotation.study.file import StudyFile, parse
+from affectml_annotation.study.file import parse
 from affectml_annotation.study.folder import FILE, as_yaml, read_study, write_study
 
 from .studies import write_file
@@ -22,15 +23,29 @@ def folder(tmp_path):
 
 def test_the_file_that_is_written_has_every_key_with_its_default_and_a_comment(folder):
     lines = (folder / FILE).read_text(encoding="utf-8").splitlines()
-    assert lines == list(as_yaml(StudyFile(dataset="../photos")))
+    file = parse({"dataset": "../photos", "recruit": {"panel": "links"}}, "")
+    assert lines == list(as_yaml(file))
     assert [line for line in lines if "#" not in line and not line.endswith(":")] == []
-    assert read_study(folder).file == StudyFile(dataset="../photos")
+    assert read_study(folder).file == file
+
+
+def test_a_study_of_schema_1_is_read_as_it_was_meant(folder):
+    before = {"dataset": "../photos", "labels": {"awe": {"name": "wonder"}}, "overlap": {"min": 2, "max": 4}}
+    for schema in ({}, {"schema": 1}):
+        (folder / FILE).write_text(yaml.safe_dump(before | schema), encoding="utf-8")
+        now = {"dataset": "../photos", "words": before["labels"], "overlap": 2, "recruit": {"panel": "links"}}
+        assert read_study(folder).file == parse(now, "")
+
+
+def test_a_study_says_where_people_come_from(folder):
+    (folder / FILE).write_text("schema: 2", encoding="utf-8")
+    refused(BadTask, "study.yaml: recruit: panel: say where people come from: prolific, mturk", read_study, folder)
 
 
 def test_nothing_that_is_there_is_written_over(folder, tmp_path):
     (folder / FILE).unlink()
     (folder / "consent.md").write_text("my own words", encoding="utf-8")
-    refused(BadStudy, r"consent\.md is there already", write_study, tmp_path / "photos", folder)
+    refused(BadTask, r"consent\.md is there already", write_study, tmp_path / "photos", folder)
     assert not (folder / FILE).exists()
 
 
@@ -44,22 +59,38 @@ def asks(**question: object) -> dict[str, object]:
 
 BAD_CONTENTS = [
     ({"overlapp": 3}, "study.yaml: no key 'overlapp' here; did you mean 'overlap'?"),
-    ({"overlap": 0}, "study.yaml: overlap: Input should be greater than or equal to 1"),
-    ({"overlap": "few"}, "study.yaml: overlap: Input should be a valid integer"),
-    ({"overlap": {"min": 3, "max": 12, "until": "F1"}}, "overlap: expected a whole number, such as 3"),
+    ({"overlap": 0}, "study.yaml: overlap: expected 1 or more, but this is 0"),
+    ({"overlap": "few"}, "study.yaml: overlap: expected a whole number, such as 3, but this is few"),
+    ({"overlap": [3]}, "overlap: expected a whole number, such as 3"),
+    ({"skips": 1.5}, "skips: expected a whole number, such as 3, but this is 1.5"),
+    ({"lease": 0}, "lease: expected more than 0, but this is 0"),
+    (
+        {"strategy": "rondom"},
+        "strategy: expected 'random', 'fill', 'stratified', 'priority' or 'queue'",
+    ),
+    ({"construct": "felt"}, "construct: expected '', 'evoked', 'expressed', 'intended' or 'query', but this is felt"),
+    ({"labels": ["awe", "awe"]}, "labels: one stands twice in awe, awe"),
+    ({"question": " "}, "question: it is blank"),
+    ({"page": {"blurr": True}}, "page: no key 'blurr' here; did you mean 'blur'?"),
+    ({"page": {"blur": "perhaps"}}, "page.blur: expected true or false, but this is perhaps"),
+    ({"page": {"control": 2}}, "page.control: expected 1 at most, but this is 2"),
+    ({"page": {"seconds": 1e5}}, "page.seconds: expected less than 86400, but this is 100000.0"),
+    ({"repeats": {"gap": 0}}, "repeats.gap: expected 1 or more, but this is 0"),
+    ({"checks": {"rate": 0.5}, "repeats": {"rate": 0.5}}, "checks: rate and repeats: rate leave no room"),
+    ({"texts": {"xx": {}}}, "'xx' is no language's code"),
+    ({"languages": ["de", "de"]}, "languages: one stands twice"),
     ({"consent": {"boxs": []}}, "consent: no key 'boxs' here; did you mean 'boxes'?"),
-    ({"schema": 2}, "schema: Input should be 1"),
-    ({"practice": {"tries": 1}}, "practice.tries: Input should be greater than or equal to 2"),
+    ({"schema": 3}, "schema: expected 2, but this is 3"),
+    ({"practice": {"tries": 1}}, "practice.tries: expected 2 or more, but this is 1"),
     ({"practice": {"pass": 1}}, "practice: pass: 1 of 0 images cannot be"),
-    ({"pay": {"per_person": 1.505}}, "pay.per_person: Decimal input should have no more than 2 decimal places"),
+    ({"pay": {"per_person": 1.505}}, "pay.per_person: expected 2 decimal places at most, but this is 1.505"),
     ({"before": {"questions": [{"id": "age", "text": "?", "kind": "choice"}]}}, "question age needs options"),
     ({"places": {"per_answer": {"age": 20}}}, "per_answer: no choice 'age' before"),
-    ({"checks": {"rate": 0.1}}, "checks: rate needs images whose own text dictates the answer"),
     ({"before": {"questions": [ASKED]}, "after": {"questions": [ASKED]}}, "two questions are called age"),
     (["a", "list"], "expected keys with values"),
-    ({"breaks": float("inf")}, "breaks: Input should be a finite number"),
-    ({"consent": {"version": 1.2}}, "Input should be a valid string, but this is 1.2; put it in quotes"),
-    (asks(kind="scale", low=float("nan"), high=7), "low: Input should be a finite number"),
+    ({"breaks": float("inf")}, "breaks: expected a finite number"),
+    ({"consent": {"version": 1.2}}, "expected a text; put 1.2 in quotes"),
+    (asks(kind="scale", low=float("nan"), high=7), "low: expected a finite number"),
     (asks(kind="number", low=99, high=18), "question age: low must be below high"),
     ({"practice": {"images": [AWE]}, "checks": {"images": [AWE]}}, "image 'i1' stands twice among those for"),
     ({"practice": {"images": [AWE, AWE]}}, "image 'i1' stands twice among those for practice and checks"),
@@ -69,14 +100,14 @@ BAD_CONTENTS = [
 
 @pytest.mark.parametrize(("content", "says"), BAD_CONTENTS)
 def test_what_cannot_be_is_refused_with_its_place(content, says):
-    refused(BadStudy, re.escape(says), parse, content, "study.yaml")
+    refused(BadTask, re.escape(says), parse, content, "study.yaml")
 
 
 def test_what_would_be_endless_if_it_were_told_is_not_told():
     told = "x"
     for _ in range(40):  # a few lines of YAML with aliases
         told = [told] * 9
-    refused(BadStudy, "question: Input should be a valid string$", parse, {"question": told}, "study.yaml")
+    refused(BadTask, "question: expected a text; put it in quotes$", parse, {"question": told}, "study.yaml")
 
 
 def test_money_is_exact():
@@ -97,7 +128,7 @@ def test_no_text_is_read_from_outside_the_folder(folder, place):
     (folder.parent / "secret.md").write_text("secret", encoding="utf-8")
     (folder / "linked.md").symlink_to(folder.parent / "secret.md")
     write_file(folder, consent={"text": place})
-    refused(BadStudy, "lies outside the study's folder", read_study, folder)
+    refused(BadTask, "lies outside the study's folder", read_study, folder)
 
 
 BAD_FILES = [
@@ -119,7 +150,7 @@ BAD_FILES = [
 @pytest.mark.parametrize(("name", "content", "says"), BAD_FILES)
 def test_a_file_that_cannot_be_read_is_refused_with_the_reason(folder, name, content, says):
     (folder / name).write_bytes(content)
-    refused(BadStudy, says, read_study, folder)
+    refused(BadTask, says, read_study, folder)
 
 
 def test_a_changed_text_has_another_hash(folder):

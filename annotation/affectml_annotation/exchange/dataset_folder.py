@@ -47,7 +47,7 @@ from affectml_annotation.exchange.targets import (
 from affectml_annotation.judgements import are_data, only_data
 
 if TYPE_CHECKING:  # the store imports the exchange
-    from affectml_annotation.store import LabelStore, TaskSettings
+    from affectml_annotation.store import LabelStore, Task
 
 NAME = re.compile(r"\w[\w .+-]{0,99}")
 NO_IMAGES = "no image files were copied: name their folder (--images) when you make the data set"
@@ -63,7 +63,7 @@ class Collected:
     task from when they could. notes: what is to be said of what was left out.
     """
 
-    settings: "TaskSettings"
+    task: "Task"
     images: pd.DataFrame
     judgements: pd.DataFrame
     annotators: tuple[Mapping[str, Any], ...] = ()
@@ -90,7 +90,7 @@ class Collected:
         shared = tuple({"annotator_id": who, **attributes} for who, attributes in pairs)
         withdrawn = dict(zip(events["event_id"], events["annotator_id"], strict=True))
         images = images[~images["image_id"].isin(made)]
-        return cls(store.settings, images, judgements, shared, withdrawn, store.stopping, tuple(notes))
+        return cls(store.task, images, judgements, shared, withdrawn, store.stopping, tuple(notes))
 
 
 @dataclass(frozen=True)
@@ -150,15 +150,15 @@ def write_dataset_folder(
 def _make(
     folder: Path, collected: Collected, targets: Mapping[str, MakeTarget], images_root: str | Path | None
 ) -> Exported:
-    settings = collected.settings
+    task = collected.task
     merged = merge_judgements(None, collected.judgements, str(folder))
     made = aggregates(folder, targets, merged.judgements)
     meta: dict[str, Any] = {
         "schema": SCHEMA,
-        "name": settings.name,
+        "name": task.name,
         "source": "labelled with affectml",
-        "targets": {name: entry_of(name, one, settings) for name, one in made.items()},
-        "judgements": asked_of(settings),
+        "targets": {name: entry_of(name, one, task) for name, one in made.items()},
+        "judgements": asked_of(task),
         **({} if collected.stopping is None else {"stopping": dict(collected.stopping)}),
     }
     table = pd.DataFrame({"image_id": collected.images["image_id"].astype("str")})
@@ -196,7 +196,7 @@ def _extend(folder: Path, collected: Collected, targets: Mapping[str, MakeTarget
     people = merge_people(read_parquet(folder / ANNOTATORS), collected.annotators)
     made = aggregates(folder, targets, merged.judgements)
     entries = {name: meta["targets"].get(name) for name in made}
-    state = {name: state_of(folder, entries[name], one, collected.settings) for name, one in made.items()}
+    state = {name: state_of(folder, entries[name], one, collected.task) for name, one in made.items()}
     problems = [f"judgement in conflict: {line}" for line in merged.conflicts]
     problems += [f"annotator in conflict: {line}" for line in people.conflicts]
     problems += [
@@ -206,7 +206,7 @@ def _extend(folder: Path, collected: Collected, targets: Mapping[str, MakeTarget
     ]
     if problems and not replace:
         raise BadExport(str(folder), problems, WAY_OUT)
-    kept, notes, asked = [], [], asked_of(collected.settings)
+    kept, notes, asked = [], [], asked_of(collected.task)
     unsaid = [name for name in made if state[name] == "same" and not meta["targets"][name].get("question")]
     said = meta.get("judgements") == asked and not unsaid and (collected.stopping is None or "stopping" in meta)
     if "other" in state.values():
@@ -223,7 +223,7 @@ def _extend(folder: Path, collected: Collected, targets: Mapping[str, MakeTarget
         if state[name] == "same":
             notes.append(f"target {name} is there already, with the same content")
             continue
-        kept += put_target(folder, meta, name, one, entry_of(name, one, collected.settings))
+        kept += put_target(folder, meta, name, one, entry_of(name, one, collected.task))
         notes.append(said_of(name, one, are_data(merged.judgements).sum()))
     notes += collected.notes
     return Exported(merged.new, merged.same, len(merged.conflicts), tuple(path.name for path in kept), tuple(notes))
@@ -231,10 +231,10 @@ def _extend(folder: Path, collected: Collected, targets: Mapping[str, MakeTarget
 
 def _check(folder: Path, meta: Mapping[str, Any], collected: Collected, there: pa.Table | None, merged: Merged) -> None:
     """Raise BadExport for what cannot stand in one data set, asked for or not."""
-    settings, elsewhere = collected.settings, "export to a new folder"
+    task, elsewhere = collected.task, "export to a new folder"
     asked = meta.get("judgements") or {}
-    if there is not None and asked.get("construct", settings.construct) != settings.construct:
-        what = f"holds judgements of what is {asked['construct']}, the task asked for what is {settings.construct}"
+    if there is not None and asked.get("construct", task.about) != task.about:
+        what = f"holds judgements of what is {asked['construct']}, the task asked for what is {task.about}"
         raise BadExport(str(folder), [what], elsewhere)
     images = read_parquet(folder / "images.parquet")
     if images is not None and "image_id" not in images.column_names:
@@ -246,13 +246,13 @@ def _check(folder: Path, meta: Mapping[str, Any], collected: Collected, there: p
     if there is None:
         return
     labels = dict.fromkeys(label for given in merged.judgements["labels"] for label in given)
-    others = [label for label in labels if label not in settings.labels]
+    others = [label for label in labels if label not in task.labels]
     if others:
         what = f"its judgements have labels that the task has not ({', '.join(others)})"
         raise BadExport(str(folder), [what], elsewhere)
     old = len(merged.judgements) - merged.new - merged.same - len(merged.conflicts)
-    if old and asked.get("question") and asked["question"] != settings.question:
-        what = f"{old} of its judgements answer {asked['question']!r}, the task's {settings.question!r}"
+    if old and asked.get("question") and asked["question"] != task.question:
+        what = f"{old} of its judgements answer {asked['question']!r}, the task's {task.question!r}"
         raise BadExport(str(folder), [what], f"answers to two questions cannot be counted together: {elsewhere}")
     if "event_id" in there.column_names:
         gone = [collected.withdrawn[e] for e in there["event_id"].to_pylist() if e in collected.withdrawn]

@@ -11,7 +11,7 @@ from affectml_annotation.errors import BadExport
 from affectml_annotation.exchange.files import keep, make_way, read_parquet, write_json, write_parquet
 
 if TYPE_CHECKING:  # the store imports the exchange
-    from affectml_annotation.store.settings import TaskSettings
+    from affectml_annotation.study.file import Task
 
 META = "dataset.json"
 MakeTarget = Callable[[pd.DataFrame], Aggregate]
@@ -27,11 +27,11 @@ def aggregates(folder: Path, targets: Mapping[str, MakeTarget], judgements: pd.D
     return made
 
 
-def state_of(folder: Path, entry: Mapping[str, Any] | None, made: Aggregate, settings: "TaskSettings") -> str:
+def state_of(folder: Path, entry: Mapping[str, Any] | None, made: Aggregate, task: "Task") -> str:
     """How a target of that name compares with what was made: new, same or other. An unknown question is no other."""
     if entry is None:
         return "new"
-    if (entry["construct"], entry.get("question") or settings.question) != (settings.construct, settings.question):
+    if (entry["construct"], entry.get("question") or task.question) != (task.about, task.question):
         return "other"
     if (entry["kind"], entry["values"], entry.get("vote_rule")) != (made.kind, made.values_are, made.vote_rule):
         return "other"
@@ -66,21 +66,21 @@ def put_target(folder: Path, meta: dict[str, Any], name: str, made: Aggregate, f
     return kept
 
 
-def asked_of(settings: "TaskSettings") -> dict[str, str]:
+def asked_of(task: "Task") -> dict[str, str]:
     """What dataset.json says of what people were asked."""
-    return {"construct": settings.construct, "question": settings.question}
+    return {"construct": task.about, "question": task.question}
 
 
-def entry_of(name: str, made: Aggregate, settings: "TaskSettings") -> dict[str, Any]:
+def entry_of(name: str, made: Aggregate, task: "Task") -> dict[str, Any]:
     """What dataset.json says of a task's target."""
-    taxonomy = settings.taxonomy
-    if taxonomy is None:
-        taxonomy = {"name": settings.name, "labels": {label: {} for label in settings.labels}}
+    taxonomy = task.taxonomy
+    if not taxonomy:
+        taxonomy = {"name": task.name, "labels": {label: {} for label in task.labels}}
     return {
         "kind": made.kind,
-        "construct": settings.construct,
+        "construct": task.about,
         "taxonomy": taxonomy if isinstance(taxonomy, str) else dict(taxonomy),
-        "question": settings.question,
+        "question": task.question,
         **made_of(name, made),
     }
 

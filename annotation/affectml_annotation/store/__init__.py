@@ -2,6 +2,6 @@
 
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.records import Answer, Claim, Progress, Receipt
-from affectml_annotation.store.settings import TaskSettings
+from affectml_annotation.study.file import Task
 
-__all__ = ["Answer", "Claim", "LabelStore", "Progress", "Receipt", "TaskSettings"]
+__all__ = ["Answer", "Claim", "LabelStore", "Progress", "Receipt", "Task"]

@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -27,6 +26,7 @@ from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import MIGRATIONS, migrate, version_of
 from affectml_annotation.store.place import BACKUP, KEPT, backup_note, way_back
 from affectml_annotation.store.schema import metadata, now_ms
+from affectml_annotation.store.versions import own_version
 
 RESTORED = "restored"  # the key of the setting that says from what a database was restored
 LEFT_OUT = f"\"key\" NOT IN ('{BACKUP}', '{RESTORED}')"
@@ -236,11 +236,7 @@ def _rows_into(source: sa.Connection, copy: Path) -> Tally:
 
 def seal(copy: Path, of: str, at: int, tally: Tally, seconds: float) -> None:
     """Make a backup of a database's file that nobody else has open: it says what it holds, and is on the disk."""
-    try:
-        by = version("affectml-annotation")
-    except PackageNotFoundError:  # the whole repository is installed as one
-        by = version("affectml")
-    note = {"at": at, "of": of, **vars(tally), "affectml": by, "seconds": seconds}
+    note = {"at": at, "of": of, **vars(tally), "affectml": own_version(), "seconds": seconds}
     with closing(sqlite3.connect(copy)) as made:
         made.execute("PRAGMA journal_mode=DELETE")  # one file, with no log beside it
         with made:

@@ -26,8 +26,9 @@ from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import MIGRATIONS, schema_faults, version_of
 from affectml_annotation.store.place import BACKUP
 from affectml_annotation.store.schema import annotator, erasure, event, metadata, now_ms, panel, setting
-from affectml_annotation.store.settings import read_setting, read_settings
+from affectml_annotation.store.settings import read_setting
 from affectml_annotation.store.submits import FUTURE_SECONDS
+from affectml_annotation.store.versions import read_task
 
 SHOWN = 20
 SOON = "ends_at", "lease_until", "place_until"  # times that lie ahead as they should
@@ -112,7 +113,7 @@ def _json(connection: sa.Connection) -> Iterator[Row]:
 
 
 def _settings(connection: sa.Connection) -> Iterator[Row]:
-    labels = read_settings(connection).labels
+    labels = read_task(connection).labels
     for position, accepted, forbidden in connection.execute(sa.select(schema.check)):
         if strange := {*accepted, *forbidden} - {*labels}:
             yield {"attention_check": position, "labels": sorted(strange)}
@@ -122,7 +123,7 @@ def _settings(connection: sa.Connection) -> Iterator[Row]:
 
 
 def _labels(connection: sa.Connection) -> Iterator[Row]:
-    labels = read_settings(connection).labels
+    labels = read_task(connection).labels
     text = sa.cast(event.c.labels, sa.Text)
     number = sa.func.min(event.c.number).label("number")
     for kind, chosen, first in connection.execute(sa.select(event.c.kind, text, number).group_by(event.c.kind, text)):

@@ -17,7 +17,8 @@ from affectml_annotation.judgements import ANSWERS
 from affectml_annotation.languages import _
 from affectml_annotation.store import visits
 from affectml_annotation.store.schema import annotator, answer, assignment, check, image, now_ms, round_, slot
-from affectml_annotation.store.settings import TaskSettings, read_settings
+from affectml_annotation.store.versions import read_task
+from affectml_annotation.study.file import Task
 
 PRIME = 2**31 - 1
 REFILL = 64
@@ -80,22 +81,22 @@ def given_to(who: str, round_number: int) -> tuple[sa.ColumnElement[bool], sa.Co
 
 def candidates(connection: sa.Connection, who: str, round_number: int) -> list[int]:
     """The next images this person could be given, best first. Only a proposal: `claim` takes them or not."""
-    settings = read_settings(connection)
+    task = read_task(connection)
     this = round_row(connection, round_number)
     mine = sa.exists().where(*given_to(who, round_number), assignment.c.position == slot.c.position)
-    order = own_order(who, round_number, settings.seed)
+    order = own_order(who, round_number, task.seed)
     where = [slot.c.round == round_number, slot.c.taken < slot.c.wanted, ~mine]
     if this.of is not None:  # a further look at what they have answered before
         before = (answer.c.annotator_id == who, answer.c.round == this.of, answer.c.image_id == image.c.image_id)
         where.append(sa.exists().where(*before))
     keys: list[sa.ColumnElement[Any]] = [image.c.queue_rank.is_(None), image.c.queue_rank]
-    if settings.strategy == "fill":
+    if task.strategy == "fill":
         keys.append(slot.c.taken.desc())
-    elif settings.strategy == "priority":
+    elif task.strategy == "priority":
         keys += [image.c.priority.is_(None), image.c.priority.desc()]
-    elif settings.strategy == "queue":
+    elif task.strategy == "queue":
         where.append(image.c.queue_rank.is_not(None))
-    elif settings.strategy == "stratified":
+    elif task.strategy == "stratified":
         keys.append(sa.func.row_number().over(partition_by=image.c.stratum, order_by=order))
     query = sa.select(slot.c.position).join(image, image.c.position == slot.c.position)
     return list(connection.scalars(query.where(*where).order_by(*keys, order).limit(REFILL)))
@@ -126,13 +127,13 @@ def claim(
     Takes what it tried off the front of `proposed`; fewer than `count` come back where that runs dry. Of what they hold
     already, the last ones beyond `most` are given back.
     """
-    settings = read_settings(connection)
+    task = read_task(connection)
     lock_annotator(connection, who)
     this = round_row(connection, round_number)
     again = round_of(connection, "repeat", round_number)
     rounds = [round_number] if again is None else [round_number, again]
     now = now_ms()
-    lease = now + round(settings.lease_seconds * 1000)
+    lease = now + round(task.lease_seconds * 1000)
     allowed = visits.claimable(connection, who, now)
     held = open_claims(connection, who, rounds)
     if allowed is not None:
@@ -147,15 +148,15 @@ def claim(
     place = next_place(connection, who)
     fresh: list[dict[str, Any]] = []
     while len(held) + len(fresh) < count:
-        draw = chance(settings.seed, who, "mix", place) if this.purpose == "main" else 1.0
+        draw = chance(task.seed, who, "mix", place) if this.purpose == "main" else 1.0
         given: tuple[int, int, str, bool] | None = None
-        if draw < settings.check_rate:
-            check_at = _unseen(connection, _CHECKS, who, round_number, settings.seed, fresh)
+        if draw < task.checks.rate:
+            check_at = _unseen(connection, _CHECKS, who, round_number, task.seed, fresh)
             given = None if check_at is None else (check_at, round_number, "check", False)
-        elif draw < settings.check_rate + settings.repeat_rate and again is not None:
-            long_ago = _tasks_before(who, round_number, place - settings.repeat_gap)
+        elif draw < task.checks.rate + task.repeats.rate and again is not None:
+            long_ago = _tasks_before(who, round_number, place - task.repeats.gap)
             twice = [row for row in fresh if row["round"] == again]
-            repeat_at = _unseen(connection, long_ago, who, again, settings.seed, twice)
+            repeat_at = _unseen(connection, long_ago, who, again, task.seed, twice)
             given = None if repeat_at is None else (repeat_at, again, "repeat", False)
         if given is None:
             given = _task(connection, this, who, proposed, fresh)
@@ -164,7 +165,7 @@ def claim(
         position, in_round, purpose, holds = given
         fresh.append({
             "annotator_id": who, "round": in_round, "position": position, "place": place, "purpose": purpose,
-            "suggestions_visible": purpose == "second" and not is_control(settings, who, position),
+            "suggestions_visible": purpose == "second" and not is_control(task, who, position),
             "holds_slot": holds, "claimed_at": now, "lease_until": lease,
         })  # fmt: skip
         place += 1
@@ -173,9 +174,9 @@ def claim(
     return open_claims(connection, who, rounds)[:count]
 
 
-def is_control(settings: TaskSettings, who: str, position: int) -> bool:
+def is_control(task: Task, who: str, position: int) -> bool:
     """Whether this person's second look at this image is one without a suggestion."""
-    return chance(settings.seed, who, "control", position) < settings.control_share
+    return chance(task.seed, who, "control", position) < task.page.control
 
 
 _AT_SLOT = (slot.c.round == sa.bindparam("number"), slot.c.position == sa.bindparam("at_position"))
@@ -288,7 +289,7 @@ def settle(connection: sa.Connection, who: str, number: int, image_id: str, kind
     connection.execute(place.values(taken=slot.c.taken))  # so that of two skips each knows of the other
     if kind not in ANSWERS:
         here = GAVE_UP.where(assignment.c.round == number, assignment.c.position == mine.position)
-        if len(connection.execute(here).all()) >= read_settings(connection).most_skips:
+        if len(connection.execute(here).all()) >= read_task(connection).most_skips:
             return True
     this = (*given_to(who, number), assignment.c.position == mine.position)
     connection.execute(assignment.update().where(*this).values(holds_slot=not mine.holds_slot))

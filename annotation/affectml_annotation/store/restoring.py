@@ -21,7 +21,8 @@ from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import migrate, schema_faults
 from affectml_annotation.store.place import BACKUP, backups_of, holds_store, kept_in, way_back
 from affectml_annotation.store.schema import metadata, now_ms
-from affectml_annotation.store.settings import read_setting, write_setting
+from affectml_annotation.store.settings import write_setting
+from affectml_annotation.store.versions import has_task
 
 PATIENCE = 5  # seconds for other programs to close a database that is to be replaced
 
@@ -160,7 +161,7 @@ def _copy_rows(source: sa.Connection, to: str, note: Mapping[str, Any]) -> Tally
             with database.write() as connection:
                 migrate(lambda: nullcontext(connection))
                 connection.exec_driver_sql("LOCK TABLE setting IN ACCESS EXCLUSIVE MODE")
-                if read_setting(connection, "task") is not None:
+                if has_task(connection):
                     raise StoreError(f"{database.where} holds a task already; make a new database, as by `createdb`")
                 for table in reversed(metadata.tables.values()):
                     connection.execute(table.delete())

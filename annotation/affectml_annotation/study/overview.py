@@ -165,7 +165,7 @@ def people(store: LabelStore) -> pd.DataFrame:
         "minutes": [row.active_ms / 60_000 for row in visits],
         "images": [images.get(row.annotator_id, 0) for row in visits],
     })  # fmt: skip
-    labels, said = store.settings.labels, store.judgements(rounds=[1])
+    labels, said = store.task.labels, store.judgements(rounds=[1])
     said = said[said["annotator_id"].isin(found["participant"])]
     report = annotator_report(said, labels, checks=store.checks(), intervals=True).set_index("annotator_id")
     checks = ["checks", "checks_failed"]

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 
+from affectml_annotation.languages import _, spoken
 from affectml_annotation.store.keys import FORGOTTEN
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.schema import content_warning, image, panel
@@ -42,8 +43,8 @@ class Screen:
     """What a participant is shown where they are.
 
     languages: they may choose from these. text: Markdown to read in this phase, and the debriefing for whoever is
-    through or left; instructions: always in reach from there on. question: what is asked of each image; empty: the
-    task's. questions: in this person's order. practice: images with the tries that are left, in order; feedback: shown
+    through or left; instructions: always in reach from there on. question: what is asked of each image. questions: in
+    this person's order. practice: images with the tries that are left, in order; feedback: shown
     after a miss. done: images answered.
     warned: they failed so many checks that the file says to warn.
     code: once it is earned. due: what they are to be paid, 3.50 EUR; empty for nothing, and while the visit goes on.
@@ -120,7 +121,7 @@ def screen(store: LabelStore, who: str, language: str | None = None) -> Screen:
             text=study.text(phase if going_on else "debriefing", language),
             instructions=study.text("instructions", language) if phase in ("practice", "images") else "",
             links=file.instructions.links,
-            question=said.question or file.question,
+            question=said.question or _question(file.question, language or file.languages[0]),
             questions=() if asked is None else tuple(map(said.asked, in_order(asked, who, file.seed))),
             practice=visits.to_practise(connection, who, file) if phase == "practice" else {},
             feedback=said.feedback or file.practice.feedback,
@@ -134,6 +135,12 @@ def screen(store: LabelStore, who: str, language: str | None = None) -> Screen:
         )
 
     return store.database.reading(work)
+
+
+def _question(own: str, language: str) -> str:
+    """The task's question, in a language if it is one of ours."""
+    with spoken(language):
+        return _(own)
 
 
 def warnings_of(store: LabelStore, image_ids: Collection[str]) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
     options.py      what may stand after `streamlit run relabel.py --`
     task.py         a data set and its label store, opened once per process
-    preferences.py  what the lead chose for the page (instructions, blur, blind-first, ...), kept in the store
     people.py       who somebody is: names, signed tokens, consent, leads
     queries.py      the few questions to the store's tables that its own interface does not answer
     items.py        what a browser is told of an image, and what it is not
@@ -19,6 +18,6 @@
     client/         the page's own part in the browser: plain ES modules and a stylesheet
 
 The browser owns the selection, the clock and a queue of images; answers travel by a route beside Streamlit's own,
-because widget state loses keys at typing speed (benchmarks/README.md has the measurements). Who may call, and how pictures
-are converted, is the same in every app: `affectml_apps.serving`, `affectml_apps.pictures`.
+because widget state loses keys at typing speed (benchmarks/README.md has the measurements). Who may call, and how
+pictures are converted, is the same in every app: `affectml_apps.serving`, `affectml_apps.pictures`.
 """

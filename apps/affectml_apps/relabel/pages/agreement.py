@@ -22,7 +22,7 @@ def draw() -> None:
     """Draw it."""
     task = current()
     st.title("Agreement")
-    labels, judgements = task.settings.labels, task.store.judgements()
+    labels, judgements = task.file.labels, task.store.judgements()
     first = are_data(judgements) & (judgements["round"] == 1)
     answered = judgements[judgements["kind"].isin(["labels", "none"]) & first]
     if not answered["image_id"].duplicated().any():

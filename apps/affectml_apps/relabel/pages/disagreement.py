@@ -25,7 +25,7 @@ def draw() -> None:
     with section():
         judgements = task.store.judgements()
         answered = judgements[judgements["kind"].isin(["labels", "none"])]
-        disputed = lead.most_disputed(judgements, task.settings.labels, SHOWN) if len(answered) else answered
+        disputed = lead.most_disputed(judgements, task.file.labels, SHOWN) if len(answered) else answered
         if disputed.empty:
             st.info("No image has two answers yet.")
         else:
@@ -88,7 +88,7 @@ def _decide(task: LabelTask, image_id: str) -> None:
         st.text(f"Decided by {row['decided_by']}: {task.said(row['labels']) or 'none of these'}")
     with form("decide"):
         labels = st.multiselect(
-            "Decide: a set of labels", list(task.settings.labels),
+            "Decide: a set of labels", list(task.file.labels),
             format_func=lambda label: searchable(task.taxonomy.display(label)), key=f"set-{image_id}",
         )  # fmt: skip
         none = st.checkbox("None of these labels applies", key=f"none-{image_id}")

@@ -26,7 +26,7 @@ def draw() -> None:
     with section():
         _answers(judgements)
     with section():
-        _votes(judgements, task.settings.labels)
+        _votes(judgements, task.file.labels)
     with section():
         _decisions(task)
     with section():

@@ -52,7 +52,7 @@ def _everybody(task: LabelTask) -> None:
         st.info("Nobody has been here yet.")
         return
     shown = people[["annotator_id", "answers", "claimed", "last_answer", "consented", "withdrawn"]].assign(
-        closed=people["annotator_id"].isin(task.preferences.closed)
+        closed=people["annotator_id"].isin(task.store.closed())
     )
     if (spoken := people["answered_in"].map(", ".join)).any():
         shown = shown.assign(languages=spoken)
@@ -77,7 +77,7 @@ def _pace(judgements: pd.DataFrame) -> None:
 def _reports(task: LabelTask, judgements: pd.DataFrame) -> None:
     rounds, checks = task.store.rounds(), task.store.checks()
     report = annotator_report(
-        judgements, task.settings.labels, checks=checks if len(checks) else None,
+        judgements, task.file.labels, checks=checks if len(checks) else None,
         repeats=rounds[rounds["purpose"] == "repeat"], intervals=True,
     )  # fmt: skip
     use = [name for name in report.columns if name.startswith("use:")]
@@ -106,7 +106,7 @@ def _label_use(shares: pd.DataFrame) -> None:
 
 def _drift(task: LabelTask, judgements: pd.DataFrame) -> None:
     st.subheader("Drift: how people change as they go on")
-    changes = lead.drift(judgements, task.settings.labels, block=BLOCK)
+    changes = lead.drift(judgements, task.file.labels, block=BLOCK)
     if changes["block"].max() < 2:
         st.info(f"Drift is told in blocks of {BLOCK} answers; nobody has a second block yet.")
         return

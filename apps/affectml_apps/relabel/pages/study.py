@@ -13,6 +13,7 @@ from affectml.errors import AffectmlError
 from affectml.people.erasing import erase_people
 from affectml.people.labelling import task_words
 from affectml_annotation import DatabaseAway
+from affectml_annotation.store.changing import note_change
 from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.store.place import default_database
 from affectml_annotation.study import overview, running
@@ -232,7 +233,7 @@ def _erase(task: LabelTask, people: list[str]) -> None:
     st.session_state.pop("unfinished", None)
     if people:
         with task.store.database.write() as connection:
-            running.note_change(connection, by(), {"erased": len(people)})
+            note_change(connection, by(), {"erased": len(people)})
     st.session_state["erased"] = told
     done("Erased. What stays to be done, if anything, stands below.", "erase")
 

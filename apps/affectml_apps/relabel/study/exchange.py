@@ -61,7 +61,7 @@ def exchange(task: LabelTask, who: str, message: Mapping[str, Any]) -> dict[str,
 
 def _how_far(task: LabelTask, who: str, now: Screen, held: int) -> dict[str, Any]:
     """Checks count like any image: a number that stood still would tell which they are. So the whole is about so."""
-    done, rate = queries.answered_count(task.store, who, [1]), task.settings.check_rate
+    done, rate = queries.answered_count(task.store, who, [1]), task.file.checks.rate
     return {"done": done, "of": max(round(now.visit.images / (1 - rate)), done + held), "about": rate > 0}
 
 

@@ -6,7 +6,6 @@ from affectml_annotation import languages
 from affectml_annotation.languages import _, marked, ngettext
 from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.erasing import ask_for_erasure, erasures_asked
-from affectml_annotation.study.file import IDS
 from affectml_annotation.study.keys import BadLink
 from affectml_annotation.study.screen import Screen, consent_screen, return_address, screen
 from affectml_apps.relabel.allowance import Allowance
@@ -284,8 +283,8 @@ def lead() -> None:
     here, recruit = (st.context.url or "").rpartition("/")[0], task.running.recruit
     st.subheader("How people come")
     if recruit.names:
-        fills = {"prolific": "{{{{%{}%}}}}", "sona": "%SURVEY_CODE%"}.get(recruit.panel, "…")
-        own = IDS[recruit.panel]
+        fills = {"prolific": "{{{{%{}%}}}}", "sona": "%SURVEY_CODE%"}.get(recruit.panel or "", "…")
+        own = recruit.usual
         ids = [
             f"{name}={(what == 'study' and recruit.study) or fills.format(own.get(what, name))}"
             for what, name in recruit.names.items()
