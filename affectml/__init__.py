@@ -1,6 +1,6 @@
 """affectml: several emotions per image, from several people; trained, judged and compared as such."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from affectml._lazy import lazily
 from affectml._version import __version__
@@ -11,12 +11,17 @@ if TYPE_CHECKING:
         ask,
         demo,
         doctor,
+        embed,
         evaluate,
         explain,
+        explore,
+        export,
         fetch,
+        list_runs,
         load_run,
         plan,
         predict,
+        taxonomy,
         train,
     )
     from affectml.auditing import audit
@@ -34,18 +39,39 @@ __all__ = [
     "audit",
     "demo",
     "doctor",
+    "embed",
     "evaluate",
     "explain",
+    "explore",
+    "export",
     "fetch",
+    "list_runs",
     "load_run",
     "plan",
     "predict",
     "split",
+    "taxonomy",
     "train",
 ]
+_listed = lazily(__name__)
 
-__getattr__ = lazily(__name__)
+
+def __getattr__(name: str) -> Any:
+    """A name of `__all__`, or `import_NAME`, an importer: `affectml.import_table("votes.csv", "mydata")`."""
+    kind, _, importer = name.partition("import_")
+    if kind or not importer:
+        return _listed(name)
+    from affectml.importers import get_importer, names
+
+    known = {each.replace("-", "_"): each for each in names()}
+    if importer not in known:
+        from affectml.errors import did_you_mean
+
+        raise AttributeError(f"module 'affectml' has no importer {importer!r}{did_you_mean(importer, known)}")
+    return get_importer(known[importer])
 
 
 def __dir__() -> list[str]:
-    return __all__
+    from affectml.importers import names
+
+    return [*__all__, *(f"import_{name.replace('-', '_')}" for name in names())]

@@ -65,7 +65,7 @@ def read_json(path: Path, kind: type[AffectmlError] = BadInput, way_out: str = "
 
     Raises `kind`, whose message ends in `way_out`, for a file that cannot be read, is no JSON, or holds half of a
     character, which JSON allows and no file of ours can hold. One that is not there is FileNotFoundError or
-    NotADirectoryError, of which each reader has more to say.
+    NotADirectoryError, about which each reader has more to say.
     """
     end = f"; {way_out}" if way_out else ""
     if (why := no_file(path)) not in ("", "no such file"):

@@ -25,7 +25,8 @@ class Help:
     default: what holds without the option, where its value does not say so. metavar: what its value looks like. most:
     the largest number allowed; the smallest is the type's own (annotated_types.Ge). read: makes the value of the words
     of an option that may be given several times. path: whether a text names a file or folder, which shells complete.
-    env: an environment variable that says it too.
+    env: an environment variable that says it too. rare: whether it is set by `--set NAME=VALUE` alone, as a head's
+    options are.
     """
 
     text: str
@@ -35,6 +36,7 @@ class Help:
     read: Callable[..., Any] | None = None
     path: bool = False
     env: str | None = None
+    rare: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,17 +52,6 @@ Threads = Annotated[
 ]
 Device = Annotated[
     str | None, Help("Where the encoder runs: cpu, cuda, cuda:1, mps.", default="cuda where there is one, else cpu")
-]
-Tau = Annotated[float, Help("Lowest rate at which a label belongs to an image's set.", default="1/3")]
-Prompts = Annotated[
-    str, Help("Texts that a text head learns from: sentiment (the labels), synonyms, captions, joined by +.")
-]
-Templates = Annotated[
-    tuple[str, ...],
-    Help(
-        'Sentence that a label is put into, e.g. "a photo that evokes {label}"; several are averaged.',
-        default="the taxonomy's first",
-    ),
 ]
 Groups = Annotated[
     tuple[str, ...],
@@ -107,7 +98,7 @@ def _default(field: Any) -> Any:
 
 
 def options_asked(function: Callable[..., Any], *, after: int = 0) -> Iterator[tuple[str, type | None, Option]]:
-    """(parameter, the dataclass whose field the option is, option) of what a function asks after so many parameters."""
+    """(parameter, dataclass with the option as its field, option) for each parameter after the first few."""
     hints = get_type_hints(function, include_extras=True)
     for parameter in list(inspect.signature(function).parameters.values())[after:]:
         hint = hints[parameter.name]

@@ -27,7 +27,7 @@ def import_module(name: str) -> ModuleType:
 
 
 def plugin_names(group: str) -> dict[str, str]:
-    """What installed packages bring to a group of entry points: name -> the packages, of which none is imported."""
+    """What installed packages bring to a group of entry points: name -> the packages; none of them is imported."""
     from affectml_metrics.plugins import package_of, plugins
 
     return {name: " and ".join(map(package_of, entries)) for name, entries in plugins(group).items()}

@@ -8,7 +8,7 @@ from html import escape
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
-Say = Callable[[str], None]  # called with what a user should know, a line at a time
+Say = Callable[[str], None]  # called with each line for the user
 QUIET: ContextVar[bool] = ContextVar("quiet", default=False)  # whether the command line asked for no word meanwhile
 
 

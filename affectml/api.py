@@ -1,29 +1,34 @@
 """The functions of the door: `affectml.train`, `affectml.predict`, ... Each is what the command of its name does."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from affectml._files import new_folder
 from affectml._options import options_of
 from affectml._progress import Progress, Say
-from affectml.data import Dataset
-from affectml.errors import BadInput, did_you_mean
+from affectml.data import Dataset, check_new
+from affectml.encoders import DEFAULT_SPEC
+from affectml.errors import BadInput, did_you_mean, option
 from affectml.heads.build import options_of_heads
 from affectml.page import WRITERS
 from affectml.pictures import ImageLike
 from affectml.predicting.predictions import Predictions
 from affectml.run import Run
-from affectml.runs import RunFolder, TrainConfig
+from affectml.runs import RunFolder, TrainConfig, runs_in
 from affectml.training import open_or_draw, train_run
 
 if TYPE_CHECKING:
+    from affectml import exploring
     from affectml.checkup import Finding
+    from affectml.embeddings import EmbedSummary
     from affectml.evaluating import Evaluated
     from affectml.explanation import Explanation
     from affectml.fetching import FetchSummary
     from affectml.planning import Plan
+    from affectml.taxonomies import Taxonomy
     from affectml.vlm import Asked
 
 
@@ -33,9 +38,9 @@ def train(
     """Train a head on a data set and judge it beside the prior, zero-shot and people, as `affectml train` does.
 
     Args:
-        dataset: a data set or its folder; None is the demo set in data/demo, drawn where it is not there.
+        dataset: a data set or its folder; None is the demo set in data/demo, which is drawn if it does not exist.
         out: the folder to write; None takes the next free runs/NAME-NNN.
-        say: called with what one should know meanwhile, a line at a time.
+        say: called with each line for the user.
         options: those of TrainConfig, as `affectml train` has them (head, hidden, seed, tau, ...), and of the head (l2,
             dropout, ...). Without `multilabel` the only target that fits decides: rates and sets are learned as several
             labels, single labels and distributions as one.
@@ -44,7 +49,7 @@ def train(
         A Run: its scores, its predictions, and its answers for new images.
 
     Raises:
-        AffectmlError: one of its subclasses, for what can be mended; then nothing was written.
+        AffectmlError: a subclass, for anything that you can put right; nothing is written then.
     """
     known = signature(train).parameters.keys() - {"options"}
     of_head = {name: value for name, value in options.items() if name not in known}
@@ -82,7 +87,7 @@ def load_run(path: str | Path) -> Run:
         The Run, as `train` gave it.
 
     Raises:
-        BadRun: where it is none, or of another version.
+        BadRun: if the folder is not a run, or a run of another version.
     """
     return Run(RunFolder.open(path))
 
@@ -94,20 +99,20 @@ def predict(
     labels: Sequence[str] | None = None,
     errors: Literal["raise", "skip"] = "raise",
 ) -> Predictions:
-    """What a run says of images; to ask a run several times, open it once with `load_run`.
+    """Predict the labels of images. To ask a run several times, open it once with `load_run`.
 
     Args:
         run: the run or its folder.
-        images: one of these or several, see `Run.predict`; for very many see `Run.predict_to_file`.
+        images: one or several, see `Run.predict`; for very many see `Run.predict_to_file`.
         labels: choose among these instead of the run's own, see `Run.predict`.
-        errors: "raise" for the first image that cannot be read, or "skip", see `Run.predict`.
+        errors: "raise" at the first image that cannot be read, or "skip" it, see `Run.predict`.
 
     Returns:
         Predictions: a DataFrame with a row per image, and a score per label.
 
     Raises:
-        BadRun: where it is no run.
-        BadInput: for the first image that cannot be read, or where none can, and for `labels` with a head that has no
+        BadRun: if the folder is not a run.
+        BadInput: at the first image that cannot be read, if none can be read, and for `labels` with a head without
             texts.
     """
     return _run(run).predict(images, labels=labels, errors=errors)
@@ -125,19 +130,19 @@ def evaluate(
     """Judge systems beside people, the prior and zero-shot, as `affectml evaluate` does.
 
     Args:
-        systems: runs and files of answers, several of them by the names that they are to have, or one alone.
-        on: data sets to judge them on; runs without any are compared by what is stored of them.
+        systems: one run or file of answers, or several by the names that they get.
+        on: data sets to judge them on; without one, runs are compared by their stored scores.
         train: data sets to train runs on first.
-        out: a folder for everything, or a file (.html, .parquet, .csv, .tex, .md); None is report.html in a run that
-            is alone without `on`, else runs/evaluation-NNN.
-        say: called with what one should know meanwhile.
+        out: a folder for everything, or a file (.html, .parquet, .csv, .tex, .md); None is report.html in
+            the run if there is one run and no `on`, else runs/evaluation-NNN.
+        say: called with each line for the user.
         options: of EvaluateConfig (target, groups, sort, mapping, shape, k, heads, seeds, ...).
 
     Returns:
         Evaluated: its `evaluation` has the figures, and `evaluation.across()` the scores as a DataFrame.
 
     Raises:
-        AffectmlError: one of its subclasses, for what can be mended.
+        AffectmlError: a subclass, for anything that you can put right.
     """
     from affectml.evaluating import EvaluateConfig, evaluate_systems
 
@@ -151,7 +156,7 @@ def evaluate(
 
 
 def explain(run: str | Path | Run, image: ImageLike, *, label: str | None = None, **options: Any) -> "Explanation":
-    """Which parts of an image speak for a label, and whether to believe it, as `affectml explain` does.
+    """Show which parts of an image speak for a label, and whether to believe it, as `affectml explain` does.
 
     Args:
         run: the run or its folder.
@@ -163,7 +168,7 @@ def explain(run: str | Path | Run, image: ImageLike, *, label: str | None = None
         An Explanation: maps, their curves beside those of controls, and the verdict in words.
 
     Raises:
-        AffectmlError: one of its subclasses, for what can be mended.
+        AffectmlError: a subclass, for anything that you can put right.
     """
     known = [name for name in signature(Run.explain).parameters if name != "self"]
     _check("explain", options, known)
@@ -171,18 +176,18 @@ def explain(run: str | Path | Run, image: ImageLike, *, label: str | None = None
 
 
 def demo(folder: str | Path | None = None, *, say: Say = print, **options: Any) -> Dataset:
-    """The demo set in a folder, drawn where it is not there yet.
+    """Open the demo set in a folder; draw it first if it does not exist.
 
     Args:
         folder: None is data/demo.
-        say: called with what one should know meanwhile.
-        options: of the drawing (images, seed, taxonomy, look, answers, panel, models), as in `affectml demo-data`.
+        say: called with each line for the user.
+        options: of the drawing (images, seed, taxonomy, look, answers, panel, models, size), see `demo -h`.
 
     Returns:
         The Dataset.
 
     Raises:
-        BadInput: for an option that there is not, and for a folder that holds something else.
+        BadInput: if an option does not exist, or the folder holds something else.
     """
     if folder is None and not options:
         return open_or_draw(None, say)
@@ -203,20 +208,199 @@ def demo(folder: str | Path | None = None, *, say: Say = print, **options: Any) 
     return dataset
 
 
-def fetch(dataset: str | Path | Dataset, *, progress: bool = True, **options: Any) -> "FetchSummary":
-    """Download the images that a data set knows by url alone, as `affectml fetch` does.
+def embed(
+    dataset: str | Path | Dataset,
+    encoder: str = DEFAULT_SPEC,
+    *,
+    precision: str = "auto",
+    workers: Literal["ray"] | None = None,
+    batch_size: int | None = None,
+    threads: int | None = None,
+    decode_threads: int | None = None,
+    device: str | None = None,
+    say: Say = print,
+) -> "EmbedSummary":
+    """Embed a data set's new and changed images, as `affectml embed` does.
 
     Args:
         dataset: the data set or its folder.
-        progress: whether to show a bar, where somebody watches.
+        encoder: a spec, see `affectml.encoders.load_encoder`.
+        precision: "auto", "fp32", "fp16" or "bf16".
+        workers: "ray" hands the parts to a running Ray cluster.
+        batch_size: images per batch; None is 16 on a CPU, 64 elsewhere.
+        threads: for encoding; None is one for each core.
+        decode_threads: for reading and resizing images; None is as many, at least two.
+        device: cpu, cuda, cuda:1, mps; None is cuda if the machine has it, else cpu.
+        say: called with each line for the user.
+
+    Returns:
+        An EmbedSummary: how many were embedded, and which could not be read.
+
+    Raises:
+        EncoderUnavailable: if the weights cannot be found.
+        BadDataset: if no image could be embedded.
+        MissingExtra: if Ray is asked for and not installed.
+    """
+    from affectml.embeddings import embed_dataset
+    from affectml.encoders import load_encoder
+
+    opened = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
+    how: dict[str, Any] = {"batch_size": batch_size, "decode_threads": decode_threads}
+    if workers is not None:
+        from affectml.ray_engine import embed_with_ray
+
+        embed_with_ray(opened.root, encoder, precision=precision, threads=threads, say=say, **how)
+    loaded = load_encoder(encoder, precision=precision, device=device, threads=threads, mapped=True)
+    return embed_dataset(opened, loaded, say=say, **how)
+
+
+def explore(
+    dataset: str | Path | Dataset, runs: Sequence[str | Path | Run] = (), **options: Any
+) -> "exploring.Collection":
+    """Open a data set's images with people's and runs' answers, to filter and search as `affectml explore` does.
+
+    Args:
+        dataset: the data set or its folder.
+        runs: trained on it or on a data set with the same images.
+        options: of Collection (target, encoder, db).
+
+    Returns:
+        A Collection.
+
+    Raises:
+        BadDataset: if several targets could be meant.
+        BadRun: if something is not a run.
+    """
+
+    from affectml import exploring
+
+    _several(runs, "runs")
+    return exploring.Collection(dataset, [_run(run).folder for run in runs], **options)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What `export` wrote. facts: each thing written, by its name, in words. notes: what to know about it."""
+
+    facts: dict[str, Any]
+    notes: list[str]
+
+
+def export(
+    source: str | Path | Dataset | Run,
+    *,
+    onnx: bool = False,
+    with_encoder: bool = False,
+    hub: str | Path | None = None,
+    label_studio: str | Path | None = None,
+    dataset: str | Path | None = None,
+    split: str | None = None,
+    image_prefix: str = "/data/local-files/?d=",
+    images: bool = True,
+    keep: Sequence[str] = (),
+    annotator_ids: bool = False,
+    may_share: bool = False,
+    out: str | Path | None = None,
+    threads: int | None = None,
+) -> Exported:
+    """Share a run or a data set, as `affectml export` does; its help explains each argument.
+
+    Args:
+        source: a run or a data set, or the folder of one.
+        onnx: write an ONNX graph; with_encoder: from pixels; out: its file.
+        hub: the folder to write for the Hugging Face Hub.
+        label_studio: the file for a run's predictions as tasks; dataset, split, image_prefix: their images.
+        images: whether a data set's image files go along; keep, annotator_ids, may_share: see `share_dataset`.
+        threads: for torch.
+
+    Returns:
+        An Exported.
+
+    Raises:
+        BadInput: if there is nothing to write, or an argument does not fit the source.
+        MissingExtra: if ONNX is asked for and not installed.
+    """
+    from affectml import sharing
+
+    place = source.root if isinstance(source, Dataset) else Path(_system(source))
+    facts: dict[str, Any] = {}
+    notes: list[str] = []
+    if (place / "dataset.json").is_file():
+        if hub is None or onnx or label_studio is not None:
+            raise BadInput(f"{place} is a data set, which is exported by {option('hub', 'FOLDER')} alone")
+        told = {"images": images, "keep": keep, "annotator_ids": annotator_ids, "may_share": may_share}
+        shared = sharing.share_dataset(place, Path(hub), **told)  # type: ignore[arg-type]
+        facts |= {"hub": str(hub), "images": ", ".join(f"{name} {count:,}" for name, count in shared.splits.items())}
+        return Exported(facts, list(shared.warnings))
+    if not onnx and hub is None and label_studio is None:
+        ways = (option("onnx", True), option("hub", "FOLDER"), option("label_studio", "TASKS.json"))
+        raise BadInput(f"export: say what to write: {', '.join(ways)}, or several")
+    if with_encoder and not onnx:
+        raise BadInput(f"export: {option('with_encoder', True)} is about the ONNX graph: add {option('onnx', True)}")
+    run = RunFolder.open(place)
+    if hub is not None:
+        check_new(Path(hub))
+        with new_folder(Path(hub)) as new:
+            sharing.AffectModel(run).save_pretrained(new)
+        facts["hub"] = str(hub)
+    if onnx:
+        graph = sharing.export_onnx(place, None if out is None else Path(out), encoder=with_encoder, threads=threads)
+        facts |= {"onnx": str(graph.path), "input": graph.input, "outputs": ", ".join(graph.outputs)}
+        facts["largest difference from torch"] = f"{graph.difference:.1e}"
+        notes += [graph.note] if graph.note else []
+    if label_studio is not None:
+        tasks = sharing.write_tasks(
+            place, Path(label_studio), dataset=None if dataset is None else Path(dataset), split=split,
+            image_prefix=image_prefix, threads=threads,
+        )  # fmt: skip
+        facts |= {"label studio": str(tasks.path), "interface": str(tasks.interface), "tasks": tasks.images}
+        notes += tasks.notes
+    return Exported(facts, notes)
+
+
+def list_runs(folder: str | Path = "runs") -> list[Run]:
+    """List the runs in a folder, as `affectml runs` does.
+
+    Returns:
+        A list of Run, sorted by name, without those that cannot be read.
+
+    Raises:
+        BadRun: if the folder does not exist or holds no run.
+    """
+    return [Run(each) for each in runs_in(folder)[0]]
+
+
+def taxonomy(name: str | Path) -> "Taxonomy":
+    """Get a taxonomy, as `affectml taxonomy show` prints it.
+
+    Args:
+        name: a built-in taxonomy, or a YAML file.
+
+    Returns:
+        The Taxonomy.
+
+    Raises:
+        UnknownTaxonomy: with the nearest name.
+    """
+    from affectml.taxonomies import get_taxonomy
+
+    return get_taxonomy(str(name))
+
+
+def fetch(dataset: str | Path | Dataset, *, progress: bool = True, **options: Any) -> "FetchSummary":
+    """Download the images that a data set has only as urls, as `affectml import fetch` does.
+
+    Args:
+        dataset: the data set or its folder.
+        progress: whether to show a bar on a terminal.
         options: of FetchConfig (per_host, jobs, delay, tries, deadline, max_mb, contact, ...).
 
     Returns:
         A FetchSummary: what came, and what failed and why.
 
     Raises:
-        BadDataset: for no data set, one without urls, or one that another process downloads.
-        BadInput: for an option that there is not, or with a value that cannot be.
+        BadDataset: if there is no data set, it has no urls, or another process downloads its images.
+        BadInput: if an option does not exist or its value is impossible.
     """
     from affectml.fetching import FetchConfig, fetch_images
 
@@ -231,13 +415,13 @@ def plan(
     say: Say = print,
     **options: Any,
 ) -> "Plan":
-    """How exact a study of some size will be, and what it costs, planned from a pilot, as `affectml plan` does.
+    """Plan from a pilot how exact a study will be and what it costs, as `affectml plan` does.
 
     Args:
         dataset: the data set with the pilot's answers, or its folder; None plans from assumptions alone.
-        runs: up to two runs whose scores against people are planned, the second to be compared with; without any,
-            stand-ins are made of the pilot.
-        say: called with what one should know meanwhile.
+        runs: up to two runs; their scores against people are planned, and the difference of the two. Without any,
+            stand-ins are made from the pilot.
+        say: called with each line for the user.
         options: of PlanConfig (people, images, each, budget, within, per_hour, ...).
 
     Returns:
@@ -245,8 +429,8 @@ def plan(
         and in words what was assumed and what the pilot cannot tell.
 
     Raises:
-        BadDataset: for a pilot that nothing can be planned from.
-        BadInput: for an option that there is not, or with a value that cannot be.
+        BadDataset: if nothing can be planned from the pilot.
+        BadInput: if an option does not exist or its value is impossible.
     """
     from affectml.planning import PlanConfig, plan_study
 
@@ -262,15 +446,15 @@ def ask(dataset: str | Path | Dataset, out: str | Path, *, model: str, say: Say 
     Args:
         dataset: the data set or its folder.
         out: the JSON lines file to write; it must not exist yet.
-        model: the name that the server knows it by.
-        say: called with what one should know meanwhile.
+        model: its name on the server.
+        say: called with each line for the user.
         options: of AskConfig (samples, target, split, question, ...).
 
     Returns:
         Asked: the files and what is in them. Nothing was sent.
 
     Raises:
-        AffectmlError: one of its subclasses, for what can be mended.
+        AffectmlError: a subclass, for anything that you can put right.
     """
     from affectml.vlm import AskConfig
     from affectml.vlm import ask as write
@@ -280,13 +464,13 @@ def ask(dataset: str | Path | Dataset, out: str | Path, *, model: str, say: Say 
 
 
 def doctor(folder: str | Path = ".") -> "list[Finding]":
-    """What this machine has for affectml, as `affectml doctor` says it.
+    """Check what this machine has for affectml, as `affectml doctor` does.
 
     Args:
-        folder: whose free space is told.
+        folder: its free space is reported.
 
     Returns:
-        A list of Finding, one a line: its name, words, and plain value.
+        A list of Finding: a name, words and a plain value each.
     """
     from affectml.checkup import checkup
 

@@ -18,7 +18,7 @@ from affectml._files import with_column, write_parquet
 from affectml._progress import track
 from affectml._rows import PART, RowsOnDisk
 from affectml.data import Dataset
-from affectml.data.groups import names_of
+from affectml.data.choose import names_of
 from affectml.embeddings import EmbeddingStore
 from affectml.errors import BadInput
 

@@ -19,13 +19,14 @@ the command line.
 
 import difflib
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
 
 _ABSENT: Final = object()
 _ON_THE_COMMAND_LINE: ContextVar[bool] = ContextVar("on_the_command_line", default=False)
+_BY_SET: ContextVar[frozenset[str]] = ContextVar("by_set", default=frozenset())
 # Where the command line's name is not Python's.
 _SPELLED: Final = {
     "templates": "template",
@@ -107,6 +108,16 @@ def command_line() -> Iterator[None]:
         _ON_THE_COMMAND_LINE.reset(before)
 
 
+@contextmanager
+def by_set(names: Collection[str]) -> Iterator[None]:
+    """Inside, the command line takes these options by `--set NAME=VALUE`."""
+    before = _BY_SET.set(frozenset(names))
+    try:
+        yield
+    finally:
+        _BY_SET.reset(before)
+
+
 def option(name: str, value: object = _ABSENT, *, of_head: bool = False) -> str:
     """An option for a message, in the words of whoever reads it.
 
@@ -130,7 +141,10 @@ def option(name: str, value: object = _ABSENT, *, of_head: bool = False) -> str:
     """
     if not _ON_THE_COMMAND_LINE.get():
         return name if value is _ABSENT else f"{name}={value!r}"
-    if of_head:
+    if of_head or name in _BY_SET.get():
+        if isinstance(value, tuple | list):
+            value = ",".join(map(str, value))
+        value = str(value).lower() if isinstance(value, bool) else value
         return f"--set {name}" if value is _ABSENT else f"--set {shlex.quote(f'{name}={value}')}"
     words = spelled(name if value is not False else f"no_{name}")
     if value is False or value is _ABSENT or value is True:
@@ -143,5 +157,5 @@ def option(name: str, value: object = _ABSENT, *, of_head: bool = False) -> str:
 
 
 def spelled(name: str) -> str:
-    """How the command line spells an option that Python calls `name`: `--promise-group` of promise_group."""
+    """How the command line spells an option that Python calls `name`: `--by-person` of by_person."""
     return f"--{_SPELLED.get(name, name).rstrip('_').replace('_', '-')}"

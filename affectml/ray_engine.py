@@ -63,7 +63,7 @@ def with_workers(work: Callable[[int], None], folder: Path, parts: str, threads:
         folder: where the parts are made; the files there that fit the pattern `parts` are counted.
         parts: see there.
         threads: of a worker, and CPUs that it takes; None is one, or those that a GPU has for itself.
-        say: called with what one should know.
+        say: called with each line for the user.
 
     Raises:
         MissingExtra: without ray.

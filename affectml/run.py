@@ -31,8 +31,8 @@ from affectml.taxonomies import Taxonomy
 class Run:
     """A trained run. `affectml.train` returns one, `affectml.load_run` opens one again.
 
-    folder: where it lies; a run stands for it wherever a path to one is asked for. Nothing but the run's own files is
-    read until something is asked for.
+    folder: where it is; functions that take a run's path take a Run too. Only the run's own files are read, and
+    not before they are needed.
     """
 
     def __init__(self, folder: RunFolder) -> None:
@@ -54,31 +54,31 @@ class Run:
 
     @property
     def taxonomy(self) -> Taxonomy:
-        """The labels that it predicts."""
+        """The labels that the run predicts."""
         return self._opened.taxonomy
 
     @property
     def evaluation(self) -> Evaluation:
-        """What was found of it on the test images: figures, scores image by image, and facts."""
+        """Its evaluation on the test images: figures, scores image by image, and facts."""
         return self._opened.evaluation
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """metrics.csv: a row a figure, of every system, label and subgroup, with its interval (docs/judging.md)."""
+        """metrics.csv: a row for each figure of a system, label or subgroup, with its interval (docs/judging.md)."""
         return self.evaluation.table()
 
     @property
     def scores(self) -> pd.DataFrame:
-        """What each system scores on the test images: a row per system, and per metric columns value, low, high.
+        """Each system's scores on the test images: a row per system, and columns value, low and high per metric.
 
-        `run.scores["set_f1"]` are the three columns of one metric. A score that a system cannot have is NaN. People and
-        what stands beside them on the targets of the rest of a panel are in `metrics`.
+        `run.scores["set_f1"]` are the three columns of one metric. A score that a system cannot have is NaN.
+        People, and systems scored on the targets of the rest of a panel, are in `metrics`.
         """
         return self.evaluation.across()
 
     @property
     def answers(self) -> pd.DataFrame:
-        """answers.parquet: what the systems prior, zero_shot and model say of each image of its data set.
+        """answers.parquet: the answers of prior, zero_shot and model about each image of the data set.
 
         A row per image, `system` and `form` (score, share or set), with a column `label:NAME` for each label; `split`
         says which part of the data the image is in. Raises BadRun for a shared run, which comes without.
@@ -87,7 +87,7 @@ class Run:
 
     @property
     def report(self) -> Path:
-        """The report's file; raises BadRun where the run has none."""
+        """The report's file. Raises BadRun if the run has none."""
         file = self.folder / "report.html"
         if not file.is_file():
             raise BadRun(f"{self.folder}: no report.html; a shared run and imported weights come without one")
@@ -105,22 +105,22 @@ class Run:
         errors: Literal["raise", "skip"] = "raise",
         threads: int | None = None,
     ) -> Predictions:
-        """What the run says of images: a row per image with a score per label.
+        """Predict the labels of images: a row per image with a score per label.
 
         Args:
             images: paths (str or Path), folders (all images in them, at any depth), patterns ("photos/**/*.jpg"), data
-                sets, PIL images or arrays [H, W, 3]; one of these or several, also as one array [N, H, W, 3].
+                sets, PIL images or arrays [H, W, 3]; one or several, also one array [N, H, W, 3].
             labels: choose among these instead of the run's own; only heads that compare images with texts can.
-            errors: "raise" for the first image that cannot be read, or "skip": the others get their rows, and `bad` of
-                what is returned lists the names and reasons of these.
-            threads: torch's; None is one less than the cores.
+            errors: "raise" at the first image that cannot be read, or "skip" it: the others get their rows, and the
+                result's `bad` lists it with the reason.
+            threads: for torch; None is one less than the cores.
 
         Returns:
             Predictions: a DataFrame with `image` (the path, or the image_id in a data set), a column per label, and
-            `set` where the run predicts sets.
+            `set` if the run predicts sets.
 
         Raises:
-            BadInput: for the first image that cannot be read, or where none can; for `labels` with another head.
+            BadInput: at the first image that cannot be read, if none can be read, and for `labels` with another head.
         """
         return table_of(self._opened, images, errors, labels=labels, threads=threads, encoder_factory=self._the_encoder)
 
@@ -134,25 +134,25 @@ class Run:
         threads: int | None = None,
         say: Say = print,
     ) -> PredictionFile:
-        """Write what the run says of any number of images to a file, as `affectml predict --out` does.
+        """Write predictions for any number of images to a file, as `affectml predict --out` does.
 
-        Memory does not grow with the number of images, and the same call goes on where one was interrupted.
+        Memory does not grow with the number of images, and the same call resumes an interrupted one.
 
         Args:
             images: as `predict` takes them. Those that cannot be read are listed, and one that is named twice has
                 one row.
             out: a .csv, .parquet or .jsonl file.
             labels: as `predict` takes them.
-            replace: write over a file that is there; the old one is kept beside it.
-            threads: torch's; None is one less than the cores.
-            say: called with what one should know meanwhile.
+            replace: replace an existing file; the old one is kept beside it.
+            threads: for torch; None is one less than the cores.
+            say: called with each line for the user.
 
         Returns:
             A PredictionFile: the file, how many rows it has, and what could not be read.
 
         Raises:
-            BadInput: where no image can be read, for an `out` that exists or cannot be written, and for `labels` with
-                a head that has no texts.
+            BadInput: if no image can be read, `out` exists or cannot be written, or `labels` is given for a head
+                without texts.
         """
         return predict_to_file(
             self._opened, images, out, labels=labels, replace=replace, threads=threads,
@@ -170,24 +170,24 @@ class Run:
         seed: int = 0,
         threads: int | None = None,
     ) -> Explanation:
-        """Which parts of an image speak for a label, and whether the maps of them are better than chance.
+        """Show which parts of an image speak for a label, and whether its maps are better than chance.
 
         Args:
             image: one: a path (str or Path), a PIL image or an array [H, W, 3].
             label: one of the run's; None takes the likeliest.
-            against: the label whose map is a control; None takes the one that the image has least of.
-            steps: how many steps the image is covered in.
+            against: the label whose map is a control; None takes the least likely one.
+            steps: in how many steps the image is covered.
             random: how many random maps to compare with.
-            seed: of the random maps.
-            threads: torch's; None is one less than the cores.
+            seed: for the random maps.
+            threads: for torch; None is one less than the cores.
 
         Returns:
             An Explanation: maps [H, W], their curves beside those of controls, and the verdict in words.
 
         Raises:
-            UnknownLabel: for a label that the run does not have.
-            BadInput: for an image that cannot be read, or several.
-            BadRun: for a run on embeddings made elsewhere, whose encoder is not known.
+            UnknownLabel: if the run does not have a label.
+            BadInput: if the image cannot be read, or there are several.
+            BadRun: if the run's embeddings were made elsewhere, by an unknown encoder.
         """
         return explain_image(
             self._opened, image, label=label, against=against, steps=steps, random=random, seed=seed, threads=threads,
@@ -201,22 +201,22 @@ class Run:
         dataset: str | Path | Dataset | None = None,
         threads: int | None = None,
     ) -> Person:
-        """What the run believes of one person: of a run trained by person, see docs/training.md.
+        """One person, as a run trained by person knows them; see docs/training.md.
 
         Args:
-            answers: the id of somebody that the run learned from; or what somebody new chose: {image: label or labels},
-                where an empty list says that no label applies, a table with columns image and labels, or a Path to one.
-                Images are paths, or image_ids of the run's data set. None is anybody: the population.
-            dataset: where the image_ids are of another data set, or the run's own has moved.
-            threads: torch's; None is one less than the cores.
+            answers: the id of a person that the run learned from, or a new person's choices: {image: label or labels}
+                (an empty list: no label applies), a table with columns image and labels, or a Path to one. Images are
+                paths, or image_ids of the run's data set. None is the population.
+            dataset: if the image_ids belong to another data set, or the run's own has moved.
+            threads: for torch; None is one less than the cores.
 
         Returns:
-            A Person: their `thresholds`, and what they would say of images: `predict`.
+            A Person: their `thresholds`, and `predict` for what they would choose.
 
         Raises:
-            BadRun: where the run tells no people apart, or the file of its people is not there or damaged.
-            BadInput: for an id that nobody has, and for an image that is not there or answered twice.
-            UnknownLabel: for a label that the run does not have.
+            BadRun: if the run was not trained by person, or its people file is missing or damaged.
+            BadInput: if nobody has this id, or an image is missing or answered twice.
+            UnknownLabel: if the run does not have a label.
         """
         return for_person(self._opened, answers, dataset=dataset, threads=threads, encoder_factory=self._the_encoder)
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from affectml._files import sha256, with_column, write_parquet
 from affectml.data import Dataset, splits
-from affectml.data.groups import Copies, joined
+from affectml.data.choose import Copies, joined
 from affectml.duplicates import same_pixels
 from affectml.errors import BadDataset, BadInput, option
 from affectml.vlm.requests import store_of

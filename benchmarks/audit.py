@@ -33,7 +33,7 @@ from affectml.auditing._expect import EDGE, Said, expect, read_said
 from affectml.auditing._queue import ASKED, compared, of_queue
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.demo_set import write_demo
-from affectml.demo_set.annotators import choice_chances
+from affectml.demo_set.people import choice_chances
 from affectml.embeddings import ensure_embeddings, write_store
 from affectml.encoders import EncoderIdentity
 from affectml.heads import SigmoidHead
@@ -196,13 +196,13 @@ def second_round(seeds: int, images: int, more: int, draws: int) -> None:
     """As many new answers to the audit's first tenth of images, and to a random tenth: what a head has from either."""
     rows, pairs = [], []
     with tempfile.TemporaryDirectory() as temporary:
-        new = write_demo(Path(temporary) / "test", images=1000, seed=777)
+        new = write_demo(Path(temporary) / "test", images=1000, seed=777, size=96)
         labels = new.target("emotions").taxonomy.labels
         ids = new.images["image_id"].to_numpy(dtype=object)
         quiet = {"threads": 1, "say": lambda line: None}
         test = (ensure_embeddings(new, "affect-tiny", **quiet).rows(ids), truth_of(new, ids, labels))  # type: ignore[arg-type]
         for seed in range(seeds):
-            demo = write_demo(Path(temporary) / f"demo{seed}", images=images, seed=seed)
+            demo = write_demo(Path(temporary) / f"demo{seed}", images=images, seed=seed, size=96)
             faulty = plant_faults(demo, Path(temporary) / f"faulty{seed}", seed=seed, merged=False)
             for name, dataset in (("faults planted", faulty), ("nothing planted", demo)):
                 store = ensure_embeddings(dataset, "affect-tiny", **quiet)  # type: ignore[arg-type]
@@ -226,19 +226,22 @@ def second_round(seeds: int, images: int, more: int, draws: int) -> None:
                     row |= {f"{way}: {where}": value for way, value in pd.DataFrame(found).mean().items()}
                 rows.append(row)
     print(
-        f"{seeds} demo sets of {images} paintings, five answers each; 3 % of the answers change places, 20 copies,\n"
-        f"two careless people. A tenth of the images get {more} more answers each, by people of the same panel whom\n"
-        f"the audit does not list: its first tenth, or a random one (mean of {draws} draws). Cross-entropy of a\n"
-        "sigmoid head above that of the true rates, thousandths of a nat a label, on 1,000 other paintings.\n"
+        f"{seeds} demo sets of {images}, five answers each, without the double label. A tenth of the images\n"
+        f"get {more} more answers each, by people whom the audit does not list: its first tenth, or a random\n"
+        f"one ({draws} draws). Excess cross-entropy of a sigmoid head on 1,000 other paintings, in thousandths of\n"
+        "a nat a label.\n"
     )
-    for name, part in pd.DataFrame(rows).groupby("set", sort=True):
-        without = f"{1000 * part['none'].mean():.2f} without"
-        print(f"| {name}: new answers ({without}) | random | first tenth | difference ± SE |")
-        print("|---|--:|--:|--:|")
-        for way in dict.fromkeys(c.rsplit(": ", 1)[0] for c in part if ": " in c):
+    sets = [(name, part) for name, part in pd.DataFrame(rows).groupby("set", sort=True)]
+    without = (f"{name} ({1000 * part['none'].mean():.2f} without)" for name, part in sets)
+    print(f"| new answers, random: first tenth less random ± SE | {' | '.join(without)} |")
+    print("|---|" + "--:|" * len(sets))
+    for way in dict.fromkeys(c.rsplit(": ", 1)[0] for c in sets[0][1] if ": " in c):
+        cells = []
+        for _, part in sets:
             one, other = 1000 * part[f"{way}: first"], 1000 * part[f"{way}: random"]
-            print(f"| {way} | {other.mean():.2f} | {one.mean():.2f} | {mean_and_error(one - other)} |")
-        print()
+            cells.append(f"{other.mean():.2f}: {mean_and_error(one - other)}")
+        print(f"| {way} | {' | '.join(cells)} |")
+    print()
     print("| images asked again: new answers say otherwise of the odd label | listed | controls | difference ± SE |")
     print("|---|--:|--:|--:|")
     for name, part in pd.DataFrame(pairs).groupby("set", sort=True):
@@ -272,7 +275,7 @@ def write_large(folder: Path, count: int, *, embedded: bool) -> None:
 def growth(counts: Sequence[int]) -> None:
     """What `affectml audit` takes for so many images, in a process of its own."""
     print("8 labels, 5 of 300 people an image, no files of pictures; 512 features, a sigmoid head. One thread.\n")
-    print("| images | embeddings | CPU, s | peak, MiB |\n|--:|---|--:|--:|")
+    print("| images | data | CPU, s | peak, MiB |\n|--:|---|--:|--:|")
     for count in counts:
         for embedded in (False, True):
             with tempfile.TemporaryDirectory() as temporary:
@@ -284,7 +287,7 @@ def growth(counts: Sequence[int]) -> None:
                 if process.returncode:
                     raise SystemExit(f"affectml audit: exit code {process.returncode}")
                 cost = f"{usage.ru_utime + usage.ru_stime:.1f} | {usage.ru_maxrss / 1024:.0f}"
-                print(f"| {count:,} | {'with' if embedded else 'without'} | {cost} |", flush=True)
+                print(f"| {count:,} | {'with' if embedded else 'without'} embeddings | {cost} |", flush=True)
 
 
 def mean_and_error(values: "pd.Series[float]", digits: int = 2) -> str:
@@ -311,7 +314,7 @@ def main() -> None:
     planted, clean = [], []
     for seed in range(args.seeds):
         with tempfile.TemporaryDirectory() as temporary:
-            demo = write_demo(Path(temporary) / "demo", images=images, seed=seed)
+            demo = write_demo(Path(temporary) / "demo", images=images, seed=seed, size=96)
             faulty = plant_faults(demo, Path(temporary) / "faulty", seed=seed)
             for dataset in (demo, faulty):
                 ensure_embeddings(dataset, "affect-tiny", threads=1, say=lambda line: None)
@@ -331,7 +334,7 @@ def main() -> None:
     print("precision, which is recall too, among as many as were planted.\n")
     for seed in range(100, 100 + args.clean):
         with tempfile.TemporaryDirectory() as temporary:
-            demo = write_demo(Path(temporary) / "demo", images=images, seed=seed)
+            demo = write_demo(Path(temporary) / "demo", images=images, seed=seed, size=96)
             ensure_embeddings(demo, "affect-tiny", threads=1, say=lambda line: None)
             found = affectml.audit(demo, seed=seed, say=lambda line: None).listed["check"]
             clean.append({check: float((found == check).any()) for check in CHECKS})
@@ -340,9 +343,10 @@ def main() -> None:
     for name in sorted(table):
         values = table[name].dropna()
         print(f"| {name} | {values.mean():.3f} | {values.std(ddof=1) / np.sqrt(len(values)):.3f} |")
-    print(f"\n| nothing planted: {len(clean)} sets | sets in which the check lists anything |\n|---|--:|")
-    for name, share in pd.DataFrame(clean).mean().items():
-        print(f"| {name} | {share:.2f} |")
+    shares = pd.DataFrame(clean).mean()
+    listed = ", ".join(f"{name} {share:.2f}" for name, share in shares[shares > 0].items()) or "none"
+    print(f"\nChecks that list anything where nothing is planted, share of {len(clean)} sets: {listed}; the other")
+    print(f"{(shares == 0).sum()} checks list nothing.")
     if args.second_round:
         print()
         second_round(args.seeds, images, args.more, args.draws)

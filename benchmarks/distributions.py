@@ -52,6 +52,7 @@ class Study:
     leak: float = 0.0
 
 
+SHOWN = ("KL", "top-1")  # of every system; `auto` is compared in all that a study has
 STUDIES = {
     ".mat": Study(
         "distributions",
@@ -333,46 +334,36 @@ def standard_error(values: Array) -> float:
 def report(found: dict[str, dict[str, Any]], cache: Path, p: Array, study: Study) -> str:
     rows = {name: metrics(np.load(cache / f"{name}.npy"), p) for name, note in found.items() if "failed" not in note}
     peers = [name for name in rows if name not in OURS]
+    errors = [standard_error(of["KL"]) for of in rows.values()]
     lines = [
-        f"{len(p):,} rows, {p.shape[1]} labels, 5 folds; means over each fold's rows, then over folds. SE: standard "
-        "errors of the KL, over images and over folds. The last column: CPU seconds of the slowest fold. "
-        f"{machine(('torch', 'scikit-learn', 'python-ldl'))}.",
+        f"{len(p):,} rows, {p.shape[1]} labels, 5 folds; means over each fold's rows, then over folds; SE of the KL "
+        f"over images {min(errors):.4f} to {max(errors):.4f}; CPU seconds of the slowest fold."
+        f"{machine(('torch', 'scikit-learn', 'python-ldl'))}",
         "",
-        "| | " + " | ".join(study.titles) + " | SE, images | SE, folds | s |",
-        "|---|" + "--:|" * (len(study.titles) + 3),
+        "| | " + " | ".join(SHOWN) + " | s |",
+        "|---|" + "--:|" * (len(SHOWN) + 1),
     ]
     order = [n for n in OURS if n in rows] + sorted(peers, key=lambda n: rows[n]["KL"].mean())
     for name in order:
         kind = "" if name in OURS else " (scikit-learn)" if name in SCIKIT else " (PyLDL)"
-        cells = " | ".join(f"{by_fold(rows[name][t]).mean():.4f}" for t in study.titles)
-        kl, seconds = rows[name]["KL"], found[name].get("seconds")
-        errors = f"{standard_error(kl):.4f} | {standard_error(by_fold(kl)):.4f}"
+        cells = " | ".join(f"{by_fold(rows[name][t]).mean():.4f}" for t in SHOWN)
+        seconds = found[name].get("seconds")
         bold = "**" if name == "auto" else ""
-        lines.append(f"| {bold}{name}{bold}{kind} | {cells} | {errors} | {'' if seconds is None else seconds} |")
+        lines.append(f"| {bold}{name}{bold}{kind} | {cells} | {'' if seconds is None else seconds} |")
     return "\n".join([*lines, *_against_peers(rows, peers, found["auto"]["seconds"], study), *_failed(found)])
 
 
 def _against_peers(rows: dict[str, dict[str, Array]], peers: list[str], slowest: float, study: Study) -> list[str]:
     """`auto` beside the best peer in each metric, and whether it reached what it has to."""
-    lines = [
-        "",
-        "`auto` against the best peer in each metric, paired over rows:",
-        "",
-        "| metric | best peer | its | `auto` | better by | standard error | |",
-        "|---|---|--:|--:|--:|--:|---|",
-    ]
-    verdicts = []
+    verdicts, beside = [], []
     for title in study.titles:
         sign = 1 if title in GROWS else -1
         best = max(peers, key=lambda n: sign * rows[n][title].mean())
         gain = sign * (rows["auto"][title] - rows[best][title])
         error = standard_error(gain)
-        verdict = "better" if gain.mean() > error else "as good" if gain.mean() >= -error else "worse"
+        verdict = "better" if gain.mean() > error else "no worse" if gain.mean() >= -error else "worse"
         verdicts.append(verdict)
-        lines.append(
-            f"| {title} | {best} | {rows[best][title].mean():.4f} | {rows['auto'][title].mean():.4f} | "
-            f"{gain.mean():+.4f} | {error:.4f} | {verdict} |"
-        )
+        beside.append(f"{title} {gain.mean():+.4f} ± {error:.4f} ({verdict}; {best})")
     kl = by_fold(rows["auto"]["KL"]).mean()
     checks = {
         f"KL at most {study.bar:.3f} ({kl:.4f})": kl <= study.bar,
@@ -381,7 +372,8 @@ def _against_peers(rows: dict[str, dict[str, Array]], peers: list[str], slowest:
     }
     if study.leak:
         checks[f"KL not below {study.leak:.2f}, where a leak is the likelier reason"] = kl >= study.leak
-    return [*lines, "", *(f"- {'kept' if kept else '**missed**'}: {check}" for check, kept in checks.items())]
+    said = f"`auto` less the best peer in each metric, paired over rows, ± SE: {'; '.join(beside)}."
+    return ["", said, "", *(f"- {'kept' if kept else '**missed**'}: {check}" for check, kept in checks.items())]
 
 
 def _failed(found: dict[str, dict[str, Any]]) -> list[str]:
@@ -393,7 +385,7 @@ def _failed(found: dict[str, dict[str, Any]]) -> list[str]:
     said = "; ".join(f"{', '.join(names)} ({why})" for why, names in failed.items())
     lines = ["", f"Of PyLDL's methods these gave nothing: {said}."] if said else []
     left_out = [name for name in pyldl_names() if name not in found]
-    return [*lines, "", f"Not run: {', '.join(left_out)}."] if left_out else lines
+    return [*lines, "", f"Not run: {len(left_out)} others of PyLDL's methods."] if left_out else lines
 
 
 def main() -> None:

@@ -112,26 +112,24 @@ def lines(found: dict[tuple[str, str, str], np.ndarray], verdicts: list[str]) ->
     falls = {filling: found["fall", filling, ""].mean() for filling in ("blur", "mean")}
     out = [
         f"{len(verdicts)} test images. Covering the whole image lowers the rate of its likeliest label by "
-        f"{falls['blur']:.3f} with the blurred image, by {falls['mean']:.3f} with the mean colour. Area under the "
-        "curve, and less that of the control: mean over images ± half the 95 % interval; bold: better than it.",
+        f"{falls['blur']:.3f} with the blurred image, by {falls['mean']:.3f} with the mean colour. Gain (area "
+        "under insertion less deletion), and less that of the control: mean over images ± half the 95 % interval; "
+        "bold: better than it.",
         "",
-        "| map | filling | curve | area | less random | less other label | less centre |",
-        "|---|---|---|--:|--:|--:|--:|",
+        "| map | filling | gain | less random | less other label | less centre |",
+        "|---|---|--:|--:|--:|--:|",
     ]
     for name in ("occlusion", "occlusion, shuffled head"):
         for filling in ("blur", "mean"):
-            for kind in KINDS:
-                own = found[name, filling, kind]
-                cells = []
-                for control in CONTROLS:
-                    if control == "other label" and "shuffled" in name:
-                        cells.append("–")  # the label of another head
-                        continue
-                    place = f"{name}, other label" if control == "other label" else control
-                    mean, half = difference(own, found[place, filling, kind])
-                    won = mean + half < 0 if kind == "deletion" else mean - half > 0
-                    cells.append(f"**{mean:+.4f} ± {half:.4f}**" if won else f"{mean:+.4f} ± {half:.4f}")
-                out.append(f"| {name} | {filling} | {kind} | {own.mean():.3f} | {' | '.join(cells)} |")
+            own, cells = found[name, filling, "gain"], []
+            for control in CONTROLS:
+                if control == "other label" and "shuffled" in name:
+                    cells.append("–")  # the label of another head
+                    continue
+                place = f"{name}, other label" if control == "other label" else control
+                mean, half = difference(own, found[place, filling, "gain"])
+                cells.append(f"**{mean:+.4f} ± {half:.4f}**" if mean > half else f"{mean:+.4f} ± {half:.4f}")
+            out.append(f"| {name} | {filling} | {own.mean():.3f} | {' | '.join(cells)} |")
     out.append("")
     out.append(f"- {gains_of(found, 'occlusion', CONTROLS, 'every control')}")
     out.append(f"- of shuffled heads: {gains_of(found, 'occlusion, shuffled head', ('random',), 'random')}")
@@ -166,7 +164,7 @@ def main() -> None:
         data = affectml.demo(Path(folder, "demo"), seed=0)
         run = affectml.train(data, encoder="affect-tiny", threads=1, out=Path(folder, "run"), say=lambda line: None)
         found = areas(RunFolder.open(run.folder), options.images)
-    text = "\n".join([*lines(*found), "", f"{machine(('torch', 'open_clip_torch'))}."])
+    text = "\n".join(lines(*found)) + machine(("torch", "open_clip_torch"))
     print(text)
     if options.write:
         write("explanation", "Maps of what speaks for a label", "explanation.py --write", text)

@@ -177,10 +177,11 @@ def main() -> None:
         asked = json.dumps([str(data), [str(run) for run in runs], given.again, given.map])
         words = [sys.executable, __file__, "--measure", asked]
         rows = json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout)
-    print(f"{given.images:,} images, {given.runs} runs.\n")
-    print("| what | seconds | peak until then, MiB | without pages of files, MiB |\n|---|---|---|---|")
-    for name, seconds, peak, own in rows:
-        print(f"| {name} | {seconds:.3f} | {peak:,.0f} | {own:,.0f} |")
+    peaks = {name: f"{peak:,.0f} MiB" for name, _, peak, _ in rows}
+    found = "; ".join(f"{peaks[name]} until {name}" for name in list(peaks)[-2:])
+    print(f"{given.images:,} images, {given.runs} runs. Peak: {found}.\n\n| what | seconds |\n|---|--:|")
+    for name, seconds, *_ in rows:
+        print(f"| {name} | {seconds:.3f} |")
 
 
 if __name__ == "__main__":

@@ -3,13 +3,11 @@
     python benchmarks/explore_page.py [--images 100000] [--runs 3] [--again 5] [--data FOLDER]
 
 The data are those of `explore.py`. Seconds are from the key or the pointer until the grid has its images and the map is
-drawn, in headless Chromium on the same cores, which draws WebGL without a graphics card; a second passes between two
-times. Peaks are of the server's process once it answers, with the pages of files that it has read, which the system can
-drop, and without.
+drawn, in headless Chromium on the same cores; a second passes between two times. Peaks are of the server's process once
+it answers, with the pages of files that it has read, which the system can drop, and without.
 """
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
@@ -158,10 +156,10 @@ def main() -> None:
             page.set_default_timeout(120_000)
             rows += measure(page, url, most, given.again)
             browser.close()
-    print(f"{given.images:,} images, {given.runs} runs; load {os.getloadavg()[0]:.1f}.\n")
-    print("| what | seconds | server's peak until then, MiB | without pages of files, MiB |\n|---|---|---|---|")
-    for name, seconds, held, own in rows:
-        print(f"| {name} | {seconds:.2f} | {held:,.0f} | {own:,.0f} |")
+    print(f"{given.images:,} images, {given.runs} runs. The server's peak: {max(row[2] for row in rows):,.0f} MiB.\n")
+    print("| what | seconds |\n|---|--:|")
+    for name, seconds, *_ in rows:
+        print(f"| {name} | {seconds:.2f} |")
 
 
 if __name__ == "__main__":

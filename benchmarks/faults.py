@@ -14,9 +14,8 @@ from PIL import Image
 from affectml._files import new_folder, write_parquet
 from affectml.data import Dataset, check_new, write_dataset
 from affectml.data.dataset import SPLITS
-from affectml.demo_set.annotators import Annotators, judge
-from affectml.demo_set.feelings import FloatArray
-from affectml.demo_set.streams import Purpose, demo_stream
+from affectml.demo_set.painting import Purpose, demo_stream
+from affectml.demo_set.people import Annotators, FloatArray, judge
 from affectml.errors import BadDataset, BadInput
 from affectml_annotation import count_votes
 
@@ -57,7 +56,7 @@ def plant_faults(
     """
     check_new(out)
     if demo.truth is None or demo.judgements is None or demo.target("emotions").kind != "rates":
-        raise BadDataset(f"{demo.root}: faults are planted in a demo set with answers in sets: `affectml demo-data`")
+        raise BadDataset(f"{demo.root}: faults are planted in a demo set with answers in sets: `affectml demo`")
     draw = demo_stream(seed, Purpose.FAULT)
     table, labels = demo.images.copy(), demo.target("emotions").taxonomy.labels
     people = _panel(demo, labels)

@@ -233,7 +233,7 @@ def databases(engine: str, folder: Path, stack: ExitStack) -> Callable[[int], st
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("engine", choices=["sqlite", "postgresql"])
-    parser.add_argument("--rows", nargs="+", type=int, default=[10_000, 50_000, 200_000, 500_000, 2_000_000])
+    parser.add_argument("--rows", nargs="+", type=int, default=[10_000, 200_000, 2_000_000])
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--people", type=int, default=500)
     parser.add_argument("--only", nargs="+", choices=[*DEEDS, "import"], default=[*DEEDS, "import"])

@@ -23,7 +23,7 @@ from scipy.stats import ttest_1samp
 from section import machine, write
 
 from affectml.demo_set import write_demo
-from affectml.demo_set.annotators import Annotators, choice_chances
+from affectml.demo_set.people import Annotators, choice_chances
 from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 from affectml.heads import (
@@ -66,7 +66,8 @@ def demo(seed: int, images: int, cache: Path, taxonomy: str = "mikels-8") -> Dem
     file = cache / f"{taxonomy}-{images}-{seed}.npz"
     if not file.exists():
         with tempfile.TemporaryDirectory() as folder:
-            dataset = write_demo(Path(folder) / "demo", images=images, seed=seed, taxonomy=taxonomy, panel="textbook")
+            drawn = {"images": images, "seed": seed, "taxonomy": taxonomy, "panel": "textbook", "size": 96}
+            dataset = write_demo(Path(folder) / "demo", **drawn)
             store = embed_dataset(dataset, load_encoder("affect-tiny", threads=torch.get_num_threads())).store
             ids = dataset.images["image_id"].to_numpy(dtype=object)
             labels = dataset.target("emotions").taxonomy.labels
@@ -234,25 +235,30 @@ LESS_IS_BETTER = "excess"
 
 
 def table(name: str, found: list[dict[str, Scores]]) -> list[str]:
-    """Means over seeds, and the difference from the first row with its paired t-test."""
+    """Means over seeds, and the difference from the first system with its paired t-test."""
     systems = list(found[0])
     told = " ".join(str(STUDIES[name][0].__doc__).split())
-    lines = [f"**{name}**: {told}", ""]
+    lines = [
+        f"**{name}**: {told}",
+        "",
+        f"| | {systems[0]} | | its mean | better by | p |",
+        "|---|--:|---|--:|--:|--:|",
+    ]
     for metric in found[0][systems[0]]:
         first = np.array([f[systems[0]].get(metric, np.nan) for f in found])
-        lines += [f"| {metric} | mean | better by | standard error | p |", "|---|--:|--:|--:|--:|"]
-        for system in systems:
+        start = f"| {metric} | {first.mean():.4f} |"
+        for system in systems[1:]:
             values = np.array([f[system].get(metric, np.nan) for f in found])
             if np.isnan(values).all():
                 continue
             gain = (values - first) * (-1 if metric.startswith(LESS_IS_BETTER) else 1)
-            if system == systems[0] or np.isnan(gain).any() or not gain.any():
-                lines.append(f"| {system} | {values.mean():.4f} | | | |")
-                continue
-            error, p = gain.std(ddof=1) / len(gain) ** 0.5, ttest_1samp(gain, 0).pvalue
-            lines.append(f"| {system} | {values.mean():.4f} | {gain.mean():+.4f} | {error:.4f} | {p:.3g} |")
-        lines.append("")
-    return lines
+            if np.isnan(gain).any() or not gain.any():
+                lines.append(f"{start} {system} | {values.mean():.4f} | | |")
+            else:
+                p = ttest_1samp(gain, 0).pvalue
+                lines.append(f"{start} {system} | {values.mean():.4f} | {gain.mean():+.4f} | {p:.3g} |")
+            start = "| | |"
+    return [*lines, ""]
 
 
 def main() -> None:
@@ -265,8 +271,8 @@ def main() -> None:
     options = parser.parse_args()
     options.cache.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    lines = [f"{options.seeds} demo sets of {options.images} images; p: paired t-test over them, two-sided. "
-             f"{machine(('torch',))}.", ""]  # fmt: skip
+    lines = [f"{options.seeds} demo sets of {options.images} images; p: paired t-test over them, two-sided."
+             f"{machine(('torch',))}", ""]  # fmt: skip
     for name in options.only.split(","):
         study, taxonomy = STUDIES[name]
         found = []

@@ -395,7 +395,7 @@ def kill_predictions(folder: Path, kills: int, pick: random.Random) -> dict[str,
     photos, said = folder / "photos", folder / "said.txt"
 
     def make() -> None:
-        write_demo(data, images=200, seed=1)
+        write_demo(data, images=200, seed=1, size=96)
         train_run(TrainConfig(str(data), multilabel=True, encoder="affect-tiny", threads=1), out=run)
         for number in range(4):
             shutil.copytree(data / "images", photos / str(number))

@@ -17,7 +17,7 @@ import os
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -125,9 +125,9 @@ def not_exact(server: Any, overlap: int) -> list[str]:
 
 
 def run(folder: Path, new_page: Callable[[], Page], given: argparse.Namespace) -> str:
-    """The measurement, as two tables."""
+    """The measurement, in sentences."""
     images = math.ceil(given.people * given.seconds / given.pace / given.overlap)
-    demo = write_demo(folder / "demo", images=min(IMAGES, images), seed=1).root
+    demo = write_demo(folder / "demo", images=min(IMAGES, images), seed=1, size=96).root
     dataset = large_set(folder / "set", demo, images)
     with ExitStack() as stack:
         db = stack.enter_context(database(given.database)) or str(folder / "labels.db")
@@ -157,33 +157,18 @@ def run(folder: Path, new_page: Callable[[], Page], given: argparse.Namespace) -
         stored = len(server.events())
     typed = sum(map(len, trial.typed.values()))
     odd = sum(count for status, count in trial.replies.items() if status != 200)
-    summed = {
-        "people (browsers)": f"{given.people} ({given.browsers})",
-        "s": f"{given.seconds:g}",
-        "typed": f"{typed:,}",
-        "stored": f"{stored:,}",
-        "images with exactly all people": f"{images:,}",
-        "server away, s": f"{trial.ended - trial.began:.1f}",
-        "replies other than 200": str(odd),
-        "Enter to next image p50, ms": f"{np.percentile(found['browsers'], 50):.0f}",
-        "p95": f"{np.percentile(found['browsers'], 95):.0f}",
-        "client's exchange p50, ms": f"{np.percentile(found['clients'], 50):.0f}",
-        "p95, ms": f"{np.percentile(found['clients'], 95):.0f}",
-        "server, MB": f"{found['memory']:.0f}",
-        "load": f"{found['load']:.1f}",
-    }
-    routes = [
-        [route, f"{len(took):,}", *(f"{np.percentile(took, q):.1f}" for q in (50, 95, 100))]
+    pressed, waited = ([f"{np.percentile(found[who], q):.0f}" for q in (50, 95)] for who in ("browsers", "clients"))
+    summed = (
+        f"{given.people} people ({given.browsers} in browsers), {given.seconds:g} s: typed {typed:,}, stored "
+        f"{stored:,}, images with exactly all people {images:,}, replies other than 200: {odd}. Server away "
+        f"{trial.ended - trial.began:.1f} s, {found['memory']:.0f} MB. Enter to next image p50 {pressed[0]}, p95 "
+        f"{pressed[1]} ms; a client's exchange {waited[0]} and {waited[1]} ms; load {found['load']:.1f}."
+    )
+    routes = (
+        f"{route} {', '.join(f'{np.percentile(took, q):.1f}' for q in (50, 95, 100))}"
         for route, took in found["calls"].items()
-    ]
-    heads = ["route", "calls", "p50, ms", "p95, ms", "longest, ms"]
-    return "\n\n".join([table(list(summed), [list(summed.values())]), table(heads, routes)])
-
-
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Markdown, all but the first column to the right."""
-    lines = [f"| {' | '.join(line)} |" for line in (heads, *rows)]
-    return "\n".join([lines[0], f"|---|{'--:|' * (len(heads) - 1)}", *lines[1:]])
+    )
+    return f"{summed} The server's own p50, p95 and longest, ms: {'; '.join(routes)}."
 
 
 def main() -> None:

@@ -46,7 +46,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        peak("demo-data", folder / "demo", "--images", 200)
+        peak("demo", folder / "demo", "--images", 200)
         train = ("train", folder / "demo", "--multilabel", "--encoder", "affect-tiny", "--threads", 1)
         peak(*train, "--out", folder / "run")
         print("\n| images | command | seconds | peak, MiB | of the first |\n|--:|---|--:|--:|--:|")

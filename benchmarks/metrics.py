@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
-import platform
 import re
 import statistics
 import subprocess
@@ -23,11 +21,10 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from section import write
+from section import machine, write
 
 from affectml_metrics import functional as F
 from affectml_metrics import mean_interval, sums_interval, table_interval, unchecked
@@ -38,6 +35,7 @@ LABELS = 25
 SLOW = 60.0  # seconds: a call that takes longer is timed once
 OVER_TABLE = ("label_f1_macro", "mean_average_precision", "label_auroc_macro", "soft_f1_macro", "entropy_correlation",
               "squared_calibration_error")  # fmt: skip
+ONE = "one distribution metric: "  # these share a row
 GROWTH = (10_000, 100_000, 1_000_000)
 
 Call = Callable[[], object]
@@ -286,7 +284,7 @@ def _distributions(t: Tables) -> list[Contest]:
     return [
         *(
             Contest(
-                f"one distribution metric: {name}",
+                f"{ONE}{name}",
                 lambda f=f: f(t.preds, t.target).mean(),  # type: ignore[misc]
                 {"PyLDL": lambda name=name: getattr(ldl, name)(q, p)},  # type: ignore[misc]
                 1,
@@ -431,8 +429,10 @@ def _evaluation(t: Tables) -> tuple[Call, Call]:
     answers = [scoring.Answers(x, x, (x > 1 / 3).long()) for x in (prior, model)]
 
     def one_pass() -> object:
-        tables = [f for f in scoring._reported(truth) if f.spec.over == "table"]
-        return [(scoring.row_scores(a, truth), [f.of(*scoring._pair(f, a, truth)) for f in tables]) for a in answers]
+        return [
+            (scoring.row_scores(a, truth), [figure.of(*pair) for figure, pair in scoring._compared(a, truth, "table")])
+            for a in answers
+        ]
 
     def drawn() -> object:
         rows = Rows()
@@ -478,17 +478,27 @@ def one_size(rows: int) -> None:
 def lines_of(found: list[Contest]) -> list[str]:
     """The table of who took how long."""
     lines = [
-        "| metric | ours, s | other | other, s | times faster | bar |",
-        "|---|--:|---|--:|--:|--:|",
+        "| metric | ours, s | others, s (times faster, bar) |",
+        "|---|--:|---|",
     ]
+    each = [contest for contest in found if contest.name.startswith(ONE)]
     for contest in found:
+        if contest in each:
+            continue
+        others = []
         for who in contest.theirs:
             ratio = contest.times[who] / contest.times["ours"]
             unset = contest.name.startswith(("ranking loss", "coverage")) and who != "torchmetrics"
-            bar = f"{contest.bar:g}" if contest.bar > 1 and not unset else ""
-            once = " (one run)" if contest.times[who] > SLOW else ""
-            times = f"{contest.times['ours']:.4f} | {who} | {contest.times[who]:.4f}{once}"
-            lines.append(f"| {contest.name} | {times} | {ratio:{'.0f' if ratio > 9.5 else '.2f'}} | {bar} |")
+            bar = f", {contest.bar:g}" if contest.bar > 1 and not unset else ""
+            once = ", one run" if contest.times[who] > SLOW else ""
+            times = f"{ratio:{'.0f' if ratio > 9.5 else '.2f'}}{bar}{once}"
+            others.append(f"{who} {contest.times[who]:.4f} ({times})")
+        lines.append(f"| {contest.name} | {contest.times['ours']:.4f} | {'; '.join(others)} |")
+    if each:
+        ours, theirs = (sorted(contest.times[who] for contest in each) for who in ("ours", "PyLDL"))
+        ratios = sorted(contest.times["PyLDL"] / contest.times["ours"] for contest in each)
+        times = f"{theirs[0]:.4f} to {theirs[-1]:.4f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+        lines.append(f"| each of {len(each)} distribution metrics | {ours[0]:.4f} to {ours[-1]:.4f} | PyLDL {times} |")
     return lines
 
 
@@ -504,10 +514,8 @@ def report(rows: int, runs: int, growth: bool) -> str:
             race(contest, runs)
     lines = [
         f"{rows:,} rows x {LABELS} labels, float64 scores and int64 sets, a quarter of the rows with tied scores; "
-        f"one process, torch on {torch.get_num_threads()} thread(s), the least of {runs} runs in turn, CPU seconds. "
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, "
-        + ", ".join(f"{name} {version(name)}" for name in ("torch", "torchmetrics", "scikit-learn", "python-ldl"))
-        + ".",
+        f"one process, torch on {torch.get_num_threads()} thread(s), the least of {runs} runs in turn, CPU seconds."
+        f"{machine(['torch', 'torchmetrics', 'scikit-learn', 'python-ldl'])}",
         "",
         *lines_of(found),
     ]

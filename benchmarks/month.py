@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ import httpx
 import moved_clock
 import numpy as np
 import sqlalchemy as sa
-from load import SERVED, database, read_calls, table
+from load import SERVED, database, read_calls
 from outages import APPS, IMAGES, free_port, pages
 from playwright.sync_api import Page
 
@@ -55,6 +55,7 @@ MOST_LOG = 32e6  # bytes, or as many as the database: SQLite empties it at 4 MB,
 OURS = re.compile(
     r"labels\.db-(wal|shm|queue)|[\w-]+-backups(/\.lock|/[\dT:-]+Z\.db)?|server\.log|calls\.txt|month\.json"
 )
+SHOWN = ("answers", "at most", "open files", "database, MB", "log at most, MB", "backups", "exchange p50, ms", "p95")
 COLUMNS = {
     "answers": "{:,}", "server, MB": "{:.0f}", "at most": "{:.0f}", "open files": "{}", "threads": "{}",
     "database, MB": "{:.1f}", "bytes an answer": "{:.0f}", "log at most, MB": "{:.1f}", "backups": "{}",
@@ -222,7 +223,7 @@ def run(folder: Path, new_page: Callable[[], Page], given: argparse.Namespace) -
     images = given.answers // overlap
     month, moved = Month(folder / "month.json"), folder / "set"
     if not moved.exists():
-        demo = write_demo(folder / "demo", images=min(IMAGES, images), seed=1).root
+        demo = write_demo(folder / "demo", images=min(IMAGES, images), seed=1, size=96).root
         large_set(moved, demo, images)
     (folder / "tmp").mkdir(exist_ok=True)
     moved_clock.begin(folder)
@@ -267,11 +268,15 @@ def run(folder: Path, new_page: Callable[[], Page], given: argparse.Namespace) -
                 server.start()
         if wrong := wrong_with(month, store, labels, overlap if len(month.days) == given.days else None):
             raise SystemExit("\n".join(wrong))
-    heads = ["day", *COLUMNS]
-    rows = [
-        [str(at), *(form.format(day[name]) for name, form in COLUMNS.items())] for at, day in enumerate(month.days, 1)
-    ]
-    return table(heads, [row for at, row in enumerate(rows, 1) if at in (1, 2, len(rows)) or at % 5 == 0])
+    heads = ["day", *("server at most, MB" if name == "at most" else name for name in SHOWN)]
+    rows = [[str(at), *(COLUMNS[name].format(day[name]) for name in SHOWN)] for at, day in enumerate(month.days, 1)]
+    return table(heads, [row for at, row in enumerate(rows, 1) if at in (1, len(rows)) or at % 15 == 0])
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Markdown, all but the first column to the right."""
+    lines = [f"| {' | '.join(line)} |" for line in (heads, *rows)]
+    return "\n".join([lines[0], f"|---|{'--:|' * (len(heads) - 1)}", *lines[1:]])
 
 
 def main() -> None:

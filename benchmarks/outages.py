@@ -4,7 +4,7 @@
 
 FAULT is DATABASE-WHAT-SECONDS: sqlite-locked-30 (another program writes), postgresql-fast-8 and postgresql-immediate-8
 (stopped, and started again), sqlite-killed-3 (the app's server gets SIGKILL, and is started again). Without any: those
-of docs/reliability.md. Prints a Markdown table, and ends with an error if an answer is lost, doubled, refused or other
+of benchmarks/README.md. Prints a Markdown table, and ends with an error if an answer is lost, doubled, refused or other
 than it was typed, or if a browser or client was told a place, a user or a driver's words.
 
 Clients keep the page's protocol without a browser: they send what is unacknowledged until it has its receipt, and wait
@@ -263,7 +263,7 @@ def main() -> None:
     print("| fault | away, s | typed | stored | replies 503 | pages go on after, s | clients |")
     print("|---|--:|--:|--:|--:|--:|--:|", flush=True)
     with tempfile.TemporaryDirectory() as name, pages() as new_page:
-        demo = write_demo(Path(name) / "demo", images=IMAGES, seed=1).root
+        demo = write_demo(Path(name) / "demo", images=IMAGES, seed=1, size=96).root
         for fault in given.faults:
             folder = Path(name) / fault
             folder.mkdir()

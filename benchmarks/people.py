@@ -36,7 +36,7 @@ from torch import Tensor
 
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
-from affectml.demo_set.feelings import AXES, Words, true_rates
+from affectml.demo_set.people import AXES, Words, true_rates
 from affectml.embeddings import EmbeddingStore, embed_dataset
 from affectml.encoders import load_encoder
 from affectml.heads import ByPersonHead
@@ -163,7 +163,7 @@ def optimal(
 def demo(folder: Path, images: int, seed: int = 17) -> tuple[Tensor, Tensor, Words]:
     """Features [N, D] and feelings [N, 3] of a demo set, and its words."""
     if not (folder / "dataset.json").exists():
-        write_demo(folder, images=images, seed=seed)
+        write_demo(folder, images=images, seed=seed, size=96)
     dataset = Dataset.open(folder)
     embed_dataset(dataset, load_encoder("affect-tiny"), progress=False)
     truth = pd.read_parquet(folder / "truth.parquet").set_index("image_id")
@@ -298,13 +298,13 @@ def of_planted(args: argparse.Namespace) -> Iterator[str]:
     yield ""
     yield (
         "| answers k | Bayes-optimal closes | given the features of new images | the head closes, from its own "
-        "population's | share of Bayes-optimal | share of that given the features | with errors about images |"
+        "population's | share of Bayes-optimal | with errors about images |"
     )
-    yield "|--:|--:|--:|--:|--:|--:|--:|"
+    yield "|--:|--:|--:|--:|--:|--:|"
     for k in ks:
         bayes, fair, head = ((of(0, name) - of(k, name)) / gap for name in ("bayes", "fair", "head"))
         strict = (of(0, "bayes") - of(k, "head")) / gap
-        cells = (mean_se(x, 3) for x in (bayes, fair, head, head / bayes, head / fair, strict))
+        cells = (mean_se(x, 3) for x in (bayes, fair, head, head / bayes, strict))
         yield f"| {k} | {' | '.join(cells)} |"
 
 
@@ -462,13 +462,14 @@ def of_oasis(args: argparse.Namespace) -> Iterator[str]:
     oasis, seeds = Oasis(args.data), args.seeds or 5
     yield (
         f"{seeds} splits: 30 % of the images and of the people of each list are new. Head inside: {args.head}. Log "
-        "loss in nats, mean ± SE over splits. Gain: own share x image, logistic, less the head. Claimed: the splits "
-        "whose paired two-way interval of the gain leaves out 0."
+        "loss in nats of no person, and of the head; what a person's own share x image, logistic, loses beyond the "
+        "head, ± SE over splits; and of how many splits the paired two-way interval of that leaves out 0. New images "
+        "come at random or by theme."
     )
+    cells: dict[str, dict[str, str]] = defaultdict(dict)
     for grouped in (False, True):
         found: dict[tuple[int, str, str], list[float]] = defaultdict(list)
         claimed: dict[tuple[int, str], int] = defaultdict(int)
-        start = time.process_time()
         for seed in range(seeds):
             for (where, system), values in judged(oasis, seed, grouped, args).items():
                 for c in (0, 1):
@@ -477,22 +478,17 @@ def of_oasis(args: argparse.Namespace) -> Iterator[str]:
                         found[c, where, "gain"].append(float((values[1] - values[0])[:, c].mean()))
                         gain = two_way_interval((values[1] - values[0])[:, c], values[2].person, values[2].image)
                         claimed[c, where] += bool(gain.low > 0)
-        yield ""
-        took = (time.process_time() - start) / seeds
-        yield f"New images {'by theme' if grouped else 'at random'}; {took:.0f} CPU s a split."
-        yield ""
-        yield "| label | people, images | no person | other people | own share x image | by person | gain | claimed |"
-        yield "|---|---|--:|--:|--:|--:|--:|--:|"
         for c, label in enumerate(("beautiful", "ugly")):
+            column = f"{label}, {'theme' if grouped else 'random'}"
             for where in dict.fromkeys(key[1] for key in found if key[0] == c):
-                cells = []
-                for system in ("no person", "other people", "own share", "by person"):
-                    values = found.get((c, where, system))
-                    cells.append(
-                        "–" if not values else mean_se(values) if system == "by person" else f"{np.mean(values):.4f}"
-                    )
-                cells.append(mean_se(found[c, where, "gain"]))
-                yield f"| {label} | {where} | {' | '.join(cells)} | {claimed[c, where]} of {seeds} |"
+                base, head = (f"{np.mean(found[c, where, system]):.4f}" for system in ("no person", "by person"))
+                gain = mean_se(found[c, where, "gain"])
+                cells[where][column] = f"{base}, {head}; {gain} ({claimed[c, where]})"
+    columns = list(next(iter(cells.values())))
+    yield f"\n| people, images | {' | '.join(columns)} |"
+    yield "|---|" + "--:|" * len(columns)
+    for where, row in cells.items():
+        yield f"| {where} | {' | '.join(row[column] for column in columns)} |"
 
 
 Judged = dict[tuple[str, str], tuple[Tensor, Tensor, PersonAnswers]]

@@ -27,9 +27,7 @@ from PIL import Image
 from scipy import stats
 from scipy.special import expit, logit
 
-from affectml.demo_set.annotators import Annotators, choice_chances
-from affectml.demo_set.feelings import Words, draw_feeling, true_rates
-from affectml.demo_set.panels import words_of
+from affectml.demo_set.people import Annotators, Words, choice_chances, draw_feeling, true_rates, words_of
 from affectml.planning import Design, Figures, Pilot, Predicted, figures_of, stand_ins
 from affectml.planning._figures import alpha_influence
 from affectml.plots.paper import draw_widths
@@ -57,6 +55,14 @@ def share(x: float) -> str:
 
 
 # (a) simulated studies
+
+
+def fours(values: np.ndarray) -> str:
+    return ", ".join(f"{x:.4f}" for x in values)
+
+
+def shares(values: np.ndarray) -> str:
+    return "–" if np.isnan(values).all() else ", ".join(map(share, values))
 
 
 def demo_rates(panel: str, images: int, random: np.random.Generator) -> np.ndarray:
@@ -178,14 +184,13 @@ def of_studies(options: argparse.Namespace) -> Iterator[str]:
         "people. Holds: planned 95 % intervals, around what the study says, that hold the truth, in per cent. Covers: "
         "the plan's own 90 % intervals of a width that hold the mean width of studies. Width: planned over realised.\n"
     )
-    yield line("figure", *(f"{what}, {p[0]}" for what in ("holds", "covers", "width") for p in PILOTS))
-    yield line("---", *["--:"] * 9)
+    yield line("figure, from 8, 20, 60", "holds", "covers", "width")
+    yield line("---", *["--:"] * 3)
     table = [np.stack([np.concatenate(part[p]).mean(axis=0) for p in PILOTS]) for part in (held, covered, ratios)]
     for at, name in enumerate(FIGURES):
-        cells = (("–" if np.isnan(x) else share(x) for x in part[:, at]) for part in table[:2])
-        yield line(name, *(c for part in cells for c in part), *(f"{x:.2f}" for x in table[2][:, at]))
+        yield line(name, *(shares(part[:, at]) for part in table[:2]), ", ".join(f"{x:.2f}" for x in table[2][:, at]))
     mean = [np.nanmean(part, axis=1) for part in table]
-    yield line("all", *(share(x) for part in mean[:2] for x in part), *(f"{x:.2f}" for x in mean[2]))
+    yield line("all", *(shares(part) for part in mean[:2]), ", ".join(f"{x:.2f}" for x in mean[2]))
     worst = float(abs(np.concatenate(ratios[PILOTS[2]]) - 1).max())
     alone = np.nanmean(np.concatenate(single[PILOTS[2]]), axis=0)[[0, 1, 4]]
     yield (
@@ -241,8 +246,9 @@ def of_oasis(options: argparse.Namespace) -> Iterator[str]:
         f"image's rate, over images. Planned for other people and these images: median over {options.pilots} pilots, "
         "and the pilots, in per cent, whose 90 % interval holds the realised error.\n"
     )
-    yield line("figure", "n", "realised", *(f"{what}, {j}" for j in (8, 20) for what in ("planned", "covers")))
-    yield line("---", *["--:"] * 6)
+    head = ", ".join(map(str, realised))
+    yield line(f"figure, n {head}", "realised", *(f"{what}, {j}" for j in (8, 20) for what in ("planned", "covers")))
+    yield line("---", *["--:"] * 5)
     planned: dict[int, list[np.ndarray]] = {8: [], 20: []}
     for j, plans in planned.items():
         for _ in range(options.pilots):
@@ -251,12 +257,12 @@ def of_oasis(options: argparse.Namespace) -> Iterator[str]:
             factor = np.array([[stats.t.ppf(0.975, n - 1)] * 3 + [1.96] for n in realised])
             plans.append(np.array(each) / factor[..., None])
     for at, name in enumerate(names):
-        for k, (n, errors) in enumerate(realised.items()):
-            cells = []
-            for plans in planned.values():
-                middle, low, high = np.array(plans)[:, k, at].T
-                cells += [f"{np.median(middle):.4f}", share(((low <= errors[at]) & (errors[at] <= high)).mean())]
-            yield line(name, n, f"{errors[at]:.4f}", *cells)
+        happened = np.array([errors[at] for errors in realised.values()])
+        cells = []
+        for plans in planned.values():
+            middle, low, high = np.moveaxis(np.array(plans)[:, :, at], -1, 0)
+            cells += [fours(np.median(middle, axis=0)), shares(((low <= happened) & (happened <= high)).mean(axis=0))]
+        yield line(name, fours(happened), *cells)
 
 
 def nominal_alpha(chosen: np.ndarray) -> float:

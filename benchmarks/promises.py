@@ -31,8 +31,8 @@ from affectml.heads import SigmoidHead
 from affectml.heads.promise import OF_RISK, Asked, cuts_to_test, family_scores, find_cut, losses, unit_means
 
 README = Path(__file__).resolve().parent / "README.md"
-START, END = "<!-- promises: written by promises.py -->", "<!-- promises: end -->"
-PRECISION = "<!-- precision: written by promises.py -->", "<!-- precision: end -->"
+START, END = "<!-- promises -->", "<!-- /promises -->"
+PRECISION = "<!-- precision -->", "<!-- /precision -->"
 PROMISES = ("recall=.8", "recall=.9", "extra=.5")
 TRAIN, VAL = 700, 300
 
@@ -40,7 +40,7 @@ TRAIN, VAL = 700, 300
 def demo(folder: Path, images: int) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
     """Features, votes and shares of a demo set, drawn where it is not there."""
     if not (folder / "dataset.json").exists():
-        write_demo(folder, images=images, seed=11)
+        write_demo(folder, images=images, seed=11, size=96)
     dataset = Dataset.open(folder)
     embed_dataset(dataset, load_encoder("affect-tiny"), progress=False)
     store = EmbeddingStore.for_dataset(dataset)
@@ -55,13 +55,13 @@ def trained(X: torch.Tensor, shares: np.ndarray, train: np.ndarray, val: np.ndar
 
 def drawn(
     asked: Asked, scores: np.ndarray, votes: np.ndarray, groups: np.ndarray | None, size: int, draws: int
-) -> tuple[float, float, float]:
-    """Mean risk of the units that are left, its standard error over draws, and the mean size of their sets."""
+) -> tuple[float, float]:
+    """Mean risk of the units that are left, and its standard error over draws."""
     table = family_scores(OF_RISK[asked.risk], torch.from_numpy(scores)).numpy()
     units = np.arange(len(table)) if groups is None else groups
     chosen = votes.sum(axis=1) > 0 if asked.risk == "recall" else np.ones(len(votes), dtype=bool)
     counted = np.unique(units[chosen])  # N is the number of units that count
-    risks, sizes = [], []
+    risks = []
     for draw in range(draws):
         picked = np.random.default_rng(draw).permutation(counted)[:size]
         inside = np.isin(units, picked)
@@ -71,8 +71,7 @@ def drawn(
         rest = losses(asked.risk, sets, votes[~inside])
         rest[~chosen[~inside]] = np.nan
         risks.append(float(unit_means(rest, None if own is None else own[~inside]).mean()))
-        sizes.append(float(sets.sum(axis=1).mean()))
-    return float(np.mean(risks)), float(np.std(risks, ddof=1) / math.sqrt(draws)), float(np.mean(sizes))
+    return float(np.mean(risks)), float(np.std(risks, ddof=1) / math.sqrt(draws))
 
 
 def of_promises(args: argparse.Namespace, X: torch.Tensor, votes: np.ndarray, shares: np.ndarray) -> Iterator[str]:
@@ -85,21 +84,24 @@ def of_promises(args: argparse.Namespace, X: torch.Tensor, votes: np.ndarray, sh
     # images of one group are alike, as pictures of one theme are: neighbours in the order of their first label's rate
     alike = np.empty(len(rest), dtype=np.int64)
     alike[np.argsort(said[:, 0] + 0.5 * said[:, 1], kind="stable")] = groups
-    yield "| promise | unit | N | between | mean risk | SE | labels per set | kept |"
-    yield "|---|---|--:|---|--:|--:|--:|---|"
+    yield f"| promise | unit | {' | '.join(f'{size:,}' for size in args.sizes)} |"
+    yield "|---|---|" + "--:|" * len(args.sizes)
+    errors = []
     for text in PROMISES:
         asked = Asked.parse(text)
         for unit, of in (("image", None), ("group", alike)):
+            cells = []
             for size in args.sizes:
-                available = len(rest) if of is None else len(np.unique(of))
-                if size >= available:
+                if size >= (len(rest) if of is None else len(np.unique(of))):
+                    cells.append("")
                     continue
-                mean, error, large = drawn(asked, scores, said, of, size, args.draws)
+                mean, error = drawn(asked, scores, said, of, size, args.draws)
                 low = asked.alpha - 2 * asked.bound(scores.shape[1]) / (size + 1)
                 kept = low - 2 * error <= mean <= asked.alpha + 2 * error
-                bounds = f"{low:.4f} and {asked.alpha:.4f}"
-                verdict = "yes" if kept else "NO"
-                yield f"| {text} | {unit} | {size:,} | {bounds} | {mean:.4f} | {error:.4f} | {large:.2f} | {verdict} |"
+                errors.append(error)
+                cells.append(f"{mean:.4f} ({low:.4f}){'' if kept else ' NOT KEPT'}")
+            yield f"| {text} | {unit} | {' | '.join(cells)} |"
+    yield f"\nSE: {min(errors):.4f} to {max(errors):.4f}."
 
 
 def of_families(X: torch.Tensor, votes: np.ndarray, shares: np.ndarray) -> Iterator[str]:
@@ -115,15 +117,17 @@ def of_families(X: torch.Tensor, votes: np.ndarray, shares: np.ndarray) -> Itera
         "rates over their sum": family_scores("shares", scores),
         "thresholds of validation, moved together": moved,
     }
-    yield "| promise | what is cut | labels per set | choices held | labels that nobody chose |"
-    yield "|---|---|--:|--:|--:|"
-    for text in (*PROMISES, "recall=.7", "extra=1"):
-        for name, table in families.items():
+    yield f"| promise | {' | '.join(families)} |"
+    yield "|---|" + "--:|" * len(families)
+    for text in PROMISES:
+        cells = []
+        for table in families.values():
             cut = find_cut(Asked.parse(text), table[:half].numpy(), said[:half])
             sets = table[half:].numpy() >= cut.value
             held = 1 - np.nanmean(losses("recall", sets, said[half:]))
             extra = losses("extra", sets, said[half:]).mean()
-            yield f"| {text} | {name} | {sets.sum(axis=1).mean():.3f} | {held:.3f} | {extra:.3f} |"
+            cells.append(f"{sets.sum(axis=1).mean():.3f} ({held:.3f}, {extra:.3f})")
+        yield f"| {text} | {' | '.join(cells)} |"
 
 
 def simulated(rng: np.random.Generator, units: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -171,29 +175,31 @@ def by_mapie(asked: Asked, scores: np.ndarray, votes: np.ndarray, group: np.ndar
 
 def of_precision(draws: int) -> Iterator[str]:
     everyone, start = simulated(np.random.default_rng(1), 20_000), simulated(np.random.default_rng(2), 100)[0]
-    known: dict[float, tuple[float, float, float]] = {}
+    known: dict[float, tuple[float, float]] = {}
 
-    def truth(cut: float) -> tuple[float, float, float]:
-        """Precision, labels per set and share of empty sets of everyone, cut there."""
+    def truth(cut: float) -> tuple[float, float]:
+        """Precision and labels per set of everyone, cut there."""
         if cut not in known:
             sets = everyone[0] >= cut
             lost = unit_means(losses("precision", sets, everyone[1]), everyone[2]).mean()
-            known[cut] = (1 - float(lost), float(sets.sum(axis=1).mean()), float((~sets.any(axis=1)).mean()))
+            known[cut] = (1 - float(lost), float(sets.sum(axis=1).mean()))
         return known[cut]
 
     ways = {"betting (ours)": by_betting, "Hoeffding-Bentkus": by_hoeffding_bentkus, "MAPIE 1.6": by_mapie}
-    yield "| promise | N | p values | made | kept | precision | labels per set | empty |"
-    yield "|---|--:|---|--:|--:|--:|--:|--:|"
+    yield f"| promise | N | {' | '.join(ways)} |"
+    yield "|---|--:|" + "--:|" * len(ways)
     for text in ("precision=.5", "precision=.7", "precision=.8"):
         asked = Asked.parse(text)
         for size in (50, 200):
             samples = [simulated(np.random.default_rng(100 + draw), size) for draw in range(draws)]
-            for name, way in ways.items():
+            cells = []
+            for way in ways.values():
                 cuts = [way(asked, *sample, start) for sample in samples[: 20 if way is by_mapie else None]]
                 made = [truth(cut) for cut in cuts if cut < math.inf]
                 kept = sum(each[0] >= asked.level for each in made)
-                figures = " | ".join(f"{value:.3f}" for value in np.mean(made, axis=0)) if made else "– | – | –"
-                yield f"| {text} | {size} | {name} | {len(made)} of {len(cuts)} | {kept} | {figures} |"
+                figures = "".join(f", {value:.3f}" for value in np.mean(made, axis=0)) if made else ""
+                cells.append(f"{kept}/{len(made)}/{len(cuts)}{figures}")
+            yield f"| {text} | {size} | {' | '.join(cells)} |"
 
 
 def written(page: str, markers: tuple[str, str], lines: Sequence[str]) -> str:
@@ -214,8 +220,8 @@ def main(words: Sequence[str] | None = None) -> None:
     warnings.filterwarnings("ignore", module="mapie")
     precision = [
         "Simulated panels of two people, groups of one to three images, and scores of two digits that are too sure; N "
-        f"groups calibrate ({args.draws} draws, MAPIE 20), 20,000 others say what is true. Made: not refused. Kept: of "
-        "these, how many cuts have the precision; 90 % are promised.",
+        f"groups calibrate ({args.draws} draws, MAPIE 20), 20,000 others say what is true. Kept/made/draws (made: not "
+        "refused; of these 90 % are promised to be kept), precision, labels per set.",
         "",
         *of_precision(args.draws),
     ]
@@ -227,12 +233,14 @@ def main(words: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         X, votes, shares = demo(args.data or Path(temporary) / "demo", args.images)
     lines = [
-        f"A demo set of {args.images:,} paintings, `affect-tiny`, a sigmoid head on {TRAIN} of them; {args.draws} "
-        "calibration draws a line, everything else judged. Kept: the mean risk lies between the bounds, within 2 SE.",
+        f"A demo set of {args.images:,} paintings, `affect-tiny`, a sigmoid head on {TRAIN} of them. The mean risk "
+        f"over {args.draws} calibration draws of N units and, in brackets, the least that it may be; the most is what "
+        "was promised. Kept within 2 SE unless it says otherwise.",
         "",
         *of_promises(args, X, votes, shares),
         "",
-        "Which sets keep a promise with fewest labels; half of the rest calibrates, the other half is judged:",
+        "What is cut: labels per set (choices held, labels that nobody chose); half of the rest calibrates, the other "
+        "half is judged:",
         "",
         *of_families(X, votes, shares),
     ]

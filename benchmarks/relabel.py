@@ -131,7 +131,7 @@ def main() -> None:
     chromium = checkup.chromium()
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         folder = Path(name)
-        demo = write_demo(folder / "demo", images=1000, seed=1).root
+        demo = write_demo(folder / "demo", images=1000, seed=1, size=96).root
         browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
         arguments = ["--dataset", str(demo), "--db", str(folder / "a.db")]
         with serving(ROOT / "apps" / "relabel.py", arguments, folder) as (_, url):

@@ -13,13 +13,12 @@ way; no image is embedded. Each topic writes its section of benchmarks/README.md
 import argparse
 import json
 import os
-import shlex
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -206,7 +205,7 @@ def mlp(given: argparse.Namespace) -> str:
     rows = given.rows[0]
     X, Y, Xv, Yv = parts(rows)
     flop = rows * 2 * 512 * (2 * FEATURES + 3 * LABELS)  # the gradient by X is not needed
-    lines, ratios, shares = [], [], []
+    runs, shares = [], []
     for run in range(given.runs):
         loop = loader_loop(X, Y, Xv, Yv, given.epochs)
         best, there = max((score, -spent) for spent, score in loop)
@@ -224,13 +223,10 @@ def mlp(given: argparse.Namespace) -> str:
             if mean_ap(head.scores(Xv), Yv) >= best:
                 break
         rate, plain, half = flop * given.epochs / whole / 1e9, gemm(torch.float32), gemm(torch.bfloat16)
-        ratios.append(-there / ours)
         shares.append(rate / half)
-        lines.append(
-            f"| {best:.4f} | {-there:.1f} | {ours:.1f} | {-there / ours:.2f} | {epochs} | {loop[-1][0]:.1f} | "
-            f"{whole:.1f} | {reached:.4f} | {rate:.0f} | {plain:.0f} | {half:.0f} |"
-        )
-        print(lines[-1], file=sys.stderr, flush=True)
+        runs.append((best, -there, ours, -there / ours, epochs, loop[-1][0], whole, reached, rate, plain, half))
+        print(runs[-1], file=sys.stderr, flush=True)
+    ratio = median(run[3] for run in runs)
     head_line = (
         "| mAP of the loop | the loop to it, s | ours to it, s | times faster | in epochs | "
         f"the loop, {given.epochs} epochs, s | ours, s | mAP then | ours, GFLOP/s | GEMM fp32 | GEMM bf16 |"
@@ -240,12 +236,18 @@ def mlp(given: argparse.Namespace) -> str:
             f"{rows:,} rows x {FEATURES} x {LABELS}, {rows // 6:,} to judge by; CLIP-E's shape, 512 hidden units.\n",
             head_line,
             "|" + "--:|" * 11,
-            *lines,
+            medians(runs, ".4f", ".1f", ".1f", ".2f", ".0f", ".1f", ".1f", ".4f", ".0f", ".0f", ".0f"),
             "",
-            verdict(f"{median(ratios):.1f} times faster to the same validation mAP", median(ratios) >= 4, "4"),
+            verdict(f"{ratio:.1f} times faster to the same validation mAP", ratio >= 4, "4"),
             f"- {median(shares):.2f} of the bf16 GEMM rate, median, standardising and judging included",
         ]
     )
+
+
+def medians(runs: Sequence[Sequence[float]], *forms: str) -> str:
+    """A row of a table: of each column its median over runs."""
+    columns = zip(zip(*runs, strict=True), forms, strict=True)
+    return f"| {' | '.join(f'{median(column):{form}}' for column, form in columns)} |"
 
 
 def verdict(words: str, kept: bool, bar: str) -> str:
@@ -263,7 +265,7 @@ def linear(given: argparse.Namespace) -> str:
     rows, l2 = given.rows[0], 1e-3
     X, Y, Xv, Yv = parts(rows)
     sets = (Y >= 0.4).astype(np.float64)  # scikit-learn knows no rates: both learn sets
-    lines, ratios = [], []
+    runs = []
     for _ in range(given.runs):
         head = SigmoidHead(l2=l2)
         ours = seconds(lambda head=head: head.fit(X, sets))
@@ -272,40 +274,41 @@ def linear(given: argparse.Namespace) -> str:
         theirs = OneVsRestClassifier(LogisticRegression(C=1 / (l2 * rows)))
         other = seconds(lambda theirs=theirs, scaler=scaler: theirs.fit(scaler.fit_transform(X), sets))
         score = mean_ap(torch.from_numpy(theirs.decision_function(scaler.transform(Xv))), Yv)
-        ratios.append(other / ours)
-        lines.append(f"| {other:.1f} | {score:.4f} | {ours:.1f} | {mine:.4f} | {other / ours:.1f} |")
-        print(lines[-1], file=sys.stderr, flush=True)
+        runs.append((other, score, ours, mine, other / ours))
+        print(runs[-1], file=sys.stderr, flush=True)
+    ratio = median(run[-1] for run in runs)
     return "\n".join(
         [
             f"{rows:,} rows x {FEATURES} x {LABELS}, L2 {l2:g}, on standardised features.\n",
             "| scikit-learn one-vs-rest, s | mAP | ours, s | mAP | times faster |",
             "|" + "--:|" * 5,
-            *lines,
+            medians(runs, ".1f", ".4f", ".1f", ".4f", ".1f"),
             "",
-            verdict(f"{median(ratios):.1f} times faster", median(ratios) >= 20, "20"),
+            verdict(f"{ratio:.1f} times faster", ratio >= 20, "20"),
         ]
     )
 
 
 def search(given: argparse.Namespace) -> str:
     """Sixteen settings beside one of them, for both heads; and what the best of them scores when all are finished."""
-    from affectml.heads import SigmoidHead, _linear
+    from affectml.heads import SigmoidHead
+    from affectml.heads import linear as linear_head
 
     rows = given.rows[0]
     X, Y, Xv, Yv = parts(rows)
     decays, rates, drops = (1.0, 0.1, 0.01, 0.001), (1e-3, 3e-3), (0.2, 0.5)
     grid = tuple(10 ** (1 - 7 * step / 15) for step in range(16))
-    lines: list[str] = []
-    ratios: dict[str, list[float]] = {"hidden": [], "linear": []}
+    runs: dict[str, list[tuple[float, float, float]]] = {"hidden": [], "linear": []}
+    chose: dict[str, str] = {}
 
     def fit(head: Any) -> tuple[float, float]:
         generator = torch.Generator().manual_seed(0)
         spent = seconds(lambda: head.fit(X, Y, val=(Xv, Yv), generator=generator))
         return spent, head.report_["held_out_loss"]
 
-    _linear.L2_GRID = grid
+    linear_head.L2_GRID = grid
     for _ in range(given.runs):
-        for name in ratios:
+        for name in runs:
             if name == "hidden":
                 shape = {"hidden": 512, "max_epochs": given.epochs}
                 many = SigmoidHead(**shape, weight_decay=decays, learning_rate=rates, dropout=drops)
@@ -317,23 +320,22 @@ def search(given: argparse.Namespace) -> str:
                 all16, loss = fit(many)
                 chosen = {"l2": many.report_["l2"]}
                 one, alone = fit(SigmoidHead(**chosen))
-            ratios[name].append(all16 / one)
+            runs[name].append((one, all16, all16 / one))
             words = ", ".join(f"{key} {value:.3g}" for key, value in chosen.items())
-            lines.append(
-                f"| {name} | {one:.1f} | {all16:.1f} | {all16 / one:.2f} | {words} | {loss:.4f} | {alone:.4f} |"
-            )
-            print(lines[-1], file=sys.stderr, flush=True)
+            chose[name] = f"{words} | {loss:.4f} | {alone:.4f} |"
+            print(name, runs[name][-1], chose[name], file=sys.stderr, flush=True)
     return "\n".join(
         [
             f"{rows:,} rows x {FEATURES} x {LABELS}; hidden: 4 weight decays x 2 learning rates x 2 dropouts, "
             f"{given.epochs} epochs at most; linear: 16 strengths of L2.\n",
             "| head | one training, s | search over 16, s | times | chosen | its loss | trained alone |",
             "|---|--:|--:|--:|---|--:|--:|",
-            *lines,
+            *(f"| {name} {medians(of, '.1f', '.1f', '.2f')} {chose[name]}" for name, of in runs.items()),
             "",
             *(
-                verdict(f"{name}: {median(r):.1f} times one training", median(r) <= 4, "4")
-                for name, r in ratios.items()
+                verdict(f"{name}: {ratio:.1f} times one training", ratio <= 4, "4")
+                for name, of in runs.items()
+                for ratio in [median(run[2] for run in of)]
             ),
         ]
     )
@@ -381,8 +383,8 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     load = os.getloadavg()[0]
     text = {"mlp": mlp, "linear": linear, "search": search, "million": million}[given.topic](given)
-    about = machine(["torch", "numpy", "scikit-learn"], f"{given.threads} thread(s)")
-    text = f"{about}; load before {load:.1f}. `python benchmarks/scale.py {shlex.join(sys.argv[1:])}`\n\n{text}"
+    about = machine(["torch", "numpy", "scikit-learn"], f"{given.threads} threads")
+    text = f"Load {load:.1f}.{about}\n\n{text}"
     print(text)
     if not given.dry_run:
         write(f"scale-{given.topic}", TITLES[given.topic], f"scale.py {given.topic}", text)

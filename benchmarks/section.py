@@ -1,10 +1,10 @@
-"""What benchmarks share: the machine in words, and their place in benchmarks/README.md or docs/reliability.md.
+"""What benchmarks share: the machine in words, and their place in benchmarks/README.md.
 
     python benchmarks/section.py annotation.py agreement
 
 runs a benchmark that prints Markdown and writes what it printed, with the machine, the versions and the load, between
 its markers there. `make bench-TOPIC` runs each benchmark as its section needs it. The first table of what several
-numbers of rows or images cost is drawn as well, into a file beside.
+numbers of rows or images cost is drawn as well, into a file beside, and stands there with a column for each number.
 """
 
 import math
@@ -20,8 +20,10 @@ from pathlib import Path
 from affectml.plots.canvas import FONT, SMALL, Canvas, room
 
 README = Path(__file__).with_name("README.md")
-PAGES = (README, README.parents[1] / "docs" / "reliability.md")  # a section stands where its markers are
+USUAL = r"Unless a section says otherwise: (.+?)\.\n\n"  # the machine that the page names once
 SIZES = ("rows", "images")  # what the first column of a table is called where it is drawn
+TABLE = r"(?:^\|.*\|$\n?){3,}"
+NUMBER = r"[\d.,]+"
 KINDS = {"seconds": r"\bs$|^seconds$", "MiB": r"\bMiB$"}  # of the other columns, by their names
 LOOKS = (("people", "o"), ("model", "D"), ("other", "^"), ("ink", "s"), ("soft", "o"))
 
@@ -29,9 +31,13 @@ Curves = dict[str, list[tuple[float, float]]]
 
 
 def machine(packages: Sequence[str], threads: str = "one thread") -> str:
-    """Processor, cores and the versions of what was compared."""
-    versions = ", ".join(f"{name} {version(name)}" for name in packages)
-    return f"{platform.machine()}, {os.cpu_count()} CPUs, {threads}, Python {platform.python_version()}, {versions}"
+    """On PROCESSOR, CORES, VERSIONS." of what was compared, as far as they are not those that the page names; or ""."""
+    here = [platform.machine(), f"{os.cpu_count()} CPUs", threads, f"Python {platform.python_version()}"]
+    here += [f"{name} {version(name)}" for name in packages]
+    usual = re.search(USUAL, README.read_text(encoding="utf-8"), re.DOTALL)
+    known = " ".join(usual[1].split()).split(", ") if usual else []
+    other = ", ".join(fact for fact in here if fact not in known)
+    return other and f" On {other}."
 
 
 def write(name: str, title: str, command: str, text: str) -> None:
@@ -41,25 +47,45 @@ def write(name: str, title: str, command: str, text: str) -> None:
         if any(found.values()):
             file = README.with_name(f"{name.replace(' ', '-')}.svg")
             file.write_text(drawn(header[0], found), encoding="utf-8")
+            text = re.sub(TABLE, lambda table: wide(table[0]), text, flags=re.MULTILINE).strip()
             text = f"{text}\n\n![{title}: time and memory by {header[0]}]({file.name})"
             break
-    start, end = f"<!-- {name}: written by {command.split()[0]} -->", f"<!-- {name}: end -->"
-    page = next((page for page in PAGES if start in page.read_text(encoding="utf-8")), README)
-    old = page.read_text(encoding="utf-8")
+    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    old = README.read_text(encoding="utf-8")
     if start not in old:
-        old = f"{old.rstrip()}\n\n## {title}\n\n`python benchmarks/{command}` writes this section.\n\n{start}\n{end}\n"
+        old = f"{old.rstrip()}\n\n## {title}\n\n`python benchmarks/{command}`:\n\n{start}\n{end}\n"
     before, rest = old.split(start, 1)
     after = rest.split(end, 1)[1]
-    new = page.with_suffix(f".{name.split()[0]}.tmp")
+    new = README.with_suffix(f".{name.split()[0]}.tmp")
     new.write_text(f"{before}{start}\n{text}\n{end}{after}", encoding="utf-8")
-    new.replace(page)
+    new.replace(README)
 
 
 def tables(text: str) -> Iterator[tuple[list[str], list[list[str]]]]:
     """The heading and the cells of each Markdown table."""
-    for block in re.findall(r"(?:^\|.*\|$\n?){3,}", text, re.MULTILINE):
+    for block in re.findall(TABLE, text, re.MULTILINE):
         header, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines())
         yield header, rows
+
+
+def wide(table: str) -> str:
+    """A table of size, name and costs with a row for each name and a column for each size; any other as it is.
+
+    Its cells are the first column of seconds and, in brackets, the first of MiB.
+    """
+    header, rows = next(tables(table))
+    seconds, memory = (
+        next((at for at, name in enumerate(header) if re.search(kind, name)), 0) for kind in KINDS.values()
+    )
+    if header[0] not in SIZES or not seconds or not memory or re.fullmatch(NUMBER, rows[0][1]):
+        return table
+    cells = {(row[1], row[0]): f"{row[seconds]} ({row[memory]})" for row in rows}
+    names, sizes = (list(dict.fromkeys(key[at] for key in cells)) for at in (0, 1))
+    what = f"{header[seconds]} ({header[memory]}) by {header[0]}"
+    lines = [" | ".join([name, *(cells.get((name, size), "") for size in sizes)]) for name in names]
+    return "\n".join(
+        [f"| {what} | {' | '.join(sizes)} |", "|---|" + "--:|" * len(sizes), *(f"| {x} |" for x in lines), ""]
+    )
 
 
 def curves(header: Sequence[str], rows: Sequence[Sequence[str]], pattern: str) -> Curves:
@@ -69,7 +95,7 @@ def curves(header: Sequence[str], rows: Sequence[Sequence[str]], pattern: str) -
     """
     if header[0] not in SIZES or len({row[0] for row in rows}) < 2:
         return {}
-    named = not re.fullmatch(r"[\d.,]+", rows[0][1])
+    named = not re.fullmatch(NUMBER, rows[0][1])
     found: Curves = {}
     chosen = [at for at, column in enumerate(header) if re.search(pattern, column)]
     for row in rows:
@@ -130,7 +156,8 @@ def _panel(what: str, kind: str, series: Curves) -> tuple[str, float]:
     over = max(0.0, ends[-1][0] - canvas.bottom)
     for height, name, colour in ends:
         canvas.text((canvas.right + 8, height - over), name, colour)
-    canvas.words(what, kind)
+    canvas.text(((canvas.left + canvas.right) / 2, canvas.height - 17), what, "soft", anchor="middle")
+    canvas.text((11, (canvas.top + canvas.bottom) / 2), kind, "soft", anchor="middle", turned=True)
     return canvas.svg(kind), width
 
 
@@ -147,11 +174,12 @@ def main() -> None:
     if process.returncode:
         raise SystemExit(process.returncode)
     name = " ".join([Path(script).stem, *(option for option in options if option.isalpha())])
-    where = machine(["affectml", "torch", "numpy"], os.environ.get("OMP_NUM_THREADS", "every") + " thread(s)")
+    threads = os.environ.get("OMP_NUM_THREADS", "every core")
+    where = machine(["torch", "numpy"], "one thread" if threads == "1" else f"{threads} threads")
     title = name[0].upper() + name[1:]
     text = "".join(printed).strip()
-    text = text if any(line.startswith("|") for line in printed) else f"```text\n{text}\n```"
-    write(name, title, " ".join([script, *options]), f"{where}; load before {load:.1f}.\n\n{text}")
+    text = text if re.search(r"^\||\.$", text, re.MULTILINE) else f"```text\n{text}\n```"
+    write(name, title, " ".join([script, *options]), f"Load {load:.1f}.{where}\n\n{text}")
 
 
 if __name__ == "__main__":

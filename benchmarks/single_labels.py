@@ -82,8 +82,8 @@ def report(file: Path, repeats: int, cache: Path) -> str:
     labels, y = np.unique(content["label"].astype(str), return_inverse=True)
     rows = {name: repeated(name, x, y, repeats, cache) for name in SYSTEMS}
     lines = [
-        f"{len(y):,} images, {len(labels)} labels, {repeats} x 5-fold cross-validation; means over rows and repeats. "
-        f"{machine(('torch', 'scikit-learn'))}.",
+        f"{len(y):,} images, {len(labels)} labels, {repeats} x 5-fold cross-validation; means over rows and repeats."
+        f"{machine(('torch', 'scikit-learn'))}",
         "",
         "| | " + " | ".join(METRICS) + " |",
         "|---|--:|--:|--:|",
@@ -91,13 +91,13 @@ def report(file: Path, repeats: int, cache: Path) -> str:
     lines += [
         f"| {name} | " + " | ".join(f"{v:.4f}" for v in found.mean(axis=0)) + " |" for name, found in rows.items()
     ]
-    lines += ["", "`auto` less logistic regression, paired over rows:", ""]
+    lines += ["", "`auto` less logistic regression, paired over rows, ± SE:", ""]
     gain = rows["auto"] - rows["logistic regression"]
     error = gain.std(axis=0, ddof=1) / len(gain) ** 0.5
     for k, metric in enumerate(METRICS):
         better = -gain[:, k].mean() if metric == "cross-entropy" else gain[:, k].mean()
         verdict = "better" if better > error[k] else "within one standard error" if better >= -error[k] else "worse"
-        lines.append(f"- {metric}: {gain[:, k].mean():+.4f}, standard error {error[k]:.4f}: {verdict}")
+        lines.append(f"- {metric}: {gain[:, k].mean():+.4f} ± {error[k]:.4f}, {verdict}")
     train, test = content["split"] == "train", content["split"] == "test"
     note = cache / "own-split.json"
     if not note.exists():

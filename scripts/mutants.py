@@ -53,10 +53,7 @@ FAMILIES: dict[str, tuple[str, list[list[str]]]] = {
         )
         for name, (cases, files) in OF_METRICS.items()
     },
-    **{
-        name: (f"{AGREEMENT}/{name}.py", [["tests/annotation/test_agreement.py"]])
-        for name in ("alpha", "distances", "nominal", "values")
-    },
+    **{name: (f"{AGREEMENT}/{name}.py", [["tests/annotation/test_agreement.py"]]) for name in ("alpha", "values")},
 }
 """By module its file, and the runs of tests that see its mutants."""
 EQUAL = {
@@ -67,7 +64,7 @@ EQUAL = {
     "information: icm_soft: p > t -> p >= t": "equal shares say the same",
     "logs: js_terms: 1.0 -> 2.0": "0 over any number is 0, and that cell is set to 1 after it",
     "alpha: _by_table: v <= EXACT_VALUES -> v < EXACT_VALUES": "two ways to one value, of which one is quicker",
-    "nominal: label_agreement: 1 -> 2": "the first of two equal replicates is taken",
+    "alpha: label_agreement: 1 -> 2": "the first of two equal replicates is taken",
     "disagreement: prepared_correlation: x * x -> x / x": "of two ways to one value the safer is taken more often",
     "disagreement: prepared_correlation.by_sums: two_least * n -> two_least / n": "the same",
     "disagreement: prepared_correlation: 1e-20 * (x * x).mean() -> 1e-20 / (x * x).mean()": "the same",

@@ -113,7 +113,7 @@ def exploring(page: Page, folder: Path) -> Iterator[bytes]:
 def studied(folder: Path) -> None:
     """The example study, to which 20 people came: some completed it, others stopped somewhere, or are there still."""
     shutil.copytree(ROOT / "examples" / "study", folder, ignore=shutil.ignore_patterns("data*", "demo"))
-    affectml(folder, "demo-data", "pictures/demo", "--images", "40")
+    affectml(folder, "demo", "pictures/demo", "--images", "40")
     affectml(folder, "import", "images", "pictures", "data", "--taxonomy", "mikels-8")
     with begin(folder, by="lead") as store:
         boxes = consent_screen(store, 1).boxes
@@ -134,6 +134,8 @@ def take_steps(store: LabelStore, who: str, steps: int) -> None:
     for image, labels in (("practice-1", ["awe"]), ("practice-2", ["fear", "disgust"])) if steps > 2 else ():
         for _ in range(2 if steps == 3 else 1):
             visits.practise(store, who, image, labels if steps > 3 else ["anger"])
+    if steps > 3:
+        visits.go_on(store, who, "start")
     while steps > 4 and (claims := store.claim(who, 1)):
         store.submit([Answer(claims[0].image_id, who, "labels", ("awe",))])
     if steps == 4:
@@ -151,7 +153,7 @@ def study(page: Page, folder: Path) -> Iterator[bytes]:
         studied(folder / "study")
     with serving(ROOT / "apps" / "relabel.py", ["--study", "study"], folder) as (_, url):
         page.goto(url)
-        page.get_by_role("link", name="How it goes").click()
+        page.get_by_role("link", name="Progress").click()
         page.get_by_test_id("stVegaLiteChart").locator("canvas, svg").first.wait_for()
         settled(page)
         yield part(page, "h1", "[data-testid=stVegaLiteChart]")

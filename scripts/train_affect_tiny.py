@@ -27,13 +27,13 @@ from torch import Tensor, nn
 
 from affectml._files import replacing, write_json
 from affectml.demo_set import write_demo
-from affectml.demo_set.feelings import draw_feeling, squared_distances
-from affectml.demo_set.painting import look_of, paint
-from affectml.demo_set.streams import training_stream
+from affectml.demo_set.painting import look_of, paint, training_stream
+from affectml.demo_set.people import draw_feeling, squared_distances
 from affectml.taxonomies import builtin_names, get_taxonomy
 
 FOLDER = Path(__file__).resolve().parents[1] / "affectml" / "encoders" / "affect_tiny"
 SIDE = 64
+PIXELS = 96  # of the paintings that it learned from
 GREY = [0.5, 0.5, 0.5]
 CONFIG: dict[str, Any] = {
     "model_cfg": {
@@ -101,7 +101,7 @@ def paint_training_set(places: np.ndarray, count: int, seed: int) -> tuple[Tenso
     for index in range(count):
         rng = training_stream(seed, index)
         feelings[index] = draw_feeling(places, rng)
-        picture = paint(look_of(feelings[index], rng), rng)
+        picture = paint(look_of(feelings[index], rng), rng, PIXELS)
         pixels[index] = np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), feelings
 
@@ -185,7 +185,8 @@ def measure(out: Path, taxonomy: str, seed: int, images: int) -> Measured:
     tokenizer = open_clip.get_tokenizer(f"local-dir:{out}")
     model.eval()
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
-        dataset = write_demo(Path(folder) / "demo", images=images, seed=seed, taxonomy=taxonomy, panel="textbook")
+        drawn = {"images": images, "seed": seed, "taxonomy": taxonomy, "panel": "textbook", "size": PIXELS}
+        dataset = write_demo(Path(folder) / "demo", **drawn)
         labels = list(get_taxonomy(taxonomy).labels)
         assert dataset.truth is not None  # a demo set always has it
         truth = dataset.truth.set_index("image_id").loc[dataset.images["image_id"], labels].to_numpy()

@@ -22,7 +22,7 @@ works() { # works ENVIRONMENT: what a user does first
         rm -rf small run
         "$1/bin/affectml" --version
         "$1/bin/python" -m affectml train --help >/dev/null
-        "$1/bin/affectml" demo-data small --images 300 --seed 3
+        "$1/bin/affectml" demo small --images 300 --seed 3
         "$1/bin/affectml" train small --multilabel --out run >train.log
         "$1/bin/affectml" predict run small/images/000007.png
         "$1/bin/python" -c 'import affectml; scores = affectml.load_run("run").scores; assert "model" in scores.index, scores'

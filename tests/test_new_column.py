@@ -33,7 +33,7 @@ for kind in NEW:
 """
 FILES = """
 from affectml_annotation import read_judgements, write_judgements
-from affectml_annotation.exchange.columns import from_files
+from affectml_annotation.exchange.tables import from_files
 from affectml_annotation.exchange.merging import merge_judgements
 
 table = from_files(pd.DataFrame({

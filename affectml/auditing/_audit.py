@@ -18,8 +18,7 @@ from affectml.auditing._expect import Ground, Said, expect, read_said
 from affectml.auditing._files import looked_at, of_dataset
 from affectml.auditing._queue import Again, asked_again, read_queues
 from affectml.data import Dataset, Targets, was_asked
-from affectml.data.choose import SEVERAL, choose_target
-from affectml.data.groups import joined
+from affectml.data.choose import SEVERAL, choose_target, joined
 from affectml.duplicates import Duplicates, find_duplicates
 from affectml.embeddings import EmbeddingStore
 from affectml.errors import BadDataset, BadInput, option
@@ -29,7 +28,7 @@ from affectml.page.section import Card, Cards, thumbnail
 from affectml.page.tables import number
 from affectml.predicting.features import store_there
 from affectml.runs import RunFolder
-from affectml_annotation.exchange.erasing import note_written
+from affectml_annotation.exchange.dataset_folder import note_written
 from affectml_annotation.exchange.files import table_csv
 
 LEVEL = 0.05
@@ -60,11 +59,11 @@ CARDS = 12
 ROWS = 50  # of a table on the page; the files have all
 CAVEAT = (
     "What is listed deserves a second look; nothing here is called an error. An answer that few share is as good as "
-    "any: what is compared is whether it is odder than answers of people who make no errors would be."
+    "any other: the audit asks whether it is odder than the answers of people who make no mistakes."
 )
 PULLED = (
-    "Images are listed because what was said of them is odd, so others often say otherwise, whether somebody slipped "
-    "or few feel so; what was said of the controls is about as rare, and less odd for its image."
+    "Listed images have odd answers, so new people often disagree, whether somebody slipped or few feel so. The "
+    "controls' answers are about as rare, and less odd for their image."
 )
 
 
@@ -151,7 +150,7 @@ def audit(
         images.
 
     Raises:
-        AffectmlError: one of its subclasses, for what can be mended.
+        AffectmlError: a subclass, for anything that you can put right.
     """
     if top < 1:
         raise BadInput(f"{option('top', top)}: expected at least 1")

@@ -101,7 +101,7 @@ def queue_audit(audit: "Audit", store: LabelStore, folder: Path, *, count: int, 
 
 
 def read_queues(folder: Path) -> dict[str, pd.DataFrame]:
-    """The queue files of an audit's folder, by name. Raises BadInput for one that is none, or was changed."""
+    """The queue files of an audit's folder, by name. Raises BadInput if a file is not a queue or was changed."""
     queues = {}
     for file in sorted(folder.glob("queue-*.csv")):
         try:

@@ -1,37 +1,46 @@
 """The Typer application and its commands. Nothing heavy is imported until a command runs."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from affectml._options import Argument
 from affectml._progress import QUIET
 from affectml._version import __version__
-from affectml.cli._command import App
+from affectml.cli._command import App, Json
 from affectml.cli._left import UsageError, successor
-from affectml.cli.ask import ask
-from affectml.cli.audit import audit
-from affectml.cli.doctor import doctor
-from affectml.cli.embed import embed
-from affectml.cli.evaluate import evaluate
-from affectml.cli.explain import explain
-from affectml.cli.export import export
-from affectml.cli.fetch import fetch
+from affectml.cli._print import print_json
+from affectml.cli.data import audit, embed, export, split
 from affectml.cli.import_ import app as import_app
 from affectml.cli.labels import app as labels_app
+from affectml.cli.models import TRAIN_PANELS, demo, evaluate, explain, predict, runs, train
 from affectml.cli.pages import explore, relabel
-from affectml.cli.plan import plan
-from affectml.cli.predict import predict
-from affectml.cli.runs import demo_data, runs, train
-from affectml.cli.split import split
+from affectml.cli.plan import ask, plan
 from affectml.cli.study import app as study_app
 from affectml.cli.taxonomy import app as taxonomy_app
+
+
+def doctor(
+    folder: Annotated[Path, Argument("Folder whose free space is told.")] = Path(),
+    json: Json = False,
+) -> None:
+    """Say what this machine has: versions, extras, cores, GPU, what images are embedded in, what tests need."""
+    from affectml.checkup import checkup
+
+    found = checkup(folder)
+    if json:
+        print_json({each.name: each.value for each in found})
+    else:
+        for each in found:
+            print(f"{each.name:<11} {each.text}")
+
 
 # What is there when a command is stopped, beside what the interruption's notes say; what others wrote is whole.
 THERE = {
     **dict.fromkeys(("train", "evaluate", "predict", "embed"), "no result was written"),
-    **dict.fromkeys(("demo-data", "import", "ask", "split"), "nothing was written"),
-    "fetch": "images downloaded so far are kept",
+    **dict.fromkeys(("demo", "import", "ask", "split"), "nothing was written"),
 }
 
 
@@ -55,7 +64,7 @@ class Commands(TyperGroup):
             raise
         except KeyboardInterrupt as stop:
             there, kept = THERE.get(ctx.invoked_subcommand), getattr(stop, "__notes__", [])
-            way = "goes on from there" if kept or ctx.invoked_subcommand == "fetch" else "starts again"
+            way = "goes on from there" if kept else "starts again"
             words = "; ".join([there or "what was written is whole", *kept])
             typer.echo(f"stopped: {words}" + (f": the same command {way}" if there else ""), err=True)
             raise typer.Exit(130) from None
@@ -70,15 +79,22 @@ app = App(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-for command in (
-    train, predict, evaluate, runs, explain, explore, demo_data, embed, fetch, audit, split, relabel, plan, ask, export,
-    doctor,
-):  # fmt: skip
-    app.command()(command)
-app.add_typer(import_app, name="import")
-app.add_typer(labels_app, name="labels")
-app.add_typer(study_app, name="study")
-app.add_typer(taxonomy_app, name="taxonomy")
+# The commands as `affectml --help` has them; what has commands of its own is an App.
+COMMANDS: dict[str, dict[str, Any]] = {
+    "Models": {"train": train, "predict": predict, "evaluate": evaluate, "explain": explain, "runs": runs},
+    "Data": {
+        "import": import_app, "embed": embed, "split": split, "audit": audit, "explore": explore, "export": export,
+        "taxonomy": taxonomy_app,
+    },
+    "People": {"relabel": relabel, "labels": labels_app, "study": study_app, "plan": plan, "ask": ask},
+    "This program": {"demo": demo, "doctor": doctor},
+}  # fmt: skip
+for heading, commands in COMMANDS.items():
+    for name, command in commands.items():
+        if isinstance(command, App):
+            app.add_typer(command, name=name, rich_help_panel=heading)
+        else:
+            app.command(name, rich_help_panel=heading, panels=TRAIN_PANELS if command is train else {})(command)
 
 
 def _version(asked: bool) -> None:

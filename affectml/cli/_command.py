@@ -2,22 +2,23 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
 from affectml._options import Argument, Help, Option, options_asked, parse_list, parse_mapping
 from affectml._progress import QUIET
-from affectml.errors import BadInput, spelled
+from affectml.errors import BadInput, by_set, spelled
 
 Function = Callable[..., Any]
 Json = Annotated[bool, Help("Print JSON for programs instead of tables.")]
 Verbose = Annotated[bool, Help("Print every table whole, and how each figure was counted.")]
 Workers = Annotated[
     Literal["ray"] | None,
-    Help("Hand the parts to the workers of a Ray cluster that runs (extra: ray).", default="this process"),
+    Help("Hand the parts to the workers of a running Ray cluster (extra: ray).", default="this process"),
 ]
 
 
@@ -28,7 +29,7 @@ def say(line: str) -> None:
 
 
 def there(*, datasets: Iterable[str | Path] = (), runs: Iterable[str | Path] = ()) -> None:
-    """Raise BadDataset or BadRun for the first folder that is none, before anything heavy is loaded."""
+    """Raise BadDataset or BadRun for the first folder that is not one, before anything heavy is loaded."""
     from affectml.data import Dataset
     from affectml.runs import RunFolder
 
@@ -52,21 +53,24 @@ class App(typer.Typer):
     """Commands that are functions whose parameters say by `Help` what is asked."""
 
     def command(  # type: ignore[override]
-        self, name: str | None = None, **settings: Any
+        self, name: str | None = None, *, panels: Mapping[str, Collection[str]] = MappingProxyType({}), **settings: Any
     ) -> Callable[[Function], Function]:
-        """As Typer's; of a parameter that is a dataclass each field is an option."""
+        """As Typer's; each field of a parameter that is a dataclass is an option. panels: heading -> what is there."""
         add = super().command(name, **settings)
 
         def register(function: Function) -> Function:
-            add(command_of(function))
+            add(command_of(function, panels))
             return function
 
         return register
 
 
-def command_of(function: Function) -> Function:
+def command_of(function: Function, panels: Mapping[str, Collection[str]] = MappingProxyType({})) -> Function:
     """The function, with the values of what Typer reads."""
-    asked = list(options_asked(function))
+    headings = {name: heading for heading, names in panels.items() for name in names}
+    every = list(options_asked(function))
+    asked = [each for each in every if not each[2].help.rare]
+    rare = {option.name for *_, option in every if option.help.rare}
     holders = {parameter: holder for parameter, holder, _ in asked if holder is not None}
 
     @functools.wraps(function)
@@ -75,9 +79,10 @@ def command_of(function: Function) -> Function:
         held: dict[str, dict[str, Any]] = {parameter: {} for parameter in holders}
         for parameter, _, option in asked:
             held.get(parameter, values)[option.name] = value_of(option, given[option.name])
-        function(**values, **{parameter: holder(**held[parameter]) for parameter, holder in holders.items()})
+        with by_set(rare):
+            function(**values, **{parameter: holder(**held[parameter]) for parameter, holder in holders.items()})
 
-    sign(run, [parameter_of(option) for *_, option in asked])
+    sign(run, [parameter_of(option, headings.get(option.name)) for *_, option in asked])
     return run
 
 
@@ -87,10 +92,11 @@ def sign(function: Any, parameters: Sequence[inspect.Parameter]) -> None:
     function.__annotations__ = {each.name: each.annotation for each in parameters}
 
 
-def parameter_of(option: Option) -> inspect.Parameter:
+def parameter_of(option: Option, heading: str | None = None) -> inspect.Parameter:
     """What Typer is told of an option or an argument."""
     kinds, said, default = _kinds(option), option.help, option.default
     settings: dict[str, Any] = {"help": said.text, "show_default": said.default or True}
+    settings |= {"rich_help_panel": heading} if heading else {}
     kind: Any = str | None
     if several := kinds & {Mapping, tuple}:
         each = Path if said.path or Path in kinds else str

@@ -12,13 +12,11 @@ import typer
 from affectml.cli._print import print_json, print_table
 from affectml.people.labelling import task_words
 from affectml_annotation import Aggregate, LabelStore
-from affectml_annotation.agreement.report import AgreementReport
+from affectml_annotation.agreement import AgreementReport
 from affectml_annotation.store import keeping
-from affectml_annotation.store.backup import Backup
-from affectml_annotation.store.checking import Broken
-from affectml_annotation.store.invariants import INVARIANTS
+from affectml_annotation.store.backup import Backup, Restored
+from affectml_annotation.store.checking import INVARIANTS, Broken
 from affectml_annotation.store.place import way_back
-from affectml_annotation.store.restoring import Restored
 from affectml_annotation.study.overview import as_text
 
 GROUP_ROWS = 8  # of the comparison of groups; --json has all

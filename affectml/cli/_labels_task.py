@@ -30,8 +30,7 @@ from affectml_annotation import (
     validate_judgements,
     write_judgements,
 )
-from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
-from affectml_annotation.exchange.erasing import note_written
+from affectml_annotation.exchange.dataset_folder import Collected, note_written, write_dataset_folder
 from affectml_annotation.exchange.files import from_spreadsheet, read_frame, readable
 from affectml_annotation.exchange.formats import format_to_write, guess_format
 from affectml_annotation.judgements import only_data

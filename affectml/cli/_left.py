@@ -8,15 +8,21 @@ import typer
 
 UsageError: Any = typer.BadParameter.__base__  # click's, which Typer brings along or asks for, by version
 _BY_ANSWERS = ("--most", "--mean", "--until")
+_BY_SET = ("hidden", "k", "ensemble", "judgements", "promise-group", "promise-level", "promise-empty", "prompts")
 # the command, and of an option the command with it, as somebody would type them -> what to type in their place
 LEFT: Final[Mapping[str, str]] = {
     "check": "audit PLACE --files",
+    "demo-data": "demo",
+    "fetch": "import fetch",
+    **{f"train --{name}": f"train --set {name.replace('-', '_')}=VALUE" for name in _BY_SET},
     "duplicates": "audit DATASET",
     **{f"labels init {name}": "--overlap, one number of people for every image" for name in _BY_ANSWERS},
     **{
         f"labels assign {name}": "plan DATASET --next N --out FILE, then labels assign --queue FILE --more 1"
         for name in _BY_ANSWERS
     },
+    "train --template": "train --set templates=SENTENCE",
+    "train --learning-curve": "train --set learning_curve=true",
     "labels check --add": "labels attention --add",
     "labels check --rebuild": "labels restore BACKUP DB",
     "labels salvage": "labels restore BACKUP DB",

@@ -14,6 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from affectml._options import Argument, Help, Option, option_of
 from affectml.cli._command import App, parameter_of, sign, value_of
 from affectml.cli._print import print_json, print_table
+from affectml.fetching import FetchConfig
 from affectml.importers import Importer, get_importer, names
 from affectml.importers.registry import OWN, PUBLISHED
 
@@ -109,6 +110,25 @@ def _show(summary: Any, as_json: bool) -> None:
         print_json(summary.to_json())
     else:
         print_table(f"imported {summary.name}", ("what", "value"), summary.rows(), numbers=False)
+
+
+@app.command()
+def fetch(dataset: Annotated[Path, Argument("Data set folder.")], config: FetchConfig, json: Json = False) -> None:
+    """Download the images that a data set knows by url alone. What is there is kept, so a stopped command goes on."""
+    from affectml.fetching import fetch_images
+
+    try:
+        summary = fetch_images(dataset, config)
+    except KeyboardInterrupt:
+        typer.echo("stopped: images downloaded so far are kept: the same command goes on from there", err=True)
+        raise typer.Exit(130) from None
+    if json:
+        print_json(summary.to_json())
+        return
+    print_table(f"Images of {dataset}", ("what", "value"), summary.rows(), numbers=False)
+    if len(summary.failures):
+        print_table("Why images have no file", ("reason", "images", "again", "for example"), summary.reasons(),
+                    numbers=False)  # fmt: skip
 
 
 @app.command("clip-e")

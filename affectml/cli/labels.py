@@ -149,7 +149,7 @@ def agreement(
     """Show how well people agree: on sets, on each label, person by person, group by group."""
     from affectml.cli._labels_print import show_agreement
     from affectml.cli._labels_task import open_source
-    from affectml_annotation.agreement.report import agreement_report
+    from affectml_annotation.agreement import agreement_report
 
     given = open_source(source, _one_of(source, db), empty)
     judgements, column = (given.judgements, None) if by is None else given.grouped(by)
@@ -185,14 +185,13 @@ def aggregate(
     replace: Replace = False,
     json: Json = False,
 ) -> None:
-    """Make a target of the judgements, and show what it holds."""
+    """Make a target from the judgements, and show it."""
     from affectml.cli._labels_print import show_aggregate
     from affectml.cli._labels_task import open_source
     from affectml.data import Dataset
     from affectml.errors import BadInput
     from affectml_annotation import aggregate as aggregate_judgements
-    from affectml_annotation.exchange.dataset_folder import make_target_again
-    from affectml_annotation.exchange.targets import write_target
+    from affectml_annotation.exchange.dataset_folder import make_target_again, write_target
 
     if target is not None and not replace:
         raise BadInput(f"--target {target}: it is written over, and the old one kept beside it; say so: --replace")
@@ -232,7 +231,7 @@ def export(
 ) -> None:
     """Add the judgements to a data set, ready for `affectml train --multilabel`, or write them to a file.
 
-    What the data set has stays; the new target counts all the judgements that it then has.
+    What the data set has stays; the new target counts all its judgements.
     """
     from affectml.cli._labels_print import show_export
     from affectml.cli._labels_task import export_store, open_task, own_dataset
@@ -249,7 +248,7 @@ def export(
 @app.command()
 def erase(
     dataset: Annotated[Path, Argument("Data set folder with the judgements.")],
-    people: Annotated[tuple[str, ...], Argument("Who is to be taken out.", metavar="NAME...")],
+    people: Annotated[tuple[str, ...], Argument("Whom to erase.", metavar="NAME...")],
     runs: Annotated[
         tuple[Path, ...],
         Help(
@@ -261,9 +260,9 @@ def erase(
     db: NewDb = None,
     json: Json = False,
 ) -> None:
-    """Take people who asked for it out of a data set, its label database, and what runs by person know of them.
+    """Erase people who asked for it from a data set, its label database and runs by person.
 
-    For good: their answers and attributes, thresholds and tastes go, kept old files included.
+    This is for good: answers, attributes, thresholds and tastes go, also from old files that were kept.
     """
     from affectml.people.erasing import erase_people
 
@@ -307,7 +306,7 @@ def withdraw(
 ) -> None:
     """Withdraw people who asked for it from the task: none of their answers is counted or exported.
 
-    It is final after a week; until then --undo takes it back, as for somebody who did not mean it, or did not do it.
+    It is final after a week; until then --undo takes it back.
     """
     from affectml.cli._labels_task import open_task
 
@@ -378,9 +377,9 @@ def assign(
     ] = None,
     file: TaskFile = None,
     lower: Annotated[
-        bool, Help("With --more or --overlap: images that were to be answered by more people are not any longer.")
+        bool, Help("With --more or --overlap: also lower the number of people where more were planned.")
     ] = False,
-    release: Annotated[bool, Help("Take images back whose time is up, at once.")] = False,
+    release: Annotated[bool, Help("Take back images whose time is up, at once.")] = False,
     json: Json = False,
 ) -> None:
     """Decide who sees what: invite people, queue images, change the overlap, or all that the task's file says."""
@@ -441,9 +440,9 @@ def backup(
     replace: Replace = False,
     json: Json = False,
 ) -> None:
-    """Write all of a task to one file while people label; it is read again before it is there, and nobody waits.
+    """Write all of a task to one file while people label, and read it again to be sure; nobody waits.
 
-    A copy of the database's file is none: what came last stands in another file beside it.
+    A copy of the database's file is not a backup: the latest answers are in another file beside it.
     """
     from affectml.cli._labels_print import show_backup
     from affectml.cli._labels_task import open_task, watching
@@ -468,16 +467,16 @@ def restore(
             metavar="DB",
         ),
     ] = (),
-    replace: Annotated[bool, Help("Put it in the place of a file, which is kept beside it.")] = False,
+    replace: Annotated[bool, Help("Replace an existing file, which is kept beside the new one.")] = False,
     json: Json = False,
 ) -> None:
-    """Make a database of a backup: of SQLite or of PostgreSQL, whichever it came from.
+    """Make a database from a backup, on SQLite or PostgreSQL, whichever it came from.
 
-    Whoever was erased since the backup was made is not in it.
+    People who were erased since the backup are not in it.
     """
     from affectml.cli._labels_print import show_restored
     from affectml.cli._labels_task import watching
-    from affectml_annotation.store.restoring import restore as restore_backup
+    from affectml_annotation.store.backup import restore as restore_backup
 
     with watching("restoring"):
         restored = restore_backup(backup, db, erased=erased, replace=replace)
@@ -489,9 +488,9 @@ def check(
     database: Annotated[str | None, Argument(DB_HELP, default=ONLY, env="AFFECTML_LABELS", metavar="DB")] = None,
     json: Json = False,
 ) -> None:
-    """Check that everything holds which must hold in a label database, while people label or not; exit code 1 if not.
+    """Check that a label database or a backup is sound, also while people label; exit code 1 if not.
 
-    A backup can be checked as well. Nothing is written.
+    Nothing is written.
     """
     from affectml.cli._labels_print import show_check
     from affectml.cli._labels_task import named_database, watching

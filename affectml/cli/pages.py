@@ -83,9 +83,9 @@ class Exploring:
     run: Annotated[
         tuple[Path, ...], Help("Run folder to show beside people; may be given several times.", default="none")
     ] = ()
-    target: Annotated[
-        str | None, Help("Target whose answers are people's.", default="the first run's, or the only one")
-    ] = None
+    target: Annotated[str | None, Help("Target with people's answers.", default="the first run's, or the only one")] = (
+        None
+    )
     encoder: Annotated[
         str | None,
         Help("Encoder whose embeddings are mapped and searched.", default="the first run's, or the only one"),
@@ -114,11 +114,11 @@ def explore(
     address: Address = "127.0.0.1",
     port: Port = 8501,
 ) -> None:
-    """See a data set's images on a map with what people and runs say of them; filter, search, keep."""
+    """Show a data set's images on a map with people's and runs' answers; filter, search, keep."""
     there(datasets=[] if asked.dataset is None else [asked.dataset], runs=asked.run)
     if map_:
         if asked.dataset is None:
-            raise typer.BadParameter("--map: of which data set? Name its folder")
+            raise typer.BadParameter("--map: which data set? Name its folder")
         from affectml.exploring import map_by_umap
 
         print(f"map: {map_by_umap(asked.dataset, asked.run, encoder=asked.encoder, say=say)}")

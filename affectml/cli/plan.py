@@ -1,18 +1,21 @@
-"""plan: the command around `affectml.planning`."""
+"""plan and ask: how many people a study takes, and what a vision-language model is asked."""
 
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import typer
 from annotated_types import Ge
 
 from affectml._options import Argument, Help
 from affectml.cli._command import Json, say, there
 from affectml.cli._print import print_json, print_table, show
 from affectml.planning import PlanConfig
+from affectml.vlm import AskConfig
 
 if TYPE_CHECKING:
     import pandas as pd
+
 
 SHOWN = 20  # images of a queue; the file and --json have all
 
@@ -24,14 +27,16 @@ def plan(
     ] = None,
     run: Annotated[
         tuple[Path, ...],
-        Help("Run to plan the judging of; two, and the second is compared with.", default="stand-ins of the pilot"),
+        Help("Run whose judging to plan; a second run is compared with the first.", default="stand-ins of the pilot"),
     ] = (),
     picture: Annotated[Path | None, Help("A .png or .svg file to draw curves in.", default="no picture")] = None,
     next_: Annotated[
-        int | None, Ge(1), Help("Instead of a plan, the images that so many answers should go to next.", default="none")
+        int | None,
+        Ge(1),
+        Help("Instead of a plan: the images that this many answers should go to next.", default="none"),
     ] = None,
     until: Annotated[
-        str, Help("With --next: what one more answer is to change, F1 (of the label set) or entropy.")
+        str, Help("With --next: what one more answer should change, F1 (of the label set) or entropy.")
     ] = "F1",
     out: Annotated[
         Path | None, Help("With --next: text file of these images for `labels assign --queue`.", default="none")
@@ -93,3 +98,20 @@ def _show_next(queue: "pd.DataFrame", out: Path | None, json: bool) -> None:
     print_table(f"Images for the next answers ({count})", ("image_id", "people so far", "expected change"), rows)
     if out is not None:
         print(f"queue: {out}; `affectml labels assign --queue {shlex.quote(str(out))} --more 1` shows them first")
+
+
+def ask(
+    dataset: Annotated[Path, Argument("Data set folder.")],
+    config: AskConfig,
+    out: Annotated[Path, Help("JSON lines file to write; split into several if it gets too large.")],
+    json: Json = False,
+) -> None:
+    """Write the question that people were asked as batch requests for a vision-language model; nothing is sent."""
+    from affectml.vlm import ask as write
+
+    asked = write(dataset, config, out, say=say)
+    if json:
+        print_json(asked.to_json())
+        return
+    typer.echo(f"{asked.requests} requests about {asked.images} images: {', '.join(map(str, asked.files))}")
+    typer.echo(f"order of labels in each: {asked.index}\n\n{asked.prompt}")

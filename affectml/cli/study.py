@@ -109,9 +109,9 @@ def status(out: Folder, db: Db = None, json: Json = False) -> None:
     from affectml.cli._labels_print import records, show_people
     from affectml.people.labelling import task_words
     from affectml.people.studies import open_running
+    from affectml_annotation.erasing import erasures_asked
     from affectml_annotation.store import keeping
     from affectml_annotation.study import overview
-    from affectml_annotation.study.erasing import erasures_asked
     from affectml_annotation.study.running import images_wanting
 
     with open_running(out, db) as store:
@@ -211,8 +211,8 @@ def pay(
     json: Json = False,
 ) -> None:
     """Print who is due what, as CSV: this alone joins people's ids at the panel with their visits."""
-    from affectml.people.erasing import still_held
     from affectml.people.studies import open_running
+    from affectml_annotation.erasing import still_named
     from affectml_annotation.exchange.files import csv_rows
     from affectml_annotation.study import pay as paying
 
@@ -225,7 +225,7 @@ def pay(
             return
         if forget:
             kept, gone = paying.forget_ids(store, by=LEAD)
-            named = still_held(store.dataset or out, [store], gone, out)
+            named = still_named(store.dataset or out, gone, [store], [out])
             said = [f"forgotten; {kept} ids are kept, of people who are not through, or not paid"]
             said += [f"  {file} still has some that are forgotten: yours to delete" for file in named]
             print_json({"kept": kept, "named": [*map(str, named)]}) if json else typer.echo("\n".join(said))
@@ -252,7 +252,7 @@ def erase(
     """
     from affectml.people.erasing import erase_people
     from affectml.people.studies import open_running
-    from affectml_annotation.study.erasing import named_by
+    from affectml_annotation.erasing import named_by
     from affectml_annotation.study.folder import read_study
 
     with open_running(out, db) as store:

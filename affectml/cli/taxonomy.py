@@ -38,7 +38,7 @@ def show(
         Mapping[str, str] | None,
         Help("With --to: what an ambiguous label becomes; may be given several times.", metavar="LABEL=OPTION"),
     ] = None,
-    drop_: Annotated[bool, Help("With --to: leave out labels that become none of the other's.")] = False,
+    drop_: Annotated[bool, Help("With --to: leave out labels that have no counterpart in the other taxonomy.")] = False,
     language: Annotated[
         str | None, Help("Show what the labels are called in this language (de, ja), and who says so.")
     ] = None,

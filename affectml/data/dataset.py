@@ -105,7 +105,7 @@ class Dataset:
         It counts answers that are not there, of somebody who was erased, say, or checks. Only a target made of the
         judgements here can be told so; of published counts, or shares without a number of people, nothing is known.
         """
-        from affectml_annotation.exchange.erasing import noted
+        from affectml_annotation.exchange.dataset_folder import noted
 
         entry, what = self.meta.targets[name], "answers that the data set has no longer, or attention checks"
         marks = [line.get("outdated") for line in noted(self.root)]

@@ -13,9 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from affectml.data.choose import Copies, crossing_copies, joined, levels_in, levels_of
 from affectml.data.dataset import SPLITS, Dataset
-from affectml.data.groups import Copies, crossing_copies, joined
-from affectml.data.levels import levels_in, levels_of
 from affectml.data.targets import Targets
 from affectml.errors import BadDataset, BadInput, option
 

@@ -11,13 +11,22 @@ import pandas as pd
 
 from affectml._files import new_folder, write_parquet
 from affectml.data import Dataset, DatasetMeta, TargetMeta, check_new, write_dataset
-from affectml.demo_set.annotators import ANSWERS, Annotators, habits, judge, single_choices
-from affectml.demo_set.captions import captions
-from affectml.demo_set.feelings import AXES, FloatArray, Words, draw_feeling, true_rates
-from affectml.demo_set.models import write_answers
-from affectml.demo_set.painting import SCHOOLS, Look, look_of, of_school, paint
-from affectml.demo_set.panels import NOTES, words_of
-from affectml.demo_set.streams import Purpose, demo_stream
+from affectml.demo_set.painting import SCHOOLS, SIZE, FloatArray, Look, Purpose, demo_stream, look_of, of_school, paint
+from affectml.demo_set.people import (
+    ANSWERS,
+    AXES,
+    NOTES,
+    Annotators,
+    Words,
+    captions,
+    draw_feeling,
+    habits,
+    judge,
+    single_choices,
+    true_rates,
+    words_of,
+    write_answers,
+)
 from affectml.errors import BadInput, did_you_mean
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
 from affectml_annotation import count_votes
@@ -39,6 +48,7 @@ def write_demo(
     answers: str = "sets",
     panel: str = "local",
     models: bool = False,
+    size: int = SIZE,
     progress: Progress | None = None,
 ) -> Dataset:
     """Write a demo set of paintings into a new folder, and open it.
@@ -58,10 +68,11 @@ def write_demo(
             truth alone.
         answers: "sets", people choose all labels that apply (the target is rates), or "one", the one that applies
             most (a one_choice distribution).
-        panel: who judges, see `affectml.demo_set.panels`. "local" feels otherwise than the textbook, and the images
+        panel: who judges, see `affectml.demo_set.people`. "local" feels otherwise than the textbook, and the images
             have captions; "textbook" has every word at its published place.
         models: whether to write what three simulated models answer into `out`/answers, see
-            `affectml.demo_set.models`. What they see of an image goes by all others.
+            `affectml.demo_set.people`. What they see of an image goes by all others.
+        size: pixels of each side of a painting, at least 16; another size draws the same shapes, larger or smaller.
         progress: called with 1 after each painting.
 
     Raises:
@@ -71,11 +82,13 @@ def write_demo(
     check_new(out)
     if images < 1:
         raise BadInput(f"images: expected at least 1, got {images}")
+    if not 16 <= size <= 2048:
+        raise BadInput(f"size: expected 16 to 2048 pixels, got {size}")
     for name, value, known in (("look", look, SCHOOLS), ("answers", answers, ANSWERS)):
         if value not in known:
             raise BadInput(f"no {name} {value!r}{did_you_mean(value, known)} (choose from: {', '.join(known)})")
     chosen = get_taxonomy(taxonomy)
-    demo = _Demo(images, seed, chosen, look, answers, panel, words_of(chosen, panel), models)
+    demo = _Demo(images, seed, chosen, look, answers, panel, words_of(chosen, panel), models, size)
     with new_folder(out) as folder:
         demo.write(folder, progress)
     return Dataset.open(out)
@@ -85,8 +98,8 @@ def holds_demo(dataset: Dataset, **options: Any) -> bool:
     """Whether a data set is the demo set that `write_demo` draws with these options, as its dataset.json says."""
     own: dict[str, Any] = {name: each.default for name, each in signature(write_demo).parameters.items()} | options
     chosen = get_taxonomy(own["taxonomy"])
-    words = words_of(chosen, own["panel"])
-    meta = _Demo(own["images"], own["seed"], chosen, own["look"], own["answers"], own["panel"], words).meta()
+    drawn = {name: own[name] for name in ("images", "seed", "look", "answers", "panel", "size")}
+    meta = _Demo(taxonomy=chosen, words=words_of(chosen, own["panel"]), **drawn).meta()
     answered = not own["models"] or (dataset.root / "answers").is_dir()
     return answered and (dataset.meta.name, dataset.meta.source) == (meta.name, meta.source)
 
@@ -103,6 +116,7 @@ class _Demo:
     panel: str
     words: Words
     models: bool = False
+    size: int = SIZE
 
     def write(self, folder: Path, progress: Progress | None) -> None:
         """Paint, let the panel judge, and write it all into an empty folder."""
@@ -137,7 +151,7 @@ class _Demo:
             feelings[index] = draw_feeling(places, rng)
             look = of_school(look_of(feelings[index], rng), self.look)
             name = f"{index:06d}"
-            paint(look, rng).save(folder / "images" / f"{name}.png", compress_level=1)
+            paint(look, rng, self.size).save(folder / "images" / f"{name}.png", compress_level=1)
             shapes = "jagged" if look.jaggedness > 0.5 else "round"
             rows.append({"image_id": name, "file": f"images/{name}.png", "shapes": shapes})
             looks.append(look)
@@ -160,6 +174,7 @@ class _Demo:
         said = [f"images={self.images}", f"seed={self.seed}"]
         said += [f"look={self.look}"] * (self.look != "plain") + ["answers=one"] * one
         said += [f"panel={self.panel}"] * (self.panel != "textbook")
+        said += [f"size={self.size}"] * (self.size != 96)  # which sets had that were drawn before they said so
         variant = [self.taxonomy.name] * (self.taxonomy.name != "mikels-8") + [self.look] * (self.look != "plain")
         return DatasetMeta(
             name=" ".join(["demo", *variant, *["one choice"] * one]),

@@ -97,7 +97,7 @@ def embedded(
         say: called with what an encoder of precision auto was settled to.
 
     Yields:
-        Batches, of which a part's last may hold unreadable items alone.
+        Batches; the last of a part may hold unreadable items alone.
 
     Raises:
         EncoderUnavailable: values that are not finite came out.

@@ -66,7 +66,10 @@ class EmbedSummary:
             *(("computed in", str(ran)) for ran in made.ran),
             ("unreadable", f"{len(bad):,}, listed in {made.folder / 'unreadable.csv'}" if bad else ""),
             *(("", f"{file}: {reason}") for _, file, reason in bad[:SHOWN]),
-            ("url without a file", f"{len(self.url_only):,}; `affectml fetch` downloads them" if self.url_only else ""),
+            (
+                "url without a file",
+                f"{len(self.url_only):,}; `affectml import fetch` downloads them" if self.url_only else "",
+            ),
             ("neither file nor url", named if self.no_image else ""),
         ]
         return [(name, value) for name, value in out if value]
@@ -134,7 +137,7 @@ def embed_dataset(
     """Embed every image of `dataset` that has no embedding by this encoder yet, or whose file has changed.
 
     encoder: an Encoder, or a spec for `load_encoder` with precision auto. batch_size, decode_threads: see `embedded`.
-    say: called with what a user should know. Rows are stored as float16, L2-normalised, in DATASET/embeddings/SLUG, in
+    say: called with each line for the user. Rows are stored as float16, L2-normalised, in DATASET/embeddings/SLUG, in
     parts of 1,024 images. Any number of processes may embed a data set at once, on any machines that share its folder:
     each makes parts that no other has claimed. Whoever is stopped or killed loses the part in hand, and the next run
     goes on; on machines of one kind the store is bit for bit that of an uninterrupted run of one process at one batch
@@ -279,7 +282,7 @@ def items_of(data: Dataset) -> tuple[dict[str, Item], list[str], list[str]]:
         raise BadDataset(
             f"{data.root}: images.parquet names no image file to embed "
             f"({len(url_only)} rows with a url only, {len(no_image)} with neither)"
-            + (f"; `affectml fetch {data.root}` downloads those with a url" if url_only else "")
+            + (f"; `affectml import fetch {data.root}` downloads those with a url" if url_only else "")
         )
     return items, no_image, url_only
 

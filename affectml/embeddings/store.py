@@ -317,7 +317,7 @@ def part_path(listed: Path, number: int) -> Path:
 
 @contextmanager
 def _reading(path: Path, wrong: str, way: str) -> Iterator[None]:
-    """Raises BadDataset with what is wrong and the way out, for a damaged file, of which libraries raise many kinds."""
+    """Raises BadDataset with what is wrong and the way out where a library raises one of its many errors."""
     try:
         yield
     except BadDataset:

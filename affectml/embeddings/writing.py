@@ -1,4 +1,4 @@
-"""Writing an embedding store: files that are whole or absent, of which the first one stays."""
+"""Writing an embedding store: each file is whole or absent, and the first to be written stays."""
 
 import hashlib
 import json

@@ -111,7 +111,7 @@ _ADAPTER = TypeAdapter(EncoderIdentity)
 
 
 def kept_as(precision: str) -> str:
-    """What files call a precision that somebody asks for; raises BadInput for one that there is not."""
+    """The name in files of a precision that somebody asks for. Raises BadInput if it does not exist."""
     if precision not in PRECISIONS:
         hint = did_you_mean(precision, PRECISIONS)
         raise BadInput(f"no precision {precision!r}{hint} (one of {', '.join(PRECISIONS)})")

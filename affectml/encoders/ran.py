@@ -82,7 +82,7 @@ class Ran:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Ran":
-        """Read one back; raises TypeError where it is none.
+        """Read one back. Raises TypeError if it is not one.
 
         Files of before also have how many threads there were and how the way was chosen, which say nothing of the rows.
         """

@@ -25,9 +25,9 @@ __getattr__ = lazily(__name__)
 class EvaluateConfig(ReadConfig):
     """What `affectml evaluate` was asked for.
 
-    on: the data sets that everybody is judged on; without any, runs are compared by what is stored of them. train: data
-    sets that runs are trained on first, one for each of `heads`, `prompts` and the seeds. tau: None is the first run's,
-    else a third. mapping is about words of files, see ReadConfig, and about labels that another taxonomy parts.
+    on: the data sets to judge on; without one, runs are compared by their stored scores. train: data sets to train runs
+    on first, one run for each of `heads`, `prompts` and the seeds. tau: None is the first run's, else a third. mapping:
+    for words in files, see ReadConfig, and for labels that another taxonomy splits.
     """
 
     on: Annotated[tuple[str, ...], Help("Data set folder to judge on; may be given several times.", path=True)] = ()
@@ -47,13 +47,16 @@ class EvaluateConfig(ReadConfig):
         tuple[str, ...], Help("With --train: texts that a text head learns from, as for train; several times.")
     ] = ("sentiment",)
     seeds: Annotated[int, Ge(1), Help("With --train: how many seeds each is trained with.")] = 1
-    drop: Annotated[bool, Help("Leave out labels that become none of the other taxonomy's.")] = False
+    drop: Annotated[bool, Help("Leave out labels that have no counterpart in the other taxonomy.")] = False
     index: Annotated[
         tuple[str, ...],
-        Help("Index that `ask` wrote, to find a liking for places; may be given several times.", path=True),
+        Help(
+            "Index that `ask` wrote, to see whether a system prefers the first places; may be given several times.",
+            path=True,
+        ),
     ] = ()
     k: Annotated[
-        Annotated[int, Ge(1)] | None, Help("Of ranked lists, the first K labels are the set.", default="no sets")
+        Annotated[int, Ge(1)] | None, Help("Take the first K labels of a ranked list as its set.", default="no sets")
     ] = None
     encoder: Annotated[
         str | None, Help("Encoder for zero-shot; embeds the images.", default="the embeddings that are there")

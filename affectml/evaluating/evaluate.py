@@ -64,7 +64,7 @@ def evaluate_systems(
         out: a folder for everything (metrics.csv, scores.parquet, facts.json, answers.parquet, report.html), or a file:
             .html the page, .parquet and .csv the figures, .tex and .md the scores for a paper. None is report.html in
             the run that is named alone without `on`, else runs/evaluation-NNN.
-        say: called with what one should know meanwhile.
+        say: called with each line for the user.
 
     Raises:
         AffectmlError: one of its subclasses, for what the user can mend.
@@ -265,7 +265,7 @@ def _check_alike(runs: Sequence[RunFolder]) -> None:
 def _ways(runs: Mapping[str, RunFolder]) -> dict[str, dict[int, str]]:
     """Ways of training, each by the name of its first run: the run of each seed.
 
-    Runs of one way learned from the same in the same way, all but the seed that moves what is learned.
+    Runs of one way have the same data and settings, and differ in the seed alone.
     """
     ways: dict[str, dict[int, str]] = {}
     first: dict[str, str] = {}

@@ -19,9 +19,8 @@ from torch import Tensor
 from affectml._files import need_file
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
-from affectml.data.choose import SEVERAL
+from affectml.data.choose import SEVERAL, levels_of
 from affectml.data.dataset import SPLITS
-from affectml.data.levels import levels_of
 from affectml.data.splits import CALIBRATION
 from affectml.duplicates import copies_among
 from affectml.embeddings import EmbeddingStore
@@ -68,7 +67,7 @@ def sources_of(given: Iterable[str | PathLike[str]]) -> list[Source]:
 
     Raises:
         BadInput: for none, a data set, and a NAME that another system has, or that belongs to what stands beside them.
-        BadRun: for a folder that is no run.
+        BadRun: if a folder is not a run.
     """
     asked, found = [str(each) for each in given], list[Source]()
     if not asked:
@@ -489,5 +488,5 @@ def requests_in(name: str, file: File, orders: Orders, data: Dataset) -> Request
         images = table["image_id"].groupby(level=0).first().reindex(said.image_id).to_numpy(dtype=object)
         found = requests_of(list(said.image_id), said.often, images, data.groups(images), orders)
     if found is None:
-        file.said.received.notes.append(f"{option('index')} has too few of its requests: no word of places")
+        file.said.received.notes.append(f"{option('index')} has too few of its requests to judge places")
     return found

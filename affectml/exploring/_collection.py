@@ -74,7 +74,7 @@ class Collection:
     dataset. people: what they say, None without any. taxonomy: theirs, else the first run's, the data set's own or the
     labelling task's, if any; labels: its own. image_id: [N] of str. runs: by name. said: who says something of the
     images, by name. columns: by name; their values are computed when first asked for. selections: what was saved.
-    notes: what one should know. searcher: of the embeddings, None without any.
+    notes: what to know. searcher: of the embeddings, None without any.
     """
 
     def __init__(
@@ -97,12 +97,12 @@ class Collection:
             encoder: whose embeddings are searched and mapped; None takes the first run's, else the only ones.
             db: the labelling task's database, for answers that the target does not have, flags and notes; None takes
                 DATASET-labels.db where it is there.
-            say: called with what one should know; it stands in `notes` too.
+            say: called with each line for the user, which is in `notes` too.
             encoders: that were loaded before, of an earlier opening.
 
         Raises:
-            BadDataset: for a folder that is none, and where several targets or encoders would do.
-            BadRun: for a folder that is no run, has no answers, or has those of other images.
+            BadDataset: if the folder is not a data set, or several targets or encoders would do.
+            BadRun: if a folder is not a run, has no answers, or has answers about other images.
         """
         self.dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
         self.notes: list[str] = []
@@ -148,12 +148,12 @@ class Collection:
     def shown(self, view: View) -> NDArray[np.int64]:
         """The places of the images of a view, in its order.
 
-        What is searched for orders all images of which it is known how well they fit, and `order` those that fit alike.
-        Images of which the column of `order` is unknown come last, and equal ones in the data set's order.
+        A search orders the images by how well they fit, and `order` those that fit alike. Images without a value in
+        the column of `order` come last; equal ones keep the data set's order.
 
         Raises:
-            BadInput: for a column, level, image, run, selection or label that there is none of, naming the nearest, and
-                for a search or a lasso without embeddings.
+            BadInput: if a column, level, image, run, selection or label does not exist (names the nearest), or if
+                there are no embeddings for a search or a lasso.
             EncoderUnavailable: for a text without a text tower.
         """
         passed = [self._passes(each) for each in view.filters]
@@ -200,7 +200,7 @@ class Collection:
     def fits(self, view: View) -> NDArray[np.float32] | None:
         """How well each image fits what a view searches for, [N], nan where that is unknown; None without a search.
 
-        None too for a text of which the encoder knows no word. Of a text and an image it is the cosine, of rates `fit`.
+        Also None if the encoder knows no word of the text. For a text or an image it is the cosine, for rates `fit`.
         """
         if view.text:
             heard = self.searching().heard(view.text)
@@ -221,7 +221,7 @@ class Collection:
         return fit(*(said.rates[list(labels)].to_numpy() for labels in parse_rates(view.rates, said.taxonomy)))
 
     def place(self, image_id: str) -> int:
-        """The place of an image; raises BadInput where there is none of that name."""
+        """The place of an image. Raises BadInput if no image has that name."""
         at = int(self._index.get_indexer(pd.Index([image_id], dtype=object))[0])
         if at < 0:
             raise BadInput(f"no image {image_id!r}{did_you_mean(image_id, self.image_id[:5000])}")
@@ -373,7 +373,7 @@ class Collection:
             label: one of the run's; None takes the likeliest.
 
         Raises:
-            BadInput: for a run that there is none of, and an image that cannot be read.
+            BadInput: if the run does not exist or the image cannot be read.
             UnknownLabel: for a label that the run does not have.
             BadRun: for a run on embeddings made elsewhere.
         """
@@ -443,7 +443,7 @@ def map_by_umap(
 
 
 def _names(runs: Sequence[RunFolder]) -> list[str]:
-    """Each run's folder name; the folder before it, where several are called alike or as what is no run."""
+    """Each run's folder name, with its parent if several have one name or something else has it."""
     folders = [run.folder.resolve() for run in runs]
     alone = pd.Series([*_GROUPS, *(folder.name for folder in folders)]).drop_duplicates(keep=False)
     names = [each.name if each.name in set(alone) else f"{each.parent.name}/{each.name}" for each in folders]

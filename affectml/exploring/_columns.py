@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from affectml._rows import PART
 from affectml.data import Dataset, Targets
-from affectml.data.choose import SEVERAL
-from affectml.data.levels import as_text
+from affectml.data.choose import SEVERAL, as_text
 from affectml.errors import BadRun
 from affectml.exploring._people import Judgements
 from affectml.judging.answers import SystemAnswers
@@ -154,7 +153,7 @@ class RunSaid:
 class Run(Said):
     """A run, and what it says of N images.
 
-    split: the part of its split that each image was in, nothing for an image of which it says nothing. sets: [N, C], 1
+    split: the part of its split that each image was in; empty for an image it did not judge. sets: [N, C], 1
     where a label is in the image's set, -1 where there is no set; None where it predicts none.
     """
 
@@ -164,7 +163,7 @@ class Run(Said):
 
     @classmethod
     def read(cls, folder: RunFolder, name: str, judgements: Judgements, people: People | None) -> "Run":
-        """Read what is shown of its answers, and say what one should know of them.
+        """Read the answers that are shown, and say what to know about them.
 
         Raises:
             BadRun: without answers, which a shared run and imported weights come without, with damaged ones, or on
@@ -305,7 +304,7 @@ def _measure(name: str, words: str, group: str, pairs: Sequence[tuple[Said, Said
 
 
 def _by_parts(measure: Callable[..., Any], *said: Said) -> Array:
-    """What `measure` makes of the rates of images of which all are known, some at a time; nan for other images."""
+    """What `measure` makes of images whose rates are all known, some at a time; nan for other images."""
     tables = [each.rates.to_numpy() for each in said]
     known = np.logical_and.reduce([np.isfinite(table).all(axis=1) for table in tables])
     out, rows = np.full(len(known), np.nan, dtype=np.float32), np.flatnonzero(known)

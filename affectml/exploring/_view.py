@@ -45,7 +45,7 @@ def need(name: str, have: Collection[str], what: str) -> None:
 class Filter:
     """Images whose `column` lies within low to high, both included, has one of the levels, or one with `has` in it.
 
-    Capitals do not matter to `has`. With none of these, images of which it is known. An unknown value lies nowhere.
+    Capitals do not matter to `has`. With none of these, every image with a known value. An unknown value lies nowhere.
     """
 
     column: str
@@ -67,10 +67,11 @@ class View:
     """Which images, in which order, in which colour.
 
     filters: all of them hold; one a column. lasso: corners (x, y) of a polygon on the map, rounded to 4 digits.
-    selection: a saved one. text, like (an image_id), rates ("awe without fear") order all images of which it is known
-    how well they fit, best first; one of the three at most. of: whose rates, "people" or a run; "" is people where they
-    were asked, else the first run. order: a column; where the search finds two alike, or without one. colour: a column.
-    image: the image_id that is shown large. name: a part of the image_ids or files' names, capitals aside.
+    selection: a saved one. text, like (an image_id), rates ("awe without fear") order all images by how well they fit,
+    best first, as far as that is known; at most one of the three. of: whose rates, "people" or a run; "" is people
+    where they were asked, else the first run. order: a column; where the search finds two alike, or without one.
+    colour: a column. image: the image_id that is shown large. name: a part of the image_ids or files' names, capitals
+    aside.
     """
 
     filters: tuple[Filter, ...] = ()
@@ -170,7 +171,7 @@ def parse_rates(text: str, taxonomy: Taxonomy) -> tuple[tuple[str, ...], tuple[s
     `without` is unwanted, and the one label that follows `not`. Of several readings the longest name is taken.
 
     Raises:
-        UnknownLabel: for a word that is none of these; names the nearest label.
+        UnknownLabel: if a word is not one of these labels; names the nearest one.
         BadInput: for a query without a label, or one that wants a label and does not want it.
 
     >>> from affectml.taxonomies import get_taxonomy
@@ -259,7 +260,7 @@ class Selections:
         """The image_ids of a selection, in the order in which they were saved.
 
         Raises:
-            BadInput: where there is none of that name, and for a file that is none.
+            BadInput: if there is no selection of that name, or its file is not a selection.
         """
         if name in self._dataset.meta.selections:
             return self._dataset.selection(name)
@@ -281,7 +282,7 @@ class Selections:
             replace: write over one of that name; what it was stays beside it.
 
         Raises:
-            BadInput: for a name that is none or taken, for no images, and where nothing can be written.
+            BadInput: if the name cannot be used or is taken, there are no images, or nothing can be written.
         """
         file = self._file(name)
         if name in self._dataset.meta.selections:

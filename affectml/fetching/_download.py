@@ -163,7 +163,7 @@ class Downloader:
         raise Later("host put off", host.put_off)
 
     async def _ask(self, url: httpx.URL, headers: dict[Any, Any], host: _Host, job: Job) -> httpx.URL | type[Failed]:
-        """One request: where it redirects to, or, once all has come, what to raise where that is no picture."""
+        """One request: where it redirects to or, after the last byte, what to raise if it is not a picture."""
         target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
         request = self._pool.stream("GET", target, headers=headers, extensions=self._timeouts)
         start, failed = time.monotonic(), Failed("", "")

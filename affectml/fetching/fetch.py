@@ -142,7 +142,7 @@ def _fetch(data: Dataset, config: FetchConfig, progress: bool) -> FetchSummary:
     not_asked = sum(len(job.image_ids) for job in jobs.values() if not (job.again or job.name))
 
     def done(job: Job) -> None:
-        """Keep what came; an empty file says of which url it is until images.parquet does."""
+        """Keep what came; an empty file names its url until images.parquet does."""
         nonlocal written
         if job.name:
             place = _place(data, job.name)
@@ -174,7 +174,7 @@ def _place(data: Dataset, name: str) -> Path:
 
 
 def _read_failures(path: Path, jobs: dict[str, Job], config: FetchConfig) -> None:
-    """What fetch-failures.csv says of earlier runs; raises BadInput for a file that is none of ours."""
+    """What fetch-failures.csv says of earlier runs; raises BadInput if another program wrote the file."""
     wanted = {(image_id, shown(job.url)): job for job in jobs.values() for image_id in job.image_ids}
     allowed = GUARDED if config.allow_private else ()
     try:

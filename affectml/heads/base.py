@@ -60,7 +60,7 @@ def write_head(
 
 
 def read_head(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Content of head.json and the tensors; raises BadRun for whatever cannot be trusted."""
+    """Content of head.json and the tensors. Raises BadRun if either is damaged."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -102,12 +102,12 @@ class Head(ABC):
 
         class NeighbourHead(Head, name="knn", learns=("distribution", "rates", "sets")): ...
 
-    learns: the tasks that `train` offers it for; none keeps it out of `train`. takes: which of train's --hidden,
-    --k and --ensemble it takes. What else it can, and how it words a refusal, are the class attributes below.
+    learns: the tasks that `train` offers it for; without one, `train` does not offer it. takes: which of train's
+    hidden, k and ensemble it takes. The class attributes below say what else it can do and how it refuses.
 
-    A subclass writes `_fit`, `scores`, `_state_keys`, and whichever of `predict_rates` and `predict_distribution` it
-    has an answer for. `fit` does the rest: it checks options and arrays, and turns them into tensors. A head that
-    learns from more than shares says so in `from_material`.
+    A subclass writes `_fit`, `scores`, `_state_keys`, and `predict_rates` or `predict_distribution` or both. `fit` does
+    the rest: it checks options and arrays, and turns them into tensors. A head that learns from more than shares says
+    so in `from_material`.
     """
 
     __signature__: ClassVar[inspect.Signature]
@@ -116,7 +116,7 @@ class Head(ABC):
     takes: ClassVar[tuple[TrainOption, ...]] = ()
     # shares of people who would choose a label; a label's chance to be in the image's set; a distribution over texts
     scores_of: ClassVar[Literal["people", "sets", "texts"]] = "people"
-    reads_blocks: ClassVar[bool] = False  # whether `_fit` takes a large X as Blocks, of which some rows are in memory
+    reads_blocks: ClassVar[bool] = False  # whether `_fit` takes a large X as Blocks, with only some rows in memory
     says: ClassVar[str] = ""  # what it does, after "a NAME head": why it cannot learn a task that is not its own
     refusals: ClassVar[Mapping[Task, str]] = {}  # the same for single tasks
     config_class: ClassVar[type[HeadConfig]] = HeadConfig
@@ -160,7 +160,7 @@ class Head(ABC):
 
     @classmethod
     def kinds(cls) -> tuple[ScoreKind, ...]:
-        """What it can predict, by the tasks it learns: a distribution, rates, or both."""
+        """What the head can predict: a distribution, rates, or both."""
         several = [task in MULTILABEL for task in cls.learns]
         return tuple(kind for kind in SCORE_KINDS if (kind == "rates") in several)
 
@@ -171,7 +171,7 @@ class Head(ABC):
 
     @classmethod
     def decided(cls, wanted: Wanted) -> dict[str, Any]:
-        """What a run decides of the config: its kind and seed, and train's --hidden and --k where they are options.
+        """The options that a run decides: its kind and seed, and train's hidden and k if the head has them.
 
         A head whose config depends on more of what is wanted extends this.
         """
@@ -184,11 +184,11 @@ class Head(ABC):
         return found | {key: getattr(wanted, key) for key in ("kind", "seed") if key in defaults}
 
     def foretold(self, rows: int) -> list[str]:
-        """What a user should know before a fit on so many rows, a line each: what is left out, what takes long."""
+        """Lines to tell a user before a fit on so many rows: what is left out, what takes long."""
         return []
 
     def told(self) -> list[str]:
-        """What a user should know after a fit, a line each."""
+        """Lines to tell a user after a fit."""
         return list(self.report_.get("why", []))
 
     def __init__(self, config: HeadConfig | None = None, **options: Any) -> None:
@@ -203,14 +203,14 @@ class Head(ABC):
         self._state: dict[str, Tensor] = {}
 
     def learn(self, material: Material, say: Say = lambda line: None) -> Self:
-        """Fit afresh on what a training has, and choose thresholds where there are sets and the head cuts its own.
+        """Fit afresh on what a training has, and choose thresholds if there are sets and the head needs them.
 
         Args:
-            material: of which the head takes what it learns from, see `from_material`.
-            say: called with what a user should know.
+            material: everything a training has; the head takes what it learns from (`from_material`).
+            say: called with each line for the user.
 
         Raises:
-            BadInput: as `fit` does, and where the material lacks what the head learns from.
+            BadInput: as `fit` does, and if the material lacks what the head learns from.
         """
         given = self.from_material(material)
         if material.uneven and given.get("weights") is not None:
@@ -250,7 +250,7 @@ class Head(ABC):
             The head itself.
 
         Raises:
-            BadInput: for an option, a shape or a value that is not possible, naming the option or the row.
+            BadInput: if an option, a shape or a value is impossible; names the option or the row.
         """
         return self._fit_afresh(X, targets, val, weights, generator)
 
@@ -298,13 +298,13 @@ class Head(ABC):
         """Probabilities [N, C] that rank the labels of each row: a distribution or rates, as the head learns."""
 
     def predict_rates(self, X: Features) -> Tensor:
-        """For each label the share of people who would choose it, [N, C]; raises BadInput for a head without rates."""
+        """The share of people who would choose each label, [N, C]. Raises BadInput if the head has no rates."""
         if self._kind() != "rates":
             raise BadInput(f"a {self.name} head predicts a distribution, no rates: call predict_distribution")
         return self.scores(X)
 
     def predict_distribution(self, X: Features) -> Tensor:
-        """Distribution over the labels, [N, C]; rows sum to one. Raises BadInput for a head of rates."""
+        """Distribution over the labels, [N, C]; rows sum to one. Raises BadInput if the head has rates."""
         if self._kind() != "distribution":
             raise BadInput(f"a {self.name} head predicts rates, no distribution: call predict_rates")
         return self.scores(X)
@@ -317,10 +317,10 @@ class Head(ABC):
             sets: their label sets, 0/1 [N, C].
 
         Returns:
-            The head itself; a promise that it had is forgotten.
+            The head itself; an earlier promise is forgotten.
 
         Raises:
-            BadInput: before `fit`, and for sets that are not 0/1.
+            BadInput: before `fit`, and if sets are not 0/1.
         """
         self.thresholds_ = choose_thresholds(self._set_scores(X), sets)
         self.report_.pop("promise", None)
@@ -344,12 +344,12 @@ class Head(ABC):
 
         Args:
             promise: "recall=.8", "extra=.5", "precision=.8"; or an `Asked`, which says how surely a precision is kept.
-            X: features of calibration rows, [N, D]: rows that nothing else of the head has touched.
-            choices: what people chose of them: votes, shares or 0/1, [N, C].
-            family: which score is cut: "rates", or "shares", each rate over its row's sum. None takes what makes the
+            X: features of calibration rows, [N, D], used for nothing else.
+            choices: what people chose there: votes, shares or 0/1, [N, C].
+            family: which score is cut: "rates", or "shares", each rate over its row's sum. None takes the one with
                 smaller sets: shares for recall, else rates.
             groups: the group of each row, [N]: then a group is one unit, and the promise is about groups.
-            column: a name for what `levels` are.
+            column: the name of the column that `levels` come from.
             levels: the level of each row in a column, [N], or None: each level gets a cut of its own.
             start: for a precision, features of other rows [M, D], such as validation rows: where its tests begin is
                 read off their scores; see `affectml.heads.promise.find_cut`.
@@ -359,7 +359,7 @@ class Head(ABC):
             The head itself; `predict_sets` gives the sets, and `promise_` says what holds.
 
         Raises:
-            BadInput: for a promise that cannot be made, for too few rows, and for a head that makes sets otherwise.
+            BadInput: if the promise cannot be made, rows are too few, or the head makes its sets in another way.
         """
         asked = promise if isinstance(promise, Asked) else Asked.parse(promise)
         scores = self._set_scores(X)
@@ -385,7 +385,7 @@ class Head(ABC):
 
     @property
     def promise_(self) -> Promise | None:
-        """What `predict_sets` promises, after `keep_promise`; None where it promises nothing."""
+        """What `predict_sets` promises, after `keep_promise`; None if nothing."""
         made = self.report_.get("promise")
         return None if made is None else Promise.from_json(made)
 
@@ -398,8 +398,7 @@ class Head(ABC):
         """Label sets as 0/1 int64 [N, C], by the promise where there is one, else by `thresholds_`; a set may be empty.
 
         levels: the level of each row in the promise's column; None, and a level that is not known, take the most
-        cautious cut. Raises BadInput where no thresholds were chosen: a cut that nobody measured would look like a
-        result.
+        cautious cut. Raises BadInput if no thresholds were chosen.
         """
         if self.promise_ is not None:
             return (self._above_cut(self._set_scores(X), levels) >= 0).long()
@@ -420,7 +419,7 @@ class Head(ABC):
 
     @classmethod
     def from_saved(cls, config: dict[str, Any], report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
-        """The head that `save` wrote; raises BadInput for an unknown option, KeyError for a missing tensor."""
+        """The head that `save` wrote. Raises BadInput for an unknown option, KeyError for a missing tensor."""
         return cls(cls.config_class.from_saved(config))._restored(report, tensors)
 
     def _restored(self, report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
@@ -436,13 +435,13 @@ class Head(ABC):
         return self._arguments() | vars(self.config)
 
     def set_params(self, **params: Any) -> Self:
-        """Change arguments; what was fitted is forgotten. Raises BadInput for one that the head does not have."""
+        """Change arguments; the fit is forgotten. Raises BadInput if the head does not have an argument."""
         if params:
             self.__dict__ = vars(type(self)(**{**self.get_params(), **params}))
         return self
 
     def predict(self, X: Features) -> NDArray[np.int64]:
-        """Label sets as 0/1 [N, C], for scikit-learn: those of `predict_sets` where it has an answer, else the mode.
+        """Label sets as 0/1 [N, C], for scikit-learn: those of `predict_sets` if there are any, else the mode.
 
         The mode of rates: the labels that at least half of the people would choose, perhaps none. Of a distribution:
         the one likeliest label.
@@ -486,7 +485,7 @@ class Head(ABC):
             At most 0.
 
         Raises:
-            BadInput: before `fit`, and for shapes or values that do not fit.
+            BadInput: before `fit`, and if shapes or values do not fit.
         """
         kind, predicted = self._predicted(X)
         as_kind = as_distribution if kind == "distribution" else as_shares

@@ -5,7 +5,7 @@ not on where they are: on disk and in memory the same fit gives the same weights
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -124,14 +124,16 @@ _SMALL = 4_000_000
 
 
 @contextmanager
-def one_thread_if_small(features: Tensor | Blocks) -> Iterator[None]:
-    """Inside, torch works with one thread on few features; afterwards it has its own number again."""
+def one_thread() -> Iterator[None]:
+    """Inside, torch works with one thread; afterwards it has its own number again."""
     before = torch.get_num_threads()
-    if before == 1 or features.numel() >= _SMALL:
-        yield
-        return
     torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def one_thread_if_small(features: Tensor | Blocks) -> AbstractContextManager[None]:
+    """`one_thread` on few features."""
+    return one_thread() if features.numel() < _SMALL else nullcontext()

@@ -34,7 +34,7 @@ def typed_options(cls: type[Head], given: Mapping[str, Any]) -> dict[str, Any]:
         if name not in free:
             choices = f"options: {', '.join(free)}" if free else "it has none"
             raise BadInput(f"{here}: {cls.described()} has no option {name!r}{did_you_mean(name, free)} ({choices})")
-        found[name] = _typed(name, value, hints[name])
+        found[name] = typed(name, value, hints[name])
     return found
 
 
@@ -61,7 +61,8 @@ def _may_be_several(hint: Any) -> bool:
     return get_origin(hint) is tuple or any(map(_may_be_several, get_args(hint)))
 
 
-def _typed(name: str, value: Any, hint: Any) -> Any:
+def typed(name: str, value: Any, hint: Any) -> Any:
+    """The value of an option that a command line gives as text; BadInput where it is of another type."""
     if isinstance(value, str) and value.lower() == "none" and type(None) in get_args(hint):
         return None
     several = get_origin(hint) is tuple or (isinstance(value, str) and "," in value and _may_be_several(hint))

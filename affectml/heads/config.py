@@ -42,7 +42,7 @@ class HeadConfig:
         """Build from plain values, which `check` has still to look at.
 
         Raises:
-            BadInput: for an option that there is not, naming the nearest one.
+            BadInput: if an option does not exist; names the nearest one.
         """
         known = [field.name for field in dataclasses.fields(cls)]
         for key in values:
@@ -55,7 +55,7 @@ class HeadConfig:
         """The config of a saved head.
 
         Raises:
-            BadInput: for an option that there is not, or a value that is not possible.
+            BadInput: if an option does not exist or a value is impossible.
         """
         config = cls.from_dict(values)
         config.check_types()
@@ -133,7 +133,7 @@ class Wanted:
 
     @property
     def task(self) -> str:
-        """The target, or single-positive for single labels of which several may hold."""
+        """The target, or single-positive if single labels are given and several may hold."""
         return "single-positive" if self.multilabel and self.target == "single" else self.target
 
     @property

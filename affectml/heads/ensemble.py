@@ -82,7 +82,7 @@ def pooled(kind: ScoreKind, logits: Sequence[Tensor], weights: Tensor) -> Tensor
 
 @dataclasses.dataclass(frozen=True)
 class EnsembleConfig(BlendConfig):
-    """One head fitted `count` times. head: one that takes --ensemble, as softmax; options: its own options."""
+    """One head fitted `count` times. head: one that takes `ensemble`, as softmax; options: its own options."""
 
     head: str = "softmax"
     count: Annotated[int, Field(ge=2)] = 5

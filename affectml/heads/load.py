@@ -35,7 +35,7 @@ def head_class(name: str) -> type[Head]:
             in the working folder are found too.
 
     Raises:
-        BadInput: for a name that no imported head has, a module that cannot be imported, or a class that is no head or
+        BadInput: if no imported head has the name, a module cannot be imported, or a class is not a head or
             has no name.
     """
     if ":" in name:

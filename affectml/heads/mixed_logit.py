@@ -18,6 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from affectml.heads.blocks import one_thread
+
 NODES = 20  # of Gauss-Hermite; an integral of a logistic over a normal of SD 3 is then within 1e-4, of SD 1 within 1e-6
 _CELLS = 500_000  # numbers of answers x labels x (labels + tastes) that are in memory at once
 _ENOUGH = 1e-2  # log-odds: EM has converged where no number of the population moves farther in a step
@@ -252,6 +254,12 @@ def _numbers(fit: Fit) -> Tensor:
     return torch.cat([population.offset, population.scale, thresholds, tastes, population.image_variance.sqrt()])
 
 
+@one_thread()
+def _sum(products: str, *factors: Tensor) -> Tensor:
+    """`torch.einsum` with a sum over rows, which some processors' libraries split among threads."""
+    return torch.einsum(products, *factors)
+
+
 def _step(fit: Fit, f: Tensor, z: Tensor, answers: PersonAnswers, ridge: float) -> Fit:
     """One step of EM: people; then offset and scale with what f misses of each image; then axes; then the covariance.
 
@@ -276,8 +284,8 @@ def _step(fit: Fit, f: Tensor, z: Tensor, answers: PersonAnswers, ridge: float) 
     pull = rise + weight * (images.base + images.effect)
     share = 1 / (1 + population.image_variance * weight)
     terms = torch.stack([torch.ones_like(f), f], dim=2)
-    normal = torch.einsum("nc,ncs,nct->cst", weight * share, terms, terms) + _TINY * torch.eye(2, dtype=f.dtype)
-    right = torch.einsum("nc,ncs->cs", pull * share, terms) + _TINY * f.new_tensor([0.0, 1.0])
+    normal = _sum("nc,ncs,nct->cst", weight * share, terms, terms) + _TINY * torch.eye(2, dtype=f.dtype)
+    right = _sum("nc,ncs->cs", pull * share, terms) + _TINY * f.new_tensor([0.0, 1.0])
     offset, scale = torch.linalg.solve(normal, right).T
     base = offset + scale * f
     variance = population.image_variance * share
@@ -285,8 +293,10 @@ def _step(fit: Fit, f: Tensor, z: Tensor, answers: PersonAnswers, ridge: float) 
     image_variance = (effect.square() + variance).mean(0).clamp(min=_TINY)
 
     # a step of Newton's for the axes, as if tastes had covariance 1 over the people of each image, as over all they do
-    gradient = torch.einsum("nd,ncr->cdr", z, turn) - ridge * population.axes.transpose(0, 1)
-    bend = torch.stack([(z * each[:, None]).T @ z for each in weight.T]) + ridge * torch.eye(z.shape[1], dtype=f.dtype)
+    gradient = _sum("nd,ncr->cdr", z, turn) - ridge * population.axes.transpose(0, 1)
+    bend = torch.stack([_sum("nd,ne->de", z * each[:, None], z) for each in weight.T]) + ridge * torch.eye(
+        z.shape[1], dtype=f.dtype
+    )
     axes = population.axes + torch.linalg.solve(bend, gradient).transpose(0, 1)
 
     answered = torch.bincount(answers.person, minlength=answers.people) > 0
@@ -294,7 +304,7 @@ def _step(fit: Fit, f: Tensor, z: Tensor, answers: PersonAnswers, ridge: float) 
     middle[labels:] = 0  # the offset takes over that of thresholds, and tastes have none
     people.mean[answered] -= middle
     known = people.take(answered)
-    second = (known.mean.T @ known.mean + known.covariance.sum(0)) / len(known.mean)
+    second = (_sum("pi,pj->ij", known.mean, known.mean) + known.covariance.sum(0)) / len(known.mean)
     few = labels + 1.0  # about as many people as there are labels say that nothing goes together
     covariance = (len(known.mean) * second + few * second.diagonal().diag()) / (len(known.mean) + few)
     # tastes with variance 1, their size in the axes (parameter expansion, Liu, Rubin & Wu 1998)

@@ -270,7 +270,7 @@ def held(risk: str, figure: str, *, people: bool) -> str:
     if risk == "recall":
         return f"{figure} of the choices" if people else f"{figure} of the images' labels"
     if risk == "precision":
-        return f"labels of which {figure} {'are chosen by somebody' if people else 'are labels of the image'}"
+        return f"labels, {figure} of them {'chosen by somebody' if people else 'labels of the image'}"
     return f"{figure} labels that {'nobody chose' if people else 'the image does not have'}"
 
 
@@ -390,7 +390,7 @@ class _Calibration:
         return _ALL if fitting == len(values) else float(np.nextafter(-values[fitting], np.inf))
 
     def spread(self, cuts: Array) -> float:
-        """SD of the mean loss of these units over draws of as many of them, each of which chooses the cut (Efron 1979).
+        """SD of the mean loss over draws of as many of these units; each draw chooses its own cut (Efron 1979).
 
         The error at the chosen cut alone would leave out that the cut itself moves, most for a precision.
         """

@@ -113,7 +113,7 @@ def judged_targets(
 
 
 def check_by(by: str, name: str) -> None:
-    """Raises BadInput for a way to trust that there is not; name: of the option that gave it."""
+    """Raises BadInput if a way to trust does not exist. name: the option that gave it."""
     if by not in BYS:
         raise BadInput(f"{option(name)}: no {by!r}{did_you_mean(str(by), BYS)} (choices: {', '.join(BYS)})")
 

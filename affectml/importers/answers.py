@@ -20,7 +20,7 @@ from affectml.importers.read import ANNOTATOR, FILE, LABEL, Shape, SomeTaxonomy,
 from affectml.taxonomies import Taxonomy
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import AnnotationError
-from affectml_annotation.exchange.columns import own_flag, own_language, truths_in
+from affectml_annotation.exchange.tables import own_flag, own_language, truths_in
 from affectml_annotation.judgements import FLAG, KINDS, are_data, count_votes, languages_in, of_now, only_data
 
 if TYPE_CHECKING:

@@ -109,7 +109,7 @@ def read_dense(file: Path, names: Sequence[str]) -> dict[str, Dense]:
         Those of them that are there, by name.
 
     Raises:
-        BadInput: for a file that is no HDF5, a layer that is there twice or incomplete, and values that are not finite.
+        BadInput: if the file is not HDF5, a layer is incomplete or there twice, or values are not finite.
     """
     need_file(file)
     weights: dict[str, Any] = {}

@@ -171,7 +171,7 @@ def open_container(path: Path, config: str | None = None, revision: str | None =
         revision: of a repository on the Hub: a branch, tag or commit.
 
     Raises:
-        BadInput: for what is not there, cannot be reached, or is of a kind that is not read.
+        BadInput: if something is missing, cannot be reached, or is of a kind that is not read.
     """
     import datasets
 
@@ -280,7 +280,7 @@ def _built(address: str, root: str, **source: Any) -> Container:
 
 
 def _check_lines(file: str) -> None:
-    """Raises BadInput for a line that is no JSON object: pyarrow, which reads them next, ends the process at `null`."""
+    """Raises BadInput if a line is not a JSON object: pyarrow, which reads them next, ends the process at `null`."""
     with _open(file) as handle:
         for number, line in enumerate(handle, start=1):
             said: Any = None
@@ -371,7 +371,7 @@ class Taken:
 
 @dataclass
 class Gathered:
-    """Rows of a container, of which memory holds the columns that are kept, and one image.
+    """Rows of a container; memory holds the columns that are kept, and one image.
 
     spool: the folder that each embedded image is written to at once; None for labels alone. judged: whether each row
     is a judgement, so that images with the same bytes and no name are one image. need_images: whether rows without one
@@ -593,7 +593,7 @@ def _take_splits(frame: pd.DataFrame, names: list[str]) -> str:
     if not others:
         return f"splits kept: {', '.join(different)}"
     frame["part"] = names
-    return f"splits that are none of train, val and test are in the column part: {', '.join(others)}"
+    return f"splits other than train, val and test are in the column part: {', '.join(others)}"
 
 
 def _without_labels(table: Table, gathered: Gathered, source: Source) -> Draft:

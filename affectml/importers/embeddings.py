@@ -1,7 +1,7 @@
 """Embeddings computed elsewhere become a data set folder with an embedding store, and no image files.
 
-A file is a table, of which each array is a column and one holds vectors. It is checked before anything is made of it,
-so that each error names the array, row or column; nothing is unpickled, none runs.
+A file is a table: each array is a column, and one holds vectors. It is checked before anything is made of it, so that
+each error names the array, row or column. Nothing is unpickled and no code runs.
 """
 
 import shlex
@@ -441,7 +441,7 @@ def _parquet(file: Path) -> dict[str, Any]:
 
 
 def _with_embedding(arrays: dict[str, Any], kinds: str) -> dict[str, Any]:
-    """The arrays, of which the only matrix but for answers is called `embedding`, unless one is called so."""
+    """The arrays; the only matrix besides answers is renamed `embedding`, unless one has that name."""
     free = {name: array for name, array in arrays.items() if name not in _ANSWERS}
     matrices = [name for name, array in free.items() if array.ndim == 2 and array.dtype.kind in kinds]
     if "embedding" not in arrays and len(matrices) == 1:
@@ -469,7 +469,7 @@ def _floats(array: NDArray[Any], file: Path) -> NDArray[Any]:
 
 
 def _columns(path: Path, arrays: dict[str, Any], rows: int, roles: list[str]) -> tuple[dict[str, Any], list[str]]:
-    """The arrays of one value a row, and which are none; BadInput for one of `roles`, which are texts, that is none."""
+    """The arrays with one value a row, and the names of the others. Raises BadInput if one of `roles` has no texts."""
     columns: dict[str, Any] = {}
     left_out = []
     for key, array in arrays.items():

@@ -164,7 +164,7 @@ def holder(root: Path, names: Collection[str]) -> Path | None:
 
 
 def _urls(file: Path | None) -> tuple[dict[str, str], list[str]]:
-    """The first url of each image, by its path below the images' folder, and what is none; empty without a list."""
+    """Each image's first url, by its path below the images' folder, and lines without one; empty without a list."""
     if file is None:
         return {}, []
     try:

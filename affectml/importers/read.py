@@ -116,7 +116,7 @@ class TableSpec:
 
 
 def first_row(rows: Any) -> int | None:
-    """The first row [N] of which this is true, None where it is of none."""
+    """The first row [N] for which this is true; None if there is none."""
     at = np.flatnonzero(rows)
     return int(at[0]) if len(at) else None
 
@@ -310,7 +310,7 @@ def _is_numeric(cells: pd.Series) -> bool:
 
 
 def numbers(table: Table, columns: Sequence[str], gap: str = "") -> NDArray[np.float64]:
-    """Cells as float64 [N, columns]; raises BadInput naming the row of the first that is no number.
+    """Cells as float64 [N, columns]; raises BadInput with the row of the first that is not a number.
 
     gap: a further way out where there is nothing.
     """

@@ -25,8 +25,8 @@ def webemo(source: Source) -> Draft:
 
     The target is `sets` over parrott-25, one row per url: a url in several lines has several labels. A url in both
     lists is kept once, in test. Image files are taken from SPLIT/LABEL/FILE, where LABEL is the id or the name
-    and FILE the end of the url, with or without `ID_` before it; urls without a file are kept and counted, as are
-    those of which two claim one file.
+    and FILE the end of the url, with or without `ID_` before it; urls without a file are kept and counted, and so
+    are two urls that claim one file.
     """
     root, taxonomy = source.path, get_taxonomy("parrott-25")
     files = {name: file for name in _LISTS if (file := find(root, [name])) is not None}

@@ -141,7 +141,7 @@ def of_images(table: pd.DataFrame, kept: set[str]) -> pd.DataFrame:
 def _bring_in(
     draft: Draft, folder: Path, skipped: defaultdict[str, list[str]], images: str, strict: bool
 ) -> pd.DataFrame:
-    """The rows that stay, their images in `folder`. `skipped` gets those that go, and those of which a url stays."""
+    """The rows that stay, their images in `folder`. `skipped` gets those that go, and those that keep only a url."""
     table = draft.images.reset_index(drop=True)
     if "file" not in table.columns:
         return table

@@ -51,7 +51,7 @@ def write_answers(
         dataset: the data set's name, or that of each entry of `said`.
         labels: C names.
         said: a system's name, image_id [N] and split [N] of some images, and what it says of them: scores, shares and
-            sets [N, C], of which those that are None get no rows. `SystemAnswers` may have some of the labels, in any
+            sets [N, C]; what is None gets no rows. `SystemAnswers` may have some of the labels, in any
             order: the others are NaN.
     """
     import pyarrow as pa

@@ -150,7 +150,7 @@ class Rows:
     def add_all(self, keys: Iterable[str | Mapping[str, Any]], found: Any, **key: Any) -> None:
         """The same for an Interval or a Difference whose fields are [M], or M numbers.
 
-        keys: M names, or keys of which `name` is one.
+        keys: M names, or M sets of keys with `name` among them.
         """
         if isinstance(found, tuple):
             found = [type(found)(*one) for one in zip(*(part.reshape(-1) for part in found), strict=True)]
@@ -270,7 +270,7 @@ class Evaluation:
 
     @classmethod
     def read(cls, folder: Path) -> "Evaluation":
-        """What `write` wrote; raises BadRun, which names the file, for what is missing or damaged."""
+        """What `write` wrote. Raises BadRun, which names the file, if one is missing or damaged."""
         file = folder / METRICS
         try:
             need_file(file)

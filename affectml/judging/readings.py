@@ -308,8 +308,8 @@ def agreed_alone(case: Case) -> dict[str, Any] | None:
     images = pd.DataFrame({**of, "said": words}).to_dict("records")
     true_rates = "" if chance[0] is None else f"systems that state people's true rates ({chance[0]:.1f}) and "
     finding = (
-        f"On {count} of {len(theirs)} images all systems say the same label, which people's answers do not support, "
-        f"more than chance makes of {true_rates}systems that know nothing of the image or of each other "
+        f"On {count} of {len(theirs)} images all systems say the same label, and people's answers do not support it: "
+        f"more often than {true_rates}systems that know nothing of the image or of each other "
         f"({chance[1]:.1f} on average)"
     )
     findings = [{"system": "", "words": finding}] if count and p < LEVEL else []

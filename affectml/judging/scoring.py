@@ -220,7 +220,7 @@ def add_means(
 
 
 def bounds_of(metric: str) -> Bounds:
-    """The lowest and the highest value of a metric; no ends for a name that is none's."""
+    """The lowest and the highest value of a metric; no ends if no metric has this name."""
     return (None, None) if (spec := find(metric)) is None else spec.bounds()
 
 

@@ -310,8 +310,8 @@ class ErrorsInside(NamedTuple):
 def errors_inside_parent(scores: Floats, shares: Floats, to: Mapping) -> ErrorsInside:
     """Of the wrong top-1 guesses among fine labels, the share that stay inside a right label's parent.
 
-    scores: [N, S], the first of equal ones is the guess. shares: [N, S] of 0/1, or any numbers, of which the row's
-    largest are right. Raises BadInput where a mapping shares a label among parents.
+    scores: [N, S], the first of equal ones is the guess. shares: [N, S] of 0/1, or any numbers: the largest of
+    a row are right. Raises BadInput where a mapping shares a label among parents.
     """
     if to.split:
         raise BadInput(f"{to.split[0]!r} is shared among several labels of {to.target.name}: its parent is not one")

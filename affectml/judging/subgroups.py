@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 
 from affectml.data import Dataset
-from affectml.data.choose import from_people
-from affectml.data.levels import as_text, levels_of
+from affectml.data.choose import as_text, from_people, levels_of
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.heads import Head
 from affectml.heads.promise import losses, unit_means
@@ -32,7 +31,7 @@ from affectml_metrics import human_reference, mean_interval
 from affectml_metrics.table import better, shown
 
 Levels: TypeAlias = "Mapping[str, pd.Series[Any]]"  # by column: the level of each row as words, missing where none
-Tested: TypeAlias = tuple[Figure, tuple[str, str]]  # a difference, and in words of which level and of whom
+Tested: TypeAlias = tuple[Figure, tuple[str, str]]  # a difference, and in words the level and the people
 OURS = ("image_id", "file", "url", "split", "fold", "group", "width", "height", "caption")
 MAX_LEVELS = 12  # more is an identifier or a measurement, not a subgroup
 OTHERS, EXPECTS = "the others", "expects"

@@ -149,9 +149,9 @@ def _over_table(of: Callable[[Tensor], Tensor], truth: Truth, rests: Array, draw
 
 
 def chance_of_order(positives: Array, images: int) -> Floats:
-    """The average precision to expect of a random order of `images`, of which `positives` [C] have the label; [C].
+    """The expected average precision of a random order, [C]: `positives` [C] of `images` have the label.
 
-    (n - 1) / (N - 1) * (N - H) / N + H / N, with H = 1 + 1/2 + ... + 1/N; nan for a label that none has.
+    (n - 1) / (N - 1) * (N - H) / N + H / N, with H = 1 + 1/2 + ... + 1/N; nan if no image has the label.
     Source: Bestgen 2015, "Exact expected average precision of the random baseline for system evaluation".
     """
     harmonic = (1 / np.arange(1, images + 1)).sum() / images
@@ -270,8 +270,8 @@ def stated(case: Case) -> None:
 
     Images are sorted by what the system said, in up to 8 bins of at least 15 images; equal shares stay in one bin. The
     interval is Student's t of the mean residual seen - stated in the bin, kept within [0, 1]. Its standard error is
-    that of the residuals themselves, since shares of votes scatter less than 0/1 outcomes would; and at least what
-    drawing the votes would make if the rates were right, without which a bin that nobody voted in would be certain.
+    that of the residuals themselves, since shares of votes scatter less than 0/1 outcomes would; and at least the
+    error of drawing the votes if the rates were right, so that a bin that nobody voted in is not taken for certain.
     """
     truth, shares = case.truth, case.model.shares
     if shares is None or truth.single_positive:

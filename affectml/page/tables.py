@@ -18,7 +18,7 @@ NAMED = 48  # characters of a title that are in its file's name
 ROWS = 8  # of the one table that a terminal shows
 STAR = (
     "* rests on fewer than 30 images or groups: its interval is rough, and cut where the score's range ends; mean "
-    "average precision counts images that have a label, with so few of which it reads too high"
+    "average precision counts the images that have a label; with so few of them it reads too high"
 )
 HALF = "± is half the width of the 95 % interval"
 FOUND = "bold: beyond chance (5 %, Holm)"

@@ -94,7 +94,7 @@ def write_page(
 ) -> None:
     """Write a page of sections, the first of them under the heading.
 
-    caveats: what to know before any figure, of which the first stands open; warnings: what stands open in any case.
+    caveats: what to know before any figure; the first is open, the others folded. warnings: always open.
     """
     import jinja2
 

@@ -1,7 +1,7 @@
 """Erasing a person: out of a data set, and out of every file in which a run keeps what it learned of people."""
 
 import shlex
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,13 +13,10 @@ from affectml.data.dataset import command_for, counts_more
 from affectml.errors import BadDataset, BadInput, BadRun
 from affectml.people.known import ENDING, People, head_of, open_people, save_people
 from affectml.runs import RunFolder
-from affectml_annotation.exchange.erasing import erase_people as erase_from_data_set
-from affectml_annotation.exchange.erasing import note_export, noted, still_named
+from affectml_annotation import erasing
+from affectml_annotation.exchange.dataset_folder import note_export, noted
 from affectml_annotation.store import LabelStore
-from affectml_annotation.store.keeping import kept
 from affectml_annotation.store.place import KINDS, default_database, holds_task, shown
-from affectml_annotation.study.erasing import erase_people as erase_from_store
-from affectml_annotation.study.erasing import known_in, persons_of
 
 __all__ = ["ErasedPeople", "Learned", "erase_people"]
 
@@ -41,21 +38,17 @@ class Learned:
 
 
 @dataclass(frozen=True)
-class ErasedPeople:
+class ErasedPeople(erasing.Erased):
     """What `erase_people` did: judgements that left the data set, its files that changed, and people files.
 
-    targets: those that count somebody who was erased, by name, with the command that makes each anew; None where
-    nobody's answers are left to make it of. named: exports and audits that still hold a name. databases: of each label
-    database that they were in, how many answers left it. backups: those kept beside them, which were gone through.
+    databases: of each label database that they were in, how many answers left it. backups: those kept beside them,
+    which were gone through. named: exports and audits that still hold a name. learned: the people files. targets: those
+    that count somebody who was erased, by name, with the command that makes each anew; None where nobody's answers are
+    left to make it of.
     """
 
-    judgements: int
-    files: tuple[str, ...]
-    learned: tuple[Learned, ...]
+    learned: list[Learned] = field(default_factory=list)
     targets: dict[str, str | None] = field(default_factory=dict)
-    named: tuple[Path, ...] = ()
-    databases: dict[str, int] = field(default_factory=dict)
-    backups: tuple[Path, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -145,41 +138,26 @@ def erase_people(
     """
     opened = Dataset.open(dataset)
     found = _people_of(opened, [Path(folder) for folder in runs])
-    known = {who for one in found for who in one.ids}
     beside = [path for kind in KINDS if holds_task(path := default_database(opened.root, kind))]
-    databases: dict[str, int] = {}
-    backups: list[Path] = []
-    with ExitStack() as stack:
-        stores = [stack.enter_context(LabelStore(place, must_exist=True)) for place in ([db] if db else beside)]
-        if wait is not None:
-            for store in stores:
-                store.database.wait_at_most(wait)
-        inside = [known_in(store, people) for store in stores]
-        names = {*people, *(person for store in stores for person in persons_of(store, people))}
-        done = erase_from_data_set(opened.root, people, known.union(*inside))
-        targets = _counting(Dataset.open(dataset), fewer=done.judgements > 0)
-        learned = []
+    targets: dict[str, str | None] = {}
+    learned: list[Learned] = []
+
+    def then(judgements: int) -> None:
+        targets.update(_counting(Dataset.open(dataset), fewer=judgements > 0))
         for one in found:
             left = one.without(people)
             if len(left) < len(one):
                 save_people(left)
                 learned.append(_learned(one, len(one) - len(left)))
-        for store, there in zip(stores, inside, strict=True):  # last: who they are at their panel is known until then
-            answers = erase_from_store(store, there)
-            if there:
-                databases[shown(store.database.where)] = answers
-                backups += kept(store)
-        named = still_held(opened.root, stores, names, opened.root.parent, *near)
-    return ErasedPeople(done.judgements, done.files, tuple(learned), targets, named, databases, tuple(backups))
 
-
-def still_held(root: Path, stores: Sequence[LabelStore], names: Collection[str], *folders: Path) -> tuple[Path, ...]:
-    """As `still_named`; and CSV files and databases in folders, beside databases and among their backups that hold one
-    of these names. The databases and the backups that they keep are clean themselves."""
-    own = {file.resolve() for store in stores for file in (Path(store.database.where), *kept(store))}
-    places = {Path.cwd(), *(folder.resolve() for folder in folders), *(file.parent for file in own)}
-    near = sorted({file for place in places for file in place.glob("*.*") if file.suffix in (".csv", ".db")} - own)
-    return tuple(still_named(root, names, near)) if names else ()
+    with ExitStack() as stack:
+        stores = [stack.enter_context(LabelStore(place, must_exist=True)) for place in ([db] if db else beside)]
+        if wait is not None:
+            for store in stores:
+                store.database.wait_at_most(wait)
+        known = {who for one in found for who in one.ids}
+        done = erasing.erase_people(people, stores=stores, folder=opened.root, elsewhere=known, then=then, near=near)
+    return ErasedPeople(**vars(done), learned=learned, targets=targets)
 
 
 def _counting(left: Dataset, *, fewer: bool) -> dict[str, str | None]:

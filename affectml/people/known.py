@@ -192,7 +192,7 @@ def open_people(file: Path) -> People:
         if list(found.shape) != [len(ids), *shape] or found.dtype != kind:
             raise BadRun(f"{file}: {name}: {found.dtype} {list(found.shape)} does not fit {len(ids)} people; {_AGAIN}")
     if not _normal(mean, np.diagonal(covariance, axis1=1, axis2=2)) or not np.isfinite(covariance).all():
-        raise BadRun(f"{file}: a mean or covariance that is none; {_AGAIN}")
+        raise BadRun(f"{file}: an impossible mean or covariance; {_AGAIN}")
     if (answers < 0).any():
         raise BadRun(f"{file}: answers: a negative number; {_AGAIN}")
     of_whom = said["run"], said["head"], dataset["name"], dataset["fingerprint"]
@@ -288,7 +288,7 @@ def read_image_effects(folder: Path, labels: Sequence[str]) -> KnownImages:
     except (TypeError, ValueError) as error:
         raise BadRun(f"{file}: {error}: the run is damaged, train again") from None
     if not _normal(mean, variance):
-        raise BadRun(f"{file}: a mean or variance that is none: the run is damaged, train again")
+        raise BadRun(f"{file}: an impossible mean or variance: the run is damaged, train again")
     return KnownImages({key: row for row, key in enumerate(table["features_sha256"].astype(str))}, mean, variance)
 
 

@@ -115,7 +115,7 @@ def with_files(dataset: Dataset, images: pd.DataFrame) -> pd.DataFrame:
         raise BadDataset(
             f"{dataset.root}: no image has a file on this machine, and a url is not shown (its site would learn who "
             "looks at what); download the images and name them in the column `file` of images.parquet, as `affectml "
-            "fetch` does"
+            "import fetch` does"
         )
     return images.loc[images["file"].notna()]
 

@@ -98,11 +98,13 @@ def begin(folder: Path, db: str | None = None, *, by: str, say: Say = lambda lin
     try:
         if not store.has_task:
             shown_ones = with_files(dataset, images)
-            store.init_task(file, shown_ones, dataset=dataset.root, texts=study.texts, examples=study.examples)
+            store.init_task(file, shown_ones, dataset=dataset.root, texts=study.texts, apart=study.apart)
         elif store.task.labels != file.labels:
             raise BadInput(f"{store.database.where} holds a task with other labels than the study's; name another --db")
         before = store.task
-        file = fitted(study.file, before, folder)
+        if study.file.seed != before.seed:  # a study may have begun on a task that was set up with another one
+            say(f"seed: stays {before.seed}, by which images are handed out")
+        file = fitted(study.file.model_copy(update={"seed": before.seed}), before, folder)
         store.note_dataset(dataset.root)
         number = open_study(store, Study(file, study.texts), by=by)
         if keys := changed_keys(before, file):

@@ -61,16 +61,16 @@ class PlanConfig:
     within: Annotated[
         Mapping[str, str],
         Help(
-            "Half the width that a figure's 95 % interval is to have, such as set_f1=0.02: what does it cost? "
+            "Half the width that a figure's 95 % interval should have, such as set_f1=0.02: what does it cost? "
             "May be given several times.",
             metavar="FIGURE=WIDTH",
             read=partial(parse_settings, example="set_f1=0.02"),
         ),
     ] = field(default_factory=dict)
-    seconds: Annotated[Number | None, Help("Seconds an answer takes.", default="the pilot's median, else 10")] = None
-    minutes_before: Annotated[Number, Help("Minutes of each person before the first image.")] = 0.0
-    per_hour: Annotated[Number | None, Help("Pay of an hour.", default="no money is counted")] = None
-    currency: Annotated[str, Help("What the money is called.")] = "pounds"
+    seconds: Annotated[Number | None, Help("Seconds for one answer.", default="the pilot's median, else 10")] = None
+    minutes_before: Annotated[Number, Help("Minutes that each person needs before the first image.")] = 0.0
+    per_hour: Annotated[Number | None, Help("Pay per hour.", default="no money is counted")] = None
+    currency: Annotated[str, Help("Name of the currency.")] = "pounds"
     rates: Annotated[
         Sequence[float] | None, Help("Without a data set: each label's rate.", default="eight from .3 to .05")
     ] = None

@@ -37,8 +37,7 @@ from affectml.data.choose import SEVERAL, choose_target
 from affectml.errors import BadDataset, BadInput, UnknownLabel, option
 from affectml.planning import PlanConfig
 from affectml_annotation import BadJudgement, encode, found_labels
-from affectml_annotation.agreement.distances import distance_table
-from affectml_annotation.agreement.values import set_codes
+from affectml_annotation.agreement.values import distance_table, set_codes
 from affectml_annotation.smoothing import Until, expected_change, fit_beta_prior, label_sets, smoothed_rates
 from affectml_metrics import TwoWayVariances, two_way_variances
 from affectml_metrics import functional as F

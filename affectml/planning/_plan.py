@@ -25,7 +25,7 @@ from affectml_metrics import FEW
 PEOPLE = (2, 3, 5, 8, 12, 20)
 OVERLAPS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 40, 60)  # people an image among which a budget is split
 MOST_IMAGES = 1_000_000
-LISTS: dict[str, tuple[type, float, float]] = {  # the options that are several numbers: of which kind, above, at most
+LISTS: dict[str, tuple[type, float, float]] = {  # the options that are several numbers: kind, above, at most
     "people": (int, 0, math.inf), "images": (int, 1, math.inf), "rates": (float, 0, 1),
 }  # fmt: skip
 NAMES = {
@@ -172,7 +172,7 @@ class Plan:
 
     @cached_property
     def _split(self) -> bool:
-        """Whether the studies are splits of a budget, some of which are the best for some figure."""
+        """Whether the studies are splits of a budget; each figure has a best one."""
         return any(row.best for row in self.rows)
 
     @property
@@ -312,7 +312,7 @@ class Plan:
         elif np.bincount(pilot.image).max() < 4:
             said.append("no image has four answers: how much pairs of answers add to the spread of alpha is assumed")
         if "set_f1" in widths and math.isnan(widths["set_f1"].half) and pilot.people == 2:
-            way = "a model's scores want a run (--run), or a pilot of more people"
+            way = "a model's scores need a run (--run), or a pilot with more people"
             said.append(f"each half of two people is one of them: {way}")
         return tuple(said)
 
@@ -356,7 +356,7 @@ def plan_study(
 
 
 def _numbers(name: str, given: Iterable[Any], kind: type, above: float, most: float) -> list[Any]:
-    """The numbers of an option. Raises BadInput for what is none, or out of range."""
+    """The numbers of an option. Raises BadInput if one is not a number or is out of range."""
     found, given = [], list(given)
     with suppress(TypeError, ValueError):
         found = [kind(each) for each in given]

@@ -30,7 +30,7 @@ class Alike:
     >>> answers = Alike(("awe", "joy"))
     >>> answers.add(np.zeros((6, 2)), [()] * 6)
     >>> answers.words.partition("; ")[2]
-    'if they do: that the sets learned from hold labels (a lower --tau)'
+    'if they do, that the sets to learn from hold labels (a lower --tau)'
     """
 
     def __init__(self, labels: Sequence[str]) -> None:
@@ -66,9 +66,9 @@ class Alike:
             return ""
         said, times = self._said.most_common(1)[0]
         if (self._high - self._low).max() <= SAME:
-            learned = "" if said else "; if they do: that the sets learned from hold labels (a lower --tau)"
+            learned = "" if said else "; if they do, that the sets to learn from hold labels (a lower --tau)"
             return (
-                f"the scores are the same for all {self._images:,} images, as where all have the same features: see "
+                f"the scores are the same for all {self._images:,} images, as if all had the same features: check "
                 f"that the image files differ and that the encoder fits them{learned}"
             )
         if times < NEARLY * self._images:

@@ -105,7 +105,7 @@ def predict_to_file(
         replace: write over a file that is there; the old one is kept beside it.
         threads: torch's; None is one less than the cores, or what the interrupted call had.
         join: False makes the parts alone, and a later call writes the file.
-        say: called with what one should know.
+        say: called with each line for the user.
         options: further ones of `Predictor`: labels, device, person.
 
     Raises:

@@ -34,10 +34,10 @@ Answered: TypeAlias = Mapping[Any, str | Iterable[str]]  # image -> the label or
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Person:
-    """What a run believes of one person. It is personal data: somebody's thresholds and tastes tell who they are.
+    """One person, as a run knows them. This is personal data: thresholds and tastes tell who somebody is.
 
-    run: the run. believed: mean [1, K] and covariance [1, K, K] of thresholds, then tastes. answers: how many answers
-    that rests on; 0 is anybody, of whom the run knows what people in general are like.
+    run: the run. believed: mean [1, K] and covariance [1, K, K] of thresholds, then tastes. answers: how many
+    answers that rests on; 0 is anybody: what people in general are like.
     """
 
     run: RunFolder
@@ -47,7 +47,7 @@ class Person:
 
     @property
     def thresholds(self) -> pd.DataFrame:
-        """By label, in log-odds: `offset`, by how much more readily than others they choose it, and its `sd`.
+        """By label, in log-odds: `offset`, how much more readily than others they choose it, and its `sd`.
 
         The SD says how far the offset is known; before any answer it is how much people differ.
         """
@@ -74,7 +74,7 @@ class Person:
             As `Run.predict`; sets are cut by thresholds chosen on people's own answers about validation images.
 
         Raises:
-            BadInput: for the first image that cannot be read, or where none can.
+            BadInput: at the first image that cannot be read, or if none can be read.
         """
         return table_of(self.run, images, errors, threads=threads, encoder_factory=self._encoder, person=self)
 
@@ -87,7 +87,7 @@ class Person:
         threads: int | None = None,
         say: Say = print,
     ) -> PredictionFile:
-        """Write what this person would choose of any number of images; see `Run.predict_to_file`."""
+        """Write what this person would choose for any number of images; see `Run.predict_to_file`."""
         return predict_to_file(
             self.run, images, out, replace=replace, threads=threads, encoder_factory=self._encoder, person=self, say=say
         )
@@ -115,7 +115,7 @@ class Person:
 
 
 def head_of(run: RunFolder) -> ByPersonHead:
-    """A run's head; raises BadRun where it tells no people apart."""
+    """A run's head. Raises BadRun if it was not trained by person."""
     if (head := as_by_person(run.head)) is None:
         way = option("by_person", True)
         raise BadRun(f"{run.folder}: a {run.head.name} head, which tells no people apart: train again with {way}")
@@ -142,7 +142,7 @@ def for_person(
     encoder_factory: Callable[[], Encoder] | None = None,
     say: Say = lambda line: None,
 ) -> Person:
-    """What a run believes of a person.
+    """Get one person from a run.
 
     Args:
         run: a run trained by person.
@@ -152,12 +152,12 @@ def for_person(
         dataset: whose image_ids answers may name; None is the run's own. Files may be named in any case.
         threads: torch's; None is one less than the cores.
         encoder_factory: see `Predictor`.
-        say: called with what one should know.
+        say: called with each line for the user.
 
     Raises:
-        BadRun: where the run tells no people apart, or its people cannot be read.
-        BadInput: for an id that nobody has, an image that is not there or answered twice, or a damaged table.
-        UnknownLabel: for a label that the run does not have.
+        BadRun: if the run was not trained by person, or its people cannot be read.
+        BadInput: if nobody has this id, an image is missing or answered twice, or the table is damaged.
+        UnknownLabel: if the run does not have a label.
     """
     head = head_of(run)
     if isinstance(answers, str):

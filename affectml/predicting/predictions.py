@@ -40,7 +40,7 @@ class Predictions(pd.DataFrame):
     def of(
         cls, found: Sequence[Prediction], labels: Sequence[str], given: Any, bad: Bad | None = None
     ) -> "Predictions":
-        """The table of these predictions; given: what was predicted for, of which pixels are shown."""
+        """The table of these predictions; given: what was predicted for; its pixels are shown."""
         columns = score_columns(labels)
         rows: list[dict[str, Any]] = []
         for one in found:

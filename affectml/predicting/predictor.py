@@ -14,7 +14,7 @@ from torch import Tensor
 
 from affectml import parts
 from affectml._progress import Progress, Say
-from affectml.data.levels import levels_of
+from affectml.data.choose import levels_of
 from affectml.embeddings import EmbeddingStore
 from affectml.encoders import Encoder
 from affectml.encoders.threads import set_threads
@@ -90,7 +90,7 @@ class Predictor:
         embed: embed what is missing in data sets, and keep it there; else those images are read from their files.
         padded: see `affectml.embeddings.embedded`.
         person: whose answers they are; None is the population's.
-        say: called with what one should know.
+        say: called with each line for the user.
 
     Raises:
         BadInput: for `labels` with another head.
@@ -190,7 +190,7 @@ class Predictor:
         return images, torch.from_numpy(np.concatenate(rows)) if rows else torch.empty(0, 0), bad
 
     def levels(self, found: Sequence[Picture], names: list[str]) -> list[str | None]:
-        """The level of each image in the column of the run's promise; None where it is of no data set that has it."""
+        """The level of each image in the column of the run's promise; None if the data set does not record it."""
         column, level = self.run.info.config.promise_group, dict[str, str | None]()
         for picture in found if column is not None else ():
             if (data := picture.dataset) is not None:
@@ -257,11 +257,11 @@ def predict_images(
         bad: takes name and reason of each image that cannot be read; None raises for the first.
         at_most: stop after so many predictions.
         bar: begins once all is prepared, which may have bars of its own, and counts each image.
-        say: called with what one should know.
+        say: called with each line for the user.
         options: of `Predictor`.
 
     Raises:
-        BadInput: for `labels` with another head; for the first image that cannot be read, or where none can.
+        BadInput: for `labels` with another head; at the first image that cannot be read, or if none can be read.
         BadRun: for image files and a run on embeddings made elsewhere, whose encoder is not known.
         EncoderUnavailable: where the encoder is not the one that the run was trained with.
     """

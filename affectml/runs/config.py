@@ -2,25 +2,13 @@
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import Ge
 
-from affectml._options import (
-    Argument,
-    Device,
-    Groups,
-    Help,
-    Prompts,
-    Seed,
-    Tau,
-    Templates,
-    Threads,
-    options_of,
-    parse_settings,
-)
+from affectml._options import Argument, Device, Groups, Help, Seed, Threads, options_of, parse_settings
 from affectml.errors import spelled
 
 
@@ -46,13 +34,14 @@ class TrainConfig:
             default="sigmoid with --multilabel, else softmax",
         ),
     ] = None
-    hidden: Annotated[int, Ge(0), Help("Units of the hidden layer; 0 for a linear head.", most=65_536)] = 0
-    k: Annotated[int | None, Help("How many labels a topk head predicts.", default="decided for each image")] = None
-    ensemble: Annotated[int, Ge(0), Help("How many heads to train and average; 0 for one.", most=1_000)] = 0
+    hidden: Annotated[int, Ge(0), Help("Units of the hidden layer; 0 for a linear head.", most=65_536, rare=True)] = 0
+    k: Annotated[int | None, Help("How many labels a topk head predicts.", rare=True)] = None
+    ensemble: Annotated[int, Ge(0), Help("How many heads to train and average; 0 for one.", most=1_000, rare=True)] = 0
     options: Annotated[
         Mapping[str, Any],
         Help(
-            "Any option of the head, e.g. l2=0.1; may be given several times.",
+            "Any other option of the head or of the training, e.g. l2=0.1 or hidden=512; may be given several times "
+            "(docs/training.md has all).",
             default="the head's own",
             metavar="OPTION=VALUE",
             read=parse_settings,
@@ -63,11 +52,12 @@ class TrainConfig:
         Help(
             "Learn rates from the single judgements: votes (all people alike) or weighted (by their agreement with "
             "others).",
-            default="the target's own rates",
+            rare=True,
         ),
     ] = None
     by_person: Annotated[
-        bool, Help("Tell people apart: each person's own thresholds and tastes, judged on people it never saw.")
+        bool,
+        Help("Tell people apart: each person's own thresholds and tastes, judged on people it never saw."),
     ] = False
     promise: Annotated[
         str | None,
@@ -80,16 +70,26 @@ class TrainConfig:
         ),
     ] = None
     promise_group: Annotated[
-        str | None, Help("Column of images.parquet: keep the promise within each of its levels.", default="none")
+        str | None, Help("Column of images.parquet: keep the promise within each of its levels.", rare=True)
     ] = None
     promise_level: Annotated[
-        float, Help("Probability over draws of calibration images with which a precision is promised.")
+        float, Help("Probability over draws of calibration images with which a precision is promised.", rare=True)
     ] = 0.9
     promise_empty: Annotated[
-        float, Help("Largest share of empty sets with which a precision may be promised; an empty set has none.")
+        float,
+        Help("Largest share of empty sets with which a precision may be promised; an empty set has none.", rare=True),
     ] = 0.5
-    prompts: Prompts = "sentiment"
-    templates: Templates = ()
+    prompts: Annotated[
+        str,
+        Help("Texts that a text head learns from: sentiment (the labels), synonyms, captions, joined by +.", rare=True),
+    ] = "sentiment"
+    templates: Annotated[
+        tuple[str, ...],
+        Help(
+            'Sentences that a label is put into, e.g. "a photo that evokes {label}", averaged; | between them.',
+            rare=True,
+        ),
+    ] = ()
     encoder: Annotated[
         str | None,
         Help(
@@ -98,10 +98,10 @@ class TrainConfig:
             "and ViT-B-32-quickgelu:openai for yours",
         ),
     ] = None
-    tau: Tau = 1 / 3
-    learning_curve: Annotated[bool, Help("Fit on 10, 20, 40 and 70 % of the training images as well, for a curve.")] = (
-        False
-    )
+    tau: Annotated[float, Help("Lowest rate at which a label belongs to an image's set.", default="1/3")] = 1 / 3
+    learning_curve: Annotated[
+        bool, Help("Fit on 10, 20, 40 and 70 % of the training images as well, for a curve.", rare=True)
+    ] = False
     groups: Groups = ()
     fold: Annotated[int | None, Help("Fold of `affectml split --folds K` to test on.", default="the split")] = None
     seed: Seed = 0
@@ -113,7 +113,7 @@ def command(config: TrainConfig, out: Path | None = None) -> str:
     """The command line that asks for this: what is not at its default, and always the seed.
 
     >>> command(TrainConfig("mydata", head="topk", k=2, options={"l2": 0.1}))
-    'affectml train mydata --head topk --k 2 --set l2=0.1 --seed 0'
+    'affectml train mydata --head topk --set k=2 --set l2=0.1 --seed 0'
     """
     from affectml.heads.build import option_words
 
@@ -122,8 +122,22 @@ def command(config: TrainConfig, out: Path | None = None) -> str:
         value, name = getattr(config, option.name), spelled(option.name)
         if option.name != "seed" and value == option.default:
             continue
+        if option.help.rare:
+            value = {option.name: "|".join(value) if isinstance(value, tuple) else value}
         if isinstance(value, Mapping):
-            value = [f"{key}={option_words(each)}" for key, each in value.items()]
+            name, value = "--set", [f"{key}={option_words(each)}" for key, each in value.items()]
         several = value if isinstance(value, tuple | list) else [value]
         words += [name] if isinstance(value, bool) else [word for each in several for word in (name, str(each))]
     return shlex.join([*words, *(["--out", str(out)] if out else [])])
+
+
+def with_settings(config: TrainConfig) -> TrainConfig:
+    """The config in which what `--set` says of a training's own options is theirs, and the rest the head's."""
+    from affectml.heads.build import typed
+
+    rare = {option.name: option.type for option in options_of(TrainConfig) if option.help.rare}
+    given = {name: value for name, value in config.options.items() if name in rare}
+    if isinstance(sentences := given.get("templates"), str):
+        given["templates"] = tuple(sentences.split("|"))  # a sentence may hold commas
+    own = {name: typed(name, value, rare[name]) for name, value in given.items()}
+    return replace(config, **own, options={name: each for name, each in config.options.items() if name not in rare})

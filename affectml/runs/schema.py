@@ -64,7 +64,7 @@ class PromiseFacts(TypedDict):
 
 
 class Finding(TypedDict):
-    """What holds beyond chance: of which system, and the words that follow its name."""
+    """A finding beyond chance: the system, and the words that follow its name."""
 
     system: Text
     words: Text

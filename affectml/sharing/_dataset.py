@@ -22,7 +22,7 @@ from affectml.importers.shared_set import FORM, IMAGE, JUDGEMENTS, NAME, SPLIT_N
 from affectml.people.erasing import refuse_outdated
 from affectml.sharing._cards import SetFacts, licence_id, set_card
 from affectml_annotation.columns import COLUMNS
-from affectml_annotation.exchange.erasing import note_written
+from affectml_annotation.exchange.dataset_folder import note_written
 
 SHARD_BYTES = 400 * 2**20  # of images in one Parquet file
 GROUP_ROWS = 100  # of a row group, which is what a reader has in memory at once

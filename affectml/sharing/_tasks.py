@@ -30,7 +30,7 @@ LEANING = (
 
 @dataclass(frozen=True)
 class WrittenTasks:
-    """What was written: the tasks, the labelling interface, how many images, and what one should know."""
+    """What was written: the tasks, the labelling interface, how many images, and what to know."""
 
     path: Path
     interface: Path

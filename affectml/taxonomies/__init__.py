@@ -4,8 +4,7 @@ A taxonomy is a YAML file; the built-in ones lie beside this module and a data s
 """
 
 from affectml.taxonomies._builtin import builtin_names, get_taxonomy, infer_taxonomy
-from affectml.taxonomies._decide import mapping
-from affectml.taxonomies._describe import describe
+from affectml.taxonomies._decide import describe, mapping
 from affectml.taxonomies._mapping import Choice, Mapping, wheel_choice
 from affectml.taxonomies._names import LabelName, is_read
 from affectml.taxonomies._route import ancestors, polarity_of

@@ -1,6 +1,7 @@
 """Labels by what people type: whole words and beginnings first, and never the opposite of what was meant.
 
-The labelling page's search has the same rule in JavaScript (relabel/client/search.js); one test asks both.
+The labelling page's search has the same rule in JavaScript (relabel/client/search.js), and gets the negations from
+here; one test asks both.
 """
 
 import difflib
@@ -12,32 +13,29 @@ WHOLE, BEGINS, WITHIN = 0, 1, 2  # how a word fits a name, best first
 # "unhappiness" is no kind of happiness, and neither is "hopelessness" of hope, or "lack of interest" of interest: how a
 # word, what stands before a part, and what stands after it says so. A language that is not here says it in no way.
 _NEVER = "(?!)"
-_NEGATIONS = {
-    language: (re.compile(word), re.compile(before), re.compile(after))
-    for language, (word, before, after) in {
-        "en": (
-            r"(?:un|dis|in|im|il|ir|non|mis|anti)[^ ]|[^ ]+less(?:ly|ness)?(?: |$)",
-            r"(?:^| )(?:no|not|non|never|without|lack|loss|absence|un|dis|mis|anti) ",
-            r"less|free| (?:less|free)(?: |$)",
-        ),
-        "de": (
-            r"(?:un|miss|nicht|anti)[^ ]|[^ ]+los(?:igkeit)?(?: |$)",
-            r"(?:^| )(?:nicht|nie|ohne|kein[^ ]*|mangel|mangelnd[^ ]*|fehlend[^ ]*|verlust) ",
-            r"s?(?:los|frei|mangel|verlust)| (?:los|frei)(?: |$)",
-        ),
-        "es": (r"(?:des|dis|in|im|ir|anti)[^ ]", r"(?:^| )(?:no|sin|nunca|falta|perdida|ausencia) ", _NEVER),
-        "fr": (
-            r"(?:in|im|ir|de|des|dis|me|mes|mal|anti)[^ ]",
-            r"(?:^| )(?:pas|non|sans|jamais|manque|perte|absence|aucune?) ",
-            _NEVER,
-        ),
-        "ja": (_NEVER, r"[不無非未反]$", r"[がのも]?(?:ない|なし|無|欠如|喪失)|しない"),
-        "zh": (_NEVER, r"(?:[不无無非未没沒反]|没有|沒有|缺乏|失去)$", _NEVER),
-        "ar": (r"لا[^ ]", r"(?:^| )(?:لا|غير|عدم|بلا|دون|بدون|فقدان|قله|انعدام|ليس) ", _NEVER),
-    }.items()
+NEGATIONS = {
+    "en": (
+        r"(?:un|dis|in|im|il|ir|non|mis|anti)[^ ]|[^ ]+less(?:ly|ness)?(?: |$)",
+        r"(?:^| )(?:no|not|non|never|without|lack|loss|absence|un|dis|mis|anti) ",
+        r"less|free| (?:less|free)(?: |$)",
+    ),
+    "de": (
+        r"(?:un|miss|nicht|anti)[^ ]|[^ ]+los(?:igkeit)?(?: |$)",
+        r"(?:^| )(?:nicht|nie|ohne|kein[^ ]*|mangel|mangelnd[^ ]*|fehlend[^ ]*|verlust) ",
+        r"s?(?:los|frei|mangel|verlust)| (?:los|frei)(?: |$)",
+    ),
+    "es": (r"(?:des|dis|in|im|ir|anti)[^ ]", r"(?:^| )(?:no|sin|nunca|falta|perdida|ausencia) ", _NEVER),
+    "fr": (
+        r"(?:in|im|ir|de|des|dis|me|mes|mal|anti)[^ ]",
+        r"(?:^| )(?:pas|non|sans|jamais|manque|perte|absence|aucune?) ",
+        _NEVER,
+    ),
+    "ja": (_NEVER, r"[不無非未反]$", r"[がのも]?(?:ない|なし|無|欠如|喪失)|しない"),
+    "zh": (_NEVER, r"(?:[不无無非未没沒反]|没有|沒有|缺乏|失去)$", _NEVER),
+    "ar": (r"لا[^ ]", r"(?:^| )(?:لا|غير|عدم|بلا|دون|بدون|فقدان|قله|انعدام|ليس) ", _NEVER),
 }
-_NEGATED = _NEGATIONS["en"][0]
-_SILENT = tuple(map(re.compile, (_NEVER, _NEVER, _NEVER)))
+_NEGATED = re.compile(NEGATIONS["en"][0])
+_SILENT = (_NEVER, _NEVER, _NEVER)
 _ALIKE = 0.7  # difflib's ratio of what is taken for a misspelling; of "happiness" and "sadness" it is .63
 _SHORTEST = 3  # letters of a name that a longer word may begin with
 _SIGNS = re.compile(r"[\s_\-/,;:.()،؛・、]+")
@@ -76,7 +74,7 @@ def rank(wanted: str, name: str, language: str = "en") -> int | None:
     wanted, name = plain(wanted), plain(name)
     if not wanted:
         return None
-    negated, before, after = _NEGATIONS.get(language.partition("-")[0], _SILENT)
+    negated, before, after = map(re.compile, NEGATIONS.get(language.partition("-")[0], _SILENT))
     found = []
     for at in (match.start() for match in re.finditer(f"(?={re.escape(wanted)})", name)):
         first = name.rfind(" ", 0, at) + 1

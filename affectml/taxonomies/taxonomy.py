@@ -169,7 +169,7 @@ class Taxonomy:
             where: file and row, for the message.
 
         Raises:
-            UnknownLabel: for the first that is none; names the nearest one.
+            UnknownLabel: for the first name that is not a label; names the nearest one.
         """
         known = set(self.labels)
         for label in labels:

@@ -35,7 +35,7 @@ def train_run(
     Args:
         config: what to train; see TrainConfig.
         out: the folder to write; it must not exist yet, or be empty. None takes the next free runs/NAME-NNN.
-        say: called with what a user should know, a line at a time; a `Watch` hears how far it is and what it cost, too.
+        say: called with each line for the user; a `Watch` also hears how far the training is and what it cost.
         writers: see `write`; `affectml.train` and the command hand the report's.
 
     Returns:

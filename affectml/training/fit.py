@@ -35,7 +35,7 @@ def fit(prepared: Prepared, say: Say = lambda line: None) -> Systems:
 
     Args:
         prepared: what to fit on.
-        say: called with what a user should know.
+        say: called with each line for the user.
 
     Returns:
         The fitted systems, with thresholds where sets are cut; the head's keep the promise where there is one.
@@ -61,7 +61,7 @@ def fit_model(prepared: Prepared, say: Say = lambda line: None) -> Head:
 
     Args:
         prepared: what to fit on.
-        say: called with what a user should know.
+        say: called with each line for the user.
 
     Raises:
         BadInput: for a head that learns sets where there are none.
@@ -110,7 +110,7 @@ def judge(prepared: Prepared, systems: Systems, say: Say = lambda line: None) ->
         prepared: what to judge by.
         systems: what `fit` gave, or systems of one's own; what a head promises or knows of people is judged where the
             plan asks for it.
-        say: called with what a user should know.
+        say: called with each line for the user.
 
     Returns:
         The answers and what was found of them.

@@ -44,7 +44,7 @@ def plan_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda 
     Args:
         config: what to train.
         out: the folder to write; None takes the next free runs/NAME-NNN.
-        say: called with what a user should know.
+        say: called with each line for the user.
 
     Returns:
         The plan. Nothing has been embedded, and nothing written.
@@ -94,7 +94,7 @@ def prepare(plan: Plan, say: Say = lambda line: None) -> Prepared:
 
     Args:
         plan: what to prepare for.
-        say: called with what a user should know.
+        say: called with each line for the user.
 
     Raises:
         EncoderUnavailable: where the encoder's weights cannot be had.

@@ -1,8 +1,7 @@
 """A promise in a training: checked before any work, then kept on the calibration part, which nothing else touches."""
 
 from affectml._progress import Say
-from affectml.data.choose import from_people
-from affectml.data.levels import levels_in
+from affectml.data.choose import from_people, levels_in
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.heads import Head
 from affectml.heads.build import heads_that

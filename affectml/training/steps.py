@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
-from affectml.data.levels import levels_of
+from affectml.data.choose import levels_of
 from affectml.data.splits import CALIBRATION, Split
 from affectml.embeddings import EmbeddingStore
 from affectml.encoders import load_encoder
@@ -55,7 +55,7 @@ class Plan:
 
     @property
     def single_positive(self) -> bool:
-        """Whether the labels are single ones, of which the absent are unknown and not wrong."""
+        """Whether each image has a single label, and its other labels are unknown rather than wrong."""
         return self.targets.kind == "single" and bool(self.config.multilabel)
 
     @cached_property

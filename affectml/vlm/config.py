@@ -57,7 +57,11 @@ class AskConfig:
     question: Annotated[str | None, Help("Question to ask.", default="what people were asked")] = None
     wording: Annotated[
         str | None,
-        Help("File of wordings to ask instead, parted by lines of ---; {labels} is for the labels.", "one", path=True),
+        Help(
+            "File of wordings to ask instead, separated by lines of ---; {labels} is where the labels go.",
+            "one",
+            path=True,
+        ),
     ] = None
     temperature: Annotated[float | None, Ge(0), Help("Sampling temperature; none leaves it out.", most=2)] = 1.0
     body: Annotated[
@@ -65,7 +69,7 @@ class AskConfig:
         Help("Field of each request's body, such as top_p=0.9; several times.", metavar="KEY=VALUE", read=parse_body),
     ] = field(default_factory=dict)
     image_urls: Annotated[bool, Help("Send the images' urls, not pictures.")] = False
-    image_base: Annotated[str | None, Help("Send this address with the image's file behind it.", metavar="URL")] = None
+    image_base: Annotated[str | None, Help("Send this address followed by the image's file.", metavar="URL")] = None
     side: Annotated[int, Ge(16), Help("Longer side of a picture, in pixels.")] = 768
     json_schema: Annotated[
         bool, Help("Send the answer's JSON schema as response_format; for servers that refuse it, --no-json-schema.")

@@ -27,7 +27,7 @@ _QUOTES = " '\"`“”[]"
 
 @dataclass(frozen=True)
 class Requested:
-    """What a request was: of which image, which of its samples and wordings, from 1, and the form of answer.
+    """What a request was: its image, its sample and wording (from 1), and the form of answer.
 
     shuffle: which seed and labels its order of labels is drawn from, see `shuffle_of`; "" where its id does not say.
     """

@@ -112,8 +112,8 @@ def together(replies: Replies, *, one_label: bool, k: int | None = None) -> Said
     Args:
         replies: all that were read, or `replace(replies, table=...)` with some rows of the table, such as those of one
             wording.
-        one_label: whether people were asked for one label each. An image of which no reply names any is left out.
-        k: of rankings the first k labels are the set; None leaves them without sets.
+        one_label: whether people were asked for one label each. An image is left out if no reply names a label.
+        k: the first k labels of a ranking are its set; None leaves rankings without sets.
     """
     kind, labels, table = replies.received.shape, labelled(replies.table), replies.table.set_index("image_id")
     rows = table.loc[table["form"] == _FORM[kind], labels].astype(np.float64)
@@ -341,7 +341,7 @@ def _reply_rows(path: Path, names: Names, words: Words, config: ReadConfig) -> t
 
 
 def scale_of(rows: Sequence[Sequence[float]], *, asked: bool) -> float | None:
-    """What the unmarked numbers of a file are parts of: 1, PEOPLE or 100; None where nothing tells.
+    """The total that a file's unmarked numbers are out of: 1, PEOPLE or 100; None if nothing tells.
 
     Most of the rows that tell decide; those of other scales are then found by `fits`. Votes may sum to 100 by chance.
 
@@ -382,8 +382,8 @@ def _whole_numbers(row: Sequence[float]) -> bool:
 class _Usable:
     """The replies of a file in the target's labels and on one scale.
 
-    The rows of each wording decide what its numbers are parts of that do not say it. asked: the form that counts, None
-    takes each as it looks. slack: how much a sum of shares may be off. received: what the file held.
+    The rows of each wording decide which total its unmarked numbers are out of. asked: the form that counts; None takes
+    each as it looks. slack: how much a sum of shares may be off. received: what the file held.
     """
 
     def __init__(self, rows: Sequence[_Row], words: Words, shape: str | None, received: Received, one: bool) -> None:
@@ -401,7 +401,7 @@ class _Usable:
         self.scale = {wording: scale_of(some, asked="shares" in forms) for wording, some in bare.items()}
 
     def records(self) -> list[tuple[_Row, str, Floats]]:
-        """Of each reply and form the row, the form and its values [C]; raises BadInput where none can be used.
+        """Of each reply and form the row, the form and its values [C]; raises BadInput if none can be used.
 
         Shares that have to sum to one are divided by their sum if they nearly do.
         """

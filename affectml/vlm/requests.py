@@ -79,7 +79,7 @@ def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) 
         dataset: the data set's folder.
         config: what to ask, see AskConfig.
         out: requests.jsonl; where one file is not enough, requests-002.jsonl and so on. None of them may exist.
-        say: called with what one should know.
+        say: called with each line for the user.
 
     Raises:
         BadInput: for an option or a place that cannot be used, and where no image can be sent.
@@ -287,7 +287,7 @@ def split_of(
     Args:
         dataset: with its own split, or without one.
         targets: which of its targets.
-        part: "test", "val" or "all", of which images are to be asked or judged.
+        part: "test", "val" or "all": the images to ask about or to judge.
         seed: of a new split.
         store: its embeddings, where there are any: images of equal pixels then stay together, as for `train`.
 
@@ -322,7 +322,7 @@ def read_orders(paths: Sequence[str | Path], labels: Sequence[str]) -> dict[str,
     """Where each label [C] stood in each request, from 0, by custom_id, from the indexes that `ask` wrote.
 
     Raises:
-        BadInput: for a file that is no index of these labels, and for two orders of one request.
+        BadInput: if the file is not an index of these labels, or has two orders for one request.
     """
     found: dict[str, NDArray[np.int64]] = {}
     for path in map(Path, paths):

@@ -6,22 +6,17 @@ The store's names load SQLAlchemy, so they are fetched when first asked for.
 from typing import TYPE_CHECKING, Any
 
 from affectml_annotation.aggregation import Aggregate, aggregate, annotator_weights
-from affectml_annotation.agreement import (
-    AgreementReport,
+from affectml_annotation.agreement import AgreementReport, agreement_report
+from affectml_annotation.agreement.alpha import (
     Alpha,
-    GroupComparison,
-    Interval,
     NominalAgreement,
-    agreement_report,
-    annotator_report,
-    compare_groups,
-    group_agreement,
     krippendorff_alpha,
     label_agreement,
     nominal_agreement,
-    pairwise_agreement,
-    pooled_words,
 )
+from affectml_annotation.agreement.by_group import GroupComparison, compare_groups, group_agreement, pooled_words
+from affectml_annotation.agreement.by_person import annotator_report, pairwise_agreement
+from affectml_annotation.agreement.values import Interval
 from affectml_annotation.anchoring import Anchoring, anchoring
 from affectml_annotation.errors import (
     AnnotationError,
@@ -35,7 +30,8 @@ from affectml_annotation.errors import (
     StoreError,
     UnknownLabel,
 )
-from affectml_annotation.exchange import import_problems, read_counts, read_judgements, write_judgements
+from affectml_annotation.exchange.formats import read_counts, read_judgements, write_judgements
+from affectml_annotation.exchange.tables import import_problems
 from affectml_annotation.judgements import (
     ANSWERS,
     KINDS,

@@ -13,9 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from affectml_annotation.agreement.distances import SetDistance, set_distances
-from affectml_annotation.agreement.intervals import Interval, interval
-from affectml_annotation.agreement.values import both_looks, divided
+from affectml_annotation.agreement.values import Interval, SetDistance, both_looks, divided, interval, set_distances
 from affectml_annotation.errors import BadJudgement, check_labels
 from affectml_annotation.judgements import encode
 

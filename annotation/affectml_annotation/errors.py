@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+SHOWN = 20  # problems that a message names
 _AT_ROW = re.compile(r"((?:row|line) \d+: |)(.*)", re.DOTALL)
 
 
@@ -81,13 +82,15 @@ class DatabaseAway(DatabaseFailed):
     """
 
 
-class BadImport(AnnotationError):
-    """A file of judgements that cannot be taken as it is. `problems` has one line per bad row.
+class _Refused(AnnotationError):
+    """Something that was refused whole. `problems` has one line for each, `way_out` what would help.
 
     The message says those that are equal but for the row once, and how often.
     """
 
-    def __init__(self, where: str, problems: Sequence[str], way_out: str = "", *, shown: int = 20) -> None:
+    _one = _many = ""  # begins what is said of one problem, and of several
+
+    def __init__(self, where: str, problems: Sequence[str], way_out: str = "") -> None:
         rows: dict[str, list[str]] = {}
         for problem in problems:
             row, what = _AT_ROW.fullmatch(problem).groups()  # type: ignore[union-attr]
@@ -96,22 +99,20 @@ class BadImport(AnnotationError):
             f"{at[0]}{what}" if len(at) == 1 else f"{at[0].removesuffix(': ')} and {len(at) - 1} more: {what}"
             for what, at in rows.items()
         ]
-        more = f"; and {len(lines) - shown} more" if len(lines) > shown else ""
-        count = f"{len(problems)} problems, nothing was imported: " if len(problems) > 1 else ""
-        then = f"; {way_out}" if way_out else ""
-        super().__init__(f"{where}: {count}{'; '.join(lines[:shown])}{more}{then}")
+        begins = (self._many if len(problems) > 1 else self._one).format(len(problems))
+        more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+        super().__init__(f"{where}: {begins}{'; '.join([*lines[:SHOWN], *more, *([way_out] if way_out else [])])}")
         self.problems = tuple(problems)
         self.way_out = way_out
 
 
-class BadExport(AnnotationError):
-    """An export that cannot be, or that would replace what is there without being asked. Nothing was written.
+class BadImport(_Refused):
+    """A file of judgements that cannot be taken as it is. Nothing was imported."""
 
-    `problems` has one line for each.
-    """
+    _many = "{} problems, nothing was imported: "
 
-    def __init__(self, where: str, problems: Sequence[str], way_out: str = "", *, shown: int = 20) -> None:
-        more = f"; and {len(problems) - shown} more" if len(problems) > shown else ""
-        then = f"; {way_out}" if way_out else ""
-        super().__init__(f"{where}: nothing was written: {'; '.join(problems[:shown])}{more}{then}")
-        self.problems = tuple(problems)
+
+class BadExport(_Refused):
+    """An export that cannot be, or that would replace what is there without being asked. Nothing was written."""
+
+    _one = _many = "nothing was written: "

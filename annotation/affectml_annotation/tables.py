@@ -287,7 +287,7 @@ def _rows(text: str, file: Path, separator: str, quote: str, *, strip: bool) -> 
 def _of_rows(
     file: Path, rows: list[tuple[int, list[str]]], unit: str, first: str | None = None, nothing: str | None = ""
 ) -> Table:
-    """A table of rows of texts, the first of which names the columns."""
+    """A table of rows of texts; the first row names the columns."""
     if not rows:
         raise BadImport(str(file), ["no header and no rows"])
     _check_width(width := len(rows[0][1]), file)
@@ -356,7 +356,7 @@ def _headers(names: Iterable[str], file: Path) -> list[str]:
 
 
 def _json(file: Path, text: str, as_written: bool) -> Table | None:
-    """The rows of a JSON file or of JSON lines; None for text that is no JSON.
+    """The rows of a JSON file or of JSON lines; None if the text is not JSON.
 
     A list of objects, objects by image, or a list of them under one key, as votes are published. An object in a row
     (`"votes": {"joy": 3}`) becomes columns, its labels; `id` is the image where nothing else is.
@@ -406,7 +406,7 @@ def _cell(value: Any) -> str:
 
 
 def _entries(file: Path, text: str) -> tuple[str, list[tuple[int, Any]], list[str]]:
-    """What a place is, every row with its place, and what was left out; raises ValueError for what is no JSON."""
+    """What a place is, every row with its place, and what was left out; raises ValueError if it is not JSON."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from affectml_annotation.agreement.distances import SetDistance, set_distances
-from affectml_annotation.agreement.values import image_pairs
+from affectml_annotation.agreement.values import SetDistance, image_pairs, set_distances
 from affectml_annotation.errors import BadCounts
 from affectml_annotation.judgements import Rounds, encode
 

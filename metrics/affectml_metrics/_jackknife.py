@@ -162,7 +162,7 @@ def blocks_of(n: int, groups: ArrayLike | None = None) -> tuple[Tensor, Tensor, 
 
 
 def student_interval(rows: ArrayLike, *, groups: ArrayLike | None = None, level: float = 0.95) -> Interval:
-    """Mean of independent rows or groups with Student's t interval: for repetitions, such as seeds, of which few exist.
+    """Mean of independent rows or groups with Student's t interval: for repetitions, such as seeds, where few exist.
 
     rows, groups and the result as in `mean_interval`. The standard error is the jackknife's, which for rows is their
     standard deviation over the root of their number. Raises MetricInputError.

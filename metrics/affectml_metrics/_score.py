@@ -189,7 +189,7 @@ def _over_people(kind: Kind, given: Given, p: Tensor, panel: Panel, rule: Agains
     def judged(weights: Tensor) -> tuple[list[Tensor], list[Callable[[Tensor], Tensor]], Tensor]:
         """Of these people: figures by rows [N, M] and what images add to sums [N, S], others by weights, and images.
 
-        An image of which these people make no target is nan.
+        An image is nan if these people make no target for it.
         """
         votes, n = panel.votes(weights)
         usable = panel.usable(votes, n, rule)

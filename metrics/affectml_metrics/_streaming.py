@@ -315,7 +315,7 @@ class EntropyPairs(PairMetric):
 
 
 class PeoplePairs(PairMetric):
-    """A metric over the table of answers of people, of which it keeps all."""
+    """A metric over the table of people's answers; it keeps all of them."""
 
     def _depends_on(self) -> tuple[str, Mapping[str, object]]:
         return "answers", {}
@@ -387,9 +387,9 @@ def _base_of(spec: MetricSpec) -> tuple[type[AffectMetric], str]:
         base = PeopleMetric if of_people else VotesMetric if "votes" in spec.needs else RowMetric
         return base, "its mean over the rows of all batches"
     if spec.sums is not None:
-        return SumMetric, "over the rows of all batches, of which it keeps sums"
+        return SumMetric, "over the rows of all batches; it keeps their sums"
     if spec.kinds == ("distribution",):
-        return EntropyPairs, "over the rows of all batches, of which it keeps three numbers each"
+        return EntropyPairs, "over the rows of all batches; it keeps three numbers of each"
     return PeoplePairs if of_people else PairMetric, "over the rows of all batches, which it keeps"
 
 

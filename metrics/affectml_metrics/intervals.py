@@ -103,7 +103,7 @@ def interval_of(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Ends of figures [K], and the p value of `null`, from their values with one unit or block left out each [J, K].
 
-    units: [K], how many there are, of which a block may hold several. A value of `left_out` that is nan is left out.
+    units: [K], how many there are; a block may hold several. A value of `left_out` that is nan is left out.
     bounds: of each figure, where known; ends keep to them. skewed: False takes Student's t alone. freedom: [K], degrees
     of freedom, if not one less than the rows of `left_out`. least: [K], another standard error, whose Student's t ends
     and p value are taken where they are farther and larger. A figure that rests on one unit has no interval, nor has

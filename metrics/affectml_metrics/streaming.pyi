@@ -109,7 +109,7 @@ class EarthMoversDistance(RowMetric):
     def __init__(self, ground: Ground, *, from_logits: bool = False, **more: Unpack[Options]) -> None: ...
 
 class EntropyCorrelation(EntropyPairs):
-    """Streaming `functional.entropy_correlation`: over the rows of all batches, of which it keeps three numbers each.
+    """Streaming `functional.entropy_correlation`: over the rows of all batches; it keeps three numbers of each.
 
     Correlation over rows between the model's entropy and people's: is it unsure where they disagree?
     """
@@ -130,7 +130,7 @@ class EntropyError(_LikeEntropyError):
     """
 
 class EntropySimilarity(SumMetric):
-    """Streaming `functional.entropy_similarity`: over the rows of all batches, of which it keeps sums.
+    """Streaming `functional.entropy_similarity`: over the rows of all batches; it keeps their sums.
 
     Cosine over rows between the model's entropies and people's (Uma et al. 2021).
     """
@@ -178,7 +178,7 @@ class HumanMassAtK(_LikeHumanMassAtK):
     """
 
 class ICM(SumMetric):
-    """Streaming `functional.icm`: over the rows of all batches, of which it keeps sums.
+    """Streaming `functional.icm`: over the rows of all batches; it keeps their sums.
 
     Information contrast of predicted and right sets, in bits a row; a label says -log2 of its share of the rows.
     """
@@ -289,19 +289,19 @@ class _LikeLabelF1(SumMetric):
     ) -> None: ...
 
 class LabelF1(_LikeLabelF1):
-    """Streaming `functional.label_f1`: over the rows of all batches, of which it keeps sums.
+    """Streaming `functional.label_f1`: over the rows of all batches; it keeps their sums.
 
     F1 of each label over the table, 2 TP / (2 TP + FP + FN), and its averages, in [0, 1].
     """
 
 class LabelMCC(_LikeLabelF1):
-    """Streaming `functional.label_mcc`: over the rows of all batches, of which it keeps sums.
+    """Streaming `functional.label_mcc`: over the rows of all batches; it keeps their sums.
 
     Matthews' correlation of predicted and right, in [-1, 1]; 0 is chance whatever the prevalence.
     """
 
 class LabelPrecision(_LikeLabelF1):
-    """Streaming `functional.label_precision`: over the rows of all batches, of which it keeps sums.
+    """Streaming `functional.label_precision`: over the rows of all batches; it keeps their sums.
 
     Share of the rows with a predicted label on which it is right, TP / (TP + FP), in [0, 1].
     """
@@ -314,13 +314,13 @@ class LabelRankingAveragePrecision(RowMetric):
     def __init__(self, *, ties: PlaceTies = "expected", no_labels: float = nan, **more: Unpack[Options]) -> None: ...
 
 class LabelRecall(_LikeLabelF1):
-    """Streaming `functional.label_recall`: over the rows of all batches, of which it keeps sums.
+    """Streaming `functional.label_recall`: over the rows of all batches; it keeps their sums.
 
     Share of the rows with a right label on which it is predicted, TP / (TP + FN), in [0, 1].
     """
 
 class LabelSpecificity(_LikeLabelF1):
-    """Streaming `functional.label_specificity`: over the rows of all batches, of which it keeps sums.
+    """Streaming `functional.label_specificity`: over the rows of all batches; it keeps their sums.
 
     Share of the rows without a right label on which it is not predicted, TN / (TN + FP), in [0, 1].
     """
@@ -500,7 +500,7 @@ class SetSize(_LikeKendallTauB):
     """
 
 class SoftF1(SumMetric):
-    """Streaming `functional.soft_f1`: over the rows of all batches, of which it keeps sums.
+    """Streaming `functional.soft_f1`: over the rows of all batches; it keeps their sums.
 
     F1 with shared mass in place of hits: 2 sum min(p, t) / sum (p + t), over the table.
     """

@@ -326,7 +326,7 @@ def test_faults_are_drawn_apart_and_leave_the_demo_set_as_it_was(demo, faulty, t
     faults = pd.read_parquet(faulty.root / "truth-faults.parquet").set_index("fault")
     assert len(faults.loc["copy"]) == 6
     plain = write_dataset(tmp_path / "plain", DatasetMeta("some"), pd.DataFrame({"image_id": ["a"]}), {})
-    refused(BadDataset, "demo-data", plant_faults, plain, tmp_path / "out")
+    refused(BadDataset, "demo", plant_faults, plain, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -39,14 +40,22 @@ def commands(command, words=()):
 
 
 EVERY = list(commands(typer.main.get_command(app)))
-CONFIGS = {"ask": AskConfig, "evaluate": EvaluateConfig, "fetch": FetchConfig, "plan": PlanConfig, "train": TrainConfig}
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = {
+    "ask": AskConfig, "evaluate": EvaluateConfig, "import fetch": FetchConfig, "plan": PlanConfig, "train": TrainConfig,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("words", CONFIGS)
 def test_every_option_of_a_config_is_one_of_its_command(words):
     (of_command,) = (command.params for command, called in EVERY if " ".join(called) == words)
     found = {each.name: (each.opts, each.help) for each in of_command}
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
     for each in options_of(CONFIGS[words]):
+        if each.help.rare:  # set by --set, as the page says
+            assert each.name not in found
+            assert f"`{each.name}`" in page
+            continue
         name = each.name if isinstance(each.help, Argument) else spelled(each.name)
         assert found[each.name] == ([name], each.help.text)
 

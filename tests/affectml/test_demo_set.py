@@ -18,12 +18,23 @@ from scipy.special import expit
 import affectml
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
-from affectml.demo_set.annotators import Annotators, choice_chances, judge, single_choices
-from affectml.demo_set.captions import NOTHING, TEMPLATES, captions
-from affectml.demo_set.feelings import RARE, Words, draw_feeling, reach, squared_distances, true_rates
-from affectml.demo_set.painting import Look, look_of
-from affectml.demo_set.panels import words_of
-from affectml.demo_set.streams import Purpose, demo_stream, group_stream, training_stream
+from affectml.demo_set.painting import Look, Purpose, demo_stream, group_stream, look_of, training_stream
+from affectml.demo_set.people import (
+    NOTHING,
+    RARE,
+    TEMPLATES,
+    Annotators,
+    Words,
+    captions,
+    choice_chances,
+    draw_feeling,
+    judge,
+    reach,
+    single_choices,
+    squared_distances,
+    true_rates,
+    words_of,
+)
 from affectml.errors import BadInput
 from affectml.page.section import Page, Shown
 from affectml.page.write import caveats
@@ -233,16 +244,28 @@ def test_the_truth_lies_beside_and_is_no_target(local):
 
 
 def test_the_same_arguments_give_the_same_bytes(local, tmp_path):
-    again = write_demo(tmp_path / "again", images=IMAGES, seed=5)
+    again = write_demo(tmp_path / "again", images=IMAGES, seed=5, size=96)
     assert (local.root / "truth.parquet").is_file()
     assert bytes_of(again.root) == bytes_of(local.root)
 
 
 def test_an_image_does_not_depend_on_how_many_are_drawn(local, tmp_path):
-    fewer = write_demo(tmp_path / "fewer", images=10, seed=5)
+    fewer = write_demo(tmp_path / "fewer", images=10, seed=5, size=96)
     pd.testing.assert_frame_equal(fewer.truth, local.truth.head(10))
     for file in fewer.images["file"]:
         assert fewer.image_path(file).read_bytes() == local.image_path(file).read_bytes()
+
+
+def test_paintings_are_256_pixels_wide_and_the_same_at_any_size(tmp_path):
+    large = write_demo(tmp_path / "large", images=6, seed=2)
+    small = write_demo(tmp_path / "small", images=6, seed=2, size=96)
+    pd.testing.assert_frame_equal(large.judgements, small.judgements)
+    assert [set_.meta.source.count("size=256") for set_ in (large, small)] == [1, 0]
+    for file in large.images["file"]:
+        with Image.open(large.image_path(file)) as one, Image.open(small.image_path(file)) as other:
+            assert (one.size, other.size) == ((256, 256), (96, 96))
+            apart = np.abs(np.asarray(one.resize((24, 24)), float) - np.asarray(other.resize((24, 24)), float))
+        assert apart.mean() < 6, file  # of 255
 
 
 @pytest.mark.parametrize("taxonomy", builtin_names())
@@ -276,6 +299,7 @@ def test_progress_hears_of_every_painting(tmp_path):
         ({"look": "darkk"}, "no look 'darkk'; did you mean 'dark'"),
         ({"answers": "ones"}, "no answers 'ones'; did you mean 'one'"),
         ({"panel": "locl"}, "no panel 'locl'; did you mean 'local'"),
+        ({"size": 5}, "size: expected 16 to 2048 pixels, got 5"),
     ],
 )
 def test_bad_arguments_are_named_and_of_these_and_what_is_stopped_nothing_is_written(arguments, message, tmp_path):

@@ -64,7 +64,6 @@ NOT_RUN = {
         "servers, which the tests of the page start",
         "it needs a server's database; docs/studies.md backs a study up and restores it",
     ],
-    "reliability.md": ["it takes an hour; tests/annotation/test_kills.py does it in short"],
 }
 JOBS = ("Bring data", "Label", "Train", "Trust")
 
@@ -318,6 +317,20 @@ def jobs_of_the_site():
 def test_every_column_of_a_judgement_is_explained():
     rows = "".join(f"| `{column.name}` | {column.about} |\n" for column in COLUMNS)
     assert f"|---|---|\n{rows}\n" in (ROOT / "docs" / "labelling.md").read_text(encoding="utf-8")
+
+
+def test_every_promise_has_a_test_that_is_there():
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    rows = [
+        line for line in page.splitlines() if line.startswith("|") and line.strip("|-") and "promise | test" not in line
+    ]
+    assert len(rows) > 50
+    for row in rows:
+        tests = re.findall(r"`([\w/]+\.py)::(test_\w+)`", row)
+        assert tests, row
+        for file, name in tests:
+            code = (ROOT / "tests" / file).read_text(encoding="utf-8")
+            assert re.search(rf"^ *(?:async )?def {name}\(", code, flags=re.M), f"{file} has no {name}"
 
 
 @pytest.mark.parametrize(

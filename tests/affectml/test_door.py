@@ -11,10 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import typer
 from PIL import Image
 
 import affectml
 from affectml._progress import Progress, track
+from affectml.cli import app
 from affectml.errors import BadInput, BadRun
 from affectml.heads import SigmoidHead
 from affectml.runs import RunFolder
@@ -76,6 +78,39 @@ def test_what_the_door_names_is_there_and_stays_a_function_after_every_import(in
     assert (in_a_fresh_process["errors"], in_a_fresh_process["caught"]) == ("affectml.errors", "BadRun")
     with pytest.raises(AttributeError, match="no attribute 'trian'"):
         affectml.trian  # noqa: B018
+
+
+HOME = {  # where the functions of commands are that stand elsewhere
+    "runs": "list_runs",  # affectml.runs is the module of run folders
+    "relabel": None, "labels": None, "study": None,  # methods of LabelStore, functions of affectml_annotation.study
+}  # fmt: skip
+
+
+def test_every_command_has_a_function_of_its_name():
+    for name, command in typer.main.get_command(app).commands.items():
+        if name == "import":
+            for importer in set(command.list_commands(typer.Context(command))) - {"fetch", "clip-e"}:
+                assert getattr(affectml, f"import_{importer.replace('-', '_')}").name == importer
+        elif (function := HOME.get(name, name)) is not None:
+            assert function in affectml.__all__
+            assert callable(getattr(affectml, function))
+    assert callable(affectml.fetch)
+    with pytest.raises(AttributeError, match="no importer 'tabel'; did you mean 'table'"):
+        _ = affectml.import_tabel
+    assert {"train", "import_table"} <= set(dir(affectml))
+
+
+def test_functions_do_what_their_commands_do(run, demo, tiny_clip, tmp_path):
+    summary = affectml.embed(demo, f"local-dir:{tiny_clip}", threads=1, say=str)
+    assert (summary.done, summary.skipped_existing) == (0, 200)
+    view = affectml.explore(demo, [run])
+    assert list(view.runs) == ["run"]
+    assert [each.folder for each in affectml.list_runs(run.folder.parent)] == [run.folder]
+    assert affectml.taxonomy("mikels-8") == run.taxonomy
+    graph = affectml.export(run, hub=tmp_path / "hub").facts
+    assert graph == {"hub": str(tmp_path / "hub")}
+    with pytest.raises(BadInput, match="export: say what to write: onnx=True, hub='FOLDER'"):
+        affectml.export(run)
 
 
 def test_train_infers_several_labels_and_hands_options_to_the_head(run):

@@ -18,7 +18,7 @@ from affectml import duplicates
 from affectml._files import write_parquet
 from affectml.auditing import _checks as checks
 from affectml.data import Dataset
-from affectml.data.groups import crossing_copies, joined, names_of
+from affectml.data.choose import crossing_copies, joined, names_of
 from affectml.data.splits import split_dataset
 from affectml.demo_set import write_demo
 from affectml.duplicates import LIKENESS, Copy, Duplicates, find_duplicates, grey, likenesses, same_pixels

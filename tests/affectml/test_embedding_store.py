@@ -138,7 +138,7 @@ def test_rows_without_a_file_are_named(tmp_path, encoder):
     alone = rewrite(dataset, dataset.images[dataset.images["file"].isna()])
     with pytest.raises(
         BadDataset,
-        match="names no image file to embed \\(1 rows with a url only, 1 with neither\\); `affectml fetch .*d`",
+        match="names no image file to embed \\(1 rows with a url only, 1 with neither\\); `affectml import fetch .*d`",
     ):
         embed_dataset(alone, encoder)
 

@@ -387,7 +387,7 @@ def test_the_shipped_encoder_is_the_default_and_an_ordinary_folder(images):
 
 def test_importing_the_library_loads_neither_torch_nor_open_clip():
     code = (
-        "import sys, affectml.encoders, affectml.embeddings, affectml.importers.embeddings, affectml.cli.embed;"
+        "import sys, affectml.encoders, affectml.embeddings, affectml.importers.embeddings, affectml.cli.data;"
         "print([m for m in ('torch', 'open_clip', 'streamlit') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -12,7 +12,7 @@ import torch
 
 import affectml
 from affectml.cli._print import LOG_WIDTH
-from affectml.cli._runs_print import print_evaluation
+from affectml.cli.models import print_evaluation
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.errors import BadInput, BadRun

@@ -1,4 +1,4 @@
-"""`affectml fetch` against a local server that does what servers on the internet do."""
+"""`affectml import fetch` against a local server that does what servers on the internet do."""
 
 import asyncio
 import csv
@@ -808,7 +808,7 @@ def test_a_data_set_without_urls_says_so(tmp_path):
 def test_the_command_says_what_came_and_why_the_rest_did_not(server, listing):
     server.serves("/a", picture(1))
     folder = listing(["/a", "/gone", "/lost"])
-    command = ["fetch", str(folder), "--delay", "0"]
+    command = ["import", "fetch", str(folder), "--delay", "0"]
     said = CliRunner().invoke(app, command)
     assert said.exit_code == 0, said.output
     assert "status 404" in said.output

@@ -12,7 +12,7 @@ from PIL import Image
 
 import affectml
 from affectml.data import Dataset
-from affectml.data.levels import levels_of
+from affectml.data.choose import levels_of
 from affectml.demo_set import write_demo
 from affectml.embeddings import EmbeddingStore
 from affectml.heads import load_head
@@ -187,7 +187,7 @@ def as_before(now: Evaluation, before: Evaluation) -> None:
 @pytest.mark.parametrize("folder", DEMOS, ids=named)
 def test_demo_data_still_paints_and_judges_what_it_did(folder, tmp_path):
     made = json.loads((folder / "made_with.json").read_text(encoding="utf-8"))
-    demo = write_demo(tmp_path / "set", **made["options"])
+    demo = write_demo(tmp_path / "set", **{"size": 96, **made["options"]})
     pixels = {}
     for file in made["pixels_sha256"]:
         with Image.open(demo.root / file) as picture:

@@ -132,7 +132,7 @@ def test_no_command_loads_torch_before_it_needs_it(tmp_path):
     for name, colour in (("a.png", "red"), ("b.png", "blue")):
         Image.new("RGB", (8, 8), colour).save(tmp_path / name)
         Image.new("RGB", (8, 8), colour).save(tmp_path / "album" / name)
-    done = ["taxonomy list", "taxonomy show mikels-8", "demo-data demo --images 40", "import table labels.csv mine",
+    done = ["taxonomy list", "taxonomy show mikels-8", "demo demo --images 40", "import table labels.csv mine",
             "import images album photos", "audit demo --files", "ask demo --model m --out asked.jsonl",
             "export demo --hub shared", "labels init demo --overlap 2 --invite ann", "labels status",
             "labels attention", "labels agreement demo", "labels aggregate demo", "labels assign",

@@ -16,8 +16,7 @@ from affectml.judging.scoring import Answers, row_scores
 from affectml.judging.spaces import Choices, coarser, errors_inside_parent, find_space, in_space, levels, people_in
 from affectml.judging.truth import fit_prior, read_truth
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy, mapping, wheel_choice
-from affectml.taxonomies._route import find_hop
-from affectml.taxonomies._tables import tables
+from affectml.taxonomies._route import find_hop, tables
 from affectml_annotation import count_votes
 
 from .checks import refused

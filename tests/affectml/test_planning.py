@@ -308,7 +308,7 @@ def test_a_pilot_of_two_people_stands_at_two_people_though_some_images_have_one(
     answers = pilot_of(2, 40, 2)
     plan = affectml.plan(dataset_of(answers, judgements_of(answers).iloc[:77]))
     assert plan.place.design.all_people == 2
-    assert any("a model's scores want a run" in line for line in plan.limits)
+    assert any("a model's scores need a run" in line for line in plan.limits)
 
 
 def test_everybody_agrees(dataset_of):

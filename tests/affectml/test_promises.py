@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import affectml.heads.promise as promises
 from affectml.data import Dataset
-from affectml.data.levels import levels_of
+from affectml.data.choose import levels_of
 from affectml.data.splits import split_dataset
 from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
@@ -467,7 +467,7 @@ def run(demo, tmp_path_factory):
         (
             {"promise": "precision=.6", "promise_level": 0.8},
             ["precision", "size", "empty"],
-            "--promise precision=.6 --promise-level 0.8",
+            "--promise precision=.6 --set promise_level=0.8",
         ),
     ],
 )

@@ -51,7 +51,7 @@ def embedded():
 def test_the_sigmoid_head_closes_the_gap_between_the_prior_and_the_true_rates(panel, embedded, tmp_path):
     runs = []
     for seed in range(5):
-        demo = write_demo(tmp_path / f"demo-{seed}", images=2000, seed=seed, panel=panel)
+        demo = write_demo(tmp_path / f"demo-{seed}", images=2000, seed=seed, panel=panel, size=96)
         if seed in embedded:
             shutil.copytree(embedded[seed], demo.root / "embeddings")
         embedded[seed] = demo.root / "embeddings"

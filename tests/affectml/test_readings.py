@@ -492,7 +492,7 @@ def test_but_come_where_systems_fail_as_people_disagree_or_err_together():
         wrong = special.expit(special.logit(run.rates.clip(1e-4, 1 - 1e-4)) + 1.5 * noise) >= run.truth.tau
         both = dict.fromkeys(("one", "other"), of_sets(wrong))
         (said,) = seen("agreed_alone", both, run.truth, seed=seed).facts["findings"]
-        assert ", more than chance makes of systems that state people's true rates (" in said["words"]
+        assert ": more often than systems that state people's true rates (" in said["words"]
 
 
 def test_every_evaluation_takes_these_views_and_keeps_all_their_findings():

@@ -407,7 +407,7 @@ def test_wordings_thresholds_and_images_where_all_stand_alone():
     assert thresholds(found(*cuts)) is None
     image = {"image_id": "i", "label": "joy", "people": 0.1, "said": {"a": ["joy"], "b": ["joy", "awe"]}}
     section = alone(found(alone={"images": [image], "of": 45, "chance": [None, 0.4], "p": 0.01}))
-    assert section.sentence == "On 1 of 45 images all systems say a label that people do not; by chance on 0.4."
+    assert section.sentence == "On 1 of 45 images all systems say a label that people do not (0.4 by chance)."
     assert section.tables[0].rows == (("i", "joy", "10 %", "a: joy; b: joy, awe"),)
 
 
@@ -658,7 +658,7 @@ def test_features_that_are_the_same_for_all_images_are_said(tmp_path):
     rows.flush()
     said, asked = [], TrainConfig(str(demo.root), multilabel=True, threads=1)
     run = train_run(asked, out=tmp_path / "run", say=said.append, writers=WRITERS)
-    words = "the scores are the same for all {} images, as where all have the same features: "
+    words = "the scores are the same for all {} images, as if all had the same features: "
     here = f"n the test images {words.format(run.evaluation.n)}"
     assert any(line.startswith(f"o{here}") for line in said)
     assert f"<p>O{here}" in (run.folder / "report.html").read_text(encoding="utf-8")

@@ -20,7 +20,7 @@ from affectml.predicting import predict_images
 from affectml.runs import RunFolder
 from affectml.sharing import AffectModel, export_onnx, write_tasks
 from affectml.training import TrainConfig, train_run
-from affectml_annotation.exchange.label_studio import labelling_config, read_label_studio
+from affectml_annotation.exchange.label_studio import labelling_config
 
 from .answered import answered, evaluated
 from .edited import edit
@@ -279,7 +279,6 @@ def test_predictions_are_tasks_that_label_studio_reads(runs, tmp_path):
     labels = interface.find("Choices[@name='labels']")
     assert labels.get("toName") == interface.find("Image").get("name") == "image"
     assert [choice.get("value") for choice in labels] == list(run.taxonomy.labels)
-    assert read_label_studio(made.path)[1]["labels"].tolist() == [list(known["set"][image]) for image in tasks]
     with pytest.raises(BadInput, match=r"tasks.json exists"):
         write_tasks(run, made.path)
 

@@ -25,7 +25,7 @@ def affectml(command):
 @pytest.fixture
 def nothing_is_looked_up(monkeypatch):
     """Folders that are not there get as far as the work itself."""
-    monkeypatch.setattr("affectml.cli.runs.there", lambda **folders: None)
+    monkeypatch.setattr("affectml.cli.models.there", lambda **folders: None)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def no_room(monkeypatch):
 
 @pytest.mark.parametrize("place", ["file/new", "/proc/new"])
 @pytest.mark.parametrize(
-    "words", [["demo-data", "PLACE", "--images", "20"], ["train", "nowhere", "--out", "PLACE"]], ids=lambda w: w[0]
+    "words", [["demo", "PLACE", "--images", "20"], ["train", "nowhere", "--out", "PLACE"]], ids=lambda w: w[0]
 )
 def test_a_place_that_cannot_be_written_is_one_line(affectml, nothing_is_looked_up, tmp_path, place, words):
     (tmp_path / "file").write_text("x")
@@ -52,7 +52,7 @@ def test_a_place_that_cannot_be_written_is_one_line(affectml, nothing_is_looked_
 
 
 def test_a_full_disk_is_one_line_that_names_the_place_and_the_way_out(affectml, tmp_path, no_room):
-    code, said = affectml("demo-data", tmp_path / "new", "--images", "20")
+    code, said = affectml("demo", tmp_path / "new", "--images", "20")
     reason = "No space left on device; free some space, or write elsewhere"
     assert (code, said) == (2, f"OSError: {tmp_path / 'new'}: {reason}\n")
     assert list(tmp_path.iterdir()) == []
@@ -150,7 +150,7 @@ def test_what_a_stopped_command_says_is_kept_is_kept_and_gone_on_with(
 @pytest.mark.parametrize(
     "words",
     [
-        ["demo-data", "new", "--images", "20"],
+        ["demo", "new", "--images", "20"],
         ["import", "images", "data/images", "new", "--question", "What do you feel?", "--taxonomy", "mikels-8"],
         ["ask", "data", "--model", "m", "--out", "new.jsonl"],
     ],

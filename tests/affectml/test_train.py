@@ -287,8 +287,8 @@ def test_runs_are_numbered(tmp_path):
 
 def test_with_no_data_set_it_is_the_demo_set_with_affect_tiny(command, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    assert command("demo-data", "data/demo", "--images", 200)[:2] == (0, "200 paintings, 1000 judgements: data/demo\n")
-    assert json.loads(command("demo-data", "data/e", "--images", 20, "--json")[1])["judgements"] == 100
+    assert command("demo", "data/demo", "--images", 200)[:2] == (0, "200 paintings, 1000 judgements: data/demo\n")
+    assert json.loads(command("demo", "data/e", "--images", 20, "--json")[1])["judgements"] == 100
     _, out, err = command("train", "--multilabel", "--threads", 1)
     assert "no data set named" in err
     assert "affect-tiny" in err

@@ -92,7 +92,7 @@ def test_judgements_train_another_head_and_are_kept_in_the_command(demo, spec, t
     plain, votes, weighted = (trained(demo, spec, tmp_path / str(how), judgements=how) for how in asked)
     assert same_head(plain.folder, votes.folder)  # the target of a demo set is its votes
     assert not same_head(plain.folder, weighted.folder)
-    assert "--judgements weighted" in weighted.info.command
+    assert "--set judgements=weighted" in weighted.info.command
     assert RunFolder.open(weighted.folder).info.config.judgements == "weighted"
 
 
@@ -166,19 +166,23 @@ def nameless(demo, tmp_path):
 @pytest.mark.parametrize(
     ("data", "words", "says"),
     [
-        ("demo", ["--multilabel", "--head", "topk", "--k", "9"], "--k 9: expected 1 to 8"),
+        ("demo", ["--multilabel", "--head", "topk", "--set", "k=9"], "--set k=9: expected 1 to 8"),
         ("demo", ["--head", "auto"], "learned with --multilabel"),
         ("demo", ["--multilabel", "--head", "softmax"], "take --head sigmoid"),
-        ("demo", ["--multilabel", "--head", "topk", "--judgements", "weighted"], f"--head {heads_that(cuts_rates)}"),
+        (
+            "demo",
+            ["--multilabel", "--head", "topk", "--set", "judgements=weighted"],
+            f"--head {heads_that(cuts_rates)}",
+        ),
         ("demo", ["--multilabel", "--set", "l2"], "expected OPTION=VALUE"),
         ("demo", ["--multilabel", "--set", "l2=1", "--set", "l2=2"], "l2 is set twice"),
         ("one_answer", ["--multilabel", "--head", "sigmoid"], "leave it out"),
         ("one_answer", ["--head", "sigmoid"], "take --head softmax"),
-        ("one_answer", ["--judgements", "weighted"], "leave it out"),
+        ("one_answer", ["--set", "judgements=weighted"], "leave it out"),
         ("one_label", ["--multilabel", "--head", "topk"], "take --head sigmoid"),
         ("one_label", ["--multilabel", "--head", "auto"], "leave out --multilabel"),
-        ("bare", ["--multilabel", "--judgements", "votes"], "no annotations.parquet"),
-        ("nameless", ["--multilabel", "--judgements", "weighted"], "learn from plain rates"),
+        ("bare", ["--multilabel", "--set", "judgements=votes"], "no annotations.parquet"),
+        ("nameless", ["--multilabel", "--set", "judgements=weighted"], "learn from plain rates"),
     ],
 )
 def test_on_the_command_line_the_way_out_is_one_line(told, request, spec, tmp_path, data, words, says):
@@ -202,7 +206,7 @@ def test_a_contrastive_run_reports_beside_prior_zero_shot_and_people(contrastive
     assert contrastive.evaluation.get("top_1_accuracy").value > 0.5  # of 29 images; one label in eight by chance
     assert isinstance(contrastive.head, ContrastiveHead)
     assert asdict(contrastive.info.prompts) == {"kinds": ["sentiment", "synonyms"], "templates": []}
-    assert "--head contrastive --prompts sentiment+synonyms" in contrastive.info.command
+    assert "--head contrastive --set prompts=sentiment+synonyms" in contrastive.info.command
 
 
 def test_any_labels_can_be_asked_for(contrastive, demo):

@@ -6,8 +6,10 @@ import inspect
 import json
 import os
 import re
+import shlex
 import shutil
 from dataclasses import asdict, fields, replace
+from itertools import pairwise
 from pathlib import Path
 from unittest.mock import DEFAULT, Mock
 
@@ -23,7 +25,7 @@ from affectml._options import options_of
 from affectml.cli import app
 from affectml.data import DatasetMeta, TargetMeta, write_dataset
 from affectml.data.choose import choose_target
-from affectml.errors import BadDataset, BadInput, BadRun, command_line, option, spelled
+from affectml.errors import BadDataset, BadInput, BadRun, by_set, command_line, option, spelled
 from affectml.judging.evaluate import evaluate
 from affectml.judging.figures import Evaluation, Figure
 from affectml.judging.scoring import Answers
@@ -31,7 +33,7 @@ from affectml.judging.truth import fit_prior, read_truth
 from affectml.page import WRITERS
 from affectml.page.tables import scores_table
 from affectml.runs import RunFolder, RunInfo, TrainConfig
-from affectml.runs.config import command
+from affectml.runs.config import command, with_settings
 from affectml.training import fit, judge, plan_run, prepare, train_run, write
 
 from .answered import evaluated
@@ -115,7 +117,9 @@ def test_a_training_has_the_steps_that_its_options_ask_for():
 def test_every_field_of_the_configuration_is_an_option_of_the_command_and_of_train_and_is_documented():
     of_command = {each.name: each.opts for each in get_command(app).commands["train"].params}
     names = [each.name for each in fields(TrainConfig)]
-    spoken = {name: [name if name == "dataset" else spelled(name)] for name in names}
+    rare = {each.name for each in options_of(TrainConfig) if each.help.rare}
+    spoken = {name: [name if name == "dataset" else spelled(name)] for name in names if name not in rare}
+    assert not rare & of_command.keys()
     assert of_command | spoken == of_command
     assert {*names} <= {*inspect.signature(affectml.train).parameters}
     assert [bool(each.help.text) for each in options_of(TrainConfig)] == [True] * len(names)
@@ -128,9 +132,9 @@ def test_the_command_asks_for_what_is_not_at_its_default():
         judgements="weighted", by_person=True, tau=0.5, seed=4, threads=1,
     )  # fmt: skip
     assert command(asked, Path("o")) == (
-        "affectml train 'my data' --multilabel --target t --head topk --hidden 8 --k 2 --ensemble 3 --set l2=0.1 "
-        "--set gamma=none --judgements weighted --by-person --prompts synonyms --template 'a {label}' "
-        "--template '{label}' --encoder e --tau 0.5 --seed 4 --threads 1 --out o"
+        "affectml train 'my data' --multilabel --target t --head topk --set hidden=8 --set k=2 --set ensemble=3 "
+        "--set l2=0.1 --set gamma=none --set judgements=weighted --by-person --set prompts=synonyms "
+        "--set 'templates=a {label}|{label}' --encoder e --tau 0.5 --seed 4 --threads 1 --out o"
     )
     assert command(TrainConfig()) == "affectml train --seed 0"
 
@@ -230,6 +234,20 @@ def test_messages_spell_options_as_they_were_given():
     assert spoken()[:2] == ("head='my heads'", "templates")
     with command_line():
         assert spoken() == ("--head 'my heads'", "--template", "--multilabel", "--set l2=1")
+        with by_set(["templates", "learning_curve"]):
+            assert (option("templates"), option("learning_curve", True)) == (
+                "--set templates", "--set learning_curve=true",
+            )  # fmt: skip
+
+
+def test_options_without_a_name_on_the_command_line_are_set():
+    words = {"k": "2", "templates": "a {label}, seen|{label}", "learning_curve": "true", "l2": "0.1"}
+    config = with_settings(TrainConfig(head="topk", options=words))
+    assert (config.k, config.templates, config.learning_curve) == (2, ("a {label}, seen", "{label}"), True)
+    assert config.options == {"l2": "0.1"}
+    again = shlex.split(command(config))
+    given = dict(each.split("=", 1) for before, each in pairwise(again) if before == "--set")
+    assert with_settings(TrainConfig(head="topk", options=given)) == config
 
 
 WRITING = importlib.import_module("affectml.training.write")  # affectml.training.write is the function

@@ -16,8 +16,8 @@ from affectml.importers.read import read_table
 from affectml.taxonomies import get_taxonomy
 from affectml.vlm import read_replies
 from affectml.vlm.requests import read_orders
+from affectml_annotation import read_counts
 from affectml_annotation.errors import BadImport, BadTask
-from affectml_annotation.exchange import read_counts
 from affectml_annotation.exchange.files import no_file
 from affectml_annotation.exchange.label_studio import read_label_studio
 from affectml_annotation.exchange.tables import read_table as read_judgements

@@ -105,7 +105,7 @@ class Anything:
     def come(self):
         self.named += 1
         who = door.agree(self.store, door.Ids(f"panel-{self.named}"), 1, ["I agree."]).participant
-        for _ in range(self.draw.choice([0, 1, 3, 3, 3])):
+        for _ in range(self.draw.choice([0, 1, 4, 4, 4])):
             self.go_on(who)
 
     def go_through(self):
@@ -117,6 +117,7 @@ class Anything:
             "before": lambda: visits.answer_questions(self.store, who, "before", {"age": "30+"}),
             "instructions": lambda: visits.go_on(self.store, who, "instructions"),
             "practice": lambda: visits.practise(self.store, who, "i00", ["fear"]),
+            "start": lambda: visits.go_on(self.store, who, "start"),
             "images": lambda: visits.finish_images(self.store, who),
             "after": lambda: visits.answer_questions(self.store, who, "after", {"why": "no"}),
             "debriefing": lambda: visits.go_on(self.store, who, "debriefing"),

@@ -44,9 +44,9 @@ def open_study(database_url: str, images: int = 12, **changes) -> LabelStore:
     store = LabelStore(database_url)
     if not store.has_task:
         study = study_with(**changes)
-        file = study.file.but(labels=LABELS, question="?", seed=3)
+        file = study.file.but(labels=LABELS, question="?", seed=changes.get("seed", 3))
         ids = [f"i{n:02d}" for n in range(images)]
-        store.init_task(file, ids, texts=study.texts, examples=study.examples)
+        store.init_task(file, ids, texts=study.texts, apart=study.apart)
         running.open_study(store, study, by="lead")
     return store
 
@@ -68,7 +68,8 @@ def to_practice(store, person: str, age: str = "30+") -> str:
 
 def to_images(store, person: str, age: str = "30+") -> str:
     who = to_practice(store, person, age)
-    assert visits.practise(store, who, "i00", ["fear"]).visit.phase == "images"
+    assert visits.practise(store, who, "i00", ["fear"]).visit.phase == "start"
+    assert visits.go_on(store, who, "start").phase == "images"
     return who
 
 

@@ -147,7 +147,7 @@ def test_bad_options_are_refused(options, words):
 
 def people(images=400, judges=5, labels=4, seed=0, spread=0.0):
     """Simulated people of the demo set, with the true rates."""
-    from affectml.demo_set.annotators import Annotators, judge
+    from affectml.demo_set.people import Annotators, judge
 
     random = np.random.default_rng(seed)
     names = tuple("abcd"[:labels])
@@ -176,7 +176,7 @@ def test_shares_converge_to_the_true_rates():
 
 def test_weights_rank_the_annotators_rightly():
     """Decisive people are nearer to the others' shares than noisy ones; the panel's order is known."""
-    from affectml.demo_set.annotators import choice_chances
+    from affectml.demo_set.people import choice_chances
 
     table, rates, names, panel = people(images=1500, spread=1.2)
     chances = choice_chances(rates, panel)
@@ -203,11 +203,11 @@ def test_ferplus_counts_come_back_and_nothing_is_said_of_single_people(real_data
 
 
 IMPOSSIBLE_COUNTS = [
-    ("image_id,awe,joy\na,1,2\na,0,1\n", "image 'a' stands in two rows"),
-    ("image_id,awe,joy\n,1,2\n", "row 0 has no image_id"),
-    ("image_id,awe,joy\na,1,0.5\n", "image 'a': expected a count, but received 0.5"),
-    ("image_id,awe,joy\na,1,-1\n", "image 'a'"),
-    ("image_id,awe,joy\na,1,\n", "image 'a'"),
+    ("image_id,awe,joy\na,1,2\na,0,1\n", "line 3: image 'a' stands there again"),
+    ("image_id,awe,joy\n,1,2\n", "line 2: no image_id; name it"),
+    ("image_id,awe,joy\na,1,0.5\n", "line 2: image 'a': expected a count, but received 0.5"),
+    ("image_id,awe,joy\na,1,-1\n", "line 2: image 'a': expected a count, but received -1"),
+    ("image_id,awe,joy\na,1,\n", "line 2: image 'a': expected a count, but received nan"),
     ("image_id,awe\na,1\n", "no column 'joy'"),
 ]
 

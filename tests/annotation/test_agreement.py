@@ -12,9 +12,7 @@ from scipy import optimize, stats
 
 import affectml_annotation as aa
 from affectml_annotation.agreement import alpha as alpha_module
-from affectml_annotation.agreement.distances import set_distances
-from affectml_annotation.agreement.intervals import interval, with_interval
-from affectml_annotation.agreement.values import set_codes
+from affectml_annotation.agreement.values import interval, set_codes, set_distances, with_interval
 
 from .tasks import refused
 
@@ -267,6 +265,18 @@ def test_each_label_by_itself_is_nominal_alpha_on_yes_and_no():
         assert found.loc[label, "alpha_low"] < found.loc[label, "alpha"] < found.loc[label, "alpha_high"]
 
 
+def test_what_would_be_undefined_without_one_image_has_no_interval():
+    """Nobody chose `once` on any image but the first: without that one there is nothing to agree on."""
+    rows = [(f"i{n}", person, {"often"} if n % 2 else set()) for n in range(20) for person in "uv"]
+    rows[0] = ("i0", "u", {"once"})
+    found = aa.label_agreement(sets(*rows), ["once", "often"], intervals=True).set_index("label")
+    assert found["alpha"].notna().all()
+    assert found[["alpha_low", "alpha_high"]].notna().all(axis=1).to_dict() == {"once": False, "often": True}
+    assert found["ac1_low"].notna().all()
+    one = aa.krippendorff_alpha(sets(*rows[:3], ("i2", "v", set())), labels=["once", "often"], intervals=True)
+    assert (one.low, one.high) == (None, None)
+
+
 def test_ac1_stays_where_alpha_collapses():
     rows = [(f"i{n}", person, {"rare"} if (n, person) == (0, "u") else set()) for n in range(200) for person in "uv"]
     found = aa.label_agreement(sets(*rows), ["rare"]).iloc[0]
@@ -311,7 +321,7 @@ BAD_QUESTIONS = [
     ("interval", {"value": "mood"}, "no column 'mood'"),
     ("interval", {"value": "intensities:awe"}, "no intensities of 'awe'"),
     ("masi", {"value": "valence"}, "compares sets"),
-    ("masi", {"rounds": "all"}, "pair a person with themselves"),
+    ("masi", {"rounds": "all"}, "compare a person with themselves"),
 ]
 
 

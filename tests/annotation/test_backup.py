@@ -14,18 +14,17 @@ import pandas as pd
 import pytest
 
 from affectml_annotation import Answer, BadExport, DatabaseAway, LabelStore, StoreError
+from affectml_annotation.erasing import erase_people
 from affectml_annotation.store import backup, schema
-from affectml_annotation.store.backup import noted, read_backup, write_backup
+from affectml_annotation.store.backup import noted, read_backup, restore, write_backup
 from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.engine import WATCH
 from affectml_annotation.store.keeping import keep_backup
 from affectml_annotation.store.migrations import MIGRATIONS, version_of
 from affectml_annotation.store.place import holds_task
-from affectml_annotation.store.restoring import restore
 from affectml_annotation.store.settings import read_setting, write_setting
 from affectml_annotation.study import door, pay, visits
 from affectml_annotation.study.door import Ids, NotInStudy
-from affectml_annotation.study.erasing import erase_people
 
 from .studies import complete, label, open_study, to_images
 from .tasks import by_hand, new_task, refused, rows
@@ -160,7 +159,7 @@ def test_work_goes_on_in_what_was_restored(used, postgres_url, tmp_path):
     with LabelStore(place, must_exist=True) as store:
         complete(store, "P9")
         store.decide("i03", ["joy"], by="lead")
-        erase_people(store, ["ann"])
+        erase_people(["ann"], stores=[store])
         assert store.events()["annotator_id"].nunique() == 3
         with pytest.raises(Exception, match="append-only"), store.database.write() as connection:
             connection.execute(schema.event.delete())
@@ -297,7 +296,7 @@ def test_a_database_on_a_server_is_whole_or_untouched(small, postgres_url, tmp_p
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("affectml_annotation.store.restoring.write_setting", cut_short)  # all is written but this
+        patch.setattr("affectml_annotation.store.backup.write_setting", cut_short)  # all is written but this
         with pytest.raises(KeyboardInterrupt):
             restore(made.file, postgres_url)
     assert [copy.exists() for copy in copies] == [False]  # it lay beside the backup
@@ -357,7 +356,7 @@ def task(tmp_path):
         assert [name in made.file.read_bytes() for name in HIDDEN] == [True, True, False, True]
         later = complete(store, "SECRET-3")
         pay.mark_paid(store, ["SECRET-2", "SECRET-3"])
-        erase_people(store, [first, "ann", later])
+        erase_people([first, "ann", later], stores=[store])
         pay.forget_ids(store, by="lead")
         yield store
 
@@ -408,7 +407,7 @@ def test_without_a_word_nobody_comes_back_by_a_restore_into_a_new_place(task, at
 def test_erasures_under_another_key_or_that_cannot_be_read_are_not_passed_over(task, tmp_path):
     made = tmp_path / "out.db"
     with open_study(str(tmp_path / "other.db")) as other:
-        erase_people(other, [complete(other, "X")])
+        erase_people([complete(other, "X")], stores=[other])
     with pytest.raises(StoreError, match="other.db knows its people by another key"):
         restore(made, tmp_path / "new.db", erased=[task.database.where, tmp_path / "other.db"])
     (tmp_path / "torn.db").write_bytes(made.read_bytes()[:5000])
@@ -426,7 +425,7 @@ def test_another_task_near_a_backup_erases_nobody_of_the_same_name_from_it(tmp_p
     with new_task(tmp_path / "mine" / "labels.db", ["a"], ["bob"]) as mine:
         write_backup(mine, made)
     with new_task(tmp_path / beside, ["a"], ["bob"]) as other:
-        erase_people(other, ["bob"])
+        erase_people(["bob"], stores=[other])
     done = restore(made, tmp_path / "new.db")
     assert (done.erased, done.asked, done.counts["annotator"], done.counts["secret"]) == (0, 0, 1, 0)
     assert restore(made, tmp_path / "said.db", erased=[tmp_path / beside]).erased == 1
@@ -439,7 +438,7 @@ def test_a_copy_from_before_the_backup_does_not_know_who_was_erased_since(tmp_pa
         store.submit([Answer(store.claim("bob", 1)[0].image_id, "bob", "none")])
         write_backup(store, made)
         shutil.copy(made, tmp_path / "copy.db")  # as somebody keeps one, under the name of the task
-        erase_people(store, ["bob"])
+        erase_people(["bob"], stores=[store])
     assert restore(made, tmp_path / "new.db").asked == 1  # the database itself, in the folder above
     (tmp_path / "labels.db").unlink()
     shutil.move(tmp_path / "copy.db", tmp_path / "labels.db")

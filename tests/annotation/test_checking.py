@@ -11,8 +11,7 @@ import pytest
 
 from affectml_annotation import LabelStore, StoreError
 from affectml_annotation.store import erasing, schema
-from affectml_annotation.store.checking import check_store
-from affectml_annotation.store.invariants import INVARIANTS
+from affectml_annotation.store.checking import INVARIANTS, check_store
 from affectml_annotation.store.keeping import keep_backup
 
 from .anything import Anything

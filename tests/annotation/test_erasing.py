@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from affectml_annotation import Answer, DatabaseAway, StoreError, aggregate, krippendorff_alpha, write_judgements
+from affectml_annotation.erasing import ask_for_erasure, erase_people, erasures_asked, named_by
 from affectml_annotation.errors import BadImport
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 from affectml_annotation.store import schema
@@ -15,7 +16,6 @@ from affectml_annotation.store.engine import Database
 from affectml_annotation.store.keys import ERASING, keyed, make_key
 from affectml_annotation.study import door, pay, running, visits
 from affectml_annotation.study.door import Ids, NotInStudy
-from affectml_annotation.study.erasing import ask_for_erasure, erase_people, erasures_asked, named_by
 from affectml_annotation.study.screen import return_address
 
 from .studies import AGE, come, complete, label, open_study, to_images
@@ -66,7 +66,7 @@ def test_who_is_erased_is_in_no_byte_and_all_else_is_as_without_them(store, held
     pay.mark_paid(store, ["SECRET-ID"])
     hidden = [who.encode(), b"SECRET-ID", b"the sea at Travem", b"hsb", b"hsb-DE"]
     assert [text for text in hidden if text in held()] == hidden
-    assert erase_people(store, [who]) == 4
+    assert sum(erase_people([who], stores=[store]).databases.values()) == 4
     assert [text for text in hidden if text in held()] == []
     assert told(store) == before
     assert store.decisions()["decided_by"].tolist() == [""]
@@ -84,6 +84,7 @@ def test_what_somebody_wrote_of_themselves_is_in_no_byte_and_an_export_is_as_wit
         visits.go_on(store, who, "instructions")
         for tried in ("joy", "fear"):
             visits.practise(store, who, "i00", [tried])
+        visits.go_on(store, who, "start")
         label(store, who)
         return who
 
@@ -101,7 +102,7 @@ def test_what_somebody_wrote_of_themselves_is_in_no_byte_and_an_export_is_as_wit
     assert [text for text in hidden if text in held()] == hidden
     visits.leave(store, who)
     pay.mark_paid(store, ["SECRET-ID"])
-    erase_people(store, [who])
+    erase_people([who], stores=[store])
     assert [text for text in hidden if text in held()] == []
     assert exported("after") == before
 
@@ -117,7 +118,7 @@ def test_who_answered_too_late_takes_the_place_of_who_is_erased_and_who_skipped_
         label(store, who)
     said = Answer(claim.image_id, slow, kind, ("joy",) if kind == "labels" else ())
     assert store.submit([said])[0].status == "surplus"
-    erase_people(store, [erased])
+    erase_people([erased], stores=[store])
     taken, judgements, wanting = int(kind == "labels"), store.judgements(), running.images_wanting(store)
     assert (slow in judgements[judgements["image_id"] == claim.image_id]["annotator_id"].tolist()) == taken
     assert (claim.image_id not in wanting["image_id"].tolist()) == taken
@@ -136,8 +137,8 @@ def test_statistics_hold_nobody_who_is_erased_and_a_reader_is_waited_for_no_long
             reader.exec_driver_sql("ANALYZE")
             assert "SECRET-ID" in str(reader.execute(values).all())
             with pytest.raises(DatabaseAway):
-                erase_people(store, [who])
-        assert erase_people(store, [who]) == 0
+                erase_people([who], stores=[store])
+        assert sum(erase_people([who], stores=[store]).databases.values()) == 0
         found = store.database.table(values).to_csv()
         assert [text for text in (who, "SECRET-ID") if text in found] == []
 
@@ -156,16 +157,16 @@ def test_ids_of_who_is_paid_are_forgotten_in_every_byte_and_who_comes_back_is_kn
     assert shown == [("", None, 300, True), ("", None, 0, False), ("SECRET-3", None, 300, False),
                      ("SECRET-4", None, 0, False)]  # fmt: skip
     assert door.enter(store, Ids("SECRET-1")).kind == "known"
-    refused(NotInStudy, "you take part already", door.agree, store, Ids("SECRET-2"), 1, ["I agree."])
+    refused(NotInStudy, "you have already started", door.agree, store, Ids("SECRET-2"), 1, ["I agree."])
     assert return_address(store, first) is None
     assert named_by(store, ["SECRET-1"]) == [first]
-    erase_people(store, [first])
+    erase_people([first], stores=[store])
     refused(NotInStudy, "was erased because you asked", door.enter, store, Ids("SECRET-1"))
 
 
 def test_events_of_everybody_else_stay_append_only(store):
     first, second = complete(store, "P1"), complete(store, "P2")
-    erase_people(store, [first])
+    erase_people([first], stores=[store])
     assert set(store.events()["annotator_id"]) == {second}
     for statement in (schema.event.delete(), schema.event.update().values(note="other words")):
         with pytest.raises(sa.exc.DBAPIError, match="append-only"), store.database.write() as connection:
@@ -179,7 +180,7 @@ def test_nobody_erased_comes_back_by_a_browser_an_import_an_invitation_or_the_sa
     write_judgements(store.judgements(), tmp_path / "said.csv")
     who = to_images(store, "P1")
     (claim,) = store.claim(who, 1)
-    erase_people(store, [who, "ann"])
+    erase_people([who, "ann"], stores=[store])
     (receipt,) = store.submit([Answer(claim.image_id, who, "labels", ("awe",))])
     assert (receipt.status, len(store.events())) == ("refused", 0)
     refused(BadImport, "'ann' was not invited", store.import_file, tmp_path / "said.csv")
@@ -197,7 +198,7 @@ def test_who_is_erased_before_they_are_paid_is_owed_and_nothing_ties_it_to_an_an
     label(store, going, 2)
     paid = complete(store, "P3")
     pay.mark_paid(store, ["P3"])
-    erase_people(store, [going, done, paid])
+    erase_people([going, done, paid], stores=[store])
     assert {(row.person, row.status, row.due, row.by_panel) for row in pay.pay_rows(store)} == {
         ("P1", "left", 120, 0),
         ("P2-at-the-panel", "completed", 300, 300),
@@ -219,7 +220,7 @@ def test_who_is_forgotten_and_answers_late_is_on_no_list_without_an_id(store):
     assert store.submit([Answer(claim.image_id, who, "labels", ("joy",))])[0].status == "accepted"
     assert [(row.person, row.due) for row in pay.pay_rows(store)] == [("", 60)]
     assert pay.as_bulk(pay.pay_rows(store)) == ""
-    erase_people(store, [who])
+    erase_people([who], stores=[store])
     assert pay.pay_rows(store) == []
 
 
@@ -227,7 +228,7 @@ def test_who_withdrew_and_is_erased_frees_no_place_twice(store):
     store.invite(["ann"])
     label(store, "ann", 3)
     store.withdraw("ann")
-    erase_people(store, ["ann"])
+    erase_people(["ann"], stores=[store])
     assert [row.taken for row in rows(store, schema.slot) if row.round == 1] == [0] * 12
     assert [row.key for row in rows(store, schema.setting) if "withdrawal" in row.key] == []
 
@@ -242,9 +243,9 @@ def test_an_erasure_that_was_cut_short_goes_on(opened, store, held, monkeypatch)
     with monkeypatch.context() as patch:
         patch.setattr(Database, "rewrite", power_cut)
         with pytest.raises(KeyboardInterrupt):
-            erase_people(store, [who])
+            erase_people([who], stores=[store])
     assert [row.cleaned_at for row in rows(store, schema.erasure)] == [None]
-    assert erase_people(opened(), [who]) == 0
+    assert sum(erase_people([who], stores=[opened()]).databases.values()) == 0
     assert [row.cleaned_at for row in rows(store, schema.erasure)] != [None]
     assert b"SECRET-ID" not in held()
 
@@ -264,7 +265,7 @@ def test_a_person_asks_and_the_lead_confirms(store):
     for _ in range(2):
         ask_for_erasure(store, who)
     assert erasures_asked(store) == [who]
-    refused(StoreError, "^nobody called 'nobody' in this task$", erase_people, store, [who, "nobody"])
+    refused(StoreError, "^nobody called 'nobody' in this task$", erase_people, [who, "nobody"], stores=[store])
     assert visits.where(store, who).status is None
-    erase_people(store, [who])
+    erase_people([who], stores=[store])
     assert erasures_asked(store) == []

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import affectml_annotation as aa
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
-from affectml_annotation.exchange.label_studio import labelling_config, read_label_studio, write_label_studio
+from affectml_annotation.exchange.label_studio import labelling_config, write_label_studio
 
 from .tasks import LABELS, new_task, refused
 
@@ -66,14 +66,17 @@ def test_a_flag_of_before_is_a_skip_with_a_flag(tmp_path, name):
     assert aa.count_votes(before, LABELS).n.tolist() == aa.count_votes(again, LABELS).n.tolist() == [2, 0, 0]
 
 
-def test_label_studio_predictions_go_both_ways(tmp_path):
+def test_label_studio_predictions_stand_beside_judgements(tmp_path):
     said = {"image_id": ["a", "z"], "model": "m1", "score": [0.5, np.nan], "labels": [["awe"], []]}
     predictions = pd.DataFrame(said)
     write_label_studio(full(), tmp_path / "ls.json", predictions=predictions)
-    again = read_label_studio(tmp_path / "ls.json")[1]
-    assert again.astype(object).where(again.notna(), None).to_numpy().tolist() == [
-        ["a", "m1", 0.5, ["awe"]], ["z", "m1", None, []],
-    ]  # fmt: skip
+    tasks = {task["data"]["image_id"]: task["predictions"] for task in json.loads((tmp_path / "ls.json").read_text())}
+    awe = {"from_name": "labels", "to_name": "image", "type": "choices", "value": {"choices": ["awe"]}}
+    [[first], [last]] = tasks.pop("a"), tasks.pop("z")
+    assert first == {"model_version": "m1", "score": 0.5, "result": [awe]}
+    assert last == {"model_version": "m1", "score": None, "result": []}
+    assert tasks == {"b": [], "c": []}
+    assert plain(aa.read_judgements(tmp_path / "ls.json")) == plain(full())
     assert '<Choice value="fear"/>' in labelling_config(LABELS)
 
 
@@ -99,7 +102,12 @@ def test_label_studio_exports_of_others_are_read(tmp_path):
     tasks[0]["annotations"][0]["result"].append(second)
     path.write_text(json.dumps(tasks))
     refused(aa.BadImport, r"task 7.*several controls.*emotion, style", aa.read_judgements, path)
-    assert read_label_studio(path, from_name="emotion")[0]["labels"].tolist()[0] == ["joy", "awe"]
+    said["from_name"] = "labels"
+    for labels, kinds in ((["joy", "awe"], ["labels", "none", "skip"]), ([], ["none", "none", "skip"])):
+        said["value"]["choices"] = labels
+        path.write_text(json.dumps(tasks))
+        table = aa.read_judgements(path)
+        assert (table["labels"].tolist(), table["kind"].tolist()) == ([labels, [], []], kinds)
 
 
 @pytest.mark.parametrize("name", ["j.parquet", "j.csv", "j.jsonl", "j.json", "hub"])

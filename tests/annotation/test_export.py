@@ -17,9 +17,9 @@ import pytest
 
 import affectml_annotation as aa
 from affectml.data import Dataset
+from affectml_annotation.erasing import erase_people, still_named
 from affectml_annotation.exchange import dataset_folder
 from affectml_annotation.exchange.dataset_folder import Collected, make_target_again, write_dataset_folder
-from affectml_annotation.exchange.erasing import erase_people, still_named
 
 from .tasks import at_once, refused
 
@@ -346,7 +346,7 @@ def test_erasing_names_every_target_that_counts_the_person_and_the_command_that_
 
 def test_a_target_with_more_people_than_judgements_is_told_without_a_note_of_it_and_published_counts_are_not(judged):
     assert Dataset.open(judged).outdated("rates") is None
-    erase_people(judged, ["ann"])  # as before anything was noted
+    erase_people(["ann"], folder=judged)  # as before anything was noted
     assert "rates counts answers that the data set has no longer" in Dataset.open(judged).outdated("rates")
     meta = json.loads((judged / "dataset.json").read_text())
     meta["targets"]["rates"]["made_by"] = "votes in a paper's table"
@@ -376,7 +376,7 @@ def test_where_exports_were_written_is_known_and_listed_as_long_as_they_name_who
     assert [Path(place).name for place in told["named"]] == [name]
     if name == "new":
         run("labels", "erase", judged.parent / "new", "d\u00e9a")
-        assert still_named(judged, ["d\u00e9a"]) == []
+        assert still_named(judged, ["d\u00e9a"]) == ()
 
 
 def test_a_task_elsewhere_remembers_its_data_set_and_notes_its_exports_there(run, judged, tmp_path):
@@ -386,7 +386,7 @@ def test_a_task_elsewhere_remembers_its_data_set_and_notes_its_exports_there(run
         assert store.dataset == judged.resolve()
         answer(store, str(store.images()["image_id"][0]), store.task.labels[0], who="d\u00e9a")
     run(*EXPORT, elsewhere, "--to", tmp_path / "names.csv")
-    assert still_named(judged, ["d\u00e9a"]) == [tmp_path / "names.csv"]
+    assert still_named(judged, ["d\u00e9a"]) == (tmp_path / "names.csv",)
 
 
 @pytest.mark.parametrize("name", ["all.csv", "all.parquet", "all.jsonl", "all.json"])
@@ -509,7 +509,7 @@ def test_a_damaged_file_of_a_data_set_is_named_in_one_line(judged, store, name):
     before = content(judged)
     refused(aa.BadExport, f"{name}: nothing was written: not ", add_to, judged, store, VOTES, replace=True)
     if name.startswith("annot"):
-        refused(aa.BadExport, f"{name}: nothing was written: not ", erase_people, judged, ["ann"])
+        refused(aa.BadExport, f"{name}: nothing was written: not ", erase_people, ["ann"], folder=judged)
     assert content(judged) == before
 
 
@@ -538,10 +538,10 @@ def test_who_is_erased_leaves_the_file_that_a_link_leads_to(judged, tmp_path):
     elsewhere = tmp_path / "shared.parquet"
     (judged / "annotations.parquet").rename(elsewhere)
     (judged / "annotations.parquet").symlink_to(elsewhere)
-    erase_people(judged, ["ann"])
+    erase_people(["ann"], folder=judged)
     assert set(pq.read_table(elsewhere)["annotator_id"].to_pylist()) == {"ben", "cem"}
     assert len(aa.read_judgements(judged)) == 40
-    erase_people(judged, ["ben", "cem"])
+    erase_people(["ben", "cem"], folder=judged)
     assert not elsewhere.exists()
     assert Dataset.open(judged).judgements is None
 
@@ -608,7 +608,7 @@ def test_a_disk_that_fills_up_within_a_write_leaves_the_data_set_as_it_was(judge
     targets = {**VOTES, "more": VOTES["rates"]}
     do = {
         "export": lambda: add_to(judged, store, targets, replace=True),
-        "erase": lambda: erase_people(judged, ["dea"]),
+        "erase": lambda: erase_people(["dea"], folder=judged),
         "aggregate": lambda: make_target_again(judged, "rates", by("majority")),
     }[deed]
     before, failures = content(judged), 0

@@ -17,9 +17,8 @@ import affectml_annotation as aa
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 from affectml_annotation.judgements import of_now as flags_of_now
 from affectml_annotation.store import schema
-from affectml_annotation.store.backup import write_backup
+from affectml_annotation.store.backup import restore, write_backup
 from affectml_annotation.store.checking import check_store
-from affectml_annotation.store.restoring import restore
 from affectml_annotation.store.settings import read_setting
 from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.file import Backups
@@ -269,6 +268,7 @@ def newcomer(store: aa.LabelStore) -> str:
     visits.answer_questions(store, who, "before", {"age": "30+"})
     visits.go_on(store, who, "instructions")
     visits.practise(store, who, "i000", ["fear"])
+    visits.go_on(store, who, "start")
     return who
 
 

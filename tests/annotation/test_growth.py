@@ -21,11 +21,11 @@ PARTIAL = ("assignment_open", "assignment_held", "event_by_pace", "slot_open")  
 OURS = [Path(package.__file__).parent for package in (affectml, affectml_annotation, affectml_apps)]
 READS_ALL = {  # or, of the slots, all of a round, of which there is one for each image
     "reading.events_table": "every current answer is the result, or every event",
-    "reading.judgements": "and counted, so that none is lost without a word",
-    "reading.annotators": "every answer is counted for its person",
+    "reading.Reading.judgements": "and counted, so that none is lost without a word",
+    "reading.Reading.annotators": "every answer is counted for its person",
     "overview.people": "so is it for a participant",
-    "reading.skipped_images": "so is it where it is none",
-    "reading.progress": "the images of a round are counted",
+    "reading.Reading.skipped_images": "so is it where it is none",
+    "reading.Reading.progress": "the images of a round are counted",
     "reading._count": "so are those which are complete",
     "changing._ask_more": "every image gets the new overlap",
     "setup.enqueue": "once for all images that are queued",

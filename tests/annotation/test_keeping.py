@@ -11,17 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from affectml_annotation import Answer, DatabaseAway, LabelStore, StoreError
+from affectml_annotation.erasing import erase_people
 from affectml_annotation.exchange.files import turn, workplace
 from affectml_annotation.store import keeping, schema
-from affectml_annotation.store.backup import read_backup, write_backup
+from affectml_annotation.store.backup import read_backup, restore, write_backup
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.store.keeping import beyond, due, keep_backup, kept
-from affectml_annotation.store.restoring import restore
 from affectml_annotation.store.settings import write_setting
 from affectml_annotation.store.setup import DATASET
 from affectml_annotation.study import pay, visits
-from affectml_annotation.study.erasing import erase_people
 
 from .studies import complete, label, to_images
 from .tasks import at_once, by_hand, refused, rows
@@ -286,7 +285,7 @@ def test_who_is_erased_is_in_no_byte_of_the_backups_and_all_else_stays_in_them(s
     clock(24)
     keep_backup(store)
     assert [text for text in hidden if text in bytes_of(store)] == hidden
-    erase_people(store, [who])
+    erase_people([who], stores=[store])
     assert [text for text in hidden if text in bytes_of(store)] == []
     assert [read_backup(path).file for path in kept(store)] == kept(store)
     assert read_backup(plain.file) == plain  # it had nothing of them
@@ -303,7 +302,7 @@ def test_what_is_owed_to_who_is_erased_is_in_backups_as_it_is_now(store, clock):
     unpaid, paid = complete(store, "P1"), complete(store, "P2")
     keep_backup(store)  # in which both are to be paid
     pay.mark_paid(store, ["P2"])
-    erase_people(store, [unpaid, paid])
+    erase_people([unpaid, paid], stores=[store])
     (backup,) = kept(store)
     with LabelStore(backup, reads_only=True) as then:
         assert [(row.person, row.amount) for row in rows(then, schema.owed)] == [("P1", 300)]
@@ -329,7 +328,7 @@ def test_a_server_that_was_lost_is_restored_without_those_whom_the_backups_of_it
     who = complete(store, "P1")
     before = write_backup(store, tmp_path / "before.db")
     keep_backup(store)
-    erase_people(store, [who])
+    erase_people([who], stores=[store])
     if store.database.dialect == "sqlite":
         store.close()
         where = Path(store.database.where)
@@ -349,7 +348,7 @@ def test_what_a_killed_backup_or_restore_left_beside_the_database_goes_with_an_e
         (place.parent / left).mkdir()
         (place.parent / left / "backup.db").write_text(who)
     with workplace(place.parent / "mine.db") as held:  # of a command that runs
-        erase_people(store, [who])
+        erase_people([who], stores=[store])
         assert held.is_dir()
     assert not [*place.parent.glob(".*.tmp")]
 
@@ -369,13 +368,13 @@ def test_an_erasure_that_was_cut_short_among_the_backups_goes_on(store, clock, m
     with monkeypatch.context() as patch:
         patch.setattr(keeping, "seal", power_cut)
         with pytest.raises(KeyboardInterrupt):
-            erase_people(store, [who])
+            erase_people([who], stores=[store])
     assert [b"SECRET-ID" in path.read_bytes() for path in kept(store)] == [False, True, True]
     assert [row.cleaned_at for row in rows(store, schema.erasure)] == [None]
     left = keeping.folder(store) / f".{kept(store)[0].name}.12345678.tmp"  # of one that was killed
     left.mkdir()
     shutil.copy(kept(store)[1], left / "copy.db")
-    assert erase_people(store, [who]) == 0
+    assert sum(erase_people([who], stores=[store]).databases.values()) == 0
     assert b"SECRET-ID" not in bytes_of(store)
     assert [path.name for path in keeping.folder(store).iterdir() if path.suffix != ".db"] == []
     assert [row.cleaned_at for row in rows(store, schema.erasure)] != [None]
@@ -388,7 +387,7 @@ def test_backups_that_cannot_be_changed_are_named_once_all_others_are_and_the_er
     by_hand(changed, "UPDATE annotator SET invited_at = 7")
     cut_off.write_bytes(cut_off.read_bytes()[:20_000])
     with pytest.raises(StoreError, match="the digest of annotator") as error:
-        erase_people(store, [who])
+        erase_people([who], stores=[store])
     assert f"what was erased may still be in {changed}, {cut_off}, and is nowhere else" in str(error.value)
     assert not [path for path in others if b"SECRET-ID" in path.read_bytes()]
     assert [read_backup(path).file for path in others] == others
@@ -396,7 +395,7 @@ def test_backups_that_cannot_be_changed_are_named_once_all_others_are_and_the_er
     assert [row.cleaned_at for row in rows(store, schema.erasure)] == [None]
     for path in (changed, cut_off):
         path.unlink()
-    assert erase_people(store, [who]) == 0
+    assert sum(erase_people([who], stores=[store]).databases.values()) == 0
     assert [row.cleaned_at for row in rows(store, schema.erasure)] != [None]
 
 
@@ -407,7 +406,7 @@ def test_a_backup_that_is_being_made_while_somebody_is_erased_is_cleaned_once_it
     made.rename(tmp_path / "whole.db")
     with ThreadPoolExecutor(1) as pool:
         with turn(made.parent / keeping.LOCK):  # as whoever makes it holds it
-            erased = pool.submit(erase_people, store, [who])
+            erased = pool.submit(erase_people, [who], stores=[store])
             while not rows(store, schema.erasure):
                 pass
             (tmp_path / "whole.db").rename(made)

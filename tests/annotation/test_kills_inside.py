@@ -16,8 +16,8 @@ import affectml
 from affectml.demo_set import write_demo
 from affectml.people.labelling import make_task
 from affectml_annotation import Answer, LabelStore, Task, write_judgements
+from affectml_annotation.erasing import erase_people
 from affectml_annotation.store.backup import write_backup
-from affectml_annotation.study.erasing import erase_people
 
 SLOW = {"killed"}  # fixtures, and so all that asks for them
 FILES = ("os.rename", "os.link", "os.remove")
@@ -166,7 +166,7 @@ def test_a_restore_is_the_old_database_or_the_new_one_without_whom_was_erased(ki
             (claim,) = store.claim(who, 1)
             store.submit([Answer(claim.image_id, who, "labels", ("awe",))])
         write_backup(store, template / "kept.db")
-        erase_people(store, ["ann"])
+        erase_people(["ann"], stores=[store])
         store.invite(["late"])
     states = set()
     deed = command("labels", "restore", "HERE/kept.db", "HERE/labels.db", "--replace")

@@ -35,7 +35,7 @@ def said(db) -> list[tuple[str, str, str, list[str]]]:
 
 
 def test_the_file_that_the_documentation_shows_is_imported(run, task, tmp_path):
-    shown = re.search(r"((?:    [^\n]+\n)+)", PAGE.read_text(encoding="utf-8").split("Save it as `people.csv`")[1])
+    shown = re.search(r"((?:    [^\n]+\n)+)", PAGE.read_text(encoding="utf-8").split("## Answers given elsewhere")[1])
     (tmp_path / "people.csv").write_text(re.sub("^    ", "", shown[1], flags=re.M))
     with LabelStore(task) as store:
         first = store.images()["image_id"].iloc[0]

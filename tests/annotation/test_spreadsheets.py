@@ -11,7 +11,7 @@ from affectml.cli._labels_task import PREDICTIONS
 from affectml.importers.read import read_table
 from affectml.page.tables import Table
 from affectml.predicting.files import WRITERS
-from affectml_annotation.exchange import read_judgements, write_judgements
+from affectml_annotation import read_judgements, write_judgements
 from affectml_annotation.exchange.files import csv_rows, csv_text, from_spreadsheet, plain_text, spreadsheet_cell
 from affectml_annotation.exchange.files import table_csv as csv_of
 

@@ -10,22 +10,25 @@ import pandas as pd
 import pytest
 
 from affectml_annotation import Answer, LabelStore, StoreError
+from affectml_annotation.erasing import erase_people, named_by
 from affectml_annotation.errors import UnknownLabel
 from affectml_annotation.languages import PSEUDO, _, spoken
 from affectml_annotation.store import erasing, schema
 from affectml_annotation.store.checking import check_store
+from affectml_annotation.store.claims import check_places
 from affectml_annotation.store.keys import ERASING, FORGOTTEN, keyed, make_key
 from affectml_annotation.study import door, keys, pay, running, visits
 from affectml_annotation.study.door import Ids, NotInStudy
-from affectml_annotation.study.erasing import erase_people, named_by
+from affectml_annotation.study.file import parse
 from affectml_annotation.study.folder import Study
 from affectml_annotation.study.screen import consent_screen, return_address, screen
+from affectml_annotation.study.terms import terms
 
-from .studies import come, complete, finish, label, pass_time, study_with, to_images, to_practice
+from .studies import TEXTS, come, complete, finish, label, pass_time, study_with, to_images, to_practice
 from .tasks import all_rows, at_once, new_task, refused, rows
 
 PID = "60a1f2e3d4c5b6a798012345"
-NOBODY = "does not say who you are at your panel"
+NOBODY = "does not contain your id at the panel"
 
 # The way through
 
@@ -35,7 +38,9 @@ def test_phases_come_one_after_the_other_and_the_code_at_the_end(store):
     assert visits.where(store, who).phase == "before"
     assert visits.answer_questions(store, who, "before", {"age": "30+"}).phase == "instructions"
     assert visits.go_on(store, who, "instructions").phase == "practice"
-    assert visits.practise(store, who, "i00", ["fear"]).visit.phase == "images"
+    assert visits.practise(store, who, "i00", ["fear"]).visit.phase == "start"
+    refused(StoreError, "no images for you now", store.claim, who, 1)  # until they have read that answers count now
+    assert visits.go_on(store, who, "start").phase == "images"
     seen = label(store, who)
     assert len(set(seen)) == 5
     assert not {"i00", "i01"} & set(seen)
@@ -46,7 +51,7 @@ def test_phases_come_one_after_the_other_and_the_code_at_the_end(store):
     assert (done.phase, done.status) == ("code", "completed")
     assert screen(store, who).code == screen(store, who).code == "DONE"
     assert [row.phase for row in rows(store, schema.visit_step)] == [
-        "before", "instructions", "practice", "images", "after", "debriefing", "code",
+        "before", "instructions", "practice", "start", "images", "after", "debriefing", "code",
     ]  # fmt: skip
 
 
@@ -75,11 +80,12 @@ def test_no_image_is_given_and_no_answer_taken_before_the_practice_is_passed(sto
         lambda: visits.answer_questions(store, who, "before", {"age": "30+"}),
         lambda: visits.go_on(store, who, "instructions"),
         lambda: visits.practise(store, who, "i00", ["fear"]),
+        lambda: visits.go_on(store, who, "start"),
     ):
         refused(StoreError, "no images for you now", store.claim, who, 1)
         (receipt,) = store.submit([Answer("i05", who, "labels", ("awe",))])
         assert (receipt.status, len(store.events())) == ("refused", 0)
-        assert "have not begun for you" in receipt.error
+        assert "have not reached the images" in receipt.error
         go_on()
     assert len(store.claim(who, 1)) == 1
 
@@ -93,9 +99,9 @@ def test_why_there_is_no_image_and_no_answer_taken_is_said_in_the_language_spoke
         receipts = store.submit(given)
         refused(StoreError, r"^\[.* ~\]$", store.claim, early, 1)
         expected = {
-            _("the images of this study have not begun for you"),
+            _("you have not reached the images of this study yet"),
             _("annotator {name} has withdrawn from this task", name=repr(gone)),
-            _("you have had all the images of this study that are for you"),
+            _("you have already had all your images of this study"),
         }
     said = {receipt.error.partition(": ")[2] for receipt in receipts if receipt.status == "refused"}
     assert {error[: error.index("~]") + 2] for error in said} == expected
@@ -107,7 +113,7 @@ def test_nobody_labels_more_images_than_the_file_says_and_what_is_over_stands(st
     assert len(claims) == 5
     others = sorted({f"i{n:02d}" for n in range(2, 12)} - {claim.image_id for claim in claims})
     (receipt,) = store.submit([Answer(others[0], who, "labels", ("awe",))])
-    assert receipt.error.endswith("you have had all the images of this study that are for you")
+    assert receipt.error.endswith("you have already had all your images of this study")
     for claim in claims:
         assert visits.finish_images(store, who).phase == "images"  # they are not over while one is open
         store.submit([Answer(claim.image_id, who, "labels", ("awe",))])
@@ -115,7 +121,7 @@ def test_nobody_labels_more_images_than_the_file_says_and_what_is_over_stands(st
     assert again.status == "accepted"  # while the images are there, a correction is as welcome as ever
     assert visits.finish_images(store, who).phase == "after"
     (late,) = store.submit([Answer(claims[0].image_id, who, "labels", ("fear",), base_revision=2)])
-    assert late.error.endswith("the images of this study are behind you; what you gave stands")
+    assert late.error.endswith("you have finished the images of this study; your answers are kept")
 
 
 def test_somebody_invited_to_label_as_before_meets_nothing_of_the_study(store):
@@ -131,7 +137,7 @@ def test_who_declines_leaves_a_count_and_nothing_else(opened):
     store = opened(recruit={"codes": {"no_consent": "NO"}})
     before = all_rows(store)
     assert door.enter(store, Ids("P1")).kind == "consent"
-    refused(NotInStudy, r"not ticked: I agree\.", door.agree, store, Ids("P1"), 1, [])
+    refused(NotInStudy, r"not ticked: I agree$", door.agree, store, Ids("P1"), 1, [])
     assert door.decline(store) == "NO"
     after = all_rows(store)
     assert {name for name in after if after[name] != before[name]} == {"study_tally"}
@@ -143,29 +149,44 @@ def test_made_up_ids_show_nothing_of_a_visit_and_the_resume_code_does(store):
     who = complete(store, "P1")
     entry = door.enter(store, Ids("P1"))
     assert (entry.kind, entry.participant) == ("known", None)
-    refused(NotInStudy, "take part already", door.agree, store, Ids("P1"), 1, ["I agree."])
+    refused(NotInStudy, "have already started", door.agree, store, Ids("P1"), 1, ["I agree."])
     code = screen(store, who).resume_code
     assert door.resume(store, Ids("P1"), f" {code[:5].lower()}-{code[5:]} ") == who
     other = screen(store, come(store, "P2")).resume_code
     no_text = "\ud800" * keys.CODE_LENGTH
     for person, wrong in (("P1", other), ("P1", ""), ("P1", no_text), ("P9", code), ("P1", screen(store, who).code)):
-        refused(NotInStudy, "does not go with this address", door.resume, store, Ids(person), wrong)
+        refused(NotInStudy, "does not belong to this address", door.resume, store, Ids(person), wrong)
 
 
 BAD_ADDRESSES = [
-    ({}, {}, "not this study's"),
-    ({}, {"PROLIFIC_PID": PID, "STUDY_ID": "s2"}, "not this study's"),
-    ({}, {"PROLIFIC_PID": PID}, "not this study's"),
+    ({}, {}, "belongs to another study"),
+    ({}, {"PROLIFIC_PID": PID, "STUDY_ID": "s2"}, "belongs to another study"),
+    ({}, {"PROLIFIC_PID": PID}, "belongs to another study"),
     ({}, {"PROLIFIC_PID": PID, "STUDY_ID": "s1", "SESSION_ID": "x" * 201}, NOBODY),
     *(
         ({}, {"PROLIFIC_PID": person, "STUDY_ID": "s1"}, NOBODY)
-        for person in ("", "P1", PID[:-1], f"{PID}0", f"{PID[:-1]}g", "{{%PID%}}")
+        for person in ("", "P1", PID[:-1], f"{PID}0", f"{PID[:-1]}g")
+    ),
+    *(
+        (recruit, address, f"placeholder {re.escape(placeholder)} instead of an id")
+        for placeholder, recruit, address in (
+            ("{{%PROLIFIC_PID%}}", {}, {"PROLIFIC_PID": "{{%PROLIFIC_PID%}}", "STUDY_ID": "s1"}),
+            ("{{%STUDY_ID%}}", {}, {"PROLIFIC_PID": PID, "STUDY_ID": "{{%STUDY_ID%}}"}),
+            ("{{%SESSION_ID%}}", {}, {"PROLIFIC_PID": PID, "STUDY_ID": "s1", "SESSION_ID": "{{%SESSION_ID%}}"}),
+            ("%SURVEY_CODE%", {"panel": "sona", "study": ""}, {"survey_code": "%SURVEY_CODE%"}),
+            ("${workerId}", {"panel": "mturk"}, {"workerId": "${workerId}", "hitId": "s1"}),
+            (
+                "ASSIGNMENT_ID_NOT_AVAILABLE",
+                {"panel": "mturk"},
+                {"workerId": "A1", "hitId": "s1", "assignmentId": "ASSIGNMENT_ID_NOT_AVAILABLE"},
+            ),
+        )
     ),
     *(
         ({"panel": "mturk"}, {"workerId": person, "hitId": "s1"}, NOBODY)
         for person in ("x" * 201, "P\0", "P\n1", "P\r\n1", "P\u20281", "P\u200b1", "P\x1b1", "P\ud8001", " ", "Link 1")
     ),
-    ({"panel": "links", "study": ""}, {"PROLIFIC_PID": PID, "STUDY_ID": "s1"}, "a link of their own"),
+    ({"panel": "links", "study": ""}, {"PROLIFIC_PID": PID, "STUDY_ID": "s1"}, "a personal link"),
 ]
 
 
@@ -197,7 +218,7 @@ def test_a_person_is_one_however_their_id_is_written(opened, kept, again):
     store = opened(recruit={"panel": "mturk"})
     who = to_images(store, kept)
     label(store, who, 1)
-    refused(NotInStudy, "take part already", door.agree, store, Ids(again), 1, ["I agree."])
+    refused(NotInStudy, "have already started", door.agree, store, Ids(again), 1, ["I agree."])
     address = {"workerId": again, "hitId": "s1"}
     assert door.enter(store, door.ids_from(store.database.reading(running.file_of), address)).kind == "known"
     assert named_by(store, [again]) == [who]
@@ -205,7 +226,7 @@ def test_a_person_is_one_however_their_id_is_written(opened, kept, again):
     assert pay.mark_paid(store, [again]) == 1
     assert pay.forget_ids(store, by="lead")[0] == 0
     assert door.enter(store, Ids(again)).kind == "known"
-    erase_people(store, named_by(store, [again]))
+    erase_people(named_by(store, [again]), stores=[store])
     assert named_by(store, [again]) == []
     refused(NotInStudy, "was erased", door.enter, store, Ids(again))
     assert check_store(store) == []
@@ -223,7 +244,7 @@ def test_ids_that_earlier_versions_kept_as_they_came_are_still_known(opened):
         mark = FORGOTTEN + keyed(connection, ERASING, "person", "Gone ").hex()
         connection.execute(schema.panel.update().where(schema.panel.c.annotator_id == second).values(person=mark))
     assert named_by(store, ["Gone "]) == [second]
-    erase_people(store, [third])
+    erase_people([third], stores=[store])
     with store.database.write() as connection:
         mark = keyed(connection, ERASING, "person", "Erased ").hex()
         connection.execute(schema.erasure.update().values(person=mark))
@@ -245,7 +266,7 @@ def test_a_paused_study_lets_nobody_in_and_whoever_is_there_goes_on(store):
     who = come(store, "P1")
     running.change_state(store, "paused", by="lead")
     assert door.enter(store, Ids("P2")).kind == "closed"
-    refused(NotInStudy, "lets nobody in now", door.agree, store, Ids("P2"), 1, ["I agree."])
+    refused(NotInStudy, "is not open at the moment", door.agree, store, Ids("P2"), 1, ["I agree."])
     assert visits.answer_questions(store, who, "before", {"age": "30+"}).phase == "instructions"
 
 
@@ -266,8 +287,8 @@ def test_a_changed_text_is_a_new_version_that_newcomers_alone_see(store):
 
 
 BAD_ANSWERS = [
-    ({}, "age: needs an answer"),
-    ({"age": "40"}, "age: choose one of the options"),
+    ({}, "age: please answer this question"),
+    ({"age": "40"}, "age: please choose one of the options"),
     ({"age": "30+", "agee": 1}, "agee: there is no such question; did you mean 'age'?"),
 ]
 
@@ -285,7 +306,7 @@ def test_who_misses_within_the_tries_may_go_on_and_who_does_not_is_screened_out_
     missed = visits.practise(store, who, "i00", ["fear", "joy"])
     assert (missed.right, missed.tries_left, missed.visit.phase) == (False, 1, "practice")
     assert screen(store, who).practice == {"i00": 1}
-    assert visits.practise(store, who, "i00", ["fear"]).visit.phase == "images"
+    assert visits.practise(store, who, "i00", ["fear"]).visit.phase == "start"
     refused(StoreError, "not one to practise with", visits.practise, store, other, "i05", ["fear"])
     visits.practise(store, other, "i00", ["no label", "joy"])
     out = visits.practise(store, other, "i00", []).visit
@@ -415,7 +436,7 @@ def test_who_returns_in_time_goes_on_and_who_is_late_is_told_and_keeps_what_they
     pass_time(store, 2)
     (receipt,) = store.submit([Answer(held.image_id, late, "labels", ("joy",))])  # out of a tunnel
     assert receipt.status == "accepted"
-    refused(StoreError, "elsewhere, or over", store.claim, late, 1)
+    refused(StoreError, "in another part of the study", store.claim, late, 1)
     assert visits.where(store, late).status == "timed_out"
     assert visits.go_on(store, late, "instructions").status == "timed_out"
     assert visits.where(store, back).status is None
@@ -486,6 +507,43 @@ def test_who_withdraws_has_left_the_study(store):
 # Checks
 
 
+@pytest.mark.parametrize("at_once", [1, 3, 30])
+def test_everybody_is_given_as_many_checks_at_places_that_the_seed_fixes_and_never_first(opened, at_once):
+    checks = [{"image": f"i{n:02d}", "labels": ["joy"]} for n in (1, 20, 21, 22)]
+    store = opened(images=23, images_per_person=10, checks={"rate": 0.25, "images": checks}, overlap=9)
+    file = store.database.reading(running.file_of)
+    places = []
+    for n in range(4):
+        who, purposes = to_images(store, f"P{n}"), []
+        while claims := store.claim(who, at_once):
+            purposes += [claim.purpose for claim in claims]
+            store.submit([Answer(claim.image_id, who, "labels", ("awe",)) for claim in claims])
+        assert (purposes.count("task"), purposes.count("check")) == (10, 2)
+        before = [purposes[:at].count("task") for at, purpose in enumerate(purposes) if purpose == "check"]
+        assert before == check_places(file, who)  # whatever is asked for at once
+        assert min(before) >= 1
+        assert purposes[-1] == "task"
+        places.append(tuple(before))
+    assert len(set(places)) > 1  # each person's own
+
+
+def test_images_that_were_given_back_move_no_check(opened):
+    store = opened(checks={"rate": 0.2}, images_per_person=5)
+    for n in range(3):
+        who = to_images(store, f"P{n}")
+        label(store, who, 1)
+        store.claim(who, 5)
+        store.give_back(who, 2**40)
+        seen = label(store, who)
+        purposes = Counter(row.purpose for row in rows(store, schema.assignment) if row.annotator_id == who)
+        assert (purposes, len(seen)) == ({"task": 5, "check": 1}, 5)
+
+
+def test_a_rate_that_is_no_whole_check_or_has_too_few_images_is_said():
+    assert study_with(images_per_person=4, checks={"rate": 0.1}).file.check_count == 0
+    assert study_with(images_per_person=50, checks={"rate": 0.1}).file.check_count == 1  # there is one image for it
+
+
 def test_failed_checks_end_the_images_with_pay_where_the_file_says_so(opened):
     store = opened(checks={"rate": 0.5, "then": "end", "failed": 1}, images_per_person=9)
     who = to_images(store, "P1")
@@ -497,17 +555,18 @@ def test_failed_checks_end_the_images_with_pay_where_the_file_says_so(opened):
 
 
 def test_of_many_images_held_the_next_few_are_still_shown_after_failed_checks(opened):
-    store = opened(checks={"rate": 0.5, "then": "end", "failed": 1}, images_per_person=9)
+    store = opened(checks={"rate": 0.5, "then": "end", "failed": 1}, images_per_person=9, seed=0)
     who = to_images(store, "P1")
     claims = store.claim(who, 30)
-    assert (len(claims), claims[0].purpose) == (9, "check")
+    at = [claim.purpose for claim in claims].index("check") + 1
+    assert (len(claims), 1 < at < 4) == (9, True)
 
     def say(claims):
         return [store.submit([Answer(claim.image_id, who, "labels", ("fear",))])[0].status for claim in claims]
 
-    say(claims[:1])
-    assert [claim.image_id for claim in store.claim(who, 30)] == [claim.image_id for claim in claims[1:6]]
-    assert say(claims[1:8]) == ["accepted"] * 7  # two of them were under way
+    say(claims[:at])
+    assert [claim.image_id for claim in store.claim(who, 30)] == [claim.image_id for claim in claims[at : at + 5]]
+    assert say(claims[at : at + 6]) == ["accepted"] * 6  # one of them was under way
     assert store.claim(who, 30) == []
     assert visits.finish_images(store, who).phase == "after"
 
@@ -632,9 +691,8 @@ def test_each_phase_shows_its_own_and_the_debriefing_comes_at_the_end_however_it
     running.open_study(store, changed, by="lead")
     shown = consent_screen(store, door.enter(store, Ids("P1")).version)
     # a question before and one after, an image to practise with and five: 6.5 minutes
-    assert (shown.text, shown.boxes, shown.minutes, shown.pay) == (
-        "The consent.", {"I agree.": "I agree."}, 7, "3.00 EUR",
-    )  # fmt: skip
+    assert (shown.text, shown.boxes, shown.steps) == ("The consent.", {"I agree.": "I agree."}, 7)
+    assert shown.terms[:2] == ("It takes about 7 minutes.", "If you finish, you are paid €3.00.")
     who = come(store, "P1")
     before = screen(store, who)
     assert ([question.id for question in before.questions], before.text, before.instructions) == (["age"], "", "")
@@ -643,12 +701,77 @@ def test_each_phase_shows_its_own_and_the_debriefing_comes_at_the_end_however_it
     visits.go_on(store, who, "instructions")
     assert (screen(store, who).practice, screen(store, who).instructions) == ({"i00": 2}, "The instructions.")
     visits.practise(store, who, "i00", ["fear"])
+    visits.go_on(store, who, "start")
     label(store, who, 2)
     now = screen(store, who)
     assert (now.done, now.code, now.due) == (2, None, "")
     visits.leave(store, who)
     now = screen(store, who)
-    assert (now.text, now.questions, now.due) == ("The debriefing.", (), "1.20 EUR")
+    assert (now.text, now.questions, now.due) == ("The debriefing.", (), "€1.20")
+    with spoken("de"):
+        assert screen(store, who).due == "1,20\u00a0€"
+
+
+def test_who_saw_no_image_is_debriefed_by_another_text(opened):
+    store = opened(images_per_person=10)
+    texts = {name: f"The {name}." for name in ("consent", "instructions", "debriefing", "debriefing_unseen")}
+    running.open_study(store, Study(study_with(images_per_person=10).file, texts), by="lead")
+    left, out, late, saw = come(store, "P1"), to_practice(store, "P2"), to_images(store, "late"), to_images(store, "P4")
+    for labels in (["joy"], []):
+        visits.practise(store, out, "i00", labels)
+    store.claim(saw, 1)
+    for who in (left, saw):
+        visits.leave(store, who)
+    for person in ("P5", "P6"):
+        complete(store, person)
+    assert visits.finish_images(store, late).status == "quota_full"
+    said = {who: screen(store, who).text for who in (left, out, late, saw)}
+    assert said == dict.fromkeys((left, out, late), "The debriefing_unseen.") | {saw: "The debriefing."}
+
+
+TERMS = [
+    ({"checks": {}, "practice": {}, "pay": {}}, ["It takes about"]),
+    (
+        {},
+        [
+            "It takes about",
+            "If you finish, you are paid €3.00.",
+            "If it takes you longer, you are paid €0.10 more for each further minute, for up to 60 minutes.",
+            "If you stop early or are away for too long, you are paid for the share of the images that you have done.",
+            "Before the images there is a short practice. If you do not pass it, the study ends there.",
+            "If it ends early in this way, you are paid €0.50.",
+            "What you feel about the images never changes what you are paid.",
+        ],
+    ),
+    (
+        {"checks": {"rate": 0.2, "then": "end", "failed": 1}, "places": {"per_answer": {"age": 1}},
+         "pay": {"currency": "JPY", "per_person": 300, "unfinished": "nothing"}},
+        [
+            "It takes about",
+            "If you finish, you are paid ¥300.",
+            "If you stop early or are away for too long, you are not paid.",
+            "Before the images there is a short practice. If you do not pass it, the study ends there.",
+            "If enough people like you have taken part already, the study ends after the first questions.",
+            "If it ends early in this way, you are not paid.",
+            "What you feel about the images never changes what you are paid.",
+            "1 of the images is an attention check: words in the image say what to choose.",
+            "If you miss 1 of them, no more images come, and the rest of the study follows.",
+            "You are paid in full then, too.",
+        ],
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "said"), TERMS)
+def test_what_the_consent_says_of_pay_and_checks_is_made_from_the_file(changes, said):
+    study = study_with()
+    content = study.file.model_dump(mode="json", by_alias=True)
+    merged = {name: {**content[name], **value} if value else {} for name, value in changes.items()}
+    found = terms(
+        Study(parse({**content, **merged, **({"pay": changes["pay"]} if "pay" in changes else {})}, "x"), TEXTS)
+    )
+    assert [*found[1:]] == said[1:]
+    assert found[0].startswith(said[0])
 
 
 def test_the_address_to_return_to_has_the_code_once_it_is_earned(opened):

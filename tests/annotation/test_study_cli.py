@@ -15,7 +15,7 @@ import yaml
 from affectml.errors import BadInput
 from affectml.people import studies
 from affectml.taxonomies import get_taxonomy
-from affectml_annotation import DatabaseAway, LabelStore, StoreError, Task
+from affectml_annotation import DatabaseAway, LabelStore, StoreError, Task, erasing
 from affectml_annotation.errors import BadTask
 from affectml_annotation.store.backup import write_backup
 from affectml_annotation.store.engine import Database
@@ -23,7 +23,7 @@ from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.store.keeping import keep_backup
 from affectml_annotation.store.place import backups_of
 from affectml_annotation.store.visits import end
-from affectml_annotation.study import door, erasing, keys, overview, running, visits
+from affectml_annotation.study import door, keys, overview, running, visits
 from affectml_annotation.study.file import LabelWords
 from affectml_annotation.study.folder import FILE, read_study
 from affectml_annotation.study.screen import warnings_of
@@ -235,7 +235,7 @@ def test_the_summary_answers_what_an_ethics_board_asks(run, folder):
     assert table["How long"].startswith("answers 36 months; ids until the payment")
     assert "left or out of time: all of it" in table["Payment"]
     assert "an hour), and 0.20 for each minute over, 5 at most;" in table["Payment"]
-    assert table["Attention checks"].startswith("10% of the images")
+    assert table["Attention checks"].startswith("1 image among the others, as many for everybody")
     assert table["Attention checks"].endswith("after 2 failed: the images end, with pay")
     assert table["Protection"].endswith("where to turn to: lab@example.org")
     assert "question why is free text and shared" in run("study", "check", folder)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from affectml_annotation import StoreError
+from affectml_annotation import StoreError, erasing
 from affectml_annotation.store import schema
-from affectml_annotation.study import door, erasing, keys
+from affectml_annotation.study import door, keys, visits
 from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.overview import overview
 from affectml_annotation.study.screen import screen
@@ -24,7 +24,9 @@ def test_the_device_on_which_somebody_agreed_goes_on_and_another_by_the_resume_c
     assert [door.enter(store, ids, own).kind for own in ("phone", "")] == ["known", "known"]
     other = agree(store, Ids("P2"), "laptop")  # on a computer that two share
     assert other != who
-    assert [door.enter(store, Ids(person), "laptop").kind for person in ("P1", "P2")] == ["known", "visit"]
+    assert [door.enter(store, Ids(person), "laptop").kind for person in ("P1", "P2")] == ["visit", "visit"]
+    visits.leave(store, other)  # from then on whoever comes next does not open it
+    assert door.enter(store, Ids("P2"), "laptop").kind == "visit"
     assert door.resume(store, ids, screen(store, who).resume_code, "laptop") == who
     assert [door.enter(store, Ids(person), "laptop").kind for person in ("P1", "P2")] == ["visit", "known"]
     with pytest.raises(NotInStudy, match="code"):
@@ -35,6 +37,23 @@ def test_the_device_on_which_somebody_agreed_goes_on_and_another_by_the_resume_c
     assert not any("laptop" in row.digest or "phone" in row.digest for row in rows(store, schema.device))
 
 
+def test_whoever_opens_another_persons_address_in_between_locks_nobody_out(opened):
+    store = opened()
+    first, other = keys.make_links(store, 2, ends_at=schema.now_ms() / 1000 + 600)
+    for mine, others in ((Ids("P1"), Ids("P2")), (door.ids_of_link(store, first), door.ids_of_link(store, other))):
+        assert [door.enter(store, ids, "laptop").shared for ids in (mine, others)] == [False, False]
+        who = agree(store, mine, "laptop")
+        entry = door.enter(store, others, "laptop")
+        assert (entry.kind, entry.shared) == ("consent", True)  # as the page tells before anybody agrees
+        assert door.enter(store, mine, "laptop").participant == who
+        agree(store, others, "laptop")
+        assert door.enter(store, mine, "laptop").participant == who
+        assert not door.enter(store, Ids("P3"), "phone").shared
+        for ids in (mine, others):
+            visits.leave(store, door.enter(store, ids, "laptop").participant)
+        assert not door.enter(store, Ids("P3"), "laptop").shared
+
+
 def test_who_comes_again_is_not_counted_again(opened, store):
     for again in (False, True, True):
         assert door.enter(store, Ids("P1"), "laptop", again=again).kind == "consent"
@@ -43,7 +62,7 @@ def test_who_comes_again_is_not_counted_again(opened, store):
 
 def test_devices_leave_with_their_person(store):
     who, other = (agree(store, Ids(person), "laptop") for person in ("P1", "P2"))
-    erasing.erase_people(store, [who])
+    erasing.erase_people([who], stores=[store])
     assert [row.annotator_id for row in rows(store, schema.device)] == [other]
     refused(NotInStudy, "erased because you asked", door.enter, store, Ids("P1"), "laptop")
 
@@ -63,9 +82,9 @@ def test_a_signed_link_is_one_persons_on_any_device_and_keeps_nobody_out_who_beg
     assert door.enter(store, door.ids_of_link(store, other)).kind == "consent"
     swapped = f"{other.split('.')[0]}.{mine.split('.')[1]}"
     for token in (mine.replace("1.", "2."), swapped, "1.", "", "x", "9.AAAA", "1" * 40, "1.\ud800"):
-        refused(keys.BadLink, "not made by this study", door.ids_of_link, store, token)
+        refused(keys.BadLink, "is not valid", door.ids_of_link, store, token)
     pass_time(store, 11)
-    refused(keys.BadLink, "time is over", door.ids_of_link, store, late)
+    refused(keys.BadLink, "has expired", door.ids_of_link, store, late)
     ids = door.ids_of_link(store, mine)
     assert door.enter(store, ids, "laptop").participant == who
     assert door.enter(store, ids, "phone").kind == "known"

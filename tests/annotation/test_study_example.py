@@ -26,7 +26,7 @@ EXAMPLE = ROOT / "examples" / "study"
 def example(run, tmp_path):
     """A copy of the example, with its data set."""
     shutil.copytree(EXAMPLE, tmp_path / "study", ignore=shutil.ignore_patterns("data*", "demo"))
-    run("demo-data", tmp_path / "study" / "pictures" / "demo", "--images", 40)
+    run("demo", tmp_path / "study" / "pictures" / "demo", "--images", 40)
     run("import", "images", tmp_path / "study" / "pictures", tmp_path / "study" / "data", "--taxonomy", "mikels-8")
     return tmp_path / "study"
 

@@ -168,8 +168,9 @@ def test_the_steps_come_in_order_with_minutes(folder):
           checks={"rate": 0.25, "images": [{"image": "c", "labels": ["awe"]}]})  # fmt: skip
     found = check.steps(read_study(folder))
     minutes = {step.phase: step.minutes for step in found}
-    # 60 images at a rate of checks of .25 are 80 shown, a quarter of a minute each
-    assert minutes == {"consent": 2, "before": 0.25, "instructions": 0.5, "practice": 0.5, "images": 20,
+    # 60 images and a check, of which there is one image, a quarter of a minute each
+    assert minutes == {"consent": 2, "before": 0.25, "instructions": 0.5, "practice": 0.5, "start": 0, "images": 15.25,
                        "debriefing": 0.25}  # fmt: skip
     assert list(minutes) == ["consent", *read_study(folder).file.phases]
-    assert check.announced_minutes(read_study(folder)) == 24  # of 23.5, rounded to even
+    assert check.announced_minutes(read_study(folder)) == 19  # of 18.75
+    assert found[5].what == "60 images, and 1 attention check among them"

@@ -26,11 +26,18 @@ from .tasks import refused, rows
 GERMAN = {
     "question": "Welche Gefühle?",
     "boxes": ["Ich stimme zu."],
-    "before": {"age": {"text": "Wie alt sind Sie?", "options": {"30+": "30 und älter"}}},
+    "before": {
+        "age": {"text": "Wie alt sind Sie?", "options": {"30+": "30 und älter"}},
+        "often": {"low_label": "nie", "high_label": "täglich"},
+    },
     "feedback": "Noch einmal.",
     "help": ["Labor: 030 1"],
     "labels": {"awe": {"name": "Ehrfurcht"}},
 }
+
+
+OFTEN = {"id": "often", "text": "How often?", "kind": "scale", "low": 1, "high": 7, "low_label": "never",
+         "high_label": "every day", "required": False}  # fmt: skip
 
 
 @pytest.fixture
@@ -66,7 +73,8 @@ def test_a_text_in_another_language_lies_beside_the_studys_own_and_need_not_be_t
     (folder / "texts" / "consent.de.md").write_text("Einwilligung", encoding="utf-8")
     (folder / "consent.fr.md").write_text("nobody asked for it", encoding="utf-8")
     study = read_study(folder)
-    assert set(study.texts) == {"consent", "instructions", "debriefing", "consent.de"} == set(study.hashes)
+    unseen = {"debriefing_unseen", "debriefing_unseen.de"}  # the one in German is ours
+    assert set(study.texts) == {"consent", "instructions", "debriefing", "consent.de"} | unseen == set(study.hashes)
     assert study.text("consent", "de") == "Einwilligung"
     assert study.text("instructions", "de") == study.texts["instructions"] == study.text("instructions")
 
@@ -134,6 +142,8 @@ def test_texts_that_nobody_read_or_that_are_not_there_are_warned_of(folder):
     assert said_of(folder) == [
         f"consent.de.md {not_there} consent.md.", f"instructions.de.md {not_there} instructions.md.",
         f"debriefing.de.md {not_there} debriefing.md.", f"study.de.yaml {not_there} study.yaml.",
+        "practice and checks have no image of their own in German in place of i1: whoever reads German is shown the "
+        "words in English. Name one at images, such as {image: i1, images: {de: IMAGE}}.",
         f"{page} (Read by, in affectml_annotation/languages/de.po).",
     ]  # fmt: skip
     for name in ("consent", "instructions", "debriefing"):
@@ -141,6 +151,7 @@ def test_texts_that_nobody_read_or_that_are_not_there_are_warned_of(folder):
     read_by = {"consent": "Anna", "debriefing": "Anna"}
     write_german(folder, read_by=read_by, before={"age": {"text": "Wie alt?"}})
     unread = "nobody is said to have read it"
+    write_file(folder, practice={"images": [{"image": "i1", "labels": [], "images": {"de": "i1-de"}}]})
     assert said_of(folder)[:-1] == [
         f"instructions.de.md: {unread} (read_by: instructions, in study.de.yaml).",
         f"study.de.yaml: {unread} (read_by: study, in study.de.yaml).",
@@ -162,11 +173,13 @@ def test_a_language_that_the_page_does_not_speak_is_named_also_as_the_studys_own
 def test_each_language_has_texts_with_the_same_places_to_fill_in_and_is_refused_until_read(tmp_path, language):
     other = "en" if language != "en" else "de"
     written = write_study(tmp_path / "photos", tmp_path / "study", [other, language])
-    assert {path.name for path in written[4:]} == {
-        *(f"{name}.{language}.md" for name in ("consent", "instructions", "debriefing")), f"study.{language}.yaml"
-    }  # fmt: skip
+    kinds = ("consent", "instructions", "debriefing", "debriefing_unseen")
+    assert {path.name for path in written[5:]} == {
+        *(f"{name}.{language}.md" for name in kinds),
+        f"study.{language}.yaml",
+    }
     study = read_study(tmp_path / "study")
-    for name, places in (("consent", 6), ("instructions", 0), ("debriefing", 2)):
+    for name, places in (("consent", 6), ("instructions", 0), ("debriefing", 2), ("debriefing_unseen", 0)):
         text = study.text(name, language)
         assert len(check.placeholders(text)) == len(check.placeholders(study.text(name))) == places
         assert text.count("**") == study.text(name).count("**")
@@ -210,7 +223,8 @@ def test_a_list_of_yaml_is_no_place_to_fill_in_and_one_within_a_short_text_is(fo
 def bilingual(database_url):
     """The small study in English and in German, without instructions in German."""
     texts = {**TEXTS, "consent.de": "Zustimmung.", "debriefing.de": "Danke.", "study.de": yaml.safe_dump(GERMAN)}
-    study = Study(parse({**STUDY, "languages": ["en", "de"], "help": ["Lab"]}, "x"), texts)
+    before = {"questions": [*STUDY["before"]["questions"], OFTEN]}
+    study = Study(parse({**STUDY, "before": before, "languages": ["en", "de"], "help": ["Lab"]}, "x"), texts)
     with open_study(database_url) as store:
         running.open_study(store, study, by="lead")
         yield store
@@ -221,7 +235,7 @@ def test_the_consent_is_read_in_either_language_and_its_boxes_are_the_studys_own
     assert (shown.text, shown.boxes, shown.help) == ("Words.", {"I agree.": "I agree."}, ("Lab",))
     assert (german.text, german.boxes) == ("Zustimmung.", {"I agree.": "Ich stimme zu."})
     assert (german.help, german.languages) == (("Labor: 030 1",), ("en", "de"))
-    with pytest.raises(NotInStudy, match=r"not ticked: Ich stimme zu\.$"):
+    with pytest.raises(NotInStudy, match=r"not ticked: Ich stimme zu$"):
         door.agree(bilingual, Ids("P1"), 2, ["Ich stimme zu."], language="de")
     assert door.agree(bilingual, Ids("P1"), 2, german.boxes, language="DE").phase == "before"
     assert [row.language for row in rows(bilingual, schema.visit)] == ["de"]
@@ -230,10 +244,12 @@ def test_the_consent_is_read_in_either_language_and_its_boxes_are_the_studys_own
 def test_each_phase_is_shown_in_the_language_asked_for_and_else_in_the_studys_own(bilingual):
     who = door.agree(bilingual, Ids("P1"), 2, ["I agree."]).participant
     german = screen(bilingual, who, "de")
-    (age,) = german.questions
+    age, often = german.questions
     assert (age.text, age.options) == ("Wie alt sind Sie?", ("18-29", "30+"))
     assert age.shown == {"18-29": "18-29", "30+": "30 und älter"}
     assert screen(bilingual, who).questions[0].shown == {"18-29": "18-29", "30+": "30+"}
+    assert (often.text, often.low_label, often.high_label) == ("How often?", "nie", "täglich")
+    assert (screen(bilingual, who).questions[1].high_label, often.shown) == ("every day", {})
     assert (german.question, screen(bilingual, who).question) == ("Welche Gefühle?", "?")
     assert label_words(bilingual, who)["de"]["awe"].name == "Ehrfurcht"
     visits.answer_questions(bilingual, who, "before", {"age": "30+"})
@@ -266,8 +282,8 @@ def test_the_language_in_which_somebody_agreed_stays_whatever_they_choose_later(
 
 def test_refusals_are_said_in_the_language_that_is_spoken(bilingual):
     with languages.spoken(languages.PSEUDO):
-        with pytest.raises(NotInStudy, match="tö táké párt, tíçk évérý böx; ñöt tíçkéd: I agree"):
+        with pytest.raises(NotInStudy, match="tö táké párt, pléášé tíçk évérý böx; ñöt tíçkéd: I agree"):
             door.agree(bilingual, Ids("P1"), 2, [])
-        refused(BadLink, "thíš líñk wáš ñöt", door.ids_of_link, bilingual, "1.forged")
+        refused(BadLink, "thíš líñk íš ñöt", door.ids_of_link, bilingual, "1.forged")
         half = Questions(questions=[{"id": "q", "text": "?", "kind": "number", "low": 0.5, "high": 2000}])
         assert "ñúmbér fröm 0.5 tö 2000" in read_answers(half, {"q": 0})[1]["q"]

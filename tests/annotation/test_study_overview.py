@@ -5,10 +5,10 @@ from itertools import count
 import pytest
 
 from affectml_annotation import Answer
+from affectml_annotation.erasing import erase_people
 from affectml_annotation.store.versions import own_version
 from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.door import Ids
-from affectml_annotation.study.erasing import erase_people
 from affectml_annotation.study.overview import as_text, changes, funnel, overview, people, versions
 
 from .studies import come, complete, label, study_with, to_images
@@ -24,16 +24,17 @@ def test_the_funnel_says_who_came_how_far_they_got_and_where_they_left(opened, s
     now = overview(store)
     assert (now.opened, now.declined, now.full, now.going_on, now.ended) == (8, 1, 0, 1, {"completed": 1, "left": 1})
     assert now.reached == {
-        "before": 3, "instructions": 3, "practice": 3, "images": 3, "after": 1, "debriefing": 1, "code": 1,
+        "before": 3, "instructions": 3, "practice": 3, "start": 3, "images": 3, "after": 1, "debriefing": 1, "code": 1,
     }  # fmt: skip
     assert now.at == {"images": {"left": 1, "going_on": 1}}
     assert (now.places, now.wanting > 0, now.answers) == (4, True, 20 - 5)
     assert funnel(now).to_numpy().tolist() == [
         ["consent", "went_on", 3], ["consent", "declined", 1], ["consent", "went_away", 4], ["before", "went_on", 3],
-        ["instructions", "went_on", 3], ["practice", "went_on", 3], ["images", "went_on", 1], ["images", "left", 1],
-        ["images", "going_on", 1], ["after", "went_on", 1], ["debriefing", "went_on", 1], ["code", "completed", 1],
+        ["instructions", "went_on", 3], ["practice", "went_on", 3], ["start", "went_on", 3], ["images", "went_on", 1],
+        ["images", "left", 1], ["images", "going_on", 1], ["after", "went_on", 1], ["debriefing", "went_on", 1],
+        ["code", "completed", 1],
     ]  # fmt: skip
-    erase_people(store, people(store)["participant"].tolist())
+    erase_people(people(store)["participant"].tolist(), stores=[store])
     assert overview(store).erased == 3
     assert funnel(overview(store)).to_numpy().tolist() == [
         ["consent", "went_on", 3], ["consent", "declined", 1], ["consent", "went_away", 4],

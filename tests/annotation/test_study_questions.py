@@ -36,21 +36,21 @@ def test_what_can_be_is_kept_as_it_is(question, value, kept):
 
 
 BAD_ANSWERS = [
-    (CHOICE, "c", "choose one of the options"),
-    (CHOICE, ["a"], "choose one of the options"),
-    (SEVERAL, ["a", "a"], "choose among the options, each once"),
-    (SEVERAL, ["a", ["b"]], "choose among the options, each once"),
-    (SEVERAL, "ab", "choose among the options, each once"),
-    (SCALE, 8, "expected a number from 1 to 7"),
-    (SCALE, True, "expected a number"),
-    (SCALE, "3", "expected a number"),
-    ({"kind": "number"}, math.nan, "expected a number"),
-    ({"kind": "number"}, math.inf, "expected a number"),
-    ({"kind": "number"}, 10**400, "expected a number"),
-    ({"kind": "number", "low": 0}, -1, "outside the range"),
-    ({"kind": "text"}, "x" * 10_000_000, "expected a text of 2,000 characters at most"),
-    ({"kind": "text"}, {"a": 1}, "expected a text of 2,000 characters at most"),
-    ({"kind": "text"}, "nul\0", "holds a character that cannot be stored; take it out"),
+    (CHOICE, "c", "please choose one of the options"),
+    (CHOICE, ["a"], "please choose one of the options"),
+    (SEVERAL, ["a", "a"], "please choose from the options, each once"),
+    (SEVERAL, ["a", ["b"]], "please choose from the options, each once"),
+    (SEVERAL, "ab", "please choose from the options, each once"),
+    (SCALE, 8, "please enter a number from 1 to 7"),
+    (SCALE, True, "please enter a number"),
+    (SCALE, "3", "please enter a number"),
+    ({"kind": "number"}, math.nan, "please enter a number"),
+    ({"kind": "number"}, math.inf, "please enter a number"),
+    ({"kind": "number"}, 10**400, "please enter a number"),
+    ({"kind": "number", "low": 0}, -1, "this number is outside the range"),
+    ({"kind": "text"}, "x" * 10_000_000, "please write 2,000 characters at most"),
+    ({"kind": "text"}, {"a": 1}, "please write 2,000 characters at most"),
+    ({"kind": "text"}, "nul\0", "this contains a character that cannot be stored; please remove it"),
 ]
 
 
@@ -62,7 +62,7 @@ def test_what_cannot_be_is_refused(question, value, says):
 @pytest.mark.parametrize("nothing", [{}, {"q": None}, {"q": ""}, {"q": "  "}, {"q": []}])
 def test_nothing_is_an_answer_only_where_none_is_needed(nothing):
     text = {"kind": "text"}
-    assert read_answers(asked(**text), nothing) == ({}, {"q": "needs an answer"})
+    assert read_answers(asked(**text), nothing) == ({}, {"q": "please answer this question"})
     assert read_answers(asked(**text, required=False), nothing) == ({}, {})
 
 

@@ -20,7 +20,7 @@ from .studies import come, finish, pass_time
 from .tasks import LABELS
 
 # 26 images, less one to practise with and one check: 24, which 3 people each are to answer, 6 per person. i02 disturbs
-# everybody. Announced: a quarter for each of two questions, one minute to practise, 6 / .8 images: 9 minutes.
+# everybody. Announced: a quarter for each of two questions, one minute to practise, 6 images and a check: 9 minutes.
 CROWD = {
     "images": 26, "overlap": 3, "images_per_person": 6,
     "places": {"people": 40, "minutes": 30, "per_answer": {"age": {"18-29": 4}}},
@@ -71,6 +71,7 @@ def test_24_people_are_paid_to_the_penny_and_every_image_has_the_answers_it_want
             due[person] = ("screened_out", 35, 0)
             continue
         visits.practise(store, who, "i00", ["fear"])
+        visits.go_on(store, who, "start")
         if n == BACK:
             say_what_they_feel(store, who, 2, kinds, said)
             code = screen(store, who).resume_code

@@ -469,6 +469,18 @@ def fill() -> Callable[..., None]:
     return fill
 
 
+@pytest.fixture(scope="session")
+def unfold() -> Callable[[Page], None]:
+    """`unfold(page)`: open every part of it that is folded."""
+
+    def unfold(page: Page) -> None:
+        while (shut := page.locator("details:not([open]) > summary")).count():
+            shut.first.click()
+            settled(page)
+
+    return unfold
+
+
 # without fetching style sheets and films anew, for rules of which none is serious
 AXE = """() => {
   window.axeFound = null;

@@ -79,7 +79,7 @@ def test_what_the_lead_wrote_is_read_in_each_language_and_what_they_left_is_ours
 
 
 def test_the_lead_says_on_the_page_which_languages_there_are(task):
-    app = in_file(page("setup"), "languages: [en]", "languages: [en, ar]")
+    app = in_file(page("progress"), "languages: [en]", "languages: [en, ar]")
     assert task.offered() == ("en", "ar")
     app = in_file(app, "texts: {}", "texts: {ar: {question: بماذا تشعر؟}}")
     with spoken("ar"):

@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+from dataclasses import replace
 from itertools import combinations, permutations
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 
 from affectml.data import Dataset
 from affectml.exploring import Collection
-from affectml_annotation import StoreError, UnknownLabel, read_counts, read_judgements
+from affectml_annotation import Alpha, Progress, StoreError, UnknownLabel, read_counts, read_judgements
+from affectml_annotation.study.pay import PayRow
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.finding import find, resolve, searchable
 
@@ -26,6 +28,69 @@ def table(*rows):
     ]
     columns = ["event_id", "image_id", "annotator_id", "round", "kind", "labels", "seconds", "at"]
     return pd.DataFrame(made, columns=columns).assign(note=None)
+
+
+def progress(**changes):
+    said = {"images": 100, "wanted": 300, "answered": 260, "complete": 41, "rate": 20.0, "seconds_left": 2 * 86_400.0}
+    return Progress(**{"round": 1, "claimed": 0, "conflicts": 0, "annotators": 3, **said, **changes})
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("changes", "overlap", "says"),
+    [
+        ({}, 3, "41 of 100 images have their 3 people; at this pace the rest takes about 2 days."),
+        ({"wanted": 100}, 1, "41 of 100 images have their person; at this pace the rest takes about 2 days."),
+        ({"wanted": 301, "seconds_left": 5000.0}, 3,
+         "41 of 100 images have the people that they wait for; at this pace the rest takes about 83 minutes."),
+        ({"answered": 2, "complete": 0, "rate": NAN, "seconds_left": NAN}, 3, "0 of 100 images have their 3 people."),
+        ({"answered": 0, "complete": 0, "rate": NAN, "seconds_left": NAN}, 3,
+         "0 of 100 images have their 3 people; nobody has answered yet."),
+        ({"answered": 300, "complete": 100, "seconds_left": 0.0}, 3, "All 100 images have their 3 people."),
+    ],
+)  # fmt: skip
+def test_how_far_it_is_stands_in_a_sentence(changes, overlap, says):
+    assert lead.progress_words(progress(**changes), overlap) == says
+
+
+def test_time_is_told_as_people_say_it():
+    spans = (10, 60, 89 * 60, 90 * 60, 35 * 3600, 36 * 3600, 1000 * 86_400)
+    assert [lead.how_long(seconds) for seconds in spans] == [
+        "1 minute", "1 minute", "89 minutes", "2 hours", "35 hours", "2 days", "1,000 days"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("alpha", "says"),
+    [
+        (Alpha(NAN, undefined="no image has answers of two people"), "No image has two answers yet"),
+        (
+            Alpha(NAN, undefined="everybody always gave the same answer", images=2),
+            "2 images with two answers or more, ev",
+        ),
+        (Alpha(0.2, images=1), "On 1 image with two answers or more, it cannot be said whether people agree more than"),
+        (Alpha(0.2, 0.1, 0.3, images=9), "people agree more than chance would give: alpha is 0.20 [0.10, 0.30]."),
+        (Alpha(0.1, -0.1, 0.3, images=9), "it is not sure that people agree more than chance would give"),
+        (Alpha(-0.3, -0.5, -0.1, images=9), "people agree less than chance would give"),
+    ],
+)
+def test_agreement_is_told_by_its_interval(alpha, says):
+    assert says in lead.agreement_words(alpha)
+
+
+def test_what_can_leave_stands_in_a_sentence():
+    row = PayRow("P1", None, "completed", 5.0, 9, 0, "GBP", 300, 0, None, False)
+    paid, by_panel = replace(row, paid=True), replace(row, by_panel=300)
+    assert lead.out_words(0, 0, [], 0) == "There is nothing to export yet."
+    assert lead.out_words(1, 1, [], 0) == "1 answer of 1 person can leave."
+    assert lead.out_words(9, 2, [paid, by_panel], 0) == "9 answers of 2 people can leave; nothing is still to be paid."
+    told = lead.out_words(9, 2, [row, paid, replace(row, currency="EUR", due=50)], 2)
+    assert (
+        told
+        == "9 answers of 2 people can leave; 3.00 GBP and 0.50 EUR is still to be paid; 2 people asked to be erased."
+    )
 
 
 def test_confusion_by_hand():
@@ -86,6 +151,12 @@ def test_the_labels_used_most_stand_person_by_person():
     assert [tuple(row) for row in found.itertuples(index=False)] == [
         ("ann", "awe", 0.5), ("bob", "awe", 0.1), ("ann", "joy", 0.2), ("bob", "joy", 0.2)
     ]  # fmt: skip
+
+
+def test_the_labels_that_somebody_uses_are_told_in_words():
+    shares = pd.DataFrame({"block": [1, 2], "use:awe": [0.5, 0.0], "use:cheerfullness": [0.666, 0.0]})
+    found = lead.uses_in_words(shares, {"awe": "awe", "cheerfullness": "cheerfulness"}.__getitem__)
+    assert found.to_dict("list") == {"block": [1, 2], "labels": ["cheerfulness 67\xa0%, awe 50\xa0%", ""]}
 
 
 def test_those_whose_pace_changed_most_are_drawn_whichever_way_it_changed():

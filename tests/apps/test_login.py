@@ -89,22 +89,22 @@ def test_who_signs_in_labels_under_their_address_and_only_listed_people_lead(sta
         ann.answer("2")
         assert [labels for _, _, labels in ann.stored] == [(ann.labels[1],)]
         assert set(server.events()["annotator_id"]) == {"ann@example.org"}
-        assert page.get_by_text("Agreement").count() == 0
-        page.goto(f"{server.url}/agreement")
+        assert page.get_by_text("Progress", exact=True).count() == 0
+        page.goto(f"{server.url}/progress")
         page.get_by_text("Page not found").wait_for()
         page.goto(f"{server.url}/you")
         page.get_by_text("ann@example.org: 1 answer").wait_for()
         page.get_by_role("button", name="Sign out").click()
         provider.person = {"sub": "2", "email": "lead@example.org", "email_verified": True}
         page.get_by_role("button", name="Sign in").click()
-        page.get_by_role("link", name="Agreement", exact=True).click()
-        page.get_by_role("heading", name="Agreement").wait_for()
+        page.get_by_role("link", name="What people said", exact=True).click()
+        page.get_by_role("heading", name="What people said").wait_for()
         page.goto(f"{server.url}/you")
         page.get_by_role("button", name="Sign out").click()
         provider.person = {"sub": "mallory's id", "email": "lead@example.org", "email_verified": False}
         page.get_by_role("button", name="Sign in").click()
         page.get_by_role("button", name="I have read this").wait_for()
-        assert page.get_by_text("Agreement").count() == 0  # an address that nobody verified is not believed
+        assert page.get_by_text("Progress", exact=True).count() == 0  # an address that nobody verified is not believed
         page.get_by_role("button", name="I have read this").click()
         page.wait_for_selector(".labeller")
         with LabelStore(server.db) as store:  # the lead has not agreed to take part, and is nobody's annotator

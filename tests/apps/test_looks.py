@@ -9,7 +9,7 @@ from affectml_annotation import Answer, LabelStore
 
 from .conftest import FOCUSED, LAPTOP, PHONE
 
-PAGES = ("label", "you", "setup", "progress", "agreement", "disagreement", "export")
+PAGES = ("label", "you", "progress", "said", "out")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def themed(request, profile_shared):
 @pytest.mark.slow
 @pytest.mark.parametrize("path", PAGES)
 def test_axe_finds_nothing_serious_and_a_phone_shows_every_page_without_scrolling_sideways(
-    lively, themed, axe, show, settle, cut_or_overlapping, eventually, path
+    lively, themed, axe, show, settle, unfold, cut_or_overlapping, eventually, path
 ):
     _, context = themed
     page = context.new_page()
@@ -43,6 +43,7 @@ def test_axe_finds_nothing_serious_and_a_phone_shows_every_page_without_scrollin
     if path == "label":
         for key in "224":
             page.keyboard.press(key)
+    unfold(page)
     assert axe(page) == []
     page.set_viewport_size(PHONE["viewport"])
     settle(page)
@@ -52,6 +53,18 @@ def test_axe_finds_nothing_serious_and_a_phone_shows_every_page_without_scrollin
 
     eventually(lambda: not aside())  # charts take the new width a moment later
     page.close()
+
+
+def test_on_a_phone_the_menu_says_in_words_what_it_is(lively, profile, show):
+    page = profile(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True).new_page()
+    show(page, lively, "you")
+    menu = page.get_by_test_id("stExpandSidebarButton")
+    assert menu.evaluate("e => getComputedStyle(e, '::after').content") == '"Menu"'
+    assert menu.bounding_box()["width"] > 60  # the arrow alone has 48
+    menu.click()
+    page.get_by_role("link", name="What people said").wait_for()
+    names = page.get_by_test_id("stSidebarNavLink").all_inner_texts()
+    assert names == ["Label", "Your part", "Progress", "What people said", "Out"]
 
 
 @pytest.mark.slow
@@ -163,9 +176,12 @@ def test_nothing_a_page_loads_leaves_the_server(lively, page, show, path):
 
 @pytest.mark.slow
 def test_saved_appears_where_somebody_clicked_and_nowhere_else(lively, page, show, settle):
-    show(page, lively, "setup")
+    show(page, lively, "progress")
+    for part in ("How images are handed out", "What the page shows and asks for"):
+        page.get_by_text(part).click()
+        settle(page)
     page.get_by_label("People per image (overlap)").fill("7")
-    page.get_by_label("Instructions").fill("Trust your second feeling.")
+    page.get_by_role("textbox", name="Instructions").fill("Trust your second feeling.")
     page.get_by_role("button", name="Save the page").click()
     saved = page.get_by_text("People see it when they open the page again.")
     saved.wait_for()
@@ -178,8 +194,10 @@ def test_saved_appears_where_somebody_clicked_and_nowhere_else(lively, page, sho
         assert store.task.overlap != 7
 
 
-def test_a_name_with_an_accent_is_found_without_it(lively, page, show):
-    show(page, lively, "setup")
+def test_a_name_with_an_accent_is_found_without_it(lively, page, show, settle):
+    show(page, lively, "progress")
+    page.get_by_text("Take an invitation back").click()
+    settle(page)
     field = page.get_by_label("Take off the list")
     field.click()
     field.fill("Jose")
@@ -193,8 +211,8 @@ def test_whoever_only_looked_holds_no_image(lively, page, saving, person, eventu
             return int(store.annotators().set_index("annotator_id")["claimed"]["looker"])
 
     def leave():
-        page.get_by_role("link", name="Export").click()
-        page.get_by_role("heading", name="Export").wait_for()
+        page.get_by_role("link", name="Out", exact=True).click()
+        page.get_by_role("heading", name="Out").wait_for()
 
     looker = person(lively, "looker").enter().stocked()
     first = looker.image
@@ -217,10 +235,11 @@ def test_whoever_only_looked_holds_no_image(lively, page, saving, person, eventu
 
 def test_an_image_stays_chosen_while_its_caption_changes(lively, page, show, settle, eventually):
     """A browser knows a choice by its caption, and deciding changes that."""
-    show(page, lively, "disagreement")
+    show(page, lively, "said")
     chosen = page.get_by_label("images with most disagreement")
     first = chosen.input_value()
-    page.get_by_label("Decide: a set of labels").fill("awe")
+    page.get_by_text("Decide", exact=True).click()
+    page.get_by_label("A set of labels").fill("awe")
     page.keyboard.press("Enter")
     page.keyboard.press("Escape")  # an open list hides the rest of the page from a screen reader
     page.get_by_role("button", name="Add this decision").click()

@@ -14,12 +14,12 @@ from playwright.sync_api import expect
 
 from affectml.data import DatasetMeta, write_dataset
 from affectml_annotation import LabelStore
-from affectml_apps.relabel.pages.navigation import LEAD, STUDY
+from affectml_apps.relabel.pages.navigation import LEAD
 
 from .conftest import Person
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
-TITLES = {"setup": "Task set-up"} | {path: title for title, path, _ in (*STUDY, *LEAD) if path != "setup"}
+TITLES = {path: title for title, path, _ in LEAD}
 
 
 def copied(file: Path, folder: Path) -> Path:
@@ -74,9 +74,9 @@ def test_a_study_whose_images_stopped_early_lets_people_in_and_is_shown_to_its_l
     page.goto(f"{server.url}/?PROLIFIC_PID=60a1f2e3d4c5b6a798012345&STUDY_ID=s1&SESSION_ID=once")
     page.get_by_text("Words.").wait_for()
     page.locator("[data-testid=stCheckbox] label").click()
-    page.get_by_role("button", name="I agree, and take part").click()
+    page.get_by_role("button", name="I agree to take part").click()
     page.get_by_text("How old are you?").wait_for()
-    for _, path, _ in (*STUDY, *LEAD):
+    for _, path, _ in LEAD:
         draws(page, server, path, settle)
     with LabelStore(db) as store:
         assert store.task.overlap == 2

@@ -152,4 +152,4 @@ def test_the_lead_sees_a_tile_that_says_why_an_image_is_not_shown(task):
         task.store.submit([Answer(image["image_id"], who, "labels", ("awe",))])
     with task.store.database.write() as connection:
         connection.exec_driver_sql("update image set file = 'images.parquet' where position = 0")
-    assert "no image that can be shown" in said(page("disagreement"))
+    assert "no image that can be shown" in said(page("said"))

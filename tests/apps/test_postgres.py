@@ -35,10 +35,10 @@ def test_two_people_label_into_postgresql_through_a_kill_and_the_lead_sees_it(st
     for each in (ann, bob):
         assert [(image, labels[0]) for image, _, labels in each.stored] == given[each.who]
     lead = bob.page
-    for path, shown in (("progress", "10 of 720"), ("export", "10 current answers"), ("setup", "ann, bob")):
+    for path, shown in (("progress", "10 of 720"), ("progress", "People: 2"), ("out", "10 answers of 2 people")):
         lead.goto(f"{server.url}/{path}")
         lead.get_by_text(shown).first.wait_for()
-    lead.goto(f"{server.url}/export")
+    lead.goto(f"{server.url}/out")
     assert "labels export --db 'postgresql+psycopg://postgres@" in lead.locator("code").inner_text()
 
 
@@ -66,7 +66,8 @@ def test_who_calls_while_the_database_is_away_is_told_to_wait_and_not_where_it_i
 @pytest.mark.slow
 def test_a_page_waits_for_the_database_with_what_was_typed_and_goes_on_by_itself(start, postgres, postgres_url, page):
     server = start(db=postgres_url)
-    page.goto(f"{server.url}/setup?who=ann")
+    page.goto(f"{server.url}/progress?who=ann")
+    page.get_by_text("What people are asked").click()
     question = page.get_by_label("The question, word for word")
     question.fill("What do you feel now?")
     postgres.stop("fast")

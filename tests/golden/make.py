@@ -201,7 +201,7 @@ def make_reading() -> None:
 
 
 def make_demos() -> None:
-    """What `demo-data` writes, five ways: its tables, and a digest of every painting's pixels."""
+    """What `demo` writes, five ways: its tables, and a digest of every painting's pixels."""
     from PIL import Image
 
     ways = {

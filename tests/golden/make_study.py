@@ -44,7 +44,7 @@ def make_study(folder: Path) -> None:
     with LabelStore(folder / "labels.db") as store:
         file = study.file.but(labels=LABELS, question="What do you feel?", name="study", seed=3)
         images = [f"i{n:03d}" for n in range(IMAGES)]
-        store.init_task(file, images, texts=study.texts, examples=study.examples)
+        store.init_task(file, images, texts=study.texts, apart=study.apart)
         running.open_study(store, study, by="lead")
         for person in range(PEOPLE):
             ids = Ids(f"{person:024x}")
@@ -53,6 +53,7 @@ def make_study(folder: Path) -> None:
             visits.answer_questions(store, who, "before", {"age": ("18-29", "30+")[person % 2]})
             visits.go_on(store, who, "instructions")
             visits.practise(store, who, "i000", ["fear"])
+            visits.go_on(store, who, "start")
             _label(store, who, rng, tastes, language, 5 if person == PEOPLE - 1 else 99)
             if person == PEOPLE - 2:
                 visits.leave(store, who)

@@ -3,9 +3,7 @@
 import copy
 import inspect
 import math
-import runpy
 from dataclasses import replace
-from pathlib import Path
 from statistics import correlation
 
 import pytest
@@ -16,8 +14,7 @@ from affectml_metrics import functional
 from affectml_metrics.table import specs
 
 from .checks import gen, many, refused, same
-
-PAGE = runpy.run_path(str(Path(__file__).resolve().parents[2] / "scripts" / "metrics_page.py"))
+from .worked import EXAMPLES, on_example
 
 
 def entropy(*shares):
@@ -34,10 +31,10 @@ def bits_above(value, mean, deviation):
 
 @pytest.mark.parametrize("spec", list(specs()), ids=lambda spec: spec.name)
 def test_its_value_is_the_one_worked_by_hand(spec):
-    soft = PAGE["EXAMPLES"]["distribution"]
+    soft = EXAMPLES["distribution"]
     x, y = ([entropy(*shares) for shares in rows] for rows in (soft.preds, soft.target))
     names = {**vars(math), "correlation": correlation, "H": entropy, "J": js_of_pairs, "I": bits_above, "x": x, "y": y}
-    assert float(PAGE["on_example"](spec)) == pytest.approx(eval(spec.worked, names), abs=1e-12)
+    assert float(on_example(spec)) == pytest.approx(eval(spec.worked, names), abs=1e-12)
 
 
 def test_every_function_is_in_the_table():

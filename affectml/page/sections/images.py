@@ -142,7 +142,7 @@ def alone(page: Page) -> Section | None:
         ids = {str(name): row for row, name in enumerate(page.shown.truth.image_id)}
     lines = {ids[row[0]]: f"all say {row[1]}, {row[2]} of people do" for row in rows[:ALONE] if row[0] in ids}
     made, count, chance = cards(page, lines), len({row[0] for row in rows}), known["chance"][1]
-    words = f"On {count} of {known['of']} images all systems say a label that people do not; by chance on {chance:.1f}."
+    words = f"On {count} of {known['of']} images all systems say a label that people do not ({chance:.1f} by chance)."
     table = Table("Where all stand alone", ("image", "label", "people", "said"), tuple(rows))
     galleries = (Cards("", made),) if made else ()
     return Section("alone", "Images where all systems stand alone", words, (), galleries, (table,) if rows else ())

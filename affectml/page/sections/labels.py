@@ -22,8 +22,8 @@ ALSO = ("prevalence", "set_share", "mean_share", "rate_cross_entropy", "threshol
 TIED = 3  # equally common mistakes that are named
 FEW = 10  # answers or images with a label, from which a share of them is worth a word
 RULE = (
-    "a label of both counts on the diagonal; one left out is shared evenly by the labels said instead; the row "
-    f"{NOTHING} has labels added to sets that were otherwise complete; the answers to one image count one together"
+    "a label that both name counts on the diagonal; a missed label is shared evenly among those named instead; the row "
+    f"{NOTHING} has labels added to sets that were otherwise complete; all answers to one image together count one"
 )
 
 
@@ -75,7 +75,10 @@ def _best(first: str, rows: Sequence[Figure]) -> list[str]:
 
 def bias(page: Page) -> Section | None:
     """How often systems name each label, less how often people do."""
-    rows, title = page.found(metric="label_bias", label=None), "How often each label is named, less how often by people"
+    rows, title = (
+        page.found(metric="label_bias", label=None),
+        "How often each label is named, less how often people name it",
+    )
     found = grouped([each for each in rows if each.found], "system")
     counts = ", ".join(f"{called(who)} names {len(each)}" for who, each in found.items())
     told = f"of {len(grouped(rows, 'label'))} labels, {counts} more often or less often than people"

@@ -81,5 +81,5 @@ def repeats(page: Page) -> Section | None:
             ends = f"{number(min(values))} and {number(max(values))}" if values else ""
             told += [f"{called(system)}'s {mine[0].name} lies between {ends} over {by}"] if values else []
     tables.append(pivot("Liking for places in the list of labels", places, "system", "metric"))
-    plain = "a system may name labels more often for where they stand in a list"
+    plain = "a system may name labels more often because of their place in a list"
     return Section.of("wordings", "Wordings, draws and places", told[:2] or [plain], tables)

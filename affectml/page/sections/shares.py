@@ -30,7 +30,7 @@ def reliability(page: Page) -> Section | None:
         "Above the dashed line, it says too little.",
     )
     drawn = [Drawing("Seen against said", picture, line)] if bins else []
-    note = "seen_share: Student's t of the differences in a bin, and at least what drawing the votes would make"
+    note = "seen_share: Student's t of the differences in a bin, and at least the error of drawing the votes"
     rows = [replace(each, level=f"{each.label} {each.level} ({each.n})", units=None) for each in rows]
     table = pivot("Reliability in bins (images)", rows, "level", "metric", head="bin", note=note)
     slopes = [each for name in ("calibration_slope", "calibration_error") for each in page.found(metric=name)]
@@ -75,7 +75,7 @@ def promise(page: Page) -> Section | None:
     rows = [each for each in page.of_first(None) if each.metric in names]
     rows.sort(key=lambda each: (each.by != "", list(names).index(each.metric)))
     notes = [made.get("shift", {}).get("words"), f"promised: {made['words']}", f"made on {made['made_on']}"]
-    if rows and rows[0].units != rows[0].n:  # groups, or images without those of which nobody chose a label
+    if rows and rows[0].units != rows[0].n:  # groups, or only images with a chosen label
         notes.append(f"{rows[0].units} {made.get('unit', 'images')} count")
     if "spread" in made:
         notes.append(f"other calibration images would move it by {number(made['spread'])} (one SD)")

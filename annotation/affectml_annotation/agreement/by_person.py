@@ -1,37 +1,30 @@
-"""Agreement person by person: each annotator against the others, every two of them, and groups of them."""
+"""Agreement person by person: each annotator against the others, and every two of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations_with_replacement
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
-from affectml_annotation.agreement.distances import SetDistance, distance_table, set_distances
-from affectml_annotation.agreement.intervals import blocks_of, interval
 from affectml_annotation.agreement.values import (
     FloatArray,
     IntArray,
+    SetDistance,
+    add_bounds,
     both_looks,
+    distance_table,
     divided,
-    group_numbers,
     image_pairs,
+    interval,
+    one_look,
     set_codes,
+    set_distances,
 )
-from affectml_annotation.errors import BadJudgement
-from affectml_annotation.judgements import KINDS, Panel, Rounds, encode, languages_in, of_now
+from affectml_annotation.judgements import KINDS, Panel, Rounds, encode, of_now
 
 TABLE_VALUES = 2000
 
 
-def one_look(judgements: pd.DataFrame, labels: Sequence[str], rounds: Rounds) -> Panel:
-    """The table as numbers, one judgement of each person and image at most; BadJudgement where rounds is "all"."""
-    if rounds == "all":
-        raise BadJudgement("rounds='all' would compare a person with themselves; choose a round, first or last")
-    return encode(judgements, labels, rounds=rounds)
-
-
-def _similar_pairs(answers: Panel, distance: SetDistance) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
+def similar_pairs(answers: Panel, distance: SetDistance) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
     """Every pair of answers to one image, with 1 - distance."""
     code, sets = set_codes(answers.chosen)
     table = distance_table(sets, sets, distance) if len(sets) <= TABLE_VALUES else None
@@ -40,7 +33,7 @@ def _similar_pairs(answers: Panel, distance: SetDistance) -> Iterator[tuple[IntA
         yield i, j, 1 - apart
 
 
-def _label_use(answers: Panel, of: IntArray, groups: int) -> FloatArray:
+def label_use(answers: Panel, of: IntArray, groups: int) -> FloatArray:
     """Share of each person's or group's answers that hold each label, [groups, C]; nan without answers.
 
     of [M]: whose each answer is, below 0 nobody's.
@@ -122,13 +115,12 @@ def annotator_report(
                 interval(value, divided(mine.sum() - mine, len(mine) - 1), level=level, bounds=(least, 1.0))
                 for value, mine in zip(found[name], theirs, strict=True)
             ]
-            found[f"{name}_low"] = np.array([span.low for span in spans], dtype=np.float64)
-            found[f"{name}_high"] = np.array([span.high for span in spans], dtype=np.float64)
+            add_bounds(found, name, spans)
     if "seconds" in judgements.columns:
         seconds = pd.to_numeric(judgements["seconds"].iloc[panel.row]).astype(float)
         medians = seconds.groupby(panel.annotator).median()
         found["seconds"] = medians.reindex(range(people)).to_numpy()
-    for label, shares in zip(panel.labels, _label_use(answers, answers.annotator, people).T, strict=True):
+    for label, shares in zip(panel.labels, label_use(answers, answers.annotator, people).T, strict=True):
         found[f"use:{label}"] = shares
     if checks is not None:
         found["checks"], found["checks_failed"] = _checks(judgements, panel, rounds, checks)
@@ -144,7 +136,7 @@ def _means(values: FloatArray, of: IntArray, people: int) -> FloatArray:
 def _with_others(answers: Panel, distance: SetDistance) -> FloatArray:
     """Mean similarity of each answer to the others' at its image, [M]; nan where there is no other."""
     total, others = np.zeros(len(answers.row)), np.zeros(len(answers.row))
-    for i, j, alike in _similar_pairs(answers, distance):
+    for i, j, alike in similar_pairs(answers, distance):
         for side in (i, j):
             total += np.bincount(side, weights=alike, minlength=len(total))
             others += np.bincount(side, minlength=len(total))
@@ -213,88 +205,10 @@ def pairwise_agreement(
     answers = one_look(judgements, labels, rounds).answers()
     people = len(answers.annotator_ids)
     total, count = np.zeros(people * people), np.zeros(people * people)
-    for i, j, alike in _similar_pairs(answers, distance):
+    for i, j, alike in similar_pairs(answers, distance):
         for first, second in ((i, j), (j, i)):
             cell = answers.annotator[first] * people + answers.annotator[second]
             total += np.bincount(cell, weights=alike, minlength=len(total))
             count += np.bincount(cell, minlength=len(count))
     ids = pd.Index(answers.annotator_ids, name="annotator_id")
     return pd.DataFrame(divided(total, count).reshape(people, people), index=ids, columns=ids)
-
-
-def groups_in(judgements: pd.DataFrame, by: str) -> "pd.Series[Any]":
-    """The group of each judgement by a column, as text; missing where it has none. Languages have one form each.
-
-    Raises BadJudgement where no judgement has one.
-    """
-    column = judgements.get(by)
-    if column is not None and by == "language":
-        column = languages_in(column)[0]
-    if column is None or column.isna().all():
-        raise BadJudgement(f"no judgement of this table has a {by}; nothing to compare")
-    return column.astype(object).map(str, na_action="ignore")
-
-
-def group_agreement(
-    judgements: pd.DataFrame,
-    labels: Sequence[str],
-    by: str,
-    *,
-    distance: SetDistance = "masi",
-    rounds: Rounds = "first",
-    intervals: bool = False,
-    level: float = 0.95,
-    groups: Mapping[str, object] | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Agreement within and between groups of answers, and what each group says.
-
-    Args:
-        judgements: a judgement table.
-        labels: all labels in use.
-        by: the column with their group: an attribute that people agreed to share, or `language`. Answers without one
-            are left out.
-        distance: how far two sets are apart: `masi`, `jaccard` or `nominal`.
-        rounds: which looks count; see `encode`.
-        intervals: whether to have intervals, over images.
-        level: of the intervals.
-        groups: image id to its group, where images are not independent.
-
-    Returns:
-        Two tables, agreement and shares. Agreement has one row per two groups (a group with itself is agreement
-        within it): group, other, people, agreement (mean 1 - distance over pairs of answers to one image by different
-        people), pairs, images, and low and high with `intervals`, none where all pairs are of one image. Shares has one
-        row per group: group, people, answers, and the share of its answers that hold each label.
-
-    Raises:
-        BadJudgement: no judgement has a group, a row breaks the contract, or rounds is "all".
-        UnknownLabel: a row has a label that is not in `labels`.
-    """
-    panel = one_look(judgements, labels, rounds)
-    code, names = pd.factorize(groups_in(judgements, by).iloc[panel.row], sort=True)
-    answers, member = panel.answers(), code[panel.answered]
-    images, kinds = len(answers.image_ids), len(names)
-    total = np.zeros((kinds, kinds, images))
-    count = np.zeros((kinds, kinds, images))
-    for i, j, alike in _similar_pairs(answers, distance):
-        both = (member[i] >= 0) & (member[j] >= 0)
-        low, high = np.minimum(member[i], member[j])[both], np.maximum(member[i], member[j])[both]
-        cell = (low * kinds + high) * images + answers.image[i[both]]
-        total += np.bincount(cell, weights=alike[both], minlength=total.size).reshape(total.shape)
-        count += np.bincount(cell, minlength=count.size).reshape(count.shape)
-    people = np.bincount(np.unique(panel.annotator[code >= 0] * kinds + code[code >= 0]) % kinds, minlength=kinds)
-    blocks = blocks_of(images, group_numbers(answers.image_ids, groups))
-    rows = []
-    for a, b in combinations_with_replacement(range(kinds), 2):
-        t, c = total[a, b], count[a, b]
-        value = float(divided(t.sum(), c.sum()))
-        who = {"group": names[a], "other": names[b], "people": int(people[a] + people[b] * (a != b))}
-        row = {**who, "agreement": value, "pairs": int(c.sum()), "images": int((c > 0).sum())}
-        if intervals:
-            of_block, pairs = np.bincount(blocks, t), np.bincount(blocks, c)
-            left_out = divided(t.sum() - of_block, c.sum() - pairs)[pairs > 0]
-            span = interval(value, left_out, level=level, bounds=(0.0, 1.0))
-            row |= {"low": span.low, "high": span.high}
-        rows.append(row)
-    shares = {"group": list(names), "people": people, "answers": np.bincount(member[member >= 0], minlength=kinds)}
-    use = dict(zip(answers.labels, _label_use(answers, member, kinds).T, strict=True))
-    return pd.DataFrame(rows), pd.DataFrame(shares | use)

@@ -2,26 +2,32 @@
 
 Judgements are only ever added to. What would replace something is refused, all of it named, until it is asked for;
 then the old file stays beside the new one, as `annotations.replaced-20260105T090000Z.parquet`.
+DATASET-exports.jsonl, beside the data set, says where exports of it were written, and which targets count somebody who
+was erased; no name is in it.
 """
 
 import json
+import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from dataclasses import replace as dataclasses_replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
 
+from affectml_annotation.aggregation import Aggregate
 from affectml_annotation.errors import BadExport, BadImport
-from affectml_annotation.exchange.columns import from_files
 from affectml_annotation.exchange.files import (
     WAY_OUT,
     all_or_none,
     keep,
+    make_way,
     new_folder,
     read_frame,
     read_parquet,
@@ -31,19 +37,7 @@ from affectml_annotation.exchange.files import (
     writing_in_turn,
 )
 from affectml_annotation.exchange.merging import Merged, MergedPeople, merge_judgements, merge_people, people_table
-from affectml_annotation.exchange.targets import (
-    META,
-    MakeTarget,
-    aggregates,
-    asked_of,
-    entry_of,
-    file_of,
-    made_of,
-    people_of,
-    put_target,
-    said_of,
-    state_of,
-)
+from affectml_annotation.exchange.tables import from_files
 from affectml_annotation.judgements import are_data, only_data
 
 if TYPE_CHECKING:  # the store imports the exchange
@@ -52,7 +46,8 @@ if TYPE_CHECKING:  # the store imports the exchange
 NAME = re.compile(r"\w[\w .+-]{0,99}")
 NO_IMAGES = "no image files were copied: name their folder (--images) when you make the data set"
 ANNOTATIONS, ANNOTATORS = "annotations.parquet", "annotators.parquet"
-SCHEMA = 2  # of dataset.json
+META, SCHEMA = "dataset.json", 2
+MakeTarget = Callable[[pd.DataFrame], Aggregate]
 
 
 @dataclass(frozen=True, eq=False)
@@ -295,7 +290,7 @@ def make_target_again(folder: str | Path, name: str, make: MakeTarget) -> tuple[
 
 
 def _read_meta(folder: Path) -> dict[str, Any]:
-    """dataset.json; BadExport for one of another schema, and for what is no data set's description."""
+    """dataset.json. Raises BadExport if it has another schema or is not a data set's description."""
     try:
         stored = json.loads((folder / META).read_text(encoding="utf-8"))
         json.dumps(stored, ensure_ascii=False, allow_nan=False).encode()  # it is written again
@@ -323,3 +318,139 @@ def read_dataset_judgements(folder: str | Path, empty: str | None = None) -> pd.
     with readable(path):
         table = read_frame(path)
     return from_files(table, str(path), empty)
+
+
+def aggregates(folder: Path, targets: Mapping[str, MakeTarget], judgements: pd.DataFrame) -> dict[str, Aggregate]:
+    """Each target made of these judgements; BadExport for one that would have no image."""
+    made = {name: make(judgements) for name, make in targets.items()}
+    for name, one in made.items():
+        if not len(one.image_id):
+            why = "; ".join(f"{count} images: {reason}" for reason, count in one.left_out.items())
+            raise BadExport(str(folder), [f"target {name} would have no image ({why or 'nobody gave an answer'})"])
+    return made
+
+
+def state_of(folder: Path, entry: Mapping[str, Any] | None, made: Aggregate, task: "Task") -> str:
+    """How a target of that name compares with what was made: new, same or other. An unknown question is no other."""
+    if entry is None:
+        return "new"
+    if (entry["construct"], entry.get("question") or task.question) != (task.about, task.question):
+        return "other"
+    if (entry["kind"], entry["values"], entry.get("vote_rule")) != (made.kind, made.values_are, made.vote_rule):
+        return "other"
+    path = folder / entry["file"]
+    if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
+        return "other"
+    table = read_parquet(path)
+    assert table is not None
+    old, new = table.to_pandas(), made.table()
+    if set(old.columns) != set(new.columns) or len(old) != len(new):
+        return "other"
+    one, two = (table.assign(image_id=table["image_id"].astype("str")).set_index("image_id") for table in (old, new))
+    if set(one.index) != set(two.index):
+        return "other"
+    one = one.loc[two.index, two.columns]
+    return "same" if (one.to_numpy(dtype=float) == two.to_numpy(dtype=float)).all() else "other"
+
+
+def put_target(folder: Path, meta: dict[str, Any], name: str, made: Aggregate, fresh: Mapping[str, Any]) -> list[Path]:
+    """Write one target, and its entry after it. While its file is replaced, the entry names the one that is kept."""
+    kept, entry, file = [], meta["targets"].get(name), file_of(name)
+    if entry is not None:
+        if (folder / entry["file"]).exists() and entry["file"] == file:
+            kept.append(keep(folder / file))
+            meta["targets"][name] = entry | {"file": kept[-1].name}
+            write_json(folder / META, meta)
+    elif (folder / file).exists():  # what no entry names
+        kept.append(keep(folder / file))
+    write_parquet(folder / file, made.table())
+    meta["targets"][name] = dict(fresh)
+    write_json(folder / META, meta)
+    return kept
+
+
+def asked_of(task: "Task") -> dict[str, str]:
+    """What dataset.json says of what people were asked."""
+    return {"construct": task.about, "question": task.question}
+
+
+def entry_of(name: str, made: Aggregate, task: "Task") -> dict[str, Any]:
+    """What dataset.json says of a task's target."""
+    taxonomy = task.taxonomy
+    if not taxonomy:
+        taxonomy = {"name": task.name, "labels": {label: {} for label in task.labels}}
+    return {
+        "kind": made.kind,
+        "construct": task.about,
+        "taxonomy": taxonomy if isinstance(taxonomy, str) else dict(taxonomy),
+        "question": task.question,
+        **made_of(name, made),
+    }
+
+
+def made_of(name: str, made: Aggregate) -> dict[str, Any]:
+    """The part of its entry that says how it was made."""
+    return {
+        "kind": made.kind,
+        "values": made.values_are,
+        "file": file_of(name),
+        **({} if made.vote_rule is None else {"vote_rule": made.vote_rule}),
+        "made_by": f"{made.method}: {made.made_by}",
+    }
+
+
+def file_of(name: str) -> str:
+    """The file of its table."""
+    return f"targets-{name}.parquet"
+
+
+def people_of(made: Aggregate) -> str:
+    """How many images and answers it has, in words."""
+    return f"{len(made.image_id)} images, {made.n.mean():.1f} answers each"
+
+
+def said_of(name: str, made: Aggregate, judgements: int) -> str:
+    """What is said of a target that was written."""
+    left_out = "".join(f"; {count} left out: {why}" for why, count in made.left_out.items())
+    return f"target {name}: {people_of(made)}, from all {judgements} judgements in the data set{left_out}"
+
+
+def write_target(path: str | Path, made: Aggregate, *, replace: bool = False) -> None:
+    """Write a target as a Parquet file of its own: image_id, n, then one column per label.
+
+    Raises BadExport where a file is there and `replace`, which keeps it beside the new one, was not asked for.
+    """
+    make_way(Path(path), replace=replace)
+    write_parquet(Path(path), made.table())
+
+
+def note_export(folder: str | Path, **what: Any) -> bool:
+    """Add a line to what a data set's exports have written; False where none can be written beside it."""
+    line = {"at": datetime.now(UTC).isoformat(timespec="seconds"), **what}
+    try:
+        with _notes_of(folder).open("a", encoding="utf-8") as out:
+            out.write(json.dumps(line, ensure_ascii=False) + "\n")
+    except OSError:
+        return False
+    return True
+
+
+def note_written(folder: str | Path, to: str | Path) -> bool:
+    """Remember that an export of a data set was written to a file or folder; see `note_export`."""
+    place = os.path.relpath(Path(to).resolve(), _notes_of(folder).parent)
+    return any(line.get("wrote") == place for line in noted(folder)) or note_export(folder, wrote=place)
+
+
+def noted(folder: str | Path) -> list[dict[str, Any]]:
+    """The lines that `note_export` added, oldest first; one that a killed command left half is passed over."""
+    found = []
+    with suppress(OSError):
+        for text in _notes_of(folder).read_text(encoding="utf-8", errors="replace").splitlines():
+            with suppress(ValueError):
+                found.append(json.loads(text))
+    return [line for line in found if isinstance(line, dict)]
+
+
+def _notes_of(folder: str | Path) -> Path:
+    folder = Path(folder).resolve()
+    return folder.with_name(f"{folder.name}-exports.jsonl")

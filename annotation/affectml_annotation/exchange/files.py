@@ -10,6 +10,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from glob import escape
 from itertools import count
 from pathlib import Path
@@ -58,16 +59,19 @@ def replacing(path: Path, mode: int = 0o666, *, first_stays: bool = False) -> It
     mode: who may read and write it, as far as the user's own umask allows. first_stays: where another process has made
     `path` meanwhile, that stays, and this is dropped.
     """
-    with _beside(path) as temporary:
+
+    def make(temporary: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(path, temporary, lambda: temporary.touch(mode)):
-            yield temporary
-            with temporary.open("rb") as handle:
-                os.fsync(handle.fileno())
-            if first_stays:
-                _link(temporary, path)
-            else:
-                temporary.replace(path)
+        temporary.touch(mode)
+
+    with _beside(path, make) as temporary:
+        yield temporary
+        with temporary.open("rb") as handle:
+            os.fsync(handle.fileno())
+        if first_stays:
+            _link(temporary, path)
+        else:
+            temporary.replace(path)
 
 
 def _link(temporary: Path, path: Path) -> None:
@@ -90,7 +94,7 @@ def new_folder(path: Path, taken: Callable[[], Path] | None = None) -> Iterator[
     `path` must not exist, or be an empty folder; whoever calls says so to the user before long work starts. taken:
     gives another name in the same folder where something has come to be at `path` meanwhile.
     """
-    with _beside(path) as temporary, _alone(path, temporary, lambda: temporary.mkdir(parents=True)):
+    with _beside(path, partial(Path.mkdir, parents=True)) as temporary:
         yield temporary
         while True:
             try:
@@ -108,21 +112,35 @@ def workplace(path: Path) -> Iterator[Path]:
 
     So goes one that a killed command left of the same `path`.
     """
-    with _beside(path) as temporary, _alone(path, temporary, lambda: temporary.mkdir(0o700, parents=True)):
+    with _beside(path, partial(Path.mkdir, mode=0o700, parents=True)) as temporary:
         yield temporary
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager
-def _beside(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to.
+def _beside(path: Path, make: Callable[[Path], object]) -> Iterator[Path]:
+    """Make what becomes `path` under a name beside it, and hold its lock; what killed commands left of `path` goes.
 
     What fails is said of `path`, which the user knows; nothing is left of it then, nor of folders made for it.
     """
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
     absent = [folder for folder in path.parents if not folder.exists()]
     try:
-        yield temporary
+        with ExitStack() as held:
+            make(temporary)
+            for _ in range(100):
+                try:
+                    descriptor = held.enter_context(_locked(temporary))
+                    if os.fstat(descriptor).st_nlink:
+                        take_left(path.parent, escape(path.name))
+                        break
+                except (FileNotFoundError, BlockingIOError):
+                    pass
+                except OSError:  # a disk that has no locks
+                    break
+                if not temporary.exists():  # another process took it for left behind before it was locked
+                    make(temporary)
+            yield temporary
     except BaseException as error:
         here = str(temporary)
         if isinstance(error, OSError) and error.errno is not None and str(error.filename or here).startswith(here):
@@ -133,26 +151,6 @@ def _beside(path: Path) -> Iterator[Path]:
             with suppress(OSError):
                 folder.rmdir()
         raise
-
-
-@contextmanager
-def _alone(path: Path, temporary: Path, make: Callable[[], None]) -> Iterator[None]:
-    """Make what is to be written and hold its lock; take away what killed commands left of `path`, held by nobody."""
-    with ExitStack() as held:
-        make()
-        for _ in range(100):
-            try:
-                descriptor = held.enter_context(_locked(temporary))
-                if os.fstat(descriptor).st_nlink:
-                    take_left(path.parent, escape(path.name))
-                    break
-            except (FileNotFoundError, BlockingIOError):
-                pass
-            except OSError:  # a disk that has no locks
-                break
-            if not temporary.exists():  # another process took it for left behind before it was locked
-                make()
-        yield
 
 
 def take_left(folder: Path, of: str = "*") -> None:
@@ -338,7 +336,7 @@ def spreadsheet_cell(text: str) -> str:
 
 
 def plain_text(cell: str) -> str:
-    """The text of which `spreadsheet_cell` made a cell.
+    """The text that `spreadsheet_cell` made into a cell.
 
     >>> plain_text("'=1+2"), plain_text("'tis"), plain_text(spreadsheet_cell("'=1+2"))
     ('=1+2', "'tis", "'=1+2")
@@ -361,7 +359,7 @@ def csv_text(rows: Iterable[Iterable[object]]) -> str:
 
 
 def csv_rows(text: str) -> list[list[str]]:
-    """The rows of which `csv_text` made a text, as texts."""
+    """The rows, as texts, that `csv_text` made into one text."""
     return [list(map(plain_text, row)) for row in csv.reader(io.StringIO(text, newline=""))]
 
 

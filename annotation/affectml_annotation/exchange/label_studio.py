@@ -14,12 +14,11 @@ import pandas as pd
 
 from affectml_annotation.columns import COLUMNS, Column
 from affectml_annotation.errors import BadImport
-from affectml_annotation.exchange.columns import for_files, from_files, of_rows, with_time_texts
 from affectml_annotation.exchange.files import readable, write_json
+from affectml_annotation.exchange.tables import for_files, from_files, of_rows, with_time_texts
 from affectml_annotation.judgements import ANSWERS
 
 CHOICES, KIND, IMAGE = "labels", "answer", "image"
-PREDICTION_COLUMNS = ("image_id", "model", "score", "labels")
 THEIR_NAMES = {"event_id": "unique_id", "seconds": "lead_time", "at": "created_at"}
 # The other columns that have no place of their own there.
 FURTHER = {column.name: column for column in COLUMNS
@@ -110,14 +109,11 @@ def _choices(name: str, chosen: list[str]) -> list[dict[str, Any]]:
     return [_result(name, "choices", {"choices": list(chosen)})] if chosen else []
 
 
-def read_label_studio(
-    path: str | Path, *, image_key: str | None = None, from_name: str | None = None
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read Label Studio's JSON export: (judgements, predictions).
+def read_label_studio(path: str | Path) -> pd.DataFrame:
+    """Read the judgements of Label Studio's JSON export; what else a task holds, such as predictions, stays there.
 
-    image_key: of `data`, what names the image (default: image_id, else image). from_name: the control that holds
-    the labels, needed where a task has several controls of choices that are not ours. Raises BadImport
-    naming the task.
+    An image is called by image_id of its `data`, else by image. Where choices are made under several controls, the one
+    called `labels` has the labels. Raises BadImport naming the task.
     """
     path = Path(path)
     with readable(path):
@@ -125,78 +121,54 @@ def read_label_studio(
     if not isinstance(tasks, list) or not all(isinstance(task, dict) and "data" in task for task in tasks):
         raise BadImport(str(path), ["expected a list of tasks with `data`; export as JSON, not JSON_MIN or CSV"])
     rows: list[dict[str, Any]] = []
-    predicted: list[tuple[Any, ...]] = []
     for number, task in enumerate(tasks):
         where = f"task {task.get('id', number)}"
         try:
-            judgements, said = _read_task(task, image_key, from_name, path, where)
+            image_id = next((task["data"][key] for key in ("image_id", "image") if task["data"].get(key)), None)
+            if image_id is None:
+                has = ", ".join(task["data"])
+                raise BadImport(str(path), [f"{where}: data has no image_id or image (it has: {has})"])
+            given = task.get("annotations", [])
+            rows += [{"image_id": image_id, **_judgement(annotation, f"{path}: {where}")} for annotation in given]
         except BadImport:
             raise
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise BadImport(str(path), [f"{where}: not as Label Studio exports it ({error})"]) from None
-        rows += judgements
-        predicted += said
-    table = of_rows(rows, otherwise=("image_id", "annotator_id", "labels"))
-    return from_files(table, str(path)), pd.DataFrame(predicted, columns=list(PREDICTION_COLUMNS))
+    return from_files(of_rows(rows, otherwise=("image_id", "annotator_id", "labels")), str(path))
 
 
-def _read_task(
-    task: Mapping[str, Any], image_key: str | None, from_name: str | None, path: Path, where: str
-) -> tuple[list[dict[str, Any]], list[tuple[Any, ...]]]:
-    """A task's annotations and its predictions."""
-    keys = [image_key] if image_key else ["image_id", "image"]
-    image_id = next((task["data"][key] for key in keys if task["data"].get(key)), None)
-    if image_id is None:
-        raise BadImport(str(path), [f"{where}: data has no {' or '.join(keys)} (it has: {', '.join(task['data'])})"])
-    rows = [
-        {"image_id": image_id, **_judgement(annotation, from_name, f"{path}: {where}")}
-        for annotation in task.get("annotations", [])
-    ]
-    predicted = []
-    for prediction in task.get("predictions", []):
-        if isinstance(prediction, dict):
-            said = _read_results(prediction.get("result", []), from_name, f"{path}: {where}")
-            predicted.append((image_id, prediction.get("model_version"), prediction.get("score"), said["labels"]))
-    return rows, predicted
-
-
-def _judgement(annotation: Mapping[str, Any], from_name: str | None, where: str) -> dict[str, Any]:
+def _judgement(annotation: Mapping[str, Any], where: str) -> dict[str, Any]:
     by = annotation.get("completed_by")
     if isinstance(by, dict):
         by = by.get("email") or by.get("id")
-    found = _read_results(annotation.get("result", []), from_name, where)
+    found = _read_results(annotation.get("result", []), where)
     found["annotator_id"] = None if by is None else str(by)
     if annotation.get("was_cancelled"):
         found |= {"kind": "skip", "labels": []}
-    for name, theirs in THEIR_NAMES.items():
-        if annotation.get(theirs) is not None:
-            found[name] = annotation[theirs]
-    return found
+    return found | {name: at for name, theirs in THEIR_NAMES.items() if (at := annotation.get(theirs)) is not None}
 
 
-def _read_results(results: Sequence[Mapping[str, Any]], from_name: str | None, where: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"labels": [], "round": 1}
-    controls = set()
+def _read_results(results: Sequence[Mapping[str, Any]], where: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"round": 1}
+    chosen: dict[str, list[Any]] = {}
     for result in results:
         name, value = str(result.get("from_name")), result.get("value", {})
-        column = FURTHER.get(name) if name != from_name else None
-        if "choices" in value and name == KIND and from_name != KIND:
+        column = FURTHER.get(name)
+        if "choices" in value and name == KIND:
             found["kind"] = value["choices"][0]
         elif column is not None and column.type == "truth" and value.get("choices") == [name]:
             found[name] = True
-        elif "choices" in value and from_name in (None, name):
-            controls.add(name)
-            found["labels"] = [*found["labels"], *value["choices"]]
+        elif "choices" in value:
+            chosen[name] = [*chosen.get(name, ()), *value["choices"]]
         elif column is not None and "number" in value:
             found[name] = value["number"]
         elif column is not None and "text" in value:
             texts = value["text"] if isinstance(value["text"], list) else [value["text"]]
             numbers = column.type == "numbers"
             found[name] = [float(one) if one else None for one in texts] if numbers else " ".join(texts)
-    if len(controls) > 1:
-        names = ", ".join(sorted(controls))
-        raise BadImport(where, [f"choices under several controls ({names}); name the one with the labels (from_name)"])
-    found.setdefault("kind", "labels" if found["labels"] else "none")
-    if found["kind"] not in ANSWERS:
-        found["labels"] = []
-    return found
+    if len(chosen) > 1 and CHOICES not in chosen:
+        names = ", ".join(sorted(chosen))
+        raise BadImport(where, [f"choices under several controls ({names}); call the one with the labels {CHOICES!r}"])
+    labels = chosen[CHOICES] if CHOICES in chosen else next(iter(chosen.values()), [])
+    kind = found.get("kind", "labels" if labels else "none")
+    return {**found, "kind": kind, "labels": labels if kind in ANSWERS else []}

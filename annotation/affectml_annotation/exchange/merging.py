@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import BadExport
-from affectml_annotation.exchange.columns import as_list, as_numbers, for_files, from_files
+from affectml_annotation.exchange.tables import as_list, as_numbers, for_files, from_files
 
 KEY = ["image_id", "annotator_id", "round"]
 
@@ -34,7 +34,7 @@ class Merged:
 def merge_judgements(there: pa.Table | None, fresh: pd.DataFrame, where: str) -> Merged:
     """Put `fresh` to the content of an annotations.parquet (None: there is none).
 
-    A judgement is known by its event id, and by its image, person and round, of which there is one. It is the same
+    A judgement is known by its event id, and by its image, person and round, which together occur once. It is the same
     where what was said is the same (where the event ids are, its circumstances too; a value that one side does not have
     says nothing); else it is a conflict. Rows stay in their order, with all their columns; new ones follow. `where`
     names the file in errors. Raises BadExport for an event id that two different judgements have.

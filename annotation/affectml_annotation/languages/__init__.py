@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
@@ -21,7 +22,7 @@ from babel.core import get_global
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_decimal
+from babel.numbers import format_currency, format_decimal
 
 ENGLISH = "en"
 LANGUAGES = (ENGLISH, "de", "es", "fr", "ja", "zh", "ar")  # those with texts of ours
@@ -83,6 +84,11 @@ def _isolated(value: object) -> object:
 def number(value: float) -> str:
     """A number as it is written in the language that is spoken now, for a sentence: 0,5 in German."""
     return format_decimal(value, locale=_locale(current()), decimal_quantization=False, group_separator=False)
+
+
+def money(amount: Decimal, currency: str) -> str:
+    """An amount as it is written in the language that is spoken now: £2.00, 2,00 €."""
+    return format_currency(amount, currency, locale=_locale(current()))
 
 
 def is_language(code: str) -> bool:

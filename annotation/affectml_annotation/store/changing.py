@@ -1,6 +1,6 @@
 """Changing a task: its file becomes another version. Functions within a transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -27,15 +27,15 @@ def filled(file: Task, before: Task) -> Task:
 
 
 def set_task(
-    connection: sa.Connection, file: Task, texts: Mapping[str, str] | None = None, *, examples: Sequence[str] = (),
+    connection: sa.Connection, file: Task, texts: Mapping[str, str] | None = None, *, apart: Iterable[str] = (),
     lower: bool = False, by: str | None = None,
 ) -> int:  # fmt: skip
     """Make this file the task, where it differs; return the number of the version that is the task now.
 
-    texts: of a study; without them they stay. examples: images that they show. A new overlap holds for the images of
-    the main round but checks; those that more people were asked for keep them, unless `lower`. by: who. Of a study,
-    another version of the software makes another version, too. Raises StoreError, naming the key, for what cannot
-    change.
+    texts: of a study; without them they stay. apart: images that are nobody's to label. A new overlap holds for the
+    images of the main round but checks; those that more people were asked for keep them, unless `lower`. by: who. Of a
+    study, another version of the software makes another version, too. Raises StoreError, naming the key, for what
+    cannot change.
     """
     versions.lock(connection)
     last = versions.newest(connection)
@@ -48,7 +48,7 @@ def set_task(
     if not keys and digests == last.texts and (texts is None or last.affectml == versions.own_version()):
         return last.number
     number = versions.add_version(connection, file, digests)
-    set_apart(connection, file, examples, before=last.file.checks.images)
+    set_apart(connection, file, apart, before=last.file.checks.images)
     if by is not None:
         note_change(connection, by, {"version": number})
     return number
@@ -100,9 +100,7 @@ def _ask_more(connection: sa.Connection, before: int, now: int, *, lower: bool) 
     connection.execute(slot.update().where(*follow).values(wanted=now))
 
 
-def set_apart(
-    connection: sa.Connection, now: Task, examples: Sequence[str], *, before: Sequence[Dictated] = ()
-) -> None:
+def set_apart(connection: sa.Connection, now: Task, apart: Iterable[str], *, before: Sequence[Dictated] = ()) -> None:
     """Checks are shown to everybody, and those of `before` that are none to nobody; the others here are nobody's."""
     checks = now.checks.images
     for name in {one.image for one in before} - {one.image for one in checks}:
@@ -113,5 +111,5 @@ def set_apart(
         setup.add_checks(connection, pd.DataFrame(table | {"forbidden": others}))
     for one in now.practice.images:
         check_labels(one.labels, now.labels, f"practice on image {one.image}")
-    for name in (*(one.image for one in now.practice.images), *examples):
+    for name in {*(one.image for one in now.practice.images), *apart}:
         setup.set_apart(connection, setup.position_of(connection, name))

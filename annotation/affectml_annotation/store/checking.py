@@ -1,14 +1,16 @@
 """What must hold in a label store's database, by name: looked for in one snapshot, without changing anything.
 
-`invariants` has each name with a sentence, and the SQL that finds the rows that break it; of those without SQL,
-functions here find some, and `derived.differences` what is not as the log says.
+`answer`, `assignment` and `slot` are kept beside the log, and must be what it says. What it does not say is taken as it
+is: claims that nobody has answered, how many people a slot wants, that an erasure gave its place to an answer which had
+come too late, whether somebody who gave no answer holds a place, and what was given out before schema 4.
 """
 
 import json
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +18,62 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from affectml_annotation.errors import AnnotationError, DatabaseAway, DatabaseFailed, StoreError
-from affectml_annotation.judgements import answer_problems
+from affectml_annotation.judgements import ANSWERS, answer_problems
 from affectml_annotation.store import schema, setup
 from affectml_annotation.store.backup import Backup, Tally, unlike
-from affectml_annotation.store.derived import Row, differences
-from affectml_annotation.store.invariants import INVARIANTS, QUERIES
+from affectml_annotation.store.claims import HOLDING
+from affectml_annotation.store.engine import watched
+from affectml_annotation.store.erasing import AUTHORS, PEOPLE
 from affectml_annotation.store.keys import ERASING, keyed, mark
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import MIGRATIONS, schema_faults, version_of
 from affectml_annotation.store.place import BACKUP
 from affectml_annotation.store.schema import annotator, erasure, event, metadata, now_ms, panel, setting
 from affectml_annotation.store.settings import read_setting
-from affectml_annotation.store.submits import FUTURE_SECONDS
+from affectml_annotation.store.submits import FUTURE_SECONDS, OF_ASSIGNMENT
 from affectml_annotation.store.versions import read_task
 
+Row = dict[str, Any]
 SHOWN = 20
 SOON = "ends_at", "lease_until", "place_until"  # times that lie ahead as they should
+INVARIANTS: dict[str, str] = {
+    "file": "SQLite finds its file whole.",
+    "backup": "A backup has the rows and digests that it says.",
+    "schema": "All columns, indexes and triggers are there, those that keep the log append-only too, and no other "
+    "trigger.",
+    "keys": "Every row that another names is there.",
+    "json": "What is stored as JSON is JSON.",
+    "settings": "The settings can be read; checks and people's chips have the task's labels.",
+    "positions": "Images are numbered from 0 and rounds from 1, without gaps.",
+    "people": "Whoever has a row, is closed or has withdrawn is in the task.",
+    "images": "Drafts and decisions are about images of the task.",
+    "event.names": "Every event is about an image of the task, in a round of it.",
+    "event.labels": "Every event's labels are the task's, as its kind has them.",
+    "event.status": "An event is accepted or surplus on the revision that it names, or in conflict with a later one.",
+    "event.revision": "Somebody's revisions at an image count from 1; between two there is what the lead kept, and "
+    "nothing else.",
+    "conflict": "Every event in conflict has a row that names another of the same person, image and round.",
+    "visit": "A visit has a moment at which it ended if it is over, and only then.",
+    "erased": "Nobody who was erased stands anywhere.",
+    "erasing": "No erasure is half done; the command that began it ends it, given again.",
+    "times": "No time is before 1970 or after tomorrow; people's clocks are five minutes ahead at most.",
+    "sequences": "The next number of each sequence is beyond the largest there is (PostgreSQL).",
+    "answer.missing": "Whatever anybody answered has its row in answer.",
+    "answer.extra": "Nothing stands in answer that the log does not have.",
+    "answer.event_id": "An answer is by the newest event that was taken, or that the lead kept.",
+    "answer.revision": "An answer's revision counts the events that were taken or kept.",
+    "answer.surplus": "An answer is surplus if the log says so, and no erasure left it a place.",
+    "assignment.missing": "Whatever anybody answered has its row in assignment.",
+    "assignment.extra": "Answered assignments have an answer in the log; who has withdrawn holds no others.",
+    "assignment.place": "Assignments have the places that the log says.",
+    "assignment.purpose": "Assignments have the purposes that the log says.",
+    "assignment.claimed_at": "Assignments were claimed when the log says.",
+    "assignment.answered_at": "Assignments were answered when their first answer came.",
+    "assignment.holds_slot": "Whoever answers an image holds a place there, unless it is surplus; who skipped may.",
+    "slot.missing": "Every image has a slot in the main round.",
+    "slot.taken": "A slot counts the places that people hold there; who has withdrawn is not counted.",
+    "slot.wanted": "No slot wants fewer than nobody.",
+}
 # What the other engine sees to by itself.
 ONLY = {"file": "sqlite", "keys": "sqlite", "json": "sqlite", "sequences": "postgresql"}
 
@@ -72,12 +114,12 @@ def _offenders(connection: sa.Connection) -> Iterator[tuple[str, Row]]:
     """The name of what is broken with each row that shows it, but for what a damage before makes pointless to ask."""
     before = set()
     for name in INVARIANTS:
-        find = partial(_asked, query=QUERIES[name]) if name in QUERIES else _FOUND_BY.get(name)
+        find = _FOUND_BY.get(name)
         if find is None or ONLY.get(name, connection.dialect.name) != connection.dialect.name:
             continue
         try:
             with connection.begin_nested():  # PostgreSQL does nothing more after an error, but behind a savepoint
-                for row in find(connection):
+                for row in _asked(connection, find) if isinstance(find, str) else find(connection):
                     before.add(name)
                     yield name, row
         except (DBAPIError, AnnotationError, ValueError, RecursionError) as error:
@@ -86,7 +128,7 @@ def _offenders(connection: sa.Connection) -> Iterator[tuple[str, Row]]:
         if "file" in before:
             return
     if "schema" not in before:
-        yield from differences(connection)
+        yield from _differences(connection)
 
 
 def _asked(connection: sa.Connection, query: str) -> Iterator[Row]:
@@ -138,7 +180,7 @@ def _labels(connection: sa.Connection) -> Iterator[Row]:
 def _named(connection: sa.Connection, *more: sa.Column[Any]) -> dict[str, set[str]]:
     """Whose rows there are, who is closed or has withdrawn, and who stands in `more` columns; the tables of each."""
     named: dict[str, set[str]] = defaultdict(set)
-    for column in (*(table.c.annotator_id for table in metadata.tables.values() if "annotator_id" in table.c), *more):
+    for column in (*(table.c.annotator_id for table in PEOPLE), *more):
         for who in connection.scalars(sa.select(column).where(column.is_not(None)).distinct()):
             named[who].add(column.table.name)
     lines = connection.scalars(sa.select(setting.c.value).where(setting.c.key.startswith(setup.WITHDRAWAL)))
@@ -157,8 +199,7 @@ def _erased(connection: sa.Connection) -> Iterator[Row]:
     gone, persons = ({*connection.scalars(sa.select(column))} for column in (erasure.c.annotator, erasure.c.person))
     if not gone:
         return
-    authors = (schema.decision.c.decided_by, schema.conflict.c.resolved_by, schema.lead_change.c.by)
-    for who, tables in _named(connection, *authors).items():
+    for who, tables in _named(connection, *AUTHORS).items():
         if keyed(connection, ERASING, "who", who).hex() in gone:
             yield {"annotator_id": who, "tables": sorted(tables)}
     for who, person in connection.execute(sa.select(panel.c.annotator_id, panel.c.person)):
@@ -187,7 +228,89 @@ def _sequences(connection: sa.Connection) -> Iterator[Row]:
                 yield {"table": table.name, "next": last + called, "largest": largest}
 
 
-_FOUND_BY: dict[str, Callable[[sa.Connection], Iterable[Row]]] = {
+# All events, beside what stands for each in the other tables: now_* of answer, had_* of assignment.
+_LOG = """
+    SELECT e.annotator_id, e.round, e.image_id, e.number, e.event_id, e.received_at, e.status, e.revision, e.kind,
+        e.place, e.purpose, e.holds_slot, e.claimed_at, c.kept, c.resolved_at,
+        a.event_id AS now_event_id, a.revision AS now_revision, a.surplus AS now_surplus,
+        s.place AS had_place, s.purpose AS had_purpose, s.holds_slot AS had_holds_slot, s.claimed_at AS had_claimed_at,
+        s.answered_at AS had_answered_at, i.position, r.purpose AS of_round, p.annotator_id AS person, p.withdrawn_at,
+        k.position AS is_check
+    FROM event e LEFT JOIN "conflict" c ON c.event_id = e.event_id
+    LEFT JOIN answer a ON a.annotator_id = e.annotator_id AND a.round = e.round AND a.image_id = e.image_id
+    LEFT JOIN image i ON i.image_id = e.image_id LEFT JOIN round r ON r.number = e.round
+    LEFT JOIN annotator p ON p.annotator_id = e.annotator_id LEFT JOIN attention_check k ON k.position = i.position
+    LEFT JOIN assignment s ON s.annotator_id = e.annotator_id AND s.round = e.round AND s.position = i.position
+    ORDER BY e.annotator_id, e.round, e.image_id, e.number"""
+# Of people who are there.
+_CLAIMS = """
+    SELECT s.annotator_id, s.round, s.position, s.purpose, s.holds_slot FROM assignment s
+    JOIN annotator p ON p.annotator_id = s.annotator_id WHERE s.answered_at IS NULL AND p.withdrawn_at IS NULL"""
+
+
+def _differences(connection: sa.Connection) -> Iterator[tuple[str, Row]]:
+    """TABLE.COLUMN or TABLE.missing of each row that is not what the log says, with its key and what both say.
+
+    Rows of which the log says nothing are not looked for. Slots come last.
+    """
+    erased = connection.exec_driver_sql("SELECT number FROM erasure").first() is not None
+    unanswered = {row[:3]: row for row in connection.exec_driver_sql(_CLAIMS)}
+    held: Counter[tuple[int, int]] = Counter()
+    log = connection.exec_driver_sql(_LOG, execution_options={"stream_results": True, "yield_per": 1000})
+    for (who, number, name), group in groupby(watched(log), attrgetter("annotator_id", "round", "image_id")):
+        events = list(group)
+        if not (taken := [one for one in events if one.status != "conflict"]):
+            continue
+        first, last = taken[0], taken[-1]
+        kept = [one for one in events if one.status == "conflict" and one.kept]
+        filled = erased and first.now_surplus == 0 and first.had_holds_slot
+        surplus = last.status == "surplus" and not filled
+        revision = max(len(taken) + len(kept), last.revision)
+        if (
+            revision > last.revision and kept
+        ):  # the lead kept one after that; of two in one moment, the one that is there
+            last = max(kept, key=lambda one: (one.resolved_at, one.event_id == one.now_event_id, one.number))
+        current = {"event_id": last.event_id, "revision": revision, "surplus": surplus}
+        yield from _compared("answer", {"annotator_id": who, "round": number, "image_id": name}, first, "now", current)
+        if None in (first.person, first.of_round, first.position):
+            continue
+        unanswered.pop((who, number, first.position), None)
+        known = {name: value for name in OF_ASSIGNMENT if (value := getattr(first, name)) is not None}
+        usual = first.of_round if first.of_round != "main" else "task" if first.is_check is None else "check"
+        given = {"purpose": first.had_purpose or usual, "holds_slot": first.had_holds_slot, **known}
+        holds = not surplus and bool(given["purpose"] in HOLDING or first.status == "surplus" or given["holds_slot"])
+        if last.kind not in ANSWERS:
+            holds = bool(first.had_holds_slot)
+        if first.withdrawn_at is None:
+            held[number, first.position] += holds
+        elif first.had_purpose is not None:  # until schema 2, whoever withdrew held nothing more
+            holds = holds and first.had_holds_slot
+        said = {**known, "holds_slot": holds, "answered_at": first.received_at}
+        key = {"annotator_id": who, "round": number, "position": first.position}
+        yield from _compared("assignment", key, first, "had", said)
+    for at, row in unanswered.items():
+        held[at[1:]] += (holds := bool(row.holds_slot or row.purpose in HOLDING))
+        if holds != row.holds_slot:
+            key = dict(zip(("annotator_id", "round", "position"), at, strict=True))
+            yield "assignment.holds_slot", {**key, "there": row.holds_slot, "log": holds}
+    for number, position, taken in connection.exec_driver_sql("SELECT round, position, taken FROM slot"):
+        if taken != held[number, position]:
+            yield "slot.taken", {"round": number, "position": position, "there": taken, "log": held[number, position]}
+
+
+def _compared(table: str, key: Row, row: Any, prefix: str, said: Mapping[str, Any]) -> Iterator[tuple[str, Row]]:
+    """Where a row, whose columns have a prefix in `row`, is not what is said of it."""
+    there = {name: getattr(row, f"{prefix}_{name}") for name in said}
+    if all(value is None for value in there.values()):
+        yield f"{table}.missing", key
+        return
+    for name, value in said.items():
+        if there[name] != value:
+            yield f"{table}.{name}", {**key, "there": there[name], "log": value}
+
+
+# SQL for the rows that break an invariant, or what finds them; the rest is `_differences`'.
+_FOUND_BY: dict[str, str | Callable[[sa.Connection], Iterable[Row]]] = {
     "backup": _backup,
     "schema": schema_faults,
     "json": _json,
@@ -197,4 +320,55 @@ _FOUND_BY: dict[str, Callable[[sa.Connection], Iterable[Row]]] = {
     "erased": _erased,
     "times": _times,
     "sequences": _sequences,
+    "file": "SELECT integrity_check AS error FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
+    "keys": 'SELECT "table", rowid AS row, parent AS names FROM pragma_foreign_key_check',
+    "positions": """
+        SELECT * FROM (
+            SELECT 'image' AS what, count(*) AS n, min(position) AS low, max(position) AS high FROM image
+            UNION ALL SELECT 'round', count(*), min(number) - 1, max(number) - 1 FROM round
+        ) AS there WHERE low <> 0 OR high <> n - 1""",
+    "images": """
+        SELECT 'draft' AS what, image_id FROM draft WHERE image_id NOT IN (SELECT image_id FROM image)
+        UNION SELECT 'decision', image_id FROM decision WHERE image_id NOT IN (SELECT image_id FROM image)""",
+    "event.names": """
+        SELECT e.number, e.event_id, e.image_id, e.round FROM event e
+        LEFT JOIN image i ON i.image_id = e.image_id LEFT JOIN round r ON r.number = e.round
+        WHERE i.position IS NULL OR r.number IS NULL""",
+    "event.status": """
+        SELECT number, event_id, status, base_revision, revision FROM event WHERE CASE status
+            WHEN 'conflict' THEN base_revision >= revision
+            WHEN 'accepted' THEN base_revision <> revision - 1
+            WHEN 'surplus' THEN base_revision <> revision - 1
+            ELSE 1 = 1
+        END""",
+    "event.revision": """
+        SELECT e.annotator_id, e.round, e.image_id, count(*) AS events, max(e.revision) AS revision
+        FROM event e LEFT JOIN "conflict" c ON c.event_id = e.event_id WHERE e.status <> 'conflict' OR c.kept
+        GROUP BY e.annotator_id, e.round, e.image_id HAVING max(e.revision) > count(*) OR min(e.revision) <> 1
+        OR count(DISTINCT CASE WHEN e.status <> 'conflict' THEN e.revision END)
+            <> count(CASE WHEN e.status <> 'conflict' THEN 1 END)""",
+    "conflict": """
+        SELECT e.event_id, c.against FROM event e LEFT JOIN "conflict" c ON c.event_id = e.event_id
+        LEFT JOIN event o ON o.event_id = c.against
+            AND o.annotator_id = e.annotator_id AND o.round = e.round AND o.image_id = e.image_id
+        WHERE CASE e.status
+            WHEN 'conflict' THEN o.event_id IS NULL OR (c.resolved_at IS NULL) <> (c.kept IS NULL)
+            ELSE c.event_id IS NOT NULL
+        END""",
+    "visit": "SELECT annotator_id, status, ended_at FROM visit WHERE (status IS NULL) <> (ended_at IS NULL)",
+    "erasing": """
+        SELECT 'erasing' AS what, annotator_id AS row FROM erasing
+        UNION SELECT 'erasure', CAST(number AS VARCHAR) FROM erasure WHERE cleaned_at IS NULL""",
+    "answer.extra": """
+        SELECT annotator_id, round, image_id FROM answer
+        EXCEPT SELECT annotator_id, round, image_id FROM event WHERE status <> 'conflict'""",
+    "assignment.extra": """
+        SELECT annotator_id, round, position FROM assignment WHERE answered_at IS NOT NULL
+        OR annotator_id NOT IN (SELECT annotator_id FROM annotator WHERE withdrawn_at IS NULL)
+        EXCEPT SELECT e.annotator_id, e.round, i.position FROM event e JOIN image i ON i.image_id = e.image_id
+        JOIN round r ON r.number = e.round JOIN annotator p ON p.annotator_id = e.annotator_id
+        WHERE e.status <> 'conflict'""",
+    "slot.missing": """
+        SELECT 1 AS round, position FROM image WHERE position NOT IN (SELECT position FROM slot WHERE round = 1)""",
+    "slot.wanted": "SELECT round, position, wanted FROM slot WHERE wanted < 0",
 }

@@ -6,7 +6,8 @@ round, position) is a key. A claim not answered in time is given back. The order
 each annotator's own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
@@ -16,14 +17,45 @@ from affectml_annotation.errors import StoreError
 from affectml_annotation.judgements import ANSWERS
 from affectml_annotation.languages import _
 from affectml_annotation.store import visits
-from affectml_annotation.store.schema import annotator, answer, assignment, check, image, now_ms, round_, slot
-from affectml_annotation.store.versions import read_task
+from affectml_annotation.store.engine import OnDatabase
+from affectml_annotation.store.schema import (
+    MAIN,
+    annotator,
+    answer,
+    assignment,
+    check,
+    draft,
+    image,
+    now_ms,
+    round_,
+    slot,
+)
+from affectml_annotation.store.versions import read_task, version_of
 from affectml_annotation.study.file import Task
 
 PRIME = 2**31 - 1
 REFILL = 64
 RELEASE_AT_ONCE = 500
 HOLDING = ("task", "discussion")  # purposes of which each answer holds a place; of a check or second look some do
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An image handed to one person. Until `lease_until` (seconds since 1970) it is theirs to answer.
+
+    place: where it stands in what this person sees, from 0. purpose: task, check, repeat, or the purpose of its
+    round. revision: of their current answer here (0: none). draft: what they had begun to say.
+    """
+
+    image_id: str
+    file: str | None
+    round: int
+    place: int
+    purpose: str
+    suggestions_visible: bool
+    lease_until: float
+    revision: int = 0
+    draft: dict[str, Any] | None = None
 
 
 def number_of(*parts: object) -> int:
@@ -146,11 +178,12 @@ def claim(
         mine = assignment.update().where(assignment.c.annotator_id == who, places, assignment.c.answered_at.is_(None))
         connection.execute(mine.values(lease_until=lease))
     place = next_place(connection, who)
+    due = None if allowed is None else _checks_due(connection, who)
     fresh: list[dict[str, Any]] = []
     while len(held) + len(fresh) < count:
         draw = chance(task.seed, who, "mix", place) if this.purpose == "main" else 1.0
         given: tuple[int, int, str, bool] | None = None
-        if draw < task.checks.rate:
+        if draw < task.checks.rate if due is None else due(fresh):
             check_at = _unseen(connection, _CHECKS, who, round_number, task.seed, fresh)
             given = None if check_at is None else (check_at, round_number, "check", False)
         elif draw < task.checks.rate + task.repeats.rate and again is not None:
@@ -203,6 +236,25 @@ def _task(
         connection.execute(TAKE, where)
         return where["at_position"], this.number, "task" if this.purpose == "main" else this.purpose, True
     return None
+
+
+def check_places(file: Task, who: str) -> list[int]:
+    """After how many images somebody is given each attention check. file: of the version that they came under."""
+    places = sorted(range(1, file.images_per_person), key=lambda at: number_of(file.seed, who, "check", at))
+    return sorted(places[: file.check_count])
+
+
+def _checks_due(connection: sa.Connection, who: str) -> Callable[[list[dict[str, Any]]], bool]:
+    """Whether a participant's next image is a check, by those they have and those that are just being given."""
+    places = check_places(version_of(connection, visits.visit_of(connection, who).version).file, who)
+    given = list(connection.scalars(sa.select(assignment.c.purpose).where(assignment.c.annotator_id == who)))
+
+    def due(fresh: list[dict[str, Any]]) -> bool:
+        now = [*given, *(row["purpose"] for row in fresh)]
+        at = now.count("check")
+        return at < len(places) and now.count("task") >= places[at]
+
+    return due
 
 
 _CHECKS = sa.select(check.c.position).join(image, image.c.position == check.c.position)
@@ -295,3 +347,74 @@ def settle(connection: sa.Connection, who: str, number: int, image_id: str, kind
     connection.execute(assignment.update().where(*this).values(holds_slot=not mine.holds_slot))
     connection.execute(place.values(taken=slot.c.taken + (-1 if mine.holds_slot else 1)))
     return not mine.holds_slot
+
+
+class Claiming(OnDatabase):
+    """The part of a label store that hands out images."""
+
+    _proposed: dict[tuple[str, int], list[int]]
+
+    def claim(self, who: str, count: int = 5, *, round_number: int = MAIN, most: int | None = None) -> list[Claim]:
+        """The next images for this person, at most `count`: what they hold already first, in its place.
+
+        So a client that was closed goes on where it was. Fewer come back where nothing is left to give. most: what they
+        hold beyond so many is given back. Raises StoreError for somebody not invited or withdrawn.
+        """
+        key = (who, round_number)
+        rows: list[Any] = []
+        for _attempt in range(3):
+            proposed = self._proposed.get(key) or self._propose(key)
+            rows = self.database.retried(claim, who, count, round_number, proposed, most)
+            if len(rows) >= count or proposed or not self._propose(key):  # a study's person may have had them all
+                break
+        return self._claims(who, rows)
+
+    def _propose(self, key: tuple[str, int]) -> list[int]:
+        """A fresh list of images for a person and round, read outside the writing transaction: it takes a while."""
+        self.release_expired()
+        found = self._proposed[key] = self.database.reading(candidates, *key)
+        return found  # not what the lead's next change may take away meanwhile
+
+    def _claims(self, who: str, rows: Sequence[Any]) -> list[Claim]:
+        if not rows:
+            return []
+        ids = [row.image_id for row in rows]
+
+        def by_image(column: sa.Column[Any]) -> dict[tuple[str, int], Any]:
+            has = column.table.c
+            query = sa.select(has.image_id, has.round, column).where(has.annotator_id == who, has.image_id.in_(ids))
+            return {(image_id, number): value for image_id, number, value in connection.execute(query)}
+
+        with self.database.read() as connection:
+            revisions, drafts = by_image(answer.c.revision), by_image(draft.c.content)
+        return [
+            Claim(
+                image_id=row.image_id,
+                file=row.file,
+                round=row.round,
+                place=row.place,
+                purpose=row.purpose,
+                suggestions_visible=row.suggestions_visible,
+                lease_until=row.lease_until / 1000,
+                revision=revisions.get((row.image_id, row.round), 0),
+                draft=drafts.get((row.image_id, row.round)),
+            )
+            for row in rows
+        ]
+
+    def release_expired(self) -> int:
+        """Give back claims whose lease ran out; `claim` does so by itself. Returns how many."""
+        late = sa.select(assignment.c.place).where(expired())
+        return 0 if self.database.scalar(late.limit(1)) is None else self.database.retried(release_expired)
+
+    def give_back(self, who: str, asked: float) -> int:
+        """Free the images that this person holds unanswered and did not claim again after `asked`; returns how many.
+
+        asked: seconds since 1970. For a client that was closed before anything was done; the next `claim` gives the
+        same images where nobody else took them meanwhile. Second looks are kept: what they showed was seen.
+        """
+        until = round((asked + self.database.reading(read_task).lease_seconds) * 1000)
+        freed = self.database.retried(release, who, until)
+        for key in [key for key in list(self._proposed) if key[0] == who]:
+            self._proposed.pop(key, None)
+        return freed

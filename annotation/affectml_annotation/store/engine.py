@@ -349,3 +349,9 @@ class Database:
     def close(self) -> None:
         """Give back every connection."""
         self.engine.dispose()
+
+
+class OnDatabase:
+    """A part of a label store: its methods are a transaction each."""
+
+    database: Database

@@ -35,6 +35,10 @@ from affectml_annotation.store.schema import (
     secret,
 )
 
+# The tables of what is somebody's own, and the columns that say who did what stays.
+PEOPLE = tuple(each for each in metadata.tables.values() if "annotator_id" in each.c and each is not erasing)
+AUTHORS = (decision.c.decided_by, conflict.c.resolved_by, lead_change.c.by)
+
 
 def erase(connection: sa.Connection, who: str) -> int:
     """Take a person's answers, drafts, claims, visit and name out; returns how many answers they were.
@@ -57,12 +61,11 @@ def erase(connection: sa.Connection, who: str) -> int:
     answers = int(connection.scalar(sa.select(sa.func.count()).select_from(theirs.subquery())) or 0)
     person = connection.scalar(sa.select(panel.c.person).where(panel.c.annotator_id == who))
     connection.execute(erasing.insert().values(annotator_id=who))  # for whom the log lets events go
-    for table in reversed([*metadata.tables.values()]):
-        if "annotator_id" in table.c and table is not erasing:
-            connection.execute(table.delete().where(table.c.annotator_id == who))
+    for table in reversed(PEOPLE):
+        connection.execute(table.delete().where(table.c.annotator_id == who))
     connection.execute(erasing.delete())
-    for table, column in ((decision, "decided_by"), (conflict, "resolved_by"), (lead_change, "by")):
-        connection.execute(table.update().where(table.c[column] == who).values({column: ""}))
+    for author in AUTHORS:
+        connection.execute(sa.update(author.table).where(author == who).values({author: ""}))
     setup.forget_withdrawals(connection, who)
     setup.reopen(connection, [who])  # off the list of closed entries
     connection.execute(erasure.insert().values(

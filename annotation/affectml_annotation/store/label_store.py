@@ -1,7 +1,6 @@
 """The one door to a labelling task's database."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
@@ -9,40 +8,24 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from affectml_annotation.errors import BadImport, StoreError, check_labels
-from affectml_annotation.exchange.formats import read_judgements
-from affectml_annotation.exchange.tables import at_lines
-from affectml_annotation.judgements import UNSTORABLE, storable
+from affectml_annotation.errors import StoreError
 from affectml_annotation.languages import as_code
-from affectml_annotation.store import changing, claims, reading, setup, versions
+from affectml_annotation.store import changing, claims, setup, versions
+from affectml_annotation.store.claims import Claim, Claiming
 from affectml_annotation.store.engine import Database
-from affectml_annotation.store.importing import import_judgements
 from affectml_annotation.store.migrations import MIGRATIONS, migrate, version_of
 from affectml_annotation.store.place import backup_note, dataset_of, holds_store
-from affectml_annotation.store.records import Answer, Claim, Progress, Receipt
-from affectml_annotation.store.schema import (
-    MAIN,
-    annotator,
-    answer,
-    assignment,
-    check,
-    conflict,
-    decision,
-    draft,
-    event,
-    image,
-    now_ms,
-    round_,
-)
+from affectml_annotation.store.reading import Reading
+from affectml_annotation.store.schema import MAIN, annotator, now_ms
 from affectml_annotation.store.settings import how_stopped, read_setting, write_setting
-from affectml_annotation.store.submits import OF_ASSIGNMENT, submit_one
+from affectml_annotation.store.submits import Submitting
 from affectml_annotation.study.file import Task
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class LabelStore:
+class LabelStore(Claiming, Submitting, Reading):
     """A labelling task in a database: SQLite by a file's path, PostgreSQL by URL. Opens or makes it, and migrates.
 
     Many processes may use one database, each with a LabelStore of its own (make it after a fork). Every method is
@@ -50,6 +33,7 @@ class LabelStore:
     reads_only: change nothing, not even the schema; a backup is opened so alone. Raises StoreError for a database that
     cannot be opened or comes from a newer version.
 
+    >>> from affectml_annotation import Answer, LabelStore, Task
     >>> store = LabelStore("sqlite://")
     >>> store.init_task(Task(labels=("awe", "fear"), question="What do you feel?", overlap=1), ["a", "b"])
     >>> store.invite(["ann"])
@@ -102,12 +86,12 @@ class LabelStore:
         *,
         dataset: Path | None = None,
         texts: Mapping[str, str] | None = None,
-        examples: Sequence[str] = (),
+        apart: Iterable[str] = (),
     ) -> None:
         """Set the task up, once: its file and its images (columns image_id, and file and stratum if any).
 
-        dataset: the folder of the data set that it is about, which `dataset` gives back. texts, examples: of a study,
-        as `Study` has them. Raises StoreError where there is a task, or the file has no labels or no question.
+        dataset: the folder of the data set that it is about, which `dataset` gives back. texts, apart: of a study, as
+        `Study` has them. Raises StoreError where there is a task, or the file has no labels or no question.
         """
         with self.database.write() as connection:
             if versions.has_task(connection):
@@ -115,7 +99,7 @@ class LabelStore:
                     f"{self.database.where} holds a task already; another task needs another database: --db OTHER.db"
                 )
             setup.init_task(connection, file, images, dataset, texts)
-            changing.set_apart(connection, file, examples)
+            changing.set_apart(connection, file, apart)
 
     @property
     def dataset(self) -> Path | None:
@@ -168,10 +152,6 @@ class LabelStore:
             return changing.set_task(connection, file, by=by)
 
         return self._steered(work)
-
-    def images(self) -> pd.DataFrame:
-        """All images: position, image_id, file, stratum, priority, queue_rank."""
-        return self.database.table(sa.select(image).order_by(image.c.position))
 
     def add_images(self, images: pd.DataFrame) -> int:
         """Add images to the task's main round; those it has stay as they are. Returns how many were new.
@@ -250,16 +230,6 @@ class LabelStore:
         """
         self.database.writing(setup.add_checks, checks)
 
-    def checks(self) -> pd.DataFrame:
-        """The attention checks: image_id, accepted, forbidden."""
-        columns = (image.c.image_id, check.c.accepted, check.c.forbidden)
-        return self.database.table(sa.select(*columns).join(image, image.c.position == check.c.position))
-
-    def dictated(self) -> set[str]:
-        """The images that say by themselves what to choose: practice and checks of the study, in any version of it."""
-        files = [version.file for version in self.database.reading(versions.all_versions)]
-        return {one.image for file in files for one in (*file.practice.images, *file.checks.images)}
-
     def set_priority(self, priority: Mapping[str, float]) -> None:
         """Set images' priority (for the strategy `priority`): a model's uncertainty, or people's disagreement."""
         if not all(np.isfinite(value) for value in priority.values()):
@@ -287,94 +257,7 @@ class LabelStore:
             raise StoreError(f"purpose: expected second or discussion, but received {purpose!r}")
         return self.database.writing(setup.open_round, purpose, image_ids, of, overlap)
 
-    def rounds(self) -> pd.DataFrame:
-        """All rounds: round, purpose (main, repeat, second, discussion), of."""
-        columns = (round_.c.number.label("round"), round_.c.purpose, round_.c.of)
-        return self.database.table(sa.select(*columns).order_by(round_.c.number))
-
     # One person's work
-
-    def claim(self, who: str, count: int = 5, *, round_number: int = MAIN, most: int | None = None) -> list[Claim]:
-        """The next images for this person, at most `count`: what they hold already first, in its place.
-
-        So a client that was closed goes on where it was. Fewer come back where nothing is left to give. most: what they
-        hold beyond so many is given back. Raises StoreError for somebody not invited or withdrawn.
-        """
-        key = (who, round_number)
-        rows: list[Any] = []
-        for _ in range(3):
-            proposed = self._proposed.get(key) or self._propose(key)
-            rows = self.database.retried(claims.claim, who, count, round_number, proposed, most)
-            if len(rows) >= count or proposed or not self._propose(key):  # a study's person may have had them all
-                break
-        return self._claims(who, rows)
-
-    def _propose(self, key: tuple[str, int]) -> list[int]:
-        """A fresh list of images for a person and round, read outside the writing transaction: it takes a while."""
-        self.release_expired()
-        found = self._proposed[key] = self.database.reading(claims.candidates, *key)
-        return found  # not what the lead's next change may take away meanwhile
-
-    def _claims(self, who: str, rows: Sequence[Any]) -> list[Claim]:
-        if not rows:
-            return []
-        ids = [row.image_id for row in rows]
-
-        def by_image(column: sa.Column[Any]) -> dict[tuple[str, int], Any]:
-            has = column.table.c
-            query = sa.select(has.image_id, has.round, column).where(has.annotator_id == who, has.image_id.in_(ids))
-            return {(image_id, number): value for image_id, number, value in connection.execute(query)}
-
-        with self.database.read() as connection:
-            revisions, drafts = by_image(answer.c.revision), by_image(draft.c.content)
-        return [
-            Claim(
-                image_id=row.image_id,
-                file=row.file,
-                round=row.round,
-                place=row.place,
-                purpose=row.purpose,
-                suggestions_visible=row.suggestions_visible,
-                lease_until=row.lease_until / 1000,
-                revision=revisions.get((row.image_id, row.round), 0),
-                draft=drafts.get((row.image_id, row.round)),
-            )
-            for row in rows
-        ]
-
-    def release_expired(self) -> int:
-        """Give back claims whose lease ran out; `claim` does so by itself. Returns how many."""
-        late = sa.select(assignment.c.place).where(claims.expired())
-        return 0 if self.database.scalar(late.limit(1)) is None else self.database.retried(claims.release_expired)
-
-    def give_back(self, who: str, asked: float) -> int:
-        """Free the images that this person holds unanswered and did not claim again after `asked`; returns how many.
-
-        asked: seconds since 1970. For a client that was closed before anything was done; the next `claim` gives the
-        same images where nobody else took them meanwhile. Second looks are kept: what they showed was seen.
-        """
-        until = round((asked + self.task.lease_seconds) * 1000)
-        freed = self.database.retried(claims.release, who, until)
-        for key in [key for key in list(self._proposed) if key[0] == who]:
-            self._proposed.pop(key, None)
-        return freed
-
-    def submit(self, answers: Sequence[Answer]) -> list[Receipt]:
-        """Store answers, in one transaction; one receipt each. A refused one does not stop the others."""
-        labels = self._task_labels()
-
-        def work(connection: sa.Connection) -> list[Receipt]:
-            # In the order of the keys, so that two batches never wait for each other.
-            order = sorted(range(len(answers)), key=lambda at: answers[at].annotator_id)
-            receipts = {at: submit_one(connection, answers[at], labels) for at in order}
-            return [receipts[at] for at in range(len(answers))]
-
-        return self.database.retried(work)
-
-    def _task_labels(self) -> tuple[str, ...]:
-        if self._labels is None:
-            self._labels = self.task.labels
-        return self._labels
 
     def second_look(self, who: str, image_id: str, *, of: int = MAIN) -> Claim:
         """A second look, at once, at what this person has just answered blind: with a suggestion or, by chance, not.
@@ -393,10 +276,6 @@ class LabelStore:
     def save_draft(self, who: str, image_id: str, content: Mapping[str, Any], *, round_number: int = MAIN) -> None:
         """Keep what somebody has begun to say; the answer removes it."""
         self.database.writing(setup.save_draft, who, image_id, round_number, dict(content))
-
-    def history(self, who: str, limit: int = 50) -> pd.DataFrame:
-        """This person's current answers, newest first, with the revision that a correction has to name."""
-        return self.database.reading(reading.history, who, limit)
 
     def consent(self, who: str) -> None:
         """Remember that this person has read what they will see and agreed."""
@@ -435,115 +314,6 @@ class LabelStore:
     def undoable_withdrawals(self) -> list[str]:
         """Who has withdrawn and can be taken back."""
         return self.database.reading(setup.undoable)
-
-    # Reading
-
-    def judgements(
-        self,
-        *,
-        rounds: Sequence[int] | None = None,
-        surplus: bool = False,
-        withdrawn: bool = False,
-        image_ids: Sequence[str] | None = None,
-    ) -> pd.DataFrame:
-        """Current judgements as the long table of annotations.parquet, with purpose, place and revision.
-
-        rounds, image_ids: these only. surplus: also answers beyond the overlap. withdrawn: also of people who withdrew.
-        """
-        return self.database.reading(
-            reading.judgements, rounds=rounds, surplus=surplus, withdrawn=withdrawn, image_ids=image_ids
-        )
-
-    def events(self, *, people: Sequence[str] | None = None) -> pd.DataFrame:
-        """Everything anybody ever said, in the order it came. people: these only."""
-        columns = [column for column in event.c if column.name not in ("number", *OF_ASSIGNMENT)]
-        query = sa.select(*columns).order_by(event.c.number)
-        if people is not None:
-            query = query.where(event.c.annotator_id.in_(people))
-        return self.database.reading(reading.events_table, query)
-
-    def progress(self, *, round_number: int = MAIN) -> Progress:
-        """How far a round is, how fast, and how long it will take."""
-        return self.database.reading(reading.progress, round_number)
-
-    def skipped_images(self) -> list[str]:
-        """The images of the main round that have fewer answers than they were to have, since too many people skipped.
-
-        An unsure or a flag is a skip here. More people see such an image if `skips` or what it wants is raised.
-        """
-        return self.database.reading(reading.skipped_images)
-
-    def annotators(self) -> pd.DataFrame:
-        """Everybody invited, with what they did."""
-        return self.database.reading(reading.annotators)
-
-    def import_file(
-        self,
-        path: str | Path,
-        *,
-        invite: bool = False,
-        image_of: Callable[[str], str] | None = None,
-        **reading_options: Any,
-    ) -> int:
-        """Take a file or folder of judgements in, all of it or nothing; returns the rows.
-
-        The same content a second time is refused. invite: let its annotators in. image_of: the image_id that is meant
-        by what the file calls an image. Other options as for `read_judgements`. Raises BadImport with every bad row.
-        """
-        path = Path(path)
-        table = read_judgements(path, **reading_options)
-        if image_of is not None:
-            table["image_id"] = table["image_id"].map(image_of, na_action="ignore")
-        digest = sha256()
-        for file in [path] if path.is_file() else sorted(path.rglob("*.parquet")):
-            digest.update(file.read_bytes())
-        named = {"name": path.name, "sha256": digest.hexdigest()}
-        try:
-            return self.database.retried(import_judgements, table, **named, invite=invite)
-        except BadImport as error:
-            encoding = reading_options.get("encoding", "utf-8")
-            raise BadImport(path.name, at_lines(error.problems, path, encoding), error.way_out) from None
-
-    # The lead's decisions
-
-    def conflicts(self) -> pd.DataFrame:
-        """Answers that met a changed one."""
-        return self.database.table(reading.CONFLICTS)
-
-    def resolve_conflict(self, event_id: str, *, keep: bool, by: str) -> None:
-        """Settle a conflict: keep the later answer (it becomes current) or the one that stands. Both stay stored."""
-        with self.database.write() as connection:
-            row = connection.execute(
-                sa.select(conflict, event.c.annotator_id, event.c.round, event.c.image_id, event.c.kind)
-                .join(event, event.c.event_id == conflict.c.event_id)
-                .where(conflict.c.event_id == event_id)
-            ).one_or_none()
-            if row is None or row.resolved_at is not None:
-                raise StoreError(f"no open conflict about event {event_id!r}")
-            if keep:
-                one = (answer.c.annotator_id == row.annotator_id, answer.c.round == row.round)
-                stands = answer.update().where(*one, answer.c.image_id == row.image_id).returning(answer.c.surplus)
-                if not connection.scalar(stands.values(event_id=event_id, revision=answer.c.revision + 1)):
-                    claims.settle(connection, row.annotator_id, row.round, row.image_id, row.kind)
-            settled = {"resolved_at": now_ms(), "resolved_by": by, "kept": keep}
-            connection.execute(conflict.update().where(conflict.c.event_id == event_id).values(settled))
-
-    def decide(self, image_id: str, labels: Sequence[str], *, by: str, note: str | None = None) -> None:
-        """Add an adjudicated set for an image. Nobody's answer is touched, and earlier decisions stay."""
-        check_labels(labels, self._task_labels(), f"decision on image {image_id!r}")
-        if note is not None and not storable(note):
-            raise StoreError(f"decision on image {image_id!r}: the note {UNSTORABLE}")
-        row = {"image_id": image_id, "labels": list(labels), "decided_by": by, "note": note, "at": now_ms()}
-        with self.database.write() as connection:
-            setup.position_of(connection, image_id)
-            connection.execute(decision.insert().values(row))
-
-    def decisions(self) -> pd.DataFrame:
-        """All decisions, oldest first; the last one about an image stands."""
-        columns = (decision.c.image_id, decision.c.labels, decision.c.decided_by, decision.c.note, decision.c.at)
-        table = self.database.table(sa.select(*columns).order_by(decision.c.number))
-        table["at"] = pd.to_datetime(table["at"], unit="ms", utc=True)
-        return table
 
 
 def is_database(text: str) -> bool:

@@ -1,8 +1,9 @@
-"""What the store knows, as tables: current judgements, progress, conflicts, one person's history."""
+"""What the store knows, as tables: images, current judgements, progress, people, conflicts, decisions."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import chain
 from operator import methodcaller
 from pathlib import Path
@@ -13,23 +14,26 @@ import sqlalchemy as sa
 
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import StoreError
-from affectml_annotation.exchange.columns import as_numbers
+from affectml_annotation.exchange.tables import as_numbers
 from affectml_annotation.judgements import ANSWERS, FLAG, of_now
 from affectml_annotation.store.claims import round_row
-from affectml_annotation.store.engine import Database, table_of
+from affectml_annotation.store.engine import Database, OnDatabase, table_of
 from affectml_annotation.store.migrations import version_of
-from affectml_annotation.store.records import Progress
 from affectml_annotation.store.schema import (
     MAIN,
     annotator,
     answer,
     assignment,
+    check,
     conflict,
+    decision,
     event,
     image,
     round_,
     slot,
 )  # fmt: skip
+from affectml_annotation.store.submits import OF_ASSIGNMENT
+from affectml_annotation.store.versions import all_versions
 
 HOUR_MS = 3_600_000
 # A file without times says nothing of when its judgements were made: the log has the moment of the import for them.
@@ -37,57 +41,27 @@ SAID_AT = sa.case(
     (sa.and_(event.c.source.is_not(None), event.c.at == event.c.received_at), None), else_=event.c.at
 ).label("at")
 SAID = [event.c[column.name] for column in COLUMNS if column.name != "purpose"]  # whose purpose may be an assignment's
+_GONE = sa.select(annotator.c.annotator_id).where(annotator.c.withdrawn_at.is_not(None))
 
 
-def judgements(
-    connection: sa.Connection,
-    *,
-    rounds: Sequence[int] | None,
-    surplus: bool,
-    withdrawn: bool,
-    image_ids: Sequence[str] | None = None,
-) -> pd.DataFrame:
-    """Current judgements as the long table, with their purpose and place; `at` is missing where nobody said it.
+@dataclass(frozen=True)
+class Progress:
+    """How far a round is. Times in seconds; rate in answers per hour over the last hour of work, nan before any.
 
-    image_ids: of these images alone, each looked up by its own.
-
-    Raises StoreError for answers of which a damaged file has no event.
+    wanted: answers needed in all; answered: those there (surplus ones not counted); claimed: images out now;
+    complete: images with all the answers wanted; seconds_left: at the present rate, nan without one.
     """
-    which = [] if surplus else [~answer.c.surplus]
-    same = (assignment.c[name] == event.c[name] for name in ("annotator_id", "round"))
-    query = (
-        sa.select(
-            *(SAID_AT if column is event.c.at else column for column in SAID),
-            event.c.revision,
-            event.c.received_at,
-            sa.func.coalesce(event.c.purpose, assignment.c.purpose, "task").label("purpose"),
-            sa.func.coalesce(event.c.place, assignment.c.place).label("place"),
-        )
-        # Only corrections, and answers from before the log had it, are looked up: a text's place takes its time.
-        .outerjoin(image, image.c.image_id == sa.case((event.c.place.is_(None), event.c.image_id)))
-        .outerjoin(assignment, sa.and_(*same, assignment.c.position == image.c.position))
-        .where(_is_current(*which))
-        .order_by(event.c.number)
-    )
-    if rounds is not None:
-        query = query.where(event.c.round.in_(rounds))
-        which.append(answer.c.round.in_(rounds))
-    if image_ids is not None:  # the index by person and round finds an image's: so all of those are named
-        people, numbers = sa.select(annotator.c.annotator_id), sa.select(round_.c.number)
-        keys = event.c.annotator_id.in_(people), event.c.round.in_(numbers), event.c.image_id.in_(image_ids)
-        query = query.where(*keys)
-        which.append(answer.c.image_id.in_(image_ids))
-    if not withdrawn:
-        gone = sa.select(annotator.c.annotator_id).where(annotator.c.withdrawn_at.is_not(None))
-        query = query.where(event.c.annotator_id.not_in(gone))
-        which.append(answer.c.annotator_id.not_in(gone))
-    table = events_table(connection, query)
-    if connection.dialect.name == "sqlite":  # whose pages may be damaged, and whose two questions are of one moment
-        lost = int(connection.scalar(sa.select(sa.func.count()).select_from(answer).where(*which)) or 0) - len(table)
-        if lost:
-            raise StoreError(f"{lost:,} answers name no event of theirs: the database is damaged, and "
-                             "`affectml labels check` says where")  # fmt: skip
-    return table
+
+    round: int
+    images: int
+    wanted: int
+    answered: int
+    claimed: int
+    complete: int
+    conflicts: int
+    annotators: int
+    rate: float
+    seconds_left: float
 
 
 def _is_current(*which: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
@@ -150,54 +124,6 @@ _IN_MEMORY: Mapping[str, Callable[["pd.Series[Any]"], "pd.Series[Any]"]] = {
 }  # fmt: skip
 
 
-def progress(connection: sa.Connection, round_number: int) -> Progress:
-    """How far a round is."""
-    round_row(connection, round_number)
-    labelled = (slot.c.round == round_number, slot.c.wanted > 0)
-    asked, given = (sa.func.coalesce(sa.func.sum(column), 0) for column in (slot.c.wanted, slot.c.taken))
-    wanted, taken, images = connection.execute(sa.select(asked, given, sa.func.count()).where(*labelled)).one()
-    held = (
-        sa.select(assignment.c.position, sa.func.count().label("people"))
-        .where(assignment.c.answered_at.is_(None), assignment.c.round == round_number, assignment.c.holds_slot)
-        .group_by(assignment.c.position)
-        .subquery()
-    )
-    out = _count(connection, sa.select(sa.func.sum(held.c.people)))
-    with_held = slot.outerjoin(held, held.c.position == slot.c.position)
-    enough = slot.c.taken - sa.func.coalesce(held.c.people, 0) >= slot.c.wanted
-    complete = sa.select(sa.func.count()).select_from(with_held).where(*labelled, enough)
-    said = sa.exists().where(answer.c.annotator_id == annotator.c.annotator_id, answer.c.round == round_number)
-    people = sa.select(sa.func.count()).select_from(annotator).where(said)
-    rate = _rate(connection, round_number)
-    answered = int(taken) - out
-    left = max(int(wanted) - answered, 0)
-    return Progress(
-        round=round_number,
-        images=int(images),
-        wanted=int(wanted),
-        answered=answered,
-        claimed=out,
-        complete=_count(connection, complete),
-        conflicts=_count(connection, sa.select(sa.func.count()).where(conflict.c.resolved_at.is_(None))),
-        annotators=_count(connection, people),
-        rate=rate,
-        seconds_left=0.0 if not left else left / rate * 3600,
-    )
-
-
-def skipped_images(connection: sa.Connection) -> list[str]:
-    """The images of the main round at which somebody holds a place who gave no answer."""
-    same = (assignment.c[name] == event.c[name] for name in ("annotator_id", "round"))
-    holds = sa.exists().where(*same, assignment.c.position == image.c.position, assignment.c.holds_slot)
-    gone = sa.select(annotator.c.annotator_id).where(annotator.c.withdrawn_at.is_not(None))
-    query = (
-        sa.select(event.c.image_id)
-        .where(event.c.kind.not_in(ANSWERS), event.c.round == MAIN, event.c.annotator_id.not_in(gone))
-        .where(_is_current(~answer.c.surplus), holds.where(image.c.image_id == event.c.image_id))
-    )
-    return sorted(set(connection.scalars(query)))
-
-
 def _count(connection: sa.Connection, query: sa.Select[Any]) -> int:
     return int(connection.scalar(query) or 0)
 
@@ -214,68 +140,208 @@ def _rate(connection: sa.Connection, round_number: int) -> float:
     return (count - 1) / max(last - first, 1) * HOUR_MS if count > 1 else float("nan")
 
 
-def annotators(connection: sa.Connection) -> pd.DataFrame:
-    """Everybody invited: answers so far, open claims, when they answered last, the language that they chose.
+class Reading(OnDatabase):
+    """The part of a label store that reads: nothing is changed."""
 
-    answered_in: how many of their answers were given in each language, the most used first.
-    """
-    # Grouped by the language first: by the person first, SQLite would jump through the events person by person.
-    said = (
-        sa.select(event.c.annotator_id, event.c.language, sa.func.count(), sa.func.max(event.c.received_at))
-        .where(_is_current())
-        .group_by(event.c.language, event.c.annotator_id)
-    )
-    answers, last = Counter[str](), dict[str, int]()
-    in_languages: dict[str, Counter[str]] = defaultdict(Counter)
-    for who, language, count, latest in connection.execute(said):
-        answers[who] += count
-        last[who] = max(latest, last.get(who, latest))
-        if language is not None:
-            in_languages[who][language] = count
-    held = Counter(connection.scalars(sa.select(assignment.c.annotator_id).where(assignment.c.answered_at.is_(None))))
-    rows = connection.execute(sa.select(annotator).order_by(annotator.c.number)).all()
-    return pd.DataFrame({
-        "annotator_id": [row.annotator_id for row in rows],
-        "answers": [answers[row.annotator_id] for row in rows],
-        "claimed": [held[row.annotator_id] for row in rows],
-        "last_answer": pd.to_datetime(
-            pd.Series([last.get(row.annotator_id) for row in rows], dtype="Int64"), unit="ms", utc=True
-        ),
-        "consented": [row.consented_at is not None for row in rows],
-        "withdrawn": [row.withdrawn_at is not None for row in rows],
-        "language": pd.Series([row.language for row in rows], dtype="str"),
-        "answered_in": [
-            dict(sorted(in_languages[row.annotator_id].items(), key=lambda one: (-one[1], one[0]))) for row in rows
-        ],
-        "attributes": [dict(row.attributes or {}) for row in rows],
-        "chip_order": [list(row.chip_order) for row in rows],
-    })  # fmt: skip
+    def images(self) -> pd.DataFrame:
+        """All images: position, image_id, file, stratum, priority, queue_rank."""
+        return self.database.table(sa.select(image).order_by(image.c.position))
 
+    def checks(self) -> pd.DataFrame:
+        """The attention checks: image_id, accepted, forbidden."""
+        columns = (image.c.image_id, check.c.accepted, check.c.forbidden)
+        return self.database.table(sa.select(*columns).join(image, image.c.position == check.c.position))
 
-_one, _other = event.alias("one"), event.alias("other")
-# Answers that met a changed one, open ones first: both event ids, and what each said.
-CONFLICTS = (
-    sa.select(
-        conflict.c.event_id,
-        conflict.c.against,
-        *(_one.c[name] for name in ("image_id", "annotator_id", "round", "labels", "kind")),
-        _other.c.labels.label("against_labels"),
-        _other.c.kind.label("against_kind"),
-        *(conflict.c[name] for name in ("resolved_at", "resolved_by", "kept")),
-    )
-    .outerjoin(_one, _one.c.event_id == conflict.c.event_id)  # both are there: so that SQLite begins with the conflicts
-    .outerjoin(_other, _other.c.event_id == conflict.c.against)
-    .order_by(conflict.c.resolved_at.is_not(None), _one.c.number)
-)
+    def dictated(self) -> set[str]:
+        """The images that say by themselves what to choose: practice and checks of the study, in any version of it."""
+        files = [version.file for version in self.database.reading(all_versions)]
+        dictated = [one for file in files for one in file.dictated]
+        return {image for one in dictated for image in (one.image, *one.images.values())}
 
+    def rounds(self) -> pd.DataFrame:
+        """All rounds: round, purpose (main, repeat, second, discussion), of."""
+        columns = (round_.c.number.label("round"), round_.c.purpose, round_.c.of)
+        return self.database.table(sa.select(*columns).order_by(round_.c.number))
 
-def history(connection: sa.Connection, who: str, limit: int) -> pd.DataFrame:
-    """One person's current answers, newest first, with the revision a correction has to name."""
-    query = (
-        sa.select(*SAID, answer.c.revision, event.c.received_at)
-        .join(answer, answer.c.event_id == event.c.event_id)
-        .where(answer.c.annotator_id == who)
-        .order_by(event.c.number.desc())
-        .limit(limit)
-    )
-    return events_table(connection, query)
+    def judgements(
+        self,
+        *,
+        rounds: Sequence[int] | None = None,
+        surplus: bool = False,
+        withdrawn: bool = False,
+        image_ids: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """Current judgements as the long table of annotations.parquet, with purpose, place and revision.
+
+        rounds, image_ids: these only. surplus: also answers beyond the overlap. withdrawn: also of people who withdrew.
+        `at` is missing where nobody said it. Raises StoreError for answers of which a damaged file has no event.
+        """
+        which = [] if surplus else [~answer.c.surplus]
+        same = (assignment.c[name] == event.c[name] for name in ("annotator_id", "round"))
+        query = (
+            sa.select(
+                *(SAID_AT if column is event.c.at else column for column in SAID),
+                event.c.revision,
+                event.c.received_at,
+                sa.func.coalesce(event.c.purpose, assignment.c.purpose, "task").label("purpose"),
+                sa.func.coalesce(event.c.place, assignment.c.place).label("place"),
+            )
+            # Only corrections, and answers from before the log had it, are looked up: a text's place takes its time.
+            .outerjoin(image, image.c.image_id == sa.case((event.c.place.is_(None), event.c.image_id)))
+            .outerjoin(assignment, sa.and_(*same, assignment.c.position == image.c.position))
+            .where(_is_current(*which))
+            .order_by(event.c.number)
+        )
+        if rounds is not None:
+            query = query.where(event.c.round.in_(rounds))
+            which.append(answer.c.round.in_(rounds))
+        if image_ids is not None:  # the index by person and round finds an image's: so all of those are named
+            people, numbers = sa.select(annotator.c.annotator_id), sa.select(round_.c.number)
+            keys = event.c.annotator_id.in_(people), event.c.round.in_(numbers), event.c.image_id.in_(image_ids)
+            query = query.where(*keys)
+            which.append(answer.c.image_id.in_(image_ids))
+        if not withdrawn:
+            query = query.where(event.c.annotator_id.not_in(_GONE))
+            which.append(answer.c.annotator_id.not_in(_GONE))
+        with self.database.read() as connection:
+            table = events_table(connection, query)
+            if connection.dialect.name == "sqlite":  # its pages may be damaged, and both questions are of one moment
+                counted = connection.scalar(sa.select(sa.func.count()).select_from(answer).where(*which))
+                lost = int(counted or 0) - len(table)
+                if lost:
+                    raise StoreError(f"{lost:,} answers name no event of theirs: the database is damaged, and "
+                                     "`affectml labels check` says where")  # fmt: skip
+        return table
+
+    def events(self, *, people: Sequence[str] | None = None) -> pd.DataFrame:
+        """Everything anybody ever said, in the order it came. people: these only."""
+        columns = [column for column in event.c if column.name not in ("number", *OF_ASSIGNMENT)]
+        query = sa.select(*columns).order_by(event.c.number)
+        if people is not None:
+            query = query.where(event.c.annotator_id.in_(people))
+        return self.database.reading(events_table, query)
+
+    def history(self, who: str, limit: int = 50) -> pd.DataFrame:
+        """This person's current answers, newest first, with the revision that a correction has to name."""
+        query = (
+            sa.select(*SAID, answer.c.revision, event.c.received_at)
+            .join(answer, answer.c.event_id == event.c.event_id)
+            .where(answer.c.annotator_id == who)
+            .order_by(event.c.number.desc())
+            .limit(limit)
+        )
+        return self.database.reading(events_table, query)
+
+    def progress(self, *, round_number: int = MAIN) -> Progress:
+        """How far a round is, how fast, and how long it will take."""
+        with self.database.read() as connection:
+            round_row(connection, round_number)
+            labelled = (slot.c.round == round_number, slot.c.wanted > 0)
+            asked, given = (sa.func.coalesce(sa.func.sum(column), 0) for column in (slot.c.wanted, slot.c.taken))
+            wanted, taken, images = connection.execute(sa.select(asked, given, sa.func.count()).where(*labelled)).one()
+            held = (
+                sa.select(assignment.c.position, sa.func.count().label("people"))
+                .where(assignment.c.answered_at.is_(None), assignment.c.round == round_number, assignment.c.holds_slot)
+                .group_by(assignment.c.position)
+                .subquery()
+            )
+            out = _count(connection, sa.select(sa.func.sum(held.c.people)))
+            with_held = slot.outerjoin(held, held.c.position == slot.c.position)
+            enough = slot.c.taken - sa.func.coalesce(held.c.people, 0) >= slot.c.wanted
+            complete = sa.select(sa.func.count()).select_from(with_held).where(*labelled, enough)
+            said = sa.exists().where(answer.c.annotator_id == annotator.c.annotator_id, answer.c.round == round_number)
+            people = sa.select(sa.func.count()).select_from(annotator).where(said)
+            rate = _rate(connection, round_number)
+            answered = int(taken) - out
+            left = max(int(wanted) - answered, 0)
+            return Progress(
+                round=round_number,
+                images=int(images),
+                wanted=int(wanted),
+                answered=answered,
+                claimed=out,
+                complete=_count(connection, complete),
+                conflicts=_count(connection, sa.select(sa.func.count()).where(conflict.c.resolved_at.is_(None))),
+                annotators=_count(connection, people),
+                rate=rate,
+                seconds_left=0.0 if not left else left / rate * 3600,
+            )
+
+    def skipped_images(self) -> list[str]:
+        """The images of the main round that have fewer answers than they were to have, since too many people skipped.
+
+        An unsure or a flag is a skip here. More people see such an image if `skips` or what it wants is raised.
+        """
+        same = (assignment.c[name] == event.c[name] for name in ("annotator_id", "round"))
+        holds = sa.exists().where(*same, assignment.c.position == image.c.position, assignment.c.holds_slot)
+        query = (
+            sa.select(event.c.image_id)
+            .where(event.c.kind.not_in(ANSWERS), event.c.round == MAIN, event.c.annotator_id.not_in(_GONE))
+            .where(_is_current(~answer.c.surplus), holds.where(image.c.image_id == event.c.image_id))
+        )
+        with self.database.read() as connection:
+            return sorted(set(connection.scalars(query)))
+
+    def annotators(self) -> pd.DataFrame:
+        """Everybody invited: answers so far, open claims, when they answered last, the language that they chose.
+
+        answered_in: how many of their answers were given in each language, the most used first.
+        """
+        # Grouped by the language first: by the person first, SQLite would jump through the events person by person.
+        said = (
+            sa.select(event.c.annotator_id, event.c.language, sa.func.count(), sa.func.max(event.c.received_at))
+            .where(_is_current())
+            .group_by(event.c.language, event.c.annotator_id)
+        )
+        holders = sa.select(assignment.c.annotator_id).where(assignment.c.answered_at.is_(None))
+        answers, last = Counter[str](), dict[str, int]()
+        in_languages: dict[str, Counter[str]] = defaultdict(Counter)
+        with self.database.read() as connection:
+            for who, language, count, latest in connection.execute(said):
+                answers[who] += count
+                last[who] = max(latest, last.get(who, latest))
+                if language is not None:
+                    in_languages[who][language] = count
+            held = Counter(connection.scalars(holders))
+            rows = connection.execute(sa.select(annotator).order_by(annotator.c.number)).all()
+        return pd.DataFrame({
+            "annotator_id": [row.annotator_id for row in rows],
+            "answers": [answers[row.annotator_id] for row in rows],
+            "claimed": [held[row.annotator_id] for row in rows],
+            "last_answer": pd.to_datetime(
+                pd.Series([last.get(row.annotator_id) for row in rows], dtype="Int64"), unit="ms", utc=True
+            ),
+            "consented": [row.consented_at is not None for row in rows],
+            "withdrawn": [row.withdrawn_at is not None for row in rows],
+            "language": pd.Series([row.language for row in rows], dtype="str"),
+            "answered_in": [
+                dict(sorted(in_languages[row.annotator_id].items(), key=lambda one: (-one[1], one[0]))) for row in rows
+            ],
+            "attributes": [dict(row.attributes or {}) for row in rows],
+            "chip_order": [list(row.chip_order) for row in rows],
+        })  # fmt: skip
+
+    def conflicts(self) -> pd.DataFrame:
+        """Answers that met a changed one, open ones first: both event ids, and what each said."""
+        one, other = event.alias("one"), event.alias("other")
+        query = (
+            sa.select(
+                conflict.c.event_id,
+                conflict.c.against,
+                *(one.c[name] for name in ("image_id", "annotator_id", "round", "labels", "kind")),
+                other.c.labels.label("against_labels"),
+                other.c.kind.label("against_kind"),
+                *(conflict.c[name] for name in ("resolved_at", "resolved_by", "kept")),
+            )
+            .outerjoin(one, one.c.event_id == conflict.c.event_id)  # is there: so that SQLite begins with the conflicts
+            .outerjoin(other, other.c.event_id == conflict.c.against)
+            .order_by(conflict.c.resolved_at.is_not(None), one.c.number)
+        )
+        return self.database.table(query)
+
+    def decisions(self) -> pd.DataFrame:
+        """All decisions, oldest first; the last one about an image stands."""
+        columns = (decision.c.image_id, decision.c.labels, decision.c.decided_by, decision.c.note, decision.c.at)
+        table = self.database.table(sa.select(*columns).order_by(decision.c.number))
+        table["at"] = pd.to_datetime(table["at"], unit="ms", utc=True)
+        return table

@@ -11,7 +11,7 @@ from affectml_annotation.store.schema import answer, assignment, check, event, i
 
 PAUSE_MS = 5 * 60_000  # a longer silence is a break, and counts as so much
 STILL = 5  # images that are shown yet where failed checks ended them: the page has them already
-BEFORE = ("before", "instructions", "practice")  # phases in which there are no images yet
+BEFORE = ("before", "instructions", "practice", "start")  # phases in which there are no images yet
 _VISIT = sa.select(visit).where(visit.c.annotator_id == sa.bindparam("who"))
 _TASKS = sa.select(sa.func.count()).where(
     assignment.c.annotator_id == sa.bindparam("who"), assignment.c.purpose == "task"
@@ -21,6 +21,14 @@ _TASKS = sa.select(sa.func.count()).where(
 def visit_of(connection: sa.Connection, who: str) -> Any:
     """The row of a participant's visit; None for an annotator who takes part in no study."""
     return connection.execute(_VISIT, {"who": who}).one_or_none()
+
+
+def check_count(images: int, rate: float, pictures: int) -> int:
+    """How many attention checks come on top of so many images. rate: of the images; pictures: that there are for it.
+
+    No picture comes twice, no check first, and of two checks none right after the other.
+    """
+    return min(round(rate * images), pictures, max(0, images - 1))
 
 
 def is_at_images(row: Any, now: int) -> bool:
@@ -51,7 +59,7 @@ def claimable(connection: sa.Connection, who: str, now: int) -> int | None:
     if row is None:
         return None
     if not is_at_images(row, now):
-        raise StoreError(_("there are no images for you now: your visit of the study is elsewhere, or over"))
+        raise StoreError(_("there are no images for you now: you are in another part of the study, or it is over"))
     seen(connection, row, now)
     return int(row.images) - int(connection.scalar(_TASKS, {"who": who}) or 0)
 
@@ -62,13 +70,13 @@ def refusal(connection: sa.Connection, row: Any, now: int, *, first: bool, given
     first: they have no answer there yet; given: the image is theirs. What was under way when a place went is taken.
     """
     if row.phase in BEFORE:
-        return _("the images of this study have not begun for you")
+        return _("you have not reached the images of this study yet")
     if not is_at_images(row, now):
         late = row.phase == "images" and row.status in (None, "left", "timed_out")
         if not first or not (late or given):
-            return _("the images of this study are behind you; what you gave stands")
+            return _("you have finished the images of this study; your answers are kept")
     if first and not given and int(connection.scalar(_TASKS, {"who": row.annotator_id}) or 0) >= row.images:
-        return _("you have had all the images of this study that are for you")
+        return _("you have already had all your images of this study")
     return None
 
 

@@ -55,16 +55,17 @@ class Checked:
 def steps(study: Study) -> list[Step]:
     """What a person who completes the study sees, in order."""
     file = study.file
-    read = {name: words_in(study.texts[name]) / WORDS_A_MINUTE for name in file.text_files()}
-    shown = file.images_per_person / (1 - file.checks.rate)
+    read = {name: words_in(study.text(name)) / WORDS_A_MINUTE for name in file.text_files()}
+    shown = file.images_per_person + file.check_count
     images, per_image = so_many(file.images_per_person, "image"), file.minutes_per_image
-    if file.checks.rate:
-        images += f", and about {so_many(round(shown - file.images_per_person), 'attention check')} among them"
+    if file.check_count:
+        images += f", and {so_many(file.check_count, 'attention check')} among them"
     practice = f"{so_many(len(file.practice.images), 'image')} to practise, {file.practice.needed} to be passed"
     known = {
         "before": (so_many(len(file.before.questions), "question"), len(file.before.questions) * MINUTES_A_QUESTION),
         "instructions": (file.instructions.text, read["instructions"]),
         "practice": (practice, len(file.practice.images) * per_image),
+        "start": ("a screen says that the practice is over, and that answers count from now on", 0.0),
         "images": (images, shown * per_image),
         "after": (so_many(len(file.after.questions), "question"), len(file.after.questions) * MINUTES_A_QUESTION),
         "debriefing": (file.debriefing, read["debriefing"]),
@@ -163,6 +164,16 @@ def _data(study: Study, images: set[str] | None, labels: Collection[str] | None)
         )
     files = _files(study)
     listed = [("practice", one) for one in file.practice.images] + [("checks", one) for one in file.checks.images]
+    for where, one in tuple(listed):
+        listed += [(where, Dictated(image=image, labels=())) for image in one.images.values()]
+        for language in one.images:
+            if language not in file.languages:
+                near = did_you_mean(language, file.languages) or "."
+                yield f"{where} has an image in {language!r}, which is none of languages{near}"
+    if file.check_count < (wanted := round(file.checks.rate * file.images_per_person)):
+        yield f"checks: rate asks for {so_many(wanted, 'check')} a person, and there are images for {file.check_count}."
+    if file.checks.rate and not wanted:
+        yield f"checks: rate is {file.checks.rate:g}: of {so_many(file.images_per_person, 'image')} that is no check."
     for name, text in study.texts.items():
         if name.partition(".")[0] == "instructions":
             listed += [(files[name], Dictated(image=image, labels=())) for image in images_in(text)]

@@ -26,6 +26,8 @@ from affectml_annotation.study.visits import Visit, as_visit, give_back_places
 LINK = "link "  # begins the ids of those whom a link brought; no panel's id does
 MOST_ID = 200  # characters of a panel's id
 _ID = {"prolific": "[0-9a-fA-F]{24}"}  # what a panel's own ids are like
+# What a panel was to fill in and did not: {{%PROLIFIC_PID%}}, %SURVEY_CODE%, ${workerId}
+_PLACEHOLDER = re.compile(r"[{}]|%[A-Za-z_]+%|^ASSIGNMENT_ID_NOT_AVAILABLE$")
 
 
 class NotInStudy(StoreError):
@@ -50,32 +52,42 @@ class Entry:
     """What somebody finds at the door.
 
     kind: consent (nothing is stored of them yet), visit (theirs goes on: `participant`), known (it goes on with the
-    resume code alone), full, or closed. version: of the study whose texts they are to see.
+    resume code alone), full, or closed. version: of the study whose texts they are to see. shared: in this browser
+    somebody else is at the study.
     """
 
     kind: Literal["consent", "visit", "known", "full", "closed"]
     version: int
     participant: str | None = None
+    shared: bool = False
 
 
 def ids_from(file: Task, address: Mapping[str, str]) -> Ids:
     """The panel's ids in an address, as they are kept: see `panel_id`.
 
-    Raises NotInStudy where they are not there, are not of the panel's own form, have a line break or another character
-    that nobody sees within, or name another study.
+    Raises NotInStudy where they are not there, are placeholders that nobody filled in, are not of the panel's own form,
+    have a line break or another character that nobody sees within, or name another study.
     """
     names = file.recruit.names
     if "person" not in names:
         raise NotInStudy(
-            _("this study is open to people with a link of their own; open the link as it was sent to you")
+            _("this study is open only to people with a personal link; open the link exactly as it was sent to you")
         )
     given = {what: panel_id(address.get(name, "")) for what, name in names.items()}
+    if unfilled := next((one for one in given.values() if _PLACEHOLDER.search(one)), None):
+        raise NotInStudy(
+            _(
+                "the address contains the placeholder {placeholder} instead of an id; open the study from your panel's "
+                "page, and if you did, please tell the person who leads the study",
+                placeholder=unfilled[:40],
+            )
+        )
     if file.recruit.study and given.get("study") != file.recruit.study:
-        raise NotInStudy(_("this address is not this study's; open it from the panel's own page"))
+        raise NotInStudy(_("this address belongs to another study; open the study from your panel's page"))
     person, session = given["person"], given.get("session", "")
     told = re.fullmatch(_ID.get(file.recruit.panel or "", ".+"), person) and max(len(person), len(session)) <= MOST_ID
     if not told or not (person + session).isprintable() or person.lower().startswith((LINK, FORGOTTEN)):
-        raise NotInStudy(_("the address does not say who you are at your panel; open it from the panel's own page"))
+        raise NotInStudy(_("the address does not contain your id at the panel; open the study from your panel's page"))
     return Ids(person, session or None, came=address[names["person"]])
 
 
@@ -100,8 +112,8 @@ def ids_of_link(store: LabelStore, token: str) -> Ids:
 def enter(store: LabelStore, ids: Ids, own: str = "", *, again: bool = False) -> Entry:
     """What somebody who comes is to see. Nothing is stored of them but that one more came.
 
-    own: a number that nobody but their browser has; one that agreed, or gave the resume code, goes on, until somebody
-    else does there. again: they came a moment ago, and are not counted once more.
+    own: a number that nobody but their browser has; one that agreed, or gave the resume code, goes on, also once it is
+    over, until somebody else agrees there. again: they came a moment ago, and are not counted once more.
     """
     give_back_places(store)
 
@@ -114,14 +126,14 @@ def enter(store: LabelStore, ids: Ids, own: str = "", *, again: bool = False) ->
             goes_on = ids.signed or _is_bound(connection, who, own)
             withdrawn = sa.select(annotator.c.withdrawn_at).where(annotator.c.annotator_id == who)
             if goes_on and connection.scalar(withdrawn) is not None:
-                raise NotInStudy(_("you have withdrawn from this study; nothing more is shown to you, or used of you"))
+                raise NotInStudy(_("you have withdrawn from this study; none of your answers is used"))
             return Entry("visit" if goes_on else "known", theirs.version, who if goes_on else None)
         if read_setting(connection, running.KEY)["state"] != "running":
             return Entry("closed", version)
         full = running.is_full(connection, study.file, now_ms())
         if not again:
             running.count_one(connection, "full" if full else "opened")
-        return Entry("full" if full else "consent", version)
+        return Entry("full" if full else "consent", version, shared=_is_shared(connection, own))
 
     return store.database.retried(work)
 
@@ -135,7 +147,9 @@ def resume(store: LabelStore, ids: Ids, code: str, own: str = "") -> str:
     def work(connection: sa.Connection) -> str:
         who = participant(connection, ids.person, ids.came)
         if who is None or not keys.same_code(code, keys.resume_code(connection, who)):
-            raise NotInStudy(_("this code does not go with this address; your first device shows the right one"))
+            raise NotInStudy(
+                _("this code does not belong to this address; the device where you started shows the right one")
+            )
         _bind(connection, who, own)
         return who
 
@@ -143,11 +157,22 @@ def resume(store: LabelStore, ids: Ids, code: str, own: str = "") -> str:
 
 
 def _bind(connection: sa.Connection, who: str, own: str) -> None:
-    """Let a browser go on with this visit, and with no other: on a shared computer nobody opens the one before."""
+    """Let a browser go on with this visit, and no more with those that are over: nobody opens them who comes after.
+
+    Others that go on stay, each by its own address: nobody is locked out by who comes in between.
+    """
     if own:
         mine = _digest(connection, own)
-        connection.execute(device.delete().where(device.c.digest == mine))
+        over = sa.select(visit.c.annotator_id).where(visit.c.status.is_not(None))
+        theirs = sa.or_(device.c.annotator_id == who, device.c.annotator_id.in_(over))
+        connection.execute(device.delete().where(device.c.digest == mine, theirs))
         connection.execute(device.insert().values(annotator_id=who, digest=mine))
+
+
+def _is_shared(connection: sa.Connection, own: str) -> bool:
+    here = sa.select(visit.c.annotator_id).join(device, device.c.annotator_id == visit.c.annotator_id)
+    mine = here.where(device.c.digest == _digest(connection, own), visit.c.status.is_(None)) if own else None
+    return mine is not None and connection.execute(mine.limit(1)).first() is not None
 
 
 def _is_bound(connection: sa.Connection, who: str, own: str) -> bool:
@@ -161,9 +186,7 @@ def _digest(connection: sa.Connection, own: str) -> str:
 
 def _refuse_erased(connection: sa.Connection, ids: Ids) -> None:
     if was_erased(connection, ids.person, ids.came):
-        raise NotInStudy(
-            _("what you gave to this study was erased because you asked for it; you cannot take part again")
-        )
+        raise NotInStudy(_("your data in this study was erased because you asked for it; you cannot take part again"))
 
 
 def decline(store: LabelStore) -> str:
@@ -194,12 +217,14 @@ def agree(
         now = now_ms()
         study = running.study_of(connection, version)[1]
         file, boxes = study.file, study.translation(language).boxes_of(study.file)
-        if open_boxes := [shown for box, shown in boxes.items() if box not in ticked]:
-            raise NotInStudy(_("to take part, tick every box; not ticked: {box}", box=open_boxes[0]))
+        if unticked := [shown.rstrip(".。 ") for box, shown in boxes.items() if box not in ticked]:
+            raise NotInStudy(_("to take part, please tick every box; not ticked: {boxes}", boxes=" / ".join(unticked)))
         if participant(connection, ids.person, ids.came) is not None:
-            raise NotInStudy(_("you take part already; go on where you began, or give the code that it shows there"))
+            raise NotInStudy(
+                _("you have already started; continue on the device where you started, or enter the code shown there")
+            )
         if read_setting(connection, running.KEY)["state"] != "running":
-            raise NotInStudy(_("this study lets nobody in now"))
+            raise NotInStudy(_("this study is not open at the moment"))
         full = running.is_full(connection, running.file_of(connection), now)
         who = f"p{token_hex(8)}"
         setup.invite(connection, [who], {})

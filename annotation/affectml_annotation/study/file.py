@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from affectml_annotation.errors import BadTask, did_you_mean
 from affectml_annotation.languages import PSEUDO, as_code, marked
+from affectml_annotation.store.visits import check_count
 
 FILE = "study.yaml"
 # What people are asked, by what the labels are about, unless a task says otherwise.
@@ -27,11 +28,13 @@ WARNING = marked(
     "Some of these images may show violence, injury, nudity or suffering. You may skip any image without giving a "
     "reason, stop at any time, and withdraw later: then none of your answers is used."
 )
+UNSEEN = "debriefing_unseen"  # the text for who saw no image
+
 Strategy = Literal["random", "fill", "stratified", "priority", "queue"]
 Panel = Literal["prolific", "mturk", "sona", "links"]
 PANELS = get_args(Panel)
 Ending = Literal["completed", "screened_out", "timed_out", "quota_full", "no_consent"]
-PHASES = ("before", "instructions", "practice", "images", "after", "debriefing")  # once somebody has agreed
+PHASES = ("before", "instructions", "practice", "start", "images", "after", "debriefing")  # once somebody has agreed
 Status = Literal["completed", "screened_out", "timed_out", "quota_full", "left"]
 # What a panel calls its ids in the address: a person's, the study's, and that of this one participation.
 IDS: dict[Panel, dict[str, str]] = {
@@ -80,6 +83,8 @@ class Question(Part):
     options: tuple[Words, ...] = ()
     low: float | None = None
     high: float | None = None
+    low_label: str = Field(default="", max_length=200)
+    high_label: str = Field(default="", max_length=200)
     required: bool = True
     share: bool = False
 
@@ -92,6 +97,8 @@ class Question(Part):
             raise ValueError(f"question {self.id}: an option stands there twice")
         if self.kind == "scale" and (self.low is None or self.high is None):
             raise ValueError(f"question {self.id}: a scale needs low and high, such as low: 1, high: 7")
+        if self.kind != "scale" and (self.low_label or self.high_label):
+            raise ValueError(f"question {self.id}: low_label and high_label stand at the ends of a scale alone")
         if self.low is not None and self.high is not None and self.low >= self.high:
             raise ValueError(f"question {self.id}: low must be below high")
         return self
@@ -103,7 +110,7 @@ class Questions(Part):
     order: Literal["fixed", "random"] = Field(default="fixed", description="or random: an order of each person's own")
     questions: tuple[Question, ...] = Field(
         default=(), description="a list of: id, text, kind (choice, several, scale, number, text), options, low, high, "
-        "required, share (true: goes to annotators.parquet)"
+        "low_label, high_label (words at the ends of a scale), required, share (true: goes to annotators.parquet)"
     )  # fmt: skip
 
 
@@ -127,10 +134,14 @@ class Instructions(Part):
 
 
 class Dictated(Part):
-    """An image for which a text dictates the answer: these labels and no other."""
+    """An image for which a text dictates the answer: these labels and no other.
+
+    images: by language, the image that stands in its place for who reads that, with the same words in that language.
+    """
 
     image: str
     labels: tuple[str, ...]
+    images: dict[str, str] = {}
 
 
 class Practice(Part):
@@ -138,7 +149,8 @@ class Practice(Part):
 
     images: tuple[Dictated, ...] = Field(
         default=(),
-        description="a list of: image, labels that the image or the instructions dictate (choose fear and Save)",
+        description="a list of: image, labels that the image or the instructions dictate (choose fear and Save), "
+        "images (in other languages: {de: IMAGE})",
     )
     feedback: Words = Field(default=FEEDBACK, description="shown after a miss")
     tries: int = Field(default=2, ge=2, le=10, description="for each image; two at least")
@@ -161,8 +173,12 @@ class Practice(Part):
 class Checks(Part):
     """Attention checks among the images. Agreement with others is never a check."""
 
-    rate: float = Field(default=0.0, ge=0, lt=1, description="share of checks among the images a person sees")
-    images: tuple[Dictated, ...] = Field(default=(), description="a list of: image, labels that its own text dictates")
+    rate: float = Field(
+        default=0.0, ge=0, lt=1, description="share of checks; in a study so many of images_per_person come on top"
+    )
+    images: tuple[Dictated, ...] = Field(
+        default=(), description="a list of: image, labels that its own text dictates, images (in other languages)"
+    )
     then: Literal["note", "warn", "end"] = Field(
         default="note", description="after failed ones: note, warn, or end with pay"
     )
@@ -342,6 +358,9 @@ class Task(Part):
     )
     after: Questions = Questions()
     debriefing: str = Field(default="debriefing.md", description="what people read at the end; a file in this folder")
+    debriefing_unseen: str = Field(
+        default="debriefing_unseen.md", description="in its place for who saw no image; no such file: a text of ours"
+    )
     help: tuple[Words, ...] = Field(
         default=(), description="where to turn to: help lines, the lead's address; always in reach"
     )
@@ -376,7 +395,7 @@ class Task(Part):
             for option in most if isinstance(most, dict) else ():
                 if option not in choices[name].options:
                     raise ValueError(f"places: per_answer: {name}: no option {option!r} there")
-        dictated = [one.image for one in (*self.practice.images, *self.checks.images)]
+        dictated = [image for one in self.dictated for image in {one.image, *one.images.values()}]
         for image in dictated:
             if dictated.count(image) > 1:
                 raise ValueError(f"image {image!r} stands twice among those for practice and checks")
@@ -411,9 +430,22 @@ class Task(Part):
         """For so long an image is held for a person: in a study, as long as a place."""
         return 60 * (self.places.minutes if self.is_study else self.lease)
 
+    @property
+    def dictated(self) -> tuple[Dictated, ...]:
+        """The images of practice and checks."""
+        return (*self.practice.images, *self.checks.images)
+
+    @property
+    def check_count(self) -> int:
+        """How many attention checks each person is given, on top of their images."""
+        return check_count(self.images_per_person, self.checks.rate, len(self.checks.images))
+
     def text_files(self, language: str | None = None) -> dict[str, str]:
         """What each text is called, and its file; in a language that is not the study's own those beside them."""
-        own = {"consent": self.consent.text, "instructions": self.instructions.text, "debriefing": self.debriefing}
+        own = {
+            "consent": self.consent.text, "instructions": self.instructions.text, "debriefing": self.debriefing,
+            UNSEEN: self.debriefing_unseen,
+        }  # fmt: skip
         if language in (None, self.languages[0]):
             return own
         paths = {name: PurePosixPath(file) for name, file in {**own, "study": FILE}.items()}
@@ -422,7 +454,8 @@ class Task(Part):
     @property
     def phases(self) -> tuple[str, ...]:
         """What a person goes through once they agreed, in order; what the file leaves empty is passed over."""
-        empty = {"before": not self.before.questions, "practice": not self.practice.images,
+        untried = not self.practice.images
+        empty = {"before": not self.before.questions, "practice": untried, "start": untried,
                  "after": not self.after.questions}  # fmt: skip
         return tuple(phase for phase in PHASES if not empty.get(phase))
 

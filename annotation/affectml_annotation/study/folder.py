@@ -19,7 +19,7 @@ from affectml_annotation.exchange.files import no_file, write_text
 from affectml_annotation.judgements import UNSTORABLE, storable
 from affectml_annotation.languages import ENGLISH, _, english_name, spoken
 from affectml_annotation.languages import written as our_language
-from affectml_annotation.study.file import BOXES, FEEDBACK, FILE, PANELS, LabelWords, Task, parse, parse_as
+from affectml_annotation.study.file import BOXES, FEEDBACK, FILE, PANELS, UNSEEN, LabelWords, Task, parse, parse_as
 from affectml_annotation.study.translation import Translation
 from affectml_annotation.yaml_files import load_yaml
 
@@ -37,8 +37,8 @@ IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")  # ![what it shows](IMAGE_ID)
 class Study:
     """A study as it is read: the file, and its texts by what they are.
 
-    texts: consent, instructions, debriefing, and those that there are in other languages: consent.de, and study.de for
-    the short ones as they stand in study.de.yaml.
+    texts: consent, instructions, debriefing, debriefing_unseen, and those that there are in other languages:
+    consent.de, and study.de for the short ones as they stand in study.de.yaml.
     """
 
     file: Task
@@ -72,8 +72,9 @@ class Study:
 
     @property
     def apart(self) -> set[str]:
-        """The images that are nobody's to label: those of practice and checks, and the examples."""
-        return {*(one.image for one in (*self.file.practice.images, *self.file.checks.images)), *self.examples}
+        """The images that are nobody's to label: those of practice and checks, in any language, and the examples."""
+        dictated = (image for one in self.file.dictated for image in (one.image, *one.images.values()))
+        return {*dictated, *self.examples}
 
 
 def images_in(text: str) -> list[str]:
@@ -88,11 +89,16 @@ def read_study(folder: str | Path) -> Study:
     file = parse({"schema": 1, **content} if isinstance(content, dict) else content, where)  # 1 did not need to say so
     if not file.is_study:
         raise BadTask(f"{where}: recruit: panel: say where people come from: {', '.join(PANELS)}")
-    texts = {name: _read(folder, where) for name, where in file.text_files().items()}
+    texts: dict[str, str] = {}
     study = Study(file, texts)
-    for language in file.languages[1:]:
-        there = {name: where for name, where in file.text_files(language).items() if inside(folder, where).exists()}
+    for language in file.languages:
+        own = language == file.languages[0]
+        there = {name: where for name, where in file.text_files(None if own else language).items()
+                 if inside(folder, where).exists() or (own and name != UNSEEN)}  # fmt: skip
         texts.update((name, _read(folder, where)) for name, where in there.items())
+        unseen = UNSEEN if own else f"{UNSEEN}.{language}"
+        if unseen not in texts and (own or our_language(language)):
+            texts[unseen] = _usual_text(UNSEEN, language)
         if (short := f"study.{language}") in there:
             where = str(folder / there[short])
             _translation(texts[short], where).check(file, where)
@@ -148,9 +154,9 @@ def _read(folder: Path, name: str) -> str:
 
 
 def write_study(dataset: str | Path, out: str | Path, languages: Sequence[str] = (ENGLISH,)) -> list[Path]:
-    """Write study.yaml, with every key, its default and a comment, and the three texts into a folder; return them.
+    """Write study.yaml, with every key, its default and a comment, and the four texts into a folder; return them.
 
-    languages: the study's own, and others, in which there are three texts each too, and study.LANG.yaml. Where we have
+    languages: the study's own, and others, in which there are four texts each too, and study.LANG.yaml. Where we have
     no texts in one, they are in English. What is in the texts in square brackets is to be filled in. Raises BadTask
     for what is no language's code, and where one of the files is there already.
     """

@@ -76,11 +76,11 @@ def read_link(connection: sa.Connection, token: str) -> int:
     if number.isascii() and number.isdecimal() and len(number) < 10:
         row = connection.execute(sa.select(study_link).where(study_link.c.number == int(number))).one_or_none()
     if row is None or not _same(signature, _signed(connection, row.number)):
-        raise BadLink(_("this link was not made by this study; open it as it was sent to you"))
+        raise BadLink(_("this link is not valid; open it exactly as it was sent to you"))
     if row.revoked_at is not None:
-        raise BadLink(_("this link was revoked; ask whoever sent it to you for another"))
+        raise BadLink(_("this link was revoked; please ask the person who sent it to you for a new one"))
     if row.ends_at < now_ms():
-        over = BadLink(_("this link's time is over; ask whoever sent it to you for another"))
+        over = BadLink(_("this link has expired; please ask the person who sent it to you for a new one"))
         over.number = row.number
         raise over
     return int(row.number)

@@ -1,6 +1,6 @@
 """How a study goes: who came, how far they got, where they left, what still wants people, and how they work.
 
-No name and no panel's id: people go by their random participant id, and in its order, which says nothing of them.
+No panel's id: in a study people go by their random participant id, and in its order, which says nothing of them.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from affectml_annotation.agreement.by_person import annotator_report
-from affectml_annotation.agreement.intervals import with_interval
+from affectml_annotation.agreement.values import with_interval
 from affectml_annotation.judgements import are_data
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.schema import (
@@ -33,10 +33,9 @@ from affectml_annotation.study.visits import give_back_places
 
 SPEEDING = 0.5  # of the others' median time
 FEWEST = 10  # images that a verdict rests on, at least
-_REPORTED = {
-    "seconds": "seconds", "with_others": "with_others", "with_others_low": "low", "with_others_high": "high",
-    "expected_by_chance": "by_chance", "above_chance_low": "above_chance_low", "shared_images": "shared_images",
-}  # fmt: skip
+_RENAMED = {"with_others_low": "low", "with_others_high": "high", "expected_by_chance": "by_chance"}
+FIGURES = ("seconds", "speeder", "checks", "checks_failed", "slower", "with_others", "low", "high", "by_chance",
+           "shared_images", "no_more_than_chance", "languages")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -63,6 +62,11 @@ class Overview:
     minutes: float | None
     wanting: int
     answers: int
+
+    @property
+    def free(self) -> int:
+        """Places that nobody has."""
+        return max(0, self.places - self.going_on - self.ended.get("completed", 0))
 
 
 def overview(store: LabelStore) -> Overview:
@@ -123,24 +127,14 @@ def funnel(now: Overview) -> pd.DataFrame:
     return pd.DataFrame([row for row in rows if row[2] > 0], columns=["step", "fate", "people"])
 
 
-def people(store: LabelStore) -> pd.DataFrame:
+def people(store: LabelStore, report: pd.DataFrame | None = None) -> pd.DataFrame:
     """How everybody of a study works, a row each by participant id; nothing of it decides about anybody's pay.
 
+    report: as `how_people_work` gives it, where that is there already.
+
     Returns:
-        participant, status (going_on while it does), phase, version, minutes, images (answered, without checks);
-        seconds, the median over their images; speeder; checks and checks_failed; slower, the median seconds of the
-        later half of their images over those of the earlier; languages, those in which they answered, the most used
-        first; with_others, its low and high, by_chance and
-        shared_images, of `annotator_report` (95 % interval over images, checks left out); no_more_than_chance. What
-        there is nothing to go by for is missing, and so is all that rests on answers for who withdrew.
-
-        speeder: whether their median is below half of the median of the other people's. Half the typical time is where
-        a relative speed index of 2 lies (Leiner 2019, Survey Research Methods 13(3)), and the mildest of the three
-        limits that Greszki, Meyer and Schoen (2015, Public Opinion Quarterly 79(2)) compare; who is fast need not be
-        careless.
-
-        no_more_than_chance: whether the interval of what they agree above chance reaches 0 or below. With few images
-        or strong feelings of their own that is so of honest people too. Missing below ten shared images.
+        participant, status (going_on while it does), phase, version, minutes, images (answered, without checks), and
+        the columns of `with_figures`.
 
     Raises:
         StoreError: there is no study.
@@ -158,46 +152,72 @@ def people(store: LabelStore) -> pd.DataFrame:
 
     visits, images = store.database.reading(work)
     found = pd.DataFrame({
-        "participant": np.array([row.annotator_id for row in visits], dtype=object),
+        "participant": [row.annotator_id for row in visits],
         "status": [row.status or "going_on" for row in visits],
         "phase": [row.phase for row in visits],
         "version": [row.version for row in visits],
         "minutes": [row.active_ms / 60_000 for row in visits],
         "images": [images.get(row.annotator_id, 0) for row in visits],
     })  # fmt: skip
-    labels, said = store.task.labels, store.judgements(rounds=[1])
-    said = said[said["annotator_id"].isin(found["participant"])]
-    report = annotator_report(said, labels, checks=store.checks(), intervals=True).set_index("annotator_id")
-    checks = ["checks", "checks_failed"]
-    report[checks] = report[checks].where(report["checks"] > 0)
-    found = found.join(report[[*_REPORTED, *checks]].rename(columns=_REPORTED), on="participant")
-    found["slower"] = found["participant"].map(_slower(said[are_data(said)]))
-    spoken = said.dropna(subset=["language"]).groupby("annotator_id")["language"]
-    found["languages"] = found["participant"].map(spoken.agg(lambda own: ", ".join(own.value_counts().index)))
-    seconds = found["seconds"]
-    others = pd.Series([seconds.drop(at).median() for at in seconds.index], dtype="float64")
+    return with_figures(found, how_people_work(store, store.judgements()) if report is None else report)
+
+
+def how_people_work(store: LabelStore, said: pd.DataFrame) -> pd.DataFrame:
+    """`annotator_report` of all that is said, with checks, repeats and intervals, a row per annotator_id, and more.
+
+    slower: the median seconds of the later half of their images over those of the earlier. languages: those in which
+    they answered, the most used first. What there is nothing to go by for is missing.
+
+    speeder: whether their median of seconds is below half of the median of the other people's. Half the typical time is
+    where a relative speed index of 2 lies (Leiner 2019, Survey Research Methods 13(3)), and the mildest of the three
+    limits that Greszki, Meyer and Schoen (2015, Public Opinion Quarterly 79(2)) compare; who is fast need not be
+    careless.
+
+    no_more_than_chance: whether the interval of what they agree above chance reaches 0 or below. With few images or
+    strong feelings of their own that is so of honest people too. Missing below ten shared images.
+    """
+    rounds = store.rounds()
+    repeats = rounds[rounds["purpose"] == "repeat"]
+    report = annotator_report(
+        said, store.task.labels, checks=store.checks(), repeats=repeats, intervals=True
+    ).set_index("annotator_id")
+    report[["checks", "checks_failed"]] = report[["checks", "checks_failed"]].where(report["checks"] > 0)
+    report["repeats"] = report["repeats"].where(report["repeats"] > 0)
+    first = said[said["round"] == 1]
+    report["slower"] = report.index.map(_slower(first[are_data(first)]))
+    spoken = first.dropna(subset=["language"]).groupby("annotator_id")["language"]
+    report["languages"] = spoken.agg(lambda own: ", ".join(own.value_counts().index))
+    seconds = report["seconds"]
+    others = pd.Series([seconds.drop(who).median() for who in seconds.index], index=seconds.index, dtype="float64")
     fast = (seconds < SPEEDING * others).astype("boolean")
-    found["speeder"] = fast.where(others.notna() & seconds.notna())
-    chance = (found["above_chance_low"] <= 0).astype("boolean")
-    found["no_more_than_chance"] = chance.where(found["shared_images"] >= FEWEST)
-    return found[[
-        "participant", "status", "phase", "version", "minutes", "images", "seconds", "speeder", "checks",
-        "checks_failed", "slower", "with_others", "low", "high", "by_chance", "shared_images", "no_more_than_chance",
-        "languages",
-    ]]  # fmt: skip
+    report["speeder"] = fast.where(others.notna() & seconds.notna())
+    chance = (report["above_chance_low"] <= 0).astype("boolean")
+    report["no_more_than_chance"] = chance.where(report["shared_images"] >= FEWEST)
+    return report
+
+
+def with_figures(people: pd.DataFrame, report: pd.DataFrame) -> pd.DataFrame:
+    """A table of people (their column participant) with what `how_people_work` says of them: `FIGURES`.
+
+    low, high and by_chance belong to with_others: its 95 % interval over images, and what chance would give.
+    """
+    figures = report.rename(columns=_RENAMED)[[*FIGURES]]
+    return people.astype({"participant": object}).join(figures.set_axis(figures.index.astype(object)), on="participant")
 
 
 def as_text(people: pd.DataFrame) -> pd.DataFrame:
-    """The table of `people` as it is read: agreement with its interval in one column, what is marked in another."""
+    """The table of `with_figures` as it is read: agreement with its interval in one column, marks in another.
+
+    A column in which nothing stands of anybody is left out.
+    """
     rows = people.astype(object).where(people.notna(), None).to_dict("records")
-    spoken = {"languages": people["languages"].fillna("–")} if people["languages"].notna().any() else {}
     marks = {"speeder": "fast", "no_more_than_chance": "no more than chance"}
-    return people[["participant", "status"]].assign(
+    told = people[["participant"]].assign(
         status=people["status"].str.replace("_", " "),
         marked=[", ".join(said for name, said in marks.items() if row[name]) for row in rows],
-        **spoken,
+        languages=[row["languages"] or "–" for row in rows],
         images=people["images"],
-        minutes=people["minutes"],
+        minutes=people.get("minutes"),
         seconds=people["seconds"],
         failed_checks=["–" if row["checks"] is None else f"{row['checks_failed']:.0f} of {row['checks']:.0f}"
                        for row in rows],
@@ -205,6 +225,7 @@ def as_text(people: pd.DataFrame) -> pd.DataFrame:
         with_others=[with_interval(row["with_others"], row["low"], row["high"]) for row in rows],
         by_chance=people["by_chance"],
     )  # fmt: skip
+    return told.loc[:, [not told[name].isin(["–", "", None, np.nan]).all() for name in told]]
 
 
 def _slower(judgements: pd.DataFrame) -> dict[str, float]:

@@ -48,7 +48,7 @@ def read_answers(asked: Questions, given: Mapping[str, Any]) -> tuple[dict[str, 
             value = value.strip()
         if value is None or value in ("", [], ()):
             if question.required:
-                wrong[name] = _("needs an answer")
+                wrong[name] = _("please answer this question")
         elif problem := _problem(question, value):
             wrong[name] = problem
         else:
@@ -60,25 +60,25 @@ def _problem(question: Question, value: Any) -> str | None:
     """What is wrong with an answer by itself; None for one that can be."""
     match question.kind:
         case "choice":
-            return None if value in question.options else _("choose one of the options")
+            return None if value in question.options else _("please choose one of the options")
         case "several":
             good = isinstance(value, list | tuple) and all(one in question.options for one in value)
-            return None if good and len(set(value)) == len(value) else _("choose among the options, each once")
+            return None if good and len(set(value)) == len(value) else _("please choose from the options, each once")
         case "text":
             if not isinstance(value, str) or len(value) > MOST_TEXT:
                 return ngettext(
-                    "expected a text of {n:,} character at most",
-                    "expected a text of {n:,} characters at most",
+                    "please write {n:,} character at most",
+                    "please write {n:,} characters at most",
                     MOST_TEXT,
                 )
-            return None if storable(value) else _("holds a character that cannot be stored; take it out")
+            return None if storable(value) else _("this contains a character that cannot be stored; please remove it")
     if isinstance(value, bool) or not isinstance(value, int | float) or not -MOST_NUMBER <= value <= MOST_NUMBER:
-        return _("expected a number")
+        return _("please enter a number")
     low, high = question.low, question.high
     if (low is not None and value < low) or (high is not None and value > high):
         if low is None or high is None:
-            return _("outside the range")
-        return _("expected a number from {low} to {high}", low=number(low), high=number(high))
+            return _("this number is outside the range")
+        return _("please enter a number from {low} to {high}", low=number(low), high=number(high))
     return None
 
 

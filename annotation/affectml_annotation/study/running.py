@@ -35,7 +35,7 @@ def open_study(store: LabelStore, study: Study, *, by: str) -> int:
     def work(connection: sa.Connection) -> int:
         begins = read_setting(connection, KEY) is None
         said_by = None if begins else by
-        number = changing.set_task(connection, study.file, study.texts, examples=study.examples, by=said_by)
+        number = changing.set_task(connection, study.file, study.texts, apart=study.apart, by=said_by)
         if begins:
             make_key(connection, SIGNING)
             write_setting(connection, KEY, {"state": "running", "more": 0})

@@ -2,38 +2,40 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from decimal import Decimal
 from urllib.parse import quote
 
 import sqlalchemy as sa
 
-from affectml_annotation.languages import _, spoken
+from affectml_annotation.languages import _, money, spoken
 from affectml_annotation.store.keys import FORGOTTEN
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.schema import content_warning, image, panel
-from affectml_annotation.store.visits import failed_checks, images_done, visit_of
+from affectml_annotation.store.visits import BEFORE, failed_checks, images_done, visit_of
 from affectml_annotation.study import keys, pay, running, visits
-from affectml_annotation.study.check import announced_minutes
 from affectml_annotation.study.door import Entry, Ids
-from affectml_annotation.study.file import Ending, LabelWords
+from affectml_annotation.study.file import UNSEEN, Ending, LabelWords, Task
+from affectml_annotation.study.folder import Study
 from affectml_annotation.study.questions import in_order
+from affectml_annotation.study.terms import terms
 from affectml_annotation.study.translation import Asked
 from affectml_annotation.study.visits import Visit
 
 
 @dataclass(frozen=True)
 class ConsentScreen:
-    """What somebody is shown before anything is stored of them. minutes: announced; pay: 3.50 EUR, empty for none.
+    """What somebody is shown before anything is stored of them.
 
     boxes: in the study's own words, which `door.agree` takes, with those that stand there. languages: they may choose
-    from these.
+    from these. terms: of `terms`. steps: how many the study has.
     """
 
     version: int
     languages: tuple[str, ...]
     text: str
     boxes: dict[str, str]
-    minutes: int
-    pay: str
+    terms: tuple[str, ...]
+    steps: int
     help: tuple[str, ...]
     links: tuple[str, ...]
 
@@ -43,16 +45,23 @@ class Screen:
     """What a participant is shown where they are.
 
     languages: they may choose from these. text: Markdown to read in this phase, and the debriefing for whoever is
-    through or left; instructions: always in reach from there on. question: what is asked of each image. questions: in
-    this person's order. practice: images with the tries that are left, in order; feedback: shown
-    after a miss. done: images answered.
+    through or left; instructions: always in reach from there on. step: the number of this one, of so many steps, the
+    consent being the first. images: how many come for everybody, checks among them; 0 where failed checks ended them.
+    pictures: by language and image of practice or checks, the image that is shown in its place. question: what is asked
+    of each image. questions: in this person's order. practice: images with the tries that are left, in order; feedback:
+    shown after a miss. done: images answered.
     warned: they failed so many checks that the file says to warn.
-    code: once it is earned. due: what they are to be paid, 3.50 EUR; empty for nothing, and while the visit goes on.
+    code: once it is earned. due: what they are to be paid, as money is written in the language that is spoken; empty
+    for nothing, and while the visit goes on.
     resume_code: for another device; show it from the first moment.
     """
 
     visit: Visit
     languages: tuple[str, ...]
+    step: int
+    steps: int
+    images: int
+    pictures: dict[str, dict[str, str]]
     text: str
     instructions: str
     links: tuple[str, ...]
@@ -94,8 +103,8 @@ def consent_screen(store: LabelStore, version: int, language: str | None = None)
         languages=file.languages,
         text=study.text("consent", language),
         boxes=said.boxes_of(file),
-        minutes=announced_minutes(study),
-        pay=f"{file.pay.per_person:.2f} {file.pay.currency}" if file.pay.per_person else "",
+        terms=terms(study),
+        steps=len(_steps(file)),
         help=said.help or file.help,
         links=file.instructions.links,
     )
@@ -118,7 +127,14 @@ def screen(store: LabelStore, who: str, language: str | None = None) -> Screen:
         return Screen(
             visit=visit,
             languages=file.languages,
-            text=study.text(phase if going_on else "debriefing", language),
+            step=_step(file, visit.phase),
+            steps=len(_steps(file)),
+            images=visit.images + file.check_count if visit.images == file.images_per_person else 0,
+            pictures={
+                language: {one.image: one.images[language] for one in file.dictated if language in one.images}
+                for language in file.languages
+            },
+            text=study.text(phase, language) if going_on else _debriefing(study, visit, language),
             instructions=study.text("instructions", language) if phase in ("practice", "images") else "",
             links=file.instructions.links,
             question=said.question or _question(file.question, language or file.languages[0]),
@@ -130,7 +146,7 @@ def screen(store: LabelStore, who: str, language: str | None = None) -> Screen:
             breaks=file.breaks,
             help=said.help or file.help,
             code=visits.earned(connection, who),
-            due=f"{pay.amount(due)} {file.pay.currency}" if due else "",
+            due=money(Decimal(due) / 100, file.pay.currency) if due else "",
             resume_code=keys.resume_code(connection, who),
         )
 
@@ -141,6 +157,22 @@ def _question(own: str, language: str) -> str:
     """The task's question, in a language if it is one of ours."""
     with spoken(language):
         return _(own)
+
+
+def _steps(file: Task) -> list[str]:
+    """The consent and the phases, as people count them: that the practice is over is said within the images' step."""
+    return ["consent", *(phase for phase in file.phases if phase != "start")]
+
+
+def _step(file: Task, phase: str) -> int:
+    steps = _steps(file)
+    return steps.index("images" if phase == "start" else phase) + 1 if phase != "code" else len(steps)
+
+
+def _debriefing(study: Study, visit: Visit, language: str | None) -> str:
+    """What somebody reads whose visit is over: another text where no image of the study was shown to them."""
+    saw = visit.phase not in BEFORE and visit.status != "quota_full"
+    return (not saw and study.text(UNSEEN, language)) or study.text("debriefing", language)
 
 
 def warnings_of(store: LabelStore, image_ids: Collection[str]) -> dict[str, str]:

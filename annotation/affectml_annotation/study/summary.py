@@ -62,9 +62,10 @@ def summary(study: Study) -> str:
         f"left or out of time: {unfinished[pay.unfinished]}; what anybody answers decides nothing about it",
         "Practice": f"{so_many(len(file.practice.images), 'image')} before the work, {file.practice.tries} tries "
         "each; whether the instructions were understood, never what somebody feels",
-        "Attention checks": f"{checks.rate:.0%} of the images say in their own words what to choose; after "
+        "Attention checks": f"{so_many(file.check_count, 'image')} among the others, as many for everybody, in whose "
+        "own words it stands what to choose; people are told so before they agree; after "
         f"{checks.failed} failed: {follows[checks.then]}"
-        if checks.rate
+        if file.check_count
         else "none",
         "Protection": "an image with a content warning stays covered until the person uncovers it; any image can be "
         f"left out; where to turn to: {' '.join(file.help) or 'not said'}",

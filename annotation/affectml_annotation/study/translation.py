@@ -25,6 +25,8 @@ class QuestionWords(Part):
 
     text: str = Field(default="", max_length=2_000)
     options: dict[str, Words] = Field(default={})
+    low_label: str = Field(default="", max_length=200)
+    high_label: str = Field(default="", max_length=200)
 
 
 class ReadBy(Part):
@@ -32,7 +34,7 @@ class ReadBy(Part):
 
     consent: str = Field(default="", description="who read the consent and its boxes, and when; no study runs without")
     instructions: str = Field(default="", description="the same of the instructions")
-    debriefing: str = Field(default="", description="of the debriefing")
+    debriefing: str = Field(default="", description="of both debriefings")
     study: str = Field(default="", description="and of this file")
 
     def says(self, name: str) -> bool:
@@ -47,7 +49,8 @@ class Translation(Part):
     question: str = Field(default="", max_length=2_000, description="what people are asked of each image")
     boxes: tuple[Words, ...] = Field(default=(), description="of the consent, each, in the order of study.yaml")
     before: dict[str, QuestionWords] = Field(
-        default={}, description="questions by id: {age: {text: ..., options: {18-29: its words}}}"
+        default={},
+        description="questions by id: {age: {text: ..., options: {18-29: its words}}}, low_label, high_label",
     )
     after: dict[str, QuestionWords] = Field(default={}, description="in the same way")
     feedback: str = Field(default="", max_length=2_000, description="shown after a miss at practice")
@@ -75,6 +78,9 @@ class Translation(Part):
                     if option not in questions[name].options:
                         near = did_you_mean(option, questions[name].options)
                         yield f"{phase}: {name}: no option {option!r} in {FILE}{near}"
+                if questions[name].kind != "scale" and (words.low_label or words.high_label):
+                    yield f"{phase}: {name}: low_label and high_label stand at the ends of a scale alone"
+                    continue
                 shown = self.asked(questions[name]).shown
                 if len(set(shown.values())) < len(shown):
                     yield f"{phase}: {name}: two options have the same words"
@@ -87,4 +93,5 @@ class Translation(Part):
         """A question as somebody reads it."""
         words = {**self.before, **self.after}.get(question.id, QuestionWords())
         shown = {option: words.options.get(option, option) for option in question.options}
-        return Asked(**{**question.model_dump(), "text": words.text or question.text}, shown=shown)
+        said = {name: getattr(words, name) or getattr(question, name) for name in ("text", "low_label", "high_label")}
+        return Asked(**question.model_dump() | said, shown=shown)

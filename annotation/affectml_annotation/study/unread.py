@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from affectml_annotation import languages
 from affectml_annotation.errors import BadTask
-from affectml_annotation.study.file import FILE
+from affectml_annotation.study.file import FILE, UNSEEN
 from affectml_annotation.study.folder import Study
 
 
@@ -52,8 +52,15 @@ def _texts(study: Study, language: str, own: str) -> Iterator[str]:
         file = files[f"{name}.{language}"]
         if f"{name}.{language}" not in study.texts:
             yield f"{file} is not there: whoever reads {reading} is shown {own_file}."
-        elif name != "consent" and not said.read_by.says(name):
+        elif name not in ("consent", UNSEEN) and not said.read_by.says(name):
             yield f"{file}: nobody is said to have read it (read_by: {name}, in {short})."
+    wordless = [one.image for one in study.file.dictated if language not in one.images]
+    if wordless:
+        yield (
+            f"practice and checks have no image of their own in {reading} in place of {', '.join(wordless)}: whoever "
+            f"reads {reading} is shown the words in {languages.english_name(own)}. Name one at images, such as "
+            f"{{image: {wordless[0]}, images: {{{language}: IMAGE}}}}."
+        )
     if f"study.{language}" in study.texts and (empty := list(_empty(study, language))):
         yield f"{short} leaves out, and people read in {languages.english_name(own)}: {', '.join(empty)}."
 
@@ -75,6 +82,9 @@ def _empty(study: Study, language: str) -> Iterator[str]:
             continue
         if not words.text:
             yield f"text of {one.id}"
+        for end in ("low_label", "high_label"):
+            if getattr(one, end) and not getattr(words, end):
+                yield f"{end} of {one.id}"
         for option in one.options:
             if option not in words.options and any(map(str.isalpha, option)):  # 18-29 is said alike
                 yield f"option {option!r} of {one.id}"

@@ -73,10 +73,10 @@ def answer_questions(store: LabelStore, who: str, phase: Literal["before", "afte
     return store.database.retried(work)
 
 
-def go_on(store: LabelStore, who: str, phase: Literal["instructions", "debriefing"]) -> Visit:
-    """Somebody has read the instructions, or the debriefing, with which the study is completed."""
+def go_on(store: LabelStore, who: str, phase: Literal["instructions", "start", "debriefing"]) -> Visit:
+    """Somebody has read the instructions, that the practice is over, or the debriefing, which completes the study."""
 
-    _check_phase(phase, "instructions", "debriefing")
+    _check_phase(phase, "instructions", "start", "debriefing")
 
     def work(connection: sa.Connection) -> Visit:
         row = _locked(connection, who)
@@ -100,8 +100,8 @@ def practise(
     """A try at a practice image: right where these are the labels that it dictates. No answer, and kept as none.
 
     labels: None for no set at all, such as a skip, which is a miss. tries_left: as the page showed them; with others
-    the try is not taken, since the same one came before. Who has passed enough images, each within its tries, goes on
-    to the images; who cannot any more is screened out. Raises StoreError for an image that is not to be practised.
+    the try is not taken, since the same one came before. Who has passed enough images, each within its tries, is
+    through with it; who cannot any more is screened out. Raises StoreError for an image that is not to be practised.
     """
 
     def work(connection: sa.Connection) -> Practised:

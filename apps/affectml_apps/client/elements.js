@@ -1,5 +1,7 @@
 // Making elements of the page. All text goes in as text.
 
+import { _ } from "./texts.js";
+
 export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -14,6 +16,25 @@ export function make(tag, attributes = {}, ...children) {
 // A button for the pointer: it does not take the focus from the keys.
 export function button(text, attributes) {
   return make("button", { type: "button", onmousedown: (event) => event.preventDefault(), ...attributes }, text);
+}
+
+// A row of a table; a cell is a th or td, or what a td is to hold.
+export function row(...cells) {
+  return make("tr", {}, ...cells.map((cell) => (cell instanceof HTMLTableCellElement ? cell : make("td", {}, cell))));
+}
+
+// A dialog with a title and a button that closes it; `name` is a class of its own.
+export function dialog(name, title, ...content) {
+  const id = `${name}-title`;
+  const close = button(_("Close"), { "data-enter": "own", autofocus: true, onclick: () => element.close() });
+  const element = make("dialog", { class: `dialog ${name}`, "aria-labelledby": id },
+    make("div", { class: "top" }, make("h2", { id }, title), close), ...content);
+  return element;
+}
+
+// Change an element's text where it is another: what was said already is not said again.
+export function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }
 
 // Whether the page is dark: its letters are light.

@@ -9,6 +9,7 @@ import streamlit as st
 
 from affectml.errors import UnknownLabel, UnknownTaxonomy
 from affectml.taxonomies import Taxonomy, ancestors
+from affectml.taxonomies.near import NEGATIONS
 from affectml_annotation import Task
 from affectml_annotation.languages import _, client_texts, current
 from affectml_apps.relabel.identity import make_token
@@ -22,13 +23,14 @@ CLIENT = Path(__file__).parent / "client"
 def mount(task: LabelTask, who: str, round_number: int, *, base: str, study: Mapping[str, Any] | None = None) -> None:
     """Show the labelling component for this person and round. study: as `start_data` takes it.
 
-    The page is drawn anew where a participant's visit has moved on, and where they choose another language.
+    The page is drawn anew where a participant's visit has moved on, and where they choose another language: in a study
+    with its images, within which words may stand.
     """
     css = (CLIENT / "relabel.css").read_text(encoding="utf-8")
     render = st.components.v2.component(
         "affectml-relabel", html='<div class="mount"></div>', css=css, js=loader("relabel")
     )
-    place = f"relabel-{study['phase']}" if study else f"relabel-{round_number}"
+    place = f"relabel-{study['phase']}-{current()}" if study else f"relabel-{round_number}"
     data = start_data(task, who, round_number, base=base, study=study)
 
     def change_language() -> None:
@@ -55,13 +57,14 @@ def start_data(
         "token": make_token(task.secret, who),
         "round": round_number,
         "spoken": client_texts(current()),
-        "languages": choices(offered),
+        "languages": [] if study else choices(offered),  # a study's page has them on top of every phase
         "labels": chips(
             order, task.taxonomy_for(who), file, grouped=not task.verifying, language=current(), offered=offered
         ),
         "task": {
             "question": (study or {}).get("question") or task.text("question"),
             "instructions": "" if study else task.text("instructions"),
+            "negations": NEGATIONS,
             "finished": "" if study else _("Nothing is left for you in this round. Thank you."),
         },
         "study": study,

@@ -2,6 +2,7 @@
 
 import tempfile
 from codecs import BOM_UTF8
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -10,18 +11,107 @@ import numpy as np
 import pandas as pd
 
 from affectml.people.labelling import fitted
-from affectml_annotation import Anchoring, StoreError, aggregate, anchoring, encode, write_judgements
-from affectml_annotation.agreement.intervals import with_interval
+from affectml_annotation import Alpha, Anchoring, Progress, StoreError, aggregate, anchoring, encode, write_judgements
+from affectml_annotation.agreement.values import with_interval
 from affectml_annotation.exchange.files import table_csv
 from affectml_annotation.judgements import are_data, only_data
+from affectml_annotation.study import overview
 from affectml_annotation.study.file import parse
 from affectml_annotation.study.folder import read_text
-from affectml_annotation.uncertainty import disagreement
+from affectml_annotation.study.overview import Overview
+from affectml_annotation.study.pay import PayRow, amount, sums
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.identity import clean_name, known_as
 from affectml_apps.relabel.task import LabelTask
 
 SUFFIXES = {"CSV": ".csv", "Parquet": ".parquet", "JSON lines": ".jsonl", "Label Studio": ".json"}
+
+
+def so_many(count: int, one: str, many: str = "") -> str:
+    """A count and its noun: 1 image, 1,200 images."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def how_long(seconds: float) -> str:
+    """A span of time as people say it: "2 days", "5 hours", "1 minute", which is also said of less."""
+    for unit, size in (("day", 86_400), ("hour", 3600)):
+        if seconds >= 1.5 * size:
+            return so_many(round(seconds / size), unit)
+    return so_many(max(1, round(seconds / 60)), "minute")
+
+
+def progress_words(now: Progress, overlap: int) -> str:
+    """How far the first round is, and when it ends at the pace of the last hour of work."""
+    panel = "their person" if overlap == 1 else f"their {overlap} people"
+    if now.wanted != now.images * overlap:
+        panel = "the people that they wait for"
+    if now.complete == now.images:
+        return f"All {now.images:,} images have {panel}."
+    rest = f"; at this pace the rest takes about {how_long(now.seconds_left)}" if now.rate == now.rate else ""
+    then = rest if now.answered else "; nobody has answered yet"
+    return f"{now.complete:,} of {now.images:,} images have {panel}{then}."
+
+
+def pace_words(now: Progress) -> str:
+    """How many answers there are, and how many come in an hour."""
+    rate = f"; in the last hour of work they came at {now.rate:,.0f} an hour" if now.rate == now.rate else ""
+    return f"{now.answered:,} of {now.wanted:,} answers are there{rate}."
+
+
+def places_words(now: Overview) -> str:
+    """How many of a study's places are free, and what became of the others."""
+    completed = now.ended.get("completed", 0)
+    took = "" if now.minutes is None else f" Who completed it took {now.minutes:.0f} minutes (median)."
+    full = f" All were taken when {now.full} more came." if now.full else ""
+    return (
+        f"Of {now.places} places, {completed} are completed, {now.going_on} are taken now, and {now.free} are free."
+        f"{took}{full}"
+    )
+
+
+def agreement_words(alpha: Alpha) -> str:
+    """How well people agree, by Krippendorff's alpha of their sets."""
+    if not alpha.images:
+        return "No image has two answers yet: agreement needs two people on one image."
+    on = f"On {so_many(alpha.images, 'image')} with two answers or more, "
+    if alpha.undefined:
+        return f"{on}{alpha.undefined}, so that nothing can be said about agreement."
+    if alpha.low is None or alpha.high is None:
+        says = "it cannot be said whether people agree more"
+    elif alpha.low > 0:
+        says = "people agree more"
+    else:
+        says = "people agree less" if alpha.high < 0 else "it is not sure that people agree more"
+    return f"{on}{says} than chance would give: alpha is {with_interval(alpha.value, alpha.low, alpha.high)}."
+
+
+def out_words(answers: int, people: int, rows: Sequence[PayRow], asked: int) -> str:
+    """What can leave: answers, and in a study pay (its rows) and people who asked to be erased."""
+    parts = [f"{so_many(answers, 'answer')} of {so_many(people, 'person', 'people')} can leave"]
+    owed = Counter[str]()
+    for one in sums(rows):
+        owed[one.currency] += one.to_pay
+    if rows:
+        open_ones = " and ".join(f"{amount(due)} {currency}" for currency, due in owed.items() if due)
+        parts.append(f"{open_ones or 'nothing'} is still to be paid")
+    if asked:
+        parts.append(f"{so_many(asked, 'person', 'people')} asked to be erased")
+    return f"{'; '.join(parts) if answers or rows else 'There is nothing to export yet'}."
+
+
+def people(task: LabelTask, report: pd.DataFrame) -> pd.DataFrame:
+    """Everybody and how they work, as `overview.with_figures` has it; report: as of `how_people_work`.
+
+    In a study participants by their random ids, as of `overview.people`. Else whoever was invited, by their names, with
+    held and last_answer; their status is invited, takes part, closed or withdrew.
+    """
+    if task.study is not None:
+        return overview.people(task.store, report)
+    there = task.store.annotators()
+    status = there["consented"].map({True: "takes part", False: "invited"})
+    status = status.mask(there["annotator_id"].isin(task.store.closed()), "closed").mask(there["withdrawn"], "withdrew")
+    names = {"annotator_id": "participant", "answers": "images", "claimed": "held", "last_answer": "last_answer"}
+    return overview.with_figures(there[[*names]].rename(columns=names).assign(status=status), report)
 
 
 def label_confusion(judgements: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
@@ -87,6 +177,14 @@ def label_use(report: pd.DataFrame, most: int) -> pd.DataFrame:
     return rows.assign(label=rows["label"].str.removeprefix("use:"))
 
 
+def uses_in_words(table: pd.DataFrame, display: Callable[[str], str]) -> pd.DataFrame:
+    """A table with its columns use:LABEL, shares of answers, as one of words: "awe 39 %, fear 7 %", largest first."""
+    use = table.filter(regex="^use:").rename(columns=lambda name: display(name.removeprefix("use:")))
+    rows = [row[row > 0].sort_values(ascending=False, kind="stable") for _, row in use.iterrows()]
+    words = [", ".join(f"{label} {100 * share:.0f}\N{NO-BREAK SPACE}%" for label, share in row.items()) for row in rows]
+    return table.drop(columns=table.filter(regex="^use:").columns).assign(labels=words)
+
+
 def changed_most(changes: pd.DataFrame, people: int) -> pd.DataFrame:
     """The rows of `drift` of at most so many: whose seconds changed most from their first block to their last."""
     told = changes.groupby("annotator_id", sort=False)["seconds"].agg(["first", "last"])
@@ -100,11 +198,6 @@ def with_intervals(content: pd.DataFrame) -> pd.DataFrame:
     shown = content.drop(columns=[f"{name}_{end}" for name in told for end in ("low", "high")])
     ends = {name: zip(content[name], content[f"{name}_low"], content[f"{name}_high"], strict=True) for name in told}
     return shown.assign(**{name: [with_interval(*each) for each in rows] for name, rows in ends.items()})
-
-
-def most_disputed(judgements: pd.DataFrame, labels: Sequence[str], limit: int) -> pd.DataFrame:
-    """Images by how far people are apart on them (mean MASI distance of every two), at most `limit`."""
-    return disagreement(judgements, labels).head(limit).reset_index()
 
 
 def answers_to(
@@ -128,7 +221,7 @@ def export_bytes(judgements: pd.DataFrame, kind: str, *, names: bool) -> tuple[b
 
     CSV is for people: see `as_csv`. The other formats hold every text exactly.
     """
-    judgements, apart = only_data(judgements, "; the page “People and progress” shows how people did on them")
+    judgements, apart = only_data(judgements, "; the page “Progress” shows how people did on them")
     if not names:
         known = {who: f"a{at}" for at, who in enumerate(sorted(set(judgements["annotator_id"])), 1)}
         judgements = judgements.assign(annotator_id=judgements["annotator_id"].map(known).astype("str"))
@@ -175,7 +268,9 @@ def save(task: LabelTask, text: str, *, since: int, by: str) -> int:
 
 
 def invite(task: LabelTask, names: Sequence[str]) -> None:
-    """Let people in; whose entry was closed may label again. StoreError for what can be no name."""
+    """Let people in; whose entry was closed may label again. StoreError for what can be no name, and for nobody."""
+    if not names:
+        raise StoreError("Write at least one name.")
     fresh = [clean_name(name) for name in names]
     for typed, name in zip(names, fresh, strict=True):
         if name is None:

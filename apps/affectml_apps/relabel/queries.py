@@ -1,5 +1,6 @@
 """The few questions to the store's tables that LabelStore does not answer by itself. All only read."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,20 @@ def file_of(store: LabelStore, image_id: str) -> str | None:
     """The file of an image of the task; None for one that it has not, and for one without."""
     file: str | None = store.database.scalar(sa.select(image.c.file).where(image.c.image_id == image_id))
     return file
+
+
+def positions_of(store: LabelStore, image_ids: Iterable[str]) -> dict[str, int]:
+    """Where in the task these images stand; ids that it has not are left out."""
+    query = sa.select(image.c.image_id, image.c.position).where(image.c.image_id.in_(set(image_ids)))
+    with store.database.read() as connection:
+        return {str(name): int(position) for name, position in connection.execute(query)}
+
+
+def images_at(store: LabelStore, positions: Iterable[int]) -> dict[int, str]:
+    """The ids of the images that stand there; places that the task has not are left out."""
+    query = sa.select(image.c.position, image.c.image_id).where(image.c.position.in_(set(positions)))
+    with store.database.read() as connection:
+        return {int(position): str(name) for position, name in connection.execute(query)}
 
 
 def is_assigned(store: LabelStore, who: str, image_id: str, round_number: int) -> bool:

@@ -4,9 +4,9 @@ A choice stands in the page's address, so that it is there before anybody is kno
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import streamlit as st
 
@@ -83,16 +83,16 @@ def choices(offered: Sequence[str]) -> list[dict[str, str]]:
     return [{"code": code, "name": own_name(code)} for code in offered] if len(offered) > 1 else []
 
 
-def chooser(offered: Sequence[str], button: Callable[..., Any] = st.button) -> None:
-    """The languages to choose from, if there are several. button: of a form, where it stands within one."""
+def chooser(offered: Sequence[str]) -> None:
+    """The languages to choose from, if there are several."""
     if not (there := choices(offered)):
         return
     name, key = own_name(current()), f"languages-{current()}"  # with another key it closes
     row = st.container(horizontal=True, horizontal_alignment="right", key="languages")
     with row, st.popover(name, key=key):
         for one in there:
-            kind = "primary" if one["code"] == current() else "secondary"
-            button(
+            kind: Literal["primary", "secondary"] = "primary" if one["code"] == current() else "secondary"
+            st.button(
                 one["name"], type=kind, width="stretch", key=f"language-{one['code']}", on_click=choose,
                 args=(one["code"],),
             )  # fmt: skip

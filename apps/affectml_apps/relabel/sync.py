@@ -67,7 +67,8 @@ def _next(task: LabelTask, who: str, message: Mapping[str, Any], second: int | N
         return {"items": []}
     want = whole(message, "want", 1, MAX_QUEUE, missing=FEW)
     round_number = whole(message, "round", 1, 10_000, missing=1)
-    left = task.left_for(who, round_number)
+    rounds = _rounds(task, round_number)
+    left, in_all = task.left_for(who, round_number, rounds)
     file = task.file
     most = most_held(left, file)
     claims = task.store.claim(who, min(want, most), round_number=round_number, most=most)
@@ -75,9 +76,9 @@ def _next(task: LabelTask, who: str, message: Mapping[str, Any], second: int | N
         claims = [*_second_looks(task, who, second), *claims]
     reply: dict[str, Any] = {
         "items": [item_of(task, file, who, claim) for claim in claims],
-        "done": queries.answered_count(task.store, who, _rounds(task, round_number)),
-        "team": _team(task, round_number),
-        "left": left,
+        "done": queries.answered_count(task.store, who, rounds),
+        "of": in_all,
+        "about": file.repeats.rate > 0 or file.checks.rate > 0,  # how many of these come is not known before
     }
     if message.get("history"):
         reply["past"] = past_items(task, who, MAX_PAST)
@@ -157,9 +158,3 @@ def _second_looks(task: LabelTask, who: str, second: int) -> list[Claim]:
 def _rounds(task: LabelTask, round_number: int) -> list[int]:
     repeats = task.store.database.reading(round_of, "repeat", round_number)
     return [round_number] if repeats is None else [round_number, repeats]
-
-
-def _team(task: LabelTask, round_number: int) -> dict[str, Any]:
-    progress = task.progress(round_number)
-    left = progress.seconds_left
-    return {"answered": progress.answered, "wanted": progress.wanted, "seconds_left": left if left == left else None}

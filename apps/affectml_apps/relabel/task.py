@@ -1,13 +1,13 @@
 """A data set and its label store, opened once per process and shared by every page and route."""
 
+import math
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -25,7 +25,7 @@ from affectml.people.labelling import (
 )
 from affectml.people.studies import begin
 from affectml.taxonomies import Taxonomy, get_taxonomy
-from affectml_annotation import LabelStore, Progress, StoreError, Task, languages
+from affectml_annotation import LabelStore, StoreError, Task, languages
 from affectml_annotation.store.settings import read_setting
 from affectml_annotation.study import running
 from affectml_annotation.study.screen import label_words, offered
@@ -34,10 +34,8 @@ from affectml_apps.relabel.identity import read_secret
 from affectml_apps.relabel.options import DEMO, Options
 from affectml_apps.relabel.suggestions import read_suggestions
 
-K = TypeVar("K")
-T = TypeVar("T")
 Text = Literal["question", "instructions", "warning"]  # that the lead writes for people
-PROGRESS_SECONDS = 5.0
+RECENT_SECONDS = 5.0
 PATIENCE = 4.0  # seconds that a page waits for the database before it says so: a slow disk is no outage
 
 
@@ -64,8 +62,7 @@ class LabelTask:
     def __post_init__(self) -> None:
         # one for each annotator: two tabs of one person go one after the other
         self.locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        self._progress: dict[int, tuple[float, Progress]] = {}
-        self._left: dict[tuple[str, int], tuple[float, int]] = {}
+        self._left: dict[tuple[str, int], tuple[tuple[int, int], float]] = {}
 
     @property
     def file(self) -> Task:
@@ -119,23 +116,17 @@ class LabelTask:
             self.store.consent(who)
         self.starter = who
 
-    def progress(self, round_number: int) -> Progress:
-        """How far a round is, at most some seconds old: counting a large task takes a while."""
-        ask = partial(self.store.progress, round_number=round_number)
-        return _recent(self._progress, round_number, ask)
+    def left_for(self, who: str, round_number: int, rounds: list[int]) -> tuple[int, int]:
+        """How many images of a round this person could still be given, and of how many in all.
 
-    def left_for(self, who: str, round_number: int) -> int:
-        """How many images of a round this person could still be given, at most some seconds old."""
-        ask = partial(queries.left_for, self.store, who, round_number)
-        return _recent(self._left, (who, round_number), ask)
-
-
-def _recent(known: dict[K, tuple[float, T]], key: K, ask: Callable[[], T]) -> T:
-    """What was found under a key a moment ago, else what is found now."""
-    if key not in known or time.monotonic() - known[key][0] > PROGRESS_SECONDS:
-        found = ask()
-        known[key] = (time.monotonic(), found)
-    return known[key][1]
+        rounds: those whose answers count with it. At most some seconds old: counting a large task takes a while.
+        """
+        found, then = self._left.get((who, round_number), (None, -math.inf))
+        if found is None or time.monotonic() - then > RECENT_SECONDS:
+            left = queries.left_for(self.store, who, round_number)
+            found = left, left + queries.answered_count(self.store, who, rounds)
+            self._left[who, round_number] = found, time.monotonic()
+        return found
 
 
 def open_task(options: Options, say: Callable[[str], None] = lambda line: None) -> LabelTask:

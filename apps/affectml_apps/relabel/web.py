@@ -1,7 +1,7 @@
 """The routes beside Streamlit's own.
 
     GET  relabel/client/FILE    the page's own part in the browser
-    GET  relabel/image?id=...   an image, to whom it was given
+    GET  relabel/image?id=...   an image, to whom it was given; in a study with the language of the words within it
     POST relabel/sync           answers in, receipts and the next images out (JSON)
     GET  relabel/return         a study's participant goes back to their panel
 
@@ -91,7 +91,8 @@ def image(request: Request) -> Response:
     try:
         who = _who(request, task)
         check_person(task, who)
-        file = _file_for(task, who, name) if storable(name) else None
+        language = _language(request, task, who, request.query_params.get(LANGUAGE))
+        file = _file_for(task, who, name, language) if storable(name) else None
     except (BadToken, NotAllowed, DatabaseFailed) as error:
         return _failed(error)
     if file is None:
@@ -111,9 +112,9 @@ def image(request: Request) -> Response:
     return FileResponse(content, media_type=kind, headers=headers)
 
 
-def _file_for(task: LabelTask, who: str, name: str) -> str | None:
+def _file_for(task: LabelTask, who: str, name: str, language: str) -> str | None:
     if task.study is not None:
-        return study_exchange.file_for(task, who, name)
+        return study_exchange.file_for(task, who, name, language)
     return queries.assigned_file(task.store, who, name)
 
 

@@ -84,7 +84,7 @@ def prepared_ranking(preds: Tensor, target: Tensor, *, area: bool = False, mean:
 
 
 def _replicates(weights: Tensor) -> Tensor:
-    """Weights [B, N] of B replicates as a table [N, B], of which a row is read in one piece for all of them.
+    """Weights [B, N] of B replicates as a table [N, B]: a row is read in one piece for all of them.
 
     Whole numbers come in float32 where that holds their sums.
     """

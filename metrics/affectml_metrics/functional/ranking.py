@@ -76,7 +76,7 @@ def top_k_accuracy(
 
     "all" asks for min(k, |Y|) hits. "any" grows with |Y|: show `set_size` and `top_k_chance` beside it.
 
-    preds: scores [N, C]; target: 0/1 [N, C], or counts, rates or shares, of which the most chosen labels are right, all
+    preds: scores [N, C]; target: 0/1 [N, C], or counts, rates or shares: the most chosen labels are right, all
     that tie (`modes`); k: 1..C. Returns float64 [N], 0 or 1 (with ties="expected" the chance). On single labels it is
     scikit-learn's top_k_accuracy_score. Raises MetricInputError.
 

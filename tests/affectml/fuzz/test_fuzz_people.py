@@ -22,12 +22,11 @@ from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml.vlm.names import Words, custom_id
 from affectml.vlm.reply import Unread, parse_reply
 from affectml_annotation import LabelStore, Task, aggregate, write_judgements
-from affectml_annotation.exchange.counts import read_counts
-from affectml_annotation.exchange.erasing import erase_people
-from affectml_annotation.store.backup import write_backup
+from affectml_annotation.erasing import erase_people
+from affectml_annotation.exchange.formats import read_counts
+from affectml_annotation.store.backup import restore, write_backup
 from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.place import holds_task
-from affectml_annotation.store.restoring import restore
 from affectml_annotation.study.folder import read_study
 from affectml_annotation.study.summary import summary
 from affectml_apps.relabel import task as tasks
@@ -315,7 +314,7 @@ def queued(name: str, folder: Path, out: Path) -> None:
 READERS["database"] = Reader(database, labelled, works=True)
 READERS["answers added to a data set"] = Reader(part(*TABLES), exported, changes=True)
 READERS["people taken out of a data set"] = Reader(
-    part(*TABLES), lambda folder, out: erase_people(folder / "data", ["ann"]), changes=True
+    part(*TABLES), lambda folder, out: erase_people(["ann"], folder=folder / "data"), changes=True
 )
 READERS["queue run"] = Reader(part("run"), partial(queued, "run"))
 READERS["queue ids.txt"] = Reader(written(("ids.txt", "1.jpg", "2.jpg")), partial(queued, "ids.txt"))

@@ -133,14 +133,8 @@ def test_a_lasso_filters_the_grid_goes_into_the_address_and_back_lets_it_go(expl
     explorer.shows(60).address(lasso=None)
 
 
-@pytest.mark.parametrize("webgl", [True, False])
-def test_the_map_is_drawn_with_webgl_and_without(explored, profile, webgl):
+def test_the_map_shows_what_is_asked_for_in_its_colours(explored, profile):
     page = profile().new_page()
-    if not webgl:
-        page.add_init_script(
-            "const get = HTMLCanvasElement.prototype.getContext; HTMLCanvasElement.prototype.getContext = "
-            "function (kind, ...more) { return kind === 'webgl' ? null : get.call(this, kind, ...more); }"
-        )
     made = Explorer(page, explored).open("?colour=people.mode")
     whole = strong(page)
     made.open("?colour=people.mode&rates=contentment")

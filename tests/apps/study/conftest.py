@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
@@ -13,11 +14,13 @@ from affectml_annotation import Answer, LabelStore
 from affectml_annotation.store.schema import panel
 from affectml_annotation.study import door, visits
 from affectml_annotation.study.door import Ids
+from affectml_apps.relabel.identity import read_secret
 from affectml_apps.relabel.pages import navigation
 from affectml_apps.relabel.study import entrance
 from affectml_apps.relabel.study import page as study_page
+from affectml_apps.relabel.study.sealed import names_of
 
-from ..conftest import Caller, answer_to  # noqa: TID252
+from ..conftest import Caller, Person, answer_to  # noqa: TID252
 from ..reading import page, run  # noqa: TID252
 
 PRACTISED, PRACTISED_TOO, CHECK, WARNED = "000000", "000001", "000002", "000003"
@@ -116,6 +119,7 @@ STEPS = {
     "before": lambda store, who: visits.answer_questions(store, who, "before", {"age": "30+"}),
     "instructions": lambda store, who: visits.go_on(store, who, "instructions"),
     "practice": lambda store, who: [visits.practise(store, who, *each) for each in LABELS.items()],
+    "start": lambda store, who: visits.go_on(store, who, "start"),
     "images": answer_all,
     "after": lambda store, who: visits.answer_questions(store, who, "after", {}),
     "debriefing": lambda store, who: visits.go_on(store, who, "debriefing"),
@@ -180,6 +184,7 @@ class Participant(Caller):
 
     def __init__(self, task, person):
         self.store, self.who, self.made = task.store, agree(task.store, person), 0
+        self.names = browsers_names(task.store, self.who)
         super().__init__(task, self.who)
 
     def to(self, phase):
@@ -190,6 +195,18 @@ class Participant(Caller):
     @property
     def phase(self):
         return visits.where(self.store, self.who).phase
+
+    def say(self, *answers, status=200, **more):
+        """With the ids of images, where a browser has names of its own for them."""
+        sent = [{**answer, "image": self.names.get(answer["image"], answer["image"])} for answer in answers]
+        reply = super().say(*sent, status=status, **more)
+        ids = {name: image for image, name in self.names.items()}
+        for item in [*reply.get("items", []), *reply.get("past", [])]:
+            item["image"] = ids[item["image"]]
+        return reply
+
+    def image(self, image, **more):
+        return self.get("/relabel/image", params={"id": self.names[image], **more})
 
     def shown(self, images):
         """Those of the images that they are shown; any other is forbidden to them."""
@@ -203,6 +220,28 @@ class Participant(Caller):
 
     def practise(self, item, labels, **changes):
         return self.say(self.answer(item, labels, **changes), phase="practice")
+
+
+def browsers_names(store, who):
+    """By image id, what the browser of a participant calls it."""
+    task = SimpleNamespace(store=store, secret=read_secret(store))
+    return names_of(task, who, store.images()["image_id"])
+
+
+class AtImages(Person):
+    """A participant in front of the labelling page; images by their ids."""
+
+    @property
+    def names(self):
+        with LabelStore(self.server.db) as store:
+            return browsers_names(store, self.who)
+
+    def ready(self, *, after=None):
+        return super().ready(after=after and self.names[after])
+
+    @property
+    def image(self):
+        return {name: image for image, name in self.names.items()}[super().image]
 
 
 def participant(store, person):

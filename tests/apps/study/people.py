@@ -8,15 +8,17 @@ from typing import Any
 from urllib.parse import urlencode
 
 import httpx
+import sqlalchemy as sa
 from playwright.sync_api import BrowserContext, Locator, Page
 
 from affectml_annotation import LabelStore
+from affectml_annotation.store.schema import panel
 from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.screen import Screen, consent_screen, screen
 from affectml_apps.relabel.identity import make_token, read_secret
 
 from ..conftest import answer_to  # noqa: TID252
-from .conftest import AGE, CHECK, FILE, PANEL
+from .conftest import AGE, CHECK, FILE, PANEL, browsers_names
 from .conftest import LABELS as PRACTISED
 
 LABELS = ("amusement", "anger", "awe", "contentment", "disgust", "excitement", "fear", "sadness")
@@ -135,6 +137,7 @@ class Caller(Somebody):
         assert entry.kind == "consent"
         self.who = door.agree(store, ids, entry.version, consent_screen(store, entry.version).boxes).participant
         self.headers = {"x-relabel-token": make_token(read_secret(store), self.who)}
+        self.names = browsers_names(store, self.who)
         self.sent = 0
 
     @property
@@ -145,13 +148,17 @@ class Caller(Somebody):
         reply = self.crowd.http.post("/relabel/sync", json=message, headers=self.headers)
         assert reply.status_code == 200, reply.text
         self.crowd.look("a reply", reply.text, "")
-        return reply.json()
+        content, ids = reply.json(), {name: image for image, name in self.names.items()}
+        for item in content["items"]:
+            item["image"] = ids[item["image"]]
+        return content
 
     def answer(self, item: dict[str, Any], label: str) -> dict[str, Any]:
         self.sent += 1
-        picture = self.crowd.http.get("/relabel/image", params={"id": item["image"]}, headers=self.headers)
+        name = self.names[item["image"]]
+        picture = self.crowd.http.get("/relabel/image", params={"id": name}, headers=self.headers)
         assert picture.headers["content-type"].startswith("image/")
-        return answer_to(item, f"{self.who}-{self.sent}", [label])
+        return answer_to({**item, "image": name}, f"{self.who}-{self.sent}", [label])
 
     def practise(self, *, rightly: bool = True) -> "Caller":
         visits.answer_questions(self.crowd.store, self.who, "before", {"age": OLD})
@@ -161,7 +168,9 @@ class Caller(Somebody):
             (item,) = reply["items"]
             answer = self.answer(item, DICTATED[item["image"]] if rightly else "anger")
             reply = self.sync(phase="practice", answers=[answer])
-        assert reply["phase"] == ("images" if rightly else "practice")
+        assert reply["phase"] == ("start" if rightly else "practice")
+        if rightly:
+            visits.go_on(self.crowd.store, self.who, "start")
         return self
 
     def label(self, most: int = 99) -> "Caller":
@@ -171,7 +180,7 @@ class Caller(Somebody):
             answer = self.answer(items[0], self.say(items[0]["image"]))
             reply = self.sync(phase="images", answers=[answer, answer], want=1)
             assert [receipt["status"] for receipt in reply["receipts"]] == ["accepted"] * 2
-            most -= answer["image"] != CHECK
+            most -= items[0]["image"] != CHECK
             items = reply["items"]
         return self
 
@@ -234,24 +243,24 @@ class Visitor(Somebody):
         self.told("Words.")
         for at in range(len(BOXES)):
             self.page.get_by_test_id("stCheckbox").locator("label").nth(at).click()
-        return self.press("I agree, and take part")
+        return self.press("I agree to take part")
 
     def to_practice(self) -> "Visitor":
         self.agree().told("How old are you?")
         self.resume_code = self.page.get_by_text("you need this code").inner_text().split(": ")[1]
         self.page.get_by_test_id("stRadio").locator("label", has_text="30+").click()
-        self.press("Go on").told("The instructions")
-        return self.press("Go on").ready()
+        self.press("Continue").told("The instructions")
+        return self.press("Continue").ready()
 
     @property
     def over(self) -> Locator:
         """What covers the last image once it is answered."""
-        return self.page.locator(".cover:visible", has_text="You have answered all your images")
+        return self.page.locator(".over:visible", has_text="You have answered all your images").get_by_role("button")
 
     def ready(self, but: str = "") -> "Visitor":
         """Wait for an image in sight, another than that, or for the end; one that comes with a warning is uncovered."""
         warned = self.page.locator(".cover:visible", has_text="Show the image")
-        there = self.page.locator(f".labeller[data-state=ready]:not([data-image='{but}'])")
+        there = self.page.locator(f".labeller[data-state=ready]:not([data-image='{self.names.get(but, '')}'])")
         there.or_(warned).or_(self.over).first.wait_for()
         if warned.is_visible():
             warned.click()
@@ -259,8 +268,16 @@ class Visitor(Somebody):
         return self
 
     @property
+    def names(self) -> dict[str, str]:
+        with self.crowd.store.database.read() as connection:
+            theirs = sa.select(panel.c.annotator_id).where(panel.c.person == self.person)
+            who = connection.scalar(theirs)
+        return browsers_names(self.crowd.store, who)
+
+    @property
     def image(self) -> str:
-        return self.page.locator(".labeller").get_attribute("data-image") or ""
+        shown = self.page.locator(".labeller").get_attribute("data-image")
+        return next(image for image, name in self.names.items() if name == shown)
 
     def choose(self, label: str) -> None:
         """Choose a label and save it."""
@@ -276,9 +293,11 @@ class Visitor(Somebody):
     def to_images(self) -> "Visitor":
         self.to_practice()
         for image, label in DICTATED.items():
-            assert self.image == image
+            assert self.ready().image == image
             self.choose(label)
-            self.ready(but=image)
+            if image != [*DICTATED][-1]:
+                self.ready(but=image)
+        self.told("The practice is over").press("Start").ready()
         return self
 
     def label(self, most: int = 99) -> "Visitor":
@@ -294,7 +313,7 @@ class Visitor(Somebody):
     def finish(self, hundredths: int = 300) -> "Visitor":
         self.label()
         self.over.click()
-        self.told("Anything else?").press("Go on").told("The debriefing")
+        self.told("Anything else?").press("Continue").told("The debriefing")
         self.codes = "CODE-completed"
         self.press("Finish").told("CODE-completed")
         self.is_due("completed", hundredths)

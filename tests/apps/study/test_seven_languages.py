@@ -142,11 +142,11 @@ def test_every_page_of_a_study_can_be_read_in(language, study_server, look):
     seen.at("consent")
     with spoken(language), LabelStore(study_server.db) as store:
         page.locator("[data-testid=stCheckbox] label").first.click()
-        in_language(page, "button", _("I agree, and take part")).click()
+        in_language(page, "button", _("I agree to take part")).click()
         in_language(page, "button", _("Your part")).wait_for()
         seen.at("questions")
         in_language(page, "button", _("Your part")).click()
-        in_language(page, "button", _("Ask to be erased")).wait_for()
+        in_language(page, "button", _("Ask for my data to be erased")).wait_for()
         seen.at("your-part")
         who = participant(store, who_came)
         for name in (*list(STEPS)[1:], "code"):

@@ -37,7 +37,7 @@ def arrive(server, settle):
 
 def agree(page):
     page.locator("[data-testid=stCheckbox] label").click()
-    page.get_by_role("button", name="I agree, and take part").click()
+    page.get_by_role("button", name="I agree to take part").click()
     page.get_by_role("button", name="Your part").wait_for()
 
 
@@ -51,7 +51,7 @@ def test_somebody_comes_through_on_a_phone_and_their_id_is_in_nothing_that_a_bro
     page.on("request", lambda request: sent.append(request.url) if "PROLIFIC_PID" not in request.url else None)
     arrive(page, "ann-at-the-panel")
     assert page.url == f"{server.url}/"
-    page.get_by_role("button", name="I agree, and take part").click()
+    page.get_by_role("button", name="I agree to take part").click()
     page.get_by_text("tick every box").wait_for()
     found = axe(page)
     agree(page)
@@ -67,7 +67,7 @@ def test_somebody_comes_through_on_a_phone_and_their_id_is_in_nothing_that_a_bro
     for _ in range(2):  # and again on every later visit
         page.get_by_text("DONE").wait_for()
         page.reload()
-    page.get_by_text("you are paid 3.00 EUR").wait_for()
+    page.get_by_text("You will be paid €3.00").wait_for()
     settle(page)
     assert found + axe(page) == []
     back = page.get_by_role("link", name="Return with this code").get_attribute("href")
@@ -95,10 +95,10 @@ def test_nobody_is_in_without_a_link_and_who_does_not_agree_is_a_count(server, s
     after = overview(store)
     assert (after.declined, after.opened) == (before.declined + 1, before.opened + 1)
     assert participant(store, "no") is None
-    assert page.get_by_role("link", name="Set-up").count() == 0
-    page.goto(f"{server.url}/lead")  # whoever runs the study on this machine
+    assert page.get_by_role("link", name="Progress").count() == 0
+    page.goto(f"{server.url}/progress")  # whoever runs the study on this machine
     page.get_by_role("heading", name="How people come").wait_for()
-    page.get_by_role("link", name="Set-up").wait_for()
+    page.get_by_role("link", name="Out").wait_for()
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_radio_button_with_a_value_of_another_kind_is_refused_like_any_other(s
     arrive(page, f"forger-{next(iter(sent))}")
     agree(page)
     page.get_by_text("30+").click()
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
     page.locator("[data-testid=stException], [data-testid=stAlert]").first.wait_for(timeout=20_000)
     assert forged
     assert [frame for frame in seen if b'File "' in frame] == []

@@ -7,8 +7,8 @@ from affectml_annotation.store.schema import content_warning, image, visit
 from affectml_annotation.study import visits
 from affectml_apps.relabel.component import CLIENT
 
-from ..conftest import NO_SCROLLING, PHONE, Person, change  # noqa: TID252
-from .conftest import PRACTISED, bring, participant
+from ..conftest import NO_SCROLLING, PHONE, change  # noqa: TID252
+from .conftest import PRACTISED, AtImages, bring, participant
 
 pytestmark = pytest.mark.slow
 MAIN = CLIENT / "main.js"
@@ -30,14 +30,14 @@ def practising(server, store, settle):
     def come(page, name, phase=None):
         page.goto(f"{server.url}/?PROLIFIC_PID={name}&STUDY_ID=s1&SESSION_ID=x")
         page.locator("[data-testid=stCheckbox] label").click()
-        page.get_by_role("button", name="I agree, and take part").click()
-        page.get_by_role("heading", name="Some questions about you").wait_for()
+        page.get_by_role("button", name="I agree to take part").click()
+        page.get_by_role("heading", name="A few questions about you").wait_for()
         change(store, content_warning.delete())  # a covered image is never ready by itself
         who = bring(store, participant(store, name), "instructions")
         page.reload()
         page.get_by_role("heading", name="What to do").wait_for()
         settle(page)
-        return Person(page, server, bring(store, who, phase or "instructions"))
+        return AtImages(page, server, bring(store, who, phase or "instructions"))
 
     return come
 
@@ -60,14 +60,14 @@ def test_from_the_instructions_to_the_questions_after(server, store, practising,
     assert "<script>" in page.locator("[data-testid=stHtml]", has_text="What to do").inner_text()
     assert page.title() != "run"
     assert axe(page) == []
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
 
     assert ann.ready().image == PRACTISED
     progress(ann, "Practice: 2 images left · 2 tries")
     assert "Choose every feeling" in page.get_by_role("region", name="Instructions").inner_text()
     choose(ann, "awe")
     said = page.locator("[role=alert]", has_text="The text under the image says what to choose.")
-    assert "one try is left" in said.inner_text()
+    assert "one more try" in said.inner_text()
     assert ann.ready().chosen == []
     assert axe(page) == []
     page.reload()  # comes back to the same image and the same tries
@@ -80,30 +80,37 @@ def test_from_the_instructions_to_the_questions_after(server, store, practising,
     assert axe(page) == []
     page.keyboard.press("Escape")
     choose(ann, "fear")
-    page.locator("[role=alert]", has_text="That is right.").wait_for()
+    page.locator("[role=alert]", has_text="Correct.").wait_for()
     ann.ready(after=PRACTISED)
     progress(ann, "Practice: last image · 2 tries")
-    first = warn_of_the_next(store, ann.who)
     choose(ann, "awe")
+    page.get_by_role("heading", name="The practice is over").wait_for()
+    settle(page)
+    assert axe(page) == []
+    first = warn_of_the_next(store, ann.who)
+    page.get_by_role("button", name="Start").click()
 
-    cover = page.locator(".cover", has_text="Blood is to be seen.")
+    cover = page.locator(".over", has_text="Blood is to be seen.")
     cover.wait_for()
-    progress(ann, "0 of 3 images")
+    progress(ann, "Image 1 of 3")
     assert page.locator(".stage img").evaluate("e => getComputedStyle(e).opacity") == "0"
     assert axe(page) == []
-    cover.click()
+    choose(ann, "awe")
+    assert (ann.notice, ann.chosen) == ("Uncover the image first.", [])
+    cover.get_by_role("button", name="Show the image").click()
+    assert ann.notice == ""
     assert ann.ready().image == first
     choose(ann, "fear")
-    progress(ann, "1 of 3 images")
+    progress(ann, "Image 2 of 3")
     ann.answer("1")
     choose(ann, "awe")
-    go_on = page.get_by_role("button", name="You have answered all your images. Go on")
+    go_on = page.locator(".over", has_text="You have answered all your images.").get_by_role("button", name="Go on")
     go_on.wait_for()
     page.get_by_role("button", name="Back").click()  # the last one can be mended until then
     ann.ready()
     choose(ann, "fear", then="Save the correction")
     go_on.click()
-    page.get_by_role("heading", name="Some last questions").wait_for()
+    page.get_by_role("heading", name="A few last questions").wait_for()
     settle(page)
     assert axe(page) == []
     stored = server.stored(ann.who)
@@ -120,6 +127,7 @@ def shows_a_picture(image):
 def warn_of_the_next(store, who):
     """Have the first image that this person will be given come with a warning; which it is."""
     visits.practise(store, who, "000001", ["awe"])
+    visits.go_on(store, who, "start")
     (claim,) = store.claim(who, 1)
     with store.database.write() as connection:
         at = connection.scalar(sa.select(image.c.position).where(image.c.image_id == claim.image_id))
@@ -165,13 +173,15 @@ def test_a_second_tab_waits_and_follows_to_the_next_phase(store, practising, pag
     ann.ready()
     other = page.context.new_page()
     other.goto(ann.server.url)
-    other.locator(".cover", has_text="another tab").wait_for()
+    other.locator(".over", has_text="another tab").wait_for()
     choose(ann, "fear")
     ann.ready(after=PRACTISED)
     choose(ann, "awe")
-    progress(ann, "0 of 3 images")
+    for tab in (page, other):  # which has come here, too
+        tab.get_by_role("button", name="Start").click()
+    progress(ann, "Image 1 of 3")
     page.close()
-    other.locator(".progress", has_text="0 of 3 images").wait_for()
+    other.locator(".progress", has_text="Image 1 of 3").wait_for()
     other.wait_for_selector(".labeller[data-state=ready]")
     assert visits.where(store, ann.who).phase == "images"
     other.close()
@@ -207,6 +217,6 @@ def test_what_a_browser_still_holds_once_the_place_is_gone_is_sent(store, practi
     page.wait_for_selector(".labeller[data-unsaved='1']")
     change(store, visit.update().where(visit.c.annotator_id == ann.who).values(place_until=1))
     page.reload()
-    page.get_by_role("heading", name="Your place is gone").wait_for()
+    page.get_by_role("heading", name="Your place was given to somebody else").wait_for()
     assert eventually(lambda: ann.server.stored(ann.who)) == [(given, "labels", ("fear",))]
-    page.get_by_text("you are paid 1.00 EUR").wait_for()  # one image of three
+    page.get_by_text("You will be paid €1.00").wait_for()  # one image of three

@@ -58,10 +58,11 @@ def test_somebody_agrees_in_german_and_goes_on_so_on_another_device(study, see):
     assert "Rufen Sie an." in said(app)
     assert unescaped(app.checkbox[0].label) == "Ich stimme zu."
     with spoken("de"):
-        press(app, say("I agree, and take part"))
+        press(app, say("I agree to take part"))
         assert "Ich stimme zu" in unescaped(app.error[0].value)  # a box not ticked is named as it stands there
-        app.checkbox[0].check()
-        press(app, say("I agree, and take part"))
+        app.checkbox[0].check().run()
+        assert not app.error  # which would be true no more
+        press(app, say("I agree to take part"))
     who = participant(task.store, "ann")
     assert queries.person(task.store, who).language == "de"
     door.resume(task.store, Ids("ann"), screen(task.store, who).resume_code, "phone")
@@ -80,7 +81,7 @@ def test_another_language_loses_nothing_that_was_typed_into_the_questions(study,
     assert list(map(unescaped, app.radio[0].options)) == ["18-29", "30+"]
     assert (app.radio[0].value, app.text_area[0].value) == ("30+", "Well.")
     assert [box.value for box in app.checkbox] == [False, True]
-    press(app, "Go on")
+    press(app, "Continue")
     answers = {row.question: row.value for row in rows(task, schema.questionnaire)}
     assert answers == {"age": "30+", "mood": "Well.", "langs": ["German"]}
     assert queries.person(task.store, who).language == "en"
@@ -96,7 +97,7 @@ def test_the_labelling_page_has_question_labels_and_feedback_in_the_language_of_
         data = component.start_data(task, ann.who, 1, base="", study=asked)
     assert data["task"]["question"] == "Was fühlen Sie?"
     assert data["spoken"]["language"] == "de"
-    assert data["languages"] == [{"code": "en", "name": "English"}, {"code": "de", "name": "Deutsch"}]
+    assert data["languages"] == []  # they are on top of the page in every phase
     assert next(chip["name"] for chip in data["labels"] if chip["label"] == "awe") == "Staunen"
     (item,) = ann.say(phase="practice")["items"]
     tried = ann.say(ann.answer(item, ["awe"]), phase="practice", language="de")["practised"]
@@ -120,21 +121,21 @@ def test_every_text_of_a_study_is_said_in_a_language(study, see):
 
     look(None)
     then(look(), "I do not agree")
-    app = then(look(), "I agree, and take part")
+    app = then(look(), "I agree to take part")
     assert app.error
     who = agree(store, "ann")
     look("bob")  # for whom it is full
     other = look(own="phone")
     other.text_input[0].input("wrong")
-    then(other, "Go on")
-    app = then(look(), "Go on")
+    then(other, "Continue")
+    app = then(look(), "Continue")
     assert len(app.error) == 2  # one question without an answer, and that nothing was sent
     bring(store, who, "instructions")
-    then(look(), "Ask to be erased")
+    then(look(), "Ask for my data to be erased")
     bring(store, who, "images")
     look()
     bring(store, who, "after")
-    then(then(look(), "Go on"), "Finish")
+    then(then(look(), "Continue"), "Finish")
     assert visits.where(store, who).status == "completed"
     for status in ("screened_out", "quota_full", "timed_out", "left"):
         change(store, schema.visit.update().values(status=status))
@@ -161,7 +162,7 @@ def test_a_browser_holds_what_is_filled_in_while_the_language_changes(start, pro
     expect(page.locator("html")).to_have_attribute("lang", "de")
     speak("English")
     expect(page.get_by_label("I agree.")).to_be_checked()
-    page.get_by_role("button", name="I agree, and take part").click()
+    page.get_by_role("button", name="I agree to take part").click()
     page.get_by_text("30+").click()
     page.get_by_label("How do you feel?").fill("Well.")
     speak("Deutsch")

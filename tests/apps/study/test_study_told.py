@@ -1,18 +1,22 @@
 """What a study's page tells somebody who cannot go on, or is through: honestly, and in their own words."""
 
+import re
+
 import pytest
 from streamlit.runtime.context import ContextProxy
 
-from affectml_annotation import Answer
+from affectml_annotation import Answer, erasing
 from affectml_annotation.store import schema
-from affectml_annotation.study import door, erasing, running
+from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.door import Ids
+from affectml_annotation.study.overview import overview
 from affectml_apps.relabel.pages import who
 from affectml_apps.relabel.study import page
 
+from .. import reading  # noqa: TID252
 from ..conftest import change  # noqa: TID252
 from ..reading import press, said  # noqa: TID252
-from .conftest import PANEL, agree, bring
+from .conftest import CHECK, PANEL, agree, bring
 
 CODES = {"completed": "DONE", "quota_full": "FULL", "timed_out": "LATE"}
 RECRUIT = {**PANEL, "study": "s1", "codes": CODES}
@@ -24,7 +28,7 @@ def test_who_comes_too_late_for_a_place_is_given_the_code_for_that(study, see):
     task = study(recruit=RECRUIT, places={"people": 1, "minutes": 30})
     agree(task.store, "ann")
     app = see("bob")
-    assert "all the people that it needs" in said(app)
+    assert "already has enough people" in said(app)
     assert app.code[0].value == "FULL"
 
 
@@ -32,7 +36,7 @@ def test_a_study_that_is_paused_says_so_and_whoever_is_in_goes_on(study, see):
     task = study()
     agree(task.store, "ann")
     running.change_state(task.store, "paused", by="lead")
-    assert "lets nobody in now" in said(see("bob"))
+    assert "is not open at the moment" in said(see("bob"))
     assert "How old are you?" in said(see("ann"))
 
 
@@ -42,7 +46,7 @@ def test_whose_time_is_up_is_told_so_and_what_they_are_paid(study, see):
     task.store.submit([Answer(task.store.claim(who, 1)[0].image_id, who, "labels", ("awe",))])
     change(task.store, schema.visit.update().values(place_until=1))
     app = see("ann")
-    for words in ("Your place is gone", "What you gave is kept.", "you are paid 1.00 EUR"):
+    for words in ("Your place was given to somebody else", "Your answers so far are kept.", "You will be paid €1.00"):
         assert words in said(app)
     assert app.code[0].value == "LATE"
     assert "LATE" not in {each.value for each in see("ann", "phone").code}
@@ -51,20 +55,72 @@ def test_whose_time_is_up_is_told_so_and_what_they_are_paid(study, see):
 def test_who_asked_to_be_erased_is_told_so_until_it_is_done_and_after(study, see):
     task = study()
     who = agree(task.store, "ann")
-    assert "You have asked for all of this to be erased" in said(press(see("ann"), "Ask to be erased"))
+    assert "You have asked for your data to be erased" in said(press(see("ann"), "Ask for my data to be erased"))
     assert erasing.erasures_asked(task.store) == [who]
-    erasing.erase_people(task.store, [who])
+    erasing.erase_people([who], stores=[task.store])
     assert "was erased because you asked for it" in said(see("ann"))
 
 
 def test_who_comes_to_another_study_is_told_so(study, see):
     study()
-    assert "not this study's" in said(see("ann", ids={"STUDY_ID": "s2"}))
+    assert "belongs to another study" in said(see("ann", ids={"STUDY_ID": "s2"}))
+
+
+def test_a_consent_that_lacks_boxes_names_them_all_until_they_are_ticked(study, see):
+    task = study(consent={"boxes": ["I am 18.", "I have read this.", "I agree."]})
+    app = press(see("ann"), "I agree to take part")
+    assert "please tick every box; not ticked: I am 18 / I have read this / I agree." in said(app)
+    app.checkbox[1].check().run()
+    assert not app.error
+    assert "not ticked: I am 18 / I agree." in said(press(app, "I agree to take part"))
+    for box in (0, 2):
+        app.checkbox[box].check()
+    assert "How old are you?" in said(press(app, "I agree to take part"))
+    assert overview(task.store).going_on == 1
+
+
+def test_the_consent_lists_what_the_file_says_of_pay_and_who_began_here_is_warned(study, see):
+    task = study(checks={"rate": 0.4, "images": [{"image": CHECK, "labels": ["awe"]}]})
+    (terms,) = [each.proto.body for each in see("ann").get("html") if "<li" in each.proto.body]
+    for words in ("If you finish, you are paid €3.00.", "1 of the images is an attention check"):
+        assert f"<li>{words}" in terms
+    assert not see("bob").warning
+    agree(task.store, "ann")
+    assert "already started this study in this browser" in said(see("bob"))
+    assert "already started" not in said(see("bob", "phone"))
+
+
+def test_an_address_that_a_panel_did_not_fill_in_is_told_of(study, see):
+    study()
+    app = see("{{%PROLIFIC_PID%}}")
+    assert "The address contains the placeholder {{%PROLIFIC_PID%}} instead of an id" in said(app)
+
+
+def test_every_step_has_its_number_and_the_practice_ends_on_a_page_of_its_own(study, see):
+    task = study()
+    steps = []
+
+    def look():
+        app = see("ann")
+        html = "".join(each.proto.body for each in app.get("html"))
+        steps.append(re.search('class="step"[^>]*>(.*?)</p>', html)[1])
+        return app
+
+    look()
+    who = agree(task.store, "ann")
+    for phase in ("before", "instructions", "practice", "start", "images", "after", "debriefing", "code"):
+        bring(task.store, who, phase)
+        app = look()
+        if phase == "start":
+            assert "The practice is over\nFrom now on your answers count. There are 3 images for you." in said(app)
+            press(app, "Start")
+    assert steps == [f"Step {n} of 7" for n in (1, 2, 3, 4, 5, 5, 6, 7)] + [""]
+    assert visits.where(task.store, who).status == "completed"
 
 
 def guess(app, code) -> str:
     app.text_input[0].input(code)
-    return said(press(app, "Go on"))
+    return said(press(app, "Continue"))
 
 
 @pytest.mark.parametrize("drops_cookies", [False, True])
@@ -78,13 +134,13 @@ def test_wrong_codes_are_counted_where_they_come_from_and_lock_nobody_out(study,
     assert "Call 116 123 at any time." in said(app)  # who has lost device and code has somebody to turn to
     for n in range(4):
         app = see("ann", f"attacker {n}") if drops_cookies else app
-        assert ("too many wrong codes" if n == 3 else "This code does not go with") in guess(app, "AAAAA-BBBBB")
+        assert ("Too many wrong codes" if n == 3 else "This code does not belong to") in guess(app, "AAAAA-BBBBB")
     with task.store.database.read() as connection:
         code = door.keys.resume_code(connection, who)
-    assert "too many wrong codes" in guess(app, code)  # within the wait that it was told, nothing is compared
+    assert "Too many wrong codes" in guess(app, code)  # within the wait that it was told, nothing is compared
     assert door.enter(task.store, Ids("ann"), f"attacker {n}" if drops_cookies else "attacker").kind == "known"
     address["at"] = "203.0.113.8"
-    assert "This code does not go with" in guess(see("ann", "phone"), "AAAAA-BBBBB")
+    assert "This code does not belong to" in guess(see("ann", "phone"), "AAAAA-BBBBB")
     address["at"] = "203.0.113.7"
     guess(see("ann", "tablet"), code)
     assert door.enter(task.store, Ids("ann"), "tablet").kind == "visit"
@@ -100,12 +156,12 @@ def test_wrong_codes_are_counted_where_they_come_from_and_lock_nobody_out(study,
 )
 def test_the_address_that_a_lead_copies_has_the_panel_s_own_placeholders(study, see, recruit, address):
     study(recruit=recruit)
-    assert see("ann", lead=True).code[0].value.endswith(address)
+    assert reading.page("progress").code[0].value.endswith(address)
 
 
 def test_beyond_this_machine_nobody_leads_who_does_not_sign_in(study, see):
     task = study()
-    assert "How people come" in [each.value for each in see("ann", lead=True).subheader]
+    assert "By a signed link for one person each" in said(reading.page("progress"))
     task.only_here = False
     app = see("ann", lead=True)
     assert not app.subheader

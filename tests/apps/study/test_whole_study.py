@@ -57,11 +57,11 @@ def play(crowd, profile, postgres):
     pass_time(crowd.store, 60 * 9)
     other = Visitor(crowd, tomorrow.person, lent, phone=True).come().told("Welcome back")
     other.page.get_by_label("Resume code").fill(tomorrow.resume_code)
-    other.press("Go on").ready().label(1)
+    other.press("Continue").ready().label(1)
     pass_time(crowd.store, 60 * 16)
     other.finish(320)  # two nights count 5 minutes each, 2 over the 8 announced beside what they did: the file pays two
     late.codes = "CODE-timed_out"
-    late.come_back().told("Your place is gone").told("CODE-timed_out")
+    late.come_back().told("Your place was given to somebody else").told("CODE-timed_out")
     late.is_due("timed_out", 150)
 
     # one declines, two fail the practice, three leave in the middle
@@ -70,7 +70,7 @@ def play(crowd, profile, postgres):
     declines.press("I do not agree").told("CODE-no_consent")
     fails, fails_too = visitor(lent, phone=True).to_practice(), caller().practise(rightly=False)
     fails.choose("anger")
-    fails.page.locator(".came", has_text="one try is left").wait_for()
+    fails.page.locator(".came", has_text="one more try").wait_for()
     fails.codes = "CODE-screened_out"
     fails.choose("anger")
     fails.told("The study ends here for you").told("CODE-screened_out")
@@ -173,7 +173,7 @@ def test_no_script_of_any_text_of_the_study_ran(played):
 def test_from_elsewhere_nobody_gets_in_without_a_link_or_ids_whatever_their_headers_say(played, profile):
     said = {"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1", "Forwarded": "for=127.0.0.1;host=localhost"}
     page = profile(extra_http_headers=said).new_page()
-    page.goto(f"{played.server.url}/export?who=lead")
+    page.goto(f"{played.server.url}/out?who=lead")
     page.get_by_text("open the link that you were sent").wait_for()
     played.settle(page)
-    assert not re.search("Export|Progress|Agreement|Pay", page.locator("body").inner_text())
+    assert not re.search("Progress|What people said|Out|Pay", page.locator("body").inner_text())

@@ -6,6 +6,7 @@ import { Grid } from "./grid.js";
 import { Legend, palette } from "./legend.js";
 import { PointMap, css } from "./map.js";
 import { One } from "./one.js";
+import { ask } from "./requests.js";
 
 const OWN = ["colour", "order", "lasso", "image", "text", "like", "rates", "of"]; // fields of the view that change here
 const KINDS = ["in.", "f.", "has."]; // of filters, before the column's name
@@ -122,12 +123,10 @@ class Explorer {
     return this.address("upload" in which ? "upload" : size, which).href;
   }
 
-  async ask(path, fields, signal) {
-    const reply = await fetch(this.address(path, fields), { signal }).catch((error) => {
-      throw signal?.aborted ? error : new Error("the server does not answer; is it still running?");
+  ask(path, fields, signal) {
+    return ask(this.address(path, fields), { signal }).catch((error) => {
+      throw error instanceof TypeError ? new Error("the server does not answer; is it still running?") : error;
     });
-    if (!reply.ok) throw new Error((await reply.json().catch(() => ({}))).error ?? reply.statusText);
-    return reply;
   }
 
   // Fetches for one purpose: a newer one ends the one before. Draws what came, or says what went wrong.

@@ -1,5 +1,5 @@
-// The map: every image a point, drawn by WebGL, or by a plain canvas where a browser has none. Drag moves, Shift or the
-// lasso tool surrounds, wheel, pinch, buttons and keys zoom; what is not shown is faint, and so is what fits a search less.
+// The map: every image a point, drawn pixel by pixel. Drag moves, Shift or the lasso tool surrounds, wheel, pinch,
+// buttons and keys zoom; what is not shown is faint, and so is what fits a search less.
 
 import { button, make } from "./elements.js";
 
@@ -8,27 +8,7 @@ const REACH = 12; // px around the pointer
 const FAINT = 0.16;
 const CORNERS = 48; // of a lasso, at most: it stands in the address
 const SHOWN = 255;
-const VERTEX = `
-attribute vec2 at; attribute float code; attribute float shown;
-uniform vec2 centre, zoom; uniform float size, part; varying float vCode, vSize, vShown;
-void main() {
-  vCode = code;
-  vSize = size;
-  vShown = shown / 255.0;
-  gl_Position = (shown > 0.0) == (part > 0.0) ? vec4((at - centre) * zoom, 0.0, 1.0) : vec4(2.0, 2.0, 2.0, 1.0);
-  gl_PointSize = size;
-}`;
-const FRAGMENT = `
-precision mediump float;
-#define FAINT ${FAINT}
-uniform sampler2D palette; uniform float alpha; uniform vec3 faint; varying float vCode, vSize, vShown;
-void main() {
-  float edge = length(gl_PointCoord - 0.5) * 2.0;
-  float inside = vSize < 4.0 ? 1.0 : 1.0 - smoothstep(1.0 - 2.5 / vSize, 1.0, edge);
-  if (inside <= 0.0) discard;
-  vec3 colour = alpha < 1.0 ? faint : texture2D(palette, vec2((vCode + 0.5) / 256.0, 0.5)).rgb;
-  gl_FragColor = vec4(colour, 1.0) * inside * (alpha < 1.0 ? alpha : mix(FAINT, 1.0, vShown));
-}`;
+const HIDDEN = { light: [89, 89, 89], dark: [191, 191, 191] }; // the colour of what is not shown
 
 export class PointMap {
   // on: lasso(corners or null), open(index), hover(index or -1, x, y), say(text)
@@ -56,10 +36,6 @@ export class PointMap {
     this.scale = 1;
     this.pointers = new Map();
     this.lassoing = false;
-    this.gl = this.points.getContext("webgl", { antialias: false, alpha: true });
-    if (this.gl) this.prepare();
-    this.points.addEventListener("webglcontextlost", (event) => event.preventDefault());
-    this.points.addEventListener("webglcontextrestored", () => { this.prepare(); this.upload(); });
     for (const type of ["pointerdown", "pointermove", "pointerup", "pointercancel", "pointerleave", "wheel", "keydown"]) {
       this.stage.addEventListener(type, (event) => this[type](event), { passive: false });
     }
@@ -69,7 +45,6 @@ export class PointMap {
 
   close() {
     this.resize.disconnect();
-    this.gl?.getExtension("WEBGL_lose_context")?.loseContext();
   }
 
   // What is drawn
@@ -90,14 +65,14 @@ export class PointMap {
     const next = this.starts.slice();
     this.members = new Uint32Array(this.starts[CELLS * CELLS]);
     for (let i = 0; i < n; i++) if (places[i] >= 0) this.members[next[places[i]]++] = i;
-    this.upload();
+    this.draw();
   }
 
   // palette: 256 colours [r, g, b] from 0 to 255, by code
   setColours(codes, palette) {
     if (codes) this.codes = codes;
     this.palette = palette;
-    this.upload();
+    this.draw();
   }
 
   // mask: of each image 0 where it is not shown, else from 1 to 255 how much of its colour it has
@@ -105,7 +80,7 @@ export class PointMap {
     if (mask.length === this.shown.length && mask.every((each, at) => each === this.shown[at])) return; // in another order
     this.shown = mask;
     this.count = mask.reduce((sum, each) => sum + (each > 0 ? 1 : 0), 0);
-    this.upload();
+    this.draw();
   }
 
   setLasso(corners) {
@@ -116,48 +91,6 @@ export class PointMap {
   mark(index) {
     this.marked = index;
     this.draw(true);
-  }
-
-  prepare() {
-    const { gl } = this;
-    const program = gl.createProgram();
-    for (const [kind, source] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {
-      const shader = gl.createShader(kind);
-      gl.shaderSource(shader, source);
-      gl.compileShader(shader);
-      gl.attachShader(program, shader);
-    }
-    gl.linkProgram(program);
-    if (!gl.getProgramParameter(program, gl.LINK_STATUS) && !gl.isContextLost()) { // a driver of its own mind
-      this.gl = null;
-      const plain = this.points.cloneNode();
-      this.points.replaceWith(plain);
-      this.points = plain;
-      return;
-    }
-    gl.useProgram(program);
-    this.buffers = ["at", "code", "shown"].map((name) => [gl.getAttribLocation(program, name), gl.createBuffer()]);
-    this.uniforms = Object.fromEntries(["centre", "zoom", "size", "part", "alpha", "faint"].map((name) => [name, gl.getUniformLocation(program, name)]));
-    gl.bindTexture(gl.TEXTURE_2D, gl.createTexture());
-    for (const name of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(gl.TEXTURE_2D, name, gl.NEAREST);
-    gl.enable(gl.BLEND);
-    gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
-  }
-
-  upload() {
-    this.draw();
-    const { gl } = this;
-    if (!gl || !this.xy.length) return;
-    [[this.xy, 2, gl.FLOAT], [this.codes, 1, gl.UNSIGNED_BYTE], [this.shown, 1, gl.UNSIGNED_BYTE]].forEach(([content, size, type], at) => {
-      const [place, buffer] = this.buffers[at];
-      gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
-      gl.bufferData(gl.ARRAY_BUFFER, content, gl.STATIC_DRAW);
-      gl.enableVertexAttribArray(place);
-      gl.vertexAttribPointer(place, size, type, false, 0, 0);
-    });
-    const colours = new Uint8Array(1024);
-    this.palette.forEach((colour, code) => colours.set([...colour, 255], 4 * code));
-    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, 256, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, colours);
   }
 
   fit() {
@@ -194,48 +127,31 @@ export class PointMap {
   paint() {
     this.frame = undefined;
     if (!this.width) return;
-    if (this.points.stale && this.gl) this.paintPoints();
-    else if (this.points.stale) this.paintPlainly();
+    if (this.points.stale) this.paintPoints();
     this.points.stale = false;
     this.paintOver();
   }
 
   paintPoints() {
-    const { gl, uniforms, points } = this;
     const ratio = devicePixelRatio || 1;
-    gl.viewport(0, 0, points.width, points.height);
-    gl.clearColor(0, 0, 0, 0);
-    gl.clear(gl.COLOR_BUFFER_BIT);
-    gl.uniform2f(uniforms.centre, ...this.centre);
-    gl.uniform2f(uniforms.zoom, (2 * this.unit) / this.width, (2 * this.unit) / this.height);
-    gl.uniform3f(uniforms.faint, ...(this.dark ? [0.75, 0.75, 0.75] : [0.35, 0.35, 0.35]));
-    for (const part of this.count === this.shown.length ? [1] : [0, 1]) {
-      gl.uniform1f(uniforms.part, part);
-      gl.uniform1f(uniforms.size, (part ? this.size : this.sizeOf(this.shown.length)) * ratio);
-      gl.uniform1f(uniforms.alpha, part ? 1 : FAINT);
-      gl.drawArrays(gl.POINTS, 0, this.shown.length);
-    }
-  }
-
-  paintPlainly() {
-    const ratio = devicePixelRatio || 1;
-    const plain = this.points.getContext("2d");
-    plain.setTransform(ratio, 0, 0, ratio, 0, 0);
-    plain.clearRect(0, 0, this.width, this.height);
-    for (const part of [0, 1]) {
-      plain.globalAlpha = part ? 1 : FAINT;
-      const side = part ? this.size : this.sizeOf(this.shown.length);
-      let code = -1;
-      plain.fillStyle = this.dark ? "#bfbfbf" : "#595959";
-      for (let i = 0; i < this.shown.length; i++) {
-        if ((this.shown[i] > 0 ? 1 : 0) !== part) continue;
-        const [x, y] = this.toScreen(this.xy[2 * i], this.xy[2 * i + 1]);
-        if (x < -side || y < -side || x > this.width + side || y > this.height + side) continue;
-        if (part) plain.globalAlpha = FAINT + ((1 - FAINT) * this.shown[i]) / SHOWN;
-        if (part && this.codes[i] !== code) plain.fillStyle = css(this.palette[(code = this.codes[i])]);
-        plain.fillRect(x - side / 2, y - side / 2, side, side);
+    const { shown, xy, points: { width, height } } = this;
+    const pen = this.points.getContext("2d");
+    const image = pen.createImageData(width, height);
+    const pixels = new Uint32Array(image.data.buffer);
+    const hidden = HIDDEN[this.dark ? "dark" : "light"];
+    const [unit, [middleX, middleY]] = [this.unit * ratio, this.centre];
+    for (const part of this.count === shown.length ? [1] : [0, 1]) {
+      const stamp = stampOf(Math.max(1, Math.round((part ? this.size : this.sizeOf(shown.length)) * ratio)));
+      for (let i = 0; i < shown.length; i++) {
+        if ((shown[i] > 0 ? 1 : 0) !== part) continue;
+        const left = Math.round((xy[2 * i] - middleX) * unit + (width - stamp.side) / 2);
+        const top = Math.round((middleY - xy[2 * i + 1]) * unit + (height - stamp.side) / 2);
+        if (left <= -stamp.side || top <= -stamp.side || left >= width || top >= height) continue;
+        const strength = part ? FAINT + ((1 - FAINT) * shown[i]) / SHOWN : FAINT;
+        press(image, pixels, stamp, left, top, part ? this.palette[this.codes[i]] : hidden, strength);
       }
     }
+    pen.putImageData(image, 0, 0);
   }
 
   paintOver() {
@@ -422,6 +338,39 @@ export class PointMap {
       count += this.shown[i] && x >= left && x <= right && y >= low && y <= high ? 1 : 0;
     }
     return count;
+  }
+}
+
+// A point of so many pixels a side: how much of each pixel it covers. A small one is a square.
+function stampOf(side) {
+  const cover = new Float32Array(side * side).fill(1);
+  if (side < 4) return { side, cover };
+  for (let at = 0; at < cover.length; at++) {
+    const edge = (2 / side) * Math.hypot((at % side) + 0.5 - side / 2, Math.floor(at / side) + 0.5 - side / 2);
+    const within = Math.max(0, Math.min(1, ((1 - edge) * side) / 2.5));
+    cover[at] = within * within * (3 - 2 * within);
+  }
+  return { side, cover };
+}
+
+// Lay a point over what is there, as far as it lies within the image. pixels: its data, four bytes at once.
+function press({ data, width, height }, pixels, { side, cover }, left, top, [red, green, blue], strength) {
+  const whole = (255 << 24) | (blue << 16) | (green << 8) | red;
+  for (let row = Math.max(0, -top); row < Math.min(side, height - top); row++) {
+    for (let column = Math.max(0, -left); column < Math.min(side, width - left); column++) {
+      const at = (top + row) * width + left + column;
+      const alpha = strength * cover[row * side + column];
+      if (alpha === 1) {
+        pixels[at] = whole;
+        continue;
+      }
+      const under = (1 - alpha) * (data[4 * at + 3] / 255);
+      const both = Math.max(alpha + under, 1e-6);
+      data[4 * at] = (red * alpha + data[4 * at] * under) / both;
+      data[4 * at + 1] = (green * alpha + data[4 * at + 1] * under) / both;
+      data[4 * at + 2] = (blue * alpha + data[4 * at + 2] * under) / both;
+      data[4 * at + 3] = 255 * both;
+    }
   }
 }
 

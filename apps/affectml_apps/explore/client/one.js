@@ -1,6 +1,6 @@
 // One image, large: what people said, what each run says beside it and why, the nearest images and copies.
 
-import { button, make } from "./elements.js";
+import { button, make, row } from "./elements.js";
 
 const PASSING_MS = 80; // before the server is asked about an image: what is only passed by is not
 
@@ -96,8 +96,8 @@ export class One {
   answers({ labels, people, runs }) {
     const columns = [...(people ? [{ name: "people", ...people }] : []), ...runs];
     const table = make("table", { class: "answers" },
-      make("thead", {}, make("tr", {}, make("td", {}), ...columns.map(({ name }) => make("th", { scope: "col", title: name }, name)))),
-      make("tbody", {}, ...labels.map((label, at) => make("tr", {}, make("th", { scope: "row", title: this.called(label) }, this.called(label)), ...columns.map(({ rates, set }) => {
+      make("thead", {}, row("", ...columns.map(({ name }) => make("th", { scope: "col", title: name }, name)))),
+      make("tbody", {}, ...labels.map((label, at) => row(make("th", { scope: "row", title: this.called(label) }, this.called(label)), ...columns.map(({ rates, set }) => {
         const rate = rates?.[at];
         const known = typeof rate === "number";
         const bar = make("span", { class: set?.[at] ? "rate in" : "rate" });

@@ -1,12 +1,10 @@
 // The labelling page's own part: mounts once per element, wires session, outbox, pictures, keys and view together.
 
-import { keepDialogAway } from "./dialog.js";
 import { isDark, make } from "./elements.js";
-import { LABEL_KEYS, listen } from "./keys.js";
-import { Outbox } from "./outbox.js";
+import { LABEL_KEYS, listen, strokes } from "./input.js";
 import { Pictures } from "./pictures.js";
+import { Outbox, ask } from "./requests.js";
 import { Session } from "./session.js";
-import { strokes } from "./strokes.js";
 import { language, speak } from "./texts.js";
 import { View } from "./view.js";
 
@@ -54,8 +52,11 @@ function sendRest(data, component) {
 function serverFor({ base, identity, token }) {
   const headers = { "x-relabel-token": token };
   const address = (path) => new URL(`${base}/relabel/${path}`, location.origin);
-  const send = (message, signal) => post(address("sync"), headers, message, signal);
-  return { place: `affectml-relabel:${identity}:`, headers, address, send };
+  const posted = (message) => ({ method: "POST", headers: { ...headers, "content-type": "application/json" }, body: JSON.stringify(message) });
+  const send = async (message, signal) => (await ask(address("sync"), { ...posted(message), signal })).json();
+  // A page that goes cannot wait for a reply.
+  const sendLast = (message) => fetch(address("sync"), { ...posted(message), keepalive: true }).catch(() => {});
+  return { place: `affectml-relabel:${identity}:`, headers, address, send, sendLast };
 }
 
 class Labeller {
@@ -65,10 +66,10 @@ class Labeller {
     this.root = make("div", { class: "labeller", "data-state": "waiting" });
     parent.querySelector(".mount").replaceChildren(this.root);
     this.root.addEventListener("keydown", (event) => event.stopPropagation()); // Streamlit's r and c
-    const { place, headers, address, send } = serverFor(data);
+    const { place, headers, address, send, sendLast } = serverFor(data);
     this.lock = { held: false };
     this.pictures = new Pictures({
-      url: (image) => `${address("image")}?id=${encodeURIComponent(image)}`,
+      url: (image) => `${address("image")}?id=${encodeURIComponent(image)}${data.study ? `&language=${language()}` : ""}`,
       headers, onReady: (item) => this.pictureReady(item), onStocked: () => this.askForMore(),
     });
     this.asked = null; // in which language the server has told of what was answered before
@@ -99,11 +100,10 @@ class Labeller {
     strokes(this.view.stage, (stroke, point) => this.stroke(stroke, point));
     this.eye = new IntersectionObserver((entries) => this.seen(entries.at(-1)), { threshold: IN_VIEW });
     this.changed("item");
-    // Whoever only looked gives back at once what they hold; a page that goes cannot wait for a reply.
+    // Whoever only looked gives back at once what they hold.
     this.leave = () => {
-      if (!this.lock.held || !this.heldSince || this.session.begun || this.outbox.waiting.size > 0) return;
-      const body = JSON.stringify({ leaving: this.heldSince });
-      fetch(address("sync"), { method: "POST", keepalive: true, headers: { ...headers, "content-type": "application/json" }, body }).catch(() => {});
+      const looked = this.lock.held && this.heldSince && !this.session.begun && this.outbox.waiting.size === 0;
+      if (looked) sendLast({ leaving: this.heldSince });
     };
     addEventListener("pagehide", this.leave);
     // Without a connection the page would not come again.
@@ -146,10 +146,8 @@ class Labeller {
         note: (text) => this.session.setNote(text),
         conflict: (entry, show) => this.session.meetConflict(entry, show),
         feel: (axis, value) => this.session.ready && this.session.feel(axis, value),
-        languages: {
-          look: () => this.outbox.kick(),
-          choose: (code) => this.component.setTriggerValue("language", code),
-        },
+        languages: () => this.outbox.kick(), // whether the server is there
+        language: (code) => this.component.setTriggerValue("language", code),
       },
     });
   }
@@ -348,22 +346,6 @@ class Labeller {
   }
 }
 
-async function post(address, headers, message, signal) {
-  const reply = await fetch(address, {
-    method: "POST", signal, headers: { ...headers, "content-type": "application/json" }, body: JSON.stringify(message),
-  });
-  if (reply.ok) return reply.json();
-  const body = await reply.json().catch(() => ({}));
-  // A server that is starting or overloaded will be back, and may say when; one that says no will say no again.
-  const error = new Error(body.error ?? reply.statusText);
-  error.busy = reply.status === 429;
-  error.away = reply.status >= 500 && Boolean(body.error); // our server is there, and its database is not
-  if (error.busy || error.away) error.wait = 1000 * Math.min(Math.max(Number(reply.headers.get("retry-after")) || 1, 1), 600);
-  else if (reply.status < 500) error.final = true;
-  error.unreadable = [400, 413].includes(reply.status);
-  throw error;
-}
-
 function memoryUnder(place) {
   return {
     get: (name) => sessionStorage.getItem(place + name),
@@ -375,5 +357,39 @@ function memoryUnder(place) {
       }
     },
     remove: (name) => sessionStorage.removeItem(place + name),
+  };
+}
+
+// Streamlit's "Connection error" dialog covers the page while the server is away, and takes the keys. Labelling goes
+// on without a server for as long as there are images, and the page says itself that it is offline.
+
+const TITLE = "Connection error";
+const DIALOG = "[data-testid=stDialog]";
+
+// Closes that dialog whenever it comes, as its own button does, and puts the focus back to where somebody was typing:
+// all within one task of the browser, so that no key goes elsewhere in between. `down` is called in its stead.
+// Returns what ends this.
+function keepDialogAway(root, down) {
+  let interrupted = null;
+  const lost = (event) => {
+    interrupted = event.relatedTarget?.closest?.(DIALOG) ? event.target : null;
+  };
+  const look = () => {
+    const dialog = document.querySelector(DIALOG);
+    if (dialog?.querySelector("h2")?.textContent.trim() === TITLE) {
+      dialog.querySelector("button[aria-label=Close]")?.click();
+      down();
+    }
+    if (dialog !== null || interrupted === null) return;
+    if (interrupted.isConnected) interrupted.focus({ preventScroll: true });
+    interrupted = null;
+  };
+  const observer = new MutationObserver(look);
+  observer.observe(document.body, { childList: true });
+  root.addEventListener("focusout", lost);
+  look();
+  return () => {
+    observer.disconnect();
+    root.removeEventListener("focusout", lost);
   };
 }

@@ -4,29 +4,7 @@
 import { make } from "./elements.js";
 import { _ } from "./texts.js";
 
-// By language: how a word, what stands before a part of a name, and what stands after it says the opposite.
-const NEVER = /(?!)/;
-const NEGATIONS = {
-  en: [
-    /^(?:(?:un|dis|in|im|il|ir|non|mis|anti)[^ ]|[^ ]+less(?:ly|ness)?(?: |$))/,
-    /(?:^| )(?:no|not|non|never|without|lack|loss|absence|un|dis|mis|anti) /,
-    /^(?:less|free| (?:less|free)(?: |$))/,
-  ],
-  de: [
-    /^(?:(?:un|miss|nicht|anti)[^ ]|[^ ]+los(?:igkeit)?(?: |$))/,
-    /(?:^| )(?:nicht|nie|ohne|kein[^ ]*|mangel|mangelnd[^ ]*|fehlend[^ ]*|verlust) /,
-    /^(?:s?(?:los|frei|mangel|verlust)| (?:los|frei)(?: |$))/,
-  ],
-  es: [/^(?:des|dis|in|im|ir|anti)[^ ]/, /(?:^| )(?:no|sin|nunca|falta|perdida|ausencia) /, NEVER],
-  fr: [
-    /^(?:in|im|ir|de|des|dis|me|mes|mal|anti)[^ ]/,
-    /(?:^| )(?:pas|non|sans|jamais|manque|perte|absence|aucune?) /,
-    NEVER,
-  ],
-  ja: [NEVER, /[不無非未反]$/, /^(?:[がのも]?(?:ない|なし|無|欠如|喪失)|しない)/],
-  zh: [NEVER, /(?:[不无無非未没沒反]|没有|沒有|缺乏|失去)$/, NEVER],
-  ar: [/^لا[^ ]/, /(?:^| )(?:لا|غير|عدم|بلا|دون|بدون|فقدان|قله|انعدام|ليس) /, NEVER],
-};
+const NEVER = "(?!)";
 const LETTERS = { œ: "o", æ: "a", ى: "ي", ة: "ه", ـ: "" };
 
 // As people type a name: without accents, in whatever case, composed or not; signs between words are blanks. ä and ae
@@ -39,16 +17,18 @@ export function folded(text) {
   return same.replace(/[\s_\-/,;:.()،؛・、]+/g, " ").replace(/([aou])e/g, "$1").trim();
 }
 
-// How what was typed fits a name: 0 whole words, 1 where a word begins, 2 within one, null not at all. language: that of
-// the name, for what negates a word.
-export function rank(typed, called, language = "en") {
+// How what was typed fits a name: 0 whole words, 1 where a word begins, 2 within one, null not at all. negations: how, in
+// the name's language, a word, what stands before a part of a name, and what stands after it says the opposite.
+export function rank(typed, called, negations) {
   const [wanted, name] = [folded(typed), folded(called)];
-  const [negated, before, after] = NEGATIONS[language.split("-")[0]] ?? [NEVER, NEVER, NEVER];
+  const [word, before, after] = negations ?? [NEVER, NEVER, NEVER];
+  const [negated, follows] = [word, after].map((each) => new RegExp(`^(?:${each})`));
+  const stands = new RegExp(before);
   let best = null;
   for (let at = wanted ? name.indexOf(wanted) : -1; at >= 0; at = name.indexOf(wanted, at + 1)) {
     const first = name.lastIndexOf(" ", at - 1) + 1;
     const rest = name.slice(at + wanted.length);
-    if (before.test(name.slice(0, at)) || after.test(rest)) continue;
+    if (stands.test(name.slice(0, at)) || follows.test(rest)) continue;
     if (at !== first && negated.test(name.slice(first))) continue;
     const fit = at !== first ? 2 : Number(/^[^ ]/.test(rest));
     best = Math.min(best ?? fit, fit);
@@ -57,23 +37,22 @@ export function rank(typed, called, language = "en") {
 }
 
 export class Search {
-  // labels as the view has them, with their chips; choose(label) is told of Enter on the marked one.
-  constructor(labels, chips, choose) {
-    Object.assign(this, { labels, chips, choose, best: null });
-    this.many = labels.length > 12;
+  // labels as the view has them, with their chips; negations by language; choose(label) is told of Enter on the marked one.
+  constructor(labels, chips, negations, choose) {
+    Object.assign(this, { labels, chips, negations, choose, best: null });
     this.field = make("input", {
       type: "search", class: "search", dir: "auto", placeholder: _("Search labels ( / )"), "aria-label": _("Search labels"),
       autocomplete: "off", spellcheck: "false",
       oninput: () => this.filter(), onkeydown: (event) => this.key(event),
     });
-    this.field.hidden = !this.many;
+    this.field.hidden = true;
     this.says = make("p", { class: "found", role: "status" });
   }
 
   // The name by which a label fits, and how well; a label's own names before its group and its other names.
   fit({ name, language, label, group, also }) {
     const names = [[name, language], [label, "en"], [group, language], ...also];
-    const found = names.map(([called, spoken]) => ({ called, fit: rank(this.field.value, called, spoken) }));
+    const found = names.map(([called, spoken]) => ({ called, fit: rank(this.field.value, called, this.negations[spoken.split("-")[0]]) }));
     return found.filter(({ fit }) => fit !== null).sort((a, b) => a.fit - b.fit)[0] ?? null;
   }
 
@@ -105,7 +84,6 @@ export class Search {
 
   open() {
     this.field.hidden = false;
-    this.field.dataset.open = "true";
     this.field.focus();
   }
 
@@ -115,7 +93,6 @@ export class Search {
       this.filter();
     }
     this.field.blur();
-    this.field.hidden = !this.many;
-    delete this.field.dataset.open;
+    this.field.hidden = true;
   }
 }

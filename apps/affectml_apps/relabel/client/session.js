@@ -2,16 +2,15 @@
 //
 // Rules. An answer is taken only for an image that was painted, and only if every key of it came after the paint.
 
-import { Clock } from "./clock.js";
-import { EarlyKeys } from "./early.js";
-import { newId } from "./outbox.js";
+import { newId } from "./requests.js";
 import { keyOf } from "./pictures.js";
 import { language } from "./texts.js";
 
-const PACE_OVER = 30;
 const ANSWERING = ["save", "none", "unsure", "skip", "flag"];
 
 const TOLD = ["ask", "original", "suggestion", "warning"]; // what the server says of an image, in the language spoken
+
+const answers = ({ label, command }) => label !== undefined || ANSWERING.includes(command);
 
 const empty = () => ({ labels: new Map(), kind: null, flag: false, note: "", valence: null, arousal: null });
 
@@ -32,9 +31,7 @@ export class Session {
     this.early = new EarlyKeys(changed);
     this.dry = false; // whether the server had no image left for us when it last told
     this.done = 0;
-    this.team = null;
-    this.left = null; // images that could still come to this person
-    this.pace = [];
+    this.of = null; // images in all, `about` so many
     this.worked = 0; // seconds since the last break
     this.notice = null;
     this.input = "keys";
@@ -55,15 +52,12 @@ export class Session {
 
   receive(reply) {
     this.dry = reply.items.length === 0;
-    this.done = reply.done;
-    this.team = reply.team;
-    this.left = reply.left;
     this.of = reply.of;
-    this.about = reply.about;
     this.practised = reply.practised ?? this.practised;
     this.warned = Boolean(reply.warned) && this.memory.get("warned") === null;
     if (reply.past) this.remember(reply.past);
     for (const receipt of reply.receipts) this.receipt(receipt);
+    this.done = reply.done + this.past.filter((entry) => this.isNews(entry)).length;
     const taken = new Set(this.past.map((entry) => keyOf(entry.item)));
     const inSight = this.item && keyOf(this.item);
     this.retell(reply);
@@ -74,6 +68,24 @@ export class Session {
     if (this.item === null && this.at === null) this.advance();
     else this.stock();
     this.changed("queue");
+  }
+
+  // Whether the server has yet to hear of this image for the first time.
+  isNews({ item, event }) {
+    const waiting = this.outbox.waiting.get(event);
+    return waiting !== undefined && this.counts(item) && waiting.base_revision === item.revision;
+  }
+
+  // Second looks come between the images, and are none themselves.
+  counts(item) {
+    return !(item.look === "second" && this.settings.blindFirst);
+  }
+
+  // The number of the image in sight, or to come; null where it has none, or none is left.
+  get place() {
+    if (this.item === null ? this.finished : !this.counts(this.item)) return null;
+    const since = this.at === null ? [] : this.past.slice(this.at).filter((entry) => this.counts(entry.item));
+    return this.done + 1 - since.length;
   }
 
   remember(past) {
@@ -155,7 +167,7 @@ export class Session {
   }
 
   show(item, answer = null) {
-    if (this.notice === "conflict") this.say(null); // it was about the image before
+    if (["conflict", "covered"].includes(this.notice)) this.say(null); // it was about the image before
     this.item = item;
     this.selection = empty();
     this.paintedAt = null;
@@ -197,23 +209,23 @@ export class Session {
   // Keys and clicks. Both come here; `time` is the event's own.
 
   press(meant, time) {
-    if (this.tooEarly(meant, time)) return;
+    if (answers(meant)) {
+      if (this.covered) this.say("covered");
+      if (this.early.drops(meant.command, time, this)) return;
+    }
     this.input = "keys";
     this.act(meant);
   }
 
-  click(meant, input = "pointer") {
-    const { label, command } = meant;
-    if (this.item !== null && this.paintedAt === null && (label !== undefined || ANSWERING.includes(command))) {
-      this.say("unseen");
-      return;
-    }
-    this.input = input;
+  click(meant) {
+    const unseen = this.covered ? "covered" : this.item !== null && this.paintedAt === null ? "unseen" : null;
+    if (answers(meant) && unseen) return void this.say(unseen);
+    this.input = "pointer";
     this.act(meant);
   }
 
-  tooEarly({ label, command }, time) {
-    return (label !== undefined || ANSWERING.includes(command)) && this.early.drops(command, time, this);
+  get covered() {
+    return this.item !== null && !this.revealed && !this.paused;
   }
 
   act({ label, command }) {
@@ -232,6 +244,7 @@ export class Session {
 
   reveal() {
     this.revealed = true;
+    if (this.notice === "covered") this.say(null);
     if (this.paintedAt !== null) this.paintedAt = performance.now();
     this.startClock();
     this.changed("item-look");
@@ -388,8 +401,7 @@ export class Session {
       entry.fixed = this.settings.blindFirst && this.item.look === "first";
       if (this.settings.practice) this.practised = null;
       else this.past.push(entry);
-      this.done += 1;
-      this.pace = [...this.pace, seconds].slice(-PACE_OVER);
+      if (this.counts(this.item)) this.done += 1;
       this.worked += seconds;
       this.memory.remove("draft");
       this.say(this.breakDue() ? "break" : null);
@@ -443,9 +455,82 @@ export class Session {
     this.notice = notice;
     this.changed("notice");
   }
+}
 
-  get secondsEach() {
-    if (this.pace.length < 3) return null;
-    return this.pace.reduce((sum, each) => sum + each, 0) / this.pace.length;
+// The clock of an image: seconds in sight, without the time the page was hidden, frozen or paused.
+
+const FROZEN_MS = 5000; // without a beat, which comes each second: the tab or the machine slept, and nobody looked
+
+export class Clock {
+  constructor() {
+    this.clear();
+  }
+
+  clear() {
+    this.elapsed = 0;
+    this.last = null; // the last beat, while it runs
+  }
+
+  start() {
+    this.last ??= performance.now();
+  }
+
+  stop() {
+    this.beat();
+    this.last = null;
+  }
+
+  beat() {
+    if (this.last === null) return;
+    const gap = performance.now() - this.last;
+    this.last += gap;
+    if (gap <= FROZEN_MS) this.elapsed += gap;
+  }
+
+  get seconds() {
+    this.beat();
+    return this.elapsed / 1000;
+  }
+}
+
+// Keys that came before their image was painted. They are dropped up to and including their Enter, so that a set is what
+// was typed or nothing. How many were dropped stays in sight until it was read, or some answers later.
+
+// Dropping is over this long after the last of them and after the paint: whoever goes on sooner is still typing the set
+// that began too early, and would store the rest of it. Shorter, a slow machine's own pauses split sets.
+const PAUSE_MS = 1000;
+const DROPPED_FOR = 5; // answers for which the number of dropped keys stays in sight
+
+export class EarlyKeys {
+  constructor(changed) {
+    this.changed = changed;
+    this.dropping = false;
+    this.at = 0;
+    this.dropped = 0; // of late
+    this.since = 0;
+  }
+
+  // Whether a key of an answer is dropped, pressed at this time.
+  drops(command, time, { ready, paintedAt, finished }) {
+    const early = !ready || time < paintedAt;
+    if (!early && !(this.dropping && time - Math.max(this.at, paintedAt) < PAUSE_MS)) {
+      this.dropping = false;
+      return false;
+    }
+    this.dropping = command !== "save";
+    this.at = time;
+    if (!finished) this.count(this.dropped + 1);
+    return true;
+  }
+
+  count(n) {
+    this.dropped = n;
+    this.since = 0;
+    this.changed("dropped");
+  }
+
+  answered() {
+    this.since += 1;
+    if (this.dropped > 0 && this.since >= DROPPED_FOR) this.count(0);
   }
 }

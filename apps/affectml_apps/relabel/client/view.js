@@ -1,15 +1,14 @@
 // Drawing: the page's elements are made once, and changed where something changed. All text goes in as text.
 
-import { button, make } from "./elements.js";
-import { COMMANDS, mirrored } from "./keys.js";
-import { Languages } from "./languages.js";
+import { button, dialog, make, row, say } from "./elements.js";
+import { COMMANDS, mirrored } from "./input.js";
 import { Pad } from "./pad.js";
 import { Search } from "./search.js";
-import { StudyPart } from "./study.js";
 import { _, direction, language, list, marked, ngettext, number } from "./texts.js";
 
 const NOTICES = {
   unseen: marked("Not counted: the image has to be in view first."),
+  covered: marked("Uncover the image first."),
   damaged: marked("This image is damaged. Skip it, or flag it."),
   nothing: marked("Nothing is chosen yet. Choose labels, or “none of these”."),
   note: marked("Say in the note what is wrong with the image."),
@@ -20,6 +19,7 @@ const NOTICES = {
   fixed: marked("First answers stand here; you will be asked again."),
   break: marked("You have worked for a while. A break helps: Escape pauses."),
 };
+const CHECKS = marked("Some images contain words that say what to choose, and some of your answers did not match them. Please look closely at each image before you answer.");
 const KINDS = [
   ["none", marked("None of these"), "0"],
   ["unsure", marked("Unsure"), "."],
@@ -29,6 +29,7 @@ const KINDS = [
 const KIND_NAMES = new Map(KINDS);
 const KEY_NAMES = { " ": marked("Space"), Enter: marked("Enter"), Backspace: marked("Backspace"), Escape: marked("Escape"), ArrowLeft: "←", ArrowRight: "→" };
 const STRENGTHS = ["", marked("a little"), marked("clearly"), marked("strongly")];
+const LOOKS = { second: marked("Second look."), again: marked("Another round.") };
 
 // What is said of so many answers that wait in this browser.
 const WAITING = {
@@ -41,46 +42,52 @@ const WAITING = {
 };
 
 export class View {
-  // labels: [{label, name, key, group, tone, meaning, also}], in the order shown; task: question, instructions, settings;
-  // languages: [{code, name}] to choose from; on: what to do about clicks; stage: where an earlier view shows the image.
+  // labels: [{label, name, key, group, tone, meaning, also}], in the order shown; task: question, instructions, settings,
+  // study (its instructions as HTML); languages: [{code, name}] to choose from; on: what to do about clicks; stage: where
+  // an earlier view shows the image.
   constructor(root, { labels, task, languages, on, stage }) {
-    Object.assign(this, { labels, task, on });
+    Object.assign(this, { root, labels, task, on });
     this.chips = new Map();
     this.zoom = "fit";
-    this.root = root;
     root.lang = language();
     root.dir = direction();
     root.classList.toggle("strengths", Boolean(task.intensity));
-    this.search = new Search(labels, this.chips, on.label);
-    root.classList.toggle("many", this.search.many);
-    this.languages = languages.length > 1 ? new Languages(languages, on.languages) : null;
-    this.build(stage);
+    root.classList.toggle("many", labels.length > 12);
+    this.search = new Search(labels, this.chips, task.negations, on.label);
+    this.buildImage(stage);
+    this.buildAnswers();
+    this.buildWords();
+    this.buildDialogs(languages);
+    this.assemble();
+    this.measure();
+    document.fonts.ready.then(() => this.measure());
   }
 
-  build(stage) {
-    const { task, on } = this;
-    this.study = task.study ? new StudyPart(task.study, on.understood) : null;
+  buildImage(stage) {
+    const { on } = this;
     this.stage = stage ?? make("div", { class: "stage", tabindex: "0", role: "group" });
     this.stage.setAttribute("aria-label", _("Image"));
-    this.scale = make("span", { class: "scale" });
     this.waiting = make("p", { class: "waiting" });
+    this.why = make("p", { class: "why" });
     this.cover = button("", { class: "cover", "data-enter": "own", onclick: () => on.command(this.covered) });
-    this.cover.hidden = true;
-    this.pass = button(_("Skip this image"), { class: "pass", "data-enter": "own", onclick: () => on.command("pass") });
-    this.pass.hidden = true;
-    this.frame = make("div", { class: "frame" }, this.stage, this.waiting, this.cover, this.pass);
-    this.question = make("h2", { class: "question", id: "question" }, task.question);
-    this.ask = make("p", { class: "ask" });
-    this.original = make("p", { class: "original" });
-    this.suggestion = make("p", { class: "suggestion" });
-    this.asked = make("div", { class: "asked", role: "group", "aria-labelledby": "question" },
-      this.question, this.ask, this.original, this.suggestion, this.study?.came);
+    this.pass = button(_("Skip this image"), { class: "pass quiet", "data-enter": "own", onclick: () => on.command("pass") });
+    this.over = make("div", { class: "over" }, this.why, this.cover, this.pass);
+    this.over.hidden = true;
+    this.notice = make("p", { class: "notice", role: "status" });
+    this.frame = make("div", { class: "frame" }, this.stage, this.waiting, this.over, this.notice);
+  }
+
+  buildAnswers() {
+    const { task, on } = this;
     this.groups = make("div", { class: "groups", role: "group", "aria-labelledby": "question" });
-    this.buildChips();
+    this.buildLabels();
+    this.pad = task.valenceArousal ? new Pad(on.feel) : null;
+    this.choices = make("div", { class: "choices" }, this.groups, this.pad?.element);
     this.kinds = make("div", { class: "kinds", role: "group", "aria-label": _("Other answers") });
     for (const [kind, text, key] of KINDS) {
       if (kind === "none" && task.single) continue; // "reasonable or not" has no such answer
       const chip = this.chip(_(text), key, () => on.command(kind));
+      chip.classList.add("quiet");
       this.chips.set(`kind:${kind}`, chip);
       this.kinds.append(chip);
     }
@@ -89,40 +96,139 @@ export class View {
       "aria-label": _("Note"), oninput: () => on.note(this.note.value), onkeydown: (event) => this.noteKey(event),
     });
     this.note.hidden = true;
+    const does = (text, command, key, name) => button(text, { class: name, "aria-keyshortcuts": key, onclick: () => on.command(command) });
+    this.backButton = does(_("Back"), "back", "Backspace", "quiet");
+    this.forwardButton = does(_("Forward"), "forward", mirrored("ArrowRight"), "quiet");
+    this.saveButton = does(_("Save"), "save", "Enter", "save");
+    this.actions = make("div", { class: "actions" }, this.backButton, this.forwardButton, this.saveButton);
+    const find = does(_("Find"), "search", "/", "quiet find");
+    find.hidden = this.labels.length <= 12;
+    this.tools = make("div", { class: "tools" }, find, does(_("Zoom"), "look", "Space", "quiet"),
+      does(_("Pause"), "pause", "Escape", "quiet"), does(_("Help"), "help", "?", "quiet"));
+  }
+
+  buildLabels() {
+    const groups = new Map();
+    for (const each of this.labels) {
+      const members = groups.get(each.group) ?? make("div", { class: "members" });
+      if (!groups.has(each.group)) {
+        groups.set(each.group, members);
+        this.groups.append(make("div", { class: "group" }, each.group ? make("span", { class: "heading" }, each.group) : null, members));
+      }
+      const chip = this.chip(each.name, each.key, () => this.on.label(each.label), each);
+      if (each.tone) chip.dataset.tone = each.tone;
+      this.chips.set(`label:${each.label}`, chip);
+      members.append(chip);
+    }
+  }
+
+  chip(text, key, act, { meaning = null, language: lang = null } = {}) {
+    const chip = button("", { class: "chip", "aria-pressed": "false", "aria-keyshortcuts": key, title: meaning, onclick: act });
+    chip.replaceChildren(...(key ? [make("kbd", { "aria-hidden": "true" }, key)] : []),
+      make("span", { class: "mark", "aria-hidden": "true" }, "✓"), make("span", { class: "name", dir: "auto", lang }, text),
+      make("span", { class: "strength" }));
+    return chip;
+  }
+
+  buildWords() {
+    const { task, on } = this;
+    const alert = () => make("p", { class: "suggestion", role: "alert" });
+    this.progress = make("p", { class: "progress" });
+    this.bar = make("progress", { max: "1", value: "0", "aria-label": _("Progress") });
+    this.question = make("h2", { class: "question", id: "question" }, task.question);
+    this.ask = make("p", { class: "ask" });
+    this.original = make("p", { class: "original" });
+    this.suggestion = make("p", { class: "suggestion" });
+    this.came = task.practice ? alert() : null; // of the last try
+    this.asked = make("div", { class: "asked", role: "group", "aria-labelledby": "question" },
+      this.question, this.ask, this.original, this.suggestion, this.came);
     this.chosen = make("p", { class: "chosen" });
-    this.pad = task.valenceArousal ? new Pad(on.feel) : null;
-    this.saveButton = button(_("Save"), { class: "save", "aria-keyshortcuts": "Enter", onclick: () => on.command("save") });
-    this.backButton = button(_("Back"), { "aria-keyshortcuts": "Backspace", onclick: () => on.command("back") });
-    this.forwardButton = button(_("Forward"), { "aria-keyshortcuts": mirrored("ArrowRight"), onclick: () => on.command("forward") });
-    this.choices = make("div", { class: "choices" }, this.groups, this.pad?.element);
-    const actions = make("div", { class: "actions" }, this.backButton, this.forwardButton, this.saveButton);
-    this.notice = make("p", { class: "notice", role: "status" });
     this.dropped = make("span", { role: "status" });
     this.droppedButton = button(_("Dismiss"), { "data-enter": "own", onclick: () => on.command("dismiss") });
     this.droppedButton.hidden = true;
-    this.conflicts = make("div", { class: "refused conflicts" });
     this.status = make("p", { class: "status", role: "status" });
-    this.progress = make("p", { class: "progress" });
     this.stock = make("p", { class: "stock" });
-    this.bar = make("progress", { max: "1", value: "0", "aria-label": this.study ? _("Progress") : _("Progress of the team") });
+    this.warning = make("p", { role: "alert" }, `${_(CHECKS)} `, this.understood(on.understood));
+    this.warning.hidden = true;
+    this.conflicts = make("div", { class: "conflicts" });
     this.refused = make("div", { class: "refused" });
-    const find = button(_("Find"), { class: "find", "aria-keyshortcuts": "/", onclick: () => on.command("search") });
-    find.hidden = !this.search.many;
-    const tools = make("div", { class: "tools" }, this.study?.button, find,
-      button(_("Zoom"), { "aria-keyshortcuts": "Space", onclick: () => on.command("look") }),
-      button(_("Pause"), { "aria-keyshortcuts": "Escape", onclick: () => on.command("pause") }),
-      button(_("Help"), { "aria-keyshortcuts": "?", onclick: () => on.command("help") }), this.languages?.button);
+    this.says = make("div", { class: "says" }, make("p", { class: "dropped" }, this.dropped, this.droppedButton),
+      this.status, this.stock, make("div", { class: "alerts" }, this.warning, this.conflicts, this.refused));
+  }
+
+  understood(act) {
+    return button(_("Understood"), { "data-enter": "own", onclick: act });
+  }
+
+  // What opens over the page: help, a study's instructions, languages; each but help has a button among the tools.
+  buildDialogs(languages) {
     this.help = this.buildHelp();
-    this.root.replaceChildren(
-      make("div", { class: "left" }, this.frame,
-        make("div", { class: "under" },
-          make("div", { class: "how" }, this.bar, this.progress, this.scale), tools)),
-      make("div", { class: "right" }, this.asked, this.search.field, this.search.says,
-        this.choices, this.kinds, this.note, this.chosen, actions,
-        make("div", { class: "says" }, this.notice, make("p", { class: "dropped" }, this.dropped, this.droppedButton),
-          this.status, this.stock, make("div", { class: "alerts" }, this.study?.warning, this.conflicts, this.refused)),
-        this.study?.beside),
-      this.help, ...[this.study, this.languages].filter(Boolean).map((each) => each.dialog));
+    this.dialogs = [this.help];
+    const opens = (element, text, attributes) => {
+      this.dialogs.push(element);
+      const opener = button(text, { "aria-haspopup": "dialog", "data-enter": "own", onclick: () => element.showModal(), ...attributes });
+      opener.classList.add("quiet");
+      return opener;
+    };
+    if (this.task.study) {
+      const text = make("div", { class: "text" });
+      text.innerHTML = this.task.study.instructions; // the server's own tags alone: all that people wrote is escaped in it
+      // Where there is room under the answers; a small screen has the button alone.
+      this.beside = make("div", { class: "beside", tabindex: "0", role: "region", "aria-label": _("Instructions") }, text.cloneNode(true));
+      this.tools.prepend(opens(dialog("instructing", _("Instructions"), text), _("Instructions")));
+    }
+    if (languages.length < 2) return;
+    const current = languages.find(({ code }) => code === language());
+    const named = ({ code, name }) => make("bdi", { class: "own", lang: code }, name);
+    this.away = make("p", { role: "status" });
+    this.languages = languages.map((each) => button(named(each), {
+      "aria-pressed": String(each === current), "data-enter": "own", onclick: () => {
+        chooser.close();
+        if (each !== current) this.on.language(each.code);
+      },
+    }));
+    const chooser = dialog("languages", _("Language"), make("div", { class: "list" }, ...this.languages), this.away);
+    this.tools.append(opens(chooser, "", {
+      class: "language", "aria-label": _("Language: {name}", { name: current?.name ?? language() }), onclick: () => {
+        chooser.showModal();
+        this.languages[languages.indexOf(current)]?.focus();
+        this.on.languages();
+      },
+    }));
+  }
+
+  buildHelp() {
+    const { task } = this;
+    const named = (key) => make("kbd", {}, _(KEY_NAMES[mirrored(key)] ?? key));
+    const titled = (title, rows) => make("table", {}, make("caption", {}, title), make("tbody", {}, ...rows));
+    const keys = COMMANDS.filter(([, command]) => !(command === "none" && task.single)).map(([key, , what]) => row(named(key), _(what)));
+    const labels = this.labels.map(({ name, key, meaning }) => row(key ? named(key) : "",
+      make("th", { scope: "row" }, make("bdi", {}, name)), make("bdi", {}, meaning ?? "")));
+    return dialog("help", _("Help"),
+      task.instructions ? make("p", { class: "instructions" }, task.instructions) : null,
+      make("p", { class: "strokes" }, _("By touch: stroke the image upwards or tap it twice to zoom, downwards to zoom back. Stroke it in the direction in which you read for the image before, against it to come back.")),
+      make("div", { class: "columns", tabindex: "0", role: "group", "aria-label": _("Keys and labels") },
+        titled(_("Keys"), keys), titled(_("Labels"), labels)),
+      make("p", {}, _("Images that are on this device can be answered without a connection; answers wait here until it is back. Please do not reload the page until then: it would not open again. Your answers are safe.")),
+      task.intensity ? make("p", {}, _("The same key again says how strongly: a little, clearly, strongly.")) : null);
+  }
+
+  assemble() {
+    this.root.replaceChildren(this.frame,
+      make("div", { class: "strip" }, make("div", { class: "how" }, this.progress, this.bar), this.tools),
+      make("div", { class: "panel" }, this.asked, this.search.field, this.search.says, this.choices, this.kinds, this.note,
+        this.chosen, this.actions, this.says, this.beside ?? ""),
+      ...this.dialogs);
+  }
+
+  // The columns of labels are as wide as the longest name.
+  measure() {
+    this.groups.classList.add("measured");
+    const widths = this.labels.map(({ label }) => this.chips.get(`label:${label}`).getBoundingClientRect().width);
+    this.groups.classList.remove("measured");
+    const widest = Math.ceil(Math.max(...widths));
+    if (widest > 0) this.root.style.setProperty("--widest", `${widest}px`); // at the end there are none in sight
+    this.fit();
   }
 
   // Where somebody is on this page. In another language the same things stand in the same order.
@@ -134,7 +240,7 @@ export class View {
       focus: this.targets.indexOf(activeElement),
       caret: [activeElement?.selectionStart, activeElement?.selectionEnd],
       typed: search.field.value,
-      searching: search.field.dataset.open,
+      searching: !search.field.hidden,
       zoom,
       scrolled: [stage.scrollLeft, stage.scrollTop, choices.scrollTop],
     };
@@ -161,58 +267,8 @@ export class View {
     if (at?.matches(".note, .search")) at.setSelectionRange(...caret);
   }
 
-  get dialogs() {
-    return [...this.root.querySelectorAll("dialog")];
-  }
-
   get targets() {
     return [...this.root.querySelectorAll("button, input, [tabindex]")];
-  }
-
-  chip(text, key, act, { meaning = null, language: lang = null } = {}) {
-    const cap = key ? make("kbd", { "aria-hidden": "true" }, key) : null;
-    const strength = make("span", { class: "strength" });
-    const chip = button("", {
-      class: "chip", "aria-pressed": "false", "aria-keyshortcuts": key, title: meaning, onclick: act,
-    });
-    const mark = make("span", { class: "mark", "aria-hidden": "true" }, "✓");
-    chip.replaceChildren(...(cap ? [cap] : []), mark, make("span", { class: "name", dir: "auto", lang }, text), strength);
-    return chip;
-  }
-
-  buildChips() {
-    const groups = new Map();
-    for (const each of this.labels) {
-      const members = groups.get(each.group) ?? make("div", { class: "members" });
-      if (!groups.has(each.group)) {
-        groups.set(each.group, members);
-        this.groups.append(make("div", { class: "group" }, each.group ? make("span", { class: "heading" }, each.group) : null, members));
-      }
-      const chip = this.chip(each.name, each.key, () => this.on.label(each.label), each);
-      if (each.tone) chip.dataset.tone = each.tone;
-      this.chips.set(`label:${each.label}`, chip);
-      members.append(chip);
-    }
-  }
-
-  buildHelp() {
-    const { task } = this;
-    const keyName = (key) => _(KEY_NAMES[mirrored(key)] ?? key);
-    const rows = COMMANDS.filter(([, command]) => !(command === "none" && task.single)).map(([key, , what]) =>
-      make("tr", {}, make("td", {}, make("kbd", {}, keyName(key))), make("td", {}, _(what))));
-    const meanings = this.labels.map(({ name, key, meaning }) =>
-      make("tr", {}, make("td", {}, key ? make("kbd", {}, key) : ""), make("th", { scope: "row" }, make("bdi", {}, name)),
-        make("td", {}, make("bdi", {}, meaning ?? ""))));
-    return make("dialog", { class: "help", "aria-labelledby": "help-title" },
-      make("div", { class: "top" }, make("h2", { id: "help-title" }, _("Help")),
-        button(_("Close"), { "data-enter": "own", onclick: () => this.help.close(), autofocus: true })),
-      task.instructions ? make("p", { class: "instructions" }, task.instructions) : null,
-      make("p", { class: "strokes" }, _("By touch: stroke the image upwards or tap it twice to zoom, downwards to zoom back. Stroke it in the direction in which you read for the image before, against it to come back.")),
-      make("div", { class: "columns", tabindex: "0", role: "group", "aria-label": _("Keys and labels") },
-        make("table", {}, make("caption", {}, _("Keys")), make("tbody", {}, ...rows)),
-        make("table", {}, make("caption", {}, _("Labels")), make("tbody", {}, ...meanings))),
-      make("p", {}, _("Images that are on this device can be answered without a connection; answers wait here until it is back. Do not reload the page meanwhile: it would be lost, though none of your answers.")),
-      task.intensity ? make("p", {}, _("The same key again says how strongly: a little, clearly, strongly.")) : null);
   }
 
   // Changes
@@ -235,24 +291,20 @@ export class View {
         : session.outbox.away ? _("The server's database is away. The next image comes when it is back.")
           : _("No connection. The next image comes when the server is back.");
     }
-    if (this.waiting.textContent !== text) this.waiting.textContent = text;
+    say(this.waiting, text);
     this.waiting.hidden = text === "";
     this.frame.dataset.damaged = String(session.broken && part);
   }
 
   drawItem(session) {
     const { item } = session;
-    const looks = { second: _("Second look."), again: _("Another round.") };
+    const look = LOOKS[item?.look];
     this.ask.replaceChildren(...(item?.ask ? [make("q", {}, item.ask)] : [])); // in the language's own quotation marks
     this.original.textContent = item?.original ? _("The collection's own label: {label}", { label: item.original }) : "";
-    const lines = [looks[item?.look]];
-    if (item?.suggestion) lines.push(_("A model suggests: {labels}.", { labels: list(item.suggestion) }));
-    lines.push(_("Your first answer is chosen; change it or keep it."));
-    this.suggestion.textContent = looks[item?.look] ? lines.join(" ") : "";
+    const suggested = item?.suggestion ? [_("A model suggests: {labels}.", { labels: list(item.suggestion) })] : [];
+    this.suggestion.textContent = look ? [_(look), ...suggested, _("Your first answer is chosen; change it or keep it.")].join(" ") : "";
     for (const line of [this.ask, this.original, this.suggestion]) line.hidden = !line.textContent;
-    this.root.dataset.image = item?.image ?? "";
-    this.root.dataset.round = item?.round ?? "";
-    this.root.dataset.look = item?.look ?? "";
+    for (const name of ["image", "round", "look"]) this.root.dataset[name] = item?.[name] ?? "";
   }
 
   drawSelection(session) {
@@ -262,8 +314,7 @@ export class View {
       const strength = type === "label" ? labels.get(value) : undefined;
       const on = type === "label" ? strength !== undefined : value === "flag" ? flag : kind === value;
       if ((chip.getAttribute("aria-pressed") === "true") !== on) chip.setAttribute("aria-pressed", String(on));
-      const text = on && this.task.intensity && type === "label" ? _(STRENGTHS[strength]) : "";
-      if (chip.lastChild.textContent !== text) chip.lastChild.textContent = text;
+      say(chip.lastChild, on && this.task.intensity && type === "label" ? _(STRENGTHS[strength]) : "");
     }
     const answer = labels.size || kind || flag ? this.inWords({ kind, flag, labels: [...labels.keys()] }) : null;
     this.chosen.textContent = answer === null ? _("nothing chosen") : _("chosen: {answer}", { answer });
@@ -275,7 +326,7 @@ export class View {
   }
 
   // Nothing is asked any more.
-  over(session) {
+  isOver(session) {
     return session.item === null && session.finished;
   }
 
@@ -284,32 +335,35 @@ export class View {
   }
 
   drawState(session, lock) {
-    this.root.dataset.over = String(this.over(session));
-    this.saveButton.disabled = this.over(session);
+    const { task, root } = this;
+    const over = this.isOver(session);
+    root.dataset.over = String(over);
+    this.saveButton.disabled = over;
     this.backButton.disabled = session.past.length === 0;
     this.forwardButton.disabled = session.at === null;
-    this.saveButton.textContent = session.at === null ? _("Save") : _("Save the correction");
-    this.root.dataset.state = !lock.held ? "elsewhere" : session.ready ? "ready" : session.paused ? "paused" : "waiting";
-    this.root.dataset.at = session.at === null ? "" : String(session.at);
+    say(this.saveButton, session.at === null ? _("Save") : _("Save the correction"));
+    root.dataset.state = !lock.held ? "elsewhere" : session.ready ? "ready" : session.paused ? "paused" : "waiting";
+    root.dataset.at = session.at === null ? "" : String(session.at);
     const veiled = session.item !== null && !session.revealed;
-    const behind = this.study !== null && !this.study.practice && this.over(session);
+    const behind = Boolean(task.study) && !task.practice && over;
     this.covered = !lock.held ? "take" : session.paused ? "pause" : veiled ? "look" : "finish";
-    this.cover.hidden = lock.held && !session.paused && !veiled && !behind;
-    const warning = session.item?.warning ?? "";
-    const COVERS = {
-      take: _("You are labelling in another tab or window. Work here instead"), pause: _("Paused. Continue"),
-      look: (warning && `${warning}\n\n`) + _("Show the image (space)"), finish: _("You have answered all your images. Go on"),
-    };
-    this.cover.textContent = COVERS[this.covered];
-    this.cover.dataset.covers = this.covered;
+    this.over.hidden = lock.held && !session.paused && !veiled && !behind;
+    const warning = this.covered === "look" ? (session.item.warning ?? "") : "";
+    const [why, act] = {
+      take: [_("You are labelling in another tab or window."), _("Work here instead")],
+      pause: [_("Paused."), _("Continue")],
+      look: [warning, _("Show the image")],
+      finish: [_("You have answered all your images."), _("Go on")],
+    }[this.covered];
+    say(this.why, why);
+    say(this.cover, act);
+    this.pass.hidden = warning === "" || Boolean(task.practice);
     this.stage.dataset.veiled = String(veiled || session.paused || !lock.held);
-    this.stage.dataset.warned = String(veiled && warning !== "");
-    this.pass.hidden = !(this.covered === "look" && veiled && warning) || Boolean(this.study?.practice);
+    this.stage.dataset.warned = String(veiled && Boolean(session.item.warning));
   }
 
   drawNotice(session) {
-    const text = session.notice === null ? "" : _(NOTICES[session.notice]);
-    if (this.notice.textContent !== text) this.notice.textContent = text;
+    say(this.notice, session.notice === null ? "" : _(NOTICES[session.notice]));
   }
 
   drawDropped(session) {
@@ -319,40 +373,50 @@ export class View {
     this.droppedButton.hidden = n === 0;
   }
 
-  drawProgress(session, outbox) {
-    this.drawWaiting(session);
-    this.study?.draw(session);
-    const { team, left, secondsEach } = session;
-    const parts = [ngettext("{n} answered by you", "{n} answered by you", session.done)];
-    if (secondsEach !== null) parts.push(_("{seconds} s each", { seconds: number(secondsEach, 1) }));
-    if (team) {
-      this.bar.value = team.wanted ? team.answered / team.wanted : 0;
-      parts.push(ngettext("{answered} of {n} by all", "{answered} of {n} by all", team.wanted, { answered: number(team.answered) }));
-      // Others may take some of what one could still be given, so one's own time is at most this.
-      if (secondsEach === null && team.seconds_left > 0) parts.push(_("{time} left for all", { time: duration(team.seconds_left) }));
-      if (secondsEach !== null && left > 0 && !this.over(session)) {
-        parts.push(ngettext("at most {n} left for you: {time} at your pace", "at most {n} left for you: {time} at your pace",
-          left, { time: duration(left * secondsEach) }));
-      }
+  // How far one is, in a sentence and as a part of the whole, where that is known.
+  howFar(session) {
+    const { item, of, place } = session;
+    if (this.task.practice) {
+      if (item === null) return [_("Practice"), null];
+      const images = ngettext("Practice: last image", "Practice: {n} images left", item.to_practise);
+      return [[images, ngettext("one try", "{n} tries", item.revision)].join(" · "), null];
     }
-    this.progress.textContent = parts.join(" · ");
-    if (this.study) [this.progress.textContent, this.bar.value] = this.study.progress(session);
-    const { here } = session;
-    this.stock.hidden = Boolean(outbox.stopped) || (outbox.online && (here === 0 || Boolean(this.study?.practice)));
-    this.stock.textContent = outbox.online ? ngettext("{n} image on this device", "{n} images on this device", here) : ngettext(
-      "{n} image is on this device. Do not reload the page now: it would be lost, though none of your answers.",
-      "{n} images are on this device. Do not reload the page now: it would be lost, though none of your answers.", here);
+    if (of === null) return ["", null]; // the server has not answered yet
+    if (place === null) return [ngettext("{n} image answered", "{n} images answered", session.done), of ? session.done / of : 0];
+    const values = { place: number(place), of: number(Math.max(of, place)) };
+    return [_("Image {place} of {of}", values), of ? (place - 1) / of : 0];
+  }
+
+  drawProgress(session, outbox) {
+    const { task, root } = this;
+    this.drawWaiting(session);
+    const [text, part] = this.howFar(session);
+    say(this.progress, text);
+    this.bar.hidden = part === null;
+    this.bar.value = part ?? 0;
+    const { here, practised } = session;
+    if (practised && this.came) {
+      const next = practised.tries_left ? ngettext("You have one more try for this image.", "You have {n} more tries for this image.", practised.tries_left)
+        : _("On to the next image.");
+      say(this.came, practised.right ? _("Correct.") : `${practised.feedback} ${next}`);
+    }
+    if (this.came) this.came.hidden = !practised;
+    this.warning.hidden = !(task.study && session.warned);
+    root.dataset.here = String(here);
+    this.stock.textContent = outbox.online || outbox.stopped ? "" : ngettext(
+      "{n} image is on this device. Please do not reload the page now: it would not open again. Your answers are safe.",
+      "{n} images are on this device. Please do not reload the page now: it would not open again. Your answers are safe.", here);
     const unsaved = outbox.waiting.size;
-    let text = this.study?.practice ? "" : _("All answers saved");
-    if (outbox.stopped) {
-      text = [outbox.stopped, ...(unsaved ? [ngettext("({n} unsaved, kept in this browser)", "({n} unsaved, kept in this browser)", unsaved)] : [])].join(" ");
-    } else if (!outbox.online) text = WAITING[outbox.away ? "away" : "offline"](unsaved);
-    else if (unsaved) text = ngettext("{n} unsaved", "{n} unsaved", unsaved);
-    if (this.status.textContent !== text) this.status.textContent = text;
-    this.status.dataset.trouble = String(Boolean(outbox.stopped) || !outbox.online);
-    this.root.dataset.unsaved = String(unsaved);
+    root.dataset.unsaved = String(unsaved);
+    root.dataset.trouble = String(Boolean(outbox.stopped) || !outbox.online);
+    const kept = unsaved ? [ngettext("({n} unsaved, kept in this browser)", "({n} unsaved, kept in this browser)", unsaved)] : [];
+    if (outbox.stopped) say(this.status, [outbox.stopped, ...kept].join(" "));
+    else if (!outbox.online) say(this.status, WAITING[outbox.away ? "away" : "offline"](unsaved));
+    else say(this.status, unsaved ? ngettext("{n} answer waits to be sent", "{n} answers wait to be sent", unsaved) : "");
     this.drawRefused(outbox);
-    this.languages?.draw(outbox.online);
+    if (!this.languages) return;
+    this.away.textContent = outbox.online ? "" : _("Another language needs a connection, and there is none.");
+    for (const choice of this.languages) choice.disabled = !outbox.online;
   }
 
   drawRefused(outbox) {
@@ -364,7 +428,7 @@ export class View {
     this.refused.replaceChildren(...[...outbox.refused].map(([id, { answer, error }]) =>
       make("p", { role: "alert" }, notStored(answer), " ", _(error), " ",
         make("a", { download: `not-stored-${id}.json`, href: fileOf({ answer, error }) }, _("Keep as a file")), " ",
-        button(_("Understood"), { "data-enter": "own", onclick: () => outbox.forgetRefused(id) }))));
+        this.understood(() => outbox.forgetRefused(id)))));
   }
 
   // What a person answered, of whatever shape it came out of the browser's store.
@@ -381,7 +445,7 @@ export class View {
       make("p", { role: "alert" }, _("Answered differently elsewhere under your name: image {image}, {answer}. Both answers are kept, and the lead decides.",
         { image: entry.item.image, answer: this.inWords(entry.answer) }), " ",
         ...(entry.fixed ? [] : [button(_("Show it"), { "data-enter": "own", onclick: () => this.on.conflict(entry, true) }), " "]),
-        button(_("Understood"), { "data-enter": "own", onclick: () => this.on.conflict(entry, false) }))));
+        this.understood(() => this.on.conflict(entry, false)))));
   }
 
   // Zoom. Large images are shrunk to fit. Small photographs are enlarged smoothly, at most twice; drawings by a whole
@@ -389,9 +453,10 @@ export class View {
 
   // point: what to have in the middle where it is larger than its place, in parts of the image; else what is there now.
   fit(point = this.middle) {
-    this.asked.tabIndex = this.asked.scrollHeight > this.asked.clientHeight ? 0 : -1; // what scrolls is reached by keys
+    this.root.dataset.scrolls = "false"; // where all labels are in sight, so is what is chosen
+    this.root.dataset.scrolls = String(this.choices.scrollHeight > this.choices.clientHeight);
+    for (const each of [this.asked, this.choices]) each.tabIndex = each.scrollHeight > each.clientHeight ? 0 : -1; // what scrolls is reached by keys
     const picture = this.stage.firstChild;
-    this.scale.textContent = "";
     if (!picture) return;
     picture.alt = _("The image to label");
     const room = Math.min(this.stage.clientWidth / picture.naturalWidth, this.stage.clientHeight / picture.naturalHeight);
@@ -402,8 +467,6 @@ export class View {
     this.stage.dataset.zoom = this.zoom;
     const { scrollWidth, clientWidth, scrollHeight, clientHeight } = this.stage;
     this.stage.scrollTo(scrollWidth * point[0] - clientWidth / 2, scrollHeight * point[1] - clientHeight / 2);
-    this.scale.textContent = _("{width} × {height} pixels, shown at {percent} %",
-      { width: picture.naturalWidth, height: picture.naturalHeight, percent: Math.round(scale * 100) });
   }
 
   get middle() {
@@ -433,10 +496,3 @@ export class View {
 }
 
 const fileOf = (content) => `data:application/json,${encodeURIComponent(JSON.stringify(content, null, 2))}`;
-
-function duration(seconds) {
-  const minutes = Math.round(seconds / 60);
-  if (minutes < 1) return _("less than a minute");
-  if (minutes < 90) return ngettext("{n} min", "{n} min", minutes);
-  return _("{hours} h", { hours: number(minutes / 60, 1) });
-}

@@ -17,11 +17,12 @@ from affectml_annotation.store import keeping
 from affectml_apps.pictures import preview
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.task import LabelTask, current
-from affectml_apps.text import plain, sentence
+from affectml_apps.text import in_public, plain, sentence
 
 NAMES = {
-    "annotator_id": "annotator",
-    "claimed": "images held",
+    "annotator_id": "person",
+    "participant": "person",
+    "held": "images held",
     "last_answer": "last answer (UTC)",
     "ac1": "AC1",
     "seconds": "median seconds",
@@ -30,14 +31,25 @@ NAMES = {
 LABELS = {"label", "instead"}  # columns whose cells are labels
 
 
-def reading_width() -> None:
+def reading_width(rem: int = 52) -> None:
     """Keep a page of text and fields narrow enough to read."""
-    st.html("<style>.stMainBlockContainer {max-width: 52rem}</style>")
+    st.html(f"<style>.stMainBlockContainer {{max-width: {rem}rem}}</style>")
+
+
+def with_code(message: object) -> str:
+    """A message of the library as Markdown: what it has in backticks is code, all else stands as it is.
+
+    It may hold what somebody typed, which is never Markdown: a span of code ends where its line does.
+    """
+    parts = (in_public(message) if isinstance(message, Exception) else str(message)).split("`")
+    if len(parts) % 2 == 0 or not all(part.strip() and part.isprintable() for part in parts[1::2]):
+        return plain(message)
+    return "".join(f"`{part}`" if at % 2 else plain(part) for at, part in enumerate(parts))
 
 
 def problem(error: object) -> None:
     """An error in one line; it may hold what somebody typed."""
-    st.error(plain(error))
+    st.error(with_code(error))
 
 
 @contextmanager
@@ -70,16 +82,12 @@ def attempt(change: Callable[[], object], message: str, place: str) -> None:
 
 def show_backups(store: LabelStore) -> None:
     """What there is of the task's backups; a warning where the last try failed."""
-    said = sentence(keeping.said(store))
-    if keeping.about(store)["failed"]:
-        st.warning(plain(said))
-    else:
-        st.text(said)
+    draw = st.warning if keeping.about(store)["failed"] else st.write
+    draw(with_code(sentence(keeping.said(store))))
 
 
-def table(content: pd.DataFrame, title: str) -> None:
-    """A table under its title; times without fractions, two places of numbers, yes and no, labels as they are read."""
-    st.subheader(title)
+def table(content: pd.DataFrame) -> None:
+    """A table; times without fractions, two places of numbers, yes and no, labels as they are read."""
     display = current().taxonomy.display
     shown = content.copy()
     for name in LABELS & set(shown.columns):
@@ -93,7 +101,12 @@ def table(content: pd.DataFrame, title: str) -> None:
             shown[name] = shown[name].map(plain)
     names = map(str, shown.columns)
     shown.columns = pd.Index([NAMES.get(name, display(name).replace("_", " ")) for name in names])
-    st.table(shown.style.format(precision=2, na_rep="–"), hide_index=True)
+    st.table(shown.style.format(precision=2, na_rep=""), hide_index=True)
+
+
+def folded(title: str, key: str | None = None) -> DeltaGenerator:
+    """A part of a page that is needed now and then; it stays open, whatever comes to stand above it."""
+    return st.expander(title, key=f"folded-{key or title}")
 
 
 def image(task: LabelTask, image_id: str) -> None:
@@ -106,13 +119,6 @@ def image(task: LabelTask, image_id: str) -> None:
             st.text(str(error))
     else:
         st.image(picture, width="content", alt=f"Image {image_id}")
-
-
-def estimate(column: DeltaGenerator, name: str, value: object) -> None:
-    """An estimate, large, with its interval under it: side by side they are cut off on a tablet."""
-    middle, _, interval = str(value).partition(" ")
-    column.metric(name, middle)
-    column.text(interval)
 
 
 def picture(content: pd.DataFrame, title: str, **spec: object) -> None:
@@ -154,7 +160,8 @@ def dots(content: pd.DataFrame, row: str, names: Mapping[str, str], title: str) 
     for name, said in names.items():
         part = content[[row]].assign(what=said, value=content[name])
         parts.append(part.assign(low=content.get(f"{name}_low"), high=content.get(f"{name}_high")))
-    told = pd.concat(parts).dropna(subset="value")
+    told = pd.concat(parts).dropna(subset="value").sort_index(kind="stable")
+    told["low"] = told["low"].astype("float64").clip(lower=-1.0)  # an alpha's may be far below, and hide all else
     if told.empty:
         return
     across = {"field": "value", "type": "quantitative", "title": None, "axis": {"tickCount": 6}}
@@ -178,13 +185,6 @@ def bars(content: pd.DataFrame, name: str, count: str, title: str) -> None:
     else:
         named |= {"type": "nominal", "sort": None, "axis": {"labelLimit": 160}}
         picture(content, title, height={"step": 24}, mark="bar", encoding={"x": counted, "y": named})
-
-
-def hours(seconds: float) -> str:
-    """A span of time as people say it; a dash for nan."""
-    if seconds != seconds:
-        return "–"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def done(message: str, place: str) -> NoReturn:

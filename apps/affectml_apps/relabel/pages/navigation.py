@@ -12,18 +12,7 @@ from streamlit.navigation.page import StreamlitPage
 from affectml_annotation import DatabaseAway
 from affectml_annotation.languages import ENGLISH, _, use
 from affectml_apps.relabel.component import CLIENT
-from affectml_apps.relabel.pages import (
-    agreement,
-    answers,
-    disagreement,
-    export,
-    label,
-    own_part,
-    pay,
-    progress,
-    setup,
-    study,
-)
+from affectml_apps.relabel.pages import label, out, own_part, progress, said
 from affectml_apps.relabel.pages.drawing import section
 from affectml_apps.relabel.pages.who import may_see_lead_pages, who_is_there
 from affectml_apps.relabel.speaking import SPOKEN, speak
@@ -39,16 +28,9 @@ ICON = (
     '<circle cx="10" cy="16" r="3" fill="#fff"/></svg>'
 )
 LEAD: tuple[tuple[str, str, Callable[[], None]], ...] = (
-    ("Set-up", "setup", setup.draw),
-    ("People and progress", "progress", progress.draw),
-    ("Agreement", "agreement", agreement.draw),
-    ("Disagreement", "disagreement", disagreement.draw),
-    ("Export", "export", export.draw),
-)
-STUDY: tuple[tuple[str, str, Callable[[], None]], ...] = (  # the lead's too, where a study runs
-    ("How it goes", "course", study.draw),
-    ("Pay", "pay", pay.draw),
-    ("Answers about people", "answers", answers.draw),
+    ("Progress", "progress", progress.draw),
+    ("What people said", "said", said.draw),
+    ("Out", "out", out.draw),
 )
 
 
@@ -73,25 +55,24 @@ def _configure() -> None:
 
 
 def _run() -> None:
-    pages, leads = (_first(), LEAD) if current().study is None else (_first_of_study(), (*STUDY, *LEAD))
+    study = current().study is not None
+    pages = [st.Page(study_page.draw, title=_("Study"), url_path="study", default=True)] if study else _own()
     if may_see_lead_pages():
-        pages += [st.Page(draw, title=title, url_path=path) for title, path, draw in leads]
+        pages += [st.Page(draw, title=title, url_path=path) for title, path, draw in LEAD]
+    elif study:
+        pages.append(st.Page(study_page.lead, title="Lead", url_path="lead"))
+    # Translators: the button on a phone under which the pages are.
+    menu = _("Menu")
+    st.html(f"<style>[data-testid=stExpandSidebarButton]::after {{content: '{menu}'; margin: 0.3em}}</style>")
     page = st.navigation(pages, position="hidden" if _hides_menu() else "top")
     with section():
         page.run()
 
 
-def _first() -> list[StreamlitPage]:
+def _own() -> list[StreamlitPage]:
     return [
         st.Page(label.draw, title=_("Label"), url_path="label", default=True),
         st.Page(own_part.draw, title=_("Your part"), url_path="you"),
-    ]
-
-
-def _first_of_study() -> list[StreamlitPage]:
-    return [
-        st.Page(study_page.draw, title=_("Study"), url_path="study", default=True),
-        st.Page(study_page.lead, title="Lead", url_path="lead"),
     ]
 
 

@@ -110,3 +110,8 @@ def may_see_lead_pages() -> bool:
     """Whether this person is shown the lead's pages."""
     task = current()
     return identity.may_lead(who_is_there(), task.leads, signed_in=sign_in_configured(), only_here=task.only_here)
+
+
+def lead_name() -> str:
+    """Who changes something on the lead's pages, as it is noted with the change."""
+    return who_is_there() or "the lead"

@@ -13,6 +13,7 @@ from affectml_annotation.study.screen import Screen, screen, warnings_of
 from affectml_annotation.study.visits import Visit
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.messages import BadMessage, answers_of, id_of, read_try
+from affectml_apps.relabel.study.sealed import images_of, names_of
 from affectml_apps.relabel.sync import NotAllowed, check_person, next_images, take
 from affectml_apps.relabel.task import LabelTask
 
@@ -23,14 +24,15 @@ def exchange(task: LabelTask, who: str, message: Mapping[str, Any]) -> dict[str,
     """As `sync.exchange`, with more in the message and in the reply.
 
     message: phase (practice: the answers are tries, and are stored as no answer), finish (the last image is behind
-    them, and they want to go on). The reply names phase and status of the visit; images done `of` `about` how many;
-    whether they are to be warned; of an image its content `warning`, or none; and of a try `practised`: right,
-    tries_left, feedback. Raises NotAllowed in every other phase, but for answers that were under way: they get their
-    receipts.
+    them, and they want to go on). Images go by their names of `sealed`, both ways. The reply names phase and status of
+    the visit; images done `of` how many; whether they are to be warned; of an image its content `warning`, or none; and
+    of a try `practised`: right, tries_left, feedback. Raises NotAllowed in every other phase, but for answers that were
+    under way: they get their receipts.
     """
     message, given = answers_of(message)
     with task.locks[who]:
         check_person(task, who)
+        given, names = _opened(task, who, given)
         visit = visit_now(task, who)
         if (visit.phase in BEFORE and visit.phase != PRACTICE) or not (given or labels_now(visit)):
             raise NotAllowed(elsewhere(visit))
@@ -52,17 +54,32 @@ def exchange(task: LabelTask, who: str, message: Mapping[str, Any]) -> dict[str,
             practised["feedback"] = now.feedback
         shown = [*reply["items"], *reply.get("past", [])]
         warnings = warnings_of(task.store, [item["image"] for item in shown])
+        sealed = names_of(task, who, [item["image"] for item in shown])
         for item in shown:
-            item["warning"] = warnings.get(item["image"])
+            item |= {"image": sealed[item["image"]], "warning": warnings.get(item["image"])}
+        for receipt in receipts:
+            for name, image in names.items() if receipt["error"] else ():
+                receipt["error"] = receipt["error"].replace(repr(image), repr(name))
         part = {"phase": now.visit.phase, "status": now.visit.status, **_how_far(task, who, now, len(reply["items"]))}
-        more = {"warned": now.warned, "practised": practised, "team": None, "left": None}
+        more = {"warned": now.warned, "practised": practised}
         return {**reply, **part, **more, "receipts": receipts, "now": time.time()}
 
 
+def _opened(task: LabelTask, who: str, given: Sequence[object]) -> tuple[list[object], Mapping[str, str]]:
+    """Answers with the ids of their images, and by name those ids; a name that is not this person's stays as it is."""
+    images = images_of(task, who, [raw.get("image") for raw in given if isinstance(raw, Mapping)])
+
+    def opened(raw: object) -> object:
+        name = raw.get("image") if isinstance(raw, Mapping) else None
+        return {**raw, "image": images[name]} if isinstance(name, str) and name in images else raw  # type: ignore[dict-item]
+
+    return [*map(opened, given)], images
+
+
 def _how_far(task: LabelTask, who: str, now: Screen, held: int) -> dict[str, Any]:
-    """Checks count like any image: a number that stood still would tell which they are. So the whole is about so."""
-    done, rate = queries.answered_count(task.store, who, [1]), task.file.checks.rate
-    return {"done": done, "of": max(round(now.visit.images / (1 - rate)), done + held), "about": rate > 0}
+    """Checks count like any image: a number that stood still would tell which they are."""
+    done = queries.answered_count(task.store, who, [1])
+    return {"done": done, "of": max(now.images, done + held)}
 
 
 def visit_now(task: LabelTask, who: str) -> Visit:
@@ -83,20 +100,27 @@ def labels_now(visit: Visit) -> bool:
 def elsewhere(visit: Visit) -> str:
     """Why there are no images, for them to read."""
     if visit.status == "timed_out":
-        return _("your place in this study was given back, because nothing came from you for too long")
+        return _("you were away for too long, so your place in this study was given to somebody else")
     if visit.status is None and visit.phase in BEFORE:
-        return _("the images of this study have not begun for you; go on where you are")
-    return _("the images of this study are behind you; what you gave stands")
+        return _("you have not reached the images of this study yet; please continue where you are")
+    return _("you have finished the images of this study; your answers are kept")
 
 
-def file_for(task: LabelTask, who: str, image_id: str) -> str | None:
-    """The file of an image, while it is one to practise with or one they were given; None for any other."""
+def file_for(task: LabelTask, who: str, name: str, language: str) -> str | None:
+    """The file of an image, while it is one to practise with or one they were given; None for any other.
+
+    name: of `sealed`. language: in which they read the words of an image that dictates an answer.
+    """
     visit = visit_now(task, who)
     if not labels_now(visit):
         raise NotAllowed(elsewhere(visit))
-    if visit.phase == PRACTICE:
-        return queries.file_of(task.store, image_id) if image_id in screen(task.store, who).practice else None
-    return queries.assigned_file(task.store, who, image_id)
+    image_id = images_of(task, who, [name]).get(name)
+    now = screen(task.store, who)
+    if image_id is None or (visit.phase == PRACTICE and image_id not in now.practice):
+        return None
+    if visit.phase != PRACTICE and queries.assigned_file(task.store, who, image_id) is None:
+        return None
+    return queries.file_of(task.store, now.pictures.get(language, {}).get(image_id, image_id))
 
 
 def _try(task: LabelTask, who: str, given: Sequence[object]) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:

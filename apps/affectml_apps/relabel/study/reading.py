@@ -4,7 +4,7 @@ Whatever else Markdown has, HTML above all, is text like any other. An image tra
 own would be served to whoever has it.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from markdown_it import MarkdownIt
@@ -70,6 +70,16 @@ def as_html(text: str, links: Collection[str], picture: Callable[[str], str | No
     links: addresses that the text may link to, as they are written in it.
     """
     return str(_markdown.render(text, {"links": links, "picture": picture}))
+
+
+def element(kind: str, text: str, name: str = "") -> str:
+    """Text alone as an HTML element of this kind, in the direction in which it is read. name: its class."""
+    return f'<{kind} class="{name}" dir="auto">{escapeHtml(text)}</{kind}>'
+
+
+def as_list(texts: Iterable[str]) -> str:
+    """Texts alone as a list."""
+    return f'<ul dir="auto">{"".join(f"<li>{escapeHtml(text)}</li>" for text in texts)}</ul>'
 
 
 def text_of(task: LabelTask, text: str, links: Collection[str]) -> str:

@@ -1,0 +1,388 @@
+"""Groups of people: how far they agree within and between, and whether they choose labels otherwise on the same images.
+
+The test is a regression whose groups are permuted.
+"""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from affectml_annotation.agreement.by_person import label_use, similar_pairs
+from affectml_annotation.agreement.values import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    SetDistance,
+    blocks_of,
+    divided,
+    group_numbers,
+    interval,
+    one_look,
+    plain_rows,
+)
+from affectml_annotation.errors import BadJudgement
+from affectml_annotation.judgements import ANSWERS, Panel, Rounds, are_data, encode, languages_in
+
+LEAST = 3  # people on either side; with fewer there is no test
+OTHERS = "the others"
+SHOWN = 8  # labels that a sentence names
+_NUMBERS = 4_000_000  # in one array of permutations
+
+
+@dataclass(frozen=True, eq=False)
+class GroupComparison:
+    """What groups of answers say, by a column of them.
+
+    by: the column. agreement, shares: as `group_agreement` has them. differences: group, against, label, difference (on
+    the same images) with difference_low and difference_high, t and p, which is corrected for all of them, and rate (the
+    share of the group's answers that hold the label); nan where nothing can be said; least p first. notes: what was
+    left out or not tested, and why.
+    """
+
+    by: str
+    agreement: pd.DataFrame
+    shares: pd.DataFrame
+    differences: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+    def words(self) -> list[str]:
+        """What was found, in a sentence; how far groups agree, in another; the notes."""
+        tested = self.differences[self.differences["p"].notna()]
+        apart = tested[tested["p"] < 0.05]
+        if len(apart):
+            each = [
+                f"{row['label']} (p {_p(row['p'])}: {row['group']} {'more' if row['difference'] > 0 else 'less'} than "
+                f"{row['against']}, by {abs(row['difference']):.2f})"
+                for row in apart.head(SHOWN).to_dict("records")
+            ]
+            more = [f"and {len(apart) - SHOWN} more"] if len(apart) > SHOWN else []
+            said = f"On the same images rates differ by {self.by}, beyond people: {', '.join([*each, *more])}."
+        elif len(tested):
+            said = f"No label's rate is found to differ by {self.by} beyond people (least p {_p(tested['p'].iloc[0])})."
+        else:
+            said = f"Whether rates differ by {self.by} cannot be tested."
+        return [said, *self._alike(), *self.notes]
+
+    def _alike(self) -> list[str]:
+        same = self.agreement["group"] == self.agreement["other"]
+        within, between = (
+            float(divided((part["agreement"] * part["pairs"]).sum(), part["pairs"].sum()))
+            for part in (self.agreement[same], self.agreement[~same])
+        )
+        if np.isnan(within) or np.isnan(between):
+            return []
+        return [f"Two people of one group agree by {within:.2f} on an image, two of different groups by {between:.2f}."]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; nan is None."""
+        tables = {"groups": self.agreement, "shares": self.shares, "differences": self.differences}
+        return {**{k: plain_rows(t) for k, t in tables.items()}, "by": self.by, "words": self.words()}
+
+
+def _p(value: float) -> str:
+    return "< .001" if value < 0.001 else f"= {value:.3f}".replace("0.", ".", 1)
+
+
+def pooled_words(judgements: pd.DataFrame, where: object = "DATASET") -> str | None:
+    """What is said before answers in several languages are put together; None where fewer than two are known.
+
+    judgements: a judgement table. where: what `affectml labels agreement` is to be given.
+    """
+    if not {"kind", "language"} <= set(judgements.columns):
+        return None
+    answers = judgements["kind"].isin(ANSWERS) & are_data(judgements)
+    counts = languages_in(judgements["language"])[0][answers].value_counts().sort_index()
+    if len(counts) < 2:
+        return None
+    each = ", ".join(f"{language} {count}" for language, count in counts.items())
+    return (
+        f"Answers in {len(counts)} languages ({each}) are pooled: this takes the labels' words to mean the same in "
+        f"each; `affectml labels agreement {shlex.quote(str(where))} --by language` tests whether rates differ."
+    )
+
+
+def groups_in(judgements: pd.DataFrame, by: str) -> "pd.Series[Any]":
+    """The group of each judgement by a column, as text; missing where it has none. Languages have one form each.
+
+    Raises BadJudgement where no judgement has one.
+    """
+    column = judgements.get(by)
+    if column is not None and by == "language":
+        column = languages_in(column)[0]
+    if column is None or column.isna().all():
+        raise BadJudgement(f"no judgement of this table has a {by}; nothing to compare")
+    return column.astype(object).map(str, na_action="ignore")
+
+
+def group_agreement(
+    judgements: pd.DataFrame,
+    labels: Sequence[str],
+    by: str,
+    *,
+    distance: SetDistance = "masi",
+    rounds: Rounds = "first",
+    intervals: bool = False,
+    level: float = 0.95,
+    groups: Mapping[str, object] | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Agreement within and between groups of answers, and what each group says.
+
+    Args:
+        judgements: a judgement table.
+        labels: all labels in use.
+        by: the column with their group: an attribute that people agreed to share, or `language`. Answers without one
+            are left out.
+        distance: how far two sets are apart: `masi`, `jaccard` or `nominal`.
+        rounds: which looks count; see `encode`.
+        intervals: whether to have intervals, over images.
+        level: of the intervals.
+        groups: image id to its group, where images are not independent.
+
+    Returns:
+        Two tables, agreement and shares. Agreement has one row per two groups (a group with itself is agreement
+        within it): group, other, people, agreement (mean 1 - distance over pairs of answers to one image by different
+        people), pairs, images, and low and high with `intervals`, none where all pairs are of one image. Shares has one
+        row per group: group, people, answers, and the share of its answers that hold each label.
+
+    Raises:
+        BadJudgement: no judgement has a group, a row breaks the contract, or rounds is "all".
+        UnknownLabel: a row has a label that is not in `labels`.
+    """
+    panel = one_look(judgements, labels, rounds)
+    code, names = pd.factorize(groups_in(judgements, by).iloc[panel.row], sort=True)
+    answers, member = panel.answers(), code[panel.answered]
+    images, kinds = len(answers.image_ids), len(names)
+    total = np.zeros((kinds, kinds, images))
+    count = np.zeros((kinds, kinds, images))
+    for i, j, alike in similar_pairs(answers, distance):
+        both = (member[i] >= 0) & (member[j] >= 0)
+        low, high = np.minimum(member[i], member[j])[both], np.maximum(member[i], member[j])[both]
+        cell = (low * kinds + high) * images + answers.image[i[both]]
+        total += np.bincount(cell, weights=alike[both], minlength=total.size).reshape(total.shape)
+        count += np.bincount(cell, minlength=count.size).reshape(count.shape)
+    people = np.bincount(np.unique(panel.annotator[code >= 0] * kinds + code[code >= 0]) % kinds, minlength=kinds)
+    blocks = blocks_of(images, group_numbers(answers.image_ids, groups))
+    rows = []
+    for a, b in combinations_with_replacement(range(kinds), 2):
+        t, c = total[a, b], count[a, b]
+        value = float(divided(t.sum(), c.sum()))
+        who = {"group": names[a], "other": names[b], "people": int(people[a] + people[b] * (a != b))}
+        row = {**who, "agreement": value, "pairs": int(c.sum()), "images": int((c > 0).sum())}
+        if intervals:
+            of_block, pairs = np.bincount(blocks, t), np.bincount(blocks, c)
+            left_out = divided(t.sum() - of_block, c.sum() - pairs)[pairs > 0]
+            span = interval(value, left_out, level=level, bounds=(0.0, 1.0))
+            row |= {"low": span.low, "high": span.high}
+        rows.append(row)
+    shares = {"group": list(names), "people": people, "answers": np.bincount(member[member >= 0], minlength=kinds)}
+    use = dict(zip(answers.labels, label_use(answers, member, kinds).T, strict=True))
+    return pd.DataFrame(rows), pd.DataFrame(shares | use)
+
+
+def compare_groups(
+    judgements: pd.DataFrame,
+    labels: Sequence[str],
+    by: str,
+    *,
+    rounds: Rounds = "first",
+    permutations: int = 999,
+    intervals: bool = False,
+    seed: int = 0,
+    level: float = 0.95,
+) -> GroupComparison:
+    """Rates and agreement by a column of the answers, and a test of whether rates differ beyond people.
+
+    Each label is compared on the images that people of two groups or more answered, so that which images somebody
+    saw does not matter: choosing it is regressed on being of the group, each image having a mean of its own. The
+    standard error is one over people, all that a person said going together (Liang & Zeger 1986), of each answer less
+    the share of all other people of the image who chose the label, with n / (n - 1) for the people on either side.
+    Where everybody sees every image, t is Welch's of people's rates times 1 - 1 / people. The p value permutes
+    groups among people, and is corrected for all labels and groups by the largest |t|, step by step (Westfall &
+    Young 1993). A person's group is that of most of their answers, as of languages; of several with as many, the first
+    by name. Two groups are one comparison; of more, each is compared with all others together.
+
+    Args:
+        judgements: a judgement table with the column `by`; answers without a value are left out.
+        labels: the C labels in order.
+        by: the column: `language`, or an attribute of who answered. Codes of languages count in one form.
+        rounds: which looks count; see `encode`. "all" is refused.
+        permutations: of groups among people; p is no less than 1 / (permutations + 1).
+        intervals: whether agreement has intervals, over images.
+        seed: of the permutations; the same one gives the same differences whatever the order of rows.
+        level: of the intervals.
+
+    Returns:
+        The comparison. There is no test of a group with fewer than three people who share images with people of
+        another, or with fewer than three of all others; the notes say so.
+
+    Raises:
+        BadJudgement: no answer has a value, a row breaks the contract of judgement tables, or rounds is "all".
+        UnknownLabel: a row has a label that is not in `labels`.
+
+    >>> said = {"de1": "xx", "de2": "xx", "de3": "x-", "en1": "-x", "en2": "--", "en3": "--"}
+    >>> rows = [(image, who, joy) for who, both in said.items() for image, joy in zip("ab", both)]
+    >>> table = pd.DataFrame(rows, columns=["image_id", "annotator_id", "joy"]).assign(round=1)
+    >>> table["kind"] = table["joy"].map({"x": "labels", "-": "none"})
+    >>> table["labels"] = table["joy"].map({"x": ["joy"], "-": []})
+    >>> table["language"] = table["annotator_id"].str[:2]
+    >>> found = compare_groups(table, ["joy"], "language").differences
+    >>> found[["group", "against", "rate", "difference", "t"]].round(3).values.tolist()
+    [['de', 'en', 0.833, 0.667, 2.357]]
+    """
+    agreement, shares = group_agreement(judgements, labels, by, rounds=rounds, intervals=intervals, level=level)
+    looks = one_look(judgements, labels, rounds).answers()
+    said = judgements.assign(**{by: groups_in(judgements, by)}).iloc[looks.row]
+    said = said.sort_values(["annotator_id", "image_id"], kind="stable")
+    unknown = int(said[by].isna().sum())
+    notes = [f"{unknown} answers without a {by} are left out."] if unknown else []
+    said = said[said[by].notna()]
+    code, names = pd.factorize(said[by].astype("str"), sort=True)
+    panel, groups = encode(said, labels), [str(name) for name in names]
+    use = np.bincount(panel.annotator * len(groups) + code, minlength=len(panel.annotator_ids) * len(groups))
+    use = use.reshape(-1, len(groups))
+    if several := int(((use > 0).sum(axis=1) > 1).sum()):
+        notes.append(f"People who answered in several ({several}) are tested as of the {by} of most of their answers.")
+    tested, why = _differences(panel, use.argmax(axis=1), groups, permutations, seed, level)
+    rates = pd.DataFrame({
+        "group": np.repeat(shares["group"].to_numpy(), len(panel.labels)),
+        "label": np.tile(np.array(panel.labels, dtype=object), len(shares)),
+        "rate": shares[list(panel.labels)].to_numpy().ravel(),
+    })  # fmt: skip
+    tested = tested.merge(rates, how="left").sort_values("p", kind="stable", ignore_index=True)
+    return GroupComparison(by, agreement, shares, tested, (*notes, *why))
+
+
+def _differences(
+    panel: Panel, of: IntArray, names: Sequence[str], permutations: int, seed: int, level: float
+) -> tuple[pd.DataFrame, list[str]]:
+    """Every comparison as `GroupComparison.differences` has it, and what could not be tested. of [A]: groups."""
+    mixed = np.bincount(np.unique(panel.image * len(names) + of[panel.annotator]) // len(names)) > 1
+    shared = mixed[panel.image]
+    people, person = np.unique(panel.annotator[shared], return_inverse=True)
+    image = np.unique(panel.image[shared], return_inverse=True)[1]
+    test = group_test(
+        image, person, panel.chosen[shared], of[people], len(names), permutations=permutations, seed=seed, level=level
+    )
+    rows = [
+        (names[k], OTHERS if len(names) > 2 else names[1], label, *(part[k, at] for part in test))
+        for k in range({1: 0, 2: 1}.get(len(names), len(names)))
+        for at, label in enumerate(panel.labels)
+    ]
+    columns = ["group", "against", "label", "difference", "difference_low", "difference_high", "t", "p"]
+    found = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[3:], np.float64))
+    if not len(people):
+        return found, ["Nobody shares an image with people of another group."]
+    sides = np.bincount(of[people], minlength=len(names))
+    few = [f"{name} ({count})" for name, count in zip(names, sides, strict=True) if count < LEAST]
+    why = f"Not tested, as fewer than {LEAST} people share images with other groups: {', '.join(few)}."
+    return found, [why] if few else []
+
+
+class GroupTest(NamedTuple):
+    """Each of K groups less all others, in C labels, [K, C] each; nan where there is no test.
+
+    difference, low, high: in the rate on the same images. t: over its standard error. p: corrected for all of them.
+    """
+
+    difference: FloatArray
+    low: FloatArray
+    high: FloatArray
+    t: FloatArray
+    p: FloatArray
+
+
+def group_test(
+    image: IntArray,
+    person: IntArray,
+    chosen: BoolArray,
+    group: IntArray,
+    groups: int,
+    *,
+    permutations: int,
+    seed: int,
+    level: float,
+) -> GroupTest:
+    """The test of `compare_groups`.
+
+    image, person [M], chosen [M, C]: the answers, of images with several. group [P]: the group of each person, below
+    `groups`. Of two groups the second is compared with nothing: the first says it all.
+    """
+    people, labels = len(group), chosen.shape[1]
+    size = np.bincount(group, minlength=groups)
+    tested = [k for k in range(groups if groups > 2 else 1) if min(size[k], people - size[k]) >= LEAST]
+    found = GroupTest(*np.full((5, groups, labels), np.nan))
+    if not tested:
+        return found
+    fit = _Fit(image, person, chosen, people)
+    observed = [fit.of((group == k)[None]) for k in tested]
+    from scipy.special import stdtrit  # scipy.stats takes half a second to load
+
+    for k, (value, error, freedom) in zip(tested, observed, strict=True):
+        half = stdtrit(np.nan_to_num(freedom, nan=1.0), (1 + level) / 2) * error
+        found.difference[k], found.low[k], found.high[k] = value, value - half, value + half
+        found.t[k] = _ratio(value, error)
+    bar = np.abs(found.t[tested]).ravel()
+    order = np.argsort(-bar, kind="stable")  # nan last
+    order = order[~np.isnan(bar[order])]
+    generator, reached = np.random.default_rng(seed), np.zeros(len(order))
+    step = max(1, _NUMBERS // (labels * people + len(fit.size)))
+    for start in range(0, permutations, step):
+        rows = min(step, permutations - start)
+        drawn = generator.permuted(np.broadcast_to(group, (rows, people)), axis=1)
+        t = np.concatenate([_ratio(*fit.of(drawn == k)[:2]) for k in tested], axis=1)[:, order]
+        # what is not defined under a permutation counts as far apart, which accuses nobody
+        largest = np.maximum.accumulate(np.nan_to_num(np.abs(t), nan=np.inf)[:, ::-1], axis=1)[:, ::-1]
+        reached += (largest >= bar[order] * (1 - 1e-9)).sum(axis=0)
+    p = np.full(len(bar), np.nan)
+    p[order] = np.maximum.accumulate((reached + 1) / (permutations + 1))
+    found.p[tested] = p.reshape(len(tested), labels)
+    return found
+
+
+def _ratio(value: FloatArray, error: FloatArray) -> FloatArray:
+    """The difference in standard errors: 0 for none at all, infinite where nobody differs within a group."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(np.abs(value) < 1e-12, 0.0, value / error)
+
+
+class _Fit:
+    """Regressions of each label on membership in a group of people, images being fixed effects."""
+
+    def __init__(self, image: IntArray, person: IntArray, chosen: BoolArray, people: int) -> None:
+        from scipy.sparse import csr_array, vstack
+
+        self.size = np.bincount(image)
+        shape = (people, len(self.size))
+        votes = np.stack([np.bincount(image, column) for column in chosen.T], axis=1)
+        each = chosen - votes[image] / self.size[image, None]
+        self.sums = np.stack([np.bincount(person, column, minlength=people) for column in each.T])  # [C, P]
+        others = (self.size / (self.size - 1))[image]  # from less the mean of all to less that of the others
+        self.share = csr_array((1 / self.size[image], (image, person)), shape=shape[::-1])
+        self.seen = csr_array((others, (person, image)), shape=shape)
+        self.each = vstack([csr_array((others * column, (person, image)), shape=shape) for column in each.T]).tocsr()
+        self.own = self.each.sum(axis=1).reshape(-1, people, 1)
+
+    def of(self, members: BoolArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """For each group [B, P]: its difference from the others, the standard error and degrees of freedom, [B, C].
+
+        score and spread are sums over each person's answers: of their membership less the image's mean, times what they
+        chose, and times their membership, less the mean of the other people of the image.
+        """
+        x = members.T.astype(np.float64)
+        mean = self.share @ x
+        total, inside = self.size @ (mean * (1 - mean)), x.sum(axis=0)
+        spread = x * (self.seen.sum(axis=1)[:, None] - 2 * (self.seen @ mean)) + self.seen @ mean**2
+        score = self.own * x - (self.each @ mean).reshape(-1, *x.shape)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = self.sums @ x / total
+            off = (score - value[:, None] * spread) ** 2
+            one, two = np.einsum("cpb,pb->cb", off, x), np.einsum("cpb,pb->cb", off, 1 - x)
+            outside = len(x) - inside
+            one, two = one * inside / (inside - 1), two * outside / (outside - 1)
+            freedom = (one + two) ** 2 / (one**2 / (inside - 1) + two**2 / (outside - 1))
+            return value.T, (np.sqrt(one + two) / total).T, freedom.T

@@ -1,0 +1,250 @@
+"""What people said: how well they agree, label by label and image by image; and of a study, about themselves."""
+
+from collections.abc import Collection, Mapping
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+
+from affectml_annotation import compare_groups, krippendorff_alpha, label_agreement, pooled_words
+from affectml_annotation.agreement.values import with_interval
+from affectml_annotation.study.questions import Answered, answers_to_questions
+from affectml_annotation.uncertainty import disagreement
+from affectml_apps.choices import controlled
+from affectml_apps.relabel import lead
+from affectml_apps.relabel.finding import searchable
+from affectml_apps.relabel.pages.drawing import (
+    attempt,
+    bars,
+    dots,
+    folded,
+    form,
+    image,
+    reading_width,
+    section,
+    show_done,
+    table,
+)
+from affectml_apps.relabel.pages.who import lead_name
+from affectml_apps.relabel.task import LabelTask, current
+from affectml_apps.text import plain
+
+SHOWN = 50
+CHOSEN = "disputed"  # the image's id
+
+
+def draw() -> None:
+    """Draw it."""
+    task = current()
+    reading_width(60)
+    st.title("What people said")
+    judgements = task.store.judgements()
+    agreed = None
+    with section(), st.spinner("Computing intervals"):
+        agreed = krippendorff_alpha(judgements, "masi", labels=task.file.labels, intervals=True)
+        st.markdown(f"**{lead.agreement_words(agreed)}**")
+    if agreed is None or agreed.images:
+        for part in (_agreement, _confusion, _languages):
+            with section():
+                part(judgements, task.file.labels)
+        with section():
+            _anchoring(task)
+        with section():
+            _image_by_image(task, judgements)
+    with section():
+        _conflicts(task)
+    if task.study is not None:
+        with section():
+            _questions(task)
+
+
+def _agreement(judgements: pd.DataFrame, labels: tuple[str, ...]) -> None:
+    with st.spinner("Computing intervals"):
+        jaccard = krippendorff_alpha(judgements, "jaccard", labels=labels, intervals=True)
+        by_label = label_agreement(judgements, labels, intervals=True)
+    if not jaccard.undefined:
+        st.write(
+            "1 is full agreement, 0 what chance gives; 95 % intervals are over images. This is Krippendorff's alpha by "
+            f"MASI distance; by Jaccard distance it is {with_interval(jaccard.value, jaccard.low, jaccard.high)}. "
+            "People who feel differently do not make mistakes: low agreement can be the finding."
+        )
+    title = "Agreement by label" + ", with 95 % intervals" * bool(by_label["ac1_low"].notna().any())
+    dots(by_label, "label", {"alpha": "alpha", "ac1": "AC1"}, title)
+    with folded("The same as a table", "labels"):
+        table(lead.with_intervals(by_label))
+        st.write("Alpha falls on rare labels whatever people do: read it beside prevalence and Gwet's AC1.")
+
+
+def _confusion(judgements: pd.DataFrame, labels: tuple[str, ...]) -> None:
+    confused = lead.label_confusion(judgements, labels).head(20)
+    if confused.empty:
+        return
+    with folded("Labels that stand against each other"):
+        table(confused)
+        st.write(
+            "Share: of all pairs of answers to one image, one has the first label only, the other the second only."
+        )
+
+
+def _languages(judgements: pd.DataFrame, labels: tuple[str, ...]) -> None:
+    if (words := pooled_words(judgements)) is None:
+        return
+    with folded("Language by language"):
+        with st.spinner("Comparing languages"):
+            found = compare_groups(judgements, labels, "language")
+        if len(found.differences):
+            table(lead.with_intervals(found.differences.head(20)))
+        for line in (words, *found.words()):
+            st.write(plain(line))
+        st.write(
+            "Rate: the share of answers in the language that hold the label. A difference is that on the same images, "
+            "tested by permuting languages among people; p is corrected for all of them."
+        )
+
+
+def _anchoring(task: LabelTask) -> None:
+    found = lead.measure_anchoring(task)
+    if found is None:
+        return
+    with folded("What suggestions did"):
+        moved = {"suggestion shown": found.shown, "control": found.control, "the suggestion's doing": found.effect}
+        told = [with_interval(each.value, each.low, each.high) for each in moved.values()]
+        table(pd.DataFrame({"second looks": list(moved), "moved towards the model": told}))
+        st.text(f"{found.looks_shown} second looks with a suggestion, {found.looks_control} without.")
+
+
+def _image_by_image(task: LabelTask, judgements: pd.DataFrame) -> None:
+    disputed = disagreement(judgements, task.file.labels).head(SHOWN)
+    distance = {str(name): float(value) for name, value in disputed.items()}
+    st.subheader("Image by image")
+    with section():
+        _one_image(task, judgements, distance)
+    if task.study is None:
+        with section():
+            _second_round(task, list(distance))
+
+
+def _one_image(task: LabelTask, judgements: pd.DataFrame, distance: Mapping[str, float]) -> None:
+    image_id = _choose(distance, set(task.store.decisions()["image_id"]))
+    if image_id is None:
+        return
+    left, right = st.columns(2)
+    with left, section():
+        image(task, image_id)
+    with right:
+        names = st.checkbox("Show names")
+        with section():
+            answers = lead.answers_to(judgements, image_id, names=names, said=task.said)
+            told = {"round": len(set(answers["round"])) > 1, "note": answers["note"].any()}
+            table(answers.drop(columns=[name for name, needed in told.items() if not needed]))
+        with section():
+            _decide(task, image_id)
+
+
+def _choose(distance: Mapping[str, float], decided: Collection[str]) -> str | None:
+    """The image to look at; None where all are left out."""
+    choice, following, leaving_out = st.columns([4, 1, 2], vertical_alignment="bottom")
+    open_only = leaving_out.checkbox("Leave out decided images")
+    images = [name for name in distance if not (open_only and name in decided)]
+    if not images:
+        st.info("All of these images are decided.")
+        return None
+    if st.session_state.get(CHOSEN) not in images:
+        st.session_state[CHOSEN] = images[0]
+    at = images.index(st.session_state[CHOSEN])  # it stays that image while new answers change the order
+
+    def text(name: str) -> str:
+        return f"{searchable(name)} (distance {distance[name]:.2f}{', decided' if name in decided else ''})"
+
+    def choose(name: str) -> None:
+        st.session_state[CHOSEN] = name
+
+    choice.selectbox(
+        f"The {len(images)} images with most disagreement", images, format_func=text,
+        **controlled("disputed-image", images[at], choose, images),
+    )  # fmt: skip
+    following.button(
+        "Next image", on_click=choose, args=(images[(at + 1) % len(images)],), disabled=len(images) < 2,
+        width="stretch",
+    )  # fmt: skip
+    return images[at]
+
+
+def _decide(task: LabelTask, image_id: str) -> None:
+    decisions = task.store.decisions()
+    for row in decisions[decisions["image_id"] == image_id].to_dict("records"):
+        st.text(f"Decided by {row['decided_by']}: {task.said(row['labels']) or 'none of these'}")
+    with folded("Decide"), form("decide"):
+        labels = st.multiselect(
+            "A set of labels", list(task.file.labels),
+            format_func=lambda label: searchable(task.taxonomy.display(label)), key=f"set-{image_id}",
+        )  # fmt: skip
+        none = st.checkbox("None of these labels applies", key=f"none-{image_id}")
+        note = st.text_input("Why", key=f"why-{image_id}")
+        st.write("A decision stands beside people's answers; no answer is changed, and earlier decisions stay.")
+        if st.form_submit_button("Add this decision", type="primary"):
+            if bool(labels) == none:
+                st.error("Choose labels, or tick that none of them applies: one of the two.")
+            else:
+                attempt(
+                    lambda: task.store.decide(image_id, labels, by=lead_name(), note=note or None),
+                    f"The decision on {plain(image_id)} is added.", "decide",
+                )  # fmt: skip
+
+
+def _second_round(task: LabelTask, images: list[str]) -> None:
+    with folded("Ask people to look again"), form("round"):
+        chosen = st.multiselect(
+            "Images to look at again, by those who answered them", images, format_func=searchable, key="again"
+        )
+        everything = st.checkbox(f"All {len(images)} images of the list above", key="all-again")
+        if st.form_submit_button("Open a second round"):
+            wanted = images if everything else chosen
+            if not wanted:
+                st.error("Choose the images of the second round first.")
+            else:
+                attempt(
+                    lambda: task.store.open_round("discussion", wanted),
+                    f"A second round is open with {len(wanted)} images. People find it on their page.", "round",
+                )  # fmt: skip
+
+
+def _conflicts(task: LabelTask) -> None:
+    show_done("conflicts")
+    conflicts = task.store.conflicts()
+    conflicts = conflicts[conflicts["resolved_at"].isna()]
+    if conflicts.empty:
+        return
+    st.subheader(f"Conflicts: {len(conflicts)} open")
+    st.write("One person's answers that met from two places. Both are kept; choose which is current.")
+    for row in conflicts.to_dict("records"):
+        said = [task.said(row[name]) or row[kind] for name, kind in
+                (("against_labels", "against_kind"), ("labels", "kind"))]  # fmt: skip
+        st.text(f"Image {row['image_id']}, {row['annotator_id']}: “{said[0]}” stands, later came “{said[1]}”")
+        with st.container(horizontal=True):
+            for keep, text in ((False, "Keep what stands"), (True, "Take the later one")):
+                if st.button(text, key=f"{row['event_id']}-{keep}"):
+                    change = partial(task.store.resolve_conflict, row["event_id"], keep=keep, by=lead_name())
+                    attempt(change, "The conflict is settled.", "conflicts")
+
+
+def _questions(task: LabelTask) -> None:
+    answered = [one for one in answers_to_questions(task.store) if one.people]
+    if answered:
+        st.subheader("About themselves")
+    for one in answered:
+        with section():
+            _question(one)
+
+
+def _question(one: Answered) -> None:
+    title = f"{one.question.text} ({lead.so_many(one.people, 'answer')})"
+    if one.counts:
+        counts = pd.DataFrame(one.counts.items(), columns=["answer", "people"])
+        bars(counts, "answer", "people", title)
+    else:
+        counts = pd.DataFrame({"answer": one.texts})
+        st.text(title)
+    if len(counts):
+        with folded("The same as a table" if one.counts else "What they wrote", one.question.id):
+            table(counts)
