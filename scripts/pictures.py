@@ -12,7 +12,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
+from unittest.mock import patch
 
 import pandas as pd
 from explore_page import LOADED
@@ -64,12 +66,12 @@ def prepared(folder: Path) -> None:
     plant_faults(Dataset.open(folder / "data" / "demo"), folder / "faulty")
     affectml(folder, "embed", "faulty", "--encoder", "affect-tiny")
     affectml(folder, "audit", "faulty", "--run", "runs/demo-001")
-    affectml(folder, "labels", "init", "data/demo", "--db", "labels.db", "--invite", "a01,a02,a03")
+    affectml(folder, "label", "init", "data/demo", "--db", "labels.db", "--invite", "a01,a02,a03")
     said = pd.read_parquet(folder / "data" / "demo" / "annotations.parquet")
     said[said["annotator_id"].isin(["a01", "a02", "a03"])].to_parquet(folder / "said.parquet")
-    affectml(folder, "labels", "import", "said.parquet", "--db", "labels.db")
+    affectml(folder, "label", "import", "said.parquet", "--db", "labels.db")
     (folder / "first.txt").write_text("000033\n")
-    affectml(folder, "labels", "assign", "--queue", "first.txt", "--db", "labels.db")
+    affectml(folder, "label", "assign", "--queue", "first.txt", "--db", "labels.db")
     with LabelStore(folder / "labels.db") as store:
         store.consent("a01")
 
@@ -115,7 +117,8 @@ def studied(folder: Path) -> None:
     shutil.copytree(ROOT / "examples" / "study", folder, ignore=shutil.ignore_patterns("data*", "demo"))
     affectml(folder, "demo", "pictures/demo", "--images", "40")
     affectml(folder, "import", "images", "pictures", "data", "--taxonomy", "mikels-8")
-    with begin(folder, by="lead") as store:
+    pace = count(round(time.time() * 1000), 30_000)  # an answer every half a minute
+    with begin(folder, by="lead") as store, patch("affectml_annotation.store.submits.now_ms", lambda: next(pace)):
         boxes = consent_screen(store, 1).boxes
         tokens = make_links(store, 20, time.time() + 86_400)
         for token, steps in zip(tokens, [7, 7, 0, 7, 4, 7, 2, 1, 7, 3, 7, 0, 7, 5, 7, 7, 2, 4, 6, 7], strict=True):

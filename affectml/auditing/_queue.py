@@ -200,7 +200,7 @@ def compared(rows: pd.DataFrame) -> tuple[dict[str, Any], str]:
         counts = [f"{sum(answered['role'] == role)} of {sum(rows['role'] == role)} {ROLES[role]}" for role in ROLES]
         words.append(f"{' and '.join(counts)} have new answers, {answered['new'].mean():.1f} on average.")
     elif not rows["left_out"].all():
-        words.append("no new answers in the data set yet; `affectml labels export` brings them in.")
+        words.append("no new answers in the data set yet; `affectml label export` brings them in.")
     if changed:
         words.append(f"{_images(changed)} left out: their earlier answers are not the ones that were queued.")
     if len(gone):

@@ -14,9 +14,9 @@ from affectml.cli._left import UsageError, successor
 from affectml.cli._print import print_json
 from affectml.cli.data import audit, embed, export, split
 from affectml.cli.import_ import app as import_app
-from affectml.cli.labels import app as labels_app
+from affectml.cli.labels import app as label_app
 from affectml.cli.models import TRAIN_PANELS, demo, evaluate, explain, predict, runs, train
-from affectml.cli.pages import explore, relabel
+from affectml.cli.pages import explore
 from affectml.cli.plan import ask, plan
 from affectml.cli.study import app as study_app
 from affectml.cli.taxonomy import app as taxonomy_app
@@ -86,7 +86,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
         "import": import_app, "embed": embed, "split": split, "audit": audit, "explore": explore, "export": export,
         "taxonomy": taxonomy_app,
     },
-    "People": {"relabel": relabel, "labels": labels_app, "study": study_app, "plan": plan, "ask": ask},
+    "People": {"label": label_app, "study": study_app, "plan": plan, "ask": ask},
     "This program": {"demo": demo, "doctor": doctor},
 }  # fmt: skip
 for heading, commands in COMMANDS.items():

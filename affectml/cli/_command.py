@@ -66,23 +66,24 @@ class App(typer.Typer):
 
 
 def command_of(function: Function, panels: Mapping[str, Collection[str]] = MappingProxyType({})) -> Function:
-    """The function, with the values of what Typer reads."""
+    """The function, with the values of what Typer reads; its first parameter may be a typer.Context."""
     headings = {name: heading for heading, names in panels.items() for name in names}
-    every = list(options_asked(function))
+    contexts = [each for each in inspect.signature(function).parameters.values() if each.annotation is typer.Context]
+    every = list(options_asked(function, after=len(contexts)))
     asked = [each for each in every if not each[2].help.rare]
     rare = {option.name for *_, option in every if option.help.rare}
     holders = {parameter: holder for parameter, holder, _ in asked if holder is not None}
 
     @functools.wraps(function)
     def run(**given: Any) -> None:
-        values: dict[str, Any] = {}
+        values: dict[str, Any] = {each.name: given[each.name] for each in contexts}
         held: dict[str, dict[str, Any]] = {parameter: {} for parameter in holders}
         for parameter, _, option in asked:
             held.get(parameter, values)[option.name] = value_of(option, given[option.name])
         with by_set(rare):
             function(**values, **{parameter: holder(**held[parameter]) for parameter, holder in holders.items()})
 
-    sign(run, [parameter_of(option, headings.get(option.name)) for *_, option in asked])
+    sign(run, [*contexts, *(parameter_of(option, headings.get(option.name)) for *_, option in asked)])
     return run
 
 

@@ -1,4 +1,4 @@
-"""How `affectml labels` prints: tables for people, JSON for programs."""
+"""How `affectml label` prints: tables for people, JSON for programs."""
 
 from collections.abc import Sequence
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""What `affectml labels` needs to turn data sets, runs and files into calls of `affectml_annotation`."""
+"""What `affectml label` needs to turn data sets, runs and files into calls of `affectml_annotation`."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -146,8 +146,8 @@ def new_database(db: str | None, dataset: Dataset) -> str:
     path = default_database(dataset.root)
     if holds_task(path):
         raise BadInput(
-            f"{dataset.root} has a task already, in {shown(path)}: `affectml relabel {dataset.root}` opens it, "
-            "`affectml labels assign` steers it; a second task on the same data set needs a database of its own: "
+            f"{dataset.root} has a task already, in {shown(path)}: `affectml label --on {dataset.root}` opens it, "
+            "`affectml label assign` steers it; a second task on the same data set needs a database of its own: "
             "--db OTHER.db"
         )
     return shown(path)
@@ -221,7 +221,7 @@ def export_store(
         if words := pooled_words(read_judgements(to), to):
             told["notes"] = [*told["notes"], words]
     else:
-        seen, task = "; `affectml labels attention` shows how people did on them", store.task
+        seen, task = "; `affectml label attention` shows how people did on them", store.task
         judgements, apart = only_data(store.judgements(), seen)
         write_judgements(
             judgements, to, kind, name=task.name, question=task.question, replace=replace,  # type: ignore[arg-type]

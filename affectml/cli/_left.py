@@ -14,19 +14,21 @@ LEFT: Final[Mapping[str, str]] = {
     "check": "audit PLACE --files",
     "demo-data": "demo",
     "fetch": "import fetch",
+    "relabel": "label --on DATASET",
+    "labels": "label",
+    **{f"label {name}": f"label remove {name} NAME" for name in ("uninvite", "withdraw", "erase")},
+    "label restore": "label backup --restore BACKUP DB",
+    "label check": "audit DB --files",
     **{f"train --{name}": f"train --set {name.replace('-', '_')}=VALUE" for name in _BY_SET},
     "duplicates": "audit DATASET",
-    **{f"labels init {name}": "--overlap, one number of people for every image" for name in _BY_ANSWERS},
+    **{f"label init {name}": "--overlap, one number of people for every image" for name in _BY_ANSWERS},
     **{
-        f"labels assign {name}": "plan DATASET --next N --out FILE, then labels assign --queue FILE --more 1"
+        f"label assign {name}": "plan DATASET --next N --out FILE, then label assign --queue FILE --more 1"
         for name in _BY_ANSWERS
     },
     "train --template": "train --set templates=SENTENCE",
     "train --learning-curve": "train --set learning_curve=true",
-    "labels check --add": "labels attention --add",
-    "labels check --rebuild": "labels restore BACKUP DB",
-    "labels salvage": "labels restore BACKUP DB",
-    "labels agreement --bootstrap": "labels agreement alone: it has intervals, for which nothing is drawn",
+    "label agreement --bootstrap": "label agreement alone: it has intervals, for which nothing is drawn",
     "report": "evaluate RUN, which writes its page again, or evaluate RUN RUN2, which compares runs",
     "compare": "evaluate RUN RUN2 --on DATASET --gallery",
     "judge": "evaluate ANSWERS... --on DATASET; a run beside them is one more of these",

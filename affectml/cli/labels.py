@@ -1,4 +1,4 @@
-"""affectml labels: set a labelling task up, hand images out, watch agreement, bring judgements in and out.
+"""affectml label: set a labelling task up, hand images out, watch agreement, bring judgements in and out.
 
 Each command parses, calls `affectml_annotation` and prints.
 """
@@ -12,16 +12,22 @@ import typer
 from annotated_types import Ge
 
 from affectml._options import MOST_SEED, Argument, Help
-from affectml.cli._command import App, Json
+from affectml.cli._command import App, Json, command_of
 from affectml.cli._print import print_json
+from affectml.cli.pages import Address, Labelling, Port, start_page
+from affectml.errors import BadInput, spelled
 
 if TYPE_CHECKING:
     from affectml.cli._labels_task import Source as Given
     from affectml_annotation import LabelStore
 
 app = App(
-    no_args_is_help=True, help="Collect the judgements of several people, compare them, and make targets of them."
+    invoke_without_command=True,
+    help="Label images with several people: alone it opens the page in the browser; its commands set a task up, "
+    "compare what people said, and make targets of it.",
 )
+remove = App(no_args_is_help=True, help="Take people off the list, out of what counts, or out of everything.")
+app.add_typer(remove, name="remove")
 
 ONLY = "the only one under this folder"
 DB_HELP = "The task's database: a file, postgresql://USER@HOST/NAME, or its data set's folder."
@@ -51,9 +57,24 @@ Empty = Annotated[
 ]
 Replace = Annotated[bool, Help("Write over what is there; the old file is kept beside the new one.")]
 TaskFile = Annotated[
-    Path | None, Help("The task's file, as `labels show` writes it; what it leaves out is as usual.", default="none")
+    Path | None, Help("The task's file, as `label show` writes it; what it leaves out is as usual.", default="none")
 ]
 Rounds = Annotated[str, Help("Which of a person's answers to an image counts: first, last, or a round's number.")]
+
+
+@app.callback()
+@command_of
+def label(context: typer.Context, asked: Labelling, address: Address = "127.0.0.1", port: Port = 8501) -> None:
+    """Start the page, unless a command of `label` is called."""
+    if context.invoked_subcommand is None:
+        start_page("relabel", asked, address=address, port=port)
+        return
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    if given := [
+        spelled(name) for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"
+    ]:
+        word = context.invoked_subcommand
+        raise BadInput(f"{', '.join(given)}: `label {word}` opens no page; leave it out, or put it behind {word}")
 
 
 @app.command()
@@ -105,7 +126,7 @@ def show(
     replace: Replace = False,
     json: Json = False,
 ) -> None:
-    """Show the task's file, with every key and what it means; `labels assign --file` makes the next version of it."""
+    """Show the task's file, with every key and what it means; `label assign --file` makes the next version of it."""
     from affectml.cli._labels_task import open_task
     from affectml_annotation.exchange.files import make_way, write_text
     from affectml_annotation.study.folder import as_yaml
@@ -189,7 +210,6 @@ def aggregate(
     from affectml.cli._labels_print import show_aggregate
     from affectml.cli._labels_task import open_source
     from affectml.data import Dataset
-    from affectml.errors import BadInput
     from affectml_annotation import aggregate as aggregate_judgements
     from affectml_annotation.exchange.dataset_folder import make_target_again, write_target
 
@@ -223,7 +243,7 @@ def export(
     db: Db = None,
     format_: Annotated[str | None, Help("dataset, table, label-studio or hugging-face.", default="by the path")] = None,
     target: Annotated[str, Help("Name of the data set's new target.")] = "labels",
-    method: Annotated[str, Help("How the target is made: a method of `labels aggregate`.")] = "votes",
+    method: Annotated[str, Help("How the target is made: a method of `label aggregate`.")] = "votes",
     images: Annotated[Path | None, Help("Folder of the image files, for a new data set.", default="none")] = None,
     rounds: Rounds = "first",
     replace: Replace = False,
@@ -245,7 +265,7 @@ def export(
     show_export(told, json)
 
 
-@app.command()
+@remove.command()
 def erase(
     dataset: Annotated[Path, Argument("Data set folder with the judgements.")],
     people: Annotated[tuple[str, ...], Argument("Whom to erase.", metavar="NAME...")],
@@ -276,7 +296,7 @@ def erase(
 People = Annotated[tuple[str, ...], Argument("Who, by the names they label under.", metavar="NAME...")]
 
 
-@app.command()
+@remove.command()
 def uninvite(people: People, db: Db = None, json: Json = False) -> None:
     """Take people off the list: an invitation that nobody used is removed.
 
@@ -297,7 +317,7 @@ def uninvite(people: People, db: Db = None, json: Json = False) -> None:
         typer.echo(f"{', '.join(closed)}: their entry is closed; their answers stay and count")
 
 
-@app.command()
+@remove.command()
 def withdraw(
     people: People,
     db: Db = None,
@@ -320,9 +340,9 @@ def withdraw(
         typer.echo(f"{', '.join(people)}: back in {where}; their answers count again")
         return
     typer.echo(f"{', '.join(people)}: withdrawn from {where}; none of their answers is counted or exported")
-    typer.echo("  for a week `affectml labels withdraw --undo NAME ...` takes it back; then it is final")
+    typer.echo("  for a week `affectml label remove withdraw --undo NAME ...` takes it back; then it is final")
     typer.echo("  a data set that has them already keeps them, and so do runs by person on it:")
-    typer.echo("  `affectml labels erase DATASET NAME ...` takes them out")
+    typer.echo("  `affectml label remove erase DATASET NAME ...` takes them out")
 
 
 @app.command("import")
@@ -384,7 +404,6 @@ def assign(
 ) -> None:
     """Decide who sees what: invite people, queue images, change the overlap, or all that the task's file says."""
     from affectml.cli._labels_task import images_to_queue, open_task
-    from affectml.errors import BadInput
     from affectml.people.labelling import fitted, queued_words, task_file
     from affectml_annotation.study.file import changed_keys
 
@@ -433,65 +452,57 @@ def attention(
 
 @app.command()
 def backup(
-    db: Annotated[str, Argument(DB_HELP)],
+    source: Annotated[str, Argument(f"{DB_HELP} With --restore: a file that `label backup` wrote.")],
     out: Annotated[
-        Path | None, Argument("The backup's file.", default="one more in the folder of the task's schedule")
+        str | None,
+        Argument(
+            "The backup's file. With --restore: the database to make, a file that nobody has open or "
+            "postgresql://USER@HOST/NAME without a task.",
+            default="one more in the folder of the task's schedule",
+        ),
     ] = None,
+    restore: Annotated[
+        bool, Help("Make a database from a backup, on SQLite or PostgreSQL, whichever it came from.")
+    ] = False,
+    erased: Annotated[
+        tuple[str, ...],
+        Help(
+            "With --restore: another database or backup of the task, which knows who was erased since; may be given "
+            "several times.",
+            default="what is replaced or lies near, and their backups",
+            metavar="DB",
+        ),
+    ] = (),
     replace: Replace = False,
     json: Json = False,
 ) -> None:
     """Write all of a task to one file while people label, and read it again to be sure; nobody waits.
 
-    A copy of the database's file is not a backup: the latest answers are in another file beside it.
+    A copy of the database's file is not a backup: the latest answers are in another file beside it. A database that is
+    restored is without the people who were erased since the backup was made.
     """
-    from affectml.cli._labels_print import show_backup
+    from affectml.cli._labels_print import show_backup, show_restored
     from affectml.cli._labels_task import open_task, watching
-    from affectml_annotation.store.backup import write_backup
+    from affectml_annotation.store import backup as backups
     from affectml_annotation.store.keeping import keep_backup
 
-    with open_task(db, to_read=True) as store, watching("backing up"):
-        made = keep_backup(store) if out is None else write_backup(store, out, replace=replace)
+    if restore:
+        if out is None:
+            raise BadInput("--restore: name the database to make, behind the backup")
+        with watching("restoring"):
+            restored = backups.restore(source, out, erased=erased, replace=replace)
+        show_restored(restored, json)
+        return
+    if erased:
+        raise BadInput("--erased: belongs to --restore")
+    with open_task(source, to_read=True) as store, watching("backing up"):
+        made = keep_backup(store) if out is None else backups.write_backup(store, Path(out), replace=replace)
     if made is not None:
         show_backup(made, json)
 
 
-@app.command()
-def restore(
-    backup: Annotated[Path, Argument("A file that `labels backup` wrote.")],
-    db: Annotated[str, Argument("A file that nobody has open, or postgresql://USER@HOST/NAME without a task.")],
-    erased: Annotated[
-        tuple[str, ...],
-        Help(
-            "Another database or backup of the task, which knows who was erased since; may be given several times.",
-            default="what is replaced or lies near, and their backups",
-            metavar="DB",
-        ),
-    ] = (),
-    replace: Annotated[bool, Help("Replace an existing file, which is kept beside the new one.")] = False,
-    json: Json = False,
-) -> None:
-    """Make a database from a backup, on SQLite or PostgreSQL, whichever it came from.
-
-    People who were erased since the backup are not in it.
-    """
-    from affectml.cli._labels_print import show_restored
-    from affectml.cli._labels_task import watching
-    from affectml_annotation.store.backup import restore as restore_backup
-
-    with watching("restoring"):
-        restored = restore_backup(backup, db, erased=erased, replace=replace)
-    show_restored(restored, json)
-
-
-@app.command()
-def check(
-    database: Annotated[str | None, Argument(DB_HELP, default=ONLY, env="AFFECTML_LABELS", metavar="DB")] = None,
-    json: Json = False,
-) -> None:
-    """Check that a label database or a backup is sound, also while people label; exit code 1 if not.
-
-    Nothing is written.
-    """
+def check(database: str, json: bool) -> None:
+    """Check that a label database or a backup is sound, also while people label; exit code 1 if not."""
     from affectml.cli._labels_print import show_check
     from affectml.cli._labels_task import named_database, watching
     from affectml_annotation import LabelStore

@@ -1,4 +1,4 @@
-"""relabel and explore: the pages in a browser, from an installed package, and the map that is made beforehand."""
+"""label and explore: the pages in a browser, from an installed package, and the map that is made beforehand."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,10 +29,12 @@ Port = Annotated[int, Help("Port to listen on.")]
 
 @dataclass(frozen=True)
 class Labelling:
-    """What the labelling page is asked, by `affectml relabel` and after `streamlit run apps/relabel.py --`."""
+    """What the labelling page is asked, by `affectml label` and after `streamlit run apps/relabel.py --`."""
 
-    folder: Folder = None
-    dataset: Annotated[Path | None, Help("The same, as an option.", metavar="DATASET")] = None
+    on: Annotated[
+        Path | None, Help("Data set folder.", default="the demo set, drawn in data/demo", metavar="DATASET")
+    ] = None
+    dataset: Annotated[Path | None, Help("The same.", metavar="DATASET")] = None
     images: Annotated[
         Path | None,
         Help(
@@ -66,13 +68,13 @@ class Labelling:
             raise typer.BadParameter(
                 "--study: its file says what is labelled; only --db, --lead and --allow-host go with it"
             )
-        if self.folder is not None and self.dataset not in (None, self.folder):
-            raise typer.BadParameter(f"two data sets, {self.folder} and {self.dataset}: name one")
+        if self.on is not None and self.dataset not in (None, self.on):
+            raise typer.BadParameter(f"two data sets, {self.on} and {self.dataset}: name one")
 
     @property
     def named(self) -> Path | None:
         """The data set's folder; None where none was named."""
-        return self.folder or self.dataset
+        return self.on or self.dataset
 
 
 @dataclass(frozen=True)
@@ -99,11 +101,6 @@ class Exploring:
         ),
     ] = None
     allow_host: AllowHost = ()
-
-
-def relabel(asked: Labelling, address: Address = "127.0.0.1", port: Port = 8501) -> None:
-    """Start the page on which people label images, in the browser."""
-    start_page("relabel", asked, address=address, port=port)
 
 
 def explore(

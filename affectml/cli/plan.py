@@ -39,7 +39,7 @@ def plan(
         str, Help("With --next: what one more answer should change, F1 (of the label set) or entropy.")
     ] = "F1",
     out: Annotated[
-        Path | None, Help("With --next: text file of these images for `labels assign --queue`.", default="none")
+        Path | None, Help("With --next: text file of these images for `label assign --queue`.", default="none")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -60,7 +60,7 @@ def plan(
             if out.suffix.lower() in PREDICTIONS:
                 raise BadInput(
                     f"--out {out}: expected a text file, such as {out.with_suffix('.txt').name}; "
-                    f"`labels assign --queue` takes a {out.suffix} for a model's predictions"
+                    f"`label assign --queue` takes a {out.suffix} for a model's predictions"
                 )
             try_file(out)
         _show_next(next_images(opened, next_, until=until, target=config.target), out, json)  # type: ignore[arg-type]
@@ -97,7 +97,7 @@ def _show_next(queue: "pd.DataFrame", out: Path | None, json: bool) -> None:
     count = f"{len(queue):,}" if len(queue) <= SHOWN else f"{SHOWN} of {len(queue):,}"
     print_table(f"Images for the next answers ({count})", ("image_id", "people so far", "expected change"), rows)
     if out is not None:
-        print(f"queue: {out}; `affectml labels assign --queue {shlex.quote(str(out))} --more 1` shows them first")
+        print(f"queue: {out}; `affectml label assign --queue {shlex.quote(str(out))} --more 1` shows them first")
 
 
 def ask(

@@ -128,7 +128,7 @@ def status(out: Folder, db: Db = None, json: Json = False) -> None:
         show_people(people)
         typer.echo(keeping.said(store))
         if asked:
-            typer.echo(f"to be erased, as they asked (`affectml labels erase`): {', '.join(asked)}")
+            typer.echo(f"to be erased, as they asked (`affectml label remove erase`): {', '.join(asked)}")
 
 
 @app.command()
@@ -246,7 +246,7 @@ def erase(
     db: Db = None,
     json: Json = False,
 ) -> None:
-    """Erase people who asked for it, by the ids that they have at their panel; else as `labels erase`.
+    """Erase people who asked for it, by the ids that they have at their panel; else as `label remove erase`.
 
     Whoever is not paid yet stays on the pay table, by that id and the amount alone. Given again, it goes on.
     """
@@ -282,4 +282,6 @@ def _show(store: Any, json: bool) -> None:
         typer.echo(f"at {phase}: {said}")
     if now.minutes is not None:
         typer.echo(f"median of who completed it: {now.minutes:.1f} minutes")
-    typer.echo(f"{now.wanting} images want people, {now.answers} answers in all; {now.places} places")
+    typer.echo(
+        f"{now.wanting} images want people, {now.answers} answers in all; {now.free} of {now.places} places are free"
+    )

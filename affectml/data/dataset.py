@@ -143,7 +143,7 @@ class Dataset:
         labels = "" if self.meta.taxonomy else " --taxonomy NAME"
         raise BadDataset(
             f"{self.root}: no target yet, so there is nothing to learn or to judge by. Label its images (`affectml "
-            f"relabel {where}{labels}`) and add the answers to it (`affectml labels export --to {where}`), or join a "
+            f"label --on {where}{labels}`) and add the answers to it (`affectml label export --to {where}`), or join a "
             f"table of labels (`affectml import table LABELS.csv {where}`)"
         )
 
@@ -270,7 +270,7 @@ def command_for(dataset: Dataset, name: str) -> str | None:
     method = (told and told["method"]) or entry.vote_rule or entry.values
     rounds = entry.made_by.partition("; rounds: ")[2]
     options = ["--method", method, *(["--rounds", rounds] if rounds else []), "--target", name, "--replace"]
-    return shlex.join(["affectml", "labels", "aggregate", str(dataset.root), *options])
+    return shlex.join(["affectml", "label", "aggregate", str(dataset.root), *options])
 
 
 def check_new(out: Path) -> None:
@@ -296,12 +296,12 @@ def write_dataset(
     targets: one table per entry of `meta.targets`. Where `meta` does not say what the people in `annotations` were
     asked, it is what all targets agree on. For an all-or-nothing result, call it inside
     `affectml._files.new_folder(out)`. dataset.json is written last. Raises BadInput for a folder that is a data set
-    already: judgements and targets are added to it by `affectml labels export`.
+    already: judgements and targets are added to it by `affectml label export`.
     """
     if (folder / "dataset.json").exists():
         raise BadInput(
             f"{folder} is a data set already; nothing was written: choose another folder "
-            "(`affectml labels export --to` adds judgements and targets to one)"
+            "(`affectml label export --to` adds judgements and targets to one)"
         )
     if set(targets) != set(meta.targets):
         raise BadInput(f"targets {sorted(targets)} do not match those described: {sorted(meta.targets)}")

@@ -134,7 +134,7 @@ def read_meta(path: Path) -> DatasetMeta:
     except (FileNotFoundError, NotADirectoryError):
         raise BadDataset(
             f"{path.parent}: no dataset.json there, so it is not an affectml data set; "
-            "`affectml import --help` turns folders and tables into one, and `affectml relabel --images PHOTOS` shows "
+            "`affectml import --help` turns folders and tables into one, and `affectml label --images PHOTOS` shows "
             "photographs without labels to label"
         ) from None
     if isinstance(content, dict) and (schema := content.get("schema", SCHEMA)) != SCHEMA:

@@ -337,7 +337,7 @@ class ImportSummary:
         if not self.files:
             return f"none yet; to join a table of labels: affectml import table LABELS.csv {where}"
         labels = "" if self.labels else " --taxonomy NAME"
-        return f"none yet; to label the images: affectml relabel {where}{labels}"
+        return f"none yet; to label the images: affectml label --on {where}{labels}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; absent where unknown."""

@@ -63,7 +63,7 @@ def images(
 
     An image's id is its path below PATH without the suffix, and with it where two images would have the same.
     Captions, several for an image where there are several rows or lines, become the column `caption`. The taxonomy is
-    kept for `affectml relabel` and `affectml labels init`.
+    kept for `affectml label` and `affectml label init`.
     """
     root = source.path
     if group_by is not None:

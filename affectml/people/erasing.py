@@ -79,14 +79,14 @@ class ErasedPeople(erasing.Erased):
             lines.append("  next export would add them again")
         for place in self.named:
             if (place / "dataset.json").is_file():
-                way_out = shlex.join(["affectml", "labels", "erase", shown(place), *people])
+                way_out = shlex.join(["affectml", "label", "remove", "erase", shown(place), *people])
             elif (place / "audit.parquet").is_file():
                 way_out = f"affectml audit {shlex.quote(str(dataset))} makes it anew without them"
             else:
                 way_out = "yours to delete, or to write again"
             lines.append(f"  {shown(place)} still names them: {way_out}")
         if not self.learned:
-            command = shlex.join(["affectml", "labels", "erase", shown(dataset), *people, "--runs"])
+            command = shlex.join(["affectml", "label", "remove", "erase", shown(dataset), *people, "--runs"])
             return [*lines, f"  no run by person was found that knows them; `{command} FOLDER` looks in other places"]
         lines.append("thresholds and tastes taken out of what runs know of people, for good:")
         lines += [f"  {one.file}: {one.people} of its people" for one in self.learned]

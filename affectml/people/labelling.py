@@ -81,7 +81,7 @@ def open_photographs(
         beside = photos.resolve().with_name(f"{photos.resolve().name}-data")
         raise BadInput(
             f"the data set {folder} would lie inside {photos}, into which nothing is written: name a folder outside, "
-            f"such as `affectml relabel {shlex.quote(str(beside))} --images {shlex.quote(str(photos))}`"
+            f"such as `affectml label --on {shlex.quote(str(beside))} --images {shlex.quote(str(photos))}`"
         )
     if (folder / "dataset.json").is_file():
         opened = Dataset.open(folder)
@@ -149,7 +149,7 @@ def task_words(store: LabelStore, people: pd.DataFrame) -> Iterator[str]:
     if len(each) > 1:
         yield f"answers by language: {', '.join(each)}"
     if skipped := store.skipped_images():
-        more = "`affectml labels assign --queue FILE --more 1` asks one more person each"
+        more = "`affectml label assign --queue FILE --more 1` asks one more person each"
         yield f"too many skipped these, so that fewer than wanted answer them ({more}): {few(skipped, 50)}"
 
 

@@ -182,7 +182,7 @@ def _voted(dataset: Dataset, chosen: Targets | None) -> Pilot:
     if chosen is None or chosen.votes is None or n is None:
         what = "and no counts of votes" if chosen is None else f"and target {chosen.name} does not say how many voted"
         raise BadDataset(
-            f"{dataset.root}: no judgements (annotations.parquet) {what}, so nothing to plan from: `affectml labels` "
+            f"{dataset.root}: no judgements (annotations.parquet) {what}, so nothing to plan from: `affectml label` "
             "and `affectml study` collect some, and `affectml plan` without a data set plans from assumptions"
         )
     return Pilot.of_counts(chosen.votes, n, chosen.taxonomy.labels, chosen.image_id, one=one)

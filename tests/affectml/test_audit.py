@@ -557,7 +557,7 @@ def test_what_a_spreadsheet_makes_of_true_says_the_same(tmp_path):
 
 def test_images_that_are_gone_are_counted_and_named_and_nothing_new_is_said_with_the_way_to_bring_it_in(tmp_path):
     old = asked_set(tmp_path / "old", OLD)
-    assert again_of(old, PAIRS).lines[0].startswith("a: no new answers in the data set yet; `affectml labels export`")
+    assert again_of(old, PAIRS).lines[0].startswith("a: no new answers in the data set yet; `affectml label export`")
     made = asked_set(tmp_path / "new", OLD + NEW)
     one = "1 of 2 listed images and 2 of 2 controls have new answers, 1.3 on average. 1 image is left out:"
     no = "the data set has no answers, or no embedding, of"
@@ -596,7 +596,7 @@ def test_shares_are_read_as_those_of_people_where_somebody_says_how_many_and_els
 def test_the_command_writes_and_queues_and_answers_come_back_through_the_task(faulty, tmp_path, command, monkeypatch):
     monkeypatch.chdir(tmp_path)
     where, db = shutil.copytree(faulty.root, tmp_path / "set"), tmp_path / "task.db"
-    assert command("labels", "init", where, "--db", db, "--invite", "ann,ben")[0] == 0
+    assert command("label", "init", where, "--db", db, "--invite", "ann,ben")[0] == 0
     code, out, said = command("audit", where, "--out", "found", "--queue", 3, "--more", 2, "--db", db, "--json")
     assert code == 0, said
     told = json.loads(out)
@@ -610,7 +610,7 @@ def test_the_command_writes_and_queues_and_answers_come_back_through_the_task(fa
     with LabelStore(db, must_exist=True) as store:
         for who in ("ann", "ben"):
             store.submit([Answer(claim.image_id, who, "labels", ("awe",)) for claim in store.claim(who, 6)])
-    assert command("labels", "export", "--db", db, "--to", where, "--target", "emotions", "--replace")[0] == 0
+    assert command("label", "export", "--db", db, "--to", where, "--target", "emotions", "--replace")[0] == 0
     again = json.loads(command(*asked, "--json")[1])["again"]
     assert "3 of 3 listed images and 3 of 3 controls have new answers, 2.0 on average. Of 3 pairs" in again["lines"][0]
     assert again["queue-001.csv"]["rows"] == 3

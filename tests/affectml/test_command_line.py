@@ -61,10 +61,10 @@ def test_every_option_of_a_config_is_one_of_its_command(words):
 
 
 def test_a_shell_completes_commands():
-    environment = os.environ | {"_AFFECTML_COMPLETE": "complete_bash", "COMP_WORDS": "affectml rel", "COMP_CWORD": "1"}
+    environment = os.environ | {"_AFFECTML_COMPLETE": "complete_bash", "COMP_WORDS": "affectml lab", "COMP_CWORD": "1"}
     words = "import sys; sys.argv = ['affectml']; from affectml.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", words], env=environment, capture_output=True, text=True, timeout=300)
-    assert done.stdout.split() == ["relabel"]
+    assert done.stdout.split() == ["label"]
 
 
 @pytest.mark.parametrize("at", [0, 1, 2])
@@ -107,7 +107,7 @@ MISTAKES = {
     "train demo --multilabel --threads 99999999": "'--threads'",  # so many end in a crash of torch's
     "train demo --multilabel --seed 99999999999": "'--seed'",
     "audit demo --seed 99999999999": "'--seed'",
-    "labels init demo --seed 99999999999": "'--seed'",
+    "label init demo --seed 99999999999": "'--seed'",
     "train nowhere": "no such folder",
     "train sheet.csv --multilabel": "is a file",
     "predict nowhere a.png": "no such file or folder",
@@ -121,8 +121,8 @@ MISTAKES = {
     "taxonomy show mikels-8 --choose joy=awe": "--choose belongs to --to",
     "import table sheet.csv out --separator abc": "--separator abc: expected one character, such as ; or a tab",
     "import table sheet.csv out --separator ''": "--separator '': expected one character, such as ; or a tab",
-    "labels init demo --db a.db --file no.yaml": "no.yaml: no such file",
-    "labels agreement sheet.ods": "a spreadsheet, not text; save the table as CSV (UTF-8) and name that file",
+    "label init demo --db a.db --file no.yaml": "no.yaml: no such file",
+    "label agreement sheet.ods": "a spreadsheet, not text; save the table as CSV (UTF-8) and name that file",
 }
 
 

@@ -349,7 +349,7 @@ def test_the_shared_folder_is_what_datasets_loads(shared, tmp_path):
     assert list(row["emotions"].values()) == target.shares()[0].tolist()
     assert loaded["train"].features["chosen"].feature.names == list(data.target("chosen").taxonomy.labels)
     assert loaded["train"].features["word"].names == ["something else", "fear!", "joy"]
-    assert row["image"].size == (96, 96)
+    assert row["image"].size == (256, 256)
     assert loaded["train"][3]["image"] is loaded["unassigned"][0]["word"] is None
     judgements = datasets.load_dataset(str(copy.path), "judgements", cache_dir=str(tmp_path))["train"]
     assert len(judgements) == len(data.judgements)

@@ -147,7 +147,7 @@ class Session:
             main()
         out, err = self.capsys.readouterr()
         assert ended.value.code == 0, f"{line}\n{err}"
-        if words[1:3] == ["labels", "init"]:
+        if words[1:3] == ["label", "init"]:
             write_people(Dataset.open(words[3]), self.folder)
         if words[1:3] == ["study", "run"]:  # as the page would
             begin(Path(words[3]), dict(itertools.pairwise(words)).get("--db"), by="lead").close()
@@ -269,7 +269,7 @@ def session(world, tmp_path, capsys, monkeypatch, heads_as_before, take_part):
     shutil.copytree(world, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    # `affectml relabel` ends at once: tests/apps start the real server
+    # `affectml label` ends at once: tests/apps start the real server
     monkeypatch.setitem(sys.modules, "streamlit.web.cli", types.SimpleNamespace(main=lambda arguments: sys.exit(0)))
     yield Session(tmp_path, capsys, monkeypatch, take_part)
     for module in ("my_heads", "my_importers"):  # CONTRIBUTING.md's own

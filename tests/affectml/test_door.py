@@ -82,7 +82,7 @@ def test_what_the_door_names_is_there_and_stays_a_function_after_every_import(in
 
 HOME = {  # where the functions of commands are that stand elsewhere
     "runs": "list_runs",  # affectml.runs is the module of run folders
-    "relabel": None, "labels": None, "study": None,  # methods of LabelStore, functions of affectml_annotation.study
+    "label": None, "study": None,  # methods of LabelStore, functions of affectml_annotation.study
 }  # fmt: skip
 
 

@@ -105,7 +105,7 @@ def join(folder: Path) -> None:
 
 
 def export(folder: Path) -> None:
-    """What `affectml labels export` calls: answers and a target made of them."""
+    """What `affectml label export` calls: answers and a target made of them."""
     entry = Dataset.open(folder).meta.targets["emotions"]
     labels, image = entry.resolve_taxonomy().labels, str(Dataset.open(folder).images["image_id"].iloc[0])
     with LabelStore("sqlite://") as store:

@@ -211,7 +211,7 @@ def test_what_needs_a_target_says_how_to_get_one(photos, out):
     assert "taxonomy" not in json.loads((out / "dataset.json").read_text())
     with pytest.raises(BadDataset, match=r"nothing says which labels there are; name a taxonomy: .*mikels-8"):
         taxonomy_of(dataset)
-    ways = r"no target yet.*`affectml relabel .*--taxonomy NAME`.*`affectml labels export.*`affectml import table"
+    ways = r"no target yet.*`affectml label --on .*--taxonomy NAME`.*`affectml label export.*`affectml import table"
     with pytest.raises(BadDataset, match=ways):
         plan_run(TrainConfig(dataset=str(out), multilabel=True))
     with pytest.raises(BadDataset, match=ways):

@@ -134,9 +134,9 @@ def test_no_command_loads_torch_before_it_needs_it(tmp_path):
         Image.new("RGB", (8, 8), colour).save(tmp_path / "album" / name)
     done = ["taxonomy list", "taxonomy show mikels-8", "demo demo --images 40", "import table labels.csv mine",
             "import images album photos", "audit demo --files", "ask demo --model m --out asked.jsonl",
-            "export demo --hub shared", "labels init demo --overlap 2 --invite ann", "labels status",
-            "labels attention", "labels agreement demo", "labels aggregate demo", "labels assign",
-            "labels withdraw ann", "labels erase demo a03"]  # fmt: skip
+            "export demo --hub shared", "label init demo --overlap 2 --invite ann", "label status",
+            "label attention", "label agreement demo", "label aggregate demo", "label assign",
+            "label remove withdraw ann", "label remove erase demo a03"]  # fmt: skip
     refused = ["train nowhere", "predict nowhere a.png", "evaluate nowhere --on demo", "evaluate me=nowhere",
                "evaluate --train nowhere --on demo", "evaluate photos/dataset.json --on nowhere",
                "explain nowhere a.png", "explore nowhere", "embed nowhere",

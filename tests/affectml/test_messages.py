@@ -35,7 +35,7 @@ OF = {
 }  # fmt: skip
 BY_SET = {spelled(each.name) for each in options_of(TrainConfig) if each.help.rare}  # said as `--set NAME=VALUE`
 OTHERS = {"--help", "--repo-type", "--local-dir", "--server"}  # of every command, and of other programs
-COMMAND = re.compile(r"`affectml ([a-z-]+(?: [a-z0-9-]+)?)([^`]*)`")
+COMMAND = re.compile(r"`affectml ([a-z-]+(?: [a-z0-9-]+){0,2})([^`]*)`")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+")
 
 
@@ -82,7 +82,8 @@ def test_what_a_message_names_is_there(path):
     for text in texts:
         absent += [name for name in OPTION.findall(text) if name not in every | OTHERS]
         for words, rest in COMMAND.findall(text):
-            known = next((name for name in (words, words.split()[0]) if name in commands()), None)
+            said = words.split()
+            known = next((name for n in (3, 2, 1) if (name := " ".join(said[:n])) in commands()), None)
             absent += [f"affectml {words}"] if known is None else []
             absent += [f"{words} {name}" for name in OPTION.findall(rest) if name not in commands().get(known, every)]
     assert not absent

@@ -441,7 +441,7 @@ class TestErase:
         gone, stays = people.ids[:2], people.ids[2:]
         litter = Path("runs/.mydata-001-people.safetensors.0123abcd.tmp")
         shutil.copy(people.file, litter)
-        out = told("labels", "erase", "mydata", *gone)
+        out = told("label", "remove", "erase", "mydata", *gone)
         assert "runs/mydata-001-people.safetensors: 2 of its people" in out
         assert "affectml train mydata --multilabel --by-person --encoder affect-tiny --seed 0 --threads 1" in out
         assert "--out" not in out.split("affectml train")[1]
@@ -457,13 +457,13 @@ class TestErase:
         who = known().ids[0]
         Path("far/deep").mkdir(parents=True)
         shutil.move("runs/mydata-001-people.safetensors", "far/deep/old-people.safetensors")
-        says = f"no run by person was found that knows them; `affectml labels erase mydata {who} --runs FOLDER`"
-        assert says in told("labels", "erase", "mydata", who)
-        assert "nobody called" in command("labels", "erase", "mydata", who)[2]
-        done = json.loads(told("labels", "erase", "mydata", who, "--runs", "far", "--json"))
+        says = f"no run by person was found that knows them; `affectml label remove erase mydata {who} --runs FOLDER`"
+        assert says in told("label", "remove", "erase", "mydata", who)
+        assert "nobody called" in command("label", "remove", "erase", "mydata", who)[2]
+        done = json.loads(told("label", "remove", "erase", "mydata", who, "--runs", "far", "--json"))
         learned = {"file": "far/deep/old-people.safetensors", "people": 1, "run": None, "command": None}
         assert (done["judgements"], done["learned"]) == (0, [learned])
-        assert "no such folder" in command("labels", "erase", "mydata", who, "--runs", "nowhere")[2]
+        assert "no such folder" in command("label", "remove", "erase", "mydata", who, "--runs", "nowhere")[2]
 
     def test_a_data_set_that_was_renamed_is_known_by_its_target_and_another_s_runs_keep_their_people(self, here):
         who = known().ids[0]
@@ -524,10 +524,10 @@ class TestErase:
         told("export", "runs/mydata-001", "--hub", "hub")
 
     def test_withdrawing_names_it(self, here, told):
-        told("labels", "init", "mydata", "--invite", "ann")
-        out = told("labels", "withdraw", "ann")
+        told("label", "init", "mydata", "--invite", "ann")
+        out = told("label", "remove", "withdraw", "ann")
         assert "so do runs by person on it" in out
-        assert "labels erase DATASET NAME" in out
+        assert "label remove erase DATASET NAME" in out
 
 
 def traces(place, whose, people):

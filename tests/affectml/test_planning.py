@@ -430,7 +430,7 @@ def test_the_next_answers_go_where_one_more_would_change_most(pilot, told, tmp_p
     assert list(found["change"]) == pytest.approx(sorted(change, reverse=True)[:10])
     assert list(found["people"]) == [5] * 10
     file = tmp_path / "next.txt"
-    assert "labels assign --queue" in told("plan", pilot.root, "--next", "10", "--out", file)
+    assert "label assign --queue" in told("plan", pilot.root, "--next", "10", "--out", file)
     assert file.read_text().split() == list(found["image_id"])
     told("plan", pilot.root, "--next", "10", "--out", file, code=2)
     told("plan", pilot.root, "--next", "41", code=2)

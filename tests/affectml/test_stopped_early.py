@@ -77,7 +77,7 @@ def test_a_training_says_it_once_and_so_does_its_report(run, command):
 
 @pytest.mark.parametrize(
     "words",
-    ["evaluate RUN --on DATA --verbose --out OUT", "labels agreement DATA --json", "labels aggregate DATA --json"],
+    ["evaluate RUN --on DATA --verbose --out OUT", "label agreement DATA --json", "label aggregate DATA --json"],
 )
 def test_a_command_says_it_once_and_counts_all_answers(run, folder, command, tmp_path, words):
     places = {"RUN": run[0].folder, "DATA": folder, "OUT": tmp_path / "found.csv"}

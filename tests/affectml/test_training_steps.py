@@ -79,11 +79,11 @@ def test_that_languages_are_pooled_is_said_before_training_and_among_the_rules(d
     plan = plan_run(config, say=said.append)
     assert (len(before), len(said)) == (0, 1)
     assert "are pooled" in said[0]
-    assert f"`affectml labels agreement {dataset.root} --by language`" in said[0]
+    assert f"`affectml label agreement {dataset.root} --by language`" in said[0]
     truth = read_truth(plan.dataset, plan.targets, plan.targets.image_id, beta=fit_prior(plan.targets))
     rates = torch.from_numpy(truth.shares)
     rule = evaluate({"copy": Answers(rates, rates, None)}, truth, split="all", seed=0).facts["rules"]["languages"]
-    assert re.match(r"Answers in 2 languages \(de .*`affectml labels agreement DATASET --by language` tests", rule)
+    assert re.match(r"Answers in 2 languages \(de .*`affectml label agreement DATASET --by language` tests", rule)
 
 
 def test_numbers_of_numpy_are_options_like_any_and_are_written_as_python_s():
@@ -218,7 +218,7 @@ def test_without_multilabel_the_target_that_is_there_decides(tmp_path, kinds, as
 
 @pytest.mark.parametrize("multilabel", [None, True, False])
 def test_a_data_set_without_targets_is_told_so(tmp_path, multilabel):
-    ways = r"no target yet, so .*`affectml relabel .* NAME`.*labels export.*import table"
+    ways = r"no target yet, so .*`affectml label --on .* NAME`.*labels export.*import table"
     refused(BadDataset, ways, choose_target, small(tmp_path), multilabel=multilabel, name=None)
 
 

@@ -70,4 +70,4 @@ def test_every_command_is_documented():
     page = (Path(__file__).parents[2] / "docs" / "labelling.md").read_text(encoding="utf-8")
     for command in app.registered_commands:
         name = command.name or command.callback.__name__
-        assert f"affectml labels {name}" in page, name
+        assert f"affectml label {name}" in page, name

@@ -65,7 +65,7 @@ def test_a_backup_is_one_file_that_every_command_reads_and_nobody_else_may(used,
     made = write_backup(used, tmp_path / "kept" / "out.db")
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["out.db"]
     assert stat.S_IMODE(made.file.stat().st_mode) == 0o600
-    refused(StoreError, "is a backup, which stays as it is; `affectml labels restore", LabelStore, made.file)
+    refused(StoreError, "is a backup, which stays as it is; `affectml label backup --restore", LabelStore, made.file)
     assert read_backup(made.file) == made
     assert made.counts["event"] == len(used.events()) == 9
     with LabelStore(made.file, must_exist=True, reads_only=True) as kept:
@@ -145,8 +145,10 @@ def test_it_goes_from_sqlite_to_postgresql_and_back_with_the_same_digests(used, 
 def test_no_password_is_said_wherever_it_stands_in_the_address(small, postgres_url, tmp_path, run):
     made = write_backup(small, tmp_path / "out.db")
     address = f"{postgres_url.replace('//postgres@', '//postgres:pwone@')}&password=pwtwo"
-    said = run("labels", "restore", made.file, address, "--json") + run("labels", "status", "--db", address, "--json")
-    said += run("labels", "restore", made.file, address, fails=True)
+    said = run("label", "backup", "--restore", made.file, address, "--json") + run(
+        "label", "status", "--db", address, "--json"
+    )
+    said += run("label", "backup", "--restore", made.file, address, fails=True)
     assert "postgres:***@" in said
     assert "pwone" not in said
     assert "pwtwo" not in said
@@ -392,7 +394,7 @@ def test_without_a_word_nobody_comes_back_by_a_restore_into_a_new_place(task, at
     made.parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / "out.db").rename(made)
     (tmp_path / "new").mkdir()
-    said = run("labels", "restore", made, tmp_path / "new" / "again.db")
+    said = run("label", "backup", "--restore", made, tmp_path / "new" / "again.db")
     with LabelStore(tmp_path / "new" / "again.db") as store:
         there = {row.person for row in rows(store, schema.panel)}
     if "far" in at:
@@ -452,18 +454,18 @@ def test_a_copy_from_before_the_backup_does_not_know_who_was_erased_since(tmp_pa
 
 def test_the_commands_say_what_there_is(small, run, tmp_path):
     out, new = tmp_path / "out.db", tmp_path / "new.db"
-    told = run("labels", "backup", small.database.where, out)
+    told = run("label", "backup", small.database.where, out)
     assert "all of small.db, 7 answers of 2 people to 12 images" in told
-    assert json.loads(run("labels", "backup", out, tmp_path / "2.db", "--json"))["log"] in told
-    assert f"new.db: 7 answers of 2 people, as in {out}" in run("labels", "restore", out, new)
-    assert "new.db exists already; --replace" in run("labels", "restore", out, new, fails=True)
-    assert "kept: " in run("labels", "restore", out, new, "--replace")
-    assert f"{tmp_path / 'new-backups'}/2" in run("labels", "backup", new)
-    assert "this is a backup of small.db, made 20" in run("labels", "status", "--db", out)
-    about = json.loads(run("labels", "status", "--db", out, "--json"))["backups"]
+    assert json.loads(run("label", "backup", out, tmp_path / "2.db", "--json"))["log"] in told
+    assert f"new.db: 7 answers of 2 people, as in {out}" in run("label", "backup", "--restore", out, new)
+    assert "new.db exists already; --replace" in run("label", "backup", "--restore", out, new, fails=True)
+    assert "kept: " in run("label", "backup", "--restore", out, new, "--replace")
+    assert f"{tmp_path / 'new-backups'}/2" in run("label", "backup", new)
+    assert "this is a backup of small.db, made 20" in run("label", "status", "--db", out)
+    about = json.loads(run("label", "status", "--db", out, "--json"))["backups"]
     assert about == {"folder": None, "kept": 0, "last": None, "failed": None}
-    assert "name the backup's own file" in run("labels", "backup", out, fails=True)
-    assert "is a backup, which stays as it is" in run("labels", "assign", "--db", out, "--invite", "x", fails=True)
+    assert "name the backup's own file" in run("label", "backup", out, fails=True)
+    assert "is a backup, which stays as it is" in run("label", "assign", "--db", out, "--invite", "x", fails=True)
 
 
 def test_who_watches_is_told_of_the_rows_that_a_backup_and_a_check_go_through(tmp_path):

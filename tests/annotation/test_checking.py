@@ -186,13 +186,13 @@ def test_whoever_reads_a_file_that_sqlite_cannot_is_told_its_newest_backup(store
     with file.open("r+b") as damaged:
         damaged.seek(at)
         damaged.write(bytes(500))
-    way_back = f"move {file} away, and {file}-wal with it, then `affectml labels restore {backups[1]} {file}`"
+    way_back = f"move {file} away, and {file}-wal with it, then `affectml label backup --restore {backups[1]} {file}`"
     with pytest.raises(StoreError, match=f"{what}.*it is damaged: the newest backup is {backups[1]}: {way_back}$"):
         LabelStore(file, must_exist=True, reads_only=True)
     file.rename(file.with_name("damaged.db"))
     for beside in file.parent.glob("labels.db-*"):
         beside.unlink()
-    run("labels", "restore", backups[1], file)
+    run("label", "backup", "--restore", backups[1], file)
     assert len(before) == file.stat().st_size
     for backup in backups:
         backup.unlink()
@@ -211,12 +211,12 @@ def test_people_label_while_it_looks(store, used):
 
 def test_the_command_says_what_it_found(store, run):
     place = store.database.where
-    assert f"all {len(INVARIANTS)} invariants hold" in run("labels", "check", place)
+    assert f"all {len(INVARIANTS)} invariants hold" in run("audit", "--files", place)
     by_hand(place, *BY_HAND["slot.taken"], *BY_HAND["answer.missing"])
-    wrong = run("labels", "check", place, code=1)
+    wrong = run("audit", "--files", place, code=1)
     assert "slot.taken: does not hold" in wrong
     assert wrong.endswith("the file and its log of answers are whole: keep it, no backup has more\n")
-    told = json.loads(run("labels", "check", place, "--json", code=1))
+    told = json.loads(run("audit", "--files", place, "--json", code=1))
     assert [one["invariant"] for one in told["broken"]] == ["answer.missing", "slot.taken"]
 
 

@@ -25,7 +25,7 @@ from .tasks import at_once, refused
 
 LABELS = ("awe", "fear", "joy")
 IMAGES = [f"i{n}.png" for n in range(20)]
-EXPORT = ("labels", "export", "--db")
+EXPORT = ("label", "export", "--db")
 PEOPLE = ("ann", "ben", "cem")
 
 
@@ -77,7 +77,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def test_an_export_of_no_answers_is_an_error_and_writes_nothing(run, judged):
-    run("labels", "init", judged, "--db", judged.parent / "x.db", "--question", "q")
+    run("label", "init", judged, "--db", judged.parent / "x.db", "--question", "q")
     before = content(judged)
     there = {*judged.parent.iterdir()}
     for to in (judged, judged.parent / "all.csv", judged.parent / "new"):
@@ -107,9 +107,9 @@ def test_judgements_that_were_there_stay_and_the_target_counts_all_of_them(run, 
 
 def test_the_same_judgements_under_other_event_ids_come_in_once(run, judged):
     db = judged.parent / "x.db"
-    run("labels", "init", judged, "--db", db)
+    run("label", "init", judged, "--db", db)
     renamed = ("--map", "image=image_id", "--map", "annotator=annotator_id", "--map", "label=labels")
-    run("labels", "import", judged.parent / "judge.csv", *renamed, "--db", db, "--invite")
+    run("label", "import", judged.parent / "judge.csv", *renamed, "--db", db, "--invite")
     before = content(judged)
     out = run(*EXPORT, db, "--to", judged, "--target", "rates")
     assert "0 new, 60 there already, 0 in conflict" in out
@@ -299,15 +299,17 @@ def test_who_withdrew_leaves_a_data_set_when_named_and_from_the_kept_files_too(r
     add_to(judged, store, VOTES, replace=True)
     store.withdraw("eve")
     before = content(judged)
-    with pytest.raises(aa.BadExport, match=r"holds 1 judgements of people who withdrew since \(eve\).*labels erase"):
+    with pytest.raises(
+        aa.BadExport, match=r"holds 1 judgements of people who withdrew since \(eve\).*label remove erase"
+    ):
         add_to(judged, store, VOTES, replace=True)
-    said = run("labels", "erase", judged, "evee", "dea", fails=True)
+    said = run("label", "remove", "erase", judged, "evee", "dea", fails=True)
     assert "nobody called 'evee'" in said
     assert "eve'" not in said.replace("'evee'", "")  # nobody else is offered to be erased
     assert content(judged) == before
     (judged.parent / f"{judged.name}-audit").mkdir()
     (judged.parent / f"{judged.name}-audit" / "audit.csv").write_text("rank,annotator_id\n1,eve\n")
-    erased = run("labels", "erase", judged, "eve")
+    erased = run("label", "remove", "erase", judged, "eve")
     assert "1 judgements of eve taken out" in erased
     assert f"{judged.name}-audit still names them" in erased
     for path in [*judged.glob("annot*.parquet")]:
@@ -321,7 +323,7 @@ def test_erasing_names_every_target_that_counts_the_person_and_the_command_that_
     """The two that the import made count three people; `collected` counts one more about two images."""
 
     def erased(who):
-        targets = json.loads(run("labels", "erase", judged, who, "--json"))["targets"]
+        targets = json.loads(run("label", "remove", "erase", judged, who, "--json"))["targets"]
         for name, command in targets.items():
             assert f"{name} counts somebody who was erased" in Dataset.open(judged).outdated(name)
             assert "counts somebody who was erased" in run("export", judged, "--hub", judged.parent / "hub", fails=True)
@@ -355,7 +357,7 @@ def test_a_target_with_more_people_than_judgements_is_told_without_a_note_of_it_
 
 
 def test_a_target_of_nobody_who_is_left_cannot_be_made_again_and_is_refused(run, judged):
-    told = run("labels", "erase", judged, *PEOPLE)
+    told = run("label", "remove", "erase", judged, *PEOPLE)
     assert "target rates still counts them, without names; nobody's answers are left" in told
     assert "nobody's answers are left" in run("export", judged, "--hub", judged.parent / "hub", fails=True)
 
@@ -370,18 +372,18 @@ def test_where_exports_were_written_is_known_and_listed_as_long_as_they_name_who
     form = ["--format", "hugging-face"] if name == "all" else []
     run(*export, "--to", judged.parent / name, *form)
     assert "d\u00e9a" not in (judged.parent / f"{judged.name}-exports.jsonl").read_text(encoding="utf-8")
-    told = json.loads(run("labels", "erase", judged, "ann", "--json"))
+    told = json.loads(run("label", "remove", "erase", judged, "ann", "--json"))
     assert told["named"] == []
-    told = json.loads(run("labels", "erase", judged, "d\u00e9a", "--json"))
+    told = json.loads(run("label", "remove", "erase", judged, "d\u00e9a", "--json"))
     assert [Path(place).name for place in told["named"]] == [name]
     if name == "new":
-        run("labels", "erase", judged.parent / "new", "d\u00e9a")
+        run("label", "remove", "erase", judged.parent / "new", "d\u00e9a")
         assert still_named(judged, ["d\u00e9a"]) == ()
 
 
 def test_a_task_elsewhere_remembers_its_data_set_and_notes_its_exports_there(run, judged, tmp_path):
     elsewhere = tmp_path / "elsewhere" / "task.db"
-    run("labels", "init", judged, "--db", elsewhere, "--invite", "d\u00e9a", "--json")
+    run("label", "init", judged, "--db", elsewhere, "--invite", "d\u00e9a", "--json")
     with aa.LabelStore(elsewhere) as store:
         assert store.dataset == judged.resolve()
         answer(store, str(store.images()["image_id"][0]), store.task.labels[0], who="d\u00e9a")
@@ -403,9 +405,9 @@ def test_a_file_is_written_over_only_when_asked_and_the_old_one_is_kept(judged, 
 
 
 def test_an_aggregated_target_is_written_over_only_when_asked(run, judged, tmp_path):
-    run("labels", "aggregate", judged, "--out", tmp_path / "t.parquet")
+    run("label", "aggregate", judged, "--out", tmp_path / "t.parquet")
     before = (tmp_path / "t.parquet").read_bytes()
-    again = ("labels", "aggregate", judged, "--method", "posterior", "--out", tmp_path / "t.parquet")
+    again = ("label", "aggregate", judged, "--method", "posterior", "--out", tmp_path / "t.parquet")
     assert "exists already; --replace" in run(*again, fails=True)
     run(*again, "--replace")
     (kept,) = tmp_path.glob("t.replaced-*.parquet")
@@ -459,9 +461,9 @@ def test_a_new_folder_from_a_data_set_has_its_split_and_its_warnings(judged, sto
 def test_who_is_erased_without_having_withdrawn_would_come_again_and_erase_says_so(run, judged, store):
     answer(store, "i0.png", "joy")
     add_to(judged, store)
-    assert "would add them again" in run("labels", "erase", judged, "dea")
+    assert "would add them again" in run("label", "remove", "erase", judged, "dea")
     assert add_to(judged, store).new == 1
-    run("labels", "erase", judged, "dea")
+    run("label", "remove", "erase", judged, "dea")
     answer(store, "i1.png", "joy", who="dea")
     store.withdraw("dea")
     refused(aa.BadExport, "no answers yet", add_to, judged, store)
@@ -471,13 +473,13 @@ def test_who_is_erased_leaves_the_label_database_too_and_is_in_no_next_export(ru
     answer(store, "i0.png", "joy", note="the sea")
     add_to(judged, store)
     elsewhere = judged.parent / "x.db"
-    assert f"1 answers taken out of {elsewhere}" in run("labels", "erase", judged, "dea", "--db", elsewhere)
+    assert f"1 answers taken out of {elsewhere}" in run("label", "remove", "erase", judged, "dea", "--db", elsewhere)
     assert len(store.events()) == 0
     with task(judged.parent / f"{judged.name}-labels.db", who="eve") as beside:
         answer(beside, "i0.png", "joy", who="eve")
-        told = json.loads(run("labels", "erase", judged, "eve", "--json"))  # whom no export has named yet
+        told = json.loads(run("label", "remove", "erase", judged, "eve", "--json"))  # whom no export has named yet
         assert (list(told["databases"].values()), told["judgements"], len(beside.events())) == ([1], 0, 0)
-    assert "nobody called 'evee'" in run("labels", "erase", judged, "evee", fails=True)
+    assert "nobody called 'evee'" in run("label", "remove", "erase", judged, "evee", fails=True)
 
 
 BAD_DESCRIPTIONS = [
@@ -570,7 +572,7 @@ def test_a_damaged_note_of_exports_hides_nothing_of_what_is_left_of_it(run, judg
     (judged.parent / "all.csv").write_text("annotator_id\nann\n")
     lines = [b"\xff\xfe", b"{", b"[1]", b'{"wrote": "a\\u0000b"}', b'{"wrote": 5}', b'{"outdated": 5}']
     told.write_bytes(b"\n".join([*lines, b'{"wrote": "all.csv"}', b'{"wro']))
-    done = json.loads(run("labels", "erase", judged, "ann", "--json"))
+    done = json.loads(run("label", "remove", "erase", judged, "ann", "--json"))
     assert done["named"] == [str((judged.parent / "all.csv").resolve())]
     assert list(done["targets"]) == ["rates", "distribution"]
 

@@ -219,7 +219,7 @@ def test_what_is_said_before_languages_are_pooled():
     said.loc[len(said)] = ["i9", "en1", 1, "skip", [], "en"]
     assert pooled_words(said, "my set") == (
         "Answers in 2 languages (de 2, en 3) are pooled: this takes the labels' words to mean the same in each; "
-        "`affectml labels agreement 'my set' --by language` tests whether rates differ."
+        "`affectml label agreement 'my set' --by language` tests whether rates differ."
     )
     assert pooled_words(said.assign(language="de")) is None
     assert pooled_words(said.drop(columns="language")) is None

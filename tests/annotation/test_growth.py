@@ -120,7 +120,7 @@ def test_nothing_but_what_is_named_reads_a_large_table_from_end_to_end(database_
             ["assign", "--invite", "zoe", "--top", "5", "--more", "1"], ["assign", "--overlap", "4"],
             ["export", "--to", tmp_path / "all.csv"], ["export", "--to", tmp_path / "data"],
         ):  # fmt: skip
-            run("labels", *words, "--db", database_url.removeprefix("sqlite:///"))
+            run("label", *words, "--db", database_url.removeprefix("sqlite:///"))
         found = asked.read_whole(store.database)
     assert {who: how for who, how in found.items() if who not in READS_ALL} == {}
     assert store.database.dialect == "postgresql" or set(found) == set(READS_ALL)

@@ -127,7 +127,7 @@ def test_a_deed_is_killed_before_the_step_and_not_where_it_has_fewer(tmp_path, s
 
 
 def test_an_export_to_csv_is_the_old_file_or_the_new_one(world, killed):
-    deed = command("labels", "export", "--db", "HERE/set-labels.db", "--to", "HERE/all.csv", "--replace")
+    deed = command("label", "export", "--db", "HERE/set-labels.db", "--to", "HERE/all.csv", "--replace")
     states = set()
     for folder, again in killed(world, deed):
         now = (folder / "all.csv").read_text()
@@ -144,7 +144,7 @@ def test_who_is_erased_is_gone_after_the_same_command_again(world, killed):
     people = pd.read_parquet(world / "set" / "annotations.parquet")["annotator_id"]
     who, left = people.iloc[0], int((people != people.iloc[0]).sum())
     files = ("annotations.parquet", "annotators.parquet")
-    for folder, again in killed(world, command("labels", "erase", "HERE/set", who)):
+    for folder, again in killed(world, command("label", "remove", "erase", "HERE/set", who)):
         before = {name: pd.read_parquet(folder / "set" / name) for name in files}
         assert len(before["annotations.parquet"]) in (left, len(people))
         assert again() == 0
@@ -169,7 +169,7 @@ def test_a_restore_is_the_old_database_or_the_new_one_without_whom_was_erased(ki
         erase_people(["ann"], stores=[store])
         store.invite(["late"])
     states = set()
-    deed = command("labels", "restore", "HERE/kept.db", "HERE/labels.db", "--replace")
+    deed = command("label", "backup", "--restore", "HERE/kept.db", "HERE/labels.db", "--replace")
     for step, (folder, again) in enumerate(killed(template, deed)):
         for whole in (False,) if step % 4 else (False, True):
             assert not whole or again() == 0

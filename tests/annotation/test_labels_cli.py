@@ -1,4 +1,4 @@
-"""`affectml labels`: the loop from a data set to judgements, agreement, a target, and back into the queue."""
+"""`affectml label`: the loop from a data set to judgements, agreement, a target, and back into the queue."""
 
 import errno
 import json
@@ -43,22 +43,22 @@ def task(run, demo, filled, tmp_path):
     """A task on the demo set, with the simulated judgements in it: the first of its kind, or a copy."""
     people, db = filled / "people.parquet", filled / "labels.db"
     if not people.exists():
-        run("labels", "init", demo.root, "--db", db, *file(filled, "skips: 0"), "--overlap", 5, "--seed", 1)
+        run("label", "init", demo.root, "--db", db, *file(filled, "skips: 0"), "--overlap", 5, "--seed", 1)
         write_judgements(demo.judgements, people)
-        out = run("labels", "import", people, "--db", db, "--invite")
+        out = run("label", "import", people, "--db", db, "--invite")
         assert f"{len(demo.judgements)} judgements imported" in out
     shutil.copytree(filled, tmp_path, dirs_exist_ok=True)
     return tmp_path / "labels.db"
 
 
 def test_the_loop(run, demo, task, tmp_path):
-    status = json.loads(run("labels", "status", "--db", task, "--json"))
+    status = json.loads(run("label", "status", "--db", task, "--json"))
     assert (status["answered"], status["wanted"], status["complete"]) == (200, 200, 40)
     assert status["seconds_left"] == 0
-    told = json.loads(run("labels", "agreement", task, "--json"))
+    told = json.loads(run("label", "agreement", task, "--json"))
     assert 0 < told["sets"]["masi"]["low"] < told["sets"]["masi"]["value"] < told["sets"]["masi"]["high"] < 1
     assert len(told["annotators"]) == 12
-    export = ("labels", "export", "--db", task, "--to", tmp_path / "new", "--images", demo.root)
+    export = ("label", "export", "--db", task, "--to", tmp_path / "new", "--images", demo.root)
     exported = json.loads(run(*export, "--json"))
     assert (exported["rows"], exported["format"]) == (len(demo.judgements), "dataset")
     dataset = Dataset.open(tmp_path / "new")
@@ -77,17 +77,17 @@ def test_a_runs_uncertain_images_go_back_into_the_queue(run, demo, task, tmp_pat
     similar = np.tile(np.linspace(0.3, 0.2, len(images))[:, None], len(labels))  # of texts: they say nothing of doubt
     said = [("model", ids, split, SystemAnswers(tuple(labels), ids, split, similar, rates))]
     write_answers(tmp_path / "run" / "answers.parquet", "demo", labels, said)
-    run("labels", "assign", "--db", task, "--queue", tmp_path / "run", "--top", 2, "--more", 1, "--invite", "new")
+    run("label", "assign", "--db", task, "--queue", tmp_path / "run", "--top", 2, "--more", 1, "--invite", "new")
     with LabelStore(task) as store:
         assert [claim.image_id for claim in store.claim("new", 5)] == [images[7], images[3]]
 
 
 def test_disagreement_goes_back_into_the_queue(run, task, tmp_path):
-    run("labels", "assign", "--db", task, "--disagreement", "--top", 3, "--more", 2, "--invite", "x,y")
+    run("label", "assign", "--db", task, "--disagreement", "--top", 3, "--more", 2, "--invite", "x,y")
     with LabelStore(task) as store:
         assert len(store.claim("x", 10)) == 3
     (tmp_path / "ids.txt").write_text("000001\n000001\n\n000002\n")
-    queue = ("labels", "assign", "--db", task, "--queue", tmp_path / "ids.txt")
+    queue = ("label", "assign", "--db", task, "--queue", tmp_path / "ids.txt")
     status = json.loads(run(*queue, "--more", 1, "--release", "--json"))
     assert status["wanted"] == 200 + 3 * 2 + 2
     (tmp_path / "ids.txt").write_text("zzz\n")
@@ -109,16 +109,16 @@ def test_assign_changes_nothing_where_one_of_its_options_cannot_be(run, task, tm
     with LabelStore(task) as store:
         before = store.task, store.annotators()["annotator_id"].tolist(), store.progress().wanted
         bad = [each.replace("FOLDER", str(tmp_path)) for each in bad]
-        run("labels", "assign", "--db", task, "--overlap", 9, "--invite", "late", *bad, fails=True)
+        run("label", "assign", "--db", task, "--overlap", 9, "--invite", "late", *bad, fails=True)
         assert (store.task, store.annotators()["annotator_id"].tolist(), store.progress().wanted) == before
 
 
 def test_judgements_under_other_labels_than_the_data_set_s_own_are_compared_all_the_same(run, tmp_path):
     copy = write_demo(tmp_path / "set", images=40, seed=3).root
-    before = json.loads(run("labels", "agreement", copy, "--json"))
+    before = json.loads(run("label", "agreement", copy, "--json"))
     meta = json.loads((copy / "dataset.json").read_text())
     (copy / "dataset.json").write_text(json.dumps({**meta, "taxonomy": "polarity-3"}))
-    after = json.loads(run("labels", "agreement", copy, "--json"))
+    after = json.loads(run("label", "agreement", copy, "--json"))
     assert after["sets"] == {name: pytest.approx(alpha) for name, alpha in before["sets"].items()}
 
 
@@ -132,7 +132,7 @@ def test_what_a_model_is_least_sure_of_in_a_table_of_predictions_comes_first(run
     table.loc[[1, 2], list(labels)] = 0.5
     write = {"csv": table.to_csv, "parquet": table.to_parquet, "jsonl": table.to_json}[name.split(".")[1]]
     write(tmp_path / name, **({"orient": "records", "lines": True} if name.endswith(".jsonl") else {"index": False}))
-    run("labels", "assign", "--db", task, "--queue", tmp_path / name, "--top", 2, "--more", 1)
+    run("label", "assign", "--db", task, "--queue", tmp_path / name, "--top", 2, "--more", 1)
     assert queued(task) == ["000002", "000001"]
 
 
@@ -145,7 +145,7 @@ def test_images_that_have_their_answers_take_no_place_among_those_shown_first(ru
     others = [each for each in "abcd" if each != first]
     table = pd.DataFrame({"image": [first, *others], **{label: [0.5, 0.4, 0.3, 0.1] for label in LABELS}})
     table.to_csv(tmp_path / "answers.csv", index=False)
-    queue = ["labels", "assign", "--db", db, "--queue", tmp_path / "answers.csv", "--top", 2]
+    queue = ["label", "assign", "--db", db, "--queue", tmp_path / "answers.csv", "--top", 2]
     run(*queue)
     assert queued(db) == others[:2]
     table[:1].to_csv(tmp_path / "answers.csv", index=False)
@@ -164,47 +164,47 @@ NO_PREDICTIONS = [
 @pytest.mark.parametrize(("name", "content", "why"), NO_PREDICTIONS)
 def test_what_is_no_table_of_predictions_is_said(run, task, tmp_path, name, content, why):
     (tmp_path / name).write_text(content)
-    assert why in run("labels", "assign", "--db", task, "--queue", tmp_path / name, fails=True)
+    assert why in run("label", "assign", "--db", task, "--queue", tmp_path / name, fails=True)
 
 
 def test_the_lead_takes_people_off_the_list(run, demo, task):
     """As on the page: an unused invitation goes, an entry with answers is closed and opens with the next invitation."""
-    run("labels", "assign", "--db", task, "--invite", "new")
+    run("label", "assign", "--db", task, "--invite", "new")
     answered = demo.judgements["annotator_id"].iloc[0]
-    error = run("labels", "uninvite", "neww", answered, "--db", task, fails=True)
+    error = run("label", "remove", "uninvite", "neww", answered, "--db", task, fails=True)
     assert "nobody invited annotator 'neww'; did you mean 'new'" in error
-    told = json.loads(run("labels", "uninvite", "new", answered, "--db", task, "--json"))
+    told = json.loads(run("label", "remove", "uninvite", "new", answered, "--db", task, "--json"))
     assert (told["removed"], told["closed"]) == (["new"], [answered])
     with LabelStore(task) as store:
         assert "new" not in store.annotators()["annotator_id"].tolist()
         assert len(store.judgements()) == len(demo.judgements)
         assert store.closed() == [answered]
-        out = run("labels", "uninvite", answered, "--db", task)
+        out = run("label", "remove", "uninvite", answered, "--db", task)
         assert f"{answered}: their entry is closed; their answers stay and count" in out
-        run("labels", "assign", "--db", task, "--invite", answered)
+        run("label", "assign", "--db", task, "--invite", answered)
         assert store.closed() == []
 
 
 def test_a_task_is_a_file_that_is_shown_changed_and_assigned(run, demo, tmp_path):
     db, shown = tmp_path / "own.db", tmp_path / "task.yaml"
     begun = ("backups: {days: 30}", "page: {instructions: Look twice.}", "seed: 4")
-    run("labels", "init", demo.root, "--db", db, *file(tmp_path, *begun), "--overlap", 2)
+    run("label", "init", demo.root, "--db", db, *file(tmp_path, *begun), "--overlap", 2)
     with LabelStore(db) as store:
         first = store.task
         assert (first.backups.days, first.page.instructions, first.seed, first.overlap) == (30, "Look twice.", 4, 2)
         assert (first.name, first.labels, first.about) == ("demo", get_taxonomy("mikels-8").labels, "evoked")
-    run("labels", "show", "--db", db, "--out", shown)
-    assert shown.read_text() == run("labels", "show", "--db", db)
-    assert json.loads(run("labels", "show", "--db", db, "--json"))["overlap"] == 2
-    assert "replace" in run("labels", "show", "--db", db, "--out", shown, fails=True)
-    assert "new version" not in run("labels", "assign", "--db", db, "--file", shown, beside=True).err
+    run("label", "show", "--db", db, "--out", shown)
+    assert shown.read_text() == run("label", "show", "--db", db)
+    assert json.loads(run("label", "show", "--db", db, "--json"))["overlap"] == 2
+    assert "replace" in run("label", "show", "--db", db, "--out", shown, fails=True)
+    assert "new version" not in run("label", "assign", "--db", db, "--file", shown, beside=True).err
     shown.write_text(shown.read_text().replace("days: 30", "days: 0").replace("blur: false", "blur: true"))
-    told = run("labels", "assign", "--db", db, "--file", shown, "--overlap", 5, beside=True).err
+    told = run("label", "assign", "--db", db, "--file", shown, "--overlap", 5, beside=True).err
     assert "the task's file has a new version: overlap, page.blur, backups.days" in told
     with LabelStore(db) as store:
         assert store.task == first.but(overlap=5, page={"blur": True}, backups={"days": 0})
     for line, why in BAD_FILES.items():
-        assert why in run("labels", "assign", "--db", db, *file(tmp_path, line), fails=True)
+        assert why in run("label", "assign", "--db", db, *file(tmp_path, line), fails=True)
     with LabelStore(db) as store:
         assert len(store.database.reading(all_versions)) == 2
 
@@ -232,13 +232,13 @@ def file(folder, *lines):
 
 def test_only_lower_takes_planned_people_off_an_image(run, demo, tmp_path):
     db = tmp_path / "planned.db"
-    run("labels", "init", demo.root, "--db", db, "--overlap", 3)
+    run("label", "init", demo.root, "--db", db, "--overlap", 3)
     (tmp_path / "ids.txt").write_text("000000\n000001\n")
-    before = json.loads(run("labels", "status", "--db", db, "--json"))["wanted"]
-    queue = ("labels", "assign", "--db", db, "--queue", tmp_path / "ids.txt", "--json", "--more")
+    before = json.loads(run("label", "status", "--db", db, "--json"))["wanted"]
+    queue = ("label", "assign", "--db", db, "--queue", tmp_path / "ids.txt", "--json", "--more")
     for more, wanted in ((["1"], before), (["4"], before + 2), (["1", "--lower"], before - 4)):
         assert json.loads(run(*queue, *more))["wanted"] == wanted
-    assert "give one of them too" in run("labels", "assign", "--db", db, "--lower", fails=True)
+    assert "give one of them too" in run("label", "assign", "--db", db, "--lower", fails=True)
     stays = "they waited for as many or more already, which stays"
     assert queued_words(2, 0, 1) == f"2 images, for at least 1 more person each: {stays}"
     assert queued_words(1, 1, 4) == "1 image, for 4 more people each"
@@ -247,37 +247,39 @@ def test_only_lower_takes_planned_people_off_an_image(run, demo, tmp_path):
 def test_the_lead_withdraws_who_asked_for_it(run, demo, task, tmp_path):
     who = demo.judgements["annotator_id"].iloc[0]
     theirs = int((demo.judgements["annotator_id"] == who).sum())
-    assert "nobody invited annotator 'nobody'" in run("labels", "withdraw", who, "nobody", "--db", task, fails=True)
-    assert f"{who}: withdrawn" in run("labels", "withdraw", who, "--db", task)
-    run("labels", "export", "--db", task, "--to", tmp_path / "all.csv")
+    assert "nobody invited annotator 'nobody'" in run(
+        "label", "remove", "withdraw", who, "nobody", "--db", task, fails=True
+    )
+    assert f"{who}: withdrawn" in run("label", "remove", "withdraw", who, "--db", task)
+    run("label", "export", "--db", task, "--to", tmp_path / "all.csv")
     left = read_judgements(tmp_path / "all.csv")
     assert len(left) == len(demo.judgements) - theirs
     assert who not in left["annotator_id"].tolist()
-    assert "has withdrawn" in run("labels", "withdraw", who, "--db", task, fails=True)
-    assert f"{who}: back in" in run("labels", "withdraw", "--undo", who, "--db", task)
+    assert "has withdrawn" in run("label", "remove", "withdraw", who, "--db", task, fails=True)
+    assert f"{who}: back in" in run("label", "remove", "withdraw", "--undo", who, "--db", task)
     with LabelStore(task) as store:
         assert len(store.judgements()) == len(demo.judgements)
-    assert "has not withdrawn" in run("labels", "withdraw", "--undo", who, "--db", task, fails=True)
+    assert "has not withdrawn" in run("label", "remove", "withdraw", "--undo", who, "--db", task, fails=True)
 
 
 def test_an_export_without_a_place_goes_to_the_data_set_that_is_labelled(run, demo, tmp_path, monkeypatch):
     copy = write_demo(tmp_path / "set", images=40, seed=3)
-    run("labels", "init", copy.root)
+    run("label", "init", copy.root)
     with LabelStore(str(tmp_path / "set-labels.db")) as store:
         store.invite(["ann"])
         claim = store.claim("ann", 1)[0]
         store.submit([Answer(claim.image_id, "ann", "labels", ("awe",))])
     monkeypatch.chdir(tmp_path)
-    assert run("labels", "export", "--target", "mine").startswith("set holds the 1 judgements of ")
+    assert run("label", "export", "--target", "mine").startswith("set holds the 1 judgements of ")
     assert "mine" in Dataset.open(copy.root).meta.targets
-    run("labels", "init", copy.root, "--db", tmp_path / "other.db")
-    assert "other.db lies beside no data set" in run("labels", "export", "--db", tmp_path / "other.db", fails=True)
+    run("label", "init", copy.root, "--db", tmp_path / "other.db")
+    assert "other.db lies beside no data set" in run("label", "export", "--db", tmp_path / "other.db", fails=True)
 
 
 @pytest.mark.parametrize("method", ["votes", "smoothed", "posterior", "weighted", "normalised"])
 def test_aggregate_writes_a_target(run, task, tmp_path, method):
     out = tmp_path / "t.parquet"
-    told = json.loads(run("labels", "aggregate", task, "--method", method, "--out", out, "--json"))
+    told = json.loads(run("label", "aggregate", task, "--method", method, "--out", out, "--json"))
     table = pd.read_parquet(out)
     assert told["images"] == len(table)
     assert list(table.columns)[:2] == ["image_id", "n"]
@@ -285,49 +287,49 @@ def test_aggregate_writes_a_target(run, task, tmp_path, method):
 
 
 def test_tables_for_people(run, demo, task):
-    assert "200 of 200 (100.0%)" in run("labels", "status", "--db", task)
-    out = run("labels", "agreement", demo.root)
+    assert "200 of 200 (100.0%)" in run("label", "status", "--db", task)
+    out = run("label", "agreement", demo.root)
     assert "sets, masi" in out
     assert "contentment" in out
-    assert "made_by" in run("labels", "aggregate", demo.root)
-    out = run("labels", "agreement", demo.root, "--by", "simulated")
+    assert "made_by" in run("label", "aggregate", demo.root)
+    out = run("label", "agreement", demo.root, "--by", "simulated")
     assert "Whether rates differ by simulated cannot be tested." in out
-    said = run("labels", "agreement", demo.root, "--by", "simulatd", fails=True)
+    said = run("label", "agreement", demo.root, "--by", "simulatd", fails=True)
     assert "knows that of nobody; did you mean 'simulated'? (known of people: simulated; of answers: language" in said
 
 
 def test_checks_are_added_and_reported(run, demo, tmp_path):
     db = tmp_path / "c.db"
-    run("labels", "init", demo.root, "--db", db, *file(tmp_path, "checks: {rate: 0.5}"), "--invite", "u,v")
+    run("label", "init", demo.root, "--db", db, *file(tmp_path, "checks: {rate: 0.5}"), "--invite", "u,v")
     (tmp_path / "checks.csv").write_text("image_id,accepted,forbidden\n000000,awe,fear|anger\n")
-    run("labels", "attention", "--db", db, "--add", tmp_path / "checks.csv")
+    run("label", "attention", "--db", db, "--add", tmp_path / "checks.csv")
     with LabelStore(db) as store:
         while (claim := store.claim("u", 1)[0]).purpose != "check":
             store.submit([Answer(claim.image_id, "u", "none")])
         store.submit([Answer("000000", "u", "labels", ("fear",))])
-    told = json.loads(run("labels", "attention", "--db", db, "--json"))
+    told = json.loads(run("label", "attention", "--db", db, "--json"))
     assert told["checks"] == 1
     assert told["annotators"][0]["checks_failed"] == 1
     (tmp_path / "checks.csv").write_text("image_id,accepted,forbidden\n000000,awesome,\n")
-    assert "no label 'awesome'" in run("labels", "attention", "--db", db, "--add", tmp_path / "checks.csv", fails=True)
+    assert "no label 'awesome'" in run("label", "attention", "--db", db, "--add", tmp_path / "checks.csv", fails=True)
 
 
 def test_status_says_how_many_answered_in_which_of_two_languages_and_nothing_of_the_pace(run, demo, tmp_path):
     """An import comes within a millisecond: 200 answers were 'a rate of 700,000,000 an hour' and no time left."""
     db = tmp_path / "spoken.db"
-    run("labels", "init", demo.root, "--db", db, "--overlap", 9)
+    run("label", "init", demo.root, "--db", db, "--overlap", 9)
     said = demo.judgements
     people = said["annotator_id"].value_counts()
     first, second = people.index[:2]
     for name, languages in (("one", {first: "de"}), ("two", {second: "ar"})):
         mine = said[said["annotator_id"].isin(languages)]
         write_judgements(mine.assign(language=mine["annotator_id"].map(languages)), tmp_path / f"{name}.csv")
-        run("labels", "import", tmp_path / f"{name}.csv", "--db", db, "--invite")
-        printed = run("labels", "status", "--db", db)
+        run("label", "import", tmp_path / f"{name}.csv", "--db", db, "--invite")
+        printed = run("label", "status", "--db", db)
         assert "languages" in printed
         both = f"answers by language: de {people[first]} (people: 1), ar {people[second]} (people: 1)"
         assert (both in printed) == (name == "two")
-    told = json.loads(run("labels", "status", "--db", db, "--json"))
+    told = json.loads(run("label", "status", "--db", db, "--json"))
     answered = {person["annotator_id"]: person["answered_in"] for person in told["people"]}
     assert answered == {first: {"de": people[first]}, second: {"ar": people[second]}}
     skipped = (said["annotator_id"].isin([first, second]) & said["kind"].eq("skip")).sum()
@@ -337,48 +339,48 @@ def test_status_says_how_many_answered_in_which_of_two_languages_and_nothing_of_
 
 def test_images_that_too_many_people_skipped_are_listed_for_the_lead(run, demo, tmp_path):
     db = tmp_path / "skipped.db"
-    run("labels", "init", demo.root, "--db", db, *file(tmp_path, "skips: 1", "overlap: 1"), "--invite", "ann,ben")
+    run("label", "init", demo.root, "--db", db, *file(tmp_path, "skips: 1", "overlap: 1"), "--invite", "ann,ben")
     with LabelStore(db) as store:
         for who in ("ann", "ben"):
             store.submit([Answer(claim.image_id, who, "skip") for claim in store.claim(who, 999)])
         images = sorted(store.images()["image_id"])
-    assert json.loads(run("labels", "status", "--db", db, "--json"))["skipped"] == images
-    told = run("labels", "status", "--db", db)
-    assert "too many skipped these, so that fewer than wanted answer them (`affectml labels assign --queue" in told
+    assert json.loads(run("label", "status", "--db", db, "--json"))["skipped"] == images
+    told = run("label", "status", "--db", db)
+    assert "too many skipped these, so that fewer than wanted answer them (`affectml label assign --queue" in told
     assert f" --more 1` asks one more person each): {images[0]}, {images[1]}, " in told
-    run("labels", "assign", "--db", db, *file(tmp_path, "skips: 2", "overlap: 1"))
+    run("label", "assign", "--db", db, *file(tmp_path, "skips: 2", "overlap: 1"))
     with LabelStore(db) as store:
         assert store.task.most_skips == 2
 
 
 def test_languages_are_compared_and_pooling_them_is_said(run, demo, tmp_path):
     db, table = tmp_path / "spoken.db", tmp_path / "people.csv"
-    run("labels", "init", demo.root, "--db", db, "--overlap", 5)
+    run("label", "init", demo.root, "--db", db, "--overlap", 5)
     odd = demo.judgements["annotator_id"].str[-1].isin(list("13579"))
     write_judgements(demo.judgements.assign(language=np.where(odd, "de", "en")), table)
-    run("labels", "import", table, "--db", db, "--invite")
-    assert "Rates by" not in run("labels", "agreement", db)
-    printed = run("labels", "agreement", db, "--by", "language")
+    run("label", "import", table, "--db", db, "--invite")
+    assert "Rates by" not in run("label", "agreement", db)
+    printed = run("label", "agreement", db, "--by", "language")
     assert "No label's rate is found to differ by language beyond people (least p = ." in printed
     assert "Rates by language, the largest differences first" in printed
-    told = json.loads(run("labels", "agreement", db, "--by", "language", "--json"))
+    told = json.loads(run("label", "agreement", db, "--by", "language", "--json"))
     assert [(row["group"], row["other"]) for row in told["groups"]] == [("de", "de"), ("de", "en"), ("en", "en")]
     assert {row["against"] for row in told["differences"]} == {"en"}
     answers = {row["group"]: row["answers"] for row in told["shares"]}
     pooled = f"Answers in 2 languages (de {answers['de']}, en {answers['en']}) are pooled: this takes"
-    exported = run("labels", "export", "--db", db, "--to", tmp_path / "set", "--images", demo.root)
-    way = f"`affectml labels agreement {tmp_path / 'set'} --by language`"
+    exported = run("label", "export", "--db", db, "--to", tmp_path / "set", "--images", demo.root)
+    way = f"`affectml label agreement {tmp_path / 'set'} --by language`"
     assert f"{pooled} the labels' words to mean the same in each; {way}" in exported
-    assert pooled not in run("labels", "export", "--db", db, "--to", tmp_path / "all.csv")
+    assert pooled not in run("label", "export", "--db", db, "--to", tmp_path / "all.csv")
     for command in ("agreement", "aggregate"):
-        assert run("labels", command, table, beside=True).err.startswith(pooled)
+        assert run("label", command, table, beside=True).err.startswith(pooled)
 
 
 def test_status_without_answers_has_no_rate(run, demo, tmp_path):
     db = tmp_path / "new.db"
-    told = json.loads(run("labels", "init", demo.root, "--db", db, "--taxonomy", "ekman-6", "--json"))
+    told = json.loads(run("label", "init", demo.root, "--db", db, "--taxonomy", "ekman-6", "--json"))
     assert (told["rate"], told["seconds_left"], told["wanted"]) == (None, None, 120)
-    assert "unknown until people answer" in run("labels", "status", "--db", db)
+    assert "unknown until people answer" in run("label", "status", "--db", db)
     with LabelStore(db) as store:
         assert store.task.taxonomy == "ekman-6"
         assert np.all([label in store.task.labels for label in ("anger", "fear")])
@@ -391,13 +393,13 @@ def test_images_without_a_file_are_left_out_and_said(run, tmp_path):
     images["url"] = "https://example.org/" + images["image_id"]
     images.loc[[0, 5], "file"] = None
     images.to_parquet(root / "images.parquet")
-    printed = run("labels", "init", root, "--json", beside=True)
+    printed = run("label", "init", root, "--json", beside=True)
     assert json.loads(printed.out)["images"] == 38
     assert "2 images without a file on this machine are left out" in printed.err
     with LabelStore(tmp_path / "set-labels.db") as store:
         assert not {"000000", "000005"} & set(store.images()["image_id"])
     images.drop(columns="file").to_parquet(root / "images.parquet")
-    assert json.loads(run("labels", "init", root, "--db", tmp_path / "other.db", "--json"))["images"] == 40
+    assert json.loads(run("label", "init", root, "--db", tmp_path / "other.db", "--json"))["images"] == 40
     with pytest.raises(BadDataset, match="no image has a file on this machine"):
         open_task(Options(dataset=root, db=str(tmp_path / "other.db")))
 
@@ -433,7 +435,7 @@ def test_what_cannot_be_ends_with_one_line_and_leaves_nothing(run, demo, task, t
     places = {"FOLDER": str(tmp_path), "DEMO": str(demo.root), "TASK": str(task)}
     for name, path in places.items():
         arguments = [each.replace(name, path) for each in arguments]
-    error = run("labels", *arguments, fails=True)
+    error = run("label", *arguments, fails=True)
     assert words in error.replace("\n", " ")
     assert error.count("\n") == 1 or error.startswith("Usage: ")
     assert sorted(tmp_path.iterdir()) == before
@@ -444,6 +446,6 @@ def test_a_folder_that_nobody_may_write_into_ends_with_one_line(run, task, tmp_p
         raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "all.csv"))
 
     monkeypatch.setattr("affectml_annotation.exchange.files.replacing", refuse)
-    error = run("labels", "export", "--db", task, "--to", tmp_path / "all.csv", fails=True)
+    error = run("label", "export", "--db", task, "--to", tmp_path / "all.csv", fails=True)
     assert error.endswith("all.csv: Permission denied; write elsewhere, or allow it there\n")
     assert error.count("\n") == 1

@@ -1,4 +1,4 @@
-"""`affectml labels import`: what is asked, what is found, what each message names."""
+"""`affectml label import`: what is asked, what is found, what each message names."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ def task(run, tmp_path):
     for number in range(6):
         Image.new("RGB", (8, 8), (40 * number, 0, 90)).save(tmp_path / "photos" / f"{number}.jpg")
     run("import", "images", tmp_path / "photos", tmp_path / "set", "--taxonomy", "mikels-8")
-    run("labels", "init", tmp_path / "set", "--overlap", "60")
+    run("label", "init", tmp_path / "set", "--overlap", "60")
     return tmp_path / "set-labels.db"
 
 
@@ -39,7 +39,7 @@ def test_the_file_that_the_documentation_shows_is_imported(run, task, tmp_path):
     (tmp_path / "people.csv").write_text(re.sub("^    ", "", shown[1], flags=re.M))
     with LabelStore(task) as store:
         first = store.images()["image_id"].iloc[0]
-    run("labels", "import", tmp_path / "people.csv", "--db", task, "--invite")
+    run("label", "import", tmp_path / "people.csv", "--db", task, "--invite")
     assert said(task) == [
         (first, "ann", "labels", ["awe", "contentment"]),
         (first, "ben", "none", []),
@@ -50,7 +50,7 @@ def test_the_file_that_the_documentation_shows_is_imported(run, task, tmp_path):
 
 @pytest.mark.parametrize("name", ["0", "0.jpg", "images/0.jpg", "photos\\0.jpg", "/home/ann/photos/0.JPG"])
 def test_a_photograph_is_found_by_what_people_call_it(run, task, tmp_path, name):
-    run("labels", "import", write(tmp_path, f"{name},ann,awe"), "--db", task, "--invite")
+    run("label", "import", write(tmp_path, f"{name},ann,awe"), "--db", task, "--invite")
     with LabelStore(task) as store:
         files = dict(zip(store.images()["image_id"], store.images()["file"], strict=True))
     ((image, *_),) = said(task)
@@ -59,27 +59,27 @@ def test_a_photograph_is_found_by_what_people_call_it(run, task, tmp_path, name)
 
 def test_an_empty_cell_is_asked_about_and_nothing_comes_in(run, task, tmp_path):
     file = write(tmp_path, "0.jpg,ann,awe", "0.jpg,ben,")
-    error = run("labels", "import", file, "--db", task, "--invite", fails=True)
+    error = run("label", "import", file, "--db", task, "--invite", fails=True)
     assert "line 3: labels is empty" in error
     assert "(--empty none" in error
     assert "(--empty skip" in error
     assert said(task) == []
-    run("labels", "import", file, "--db", task, "--invite", "--empty", "skip")
+    run("label", "import", file, "--db", task, "--invite", "--empty", "skip")
     assert [kind for _, _, kind, _ in said(task)] == ["labels", "skip"]
-    assert "(--empty none" in run("labels", "agreement", file, fails=True)
-    assert "not readable" not in run("labels", "aggregate", file, "--empty", "none")
+    assert "(--empty none" in run("label", "agreement", file, fails=True)
+    assert "not readable" not in run("label", "aggregate", file, "--empty", "none")
 
 
 def test_fifty_equal_problems_are_one_line_with_a_count(run, task, tmp_path):
     file = write(tmp_path, *(f"{n % 6}.jpg,p{n // 6},hapiness" for n in range(50)))
-    error = run("labels", "import", file, "--db", task, "--invite", fails=True)
+    error = run("label", "import", file, "--db", task, "--invite", fails=True)
     assert "50 problems, nothing was imported: line 2 and 49 more: no label 'hapiness'" in error
     assert error.count("hapiness") == 1
 
 
 def test_a_row_without_a_name_is_a_problem_of_its_row(run, task, tmp_path):
     file = write(tmp_path, "0.jpg,ann,awe", "1.jpg,  ,awe", "2.jpg,,awe")
-    error = run("labels", "import", file, "--db", task, "--invite", fails=True)
+    error = run("label", "import", file, "--db", task, "--invite", fails=True)
     assert "2 problems, nothing was imported: line 3 and 1 more: annotator_id is empty" in error
     assert said(task) == []
 
@@ -95,12 +95,12 @@ OPTION_THAT_HELPS = [
 @pytest.mark.parametrize(("image", "row", "words"), OPTION_THAT_HELPS)
 def test_a_message_names_the_option_that_helps(run, task, tmp_path, image, row, words):
     file = write(tmp_path, row, header=f"{image},annotator_id,labels")
-    error = run("labels", "import", file, "--db", task, fails=True)
+    error = run("label", "import", file, "--db", task, fails=True)
     assert words in error
     assert error.count("\n") == 1
 
 
 def test_the_options_that_the_messages_name_help(run, task, tmp_path):
     file = write(tmp_path, "0.jpg;ann;awe,fear", header="picture;annotator_id;labels")
-    run("labels", "import", file, "--db", task, "--invite", "--map", "picture=image_id", "--delimiter", ",")
+    run("label", "import", file, "--db", task, "--invite", "--map", "picture=image_id", "--delimiter", ",")
     assert [labels for *_, labels in said(task)] == [["awe", "fear"]]

@@ -68,8 +68,8 @@ def task(tmp_path, said):
 
 @pytest.fixture
 def exported(task, tmp_path, run):
-    """The data set that `labels export` makes of the task, and what it said."""
-    told = run("labels", "export", "--db", tmp_path / "labels.db", "--to", tmp_path / "set", "--json")
+    """The data set that `label export` makes of the task, and what it said."""
+    told = run("label", "export", "--db", tmp_path / "labels.db", "--to", tmp_path / "set", "--json")
     return Dataset.open(tmp_path / "set"), json.loads(told)
 
 
@@ -190,7 +190,7 @@ def test_a_second_export_adds_to_the_own_data_set_and_keeps_a_picture_of_a_check
     dataset, _ = exported
     images = pd.concat([dataset.images, pd.DataFrame({"image_id": ["check-1", "practice-1"]})], ignore_index=True)
     images.to_parquet(dataset.root / "images.parquet")
-    export = ("labels", "export", "--db", tmp_path / "labels.db", "--to", dataset.root, "--target", "again", "--json")
+    export = ("label", "export", "--db", tmp_path / "labels.db", "--to", dataset.root, "--target", "again", "--json")
     told = json.loads(run(*export))
     assert (told["new"], told["same"]) == (0, len(PHOTOGRAPHS))
     assert by_hand(pd.read_parquet(dataset.root / "targets-again.parquet")) == BY_HAND
@@ -208,7 +208,7 @@ def test_targets_and_what_is_learned_from_judgements_pass_over_checks(exported):
 @pytest.mark.parametrize("to", ["said.parquet", "out.csv", "out.jsonl", "out.json", "folder"])
 def test_no_file_has_a_check_or_a_repeat(task, tmp_path, run, to):
     kind = ["--format", "hugging-face"] if to == "folder" else []
-    told = json.loads(run("labels", "export", "--db", tmp_path / "labels.db", "--to", tmp_path / to, *kind, "--json"))
+    told = json.loads(run("label", "export", "--db", tmp_path / "labels.db", "--to", tmp_path / to, *kind, "--json"))
     there = aa.read_judgements(tmp_path / to)
     assert by_hand(aa.count_votes(there, LABELS).table()) == BY_HAND
     assert (len(there), told["rows"]) == (5, 5)

@@ -30,10 +30,10 @@ def test_a_place_is_printed_as_seen_from_here_and_a_server_s_address_as_it_is(he
 
 
 def test_every_command_and_the_page_open_the_same_database(run, here):
-    init = json.loads(run("labels", "init", "mydata", "--overlap", 2, "--invite", "ann", "--json"))
+    init = json.loads(run("label", "init", "mydata", "--overlap", 2, "--invite", "ann", "--json"))
     assert init["db"] == "mydata-labels.db"
     said: list[str] = []
-    page = open_task(parse(["mydata"]), said.append)
+    page = open_task(parse(["--on", "mydata"]), said.append)
     assert page.file.overlap == 2
     assert page.store.annotators()["annotator_id"].tolist() == ["ann"]
     assert said == [f"labelling task in {here / 'mydata-labels.db'}: 8 labels, {page.file.question}"]
@@ -41,15 +41,15 @@ def test_every_command_and_the_page_open_the_same_database(run, here):
     page.store.close()
     assert open_again(Options(dataset=Path("mydata"))) == page.file
     (here / "people.csv").write_text("image_id,annotator_id,labels\n000001,ann,awe\n")
-    assert "into mydata-labels.db" in run("labels", "import", "people.csv")
-    assert json.loads(run("labels", "status", "--json"))["db"] == "mydata-labels.db"
-    assert "mydata-labels.db" in run("labels", "status")
-    assert json.loads(run("labels", "agreement", "--json"))["of"] == "mydata-labels.db"
-    assert "mydata-labels.db" in run("labels", "check")
-    assert json.loads(run("labels", "aggregate", "--json"))["images"] == 2
-    told = json.loads(run("labels", "assign", "--invite", "ben", "--db", "mydata", "--json"))
+    assert "into mydata-labels.db" in run("label", "import", "people.csv")
+    assert json.loads(run("label", "status", "--json"))["db"] == "mydata-labels.db"
+    assert "mydata-labels.db" in run("label", "status")
+    assert json.loads(run("label", "agreement", "--json"))["of"] == "mydata-labels.db"
+    assert "mydata-labels.db" in run("audit", "--files", "mydata-labels.db")
+    assert json.loads(run("label", "aggregate", "--json"))["images"] == 2
+    told = json.loads(run("label", "assign", "--invite", "ben", "--db", "mydata", "--json"))
     assert told["db"] == "mydata-labels.db"
-    told = json.loads(run("labels", "export", "--to", "new", "--json"))
+    told = json.loads(run("label", "export", "--to", "new", "--json"))
     assert (told["db"], told["new"]) == ("mydata-labels.db", 2)
     assert sorted(path.name for path in here.glob("*.db")) == ["mydata-labels.db"]
 
@@ -62,42 +62,42 @@ def open_again(options: Options) -> Task:
 
 def test_the_page_and_the_command_line_set_a_task_up_alike(run, here):
     page = open_again(Options(dataset=Path("mydata"), db="page.db"))
-    run("labels", "init", "mydata", "--db", "line.db", "--overlap", page.overlap)
+    run("label", "init", "mydata", "--db", "line.db", "--overlap", page.overlap)
     with LabelStore("line.db") as store:
         assert store.task == page
-    run("labels", "init", "mydata", "--db", "other.db", "--taxonomy", "parrott-6")
+    run("label", "init", "mydata", "--db", "other.db", "--taxonomy", "parrott-6")
     task = open_task(Options(dataset=Path("mydata"), db="other.db"))
     assert task.taxonomy.name == "parrott-6"
     task.store.close()
 
 
 def test_a_second_task_on_a_data_set_is_a_deliberate_act(run, here):
-    assert "`affectml labels init DATASET` makes one" in run("labels", "status", fails=True)
+    assert "`affectml label init DATASET` makes one" in run("label", "status", fails=True)
     assert list(here.glob("*.db")) == []
-    run("labels", "init", "mydata")
-    error = run("labels", "init", "mydata", fails=True)
+    run("label", "init", "mydata")
+    error = run("label", "init", "mydata", fails=True)
     assert "mydata has a task already, in mydata-labels.db" in error
-    assert "affectml relabel mydata" in error
+    assert "affectml label --on mydata" in error
     assert "--db OTHER.db" in error
-    run("labels", "init", "mydata", "--db", "other.db")
-    assert json.loads(run("labels", "status", "--json"))["db"] == "mydata-labels.db"
+    run("label", "init", "mydata", "--db", "other.db")
+    assert json.loads(run("label", "status", "--json"))["db"] == "mydata-labels.db"
 
 
 def test_several_tasks_are_listed(run, here):
-    run("labels", "init", "mydata")
+    run("label", "init", "mydata")
     write_demo(here / "sets" / "more", images=20, seed=4)
-    run("labels", "init", "sets/more")
+    run("label", "init", "sets/more")
     for command in ("status", "agreement", "aggregate"):
-        error = run("labels", command, fails=True)
+        error = run("label", command, fails=True)
         assert "several labelling tasks here: mydata-labels.db, sets/more-labels.db; name one with --db" in error
-    assert json.loads(run("labels", "status", "--db", "sets/more", "--json"))["db"] == "sets/more-labels.db"
-    both = run("labels", "agreement", "mydata", "--db", "sets/more", fails=True)
+    assert json.loads(run("label", "status", "--db", "sets/more", "--json"))["db"] == "sets/more-labels.db"
+    both = run("label", "agreement", "mydata", "--db", "sets/more", fails=True)
     assert "give one of them" in " ".join(both.replace("│", "").split())
 
 
 def test_inside_the_data_set_s_folder_its_database_is_found_and_a_file_of_something_else_is_no_task(run, here):
     (here / "other-labels.db").write_bytes(b"no database at all" * 100)
-    run("labels", "init", "mydata")
+    run("label", "init", "mydata")
     assert find_database() == here / "mydata-labels.db"
     assert (here / "other-labels.db").read_bytes() == b"no database at all" * 100
     os.chdir(here / "mydata")
@@ -121,7 +121,7 @@ def test_the_question_is_that_of_the_target_or_of_its_construct_unless_told(run,
         assert asked_in(run, f"{at}.db") == asked
     assert asked_in(run, "told.db", "--question", "Well?") == ["Well?", "evoked"]
     assert asked_in(run, "about.db", "--construct", "expressed") == [QUESTIONS["expressed"], "expressed"]
-    assert "did you mean 'evoked'" in run("labels", "init", "mydata", "--construct", "evokt", fails=True)
+    assert "did you mean 'evoked'" in run("label", "init", "mydata", "--construct", "evokt", fails=True)
 
 
 def test_who_answers_next_is_asked_what_the_people_there_were_asked(run, here):
@@ -134,12 +134,12 @@ def test_who_answers_next_is_asked_what_the_people_there_were_asked(run, here):
     assert asked_in(run, "1.db", "--target", "faces") == ["And they?", "expressed"]
     del meta["judgements"]
     (here / "mydata" / "dataset.json").write_text(json.dumps(meta))
-    error = run("labels", "init", "mydata", fails=True)
+    error = run("label", "init", "mydata", fails=True)
     assert "about different things; choose with --target: emotions (evoked), words (query), faces (expressed)" in error
 
 
 def asked_in(run, db: str, *options: str) -> list[str]:
-    run("labels", "init", "mydata", "--db", db, *options)
+    run("label", "init", "mydata", "--db", db, *options)
     with LabelStore(db) as store:
         return [store.task.question, store.task.about]
 
@@ -149,25 +149,27 @@ def test_targets_with_different_labels_need_a_choice(run, here):
     meta = json.loads((folder / "dataset.json").read_text())
     other = meta["targets"]["emotions"] | {"taxonomy": "polarity-2", "file": "targets-two.parquet"}
     (folder / "dataset.json").write_text(json.dumps(meta | {"targets": {**meta["targets"], "two": other}}))
-    error = run("labels", "init", "mydata", fails=True)
+    error = run("label", "init", "mydata", fails=True)
     assert "its targets have different labels; choose with --target (emotions, two)" in error
-    run("labels", "init", "mydata", "--target", "emotions")
+    run("label", "init", "mydata", "--target", "emotions")
     assert open_again(Options(dataset=Path("mydata"))).labels == Dataset.open(folder).target("emotions").taxonomy.labels
 
 
 def test_the_page_takes_its_data_set_by_place_or_by_name():
-    assert {parse(words).root for words in (["d"], ["--dataset", "d"], ["d", "--dataset", "d"])} == {Path("d")}
+    assert {parse(words).root for words in (["--on", "d"], ["--dataset", "d"], ["--on", "d", "--dataset", "d"])} == {
+        Path("d")
+    }
     with pytest.raises(SystemExit):
-        parse(["d", "--dataset", "e"])
-    assert parse(["d"]).store_url == str(default_database("d"))
-    assert parse(["d", "--check-labels", "model"]).store_url == str(default_database("d", "checks"))
+        parse(["--on", "d", "--dataset", "e"])
+    assert parse(["--on", "d"]).store_url == str(default_database("d"))
+    assert parse(["--on", "d", "--check-labels", "model"]).store_url == str(default_database("d", "checks"))
 
 
 @pytest.mark.parametrize("name", ["was? 50%41 #1", "dätä & co", "a?mode=memory", "a:b@c"])
 def test_a_database_has_its_data_set_s_name_whatever_stands_in_it(run, here, name):
     """In a URL a `?` ends the path: two data sets' answers would lie in one file of another name."""
     (here / "mydata").rename(here / name)
-    assert json.loads(run("labels", "init", name, "--json"))["db"] == f"{name}-labels.db"
+    assert json.loads(run("label", "init", name, "--json"))["db"] == f"{name}-labels.db"
     files = {path.name for path in here.iterdir() if path.is_file()}
     assert files == {f"{name}-labels.db", f"{name}-labels.db-queue"}
-    assert json.loads(run("labels", "status", "--json"))["db"] == f"{name}-labels.db"
+    assert json.loads(run("label", "status", "--json"))["db"] == f"{name}-labels.db"

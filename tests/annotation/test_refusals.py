@@ -116,14 +116,14 @@ def full(task):
 def test_a_disk_that_takes_nothing_bars_no_reading(run, full, tmp_path, command):
     before = full.read_bytes()
     out = [each.replace("OUT", str(tmp_path / "new" / "all.csv")) for each in command]
-    run("labels", *out, "--db", full)
+    run("label", *out, "--db", full)
     assert full.read_bytes() == before
     if "--to" in command:
         assert len(pd.read_csv(tmp_path / "new" / "all.csv")) == 4
 
 
 def test_what_would_write_there_says_why_not(run, full):
-    error = run("labels", "assign", "--invite", "dea", "--db", full, fails=True)
+    error = run("label", "assign", "--invite", "dea", "--db", full, fails=True)
     assert error.count("\n") == 1
     assert "mine.db: " in error
     shutil.rmtree(full.parent / "mine.db-queue")
@@ -159,16 +159,16 @@ def test_a_log_that_cannot_be_read_is_never_left_out(task, without_room):
     refused(StoreError, "disk I/O error", LabelStore, task, reads_only=True)
 
 
-@pytest.mark.parametrize("command", ["status", "agreement", "uninvite", "withdraw", "assign"])
+@pytest.mark.parametrize("command", ["status", "agreement", "remove uninvite", "remove withdraw", "assign"])
 def test_a_file_that_holds_no_task_stays_as_it_is(run, tmp_path, command):
     for name in ("empty.db", "other.db"):
         (tmp_path / name).touch()
     by_hand(tmp_path / "other.db", "CREATE TABLE recipes (name TEXT)")
-    people = ["ann"] if command in ("uninvite", "withdraw") else []
+    people = ["ann"] if "remove" in command else []
     for name in ("empty.db", "other.db"):
         before = (tmp_path / name).read_bytes()
-        error = run("labels", command, *people, "--db", tmp_path / name, fails=True)
-        assert f"{name}: holds no label store; `affectml labels init DATASET --db" in error
+        error = run("label", *command.split(), *people, "--db", tmp_path / name, fails=True)
+        assert f"{name}: holds no label store; `affectml label init DATASET --db" in error
         assert (tmp_path / name).read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty.db", "other.db"]
 

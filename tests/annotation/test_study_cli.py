@@ -69,6 +69,14 @@ def test_what_is_missing_is_said_in_sentences(run, folder, data):
         "- practice asks for 'amusment', which is no label there; did you mean 'amusement'?",
         "- practice names image 'nowhere', which the data set has not.",
     ]
+    shown = {"image": first, "labels": ["awe"], "images": {"de": "no such", "nl": first}}
+    write_file(folder, languages=["en", "de"], practice={"images": []}, checks={"rate": 0.3, "images": [shown]})
+    said = run("study", "check", folder)
+    assert "- checks names image 'no such', which the data set has not." in said
+    assert "- checks has an image in 'nl', which is none of languages." in said
+    assert "- checks: rate asks for 3 checks a person, and there are images for 1." in said
+    write_file(folder, checks={"rate": 0.04, "images": [shown]})
+    assert "- checks: rate is 0.04: of 10 images that is no check." in run("study", "check", folder)
 
 
 BAD_LABELS = [
@@ -115,7 +123,7 @@ def test_a_list_of_who_was_paid_finds_everybody_whom_the_list_for_bulk_payment_n
     assert run(*pay, "--bulk") == ""
 
 
-@pytest.mark.parametrize("how", ["forget", "erase", "labels erase"])
+@pytest.mark.parametrize("how", ["forget", "erase", "label remove erase"])
 def test_every_file_that_still_holds_an_id_is_named(run, tmp_path, how, monkeypatch, folder):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -139,13 +147,13 @@ def test_every_file_that_still_holds_an_id_is_named(run, tmp_path, how, monkeypa
     elif how == "erase":
         said = json.loads(run("study", "erase", folder, "SECRET-7", "--json"))
     else:
-        said = json.loads(run("labels", "erase", data, who, "--json"))
+        said = json.loads(run("label", "remove", "erase", data, who, "--json"))
     held = {
         *db.parent.glob("by-hand.db"), *db.parent.glob("*.replaced-*.db"), *db.parent.rglob("own name.db"),
-        elsewhere / "bulk.csv", *([folder / "pay.csv"] if how != "labels erase" else []),
+        elsewhere / "bulk.csv", *([folder / "pay.csv"] if how != "label remove erase" else []),
     }  # fmt: skip
     assert {Path(name) for name in said["named"]} == held
-    assert len(held) == 5 - (how == "labels erase")
+    assert len(held) == 5 - (how == "label remove erase")
 
 
 def test_what_a_panel_needs_is_missed(run, folder):
@@ -263,7 +271,7 @@ def test_the_lead_steers_from_the_command_line(run, tmp_path, folder):
     assert (person["participant"], person["status"], person["images"], person["seconds"]) == (who, "left", 0, None)
     assert [change["what"] for change in said["changes"]] == [{"state": "paused"}, {"version": 1}]
     printed = run("study", "status", folder)
-    assert f"to be erased, as they asked (`affectml labels erase`): {who}" in printed
+    assert f"to be erased, as they asked (`affectml label remove erase`): {who}" in printed
     assert "at instructions: left 1" in printed
     said = json.loads(run("study", "more", folder, "--people", 5, "--json"))
     assert (said["state"], said["places"], said["ended"], said["wanting"]) == ("paused", 55, {"left": 1}, 20)

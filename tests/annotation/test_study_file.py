@@ -86,6 +86,14 @@ BAD_CONTENTS = [
     ({"pay": {"per_person": 1.505}}, "pay.per_person: expected 2 decimal places at most, but this is 1.505"),
     ({"before": {"questions": [{"id": "age", "text": "?", "kind": "choice"}]}}, "question age needs options"),
     ({"places": {"per_answer": {"age": 20}}}, "per_answer: no choice 'age' before"),
+    (
+        asks(kind="number", low_label="never"),
+        "age: low_label and high_label stand at the ends of a scale",
+    ),
+    (
+        {"checks": {"images": [{**AWE, "images": {"de": "i1"}}, {**AWE, "image": "i1"}]}},
+        "image 'i1' stands twice",
+    ),
     ({"before": {"questions": [ASKED]}, "after": {"questions": [ASKED]}}, "two questions are called age"),
     (["a", "list"], "expected keys with values"),
     ({"breaks": float("inf")}, "breaks: expected a finite number"),

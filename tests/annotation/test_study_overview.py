@@ -27,7 +27,7 @@ def test_the_funnel_says_who_came_how_far_they_got_and_where_they_left(opened, s
         "before": 3, "instructions": 3, "practice": 3, "start": 3, "images": 3, "after": 1, "debriefing": 1, "code": 1,
     }  # fmt: skip
     assert now.at == {"images": {"left": 1, "going_on": 1}}
-    assert (now.places, now.wanting > 0, now.answers) == (4, True, 20 - 5)
+    assert (now.places, now.free, now.wanting > 0, now.answers) == (4, 2, True, 20 - 5)
     assert funnel(now).to_numpy().tolist() == [
         ["consent", "went_on", 3], ["consent", "declined", 1], ["consent", "went_away", 4], ["before", "went_on", 3],
         ["instructions", "went_on", 3], ["practice", "went_on", 3], ["start", "went_on", 3], ["images", "went_on", 1],

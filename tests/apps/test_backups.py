@@ -76,7 +76,7 @@ def test_a_failure_is_said_by_status_until_a_backup_is_made(answered, monkeypatc
 
     store = answered.store
     keeping.note_failure(store, "too little room")
-    monkeypatch.setattr(sys, "argv", ["affectml", "labels", "status", "--db", store.database.where, "--json"])
+    monkeypatch.setattr(sys, "argv", ["affectml", "label", "status", "--db", store.database.where, "--json"])
     with pytest.raises(SystemExit):
         main()
     said = json.loads(capsys.readouterr().out)["backups"]

@@ -227,10 +227,10 @@ def test_zoom_looks_at_the_middle_and_goes_back_to_fit(ann):
 
 @pytest.fixture(scope="module")
 def photographs(start_shared, tmp_path_factory):
-    """A server of photographs and drawings of 360 x 288 and 200 x 160 pixels, one person each: JPEG and PNG."""
+    """A server of photographs and drawings of 450 x 360 and 210 x 168 pixels, one person each: JPEG and PNG."""
     folder = tmp_path_factory.mktemp("photographs")
     for kind in ("jpg", "png"):
-        for size in ((360, 288), (200, 160)):
+        for size in ((450, 360), (210, 168)):
             Image.new("RGB", size, "teal").save(folder / f"{size[0]}.{kind}")
     return start_shared("--images", str(folder), "--taxonomy", "mikels-8", dataset=folder.parent / "photographs")
 
@@ -245,11 +245,11 @@ def test_photographs_are_enlarged_smoothly_up_to_twice_and_drawings_by_whole_num
         seen[ann.image] = drawn
         if len(seen) < 4:
             ann.answer("1")
-    room = min(width / 360, height / 288)
+    room = min(width / 450, height / 360)
     assert 1.5 < room < 2
     assert seen == {
-        "360.jpg": [pytest.approx(room, abs=0.01), "auto"], "200.jpg": [2, "auto"],
-        "360.png": [1, "auto"], "200.png": [3, "pixelated"],
+        "450.jpg": [pytest.approx(room, abs=0.01), "auto"], "210.jpg": [2, "auto"],
+        "450.png": [1, "auto"], "210.png": [3, "pixelated"],
     }  # fmt: skip
 
 

@@ -116,6 +116,14 @@ def test_people_are_told_by_the_languages_of_their_answers_where_there_are_any(t
     assert app.table[0].value["languages"].tolist() == ["de", "ar", ""]
 
 
+def test_whoever_holds_images_now_is_seen_to(task):
+    task.store.invite(["ann", "bob"])
+    task.store.consent("ann")
+    task.store.claim("ann", 2)
+    shown = page("progress").table[0].value[["person", "status"]]
+    assert shown.to_numpy().tolist() == [["ann", "takes part, holds 2"], ["bob", "invited"]]
+
+
 def test_a_message_stands_once_and_only_for_the_form_whose_button_was_pressed(task):
     app = page("progress")
     for button, told in (("Save the file", "Saved: version 1."), ("Save", "Saved.")):
@@ -472,7 +480,7 @@ def test_what_the_library_has_in_backticks_is_code_and_what_people_typed_never_i
     task.store.invite(["ann"])
     task.store.submit([Answer(task.store.claim("ann", 1)[0].image_id, "ann", "unsure")])
     app = page("progress")
-    assert "`affectml labels assign --queue FILE --more 1` asks one more person each" in said(app)
+    assert "`affectml label assign --queue FILE --more 1` asks one more person each" in said(app)
     assert [each.value for each in app.text if "`" in each.value] == []
 
 

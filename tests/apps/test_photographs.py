@@ -101,7 +101,7 @@ def test_images_that_came_in_when_a_start_was_cut_off_reach_the_task_at_the_next
 
 
 def test_a_data_set_may_be_named(started, photos, tmp_path):
-    started(tmp_path / "mine", "--images", photos, "--taxonomy", "mikels-8")
+    started("--on", tmp_path / "mine", "--images", photos, "--taxonomy", "mikels-8")
     assert (tmp_path / "mine-labels.db").is_file()
     assert len(Dataset.open(tmp_path / "mine").images) == 4
     assert list((tmp_path / "work").iterdir()) == []
@@ -118,7 +118,10 @@ def test_a_folder_called_demo_is_not_taken_for_the_demo_set(tmp_path):
         (["--images", "PHOTOS"], "which labels are there to choose among.*--taxonomy artemis-9, .*mikels-8"),
         (["--images", "PHOTOS", "--taxonomy", "mikels"], "did you mean 'mikels-8'"),
         (["--images", "nowhere", "--taxonomy", "mikels-8"], "nowhere: no such folder"),
-        (["PHOTOS/set", "--images", "PHOTOS", "--taxonomy", "mikels-8"], r"would lie inside .*holiday-data --images"),
+        (
+            ["--on", "PHOTOS/set", "--images", "PHOTOS", "--taxonomy", "mikels-8"],
+            r"would lie inside .*holiday-data --images",
+        ),
         (["--images", "PHOTOS", "--taxonomy", "mikels-8", "--check-labels", "x"], "leave one of them out"),
     ],
 )
@@ -220,10 +223,10 @@ def test_a_newcomer_with_photographs_labels_trains_and_predicts(
             claims = store.claim(me, 6)
             store.submit([Answer(c.image_id, me, "labels", (store.task.labels[len(c.image_id) % 8],)) for c in claims])
     for command in (
-        "labels export",
+        "label export",
         "train data/photos --multilabel --encoder affect-tiny",
         "predict runs/photos-001 data/photos --out answers.csv",
-        "labels assign --queue answers.csv --top 50",
+        "label assign --queue answers.csv --top 50",
     ):
         monkeypatch.setattr(sys, "argv", ["affectml", *command.split()])
         capsys.readouterr()

@@ -39,7 +39,7 @@ def test_two_people_label_into_postgresql_through_a_kill_and_the_lead_sees_it(st
         lead.goto(f"{server.url}/{path}")
         lead.get_by_text(shown).first.wait_for()
     lead.goto(f"{server.url}/out")
-    assert "labels export --db 'postgresql+psycopg://postgres@" in lead.locator("code").inner_text()
+    assert "label export --db 'postgresql+psycopg://postgres@" in lead.locator("code").inner_text()
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])

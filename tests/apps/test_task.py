@@ -224,8 +224,8 @@ def test_without_a_task_the_pages_say_how_to_start():
         current()
 
 
-def test_affectml_relabel_serves_and_a_wrong_folder_ends_with_one_line(tmp_path, demo, spawn, free_port, eventually):
-    command = [sys.executable, "-c", "from affectml.cli import main; main()", "relabel"]
+def test_affectml_label_serves_and_a_wrong_folder_ends_with_one_line(tmp_path, demo, spawn, free_port, eventually):
+    command = [sys.executable, "-c", "from affectml.cli import main; main()", "label"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "STREAMLIT_SERVER_HEADLESS": "true"}
     options = {"cwd": tmp_path, "env": environment}
     wrong = subprocess.run([*command, "--dataset", "nowhere"], capture_output=True, text=True, timeout=300, **options)
@@ -233,7 +233,7 @@ def test_affectml_relabel_serves_and_a_wrong_folder_ends_with_one_line(tmp_path,
     assert "BadDataset: nowhere: no such folder" in wrong.stderr
     assert "Traceback" not in wrong.stderr
     port = free_port()
-    arguments = [str(demo), "--db", str(tmp_path / "x.db"), "--port", str(port)]
+    arguments = ["--on", str(demo), "--db", str(tmp_path / "x.db"), "--port", str(port)]
     process = spawn([*command, *arguments], stdout=subprocess.DEVNULL, **options)
 
     def client():

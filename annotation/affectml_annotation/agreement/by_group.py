@@ -91,7 +91,7 @@ def _p(value: float) -> str:
 def pooled_words(judgements: pd.DataFrame, where: object = "DATASET") -> str | None:
     """What is said before answers in several languages are put together; None where fewer than two are known.
 
-    judgements: a judgement table. where: what `affectml labels agreement` is to be given.
+    judgements: a judgement table. where: what `affectml label agreement` is to be given.
     """
     if not {"kind", "language"} <= set(judgements.columns):
         return None
@@ -102,7 +102,7 @@ def pooled_words(judgements: pd.DataFrame, where: object = "DATASET") -> str | N
     each = ", ".join(f"{language} {count}" for language, count in counts.items())
     return (
         f"Answers in {len(counts)} languages ({each}) are pooled: this takes the labels' words to mean the same in "
-        f"each; `affectml labels agreement {shlex.quote(str(where))} --by language` tests whether rates differ."
+        f"each; `affectml label agreement {shlex.quote(str(where))} --by language` tests whether rates differ."
     )
 
 

@@ -77,7 +77,7 @@ class Collected:
         made = store.dictated() - set(every["image_id"][are_data(every)])
         judgements = every[~every["image_id"].isin(made)]
         left = len(every) - len(judgements)
-        words = f"left out: {left} answers to images that say what to choose; `affectml labels attention` judges them"
+        words = f"left out: {left} answers to images that say what to choose; `affectml label attention` judges them"
         notes = only_data(judgements, "; annotations.parquet has them, with their `purpose`")[1] + [words] * (left > 0)
         answered = people[people["annotator_id"].isin(judgements["annotator_id"])]
         events = store.events(people=list(people["annotator_id"][people["withdrawn"]]))
@@ -254,7 +254,7 @@ def _check(folder: Path, meta: Mapping[str, Any], collected: Collected, there: p
         if gone:
             names = ", ".join(sorted(set(gone)))
             what = f"holds {len(gone)} judgements of people who withdrew since ({names})"
-            raise BadExport(str(folder), [what], f"`affectml labels erase {folder} NAME ...` takes them out")
+            raise BadExport(str(folder), [what], f"`affectml label remove erase {folder} NAME ...` takes them out")
 
 
 def _write_judgements(folder: Path, merged: Merged, people: MergedPeople) -> list[Path]:
@@ -313,7 +313,7 @@ def read_dataset_judgements(folder: str | Path, empty: str | None = None) -> pd.
     """The judgements of a data set folder. empty: see `from_files`."""
     path = Path(folder) / ANNOTATIONS
     if not path.is_file():
-        what = "no annotations.parquet: this data set holds no judgements; `affectml labels export` adds a task's"
+        what = "no annotations.parquet: this data set holds no judgements; `affectml label export` adds a task's"
         raise BadImport(str(folder), [what])
     with readable(path):
         table = read_frame(path)

@@ -123,9 +123,9 @@ def unlike(there: "Tally", said: Backup) -> list[str]:
 def noted(file: Path) -> Backup:
     """What a backup says of itself, believed; StoreError for a file that says nothing."""
     if not file.is_file():
-        raise StoreError(f"{file}: no such file; name one that `labels backup` wrote")
+        raise StoreError(f"{file}: no such file; name one that `label backup` wrote")
     if (note := backup_note(file)) is None:
-        way = way_back(file) if KEPT.fullmatch(file.name) else "`affectml labels backup DB OUT` makes one"
+        way = way_back(file) if KEPT.fullmatch(file.name) else "`affectml label backup DB OUT` makes one"
         raise StoreError(f"{file}: no backup, or a damaged one; {way}")
     try:
         return Backup(file, bytes=file.stat().st_size, **json.loads(note))

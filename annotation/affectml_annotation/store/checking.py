@@ -98,7 +98,7 @@ def check_store(store: LabelStore) -> list[Broken]:
         with store.database.snapshot() as connection:
             if connection.dialect.name == "postgresql" and version_of(connection) < len(MIGRATIONS):
                 where = store.database.where
-                raise StoreError(f"{where} has an earlier schema; `affectml labels status` makes it this one")
+                raise StoreError(f"{where} has an earlier schema; `affectml label status` makes it this one")
             for name, row in _offenders(connection):
                 broken = found.setdefault(name, Broken(name, INVARIANTS[name]))
                 broken.count += 1

@@ -85,7 +85,7 @@ def lock_annotator(connection: sa.Connection, who: str) -> Any:
     """This person's row, so that two requests of one person go one after the other."""
     row = connection.execute(_ANNOTATOR, {"who": who}).one_or_none()
     if row is None:
-        raise StoreError(f"nobody invited annotator {who!r}; `affectml labels assign --invite {who}` does")
+        raise StoreError(f"nobody invited annotator {who!r}; `affectml label assign --invite {who}` does")
     if row.withdrawn_at is not None:
         raise StoreError(_("annotator {name} has withdrawn from this task", name=repr(who)))
     return row

@@ -49,10 +49,11 @@ class LabelStore(Claiming, Submitting, Reading):
             there = Path(url)
             if not there.exists() or (there.is_file() and not holds_store(there)):
                 what = "holds no label store" if there.exists() else "no such database"
-                raise StoreError(f"{url}: {what}; `affectml labels init DATASET --db {url}` makes one")
+                raise StoreError(f"{url}: {what}; `affectml label init DATASET --db {url}` makes one")
         if not reads_only and "://" not in str(url) and Path(url).is_file() and backup_note(url) is not None:
             raise StoreError(
-                f"{url} is a backup, which stays as it is; `affectml labels restore {url} DB` makes a database of it"
+                f"{url} is a backup, which stays as it is; `affectml label backup --restore {url} DB` makes a database "
+                "of it"
             )
         self._proposed: dict[tuple[str, int], list[int]] = {}
         self._labels: tuple[str, ...] | None = None

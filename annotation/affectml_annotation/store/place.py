@@ -36,7 +36,7 @@ def kept_in(folder: Path) -> list[Path]:
 def way_back(damaged: str | Path) -> str:
     """What there is in place of a damaged database, or a damaged backup, by the newest other backup beside it."""
     if "://" in str(damaged):
-        return "`affectml labels restore` makes a database of a backup"
+        return "`affectml label backup --restore` makes a database of a backup"
     file = Path(damaged)
     others = [path for path in (*kept_in(backups_of(file)), *kept_in(file.parent)) if path != file]
     if not others:
@@ -46,7 +46,7 @@ def way_back(damaged: str | Path) -> str:
         return f"the newest other backup is {shown(newest)}"
     return (
         f"the newest backup is {shown(newest)}: move {file} away, and {file}-wal with it, then "
-        f"`affectml labels restore {shown(newest)} {file}`"
+        f"`affectml label backup --restore {shown(newest)} {file}`"
     )
 
 
@@ -69,7 +69,7 @@ def find_database() -> Path:
         return tasks[0]
     if not tasks:
         raise StoreError(
-            "no labelling task here; `affectml labels init DATASET` makes one, --db names a database elsewhere "
+            "no labelling task here; `affectml label init DATASET` makes one, --db names a database elsewhere "
             "(a file, a postgresql:// URL, or the folder of its data set)"
         )
     raise StoreError(f"several labelling tasks here: {', '.join(map(shown, tasks))}; name one with --db")

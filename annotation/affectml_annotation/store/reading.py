@@ -210,7 +210,7 @@ class Reading(OnDatabase):
                 lost = int(counted or 0) - len(table)
                 if lost:
                     raise StoreError(f"{lost:,} answers name no event of theirs: the database is damaged, and "
-                                     "`affectml labels check` says where")  # fmt: skip
+                                     "`affectml audit --files` says where")  # fmt: skip
         return table
 
     def events(self, *, people: Sequence[str] | None = None) -> pd.DataFrame:

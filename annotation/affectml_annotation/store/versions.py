@@ -42,7 +42,7 @@ def newest(connection: sa.Connection) -> Version:
     if former is None:
         if row is not None:
             return _version(connection, row)
-        raise StoreError("this database holds no task yet; `affectml labels init DATASET --db URL` makes one")
+        raise StoreError("this database holds no task yet; `affectml label init DATASET --db URL` makes one")
     try:
         content = task_file(former, read_setting(connection, "relabel"), None if row is None else row.content)
     except (TypeError, AttributeError, LookupError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""The labelling app as the installed package has it: `affectml relabel` runs this file with Streamlit."""
+"""The labelling app as the installed package has it: `affectml label` runs this file with Streamlit."""
 
 import sys
 

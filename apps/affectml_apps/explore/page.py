@@ -280,7 +280,7 @@ def draw_selections(explorer: Explorer, view: View) -> None:
             if st.button("Send to the labelling queue", on_click=stay, disabled=len(shown) == 0):
                 attempt(lambda: queue(explorer, shown, int(more)))
         else:
-            st.text("No labelling task to send them to; `affectml labels init` makes one.")
+            st.text("No labelling task to send them to; `affectml label init` makes one.")
     if said := st.session_state.pop("said", None):
         st.success(plain(said))
 

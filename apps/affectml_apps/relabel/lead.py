@@ -103,15 +103,16 @@ def people(task: LabelTask, report: pd.DataFrame) -> pd.DataFrame:
     """Everybody and how they work, as `overview.with_figures` has it; report: as of `how_people_work`.
 
     In a study participants by their random ids, as of `overview.people`. Else whoever was invited, by their names, with
-    held and last_answer; their status is invited, takes part, closed or withdrew.
+    last_answer; their status is invited, takes part, closed or withdrew, and how many images they hold now, if any.
     """
     if task.study is not None:
         return overview.people(task.store, report)
     there = task.store.annotators()
     status = there["consented"].map({True: "takes part", False: "invited"})
     status = status.mask(there["annotator_id"].isin(task.store.closed()), "closed").mask(there["withdrawn"], "withdrew")
-    names = {"annotator_id": "participant", "answers": "images", "claimed": "held", "last_answer": "last_answer"}
-    return overview.with_figures(there[[*names]].rename(columns=names).assign(status=status), report)
+    status = status.where(there["claimed"] == 0, status + ", holds " + there["claimed"].astype(str))
+    there = there[["annotator_id", "answers", "last_answer"]].assign(status=status)
+    return overview.with_figures(there.rename(columns={"annotator_id": "participant", "answers": "images"}), report)
 
 
 def label_confusion(judgements: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:

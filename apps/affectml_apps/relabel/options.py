@@ -25,7 +25,7 @@ class Options(Labelling):
 
     @property
     def store_url(self) -> str:
-        """The database: without --db that of `affectml labels` too."""
+        """The database: without --db that of `affectml label` too."""
         if self.db is not None:
             return self.db
         return str(default_database(self.root, "checks" if self.check_labels else "labels"))

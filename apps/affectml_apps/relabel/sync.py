@@ -78,7 +78,6 @@ def _next(task: LabelTask, who: str, message: Mapping[str, Any], second: int | N
         "items": [item_of(task, file, who, claim) for claim in claims],
         "done": queries.answered_count(task.store, who, rounds),
         "of": in_all,
-        "about": file.repeats.rate > 0 or file.checks.rate > 0,  # how many of these come is not known before
     }
     if message.get("history"):
         reply["past"] = past_items(task, who, MAX_PAST)

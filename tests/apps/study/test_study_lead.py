@@ -54,7 +54,7 @@ def test_while_another_program_reads_an_erasure_says_so_and_goes_on_after(study,
         reader.execute("BEGIN")
         assert reader.execute("SELECT count(*) FROM event").fetchone() != (0,)
         press(app, "Erase")
-        assert [each.value for each in app.code] == [f"affectml labels erase DATASET {who}"]
+        assert [each.value for each in app.code] == [f"affectml label remove erase DATASET {who}"]
         press(app, "Go on erasing")
         assert [each.value.partition(",")[0] for each in app.warning] == ["Another program used the database"]
     assert who.encode() in Path(f"{task.store.database.where}-wal").read_bytes()

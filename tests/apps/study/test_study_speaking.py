@@ -1,9 +1,12 @@
 """In whose language a study speaks: the page without a browser, and the form that a browser holds."""
 
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 import yaml
 from playwright.sync_api import expect
 
+from affectml_annotation import LabelStore
 from affectml_annotation.languages import PSEUDO, spoken
 from affectml_annotation.languages import _ as say
 from affectml_annotation.store import schema
@@ -14,7 +17,7 @@ from affectml_apps.relabel import component, queries
 
 from ..conftest import change  # noqa: TID252
 from ..reading import press, said, unescaped, untranslated  # noqa: TID252
-from .conftest import AGE, PANEL, Participant, agree, bring, participant, rows
+from .conftest import AGE, PANEL, PRACTISED, AtImages, Participant, agree, bring, participant, rows
 
 GERMAN = {
     "boxes": ["Ich stimme zu."],
@@ -171,3 +174,30 @@ def test_a_browser_holds_what_is_filled_in_while_the_language_changes(start, pro
     page.goto(f"{server.url}/?PROLIFIC_PID=ann&STUDY_ID=s1&language=en")
     page.get_by_text("How old are you?").wait_for()
     page.wait_for_url(f"{server.url}/?language=en")
+
+
+@pytest.mark.slow
+def test_another_language_beside_an_image_brings_its_words_and_keeps_the_choice(start, profile, study_folder, settle):
+    practice = {"images": [{"image": PRACTISED, "labels": ["fear"], "images": {"de": "000009"}}]}
+    server = start(study=study_folder(practice=practice, checks={}))
+    page, asked = profile(locale="en").new_page(), []
+    page.goto(f"{server.url}/?PROLIFIC_PID=ann&STUDY_ID=s1")
+    page.get_by_text("I agree.").click()
+    page.get_by_role("button", name="I agree to take part").click()
+    page.get_by_text("30+").wait_for()
+    with LabelStore(server.db) as store:
+        ann = AtImages(page, server, bring(store, participant(store, "ann"), "practice"))
+    page.reload()
+    ann.ready()
+    page.on("response", lambda reply: asked.append(reply) if "/relabel/image?" in reply.url else None)
+    page.keyboard.press("1")
+    chosen = ann.chosen
+    page.locator("[class*=st-key-languages-] button").click()
+    page.get_by_role("button", name="Deutsch", exact=True).click()
+    page.get_by_role("heading", name="Was fühlen Sie?").wait_for()
+    assert ann.ready().image == PRACTISED
+    assert len(ann.chosen) == len(chosen) == 1
+    assert "language=de" in asked[-1].url
+    ids = parse_qs(urlsplit(asked[-1].url).query)["id"]
+    assert PRACTISED not in asked[-1].url
+    assert ids == [ann.names[PRACTISED]]

@@ -363,15 +363,16 @@ class Explorer {
     const length = new DataView(content).getUint32(0, true);
     this.told = JSON.parse(new TextDecoder().decode(new Uint8Array(content, 4, length)));
     this.codes = new Uint8Array(content, 4 + length, this.data.n);
-    this.recolour();
     this.numbers = this.told.names ? null : new Float32Array(content.slice(4 + length + this.data.n));
-    this.legend.draw(this.told, this.palette, this.chosen());
-    this.grid.relabel();
+    this.recolour();
   }
 
   recolour() {
     this.palette = palette(Boolean(this.told?.levels), this.map.dark);
     this.map.setColours(this.codes, this.palette);
+    if (!this.told) return;
+    this.legend.draw(this.told, this.palette, this.chosen());
+    this.grid.relabel();
   }
 
   // Streamlit changes its theme's variables in place and tells nobody.
@@ -381,11 +382,6 @@ class Explorer {
     this.map.dark = dark;
     this.root.classList.toggle("dark", dark);
     this.recolour();
-    if (this.told) this.paintAgain();
-  }
-
-  paintAgain() {
-    this.fetch("colours", "colours", { colour: this.view.colour ?? "" }, (content) => this.paint(content));
   }
 
   hover(index, x, y) {
@@ -413,23 +409,15 @@ class Explorer {
 
   // One image
 
-  place(index) {
-    if (this.positions?.order !== this.grid.order) {
-      this.positions = { order: this.grid.order, of: new Map() };
-      this.grid.order.forEach((each, at) => this.positions.of.set(each, at));
-    }
-    return this.positions.of.get(index) ?? -1;
-  }
-
   whereIs(index) {
-    const place = this.place(index);
+    const place = this.grid.order.indexOf(index);
     const fit = this.fitOf(index);
     return place < 0 ? "not among those shown" : `${(place + 1).toLocaleString("en")} of ${this.grid.order.length.toLocaleString("en")}${fit && `, ${fit}`}`;
   }
 
   open(index) {
     this.tip.hidden = true;
-    const place = this.place(index);
+    const place = this.grid.order.indexOf(index);
     if (place >= 0) this.grid.go(place);
     this.map.mark(index);
     this.one.show({ i: index }, this.ids[index] ?? "", this.whereIs(index));
@@ -437,7 +425,7 @@ class Explorer {
   }
 
   step(by) {
-    const place = this.place(this.one.index);
+    const place = this.grid.order.indexOf(this.one.index);
     const next = Math.max(0, Math.min(this.grid.order.length - 1, place < 0 ? this.grid.at : place + by));
     if (next !== place && this.grid.order.length) this.open(this.grid.order[next]);
   }

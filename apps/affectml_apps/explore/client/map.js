@@ -3,7 +3,6 @@
 
 import { button, make } from "./elements.js";
 
-const CELLS = 128; // the points are found by a table of so many cells a side
 const REACH = 12; // px around the pointer
 const FAINT = 0.16;
 const CORNERS = 48; // of a lasso, at most: it stands in the address
@@ -54,17 +53,7 @@ export class PointMap {
     const n = xy.length / 2;
     if (this.shown.length !== n) this.setShown(new Uint8Array(n).fill(SHOWN));
     if (this.codes.length !== n) this.codes = new Uint8Array(n);
-    const cell = (value) => Math.min(CELLS - 1, Math.max(0, Math.floor(value * CELLS)));
-    this.starts = new Uint32Array(CELLS * CELLS + 1);
-    const places = new Int32Array(n).fill(-1);
-    for (let i = 0; i < n; i++) {
-      if (Number.isNaN(xy[2 * i])) xy[2 * i] = xy[2 * i + 1] = -9; // no embedding: nowhere
-      else this.starts[(places[i] = cell(xy[2 * i + 1]) * CELLS + cell(xy[2 * i])) + 1] += 1;
-    }
-    for (let at = 0; at < CELLS * CELLS; at++) this.starts[at + 1] += this.starts[at];
-    const next = this.starts.slice();
-    this.members = new Uint32Array(this.starts[CELLS * CELLS]);
-    for (let i = 0; i < n; i++) if (places[i] >= 0) this.members[next[places[i]]++] = i;
+    for (let i = 0; i < 2 * n; i++) if (Number.isNaN(xy[i])) xy[i] = -9; // no embedding: nowhere
     this.draw();
   }
 
@@ -203,16 +192,11 @@ export class PointMap {
 
   // The nearest image shown, within reach of the pointer
   nearest(x, y) {
-    const [mx, my] = this.toMap(x, y);
-    const reach = (REACH + this.size / 2) / this.unit;
-    let [best, least] = [-1, reach * reach];
-    const cell = (value) => Math.min(CELLS - 1, Math.max(0, Math.floor(value * CELLS)));
-    for (let row = cell(my - reach); row <= cell(my + reach); row++) {
-      for (let at = this.starts?.[row * CELLS + cell(mx - reach)]; at < this.starts?.[row * CELLS + cell(mx + reach) + 1]; at++) {
-        const i = this.members[at];
-        const far = (this.xy[2 * i] - mx) ** 2 + (this.xy[2 * i + 1] - my) ** 2;
-        if (this.shown[i] && far < least) [best, least] = [i, far];
-      }
+    const [mapX, mapY] = this.toMap(x, y);
+    let [best, least] = [-1, ((REACH + this.size / 2) / this.unit) ** 2];
+    for (let i = 0; i < this.shown.length; i++) {
+      const far = (this.xy[2 * i] - mapX) ** 2 + (this.xy[2 * i + 1] - mapY) ** 2;
+      if (far < least && this.shown[i]) [best, least] = [i, far];
     }
     return best;
   }

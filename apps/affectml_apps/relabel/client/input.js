@@ -96,7 +96,7 @@ export class Keyboard {
   }
 }
 
-export function listen(root, labels, press) {
+export function listen(root, labels, press, signal) {
   const keyboard = new Keyboard();
   const heard = (event) => {
     const meant = keyboard.meaning(event, root, labels());
@@ -110,8 +110,7 @@ export function listen(root, labels, press) {
     event.stopImmediatePropagation();
     if (!event.repeat) press(meant, event.timeStamp);
   };
-  addEventListener("keydown", heard, true);
-  return () => removeEventListener("keydown", heard, true);
+  addEventListener("keydown", heard, { capture: true, signal });
 }
 
 // Strokes of one finger on the image: up zooms in, down zooms back, along the lines goes to the image before, against

@@ -70,7 +70,7 @@ class Labeller {
     this.lock = { held: false };
     this.pictures = new Pictures({
       url: (image) => `${address("image")}?id=${encodeURIComponent(image)}${data.study ? `&language=${language()}` : ""}`,
-      headers, onReady: (item) => this.pictureReady(item), onStocked: () => this.askForMore(),
+      headers, onReady: (item) => this.session.pictureReady(item), onStocked: () => this.askForMore(),
     });
     this.asked = null; // in which language the server has told of what was answered before
     this.outbox = new Outbox({
@@ -100,35 +100,41 @@ class Labeller {
     strokes(this.view.stage, (stroke, point) => this.stroke(stroke, point));
     this.eye = new IntersectionObserver((entries) => this.seen(entries.at(-1)), { threshold: IN_VIEW });
     this.changed("item");
+    this.listen(data, sendLast);
+    this.takeLock(false);
+    this.matchTheme();
+  }
+
+  // What goes on around the image, until the page is closed.
+  listen(data, sendLast) {
+    this.ending = new AbortController();
+    const { signal } = this.ending;
+    const on = (target, kind, act, options) => target.addEventListener(kind, act, { ...options, signal });
     // Whoever only looked gives back at once what they hold.
     this.leave = () => {
       const looked = this.lock.held && this.heldSince && !this.session.begun && this.outbox.waiting.size === 0;
       if (looked) sendLast({ leaving: this.heldSince });
     };
-    addEventListener("pagehide", this.leave);
+    on(window, "pagehide", this.leave);
     // Without a connection the page would not come again.
-    this.stay = (event) => this.lock.held && !this.outbox.online && event.preventDefault();
-    addEventListener("beforeunload", this.stay);
-    this.stopKeys = listen(this.root, () => this.keys, (meant, time) => this.press(meant, time));
-    this.letDialogs = keepDialogAway(this.root, () => this.lock.held && this.outbox.kick());
-    this.hidden = () => (document.hidden ? this.session.clock.stop() : this.woken());
-    document.addEventListener("visibilitychange", this.hidden);
-    this.listening = new AbortController();
-    const sign = () => {
-      this.signed = performance.now();
-    };
-    sign();
-    for (const kind of SIGNS) addEventListener(kind, sign, { capture: true, passive: true, signal: this.listening.signal });
-    const there = () => !data.study || performance.now() - this.signed < ABSENT_MS;
+    on(window, "beforeunload", (event) => this.lock.held && !this.outbox.online && event.preventDefault());
+    on(document, "visibilitychange", () => (document.hidden ? this.session.clock.stop() : this.woken()));
+    let signed = performance.now(); // the last sign of somebody
+    for (const kind of SIGNS) {
+      on(window, kind, () => {
+        signed = performance.now();
+      }, { capture: true, passive: true });
+    }
+    listen(this.root, () => this.keys, (meant, time) => this.press(meant, time), signal);
+    keepDialogAway(this.root, () => this.lock.held && this.outbox.kick(), signal);
+    const there = () => !data.study || performance.now() - signed < ABSENT_MS;
     this.heart = setInterval(() => !document.hidden && this.lock.held && there() && this.outbox.kick(), HEARTBEAT_MS);
-    this.resize = new ResizeObserver(() => this.view.fit());
-    this.resize.observe(this.view.stage);
-    this.takeLock(false);
-    this.matchTheme();
     this.theme = setInterval(() => {
       this.matchTheme();
       this.session.clock.beat();
     }, 1000);
+    this.resize = new ResizeObserver(() => this.view.fit());
+    this.resize.observe(this.view.stage);
   }
 
   // Make the page's elements, in the language that the data are in.
@@ -197,7 +203,7 @@ class Labeller {
     const stolen = () => this.lose();
     if (steal) return navigator.locks.request(name, { steal: true }, hold).catch(stolen);
     this.turn = new AbortController();
-    this.changed("state");
+    this.changed();
     return navigator.locks.request(name, { signal: this.turn.signal }, hold).catch(stolen);
   }
 
@@ -211,7 +217,7 @@ class Labeller {
     this.session.reset();
     this.outbox.kick();
     this.takeFocus();
-    return this.changed("state");
+    return this.changed();
   }
 
   // Keys belong to the image, not to the button that led here; whoever is typing somewhere is left alone.
@@ -225,31 +231,21 @@ class Labeller {
     this.lock.held = false;
     this.outbox.turn += 1;
     this.session.reset();
-    this.changed("state");
+    this.changed();
     this.takeLock(false);
   }
 
   changed(what) {
     const { session, view } = this;
-    if (what === "item") {
-      this.turnPage();
-      view.search.close();
-      view.drawItem(session);
-    }
-    if (what === "picture") this.turnPage();
+    if (what === "item" || what === "picture") this.turnPage();
+    if (what === "item") view.search.close();
+    view.draw(session, this.lock);
     if (what === "look") view.toggleZoom();
-    if (what === "finish") this.goOn();
-    if (what === "help") view.toggleHelp();
-    if (what === "search") view.search.open();
-    if (what === "told") view.drawItem(session);
-    if (what === "item" || what === "selection" || what === "flag") view.drawSelection(session);
-    if (what === "flag") view.note.focus();
-    if (what === "notice") view.drawNotice(session);
-    if (what === "dropped") view.drawDropped(session);
-    if (what === "item" || what === "conflicts") view.drawConflicts(session);
-    view.drawState(session, this.lock);
-    if (what === "queue" && session.item === null) view.showPicture(session, null);
-    if (what === "item" || what === "queue") this.drawProgress();
+    else if (what === "finish") this.goOn();
+    else if (what === "help") view.toggleHelp();
+    else if (what === "search") view.search.open();
+    else if (what === "flag") view.note.focus();
+    this.drawProgress();
   }
 
   // How many images to hold: those that are here and a few more, as far as there is room.
@@ -262,11 +258,6 @@ class Labeller {
   // All that we hold is here, and there is more.
   askForMore() {
     if (this.lock.held && this.plenty && this.wish > this.wanted) this.outbox.kick();
-  }
-
-  pictureReady(item) {
-    this.session.pictureReady(item);
-    this.drawProgress();
   }
 
   // The last image of a study is behind this person, who may mend it until they say so.
@@ -328,19 +319,10 @@ class Labeller {
   close() {
     this.leave();
     this.closed = true;
-    removeEventListener("pagehide", this.leave);
-    removeEventListener("beforeunload", this.stay);
-    this.stopKeys();
-    this.letDialogs();
-    clearInterval(this.heart);
-    this.listening.abort();
-    clearInterval(this.theme);
-    clearTimeout(this.later);
-    document.removeEventListener("visibilitychange", this.hidden);
-    this.resize.disconnect();
-    this.eye.disconnect();
-    this.outbox.close();
-    this.pictures.close();
+    this.ending.abort();
+    for (const timer of [this.heart, this.theme, this.later]) clearInterval(timer);
+    for (const each of [this.resize, this.eye]) each.disconnect();
+    for (const each of [this.outbox, this.pictures]) each.close();
     this.turn?.abort();
     this.release?.();
   }
@@ -368,8 +350,7 @@ const DIALOG = "[data-testid=stDialog]";
 
 // Closes that dialog whenever it comes, as its own button does, and puts the focus back to where somebody was typing:
 // all within one task of the browser, so that no key goes elsewhere in between. `down` is called in its stead.
-// Returns what ends this.
-function keepDialogAway(root, down) {
+function keepDialogAway(root, down, signal) {
   let interrupted = null;
   const lost = (event) => {
     interrupted = event.relatedTarget?.closest?.(DIALOG) ? event.target : null;
@@ -386,10 +367,7 @@ function keepDialogAway(root, down) {
   };
   const observer = new MutationObserver(look);
   observer.observe(document.body, { childList: true });
-  root.addEventListener("focusout", lost);
+  signal.addEventListener("abort", () => observer.disconnect());
+  root.addEventListener("focusout", lost, { signal });
   look();
-  return () => {
-    observer.disconnect();
-    root.removeEventListener("focusout", lost);
-  };
 }

@@ -15,7 +15,8 @@ const answers = ({ label, command }) => label !== undefined || ANSWERING.include
 const empty = () => ({ labels: new Map(), kind: null, flag: false, note: "", valence: null, arousal: null });
 
 export class Session {
-  // pictures, outbox; settings: what the lead chose; memory: sessionStorage under a prefix; changed(what) redraws.
+  // pictures, outbox; settings: what the lead chose; memory: sessionStorage under a prefix; changed(what) redraws
+  // (what: "item" or "picture" where another one is in sight, or a command that is the page's own).
   constructor({ pictures, outbox, settings, memory, changed }) {
     Object.assign(this, { pictures, outbox, settings, memory, changed });
     this.queue = [];
@@ -31,7 +32,7 @@ export class Session {
     this.early = new EarlyKeys(changed);
     this.dry = false; // whether the server had no image left for us when it last told
     this.done = 0;
-    this.of = null; // images in all, `about` so many
+    this.of = null; // images in all
     this.worked = 0; // seconds since the last break
     this.notice = null;
     this.input = "keys";
@@ -67,7 +68,7 @@ export class Session {
     });
     if (this.item === null && this.at === null) this.advance();
     else this.stock();
-    this.changed("queue");
+    this.changed();
   }
 
   // Whether the server has yet to hear of this image for the first time.
@@ -104,7 +105,6 @@ export class Session {
       const told = item && given.get(keyOf(item));
       if (told) for (const name of TOLD) if (told[name] !== undefined) item[name] = told[name];
     }
-    this.changed("told");
   }
 
   receipt(receipt) {
@@ -118,7 +118,6 @@ export class Session {
       if (receipt.status === "conflict") {
         this.conflicts.push(entry);
         if (entry === this.past[this.at]) this.say("conflict");
-        this.changed("conflicts");
       }
     }
   }
@@ -128,14 +127,14 @@ export class Session {
     const at = this.past.indexOf(entry);
     if (show && at >= 0) this.leaveFor(at);
     else this.conflicts = this.conflicts.filter((each) => each !== entry);
-    this.changed("conflicts");
+    this.changed();
   }
 
   pictureReady(item) {
     const visited = this.past[this.at]?.item;
     if (this.item === null && this.at === null) this.advance();
     else if (this.item === null && visited && keyOf(item) === keyOf(visited)) this.visit(this.at);
-    else if (this.item && keyOf(item) === keyOf(this.item)) this.changed("picture");
+    else this.changed(this.item && keyOf(item) === keyOf(this.item) ? "picture" : undefined);
   }
 
   // Which image is in sight
@@ -186,7 +185,7 @@ export class Session {
     this.paintedAt = time;
     this.startClock();
     this.stock(); // not a moment earlier: decoding the next one would keep this one from being painted
-    this.changed("painted");
+    this.changed();
   }
 
   get ready() {
@@ -247,7 +246,7 @@ export class Session {
     if (this.notice === "covered") this.say(null);
     if (this.paintedAt !== null) this.paintedAt = performance.now();
     this.startClock();
-    this.changed("item-look");
+    this.changed();
   }
 
   // Skip a covered image, unseen.
@@ -257,13 +256,13 @@ export class Session {
     this.revealed = true;
     this.save();
     if (this.item === item) Object.assign(this, { selection, revealed: false }); // it was not taken
-    this.changed("item-look");
+    this.changed();
   }
 
   understood() {
     this.memory.set("warned", "read");
     this.warned = false;
-    this.changed("queue");
+    this.changed();
   }
 
   pause(on) {
@@ -275,7 +274,7 @@ export class Session {
       if (this.item === null && this.at === null) this.advance();
       else this.startClock();
     }
-    this.changed("item-look");
+    this.changed();
   }
 
   // What is selected
@@ -326,7 +325,7 @@ export class Session {
       const { image, round } = this.item;
       this.memory.set("draft", JSON.stringify({ image, round, ...this.plain() }));
     }
-    if (redraw) this.changed("selection");
+    if (redraw) this.changed();
   }
 
   draft(item) {
@@ -453,7 +452,7 @@ export class Session {
   say(notice) {
     if (this.notice === notice) return;
     this.notice = notice;
-    this.changed("notice");
+    this.changed();
   }
 }
 
@@ -526,7 +525,7 @@ export class EarlyKeys {
   count(n) {
     this.dropped = n;
     this.since = 0;
-    this.changed("dropped");
+    this.changed();
   }
 
   answered() {

@@ -61,6 +61,8 @@ export class View {
     this.assemble();
     this.measure();
     document.fonts.ready.then(() => this.measure());
+    const resized = new ResizeObserver(() => this.reach());
+    for (const each of [this.asked, this.choices]) resized.observe(each);
   }
 
   buildImage(stage) {
@@ -228,7 +230,16 @@ export class View {
     this.groups.classList.remove("measured");
     const widest = Math.ceil(Math.max(...widths));
     if (widest > 0) this.root.style.setProperty("--widest", `${widest}px`); // at the end there are none in sight
+    this.reach();
     this.fit();
+  }
+
+  // What scrolls is reached by keys; where all labels are in sight, so is what is chosen.
+  reach() {
+    const { root, asked, choices } = this;
+    root.dataset.scrolls = "false";
+    root.dataset.scrolls = String(choices.scrollHeight > choices.clientHeight);
+    for (const each of [asked, choices]) each.tabIndex = each.scrollHeight > each.clientHeight ? 0 : -1;
   }
 
   // Where somebody is on this page. In another language the same things stand in the same order.
@@ -248,12 +259,7 @@ export class View {
 
   // Draw everything, at a place where somebody was.
   drawAll(session, outbox, lock, { open, focus, caret, typed, searching, zoom, scrolled }) {
-    this.drawItem(session);
-    this.drawSelection(session);
-    this.drawNotice(session);
-    this.drawDropped(session);
-    this.drawConflicts(session);
-    this.drawState(session, lock);
+    this.draw(session, lock);
     this.drawProgress(session, outbox);
     if (searching) this.search.open();
     this.search.field.value = typed;
@@ -294,6 +300,13 @@ export class View {
     say(this.waiting, text);
     this.waiting.hidden = text === "";
     this.frame.dataset.damaged = String(session.broken && part);
+  }
+
+  draw(session, lock) {
+    this.drawItem(session);
+    this.drawSelection(session);
+    this.drawNotices(session);
+    this.drawState(session, lock);
   }
 
   drawItem(session) {
@@ -343,7 +356,6 @@ export class View {
     this.forwardButton.disabled = session.at === null;
     say(this.saveButton, session.at === null ? _("Save") : _("Save the correction"));
     root.dataset.state = !lock.held ? "elsewhere" : session.ready ? "ready" : session.paused ? "paused" : "waiting";
-    root.dataset.at = session.at === null ? "" : String(session.at);
     const veiled = session.item !== null && !session.revealed;
     const behind = Boolean(task.study) && !task.practice && over;
     this.covered = !lock.held ? "take" : session.paused ? "pause" : veiled ? "look" : "finish";
@@ -362,15 +374,19 @@ export class View {
     this.stage.dataset.warned = String(veiled && Boolean(session.item.warning));
   }
 
-  drawNotice(session) {
-    say(this.notice, session.notice === null ? "" : _(NOTICES[session.notice]));
-  }
-
-  drawDropped(session) {
+  drawNotices(session) {
     const n = session.early.dropped;
-    this.dropped.textContent = n === 0 ? "" : ngettext("{n} key came before the image was visible and was not counted.",
-      "{n} keys came before the image was visible and were not counted.", n);
+    say(this.notice, session.notice === null ? "" : _(NOTICES[session.notice]));
+    say(this.dropped, n === 0 ? "" : ngettext("{n} key came before the image was visible and was not counted.",
+      "{n} keys came before the image was visible and were not counted.", n));
     this.droppedButton.hidden = n === 0;
+    // Answers to earlier images that met others: the notice names its image, and leads there.
+    const conflicts = session.conflicts.filter((entry) => entry !== session.past[session.at]);
+    listed(this.conflicts, conflicts, ({ item, event }) => `${item.image} ${event}`, (entry) => [
+      _("Answered differently elsewhere under your name: image {image}, {answer}. Both answers are kept, and the lead decides.",
+        { image: entry.item.image, answer: this.inWords(entry.answer) }), " ",
+      ...(entry.fixed ? [] : [button(_("Show it"), { "data-enter": "own", onclick: () => this.on.conflict(entry, true) }), " "]),
+      this.understood(() => this.on.conflict(entry, false))]);
   }
 
   // How far one is, in a sentence and as a part of the whole, where that is known.
@@ -420,15 +436,12 @@ export class View {
   }
 
   drawRefused(outbox) {
-    const shown = [...outbox.refused.keys()].join(" ");
-    if (this.refused.dataset.shown === shown) return;
-    this.refused.dataset.shown = shown;
     const notStored = (answer) => (answer.image === undefined ? _("Not stored: an answer given in this browser.")
       : _("Not stored: image {image}, {answer}.", { image: answer.image, answer: this.inWords(answer) }));
-    this.refused.replaceChildren(...[...outbox.refused].map(([id, { answer, error }]) =>
-      make("p", { role: "alert" }, notStored(answer), " ", _(error), " ",
-        make("a", { download: `not-stored-${id}.json`, href: fileOf({ answer, error }) }, _("Keep as a file")), " ",
-        this.understood(() => outbox.forgetRefused(id)))));
+    listed(this.refused, [...outbox.refused], ([id]) => id, ([id, { answer, error }]) => [
+      notStored(answer), " ", _(error), " ",
+      make("a", { download: `not-stored-${id}.json`, href: fileOf({ answer, error }) }, _("Keep as a file")), " ",
+      this.understood(() => outbox.forgetRefused(id))]);
   }
 
   // What a person answered, of whatever shape it came out of the browser's store.
@@ -439,23 +452,11 @@ export class View {
     return list([_(KIND_NAMES.get(kind) ?? String(kind)), ...flagged]);
   }
 
-  // Answers to earlier images that met others: the notice names its image, and leads there.
-  drawConflicts(session) {
-    this.conflicts.replaceChildren(...session.conflicts.filter((entry) => entry !== session.past[session.at]).map((entry) =>
-      make("p", { role: "alert" }, _("Answered differently elsewhere under your name: image {image}, {answer}. Both answers are kept, and the lead decides.",
-        { image: entry.item.image, answer: this.inWords(entry.answer) }), " ",
-        ...(entry.fixed ? [] : [button(_("Show it"), { "data-enter": "own", onclick: () => this.on.conflict(entry, true) }), " "]),
-        this.understood(() => this.on.conflict(entry, false)))));
-  }
-
   // Zoom. Large images are shrunk to fit. Small photographs are enlarged smoothly, at most twice; drawings by a whole
   // number.
 
   // point: what to have in the middle where it is larger than its place, in parts of the image; else what is there now.
   fit(point = this.middle) {
-    this.root.dataset.scrolls = "false"; // where all labels are in sight, so is what is chosen
-    this.root.dataset.scrolls = String(this.choices.scrollHeight > this.choices.clientHeight);
-    for (const each of [this.asked, this.choices]) each.tabIndex = each.scrollHeight > each.clientHeight ? 0 : -1; // what scrolls is reached by keys
     const picture = this.stage.firstChild;
     if (!picture) return;
     picture.alt = _("The image to label");
@@ -493,6 +494,14 @@ export class View {
     if (this.help.open) this.help.close();
     else this.help.showModal();
   }
+}
+
+// Alerts, one an entry; drawn anew where they are others, so that what is read or pressed stays.
+function listed(element, entries, nameOf, wordsOf) {
+  const names = entries.map(nameOf).join("\n");
+  if (element.dataset.shown === names) return;
+  element.dataset.shown = names;
+  element.replaceChildren(...entries.map((entry) => make("p", { role: "alert" }, ...wordsOf(entry))));
 }
 
 const fileOf = (content) => `data:application/json,${encodeURIComponent(JSON.stringify(content, null, 2))}`;

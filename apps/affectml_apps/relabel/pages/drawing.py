@@ -22,7 +22,6 @@ from affectml_apps.text import in_public, plain, sentence
 NAMES = {
     "annotator_id": "person",
     "participant": "person",
-    "held": "images held",
     "last_answer": "last answer (UTC)",
     "ac1": "AC1",
     "seconds": "median seconds",

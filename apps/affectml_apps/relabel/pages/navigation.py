@@ -7,7 +7,6 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 import streamlit as st
-from streamlit.navigation.page import StreamlitPage
 
 from affectml_annotation import DatabaseAway
 from affectml_annotation.languages import ENGLISH, _, use
@@ -56,7 +55,11 @@ def _configure() -> None:
 
 def _run() -> None:
     study = current().study is not None
-    pages = [st.Page(study_page.draw, title=_("Study"), url_path="study", default=True)] if study else _own()
+    if study:
+        pages = [st.Page(study_page.draw, title=_("Study"), url_path="study", default=True)]
+    else:
+        pages = [st.Page(label.draw, title=_("Label"), url_path="label", default=True),
+                 st.Page(own_part.draw, title=_("Your part"), url_path="you")]  # fmt: skip
     if may_see_lead_pages():
         pages += [st.Page(draw, title=title, url_path=path) for title, path, draw in LEAD]
     elif study:
@@ -67,13 +70,6 @@ def _run() -> None:
     page = st.navigation(pages, position="hidden" if _hides_menu() else "top")
     with section():
         page.run()
-
-
-def _own() -> list[StreamlitPage]:
-    return [
-        st.Page(label.draw, title=_("Label"), url_path="label", default=True),
-        st.Page(own_part.draw, title=_("Your part"), url_path="you"),
-    ]
 
 
 def _hides_menu() -> bool:

@@ -6,6 +6,7 @@ This page alone shows people's ids at their panel.
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -28,8 +29,8 @@ from affectml_apps.relabel.task import PATIENCE, LabelTask, current
 from affectml_apps.text import plain, sentence
 
 CHANGES = {
-    "version": "version {} runs", "state": "the study is {}", "more": "{} more places", "paid": "{} were paid",
-    "erased": "{} were erased", "forgotten": "the panel's ids of {} were forgotten",
+    "version": "version {} runs", "state": "the study is {}", "more": "{} more places", "paid": "noted as paid: {}",
+    "erased": "erased: {}", "forgotten": "ids at the panel forgotten: {}",
 }  # fmt: skip
 
 
@@ -80,7 +81,7 @@ def _answers(task: LabelTask, judgements: pd.DataFrame) -> None:
     with section():
         st.write("Into the data set, ready to be trained on; what it has stays, and the answers are added to it:")
         where, to = (shlex.quote(str(place)) for place in (task.store.database.where, task.dataset.root.resolve()))
-        command = f"affectml labels export --db {where} --to {to} --target collected"
+        command = f"affectml label export --db {where} --to {to} --target collected"
         st.code(command, language=None, wrap_lines=True)
 
 
@@ -127,7 +128,7 @@ def _everybody(task: LabelTask, rows: Sequence[pay.PayRow]) -> None:
             if not people:
                 st.error("Choose who was paid first.")
             else:
-                change = lambda: pay.mark_paid(task.store, people, by=lead_name())  # noqa: E731
+                change = partial(pay.mark_paid, task.store, people, by=lead_name())
                 attempt(change, "Noted for {} who were not before.", "paid")
 
 
@@ -143,8 +144,9 @@ def _forget(task: LabelTask) -> None:
             if not sure:
                 st.error("Tick that you have what you need: this cannot be undone.")
             else:
-                change = lambda: pay.forget_ids(task.store, by=lead_name())[0]  # noqa: E731
-                attempt(change, "They are forgotten; {} are kept.", "forget")
+                attempt(
+                    lambda: pay.forget_ids(task.store, by=lead_name())[0], "They are forgotten; {} are kept.", "forget"
+                )
 
 
 def _erasures(task: LabelTask, asked: list[str]) -> None:
@@ -160,7 +162,7 @@ def _erasures(task: LabelTask, asked: list[str]) -> None:
             "Another program used the database, so not all that was to be erased has left it and its files. Go on "
             "here; if that does not help, end this server and whatever else uses the database, and run:"
         )
-        st.code(f"affectml labels erase DATASET {' '.join(unfinished) or 'PARTICIPANT'}", language=None)
+        st.code(f"affectml label remove erase DATASET {' '.join(unfinished) or 'PARTICIPANT'}", language=None)
         if st.button("Go on erasing"):
             _erase(task, unfinished)
     if not asked:

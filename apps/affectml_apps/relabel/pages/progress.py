@@ -41,8 +41,9 @@ MANY = 10
 LINES = 8  # more cannot be told apart
 LABELS = 30  # nor more labels side by side
 SHOWN, SIDE = 60, 96  # images with a thumbnail, and its pixels
-BRIEF = ["participant", "status", "languages", "images", "seconds"]  # of `overview.as_text`
-ALIKE = ["above_chance", "above_chance_low", "above_chance_high", "shared_images", "repeats", "self_agreement"]
+BRIEF = ["participant", "status", "languages", "images", "minutes", "last_answer"]
+ALIKE = ["above_chance", "above_chance_low", "above_chance_high", "shared_images", "repeats", "self_agreement",
+         "labels_per_answer"]  # fmt: skip
 BESIDES = ["none", "unsure", "skip", "flag"]
 MARKED = (
     f"“No more than chance”: on {overview.FEWEST} shared images or more, it is not sure that they agree with "
@@ -168,7 +169,8 @@ def _people(task: LabelTask, judgements: pd.DataFrame) -> None:
     marked = told.pop("marked") if "marked" in told else None
     if marked is not None:
         told["status"] = [", ".join(filter(None, both)) for both in zip(told["status"], marked, strict=True)]
-    brief = told[[name for name in BRIEF if name in told]]
+    brief = told.join(people.filter(["last_answer"]))
+    brief = brief[[name for name in BRIEF if name in brief]]
     if len(brief) > MANY:
         wanted = st.text_input("Find people", placeholder="part of a name, accents or not")
         brief = brief[brief["participant"].isin(find(wanted, brief["participant"]))]
@@ -177,25 +179,21 @@ def _people(task: LabelTask, judgements: pd.DataFrame) -> None:
         st.write(with_code(sentence(words)))
     if marked is not None:
         st.write(MARKED)
-    if report[["with_others", "checks", "repeats"]].notna().any(axis=None):
+    if len(report):
         with folded("Agreement with the others, checks and repeats"):
             _with_others(told, report)
-    if len(report):
         with folded("What each person answers"):
             _label_use(lead.label_use(report.reset_index(), LABELS))
-            own = people[["participant", *people.columns.intersection(["minutes", "held", "last_answer"])]]
-            said = report[["labels_per_answer", *report.filter(regex="^use:")]].assign(besides=[
-                ", ".join(f"{name} {count}" for name, count in row.items() if count)
-                for _, row in report[BESIDES].iterrows()
-            ])  # fmt: skip
-            table(own.join(lead.uses_in_words(said, task.taxonomy.display), on="participant", how="inner"))
+            besides = report[BESIDES].apply(lambda row: ", ".join(f"{of} {n}" for of, n in row.items() if n), axis=1)
+            said = lead.uses_in_words(report.filter(regex="^use:"), task.taxonomy.display)
+            table(said.assign(besides=besides).reset_index())
 
 
 def _with_others(people: pd.DataFrame, report: pd.DataFrame) -> None:
     agreed = {"with_others": "others", "expected_by_chance": "chance"}
     dots(report.reset_index(), "annotator_id", agreed, "Agreement with the others, and what chance would give")
     more = lead.with_intervals(report[ALIKE]).rename_axis("participant").reset_index().dropna(axis="columns", how="all")
-    table(people[["participant", *people.columns.difference([*BRIEF, "minutes"], sort=False)]].merge(more))
+    table(people[["participant", *people.columns.difference(BRIEF, sort=False)]].merge(more))
     st.write(AGREED)
 
 

@@ -57,11 +57,11 @@ def _file(task: LabelTask) -> None:
     if "task-file" not in st.session_state:  # what was opened stays until it is saved or the page is left
         st.session_state["task-file"] = "\n".join(as_yaml(versions[0].file))
         st.session_state["task-file-version"] = versions[0].number
-    st.write("All that the task is; behind each key stands what it means. `affectml labels show` writes the same.")
+    st.write("All that the task is; behind each key stands what it means. `affectml label show` writes the same.")
     if versions[0].file.is_study:
         st.info(
             "A study runs here. When it is started again, study.yaml goes before what is saved here: write it there, "
-            "too (`affectml labels show --out OUT/study.yaml --replace`)."
+            "too (`affectml label show --out OUT/study.yaml --replace`)."
         )
     with form("file"):
         text = st.text_area("The task's file", height=480, label_visibility="collapsed", key="task-file")

@@ -26,7 +26,7 @@ def images_of(task: LabelTask, who: str, names: Iterable[object]) -> Mapping[str
     """By name, the id of the image that this participant's browser calls so; anything else is left out."""
     key = _key(task, who)
     places = {name: place for name in names if isinstance(name, str) and (place := _opened(key, name)) is not None}
-    images = queries.images_at(task.store, places.values())
+    images = queries.images_at(task.store, places.values()) if places else {}
     return {name: images[place] for name, place in places.items() if place in images}
 
 
