@@ -1,15 +1,20 @@
 """study.yaml and its texts: every key is written with a comment, read back alike, and refused with the way out."""
 
+import json
 import re
 from decimal import Decimal
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from affectml_annotation.errors import BadTask
+from affectml_annotation.judgements import storable
 from affectml_annotation.study import check
-from affectml_annotation.study.file import parse
+from affectml_annotation.study.file import changed_keys, parse
 from affectml_annotation.study.folder import FILE, as_yaml, read_study, write_study
+from affectml_annotation.yaml_files import load_yaml
 
 from .studies import write_file
 from .tasks import refused
@@ -182,3 +187,38 @@ def test_the_steps_come_in_order_with_minutes(folder):
     assert list(minutes) == ["consent", *read_study(folder).file.phases]
     assert check.announced_minutes(read_study(folder)) == 19  # of 18.75
     assert found[5].what == "60 images, and 1 attention check among them"
+
+
+# Task -> YAML -> Task
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30).filter(storable)
+WORDS = TEXT.filter(bool)
+NAMES = st.lists(WORDS.filter(str.strip), min_size=1, max_size=4, unique=True)
+SAID = st.fixed_dictionaries({"name": TEXT.map(str.strip), "definition": TEXT.map(str.strip)})
+PAGES = st.fixed_dictionaries({}, optional={
+    "instructions": TEXT, "warning": TEXT, "blur": st.booleans(), "seconds": st.floats(0, 80_000),
+    "control": st.floats(0, 1), "chips": st.sampled_from(["random", "taxonomy"]),
+})  # fmt: skip
+QUESTION = st.builds(
+    lambda text, options: {"id": "one", "text": text, "kind": "choice", "options": options}, WORDS, NAMES
+)
+FILES = st.fixed_dictionaries({}, optional={
+    "name": TEXT, "question": TEXT.filter(lambda text: not text or text.strip()), "labels": NAMES, "page": PAGES,
+    "words": st.dictionaries(WORDS, SAID, max_size=3), "overlap": st.integers(1, 99), "help": st.lists(WORDS),
+    "skips": st.none() | st.integers(0, 9), "seed": st.integers(-(2**63), 2**63 - 1), "lease": st.floats(0.1, 1e9),
+    "taxonomy": TEXT | st.fixed_dictionaries({"name": TEXT, "labels": st.dictionaries(TEXT, st.just({}), max_size=3)}),
+    "before": QUESTION.map(lambda one: {"questions": [one]}), "repeats": st.just({"rate": 0.25, "gap": 3}),
+    "pay": st.decimals(0, 999, places=2).map(lambda amount: {"per_person": amount, "currency": "GBP"}),
+    "recruit": st.sampled_from([{"panel": "links"}, {"panel": "prolific", "study": "s1"}]),
+    "texts": st.dictionaries(st.sampled_from(["de", "fr"]), st.fixed_dictionaries({"question": TEXT})),
+})  # fmt: skip
+
+
+@given(FILES)
+def test_a_task_that_is_written_and_read_again_is_the_same(content):
+    task = parse(content, "")
+    written = "\n".join(as_yaml(task))
+    assert parse(load_yaml(written), "") == task
+    stored = json.loads(json.dumps(task.model_dump(mode="json", by_alias=True)))
+    assert parse(stored, "") == task
+    assert changed_keys(task, parse(stored, "")) == []

@@ -14,7 +14,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from affectml_annotation.errors import BadTask, did_you_mean
 from affectml_annotation.languages import PSEUDO, as_code, marked
-from affectml_annotation.store.visits import check_count
 
 FILE = "study.yaml"
 # What people are asked, by what the labels are about, unless a task says otherwise.
@@ -437,8 +436,12 @@ class Task(Part):
 
     @property
     def check_count(self) -> int:
-        """How many attention checks each person is given, on top of their images."""
-        return check_count(self.images_per_person, self.checks.rate, len(self.checks.images))
+        """How many attention checks each person is given, on top of their images.
+
+        No picture comes twice, no check first, and of two checks none right after the other.
+        """
+        images = self.images_per_person
+        return min(round(self.checks.rate * images), len(self.checks.images), max(0, images - 1))
 
     def text_files(self, language: str | None = None) -> dict[str, str]:
         """What each text is called, and its file; in a language that is not the study's own those beside them."""
