@@ -21,7 +21,7 @@ import pandas as pd
 
 from affectml_annotation import (
     LabelStore,
-    TaskSettings,
+    Task,
     count_votes,
     fit_beta_prior,
     krippendorff_alpha,
@@ -121,7 +121,7 @@ def store(url: str | None, processes: int, rate: float, answers: int) -> None:
         where = url or str(Path(folder) / "labels.db")
         people = [f"p{n:02d}" for n in range(processes)]
         with LabelStore(where) as opened:
-            task = TaskSettings(labels=LABELS, question="What do you feel?", overlap=4)
+            task = Task(labels=LABELS, question="What do you feel?", overlap=4)
             opened.init_task(task, [f"i{n}" for n in range(answers // 4)])
             opened.invite(people)
         paced = ["--rate", str(rate / processes)] if rate else []

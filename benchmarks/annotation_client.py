@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--go")
     given = parser.parse_args()
     store = LabelStore(given.url)
-    labels = store.settings.labels
+    labels = store.task.labels
     pick = random.Random(given.who)
     notes = os.open(given.file, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     if given.go:

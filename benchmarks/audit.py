@@ -39,7 +39,7 @@ from affectml.encoders import EncoderIdentity
 from affectml.heads import SigmoidHead
 from affectml.people.labelling import make_task
 from affectml.taxonomies import get_taxonomy
-from affectml_annotation import LabelStore
+from affectml_annotation import LabelStore, Task
 
 Truth = tuple[NDArray[Any], NDArray[np.float64]]
 Scores = Mapping[str, NDArray[np.float64]]
@@ -183,7 +183,7 @@ def ways(X: NDArray[Any], asked: Asked, audit: Audit, images: NDArray[Any], test
 def changes(audit: Audit, asked: Asked, dataset: Dataset, folder: Path, seed: int) -> dict[str, float]:
     """What the audit's page says of listed images beside their controls, as the queue and the comparison have them."""
     with LabelStore("sqlite://") as store:
-        store.init_task(*make_task(dataset, overlap=5))
+        store.init_task(*make_task(dataset, Task(overlap=5)))
         table = queue_audit(
             audit, store, folder, count=len(asked.said.image_id) // 10, more=asked.more, seed=seed
         ).table

@@ -28,7 +28,7 @@ import sqlalchemy as sa
 from affectml_annotation import (
     Answer,
     LabelStore,
-    TaskSettings,
+    Task,
     aggregate,
     agreement_report,
     write_judgements,
@@ -83,7 +83,7 @@ def judged(rows: int, images: int, people: int) -> Iterator[Judged]:
 def fresh(where: str, rows: int, images: int, people: int) -> LabelStore:
     """A task without judgements, in which every image wants one more than it is to have."""
     store = LabelStore(where)
-    settings = TaskSettings(LABELS, "What do you feel?", overlap=rows // images + 2, lease_seconds=1e9)
+    settings = Task(labels=LABELS, question="What do you feel?", overlap=rows // images + 2, lease=1e7)
     store.init_task(settings, [f"image-{n:06d}.jpg" for n in range(images)])
     store.invite([f"p{n:03d}" for n in range(people)])
     return store

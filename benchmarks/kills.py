@@ -41,10 +41,10 @@ from affectml.cli._labels_task import export_store
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.embeddings import EmbeddingStore, embed_dataset
 from affectml.fetching import FetchConfig, fetch_images
-from affectml_annotation import Answer, LabelStore, StoreError, TaskSettings, aggregate, write_judgements
+from affectml_annotation import Answer, LabelStore, StoreError, Task, aggregate, write_judgements
 
 LABELS = ("awe", "fear", "joy")
-TASK = TaskSettings(LABELS, "What do you feel?", name="kills", overlap=3)
+TASK = Task(labels=LABELS, question="What do you feel?", name="kills", overlap=3)
 IMAGES = [f"i{n:03d}.png" for n in range(40)]
 ROWS = 3 * len(IMAGES)
 BEGUN, DONE = b"b", b"d"

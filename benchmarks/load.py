@@ -40,8 +40,7 @@ from playwright.sync_api import Page
 
 from affectml.demo_set import write_demo
 from affectml_annotation import LabelStore
-from affectml_apps.relabel.identity import make_token
-from affectml_apps.relabel.preferences import read_secret
+from affectml_apps.relabel.identity import make_token, read_secret
 from relabel import large_set, resident
 
 SERVED = Path(__file__).with_name("served.py")
@@ -137,10 +136,10 @@ def run(folder: Path, new_page: Callable[[], Page], given: argparse.Namespace) -
         os.environ["AFFECTML_CALLS"] = str(server.calls)
         stack.callback(server.start().stop)
         with LabelStore(server.db) as store:
-            store.update_settings(overlap=given.overlap)
+            store.change_task(overlap=given.overlap)
             names = [f"client{at}" for at in range(given.people - given.browsers)]
             tokens = {who: make_token(read_secret(store), who) for who in names}
-            labels = store.settings.labels
+            labels = store.task.labels
             store.invite(tokens)
             for who in tokens:
                 store.consent(who)

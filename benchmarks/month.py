@@ -46,8 +46,7 @@ from affectml_annotation.store.backup import read_backup
 from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.claims import number_of
 from affectml_annotation.store.schema import event
-from affectml_apps.relabel.identity import make_token
-from affectml_apps.relabel.preferences import read_secret
+from affectml_apps.relabel.identity import make_token, read_secret
 from relabel import large_set, resident
 
 HOURS = 8
@@ -180,7 +179,7 @@ def measured(month: Month, server: Any, store: LabelStore, calls: Path, log: int
     peak = re.search(r"VmHWM:\s+(\d+)", (process / "status").read_text())
     answers, size = month.typed.total(), size_of(store)
     deadline = time.monotonic() + APPS["PATIENCE"]
-    while len(backups := keeping.kept(store)) != min(len(month.days), store.settings.backups_kept):
+    while len(backups := keeping.kept(store)) != min(len(month.days), store.task.backups.keep):
         if time.monotonic() > deadline:
             raise SystemExit(f"{len(backups)} backups on day {len(month.days) + 1}; {keeping.said(store)}")
         time.sleep(0.1)
@@ -237,7 +236,7 @@ def run(folder: Path, new_page: Callable[[], Page], given: argparse.Namespace) -
         os.environ |= {"AFFECTML_CALLS": str(calls), "TMPDIR": str(folder / "tmp")}
         stack.callback(server.start().stop)
         store = stack.enter_context(LabelStore(server.db))
-        store.update_settings(overlap=overlap, backup_hours=24, backups_kept=7, backup_days=0)
+        store.change_task(overlap=overlap, backups={"hours": 24, "keep": 7, "days": 0})
         names = [f"person{at}" for at in range(given.people)]
         tokens = {who: make_token(read_secret(store), who) for who in names}
         for who in store.invite(names):
@@ -245,7 +244,7 @@ def run(folder: Path, new_page: Callable[[], Page], given: argparse.Namespace) -
         before = set(folder.rglob("*"))
         month.empty = month.empty or size_of(store)
         month.go_on(store)
-        labels = store.settings.labels
+        labels = store.task.labels
         for day in range(len(month.days), min(given.until or given.days, given.days)):
             calls.write_text("")
             log = 0

@@ -35,8 +35,7 @@ from playwright.sync_api import Page, sync_playwright
 from affectml import checkup
 from affectml.demo_set import write_demo
 from affectml_annotation import LabelStore
-from affectml_apps.relabel.identity import make_token
-from affectml_apps.relabel.preferences import read_secret
+from affectml_apps.relabel.identity import make_token, read_secret
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 POSTGRES = runpy.run_path(str(TESTS / "conftest.py"))["Postgres"]
@@ -200,9 +199,9 @@ def run(fault: str, folder: Path, demo: Path, new_page: Callable[[], Page], give
         server = APPS["Server"](folder, APPS["RELABEL"], free_port(), db, "--dataset", str(demo), "--db", db).start()
         stack.callback(server.stop)
         with LabelStore(server.db) as store:
-            store.update_settings(overlap=given.clients + given.browsers)
+            store.change_task(overlap=given.clients + given.browsers)
             tokens = {f"client{at}": make_token(read_secret(store), f"client{at}") for at in range(given.clients)}
-            labels = store.settings.labels
+            labels = store.task.labels
             store.invite(tokens)
             for who in tokens:
                 store.consent(who)

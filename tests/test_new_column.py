@@ -57,7 +57,7 @@ STORE = """
 import shutil
 from types import SimpleNamespace
 from affectml.data import Dataset
-from affectml_annotation import LabelStore, TaskSettings, aggregate, write_judgements
+from affectml_annotation import LabelStore, Task, aggregate, write_judgements
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 from affectml_annotation.store.checking import check_store
 from affectml_apps.relabel.items import ticket
@@ -68,8 +68,8 @@ if OLD:
 with LabelStore(DATABASE) as store:
     if not OLD:
         images = pd.DataFrame({"image_id": ["a", "b"]})
-        store.init_task(TaskSettings(labels=("awe", "joy"), question="What?", overlap=2), images)
-    labels = store.settings.labels
+        store.init_task(Task(labels=("awe", "joy"), question="What?", overlap=2), images)
+    labels = store.task.labels
     store.invite(["newcomer"])
     before = store.judgements()
     [claim] = store.claim("newcomer", 1)
@@ -91,7 +91,7 @@ with LabelStore(DATABASE) as store:
     write_judgements(now.tail(1), FOLDER / "said.csv")
     images = store.images()[["image_id"]]
 with LabelStore(FOLDER / "other.db") as other:
-    other.init_task(TaskSettings(labels=labels, question="What?"), images)
+    other.init_task(Task(labels=labels, question="What?"), images)
     other.import_file(FOLDER / "said.csv", invite=True)
     assert other.judgements()[list(told)].to_dict("records") == [told]
 """

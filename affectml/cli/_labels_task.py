@@ -98,7 +98,7 @@ def open_source(source: str | None, db: str | None = None, empty: str | None = N
             return Source(
                 where=store.database.where,
                 judgements=store.judgements(),
-                labels=store.settings.labels,
+                labels=store.task.labels,
                 checks=checks if len(checks) else None,
                 repeats=rounds[rounds["purpose"] == "repeat"],
                 attributes=dict(zip(people["annotator_id"], people["attributes"], strict=True)),
@@ -215,16 +215,16 @@ def export_store(
     if kind == "dataset":
         collected = Collected.of(store)
         weights: Literal["agreement"] | None = "agreement" if method == "weighted" else None
-        make = partial(aggregate, labels=store.settings.labels, method=method, weights=weights, rounds=rounds)
+        make = partial(aggregate, labels=store.task.labels, method=method, weights=weights, rounds=rounds)
         done = write_dataset_folder(to, collected, {target: make}, images_root=images, replace=replace)
         told |= {"rows": len(collected.judgements)} | asdict(done)
         if words := pooled_words(read_judgements(to), to):
             told["notes"] = [*told["notes"], words]
     else:
-        seen, settings = "; `affectml label attention` shows how people did on them", store.settings
+        seen, task = "; `affectml label attention` shows how people did on them", store.task
         judgements, apart = only_data(store.judgements(), seen)
         write_judgements(
-            judgements, to, kind, name=settings.name, question=settings.question, replace=replace,  # type: ignore[arg-type]
+            judgements, to, kind, name=task.name, question=task.question, replace=replace,  # type: ignore[arg-type]
         )  # fmt: skip
         told |= {"rows": len(judgements), "notes": apart}
     own = store.dataset
@@ -239,7 +239,7 @@ def images_to_queue(store: LabelStore, queue: Path | None, top: int, *, people: 
     Predictions are those in a run's folder, or the table that `affectml predict --out` wrote. people: pass over the
     predicted images that so many have answered, since they would take places and be shown to nobody; None for none.
     """
-    labels = store.settings.labels
+    labels = store.task.labels
     if queue is None:
         return [str(i) for i in disagreement(store.judgements(), labels).index[:top]]
     if not queue.is_dir():

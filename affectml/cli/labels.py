@@ -56,16 +56,9 @@ Empty = Annotated[
     ),
 ]
 Replace = Annotated[bool, Help("Write over what is there; the old file is kept beside the new one.")]
-BackupHours = Annotated[
-    float | None,
-    Ge(0),
-    Help("The page makes a backup so many hours after the one before; 0: none.", default="1, or unchanged"),
+TaskFile = Annotated[
+    Path | None, Help("The task's file, as `label show` writes it; what it leaves out is as usual.", default="none")
 ]
-BackupsKept = Annotated[int | None, Ge(1), Help("How many of the newest backups are kept.", default="24, or unchanged")]
-BackupDays = Annotated[
-    int | None, Ge(0), Help("Of older backups the newest of each of so many days is kept.", default="7, or unchanged")
-]
-Skips = Annotated[int | None, Ge(0), Help("So many skips of an image let one more person see it.", default="overlap")]
 Rounds = Annotated[str, Help("Which of a person's answers to an image counts: first, last, or a round's number.")]
 
 
@@ -99,43 +92,57 @@ def init(
     question: Annotated[
         str | None, Help("What people are asked, word for word.", default="the target's, or by the construct")
     ] = None,
-    overlap: Annotated[int, Ge(1), Help("How many people answer each image.")] = 3,
-    skips: Skips = None,
-    strategy: Annotated[str, Help("Order of images: random, fill, stratified, priority or queue.")] = "random",
-    stratum: Annotated[
-        str | None, Help("With the order stratified: the column of images.parquet to go by.", default="none")
-    ] = None,
-    lease: Annotated[float, Help("Minutes after which an image that somebody holds goes to others.")] = 15.0,
-    check_rate: Annotated[float, Help("Share of attention checks among what a person sees.")] = 0.0,
-    repeat_rate: Annotated[float, Help("Share of images that a person sees a second time.")] = 0.0,
-    backup_hours: BackupHours = None,
-    backups_kept: BackupsKept = None,
-    backup_days: BackupDays = None,
+    overlap: Annotated[int | None, Ge(1), Help("How many people answer each image.", default="3")] = None,
+    file: TaskFile = None,
     invite: Annotated[Sequence[str] | None, Help("Annotators to invite.")] = None,
-    seed: Annotated[int, Ge(0), Help("Of every random choice; same seed, same order.", most=MOST_SEED)] = 0,
+    seed: Annotated[
+        int | None, Ge(0), Help("Of every random choice; same seed, same order.", default="0", most=MOST_SEED)
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Set up a task in which people label a data set's images."""
+    """Set up a task in which people label a data set's images. An option goes before the file."""
     from affectml.cli._labels_task import new_database, to_show
     from affectml.data import Dataset
-    from affectml.people.labelling import make_task
+    from affectml.people.labelling import make_task, task_file
     from affectml_annotation import LabelStore
 
     opened = Dataset.open(dataset)
     where = new_database(db, opened)
-    settings, images = make_task(
-        opened, taxonomy=taxonomy, target=target, construct=construct, question=question, stratum=stratum,
-        overlap=overlap, skips=skips, strategy=strategy, lease_seconds=lease * 60,
-        check_rate=check_rate, repeat_rate=repeat_rate, seed=seed,
-        **_given(backup_hours=backup_hours, backups_kept=backups_kept, backup_days=backup_days),
-    )  # fmt: skip
+    given = _given(target=target, construct=construct, question=question, overlap=overlap, seed=seed)
+    task, images = make_task(opened, *task_file(file, taxonomy, **given))
     images, said = to_show(opened, images)
     with LabelStore(where) as store:
-        store.init_task(settings, images, dataset=opened.root)
+        store.init_task(task, images, dataset=opened.root)
         store.invite(invite or [])
         _show_status(store, json)
     if said:
         typer.echo(said, err=True)
+
+
+@app.command()
+def show(
+    db: Db = None,
+    out: Annotated[Path | None, Help("Write it to this file.", default="print it")] = None,
+    replace: Replace = False,
+    json: Json = False,
+) -> None:
+    """Show the task's file, with every key and what it means; `label assign --file` makes the next version of it."""
+    from affectml.cli._labels_task import open_task
+    from affectml_annotation.exchange.files import make_way, write_text
+    from affectml_annotation.study.folder import as_yaml
+
+    with open_task(db, to_read=True) as store:
+        task = store.task
+    if json:
+        print_json(task.model_dump(mode="json", by_alias=True))
+        return
+    text = "\n".join(as_yaml(task))
+    if out is None:
+        typer.echo(text)
+        return
+    make_way(out, replace=replace)
+    write_text(out, text + "\n")
+    typer.echo(f"wrote {out}")
 
 
 @app.command()
@@ -388,35 +395,34 @@ def assign(
     overlap: Annotated[
         int | None, Ge(1), Help("How many people answer each image from now on.", default="unchanged")
     ] = None,
-    skips: Skips = None,
+    file: TaskFile = None,
     lower: Annotated[
         bool, Help("With --more or --overlap: also lower the number of people where more were planned.")
     ] = False,
-    strategy: Annotated[str | None, Help("Order of images from now on.", default="unchanged")] = None,
-    backup_hours: BackupHours = None,
-    backups_kept: BackupsKept = None,
-    backup_days: BackupDays = None,
     release: Annotated[bool, Help("Take back images whose time is up, at once.")] = False,
     json: Json = False,
 ) -> None:
-    """Decide who sees what: invite people, queue images, change the overlap, the order or the backups."""
+    """Decide who sees what: invite people, queue images, change the overlap, or all that the task's file says."""
     from affectml.cli._labels_task import images_to_queue, open_task
-    from affectml.people.labelling import queued_words
+    from affectml.people.labelling import fitted, queued_words, task_file
+    from affectml_annotation.study.file import changed_keys
 
     with open_task(db) as store:
         if lower and overlap is None and more is None:
             raise BadInput("--lower says how --more or --overlap is meant: give one of them too")
-        changes = _given(
-            overlap=overlap, skips=skips, strategy=strategy, backup_hours=backup_hours, backups_kept=backups_kept,
-            backup_days=backup_days,
-        )  # fmt: skip
-        people = None if more else overlap or store.settings.overlap
+        before = store.task
+        said = None if file is None else fitted(task_file(file)[0], before, file.parent)
+        people = None if more else overlap or before.overlap
         asked = queue is not None or disagreement
         queued = images_to_queue(store, queue, top, people=people) if asked else []
-        raised = store.steer(invite=invite or [], settings=changes, queue=queued, more=more, lower=lower)
+        raised = store.steer(
+            invite=invite or [], file=said, changes=_given(overlap=overlap), queue=queued, more=more, lower=lower
+        )
+        if keys := changed_keys(before, store.task):
+            typer.echo(f"the task's file has a new version: {', '.join(keys)}", err=True)
         if asked:
-            said = queued_words(len(queued), raised, None if lower else more)
-            typer.echo(f"queued, to be shown first: {said}", err=True)
+            words = queued_words(len(queued), raised, None if lower else more)
+            typer.echo(f"queued, to be shown first: {words}", err=True)
         if release:
             store.release_expired()
         _show_status(store, json)

@@ -91,7 +91,7 @@ def run(
 ) -> None:
     """Start the study's page, or go on with it; what changed in its files is what newcomers see."""
     from affectml.people import studies
-    from affectml_annotation.errors import BadStudy
+    from affectml_annotation.errors import BadTask
 
     found = studies.check(out)
     for sentence in found.warnings:
@@ -99,7 +99,7 @@ def run(
     for sentence in found.missing:
         typer.echo(f"still missing: {sentence}")
     if found.refused:
-        raise BadStudy(found.refused[0])
+        raise BadTask(found.refused[0])
     start_page("relabel", Labelling(study=out, db=db, lead=lead, allow_host=allow_host), address=address, port=port)
 
 

@@ -139,7 +139,7 @@ class Judgements:
     def taxonomy(self) -> Taxonomy | None:
         """The data set's own, or that of its labelling task; None without either."""
         own = self.dataset.meta.resolve_taxonomy()
-        settings = self.asked(lambda store: store.settings) if own is None else None
+        settings = self.asked(lambda store: store.task) if own is None else None
         return own if settings is None else Taxonomy(settings.name, settings.labels)
 
     def votes(self, lacking: "pd.Index[Any]", labels: Sequence[str]) -> Votes | None:

@@ -3,6 +3,7 @@
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,16 @@ import pandas as pd
 
 from affectml._progress import Say
 from affectml.data import Asked, Dataset, TargetMeta, was_asked
-from affectml.errors import BadDataset, BadInput, did_you_mean, few
+from affectml.errors import BadDataset, BadInput, few
 from affectml.importers import get_importer
 from affectml.importers.images import add_images
 from affectml.importers.labels import taxonomy_entry
-from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
-from affectml_annotation import LabelStore, TaskSettings
-from affectml_annotation.store.settings import QUESTIONS
+from affectml.taxonomies import LabelName, Taxonomy, builtin_names, get_taxonomy
+from affectml_annotation import LabelStore, Task
+from affectml_annotation.errors import check_labels
+from affectml_annotation.store.changing import filled
+from affectml_annotation.study.file import QUESTIONS, LabelWords, parse
+from affectml_annotation.study.folder import inside, read_yaml
 
 
 def asked_of(dataset: Dataset, target: str | None = None, construct: str | None = None) -> tuple[str, str]:
@@ -149,38 +153,95 @@ def task_words(store: LabelStore, people: pd.DataFrame) -> Iterator[str]:
         yield f"too many skipped these, so that fewer than wanted answer them ({more}): {few(skipped, 50)}"
 
 
-def make_task(
-    dataset: Dataset,
-    *,
-    taxonomy: str | None = None,
-    target: str | None = None,
-    construct: str | None = None,
-    question: str | None = None,
-    stratum: str | None = None,
-    **options: Any,
-) -> tuple[TaskSettings, pd.DataFrame]:
-    """Settings and images (image_id, file, stratum) of a task on a data set's images.
+def complete(file: Task, dataset: Dataset, folder: Path = Path()) -> Task:
+    """A task's file with what it leaves to the data set: labels, taxonomy, construct, question and name.
 
-    taxonomy: a built-in name or a YAML file; without it `taxonomy_of` the target. construct, question: `asked_of` the
-    target unless given. stratum: a column of images.parquet. options: of `TaskSettings`. Raises BadDataset, BadInput or
-    UnknownTaxonomy.
+    folder: where a taxonomy's file lies. Raises BadDataset, BadInput or UnknownTaxonomy, and BadTask for a taxonomy
+    outside the folder.
     """
-    chosen = get_taxonomy(taxonomy) if taxonomy else taxonomy_of(dataset, target)
-    images = dataset.images
-    if stratum is not None:
-        if stratum not in images:
-            raise BadInput(f"{dataset.root}: images.parquet has no column {stratum!r} to stratify by")
-        images = images.assign(stratum=images[stratum])
-    if construct is not None and construct not in QUESTIONS:
-        choices = ", ".join(QUESTIONS)
-        raise BadInput(f"construct: no {construct!r}{did_you_mean(construct, QUESTIONS)} (choices: {choices})")
-    about, own_question = asked_of(dataset, target, construct)
-    settings = TaskSettings(
-        labels=chosen.labels,
-        question=question or own_question,
+    target = file.target or None
+    if (taxonomy := _named(file, folder)) is None:
+        own_labels = Taxonomy(dataset.name, file.labels) if file.labels else None
+        taxonomy = own_labels or taxonomy_of(dataset, target)
+    if file.labels not in ((), taxonomy.labels):
+        own = ", ".join(taxonomy.labels)
+        raise BadInput(f"labels: those of the taxonomy {taxonomy.name} are {own}; leave out labels, or taxonomy")
+    about, question = asked_of(dataset, target, file.about or None)
+    return file.but(
+        name=file.name or dataset.name,
+        labels=taxonomy.labels,
+        taxonomy=taxonomy_entry(taxonomy),
         construct=about,
-        name=dataset.name,
-        taxonomy=taxonomy_entry(chosen),
-        **options,
+        question=file.question or question,
     )
-    return settings, images[[name for name in ("image_id", "file", "stratum") if name in images]]
+
+
+def _named(file: Task, folder: Path) -> Taxonomy | None:
+    """The taxonomy that a task's file names or holds; None where it leaves that open."""
+    if isinstance(file.taxonomy, str) and file.taxonomy:
+        own = inside(folder, file.taxonomy)
+        return get_taxonomy(str(own) if own.suffix in (".yaml", ".yml") or own.is_file() else file.taxonomy)
+    return Taxonomy.from_dict(dict(file.taxonomy), "taxonomy") if isinstance(file.taxonomy, Mapping) else None
+
+
+def fitted(file: Task, before: Task, folder: Path = Path()) -> Task:
+    """A task's file, as somebody wrote it, for the task that is there: what it leaves open is as it was.
+
+    Raises BadInput for a taxonomy with other labels, UnknownLabel for words of what is no label, and BadInput for two
+    labels of one name.
+    """
+    taxonomy = _named(file, folder)
+    if taxonomy is not None:
+        if taxonomy.labels != before.labels:
+            raise BadInput(f"taxonomy: {taxonomy.name} has other labels than the task; name another --db")
+        file = file.but(taxonomy=taxonomy_entry(taxonomy))
+    file = filled(file, before)
+    check_labels(file.words, file.labels, "words")
+    with_words(labels_of(file), {file.languages[0]: file.words})
+    return file
+
+
+def with_words(taxonomy: Taxonomy, words: Mapping[str, Mapping[str, LabelWords]]) -> Taxonomy:
+    """A taxonomy with a task's own words for labels, by language (`Study.labels`), before those that it has.
+
+    Raises BadInput for words of what is no label, and for two labels that would have one name.
+    """
+    translations = {language: dict(names) for language, names in taxonomy.translations.items()}
+    for language, own in words.items():
+        for label, said in own.items():
+            there = taxonomy.translation(label, language) or LabelName(taxonomy.display(label, language))
+            name = LabelName(said.name or there.name, said.definition or there.definition, there.synonyms, "the study")
+            translations.setdefault(language, {})[label] = name
+    return replace(taxonomy, translations=translations)
+
+
+def task_file(path: Path | None, taxonomy: str | None = None, **keys: Any) -> tuple[Task, Path]:
+    """A task's file as somebody wrote it, with other values of some keys, and the folder that it lies in.
+
+    path: None for a file with nothing in it. taxonomy: a built-in name, or a YAML file that may lie anywhere. Raises
+    BadTask, BadInput or UnknownTaxonomy.
+    """
+    folder = Path() if path is None else path.parent
+    file = Task() if path is None else parse(read_yaml(path), str(path))
+    if taxonomy is not None:
+        keys |= {"taxonomy": taxonomy_entry(get_taxonomy(taxonomy)), "labels": ()}
+    return (file.but(**keys) if keys else file), folder
+
+
+def make_task(dataset: Dataset, file: Task = Task(), folder: Path = Path()) -> tuple[Task, pd.DataFrame]:  # noqa: B008
+    """The complete file, and the images (image_id, file, stratum), of a task on a data set's images.
+
+    file, folder, and what is raised: as of `complete`; and BadInput for a stratum that images.parquet has not.
+    """
+    images = dataset.images
+    if file.stratum:
+        if file.stratum not in images:
+            raise BadInput(f"stratum: {dataset.root} has no column {file.stratum!r} in images.parquet")
+        images = images.assign(stratum=images[file.stratum])
+    return complete(file, dataset, folder), images[[n for n in ("image_id", "file", "stratum") if n in images]]
+
+
+def labels_of(task: Task) -> Taxonomy:
+    """The taxonomy that a task was set up with; one of its labels alone, where it has none."""
+    alone = {"name": task.name, "labels": {label: {} for label in task.labels}}
+    return _named(task, Path()) or Taxonomy.from_dict(alone, "the task's labels")

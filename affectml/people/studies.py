@@ -1,70 +1,37 @@
 """A study and the task that it runs on: the same one from the command line and from the page."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
-
-from affectml._version import __version__
+from affectml._progress import Say
 from affectml.data import Dataset
 from affectml.errors import AffectmlError, BadInput, few
-from affectml.people.labelling import make_task, with_files
-from affectml.taxonomies import LabelName, Taxonomy, get_taxonomy, is_read
-from affectml_annotation import LabelStore, StoreError, TaskSettings
+from affectml.people.labelling import complete, fitted, labels_of, make_task, with_files, with_words
+from affectml.taxonomies import Taxonomy, is_read
+from affectml_annotation import LabelStore, StoreError
+from affectml_annotation.errors import BadTask
 from affectml_annotation.languages import ENGLISH, _, english_name, spoken, written
 from affectml_annotation.store.place import default_database, shown
-from affectml_annotation.store.settings import QUESTIONS
 from affectml_annotation.study.check import Checked, check_study
-from affectml_annotation.study.file import FILE, LabelWords, StudyFile
-from affectml_annotation.study.folder import Study, inside, read_study
+from affectml_annotation.study.file import FILE, QUESTIONS, changed_keys
+from affectml_annotation.study.folder import Study, read_study
 from affectml_annotation.study.running import open_study, warn_of
 from affectml_annotation.study.unread import refuse_unread
 
 
-def make_study_task(folder: Path, study: StudyFile) -> tuple[Dataset, TaskSettings, pd.DataFrame]:
-    """The data set that a study in `folder` is about, and its task as `make_task` gives it; errors as of that.
-
-    Raises BadStudy for a taxonomy in a file outside the folder.
-    """
-    dataset = Dataset.open(folder / study.dataset)
-    own = inside(folder, study.taxonomy)
-    is_file = own.suffix in (".yaml", ".yml") or own.is_file()
-    settings, images = make_task(
-        dataset, taxonomy=str(own) if study.taxonomy and is_file else study.taxonomy or None,
-        target=study.target or None, question=study.question or None, overlap=study.overlap,
-        check_rate=study.checks.rate, seed=study.seed, backup_hours=study.backups.hours,
-        backups_kept=study.backups.keep, backup_days=study.backups.days,
-    )  # fmt: skip
-    return dataset, settings, images
-
-
-def with_words(taxonomy: Taxonomy, words: Mapping[str, Mapping[str, LabelWords]]) -> Taxonomy:
-    """A taxonomy with a study's own words for labels, by language (`Study.labels`), before those that it has.
-
-    Raises BadInput for words of what is no label, and for two labels that would have one name.
-    """
-    translations = {language: dict(names) for language, names in taxonomy.translations.items()}
-    for language, own in words.items():
-        for label, said in own.items():
-            there = taxonomy.translation(label, language) or LabelName(taxonomy.display(label, language))
-            name = LabelName(said.name or there.name, said.definition or there.definition, there.synonyms, "the study")
-            translations.setdefault(language, {})[label] = name
-    return replace(taxonomy, translations=translations)
-
-
 def check(folder: Path) -> Checked:
     """As `check_study`; where the data set says what people choose from, with what is to be said of those words."""
-    study, settings, why = read_study(folder), None, []
+    study, task, why = read_study(folder), None, []
     if (folder / study.file.dataset / "dataset.json").is_file():  # else the check says so
         try:
-            settings = make_study_task(folder, study.file)[1]
-        except AffectmlError as error:
+            task = complete(study.file, Dataset.open(folder / study.file.dataset), folder)
+        except (AffectmlError, BadTask) as error:
             why = [f"{error}."]
-    found = check_study(folder, None if settings is None else settings.labels)
-    if settings is None:
+    found = check_study(folder, None if task is None else task.labels)
+    if task is None:
         return replace(found, refused=[*found.refused, *why])
-    taxonomy = _taxonomy(settings)
+    taxonomy = labels_of(task)
     known = {
         language: {label: said for label, said in words.items() if label in taxonomy.labels}
         for language, words in study.labels.items()
@@ -73,7 +40,7 @@ def check(folder: Path) -> Checked:
         named = with_words(taxonomy, known)
     except BadInput as error:
         return replace(found, missing=[*found.missing, f"labels: {error}."])
-    return replace(found, warnings=[*found.warnings, *_words_of_the_task(study, named, settings.question)])
+    return replace(found, warnings=[*found.warnings, *_words_of_the_task(study, named, task.question)])
 
 
 def _words_of_the_task(study: Study, taxonomy: Taxonomy, question: str) -> Iterator[str]:
@@ -93,12 +60,6 @@ def _words_of_the_task(study: Study, taxonomy: Taxonomy, question: str) -> Itera
         ours = [f"{name.name} ({label})" for label, name in names.items() if name and name.source == "affectml"]
         if ours and not is_read(language):
             yield f"names in {reading} that a machine chose: {few(ours, 5)}; nobody is said to have read them."
-
-
-def _taxonomy(settings: TaskSettings) -> Taxonomy:
-    """The taxonomy that a task was set up with."""
-    own = settings.taxonomy
-    return Taxonomy.from_dict(dict(own), "the task's taxonomy") if isinstance(own, Mapping) else get_taxonomy(str(own))
 
 
 def open_running(folder: Path, db: str | None = None) -> LabelStore:
@@ -122,33 +83,32 @@ def warnings_in(dataset: Dataset) -> dict[str, str]:
     return {str(image): text.strip() for image, text in words.items() if text.strip()}
 
 
-def begin(folder: Path, db: str | None = None, *, by: str) -> LabelStore:
+def begin(folder: Path, db: str | None = None, *, by: str, say: Say = lambda line: None) -> LabelStore:
     """Let the study run, or go on with it: its task is set up where there is none, and what changed is a new version.
 
     Images are covered by what their `content_warning` says now. by: who does. Raises BadInput where the database holds
-    a task with other labels, and BadStudy for a consent in another language that nobody is said to have read.
+    a task with other labels, and BadTask for a consent in another language that nobody is said to have read.
     """
     study = read_study(folder)
     refuse_unread(study)
-    dataset, settings, images = make_study_task(folder, study.file)
-    with_words(_taxonomy(settings), study.labels)  # which refuses words that the page could not show
+    dataset = Dataset.open(folder / study.file.dataset)
+    file, images = make_task(dataset, study.file, folder)
+    with_words(labels_of(file), Study(file, study.texts).labels)  # which refuses words that the page could not show
     store = LabelStore(db or default_database(dataset.root))
     try:
         if not store.has_task:
-            store.init_task(settings, with_files(dataset, images), dataset=dataset.root)
-        elif store.settings.labels != settings.labels:
+            shown_ones = with_files(dataset, images)
+            store.init_task(file, shown_ones, dataset=dataset.root, texts=study.texts, apart=study.apart)
+        elif store.task.labels != file.labels:
             raise BadInput(f"{store.database.where} holds a task with other labels than the study's; name another --db")
-        else:
-            if study.file.question and store.settings.question != study.file.question:
-                store.update_settings(question=study.file.question)
-            store.update_settings(
-                check_rate=settings.check_rate,
-                backup_hours=settings.backup_hours,
-                backups_kept=settings.backups_kept,
-                backup_days=settings.backup_days,
-            )
+        before = store.task
+        if study.file.seed != before.seed:  # a study may have begun on a task that was set up with another one
+            say(f"seed: stays {before.seed}, by which images are handed out")
+        file = fitted(study.file.model_copy(update={"seed": before.seed}), before, folder)
         store.note_dataset(dataset.root)
-        open_study(store, study, affectml=__version__, by=by)
+        number = open_study(store, Study(file, study.texts), by=by)
+        if keys := changed_keys(before, file):
+            say(f"{folder / FILE} differs: version {number} of the task ({', '.join(keys)})")
         warn_of(store, warnings_in(dataset))
     except BaseException:
         store.close()

@@ -58,7 +58,7 @@ from affectml_annotation.smoothing import (
 from affectml_annotation.uncertainty import disagreement, model_uncertainty
 
 if TYPE_CHECKING:
-    from affectml_annotation.store import Answer, Claim, LabelStore, Progress, Receipt, TaskSettings
+    from affectml_annotation.store import Answer, Claim, LabelStore, Progress, Receipt, Task
 
 
 def __getattr__(name: str) -> Any:
@@ -96,7 +96,7 @@ __all__ = [
     "Progress",
     "Receipt",
     "StoreError",
-    "TaskSettings",
+    "Task",
     "UnknownLabel",
     "Votes",
     "aggregate",

@@ -5,8 +5,8 @@ AnnotationError (a ValueError: one line that says what was wanted, what came, an
 ├── UnknownLabel     a label that the task does not have
 ├── BadCounts        votes, numbers of people asked or shares that cannot be
 ├── MissingExtra     an optional dependency that is not installed
-├── BadStudy         a study's file, or a text beside it, that cannot be used
 ├── StoreError       the label store cannot do what was asked
+│   ├── BadTask           a task's file, or a text beside it, that cannot be used
 │   └── DatabaseFailed    its database failed, whatever was asked of it
 │       └── DatabaseAway  for now: the same call may be made again
 ├── BadImport        a file of judgements that cannot be taken as it is; each bad row is named
@@ -63,12 +63,12 @@ class MissingExtra(AnnotationError):
     """An optional dependency that is not installed."""
 
 
-class BadStudy(AnnotationError):
-    """A study.yaml, or a text beside it, that cannot be used as it is."""
-
-
 class StoreError(AnnotationError):
     """The label store cannot do what was asked: wrong settings, unknown image or annotator, newer database."""
+
+
+class BadTask(StoreError):
+    """A task's file, or a text beside it, that cannot be used as it is. The message names the key."""
 
 
 class DatabaseFailed(StoreError):

@@ -28,7 +28,7 @@ from affectml.embeddings import ensure_embeddings
 from affectml.errors import BadDataset, BadInput
 from affectml.heads import SoftmaxHead
 from affectml.people.labelling import make_task
-from affectml_annotation import Answer, LabelStore, Panel
+from affectml_annotation import Answer, LabelStore, Panel, Task
 
 from .checks import refused
 from .written import one_target, pictures_alone
@@ -58,7 +58,7 @@ def audit(faulty):
 @pytest.fixture
 def task(faulty, tmp_path):
     with LabelStore(str(tmp_path / "labels.db")) as store:
-        store.init_task(*make_task(faulty, overlap=5))
+        store.init_task(*make_task(faulty, Task(overlap=5)))
         store.invite(["ann"])
         yield store
 

@@ -12,7 +12,7 @@ from affectml.auditing import audit_files
 from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
 from affectml.training import TrainConfig, train_run
-from affectml_annotation import LabelStore, TaskSettings
+from affectml_annotation import LabelStore, Task
 
 SLOW = {"trained"}  # a fixture, and so all that asks for it
 
@@ -165,7 +165,7 @@ def test_the_command_ends_with_1_where_a_promise_is_broken_and_writes_nothing(pl
 
 def test_the_command_checks_a_label_database_as_labels_check_does(tmp_path, command):
     with LabelStore(tmp_path / "labels.db") as store:
-        store.init_task(TaskSettings(("awe", "fear"), "What do you feel?"), ["a", "b"])
+        store.init_task(Task(labels=("awe", "fear"), question="What do you feel?"), ["a", "b"])
         whole = command("audit", tmp_path / "labels.db", "--files")
         assert whole == command("audit", "--files", tmp_path / "labels.db")
         assert whole[0] == 0

@@ -121,7 +121,7 @@ MISTAKES = {
     "taxonomy show mikels-8 --choose joy=awe": "--choose belongs to --to",
     "import table sheet.csv out --separator abc": "--separator abc: expected one character, such as ; or a tab",
     "import table sheet.csv out --separator ''": "--separator '': expected one character, such as ; or a tab",
-    "label init demo --db a.db --strategy no": "strategy: 'no' cannot be; expected one of random, fill, stratified,",
+    "label init demo --db a.db --file no.yaml": "no.yaml: no such file",
     "label agreement sheet.ods": "a spreadsheet, not text; save the table as CSV (UTF-8) and name that file",
 }
 

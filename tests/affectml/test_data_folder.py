@@ -18,7 +18,7 @@ from affectml.importers import import_folder
 from affectml.page import WRITERS
 from affectml.people.labelling import make_task
 from affectml.training import TrainConfig, train_run
-from affectml_annotation import Answer, BadExport, LabelStore, TaskSettings, aggregate
+from affectml_annotation import Answer, BadExport, LabelStore, Task, aggregate
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 
 from .answered import evaluated
@@ -177,7 +177,9 @@ def found(folder: Path, **content: object) -> Path:
 
 def answered(*people: str, construct: str = "evoked", question: str = QUESTION) -> Collected:
     with LabelStore("sqlite://") as store:
-        store.init_task(TaskSettings(LABELS, question, construct, "task", "polarity-2"), ["a"])
+        store.init_task(
+            Task(labels=LABELS, question=question, construct=construct, name="task", taxonomy="polarity-2"), ["a"]
+        )
         store.invite(list(people))
         store.submit([Answer("a", who, "labels", ("positive",)) for who in people])
         return Collected.of(store)

@@ -31,7 +31,7 @@ from affectml.runs import RunInfo, TrainConfig
 from affectml.runs.schema import DataInfo, EncoderInfo, HeadInfo
 from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml.training import train_run
-from affectml_annotation import Answer, LabelStore, TaskSettings
+from affectml_annotation import Answer, LabelStore, Task
 from affectml_annotation.uncertainty import disagreement
 
 from .answered import write_answered
@@ -467,7 +467,7 @@ def test_a_table_of_images_is_safe_in_a_spreadsheet(found, tmp_path):
 def test_a_queue_takes_what_the_task_has_and_flags_and_notes_come_back_from_it(demo, tmp_path):
     db, flagged = tmp_path / "labels.db", {}
     with LabelStore(db) as store:
-        settings, images = make_task(demo.dataset, overlap=1)
+        settings, images = make_task(demo.dataset, Task(overlap=1))
         store.init_task(settings, images.iloc[:10])
         store.invite(["ann", "ben"])
         for who, note in (("ann", "is this a face?"), ("ben", "not mine to say")):
@@ -494,7 +494,7 @@ def labelled(db, said, ids=IDS):
     """Answer images of a labelling task, which is made where there is none: image and labels, by person."""
     with LabelStore(db) as store:
         if not len(store.annotators()):
-            store.init_task(TaskSettings(LABELS, "What do you feel?", overlap=5), ids)
+            store.init_task(Task(labels=LABELS, question="What do you feel?", overlap=5), ids)
             store.invite(["ann", "ben"])
         store.submit([Answer(*key, "labels" if given else "none", tuple(given)) for key, given in said.items()])
 

@@ -16,7 +16,7 @@ from affectml._files import write_parquet
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
-from affectml_annotation import Answer, LabelStore, TaskSettings, aggregate
+from affectml_annotation import Answer, LabelStore, Task, aggregate
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 
 from .answered import answered, evaluated
@@ -109,7 +109,12 @@ def export(folder: Path) -> None:
     entry = Dataset.open(folder).meta.targets["emotions"]
     labels, image = entry.resolve_taxonomy().labels, str(Dataset.open(folder).images["image_id"].iloc[0])
     with LabelStore("sqlite://") as store:
-        store.init_task(TaskSettings(labels, entry.question, entry.construct, "task", entry.taxonomy), [image])
+        store.init_task(
+            Task(
+                labels=labels, question=entry.question, construct=entry.construct, name="task", taxonomy=entry.taxonomy
+            ),
+            [image],
+        )
         store.invite(["someone new"])
         store.submit([Answer(image, "someone new", "labels", labels[:1])])
         done = write_dataset_folder(folder, Collected.of(store), {"people": partial(aggregate, labels=labels)})

@@ -176,10 +176,10 @@ def test_names_and_meanings_of_one_s_own_are_kept_for_whoever_labels(photos, out
     words = {"definitions": {"awe": "wonder"}, "translations": {"de": {"awe": LabelName("Staunen")}}}
     own = replace(get_taxonomy("mikels-8"), name=called, **words)
     settings, shown = make_task(import_images(photos, out, taxonomy=own))
-    assert (settings.labels, settings.construct, len(shown)) == (own.labels, "evoked", 4)
+    assert (settings.labels, settings.about, len(shown)) == (own.labels, "evoked", 4)
     with LabelStore("sqlite://") as store:
         store.init_task(settings, ["lake"])
-        kept = Taxonomy.from_dict(store.settings.taxonomy)
+        kept = Taxonomy.from_dict(store.task.taxonomy)
     assert (kept.definitions, kept.translations) == (own.definitions, own.translations)
     assert kept.display("awe", "de") == "Staunen"
 

@@ -17,7 +17,7 @@ from affectml.taxonomies import get_taxonomy
 from affectml.vlm import read_replies
 from affectml.vlm.requests import read_orders
 from affectml_annotation import read_counts
-from affectml_annotation.errors import BadImport, BadStudy
+from affectml_annotation.errors import BadImport, BadTask
 from affectml_annotation.exchange.files import no_file
 from affectml_annotation.exchange.label_studio import read_label_studio
 from affectml_annotation.exchange.tables import read_table as read_judgements
@@ -88,7 +88,7 @@ READERS = {
 def test_no_reader_waits_for_a_pipe(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     os.mkfifo(name)
-    with pytest.raises((BadInput, BadImport, BadStudy), match=rf"{name}: a pipe \(FIFO\), not a file"):
+    with pytest.raises((BadInput, BadImport, BadTask), match=rf"{name}: a pipe \(FIFO\), not a file"):
         READERS[name](Path(name))
 
 

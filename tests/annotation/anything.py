@@ -37,7 +37,7 @@ class Anything:
             database_url, images=60, overlap=2, images_per_person=12, places={"people": 10_000, "minutes": 30},
             checks={"images": [{"image": "i01", "labels": ["joy"]}], "rate": 0.1, "failed": 2, "then": "end"},
         )  # fmt: skip
-        self.store.update_settings(repeat_rate=0.1, repeat_gap=2)
+        self.store.change_task(repeats={"rate": 0.1, "gap": 2})
         self.store.open_round("second")
         self.claims, self.sent, self.named, self.done = {}, [], 0, Counter()
 
@@ -163,7 +163,7 @@ class Anything:
     def steer(self):
         overlap = self.draw.choice([2, 3, 4])
         strategy = self.draw.choice(["random", "fill", "stratified", "priority"])
-        self.store.steer(settings={"overlap": overlap, "strategy": strategy}, lower=self.draw.random() < 0.3)
+        self.store.steer(changes={"overlap": overlap, "strategy": strategy}, lower=self.draw.random() < 0.3)
 
     def add_images(self):
         there = len(self.ids(schema.image.c.position))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from affectml_annotation import Answer, LabelStore, TaskSettings
+from affectml_annotation import Answer, LabelStore
 from affectml_annotation.store import schema
 from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.door import Ids
@@ -44,10 +44,10 @@ def open_study(database_url: str, images: int = 12, **changes) -> LabelStore:
     store = LabelStore(database_url)
     if not store.has_task:
         study = study_with(**changes)
-        file = study.file
-        settings = TaskSettings(LABELS, "?", overlap=file.overlap, check_rate=file.checks.rate, seed=3)
-        store.init_task(settings, [f"i{n:02d}" for n in range(images)])
-        running.open_study(store, study, affectml="0", by="lead")
+        file = study.file.but(labels=LABELS, question="?", seed=changes.get("seed", 3))
+        ids = [f"i{n:02d}" for n in range(images)]
+        store.init_task(file, ids, texts=study.texts, apart=study.apart)
+        running.open_study(store, study, by="lead")
     return store
 
 

@@ -10,7 +10,7 @@ from threading import Barrier
 import pytest
 import sqlalchemy as sa
 
-from affectml_annotation import LabelStore, TaskSettings
+from affectml_annotation import LabelStore, Task
 from affectml_annotation.store import schema
 
 LABELS = ("awe", "fear", "joy")
@@ -19,7 +19,7 @@ LABELS = ("awe", "fear", "joy")
 def new_task(place, images, people=(), **settings) -> LabelStore:
     """A store with a new task of these images, to which these people are invited."""
     store = LabelStore(place)
-    store.init_task(TaskSettings(**{"labels": LABELS, "question": "?", **settings}), images)
+    store.init_task(Task(**{"labels": LABELS, "question": "?", **settings}), images)
     store.invite(people)
     return store
 

@@ -225,7 +225,7 @@ def test_the_command_says_what_it_found(store, run):
 
 @pytest.fixture
 def task(tmp_path):
-    with new_task("sqlite://", [f"i{n}" for n in range(9)], ["ann"], overlap=2, check_rate=0.5) as opened:
+    with new_task("sqlite://", [f"i{n}" for n in range(9)], ["ann"], overlap=2, checks={"rate": 0.5}) as opened:
         yield opened
 
 

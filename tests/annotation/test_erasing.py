@@ -18,7 +18,7 @@ from affectml_annotation.study import door, pay, running, visits
 from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.screen import return_address
 
-from .studies import AGE, come, complete, label, open_study, pass_time, to_images
+from .studies import AGE, come, complete, label, open_study, to_images
 from .tasks import LABELS, at_once, refused, rows
 
 NOTE = "remember the sea at Travemünde"
@@ -110,10 +110,10 @@ def test_what_somebody_wrote_of_themselves_is_in_no_byte_and_an_export_is_as_wit
 @pytest.mark.parametrize("kind", ["labels", "skip"])
 def test_who_answered_too_late_takes_the_place_of_who_is_erased_and_who_skipped_does_not(opened, kind):
     store = opened(images_per_person=10, places={"people": 9, "minutes": 60})
-    store.update_settings(lease_seconds=600)
     slow, erased = to_images(store, "P1"), to_images(store, "P2")
     (claim,) = store.claim(slow, 1)
-    pass_time(store, 20)  # the image goes to others, and the place stays
+    with store.database.write() as connection:  # the image goes to others, and the place stays
+        connection.execute(schema.assignment.update().values(lease_until=0))
     for who in (erased, to_images(store, "P3")):
         label(store, who)
     said = Answer(claim.image_id, slow, kind, ("joy",) if kind == "labels" else ())

@@ -17,7 +17,7 @@ from affectml_annotation.exchange.label_studio import labelling_config, write_la
 
 from .tasks import LABELS, new_task, refused
 
-TASK = aa.TaskSettings(labels=LABELS, question="What do you feel?", overlap=2, name="feelings")
+TASK = aa.Task(labels=LABELS, question="What do you feel?", overlap=2, name="feelings", construct="evoked")
 
 
 def full() -> pd.DataFrame:
@@ -324,7 +324,7 @@ def test_a_file_is_imported_once_and_comes_back_as_it_was(store, tmp_path):
     assert [c.image_id for c in store.claim("u", 5)] == ["c"]
 
 
-def collected(table: pd.DataFrame, images: pd.DataFrame | None = None, task: aa.TaskSettings = TASK) -> Collected:
+def collected(table: pd.DataFrame, images: pd.DataFrame | None = None, task: aa.Task = TASK) -> Collected:
     return Collected(task, pd.DataFrame({"image_id": ["a", "b", "c"]}) if images is None else images, table)
 
 
@@ -354,7 +354,7 @@ def test_the_exported_data_set_is_one_that_affectml_reads(tmp_path):
 def test_judgements_of_another_construct_or_of_another_image_are_not_added(tmp_path):
     add = partial(write_dataset_folder, tmp_path / "out")
     add(collected(full()), {"old": counted()})
-    other = aa.TaskSettings(labels=LABELS, question="What does the person show?", construct="expressed")
+    other = aa.Task(labels=LABELS, question="What does the person show?", construct="expressed")
     says = "holds judgements of what is evoked, the task asked for what is expressed"
     refused(aa.BadExport, says, add, collected(full(), task=other), {"old": counted()})
     strange = full().assign(image_id="zzz", annotator_id=list("abcde"), event_id=list("vwxyz"))

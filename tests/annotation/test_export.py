@@ -49,7 +49,7 @@ def judged(run, tmp_path) -> Path:
 def task(place, who: str = "dea", labels=LABELS, question: str = "What do you feel?") -> aa.LabelStore:
     """A task on the data set's images, with one more person."""
     made = aa.LabelStore(place)
-    made.init_task(aa.TaskSettings(labels, question, name="judge", overlap=5), IMAGES)
+    made.init_task(aa.Task(labels=labels, question=question, name="judge", overlap=5), IMAGES)
     made.invite([who])
     return made
 
@@ -386,7 +386,7 @@ def test_a_task_elsewhere_remembers_its_data_set_and_notes_its_exports_there(run
     run("label", "init", judged, "--db", elsewhere, "--invite", "d\u00e9a", "--json")
     with aa.LabelStore(elsewhere) as store:
         assert store.dataset == judged.resolve()
-        answer(store, str(store.images()["image_id"][0]), store.settings.labels[0], who="d\u00e9a")
+        answer(store, str(store.images()["image_id"][0]), store.task.labels[0], who="d\u00e9a")
     run(*EXPORT, elsewhere, "--to", tmp_path / "names.csv")
     assert still_named(judged, ["d\u00e9a"]) == (tmp_path / "names.csv",)
 

@@ -19,7 +19,6 @@ from affectml_annotation.judgements import of_now as flags_of_now
 from affectml_annotation.store import schema
 from affectml_annotation.store.backup import restore, write_backup
 from affectml_annotation.store.checking import check_store
-from affectml_annotation.store.earlier import as_now
 from affectml_annotation.store.settings import read_setting
 from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.file import Backups
@@ -106,6 +105,21 @@ def without_ends(said: Any) -> Any:
     return said
 
 
+def settings_of(task: aa.Task) -> dict:
+    """What a task was said to be until its file was all of it, but for backups."""
+    same = {name: getattr(task, name) for name in ("question", "name", "overlap", "skips", "strategy", "seed")}
+    return same | {
+        "labels": list(task.labels), "construct": task.about, "taxonomy": task.taxonomy or None,
+        "lease_seconds": task.lease_seconds, "check_rate": task.checks.rate, "repeat_rate": task.repeats.rate,
+        "repeat_gap": task.repeats.gap, "control_share": task.page.control, "chip_order": task.page.chips,
+    }  # fmt: skip
+
+
+def without_backups(settings: dict) -> dict:
+    """What was said of them, which test_migrations.py says what became of."""
+    return {name: value for name, value in settings.items() if not name.startswith("backup")}
+
+
 def test_there_is_a_golden_database():
     assert TASKS
 
@@ -127,7 +141,8 @@ def test_every_table_says_the_same(store, folder):
 
 @of_tasks
 def test_the_task_and_its_progress_are_the_same(store, said):
-    at_least(store.settings.to_dict(), as_now(said["settings"]))  # test_migrations.py says what became of them
+    at_least(settings_of(store.task), without_backups(said["settings"]))
+    assert store.task.backups == Backups()
     for number, before in said["progress"].items():
         at_least(vars(store.progress(round_number=int(number))), before)
 
@@ -141,7 +156,7 @@ def test_people_go_on_where_they_were(store, said):
 
 @of_tasks
 def test_counts_and_agreement_are_the_same(store, said):
-    judgements, labels = store.judgements().drop(columns="purpose"), store.settings.labels  # checks were counted then
+    judgements, labels = store.judgements().drop(columns="purpose"), store.task.labels  # checks were counted then
     for method, before in said["counts"].items():
         made = aa.aggregate(judgements, labels, method, weights="agreement" if method == "weighted" else None)
         now = {"image_id": list(made.image_id), "n": made.n.tolist(), "left_out": made.left_out}
@@ -160,7 +175,7 @@ def test_counts_and_agreement_are_the_same(store, said):
 
 def export(store, folder: Path, **options) -> dict:
     """Into a data set; its description."""
-    labels = store.settings.labels
+    labels = store.task.labels
     votes = {"labels": lambda judgements: aa.aggregate(judgements, labels, "votes")}
     write_dataset_folder(folder, Collected.of(store), votes, **options)
     return json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
@@ -193,7 +208,7 @@ def test_exported_files_of_every_format_are_read_and_written_as_before(store, fo
     now, before = store.judgements(), aa.read_judgements(folder / "files" / name)
     told = [plain(table[columns].fillna({"note": ""}).sort_values(key)) for table in (before, now)]
     assert told[0] == told[1]
-    aa.write_judgements(now, tmp_path / name, name="golden task", question=store.settings.question)
+    aa.write_judgements(now, tmp_path / name, name="golden task", question=store.task.question)
     pd.testing.assert_frame_equal(aa.read_judgements(tmp_path / name)[before.columns], before)
 
 
@@ -222,13 +237,10 @@ def test_it_is_sound_and_read_as_it_is_where_nothing_can_be_written(store, folde
         for name in ("judgements", "images", "annotators", "checks"):
             pd.testing.assert_frame_equal(getattr(kept, name)(), getattr(store, name)())
         pd.testing.assert_frame_equal(slots(kept), slots(store))
-        assert kept.settings == store.settings
+        assert kept.task == store.task
         assert vars(kept.progress()) == vars(store.progress())
         assert check_store(kept) == check_store(store) == []
-        stored = store.database.reading(read_setting, "task")
-        assert stored == as_now(json.loads(in_file(file, "SELECT value FROM setting WHERE key = 'task'")[0][0]))
-        assert not [name for name in stored if name.startswith("backup")]
-        assert (kept.settings.backup_hours, kept.settings.backups_kept, kept.settings.backup_days) == (1.0, 24, 7)
+        assert kept.task.backups == (Backups(hours=24, keep=7, days=7) if folder == STUDY else Backups())
         if folder == STUDY:
             assert kept.database.reading(running.file_of).overlap == 2
     assert file.read_bytes() == (folder / "labels.db").read_bytes()
@@ -263,8 +275,7 @@ def newcomer(store: aa.LabelStore) -> str:
 @of_studies
 def test_a_study_whose_images_stopped_early_asks_as_many_of_each_image_as_it_wanted(store, said):
     assert said["settings"]["overlap"] == {"min": 2, "max": 4, "mean": 3.6, "until": "F1"}
-    backups = {"backup_hours": 1.0, "backups_kept": 24, "backup_days": 7}
-    assert store.settings.to_dict() == said["settings"] | {"overlap": 2, "skips": None} | backups
+    at_least(settings_of(store.task), without_backups(said["settings"]) | {"overlap": 2})
     wanted = "SELECT round, position, wanted, taken FROM slot ORDER BY round, position"
     assert [*slots(store).itertuples(index=False, name=None)] == in_file(STUDY / "labels.db", wanted)
     assert slots(store)["wanted"].nunique() > 2
@@ -274,7 +285,7 @@ def test_a_study_whose_images_stopped_early_asks_as_many_of_each_image_as_it_wan
     assert now == now | said["progress"] | {"wanted": slots(store)["wanted"].sum()}
     versions = [row.number for row in rows(store, schema.study_version)]
     kept = [store.database.reading(running.file_of, number).backups for number in versions]
-    assert kept == [Backups(hours=24, keep=7, days=7)]  # as its file said
+    assert kept == [Backups(hours=24, keep=7, days=7)] * 2  # as its file said
 
 
 @of_studies
@@ -289,12 +300,12 @@ def test_a_study_whose_images_stopped_early_goes_on(store):
         assert receipt.status == "accepted"
     assert len(running.images_wanting(store)) < wanting
     number, found = store.database.reading(running.study_of)
-    changed = Study(found.file.model_copy(update={"images_per_person": 20}), found.texts)
-    assert running.open_study(store, changed, affectml="0", by="lead") == number + 1
+    changed = Study(found.file.but(images_per_person=20), found.texts)
+    assert running.open_study(store, changed, by="lead") == number + 1
     assert slots(store)["wanted"].equals(before["wanted"])
     store.add_images(pd.DataFrame({"image_id": ["new"]}))
     assert slots(store).iloc[len(before)].tolist()[2:] == [2, 0]
-    store.update_settings(overlap=3)
+    store.change_task(overlap=3)
     assert slots(store)["wanted"][: len(before)].equals(before["wanted"].replace(2, 3))
 
 

@@ -74,7 +74,7 @@ def test_the_first_backup_is_due_an_hour_after_the_first_answer(store, clock):
 
 CHANGES = [
     lambda store: label(store, to_images(store, "P2"), 1),
-    lambda store: store.update_settings(strategy="fill"),
+    lambda store: store.change_task(strategy="fill"),
     lambda store: store.invite(["ann"]),
     lambda store: pay.mark_paid(store, ["P1"]),
 ]
@@ -88,11 +88,11 @@ def test_the_next_is_due_an_hour_later_if_something_changed(store, clock, change
     assert not is_due(store)
     change(store)
     assert is_due(store)
-    store.update_settings(backup_hours=48)
+    store.change_task(backups={"hours": 48})
     assert not is_due(store)
     clock(47)
     assert is_due(store)
-    store.update_settings(backup_hours=0)
+    store.change_task(backups={"hours": 0})
     assert not is_due(store)
 
 
@@ -136,20 +136,20 @@ def test_neither_a_backup_nor_a_failure_of_a_clock_that_was_a_year_ahead_stops_a
     assert not is_due(store)
     clock(-24 * 365 + 0.6)
     assert is_due(store)
-    store.update_settings(backups_kept=1, backup_days=0)
+    store.change_task(backups={"keep": 1, "days": 0})
     assert [keep_backup(store).file] == kept(store) != ahead
 
 
 def test_the_oldest_goes_once_the_new_one_is_there_and_no_other_file_does(store, clock):
     label(store, to_images(store, "P1"), 1)
-    store.update_settings(backups_kept=3, backup_days=0)
+    store.change_task(backups={"keep": 3, "days": 0})
     first, *others = [keep_backup(store).file for _ in range(4) if clock(1) is None]
     assert kept(store) == others
     assert not first.exists()
     mine = [keeping.folder(store) / name for name in ("mine.db", "2026-01-01.db", "notes.txt")]
     for path in mine:
         path.write_text("mine")
-    store.update_settings(backups_kept=1)
+    store.change_task(backups={"keep": 1})
     clock(1)
     made = keep_backup(store).file
     assert kept(store) == [made]

@@ -15,7 +15,7 @@ import pytest
 import affectml
 from affectml.demo_set import write_demo
 from affectml.people.labelling import make_task
-from affectml_annotation import Answer, LabelStore, TaskSettings, write_judgements
+from affectml_annotation import Answer, LabelStore, Task, write_judgements
 from affectml_annotation.erasing import erase_people
 from affectml_annotation.store.backup import write_backup
 
@@ -107,7 +107,7 @@ def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("template") / "world"
     dataset = write_demo(folder / "set", images=40, seed=3)
     with LabelStore(folder / "set-labels.db") as store:
-        store.init_task(*make_task(dataset, overlap=5))
+        store.init_task(*make_task(dataset, Task(overlap=5)))
         write_judgements(dataset.judgements, folder / "people.parquet")
         store.import_file(folder / "people.parquet", invite=True)
     (folder / "all.csv").write_text("an earlier one\n")
@@ -160,7 +160,7 @@ def test_who_is_erased_is_gone_after_the_same_command_again(world, killed):
 def test_a_restore_is_the_old_database_or_the_new_one_without_whom_was_erased(killed, tmp_path):
     (template := tmp_path / "world").mkdir()
     with LabelStore(template / "labels.db") as store:
-        store.init_task(TaskSettings(("awe", "fear"), "?", overlap=1), ["a", "b"])
+        store.init_task(Task(labels=("awe", "fear"), question="?", overlap=1), ["a", "b"])
         store.invite(["ann", "ben"])
         for who in ("ann", "ben"):
             (claim,) = store.claim(who, 1)

@@ -13,9 +13,10 @@ from affectml.demo_set import write_demo
 from affectml.errors import BadDataset
 from affectml.judging.answers import SystemAnswers, write_answers
 from affectml.people.labelling import queued_words
+from affectml.taxonomies import get_taxonomy
 from affectml_annotation import Answer, LabelStore, read_judgements, write_judgements
+from affectml_annotation.store.versions import all_versions
 from affectml_apps.relabel.options import Options
-from affectml_apps.relabel.preferences import read_preferences
 from affectml_apps.relabel.task import open_task
 
 from .tasks import LABELS, new_task
@@ -42,7 +43,7 @@ def task(run, demo, filled, tmp_path):
     """A task on the demo set, with the simulated judgements in it: the first of its kind, or a copy."""
     people, db = filled / "people.parquet", filled / "labels.db"
     if not people.exists():
-        run("label", "init", demo.root, "--db", db, "--overlap", 5, "--skips", 0, "--seed", 1)
+        run("label", "init", demo.root, "--db", db, *file(filled, "skips: 0"), "--overlap", 5, "--seed", 1)
         write_judgements(demo.judgements, people)
         out = run("label", "import", people, "--db", db, "--invite")
         assert f"{len(demo.judgements)} judgements imported" in out
@@ -96,7 +97,7 @@ def test_disagreement_goes_back_into_the_queue(run, task, tmp_path):
 BAD_OPTIONS = [
     ["--queue", "FOLDER/nowhere.txt"],
     ["--queue", "FOLDER/ids.txt"],
-    ["--strategy", "rondom"],
+    ["--file", "FOLDER/rondom.yaml"],
     ["--invite", "new", "--queue", "FOLDER"],
 ]
 
@@ -104,11 +105,12 @@ BAD_OPTIONS = [
 @pytest.mark.parametrize("bad", BAD_OPTIONS)
 def test_assign_changes_nothing_where_one_of_its_options_cannot_be(run, task, tmp_path, bad):
     (tmp_path / "ids.txt").write_text("000001\nzzz\n")
+    (tmp_path / "rondom.yaml").write_text("strategy: rondom")
     with LabelStore(task) as store:
-        before = store.settings, store.annotators()["annotator_id"].tolist(), store.progress().wanted
+        before = store.task, store.annotators()["annotator_id"].tolist(), store.progress().wanted
         bad = [each.replace("FOLDER", str(tmp_path)) for each in bad]
         run("label", "assign", "--db", task, "--overlap", 9, "--invite", "late", *bad, fails=True)
-        assert (store.settings, store.annotators()["annotator_id"].tolist(), store.progress().wanted) == before
+        assert (store.task, store.annotators()["annotator_id"].tolist(), store.progress().wanted) == before
 
 
 def test_judgements_under_other_labels_than_the_data_set_s_own_are_compared_all_the_same(run, tmp_path):
@@ -124,7 +126,7 @@ def test_judgements_under_other_labels_than_the_data_set_s_own_are_compared_all_
 def test_what_a_model_is_least_sure_of_in_a_table_of_predictions_comes_first(run, task, tmp_path, name):
     """`predict --out` writes a row per image, of images that the task does not have too."""
     with LabelStore(task) as store:
-        labels = store.settings.labels
+        labels = store.task.labels
     table = pd.DataFrame(0.02, index=range(4), columns=list(labels))
     table.insert(0, "image", ["000001", "000002", "elsewhere", "000003"])
     table.loc[[1, 2], list(labels)] = 0.5
@@ -176,24 +178,56 @@ def test_the_lead_takes_people_off_the_list(run, demo, task):
     with LabelStore(task) as store:
         assert "new" not in store.annotators()["annotator_id"].tolist()
         assert len(store.judgements()) == len(demo.judgements)
-        assert list(read_preferences(store).closed) == [answered]
+        assert store.closed() == [answered]
         out = run("label", "remove", "uninvite", answered, "--db", task)
         assert f"{answered}: their entry is closed; their answers stay and count" in out
         run("label", "assign", "--db", task, "--invite", answered)
-        assert list(read_preferences(store).closed) == []
+        assert store.closed() == []
 
 
-def test_the_schedule_of_backups_is_set_from_the_command_line(run, demo, tmp_path):
-    def schedule():
-        with LabelStore(tmp_path / "own.db") as store:
-            return store.settings.backup_hours, store.settings.backups_kept, store.settings.backup_days
+def test_a_task_is_a_file_that_is_shown_changed_and_assigned(run, demo, tmp_path):
+    db, shown = tmp_path / "own.db", tmp_path / "task.yaml"
+    begun = ("backups: {days: 30}", "page: {instructions: Look twice.}", "seed: 4")
+    run("label", "init", demo.root, "--db", db, *file(tmp_path, *begun), "--overlap", 2)
+    with LabelStore(db) as store:
+        first = store.task
+        assert (first.backups.days, first.page.instructions, first.seed, first.overlap) == (30, "Look twice.", 4, 2)
+        assert (first.name, first.labels, first.about) == ("demo", get_taxonomy("mikels-8").labels, "evoked")
+    run("label", "show", "--db", db, "--out", shown)
+    assert shown.read_text() == run("label", "show", "--db", db)
+    assert json.loads(run("label", "show", "--db", db, "--json"))["overlap"] == 2
+    assert "replace" in run("label", "show", "--db", db, "--out", shown, fails=True)
+    assert "new version" not in run("label", "assign", "--db", db, "--file", shown, beside=True).err
+    shown.write_text(shown.read_text().replace("days: 30", "days: 0").replace("blur: false", "blur: true"))
+    told = run("label", "assign", "--db", db, "--file", shown, "--overlap", 5, beside=True).err
+    assert "the task's file has a new version: overlap, page.blur, backups.days" in told
+    with LabelStore(db) as store:
+        assert store.task == first.but(overlap=5, page={"blur": True}, backups={"days": 0})
+    for line, why in BAD_FILES.items():
+        assert why in run("label", "assign", "--db", db, *file(tmp_path, line), fails=True)
+    with LabelStore(db) as store:
+        assert len(store.database.reading(all_versions)) == 2
 
-    run("label", "init", demo.root, "--db", tmp_path / "own.db", "--backup-days", 30)
-    assert schedule() == (1, 24, 30)
-    one_a_day = ("--backup-hours", 24, "--backups-kept", 7, "--backup-days", 0)
-    run("label", "assign", "--db", tmp_path / "own.db", *one_a_day)
-    assert schedule() == (24, 7, 0)
-    assert "--backup-days" in run("label", "assign", "--db", tmp_path / "own.db", "--backup-days", -1, fails=True)
+
+BAD_FILES = {
+    "overlap: 0": "more.yaml: overlap: expected 1 or more, but this is 0",
+    "backups: {days: -1}": "more.yaml: backups.days: expected 0 or more, but this is -1",
+    "backup: {days: 1}": "more.yaml: no key 'backup' here; did you mean 'backups'?",
+    "overlap: [": "more.yaml: no YAML",
+    "seed: 5": "seed: cannot change in a task that is set up",
+    "labels: [awe]": "labels: cannot change in a task that is set up",
+    "taxonomy: ekman-6": "taxonomy: ekman-6 has other labels than the task",
+    "construct: expressed": "construct: cannot change in a task that is set up",
+    "page: {chips: taxonomy}": "page.chips: cannot change in a task that is set up",
+    "words: {aww: {name: cute}}": "words: no label 'aww'; did you mean 'awe'?",
+    "recruit: {panel: links}": "recruit.panel: a study begins by `affectml study run OUT`",
+}
+
+
+def file(folder, *lines):
+    """The option that names a task's file with these lines."""
+    (folder / "more.yaml").write_text("\n".join(lines))
+    return "--file", folder / "more.yaml"
 
 
 def test_only_lower_takes_planned_people_off_an_image(run, demo, tmp_path):
@@ -266,7 +300,7 @@ def test_tables_for_people(run, demo, task):
 
 def test_checks_are_added_and_reported(run, demo, tmp_path):
     db = tmp_path / "c.db"
-    run("label", "init", demo.root, "--db", db, "--check-rate", 0.5, "--invite", "u,v")
+    run("label", "init", demo.root, "--db", db, *file(tmp_path, "checks: {rate: 0.5}"), "--invite", "u,v")
     (tmp_path / "checks.csv").write_text("image_id,accepted,forbidden\n000000,awe,fear|anger\n")
     run("label", "attention", "--db", db, "--add", tmp_path / "checks.csv")
     with LabelStore(db) as store:
@@ -305,7 +339,7 @@ def test_status_says_how_many_answered_in_which_of_two_languages_and_nothing_of_
 
 def test_images_that_too_many_people_skipped_are_listed_for_the_lead(run, demo, tmp_path):
     db = tmp_path / "skipped.db"
-    run("label", "init", demo.root, "--db", db, "--overlap", 1, "--skips", 1, "--invite", "ann,ben")
+    run("label", "init", demo.root, "--db", db, *file(tmp_path, "skips: 1", "overlap: 1"), "--invite", "ann,ben")
     with LabelStore(db) as store:
         for who in ("ann", "ben"):
             store.submit([Answer(claim.image_id, who, "skip") for claim in store.claim(who, 999)])
@@ -314,9 +348,9 @@ def test_images_that_too_many_people_skipped_are_listed_for_the_lead(run, demo, 
     told = run("label", "status", "--db", db)
     assert "too many skipped these, so that fewer than wanted answer them (`affectml label assign --queue" in told
     assert f" --more 1` asks one more person each): {images[0]}, {images[1]}, " in told
-    run("label", "assign", "--db", db, "--skips", 2)
+    run("label", "assign", "--db", db, *file(tmp_path, "skips: 2", "overlap: 1"))
     with LabelStore(db) as store:
-        assert store.settings.most_skips == 2
+        assert store.task.most_skips == 2
 
 
 def test_languages_are_compared_and_pooling_them_is_said(run, demo, tmp_path):
@@ -348,8 +382,8 @@ def test_status_without_answers_has_no_rate(run, demo, tmp_path):
     assert (told["rate"], told["seconds_left"], told["wanted"]) == (None, None, 120)
     assert "unknown until people answer" in run("label", "status", "--db", db)
     with LabelStore(db) as store:
-        assert store.settings.taxonomy == "ekman-6"
-        assert np.all([label in store.settings.labels for label in ("anger", "fear")])
+        assert store.task.taxonomy == "ekman-6"
+        assert np.all([label in store.task.labels for label in ("anger", "fear")])
 
 
 def test_images_without_a_file_are_left_out_and_said(run, tmp_path):

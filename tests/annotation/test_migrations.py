@@ -2,17 +2,19 @@
 
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from affectml_annotation import LabelStore, StoreError, TaskSettings
+from affectml_annotation import LabelStore, StoreError
 from affectml_annotation.store import migrations, schema
-from affectml_annotation.store.earlier import as_now
+from affectml_annotation.store.earlier import task_file
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.settings import read_setting, write_setting
+from affectml_annotation.store.versions import all_versions
+from affectml_annotation.study.file import Backups, parse
 
 from .tasks import by_hand, refused
 
@@ -146,7 +148,7 @@ def test_where_images_stopped_early_there_is_one_number_of_people_and_no_rule_an
         connection.execute(schema.image.insert().values(position=0, image_id="a", queue_rank=1))
         connection.execute(schema.round_.insert().values(number=1, purpose="main", opened_at=0))
         connection.execute(schema.slot.insert().values(round=1, position=0, wanted=4, taken=0))
-    migrations.migrate(database.write)
+    migrations.migrate(database.write, migrations.MIGRATIONS[:5])
     with database.read() as connection:
         kept = dict(connection.execute(sa.select(schema.setting.c.key, schema.setting.c.value)).all())
         rule = task["overlap"] | {"whole": ["a"]}  # what exports of it say
@@ -162,7 +164,7 @@ def test_a_task_that_is_damaged_is_migrated_and_left_to_whoever_reads_it(tmp_pat
         connection.exec_driver_sql("INSERT INTO setting (key, value) VALUES ('task', '{\"overlap\": {')")
     assert migrations.migrate(database.write) == len(migrations.MIGRATIONS)
     with LabelStore(tmp_path / "labels.db") as store, pytest.raises(StoreError, match="cannot be read"):
-        _ = store.settings
+        _ = store.task
 
 
 # Settings that earlier versions stored: what nobody chose is as it is now, what somebody chose stays.
@@ -171,28 +173,96 @@ OTHERS = {"labels": ["awe", "fear"], "question": "?", "overlap": 4, "seed": 3}
 
 
 SCHEDULES = [
-    ({}, {}),
-    ({"backup_hours": 24.0, "backups_kept": 7}, {}),
-    ({"backup_hours": 24}, {}),
-    ({"backup_hours": 12.0, "backups_kept": 7}, {"backup_hours": 12.0, "backups_kept": 7, "backup_days": 0}),
-    ({"backup_hours": 24.0, "backups_kept": 3}, {"backup_hours": 24.0, "backups_kept": 3, "backup_days": 0}),
-    ({"backup_hours": 0.0, "backups_kept": 7}, {"backup_hours": 0.0, "backups_kept": 7, "backup_days": 0}),
+    ({}, None),
+    ({"backup_hours": 24.0, "backups_kept": 7}, None),
+    ({"backup_hours": 24}, None),
+    ({"backup_hours": 12.0, "backups_kept": 7}, {"hours": 12.0, "keep": 7, "days": 0}),
+    ({"backup_hours": 24.0, "backups_kept": 3}, {"hours": 24.0, "keep": 3, "days": 0}),
+    ({"backup_hours": 0.0, "backups_kept": 7}, {"hours": 0.0, "keep": 7, "days": 0}),
+    ({"backup_hours": 24.0, "backups_kept": 7, "backup_days": 7}, {"hours": 24.0, "keep": 7, "days": 7}),
 ]
 
 
 @pytest.mark.parametrize(("before", "now"), SCHEDULES)
 def test_a_schedule_of_backups_that_somebody_chose_goes_on_and_another_is_what_it_is_now(before, now):
-    assert as_now(OTHERS | before) == OTHERS | now
-    assert as_now(as_now(OTHERS | before)) == OTHERS | now
-    assert TaskSettings.from_dict(as_now(OTHERS | before)).to_dict().items() >= {**OTHERS, **now}.items()
+    file = task_file(OTHERS | before, None, None)
+    assert file.get("backups") == now
+    assert parse(file, "").backups == Backups(**(now or {}))
 
 
-@pytest.mark.parametrize("hours", [1.0, 24.0])
-def test_settings_of_now_and_damaged_ones_stay_as_they_are(hours):
-    settings = TaskSettings(("awe",), "?", backup_hours=hours, backups_kept=7, backup_days=7).to_dict()
-    assert as_now(settings) == settings
-    for damaged in (None, 5, [], "x"):
-        assert as_now(damaged) == damaged
+# What schema 5 kept in three places: a key of each, none as it is usually.
+
+SETTINGS = {
+    "labels": ["awe", "fear"], "question": "What do they feel?", "construct": "expressed", "name": "faces",
+    "taxonomy": {"name": "two", "labels": {"awe": {}, "fear": {}}}, "overlap": 4, "skips": 2, "strategy": "fill",
+    "lease_seconds": 600.0, "check_rate": 0.6, "repeat_rate": 0.2, "repeat_gap": 9, "control_share": 0.3,
+    "chip_order": "taxonomy", "seed": 3, "backup_hours": 2.0, "backups_kept": 5, "backup_days": 6,
+}  # fmt: skip
+PREFERENCES = {
+    "languages": ["en", "de"], "texts": {"de": {"question": "Was?", "content_warning": "Achtung."}},
+    "instructions": "Look twice.", "definitions": {"awe": "vast"}, "content_warning": "Snakes.", "blur": True,
+    "min_view_seconds": 1.5, "break_minutes": 20.0, "intensity": True, "valence_arousal": True,
+    "valence_colours": True, "show_original": True, "blind_first": True, "invited_only": True, "closed": ["ben"],
+}  # fmt: skip
+FILE = {
+    "name": "faces", "languages": ["en", "de"], "labels": ["awe", "fear"], "construct": "expressed",
+    "taxonomy": SETTINGS["taxonomy"], "question": "What do they feel?", "words": {"awe": {"definition": "vast"}},
+    "texts": {"de": {"question": "Was?", "warning": "Achtung."}}, "overlap": 4, "skips": 2, "strategy": "fill",
+    "lease": 10, "seed": 3, "invited_only": True, "checks": {"rate": 0.6}, "repeats": {"rate": 0.2, "gap": 9},
+    "breaks": 20, "backups": {"hours": 2, "keep": 5, "days": 6},
+    "page": {
+        "instructions": "Look twice.", "warning": "Snakes.", "blur": True, "seconds": 1.5, "intensity": True,
+        "valence_arousal": True, "valence_colours": True, "show_original": True, "blind_first": True, "control": 0.3,
+        "chips": "taxonomy",
+    },
+}  # fmt: skip
+STUDY = {
+    "schema": 1, "languages": ["en", "fr"], "labels": {"awe": {"name": "wonder"}}, "question": "", "overlap": 3,
+    "breaks": 30, "places": {"people": 9, "minutes": 40}, "checks": {"rate": 0.1, "then": "warn"}, "recruit": {},
+    "backups": {"hours": 1, "keep": 24, "days": 7},
+}  # fmt: skip
+
+
+def from_schema_5(url, **kept) -> LabelStore:
+    """A database of schema 5 with these settings, migrated."""
+    with closing(Database(url)) as database:
+        migrations.migrate(database.write, migrations.MIGRATIONS[:5])
+        for key, value in kept.items():
+            database.writing(write_setting, key, value)
+    return LabelStore(url)
+
+
+def test_settings_and_preferences_are_version_1_of_the_file(database_url):
+    with from_schema_5(database_url, task=SETTINGS, relabel=PREFERENCES) as store:
+        assert store.task == parse({"schema": 2, **FILE}, "")
+        assert [version.number for version in store.database.reading(all_versions)] == [1]
+        assert store.closed() == ["ben"]
+        assert [store.database.reading(read_setting, key) for key in ("task", "relabel")] == [None, None]
+
+
+def test_settings_that_nobody_chose_are_the_usual_ones(database_url):
+    with from_schema_5(database_url, task={"labels": ["awe"], "question": "?"}) as store:
+        assert store.task == parse({"schema": 2, "labels": ["awe"], "question": "?"}, "")
+
+
+def test_a_study_of_schema_5_goes_on_in_a_further_version_and_the_former_one_stays(database_url):
+    with closing(Database(database_url)) as database, database.write() as connection:
+        migrations.migrate(lambda: nullcontext(connection), migrations.MIGRATIONS[:5])
+        for key, value in {"task": SETTINGS, "relabel": PREFERENCES, "study": {"state": "running", "more": 0}}.items():
+            write_setting(connection, key, value)
+        row = {"number": 4, "content": STUDY, "texts": {"consent": "digest"}, "affectml": "0.2", "at": 0}
+        connection.execute(schema.study_version.insert().values(row))
+    with LabelStore(database_url) as store:
+        now, before = store.database.reading(all_versions)
+        assert (now.number, before.number, now.texts, before.texts) == (5, 4, {"consent": "digest"}, before.texts)
+        assert before.file == parse(STUDY, "")
+        assert (before.file.recruit.panel, before.file.overlap, before.file.words["awe"].name) == ("links", 3, "wonder")
+        own = {"languages": ["en", "fr"], "breaks": 30, "places": STUDY["places"], "recruit": {"panel": "links"}}
+        words = {"awe": {"name": "wonder", "definition": "vast"}}
+        checks = {"rate": 0.6, "then": "warn"}
+        file = {key: value for key, value in FILE.items() if key not in ("lease", "texts")}
+        assert now.file == parse({"schema": 2, **file, **own, "words": words, "checks": checks}, "")
+        assert now.file.lease_seconds == 2400
 
 
 def test_a_database_of_before_keeps_its_settings_as_this_version_does(database_url):
@@ -201,11 +271,8 @@ def test_a_database_of_before_keeps_its_settings_as_this_version_does(database_u
         database.writing(write_setting, "task", OTHERS | {"backup_hours": 24.0, "backups_kept": 7})
         database.writing(write_setting, "relabel", {"blur": True})
     with LabelStore(database_url) as store:
-        assert store.database.reading(read_setting, "task") == OTHERS
-        assert store.database.reading(read_setting, "relabel") == {"blur": True}
-        now = store.settings
-        assert (now.overlap, now.backup_hours, now.backups_kept, now.backup_days) == (4, 1.0, 24, 7)
-        assert store.update_settings(strategy="fill").backup_hours == 1.0
+        assert store.task == parse({"schema": 2, **OTHERS, "page": {"blur": True}}, "")
+        assert store.change_task(strategy="fill").backups == Backups()
 
 
 @pytest.mark.parametrize("value", ["5", "[]", "{", "nothing", "[" * 9999])

@@ -55,10 +55,12 @@ def said(tmp_path):
 @pytest.fixture
 def task(tmp_path, said):
     with aa.LabelStore(tmp_path / "labels.db") as store:
-        store.init_task(aa.TaskSettings(LABELS, "?", overlap=2, seed=3), ["a", "b", "c", "d", "check-1", "practice-1"])
+        store.init_task(
+            aa.Task(labels=LABELS, question="?", overlap=2, seed=3), ["a", "b", "c", "d", "check-1", "practice-1"]
+        )
         dictated = {name: {"images": [{"image": f"{name}-1", "labels": ["joy"]}]} for name in ("check", "practice")}
         study = study_with(practice=dictated["practice"], checks=dictated["check"])
-        running.open_study(store, study, affectml="0", by="lead")
+        running.open_study(store, study, by="lead")
         store.import_file(tmp_path / "said.csv", invite=True)
         store.add_checks(pd.DataFrame({"image_id": ["c"], "accepted": [["awe"]], "forbidden": [[]]}))
         yield store
@@ -142,7 +144,9 @@ def test_pace_and_drift_are_of_images_alone(task):
 
 def test_the_rate_of_a_task_is_that_of_its_images(tmp_path, monkeypatch):
     with aa.LabelStore(tmp_path / "rate.db") as store:
-        store.init_task(aa.TaskSettings(LABELS, "?", overlap=2, check_rate=0.5, seed=3), [f"i{n}" for n in range(8)])
+        store.init_task(
+            aa.Task(labels=LABELS, question="?", overlap=2, checks={"rate": 0.5}, seed=3), [f"i{n}" for n in range(8)]
+        )
         names = ["i6", "i7"]
         store.add_checks(pd.DataFrame({"image_id": names, "accepted": [["awe"]] * 2, "forbidden": [[]] * 2}))
         store.invite(["ann"])
@@ -250,7 +254,7 @@ def test_an_image_that_somebody_labelled_before_it_was_a_check_is_none_of_theirs
         who = to_images(store, "p1")
         [seen] = label(store, who, 1)
         later = study_with(checks={"images": [{"image": seen, "labels": ["joy"]}]})
-        running.open_study(store, later, affectml="0", by="lead")
+        running.open_study(store, later, by="lead")
         assert people(store)["checks_failed"].isna().all()
         assert store.database.reading(failed_checks, who) == 0
         assert seen in Collected.of(store).images["image_id"].tolist()

@@ -8,9 +8,9 @@ import pytest
 
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
-from affectml_annotation import Answer, LabelStore, TaskSettings
+from affectml_annotation import Answer, LabelStore, Task
 from affectml_annotation.store.place import default_database, find_database, shown
-from affectml_annotation.store.settings import QUESTIONS
+from affectml_annotation.study.file import QUESTIONS
 from affectml_apps.relabel.options import Options, parse
 from affectml_apps.relabel.task import open_task
 
@@ -34,12 +34,12 @@ def test_every_command_and_the_page_open_the_same_database(run, here):
     assert init["db"] == "mydata-labels.db"
     said: list[str] = []
     page = open_task(parse(["--on", "mydata"]), said.append)
-    assert page.settings.overlap == 2
+    assert page.file.overlap == 2
     assert page.store.annotators()["annotator_id"].tolist() == ["ann"]
-    assert said == [f"labelling task in {here / 'mydata-labels.db'}: 8 labels, {page.settings.question}"]
+    assert said == [f"labelling task in {here / 'mydata-labels.db'}: 8 labels, {page.file.question}"]
     page.store.submit([Answer("000000", "ann", "none")])
     page.store.close()
-    assert open_again(Options(dataset=Path("mydata"))) == page.settings
+    assert open_again(Options(dataset=Path("mydata"))) == page.file
     (here / "people.csv").write_text("image_id,annotator_id,labels\n000001,ann,awe\n")
     assert "into mydata-labels.db" in run("label", "import", "people.csv")
     assert json.loads(run("label", "status", "--json"))["db"] == "mydata-labels.db"
@@ -54,17 +54,17 @@ def test_every_command_and_the_page_open_the_same_database(run, here):
     assert sorted(path.name for path in here.glob("*.db")) == ["mydata-labels.db"]
 
 
-def open_again(options: Options) -> TaskSettings:
+def open_again(options: Options) -> Task:
     task = open_task(options)
     task.store.close()
-    return task.settings
+    return task.file
 
 
 def test_the_page_and_the_command_line_set_a_task_up_alike(run, here):
     page = open_again(Options(dataset=Path("mydata"), db="page.db"))
     run("label", "init", "mydata", "--db", "line.db", "--overlap", page.overlap)
     with LabelStore("line.db") as store:
-        assert store.settings == page
+        assert store.task == page
     run("label", "init", "mydata", "--db", "other.db", "--taxonomy", "parrott-6")
     task = open_task(Options(dataset=Path("mydata"), db="other.db"))
     assert task.taxonomy.name == "parrott-6"
@@ -141,7 +141,7 @@ def test_who_answers_next_is_asked_what_the_people_there_were_asked(run, here):
 def asked_in(run, db: str, *options: str) -> list[str]:
     run("label", "init", "mydata", "--db", db, *options)
     with LabelStore(db) as store:
-        return [store.settings.question, store.settings.construct]
+        return [store.task.question, store.task.about]
 
 
 def test_targets_with_different_labels_need_a_choice(run, here):

@@ -56,7 +56,7 @@ def test_a_server_that_was_stopped_and_started_again_is_gone_on_with_on_the_same
         store.submit([answer])
         postgres.stop(mode)
         try:
-            for act in (lambda: store.settings, lambda: store.submit([answer]), lambda: store.claim("ann", 2)):
+            for act in (lambda: store.task, lambda: store.submit([answer]), lambda: store.claim("ann", 2)):
                 with pytest.raises(DatabaseAway):
                     act()
         finally:
@@ -85,7 +85,7 @@ def test_a_table_that_is_gone_does_not_come_back_by_itself(database_url):
         with store.database.write() as connection:
             connection.exec_driver_sql("DROP TABLE setting")
         with pytest.raises(DatabaseFailed, match="cannot be read") as failed:
-            assert store.settings
+            store.closed()
         assert not isinstance(failed.value, DatabaseAway)
 
 
@@ -193,10 +193,10 @@ def test_no_text_with_a_zero_byte_comes_in_by_any_door(database_url, tmp_path):
 def test_damaged_settings_are_said_to_be_with_the_newest_backup(task, value):
     with LabelStore(task) as store:
         backup = keep_backup(store).file
-    by_hand(task, f"UPDATE setting SET value = '{value}' WHERE key = 'task'")
+    by_hand(task, f"UPDATE study_version SET content = '{value}'")
     damaged = f"{task}: the task's settings are damaged .*; the newest backup is {backup}: move {task} away"
     with LabelStore(task) as store, pytest.raises(StoreError, match=damaged):
-        assert store.settings
+        assert store.task
 
 
 DAMAGED_CELLS = [

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from affectml_annotation import Answer, LabelStore, StoreError, TaskSettings, UnknownLabel, annotator_report
+from affectml_annotation import Answer, LabelStore, StoreError, Task, UnknownLabel, annotator_report
+from affectml_annotation.errors import BadTask
 from affectml_annotation.languages import PSEUDO, spoken
 from affectml_annotation.store import claims, schema, setup
 from affectml_annotation.store.checking import check_store
@@ -20,7 +21,7 @@ from affectml_annotation.store.reading import read_remarks
 from .studies import pass_time
 from .tasks import LABELS, all_rows, refused
 
-TASK = TaskSettings(labels=LABELS, question="What do you feel?", overlap=2, seed=7)
+TASK = Task(labels=LABELS, question="What do you feel?", overlap=2, seed=7)
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def store(open_store):
 
 def make(store, images=30, people="uvwx", **changes):
     table = pd.DataFrame({"image_id": [f"i{n:03d}" for n in range(images)], "stratum": ["a", "b"] * (images // 2)})
-    store.init_task(replace(TASK, **changes), table)
+    store.init_task(TASK.but(**changes), table)
     store.invite(people)
     return store
 
@@ -112,7 +113,7 @@ def test_as_many_skips_as_people_open_a_place_unless_the_task_says_otherwise(ope
     assert slots(store) == {"i000": (2, 0), "i001": (2, 0)}
     store.claim("c", 2)
     say(store, "c", "i000", "skip")
-    store.update_settings(skips=3)
+    store.change_task(skips=3)
     say(store, "c", "i001", "skip")
     assert slots(store) == {"i000": (2, 1), "i001": (2, 0)}
     assert store.skipped_images() == ["i000"]
@@ -241,8 +242,8 @@ def test_who_meets_the_release_of_their_claim_is_as_one_too_late(postgres_url, e
     said.write_text("image_id,annotator_id,kind,labels\ni000,u,skip,\ni001,u,labels,awe\n")
     waits = sa.text("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
     with closing(LabelStore(postgres_url)) as store, ThreadPoolExecutor(1) as pool:
-        held = make(store, images=2, people="uv", overlap=1, lease_seconds=0.001).claim("u", 2)
-        store.update_settings(lease_seconds=900.0)
+        held = make(store, images=2, people="uv", overlap=1, lease=1e-5).claim("u", 2)
+        store.change_task(lease=15)
         eventually(lambda: schema.now_ms() > 1 + int(store.database.scalar(sa.select(schema.assignment.c.lease_until))))
         both = [Answer(claim.image_id, "u", "labels", ("awe",)) for claim in held]
         with store.database.write() as connection:
@@ -392,9 +393,9 @@ BAD_DEEDS = [
     (lambda store: store.uninvite(["v", "zoe"]), "nobody invited annotator 'zoe'"),
     (lambda store: store.withdraw("u", "vv"), "nobody invited annotator 'vv'; did you mean 'v'"),
     (lambda store: store.undo_withdrawal("u"), "'u' has not withdrawn"),
-    (lambda store: store.update_settings(skips=-1), "skips: -1 cannot be"),
-    (lambda store: store.update_settings(labels=("x",)), "cannot change"),
-    (lambda store: store.update_settings(question="Or now?"), "until the first image"),
+    (lambda store: store.change_task(skips=-1), "skips: expected 0 or more, but this is -1"),
+    (lambda store: store.change_task(labels=("x",)), "labels: cannot change"),
+    (lambda store: store.change_task(question="Or now?"), "question: cannot change any more"),
     (lambda store: store.decide("i000", ["awful"], by="lead"), "decision on image"),
     (lambda store: store.decide("i999", [], by="lead"), "no image"),
     (lambda store: store.init_task(TASK, ["a"]), "a task already"),
@@ -459,7 +460,7 @@ def test_a_withdrawal_is_undone_for_a_week_with_every_answer_counted_again(open_
 
 @pytest.mark.slow
 def test_checks_and_repeats_are_mixed_in_at_their_rates(open_store):
-    store = make(open_store(), images=150, people="u", overlap=1, check_rate=0.1, repeat_rate=0.1, repeat_gap=5)
+    store = make(open_store(), images=150, people="u", overlap=1, checks={"rate": 0.1}, repeats={"rate": 0.1, "gap": 5})
     checks = pd.DataFrame({"image_id": [f"i{n:03d}" for n in range(30)]})
     checks["accepted"], checks["forbidden"] = [["joy"]] * 30, [["fear"]] * 30
     store.add_checks(checks)
@@ -483,11 +484,11 @@ def test_strategies_order_the_images(open_store):
     assert [c.image_id for c in store.claim("u", 2)] == ["i007", "i003"]
     store.enqueue(["i011", "i002"])
     assert [c.image_id for c in store.claim("v", 3)] == ["i011", "i002", "i007"]
-    store.update_settings(strategy="fill")
+    store.change_task(strategy="fill")
     assert {c.image_id for c in store.claim("w", 5)} > {"i011", "i002", "i007", "i003"}
-    store.update_settings(strategy="queue")
+    store.change_task(strategy="queue")
     assert [c.image_id for c in store.claim("x", 5)] == ["i011", "i002"]
-    store.update_settings(strategy="stratified")
+    store.change_task(strategy="stratified")
     stratum = store.images().set_index("image_id")["stratum"]
     assert Counter(stratum[c.image_id] for c in store.claim("y", 12)[2:]) == {"a": 5, "b": 5}
 
@@ -502,21 +503,21 @@ def test_asking_for_more_people_never_takes_a_planned_one_away(open_store):
     store.enqueue(names[:2], more=4)
     wanted = store.progress().wanted
     assert wanted > 12
-    store.update_settings(overlap=3, strategy="fill")
+    store.change_task(overlap=3, strategy="fill")
     assert store.progress().wanted == wanted
-    store.update_settings(overlap=2)
+    store.change_task(overlap=2)
     assert store.progress().wanted == wanted - 2
     assert store.steer(queue=names, more=1, lower=True) == 0
     assert store.progress().wanted == 4 + 2
-    store.steer(settings={"overlap": 1}, lower=True)
+    store.steer(changes={"overlap": 1}, lower=True)
     assert store.progress().wanted == 4
 
 
 def test_overlap_can_be_raised_while_people_work_and_the_question_changes_until_they_do(open_store):
     store = make(open_store(), images=4, people="uv", overlap=1)
-    assert store.update_settings(question="And now?").question == store.settings.question == "And now?"
+    assert store.change_task(question="And now?").question == store.task.question == "And now?"
     work(store, "u")
-    store.update_settings(overlap=2)
+    store.change_task(overlap=2)
     assert len(work(store, "v")) == 4
 
 
@@ -532,7 +533,7 @@ def test_a_discussion_round_shows_people_only_what_they_answered(open_store):
 
 
 def test_second_looks_fall_into_two_arms_by_chance_and_stay_there(open_store):
-    store = make(open_store(), images=60, people="u", overlap=1, control_share=0.3)
+    store = make(open_store(), images=60, people="u", overlap=1, page={"control": 0.3})
     number = store.open_round("second")
     refused(StoreError, "a second look needs a first", store.second_look, "u", "i000")
     arms = []
@@ -567,7 +568,7 @@ def test_a_database_without_a_task_says_so_and_takes_no_image_twice(open_store):
 
 
 def test_opening_again_changes_nothing_and_a_newer_database_is_refused(store, open_store):
-    assert open_store().settings == store.settings
+    assert open_store().task == store.task
     with store.database.write() as connection:
         connection.execute(schema.schema_version.insert().values(version=99, applied_at=0))
     refused(StoreError, rf"schema 99, newer than the {len(MIGRATIONS)}.*upgrade", open_store)
@@ -580,10 +581,10 @@ def test_other_databases_are_refused(url, words):
     refused(StoreError, words, LabelStore, url)
 
 
-@pytest.mark.parametrize("change", [{"overlap": 0}, {"strategy": "x"}, {"check_rate": 1.5}, {"question": " "}])
+@pytest.mark.parametrize("change", [{"overlap": 0}, {"strategy": "x"}, {"checks": {"rate": 1.5}}, {"question": " "}])
 def test_impossible_settings_are_refused(change):
-    refused(StoreError, next(iter(change)), replace, TASK, **change)
-    refused(StoreError, "did you mean 'overlap'", TaskSettings.from_dict, TASK.to_dict() | {"overlaps": 1})
+    refused(BadTask, next(iter(change)), TASK.but, **change)
+    refused(BadTask, "did you mean 'overlap'", TASK.but, overlaps=1)
 
 
 def test_an_invitation_that_was_not_used_can_be_taken_back_and_one_with_answers_stays(store):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from affectml_annotation import LabelStore, TaskSettings
+from affectml_annotation import LabelStore, Task
 from affectml_annotation.store.schema import answer, assignment, slot
 
 CLIENT = Path(__file__).parents[2] / "benchmarks" / "annotation_client.py"
@@ -50,7 +50,7 @@ def test_many_processes_and_some_killed(database_url, tmp_path, spawn, images, o
     names = [f"p{number:02d}" for number in range(people)]
     with LabelStore(database_url) as store:
         labels = ("awe", "fear", "joy")
-        task = TaskSettings(labels=labels, question="What do you feel?", overlap=overlap)
+        task = Task(labels=labels, question="What do you feel?", overlap=overlap)
         store.init_task(task, [f"i{n}" for n in range(images)])
         store.invite(names)
         store.close()

@@ -273,9 +273,9 @@ def test_a_paused_study_lets_nobody_in_and_whoever_is_there_goes_on(store):
 def test_a_changed_text_is_a_new_version_that_newcomers_alone_see(store):
     old = come(store, "P1")
     study = study_with()
-    assert running.open_study(store, study, affectml="0", by="lead") == 1  # nothing changed
+    assert running.open_study(store, study, by="lead") == 1  # nothing changed
     changed = Study(study.file, {**study.texts, "instructions": "Other words."})
-    assert running.open_study(store, changed, affectml="0", by="lead") == 2
+    assert running.open_study(store, changed, by="lead") == 2
     assert door.enter(store, Ids("P2")).version == 2
     assert [visits.where(store, who).version for who in (old, come(store, "P2"))] == [1, 2]
     told = [store.database.reading(running.study_of, number)[1].texts["instructions"] for number in (1, 2)]
@@ -365,7 +365,7 @@ def test_overlap_is_exact_once_the_places_of_a_third_who_left_are_filled(opened)
 def test_places_are_those_that_the_newest_version_has_whichever_one_was_read(opened, before, after, status):
     store = opened(places={"people": before, "minutes": 30})
     come(store, "P1")
-    running.open_study(store, study_with(places={"people": after, "minutes": 30}), affectml="0", by="lead")
+    running.open_study(store, study_with(places={"people": after, "minutes": 30}), by="lead")
     assert door.agree(store, Ids("P2"), 1, ["I agree."]).status == status
 
 
@@ -374,22 +374,22 @@ def test_two_servers_that_begin_a_study_at_once_begin_one_version(database_url):
 
     def begin(months: int) -> int:
         with LabelStore(database_url) as own:
-            return running.open_study(own, study_with(keep_months=months), affectml="0", by="lead")
+            return running.open_study(own, study_with(keep_months=months), by="lead")
 
-    assert at_once(begin, [12] * 4) == [1] * 4
-    assert at_once(begin, [24] * 4) == [2] * 4
+    assert at_once(begin, [12] * 4) == [2] * 4  # after the task's own
+    assert at_once(begin, [24] * 4) == [3] * 4
 
 
 def test_a_check_that_a_new_version_leaves_out_is_shown_to_nobody_and_a_leads_own_stays(store):
     store.add_checks(pd.DataFrame({"image_id": ["i02"], "accepted": [["awe"]], "forbidden": [["joy"]]}))
     others = {"images": [{"image": "i03", "labels": ["fear"]}]}
-    running.open_study(store, study_with(checks=others), affectml="0", by="lead")
+    running.open_study(store, study_with(checks=others), by="lead")
     assert sorted(store.checks()["image_id"]) == ["i02", "i03"]
     assert "i01" not in running.images_wanting(store)["image_id"].tolist()
 
 
 def test_the_currency_changes_until_somebody_comes_and_a_practice_that_nobody_could_pass_does_not_begin(store):
-    begin = partial(running.open_study, store, affectml="0", by="lead")
+    begin = partial(running.open_study, store, by="lead")
     practice = {"images": [{"image": "i00", "labels": ["faer"]}]}
     refused(UnknownLabel, r"practice on image i00.*'faer'.*'fear'", begin, study_with(practice=practice))
     assert begin(study_with(pay={"currency": "GBP"})) == 2
@@ -511,7 +511,7 @@ def test_who_withdraws_has_left_the_study(store):
 def test_everybody_is_given_as_many_checks_at_places_that_the_seed_fixes_and_never_first(opened, at_once):
     checks = [{"image": f"i{n:02d}", "labels": ["joy"]} for n in (1, 20, 21, 22)]
     store = opened(images=23, images_per_person=10, checks={"rate": 0.25, "images": checks}, overlap=9)
-    content = store.database.reading(running.file_of).model_dump(mode="json", by_alias=True)
+    file = store.database.reading(running.file_of)
     places = []
     for n in range(4):
         who, purposes = to_images(store, f"P{n}"), []
@@ -520,7 +520,7 @@ def test_everybody_is_given_as_many_checks_at_places_that_the_seed_fixes_and_nev
             store.submit([Answer(claim.image_id, who, "labels", ("awe",)) for claim in claims])
         assert (purposes.count("task"), purposes.count("check")) == (10, 2)
         before = [purposes[:at].count("task") for at, purpose in enumerate(purposes) if purpose == "check"]
-        assert before == check_places(content, who)  # whatever is asked for at once
+        assert before == check_places(file, who)  # whatever is asked for at once
         assert min(before) >= 1
         assert purposes[-1] == "task"
         places.append(tuple(before))
@@ -555,7 +555,7 @@ def test_failed_checks_end_the_images_with_pay_where_the_file_says_so(opened):
 
 
 def test_of_many_images_held_the_next_few_are_still_shown_after_failed_checks(opened):
-    store = opened(checks={"rate": 0.5, "then": "end", "failed": 1}, images_per_person=9)
+    store = opened(checks={"rate": 0.5, "then": "end", "failed": 1}, images_per_person=9, seed=0)
     who = to_images(store, "P1")
     claims = store.claim(who, 30)
     at = [claim.purpose for claim in claims].index("check") + 1
@@ -688,7 +688,7 @@ def test_no_panel_id_is_in_any_table_but_the_panels_and_what_the_file_shares_goe
 
 def test_each_phase_shows_its_own_and_the_debriefing_comes_at_the_end_however_it_ends(store):
     changed = Study(study_with().file, {name: f"The {name}." for name in study_with().texts})
-    running.open_study(store, changed, affectml="0", by="lead")
+    running.open_study(store, changed, by="lead")
     shown = consent_screen(store, door.enter(store, Ids("P1")).version)
     # a question before and one after, an image to practise with and five: 6.5 minutes
     assert (shown.text, shown.boxes, shown.steps) == ("The consent.", {"I agree.": "I agree."}, 7)
@@ -715,7 +715,7 @@ def test_each_phase_shows_its_own_and_the_debriefing_comes_at_the_end_however_it
 def test_who_saw_no_image_is_debriefed_by_another_text(opened):
     store = opened(images_per_person=10)
     texts = {name: f"The {name}." for name in ("consent", "instructions", "debriefing", "debriefing_unseen")}
-    running.open_study(store, Study(study_with(images_per_person=10).file, texts), affectml="0", by="lead")
+    running.open_study(store, Study(study_with(images_per_person=10).file, texts), by="lead")
     left, out, late, saw = come(store, "P1"), to_practice(store, "P2"), to_images(store, "late"), to_images(store, "P4")
     for labels in (["joy"], []):
         visits.practise(store, out, "i00", labels)

@@ -15,8 +15,8 @@ import yaml
 from affectml.errors import BadInput
 from affectml.people import studies
 from affectml.taxonomies import get_taxonomy
-from affectml_annotation import DatabaseAway, LabelStore, StoreError, TaskSettings, erasing
-from affectml_annotation.errors import BadStudy
+from affectml_annotation import DatabaseAway, LabelStore, StoreError, Task, erasing
+from affectml_annotation.errors import BadTask
 from affectml_annotation.store.backup import write_backup
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.erasing import to_clean
@@ -110,9 +110,9 @@ def test_a_list_of_who_was_paid_finds_everybody_whom_the_list_for_bulk_payment_n
     study = read_study(folder)
     people = ["plain", "two\nlines", "=formula", "UPPER", "'quoted"]
     with LabelStore(tmp_path / "paid.db") as store:
-        store.init_task(TaskSettings(("awe",), "?"), ["a", "b"])
-        paying = study.file.model_copy(update={"pay": study.file.pay.model_copy(update={"per_screen_out": Decimal(1)})})
-        running.open_study(store, replace(study, file=paying), affectml="0", by="lead")
+        paying = study.file.but(labels=("awe",), question="?", pay={"per_screen_out": Decimal(1)})
+        store.init_task(paying, ["a", "b"], texts=study.texts)
+        running.open_study(store, replace(study, file=paying), by="lead")
         for person in people:
             who = agree(store, door.Ids(person))
             store.database.writing(end, who, "screened_out", 1)
@@ -187,8 +187,8 @@ def test_a_study_in_two_languages_does_not_begin_until_its_consent_was_read(run,
     assert "\nwarning: instructions.de.md: nobody is said to have read it" in said
     assert "\nwarning: names in German that a machine chose: Belustigung (amusement)" in said
     assert json.loads(run("study", "check", study, "--json", code=1))["refused"][0].startswith("consent.de.md: ")
-    assert "BadStudy: consent.de.md: nobody is said to have read it" in run("study", "run", study, fails=True)
-    refused(BadStudy, "nobody is said to have read it", studies.begin, study, by="lead")
+    assert "BadTask: consent.de.md: nobody is said to have read it" in run("study", "run", study, fails=True)
+    refused(BadTask, "nobody is said to have read it", studies.begin, study, by="lead")
     german = (study / "study.de.yaml").read_text(encoding="utf-8")
     read = german.replace("consent: ''", "consent: Anna Muster")
     (study / "study.de.yaml").write_text(read, encoding="utf-8")
@@ -252,7 +252,7 @@ def test_the_summary_answers_what_an_ethics_board_asks(run, folder):
 def test_the_lead_steers_from_the_command_line(run, tmp_path, folder):
     said = run("study", "status", folder, fails=True)
     assert f"no such database; `affectml study run {tmp_path / 'study'}` makes it" in said
-    no_file = f"BadStudy: {tmp_path / FILE}: no such file; `affectml study init"
+    no_file = f"BadTask: {tmp_path / FILE}: no such file; `affectml study init"
     assert run("study", "status", tmp_path, fails=True).startswith(no_file)
     with studies.begin(folder, by="lead") as store:
         assert store.has_task
@@ -290,7 +290,7 @@ def test_the_schedule_of_backups_is_the_files_whenever_the_study_begins(folder):
 
     def schedule():
         with studies.begin(folder, by="lead") as store:
-            return store.settings.backup_hours, store.settings.backups_kept, store.settings.backup_days
+            return store.task.backups.hours, store.task.backups.keep, store.task.backups.days
 
     assert schedule() == (1, 24, 7)
     file = folder / FILE
@@ -334,7 +334,7 @@ def test_an_erasure_by_the_panels_id_goes_on_where_another_program_stood_in_its_
 
 def test_a_study_does_not_begin_on_a_task_with_other_labels(tmp_path, folder):
     with LabelStore(tmp_path / "x.db") as store:
-        store.init_task(TaskSettings(labels=("a", "b"), question="?"), ["i"])
+        store.init_task(Task(labels=("a", "b"), question="?"), ["i"])
     with pytest.raises(BadInput, match="a task with other labels than the study's"):
         studies.begin(folder, str(tmp_path / "x.db"), by="lead")
 
@@ -342,14 +342,14 @@ def test_a_study_does_not_begin_on_a_task_with_other_labels(tmp_path, folder):
 def test_the_question_that_people_are_asked_is_the_files_or_the_study_does_not_begin(folder):
     write_file(folder, question="What do you feel?")
     with studies.begin(folder, by="lead") as store:
-        assert store.settings.question == "What do you feel?"
+        assert store.task.question == "What do you feel?"
     write_file(folder, question="What do you feel now?")
     with studies.begin(folder, by="lead") as store:
-        assert store.settings.question == "What do you feel now?"
+        assert store.task.question == "What do you feel now?"
         store.invite(["ann"])
         store.claim("ann", 1)
     write_file(folder, question="What do others feel?")
-    refused(StoreError, "the question until the first image is given to somebody", studies.begin, folder, by="lead")
+    refused(StoreError, "question: cannot change any more", studies.begin, folder, by="lead")
     with studies.open_running(folder) as store:
         assert overview.versions(store)["version"].tolist() == [2, 1]
 

@@ -71,7 +71,7 @@ def test_what_people_read_or_practise_with_is_nobodys_to_label(example):
     file = read_study(example)
     apart = {"demo/images/000000", *(one.image for one in file.file.practice.images)}
     with studies.begin(example, by="lead") as store:
-        store.update_settings(overlap=5)
+        store.change_task(overlap=5)
     with studies.open_running(example) as store, store.database.read() as connection:
         wanted = sa.select(image.c.image_id).join(slot, slot.c.position == image.c.position)
         free = set(connection.scalars(wanted.where(slot.c.round == 1, slot.c.wanted == 0)))

@@ -1,14 +1,20 @@
 """study.yaml and its texts: every key is written with a comment, read back alike, and refused with the way out."""
 
+import json
 import re
 from decimal import Decimal
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
-from affectml_annotation.errors import BadStudy
+from affectml_annotation.errors import BadTask
+from affectml_annotation.judgements import storable
 from affectml_annotation.study import check
-from affectml_annotation.study.file import StudyFile, parse
+from affectml_annotation.study.file import changed_keys, parse
 from affectml_annotation.study.folder import FILE, as_yaml, read_study, write_study
+from affectml_annotation.yaml_files import load_yaml
 
 from .studies import write_file
 from .tasks import refused
@@ -22,15 +28,29 @@ def folder(tmp_path):
 
 def test_the_file_that_is_written_has_every_key_with_its_default_and_a_comment(folder):
     lines = (folder / FILE).read_text(encoding="utf-8").splitlines()
-    assert lines == list(as_yaml(StudyFile(dataset="../photos")))
+    file = parse({"dataset": "../photos", "recruit": {"panel": "links"}}, "")
+    assert lines == list(as_yaml(file))
     assert [line for line in lines if "#" not in line and not line.endswith(":")] == []
-    assert read_study(folder).file == StudyFile(dataset="../photos")
+    assert read_study(folder).file == file
+
+
+def test_a_study_of_schema_1_is_read_as_it_was_meant(folder):
+    before = {"dataset": "../photos", "labels": {"awe": {"name": "wonder"}}, "overlap": {"min": 2, "max": 4}}
+    for schema in ({}, {"schema": 1}):
+        (folder / FILE).write_text(yaml.safe_dump(before | schema), encoding="utf-8")
+        now = {"dataset": "../photos", "words": before["labels"], "overlap": 2, "recruit": {"panel": "links"}}
+        assert read_study(folder).file == parse(now, "")
+
+
+def test_a_study_says_where_people_come_from(folder):
+    (folder / FILE).write_text("schema: 2", encoding="utf-8")
+    refused(BadTask, "study.yaml: recruit: panel: say where people come from: prolific, mturk", read_study, folder)
 
 
 def test_nothing_that_is_there_is_written_over(folder, tmp_path):
     (folder / FILE).unlink()
     (folder / "consent.md").write_text("my own words", encoding="utf-8")
-    refused(BadStudy, r"consent\.md is there already", write_study, tmp_path / "photos", folder)
+    refused(BadTask, r"consent\.md is there already", write_study, tmp_path / "photos", folder)
     assert not (folder / FILE).exists()
 
 
@@ -44,14 +64,31 @@ def asks(**question: object) -> dict[str, object]:
 
 BAD_CONTENTS = [
     ({"overlapp": 3}, "study.yaml: no key 'overlapp' here; did you mean 'overlap'?"),
-    ({"overlap": 0}, "study.yaml: overlap: Input should be greater than or equal to 1"),
-    ({"overlap": "few"}, "study.yaml: overlap: Input should be a valid integer"),
-    ({"overlap": {"min": 3, "max": 12, "until": "F1"}}, "overlap: expected a whole number, such as 3"),
+    ({"overlap": 0}, "study.yaml: overlap: expected 1 or more, but this is 0"),
+    ({"overlap": "few"}, "study.yaml: overlap: expected a whole number, such as 3, but this is few"),
+    ({"overlap": [3]}, "overlap: expected a whole number, such as 3"),
+    ({"skips": 1.5}, "skips: expected a whole number, such as 3, but this is 1.5"),
+    ({"lease": 0}, "lease: expected more than 0, but this is 0"),
+    (
+        {"strategy": "rondom"},
+        "strategy: expected 'random', 'fill', 'stratified', 'priority' or 'queue'",
+    ),
+    ({"construct": "felt"}, "construct: expected '', 'evoked', 'expressed', 'intended' or 'query', but this is felt"),
+    ({"labels": ["awe", "awe"]}, "labels: one stands twice in awe, awe"),
+    ({"question": " "}, "question: it is blank"),
+    ({"page": {"blurr": True}}, "page: no key 'blurr' here; did you mean 'blur'?"),
+    ({"page": {"blur": "perhaps"}}, "page.blur: expected true or false, but this is perhaps"),
+    ({"page": {"control": 2}}, "page.control: expected 1 at most, but this is 2"),
+    ({"page": {"seconds": 1e5}}, "page.seconds: expected less than 86400, but this is 100000.0"),
+    ({"repeats": {"gap": 0}}, "repeats.gap: expected 1 or more, but this is 0"),
+    ({"checks": {"rate": 0.5}, "repeats": {"rate": 0.5}}, "checks: rate and repeats: rate leave no room"),
+    ({"texts": {"xx": {}}}, "'xx' is no language's code"),
+    ({"languages": ["de", "de"]}, "languages: one stands twice"),
     ({"consent": {"boxs": []}}, "consent: no key 'boxs' here; did you mean 'boxes'?"),
-    ({"schema": 2}, "schema: Input should be 1"),
-    ({"practice": {"tries": 1}}, "practice.tries: Input should be greater than or equal to 2"),
+    ({"schema": 3}, "schema: expected 2, but this is 3"),
+    ({"practice": {"tries": 1}}, "practice.tries: expected 2 or more, but this is 1"),
     ({"practice": {"pass": 1}}, "practice: pass: 1 of 0 images cannot be"),
-    ({"pay": {"per_person": 1.505}}, "pay.per_person: Decimal input should have no more than 2 decimal places"),
+    ({"pay": {"per_person": 1.505}}, "pay.per_person: expected 2 decimal places at most, but this is 1.505"),
     ({"before": {"questions": [{"id": "age", "text": "?", "kind": "choice"}]}}, "question age needs options"),
     ({"places": {"per_answer": {"age": 20}}}, "per_answer: no choice 'age' before"),
     (
@@ -62,12 +99,11 @@ BAD_CONTENTS = [
         {"checks": {"images": [{**AWE, "images": {"de": "i1"}}, {**AWE, "image": "i1"}]}},
         "image 'i1' stands twice",
     ),
-    ({"checks": {"rate": 0.1}}, "checks: rate needs images whose own text dictates the answer"),
     ({"before": {"questions": [ASKED]}, "after": {"questions": [ASKED]}}, "two questions are called age"),
     (["a", "list"], "expected keys with values"),
-    ({"breaks": float("inf")}, "breaks: Input should be a finite number"),
-    ({"consent": {"version": 1.2}}, "Input should be a valid string, but this is 1.2; put it in quotes"),
-    (asks(kind="scale", low=float("nan"), high=7), "low: Input should be a finite number"),
+    ({"breaks": float("inf")}, "breaks: expected a finite number"),
+    ({"consent": {"version": 1.2}}, "expected a text; put 1.2 in quotes"),
+    (asks(kind="scale", low=float("nan"), high=7), "low: expected a finite number"),
     (asks(kind="number", low=99, high=18), "question age: low must be below high"),
     ({"practice": {"images": [AWE]}, "checks": {"images": [AWE]}}, "image 'i1' stands twice among those for"),
     ({"practice": {"images": [AWE, AWE]}}, "image 'i1' stands twice among those for practice and checks"),
@@ -77,14 +113,14 @@ BAD_CONTENTS = [
 
 @pytest.mark.parametrize(("content", "says"), BAD_CONTENTS)
 def test_what_cannot_be_is_refused_with_its_place(content, says):
-    refused(BadStudy, re.escape(says), parse, content, "study.yaml")
+    refused(BadTask, re.escape(says), parse, content, "study.yaml")
 
 
 def test_what_would_be_endless_if_it_were_told_is_not_told():
     told = "x"
     for _ in range(40):  # a few lines of YAML with aliases
         told = [told] * 9
-    refused(BadStudy, "question: Input should be a valid string$", parse, {"question": told}, "study.yaml")
+    refused(BadTask, "question: expected a text; put it in quotes$", parse, {"question": told}, "study.yaml")
 
 
 def test_money_is_exact():
@@ -105,7 +141,7 @@ def test_no_text_is_read_from_outside_the_folder(folder, place):
     (folder.parent / "secret.md").write_text("secret", encoding="utf-8")
     (folder / "linked.md").symlink_to(folder.parent / "secret.md")
     write_file(folder, consent={"text": place})
-    refused(BadStudy, "lies outside the study's folder", read_study, folder)
+    refused(BadTask, "lies outside the study's folder", read_study, folder)
 
 
 BAD_FILES = [
@@ -127,7 +163,7 @@ BAD_FILES = [
 @pytest.mark.parametrize(("name", "content", "says"), BAD_FILES)
 def test_a_file_that_cannot_be_read_is_refused_with_the_reason(folder, name, content, says):
     (folder / name).write_bytes(content)
-    refused(BadStudy, says, read_study, folder)
+    refused(BadTask, says, read_study, folder)
 
 
 def test_a_changed_text_has_another_hash(folder):
@@ -151,3 +187,38 @@ def test_the_steps_come_in_order_with_minutes(folder):
     assert list(minutes) == ["consent", *read_study(folder).file.phases]
     assert check.announced_minutes(read_study(folder)) == 19  # of 18.75
     assert found[5].what == "60 images, and 1 attention check among them"
+
+
+# Task -> YAML -> Task
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30).filter(storable)
+WORDS = TEXT.filter(bool)
+NAMES = st.lists(WORDS.filter(str.strip), min_size=1, max_size=4, unique=True)
+SAID = st.fixed_dictionaries({"name": TEXT.map(str.strip), "definition": TEXT.map(str.strip)})
+PAGES = st.fixed_dictionaries({}, optional={
+    "instructions": TEXT, "warning": TEXT, "blur": st.booleans(), "seconds": st.floats(0, 80_000),
+    "control": st.floats(0, 1), "chips": st.sampled_from(["random", "taxonomy"]),
+})  # fmt: skip
+QUESTION = st.builds(
+    lambda text, options: {"id": "one", "text": text, "kind": "choice", "options": options}, WORDS, NAMES
+)
+FILES = st.fixed_dictionaries({}, optional={
+    "name": TEXT, "question": TEXT.filter(lambda text: not text or text.strip()), "labels": NAMES, "page": PAGES,
+    "words": st.dictionaries(WORDS, SAID, max_size=3), "overlap": st.integers(1, 99), "help": st.lists(WORDS),
+    "skips": st.none() | st.integers(0, 9), "seed": st.integers(-(2**63), 2**63 - 1), "lease": st.floats(0.1, 1e9),
+    "taxonomy": TEXT | st.fixed_dictionaries({"name": TEXT, "labels": st.dictionaries(TEXT, st.just({}), max_size=3)}),
+    "before": QUESTION.map(lambda one: {"questions": [one]}), "repeats": st.just({"rate": 0.25, "gap": 3}),
+    "pay": st.decimals(0, 999, places=2).map(lambda amount: {"per_person": amount, "currency": "GBP"}),
+    "recruit": st.sampled_from([{"panel": "links"}, {"panel": "prolific", "study": "s1"}]),
+    "texts": st.dictionaries(st.sampled_from(["de", "fr"]), st.fixed_dictionaries({"question": TEXT})),
+})  # fmt: skip
+
+
+@given(FILES)
+def test_a_task_that_is_written_and_read_again_is_the_same(content):
+    task = parse(content, "")
+    written = "\n".join(as_yaml(task))
+    assert parse(load_yaml(written), "") == task
+    stored = json.loads(json.dumps(task.model_dump(mode="json", by_alias=True)))
+    assert parse(stored, "") == task
+    assert changed_keys(task, parse(stored, "")) == []

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from affectml_annotation import languages
-from affectml_annotation.errors import BadStudy
+from affectml_annotation.errors import BadTask
 from affectml_annotation.store import schema
 from affectml_annotation.study import check, door, running, visits
 from affectml_annotation.study.door import Ids, NotInStudy
@@ -57,13 +57,13 @@ BAD_LANGUAGES = [
     ("en", "languages: expected a list, such as [one, another]"),
     (["en-XA"], "'en-XA' is no language's code"),  # which shows what is not translated, and is nobody's
     (["de", "DE"], "languages: one stands twice in de, de"),
-    (["en", False], "this is False; put it in quotes"),  # what YAML makes of Norwegian
+    (["en", False], "expected a text; put False in quotes"),  # what YAML makes of Norwegian
 ]
 
 
 @pytest.mark.parametrize(("languages", "says"), BAD_LANGUAGES)
 def test_languages_are_codes_each_once(languages, says):
-    refused(BadStudy, re.escape(says), parse, {"languages": languages}, "study.yaml")
+    refused(BadTask, re.escape(says), parse, {"languages": languages}, "study.yaml")
 
 
 def test_a_text_in_another_language_lies_beside_the_studys_own_and_need_not_be_there(folder):
@@ -111,7 +111,7 @@ BAD_WORDS = [
 def test_words_of_what_the_study_does_not_have_are_refused(folder, content, says):
     write_file(folder, before={"questions": [AGE]})
     write_german(folder, **content)
-    refused(BadStudy, re.escape(says), read_study, folder)
+    refused(BadTask, re.escape(says), read_study, folder)
 
 
 def said_of(folder: Path) -> list[str]:
@@ -123,7 +123,7 @@ def test_a_consent_that_nobody_is_said_to_have_read_is_refused(folder):
     (folder / "consent.de.md").write_text("Einwilligung", encoding="utf-8")
     (refused,) = check.check_study(folder).refused
     assert refused.startswith("consent.de.md: nobody is said to have read it. Let somebody whose language is German")
-    with pytest.raises(BadStudy, match="write who and when into study.de.yaml, at read_by: consent; or take de out of"):
+    with pytest.raises(BadTask, match="write who and when into study.de.yaml, at read_by: consent; or take de out of"):
         refuse_unread(read_study(folder))
     for nobody in (" ", "Nobody"):
         write_german(folder, read_by={"consent": nobody})
@@ -230,7 +230,7 @@ def bilingual(database_url):
     before = {"questions": [*STUDY["before"]["questions"], OFTEN]}
     study = Study(parse({**STUDY, "before": before, "languages": ["en", "de"], "help": ["Lab"]}, "x"), texts)
     with open_study(database_url) as store:
-        running.open_study(store, study, affectml="0", by="lead")
+        running.open_study(store, study, by="lead")
         yield store
 
 
@@ -254,7 +254,7 @@ def test_each_phase_is_shown_in_the_language_asked_for_and_else_in_the_studys_ow
     assert screen(bilingual, who).questions[0].shown == {"18-29": "18-29", "30+": "30+"}
     assert (often.text, often.low_label, often.high_label) == ("How often?", "nie", "täglich")
     assert (screen(bilingual, who).questions[1].high_label, often.shown) == ("every day", {})
-    assert (german.question, screen(bilingual, who).question) == ("Welche Gefühle?", "")
+    assert (german.question, screen(bilingual, who).question) == ("Welche Gefühle?", "?")
     assert label_words(bilingual, who)["de"]["awe"].name == "Ehrfurcht"
     visits.answer_questions(bilingual, who, "before", {"age": "30+"})
     assert screen(bilingual, who, "de").text == "Words."
@@ -268,7 +268,7 @@ def test_a_language_that_is_added_is_offered_to_newcomers_alone(database_url):
     with open_study(database_url) as store:
         before = door.agree(store, Ids("P1"), 1, ["I agree."]).participant
         more = Study(parse({**STUDY, "languages": ["en", "de"]}, "x"), {**TEXTS, "consent.de": "Zustimmung."})
-        assert running.open_study(store, more, affectml="0", by="lead") == 2
+        assert running.open_study(store, more, by="lead") == 2
         after = door.agree(store, Ids("P2"), 2, ["I agree."]).participant
         assert (offered(store, who=before), offered(store, who=after)) == (("en",), ("en", "de"))
         assert (offered(store, version=1), offered(store)) == (("en",), ("en", "de"))

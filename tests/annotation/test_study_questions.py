@@ -111,7 +111,7 @@ def test_answers_are_counted_by_option_and_by_number_and_texts_tell_no_order(ope
     store.withdraw(people[0])
     changed = [{**MUCH[3], "options": ["b", "c"]}, *MUCH[4:]]
     other = study_with(before={"questions": changed}, after={"questions": []})
-    running.open_study(store, other, affectml="0", by="lead")
+    running.open_study(store, other, by="lead")
     group, why, *earlier = answers_to_questions(store)
     assert (group.people, group.counts) == (2, {"b": 1, "c": 0})  # "a" is no option any more
     assert why.texts == ("<b>no</b>",)

@@ -4,7 +4,7 @@ import pytest
 
 from affectml.errors import BadInput
 from affectml.taxonomies import get_taxonomy
-from affectml_annotation.errors import BadStudy
+from affectml_annotation.errors import BadTask
 from affectml_annotation.study.folder import read_study
 from affectml_annotation.yaml_files import load_yaml
 
@@ -48,4 +48,4 @@ def test_taxonomies_and_studies_are_read_by_it(tmp_path):
     with pytest.raises(BadInput, match=r"bomb.yaml: not a readable YAML file \(more than 100,000 values"):
         get_taxonomy(tmp_path / "bomb.yaml")
     (tmp_path / "study.yaml").write_text(BOMB)
-    refused(BadStudy, "study.yaml: no YAML: more than 100,000 values", read_study, tmp_path)
+    refused(BadTask, "study.yaml: no YAML: more than 100,000 values", read_study, tmp_path)

@@ -10,7 +10,6 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -31,7 +30,6 @@ from affectml.taxonomies import Taxonomy
 from affectml_annotation import Answer, LabelStore
 from affectml_apps.relabel.identity import make_token
 from affectml_apps.relabel.options import Options
-from affectml_apps.relabel.preferences import Preferences, change_preferences
 from affectml_apps.relabel.task import LabelTask, open_task, use
 from affectml_apps.relabel.web import make_routes
 from affectml_apps.serving import Guard
@@ -156,14 +154,11 @@ def server(start_shared: Callable[..., Server]) -> Server:
 
 @pytest.fixture
 def prefer(server: Server) -> Iterator[Callable[..., None]]:
-    """Choose preferences of the module's server for one test; afterwards they are the defaults again."""
-
-    def choose(**preferences: object) -> None:
-        with LabelStore(server.db) as store:
-            change_preferences(store, **preferences)
-
-    yield choose
-    choose(**asdict(Preferences()))
+    """Change the task of the module's server for one test; afterwards it is as it was."""
+    with LabelStore(server.db) as store:
+        before = store.task
+        yield store.change_task
+        store.set_task(before)
 
 
 @pytest.fixture(scope="session")
@@ -467,7 +462,7 @@ def fill() -> Callable[..., None]:
         join(store, *people)
         for who in people:
             for claim in store.claim(who, count):
-                labels = tuple(label for label in store.settings.labels if chance.random() < 0.25)
+                labels = tuple(label for label in store.task.labels if chance.random() < 0.25)
                 kind = "labels" if labels else "none"
                 store.submit([Answer(claim.image_id, who, kind, labels, seconds=chance.uniform(1, 4))])
 

@@ -99,3 +99,11 @@ def untranslated(app, own=()):
         if re.search("[A-Za-z]{2}", bare) and line not in {*NAMES, *own}:
             left.append(line)
     return "\n".join(left)
+
+
+def in_file(app, before, after):
+    """Change the task's file on the page, and save it."""
+    field = app.text_area(key="task-file")
+    assert before in field.value
+    field.set_value(field.value.replace(before, after))
+    return press(app, "Save the file")

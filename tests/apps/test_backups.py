@@ -21,8 +21,8 @@ def answered(task):
     """A task with an answer, of which a backup is due at once."""
     task.store.invite(["ann"])
     (claim,) = task.store.claim("ann", 1)
-    task.store.submit([Answer(claim.image_id, "ann", "labels", (task.settings.labels[0],))])
-    task.store.update_settings(backup_hours=1e-6)
+    task.store.submit([Answer(claim.image_id, "ann", "labels", (task.file.labels[0],))])
+    task.store.change_task(backups={"hours": 1e-6})
     return task
 
 

@@ -16,7 +16,6 @@ from playwright.sync_api import expect
 from affectml.data import Dataset
 from affectml.taxonomies import get_taxonomy
 from affectml_annotation import Answer, LabelStore
-from affectml_apps.relabel.preferences import change_preferences
 
 from .conftest import join
 
@@ -30,14 +29,14 @@ def suggesting(start_shared, tmp_path_factory, demo, write_run):
     made = start_shared("--model", str(run))
     with LabelStore(made.db) as store:
         store.open_round("second")
-        change_preferences(store, blind_first=True)
+        store.change_task(page={"blind_first": True})
     return made
 
 
 def test_no_answer_of_others_and_no_suggestion_before_the_blind_answer_on_the_wire(suggesting, person):
     server = suggesting
     with LabelStore(server.db) as store:
-        store.update_settings(control_share=0.4)
+        store.change_task(page={"control": 0.4})
         store.invite(["bob-the-other"])
         for claim in store.claim("bob-the-other", 200):
             store.submit([Answer(claim.image_id, "bob-the-other", "flag", note="secret-of-bob")])
@@ -75,7 +74,7 @@ def test_no_answer_of_others_and_no_suggestion_before_the_blind_answer_on_the_wi
 
 def test_a_suggestion_is_never_chosen_beforehand(suggesting, person, axe):
     with LabelStore(suggesting.db) as store:
-        store.update_settings(control_share=0.0)
+        store.change_task(page={"control": 0.0})
     ann = person(suggesting, "sees").enter()
     ann.answer("1")
     ann.settled().press("2", "Enter")
@@ -93,7 +92,7 @@ def click_in(place, across, down):
 
 
 def test_how_strongly_and_where_on_the_plane(server, prefer, person):
-    prefer(intensity=True, valence_arousal=True)
+    prefer(page={"intensity": True, "valence_arousal": True})
     ann = person(server, "plane").enter()
     ann.press("2", "2", "3")
     click_in(ann.page.locator(".plane"), 0.75, 0.25)
@@ -104,7 +103,7 @@ def test_how_strongly_and_where_on_the_plane(server, prefer, person):
 
 
 def test_an_axis_that_nobody_touched_shows_no_answer(server, prefer, person):
-    prefer(valence_arousal=True)
+    prefer(page={"valence_arousal": True})
     ann = person(server, "untouched").enter()
     ends = ann.page.locator(".plane .end").all_inner_texts()
     assert ends == ["excited", "calm", "unpleasant", "pleasant"]
@@ -173,12 +172,12 @@ def test_the_time_of_a_frozen_tab_is_not_counted_as_looking(server, person, brow
 
 @pytest.mark.slow
 def test_an_answer_needs_the_time_that_was_set(server, prefer, person):
-    prefer(min_view_seconds=600)
+    prefer(page={"seconds": 600})
     ann = person(server, "hasty").enter()
     image = ann.image
     ann.press("1", "Enter")
     assert "a little longer" in ann.notice
-    prefer(min_view_seconds=1.0)
+    prefer(page={"seconds": 1.0})
     ann.open()
     assert (ann.image, ann.chosen) == (image, [ann.labels[0]])
     while ann.image == image:
@@ -188,7 +187,7 @@ def test_an_answer_needs_the_time_that_was_set(server, prefer, person):
 
 
 def test_a_blurred_image_takes_no_answer_until_it_was_asked_for(server, prefer, person):
-    prefer(blur=True)
+    prefer(page={"blur": True})
     ann = person(server, "blurred")
     ann.page.goto(f"{server.url}/?who=blurred")
     ann.page.get_by_role("button", name="I have read this").click()
@@ -206,7 +205,7 @@ def test_a_blurred_image_takes_no_answer_until_it_was_asked_for(server, prefer, 
 
 def test_choosing_moves_nothing(server, prefer, person):
     """Chips stay where the eye and the finger expect them."""
-    prefer(intensity=True)
+    prefer(page={"intensity": True})
     ann = person(server, "still").enter()
     chips = ann.page.locator(".chip")
     before = [chip.bounding_box() for chip in chips.all()]
@@ -274,7 +273,7 @@ def test_the_end_says_one_thing(photographs, person):
 
 
 def test_a_break_is_suggested_after_the_time_that_was_set(server, prefer, person):
-    prefer(break_minutes=0.4 / 60)
+    prefer(breaks=0.4 / 60)
     ann = person(server, "tires").enter()
     ann.page.wait_for_timeout(500)
     ann.answer("1")
@@ -319,7 +318,7 @@ def cut(route):
 
 
 def test_what_there_is_of_a_damaged_image_is_covered_like_any_other(server, person, prefer):
-    prefer(blur=True)
+    prefer(page={"blur": True})
     ann = person(server, "covered")
     ann.page.route("**/relabel/image*", lambda route: route.fulfill(body=b"no image", content_type="image/png"))
     ann.enter()  # ready to be skipped: there is nothing to cover
@@ -406,7 +405,7 @@ def test_checking_labels_is_a_task_of_its_own_here_under_a_base_path(start, pers
 def test_pleasant_and_unpleasant_are_told_apart_only_when_asked_for(server, prefer, person):
     ann = person(server, "tones").enter()
     assert ann.page.locator(".chip[data-tone], .heading").count() == 0
-    prefer(valence_colours=True)
+    prefer(page={"valence_colours": True})
     ann.open()
     assert ann.page.locator(".chip[data-tone=pleasant]").count() == 4
     assert ann.page.locator(".heading").all_inner_texts() != []
@@ -498,7 +497,7 @@ def test_what_people_type_is_plain_text_on_every_page(start, page, settle):
         store.withdraw("bob")
         store.invite([gone := "![y](http://evil.invalid/gone.png)"])
         store.withdraw(gone)
-        change_preferences(store, invited_only=True)
+        store.change_task(invited_only=True)
     asked, addresses = [], [f"?who={quote(who)}" for who in (gone, "![z](http://evil.invalid/no.png)")]
     page.on("request", lambda request: asked.append(request.url))
     for path in ("progress", "said", "out", "you", *addresses):

@@ -4,7 +4,6 @@ import pytest
 
 from affectml.taxonomies.near import NEGATIONS, rank
 from affectml_annotation import LabelStore
-from affectml_apps.relabel.preferences import change_preferences
 
 from .conftest import Person, join
 
@@ -196,7 +195,7 @@ def test_people_read_and_find_the_usual_spelling_and_the_source_s_is_stored(parr
 def test_people_read_labels_in_their_language_and_find_them_by_names_in_all_that_are_offered(start, person):
     server = start("--taxonomy", "parrott-25")
     with LabelStore(server.db) as store:
-        change_preferences(store, languages=("en", "de", "ja"))
+        store.change_task(languages=("en", "de", "ja"))
         join(store, "deutsch")
         store.speak("deutsch", "de")
     ann = person(server, "deutsch").open()

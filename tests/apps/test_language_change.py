@@ -6,7 +6,6 @@ from affectml.taxonomies import get_taxonomy
 from affectml_annotation import LabelStore
 from affectml_annotation.languages import _ as say
 from affectml_annotation.languages import spoken
-from affectml_apps.relabel.preferences import change_preferences
 
 from .conftest import FOCUSED
 
@@ -14,7 +13,7 @@ from .conftest import FOCUSED
 @pytest.fixture
 def ann(request, server, prefer, person):
     """Somebody in the module's task, which is offered in English, German and Arabic."""
-    prefer(languages=["en", "de", "ar"], intensity=True, valence_arousal=True)
+    prefer(languages=["en", "de", "ar"], page={"intensity": True, "valence_arousal": True})
     return person(server, request.node.name).enter()
 
 
@@ -76,7 +75,7 @@ def test_a_correction_that_is_not_saved_and_what_was_begun_after_it_both_stay(an
 def test_the_label_that_is_asked_about_is_called_in_the_new_language(start, person):
     server = start("--check-labels", "emotions")
     with LabelStore(server.db) as store:
-        change_preferences(store, languages=["en", "de"])
+        store.change_task(languages=["en", "de"])
     ann = person(server).enter()
     asked, image = ann.page.locator(".ask"), ann.image
     label = asked.inner_text()

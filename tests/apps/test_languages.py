@@ -5,19 +5,20 @@ import pytest
 from affectml_annotation import StoreError
 from affectml_annotation.languages import PSEUDO, spoken
 from affectml_annotation.languages import _ as say
+from affectml_annotation.store.settings import write_setting
+from affectml_annotation.study.file import WARNING
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.pages.label import RECORDED
-from affectml_apps.relabel.preferences import WARNING, change_preferences, read_preferences
 from affectml_apps.relabel.speaking import language_of
 
 from .conftest import Caller
-from .reading import page, press, said, untranslated
+from .reading import in_file, page, press, said, untranslated
 
 
 @pytest.fixture
 def offering(task):
     """The task, offered in English and German."""
-    change_preferences(task.store, languages=["en", "de"])
+    task.store.change_task(languages=["en", "de"])
     return task
 
 
@@ -67,31 +68,24 @@ def test_a_choice_at_the_door_is_kept_for_who_comes_in_and_holds_on_another_devi
 
 def test_what_the_lead_wrote_is_read_in_each_language_and_what_they_left_is_ours(offering):
     question = "Was fühlen Sie?"
-    change_preferences(offering.store, instructions="Look twice.", texts={"de": {"question": question}})
+    offering.store.change_task(texts={"de": {"question": question}}, page={"instructions": "Look twice."})
     english, german = said(page(who="ann")), said(page(who="ann", language="de"))
     assert (question in german, question in english) == (True, False)
     assert "Look twice." in german  # nobody wrote it in German
     with spoken("de"):
         assert say(WARNING) in german  # our own, which is there
     with spoken(PSEUDO):
-        assert offering.text("question") == say(offering.settings.question)
+        assert offering.text("question") == say(offering.file.question)
 
 
 def test_the_lead_says_on_the_page_which_languages_there_are(task):
-    app = page("progress")
-
-    def offer(before, after):
-        next(each for each in app.multiselect if each.value == before).set_value(after)
-        press(app, "Save the languages")
-
-    offer(["en"], ["en", "ar"])
+    app = in_file(page("progress"), "languages: [en]", "languages: [en, ar]")
     assert task.offered() == ("en", "ar")
-    app.text_area(key="question-ar").set_value("بماذا تشعر؟")
-    press(app, "Save the languages")
+    app = in_file(app, "texts: {}", "texts: {ar: {question: بماذا تشعر؟}}")
     with spoken("ar"):
         assert task.text("question") == "بماذا تشعر؟"
-    offer(["en", "ar"], [])
-    assert "languages: expected codes" in said(app)
+    app = in_file(app, "languages: [en, ar]", "languages: []")
+    assert "languages: expected a list with one thing in it at least" in said(app)
     assert task.offered() == ("en", "ar")
 
 
@@ -119,10 +113,10 @@ def test_every_text_of_the_labelling_pages_is_said_in_a_language(offering):
     def look(name=None, **address):
         assert untranslated(page(name, language=PSEUDO, **address)) == ""
 
-    change_preferences(offering.store, invited_only=True)
+    offering.store.change_task(invited_only=True)
     look()
     look(who="eve")  # whom nobody invited
-    change_preferences(offering.store, invited_only=False, instructions="Look twice.")
+    offering.store.change_task(invited_only=False, page={"instructions": "Look twice."})
     look(who="ann")
     offering.store.invite(["ann"])
     look("own_part", who="bob")  # who has not begun
@@ -130,14 +124,17 @@ def test_every_text_of_the_labelling_pages_is_said_in_a_language(offering):
     offering.store.withdraw("ann")
     look("own_part", who="ann")
     look(who="ann")
-    change_preferences(offering.store, closed=["cat"])
+    offering.store.database.writing(write_setting, "closed", ["cat"])
     look(who="cat")
     offering.only_here = False
     look()
 
 
-@pytest.mark.parametrize("offered", [[], ["de", "de"], ["DE"], ["xx"]])
-def test_languages_that_a_task_cannot_offer_are_refused_and_nothing_changes(task, offered):
-    with pytest.raises(StoreError, match="languages: expected codes such as en or pt-BR, one at least and each once"):
-        change_preferences(task.store, languages=offered)
-    assert list(read_preferences(task.store).languages) == ["en"]
+@pytest.mark.parametrize(
+    ("offered", "why"),
+    [([], "expected a list with one thing in it at least"), (["de", "de"], "one stands twice"), (["xx"], "'xx' is no")],
+)
+def test_languages_that_a_task_cannot_offer_are_refused_and_nothing_changes(task, offered, why):
+    with pytest.raises(StoreError, match=f"languages.*: {why}"):
+        task.store.change_task(languages=offered)
+    assert task.file.languages == ("en",)

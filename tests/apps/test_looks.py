@@ -6,7 +6,6 @@ import pytest
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from affectml_annotation import Answer, LabelStore
-from affectml_apps.relabel.preferences import change_preferences
 
 from .conftest import FOCUSED, LAPTOP, PHONE
 
@@ -21,7 +20,9 @@ def lively(server, fill):
         image = store.history("José", 1)["image_id"][0]
         store.submit([Answer(image, "José", "labels", ("awe",))])
         store.decide(image, ["awe"], by="ann")
-        change_preferences(store, intensity=True, valence_arousal=True, instructions="Trust your first feeling.")
+        store.change_task(
+            page={"intensity": True, "valence_arousal": True, "instructions": "Trust your first feeling."}
+        )
     return server
 
 
@@ -190,7 +191,7 @@ def test_saved_appears_where_somebody_clicked_and_nowhere_else(lively, page, sho
     assert form.get_by_role("button", name="Save the page").count() == 1
     assert 0 <= saved.bounding_box()["y"] <= LAPTOP["height"]
     with LabelStore(lively.db) as store:
-        assert store.settings.overlap != 7
+        assert store.task.overlap != 7
 
 
 def test_a_name_with_an_accent_is_found_without_it(lively, page, show, settle):

@@ -26,7 +26,7 @@ def copied(file: Path, folder: Path) -> Path:
     """A copy of a database, beside a data set of its images, drawn plainly, and its labels."""
     db = Path(shutil.copy(file, folder / "labels.db"))
     with LabelStore(db, must_exist=True, reads_only=True) as store:
-        images, labels = store.images()["image_id"].tolist(), store.settings.labels
+        images, labels = store.images()["image_id"].tolist(), store.task.labels
     files = [f"images/{name}.jpg" for name in images]
     (folder / "data" / "images").mkdir(parents=True)
     for at, name in enumerate(files):
@@ -79,4 +79,4 @@ def test_a_study_whose_images_stopped_early_lets_people_in_and_is_shown_to_its_l
     for _, path, _ in LEAD:
         draws(page, server, path, settle)
     with LabelStore(db) as store:
-        assert store.settings.overlap == 2
+        assert store.task.overlap == 2

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from affectml_annotation import LabelStore
-from affectml_apps.relabel.preferences import read_secret
+from affectml_apps.relabel.identity import read_secret
 
 POISON = """changes => {
   const kept = Object.keys(localStorage).filter(key => key.includes(':answer:'))

@@ -12,15 +12,15 @@ import pytest
 from affectml_annotation import Answer, DatabaseFailed, StoreError
 from affectml_annotation.store import keeping
 from affectml_annotation.store import setup as store_setup
+from affectml_annotation.store.versions import all_versions
 from affectml_annotation.uncertainty import disagreement
 from affectml_apps.relabel import lead, queries
 from affectml_apps.relabel.identity import may_lead
 from affectml_apps.relabel.pages.drawing import with_code
 from affectml_apps.relabel.pages.who import may_see_lead_pages
-from affectml_apps.relabel.preferences import change_preferences, read_preferences
 from affectml_apps.relabel.sync import NotAllowed, exchange
 
-from .reading import drawn, named, page, press, read, said, submit, unescaped
+from .reading import drawn, in_file, named, page, press, read, said, submit, unescaped
 
 
 def enter(name, app=None):
@@ -75,7 +75,7 @@ def test_a_name_of_another_case_or_width_is_the_person_known(task):
 
 
 def test_where_an_invitation_is_needed_others_stay_out(task):
-    change_preferences(task.store, invited_only=True)
+    task.store.change_task(invited_only=True)
     assert "Nobody invited" in said(page("label", who="stranger"))
     assert task.store.annotators().empty
 
@@ -126,10 +126,7 @@ def test_whoever_holds_images_now_is_seen_to(task):
 
 def test_a_message_stands_once_and_only_for_the_form_whose_button_was_pressed(task):
     app = page("progress")
-    for button, told in (
-        ("Save the page", "Saved. People see it when they open the page again."),
-        ("Save", "Saved. It holds for what is handed out from now on."),
-    ):
+    for button, told in (("Save the file", "Saved: version 1."), ("Save", "Saved.")):
         assert [element.value for element in press(app, button).success] == [told]
     assert not app.run().success
 
@@ -202,7 +199,7 @@ def test_agreement_is_compared_between_languages_where_there_are_several(answere
     assert "Language by language" not in said(page("said"))
     assert "are pooled" not in said(page("out"))
     store = answered.store
-    store.update_settings(overlap=9)
+    store.change_task(overlap=9)
     store.invite(people := ["de1", "de2", "de3", "en1", "en2", "en3"])
     for who in people:
         for claim in store.claim(who, 20):
@@ -225,31 +222,64 @@ def test_every_lead_page_draws_without_answers(task, module):
     assert app.title[0].value
 
 
-def test_set_up_changes_what_is_handed_out_and_what_the_page_shows(task):
-    app = submit(page("progress"), "Save", {"People per image (overlap)": 5})
-    assert task.store.settings.overlap == 5
-    first, meanings = "Trust your first feeling.", "What the labels mean: one line each, label: meaning"
-    submit(app, "Save the page", {"Instructions": first, meanings: "awe: something vast"})
-    preferences = read_preferences(task.store)
-    assert (preferences.instructions, preferences.definitions) == (first, {"awe": "something vast"})
-    assert "did you mean 'awe'?" in said(submit(app, "Save the page", {meanings: "aww: cute"}))
+def test_set_up_asks_for_three_answers_and_each_save_is_a_version(task):
+    first = task.file
+    app = submit(page("progress"), "Save", {"What people are asked": "Joy?", "People for each image": 5})
+    assert task.file == first.but(question="Joy?", overlap=5)
+    assert "Version 2, " in said(app)
+    assert ": question, overlap" in said(app)
+    app = submit(app, "Save", {"Who may label": True})
+    assert task.file.invited_only
+    press(app, "Save")
+    assert len(task.store.database.reading(all_versions)) == 3
 
 
-def test_the_question_changes_until_the_first_image_is_given_out(task):
-    field = "The question, word for word"
-    app = submit(page("progress"), "Save the question", {field: "What do you feel?"})
-    assert "The question is saved." in said(app)
-    assert task.settings.question == task.store.settings.question == "What do you feel?"
+def test_a_question_that_cannot_change_is_told_with_the_reason_and_is_no_field(task):
     task.store.invite(["ann"])
     task.store.claim("ann", 1)
-    assert "until the first image" in said(submit(app, "Save the question", {field: "Another one?"}))
-    assert task.store.settings.question == "What do you feel?"
+    app = page("progress")
+    assert "The question stays: images were given out." in said(app)
+    assert "What people are asked" not in [field.label for field in app.text_area]
+    words = f"question: {task.file.question}"
+    app = in_file(app, words, "question: Another one?")
+    assert "question: cannot change any more, since an image was given to somebody" in said(app)
+    assert task.file.question != "Another one?"
 
 
-def test_blind_first_needs_a_model(task):
-    asked = {"Blind first, then a suggestion": True}
-    assert "--model RUN" in said(submit(page("progress"), "Save the page", asked))
-    assert not read_preferences(task.store).blind_first
+def test_the_file_is_shown_whole_and_saved_as_a_version(task):
+    app = in_file(page("progress"), "blur: false", "blur: true")
+    assert "Saved: version 2." in said(app)
+    assert task.file.page.blur
+    assert "Version 2, " in said(app)
+    assert "UTC: page.blur" in said(app)
+    assert "blur: true" in app.text_area(key="task-file").value
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "why"),
+    [
+        ("overlap: 3", "overlap: 0", "overlap: expected 1 or more, but this is 0"),
+        ("overlap: 3", "overlop: 3", "no key 'overlop' here; did you mean 'overlap'?"),
+        ("overlap: 3", "overlap: [", "no YAML"),
+        ("seed: 0", "seed: 4", "seed: cannot change in a task that is set up"),
+        ("labels: [", "labels: [joy, ", "labels"),
+        ("words: {}", "words: {aww: {definition: cute}}", "did you mean 'awe'?"),
+        ("blind_first: false", "blind_first: true", "page.blind_first: needs a model's suggestions"),
+    ],
+)
+def test_a_file_that_cannot_be_is_told_and_stays_as_it_was_typed(task, before, after, why):
+    app = in_file(page("progress"), before, after)
+    assert why in said(app)
+    assert after in app.text_area(key="task-file").value
+    assert len(task.store.database.reading(all_versions)) == 1
+
+
+def test_a_file_that_somebody_else_changed_meanwhile_is_not_written_over(task):
+    app = page("progress")
+    task.store.change_task(overlap=7)
+    app = in_file(app, "overlap: 3", "overlap: 4")
+    assert "somebody made version 2 of the task meanwhile" in said(app)
+    assert task.file.overlap == 7
 
 
 def test_names_are_hidden_until_asked_for(answered):
@@ -282,7 +312,8 @@ def test_that_no_label_applies_is_decided_only_by_saying_so(answered):
 @pytest.mark.parametrize(
     ("module", "broken", "below"),
     [
-        ("progress", "affectml_apps.relabel.lead.write_definitions", ["Attention checks", "Put in the queue"]),
+        ("progress", "affectml_apps.relabel.pages.setup.question_stays", ["The task's file", "Put in the queue"]),
+        ("progress", "affectml_apps.relabel.pages.setup.as_yaml", ["Who may label", "Put in the queue"]),
         ("progress", "affectml_apps.relabel.lead.progress_words", ["People: 3", "What still wants people", "The task"]),
         ("progress", "affectml_apps.relabel.lead.people", ["What still wants people", "Invite people", "The task"]),
         ("progress", "affectml_annotation.study.running.images_wanting", ["Put in the queue", "Invite people"]),
@@ -316,10 +347,10 @@ def test_a_part_that_fails_says_so_in_its_place_and_hides_nothing_below(answered
 
 def test_a_database_that_fails_at_a_button_is_told_without_its_place(task, monkeypatch):
     app = page("progress")
-    monkeypatch.setattr(task.store, "update_settings", Mock(side_effect=DatabaseFailed("meg@db.local: no")))
-    press(app, "Save")
+    monkeypatch.setattr(task.store, "set_task", Mock(side_effect=DatabaseFailed("meg@db.local: no")))
+    press(app, "Save the file")
     assert [unescaped(each.value)[:24] for each in app.error] == ["The database failed at t"]
-    assert "Queue" in said(app)
+    assert "Put in the queue" in said(app)
 
 
 def test_a_label_that_holds_a_vertical_bar_is_exported(tmp_path, serve):
@@ -335,25 +366,8 @@ def test_a_label_that_holds_a_vertical_bar_is_exported(tmp_path, serve):
     assert "--target collected" in app.get("code")[0].value
 
 
-def test_every_setting_that_a_task_can_have_is_shown(task):
-    task.store.update_settings(
-        overlap=2000, check_rate=0.001, repeat_rate=0.99, repeat_gap=20_000, lease_seconds=1e6, control_share=1.0,
-        backup_hours=1e4, backups_kept=5000, backup_days=5000,
-    )  # fmt: skip
-    change_preferences(task.store, min_view_seconds=86_000, break_minutes=86_000)
-    app = page("progress")
-    assert named(app.number_input, "Repeats, % of what a person sees").value == 99
-    assert "Queue" in said(app)
-
-
-def test_the_lead_sets_the_schedule_of_backups_and_is_warned_where_one_failed(task):
-    app = page("progress")
-    assert "No backup yet; the page makes one every hour in " in said(app)
-    hours, newest = "Hours from one backup to the next (0: none)", "How many of the newest are kept"
-    schedule = {hours: 12.0, newest: 3, "Days before them of which one is kept": 30}
-    submit(app, "Save the schedule", schedule)
-    settings = task.store.settings
-    assert (settings.backup_hours, settings.backups_kept, settings.backup_days) == (12.0, 3, 30)
+def test_the_lead_is_warned_where_a_backup_failed(task):
+    assert "No backup yet; the page makes one every hour in " in said(page("progress"))
     keeping.note_failure(task.store, "too little room in *this* folder")
     (warning,) = page("progress").warning
     assert unescaped(warning.value).endswith("; the last try failed: too little room in *this* folder.")
@@ -375,7 +389,7 @@ def test_whoever_finished_the_first_round_lands_on_the_second(answered):
 
 def test_the_lead_goes_on_to_the_next_image_and_past_decided_ones_and_no_answer_changes(answered):
     app, before = page("said", who="lead"), answered.store.judgements()
-    first, second = disagreement(before, answered.settings.labels).index[:2]
+    first, second = disagreement(before, answered.file.labels).index[:2]
     assert app.selectbox[0].value == first
     press(app, "Next image")
     assert app.selectbox[0].value == second
@@ -419,7 +433,7 @@ def figures(app):
 
 
 def test_a_number_stands_on_one_page_only(answered):
-    answered.store.update_settings(check_rate=0.2)
+    answered.store.change_task(checks={"rate": 0.2})
     for who in ("ann", "bob"):  # at two times of day
         claim = answered.store.claim(who, 1)[0]
         answered.store.submit([Answer(claim.image_id, who, "none", at=time.time() - 7200, seconds=2.0)])
@@ -451,12 +465,9 @@ def test_no_figure_of_one_image_has_an_interval(task):
 
 def test_nothing_is_asked_for_by_an_empty_list(task):
     app = page("progress")
-    for button, says in (
-        ("Invite", "Write at least one name."), ("Add the checks", "Write at least one check."),
-        ("Put in the queue", "Write at least one image."),
-    ):  # fmt: skip
+    for button, says in (("Invite", "Write at least one name."), ("Put in the queue", "Write at least one image.")):
         assert [unescaped(each.value) for each in press(app, button).error] == [says]
-    assert (len(task.store.annotators()), len(task.store.checks())) == (0, 0)
+    assert task.store.annotators().empty
 
 
 def test_what_the_library_has_in_backticks_is_code_and_what_people_typed_never_is(task):
@@ -465,7 +476,7 @@ def test_what_the_library_has_in_backticks_is_code_and_what_people_typed_never_i
     for typed in ("a ` *b*", "`a\n\n![x](y)`", "`` ![x](y)"):
         assert "`" not in with_code(typed).replace("\\`", "")
         assert "![" not in with_code(typed)
-    task.store.update_settings(overlap=1, skips=0)
+    task.store.change_task(overlap=1, skips=0)
     task.store.invite(["ann"])
     task.store.submit([Answer(task.store.claim("ann", 1)[0].image_id, "ann", "unsure")])
     app = page("progress")

@@ -7,7 +7,6 @@ import yaml
 
 from affectml_annotation import LabelStore
 from affectml_annotation.languages import PSEUDO, direction
-from affectml_apps.relabel.preferences import change_preferences
 
 from .conftest import NO_SCROLLING, PHONE, Person
 
@@ -201,7 +200,7 @@ def speaking(start_shared, profile_shared, forty):
     """`speaking("de")`: somebody with a phone in front of 40 labels, in a language."""
     server = start_shared("--taxonomy", forty)
     with LabelStore(server.db) as store:
-        change_preferences(store, languages=["en", *NAMES], intensity=True, valence_arousal=True)
+        store.change_task(languages=["en", *NAMES], page={"intensity": True, "valence_arousal": True})
 
     def open_in(language):
         server.join("ann")

@@ -64,7 +64,7 @@ def started():
 def test_a_folder_of_photographs_becomes_a_task_and_stays_as_it_is(started, photos, tmp_path):
     before = state(photos)
     task, said = started("--images", photos, "--taxonomy", "mikels-8")
-    assert (task.settings.labels[:2], task.settings.overlap) == (("amusement", "awe"), 1)
+    assert (task.file.labels[:2], task.file.overlap) == (("amusement", "awe"), 1)
     assert set(task.store.images()["image_id"]) == {"0", "2", "rome/1", "rome/3"}
     assert said[0] == f"data set data/holiday: 4 images from {photos}, where nothing is changed"
     assert Path("data/holiday-labels.db").is_file()
@@ -152,7 +152,7 @@ def test_a_closed_entry_of_who_started_it_stays_closed(started, photos):
     task.store.submit([Answer(task.store.claim("ann", 1)[0].image_id, "ann", "none")])
     assert task.store.uninvite(["ann"]) == ["ann"]
     task.begin_as("ann")
-    assert "ann" in task.preferences.closed
+    assert "ann" in task.store.closed()
     assert queries.person(task.store, "ann").consented
 
 
@@ -221,9 +221,7 @@ def test_a_newcomer_with_photographs_labels_trains_and_predicts(
         assert store.progress().answered == 8
         while store.progress().answered < 50:
             claims = store.claim(me, 6)
-            store.submit(
-                [Answer(c.image_id, me, "labels", (store.settings.labels[len(c.image_id) % 8],)) for c in claims]
-            )
+            store.submit([Answer(c.image_id, me, "labels", (store.task.labels[len(c.image_id) % 8],)) for c in claims])
     for command in (
         "label export",
         "train data/photos --multilabel --encoder affect-tiny",

@@ -13,7 +13,6 @@ import uvicorn
 from PIL import Image
 
 from affectml_apps.relabel.identity import make_token, may_lead, read_token
-from affectml_apps.relabel.preferences import change_preferences
 from affectml_apps.serving import only_here
 
 from .conftest import Caller, answer_to, join
@@ -60,9 +59,9 @@ def test_a_ticket_of_another_person_is_no_ticket(client, task):
 
 def test_an_answer_that_comes_after_the_claim_ran_out_is_still_taken(client, task):
     item = client.say(want=1)["items"][0]
-    task.store.update_settings(lease_seconds=0.001)
+    task.store.change_task(lease=1e-5)
     client.say(want=1)  # the lease is now short
-    task.store.update_settings(lease_seconds=900.0)
+    task.store.change_task(lease=15)
     assert task.store.release_expired() >= 0
     assert client.say(answer_to(item))["receipts"][0]["status"] == "accepted"
 
@@ -177,7 +176,7 @@ def test_checks_and_repeats_look_like_any_other_image(client, task):
     ids = task.store.images()["image_id"].tolist()
     table = {"image_id": ids[:5], "accepted": [["awe"]] * 5, "forbidden": [["fear"]] * 5}
     task.store.add_checks(pd.DataFrame(table))
-    task.store.update_settings(check_rate=0.4, repeat_rate=0.3, repeat_gap=1)
+    task.store.change_task(checks={"rate": 0.4}, repeats={"rate": 0.3, "gap": 1})
     items = []
     for turn in range(20):
         items.append(client.say(want=1)["items"][0])
@@ -190,7 +189,7 @@ def test_checks_and_repeats_look_like_any_other_image(client, task):
 def test_the_data_set_s_own_label_is_told_only_where_the_lead_shows_it(client, task):
     task.originals = dict.fromkeys(task.store.images()["image_id"], "awe")
     assert all("original" not in item for item in client.say(want=3)["items"])
-    change_preferences(task.store, show_original=True)
+    task.store.change_task(page={"show_original": True})
     assert {item["original"] for item in client.say(want=3)["items"]} == {"awe"}
 
 
@@ -210,7 +209,7 @@ class TestBlindFirst:
     def blind(self, client, task):
         task.suggestions = dict.fromkeys(task.store.images()["image_id"], ("sadness",))
         task.store.open_round("second")
-        change_preferences(task.store, blind_first=True)
+        task.store.change_task(page={"blind_first": True})
         return client
 
     def test_the_second_look_is_at_the_same_image_and_half_of_them_are_controls(self, blind, task):

@@ -15,12 +15,13 @@ import pytest
 from affectml.data import Dataset, DatasetMeta, write_dataset
 from affectml.errors import AffectmlError, BadRun
 from affectml.taxonomies import LabelName, Taxonomy, get_taxonomy
-from affectml_annotation import Answer, LabelStore, StoreError, TaskSettings
+from affectml_annotation import Answer, LabelStore, StoreError, Task
+from affectml_annotation.errors import BadTask
 from affectml_annotation.languages import _, spoken
 from affectml_apps.relabel import queries, verify
 from affectml_apps.relabel.component import chips, start_data
+from affectml_apps.relabel.identity import read_secret
 from affectml_apps.relabel.options import parse
-from affectml_apps.relabel.preferences import Preferences, change_preferences, read_preferences, read_secret
 from affectml_apps.relabel.suggestions import read_suggestions
 from affectml_apps.relabel.task import current
 
@@ -61,10 +62,10 @@ def test_arguments_after_the_dashes():
 
 
 def test_a_task_set_up_elsewhere_is_served_as_it_is(tmp_path, serve):
-    settings = TaskSettings(labels=("awe", "fear"), question="Awe or fear?", overlap=7)
+    settings = Task(labels=("awe", "fear"), question="Awe or fear?", overlap=7)
     with LabelStore(tmp_path / "x.db") as store:
         store.init_task(settings, pd.DataFrame({"image_id": ["000001"], "file": ["images/000001.png"]}))
-    assert serve(db=str(tmp_path / "x.db")).settings == settings
+    assert serve(db=str(tmp_path / "x.db")).file == settings.but(name="labels", construct="evoked")
 
 
 @pytest.mark.parametrize(
@@ -148,11 +149,11 @@ def test_the_start_tells_who_and_what_but_no_image(task):
 def test_chips_keep_a_person_s_order_and_group_by_parents():
     parrott = get_taxonomy("parrott-25")
     order = parrott.labels[::-1]
-    shown = chips(order, parrott, Preferences(), grouped=True)
+    shown = chips(order, parrott, Task(), grouped=True)
     assert sorted(each["label"] for each in shown) == sorted(order)
     groups = [each["group"] for each in shown]
     assert [g for at, g in enumerate(groups) if at == 0 or groups[at - 1] != g] == list(dict.fromkeys(groups))
-    plain = chips(MIKELS.labels[::-1], MIKELS, Preferences(), grouped=True)
+    plain = chips(MIKELS.labels[::-1], MIKELS, Task(), grouped=True)
     assert [each["label"] for each in plain] == list(MIKELS.labels[::-1])
     assert {(each["group"], each["tone"]) for each in plain} == {("", None)}
 
@@ -175,7 +176,7 @@ def test_chips_are_named_in_a_language_and_search_knows_those_of_all_that_are_of
             "fr": {"glee": LabelName("gaieté", synonyms=("allégresse",))},
         },
     )
-    lead = Preferences(definitions={"glee": "laughing, whatever the reason"})
+    lead = Task(words={"glee": {"definition": "laughing, whatever the reason"}})
 
     def shown(*fields, offered=("en", "de", "fr")):
         found = chips(moods.labels, moods, lead, grouped=True, language="de", offered=offered)
@@ -201,21 +202,20 @@ def test_chips_are_named_in_a_language_and_search_knows_those_of_all_that_are_of
 
 def test_whether_a_label_is_reasonable_is_answered_in_a_person_s_language():
     with spoken("en-XA"):
-        shown = chips(verify.REASONABLE, MIKELS, Preferences(), grouped=False, language="en-XA")
+        shown = chips(verify.REASONABLE, MIKELS, Task(), grouped=False, language="en-XA")
         names = [_("reasonable"), _("not reasonable")]
     assert [(each["label"], each["name"]) for each in shown] == list(zip(verify.REASONABLE, names, strict=True))
     assert not set(names) & set(verify.REASONABLE)
 
 
-def test_preferences_live_in_the_database(task):
-    assert read_preferences(task.store) == Preferences()
-    change_preferences(task.store, blur=True, definitions={"awe": "vast"})
-    found = read_preferences(task.store)
-    assert (found.blur, found.definitions) == (True, {"awe": "vast"})
-    with pytest.raises(StoreError, match="did you mean 'blur'"):
-        Preferences.from_dict({"blurr": True})
-    with pytest.raises(StoreError, match="min_view_seconds"):
-        change_preferences(task.store, min_view_seconds=-1)
+def test_what_another_server_changed_is_seen_here(task):
+    with LabelStore(task.store.database.where) as other:
+        other.change_task(words={"awe": {"definition": "vast"}}, page={"blur": True})
+    assert (task.file.page.blur, task.file.words["awe"].definition) == (True, "vast")
+    with pytest.raises(BadTask, match="page: no key 'blurr' here; did you mean 'blur'"):
+        task.store.change_task(page={"blurr": True})
+    with pytest.raises(BadTask, match="page.seconds: expected 0 or more, but this is -1"):
+        task.store.change_task(page={"seconds": -1})
     assert read_secret(task.store) == task.secret
 
 

@@ -4,21 +4,20 @@ import os
 import random
 import re
 import time
-from dataclasses import replace
 from functools import partial
 
 import pytest
 import sqlalchemy as sa
 from PIL import Image
 
-from affectml_annotation import Answer, LabelStore, TaskSettings
+from affectml_annotation import Answer, LabelStore, Task
 from affectml_annotation.store import schema
 from affectml_apps.relabel import task as task_module
 from affectml_apps.relabel.sync import most_held
 
 from .conftest import PHONE, Caller, answer_to, change, join
 
-TASK = TaskSettings(labels=("awe", "fear"), question="What do you feel?", overlap=1, seed=3)
+TASK = Task(labels=("awe", "fear"), question="What do you feel?", overlap=1, seed=3)
 MB = 1_000_000
 
 
@@ -31,11 +30,11 @@ def test_beyond_six_nobody_holds_more_than_a_fifth_of_what_could_still_come_to_t
 
 @pytest.mark.parametrize(("rate", "most"), [(0.1, [20, 30, 6]), (0.0, [30, 30, 30])])
 def test_where_images_come_again_nobody_holds_more_than_lie_between_the_two(rate, most):
-    assert [most_held(1000, replace(TASK, repeat_rate=rate, repeat_gap=gap)) for gap in (20, 40, 2)] == most
+    assert [most_held(1000, TASK.but(repeats={"rate": rate, "gap": gap})) for gap in (20, 40, 2)] == most
 
 
 def test_checks_and_repeats_come_in_the_same_places_however_many_are_held(tmp_path):
-    settings = replace(TASK, check_rate=0.2, repeat_rate=0.2, repeat_gap=20)
+    settings = TASK.but(checks={"rate": 0.2}, repeats={"rate": 0.2, "gap": 20})
     given = []
     for held in (1, 6, most_held(1000, settings)):
         with LabelStore(tmp_path / f"{held}.db") as store:
@@ -53,8 +52,8 @@ def test_checks_and_repeats_come_in_the_same_places_however_many_are_held(tmp_pa
 @pytest.fixture
 def asking(task, monkeypatch):
     """`asking(*answers)`: what the server replies to ann, who asks for images of which each is for one person."""
-    monkeypatch.setattr(task_module, "PROGRESS_SECONDS", 0)  # every count is of now
-    task.store.update_settings(overlap=1)
+    monkeypatch.setattr(task_module, "RECENT_SECONDS", 0)  # every count is of now
+    task.store.change_task(overlap=1)
     join(task.store, "ann", "bob")
     return partial(Caller(task, "ann").say, want=30)
 

@@ -9,7 +9,7 @@ import pandas as pd
 from affectml_annotation import (
     Answer,
     LabelStore,
-    TaskSettings,
+    Task,
     aggregate,
     agreement_report,
     annotator_report,
@@ -61,12 +61,11 @@ def make_labels(folder: Path) -> None:
         "file": [f"images/i{n:02d}.jpg" for n in range(24)],
         "stratum": ["warm", "cold"] * 12,
     })  # fmt: skip
-    settings = TaskSettings(
-        labels=LABELS, question=QUESTION, name="golden task", overlap=3, strategy="stratified", lease_seconds=FOREVER,
-        check_rate=0.1, repeat_rate=0.1, repeat_gap=3, seed=4,
-    )  # fmt: skip
+    task = Task(labels=LABELS, question=QUESTION, name="golden task", overlap=3, strategy="stratified").but(
+        lease=FOREVER / 60, checks={"rate": 0.1}, repeats={"rate": 0.1, "gap": 3}, seed=4
+    )
     with LabelStore(folder / "labels.db") as store:
-        store.init_task(settings, images)
+        store.init_task(task, images)
         store.invite(PEOPLE, {"ann": {"age": "30-39"}, "ben": {"age": "20-29"}, "chloé": {"age": "30-39"}})
         store.add_checks(pd.DataFrame({"image_id": ["i23"], "accepted": [["awe"]], "forbidden": [["fear"]]}))
         store.enqueue(["i05", "i09"], more=4)
@@ -161,7 +160,7 @@ def _write_said(store: LabelStore, folder: Path) -> None:
     rounds = tables["rounds"]
     people = tables["annotators"]
     said = {
-        "settings": store.settings.to_dict(),
+        "file": store.task.model_dump(mode="json", by_alias=True),
         "progress": {int(n): _whole(store.progress(round_number=int(n))) for n in rounds["round"]},
         "held": {who: [_claim(c) for c in store.claim(who, n)] for who, n in _held(people).items()},
         "counts": {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from affectml_annotation import Answer, LabelStore, TaskSettings, aggregate, write_judgements
+from affectml_annotation import Answer, LabelStore, aggregate, write_judgements
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.door import Ids
@@ -42,9 +42,10 @@ def make_study(folder: Path) -> None:
     study = Study(parse(FILE, "study.yaml"), TEXTS)
     tastes = rng.beta(1.5, 2.5, size=(IMAGES, len(LABELS)))
     with LabelStore(folder / "labels.db") as store:
-        settings = TaskSettings(LABELS, "What do you feel?", name="study", overlap=4, check_rate=0.05, seed=3)
-        store.init_task(settings, [f"i{n:03d}" for n in range(IMAGES)])
-        running.open_study(store, study, affectml="0.3.0.dev0", by="lead")
+        file = study.file.but(labels=LABELS, question="What do you feel?", name="study", seed=3)
+        images = [f"i{n:03d}" for n in range(IMAGES)]
+        store.init_task(file, images, texts=study.texts, apart=study.apart)
+        running.open_study(store, study, by="lead")
         for person in range(PEOPLE):
             ids = Ids(f"{person:024x}")
             version, language = door.enter(store, ids).version, ("en", "de")[person % 3 == 0]
@@ -95,7 +96,7 @@ def _write_said(store: LabelStore, folder: Path) -> None:
         lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in plain)
         (folder / "tables" / f"{name}.json").write_text(f"[\n{lines}\n]\n")
     progress = {name: value for name, value in vars(store.progress()).items() if isinstance(value, int)}
-    said = {"settings": store.settings.to_dict(), "progress": progress}
+    said = {"file": store.task.model_dump(mode="json", by_alias=True), "progress": progress}
     (folder / "said.json").write_text(json.dumps(said, indent=1, ensure_ascii=False))
     votes = {"labels": lambda judgements: aggregate(judgements, LABELS, "votes")}
     write_dataset_folder(folder / "export", Collected.of(store), votes)

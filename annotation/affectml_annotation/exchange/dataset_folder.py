@@ -41,7 +41,7 @@ from affectml_annotation.exchange.tables import from_files
 from affectml_annotation.judgements import are_data, only_data
 
 if TYPE_CHECKING:  # the store imports the exchange
-    from affectml_annotation.store import LabelStore, TaskSettings
+    from affectml_annotation.store import LabelStore, Task
 
 NAME = re.compile(r"\w[\w .+-]{0,99}")
 NO_IMAGES = "no image files were copied: name their folder (--images) when you make the data set"
@@ -58,7 +58,7 @@ class Collected:
     task from when they could. notes: what is to be said of what was left out.
     """
 
-    settings: "TaskSettings"
+    task: "Task"
     images: pd.DataFrame
     judgements: pd.DataFrame
     annotators: tuple[Mapping[str, Any], ...] = ()
@@ -85,7 +85,7 @@ class Collected:
         shared = tuple({"annotator_id": who, **attributes} for who, attributes in pairs)
         withdrawn = dict(zip(events["event_id"], events["annotator_id"], strict=True))
         images = images[~images["image_id"].isin(made)]
-        return cls(store.settings, images, judgements, shared, withdrawn, store.stopping, tuple(notes))
+        return cls(store.task, images, judgements, shared, withdrawn, store.stopping, tuple(notes))
 
 
 @dataclass(frozen=True)
@@ -145,15 +145,15 @@ def write_dataset_folder(
 def _make(
     folder: Path, collected: Collected, targets: Mapping[str, MakeTarget], images_root: str | Path | None
 ) -> Exported:
-    settings = collected.settings
+    task = collected.task
     merged = merge_judgements(None, collected.judgements, str(folder))
     made = aggregates(folder, targets, merged.judgements)
     meta: dict[str, Any] = {
         "schema": SCHEMA,
-        "name": settings.name,
+        "name": task.name,
         "source": "labelled with affectml",
-        "targets": {name: entry_of(name, one, settings) for name, one in made.items()},
-        "judgements": asked_of(settings),
+        "targets": {name: entry_of(name, one, task) for name, one in made.items()},
+        "judgements": asked_of(task),
         **({} if collected.stopping is None else {"stopping": dict(collected.stopping)}),
     }
     table = pd.DataFrame({"image_id": collected.images["image_id"].astype("str")})
@@ -191,7 +191,7 @@ def _extend(folder: Path, collected: Collected, targets: Mapping[str, MakeTarget
     people = merge_people(read_parquet(folder / ANNOTATORS), collected.annotators)
     made = aggregates(folder, targets, merged.judgements)
     entries = {name: meta["targets"].get(name) for name in made}
-    state = {name: state_of(folder, entries[name], one, collected.settings) for name, one in made.items()}
+    state = {name: state_of(folder, entries[name], one, collected.task) for name, one in made.items()}
     problems = [f"judgement in conflict: {line}" for line in merged.conflicts]
     problems += [f"annotator in conflict: {line}" for line in people.conflicts]
     problems += [
@@ -201,7 +201,7 @@ def _extend(folder: Path, collected: Collected, targets: Mapping[str, MakeTarget
     ]
     if problems and not replace:
         raise BadExport(str(folder), problems, WAY_OUT)
-    kept, notes, asked = [], [], asked_of(collected.settings)
+    kept, notes, asked = [], [], asked_of(collected.task)
     unsaid = [name for name in made if state[name] == "same" and not meta["targets"][name].get("question")]
     said = meta.get("judgements") == asked and not unsaid and (collected.stopping is None or "stopping" in meta)
     if "other" in state.values():
@@ -218,7 +218,7 @@ def _extend(folder: Path, collected: Collected, targets: Mapping[str, MakeTarget
         if state[name] == "same":
             notes.append(f"target {name} is there already, with the same content")
             continue
-        kept += put_target(folder, meta, name, one, entry_of(name, one, collected.settings))
+        kept += put_target(folder, meta, name, one, entry_of(name, one, collected.task))
         notes.append(said_of(name, one, are_data(merged.judgements).sum()))
     notes += collected.notes
     return Exported(merged.new, merged.same, len(merged.conflicts), tuple(path.name for path in kept), tuple(notes))
@@ -226,10 +226,10 @@ def _extend(folder: Path, collected: Collected, targets: Mapping[str, MakeTarget
 
 def _check(folder: Path, meta: Mapping[str, Any], collected: Collected, there: pa.Table | None, merged: Merged) -> None:
     """Raise BadExport for what cannot stand in one data set, asked for or not."""
-    settings, elsewhere = collected.settings, "export to a new folder"
+    task, elsewhere = collected.task, "export to a new folder"
     asked = meta.get("judgements") or {}
-    if there is not None and asked.get("construct", settings.construct) != settings.construct:
-        what = f"holds judgements of what is {asked['construct']}, the task asked for what is {settings.construct}"
+    if there is not None and asked.get("construct", task.about) != task.about:
+        what = f"holds judgements of what is {asked['construct']}, the task asked for what is {task.about}"
         raise BadExport(str(folder), [what], elsewhere)
     images = read_parquet(folder / "images.parquet")
     if images is not None and "image_id" not in images.column_names:
@@ -241,13 +241,13 @@ def _check(folder: Path, meta: Mapping[str, Any], collected: Collected, there: p
     if there is None:
         return
     labels = dict.fromkeys(label for given in merged.judgements["labels"] for label in given)
-    others = [label for label in labels if label not in settings.labels]
+    others = [label for label in labels if label not in task.labels]
     if others:
         what = f"its judgements have labels that the task has not ({', '.join(others)})"
         raise BadExport(str(folder), [what], elsewhere)
     old = len(merged.judgements) - merged.new - merged.same - len(merged.conflicts)
-    if old and asked.get("question") and asked["question"] != settings.question:
-        what = f"{old} of its judgements answer {asked['question']!r}, the task's {settings.question!r}"
+    if old and asked.get("question") and asked["question"] != task.question:
+        what = f"{old} of its judgements answer {asked['question']!r}, the task's {task.question!r}"
         raise BadExport(str(folder), [what], f"answers to two questions cannot be counted together: {elsewhere}")
     if "event_id" in there.column_names:
         gone = [collected.withdrawn[e] for e in there["event_id"].to_pylist() if e in collected.withdrawn]
@@ -330,11 +330,11 @@ def aggregates(folder: Path, targets: Mapping[str, MakeTarget], judgements: pd.D
     return made
 
 
-def state_of(folder: Path, entry: Mapping[str, Any] | None, made: Aggregate, settings: "TaskSettings") -> str:
+def state_of(folder: Path, entry: Mapping[str, Any] | None, made: Aggregate, task: "Task") -> str:
     """How a target of that name compares with what was made: new, same or other. An unknown question is no other."""
     if entry is None:
         return "new"
-    if (entry["construct"], entry.get("question") or settings.question) != (settings.construct, settings.question):
+    if (entry["construct"], entry.get("question") or task.question) != (task.about, task.question):
         return "other"
     if (entry["kind"], entry["values"], entry.get("vote_rule")) != (made.kind, made.values_are, made.vote_rule):
         return "other"
@@ -369,21 +369,21 @@ def put_target(folder: Path, meta: dict[str, Any], name: str, made: Aggregate, f
     return kept
 
 
-def asked_of(settings: "TaskSettings") -> dict[str, str]:
+def asked_of(task: "Task") -> dict[str, str]:
     """What dataset.json says of what people were asked."""
-    return {"construct": settings.construct, "question": settings.question}
+    return {"construct": task.about, "question": task.question}
 
 
-def entry_of(name: str, made: Aggregate, settings: "TaskSettings") -> dict[str, Any]:
+def entry_of(name: str, made: Aggregate, task: "Task") -> dict[str, Any]:
     """What dataset.json says of a task's target."""
-    taxonomy = settings.taxonomy
-    if taxonomy is None:
-        taxonomy = {"name": settings.name, "labels": {label: {} for label in settings.labels}}
+    taxonomy = task.taxonomy
+    if not taxonomy:
+        taxonomy = {"name": task.name, "labels": {label: {} for label in task.labels}}
     return {
         "kind": made.kind,
-        "construct": settings.construct,
+        "construct": task.about,
         "taxonomy": taxonomy if isinstance(taxonomy, str) else dict(taxonomy),
-        "question": settings.question,
+        "question": task.question,
         **made_of(name, made),
     }
 

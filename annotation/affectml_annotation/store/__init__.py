@@ -3,7 +3,7 @@
 from affectml_annotation.store.claims import Claim
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.reading import Progress
-from affectml_annotation.store.settings import TaskSettings
 from affectml_annotation.store.submits import Answer, Receipt
+from affectml_annotation.study.file import Task
 
-__all__ = ["Answer", "Claim", "LabelStore", "Progress", "Receipt", "TaskSettings"]
+__all__ = ["Answer", "Claim", "LabelStore", "Progress", "Receipt", "Task"]

@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from shutil import copyfileobj, copymode
 from tempfile import gettempdir
@@ -30,7 +29,8 @@ from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import MIGRATIONS, migrate, schema_faults, version_of
 from affectml_annotation.store.place import BACKUP, KEPT, backup_note, backups_of, holds_store, kept_in, way_back
 from affectml_annotation.store.schema import metadata, now_ms
-from affectml_annotation.store.settings import read_setting, write_setting
+from affectml_annotation.store.settings import write_setting
+from affectml_annotation.store.versions import has_task, own_version
 
 RESTORED = "restored"  # the key of the setting that says from what a database was restored
 LEFT_OUT = f"\"key\" NOT IN ('{BACKUP}', '{RESTORED}')"
@@ -241,11 +241,7 @@ def _rows_into(source: sa.Connection, copy: Path) -> Tally:
 
 def seal(copy: Path, of: str, at: int, tally: Tally, seconds: float) -> None:
     """Make a backup of a database's file that nobody else has open: it says what it holds, and is on the disk."""
-    try:
-        by = version("affectml-annotation")
-    except PackageNotFoundError:  # the whole repository is installed as one
-        by = version("affectml")
-    note = {"at": at, "of": of, **vars(tally), "affectml": by, "seconds": seconds}
+    note = {"at": at, "of": of, **vars(tally), "affectml": own_version(), "seconds": seconds}
     with closing(sqlite3.connect(copy)) as made:
         made.execute("PRAGMA journal_mode=DELETE")  # one file, with no log beside it
         with made:
@@ -405,7 +401,7 @@ def _copy_rows(source: sa.Connection, to: str, note: Mapping[str, Any]) -> Tally
             with database.write() as connection:
                 migrate(lambda: nullcontext(connection))
                 connection.exec_driver_sql("LOCK TABLE setting IN ACCESS EXCLUSIVE MODE")
-                if read_setting(connection, "task") is not None:
+                if has_task(connection):
                     raise StoreError(f"{database.where} holds a task already; make a new database, as by `createdb`")
                 for table in reversed(metadata.tables.values()):
                     connection.execute(table.delete())

@@ -29,8 +29,9 @@ from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import MIGRATIONS, schema_faults, version_of
 from affectml_annotation.store.place import BACKUP
 from affectml_annotation.store.schema import annotator, erasure, event, metadata, now_ms, panel, setting
-from affectml_annotation.store.settings import read_setting, read_settings
+from affectml_annotation.store.settings import read_setting
 from affectml_annotation.store.submits import FUTURE_SECONDS, OF_ASSIGNMENT
+from affectml_annotation.store.versions import read_task
 
 Row = dict[str, Any]
 SHOWN = 20
@@ -154,7 +155,7 @@ def _json(connection: sa.Connection) -> Iterator[Row]:
 
 
 def _settings(connection: sa.Connection) -> Iterator[Row]:
-    labels = read_settings(connection).labels
+    labels = read_task(connection).labels
     for position, accepted, forbidden in connection.execute(sa.select(schema.check)):
         if strange := {*accepted, *forbidden} - {*labels}:
             yield {"attention_check": position, "labels": sorted(strange)}
@@ -164,7 +165,7 @@ def _settings(connection: sa.Connection) -> Iterator[Row]:
 
 
 def _labels(connection: sa.Connection) -> Iterator[Row]:
-    labels = read_settings(connection).labels
+    labels = read_task(connection).labels
     text = sa.cast(event.c.labels, sa.Text)
     number = sa.func.min(event.c.number).label("number")
     for kind, chosen, first in connection.execute(sa.select(event.c.kind, text, number).group_by(event.c.kind, text)):

@@ -6,7 +6,7 @@ round, position) is a key. A claim not answered in time is given back. The order
 each annotator's own.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -29,9 +29,9 @@ from affectml_annotation.store.schema import (
     now_ms,
     round_,
     slot,
-    study_version,
 )
-from affectml_annotation.store.settings import TaskSettings, read_settings
+from affectml_annotation.store.versions import read_task, version_of
+from affectml_annotation.study.file import Task
 
 PRIME = 2**31 - 1
 REFILL = 64
@@ -113,22 +113,22 @@ def given_to(who: str, round_number: int) -> tuple[sa.ColumnElement[bool], sa.Co
 
 def candidates(connection: sa.Connection, who: str, round_number: int) -> list[int]:
     """The next images this person could be given, best first. Only a proposal: `claim` takes them or not."""
-    settings = read_settings(connection)
+    task = read_task(connection)
     this = round_row(connection, round_number)
     mine = sa.exists().where(*given_to(who, round_number), assignment.c.position == slot.c.position)
-    order = own_order(who, round_number, settings.seed)
+    order = own_order(who, round_number, task.seed)
     where = [slot.c.round == round_number, slot.c.taken < slot.c.wanted, ~mine]
     if this.of is not None:  # a further look at what they have answered before
         before = (answer.c.annotator_id == who, answer.c.round == this.of, answer.c.image_id == image.c.image_id)
         where.append(sa.exists().where(*before))
     keys: list[sa.ColumnElement[Any]] = [image.c.queue_rank.is_(None), image.c.queue_rank]
-    if settings.strategy == "fill":
+    if task.strategy == "fill":
         keys.append(slot.c.taken.desc())
-    elif settings.strategy == "priority":
+    elif task.strategy == "priority":
         keys += [image.c.priority.is_(None), image.c.priority.desc()]
-    elif settings.strategy == "queue":
+    elif task.strategy == "queue":
         where.append(image.c.queue_rank.is_not(None))
-    elif settings.strategy == "stratified":
+    elif task.strategy == "stratified":
         keys.append(sa.func.row_number().over(partition_by=image.c.stratum, order_by=order))
     query = sa.select(slot.c.position).join(image, image.c.position == slot.c.position)
     return list(connection.scalars(query.where(*where).order_by(*keys, order).limit(REFILL)))
@@ -159,13 +159,13 @@ def claim(
     Takes what it tried off the front of `proposed`; fewer than `count` come back where that runs dry. Of what they hold
     already, the last ones beyond `most` are given back.
     """
-    settings = read_settings(connection)
+    task = read_task(connection)
     lock_annotator(connection, who)
     this = round_row(connection, round_number)
     again = round_of(connection, "repeat", round_number)
     rounds = [round_number] if again is None else [round_number, again]
     now = now_ms()
-    lease = now + round(settings.lease_seconds * 1000)
+    lease = now + round(task.lease_seconds * 1000)
     allowed = visits.claimable(connection, who, now)
     held = open_claims(connection, who, rounds)
     if allowed is not None:
@@ -181,15 +181,15 @@ def claim(
     due = None if allowed is None else _checks_due(connection, who)
     fresh: list[dict[str, Any]] = []
     while len(held) + len(fresh) < count:
-        draw = chance(settings.seed, who, "mix", place) if this.purpose == "main" else 1.0
+        draw = chance(task.seed, who, "mix", place) if this.purpose == "main" else 1.0
         given: tuple[int, int, str, bool] | None = None
-        if draw < settings.check_rate if due is None else due(fresh):
-            check_at = _unseen(connection, _CHECKS, who, round_number, settings.seed, fresh)
+        if draw < task.checks.rate if due is None else due(fresh):
+            check_at = _unseen(connection, _CHECKS, who, round_number, task.seed, fresh)
             given = None if check_at is None else (check_at, round_number, "check", False)
-        elif draw < settings.check_rate + settings.repeat_rate and again is not None:
-            long_ago = _tasks_before(who, round_number, place - settings.repeat_gap)
+        elif draw < task.checks.rate + task.repeats.rate and again is not None:
+            long_ago = _tasks_before(who, round_number, place - task.repeats.gap)
             twice = [row for row in fresh if row["round"] == again]
-            repeat_at = _unseen(connection, long_ago, who, again, settings.seed, twice)
+            repeat_at = _unseen(connection, long_ago, who, again, task.seed, twice)
             given = None if repeat_at is None else (repeat_at, again, "repeat", False)
         if given is None:
             given = _task(connection, this, who, proposed, fresh)
@@ -198,7 +198,7 @@ def claim(
         position, in_round, purpose, holds = given
         fresh.append({
             "annotator_id": who, "round": in_round, "position": position, "place": place, "purpose": purpose,
-            "suggestions_visible": purpose == "second" and not is_control(settings, who, position),
+            "suggestions_visible": purpose == "second" and not is_control(task, who, position),
             "holds_slot": holds, "claimed_at": now, "lease_until": lease,
         })  # fmt: skip
         place += 1
@@ -207,9 +207,9 @@ def claim(
     return open_claims(connection, who, rounds)[:count]
 
 
-def is_control(settings: TaskSettings, who: str, position: int) -> bool:
+def is_control(task: Task, who: str, position: int) -> bool:
     """Whether this person's second look at this image is one without a suggestion."""
-    return chance(settings.seed, who, "control", position) < settings.control_share
+    return chance(task.seed, who, "control", position) < task.page.control
 
 
 _AT_SLOT = (slot.c.round == sa.bindparam("number"), slot.c.position == sa.bindparam("at_position"))
@@ -238,20 +238,15 @@ def _task(
     return None
 
 
-def check_places(content: Mapping[str, Any], who: str) -> list[int]:
-    """After how many images somebody is given each attention check. content: of the study's version."""
-    images, checks = content["images_per_person"], content["checks"]
-    places = sorted(range(1, images), key=lambda at: number_of(content["seed"], who, "check", at))
-    return sorted(places[: visits.check_count(images, checks["rate"], len(checks["images"]))])
+def check_places(file: Task, who: str) -> list[int]:
+    """After how many images somebody is given each attention check. file: of the version that they came under."""
+    places = sorted(range(1, file.images_per_person), key=lambda at: number_of(file.seed, who, "check", at))
+    return sorted(places[: file.check_count])
 
 
 def _checks_due(connection: sa.Connection, who: str) -> Callable[[list[dict[str, Any]]], bool]:
     """Whether a participant's next image is a check, by those they have and those that are just being given."""
-    version = visits.visit_of(connection, who).version
-    content = connection.execute(
-        sa.select(study_version.c.content).where(study_version.c.number == version)
-    ).scalar_one()
-    places = check_places(content, who)
+    places = check_places(version_of(connection, visits.visit_of(connection, who).version).file, who)
     given = list(connection.scalars(sa.select(assignment.c.purpose).where(assignment.c.annotator_id == who)))
 
     def due(fresh: list[dict[str, Any]]) -> bool:
@@ -346,7 +341,7 @@ def settle(connection: sa.Connection, who: str, number: int, image_id: str, kind
     connection.execute(place.values(taken=slot.c.taken))  # so that of two skips each knows of the other
     if kind not in ANSWERS:
         here = GAVE_UP.where(assignment.c.round == number, assignment.c.position == mine.position)
-        if len(connection.execute(here).all()) >= read_settings(connection).most_skips:
+        if len(connection.execute(here).all()) >= read_task(connection).most_skips:
             return True
     this = (*given_to(who, number), assignment.c.position == mine.position)
     connection.execute(assignment.update().where(*this).values(holds_slot=not mine.holds_slot))
@@ -418,7 +413,7 @@ class Claiming(OnDatabase):
         asked: seconds since 1970. For a client that was closed before anything was done; the next `claim` gives the
         same images where nobody else took them meanwhile. Second looks are kept: what they showed was seen.
         """
-        until = round((asked + self.database.reading(read_settings).lease_seconds) * 1000)
+        until = round((asked + self.database.reading(read_task).lease_seconds) * 1000)
         freed = self.database.retried(release, who, until)
         for key in [key for key in list(self._proposed) if key[0] == who]:
             self._proposed.pop(key, None)

@@ -1,16 +1,9 @@
-"""Task settings as earlier versions kept them, made those of now: a function for each group of keys that changed."""
+"""What earlier versions kept of a task, made the file of now: a function for each group of keys that changed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 Settings = dict[str, Any]
-
-
-def as_now(settings: Any) -> Any:
-    """What is kept under the key `task` as this version keeps it; what is so already, or is damaged, stays as it is."""
-    for change in CHANGES:
-        settings = change(settings)
-    return settings
 
 
 def backups(settings: Any) -> Any:
@@ -48,4 +41,51 @@ def stopped_early(task: Any, former: Any, whole: Any) -> Settings | None:
     return {**rule, "whole": list(whole or ())} if isinstance(rule, Mapping) else None
 
 
-CHANGES: tuple[Callable[[Any], Any], ...] = (backups, one_overlap)
+# Of schema 5, and what each is called in a task's file since; a dot stands between a part and its key.
+_SETTINGS = {
+    "lease_seconds": "lease", "check_rate": "checks.rate", "repeat_rate": "repeats.rate", "repeat_gap": "repeats.gap",
+    "control_share": "page.control", "chip_order": "page.chips", "backup_hours": "backups.hours",
+    "backups_kept": "backups.keep", "backup_days": "backups.days",
+}  # fmt: skip
+_PREFERENCES = {
+    "definitions": "words", "instructions": "page.instructions", "content_warning": "page.warning",
+    "blur": "page.blur", "min_view_seconds": "page.seconds", "break_minutes": "breaks", "intensity": "page.intensity",
+    "valence_arousal": "page.valence_arousal", "valence_colours": "page.valence_colours",
+    "show_original": "page.show_original", "blind_first": "page.blind_first",
+}  # fmt: skip
+
+
+def task_file(settings: Any, preferences: Any, study: Any) -> Settings:
+    """The content of a task's file, of schema 2, from what schema 5 kept in three places.
+
+    settings: as any version kept them. preferences: what the lead chose for the page, if anything; the people whose
+    entry is closed are not in a file. study: the newest version of its file, of schema 1, where a study runs: all but
+    what the settings say. Raises TypeError, AttributeError or LookupError for what is damaged.
+    """
+    now = dict(one_overlap(backups(settings)))
+    chosen = {key: value for key, value in (preferences or {}).items() if key != "closed"}
+    file: Settings = {"schema": 2}
+    words: Settings = {}
+    if study:  # which says some of it itself
+        words = study.get("labels", {})
+        file = {**one_overlap(study), "schema": 2, "recruit": {"panel": "links", **study.get("recruit", {})}}
+        now.pop("lease_seconds", None)
+        for key in ("languages", "texts", "break_minutes"):
+            chosen.pop(key, None)
+    if "lease_seconds" in now:
+        now["lease_seconds"] /= 60
+    if now.get("taxonomy") is None:
+        now.pop("taxonomy", None)
+    meant = {label: {"definition": meaning} for label, meaning in chosen.get("definitions", {}).items()}
+    chosen["definitions"] = {label: {**words.get(label, {}), **meant.get(label, {})} for label in (*words, *meant)}
+    warning = {"content_warning": "warning"}
+    texts = chosen.get("texts", {}).items()
+    chosen["texts"] = {code: {warning.get(key, key): said for key, said in own.items()} for code, own in texts}
+    for names, values in ((_SETTINGS, now), (_PREFERENCES, chosen)):
+        for key, value in values.items():
+            part, dot, name = str(names.get(key, key)).rpartition(".")
+            if dot:
+                file[part] = {**file.get(part, {}), name: value}
+            else:
+                file[name] = value
+    return {**file, "labels": list(settings["labels"])}

@@ -55,8 +55,8 @@ def due(store: LabelStore, now: int) -> bool:
     That is `backup_hours` old, or as many times longer as it took more than a minute to write. The first is due so long
     after the first answer. Raises StoreError where there is no task.
     """
-    settings = store.settings
-    if not settings.backup_hours or folder(store) is None:
+    hours = store.task.backups.hours
+    if not hours or folder(store) is None:
         return False
     with store.database.read() as connection:
         failed = read_setting(connection, FAILED)
@@ -65,14 +65,14 @@ def due(store: LabelStore, now: int) -> bool:
     since = _made_at(before[-1]) if before else first
     if failed and 0 <= now - failed["at"] < HOUR_MS:
         return False
-    if since is None or now - since < settings.backup_hours * HOUR_MS:
+    if since is None or now - since < hours * HOUR_MS:
         return False
     last = None
     with suppress(StoreError):  # one that cannot be read is followed by another
         last = noted(before[-1]) if before else None
     if last is None:
         return True
-    return now - since >= settings.backup_hours * HOUR_MS * max(1, last.seconds / 60) and _changed(store, last)
+    return now - since >= hours * HOUR_MS * max(1, last.seconds / 60) and _changed(store, last)
 
 
 def _changed(store: LabelStore, last: Backup) -> bool:
@@ -104,7 +104,8 @@ def keep_backup(store: LabelStore, *, if_due: bool = False) -> Backup | None:
                 with store.database.write() as connection:
                     connection.execute(setting.delete().where(setting.c.key == FAILED))
             made = write_backup(store, _free_name(place))
-            for old in beyond(kept(store), made.file, store.settings.backups_kept, store.settings.backup_days):
+            schedule = store.task.backups
+            for old in beyond(kept(store), made.file, schedule.keep, schedule.days):
                 old.unlink()
             return made
     except (AnnotationError, OSError) as error:
@@ -153,7 +154,7 @@ def _check_room(store: LabelStore, place: Path) -> None:
     if (free := shutil.disk_usage(place).free) < 2 * size:
         raise StoreError(
             f"{shown(place)}: too little room for a backup: {free / 1e6:,.1f} MB are free, and twice the database are "
-            f"{2 * size / 1e6:,.1f} MB; make room, or keep fewer (backups_kept, backup_days)"
+            f"{2 * size / 1e6:,.1f} MB; make room, or keep fewer (backups: keep, days)"
         )
 
 
@@ -227,7 +228,7 @@ def said(store: LabelStore) -> str:
     if _is_backup(store):
         note = noted(Path(store.database.where))
         return f"this is a backup of {note.of}, made {_shown_at(note.at)}"
-    now, hours = about(store), store.settings.backup_hours
+    now, hours = about(store), store.task.backups.hours
     if now["last"]:
         text = f"last backup: {now['last']}, {now['kept']} kept in {now['folder']}"
     elif now["folder"] is None or not hours:

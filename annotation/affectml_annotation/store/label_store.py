@@ -10,15 +10,16 @@ import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
 from affectml_annotation.languages import as_code
-from affectml_annotation.store import claims, setup
+from affectml_annotation.store import changing, claims, setup, versions
 from affectml_annotation.store.claims import Claim, Claiming
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.migrations import MIGRATIONS, migrate, version_of
 from affectml_annotation.store.place import backup_note, dataset_of, holds_store
 from affectml_annotation.store.reading import Reading
 from affectml_annotation.store.schema import MAIN, annotator, now_ms
-from affectml_annotation.store.settings import TaskSettings, how_stopped, read_setting, read_settings, write_setting
+from affectml_annotation.store.settings import how_stopped, read_setting, write_setting
 from affectml_annotation.store.submits import Submitting
+from affectml_annotation.study.file import Task
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,9 +33,9 @@ class LabelStore(Claiming, Submitting, Reading):
     reads_only: change nothing, not even the schema; a backup is opened so alone. Raises StoreError for a database that
     cannot be opened or comes from a newer version.
 
-    >>> from affectml_annotation import Answer, LabelStore, TaskSettings
+    >>> from affectml_annotation import Answer, LabelStore, Task
     >>> store = LabelStore("sqlite://")
-    >>> store.init_task(TaskSettings(labels=("awe", "fear"), question="What do you feel?", overlap=1), ["a", "b"])
+    >>> store.init_task(Task(labels=("awe", "fear"), question="What do you feel?", overlap=1), ["a", "b"])
     >>> store.invite(["ann"])
     ['ann']
     >>> claim, = store.claim("ann", 1)
@@ -80,18 +81,26 @@ class LabelStore(Claiming, Submitting, Reading):
     # The task
 
     def init_task(
-        self, settings: TaskSettings, images: pd.DataFrame | Sequence[str], *, dataset: Path | None = None
+        self,
+        file: Task,
+        images: pd.DataFrame | Sequence[str],
+        *,
+        dataset: Path | None = None,
+        texts: Mapping[str, str] | None = None,
+        apart: Iterable[str] = (),
     ) -> None:
-        """Set the task up, once: its settings and its images (columns image_id, and file and stratum if any).
+        """Set the task up, once: its file and its images (columns image_id, and file and stratum if any).
 
-        dataset: the folder of the data set that it is about, which `dataset` gives back.
+        dataset: the folder of the data set that it is about, which `dataset` gives back. texts, apart: of a study, as
+        `Study` has them. Raises StoreError where there is a task, or the file has no labels or no question.
         """
         with self.database.write() as connection:
-            if read_setting(connection, "task") is not None:
+            if versions.has_task(connection):
                 raise StoreError(
                     f"{self.database.where} holds a task already; another task needs another database: --db OTHER.db"
                 )
-            setup.init_task(connection, settings, images, dataset)
+            setup.init_task(connection, file, images, dataset, texts)
+            changing.set_apart(connection, file, apart)
 
     @property
     def dataset(self) -> Path | None:
@@ -113,20 +122,37 @@ class LabelStore(Claiming, Submitting, Reading):
     @property
     def has_task(self) -> bool:
         """Whether `init_task` was here."""
-        return self.database.reading(read_setting, "task") is not None
+        return self.database.reading(versions.has_task)
 
     @property
-    def settings(self) -> TaskSettings:
-        """The task's settings; StoreError before `init_task`."""
-        return self.database.reading(read_settings)
+    def task(self) -> Task:
+        """The task's file, in its newest version; StoreError before `init_task`."""
+        return self.database.reading(versions.read_task)
 
-    def update_settings(self, **changes: Any) -> TaskSettings:
-        """Change how images are handed out; labels, construct and seed stay, and so does what people were asked.
+    def change_task(self, *, by: str | None = None, **changes: Any) -> Task:
+        """Change keys of the task's file, and return it: `change_task(overlap=5, page={"blur": True})`.
 
-        A new overlap holds for the images that had the old one, or less; the others keep the people they were to have.
-        The question can change until the first image was given to somebody. Raises StoreError for what cannot.
+        That is a new version, where anything differs. A new overlap holds for the images that had the old one, or less;
+        the others keep the people they were to have. Raises StoreError, naming the key, for what cannot change any
+        more: labels, construct, taxonomy and seed, and the question once an image was given to somebody; BadTask for a
+        value that cannot be.
         """
-        return self._steered(setup.update_settings, changes)
+        self.steer(changes=changes, by=by)
+        return self.task
+
+    def set_task(self, file: Task, *, since: int | None = None, by: str | None = None) -> int:
+        """Make this file the task, as `change_task`; return the number of the version that is the task now.
+
+        since: the version that it was made of; StoreError where somebody made another one meanwhile. by: who.
+        """
+
+        def work(connection: sa.Connection) -> int:
+            versions.lock(connection)
+            if since is not None and (now := versions.newest(connection).number) != since:
+                raise StoreError(f"somebody made version {now} of the task meanwhile; open it, and change it again")
+            return changing.set_task(connection, file, by=by)
+
+        return self._steered(work)
 
     def add_images(self, images: pd.DataFrame) -> int:
         """Add images to the task's main round; those it has stay as they are. Returns how many were new.
@@ -155,26 +181,36 @@ class LabelStore(Claiming, Submitting, Reading):
         """
         return self._steered(setup.uninvite, annotator_ids)
 
+    def closed(self) -> list[str]:
+        """The people whose entry is closed: their answers stay and count, the page takes no more."""
+        return self.database.reading(setup.closed)
+
     def steer(
         self,
         *,
         invite: Sequence[str] = (),
-        settings: Mapping[str, Any] | None = None,
+        file: Task | None = None,
+        changes: Mapping[str, Any] | None = None,
         queue: Sequence[str] = (),
         more: int | None = None,
         lower: bool = False,
+        by: str | None = None,
     ) -> int:
-        """Invite people, change settings and queue images, all or nothing; return what `enqueue` does.
+        """Invite people, change the task and queue images, all or nothing; return what `enqueue` does.
 
-        invite, settings, queue and more: as of `invite`, `update_settings` and `enqueue`, and so are the errors.
-        lower: let what is wanted fall too: for all images to a new overlap, for those queued to `more`.
+        invite, file, changes, queue and more: as of `invite`, `set_task`, `change_task` and `enqueue`, and so are the
+        errors; changes are made to the file.
+        lower: let what is wanted fall too: for all images to a new overlap, for those queued to `more`. by: who changes
+        the task.
         """
 
         def work(connection: sa.Connection) -> int:
             setup.reopen(connection, invite)
             setup.invite(connection, invite, {})
-            if settings:
-                setup.update_settings(connection, settings, lower=lower)
+            if file is not None or changes:
+                now = versions.read_task(connection)
+                then = now if file is None else changing.filled(file, now)
+                changing.set_task(connection, then.but(**(changes or {})), lower=lower, by=by)
             return setup.enqueue(connection, queue, more, lower=lower)
 
         return self._steered(work)
@@ -191,7 +227,7 @@ class LabelStore(Claiming, Submitting, Reading):
         """Make images attention checks (columns image_id, accepted, forbidden: lists of labels).
 
         A check has no right answer: it fails if a forbidden label is in the answer, or if there are accepted
-        labels and none of them is. Checks are shown at the task's check_rate, to everybody, outside the overlap.
+        labels and none of them is. Checks are shown at the task's rate of checks, to everybody, outside the overlap.
         """
         self.database.writing(setup.add_checks, checks)
 

@@ -14,10 +14,11 @@ import sqlalchemy as sa
 
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import StoreError
-from affectml_annotation.store.earlier import backups, one_overlap, stopped_early
+from affectml_annotation.store.earlier import backups, one_overlap, stopped_early, task_file
 from affectml_annotation.store.engine import Database
-from affectml_annotation.store.schema import now_ms, schema_version, setting
+from affectml_annotation.store.schema import now_ms, schema_version, setting, study_version
 from affectml_annotation.store.settings import STOPPED, read_setting, write_setting
+from affectml_annotation.store.versions import own_version
 
 Migration = Callable[[sa.Connection], None]
 
@@ -65,8 +66,28 @@ def _fifth(connection: sa.Connection) -> None:
         write_setting(connection, "task", now)
 
 
-_LATER = range(6, max(column.since for column in COLUMNS) + 1)
-MIGRATIONS: tuple[Migration, ...] = (*map(_written, range(1, 5)), _fifth, *map(_columns, _LATER))
+def _sixth(connection: sa.Connection) -> None:
+    """Migration 6: a task is a file, of which `study_version` has the versions."""
+    _columns(6)(connection)
+    last = connection.execute(sa.select(study_version).order_by(study_version.c.number.desc()).limit(1)).one_or_none()
+    try:
+        before, chosen = (read_setting(connection, key) for key in ("task", "relabel"))
+        if before is None:
+            return  # a database without a task
+        content = task_file(before, chosen, None if last is None else last.content)
+        closed = list((chosen or {}).get("closed", ()))
+    except (TypeError, ValueError, AttributeError, LookupError, RecursionError):
+        return  # damaged, as whoever reads them says
+    number, texts = (1, {}) if last is None else (last.number + 1, last.texts)
+    row = {"number": number, "content": content, "texts": texts, "affectml": own_version(), "at": now_ms()}
+    connection.execute(study_version.insert().values(row))
+    if closed:
+        write_setting(connection, "closed", closed)
+    connection.execute(setting.delete().where(setting.c.key.in_(("task", "relabel"))))
+
+
+_LATER = range(7, max(column.since for column in COLUMNS) + 1)
+MIGRATIONS: tuple[Migration, ...] = (*map(_written, range(1, 5)), _fifth, _sixth, *map(_columns, _LATER))
 
 
 def version_of(connection: sa.Connection) -> int:

@@ -83,7 +83,10 @@ def holds_task(path: Path) -> bool:
         with closing(connect_to_read(path)) as connection:
             if not {"schema_version", "setting", "image", "event"} <= _tables(connection):
                 return False
-            return connection.execute("SELECT 1 FROM setting WHERE key = 'task'").fetchone() is not None
+            places = ["setting WHERE key = 'task'"]  # until schema 6
+            if "study_version" in _tables(connection):
+                places.append("study_version")
+            return any(connection.execute(f"SELECT 1 FROM {place} LIMIT 1").fetchone() for place in places)
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
             raise StoreError(f"{path}: cannot be read ({error}); name the database with --db") from None

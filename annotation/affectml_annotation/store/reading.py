@@ -31,9 +31,9 @@ from affectml_annotation.store.schema import (
     image,
     round_,
     slot,
-    study_version,
 )  # fmt: skip
 from affectml_annotation.store.submits import OF_ASSIGNMENT
+from affectml_annotation.store.versions import all_versions
 
 HOUR_MS = 3_600_000
 # A file without times says nothing of when its judgements were made: the log has the moment of the import for them.
@@ -154,10 +154,9 @@ class Reading(OnDatabase):
 
     def dictated(self) -> set[str]:
         """The images that say by themselves what to choose: practice and checks of the study, in any version of it."""
-        versions = self.database.table(sa.select(study_version.c.content))["content"]
-        parts = (content[part]["images"] for content in versions for part in ("practice", "checks"))
-        shown = ((one["image"], *one.get("images", {}).values()) for one in chain.from_iterable(parts))
-        return set(chain.from_iterable(shown))
+        files = [version.file for version in self.database.reading(all_versions)]
+        dictated = [one for file in files for one in file.dictated]
+        return {image for one in dictated for image in (one.image, *one.images.values())}
 
     def rounds(self) -> pd.DataFrame:
         """All rounds: round, purpose (main, repeat, second, discussion), of."""

@@ -1,7 +1,6 @@
 """Setting a task up and steering it: images, people, checks, queue, rounds. Functions within a transaction."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -29,35 +28,41 @@ from affectml_annotation.store.schema import (
     setting,
     slot,
 )
-from affectml_annotation.store.settings import TaskSettings, read_setting, read_settings, write_setting
+from affectml_annotation.store.settings import read_setting, write_setting
+from affectml_annotation.store.versions import add_version, keep_texts, read_task
+from affectml_annotation.study.file import Task
 
 INSERTED_AT_ONCE = 2_000
-PREFERENCES = "relabel"  # what the lead chose for the page; `closed` in it names those whose entry is closed
+CLOSED = "closed"  # the key of the names of those whose entry is closed
 DATASET = "dataset"  # the folder of the data set that the task is about
 DAY_MS = 86_400_000
 UNDO_MS = 7 * DAY_MS  # for so long a withdrawal can be undone
 WITHDRAWAL = "withdrawal "  # begins the keys of the lines, only ever added, that say who withdrew or was taken back
-CHANGEABLE = (
-    "overlap", "skips", "strategy", "lease_seconds", "check_rate", "repeat_rate", "repeat_gap", "control_share",
-    "backup_hours", "backups_kept", "backup_days",
-)  # fmt: skip
 
 
 def init_task(
-    connection: sa.Connection, settings: TaskSettings, images: pd.DataFrame | Sequence[str], dataset: Path | None = None
+    connection: sa.Connection,
+    file: Task,
+    images: pd.DataFrame | Sequence[str],
+    dataset: Path | None = None,
+    texts: Mapping[str, str] | None = None,
 ) -> None:
-    """Store settings and images, and open the main round (and one for repeats, where there are any)."""
+    """Store the file's first version and the images, and open the main round (and one for repeats)."""
+    for key in ("labels", "question"):
+        if not getattr(file, key):
+            raise StoreError(f"{key}: a task needs it, and neither its file nor a data set says it")
+    file = file.model_copy(update={"name": file.name or "labels", "about": file.about or "evoked"})
     table = images if isinstance(images, pd.DataFrame) else pd.DataFrame({"image_id": list(images)})
     if table.empty:
         raise StoreError("a task needs at least one image")
     twice = table["image_id"].astype(str).duplicated()
     if twice.any():
         raise StoreError(f"image {str(table['image_id'][twice].iloc[0])!r} stands in two rows")
-    connection.execute(setting.insert().values(key="task", value=settings.to_dict()))
+    add_version(connection, file, keep_texts(connection, texts or {}))
     if dataset is not None:
         write_setting(connection, DATASET, str(dataset.resolve()))
     new_round(connection, 1, "main", None)
-    _insert_images(connection, table, 0, settings.overlap)
+    _insert_images(connection, table, 0, file.overlap)
     new_round(connection, 2, "repeat", 1)
 
 
@@ -66,7 +71,7 @@ def add_images(connection: sa.Connection, table: pd.DataFrame) -> int:
     known = set(connection.scalars(sa.select(image.c.image_id)))
     new = table[~table["image_id"].astype(str).isin(known)]
     start = claims.following(connection, image.c.position)
-    _insert_images(connection, new, start, read_settings(connection).overlap)
+    _insert_images(connection, new, start, read_task(connection).overlap)
     return len(new)
 
 
@@ -94,34 +99,6 @@ def new_round(connection: sa.Connection, number: int, purpose: str, of: int | No
     connection.execute(round_.insert().values(number=number, purpose=purpose, of=of, opened_at=now_ms()))
 
 
-def update_settings(connection: sa.Connection, changes: Mapping[str, Any], *, lower: bool = False) -> TaskSettings:
-    """Change what may change; a new overlap holds for the images of the main round but checks.
-
-    Images that more people were asked for keep them, unless `lower`. The question may change until an image was given
-    to somebody.
-    """
-    for name in changes:
-        if name == "question" and connection.scalar(sa.select(assignment.c.place).limit(1)) is None:
-            continue
-        if name not in CHANGEABLE:
-            raise StoreError(
-                f"setting {name!r} cannot change in a running task (only {', '.join(CHANGEABLE)}, and the question "
-                "until the first image is given to somebody)"
-            )
-    before = read_settings(connection)
-    fresh = replace(before, **changes)
-    write_setting(connection, "task", fresh.to_dict())
-    if "overlap" in changes and (lower or fresh.overlap != before.overlap):
-        apart = sa.or_(slot.c.wanted == 0, slot.c.position.in_(sa.select(check.c.position)))  # of a study, too
-        follow = [slot.c.round == 1, ~apart]
-        if not lower:
-            follow.append(sa.or_(slot.c.wanted == before.overlap, slot.c.wanted < fresh.overlap))
-        in_order = sa.select(slot.c.position).where(slot.c.round == 1).order_by(slot.c.position)
-        connection.execute(in_order.with_for_update()).all()  # as everybody does, or two might wait for each other
-        connection.execute(slot.update().where(*follow).values(wanted=fresh.overlap))
-    return fresh
-
-
 def position_of(connection: sa.Connection, image_id: str) -> int:
     """An image's position; StoreError for one the task does not have."""
     position = connection.scalar(sa.select(image.c.position).where(image.c.image_id == image_id))
@@ -141,7 +118,7 @@ def _positions(connection: sa.Connection, image_ids: Sequence[str] | None) -> li
 
 def invite(connection: sa.Connection, people: Sequence[str], attributes: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Add annotators, each with an order of label chips of their own."""
-    settings = read_settings(connection)
+    task = read_task(connection)
     known = set(connection.scalars(sa.select(annotator.c.annotator_id)))
     number = claims.following(connection, annotator.c.number)
     new = []
@@ -156,9 +133,9 @@ def invite(connection: sa.Connection, people: Sequence[str], attributes: Mapping
             raise StoreError(
                 _("annotator {name} was erased from this task because they asked for it; name another", name=repr(who))
             )
-        order = list(settings.labels)
-        if settings.chip_order == "random":
-            np.random.default_rng(claims.number_of(settings.seed, who, "chips")).shuffle(order)
+        order = list(task.labels)
+        if task.page.chips == "random":
+            np.random.default_rng(claims.number_of(task.seed, who, "chips")).shuffle(order)
         connection.execute(annotator.insert().values(
             annotator_id=who, number=number, invited_at=now_ms(),
             attributes=dict(attributes.get(who, {})), chip_order=order,
@@ -170,20 +147,14 @@ def invite(connection: sa.Connection, people: Sequence[str], attributes: Mapping
 
 def closed(connection: sa.Connection) -> list[str]:
     """The people whose entry is closed: their answers stay and count, the page takes no more."""
-    return list((read_setting(connection, PREFERENCES) or {}).get("closed", ()))
+    return list(read_setting(connection, CLOSED) or ())
 
 
 def reopen(connection: sa.Connection, people: Sequence[str]) -> None:
     """Open the entry of these people, where it is closed."""
     before = closed(connection)
     if set(people) & set(before):
-        _close(connection, [who for who in before if who not in people])
-
-
-def _close(connection: sa.Connection, people: Sequence[str]) -> None:
-    """Close the entry of exactly these people."""
-    chosen = read_setting(connection, PREFERENCES) or {}
-    write_setting(connection, PREFERENCES, {**chosen, "closed": list(people)})
+        write_setting(connection, CLOSED, [who for who in before if who not in people])
 
 
 def check_invited(connection: sa.Connection, people: Sequence[str]) -> None:
@@ -199,7 +170,7 @@ def uninvite(connection: sa.Connection, people: Sequence[str]) -> list[str]:
     check_invited(connection, people)
     answered = [who for who in dict.fromkeys(people) if not _remove(connection, who)]
     if answered:
-        _close(connection, list(dict.fromkeys([*closed(connection), *answered])))
+        write_setting(connection, CLOSED, list(dict.fromkeys([*closed(connection), *answered])))
     return answered
 
 
@@ -222,7 +193,7 @@ def _remove(connection: sa.Connection, who: str) -> bool:
 
 def add_checks(connection: sa.Connection, checks: pd.DataFrame) -> None:
     """Turn images into attention checks."""
-    labels = read_settings(connection).labels
+    labels = read_task(connection).labels
     positions = _positions(connection, [str(name) for name in checks["image_id"]])
     for position, accepted, forbidden in zip(positions, checks["accepted"], checks["forbidden"], strict=True):
         check_labels([*accepted, *forbidden], labels, f"check on image {position}")
@@ -277,7 +248,7 @@ def open_round(
     claims.round_row(connection, of)
     number = claims.following(connection, round_.c.number)
     new_round(connection, number, purpose, of)
-    wanted = overlap or read_settings(connection).overlap
+    wanted = overlap or read_task(connection).overlap
     if positions := _positions(connection, image_ids):
         connection.execute(slot.insert(), [{"round": number, "position": at, "wanted": wanted} for at in positions])
     return number
@@ -285,7 +256,7 @@ def open_round(
 
 def second_look(connection: sa.Connection, who: str, image_id: str, of: int) -> Any:
     """This person's second look at an image: the assignment, made if it is not there."""
-    settings = read_settings(connection)
+    task = read_task(connection)
     claims.lock_annotator(connection, who)
     position = position_of(connection, image_id)
     first = (answer.c.annotator_id == who, answer.c.round == of, answer.c.image_id == image_id)
@@ -299,8 +270,8 @@ def second_look(connection: sa.Connection, who: str, image_id: str, of: int) -> 
         now = now_ms()
         connection.execute(assignment.insert().values(
             annotator_id=who, round=number, position=position, place=claims.next_place(connection, who),
-            purpose="second", suggestions_visible=not claims.is_control(settings, who, position),
-            holds_slot=False, claimed_at=now, lease_until=now + round(settings.lease_seconds * 1000),
+            purpose="second", suggestions_visible=not claims.is_control(task, who, position),
+            holds_slot=False, claimed_at=now, lease_until=now + round(task.lease_seconds * 1000),
         ))  # fmt: skip
     return connection.execute(mine).one()
 

@@ -48,7 +48,7 @@ from affectml_annotation.store.schema import (
     round_,
     slot,
 )
-from affectml_annotation.store.settings import read_settings
+from affectml_annotation.store.versions import read_task
 
 Status = Literal["accepted", "conflict", "surplus", "refused"]
 # Clocks of laptops are off by minutes; more is a mistake.
@@ -294,15 +294,15 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
     if before is not None:
         when = pd.Timestamp(before.at, unit="ms").isoformat(timespec="minutes")
         raise StoreError(f"{name}: imported already, as {before.name} on {when}Z ({before.rows} rows)")
-    settings = read_settings(connection)
+    task = read_task(connection)
     position = {row.image_id: row.position for row in connection.execute(sa.select(image.c.image_id, image.c.position))}
     if invite:
         setup.invite(connection, sorted(who for who in set(table["annotator_id"].dropna()) if who.strip()), {})
     people = dict(connection.execute(sa.select(annotator.c.annotator_id, annotator.c.withdrawn_at)).all())
-    problems = import_problems(table, settings.labels, images=position, annotators=people)
+    problems = import_problems(table, task.labels, images=position, annotators=people)
     problems += _clashes(connection, table, people.keys())
     if problems:
-        raise BadImport(name, problems, _way_out(table, settings.labels, position, people))
+        raise BadImport(name, problems, _way_out(table, task.labels, position, people))
     now = now_ms()
     places = dict.fromkeys(people, 0)
     held = {}
@@ -332,7 +332,7 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
                 held_it = claim is not None and bool(claim["holds_slot"])
                 holds: bool = held_it if purpose not in HOLDING else row["kind"] in ANSWERS
                 if purpose in HOLDING and not holds:  # as `claims.settle` has it
-                    holds = skips[key[1], at] >= settings.most_skips
+                    holds = skips[key[1], at] >= task.most_skips
                     skips[key[1], at] += not holds
                 taken[key[1], at] += (holds - held_it) * (people[key[0]] is None)
                 if claim is not None:
@@ -452,7 +452,7 @@ class Submitting(OnDatabase):
 
     def _task_labels(self) -> tuple[str, ...]:
         if self._labels is None:
-            self._labels = self.database.reading(read_settings).labels
+            self._labels = self.database.reading(read_task).labels
         return self._labels
 
     def import_file(

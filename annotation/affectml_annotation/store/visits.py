@@ -23,14 +23,6 @@ def visit_of(connection: sa.Connection, who: str) -> Any:
     return connection.execute(_VISIT, {"who": who}).one_or_none()
 
 
-def check_count(images: int, rate: float, pictures: int) -> int:
-    """How many attention checks come on top of so many images. rate: of the images; pictures: that there are for it.
-
-    No picture comes twice, no check first, and of two checks none right after the other.
-    """
-    return min(round(rate * images), pictures, max(0, images - 1))
-
-
 def is_at_images(row: Any, now: int) -> bool:
     """Whether a visit is at its images, with its place."""
     return row.status is None and row.phase == "images" and row.place_until >= now

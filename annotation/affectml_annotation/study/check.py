@@ -12,7 +12,7 @@ from babel.numbers import get_currency_precision
 
 from affectml_annotation.errors import AnnotationError, did_you_mean
 from affectml_annotation.exchange.files import read_parquet
-from affectml_annotation.study.file import FILE, Dictated, StudyFile
+from affectml_annotation.study.file import FILE, Dictated, Task
 from affectml_annotation.study.folder import Study, images_in, read_study
 from affectml_annotation.study.unread import unread_consents, warnings
 
@@ -98,7 +98,7 @@ def announced_minutes(study: Study) -> int:
 def check_study(folder: str | Path, labels: Collection[str] | None = None) -> Checked:
     """Read a study's folder, and say what is missing. labels: those that people choose from, where they are known.
 
-    Raises BadStudy where there is no study.yaml that can be read; texts that cannot be read are missing.
+    Raises BadTask where there is no study.yaml that can be read; texts that cannot be read are missing.
     """
     folder = Path(folder)
     study = read_study(folder)
@@ -138,7 +138,7 @@ def _strings(said: Any) -> Iterator[str]:
         yield said
 
 
-def _images(file: StudyFile, folder: Path) -> tuple[set[str] | None, list[str]]:
+def _images(file: Task, folder: Path) -> tuple[set[str] | None, list[str]]:
     """The images of the study's data set; None where it cannot be read, and why."""
     if not file.dataset:
         return None, ["dataset names no folder."]
@@ -191,7 +191,7 @@ def _data(study: Study, images: set[str] | None, labels: Collection[str] | None)
                 yield f"{files[f'study.{language}']} has words for {label!r}, which is no label there{near}"
 
 
-def _recruiting(file: StudyFile) -> Iterator[str]:
+def _recruiting(file: Task) -> Iterator[str]:
     recruit, panel = file.recruit, file.recruit.panel
     if panel != "links" and "study" in recruit.names and not recruit.study:
         yield f"recruit.study is empty: without {panel}'s id of the study anybody's address is as good as another."
@@ -201,7 +201,7 @@ def _recruiting(file: StudyFile) -> Iterator[str]:
                 yield f"recruit.codes has no {kind}: Prolific knows a participant's end by the code that you set there."
     if panel in ("prolific", "sona") and not recruit.return_to:
         yield f"recruit.return_to is empty: people would have to find the way back to {panel} themselves."
-    needed = {"prolific": "{code}", "sona": "{person}"}.get(panel, "")
+    needed = {"prolific": "{code}", "sona": "{person}"}.get(panel or "", "")
     if recruit.return_to and needed not in recruit.return_to:
         yield f"recruit.return_to has no {needed}: {panel} would not know who comes back."
     if panel in ("prolific", "mturk") and file.pay.per_person and "completed" not in file.pay.paid_by_panel:
@@ -218,11 +218,13 @@ def _recruiting(file: StudyFile) -> Iterator[str]:
     for question in (*file.before.questions, *file.after.questions):
         if question.share and question.kind == "text":
             yield f"question {question.id} is free text and shared: people may write there who they are."
+    if file.checks.rate and not file.checks.images:
+        yield f"checks.rate is {file.checks.rate:g}, and checks.images names no image that says what to choose."
     if not file.help:
         yield "help is empty: people need somebody to turn to."
 
 
-def _groups(file: StudyFile) -> Iterator[str]:
+def _groups(file: Task) -> Iterator[str]:
     """Quotas that leave no room for all the people whom the study has places for."""
     for question in file.before.questions:
         most = file.places.per_answer.get(question.id)
@@ -236,7 +238,7 @@ def _groups(file: StudyFile) -> Iterator[str]:
             )
 
 
-def people_needed(file: StudyFile, images: int, *, skips: bool = False) -> int:
+def people_needed(file: Task, images: int, *, skips: bool = False) -> int:
     """How many people it takes until so many images have the people they want, when all complete it.
 
     skips: where each image is skipped as often as `skips` counts.

@@ -20,7 +20,7 @@ from affectml_annotation.store.schema import annotator, device, now_ms, panel, v
 from affectml_annotation.store.settings import read_setting
 from affectml_annotation.store.visits import visit_of
 from affectml_annotation.study import keys, running
-from affectml_annotation.study.file import StudyFile
+from affectml_annotation.study.file import Task
 from affectml_annotation.study.visits import Visit, as_visit, give_back_places
 
 LINK = "link "  # begins the ids of those whom a link brought; no panel's id does
@@ -62,7 +62,7 @@ class Entry:
     shared: bool = False
 
 
-def ids_from(file: StudyFile, address: Mapping[str, str]) -> Ids:
+def ids_from(file: Task, address: Mapping[str, str]) -> Ids:
     """The panel's ids in an address, as they are kept: see `panel_id`.
 
     Raises NotInStudy where they are not there, are placeholders that nobody filled in, are not of the panel's own form,
@@ -85,7 +85,7 @@ def ids_from(file: StudyFile, address: Mapping[str, str]) -> Ids:
     if file.recruit.study and given.get("study") != file.recruit.study:
         raise NotInStudy(_("this address belongs to another study; open the study from your panel's page"))
     person, session = given["person"], given.get("session", "")
-    told = re.fullmatch(_ID.get(file.recruit.panel, ".+"), person) and max(len(person), len(session)) <= MOST_ID
+    told = re.fullmatch(_ID.get(file.recruit.panel or "", ".+"), person) and max(len(person), len(session)) <= MOST_ID
     if not told or not (person + session).isprintable() or person.lower().startswith((LINK, FORGOTTEN)):
         raise NotInStudy(_("the address does not contain your id at the panel; open the study from your panel's page"))
     return Ids(person, session or None, came=address[names["person"]])

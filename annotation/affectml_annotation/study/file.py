@@ -1,18 +1,35 @@
-"""study.yaml: what a study is. An unknown key is an error that names the nearest one."""
+"""The file of a labelling task: what people are asked, who they are, what they see, and how images are handed out.
 
+A study is a task whose file says where strangers come from (`recruit`). An unknown key is an error that names the
+nearest one.
+"""
+
+from ast import literal_eval
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from affectml_annotation.errors import BadStudy, did_you_mean
+from affectml_annotation.errors import BadTask, did_you_mean
 from affectml_annotation.languages import PSEUDO, as_code, marked
-from affectml_annotation.store.visits import check_count
 
 FILE = "study.yaml"
+# What people are asked, by what the labels are about, unless a task says otherwise.
+QUESTIONS = {
+    "evoked": marked("Which of these feelings does this image evoke in you? Choose all that apply, or none."),
+    "expressed": marked("Which of these feelings does the person in this image show? Choose all that apply, or none."),
+    "intended": marked("Which of these feelings did the maker of this image intend? Choose all that apply, or none."),
+    "query": marked("Which of these words fit this image? Choose all that apply, or none."),
+}
+WARNING = marked(
+    "Some of these images may show violence, injury, nudity or suffering. You may skip any image without giving a "
+    "reason, stop at any time, and withdraw later: then none of your answers is used."
+)
 UNSEEN = "debriefing_unseen"  # the text for who saw no image
 
+Strategy = Literal["random", "fill", "stratified", "priority", "queue"]
 Panel = Literal["prolific", "mturk", "sona", "links"]
 PANELS = get_args(Panel)
 Ending = Literal["completed", "screened_out", "timed_out", "quota_full", "no_consent"]
@@ -156,7 +173,7 @@ class Checks(Part):
     """Attention checks among the images. Agreement with others is never a check."""
 
     rate: float = Field(
-        default=0.0, ge=0, le=0.5, description="of images_per_person: so many checks come on top, for everybody alike"
+        default=0.0, ge=0, lt=1, description="share of checks; in a study so many of images_per_person come on top"
     )
     images: tuple[Dictated, ...] = Field(
         default=(), description="a list of: image, labels that its own text dictates, images (in other languages)"
@@ -182,8 +199,9 @@ class Places(Part):
 class Recruit(Part):
     """Where people come from, and what they are given to hand back there."""
 
-    panel: Panel = Field(
-        default="links", description="prolific, mturk, sona, or links of your own (affectml study links)"
+    panel: Panel | None = Field(
+        default=None,
+        description="prolific, mturk, sona, or links of your own (affectml study links); empty: this is no study",
     )
     study: str = Field(default="", description="the panel's id of this study, which the address must name")
     ids: dict[Literal["person", "study", "session"], str] = Field(
@@ -197,7 +215,12 @@ class Recruit(Part):
     @property
     def names(self) -> dict[str, str]:
         """What the ids are called in the address."""
-        return IDS[self.panel] | dict(self.ids)
+        return self.usual | dict(self.ids)
+
+    @property
+    def usual(self) -> dict[str, str]:
+        """What the panel calls them."""
+        return IDS[self.panel] if self.panel else {}
 
 
 class Pay(Part):
@@ -231,37 +254,107 @@ class LabelWords(Part):
     model_config = ConfigDict(str_strip_whitespace=True)
 
     name: str = Field(default="", max_length=200)
-    definition: str = Field(default="", max_length=2_000)
+    definition: str = Field(default="", max_length=20_000)
 
 
-class StudyFile(Part):
-    """study.yaml."""
+class Repeats(Part):
+    """Images that a person sees a second time."""
 
-    schema_: Literal[1] = Field(default=1, alias="schema", description="of this file")
+    rate: float = Field(default=0.0, ge=0, lt=1, description="share of them among the images a person sees")
+    gap: Count = Field(default=20, description="so many other images lie at least between an image and its repeat")
+
+
+class Page(Part):
+    """What the labelling page shows and asks for."""
+
+    instructions: str = Field(default="", description="before the first image, and with the key ?; a study has a text")
+    warning: str = Field(default=WARNING, description="what people may see; they agree to it before the first image")
+    blur: bool = Field(default=False, description="images are blurred until somebody asks to see each one")
+    seconds: float = Field(default=0, ge=0, lt=86_400, description="an image must be in sight so long first")
+    intensity: bool = Field(default=False, description="ask how strongly, 1 to 3: the same key again")
+    valence_arousal: bool = Field(default=False, description="ask how pleasant and how exciting, on a pad")
+    valence_colours: bool = Field(
+        default=False, description="colour pleasant and unpleasant labels, which primes people"
+    )
+    show_original: bool = Field(default=False, description="show the data set's own single label")
+    blind_first: bool = Field(default=False, description="answer first; then see a model's suggestion (--model RUN)")
+    control: float = Field(default=0.5, ge=0, le=1, description="share of those second looks without a suggestion")
+    chips: Literal["random", "taxonomy"] = Field(
+        default="random", description="order of the labels: each person's own, always the same, or the taxonomy's"
+    )
+
+
+class Texts(Part):
+    """The lead's texts in another language, of a task without a study; empty: ours, or as the file has it."""
+
+    question: str = ""
+    instructions: str = ""
+    warning: str = ""
+
+
+class Task(Part):
+    """What a labelling task is, with or without strangers; a study is one that has a `recruit.panel`.
+
+    `labels`, `question`, `construct`, `taxonomy` and `name` may be left out of a file: then the data set says them. A
+    task that is set up has them all.
+
+    >>> Task(labels=("awe", "fear"), question="What do you feel?").overlap
+    3
+    """
+
+    schema_: Literal[2] = Field(default=2, alias="schema", description="of this file")
+    name: str = Field(default="", description="of the task; empty: the data set's")
     languages: tuple[Annotated[str, AfterValidator(_language)], ...] = Field(
-        default=("en",), min_length=1, description="people choose among them; the first is this file's, and "
+        default=("en",), min_length=1, description="people choose among them; the first is this file's. In a study "
         "study.de.yaml, consent.de.md ... have its texts in another"
     )  # fmt: skip
     dataset: str = Field(default="", description="the data set's folder, seen from this file's")
     target: str = Field(default="", description="the target whose labels people choose from; or name a taxonomy")
-    taxonomy: str = Field(default="", description="a built-in taxonomy, or a YAML file in this folder")
-    question: str = Field(default="", description="what people are asked of each image; empty: the data set's own")
-    overlap: Count = Field(default=3, description="how many people answer each image")
-    skips: int | None = Field(default=None, ge=0, description="so many skips let one more see an image; empty: overlap")
-    labels: dict[str, LabelWords] = Field(
+    taxonomy: str | dict[str, Any] = Field(
+        default="", description="a built-in taxonomy, a YAML file in this folder, or its content"
+    )
+    labels: tuple[str, ...] = Field(
+        default=(), description="that people choose from, in this order; empty: those of the taxonomy, or the target"
+    )
+    words: dict[str, LabelWords] = Field(
         default={}, description="words of your own for labels, such as {awe: {name: awe, definition: wonder and fear}}"
     )
+    about: Literal["", "evoked", "expressed", "intended", "query"] = Field(
+        default="",
+        alias="construct",
+        description="what the labels are about: evoked, expressed or intended; empty: the data set's",
+    )
+    question: str = Field(default="", description="what people are asked of each image; empty: the data set's own")
+    texts: dict[Annotated[str, AfterValidator(_language)], Texts] = Field(
+        default={},
+        description="by language question, instructions and warning: {de: {question: ...}}; of a study see above",
+    )
+    overlap: Count = Field(default=3, description="how many people answer each image")
+    skips: int | None = Field(default=None, ge=0, description="so many skips let one more see an image; empty: overlap")
+    strategy: Strategy = Field(
+        default="random", description="order of images: random, fill (those begun first), stratified, priority, queue"
+    )
+    stratum: str = Field(default="", description="the column of images.parquet that stratified goes by")
+    lease: float = Field(
+        default=15, gt=0, description="minutes after which an image that somebody holds goes to others; in a study "
+        "places.minutes"
+    )  # fmt: skip
+    seed: int = Field(default=0, ge=-(2**63), lt=2**63, description="of every random choice")
+    invited_only: bool = Field(default=False, description="only people on the list may label; else a name is enough")
+    page: Page = Page()
     images_per_person: Count = Field(default=50, description="images each person labels; checks come on top")
     minutes_per_image: float = Field(
         default=0.25, gt=0, le=60, description="how long one takes, for the time that is announced"
     )
-    seed: int = Field(default=0, ge=0, lt=2**63, description="of every random choice")
     consent: Consent = Consent()
     before: Questions = Questions()
     instructions: Instructions = Instructions()
     practice: Practice = Practice()
     checks: Checks = Checks()
-    breaks: float = Field(default=45, ge=0, description="a break is suggested after so many minutes; 0: never")
+    repeats: Repeats = Repeats()
+    breaks: float = Field(
+        default=45, ge=0, lt=86_400, description="a break is suggested after so many minutes; 0: never"
+    )
     after: Questions = Questions()
     debriefing: str = Field(default="debriefing.md", description="what people read at the end; a file in this folder")
     debriefing_unseen: str = Field(
@@ -278,10 +371,18 @@ class StudyFile(Part):
         default=120, description="how long answers are kept; the panel's ids leave by `study pay OUT --forget`"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_now(cls, values: Any) -> Any:
+        return of_schema_2(values)
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if len(set(self.languages)) < len(self.languages):
-            raise ValueError(f"languages: one stands twice in {', '.join(self.languages)}")
+        if self.question and not self.question.strip():
+            raise ValueError("question: it is blank; write what people are asked")
+        for key in ("languages", "labels"):
+            if len(set(getattr(self, key))) < len(getattr(self, key)):
+                raise ValueError(f"{key}: one stands twice in {', '.join(getattr(self, key))}")
         asked = [question.id for question in (*self.before.questions, *self.after.questions)]
         for name in asked:
             if asked.count(name) > 1:
@@ -299,9 +400,34 @@ class StudyFile(Part):
                 raise ValueError(f"image {image!r} stands twice among those for practice and checks")
         if self.recruit.study and "study" not in self.recruit.names:
             raise ValueError(f"recruit: study: an address from {self.recruit.panel} names no study; leave it empty")
-        if self.checks.rate and not self.checks.images:
-            raise ValueError("checks: rate needs images whose own text dictates the answer")
+        if self.checks.rate + self.repeats.rate >= 1:
+            raise ValueError("checks: rate and repeats: rate leave no room for other images; make them less than 1")
         return self
+
+    def but(self, **changes: Any) -> Self:
+        """The same with other values of some keys; a dictionary changes those keys of a part that it names."""
+        values = self.model_dump(by_alias=True)
+        for name, value in changes.items():
+            field = type(self).model_fields.get(name)
+            key = (field and field.alias) or name
+            part = isinstance(getattr(self, name, None), Part) and isinstance(value, Mapping)
+            values[key] = {**values[key], **value} if part else value
+        return parse_as(type(self), values, "the task")
+
+    @property
+    def is_study(self) -> bool:
+        """Whether strangers take part."""
+        return self.recruit.panel is not None
+
+    @property
+    def most_skips(self) -> int:
+        """So many skips at an image let one more person see it."""
+        return self.overlap if self.skips is None else self.skips
+
+    @property
+    def lease_seconds(self) -> float:
+        """For so long an image is held for a person: in a study, as long as a place."""
+        return 60 * (self.places.minutes if self.is_study else self.lease)
 
     @property
     def dictated(self) -> tuple[Dictated, ...]:
@@ -310,8 +436,12 @@ class StudyFile(Part):
 
     @property
     def check_count(self) -> int:
-        """How many attention checks each person is given, on top of their images."""
-        return check_count(self.images_per_person, self.checks.rate, len(self.checks.images))
+        """How many attention checks each person is given, on top of their images.
+
+        No picture comes twice, no check first, and of two checks none right after the other.
+        """
+        images = self.images_per_person
+        return min(round(self.checks.rate * images), len(self.checks.images), max(0, images - 1))
 
     def text_files(self, language: str | None = None) -> dict[str, str]:
         """What each text is called, and its file; in a language that is not the study's own those beside them."""
@@ -333,18 +463,59 @@ class StudyFile(Part):
         return tuple(phase for phase in PHASES if not empty.get(phase))
 
 
-def parse(content: Any, where: str) -> StudyFile:
-    """The content of a study.yaml, checked. Raises BadStudy with the first problem and where it is."""
-    return parse_as(StudyFile, content, where)
+def of_schema_2(content: Any) -> Any:
+    """A file of schema 1, which was a study's, as one of now: `labels` had the words, and the panel was `links`."""
+    if not isinstance(content, dict) or content.get("schema") != 1:
+        return content
+    recruit, overlap = content.get("recruit") or {}, content.get("overlap")
+    now = {"recruit": {"panel": "links", **recruit} if isinstance(recruit, dict) else recruit, "schema": 2}
+    if isinstance(overlap, dict) and "min" in overlap:  # images could stop early
+        now["overlap"] = overlap["min"]
+    if "labels" in content:
+        now["words"] = content["labels"]
+    return {key: value for key, value in content.items() if key != "labels"} | now
+
+
+def changed_keys(before: Task, after: Task) -> list[str]:
+    """The keys of a file that differ, as in `checks.rate`."""
+    return list(_changed(before, after))
+
+
+def _changed(before: Part, after: Part, place: str = "") -> Iterator[str]:
+    for name, field in type(before).model_fields.items():
+        one, other, key = getattr(before, name), getattr(after, name), f"{place}{field.alias or name}"
+        if isinstance(one, Part):
+            yield from _changed(one, other, f"{key}.")
+        elif one != other:
+            yield key
+
+
+def parse(content: Any, where: str) -> Task:
+    """The content of a task's file, checked. Raises BadTask with the first problem and where it is."""
+    return parse_as(Task, content, where)
 
 
 # What pydantic says in Python's words.
 _WANTED = {
     "tuple_type": "expected a list, such as [one, another]",
     "too_short": "expected a list with one thing in it at least, but it is empty",
-    "model_type": "expected keys with values, such as {key: value}",
-    "dict_type": "expected keys with values, such as {key: value}",
+    "model_type": "expected keys with values, such as {{key: value}}",
+    "dict_type": "expected keys with values, such as {{key: value}}",
+    "string_type": "expected a text; put {input} in quotes",
+    "finite_number": "expected a finite number",
+    "decimal_max_places": "expected {decimal_places} decimal places at most, but this is {input}",
     "int_type": "expected a whole number, such as 3",
+    "int_parsing": "expected a whole number, such as 3, but this is {input}",
+    "int_from_float": "expected a whole number, such as 3, but this is {input}",
+    "float_parsing": "expected a number, such as 0.1, but this is {input}",
+    "float_type": "expected a number, such as 0.1",
+    "bool_parsing": "expected true or false, but this is {input}",
+    "bool_type": "expected true or false",
+    "literal_error": "expected {expected}, but this is {input}",
+    "greater_than": "expected more than {gt:g}, but this is {input}",
+    "greater_than_equal": "expected {ge:g} or more, but this is {input}",
+    "less_than": "expected less than {lt:g}, but this is {input}",
+    "less_than_equal": "expected {le:g} at most, but this is {input}",
 }
 P = TypeVar("P", bound=Part)
 
@@ -352,13 +523,16 @@ P = TypeVar("P", bound=Part)
 def parse_as(kind: type[P], content: Any, where: str) -> P:
     """As `parse`, for another of the study's files."""
     if content is not None and not isinstance(content, dict):
-        raise BadStudy(f"{where}: expected keys with values, as `affectml study init` writes them")
+        raise BadTask(f"{where}: expected keys with values, as `affectml study init` writes them")
     try:
         return kind.model_validate(content or {})
     except ValidationError as error:
         first = error.errors()[0]
         place = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)
-        plain = first["type"] == "string_type" and not isinstance(first["input"], list | dict)  # which may be endless
-        quoted = f", but this is {first['input']!s:.40}; put it in quotes" if plain else ""
-        said = _WANTED.get(first["type"], first["msg"].removeprefix("Value error, "))
-        raise BadStudy(f"{where}: {place}{said}{quoted}") from None
+        plain = not isinstance(first["input"], list | dict)  # which may be endless
+        values = {**first.get("ctx", {}), "input": f"{first['input']!s:.40}" if plain else "it"}
+        if first["type"] == "literal_error":
+            known = [str(one) for one in literal_eval(f"[{first['ctx']['expected'].replace(' or ', ', ')}]")]
+            values["input"] += did_you_mean(values["input"], known)
+        said = _WANTED.get(first["type"], "{error}").format(**{"error": first["msg"], **values})
+        raise BadTask(f"{where}: {place}{said.removeprefix('Value error, ')}") from None

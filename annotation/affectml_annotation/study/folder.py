@@ -14,16 +14,22 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from affectml_annotation.errors import BadStudy
+from affectml_annotation.errors import BadTask
 from affectml_annotation.exchange.files import no_file, write_text
 from affectml_annotation.judgements import UNSTORABLE, storable
 from affectml_annotation.languages import ENGLISH, _, english_name, spoken
 from affectml_annotation.languages import written as our_language
-from affectml_annotation.study.file import BOXES, FEEDBACK, FILE, UNSEEN, LabelWords, StudyFile, parse, parse_as
+from affectml_annotation.study.file import BOXES, FEEDBACK, FILE, PANELS, UNSEEN, LabelWords, Task, parse, parse_as
 from affectml_annotation.study.translation import Translation
 from affectml_annotation.yaml_files import load_yaml
 
 MOST_TEXT = 200_000  # bytes of a text: more than anybody reads
+# Of a task's file, what nobody needs who knows the people, and what a study says otherwise.
+FOR_STUDIES = {
+    "dataset", "images_per_person", "minutes_per_image", "consent", "before", "instructions", "practice", "after",
+    "debriefing", "help", "recruit", "places", "pay", "keep_months",
+}  # fmt: skip
+FOR_TASKS = {"texts", "lease", "invited_only"}
 IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")  # ![what it shows](IMAGE_ID)
 
 
@@ -35,7 +41,7 @@ class Study:
     consent.de, and study.de for the short ones as they stand in study.de.yaml.
     """
 
-    file: StudyFile
+    file: Task
     texts: dict[str, str]
 
     @property
@@ -56,7 +62,7 @@ class Study:
     def labels(self) -> dict[str, dict[str, LabelWords]]:
         """By language the study's own words for labels, which go before the taxonomy's."""
         own, *others = self.file.languages
-        return {own: self.file.labels} | {language: self.translation(language).labels for language in others}
+        return {own: self.file.words} | {language: self.translation(language).labels for language in others}
 
     @property
     def examples(self) -> list[str]:
@@ -77,9 +83,12 @@ def images_in(text: str) -> list[str]:
 
 
 def read_study(folder: str | Path) -> Study:
-    """Read and check study.yaml and its texts, all from inside the folder. Raises BadStudy with the first problem."""
+    """Read and check study.yaml and its texts, all from inside the folder. Raises BadTask with the first problem."""
     folder = Path(folder)
-    file = parse(_load(_read(folder, FILE), str(folder / FILE)), str(folder / FILE))
+    where, content = str(folder / FILE), read_yaml(folder / FILE)
+    file = parse({"schema": 1, **content} if isinstance(content, dict) else content, where)  # 1 did not need to say so
+    if not file.is_study:
+        raise BadTask(f"{where}: recruit: panel: say where people come from: {', '.join(PANELS)}")
     texts: dict[str, str] = {}
     study = Study(file, texts)
     for language in file.languages:
@@ -99,21 +108,27 @@ def read_study(folder: str | Path) -> Study:
 @lru_cache(maxsize=64)
 def _translation(text: str, where: str) -> Translation:
     """Kept, since reading YAML takes far longer than all else of what is on a screen."""
-    return parse_as(Translation, _load(text, where), where)
+    return parse_as(Translation, read_text(text, where), where)
 
 
-def _load(text: str, where: str) -> Any:
+def read_text(text: str, where: str) -> Any:
+    """What a text in YAML holds. Raises BadTask, with the line, for what is none."""
     try:
         return load_yaml(text)
     except ValueError as error:
-        raise BadStudy(f"{where}: no YAML: {error}") from None
+        raise BadTask(f"{where}: no YAML: {error}") from None
+
+
+def read_yaml(path: Path) -> Any:
+    """What a YAML file holds. Raises BadTask for one that is not there or cannot be read."""
+    return read_text(_read(path.parent, path.name), str(path))
 
 
 def inside(folder: Path, name: str) -> Path:
-    """The path of a file that a study names. Raises BadStudy where it leads out of the folder, by a link too."""
+    """The path of a file that a study names. Raises BadTask where it leads out of the folder, by a link too."""
     path = folder / name
     if "\0" in name or not path.resolve().is_relative_to(folder.resolve()):
-        raise BadStudy(f"{folder / FILE}: {name!r} lies outside the study's folder; copy the file into it")
+        raise BadTask(f"{folder / FILE}: {name!r} lies outside the study's folder; copy the file into it")
     return path
 
 
@@ -121,20 +136,20 @@ def _read(folder: Path, name: str) -> str:
     path = inside(folder, name)
     if (why := no_file(path)) and not path.is_file():
         way = "; `affectml study init DATASET OUT` writes one" if name == FILE else ""
-        raise BadStudy(f"{path}: {why}{way}")
+        raise BadTask(f"{path}: {why}{way}")
     try:
         with path.open("rb") as handle:
             content = handle.read(MOST_TEXT + 1)
     except OSError as error:
-        raise BadStudy(f"{path}: cannot be read ({error.strerror or error})") from None
+        raise BadTask(f"{path}: cannot be read ({error.strerror or error})") from None
     if len(content) > MOST_TEXT:
-        raise BadStudy(f"{path}: more than {MOST_TEXT:,} bytes, which nobody reads")
+        raise BadTask(f"{path}: more than {MOST_TEXT:,} bytes, which nobody reads")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise BadStudy(f"{path}: not in UTF-8; save it so") from None
+        raise BadTask(f"{path}: not in UTF-8; save it so") from None
     if not storable(text):
-        raise BadStudy(f"{path}: {UNSTORABLE}")
+        raise BadTask(f"{path}: {UNSTORABLE}")
     return text.replace("\r\n", "\n")
 
 
@@ -142,11 +157,12 @@ def write_study(dataset: str | Path, out: str | Path, languages: Sequence[str] =
     """Write study.yaml, with every key, its default and a comment, and the four texts into a folder; return them.
 
     languages: the study's own, and others, in which there are four texts each too, and study.LANG.yaml. Where we have
-    no texts in one, they are in English. What is in the texts in square brackets is to be filled in. Raises BadStudy
+    no texts in one, they are in English. What is in the texts in square brackets is to be filled in. Raises BadTask
     for what is no language's code, and where one of the files is there already.
     """
     out = Path(out)
     content: dict[str, Any] = {"dataset": Path(os.path.relpath(dataset, out)).as_posix(), "languages": list(languages)}
+    content["recruit"] = {"panel": "links"}
     own = parse(content, str(out / FILE)).languages[0]
     boxes, feedback = _usual_words(own)
     file = parse({**content, "consent": {"boxes": boxes}, "practice": {"feedback": feedback}}, FILE)
@@ -157,7 +173,7 @@ def write_study(dataset: str | Path, out: str | Path, languages: Sequence[str] =
             written[where] = _usual_text(kind, language) if kind != "study" else _short_texts(language, own)
     for name in written:
         if (out / name).exists():
-            raise BadStudy(f"{out / name} is there already; name another folder, or edit it")
+            raise BadTask(f"{out / name} is there already; name another folder, or edit it")
     for name, text in written.items():
         write_text(out / name, text)
     return [out / name for name in written]
@@ -180,16 +196,61 @@ def _short_texts(language: str, own: str) -> str:
     return "\n".join([head, *as_yaml(Translation(boxes=boxes, feedback=feedback))]) + "\n"
 
 
-def as_yaml(part: BaseModel, indent: str = "") -> Iterator[str]:
-    """The lines of a YAML file with every key, its value, and its comment."""
+def as_yaml(part: BaseModel, place: str = "") -> Iterator[str]:
+    """The lines of a YAML file with every key, its value, and its comment.
+
+    Of a task, what only a study has is left out where it is none, and what a study has not where it is one, unless
+    somebody chose it.
+    """
+    aside = (FOR_TASKS if part.is_study else FOR_STUDIES) if isinstance(part, Task) else ()
+    indent = "  " * place.count(".")
     for name, field in type(part).model_fields.items():
-        value = getattr(part, name)
+        value, key = getattr(part, name), field.alias or name
+        if name in aside and value == field.default:
+            continue
         comment = f"  # {field.description}" if field.description else ""
         if isinstance(value, BaseModel):
-            yield f"{indent}{field.alias or name}:{comment}"
-            yield from as_yaml(value, f"{indent}  ")
+            yield f"{indent}{key}:{comment}"
+            yield from as_yaml(value, f"{place}{key}.")
             continue
-        plain = part.model_dump(mode="json", include={name})[name]
-        dumped = yaml.safe_dump(plain, default_flow_style=True, allow_unicode=True, width=10**6).split("\n...")[0]
-        said = f"{value:.2f}" if isinstance(value, Decimal) else "" if plain is None else dumped.strip()
-        yield f"{indent}{field.alias or name}: {said}".rstrip() + comment
+        plain = part.model_dump(mode="json", include={name}, exclude_defaults=True).get(name, value)
+        head, *rest = _value(f"{value:.2f}" if isinstance(value, Decimal) else plain)
+        yield f"{indent}{key}: {head}".rstrip() + comment
+        yield from (f"{indent}  {line}" for line in rest)
+
+
+def _value(value: Any) -> list[str]:
+    """A value in YAML: what stands behind its key, and the lines below."""
+    if isinstance(value, str) and (lines := value.removesuffix("\n").split("\n"))[1:] and _stands_alone(lines):
+        return ["|" if value.endswith("\n") else "|-", *lines]
+    if isinstance(value, list) and any(isinstance(one, dict) for one in value):
+        return ["", *(f"- {_flow(one)}" for one in value)]
+    if isinstance(value, dict) and any(isinstance(one, dict) for one in value.values()):
+        return ["", *(f"{_flow(key)}: {_flow(one)}" for key, one in value.items())]
+    return ["" if value is None else _flow(value)]
+
+
+def _stands_alone(lines: list[str]) -> bool:
+    """Whether YAML reads these lines as they are."""
+    return all(map(str.isprintable, lines)) and lines[0][:1].strip() != "" and lines[-1].strip() != ""
+
+
+def _flow(value: Any) -> str:
+    """A value in one line."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    dumped = yaml.dump(
+        value, Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=10**6, sort_keys=False
+    )  # fmt: skip
+    return dumped.split("\n...")[0].strip()
+
+
+class _Dumper(yaml.SafeDumper):
+    """As PyYAML's, but that a text of several lines stands in one."""
+
+
+def _in_one_line(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, '"' if text and text.splitlines() != [text] else None)
+
+
+_Dumper.add_representer(str, _in_one_line)

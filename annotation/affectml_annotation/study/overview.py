@@ -179,7 +179,7 @@ def how_people_work(store: LabelStore, said: pd.DataFrame) -> pd.DataFrame:
     rounds = store.rounds()
     repeats = rounds[rounds["purpose"] == "repeat"]
     report = annotator_report(
-        said, store.settings.labels, checks=store.checks(), repeats=repeats, intervals=True
+        said, store.task.labels, checks=store.checks(), repeats=repeats, intervals=True
     ).set_index("annotator_id")
     report[["checks", "checks_failed"]] = report[["checks", "checks_failed"]].where(report["checks"] > 0)
     report["repeats"] = report["repeats"].where(report["repeats"] > 0)

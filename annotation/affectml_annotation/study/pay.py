@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from babel.numbers import get_currency_precision
 
 from affectml_annotation.exchange.files import csv_text
+from affectml_annotation.store.changing import note_change
 from affectml_annotation.store.keeping import clean_backups
 from affectml_annotation.store.keys import ERASING, FORGOTTEN, is_theirs, make_key, mark
 from affectml_annotation.store.label_store import LabelStore
@@ -173,7 +174,7 @@ def mark_paid(store: LabelStore, people: Sequence[str], *, by: str = "the comman
         over = connection.execute(owed.delete().where(is_theirs(connection, owed.c.person, *people))).rowcount
         count = int(marked) + int(over)
         if count:
-            running.note_change(connection, by, {"paid": count})
+            note_change(connection, by, {"paid": count})
         return count
 
     return store.database.retried(work)
@@ -200,7 +201,7 @@ def forget_ids(store: LabelStore, *, by: str) -> tuple[int, list[str]]:
                 connection.execute(mine.values(person=FORGOTTEN + mark(connection, row.person), session=None))
                 gone.append(str(row.person))
         if gone:
-            running.note_change(connection, by, {"forgotten": len(gone)})
+            note_change(connection, by, {"forgotten": len(gone)})
         owing = connection.scalar(sa.select(sa.func.count()).select_from(owed)) or 0
         return len(rows) - len(gone) + owing, gone
 

@@ -14,8 +14,8 @@ from affectml_annotation.judgements import storable
 from affectml_annotation.languages import _, ngettext, number
 from affectml_annotation.store.claims import number_of
 from affectml_annotation.store.label_store import LabelStore
-from affectml_annotation.store.schema import annotator, questionnaire, study_version
-from affectml_annotation.study import running
+from affectml_annotation.store.schema import annotator, questionnaire
+from affectml_annotation.store.versions import all_versions
 from affectml_annotation.study.file import Question, Questions
 
 MOST_TEXT = 2_000  # characters of a free answer
@@ -102,8 +102,7 @@ def answers_to_questions(store: LabelStore) -> list[Answered]:
     """
 
     def work(connection: sa.Connection) -> list[Answered]:
-        newest_first = connection.execute(sa.select(study_version).order_by(study_version.c.number.desc()))
-        files = [running.file_in(row) for row in newest_first]
+        files = [version.file for version in all_versions(connection)]
         questions: dict[str, Question] = {}
         for one in chain.from_iterable((*file.before.questions, *file.after.questions) for file in files):
             questions.setdefault(one.id, one)

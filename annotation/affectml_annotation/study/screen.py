@@ -7,14 +7,14 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 
-from affectml_annotation.languages import money
+from affectml_annotation.languages import _, money, spoken
 from affectml_annotation.store.keys import FORGOTTEN
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.schema import content_warning, image, panel
 from affectml_annotation.store.visits import BEFORE, failed_checks, images_done, visit_of
 from affectml_annotation.study import keys, pay, running, visits
 from affectml_annotation.study.door import Entry, Ids
-from affectml_annotation.study.file import UNSEEN, Ending, LabelWords, StudyFile
+from affectml_annotation.study.file import UNSEEN, Ending, LabelWords, Task
 from affectml_annotation.study.folder import Study
 from affectml_annotation.study.questions import in_order
 from affectml_annotation.study.terms import terms
@@ -48,8 +48,8 @@ class Screen:
     through or left; instructions: always in reach from there on. step: the number of this one, of so many steps, the
     consent being the first. images: how many come for everybody, checks among them; 0 where failed checks ended them.
     pictures: by language and image of practice or checks, the image that is shown in its place. question: what is asked
-    of each image; empty: the task's. questions: in this person's order. practice: images with the tries that are left,
-    in order; feedback: shown after a miss. done: images answered.
+    of each image. questions: in this person's order. practice: images with the tries that are left, in order; feedback:
+    shown after a miss. done: images answered.
     warned: they failed so many checks that the file says to warn.
     code: once it is earned. due: what they are to be paid, as money is written in the language that is spoken; empty
     for nothing, and while the visit goes on.
@@ -137,7 +137,7 @@ def screen(store: LabelStore, who: str, language: str | None = None) -> Screen:
             text=study.text(phase, language) if going_on else _debriefing(study, visit, language),
             instructions=study.text("instructions", language) if phase in ("practice", "images") else "",
             links=file.instructions.links,
-            question=said.question or file.question,
+            question=said.question or _question(file.question, language or file.languages[0]),
             questions=() if asked is None else tuple(map(said.asked, in_order(asked, who, file.seed))),
             practice=visits.to_practise(connection, who, file) if phase == "practice" else {},
             feedback=said.feedback or file.practice.feedback,
@@ -153,12 +153,18 @@ def screen(store: LabelStore, who: str, language: str | None = None) -> Screen:
     return store.database.reading(work)
 
 
-def _steps(file: StudyFile) -> list[str]:
+def _question(own: str, language: str) -> str:
+    """The task's question, in a language if it is one of ours."""
+    with spoken(language):
+        return _(own)
+
+
+def _steps(file: Task) -> list[str]:
     """The consent and the phases, as people count them: that the practice is over is said within the images' step."""
     return ["consent", *(phase for phase in file.phases if phase != "start")]
 
 
-def _step(file: StudyFile, phase: str) -> int:
+def _step(file: Task, phase: str) -> int:
     steps = _steps(file)
     return steps.index("images" if phase == "start" else phase) + 1 if phase != "code" else len(steps)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from affectml_annotation.languages import _, marked, money, ngettext
 from affectml_annotation.study.check import announced_minutes
-from affectml_annotation.study.file import StudyFile
+from affectml_annotation.study.file import Task
 from affectml_annotation.study.folder import Study
 
 LEAVING = {
@@ -25,7 +25,7 @@ def terms(study: Study) -> tuple[str, ...]:
     )
 
 
-def _pay(file: StudyFile) -> Iterator[str]:
+def _pay(file: Task) -> Iterator[str]:
     pay = file.pay
     short = money(pay.per_screen_out, pay.currency) if pay.per_screen_out else ""
     if pay.per_person:
@@ -51,7 +51,7 @@ def _pay(file: StudyFile) -> Iterator[str]:
         yield _("What you feel about the images never changes what you are paid.")
 
 
-def _checks(file: StudyFile) -> Iterator[str]:
+def _checks(file: Task) -> Iterator[str]:
     if not (count := file.check_count):
         return
     yield ngettext(

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from affectml_annotation.errors import BadStudy, did_you_mean
-from affectml_annotation.study.file import FILE, LabelWords, Part, Question, StudyFile, Words
+from affectml_annotation.errors import BadTask, did_you_mean
+from affectml_annotation.study.file import FILE, LabelWords, Part, Question, Task, Words
 
 
 class Asked(Question):
@@ -59,12 +59,12 @@ class Translation(Part):
         default={}, description="words of your own for labels: {awe: {name: ..., definition: ...}}"
     )
 
-    def check(self, file: StudyFile, where: str) -> None:
-        """Raises BadStudy for words of what the study does not have."""
+    def check(self, file: Task, where: str) -> None:
+        """Raises BadTask for words of what the study does not have."""
         for problem in self._problems(file):
-            raise BadStudy(f"{where}: {problem}")
+            raise BadTask(f"{where}: {problem}")
 
-    def _problems(self, file: StudyFile) -> Iterator[str]:
+    def _problems(self, file: Task) -> Iterator[str]:
         if self.boxes and len(self.boxes) != len(file.consent.boxes):
             count = len(file.consent.boxes)
             yield f"boxes: {FILE} has {count}, and here are {len(self.boxes)}; write each, in that order"
@@ -85,7 +85,7 @@ class Translation(Part):
                 if len(set(shown.values())) < len(shown):
                     yield f"{phase}: {name}: two options have the same words"
 
-    def boxes_of(self, file: StudyFile) -> dict[str, str]:
+    def boxes_of(self, file: Task) -> dict[str, str]:
         """The consent's boxes in the study's own words, and what stands there for each."""
         return dict(zip(file.consent.boxes, self.boxes or file.consent.boxes, strict=True))
 

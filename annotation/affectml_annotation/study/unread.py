@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from affectml_annotation import languages
-from affectml_annotation.errors import BadStudy
+from affectml_annotation.errors import BadTask
 from affectml_annotation.study.file import FILE, UNSEEN
 from affectml_annotation.study.folder import Study
 
@@ -24,9 +24,9 @@ def unread_consents(study: Study) -> list[str]:
 
 
 def refuse_unread(study: Study) -> None:
-    """Raises BadStudy for a consent that nobody is said to have read."""
+    """Raises BadTask for a consent that nobody is said to have read."""
     for sentence in unread_consents(study):
-        raise BadStudy(sentence.rstrip("."))
+        raise BadTask(sentence.rstrip("."))
 
 
 def warnings(study: Study) -> Iterator[str]:

@@ -14,10 +14,10 @@ from affectml_annotation.errors import StoreError
 from affectml_annotation.store import claims
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.schema import annotator, assignment, now_ms, practice, questionnaire, visit, visit_step
-from affectml_annotation.store.settings import read_settings
+from affectml_annotation.store.versions import read_task
 from affectml_annotation.store.visits import end, seen, visit_of
 from affectml_annotation.study import keys, running
-from affectml_annotation.study.file import Ending, Status, StudyFile
+from affectml_annotation.study.file import Ending, Status, Task
 from affectml_annotation.study.questions import read_answers
 
 EVER = 2**62
@@ -116,7 +116,7 @@ def practise(
         if not left[image_id] or tries_left not in (None, left[image_id]):
             return Practised(None, left[image_id], as_visit(row))
         right = labels is not None and set(labels) == dictated[image_id]
-        chosen = [label for label in read_settings(connection).labels if label in (labels or ())]
+        chosen = [label for label in read_task(connection).labels if label in (labels or ())]
         tried = {"annotator_id": who, "image_id": image_id, "labels": chosen, "passed": right, "at": now}
         connection.execute(practice.insert().values(tried))
         seen(connection, row, now)
@@ -133,12 +133,12 @@ def practise(
     return store.database.retried(work)
 
 
-def to_practise(connection: sa.Connection, who: str, file: StudyFile) -> dict[str, int]:
+def to_practise(connection: sa.Connection, who: str, file: Task) -> dict[str, int]:
     """The practice images that are not done, with the tries that are left."""
     return {image_id: left for image_id, left in _tries_left(connection, who, file).items() if left}
 
 
-def _tries_left(connection: sa.Connection, who: str, file: StudyFile) -> dict[str, int]:
+def _tries_left(connection: sa.Connection, who: str, file: Task) -> dict[str, int]:
     left = {one.image: file.practice.tries for one in file.practice.images}
     tried = sa.select(practice.c.image_id, practice.c.passed).where(practice.c.annotator_id == who)
     for image_id, passed in connection.execute(tried.order_by(practice.c.number)):
@@ -217,7 +217,7 @@ def earned(connection: sa.Connection, who: str) -> str | None:
     return code_for(connection, _file(connection, row), row.status, who)
 
 
-def code_for(connection: sa.Connection, file: StudyFile, kind: Ending, who: str) -> str:
+def code_for(connection: sa.Connection, file: Task, kind: Ending, who: str) -> str:
     """The code for an end of this kind."""
     return file.recruit.codes.get(kind) or keys.code(connection, kind, who)
 
@@ -228,7 +228,7 @@ def _check_phase(phase: str, *known: str) -> None:
         raise StoreError(f"phase: expected {' or '.join(known)}, but received {phase!r:.40}")
 
 
-def _file(connection: sa.Connection, row: Any) -> StudyFile:
+def _file(connection: sa.Connection, row: Any) -> Task:
     return running.file_of(connection, row.version)
 
 
@@ -248,7 +248,7 @@ def _locked(connection: sa.Connection, who: str) -> Any:
     return row
 
 
-def _move_on(connection: sa.Connection, row: Any, file: StudyFile, now: int) -> Visit:
+def _move_on(connection: sa.Connection, row: Any, file: Task, now: int) -> Visit:
     """To the phase after this one; after the last the study is completed."""
     rest = file.phases[file.phases.index(row.phase) + 1 :]
     following = rest[0] if rest else "code"

@@ -2,7 +2,6 @@
 
     options.py      what may stand after `streamlit run relabel.py --`
     task.py         a data set and its label store, opened once per process
-    preferences.py  what the lead chose for the page (instructions, blur, blind-first, ...), kept in the store
     people.py       who somebody is: names, signed tokens, consent, leads
     queries.py      the few questions to the store's tables that its own interface does not answer
     items.py        what a browser is told of an image, and what it is not

@@ -10,9 +10,9 @@ import streamlit as st
 from affectml.errors import UnknownLabel, UnknownTaxonomy
 from affectml.taxonomies import Taxonomy, ancestors
 from affectml.taxonomies.near import NEGATIONS
+from affectml_annotation import Task
 from affectml_annotation.languages import _, client_texts, current
 from affectml_apps.relabel.identity import make_token
-from affectml_apps.relabel.preferences import Preferences
 from affectml_apps.relabel.speaking import choices, choose
 from affectml_apps.relabel.task import LabelTask
 from affectml_apps.serving import client_version, loader, prefixed
@@ -47,7 +47,7 @@ def start_data(
 
     study: a participant's phase, question, instructions (HTML) and breaks (minutes).
     """
-    preferences = task.preferences
+    file = task.file
     practice = study is not None and study["phase"] == "practice"  # whose tries must not be sent as answers
     order, offered = task.store.chip_order(who), task.offered(who)
     return {
@@ -59,7 +59,7 @@ def start_data(
         "spoken": client_texts(current()),
         "languages": [] if study else choices(offered),  # a study's page has them on top of every phase
         "labels": chips(
-            order, task.taxonomy_for(who), preferences, grouped=not task.verifying, language=current(), offered=offered
+            order, task.taxonomy_for(who), file, grouped=not task.verifying, language=current(), offered=offered
         ),
         "task": {
             "question": (study or {}).get("question") or task.text("question"),
@@ -69,13 +69,13 @@ def start_data(
         },
         "study": study,
         "settings": {
-            "blur": preferences.blur,
-            "minView": preferences.min_view_seconds,
-            "breakMinutes": study["breaks"] if study else preferences.break_minutes,
+            "blur": file.page.blur,
+            "minView": file.page.seconds,
+            "breakMinutes": study["breaks"] if study else file.breaks,
             "practice": practice,
-            "intensity": preferences.intensity and not task.verifying,
-            "valenceArousal": preferences.valence_arousal and not task.verifying,
-            "blindFirst": preferences.blind_first,
+            "intensity": file.page.intensity and not task.verifying,
+            "valenceArousal": file.page.valence_arousal and not task.verifying,
+            "blindFirst": file.page.blind_first,
             "single": task.verifying,
         },
     }
@@ -84,7 +84,7 @@ def start_data(
 def chips(
     order: Sequence[str],
     taxonomy: Taxonomy,
-    preferences: Preferences,
+    file: Task,
     *,
     grouped: bool,
     language: str = "en",
@@ -98,7 +98,7 @@ def chips(
     may choose, the task's own first: search finds what a label is called (`also`: name, language) in each of them.
     """
     by_valence = set(taxonomy.parents.values()) <= {"negative", "neutral", "positive"}
-    use_groups = grouped and bool(taxonomy.parents) and (preferences.valence_colours or not by_valence)
+    use_groups = grouped and bool(taxonomy.parents) and (file.page.valence_colours or not by_valence)
     group_of = {label: _group(taxonomy, label, language) if use_groups else "" for label in order}
     groups = list(dict.fromkeys(group_of.values()))
     shown = sorted(order, key=lambda label: groups.index(group_of[label]))
@@ -108,7 +108,7 @@ def chips(
         known = label in taxonomy.labels  # else it says whether a label is reasonable, in our own words
         also = taxonomy.called(label, [language, *offered])
         spoken = also.pop(name)
-        meant = preferences.definitions.get(label)
+        meant = file.words[label].definition if label in file.words else None
         if language != offered[0] and translation and translation.definition:
             meant = translation.definition  # the lead says what is meant in the task's own language
         chip = {
@@ -116,7 +116,7 @@ def chips(
             "name": name if known else _(label),
             "language": spoken if known else language,
             "group": group_of[label],
-            "tone": _tone(taxonomy, label) if preferences.valence_colours else None,
+            "tone": _tone(taxonomy, label) if file.page.valence_colours else None,
             "meaning": meant
             or taxonomy.definition(label, language)
             or ", ".join(taxonomy.synonyms_in(label, language))

@@ -3,12 +3,17 @@
 import hashlib
 import hmac
 import re
+import secrets
 import unicodedata
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection, Iterable
 
+from affectml_annotation import LabelStore
 from affectml_annotation.languages import marked
+from affectml_annotation.store.schema import setting
+from affectml_annotation.store.settings import read_setting
 
+SECRET = "relabel-secret"
 NAME = re.compile(r"[^\x00-\x1f\x7f<>]{1,80}")
 
 
@@ -74,3 +79,16 @@ def may_lead(who: str | None, leads: Collection[str], *, signed_in: bool, only_h
     if leads and who is not None and not signed_in:
         who = known_as(who, leads)  # an account's address is compared as it is: another one is another account
     return who in leads if leads else not signed_in
+
+
+def read_secret(store: LabelStore) -> str:
+    """The key that signs this task's tokens, made when first asked for.
+
+    It lives in the database, so that a browser's token outlives a restart and holds on every server of the task.
+    """
+    with store.database.write() as connection:
+        value = read_setting(connection, SECRET)
+        if value is None:
+            value = secrets.token_hex(32)
+            connection.execute(setting.insert().values(key=SECRET, value=value))  # of two servers one makes it
+    return str(value)

@@ -10,11 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from affectml_annotation import Claim
+from affectml_annotation import Claim, Task
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.languages import current
 from affectml_apps.relabel import queries, verify
-from affectml_apps.relabel.preferences import Preferences
 from affectml_apps.relabel.task import LabelTask
 
 _SAID = [column.name for column in COLUMNS if column.by == "person"]
@@ -27,7 +26,7 @@ def ticket(secret: str, who: str, image_id: str, round_number: int) -> str:
     return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
 
 
-def item_of(task: LabelTask, preferences: Preferences, who: str, claim: Claim) -> dict[str, Any]:
+def item_of(task: LabelTask, file: Task, who: str, claim: Claim) -> dict[str, Any]:
     """One image for this person's queue, as plain values."""
     look = LOOKS.get(claim.purpose, "first")
     item: dict[str, Any] = {
@@ -39,7 +38,7 @@ def item_of(task: LabelTask, preferences: Preferences, who: str, claim: Claim) -
     }
     if task.verifying:
         item["ask"] = task.taxonomy.display(verify.label_of(claim.image_id), current())
-    elif preferences.show_original and claim.image_id in task.originals:
+    elif file.page.show_original and claim.image_id in task.originals:
         item["original"] = task.taxonomy.display(task.originals[claim.image_id], current())
     if look != "first":
         before = queries.own_answer(task.store, who, claim.image_id, 1)
@@ -53,7 +52,7 @@ def item_of(task: LabelTask, preferences: Preferences, who: str, claim: Claim) -
 def past_items(task: LabelTask, who: str, limit: int) -> list[dict[str, Any]]:
     """This person's own answers, oldest first, so that they can go back to them after a reload."""
     history = task.store.history(who, limit).iloc[::-1]
-    blind = queries.second_round(task.store, 1) is not None and task.preferences.blind_first
+    blind = queries.second_round(task.store, 1) is not None and task.file.page.blind_first
     rounds = task.store.rounds()
     purposes = dict(zip(rounds["round"], rounds["purpose"], strict=True))
     return [

@@ -3,24 +3,25 @@
 import tempfile
 from codecs import BOM_UTF8
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from affectml.people.labelling import fitted
 from affectml_annotation import Alpha, Anchoring, Progress, StoreError, aggregate, anchoring, encode, write_judgements
 from affectml_annotation.agreement.values import with_interval
-from affectml_annotation.errors import check_labels
 from affectml_annotation.exchange.files import table_csv
 from affectml_annotation.judgements import are_data, only_data
 from affectml_annotation.study import overview
+from affectml_annotation.study.file import parse
+from affectml_annotation.study.folder import read_text
 from affectml_annotation.study.overview import Overview
 from affectml_annotation.study.pay import PayRow, amount, sums
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.identity import clean_name, known_as
-from affectml_apps.relabel.preferences import change_preferences
 from affectml_apps.relabel.task import LabelTask
 
 SUFFIXES = {"CSV": ".csv", "Parquet": ".parquet", "JSON lines": ".jsonl", "Label Studio": ".json"}
@@ -108,9 +109,7 @@ def people(task: LabelTask, report: pd.DataFrame) -> pd.DataFrame:
         return overview.people(task.store, report)
     there = task.store.annotators()
     status = there["consented"].map({True: "takes part", False: "invited"})
-    status = status.mask(there["annotator_id"].isin(task.preferences.closed), "closed").mask(
-        there["withdrawn"], "withdrew"
-    )
+    status = status.mask(there["annotator_id"].isin(task.store.closed()), "closed").mask(there["withdrawn"], "withdrew")
     status = status.where(there["claimed"] == 0, status + ", holds " + there["claimed"].astype(str))
     there = there[["annotator_id", "answers", "last_answer"]].assign(status=status)
     return overview.with_figures(there.rename(columns={"annotator_id": "participant", "answers": "images"}), report)
@@ -249,16 +248,24 @@ def measure_anchoring(task: LabelTask) -> Anchoring | None:
     if second is None or not task.suggestions:
         return None
     said = task.store.judgements()
-    return anchoring(said, task.settings.labels, task.suggestions, second=second)
+    return anchoring(said, task.file.labels, task.suggestions, second=second)
 
 
-def set_blind_first(task: LabelTask, on: bool) -> None:
-    """Turn blind-first second looks on or off; a round for them is opened when there is none yet."""
-    if on and not task.suggestions:
-        raise StoreError("blind-first shows a model's suggestion after the answer: start the app with --model RUN")
-    if on and queries.second_round(task.store, 1) is None:
+def save(task: LabelTask, text: str, *, since: int, by: str) -> int:
+    """Make this text the task's file; return the number of the version that is the task now.
+
+    A round of second looks is opened where there is none and the file asks for them. since: the version that was
+    changed. Raises BadTask for what is no such file, BadInput for other labels, and StoreError, naming the key, for
+    what cannot change.
+    """
+    file = fitted(parse(read_text(text, "the file"), "the file"), task.file)
+    blind = file.page.blind_first and not task.file.page.blind_first
+    if blind and not task.suggestions:
+        raise StoreError("page.blind_first: needs a model's suggestions; start the page with --model RUN")
+    number = task.store.set_task(file, since=since, by=by)
+    if blind and queries.second_round(task.store, 1) is None:
         task.store.open_round("second")
-    change_preferences(task.store, blind_first=on)
+    return number
 
 
 def invite(task: LabelTask, names: Sequence[str]) -> None:
@@ -278,40 +285,3 @@ def invite(task: LabelTask, names: Sequence[str]) -> None:
 def read_names(text: str) -> list[str]:
     """Names from text: one on each line, or separated by commas."""
     return list(dict.fromkeys(name for line in text.splitlines() for part in line.split(",") if (name := part.strip())))
-
-
-def _lines(text: str) -> list[tuple[int, str]]:
-    """The lines that hold something, with their numbers."""
-    return [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-
-
-def read_definitions(text: str, labels: Sequence[str]) -> dict[str, str]:
-    """Label definitions from lines `label: what is meant`; UnknownLabel names a line's label that is none."""
-    found = {}
-    for number, line in _lines(text):
-        label, colon, meaning = (part.strip() for part in line.partition(":"))
-        check_labels([label], labels, f"definitions, line {number}")
-        if not colon or not meaning:
-            raise StoreError(f"definitions, line {number}: expected `{label}: what is meant`")
-        found[label] = meaning
-    return found
-
-
-def write_definitions(definitions: Mapping[str, str]) -> str:
-    """The text that `read_definitions` reads."""
-    return "\n".join(f"{label}: {meaning}" for label, meaning in definitions.items())
-
-
-def read_checks(text: str) -> pd.DataFrame:
-    """Attention checks from lines `image; accepted, labels; forbidden, labels` (either list may be empty)."""
-    rows = []
-    for number, line in _lines(text):
-        parts = [part.strip() for part in line.split(";")]
-        if len(parts) != 3 or not parts[0]:
-            raise StoreError(
-                f"checks, line {number}: expected `image; accepted, labels; forbidden, labels`, but received {line!r}"
-            )
-        rows.append((parts[0], *([label.strip() for label in part.split(",") if label.strip()] for part in parts[1:])))
-    if not rows:
-        raise StoreError("Write at least one check.")
-    return pd.DataFrame(rows, columns=["image_id", "accepted", "forbidden"])

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy.exc import DataError, IntegrityError
 
-from affectml_annotation import Answer, Claim, DatabaseFailed, Receipt, StoreError, TaskSettings
+from affectml_annotation import Answer, Claim, DatabaseFailed, Receipt, StoreError, Task
 from affectml_annotation.languages import _
 from affectml_annotation.store.claims import round_of
 from affectml_apps.relabel import queries
@@ -43,7 +43,7 @@ def exchange(task: LabelTask, who: str, message: Mapping[str, Any]) -> dict[str,
     message, given = answers_of(message)
     with task.locks[who]:
         check_person(task, who)
-        second = queries.second_round(task.store, 1) if task.preferences.blind_first else None
+        second = queries.second_round(task.store, 1) if task.file.page.blind_first else None
         receipts = take(task, who, given, second)
         reply = next_images(task, who, message, given, second)
         return {"receipts": receipts, "now": time.time(), **reply}  # after the claims: `leaving` gives back those
@@ -69,13 +69,13 @@ def _next(task: LabelTask, who: str, message: Mapping[str, Any], second: int | N
     round_number = whole(message, "round", 1, 10_000, missing=1)
     rounds = _rounds(task, round_number)
     left, in_all = task.left_for(who, round_number, rounds)
-    most = most_held(left, task.settings)
+    file = task.file
+    most = most_held(left, file)
     claims = task.store.claim(who, min(want, most), round_number=round_number, most=most)
     if second is not None and round_number == 1:
         claims = [*_second_looks(task, who, second), *claims]
-    preferences = task.preferences
     reply: dict[str, Any] = {
-        "items": [item_of(task, preferences, who, claim) for claim in claims],
+        "items": [item_of(task, file, who, claim) for claim in claims],
         "done": queries.answered_count(task.store, who, rounds),
         "of": in_all,
     }
@@ -84,13 +84,13 @@ def _next(task: LabelTask, who: str, message: Mapping[str, Any], second: int | N
     return reply
 
 
-def most_held(left: int, settings: TaskSettings) -> int:
+def most_held(left: int, file: Task) -> int:
     """How many images somebody may hold to whom `left` could still come: near a round's end nobody waits for them.
 
     Beyond 6, nobody holds more than a fifth of what could still come to them; nor, with repeats, more than lie between
     an image and its repeat: what can come again is what they have answered.
     """
-    most = min(MAX_QUEUE, left // SHARE, settings.repeat_gap if settings.repeat_rate else MAX_QUEUE)
+    most = min(MAX_QUEUE, left // SHARE, file.repeats.gap if file.repeats.rate else MAX_QUEUE)
     return max(FEW, most)
 
 
@@ -103,7 +103,7 @@ def check_person(task: LabelTask, who: str) -> None:
         raise NotAllowed(_("you have withdrawn from this task; nothing more is shown or stored"))
     if not person.consented:
         raise NotAllowed(_("read what this task shows and agree to it first"))
-    if who in task.preferences.closed:
+    if who in task.store.closed():
         raise NotAllowed(_("the lead has closed your entry to this task; your answers so far are kept"))
 
 

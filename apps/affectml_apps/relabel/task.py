@@ -14,21 +14,27 @@ import pyarrow.parquet as pq
 
 from affectml.data import Dataset
 from affectml.errors import BadInput
-from affectml.people.labelling import make_task, open_photographs, taxonomy_of, with_files
-from affectml.people.studies import begin, with_words
-from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
-from affectml_annotation import LabelStore, StoreError, TaskSettings, languages
+from affectml.people.labelling import (
+    labels_of,
+    make_task,
+    open_photographs,
+    task_file,
+    taxonomy_of,
+    with_files,
+    with_words,
+)
+from affectml.people.studies import begin
+from affectml.taxonomies import Taxonomy, get_taxonomy
+from affectml_annotation import LabelStore, StoreError, Task, languages
 from affectml_annotation.store.settings import read_setting
 from affectml_annotation.study import running
-from affectml_annotation.study.file import StudyFile
-from affectml_annotation.study.folder import read_study
 from affectml_annotation.study.screen import label_words, offered
 from affectml_apps.relabel import queries, verify
+from affectml_apps.relabel.identity import read_secret
 from affectml_apps.relabel.options import DEMO, Options
-from affectml_apps.relabel.preferences import Preferences, read_preferences, read_secret
 from affectml_apps.relabel.suggestions import read_suggestions
 
-Text = Literal["question", "instructions", "content_warning"]  # that the lead writes for people
+Text = Literal["question", "instructions", "warning"]  # that the lead writes for people
 RECENT_SECONDS = 5.0
 PATIENCE = 4.0  # seconds that a page waits for the database before it says so: a slow disk is no outage
 
@@ -39,12 +45,11 @@ class LabelTask:
 
     suggestions: image -> labels a model would give. originals: image -> the data set's own single label.
     only_here: nobody but this machine reaches the server. starter: who started it to label images of their own; no
-    page asks them anything first. study: the file of the study that runs here.
+    page asks them anything first.
     """
 
     dataset: Dataset
     store: LabelStore
-    settings: TaskSettings
     taxonomy: Taxonomy
     secret: str
     suggestions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -53,7 +58,6 @@ class LabelTask:
     verifying: bool = False
     only_here: bool = True
     starter: str | None = None
-    study: StudyFile | None = None
 
     def __post_init__(self) -> None:
         # one for each annotator: two tabs of one person go one after the other
@@ -61,9 +65,14 @@ class LabelTask:
         self._left: dict[tuple[str, int], tuple[tuple[int, int], float]] = {}
 
     @property
-    def preferences(self) -> Preferences:
-        """What the lead chose, as it is now."""
-        return read_preferences(self.store)
+    def file(self) -> Task:
+        """The task's file as it is now: it may have been changed here, on another server, or on the command line."""
+        return self.store.task
+
+    @property
+    def study(self) -> Task | None:
+        """The same, where strangers take part; None where they do not."""
+        return file if (file := self.file).is_study else None
 
     def said(self, labels: Iterable[str]) -> str:
         """Labels as people read them, in one line."""
@@ -71,16 +80,19 @@ class LabelTask:
 
     def offered(self, who: str | None = None) -> tuple[str, ...]:
         """The languages that somebody may choose from, the task's own first: the study's, or those the lead chose."""
-        return tuple(self.preferences.languages) if self.study is None else offered(self.store, who=who)
+        return self.file.languages if self.study is None else offered(self.store, who=who)
 
     def taxonomy_for(self, who: str) -> Taxonomy:
-        """The labels as somebody reads them: with a study's own words, in the version that they agreed to."""
-        return self.taxonomy if self.study is None else with_words(self.taxonomy, label_words(self.store, who))
+        """The labels as somebody reads them: in the task's own words, of a study in those that they agreed to."""
+        file = self.file
+        words = label_words(self.store, who) if file.is_study else {file.languages[0]: file.words}
+        return with_words(self.taxonomy, words)
 
     def text(self, name: Text) -> str:
         """What the lead wrote for people, in the language that is spoken if it is there; ours, from the catalogue."""
-        own = self.settings.question if name == "question" else str(getattr(self.preferences, name))
-        return self.preferences.texts.get(languages.current(), {}).get(name) or (own and languages._(own))
+        file = self.file
+        own = file.question if name == "question" else str(getattr(file.page, name))
+        return getattr(file.texts.get(languages.current()), name, "") or (own and languages._(own))
 
     @property
     def left_out(self) -> int:
@@ -91,15 +103,11 @@ class LabelTask:
         return int(table["file"].null_count if "file" in schema.names else len(table))
 
     @property
-    def running(self) -> StudyFile:
+    def running(self) -> Task:
         """The study's file. Raises StoreError where none runs here."""
-        if self.study is None:
+        if (study := self.study) is None:
             raise StoreError("no study runs here; start the page with --study OUT")
-        return self.study
-
-    def refresh(self) -> None:
-        """Read the settings again: they may have been changed here, on another server, or on the command line."""
-        self.settings = self.store.settings
+        return study
 
     def begin_as(self, who: str) -> None:
         """Let the person who started the server label their own images at once, without door and consent."""
@@ -131,7 +139,7 @@ def open_task(options: Options, say: Callable[[str], None] = lambda line: None) 
     dataset = _open_dataset(options, say)
     store = LabelStore(options.store_url)
     try:
-        there = store.settings if store.has_task else None
+        there = store.task if store.has_task else None
         if there and store.database.reading(read_setting, running.KEY) is not None:
             raise BadInput(
                 f"{options.store_url} holds a study, whose people come in by a door of its own: "
@@ -145,16 +153,16 @@ def open_task(options: Options, say: Callable[[str], None] = lambda line: None) 
         suggestions: Mapping[str, tuple[str, ...]] = {}
         if options.model is not None:
             suggestions = read_suggestions(options.model, taxonomy.labels, dataset)
-        settings = there or _set_up(options, dataset, suggestions, store)
+        file = there or _set_up(options, dataset, suggestions, store)
         new = "" if there else "new "
-        say(f"{new}labelling task in {store.database.where}: {len(settings.labels)} labels, {settings.question}")
-        verifying = settings.name == verify.TASK_NAME
+        say(f"{new}labelling task in {store.database.where}: {len(file.labels)} labels, {file.question}")
+        verifying = file.name == verify.TASK_NAME
         if verifying != bool(options.check_labels):
             way = "add --check-labels" if verifying else "leave out --check-labels, or name another --db"
             raise BadInput(f"{options.store_url} holds a task of another kind: {way}")
-        if not verifying and not set(settings.labels) <= set(taxonomy.labels):
+        if not verifying and not set(file.labels) <= set(taxonomy.labels):
             raise BadInput(
-                f"{options.store_url} holds a task with the labels {', '.join(settings.labels)}, not those of "
+                f"{options.store_url} holds a task with the labels {', '.join(file.labels)}, not those of "
                 f"{taxonomy.name}; name another --db, or the task's own --taxonomy"
             )
         if not verifying:
@@ -162,24 +170,21 @@ def open_task(options: Options, say: Callable[[str], None] = lambda line: None) 
         originals, secret = _originals(dataset, options.target), read_secret(store)
         store.database.wait_at_most(PATIENCE)
         dataset = Dataset.open(dataset.root)  # afresh: tables that were read for the set-up are not kept
-        return LabelTask(
-            dataset, store, settings, taxonomy, secret, suggestions, originals, options.lead, verifying=verifying
-        )
+        return LabelTask(dataset, store, taxonomy, secret, suggestions, originals, options.lead, verifying=verifying)
     except BaseException:
         store.close()
         raise
 
 
 def _open_study(options: Options, folder: Path, say: Callable[[str], None]) -> LabelTask:
-    file = read_study(folder).file
-    store = begin(folder, options.db, by="the server")
+    store = begin(folder, options.db, by="the server", say=say)
     try:
-        dataset, settings = Dataset.open(folder / file.dataset), store.settings
-        say(f"study in {store.database.where}: {len(settings.labels)} labels, {settings.question}")
+        file = store.task
+        dataset = Dataset.open(folder / file.dataset)
+        say(f"study in {store.database.where}: {len(file.labels)} labels, {file.question}")
         secret = read_secret(store)
         store.database.wait_at_most(PATIENCE)
-        taxonomy = _taxonomy(dataset, options, settings)
-        return LabelTask(dataset, store, settings, taxonomy, secret, leads=options.lead, study=file)
+        return LabelTask(dataset, store, labels_of(file), secret, leads=options.lead)
     except BaseException:
         store.close()
         raise
@@ -198,23 +203,18 @@ def _open_dataset(options: Options, say: Callable[[str], None]) -> Dataset:
     return write_demo(DEMO)
 
 
-def _taxonomy(dataset: Dataset, options: Options, there: TaskSettings | None) -> Taxonomy:
+def _taxonomy(dataset: Dataset, options: Options, there: Task | None) -> Taxonomy:
     """The labels asked for; else those that the task was set up with; else the data set's."""
     if options.taxonomy is not None:
         return get_taxonomy(options.taxonomy)
-    own = None if there is None or options.target is not None else there.taxonomy
-    if isinstance(own, Mapping):
-        return Taxonomy.from_dict(dict(own), where="the task's taxonomy")
-    if own in builtin_names():
-        return get_taxonomy(str(own))
-    return taxonomy_of(dataset, options.target)
+    if there is None or options.target is not None or not there.taxonomy:
+        return taxonomy_of(dataset, options.target)
+    return labels_of(there)
 
 
-def _set_up(
-    options: Options, dataset: Dataset, suggestions: Mapping[str, tuple[str, ...]], store: LabelStore
-) -> TaskSettings:
-    overlap = TaskSettings.overlap if options.images is None else 1  # one's own photographs; more on the page Progress
-    settings, images = make_task(dataset, taxonomy=options.taxonomy, target=options.target, overlap=overlap)
+def _set_up(options: Options, dataset: Dataset, suggestions: Mapping[str, tuple[str, ...]], store: LabelStore) -> Task:
+    keys = {"overlap": 1} if options.images is not None else {}  # one's own photographs; more by the task's file
+    file, images = make_task(dataset, *task_file(None, options.taxonomy, target=options.target or "", **keys))
     images = with_files(dataset, images)[["image_id", "file"]]
     if options.check_labels:
         model = options.check_labels == "model"
@@ -222,9 +222,9 @@ def _set_up(
         if not given:
             raise BadInput("--check-labels model needs --model RUN")
         images = verify.pairs(images, given)
-        settings = verify.settings(settings.construct)
-    store.init_task(settings, images, dataset=None if options.check_labels else dataset.root)
-    return settings
+        file = verify.task(file.about)
+    store.init_task(file, images, dataset=None if options.check_labels else dataset.root)
+    return store.task
 
 
 def _originals(dataset: Dataset, target: str | None) -> dict[str, str]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from affectml.data import Targets
-from affectml_annotation import TaskSettings
+from affectml_annotation import Task
 from affectml_annotation.languages import marked
 
 TASK_NAME = "label-check"
@@ -21,15 +21,10 @@ MARK = " :: "
 MAJORITY_CUT = 1 / 3
 
 
-def settings(construct: str) -> TaskSettings:
-    """The settings of such a task."""
-    return TaskSettings(
-        labels=REASONABLE,
-        question=QUESTION,
-        construct=construct,
-        name=TASK_NAME,
-        strategy="stratified",
-        chip_order="taxonomy",
+def task(construct: str) -> Task:
+    """The file of such a task."""
+    return Task(labels=REASONABLE, question=QUESTION, name=TASK_NAME).but(
+        construct=construct, strategy="stratified", page={"chips": "taxonomy"}
     )
 
 

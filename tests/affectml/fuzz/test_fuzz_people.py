@@ -21,7 +21,7 @@ from affectml.people.studies import check, make_study_task
 from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml.vlm.names import Words, custom_id
 from affectml.vlm.reply import Unread, parse_reply
-from affectml_annotation import LabelStore, TaskSettings, aggregate, write_judgements
+from affectml_annotation import LabelStore, Task, aggregate, write_judgements
 from affectml_annotation.erasing import erase_people
 from affectml_annotation.exchange.formats import read_counts
 from affectml_annotation.store.backup import restore, write_backup
@@ -207,7 +207,9 @@ READERS["counts in Parquet"] = Reader(
 def task_of(images: int, where: Path | str = "sqlite://", **options: Any) -> LabelStore:
     """A task on so many images, in memory or in a file."""
     store = LabelStore(where)
-    store.init_task(TaskSettings(LABELS, "What do you feel?", **options), [f"{image}.jpg" for image in range(images)])
+    store.init_task(
+        Task(labels=LABELS, question="What do you feel?", **options), [f"{image}.jpg" for image in range(images)]
+    )
     return store
 
 
@@ -245,7 +247,7 @@ def receive(folder: Path, out: Path) -> None:
         store.invite(["ann"])
         store.consent("ann")
         store.claim("ann", 3)
-        tasks.use(tasks.LabelTask(None, store, store.settings, Taxonomy("own", LABELS), "secret"))
+        tasks.use(tasks.LabelTask(None, store, store.task, Taxonomy("own", LABELS), "secret"))
         client = TestClient(Starlette(routes=make_routes()))
         headers = {"x-relabel-token": make_token("secret", "ann"), "content-type": "application/json"}
         reply = client.post("/relabel/sync", content=(folder / "message.json").read_bytes(), headers=headers)

@@ -120,7 +120,7 @@ def lead(start_shared, paintings, tmp_path_factory):
         for who in ("ann", "bob", "José"):
             store.consent(who)
             for claim in store.claim(who, 60):
-                labels = tuple(label for label in store.settings.labels if chance.random() < 0.3)
+                labels = tuple(label for label in store.task.labels if chance.random() < 0.3)
                 store.submit([Answer(claim.image_id, who, "labels" if labels else "none", labels, seconds=2.0)])
         for image in store.images()["image_id"][:2]:
             store.submit([Answer(image, "ann", "labels", ("awe",))])

@@ -14,8 +14,8 @@ from affectml_annotation import Answer, LabelStore
 from affectml_annotation.store.schema import panel
 from affectml_annotation.study import door, visits
 from affectml_annotation.study.door import Ids
+from affectml_apps.relabel.identity import read_secret
 from affectml_apps.relabel.pages import navigation
-from affectml_apps.relabel.preferences import read_secret
 from affectml_apps.relabel.study import entrance
 from affectml_apps.relabel.study import page as study_page
 from affectml_apps.relabel.study.sealed import names_of

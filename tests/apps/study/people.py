@@ -15,8 +15,7 @@ from affectml_annotation import LabelStore
 from affectml_annotation.store.schema import panel
 from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.screen import Screen, consent_screen, screen
-from affectml_apps.relabel.identity import make_token
-from affectml_apps.relabel.preferences import read_secret
+from affectml_apps.relabel.identity import make_token, read_secret
 
 from ..conftest import answer_to  # noqa: TID252
 from .conftest import AGE, CHECK, FILE, PANEL, browsers_names

@@ -17,8 +17,7 @@ import yaml
 
 from affectml_annotation import LabelStore
 from affectml_annotation.languages import ENGLISH, LANGUAGES, PSEUDO, _, catalogue, direction, spoken
-from affectml_annotation.store.settings import QUESTIONS
-from affectml_apps.relabel.preferences import change_preferences
+from affectml_annotation.study.file import QUESTIONS
 
 from ..conftest import FOCUSED  # noqa: TID252
 from .conftest import STEPS, bring, participant
@@ -173,7 +172,9 @@ def task_server(start_shared):
     """A task with 25 labels in groups, offered in all languages, with all that the page can ask for."""
     server = start_shared("--taxonomy", "parrott-25")
     with LabelStore(server.db) as store:
-        change_preferences(store, languages=LANGUAGES, intensity=True, valence_arousal=True, valence_colours=True)
+        store.change_task(
+            languages=LANGUAGES, page={"intensity": True, "valence_arousal": True, "valence_colours": True}
+        )
     return server
 
 

@@ -13,8 +13,8 @@ from starlette.routing import Route
 
 from affectml.errors import AffectmlError
 from affectml.people import studies
-from affectml_annotation import LabelStore, StoreError, TaskSettings
-from affectml_annotation.errors import BadStudy
+from affectml_annotation import LabelStore, StoreError, Task
+from affectml_annotation.errors import BadTask
 from affectml_annotation.store import schema
 from affectml_annotation.study import door, keys, pay, visits
 from affectml_annotation.study.keys import BadLink
@@ -108,7 +108,7 @@ def ended(capsys, *arguments) -> str:
 def test_a_study_that_cannot_run_ends_the_program_with_one_line(study_folder, tmp_path, capsys):
     folder, other = study_folder(), tmp_path / "other.db"
     with LabelStore(str(other)) as store:
-        store.init_task(TaskSettings(("warm", "cold"), "?"), ["a"])
+        store.init_task(Task(labels=("warm", "cold"), question="?"), ["a"])
     line = ended(capsys, "--study", folder, "--db", other)
     assert "holds a task with other labels" in line
     (folder / "study.yaml").write_text("overlaps: 2\n")
@@ -314,5 +314,5 @@ def test_no_taxonomy_is_read_from_outside_the_study_s_folder(study_folder, tmp_p
     folder = study_folder(taxonomy=place, practice={}, checks={})
     (folder.parent / "own.yaml").write_text("name: own\nlabels: [secret, hidden]\n")
     (folder / "linked.yaml").symlink_to(folder.parent / "own.yaml")
-    with pytest.raises(BadStudy, match="lies outside the study's folder"):
+    with pytest.raises(BadTask, match="lies outside the study's folder"):
         studies.begin(folder, str(tmp_path / "labels.db"), by="lead")

@@ -73,7 +73,7 @@ def attempt(change: Callable[[], object], message: str, place: str) -> None:
         came = change()
     except DatabaseFailed:
         raise  # `section` tells it without its place
-    except AnnotationError as error:
+    except (AffectmlError, AnnotationError) as error:
         problem(error)
         return
     done(message.replace("{}", str(came)), place)

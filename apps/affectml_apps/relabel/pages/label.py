@@ -27,9 +27,8 @@ def draw() -> None:
     if who is None:
         ask_who()
         return
-    task.refresh()
     person = queries.person(task.store, who)
-    if person is None and task.preferences.invited_only:
+    if person is None and task.file.invited_only:
         with _outside(_("Not invited")):
             problem(
                 _(
@@ -37,7 +36,7 @@ def draw() -> None:
                     name=who,
                 )
             )
-    elif who in task.preferences.closed:
+    elif who in task.store.closed():
         with _outside(_("Closed")):
             st.info(
                 _("{name}, the lead has closed your entry to this task. Your answers so far are kept.", name=plain(who))
@@ -77,7 +76,7 @@ def _ask_consent(task: LabelTask, who: str) -> None:
     if instructions := task.text("instructions"):
         st.text(instructions)
     st.subheader(_("What you may see"))
-    st.text(task.text("content_warning"))
+    st.text(task.text("warning"))
     st.subheader(_("What is recorded"))
     st.text(_(RECORDED))
     if st.button(_("I have read this and want to take part"), type="primary"):
@@ -88,7 +87,7 @@ def _ask_consent(task: LabelTask, who: str) -> None:
 
 def _round(task: LabelTask, who: str) -> int:
     """The round to label: the one they chose, else the first, or a further one where only that has images for them."""
-    further = queries.further_rounds(task.store, who, inline_second=task.preferences.blind_first)
+    further = queries.further_rounds(task.store, who, inline_second=task.file.page.blind_first)
     if not further:
         return 1
     st.html(component.CLIENT / "rounds.css")  # the component is that much lower

@@ -88,7 +88,7 @@ def _wait(error: DatabaseAway) -> None:
         place.info(_("The database does not answer at the moment. This page goes on by itself."))  # or ends: they left
         time.sleep(LOOK_SECONDS)
         with suppress(DatabaseAway):
-            current().refresh()
+            current().store.closed()  # anything that the database is asked
             break
     st.session_state["was-away"] = True  # a message before this is one that a rerun drops
     st.rerun()

@@ -17,9 +17,10 @@ from affectml_annotation import DatabaseAway, pooled_words
 from affectml_annotation.erasing import erase_people as erase_from_store
 from affectml_annotation.erasing import erasures_asked
 from affectml_annotation.judgements import are_data
+from affectml_annotation.store.changing import note_change
 from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.store.place import default_database
-from affectml_annotation.study import overview, pay, running
+from affectml_annotation.study import overview, pay
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.finding import searchable
 from affectml_apps.relabel.pages.drawing import attempt, done, folded, form, reading_width, section, show_done, table
@@ -68,7 +69,7 @@ def _answers(task: LabelTask, judgements: pd.DataFrame) -> None:
         for line in apart:
             st.caption(plain(sentence(line)))
     with section():
-        votes = lead.shares_csv(judgements, task.settings.labels)
+        votes = lead.shares_csv(judgements, task.file.labels)
         if words := pooled_words(judgements):
             st.write(plain(words))
         st.download_button("Download votes per image (CSV)", votes, "votes.csv", on_click="ignore")
@@ -202,7 +203,7 @@ def _erase(task: LabelTask, people: list[str]) -> None:
     st.session_state.pop("unfinished", None)
     if people:
         with task.store.database.write() as connection:
-            running.note_change(connection, lead_name(), {"erased": len(people)})
+            note_change(connection, lead_name(), {"erased": len(people)})
     st.session_state["erased"] = told
     done("Erased. What stays to be done, if anything, stands below.", "erase")
 

@@ -12,7 +12,6 @@ from affectml.errors import AffectmlError
 from affectml.people.labelling import queued_words, task_words
 from affectml_annotation import Progress
 from affectml_annotation.study import overview, running
-from affectml_annotation.study.file import IDS
 from affectml_apps.pictures import preview
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.finding import find, resolve, searchable
@@ -85,7 +84,6 @@ UNSIGNED = (
 def draw() -> None:
     """Draw it."""
     task = current()
-    task.refresh()
     reading_width(60)
     st.title("Progress")
     with section():
@@ -112,7 +110,7 @@ def draw() -> None:
 
 
 def _how_far(task: LabelTask, now: Progress) -> None:
-    st.markdown(f"**{lead.progress_words(now, task.settings.overlap)}**")
+    st.markdown(f"**{lead.progress_words(now, task.file.overlap)}**")
     if now.answered:
         st.text(lead.pace_words(now))
     show_backups(task.store)
@@ -211,7 +209,7 @@ def _label_use(shares: pd.DataFrame) -> None:
 
 
 def _drift(task: LabelTask, judgements: pd.DataFrame) -> None:
-    changes = lead.drift(judgements, task.settings.labels, block=BLOCK)
+    changes = lead.drift(judgements, task.file.labels, block=BLOCK)
     if not changes["block"].max() > 1:  # nobody has a second one, or there is none
         return
     with folded("How people change as they go on"):
@@ -324,8 +322,8 @@ def _choose(
 def _ways_in(task: LabelTask) -> None:
     here, recruit = (st.context.url or "").rpartition("/")[0], task.running.recruit
     if recruit.names:
-        fills = {"prolific": "{{{{%{}%}}}}", "sona": "%SURVEY_CODE%"}.get(recruit.panel, "…")
-        own = IDS[recruit.panel]
+        fills = {"prolific": "{{{{%{}%}}}}", "sona": "%SURVEY_CODE%"}.get(recruit.panel or "", "…")
+        own = recruit.usual
         ids = [
             f"{name}={(what == 'study' and recruit.study) or fills.format(own.get(what, name))}"
             for what, name in recruit.names.items()

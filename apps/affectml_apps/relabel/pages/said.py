@@ -41,12 +41,12 @@ def draw() -> None:
     judgements = task.store.judgements()
     agreed = None
     with section(), st.spinner("Computing intervals"):
-        agreed = krippendorff_alpha(judgements, "masi", labels=task.settings.labels, intervals=True)
+        agreed = krippendorff_alpha(judgements, "masi", labels=task.file.labels, intervals=True)
         st.markdown(f"**{lead.agreement_words(agreed)}**")
     if agreed is None or agreed.images:
         for part in (_agreement, _confusion, _languages):
             with section():
-                part(judgements, task.settings.labels)
+                part(judgements, task.file.labels)
         with section():
             _anchoring(task)
         with section():
@@ -114,7 +114,7 @@ def _anchoring(task: LabelTask) -> None:
 
 
 def _image_by_image(task: LabelTask, judgements: pd.DataFrame) -> None:
-    disputed = disagreement(judgements, task.settings.labels).head(SHOWN)
+    disputed = disagreement(judgements, task.file.labels).head(SHOWN)
     distance = {str(name): float(value) for name, value in disputed.items()}
     st.subheader("Image by image")
     with section():
@@ -176,7 +176,7 @@ def _decide(task: LabelTask, image_id: str) -> None:
         st.text(f"Decided by {row['decided_by']}: {task.said(row['labels']) or 'none of these'}")
     with folded("Decide"), form("decide"):
         labels = st.multiselect(
-            "A set of labels", list(task.settings.labels),
+            "A set of labels", list(task.file.labels),
             format_func=lambda label: searchable(task.taxonomy.display(label)), key=f"set-{image_id}",
         )  # fmt: skip
         none = st.checkbox("None of these labels applies", key=f"none-{image_id}")
