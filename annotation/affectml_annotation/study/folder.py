@@ -27,7 +27,7 @@ MOST_TEXT = 200_000  # bytes of a text: more than anybody reads
 # Of a task's file, what nobody needs who knows the people, and what a study says otherwise.
 FOR_STUDIES = {
     "dataset", "images_per_person", "minutes_per_image", "consent", "before", "instructions", "practice", "after",
-    "debriefing", "help", "recruit", "places", "pay", "keep_months",
+    "debriefing", "debriefing_unseen", "help", "recruit", "places", "pay", "keep_months",
 }  # fmt: skip
 FOR_TASKS = {"texts", "lease", "invited_only"}
 IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")  # ![what it shows](IMAGE_ID)
