@@ -14,7 +14,7 @@ from affectml_apps.relabel.pages.drawing import attempt, folded, form, section
 from affectml_apps.relabel.pages.who import lead_name
 from affectml_apps.relabel.task import LabelTask
 
-COME = {False: "Anybody who gives a name", True: "Only people on the list below"}  # by invited_only
+COME = {False: "Anybody who gives a name", True: "Only people who were invited"}  # by invited_only
 LATEST = 5  # versions that are told
 
 
