@@ -75,7 +75,7 @@ def _file(task: LabelTask) -> None:
 
 def _forget_text(saved: object) -> object:
     """Open the file afresh next time."""
-    del st.session_state["task-file"]
+    st.session_state.pop("task-file", None)
     return saved
 
 
