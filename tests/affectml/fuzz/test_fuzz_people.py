@@ -15,9 +15,11 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from affectml.cli._labels_task import export_store, images_to_queue, open_source, open_task, read_checks
+from affectml.data import Dataset
 from affectml.evaluating import EvaluateConfig
 from affectml.evaluating.systems import Source, read_file
-from affectml.people.studies import check, make_study_task
+from affectml.people.labelling import make_task
+from affectml.people.studies import check
 from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml.vlm.names import Words, custom_id
 from affectml.vlm.reply import Unread, parse_reply
@@ -99,7 +101,7 @@ def study(folder: Path, out: Path) -> None:
     check(folder)
     found = read_study(folder)
     assert summary(found)
-    make_study_task(folder, found.file)
+    make_task(Dataset.open(folder / found.file.dataset), found.file, folder)
 
 
 READERS["study"] = Reader(part(*TABLES, also=as_study), study)
@@ -247,7 +249,7 @@ def receive(folder: Path, out: Path) -> None:
         store.invite(["ann"])
         store.consent("ann")
         store.claim("ann", 3)
-        tasks.use(tasks.LabelTask(None, store, store.task, Taxonomy("own", LABELS), "secret"))
+        tasks.use(tasks.LabelTask(None, store, Taxonomy("own", LABELS), "secret"))
         client = TestClient(Starlette(routes=make_routes()))
         headers = {"x-relabel-token": make_token("secret", "ann"), "content-type": "application/json"}
         reply = client.post("/relabel/sync", content=(folder / "message.json").read_bytes(), headers=headers)
