@@ -218,7 +218,7 @@ def test_without_multilabel_the_target_that_is_there_decides(tmp_path, kinds, as
 
 @pytest.mark.parametrize("multilabel", [None, True, False])
 def test_a_data_set_without_targets_is_told_so(tmp_path, multilabel):
-    ways = r"no target yet, so .*`affectml label --on .* NAME`.*labels export.*import table"
+    ways = r"no target yet, so .*`affectml label --on .* NAME`.*`affectml label export.*import table"
     refused(BadDataset, ways, choose_target, small(tmp_path), multilabel=multilabel, name=None)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from affectml.data import Dataset
 from affectml.exploring import Collection
-from affectml_annotation import Alpha, Progress, StoreError, UnknownLabel, read_counts, read_judgements
+from affectml_annotation import Alpha, Progress, read_counts, read_judgements
 from affectml_annotation.study.pay import PayRow
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.finding import find, resolve, searchable
@@ -218,22 +218,3 @@ def test_searches_know_neither_accents_nor_case_nor_forms():
     assert [find(text, names) for text in ("jose", "STRASSE", "")] == [names[:3], ["straße"], names]
     assert resolve(["zoe", "Zoe\u0308", "jose", "JOSE", "nobody"], names) == ["Zoë", "Zoë", "jose", "JOSE", "nobody"]
     assert [searchable(name) for name in ("awe", "émoi", "e\u0301moi")] == ["awe", "émoi (emoi)", "émoi (emoi)"]
-
-
-def test_definitions_read_what_they_write():
-    meanings = {"awe": "something vast: larger than you", "joy": "gladness"}
-    assert lead.read_definitions(lead.write_definitions(meanings), LABELS) == meanings
-    with pytest.raises(UnknownLabel, match=r"line 2.*did you mean 'joy'"):
-        lead.read_definitions("awe: vast\njoi: glad", LABELS)
-    with pytest.raises(StoreError, match="line 1"):
-        lead.read_definitions("awe", LABELS)
-
-
-def test_checks_are_read_line_by_line():
-    found = lead.read_checks("000001; awe, joy; fear\n\n000002; ; joy\n")
-    assert found.to_dict("records") == [
-        {"image_id": "000001", "accepted": ["awe", "joy"], "forbidden": ["fear"]},
-        {"image_id": "000002", "accepted": [], "forbidden": ["joy"]},
-    ]
-    with pytest.raises(StoreError, match="line 1"):
-        lead.read_checks("000001 awe")

@@ -33,6 +33,7 @@ def open_study(store: LabelStore, study: Study, *, by: str) -> int:
     """
 
     def work(connection: sa.Connection) -> int:
+        versions.lock(connection)  # of two servers that begin at once one begins
         begins = read_setting(connection, KEY) is None
         said_by = None if begins else by
         number = changing.set_task(connection, study.file, study.texts, apart=study.apart, by=said_by)
