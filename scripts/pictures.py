@@ -92,7 +92,7 @@ def audit(page: Page, folder: Path) -> Iterator[bytes]:
 
 def labelling(page: Page, folder: Path) -> Iterator[bytes]:
     """A painting with two labels chosen."""
-    with serving(ROOT / "apps" / "relabel.py", ["data/demo", "--db", "labels.db"], folder) as (_, url):
+    with serving(ROOT / "apps" / "relabel.py", ["--on", "data/demo", "--db", "labels.db"], folder) as (_, url):
         page.goto(f"{url}/?who=a01")
         page.wait_for_selector(".labeller[data-state=ready]")
         for label in ("amusement", "excitement"):

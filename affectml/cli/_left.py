@@ -8,6 +8,11 @@ import typer
 
 UsageError: Any = typer.BadParameter.__base__  # click's, which Typer brings along or asks for, by version
 _BY_ANSWERS = ("--most", "--mean", "--until")
+_IN_THE_FILE = {
+    "skips": "skips", "strategy": "strategy", "stratum": "stratum", "lease": "lease", "check-rate": "checks.rate",
+    "repeat-rate": "repeats.rate", "backup-hours": "backups.hours", "backups-kept": "backups.keep",
+    "backup-days": "backups.days",
+}  # fmt: skip
 _BY_SET = ("hidden", "k", "ensemble", "judgements", "promise-group", "promise-level", "promise-empty", "prompts")
 # the command, and of an option the command with it, as somebody would type them -> what to type in their place
 LEFT: Final[Mapping[str, str]] = {
@@ -16,7 +21,13 @@ LEFT: Final[Mapping[str, str]] = {
     "fetch": "import fetch",
     "relabel": "label --on DATASET",
     "labels": "label",
-    **{f"label {name}": f"label remove {name} NAME" for name in ("uninvite", "withdraw", "erase")},
+    **{f"label {name}": f"label remove {name} NAME" for name in ("uninvite", "withdraw")},
+    "label erase": "label remove erase DATASET NAME",
+    **{
+        f"label {command} --{name}": f"label {command} --file task.yaml, with the key {key} (label show has all)"
+        for command in ("init", "assign")
+        for name, key in _IN_THE_FILE.items()
+    },
     "label restore": "label backup --restore BACKUP DB",
     "label check": "audit DB --files",
     **{f"train --{name}": f"train --set {name.replace('-', '_')}=VALUE" for name in _BY_SET},

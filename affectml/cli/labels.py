@@ -57,7 +57,11 @@ Empty = Annotated[
 ]
 Replace = Annotated[bool, Help("Write over what is there; the old file is kept beside the new one.")]
 TaskFile = Annotated[
-    Path | None, Help("The task's file, as `label show` writes it; what it leaves out is as usual.", default="none")
+    Path | None,
+    Help(
+        "The task's file, as `label show` writes it; what it leaves out has its default, or stays as it is.",
+        default="none",
+    ),
 ]
 Rounds = Annotated[str, Help("Which of a person's answers to an image counts: first, last, or a round's number.")]
 
@@ -405,18 +409,26 @@ def assign(
     """Decide who sees what: invite people, queue images, change the overlap, or all that the task's file says."""
     from affectml.cli._labels_task import images_to_queue, open_task
     from affectml.people.labelling import fitted, queued_words, task_file
+    from affectml_annotation.store.versions import newest
     from affectml_annotation.study.file import changed_keys
 
     with open_task(db) as store:
         if lower and overlap is None and more is None:
             raise BadInput("--lower says how --more or --overlap is meant: give one of them too")
-        before = store.task
+        last = store.database.reading(newest)
+        before = last.file
         said = None if file is None else fitted(task_file(file)[0], before, file.parent)
         people = None if more else overlap or before.overlap
         asked = queue is not None or disagreement
         queued = images_to_queue(store, queue, top, people=people) if asked else []
         raised = store.steer(
-            invite=invite or [], file=said, changes=_given(overlap=overlap), queue=queued, more=more, lower=lower
+            invite=invite or [],
+            file=said,
+            changes=_given(overlap=overlap),
+            queue=queued,
+            more=more,
+            lower=lower,
+            since=None if said is None else last.number,
         )
         if keys := changed_keys(before, store.task):
             typer.echo(f"the task's file has a new version: {', '.join(keys)}", err=True)

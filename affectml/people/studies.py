@@ -98,7 +98,11 @@ def begin(folder: Path, db: str | None = None, *, by: str, say: Say = lambda lin
     try:
         if not store.has_task:
             shown_ones = with_files(dataset, images)
-            store.init_task(file, shown_ones, dataset=dataset.root, texts=study.texts, apart=study.apart)
+            try:
+                store.init_task(file, shown_ones, dataset=dataset.root, texts=study.texts, apart=study.apart)
+            except StoreError:
+                if not store.has_task:
+                    raise  # else another server has begun it meanwhile
         elif store.task.labels != file.labels:
             raise BadInput(f"{store.database.where} holds a task with other labels than the study's; name another --db")
         before = store.task

@@ -449,3 +449,22 @@ def test_a_folder_that_nobody_may_write_into_ends_with_one_line(run, task, tmp_p
     error = run("label", "export", "--db", task, "--to", tmp_path / "all.csv", fails=True)
     assert error.endswith("all.csv: Permission denied; write elsewhere, or allow it there\n")
     assert error.count("\n") == 1
+
+
+def test_what_a_task_file_leaves_out_stays_and_who_asks_for_second_looks_gets_a_round(run, task, tmp_path):
+    file = tmp_path / "task.yaml"
+    file.write_text("invited_only: true\npage: {blur: true, blind_first: true}\n")
+    run("label", "assign", "--file", file, "--db", task)
+    file.write_text("overlap: 4\ntaxonomy: mikels-8\n")
+    run("label", "assign", "--file", file, "--db", task)
+    with LabelStore(task) as store:
+        now = store.task
+        assert (now.overlap, now.invited_only, now.page.blur, now.page.blind_first) == (4, True, True, True)
+        assert "second" in set(store.rounds()["purpose"])
+    for text, says in (("overlap: yes", "expected a whole number"), ("skips: 99999999999", "1,000,000 at most")):
+        file.write_text(text)
+        assert says in run("label", "assign", "--file", file, "--db", task, fails=True)
+    file.write_text("recruit: {panel: links}\n")
+    root = write_demo(tmp_path / "set", images=20, seed=3, size=32).root
+    said = run("label", "init", root, "--file", file, "--db", tmp_path / "s.db", fails=True)
+    assert "a study begins by `affectml study run OUT`" in said

@@ -240,6 +240,14 @@ def test_settings_and_preferences_are_version_1_of_the_file(database_url):
         assert [store.database.reading(read_setting, key) for key in ("task", "relabel")] == [None, None]
 
 
+def test_a_setting_that_can_be_in_no_file_bars_nobody_and_stays_beside(database_url):
+    former = PREFERENCES | {"texts": {"german": {"question": "Was?"}}}
+    with from_schema_5(database_url, task=SETTINGS, relabel=former) as store:
+        assert (store.task.overlap, store.task.seed, dict(store.task.texts)) == (4, 3, {})
+        assert store.closed() == ["ben"]
+        assert store.database.reading(read_setting, "relabel") == former
+
+
 def test_settings_that_nobody_chose_are_the_usual_ones(database_url):
     with from_schema_5(database_url, task={"labels": ["awe"], "question": "?"}) as store:
         assert store.task == parse({"schema": 2, "labels": ["awe"], "question": "?"}, "")

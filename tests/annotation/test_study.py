@@ -369,6 +369,15 @@ def test_places_are_those_that_the_newest_version_has_whichever_one_was_read(ope
     assert door.agree(store, Ids("P2"), 1, ["I agree."]).status == status
 
 
+def test_of_a_running_study_the_page_changes_nothing_that_belongs_to_its_texts(store):
+    running.open_study(store, study_with(), by="lead")
+    for changes in ({"consent": {"boxes": ["a", "b", "c"]}}, {"languages": ["en", "fr"]}, {"checks": {"rate": 0.4}}):
+        key = next(iter(changes))
+        refused(StoreError, rf"{key}.*belongs to the texts of the study; change it in the study's folder", partial(
+            store.change_task, **changes))  # fmt: skip
+    assert store.change_task(overlap=7).overlap == 7
+
+
 def test_two_servers_that_begin_a_study_at_once_begin_one_version(database_url):
     new_task(database_url, [f"i{n:02d}" for n in range(12)], overlap=2).close()
 
@@ -729,8 +738,12 @@ def test_who_saw_no_image_is_debriefed_by_another_text(opened):
     assert said == dict.fromkeys((left, out, late), "The debriefing_unseen.") | {saw: "The debriefing."}
 
 
+ALL_TAKEN = "If other people take all the images before you reach them, the study ends there."
 TERMS = [
-    ({"checks": {}, "practice": {}, "pay": {}}, ["It takes about"]),
+    (
+        {"checks": {}, "practice": {}, "pay": {}},
+        ["It takes about", "You are not paid for taking part.", ALL_TAKEN],
+    ),
     (
         {},
         [
@@ -739,7 +752,8 @@ TERMS = [
             "If it takes you longer, you are paid €0.10 more for each further minute, for up to 60 minutes.",
             "If you stop early or are away for too long, you are paid for the share of the images that you have done.",
             "Before the images there is a short practice. If you do not pass it, the study ends there.",
-            "If it ends early in this way, you are paid €0.50.",
+            ALL_TAKEN,
+            "If the study ends early for such a reason, you are paid €0.50.",
             "What you feel about the images never changes what you are paid.",
         ],
     ),
@@ -751,11 +765,13 @@ TERMS = [
             "If you finish, you are paid ¥300.",
             "If you stop early or are away for too long, you are not paid.",
             "Before the images there is a short practice. If you do not pass it, the study ends there.",
-            "If enough people like you have taken part already, the study ends after the first questions.",
-            "If it ends early in this way, you are not paid.",
+            "If enough people who gave the same answers have already taken part, the study ends after the first "
+            "questions.",
+            ALL_TAKEN,
+            "If the study ends early for such a reason, you are not paid.",
             "What you feel about the images never changes what you are paid.",
             "1 of the images is an attention check: words in the image say what to choose.",
-            "If you miss 1 of them, no more images come, and the rest of the study follows.",
+            "If you miss 1 of them, the images end soon after, and the rest of the study follows.",
             "You are paid in full then, too.",
         ],
     ),

@@ -296,9 +296,23 @@ def test_the_schedule_of_backups_is_the_files_whenever_the_study_begins(folder):
     file = folder / FILE
     content = yaml.safe_load(file.read_text(encoding="utf-8"))
     assert content["backups"] == {"hours": 1.0, "keep": 24, "days": 7}
-    for backups, now in (({"hours": 6, "keep": 4, "days": 0}, (6, 4, 0)), ({"hours": 24, "keep": 7}, (24, 7, 7))):
+    for backups, now in (
+        ({"hours": 6, "keep": 4, "days": 0}, (6, 4, 0)),
+        ({"hours": 24, "keep": 7}, (24, 7, 0)),
+    ):  # what it leaves out stays
         file.write_text(yaml.safe_dump(content | {"backups": backups}), encoding="utf-8")
         assert schedule() == now
+
+
+def test_what_the_lead_chose_on_the_page_and_the_file_leaves_out_stays_when_a_study_starts_again(folder):
+    file = folder / FILE
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    file.write_text(yaml.safe_dump({key: said for key, said in content.items() if key != "page"}), encoding="utf-8")
+    with studies.begin(folder, by="lead") as store:
+        store.change_task(page={"blur": True, "intensity": True}, overlap=content["overlap"] + 1)
+    with studies.begin(folder, by="lead") as store:
+        assert (store.task.page.blur, store.task.page.intensity) == (True, True)
+        assert store.task.overlap == content["overlap"]  # which the file names
 
 
 def test_an_erasure_says_how_many_backups_it_went_through_and_names_those_that_it_could_not_change(run, folder):

@@ -7,12 +7,42 @@ import pandas as pd
 import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError, check_labels
-from affectml_annotation.store import setup, versions
-from affectml_annotation.store.schema import assignment, check, lead_change, now_ms, slot, visit
-from affectml_annotation.study.file import Dictated, Task, changed_keys
+from affectml_annotation.store import claims, setup, versions
+from affectml_annotation.store.schema import MAIN, assignment, check, lead_change, now_ms, slot, visit
+from affectml_annotation.study.file import Dictated, Part, Task, changed_keys
 
 STAY = ("name", "labels", "construct", "stratum", "seed", "page.chips")
+BEGINS = "a study begins by `affectml study run OUT`, with the texts that people read"
 ANEW = "another task needs a database of its own (--db)"
+
+
+# What a study's folder says, with the texts and translations that belong to it.
+OF_FOLDER = {
+    "languages", "texts", "consent", "before", "instructions", "practice", "checks", "after", "debriefing",
+    "debriefing_unseen", "help", "recruit",
+}  # fmt: skip
+
+
+def completed(file: Task, before: Task) -> Task:
+    """A file as somebody wrote it, with every key that it leaves out as it was.
+
+    What a study's folder alone says is not taken from before: its texts would not fit.
+    """
+    folder = OF_FOLDER | {"dataset", "target"} if file.is_study else set()
+
+    def kept(part: Part, was: Part) -> Part:
+        values: dict[str, Any] = {}
+        for name in type(part).model_fields.keys() - folder:
+            own = getattr(part, name)
+            if name not in part.model_fields_set:
+                values[name] = getattr(was, name)
+            elif isinstance(own, Part):
+                values[name] = kept(own, getattr(was, name))
+        return part.model_copy(update=values)
+
+    said = kept(file, before)
+    assert isinstance(said, Task)
+    return said.but()
 
 
 def filled(file: Task, before: Task) -> Task:
@@ -42,16 +72,24 @@ def set_task(
     file = filled(file, last.file)
     keys = changed_keys(last.file, file)
     refuse_change(connection, last.file, file, keys, begins=texts is not None)
+    check_labels(file.words, file.labels, "words")
     digests = dict(last.texts) if texts is None else versions.keep_texts(connection, texts)
     if "overlap" in keys or lower:
         _ask_more(connection, last.file.overlap, file.overlap, lower=lower)
     if not keys and digests == last.texts and (texts is None or last.affectml == versions.own_version()):
         return last.number
     number = versions.add_version(connection, file, digests)
+    open_second_looks(connection, file)
     set_apart(connection, file, apart, before=last.file.checks.images)
     if by is not None:
         note_change(connection, by, {"version": number})
     return number
+
+
+def open_second_looks(connection: sa.Connection, file: Task) -> None:
+    """Open the round in which people see their images again with a suggestion, where the file asks for it."""
+    if file.page.blind_first and claims.round_of(connection, "second", MAIN) is None:
+        setup.open_round(connection, "second", None, MAIN, None)
 
 
 def note_change(connection: sa.Connection, by: str, what: Mapping[str, object]) -> None:
@@ -71,7 +109,12 @@ def refuse_change(
             f"question: cannot change any more, since an image was given to somebody; it is {before.question!r}; {ANEW}"
         )
     if after.is_study and not before.is_study and not begins:
-        raise StoreError("recruit.panel: a study begins by `affectml study run OUT`, with the texts that people read")
+        raise StoreError(f"recruit.panel: {BEGINS}")
+    if before.is_study and not begins and (own := [key for key in keys if key.split(".")[0] in OF_FOLDER]):
+        raise StoreError(
+            f"{own[0]}: belongs to the texts of the study; change it in the study's folder, and start "
+            "`affectml study run OUT` again"
+        )
     if before.is_study and not after.is_study:
         raise StoreError(f"recruit.panel: cannot be empty in a study; {ANEW}")
     if (
@@ -83,6 +126,12 @@ def refuse_change(
             f"pay.currency: people came for {before.pay.currency}, and a panel's list of amounts has one currency; "
             "leave it, or begin anew with a database of its own (--db)"
         )
+
+
+def refuse_late(connection: sa.Connection, since: int | None) -> None:
+    """Raise StoreError where the task has another version than the one that a change was made of."""
+    if since is not None and (now := versions.newest(connection).number) != since:
+        raise StoreError(f"somebody made version {now} of the task meanwhile; open it, and change it again")
 
 
 def question_stays(connection: sa.Connection) -> bool:

@@ -186,7 +186,7 @@ def claim(
         if draw < task.checks.rate if due is None else due(fresh):
             check_at = _unseen(connection, _CHECKS, who, round_number, task.seed, fresh)
             given = None if check_at is None else (check_at, round_number, "check", False)
-        elif draw < task.checks.rate + task.repeats.rate and again is not None:
+        elif draw < (0 if due else task.checks.rate) + task.repeats.rate and again is not None:
             long_ago = _tasks_before(who, round_number, place - task.repeats.gap)
             twice = [row for row in fresh if row["round"] == again]
             repeat_at = _unseen(connection, long_ago, who, again, task.seed, twice)

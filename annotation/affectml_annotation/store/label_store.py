@@ -99,7 +99,10 @@ class LabelStore(Claiming, Submitting, Reading):
                 raise StoreError(
                     f"{self.database.where} holds a task already; another task needs another database: --db OTHER.db"
                 )
+            if file.is_study and texts is None:
+                raise StoreError(f"recruit.panel: {changing.BEGINS}")
             setup.init_task(connection, file, images, dataset, texts)
+            changing.open_second_looks(connection, file)
             changing.set_apart(connection, file, apart)
 
     @property
@@ -148,8 +151,7 @@ class LabelStore(Claiming, Submitting, Reading):
 
         def work(connection: sa.Connection) -> int:
             versions.lock(connection)
-            if since is not None and (now := versions.newest(connection).number) != since:
-                raise StoreError(f"somebody made version {now} of the task meanwhile; open it, and change it again")
+            changing.refuse_late(connection, since)
             return changing.set_task(connection, file, by=by)
 
         return self._steered(work)
@@ -194,20 +196,23 @@ class LabelStore(Claiming, Submitting, Reading):
         queue: Sequence[str] = (),
         more: int | None = None,
         lower: bool = False,
+        since: int | None = None,
         by: str | None = None,
     ) -> int:
         """Invite people, change the task and queue images, all or nothing; return what `enqueue` does.
 
         invite, file, changes, queue and more: as of `invite`, `set_task`, `change_task` and `enqueue`, and so are the
         errors; changes are made to the file.
-        lower: let what is wanted fall too: for all images to a new overlap, for those queued to `more`. by: who changes
-        the task.
+        lower: let what is wanted fall too: for all images to a new overlap, for those queued to `more`. since: as of
+        `set_task`. by: who changes the task.
         """
 
         def work(connection: sa.Connection) -> int:
             setup.reopen(connection, invite)
             setup.invite(connection, invite, {})
             if file is not None or changes:
+                versions.lock(connection)
+                changing.refuse_late(connection, since)
                 now = versions.read_task(connection)
                 then = now if file is None else changing.filled(file, now)
                 changing.set_task(connection, then.but(**(changes or {})), lower=lower, by=by)

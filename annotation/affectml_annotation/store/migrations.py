@@ -6,19 +6,20 @@ line between statements; what lies within a setting is changed in Python, by `ea
 entry that alters them; since 5, columns of a judgement come by their row in `columns.COLUMNS`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib.resources import files
 
 import sqlalchemy as sa
 
 from affectml_annotation.columns import COLUMNS
-from affectml_annotation.errors import StoreError
+from affectml_annotation.errors import BadTask, StoreError
 from affectml_annotation.store.earlier import backups, one_overlap, stopped_early, task_file
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.schema import now_ms, schema_version, setting, study_version
 from affectml_annotation.store.settings import STOPPED, read_setting, write_setting
 from affectml_annotation.store.versions import own_version
+from affectml_annotation.study.file import parse
 
 Migration = Callable[[sa.Connection], None]
 
@@ -75,6 +76,11 @@ def _sixth(connection: sa.Connection) -> None:
         if before is None:
             return  # a database without a task
         content = task_file(before, chosen, None if last is None else last.content)
+        whole = _readable(content)
+        if not whole:  # by what the page alone says; the settings stay beside
+            content = {key: value for key, value in content.items() if key not in ("texts", "words", "page")}
+            if not _readable(content):
+                return  # damaged, as whoever reads them says
         closed = list((chosen or {}).get("closed", ()))
     except (TypeError, ValueError, AttributeError, LookupError, RecursionError):
         return  # damaged, as whoever reads them says
@@ -83,7 +89,17 @@ def _sixth(connection: sa.Connection) -> None:
     connection.execute(study_version.insert().values(row))
     if closed:
         write_setting(connection, "closed", closed)
-    connection.execute(setting.delete().where(setting.c.key.in_(("task", "relabel"))))
+    if whole:
+        connection.execute(setting.delete().where(setting.c.key.in_(("task", "relabel"))))
+
+
+def _readable(content: Mapping[str, object]) -> bool:
+    """Whether this can be a task's file."""
+    try:
+        parse(content, "task")
+    except BadTask:
+        return False
+    return True
 
 
 _LATER = range(7, max(column.since for column in COLUMNS) + 1)

@@ -211,8 +211,13 @@ def _recruiting(file: Task) -> Iterator[str]:
             yield f"pay.{name} is {amount}: {file.pay.currency} is paid in whole units; write such as 300."
     if panel != "sona" and not file.pay.per_person:
         yield "pay.per_person is 0: nobody is paid."
-    if file.practice.images and file.pay.per_person and not file.pay.per_screen_out:
-        yield "pay.per_screen_out is 0: who does not pass the practice has worked for nothing."
+    if file.pay.per_person and not file.pay.per_screen_out:
+        who = "who does not pass the practice, or finds" if file.practice.images else "who finds"
+        yield f"pay.per_screen_out is 0: {who} all images taken by others, has worked for nothing."
+    if 0 < file.check_count < file.checks.failed and file.checks.then != "note":
+        yield f"checks.failed is {file.checks.failed}, but each person sees {file.check_count}: `then` cannot happen."
+    if file.repeats.rate:
+        yield "repeats.rate: repeats come on top of the images that are announced, and are not paid for; leave it 0."
     if file.places.minutes < (least := max(5.0, 2 * file.minutes_per_image)):
         yield f"places.minutes is {file.places.minutes:g}: nobody can pause; {least:g} is the least."
     for question in (*file.before.questions, *file.after.questions):

@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from affectml_annotation.errors import BadTask, did_you_mean
 from affectml_annotation.languages import PSEUDO, as_code, marked
@@ -45,9 +45,19 @@ IDS: dict[Panel, dict[str, str]] = {
 # In other languages `study init` writes them as the catalogues have them.
 BOXES = (marked("I am at least 18 years old."), marked("I have read this, and I take part of my own free will."))
 FEEDBACK = marked("That is not what the instructions ask for here. Please read them again and try once more.")
+
+
+def _no_truth(value: Any) -> Any:
+    """YAML's yes and no are no numbers."""
+    if isinstance(value, bool):
+        raise ValueError("expected a whole number, such as 3")
+    return value
+
+
 Money = Annotated[Decimal, Field(ge=0, decimal_places=2, max_digits=8)]
 Minutes = Annotated[float, Field(gt=0, le=60 * 24 * 14)]
-Count = Annotated[int, Field(ge=1)]
+Whole = Annotated[int, BeforeValidator(_no_truth), Field(le=1_000_000)]
+Count = Annotated[Whole, Field(ge=1)]
 Words = Annotated[str, Field(min_length=1, max_length=2_000)]
 
 
@@ -330,14 +340,16 @@ class Task(Part):
         description="by language question, instructions and warning: {de: {question: ...}}; of a study see above",
     )
     overlap: Count = Field(default=3, description="how many people answer each image")
-    skips: int | None = Field(default=None, ge=0, description="so many skips let one more see an image; empty: overlap")
+    skips: Whole | None = Field(
+        default=None, ge=0, description="so many skips let one more see an image; empty: overlap"
+    )
     strategy: Strategy = Field(
         default="random", description="order of images: random, fill (those begun first), stratified, priority, queue"
     )
     stratum: str = Field(default="", description="the column of images.parquet that stratified goes by")
     lease: float = Field(
-        default=15, gt=0, description="minutes after which an image that somebody holds goes to others; in a study "
-        "places.minutes"
+        default=15, gt=0, le=60 * 24 * 36_525,
+        description="minutes after which an image that somebody holds goes to others; in a study places.minutes",
     )  # fmt: skip
     seed: int = Field(default=0, ge=-(2**63), lt=2**63, description="of every random choice")
     invited_only: bool = Field(default=False, description="only people on the list may label; else a name is enough")
@@ -512,10 +524,10 @@ _WANTED = {
     "bool_parsing": "expected true or false, but this is {input}",
     "bool_type": "expected true or false",
     "literal_error": "expected {expected}, but this is {input}",
-    "greater_than": "expected more than {gt:g}, but this is {input}",
-    "greater_than_equal": "expected {ge:g} or more, but this is {input}",
-    "less_than": "expected less than {lt:g}, but this is {input}",
-    "less_than_equal": "expected {le:g} at most, but this is {input}",
+    "greater_than": "expected more than {gt:,.10g}, but this is {input}",
+    "greater_than_equal": "expected {ge:,.10g} or more, but this is {input}",
+    "less_than": "expected less than {lt:,.10g}, but this is {input}",
+    "less_than_equal": "expected {le:,.10g} at most, but this is {input}",
 }
 P = TypeVar("P", bound=Part)
 

@@ -30,22 +30,29 @@ def _pay(file: Task) -> Iterator[str]:
     short = money(pay.per_screen_out, pay.currency) if pay.per_screen_out else ""
     if pay.per_person:
         yield _("If you finish, you are paid {pay}.", pay=money(pay.per_person, pay.currency))
-        if pay.per_minute_over and pay.most_minutes_over:
-            yield ngettext(
-                "If it takes you longer, you are paid {pay} more for one more minute.",
-                "If it takes you longer, you are paid {pay} more for each further minute, for up to {n} minutes.",
-                pay.most_minutes_over, pay=money(pay.per_minute_over, pay.currency),
-            )  # fmt: skip
+    if over := pay.per_minute_over and pay.most_minutes_over:
+        yield ngettext(
+            "If it takes you longer, you are paid {pay} more for one more minute.",
+            "If it takes you longer, you are paid {pay} more for each further minute, for up to {n} minutes.",
+            over, pay=money(pay.per_minute_over, pay.currency),
+        )  # fmt: skip
+    if pay.per_person:
         yield _(LEAVING[pay.unfinished])
+    elif not (over or short):
+        yield _("You are not paid for taking part.")
     if file.practice.images:
         yield _("Before the images there is a short practice. If you do not pass it, the study ends there.")
     if file.places.per_answer:
-        yield _("If enough people like you have taken part already, the study ends after the first questions.")
-    if (file.practice.images or file.places.per_answer) and (short or pay.per_person):
+        yield _(
+            "If enough people who gave the same answers have already taken part, the study ends after the first "
+            "questions."
+        )
+    yield _("If other people take all the images before you reach them, the study ends there.")
+    if short or pay.per_person:
         yield (
-            _("If it ends early in this way, you are paid {pay}.", pay=short)
+            _("If the study ends early for such a reason, you are paid {pay}.", pay=short)
             if short
-            else _("If it ends early in this way, you are not paid.")
+            else _("If the study ends early for such a reason, you are not paid.")
         )
     if pay.per_person or short:
         yield _("What you feel about the images never changes what you are paid.")
@@ -70,8 +77,8 @@ def _checks(file: Task) -> Iterator[str]:
             )
         case "end":
             yield ngettext(
-                "If you miss {n} of them, no more images come, and the rest of the study follows.",
-                "If you miss {n} of them, no more images come, and the rest of the study follows.",
+                "If you miss {n} of them, the images end soon after, and the rest of the study follows.",
+                "If you miss {n} of them, the images end soon after, and the rest of the study follows.",
                 file.checks.failed,
             )
             if file.pay.per_person:

@@ -61,7 +61,7 @@ def pace_words(now: Progress) -> str:
 def places_words(now: Overview) -> str:
     """How many of a study's places are free, and what became of the others."""
     completed = now.ended.get("completed", 0)
-    took = "" if now.minutes is None else f" Who completed it took {now.minutes:.0f} minutes (median)."
+    took = "" if now.minutes is None else f" Who completed it took {so_many(round(now.minutes), 'minute')} (median)."
     full = f" All were taken when {now.full} more came." if now.full else ""
     return (
         f"Of {now.places} places, {completed} are completed, {now.going_on} are taken now, and {now.free} are free."
@@ -262,10 +262,7 @@ def save(task: LabelTask, text: str, *, since: int, by: str) -> int:
     blind = file.page.blind_first and not task.file.page.blind_first
     if blind and not task.suggestions:
         raise StoreError("page.blind_first: needs a model's suggestions; start the page with --model RUN")
-    number = task.store.set_task(file, since=since, by=by)
-    if blind and queries.second_round(task.store, 1) is None:
-        task.store.open_round("second")
-    return number
+    return task.store.set_task(file, since=since, by=by)
 
 
 def invite(task: LabelTask, names: Sequence[str]) -> None:

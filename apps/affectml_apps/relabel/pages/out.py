@@ -89,7 +89,7 @@ def _pay(task: LabelTask, rows: Sequence[pay.PayRow]) -> None:
     st.subheader("Pay")
     st.write(
         "What is due follows from status, images and minutes, never from what somebody answered; failed checks are "
-        "noted, and of no consequence. This page alone joins people's ids at their panel with their visits."
+        "noted, and of no consequence for pay. This page alone joins people's ids at their panel with their visits."
     )
     with section():
         shown = [

@@ -62,7 +62,13 @@ STATES = {
     "paused": ("Pause", "The study is paused: newcomers are asked to come again; whoever is there goes on."),
     "ended": ("End", "The study has ended: nobody new is let in; whoever is there goes on."),
 }
-STEPS = {"consent": "consent shown", "before": "questions before", "after": "questions after", "code": "finished"}
+STEPS = {
+    "consent": "consent shown",
+    "before": "questions before",
+    "start": "practice over",
+    "after": "questions after",
+    "code": "finished",
+}
 FATES = {  # in the order of the picture, with a colour of its own and a word for it
     "went_on": ("went on", "#2f6fc4"),
     "completed": ("completed it", "#1b7a4b"),
