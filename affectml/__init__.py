@@ -15,7 +15,6 @@ if TYPE_CHECKING:
         evaluate,
         explain,
         explore,
-        export,
         fetch,
         list_runs,
         load_run,
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from affectml.data import Dataset
     from affectml.predicting import Person
     from affectml.run import Run
+    from affectml.sharing import export
     from affectml.splitting import split
 
 __all__ = [

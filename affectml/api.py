@@ -1,17 +1,16 @@
 """The functions of the door: `affectml.train`, `affectml.predict`, ... Each is what the command of its name does."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from affectml._files import new_folder
 from affectml._options import options_of
 from affectml._progress import Progress, Say
-from affectml.data import Dataset, check_new
+from affectml.data import Dataset
 from affectml.encoders import DEFAULT_SPEC
-from affectml.errors import BadInput, did_you_mean, option
+from affectml.errors import BadInput, did_you_mean
 from affectml.heads.build import options_of_heads
 from affectml.page import WRITERS
 from affectml.pictures import ImageLike
@@ -276,86 +275,6 @@ def explore(
 
     _several(runs, "runs")
     return exploring.Collection(dataset, [_run(run).folder for run in runs], **options)
-
-
-@dataclass(frozen=True)
-class Exported:
-    """What `export` wrote. facts: each thing written, by its name, in words. notes: what to know about it."""
-
-    facts: dict[str, Any]
-    notes: list[str]
-
-
-def export(
-    source: str | Path | Dataset | Run,
-    *,
-    onnx: bool = False,
-    with_encoder: bool = False,
-    hub: str | Path | None = None,
-    label_studio: str | Path | None = None,
-    dataset: str | Path | None = None,
-    split: str | None = None,
-    image_prefix: str = "/data/local-files/?d=",
-    images: bool = True,
-    keep: Sequence[str] = (),
-    annotator_ids: bool = False,
-    may_share: bool = False,
-    out: str | Path | None = None,
-    threads: int | None = None,
-) -> Exported:
-    """Share a run or a data set, as `affectml export` does; its help explains each argument.
-
-    Args:
-        source: a run or a data set, or the folder of one.
-        onnx: write an ONNX graph; with_encoder: from pixels; out: its file.
-        hub: the folder to write for the Hugging Face Hub.
-        label_studio: the file for a run's predictions as tasks; dataset, split, image_prefix: their images.
-        images: whether a data set's image files go along; keep, annotator_ids, may_share: see `share_dataset`.
-        threads: for torch.
-
-    Returns:
-        An Exported.
-
-    Raises:
-        BadInput: if there is nothing to write, or an argument does not fit the source.
-        MissingExtra: if ONNX is asked for and not installed.
-    """
-    from affectml import sharing
-
-    place = source.root if isinstance(source, Dataset) else Path(_system(source))
-    facts: dict[str, Any] = {}
-    notes: list[str] = []
-    if (place / "dataset.json").is_file():
-        if hub is None or onnx or label_studio is not None:
-            raise BadInput(f"{place} is a data set, which is exported by {option('hub', 'FOLDER')} alone")
-        told = {"images": images, "keep": keep, "annotator_ids": annotator_ids, "may_share": may_share}
-        shared = sharing.share_dataset(place, Path(hub), **told)  # type: ignore[arg-type]
-        facts |= {"hub": str(hub), "images": ", ".join(f"{name} {count:,}" for name, count in shared.splits.items())}
-        return Exported(facts, list(shared.warnings))
-    if not onnx and hub is None and label_studio is None:
-        ways = (option("onnx", True), option("hub", "FOLDER"), option("label_studio", "TASKS.json"))
-        raise BadInput(f"export: say what to write: {', '.join(ways)}, or several")
-    if with_encoder and not onnx:
-        raise BadInput(f"export: {option('with_encoder', True)} is about the ONNX graph: add {option('onnx', True)}")
-    run = RunFolder.open(place)
-    if hub is not None:
-        check_new(Path(hub))
-        with new_folder(Path(hub)) as new:
-            sharing.AffectModel(run).save_pretrained(new)
-        facts["hub"] = str(hub)
-    if onnx:
-        graph = sharing.export_onnx(place, None if out is None else Path(out), encoder=with_encoder, threads=threads)
-        facts |= {"onnx": str(graph.path), "input": graph.input, "outputs": ", ".join(graph.outputs)}
-        facts["largest difference from torch"] = f"{graph.difference:.1e}"
-        notes += [graph.note] if graph.note else []
-    if label_studio is not None:
-        tasks = sharing.write_tasks(
-            place, Path(label_studio), dataset=None if dataset is None else Path(dataset), split=split,
-            image_prefix=image_prefix, threads=threads,
-        )  # fmt: skip
-        facts |= {"label studio": str(tasks.path), "interface": str(tasks.interface), "tasks": tasks.images}
-        notes += tasks.notes
-    return Exported(facts, notes)
 
 
 def list_runs(folder: str | Path = "runs") -> list[Run]:

@@ -47,10 +47,11 @@ def embed(
     The same command may run any number of times at once, on any machines that share the folder: they share the work.
     """
     device_there(device, workers)
-    from affectml.api import embed as embed_images
     from affectml.data import Dataset
 
     opened = Dataset.open(dataset)
+    from affectml.api import embed as embed_images
+
     summary = embed_images(
         opened, encoder, precision=precision, workers=workers, batch_size=batch_size, threads=threads,
         decode_threads=decode_threads, device=device, say=say,
@@ -256,7 +257,7 @@ def export(
     pre-annotations for Label Studio (--label-studio), or several of them. A data set: as a folder for the Hub, which
     `datasets.load_dataset` and `affectml import datasets` read (--hub).
     """
-    from affectml.api import export as write
+    from affectml.sharing import export as write
 
     done = write(
         source, onnx=onnx, with_encoder=with_encoder, hub=hub, label_studio=label_studio, dataset=dataset, split=split,

@@ -43,9 +43,9 @@ def train(
     json: Json = False,
 ) -> None:
     """Train a head and judge it on the test split, beside the prior, zero-shot and people."""
-    config = with_settings(config)
     device_there(config.device)
     there(datasets=[config.dataset] if config.dataset else [])
+    config = with_settings(config)
     from affectml.page import WRITERS
     from affectml.training import train_run
 

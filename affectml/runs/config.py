@@ -133,10 +133,12 @@ def command(config: TrainConfig, out: Path | None = None) -> str:
 
 def with_settings(config: TrainConfig) -> TrainConfig:
     """The config in which what `--set` says of a training's own options is theirs, and the rest the head's."""
-    from affectml.heads.build import typed
-
     rare = {option.name: option.type for option in options_of(TrainConfig) if option.help.rare}
     given = {name: value for name, value in config.options.items() if name in rare}
+    if not given:
+        return config
+    from affectml.heads.build import typed
+
     if isinstance(sentences := given.get("templates"), str):
         given["templates"] = tuple(sentences.split("|"))  # a sentence may hold commas
     own = {name: typed(name, value, rare[name]) for name, value in given.items()}

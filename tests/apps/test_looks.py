@@ -177,18 +177,18 @@ def test_nothing_a_page_loads_leaves_the_server(lively, page, show, path):
 @pytest.mark.slow
 def test_saved_appears_where_somebody_clicked_and_nowhere_else(lively, page, show, settle):
     show(page, lively, "progress")
-    for part in ("How images are handed out", "What the page shows and asks for"):
-        page.get_by_text(part).click()
-        settle(page)
-    page.get_by_label("People per image (overlap)").fill("7")
-    page.get_by_role("textbox", name="Instructions").fill("Trust your second feeling.")
-    page.get_by_role("button", name="Save the page").click()
-    saved = page.get_by_text("People see it when they open the page again.")
+    page.locator("summary", has_text="The task's file").click()
+    settle(page)
+    page.get_by_label("People for each image").fill("7")
+    file = page.get_by_role("textbox", name="The task's file")
+    file.fill(file.input_value().replace("Trust your first feeling.", "Trust your second feeling."))
+    page.get_by_role("button", name="Save the file").click()
+    saved = page.get_by_text("Saved: version")
     saved.wait_for()
     settle(page)
     assert page.locator("[data-testid=stAlert]").count() == 1
     form = page.locator("[data-testid=stForm]").filter(has=saved)
-    assert form.get_by_role("button", name="Save the page").count() == 1
+    assert form.get_by_role("button", name="Save the file").count() == 1
     assert 0 <= saved.bounding_box()["y"] <= LAPTOP["height"]
     with LabelStore(lively.db) as store:
         assert store.task.overlap != 7

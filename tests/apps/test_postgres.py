@@ -67,12 +67,11 @@ def test_who_calls_while_the_database_is_away_is_told_to_wait_and_not_where_it_i
 def test_a_page_waits_for_the_database_with_what_was_typed_and_goes_on_by_itself(start, postgres, postgres_url, page):
     server = start(db=postgres_url)
     page.goto(f"{server.url}/progress?who=ann")
-    page.get_by_text("What people are asked").click()
-    question = page.get_by_label("The question, word for word")
+    question = page.get_by_label("What people are asked", exact=True)
     question.fill("What do you feel now?")
     postgres.stop("fast")
     try:
-        page.get_by_role("button", name="Save the question").click()
+        page.get_by_role("button", name="Save", exact=True).click()
         page.get_by_text("The database does not answer at the moment. This page goes on by itself.").wait_for()
         assert question.input_value() == "What do you feel now?"
         said = page.locator("body").inner_text()
@@ -81,8 +80,8 @@ def test_a_page_waits_for_the_database_with_what_was_typed_and_goes_on_by_itself
     page.get_by_text("The database was away for a moment.").wait_for()
     page.get_by_text("This page goes on by itself.").wait_for(state="detached")
     assert question.input_value() == "What do you feel now?"
-    page.get_by_role("button", name="Save the question").click()
-    page.get_by_text("The question is saved.").wait_for()
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("Saved.", exact=True).wait_for()
     assert not re.search("postgres|psycopg|Error|Traceback", said)
 
 

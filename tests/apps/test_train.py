@@ -149,7 +149,7 @@ def test_thirty_images_answered_offline_are_stored_once_each_in_order_with_their
     arrive(ann, given[-1])
     events = ann.events
     assert len(set(given)) == 30
-    assert events[["image_id", "label", "status"]].to_numpy().tolist() == [
+    assert events[["image_id", "labels", "status"]].to_numpy().tolist() == [
         [image, [ann.labels[2]], "accepted"] for image in given
     ]
     at = events["at"].astype("int64") / 1000

@@ -27,7 +27,7 @@ TYPED = [
 WIDGET_MS = 10_000  # for one key of a widget that may be gone, or one click on a link
 NUMBERS = ["0", "1", "2", "7", "45"]
 WHOLE = {  # what stands on a page, whatever was clicked
-    "progress": ["What still wants people", "How people come", "The task", "Put images first", "Attention checks"],
+    "progress": ["What still wants people", "How people come", "The task", "Put images first"],
     "said": [
         "What people said",
         "Agreement by label",

@@ -70,7 +70,7 @@ def play(crowd, profile, postgres):
     declines.press("I do not agree").told("CODE-no_consent")
     fails, fails_too = visitor(lent, phone=True).to_practice(), caller().practise(rightly=False)
     fails.choose("anger")
-    fails.page.locator(".came", has_text="one more try").wait_for()
+    fails.page.locator("[role=alert]", has_text="one more try").wait_for()
     fails.codes = "CODE-screened_out"
     fails.choose("anger")
     fails.told("The study ends here for you").told("CODE-screened_out")

@@ -36,9 +36,9 @@ LEAD: tuple[tuple[str, str, Callable[[], None]], ...] = (
 def run() -> None:
     """Draw the page that was asked for."""
     use(st.session_state.get(SPOKEN, ENGLISH))  # until the database says more
-    _configure()
     st.html(CLIENT / "page.css")
     try:
+        _configure()
         speak(current(), who_is_there() if current().study is None else None)
         _configure()  # which has the title in their language now
         if st.session_state.pop("was-away", False):
