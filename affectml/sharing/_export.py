@@ -57,7 +57,9 @@ def export(
         BadInput: if there is nothing to write, or an argument does not fit the source.
         MissingExtra: if ONNX is asked for and not installed.
     """
-    place = Path(getattr(source, "root", None) or getattr(source, "folder", None) or source)  # type: ignore[arg-type]
+    if not isinstance(source, str | Path):
+        source = getattr(source, "root", None) or source.folder  # type: ignore[union-attr]
+    place = Path(source)
     facts: dict[str, Any] = {}
     notes: list[str] = []
     if (place / "dataset.json").is_file():
