@@ -87,12 +87,13 @@ def play(crowd, profile, postgres):
     callers = [caller().practise().label(2) for _ in range(2)]
     for one in (phone, laptop, tabs):
         one.to_images().label(1)
+    seen = [one.image for one in (phone, laptop, tabs)]
     crowd.close()
     crowd.server.kill()
     if postgres is not None:
         postgres.stop("immediate")
-    for one in (phone, laptop, tabs):
-        one.choose(one.say(one.image))
+    for one, image in zip((phone, laptop, tabs), seen, strict=True):
+        one.choose(one.say(image))
         one.page.wait_for_selector(".labeller:not([data-unsaved='0'])")
     if postgres is not None:
         postgres.start()
