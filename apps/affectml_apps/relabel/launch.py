@@ -45,7 +45,7 @@ def app_parts(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
         task.begin_as(_own_name())
         print(f"labelling as {task.starter}; under another name: open the page with ?who=NAME", flush=True)
     base = config.get_option("server.baseUrlPath")
-    entrance = [] if task.study is None else [Middleware(Entrance, task=task, base=base)]
+    entrance = [Middleware(Entrance, task=task, base=base)] if task.is_study else []
     return PAGE, {
         "routes": web.make_routes(base),
         "middleware": [*serving.make_middleware(options.allow_host), *entrance],

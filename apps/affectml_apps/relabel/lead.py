@@ -105,7 +105,7 @@ def people(task: LabelTask, report: pd.DataFrame) -> pd.DataFrame:
     In a study participants by their random ids, as of `overview.people`. Else whoever was invited, by their names, with
     last_answer; their status is invited, takes part, closed or withdrew, and how many images they hold now, if any.
     """
-    if task.study is not None:
+    if task.is_study:
         return overview.people(task.store, report)
     there = task.store.annotators()
     status = there["consented"].map({True: "takes part", False: "invited"})

@@ -63,6 +63,7 @@ class LabelTask:
         # one for each annotator: two tabs of one person go one after the other
         self.locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._left: dict[tuple[str, int], tuple[tuple[int, int], float]] = {}
+        self.is_study = self.file.is_study  # whether strangers take part, which stays while a page is open
 
     @property
     def file(self) -> Task:
@@ -71,8 +72,8 @@ class LabelTask:
 
     @property
     def study(self) -> Task | None:
-        """The same, where strangers take part; None where they do not."""
-        return file if (file := self.file).is_study else None
+        """The same, where strangers take part; None where they do not, for which nothing is read."""
+        return self.file if self.is_study else None
 
     def said(self, labels: Iterable[str]) -> str:
         """Labels as people read them, in one line."""
@@ -80,7 +81,7 @@ class LabelTask:
 
     def offered(self, who: str | None = None) -> tuple[str, ...]:
         """The languages that somebody may choose from, the task's own first: the study's, or those the lead chose."""
-        return self.file.languages if self.study is None else offered(self.store, who=who)
+        return offered(self.store, who=who) if self.is_study else self.file.languages
 
     def taxonomy_for(self, who: str) -> Taxonomy:
         """The labels as somebody reads them: in the task's own words, of a study in those that they agreed to."""

@@ -113,7 +113,7 @@ def image(request: Request) -> Response:
 
 
 def _file_for(task: LabelTask, who: str, name: str, language: str) -> str | None:
-    if task.study is not None:
+    if task.is_study:
         return study_exchange.file_for(task, who, name, language)
     return queries.assigned_file(task.store, who, name)
 
@@ -143,7 +143,7 @@ async def sync(request: Request, *, allowance: Allowance) -> Response:
         if wait := allowance.take(who, len(message.get("answers", [])) - 1):
             return _slower(wait)
         languages.use(await run_in_threadpool(_language, request, task, who, message.get(LANGUAGE)))
-        take = exchange if task.study is None else study_exchange.exchange
+        take = study_exchange.exchange if task.is_study else exchange
         reply = await run_in_threadpool(take, task, who, message)
     except BadToken as error:
         languages.use(await run_in_threadpool(_language, request, task))

@@ -39,7 +39,7 @@ def run() -> None:
     st.html(CLIENT / "page.css")
     try:
         _configure()
-        speak(current(), who_is_there() if current().study is None else None)
+        speak(current(), None if current().is_study else who_is_there())
         _configure()  # which has the title in their language now
         if st.session_state.pop("was-away", False):
             st.toast(_("The database was away for a moment. If you clicked something then, look whether it was done."))
@@ -49,12 +49,12 @@ def run() -> None:
 
 
 def _configure() -> None:
-    title = _("Labelling") if current().study is None else _("Study")
+    title = _("Study") if current().is_study else _("Labelling")
     st.set_page_config(page_title=title, page_icon=ICON, layout="wide")
 
 
 def _run() -> None:
-    study = current().study is not None
+    study = current().is_study
     if study:
         pages = [st.Page(study_page.draw, title=_("Study"), url_path="study", default=True)]
     else:
@@ -76,7 +76,7 @@ def _hides_menu() -> bool:
     """A participant sees no menu, also where everybody at this machine may lead: a lab's computer has many people."""
     task = current()
     at = urlsplit(st.context.url or "").path.rpartition("/")[2]
-    someone = task.study is not None and visitor_of(task, st.context.cookies) is not None
+    someone = task.is_study and visitor_of(task, st.context.cookies) is not None
     return someone and at in ("", "study")
 
 

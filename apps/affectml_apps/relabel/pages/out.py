@@ -42,7 +42,7 @@ def draw() -> None:
     judgements = task.store.judgements()
     rows, asked = [], []
     with section():
-        if task.study is not None:
+        if task.is_study:
             rows, asked = pay.pay_rows(task.store), erasures_asked(task.store)
         data = judgements[are_data(judgements)]
         st.markdown(f"**{lead.out_words(len(data), data['annotator_id'].nunique(), rows, len(asked))}**")
@@ -50,7 +50,7 @@ def draw() -> None:
         _answers(task, judgements)
     if rows:
         _pay(task, rows)
-    if task.study is not None:
+    if task.is_study:
         with section():
             _erasures(task, asked)
         with section(), folded("Who changed what"):

@@ -94,7 +94,7 @@ def draw() -> None:
     st.title("Progress")
     with section():
         _how_far(task, task.store.progress())
-    if task.study is not None:
+    if task.is_study:
         with section():
             _funnel(overview.overview(task.store))
     judgements = task.store.judgements()
@@ -111,7 +111,7 @@ def draw() -> None:
         _queue(task)
     st.subheader("How people come")
     with section():
-        _invitations(task) if task.study is None else _ways_in(task)
+        _ways_in(task) if task.is_study else _invitations(task)
     setup.draw(task)
 
 
@@ -233,7 +233,7 @@ def _wanting(task: LabelTask) -> None:
         st.text("No image wants anybody any more.")
         return
     answers = int((wanting["wanted"] - wanting["taken"]).sum())
-    if task.study is None:
+    if not task.is_study:
         st.text(f"{lead.so_many(len(wanting), 'image')}, {lead.so_many(answers, 'answer')} in all.")
     else:
         _places(task, len(wanting), answers)

@@ -53,7 +53,7 @@ def draw() -> None:
             _image_by_image(task, judgements)
     with section():
         _conflicts(task)
-    if task.study is not None:
+    if task.is_study:
         with section():
             _questions(task)
 
@@ -119,7 +119,7 @@ def _image_by_image(task: LabelTask, judgements: pd.DataFrame) -> None:
     st.subheader("Image by image")
     with section():
         _one_image(task, judgements, distance)
-    if task.study is None:
+    if not task.is_study:
         with section():
             _second_round(task, list(distance))
 

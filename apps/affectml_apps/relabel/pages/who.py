@@ -71,7 +71,7 @@ def ask_who(title: str = WHO, why: str = SIGN_IN) -> None:
             else:
                 st.session_state["who"] = name
                 st.rerun()
-    if current().study is not None:
+    if current().is_study:
         return
     if current().only_here:
         st.info(
