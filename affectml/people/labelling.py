@@ -18,7 +18,7 @@ from affectml.importers.labels import taxonomy_entry
 from affectml.taxonomies import LabelName, Taxonomy, builtin_names, get_taxonomy
 from affectml_annotation import LabelStore, Task
 from affectml_annotation.errors import check_labels
-from affectml_annotation.store.changing import completed, filled
+from affectml_annotation.store.changing import filled
 from affectml_annotation.study.file import QUESTIONS, LabelWords, parse
 from affectml_annotation.study.folder import inside, read_yaml
 
@@ -190,13 +190,12 @@ def fitted(file: Task, before: Task, folder: Path = Path()) -> Task:
     Raises BadInput for a taxonomy with other labels, UnknownLabel for words of what is no label, and BadInput for two
     labels of one name.
     """
-    file = completed(file, before)
+    file = filled(file, before)
     taxonomy = _named(file, folder)
     if taxonomy is not None:
         if taxonomy.labels != before.labels:
             raise BadInput(f"taxonomy: {taxonomy.name} has other labels than the task; name another --db")
         file = file.but(taxonomy=taxonomy_entry(taxonomy))
-    file = filled(file, before)
     check_labels(file.words, file.labels, "words")
     with_words(labels_of(file), {file.languages[0]: file.words})
     return file

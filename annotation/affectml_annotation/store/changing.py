@@ -13,6 +13,7 @@ from affectml_annotation.study.file import Dictated, Part, Task, changed_keys
 
 STAY = ("name", "labels", "construct", "stratum", "seed", "page.chips")
 BEGINS = "a study begins by `affectml study run OUT`, with the texts that people read"
+OPEN = {"dataset", "target", "taxonomy", "question", "name", "labels", "about"}  # what an empty value leaves open
 ANEW = "another task needs a database of its own (--db)"
 
 
@@ -23,37 +24,24 @@ OF_FOLDER = {
 }  # fmt: skip
 
 
-def completed(file: Task, before: Task) -> Task:
-    """A file as somebody wrote it, with every key that it leaves out as it was.
+def filled(file: Task, before: Task) -> Task:
+    """A file as somebody wrote it, for the task that is there: what it leaves out, or open, is as it was.
 
     What a study's folder alone says is not taken from before: its texts would not fit.
     """
-    folder = OF_FOLDER | {"dataset", "target"} if file.is_study else set()
+    folder = OF_FOLDER if file.is_study else set()
 
-    def kept(part: Part, was: Part) -> Part:
+    def kept(part: Part, was: Part) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for name in type(part).model_fields.keys() - folder:
             own = getattr(part, name)
-            if name not in part.model_fields_set:
+            if name not in part.model_fields_set or (own in ("", ()) and name in OPEN):
                 values[name] = getattr(was, name)
             elif isinstance(own, Part):
-                values[name] = kept(own, getattr(was, name))
-        return part.model_copy(update=values)
+                values[name] = own.model_copy(update=kept(own, getattr(was, name)))
+        return values
 
-    said = kept(file, before)
-    assert isinstance(said, Task)
-    return said.but()
-
-
-def filled(file: Task, before: Task) -> Task:
-    """A file as it is meant for a task that is there: what cannot change, and is left out, is as it was."""
-    empty = {name for name in ("dataset", "target", "taxonomy", "question", "name", "labels", "about")
-             if not getattr(file, name)}  # fmt: skip
-    empty |= {"stratum", "seed"} - file.model_fields_set
-    kept: dict[str, Any] = {name: getattr(before, name) for name in empty}
-    if "chips" not in file.page.model_fields_set:
-        kept["page"] = {"chips": before.page.chips}
-    return file.but(**kept)
+    return file.model_copy(update=kept(file, before)).but()
 
 
 def set_task(
