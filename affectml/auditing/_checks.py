@@ -42,8 +42,7 @@ COPIES = {"exact": "the same pixels", "near": "the same picture, changed",
 def row(check: str, evidence: str | Callable[[], str], **of: Any) -> Row:
     """One row of the table; a fact, which no chance explains, has no p.
 
-    evidence: or what words it, for rows kept. of: its other columns, and said: whether what is odd is that the label
-    was chosen, or that it was not.
+    evidence: or what words it, for rows kept. of: its other columns.
     """
     return {"check": check, "evidence": evidence, **of}
 
@@ -87,7 +86,7 @@ def answers(said: Said, expected: Expected) -> tuple[list[Row], float]:
 
     who = said.single.annotator_ids[said.single.annotator]
     where = {"image_id": said.image_id[image], "annotator_id": who, "label": name}
-    return _each("answer", words, p, **where, said=worst, figure=figure)
+    return _each("answer", words, p, **where, figure=figure)
 
 
 def images(said: Said, expected: Expected) -> tuple[list[Row], float]:
@@ -114,7 +113,7 @@ def images(said: Said, expected: Expected) -> tuple[list[Row], float]:
         return f"{name[at]}: {votes[at]} of {n[at]}, expected {rate[at]:.0%}{beside}"
 
     where = {"image_id": said.image_id[rows], "label": name}
-    return _each("image", words, p, **where, said=votes > n * rate, figure=votes / n - rate)
+    return _each("image", words, p, **where, figure=votes / n - rate)
 
 
 def _by_others(check: str, said: Said, beside: Beside) -> tuple[list[Row], float]:
