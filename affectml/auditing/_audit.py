@@ -122,8 +122,8 @@ def audit(
     """What in a data set deserves a second look, as `affectml audit` finds it; nothing in it is changed.
 
     Args:
-        dataset: the data set or its folder, embedded; without embeddings people are compared among each other alone,
-            and where nobody knows who they are, the votes of an image. Without a target, files and copies are all.
+        dataset: the data set or its folder, embedded; without embeddings people are compared among each other alone.
+            Without a target, files and copies are all.
         run: a run on its target, whose encoder and kind of head are taken; None takes the only embeddings, and a linear
             head. The head is fitted anew in five folds: no image is judged by a head that saw it.
         target: which of its targets to look at, where several are there.
@@ -205,12 +205,7 @@ def _of_answers(said: Said, ground: Ground, notes: list[str]) -> list[checks.Row
         if factor >= 1.005:
             spread = f"{what} spread {factor:.2f} times as far as the expected rates say"
             notes.append(f"{spread}; scores are divided by that")
-    if expected.beside is not None:
-        kinds = f"as they go together in {expected.beside.kinds} kinds of images"
-        few = f"{len(said.n) - len(expected.beside.image):,} images have fewer than 3 votes and are left out"
-        votes = f"votes are judged by the other votes of the same image, {kinds}; {few}"
-        notes.append(f"no embeddings: {votes}, and what everybody took for something else cannot be seen")
-    elif expected.head is None:
+    if expected.head is None:
         notes.append("no embeddings, or too few images: answers are compared among people alone")
     return rows + checks.labels(said, ground[0])
 
@@ -300,9 +295,7 @@ def sections(audit: Audit) -> list[Section]:
     """What was found in a sentence, who was asked what, and a section per check that lists anything."""
     counts, tested = audit.listed["check"].value_counts(), {check: f"{n:,}" for check, n in audit.tested.items()}
     checked = tuple((title, str(counts.get(check, 0)), tested.get(check, "–")) for check, title in CHECKS.items())
-    rare = (
-        "where nothing is wrong, a check lists anything in at most one audit in twenty (of votes alone in one of five)"
-    )
+    rare = "where nothing is wrong, a check lists anything in at most one audit in twenty"
     note = f"listed: a fact, or p_adjusted (Benjamini & Hochberg 1995, within a check) of at most {LEVEL}: {rare}"
     tables = (Table("Checks", ("check", "listed", "tested"), checked, note),)
     overview = Section("overview", "What deserves a second look", audit.summary(), tables=tables, open=True)

@@ -70,13 +70,6 @@ def panel(chosen, rate=0.5, strength=10.0):
     return said, Expected(np.full(said.votes.shape, rate), None, None, np.full(len(said.labels), strength))
 
 
-def counts(votes):
-    """People who said one label each, and are not known."""
-    votes = np.array(votes)
-    n = np.repeat(votes.sum(axis=1)[:, None], votes.shape[1], axis=1)
-    return replace(said_by(np.zeros((0, *votes.shape))), votes=votes, n=n, exclusive=True)
-
-
 def checked(rows):
     return [row["check"] for row in rows]
 
@@ -233,76 +226,6 @@ def test_answers_to_copies_differ_where_agreed_ones_are_others_or_votes_more_tha
     rows = checks.differing(Duplicates(None, (Copy("exact", tuple(said.image_id), 1.0),)), said)
     assert checked(rows) == ["copies differ"] * (p is not None)
     assert [row["p"] for row in rows] == ([] if p is None else [pytest.approx(p, nan_ok=True)])
-
-
-# Votes without embeddings or names, judged by the other votes of their image
-
-KIND_RATES = np.array([[0.94, 0.02, 0.02, 0.02], [0.01, 0.54, 0.44, 0.01], [0.02, 0.02, 0.02, 0.94]])  # b and c meet
-
-
-def kinds_of_images(seed, images=300, people=10):
-    draw = np.random.default_rng(seed)
-    return draw.multinomial(people, KIND_RATES[draw.integers(0, 3, images)])
-
-
-def test_votes_beside_the_others_worked_by_hand():
-    """Two kinds of images, as common as each other: a by .9 and b by .1, and the other way round."""
-    weight, rate = np.log([0.5, 0.5]), np.log([[0.9, 0.1], [0.1, 0.9]])
-    chance, (one, apart) = _expect._odds(np.array([[2, 1], [3, 0]]), weight, rate)
-    # beside a and b either kind is as likely; beside two a it is 81 to 1: (.81 x .1 + .01 x .9) / .82
-    assert chance[0] == pytest.approx([0.5, 0.09 / 0.82])
-    assert one[0] == pytest.approx([0, np.log(0.5 * 0.82 / 0.09)])
-    # two a and one b of two images: .41 x .5; of one: (.81 x .1 + .01 x .9) / 2; one of three answers is another's
-    assert apart[0] == pytest.approx(np.log([0.41 * 0.5 / 0.045 / 3] * 2))
-    assert apart[1].tolist() == [pytest.approx(0), -np.inf]
-    # of one kind votes say nothing of one another
-    _, (one, apart) = _expect._odds(np.array([[2, 1]]), weight[:1] * 0, rate[:1])
-    assert one == pytest.approx(0)
-    assert apart == pytest.approx(-np.log(3))
-
-
-def test_halves_that_rarely_meet_are_odd_and_halves_that_often_do_are_not(tmp_path):
-    votes = kinds_of_images(0)
-    votes[:3] = [[5, 0, 0, 5], [0, 5, 5, 0], [1, 1, 0, 0]]
-    four = {"name": "four", "labels": {each: {} for each in "abcd"}}
-    table = {"image_id": NAMES[:300], "n": votes.sum(axis=1), **dict(zip("abcd", votes.T, strict=True))}
-    made = one_target(tmp_path, table, kind="distribution", taxonomy=four, vote_rule="one_choice")
-    found = affectml.audit(made, top=400)
-    rows = found.table[found.table["check"] == "image"].set_index("image_id")
-    first = rows.iloc[0]
-    assert (first.name, first["p"] < 1e-3, first["evidence"][:15]) == ("i000", True, "said 5 a, 5 d; ")
-    assert first["evidence"].endswith("if 5 of the 10 answers, such as those of a, were given to another image")
-    assert rows.loc["i001", "p"] > 0.2
-    assert "i002" not in rows.index  # two answers
-    assert any("as they go together in 4 kinds of images; 1 images have fewer than 3" in note for note in found.notes)
-
-
-def test_an_answer_that_nobody_gives_beside_the_others_comes_first():
-    votes = kinds_of_images(1)
-    votes[7:9] = [[0, 5, 4, 1], [0, 6, 4, 0]]
-    beside = _expect._beside(counts(votes), _expect._folds(np.arange(300), 0), 0)
-    rows = {row["image_id"]: row for row in checks.answers(counts(votes), Expected(*[None] * 4, beside))[0]}
-    assert rows["i007"]["label"] == "d"
-    assert rows["i007"]["p"] < 0.2 < 0.5 < rows["i008"]["p"]
-    assert "d is expected beside the others with a chance of" in rows["i007"]["evidence"]()
-
-
-def test_votes_without_any_error_are_as_odd_as_chance_says():
-    beside = _expect._beside(counts(kinds_of_images(2, images=1000)), _expect._folds(np.arange(1000), 0), 0)
-    for p in beside.p.values():
-        assert p.mean() == pytest.approx(0.5, abs=0.03)
-        assert (p < 0.05).mean() == pytest.approx(0.05, abs=0.02)
-
-
-def test_only_votes_alone_are_judged_by_one_another():
-    said = counts(kinds_of_images(3))
-    agreed = counts(np.eye(4, dtype=np.int64)[np.arange(300) % 4])  # nothing stands beside a single answer
-    embedded, few = said.votes[:, ::-1].astype(float), counts(kinds_of_images(3, images=49))
-    for each, features, judged in (
-        (said, None, True), (said, embedded, False), (few, None, False), (agreed, None, False),
-        (replace(said, exclusive=False), None, False),
-    ):  # fmt: skip
-        assert (expect(each, features, each.image_id.astype(str), SoftmaxHead, 0).beside is not None) == judged
 
 
 # Planted faults
