@@ -1,4 +1,4 @@
-"""Where systems and people part: by disagreement, in stated shares, and together; by wording, draw and place.
+"""Where systems and people part: by disagreement and in stated shares; by wording, draw and place.
 
 Views of every evaluation, for `evaluate(..., also=VIEWS)`; each looks at the systems that answer of themselves
 (`answering`), and without what it needs adds nothing. P values are corrected for all of them (Holm 1979), and findings
@@ -12,7 +12,6 @@ requests    {SYSTEM: Requests}: what each of a system's requests gave to labels,
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,7 +40,6 @@ NEIGHBOURS = 2  # others whom each person of an image is compared with, of five 
 BINS, DRAWN = 5, 10  # of the calibration error, label by label, and of all labels together
 OF_VOTES = "squared error less chance in the votes; no change is tested: errors are larger at rates near a half"
 _TRUE, _SHUFFLED = "\0true rates", "\0answers to other images "  # beside systems; no system has such a name
-_CELLS = 2**25  # drawn to tell what chance makes of a count, in at least 39 and at most 199 draws
 
 
 class Requests(NamedTuple):
@@ -268,60 +266,6 @@ def stated_calibration(case: Case) -> dict[str, Any] | None:
     return {"findings": _tested(case, slopes, words)}
 
 
-def agreed_alone(case: Case) -> dict[str, Any] | None:
-    """The images on which every system says a label that is not in people's set; None below two systems.
-
-    A system says the labels of its set, or without sets its first label. People's set is the data set's own, or, where
-    there is none, the label that most of them chose, and those with a share of at least tau. How many such images
-    chance makes is drawn: of systems that state people's true rates, as far as votes tell them, and so are right where
-    votes are not; and of systems that know nothing of the image, each with its own answers dealt out anew.
-
-    Returns:
-        `alone`: images, each with image_id, label, people (their share) and what each system said, {SYSTEM: labels},
-        the ones on which fewest people say the label first; of: how many images there are; chance: on how many there
-        would be one on average, if systems stated people's true rates (None where those cannot be drawn), and if each
-        knew nothing; p: how often chance makes as many, the larger of both.
-    """
-    systems, truth, rng = answering(case), case.truth, np.random.default_rng(case.seed)
-    if len(systems) < 2:
-        return None
-    said = {name: _said(given) for name, given in systems.items()}
-    theirs = (truth.shares >= truth.tau) | (truth.hits > 0) if truth.sets is None else truth.sets.astype(bool)
-    image, label = np.nonzero(np.logical_and.reduce([*said.values(), ~theirs]))
-
-    def images_of(sets: list[Array]) -> int:
-        return int(np.logical_and.reduce([*sets, ~theirs]).any(axis=1).sum())
-
-    count, true, nothing = len(np.unique(image)), list[int](), list[int]()
-    draws = int(np.clip(_CELLS // max(theirs.size * len(said), 1), 39, 199))
-    for _ in range(draws):
-        nothing.append(images_of([rows[rng.permutation(len(rows))] for rows in said.values()]))
-        if (rates := _true_rates(truth, rng)) is not None:
-            ranked = replace(rates, sets=None)
-            true.append(images_of([_said(ranked if given.sets is None else rates) for given in systems.values()]))
-    p = max((1 + sum(made >= count for made in drawn)) / (1 + draws) for drawn in (true, nothing) if drawn)
-    chance = [float(np.mean(true)) if true else None, float(np.mean(nothing))]
-    order, named = np.argsort(truth.shares[image, label], kind="stable"), np.array(truth.labels, dtype=object)
-    image, label = image[order], label[order]
-    of = {"image_id": truth.image_id[image].astype(str), "label": named[label], "people": truth.shares[image, label]}
-    words = [{name: list(named[row[i]]) for name, row in said.items()} for i in image]
-    images = pd.DataFrame({**of, "said": words}).to_dict("records")
-    true_rates = "" if chance[0] is None else f"systems that state people's true rates ({chance[0]:.1f}) and "
-    finding = (
-        f"On {count} of {len(theirs)} images all systems say the same label, and people's answers do not support it: "
-        f"more often than {true_rates}systems that know nothing of the image or of each other "
-        f"({chance[1]:.1f} on average)"
-    )
-    findings = [{"system": "", "words": finding}] if count and p < LEVEL else []
-    return {"alone": {"images": images, "of": len(theirs), "chance": chance, "p": p}, "findings": findings}
-
-
-def _said(given: Answers) -> Array:
-    """The labels that a system says, its set or without one its first label, [N, C]."""
-    rows = firsts(given.scores.double().numpy()) if given.sets is None else given.sets.numpy()
-    return np.asarray(rows > 0)
-
-
 def spread(case: Case) -> None:
     """How far scores move: rows `by` wordings, all draws of each together, and by draws, all wordings together.
 
@@ -390,4 +334,4 @@ def place_bias(given: Floats, places: Array, images: Array, groups: Array | None
     return paired_difference(gaps, np.zeros_like(gaps), groups=units)
 
 
-VIEWS = (by_disagreement, stated_calibration, agreed_alone, spread, liking_for_places)
+VIEWS = (by_disagreement, stated_calibration, spread, liking_for_places)

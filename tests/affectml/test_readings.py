@@ -296,32 +296,6 @@ class TestStatedCalibration:
         assert seen("stated_calibration", it, replace(self.SEEN, kind="sets")).figures == ()
 
 
-class TestAgreedAlone:
-    """Two images of ten people: nobody says b of the first, one does of the second; everybody says a of both."""
-
-    TRUTH = truth_of([[[1, 0, 0, 0]] * 10, [[1, 1, 0, 0]] + [[1, 0, 0, 0]] * 9])
-
-    def alone(self, one, other, truth=TRUTH):
-        return seen("agreed_alone", {"one": says(one, 2), "other": says(other, 2)}, truth).facts["alone"]["images"]
-
-    def test_what_all_systems_say_and_hardly_anybody_of_the_people(self):
-        rates = states([[0.2, 0.8, 0, 0], [0.1, 0.9, 0, 0]])  # no sets: its first label counts
-        found = seen("agreed_alone", {"sets": says(1, 2), "rates": rates, "prior": says(0, 2)}, self.TRUTH).facts
-        alone, said = found["alone"], {"sets": ["b"], "rates": ["b"]}
-        both = {"label": "b", "said": said}
-        assert alone["images"] == [{"image_id": "0", "people": 0, **both}, {"image_id": "1", "people": 0.1, **both}]
-        assert (alone["of"], alone["chance"][1], found["findings"]) == (2, 2.0, [])  # no more than chance makes
-        assert alone["chance"][0] < 1
-
-    def test_one_system_that_does_not_say_it_is_enough_and_what_people_say_too_does_not_count(self):
-        assert self.alone(1, 2) == self.alone(0, 0) == []
-        assert seen("agreed_alone", {"one": says(1, 2), "prior": says(1, 2)}, self.TRUTH).facts == {}
-
-    def test_the_label_that_most_people_chose_is_supported_however_few_they_are(self):
-        least = replace(truth_of([one_hot(0, 0, 0, 1, 1, 2, 2, 3, 3, 3)] * 2, kind="distribution"), tau=0.4)
-        assert (self.alone(0, 0, least), len(self.alone(1, 1, least))) == ([], 2)
-
-
 AWE, FEAR, BOTH = (1, 0, 0, 0), (0, 1, 0, 0), (1, 1, 0, 0)
 
 
@@ -465,13 +439,11 @@ class Blind:
 
 @pytest.mark.parametrize("what", ["the true rates", "always the same", "at random", "one more person"])
 def test_findings_do_not_come_of_systems_with_the_true_rates_nor_of_those_that_know_nothing(what):
-    """Beside one person alone 3, 7, 5 and 2 of 20 runs had a change; that systems stand alone was said of all."""
+    """Beside one person alone 3, 7, 5 and 2 of 20 runs had a change."""
     found = 0
     for seed in range(20):
         run = Blind(seed)
         found += change(seen("by_disagreement", {"it": run.system(what)}, run.truth, seed=seed)).found
-        both = {"one": run.system(what), "other": run.system(what)}
-        found += len(seen("agreed_alone", both, run.truth, seed=seed).facts["findings"])
     assert found <= 2
 
 
@@ -481,18 +453,13 @@ def test_who_states_the_true_rates_fails_nowhere_more():
     assert change(seen("by_disagreement", {"it": of_sets(run.rates >= truth.tau)}, truth)).p == 1
 
 
-def test_but_come_where_systems_fail_as_people_disagree_or_err_together():
+def test_but_come_where_systems_fail_as_people_disagree():
     for seed in range(5):
         run = Blind(seed)
         it = {"it": run.system("at random where people disagree")}
         (said,) = seen("by_disagreement", it, run.truth, seed=seed).facts["findings"]
         words = "fails more where people disagree, beside one person, the true rates and answers "
         assert said["words"].startswith(words)
-        noise = run.rng.normal(size=run.rates.shape)
-        wrong = special.expit(special.logit(run.rates.clip(1e-4, 1 - 1e-4)) + 1.5 * noise) >= run.truth.tau
-        both = dict.fromkeys(("one", "other"), of_sets(wrong))
-        (said,) = seen("agreed_alone", both, run.truth, seed=seed).facts["findings"]
-        assert ": more often than systems that state people's true rates (" in said["words"]
 
 
 def test_every_evaluation_takes_these_views_and_keeps_all_their_findings():

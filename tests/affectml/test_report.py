@@ -19,7 +19,7 @@ from affectml.judging.truth import fit_prior, read_truth
 from affectml.page import WRITERS, Section, Shown, Table, terminal_lines, write_page, write_report
 from affectml.page.section import Page
 from affectml.page.sections import FOLDED, OPEN
-from affectml.page.sections.images import alone, cards, images
+from affectml.page.sections.images import cards, images
 from affectml.page.sections.labels import bias, instead, labels, together
 from affectml.page.sections.made import made
 from affectml.page.sections.overview import beside, overview, sentence
@@ -398,17 +398,13 @@ def test_differences_are_counted_and_their_signs_shown():
     assert not few.tables[0].best
 
 
-def test_wordings_thresholds_and_images_where_all_stand_alone():
+def test_wordings_and_thresholds():
     over = by("wordings", {"": 0.5, "1": 0.4, "2": 0.6})
     assert repeats(found(*over)).sentence == "The model's set_f1 lies between .400 and .600 over wordings."
     cuts = by("threshold", {"0.2": 0.5, "0.4": 0.7}, half=None)
     said = "one threshold for all labels (0.4), chosen afterwards on these very images, .700."
     assert thresholds(found(*cuts, row("set_f1", 0.65))).sentence == f"The model's sets reach .650; {said}"
     assert thresholds(found(*cuts)) is None
-    image = {"image_id": "i", "label": "joy", "people": 0.1, "said": {"a": ["joy"], "b": ["joy", "awe"]}}
-    section = alone(found(alone={"images": [image], "of": 45, "chance": [None, 0.4], "p": 0.01}))
-    assert section.sentence == "On 1 of 45 images all systems say a label that people do not (0.4 by chance)."
-    assert section.tables[0].rows == (("i", "joy", "10 %", "a: joy; b: joy, awe"),)
 
 
 def test_several_data_sets_stand_in_one_table_and_keep_their_own_sections(tmp_path):
