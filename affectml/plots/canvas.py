@@ -42,7 +42,6 @@ SIGNS = {  # the outline of each around a point; numbers with a point are in hal
     "^": "m0 -1.l1. 2.h-2.z",
     "D": "m0 -1.414l1.414 1.414l-1.414 1.414l-1.414 -1.414z",
     "*": "m0 -1.l.588 1.809l-1.539 -1.118h1.902l-1.539 1.118z",
-    "--": "m-2.333 0h1.833m1.333 0h1.5",  # stands for a dashed line in a legend
 }
 FONT = 11  # pixels of a picture in its own size
 SMALL = 10  # of numbers along an axis

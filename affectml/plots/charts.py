@@ -109,20 +109,19 @@ def _cell(x: float, y: float) -> list[tuple[float, float]]:
     return [(x + across - 0.5, y + down - 0.5) for across, down in SQUARE]
 
 
-def curves(series: Lines, alt: str, axis: str, *, own: Mapping[str, float] | None = None, log: bool = False) -> Markup:
+def curves(series: Lines, alt: str, axis: str, *, log: bool = False) -> Markup:
     """A line per system over a number: {SYSTEM: {NUMBER: (value, low, high)}}, of the first system with its interval.
 
-    axis: what the number is. own: a system's value at numbers of its own, dashed. log: whether the axis is logarithmic.
+    axis: what the number is. log: whether the axis is logarithmic.
     """
-    own, first = own or {}, next(iter(series))
-    signs = marks([*series, *own])
+    first, signs = next(iter(series)), marks(series)
     spots = sorted({x for line in series.values() for x in line})
     values = [value for line in series.values() for value, *_ in line.values()]
-    heights = around([*values, *chain(*series[first].values()), *own.values()], 0.05)
+    heights = around([*values, *chain(*series[first].values())], 0.05)
     low, high = around(np.log(spots) if log else spots, 0.05)
     x = (float(np.exp(low)), float(np.exp(high))) if log else (low, high)
     drawn = Canvas(WIDTH, 259, (58, 10, 17, 38), x, heights, log=log)
-    drawn.legend({name: signs[name] for name in series} | {f"{name}, own": ("--", signs[name][1]) for name in own})
+    drawn.legend(signs)
     drawn.numbers({x: f"{x:g}" for x in spots} if log or len(spots) <= FEW_SPOTS else None)
     drawn.heights()
     ends = [(x, low, high) for x, (_, low, high) in series[first].items()]
@@ -130,8 +129,6 @@ def curves(series: Lines, alt: str, axis: str, *, own: Mapping[str, float] | Non
     drawn.areas([(band, 0.18)], signs[first][1])
     drawn.text(((drawn.left + drawn.right) / 2, drawn.bottom + 23), axis, "soft", anchor="middle")
     drawn.text((11, (drawn.top + drawn.bottom) / 2), "score", "soft", anchor="middle", turned=True)
-    for name, level in own.items():
-        drawn.lines([[(end, level) for end in x]], signs[name][1], 1.2, "4.8 3.6")
     for name, points in series.items():
         (sign, ink), line = signs[name], [(x, value) for x, (value, *_) in points.items()]
         drawn.lines([line], ink, 1.8)

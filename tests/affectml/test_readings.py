@@ -130,16 +130,6 @@ def test_entropy_says_how_undecided_an_image_is():
     assert views.entropies(np.array([[0.5, 0.5], [1.0, 0.0]]), rates=False).tolist() == pytest.approx([1.0, 0.0])
 
 
-def test_images_by_people_asked_and_few_join_their_neighbours():
-    found = views.groups_of(np.tile([3, 5, 3, 4], 10))
-    assert [(name, rows[:2].tolist()) for name, rows in found] == [("3", [0, 2]), ("4", [3, 7]), ("5", [1, 5])]
-    many = views.groups_of(np.arange(1, 61))
-    assert [name for name, _ in many] == ["1 to 10", "11 to 20", "21 to 30", "31 to 40", "41 to 50", "51 to 60"]
-    n = np.array([3] * 2 + [4] * 12 + [5] * 30)
-    assert [(name, len(rows)) for name, rows in views.groups_of(n)] == [("3 to 4", 14), ("5", 30)]
-    assert [(name, len(rows)) for name, rows in views.groups_of(n[::-1][:35])] == [("4 to 5", 35)]
-
-
 def test_average_precision_of_a_random_order_is_the_mean_over_all_orders():
     """1 of 45: .098, where the label's share is .022; none, one, two and all of 5 by listing every order."""
     orders = np.array(list(itertools.permutations(range(5))))
@@ -242,24 +232,6 @@ def test_people_are_compared_with_anybody_though_they_stand_by_what_they_said():
     every = list(filter(None, thirds(seen("by_disagreement", {"it": says(0, 600)}, truth), "top_1_accuracy", "person")))
     assert len(every) > 1
     assert all(each.low < 0.5 < each.high for each in every)  # beside each other stand those who say the same
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_of_votes_alone_nobody_is_said_to_fail_more_for_an_error_that_grows_towards_a_half(seed):
-    """It states what can be expected of rates that it knows through the same noise in log-odds everywhere."""
-    rng = np.random.default_rng(seed)
-    known = rng.normal(-1.5, 2, size=(500, LABELS))
-    rates = special.expit(known + rng.normal(0, 1, size=known.shape))
-    truth = replace(truth_of(rng.random((500, 20, LABELS)) < rates[:, None]), chosen=None, asked=None)
-    noise = np.sqrt(2) * special.erfinv(np.linspace(-0.99, 0.99, 99))
-    systems = {"it": states(special.expit(known[..., None] + noise).mean(axis=-1)), "set": says(0, 500)}
-    systems |= {"right": states(rates), "off": states(np.where(rates < 0.5, rates + 0.1, rates - 0.1))}
-    found = seen("by_disagreement", systems, truth)
-    assert {each.system for each in found.figures} == {"it", "right", "off"}  # a set states no rates
-    for name, error in (("right", 0), ("off", 0.01)):
-        assert all(abs(each.value - error) < each.high - each.low for each in thirds(found, "squared_error", name))
-    assert change(found, "squared_error").low > 0  # the error grows, and by far more than chance
-    assert ({each.p for each in found.figures}, found.facts["findings"]) == ({None}, [])
 
 
 class TestStatedCalibration:
