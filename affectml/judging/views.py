@@ -245,23 +245,6 @@ def first_instead(hits: Array, first: Array, weights: Array | None = None) -> Fl
     return instead(shares, first[kept], None if weights is None else np.asarray(weights)[kept])
 
 
-def together(case: Case) -> None:
-    """Of the answers with one label, the share that has another as well: rows `by` with; level is the first label.
-
-    People's are single answers (`person`) where they are known, beside the images' own sets (`people`).
-    """
-    truth, found = case.truth, _sets(case)
-    if truth.kind == "distribution" or case.first not in found:
-        return
-    for who in (name for name in (case.first, "people", "person") if name in found):
-        chosen = found[who].astype(np.float64)
-        both, times = chosen.T @ chosen, chosen.sum(axis=0)
-        for row in np.flatnonzero(times).tolist():
-            key = {"by": "with", "level": truth.labels[row], "n": int(times[row])}
-            others = [label for label in truth.labels if label != key["level"]]
-            case.rows.add_labels("share", others, np.delete(both[row], row) / times[row], system=who, **key)
-
-
 def stated(case: Case) -> None:
     """Whether shares mean what they say, label by label: rows `by` bin, the mean stated share beside what was seen.
 

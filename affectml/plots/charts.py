@@ -72,10 +72,8 @@ def reliability(panels: Mapping[str, Sequence[tuple[float, Point]]], alt: str) -
     return drawn.svg(alt)
 
 
-def grid(
-    values: NDArray[np.float64], names: Sequence[str], alt: str, *, hue: str, axis: tuple[str, str], whole: bool
-) -> Markup:
-    """A square for each value [C, C], deeper the larger it is, the diagonal framed; nan stays empty.
+def grid(values: NDArray[np.float64], names: Sequence[str], alt: str, *, hue: str, axis: tuple[str, str]) -> Markup:
+    """A square for each count [C, C], deeper the larger it is, the diagonal framed.
 
     Args:
         values: at least 0.
@@ -83,17 +81,16 @@ def grid(
         alt: what it shows, in words.
         hue: the colour of INKS.
         axis: what stands down and across, in words.
-        whole: whether figures are counts, and not shares.
     """
     names, count = fitted(names), len(names)
     left, cell = room(names), max(LEAST, (WIDTH - room(names) - 8) / count)
     top, edges = left + 4, (-0.5, count - 0.5)
     height = top + min(cell, 30) * count + 44
     drawn = Canvas(left + cell * count + 8, height, (left, 8, top, 44), edges, edges[::-1])
-    depths = np.nan_to_num(0.72 * values / (np.fmax.reduce(values, axis=None, initial=0) or 1.0)).round(3)
+    depths = (0.72 * values / (values.max(initial=0) or 1.0)).round(3)
     drawn.areas(((_cell(x, y), depth) for (y, x), depth in np.ndenumerate(depths) if depth > 0), hue)
     for (y, x), value in np.ndenumerate(values):
-        text = f"{value:.{int(value < 9.95)}f}".removesuffix(".0") if whole else short(value, 2)
+        text = f"{value:.{int(value < 9.95)}f}".removesuffix(".0")
         if count <= WRITTEN and value > 0 and float(text) != 0:
             drawn.text((drawn.across(x), drawn.up(y)), text, size=9, anchor="middle")
     drawn.lines((_cell(at, at) for at in range(count)), "soft", 0.8)

@@ -20,7 +20,7 @@ from affectml.page import WRITERS, Section, Shown, Table, terminal_lines, write_
 from affectml.page.section import Page
 from affectml.page.sections import FOLDED, OPEN
 from affectml.page.sections.images import cards, images
-from affectml.page.sections.labels import bias, instead, labels, together
+from affectml.page.sections.labels import bias, instead, labels
 from affectml.page.sections.made import made
 from affectml.page.sections.overview import beside, overview, sentence
 from affectml.page.sections.parts import by_person, disagreement, learning, subgroup_lines, subgroups
@@ -268,21 +268,6 @@ def test_mistakes_that_are_equally_common_are_all_named():
     assert cells(section.tables[0])["awe"] == {"fear": "3.5", "joy": "0", "(nothing)": "2"}
     assert instead(found(*mistakes(("awe", "fear", 1.5)))).sentence == ""
     assert section.tables[0].columns[0] == "the image's label"  # nobody was asked
-
-
-def test_what_stands_of_labels_together_is_true():
-    every = {"person": (40, 0.71), "people": (12, 0.8), "model": (11, 0.36)}
-    rows = [row("share", v, who, None, by="with", level="awe", label="joy", n=n) for who, (n, v) in every.items()]
-    section = together(found(*rows, **PEOPLE))
-    assert section.sentence == (
-        "Of people's answers with awe, 71 % have joy as well; the largest gap is joy beside awe: 36 % of the model's "
-        "11 sets, 80 % of the images' 12."
-    )
-    titles = ["Single answers of people", "Sets of the images", "Sets of the model"]
-    assert [table.title for table in section.tables] == titles
-    assert section.tables[0].rows[0] == ("awe (40)", ".710")
-    assert "people" not in together(found(*rows[1:])).sentence
-    assert together(found(*(replace(each, n=9) for each in rows))).sentence == ""
 
 
 def test_undecided_is_said_by_the_interval():
