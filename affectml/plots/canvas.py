@@ -171,9 +171,9 @@ def fitted(names: Iterable[str], most: int = LETTERS) -> list[str]:
     return [name if len(name) <= most else f"{name[: most - half - 1]}…{name[-half:]}" for name in names]
 
 
-def short(value: float, digits: int = 3) -> str:
+def short(value: float) -> str:
     """A figure as reports write it: `.623`, `1.20`."""
-    text = f"{value:.{digits}f}"
+    text = f"{value:.3f}"
     return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else f"{value:.2f}"
 
 
