@@ -24,6 +24,7 @@ import httpcore
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
