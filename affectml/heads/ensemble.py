@@ -131,8 +131,8 @@ class EnsembleHead(CompositeHead, name="ensemble"):
     config: EnsembleConfig
 
     def from_material(self, material: Material) -> dict[str, Any]:
-        """Votes where people per image differ much, or a member's `rho` asks for them."""
-        return super().from_material(material) | material.counted(self.config.options.get("rho") is not None)
+        """Votes where people per image differ much."""
+        return super().from_material(material) | material.counted()
 
     def _fit(self, rows: Rows, generator: torch.Generator) -> None:
         """Every member with a seed of its own."""

@@ -3,21 +3,19 @@
 import dataclasses
 import itertools
 import math
-from typing import Annotated, Any, Literal, TypeAlias, cast
+from typing import Annotated, Any, TypeAlias, cast
 
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from affectml.errors import BadInput
 from affectml.heads.base import Head
 from affectml.heads.blocks import Blocks
 from affectml.heads.config import MOST_HIDDEN, HeadConfig, Wanted
 from affectml.heads.hidden import LAYERS, WEIGHT_DECAY_GRID, HiddenOptions, Setting, fit_hidden, folded, forward
 from affectml.heads.inputs import Features, Material, Rows, alike, feature_parts, weighted_mean
-from affectml.heads.linear import FOLDS, L2Path, Standardiser, fit_linear, folds, precision
+from affectml.heads.linear import FOLDS, Standardiser, fit_linear, folds
 from affectml.heads.objective import Objective, masses, probabilities
-from affectml.heads.votes import vote_correlation, vote_weights
 
 SMALL_BATCH, LARGE_BATCH = 256, 2048
 LEARNING_RATE = 1e-3
@@ -161,13 +159,9 @@ class SigmoidConfig(NeuralConfig):
     assumed_negatives: for single labels, where absent labels are unknown and not absent: they are taken as
     negatives, but every target moves this far towards one half, 0.1 turning 1 and 0 into .95 and .05 (label
     smoothing for single-positive multi-label learning, Cole et al. 2021). None: 0 means "does not apply".
-    rho: how far one image's votes go together. With it, `fit` takes weights as numbers of people asked and
-    counts n / (1 + (n - 1) rho) for each: 0 is binomial, "fit" estimates it (beta-binomial). None: weights as
-    they are. Worth it when people per image differ much.
     """
 
     assumed_negatives: Annotated[float, Field(ge=0, lt=1)] | None = None
-    rho: Annotated[float, Field(ge=0, le=1)] | Literal["fit"] | None = None
 
 
 class SigmoidHead(
@@ -190,48 +184,13 @@ class SigmoidHead(
 
     @classmethod
     def decided(cls, wanted: Wanted) -> dict[str, Any]:
-        """Head.decided, how single labels are taken, and whether votes are counted."""
-        rho = "fit" if wanted.count_votes else None
-        return super().decided(wanted) | {"assumed_negatives": wanted.assumed_negatives, "rho": rho}
+        """Head.decided, and how single labels are taken."""
+        return super().decided(wanted) | {"assumed_negatives": wanted.assumed_negatives}
 
     def from_material(self, material: Material) -> dict[str, Any]:
-        """Votes where `config.rho` says how they count, or people per image differ much."""
-        return super().from_material(material) | material.counted(self.config.rho is not None)
-
-    def _fit(self, rows: Rows, generator: torch.Generator) -> None:
-        """See NeuralHead._fit; with `config.rho`, weights are numbers of people asked."""
-        rho = self.config.rho
-        if rho is None:
-            super()._fit(rows, generator)
-            return
-        if rows.weights is None:
-            raise BadInput("weights: rho weighs votes by the number of people asked: give it as weights, [N] or [N, C]")
-        if rho == "fit":
-            super()._fit(rows, generator)
-            rho = self._vote_correlation(rows, generator)
-        super()._fit(dataclasses.replace(rows, weights=vote_weights(rows.weights, rho)), generator)
-        self.report_["rho"] = rho
-
-    def _vote_correlation(self, rows: Rows, generator: torch.Generator) -> float:
-        """rho from the rows that each of five linear fits, at the L2 just chosen, leaves out."""
-        table = Standardiser.of(rows.X).apply(rows.X, precision(rows.X))
-        objective = masses("rates", rows.targets, rows.mass)
-        logits = _left_out(table, objective, self.report_.get("l2", 0.1), generator)
-        return vote_correlation(rows.targets, rows.mass, logits.sigmoid())
+        """Votes where people per image differ much."""
+        return super().from_material(material) | material.counted()
 
     def _objective(self, shares: Tensor, weights: Tensor) -> Objective:
         smoothing = self.config.assumed_negatives or 0.0
         return super()._objective(shares * (1 - smoothing) + smoothing / 2 if smoothing else shares, weights)
-
-
-def _left_out(table: Tensor | Blocks, objective: Objective, l2: float, generator: torch.Generator) -> Tensor:
-    """Logits [N, C] of every row from the one of five fits that it was kept out of."""
-    out = torch.zeros_like(objective.positive)
-    for kept, rows in folds(objective.positive, FOLDS, generator):
-        if objective.rows(kept).total > 0:
-            path = L2Path(table[kept], objective.rows(kept))
-            path.step(l2)
-            held = table[rows]
-            parts = [part for _, part in held.parts()] if isinstance(held, Blocks) else [held]
-            out[rows] = torch.cat([path.logits(part) for part in parts])
-    return out
