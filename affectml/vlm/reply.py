@@ -3,7 +3,7 @@
 labels              {"labels": ["awe", "fear"]}, "awe, fear" in place of the list; so under each of LABEL_KEYS; ["awe"]
 no label            {"labels": []}, {"labels": ["none"]}, []
 numbers by label    {"awe": 12, "fear": 3}, so under each of NUMBER_KEYS and LABEL_KEYS; "n": 20 may stand beside it;
-                    [{"label": "awe", "share": 0.6}], so under these keys; "60 %" and "12 of 20" are numbers too
+                    "60 %" and "12 of 20" are numbers too
 yes or no by label  {"awe": true, "fear": "no"}, so under these keys
 a ranking           {"ranking": ["awe", "fear"]}, "awe > fear", so under each of RANKING_KEYS; labels if it was asked
 
@@ -18,7 +18,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from itertools import product
 from typing import Any, NamedTuple
 
 from affectml.vlm.names import Words, folded
@@ -199,7 +198,8 @@ def answer_in(value: Any, words: Words, *, line: bool = False) -> Reply:
         reply = Reply(labels, ranked=known_key(key) in RANKING_KEYS or (isinstance(inner, str) and ">" in inner))
         refuse_if(reply.ranked and not listed, Why.NO_MASS)
     for key, inner in by_label.items():
-        said = _by_label(_pairs(inner, numeric=known_key(key) in NUMBER_KEYS), n, words, whole=not line)
+        refuse_if(not inner or not isinstance(inner, dict), Why.BESIDE if key in NUMBER_KEYS else Why.NO_LABELS)
+        said = _by_label(inner, n, words, whole=not line)
         refuse_if(lists and (reply.ranked or not said.numbers), Why.CONTRADICTS)
         reply = replace(reply, numbers=said.numbers) if lists else said
     # who was shown no image says so beside no label
@@ -230,31 +230,16 @@ def _are(kind: type, entries: Any) -> bool:
     return isinstance(entries, list) and all(isinstance(entry, kind) for entry in entries)
 
 
-def _pairs(inner: Any, *, numeric: bool) -> list[tuple[str, Any]]:
-    """The labels of an object, or of a list such as [{"label": "joy", "share": 0.5}], each with what stands beside it.
-
-    numeric: whether all of it stands under one of NUMBER_KEYS.
-    """
-    if isinstance(inner, dict) and inner:
-        return list(inner.items())
-    refuse_if(not inner or not _are(dict, inner), Why.BESIDE if numeric else Why.NO_LABELS)
-    rows = [sorted(entry.items(), key=lambda field: known_key(field[0]) in NUMBER_KEYS) for entry in inner]
-    forms = {tuple(known_key(key) for key, _ in row) for row in rows}
-    refuse_if(len(forms) > 1 or not forms <= {*product((*ONE_LABEL, "name"), NUMBER_KEYS)}, Why.BESIDE)
-    refuse_if(not all(isinstance(label, str) and stated(number) for (_, label), (_, number) in rows), Why.BESIDE)
-    return [(label, number) for (_, label), (_, number) in rows]
-
-
-def _by_label(pairs: list[tuple[str, Any]], n: Mapping[str, Any], words: Words, *, whole: bool) -> Reply:
+def _by_label(stands: Mapping[str, Any], n: Mapping[str, Any], words: Words, *, whole: bool) -> Reply:
     """Yes or no, or a number, by label. n: what numbers are parts of. whole: whether only a no to all is no label."""
-    refuse_if(len({words.find(label) or folded(label) for label, _ in pairs}) < len(pairs), Why.CONTRADICTS)
-    flags = {label: flag(beside) for label, beside in pairs}
+    refuse_if(len({words.find(label) or folded(label) for label in stands}) < len(stands), Why.CONTRADICTS)
+    flags = {label: flag(beside) for label, beside in stands.items()}
     if None not in flags.values():
         chosen = tuple(label for label, yes in flags.items() if yes)
         refuse_if(whole and not chosen and len(flags) < len(words.taxonomy), Why.NO_LABELS)
         return Reply(chosen)
-    reply = Reply(numbers={label: number for label, beside in pairs if (number := stated(beside))})
-    refuse_if(len(reply.numbers) < len(pairs), Why.BESIDE)
+    reply = Reply(numbers={label: number for label, beside in stands.items() if (number := stated(beside))})
+    refuse_if(len(reply.numbers) < len(stands), Why.BESIDE)
     for key, inner in n.items() if any(reply.bare) else ():
         of = stated(inner)
         if known_key(key) in TOTAL_KEYS or of is None or of.of or of.value <= 0 or {*reply.bare} <= {0, 1}:

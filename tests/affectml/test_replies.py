@@ -229,7 +229,7 @@ NO_FILE = [
     (json.dumps({"custom_id": "s1-p-1", "method": "POST", "url": "/", "body": {}}),
      "line 1: a request, not a response; judge the file that the server writes"),
     ("image,seconds\n1,2", "no column of answers: expected labels"),
-    ("picture_of,joy\n1,2", "no column names images; say which does: image_column"),
+    ("picture_of,joy\n1,2", "no column names images; call the one that does image_id"),
 ]  # fmt: skip
 
 
