@@ -236,9 +236,6 @@ def columns_of(
         yield from _said(people, "most chosen label")
         if people.asked is not None:
             yield Column("people.asked", "people asked", PEOPLE, people.asked.to_numpy)
-        if judgements.in_file:
-            make = partial(judgements.disagreement, people.taxonomy.labels)
-            yield Column("people.disagreement", "disagreement (mean MASI distance)", PEOPLE, make)
     for run in runs:
         yield from _said(run, "likeliest label")
         parts = tuple(run.split.categories)
