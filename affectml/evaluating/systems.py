@@ -41,7 +41,7 @@ from affectml.runs import RunFolder
 from affectml.runs.schema import PriorInfo
 from affectml.taxonomies import Taxonomy
 from affectml.vlm import ReadConfig, Received, Replies, Said, read_replies, together
-from affectml.vlm.names import shown
+from affectml.vlm.reply import shown
 from affectml.vlm.requests import Orders, of_others
 
 Ids = NDArray[np.object_]

@@ -209,7 +209,7 @@ class Run(Said):
     def promise(self) -> str:
         """What its sets promise, and what came of it on the test images; "" where they promise nothing."""
         from affectml.page.section import Page
-        from affectml.page.sections.shares import promise
+        from affectml.page.sections.scores import promise
 
         with suppress(BadRun):
             if self.folder.has_figures and (made := promise(Page.of(self.folder.evaluation))) is not None:

@@ -26,18 +26,22 @@ from affectml.importers.read import FILE, URL, pick, read_table
 from affectml.judging.answers import KEYS, labelled
 from affectml.judging.answers import LABEL as COLUMN
 from affectml.vlm.config import PEOPLE, Answer, ReadConfig
-from affectml.vlm.names import Names, Requested, Words, folded, shown
 from affectml.vlm.reply import (
     FIELDS,
     LABEL_KEYS,
+    Names,
     Reply,
+    Requested,
     Stated,
     Unread,
     Why,
+    Words,
+    folded,
     parse_line,
     parse_reply,
     read_json,
     refuse_if,
+    shown,
 )
 from affectml_annotation.tables import plain
 

@@ -33,7 +33,7 @@ from affectml.embeddings import EmbeddingStore
 from affectml.encoders import read_image
 from affectml.errors import AffectmlError, BadDataset, BadInput, few, option
 from affectml.vlm.config import PEOPLE, Answer, AskConfig
-from affectml.vlm.names import custom_id, shuffle_of
+from affectml.vlm.reply import custom_id, shuffle_of
 
 QUESTIONS = {
     "evoked": "What does this image make you feel?",
@@ -346,7 +346,7 @@ def read_orders(paths: Sequence[str | Path], labels: Sequence[str]) -> dict[str,
 def of_others(custom_ids: Iterable[str], orders: Orders) -> bool:
     """Whether `orders` has requests of such samples, wordings and forms, but drawn from another seed or other labels.
 
-    A custom_id (`affectml.vlm.names.custom_id`) begins with these, and with the drawing behind an x.
+    A custom_id (`affectml.vlm.reply.custom_id`) begins with these, and with the drawing behind an x.
     """
     asked, known = ({each.partition("-")[0] for each in ids} for ids in (custom_ids, orders))
     drawn = {kind.partition("x")[0] for kind in known}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from affectml.errors import BadInput
-from affectml.vlm.names import custom_id
+from affectml.vlm.reply import custom_id
 from affectml.vlm.requests import of_others, read_orders
 
 LABELS = ("awe", "fear", "joy", "anger")

@@ -18,8 +18,7 @@ from affectml.judging.answers import FILE, read_answers
 from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml.vlm import ReadConfig, read_replies, together
 from affectml.vlm.config import PEOPLE
-from affectml.vlm.names import Names, Requested, Words, custom_id
-from affectml.vlm.reply import Unread, Why, parse_reply
+from affectml.vlm.reply import Names, Requested, Unread, Why, Words, custom_id, parse_reply
 from affectml.vlm.requests import schema
 
 from . import replies
