@@ -384,9 +384,7 @@ def _safetensors(file: Path) -> dict[str, Any]:
     from safetensors.torch import load_file
 
     tensors = load_file(file)
-    arrays = {
-        name: (tensor.float() if tensor.is_floating_point() else tensor).numpy() for name, tensor in tensors.items()
-    }
+    wide = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     return _with_embedding({name: tensor.numpy() for name, tensor in wide.items()}, "fiub")
 
 

@@ -247,18 +247,16 @@ def test_unequal_votes_and_shares_are_said_to_be_of_unknown_rule(tmp_path, bring
 
 
 @pytest.mark.parametrize(
-    ("csv", "lists", "said", "why"),
+    ("csv", "lists", "why"),
     [
-        (["image,n,num_neg,num_pos", *COUNTS], {}, None, "positive votes: num_pos (by its name)"),
-        (["image,n,x,y", *COUNTS], LISTS, None, "positive votes: y (by the lists of agreement)"),
-        (["image,n,x,y", *COUNTS], {}, "y", "positive votes: y (as the user says)"),
-        (COUNTS, LISTS, None, "positive votes: count 2 (by the lists of agreement)"),
-        (COUNTS, {}, "count 2", "positive votes: count 2 (as the user says)"),
-        (None, LISTS, None, "votes follow from the three lists: how many of five people agreed at least"),
+        (["image,n,num_neg,num_pos", *COUNTS], {}, "positive votes: num_pos (by its name)"),
+        (["image,n,x,y", *COUNTS], LISTS, "positive votes: y (by the lists of agreement)"),
+        (COUNTS, LISTS, "positive votes: count 2 (by the lists of agreement)"),
+        (None, LISTS, "votes follow from the three lists: how many of five people agreed at least"),
     ],
 )
-def test_twitter_votes_by_hand_whichever_way_they_come(tmp_path, bring, csv, lists, said, why):
-    summary, data = bring("twitter1", sources.twitter_folder(tmp_path / "in", csv, lists), positive_column=said)
+def test_twitter_votes_by_hand_whichever_way_they_come(tmp_path, bring, csv, lists, why):
+    summary, data = bring("twitter1", sources.twitter_folder(tmp_path / "in", csv, lists))
     target = data.target("distribution")
     assert target.table.tolist() == [[0, 5], [4, 1], [2, 3]]  # negative, positive
     assert (target.n.tolist(), target.meta.vote_rule) == ([5, 5, 5], "one_choice")
