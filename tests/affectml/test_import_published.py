@@ -1,7 +1,6 @@
 """What each published set reads, worked out by hand on a set as small as can be; and the commands."""
 
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from typer.testing import CliRunner
 from affectml.cli.import_ import app
 from affectml.data import Dataset
 from affectml.errors import BadInput
-from affectml.importers import About, Importer, get_importer, import_webemo
+from affectml.importers import About, Importer, get_importer
 from affectml.importers.draft import published_sets
 from affectml.importers.published import reader_of
 from affectml.importers.registry import PUBLISHED
@@ -341,19 +340,6 @@ def test_a_damaged_file_leaves_the_url_and_the_labels(tmp_path, bring, refused):
     refused(r"1 of 2 images cannot be used", "webemo", tmp_path / "in", strict=True)
     text(damaged.with_name("b.jpg"), "no image either")
     assert bring("webemo", tmp_path / "in")[0].images == 2
-
-
-@pytest.mark.slow
-def test_268_000_rows_import_within_half_a_minute(tmp_path):
-    rng = np.random.default_rng(0)
-    for name, rows in (("train25.txt", 216_000), ("test25.txt", 52_000)):
-        drawn = zip(rng.integers(int(rows * 0.96), size=rows), rng.integers(25, size=rows), strict=True)
-        lines = (f"{URL}{name[:4]}/{url:07d}/some-longer-name-of-a-photograph.jpg {label}" for url, label in drawn)
-        text(tmp_path / "in" / name, *lines)
-    began = time.process_time()
-    summary = import_webemo(tmp_path / "in", tmp_path / "out")
-    assert time.process_time() - began < 30
-    assert summary.images > 150_000
 
 
 # Judgements
