@@ -210,7 +210,8 @@ def export(
     """Share a run or a data set.
 
     A run: as an ONNX graph that is checked against torch (--onnx), as a folder for the Hugging Face Hub (--hub), or
-    both. A data set: as a folder for the Hub (--hub), which `datasets.load_dataset` and `affectml import datasets` read.
+    both. A data set: as a folder for the Hub (--hub), which `datasets.load_dataset` reads, and `affectml import
+    datasets`.
     """
     from affectml.sharing import export as write
 
