@@ -12,8 +12,8 @@ from affectml.errors import BadInput
 from affectml.heads.base import HEADS, Head
 from affectml.heads.config import HeadConfig
 from affectml.heads.inputs import ArrayLike, Features, Material, Rows, as_shares
-from affectml.heads.load import find_head
 from affectml.heads.objective import ScoreKind, logits_of, probabilities
+from affectml.heads.registry import find_head
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,15 +20,14 @@ from affectml.encoders import TINY_SPEC
 from affectml.encoders.threads import set_threads, spare_threads, usable_device
 from affectml.errors import BadDataset, BadInput, option
 from affectml.heads import Wanted, check_plain, head_class
-from affectml.heads.build import PLAIN, typed_options
 from affectml.heads.config import expected
 from affectml.heads.objective import only_shares
+from affectml.heads.registry import PLAIN, typed_options
 from affectml.judging.subgroups import check_groups
 from affectml.prompts import Prompts
 from affectml.runs import TrainConfig
 from affectml.training.by_person import ByPerson
-from affectml.training.learned import Judgements
-from affectml.training.promised import Promise
+from affectml.training.options import Judgements, Promise
 from affectml.training.steps import Plan, Prepared, Step
 
 DEMO = Path("data/demo")

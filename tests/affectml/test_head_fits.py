@@ -106,20 +106,6 @@ def test_scaling_every_weight_changes_nothing():
     np.testing.assert_allclose(a, b, atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("head", "balance"), [(heads.SigmoidHead, 0.5), (heads.SigmoidHead, 1.0), (heads.SoftmaxHead, 1.0)]
-)
-def test_balance_keeps_the_mean(head, balance):
-    if head is heads.SoftmaxHead:
-        targets = drawn(LOGITS[:, :3] * 0.5 + [0, 0, 3])
-    else:
-        targets = (np.random.default_rng(3).random(LOGITS.shape) < expit(LOGITS - 2.5)).astype(float)
-    fitted = head(balance=balance, l2=1e-3).fit(X, targets)
-    np.testing.assert_allclose(fitted.scores(X).mean(dim=0), targets.mean(axis=0), atol=0.02)
-    assert max(fitted.report_["label_weights"]) > 2
-    assert fitted.report_["prevalence"] == pytest.approx(targets.mean(axis=0))
-
-
 def test_assumed_negatives_soften_and_keep_the_order():
     single, some = drawn(LOGITS[:400]), X[:400]
     hard, soft = (heads.SigmoidHead(l2=1e-3, assumed_negatives=p).fit(some, single).scores(some) for p in (0.0, 0.2))
@@ -205,13 +191,10 @@ def test_bad_weights():
     [
         (heads.SigmoidHead(), "hidden", -1, "SigmoidConfig: hidden must be greater than or equal to 0, got -1"),
         (heads.SigmoidHead(), "l2", "0.1", "l2 must be a valid number or None, got '0.1'"),
-        (heads.SigmoidHead(), "balance", 2, "balance must be less than or equal to 1, got 2"),
-        (heads.SigmoidHead(), "balance", float("nan"), "balance must be a finite number"),
+        (heads.SigmoidHead(), "l2", float("nan"), "l2 must be a finite number"),
         (heads.SigmoidHead(hidden=8), "dropout", (), "dropout must be"),
         (heads.SigmoidHead(), "patience", 0, "patience must be greater than 0"),
         (heads.SigmoidHead(), "assumed_negatives", 1.5, "assumed_negatives must be"),
-        (heads.SigmoidHead(), "rho", "fti", "rho must be a valid number or 'fit' or None, got 'fti'"),
-        (heads.SigmoidHead(), "rho", 2.0, "rho must be less than or equal to 1 or 'fit' or None, got 2.0"),
         (heads.TopKHead(), "k", 0, "k must be greater than 0 or None"),
         (heads.TopKHead(), "k", 5, "k: 5 labels asked for, but there are 4; choose a smaller k"),
         (heads.ContrastiveHead(np.eye(4)), "hidden", 0, "hidden must be greater than or equal to 1"),
@@ -386,8 +369,6 @@ def material(kind="rates", **more):
     [
         (heads.SigmoidHead(), False, False),
         (heads.SigmoidHead(), True, True),
-        (heads.SigmoidHead(rho=0.1), False, True),
-        (heads.EnsembleHead(kind="rates", head="sigmoid", options={"rho": 0.1}), False, True),
         (heads.KernelHead(kind="rates"), True, False),
     ],
 )

@@ -24,8 +24,7 @@ from affectml import heads
 from affectml.errors import BadInput, BadRun
 from affectml.heads import Head, SoftmaxHead, Wanted, build_plain, check_plain, head_class, load_head
 from affectml.heads.base import HEADS
-from affectml.heads.build import free_options, heads_that, option_words, typed_options
-from affectml.heads.load import offered
+from affectml.heads.registry import free_options, heads_that, offered, option_words, typed_options
 from affectml_metrics.functional import rate_cross_entropy, set_f1
 
 from .checks import refused
@@ -137,8 +136,7 @@ def test_a_class_of_ones_own_that_is_none_is_refused(neighbours, place, says):
 @pytest.mark.parametrize(
     ("head", "words", "values"),
     [
-        ("sigmoid", {"l2": "0.1", "balance": "1", "rho": "0.3"}, {"l2": 0.1, "balance": 1.0, "rho": 0.3}),
-        ("sigmoid", {"l2": "none", "rho": "fit"}, {"l2": None, "rho": "fit"}),
+        ("sigmoid", {"l2": "0.1", "assumed_negatives": "0"}, {"l2": 0.1, "assumed_negatives": 0.0}),
         ("sigmoid", {"weight_decay": "1, 0.1", "dropout": "0"}, {"weight_decay": (1.0, 0.1), "dropout": 0.0}),
         ("softmax", {"learning_rate": "none", "batch_size": "64"}, {"learning_rate": None, "batch_size": 64}),
         ("kernel", {"kernel": "rbf", "gamma": 0.4}, {"kernel": "rbf", "gamma": 0.4}),
@@ -159,8 +157,8 @@ def test_options_are_read_as_the_types_of_the_config(head, words, values):
         (
             "sigmoid",
             "options",
-            {"blance": "1"},
-            r"a sigmoid head has no option 'blance'; did you mean 'balance'\? \(options: a",
+            {"dropuot": "1"},
+            r"a sigmoid head has no option 'dropuot'; did you mean 'dropout'\? \(options: a",
         ),
         ("sigmoid", "options", {"l2": "strong"}, "l2='strong': it should be a valid number, .* or none"),
         ("sigmoid", "options", {"l2": "1e400"}, "l2='1e400': it should be a finite number or none"),
@@ -291,10 +289,10 @@ def test_keywords_are_the_config_are_shown_as_arguments_and_change_it():
     head = heads.SigmoidHead(l2=0.1).fit(X, RATES)
     assert head.set_params() is head
     assert (head.get_params()["l2"], head.scores(X).shape) == (0.1, RATES.shape)
-    assert head.set_params(l2=1.0, balance=0.5) is head
-    assert repr(head) == "SigmoidHead(l2=1.0, balance=0.5)"
+    assert head.set_params(l2=1.0, patience=5) is head
+    assert repr(head) == "SigmoidHead(l2=1.0, patience=5)"
     refused(BadInput, "has not been fitted", head.scores, X)
-    refused(BadInput, "did you mean 'balance'", head.set_params, ballance=1)
+    refused(BadInput, "did you mean 'patience'", head.set_params, pateince=1)
     refused(BadInput, "no option 'hiden'; did you mean 'hidden'", heads.SigmoidHead, hiden=64)
     refused(BadInput, "expected a SoftmaxConfig", heads.SoftmaxHead, heads.SigmoidConfig())
     refused(BadInput, "give a config or l2, not both", heads.SigmoidHead, heads.SigmoidConfig(), l2=0.1)
