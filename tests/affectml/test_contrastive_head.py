@@ -1,7 +1,6 @@
 """The contrastive head and its loss: by the formula written out, learning, any labels, what is refused; and prompts."""
 
 import math
-from dataclasses import replace
 from unittest.mock import Mock
 
 import numpy as np
@@ -11,15 +10,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affectml.demo_set import write_demo
-from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import BadDataset, BadInput
 from affectml.heads import ContrastiveConfig, ContrastiveHead, contrastive_loss
 from affectml.heads.contrastive import Pairs, PromptBank
 from affectml.prompts import Prompts, asked_labels, caption_features, encoded, ensemble, label_features
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
-from affectml_metrics.functional import top_k_accuracy
 
 from .checks import refused
 
@@ -177,36 +173,6 @@ def test_bad_input_is_named(learned):
     refused(BadInput, "features per row", learned.scores, X, np.ones((2, 5)))
 
 
-@pytest.mark.slow
-def test_labels_the_head_never_saw_are_found_if_the_tower_knows_their_words(tmp_path):
-    """Trained on Mikels' labels and all their synonyms but one each, then asked with the ones kept out."""
-    dataset = write_demo(tmp_path / "demo", images=700, seed=17)
-    encoder = load_encoder("affect-tiny", threads=1)
-    store = embed_dataset(dataset, encoder).store
-    targets = dataset.target("emotions")
-    taxonomy = targets.taxonomy
-    kept_out = [taxonomy.synonyms[label][-1] for label in taxonomy.labels]
-    less = replace(taxonomy, synonyms={label: words[:-1] for label, words in taxonomy.synonyms.items()})
-    unknown = ["tractor", "algebra", "carpet", "invoice", "gravel", "penguin", "trumpet", "turbine"]
-
-    def encode(texts):
-        return encoder.encode_texts(texts).numpy()
-
-    plan = Prompts.parse("sentiment+synonyms")
-    X, shares = store.rows(targets.image_id), targets.shares()
-    prompts = encoded(plan.learned(less), encode)
-    head = ContrastiveHead(label_features(plan, less, encode)).fit(X[:450], shares[:450], prompts=prompts)
-    truth = dataset.truth.set_index("image_id").loc[list(targets.image_id), list(taxonomy.labels)].to_numpy()[450:]
-    mode = torch.from_numpy(np.eye(8, dtype=np.int64)[truth.argmax(axis=1)])
-
-    def top_1(words):
-        texts = encode([taxonomy.templates[0].format(label=word) for word in words])
-        return float(top_k_accuracy(head.scores(X[450:], texts), mode, k=1, ties="expected").mean())
-
-    assert top_1(kept_out) > 0.6
-    assert top_1(unknown) == pytest.approx(0.125, abs=0.06)  # as by chance
-
-
 TWO = Taxonomy(
     name="two", labels=("joy", "fear"), synonyms={"joy": ("delight",)}, templates=("feel {label}", "{label}")
 )
@@ -272,22 +238,6 @@ def test_labels_that_the_encoder_cannot_tell_apart_are_named():
 @pytest.mark.parametrize("name", builtin_names())
 def test_affect_tiny_tells_the_labels_of_every_built_in_taxonomy_apart(name, tiny):
     label_features(Prompts(), get_taxonomy(name), tiny)  # a warning is an error
-
-
-@pytest.mark.parametrize(
-    ("labels", "new", "named"),
-    [
-        (["tractor", "awe", "algebra", "ice cream"], False, "tractor, algebra, ice cream"),
-        (["longing", "awe", "boredom"], True, "boredom, a made-up word"),
-        (["nostalgia", "awe", "boredom"], True, "nostalgia, boredom, a made-up word"),
-    ],
-)
-def test_affect_tiny_cannot_tell_words_apart_that_it_never_saw(tiny, labels, new, named):
-    mikels = get_taxonomy("mikels-8")
-    with pytest.warns(UserWarning, match=named):
-        label_features(Prompts(), asked_labels(labels, mikels), tiny, new=new)
-    known = label_features(Prompts(), asked_labels(["longing", "awe", "weariness"], mikels), tiny, new=True)
-    assert known.shape == (3, 128)  # and no warning, which is an error
 
 
 @pytest.fixture(scope="module")
