@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from affectml.encoders import load_encoder
 from affectml.errors import BadDataset, BadInput
 from affectml.heads import ContrastiveConfig, ContrastiveHead, contrastive_loss
-from affectml.heads.contrastive import Pairs, PromptBank
+from affectml.heads.contrastive import Pairs
 from affectml.prompts import Prompts, asked_labels, caption_features, encoded, ensemble, label_features
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
 
@@ -69,7 +69,7 @@ def test_gradients_reach_the_soft_targets_as_in_the_notebook():
 def pairs(shares, prompts=(1, 1, 1), captions=None, most=9):
     texts = [torch.eye(3)[c : c + 1].repeat(k, 1) for c, k in enumerate(prompts)]
     table = torch.tensor(shares, dtype=torch.float64)
-    return Pairs(table, torch.ones(len(table), dtype=torch.float64), PromptBank.of(texts, 3), captions, most)
+    return Pairs(table, torch.ones(len(table), dtype=torch.float64), texts, captions, most)
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,9 @@ def pairs(shares, prompts=(1, 1, 1), captions=None, most=9):
     ],
 )
 def test_labels_of_an_image_make_pairs_and_nothing_at_all_is_refused(shares, prompts, images, labels, weights):
-    batch = pairs(shares, prompts).draw(torch.arange(len(shares)), torch.Generator())
-    assert (batch.image.tolist(), batch.text.argmax(dim=1).tolist()) == (images, labels)
-    assert batch.weight.tolist() == pytest.approx(weights)
+    image, text, weight = pairs(shares, prompts).draw(torch.arange(len(shares)), torch.Generator())
+    assert (image.tolist(), text.argmax(dim=1).tolist()) == (images, labels)
+    assert weight.tolist() == pytest.approx(weights)
     refused(BadInput, "nothing to learn", pairs, [[0, 0, 0]])
 
 
@@ -92,17 +92,17 @@ def test_drawing_some_of_many_labels_keeps_their_parts_on_average():
     generator = torch.Generator().manual_seed(0)
     total = torch.zeros(3)
     for _ in range(2000):
-        batch = drawn.draw(torch.tensor([0]), generator)
-        assert float(batch.weight.sum()) == pytest.approx(1.0)
-        assert len(batch.weight) <= 2
-        total += torch.zeros(3).scatter_add_(0, batch.text.argmax(dim=1), batch.weight)
+        _, text, weight = drawn.draw(torch.tensor([0]), generator)
+        assert float(weight.sum()) == pytest.approx(1.0)
+        assert len(weight) <= 2
+        total += torch.zeros(3).scatter_add_(0, text.argmax(dim=1), weight)
     assert (total / 2000).tolist() == pytest.approx([0.6, 0.3, 0.1], abs=0.03)
 
 
 def test_a_caption_is_one_more_pair_and_a_missing_one_is_none():
     captions = torch.tensor([[0.0, 0, 0], [0, 3, 4]])
-    batch = pairs([[1, 0, 0], [0, 0, 0]], captions=captions).draw(torch.tensor([0, 1]), torch.Generator())
-    assert (batch.image.tolist(), batch.text[1].tolist()) == ([0, 1], pytest.approx([0, 0.6, 0.8]))
+    image, text, _ = pairs([[1, 0, 0], [0, 0, 0]], captions=captions).draw(torch.tensor([0, 1]), torch.Generator())
+    assert (image.tolist(), text[1].tolist()) == ([0, 1], pytest.approx([0, 0.6, 0.8]))
 
 
 QUICK = ContrastiveConfig(hidden=32, batch_size=32, max_epochs=60, learning_rate=0.003)
@@ -166,7 +166,7 @@ def test_bad_input_is_named(learned):
     for labels, more, says in (
         (TEXTS[:3], {}, "4 labels, expected 3"),
         (TEXTS, {"captions": np.ones((3, 6))}, "captions: expected shape"),
-        (TEXTS, {"prompts": [np.ones((1, 5))] * 4}, "5 features per text, expected 6"),
+        (TEXTS, {"prompts": [np.ones((1, 5))] * 4}, "expected texts of 4 labels with 6 features each"),
         (None, {}, "no label texts"),
     ):
         refused(BadInput, says, ContrastiveHead(labels, QUICK).fit, X, SINGLE, **more)
