@@ -131,7 +131,7 @@ def test_an_estimator_is_copied_and_says_what_it_lacks(known):
     (rows, shares), _ = split(X, answers, 90)
     for act, words in (
         (lambda: ByPersonHead(**INSIDE).fit(rows, shares), "give answers=PersonAnswers"),
-        (lambda: ByPersonHead(head="softmax").fit(rows, shares, answers=answers), "no rates of 'softmax'"),
+        (lambda: ByPersonHead(head="softmax").fit(rows, shares, answers=answers), "no 'softmax' head can be inside"),
         (lambda: ByPersonHead(**INSIDE).scores(X), "has not been fitted"),
         (lambda: ByPersonHead(ridge=0.0).fit(rows, shares, answers=answers), "ridge must be greater than 0"),
     ):

@@ -68,7 +68,6 @@ HEADS = {
         "rates", heads.EnsembleHead(kind="rates", head="kernel", count=2, options={"gamma": 0.5, "l2": 1e-3})
     ),
     "auto": Maker("distribution", heads.AutoHead(families=TWO, seed=3)),
-    "auto rates": Maker("rates", heads.AutoHead(kind="rates", families=TWO)),
     "zero_shot": Maker("both", heads.ZeroShotHead(TEXTS)),
     "contrastive": Maker("both", CONTRASTIVE),
     "contrastive rates": Maker("both, from rates", CONTRASTIVE),
