@@ -9,9 +9,8 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,16 +19,15 @@ from sqlalchemy.exc import DBAPIError
 from affectml_annotation.errors import AnnotationError, DatabaseAway, DatabaseFailed, StoreError
 from affectml_annotation.judgements import ANSWERS, answer_problems
 from affectml_annotation.store import schema, setup
-from affectml_annotation.store.backup import Backup, Tally, unlike
+from affectml_annotation.store.backup import read_backup
 from affectml_annotation.store.claims import HOLDING
 from affectml_annotation.store.engine import watched
 from affectml_annotation.store.erasing import AUTHORS, PEOPLE
 from affectml_annotation.store.keys import ERASING, keyed, mark
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import MIGRATIONS, schema_faults, version_of
-from affectml_annotation.store.place import BACKUP
+from affectml_annotation.store.place import backup_note
 from affectml_annotation.store.schema import annotator, erasure, event, panel, setting
-from affectml_annotation.store.settings import read_setting
 from affectml_annotation.store.submits import OF_ASSIGNMENT
 from affectml_annotation.store.versions import read_task
 
@@ -59,7 +57,7 @@ def check_store(store: LabelStore) -> list[Broken]:
             if connection.dialect.name == "postgresql" and version_of(connection) < len(MIGRATIONS):
                 where = store.database.where
                 raise StoreError(f"{where} has an earlier schema; `affectml label status` makes it this one")
-            for name, row in _offenders(connection):
+            for name, row in chain(_backup(store), _offenders(connection)):
                 broken = found.setdefault(name, Broken(name, INVARIANTS[name][0]))
                 broken.count += 1
                 broken.rows += [row][: SHOWN - len(broken.rows)]
@@ -94,15 +92,15 @@ def _asked(connection: sa.Connection, query: str) -> Iterator[Row]:
     return (dict(row) for row in connection.exec_driver_sql(query).mappings())
 
 
-def _backup(connection: sa.Connection) -> Iterator[Row]:
+def _backup(store: LabelStore) -> Iterator[tuple[str, Row]]:
     """Of a SQLite file alone: a restored database says nothing of itself."""
-    if (note := read_setting(connection, BACKUP)) is not None:
+    if store.database.dialect == "sqlite" and backup_note(store.database.where) is not None:
         try:
-            said = Backup(Path(), bytes=0, **note)
-        except TypeError:
-            yield {"error": "what it says of itself cannot be read"}
-        else:
-            yield from ({"error": problem} for problem in unlike(Tally.of(connection), said))
+            read_backup(store.database.where)
+        except DatabaseFailed:
+            raise
+        except StoreError as error:
+            yield "backup", {"error": str(error)}
 
 
 def _settings(connection: sa.Connection) -> Iterator[Row]:
@@ -243,7 +241,7 @@ INVARIANTS: dict[str, tuple[str, str | Callable[[sa.Connection], Iterable[Row]] 
         "SQLite finds its file whole.",
         "SELECT integrity_check AS error FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
     ),
-    "backup": ("A backup has the rows and digests that it says.", _backup),
+    "backup": ("A backup has the rows and digests that it says.", None),
     "schema": (
         "All columns, indexes and triggers are there, those that keep the log append-only too, and no other trigger.",
         schema_faults,
