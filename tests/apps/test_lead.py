@@ -15,7 +15,7 @@ from affectml.exploring import Collection
 from affectml_annotation import Alpha, Progress, read_counts, read_judgements
 from affectml_annotation.study.pay import PayRow
 from affectml_apps.relabel import lead
-from affectml_apps.relabel.finding import find, resolve, searchable
+from affectml_apps.text import find, resolve, searchable
 
 LABELS = ("awe", "fear", "joy")
 

@@ -82,7 +82,7 @@ def test_where_an_invitation_is_needed_others_stay_out(task):
 
 @pytest.mark.slow
 def test_a_name_that_everybody_can_put_into_an_address_creates_nobody(task):
-    for module in ("label", "own_part", "progress", "said", "out"):
+    for module in ("label", "who", "progress", "said", "out"):
         assert not page(module, who="x").exception
     assert task.store.annotators().empty
 
@@ -170,7 +170,7 @@ def test_one_name_in_two_unicode_forms_is_one_person(task):
 
 
 def test_withdrawing_needs_a_yes_and_takes_all_answers_out(answered):
-    app = page("own_part", who="ann")
+    app = page("who", who="ann")
     assert named(app.button, "Withdraw").disabled
     app.checkbox[0].check().run()
     press(app, "Withdraw")
@@ -182,7 +182,7 @@ def test_withdrawing_needs_a_yes_and_takes_all_answers_out(answered):
 @pytest.mark.parametrize("only_here", [True, False])
 def test_who_was_withdrawn_under_their_name_comes_back_by_the_lead(answered, monkeypatch, only_here):
     answered.only_here = only_here
-    app = page("own_part", who="ann")
+    app = page("who", who="ann")
     assert ("for a week; then it is final" if only_here else "at any time") in said(app)
     app.checkbox[0].check().run()
     press(app, "Withdraw")

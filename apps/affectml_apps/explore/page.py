@@ -18,10 +18,9 @@ from affectml.exploring import Column, Filter, View
 from affectml.people.labelling import queued_words
 from affectml_annotation import AnnotationError
 from affectml_apps import serving
-from affectml_apps.choices import controlled
 from affectml_apps.explore.state import Explorer, current
 from affectml_apps.pictures import BadImage, decoded
-from affectml_apps.text import plain
+from affectml_apps.text import controlled, plain
 
 CLIENT = Path(__file__).parent / "client"
 MOST_CHOICES = 1000  # levels to choose from; of more, a part of their text is asked for

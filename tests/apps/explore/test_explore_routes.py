@@ -289,7 +289,7 @@ def test_options_are_read_and_wrong_ones_end_with_a_line(tmp_path):
     made = read_page("explore", Exploring, ["set", "--run", "a", "--run", "b", "--target", "t", "--allow-host", "h"])
     assert [str(run) for run in made.run] == ["a", "b"]
     assert (str(made.dataset), made.target, made.allow_host) == ("set", "t", ("h",))
-    code = "from affectml_apps.explore.launch import app_parts; app_parts(['nowhere'])"
+    code = "from affectml_apps.explore.web import app_parts; app_parts(['nowhere'])"
     ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 1
     assert ended.stderr.strip().splitlines()[-1].startswith("BadDataset: nowhere")
@@ -299,8 +299,8 @@ def test_options_are_read_and_wrong_ones_end_with_a_line(tmp_path):
 @pytest.mark.slow
 def test_a_page_that_others_can_reach_says_so_and_hides_names(paintings):
     code = (
-        "import sys; from affectml_apps.explore import launch, web; kept = []; "
-        "web.make_lifespan = kept.append; launch.app_parts([sys.argv[1], *sys.argv[2:]]); print(kept[0].names)"
+        "import sys; from affectml_apps.explore import web; kept = []; "
+        "web.make_lifespan = kept.append; web.app_parts([sys.argv[1], *sys.argv[2:]]); print(kept[0].names)"
     )
     alone, reached = (
         subprocess.run(

@@ -22,11 +22,10 @@ from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.store.place import default_database
 from affectml_annotation.study import overview, pay
 from affectml_apps.relabel import lead
-from affectml_apps.relabel.finding import searchable
 from affectml_apps.relabel.pages.drawing import attempt, done, folded, form, reading_width, section, show_done, table
 from affectml_apps.relabel.pages.who import lead_name
 from affectml_apps.relabel.task import PATIENCE, LabelTask, current
-from affectml_apps.text import plain, sentence
+from affectml_apps.text import plain, searchable, sentence
 
 CHANGES = {
     "version": "version {} runs", "state": "the study is {}", "more": "{} more places", "paid": "noted as paid: {}",

@@ -14,7 +14,6 @@ from affectml_annotation import Progress
 from affectml_annotation.study import overview, running
 from affectml_apps.pictures import preview
 from affectml_apps.relabel import lead
-from affectml_apps.relabel.finding import find, resolve, searchable
 from affectml_apps.relabel.pages import setup
 from affectml_apps.relabel.pages.drawing import (
     attempt,
@@ -34,7 +33,7 @@ from affectml_apps.relabel.pages.drawing import (
 )
 from affectml_apps.relabel.pages.who import lead_name, offer_to_leave, who_is_there
 from affectml_apps.relabel.task import LabelTask, current
-from affectml_apps.text import sentence
+from affectml_apps.text import find, resolve, searchable, sentence
 
 BLOCK = 50
 MANY = 10

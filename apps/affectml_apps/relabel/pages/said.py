@@ -10,9 +10,7 @@ from affectml_annotation import compare_groups, krippendorff_alpha, label_agreem
 from affectml_annotation.agreement.values import with_interval
 from affectml_annotation.study.questions import Answered, answers_to_questions
 from affectml_annotation.uncertainty import disagreement
-from affectml_apps.choices import controlled
 from affectml_apps.relabel import lead
-from affectml_apps.relabel.finding import searchable
 from affectml_apps.relabel.pages.drawing import (
     attempt,
     bars,
@@ -27,7 +25,7 @@ from affectml_apps.relabel.pages.drawing import (
 )
 from affectml_apps.relabel.pages.who import lead_name
 from affectml_apps.relabel.task import LabelTask, current
-from affectml_apps.text import plain
+from affectml_apps.text import controlled, plain, searchable
 
 SHOWN = 50
 CHOSEN = "disputed"  # the image's id
