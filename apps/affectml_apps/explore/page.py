@@ -235,7 +235,7 @@ def draw_levels(each: Filter, column: Column) -> None:
 def draw_selections(explorer: Explorer, view: View) -> None:
     """Saved selections to go to; and what can be done with what is shown."""
     st.subheader("Selections")
-    saved = explorer.selections()
+    saved = explorer.found.selections.counts()
     names = list(dict.fromkeys([*saved, *filter(None, [view.selection])]))
     st.selectbox(
         "Show a saved selection",
@@ -247,7 +247,7 @@ def draw_selections(explorer: Explorer, view: View) -> None:
         **controlled("selection", view.selection or None, lambda name: change(selection=name or ""), [None, *names]),
     )
     try:
-        shown = explorer.shown(view)
+        shown = explorer.shown(view).rows
     except (AffectmlError, AnnotationError) as error:
         st.error(plain(error))
         return
@@ -369,8 +369,8 @@ def remark(explorer: Explorer, view: View) -> str:
         if words := [word for word in unheard if len(word) > 2]:
             found.append(f"The encoder takes these for made-up words, so they order nothing: {', '.join(words)}.")
         if view.selection:
-            kept = explorer.selections().get(view.selection, 0)
-            if gone := kept - len(explorer.shown(View(selection=view.selection))):
+            kept = explorer.found.selections.counts().get(view.selection, 0)
+            if gone := kept - len(explorer.shown(View(selection=view.selection)).rows):
                 found.append(f"{gone:,} of the {kept:,} images of this selection are not in the data set.")
     except AffectmlError:  # told where it is searched for
         pass

@@ -17,7 +17,6 @@ What cannot be answered is 400 with the reason in words, or 404 and 422 for an i
 
 import json
 import threading
-from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial, wraps
@@ -41,7 +40,7 @@ from affectml_annotation import AnnotationError
 from affectml_apps import serving
 from affectml_apps.explore.colours import UNKNOWN, coded
 from affectml_apps.explore.state import Explorer, current, use
-from affectml_apps.pictures import BadImage, as_webp, thumbnail
+from affectml_apps.pictures import BadImage, as_webp, data_uri, thumbnail
 
 CLIENT = Path(__file__).parent / "client"
 PAGE = Path(__file__).parent / "page.py"
@@ -151,7 +150,7 @@ def ids(_request: Request) -> Response:
 def shown(request: Request) -> Response:
     """The images of a view."""
     view = View.from_query(dict(request.query_params))
-    rows, fits = current().searched(view)
+    rows, fits = current().shown(view)
     content = len(rows).to_bytes(4, "little") + rows.tobytes() + (b"" if fits is None else fits.tobytes())
     return Response(content, media_type=BINARY, headers={"cache-control": "no-store"} | AS_IT_IS)
 
@@ -171,10 +170,9 @@ def colours(request: Request) -> Response:
 
 
 def _index(request: Request) -> int:
-    text = request.query_params.get("i", "")
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise BadInput(f"i={text[:20]}: expected the place of an image, a whole number from 0")
-    current().check(int(text))
+    text, most = request.query_params.get("i", ""), len(current().found) - 1
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) > most:
+        raise BadInput(f"i={text[:20]}: expected the place of an image, a whole number from 0 to {most}")
     return int(text)
 
 
@@ -284,5 +282,4 @@ def explain(request: Request) -> Response:
     picture = as_webp(Image.fromarray(overlay(found.pixels, found.map)[0]))
     colours = f"Red speaks for {found.label}, blue against it."
     words = " ".join([colours, *([] if found.holds else ["This map is not to be relied on."]), found.sentence()])
-    shown = f"data:image/webp;base64,{b64encode(picture).decode()}"
-    return JSONResponse({"picture": shown, "words": words}, headers={"cache-control": "no-store"})
+    return JSONResponse({"picture": data_uri(picture), "words": words}, headers={"cache-control": "no-store"})

@@ -96,7 +96,8 @@ def _field(column: Column) -> tuple[Any, Any]:
 
 
 TOLD = [column for column in COLUMNS if column.by in ("person", "page") and column.name not in ("kind", "labels")]
-_Answer = create_model("_Answer", __base__=Sent, **{column.name: _field(column) for column in TOLD})
+FIELDS: dict[str, Any] = {column.name: _field(column) for column in TOLD}
+_Answer = create_model("_Answer", __base__=Sent, **FIELDS)
 M = TypeVar("M", bound=BaseModel)
 
 

@@ -98,7 +98,7 @@ def test_the_first_colour_is_one_that_says_something(client):
         ("shown", {"lasso": "0,0 1,1"}, "3 to 1,000 corners"),
         ("shown", {"selection": "../../etc/passwd"}, "letter"),
         ("colours", {"colour": "no.such"}, "no column 'no.such'"),
-        ("detail", {"i": "60"}, "expected 0 to 59"),
+        ("detail", {"i": "60"}, "whole number from 0 to 59"),
         ("detail", {"i": "-1"}, "whole number"),
         ("detail", {"i": "²"}, "whole number"),
         ("detail", {"i": "1" * 5000}, "whole number"),
