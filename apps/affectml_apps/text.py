@@ -47,12 +47,6 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFC", "".join(part for part in parts if not unicodedata.combining(part)))
 
 
-def find(wanted: str, names: Iterable[str]) -> list[str]:
-    """The names that hold what was typed; all of them for nothing."""
-    part = fold(wanted.strip())
-    return [name for name in names if part in fold(name)]
-
-
 def resolve(typed: Sequence[str], names: Iterable[str]) -> list[str]:
     """Each name typed as it is written where it is known: itself, else the only one that folds to the same.
 

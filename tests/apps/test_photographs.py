@@ -152,7 +152,7 @@ def test_a_closed_entry_of_who_started_it_stays_closed(started, photos):
     assert task.store.uninvite(["ann"]) == ["ann"]
     task.begin_as("ann")
     assert "ann" in task.store.closed()
-    assert queries.person(task.store, "ann").consented
+    assert queries.person(task.store, "ann").consented_at
 
 
 START = """

@@ -24,7 +24,6 @@ from affectml_apps.text import controlled, plain
 
 CLIENT = Path(__file__).parent / "client"
 MOST_CHOICES = 1000  # levels to choose from; of more, a part of their text is asked for
-BARS = 40  # of a histogram, at most
 MAX_UPLOAD = 60  # MB
 UPLOAD_SIDE = 2048  # pixels
 UPLOADS = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif"]
@@ -176,7 +175,6 @@ def draw_range(each: Filter, column: Column) -> None:
     whole = bool(np.equal(np.mod(known, 1), 0).all())
     step = 1.0 if whole else 10.0 ** np.floor(np.log10((high - low) / 50))
     low, high = (round(float(end), 9) for end in (np.floor(low / step) * step, np.ceil(high / step) * step))
-    _draw_bars(known, low, high, each, whole)
     asked = (low if each.low is None else each.low, high if each.high is None else each.high)
     ends = sorted(min(max(end, low), high) for end in asked)  # an address may hold ends that no value has
 
@@ -187,23 +185,6 @@ def draw_range(each: Filter, column: Column) -> None:
     title, written = plain(title_of(column)), "%d" if whole else None
     chosen = controlled(f"filter {each.column}", (ends[0], ends[1]), act)
     st.slider(title, low, high, step=float(step), format=written, label_visibility="collapsed", **chosen)
-
-
-def _draw_bars(known: NDArray[np.float32], low: float, high: float, each: Filter, whole: bool) -> None:
-    """A histogram, a whole number a bar where they are few; what the filter lets pass is darker."""
-    bars = min(BARS, round(high - low) + 1) if whole else BARS
-    half = (high - low) / (bars - 1) / 2 if whole else 0.0
-    counts, edges = np.histogram(known, bars, (low - half, high + half))
-    first, last = (low if each.low is None else each.low), (high if each.high is None else each.high)
-    passed = (edges[1:] > first) & (edges[:-1] < last)
-    heights = np.where(counts > 0, np.maximum(100 * counts / counts.max(), 4), 0)
-    drawn = "".join(
-        f'<i class="{"in" if inside else ""}" style="height:{height:.0f}%"></i>'
-        for height, inside in zip(heights, passed, strict=True)
-    )
-    most = int(counts.argmax())
-    peak = f"{counts[most]:,} from {edges[most]:.4g} to {edges[most + 1]:.4g}"
-    st.html(f'<div class="bars" role="img" aria-label="Histogram: at most {peak}">{drawn}</div>')
 
 
 def draw_levels(each: Filter, column: Column) -> None:

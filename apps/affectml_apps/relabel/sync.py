@@ -102,9 +102,9 @@ def check_person(task: LabelTask, who: str) -> None:
     person = queries.person(task.store, who)
     if person is None:
         raise NotAllowed(_("nobody invited “{name}” to this task", name=who))
-    if person.withdrawn:
+    if person.withdrawn_at is not None:
         raise NotAllowed(_("you have withdrawn from this task; nothing more is shown or stored"))
-    if not person.consented:
+    if person.consented_at is None:
         raise NotAllowed(_("read what this task shows and agree to it first"))
     if who in task.store.closed():
         raise NotAllowed(_("the lead has closed your entry to this task; your answers so far are kept"))

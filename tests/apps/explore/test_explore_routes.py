@@ -21,7 +21,7 @@ import affectml_apps
 from affectml.cli.pages import Exploring, read_page
 from affectml.errors import BadInput
 from affectml.exploring import Column, View
-from affectml_apps.explore.colours import COLOURS, coded, first_colour
+from affectml_apps.explore.colours import COLOURS, coded
 
 
 @pytest.fixture
@@ -76,18 +76,6 @@ def test_files_that_have_changed_are_read_again_and_no_others(served, own):
     assert "image.wing" in explorer.found.columns
     assert explorer.version != version
     assert explorer.found.encoders is found.encoders
-
-
-def test_the_first_colour_is_one_that_says_something(client):
-    """Neither what all images share nor what is known of few: people's modes, a label's rate, and the images' own."""
-    explorer, found = client.explorer, client.explorer.found
-    assert explorer.colour == "people.mode"
-    commonest = found.labels[int(np.nanmean(found.people.rates, axis=0).argmax())]
-    for flat in (np.zeros(60), np.where(np.arange(60) < 3, 0, -1)):
-        found.columns["people.mode"] = Column("people.mode", "", "people", flat.copy, ("awe",))
-        assert first_colour(found) == f"people.rate.{commonest}"
-    found.said = {"run": found.said["run"]}  # which says the same of all images
-    assert first_colour(found) == "image.shapes"
 
 
 @pytest.mark.parametrize(

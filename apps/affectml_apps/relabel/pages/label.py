@@ -40,7 +40,7 @@ def draw() -> None:
             st.info(
                 _("{name}, the lead has closed your entry to this task. Your answers so far are kept.", name=plain(who))
             )
-    elif person is not None and person.withdrawn:
+    elif person is not None and person.withdrawn_at is not None:
         with _outside(_("Withdrawn")):
             st.info(
                 _(
@@ -48,7 +48,7 @@ def draw() -> None:
                     name=plain(who),
                 )
             )
-    elif person is None or not person.consented:
+    elif person is None or person.consented_at is None:
         _ask_consent(task, who)
     else:
         st.html(component.CLIENT / "label.css")

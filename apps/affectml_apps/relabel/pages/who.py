@@ -144,7 +144,7 @@ def draw() -> None:
     answers = queries.answered_count(task.store, who, rounds)
     st.text(ngettext("{name}: {n} answer so far.", "{name}: {n} answers so far.", answers, name=who))
     offer_to_leave()
-    if person.withdrawn:
+    if person.withdrawn_at is not None:
         st.info(
             _("You have withdrawn. Your answers are not used. Was it not meant? Whoever leads the task can undo it.")
         )
