@@ -30,8 +30,7 @@ from affectml_annotation.store.place import holds_task
 from affectml_annotation.study.folder import read_study
 from affectml_annotation.study.summary import summary
 from affectml_apps.relabel import task as tasks
-from affectml_apps.relabel.identity import make_token
-from affectml_apps.relabel.items import ticket
+from affectml_apps.relabel.identity import make_token, ticket
 from affectml_apps.relabel.web import make_routes
 
 from .reading import (  # noqa: F401
