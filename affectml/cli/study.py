@@ -107,13 +107,12 @@ def status(out: Folder, db: Db = None, json: Json = False) -> None:
     """Show how it goes: who came, how far they got, where they left, how people work, what still wants people."""
     from affectml.cli._labels_print import records, show_people
     from affectml.people.labelling import task_words
-    from affectml.people.studies import open_running
     from affectml_annotation.erasing import erasures_asked
     from affectml_annotation.store import keeping
     from affectml_annotation.study import overview
     from affectml_annotation.study.running import images_wanting
 
-    with open_running(out, db) as store:
+    with _running(out, db) as store:
         people, asked = overview.people(store), erasures_asked(store)
         if json:
             tables = {"people": people, "images": images_wanting(store), "changes": overview.changes(store)}
@@ -138,10 +137,9 @@ def steer(
     json: Json = False,
 ) -> None:
     """Let newcomers in, keep them out for now, or for good."""
-    from affectml.people.studies import open_running
     from affectml_annotation.study.running import change_state
 
-    with open_running(out, db) as store:
+    with _running(out, db) as store:
         change_state(store, state, by=LEAD)
         _show(store, json)
 
@@ -154,10 +152,9 @@ def more(
     json: Json = False,
 ) -> None:
     """Open places for more people; they are given the images that still want somebody."""
-    from affectml.people.studies import open_running
     from affectml_annotation.study.running import more_places
 
-    with open_running(out, db) as store:
+    with _running(out, db) as store:
         more_places(store, people, by=LEAD)
         _show(store, json)
 
@@ -176,12 +173,11 @@ def links(
     import time
 
     from affectml.errors import BadInput
-    from affectml.people.studies import open_running
     from affectml_annotation.study import door
 
     if (people is None) == (revoke is None):
         raise BadInput("say how many links to make, --people 20, or which one to revoke, --revoke 3")
-    with open_running(out, db) as store:
+    with _running(out, db) as store:
         if revoke is not None:
             door.revoke_link(store, revoke)
             print_json({"revoked": revoke}) if json else typer.echo(f"link {revoke} opens nothing any more")
@@ -210,12 +206,11 @@ def pay(
     json: Json = False,
 ) -> None:
     """Print who is due what, as CSV: this alone joins people's ids at the panel with their visits."""
-    from affectml.people.studies import open_running
     from affectml_annotation.erasing import still_named
     from affectml_annotation.exchange.files import csv_rows
     from affectml_annotation.study import pay as paying
 
-    with open_running(out, db) as store:
+    with _running(out, db) as store:
         if paid_list is not None:
             paid += tuple(row[0] for row in csv_rows(paid_list.read_text("utf-8-sig")) if row)
         if paid or paid_list is not None:
@@ -248,11 +243,10 @@ def erase(
     Whoever is not paid yet stays on the pay table, by that id and the amount alone. Given again, it goes on.
     """
     from affectml.people.erasing import erase_people
-    from affectml.people.studies import open_running
     from affectml_annotation.erasing import named_by
     from affectml_annotation.study.folder import read_study
 
-    with open_running(out, db) as store:
+    with _running(out, db) as store:
         names = named_by(store, people)
     dataset = out / read_study(out).file.dataset
     done = erase_people(dataset, names, db=db, near=[out])
@@ -261,6 +255,12 @@ def erase(
     else:
         told = done.told(dataset, names) if names else ["erased before; the database's files are clean"]
         typer.echo("\n".join(told))
+
+
+def _running(out: Path, db: str | None) -> Any:
+    from affectml.people.studies import open_running
+
+    return open_running(out, db)
 
 
 def _show(store: Any, json: bool) -> None:
