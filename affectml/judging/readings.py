@@ -81,7 +81,8 @@ def by_disagreement(case: Case) -> dict[str, Any] | None:
     for name, row in scores.items():
         for t, level in enumerate(THIRDS):
             inside = weight * (third == t)
-            columns = np.stack([np.bincount(image, inside), np.bincount(image, inside * row)], axis=1)
+            sums = [np.bincount(image, inside), np.bincount(image, inside * row)]
+            columns = np.stack(sums, axis=1).astype(np.float64)
             score = jackknifed(columns, lambda sums: sums[:, 1:] / sums[:, :1], units, bounds=[(0, 1)])
             here = columns[:, 0] > 0
             key = {"by": "disagreement", "n": int(here.sum()), "units": len(np.unique(units[here]))}
