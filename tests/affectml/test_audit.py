@@ -19,7 +19,7 @@ from scipy.stats import norm
 import affectml
 from affectml.auditing import CHECKS, _audit, _expect, write_audit
 from affectml.auditing import _checks as checks
-from affectml.auditing._expect import EDGE, Expected, Said, expect, nearest, read_said, surprise
+from affectml.auditing._expect import EDGE, Expected, Said, expect, read_said, surprise
 from affectml.data import DatasetMeta, write_dataset
 from affectml.duplicates import Copy, Duplicates
 from affectml.embeddings import ensure_embeddings
@@ -148,18 +148,6 @@ def test_labels_nobody_uses_and_that_go_together_and_embeddings_that_are_all_the
     assert not recwarn.list
 
 
-def test_neighbours_are_of_other_groups_and_as_a_whole_sort_has_them_and_of_equally_near_ones_the_first():
-    assert nearest(np.array([[1, 0], [1, 0.01]]), np.array(["a", "a"]), 5)[1].tolist() == [[False], [False]]
-    features = np.random.default_rng(0).choice([-1, 1, 2, 3], (1100, 3)).astype(np.float32)  # many are alike
-    groups = np.arange(1100) // 2
-    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
-    alike = np.concatenate([unit[at : at + 256] @ unit.T for at in range(0, 1100, 256)])  # as blocks are compared
-    alike[groups[:, None] == groups] = -np.inf
-    rows, there = nearest(features, groups)
-    assert (rows == np.argsort(-alike, axis=1, kind="stable")[:, :20]).all()
-    assert there.all()
-
-
 def test_files_that_are_missing_cut_short_or_blank_and_no_file_at_all_is_one_row(tmp_path):
     draw = np.random.default_rng(0)
 
@@ -213,18 +201,6 @@ def test_answers_to_copies_differ_where_agreed_ones_are_others_or_votes_more_tha
 
 
 # Planted faults
-
-
-def test_faults_are_drawn_apart_and_leave_the_demo_set_as_it_was(demo, faulty, tmp_path):
-    kept = {file: file.read_bytes() for file in demo.root.glob("*.parquet")}
-    twin = plant_faults(demo, tmp_path / "faulty", seed=1, copies=6)
-    assert {file: file.read_bytes() for file in demo.root.glob("*.parquet")} == kept
-    assert (twin.root / "annotations.parquet").read_bytes() == (faulty.root / "annotations.parquet").read_bytes()
-    faults = pd.read_parquet(faulty.root / "truth-faults.parquet").set_index("fault")
-    assert len(faults.loc["copy"]) == 6
-    plain = write_dataset(tmp_path / "plain", DatasetMeta("some"), pd.DataFrame({"image_id": ["a"]}), {})
-    refused(BadDataset, "demo", plant_faults, plain, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
 
 
 def test_what_was_planted_is_found(audit, faulty):
@@ -281,13 +257,6 @@ def test_one_label_per_image_is_compared_with_alike_images(tmp_path):
 def judged(**columns):
     """Single answers, a row each."""
     return pd.DataFrame({"round": 1, "kind": "labels", **columns})
-
-
-def test_the_page_says_of_how_many_people_an_attribute_is_not_known(tmp_path):
-    answers = judged(image_id="a", annotator_id=["p", "q", "r"], labels=[["positive"]] * 3)
-    people = pd.DataFrame({"annotator_id": ["p", "q", "r"], "left_handed": [True, None, None]})
-    made = one_target(tmp_path, {"image_id": ["a"], "n": 3, "negative": 0, "positive": 3}, answers, people)
-    assert "Of 3 people, left_handed: not given 2, True 1." in affectml.audit(made).frame
 
 
 def test_a_data_set_without_a_target_is_looked_through_for_copies_which_become_groups(tmp_path, command):

@@ -3,7 +3,6 @@
 import itertools
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +17,6 @@ from affectml.judging.scoring import Answers
 from affectml.judging.truth import Truth
 from affectml.judging.views import Case
 from affectml_metrics import functional as F
-from affectml_metrics.functional.average_precision import prepared_ranking
 
 from .panels import truth_of
 
@@ -65,20 +63,6 @@ def test_answers_to_one_image_count_one_together():
     # two answers to one image, of which one says b instead of a; the third row is an image by itself
     assert views.instead(people, said, weights).tolist() == [[0.5, 0.5, 0], [0, 1, 0], [0, 0, 0]]
     assert views.first_instead(people, said, weights).tolist()[0] == [0.5, 0.5, 0]
-
-
-def test_average_precision_has_an_interval_and_is_that_of_the_library():
-    generator = torch.Generator().manual_seed(0)
-    scores = torch.rand((60, 3), generator=generator).round(decimals=1)  # ties
-    right = (torch.rand((60, 3), generator=generator) < torch.tensor([0.5, 0.1, 0.0])).long()
-    of, rests = prepared_ranking(scores, right, mean=False), right.sum(dim=0).numpy()
-    found = views._over_table(of, SimpleNamespace(image_id=range(60), groups=None), rests, drawn=True)
-    plain = views._over_table(of, SimpleNamespace(image_id=range(60), groups=None), rests, drawn=False)
-    np.testing.assert_allclose(plain, F.mean_average_precision(scores, right, average="none"), rtol=1e-12)
-    assert (found.low[:2] < plain[:2]).all()
-    assert (plain[:2] < found.high[:2]).all()
-    assert plain[2].isnan()  # nobody has that label
-    assert scores.numel() <= views.CELLS
 
 
 def test_bins_have_means_and_bands_of_the_residuals():
@@ -303,26 +287,6 @@ def test_a_liking_for_the_first_half_is_measured_against_the_images_other_reques
     assert (bool(found.p.isnan()), int(found.rows), int(found.units)) == (True, 4, 2)
     assert float(place_bias(given, 3 - places, images).value) == pytest.approx(-5 / 6)
     assert place_bias(given, places, images[[0] * 4]) is place_bias(given, places, images, images[[0] * 4]) is None
-
-
-def simulated(runs, liking, *, draws, images=60, labels=8, several=True):
-    """P values of systems that know something of each image, draw their answers, and add `liking` in the first half."""
-    rng, found = np.random.default_rng(7), []
-    for _ in range(runs):
-        knows = rng.beta(0.5, 1.5, (images, labels))
-        image = np.repeat(np.arange(images), draws)
-        places = np.argsort(rng.random((len(image), labels)), axis=1)
-        rates = knows[image] + liking * (places < labels // 2)
-        one = np.eye(labels)[(np.log(rates) + rng.gumbel(size=rates.shape)).argmax(axis=1)]  # drawn by its share
-        given = (rng.random(rates.shape) < rates).astype(float) if several else one
-        found.append(float(place_bias(given, places, image, image // 2).p))
-    return np.array(found)
-
-
-@pytest.mark.parametrize(("draws", "several", "liking"), [(1, True, 0.15), (3, True, 0.08), (3, False, 0.2)])
-def test_a_planted_liking_is_found_and_none_where_none_is_planted(draws, several, liking):
-    assert (simulated(100, liking, draws=draws, several=several) < 0.05).sum() >= 90
-    assert (simulated(400, 0.0, draws=draws, several=several) < 0.05).sum() <= stats.binom.ppf(0.999, 400, 0.05)
 
 
 def test_who_always_says_the_same_prefers_no_place_and_counts_against_who_does():
