@@ -197,16 +197,6 @@ def export(
     hub: Annotated[
         Path | None, Help("Folder to write for the Hugging Face Hub, with a card; must not exist yet.")
     ] = None,
-    label_studio: Annotated[
-        Path | None, Help("File of the run's predictions as tasks; the interface is beside it.", metavar="TASKS.json")
-    ] = None,
-    dataset: Annotated[
-        Path | None, Help("With --label-studio: the data set to predict.", default="the run's own")
-    ] = None,
-    split: Annotated[str | None, Help("With --label-studio: train, val or test alone.", default="all images")] = None,
-    image_prefix: Annotated[
-        str, Help("With --label-studio: what is put before an image's path to show it.")
-    ] = "/data/local-files/?d=",
     images: Annotated[bool, Help("For a data set: include the image files.")] = True,
     keep: Annotated[Sequence[str] | None, Help("For a data set: further columns of judgements to share.")] = None,
     annotator_ids: Annotated[bool, Help("For a data set: share people's ids instead of numbers.")] = False,
@@ -219,16 +209,15 @@ def export(
 ) -> None:
     """Share a run or a data set.
 
-    A run: as an ONNX graph that is checked against torch (--onnx), as a folder for the Hugging Face Hub (--hub), as
-    pre-annotations for Label Studio (--label-studio), or several of them. A data set: as a folder for the Hub, which
-    `datasets.load_dataset` and `affectml import datasets` read (--hub).
+    A run: as an ONNX graph that is checked against torch (--onnx), as a folder for the Hugging Face Hub (--hub), or
+    both. A data set: as a folder for the Hub (--hub), which `datasets.load_dataset` reads, and `affectml import
+    datasets`.
     """
     from affectml.sharing import export as write
 
     done = write(
-        source, onnx=onnx, with_encoder=with_encoder, hub=hub, label_studio=label_studio, dataset=dataset, split=split,
-        image_prefix=image_prefix, images=images, keep=keep or (), annotator_ids=annotator_ids, may_share=may_share,
-        out=out, threads=threads,
+        source, onnx=onnx, with_encoder=with_encoder, hub=hub, images=images, keep=keep or (),
+        annotator_ids=annotator_ids, may_share=may_share, out=out, threads=threads,
     )  # fmt: skip
     if json:
         print_json(done.facts | ({"notes": done.notes} if done.notes else {}))

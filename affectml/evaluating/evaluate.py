@@ -20,8 +20,7 @@ from affectml.evaluating import EvaluateConfig
 from affectml.evaluating.datasets import Judged, joined, on_datasets
 from affectml.evaluating.systems import Source, sources_of, target_of
 from affectml.heads import head_class
-from affectml.heads.build import PLAIN
-from affectml.heads.load import offered
+from affectml.heads.registry import PLAIN, offered
 from affectml.judging.answers import FILE, write_answers
 from affectml.judging.compare import agreement, differences, in_families, over_seeds, stored
 from affectml.judging.figures import FACTS, METRICS, SCORES, Evaluation, Figure, Rows

@@ -15,7 +15,7 @@ KNOWING = "rate_cross_entropy"
 OVER = "levels differ in how much people agree: read the excess over each level's own floor, which alone is tested"
 SYSTEMS = (
     "k: answers known beforehand; anybody: the model knowing nothing of the person; no_person: the same head, knowing "
-    "nobody; own_share: a logistic regression on the person's own share; other_people: the smoothed share of others"
+    "nobody; other_people: the smoothed share of others"
 )
 PARTS = {"floor": ", excess over the floor", "person": " less a person's", "rest": ", people"}
 
