@@ -114,9 +114,8 @@ def write(draft: Draft, out: Path, *, images: str, strict: bool) -> ImportSummar
             licence=about.licence,
             targets={name: target_meta(about, entry) for name, (entry, _) in draft.targets.items()},
             notes=list(dict.fromkeys([*about.notes, *draft.notes])),
-            judgements=draft.asked or (Asked(to_ask, about.question) if to_ask else None),
+            judgements=Asked(to_ask, about.question) if to_ask else None,
             taxonomy=None if draft.taxonomy is None else taxonomy_entry(draft.taxonomy),
-            stopping=draft.stopping,
         )
         people = None
         if annotations is not None:
