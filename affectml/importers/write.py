@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from affectml._files import need_file, new_folder, read_json, with_column, write_json, write_parquet
 from affectml._options import check_choice
 from affectml.data import Asked, Dataset, DatasetMeta, TargetMeta, check_new, write_dataset
-from affectml.data.matching import match_images
+from affectml.data.choose import match_images
 from affectml.data.schema import SCHEMA, Construct
 from affectml.data.targets import read_targets
 from affectml.errors import BadInput, option
