@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from affectml._files import need_file, sha256
 from affectml._options import Help, check_choice
 from affectml.data import Dataset
-from affectml.data.matching import match_images
+from affectml.data.choose import match_images
 from affectml.data.schema import Kind, VoteRule
 from affectml.encoders import EncoderIdentity, load_encoder, read_image
 from affectml.encoders.identity import DECLARED

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from affectml._files import need_file, new_folder, read_json, with_column, write_json, write_parquet
 from affectml._options import check_choice
 from affectml.data import Asked, Dataset, DatasetMeta, TargetMeta, check_new, write_dataset
-from affectml.data.matching import match_images
+from affectml.data.choose import match_images
 from affectml.data.schema import SCHEMA, Construct
 from affectml.data.targets import read_targets
 from affectml.errors import BadInput, option
@@ -114,9 +114,8 @@ def write(draft: Draft, out: Path, *, images: str, strict: bool) -> ImportSummar
             licence=about.licence,
             targets={name: target_meta(about, entry) for name, (entry, _) in draft.targets.items()},
             notes=list(dict.fromkeys([*about.notes, *draft.notes])),
-            judgements=draft.asked or (Asked(to_ask, about.question) if to_ask else None),
+            judgements=Asked(to_ask, about.question) if to_ask else None,
             taxonomy=None if draft.taxonomy is None else taxonomy_entry(draft.taxonomy),
-            stopping=draft.stopping,
         )
         people = None
         if annotations is not None:

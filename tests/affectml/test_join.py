@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from affectml.cli.import_ import app
 from affectml.data import Dataset
-from affectml.data.matching import match_images
+from affectml.data.choose import match_images
 from affectml.embeddings import EmbeddingStore
 from affectml.errors import BadInput, command_line
 from affectml.importers import get_importer, import_embeddings, import_table
