@@ -306,12 +306,11 @@ def taxonomy(name: str | Path) -> "Taxonomy":
     return get_taxonomy(str(name))
 
 
-def fetch(dataset: str | Path | Dataset, *, progress: bool = True, **options: Any) -> "FetchSummary":
+def fetch(dataset: str | Path | Dataset, **options: Any) -> "FetchSummary":
     """Download the images that a data set has only as urls, as `affectml import fetch` does.
 
     Args:
         dataset: the data set or its folder.
-        progress: whether to show a bar on a terminal.
         options: of FetchConfig (per_host, jobs, delay, tries, deadline, max_mb, contact, ...).
 
     Returns:
@@ -324,7 +323,7 @@ def fetch(dataset: str | Path | Dataset, *, progress: bool = True, **options: An
     from affectml.fetching import FetchConfig, fetch_images
 
     _check("fetch", options, [each.name for each in fields(FetchConfig)])
-    return fetch_images(dataset, FetchConfig(**options), progress=progress)
+    return fetch_images(dataset, FetchConfig(**options))
 
 
 def plan(dataset: str | Path | Dataset | None = None, **options: Any) -> "Plan":

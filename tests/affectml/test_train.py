@@ -227,6 +227,22 @@ def test_rates_that_are_shares_of_one_choice_are_refused_with_a_way_that_works(s
     assert plan_run(config(tmp_path / "shares", spec, multilabel=False)).targets.kind == "distribution"
 
 
+def test_answers_of_one_label_each_are_trained_on_by_the_way_that_the_refusal_names(told, demo, spec, tmp_path):
+    folder, db = tmp_path / "data", tmp_path / "labels.db"
+    shutil.copytree(demo, folder)
+    labels, judgements = Dataset.open(demo).target("emotions").taxonomy.labels, Dataset.open(demo).judgements
+    (folder / "annotations.parquet").unlink()
+    one = [[labels[at % 2]] for at in range(len(judgements))]
+    judgements.assign(kind="labels", labels=one).to_parquet(tmp_path / "judgements.parquet")
+    told("label", "init", "--db", db, "--target", "emotions", folder)
+    told("label", "import", tmp_path / "judgements.parquet", "--db", db, "--invite")
+    told("label", "export", "--db", db, "--to", folder, "--target", "rates")
+    says = "label export with method='one_choice' and target='NAME'"
+    refused(BadDataset, says, plan_run, config(folder, spec, target="rates"))
+    told("label", "export", "--db", db, "--to", folder, "--method", "one_choice", "--target", "one")
+    assert plan_run(config(folder, spec, target="one", multilabel=False)).targets.kind == "distribution"
+
+
 def test_runs_are_listed_with_data_head_and_first_scores(command, monkeypatch, run, tmp_path):
     monkeypatch.chdir(tmp_path)
     for name in ("broken", "earlier", "shared", "whole"):
