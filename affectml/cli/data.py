@@ -1,6 +1,5 @@
 """embed, split, audit, export: the commands around a data set."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from json import loads
@@ -121,21 +120,7 @@ class Look:
         bool,
         Help("Write copies as groups into images.parquet, so that no new split separates them; the old file is kept."),
     ] = False
-    queue: Annotated[
-        int | None,
-        Ge(1),
-        Help("Queue this many images for people, and as many controls, in random order.", default="none"),
-    ] = None
-    more: Annotated[int, Ge(1), Help("With --queue: at least this many more people answer each image.")] = 1
-    db: Annotated[
-        str | None,
-        Help(
-            "With --queue: the labelling task's database.",
-            default="DATASET-labels.db beside the data set",
-            env="AFFECTML_LABELS",
-        ),
-    ] = None
-    seed: Annotated[int, Ge(0), Help("Seed of the folds and of the queue's order.", most=MOST_SEED)] = 0
+    seed: Annotated[int, Ge(0), Help("Seed of the folds.", most=MOST_SEED)] = 0
 
 
 def audit(
@@ -161,8 +146,7 @@ def _files(place: str, look: Look, json: bool) -> None:
     from affectml.auditing import audit_files
     from affectml_annotation.store.label_store import is_database
 
-    fixed = {each.name: (each.default, os.environ.get(each.help.env or "")) for each in options_of(Look)}
-    if given := [spelled(name) for name, values in fixed.items() if getattr(look, name) not in values]:
+    if given := [spelled(each.name) for each in options_of(Look) if getattr(look, each.name) != each.default]:
         raise BadInput(f"{', '.join(given)}: not with --files, which looks at files alone: leave one of them out")
     if is_database(place):
         labels.check(place, json=json)
@@ -181,42 +165,24 @@ def _audit(place: Path, look: Look, json: bool) -> None:
     there(datasets=[place], runs=[] if look.run is None else [look.run])
     import affectml
     from affectml._files import try_folder
-    from affectml.auditing import listed_tables, queue_audit, write_audit
-    from affectml.cli._labels_task import open_task
-    from affectml.people.labelling import queued_words
+    from affectml.auditing import listed_tables, write_audit
 
     folder = look.out if look.out is not None else place.resolve().with_name(f"{place.resolve().name}-audit")
     try_folder(folder)
-    if look.queue is not None:
-        open_task(look.db or str(place)).close()  # before minutes of work, not after
     found = affectml.audit(
-        place, look.run, target=look.target, encoder=look.encoder, people=look.people, queues=folder, top=look.top,
-        seed=look.seed, say=say,
+        place, look.run, target=look.target, encoder=look.encoder, people=look.people, top=look.top, seed=look.seed,
+        say=say,
     )  # fmt: skip
     files = write_audit(found, folder)
-    queued = None
-    if look.queue is not None:
-        with open_task(look.db or str(place)) as store:
-            queued = queue_audit(found, store, folder, count=look.queue, more=look.more, seed=look.seed)
     kept = found.write_groups() if look.write_groups else None
     if json:
-        told = {"files": [str(file) for file in files]} | ({} if queued is None else {"queue": str(queued.file)})
+        told = {"files": [str(file) for file in files]}
         print_json(found.to_json() | told | ({"kept": kept and str(kept)} if look.write_groups else {}))
         return
     for _, table in listed_tables(found, SHOWN):
         show(table, numbers=False)
     print(found.summary())
-    for line in () if found.again is None else found.again.lines:
-        print(f"asked again: {line}")
     print(f"page: {files[0]}")
-    if queued is not None:
-        listed = int((queued.table["role"] == "listed").sum())
-        asked = "" if listed == look.queue else f" ({look.queue:,} were asked for)"
-        print(
-            f"queued, to be shown first: the {listed:,} most surprising images{asked} and "
-            f"{len(queued.table) - listed:,} controls; which is which is in {queued.file}"
-        )
-        print(f"  {queued_words(len(queued.table), queued.raised, look.more)}")
     if look.write_groups:
         words = "no copies, or all in groups already"
         if kept is not None:
@@ -231,16 +197,6 @@ def export(
     hub: Annotated[
         Path | None, Help("Folder to write for the Hugging Face Hub, with a card; must not exist yet.")
     ] = None,
-    label_studio: Annotated[
-        Path | None, Help("File of the run's predictions as tasks; the interface is beside it.", metavar="TASKS.json")
-    ] = None,
-    dataset: Annotated[
-        Path | None, Help("With --label-studio: the data set to predict.", default="the run's own")
-    ] = None,
-    split: Annotated[str | None, Help("With --label-studio: train, val or test alone.", default="all images")] = None,
-    image_prefix: Annotated[
-        str, Help("With --label-studio: what is put before an image's path to show it.")
-    ] = "/data/local-files/?d=",
     images: Annotated[bool, Help("For a data set: include the image files.")] = True,
     keep: Annotated[Sequence[str] | None, Help("For a data set: further columns of judgements to share.")] = None,
     annotator_ids: Annotated[bool, Help("For a data set: share people's ids instead of numbers.")] = False,
@@ -253,16 +209,15 @@ def export(
 ) -> None:
     """Share a run or a data set.
 
-    A run: as an ONNX graph that is checked against torch (--onnx), as a folder for the Hugging Face Hub (--hub), as
-    pre-annotations for Label Studio (--label-studio), or several of them. A data set: as a folder for the Hub, which
-    `datasets.load_dataset` and `affectml import datasets` read (--hub).
+    A run: as an ONNX graph that is checked against torch (--onnx), as a folder for the Hugging Face Hub (--hub), or
+    both. A data set: as a folder for the Hub (--hub), which `datasets.load_dataset` reads, and `affectml import
+    datasets`.
     """
     from affectml.sharing import export as write
 
     done = write(
-        source, onnx=onnx, with_encoder=with_encoder, hub=hub, label_studio=label_studio, dataset=dataset, split=split,
-        image_prefix=image_prefix, images=images, keep=keep or (), annotator_ids=annotator_ids, may_share=may_share,
-        out=out, threads=threads,
+        source, onnx=onnx, with_encoder=with_encoder, hub=hub, images=images, keep=keep or (),
+        annotator_ids=annotator_ids, may_share=may_share, out=out, threads=threads,
     )  # fmt: skip
     if json:
         print_json(done.facts | ({"notes": done.notes} if done.notes else {}))

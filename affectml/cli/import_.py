@@ -136,15 +136,12 @@ def clip_e(
     file: Annotated[Path, Argument("clip-e_25cat.hdf5, _6cat, _binary or _contrastive.")],
     run: Annotated[Path, Argument("Run folder to write; must not exist yet.")],
     labels: Annotated[Sequence[str] | None, Help("Labels of the outputs.", default="the published models'")] = None,
-    encoder: Annotated[
-        str | None, Help("For contrastive weights: save the labels' text features by this encoder with the run.")
-    ] = None,
     json: Json = False,
 ) -> None:
     """A run of the weights that CLIP-E's authors published (Keras 2 HDF5), for `affectml predict`."""
     from affectml.importers.clip_e import import_clip_e
 
-    made = import_clip_e(file, run, labels=labels, encoder=encoder)
+    made = import_clip_e(file, run, labels=labels)
     summary = {"run": str(made.folder), "head": made.head.name, "labels": list(made.taxonomy.labels)}
     if json:
         print_json(summary)

@@ -25,11 +25,6 @@ def plan(
     dataset: Annotated[
         Path | None, Argument("Data set folder with a pilot's answers.", default="nothing but assumptions")
     ] = None,
-    run: Annotated[
-        tuple[Path, ...],
-        Help("Run whose judging to plan; a second run is compared with the first.", default="stand-ins of the pilot"),
-    ] = (),
-    picture: Annotated[Path | None, Help("A .png or .svg file to draw curves in.", default="no picture")] = None,
     next_: Annotated[
         int | None,
         Ge(1),
@@ -44,13 +39,12 @@ def plan(
     json: Json = False,
 ) -> None:
     """Plan a study from a pilot: how many people, how many images, how exact, and what it costs."""
-    there(datasets=[] if dataset is None else [dataset], runs=run)
+    there(datasets=[] if dataset is None else [dataset])
     from affectml._files import try_file
     from affectml.cli._labels_task import PREDICTIONS
     from affectml.data import Dataset
     from affectml.errors import BadInput
     from affectml.planning import next_images, plan_study
-    from affectml.plots.paper import picture_path
 
     opened = None if dataset is None else Dataset.open(dataset)
     if next_ is not None:
@@ -66,13 +60,10 @@ def plan(
         _show_next(next_images(opened, next_, until=until, target=config.target), out, json)  # type: ignore[arg-type]
         return
     if out is not None:
-        raise BadInput("--out belongs to --next; a plan is printed, as JSON with --json, and drawn by --picture")
-    if picture is not None:
-        picture = picture_path(picture, "plan", "widths")  # said before the work, not after it
-    found = plan_study(opened, config, runs=run, say=say)
-    drawn = None if picture is None else found.draw(picture)
+        raise BadInput("--out belongs to --next; a plan is printed, as JSON with --json")
+    found = plan_study(opened, config)
     if json:
-        print_json(found.to_json() | ({} if drawn is None else {"picture": str(drawn)}))
+        print_json(found.to_json())
         return
     show(found.table(), keys=3)
     for table in (found.within_table(), found.figures_table()):
@@ -81,8 +72,6 @@ def plan(
     for title, lines in (("Assumed", found.assumed), ("What the pilot cannot tell", found.limits)):
         if lines:
             print("\n  - ".join([f"{title}:", *lines]))
-    if drawn is not None:
-        print(f"picture: {drawn}")
 
 
 def _show_next(queue: "pd.DataFrame", out: Path | None, json: bool) -> None:

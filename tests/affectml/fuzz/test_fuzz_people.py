@@ -21,8 +21,7 @@ from affectml.evaluating.systems import Source, read_file
 from affectml.people.labelling import make_task
 from affectml.people.studies import check
 from affectml.taxonomies import Taxonomy, get_taxonomy
-from affectml.vlm.names import Words, custom_id
-from affectml.vlm.reply import Unread, parse_reply
+from affectml.vlm.reply import Unread, Words, custom_id, parse_reply
 from affectml_annotation import LabelStore, Task, aggregate, write_judgements
 from affectml_annotation.erasing import erase_people
 from affectml_annotation.store.backup import restore, write_backup
