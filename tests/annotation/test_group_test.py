@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from affectml_annotation import BadJudgement, agreement_report, anchoring, compare_groups, group_agreement, pooled_words
+from affectml_annotation import BadJudgement, agreement_report, anchoring, compare_groups, pooled_words
+from affectml_annotation.agreement.by_group import group_agreement
 
 from .tasks import refused
 
