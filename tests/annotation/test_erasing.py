@@ -14,13 +14,12 @@ from affectml_annotation.exchange.dataset_folder import Collected, write_dataset
 from affectml_annotation.store import schema
 from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.engine import Database
-from affectml_annotation.store.keys import ERASING, keyed, make_key
 from affectml_annotation.study import door, pay, running, visits
 from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.screen import return_address
 
 from .studies import AGE, come, complete, label, open_study, to_images
-from .tasks import LABELS, at_once, refused, rows
+from .tasks import LABELS, refused, rows
 
 NOTE = "remember the sea at Travemünde"
 
@@ -249,16 +248,6 @@ def test_an_erasure_that_was_cut_short_goes_on(opened, store, held, monkeypatch)
     assert sum(erase_people([who], stores=[opened()]).databases.values()) == 0
     assert [row.cleaned_at for row in rows(store, schema.erasure)] != [None]
     assert b"SECRET-ID" not in held()
-
-
-def test_a_key_is_made_once_by_whoever_asks_at_once(postgres_url):
-    def made(turn: int) -> bytes:
-        with store.database.write() as connection:
-            make_key(connection, ERASING)
-        return store.database.reading(keyed, ERASING, "x")
-
-    with closing(open_study(postgres_url)) as store:
-        assert len(set(at_once(made, range(8)))) == 1
 
 
 def test_a_person_asks_and_the_lead_confirms(store):
