@@ -98,16 +98,6 @@ def test_a_synonym_of_two_labels_stands_for_neither_and_a_label_comes_before_syn
     assert [Words(taxonomy).find(word) for word in "xb"] == [None, "b"]
 
 
-OF_BATCHES = ["custom_id", "response", "status_code", "body", "choices", "message", "content", "finish_reason"]
-OF_LINES = ["labels", "awe", "error", "refusal", "image", "rates", "ranking"]
-KNOWN = st.sampled_from(OF_BATCHES + OF_LINES) | st.text(max_size=3)
-JSON = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5) | st.sampled_from(["awe", "labels"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KNOWN, inner, max_size=4),
-    max_leaves=12,
-)
-
-
 def replied(text, finish="stop", **more):
     message = {"role": "assistant", "content": text, **more}
     return responded(200, {"choices": [{"index": 0, "message": message, "finish_reason": finish}]})
