@@ -540,11 +540,8 @@ def test_an_image_of_ones_own_is_looked_at_like_any_other(demo, tmp_path):
     own = Image.open(demo.path(7)).convert("RGB")
     seen, there = demo.look(own), demo.detail(7)
     assert (seen.index, seen.people, seen.nearest[0].index) == (-1, None, 7)
-    assert [(near.index, near.kind) for near in seen.nearest if near.kind != "near"] == [(7, "exact")]
     assert seen.runs[0].rates == pytest.approx(there.runs[0].rates, abs=1e-3)
     assert seen.runs[0].labels == there.runs[0].labels
-    small = own.resize((own.width * 3 // 4, own.height * 3 // 4))
-    assert [(near.index, near.kind) for near in demo.look(small).nearest if near.kind != "near"] == [(7, "cut")]
     refused(BadInput, "no such file", demo.look, tmp_path / "nothing.png")
 
 
