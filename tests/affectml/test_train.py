@@ -198,7 +198,7 @@ def test_one_answer_per_person_trains_a_softmax_head_beside_people_and_the_truth
         ({"encoder": "affect-tinny"}, "affect-tiny"),
         ({"tau": 2.0}, "tau=2"),
         ({"k": 99}, "k=99: expected 1 to 8"),
-        ({"judgements": "nobody"}, "judgements='nobody': it should be 'votes' or 'weighted' or None"),
+        ({"judgements": "nobody"}, "judgements='nobody': it should be 'votes' or 'weighted'"),
         ({"options": {"dropuot": 1}}, "dropuot=1: .*did you mean 'dropout'"),
         ({"ensemble": 1}, "ensemble=1: expected at least 2 heads"),
         ({"head": "nowhere:Head"}, "cannot import 'nowhere'"),
