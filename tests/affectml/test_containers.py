@@ -225,17 +225,28 @@ def test_addresses_are_of_a_container_or_lie_outside():
     assert {path: hub.contains(path) for path in inside} == inside
 
 
+def test_a_repository_on_the_hub_is_downloaded_and_named_with_its_commit(bring, tmp_path, monkeypatch):
+    import huggingface_hub
+
+    of_bytes(tmp_path, ["a.png", "b.png"], label=["joy", "awe"])
+    commit = tmp_path.rename(tmp_path.with_name("5f2a"))
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **options: str(commit))
+    tmp_path.mkdir()
+    summary, data = bring(Path("org/faces"), revision="main")
+    assert (summary.images, data.meta.source) == (2, "https://huggingface.co/datasets/org/faces at 5f2a")
+
+
 def test_what_cannot_be_had_is_said_in_one_line(bring, tmp_path, monkeypatch):
     import huggingface_hub
 
     def unreachable(*args, **options):
         raise ConnectionError("Name or service not known")
 
-    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", unreachable)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
     (tmp_path / "damaged.parquet").write_bytes(b"PAR1 and no more")
     (tmp_path / "a.tar").write_bytes(b"any")
     for source, message in {
-        "org/faces": r"org/faces: .*could not be reached .*hf download --repo-type dataset org/faces",
+        "org/faces": r"org/faces: .*the Hub gave no data set of that name \(ConnectionError: Name or service not known",
         "s3://bucket/a": "no such file or folder.* download first what lies at another address",
         "/none/x.parquet": "no such file or folder",
         tmp_path / "damaged.parquet": r"damaged.parquet",
