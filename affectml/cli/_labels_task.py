@@ -221,11 +221,9 @@ def export_store(
         if words := pooled_words(read_judgements(to), to):
             told["notes"] = [*told["notes"], words]
     else:
-        seen, task = "; `affectml label attention` shows how people did on them", store.task
+        seen = "; `affectml label attention` shows how people did on them"
         judgements, apart = only_data(store.judgements(), seen)
-        write_judgements(
-            judgements, to, kind, name=task.name, question=task.question, replace=replace,  # type: ignore[arg-type]
-        )  # fmt: skip
+        write_judgements(judgements, to, kind, replace=replace)  # type: ignore[arg-type]
         told |= {"rows": len(judgements), "notes": apart}
     own = store.dataset
     if own is not None and own.resolve() != to.resolve() and not note_written(own, to):

@@ -245,7 +245,7 @@ def export(
         Help("Data set folder, or a file: .parquet, .csv, .jsonl, .json.", default="the data set that is labelled"),
     ] = None,
     db: Db = None,
-    format_: Annotated[str | None, Help("dataset, table, label-studio or hugging-face.", default="by the path")] = None,
+    format_: Annotated[str | None, Help("dataset, table or label-studio.", default="by the path")] = None,
     target: Annotated[str, Help("Name of the data set's new target.")] = "labels",
     method: Annotated[str, Help("How the target is made: a method of `label aggregate`.")] = "votes",
     images: Annotated[Path | None, Help("Folder of the image files, for a new data set.", default="none")] = None,
@@ -353,7 +353,7 @@ def withdraw(
 def import_(
     file: Annotated[Path, Argument("File or folder of judgements.")],
     db: Db = None,
-    format_: Annotated[str | None, Help("table, label-studio, hugging-face or dataset.", default="by the path")] = None,
+    format_: Annotated[str | None, Help("table, label-studio or dataset.", default="by the path")] = None,
     map_: Annotated[tuple[str, ...], Help("Rename a column; may be repeated.", metavar="THEIRS=OURS")] = (),
     encoding: Annotated[str, Help("Encoding of CSV and JSON lines.")] = "utf-8",
     delimiter: Annotated[str, Help("What joins the labels in a cell of CSV.")] = "|",

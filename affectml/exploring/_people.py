@@ -20,7 +20,6 @@ from affectml.taxonomies import Taxonomy
 from affectml_annotation import AnnotationError, LabelStore, count_votes
 from affectml_annotation.judgements import ANSWERS, NOT_DATA, Votes, of_now
 from affectml_annotation.store.place import default_database
-from affectml_annotation.store.reading import read_remarks
 
 T = TypeVar("T")
 Array = NDArray[Any]
@@ -128,7 +127,7 @@ class Judgements:
     @cached_property
     def remarks(self) -> pd.DataFrame:
         """Flags and notes, of the data set's judgements and of its labelling task: each person's in a round once."""
-        parts = [pd.DataFrame(columns=_REMARKS), self.asked(lambda _store: read_remarks(self.db))]
+        parts = [pd.DataFrame(columns=_REMARKS), self.asked(LabelStore.remarks)]
         if self.in_file:  # without its lists of labels, which 500,000 rows take 100 MB for
             there = {*pq.read_schema(self._file).names}.intersection([*_REMARKS, "kind"])
             parts[0] = of_now(pd.read_parquet(self._file, columns=sorted(there))).reindex(columns=_REMARKS)
