@@ -21,7 +21,7 @@ from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.keeping import keep_backup
 from affectml_annotation.store.migrations import MIGRATIONS, version_of
 from affectml_annotation.store.place import holds_task
-from affectml_annotation.store.settings import read_setting, write_setting
+from affectml_annotation.store.schema import read_setting, write_setting
 from affectml_annotation.study import door, pay, visits
 from affectml_annotation.study.door import Ids, NotInStudy
 

@@ -18,7 +18,7 @@ from affectml_annotation.store.backup import read_backup
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.store.keeping import beyond, due, keep_backup, kept
-from affectml_annotation.store.settings import write_setting
+from affectml_annotation.store.schema import write_setting
 from affectml_annotation.store.setup import DATASET
 from affectml_annotation.study import pay, visits
 

@@ -28,8 +28,7 @@ from affectml_annotation.store.erasing import Gone, erase_again
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import MIGRATIONS, migrate, schema_faults, version_of
 from affectml_annotation.store.place import BACKUP, KEPT, backup_note, backups_of, holds_store, kept_in, way_back
-from affectml_annotation.store.schema import metadata, now_ms
-from affectml_annotation.store.settings import write_setting
+from affectml_annotation.store.schema import metadata, now_ms, write_setting
 from affectml_annotation.store.versions import has_task, own_version
 
 RESTORED = "restored"  # the key of the setting that says from what a database was restored

@@ -16,8 +16,7 @@ from affectml_annotation.store.engine import Database
 from affectml_annotation.store.migrations import MIGRATIONS, migrate, version_of
 from affectml_annotation.store.place import backup_note, dataset_of, holds_store
 from affectml_annotation.store.reading import Reading
-from affectml_annotation.store.schema import MAIN, annotator, now_ms
-from affectml_annotation.store.settings import STOPPED, read_setting, write_setting
+from affectml_annotation.store.schema import MAIN, STOPPED, annotator, now_ms, read_setting, write_setting
 from affectml_annotation.store.submits import Submitting
 from affectml_annotation.study.file import Task
 

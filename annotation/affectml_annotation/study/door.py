@@ -16,8 +16,7 @@ from affectml_annotation.languages import _, as_code
 from affectml_annotation.store import setup
 from affectml_annotation.store.keys import FORGOTTEN, keyed, panel_id, participant, was_erased
 from affectml_annotation.store.label_store import LabelStore
-from affectml_annotation.store.schema import annotator, device, now_ms, panel, visit, visit_step
-from affectml_annotation.store.settings import read_setting
+from affectml_annotation.store.schema import annotator, device, now_ms, panel, read_setting, visit, visit_step
 from affectml_annotation.store.visits import visit_of
 from affectml_annotation.study import keys, running
 from affectml_annotation.study.file import Task

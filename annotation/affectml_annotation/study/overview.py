@@ -21,13 +21,13 @@ from affectml_annotation.store.schema import (
     assignment,
     erasure,
     lead_change,
+    read_setting,
     slot,
     study_tally,
     study_version,
     visit,
     visit_step,
 )
-from affectml_annotation.store.settings import read_setting
 from affectml_annotation.study import running
 from affectml_annotation.study.visits import give_back_places
 

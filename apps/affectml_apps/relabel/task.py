@@ -26,7 +26,7 @@ from affectml.people.labelling import (
 from affectml.people.studies import begin
 from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml_annotation import LabelStore, StoreError, Task, languages
-from affectml_annotation.store.settings import read_setting
+from affectml_annotation.store.schema import read_setting
 from affectml_annotation.study import running
 from affectml_annotation.study.screen import label_words, offered
 from affectml_apps.relabel import queries, verify
