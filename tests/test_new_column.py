@@ -59,7 +59,7 @@ from affectml.data import Dataset
 from affectml_annotation import LabelStore, Task, aggregate, write_judgements
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 from affectml_annotation.store.checking import check_store
-from affectml_apps.relabel.items import ticket
+from affectml_apps.relabel.identity import ticket
 from affectml_apps.relabel.messages import read_answer
 
 if OLD:

@@ -50,17 +50,16 @@ def check(
 ) -> None:
     """Say what is missing, and what a person will see in which order."""
     from affectml.people import studies
-    from affectml_annotation.study.check import announced_minutes, hourly
+    from affectml_annotation.study import terms
     from affectml_annotation.study.folder import read_study
-    from affectml_annotation.study.summary import summary as summarized
 
     study = read_study(out)
     if summary:
-        typer.echo(summarized(study))
+        typer.echo(terms.summary(study))
         return
-    found, minutes = studies.check(out), announced_minutes(study)
+    found, minutes = studies.check(out), terms.announced_minutes(study)
     if json:
-        print_json({**asdict(found), "minutes": minutes, "per_hour": str(hourly(study))})
+        print_json({**asdict(found), "minutes": minutes, "per_hour": str(terms.hourly(study))})
         raise typer.Exit(1 if found.refused else 0)
     rows = [(step.phase, step.what, f"{step.minutes:.1f}") for step in found.steps]
     print_table(
@@ -178,18 +177,18 @@ def links(
 
     from affectml.errors import BadInput
     from affectml.people.studies import open_running
-    from affectml_annotation.study import keys
+    from affectml_annotation.study import door
 
     if (people is None) == (revoke is None):
         raise BadInput("say how many links to make, --people 20, or which one to revoke, --revoke 3")
     with open_running(out, db) as store:
         if revoke is not None:
-            keys.revoke_link(store, revoke)
+            door.revoke_link(store, revoke)
             print_json({"revoked": revoke}) if json else typer.echo(f"link {revoke} opens nothing any more")
             return
         made = [
             f"{address}{'&' if '?' in address else '?'}link={token}"
-            for token in keys.make_links(store, people or 0, time.time() + days * 86_400)
+            for token in door.make_links(store, people or 0, time.time() + days * 86_400)
         ]
     print_json(made) if json else typer.echo("\n".join(made))
 
@@ -232,9 +231,7 @@ def pay(
             return
         rows = paying.pay_rows(store)
     if json:
-        print_json(
-            [{**asdict(row), "due": paying.amount(row.due), "by_panel": paying.amount(row.by_panel)} for row in rows]
-        )
+        print_json([asdict(row) for row in rows])
     else:
         typer.echo(paying.as_bulk(rows) if bulk else paying.as_csv(rows), nl=False)
 
@@ -267,21 +264,21 @@ def erase(
 
 
 def _show(store: Any, json: bool) -> None:
-    from affectml_annotation.study.overview import overview
+    from affectml_annotation.study.overview import funnel, overview
 
     now = overview(store)
     if json:
         print_json({"db": store.database.where, **asdict(now)})
         return
-    rows: list[tuple[str, object]] = [("the consent was shown", now.opened), ("declined", now.declined)]
-    rows += [("came when it was full", now.full), *((f"reached {phase}", n) for phase, n in now.reached.items())]
-    rows += [("going on", now.going_on), *((status.replace("_", " "), n) for status, n in now.ended.items())]
-    print_table(f"{store.database.where}: version {now.version}, {now.state}", ("", "people"), rows)
-    for phase, fates in now.at.items():
-        said = ", ".join(f"{fate.replace('_', ' ')} {count}" for fate, count in fates.items())
-        typer.echo(f"at {phase}: {said}")
+    fates = {
+        str(step): ", ".join(rows["fate"].str.replace("_", " ") + " " + rows["people"].astype(str))
+        for step, rows in funnel(now).groupby("step", sort=False)
+    }
+    title = f"{store.database.where}: version {now.version}, {now.state}"
+    print_table(title, ("step", "people who reached it"), [*fates.items()], numbers=False)
     if now.minutes is not None:
         typer.echo(f"median of who completed it: {now.minutes:.1f} minutes")
     typer.echo(
-        f"{now.wanting} images want people, {now.answers} answers in all; {now.free} of {now.places} places are free"
+        f"{now.wanting} images want people, {now.answers} answers in all; {now.free} of {now.places} places are free, "
+        f"and {now.full} people came when none was"
     )

@@ -22,8 +22,7 @@ from affectml_annotation.store.schema import read_setting
 from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.file import Backups
 from affectml_annotation.study.folder import Study
-from affectml_annotation.study.overview import overview
-from affectml_annotation.study.questions import answers_to_questions
+from affectml_annotation.study.overview import answers_to_questions, overview
 
 from .tasks import rows
 
