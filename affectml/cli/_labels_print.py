@@ -161,7 +161,7 @@ def show_restored(done: Restored, json: bool) -> None:
         print(f"  {done.erased} people were erased since it was made, and are not in it; the backup has them still, "
               "and is yours to delete")  # fmt: skip
     if not done.asked:
-        print("  nothing near was changed since it was made, so that nobody here knows who was erased since: name "
+        print("  no other copy of the task lies near, so that nobody here knows who was erased since: name "
               "another database by --erased, or erase them again")  # fmt: skip
     if done.kept is not None:
         print(f"  kept: {done.kept}")
