@@ -1,17 +1,15 @@
 """The Typer application and its commands. Nothing heavy is imported until a command runs."""
 
+import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
 
-from affectml._options import Argument
 from affectml._progress import QUIET
 from affectml._version import __version__
-from affectml.cli._command import App, Json
-from affectml.cli._left import UsageError, successor
-from affectml.cli._print import print_json
+from affectml.cli._command import App, Parts
 from affectml.cli.data import audit, embed, export, split
 from affectml.cli.import_ import app as import_app
 from affectml.cli.labels import app as label_app
@@ -22,25 +20,45 @@ from affectml.cli.study import app as study_app
 from affectml.cli.taxonomy import app as taxonomy_app
 
 
-def doctor(
-    folder: Annotated[Path, Argument("Folder whose free space is told.")] = Path(),
-    json: Json = False,
-) -> None:
-    """Say what this machine has: versions, extras, cores, GPU, what images are embedded in, what tests need."""
+def doctor(folder: Path = Path()) -> Parts:
+    """Say what this machine has: versions, extras, cores, GPU, what images are embedded in, what tests need.
+
+    Args:
+        folder: Folder whose free space is told.
+    """
     from affectml.checkup import checkup
 
     found = checkup(folder)
-    if json:
-        print_json({each.name: each.value for each in found})
-    else:
-        for each in found:
-            print(f"{each.name:<11} {each.text}")
+    yield {each.name: each.value for each in found}
+    yield from (f"{each.name:<11} {each.text}" for each in found)
 
 
 # What is there when a command is stopped, beside what the interruption's notes say; what others wrote is whole.
 THERE = {
     **dict.fromkeys(("train", "evaluate", "predict", "embed"), "no result was written"),
     **dict.fromkeys(("demo", "import", "ask", "split"), "nothing was written"),
+}
+
+
+UsageError: Any = typer.BadParameter.__base__  # click's, which Typer brings along or asks for, by version
+# The commands that left before 0.3.0 -> what to type in their place.
+LEFT: Final = {
+    "check": "audit PLACE --files",
+    "demo-data": "demo",
+    "fetch": "import fetch",
+    "relabel": "label --on DATASET",
+    "labels": "label",
+    "duplicates": "audit DATASET",
+    "report": "evaluate RUN, which writes its page again, or evaluate RUN RUN2, which compares runs",
+    "compare": "evaluate RUN RUN2 --on DATASET --gallery",
+    "judge": "evaluate ANSWERS... --on DATASET; a run beside them is one more of these",
+    "crosseval": "evaluate --train DATASET... --on DATASET...",
+    "ablate": "evaluate --train DATASET --head contrastive --prompts MIX --prompts MIX2 --seeds 5",
+    "label check": "audit DB --files",
+    "label erase": "label remove erase DATASET NAME",
+    "label restore": "label backup --restore BACKUP DB",
+    "label uninvite": "label remove uninvite NAME",
+    "label withdraw": "label remove withdraw NAME",
 }
 
 
@@ -59,8 +77,10 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except UsageError as error:
-            if now := successor(error):
-                error.message, error.possibilities = f"{error.message.split('. ')[0].rstrip('.')}: use {now}", None
+            path = error.ctx.command_path.partition(" ")[2] if error.ctx is not None else ""
+            unknown = re.match(r"No such command '(.+?)'", error.message)
+            if unknown and (now := LEFT.get(f"{path} {unknown[1]}".strip())):
+                error.message = f"{unknown[0]}: use {now}"
             raise
         except KeyboardInterrupt as stop:
             there, kept = THERE.get(ctx.invoked_subcommand), getattr(stop, "__notes__", [])

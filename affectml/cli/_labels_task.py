@@ -31,7 +31,7 @@ from affectml_annotation import (
     write_judgements,
 )
 from affectml_annotation.exchange.dataset_folder import Collected, note_written, write_dataset_folder
-from affectml_annotation.exchange.files import from_spreadsheet, read_frame, readable
+from affectml_annotation.exchange.files import read_frame, readable
 from affectml_annotation.exchange.formats import format_to_write, guess_format
 from affectml_annotation.judgements import only_data
 from affectml_annotation.store.engine import WATCH
@@ -39,11 +39,7 @@ from affectml_annotation.store.label_store import is_database
 from affectml_annotation.store.place import dataset_of, default_database, find_database, holds_task, shown
 from affectml_annotation.uncertainty import disagreement, model_uncertainty
 
-PREDICTIONS: Mapping[str, Callable[[Path], pd.DataFrame]] = {
-    ".csv": lambda path: from_spreadsheet(pd.read_csv(path, dtype={"image": "str"})),
-    ".parquet": read_frame,
-    ".jsonl": lambda path: pd.read_json(path, lines=True, dtype={"image": "str"}),
-}
+PREDICTIONS = (".csv", ".parquet", ".jsonl")  # a text file lists images
 
 
 @contextmanager
@@ -270,8 +266,7 @@ def _predictions(path: Path) -> pd.DataFrame:
     """The shares in a run's folder, else its scores, or in a table of predictions, with the column image_id."""
     if path.is_dir():
         return SystemAnswers.read(path, ranks=False).frame.reset_index()
-    with readable(path):
-        table = PREDICTIONS[path.suffix.lower()](path)
+    table = read_table(path).frame
     if "image" not in table and "image_id" not in table:
         raise BadInput(f"{path}: no column image; expected the table that `affectml predict --out` writes")
     return table.rename(columns={"image": "image_id"})

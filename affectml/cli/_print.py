@@ -1,38 +1,77 @@
-"""Tables for people and JSON for programs, printed the same way by every command."""
+"""Tables and lines for people and JSON for programs, printed the same way by every command."""
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from textwrap import fill, wrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    import pandas as pd
+    from rich.table import Table as RichTable
 
     from affectml.page.tables import Table as Shown
 
-
 LOG_WIDTH = 140  # columns; prose in a cell wraps there
 LINES = 3  # about how to read a result
+NUMBER = re.compile(r"[-+<]?[\d.]|[-–]?$")  # how a number begins, or where there is none
 
 
-def print_json(value: Any) -> None:
-    """`value` as indented JSON on standard output."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+class Table(NamedTuple):
+    """A table of what stands in its cells. keys: its first columns stand again where a terminal has to part it."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Iterable[Sequence[object]]
+    note: str = ""
+    keys: int = 1
 
 
-def print_table(
-    title: str,
-    columns: Sequence[str],
-    rows: Iterable[Sequence[object]],
-    *,
-    numbers: bool = True,
-    best: Collection[tuple[int, int]] = (),
-    keys: int = 1,
-) -> None:
-    """A table on standard output; columns after the first are right-aligned unless `numbers` is false.
+def about(title: str, rows: Iterable[Sequence[object]]) -> Table:
+    """A table of facts, each with its value."""
+    return Table(title, ("what", "value"), rows)
 
-    best: (row, column) of cells that a terminal shows bold.
+
+def frame(title: str, found: "pd.DataFrame") -> Table:
+    """A table of a data frame; a dash where nothing is known."""
+    rows = known(found).itertuples(index=False)
+    cells = [["-" if c is None else f"{c:.3f}" if isinstance(c, float) else c for c in row] for row in rows]
+    return Table(title, list(found.columns), cells)
+
+
+def records(found: "pd.DataFrame") -> list[dict[Any, Any]]:
+    """Rows as plain values, for JSON."""
+    return known(found).to_dict("records")
+
+
+def known(found: "pd.DataFrame") -> "pd.DataFrame":
+    """The same; None where nothing is known."""
+    return found.astype(object).where(found.notna(), None)
+
+
+def print_parts(parts: Iterator[Any], *, as_json: bool) -> None:
+    """What a command yields: content for programs first; then, for people, lines, tables, and functions that print.
+
+    The content may be a function, too, that makes it. Whichever is printed, the command goes on to its end.
+    """
+    content = next(parts)
+    if as_json:
+        content = content() if callable(content) else content
+        print(json.dumps(content, indent=2, ensure_ascii=False, default=str))
+    for part in parts:
+        if as_json:
+            continue
+        if callable(part):
+            part()
+        elif isinstance(part, str):
+            print(part)
+        else:
+            show(part)
+
+
+def show(table: "Table | Shown") -> None:
+    """A table, with its note below; columns of numbers are right-aligned.
 
     In a pipe or a log it is as wide as it needs to be, up to LOG_WIDTH. On a terminal too narrow for it,
     intervals move under their values, names break after an underscore, and columns whose words would not fit
@@ -40,21 +79,23 @@ def print_table(
     """
     from rich.console import Console
 
-    cells = [[str(cell) for cell in row] for row in rows]
-    needed = Console(width=10_000).measure(_rich_table(title, columns, cells, numbers, best)).maximum
+    title, columns, cells = table.title, table.columns, [[str(cell) for cell in row] for row in table.rows]
+    whole = _rich_table(title, columns, cells)
+    needed = Console(width=10_000).measure(whole).maximum
     console = Console(highlight=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=min(max(needed, len(title)), LOG_WIDTH))
-    elif needed > console.width:
+        Console(highlight=False, width=min(max(needed, len(title)), LOG_WIDTH)).print(whole)
+    elif needed <= console.width:
+        console.print(whole)
+    else:
         cells = [[_broken(row[0], 20), *(cell.replace(" ±", "\n±") for cell in row[1:])] for row in cells]
         columns = [_broken(column, 8) for column in columns]
-        for number, part in enumerate(_parts(columns, cells, keys, console.width)):
-            bold = [(row, part.index(at)) for row, at in best if at in part]
+        for number, part in enumerate(_parts(columns, cells, getattr(table, "keys", 1), console.width)):
             these = [[row[at] for at in part] for row in cells]
             said = f"{title}, continued" if number else title
-            console.print(_rich_table(said, [columns[at] for at in part], these, numbers, bold, whole=True))
-        return
-    console.print(_rich_table(title, columns, cells, numbers, best))
+            console.print(_rich_table(said, [columns[at] for at in part], these, whole=True))
+    if table.note:
+        print(f"  {table.note}\n")
 
 
 def _least(cells: Sequence[str]) -> int:
@@ -73,21 +114,8 @@ def _parts(columns: Sequence[str], rows: Sequence[Sequence[str]], keys: int, wid
     return parts
 
 
-def show(table: "Shown", *, bold: bool = False, numbers: bool = True, keys: int = 1) -> None:
-    """A report's table with its note; bold: as the report has it."""
-    print_table(table.title, table.columns, table.rows, numbers=numbers, best=table.best if bold else (), keys=keys)
-    if table.note:
-        print(f"  {table.note}\n")
-
-
 def show_result(
-    main: "Shown",
-    others: "Iterable[Shown | None]" = (),
-    rules: Sequence[str] = (),
-    *,
-    verbose: bool,
-    bold: bool = False,
-    numbers: bool = True,
+    main: "Shown", others: "Iterable[Shown | None]" = (), rules: Sequence[str] = (), *, verbose: bool
 ) -> None:
     """What a command found: its main table as far as a screen takes it, and at most three lines about how to read it.
 
@@ -99,10 +127,10 @@ def show_result(
     more = [table for table in others if table is not None and table.rows]
     if verbose:
         for table in (main, *more):
-            show(table, bold=bold, numbers=numbers)
+            show(table)
         print("".join(f"  {line}\n" for line in rules))
         return
-    show(replace(main, rows=main.rows[:ROWS], note=""), bold=bold, numbers=numbers)
+    show(replace(main, rows=main.rows[:ROWS], note=""))
     lines, whole = _reading(main.note)
     counts = {"row": len(main.rows) - ROWS, "table": len(more)}
     left = [f"{count} more {what}{'s' * (count > 1)}" for what, count in counts.items() if count > 0]
@@ -138,14 +166,8 @@ def _reading(note: str) -> tuple[list[str], bool]:
 
 
 def _rich_table(
-    title: str,
-    columns: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    numbers: bool,
-    best: Collection[tuple[int, int]],
-    *,
-    whole: bool = False,
-) -> "Table":
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, whole: bool = False
+) -> "RichTable":
     """whole: names wrap between words, and columns of short words keep their width."""
     from rich import box
     from rich.markup import escape
@@ -157,10 +179,10 @@ def _rich_table(
         least = _least([column, *cells])
         keeps = whole and max((len(line) for cell in cells for line in cell.split("\n")), default=0) <= least
         name = fill(column, least) if keeps and "\n" not in column else column
-        side: Any = "right" if place and numbers else "left"
+        side: Any = "right" if place and all(map(NUMBER.match, cells)) else "left"
         table.add_column(escape(name), justify=side, overflow="fold", no_wrap=keeps)
-    for at, row in enumerate(rows):
-        table.add_row(*(f"[b]{escape(cell)}[/b]" if (at, c) in best else escape(cell) for c, cell in enumerate(row)))
+    for row in rows:
+        table.add_row(*map(escape, row))
     return table
 
 

@@ -4,66 +4,49 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
 from annotated_types import Ge
 
-from affectml._options import Argument, Help
-from affectml.cli._command import Json, say, there
-from affectml.cli._print import print_json, print_table, show
+from affectml.cli._command import Parts, say, there
+from affectml.cli._print import Table
+from affectml.errors import BadInput
 from affectml.planning import PlanConfig
 from affectml.vlm import AskConfig
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from affectml.data import Dataset
 
 SHOWN = 20  # images of a queue; the file and --json have all
+Count = Annotated[int, Ge(1)]
 
 
 def plan(
     config: PlanConfig,
-    dataset: Annotated[
-        Path | None, Argument("Data set folder with a pilot's answers.", default="nothing but assumptions")
-    ] = None,
-    run: Annotated[
-        tuple[Path, ...],
-        Help("Run whose judging to plan; a second run is compared with the first.", default="stand-ins of the pilot"),
-    ] = (),
-    picture: Annotated[Path | None, Help("A .png or .svg file to draw curves in.", default="no picture")] = None,
-    next_: Annotated[
-        int | None,
-        Ge(1),
-        Help("Instead of a plan: the images that this many answers should go to next.", default="none"),
-    ] = None,
-    until: Annotated[
-        str, Help("With --next: what one more answer should change, F1 (of the label set) or entropy.")
-    ] = "F1",
-    out: Annotated[
-        Path | None, Help("With --next: text file of these images for `label assign --queue`.", default="none")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Plan a study from a pilot: how many people, how many images, how exact, and what it costs."""
-    there(datasets=[] if dataset is None else [dataset], runs=run)
-    from affectml._files import try_file
-    from affectml.cli._labels_task import PREDICTIONS
+    dataset: Path | None = None,
+    *,
+    run: tuple[Path, ...] = (),
+    picture: Path | None = None,
+    next_: Count | None = None,
+    until: str = "F1",
+    out: Path | None = None,
+) -> Parts:
+    """Plan a study from a pilot: how many people, how many images, how exact, and what it costs.
+
+    Args:
+        dataset: Data set folder with a pilot's answers. Default: nothing but assumptions.
+        run: Run whose judging to plan; a second run is compared with the first. Default: stand-ins of the pilot.
+        picture: A .png or .svg file to draw curves in. Default: no picture.
+        next_: Instead of a plan: the images that this many answers should go to next. Default: none.
+        until: With --next: what one more answer should change, F1 (of the label set) or entropy.
+        out: With --next: text file of these images for `label assign --queue`. Default: none.
+    """
+    there(datasets=[dataset], runs=run)
     from affectml.data import Dataset
-    from affectml.errors import BadInput
-    from affectml.planning import next_images, plan_study
+    from affectml.planning import plan_study
     from affectml.plots.paper import picture_path
 
     opened = None if dataset is None else Dataset.open(dataset)
     if next_ is not None:
-        if opened is None:
-            raise BadInput("--next chooses among the images of a data set: name it")
-        if out is not None:
-            if out.suffix.lower() in PREDICTIONS:
-                raise BadInput(
-                    f"--out {out}: expected a text file, such as {out.with_suffix('.txt').name}; "
-                    f"`label assign --queue` takes a {out.suffix} for a model's predictions"
-                )
-            try_file(out)
-        _show_next(next_images(opened, next_, until=until, target=config.target), out, json)  # type: ignore[arg-type]
+        yield from _next(opened, next_, until, config.target, out)
         return
     if out is not None:
         raise BadInput("--out belongs to --next; a plan is printed, as JSON with --json, and drawn by --picture")
@@ -71,47 +54,52 @@ def plan(
         picture = picture_path(picture, "plan", "widths")  # said before the work, not after it
     found = plan_study(opened, config, runs=run, say=say)
     drawn = None if picture is None else found.draw(picture)
-    if json:
-        print_json(found.to_json() | ({} if drawn is None else {"picture": str(drawn)}))
-        return
-    show(found.table(), keys=3)
-    for table in (found.within_table(), found.figures_table()):
-        if table is not None:
-            show(table)
+    yield found.to_json() | ({} if drawn is None else {"picture": str(drawn)})
+    table = found.table()
+    yield Table(table.title, table.columns, table.rows, table.note, keys=3)
+    yield from filter(None, (found.within_table(), found.figures_table()))
     for title, lines in (("Assumed", found.assumed), ("What the pilot cannot tell", found.limits)):
         if lines:
-            print("\n  - ".join([f"{title}:", *lines]))
+            yield "\n  - ".join([f"{title}:", *lines])
     if drawn is not None:
-        print(f"picture: {drawn}")
+        yield f"picture: {drawn}"
 
 
-def _show_next(queue: "pd.DataFrame", out: Path | None, json: bool) -> None:
-    from affectml._files import write_text
+def _next(dataset: "Dataset | None", answers: int, until: str, target: str | None, out: Path | None) -> Parts:
+    from affectml._files import try_file, write_text
+    from affectml.cli._labels_task import PREDICTIONS
+    from affectml.planning import next_images
 
+    if dataset is None:
+        raise BadInput("--next chooses among the images of a data set: name it")
+    if out is not None:
+        if out.suffix.lower() in PREDICTIONS:
+            raise BadInput(
+                f"--out {out}: expected a text file, such as {out.with_suffix('.txt').name}; "
+                f"`label assign --queue` takes a {out.suffix} for a model's predictions"
+            )
+        try_file(out)
+    queue = next_images(dataset, answers, until=until, target=target)  # type: ignore[arg-type]
     if out is not None:
         write_text(out, "".join(f"{image}\n" for image in queue["image_id"]))
-    if json:
-        print_json({"next": queue.to_dict("records"), "file": None if out is None else str(out)})
-        return
+    yield {"next": queue.to_dict("records"), "file": out and str(out)}
     rows = [(image, people, f"{change:.3f}") for image, people, change in queue.head(SHOWN).itertuples(index=False)]
     count = f"{len(queue):,}" if len(queue) <= SHOWN else f"{SHOWN} of {len(queue):,}"
-    print_table(f"Images for the next answers ({count})", ("image_id", "people so far", "expected change"), rows)
+    yield Table(f"Images for the next answers ({count})", ("image_id", "people so far", "expected change"), rows)
     if out is not None:
-        print(f"queue: {out}; `affectml label assign --queue {shlex.quote(str(out))} --more 1` shows them first")
+        yield f"queue: {out}; `affectml label assign --queue {shlex.quote(str(out))} --more 1` shows them first"
 
 
-def ask(
-    dataset: Annotated[Path, Argument("Data set folder.")],
-    config: AskConfig,
-    out: Annotated[Path, Help("JSON lines file to write; split into several if it gets too large.")],
-    json: Json = False,
-) -> None:
-    """Write the question that people were asked as batch requests for a vision-language model; nothing is sent."""
+def ask(dataset: Path, config: AskConfig, *, out: Path) -> Parts:
+    """Write the question that people were asked as batch requests for a vision-language model; nothing is sent.
+
+    Args:
+        dataset: Data set folder.
+        out: JSON lines file to write; split into several if it gets too large.
+    """
     from affectml.vlm import ask as write
 
     asked = write(dataset, config, out, say=say)
-    if json:
-        print_json(asked.to_json())
-        return
-    typer.echo(f"{asked.requests} requests about {asked.images} images: {', '.join(map(str, asked.files))}")
-    typer.echo(f"order of labels in each: {asked.index}\n\n{asked.prompt}")
+    yield asked.to_json()
+    yield f"{asked.requests} requests about {asked.images} images: {', '.join(map(str, asked.files))}"
+    yield f"order of labels in each: {asked.index}\n\n{asked.prompt}"
