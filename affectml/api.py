@@ -306,12 +306,11 @@ def taxonomy(name: str | Path) -> "Taxonomy":
     return get_taxonomy(str(name))
 
 
-def fetch(dataset: str | Path | Dataset, *, progress: bool = True, **options: Any) -> "FetchSummary":
+def fetch(dataset: str | Path | Dataset, **options: Any) -> "FetchSummary":
     """Download the images that a data set has only as urls, as `affectml import fetch` does.
 
     Args:
         dataset: the data set or its folder.
-        progress: whether to show a bar on a terminal.
         options: of FetchConfig (per_host, jobs, delay, tries, deadline, max_mb, contact, ...).
 
     Returns:
@@ -324,23 +323,14 @@ def fetch(dataset: str | Path | Dataset, *, progress: bool = True, **options: An
     from affectml.fetching import FetchConfig, fetch_images
 
     _check("fetch", options, [each.name for each in fields(FetchConfig)])
-    return fetch_images(dataset, FetchConfig(**options), progress=progress)
+    return fetch_images(dataset, FetchConfig(**options))
 
 
-def plan(
-    dataset: str | Path | Dataset | None = None,
-    *,
-    runs: Sequence[str | Path | Run] = (),
-    say: Say = print,
-    **options: Any,
-) -> "Plan":
+def plan(dataset: str | Path | Dataset | None = None, **options: Any) -> "Plan":
     """Plan from a pilot how exact a study will be and what it costs, as `affectml plan` does.
 
     Args:
         dataset: the data set with the pilot's answers, or its folder; None plans from assumptions alone.
-        runs: up to two runs; their scores against people are planned, and the difference of the two. Without any,
-            stand-ins are made from the pilot.
-        say: called with each line for the user.
         options: of PlanConfig (people, images, each, budget, within, per_hour, ...).
 
     Returns:
@@ -354,9 +344,8 @@ def plan(
     from affectml.planning import PlanConfig, plan_study
 
     _check("plan", options, [each.name for each in fields(PlanConfig)])
-    _several(runs, "runs")
     opened = dataset if dataset is None or isinstance(dataset, Dataset) else Dataset.open(dataset)
-    return plan_study(opened, PlanConfig(**options), runs=[_run(run).folder for run in runs], say=say)
+    return plan_study(opened, PlanConfig(**options))
 
 
 def ask(dataset: str | Path | Dataset, out: str | Path, *, model: str, say: Say = print, **options: Any) -> "Asked":

@@ -28,8 +28,7 @@ from scipy import stats
 from scipy.special import expit, logit
 
 from affectml.demo_set.people import Annotators, Words, choice_chances, draw_feeling, true_rates, words_of
-from affectml.planning import Design, Figures, Pilot, Predicted, figures_of, stand_ins
-from affectml.planning._figures import alpha_influence
+from affectml.planning._figures import Design, Figures, Pilot, Predicted, alpha_influence, figures_of, stand_ins
 from affectml.plots.paper import draw_widths
 from affectml.taxonomies import get_taxonomy
 from affectml_metrics import two_way_interval

@@ -14,7 +14,7 @@ from scipy.ndimage import laplace
 from scipy.special import xlogy
 from scipy.stats import betabinom, hypergeom, norm
 
-from affectml.auditing._expect import EDGE, Beside, Expected, Floats, Said, surprise, widened
+from affectml.auditing._expect import EDGE, Expected, Floats, Said, surprise, widened
 from affectml.data import Dataset
 from affectml.duplicates import Duplicates, read_each
 from affectml.errors import BadInput
@@ -42,8 +42,7 @@ COPIES = {"exact": "the same pixels", "near": "the same picture, changed",
 def row(check: str, evidence: str | Callable[[], str], **of: Any) -> Row:
     """One row of the table; a fact, which no chance explains, has no p.
 
-    evidence: or what words it, for rows kept. of: its other columns, and said: whether what is odd is that the label
-    was chosen, or that it was not.
+    evidence: or what words it, for rows kept. of: its other columns.
     """
     return {"check": check, "evidence": evidence, **of}
 
@@ -61,8 +60,6 @@ def answers(said: Said, expected: Expected) -> tuple[list[Row], float]:
     How much likelier is the answer to an image drawn at random than to this one, beside what answers without any error
     have? That is the most powerful question where answers changed places (`surprise`); figure is its logarithm.
     """
-    if expected.beside is not None:
-        return _by_others("answer", said, expected.beside)
     chance, image, chosen = expected.of_answers(said), said.single.image, said.single.chosen
     share = np.clip(said.votes.sum(axis=0) / np.maximum(said.n.sum(axis=0), 1), EDGE, 1 - EDGE)
     anywhere = np.broadcast_to(share / (share.sum() if said.exclusive else 1.0), chance.shape)
@@ -87,13 +84,11 @@ def answers(said: Said, expected: Expected) -> tuple[list[Row], float]:
 
     who = said.single.annotator_ids[said.single.annotator]
     where = {"image_id": said.image_id[image], "annotator_id": who, "label": name}
-    return _each("answer", words, p, **where, said=worst, figure=figure)
+    return _each("answer", words, p, **where, figure=figure)
 
 
 def images(said: Said, expected: Expected) -> tuple[list[Row], float]:
     """A row per image: all its answers together, beside what images like it and the head give."""
-    if expected.beside is not None:
-        return _by_others("image", said, expected.beside)
     if expected.near is None:
         return [], 1.0
     rows = np.flatnonzero(said.n.sum(axis=1) > 0)
@@ -114,27 +109,7 @@ def images(said: Said, expected: Expected) -> tuple[list[Row], float]:
         return f"{name[at]}: {votes[at]} of {n[at]}, expected {rate[at]:.0%}{beside}"
 
     where = {"image_id": said.image_id[rows], "label": name}
-    return _each("image", words, p, **where, said=votes > n * rate, figure=votes / n - rate)
-
-
-def _by_others(check: str, said: Said, beside: Beside) -> tuple[list[Row], float]:
-    """A row per image: of the answers to it the one, or of its labels the one, that goes least with the others."""
-    odds, votes = beside.odds[check], said.votes[beside.image]
-    label = np.where(odds >= odds.max(axis=1, keepdims=True) - 1e-9, votes, votes.max() + 1).argmin(axis=1)
-    figure = odds[np.arange(len(odds)), label]
-
-    def words(at: int) -> str:
-        worst, mine, name, times = label[at], votes[at], said.labels[label[at]], _times(figure[at])
-        order = [other for other in np.argsort(-mine, kind="stable") if mine[other]]
-        given = ", ".join(f"{mine[other]} {said.labels[other]}" for other in order)
-        if check == "answer":
-            chance = f"{name} is expected beside the others with a chance of {beside.chance[at, worst]:.2%}"
-            return f"said {given}; {chance}; {times} as an answer to an image drawn at random"
-        some = f"{mine[worst]} of the {mine.sum()} answers, such as those of {name}"
-        return f"said {given}; {times} if {some}, were given to another image"
-
-    where = {"image_id": said.image_id[beside.image], "label": said.labels[label]}
-    return _each(check, words, beside.p[check], **where, said=np.ones(len(odds), dtype=bool), figure=figure)
+    return _each("image", words, p, **where, figure=votes / n - rate)
 
 
 def _times(odds: float) -> str:

@@ -1,6 +1,5 @@
 """embed, split, audit, export: the commands around a data set."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from json import loads
@@ -112,10 +111,7 @@ class Look:
         out: Folder for the page and the table. Default: DATASET-audit beside the data set.
         write_groups: Write copies as groups into images.parquet, so that no new split separates them; the old file is
             kept.
-        queue: Queue this many images for people, and as many controls, in random order. Default: none.
-        more: With --queue: at least this many more people answer each image.
-        db: With --queue: the labelling task's database. Default: DATASET-labels.db beside the data set.
-        seed: Seed of the folds and of the queue's order.
+        seed: Seed of the folds.
     """
 
     run: Path | None = None
@@ -125,9 +121,6 @@ class Look:
     top: Count = 100
     out: Path | None = None
     write_groups: bool = False
-    queue: Count | None = None
-    more: Count = 1
-    db: Annotated[str | None, Help(env="AFFECTML_LABELS")] = None
     seed: Seed = 0
 
 
@@ -148,8 +141,7 @@ def _files(place: str, look: Look) -> Parts:
     from affectml.auditing import audit_files
     from affectml_annotation.store.label_store import is_database
 
-    fixed = {each.name: (each.default, os.environ.get(each.help.env or "")) for each in options_of(Look)}
-    if given := [spelled(name) for name, values in fixed.items() if getattr(look, name) not in values]:
+    if given := [spelled(each.name) for each in options_of(Look) if getattr(look, each.name) != each.default]:
         raise BadInput(f"{', '.join(given)}: not with --files, which looks at files alone: leave one of them out")
     if is_database(place):
         yield from labels.check(place)
@@ -166,42 +158,24 @@ def _audit(place: Path, look: Look) -> Parts:
     there(datasets=[place], runs=[look.run])
     import affectml
     from affectml._files import try_folder
-    from affectml.auditing import listed_tables, queue_audit, write_audit
-    from affectml.cli._labels_task import open_task
-    from affectml.people.labelling import queued_words
+    from affectml.auditing import listed_tables, write_audit
 
     folder = look.out if look.out is not None else place.resolve().with_name(f"{place.resolve().name}-audit")
     try_folder(folder)
-    if look.queue is not None:
-        open_task(look.db or str(place)).close()  # before minutes of work, not after
     found = affectml.audit(
-        place, look.run, target=look.target, encoder=look.encoder, people=look.people, queues=folder, top=look.top,
-        seed=look.seed, say=say,
+        place, look.run, target=look.target, encoder=look.encoder, people=look.people, top=look.top, seed=look.seed,
+        say=say,
     )  # fmt: skip
     files = write_audit(found, folder)
-    content = found.to_json() | {"files": [str(file) for file in files]}
-    lines = [] if found.again is None else [f"asked again: {line}" for line in found.again.lines]
-    lines.append(f"page: {files[0]}")
-    if look.queue is not None:
-        with open_task(look.db or str(place)) as store:
-            queued = queue_audit(found, store, folder, count=look.queue, more=look.more, seed=look.seed)
-        content["queue"] = str(queued.file)
-        listed = int((queued.table["role"] == "listed").sum())
-        asked = "" if listed == look.queue else f" ({look.queue:,} were asked for)"
-        lines.append(
-            f"queued, to be shown first: the {listed:,} most surprising images{asked} and "
-            f"{len(queued.table) - listed:,} controls; which is which is in {queued.file}\n"
-            f"  {queued_words(len(queued.table), queued.raised, look.more)}"
-        )
-    if look.write_groups:
-        kept = found.write_groups()
-        content["kept"] = kept and str(kept)
-        words = f"groups of copies written; the old file is {kept}" if kept else "no copies, or all in groups already"
-        lines.append(f"{place / 'images.parquet'}: {words}")
-    yield content
+    kept = found.write_groups() if look.write_groups else None
+    written = {"kept": kept and str(kept)} if look.write_groups else {}
+    yield found.to_json() | {"files": [str(file) for file in files]} | written
     yield from (table for _, table in listed_tables(found, SHOWN))
     yield found.summary()
-    yield from lines
+    yield f"page: {files[0]}"
+    if look.write_groups:
+        words = f"groups of copies written; the old file is {kept}" if kept else "no copies, or all in groups already"
+        yield f"{place / 'images.parquet'}: {words}"
 
 
 def export(
@@ -210,10 +184,6 @@ def export(
     onnx: bool = False,
     with_encoder: bool = False,
     hub: Path | None = None,
-    label_studio: Annotated[Path | None, Help(metavar="TASKS.json")] = None,
-    dataset: Path | None = None,
-    split: str | None = None,
-    image_prefix: str = "/data/local-files/?d=",
     images: bool = True,
     keep: Sequence[str] | None = None,
     annotator_ids: bool = False,
@@ -223,19 +193,15 @@ def export(
 ) -> Parts:
     """Share a run or a data set.
 
-    A run: as an ONNX graph that is checked against torch (--onnx), as a folder for the Hugging Face Hub (--hub), as
-    pre-annotations for Label Studio (--label-studio), or several of them. A data set: as a folder for the Hub, which
-    `datasets.load_dataset` and `affectml import datasets` read (--hub).
+    A run: as an ONNX graph that is checked against torch (--onnx), as a folder for the Hugging Face Hub (--hub), or
+    both. A data set: as a folder for the Hub (--hub), which `datasets.load_dataset` and `affectml import datasets`
+    read.
 
     Args:
         source: Run folder, or data set folder for --hub.
         onnx: Write an ONNX graph: features in, scores out.
         with_encoder: With --onnx: the encoder too, one graph from pixels to scores.
         hub: Folder to write for the Hugging Face Hub, with a card; must not exist yet.
-        label_studio: File of the run's predictions as tasks; the interface is beside it.
-        dataset: With --label-studio: the data set to predict. Default: the run's own.
-        split: With --label-studio: train, val or test alone. Default: all images.
-        image_prefix: With --label-studio: what is put before an image's path to show it.
         images: For a data set: include the image files.
         keep: For a data set: further columns of judgements to share.
         annotator_ids: For a data set: share people's ids instead of numbers.
@@ -245,9 +211,8 @@ def export(
     from affectml.sharing import export as write
 
     done = write(
-        source, onnx=onnx, with_encoder=with_encoder, hub=hub, label_studio=label_studio, dataset=dataset, split=split,
-        image_prefix=image_prefix, images=images, keep=keep or (), annotator_ids=annotator_ids, may_share=may_share,
-        out=out, threads=threads,
+        source, onnx=onnx, with_encoder=with_encoder, hub=hub, images=images, keep=keep or (),
+        annotator_ids=annotator_ids, may_share=may_share, out=out, threads=threads,
     )  # fmt: skip
     yield done.facts | ({"notes": done.notes} if done.notes else {})
     yield from (f"{what}: {value}" for what, value in done.facts.items())

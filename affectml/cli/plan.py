@@ -23,8 +23,6 @@ def plan(
     config: PlanConfig,
     dataset: Path | None = None,
     *,
-    run: tuple[Path, ...] = (),
-    picture: Path | None = None,
     next_: Count | None = None,
     until: str = "F1",
     out: Path | None = None,
@@ -33,36 +31,28 @@ def plan(
 
     Args:
         dataset: Data set folder with a pilot's answers. Default: nothing but assumptions.
-        run: Run whose judging to plan; a second run is compared with the first. Default: stand-ins of the pilot.
-        picture: A .png or .svg file to draw curves in. Default: no picture.
         next_: Instead of a plan: the images that this many answers should go to next. Default: none.
         until: With --next: what one more answer should change, F1 (of the label set) or entropy.
         out: With --next: text file of these images for `label assign --queue`. Default: none.
     """
-    there(datasets=[dataset], runs=run)
+    there(datasets=[dataset])
     from affectml.data import Dataset
     from affectml.planning import plan_study
-    from affectml.plots.paper import picture_path
 
     opened = None if dataset is None else Dataset.open(dataset)
     if next_ is not None:
         yield from _next(opened, next_, until, config.target, out)
         return
     if out is not None:
-        raise BadInput("--out belongs to --next; a plan is printed, as JSON with --json, and drawn by --picture")
-    if picture is not None:
-        picture = picture_path(picture, "plan", "widths")  # said before the work, not after it
-    found = plan_study(opened, config, runs=run, say=say)
-    drawn = None if picture is None else found.draw(picture)
-    yield found.to_json() | ({} if drawn is None else {"picture": str(drawn)})
+        raise BadInput("--out belongs to --next; a plan is printed, as JSON with --json")
+    found = plan_study(opened, config)
+    yield found.to_json()
     table = found.table()
     yield Table(table.title, table.columns, table.rows, table.note, keys=3)
     yield from filter(None, (found.within_table(), found.figures_table()))
     for title, lines in (("Assumed", found.assumed), ("What the pilot cannot tell", found.limits)):
         if lines:
             yield "\n  - ".join([f"{title}:", *lines])
-    if drawn is not None:
-        yield f"picture: {drawn}"
 
 
 def _next(dataset: "Dataset | None", answers: int, until: str, target: str | None, out: Path | None) -> Parts:

@@ -22,8 +22,7 @@ class FetchConfig:
 
     The second try comes 1 to 2 seconds after the first, each further one after twice as long, at most max_wait; the
     pause differs from url to url. A connection includes the look-up of its name; waiting does not count for the
-    deadline. max_pixels are known before an image is decoded; more than Pillow's MAX_IMAGE_PIXELS, the default, has no
-    effect.
+    deadline. An image of more pixels than Pillow's MAX_IMAGE_PIXELS (89 million unless changed) is refused.
     """
 
     jobs: Annotated[int, Ge(1), Help("Most requests at a time.")] = 16
@@ -31,12 +30,9 @@ class FetchConfig:
     delay: Annotated[float, Ge(0), Help("Seconds between the starts of two requests to one host.")] = 0.2
     tries: Annotated[int, Ge(1), Help("Tries for each image in this run.")] = 4
     max_wait: Annotated[float, Ge(0), Help("Longest pause in seconds; a host that asks for more is put off.")] = 60.0
-    connect_timeout: Annotated[float, Ge(0.001), Help("Seconds until a connection stands.")] = 10.0
-    read_timeout: Annotated[float, Ge(0.001), Help("Seconds until further bytes come.")] = 20.0
+    timeout: Annotated[float, Ge(0.001), Help("Seconds until a connection stands, or further bytes come.")] = 20.0
     deadline: Annotated[float, Ge(0.001), Help("Seconds for an image, all its tries together.")] = 120.0
     max_mb: Annotated[float, Ge(0.001), Help("Most megabytes of an image.")] = 32.0
-    max_pixels: Annotated[int, Ge(1), Help("Most pixels of an image.")] = 89_478_485
-    redirects: Annotated[int, Ge(0), Help("Redirects to follow at most.")] = 5
     allow_private: Annotated[bool, Help("Also ask this machine and its network, and every port.")] = False
     retry_all: Annotated[bool, Help("Ask again for images that failed for good in an earlier run.")] = False
     contact: Annotated[str, Help("Address or page for the User-Agent, so that a host can reach you.", "none")] = ""

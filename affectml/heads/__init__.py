@@ -20,7 +20,6 @@ from affectml.heads.neural import SigmoidConfig, SigmoidHead, SoftmaxConfig, Sof
 from affectml.heads.promise import Promise
 from affectml.heads.thresholds import apply_thresholds, choose_thresholds
 from affectml.heads.topk import SetHead, TopKConfig, TopKHead
-from affectml.heads.votes import JudgedTargets, judged_targets, vote_correlation, vote_weights
 
 __all__ = [
     "AutoConfig",
@@ -34,7 +33,6 @@ __all__ = [
     "Head",
     "HeadConfig",
     "ImageEffects",
-    "JudgedTargets",
     "KernelConfig",
     "KernelHead",
     "Material",
@@ -61,9 +59,6 @@ __all__ = [
     "choose_thresholds",
     "contrastive_loss",
     "head_class",
-    "judged_targets",
     "load_head",
     "sets_of",
-    "vote_correlation",
-    "vote_weights",
 ]

@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
@@ -11,9 +11,9 @@ from pydantic import Field
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads.base import HEADS, Head
+from affectml.heads.base import Head
 from affectml.heads.config import defaults_of
-from affectml.heads.ensemble import BlendConfig, CompositeHead
+from affectml.heads.ensemble import CompositeHead, MemberConfig
 from affectml.heads.inputs import ArrayLike, Features, Material, Pair, Rows, as_features
 from affectml.heads.mixed_logit import (
     Fit,
@@ -25,7 +25,6 @@ from affectml.heads.mixed_logit import (
     person_rates,
     posterior,
 )
-from affectml.heads.objective import ScoreKind
 from affectml.heads.thresholds import apply_thresholds, choose_thresholds
 
 FOLDS = 5
@@ -36,39 +35,28 @@ _POPULATION = tuple(field.name for field in dataclasses.fields(Population))
 _SAVED = (*_POPULATION, "centre", "directions", "own_thresholds")
 
 
+def cuts_rates(head: type[Head]) -> bool:
+    """Whether it predicts people's rates and cuts its sets from them."""
+    return "rates" in head.learns and head.scores_of == "people"
+
+
 @dataclass(frozen=True)
-class ByPersonConfig(BlendConfig):
+class ByPersonConfig(MemberConfig):
     """A head whose people are told apart. head: one that predicts rates; options: its own options.
 
     tastes: how many ways in which people's answers depend on the image; 0 leaves each a threshold per label. ridge: how
     strongly tastes are held back, the precision of what a taste adds to an image's log-odds.
     """
 
-    kind: ScoreKind = "rates"
+    kind: Literal["rates"] = "rates"
     head: str = "sigmoid"
-    options: dict[str, Any] = dataclasses.field(default_factory=dict)
     tastes: Annotated[int, Field(ge=0)] = 8
     ridge: Annotated[float, Field(gt=0)] = 40.0
 
-    def check(self) -> None:
-        """HeadConfig.check, and that there is such a head, which takes these options and predicts rates."""
-        super().check()
-        fitting = sorted(name for name, head in HEADS.items() if cuts_rates(head))
-        if self.kind != "rates" or self.head not in fitting:
-            raise BadInput(
-                f"ByPersonConfig: no rates of {self.head!r} to begin with as {self.kind} (heads: {', '.join(fitting)})"
-            )
-        self.member().config.check()
-
-    def member(self) -> Head:
-        """The head, not fitted."""
-        head = HEADS[self.head]
-        return head(**(self.options | ({"kind": "rates"} if len(head.kinds()) > 1 else {})))
-
-
-def cuts_rates(head: type[Head]) -> bool:
-    """Whether it predicts people's rates and cuts its sets from them."""
-    return "rates" in head.learns and head.scores_of == "people"
+    @classmethod
+    def fits(cls, head: type[Head]) -> bool:
+        """Whether it has people's rates to begin with."""
+        return cuts_rates(head)
 
 
 @dataclass(frozen=True, eq=False)

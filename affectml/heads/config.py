@@ -116,8 +116,7 @@ class Wanted:
     target: single, sets, rates or distribution; multilabel: whether several labels of an image may hold. hidden: units
     of a hidden layer, 0 for the head's own default. k: labels to answer with; None leaves it to the head. ensemble:
     how many heads to average, 0 for one alone. options: more of the head's config, by name, as values or as words (see
-    typed_options). assumed_negatives: see SigmoidConfig. count_votes: whether `fit` will be given numbers of people
-    asked as weights. logit_scale: what the encoder multiplies cosines by.
+    typed_options). assumed_negatives: see SigmoidConfig. logit_scale: what the encoder multiplies cosines by.
     """
 
     target: str = "single"
@@ -128,7 +127,6 @@ class Wanted:
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     seed: int = 0
     assumed_negatives: float | None = None
-    count_votes: bool = False
     logit_scale: float | None = None
 
     @property

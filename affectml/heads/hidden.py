@@ -165,9 +165,7 @@ def step(
         each.move((weight, bias, weight2, bias2), half_epoch)
 
 
-def losses(
-    racers: Sequence[Racer], val: tuple[Tensor | Blocks, Objective], correction: Tensor, dtype: torch.dtype
-) -> list[float]:
+def losses(racers: Sequence[Racer], val: tuple[Tensor | Blocks, Objective], dtype: torch.dtype) -> list[float]:
     """The mean loss of each one's mean layers on rows kept out."""
     features, objective = val
     layers = [[part.to(dtype) for part in each.mean] for each in racers]
@@ -176,7 +174,7 @@ def losses(
         here = slice(start, start + _JUDGED)
         rows = (features.read(here) if isinstance(features, Blocks) else features[here]).to(dtype)
         for s, own in enumerate(layers):
-            total[s] += float(objective.part(here).loss(forward(rows, own).float() - correction))
+            total[s] += float(objective.part(here).loss(forward(rows, own).float()))
     return [each / max(objective.total, 1e-300) for each in total]
 
 
@@ -184,14 +182,12 @@ def fit_hidden(
     features: Tensor | Blocks,
     objective: Objective,
     val: tuple[Tensor | Blocks, Objective],
-    correction: Tensor,
     options: HiddenOptions,
     generator: torch.Generator,
 ) -> HiddenFit:
     """Fit on standardised float32 features; the setting and the number of epochs are chosen on `val`.
 
-    correction: what is taken off the logits [C] before `val` judges them. Every setting starts from the same initial
-    weights and meets the same batches.
+    Every setting starts from the same initial weights and meets the same batches.
     """
     rows, columns = features.shape
     mean_mass, masses = objective.total / rows, objective.to(torch.float32)
@@ -215,7 +211,7 @@ def fit_hidden(
                 batch.view(kept.dtype).bitwise_and_(kept)
                 batch.div_(1 - cut / _LEVELS)
             step(racers, batch, masses.rows(index), mean_mass * len(index), half_epoch, generator)
-        found = losses(racers, judge, correction, dtype)
+        found = losses(racers, judge, dtype)
         for racer, loss in zip(racers, found, strict=True):
             curves[racer.setting].append(loss)
         least = min(found)

@@ -112,14 +112,12 @@ def fit_linear(
     l2: float | None,
     val: tuple[Tensor | Blocks, Objective] | None,
     generator: torch.Generator,
-    correction: Tensor | float = 0.0,
 ) -> tuple[dict[str, Tensor], dict[str, float | None]]:
     """Fit on features [N, D], standardised here; with l2 None, the grid is walked from strong to weak.
 
     Each step starts from the last one's weights, and the walk ends after two steps worse than the best. The
     loss that decides is that of `val` or, without one, of five folds left out in turn, after which the head is
-    fitted on all rows. Rows of `val` are never fitted on. correction: what is taken off the logits [C], also
-    before `val` judges them, where `objective` weighs labels and `val` does not.
+    fitted on all rows. Rows of `val` are never fitted on.
 
     Returns the head's weight [D, C] and bias [C], float64, and what it reports: l2, the loss on rows kept out,
     and whether the features have one scale.
@@ -132,26 +130,24 @@ def fit_linear(
 
     def found(l2: float, loss: float | None) -> tuple[dict[str, Tensor], dict[str, float | None]]:
         weight, bias = objective.centred(*whole.split())
-        weight, bias = standard.fold(weight, bias - correction)
+        weight, bias = standard.fold(weight, bias)
         return {"weight": weight, "bias": bias}, {"l2": l2, "held_out_loss": loss, "one_scale": standard.shared}
 
     if l2 is not None:
         whole.step(l2)
-        return found(l2, None if held is None else whole.loss(*held, correction))
-    judged = correction
+        return found(l2, None if held is None else whole.loss(*held))
     if held is not None:
         paths, held_out = [whole], [held]
     else:
-        judged = 0.0  # the folds left out weigh labels as the fit does
         parts = folds(objective.positive, FOLDS, generator)
         paths, held_out = crossed(features, objective, parts, lambda X, masses: L2Path(X, masses, curvature))
     grid: Sequence[float] = L2_GRID
     if isinstance(features, Blocks) and len(features) >= 4 * SAMPLE:
         # more rows want no stronger penalty: some of them tell where to begin, for a step's room
         few, few_masses = _sample(cast("Blocks", paths[0].features), paths[0].objective)
-        best = walked([L2Path(Blocks(few), few_masses, curvature)], held_out[:1], grid, judged)[0]
+        best = walked([L2Path(Blocks(few), few_masses, curvature)], held_out[:1], grid)[0]
         grid = grid[max(0, grid.index(best) - 1) :]
-    best, best_loss, best_state = walked(paths, held_out, grid, judged)
+    best, best_loss, best_state = walked(paths, held_out, grid)
     if held is not None:
         whole.settle(best, best_state)
     else:
@@ -175,7 +171,6 @@ def walked(
     paths: Sequence["L2Path"],
     held_out: Sequence[tuple[Tensor | Blocks, Objective]],
     grid: Sequence[float],
-    correction: Tensor | float = 0.0,
     patience: int | None = None,
 ) -> tuple[float, float, Tensor]:
     """The L2 with the least mean loss on rows kept out, that loss, and where the first path was then.
@@ -189,7 +184,7 @@ def walked(
         loss = 0.0
         for path, (x, y) in zip(paths, held_out, strict=True):
             path.walk(candidate)
-            loss += path.loss(x, y, correction) / len(paths)
+            loss += path.loss(x, y) / len(paths)
         if loss < best_loss:
             best, best_loss, worse, best_state = candidate, loss, 0, paths[0].parameters
         else:
@@ -256,13 +251,13 @@ class L2Path:
         """Weights [D, C] and biases [C]."""
         return self.parameters[:-1], self.parameters[-1]
 
-    def loss(self, features: Tensor | Blocks, objective: Objective, correction: Tensor | float) -> float:
+    def loss(self, features: Tensor | Blocks, objective: Objective) -> float:
         """The mean loss of rows kept out."""
         if isinstance(features, Blocks):
             parts = ((objective.part(here), self.logits(part)) for here, part in features.parts())
-            total = sum(float(masses.loss(logits - correction)) for masses, logits in parts)
+            total = sum(float(masses.loss(logits)) for masses, logits in parts)
         else:
-            total = float(objective.loss(self.logits(features) - correction))
+            total = float(objective.loss(self.logits(features)))
         return total / max(objective.total, 1e-300)
 
     def logits(self, features: Tensor) -> Tensor:

@@ -2,29 +2,25 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import compress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.data.schema import Construct, Kind, Values, VoteRule
+from affectml.data.schema import Kind, Values, VoteRule
 from affectml.data.targets import SUM_TOLERANCE
 from affectml.errors import BadInput, option
 from affectml.importers.draft import Labels
 from affectml.importers.labels import MARKS, Cells, LabelPlan, parse_cells, plan_labels
-from affectml.importers.read import ANNOTATOR, FILE, LABEL, Shape, SomeTaxonomy, Table, numbers, pick, read_table, tidy
+from affectml.importers.read import ANNOTATOR, FILE, LABEL, Shape, Table, numbers, pick, read_table, tidy
 from affectml.taxonomies import Taxonomy
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import AnnotationError
 from affectml_annotation.exchange.tables import own_flag, own_language, truths_in
 from affectml_annotation.judgements import FLAG, KINDS, are_data, count_votes, languages_in, of_now, only_data
-
-if TYPE_CHECKING:
-    from affectml.importers.embeddings import Arrays
 
 Floats = NDArray[np.float64]
 Said = list[tuple[str, Any, list[str]]]  # place, image and labels of each answer of one person
@@ -32,8 +28,6 @@ SAID = "answers"  # what messages call answers that are in no file
 KEY = ["image_id", "annotator_id", "round"]
 _WORDS = (*KINDS[1:], FLAG)  # what a cell of labels may say in place of labels
 _WHOLE_OF_SUMS = 0.5  # from this share of rows summing to one, the others are taken for mistakes
-# The kind of target that each array of answers makes; votes show by themselves which. What says most comes first.
-_KIND_OF: dict[str, Kind | None] = {"votes": None, "shares": "distribution", "rates": "rates", "sets": "sets"}
 
 
 @dataclass
@@ -263,16 +257,15 @@ def measure(
     n_column: str | None,
     kind: str | None,
     vote_rule: VoteRule | None,
-    *,
-    are_votes: bool = False,
+    are_votes: bool | None = None,
 ) -> Measured:
     """Read the label columns, called `raw` in the file, and decide what they are.
 
     0 and 1 only: `single` where every row has exactly one label, else `sets`. Whole numbers above 1: votes;
     `rates` with the number of people asked; where these votes add up to it in every row, `kind` has to say whether they
     are a `distribution` (one choice each), as votes without it are. Fractions: `distribution` where rows sum to one,
-    else `rates`. `kind` overrides where the numbers allow it; are_votes: they are known to be votes. Raises BadInput
-    naming row and column.
+    else `rates`. `kind` overrides where the numbers allow it; are_votes: whether they are votes, where that is known.
+    Raises BadInput naming row and column.
     """
     cells = numbers(table, raw, f", or say {option('empty', 'none')} where it means that nobody chose it")
     table.refuse(cells < 0, raw, cells, "a value cannot be negative")
@@ -323,11 +316,11 @@ def _decide(
     people: Floats | None,
     kind: str | None,
     said: VoteRule | None,
-    votes: bool,
+    votes: bool | None,
 ) -> tuple[Kind, Values, VoteRule | None, str]:
-    """said: the rule that the user names. votes: whether the numbers are known to be votes."""
+    """said: the rule that the user names. votes: whether the numbers are votes, where that is known."""
     sums, parts = cells.sum(axis=1), cells != np.round(cells)
-    if not parts.any() and (votes or cells.max() > 1 or people is not None):
+    if not parts.any() and votes is not False and (votes or cells.max() > 1 or people is not None):
         return _decide_votes(table, raw, cells, people, kind, said)
     if not parts.any() and kind in (None, "single", "sets"):
         if kind == "single" or (kind is None and (sums == 1).all()):
@@ -338,7 +331,7 @@ def _decide(
         table.refuse(parts, raw, cells, f"kind {kind} needs 0 or 1")
     expected = "shares lie in [0, 1] and votes are whole numbers (percentages: divide by 100)"
     above = cells > 1 + SUM_TOLERANCE
-    table.refuse(parts if people is not None and above.any() else above, raw, cells, expected)
+    table.refuse(parts if people is not None and above.any() and votes is None else above, raw, cells, expected)
     if kind == "rates":
         return "rates", "shares", said, "shares, kind rates as asked"
     ones = np.abs(sums - 1) <= SUM_TOLERANCE
@@ -402,68 +395,6 @@ def people_columns(table: Table, raw: Sequence[str], n_column: str | None, plan:
         return pd.DataFrame({"n": counts[:, 0]})
     by_label = {plan.label_of[column]: counts[:, at] for at, column in enumerate(raw)}
     return pd.DataFrame({f"n:{label}": by_label[label] for label in plan.taxonomy.labels})
-
-
-@dataclass(frozen=True)
-class Naming:
-    """How labels are to be called: the taxonomy and the mapping that the user gave, and the data set's name.
-
-    own: the taxonomy of the data set that is joined to.
-    """
-
-    taxonomy: SomeTaxonomy
-    mapping: Mapping[str, str]
-    name: str
-    own: Taxonomy | None = None
-
-    def plan(self, found: Mapping[str, str], where: str, counts: Mapping[str, int] | None = None) -> LabelPlan:
-        """The plan of the labels found; of the mapping, what renames one of them. See `plan_labels`."""
-        renamed = {raw: label for raw, label in self.mapping.items() if raw in found}
-        return plan_labels(found, renamed, self.taxonomy, where=where, name=self.name, counts=counts, own=self.own)
-
-    def check(self, arrays: "Arrays") -> None:
-        """Raise BadInput where there are no labels to name, or where one that is renamed is not there."""
-        words = dict.fromkeys(
-            [*(arrays.label or ()), *(name for said in arrays.answers.values() for name in said.labels)]
-        )
-        if not words and (self.taxonomy is not None or self.mapping):
-            nothing = "no labels in it, so there is nothing for a taxonomy or a mapping to name"
-            raise BadInput(f"{arrays.table.path}: {nothing}")
-        if unknown := [raw for raw in self.mapping if raw not in words]:
-            plan_labels(dict.fromkeys(words, ""), {unknown[0]: ""}, None, where=str(arrays.table.path), name=self.name)
-
-
-def people_said(arrays: "Arrays", naming: Naming, vote_rule: VoteRule | None, about: Mapping[str, Construct]) -> Labels:
-    """A target of each array of answers, called by its kind; where two make one kind, of that which says more.
-
-    about: the construct, where it is not the same for all that the file says.
-    Raises BadInput naming array, row and label of the first number that cannot be.
-    """
-    result = Labels()
-    if vote_rule is not None and not {"votes", "shares", "rates"} & arrays.answers.keys():
-        raise BadInput(f"{arrays.path}: {option('vote_rule')} is for shares, rates and votes; it has none")
-    for key in [key for key in _KIND_OF if key in arrays.answers]:
-        table, votes = arrays.answers[key], key == "votes"
-        names = table.labels
-        plan = naming.plan({name: f"{table.path}: {key}, column {name!r}" for name in names}, f"{table.path}: {key}")
-        asked = "n" if "n" in table.frame.columns else None
-        # all else is of shares: n beside it says how many people, and changes no number
-        counted = table if votes else replace(table, frame=table.frame[list(names)])
-        measured = measure(counted, names, plan, asked if votes else None, _KIND_OF[key], vote_rule, are_votes=votes)
-        if measured.kind in result.targets:
-            result.notes.append(f"{key} left out: votes are there, which say the same and more")
-            continue
-        content = measured.table
-        if key in ("shares", "rates"):
-            content = content.join(people_columns(table, names, asked, plan))
-        content.insert(0, "image_id", arrays.ids)
-        if not measured.keep.all():
-            result.skipped["rows in which nobody voted"] = list(compress(table.places(), ~measured.keep))
-        result.notes += [f"{key}: {measured.note}", *plan.notes]
-        result.warnings += plan.warnings
-        said = {**measured.entry, "made_by": f"{key} of {table.path.name}", **about}
-        result.add(measured.kind, measured.kind, content[measured.keep], plan.taxonomy, **said)
-    return result
 
 
 def said_of(answers: Any, taxonomy: Taxonomy) -> Said:

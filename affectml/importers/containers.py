@@ -27,7 +27,7 @@ from affectml._progress import Progress
 from affectml.errors import BadInput, MissingExtra, did_you_mean, option
 from affectml.importers.draft import About, Draft, Source
 from affectml.importers.find import SUFFIXES, file_in_dataset, is_url, is_usual
-from affectml.importers.read import ANNOTATOR, LABEL, SPLIT_OF, Table, TableSpec, first_row, pick, tidy
+from affectml.importers.read import ANNOTATOR, LABEL, SPLIT_OF, Table, TableSpec, pick
 from affectml.importers.registry import importer
 from affectml.importers.table import draft_of_table
 from affectml.taxonomies import infer_taxonomy
@@ -70,7 +70,6 @@ def containers(
     config: Annotated[str | None, Help("Which configuration of a data set that has several.")] = None,
     revision: Annotated[str | None, Help("Branch, tag or commit of a repository on the Hub.")] = None,
     splits: Annotated[list[str] | None, Help("Splits to take.", default="all")] = None,
-    unlabelled: Annotated[bool, Help("Take images and columns, and no labels.")] = False,
 ) -> Draft:
     """What Hugging Face `datasets` reads: its folders and Parquet files, here or on the Hub.
 
@@ -90,7 +89,7 @@ def containers(
         spool = TemporaryDirectory(dir=near, prefix=f".{source.out.name}.images-", suffix=".tmp")
         place = Path(failed.enter_context(spool)) if source.images != "none" else None
         asked = replace(spec, mapping=spec.mapping or None)  # the command line gives an empty one
-        own = container.beside(NAME) if asked == ContainerSpec() and config is None and not unlabelled else None
+        own = container.beside(NAME) if asked == ContainerSpec() and config is None else None
         if own is not None:
             result = shared_draft(container, source, own, place, revision)
         else:
@@ -100,7 +99,7 @@ def containers(
             judged = spec.anonymous or spec.annotator_column is not None or not named.isdisjoint(ANNOTATOR)
             taken = splits or list(container.splits)
             gathered = Gathered(container, place, judged, root=spec.images_root).read(taken, image_column)
-            result = _draft(gathered, spec, source, unlabelled=unlabelled)
+            result = _draft(gathered, spec, source)
             result.about = replace(result.about, licence=source.about.licence or _licence(container))
         failed.pop_all()
     result.spool = spool
@@ -549,7 +548,7 @@ def _fit(cells: list[Any]) -> bool:
     return all(abs(cell) < 2**63 for cell in cells if isinstance(cell, int))
 
 
-def _draft(gathered: Gathered, spec: ContainerSpec, source: Source, *, unlabelled: bool) -> Draft:
+def _draft(gathered: Gathered, spec: ContainerSpec, source: Source) -> Draft:
     """The data set of gathered rows: their labels by `import table`'s rules, their images from where they are."""
     container, frame, rows, notes = gathered.container, gathered.frame, gathered.rows, []
     numbers = any(plain(c) in LABEL or pd.api.types.is_numeric_dtype(frame[c]) for c in frame.columns)
@@ -565,13 +564,13 @@ def _draft(gathered: Gathered, spec: ContainerSpec, source: Source, *, unlabelle
             spec = replace(spec, url_column="url")
         notes.append(f"images taken from column {gathered.image}")
     table = Table(Path(container.address), frame, np.arange(1, len(frame) + 1), spell=option)
-    if unlabelled or not (named or numbers):
-        result = _without_labels(table, gathered, source)
-        notes.append("no labels taken" if unlabelled else "no labels found in it, so it has no target")
+    if spec.unlabelled or not (named or numbers):
+        notes.append("no labels taken" if spec.unlabelled else "no labels found in it, so it has no target")
+        spec = replace(spec, unlabelled=True)
     else:
         table, spec, said = _spread(table, gathered, spec, source)
-        result = draft_of_table(_without_vectors(table, spec.label_column, gathered.skipped), spec, source, root)
         notes += said
+    result = draft_of_table(_without_vectors(table, spec.label_column, gathered.skipped), spec, source, root)
     result.where = container.address
     if gathered.image is not None and "file" in result.images:
         places = {file_in_dataset(taken.name): taken.place for taken in rows if taken.name is not None}
@@ -594,28 +593,6 @@ def _take_splits(frame: pd.DataFrame, names: list[str]) -> str:
         return f"splits kept: {', '.join(different)}"
     frame["part"] = names
     return f"splits other than train, val and test are in the column part: {', '.join(others)}"
-
-
-def _without_labels(table: Table, gathered: Gathered, source: Source) -> Draft:
-    """Images and columns alone, an image once; raises BadInput for an image_id that two images have."""
-    if gathered.image is None:
-        raise BadInput(f"{table.path}: neither images nor labels in it (columns: {', '.join(table.frame.columns)})")
-    frame, rows = _without_vectors(table, None, gathered.skipped).frame, gathered.rows
-    ids = shown = pd.Series([taken.name or taken.url for taken in rows], dtype=object)
-    if "image_id" in frame.columns and frame["image_id"].notna().all():
-        ids = frame["image_id"].astype(str)
-    if (row := first_row(shown.groupby(ids.to_numpy()).transform("first") != shown)) is not None:
-        other = f"image_id {ids[row]!r} is that of another image ({rows[ids.tolist().index(ids[row])].where})"
-        raise BadInput(f"{rows[row].where}: {other}; rename one")
-    images = pd.DataFrame({"image_id": ids})
-    if source.images != "none" and any(taken.name for taken in rows):
-        images["file"] = [None if taken.name is None else file_in_dataset(taken.name) for taken in rows]
-    if any(taken.url for taken in rows):
-        images["url"] = [taken.url for taken in rows]
-    for column in frame.columns.difference([gathered.image, "image_id", "file", "url"], sort=False):
-        images[column] = tidy(frame[column]).to_numpy()
-    images = images[~images["image_id"].duplicated()].reset_index(drop=True)
-    return Draft(about=source.about, images=images, sources=[None] * len(images), where=str(table.path))
 
 
 def _spread(

@@ -1,7 +1,6 @@
 """Images with labels in the two forms that most collections come in: a folder per label, and COCO-style JSON."""
 
 from collections import Counter
-from dataclasses import replace
 from itertools import compress
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +11,7 @@ import pandas as pd
 from affectml._files import read_json
 from affectml._options import Help, check_choice
 from affectml.errors import BadInput, option
-from affectml.importers.draft import NOT_STATED, About, Draft, Source, draft, image_table, label_table
+from affectml.importers.draft import About, Draft, Source, draft, image_table, label_table
 from affectml.importers.find import (
     SUFFIXES,
     files_in,
@@ -115,8 +114,7 @@ def coco(
 
     The categories of an image's annotations are its labels, each once, crowds included. Where an image has several, the
     target is `sets`: a category without an annotation is absent. Where every image has one, it is `single`: the others
-    are unknown. Source and licence are the file's own unless given; where images have different licences, the column
-    `licence` says which.
+    are unknown.
     """
     check_choice("empty", empty, ("skip", "none"))
     file, content = source.path, read_json(source.path)
@@ -131,9 +129,7 @@ def coco(
     counts = Counter(spelt)
     places = {label: f"{file}, category {label!r}" for label in counts}
     plan = plan_labels(places, mapping, taxonomy, where=str(file), name=source.about.name, counts=counts)
-    about, licences = _origin(content, source.about)
-    columns = {"licence": licences} if len(set(licences)) > 1 else {}
-    result = draft(replace(source, about=about), image_table(ids, here.files, **columns), here.places)
+    result = draft(source, image_table(ids, here.files), here.places)
     result.notes += plan.notes
     result.warnings += plan.warnings
     told = np.isin(np.arange(len(ids)), spelt.index) | (empty == "none")
@@ -181,19 +177,3 @@ def _entries(content: Any, file: Path, key: str, *fields: str) -> list[dict[str,
             if not isinstance(entry, dict) or not isinstance(entry.get(field), int | str):
                 raise BadInput(f"{file}, {key}[{row}]: no {field}; expected an object with {', '.join(fields)}")
     return entries
-
-
-def _origin(content: dict[str, Any], about: About) -> tuple[About, list[str]]:
-    """What is said of the file, from `info` and `licenses` where the user said nothing, and each image's licence."""
-    info = content.get("info")
-    told = [info.get(key) for key in ("description", "contributor", "year", "url")] if isinstance(info, dict) else []
-    listed = content.get("licenses")
-    texts = {
-        str(entry.get("id")): " ".join(str(entry[key]) for key in ("name", "url") if entry.get(key))
-        for entry in (listed if isinstance(listed, list) else [])
-        if isinstance(entry, dict)
-    }
-    licences = [texts.get(str(entry.get("license"))) or NOT_STATED for entry in content["images"]]
-    origin = about.source or ", ".join(str(part) for part in told if part)
-    licence = about.licence or "; ".join(dict.fromkeys(licences))
-    return replace(about, source=origin, licence=licence), licences

@@ -56,12 +56,11 @@ class TableSpec:
     label_column: one label in each row, or several; label_columns: a column per label, of 0/1, votes or shares.
     delimiter: what separates labels in a cell; "" for one label a cell, whatever marks it holds. annotator_column: who
     judged, so that each row is one judgement; anonymous: each row is a judgement by a person without a name. n: the
-    people asked about every image, where no column says it. mapping:
-    label as spelt -> label. kind, vote_rule: of the target, as in dataset.json. empty: what an empty label cell is,
-    "none" (no label applies) or "skip" (not known). duplicates: what a second row of an image is, "error", "first"
-    (keep the first) or "union" (join the labels). encoding, separator: of a text file. embeddings: features of the
-    images that were made elsewhere; a matrix without names has the table's rows. Raises BadInput for a word that is
-    none of these.
+    people asked about every image, where no column says it. mapping: label as spelt -> label. kind, vote_rule: of the
+    target, as in dataset.json. empty: what an empty label cell is, "none" (no label applies) or "skip" (not known).
+    duplicates: what a second row of an image is, "error", "first" (keep the first) or "union" (join the labels).
+    unlabelled: take no labels. encoding, separator: of a text file. embeddings: features of the images that were made
+    elsewhere; a matrix without names has the table's rows. Raises BadInput for a word that is none of these.
     """
 
     images_root: Annotated[
@@ -92,6 +91,7 @@ class TableSpec:
         str, Help("Rows that repeat an image: error, first (keep it) or union (join the labels).")
     ] = "error"
     mapping: Renaming = None
+    unlabelled: Annotated[bool, Help("Take images and columns, and no labels.")] = False
     encoding: Annotated[str, Help("Encoding of a text file.")] = "utf-8"
     separator: Annotated[str | None, Help("What separates cells.", default="found from the header")] = None
     embeddings: Annotated[str | Path | None, Help("File of the images' features, as `import embeddings` takes it.")] = (
@@ -207,7 +207,8 @@ class Shape:
     """A table whose columns are known, about to become targets.
 
     ids: the image of each row, [N]. own: columns without a role. name: of the data set, after which an inferred
-    taxonomy is called. taxonomy: that of the data set that is joined to.
+    taxonomy is called. taxonomy: that of the data set that is joined to. votes: whether numbers by label are votes,
+    None where that is to be found out.
     """
 
     table: Table
@@ -217,6 +218,7 @@ class Shape:
     spec: TableSpec
     name: str = ""
     taxonomy: Taxonomy | None = None
+    votes: bool | None = None
 
 
 def find_columns(table: Table, spec: TableSpec) -> tuple[Columns, list[str]]:
@@ -229,9 +231,9 @@ def find_columns(table: Table, spec: TableSpec) -> tuple[Columns, list[str]]:
         found[role] = pick(table, getattr(spec, f"{role}_column"), names, f"{role}_column")
     if not (found["file"] or found["url"]):
         found["file"] = found["image_id"] or file_by_content(table)
-    label, labels = _given_labels(table, spec)
+    label, labels = (None, ()) if spec.unlabelled else _given_labels(table, spec)
     notes = []
-    if not (label or labels):
+    if not (label or labels or spec.unlabelled):
         label, labels = (None, table.labels) if len(table.labels) > 1 else _find_labels(table, found.values(), spec)
         what = "" if table.labels[1:] else "column " if label else "columns "
         notes.append(f"labels taken from {what}{label or ', '.join(labels)}")

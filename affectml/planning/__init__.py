@@ -15,23 +15,10 @@ from affectml._lazy import lazily
 from affectml._options import Help, Seed, parse_settings
 
 if TYPE_CHECKING:
-    from affectml.planning._figures import (
-        Design,
-        Figures,
-        Pilot,
-        Predicted,
-        Width,
-        figures_of,
-        next_images,
-        read_pilot,
-        stand_ins,
-    )
-    from affectml.planning._plan import Costs, Plan, plan_study
+    from affectml.planning._figures import next_images
+    from affectml.planning._plan import Plan, plan_study
 
-__all__ = [
-    "Costs", "Design", "Figures", "Pilot", "Plan", "PlanConfig", "Predicted", "Width", "figures_of", "next_images",
-    "plan_study", "read_pilot", "stand_ins",
-]  # fmt: skip
+__all__ = ["Plan", "PlanConfig", "next_images", "plan_study"]
 __getattr__ = lazily(__name__)
 Number = Annotated[float, Ge(0)]
 Counts = Sequence[int] | None

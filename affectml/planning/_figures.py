@@ -20,7 +20,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
@@ -31,7 +30,6 @@ from scipy import stats
 from torch import Tensor
 
 from affectml._options import check_choice
-from affectml._progress import Say
 from affectml.data import Dataset, Targets
 from affectml.data.choose import SEVERAL, choose_target
 from affectml.errors import BadDataset, BadInput, UnknownLabel, option
@@ -84,11 +82,6 @@ class Pilot:
     def images(self) -> int:
         """How many images were answered."""
         return len(np.unique(self.image))
-
-    def places(self, ids: Array) -> Array:
-        """Where among these ids the image of each answer stands, [A]; -1 where it does not."""
-        assert self.image_ids is not None
-        return pd.Index(ids).get_indexer(pd.Index(self.image_ids))[self.image]
 
     @classmethod
     def of_counts(
@@ -193,9 +186,7 @@ def sums(values: Array, unit: Array, count: int = 0) -> Array:
     return np.stack([np.bincount(unit, column, count) for column in values.T], axis=1)
 
 
-def next_images(
-    dataset: Dataset, count: int, *, until: Until = "F1", target: str | None = None, tau: float = TAU
-) -> pd.DataFrame:
+def next_images(dataset: Dataset, count: int, *, until: Until = "F1", target: str | None = None) -> pd.DataFrame:
     """The images that the next answers should go to, one each: `image_id`, `people` so far, `change` expected of one.
 
     By `affectml_annotation.expected_change`, from counts alone: the largest change first, equal ones in the data set's
@@ -210,11 +201,12 @@ def next_images(
     names = dataset.images["image_id"].to_numpy(dtype=object)
     if not 1 <= count <= len(names):
         raise BadInput(f"{option('next', count)}: expected 1 to {len(names):,}, the images of {dataset.root}")
-    image = pilot.places(names)
+    assert pilot.image_ids is not None  # see read_pilot
+    image = pd.Index(names).get_indexer(pd.Index(pilot.image_ids))[pilot.image]
     here = image >= 0
     n = np.bincount(image[here], minlength=len(names))
     votes = sums(np.nan_to_num(pilot.chosen[here]), image[here], len(names))
-    change = expected_change(votes, n, fit_beta_prior(votes, n), until, tau=tau)
+    change = expected_change(votes, n, fit_beta_prior(votes, n), until, tau=TAU)
     first = np.argsort(-change, kind="stable")[:count]
     return pd.DataFrame({"image_id": names[first], "people": n[first], "change": change[first]})
 
@@ -241,28 +233,12 @@ class Predicted:
         return {name: np.where(known, values.numpy(), np.nan) for name, values in found.items()}
 
 
-def of_run(run: Path, dataset: Dataset, target: str | None, pilot: Pilot, say: Say) -> Predicted:
-    """A run's rates and sets of the pilot's images by which it may be judged. Raises BadRun, BadDataset or BadInput."""
-    from affectml.evaluating.systems import hear
-    from affectml.runs import RunFolder
-
-    opened = RunFolder.open(run)
-    name = target or next((n for n, entry in dataset.meta.targets.items() if entry.kind in SEVERAL), "")
-    heard = hear(opened, dataset, dataset.target(name), None, say)
-    answers = heard.answers
-    if answers.shares is None or answers.sets is None or opened.taxonomy.labels != pilot.labels:
-        raise BadInput(f"{run}: expected a run that predicts rates and sets of the pilot's labels; leave it out")
-    at = pilot.places(heard.image_id)
-    rates = np.where((at < 0)[:, None], np.nan, answers.shares.double().numpy()[at])
-    return Predicted(rates, answers.sets.numpy()[at] > 0, pilot.image)
-
-
-def stand_ins(pilot: Pilot, *, tau: float = TAU, seed: int = 0) -> tuple[Predicted, Predicted]:
+def stand_ins(pilot: Pilot, *, seed: int = 0) -> tuple[Predicted, Predicted]:
     """A good model and a poor one, where no model is at hand, both made of the pilot; no answer is judged by itself.
 
     The people are dealt into two halves. The good one gives each half what the other half said of the image: smoothed
-    rates, and the labels that `label_sets` takes at `tau`. The poor one gives every image the other half's mean rates,
-    and the labels of at least `tau`, or the most frequent one.
+    rates, and the labels that `label_sets` takes at `TAU`. The poor one gives every image the other half's mean rates,
+    and the labels of at least `TAU`, or the most frequent one.
     """
     people, who = np.unique(pilot.person, return_inverse=True)
     half = np.random.default_rng(seed).permutation(len(people))[who] % 2
@@ -275,10 +251,10 @@ def stand_ins(pilot: Pilot, *, tau: float = TAU, seed: int = 0) -> tuple[Predict
         votes = sums(pilot.chosen[theirs], pilot.image[theirs], images)
         n = np.bincount(pilot.image[theirs], minlength=images)
         prior = fit_beta_prior(votes, n)
-        usual = prior.mean >= min(tau, prior.mean.max())
+        usual = prior.mean >= min(TAU, prior.mean.max())
         at = pilot.image[mine]
         good.rates[mine], poor.rates[mine] = smoothed_rates(votes, n, prior)[at], prior.mean
-        good.sets[mine] = np.where((n > 0)[:, None], label_sets(votes, n, prior, tau), usual)[at]
+        good.sets[mine] = np.where((n > 0)[:, None], label_sets(votes, n, prior, TAU), usual)[at]
         poor.sets[mine] = usual
     return good, poor
 

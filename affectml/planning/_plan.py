@@ -7,19 +7,17 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from affectml._options import check_range
-from affectml._progress import Say
 from affectml.data import Dataset
 from affectml.errors import BadInput, did_you_mean, few, option
 from affectml.page.tables import Table, number
 from affectml.planning import PlanConfig
-from affectml.planning._figures import Design, Figures, Pilot, Width, figures_of, of_run, read_pilot, stand_ins
+from affectml.planning._figures import Design, Figures, Pilot, Width, figures_of, read_pilot, stand_ins
 from affectml_metrics import FEW
 
 PEOPLE = (2, 3, 5, 8, 12, 20)
@@ -82,14 +80,13 @@ class Row:
 class Plan:
     """What studies of several sizes will be able to tell, from a pilot.
 
-    config: what was asked for. models: names of the runs that are judged, if any.
+    config: what was asked for.
     """
 
     config: PlanConfig
     pilot: Pilot
     figures: Figures
     costs: Costs
-    models: tuple[str, ...]
 
     @cached_property
     def place(self) -> Row:
@@ -128,7 +125,7 @@ class Plan:
         if name not in here:
             why = f"no figure {name!r}{did_you_mean(name, here)}"
             if name in NAMES:
-                why = f"nothing here tells {NAMES[name]}; scores need people's single answers, and differences two runs"
+                why = f"nothing here tells {NAMES[name]}; scores need people's single answers"
             raise BadInput(f"{said}: {why} (figures: {', '.join(here)})")
         (width,) = _numbers("within", [asked], float, 0, math.inf)
         expected = partial(self.figures.expected, these_images=self.config.these_images)
@@ -220,28 +217,6 @@ class Plan:
         costs = {"people": f"{row.design.all_people:,}", "hours": f"{row.hours:,.1f}"}
         return first | sizes | costs | ({} if row.money is None else {self.config.currency: f"{row.money:,.0f}"})
 
-    def draw(self, path: str | Path) -> Path:
-        """Curves over people an image, one for each number of images, with the pilot's own place, as .png or .svg.
-
-        Raises BadInput for another ending, and for a file that is there or cannot be written.
-        """
-        from affectml.plots.paper import draw_widths, picture_path
-
-        file, here = picture_path(Path(path), "plan", "widths"), self.place
-        designs = [row.design for row in (here, *self.rows)]
-        across = sorted({design.people for design in designs} | set(PEOPLE))
-        # the splits of a budget have a size each, too many for curves
-        sizes = sorted(self._sizes if self._split else {design.images for design in designs})
-        widths = {m: [self._row(Design(n, m, here.design.each)).widths for n in across] for m in sizes}
-        squares: dict[str, dict[str, Any]] = {
-            NAMES[name]: {f"{m:,} images": tuple(zip(*(each[name] for each in widths[m]), strict=True)) for m in sizes}
-            for name in self.shown
-        }
-        marked = {NAMES[name]: (here.design.people, here.widths[name].half) for name in self.shown}
-        named = "five people, 500 images" if self.pilot.assumed else "the pilot's own place"
-        draw_widths(file, across, squares, place=marked, axis="people an image", named=named)
-        return file
-
     def to_json(self) -> dict[str, Any]:
         """Plain values; what cannot be told is None."""
         pilot = self.pilot
@@ -274,12 +249,9 @@ class Plan:
                 f"planned from {len(pilot.image):,} {who} about {pilot.images:,} images",
                 f"the study asks the same question, of people like these, {which}; everybody answers equally often",
             ]
-        if self.models:
-            said.append(f"the model is {' less '.join(self.models)}, on the pilot's images that it can be judged by")
-        elif pilot.sets:
+        if pilot.sets:
             half = "what one half of the people said of an image, smoothed, is judged by the other half"
-            differs = "its difference is that from their mean rates"
-            said.append(f"no run was named (--run), so the model is a stand-in: {half}; {differs}")
+            said.append(f"the model is a stand-in: {half}; its difference is that from their mean rates")
         took = " (the median of the pilot)" if config.seconds is None and pilot.seconds is not None else ""
         paid = f", {config.per_hour:g} {config.currency} an hour" if config.per_hour else ""
         before = f", {costs.minutes_before:g} minutes of each person before them" if costs.minutes_before else ""
@@ -312,27 +284,18 @@ class Plan:
         elif np.bincount(pilot.image).max() < 4:
             said.append("no image has four answers: how much pairs of answers add to the spread of alpha is assumed")
         if "set_f1" in widths and math.isnan(widths["set_f1"].half) and pilot.people == 2:
-            way = "a model's scores need a run (--run), or a pilot with more people"
-            said.append(f"each half of two people is one of them: {way}")
+            said.append("each half of two people is one of them: a model's scores need a pilot with more people")
         return tuple(said)
 
 
-def plan_study(
-    dataset: Dataset | None, config: PlanConfig, *, runs: Sequence[Path] = (), say: Say = lambda line: None
-) -> Plan:
+def plan_study(dataset: Dataset | None, config: PlanConfig) -> Plan:
     """Plan studies from the pilot in a data set, or from assumptions alone.
-
-    runs: up to two, which are judged; without any, stand-ins made of the pilot.
 
     Raises:
         BadDataset: for a pilot that nothing can be planned from.
         BadInput: for an option with a value that cannot be.
     """
     check_range(config)
-    if len(runs) > 2:
-        raise BadInput(f"{option('run')}: one run, or two whose difference is planned, not {len(runs)}")
-    if dataset is None and runs:
-        raise BadInput(f"{option('run')}: a run answers about images: name the pilot's data set")
     for name, (kind, above, most) in LISTS.items():
         if (given := getattr(config, name)) is not None:
             numbers: Any = _numbers(name, given, kind, above, most)
@@ -344,13 +307,10 @@ def plan_study(
             if getattr(config, name) != getattr(PlanConfig, name):
                 raise BadInput(f"{option(name)}: is assumed where there is no pilot; here it comes from the data set")
         pilot = read_pilot(dataset, config.target)
-    models = [of_run(run, dataset, config.target, pilot, say) for run in runs if dataset is not None]
-    if pilot.sets and not runs:
-        models += stand_ins(pilot, seed=config.seed)
+    models = stand_ins(pilot, seed=config.seed) if pilot.sets else ()
     seconds = (pilot.seconds or 10.0) if config.seconds is None else config.seconds
     costs = Costs(seconds, config.minutes_before, config.per_hour or 0.0)
-    figures, names = figures_of(pilot, *models, seed=config.seed), tuple(run.resolve().name for run in runs)
-    plan = Plan(config, pilot, figures, costs, names)
+    plan = Plan(config, pilot, figures_of(pilot, *models, seed=config.seed), costs)
     _ = plan.rows, plan.within  # what cannot be is said now
     return plan
 

@@ -42,7 +42,6 @@ SIGNS = {  # the outline of each around a point; numbers with a point are in hal
     "^": "m0 -1.l1. 2.h-2.z",
     "D": "m0 -1.414l1.414 1.414l-1.414 1.414l-1.414 -1.414z",
     "*": "m0 -1.l.588 1.809l-1.539 -1.118h1.902l-1.539 1.118z",
-    "--": "m-2.333 0h1.833m1.333 0h1.5",  # stands for a dashed line in a legend
 }
 FONT = 11  # pixels of a picture in its own size
 SMALL = 10  # of numbers along an axis
@@ -172,9 +171,9 @@ def fitted(names: Iterable[str], most: int = LETTERS) -> list[str]:
     return [name if len(name) <= most else f"{name[: most - half - 1]}…{name[-half:]}" for name in names]
 
 
-def short(value: float, digits: int = 3) -> str:
+def short(value: float) -> str:
     """A figure as reports write it: `.623`, `1.20`."""
-    text = f"{value:.{digits}f}"
+    text = f"{value:.3f}"
     return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else f"{value:.2f}"
 
 

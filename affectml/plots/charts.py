@@ -72,10 +72,8 @@ def reliability(panels: Mapping[str, Sequence[tuple[float, Point]]], alt: str) -
     return drawn.svg(alt)
 
 
-def grid(
-    values: NDArray[np.float64], names: Sequence[str], alt: str, *, hue: str, axis: tuple[str, str], whole: bool
-) -> Markup:
-    """A square for each value [C, C], deeper the larger it is, the diagonal framed; nan stays empty.
+def grid(values: NDArray[np.float64], names: Sequence[str], alt: str, *, hue: str, axis: tuple[str, str]) -> Markup:
+    """A square for each count [C, C], deeper the larger it is, the diagonal framed.
 
     Args:
         values: at least 0.
@@ -83,17 +81,16 @@ def grid(
         alt: what it shows, in words.
         hue: the colour of INKS.
         axis: what stands down and across, in words.
-        whole: whether figures are counts, and not shares.
     """
     names, count = fitted(names), len(names)
     left, cell = room(names), max(LEAST, (WIDTH - room(names) - 8) / count)
     top, edges = left + 4, (-0.5, count - 0.5)
     height = top + min(cell, 30) * count + 44
     drawn = Canvas(left + cell * count + 8, height, (left, 8, top, 44), edges, edges[::-1])
-    depths = np.nan_to_num(0.72 * values / (np.fmax.reduce(values, axis=None, initial=0) or 1.0)).round(3)
+    depths = (0.72 * values / (values.max(initial=0) or 1.0)).round(3)
     drawn.areas(((_cell(x, y), depth) for (y, x), depth in np.ndenumerate(depths) if depth > 0), hue)
     for (y, x), value in np.ndenumerate(values):
-        text = f"{value:.{int(value < 9.95)}f}".removesuffix(".0") if whole else short(value, 2)
+        text = f"{value:.{int(value < 9.95)}f}".removesuffix(".0")
         if count <= WRITTEN and value > 0 and float(text) != 0:
             drawn.text((drawn.across(x), drawn.up(y)), text, size=9, anchor="middle")
     drawn.lines((_cell(at, at) for at in range(count)), "soft", 0.8)
@@ -109,20 +106,19 @@ def _cell(x: float, y: float) -> list[tuple[float, float]]:
     return [(x + across - 0.5, y + down - 0.5) for across, down in SQUARE]
 
 
-def curves(series: Lines, alt: str, axis: str, *, own: Mapping[str, float] | None = None, log: bool = False) -> Markup:
+def curves(series: Lines, alt: str, axis: str, *, log: bool = False) -> Markup:
     """A line per system over a number: {SYSTEM: {NUMBER: (value, low, high)}}, of the first system with its interval.
 
-    axis: what the number is. own: a system's value at numbers of its own, dashed. log: whether the axis is logarithmic.
+    axis: what the number is. log: whether the axis is logarithmic.
     """
-    own, first = own or {}, next(iter(series))
-    signs = marks([*series, *own])
+    first, signs = next(iter(series)), marks(series)
     spots = sorted({x for line in series.values() for x in line})
     values = [value for line in series.values() for value, *_ in line.values()]
-    heights = around([*values, *chain(*series[first].values()), *own.values()], 0.05)
+    heights = around([*values, *chain(*series[first].values())], 0.05)
     low, high = around(np.log(spots) if log else spots, 0.05)
     x = (float(np.exp(low)), float(np.exp(high))) if log else (low, high)
     drawn = Canvas(WIDTH, 259, (58, 10, 17, 38), x, heights, log=log)
-    drawn.legend({name: signs[name] for name in series} | {f"{name}, own": ("--", signs[name][1]) for name in own})
+    drawn.legend(signs)
     drawn.numbers({x: f"{x:g}" for x in spots} if log or len(spots) <= FEW_SPOTS else None)
     drawn.heights()
     ends = [(x, low, high) for x, (_, low, high) in series[first].items()]
@@ -130,8 +126,6 @@ def curves(series: Lines, alt: str, axis: str, *, own: Mapping[str, float] | Non
     drawn.areas([(band, 0.18)], signs[first][1])
     drawn.text(((drawn.left + drawn.right) / 2, drawn.bottom + 23), axis, "soft", anchor="middle")
     drawn.text((11, (drawn.top + drawn.bottom) / 2), "score", "soft", anchor="middle", turned=True)
-    for name, level in own.items():
-        drawn.lines([[(end, level) for end in x]], signs[name][1], 1.2, "4.8 3.6")
     for name, points in series.items():
         (sign, ink), line = signs[name], [(x, value) for x, (value, *_) in points.items()]
         drawn.lines([line], ink, 1.8)

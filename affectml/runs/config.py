@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge
 
@@ -48,7 +48,7 @@ class TrainConfig:
         ),
     ] = field(default_factory=dict)
     judgements: Annotated[
-        str | None,
+        Literal["votes", "weighted"] | None,
         Help(
             "Learn rates from the single judgements: votes (all people alike) or weighted (by their agreement with "
             "others).",

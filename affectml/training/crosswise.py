@@ -3,11 +3,10 @@
 People are parted in folds, and each fold's people are unseen by a fit on the answers of the others. What a fit knows of
 an unseen person are k of their answers about training images, the first k of one random order, so that 5 are among 20.
 Beside it stand what it says of anybody before it knows something of the person, so that the difference is what knowing
-them is worth; the head that knows no person; a logistic regression on each person's own share and the image's score;
-and for images it has seen what other people say.
+them is worth; the head that knows no person; and for images it has seen what other people say.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -18,7 +17,7 @@ import torch
 from torch import Tensor
 
 from affectml._progress import Say, Watch
-from affectml.heads import ByPersonHead, Material, PersonAnswers, SigmoidHead, choose_thresholds
+from affectml.heads import ByPersonHead, Material, PersonAnswers, choose_thresholds
 from affectml.heads.inputs import Features
 from affectml.heads.mixed_logit import Images, Normals, person_rates, posterior
 from affectml.judging.figures import Rows
@@ -99,7 +98,7 @@ class _Fold:
 
     own: the answers that it knows, about images that are then known, too. held: other answers of the same people about
     these; unseen: those of the strangers about these, in an `order`; new: answers about test images. images: as the fit
-    sees them; rates: of the head inside, which knows no person; log_odds: the same, out of fold for training images.
+    sees them; rates: of the head inside, which knows no person.
     """
 
     def __init__(self, panel: _Panel, head: ByPersonHead, strangers: Tensor, generator: torch.Generator) -> None:
@@ -115,13 +114,12 @@ class _Fold:
 
         X = panel.store.features(panel.ids)
         self.head = ByPersonHead(head.config).learn(self._material(known, X))
-        fit, population = self.head.fit_, self.head.population
+        fit = self.head.fit_
         assert fit is not None
         self.people = fit.people
         both = zip(vars(self.head.images(X)).values(), vars(fit.images).values(), strict=True)
         self.images = Images(*(new.index_copy(0, known, fitted) for new, fitted in both))
         self.rates = self.head.members_[0].predict_rates(X).double()
-        self.log_odds = (self.images.base - population.offset) / population.scale
         val = self.own.take(self.own.image >= panel.val)
         self.cut = choose_thresholds(self.rates[val.image], val.chosen)
 
@@ -144,28 +142,19 @@ class _Fold:
 
     def judge(self, cells: dict[str, list[Cell]]) -> None:
         """Add this fold's answers to the cells."""
-        most = int(torch.bincount(self.own.person).max())
         for k in (None, *KNOWN):
             known = self.own if k is None else self.unseen.take(self.order < k)
-            total, count = _votes(known, known.person, known.people)
+            count = torch.bincount(known.person, minlength=known.people)
             enough = count > 0 if k is None else self.strangers & (count >= k)
-            if not enough.any() or most <= (k or 0):
-                continue  # nobody to judge, or nobody to fit the regression to
             people = self.people if k is None else posterior(self.head.population, self.images, known)
-            regression = _OwnShare(self.own, self.log_odds, k, self.generator)
-            share = regression.share(total, count)
             seen = self.held if k is None else self.unseen.take(self.order >= max(KNOWN))
             name = "seen_people_{}_images" if k is None else f"unseen_people_{{}}_images_k{k}"
             for images, answers in (("new", self.new), ("seen", seen)):
                 judged = answers.take(enough[answers.person])
                 if len(judged):
-                    own_share = regression.rates(share[judged.person], self.log_odds[judged.image]), regression.cut
-                    cell = self._cell(judged, people, own_share, anybody=k != 0)
-                    cells.setdefault(name.format(images), []).append(cell)
+                    cells.setdefault(name.format(images), []).append(self._cell(judged, people, anybody=k != 0))
 
-    def _cell(
-        self, answers: PersonAnswers, people: Normals, own_share: tuple[Tensor, Tensor], *, anybody: bool
-    ) -> Cell:
+    def _cell(self, answers: PersonAnswers, people: Normals, *, anybody: bool) -> Cell:
         """Answers about new or about seen images, and the scores of what systems predict of them: rates and a cut.
 
         anybody: whether the model is set beside itself before it knows anything of the people.
@@ -175,7 +164,7 @@ class _Fold:
         predictions = {"model": (person_rates(images, people.take(who)), own_cut)}
         if anybody:
             predictions["anybody"] = person_rates(images, self.head.everybody()), own_cut
-        predictions |= {"no_person": (self.rates[at], self.cut), "own_share": own_share}
+        predictions["no_person"] = self.rates[at], self.cut
         if int(at[0]) < self.panel.test:
             predictions["other_people"] = self._others[0][at], self._others[1]
         scores, chosen = {}, answers.chosen.double()
@@ -192,42 +181,6 @@ class _Fold:
         alpha, beta = torch.from_numpy(prior.alpha), torch.from_numpy(prior.beta)
         without = (votes[at] - self.own.chosen.double() + alpha) / (count[at, None] - 1 + alpha + beta)
         return (votes + alpha) / (count[:, None] + alpha + beta), choose_thresholds(without, self.own.chosen)
-
-
-class _OwnShare:
-    """A logistic regression of each label on a person's own share of it, the image's log-odds, and their product.
-
-    It is fitted to k answers a person; None: to all but the one that is predicted; 0: to the log-odds alone. mean:
-    everybody's shares [C]. cut: chosen on the answers that it is fitted to.
-    """
-
-    def __init__(self, own: PersonAnswers, log_odds: Tensor, k: int | None, generator: torch.Generator) -> None:
-        total, count = _votes(own, own.person, own.people)
-        self.mean, self.columns = (total.sum(0) + 0.5) / (count.sum() + 1), slice(0, 1 if k == 0 else 3)
-        if k is None:
-            share = self.share(total[own.person] - own.chosen.double(), count[own.person] - 1)
-        else:
-            order = _order(own, generator)
-            known, own = own.take(order < k), own.take(order >= k)
-            share = self.share(*_votes(known, known.person, known.people))[own.person]
-        score, chosen = log_odds[own.image], own.chosen.double()
-        self.of_label = [
-            SigmoidHead(l2=1 / len(own)).fit(table, chosen[:, [c]])
-            for c, table in enumerate(self._tables(share, score))
-        ]
-        self.cut = choose_thresholds(self.rates(share, score), chosen)
-
-    def share(self, chosen: Tensor, count: Tensor) -> Tensor:
-        """Log-odds of shares [N, C] drawn to everybody's as two answers would; chosen [N, C] of count [N] answers."""
-        return ((chosen + 2 * self.mean) / (count[:, None] + 2)).clamp(SURE, 1 - SURE).logit()
-
-    def rates(self, share: Tensor, score: Tensor) -> Tensor:
-        """[N, C]."""
-        tables = zip(self.of_label, self._tables(share, score), strict=True)
-        return torch.cat([head.predict_rates(table).double() for head, table in tables], dim=1)
-
-    def _tables(self, share: Tensor, score: Tensor) -> Iterable[Tensor]:
-        return torch.stack([score, share, share * score], dim=2)[..., self.columns].unbind(1)
 
 
 def _votes(answers: PersonAnswers, key: Tensor, count: int) -> tuple[Tensor, Tensor]:

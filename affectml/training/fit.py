@@ -68,8 +68,7 @@ def fit_model(prepared: Prepared, say: Say = lambda line: None) -> Head:
         EncoderUnavailable: for one that needs texts where no text tower is.
     """
     plan, material = prepared.plan, material_of(prepared)
-    counted, texts = uneven(prepared.targets), plan.head.scores_of == "texts"
-    wanted = replace(plan.wanted, logit_scale=prepared.store.logit_scale, count_votes=counted)
+    texts, wanted = plan.head.scores_of == "texts", replace(plan.wanted, logit_scale=prepared.store.logit_scale)
     try:
         head = build_plain(plan.head, wanted, prepared.label_features if texts else None)
     except EncoderUnavailable as error:

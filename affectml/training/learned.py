@@ -1,7 +1,7 @@
 """What a head learns of the training images: the target's shares or those of judgements, and who is behind each."""
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from affectml._rows import taken
 from affectml.data import Targets
 from affectml.errors import BadInput, option
-from affectml.heads import Material, judged_targets
+from affectml.heads import Material
 from affectml.heads.build import heads_that
 from affectml.heads.by_person import cuts_rates
-from affectml.heads.votes import By, check_annotators, check_by
 from affectml.runs import TrainConfig
 from affectml.training.steps import Plan, Prepared, Step
+from affectml_annotation import aggregate
 
 # Standard deviation over mean of people per image from which votes are counted instead of shares.
 UNEVEN_PANELS = 0.3
@@ -41,8 +41,7 @@ class Judgements(Step):
 
     def check(self, plan: Plan) -> None:
         """Raise BadInput where it asks for what this head or data set cannot give, with the way out."""
-        by, head, kind, dataset = str(plan.config.judgements), plan.head, plan.targets.kind, plan.dataset
-        check_by(by, "judgements")
+        by, head, kind, dataset = plan.config.judgements, plan.head, plan.targets.kind, plan.dataset
         if kind != "rates" or not cuts_rates(head):
             asked, way = option("judgements", by), f"{option('multilabel', True)} with {option('head')}"
             raise BadInput(
@@ -54,18 +53,30 @@ class Judgements(Step):
                 f"{option('judgements', by)}: {dataset.root} has no annotations.parquet, which says who chose what; "
                 "leave it out to learn from the target's own rates"
             )
-        check_annotators(dataset.judgements, cast(By, by))
+        who = dataset.judgements["annotator_id"]
+        if by == "weighted" and (who.isna().any() or who.nunique() < 2):
+            raise BadInput(
+                f"{option('judgements', by)} weighs people against each other, which needs an annotator_id in every "
+                "row and at least two people; leave it out to learn from plain rates"
+            )
 
     def material(self, material: Material, prepared: Prepared) -> Material:
         """Rates that judgements of the training images make, of those that have any; validation's stay the target's."""
         train, judgements = prepared.train, prepared.plan.dataset.judgements
         assert judgements is not None  # see check
-        images, by = [str(image) for image in train.image_id], cast(By, prepared.plan.config.judgements)
-        found = judged_targets(judgements, train.taxonomy.labels, images, by=by)
+        images, weighted = [str(image) for image in train.image_id], prepared.plan.config.judgements == "weighted"
+        found = aggregate(
+            judgements[judgements["image_id"].isin(images)],  # people are weighed by these alone
+            train.taxonomy.labels,
+            "weighted" if weighted else "shares",
+            image_ids=images,
+            weights="agreement" if weighted else None,
+        )
+        shares = np.asarray(found.values, dtype=np.float64).clip(0, 1)
         place = {image: row for row, image in enumerate(images)}
         rows = np.array([place[str(image)] for image in found.image_id], dtype=np.int64)
-        votes = None if material.votes is None else found.people.astype(np.float64)
-        return replace(material, X=taken(material.X, rows), shares=found.values, votes=votes)
+        votes = None if material.votes is None else found.n.astype(np.float64)
+        return replace(material, X=taken(material.X, rows), shares=shares, votes=votes)
 
 
 def people_behind(part: Targets) -> NDArray[Any] | None:

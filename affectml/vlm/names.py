@@ -1,6 +1,5 @@
 """What names in a file stand for: custom_ids for requests, names of files for images, and words for labels."""
 
-import base64
 import hashlib
 import re
 import unicodedata
@@ -40,15 +39,12 @@ class Requested:
 
 
 def key_of(image_id: str) -> str:
-    """The part of a custom_id that stands for an image: its id, or that in base64, or else a hash.
+    """The part of a custom_id that stands for an image: its id, or a hash of it.
 
     Signs are [A-Za-z0-9_-]; ids that differ have keys that differ. What a hash stands for is found again by hashing
     the data set's own ids.
     """
-    if _PLAIN.fullmatch(image_id):
-        return f"p-{image_id}"
-    text = base64.urlsafe_b64encode(image_id.encode("utf-8", "surrogatepass")).decode().rstrip("=")
-    return f"b-{text}" if _PLAIN.fullmatch(text) else _hash_of(image_id)
+    return f"p-{image_id}" if _PLAIN.fullmatch(image_id) else _hash_of(image_id)
 
 
 def _hash_of(image_id: str) -> str:

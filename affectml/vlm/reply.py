@@ -73,8 +73,7 @@ class Why(StrEnum):
     RANKED = "a ranking where labels were asked"
     UNRANKED = "numbers where a ranking was asked"
     BESIDE = "beside labels stands what is no share"
-    NO_SCALE = "numbers of no known scale"
-    OTHER_SCALE = "numbers of another scale than the file's"
+    NO_SCALE = "numbers of no known scale (12 of 20, 60 %, or a total n beside them, say it)"
     NO_RATE = "no number for some label"
     OUTSIDE = "number outside 0 to 1"
     NO_SUM = "shares that do not sum to one"
@@ -96,9 +95,11 @@ def refuse_if(bad: Any, why: str, detail: str = "") -> None:
 
 
 class Stated(NamedTuple):
-    """A number as it was said. of: what it is a part of, such as 100 of a percentage; None where it does not say."""
+    """A number as it was said, whole ones as int. of: what it is a part of, such as 100 of a percentage; None where it
+    does not say.
+    """
 
-    value: float
+    value: int | float
     of: float | None = None
 
 
@@ -109,7 +110,7 @@ def stated(said: Any) -> Stated | None:
     of = 100 if match and match["percent"] else int(match["of"]) if match and match["of"] else None
     if match is None or abs(value := float(match["value"].replace(",", "."))) >= 1e6 or (of or FEWEST) < FEWEST:
         return None
-    return Stated(value, of)
+    return Stated(value if set(match["value"]) & {*".,eE"} else int(value), of)
 
 
 def flag(said: Any) -> bool | None:
@@ -130,7 +131,7 @@ class Reply:
     means: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
-    def bare(self) -> list[float]:
+    def bare(self) -> list[int | float]:
         """The numbers that do not say what they are parts of."""
         return [number.value for number in self.numbers.values() if number.of is None]
 

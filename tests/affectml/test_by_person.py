@@ -201,7 +201,7 @@ def test_every_cell_has_its_systems_and_their_differences(run, metric):
     scores, apart = by_cell(run, metric), by_cell(run, metric, "systems")
     assert list(scores) == list(run.evaluation.facts["by_person"]) == [*CELLS]
     for cell, systems in scores.items():
-        rivals = {"no_person", "own_share", *(("other_people",) if "seen_images" in cell else ())}
+        rivals = {"no_person", *(("other_people",) if "seen_images" in cell else ())}
         rivals |= set() if cell.endswith("_k0") else {"anybody"}
         assert systems.keys() - {"model"} == apart[cell].keys() == rivals
         assert all(each.low <= each.value <= each.high for each in systems.values())

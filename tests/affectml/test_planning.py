@@ -16,8 +16,9 @@ import torch
 import affectml
 from affectml.data import Dataset, DatasetMeta, write_dataset
 from affectml.errors import BadDataset, BadInput
-from affectml.planning import Costs, Design, Pilot, PlanConfig, figures_of, next_images, plan_study, stand_ins
-from affectml.planning._figures import alpha_influence
+from affectml.planning import PlanConfig, next_images
+from affectml.planning._figures import Design, Pilot, alpha_influence, figures_of, stand_ins
+from affectml.planning._plan import Costs
 from affectml_annotation import count_votes, expected_change, fit_beta_prior, krippendorff_alpha
 from affectml_metrics import two_way_interval
 
@@ -272,8 +273,6 @@ def test_assumptions_are_refused_where_they_cannot_be():
         affectml.plan(rates=[0.2, 3])
     with pytest.raises(BadInput, match="not even 9 images of 5 people each .*; 5 people each of 500 images have ±"):
         affectml.plan(within={"alpha": 0.001}, images=[9], people=[5])
-    with pytest.raises(BadInput, match="name the pilot's data set"):
-        plan_study(None, PlanConfig(), runs=[Path("run")])
 
 
 @pytest.mark.parametrize(
@@ -309,7 +308,7 @@ def test_a_pilot_of_two_people_stands_at_two_people_though_some_images_have_one(
     answers = pilot_of(2, 40, 2)
     plan = affectml.plan(dataset_of(answers, judgements_of(answers).iloc[:77]))
     assert plan.place.design.all_people == 2
-    assert any("a model's scores need a run" in line for line in plan.limits)
+    assert any("a model's scores need a pilot with more people" in line for line in plan.limits)
 
 
 def test_everybody_agrees(dataset_of):
@@ -334,23 +333,6 @@ def test_anonymous_votes_say_that_nobody_knows_how_people_differ(demo_set):
     with pytest.raises(BadInput, match="nothing here tells set F1; scores need people's single answers"):
         _ = affectml.plan(data, within={"set_f1": 0.02}).within
     assert plan.costs.seconds == 10
-
-
-def test_a_run_is_judged_by_the_pilots_people(demo_set, tiny_clip, tmp_path):
-    data = demo_set("planned", images=60, seed=3)
-    run = affectml.train(
-        data, head="sigmoid", multilabel=True, encoder=f"local-dir:{tiny_clip}", threads=1, out=tmp_path / "run",
-        say=lambda line: None,
-    )  # fmt: skip
-    plan = affectml.plan(data, runs=[run], say=lambda line: None)
-    assert any(line.startswith("the model is run, on the pilot's images that it can") for line in plan.assumed)
-    assert "set_f1_difference" not in plan.place.widths
-    judged = plan.figures.variances.rows[plan.figures.names.index("set_f1")]
-    assert 0 < judged < len(plan.pilot.image)
-    twice = affectml.plan(data, runs=[run, run], say=lambda line: None)
-    assert math.isnan(twice.place.widths["set_f1_difference"].half)
-    with pytest.raises(BadInput, match="one run, or two"):
-        affectml.plan(data, runs=[run] * 3)
 
 
 def test_the_command_prints_tables_and_words(pilot, told):
@@ -379,11 +361,6 @@ def test_each_figure_has_a_name_of_its_own_and_only_a_pilot_is_called_one(pilot)
         assert table.rows[0][0] == first
 
 
-def test_a_picture_of_a_budget_has_a_curve_for_a_few_sizes_alone(pilot, tmp_path):
-    drawn = affectml.plan(pilot, budget=100, **MONEY).draw(tmp_path / "plan.svg").read_text(encoding="utf-8")
-    assert re.findall(r">([\d,]+ images)<", drawn) == ["40 images", "80 images", "160 images"]
-
-
 def test_what_cannot_be_asked_for_is_refused_and_nothing_is_written(pilot, told, tmp_path):
     # which would be read as predictions
     said = told("plan", pilot.root, "--next", 5, "--out", tmp_path / "next.csv", code=2)
@@ -410,18 +387,6 @@ def test_without_a_data_set_all_is_assumed_and_nothing_is_left_open(told):
     assert found["place"]["widths"]["alpha"]["low"] is None
     assert found["place"]["widths"]["alpha"]["half"] > 0
     assert "all is assumed" in found["assumed"][0]
-
-
-def test_a_picture_is_drawn_the_same_each_time_and_never_over_a_file(pilot, told, tmp_path):
-    one, two = tmp_path / "one.svg", tmp_path / "two.svg"
-    for file in (one, two):
-        told("plan", pilot.root, "--people", "3,5", "--picture", file)
-    assert one.read_bytes() == two.read_bytes()
-    text = one.read_text()
-    for part in ("alpha", "F1 of two models", "80 images", "the pilot's own place", "people an image"):
-        assert part in text
-    for file in (one, tmp_path / "plan.gif"):
-        told("plan", pilot.root, "--picture", file, code=2)
 
 
 def test_the_next_answers_go_where_one_more_would_change_most(pilot, told, tmp_path):

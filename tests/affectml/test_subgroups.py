@@ -326,7 +326,7 @@ def test_columns_that_are_called_as_our_own_parts_keep_their_rows_apart(data):
     names = [n for n in COLUMNS if n not in ("value", "low", "high", "p", "p_holm", "n", "units")]
     assert not found.table().duplicated(names).any()
     columns = found.facts["subgroups"]["columns"]
-    assert (columns["images' threshold"], columns["people's bin"]) == ("images", "people")
+    assert (columns["images' tau"], columns["people's bin"]) == ("images", "people")
     assert not columns.keys() & set(TAKEN)
 
 

@@ -96,7 +96,7 @@ def test_no_reader_waits_for_a_pipe(tmp_path, monkeypatch, name):
     "words",
     [
         "import table pipe out", "import coco pipe out", "import embeddings pipe out", "import folder pipe out",
-        "import embeddings x.npz out --csv pipe", "import images folder out --captions pipe", "import webemo pipe out",
+        "import embeddings x.npz out --csv pipe", "import webemo pipe out",
         "import datasets pipe out", "import clip-e pipe out", "embed pipe", "train pipe",
         "label attention --db x.db --add pipe", "label agreement pipe", "study pay folder --paid-list pipe",
         "evaluate pipe",

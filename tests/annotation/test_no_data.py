@@ -15,7 +15,7 @@ import affectml_annotation as aa
 from affectml.auditing._expect import read_said
 from affectml.data import Dataset
 from affectml.exploring._people import Judgements
-from affectml.planning import read_pilot
+from affectml.planning._figures import read_pilot
 from affectml_annotation.exchange.dataset_folder import Collected
 from affectml_annotation.store import submits
 from affectml_annotation.store.visits import failed_checks

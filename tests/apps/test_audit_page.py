@@ -16,9 +16,7 @@ plant_faults = runpy.run_path(str(Path(__file__).resolve().parents[2] / "benchma
 def audit_page(demo, tmp_path_factory):
     folder = tmp_path_factory.mktemp("audit")
     faulty = plant_faults(Dataset.open(demo), folder / "set", copies=4)
-    rows = "c00000,listed,c00001,5,awe,True,2026-01-01\nc00001,control,c00000,5,awe,True,2026-01-01\n"
-    (folder / "queue-001.csv").write_text(f"image_id,role,match,n,label,said,at\n{rows}", encoding="utf-8")
-    return write_audit(affectml.audit(faulty, queues=folder), folder)[0].as_uri()
+    return write_audit(affectml.audit(faulty), folder)[0].as_uri()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -30,7 +28,6 @@ def test_it_fits_a_phone_and_axe_finds_nothing_serious(audit_page, profile, axe,
     page.goto(audit_page)
     assert page.locator("#split-parts-copies .card img").count() == 2  # without embeddings, equal pixels alone
     assert page.locator("#person tbody tr").count() == 2
-    assert page.locator("#asked-again tbody tr").count() == 2
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     assert axe(page) == []
     assert said == []

@@ -64,11 +64,10 @@ def make_heads(answered: int) -> None:
     """heads/NAME/{head.json, head.safetensors, expected.npz}; answered: images whose predictions are kept."""
     data = Dataset.open("data")
     store = EmbeddingStore.for_dataset(data)
-    emotions, one, uneven = data.target("emotions"), data.target("one"), data.target("uneven")
+    emotions, one = data.target("emotions"), data.target("one")
     X = store.rows(emotions.image_id)[:, :FEATURES]
     R, S = emotions.shares(), (emotions.shares() >= 0.4).astype(np.int64)
-    Z, P, voters = store.rows(one.image_id)[:, :FEATURES], one.shares(), one.table.sum(axis=1)
-    U, asked = uneven.shares(), uneven.people
+    Z, P = store.rows(one.image_id)[:, :FEATURES], one.shares()
     texts = np.random.default_rng(3).normal(size=(8, FEATURES))
     prompts = [np.random.default_rng(10 + c).normal(size=(1 + c % 3, FEATURES)) for c in range(8)]
     captions = np.where(np.arange(len(X))[:, None] < 20, np.random.default_rng(4).normal(size=X.shape), 0.0)
@@ -87,13 +86,9 @@ def make_heads(answered: int) -> None:
         "prior-distribution": PriorHead().fit(Z, P),
         "sigmoid-l2": sigmoid(l2=0.1).fit(X, R).tune_thresholds(X, S),
         "sigmoid-hidden": sigmoid(hidden=6, dropout=0.2, weight_decay=0.01, max_epochs=20).fit(X, R),
-        "sigmoid-balance": sigmoid(balance=0.5, logit_adjustment=1.0).fit(X, S).tune_thresholds(X, S),
         "sigmoid-assumed-negatives": sigmoid(assumed_negatives=0.2).fit(X, S),
-        "sigmoid-rho": sigmoid(rho=0.3).fit(X, U, weights=asked),
-        "sigmoid-rho-fit": sigmoid(rho="fit").fit(X, U, weights=asked),
         "softmax-l2-zero": softmax(l2=0.0).fit(Z, P),
         "softmax-hidden": softmax(hidden=6, learning_rate=0.01, batch_size=32, patience=3).fit(Z, P),
-        "softmax-balance": softmax(balance=1.0, logit_adjustment=0.5).fit(Z, P, weights=voters),
         "topk-three": TopKHead(TopKConfig(k=3, l2=0.01)).fit(X, R),
         "topk": TopKHead().fit(X, S),
         **{

@@ -7,41 +7,35 @@ from typing import Any
 
 from affectml.judging.figures import Figure
 from affectml.page.section import Page, Section, called, curve, spots
-from affectml.page.tables import Table, arrow, cell, clear, grouped, metric, number, p_value, pivot, span
+from affectml.page.tables import Table, arrow, cell, grouped, metric, number, p_value, pivot, span
 
 SHOWN = 5  # findings in words, and differences that are not beyond chance
 KNOWING = "rate_cross_entropy"
 OVER = "levels differ in how much people agree: read the excess over each level's own floor, which alone is tested"
 SYSTEMS = (
     "k: answers known beforehand; anybody: the model knowing nothing of the person; no_person: the same head, knowing "
-    "nobody; own_share: a logistic regression on the person's own share; other_people: the smoothed share of others"
+    "nobody; other_people: the smoothed share of others"
 )
 PARTS = {"floor": ", excess over the floor", "person": " less a person's", "rest": ", people"}
 
 
 def disagreement(page: Page) -> Section | None:
-    """Where people disagree: whether systems are undecided there, how they score there, what few answers cost."""
+    """Where people disagree: whether systems are undecided there, and how they score there."""
     first, told = page.first, list[str]()
     rank = page.found(metric="entropy_rank_correlation")
-    middle, levels, asked = (page.parts(by) for by in ("quantile", "disagreement", "people_asked"))
+    middle, levels = (page.parts(by) for by in ("quantile", "disagreement"))
     title = "Rank correlation of people's entropy and the system's"
     parts = [spots(page, title, rank), pivot(title, rank, "system", "metric")]
     parts.append(pivot("Entropies below which 5 % and 95 % of images lie", middle, "system", "level"))
-    for rows, what in ((levels, "by how much people disagree"), (asked, "by people asked")):
-        for name, here in grouped(rows, "name").items():
-            title = f"{arrow(name)} {what}"
-            parts.append(spots(page, title, [each for each in here if each.level != "change"], "level"))
-            parts.append(pivot(title, here, "level"))
+    for name, here in grouped(levels, "name").items():
+        title = f"{arrow(name)} by how much people disagree"
+        parts.append(spots(page, title, [each for each in here if each.level != "change"], "level"))
+        parts.append(pivot(title, here, "level"))
     for each in [each for each in rank if each.system == first]:
         low, high = each.ends
         way = "more undecided" if low > 0 else "more decided" if high < 0 else ""
         how = way if way and each.bounded else "not shown to be more undecided"
         told.append(f"{called(first)} is {how} where people are undecided (rank correlation {span(each)})")
-    mine = [each for each in asked if each.system == first]
-    if len(mine) > 1:
-        few, more = mine[0], mine[-1]
-        off = f"{number(few.value)} with {few.level} people asked and {number(more.value)} with {more.level}"
-        told.append(f"its shares are off by {off}{', which may be chance' * (not clear(few, more))}")
     return Section.of("disagreement", "Where people disagree", told, parts)
 
 

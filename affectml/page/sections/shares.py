@@ -1,4 +1,4 @@
-"""What a system's numbers are worth: whether shares mean what they say, other thresholds, and promises."""
+"""What a system's numbers are worth: whether shares mean what they say, and promises."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,7 +8,7 @@ from affectml.data.choose import from_people
 from affectml.heads.promise import held
 from affectml.judging.figures import Figure
 from affectml.judging.subgroups import HERE
-from affectml.page.section import Drawing, Page, Section, called, curve, sentence_of
+from affectml.page.section import Drawing, Page, Section, sentence_of
 from affectml.page.tables import grouped, number, pivot
 from affectml.plots.charts import reliability as plot
 
@@ -48,20 +48,6 @@ def bands(bins: Sequence[tuple[Figure, Figure]]) -> list[str]:
     far = [f"the farthest off is {max(off)[1]}, by {number(max(off)[0])}"] if len(off) > 2 * chance + 2 else []
     missed = f"{len(off)} of {len(every)} bands miss{'es' * (len(off) == 1)} {line}"
     return [missed, f"about {chance} would by chance", *far]
-
-
-def thresholds(page: Page) -> Section | None:
-    """How sets would fare with one threshold for all labels."""
-    rows = page.parts("threshold")
-    own = {f.system: kept.value for f in rows if (kept := page.get(f.name, f.system)) is not None}
-    mine = [each for each in rows if each.system == page.first and page.first in own]
-    if not mine:
-        return None
-    best, title = max(mine, key=lambda each: each.value), f"{rows[0].name} by one threshold for all labels"
-    later = f"one threshold for all labels ({best.level}), chosen afterwards on these very images, {number(best.value)}"
-    told = [f"{called(page.first)}'s sets reach {number(own[page.first])}", later]
-    parts = [curve(title, rows, page.first, "threshold", own=own), pivot(title, rows, "level")]
-    return Section.of("thresholds", "What another threshold would give", told, parts)
 
 
 def promise(page: Page) -> Section | None:

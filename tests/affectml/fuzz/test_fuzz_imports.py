@@ -44,8 +44,8 @@ READERS["table in Parquet"] = Reader(
 )
 READERS["folder"] = Reader(written(pictures=("joy/a.jpg", "joy/b.jpg", "awe/c.jpg")), imports("folder"))
 READERS["images"] = Reader(
-    written(("captions.csv", "file,caption", "a.jpg,a bird", "b/c.jpg,a boat"), pictures=("a.jpg", "b/c.jpg")),
-    lambda folder, out: get_importer("images")(folder, out, taxonomy="ekman-6", captions=folder / "captions.csv"),
+    written(("a.txt", "a bird", "on a branch"), pictures=("a.jpg", "b/c.jpg")),
+    lambda folder, out: get_importer("images")(folder, out, taxonomy="ekman-6"),
 )
 READERS["coco"] = Reader(written(("c.json", json.dumps(sources.COCO))), imports("coco", "c.json", images="none"))
 

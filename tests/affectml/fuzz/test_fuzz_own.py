@@ -20,8 +20,7 @@ from affectml.embeddings import EmbeddingStore
 from affectml.embeddings.writing import write_part
 from affectml.encoders import Ran
 from affectml.fetching import fetch_images
-from affectml.fetching._download import Downloader, Job
-from affectml.fetching._guard import Later
+from affectml.fetching._download import Downloader, Job, Later
 from affectml.heads import ImageEffects
 from affectml.importers import get_importer
 from affectml.importers.answers import said_of
@@ -140,7 +139,7 @@ def fetch(folder: Path, out: Path) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Downloader, "get", unreachable)
-        fetch_images(folder / "data", progress=False)
+        fetch_images(folder / "data")
 
 
 def known(folder: Path) -> None:

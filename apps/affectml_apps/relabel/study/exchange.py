@@ -34,9 +34,10 @@ def exchange(task: LabelTask, who: str, message: Mapping[str, Any]) -> dict[str,
         check_person(task, who)
         given, names = _opened(task, who, given)
         visit = visit_now(task, who)
-        if (visit.phase in BEFORE and visit.phase != PRACTICE) or not (given or labels_now(visit)):
-            raise NotAllowed(elsewhere(visit))
         trying = message.get("phase") == PRACTICE
+        before = visit.phase in BEFORE and visit.phase != PRACTICE and not (trying and visit.phase == "start")
+        if before or not (given or labels_now(visit)):
+            raise NotAllowed(elsewhere(visit))
         receipts, practised = _try(task, who, given) if trying else (take(task, who, given, None), None)
         reply: dict[str, Any] = {"items": []}
         visit = visit_now(task, who)
