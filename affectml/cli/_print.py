@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from affectml.page.tables import Table as Shown
 
 LOG_WIDTH = 140  # columns; prose in a cell wraps there
+PROSE = 30  # columns of a terminal below which no words are squeezed
 LINES = 3  # about how to read a result
-NUMBER = re.compile(r"[-+<]?[\d.]|[-–]?$")  # how a number begins, or where there is none
+NUMBER = re.compile(r"[-+<±]?[\d.]|[-–]?$")  # how a number begins, or where there is none
 
 
 class Table(NamedTuple):
@@ -73,45 +74,55 @@ def print_parts(parts: Iterator[Any], *, as_json: bool) -> None:
 def show(table: "Table | Shown") -> None:
     """A table, with its note below; columns of numbers are right-aligned.
 
-    In a pipe or a log it is as wide as it needs to be, up to LOG_WIDTH. On a terminal too narrow for it,
-    intervals move under their values, names break after an underscore, and columns whose words would not fit
-    go on in a table below, after the first `keys` columns again.
+    In a pipe or a log it is as wide as it needs to be, up to LOG_WIDTH. On a terminal too narrow for it, the columns
+    that do not fit go on in a table below, after the first `keys` columns again.
     """
     from rich.console import Console
 
-    title, columns, cells = table.title, table.columns, [[str(cell) for cell in row] for row in table.rows]
-    whole = _rich_table(title, columns, cells)
-    needed = Console(width=10_000).measure(whole).maximum
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        Console(highlight=False, width=min(max(needed, len(title)), LOG_WIDTH)).print(whole)
-    elif needed <= console.width:
-        console.print(whole)
+    rows = [[str(cell) for cell in row] for row in (table.columns, *table.rows)]
+    console, every = Console(highlight=False), [list(range(len(table.columns)))]
+    if console.is_terminal:
+        widths = [_width_of(*column) for column in zip(*rows, strict=True)]
+        rows[0] = [fill(name, width) for name, width in zip(rows[0], widths, strict=True)]
+        every = _parts(widths, getattr(table, "keys", 1), console.width)
     else:
-        cells = [[_broken(row[0], 20), *(cell.replace(" ±", "\n±") for cell in row[1:])] for row in cells]
-        columns = [_broken(column, 8) for column in columns]
-        for number, part in enumerate(_parts(columns, cells, getattr(table, "keys", 1), console.width)):
-            these = [[row[at] for at in part] for row in cells]
-            said = f"{title}, continued" if number else title
-            console.print(_rich_table(said, [columns[at] for at in part], these, whole=True))
+        needed = Console(width=10_000).measure(_rich_table(table.title, rows)).maximum
+        console = Console(highlight=False, width=min(max(needed, len(table.title)), LOG_WIDTH))
+    for number, part in enumerate(every):
+        title = f"{table.title}, continued" if number else table.title
+        console.print(_rich_table(title, [[row[at] for at in part] for row in rows]))
     if table.note:
         print(f"  {table.note}\n")
 
 
-def _least(cells: Sequence[str]) -> int:
-    """The width of a column in which no word breaks, but those that are very long."""
-    return min(max(map(len, " ".join(cells).split()), default=0), 24)
+def _width_of(name: str, *cells: str) -> int:
+    """The width of a column in which no word of its name breaks, and none of a cell but in prose."""
+    return max(1, *map(len, name.split()), min(max(map(len, cells), default=0), PROSE))
 
 
-def _parts(columns: Sequence[str], rows: Sequence[Sequence[str]], keys: int, width: int) -> list[list[int]]:
+def _parts(widths: Sequence[int], keys: int, width: int) -> list[list[int]]:
     """The columns of each table that a `width` takes; the first `keys` in all."""
-    least = [_least(column) + 3 for column in zip(columns, *rows, strict=True)]  # a space on both sides, and a rule's
     parts = [list(range(keys))]
-    for at in range(keys, len(columns)):
-        if len(parts[-1]) > keys and sum(least[i] for i in (*parts[-1], at)) > width:
+    for at in range(keys, len(widths)):
+        if len(parts[-1]) > keys and sum(widths[i] + 3 for i in (*parts[-1], at)) > width:  # with the space around it
             parts.append(parts[0][:keys])
         parts[-1].append(at)
     return parts
+
+
+def _rich_table(title: str, rows: Sequence[Sequence[str]]) -> "RichTable":
+    """rows: the columns' names first."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, (name, *cells) in enumerate(zip(*rows, strict=True)):
+        side: Any = "right" if place and all(map(NUMBER.match, cells)) else "left"
+        table.add_column(escape(name), justify=side, overflow="fold")
+    for row in rows[1:]:
+        table.add_row(*map(escape, row))
+    return table
 
 
 def show_result(
@@ -163,36 +174,3 @@ def _reading(note: str) -> tuple[list[str], bool]:
     whole = [wrap("; ".join(parts[:count]), width) for count in range(len(parts) + 1)]
     lines = [lines for lines in whole if len(lines) < LINES][-1]
     return lines, lines == whole[-1]
-
-
-def _rich_table(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, whole: bool = False
-) -> "RichTable":
-    """whole: names wrap between words, and columns of short words keep their width."""
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for place, column in enumerate(columns):
-        cells = [row[place] for row in rows]
-        least = _least([column, *cells])
-        keeps = whole and max((len(line) for cell in cells for line in cell.split("\n")), default=0) <= least
-        name = fill(column, least) if keeps and "\n" not in column else column
-        side: Any = "right" if place and all(map(NUMBER.match, cells)) else "left"
-        table.add_column(escape(name), justify=side, overflow="fold", no_wrap=keeps)
-    for row in rows:
-        table.add_row(*map(escape, row))
-    return table
-
-
-def _broken(name: str, width: int) -> str:
-    """A name_of_many_words on lines of about `width`; other text stays as it is."""
-    if " " in name.rstrip(" ↑↓") or "_" not in name:
-        return name
-    lines = [""]
-    for part in name.replace("_", "_\0").split("\0"):
-        if lines[-1] and len(lines[-1] + part) > width:
-            lines.append("")
-        lines[-1] += part
-    return "\n".join(lines)

@@ -17,8 +17,7 @@ from typer.testing import CliRunner
 
 import affectml
 from affectml._options import Argument, options_of
-from affectml.cli import app
-from affectml.cli._app import LEFT
+from affectml.cli import LEFT, app
 from affectml.errors import BadInput, spelled
 from affectml.evaluating import EvaluateConfig
 from affectml.fetching import FetchConfig

@@ -145,12 +145,6 @@ def test_near_duplicates_are_confirmed_by_pixels_though_embeddings_find_all_alik
     assert (found.compared, found.without_file) == (12 * 11 // 2, 0)
 
 
-def test_what_embeddings_do_not_propose_is_not_compared(tmp_path):
-    pictures = {"a.png": scene(1), "b.png": edits(scene(1), tmp_path)["cut.png"]}
-    for name, features, count in (("set", np.eye(2, 64), 0), ("other", alike(2), 1)):
-        assert len(found_in(embedded(tmp_path / name, pictures, features)).copies) == count
-
-
 def test_likeness_is_symmetric_and_of_flat_pictures_0():
     one, black = scene(1), Image.new("RGB", SIZE)
     images = {
@@ -278,14 +272,6 @@ def test_train_keeps_18_copies_in_one_part_of_a_new_split_and_says_so(tmp_path):
     assert {other for _, other, *_ in apart(listed)} == set(before.index[before != before["000000"]])
 
 
-def test_a_data_set_without_copies_is_split_as_ever_and_nothing_is_said(tmp_path):
-    demo = write_demo(tmp_path / "demo", images=120, seed=4)
-    said, split = train(demo.root, tmp_path / "run")
-    as_ever = split_dataset(demo, demo.target("emotions"), 0)
-    assert split[as_ever.image_id].tolist() == as_ever.assignment.tolist()
-    assert not [line for line in said if "pixels" in line]
-
-
 def test_of_more_proposals_than_there_is_time_for_the_most_alike_are_compared_and_it_is_said(tmp_path, monkeypatch):
     ids, features = np.array(list("abcdef"), dtype=object), alike(6)
     every, lowest = duplicates.proposals(ids, features)
@@ -318,9 +304,3 @@ def test_emotion6_has_26_pairs_at_95_between_train_and_test(tmp_path, real_data)
     assert listed == {image for pair in alone for image in pair}
     chained = pd.Series(names_of(ids.tolist(), [None] * len(ids), list(pairs))).value_counts()
     assert chained.max() == 71  # which is why nothing but pixels makes groups
-
-
-def test_digests_are_of_shape_and_pixels():
-    flat = Image.new("RGB", (6, 4))
-    assert duplicates.digest(flat) == duplicates.digest(Image.new("RGB", (6, 4)))
-    assert duplicates.digest(flat) != duplicates.digest(Image.new("RGB", (4, 6)))

@@ -7,7 +7,6 @@ import shutil
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +18,6 @@ from affectml import explanation
 from affectml.encoders import load_encoder
 from affectml.encoders.towers import in_dtype
 from affectml.errors import BadInput, BadRun, UnknownLabel
-from affectml.heads import PriorHead
 from affectml.runs import RunFolder
 
 from .checks import refused
@@ -57,18 +55,6 @@ def test_a_map_peaks_at_the_one_patch_that_the_rate_rests_on(lights, peak):
     assert found.tolist() == [[[0, 0], [peak, 0]], [[0, 0], [0, 0]]]
 
 
-def test_cells_cover_every_pixel_once_whatever_the_size():
-    masks = explanation.cells_of((10, 7), (4, 3))
-    assert (len(masks), masks.sum(dim=0).unique().tolist()) == (12, [1])
-
-
-@pytest.mark.parametrize(
-    ("patches", "side"), [((4, 4), 4), ((7, 7), 7), ((14, 14), 7), ((16, 16), 8), ((24, 24), 8), ((37, 16), 8)]
-)
-def test_the_grid_follows_the_towers_patches(patches, side):
-    assert explanation.grid_of(SimpleNamespace(grid_size=patches), (224, 224))[0] == side
-
-
 # Curves
 
 
@@ -87,14 +73,6 @@ def test_the_curves_of_an_order_where_the_rate_rests_on_one_patch(sign, deletion
     assert (made.deletion_area, made.gain) == (pytest.approx(deleted), pytest.approx(gain))
 
 
-def test_many_steps_give_the_curves_of_few_between_them():
-    """So many images pass the tower in several parts."""
-    order = torch.rand(4, 4, generator=torch.Generator().manual_seed(0))
-    few, many = (explanation.curves(one_patch, PIXELS, BLACK, order, 0, ENDS, steps)["mean"] for steps in (4, 400))
-    assert many.deletion[::100] == pytest.approx(few.deletion)
-    assert many.insertion[::100] == pytest.approx(few.insertion)
-
-
 def test_fillings_keep_what_they_say():
     colour = torch.tensor([0.5, -1.0, 2.0])
     found = explanation.covers_of(PIXELS * colour[:, None, None])
@@ -103,11 +81,6 @@ def test_fillings_keep_what_they_say():
     board = (torch.arange(64)[:, None] + torch.arange(64)[None]) % 2 * 1.0
     blurred = explanation.covers_of(board.expand(3, 64, 64))["blur"]
     assert blurred[:, 32, 32].tolist() == pytest.approx([0.5] * 3, abs=1e-3)
-
-
-def test_the_blob_is_highest_in_the_middle():
-    blob = explanation.centred((5, 9))
-    assert (blob.argmax(), blob[0, 0], blob[-1, -1]) == (2 * 9 + 4, blob.min(), blob.min())
 
 
 # Towers
@@ -235,17 +208,6 @@ def test_pictures_go_into_a_folder_under_the_images_name(explained, tmp_path):
     says = "000011-amusement.png exists; name a file that does not"
     refused(BadInput, says, explained.save, tmp_path / "new" / "folder")
     refused(BadInput, "x.pdf: expected a .png or .svg file, or a folder", explained.save, tmp_path / "x.pdf")
-
-
-def test_a_map_of_nothing_is_drawn_and_says_so(trained, image, tmp_path):
-    """The prior's rate does not depend on the image."""
-    y = torch.rand(30, 8, generator=torch.Generator().manual_seed(0))
-    run = with_head(trained, PriorHead().fit(torch.ones(30, 128), y))
-    found = explanation.explain_image(run, image, **FEW)
-    assert not found.holds
-    assert found.verdict.startswith("nothing can be told: covering the whole image does not lower the rate by .02")
-    assert (found.map == 0).all()
-    assert found.save(tmp_path / "flat.png").is_file()
 
 
 WORDS = ("--steps", 3, "--random", 2, "--threads", 1)

@@ -9,7 +9,6 @@ import shutil
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
@@ -157,13 +156,6 @@ def test_no_importer_writes_outside_its_folder(outside):
     assert [path for path in sorted(outside.rglob("*")) if "__pycache__" not in path.parts] == before
 
 
-def test_the_coco_importer_works_from_outside_as_it_does_inside(outside):
-    (outside / "my_coco.py").write_text(Path(sys.modules[get_importer("coco").read.__module__].__file__).read_text())
-    for called in ("coco", "my_coco:coco"):
-        run(called, outside / "people.json", outside / called)
-    assert sets_in(outside / "coco") == sets_in(outside / "my_coco:coco") == {"1.jpg": [1, 1], "2.jpg": [1, 0]}
-
-
 def test_an_importer_that_is_not_there_is_named_with_the_nearest(classes):
     assert "Did you mean 'emoset'" in " ".join(CliRunner().invoke(app, ["emosets", "a", "b"]).output.split())
     with pytest.raises(BadInput, match=r"no importer 'emosets'; did you mean 'emoset'\?"):
@@ -193,12 +185,6 @@ def test_every_importer_states_what_each_of_its_options_does():
         found = get_importer(name)
         assert all(option.help.text for option in found.options()), name
         assert found.summary
-
-
-def test_embeddings_without_labels_are_summed_up(tmp_path):
-    np.savez(tmp_path / "f.npz", image=np.array(["a.jpg", "b.jpg"]), embedding=np.ones((2, 3)))
-    found = json.loads(run("embeddings", tmp_path / "f.npz", tmp_path / "out", "--json").stdout)
-    assert (found["images"], found["labels"], found["targets"]) == (2, [], {})
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(classes, monkeypatch, command):

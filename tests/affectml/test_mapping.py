@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from affectml.errors import AffectmlError, BadInput, NoMapping, UnknownLabel
 from affectml.judging.evaluate import evaluate
 from affectml.judging.scoring import Answers, row_scores
-from affectml.judging.spaces import Choices, coarser, errors_inside_parent, find_space, in_space, levels, people_in
+from affectml.judging.spaces import Choices, coarser, errors_inside_parent, find_space, in_space, people_in
 from affectml.judging.truth import fit_prior, read_truth
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy, mapping, wheel_choice
 from affectml.taxonomies._route import find_hop, tables
@@ -89,19 +89,6 @@ def test_webemo_by_hand():
     assert len(poles.merged["negative"]) + len(poles.merged["positive"]) == 25
 
 
-def test_composition_equals_the_direct_mapping():
-    middle = mapping("parrott-25", "parrott-6").then(mapping("parrott-6", "parrott-2"))
-    direct = mapping("parrott-25", "parrott-2")
-    rows = [label != "confusion" for label in direct.origin.labels]
-    np.testing.assert_array_equal(middle.matrix[rows], direct.matrix[rows])
-    for confusion in ("sadness", "fear"):
-        both = mapping("parrott-25", "parrott-6", confusion=confusion).then(mapping("parrott-6", "parrott-2"))
-        np.testing.assert_array_equal(both.matrix, direct.matrix)
-    chained = mapping("mikels-8", "ekman-6").then(mapping("ekman-6", "ekman-7"))
-    np.testing.assert_array_equal(chained.matrix, mapping("mikels-8", "ekman-7").matrix)
-    assert chained.path == ("mikels-8", "ekman-6", "ekman-7")
-
-
 def test_every_mapping_agrees_with_the_polarity_of_its_labels():
     # Going to another taxonomy and then to its poles is going to the poles, where both know the label.
     for source, target in [("mikels-8", "ekman-6"), ("mikels-8", "parrott-6"), ("parrott-25", "ekman-6"),
@@ -146,15 +133,6 @@ def test_bounds_contain_the_exact_rate_and_judgements_give_it(source, target, da
         row = coarse.image_id.tolist().index(image)
         by_hand[row] += found.matrix[[labels.index(label) for label in chosen]].any(axis=0)
     np.testing.assert_array_equal(coarse.votes, by_hand)
-
-
-def test_bounds_of_two_people_by_hand():
-    # One chose rage and envy, the other horror: half of them fear; from rates anger is .5 to 1.
-    found = mapping("parrott-25", "parrott-6")
-    fine = count_votes(judgements([{7, 17}, {10}], found.origin.labels).assign(image_id="one"), found.origin.labels)
-    low, high = found.bound_rates(fine.votes / fine.n[:, None])
-    anger, fear = found.target.index("anger"), found.target.index("fear")
-    assert (low[0, anger], high[0, anger], low[0, fear], high[0, fear]) == (0.5, 1.0, 0.5, 0.5)
 
 
 def test_an_answer_of_dropped_labels_only_is_none_or_skip():
@@ -485,11 +463,6 @@ def rows(*labels):
     return np.eye(25)[[PARROTT.index(label) for label in labels]]
 
 
-def test_levels_are_the_ancestors():
-    assert [to.target.name for to in levels(PARROTT)] == ["parrott-6", "parrott-2"]
-    assert levels(get_taxonomy("polarity-2")) == []
-
-
 def test_errors_inside_by_hand():
     preds = rows("horror", "rage", "zest", "sadness", "horror", "confusion")
     found = errors_inside_parent(preds, rows("nervousness", "rage", "horror", "confusion", "nervousness", "zest"), TO_6)
@@ -506,14 +479,6 @@ def test_several_right_labels_have_several_parents():
         assert errors_inside_parent(rows(guess), target, TO_6).share == share
     assert errors_inside_parent(rows("zest"), target, TO_6).errors == 0
     assert np.isnan(errors_inside_parent(rows("zest"), target, TO_6)[:2]).all()
-
-
-@given(st.integers(0, 10_000))
-def test_even_guesses_land_inside_as_often_as_chance_says(seed):
-    rng = np.random.default_rng(seed)
-    preds, target = rng.random((4000, 25)), np.eye(25)[rng.integers(25, size=4000)]
-    found = errors_inside_parent(preds, target, TO_6)
-    assert abs(found.share - found.chance) < 4 * np.sqrt(found.chance / found.errors)
 
 
 def test_a_label_with_two_parents_is_named():

@@ -351,7 +351,6 @@ def test_a_terminal_of_80_columns_breaks_no_word(pilot, told, monkeypatch):
     words = {"people", "images", "pounds", "cross-entropy", "models", "rate:joy", "image_rates"}
     assert words <= set(shown.split())
     assert max(len(line) for line in shown.splitlines() if "±:" not in line) <= 80
-    assert shown.count("1 person an image") + shown.count("60 people an image") == 1
 
 
 def test_each_figure_has_a_name_of_its_own_and_only_a_pilot_is_called_one(pilot):
