@@ -11,7 +11,7 @@ from affectml._progress import Progress, Say
 from affectml.data import Dataset
 from affectml.encoders import DEFAULT_SPEC
 from affectml.errors import BadInput, did_you_mean
-from affectml.heads.build import options_of_heads
+from affectml.heads.registry import options_of_heads
 from affectml.page import WRITERS
 from affectml.pictures import ImageLike
 from affectml.predicting.predictions import Predictions

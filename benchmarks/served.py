@@ -13,7 +13,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from affectml_apps.relabel.launch import app_parts
+from affectml_apps.relabel.web import app_parts
 
 
 class Timed:

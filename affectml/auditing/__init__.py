@@ -14,14 +14,5 @@ if TYPE_CHECKING:
     from affectml.auditing._audit import CHECKS, LEVEL, Audit, audit, listed_tables, write_audit
     from affectml.auditing._files import FilePromise, audit_files
 
-__all__ = [
-    "CHECKS",
-    "LEVEL",
-    "Audit",
-    "FilePromise",
-    "audit",
-    "audit_files",
-    "listed_tables",
-    "write_audit",
-]
+__all__ = ["CHECKS", "LEVEL", "Audit", "FilePromise", "audit", "audit_files", "listed_tables", "write_audit"]
 __getattr__ = lazily(__name__)

@@ -210,7 +210,7 @@ def export_store(
         notes = [*told["notes"], *([pooled] if pooled else [])]
     else:
         judgements, notes = only_data(store.judgements(), "; `affectml label attention` shows how people did on them")
-        write_judgements(judgements, to, kind, name=task.name, question=task.question, replace=replace)  # type: ignore[arg-type]
+        write_judgements(judgements, to, kind, replace=replace)  # type: ignore[arg-type]
         told["rows"] = len(judgements)
     if own is not None and own.resolve() != to.resolve() and not note_written(own, to):
         notes = [*notes, f"no note of this export can be kept beside {own}"]

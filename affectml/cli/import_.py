@@ -126,17 +126,16 @@ def fetch(dataset: Path, config: FetchConfig) -> Parts:
 
 
 @app.command("clip-e")
-def clip_e(file: Path, run: Path, *, labels: Sequence[str] | None = None, encoder: str | None = None) -> Parts:
+def clip_e(file: Path, run: Path, *, labels: Sequence[str] | None = None) -> Parts:
     """A run of the weights that CLIP-E's authors published (Keras 2 HDF5), for `affectml predict`.
 
     Args:
         file: clip-e_25cat.hdf5, _6cat, _binary or _contrastive.
         run: Run folder to write; must not exist yet.
         labels: Labels of the outputs. Default: the published models'.
-        encoder: For contrastive weights: save the labels' text features by this encoder with the run.
     """
     from affectml.importers.clip_e import import_clip_e
 
-    made = import_clip_e(file, run, labels=labels, encoder=encoder)
+    made = import_clip_e(file, run, labels=labels)
     yield {"run": str(made.folder), "head": made.head.name, "labels": list(made.taxonomy.labels)}
     yield f"{made.head.name} head over {made.taxonomy.name}: {made.folder}"

@@ -53,7 +53,7 @@ Seed = Annotated[int, Ge(0), Help(most=MOST_SEED)]
 Files = Annotated[tuple[str, ...], Help(metavar="DB")]
 Folders = Annotated[tuple[Path, ...], Help(metavar="FOLDER")]
 People = Annotated[tuple[str, ...], Help("Who, by the names they label under.", metavar="NAME...")]
-TORN = {"file", "backup", "schema", "keys", "json"}  # invariants that a file breaks which is damaged or not ours
+TORN = {"file", "backup", "schema", "keys"}  # invariants that a file breaks which is damaged or not ours
 GROUP_ROWS = 8  # of the comparison of groups; --json has all
 
 
@@ -266,7 +266,7 @@ def export(
 
     Args:
         to: Data set folder, or a file: .parquet, .csv, .jsonl, .json. Default: the data set that is labelled.
-        format_: dataset, table, label-studio or hugging-face. Default: by the path.
+        format_: dataset, table or label-studio. Default: by the path.
         target: Name of the data set's new target.
         method: How the target is made: a method of `label aggregate`.
         images: Folder of the image files, for a new data set. Default: none.
@@ -367,7 +367,7 @@ def import_(
 
     Args:
         file: File or folder of judgements.
-        format_: table, label-studio, hugging-face or dataset. Default: by the path.
+        format_: table, label-studio or dataset. Default: by the path.
         map_: Rename a column; may be repeated.
         encoding: Encoding of CSV and JSON lines.
         delimiter: What joins the labels in a cell of CSV.

@@ -7,17 +7,16 @@ head.predict_rates(X_new); head.predict_sets(X_new); head.save(folder); load_hea
 from affectml.heads.auto import AutoConfig, AutoHead
 from affectml.heads.base import Head, sets_of
 from affectml.heads.baselines import PriorHead, TextHead, ZeroShotConfig, ZeroShotHead
-from affectml.heads.build import build_plain, check_plain
 from affectml.heads.by_person import ByPersonConfig, ByPersonHead, ImageEffects
 from affectml.heads.config import HeadConfig, Wanted
 from affectml.heads.contrastive import ContrastiveConfig, ContrastiveHead, contrastive_loss
 from affectml.heads.ensemble import EnsembleConfig, EnsembleHead
 from affectml.heads.inputs import Material, Rows, as_features
 from affectml.heads.kernel import KernelConfig, KernelHead
-from affectml.heads.load import head_class, load_head
 from affectml.heads.mixed_logit import Normals, PersonAnswers
 from affectml.heads.neural import SigmoidConfig, SigmoidHead, SoftmaxConfig, SoftmaxHead
 from affectml.heads.promise import Promise
+from affectml.heads.registry import build_plain, check_plain, head_class, load_head
 from affectml.heads.thresholds import apply_thresholds, choose_thresholds
 from affectml.heads.topk import SetHead, TopKConfig, TopKHead
 

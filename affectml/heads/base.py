@@ -236,6 +236,7 @@ class Head(ABC):
         val: Pair | None = None,
         weights: ArrayLike | None = None,
         generator: torch.Generator | None = None,
+        **more: Any,
     ) -> Self:
         """Fit afresh: what an earlier fit or `tune_thresholds` left is forgotten, unless this fit fails.
 
@@ -245,6 +246,7 @@ class Head(ABC):
             val: (X, targets) of other rows, which are used for choices and not fitted on.
             weights: [N], or [N, C] for heads that weigh each label's cell.
             generator: for everything random; seeded with `config.seed`, or with 0, unless given.
+            more: what else the head learns from: see its class.
 
         Returns:
             The head itself.
@@ -252,18 +254,6 @@ class Head(ABC):
         Raises:
             BadInput: if an option, a shape or a value is impossible; names the option or the row.
         """
-        return self._fit_afresh(X, targets, val, weights, generator)
-
-    def _fit_afresh(
-        self,
-        X: Features,
-        targets: ArrayLike,
-        val: Pair | None,
-        weights: ArrayLike | None,
-        generator: torch.Generator | None,
-        **more: Any,
-    ) -> Self:
-        """What every `fit` does around `_fit`; more: what this head's `_fit` takes beside."""
         self.config.check()
         self.config = self.config.plain()
         features = self._features(X, None, "X")

@@ -14,7 +14,7 @@ from affectml.errors import BadInput
 from affectml.heads.base import Head
 from affectml.heads.config import defaults_of
 from affectml.heads.ensemble import CompositeHead, MemberConfig
-from affectml.heads.inputs import ArrayLike, Features, Material, Pair, Rows, as_features
+from affectml.heads.inputs import ArrayLike, Features, Material, Rows, as_features
 from affectml.heads.mixed_logit import (
     Fit,
     Images,
@@ -73,7 +73,9 @@ class ByPersonHead(CompositeHead, name="by_person"):
     `scores` and `predict_rates` are the population's: the integral over people, and not what a mean person would say.
     `person` is what is believed of somebody after some answers, `person_rates` what they would choose.
 
-    Targets: rates, as the head inside takes them; `fit` wants `answers` beside. Options: ByPersonConfig. Degenerate: a
+    Targets: rates, as the head inside takes them. `fit` also takes answers: who chose what, of rows of X; val_answers:
+    the same of rows of val's X, by the same people, which also choose how a person's set is cut; and groups [N]: the
+    head inside says of no row what it learned from a row of the same group. Options: ByPersonConfig. Degenerate: a
     label that nobody or everybody chose gets thresholds near none; somebody without answers is as everybody.
     """
 
@@ -97,36 +99,6 @@ class ByPersonHead(CompositeHead, name="by_person"):
         """See Head.told."""
         people, answers = self.report_["people"], self.report_["answers"]
         return [f"by person: thresholds and {self.config.tastes} tastes of {people} people, from {answers:,} answers"]
-
-    def fit(
-        self,
-        X: Features,
-        targets: ArrayLike,
-        *,
-        val: Pair | None = None,
-        weights: ArrayLike | None = None,
-        generator: torch.Generator | None = None,
-        answers: PersonAnswers | None = None,
-        val_answers: PersonAnswers | None = None,
-        groups: NDArray[Any] | None = None,
-    ) -> Self:
-        """Fit afresh; see Head.fit.
-
-        Args:
-            X: features, [N, D].
-            targets: rates [N, C].
-            val: (X, targets) of other rows.
-            weights: as the head inside takes them.
-            generator: of the head inside and of the folds.
-            answers: who chose what, of rows of X.
-            val_answers: the same of rows of val's X, by the same people; they also choose how a person's set is cut.
-            groups: [N]; the head inside says of no row what it learned from a row of the same group.
-
-        Raises:
-            BadInput: without answers, for some that name no row, person or label, and as Head.fit does.
-        """
-        more: dict[str, Any] = {"answers": answers, "val_answers": val_answers, "groups": groups}
-        return self._fit_afresh(X, targets, val, weights, generator, **more)
 
     def _fit(
         self,

@@ -1,7 +1,7 @@
 """What a head is told: its own options, the tasks it may be given, and what a training run asks of it."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Self, TypeAlias, get_args, get_type_hints
 
 import numpy as np
@@ -58,7 +58,7 @@ class HeadConfig:
             BadInput: if an option does not exist or a value is impossible.
         """
         config = cls.from_dict(values)
-        config.check_types()
+        HeadConfig.check(config)  # what a head has inside may come from a package that is not imported
         return config
 
     def plain(self) -> Self:
@@ -68,18 +68,20 @@ class HeadConfig:
 
     def check(self) -> None:
         """Raise BadInput for values that are not possible; configs with rules among options extend this."""
-        self.check_types()
+        check_fields(self, lambda name, value, wanted: f"{type(self).__name__}: {name} must be {wanted}, got {value!r}")
 
-    def check_types(self) -> None:
-        """Raise BadInput for the first value that its option's type does not allow, saying what it allows."""
-        for name, (hint, adapter) in typed_fields(type(self)).items():
-            value = getattr(self, name)
-            try:
-                adapter.validate_python(value.item() if isinstance(value, np.generic) else value, strict=True)
-            except ValidationError as error:
-                raise BadInput(
-                    f"{type(self).__name__}: {name} must be {expected(error, hint)}, got {value!r}"
-                ) from None
+
+def check_fields(config: Any, words: Callable[[str, Any, str], str]) -> None:
+    """Raise BadInput for the first field of a dataclass with a value that its type does not allow.
+
+    words: the message, of the field's name, its value and what it should be.
+    """
+    for name, (hint, adapter) in typed_fields(type(config)).items():
+        value = getattr(config, name)
+        try:
+            adapter.validate_python(value.item() if isinstance(value, np.generic) else value, strict=True)
+        except ValidationError as error:
+            raise BadInput(words(name, value, expected(error, hint))) from None
 
 
 def defaults_of(cls: type[HeadConfig]) -> dict[str, Any]:
@@ -89,7 +91,7 @@ def defaults_of(cls: type[HeadConfig]) -> dict[str, Any]:
     return {f.name: f.default for f in fields} | made
 
 
-def typed_fields(cls: type[HeadConfig]) -> dict[str, tuple[Any, TypeAdapter[Any]]]:
+def typed_fields(cls: Any) -> dict[str, tuple[Any, TypeAdapter[Any]]]:
     """The type of each option by its name, and pydantic's reading of it, which is made once."""
     if cls not in _TYPED:
         hints = get_type_hints(cls, include_extras=True)

@@ -12,8 +12,8 @@ from affectml.errors import BadInput
 from affectml.heads.base import HEADS, Head
 from affectml.heads.config import HeadConfig
 from affectml.heads.inputs import ArrayLike, Features, Material, Rows, as_shares
-from affectml.heads.load import find_head
 from affectml.heads.objective import ScoreKind, logits_of, probabilities
+from affectml.heads.registry import find_head
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +97,7 @@ class MemberConfig(BlendConfig):
         super().check()
         fitting = sorted(name for name, head in HEADS.items() if self.fits(head))
         if self.head not in fitting:
-            raise BadInput(f"{type(self).__name__}: no {self.head!r} can be inside (heads: {', '.join(fitting)})")
+            raise BadInput(f"{type(self).__name__}: no {self.head!r} head can be inside (heads: {', '.join(fitting)})")
         member = HEADS[self.head]
         if self.kind not in member.kinds() or self.options.get("kind", self.kind) != self.kind:
             raise BadInput(f"{type(self).__name__}: {member.described()} inside does not predict {self.kind}")

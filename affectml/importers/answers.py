@@ -14,8 +14,20 @@ from affectml.data.schema import Kind, Values, VoteRule
 from affectml.data.targets import SUM_TOLERANCE
 from affectml.errors import BadInput, option
 from affectml.importers.draft import Labels
-from affectml.importers.labels import MARKS, Cells, LabelPlan, parse_cells, plan_labels
-from affectml.importers.read import ANNOTATOR, FILE, LABEL, Shape, Table, numbers, pick, read_table, tidy
+from affectml.importers.labels import Cells, LabelPlan, parse_cells, plan_labels
+from affectml.importers.read import (
+    ANNOTATOR,
+    FILE,
+    LABEL,
+    Columns,
+    Shape,
+    Table,
+    TableSpec,
+    numbers,
+    pick,
+    read_table,
+    tidy,
+)
 from affectml.taxonomies import Taxonomy
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import AnnotationError
@@ -26,6 +38,7 @@ Floats = NDArray[np.float64]
 Said = list[tuple[str, Any, list[str]]]  # place, image and labels of each answer of one person
 SAID = "answers"  # what messages call answers that are in no file
 KEY = ["image_id", "annotator_id", "round"]
+ANSWERS = KINDS[:2]  # the kinds of judgements that say something of an image's labels
 _WORDS = (*KINDS[1:], FLAG)  # what a cell of labels may say in place of labels
 _WHOLE_OF_SUMS = 0.5  # from this share of rows summing to one, the others are taken for mistakes
 
@@ -222,7 +235,7 @@ def count(judgements: pd.DataFrame, labels: Sequence[str], where: str) -> tuple[
         votes = count_votes(judgements, labels)
     except AnnotationError as error:
         raise BadInput(f"{where}: {error}") from None
-    answers = judgements["kind"].isin(("labels", "none")) & are_data(judgements)
+    answers = judgements["kind"].isin(ANSWERS) & are_data(judgements)
     one_choice = bool((judgements.loc[answers, "labels"].map(len) == 1).all())
     answered = votes.n > 0
     return votes.table()[answered], one_choice, [str(image) for image in votes.image_id[~answered]]
@@ -429,33 +442,17 @@ def said_of(answers: Any, taxonomy: Taxonomy) -> Said:
 def _said_in(table: Table, taxonomy: Taxonomy) -> Said:
     """The answers of a table; rows that say unsure, skip or flag are none."""
     image = pick(table, None, ("imageid",)) or pick(table, None, FILE)
-    column, who = pick(table, None, LABEL), pick(table, None, ANNOTATOR)
-    if image is None or column is None:
+    label, who = pick(table, None, LABEL), pick(table, None, ANNOTATOR)
+    if image is None or label is None:
         what, have = "image (or image_id)" if image is None else "labels", ", ".join(table.frame.columns)
         raise BadInput(f"{table.path}: no column {what}, which answers of a person need (columns: {have})")
     people = 1 if who is None else table.frame[who].nunique()
     if people > 1:
         raise BadInput(f"{table.path}: column {who!r}: answers of {people:,} people; keep those of one")
-    texts = [cell.strip() for cell in table.frame[column] if isinstance(cell, str) and cell not in taxonomy.labels]
-    marks = [] if any(text.startswith("[") for text in texts) else [m for m in MARKS if any(m in t for t in texts)]
-    cells = parse_cells(table, column, next(iter(marks), None), taxonomy.labels)
-    words = _words_for_no_label(cells.found(), taxonomy.labels)
-    kinds = table.frame["kind"] if "kind" in table.frame.columns else [None] * len(table.frame)
-    found: Said = []
-    for row, (name, part, kind) in enumerate(zip(table.frame[image], cells.labels, kinds, strict=True)):
-        said = {kind, *(words[label] for label in part or () if label in words)}
-        labels = [label for label in part or () if label not in words]
-        if said.intersection(("unsure", "skip", "flag")):
-            continue
-        wrong = ""
-        if part is None and kind not in ("none", "labels"):
-            wrong = f"column {column!r} is empty: write none where no label applies, or take the row out"
-        elif labels and "none" in said:
-            wrong = f"{', '.join(labels)}: a label and 'none' at once"
-        elif not isinstance(name, str) and pd.isna(name):
-            wrong = f"column {image!r} is empty; name the image or take the row out"
-        if wrong:
-            raise BadInput(f"{table.where(row)}: {wrong}")
-        taxonomy.check(labels, table.where(row))
-        found.append((table.where(row), str(name), labels))
-    return found
+    names = table.texts(image)
+    table.refuse_row(names == "", f"column {image!r} is empty; name the image or take the row out")
+    spec = TableSpec(taxonomy=taxonomy)
+    shape = Shape(table, names.to_numpy(), Columns(file=image, label=label), [], spec)
+    judged = _judgements(shape, *plan_shape(shape, judged=True), [], [])
+    rows = judged[["image_id", "kind", "labels"]].itertuples(index=False)
+    return [(table.where(at), image, labels) for at, (image, kind, labels) in enumerate(rows) if kind in ANSWERS]

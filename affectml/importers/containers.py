@@ -20,6 +20,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from affectml._options import Help, check_choice
@@ -48,7 +49,6 @@ _EXPECTED = (
     "expected a folder of `save_to_disk`, of images with metadata or of Parquet files; unpack tar files, and "
     "`affectml import images` or `import table` what is in them"
 )
-_OF_ONE_CELL = ("image_id", "event_id", "file", "url", "split", "group", "round", "kind", "n")  # never a list
 _SIGNATURES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"GIF8": ".gif", b"BM": ".bmp", b"II*\0": ".tif",
                b"MM\0*": ".tif"}  # fmt: skip
 
@@ -353,19 +353,14 @@ def _image_column(container: Container, splits: list[str], asked: str | None) ->
 
 @dataclass(slots=True)
 class Taken:
-    """A row that was taken, and its image.
-
-    name: of the image; until all rows are in, the one that it came with. identity: how it is told from others. place:
-    its file. url: None where the image itself is there.
-    """
+    """A row that was taken, and its image: the name and file of one that is here, the url of one that is not."""
 
     where: str
     split: str
     cells: dict[str, Any]
-    identity: str
     name: str | None = None
     place: Path | None = None
-    url: str | None = ""
+    url: str | None = None
 
 
 @dataclass
@@ -376,8 +371,9 @@ class Gathered:
     is a judgement, so that images with the same bytes and no name are one image. need_images: whether rows without one
     are left out and named. root: the folder of images that rows name, where it is not the container's.
 
-    What `read` finds: image, the column of images; labels, by column, the names of its ClassLabel; rows; frame, their
-    columns without images; skipped, for each reason, rows and columns that were left out.
+    What `read` finds: image, the column of images; labels, by column, the names of its ClassLabel; rows; names, by name
+    of an image what tells it from others; frame, the rows' columns without images; skipped, for each reason, rows and
+    columns that were left out.
     """
 
     container: Container
@@ -388,6 +384,7 @@ class Gathered:
     image: str | None = None
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     rows: list[Taken] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
     frame: pd.DataFrame = field(default_factory=pd.DataFrame)
     skipped: dict[str, list[str]] = field(default_factory=dict)
 
@@ -402,7 +399,7 @@ class Gathered:
                 for where, cells in self.container.rows(split):
                     bar.advance()
                     image = cells.pop(self.image, None) if self.image else None
-                    taken = Taken(where, split, cells, f"{split}/{len(self.rows):07d}")
+                    taken = Taken(where, split, cells)
                     if self.image and (why := self._take_image(taken, image)):
                         left[why][where] = None
                         continue
@@ -417,26 +414,26 @@ class Gathered:
         if not self.rows:
             why = "; ".join(f"{len(what):,} {reason} (first: {what[0]})" for reason, what in self.skipped.items())
             raise BadInput(f"{self.container.address}: no row that can be used: {why or 'it is empty'}")
-        _name(self.rows)
-        self.frame = _frame([taken.cells for taken in self.rows], self.skipped)
+        columns = dict.fromkeys(column for taken in self.rows for column in taken.cells)
+        self.frame = pd.DataFrame({c: _column([taken.cells.get(c) for taken in self.rows]) for c in columns})
+        self.frame.index = pd.RangeIndex(len(self.rows))
         return self
 
     def _take_image(self, taken: Taken, cell: Any) -> str:
         """Say of the row what its image is, written to `spool` where it has no file; or why the row is left out."""
-        if cell is None or (cell.get("bytes") is None and not cell.get("path")):
-            return "rows without an image" if self.need_images else ""
-        path, content = cell.get("path") or "", cell.get("bytes")
+        path, content = (cell.get("path") or "", cell.get("bytes")) if cell else ("", None)
         if content is None:
+            if not path:
+                return "rows without an image" if self.need_images else ""
             below = self.container.contains(path)
             if below is None and is_url(path):
-                taken.identity = taken.url = path
+                taken.url = path
                 return ""
             if below is None:
                 return "rows whose image lies outside of the source, which is not followed"
             if "://" not in path or self.spool is None:
-                taken.name = taken.identity = below
+                taken.name = self._named(below, below, taken.split)
                 taken.place = Path(self.root or self.container.root) / below if "://" not in path else None
-                taken.url = None
                 return ""
             try:
                 with _open(path) as handle:
@@ -445,41 +442,27 @@ class Gathered:
                 return f"images: cannot be read ({type(error).__name__})"
         if len(content) > MOST_BYTES:
             return f"images: above {MOST_BYTES // 2**20} MiB"
-        digest, suffix = hashlib.sha256(content).hexdigest(), _suffix(content)
+        identity, suffix = hashlib.sha256(content).hexdigest(), _suffix(content)
         path = path.replace("\\", "/").replace("\0", "")
-        taken.url, taken.name = None, path if path and is_usual(path) else PurePosixPath(path).name or None
-        if taken.name or self.judged:
-            taken.identity = f"{taken.name or ''} {digest}"
         if self.spool is not None:
-            taken.place = self.spool / f"{digest}{suffix}"
+            taken.place = self.spool / f"{identity}{suffix}"
             if not taken.place.exists():
                 taken.place.write_bytes(content)
-        if taken.name is None and self.judged:
-            taken.name = digest[:16]
-        if taken.name is not None and PurePosixPath(taken.name).suffix.lower() not in SUFFIXES:
-            taken.name += suffix
+        name = path if path and is_usual(path) else PurePosixPath(path).name
+        if not name:  # of judgements, those about the same bytes are about one image
+            row = f"{taken.split}/{len(self.rows):07d}"
+            name, identity = (identity[:16], identity) if self.judged else (row, row)
+        known = PurePosixPath(name).suffix.lower() in SUFFIXES
+        taken.name = self._named(name if known else name + suffix, identity, taken.split)
         return ""
 
-
-def _name(rows: list[Taken]) -> None:
-    """Give each image that is there a name, the same where it is the same image, and to no other."""
-    first: dict[str, tuple[int, Taken]] = {}
-    for at, taken in enumerate(rows):
-        if taken.url is None:
-            first.setdefault(taken.identity, (at, taken))
-    own = [taken.name for _, taken in first.values() if taken.name is not None]
-    apart = len(set(own)) < len(own)  # splits that count from zero, each
-    found: dict[str, str] = {}  # identities by name
-    for identity, (at, taken) in first.items():
-        name = taken.name or f"{at:07d}{'.jpg' if taken.place is None else taken.place.suffix}"
-        if apart or taken.name is None:
-            name = f"{taken.split}/{name}"
-        if name in found:
-            name = f"{PurePosixPath(name).with_suffix('')}-{at:07d}{PurePosixPath(name).suffix}"
-        found[name] = identity
-    names = {identity: name for name, identity in found.items()}
-    for taken in rows:
-        taken.name = names.get(taken.identity) if taken.url is None else None
+    def _named(self, name: str, identity: str, split: str) -> str:
+        """A name for an image, the same where it is the same image, and no other's: splits may each count from zero."""
+        last = f"{split}/{len(self.rows):07d}-{PurePosixPath(name).name}"
+        free = (each for each in (name, f"{split}/{name}", last) if self.names.get(each, identity) == identity)
+        found = next(free)
+        self.names[found] = identity
+        return found
 
 
 def _suffix(content: bytes) -> str:
@@ -513,39 +496,14 @@ def _numbers(cell: Any) -> bool:
     return all(isinstance(one, int | float) and not isinstance(one, bool) for one in cell)
 
 
-def _frame(rows: list[dict[str, Any]], skipped: dict[str, list[str]]) -> pd.DataFrame:
-    """The columns as a table, each of one kind; what no table keeps is named and left."""
-    out: dict[str, pd.Series] = {}
-    for column in dict.fromkeys(column for row in rows for column in row):
-        made = _uniform([row.get(column) for row in rows])
-        if made is None or (column in _OF_ONE_CELL and any(isinstance(cell, list | dict) for cell in made)):
-            skipped.setdefault(NO_COLUMN, []).append(column)
-        else:
-            out[column] = made
-    return pd.DataFrame(out, index=pd.RangeIndex(len(rows)))
-
-
-def _uniform(cells: list[Any]) -> pd.Series | None:
-    """Cells of one kind: numbers, texts (also of scalars that differ), lists of texts or numbers, objects; or None."""
-    kinds = {type(cell) for cell in cells if cell is not None}
-    parts = [part for cell in cells if isinstance(cell, list) for part in cell]
-    inner = set(map(type, parts))
-    if any(kind.__module__ not in ("builtins", "datetime") for kind in kinds) or inner & {list, dict, bytes}:
-        return None
-    if kinds & {list, dict} and len(kinds) > 1:
-        return None
-    if kinds <= {int, float} and _fit(cells):
-        return pd.Series(cells, dtype=None if kinds else object)
-    if kinds == {list} and not (inner <= {str} or (inner <= {int, float} and _fit(parts))):
-        cells = [None if cell is None else [str(part) for part in cell if part is not None] for cell in cells]
-    elif len(kinds) > 1 or kinds == {int}:
-        cells = [None if cell is None else str(cell) for cell in cells]
-    return pd.Series(cells, dtype=object)
-
-
-def _fit(cells: list[Any]) -> bool:
-    """Whether the whole numbers among some cells fit 64 bits."""
-    return all(abs(cell) < 2**63 for cell in cells if isinstance(cell, int))
+def _column(cells: list[Any]) -> pd.Series:
+    """Cells of one kind: numbers, texts, lists, objects; of several kinds as texts."""
+    try:
+        kind = pa.array(cells).type
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
+        cells, kind = [None if cell is None else str(cell) for cell in cells], pa.string()
+    numbers = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    return pd.Series(cells, dtype=None if numbers else object)
 
 
 def _draft(gathered: Gathered, spec: ContainerSpec, source: Source) -> Draft:

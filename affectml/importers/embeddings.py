@@ -13,9 +13,7 @@ from typing import Annotated, Any, get_args
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
 
 from affectml._files import need_file, sha256
 from affectml._options import Help, check_choice
@@ -60,8 +58,6 @@ _ANSWERS = [name for name in KIND_OF if name != "label"]  # of people
 _NAMES = (*FILE, "imageid")
 _TABLES = (".csv", ".tsv", ".parquet")  # what may lie beside a matrix that does not name its rows
 _SAVED = "what `datasets` saved becomes Parquet by datasets.load_from_disk(FOLDER).to_parquet(FILE)"
-_NUMPY_HAS = ("torch.float16", "torch.float32", "torch.float64")
-_TEXTS = ("image", "image_id", "label", "labels", "split", "group")  # what a safetensors file may say in its header
 
 
 class Rows(Table):
@@ -384,53 +380,32 @@ def _numpy(file: Path) -> dict[str, Any]:
 
 
 def _safetensors(file: Path) -> dict[str, Any]:
-    """Tensors by name; names of images and labels are JSON lists in the header's metadata."""
-    from safetensors import safe_open
+    """Tensors by name, those of kinds that numpy lacks as float32."""
+    from safetensors.torch import load_file
 
-    arrays: dict[str, Any] = {}
-    with safe_open(file, framework="pt") as handle:
-        for name in handle.keys():  # noqa: SIM118  # it is no mapping
-            tensor = handle.get_tensor(name)
-            if tensor.is_floating_point() and str(tensor.dtype) not in _NUMPY_HAS:
-                tensor = tensor.float()  # holds each value of bfloat16 and of the floats of eight bits
-            arrays[name] = tensor.numpy()
-        said = handle.metadata() or {}
-    arrays = _with_embedding(arrays, "fiub")
-    for name in [name for name in _TEXTS if name in said and name not in arrays]:
-        try:
-            arrays[name] = _objects(TypeAdapter(list[str | None]).validate_json(said[name], strict=True))
-        except ValidationError:
-            raise BadInput(f"{file}: metadata {name!r}: expected a JSON list of texts") from None
-    return arrays
+    tensors = load_file(file)
+    wide = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    return _with_embedding({name: tensor.numpy() for name, tensor in wide.items()}, "fiub")
 
 
 def _parquet(file: Path) -> dict[str, Any]:
-    """Columns: lists of numbers as matrices, structs of numbers as tables."""
+    """Columns; lists of numbers as matrices."""
     import pyarrow.parquet as pq
 
     table = pq.read_table(file)
     table.validate(full=True)
     arrays: dict[str, Any] = {}
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        column = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
-        kind = column.type
-        if isinstance(kind, pa.ListType | pa.LargeListType | pa.FixedSizeListType) and _is_number(kind.value_type):
-            cells = column.to_pandas()
-            lengths = np.array([-1 if cell is None else len(cell) for cell in cells])
-            if (row := first_row(lengths != lengths.max(initial=0))) is not None:
-                found = "nothing" if lengths[row] < 0 else f"{lengths[row]} numbers"
-                expected = f"expected {lengths.max()} as in others"
-                raise BadInput(f"{file}: column {name!r}: row {row} (counted from 0) holds {found}, {expected}")
-            arrays[name] = np.array(cells.tolist())
-        elif pa.types.is_struct(kind) and "path" in kind.names:
-            arrays[name] = _objects([None if cell is None else cell["path"] for cell in column.to_pylist()])
-        elif pa.types.is_struct(kind) and kind.names and all(_is_number(part.type) for part in kind):
-            numbers = pa.Table.from_struct_array(column.combine_chunks()).to_pandas()
-            arrays[name] = numbers if name in _ANSWERS else numbers.to_numpy()
-        elif _is_number(kind) and not column.null_count:
-            arrays[name] = column.to_numpy()
-        else:
-            arrays[name] = _objects(column.to_pylist())
+    for name, cells in table.to_pandas().items():
+        arrays[str(name)] = cells.to_numpy() if cells.dtype.kind in "iufb" else _objects(cells)
+        lengths = np.array([len(cell) if isinstance(cell, np.ndarray) else -1 for cell in cells])
+        numbers = [cell.dtype.kind in "iuf" for cell in cells if isinstance(cell, np.ndarray)]
+        if not numbers or not all(numbers):
+            continue
+        if (row := first_row(lengths != lengths.max())) is not None:
+            found = "nothing" if lengths[row] < 0 else f"{lengths[row]} numbers"
+            expected = f"expected {lengths.max()} as in others"
+            raise BadInput(f"{file}: column {name!r}: row {row} (counted from 0) holds {found}, {expected}")
+        arrays[str(name)] = np.stack(list(cells))
     return _with_embedding(arrays, "f")
 
 
@@ -441,10 +416,6 @@ def _with_embedding(arrays: dict[str, Any], kinds: str) -> dict[str, Any]:
     if "embedding" not in arrays and len(matrices) == 1:
         arrays["embedding"] = arrays.pop(matrices[0])
     return arrays
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
 
 
 def _objects(values: Any) -> NDArray[Any]:
@@ -520,8 +491,7 @@ def _texts(array: NDArray[Any]) -> list[str]:
 
 def _answers(file: Path, key: str, cells: Any, said: list[str] | None, people: Any, rows: int) -> Table:
     """One of the arrays of people's answers, checked for its shape; what its numbers may be, `measure` checks."""
-    names = said or (list(cells.columns) if isinstance(cells, pd.DataFrame) else [])
-    matrix = np.asarray(cells)
+    names, matrix = said or [], np.asarray(cells)
     if not names:
         way_out = f"add an array labels with their names, or say {option('labels', ['A', 'B'])}"
         raise BadInput(f"{file}: nothing says which columns of {key} are which labels; {way_out}")

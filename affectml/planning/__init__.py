@@ -28,7 +28,7 @@ Counts = Sequence[int] | None
 class PlanConfig:
     """The studies to plan, and what an answer costs."""
 
-    target: Annotated[str | None, Help("Target whose labels, or votes, are planned from.", default="found")] = None
+    target: Annotated[str | None, Help("Target whose labels are planned from.", default="found")] = None
     people: Annotated[Counts, Help("How many people answer an image, several to compare.", default="2,3,5,8,12,20")] = (
         None
     )

@@ -92,8 +92,7 @@ class Plan:
     def place(self) -> Row:
         """The pilot's own place among the studies; of assumptions alone, five people an image and 500 images."""
         pilot, overlap = self.pilot, max(1, round(len(self.pilot.image) / self.pilot.images))
-        unknown = pilot.anonymous or pilot.assumed
-        each = self.config.each or (50 if unknown else math.ceil(overlap * pilot.images / pilot.people))
+        each = self.config.each or (50 if pilot.assumed else math.ceil(overlap * pilot.images / pilot.people))
         return self._row(Design(*(5, 500) if pilot.assumed else (overlap, pilot.images), each))
 
     @cached_property
@@ -124,8 +123,6 @@ class Plan:
         said, here = option("within", {name: asked}), self.place.widths
         if name not in here:
             why = f"no figure {name!r}{did_you_mean(name, here)}"
-            if name in NAMES:
-                why = f"nothing here tells {NAMES[name]}; scores need people's single answers"
             raise BadInput(f"{said}: {why} (figures: {', '.join(here)})")
         (width,) = _numbers("within", [asked], float, 0, math.inf)
         expected = partial(self.figures.expected, these_images=self.config.these_images)
@@ -220,9 +217,13 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """Plain values; what cannot be told is None."""
         pilot = self.pilot
-        told = {"people": None if pilot.anonymous else pilot.people, "images": pilot.images}
         found = {
-            "pilot": told | {"answers": len(pilot.image), "drawn": pilot.assumed},
+            "pilot": {
+                "people": pilot.people,
+                "images": pilot.images,
+                "answers": len(pilot.image),
+                "drawn": pilot.assumed,
+            },
             "costs": asdict(self.costs) | {"currency": self.config.currency},
             "variances": self._variances,
             "place": self.place.to_json(),
@@ -243,15 +244,13 @@ class Plan:
             sds = f"with SDs in log-odds of {config.images_sd:g} (images), {of_people}"
             said = [f"all is assumed: answers drawn from a mixed logit {sds}"]
         else:
-            who = "answers of nobody knows whom" if pilot.anonymous else f"answers of {pilot.people:,} people"
             which = f"about {'the same images' if config.these_images else 'images of the same kind'}"
             said = [
-                f"planned from {len(pilot.image):,} {who} about {pilot.images:,} images",
+                f"planned from {len(pilot.image):,} answers of {pilot.people:,} people about {pilot.images:,} images",
                 f"the study asks the same question, of people like these, {which}; everybody answers equally often",
             ]
-        if pilot.sets:
-            half = "what one half of the people said of an image, smoothed, is judged by the other half"
-            said.append(f"the model is a stand-in: {half}; its difference is that from their mean rates")
+        half = "what one half of the people said of an image, smoothed, is judged by the other half"
+        said.append(f"the model is a stand-in: {half}; its difference is that from their mean rates")
         took = " (the median of the pilot)" if config.seconds is None and pilot.seconds is not None else ""
         paid = f", {config.per_hour:g} {config.currency} an hour" if config.per_hour else ""
         before = f", {costs.minutes_before:g} minutes of each person before them" if costs.minutes_before else ""
@@ -262,28 +261,23 @@ class Plan:
     def limits(self) -> tuple[str, ...]:
         """In words, what the pilot cannot tell."""
         pilot, widths, said = self.pilot, self.place.widths, []
-        if pilot.anonymous:
-            as_if = "planned as if each answer were somebody else's, which is too narrow where few people answer much"
-            said.append(f"the votes are anonymous, so nobody knows how people differ: {as_if}")
-        elif not pilot.assumed and pilot.people < FEW:
+        if not pilot.assumed and pilot.people < FEW:
             half, low, high = widths["label_rates"]
             place = f"at the pilot's own place a rate's ±{half:.3f} may be {low:.3f} to {high:.3f} (90 %)"
             said.append(f"{pilot.people} people say little of how far people differ: {place}")
         if not pilot.assumed and pilot.images < FEW:
             said.append(f"{pilot.images} images say little of how far images differ")
-        rates = np.nanmean(pilot.chosen, axis=0)
+        rates = pilot.chosen.mean(axis=0)
         for share, what in ((0.0, "nobody chose"), (1.0, "everybody always chose")):
             if names := [label for label, rate in zip(pilot.labels, rates, strict=True) if rate == share]:
                 said.append(f"{what} {few(names, 6)}: nothing is planned for {'it' if len(names) == 1 else 'them'}")
-        if not pilot.sets:
-            said.append("only counts by label are known, not whole answers: no alpha and no model's scores")
-        elif math.isnan(widths["alpha"].half) and (pilot.chosen == pilot.chosen[0]).all():
+        if math.isnan(widths["alpha"].half) and (pilot.chosen == pilot.chosen[0]).all():
             said.append("everybody always gave the same answer: there is no alpha")
         elif math.isnan(widths["alpha"].half):
             said.append("alpha is planned from images with three answers or more, and there are none")
         elif np.bincount(pilot.image).max() < 4:
             said.append("no image has four answers: how much pairs of answers add to the spread of alpha is assumed")
-        if "set_f1" in widths and math.isnan(widths["set_f1"].half) and pilot.people == 2:
+        if math.isnan(widths["set_f1"].half) and pilot.people == 2:
             said.append("each half of two people is one of them: a model's scores need a pilot with more people")
         return tuple(said)
 
@@ -307,10 +301,9 @@ def plan_study(dataset: Dataset | None, config: PlanConfig) -> Plan:
             if getattr(config, name) != getattr(PlanConfig, name):
                 raise BadInput(f"{option(name)}: is assumed where there is no pilot; here it comes from the data set")
         pilot = read_pilot(dataset, config.target)
-    models = stand_ins(pilot, seed=config.seed) if pilot.sets else ()
     seconds = (pilot.seconds or 10.0) if config.seconds is None else config.seconds
     costs = Costs(seconds, config.minutes_before, config.per_hour or 0.0)
-    plan = Plan(config, pilot, figures_of(pilot, *models, seed=config.seed), costs)
+    plan = Plan(config, pilot, figures_of(pilot, *stand_ins(pilot, seed=config.seed), seed=config.seed), costs)
     _ = plan.rows, plan.within  # what cannot be is said now
     return plan
 

@@ -115,7 +115,7 @@ def command(config: TrainConfig, out: Path | None = None) -> str:
     >>> command(TrainConfig("mydata", head="topk", k=2, options={"l2": 0.1}))
     'affectml train mydata --head topk --set k=2 --set l2=0.1 --seed 0'
     """
-    from affectml.heads.build import option_words
+    from affectml.heads.registry import option_words
 
     words = ["affectml", "train", *([config.dataset] if config.dataset else [])]
     for option in options_of(TrainConfig)[1:]:
@@ -137,7 +137,7 @@ def with_settings(config: TrainConfig) -> TrainConfig:
     given = {name: value for name, value in config.options.items() if name in rare}
     if not given:
         return config
-    from affectml.heads.build import typed
+    from affectml.heads.registry import typed
 
     if isinstance(sentences := given.get("templates"), str):
         given["templates"] = tuple(sentences.split("|"))  # a sentence may hold commas

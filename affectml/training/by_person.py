@@ -8,9 +8,9 @@ import torch
 from affectml._progress import Say
 from affectml.errors import BadInput, option
 from affectml.heads import ByPersonHead, Head, ImageEffects
-from affectml.heads.build import heads_that
 from affectml.heads.by_person import as_by_person, cuts_rates
 from affectml.heads.mixed_logit import Fit
+from affectml.heads.registry import heads_that
 from affectml.judging.figures import Evaluation
 from affectml.people.known import people_file, write_image_effects, write_people
 from affectml.runs import RunFolder, TrainConfig

@@ -22,8 +22,7 @@ from affectml.heads.inputs import Features
 from affectml.heads.mixed_logit import Images, Normals, person_rates, posterior
 from affectml.judging.figures import Rows
 from affectml.judging.scoring import SURE, bounds_of
-from affectml.training.learned import uneven_panels
-from affectml.training.steps import Prepared
+from affectml.training.steps import Prepared, uneven_panels
 from affectml_annotation import fit_beta_prior
 from affectml_metrics import functional as F
 from affectml_metrics import two_way_interval

@@ -22,8 +22,7 @@ from affectml.judging.scoring import Answers, add_means, answers_of, row_scores
 from affectml.judging.spaces import coarser
 from affectml.judging.subgroups import answerers, kept_promise, subgroups
 from affectml.predicting.checks import Alike
-from affectml.training.learned import people_behind, uneven
-from affectml.training.steps import Judged, Prepared, Systems
+from affectml.training.steps import Judged, Prepared, Systems, uneven_panels
 
 SHARES = (0.1, 0.2, 0.4, 0.7)  # of the training images, beside all of them
 
@@ -86,15 +85,15 @@ def fit_model(prepared: Prepared, say: Say = lambda line: None) -> Head:
 
 def material_of(prepared: Prepared) -> Material:
     """What there is for a head to learn from: the target's own values."""
-    store, train, val = prepared.store, prepared.train, prepared.val
+    store, train, val, asked = prepared.store, prepared.train, prepared.val, prepared.targets.people
     return Material(
         train.kind,
         store.features(train.image_id),
         train.shares(),
         (store.features(val.image_id), val.shares),
         val_sets=None if val.sets is None else val.sets.astype(np.int64),
-        votes=people_behind(train),
-        uneven=uneven(prepared.targets),
+        votes=None if train.people is None else train.people.astype(np.float64),
+        uneven=train.kind == "rates" and asked is not None and uneven_panels(asked),
         generator=torch.Generator().manual_seed(prepared.plan.config.seed),
         sets=prepared._sets,
         texts=prepared._texts,

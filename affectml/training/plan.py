@@ -2,11 +2,9 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import get_type_hints
 
 import numpy as np
 import torch
-from pydantic import TypeAdapter, ValidationError
 
 from affectml._files import try_folder
 from affectml._options import options_of
@@ -20,15 +18,14 @@ from affectml.encoders import TINY_SPEC
 from affectml.encoders.threads import set_threads, spare_threads, usable_device
 from affectml.errors import BadDataset, BadInput, option
 from affectml.heads import Wanted, check_plain, head_class
-from affectml.heads.build import PLAIN, typed_options
-from affectml.heads.config import expected
+from affectml.heads.config import check_fields
 from affectml.heads.objective import only_shares
+from affectml.heads.registry import PLAIN, typed_options
 from affectml.judging.subgroups import check_groups
 from affectml.prompts import Prompts
 from affectml.runs import TrainConfig
 from affectml.training.by_person import ByPerson
-from affectml.training.learned import Judgements
-from affectml.training.promised import Promise
+from affectml.training.options import Judgements, Promise
 from affectml.training.steps import Plan, Prepared, Step
 
 DEMO = Path("data/demo")
@@ -54,7 +51,7 @@ def plan_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda 
     """
     of_numpy = {name: value.item() for name, value in vars(config).items() if isinstance(value, np.generic)}
     config = replace(config, **of_numpy)  # run.json takes Python's numbers
-    check_types(config)
+    check_fields(config, lambda name, value, wanted: f"{option(name, value)}: it should be {wanted}")
     if config.device is not None:
         usable_device(config.device)
     check_new(out) if out is not None else try_folder(RUNS)
@@ -115,16 +112,6 @@ def prepare(plan: Plan, say: Say = lambda line: None) -> Prepared:
     for step in plan.steps:
         step.check_parts(prepared)
     return prepared
-
-
-def check_types(config: TrainConfig) -> None:
-    """Raises BadInput for the first option whose value is of another type than TrainConfig says."""
-    for name, hint in get_type_hints(TrainConfig, include_extras=True).items():
-        value = getattr(config, name)
-        try:
-            TypeAdapter(hint).validate_python(value, strict=True)
-        except ValidationError as error:
-            raise BadInput(f"{option(name, value)}: it should be {expected(error, hint)}") from None
 
 
 def _check(plan: Plan) -> None:

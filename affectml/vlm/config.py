@@ -83,8 +83,8 @@ class AskConfig:
 class ReadConfig:
     """How a file of replies is read.
 
-    shape: None takes what was asked, or what the answers look like. image_column, label_column: None finds them by
-    their names. empty: what an empty cell is, "none" (no label applies) or None (no answer).
+    shape: None takes what was asked, or what the answers look like. A table's columns are found by their names, and an
+    empty cell is no answer.
     """
 
     shape: Annotated[
@@ -99,8 +99,3 @@ class ReadConfig:
             metavar="FROM=TO",
         ),
     ] = field(default_factory=dict)
-    image_column: Annotated[
-        str | None, Help("Column of a table that names the image.", default="found by its name")
-    ] = None
-    label_column: Annotated[str | None, Help("Column of a table with the labels.", default="found by its name")] = None
-    empty: Annotated[str | None, Help("What an empty cell is: none (no label applies) or skip.", default="skip")] = None

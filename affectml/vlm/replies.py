@@ -26,18 +26,22 @@ from affectml.importers.read import FILE, URL, pick, read_table
 from affectml.judging.answers import KEYS, labelled
 from affectml.judging.answers import LABEL as COLUMN
 from affectml.vlm.config import PEOPLE, Answer, ReadConfig
-from affectml.vlm.names import Names, Requested, Words, folded, shown
 from affectml.vlm.reply import (
     FIELDS,
     LABEL_KEYS,
+    Names,
     Reply,
+    Requested,
     Stated,
     Unread,
     Why,
+    Words,
+    folded,
     parse_line,
     parse_reply,
     read_json,
     refuse_if,
+    shown,
 )
 from affectml_annotation.tables import plain
 
@@ -169,7 +173,7 @@ def read_replies(
     with path.open("rb") as handle:
         begins = handle.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     try:
-        rows, what, notes = _lines(path, names, words) if begins == b"{" else _reply_rows(path, names, words, config)
+        rows, what, notes = (_lines if begins == b"{" else _reply_rows)(path, names, words)
         received = Received(rows=len(rows), what=what, notes=notes)
         records = _Usable(rows, words, config.shape, received, targets.kind in ("single", "distribution")).records()
     except BadInput as error:
@@ -297,16 +301,15 @@ def _choice(choice: Any, words: Words) -> Reply | Unread:
         return unread
 
 
-def _reply_rows(path: Path, names: Names, words: Words, config: ReadConfig) -> tuple[list[_Row], str, list[str]]:
+def _reply_rows(path: Path, names: Names, words: Words) -> tuple[list[_Row], str, list[str]]:
     """The rows of a table: an image in each, and a list of labels, a ranking or a column per label beside it."""
     table = read_table(path)
     columns, kinds = table.frame.columns.tolist(), (("imageid",), FILE, URL, ("id",))
-    image = next(filter(None, (pick(table, config.image_column, kind, "image_column") for kind in kinds)), None)
+    image = next(filter(None, (pick(table, None, kind) for kind in kinds)), None)
     if image is None:
-        way = f"say which does: {option('image_column')} (columns: {', '.join(columns)})"
-        raise BadInput(f"no column names images; {way}")
+        raise BadInput(f"no column names images; call the one that does image_id (columns: {', '.join(columns)})")
     tops = {int(top[1]): c for c in columns if (top := _TOP.fullmatch(plain(c)))}
-    ranking, labels = pick(table, None, FIELDS["ranking"]), pick(table, config.label_column, LABEL_KEYS, "label_column")
+    ranking, labels = pick(table, None, FIELDS["ranking"]), pick(table, None, LABEL_KEYS)
     listing = [ranking] if ranking else [tops[place] for place in sorted(tops)] or ([labels] if labels else [])
     kind = "ranking" if ranking or tops else "labels"
     own = [c for c in columns if c not in (image, *listing) and words.find(c)]
@@ -316,7 +319,7 @@ def _reply_rows(path: Path, names: Names, words: Words, config: ReadConfig) -> t
         listing, kind = [c for c in (pick(table, None, FIELDS["reply"]),) if c], "reply"
     if not (listing or own):
         raise BadInput(
-            f"no column of answers: expected labels ({option('label_column')}), ranking, or a column for each label "
+            "no column of answers: expected labels, ranking, or a column for each label "
             f"({', '.join(words.taxonomy.labels)}), but it has {', '.join(columns)}"
         )
     rows, filled = list[_Row](), table.frame.astype(object).where(table.frame.notna(), "")
@@ -325,9 +328,8 @@ def _reply_rows(path: Path, names: Names, words: Words, config: ReadConfig) -> t
         cells = {name: cell.tolist() if isinstance(cell, np.ndarray) else cell for name, cell in cells.items()}
         content = {"image_id": cells.get(image), **{name: cells[name] for name in own if name in cells}}
         listed = [cells[name] for name in listing if name in cells]
-        if listed or (listing and config.empty == "none"):
-            one = listed and (ranking or not tops)  # column, which holds the list
-            content[kind] = listed[0] if one else listed
+        if listed:
+            content[kind] = listed[0] if ranking or not tops else listed  # one column holds the list
         rows.append(_line(content, f"{table.unit} {place}", names, words))
     rest = [c for c in columns if c not in (image, *listing, *own)]
     emotions = [c for c in rest if folded(c) in emotion_words()]

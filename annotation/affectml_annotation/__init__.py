@@ -9,13 +9,11 @@ from affectml_annotation.aggregation import Aggregate, aggregate, annotator_weig
 from affectml_annotation.agreement import AgreementReport, agreement_report
 from affectml_annotation.agreement.alpha import (
     Alpha,
-    NominalAgreement,
     krippendorff_alpha,
     label_agreement,
-    nominal_agreement,
 )
 from affectml_annotation.agreement.by_group import GroupComparison, compare_groups, group_agreement, pooled_words
-from affectml_annotation.agreement.by_person import annotator_report, pairwise_agreement
+from affectml_annotation.agreement.by_person import annotator_report
 from affectml_annotation.agreement.values import Interval
 from affectml_annotation.anchoring import Anchoring, anchoring
 from affectml_annotation.errors import (
@@ -30,7 +28,7 @@ from affectml_annotation.errors import (
     StoreError,
     UnknownLabel,
 )
-from affectml_annotation.exchange.formats import read_counts, read_judgements, write_judgements
+from affectml_annotation.exchange.formats import read_judgements, write_judgements
 from affectml_annotation.exchange.tables import import_problems
 from affectml_annotation.judgements import (
     ANSWERS,
@@ -40,7 +38,6 @@ from affectml_annotation.judgements import (
     count_votes,
     encode,
     found_labels,
-    judgement_tensor,
     validate_judgements,
 )
 from affectml_annotation.smoothing import (
@@ -91,7 +88,6 @@ __all__ = [
     "Interval",
     "LabelStore",
     "MissingExtra",
-    "NominalAgreement",
     "Panel",
     "Progress",
     "Receipt",
@@ -114,17 +110,13 @@ __all__ = [
     "found_labels",
     "group_agreement",
     "import_problems",
-    "judgement_tensor",
     "krippendorff_alpha",
     "label_agreement",
     "label_sets",
     "label_sets_from_shares",
     "model_uncertainty",
-    "nominal_agreement",
-    "pairwise_agreement",
     "pooled_words",
     "posterior_entropy",
-    "read_counts",
     "read_judgements",
     "smoothed_rates",
     "smoothed_shares",

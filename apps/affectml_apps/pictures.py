@@ -1,14 +1,13 @@
 """Images for a browser: sent as they are where it can show them, else converted; never decoded beyond a limit.
 
 A PNG of 0.5 MB may hold 13,000 x 13,000 pixels, which take 500 MB once decoded. So the size is read from the file's
-head first, one image is decoded at a time, and what was made is kept, up to a number of bytes.
+head first, one image is decoded at a time, and the last ones that were made are kept.
 """
 
 import io
 import threading
 from base64 import b64encode
-from collections import OrderedDict
-from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,6 @@ from affectml_annotation.exchange.files import no_file
 MAX_PIXELS = 40_000_000
 MAX_SIDE = 4096
 PREVIEW = 560
-KEPT_BYTES = 64 * 2**20
 SHOWN = {
     "PNG": "image/png",
     "JPEG": "image/jpeg",
@@ -37,30 +35,7 @@ class BadImage(OSError):
     """A file that is no image we can show; the text says why in one line."""
 
 
-class Kept:
-    """What was made of images, the least recently asked for forgotten first. One is made at a time, and once."""
-
-    def __init__(self, limit: int = KEPT_BYTES) -> None:
-        self.limit = limit
-        self.size = 0
-        self._made: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: tuple[object, ...], make: Callable[[], bytes]) -> bytes:
-        """What `make` gave under this key, or gives now."""
-        with self._lock:
-            if key in self._made:
-                self._made.move_to_end(key)
-                return self._made[key]
-            made = make()
-            self._made[key] = made
-            self.size += len(made)
-            while self.size > self.limit and len(self._made) > 1:
-                self.size -= len(self._made.popitem(last=False)[1])
-            return made
-
-
-_kept = Kept()
+_one_at_a_time = threading.Lock()
 
 
 def for_browser(path: Path) -> tuple[Path | bytes, str]:
@@ -70,12 +45,9 @@ def for_browser(path: Path) -> tuple[Path | bytes, str]:
     pixels in any other format are too many. Raises BadImage.
     """
     with _open(path) as opened:
-        if opened.format in SHOWN:
-            if opened.width * opened.height <= MAX_PIXELS:
-                return path, SHOWN[opened.format]
-            if not _drafts(opened):
-                raise _too_large(opened)
-    return _kept.get(_key(path, MAX_SIDE), lambda: _shrunk(path, MAX_SIDE, enlarge=False)), "image/webp"
+        if opened.format in SHOWN and opened.width * opened.height <= MAX_PIXELS:
+            return path, SHOWN[opened.format]
+    return _large(path, _stamp(path), MAX_SIDE), "image/webp"
 
 
 def preview(path: Path, side: int = PREVIEW) -> str:
@@ -84,14 +56,18 @@ def preview(path: Path, side: int = PREVIEW) -> str:
     It goes over the lead's own connection: an address in Streamlit's media store would be served to anybody who
     has it. Raises BadImage.
     """
-    made = _kept.get(_key(path, side), lambda: _shrunk(path, side, enlarge=True))
-    return f"data:image/webp;base64,{b64encode(made).decode()}"
+    return data_uri(_small(path, _stamp(path), side, enlarge=True))
 
 
 def thumbnail(path: Path, side: int) -> bytes:
     """An image as WebP, at most `side` pixels wide and high, never enlarged. Raises BadImage."""
-    quick = {"quality": 82, "method": 0}  # a sixth of the time that quality 90 takes by WebP's own way
-    return _kept.get((*_key(path, side), "small"), lambda: as_webp(_decoded(path, side), **quick))
+    # a sixth of the time that quality 90 takes by WebP's own way
+    return _small(path, _stamp(path), side, quality=82, method=0)
+
+
+def data_uri(webp: bytes) -> str:
+    """A picture of `as_webp` as an address that holds it."""
+    return f"data:image/webp;base64,{b64encode(webp).decode()}"
 
 
 def decoded(content: bytes, side: int = MAX_SIDE) -> Image.Image:
@@ -106,12 +82,25 @@ def as_webp(picture: Image.Image, **options: int) -> bytes:
     return stored.getvalue()
 
 
-def _key(path: Path, side: int) -> tuple[object, ...]:
+def _stamp(path: Path) -> tuple[int, int]:
+    """What changes when a file does."""
     try:
         there = path.stat()
     except OSError:
         raise BadImage("no such file") from None
-    return str(path), there.st_mtime_ns, there.st_size, side
+    return there.st_mtime_ns, there.st_size
+
+
+def _webp(path: Path, _stamp: tuple[int, int], side: int, *, enlarge: bool = False, **options: int) -> bytes:
+    picture = _decoded(path, side)
+    times = side // max(picture.size)
+    if enlarge and times > 1:
+        picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
+    return as_webp(picture, **options)
+
+
+_small = lru_cache(maxsize=1024)(_webp)  # of some 20 kB
+_large = lru_cache(maxsize=16)(_webp)  # of some megabytes
 
 
 def _open(path: Path | io.BytesIO) -> Image.Image:
@@ -130,25 +119,14 @@ def _open(path: Path | io.BytesIO) -> Image.Image:
         raise BadImage(f"the file cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _too_large(opened: Image.Image) -> BadImage:
-    return BadImage(f"{opened.width:,} × {opened.height:,} pixels are too many to show; the limit is {MAX_PIXELS:,}")
-
-
-def _shrunk(path: Path, side: int, *, enlarge: bool) -> bytes:
-    picture = _decoded(path, side)
-    times = side // max(picture.size)
-    if enlarge and times > 1:
-        picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
-    return as_webp(picture)
-
-
 def _decoded(source: Path | io.BytesIO, side: int) -> Image.Image:
     """Upright RGBA, at most `side` pixels wide and high."""
-    with _open(source) as opened:
-        if _drafts(opened):
+    with _one_at_a_time, _open(source) as opened:
+        if opened.format in ("JPEG", "MPO") and not opened.info.get("progressive"):
             _draft(opened, side)
         if opened.width * opened.height > MAX_PIXELS:
-            raise _too_large(opened)
+            size = f"{opened.width:,} × {opened.height:,}"
+            raise BadImage(f"{size} pixels are too many to show; the limit is {MAX_PIXELS:,}")
         try:
             opened.load()
         except (OSError, ValueError, SyntaxError) as error:
@@ -158,12 +136,8 @@ def _decoded(source: Path | io.BytesIO, side: int) -> Image.Image:
         return ImageOps.exif_transpose(picture).convert("RGBA")
 
 
-def _drafts(opened: Image.Image) -> bool:
-    """Whether the file can be decoded at half its size, or less, without decoding all of it first."""
-    return opened.format in ("JPEG", "MPO") and not opened.info.get("progressive")
-
-
 def _draft(opened: Image.Image, side: int) -> None:
+    """Have a file decoded at half its size, or less, without decoding all of it first."""
     width, height, part = opened.width, opened.height, 1
     while part < 8 and (width * height > MAX_PIXELS * part**2 or max(width, height) >= 2 * part * side):
         part *= 2

@@ -8,13 +8,21 @@ import ctypes
 import gc
 import re
 import socket
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
+import pyarrow as pa
 from starlette.middleware import Middleware
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from affectml.errors import AffectmlError
+from affectml_annotation import AnnotationError
+from affectml_apps.pictures import for_browser
+
+T = TypeVar("T")
 SHARED = Path(__file__).parent / "client"  # modules for the browser that more than one app uses
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # A name or address as a browser writes it, and a port.
@@ -122,6 +130,14 @@ def client_file(folder: Path, name: str) -> Response:
     return FileResponse(found[name], media_type=kind, headers={"cache-control": "no-cache"})
 
 
+def picture(path: Path, headers: Mapping[str, str]) -> Response:
+    """An image itself, converted where browsers do not show it. Raises BadImage."""
+    content, kind = for_browser(path)
+    if isinstance(content, bytes):
+        return Response(content, media_type=kind, headers=headers)
+    return FileResponse(content, media_type=kind, headers=headers)
+
+
 def client_version(folder: Path) -> str:
     """Changes whenever a file of the client does, so that no browser runs an old one."""
     return str(max(path.stat().st_mtime_ns for path in (*SHARED.iterdir(), *folder.iterdir())))
@@ -134,6 +150,22 @@ def loader(app: str) -> str:
     `client_version`.
     """
     return (SHARED / "loader.js").read_text(encoding="utf-8").replace("APP", app)
+
+
+def opened(make: Callable[[], T]) -> T:
+    """What a server shows, opened before anything is served; what a user can mend ends the program with one line."""
+    pa.set_memory_pool(pa.system_memory_pool())  # pyarrow's own keeps what reading a large table took: 20 MB
+    try:
+        made = make()
+    except (AffectmlError, AnnotationError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    give_back_memory()
+    return made
+
+
+def say(line: str) -> None:
+    """Tell whoever started the server."""
+    print(line, flush=True)
 
 
 def hold_little() -> None:

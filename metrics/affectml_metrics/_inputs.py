@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Sequence, Sized
 from typing import Any, ParamSpec, TypeAlias
 
@@ -122,6 +123,7 @@ def pair(
     Where one label a row is right, the target may be the labels' indices, [N]. threshold: where preds are due as sets
     and come as rates, a label is in from this rate on.
     """
+    in_one_order(preds, target)
     p = matrix(preds, "preds", preds_domain) if threshold is None else at_least(preds, threshold)
     t = as_tensor(target, "target")
     t = matrix(of_indices(t, p) if target_domain != "rates" else t, "target", target_domain)
@@ -162,6 +164,21 @@ def of_indices(target: Tensor, preds: ArrayLike) -> Tensor:
     right = target[:, None] == torch.arange(shape[1], device=target.device)
     unknown = target == -1
     return right.to(torch.int8).masked_fill(unknown[:, None], -1) if bool(unknown.any()) else right
+
+
+def in_one_order(preds: object, target: object) -> None:
+    """Raise ShapeError where two frames hold the same labels or rows in another order: both are taken by position."""
+    pandas = sys.modules.get("pandas")  # without it nobody holds a frame
+    if pandas is None or not all(isinstance(table, pandas.DataFrame) for table in (preds, target)):
+        return
+    for axis, what in (("columns", "labels"), ("index", "rows")):
+        ours, theirs = getattr(preds, axis), getattr(target, axis)
+        if len(ours) == len(theirs) and not ours.equals(theirs) and set(ours) == set(theirs):
+            way = "target[preds.columns]" if axis == "columns" else "target.loc[preds.index]"
+            raise ShapeError(
+                f"preds and target: expected their {what} in one order, but these {axis} hold the same names in "
+                f"another order: score against {way}"
+            )
 
 
 def same(preds: Tensor, target: Tensor, names: tuple[str, str] = ("preds", "target")) -> None:
@@ -243,6 +260,7 @@ def pair_asked(
     preds: ArrayLike, target: ArrayLike, preds_domain: Domain, target_domain: Domain, threshold: float | None = None
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """`pair`, and which cells were asked, or None for all; where not, target is 0, and sets and rates as preds too."""
+    in_one_order(preds, target)
     preds = as_tensor(preds, "preds")
     t, asked = _known_and_asked(target, preds, target_domain)
     p, t = pair(preds, t, preds_domain, target_domain, threshold)

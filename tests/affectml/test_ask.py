@@ -15,7 +15,7 @@ from affectml.data import Dataset
 from affectml.errors import BadDataset, BadInput
 from affectml.taxonomies import get_taxonomy
 from affectml.vlm import AskConfig, ask
-from affectml.vlm.names import custom_id
+from affectml.vlm.reply import custom_id
 
 from .checks import refused
 from .edited import edit

@@ -122,21 +122,15 @@ def test_train_infers_several_labels_and_hands_options_to_the_head(run):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"ballance": 1}, "no option 'ballance'; did you mean 'balance'"),
+        ({"dropuot": 1}, "no option 'dropuot'; did you mean 'dropout'"),
         ({"sede": 1}, r"^train: no option 'sede'; did you mean 'seed'\?"),
         ({"hed": "sigmoid"}, r"^train: no option 'hed'; did you mean 'head'\?"),
         ({"head": SigmoidHead(l2=0.1)}, r"^head: expected a name, .* got SigmoidHead\(l2=0.1\)"),
-        ({"multilabel": "yes"}, "^multilabel='yes': it should be a valid boolean$"),
-        ({"seed": "x"}, "^seed='x': it should be a valid integer$"),
         ({"seed": -1}, "^seed=-1: it should be greater than or equal to 0$"),
         ({"hidden": 99_999_999}, "^hidden=99999999: expected at most 65,536$"),
-        ({"ensemble": 99_999_999}, "^ensemble=99999999: expected at most 1,000$"),
         ({"device": "cuda:99"}, "^device='cuda:99': there is no such device here; it has cpu"),
         ({"l2": float("inf")}, r"^l2='inf': it should be a finite number or none$"),
-        ({"hidden": -3}, "^hidden=-3: it should be greater than or equal to 0$"),
-        ({"threads": 0}, "^threads=0: it should be greater than or equal to 1$"),
         ({"tau": "half"}, "^tau='half': it should be a valid number$"),
-        ({"encoder": Path("vit")}, r"^encoder=.*: it should be a valid string$"),
     ],
 )
 def test_an_option_that_is_not_there_or_of_another_type_is_named_before_any_work(demo, options, says):

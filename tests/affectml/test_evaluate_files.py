@@ -134,10 +134,10 @@ def test_every_way_to_write_sets_scores_the_same(judge, demo, truth):
     assert {"set_f1", "set_f1_judgements", "top_1_accuracy"} <= scores(found[0]).keys() - {"rate_cross_entropy"}
 
 
-def test_an_empty_cell_is_no_answer_unless_it_is_said_to_be_the_empty_set(judge, parts):
+def test_an_empty_cell_is_no_answer_and_none_is_the_empty_set(judge, parts):
     table = pd.DataFrame({"image_id": parts["test"], "labels": ["awe"] * 25 + [None] * (len(parts["test"]) - 25)})
     assert received(judge(table))["problems"] == {"empty": [f"line {line}" for line in range(27, len(table) + 2)]}
-    assert received(judge(table, empty="none"))["answered"] == len(parts["test"])
+    assert received(judge(table.fillna("none")))["answered"] == len(parts["test"])
 
 
 def test_a_runs_own_answers_score_what_the_run_scores(run, tmp_path):
@@ -339,8 +339,6 @@ REFUSED = [  # systems, with a file of answers on the data set; options; what is
     ("FILE", {"k": 0}, "k=0: expected at least 1"),
     ("FILE", {"tau": 1.5}, "tau=1.5: expected a rate between 0 and 1"),
     ("FILE", {"mapping": {"calm": "contentmnt"}}, "mapping=.* has no label 'contentmnt'; did you mean 'contentment'"),
-    ("FILE", {"empty": "no"}, "empty: no 'no'; did you mean 'none'"),
-    ("FILE", {"image_column": "pic"}, "image_column: no column 'pic'"),
     ("FILE", {"sort": "set_f2"}, "sort='set_f2': no such metric; did you mean 'set_f1'"),
     ("FILE", {"groups": ("shape",)}, "'shapes'"),
     ("FILE", {"on": ()}, "answers in a file are judged on a data set: name it with on"),

@@ -32,7 +32,6 @@ from affectml.runs.schema import DataInfo, EncoderInfo, HeadInfo
 from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml.training import train_run
 from affectml_annotation import Answer, LabelStore, Task
-from affectml_annotation.uncertainty import disagreement
 
 from .answered import write_answered
 from .checks import refused
@@ -231,10 +230,8 @@ def test_every_column_of_the_images_is_one_to_filter_by(hand):
         found.shown(View(filters=(Filter("image.size", has="4"),)))
 
 
-def test_one_name_gives_one_figure(found, hand, demo):
-    """Disagreement, entropy and errors are those that labelling, pages and metrics.csv have under these names."""
-    apart = disagreement(hand.judgements, LABELS).reindex(IDS).to_numpy()
-    assert found.columns["people.disagreement"].values == pytest.approx(apart, nan_ok=True)
+def test_one_name_gives_one_figure(found, demo):
+    """Entropy and errors are those that pages and metrics.csv have under these names."""
     assert found.columns["people.entropy"].values == pytest.approx(entropies(np.array(VOTES) / 10, rates=True))
     stored = demo.runs["run"].folder.evaluation
     test = View(filters=(Filter("run.split", levels=("test",)),))

@@ -625,25 +625,6 @@ def test_a_cell_of_what_failed_is_no_formula_in_a_spreadsheet(server, listing):
     assert failures(folder) == listed
 
 
-def test_pauses_differ_between_urls_and_are_the_same_in_every_run(server, listing, monkeypatch):
-    pauses, sleep = [], asyncio.sleep
-
-    async def at_once(seconds):
-        pauses.append(seconds)
-        await sleep(0)
-
-    monkeypatch.setattr(asyncio, "sleep", at_once)
-    server.pages["/a"] = server.pages["/b"] = lambda handler, _: handler.answer(503)
-    folder, told = listing(["/a", "/b"]), []
-    for _ in range(2):
-        affectml.fetch(folder, **QUICK | {"max_wait": 60.0})
-        told.append(sorted(seconds for seconds in pauses if seconds >= 1))
-        pauses.clear()
-    assert told[0] == told[1]
-    assert len(set(told[0])) == 4
-    assert 1 <= min(told[0]) < max(told[0]) <= 4
-
-
 def test_certificates_of_ones_own_are_taken_and_none_is_said_so(listing, monkeypatch, tmp_path):
     import certifi
 

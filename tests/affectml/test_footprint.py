@@ -17,7 +17,7 @@ import torch
 from affectml import footprint
 from affectml.footprint import Footprint, trained_share
 from affectml.page import WRITERS
-from affectml.page.sections.made import cost, watt_hours
+from affectml.page.sections.parts import cost, watt_hours
 from affectml.runs import TrainConfig
 from affectml.training import train_run
 

@@ -1,7 +1,6 @@
 """The import commands: made of the importers' options; they parse, call and print."""
 
 import errno
-import importlib
 import json
 import os
 import re
@@ -129,14 +128,6 @@ def test_an_importer_from_outside_the_package_is_a_command(outside, installed, c
     assert sets_in(outside / "out") == {"1.jpg": [1, 1], "2.jpg": [1, 0]}, "awe, joy; nobody spoke of 3.jpg"
 
 
-def test_an_importer_from_outside_the_package_is_a_function(outside, monkeypatch):
-    monkeypatch.syspath_prepend(str(outside))
-    boxes = importlib.import_module("my_importers").boxes
-    assert boxes(outside / "people.json", outside / "out").targets == {"sets": "sets"}
-    assert sets_in(outside / "out") == {"1.jpg": [1, 1]}
-    assert get_importer("my_importers:boxes") is get_importer("boxes") is boxes
-
-
 def test_a_package_whose_importer_fails_is_named_in_one_line(outside, installed):
     (outside / "broken.py").write_text("raise RuntimeError('two\\nlines')")
     installed("affectml-boxes", importers={"boxes": "broken:boxes", "coco": "broken:coco"})
@@ -216,12 +207,3 @@ def test_a_folder_that_cannot_be_read_is_an_error_and_not_passed_over(classes, m
 def test_a_huge_picture_comes_in_without_a_warning(classes):
     Image.new("1", (12_000, 12_000)).save(classes / "in" / "fear" / "huge.png")  # warnings are errors here
     assert import_folder(classes / "in", classes / "out").images == 3
-
-
-@pytest.mark.real_data
-def test_oasis_and_embeddings(real_data, tmp_path):
-    found = json.loads(run("oasis", real_data / "oasis", tmp_path / "o", "--images", "hardlink", "--json").stdout)
-    assert (found["images"], found["construct"]) == (598, "evoked")
-    source = real_data / "emotion6" / "emotion6_clip_vit_l_14.npz"
-    found = json.loads(run("embeddings", source, tmp_path / "e", "--json").stdout)
-    assert (found["images"], found["splits"]["test"], found["taxonomy"]) == (1980, 594, "ekman-6")

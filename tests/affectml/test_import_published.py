@@ -1,7 +1,6 @@
 """What each published set reads, worked out by hand on a set as small as can be; and the commands."""
 
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from typer.testing import CliRunner
 from affectml.cli.import_ import app
 from affectml.data import Dataset
 from affectml.errors import BadInput
-from affectml.importers import About, Importer, get_importer, import_webemo
+from affectml.importers import About, Importer, get_importer
 from affectml.importers.draft import published_sets
 from affectml.importers.published import reader_of
 from affectml.importers.registry import PUBLISHED
@@ -247,18 +246,16 @@ def test_unequal_votes_and_shares_are_said_to_be_of_unknown_rule(tmp_path, bring
 
 
 @pytest.mark.parametrize(
-    ("csv", "lists", "said", "why"),
+    ("csv", "lists", "why"),
     [
-        (["image,n,num_neg,num_pos", *COUNTS], {}, None, "positive votes: num_pos (by its name)"),
-        (["image,n,x,y", *COUNTS], LISTS, None, "positive votes: y (by the lists of agreement)"),
-        (["image,n,x,y", *COUNTS], {}, "y", "positive votes: y (as the user says)"),
-        (COUNTS, LISTS, None, "positive votes: count 2 (by the lists of agreement)"),
-        (COUNTS, {}, "count 2", "positive votes: count 2 (as the user says)"),
-        (None, LISTS, None, "votes follow from the three lists: how many of five people agreed at least"),
+        (["image,n,num_neg,num_pos", *COUNTS], {}, "positive votes: num_pos (by its name)"),
+        (["image,n,x,y", *COUNTS], LISTS, "positive votes: y (by the lists of agreement)"),
+        (COUNTS, LISTS, "positive votes: count 2 (by the lists of agreement)"),
+        (None, LISTS, "votes follow from the three lists: how many of five people agreed at least"),
     ],
 )
-def test_twitter_votes_by_hand_whichever_way_they_come(tmp_path, bring, csv, lists, said, why):
-    summary, data = bring("twitter1", sources.twitter_folder(tmp_path / "in", csv, lists), positive_column=said)
+def test_twitter_votes_by_hand_whichever_way_they_come(tmp_path, bring, csv, lists, why):
+    summary, data = bring("twitter1", sources.twitter_folder(tmp_path / "in", csv, lists))
     target = data.target("distribution")
     assert target.table.tolist() == [[0, 5], [4, 1], [2, 3]]  # negative, positive
     assert (target.n.tolist(), target.meta.vote_rule) == ([5, 5, 5], "one_choice")
@@ -343,19 +340,6 @@ def test_a_damaged_file_leaves_the_url_and_the_labels(tmp_path, bring, refused):
     refused(r"1 of 2 images cannot be used", "webemo", tmp_path / "in", strict=True)
     text(damaged.with_name("b.jpg"), "no image either")
     assert bring("webemo", tmp_path / "in")[0].images == 2
-
-
-@pytest.mark.slow
-def test_268_000_rows_import_within_half_a_minute(tmp_path):
-    rng = np.random.default_rng(0)
-    for name, rows in (("train25.txt", 216_000), ("test25.txt", 52_000)):
-        drawn = zip(rng.integers(int(rows * 0.96), size=rows), rng.integers(25, size=rows), strict=True)
-        lines = (f"{URL}{name[:4]}/{url:07d}/some-longer-name-of-a-photograph.jpg {label}" for url, label in drawn)
-        text(tmp_path / "in" / name, *lines)
-    began = time.process_time()
-    summary = import_webemo(tmp_path / "in", tmp_path / "out")
-    assert time.process_time() - began < 30
-    assert summary.images > 150_000
 
 
 # Judgements

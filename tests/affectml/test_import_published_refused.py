@@ -122,15 +122,11 @@ REFUSED = {
         (emoset("val.json", []), r"val.json: expected a list of \[emotion, image, annotation\], but received \[\]"),
         (emoset("train.json", [["awe", 3]]), r"train.json, row 1: expected .*, but received \['awe', 3\]"),
         (emoset("train.json", [["joy", "image/x.jpg", "x.json"]]), r"train.json, row 1: 'joy' is none of"),
-        (emoset("info.json", {"emotion": {"label2idx": {"joy": 0}}}), r"info.json: its emotions are joy; expected amu"),
         (emoset(AMUSED, b"{"), r"amusement_00000.json: not valid JSON"),
         (emoset(AMUSED, []), r"amusement_00000.json: expected the attributes of one image, got list"),
         (emoset(AMUSED, {"emotion": "awe"}), rf"train.json, row 1: the list says 'amusement', but {AMUSED} says 'awe'"),
-        (emoset(AMUSED, {"emotion": None}), rf"train.json, row 1: .* but {AMUSED} says None; mend one"),
-        (emoset(AMUSED, {"emotion": 1}), rf"{AMUSED} says 1"),
         (emoset(AMUSED, {"brightness": "dark"}), rf"{AMUSED}: brightness: expected a number, but received 'dark'"),
         (emoset(AMUSED, {"brightness": 1e300}), rf"{AMUSED}: brightness: expected a number, but received '1e\+300'"),
-        (emoset(AMUSED, {"scene": {"a": 1}}), rf"{AMUSED}: scene: expected a text or a list of texts, but received"),
     ],
     "abstract": [
         (abstract(*ABSTRACT[:3], ABSTRACT[1]), r"line 4: image 'abstract_0001.jpg' stands .* line 2"),
@@ -168,11 +164,12 @@ REFUSED = {
         (ldl("a.jpg 8 0 0 0 0 0 0 0"), r"columns 'awe' and 'awe' are both awe; take one out", ["awe", *MIKELS[1:]]),
     ],
     "twitter1": [
-        (twitter(COUNTED, {}), r"which of 'x' and 'y' counts the positive votes\? Say positive_column, or put a list"),
-        (twitter(COUNTED, {}), r": positive_column: no count 'z' \(counts: x, y\)", "z"),
-        (twitter(COUNTED, LISTS), r"line 2: 0 of 5 positive votes in 'x', but the lists .* say 1 .*other column", "x"),
-        (twitter(["image,n,x,y", "a.jpg,5,1,5"], {}), r"line 2: 1 and 5 votes of n = 5; expected them to add up", "y"),
-        (twitter(["image,n,x,y", "a.jpg,0,0,0"], {}), r"line 2: 0 and 0 votes of n = 0; expected them to add up", "y"),
+        (twitter(COUNTED, {}), r"which of 'x' and 'y' counts the positive votes\? Call it positive in"),
+        (
+            twitter(["image,n,pos,y", *COUNTS], LISTS),
+            r"line 2: 0 of 5 positive votes in 'pos', but the lists .* say 1 ",
+        ),
+        (twitter(["image,n,x,y", "a.jpg,5,1,5"], {}), r"line 2: 1 and 5 votes of n = 5; expected them to add up"),
         (twitter(["image,n,x", "a.jpg,5,1"], {}), r"expected four columns \(image, n, and two counts\), got image, n"),
         (twitter(COUNTS, {}), r"which of 'count 1' and 'count 2' counts the positive votes"),
         (twitter(None, {"three": ["a.jpg 2"]}), r"three_agree.txt, line 1: expected an image and 0 or 1, but rec"),
@@ -234,7 +231,7 @@ REFUSED = {
         (empty, r"OASIS.csv: no such file"),
     ],
 }
-OPTION = {"flickrldl": "columns", "twitter1": "positive_column"}
+OPTION = {"flickrldl": "columns"}
 
 
 CASES = [(name, *case) for name, cases in REFUSED.items() for case in cases]

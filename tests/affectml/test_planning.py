@@ -3,7 +3,6 @@
 import argparse
 import json
 import math
-import re
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 import torch
 
 import affectml
-from affectml.data import Dataset, DatasetMeta, write_dataset
+from affectml.data import DatasetMeta, write_dataset
 from affectml.errors import BadDataset, BadInput
 from affectml.planning import PlanConfig, next_images
 from affectml.planning._figures import Design, Pilot, alpha_influence, figures_of, stand_ins
@@ -133,13 +132,6 @@ def test_a_stand_in_never_sees_the_people_whom_it_is_judged_by():
         assert set(half[changed]) == {1 - half[turned][0]}
 
 
-def test_half_of_the_people_know_more_than_the_prior():
-    pilot = pilot_of(20, 150, 8)
-    half, prior = (model.scores(pilot) for model in stand_ins(pilot))
-    assert half["set_f1"].mean() > prior["set_f1"].mean() + 0.1
-    assert half["rate_cross_entropy"].mean() < prior["rate_cross_entropy"].mean() - 0.02
-
-
 def test_a_difference_has_the_variances_of_the_answers_differences():
     pilot = pilot_of(12, 60, 6)
     model, other = stand_ins(pilot)
@@ -149,28 +141,6 @@ def test_a_difference_has_the_variances_of_the_answers_differences():
     assert float(found.variances.value[at]) == pytest.approx(apart.mean())
     same = figures_of(pilot, model, model).widths(Design(5, 100, 50))["set_f1_difference"]
     assert math.isnan(same.half)
-
-
-def test_votes_are_dealt_to_as_many_answers_as_there_were_people():
-    votes = np.array([[2, 1], [0, 3], [1, 1]])
-    dealt = Pilot.of_counts(votes, np.array([3, 3, 2]), ("a", "b"))
-    assert np.bincount(dealt.image).tolist() == [3, 3, 2]
-    assert np.array([dealt.chosen[dealt.image == i].sum(axis=0) for i in range(3)]).tolist() == votes.tolist()
-    assert (dealt.anonymous, dealt.sets) == (True, False)
-    one = Pilot.of_counts(votes, votes.sum(axis=1), ("a", "b"), one=True)
-    assert one.chosen.sum(axis=1).tolist() == [1] * 8
-    some = Pilot.of_counts(votes, np.array([[3, 2], [3, 3], [2, 2]]), ("a", "b"))
-    assert np.isnan(some.chosen[:, 1]).sum() == 1
-
-
-def test_anonymous_votes_are_planned_by_images_and_answers_alone():
-    pilot = pilot_of(20, 200, 6, talk_sd=0.0, people_sd=0.0)
-    votes = np.stack([np.bincount(pilot.image, column) for column in pilot.chosen.T], axis=1)
-    known, strangers = figures_of(pilot), figures_of(Pilot.of_counts(votes, np.full(200, 6), pilot.labels))
-    assert strangers.names == tuple(f"rate:{label}" for label in pilot.labels)
-    assert strangers.variances.people.tolist() == [0, 0, 0]
-    design = Design(5, 300, 20)
-    assert strangers.expected(design)["rate:joy"] == pytest.approx(known.expected(design)["rate:joy"], rel=0.1)
 
 
 def test_assumed_answers_have_the_rates_that_were_assumed():
@@ -321,43 +291,11 @@ def test_everybody_agrees(dataset_of):
     assert plan.to_json()["place"]["widths"]["alpha"] == {"half": None, "low": None, "high": None}
 
 
-def test_anonymous_votes_say_that_nobody_knows_how_people_differ(demo_set):
-    folder = demo_set(images=40).root
-    (folder / "annotations.parquet").unlink()
-    data = Dataset.open(folder)
-    plan = affectml.plan(data)
-    assert plan.to_json()["pilot"]["people"] is None
-    assert "nobody knows how people differ" in plan.limits[0]
-    assert any("no alpha and no model's scores" in line for line in plan.limits)
-    assert set(plan.shown) == {"label_rates", "image_rates"}
-    with pytest.raises(BadInput, match="nothing here tells set F1; scores need people's single answers"):
-        _ = affectml.plan(data, within={"set_f1": 0.02}).within
-    assert plan.costs.seconds == 10
-
-
 def test_the_command_prints_tables_and_words(pilot, told):
     out = told("plan", pilot.root, "--people", "3,5", "--images", "100", "--within", "alpha=0.1")
     for part in ("What studies will tell", "pilot", "as exact as asked for", "rate:joy", "Assumed:", "cannot tell:"):
         assert part in out
     told("plan", pilot.root, "--out", "x", code=2)
-
-
-def test_a_terminal_of_80_columns_breaks_no_word(pilot, told, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    out = told("plan", pilot.root, "--budget", 400, "--per-hour", 12, "--people", "1,60")
-    shown = re.sub(r"\x1b\[[0-9;]*m", "", out).split("Assumed:")[0]
-    assert "What studies will tell, continued" in shown
-    words = {"people", "images", "pounds", "cross-entropy", "models", "rate:joy", "image_rates"}
-    assert words <= set(shown.split())
-    assert max(len(line) for line in shown.splitlines() if "±:" not in line) <= 80
-
-
-def test_each_figure_has_a_name_of_its_own_and_only_a_pilot_is_called_one(pilot):
-    for dataset, first in ((pilot, "pilot"), (None, "")):
-        table = affectml.plan(dataset).table()
-        assert len(set(table.columns)) == len(table.columns)
-        assert table.rows[0][0] == first
 
 
 def test_what_cannot_be_asked_for_is_refused_and_nothing_is_written(pilot, told, tmp_path):

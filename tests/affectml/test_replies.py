@@ -18,8 +18,7 @@ from affectml.judging.answers import FILE, read_answers
 from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml.vlm import ReadConfig, read_replies, together
 from affectml.vlm.config import PEOPLE
-from affectml.vlm.names import Names, Requested, Words, custom_id
-from affectml.vlm.reply import Unread, Why, parse_reply
+from affectml.vlm.reply import Names, Requested, Unread, Why, Words, custom_id, parse_reply
 from affectml.vlm.requests import schema
 
 from . import replies
@@ -229,7 +228,7 @@ NO_FILE = [
     (json.dumps({"custom_id": "s1-p-1", "method": "POST", "url": "/", "body": {}}),
      "line 1: a request, not a response; judge the file that the server writes"),
     ("image,seconds\n1,2", "no column of answers: expected labels"),
-    ("picture_of,joy\n1,2", "no column names images; say which does: image_column"),
+    ("picture_of,joy\n1,2", "no column names images; call the one that does image_id"),
 ]  # fmt: skip
 
 

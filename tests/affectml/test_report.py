@@ -21,11 +21,9 @@ from affectml.page.section import Page
 from affectml.page.sections import FOLDED, OPEN
 from affectml.page.sections.images import cards, images
 from affectml.page.sections.labels import bias, instead, labels
-from affectml.page.sections.made import made
 from affectml.page.sections.overview import beside, overview, sentence
-from affectml.page.sections.parts import by_person, disagreement, learning, subgroup_lines, subgroups
-from affectml.page.sections.scores import differences, every_score, levels, repeats
-from affectml.page.sections.shares import bands, promise
+from affectml.page.sections.parts import by_person, disagreement, learning, made, subgroup_lines, subgroups
+from affectml.page.sections.scores import bands, differences, every_score, levels, promise, repeats
 from affectml.page.tables import STAR, matrix, number, p_value, pivot, scores_table
 from affectml.page.write import caveats, missing, sections, warnings
 from affectml.predicting.checks import Alike

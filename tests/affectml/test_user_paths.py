@@ -16,7 +16,6 @@ from affectml.importers.read import read_table
 from affectml.taxonomies import get_taxonomy
 from affectml.vlm import read_replies
 from affectml.vlm.requests import read_orders
-from affectml_annotation import read_counts
 from affectml_annotation.errors import BadImport, BadTask
 from affectml_annotation.exchange.files import no_file
 from affectml_annotation.exchange.label_studio import read_label_studio
@@ -77,7 +76,6 @@ READERS = {
     "taxonomy.yaml": get_taxonomy,
     "judgements.csv": read_judgements,
     "tasks.json": read_label_studio,
-    "counts.csv": lambda path: read_counts(path, ["joy"]),
     "embeddings.npz": lambda path: get_importer("embeddings")(path, "out"),
     "photos.json": lambda path: get_importer("coco")(path, "out"),
     "study.yaml": lambda path: read_study(path.parent),

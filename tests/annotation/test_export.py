@@ -362,15 +362,14 @@ def test_a_target_of_nobody_who_is_left_cannot_be_made_again_and_is_refused(run,
     assert "nobody's answers are left" in run("export", judged, "--hub", judged.parent / "hub", fails=True)
 
 
-@pytest.mark.parametrize("name", ["all.csv", "all.parquet", "all.jsonl", "all.json", "all", "new"])
+@pytest.mark.parametrize("name", ["all.csv", "all.parquet", "all.jsonl", "all.json", "new"])
 def test_where_exports_were_written_is_known_and_listed_as_long_as_they_name_who_is_erased(run, judged, name):
     (judged.parent / "judge.csv").unlink()  # the table that it came from, which names them as well
     with task(judged.parent / f"{judged.name}-labels.db", "d\u00e9a") as store:
         answer(store, "i0.png", "joy", who="d\u00e9a")
     export = (*EXPORT, judged)
     run(*export, "--target", "collected")
-    form = ["--format", "hugging-face"] if name == "all" else []
-    run(*export, "--to", judged.parent / name, *form)
+    run(*export, "--to", judged.parent / name)
     assert "d\u00e9a" not in (judged.parent / f"{judged.name}-exports.jsonl").read_text(encoding="utf-8")
     told = json.loads(run("label", "remove", "erase", judged, "ann", "--json"))
     assert told["named"] == []
@@ -548,7 +547,7 @@ def test_who_is_erased_leaves_the_file_that_a_link_leads_to(judged, tmp_path):
     assert Dataset.open(judged).judgements is None
 
 
-@pytest.mark.parametrize("to", ["deep/all.csv", "deep/all.parquet", "deep/new", "deep/hf"])
+@pytest.mark.parametrize("to", ["deep/all.csv", "deep/all.parquet", "deep/new"])
 def test_a_disk_that_is_full_leaves_no_folder_and_the_place_is_named(judged, store, tmp_path, monkeypatch, to):
     answer(store, "i0.png", "joy")
 
@@ -560,7 +559,7 @@ def test_a_disk_that_is_full_leaves_no_folder_and_the_place_is_named(judged, sto
         if to.endswith("new"):
             add_to(tmp_path / to, store, VOTES)
         else:
-            aa.write_judgements(store.judgements(), tmp_path / to, "hugging-face" if to.endswith("hf") else None)
+            aa.write_judgements(store.judgements(), tmp_path / to)
     assert str(raised.value.filename).startswith(str(tmp_path / "deep"))
     assert ".tmp" not in Path(raised.value.filename).suffix
     assert not (tmp_path / "deep").exists()

@@ -208,13 +208,14 @@ def test_exported_files_of_every_format_are_read_and_written_as_before(store, fo
     now, before = store.judgements(), aa.read_judgements(folder / "files" / name)
     told = [plain(table[columns].fillna({"note": ""}).sort_values(key)) for table in (before, now)]
     assert told[0] == told[1]
-    aa.write_judgements(now, tmp_path / name, name="golden task", question=store.task.question)
+    aa.write_judgements(now, tmp_path / name)
     pd.testing.assert_frame_equal(aa.read_judgements(tmp_path / name)[before.columns], before)
 
 
 @of_tasks
 def test_an_exported_hugging_face_folder_is_read_as_before(store, folder):
-    before, now = aa.read_judgements(folder / "files" / "hugging-face"), store.judgements()
+    [file] = (folder / "files" / "hugging-face").glob("data/*.parquet")
+    before, now = aa.read_judgements(file), store.judgements()
     assert plain(before[["event_id", "labels"]]) == plain(now[["event_id", "labels"]])
 
 
@@ -311,7 +312,7 @@ def test_a_study_whose_images_stopped_early_goes_on(store):
 
 @of_studies
 def test_a_study_whose_images_stopped_early_writes_the_same_file(store, tmp_path):
-    aa.write_judgements(store.judgements(), tmp_path / "judgements.csv", name="study", question="What do you feel?")
+    aa.write_judgements(store.judgements(), tmp_path / "judgements.csv")
     now = aa.read_judgements(tmp_path / "judgements.csv")
     assert not now.pop("flag").any()
     pd.testing.assert_frame_equal(now, aa.read_judgements(STUDY / "judgements.csv"))

@@ -16,8 +16,7 @@ from affectml.people.labelling import queued_words
 from affectml.taxonomies import get_taxonomy
 from affectml_annotation import Answer, LabelStore, read_judgements, write_judgements
 from affectml_annotation.store.versions import all_versions
-from affectml_apps.relabel.options import Options
-from affectml_apps.relabel.task import open_task
+from affectml_apps.relabel.task import Options, open_task
 
 from .tasks import LABELS, new_task
 

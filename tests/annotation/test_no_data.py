@@ -205,10 +205,9 @@ def test_targets_and_what_is_learned_from_judgements_pass_over_checks(exported):
     assert (heard.n.max(axis=1).tolist(), len(heard.single.image)) == ([2, 2, 1], 5)
 
 
-@pytest.mark.parametrize("to", ["said.parquet", "out.csv", "out.jsonl", "out.json", "folder"])
+@pytest.mark.parametrize("to", ["said.parquet", "out.csv", "out.jsonl", "out.json"])
 def test_no_file_has_a_check_or_a_repeat(task, tmp_path, run, to):
-    kind = ["--format", "hugging-face"] if to == "folder" else []
-    told = json.loads(run("label", "export", "--db", tmp_path / "labels.db", "--to", tmp_path / to, *kind, "--json"))
+    told = json.loads(run("label", "export", "--db", tmp_path / "labels.db", "--to", tmp_path / to, "--json"))
     there = aa.read_judgements(tmp_path / to)
     assert by_hand(aa.count_votes(there, LABELS).table()) == BY_HAND
     assert (len(there), told["rows"]) == (5, 5)

@@ -11,8 +11,7 @@ from affectml.demo_set import write_demo
 from affectml_annotation import Answer, LabelStore, Task
 from affectml_annotation.store.place import default_database, find_database, shown
 from affectml_annotation.study.file import QUESTIONS
-from affectml_apps.relabel.options import Options, parse
-from affectml_apps.relabel.task import open_task
+from affectml_apps.relabel.task import Options, open_task, parse_arguments
 
 
 @pytest.fixture
@@ -33,7 +32,7 @@ def test_every_command_and_the_page_open_the_same_database(run, here):
     init = json.loads(run("label", "init", "mydata", "--overlap", 2, "--invite", "ann", "--json"))
     assert init["db"] == "mydata-labels.db"
     said: list[str] = []
-    page = open_task(parse(["--on", "mydata"]), said.append)
+    page = open_task(parse_arguments(["--on", "mydata"]), said.append)
     assert page.file.overlap == 2
     assert page.store.annotators()["annotator_id"].tolist() == ["ann"]
     assert said == [f"labelling task in {here / 'mydata-labels.db'}: 8 labels, {page.file.question}"]
@@ -156,13 +155,12 @@ def test_targets_with_different_labels_need_a_choice(run, here):
 
 
 def test_the_page_takes_its_data_set_by_place_or_by_name():
-    assert {parse(words).root for words in (["--on", "d"], ["--dataset", "d"], ["--on", "d", "--dataset", "d"])} == {
-        Path("d")
-    }
+    words = (["--on", "d"], ["--dataset", "d"], ["--on", "d", "--dataset", "d"])
+    assert {parse_arguments(each).root for each in words} == {Path("d")}
     with pytest.raises(SystemExit):
-        parse(["--on", "d", "--dataset", "e"])
-    assert parse(["--on", "d"]).store_url == str(default_database("d"))
-    assert parse(["--on", "d", "--check-labels", "model"]).store_url == str(default_database("d", "checks"))
+        parse_arguments(["--on", "d", "--dataset", "e"])
+    assert parse_arguments(["--on", "d"]).store_url == str(default_database("d"))
+    assert parse_arguments(["--on", "d", "--check-labels", "model"]).store_url == str(default_database("d", "checks"))
 
 
 @pytest.mark.parametrize("name", ["was? 50%41 #1", "dätä & co", "a?mode=memory", "a:b@c"])

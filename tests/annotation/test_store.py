@@ -16,7 +16,6 @@ from affectml_annotation.languages import PSEUDO, spoken
 from affectml_annotation.store import claims, schema, setup
 from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.migrations import MIGRATIONS
-from affectml_annotation.store.reading import read_remarks
 
 from .studies import pass_time
 from .tasks import LABELS, all_rows, refused
@@ -610,7 +609,7 @@ def test_judgements_of_some_images_are_those_among_all_and_of_an_image_nobody_an
     assert len(store.judgements(image_ids=["i999"])) == 0
 
 
-def test_flags_and_notes_are_read_without_those_of_people_who_withdrew(store, database_url):
+def test_flags_and_notes_are_read_without_those_of_people_who_withdrew(store):
     first, second = store.claim("u", 2)
     (other,) = store.claim("v", 1)
     (gone,) = store.claim("w", 1)
@@ -618,16 +617,16 @@ def test_flags_and_notes_are_read_without_those_of_people_who_withdrew(store, da
     store.submit([Answer(other.image_id, "v", "labels", ("awe",), note="so large")])
     store.submit([Answer(gone.image_id, "w", "flag")])
     store.withdraw("w")
-    assert read_remarks(database_url).to_numpy().tolist() == [
+    assert store.remarks().to_numpy().tolist() == [
         [first.image_id, "u", 1, "a face", True],
         [other.image_id, "v", 1, "so large", False],
     ]
 
 
-def test_a_file_that_is_no_database_has_no_flags_and_stays_as_it_is(tmp_path):
+def test_a_file_that_is_no_database_stays_as_it_is(tmp_path):
     file = tmp_path / "labels.db"
     file.write_text("no database")
-    refused(StoreError, "cannot be read", read_remarks, file)
+    refused(StoreError, "cannot be read", LabelStore, file, reads_only=True)
     assert [each.name for each in tmp_path.iterdir()] == ["labels.db"]
 
 

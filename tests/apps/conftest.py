@@ -29,8 +29,7 @@ from affectml.judging.answers import SystemAnswers, write_answers
 from affectml.taxonomies import Taxonomy
 from affectml_annotation import Answer, LabelStore
 from affectml_apps.relabel.identity import make_token
-from affectml_apps.relabel.options import Options
-from affectml_apps.relabel.task import LabelTask, open_task, use
+from affectml_apps.relabel.task import LabelTask, Options, open_task, use
 from affectml_apps.relabel.web import make_routes
 from affectml_apps.serving import Guard
 

@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -11,10 +10,8 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from affectml_apps.relabel.allowance import Allowance
-from affectml_apps.relabel.messages import MAX_DEPTH, BadMessage, parse
-from affectml_apps.relabel.options import Options
-from affectml_apps.relabel.task import open_task, use
+from affectml_apps.relabel.identity import Allowance
+from affectml_apps.relabel.task import Options, open_task, use
 
 from .conftest import Caller, answer_to, join, refused_for_now
 
@@ -74,47 +71,41 @@ def nested(depth):
     return "[" * depth + "]" * depth
 
 
+# an answer's fields as they stand in JSON, and what the refusal names
 NEVER = {
-    "half a surrogate pair in the note": ({"note": r'"x\ud83d"'}, "surrogate"),
-    "half a surrogate pair in a key": ({r"x\udc00": "1"}, "surrogate"),
-    "half a surrogate pair deep inside": ({"input": r'{"a": ["\ud83d"]}'}, "surrogate"),
-    "a NUL in the note": ({"note": r'"x\u0000"'}, "NUL"),
-    "base_revision 10^30": ({"base_revision": "1" + "0" * 30}, "31 digits"),
-    "base_revision 10^20": ({"base_revision": "1" + "0" * 20}, "base_revision"),
+    "half a surrogate pair in the note": ({"note": r'"x\ud83d"'}, "note: holds a character"),
+    "a NUL in the note": ({"note": r'"x\u0000"'}, "note: holds a character"),
+    "half a surrogate pair in a label": ({"labels": r'["\ud83d"]'}, "labels.0: holds a character"),
+    "base_revision 10^30": ({"base_revision": "1" + "0" * 30}, "base_revision"),
     "base_revision negative": ({"base_revision": "-1"}, "base_revision"),
     "base_revision unknown": ({"base_revision": "7"}, "never given out"),
     "base_revision text": ({"base_revision": '"0"'}, "base_revision"),
     "base_revision null": ({"base_revision": "null"}, "base_revision"),
     "base_revision true": ({"base_revision": "true"}, "base_revision"),
-    "at 0": ({"at": "0"}, "at:"),
     "at before clocks were set": ({"at": "1000000"}, "at:"),
     "at 1e300": ({"at": "1e300"}, "at:"),
+    "at in the future": ({"at": "4e9"}, "future"),
     "seq of 200 kB": ({"seq": '"' + "x" * 200_000 + '"'}, "seq"),
-    "seq of 5000 digits": ({"seq": "9" * 5000}, "5000 digits"),
-    "seq NaN": ({"seq": "NaN"}, "NaN"),
+    "seq NaN": ({"seq": "NaN"}, "seq"),
     "seq negative": ({"seq": "-4"}, "seq"),
-    "seq 1e999": ({"seq": "1e999"}, "larger than any number"),
-    "seconds Infinity": ({"seconds": "Infinity"}, "Infinity"),
-    "input an object": ({"input": '{"keys": 1}'}, "input"),
-    "input a list": ({"input": "[1, 2]"}, "input"),
-    "input of 100 kB": ({"input": '"' + "x" * 100_000 + '"'}, "input"),
-    "a label that is none": ({"labels": '["joyfull"]'}, "joyfull"),
-    "a label of 200 kB": ({"labels": '["' + "a" * 200_000 + '"]'}, "200 characters"),
-    "a note too long": ({"note": '"' + "x" * 2001 + '"'}, "2000"),
-    "lists 100000 deep": ({"input": nested(100_000)}, f"more than {MAX_DEPTH} deep"),
-    "objects 5000 deep": ({"x": '{"a":' * 5000 + "1" + "}" * 5000}, f"more than {MAX_DEPTH} deep"),
-    "a key twice": ({}, "'kind' stands there twice"),
-    "labels that are none": ({"labels": "[]"}, "0 labels"),
-    "labels that are text": ({"labels": '"awe"'}, "labels"),
-    "a flag without a note": ({"flag": "true"}, "note"),
-    "a flag of before without a note": ({"kind": '"flag"', "labels": "[]"}, "note"),
-    "a flag that is a text": ({"flag": '"yes"'}, "true or false"),
-    "another kind": ({"kind": '"shrug"', "labels": "[]"}, "shrug"),
+    "seconds Infinity": ({"seconds": "Infinity"}, "seconds"),
+    "seconds 1e999": ({"seconds": "1e999"}, "seconds"),
     "seconds negative": ({"seconds": "-1"}, "seconds"),
     "seconds text": ({"seconds": '"3"'}, "seconds"),
+    "input an object": ({"input": '{"keys": 1}'}, "input"),
+    "input of 100 kB": ({"input": '"' + "x" * 100_000 + '"'}, "input"),
+    "input lists in lists": ({"input": nested(400)}, "input"),
+    "a label that is none": ({"labels": '["joyfull"]'}, "joyfull"),
+    "a label of 200 kB": ({"labels": '["' + "a" * 200_000 + '"]'}, "labels.0"),
+    "labels that are none": ({"labels": "[]"}, "0 labels"),
+    "labels that are text": ({"labels": '"awe"'}, "labels"),
+    "a note too long": ({"note": '"' + "x" * 2001 + '"'}, "2000"),
+    "a flag without a note": ({"flag": "true"}, "note"),
+    "a flag of before without a note": ({"kind": '"flag"', "labels": "[]"}, "note"),
+    "a flag that is a text": ({"flag": '"yes"'}, "flag"),
+    "another kind": ({"kind": '"shrug"', "labels": "[]"}, "shrug"),
     "valence 2": ({"valence": "2"}, "valence"),
     "intensities of 9": ({"intensities": "[9]"}, "intensities"),
-    "at in the future": ({"at": "4e9"}, "future"),
     "a forged ticket": ({"ticket": '"0"'}, "was not given"),
     "another round": ({"round": "7"}, "was not given"),
     "another image": ({"image": '"../../etc/passwd"'}, "was not given"),
@@ -126,9 +117,8 @@ def test_what_can_never_be_stored_is_refused_with_its_reason_and_the_rest_of_the
     raw, why = NEVER[name]
     one, other = items(client)
     fields = {key: json.dumps(value) for key, value in answer_to(one, "bad").items()} | raw
-    pairs = [f'"{key}": {text}' for key, text in fields.items()] + (['"kind": "none"'] if "twice" in why else [])
-    body = f'{{"answers": [{{{", ".join(pairs)}}}, {json.dumps(answer_to(other, "good"))}], "want": 1}}'
-    reply = send(client, body)
+    bad = ", ".join(f'"{key}": {text}' for key, text in fields.items())
+    reply = send(client, f'{{"answers": [{{{bad}}}, {json.dumps(answer_to(other, "good"))}], "want": 1}}')
     assert reply.status_code == 200, reply.text
     first, second = reply.json()["receipts"]
     assert (first["status"], second["status"]) == ("refused", "accepted"), first
@@ -137,20 +127,11 @@ def test_what_can_never_be_stored_is_refused_with_its_reason_and_the_rest_of_the
     assert task.store.events()["event_id"].tolist() == ["good"]
 
 
-@pytest.mark.parametrize("event", ["", " ", "a b", "ä", "x" * 65, 7, None, ["a"], {"a": 1}, "\x00", "\ud800"])
-def test_an_id_of_the_wrong_form_is_refused_in_its_place(client, event):
-    one, other = items(client)
-    bad, good = send(client, {"answers": [answer_to(one, event), answer_to(other, "good")]}).json()["receipts"]
-    assert (bad["status"], good["status"]) == ("refused", "accepted")
-    assert "id:" in bad["error"] or "surrogate" in bad["error"]
-
-
-@pytest.mark.parametrize("want", ["NaN", "1e999", "9" * 6000])
-def test_a_wish_that_no_number_is_is_answered_in_words(client, want):
-    reply = send(client, f'{{"want": {want}}}')
-    assert reply.status_code == 400
-    assert "want: expected a whole number from 1 to 30, but received" in reply.text
-    assert "Unreadable" not in reply.text
+def test_an_id_of_the_wrong_form_is_refused_in_its_place(client):
+    given = items(client)[0]
+    for event in ("", " ", "a b", "ä", "x" * 65, 7, None, ["a"], {"a": 1}, "\x00", "\ud800"):
+        (bad,) = send(client, {"answers": [answer_to(given, event)]}).json()["receipts"]
+        assert (bad["status"], bad["error"][:3]) == ("refused", "id:"), event
 
 
 @pytest.mark.parametrize("leaving", ["1e300", "-1e300", "1e999", "NaN", "9" * 25, "true", "null", "[]", '"x"'])
@@ -171,9 +152,10 @@ def test_a_wrong_wish_for_images_does_not_cost_the_answers_that_came_with_it(cli
 
 BODIES = {
     "no message": (b"", b"{", b"[]", b"null", b"\xff", b"not json"),
-    "no wish": (b'{"want": 1000}', b'{"round": true}', b'{"round": 99}'),
-    "no answers": (b'{"answers": 3}', b'{"answers": {}}', b'{"answers": [], "answers": []}'),
-    "too deep": (b'{"answers": ' + nested(200_000).encode()[:-1] + b"}", b"[" * 900_000),
+    "no wish": (b'{"want": 1000}', b'{"want": NaN}', b'{"want": 1e999}', b'{"round": true}', b'{"round": 99}'),
+    "no answers": (b'{"answers": 3}', b'{"answers": {}}'),
+    "a number too long": (b'{"want": ' + b"9" * 6000 + b"}", b'{"answers": [{"seq": ' + b"9" * 6000 + b"}]}"),
+    "too deep": (nested(200_000).encode(), b"[" * 900_000, b'{"answers": [' + b'{"x":' * 90_000 + b"1" + b"}" * 90_000),
     "too much": (b'{"answers": [' + b"1," * 600 + b"1]}", b'{"x": "' + b"x" * 1_000_001 + b'"}'),
 }
 
@@ -307,35 +289,6 @@ def test_any_json(served, message):
 def test_any_bytes(served, body):
     reply = send(call(served), body)
     assert reply.status_code in (200, 400), reply.text
-
-
-@given(anything)
-@settings(derandomize=True)
-def test_what_json_says_within_its_bounds_is_read_as_json_reads_it(value):
-    text = json.dumps({"x": value})
-    read = parse(text.encode())
-    if not any(mark in text for mark in ("NaN", "Infinity")) and not any(abs(n) >= 10**24 for n in numbers(value)):
-        assert read == json.loads(text) or depth(value) > MAX_DEPTH - 1
-
-
-def numbers(value):
-    if isinstance(value, int):
-        yield value
-    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from numbers(each)
-
-
-def depth(value):
-    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
-    return 0 if inside is None else 1 + max(map(depth, inside), default=0)
-
-
-def test_brackets_in_text_are_no_depth():
-    text = "[" * 5000 + '"\\'
-    assert parse(json.dumps({"answers": [], "x": text}).encode())["x"] == text
-    with pytest.raises(BadMessage):
-        parse(b'{"x": "' + b"[" * 5000)
-    assert sys.getrecursionlimit() < 5000
 
 
 class TestAllowance:

@@ -119,10 +119,10 @@ def test_every_text_of_the_labelling_pages_is_said_in_a_language(offering):
     offering.store.change_task(invited_only=False, page={"instructions": "Look twice."})
     look(who="ann")
     offering.store.invite(["ann"])
-    look("own_part", who="bob")  # who has not begun
-    look("own_part", who="ann")
+    look("who", who="bob")  # who has not begun
+    look("who", who="ann")
     offering.store.withdraw("ann")
-    look("own_part", who="ann")
+    look("who", who="ann")
     look(who="ann")
     offering.store.database.writing(write_setting, "closed", ["cat"])
     look(who="cat")

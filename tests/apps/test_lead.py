@@ -4,7 +4,6 @@ import codecs
 import csv
 import io
 from dataclasses import replace
-from itertools import combinations, permutations
 
 import numpy as np
 import pandas as pd
@@ -12,10 +11,11 @@ import pytest
 
 from affectml.data import Dataset
 from affectml.exploring import Collection
-from affectml_annotation import Alpha, Progress, read_counts, read_judgements
+from affectml_annotation import Alpha, Progress, read_judgements
 from affectml_annotation.study.pay import PayRow
+from affectml_annotation.tables import read_table
 from affectml_apps.relabel import lead
-from affectml_apps.relabel.finding import find, resolve, searchable
+from affectml_apps.text import resolve, searchable
 
 LABELS = ("awe", "fear", "joy")
 
@@ -93,33 +93,6 @@ def test_what_can_leave_stands_in_a_sentence():
     )
 
 
-def test_confusion_by_hand():
-    """Image 1: awe against fear once each way. Image 2: {awe} against {awe, fear} is no confusion. Image 3: twice."""
-    judgements = table(
-        ("1", "a", ["awe"]), ("1", "b", ["fear"]),
-        ("2", "a", ["awe"]), ("2", "b", ["awe", "fear"]),
-        ("3", "a", ["awe"]), ("3", "b", ["fear"]), ("3", "c", ["fear"]),
-    )  # fmt: skip
-    found = lead.label_confusion(judgements, LABELS)
-    assert found.to_dict("records") == [{"label": "awe", "instead": "fear", "pairs": 6, "share": 6 / (2 + 2 + 6)}]
-
-
-def test_confusion_agrees_with_counting_pair_by_pair():
-    rng = np.random.default_rng(0)
-    rows = [
-        (str(image), who, [label for label in LABELS if rng.random() < 0.4]) for image in range(20) for who in "abcd"
-    ]
-    expected = dict.fromkeys(combinations(LABELS, 2), 0)
-    for image in range(20):
-        mine = [set(labels) for name, _, labels in rows if name == str(image)]
-        for one, other in permutations(mine, 2):
-            for a, b in expected:
-                stands = (a in one - other and b in other - one) or (b in one - other and a in other - one)
-                expected[a, b] += stands
-    found = lead.label_confusion(table(*rows), LABELS)
-    assert {(r["label"], r["instead"]): r["pairs"] for r in found.to_dict("records")} == expected
-
-
 def test_drift_by_hand():
     rows = [(str(at), "ann", ["awe"] if at < 4 else ["awe", "joy"]) for at in range(8)] + [("8", "ann", [])]
     found = lead.drift(table(*rows), LABELS, block=4)
@@ -144,25 +117,10 @@ def test_pace_by_hand():
     assert lead.pace(days.iloc[2:3]).empty
 
 
-def test_the_labels_used_most_stand_person_by_person():
-    report = pd.DataFrame({"annotator_id": ["ann", "bob"], "use:awe": [0.5, 0.1], "use:fear": [0.0, 0.2],
-                           "use:joy": [0.2, 0.2]})  # fmt: skip
-    found = lead.label_use(report, 2)
-    assert [tuple(row) for row in found.itertuples(index=False)] == [
-        ("ann", "awe", 0.5), ("bob", "awe", 0.1), ("ann", "joy", 0.2), ("bob", "joy", 0.2)
-    ]  # fmt: skip
-
-
 def test_the_labels_that_somebody_uses_are_told_in_words():
     shares = pd.DataFrame({"block": [1, 2], "use:awe": [0.5, 0.0], "use:cheerfullness": [0.666, 0.0]})
     found = lead.uses_in_words(shares, {"awe": "awe", "cheerfullness": "cheerfulness"}.__getitem__)
     assert found.to_dict("list") == {"block": [1, 2], "labels": ["cheerfulness 67\xa0%, awe 50\xa0%", ""]}
-
-
-def test_those_whose_pace_changed_most_are_drawn_whichever_way_it_changed():
-    changes = pd.DataFrame({"annotator_id": list("aabbccd"), "seconds": [4, 2, 4, 5, 2, 6, 3]})
-    assert lead.changed_most(changes, 2)["annotator_id"].tolist() == list("aacc")
-    assert len(lead.changed_most(changes, 4)) == 7
 
 
 def test_coefficients_stand_with_their_intervals():
@@ -205,7 +163,7 @@ def test_csv_for_people_says_that_it_is_utf_8_and_our_own_readers_take_it(tmp_pa
         again = read_judgements(tmp_path / "answers.csv", encoding=encoding)
         assert again["annotator_id"].tolist() == ["zoë", "b"]
         assert again["labels"].tolist() == [["awe"], ["a|b", "joy"]]
-    assert read_counts(tmp_path / "votes.csv", LABELS, n_column="n").image_id.tolist() == ["1"]
+    assert read_table(tmp_path / "votes.csv").frame["image_id"].tolist() == ["1"]
     found = Collection(Dataset.open(demo), [])
     file = found.export([0, 1], tmp_path / "shown.csv")
     assert {path.read_bytes()[:3] for path in tmp_path.glob("*.csv")} == {codecs.BOM_UTF8}
@@ -214,7 +172,5 @@ def test_csv_for_people_says_that_it_is_utf_8_and_our_own_readers_take_it(tmp_pa
 
 def test_searches_know_neither_accents_nor_case_nor_forms():
     names = ["José", "Jose\u0301 B", "JOSE", "Zoë", "straße"]
-    assert find(" É", ["José", "ann"]) == ["José"]
-    assert [find(text, names) for text in ("jose", "STRASSE", "")] == [names[:3], ["straße"], names]
     assert resolve(["zoe", "Zoe\u0308", "jose", "JOSE", "nobody"], names) == ["Zoë", "Zoë", "jose", "JOSE", "nobody"]
     assert [searchable(name) for name in ("awe", "émoi", "e\u0301moi")] == ["awe", "émoi (emoi)", "émoi (emoi)"]

@@ -115,7 +115,7 @@ def test_who_signs_in_labels_under_their_address_and_only_listed_people_lead(sta
 def test_sign_in_without_authlib_ends_the_start_with_one_line(tmp_path, demo):
     (tmp_path / ".streamlit").mkdir()
     (tmp_path / ".streamlit" / "secrets.toml").write_text(SECRETS.format(provider="http://localhost:1"))
-    program = "import sys; sys.modules['authlib'] = None; from affectml_apps.relabel.launch import app_parts"
+    program = "import sys; sys.modules['authlib'] = None; from affectml_apps.relabel.web import app_parts"
     words = ["--dataset", str(demo), "--db", "x.db"]
     command = [sys.executable, "-c", f"{program}; app_parts({words})"]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)

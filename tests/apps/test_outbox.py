@@ -32,7 +32,7 @@ def test_an_outbox_with_answers_that_can_never_be_stored_empties_itself(server, 
     page.evaluate(POISON, bad)
     ann = person(server, "poisoned", page).open()
     assert [image for image, _, _ in ann.stored] == [given[2], given[4]]
-    reasons = dict(zip(given[:2] + given[3:4], ("surrogate", "base_revision", "seq"), strict=True))
+    reasons = dict(zip(given[:2] + given[3:4], ("surrogate", "base_revision", "labels"), strict=True))
     shown = page.locator(".refused p").all_inner_texts()
     for image, why in reasons.items():
         assert len([text for text in shown if image in text and why in text]) == 1

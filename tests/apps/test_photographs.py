@@ -18,8 +18,7 @@ from affectml.errors import AffectmlError
 from affectml.importers.images import add_images
 from affectml_annotation import Answer, LabelStore
 from affectml_apps.relabel import queries
-from affectml_apps.relabel.options import Options, parse
-from affectml_apps.relabel.task import open_task, use
+from affectml_apps.relabel.task import Options, open_task, parse_arguments, use
 
 from .conftest import LAPTOP, PHONE, Person
 from .reading import page, press
@@ -53,7 +52,7 @@ def started():
 
         def start(*words):
             said = []
-            task = open_task(parse([str(word) for word in words]), say=said.append)
+            task = open_task(parse_arguments([str(word) for word in words]), say=said.append)
             open_ones.callback(task.store.close)
             use(task)
             return task, said
@@ -141,7 +140,7 @@ def test_who_started_it_labels_at_once_and_others_come_through_the_door(started,
     assert len(app.get("bidi_component")) == 1
     assert app.query_params["who"] in ("ann", ["ann"])  # a list in later versions of Streamlit
     assert page("label", who="cem").title[0].value == "Before the first image"
-    mine = page("own_part")
+    mine = page("who")
     assert mine.title[0].value == "Your part"
     assert press(mine, "Another name").title[0].value == "Who is labelling?"
 
@@ -153,16 +152,16 @@ def test_a_closed_entry_of_who_started_it_stays_closed(started, photos):
     assert task.store.uninvite(["ann"]) == ["ann"]
     task.begin_as("ann")
     assert "ann" in task.store.closed()
-    assert queries.person(task.store, "ann").consented
+    assert queries.person(task.store, "ann").consented_at
 
 
 START = """
 import sys
 from affectml_annotation import Answer
-from affectml_apps.relabel.options import parse
+from affectml_apps.relabel.task import parse_arguments
 from affectml_apps.relabel.task import open_task
 print("begins", flush=True)
-task = open_task(parse(["--images", sys.argv[1], "--taxonomy", "mikels-8"]))
+task = open_task(parse_arguments(["--images", sys.argv[1], "--taxonomy", "mikels-8"]))
 task.begin_as("ann")
 claim = task.store.claim("ann", 1)[0]
 task.store.submit([Answer(claim.image_id, "ann", "none")])

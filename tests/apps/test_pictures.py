@@ -11,7 +11,7 @@ from PIL import Image
 
 from affectml_annotation import Answer
 from affectml_apps import pictures
-from affectml_apps.pictures import MAX_PIXELS, BadImage, Kept, for_browser, preview
+from affectml_apps.pictures import MAX_PIXELS, BadImage, for_browser, preview
 
 from .reading import page, said
 
@@ -121,8 +121,8 @@ def test_a_pipe_is_not_waited_for(tmp_path):
 
 
 def test_a_thumbnail_is_made_once_until_the_file_changes(tmp_path, monkeypatch):
-    made, shrunk = [], pictures._shrunk
-    monkeypatch.setattr(pictures, "_shrunk", lambda *args, **more: made.append(args) or shrunk(*args, **more))
+    made, decode = [], pictures._decoded
+    monkeypatch.setattr(pictures, "_decoded", lambda *args: made.append(args) or decode(*args))
     path = tmp_path / "a.png"
     Image.new("L", (600, 600)).save(path)
     first = preview(path)
@@ -131,16 +131,6 @@ def test_a_thumbnail_is_made_once_until_the_file_changes(tmp_path, monkeypatch):
     Image.new("L", (600, 300), 255).save(path)
     assert preview(path) != first
     assert len(made) == 2
-
-
-def test_no_more_than_the_limit_is_kept():
-    kept = Kept(limit=100)
-    for number in range(10):
-        kept.get((number,), lambda: bytes(30))
-    assert kept.size == 90
-    assert kept.get((9,), lambda: pytest.fail("made again")) == bytes(30)
-    kept.get(("large",), lambda: bytes(500))
-    assert kept.size == 500
 
 
 def test_the_lead_sees_a_tile_that_says_why_an_image_is_not_shown(task):

@@ -21,16 +21,14 @@ from affectml_annotation.languages import _, spoken
 from affectml_apps.relabel import queries, verify
 from affectml_apps.relabel.component import chips, start_data
 from affectml_apps.relabel.identity import read_secret
-from affectml_apps.relabel.options import parse
-from affectml_apps.relabel.suggestions import read_suggestions
-from affectml_apps.relabel.task import current
+from affectml_apps.relabel.task import current, parse_arguments, read_suggestions
 
 MIKELS = get_taxonomy("mikels-8")
 
 
 def test_without_arguments_it_is_the_demo_set_with_a_file_beside_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    options = parse([])
+    options = parse_arguments([])
     assert options.root == Path("data/demo")
     assert options.store_url == str(tmp_path / "data" / "demo-labels.db")
 
@@ -54,11 +52,13 @@ def test_a_set_of_urls_alone_says_why_and_what_to_do(tmp_path, demo, serve):
 
 
 def test_arguments_after_the_dashes():
-    options = parse(["--dataset", "d", "--db", "postgresql://h/n", "--model", "r", "--lead", "ann", "--lead", "bob"])
+    options = parse_arguments(
+        ["--dataset", "d", "--db", "postgresql://h/n", "--model", "r", "--lead", "ann", "--lead", "bob"]
+    )
     assert (options.root, options.store_url, options.model) == (Path("d"), "postgresql://h/n", Path("r"))
     assert options.lead == ("ann", "bob")
     with pytest.raises(SystemExit):
-        parse(["--databse", "x"])
+        parse_arguments(["--databse", "x"])
 
 
 def test_a_task_set_up_elsewhere_is_served_as_it_is(tmp_path, serve):

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 APPS = ROOT / "apps" / "affectml_apps"
 PAGES = (
     "text.py", "relabel/component.py", "relabel/identity.py", "relabel/speaking.py", "relabel/sync.py",
-    "relabel/pages/drawing.py", "relabel/pages/label.py", "relabel/pages/navigation.py", "relabel/pages/own_part.py",
+    "relabel/pages/drawing.py", "relabel/pages/label.py", "relabel/pages/navigation.py",
     "relabel/pages/who.py", "relabel/study/exchange.py", "relabel/study/page.py", "relabel/study/phases.py",
 )  # fmt: skip
 CLIENTS = sorted((*APPS.glob("client/*.js"), *APPS.glob("relabel/client/*.js")))

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from affectml_annotation.agreement.by_person import label_use, similar_pairs
+from affectml_annotation.agreement.by_person import label_use
 from affectml_annotation.agreement.values import (
+    LEVEL,
     BoolArray,
     FloatArray,
     IntArray,
@@ -24,6 +25,7 @@ from affectml_annotation.agreement.values import (
     interval,
     one_look,
     plain_rows,
+    similar_answers,
 )
 from affectml_annotation.errors import BadJudgement
 from affectml_annotation.judgements import ANSWERS, Panel, Rounds, are_data, encode, languages_in
@@ -127,7 +129,6 @@ def group_agreement(
     distance: SetDistance = "masi",
     rounds: Rounds = "first",
     intervals: bool = False,
-    level: float = 0.95,
     groups: Mapping[str, object] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Agreement within and between groups of answers, and what each group says.
@@ -140,7 +141,6 @@ def group_agreement(
         distance: how far two sets are apart: `masi`, `jaccard` or `nominal`.
         rounds: which looks count; see `encode`.
         intervals: whether to have intervals, over images.
-        level: of the intervals.
         groups: image id to its group, where images are not independent.
 
     Returns:
@@ -159,7 +159,7 @@ def group_agreement(
     images, kinds = len(answers.image_ids), len(names)
     total = np.zeros((kinds, kinds, images))
     count = np.zeros((kinds, kinds, images))
-    for i, j, alike in similar_pairs(answers, distance):
+    for i, j, alike in similar_answers(answers, distance):
         both = (member[i] >= 0) & (member[j] >= 0)
         low, high = np.minimum(member[i], member[j])[both], np.maximum(member[i], member[j])[both]
         cell = (low * kinds + high) * images + answers.image[i[both]]
@@ -176,7 +176,7 @@ def group_agreement(
         if intervals:
             of_block, pairs = np.bincount(blocks, t), np.bincount(blocks, c)
             left_out = divided(t.sum() - of_block, c.sum() - pairs)[pairs > 0]
-            span = interval(value, left_out, level=level, bounds=(0.0, 1.0))
+            span = interval(value, left_out, bounds=(0.0, 1.0))
             row |= {"low": span.low, "high": span.high}
         rows.append(row)
     shares = {"group": list(names), "people": people, "answers": np.bincount(member[member >= 0], minlength=kinds)}
@@ -193,7 +193,6 @@ def compare_groups(
     permutations: int = 999,
     intervals: bool = False,
     seed: int = 0,
-    level: float = 0.95,
 ) -> GroupComparison:
     """Rates and agreement by a column of the answers, and a test of whether rates differ beyond people.
 
@@ -214,7 +213,6 @@ def compare_groups(
         permutations: of groups among people; p is no less than 1 / (permutations + 1).
         intervals: whether agreement has intervals, over images.
         seed: of the permutations; the same one gives the same differences whatever the order of rows.
-        level: of the intervals.
 
     Returns:
         The comparison. There is no test of a group with fewer than three people who share images with people of
@@ -234,7 +232,7 @@ def compare_groups(
     >>> found[["group", "against", "rate", "difference", "t"]].round(3).values.tolist()
     [['de', 'en', 0.833, 0.667, 2.357]]
     """
-    agreement, shares = group_agreement(judgements, labels, by, rounds=rounds, intervals=intervals, level=level)
+    agreement, shares = group_agreement(judgements, labels, by, rounds=rounds, intervals=intervals)
     looks = one_look(judgements, labels, rounds).answers()
     said = judgements.assign(**{by: groups_in(judgements, by)}).iloc[looks.row]
     said = said.sort_values(["annotator_id", "image_id"], kind="stable")
@@ -247,7 +245,7 @@ def compare_groups(
     use = use.reshape(-1, len(groups))
     if several := int(((use > 0).sum(axis=1) > 1).sum()):
         notes.append(f"People who answered in several ({several}) are tested as of the {by} of most of their answers.")
-    tested, why = _differences(panel, use.argmax(axis=1), groups, permutations, seed, level)
+    tested, why = _differences(panel, use.argmax(axis=1), groups, permutations, seed)
     rates = pd.DataFrame({
         "group": np.repeat(shares["group"].to_numpy(), len(panel.labels)),
         "label": np.tile(np.array(panel.labels, dtype=object), len(shares)),
@@ -258,16 +256,14 @@ def compare_groups(
 
 
 def _differences(
-    panel: Panel, of: IntArray, names: Sequence[str], permutations: int, seed: int, level: float
+    panel: Panel, of: IntArray, names: Sequence[str], permutations: int, seed: int
 ) -> tuple[pd.DataFrame, list[str]]:
     """Every comparison as `GroupComparison.differences` has it, and what could not be tested. of [A]: groups."""
     mixed = np.bincount(np.unique(panel.image * len(names) + of[panel.annotator]) // len(names)) > 1
     shared = mixed[panel.image]
     people, person = np.unique(panel.annotator[shared], return_inverse=True)
     image = np.unique(panel.image[shared], return_inverse=True)[1]
-    test = group_test(
-        image, person, panel.chosen[shared], of[people], len(names), permutations=permutations, seed=seed, level=level
-    )
+    test = group_test(image, person, panel.chosen[shared], of[people], len(names), permutations=permutations, seed=seed)
     rows = [
         (names[k], OTHERS if len(names) > 2 else names[1], label, *(part[k, at] for part in test))
         for k in range({1: 0, 2: 1}.get(len(names), len(names)))
@@ -305,7 +301,6 @@ def group_test(
     *,
     permutations: int,
     seed: int,
-    level: float,
 ) -> GroupTest:
     """The test of `compare_groups`.
 
@@ -323,7 +318,7 @@ def group_test(
     from scipy.special import stdtrit  # scipy.stats takes half a second to load
 
     for k, (value, error, freedom) in zip(tested, observed, strict=True):
-        half = stdtrit(np.nan_to_num(freedom, nan=1.0), (1 + level) / 2) * error
+        half = stdtrit(np.nan_to_num(freedom, nan=1.0), (1 + LEVEL) / 2) * error
         found.difference[k], found.low[k], found.high[k] = value, value - half, value + half
         found.t[k] = _ratio(value, error)
     bar = np.abs(found.t[tested]).ravel()

@@ -193,13 +193,12 @@ def tables(connection: sa.Connection) -> dict[str, Columns]:
     JSON and flags have the types that they have in SQLite: a text, which stays as it is, and 0 or 1.
     """
     inspector = sa.inspect(connection)
-    schema = inspector.default_schema_name  # not the views by which an earlier version's columns are read
-    there = set(inspector.get_table_names(schema))
+    there = set(inspector.get_table_names())
     kinds = ((sa.JSON, "TEXT"), (sa.Boolean, "INTEGER"))
     return {
         table: {
             column["name"]: next((to for kind, to in kinds if isinstance(column["type"], kind)), None)
-            for column in sorted(inspector.get_columns(table, schema), key=lambda column: column["name"])
+            for column in sorted(inspector.get_columns(table), key=lambda column: column["name"])
         }
         for table in metadata.tables
         if table in there
@@ -210,9 +209,8 @@ def _rows(connection: sa.Connection, table: str, columns: Columns) -> Iterable[R
     casts = columns if connection.dialect.name == "postgresql" else {}
     what = ", ".join(f'CAST("{name}" AS {kind})' if (kind := casts.get(name)) else f'"{name}"' for name in columns)
     which = f" WHERE {LEFT_OUT}" if table == "setting" else ' ORDER BY "number"' if table == "event" else ""
-    schema = sa.inspect(connection).default_schema_name
     few = {"stream_results": True, "yield_per": AT_ONCE}
-    return connection.exec_driver_sql(f'SELECT {what} FROM "{schema}"."{table}"{which}', execution_options=few)
+    return connection.exec_driver_sql(f'SELECT {what} FROM "{table}"{which}', execution_options=few)
 
 
 def _pages(source: sa.Connection, copy: Path) -> Tally:
@@ -386,8 +384,8 @@ def _gone(source: str | Path) -> Gone:
     if "://" not in str(source) and not Path(source).is_file():
         raise StoreError(f"{source}: no such database or backup, so that nobody knows who was erased from it")
     try:
-        with closing(Database(source, reads_only=True)) as database:
-            return database.reading(Gone.of, str(source))
+        with LabelStore(source, reads_only=True) as store:
+            return store.database.reading(Gone.of, str(source))
     except StoreError as error:
         raise StoreError(f"{error}; it may know who was erased: move it away, and erase those people again") from None
 

@@ -120,7 +120,7 @@ _CHANGES = (event.c.received_at, erasure.c.at, lead_change.c.at)
 class Gone:
     """What a database of a task, `source`, knows of people who were erased, or whose ids at a panel were forgotten.
 
-    begun: when the task's first round was opened, which stays the same in every copy; None of an earlier version.
+    begun: when the task's first round was opened, which stays the same in every copy; None without one.
     changed: when somebody last answered or was erased there, or a lead changed something; milliseconds since 1970.
     """
 
@@ -135,8 +135,6 @@ class Gone:
     @classmethod
     def of(cls, connection: sa.Connection, source: str) -> "Gone":
         """All that a database knows of it now."""
-        if not sa.inspect(connection).has_table("erasure"):  # an earlier version's
-            return cls(source, None, 0, None, (), (), frozenset())
         no_ids = connection.scalars(sa.select(panel.c.person).where(panel.c.person.startswith(FORGOTTEN)))
         return cls(
             source,

@@ -17,7 +17,7 @@ from affectml_annotation.store.migrations import MIGRATIONS, migrate, version_of
 from affectml_annotation.store.place import backup_note, dataset_of, holds_store
 from affectml_annotation.store.reading import Reading
 from affectml_annotation.store.schema import MAIN, annotator, now_ms
-from affectml_annotation.store.settings import how_stopped, read_setting, write_setting
+from affectml_annotation.store.settings import STOPPED, read_setting, write_setting
 from affectml_annotation.store.submits import Submitting
 from affectml_annotation.study.file import Task
 
@@ -30,8 +30,8 @@ class LabelStore(Claiming, Submitting, Reading):
 
     Many processes may use one database, each with a LabelStore of its own (make it after a fork). Every method is
     one transaction. must_exist: refuse a file that is not there, or holds no label store, instead of making one.
-    reads_only: change nothing, not even the schema; a backup is opened so alone. Raises StoreError for a database that
-    cannot be opened or comes from a newer version.
+    reads_only: change nothing; a file with an earlier schema is migrated in memory. A backup is opened so alone. Raises
+    StoreError for a database that cannot be opened or comes from a newer version.
 
     >>> from affectml_annotation import Answer, LabelStore, Task
     >>> store = LabelStore("sqlite://")
@@ -59,9 +59,12 @@ class LabelStore(Claiming, Submitting, Reading):
         self._labels: tuple[str, ...] | None = None
         self.database = Database(url, reads_only=reads_only)
         try:
-            with self.database.read() as connection:  # before a file to wait in line at is made beside what is none
-                if reads_only and not 1 <= version_of(connection) <= len(MIGRATIONS):
-                    raise StoreError(f"{url}: has another schema than this version of affectml writes")
+            # before a file to wait in line at is made beside what is none
+            version = self.database.reading(version_of)
+            if reads_only and not 1 <= version <= len(MIGRATIONS):
+                raise StoreError(f"{url}: has another schema than this version of affectml writes")
+            if reads_only and version < len(MIGRATIONS) and self.database.dialect == "sqlite":
+                self.database, reads_only = self.database.in_memory(), False
             if not reads_only:
                 migrate(self.database.write)
         except BaseException:
@@ -115,7 +118,8 @@ class LabelStore(Claiming, Submitting, Reading):
     @property
     def stopping(self) -> Mapping[str, Any] | None:
         """How images stopped early, in a task from when they could: min, max, mean, until, whole; else None."""
-        return self.database.reading(how_stopped)
+        rule: Mapping[str, Any] | None = self.database.reading(read_setting, STOPPED)
+        return rule
 
     def note_dataset(self, folder: Path) -> None:
         """Note where the task's data set is, where nobody knows any more: on another machine than it was set up on."""

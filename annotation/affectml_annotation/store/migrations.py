@@ -156,10 +156,9 @@ def schema_faults(connection: sa.Connection) -> Iterator[dict[str, str]]:
 
 def _parts(connection: sa.Connection) -> set[tuple[str, str, str, str]]:
     inspector = sa.inspect(connection)
-    own = inspector.default_schema_name  # not the views by which an earlier version's columns are read
-    tables = inspector.get_table_names(own)
-    parts = {("column", t, str(each["name"]), "") for t in tables for each in inspector.get_columns(t, own)}
-    parts |= {("index", t, str(each["name"]), "") for t in tables for each in inspector.get_indexes(t, own)}
+    tables = inspector.get_table_names()
+    parts = {("column", table, str(each["name"]), "") for table in tables for each in inspector.get_columns(table)}
+    parts |= {("index", table, str(each["name"]), "") for table in tables for each in inspector.get_indexes(table)}
     if connection.dialect.name == "sqlite":
         triggers = "SELECT 'trigger', tbl_name, name, sql FROM sqlite_master WHERE type = 'trigger'"
     else:

@@ -147,8 +147,7 @@ def invite(connection: sa.Connection, people: Sequence[str], attributes: Mapping
 
 def closed(connection: sa.Connection) -> list[str]:
     """The people whose entry is closed: their answers stay and count, the page takes no more."""
-    former = read_setting(connection, "relabel") or {}  # of a database that is only read, and an earlier version's
-    return list(read_setting(connection, CLOSED) or former.get("closed", ()))
+    return list(read_setting(connection, CLOSED) or ())
 
 
 def reopen(connection: sa.Connection, people: Sequence[str]) -> None:

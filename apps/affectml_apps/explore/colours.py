@@ -10,28 +10,13 @@ from affectml.exploring import Collection, Column
 COLOURS = 9  # levels with a colour of their own; the others share one
 UNKNOWN = 255
 TAIL = 1.0  # percent at either end of a number's values that share the colour of the end
-MOST = 0.9  # of the images in one colour, beyond which colours say nothing
 
 
 def first_colour(found: Collection) -> str:
-    """The column that colours the map where nobody chose one: the first that says something of the images.
-
-    It is what people chose, or a run's likeliest label, or the rate of the label that is chosen most, or the split, or
-    another column of the images. Where more than 9 in 10 images have one colour, or no value, a column says nothing.
-    """
-    names = []
-    for name, said in found.said.items():
-        names += [f"{name}.mode", f"{name}.rate.{said.rates.sum().idxmax()}"]
-    names += [name for name, column in found.columns.items() if column.group == "images"]
-
-    def says_something(name: str) -> bool:
-        column = found.columns[name]
-        codes = coded(column)[0]
-        if column.levels:
-            codes = np.where(codes == UNKNOWN, UNKNOWN, np.minimum(codes, COLOURS))
-        return bool(np.bincount(codes).max() <= MOST * len(codes))
-
-    return next(filter(says_something, names), names[0] if names else "")
+    """The column that colours the map where nobody chose one: what people or a run say, else one of the images'."""
+    said = [f"{name}.mode" for name in found.said]
+    own = [name for name, column in found.columns.items() if column.group == "images"]
+    return next(iter([*said, *own]), "")
 
 
 def coded(column: Column) -> tuple[NDArray[np.uint8], dict[str, Any]]:

@@ -18,14 +18,12 @@ from affectml.exploring import Column, Filter, View
 from affectml.people.labelling import queued_words
 from affectml_annotation import AnnotationError
 from affectml_apps import serving
-from affectml_apps.choices import controlled
 from affectml_apps.explore.state import Explorer, current
 from affectml_apps.pictures import BadImage, decoded
-from affectml_apps.text import plain
+from affectml_apps.text import controlled, plain
 
 CLIENT = Path(__file__).parent / "client"
 MOST_CHOICES = 1000  # levels to choose from; of more, a part of their text is asked for
-BARS = 40  # of a histogram, at most
 MAX_UPLOAD = 60  # MB
 UPLOAD_SIDE = 2048  # pixels
 UPLOADS = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif"]
@@ -177,7 +175,6 @@ def draw_range(each: Filter, column: Column) -> None:
     whole = bool(np.equal(np.mod(known, 1), 0).all())
     step = 1.0 if whole else 10.0 ** np.floor(np.log10((high - low) / 50))
     low, high = (round(float(end), 9) for end in (np.floor(low / step) * step, np.ceil(high / step) * step))
-    _draw_bars(known, low, high, each, whole)
     asked = (low if each.low is None else each.low, high if each.high is None else each.high)
     ends = sorted(min(max(end, low), high) for end in asked)  # an address may hold ends that no value has
 
@@ -188,23 +185,6 @@ def draw_range(each: Filter, column: Column) -> None:
     title, written = plain(title_of(column)), "%d" if whole else None
     chosen = controlled(f"filter {each.column}", (ends[0], ends[1]), act)
     st.slider(title, low, high, step=float(step), format=written, label_visibility="collapsed", **chosen)
-
-
-def _draw_bars(known: NDArray[np.float32], low: float, high: float, each: Filter, whole: bool) -> None:
-    """A histogram, a whole number a bar where they are few; what the filter lets pass is darker."""
-    bars = min(BARS, round(high - low) + 1) if whole else BARS
-    half = (high - low) / (bars - 1) / 2 if whole else 0.0
-    counts, edges = np.histogram(known, bars, (low - half, high + half))
-    first, last = (low if each.low is None else each.low), (high if each.high is None else each.high)
-    passed = (edges[1:] > first) & (edges[:-1] < last)
-    heights = np.where(counts > 0, np.maximum(100 * counts / counts.max(), 4), 0)
-    drawn = "".join(
-        f'<i class="{"in" if inside else ""}" style="height:{height:.0f}%"></i>'
-        for height, inside in zip(heights, passed, strict=True)
-    )
-    most = int(counts.argmax())
-    peak = f"{counts[most]:,} from {edges[most]:.4g} to {edges[most + 1]:.4g}"
-    st.html(f'<div class="bars" role="img" aria-label="Histogram: at most {peak}">{drawn}</div>')
 
 
 def draw_levels(each: Filter, column: Column) -> None:
@@ -236,7 +216,7 @@ def draw_levels(each: Filter, column: Column) -> None:
 def draw_selections(explorer: Explorer, view: View) -> None:
     """Saved selections to go to; and what can be done with what is shown."""
     st.subheader("Selections")
-    saved = explorer.selections()
+    saved = explorer.found.selections.counts()
     names = list(dict.fromkeys([*saved, *filter(None, [view.selection])]))
     st.selectbox(
         "Show a saved selection",
@@ -248,7 +228,7 @@ def draw_selections(explorer: Explorer, view: View) -> None:
         **controlled("selection", view.selection or None, lambda name: change(selection=name or ""), [None, *names]),
     )
     try:
-        shown = explorer.shown(view)
+        shown = explorer.shown(view).rows
     except (AffectmlError, AnnotationError) as error:
         st.error(plain(error))
         return
@@ -370,8 +350,8 @@ def remark(explorer: Explorer, view: View) -> str:
         if words := [word for word in unheard if len(word) > 2]:
             found.append(f"The encoder takes these for made-up words, so they order nothing: {', '.join(words)}.")
         if view.selection:
-            kept = explorer.selections().get(view.selection, 0)
-            if gone := kept - len(explorer.shown(View(selection=view.selection))):
+            kept = explorer.found.selections.counts().get(view.selection, 0)
+            if gone := kept - len(explorer.shown(View(selection=view.selection)).rows):
                 found.append(f"{gone:,} of the {kept:,} images of this selection are not in the data set.")
     except AffectmlError:  # told where it is searched for
         pass

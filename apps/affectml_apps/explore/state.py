@@ -2,9 +2,9 @@
 
 import secrets
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import Future
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,11 @@ KEPT_VIEWS = 16
 KEPT_UPLOADS = 4  # of 12 MB at most
 
 
-Searched = tuple[NDArray[np.uint32], NDArray[np.float32] | None]
+class Shown(NamedTuple):
+    """What a view shows. rows: the places of its images, in order; fits: of a search, how well each of them fits."""
+
+    rows: NDArray[np.uint32]
+    fits: NDArray[np.float32] | None
 
 
 class Explorer:
@@ -34,7 +38,7 @@ class Explorer:
     ) -> None:
         """opens: as `Collection` with its arguments; `encoders` are given as well."""
         self._opens, self.names, self._say = opens, names, say
-        self._uploads: OrderedDict[str, Image.Image] = OrderedDict()
+        self._uploads: dict[str, Image.Image] = {}
         self._has_searched = False
         self._lock, self._opening = threading.Lock(), threading.Lock()
         self._take(opens())
@@ -46,8 +50,7 @@ class Explorer:
         with self._lock:
             self.found, self.places, self.colour = found, np.ascontiguousarray(places, dtype="<f4"), colour
             self.version = secrets.token_hex(6)
-            self._shown: OrderedDict[View, Future[Searched]] = OrderedDict()
-            self._selections: tuple[list[tuple[str, int]] | None, dict[str, int]] = None, {}
+            self._kept = lru_cache(maxsize=KEPT_VIEWS)(self._search)
 
     def refresh(self) -> None:
         """Open the collection again where its files have changed since, as after somebody labelled an image."""
@@ -60,69 +63,40 @@ class Explorer:
         try:
             self.found.warm()
         except AffectmlError as error:  # told again where it is asked for
-            print(f"{type(error).__name__}: {error}", flush=True)
+            self._say(f"{type(error).__name__}: {error}")
         give_back_memory()
 
-    def searched(self, view: View) -> Searched:
-        """`Collection.shown`, and of a search how well each fits; the last few views kept.
+    def shown(self, view: View) -> Shown:
+        """What a view shows; the last few are kept, but a saved selection is read afresh.
 
-        A saved selection is read afresh. The script and the browser ask for the same view at once: one of them finds
-        it, and the other waits.
+        The script and the browser ask for the same view at once: one of them finds it, and the other waits.
         """
         key = view.but(image="", colour="")
         with self._lock:
-            found, kept = self.found, self._shown
-            there = None if key.selection else kept.get(key)
-            made: Future[Searched] = there or Future()
-            kept[key] = made
-            kept.move_to_end(key)
-            while len(kept) > KEPT_VIEWS:
-                kept.popitem(last=False)
-        if there is None:
-            try:
-                rows, fits = np.asarray(found.shown(key), dtype="<u4"), found.fits(key)
-                made.set_result((rows, None if fits is None else fits[rows].astype("<f4")))
-            except BaseException as error:
-                made.set_exception(error)
-                with self._lock:
-                    kept.pop(key, None)
-            if key.text and not self._has_searched:  # an encoder was loaded for it
-                self._has_searched = True
-                give_back_memory()
-        return made.result()
+            return self._search(key) if key.selection else self._kept(key)
 
-    def shown(self, view: View) -> NDArray[np.uint32]:
-        """The images of a view, in its order."""
-        return self.searched(view)[0]
-
-    def selections(self) -> dict[str, int]:
-        """What was saved, read again once their folder has changed: each may name every image."""
-        files = sorted((self.found.dataset.root / "explore" / "selections").glob("*.json"))
-        stamp = [(file.name, file.stat().st_mtime_ns) for file in files]
-        if self._selections[0] != stamp:
-            self._selections = stamp, self.found.selections.counts()
-        return self._selections[1]
-
-    def check(self, index: int) -> None:
-        """Raises BadInput for an index that no image has."""
-        if not 0 <= index < len(self.found):
-            raise BadInput(f"image {index}: expected 0 to {len(self.found) - 1}")
+    def _search(self, view: View) -> Shown:
+        rows, fits = np.asarray(self.found.shown(view), dtype="<u4"), self.found.fits(view)
+        if view.text and not self._has_searched:  # an encoder was loaded for it
+            self._has_searched = True
+            give_back_memory()
+        return Shown(rows, None if fits is None else fits[rows].astype("<f4"))
 
     def keep(self, picture: Image.Image) -> str:
         """Hold an image of somebody's own under a name that nobody guesses; the last few are held."""
         token = secrets.token_urlsafe(12)
         with self._lock:
             self._uploads[token] = picture
-            while len(self._uploads) > KEPT_UPLOADS:
-                self._uploads.popitem(last=False)
+            for old in list(self._uploads)[:-KEPT_UPLOADS]:
+                del self._uploads[old]
         return token
 
     def upload(self, token: str) -> Image.Image:
         """An image held. Raises BadInput where it is no more."""
-        with self._lock:
-            if token not in self._uploads:
-                raise BadInput("this image is no longer held here: choose it again")
+        try:
             return self._uploads[token]
+        except KeyError:
+            raise BadInput("this image is no longer held here: choose it again") from None
 
 
 _current: Explorer | None = None

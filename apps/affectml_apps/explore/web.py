@@ -17,29 +17,33 @@ What cannot be answered is 400 with the reason in words, or 404 and 422 for an i
 
 import json
 import threading
-from base64 import b64encode
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from affectml.cli.pages import Exploring, read_page
+from affectml.embeddings import embed_dataset
+from affectml.encoders import load_encoder
 from affectml.errors import AffectmlError, BadInput
-from affectml.exploring import Column, Detail, Near, View
+from affectml.exploring import Collection, Column, Detail, Near, View
 from affectml.plots.paper import overlay
+from affectml.training import open_or_draw
 from affectml_annotation import AnnotationError
 from affectml_apps import serving
 from affectml_apps.explore.colours import UNKNOWN, coded
 from affectml_apps.explore.state import Explorer, current, use
-from affectml_apps.pictures import BadImage, as_webp, for_browser, thumbnail
+from affectml_apps.pictures import BadImage, as_webp, data_uri, thumbnail
 
 CLIENT = Path(__file__).parent / "client"
+PAGE = Path(__file__).parent / "page.py"
 WARM_SECONDS = 10.0  # until the columns are computed that nobody has asked for: the first page comes first
 THUMB = 256  # pixels: a cell of the grid on a screen of two pixels a point
 BINARY = "application/octet-stream"
@@ -48,6 +52,40 @@ AS_IT_IS = {"content-encoding": "identity"}
 LASTING = {"cache-control": "private, max-age=86400, immutable"}  # asked for with a version that is new at every start
 Handler = Callable[[Request], Response]
 _one_at_a_time = threading.Lock()  # encoders: two at once take twice the memory and no less time
+
+
+def app_parts(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
+    """What the entry script hands to `st.App`: the page's path, and its other arguments.
+
+    Opens the data set and makes its map at once, so that a wrong folder ends the program before anything is served.
+    """
+    from streamlit import config
+
+    options = read_page("explore", Exploring, arguments)
+    serving.hold_little()
+    explorer = serving.opened(lambda: _explorer(options))
+    return PAGE, {
+        "routes": make_routes(config.get_option("server.baseUrlPath")),
+        "middleware": serving.make_middleware(options.allow_host),
+        "lifespan": make_lifespan(explorer),
+    }
+
+
+def _explorer(options: Exploring) -> Explorer:
+    data = open_or_draw(options.dataset, serving.say)
+    if options.dataset is None and options.encoder is None:
+        embed_dataset(data, load_encoder("affect-tiny"), say=serving.say)
+    alone = serving.only_here(options.allow_host)
+    if not alone:
+        serving.say(
+            "others can reach this page, and it asks nobody to sign in: whoever does sees all images and answers, "
+            "though not who gave them; put a proxy that asks in front of it, or leave it on 127.0.0.1"
+        )
+    opens = partial(
+        Collection, data.root, options.run, target=options.target, encoder=options.encoder, db=options.db,
+        say=serving.say,
+    )  # fmt: skip
+    return Explorer(opens, names=alone, say=serving.say)
 
 
 def make_routes(base: str = "") -> list[BaseRoute]:
@@ -112,7 +150,7 @@ def ids(_request: Request) -> Response:
 def shown(request: Request) -> Response:
     """The images of a view."""
     view = View.from_query(dict(request.query_params))
-    rows, fits = current().searched(view)
+    rows, fits = current().shown(view)
     content = len(rows).to_bytes(4, "little") + rows.tobytes() + (b"" if fits is None else fits.tobytes())
     return Response(content, media_type=BINARY, headers={"cache-control": "no-store"} | AS_IT_IS)
 
@@ -132,10 +170,9 @@ def colours(request: Request) -> Response:
 
 
 def _index(request: Request) -> int:
-    text = request.query_params.get("i", "")
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise BadInput(f"i={text[:20]}: expected the place of an image, a whole number from 0")
-    current().check(int(text))
+    text, most = request.query_params.get("i", ""), len(current().found) - 1
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) > most:
+        raise BadInput(f"i={text[:20]}: expected the place of an image, a whole number from 0 to {most}")
     return int(text)
 
 
@@ -153,10 +190,7 @@ def thumb(request: Request) -> Response:
 
 def image(request: Request) -> Response:
     """The image itself, converted where browsers do not show it."""
-    content, kind = for_browser(_file(request))
-    if isinstance(content, bytes):
-        return Response(content, media_type=kind, headers=LASTING)
-    return FileResponse(content, media_type=kind, headers=LASTING)
+    return serving.picture(_file(request), LASTING)
 
 
 def upload(request: Request) -> Response:
@@ -248,5 +282,4 @@ def explain(request: Request) -> Response:
     picture = as_webp(Image.fromarray(overlay(found.pixels, found.map)[0]))
     colours = f"Red speaks for {found.label}, blue against it."
     words = " ".join([colours, *([] if found.holds else ["This map is not to be relied on."]), found.sentence()])
-    shown = f"data:image/webp;base64,{b64encode(picture).decode()}"
-    return JSONResponse({"picture": shown, "words": words}, headers={"cache-control": "no-store"})
+    return JSONResponse({"picture": data_uri(picture), "words": words}, headers={"cache-control": "no-store"})

@@ -1,12 +1,18 @@
-"""Who somebody is, and what they may do. A name is no proof; a token says only that this server gave it out."""
+"""Who somebody is, and what they may do, and how much of it.
+
+A name is no proof; a token says only that this server gave it out.
+"""
 
 import hashlib
 import hmac
+import math
 import re
 import secrets
+import threading
+import time
 import unicodedata
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from affectml_annotation import LabelStore
 from affectml_annotation.languages import marked
@@ -15,6 +21,10 @@ from affectml_annotation.store.settings import read_setting
 
 SECRET = "relabel-secret"
 NAME = re.compile(r"[^\x00-\x1f\x7f<>]{1,80}")
+# More than anybody types, and enough at once for a browser that comes out of a long tunnel.
+BURST = 2000
+PER_SECOND = 10.0
+FORGET_ABOVE = 10_000
 
 
 class BadToken(ValueError):
@@ -47,7 +57,7 @@ def _folded(name: str) -> str:
 
 def make_token(secret: str, who: str) -> str:
     """A token for one annotator, signed with HMAC-SHA256."""
-    return f"{urlsafe_b64encode(who.encode()).decode()}.{_signature(secret, who)}"
+    return f"{urlsafe_b64encode(who.encode()).decode()}.{_signed(secret, f'annotator:{who}')}"
 
 
 def read_token(secret: str, token: str) -> str:
@@ -63,7 +73,16 @@ def read_token(secret: str, token: str) -> str:
 
 
 def _signature(secret: str, who: str) -> str:
-    return hmac.new(secret.encode(), f"annotator:{who}".encode(), hashlib.sha256).hexdigest()
+    return _signed(secret, f"annotator:{who}")
+
+
+def ticket(secret: str, who: str, image_id: str, round_number: int) -> str:
+    """Proof that this image was given to this person in this round; it outlives the claim."""
+    return _signed(secret, f"item:{who}\0{image_id}\0{round_number}")
+
+
+def _signed(secret: str, message: str) -> str:
+    return hmac.new(secret.encode(), message.encode(), hashlib.sha256).hexdigest()
 
 
 def may_lead(who: str | None, leads: Collection[str], *, signed_in: bool, only_here: bool) -> bool:
@@ -92,3 +111,37 @@ def read_secret(store: LabelStore) -> str:
             value = secrets.token_hex(32)
             connection.execute(setting.insert().values(key=SECRET, value=value))  # of two servers one makes it
     return str(value)
+
+
+class Allowance:
+    """How many answers one person may send: a token bucket each, in this process's memory.
+
+    A call without any counts as one. Nothing is lost by waiting: the browser keeps its answers.
+    burst: at once; per_second: on the long run; clock: seconds that never go back, for tests.
+    """
+
+    def __init__(
+        self, burst: int = BURST, per_second: float = PER_SECOND, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.burst, self.per_second, self.clock = burst, per_second, clock
+        self._left: dict[str, tuple[float, float]] = {}
+        self._lock = threading.Lock()
+
+    def take(self, who: str, count: int = 1) -> int:
+        """Take `count` from this person's allowance: 0, or the whole seconds to wait before asking again.
+
+        A count above the burst waits for a full bucket and then passes, so that no message waits for ever.
+        """
+        with self._lock:
+            now = self.clock()
+            left, at = self._left.get(who, (float(self.burst), now))
+            left = min(self.burst, left + (now - at) * self.per_second)
+            need = min(count, self.burst)
+            if need > 0 and left < need:
+                self._left[who] = left, now
+                return max(1, math.ceil((need - left) / self.per_second))
+            self._left[who] = left - max(need, 0), now
+            if len(self._left) > FORGET_ABOVE:
+                after = {name: left + (now - at) * self.per_second for name, (left, at) in self._left.items()}
+                self._left = {name: kept for name, kept in self._left.items() if after[name] < self.burst}
+            return 0

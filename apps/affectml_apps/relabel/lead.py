@@ -4,14 +4,13 @@ import tempfile
 from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from affectml.people.labelling import fitted
-from affectml_annotation import Alpha, Anchoring, Progress, StoreError, aggregate, anchoring, encode, write_judgements
+from affectml_annotation import Alpha, Anchoring, Progress, StoreError, aggregate, anchoring, write_judgements
 from affectml_annotation.agreement.values import with_interval
 from affectml_annotation.exchange.files import table_csv
 from affectml_annotation.judgements import are_data, only_data
@@ -115,28 +114,6 @@ def people(task: LabelTask, report: pd.DataFrame) -> pd.DataFrame:
     return overview.with_figures(there.rename(columns={"annotator_id": "participant", "answers": "images"}), report)
 
 
-def label_confusion(judgements: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
-    """How often two people stand one label against another: columns label, instead, pairs, share.
-
-    pairs counts ordered pairs of people on one image of whom the first chose `label` and not `instead`, and the
-    second `instead` and not `label`; share is that over all ordered pairs of answers to one image. Rows without
-    any are left out; most frequent first. Each two labels stand once, in the order of `labels`. First looks only.
-    """
-    panel = encode(judgements, labels).answers()
-    chosen = panel.chosen.astype(np.int64)
-    images = len(panel.image_ids)
-    n = np.bincount(panel.image, minlength=images)
-    pairs_in_all = int((n * (n - 1)).sum())
-    rows = []
-    for a, b in combinations(range(len(labels)), 2):
-        only_a = np.bincount(panel.image, weights=chosen[:, a] * (1 - chosen[:, b]), minlength=images)
-        only_b = np.bincount(panel.image, weights=chosen[:, b] * (1 - chosen[:, a]), minlength=images)
-        if pairs := 2 * int((only_a * only_b).sum()):
-            rows.append((labels[a], labels[b], pairs, pairs / pairs_in_all))
-    table = pd.DataFrame(rows, columns=["label", "instead", "pairs", "share"])
-    return table.sort_values("pairs", ascending=False, kind="stable", ignore_index=True)
-
-
 def drift(judgements: pd.DataFrame, labels: Sequence[str], *, block: int = 50) -> pd.DataFrame:
     """How people change as they go on: one row per person and block of `block` answers in the order they gave them.
 
@@ -170,27 +147,12 @@ def pace(judgements: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({unit: counted.index, "answers": counted.to_numpy()})
 
 
-def label_use(report: pd.DataFrame, most: int) -> pd.DataFrame:
-    """`annotator_report`'s shares of at most so many labels, those used most: columns annotator_id, label, share."""
-    use = report.filter(regex="^use:")
-    kept = list(use.columns[use.mean().rank(method="first", ascending=False) <= most])
-    rows = report.melt("annotator_id", kept, "label", "share")
-    return rows.assign(label=rows["label"].str.removeprefix("use:"))
-
-
 def uses_in_words(table: pd.DataFrame, display: Callable[[str], str]) -> pd.DataFrame:
     """A table with its columns use:LABEL, shares of answers, as one of words: "awe 39 %, fear 7 %", largest first."""
     use = table.filter(regex="^use:").rename(columns=lambda name: display(name.removeprefix("use:")))
     rows = [row[row > 0].sort_values(ascending=False, kind="stable") for _, row in use.iterrows()]
     words = [", ".join(f"{label} {100 * share:.0f}\N{NO-BREAK SPACE}%" for label, share in row.items()) for row in rows]
     return table.drop(columns=table.filter(regex="^use:").columns).assign(labels=words)
-
-
-def changed_most(changes: pd.DataFrame, people: int) -> pd.DataFrame:
-    """The rows of `drift` of at most so many: whose seconds changed most from their first block to their last."""
-    told = changes.groupby("annotator_id", sort=False)["seconds"].agg(["first", "last"])
-    change = (told["last"] - told["first"]).abs().sort_values(ascending=False, kind="stable")
-    return changes[changes["annotator_id"].isin(change.index[:people])]
 
 
 def with_intervals(content: pd.DataFrame) -> pd.DataFrame:
@@ -269,14 +231,14 @@ def invite(task: LabelTask, names: Sequence[str]) -> None:
     """Let people in; whose entry was closed may label again. StoreError for what can be no name, and for nobody."""
     if not names:
         raise StoreError("Write at least one name.")
-    fresh = [clean_name(name) for name in names]
-    for typed, name in zip(names, fresh, strict=True):
+    known = queries.names(task.store)
+    invited = []
+    for typed in names:
+        name = clean_name(typed)
         if name is None:
             raise StoreError(f"{typed!r:.90} is no name: expected 1 to 80 characters, without < and >")
-    known = queries.names(task.store)
-    for name in filter(None, fresh):
-        known.append(known_as(name, known))  # one form, as at the door
-    task.store.invite(list(dict.fromkeys(known[len(known) - len(fresh) :])))
+        invited.append(known_as(name, [*known, *invited]))  # one form, as at the door
+    task.store.invite(list(dict.fromkeys(invited)))
 
 
 def read_names(text: str) -> list[str]:

@@ -1,7 +1,6 @@
 """The few questions to the store's tables that LabelStore does not answer by itself. All only read."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,24 +11,10 @@ from affectml_annotation.store.claims import given_to, round_of
 from affectml_annotation.store.schema import annotator, answer, assignment, event, image, round_, slot
 
 
-@dataclass(frozen=True)
-class Person:
-    """An invited annotator's state. language: the code of the one that they chose for the page, if they did."""
-
-    who: str
-    consented: bool
-    withdrawn: bool
-    language: str | None = None
-
-
-def person(store: LabelStore, who: str) -> Person | None:
-    """The annotator of this name, None where nobody invited one."""
+def person(store: LabelStore, who: str) -> sa.Row[Any] | None:
+    """The annotator of this name, as their table has them; None where nobody invited one."""
     with store.database.read() as connection:
-        row = connection.execute(sa.select(annotator).where(annotator.c.annotator_id == who)).one_or_none()
-    if row is None:
-        return None
-    given = {"consented": row.consented_at is not None, "withdrawn": row.withdrawn_at is not None}
-    return Person(who, **given, language=row.language)
+        return connection.execute(sa.select(annotator).where(annotator.c.annotator_id == who)).one_or_none()
 
 
 def names(store: LabelStore) -> list[str]:

@@ -61,7 +61,7 @@ def speak(task: LabelTask, who: str | None = None) -> None:
     code = language_of(offered, (*told, person and person.language), st.context.headers.get("accept-language"))
     if person is not None and st.session_state.get(KEPT) != (who, code):
         if code in told and code in offered and code != person.language:
-            task.store.speak(person.who, code)
+            task.store.speak(person.annotator_id, code)
         st.session_state.update({LANGUAGE: code, KEPT: (who, code)})
     st.session_state[SPOKEN] = code
     use(code)

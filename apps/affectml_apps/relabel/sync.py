@@ -2,6 +2,9 @@
 
 A browser sends all it has not had acknowledged, and forgets an answer only on its receipt. Sending twice is
 harmless: each answer has an id of its own.
+
+Of an image a browser is never told whether it is a check or a repeat (people would answer differently), what others
+said, or a suggestion before the blind answer is stored and the store has drawn this look for the arm that sees one.
 """
 
 import time
@@ -12,17 +15,18 @@ from typing import Any
 from sqlalchemy.exc import DataError, IntegrityError
 
 from affectml_annotation import Answer, Claim, DatabaseFailed, Receipt, StoreError, Task
-from affectml_annotation.languages import _
+from affectml_annotation.columns import COLUMNS
+from affectml_annotation.languages import _, current
 from affectml_annotation.store.claims import round_of
-from affectml_apps.relabel import queries
-from affectml_apps.relabel.items import item_of, past_items
-from affectml_apps.relabel.messages import BadMessage, answers_of, id_of, read_answer, whole
+from affectml_apps.relabel import queries, verify
+from affectml_apps.relabel.identity import ticket
+from affectml_apps.relabel.messages import FEW, MAX_QUEUE, BadMessage, Wish, answers_of, id_of, read, read_answer
 from affectml_apps.relabel.task import LabelTask
 
-MAX_QUEUE = 30
-FEW = 6  # images that anybody may hold
 SHARE = 5  # beyond FEW, nobody holds more than one in so many of the images that could still come to them
 MAX_PAST = 500
+SAID = [column.name for column in COLUMNS if column.by == "person"]
+LOOKS = {"second": "second", "discussion": "again"}
 # What a database driver raises for a value it cannot hold, or for an id that somebody else used a moment ago.
 UNSTORABLE = (DataError, IntegrityError, OverflowError, UnicodeError)
 
@@ -65,14 +69,13 @@ def _next(task: LabelTask, who: str, message: Mapping[str, Any], second: int | N
     if isinstance(leaving := message.get("leaving"), int | float):
         task.store.give_back(who, max(0, min(leaving, time.time())))
         return {"items": []}
-    want = whole(message, "want", 1, MAX_QUEUE, missing=FEW)
-    round_number = whole(message, "round", 1, 10_000, missing=1)
-    rounds = _rounds(task, round_number)
-    left, in_all = task.left_for(who, round_number, rounds)
-    file = task.file
+    wish, file = read(Wish, message), task.file
+    repeats = task.store.database.reading(round_of, "repeat", wish.round)
+    rounds = [wish.round] if repeats is None else [wish.round, repeats]
+    left, in_all = task.left_for(who, wish.round, rounds)
     most = most_held(left, file)
-    claims = task.store.claim(who, min(want, most), round_number=round_number, most=most)
-    if second is not None and round_number == 1:
+    claims = task.store.claim(who, min(wish.want, most), round_number=wish.round, most=most)
+    if second is not None and wish.round == 1:
         claims = [*_second_looks(task, who, second), *claims]
     reply: dict[str, Any] = {
         "items": [item_of(task, file, who, claim) for claim in claims],
@@ -99,9 +102,9 @@ def check_person(task: LabelTask, who: str) -> None:
     person = queries.person(task.store, who)
     if person is None:
         raise NotAllowed(_("nobody invited “{name}” to this task", name=who))
-    if person.withdrawn:
+    if person.withdrawn_at is not None:
         raise NotAllowed(_("you have withdrawn from this task; nothing more is shown or stored"))
-    if not person.consented:
+    if person.consented_at is None:
         raise NotAllowed(_("read what this task shows and agree to it first"))
     if who in task.store.closed():
         raise NotAllowed(_("the lead has closed your entry to this task; your answers so far are kept"))
@@ -128,16 +131,11 @@ def _store(task: LabelTask, answers: list[Answer]) -> list[Receipt]:
     """Store all in one transaction; where one of them breaks it, each in its own."""
     try:
         return task.store.submit(answers)
-    except UNSTORABLE:
-        return [_store_alone(task, answer) for answer in answers]
-
-
-def _store_alone(task: LabelTask, answer: Answer) -> Receipt:
-    try:
-        return task.store.submit([answer])[0]
     except UNSTORABLE as error:
+        if len(answers) > 1:
+            return [receipt for answer in answers for receipt in _store(task, [answer])]
         why = _("the database cannot store it ({error})", error=type(error).__name__)
-        return Receipt(answer.event_id, "refused", error=why)
+        return [Receipt(answers[0].event_id, "refused", error=why)]
 
 
 def _keep_blind(task: LabelTask, who: str, answer: Answer, second: int) -> None:
@@ -154,6 +152,40 @@ def _second_looks(task: LabelTask, who: str, second: int) -> list[Claim]:
     return [task.store.second_look(who, image) for image in waiting if image in task.suggestions][:3]
 
 
-def _rounds(task: LabelTask, round_number: int) -> list[int]:
-    repeats = task.store.database.reading(round_of, "repeat", round_number)
-    return [round_number] if repeats is None else [round_number, repeats]
+def item_of(task: LabelTask, file: Task, who: str, claim: Claim) -> dict[str, Any]:
+    """One image for this person's queue, as plain values."""
+    item = _item(task, who, claim.image_id, claim.round, claim.revision, claim.purpose)
+    if not task.verifying and file.page.show_original and claim.image_id in task.originals:
+        item["original"] = task.taxonomy.display(task.originals[claim.image_id], current())
+    if item["look"] != "first" and (before := queries.own_answer(task.store, who, claim.image_id, 1)):
+        item["before"] = {"kind": before[0], "labels": before[1]}
+    if item["look"] == "second" and claim.suggestions_visible and claim.image_id in task.suggestions:
+        item["suggestion"] = [task.taxonomy.display(label, current()) for label in task.suggestions[claim.image_id]]
+    return item
+
+
+def past_items(task: LabelTask, who: str, limit: int) -> list[dict[str, Any]]:
+    """This person's own answers, oldest first, so that they can go back to them after a reload."""
+    history = task.store.history(who, limit).iloc[::-1]
+    blind = task.file.page.blind_first and queries.second_round(task.store, 1) is not None
+    purposes = task.store.rounds().set_index("round")["purpose"]
+    answers = history[SAID].astype(object).where(history[SAID].notna(), None).to_dict("records")
+    return [
+        _item(task, who, row["image_id"], row["round"], row["revision"], purposes[row["round"]])
+        | {"fixed": blind and row["round"] == 1, "answer": answer}
+        for row, answer in zip(history.to_dict("records"), answers, strict=True)
+    ]
+
+
+def _item(task: LabelTask, who: str, image: str, round_number: int, revision: int, purpose: str) -> dict[str, Any]:
+    """What a browser is told of any image."""
+    item = {
+        "image": image,
+        "round": round_number,
+        "ticket": ticket(task.secret, who, image, round_number),
+        "revision": revision,
+        "look": LOOKS.get(purpose, "first"),
+    }
+    if task.verifying:
+        item["ask"] = task.taxonomy.display(verify.label_of(image), current())
+    return item

@@ -4,7 +4,7 @@ import math
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -12,8 +12,9 @@ from typing import Literal
 import pandas as pd
 import pyarrow.parquet as pq
 
+from affectml.cli.pages import Labelling, read_page
 from affectml.data import Dataset
-from affectml.errors import BadInput
+from affectml.errors import BadInput, BadRun
 from affectml.people.labelling import (
     labels_of,
     make_task,
@@ -24,19 +25,43 @@ from affectml.people.labelling import (
     with_words,
 )
 from affectml.people.studies import begin
+from affectml.predicting.features import check_images
+from affectml.runs import RunFolder
 from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml_annotation import LabelStore, StoreError, Task, languages
+from affectml_annotation.store.place import default_database
 from affectml_annotation.store.settings import read_setting
 from affectml_annotation.study import running
 from affectml_annotation.study.screen import label_words, offered
 from affectml_apps.relabel import queries, verify
 from affectml_apps.relabel.identity import read_secret
-from affectml_apps.relabel.options import DEMO, Options
-from affectml_apps.relabel.suggestions import read_suggestions
 
+DATA = Path("data")  # where data sets are made that nobody named a place for
+DEMO = DATA / "demo"
 Text = Literal["question", "instructions", "warning"]  # that the lead writes for people
 RECENT_SECONDS = 5.0
 PATIENCE = 4.0  # seconds that a page waits for the database before it says so: a slow disk is no outage
+
+
+class Options(Labelling):
+    """Where the images are, where the answers go, who may lead."""
+
+    @property
+    def root(self) -> Path:
+        """The data set's folder."""
+        if self.named is not None:
+            return self.named
+        if self.images is None:
+            return DEMO
+        name = self.images.resolve().name or "images"
+        return DATA / (f"{name}-images" if name == DEMO.name else name)
+
+    @property
+    def store_url(self) -> str:
+        """The database: without --db that of `affectml label` too."""
+        if self.db is not None:
+            return self.db
+        return str(default_database(self.root, "checks" if self.check_labels else "labels"))
 
 
 @dataclass
@@ -98,10 +123,7 @@ class LabelTask:
     @property
     def left_out(self) -> int:
         """How many images of the data set have no file on this machine (only a url), and so are not shown."""
-        path = self.dataset.root / "images.parquet"
-        schema = pq.read_schema(path)
-        table = pq.read_table(path, columns=[name for name in ("image_id", "file") if name in schema.names])
-        return int(table["file"].null_count if "file" in schema.names else len(table))
+        return int(pq.read_table(self.dataset.root / "images.parquet", columns=["file"])["file"].null_count)
 
     @property
     def running(self) -> Task:
@@ -130,65 +152,68 @@ class LabelTask:
         return found
 
 
+def parse_arguments(arguments: Sequence[str]) -> Options:
+    """What stands after `streamlit run apps/relabel.py --`; a usage message for anything else ends the program."""
+    return read_page("relabel", Options, arguments)
+
+
 def open_task(options: Options, say: Callable[[str], None] = lambda line: None) -> LabelTask:
     """Open the data set and the store; draw the demo set and set the task up where they are not there yet.
 
     Raises AffectmlError or AnnotationError, one line each, for anything the user can mend.
     """
-    if options.study is not None:
-        return _open_study(options, options.study, say)
-    dataset = _open_dataset(options, say)
-    store = LabelStore(options.store_url)
+    folder = options.study
+    if folder is None:
+        dataset = _open_dataset(options, say)
+        store = LabelStore(options.store_url)
+    else:
+        store = begin(folder, options.db, by="the server", say=say)
     try:
-        there = store.task if store.has_task else None
-        if there and store.database.reading(read_setting, running.KEY) is not None:
-            raise BadInput(
-                f"{options.store_url} holds a study, whose people come in by a door of its own: "
-                "`affectml study run OUT` starts it, or name another --db"
-            )
-        if there:
-            shown = with_files(dataset, dataset.images)  # such a task can only take judgements made elsewhere
-            if options.images is not None:
-                store.add_images(shown[["image_id", "file"]])
-        taxonomy = _taxonomy(dataset, options, there)
-        suggestions: Mapping[str, tuple[str, ...]] = {}
-        if options.model is not None:
-            suggestions = read_suggestions(options.model, taxonomy.labels, dataset)
-        file = there or _set_up(options, dataset, suggestions, store)
-        new = "" if there else "new "
-        say(f"{new}labelling task in {store.database.where}: {len(file.labels)} labels, {file.question}")
-        verifying = file.name == verify.TASK_NAME
-        if verifying != bool(options.check_labels):
-            way = "add --check-labels" if verifying else "leave out --check-labels, or name another --db"
-            raise BadInput(f"{options.store_url} holds a task of another kind: {way}")
-        if not verifying and not set(file.labels) <= set(taxonomy.labels):
-            raise BadInput(
-                f"{options.store_url} holds a task with the labels {', '.join(file.labels)}, not those of "
-                f"{taxonomy.name}; name another --db, or the task's own --taxonomy"
-            )
-        if not verifying:
-            store.note_dataset(dataset.root)
-        originals, secret = _originals(dataset, options.target), read_secret(store)
-        store.database.wait_at_most(PATIENCE)
-        dataset = Dataset.open(dataset.root)  # afresh: tables that were read for the set-up are not kept
-        return LabelTask(dataset, store, taxonomy, secret, suggestions, originals, options.lead, verifying=verifying)
-    except BaseException:
-        store.close()
-        raise
-
-
-def _open_study(options: Options, folder: Path, say: Callable[[str], None]) -> LabelTask:
-    store = begin(folder, options.db, by="the server", say=say)
-    try:
+        what = "study" if folder else "labelling task" if store.has_task else "new labelling task"
+        if folder is None:
+            task = _task_of(options, dataset, store)
+        else:
+            dataset, taxonomy = Dataset.open(folder / store.task.dataset), labels_of(store.task)
+            task = LabelTask(dataset, store, taxonomy, read_secret(store), leads=options.lead)
         file = store.task
-        dataset = Dataset.open(folder / file.dataset)
-        say(f"study in {store.database.where}: {len(file.labels)} labels, {file.question}")
-        secret = read_secret(store)
+        say(f"{what} in {store.database.where}: {len(file.labels)} labels, {file.question}")
         store.database.wait_at_most(PATIENCE)
-        return LabelTask(dataset, store, labels_of(file), secret, leads=options.lead)
+        return task
     except BaseException:
         store.close()
         raise
+
+
+def _task_of(options: Options, dataset: Dataset, store: LabelStore) -> LabelTask:
+    """The task of a database without strangers, which is set up if it has none."""
+    there = store.task if store.has_task else None
+    if there and store.database.reading(read_setting, running.KEY) is not None:
+        raise BadInput(
+            f"{options.store_url} holds a study, whose people come in by a door of its own: "
+            "`affectml study run OUT` starts it, or name another --db"
+        )
+    if there:
+        shown = with_files(dataset, dataset.images)  # such a task can only take judgements made elsewhere
+        if options.images is not None:
+            store.add_images(shown[["image_id", "file"]])
+    taxonomy = _taxonomy(dataset, options, there)
+    suggestions = read_suggestions(options.model, taxonomy.labels, dataset) if options.model else {}
+    file = there or _set_up(options, dataset, suggestions, store)
+    verifying = file.name == verify.TASK_NAME
+    if verifying != bool(options.check_labels):
+        way = "add --check-labels" if verifying else "leave out --check-labels, or name another --db"
+        raise BadInput(f"{options.store_url} holds a task of another kind: {way}")
+    if not verifying and not set(file.labels) <= set(taxonomy.labels):
+        raise BadInput(
+            f"{options.store_url} holds a task with the labels {', '.join(file.labels)}, not those of "
+            f"{taxonomy.name}; name another --db, or the task's own --taxonomy"
+        )
+    if not verifying:
+        store.note_dataset(dataset.root)
+    originals = _originals(dataset, options.target)
+    dataset = Dataset.open(dataset.root)  # afresh: tables that were read for the set-up are not kept
+    secret = read_secret(store)
+    return LabelTask(dataset, store, taxonomy, secret, suggestions, originals, options.lead, verifying=verifying)
 
 
 def _open_dataset(options: Options, say: Callable[[str], None]) -> Dataset:
@@ -236,6 +261,22 @@ def _originals(dataset: Dataset, target: str | None) -> dict[str, str]:
     targets = dataset.target(target if target in single else single[0])
     names = pd.Series(targets.taxonomy.labels)
     return dict(zip(map(str, targets.image_id), names[targets.table.argmax(axis=1)], strict=True))
+
+
+def read_suggestions(run: Path, labels: Sequence[str], dataset: Dataset) -> dict[str, tuple[str, ...]]:
+    """image -> the set the model predicts, or its best label where it predicts no sets or an empty one.
+
+    Only images of the data set. Raises BadRun where the run has other labels, or answers of other images.
+    """
+    opened = RunFolder.open(run)
+    own, answers = opened.taxonomy.labels, opened.model_answers
+    if set(own) != set(labels):
+        raise BadRun(f"{run}: predicts {', '.join(own)}, but the task's labels are {', '.join(labels)}")
+    check_images(opened, dataset, answers.image_id)
+    known, best = set(dataset.images["image_id"]), answers.scores.argmax(axis=1)
+    return {
+        name: answers.set_of(row) or (own[best[row]],) for row, name in enumerate(answers.image_id) if name in known
+    }
 
 
 _current: LabelTask | None = None

@@ -10,39 +10,79 @@ never agree. `affectml_apps.serving` says who may call anything here.
 """
 
 import asyncio
+import getpass
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from affectml.errors import AffectmlError
+from affectml.errors import AffectmlError, MissingExtra
 from affectml_annotation import AnnotationError, DatabaseAway, DatabaseFailed, languages
 from affectml_annotation.judgements import storable
 from affectml_apps import serving
-from affectml_apps.pictures import BadImage, for_browser
+from affectml_apps.pictures import BadImage
 from affectml_apps.relabel import queries
-from affectml_apps.relabel.allowance import Allowance
 from affectml_apps.relabel.backups import keep_backups
-from affectml_apps.relabel.identity import BadToken, read_token
+from affectml_apps.relabel.identity import Allowance, BadToken, clean_name, read_token
 from affectml_apps.relabel.messages import MAX_BODY, BadMessage, TooMuch, parse
+from affectml_apps.relabel.pages.who import sign_in_configured
 from affectml_apps.relabel.speaking import LANGUAGE, language_of
 from affectml_apps.relabel.study import exchange as study_exchange
-from affectml_apps.relabel.study.entrance import go_back
+from affectml_apps.relabel.study.entrance import Entrance, go_back
 from affectml_apps.relabel.sync import NotAllowed, check_person, exchange
-from affectml_apps.relabel.task import LabelTask, current, use
+from affectml_apps.relabel.task import LabelTask, current, open_task, parse_arguments, use
 from affectml_apps.text import in_public
 
 TOKEN_HEADER = "x-relabel-token"
 STATUS = {BadToken: 401, NotAllowed: 403, TooMuch: 413, DatabaseAway: 503, DatabaseFailed: 500}
 AWAY_SECONDS = 1  # until a browser asks again whether the database is back
 CLIENT = Path(__file__).parent / "client"
+PAGE = Path(__file__).parent / "pages" / "navigation.py"
+
+
+def app_parts(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
+    """What the entry script hands to `st.App`: the page's path, and its other arguments.
+
+    Opens the task at once, so that a wrong folder or database ends the program before anything is served.
+    """
+    from streamlit import config
+
+    options = parse_arguments(arguments)
+
+    def open_checked() -> LabelTask:
+        if sign_in_configured() and find_spec("authlib") is None:
+            raise MissingExtra("Authlib", "login", "sign-in ([auth] in .streamlit/secrets.toml)")
+        return open_task(options, say=serving.say)
+
+    task = serving.opened(open_checked)
+    task.only_here = serving.only_here(options.allow_host)
+    if options.images is not None and task.only_here and not sign_in_configured():
+        task.begin_as(_own_name())
+        serving.say(f"labelling as {task.starter}; under another name: open the page with ?who=NAME")
+    base = config.get_option("server.baseUrlPath")
+    entrance = [Middleware(Entrance, task=task, base=base)] if task.is_study else []
+    return PAGE, {
+        "routes": make_routes(base),
+        "middleware": [*serving.make_middleware(options.allow_host), *entrance],
+        "lifespan": make_lifespan(task),
+    }
+
+
+def _own_name() -> str:
+    """What the person at this machine is called there."""
+    try:
+        return clean_name(getpass.getuser()) or "me"
+    except (OSError, KeyError):  # an account without a name
+        return "me"
 
 
 def make_routes(base: str = "", allowance: Allowance | None = None) -> list[BaseRoute]:
@@ -92,7 +132,12 @@ def image(request: Request) -> Response:
         who = _who(request, task)
         check_person(task, who)
         language = _language(request, task, who, request.query_params.get(LANGUAGE))
-        file = _file_for(task, who, name, language) if storable(name) else None
+        if not storable(name):
+            file = None
+        elif task.is_study:
+            file = study_exchange.file_for(task, who, name, language)
+        else:
+            file = queries.assigned_file(task.store, who, name)
     except (BadToken, NotAllowed, DatabaseFailed) as error:
         return _failed(error)
     if file is None:
@@ -102,24 +147,11 @@ def image(request: Request) -> Response:
     except AffectmlError:
         return JSONResponse({"error": "this image's file is outside the data set"}, 404)
     try:
-        content, kind = for_browser(path)
+        return serving.picture(path, {"cache-control": "private, max-age=3600", "vary": TOKEN_HEADER})
     except BadImage as error:
         why = str(error)
-        return JSONResponse({"error": why}, 404 if not path.is_file() else 422, {"x-relabel-problem": _ascii(why)})
-    headers = {"cache-control": "private, max-age=3600", "vary": TOKEN_HEADER}
-    if isinstance(content, bytes):
-        return Response(content, media_type=kind, headers=headers)
-    return FileResponse(content, media_type=kind, headers=headers)
-
-
-def _file_for(task: LabelTask, who: str, name: str, language: str) -> str | None:
-    if task.is_study:
-        return study_exchange.file_for(task, who, name, language)
-    return queries.assigned_file(task.store, who, name)
-
-
-def _ascii(text: str) -> str:
-    return text.replace("×", "x").encode("ascii", "replace").decode()[:300]
+        problem = why.replace("×", "x").encode("ascii", "replace").decode()[:300]
+        return JSONResponse({"error": why}, 422 if path.is_file() else 404, {"x-relabel-problem": problem})
 
 
 async def sync(request: Request, *, allowance: Allowance) -> Response:
@@ -156,7 +188,7 @@ async def sync(request: Request, *, allowance: Allowance) -> Response:
 def _language(request: Request, task: LabelTask, who: str | None = None, told: object = None) -> str:
     """The language in which a browser is answered: that of its page, else as somebody who opens the page."""
     person = None if who is None else queries.person(task.store, who)
-    own = (told, None if person is None else person.language)
+    own = (told if isinstance(told, str) else None, None if person is None else person.language)
     return language_of(task.offered(who), own, request.headers.get("accept-language"))
 
 

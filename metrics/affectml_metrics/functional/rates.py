@@ -19,6 +19,7 @@ from affectml_metrics._inputs import (
     ArrayLike,
     as_float,
     as_tensor,
+    in_one_order,
     matrix,
     on_asked_labels,
     pair_asked,
@@ -174,6 +175,7 @@ def binomial_log_likelihood(
     tensor([-0.6931])
     """
     logs.check_eps(eps)
+    in_one_order(preds, votes)
     p = matrix(preds, "preds", "scores" if from_logits else "rates")
     v = matrix(votes, "votes", "mass")
     same(p, v, ("preds", "votes"))

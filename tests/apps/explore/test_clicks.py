@@ -31,7 +31,6 @@ WHOLE = {  # what stands on a page, whatever was clicked
     "said": [
         "What people said",
         "Agreement by label",
-        "Labels that stand against",
         "Image by image",
         "Leave out decided",
     ],

@@ -239,7 +239,6 @@ def test_the_legend_filters_and_the_tiles_say_what_the_colours_mean(explorer, pa
     expect(page.locator(f".cell[aria-label='{first}'] strong")).to_have_text(f"{rates.values[0]:.3g}")
     legend.get_by_role("button").click()
     explorer.address(**{"f.people.rate.awe": ".."})
-    page.get_by_role("img", name="Histogram").wait_for()
     expect(page.get_by_role("slider")).to_have_count(2)
 
 

@@ -21,7 +21,7 @@ import affectml_apps
 from affectml.cli.pages import Exploring, read_page
 from affectml.errors import BadInput
 from affectml.exploring import Column, View
-from affectml_apps.explore.colours import COLOURS, coded, first_colour
+from affectml_apps.explore.colours import COLOURS, coded
 
 
 @pytest.fixture
@@ -78,18 +78,6 @@ def test_files_that_have_changed_are_read_again_and_no_others(served, own):
     assert explorer.found.encoders is found.encoders
 
 
-def test_the_first_colour_is_one_that_says_something(client):
-    """Neither what all images share nor what is known of few: people's modes, a label's rate, and the images' own."""
-    explorer, found = client.explorer, client.explorer.found
-    assert explorer.colour == "people.mode"
-    commonest = found.labels[int(np.nanmean(found.people.rates, axis=0).argmax())]
-    for flat in (np.zeros(60), np.where(np.arange(60) < 3, 0, -1)):
-        found.columns["people.mode"] = Column("people.mode", "", "people", flat.copy, ("awe",))
-        assert first_colour(found) == f"people.rate.{commonest}"
-    found.said = {"run": found.said["run"]}  # which says the same of all images
-    assert first_colour(found) == "image.shapes"
-
-
 @pytest.mark.parametrize(
     ("path", "asked", "why"),
     [
@@ -98,7 +86,7 @@ def test_the_first_colour_is_one_that_says_something(client):
         ("shown", {"lasso": "0,0 1,1"}, "3 to 1,000 corners"),
         ("shown", {"selection": "../../etc/passwd"}, "letter"),
         ("colours", {"colour": "no.such"}, "no column 'no.such'"),
-        ("detail", {"i": "60"}, "expected 0 to 59"),
+        ("detail", {"i": "60"}, "whole number from 0 to 59"),
         ("detail", {"i": "-1"}, "whole number"),
         ("detail", {"i": "²"}, "whole number"),
         ("detail", {"i": "1" * 5000}, "whole number"),
@@ -289,7 +277,7 @@ def test_options_are_read_and_wrong_ones_end_with_a_line(tmp_path):
     made = read_page("explore", Exploring, ["set", "--run", "a", "--run", "b", "--target", "t", "--allow-host", "h"])
     assert [str(run) for run in made.run] == ["a", "b"]
     assert (str(made.dataset), made.target, made.allow_host) == ("set", "t", ("h",))
-    code = "from affectml_apps.explore.launch import app_parts; app_parts(['nowhere'])"
+    code = "from affectml_apps.explore.web import app_parts; app_parts(['nowhere'])"
     ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 1
     assert ended.stderr.strip().splitlines()[-1].startswith("BadDataset: nowhere")
@@ -299,8 +287,8 @@ def test_options_are_read_and_wrong_ones_end_with_a_line(tmp_path):
 @pytest.mark.slow
 def test_a_page_that_others_can_reach_says_so_and_hides_names(paintings):
     code = (
-        "import sys; from affectml_apps.explore import launch, web; kept = []; "
-        "web.make_lifespan = kept.append; launch.app_parts([sys.argv[1], *sys.argv[2:]]); print(kept[0].names)"
+        "import sys; from affectml_apps.explore import web; kept = []; "
+        "web.make_lifespan = kept.append; web.app_parts([sys.argv[1], *sys.argv[2:]]); print(kept[0].names)"
     )
     alone, reached = (
         subprocess.run(

@@ -21,10 +21,9 @@ from affectml_annotation.study.keys import BadLink
 from affectml_annotation.study.overview import overview
 from affectml_annotation.study.screen import screen
 from affectml_apps.relabel.identity import make_token
-from affectml_apps.relabel.launch import app_parts
-from affectml_apps.relabel.options import Options
 from affectml_apps.relabel.study import entrance
-from affectml_apps.relabel.task import open_task
+from affectml_apps.relabel.task import Options, open_task
+from affectml_apps.relabel.web import app_parts
 
 from ..conftest import Caller, change  # noqa: TID252
 from .conftest import IDS, PANEL, PRACTISED, Browser, bring

@@ -11,13 +11,12 @@ from streamlit.delta_generator import DeltaGenerator
 from streamlit.error_util import handle_uncaught_app_exception
 
 from affectml.errors import AffectmlError
-from affectml_annotation import AnnotationError, DatabaseAway, DatabaseFailed, LabelStore
+from affectml_annotation import AnnotationError, DatabaseAway, DatabaseFailed
 from affectml_annotation.languages import _
-from affectml_annotation.store import keeping
 from affectml_apps.pictures import preview
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.task import LabelTask, current
-from affectml_apps.text import in_public, plain, sentence
+from affectml_apps.text import in_public, plain
 
 NAMES = {
     "annotator_id": "person",
@@ -27,7 +26,7 @@ NAMES = {
     "seconds": "median seconds",
 }
 
-LABELS = {"label", "instead"}  # columns whose cells are labels
+Submit = Callable[..., None]
 
 
 def reading_width(rem: int = 52) -> None:
@@ -53,7 +52,10 @@ def problem(error: object) -> None:
 
 @contextmanager
 def section() -> Iterator[None]:
-    """A part of a page: what fails in it is told in its place, and the parts below it are drawn all the same."""
+    """A part of a page: what fails in it is told in its place, and the parts below it are drawn all the same.
+
+    Also as a decorator of the function that draws it.
+    """
     try:
         yield
     except DatabaseAway:
@@ -79,18 +81,10 @@ def attempt(change: Callable[[], object], message: str, place: str) -> None:
     done(message.replace("{}", str(came)), place)
 
 
-def show_backups(store: LabelStore) -> None:
-    """What there is of the task's backups; a warning where the last try failed."""
-    draw = st.warning if keeping.about(store)["failed"] else st.write
-    draw(with_code(sentence(keeping.said(store))))
-
-
 def table(content: pd.DataFrame) -> None:
     """A table; times without fractions, two places of numbers, yes and no, labels as they are read."""
     display = current().taxonomy.display
-    shown = content.copy()
-    for name in LABELS & set(shown.columns):
-        shown[name] = shown[name].map(display)
+    shown = _with_names(content)
     for name in shown.columns:
         if pd.api.types.is_datetime64_any_dtype(shown[name]):
             shown[name] = shown[name].dt.strftime("%Y-%m-%d %H:%M").fillna("")
@@ -101,6 +95,13 @@ def table(content: pd.DataFrame) -> None:
     names = map(str, shown.columns)
     shown.columns = pd.Index([NAMES.get(name, display(name).replace("_", " ")) for name in names])
     st.table(shown.style.format(precision=2, na_rep=""), hide_index=True)
+
+
+def _with_names(content: pd.DataFrame) -> pd.DataFrame:
+    """The same, with labels as they are read."""
+    return (
+        content.assign(label=content["label"].map(current().taxonomy.display)) if "label" in content else content.copy()
+    )
 
 
 def folded(title: str, key: str | None = None) -> DeltaGenerator:
@@ -125,8 +126,7 @@ def picture(content: pd.DataFrame, title: str, **spec: object) -> None:
 
     A plain specification: Altair would cost 26 MB of memory and a third of a second for two charts.
     """
-    display = current().taxonomy.display
-    shown = content.assign(**{name: content[name].map(display) for name in LABELS & set(content.columns)})
+    shown = _with_names(content)
     st.text(title)  # the chart's own title would be cut off
     # Its menu offers to send the data to another site.
     fixed = {"description": title, "usermeta": {"embedOptions": {"actions": False}}}
@@ -138,19 +138,6 @@ def by_colour(field: str) -> dict[str, object]:
     legend = {"orient": "bottom", "columns": 2, "labelLimit": 130}  # at the side it would take a phone's whole width
     scale = {"scheme": "tableau10"}  # in sight on white and on black
     return {"field": field, "type": "nominal", "title": None, "sort": None, "legend": legend, "scale": scale}
-
-
-def line_chart(content: pd.DataFrame, x: str, y: str, colour: str, title: str) -> None:
-    """Lines with points, one for each value of `colour`; x counts from 1."""
-    axis = {"tickMinStep": 1, "format": "d"}
-    encoding = {
-        "x": {"field": x, "type": "quantitative", "axis": axis, "scale": {"zero": False}},
-        "y": {"field": y, "type": "quantitative", "title": y.replace("_", " ")},
-        "color": by_colour(colour),
-        "strokeDash": by_colour(colour) | {"scale": {}},
-    }
-    height = 240 + 16 * content[colour].nunique()  # of which the legend takes its part
-    picture(content[[x, y, colour]], title, height=height, mark={"type": "line", "point": True}, encoding=encoding)
 
 
 def dots(content: pd.DataFrame, row: str, names: Mapping[str, str], title: str) -> None:
@@ -193,10 +180,22 @@ def done(message: str, place: str) -> NoReturn:
 
 
 @contextmanager
-def form(place: str) -> Iterator[None]:
-    """A form, and under it the message of the last change made here."""
+def form(place: str) -> Iterator[Submit]:
+    """A form, and under it the message of the last change made here. It gives the button that sends it."""
+
+    def submit(
+        button: str, change: Callable[[], object], message: str, *, missing: str = "", primary: bool = False
+    ) -> None:
+        """Once it is pressed, do it as `attempt` does, unless something is `missing`."""
+        if not st.form_submit_button(button, type="primary" if primary else "secondary"):
+            return
+        if missing:
+            st.error(missing)
+        else:
+            attempt(change, message, place)
+
     with st.form(place):
-        yield
+        yield submit
         show_done(place)
 
 

@@ -7,13 +7,12 @@ import streamlit as st
 from streamlit import config
 
 from affectml_annotation.languages import _, marked, ngettext
-from affectml_apps.choices import controlled
 from affectml_apps.relabel import component, queries
 from affectml_apps.relabel.pages.drawing import problem, reading_width
 from affectml_apps.relabel.pages.who import ask_who, offer_to_leave, who_is_there
 from affectml_apps.relabel.speaking import chooser
 from affectml_apps.relabel.task import LabelTask, current
-from affectml_apps.text import plain
+from affectml_apps.text import controlled, plain
 
 RECORDED = marked(
     "This task records your answers, when and in which language you gave them and how many seconds you took. Anything "
@@ -41,7 +40,7 @@ def draw() -> None:
             st.info(
                 _("{name}, the lead has closed your entry to this task. Your answers so far are kept.", name=plain(who))
             )
-    elif person is not None and person.withdrawn:
+    elif person is not None and person.withdrawn_at is not None:
         with _outside(_("Withdrawn")):
             st.info(
                 _(
@@ -49,7 +48,7 @@ def draw() -> None:
                     name=plain(who),
                 )
             )
-    elif person is None or not person.consented:
+    elif person is None or person.consented_at is None:
         _ask_consent(task, who)
     else:
         st.html(component.CLIENT / "label.css")

@@ -1,4 +1,4 @@
-"""Who is there, and which pages they see."""
+"""The script that Streamlit runs: who is there, and which pages they see."""
 
 import logging
 import time
@@ -11,9 +11,8 @@ import streamlit as st
 from affectml_annotation import DatabaseAway
 from affectml_annotation.languages import ENGLISH, _, use
 from affectml_apps.relabel.component import CLIENT
-from affectml_apps.relabel.pages import label, out, own_part, progress, said
+from affectml_apps.relabel.pages import label, out, progress, said, who
 from affectml_apps.relabel.pages.drawing import section
-from affectml_apps.relabel.pages.who import may_see_lead_pages, who_is_there
 from affectml_apps.relabel.speaking import SPOKEN, speak
 from affectml_apps.relabel.study import page as study_page
 from affectml_apps.relabel.study.entrance import visitor_of
@@ -39,7 +38,7 @@ def run() -> None:
     st.html(CLIENT / "page.css")
     try:
         _configure()
-        speak(current(), None if current().is_study else who_is_there())
+        speak(current(), None if current().is_study else who.who_is_there())
         _configure()  # which has the title in their language now
         if st.session_state.pop("was-away", False):
             st.toast(_("The database was away for a moment. If you clicked something then, look whether it was done."))
@@ -59,8 +58,8 @@ def _run() -> None:
         pages = [st.Page(study_page.draw, title=_("Study"), url_path="study", default=True)]
     else:
         pages = [st.Page(label.draw, title=_("Label"), url_path="label", default=True),
-                 st.Page(own_part.draw, title=_("Your part"), url_path="you")]  # fmt: skip
-    if may_see_lead_pages():
+                 st.Page(who.draw, title=_("Your part"), url_path="you")]  # fmt: skip
+    if who.may_see_lead_pages():
         pages += [st.Page(draw, title=title, url_path=path) for title, path, draw in LEAD]
     elif study:
         pages.append(st.Page(study_page.lead, title="Lead", url_path="lead"))
@@ -92,3 +91,7 @@ def _wait(error: DatabaseAway) -> None:
             break
     st.session_state["was-away"] = True  # a message before this is one that a rerun drops
     st.rerun()
+
+
+if __name__ == "__main__":
+    run()

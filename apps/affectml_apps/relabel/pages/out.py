@@ -22,11 +22,10 @@ from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.store.place import default_database
 from affectml_annotation.study import overview, pay
 from affectml_apps.relabel import lead
-from affectml_apps.relabel.finding import searchable
-from affectml_apps.relabel.pages.drawing import attempt, done, folded, form, reading_width, section, show_done, table
+from affectml_apps.relabel.pages.drawing import done, folded, form, reading_width, section, show_done, table
 from affectml_apps.relabel.pages.who import lead_name
 from affectml_apps.relabel.task import PATIENCE, LabelTask, current
-from affectml_apps.text import plain, sentence
+from affectml_apps.text import plain, searchable, sentence
 
 CHANGES = {
     "version": "version {} runs", "state": "the study is {}", "more": "{} more places", "paid": "noted as paid: {}",
@@ -51,8 +50,7 @@ def draw() -> None:
     if rows:
         _pay(task, rows)
     if task.is_study:
-        with section():
-            _erasures(task, asked)
+        _erasures(task, asked)
         with section(), folded("Who changed what"):
             table(_changes(overview.changes(task.store)))
 
@@ -107,48 +105,50 @@ def _pay(task: LabelTask, rows: Sequence[pay.PayRow]) -> None:
             content = pay.as_csv(rows).encode("utf-8-sig")
             st.download_button("Download the whole table (CSV)", content, "pay.csv", "text/csv", on_click="ignore")
         st.write("The list has id and amount of who is not paid yet, less what the panel pays by itself.")
-    with section(), folded("Everybody, and who was paid"):
-        _everybody(task, rows)
-    with section(), folded("Forget the panel's ids"):
-        _forget(task)
+    _everybody(task, rows)
+    _forget(task)
 
 
+@section()
 def _everybody(task: LabelTask, rows: Sequence[pay.PayRow]) -> None:
-    table(pd.DataFrame([
-        {"id at the panel": row.person, "status": (row.status or "going on").replace("_", " "), "code": row.code or "",
-         "due": f"{pay.amount(row.due)} {row.currency}", "paid": "yes" if row.paid else "no"}
-        for row in rows
-    ]))  # fmt: skip
-    with form("paid"):
-        open_ones = [row.person for row in rows if row.person and row.status is not None and not row.paid]
-        chosen = st.multiselect("Who was paid", open_ones, format_func=searchable, key=f"paid-{len(open_ones)}")
-        everybody = st.checkbox(f"All {len(open_ones)} who are not paid yet and whose visit is over")
-        if st.form_submit_button("Note that they were paid"):
+    with folded("Everybody, and who was paid"):
+        table(pd.DataFrame([
+            {"id at the panel": row.person, "status": (row.status or "going on").replace("_", " "),
+             "code": row.code or "", "due": f"{pay.amount(row.due)} {row.currency}",
+             "paid": "yes" if row.paid else "no"}
+            for row in rows
+        ]))  # fmt: skip
+        with form("paid") as submit:
+            open_ones = [row.person for row in rows if row.person and row.status is not None and not row.paid]
+            chosen = st.multiselect("Who was paid", open_ones, format_func=searchable, key=f"paid-{len(open_ones)}")
+            everybody = st.checkbox(f"All {len(open_ones)} who are not paid yet and whose visit is over")
             people = open_ones if everybody else chosen
-            if not people:
-                st.error("Choose who was paid first.")
-            else:
-                change = partial(pay.mark_paid, task.store, people, by=lead_name())
-                attempt(change, "Noted for {} who were not before.", "paid")
+            submit(
+                "Note that they were paid",
+                partial(pay.mark_paid, task.store, people, by=lead_name()),
+                "Noted for {} who were not before.",
+                missing="" if people else "Choose who was paid first.",
+            )
 
 
+@section()
 def _forget(task: LabelTask) -> None:
-    with form("forget"):
+    with folded("Forget the panel's ids"), form("forget") as submit:
         st.write(
             "The ids at the panel of all who are paid, or are due nothing since a day, leave the database for good; "
             "a keyed hash stays, so that who comes back is known, and can still be erased by their id. What you "
             "downloaded, replaced databases and backups made by hand have them yet, and are yours to delete."
         )
         sure = st.checkbox("I have downloaded what I need, and forget them")
-        if st.form_submit_button("Forget these ids"):
-            if not sure:
-                st.error("Tick that you have what you need: this cannot be undone.")
-            else:
-                attempt(
-                    lambda: pay.forget_ids(task.store, by=lead_name())[0], "They are forgotten; {} are kept.", "forget"
-                )
+        submit(
+            "Forget these ids",
+            lambda: pay.forget_ids(task.store, by=lead_name())[0],
+            "They are forgotten; {} are kept.",
+            missing="" if sure else "Tick that you have what you need: this cannot be undone.",
+        )
 
 
+@section()
 def _erasures(task: LabelTask, asked: list[str]) -> None:
     unfinished = st.session_state.get("unfinished", [])
     to_finish = bool(unfinished) or task.store.database.reading(to_clean)

@@ -1,20 +1,16 @@
 """How far it is: who came, how they work, what still wants people, who is let in, and the task itself."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from math import ceil
 
 import pandas as pd
 import streamlit as st
 
-from affectml.errors import AffectmlError
 from affectml.people.labelling import queued_words, task_words
-from affectml_annotation import Progress
+from affectml_annotation.store import keeping
 from affectml_annotation.study import overview, running
-from affectml_apps.pictures import preview
 from affectml_apps.relabel import lead
-from affectml_apps.relabel.finding import find, resolve, searchable
 from affectml_apps.relabel.pages import setup
 from affectml_apps.relabel.pages.drawing import (
     attempt,
@@ -23,24 +19,19 @@ from affectml_apps.relabel.pages.drawing import (
     dots,
     folded,
     form,
-    line_chart,
     picture,
     reading_width,
     section,
-    show_backups,
     show_done,
     table,
     with_code,
 )
 from affectml_apps.relabel.pages.who import lead_name, offer_to_leave, who_is_there
 from affectml_apps.relabel.task import LabelTask, current
-from affectml_apps.text import sentence
+from affectml_apps.text import resolve, searchable, sentence
 
 BLOCK = 50
-MANY = 10
-LINES = 8  # more cannot be told apart
-LABELS = 30  # nor more labels side by side
-SHOWN, SIDE = 60, 96  # images with a thumbnail, and its pixels
+SHOWN = 60  # images that still want people
 BRIEF = ["participant", "status", "languages", "images", "minutes", "last_answer"]
 ALIKE = ["above_chance", "above_chance_low", "above_chance_high", "shared_images", "repeats", "self_agreement",
          "labels_per_answer"]  # fmt: skip
@@ -92,43 +83,43 @@ def draw() -> None:
     task = current()
     reading_width(60)
     st.title("Progress")
-    with section():
-        _how_far(task, task.store.progress())
+    _how_far(task)
     if task.is_study:
-        with section():
-            _funnel(overview.overview(task.store))
+        _funnel(task)
     judgements = task.store.judgements()
-    with section():
-        _pace(judgements)
-    with section():
-        _people(task, judgements)
-    with section():
-        _drift(task, judgements)
+    _pace(judgements)
+    _people(task, judgements)
+    _drift(task, judgements)
     st.subheader("What still wants people")
-    with section():
-        _wanting(task)
-    with section():
-        _queue(task)
+    _wanting(task)
+    _queue(task)
     st.subheader("How people come")
-    with section():
-        _ways_in(task) if task.is_study else _invitations(task)
+    if task.is_study:
+        _ways_in(task)
+    else:
+        _invitations(task)
     setup.draw(task)
 
 
-def _how_far(task: LabelTask, now: Progress) -> None:
+@section()
+def _how_far(task: LabelTask) -> None:
+    now = task.store.progress()
     st.markdown(f"**{lead.progress_words(now, task.file.overlap)}**")
     if now.answered:
         st.text(lead.pace_words(now))
-    show_backups(task.store)
+    draw = st.warning if keeping.about(task.store)["failed"] else st.write
+    draw(with_code(sentence(keeping.said(task.store))))
 
 
-def _funnel(now: overview.Overview) -> None:
+@section()
+def _funnel(task: LabelTask) -> None:
+    now = overview.overview(task.store)
     st.text(lead.places_words(now))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.text(STATES[now.state][1], width="content")
         for state, (word, _) in STATES.items():
             if state != now.state and st.button(word):
-                attempt(partial(running.change_state, current().store, state, by=lead_name()), "Done.", "state")
+                attempt(partial(running.change_state, task.store, state, by=lead_name()), "Done.", "state")
     show_done("state")
     found = overview.funnel(now)
     if found.empty:
@@ -155,6 +146,7 @@ def _funnel(now: overview.Overview) -> None:
         table(pd.DataFrame({"reached": reached, "of whom": became}).reset_index())
 
 
+@section()
 def _pace(judgements: pd.DataFrame) -> None:
     pace = lead.pace(judgements)
     if len(pace) < 2:
@@ -165,6 +157,7 @@ def _pace(judgements: pd.DataFrame) -> None:
         table(pace)
 
 
+@section()
 def _people(task: LabelTask, judgements: pd.DataFrame) -> None:
     report = overview.how_people_work(task.store, judgements)
     people = lead.people(task, report)
@@ -177,9 +170,6 @@ def _people(task: LabelTask, judgements: pd.DataFrame) -> None:
         told["status"] = [", ".join(filter(None, both)) for both in zip(told["status"], marked, strict=True)]
     brief = told.join(people.filter(["last_answer"]))
     brief = brief[[name for name in BRIEF if name in brief]]
-    if len(brief) > MANY:
-        wanted = st.text_input("Find people", placeholder="part of a name, accents or not")
-        brief = brief[brief["participant"].isin(find(wanted, brief["participant"]))]
     table(brief)
     for words in task_words(task.store, task.store.annotators()):
         st.write(with_code(sentence(words)))
@@ -189,7 +179,6 @@ def _people(task: LabelTask, judgements: pd.DataFrame) -> None:
         with folded("Agreement with the others, checks and repeats"):
             _with_others(told, report)
         with folded("What each person answers"):
-            _label_use(lead.label_use(report.reset_index(), LABELS))
             besides = report[BESIDES].apply(lambda row: ", ".join(f"{of} {n}" for of, n in row.items() if n), axis=1)
             said = lead.uses_in_words(report.filter(regex="^use:"), task.taxonomy.display)
             table(said.assign(besides=besides).reset_index())
@@ -203,30 +192,16 @@ def _with_others(people: pd.DataFrame, report: pd.DataFrame) -> None:
     st.write(AGREED)
 
 
-def _label_use(shares: pd.DataFrame) -> None:
-    across = {"field": "label", "type": "nominal", "title": None, "sort": None,
-              "axis": {"labelAngle": -45, "labelLimit": 120}}  # fmt: skip
-    down = {"field": "annotator_id", "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": 100}}
-    size = {"field": "share", "type": "quantitative", "scale": {"domain": [0, 1], "range": [0, 400]},
-            "legend": {"orient": "bottom", "format": ".0%", "values": [0.1, 0.5, 1]}}  # fmt: skip
-    encoding = {"x": across, "y": down, "size": size}
-    picture(shares, "Label use by person: the share of their answers that hold a label", height={"step": 24},
-            mark={"type": "circle", "opacity": 1}, encoding=encoding)  # fmt: skip
-
-
+@section()
 def _drift(task: LabelTask, judgements: pd.DataFrame) -> None:
     changes = lead.drift(judgements, task.file.labels, block=BLOCK)
-    if not changes["block"].max() > 1:  # nobody has a second one, or there is none
-        return
-    with folded("How people change as they go on"):
-        told = lead.changed_most(changes, LINES)
-        if len(told) < len(changes):
-            st.write(f"Drawn are the {LINES} people whose pace changed most; the table below holds everybody.")
-        for column, what in (("seconds", "Median seconds"), ("labels_per_answer", "Labels per answer")):
-            line_chart(told, "block", column, "annotator_id", f"{what}, by blocks of {BLOCK} answers")
-        table(lead.uses_in_words(changes, task.taxonomy.display))
+    if changes["block"].max() > 1:  # somebody has a second one
+        with folded("How people change as they go on"):
+            st.write(f"By blocks of {BLOCK} answers, in the order in which each person gave them.")
+            table(lead.uses_in_words(changes, task.taxonomy.display))
 
 
+@section()
 def _wanting(task: LabelTask) -> None:
     wanting = running.images_wanting(task.store)
     if wanting.empty:
@@ -240,60 +215,40 @@ def _wanting(task: LabelTask) -> None:
     with folded("These images"):
         if len(wanting) > SHOWN:
             st.text(f"The first {SHOWN} of them:")
-        _images(task, wanting.head(SHOWN))
+        table(wanting.head(SHOWN)[["image_id", "wanted", "taken"]])
 
 
 def _places(task: LabelTask, images: int, answers: int) -> None:
     per_person, free = task.running.images_per_person, overview.overview(task.store).free
     many = f"{lead.so_many(images, 'image')}, {lead.so_many(answers, 'answer')} in all"
     st.text(f"{many}; a person gives {per_person} at most.")
-    with folded("Open more places"), form("more"):
+    with folded("Open more places"), form("more") as submit:
         people = st.number_input(
             "Places for so many more people, who are given just these images", 1, None,
             max(1, ceil(answers / per_person) - free),
         )  # fmt: skip
-        if st.form_submit_button("Open these places"):
-            change = partial(running.more_places, task.store, int(people), by=lead_name())
-            attempt(change, f"{people} more places.", "more")
+        change = partial(running.more_places, task.store, int(people), by=lead_name())
+        submit("Open these places", change, f"{people} more places.")
 
 
-def _images(task: LabelTask, wanting: pd.DataFrame) -> None:
-    files = task.store.images().set_index("image_id")["file"]
-    st.dataframe(
-        wanting.assign(picture=[_picture(task, str(files[image_id])) for image_id in wanting["image_id"]]),
-        hide_index=True, row_height=64, height=260, alt="Images that still want people",
-        column_order=["picture", "image_id", "wanted", "taken"],
-        column_config={
-            "picture": st.column_config.ImageColumn(""), "image_id": "image", "taken": "answered or held now",
-        },
-    )  # fmt: skip
-
-
-def _picture(task: LabelTask, file: str) -> str:
-    """A thumbnail as a data URI; empty where there is none to show."""
-    with suppress(AffectmlError, OSError):
-        return preview(task.dataset.image_path(file), SIDE)
-    return ""
-
-
+@section()
 def _queue(task: LabelTask) -> None:
-    with folded("Put images first, and ask more people"), form("queue"):
+    with folded("Put images first, and ask more people"), form("queue") as submit:
         wanted = st.text_area("Images to be served before anything else, one on each line")
         more = int(st.number_input("At least so many more people for each (0: the overlap decides)", 0, 100, 0))
-        if st.form_submit_button("Put in the queue"):
-            names = resolve(lead.read_names(wanted), task.store.images()["image_id"])
-            if not names:
-                st.error("Write at least one image.")
-            else:
-                attempt(lambda: queued_words(len(names), task.store.enqueue(names, more=more or None), more or None),
-                        "Queued: {}.", "queue")  # fmt: skip
+        names = resolve(lead.read_names(wanted), task.store.images()["image_id"])
+
+        def queue() -> str:
+            return queued_words(len(names), task.store.enqueue(names, more=more or None), more or None)
+
+        submit("Put in the queue", queue, "Queued: {}.", missing="" if names else "Write at least one image.")
 
 
+@section()
 def _invitations(task: LabelTask) -> None:
-    with folded("Invite people"), form("invite"):
+    with folded("Invite people"), form("invite") as submit:
         names = st.text_area("Names or e-mail addresses, one on each line", key="invited-names")
-        if st.form_submit_button("Invite"):
-            attempt(lambda: lead.invite(task, lead.read_names(names)), "Invited.", "invite")
+        submit("Invite", lambda: lead.invite(task, lead.read_names(names)), "Invited.")
     _choose(
         "uninvite", "Take an invitation back", list(task.store.annotators()["annotator_id"]), "Take off the list",
         "An invitation that nobody used is removed. Whoever has answered keeps their answers, which count, and their "
@@ -315,16 +270,13 @@ def _choose(
     if not people:
         show_done(place)
         return
-    with folded(title), form(place):
+    with folded(title), form(place) as submit:
         chosen = st.multiselect(label, people, format_func=searchable)
         st.write(says)
-        if st.form_submit_button(button):
-            if not chosen:
-                st.error("Choose people first.")
-            else:
-                attempt(partial(act, chosen), told, place)
+        submit(button, partial(act, chosen), told, missing="" if chosen else "Choose people first.")
 
 
+@section()
 def _ways_in(task: LabelTask) -> None:
     here, recruit = (st.context.url or "").rpartition("/")[0], task.running.recruit
     if recruit.names:

@@ -6,13 +6,11 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from affectml_annotation import compare_groups, krippendorff_alpha, label_agreement, pooled_words
+from affectml_annotation import krippendorff_alpha, label_agreement, pooled_words
 from affectml_annotation.agreement.values import with_interval
 from affectml_annotation.study.questions import Answered, answers_to_questions
 from affectml_annotation.uncertainty import disagreement
-from affectml_apps.choices import controlled
 from affectml_apps.relabel import lead
-from affectml_apps.relabel.finding import searchable
 from affectml_apps.relabel.pages.drawing import (
     attempt,
     bars,
@@ -24,10 +22,11 @@ from affectml_apps.relabel.pages.drawing import (
     section,
     show_done,
     table,
+    with_code,
 )
 from affectml_apps.relabel.pages.who import lead_name
 from affectml_apps.relabel.task import LabelTask, current
-from affectml_apps.text import plain
+from affectml_apps.text import controlled, plain, searchable
 
 SHOWN = 50
 CHOSEN = "disputed"  # the image's id
@@ -44,20 +43,15 @@ def draw() -> None:
         agreed = krippendorff_alpha(judgements, "masi", labels=task.file.labels, intervals=True)
         st.markdown(f"**{lead.agreement_words(agreed)}**")
     if agreed is None or agreed.images:
-        for part in (_agreement, _confusion, _languages):
-            with section():
-                part(judgements, task.file.labels)
-        with section():
-            _anchoring(task)
-        with section():
-            _image_by_image(task, judgements)
-    with section():
-        _conflicts(task)
+        _agreement(judgements, task.file.labels)
+        _anchoring(task)
+        _image_by_image(task, judgements)
+    _conflicts(task)
     if task.is_study:
-        with section():
-            _questions(task)
+        _questions(task)
 
 
+@section()
 def _agreement(judgements: pd.DataFrame, labels: tuple[str, ...]) -> None:
     with st.spinner("Computing intervals"):
         jaccard = krippendorff_alpha(judgements, "jaccard", labels=labels, intervals=True)
@@ -68,6 +62,8 @@ def _agreement(judgements: pd.DataFrame, labels: tuple[str, ...]) -> None:
             f"MASI distance; by Jaccard distance it is {with_interval(jaccard.value, jaccard.low, jaccard.high)}. "
             "People who feel differently do not make mistakes: low agreement can be the finding."
         )
+    if pooled := pooled_words(judgements):
+        st.write(with_code(f"{pooled} `affectml label agreement --by language` compares them."))
     title = "Agreement by label" + ", with 95 % intervals" * bool(by_label["ac1_low"].notna().any())
     dots(by_label, "label", {"alpha": "alpha", "ac1": "AC1"}, title)
     with folded("The same as a table", "labels"):
@@ -75,33 +71,7 @@ def _agreement(judgements: pd.DataFrame, labels: tuple[str, ...]) -> None:
         st.write("Alpha falls on rare labels whatever people do: read it beside prevalence and Gwet's AC1.")
 
 
-def _confusion(judgements: pd.DataFrame, labels: tuple[str, ...]) -> None:
-    confused = lead.label_confusion(judgements, labels).head(20)
-    if confused.empty:
-        return
-    with folded("Labels that stand against each other"):
-        table(confused)
-        st.write(
-            "Share: of all pairs of answers to one image, one has the first label only, the other the second only."
-        )
-
-
-def _languages(judgements: pd.DataFrame, labels: tuple[str, ...]) -> None:
-    if (words := pooled_words(judgements)) is None:
-        return
-    with folded("Language by language"):
-        with st.spinner("Comparing languages"):
-            found = compare_groups(judgements, labels, "language")
-        if len(found.differences):
-            table(lead.with_intervals(found.differences.head(20)))
-        for line in (words, *found.words()):
-            st.write(plain(line))
-        st.write(
-            "Rate: the share of answers in the language that hold the label. A difference is that on the same images, "
-            "tested by permuting languages among people; p is corrected for all of them."
-        )
-
-
+@section()
 def _anchoring(task: LabelTask) -> None:
     found = lead.measure_anchoring(task)
     if found is None:
@@ -113,17 +83,17 @@ def _anchoring(task: LabelTask) -> None:
         st.text(f"{found.looks_shown} second looks with a suggestion, {found.looks_control} without.")
 
 
+@section()
 def _image_by_image(task: LabelTask, judgements: pd.DataFrame) -> None:
     disputed = disagreement(judgements, task.file.labels).head(SHOWN)
     distance = {str(name): float(value) for name, value in disputed.items()}
     st.subheader("Image by image")
-    with section():
-        _one_image(task, judgements, distance)
+    _one_image(task, judgements, distance)
     if not task.is_study:
-        with section():
-            _second_round(task, list(distance))
+        _second_round(task, list(distance))
 
 
+@section()
 def _one_image(task: LabelTask, judgements: pd.DataFrame, distance: Mapping[str, float]) -> None:
     image_id = _choose(distance, set(task.store.decisions()["image_id"]))
     if image_id is None:
@@ -137,8 +107,7 @@ def _one_image(task: LabelTask, judgements: pd.DataFrame, distance: Mapping[str,
             answers = lead.answers_to(judgements, image_id, names=names, said=task.said)
             told = {"round": len(set(answers["round"])) > 1, "note": answers["note"].any()}
             table(answers.drop(columns=[name for name, needed in told.items() if not needed]))
-        with section():
-            _decide(task, image_id)
+        _decide(task, image_id)
 
 
 def _choose(distance: Mapping[str, float], decided: Collection[str]) -> str | None:
@@ -170,11 +139,12 @@ def _choose(distance: Mapping[str, float], decided: Collection[str]) -> str | No
     return images[at]
 
 
+@section()
 def _decide(task: LabelTask, image_id: str) -> None:
     decisions = task.store.decisions()
     for row in decisions[decisions["image_id"] == image_id].to_dict("records"):
         st.text(f"Decided by {row['decided_by']}: {task.said(row['labels']) or 'none of these'}")
-    with folded("Decide"), form("decide"):
+    with folded("Decide"), form("decide") as submit:
         labels = st.multiselect(
             "A set of labels", list(task.file.labels),
             format_func=lambda label: searchable(task.taxonomy.display(label)), key=f"set-{image_id}",
@@ -182,33 +152,33 @@ def _decide(task: LabelTask, image_id: str) -> None:
         none = st.checkbox("None of these labels applies", key=f"none-{image_id}")
         note = st.text_input("Why", key=f"why-{image_id}")
         st.write("A decision stands beside people's answers; no answer is changed, and earlier decisions stay.")
-        if st.form_submit_button("Add this decision", type="primary"):
-            if bool(labels) == none:
-                st.error("Choose labels, or tick that none of them applies: one of the two.")
-            else:
-                attempt(
-                    lambda: task.store.decide(image_id, labels, by=lead_name(), note=note or None),
-                    f"The decision on {plain(image_id)} is added.", "decide",
-                )  # fmt: skip
+        one_of_two = "Choose labels, or tick that none of them applies: one of the two."
+        submit(
+            "Add this decision",
+            lambda: task.store.decide(image_id, labels, by=lead_name(), note=note or None),
+            f"The decision on {plain(image_id)} is added.",
+            missing=one_of_two if bool(labels) == none else "",
+            primary=True,
+        )
 
 
+@section()
 def _second_round(task: LabelTask, images: list[str]) -> None:
-    with folded("Ask people to look again"), form("round"):
+    with folded("Ask people to look again"), form("round") as submit:
         chosen = st.multiselect(
             "Images to look at again, by those who answered them", images, format_func=searchable, key="again"
         )
         everything = st.checkbox(f"All {len(images)} images of the list above", key="all-again")
-        if st.form_submit_button("Open a second round"):
-            wanted = images if everything else chosen
-            if not wanted:
-                st.error("Choose the images of the second round first.")
-            else:
-                attempt(
-                    lambda: task.store.open_round("discussion", wanted),
-                    f"A second round is open with {len(wanted)} images. People find it on their page.", "round",
-                )  # fmt: skip
+        wanted = images if everything else chosen
+        submit(
+            "Open a second round",
+            lambda: task.store.open_round("discussion", wanted),
+            f"A second round is open with {len(wanted)} images. People find it on their page.",
+            missing="" if wanted else "Choose the images of the second round first.",
+        )
 
 
+@section()
 def _conflicts(task: LabelTask) -> None:
     show_done("conflicts")
     conflicts = task.store.conflicts()
@@ -228,15 +198,16 @@ def _conflicts(task: LabelTask) -> None:
                     attempt(change, "The conflict is settled.", "conflicts")
 
 
+@section()
 def _questions(task: LabelTask) -> None:
     answered = [one for one in answers_to_questions(task.store) if one.people]
     if answered:
         st.subheader("About themselves")
     for one in answered:
-        with section():
-            _question(one)
+        _question(one)
 
 
+@section()
 def _question(one: Answered) -> None:
     title = f"{one.question.text} ({lead.so_many(one.people, 'answer')})"
     if one.counts:

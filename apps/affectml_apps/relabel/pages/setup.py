@@ -1,6 +1,7 @@
 """The task's file on the page: by three answers, or all of it."""
 
 from datetime import UTC, datetime
+from functools import partial
 from itertools import pairwise
 
 import streamlit as st
@@ -10,7 +11,7 @@ from affectml_annotation.store.versions import Version, all_versions
 from affectml_annotation.study.file import changed_keys
 from affectml_annotation.study.folder import as_yaml
 from affectml_apps.relabel import lead
-from affectml_apps.relabel.pages.drawing import attempt, folded, form, section
+from affectml_apps.relabel.pages.drawing import folded, form, section
 from affectml_apps.relabel.pages.who import lead_name
 from affectml_apps.relabel.task import LabelTask
 
@@ -21,15 +22,15 @@ LATEST = 5  # versions that are told
 def draw(task: LabelTask) -> None:
     """Draw it below a page: the answers that most tasks need, then the file with everything, and its versions."""
     st.subheader("The task")
-    with section():
-        _short(task)
-    with folded("The task's file"), section():
+    _short(task)
+    with folded("The task's file"):
         _file(task)
 
 
+@section()
 def _short(task: LabelTask) -> None:
     now = task.file
-    with form("short"):
+    with form("short") as submit:
         question, stays = now.question, task.store.database.reading(question_stays)
         if stays:
             st.text(question)
@@ -41,17 +42,20 @@ def _short(task: LabelTask) -> None:
         invited_only = now.invited_only
         if not now.is_study:
             invited_only = st.radio("Who may label", COME, format_func=COME.__getitem__, index=int(invited_only))
-        if st.form_submit_button("Save", type="primary"):
-            wanted = {"question": question, "overlap": int(people), "invited_only": invited_only}
-            changes = {key: value for key, value in wanted.items() if value != getattr(now, key)}
-            if not question:
-                st.error("Write what people are asked.")
-            else:
-                attempt(lambda: _forget_text(task.store.change_task(by=lead_name(), **changes)), "Saved.", "short")
+        wanted = {"question": question, "overlap": int(people), "invited_only": invited_only}
+        changes = {key: value for key, value in wanted.items() if value != getattr(now, key)}
+        submit(
+            "Save",
+            lambda: _forget_text(task.store.change_task(by=lead_name(), **changes)),
+            "Saved.",
+            missing="" if question else "Write what people are asked.",
+            primary=True,
+        )
     if left_out := task.left_out:
         st.warning(f"{left_out} images of the data set have no file on this machine and are not shown to anybody.")
 
 
+@section()
 def _file(task: LabelTask) -> None:
     versions = task.store.database.reading(all_versions)
     if "task-file" not in st.session_state:  # what was opened stays until it is saved or the page is left
@@ -63,13 +67,11 @@ def _file(task: LabelTask) -> None:
             "A study runs here. When it is started again, study.yaml goes before what is saved here: write it there, "
             "too (`affectml label show --out OUT/study.yaml --replace`)."
         )
-    with form("file"):
+    with form("file") as submit:
         text = st.text_area("The task's file", height=480, label_visibility="collapsed", key="task-file")
-        if st.form_submit_button("Save the file"):
-            since = st.session_state["task-file-version"]
-            attempt(
-                lambda: _forget_text(lead.save(task, text, since=since, by=lead_name())), "Saved: version {}.", "file"
-            )
+        since = st.session_state["task-file-version"]
+        save = partial(lead.save, task, text, since=since, by=lead_name())
+        submit("Save the file", lambda: _forget_text(save()), "Saved: version {}.")
     st.text("\n".join(_history(versions)))
 
 

@@ -10,8 +10,8 @@ from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.door import Entry
 from affectml_annotation.study.keys import BadLink
 from affectml_annotation.study.screen import Screen, consent_screen, return_address, screen
-from affectml_apps.relabel.allowance import Allowance
 from affectml_apps.relabel.component import CLIENT
+from affectml_apps.relabel.identity import Allowance
 from affectml_apps.relabel.pages.drawing import problem
 from affectml_apps.relabel.pages.who import (
     ask_who,
