@@ -13,6 +13,7 @@ from annotated_types import Ge
 from affectml._options import Device, Help, Seed, Threads
 from affectml.cli._command import Parts, Verbose, Workers, device_there, say, there
 from affectml.cli._print import Table, print_lines, show, show_result
+from affectml.demo_set import Drawing
 from affectml.errors import BadInput
 from affectml.evaluating import EvaluateConfig
 from affectml.runs import TrainConfig
@@ -84,43 +85,21 @@ def runs(folder: Path = Path("runs")) -> Parts:
         print(f"cannot be read: {error}", file=sys.stderr)
 
 
-def demo(
-    out: Path,
-    *,
-    images: Annotated[int, Ge(20), Help()] = 2000,
-    taxonomy: str = "mikels-8",
-    look: str = "plain",
-    answers: str = "sets",
-    panel: str = "local",
-    models: bool = False,
-    size: Annotated[int, Ge(16), Help()] = 256,
-    seed: Seed = 0,
-) -> Parts:
+def demo(out: Path, drawing: Drawing) -> Parts:
     """Draw the demo set: abstract paintings with known true rates, judged by simulated annotators.
 
     Args:
         out: Folder to write.
-        images: How many paintings.
-        taxonomy: Labels: a built-in taxonomy or a YAML file.
-        look: Manner of painting: plain, dark, pale or busy; the feelings stay the same.
-        answers: What people choose: sets (all labels that apply) or one (the label that applies most).
-        panel: Who judges: local (people with a way of feeling of their own) or textbook (people who use each word as
-            the literature does).
-        models: Also write what three simulated models answer into OUT/answers, for `affectml evaluate`.
-        size: Pixels of each side of a painting.
     """
     from affectml._progress import Progress
     from affectml.demo_set import write_demo
 
-    with Progress("painting", images, "images") as bar:
-        dataset = write_demo(
-            out, images=images, seed=seed, taxonomy=taxonomy, look=look, answers=answers, panel=panel, models=models,
-            size=size, progress=bar.advance,
-        )  # fmt: skip
+    with Progress("painting", drawing.images, "images") as bar:
+        dataset = write_demo(out, progress=bar.advance, **vars(drawing))
     judgements = 0 if dataset.judgements is None else len(dataset.judgements)
-    also = ", answers of three simulated models" if models else ""
-    yield {"dataset": str(out), "images": images, "judgements": judgements}
-    yield f"{images} paintings, {judgements} judgements{also}: {out}"
+    also = ", answers of three simulated models" if drawing.models else ""
+    yield {"dataset": str(out), "images": drawing.images, "judgements": judgements}
+    yield f"{drawing.images} paintings, {judgements} judgements{also}: {out}"
 
 
 def evaluate(
