@@ -1,19 +1,14 @@
 """What `affectml audit` says of real people and photographs.
 
     python benchmarks/audit_real.py oasis DATA    # who finds which photograph beautiful: as it is, and with faults
-    python benchmarks/audit_real.py files DATA    # spoiled files among photographs, beside cleanvision if it is there
     python benchmarks/audit_real.py top DATA      # the first twenty images of OASIS and Emotion6
 
 DATA is the folder of real test data, see CONTRIBUTING.md.
 """
 
 import argparse
-import contextlib
-import io
 import shutil
 import tempfile
-import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +17,6 @@ import pandas as pd
 import torch
 from audit import at_the_planted_number, log_loss
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
 
 import affectml
 from affectml.auditing import LEVEL, Audit
@@ -53,87 +47,6 @@ def tested(rows: list[checks.Row]) -> list[checks.Row]:
     return [{**row, "listed": not p > LEVEL} for row, p in zip(rows, adjusted([row["p"] for row in rows]), strict=True)]
 
 
-def spoiled(image: Image.Image, how: str, colour: tuple[int, int, int]) -> Image.Image:
-    """One photograph, spoiled."""
-    pixels = np.asarray(image, dtype=np.float64)
-    if how.startswith("blurred"):
-        return image.filter(ImageFilter.GaussianBlur(int(how.split()[1])))
-    if how == "dark":
-        return Image.fromarray((0.06 * pixels).astype(np.uint8))
-    if how == "bright":
-        return Image.fromarray((225 + 0.15 * pixels).clip(0, 255).astype(np.uint8))
-    if how == "a strip":
-        return image.crop((0, 0, image.width, image.height // 12))
-    if how == "tiny":
-        return image.resize((24, 20))
-    blank = Image.new("RGB", image.size, colour)
-    if how == "nearly empty":
-        blank.paste((30, 30, 30), (10, 10, 90, 20))
-    return blank
-
-
-def of_files(folder: Path, each: int = 10) -> None:
-    """Spoil some of the photographs in a folder, and count which of them the audit lists, and cleanvision does."""
-    kinds = ("cut short", "one colour", "nearly empty", "dark", "bright", "a strip", "tiny", "blurred 2", "blurred 4",
-             "blurred 8")  # fmt: skip
-    draw, files = np.random.default_rng(0), sorted((folder / "Images").glob("*.jpg"))
-    order = draw.permutation(len(files))
-    planted = {files[at].name: how for row, how in enumerate(kinds) for at in order[row * each : (row + 1) * each]}
-    with tempfile.TemporaryDirectory() as temporary:
-        for name, spoil in (("as they are", False), ("spoiled", True)):
-            root = Path(temporary) / name
-            (root / "images").mkdir(parents=True)
-            for file in files:
-                how, to = planted.get(file.name) if spoil else None, root / "images" / file.name
-                if how is None:
-                    shutil.copy(file, to)
-                elif how == "cut short":
-                    to.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-                else:
-                    red, green, blue = map(int, draw.integers(0, 256, 3))
-                    with Image.open(file) as image:
-                        spoiled(image.convert("RGB"), how, (red, green, blue)).save(to, quality=95)
-            ids = [file.name for file in files]
-            images = pd.DataFrame({"image_id": ids, "file": [f"images/{name}" for name in ids]})
-            start = time.process_time()
-            rows = checks.pictures(write_dataset(root, DatasetMeta("photographs"), images, {}))
-            ours, seconds = {row["image_id"] for row in rows}, time.process_time() - start
-            start = time.process_time()
-            theirs, said = cleanvision_lists(root / "images", [n for n, how in planted.items() if how == "cut short"])
-            if not spoil:
-                beside = "" if theirs is None else f", {len(theirs)} by cleanvision"
-                print(f"{len(files)} photographs as they are: {len(ours)} listed{beside}.\n")
-                continue
-            print(f"| {each} of each among them | listed | by cleanvision |\n|---|--:|--:|")
-            for how in (*kinds, "none of these"):
-                names = {n for n in ids if planted.get(n, "none of these") == how}
-                other = "–" if theirs is None else str(len(names & theirs))
-                print(f"| {how} | {len(names & ours)} of {len(names)} | {other if how != 'cut short' else said} |")
-            beside = "" if theirs is None else f", cleanvision's {time.process_time() - start:.1f}"
-            print(f"\nCPU seconds: {seconds:.1f}{beside}.")
-
-
-def cleanvision_lists(folder: Path, cut: Sequence[str]) -> tuple[set[str] | None, str]:
-    """The files with any of cleanvision's issues but grey and double ones, and how it does on those that are cut."""
-    try:
-        from cleanvision import Imagelab
-    except ImportError:
-        return None, "–"
-    said = "listed"
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        try:
-            lab = Imagelab(data_path=str(folder))
-            lab.find_issues(n_jobs=1)
-        except OSError:
-            said = "stops with an error"
-            for name in cut:
-                (folder / name).unlink()
-            lab = Imagelab(data_path=str(folder))
-            lab.find_issues(n_jobs=1)
-    columns = [c for c in lab.issues if c.startswith("is_") and "duplicates" not in c and "grayscale" not in c]
-    return {Path(file).name for file in lab.issues.index[lab.issues[columns].any(axis=1)]}, said
-
-
 def top_twenty(data: Path) -> None:
     """Audit OASIS (who finds which photograph beautiful or ugly) and Emotion6 (people's shares)."""
     with tempfile.TemporaryDirectory() as temporary:
@@ -143,7 +56,7 @@ def top_twenty(data: Path) -> None:
             people = 15 if dataset.target(target).meta.values == "shares" else None
             found = audited(dataset, target=target, people=people)
             print(f"\n{name}: {found.summary()}\n")
-            for _, row in found.table[found.table["check"].isin(("image", "blurred file"))].head(20).iterrows():
+            for _, row in found.table[found.table["check"].eq("image")].head(20).iterrows():
                 print(f"{'' if row['listed'] else '(not listed) '}{row['image_id']}: {row['evidence']}")
             if name == "Emotion6":
                 fits = fits_valence(dataset, found)
@@ -257,14 +170,14 @@ def of_oasis(folder: Path) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("topic", choices=("oasis", "files", "top"))
+    parser.add_argument("topic", choices=("oasis", "top"))
     parser.add_argument("data", type=Path, metavar="DATA")
     args = parser.parse_args()
     torch.set_num_threads(1)
     if args.topic == "top":
         top_twenty(args.data)
     else:
-        {"oasis": of_oasis, "files": of_files}[args.topic](args.data / "oasis")
+        of_oasis(args.data / "oasis")
 
 
 if __name__ == "__main__":

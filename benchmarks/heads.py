@@ -28,7 +28,6 @@ from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 from affectml.heads import (
     AutoHead,
-    KernelConfig,
     KernelHead,
     SigmoidHead,
     TopKHead,
@@ -208,8 +207,8 @@ def families(d: Demo) -> dict[str, Scores]:
     shares = d.votes / d.people.clip(1)[:, None]
     heads = {
         "sigmoid, linear": SigmoidHead(),
-        "kernel, exponential": KernelHead(KernelConfig(kind="rates")),
-        "kernel, RBF": KernelHead(KernelConfig(kind="rates", kernel="rbf")),
+        "kernel, exponential": KernelHead(kind="rates"),
+        "kernel, RBF": KernelHead(kind="rates", kernel="rbf"),
         "auto": AutoHead(kind="rates"),
     }
     fitted = {name: head.fit(d.X[d.train], shares[d.train]) for name, head in heads.items()}

@@ -37,9 +37,6 @@ MOST_PEOPLE = 10_000  # an image: the chance of each number of votes is kept
 CHECKS = {
     "broken file": "Files that do not keep what they promise",
     "blank file": "Pictures with next to nothing in them",
-    "dark or bright file": "Pictures too dark or too bright to see",
-    "odd shape": "Pictures that are tiny, or far longer than wide",
-    "blurred file": "Pictures far less sharp than the others",
     "split parts copies": "Copies that the split parts",
     "copies differ": "Copies with differing answers",
     "copies": "Copies that no split parts",

@@ -12,8 +12,8 @@ import pandas as pd
 from affectml._files import need_file
 from affectml._progress import Progress
 from affectml.data import Dataset
+from affectml.data.choose import image_finder
 from affectml.data.dataset import STOPPED
-from affectml.data.matching import image_finder
 from affectml.errors import BadDataset, BadInput, did_you_mean
 from affectml.importers.find import read_lines
 from affectml.importers.read import read_table

@@ -46,17 +46,16 @@ def check(out: Folder, *, summary: bool = False) -> Parts:
         summary: Print a data-protection summary instead.
     """
     from affectml.people import studies
-    from affectml_annotation.study.check import announced_minutes, hourly
+    from affectml_annotation.study import terms
     from affectml_annotation.study.folder import read_study
-    from affectml_annotation.study.summary import summary as summarized
 
     study = read_study(out)
     if summary:
-        yield {"summary": summarized(study)}
-        yield summarized(study)
+        yield {"summary": terms.summary(study)}
+        yield terms.summary(study)
         return
-    found, minutes = studies.check(out), announced_minutes(study)
-    yield {**asdict(found), "minutes": minutes, "per_hour": str(hourly(study))}
+    found, minutes = studies.check(out), terms.announced_minutes(study)
+    yield {**asdict(found), "minutes": minutes, "per_hour": str(terms.hourly(study))}
     rows = [(step.phase, step.what, f"{step.minutes:.1f}") for step in found.steps]
     yield Table(f"{out}: what a person sees, about {minutes} minutes", ("phase", "what", "minutes"), rows)
     if found.people and found.most_people:
@@ -171,19 +170,19 @@ def links(
 
     from affectml.errors import BadInput
     from affectml.people.studies import open_running
-    from affectml_annotation.study import keys
+    from affectml_annotation.study import door
 
     if (people is None) == (revoke is None):
         raise BadInput("say how many links to make, --people 20, or which one to revoke, --revoke 3")
     with open_running(out, db) as store:
         if revoke is not None:
-            keys.revoke_link(store, revoke)
+            door.revoke_link(store, revoke)
             yield {"revoked": revoke}
             yield f"link {revoke} opens nothing any more"
             return
         made = [
             f"{address}{'&' if '?' in address else '?'}link={token}"
-            for token in keys.make_links(store, people or 0, time.time() + days * 86_400)
+            for token in door.make_links(store, people or 0, time.time() + days * 86_400)
         ]
     yield made
     yield from made
@@ -228,7 +227,7 @@ def pay(
             yield from (f"  {file} still has some that are forgotten: yours to delete" for file in named)
             return
         rows = paying.pay_rows(store)
-    yield [{**asdict(row), "due": paying.amount(row.due), "by_panel": paying.amount(row.by_panel)} for row in rows]
+    yield [asdict(row) for row in rows]
     yield lambda: typer.echo(paying.as_bulk(rows) if bulk else paying.as_csv(rows), nl=False)
 
 
@@ -255,17 +254,19 @@ def erase(out: Folder, people: Annotated[tuple[str, ...], Help(metavar="ID...")]
 
 
 def _progress(store: Any) -> Parts:
-    from affectml_annotation.study.overview import overview
+    from affectml_annotation.study.overview import funnel, overview
 
     now = overview(store)
     yield {"db": store.database.where, **asdict(now)}
-    rows: list[tuple[str, object]] = [("the consent was shown", now.opened), ("declined", now.declined)]
-    rows += [("came when it was full", now.full), *((f"reached {phase}", n) for phase, n in now.reached.items())]
-    rows += [("going on", now.going_on), *((status.replace("_", " "), n) for status, n in now.ended.items())]
-    yield Table(f"{store.database.where}: version {now.version}, {now.state}", ("", "people"), rows)
-    for phase, fates in now.at.items():
-        said = ", ".join(f"{fate.replace('_', ' ')} {count}" for fate, count in fates.items())
-        yield f"at {phase}: {said}"
+    fates = {
+        str(step): ", ".join(rows["fate"].str.replace("_", " ") + " " + rows["people"].astype(str))
+        for step, rows in funnel(now).groupby("step", sort=False)
+    }
+    title = f"{store.database.where}: version {now.version}, {now.state}"
+    yield Table(title, ("step", "people who reached it"), fates.items())
     if now.minutes is not None:
         yield f"median of who completed it: {now.minutes:.1f} minutes"
-    yield f"{now.wanting} images want people, {now.answers} answers in all; {now.free} of {now.places} places are free"
+    yield (
+        f"{now.wanting} images want people, {now.answers} answers in all; {now.free} of {now.places} places are free, "
+        f"and {now.full} people came when none was"
+    )

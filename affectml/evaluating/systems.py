@@ -26,7 +26,7 @@ from affectml.duplicates import copies_among
 from affectml.embeddings import EmbeddingStore
 from affectml.encoders.threads import set_threads
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, EncoderUnavailable, few, option
-from affectml.heads import ZeroShotConfig, ZeroShotHead, apply_thresholds, choose_thresholds
+from affectml.heads import ZeroShotHead, apply_thresholds, choose_thresholds
 from affectml.judging.answers import KEYS, SystemAnswers, read_answers
 from affectml.judging.compare import bias_in_words, corrected, firsts, label_bias
 from affectml.judging.figures import MADE_HERE, Figure
@@ -287,7 +287,7 @@ def zero_shot(
         texts = label_features(Prompts.parse("sentiment", ()), taxonomy, text_encoder(store))
     except EncoderUnavailable:
         return None, "not available: no text features by this encoder"
-    head = ZeroShotHead(texts, ZeroShotConfig(logit_scale=store.logit_scale or 100.0))
+    head = ZeroShotHead(texts, logit_scale=store.logit_scale or 100.0)
     if kind in SEVERAL:
         if val is None:
             return Answers(head.scores(store.features(ids)).double()), ""

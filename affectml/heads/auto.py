@@ -2,12 +2,11 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from torch import Tensor
 
 from affectml.errors import BadInput
@@ -47,7 +46,13 @@ class AutoConfig(BlendConfig):
     """
 
     seed: int = 0
-    families: Annotated[tuple[Family, ...], Field(min_length=1)] = FAMILIES
+    families: tuple[Family, ...] = FAMILIES
+
+    def check(self) -> None:
+        """See HeadConfig.check."""
+        super().check()
+        if not self.families:
+            raise BadInput(f"AutoConfig: families is empty; name at least one of {', '.join(FAMILIES)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +137,7 @@ class AutoHead(CompositeHead, name="auto", learns=("single", "distribution", "ra
         choices = {key: head.report_[key] for key in ("gamma", "l2") if key in head.report_}
         said = [] if rows.val is None else [head.scores(rows.val[0])]
         for kept, out in parts:
-            again = type(head)(dataclasses.replace(head.config, **choices))
+            again = type(head)(**head.get_params() | choices)
             again.fit(rows.X[kept], rows.targets[kept], weights=rows.mass[kept], generator=generator)
             said.append(again.scores(rows.X[out]))
         logits = logits_of(self.config.kind, torch.cat(said))

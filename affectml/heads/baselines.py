@@ -76,8 +76,8 @@ class TextHead(Head):
 
     scores_of = "texts"
 
-    def __init__(self, texts: ArrayLike | None, config: HeadConfig | None = None, **options: Any) -> None:
-        super().__init__(config, **options)
+    def __init__(self, texts: ArrayLike | None, **options: Any) -> None:
+        super().__init__(**options)
         self._given_texts = texts
         self.texts = None if texts is None else as_matrix(texts, "texts", torch.float64)
 
@@ -166,7 +166,7 @@ class ZeroShotHead(TextHead, name="zero_shot", learns=TASKS):
     @classmethod
     def from_saved(cls, config: dict[str, Any], report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
         """The head that `save` wrote; see Head.from_saved."""
-        head = cls(tensors.pop("texts"), ZeroShotConfig.from_saved(config))
+        head = cls._read(config, texts=tensors.pop("texts"))
         if set(tensors) - {"thresholds"}:
             return head._restored(report, tensors)
         head.thresholds_, head.report_ = tensors.pop("thresholds", None), report

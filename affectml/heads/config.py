@@ -50,17 +50,6 @@ class HeadConfig:
                 raise BadInput(f"{cls.__name__}: no option {key!r}{did_you_mean(key, known)}")
         return cls(**values)
 
-    @classmethod
-    def from_saved(cls, values: Mapping[str, Any]) -> Self:
-        """The config of a saved head.
-
-        Raises:
-            BadInput: if an option does not exist or a value is impossible.
-        """
-        config = cls.from_dict(values)
-        HeadConfig.check(config)  # what a head has inside may come from a package that is not imported
-        return config
-
     def plain(self) -> Self:
         """The same options, numpy's numbers as Python's, which JSON can hold."""
         scalars = {name: value.item() for name, value in vars(self).items() if isinstance(value, np.generic)}

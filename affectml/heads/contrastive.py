@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from affectml.errors import BadInput
-from affectml.heads.baselines import TextHead, ZeroShotConfig, ZeroShotHead
+from affectml.heads.baselines import TextHead, ZeroShotHead
 from affectml.heads.blocks import Blocks
 from affectml.heads.config import MOST_HIDDEN, TASKS, HeadConfig
 from affectml.heads.hidden import LAYERS, AdamW, folded, forward
@@ -182,7 +182,7 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
         projected = self.project(held if isinstance(held, Tensor) else held.raw())
         scale = _sharpness(projected @ normalize(texts).T, held_shares)
         self._state["scale"] = torch.tensor(scale, dtype=torch.float64)
-        self._matcher = ZeroShotHead(texts, ZeroShotConfig(logit_scale=scale))
+        self._matcher = ZeroShotHead(texts, logit_scale=scale)
         if not is_distribution(shares):
             self._matcher.fit(projected, held_shares)
         self.report_ = {
@@ -218,8 +218,7 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
         """Softmax over the labels of the sharpened cosines, [N, C]; with `texts` [K, T], over those, [N, K]."""
         if texts is None:
             return self._asked(X, self._match().scores)
-        scale = ZeroShotConfig(logit_scale=float(self._fitted()["scale"]))
-        return self._asked(X, ZeroShotHead(texts, scale).scores)
+        return self._asked(X, ZeroShotHead(texts, logit_scale=float(self._fitted()["scale"])).scores)
 
     def predict_rates(self, X: Features) -> Tensor:
         """Rates [N, C], calibrated label by label on validation rows; BadInput after a fit on one answer each."""
@@ -233,13 +232,11 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
 
     @classmethod
     def from_saved(cls, config: dict[str, Any], report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
-        """The head that `save` wrote; see Head.from_saved."""
-        return cls.from_tensors(ContrastiveConfig.from_saved(config), report, tensors)
+        """The head that `save` wrote, or one of given weights.
 
-    @classmethod
-    def from_tensors(cls, config: ContrastiveConfig, report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
-        """A head of given weights: weight1 [H, D], bias1 [H], weight2 [T, H], bias2 [T], scale [], perhaps texts."""
-        head = cls(tensors.pop("texts", None), config)
+        These are weight1 [H, D], bias1 [H], weight2 [T, H], bias2 [T], scale [], and perhaps texts.
+        """
+        head = cls._read(config, texts=tensors.pop("texts", None))
         matcher: dict[str, Tensor] = {}
         if head.texts is not None:
             matcher = {key: tensors.pop(key) for key in ("slope", "intercept") if key in tensors}

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear, relu
 
-from affectml.encoders.ran import fast_bfloat16
+from affectml.encoders.threads import fast_bfloat16
 from affectml.heads.blocks import Blocks
 from affectml.heads.linear import Standardiser
 from affectml.heads.objective import Objective

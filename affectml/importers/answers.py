@@ -241,14 +241,6 @@ def count(judgements: pd.DataFrame, labels: Sequence[str], where: str) -> tuple[
     return votes.table()[answered], one_choice, [str(image) for image in votes.image_id[~answered]]
 
 
-def apart(judgements: pd.DataFrame, file: str) -> pd.DataFrame:
-    """Judgements whose event ids and people were made of lines: with the file's name before, so that no other's are."""
-    made = {"event_id": r"(line|row)-\d+", "annotator_id": r"anonymous-\d+"}
-    texts = {column: judgements[column].astype(str) for column in made}
-    ours = {column: cells for column, cells in texts.items() if cells.str.fullmatch(made[column]).all()}
-    return judgements.assign(**{column: file + ":" + cells for column, cells in ours.items()})
-
-
 @dataclass(frozen=True)
 class Measured:
     """A target made of label columns: kind, values and vote rule as dataset.json has them.

@@ -76,11 +76,8 @@ def containers(
     A folder of `save_to_disk`, of images with metadata.csv or .jsonl, or of Parquet files; one file or a pattern; or a
     repository on the Hub, the only case that needs a network. Columns mean what they mean to `import table`; a
     ClassLabel is a label, a list of them a set, an object of numbers a column per label, a list of numbers one in the
-    order of the taxonomy. Splits are kept. Code of a data set is never run. What `affectml export DATASET --hub` wrote
-    comes back as it was.
+    order of the taxonomy. Splits are kept. Code of a data set is never run.
     """
-    from affectml.importers.shared_set import NAME, shared_draft
-
     out = source.out.absolute()
     near = next(folder for folder in (out, *out.parents) if folder.is_dir())
     with quiet(), ExitStack() as failed:
@@ -88,19 +85,14 @@ def containers(
         # not by the name of what a command writes and a killed one leaves, which the next one takes away
         spool = TemporaryDirectory(dir=near, prefix=f".{source.out.name}.images-", suffix=".tmp")
         place = Path(failed.enter_context(spool)) if source.images != "none" else None
-        asked = replace(spec, mapping=spec.mapping or None)  # the command line gives an empty one
-        own = container.beside(NAME) if asked == ContainerSpec() and config is None else None
-        if own is not None:
-            result = shared_draft(container, source, own, place, revision)
-        else:
-            for name in splits or ():
-                check_choice(f"{container.address}: {option('splits', [name])}", name, list(container.splits))
-            named = {plain(column) for features in container.features.values() for column in features}
-            judged = spec.anonymous or spec.annotator_column is not None or not named.isdisjoint(ANNOTATOR)
-            taken = splits or list(container.splits)
-            gathered = Gathered(container, place, judged, root=spec.images_root).read(taken, image_column)
-            result = _draft(gathered, spec, source)
-            result.about = replace(result.about, licence=source.about.licence or _licence(container))
+        for name in splits or ():
+            check_choice(f"{container.address}: {option('splits', [name])}", name, list(container.splits))
+        named = {plain(column) for features in container.features.values() for column in features}
+        judged = spec.anonymous or spec.annotator_column is not None or not named.isdisjoint(ANNOTATOR)
+        taken = splits or list(container.splits)
+        gathered = Gathered(container, place, judged, root=spec.images_root).read(taken, image_column)
+        result = _draft(gathered, spec, source)
+        result.about = replace(result.about, licence=source.about.licence or _licence(container))
         failed.pop_all()
     result.spool = spool
     if container.hub:
@@ -368,8 +360,8 @@ class Gathered:
     """Rows of a container; memory holds the columns that are kept, and one image.
 
     spool: the folder that each embedded image is written to at once; None for labels alone. judged: whether each row
-    is a judgement, so that images with the same bytes and no name are one image. need_images: whether rows without one
-    are left out and named. root: the folder of images that rows name, where it is not the container's.
+    is a judgement, so that images with the same bytes and no name are one image. root: the folder of images that
+    rows name, where it is not the container's.
 
     What `read` finds: image, the column of images; labels, by column, the names of its ClassLabel; rows; names, by name
     of an image what tells it from others; frame, the rows' columns without images; skipped, for each reason, rows and
@@ -379,7 +371,6 @@ class Gathered:
     container: Container
     spool: Path | None
     judged: bool = False
-    need_images: bool = True
     root: str | Path | None = None
     image: str | None = None
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -424,7 +415,7 @@ class Gathered:
         path, content = (cell.get("path") or "", cell.get("bytes")) if cell else ("", None)
         if content is None:
             if not path:
-                return "rows without an image" if self.need_images else ""
+                return "rows without an image"
             below = self.container.contains(path)
             if below is None and is_url(path):
                 taken.url = path
@@ -549,7 +540,7 @@ def _take_splits(frame: pd.DataFrame, names: list[str]) -> str:
     others = [name for name in different if name.casefold() not in SPLIT_OF]
     if not others:
         return f"splits kept: {', '.join(different)}"
-    frame["part"] = names
+    frame["part"] = pd.Series(names, dtype=object)
     return f"splits other than train, val and test are in the column part: {', '.join(others)}"
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from affectml._options import Help
-from affectml.data.schema import Asked, Construct
+from affectml.data.schema import Construct
 from affectml.errors import few
 from affectml.importers.find import Box, file_in_dataset
 from affectml.importers.labels import taxonomy_entry
@@ -137,8 +137,7 @@ class Draft(Labels):
     url_suffices: an image whose file cannot be used is kept where its url is known. where: what error messages call
     the source. way_out: what to do if none of the images can be used. taxonomy: the labels to choose among where
     there is no target to name them. spool: a folder of images that had no file of their own; they are linked into the
-    data set, and it goes once that is written. asked: what those who judged were asked, where targets do not say it.
-    stopping: as of `DatasetMeta`.
+    data set, and it goes once that is written.
     """
 
     about: About = field(kw_only=True)
@@ -152,8 +151,6 @@ class Draft(Labels):
     way_out: str = "put them there"
     taxonomy: Taxonomy | None = None
     spool: "TemporaryDirectory[str] | None" = None
-    asked: Asked | None = None
-    stopping: dict[str, Any] | None = None
 
 
 def draft(source: Source, images: pd.DataFrame, sources: Sequence[Path | None], where: Path | None = None) -> Draft:

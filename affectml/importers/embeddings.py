@@ -4,7 +4,6 @@ A file is a table: each array is a column, and one holds vectors. It is checked 
 each error names the array, row or column. Nothing is unpickled and no code runs.
 """
 
-import shlex
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,14 +17,13 @@ from numpy.typing import NDArray
 from affectml._files import need_file, sha256
 from affectml._options import Help, check_choice
 from affectml.data import Dataset
-from affectml.data.matching import match_images
+from affectml.data.choose import match_images
 from affectml.data.schema import Kind, VoteRule
 from affectml.encoders import EncoderIdentity, load_encoder, read_image
 from affectml.encoders.identity import DECLARED
 from affectml.errors import BadInput, EncoderUnavailable, did_you_mean, option
 from affectml.importers.draft import About, Draft, Embedded, Labels, Source, draft
 from affectml.importers.find import problem_with
-from affectml.importers.labels import emotion_words
 from affectml.importers.read import (
     FILE,
     LABEL,
@@ -125,8 +123,6 @@ def embeddings(
     result = draft(source, pd.concat([images, arrays.extra], axis=1), [None] * len(images))
     result.notes += [f"embeddings computed elsewhere, from {file.name}", *arrays.notes]
     result.take(_targets(arrays, TableSpec(taxonomy=taxonomy, mapping=mapping, vote_rule=vote_rule), source))
-    if not result.targets:
-        result.notes += _perhaps_answers(arrays.extra, table.path)
     checked = None if encoder is None else _is_checked(encoder, arrays, source.onto)
     result.embedded = _embedded(file, arrays.ids, arrays.embedding, name, encoder, checked)
     result.notes += [f"encoder: {result.embedded.identity.name}"] if encoder else []
@@ -220,16 +216,6 @@ def import_embeddings(file: str | Path, out: str | Path, **options: Any) -> Data
         UnknownLabel: for a label that the taxonomy lacks.
     """
     return Dataset.open(embeddings(file, out, **options).out)
-
-
-def _perhaps_answers(columns: pd.DataFrame, file: Path) -> list[str]:
-    """A note where further columns may be people's answers, which this importer takes from arrays of answers alone."""
-    names = [str(name) for name in columns]
-    named = [name for name in names if name.casefold() in emotion_words() and columns[name].dtype.kind in "fiu"]
-    if len(named) < 2:
-        return []
-    said = f"{', '.join(named)} are kept as columns of the images; where they are people's answers, join them as a"
-    return [f"{said} target: affectml import table {shlex.quote(str(file))} DATASET"]
 
 
 def _is_checked(spec: str, arrays: Arrays, onto: Dataset | None) -> bool:

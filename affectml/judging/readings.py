@@ -20,7 +20,7 @@ import torch
 
 from affectml.judging.compare import LEVEL, corrected, firsts, summed
 from affectml.judging.figures import Figure, Rows
-from affectml.judging.scoring import Answers, bounds_of, row_scores, stating
+from affectml.judging.scoring import Answers, bounds_of, row_scores
 from affectml.judging.truth import Array, Floats, Ints, Truth, part_of
 from affectml.judging.views import Case, add_bins, people_behind
 from affectml_annotation import fit_beta_prior, fit_dirichlet_prior, posterior_entropy
@@ -37,7 +37,6 @@ Compared = tuple[Ints, Floats, dict[str, Floats]]
 THIRDS = ("most agree", "between", "least agree")
 NEIGHBOURS = 2  # others whom each person of an image is compared with, of five people that is everybody
 BINS, DRAWN = 5, 10  # of the calibration error, label by label, and of all labels together
-_TRUE, _SHUFFLED = "\0true rates", "\0answers to other images "  # beside systems; no system has such a name
 
 
 class Requests(NamedTuple):
@@ -58,67 +57,37 @@ def answering(case: Case) -> dict[str, Answers]:
 
 
 def by_disagreement(case: Case) -> dict[str, Any] | None:
-    """Whether systems fail where people agree, or where they do not: rows `by` disagreement.
+    """How systems score where people agree, and where they do not: rows `by` disagreement, of systems and of `person`.
 
-    Levels: `THIRDS` of the comparisons, of systems and of `person`; and `change`: by how much a system's score, less
-    one person's, grows from the image on which people agree most to the one on which they agree least.
-
-    One person of an image is the target of the system and of another person
+    Levels: `THIRDS` of the comparisons. One person of an image is the target of the system and of another person
     (set_f1, or top_1_accuracy where there are no sets), and all the others say how far people disagree, by the expected
     entropy of their rates or shares given their votes. Answers that said both would make people look good where they
-    happen to agree. The p value of a change is the largest of three: that there is none beside one person, beside a
-    system that states the true rates, and beside the system's own answers to other images, which know nothing of this
-    one. For the consensus of people beats one person where they disagree, and whoever knows nothing loses most where
-    they agree.
+    happen to agree. Read a system beside `person`: whoever answers scores less where people disagree.
 
     Nothing where single judgements are not known, where fewer than three people answered any image, or no system can be
-    compared; no change where people disagree on all images alike. The seed says who is compared with whom.
+    compared. The seed says who is compared with whom.
     """
-    truth, systems, rng = case.truth, answering(case), np.random.default_rng(case.seed)
-    if truth.panels is None:
-        return None
-    nulls = _nulls(systems, truth, np.random.default_rng((case.seed, 1)))
-    found = persons({**systems, **nulls}, truth, rng)
+    truth, systems = case.truth, answering(case)
+    found = None if truth.panels is None else persons(systems, truth, np.random.default_rng(case.seed))
     if found is None or not systems.keys() & found[2].keys():
         return None
     image, disagreement, scores = found
     images, image = np.unique(image, return_inverse=True)
     units = images if truth.groups is None else truth.groups[images]
+    weight = 1 / np.bincount(image)[image]  # an image counts one
     rank = (pd.Series(disagreement.round(9)).rank().to_numpy() - 0.5) / len(disagreement)
     third = np.minimum((3 * rank).astype(int), 2)
-    each = 1 / np.bincount(image)[image]  # an image counts one
-
-    def by_image(*values: Floats) -> Floats:
-        return np.stack([np.bincount(image, each * v) for v in values], axis=1)
-
-    def slope(gap: Floats) -> Difference:
-        return jackknifed(by_image(np.ones_like(gap), rank, gap, rank**2, rank * gap), slope_of, units, null=0.0)
-
-    metric = "top_1_accuracy" if truth.sets is None else "set_f1"
-    changes = Rows(**case.rows.key, by="disagreement", level="change")
-    for name, row in ((name, row) for name, row in scores.items() if name not in nulls):
+    metric, what = ("top_1_accuracy", "first label right") if truth.sets is None else ("set_f1", "set F1")
+    for name, row in scores.items():
         for t, level in enumerate(THIRDS):
-            columns = by_image((third == t).astype(np.float64), row * (third == t))
-            here = columns[:, 0] > 0
+            inside = weight * (third == t)
+            sums = [np.bincount(image, inside), np.bincount(image, inside * row)]
+            columns = np.stack(sums, axis=1).astype(np.float64)
             score = jackknifed(columns, lambda sums: sums[:, 1:] / sums[:, :1], units, bounds=[(0, 1)])
+            here = columns[:, 0] > 0
             key = {"by": "disagreement", "n": int(here.sum()), "units": len(np.unique(units[here]))}
             case.rows.add(metric, score, system=name, level=level, **key)
-        if name != "person":
-            change = slope(row - scores["person"])
-            for null in (_TRUE, _SHUFFLED + name):
-                if null in scores:
-                    change = _in_both(change, slope(row - scores[null]))
-            changes.add(metric, change, system=name)
-    beside = f"one person{', the true rates' if _TRUE in scores else ''} and answers that know nothing of the image"
-    what = "set F1" if truth.sets is not None else "first label right"
-    rule = f"{what} of one person's answer; change: beside {beside}"
-
-    def words(each: Figure) -> str:
-        where = "disagree" if each.value < 0 else "agree"
-        change = f"{what}: change {each.value:.3f}, {each.ends[0]:.3f} to {each.ends[1]:.3f}"
-        return f"fails more where people {where}, beside {beside} ({change})"
-
-    return {"rules": {"disagreement": rule}, "findings": _tested(case, changes, words)}
+    return {"rules": {"disagreement": f"{what} of one person's answer"}}
 
 
 def _tested(case: Case, rows: Rows, words: Callable[[Figure], str]) -> list[dict[str, str]]:
@@ -160,25 +129,6 @@ def shares_entropy(alpha: Floats) -> Floats:
 
     total = alpha.sum(axis=1, keepdims=True)
     return np.asarray((alpha / total * (digamma(total + 1) - digamma(alpha + 1))).sum(axis=1))
-
-
-def _nulls(systems: Mapping[str, Answers], truth: Truth, rng: np.random.Generator) -> dict[str, Answers]:
-    """A system that states the true rates, where they can be drawn, and each system with its answers dealt out anew."""
-    true, images = _true_rates(truth, rng), len(truth.image_id)
-    shuffled = {_SHUFFLED + name: given.rows(rng.permutation(images)) for name, given in systems.items()}
-    return shuffled if true is None else {_TRUE: true, **shuffled}
-
-
-def _true_rates(truth: Truth, rng: np.random.Generator) -> Answers | None:
-    """What people's votes leave possible of their rates, as a system; None where that is not known."""
-    rates = truth.oracle if truth.oracle is not None else truth.plausible(rng)
-    return None if rates is None else stating(rates, truth)
-
-
-def _in_both(one: Difference, other: Difference) -> Difference:
-    """The first, with the larger p value of the two, or 1 where they point to opposite sides."""
-    larger = torch.where(one.value * other.value > 0, torch.maximum(one.p, other.p), 1.0)
-    return one._replace(p=torch.where(one.p.isnan() | other.p.isnan(), one.p, larger))
 
 
 def jackknifed(

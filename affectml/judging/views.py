@@ -321,7 +321,7 @@ def undecided(case: Case) -> None:
         its = None if given.shares is None else entropies(given.shares.numpy(), rates=rates)
         if its is not None and theirs.std() and its.std():
             rank = prepared_correlation(torch.from_numpy(its), torch.from_numpy(theirs), "spearman")
-            found = table_interval(rank, len(theirs), groups=truth.groups)
+            found = table_interval(rank, len(theirs), groups=truth.groups, bounds=[(-1.0, 1.0)])
             case.rows.add("entropy_rank_correlation", found, system=name)
             middle |= {name: its, "people": theirs}
     for who, values in middle.items():

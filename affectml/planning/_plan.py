@@ -100,7 +100,8 @@ class Plan:
         """A study each; with a budget, its splits."""
         config, here = self.config, self.place.design
         if config.budget is None:
-            designs = [Design(n, m, here.each) for m in config.images or self._sizes for n in config.people or PEOPLE]
+            images = config.images or [times * here.images for times in (1, 2, 4)]
+            designs = [Design(n, m, here.each) for m in images for n in config.people or PEOPLE]
             return tuple(self._row(design) for design in designs if design != here)
         budget, said = config.budget, option("budget", config.budget)
         if not config.per_hour:
@@ -155,21 +156,6 @@ class Plan:
         return max(self.config.images or [MOST_IMAGES])
 
     @property
-    def _sizes(self) -> Sequence[int]:
-        """Numbers of images to compare where none are asked for."""
-        return [times * self.place.design.images for times in (1, 2, 4)]
-
-    @cached_property
-    def shown(self) -> tuple[str, ...]:
-        """The figures that tables have as columns."""
-        return tuple(name for name in NAMES if name in self.place.widths)
-
-    @cached_property
-    def _split(self) -> bool:
-        """Whether the studies are splits of a budget; each figure has a best one."""
-        return any(row.best for row in self.rows)
-
-    @property
     def _variances(self) -> dict[str, dict[str, float]]:
         """Of each figure: its value in the pilot, and the variances of people, images and answers."""
         fields = ("value", "people", "images", "answers")
@@ -179,13 +165,13 @@ class Plan:
     def table(self) -> Table:
         """A study a row; with a budget, the cheapest split of each figure is marked."""
         note, rows = "±: half the width of the 95 % interval", []
-        if self._split:
+        if self.config.budget is not None:
             note += "; *: the narrowest that the budget buys; --images says how many images there are at most"
-        for row in self.rows if self._split else (self.place, *self.rows):
+        for row in self.rows if self.config.budget is not None else (self.place, *self.rows):
             cells = self._size(row, study="pilot" if row is self.place and not self.pilot.assumed else "")
-            for name in self.shown:
+            for name, title in NAMES.items():
                 half, star = row.widths[name].half, "*" if name in row.best else ""
-                cells[NAMES[name]] = "–" if math.isnan(half) else f"±{number(half)}{star}"
+                cells[title] = "–" if math.isnan(half) else f"±{number(half)}{star}"
             rows.append(cells)
         return _plan_table("What studies will tell", rows, note)
 
@@ -196,7 +182,7 @@ class Plan:
 
     def figures_table(self) -> Table:
         """Each figure in the pilot, how far people, images and answers differ in it, and its width in one study."""
-        row = max(self.rows, key=lambda row: len(row.best)) if self._split else self.place
+        row = max(self.rows, key=lambda row: len(row.best)) if self.config.budget is not None else self.place
         design, rows, columns = row.design, [], ("pilot", "SD of people", "of images", "of answers")
         for name, width in row.widths.items():
             told = [""] * 4

@@ -14,7 +14,7 @@ from affectml._progress import Say
 from affectml.data.choose import SEVERAL
 from affectml.data.splits import Split, split_table
 from affectml.errors import AffectmlError, EncoderUnavailable, option
-from affectml.heads import Head, Material, PriorHead, ZeroShotConfig, ZeroShotHead, build_plain
+from affectml.heads import Head, Material, PriorHead, ZeroShotHead, build_plain
 from affectml.judging.evaluate import evaluate
 from affectml.judging.figures import Evaluation
 from affectml.judging.readings import VIEWS
@@ -47,7 +47,7 @@ def fit(prepared: Prepared, say: Say = lambda line: None) -> Systems:
     zero_shot, why_not = None, {}
     try:
         texts, scale = prepared.label_features, prepared.store.logit_scale or 100.0
-        zero_shot = ZeroShotHead(texts, ZeroShotConfig(logit_scale=scale)).learn(material)
+        zero_shot = ZeroShotHead(texts, logit_scale=scale).learn(material)
     except EncoderUnavailable as error:
         # metrics.json holds no paths, which the error may: it is said instead
         say(f"no zero-shot: {error}")

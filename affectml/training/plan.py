@@ -1,5 +1,6 @@
 """The first two steps of a training: every choice made and checked, then images embedded and parted."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -118,11 +119,13 @@ def _check(plan: Plan) -> None:
     """Raises an error for what the head, the target or the data set does not allow: before hours of embedding."""
     config, dataset, targets = plan.config, plan.dataset, plan.targets
     if targets.kind == "rates" and only_shares(torch.from_numpy(targets.shares())):
+        way = f"import them as a distribution (a table with {option('kind', 'distribution')}, an array called shares)"
+        if re.match(r"[a-z_]+: ", targets.meta.made_by):  # of a labelling task
+            method, target = option("method", "one_choice"), option("target", "NAME")
+            way = f"make a distribution of the same answers (label export with {method} and {target})"
         raise BadDataset(
             f"{dataset.root}: target {targets.name} is of rates, but every row sums to 1, so these are shares of one "
-            "choice and say nothing of sets: import them as a distribution (a table with "
-            f"{option('kind', 'distribution')}, an array called shares), and train on that without "
-            f"{option('multilabel', True)}"
+            f"choice and say nothing of sets: {way}, and train on that without {option('multilabel', True)}"
         )
     check_labels(dataset, targets)
     own_parts(dataset, targets.image_id, config.fold)

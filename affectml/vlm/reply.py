@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from affectml.data.matching import image_finder
+from affectml.data.choose import image_finder
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.taxonomies import Taxonomy
 from affectml.vlm.config import Answer
@@ -88,7 +88,7 @@ def custom_id(image_id: str, sample: int, *, wording: int = 1, answer: Answer = 
 
 
 class Names:
-    """Finds a data set's image by what a file calls it, as joining does; see `affectml.data.matching.match_images`."""
+    """Finds a data set's image by what a file calls it, as joining does; see `affectml.data.choose.match_images`."""
 
     def __init__(self, images: pd.DataFrame) -> None:
         self._ids = [str(image) for image in images["image_id"]]

@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import sys
 from collections.abc import Callable, Sequence, Sized
 from typing import Any, ParamSpec, TypeAlias
 
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 
 from affectml_metrics._domains import Domain, labels, trusted, watch
-from affectml_metrics._errors import DomainError, ShapeError, real_number
+from affectml_metrics._errors import DomainError, ShapeError, in_one_order, real_number
 
 ArrayLike: TypeAlias = Tensor | np.ndarray[Any, Any] | Sequence[Any]
 """Tensors, numpy arrays, nested lists and pandas frames are taken; tensors come back."""
@@ -164,21 +163,6 @@ def of_indices(target: Tensor, preds: ArrayLike) -> Tensor:
     right = target[:, None] == torch.arange(shape[1], device=target.device)
     unknown = target == -1
     return right.to(torch.int8).masked_fill(unknown[:, None], -1) if bool(unknown.any()) else right
-
-
-def in_one_order(preds: object, target: object) -> None:
-    """Raise ShapeError where two frames hold the same labels or rows in another order: both are taken by position."""
-    pandas = sys.modules.get("pandas")  # without it nobody holds a frame
-    if pandas is None or not all(isinstance(table, pandas.DataFrame) for table in (preds, target)):
-        return
-    for axis, what in (("columns", "labels"), ("index", "rows")):
-        ours, theirs = getattr(preds, axis), getattr(target, axis)
-        if len(ours) == len(theirs) and not ours.equals(theirs) and set(ours) == set(theirs):
-            way = "target[preds.columns]" if axis == "columns" else "target.loc[preds.index]"
-            raise ShapeError(
-                f"preds and target: expected their {what} in one order, but these {axis} hold the same names in "
-                f"another order: score against {way}"
-            )
 
 
 def same(preds: Tensor, target: Tensor, names: tuple[str, str] = ("preds", "target")) -> None:

@@ -10,18 +10,8 @@ import torch
 from torch import Tensor
 
 from affectml_metrics._domains import Domain, unchecked
-from affectml_metrics._errors import ArgumentError, ShapeError, one_of, whole_number
-from affectml_metrics._inputs import (
-    ArrayLike,
-    as_float,
-    as_tensor,
-    at_least,
-    in_one_order,
-    marked,
-    mass_beside,
-    matrix,
-    pair_asked,
-)
+from affectml_metrics._errors import ArgumentError, ShapeError, in_one_order, one_of, whole_number
+from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, at_least, marked, mass_beside, matrix, pair_asked
 from affectml_metrics._jackknife import blocks_of, mean_interval, sums_interval, table_interval, values_without
 from affectml_metrics._reference import Against, Panel, TargetRule
 from affectml_metrics._two_way import two_way_interval

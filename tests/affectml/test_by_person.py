@@ -15,7 +15,7 @@ from affectml.heads import ByPersonHead, PersonAnswers, SigmoidHead, load_head
 from affectml.heads.mixed_logit import person_rates
 from affectml.runs import TrainConfig
 from affectml.training import train_run
-from affectml.training.crosswise import CELLS, _votes
+from affectml.training.by_person import CELLS, _votes
 
 from .answered import answered
 

@@ -3,7 +3,6 @@
 import io
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -315,30 +314,6 @@ def shared(tmp_path_factory):
     return data, share_dataset(data, root / "copy"), root
 
 
-def test_a_shared_data_set_comes_back_to_the_bit(shared, command, tmp_path):
-    """By the command line, which gives no option as an empty one."""
-    data, copy, _ = shared
-    assert command("import", "datasets", copy.path, tmp_path / "out")[0] == 0
-    back = Dataset.open(tmp_path / "out")
-    assert (back.name, back.meta.source, back.meta.licence) == ("mine", "a paper", "research only")
-    assert list(back.meta.targets) == list(data.meta.targets)
-    for name, entry in data.meta.targets.items():
-        before, after = data.target(name), back.target(name).take(data.target(name).image_id)
-        assert back.meta.targets[name].resolve_taxonomy() == entry.resolve_taxonomy()
-        assert replace(back.meta.targets[name], taxonomy=entry.taxonomy) == entry
-        assert len(back.target(name).image_id) == len(before.image_id), "nobody asked stays nobody asked"
-        assert (before.table == after.table).all()
-        assert before.n is None or (before.n == after.n).all()
-    before, after = (each.images.set_index("image_id").sort_index() for each in (data, back))
-    pd.testing.assert_frame_equal(before, after[before.columns], check_dtype=False)
-    for image, file in before["file"].dropna().items():
-        assert data.image_path(file).read_bytes() == back.image_path(after["file"][image]).read_bytes()
-    for column in ("image_id", "kind", "labels", "round"):
-        assert list(map(str, data.judgements[column])) == list(map(str, back.judgements[column]))
-    assert back.meta.judgements == data.meta.judgements
-    assert back.judgements["annotator_id"].nunique() == 12
-
-
 def test_the_shared_folder_is_what_datasets_loads(shared, tmp_path):
     data, copy, _ = shared
     loaded = datasets.load_dataset(str(copy.path), cache_dir=str(tmp_path))
@@ -353,6 +328,16 @@ def test_the_shared_folder_is_what_datasets_loads(shared, tmp_path):
     assert loaded["train"][3]["image"] is loaded["unassigned"][0]["word"] is None
     judgements = datasets.load_dataset(str(copy.path), "judgements", cache_dir=str(tmp_path))["train"]
     assert len(judgements) == len(data.judgements)
+
+
+def test_a_target_of_a_shared_data_set_is_a_column_of_it(shared, bring):
+    data, copy, _ = shared
+    options = {"label_column": "emotions_votes", "n_column": "emotions_n", "kind": "rates"}
+    after = bring(copy.path, **options)[1].target("rates")
+    before = data.target("emotions").take(after.image_id)
+    assert (after.votes.tolist(), after.n.tolist()) == (before.votes.tolist(), before.n.tolist())
+    chosen = bring(copy.path, label_column="chosen", empty="skip")[1].target("sets")
+    assert chosen.table.tolist() == data.target("chosen").take(chosen.image_id).table.tolist()
 
 
 def test_nothing_of_a_person_is_shared_but_answers(shared):
@@ -381,7 +366,6 @@ def test_the_card_says_what_is_known_and_that_the_rest_is_not(shared, tmp_path):
         "People were asked: “Which of these feelings does this image evoke",
         "Nobody was asked: the words of a search.",
         f"{len(data.judgements)} judgements by 12 people",
-        "Krippendorff's alpha on sets (MASI distance, first answers) 0.",
         "Vote rule: unknown",
         "Source, to be cited in any work that uses it: a paper.",
         "nobody was asked what they feel",
@@ -400,53 +384,6 @@ def test_a_licence_that_may_forbid_sharing_needs_a_word(shared, tmp_path, licenc
         share_dataset(tmp_path / "set", tmp_path / "copy", images=False)
     assert not (tmp_path / "copy").exists()
     assert share_dataset(tmp_path / "set", tmp_path / "copy", images=False, may_share=True).splits["train"] == 12
-
-
-@pytest.fixture(scope="module")
-def bare(shared):
-    data, _, root = shared
-    return share_dataset(data, root / "bare", images=False).path
-
-
-def places(value, path=()):
-    """The path of every value in a JSON document."""
-    yield path
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, inner in items:
-        yield from places(inner, (*path, key))
-
-
-@settings(max_examples=40)
-@given(data=st.data())
-def test_any_description_of_a_shared_set_is_read_or_refused(bare, tmp_path_factory, data):
-    root = tmp_path_factory.mktemp("said")
-    shutil.copytree(bare, root / "copy")
-    content = json.loads((bare / "affectml.json").read_text())
-    path = data.draw(st.sampled_from([p for p in places(content) if p]))
-    odd = st.sampled_from([None, 0, -1, "", "../x", "three", [], {}, ["joy"], {"joy": 1}, "image_id", True])
-    holder = content
-    for key in path[:-1]:
-        holder = holder[key]
-    if data.draw(st.booleans()) and isinstance(holder, dict):
-        del holder[path[-1]]
-    else:
-        holder[path[-1]] = data.draw(odd)
-    (root / "copy" / "affectml.json").write_text(json.dumps(content))
-    read_or_refused(root / "copy")
-
-
-@pytest.mark.parametrize(
-    ("said", "message"),
-    [
-        ({"form": 2, "splits": ["new"]}, "form 2, but this affectml reads 1: use a newer version"),
-        ({"columns": {"more": "more"}}, "its columns are of other targets than it has"),
-    ],
-)
-def test_a_copy_of_a_later_form_or_of_other_targets_is_refused(bare, tmp_path, said, message):
-    shutil.copytree(bare, tmp_path / "copy")
-    edit(tmp_path / "copy" / "affectml.json", **said)
-    with pytest.raises(BadInput, match=rf"affectml\.json: {message}"):
-        get_importer("datasets")(tmp_path / "copy", tmp_path / "out")
 
 
 @pytest.mark.parametrize("line", ["null", "[1]", "{", "3"])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from affectml.encoders import load_encoder
 from affectml.errors import BadDataset, BadInput
-from affectml.heads import ContrastiveConfig, ContrastiveHead, contrastive_loss
+from affectml.heads import ContrastiveHead, contrastive_loss
 from affectml.heads.contrastive import Pairs
 from affectml.prompts import Prompts, asked_labels, caption_features, encoded, ensemble, label_features
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
@@ -105,7 +105,7 @@ def test_a_caption_is_one_more_pair_and_a_missing_one_is_none():
     assert (image.tolist(), text[1].tolist()) == ([0, 1], pytest.approx([0, 0.6, 0.8]))
 
 
-QUICK = ContrastiveConfig(hidden=32, batch_size=32, max_epochs=60, learning_rate=0.003)
+QUICK = {"hidden": 32, "batch_size": 32, "max_epochs": 60, "learning_rate": 0.003}
 
 
 # features that are a rotation of the text space, one-hot labels, rates and texts
@@ -120,7 +120,7 @@ X = (SINGLE @ TEXTS + 0.15 * RNG.normal(size=(400, 6))) @ TURN.T + 0.3
 @pytest.fixture(scope="module")
 def learned():
     """The head, fitted on 300 rows."""
-    return ContrastiveHead(TEXTS, QUICK).fit(X[:300], SINGLE[:300])
+    return ContrastiveHead(TEXTS, **QUICK).fit(X[:300], SINGLE[:300])
 
 
 def rightly(head):
@@ -130,13 +130,13 @@ def rightly(head):
 
 def test_it_learns_what_zero_shot_cannot_see(learned):
     assert rightly(learned) > 0.9
-    other = ContrastiveHead(TEXTS, QUICK).fit(X[:300], SINGLE[:300], generator=torch.Generator().manual_seed(9))
+    other = ContrastiveHead(TEXTS, **QUICK).fit(X[:300], SINGLE[:300], generator=torch.Generator().manual_seed(9))
     assert not torch.equal(learned.scores(X), other.scores(X))
     assert torch.allclose(learned.project(X).norm(dim=1), torch.ones(400, dtype=torch.float64))
 
 
 def test_rates_are_calibrated_and_one_answer_has_none(learned):
-    head = ContrastiveHead(TEXTS, QUICK).fit(X[:300], RATES[:300], val=(X[300:], RATES[300:]))
+    head = ContrastiveHead(TEXTS, **QUICK).fit(X[:300], RATES[:300], val=(X[300:], RATES[300:]))
     error = (head.predict_rates(X[300:]).numpy() - RATES[300:]).mean(axis=0)
     assert np.abs(error).max() < 0.03
     refused(BadInput, "no rates", learned.predict_rates, X)
@@ -149,7 +149,7 @@ def test_any_labels_are_the_same_labels_when_they_are(learned):
 
 
 def test_prompts_of_a_label_are_all_learned_from(learned):
-    head = ContrastiveHead(TEXTS, QUICK)
+    head = ContrastiveHead(TEXTS, **QUICK)
     head.fit(X[:300], SINGLE[:300], prompts=[np.stack([row, row[::-1]]) for row in TEXTS])
     assert head.report_["prompts"] == [2, 2, 2, 2]
     assert not torch.equal(head.scores(X), learned.scores(X))
@@ -157,7 +157,7 @@ def test_prompts_of_a_label_are_all_learned_from(learned):
 
 def test_captions_alone_teach_the_labels_too():
     captions = TEXTS[SINGLE.argmax(1)] + 0.1 * np.random.default_rng(1).normal(size=(400, 6))
-    none, head = [np.empty((0, 6))] * 4, ContrastiveHead(TEXTS, QUICK)
+    none, head = [np.empty((0, 6))] * 4, ContrastiveHead(TEXTS, **QUICK)
     assert rightly(head.fit(X[:300], SINGLE[:300], prompts=none, captions=captions[:300])) > 0.9
     refused(BadInput, "nothing to learn", head.fit, X, SINGLE, prompts=none)
 
@@ -169,7 +169,7 @@ def test_bad_input_is_named(learned):
         (TEXTS, {"prompts": [np.ones((1, 5))] * 4}, "expected texts of 4 labels with 6 features each"),
         (None, {}, "no label texts"),
     ):
-        refused(BadInput, says, ContrastiveHead(labels, QUICK).fit, X, SINGLE, **more)
+        refused(BadInput, says, ContrastiveHead(labels, **QUICK).fit, X, SINGLE, **more)
     refused(BadInput, "features per row", learned.scores, X, np.ones((2, 5)))
 
 

@@ -18,7 +18,7 @@ from affectml import duplicates
 from affectml._files import write_parquet
 from affectml.auditing import _checks as checks
 from affectml.data import Dataset
-from affectml.data.choose import crossing_copies, joined, names_of
+from affectml.data.choose import crossing_copies, joined
 from affectml.data.splits import split_dataset
 from affectml.demo_set import write_demo
 from affectml.duplicates import LIKENESS, Copy, Duplicates, find_duplicates, grey, likenesses, same_pixels
@@ -115,16 +115,6 @@ def test_with_embeddings_only_images_that_have_a_twin_are_read(copies, monkeypat
     assert read == ["a.png", "f.png"]  # the embeddings are equal, the pixels are not
     features[2] = features[0]
     assert same_pixels(copies, ids, features) == [("a.png", "c.tif")]
-
-
-def test_twins_are_all_rows_with_another_at_the_cosine_of_copies():
-    draw = np.random.default_rng(0)
-    rows = (draw.normal(size=(3000, 128)) + 2).astype(np.float32)
-    rows[400] = rows[0] * 3
-    rows[401] = rows[1] + draw.normal(size=128) * 1e-3
-    rows[402:405] = rows[2]
-    assert set(np.flatnonzero(duplicates.twins(rows))) == {0, 400, 1, 401, 2, 402, 403, 404}
-    assert duplicates.twins(np.ones((1, 3), dtype=np.float32)).tolist() == [False]
 
 
 def edits(picture: Image.Image, root: Path) -> dict[str, Image.Image]:
@@ -289,18 +279,3 @@ def test_of_more_proposals_than_there_is_time_for_the_most_alike_are_compared_an
         assert set(some) == set(best)
         assert 0.9 < lowest <= every[best[0]]
     assert duplicates.proposals(ids, np.ones((6, 4)))[0] == {}  # all are as alike as the first one too many
-
-
-@pytest.mark.real_data
-def test_emotion6_has_26_pairs_at_95_between_train_and_test(tmp_path, real_data):
-    data = import_embeddings(real_data / "emotion6" / "emotion6_clip_vit_l_14.npz", tmp_path / "e6")
-    store, part = EmbeddingStore.for_dataset(data), data.images.set_index("image_id")["split"]
-    ids = np.array(sorted(store.ids), dtype=object)
-    pairs = duplicates.proposals(ids, store.rows(ids))[0]
-    alone = [pair for pair, cosine in pairs.items() if cosine >= duplicates.ALONE]
-    across = [pair for pair in alone if (part[list(pair)] == "test").sum() == 1]
-    assert (len(pairs), len(alone), len(across)) == (832, 54, 26)
-    listed = {image for row in checks.copies(found_in(data)) for image in (row["image_id"], row["other_id"])}
-    assert listed == {image for pair in alone for image in pair}
-    chained = pd.Series(names_of(ids.tolist(), [None] * len(ids), list(pairs))).value_counts()
-    assert chained.max() == 71  # which is why nothing but pixels makes groups

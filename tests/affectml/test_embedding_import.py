@@ -17,7 +17,7 @@ from affectml.data import Dataset
 from affectml.embeddings import EmbeddingStore
 from affectml.errors import BadInput, EncoderUnavailable, UnknownLabel
 from affectml.importers import import_table
-from affectml.importers.embeddings import embeddings, import_embeddings
+from affectml.importers.embeddings import import_embeddings
 
 RNG = np.random.default_rng(0)
 N, DIM = 60, 5
@@ -76,19 +76,6 @@ def test_splits_are_kept_and_without_labels_and_splits_there_are_neither(tmp_pat
     assert dataset.meta.targets == {}
     assert "split" not in dataset.images.columns
     assert len(EmbeddingStore.for_dataset(dataset).ids) == N
-
-
-def test_shares_in_the_table_of_names_are_no_answers_yet_and_a_note_says_how_to_join_them(tmp_path):
-    np.save(tmp_path / "e.npy", RNG.normal(size=(2, DIM)).astype(np.float16))
-    (tmp_path / "rows.csv").write_text("image_id,anger,joy,age\na,0.25,0.75,3\nb,1,0,4\n")
-    summary = embeddings(tmp_path / "e.npy", tmp_path / "out", csv=tmp_path / "rows.csv")
-    assert any("anger, joy are kept as columns" in n and "import table" in n for n in summary.notes)
-    said = dict(summary.rows())
-    join = f"affectml import table LABELS.csv {tmp_path / 'out'}"
-    assert said["targets"] == f"none yet; to join a table of labels: {join}"
-    assert "construct" not in said  # nobody said one, and no image can be shown to anybody
-    import_table(tmp_path / "rows.csv", tmp_path / "out", label_columns=["anger", "joy"])
-    assert list(Dataset.open(tmp_path / "out").meta.targets) == ["distribution"]
 
 
 def test_the_store_says_that_it_was_imported(tmp_path):

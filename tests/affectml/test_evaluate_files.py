@@ -225,17 +225,6 @@ def test_rankings_have_no_sets_unless_a_length_is_given(judge, truth):
     assert scores(judge(first, "jsonl", k=2))["set_f1"] == scores(pairs)["set_f1"]
 
 
-def test_several_answers_are_smoothed_by_jeffreys_rule(judge, parts):
-    first, second = parts["test"][:2]
-    rows = [(first, "awe"), (first, "awe;fear"), (first, "none"), (second, "fear")]
-    found = judge(pd.DataFrame(rows, columns=["image_id", "labels"]))
-    assert (received(found)["samples"], received(found)["shape"]) == (3, "sets")
-    assert "rates (k + 1/2) / (n + 1), Jeffreys' rule" in found.facts["rules"]["answers of vlm"]
-    for label, often in (("awe", (2 / 3 + 0) / 2), ("fear", (1 / 3 + 1) / 2)):
-        people = found.get("prevalence", "people", label=label)
-        assert found.get("label_bias", "vlm", label=label).value == pytest.approx(often - people.value, abs=1e-6)
-
-
 def test_consensus_is_the_rest_of_the_panel_against_the_person_left_out(judge, people, truth, parts):
     found, (said, beta) = judge(here(truth, parts["test"])), people
     images = []

@@ -543,13 +543,6 @@ def test_answers_have_names_only_where_they_are_asked_for(found):
     assert near[0].shares == pytest.approx({"awe": 0.4, "joy": 0, "fear": 0.1})
 
 
-def test_people_read_the_usual_spelling_and_addresses_have_the_source_s(tmp_path):
-    found = Collection(write_demo(tmp_path / "set", images=24, seed=4, taxonomy="parrott-25"))
-    column = found.columns["people.rate.irritabilty"]
-    said = " ".join(words for _, _, words in found.detail(int(np.nanargmax(column.values))).people.answers)
-    assert (column.title, "irritability" in said, "irritabilty" in said) == ("irritability", True, False)
-
-
 def test_an_image_of_ones_own_is_looked_at_like_any_other(demo, tmp_path):
     own = Image.open(demo.path(7)).convert("RGB")
     seen, there = demo.look(own), demo.detail(7)

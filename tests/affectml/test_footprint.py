@@ -107,11 +107,6 @@ def test_what_codecarbon_says_is_measured_where_a_counter_was_read(monkeypatch, 
     assert energy == {"by": "codecarbon 9.9", "measured": measured, "how": how, "kwh": 0.5}
 
 
-def test_a_step_that_fails_fails_as_it_would_have(bare):
-    with pytest.raises(ZeroDivisionError), Footprint().step("fit"):
-        _ = 1 / 0
-
-
 def test_what_is_trained_is_what_the_head_keeps():
     shapes = {"weight": (10, 8), "bias": (8,), "texts": (8, 10), "0.labels": ()}
     head = {name: torch.zeros(shape) for name, shape in shapes.items()}

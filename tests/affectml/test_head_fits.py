@@ -182,7 +182,7 @@ def test_bad_weights():
         (heads.ContrastiveHead(np.eye(4)), "hidden", 0, "hidden must be greater than or equal to 1"),
         (heads.AutoHead(), "kind", "rate", "kind must be 'distribution' or 'rates', got 'rate'"),
         (heads.AutoHead(), "families", ("linaer",), r"'exponential', 'rbf' or 'hidden', got \('linaer',\)"),
-        (heads.AutoHead(), "families", (), "families must be"),
+        (heads.AutoHead(), "families", (), "families is empty"),
     ],
 )
 def test_impossible_options_are_stored_and_refused_by_fit(head, name, value, message):

@@ -14,8 +14,8 @@ from PIL import Image
 from affectml.data import Dataset
 from affectml.embeddings import EmbeddingStore, embed_dataset, embedded, ensure_embeddings
 from affectml.encoders import PRECISIONS, Ran, load_encoder, read_image
-from affectml.encoders.identity import to_load
-from affectml.encoders.ran import Agreement, fast_bfloat16
+from affectml.encoders.identity import Agreement, to_load
+from affectml.encoders.threads import fast_bfloat16
 from affectml.encoders.towers import TorchTower, natural_precision, spared, without_padding
 from affectml.errors import BadInput
 from affectml.pictures import Picture
@@ -131,7 +131,7 @@ def test_a_store_is_the_same_file_by_file_whatever_runs_beside_it(tmp_path, spec
     ],
 )
 def test_instructions_that_onednn_is_kept_from_are_not_there(monkeypatch, flags, limit, has):
-    monkeypatch.setattr("affectml.encoders.ran.cpuinfo", lambda key: flags)
+    monkeypatch.setattr("affectml.encoders.threads.cpuinfo", lambda key: flags)
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
     assert fast_bfloat16() is has
 
@@ -151,7 +151,7 @@ def test_a_trial_leaves_no_trace_in_the_rows(tmp_path, auto, spec, with_bf16, mo
     wanted = embed_dataset(dataset, named, batch_size=4)
     shutil.move(wanted.store.folder, tmp_path / "wanted")
     if not agrees:
-        monkeypatch.setattr("affectml.encoders.ran.COSINE", 1.1)
+        monkeypatch.setattr("affectml.encoders.identity.COSINE", 1.1)
     said = []
     found = embed_dataset(dataset, auto(), batch_size=4, say=said.append)
     assert ways(found.store) == ["pure_bf16" if agrees else "fp32"]

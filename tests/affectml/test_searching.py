@@ -14,7 +14,7 @@ from affectml.embeddings import store as stores
 from affectml.embeddings import write_store
 from affectml.encoders import EncoderIdentity
 from affectml.errors import BadArray, BadDataset
-from affectml.heads import base, blocks, descent, hidden, linear
+from affectml.heads import base, blocks, hidden, linear
 from affectml.heads.blocks import Blocks
 from affectml.heads.hidden import Racer, Setting
 from affectml.heads.linear import L2Path, Standardiser
@@ -50,7 +50,7 @@ def store(tmp_path_factory):
 def large(monkeypatch):
     """Every X counts as large, and its blocks are small."""
     sizes = {"BIG": 0, "PART": 64, "SAMPLE": 128, "RUN": 16, "RUNS": 8}
-    for module, (name, value) in itertools.product((base, blocks, linear, descent), sizes.items()):
+    for module, (name, value) in itertools.product((base, blocks, linear), sizes.items()):
         if hasattr(module, name):
             monkeypatch.setattr(module, name, value)
 

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import spearmanr
 
 import affectml_annotation as aa
-from affectml_annotation.aggregation import METHODS, Method
+from affectml_annotation.aggregation import METHODS, Method, annotator_weights
 
 from .tasks import refused
 
@@ -181,7 +181,7 @@ def test_weights_rank_the_annotators_rightly():
     table, rates, names, panel = people(images=1500, spread=1.2)
     chances = choice_chances(rates, panel)
     true_error = ((chances - rates) ** 2 + chances * (1 - chances)).mean(axis=(1, 2))
-    found = aa.annotator_weights(table, names).set_index("annotator_id").loc[list(panel.ids)]
+    found = annotator_weights(table, names).set_index("annotator_id").loc[list(panel.ids)]
     assert spearmanr(found["weight"], -true_error).statistic > 0.9
     assert (found["weight"] > 0).all()
     assert found["weight"].mean() == pytest.approx(1)

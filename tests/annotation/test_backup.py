@@ -18,7 +18,6 @@ from affectml_annotation.erasing import erase_people
 from affectml_annotation.store import backup, schema
 from affectml_annotation.store.backup import noted, read_backup, restore, write_backup
 from affectml_annotation.store.checking import check_store
-from affectml_annotation.store.engine import WATCH
 from affectml_annotation.store.keeping import keep_backup
 from affectml_annotation.store.migrations import MIGRATIONS, version_of
 from affectml_annotation.store.place import holds_task
@@ -432,22 +431,6 @@ def test_another_task_near_a_backup_erases_nobody_of_the_same_name_from_it(tmp_p
     assert restore(made, tmp_path / "said.db", erased=[tmp_path / beside]).erased == 1
 
 
-def test_a_copy_from_before_the_backup_does_not_know_who_was_erased_since(tmp_path):
-    made = tmp_path / "by-hand" / "out.db"
-    made.parent.mkdir()
-    with new_task(tmp_path / "labels.db", ["a"], ["bob"]) as store:
-        store.submit([Answer(store.claim("bob", 1)[0].image_id, "bob", "none")])
-        write_backup(store, made)
-        shutil.copy(made, tmp_path / "copy.db")  # as somebody keeps one, under the name of the task
-        erase_people(["bob"], stores=[store])
-    assert restore(made, tmp_path / "new.db").asked == 1  # the database itself, in the folder above
-    (tmp_path / "labels.db").unlink()
-    shutil.move(tmp_path / "copy.db", tmp_path / "labels.db")
-    by_hand(tmp_path / "labels.db", "DELETE FROM setting WHERE key = 'backup'")
-    done = restore(made, tmp_path / "labels.db", replace=True)
-    assert (done.erased, done.asked, done.counts["annotator"]) == (0, 0, 1)
-
-
 # From the command line
 
 
@@ -465,22 +448,3 @@ def test_the_commands_say_what_there_is(small, run, tmp_path):
     assert about == {"folder": None, "kept": 0, "last": None, "failed": None}
     assert "name the backup's own file" in run("label", "backup", out, fails=True)
     assert "is a backup, which stays as it is" in run("label", "assign", "--db", out, "--invite", "x", fails=True)
-
-
-def test_who_watches_is_told_of_the_rows_that_a_backup_and_a_check_go_through(tmp_path):
-    seen = []
-    with new_task(tmp_path / "a.db", [str(n) for n in range(1500)], ["ann"]) as store:
-        with store.database.write() as connection:
-            about = {"event_id": "e", "image_id": "0", "annotator_id": "ann", "round": 1, "kind": "none", "labels": []}
-            row = {**about, "suggestions_visible": False, "at": 1, "received_at": 1, "base_revision": 0}
-            many = [{**row, "event_id": f"e{n}", "status": "accepted", "revision": n} for n in range(1, 1002)]
-            connection.execute(schema.event.insert(), many)
-        before = WATCH.set(seen.append)
-        try:
-            write_backup(store, tmp_path / "out.db")
-            at_backup = sum(seen)
-            check_store(store)
-        finally:
-            WATCH.reset(before)
-    assert at_backup == 2 * (1000 + 1000 + 1000)  # of images, slots and events, as they are copied and read again
-    assert sum(seen) == at_backup + 1000  # of the log

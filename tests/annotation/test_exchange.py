@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import affectml_annotation as aa
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 from affectml_annotation.exchange.label_studio import labelling_config, write_label_studio
+from affectml_annotation.exchange.tables import import_problems
 
 from .tasks import LABELS, new_task, refused
 
@@ -281,14 +282,14 @@ def test_every_bad_row_is_named():
     table.loc[4, ["image_id", "annotator_id", "kind"]] = ["a", "u", "none"]
     table.loc[3, "event_id"] = "e2"
     now = pd.Timestamp("2036-01-01", tz="UTC")
-    found = aa.import_problems(table, LABELS, images={"a", "b"}, annotators={"u"}, now=now)
+    found = import_problems(table, LABELS, images={"a", "b"}, annotators={"u"}, now=now)
     assert [line.split(":")[0] for line in found] == ["row 0", "row 1", "row 1", "row 3", "row 3", "row 4"]
     assert "did you mean 'joy'" in found[0]
     assert "kind 'none' with 1 labels" in found[1]
     assert "'v' was not invited" in found[2]
     assert "event_id 'e2' again" in found[4]
     assert "same person, image and round" in found[5]
-    late = aa.import_problems(full(), LABELS, now=pd.Timestamp("2025-01-01", tz="UTC"))
+    late = import_problems(full(), LABELS, now=pd.Timestamp("2025-01-01", tz="UTC"))
     assert len(late) == 5
     assert "lies in the future" in late[0]
 

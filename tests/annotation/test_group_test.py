@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from affectml_annotation import BadJudgement, agreement_report, anchoring, compare_groups, group_agreement, pooled_words
+from affectml_annotation import BadJudgement, agreement_report, anchoring, compare_groups, pooled_words
 
 from .tasks import refused
 
@@ -173,19 +173,6 @@ def test_one_group_has_nothing_to_be_compared_with():
     assert agreement_report(joyful(), ["joy"], intervals=False).groups is None
 
 
-def test_an_attribute_of_people_is_compared_like_a_language():
-    said = joyful().assign(country=lambda table: table["annotator_id"].map(lambda who: {"de": 1, "en": 2}[who[:2]]))
-    found, spoken = compare_groups(said, ["joy"], "country"), by_language(said)
-    names = {"1": "de", "2": "en"}
-    for name in ("agreement", "shares", "differences"):
-        of = getattr(found, name).replace({"group": names, "other": names, "against": names})
-        pd.testing.assert_frame_equal(of, getattr(spoken, name))
-    assert found.words()[0] == "No label's rate is found to differ by country beyond people (least p = .204)."
-    within, _ = group_agreement(said, ["joy"], "country")
-    assert within["agreement"].tolist() == pytest.approx([4 / 6, 4 / 18, 4 / 6])
-    assert "Two people of one group agree by 0.67 on an image, two of different groups by 0.22." in found.words()
-
-
 def test_without_an_image_in_two_languages_nothing_is_compared():
     people = {f"de{n}": "x-x   " for n in range(4)} | {f"en{n}": "   ---" for n in range(4)}
     found = by_language(joyful(people), ["joy"])
@@ -233,14 +220,6 @@ def test_a_language_counts_as_one_in_any_form_and_a_column_of_another_meaning_as
     other = said.assign(language=said["language"].replace("en", "formal"))
     refused(BadJudgement, "nothing to compare", by_language, other, ["joy"])
     assert pooled_words(other) is None
-
-
-def test_a_label_may_have_the_name_of_a_column():
-    said = joyful()
-    said["labels"] = [["rate" if label == "joy" else label for label in labels] for labels in said["labels"]]
-    found = compare_groups(said, ["rate"], "language", intervals=False).differences
-    expected = compare_groups(joyful(), ["joy"], "language", intervals=False).differences
-    pd.testing.assert_frame_equal(found.drop(columns="label"), expected.drop(columns="label"))
 
 
 # Anchoring: found where it was planted, and not where it was not

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from dataclasses import asdict
+from decimal import Decimal
 from functools import partial
 from itertools import chain
 
@@ -17,17 +18,18 @@ from affectml_annotation.store import erasing, schema
 from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.claims import check_places
 from affectml_annotation.store.keys import ERASING, FORGOTTEN, keyed, make_key
-from affectml_annotation.study import door, keys, pay, running, visits
+from affectml_annotation.study import door, pay, running, visits
 from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.file import parse
 from affectml_annotation.study.folder import Study
-from affectml_annotation.study.screen import consent_screen, return_address, screen
+from affectml_annotation.study.screen import return_address, screen
 from affectml_annotation.study.terms import terms
 
 from .studies import TEXTS, come, complete, finish, label, pass_time, study_with, to_images, to_practice
 from .tasks import all_rows, at_once, new_task, refused, rows
 
 PID = "60a1f2e3d4c5b6a798012345"
+MINUTE = 60_000
 NOBODY = "does not contain your id at the panel"
 
 # The way through
@@ -68,10 +70,6 @@ def test_what_is_asked_twice_or_out_of_turn_changes_nothing(store):
     visits.answer_questions(store, who, "before", {"age": "30+"})
     assert visits.answer_questions(store, who, "before", {"age": "18-29"}).phase == "instructions"
     assert [(row.question, row.value) for row in rows(store, schema.questionnaire)] == [("age", "30+")]
-    for phase in ("practice", "images", "code", ["images"]):
-        refused(StoreError, "phase: expected", visits.go_on, store, who, phase)
-        refused(StoreError, "phase: expected", visits.answer_questions, store, who, phase, {})
-    assert visits.where(store, who).phase == "instructions"
 
 
 def test_no_image_is_given_and_no_answer_taken_before_the_practice_is_passed(store):
@@ -153,7 +151,7 @@ def test_made_up_ids_show_nothing_of_a_visit_and_the_resume_code_does(store):
     code = screen(store, who).resume_code
     assert door.resume(store, Ids("P1"), f" {code[:5].lower()}-{code[5:]} ") == who
     other = screen(store, come(store, "P2")).resume_code
-    no_text = "\ud800" * keys.CODE_LENGTH
+    no_text = "\ud800" * visits.CODE_LENGTH
     for person, wrong in (("P1", other), ("P1", ""), ("P1", no_text), ("P9", code), ("P1", screen(store, who).code)):
         refused(NotInStudy, "does not belong to this address", door.resume, store, Ids(person), wrong)
 
@@ -289,7 +287,6 @@ def test_a_changed_text_is_a_new_version_that_newcomers_alone_see(store):
 BAD_ANSWERS = [
     ({}, "age: please answer this question"),
     ({"age": "40"}, "age: please choose one of the options"),
-    ({"age": "30+", "agee": 1}, "agee: there is no such question; did you mean 'age'?"),
 ]
 
 
@@ -314,7 +311,7 @@ def test_who_misses_within_the_tries_may_go_on_and_who_does_not_is_screened_out_
     assert visits.practise(store, other, "i00", ["fear"]).visit.status == "screened_out"
     assert [row.labels for row in rows(store, schema.practice)] == [["fear", "joy"], ["fear"], ["joy"], []]
     assert [row.status for row in pay.pay_rows(store)] == [None, "screened_out"]
-    assert [(row.due, row.by_panel) for row in pay.pay_rows(store)] == [(0, 0), (50, 0)]
+    assert [(row.due, row.by_panel) for row in pay.pay_rows(store)] == [(0, 0), (Decimal("0.50"), 0)]
     assert len(store.events()) == 0  # no try is an answer
 
 
@@ -433,7 +430,7 @@ def test_a_group_that_is_full_is_paid_and_takes_nobodys_place(opened):
     assert visits.answer_questions(store, third, "before", {"age": "18-29"}).phase == "instructions"
     visits.leave(store, first)
     assert visits.answer_questions(store, come(store, "P4"), "before", {"age": "30+"}).phase == "instructions"
-    assert [row.due for row in pay.pay_rows(store)] == [0, 50, 0, 0]
+    assert [row.due for row in pay.pay_rows(store)] == [0, Decimal("0.50"), 0, 0]
 
 
 def test_who_returns_in_time_goes_on_and_who_is_late_is_told_and_keeps_what_they_gave(store):
@@ -450,7 +447,10 @@ def test_who_returns_in_time_goes_on_and_who_is_late_is_told_and_keeps_what_they
     assert visits.go_on(store, late, "instructions").status == "timed_out"
     assert visits.where(store, back).status is None
     assert Counter(store.judgements()["annotator_id"]) == {back: 5, late: 3}
-    assert [(row.status, row.images, row.due) for row in pay.pay_rows(store)] == [(None, 5, 0), ("timed_out", 3, 180)]
+    assert [(row.status, row.images, row.due) for row in pay.pay_rows(store)] == [
+        (None, 5, 0),
+        ("timed_out", 3, Decimal("1.80")),
+    ]
 
 
 def test_a_check_answered_late_is_a_check_and_no_image(opened):
@@ -483,7 +483,7 @@ def test_who_finds_no_image_left_is_one_too_many_and_is_paid(opened):
     for person in ("P1", "P2"):
         complete(store, person)
     assert visits.finish_images(store, late).status == "quota_full"
-    assert [row.due for row in pay.pay_rows(store) if row.person == "late"] == [50]
+    assert [row.due for row in pay.pay_rows(store) if row.person == "late"] == [Decimal("0.50")]
 
 
 def test_a_hundred_tabs_at_once_take_no_more_places_than_there_are(opened):
@@ -509,7 +509,7 @@ def test_who_withdraws_has_left_the_study(store):
     who = to_images(store, "P1")
     label(store, who, 2)
     store.withdraw(who)
-    assert [(row.status, row.due) for row in pay.pay_rows(store)] == [("left", 120)]
+    assert [(row.status, row.due) for row in pay.pay_rows(store)] == [("left", Decimal("1.20"))]
     assert store.judgements().empty
 
 
@@ -559,7 +559,7 @@ def test_failed_checks_end_the_images_with_pay_where_the_file_says_so(opened):
     label(store, who, labels=("fear",))  # the check's own text says joy
     finish(store, who)
     (row,) = pay.pay_rows(store)
-    assert (row.status, row.failed_checks, row.due) == ("completed", 1, 300)
+    assert (row.status, row.failed_checks, row.due) == ("completed", 1, 3)
     assert row.images < 9
 
 
@@ -596,42 +596,50 @@ def test_answers_decide_nothing_about_pay(opened):
         finish(store, who)
     passed, failed = pay.pay_rows(store)
     assert (passed.failed_checks, failed.failed_checks) == (0, 1)
-    assert (passed.due, passed.code) == (failed.due, failed.code) == (300, "DONE")
+    assert (passed.due, passed.code) == (failed.due, failed.code) == (3, "DONE")
 
 
 # Pay
 
 
-def test_pay_is_right_to_the_penny():
+PENNIES = [
+    ("completed", 7, 9 * MINUTE, "1.00", "0.00"),
+    ("completed", 7, 9 * MINUTE + 1, "1.00", "0.10"),
+    ("completed", 7, 11 * MINUTE, "1.00", "0.20"),
+    ("completed", 7, 99 * MINUTE, "1.00", "0.30"),
+    ("screened_out", 0, 99 * MINUTE, "0.50", "0.00"),
+    ("quota_full", 0, 0, "0.50", "0.00"),
+    ("left", 0, MINUTE, "0.00", "0.00"),
+    ("left", 1, MINUTE, "0.15", "0.00"),  # a seventh of 1.00, rounded up
+    ("timed_out", 7, MINUTE, "1.00", "0.00"),
+    (None, 7, MINUTE, "0.00", "0.00"),
+]
+
+
+@pytest.mark.parametrize(("status", "images", "active_ms", "fixed", "over"), PENNIES)
+def test_pay_is_right_to_the_penny(status, images, active_ms, fixed, over):
     study = study_with(images_per_person=7, pay={"per_person": "1.00", "most_minutes_over": 3})
     # announced: a quarter for each of two questions, a minute to practise and for each image, three words: 8.5, so 9
-    minute = 60_000
-    assert pay.due(study, "completed", 7, 9 * minute) == (100, 0)
-    assert pay.due(study, "completed", 7, 9 * minute + 1) == (100, 10)
-    assert pay.due(study, "completed", 7, 11 * minute) == (100, 20)
-    assert pay.due(study, "completed", 7, 99 * minute) == (100, 30)
-    assert pay.due(study, "screened_out", 0, 99 * minute) == (50, 0)
-    assert pay.due(study, "quota_full", 0, 0) == (50, 0)
-    assert pay.due(study, "left", 0, minute) == (0, 0)
-    assert pay.due(study, "left", 1, minute) == (15, 0)  # a seventh of 1.00, rounded up
-    assert pay.due(study_with(images_per_person=6), "left", 1, 0) == (50, 0)  # a sixth of 3.00, which comes out even
-    assert pay.due(study, "timed_out", 7, minute) == (100, 0)
-    assert pay.due(study, None, 7, minute) == (0, 0)
-    assert pay.due(study_with(pay={"unfinished": "all"}), "left", 0, 0) == (300, 0)
-    assert pay.due(study_with(pay={"unfinished": "nothing"}), "left", 4, 0) == (0, 0)
-    assert [pay.amount(cents) for cents in (0, 5, 150, 1234)] == ["0.00", "0.05", "1.50", "12.34"]
+    assert [*map(str, pay.due(study, status, images, active_ms))] == [fixed, over]
 
 
-@pytest.mark.parametrize(("currency", "unit"), [("EUR", 1), ("JPY", 100), ("KWD", 1)])  # in hundredths
-@pytest.mark.parametrize("whole", [1, 7, 99, 100, 300, 1000, 12_345, 999_999])
-def test_who_left_is_paid_the_least_amount_that_is_not_below_their_share(currency, unit, whole):
-    study = study_with(pay={"currency": currency, "per_person": f"{whole * unit // 100}.{whole * unit % 100:02d}"})
-    for images in range(1, 61):
+def test_who_left_is_paid_what_the_file_says():
+    assert pay.due(study_with(images_per_person=6), "left", 1, 0)[0] == Decimal("0.50")  # a sixth of 3.00
+    assert pay.due(study_with(pay={"unfinished": "all"}), "left", 0, 0)[0] == 3
+    assert pay.due(study_with(pay={"unfinished": "nothing"}), "left", 4, 0)[0] == 0
+
+
+@pytest.mark.parametrize(("currency", "unit"), [("EUR", "0.01"), ("JPY", "1"), ("KWD", "0.01")])
+@pytest.mark.parametrize("units", [1, 7, 99, 100, 300, 1000, 12_345, 999_999])
+def test_who_left_is_paid_the_least_amount_that_is_not_below_their_share(currency, unit, units):
+    unit = Decimal(unit)
+    study = study_with(pay={"currency": currency, "per_person": units * unit})
+    for images in (1, 2, 3, 7, 50, 60):
         file = study.file.model_copy(update={"images_per_person": images})
         for done in range(images + 2):
-            (fixed, over), share = pay.due(Study(file, study.texts), "left", done, 0), min(done, images) * whole * unit
-            assert over == 0
-            assert fixed % unit == 0
+            fixed, over = pay.due(Study(file, study.texts), "left", done, 0)
+            share = min(done, images) * units * unit
+            assert (over, fixed % unit) == (0, 0)
             assert share <= fixed * images < share + unit * images
 
 
@@ -656,15 +664,15 @@ def test_the_pay_table_its_sums_and_the_list_for_the_panel(store):
     assert table[0].startswith("person,session,status,minutes,images,failed_checks,code,currency,due,by_panel,paid")
     assert table[1].startswith("P1,,completed,")
     assert table[1].endswith("5,0,DONE,EUR,3.00,3.00,no")
-    assert [one.to_pay for one in pay.sums(pay.pay_rows(store))] == [0, 120, 0]
+    assert pay.sums(pay.pay_rows(store))["to_pay"].map(str).tolist() == ["0.00", "1.20", "0.00"]
     assert pay.mark_paid(store, ["P1", "=P3", "P4"], by="ann") == 2
     assert pay.mark_paid(store, ["=P3"]) == 0
     assert pay.as_bulk(pay.pay_rows(store)) == ""
     # 3.00 for each of two, by the panel; two of five images of =P3 are 1.20
-    assert pay.sums(pay.pay_rows(store)) == [
-        pay.Sum("completed", "EUR", people=2, due=600, by_panel=600, paid=1, to_pay=0),
-        pay.Sum("left", "EUR", people=1, due=120, by_panel=0, paid=1, to_pay=0),
-        pay.Sum("going_on", "EUR", people=1, due=0, by_panel=0, paid=0, to_pay=0),
+    assert pay.sums(pay.pay_rows(store)).astype(str).to_numpy().tolist() == [
+        ["completed", "EUR", "2", "1", "6.00", "0.00"],
+        ["left", "EUR", "1", "1", "1.20", "0.00"],
+        ["going_on", "EUR", "1", "0", "0.00", "0.00"],
     ]
     changes = [row for row in rows(store, schema.lead_change) if "paid" in row.what]
     assert [(row.by, row.what) for row in changes] == [("ann", {"paid": 2})]  # of whom is nobody's to read there
@@ -698,13 +706,12 @@ def test_no_panel_id_is_in_any_table_but_the_panels_and_what_the_file_shares_goe
 def test_each_phase_shows_its_own_and_the_debriefing_comes_at_the_end_however_it_ends(store):
     changed = Study(study_with().file, {name: f"The {name}." for name in study_with().texts})
     running.open_study(store, changed, by="lead")
-    shown = consent_screen(store, door.enter(store, Ids("P1")).version)
     # a question before and one after, an image to practise with and five: 6.5 minutes
-    assert (shown.text, shown.boxes, shown.steps) == ("The consent.", {"I agree.": "I agree."}, 7)
-    assert shown.terms[:2] == ("It takes about 7 minutes.", "If you finish, you are paid €3.00.")
+    assert terms(changed)[:2] == ("It takes about 7 minutes.", "If you finish, you are paid €3.00.")
     who = come(store, "P1")
     before = screen(store, who)
     assert ([question.id for question in before.questions], before.text, before.instructions) == (["age"], "", "")
+    assert (before.step, before.steps) == (2, 7)
     visits.answer_questions(store, who, "before", {"age": "30+"})
     assert screen(store, who).text == "The instructions."
     visits.go_on(store, who, "instructions")

@@ -6,7 +6,8 @@ import pytest
 
 from affectml_annotation.study import running, visits
 from affectml_annotation.study.file import Questions
-from affectml_annotation.study.questions import answers_to_questions, in_order, read_answers
+from affectml_annotation.study.overview import answers_to_questions
+from affectml_annotation.study.visits import in_order, read_answers
 
 from .studies import come, study_with
 

@@ -98,9 +98,9 @@ def test_24_people_are_paid_to_the_penny_and_every_image_has_the_answers_it_want
         "completed": 14, "left": 4, "timed_out": 2, "screened_out": 2, "quota_full": 2,
     }  # fmt: skip
     rows = pay.pay_rows(store)
-    assert {row.person: (row.status, row.due, row.by_panel) for row in rows} == due
+    assert {row.person: (row.status, row.due * 100, row.by_panel * 100) for row in rows} == due
     assert len(rows) == len(due)
-    assert sum(row.due for row in rows) == 14 * 310 + 2 * 30 + 4 * 35 + 0 + 52 + 104 + 155 + 207 + 259
+    assert sum(row.due for row in rows) * 100 == 14 * 310 + 2 * 30 + 4 * 35 + 0 + 52 + 104 + 155 + 207 + 259
     answers = Counter(image for _, image, kind in said if kind in ("labels", "none") and image != "i01")
     assert answers == dict.fromkeys([f"i{at:02d}" for at in range(3, 26)], 3)
     assert sum(image == DISTURBING for _, image, _ in said) == 6  # as many as overlap and skips together, and no more

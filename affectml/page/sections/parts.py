@@ -30,7 +30,7 @@ def disagreement(page: Page) -> Section | None:
     parts.append(pivot("Entropies below which 5 % and 95 % of images lie", middle, "system", "level"))
     for name, here in grouped(levels, "name").items():
         title = f"{arrow(name)} by how much people disagree"
-        parts.append(spots(page, title, [each for each in here if each.level != "change"], "level"))
+        parts.append(spots(page, title, here, "level"))
         parts.append(pivot(title, here, "level"))
     for each in [each for each in rank if each.system == first]:
         low, high = each.ends

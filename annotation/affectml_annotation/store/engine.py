@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
-from functools import lru_cache, partial
+from functools import lru_cache, partial, wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -346,3 +346,23 @@ class OnDatabase:
     """A part of a label store: its methods are a transaction each."""
 
     database: Database
+
+
+def transaction(work: Callable[Concatenate[sa.Connection, P], T]) -> Callable[Concatenate[OnDatabase, P], T]:
+    """A function of a connection as one of a label store: a transaction that writes; see `Database.retried`."""
+
+    @wraps(work)
+    def run(store: OnDatabase, /, *arguments: P.args, **options: P.kwargs) -> T:
+        return store.database.retried(work, *arguments, **options)
+
+    return run
+
+
+def reading(work: Callable[Concatenate[sa.Connection, P], T]) -> Callable[Concatenate[OnDatabase, P], T]:
+    """The same, of a function that only reads."""
+
+    @wraps(work)
+    def run(store: OnDatabase, /, *arguments: P.args, **options: P.kwargs) -> T:
+        return store.database.reading(work, *arguments, **options)
+
+    return run

@@ -8,8 +8,8 @@ not asked do not count.
 import torch
 from torch import Tensor
 
-from affectml_metrics._errors import DomainError, ShapeError, real_number
-from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, in_one_order, row_weights, same, wide
+from affectml_metrics._errors import DomainError, ShapeError, in_one_order, real_number
+from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, row_weights, same, wide
 from affectml_metrics.functional.disagreement import correlation
 
 __all__ = ["agreement_correlation", "error_rate", "normalised_absolute_distance"]

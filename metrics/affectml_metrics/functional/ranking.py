@@ -15,18 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from affectml_metrics._errors import ArgumentError, one_of, real_number, share, whole_number
-from affectml_metrics._inputs import (
-    ArrayLike,
-    as_float,
-    as_tensor,
-    in_one_order,
-    matrix,
-    of_indices,
-    on_asked_labels,
-    pair,
-    wide,
-)
+from affectml_metrics._errors import ArgumentError, in_one_order, one_of, real_number, share, whole_number
+from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, matrix, of_indices, on_asked_labels, pair, wide
 from affectml_metrics.functional import order
 from affectml_metrics.functional.order import Ties, count, top_k
 from affectml_metrics.functional.rows import by_rows, row_sum

@@ -14,12 +14,11 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
-from affectml_metrics._errors import DomainError, ShapeError, one_of, share
+from affectml_metrics._errors import DomainError, ShapeError, in_one_order, one_of, share
 from affectml_metrics._inputs import (
     ArrayLike,
     as_float,
     as_tensor,
-    in_one_order,
     matrix,
     on_asked_labels,
     pair_asked,

@@ -12,17 +12,8 @@ import torch
 from torch import Tensor
 
 from affectml_metrics._domains import Domain, watch
-from affectml_metrics._inputs import (
-    ArrayLike,
-    as_float,
-    as_tensor,
-    in_one_order,
-    matrix,
-    of_indices,
-    row_weights,
-    same,
-    wide,
-)
+from affectml_metrics._errors import in_one_order
+from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, matrix, of_indices, row_weights, same, wide
 
 _BLOCK = 4096  # rows worked on at once where a formula makes only tables of [N, C]
 

@@ -28,7 +28,7 @@ from affectml_annotation.store.backup import restore, write_backup
 from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.place import holds_task
 from affectml_annotation.study.folder import read_study
-from affectml_annotation.study.summary import summary
+from affectml_annotation.study.terms import summary
 from affectml_apps.relabel import task as tasks
 from affectml_apps.relabel.identity import make_token, ticket
 from affectml_apps.relabel.web import make_routes

@@ -14,7 +14,7 @@ from playwright.sync_api import BrowserContext, Locator, Page
 from affectml_annotation import LabelStore
 from affectml_annotation.store.schema import panel
 from affectml_annotation.study import door, running, visits
-from affectml_annotation.study.screen import Screen, consent_screen, screen
+from affectml_annotation.study.screen import Screen, screen
 from affectml_apps.relabel.identity import make_token, read_secret
 
 from ..conftest import answer_to  # noqa: TID252
@@ -135,7 +135,7 @@ class Caller(Somebody):
         ids = door.ids_from(store.database.reading(running.file_of), address(person))
         entry = door.enter(store, ids)
         assert entry.kind == "consent"
-        self.who = door.agree(store, ids, entry.version, consent_screen(store, entry.version).boxes).participant
+        self.who = door.agree(store, ids, entry.version, store.task.consent.boxes).participant
         self.headers = {"x-relabel-token": make_token(read_secret(store), self.who)}
         self.names = browsers_names(store, self.who)
         self.sent = 0

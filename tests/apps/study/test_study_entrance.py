@@ -16,8 +16,7 @@ from affectml.people import studies
 from affectml_annotation import LabelStore, StoreError, Task
 from affectml_annotation.errors import BadTask
 from affectml_annotation.store import schema
-from affectml_annotation.study import door, keys, pay, visits
-from affectml_annotation.study.keys import BadLink
+from affectml_annotation.study import door, pay, visits
 from affectml_annotation.study.overview import overview
 from affectml_annotation.study.screen import screen
 from affectml_apps.relabel.identity import make_token
@@ -137,7 +136,7 @@ def test_a_text_that_changed_is_what_newcomers_see(study_folder, tmp_path):
 
 def test_links_of_the_command_line_let_people_in(study):
     task = study(recruit={"panel": "links"})
-    (token,) = keys.make_links(task.store, 1, 4e9)
+    (token,) = door.make_links(task.store, 1, 4e9)
     ann = Browser(task, link=token)
     assert ann.found.kind == "consent"
     ann.get("/", params=IDS)
@@ -158,7 +157,7 @@ def stored(store):
 
 def test_a_link_of_another_opens_their_visit_alone_and_a_forged_one_nothing(study):
     task = study()
-    mine, other = keys.make_links(task.store, 2, time.time() + 3600)
+    mine, other = door.make_links(task.store, 2, time.time() + 3600)
     who = Browser(task, link=mine).agree()
     assert Browser(task, link=mine).found.participant == who
     assert Browser(task, link=other).found.participant is None
@@ -167,7 +166,7 @@ def test_a_link_of_another_opens_their_visit_alone_and_a_forged_one_nothing(stud
     for forged in (f"2.{signature}", f"{number}.{signature[:-1]}", f"{number}.{signature}x", "1", "0.",
                    f"{number}.{signature}é", "x" * 60_000):  # fmt: skip
         browser = Browser(task, link=forged)
-        with pytest.raises(BadLink, match="is not valid"):
+        with pytest.raises(door.NotInStudy, match="is not valid"):
             _ = browser.found
         assert browser.back() == "../"
     assert stored(task.store) == before
@@ -175,15 +174,15 @@ def test_a_link_of_another_opens_their_visit_alone_and_a_forged_one_nothing(stud
 
 def test_a_revoked_link_shows_nothing_more_and_one_past_its_end_only_on_the_device_that_began(study):
     task = study(recruit=RETURN)
-    tokens = keys.make_links(task.store, 2, time.time() + 3600)
+    tokens = door.make_links(task.store, 2, time.time() + 3600)
     revoked, late = (Browser(task, link=token) for token in tokens)
     for browser in (revoked, late):
         bring(task.store, browser.agree())
         assert browser.back() == "https://panel.example/DONE"
-    keys.revoke_link(task.store, 1)
+    door.revoke_link(task.store, 1)
     change(task.store, schema.study_link.update().values(ends_at=1))
     for browser in (revoked, Browser(task, link=tokens[0])):
-        with pytest.raises(BadLink, match="revoked"):
+        with pytest.raises(door.NotInStudy, match="revoked"):
             _ = browser.found
         assert browser.back() == "../"
     other = Browser(task, link=tokens[1])

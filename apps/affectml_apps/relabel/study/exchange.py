@@ -121,7 +121,8 @@ def file_for(task: LabelTask, who: str, name: str, language: str) -> str | None:
         return None
     if visit.phase != PRACTICE and queries.assigned_file(task.store, who, image_id) is None:
         return None
-    return queries.file_of(task.store, now.pictures.get(language, {}).get(image_id, image_id))
+    instead = {one.image: one.images.get(language, one.image) for one in now.file.dictated}
+    return queries.file_of(task.store, instead.get(image_id, image_id))
 
 
 def _try(task: LabelTask, who: str, given: Sequence[object]) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
