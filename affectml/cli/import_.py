@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from affectml._options import Argument, Help, Option
+from affectml._options import Argument, Help, Option, documented
 from affectml.cli._command import JSON, App, Parts, parameter_of, sign, value_of
 from affectml.cli._print import Table, about, print_parts
 from affectml.fetching import FetchConfig
@@ -99,7 +99,7 @@ def command_of(importer: Importer) -> Any:
 
     sign(run, list(map(parameter_of, [*options, JSON])))
     alone = typer.Typer(add_completion=False)
-    paragraphs = [" ".join(part.split()) for part in str(importer.__doc__).split("\n\n")]
+    paragraphs = [" ".join(part.split()) for part in documented(importer.read)[0].split("\n\n")]
     alone.command(importer.name, help=escape("\n\n".join(paragraphs)))(run)
     return typer.main.get_command(alone)
 
