@@ -139,7 +139,7 @@ def test_an_option_that_is_not_there_or_of_another_type_is_named_before_any_work
 
 def test_one_run_where_several_belong_is_refused():
     with pytest.raises(BadInput, match=r"^runs: expected a list, got 'runs/a' alone: write runs=\[...\]$"):
-        affectml.audit("mydata", runs="runs/a")
+        affectml.explore("mydata", "runs/a")
 
 
 RETURNED = [
