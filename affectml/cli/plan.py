@@ -30,9 +30,6 @@ def plan(
         Ge(1),
         Help("Instead of a plan: the images that this many answers should go to next.", default="none"),
     ] = None,
-    until: Annotated[
-        str, Help("With --next: what one more answer should change, F1 (of the label set) or entropy.")
-    ] = "F1",
     out: Annotated[
         Path | None, Help("With --next: text file of these images for `label assign --queue`.", default="none")
     ] = None,
@@ -57,7 +54,7 @@ def plan(
                     f"`label assign --queue` takes a {out.suffix} for a model's predictions"
                 )
             try_file(out)
-        _show_next(next_images(opened, next_, until=until, target=config.target), out, json)  # type: ignore[arg-type]
+        _show_next(next_images(opened, next_, target=config.target), out, json)
         return
     if out is not None:
         raise BadInput("--out belongs to --next; a plan is printed, as JSON with --json")
