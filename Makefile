@@ -16,7 +16,7 @@ PROJECTS := pyproject.toml metrics/pyproject.toml annotation/pyproject.toml
 # tests start hundreds of processes, and each would compile all of ours again
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow check api format docs pictures bench fuzz wheel-test alone-test clean
+.PHONY: demo test test-slow check api format docs pictures bench wheel-test alone-test clean
 
 demo: $(VENV)/.installed
 	$(BIN)/affectml train --multilabel
@@ -125,12 +125,6 @@ bench-look:
 	$(BIN)/python benchmarks/annotation.py agreement
 	$(BIN)/python benchmarks/heads.py --seeds 2 --images 400 --only topk --cache build/heads-cache --dry-run
 	$(BIN)/python benchmarks/subgroups.py --seeds 8 --dry-run
-
-# coverage-guided damage to the files that are read (tests/affectml/fuzz/guided.py), on Linux; beside other work
-SECONDS ?= 3600
-fuzz: $(VENV)/.installed-$(EXTRA)
-	$(BIN)/python -m pip install --quiet -e '.[fuzz]'
-	PYTHONPATH=tests/affectml OMP_NUM_THREADS=1 nice -n 19 $(BIN)/python -m fuzz.guided --seconds $(SECONDS) $(ARGS)
 
 # the built wheels, installed and run from elsewhere: newest versions, lowest declared versions, Python 3.13, 3.14; the
 # tests of affectml-annotation and affectml-metrics, each with its own dependencies alone, which `make alone-test` runs

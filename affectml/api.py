@@ -11,7 +11,7 @@ from affectml._progress import Progress, Say
 from affectml.data import Dataset
 from affectml.encoders import DEFAULT_SPEC
 from affectml.errors import BadInput, did_you_mean
-from affectml.heads.build import options_of_heads
+from affectml.heads.registry import options_of_heads
 from affectml.page import WRITERS
 from affectml.pictures import ImageLike
 from affectml.predicting.predictions import Predictions
@@ -55,9 +55,9 @@ def train(
     head = options.get("head")
     if head is not None and not isinstance(head, str):
         raise BadInput(f'head: expected a name, or "package.module:Class" for your own, got {head!r}')
-    unknown = set() if ":" in (head or "") else of_head.keys() - options_of_heads()
-    for name in unknown:  # a slip in an option of train; of all others the head says which there are
-        if near := did_you_mean(name, known):
+    own = options_of_heads()
+    for name in () if ":" in (head or "") else of_head.keys() - own:  # what is near none, the head itself refuses
+        if near := did_you_mean(name, [*known, *own]):
             raise BadInput(f"train: no option {name!r}{near}")
     given = {"multilabel": None} | {name: value for name, value in options.items() if name not in of_head}
     for name in ("templates", "groups"):
@@ -190,16 +190,17 @@ def demo(folder: str | Path | None = None, *, say: Say = print, **options: Any) 
     """
     if folder is None and not options:
         return open_or_draw(None, say)
+    from affectml.demo_set import Drawing
     from affectml.demo_set.write import holds_demo, write_demo
     from affectml.training import DEMO
 
-    _check("demo", options, [name for name in signature(write_demo).parameters if name not in ("out", "progress")])
-    where = DEMO if folder is None else Path(folder)
+    _check("demo", options, [each.name for each in fields(Drawing)])
+    where, drawing = DEMO if folder is None else Path(folder), Drawing(**options)
     if not (where / "dataset.json").exists():
-        with Progress("painting", options.get("images", 2000), "images") as bar:
+        with Progress("painting", drawing.images, "images") as bar:
             return write_demo(where, progress=bar.advance, **options)
     dataset = Dataset.open(where)
-    if options and not holds_demo(dataset, **options):
+    if options and not holds_demo(dataset, drawing):
         raise BadInput(
             f"{where} holds a data set that was not drawn with these options: leave out {', '.join(options)} to open "
             "it, or name another folder"
@@ -306,12 +307,11 @@ def taxonomy(name: str | Path) -> "Taxonomy":
     return get_taxonomy(str(name))
 
 
-def fetch(dataset: str | Path | Dataset, *, progress: bool = True, **options: Any) -> "FetchSummary":
+def fetch(dataset: str | Path | Dataset, **options: Any) -> "FetchSummary":
     """Download the images that a data set has only as urls, as `affectml import fetch` does.
 
     Args:
         dataset: the data set or its folder.
-        progress: whether to show a bar on a terminal.
         options: of FetchConfig (per_host, jobs, delay, tries, deadline, max_mb, contact, ...).
 
     Returns:
@@ -324,23 +324,14 @@ def fetch(dataset: str | Path | Dataset, *, progress: bool = True, **options: An
     from affectml.fetching import FetchConfig, fetch_images
 
     _check("fetch", options, [each.name for each in fields(FetchConfig)])
-    return fetch_images(dataset, FetchConfig(**options), progress=progress)
+    return fetch_images(dataset, FetchConfig(**options))
 
 
-def plan(
-    dataset: str | Path | Dataset | None = None,
-    *,
-    runs: Sequence[str | Path | Run] = (),
-    say: Say = print,
-    **options: Any,
-) -> "Plan":
+def plan(dataset: str | Path | Dataset | None = None, **options: Any) -> "Plan":
     """Plan from a pilot how exact a study will be and what it costs, as `affectml plan` does.
 
     Args:
         dataset: the data set with the pilot's answers, or its folder; None plans from assumptions alone.
-        runs: up to two runs; their scores against people are planned, and the difference of the two. Without any,
-            stand-ins are made from the pilot.
-        say: called with each line for the user.
         options: of PlanConfig (people, images, each, budget, within, per_hour, ...).
 
     Returns:
@@ -354,9 +345,8 @@ def plan(
     from affectml.planning import PlanConfig, plan_study
 
     _check("plan", options, [each.name for each in fields(PlanConfig)])
-    _several(runs, "runs")
     opened = dataset if dataset is None or isinstance(dataset, Dataset) else Dataset.open(dataset)
-    return plan_study(opened, PlanConfig(**options), runs=[_run(run).folder for run in runs], say=say)
+    return plan_study(opened, PlanConfig(**options))
 
 
 def ask(dataset: str | Path | Dataset, out: str | Path, *, model: str, say: Say = print, **options: Any) -> "Asked":

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from affectml._version import __version__
-from affectml.encoders.ran import cpuinfo, processor
-from affectml.encoders.threads import usable_cores
+from affectml.encoders.threads import cpuinfo, processor, usable_cores
 from affectml.encoders.towers import natural_precision
 from affectml.errors import BadInput
 

@@ -28,19 +28,17 @@ from scipy.special import xlogy
 
 import affectml
 from affectml._files import new_folder
-from affectml.auditing import CHECKS, Audit, queue_audit
+from affectml.auditing import CHECKS, Audit
 from affectml.auditing._expect import EDGE, Said, expect, read_said
-from affectml.auditing._queue import ASKED, compared, of_queue
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.demo_set import write_demo
 from affectml.demo_set.people import choice_chances
 from affectml.embeddings import ensure_embeddings, write_store
 from affectml.encoders import EncoderIdentity
 from affectml.heads import SigmoidHead
-from affectml.people.labelling import make_task
 from affectml.taxonomies import get_taxonomy
-from affectml_annotation import LabelStore, Task
 
+AGAIN = ("copies differ", "image", "answer")  # the checks that people can say more about
 Truth = tuple[NDArray[Any], NDArray[np.float64]]
 Scores = Mapping[str, NDArray[np.float64]]
 
@@ -180,21 +178,9 @@ def ways(X: NDArray[Any], asked: Asked, audit: Audit, images: NDArray[Any], test
     }
 
 
-def changes(audit: Audit, asked: Asked, dataset: Dataset, folder: Path, seed: int) -> dict[str, float]:
-    """What the audit's page says of listed images beside their controls, as the queue and the comparison have them."""
-    with LabelStore("sqlite://") as store:
-        store.init_task(*make_task(dataset, Task(overlap=5)))
-        table = queue_audit(
-            audit, store, folder, count=len(asked.said.image_id) // 10, more=asked.more, seed=seed
-        ).table
-    new, m = asked(pd.Index(asked.said.image_id).get_indexer(pd.Index(table["image_id"])))
-    figures, _ = compared(of_queue(asked.said, table, new, m, asked.said.n))
-    return {role: figures[role] for role in ("listed", "control")}
-
-
 def second_round(seeds: int, images: int, more: int, draws: int) -> None:
     """As many new answers to the audit's first tenth of images, and to a random tenth: what a head has from either."""
-    rows, pairs = [], []
+    rows = []
     with tempfile.TemporaryDirectory() as temporary:
         new = write_demo(Path(temporary) / "test", images=1000, seed=777, size=96)
         labels = new.target("emotions").taxonomy.labels
@@ -210,9 +196,7 @@ def second_round(seeds: int, images: int, more: int, draws: int) -> None:
                 said = read_said(dataset, dataset.target("emotions"))
                 assert said is not None
                 X, asked = store.rows(said.image_id), Asked(dataset, said, audit, more, seed)
-                told = changes(audit, asked, dataset, Path(temporary) / f"queue-{name}{seed}", seed)
-                pairs.append({"set": name, **told})
-                odd = audit.table[audit.table["check"].isin(ASKED)].sort_values(["p_adjusted", "p"], kind="stable")
+                odd = audit.table[audit.table["check"].isin(AGAIN)].sort_values(["p_adjusted", "p"], kind="stable")
                 count = len(said.image_id) // 10
                 first = pd.Index(said.image_id).get_indexer(pd.Index(odd["image_id"].drop_duplicates().head(count)))
                 row = {"set": name, "none": excess(X, said.votes, said.n, test, by_n=False)}
@@ -241,12 +225,6 @@ def second_round(seeds: int, images: int, more: int, draws: int) -> None:
             one, other = 1000 * part[f"{way}: first"], 1000 * part[f"{way}: random"]
             cells.append(f"{other.mean():.2f}: {mean_and_error(one - other)}")
         print(f"| {way} | {' | '.join(cells)} |")
-    print()
-    print("| images asked again: new answers say otherwise of the odd label | listed | controls | difference ± SE |")
-    print("|---|--:|--:|--:|")
-    for name, part in pd.DataFrame(pairs).groupby("set", sort=True):
-        one, other = part["listed"], part["control"]
-        print(f"| {name} | {one.mean():.3f} | {other.mean():.3f} | {mean_and_error(one - other, 3)} |")
 
 
 def write_large(folder: Path, count: int, *, embedded: bool) -> None:

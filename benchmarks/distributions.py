@@ -28,7 +28,7 @@ import torch
 from numpy.typing import NDArray
 from section import machine, write
 
-from affectml.heads import AutoHead, KernelConfig, KernelHead, PriorHead, SoftmaxConfig, SoftmaxHead
+from affectml.heads import AutoHead, KernelHead, PriorHead, SoftmaxHead
 from affectml_metrics import functional as F
 
 Array = NDArray[np.float64]
@@ -221,11 +221,9 @@ def _mlp(x: Array, p: Array, new: Array) -> Array:
 OURS: dict[str, Predict] = {
     "auto": _auto,
     "kernel, exponential": lambda x, p, new: KernelHead().fit(x, p).predict_distribution(new).numpy(),
-    "kernel, RBF": lambda x, p, new: KernelHead(KernelConfig(kernel="rbf")).fit(x, p).predict_distribution(new).numpy(),
+    "kernel, RBF": lambda x, p, new: KernelHead(kernel="rbf").fit(x, p).predict_distribution(new).numpy(),
     "softmax, linear": lambda x, p, new: SoftmaxHead().fit(x, p).predict_distribution(new).numpy(),
-    "softmax, hidden 64": lambda x, p, new: (
-        SoftmaxHead(SoftmaxConfig(hidden=64)).fit(x, p).predict_distribution(new).numpy()
-    ),
+    "softmax, hidden 64": lambda x, p, new: SoftmaxHead(hidden=64).fit(x, p).predict_distribution(new).numpy(),
     "prior": lambda x, p, new: PriorHead().fit(x, p).predict_distribution(new).numpy(),
 }
 SCIKIT: dict[str, Predict] = {

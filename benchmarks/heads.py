@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,16 +28,12 @@ from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 from affectml.heads import (
     AutoHead,
-    KernelConfig,
     KernelHead,
-    SigmoidConfig,
     SigmoidHead,
     TopKHead,
     choose_thresholds,
-    judged_targets,
 )
-from affectml.heads.votes import By
-from affectml_annotation import count_votes, fit_beta_prior, label_sets
+from affectml_annotation import aggregate, count_votes, fit_beta_prior, label_sets
 from affectml_metrics import functional as F
 
 Array = NDArray[Any]
@@ -148,19 +144,15 @@ def votes(d: Demo) -> dict[str, Scores]:
         "evenly": rng.integers(1, 21, len(d.X)),
         "log-uniform": np.exp(rng.uniform(0, np.log(21), len(d.X))).astype(int).clip(1, 20),
     }
-    options: dict[str, dict[str, Any]] = {
-        "plain rates": {},
-        "binomial (rho 0)": {"rho": 0.0},
-        "beta-binomial (rho fitted)": {"rho": "fit"},
-    }
+    ways = {"plain rates": False, "votes of n": True}
     new = np.concatenate([d.val, d.test])
-    out: dict[str, Scores] = {name: {} for name in options}
+    out: dict[str, Scores] = {name: {} for name in ways}
     for spread, people in panels.items():
         shares = (said * (turn < people[:, None])[:, :, None]).sum(axis=1) / people[:, None]
         for train in (d.train[:200], d.train):
-            for name, option in options.items():
-                n = people[train].astype(float) if option else None
-                head = SigmoidHead(SigmoidConfig(**option)).fit(d.X[train], shares[train], weights=n)
+            for name, counted in ways.items():
+                n = people[train].astype(float) if counted else None
+                head = SigmoidHead().fit(d.X[train], shares[train], weights=n)
                 metric = f"excess cross-entropy, {spread}, {len(train)} images"
                 out[name][metric] = excess(head.predict_rates(d.X[new]), d.rates[new])
     return out
@@ -179,9 +171,12 @@ def noise(d: Demo) -> dict[str, Scores]:
     ways = {"excess cross-entropy": d.judgements, "excess cross-entropy, careless people": spoilt}
     for metric, judgements in ways.items():
         for by in out:
-            made = judged_targets(judgements, d.labels, d.ids[d.train].tolist(), by=cast(By, by))
+            images = d.ids[d.train].tolist()
+            seen = judgements[judgements["image_id"].isin(images)]
+            method: Any = ("weighted", "agreement") if by == "weighted" else ("shares", None)
+            made = aggregate(seen, d.labels, method[0], image_ids=images, weights=method[1])
             rows = pd.Index(d.ids).get_indexer(pd.Index(made.image_id))
-            head = SigmoidHead().fit(d.X[rows], made.values)
+            head = SigmoidHead().fit(d.X[rows], np.asarray(made.values, dtype=np.float64).clip(0, 1))
             out[by][metric] = excess(head.predict_rates(d.X[d.test]), d.rates[d.test])
     return out
 
@@ -199,13 +194,11 @@ def rare(d: Demo) -> dict[str, Scores]:
         each = F.label_f1(chosen, torch.from_numpy(true[d.test]), average="none")[scarce].double()
         return {"macro F1 of rare labels": float(each.nanmean()), "set F1": f1(chosen, torch.from_numpy(true[d.test]))}
 
-    for name, option in {"plain": {}, "balance 0.5": {"balance": 0.5}}.items():
-        head = SigmoidHead(SigmoidConfig(**option)).fit(d.X[d.train], sets[d.train])
-        p, new = head.predict_rates(d.X[val]), head.predict_rates(d.X[d.test])
-        out[f"{name}, set F1 thresholds"] = scored((new >= choose_thresholds(p, sets[val])).long())
-        if name == "plain":
-            own = choose_thresholds(p, sets[val], shrinkage=0)
-            out["plain, raw search for each label"] = scored((new >= own).long())
+    head = SigmoidHead().fit(d.X[d.train], sets[d.train])
+    p, new = head.predict_rates(d.X[val]), head.predict_rates(d.X[d.test])
+    for name, shrinkage in {"set F1 thresholds": 50.0, "raw search for each label": 0.0}.items():
+        own = choose_thresholds(p, sets[val], shrinkage=shrinkage)
+        out[f"plain, {name}"] = scored((new >= own).long())
     return out
 
 
@@ -214,8 +207,8 @@ def families(d: Demo) -> dict[str, Scores]:
     shares = d.votes / d.people.clip(1)[:, None]
     heads = {
         "sigmoid, linear": SigmoidHead(),
-        "kernel, exponential": KernelHead(KernelConfig(kind="rates")),
-        "kernel, RBF": KernelHead(KernelConfig(kind="rates", kernel="rbf")),
+        "kernel, exponential": KernelHead(kind="rates"),
+        "kernel, RBF": KernelHead(kind="rates", kernel="rbf"),
         "auto": AutoHead(kind="rates"),
     }
     fitted = {name: head.fit(d.X[d.train], shares[d.train]) for name, head in heads.items()}

@@ -596,7 +596,7 @@ def kill_fetches(folder: Path, kills: int, pick: random.Random) -> dict[str, int
         shutil.copytree(template, data)
 
     def fetching() -> None:
-        fetch_images(data, config, progress=False)
+        fetch_images(data, config)
 
     found: Counter[str] = Counter()
     moments = Moments(pick)

@@ -2,10 +2,9 @@
 
     python benchmarks/planning.py studies   200 studies of the demo's panels and of people of a mixed logit
     python benchmarks/planning.py oasis     245 people who rated the same 149 photographs, from pilots of 8 and 20
-    python benchmarks/planning.py votes     FER+: planned from 3 anonymous votes an image, checked on 10
     python benchmarks/planning.py curves    the curves and the table of docs/studies.md
 
-Prints Markdown. All but `studies` read oasis/ and ferplus/ in --data. Needs
+Prints Markdown. All but `studies` read oasis/ in --data. Needs
 `pip install -e ".[dev-all]"`.
 """
 
@@ -28,8 +27,7 @@ from scipy import stats
 from scipy.special import expit, logit
 
 from affectml.demo_set.people import Annotators, Words, choice_chances, draw_feeling, true_rates, words_of
-from affectml.planning import Design, Figures, Pilot, Predicted, figures_of, stand_ins
-from affectml.planning._figures import alpha_influence
+from affectml.planning._figures import Design, Figures, Pilot, Predicted, alpha_influence, figures_of, stand_ins
 from affectml.plots.paper import draw_widths
 from affectml.taxonomies import get_taxonomy
 from affectml_metrics import two_way_interval
@@ -274,52 +272,6 @@ def nominal_alpha(chosen: np.ndarray) -> float:
     return float(1 - within / ((total.sum() ** 2 - (total**2).sum()) / (total.sum() * (total.sum() - 1))))
 
 
-# (c) anonymous votes
-
-
-def ferplus(folder: Path) -> tuple[tuple[str, ...], np.ndarray]:
-    """Labels and vote counts [N, C] of the faces of FER+ that ten people voted on; what is no emotion is one label."""
-    table = pd.read_csv(folder / "ferplus" / "fer2013new.csv").iloc[:, 2:]
-    table["unknown"] += table.pop("NF")
-    return tuple(table.columns), table[table.sum(axis=1) == 10].to_numpy()
-
-
-def seats(votes: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """One-choice votes [N, C], as many of each image, as answers in a random order, bool [N, A, C]."""
-    labels = np.repeat(np.tile(np.arange(votes.shape[1]), len(votes)), votes.ravel()).reshape(len(votes), -1)
-    return np.asarray(random.permuted(labels, axis=1)[..., None] == np.arange(votes.shape[1]))
-
-
-def of_votes(options: argparse.Namespace) -> Iterator[str]:
-    """Pilots of 3 votes an image, planned for 10 votes of other images."""
-    labels, votes = ferplus(options.data)
-    g = np.random.default_rng(0)
-    design = Design(10, 2000, 50)
-    panels = [votes[g.integers(len(votes), size=design.images)] for _ in range(options.panels)]
-    alphas = [alpha_of(Pilot.of_counts(p, np.full(len(p), 10), labels, one=True)) for p in panels]
-    p = votes / 10
-    own = np.sqrt((p * (1 - p) / 9).mean(axis=0)).mean()
-    realised = np.array([p.std(axis=0).mean() / math.sqrt(design.images), own, np.std(alphas, ddof=1)])
-    found = []
-    for _ in range(options.pilots):
-        some = seats(votes[g.integers(len(votes), size=300)], g)[:, :3].sum(axis=1)
-        figures = figures_of(Pilot.of_counts(some, np.full(300, 3), labels, one=True), draws=1000)
-        planned = widths(figures, design)
-        found.append(planned[[-2, -1, len(labels)]] / 1.96)
-    middle, low, high = np.moveaxis(np.array(found), -1, 0)
-    inside = ((low <= realised) & (realised <= high)).mean(axis=0)
-    yield (
-        f"FER+: {len(votes):,} faces with 10 anonymous votes. Pilots of 300 faces with 3 of their votes each, planned "
-        f"for {design.images:,} others with 10: realised is what the ten votes of all faces say, and of alpha the SD "
-        f"over {options.panels} draws; planned, the median of {options.pilots} pilots and how many of their 90 % "
-        "intervals hold the realised error, in per cent. How people differ such votes cannot say.\n"
-    )
-    yield line("figure", "realised", "planned", "covers")
-    yield line("---", *["--:"] * 3)
-    for at, name in enumerate(("mean of labels' rates", "an image's rate", "alpha")):
-        yield line(name, f"{realised[at]:.4f}", f"{np.median(middle[:, at]):.4f}", share(inside[at]))
-
-
 # the curves and tables of docs/studies.md
 
 
@@ -369,7 +321,7 @@ def drawn(file: Path, figures: Figures, names: Mapping[str, str], style: str) ->
 
 
 def main() -> None:
-    parts = {"studies": of_studies, "oasis": of_oasis, "votes": of_votes, "curves": of_curves}
+    parts = {"studies": of_studies, "oasis": of_oasis, "curves": of_curves}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=parts)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("AFFECTML_TEST_DATA", "shared/data")))

@@ -28,8 +28,6 @@ from affectml.people.studies import begin
 from affectml_annotation import Answer, LabelStore
 from affectml_annotation.store.schema import visit
 from affectml_annotation.study import door, visits
-from affectml_annotation.study.keys import make_links
-from affectml_annotation.study.screen import consent_screen
 from relabel import QUIET, ROOT, serving
 
 PICTURES = ROOT / "docs" / "pictures"
@@ -119,8 +117,8 @@ def studied(folder: Path) -> None:
     affectml(folder, "import", "images", "pictures", "data", "--taxonomy", "mikels-8")
     pace = count(round(time.time() * 1000), 30_000)  # an answer every half a minute
     with begin(folder, by="lead") as store, patch("affectml_annotation.store.submits.now_ms", lambda: next(pace)):
-        boxes = consent_screen(store, 1).boxes
-        tokens = make_links(store, 20, time.time() + 86_400)
+        boxes = store.task.consent.boxes
+        tokens = door.make_links(store, 20, time.time() + 86_400)
         for token, steps in zip(tokens, [7, 7, 0, 7, 4, 7, 2, 1, 7, 3, 7, 0, 7, 5, 7, 7, 2, 4, 6, 7], strict=True):
             ids = door.ids_of_link(store, token)
             if door.enter(store, ids).kind == "consent" and steps:

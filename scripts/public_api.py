@@ -69,8 +69,9 @@ def _lines(path: str, thing: griffe.Object | griffe.Alias) -> Iterator[str]:
         start = thing.all_members.get("__init__")
         call = f" called with {_signature(start)}" if start is not None and start.is_function else ""
         yield f"{path}: class({', '.join(str(base) for base in thing.bases)}){call}"
+        said = {parameter.name for parameter in start.parameters} if start is not None and start.is_function else set()
         for name, member in sorted(thing.members.items()):
-            if not name.startswith("_") and not member.is_class:
+            if not name.startswith("_") and not member.is_class and not (member.is_attribute and name in said):
                 yield from _lines(f"{path}.{name}", member)
     elif thing.is_function:
         yield path + _signature(thing)
@@ -95,11 +96,14 @@ def _command_lines(path: str, command: click.Command) -> Iterator[str]:
     for name, inner in sorted(getattr(command, "commands", {}).items()):
         yield from _command_lines(f"{path} {name}", inner)
     if not hasattr(command, "commands"):
-        yield path
-        for parameter in command.params:
-            names = "/".join([*parameter.opts, *parameter.secondary_opts])
-            shown = names if names.startswith("-") else names.upper()
-            yield f"{path} {shown}{' (needed)' if parameter.required else ''}"
+        yield " ".join([path, *(_parameter(parameter) for parameter in command.params)])
+
+
+def _parameter(parameter: click.Parameter) -> str:
+    """An argument or option as in the usage of a command: in brackets unless it is required."""
+    names = "/".join([*parameter.opts, *parameter.secondary_opts])
+    shown = names if names.startswith("-") else names.upper()
+    return shown if parameter.required else f"[{shown}]"
 
 
 def _app() -> typer.Typer:

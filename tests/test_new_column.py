@@ -40,12 +40,11 @@ table = from_files(pd.DataFrame({
     "image_id": ["a", "b"], "annotator_id": "u", "round": 1, "kind": "labels", "labels": [["awe"], ["joy"]],
     **{f"new_{kind}": pd.Series(values, dtype=object) for kind, values in NEW.items()},
 }), "here")
-for name in ("j.parquet", "j.csv", "j.jsonl", "j.json", "hub"):
-    write_judgements(table, FOLDER / name, "hugging-face" if name == "hub" else None)
+for name in ("j.parquet", "j.csv", "j.jsonl", "j.json"):
+    write_judgements(table, FOLDER / name)
     again = read_judgements(FOLDER / name)
     for kind in NEW:
         assert again[f"new_{kind}"].tolist() == table[f"new_{kind}"].tolist(), (name, again[f"new_{kind}"])
-assert "`new_text`: made up here" in (FOLDER / "hub" / "README.md").read_text()
 merged = merge_judgements(merge_judgements(None, table, "here").content, table, "here")
 assert merged.same == 2
 for kind in NEW:

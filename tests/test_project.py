@@ -50,8 +50,8 @@ def test_python_m_affectml_is_the_command():
         "affectml_metrics.functional.set_f1(",
         "affectml_annotation.krippendorff_alpha(",
         "affectml.Dataset.open(",
-        "affectml train --multilabel",
-        "affectml import table OUT (needed)",
+        "affectml train [DATASET] [--multilabel]",
+        "affectml import table PATH OUT",
     ],
 )
 def test_functions_methods_and_options_are_public(public_names, line):

@@ -16,7 +16,6 @@ from affectml._progress import Say
 from affectml.auditing import _checks as checks
 from affectml.auditing._expect import Ground, Said, expect, read_said
 from affectml.auditing._files import looked_at, of_dataset
-from affectml.auditing._queue import Again, asked_again, read_queues
 from affectml.data import Dataset, Targets, was_asked
 from affectml.data.choose import SEVERAL, choose_target, joined
 from affectml.duplicates import Duplicates, find_duplicates
@@ -38,9 +37,6 @@ MOST_PEOPLE = 10_000  # an image: the chance of each number of votes is kept
 CHECKS = {
     "broken file": "Files that do not keep what they promise",
     "blank file": "Pictures with next to nothing in them",
-    "dark or bright file": "Pictures too dark or too bright to see",
-    "odd shape": "Pictures that are tiny, or far longer than wide",
-    "blurred file": "Pictures far less sharp than the others",
     "split parts copies": "Copies that the split parts",
     "copies differ": "Copies with differing answers",
     "copies": "Copies that no split parts",
@@ -61,10 +57,6 @@ CAVEAT = (
     "What is listed deserves a second look; nothing here is called an error. An answer that few share is as good as "
     "any other: the audit asks whether it is odder than the answers of people who make no mistakes."
 )
-PULLED = (
-    "Listed images have odd answers, so new people often disagree, whether somebody slipped or few feel so. The "
-    "controls' answers are about as rare, and less odd for their image."
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,21 +67,18 @@ class Audit:
     fact, or beyond chance), image_id, other_id, annotator_id, label and group as far as they apply, figure, p,
     p_adjusted (nan for facts) and evidence in words. Of answers and images, the `top` most surprising are there, listed
     or not. frame: who was asked what, and what that cannot show. notes: how it was made. votes: image_id, n and one
-    column of votes per label. tested: how many things each check compared with chance. suspected: by image_id, the
-    label of whatever is oddest there, listed or not, and said: whether it is that it was chosen, or that it was not.
-    duplicates: images that show one picture. again: what people said of queued images since, if any.
+    column of votes per label. tested: how many things each check compared with chance. duplicates: images that show one
+    picture.
     """
 
     dataset: Dataset
     target: str | None
     table: pd.DataFrame
     tested: Mapping[str, int]
-    suspected: pd.DataFrame
     frame: tuple[str, ...]
     notes: tuple[str, ...]
     votes: pd.DataFrame
     duplicates: Duplicates
-    again: Again | None = None
 
     @property
     def listed(self) -> pd.DataFrame:
@@ -112,9 +101,8 @@ class Audit:
     def to_json(self) -> dict[str, Any]:
         """Plain values; None where a column does not apply."""
         rows = self.table.astype(object).where(self.table.notna(), None).to_dict("records")
-        again = None if self.again is None else {"lines": list(self.again.lines), **self.again.figures}
         found = {"dataset": self.dataset.name, "target": self.target, "level": LEVEL, "summary": self.summary()}
-        return found | {"frame": list(self.frame), "notes": list(self.notes), "rows": rows, "again": again}
+        return found | {"frame": list(self.frame), "notes": list(self.notes), "rows": rows}
 
 
 def audit(
@@ -124,7 +112,6 @@ def audit(
     target: str | None = None,
     encoder: str | None = None,
     people: int | None = None,
-    queues: str | Path | None = None,
     top: int = 100,
     seed: int = 0,
     say: Say = print,
@@ -132,22 +119,19 @@ def audit(
     """What in a data set deserves a second look, as `affectml audit` finds it; nothing in it is changed.
 
     Args:
-        dataset: the data set or its folder, embedded; without embeddings people are compared among each other alone,
-            and where nobody knows who they are, the votes of an image. Without a target, files and copies are all.
+        dataset: the data set or its folder, embedded; without embeddings people are compared among each other alone.
+            Without a target, files and copies are all.
         run: a run on its target, whose encoder and kind of head are taken; None takes the only embeddings, and a linear
             head. The head is fitted anew in five folds: no image is judged by a head that saw it.
         target: which of its targets to look at, where several are there.
         encoder: whose embeddings, where there are several.
         people: shares whose number of people is not known are read as those of so many an image.
-        queues: folder of an earlier audit, whose queue-NNN.csv files are compared with what people said since; the
-            command looks into its own folder.
         top: of images and of answers, keep so many of the most surprising, beyond chance or not.
         seed: of the folds.
         say: called with how it was made, a line at a time.
 
     Returns:
-        An Audit: a ranked table with the evidence of each row; `affectml.auditing` writes it as a page and queues
-        images.
+        An Audit: a ranked table with the evidence of each row; `affectml.auditing.write_audit` writes it as a page.
 
     Raises:
         AffectmlError: a subclass, for anything that you can put right.
@@ -159,7 +143,6 @@ def audit(
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
     opened = None if run is None else RunFolder.open(run)
     notes: list[str] = []
-    queued = {} if queues is None else read_queues(Path(queues))
     targets = None
     if dataset.meta.targets or opened is not None or target is not None or people is not None:
         targets = choose_target(dataset, multilabel=None, name=opened.info.data.target if opened else target)
@@ -180,7 +163,7 @@ def audit(
     notes += duplicates.notes()
     promises = looked_at(of_dataset(dataset.root, images=False))  # `pictures` looks at those
     rows = [checks.row("broken file", line) for promise in promises for line in promise.wrong]
-    rows, again = [*rows, *checks.pictures(dataset), *checks.copies(duplicates)], None
+    rows += [*checks.pictures(dataset), *checks.copies(duplicates)]
     votes = pd.DataFrame({"image_id": [] if targets is None else targets.image_id, "n": 0})
     if targets is None:
         notes.append("the data set has no target yet, so there are no answers to check")
@@ -195,12 +178,11 @@ def audit(
         ground = (None if store is None else store.rows(said.image_id), groups, _head(opened, targets), seed)
         rows += _of_answers(said, ground, notes)
         rows += checks.differing(duplicates, said) + checks.groups(dataset, said)
-        again = asked_again(said, dataset.judgements, targets, queued) if queued else None
         votes = votes.assign(n=said.n.max(axis=1)).join(pd.DataFrame(said.votes, columns=said.labels))
     for line in notes:
         say(line)
     frame, name = _frame(dataset, targets, votes), None if targets is None else targets.name
-    return Audit(dataset, name, *_ranked(rows, top), frame, tuple(notes), votes, duplicates, again)
+    return Audit(dataset, name, *_ranked(rows, top), frame, tuple(notes), votes, duplicates)
 
 
 def _of_answers(said: Said, ground: Ground, notes: list[str]) -> list[checks.Row]:
@@ -220,12 +202,7 @@ def _of_answers(said: Said, ground: Ground, notes: list[str]) -> list[checks.Row
         if factor >= 1.005:
             spread = f"{what} spread {factor:.2f} times as far as the expected rates say"
             notes.append(f"{spread}; scores are divided by that")
-    if expected.beside is not None:
-        kinds = f"as they go together in {expected.beside.kinds} kinds of images"
-        few = f"{len(said.n) - len(expected.beside.image):,} images have fewer than 3 votes and are left out"
-        votes = f"votes are judged by the other votes of the same image, {kinds}; {few}"
-        notes.append(f"no embeddings: {votes}, and what everybody took for something else cannot be seen")
-    elif expected.head is None:
+    if expected.head is None:
         notes.append("no embeddings, or too few images: answers are compared among people alone")
     return rows + checks.labels(said, ground[0])
 
@@ -258,22 +235,21 @@ def adjusted(p: "Sequence[float] | pd.Series[float]") -> NDArray[np.float64]:
     return found
 
 
-def _ranked(rows: list[checks.Row], top: int) -> tuple[pd.DataFrame, dict[str, int], pd.DataFrame]:
-    """Listed rows first, check by check, the most surprising first; how many were tested; what is oddest by image."""
-    table = pd.DataFrame(rows, columns=[*COLUMNS, "said"]).astype({"p": float, "figure": float})
+def _ranked(rows: list[checks.Row], top: int) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Listed rows first, check by check, the most surprising first; and how many were tested."""
+    table = pd.DataFrame(rows, columns=[*COLUMNS]).astype({"p": float, "figure": float})
     table["check"] = pd.Categorical(table["check"], [*CHECKS])
     checked = table.groupby("check", observed=True)
     table["p_adjusted"] = checked["p"].transform(adjusted)
     table["listed"] = ~(table["p_adjusted"] > LEVEL)  # facts are
     tested = {str(check): len(mine) for check, mine in checked if mine["p"].notna().any()}
-    odd = table[table["said"].notna()].sort_values("p", kind="stable").drop_duplicates("image_id")
     keys = (-table["figure"].abs().fillna(0), table["p"].fillna(0), ~table["listed"], table["check"].cat.codes)
     table = table.iloc[np.lexsort(keys)]
     table = table[table["listed"] | (table.groupby("check", observed=True).cumcount() < top)]
     table = table.sort_values("listed", ascending=False, kind="stable")
     words = [each() if callable(each) else each for each in table["evidence"]]
     table = table.assign(rank=range(1, len(table) + 1), evidence=words, check=table["check"].astype(str))
-    return table[[*COLUMNS]].reset_index(drop=True), tested, odd.set_index("image_id")[["label", "said"]]
+    return table.reset_index(drop=True), tested
 
 
 def _frame(dataset: Dataset, targets: Targets | None, votes: pd.DataFrame) -> tuple[str, ...]:
@@ -316,15 +292,11 @@ def sections(audit: Audit) -> list[Section]:
     """What was found in a sentence, who was asked what, and a section per check that lists anything."""
     counts, tested = audit.listed["check"].value_counts(), {check: f"{n:,}" for check, n in audit.tested.items()}
     checked = tuple((title, str(counts.get(check, 0)), tested.get(check, "–")) for check, title in CHECKS.items())
-    rare = (
-        "where nothing is wrong, a check lists anything in at most one audit in twenty (of votes alone in one of five)"
-    )
+    rare = "where nothing is wrong, a check lists anything in at most one audit in twenty"
     note = f"listed: a fact, or p_adjusted (Benjamini & Hochberg 1995, within a check) of at most {LEVEL}: {rare}"
     tables = (Table("Checks", ("check", "listed", "tested"), checked, note),)
     overview = Section("overview", "What deserves a second look", audit.summary(), tables=tables, open=True)
     found = [overview, Section("frame", "Who was asked what", " ".join(audit.frame))]
-    if audit.again is not None:
-        found.append(_again(audit.again))
     named = audit.dataset.images.set_index("image_id")
     for check, table in listed_tables(audit, ROWS, figures=True):
         cards = []
@@ -350,16 +322,6 @@ def listed_tables(audit: Audit, most: int, *, figures: bool = False) -> Iterator
             shown = [name for name in columns if rows[name].notna().any()]
             more = f"{most} of {len(rows):,}; audit.csv has all" if len(rows) > most else ""
             yield check, _audit_table(title, rows.head(most), ("rank", *shown, "evidence"), more)
-
-
-def _again(again: Again) -> Section:
-    """What people said when they were asked again, and a row per queued image."""
-    columns = ("queue", "image_id", "role", "match", "label", "said", "n", "new", "otherwise")
-    rows = again.table.sort_values(["queue", "otherwise"], ascending=[True, False], kind="stable")
-    odd = "label, said: what was odd, that the label was chosen (True) or that it was not; n: people before"
-    note = f"{odd}; otherwise: share of the new answers that say otherwise of it"
-    table = _audit_table("Images asked again", rows, columns, note)
-    return Section("asked-again", "Asked again", " ".join(again.lines), tables=(table,), notes=(PULLED,))
 
 
 def _audit_table(title: str, rows: pd.DataFrame, columns: Sequence[str], note: str) -> Table:

@@ -3,18 +3,17 @@
 Also whether the files of a data set, a run or a store of embeddings keep what they promise.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.ndimage import laplace
 from scipy.special import xlogy
 from scipy.stats import betabinom, hypergeom, norm
 
-from affectml.auditing._expect import EDGE, Beside, Expected, Floats, Said, surprise, widened
+from affectml.auditing._expect import EDGE, Expected, Floats, Said, surprise, widened
 from affectml.data import Dataset
 from affectml.duplicates import Duplicates, read_each
 from affectml.errors import BadInput
@@ -29,12 +28,8 @@ LEAST_PEOPLE = 5
 LEAST_USES = 10
 TOGETHER = 0.9  # of the answers with either label have both
 AROUND = 20  # images around a place, whose answers are compared
-FAR = -4.0  # robust standard deviations
-TENTH = np.log(0.1)  # of sharpness beside the median
-SHARP_SIDE = 256  # pixels
+SIDE = 256  # pixels
 EMPTY = 1.0  # bits a pixel
-DARK, BRIGHT = 16, 48  # of 255, how far 99 % of the pixels are from black, and from white, at most
-SMALL, LONG = 32, 4  # pixels of the shorter side, and how many times longer the other one may be
 COPIES = {"exact": "the same pixels", "near": "the same picture, changed",
           "alike": "embeddings as alike as those of copies, without files to compare"}  # fmt: skip
 
@@ -42,8 +37,7 @@ COPIES = {"exact": "the same pixels", "near": "the same picture, changed",
 def row(check: str, evidence: str | Callable[[], str], **of: Any) -> Row:
     """One row of the table; a fact, which no chance explains, has no p.
 
-    evidence: or what words it, for rows kept. of: its other columns, and said: whether what is odd is that the label
-    was chosen, or that it was not.
+    evidence: or what words it, for rows kept. of: its other columns.
     """
     return {"check": check, "evidence": evidence, **of}
 
@@ -61,8 +55,6 @@ def answers(said: Said, expected: Expected) -> tuple[list[Row], float]:
     How much likelier is the answer to an image drawn at random than to this one, beside what answers without any error
     have? That is the most powerful question where answers changed places (`surprise`); figure is its logarithm.
     """
-    if expected.beside is not None:
-        return _by_others("answer", said, expected.beside)
     chance, image, chosen = expected.of_answers(said), said.single.image, said.single.chosen
     share = np.clip(said.votes.sum(axis=0) / np.maximum(said.n.sum(axis=0), 1), EDGE, 1 - EDGE)
     anywhere = np.broadcast_to(share / (share.sum() if said.exclusive else 1.0), chance.shape)
@@ -87,13 +79,11 @@ def answers(said: Said, expected: Expected) -> tuple[list[Row], float]:
 
     who = said.single.annotator_ids[said.single.annotator]
     where = {"image_id": said.image_id[image], "annotator_id": who, "label": name}
-    return _each("answer", words, p, **where, said=worst, figure=figure)
+    return _each("answer", words, p, **where, figure=figure)
 
 
 def images(said: Said, expected: Expected) -> tuple[list[Row], float]:
     """A row per image: all its answers together, beside what images like it and the head give."""
-    if expected.beside is not None:
-        return _by_others("image", said, expected.beside)
     if expected.near is None:
         return [], 1.0
     rows = np.flatnonzero(said.n.sum(axis=1) > 0)
@@ -114,27 +104,7 @@ def images(said: Said, expected: Expected) -> tuple[list[Row], float]:
         return f"{name[at]}: {votes[at]} of {n[at]}, expected {rate[at]:.0%}{beside}"
 
     where = {"image_id": said.image_id[rows], "label": name}
-    return _each("image", words, p, **where, said=votes > n * rate, figure=votes / n - rate)
-
-
-def _by_others(check: str, said: Said, beside: Beside) -> tuple[list[Row], float]:
-    """A row per image: of the answers to it the one, or of its labels the one, that goes least with the others."""
-    odds, votes = beside.odds[check], said.votes[beside.image]
-    label = np.where(odds >= odds.max(axis=1, keepdims=True) - 1e-9, votes, votes.max() + 1).argmin(axis=1)
-    figure = odds[np.arange(len(odds)), label]
-
-    def words(at: int) -> str:
-        worst, mine, name, times = label[at], votes[at], said.labels[label[at]], _times(figure[at])
-        order = [other for other in np.argsort(-mine, kind="stable") if mine[other]]
-        given = ", ".join(f"{mine[other]} {said.labels[other]}" for other in order)
-        if check == "answer":
-            chance = f"{name} is expected beside the others with a chance of {beside.chance[at, worst]:.2%}"
-            return f"said {given}; {chance}; {times} as an answer to an image drawn at random"
-        some = f"{mine[worst]} of the {mine.sum()} answers, such as those of {name}"
-        return f"said {given}; {times} if {some}, were given to another image"
-
-    where = {"image_id": said.image_id[beside.image], "label": said.labels[label]}
-    return _each(check, words, beside.p[check], **where, said=np.ones(len(odds), dtype=bool), figure=figure)
+    return _each("image", words, p, **where, figure=votes / n - rate)
 
 
 def _times(odds: float) -> str:
@@ -291,13 +261,9 @@ def groups(dataset: Dataset, said: Said) -> list[Row]:
 
 
 def pictures(dataset: Dataset) -> list[Row]:
-    """Pictures that are missing or cannot be read, are nearly empty, tiny, of odd shape, dark, bright or blurred.
+    """Pictures that are missing, cannot be read, or are nearly empty; where all are missing, that is one row.
 
-    Where all are missing that is one row.
-
-    Looked at as grey pictures of 256 x 256 pixels. Dark and bright are what 99 % of the pixels are, sharpness is the
-    variance of the Laplacian (Pech-Pacheco et al. 2000). Of these three a file is listed if it passes a limit and lies
-    far from the median of all, in robust standard deviations: a set of night scenes has no dark files.
+    Looked at as grey pictures of 256 x 256 pixels.
     """
     if "file" not in dataset.images.columns:
         return []
@@ -306,39 +272,14 @@ def pictures(dataset: Dataset) -> list[Row]:
     if len(paths) > 1 and not any(path.exists() for path in paths.values()):
         some = f"({next(iter(paths.values()))}, ...)"
         return [row("broken file", f"none of the {len(paths):,} files is there {some}, so none is checked")]
-    found, levels = [], {}
+    found = list[Row]()
     for image, content in read_each(paths, "looking at files"):
         if isinstance(content, BadInput):
             found.append(row("broken file", str(content), image_id=image))
             continue
-        whole = content.convert("L")
-        small = whole.resize((SHARP_SIDE, SHARP_SIDE))
-        pixels, bits, (short, long) = np.asarray(small, dtype=np.float64), small.entropy(), sorted(whole.size)
-        if bits < EMPTY or pixels.std() < 1:
-            evidence = "all of one colour" if pixels.std() < 1 else f"next to nothing in it: {bits:.2f} bits a pixel"
+        small = content.convert("L").resize((SIDE, SIDE))
+        bits, flat = small.entropy(), np.asarray(small, dtype=np.float64).std() < 1
+        if bits < EMPTY or flat:
+            evidence = "all of one colour" if flat else f"next to nothing in it: {bits:.2f} bits a pixel"
             found.append(row("blank file", evidence, figure=bits, image_id=image))
-        elif short < SMALL or long > LONG * short:
-            found.append(row("odd shape", f"{long} x {short} pixels", figure=long / short, image_id=image))
-        else:
-            high, low = np.quantile(pixels, [0.99, 0.01])
-            levels[image] = (high, 255 - low, np.log(laplace(pixels)[1:-1, 1:-1].var() + 1e-6))
-    table = pd.DataFrame.from_dict(levels, orient="index", columns=["dark", "bright", "sharp"], dtype=float)
-    for word, limit, level in (("dark", DARK, 0), ("bright", BRIGHT, 255)):
-        for image, value, score in _far_below(table[word], limit, least=1.0):
-            evidence = f"99 % of its pixels are {word}er than {abs(level - value):.0f} of 255, or as {word}"
-            found.append(row("dark or bright file", evidence, figure=score, image_id=image))
-    sharp = table["sharp"].drop([each["image_id"] for each in found if each["check"] == "dark or bright file"])
-    for image, value, score in _far_below(sharp, sharp.median() + TENTH, least=0.1):
-        less = f"{np.exp(sharp.median() - value):,.0f} times less sharp than the median image"
-        found.append(row("blurred file", f"{less}: blurred, or compressed hard?", figure=score, image_id=image))
     return found
-
-
-def _far_below(values: "pd.Series[float]", limit: float, least: float) -> Iterator[tuple[str, float, float]]:
-    """Image, value and score of those below a limit, and FAR robust standard deviations, `least` at least, below the
-    median.
-    """
-    apart = values - values.median()
-    score = apart / max(1.4826 * apart.abs().median(), least)
-    far = (score < FAR) & (values < limit)
-    return zip(values.index[far], values[far], score[far], strict=True)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from scipy.special import expit, gammaln, logit, logsumexp
+from scipy.special import expit, logit
 from scipy.stats import betabinom, norm
 
 from affectml.data import Dataset, Targets
@@ -34,10 +34,6 @@ EDGE = 0.005  # no expected rate is nearer to 0 or 1
 STRENGTHS = np.geomspace(1, 300, 30)
 HABIT = 0.7  # standard deviation of a person's log-odds for a label, before their answers are seen
 TINY = 1e-12
-OTHERS = 2  # answers beside an answer, at least, to judge it by them
-KINDS = 64  # of images, at most
-WORTH = 0.02  # nats an image that twice as many kinds must gain on images that they were not fitted to
-DRAWS = 20  # images without errors for each image
 STEPS = 512  # of the grid on which a row's log losses are added
 ROWS = 64  # of one block, which a processor's own memory holds
 UPPER = 0.8  # the quantile of scores by which their spread is compared with chance
@@ -116,35 +112,16 @@ def _whole(votes: NDArray[Any]) -> Counts:
     return np.asarray(down + (place < left[:, None]), dtype=np.int64)
 
 
-class Beside(NamedTuple):
-    """Counts of one label each, judged by the other answers to the same image: R images, C labels.
-
-    image [R]: their rows. kinds: how many kinds of images tell what goes together. chance [R, C]: of an answer beside
-    the others. By check, odds [R, C], -inf where nobody chose the label: of an `answer`, the logarithm of how much
-    likelier it is to an image drawn at random than beside the others; of an `image`, of how much likelier its votes are
-    if as many of them as the label has, whichever, were given to another image. By check, p [R]: how often the largest
-    of these is larger (or equal: half) without any error.
-    """
-
-    image: Counts
-    kinds: int
-    chance: Floats
-    odds: dict[str, Floats]
-    p: dict[str, Floats]
-
-
 class Expected(NamedTuple):
     """Rates [N, C] expected of each image without its own answers; `near`: its neighbours' shares, `head`: the head's.
 
-    strength [C]: how many people's answers that rate is worth beside the image's own. beside: where there are neither
-    embeddings nor single answers, what an image's votes say of one another.
+    strength [C]: how many people's answers that rate is worth beside the image's own.
     """
 
     rate: Floats
     near: Floats | None
     head: Floats | None
     strength: Floats
-    beside: Beside | None = None
 
     def of_answers(self, said: Said, *, habits: bool = True) -> Floats:
         """Each answer's chance to hold each label [M, C], given what the others said of the image, and own habits.
@@ -174,7 +151,7 @@ def expect(
         seed: of the folds.
     """
     share = (said.votes.sum(axis=0) + 0.5) / (said.n.sum(axis=0) + 1)
-    rate, fold = np.tile(np.clip(share, EDGE, 1 - EDGE), (len(said.n), 1)), _folds(groups, seed)
+    rate = np.tile(np.clip(share, EDGE, 1 - EDGE), (len(said.n), 1))
     near = head = None
     if features is not None and said.n.any(axis=1).sum() >= LEAST:
         rows, there = nearest(features, groups)
@@ -184,6 +161,7 @@ def expect(
         if said.exclusive:
             shares, people = shares / np.maximum(shares.sum(axis=1, keepdims=True), TINY), people.max(axis=1)
         answered = (shares if said.exclusive else said.n).any(axis=1)
+        fold = _folds(groups, seed)
         for held in (fold == number for number in np.unique(fold)):
             if (train := answered & ~held).any():
                 made = torch.Generator().manual_seed(seed)
@@ -193,8 +171,7 @@ def expect(
         rate = _mixed(said, near, head)
     if said.exclusive:
         rate = rate / rate.sum(axis=1, keepdims=True)
-    counts = near is None and said.exclusive and said.known and not len(said.single.image)
-    return Expected(rate, near, head, _strengths(said, rate), _beside(said, fold, seed) if counts else None)
+    return Expected(rate, near, head, _strengths(said, rate))
 
 
 def nearest(features: NDArray[Any], groups: NDArray[Any], count: int = NEAREST) -> tuple[Counts, NDArray[np.bool_]]:
@@ -219,85 +196,6 @@ def _folds(groups: NDArray[Any], seed: int) -> Counts:
     """Which of five folds each image is in [N]; groups stay together."""
     names, code = np.unique(groups, return_inverse=True)
     return np.asarray(np.random.default_rng(seed).permutation(len(names))[code] % FOLDS)
-
-
-def _beside(said: Said, fold: Counts, seed: int) -> Beside | None:
-    """Each image's votes beside kinds of images learned in the other four folds; None for fewer than 50 images.
-
-    The number of kinds is doubled as long as images that they were not fitted to become likelier. p compares with
-    DRAWS images of as many answers for each one, drawn from the kinds that it was compared with.
-    """
-    image = np.flatnonzero(said.votes.sum(axis=1) > OTHERS)
-    votes, fold, draw = said.votes[image], fold[image], np.random.default_rng(seed)
-    parts = [(votes[fold != number], np.flatnonzero(fold == number)) for number in range(FOLDS)]
-    parts = [(train, held) for train, held in parts if len(train) and len(held)]
-    if len(image) < LEAST or not parts:
-        return None
-    count, best, kinds = 1, -np.inf, list[tuple[Floats, Floats]]()
-    while count <= min(KINDS, *(len(np.unique(train, axis=0)) for train, _ in parts)):
-        made = [_kinds(train, count, draw) for train, _ in parts]
-        fits = zip(parts, made, strict=True)
-        value = sum(logsumexp(votes[held] @ rate.T + weight, axis=1).sum() for (_, held), (weight, rate) in fits)
-        if value - best < WORTH * len(image):
-            break
-        count, best, kinds = 2 * count, value, made
-    chance, odds, null = np.zeros(votes.shape), np.zeros((2, *votes.shape)), list[Floats]()
-    for (_, held), (weight, rate) in zip(parts, kinds, strict=True):
-        which = draw.choice(len(weight), DRAWS * len(held), p=np.exp(weight))
-        drawn = draw.multinomial(np.tile(votes[held].sum(axis=1), DRAWS), np.exp(rate)[which])
-        chance[held], odds[:, held] = _odds(votes[held], weight, rate)
-        null.append(_odds(drawn, weight, rate)[1].max(axis=2))
-    p = map(_larger, np.concatenate(null, axis=1), odds.max(axis=2))
-    by_check = (dict(zip(("answer", "image"), each, strict=True)) for each in (odds, p))
-    return Beside(image, len(kinds[0][0]), chance, *by_check)
-
-
-def _larger(null: Floats, seen: Floats) -> Floats:
-    """Share of `null` above each of `seen`, or equal (half); one more counts as equal to all."""
-    null = np.sort(null)
-    above, not_below = (len(null) - np.searchsorted(null, seen, side=side) for side in ("right", "left"))
-    return np.asarray((above + not_below + 1) / 2 / (len(null) + 1))
-
-
-def _kinds(votes: NDArray[Any], count: int, draw: np.random.Generator) -> tuple[Floats, Floats]:
-    """Kinds of images that people answer alike: logarithms of their shares [K] and of their labels' rates [K, C].
-
-    A mixture of multinomials, by expectation and maximization (Dempster, Laird & Rubin 1977), from K different images.
-    """
-    rows, times = np.unique(votes, axis=0, return_counts=True)
-    share = (votes.sum(axis=0) + 0.5) / (votes.sum() + 0.5 * votes.shape[1])
-    rate = rows[draw.choice(len(rows), count, replace=False, p=times / times.sum())] + TRUST * share
-    rate = rate / rate.sum(axis=1, keepdims=True)
-    weight, before = np.full(count, 1 / count), -np.inf
-    for _ in range(200):
-        each = rows @ np.log(rate).T + np.log(weight)
-        whole = logsumexp(each, axis=1)
-        value = times @ whole / times.sum()
-        if value - before < 1e-5:
-            break
-        before, belongs = value, np.exp(each - whole[:, None]) * times[:, None]
-        weight = (belongs.sum(axis=0) + 1) / (times.sum() + count)
-        rate = belongs.T @ rows + TRUST * share
-        rate = rate / rate.sum(axis=1, keepdims=True)
-    return np.log(weight), np.log(rate)
-
-
-def _odds(votes: NDArray[Any], weight: Floats, rate: Floats) -> tuple[Floats, Floats]:
-    """What `Beside` has of these images: chance [N, C], and the odds of both checks [2, N, C]."""
-    rows, back = np.unique(votes, axis=0, return_inverse=True)
-    each, n = rows @ rate.T + weight, rows.sum(axis=1)
-    whole = logsumexp(each, axis=1)
-    chance, odds = np.zeros(rows.shape), np.full((2, *rows.shape), -np.inf)
-    for label, mine in enumerate(rows.T):
-        there, x = mine > 0, mine[mine > 0]
-        of_label = x[:, None] * rate[:, label]
-        beside = whole[there] - logsumexp(each[there] - rate[:, label], axis=1)
-        chance[there, label] = np.exp(beside)
-        odds[0, there, label] = logsumexp(weight + rate[:, label]) - beside
-        two = logsumexp(weight + of_label, axis=1) + logsumexp(each[there] - of_label, axis=1)
-        which = gammaln(n[there] + 1) - gammaln(x + 1) - gammaln(n[there] - x + 1)
-        odds[1, there, label] = two - whole[there] - which
-    return chance[back.ravel()], odds[:, back.ravel()]
 
 
 def _mixed(said: Said, near: Floats, head: Floats) -> Floats:

@@ -6,9 +6,8 @@ Importing this package loads neither torch nor open_clip; `load_encoder` does.
 
 from affectml.encoders._encoder import Encoder, load_encoder
 from affectml.encoders._spec import DEFAULT_SPEC, TINY_SPEC, local_weights
-from affectml.encoders.identity import PRECISIONS, EncoderIdentity
+from affectml.encoders.identity import PRECISIONS, EncoderIdentity, Ran
 from affectml.encoders.images import read_image
-from affectml.encoders.ran import Ran
 
 __all__ = [
     "DEFAULT_SPEC",

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from affectml._progress import Say
 from affectml.encoders._spec import TINY_SPEC, Source, find
-from affectml.encoders.identity import PRECISIONS, EncoderIdentity, kept_as, spoken
+from affectml.encoders.identity import PRECISIONS, Agreement, EncoderIdentity, Ran, kept_as, spoken
 from affectml.encoders.images import Prepare, first_line
-from affectml.encoders.ran import Agreement, Ran, processor
-from affectml.encoders.threads import usable_cores, usable_device
+from affectml.encoders.threads import processor, usable_cores, usable_device
 from affectml.encoders.towers import TorchTower, mapped_model, natural_precision, without_padding
 from affectml.errors import BadInput, EncoderUnavailable
 

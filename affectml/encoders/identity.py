@@ -1,16 +1,24 @@
-"""What makes two encoders the same: everything that changes the numbers, and nothing that does not."""
+"""What makes two encoders the same: everything that changes the numbers, and nothing that does not.
+
+And what computed embeddings, on which machine: their provenance, which is no part of an encoder's identity.
+"""
 
 import hashlib
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, PositiveInt, TypeAdapter, ValidationError
 
 from affectml.errors import BadInput, did_you_mean
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+COSINE, ORDER = 0.999, 0.99  # what a fast way must reach
+TIE = 1e-3  # cosines of two labels that are closer than this have no order
 # What `--precision` takes -> what files call it: open_clip's names. Stores of before hold open_clip's own bf16 and
 # fp16, which round in other places, under these names, and OpenVINO's rows under openvino.
 PRECISIONS: Final[Mapping[str, str]] = {"auto": "auto", "fp32": "fp32", "bf16": "pure_bf16", "fp16": "pure_fp16"}
@@ -136,3 +144,74 @@ def spoken(kept: str) -> str:
 def _plain(name: str) -> str:
     """A name that every file system takes."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "unnamed"
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How embeddings made a fast way compare with fp32's of the same images, decoded in full.
+
+    images: how many. cosine: the least of theirs. order: the share of images whose zero-shot order of labels is the
+    same: no two labels whose fp32 cosines differ by more than `TIE` change places. None without a text tower.
+    """
+
+    images: int
+    cosine: float
+    order: float | None
+
+    @classmethod
+    def of(cls, rows: "Tensor", exact: "Tensor", texts: "Tensor | None") -> "Agreement":
+        """Compare rows of norm 1, [N, D], on texts' rows [T, D]."""
+        cosine = float((rows.double() * exact.double()).sum(dim=1).min())
+        order = None
+        if texts is not None:
+            fast, true = rows.double() @ texts.double().T, exact.double() @ texts.double().T
+            apart = true[:, :, None] - true[:, None, :]
+            swapped = (apart > TIE) & (fast[:, :, None] - fast[:, None, :] < 0)
+            order = float((~swapped.flatten(start_dim=1).any(dim=1)).double().mean())
+        return cls(len(rows), round(cosine, 6), None if order is None else round(order, 4))
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the fast way may take the place of fp32."""
+        return self.cosine >= COSINE and (self.order is None or self.order >= ORDER)
+
+    def __str__(self) -> str:
+        images = "1 image" if self.images == 1 else f"{self.images} images"
+        order = "no text tower to compare labels with"
+        if self.order is not None:
+            order = f"labels in the same order for {self.order * 100:.4g} %"
+        return f"{images}: cosine to fp32 at least {self.cosine:.6f}, {order}"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What computed an embedding.
+
+    precision: as files call it, see `EncoderIdentity`. backend: torch, and openvino of what was made before 0.3.
+    device: torch's name. processor: its name. reduced_jpeg: whether large JPEG files were decoded at a reduced scale,
+    see `read_image`. versions: of the libraries whose arithmetic it is. parameters: numbers in the image tower; None
+    where not counted. Threads are not among these: they change no bit.
+    """
+
+    precision: str
+    backend: str
+    device: str
+    processor: str
+    reduced_jpeg: bool
+    versions: Mapping[str, str]
+    parameters: int | None = None
+
+    def __str__(self) -> str:
+        return f"{spoken(self.precision)} by {self.backend} on {self.device}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; `from_json` reads them back."""
+        return {**asdict(self), "versions": dict(self.versions)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Ran":
+        """Read one back. Raises TypeError if it is not one.
+
+        Files of before also have how many threads there were and how the way was chosen, which say nothing of the rows.
+        """
+        return cls(**{name: value for name, value in content.items() if name not in ("threads", "probe")})

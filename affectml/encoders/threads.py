@@ -1,10 +1,13 @@
-"""What this process may compute on: how many cores, however busy they are, and which devices."""
+"""What this process may compute on: how many cores, however busy they are, which processor, and which devices."""
 
 import os
+import platform
 from contextlib import suppress
 from pathlib import Path
 
 from affectml.errors import BadInput, option
+
+_WITHOUT_BFLOAT16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")  # oneDNN's names
 
 
 def usable_cores() -> int:
@@ -46,3 +49,26 @@ def set_threads(threads: int | None) -> int:
     torch.set_num_threads(number)
     threadpool_limits(limits=number)  # BLAS keeps threads of its own
     return number
+
+
+def processor() -> str:
+    """The processor's name; Linux has it only in /proc/cpuinfo."""
+    return cpuinfo("model name") or platform.processor() or "unknown"
+
+
+def fast_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 faster than float32, as far as it tells.
+
+    Instructions that ONEDNN_MAX_CPU_ISA keeps from the library that torch multiplies by count as not there.
+    """
+    left_out = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in _WITHOUT_BFLOAT16
+    return not left_out and bool({"avx512_bf16", "amx_bf16"} & set(cpuinfo("flags").split()))
+
+
+def cpuinfo(key: str) -> str:
+    """The first line of /proc/cpuinfo with this key, "" where there is none."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.partition(":")[0].strip() == key:
+                return line.partition(":")[2].strip()
+    return ""

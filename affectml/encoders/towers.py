@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from affectml.encoders.ran import fast_bfloat16
+from affectml.encoders.threads import fast_bfloat16
 
 if TYPE_CHECKING:
     import torch

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from affectml._files import try_file, try_folder, try_page, write_parquet, write_text
-from affectml._options import check_choice, check_range, options_of
+from affectml._options import check_range, options_of
 from affectml._progress import Say
 from affectml.data import Dataset, check_new
 from affectml.data.choose import SEVERAL
@@ -20,8 +20,7 @@ from affectml.evaluating import EvaluateConfig
 from affectml.evaluating.datasets import Judged, joined, on_datasets
 from affectml.evaluating.systems import Source, sources_of, target_of
 from affectml.heads import head_class
-from affectml.heads.build import PLAIN
-from affectml.heads.load import offered
+from affectml.heads.registry import PLAIN, offered
 from affectml.judging.answers import FILE, write_answers
 from affectml.judging.compare import agreement, differences, in_families, over_seeds, stored
 from affectml.judging.figures import FACTS, METRICS, SCORES, Evaluation, Figure, Rows
@@ -36,7 +35,7 @@ from affectml_metrics.table import find, specs
 from affectml_metrics.table import shown as in_order
 
 PAGE = "report.html"
-OF_FILES = ("shape", "image_column", "label_column", "empty", "index")  # options
+OF_FILES = ("shape", "index")  # options
 OF_TRAINING = ("train", "heads", "prompts", "seeds", "seed", "target", "encoder", "tau", "threads")
 
 
@@ -117,8 +116,6 @@ def _check(config: EvaluateConfig) -> None:
     if config.sort is not None and find(config.sort) is None:
         near = did_you_mean(config.sort, [spec.name for spec in specs()])
         raise BadInput(f"{option('sort', config.sort)}: no such metric{near} (docs/metrics.md has all)")
-    if config.empty is not None:
-        check_choice(option("empty"), config.empty, ("none", "skip"))
 
 
 def _check_without_data(sources: Sequence[Source], config: EvaluateConfig) -> None:

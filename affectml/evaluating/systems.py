@@ -26,7 +26,7 @@ from affectml.duplicates import copies_among
 from affectml.embeddings import EmbeddingStore
 from affectml.encoders.threads import set_threads
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, EncoderUnavailable, few, option
-from affectml.heads import ZeroShotConfig, ZeroShotHead, apply_thresholds, choose_thresholds
+from affectml.heads import ZeroShotHead, apply_thresholds, choose_thresholds
 from affectml.judging.answers import KEYS, SystemAnswers, read_answers
 from affectml.judging.compare import bias_in_words, corrected, firsts, label_bias
 from affectml.judging.figures import MADE_HERE, Figure
@@ -41,8 +41,8 @@ from affectml.runs import RunFolder
 from affectml.runs.schema import PriorInfo
 from affectml.taxonomies import Taxonomy
 from affectml.vlm import ReadConfig, Received, Replies, Said, read_replies, together
-from affectml.vlm.names import shown
-from affectml.vlm.requests import Orders, of_others, requests_of
+from affectml.vlm.reply import shown
+from affectml.vlm.requests import Orders, of_others
 
 Ids = NDArray[np.object_]
 BESIDE = ("prior", "zero_shot")
@@ -287,7 +287,7 @@ def zero_shot(
         texts = label_features(Prompts.parse("sentiment", ()), taxonomy, text_encoder(store))
     except EncoderUnavailable:
         return None, "not available: no text features by this encoder"
-    head = ZeroShotHead(texts, ZeroShotConfig(logit_scale=store.logit_scale or 100.0))
+    head = ZeroShotHead(texts, logit_scale=store.logit_scale or 100.0)
     if kind in SEVERAL:
         if val is None:
             return Answers(head.scores(store.features(ids)).double()), ""
@@ -477,16 +477,18 @@ def requests_in(name: str, file: File, orders: Orders, data: Dataset) -> Request
     Raises:
         BadInput: where the indexes are of such requests, but drawn from another seed or other labels.
     """
-    found, replies = None, file.replies
+    replies, found = file.replies, None
     if replies is not None and of_others(replies.requests, orders):
         why = f"written with other requests than {name} answers, of another seed or other labels"
         raise BadInput(f"{option('index')}: {why}; give the index that `ask` wrote with those, or leave it out")
     if replies is not None:  # each request as an image of its own
         table = replies.table
-        alone = replace(replies, table=table.assign(image_id=table.index))
-        said = File.of(alone, file.one_label, file.k).said
-        images = table["image_id"].groupby(level=0).first().reindex(said.image_id).to_numpy(dtype=object)
-        found = requests_of(list(said.image_id), said.often, images, data.groups(images), orders)
+        said = File.of(replace(replies, table=table.assign(image_id=table.index)), file.one_label, file.k).said
+        at = np.flatnonzero(pd.Index(said.image_id).isin([*orders]))
+        images = table["image_id"].groupby(level=0).first().reindex(said.image_id[at]).to_numpy(dtype=object)
+        if len(at):
+            places = np.stack([orders[given] for given in said.image_id[at]])
+            found = Requests(said.often[at], places, images, data.groups(images))
     if found is None:
         file.said.received.notes.append(f"{option('index')} has too few of its requests to judge places")
     return found

@@ -209,7 +209,7 @@ class Run(Said):
     def promise(self) -> str:
         """What its sets promise, and what came of it on the test images; "" where they promise nothing."""
         from affectml.page.section import Page
-        from affectml.page.sections.shares import promise
+        from affectml.page.sections.scores import promise
 
         with suppress(BadRun):
             if self.folder.has_figures and (made := promise(Page.of(self.folder.evaluation))) is not None:
@@ -236,9 +236,6 @@ def columns_of(
         yield from _said(people, "most chosen label")
         if people.asked is not None:
             yield Column("people.asked", "people asked", PEOPLE, people.asked.to_numpy)
-        if judgements.in_file:
-            make = partial(judgements.disagreement, people.taxonomy.labels)
-            yield Column("people.disagreement", "disagreement (mean MASI distance)", PEOPLE, make)
     for run in runs:
         yield from _said(run, "likeliest label")
         parts = tuple(run.split.categories)

@@ -8,9 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
@@ -22,16 +20,12 @@ from affectml.taxonomies import Taxonomy
 from affectml_annotation import AnnotationError, LabelStore, count_votes
 from affectml_annotation.judgements import ANSWERS, NOT_DATA, Votes, of_now
 from affectml_annotation.store.place import default_database
-from affectml_annotation.store.reading import read_remarks
-from affectml_annotation.uncertainty import disagreement
 
 T = TypeVar("T")
 Array = NDArray[Any]
-PART = 5_000  # images whose judgements are Python's at a time: of 100,000 they would take 250 MB
 SOME = 10_000  # images that the task is asked about one by one; of more, it is asked for all its answers
 _KEY = ["image_id", "annotator_id", "round"]
 _JUDGED = [*_KEY, "kind", "labels"]
-_WORDS = ["labels.list.element", "labels.list.item"]  # kept once each: of 500,000 answers they would take 26 MB
 _REMARKS = [*_KEY, "flag", "note"]
 
 
@@ -83,39 +77,17 @@ class Judgements:
         """Whether there is a labelling task; that one can be reached under a URL is taken for granted."""
         return "://" in self.db or Path(self.db).is_file()
 
-    @cached_property
-    def _table(self) -> "tuple[pa.Table, Array, Array]":
-        """The judgements, compact as the file has them, their rows sorted by image, and the image of each of those.
-
-        Checks and repeats, which are no data, are not among them.
-        """
+    def in_data_set(self, index: int) -> pd.DataFrame:
+        """What people said of an image, a row each; checks and repeats, which are no data, are not among them."""
+        if not self.in_file:
+            return pd.DataFrame(columns=_JUDGED)
         try:
-            table = pa.table({name: [] for name in _JUDGED})
-            if self.in_file:
-                data = None
-                if "purpose" in pq.read_schema(self._file).names:
-                    data = ~pc.field("purpose").cast("string").isin([*NOT_DATA])
-                table = pq.read_table(self._file, columns=_JUDGED, read_dictionary=_WORDS, filters=data)
+            rows = pc.field("image_id").cast("string") == str(self.index[index])
+            if "purpose" in pq.read_schema(self._file).names:
+                rows &= ~pc.field("purpose").cast("string").isin([*NOT_DATA])
+            return _texts(pq.read_table(self._file, columns=_JUDGED, filters=rows).to_pandas())
         except Exception as error:  # pyarrow raises many kinds for a damaged file
             raise BadDataset(f"{self._file}: not readable judgements ({error})") from None
-        at = self.index.get_indexer(pd.Index(table["image_id"].to_pandas().astype(str)))
-        order = np.argsort(at, kind="stable").astype(np.int32)
-        return table, order, at[order].astype(np.int32)
-
-    def in_data_set(self, first: int, last: int) -> pd.DataFrame:
-        """What people said of the images from the first place up to before the last, a row each."""
-        table, order, image = self._table
-        begin, end = np.searchsorted(image, [first, last])
-        return _texts(table.take(order[begin:end]).to_pandas())
-
-    def disagreement(self, labels: Sequence[str]) -> Array:
-        """Mean MASI distance of every two people's first answers, [N]; all nan where they chose among other labels."""
-        starts, parts = range(0, len(self.index), PART), [pd.Series(dtype=np.float64)]
-        try:
-            parts = [disagreement(self.in_data_set(start, start + PART), labels) for start in starts] or parts
-        except AnnotationError as error:
-            self.say(f"disagreement between people is not known here: {error}")
-        return np.asarray(pd.concat(parts).reindex(self.index), dtype=np.float32)
 
     def asked(self, ask: Callable[[LabelStore], T]) -> T | None:
         """What the labelling task says; None without one, and from then on where it cannot be read."""
@@ -155,7 +127,7 @@ class Judgements:
     @cached_property
     def remarks(self) -> pd.DataFrame:
         """Flags and notes, of the data set's judgements and of its labelling task: each person's in a round once."""
-        parts = [pd.DataFrame(columns=_REMARKS), self.asked(lambda _store: read_remarks(self.db))]
+        parts = [pd.DataFrame(columns=_REMARKS), self.asked(LabelStore.remarks)]
         if self.in_file:  # without its lists of labels, which 500,000 rows take 100 MB for
             there = {*pq.read_schema(self._file).names}.intersection([*_REMARKS, "kind"])
             parts[0] = of_now(pd.read_parquet(self._file, columns=sorted(there))).reindex(columns=_REMARKS)
@@ -170,7 +142,7 @@ class Judgements:
         """
         image = str(self.index[index])
         now, before = self.in_task([image]), self.remarks[self.remarks["image_id"] == image]
-        judged, remarks = _last(self.in_data_set(index, index + 1), now), _last(before, _noted(now))
+        judged, remarks = _last(self.in_data_set(index), now), _last(before, _noted(now))
         answered = judged[judged["kind"].isin(ANSWERS)].drop_duplicates("annotator_id")
         if not shares and len(answered):  # since the data set was opened
             n, labels = len(answered), () if taxonomy is None else taxonomy.labels

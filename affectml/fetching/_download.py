@@ -4,9 +4,9 @@ import asyncio
 import base64
 import hashlib
 import os
+import socket
 import ssl
 import time
-import zlib
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Collection
 from concurrent.futures import wait
@@ -14,6 +14,7 @@ from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,39 @@ from affectml.encoders import read_image
 from affectml.encoders.images import quiet_about_size
 from affectml.errors import BadInput
 from affectml.fetching import FetchConfig
-from affectml.fetching._guard import Failed, GuardedBackend, Later, Passing, checked_url
 
 DECODERS = 2  # an image of the most pixels takes half a gigabyte while it is decoded
+REDIRECTS = 5  # followed at most
 GIVE_UP = 10  # requests without an answer, one after the other, until a host is left alone for this run
 PASSING = (408, 425, 429)  # and 5xx: statuses that may be another one next time
 REASONS = {ConnectError: "no connection", TimeoutException: "timeout", ValueError: "answer not understood"}
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")  # others start programs
 SUFFIXES = {"JPEG": ".jpg", "JPEG2000": ".jp2", "MPO": ".jpg", "TIFF": ".tif"}  # those of others are their names
+
+PORTS = (80, 443, 8080, 8443)  # where pictures are; the others are other services
+GUARDED = ("not a public address", "not a public port")  # the reasons that `allow_private` lifts
+_NAT64 = IPv6Network("64:ff9b::/96")
+_SPECIAL = IPv4Network("192.0.0.0/24")  # protocols' own; Pythons differ in how much of it they call private
+
+
+class Failed(Exception):
+    """An image that did not come, and will not. reason: the kind, a few words that many images share; why: the rest."""
+
+    again = False
+
+    def __init__(self, reason: str, why: str) -> None:
+        super().__init__(why)
+        self.reason, self.why = reason, " ".join(why.split())
+
+
+class Later(Failed):
+    """One that may come in the next run."""
+
+    again = True
+
+
+class Passing(Later):
+    """One that may come with the next try."""
 
 
 @dataclass
@@ -67,13 +93,10 @@ class Job:
         self.part = self.folder / f"{self.key}.part"
 
 
-def download(jobs: Collection[Job], config: FetchConfig, done: Callable[[Job], None], progress: bool = True) -> None:
-    """Ask for every picture, some of each host's at a time, and call `done`, in another thread, for each.
-
-    progress: whether to show a bar, where somebody watches.
-    """
+def download(jobs: Collection[Job], config: FetchConfig, done: Callable[[Job], None]) -> None:
+    """Ask for every picture, some of each host's at a time, and call `done`, in another thread, for each."""
     with ExitStack() as stack:
-        bar = stack.enter_context(Progress("downloading", len(jobs) if progress else 0, "images"))
+        bar = stack.enter_context(Progress("downloading", len(jobs), "images"))
         stack.callback(instrumentation.set_on_retry_hooks, instrumentation.get_on_retry_hooks())
         instrumentation.set_on_retry_hooks(())  # a line in the log for each further try helps nobody
         portal = stack.enter_context(from_thread.start_blocking_portal())  # in a notebook a loop runs here already
@@ -101,7 +124,7 @@ class Downloader:
         self._config = config
         agent = f"affectml/{__version__}" + (f" ({config.contact})" if config.contact else "")
         self._headers = {"User-Agent": agent, "Accept": "image/*", "Accept-Encoding": "identity"}
-        self._timeouts = {"timeout": httpx.Timeout(config.read_timeout, connect=config.connect_timeout).as_dict()}
+        self._timeouts = {"timeout": httpx.Timeout(config.timeout).as_dict()}
         self._jobs, self._decoders = asyncio.Semaphore(config.jobs), CapacityLimiter(DECODERS)
         self._hosts: defaultdict[str, _Host] = defaultdict(lambda: _Host(config.per_host))
         guard = GuardedBackend(config.allow_private)
@@ -137,7 +160,7 @@ class Downloader:
         """One try, through redirects: the name of what came and is a picture. Raises Failed."""
         first = url = checked_url(job.url)
         login = base64.b64encode(f"{url.username}:{url.password}".encode()).decode()
-        for hop in range(self._config.redirects + 1):
+        for hop in range(REDIRECTS + 1):
             own = (url.scheme, url.host, url.port) == (first.scheme, first.host, first.port)
             headers = self._headers | ({"Authorization": f"Basic {login}"} if own and first.userinfo else {})
             host = self._hosts[url.host]
@@ -145,9 +168,9 @@ class Downloader:
                 job.tries += hop == 0
                 answer = await self._ask(url, headers, host, job)
             if not isinstance(answer, httpx.URL):
-                return await to_thread.run_sync(check, job, self._config, answer, limiter=self._decoders)
+                return await to_thread.run_sync(check, job, answer, limiter=self._decoders)
             url = answer
-        raise Failed("too many redirects", f"more than {self._config.redirects}")
+        raise Failed("too many redirects", f"more than {REDIRECTS}")
 
     @asynccontextmanager
     async def _turn(self, host: _Host) -> AsyncIterator[None]:
@@ -181,7 +204,7 @@ class Downloader:
             failed = error
         except TimeoutError:
             failed = Later("too slow", f"not there in {self._config.deadline:g} s")
-        except (TimeoutException, NetworkError, ProtocolError, zlib.error, ValueError, OverflowError) as error:
+        except (TimeoutException, NetworkError, ProtocolError, ValueError, OverflowError) as error:
             reason = next((reason for kind, reason in REASONS.items() if isinstance(error, kind)), "connection broke")
             failed = Passing(reason, f"{type(error).__name__}: {error}".removesuffix(": "))
         finally:
@@ -192,17 +215,13 @@ class Downloader:
         raise failed
 
     async def _save(self, response: httpcore.Response, part: Path) -> None:
-        """Write what comes to a file, without the gzip that some servers put around it unasked."""
-        limit, size, unzip = int(self._config.max_mb * 2**20), 0, None
+        """Write what comes to a file."""
+        limit, size = int(self._config.max_mb * 2**20), 0
         with part.open("wb") as handle:
             async for chunk in response.aiter_stream():
-                if not size and chunk.startswith(b"\x1f\x8b"):
-                    unzip = zlib.decompressobj(wbits=31)
-                content = unzip.decompress(chunk, limit + 1) if unzip else chunk
-                size += len(content)
+                size += handle.write(chunk)
                 if size > limit:
-                    raise Failed("too large", f"more than {limit:,} bytes{' when decompressed' if unzip else ''}")
-                handle.write(content)
+                    raise Failed("too large", f"more than {limit:,} bytes")
 
     def _refusal(self, status: int, pause: str, host: _Host) -> Failed:
         """What a status says; a host that asks for a pause, in seconds or until a date, gets it from all."""
@@ -227,28 +246,23 @@ def _trusted() -> ssl.SSLContext:
         raise BadInput(f"{where} ({error.strerror or error}); name a PEM file, or unset it") from None
 
 
-def check(job: Job, config: FetchConfig, bad: type[Failed]) -> str:
+def check(job: Job, bad: type[Failed]) -> str:
     """The name of a job's picture, decoded whole: the sha256 of its bytes, and a suffix of what they are.
 
     Raises:
-        Failed: it is too large, or another one than expected; `bad` for no picture or a damaged one.
+        Failed: it is another one than expected; `bad` for no picture, and for one that cannot be read.
     """
     quiet_about_size()
     Image.init()
-    most = min(config.max_pixels, Image.MAX_IMAGE_PIXELS or config.max_pixels)  # read_image takes no more than these
     try:
         with Image.open(job.part, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
-            width, height, kind = *image.size, str(image.format)
-        if width * height > most:
-            raise Image.DecompressionBombError(f"{width:,} x {height:,}; at most {most:,}")
+            kind = str(image.format)
         read_image(job.part)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise Failed("too many pixels", str(error)) from None
     except UnidentifiedImageError:
         head = job.part.read_bytes().lstrip(b"\xef\xbb\xbf \t\r\n")[:16]
         raise bad("not an image", f"starts with {head!r}" if head else "empty") from None
     except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error ...
-        raise bad("damaged image", str(error).removeprefix(f"{job.part}: ")) from None
+        raise bad("unreadable image", str(error).removeprefix(f"{job.part}: ")) from None
     with job.part.open("rb") as handle:
         os.fsync(handle.fileno())
         digest = hashlib.file_digest(handle, "sha256").hexdigest()
@@ -256,3 +270,68 @@ def check(job: Job, config: FetchConfig, bad: type[Failed]) -> str:
         said = f"its sha256 is {digest}, but images.parquet expects {', '.join(sorted(job.expected))}"
         raise Failed("another picture", said)
     return digest + SUFFIXES.get(kind, f".{kind.lower()}")
+
+
+def checked_url(text: str, base: httpx.URL | None = None) -> httpx.URL:
+    """A url, or one that `base` redirects to, without fragment; raises Failed unless it is http or https."""
+    try:
+        url = httpx.URL(text.strip()) if base is None else base.copy_with(userinfo=b"").join(text.strip())
+        url = url.copy_with(fragment=None)
+        host, port = url.host, url.port
+    except (httpx.InvalidURL, UnicodeError, ValueError):  # whose words may hold a part of a password
+        raise Failed("not a url", "no address can be read in it") from None
+    if url.scheme not in ("http", "https"):
+        raise Failed("not a web address", f"scheme {url.scheme!r}; only http and https are asked")
+    if not host or not (port is None or 0 < port < 65536):
+        raise Failed("not a url", f"port {port}" if host else "no host in it")
+    return url
+
+
+def is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Whether an address is one of the public internet.
+
+    An IPv4 address within an IPv6 one (mapped, NAT64, 6to4) has to be so itself: a gateway would take us there.
+    Teredo's are private to Python.
+    """
+    if isinstance(address, IPv6Address):
+        nat64 = IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
+        if (inner := address.ipv4_mapped or nat64) is not None:
+            return is_public(inner)
+        if address.is_site_local or (address.sixtofour is not None and not is_public(address.sixtofour)):
+            return False
+    return address.is_global and not (address.is_multicast or address.is_reserved or address in _SPECIAL)
+
+
+class GuardedBackend(httpcore.AnyIOBackend):
+    """Looks a host up, checks every address that it has, and connects to one of just these.
+
+    The name is not looked up again between check and connection, so a name whose answer changes gains nothing.
+    """
+
+    def __init__(self, allow_private: bool) -> None:
+        self._allow_private = allow_private
+
+    async def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, *rest: Any, **more: Any
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect to the first address that answers; raises Failed for a port or an address that is not public."""
+        if not (self._allow_private or port in PORTS):
+            raise Failed(GUARDED[1], f"port {port}; {', '.join(map(str, PORTS))} are asked")
+        refused = httpcore.ConnectError(f"{host} has no address")
+        try:
+            async with asyncio.timeout(timeout):
+                found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+                addresses = list(dict.fromkeys(str(place[4][0]) for place in found))
+                for address in () if self._allow_private else addresses:
+                    if not is_public(ip_address(address)):
+                        raise Failed(GUARDED[0], f"{host} is {address}")
+                for address in addresses:
+                    try:
+                        return await super().connect_tcp(address, port, timeout, *rest, **more)
+                    except httpcore.ConnectError as error:
+                        refused = error
+        except (socket.gaierror, UnicodeError) as error:
+            raise Passing("no such host", f"{host}: {getattr(error, 'strerror', None) or error}") from None
+        except TimeoutError:
+            raise httpcore.ConnectTimeout from None
+        raise refused

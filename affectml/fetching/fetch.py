@@ -16,8 +16,7 @@ from affectml._files import with_column, write_parquet, write_text
 from affectml.data import Dataset
 from affectml.errors import BadDataset, BadInput, option
 from affectml.fetching import FetchConfig
-from affectml.fetching._download import Job, download
-from affectml.fetching._guard import GUARDED, Failed, checked_url
+from affectml.fetching._download import GUARDED, Failed, Job, checked_url, download
 from affectml_annotation.exchange.files import csv_rows, table_csv, writing_in_turn
 
 WORK = ".fetching"  # until all is in images.parquet: half-written files, and an empty KEY-NAME for what came of a url
@@ -26,7 +25,6 @@ FAILURES = "fetch-failures.csv"
 COLUMNS = ["image_id", "url", "reason", "why", "tries", "when", "again"]  # of FAILURES
 TEXTS = ["url", "file", "sha256"]  # of images.parquet
 KEEP_EVERY = 10  # seconds after which FAILURES is written anew
-PLACEHOLDER = 3  # urls with one content: more than a stock library's own doubles
 
 _SECRET = re.compile(r"(?<=//)[^/?#]*@")  # also of a url in the path or the query of another
 
@@ -39,8 +37,7 @@ class FetchSummary:
     that was killed. had_file: rows that had one before. no_url: rows with neither. failures: what has no file yet, as
     in fetch-failures.csv: image_id, url, reason (the kind), why (what happened), tries (in all runs), when (the last of
     them ended, in UTC), again (whether it is worth another). not_asked: those of them that failed for good in an
-    earlier run. placeholders: (file, number of urls) where several urls gave the same bytes: likely pictures that stand
-    for removed ones.
+    earlier run.
     """
 
     root: Path
@@ -51,7 +48,6 @@ class FetchSummary:
     no_url: int
     failures: pd.DataFrame = field(repr=False, compare=False)
     not_asked: int = 0
-    placeholders: list[tuple[str, int]] = field(default_factory=list)
     seconds: float = 0.0
 
     def rows(self) -> list[tuple[str, str]]:
@@ -70,8 +66,6 @@ class FetchSummary:
         if inward := self.failures["reason"].isin(GUARDED).sum():
             ways = f"{option('allow_private', True)} asks them, if you trust the list"
             out.append(("not asked", f"{inward:,} on addresses or ports that are not public; {ways}"))
-        for file, count in self.placeholders:
-            out.append(("the same picture", f"{count:,} urls gave {file}: look whether it stands for removed ones"))
         return out
 
     def reasons(self) -> list[tuple[str, int, str, str]]:
@@ -87,9 +81,7 @@ class FetchSummary:
         return vars(self) | {"root": str(self.root), "failures": failures, "seconds": round(self.seconds, 3)}
 
 
-def fetch_images(
-    dataset: Dataset | str | Path, config: FetchConfig | None = None, *, progress: bool = True
-) -> FetchSummary:
+def fetch_images(dataset: Dataset | str | Path, config: FetchConfig | None = None) -> FetchSummary:
     """Download the images that a data set knows by url alone, and name their files in images.parquet.
 
     Rows that have a file stay as they are; a url in several rows is asked for once. A file is named after the sha256 of
@@ -101,7 +93,6 @@ def fetch_images(
     Args:
         dataset: a data set or its folder.
         config: limits and patience.
-        progress: whether to show a bar, where somebody watches.
 
     Returns:
         What was done, and what failed.
@@ -115,12 +106,12 @@ def fetch_images(
     data.image_path("images")
     try:
         with FileLock(data.root / LOCK, timeout=0):
-            return _fetch(data, config or FetchConfig(), progress)
+            return _fetch(data, config or FetchConfig())
     except Timeout:
         raise BadDataset(f"{data.root}: another process downloads its images; wait for it to end") from None
 
 
-def _fetch(data: Dataset, config: FetchConfig, progress: bool) -> FetchSummary:
+def _fetch(data: Dataset, config: FetchConfig) -> FetchSummary:
     start = written = time.monotonic()
     work = data.image_path(WORK)
     table = data.images.reindex(columns=["image_id", *TEXTS])
@@ -155,18 +146,15 @@ def _fetch(data: Dataset, config: FetchConfig, progress: bool) -> FetchSummary:
 
     work.mkdir(exist_ok=True)
     try:
-        download(todo, config, done, progress)
+        download(todo, config, done)
     finally:
         images = _write_images(data.root, jobs)
         failures = _write_failures(data.root / FAILURES, jobs)
         shutil.rmtree(work, ignore_errors=True)
     new = [_place(data, job.name).stat().st_size for job in todo if job.name]
     had_file, no_url = int((table["file"] != "").sum()), int(((table["file"] == "") & (table["url"] == "")).sum())
-    named = Dataset.open(data.root).images.reindex(columns=TEXTS).dropna()
-    often = named.groupby("file")["url"].nunique().sort_values(ascending=False, kind="stable")
-    same = [(str(file), int(count)) for file, count in often.items() if count >= PLACEHOLDER]
     seconds = time.monotonic() - start
-    return FetchSummary(data.root, len(new), sum(new), images, had_file, no_url, failures, not_asked, same, seconds)
+    return FetchSummary(data.root, len(new), sum(new), images, had_file, no_url, failures, not_asked, seconds)
 
 
 def _place(data: Dataset, name: str) -> Path:

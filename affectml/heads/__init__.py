@@ -4,38 +4,30 @@ head = SigmoidHead().fit(X, rates, val=(X_val, rates_val)).tune_thresholds(X_val
 head.predict_rates(X_new); head.predict_sets(X_new); head.save(folder); load_head(folder)
 """
 
-from affectml.heads.auto import AutoConfig, AutoHead
+from affectml.heads.auto import AutoHead
 from affectml.heads.base import Head, sets_of
-from affectml.heads.baselines import PriorHead, TextHead, ZeroShotConfig, ZeroShotHead
-from affectml.heads.build import build_plain, check_plain
-from affectml.heads.by_person import ByPersonConfig, ByPersonHead, ImageEffects
+from affectml.heads.baselines import PriorHead, TextHead, ZeroShotHead
+from affectml.heads.by_person import ByPersonHead, ImageEffects
 from affectml.heads.config import HeadConfig, Wanted
-from affectml.heads.contrastive import ContrastiveConfig, ContrastiveHead, contrastive_loss
-from affectml.heads.ensemble import EnsembleConfig, EnsembleHead
+from affectml.heads.contrastive import ContrastiveHead, contrastive_loss
+from affectml.heads.ensemble import EnsembleHead
 from affectml.heads.inputs import Material, Rows, as_features
-from affectml.heads.kernel import KernelConfig, KernelHead
-from affectml.heads.load import head_class, load_head
+from affectml.heads.kernel import KernelHead
 from affectml.heads.mixed_logit import Normals, PersonAnswers
-from affectml.heads.neural import SigmoidConfig, SigmoidHead, SoftmaxConfig, SoftmaxHead
+from affectml.heads.neural import SigmoidHead, SoftmaxHead
 from affectml.heads.promise import Promise
+from affectml.heads.registry import build_plain, check_plain, head_class, load_head
 from affectml.heads.thresholds import apply_thresholds, choose_thresholds
-from affectml.heads.topk import SetHead, TopKConfig, TopKHead
-from affectml.heads.votes import JudgedTargets, judged_targets, vote_correlation, vote_weights
+from affectml.heads.topk import SetHead, TopKHead
 
 __all__ = [
-    "AutoConfig",
     "AutoHead",
-    "ByPersonConfig",
     "ByPersonHead",
-    "ContrastiveConfig",
     "ContrastiveHead",
-    "EnsembleConfig",
     "EnsembleHead",
     "Head",
     "HeadConfig",
     "ImageEffects",
-    "JudgedTargets",
-    "KernelConfig",
     "KernelHead",
     "Material",
     "Normals",
@@ -44,15 +36,11 @@ __all__ = [
     "Promise",
     "Rows",
     "SetHead",
-    "SigmoidConfig",
     "SigmoidHead",
-    "SoftmaxConfig",
     "SoftmaxHead",
     "TextHead",
-    "TopKConfig",
     "TopKHead",
     "Wanted",
-    "ZeroShotConfig",
     "ZeroShotHead",
     "apply_thresholds",
     "as_features",
@@ -61,9 +49,6 @@ __all__ = [
     "choose_thresholds",
     "contrastive_loss",
     "head_class",
-    "judged_targets",
     "load_head",
     "sets_of",
-    "vote_correlation",
-    "vote_weights",
 ]

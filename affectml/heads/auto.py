@@ -1,7 +1,7 @@
 """AutoHead: different heads, each with its own choices, pooled by what they say of rows kept out."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -13,7 +13,7 @@ from affectml.errors import BadInput
 from affectml.heads.base import Head
 from affectml.heads.baselines import PriorHead
 from affectml.heads.config import Task
-from affectml.heads.ensemble import BlendConfig, CompositeHead, EnsembleConfig, EnsembleHead
+from affectml.heads.ensemble import BlendConfig, CompositeHead, EnsembleHead
 from affectml.heads.inputs import Rows
 from affectml.heads.kernel import KernelHead
 from affectml.heads.linear import FOLDS, folds
@@ -28,20 +28,14 @@ HIDDEN_COUNT = 3
 _LEAST_WEIGHT = 0.02  # a member that weighs less is not worth keeping
 
 
-def _plain(kind: ScoreKind) -> type[Head]:
-    return SoftmaxHead if kind == "distribution" else SigmoidHead
-
-
-def _hidden(kind: ScoreKind) -> Head:
-    return EnsembleHead(EnsembleConfig(kind=kind, head=_plain(kind).name, count=HIDDEN_COUNT, options=HIDDEN))
-
-
-MAKERS: Mapping[Family, Callable[[ScoreKind], Head]] = {
-    "linear": lambda kind: _plain(kind)(),
-    "exponential": lambda kind: KernelHead(kind=kind, kernel="exponential"),
-    "rbf": lambda kind: KernelHead(kind=kind, kernel="rbf"),
-    "hidden": _hidden,
-}
+def _head_of(family: Family, kind: ScoreKind) -> Head:
+    """A head to try, not fitted."""
+    plain = SoftmaxHead if kind == "distribution" else SigmoidHead
+    if family == "linear":
+        return plain()
+    if family == "hidden":
+        return EnsembleHead(kind=kind, head=plain.name, count=HIDDEN_COUNT, options=HIDDEN)
+    return KernelHead(kind=kind, kernel=family)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +108,7 @@ class AutoHead(CompositeHead, name="auto", learns=("single", "distribution", "ra
             judge = masses(kind, rows.val[1])
         heads: dict[str, Head] = {
             "the label shares": PriorHead(),
-            **{name: MAKERS[name](kind) for name in self.config.families},
+            **{name: _head_of(name, kind) for name in self.config.families},
         }
         candidates = [self._tried(name, head, rows, parts, judge, generator) for name, head in heads.items()]
         kept, pool, why = _choose(candidates, judge)
@@ -143,7 +137,7 @@ class AutoHead(CompositeHead, name="auto", learns=("single", "distribution", "ra
         choices = {key: head.report_[key] for key in ("gamma", "l2") if key in head.report_}
         said = [] if rows.val is None else [head.scores(rows.val[0])]
         for kept, out in parts:
-            again = type(head)(dataclasses.replace(head.config, **choices))
+            again = type(head)(**head.get_params() | choices)
             again.fit(rows.X[kept], rows.targets[kept], weights=rows.mass[kept], generator=generator)
             said.append(again.scores(rows.X[out]))
         logits = logits_of(self.config.kind, torch.cat(said))

@@ -153,7 +153,7 @@ class Head(ABC):
     def _signature(cls) -> inspect.Signature:
         """Every argument by its name, for help texts and scikit-learn, instead of `config` and `options`."""
         given = inspect.signature(cls.__init__).parameters.values()
-        own = [each for each in given if each.name not in ("self", "config", "options")]
+        own = [each for each in given if each.name not in ("self", "options")]
         defaults = defaults_of(cls.config_class)
         made = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name]) for name in defaults]
         return inspect.Signature([*own, *made])
@@ -191,13 +191,9 @@ class Head(ABC):
         """Lines to tell a user after a fit."""
         return list(self.report_.get("why", []))
 
-    def __init__(self, config: HeadConfig | None = None, **options: Any) -> None:
-        """config: all options in one, or each by its name: SigmoidHead(hidden=64, l2=0.1); `fit` checks the values."""
-        if config is not None and options:
-            raise BadInput(f"{type(self).__name__}: give a config or {', '.join(options)}, not both")
-        self.config = config if config is not None else self.config_class.from_dict(options)
-        if type(self.config) is not self.config_class:
-            raise BadInput(f"{type(self).__name__}: expected a {self.config_class.__name__}, got {self.config!r}")
+    def __init__(self, **options: Any) -> None:
+        """options: of the head's config, each by its name: SigmoidHead(hidden=64, l2=0.1); `fit` checks the values."""
+        self.config = self.config_class.from_dict(options)
         self.report_: dict[str, Any] = {}
         self.thresholds_: Tensor | None = None
         self._state: dict[str, Tensor] = {}
@@ -236,6 +232,7 @@ class Head(ABC):
         val: Pair | None = None,
         weights: ArrayLike | None = None,
         generator: torch.Generator | None = None,
+        **more: Any,
     ) -> Self:
         """Fit afresh: what an earlier fit or `tune_thresholds` left is forgotten, unless this fit fails.
 
@@ -245,6 +242,7 @@ class Head(ABC):
             val: (X, targets) of other rows, which are used for choices and not fitted on.
             weights: [N], or [N, C] for heads that weigh each label's cell.
             generator: for everything random; seeded with `config.seed`, or with 0, unless given.
+            more: what else the head learns from: see its class.
 
         Returns:
             The head itself.
@@ -252,18 +250,6 @@ class Head(ABC):
         Raises:
             BadInput: if an option, a shape or a value is impossible; names the option or the row.
         """
-        return self._fit_afresh(X, targets, val, weights, generator)
-
-    def _fit_afresh(
-        self,
-        X: Features,
-        targets: ArrayLike,
-        val: Pair | None,
-        weights: ArrayLike | None,
-        generator: torch.Generator | None,
-        **more: Any,
-    ) -> Self:
-        """What every `fit` does around `_fit`; more: what this head's `_fit` takes beside."""
         self.config.check()
         self.config = self.config.plain()
         features = self._features(X, None, "X")
@@ -420,7 +406,14 @@ class Head(ABC):
     @classmethod
     def from_saved(cls, config: dict[str, Any], report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
         """The head that `save` wrote. Raises BadInput for an unknown option, KeyError for a missing tensor."""
-        return cls(cls.config_class.from_saved(config))._restored(report, tensors)
+        return cls._read(config)._restored(report, tensors)
+
+    @classmethod
+    def _read(cls, config: dict[str, Any], **arguments: Any) -> Self:
+        """A head with saved options, whose values are checked, not fitted."""
+        head = cls(**arguments, **config)
+        HeadConfig.check(head.config)  # alone: what a head has inside may come from a package that is not imported
+        return head
 
     def _restored(self, report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
         """With what a fit had left; raises BadInput for a tensor that it had not, KeyError for a missing one."""

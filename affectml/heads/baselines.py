@@ -2,7 +2,6 @@
 
 import dataclasses
 from abc import abstractmethod
-from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -20,7 +19,6 @@ from affectml.heads.inputs import (
     ArrayLike,
     Features,
     Material,
-    Pair,
     Rows,
     alike,
     as_features,
@@ -78,39 +76,10 @@ class TextHead(Head):
 
     scores_of = "texts"
 
-    def __init__(self, texts: ArrayLike | None, config: HeadConfig | None = None, **options: Any) -> None:
-        super().__init__(config, **options)
+    def __init__(self, texts: ArrayLike | None, **options: Any) -> None:
+        super().__init__(**options)
         self._given_texts = texts
         self.texts = None if texts is None else as_matrix(texts, "texts", torch.float64)
-
-    def fit(
-        self,
-        X: Features,
-        targets: ArrayLike,
-        *,
-        val: Pair | None = None,
-        weights: ArrayLike | None = None,
-        generator: torch.Generator | None = None,
-        prompts: Sequence[ArrayLike] | None = None,
-        captions: ArrayLike | None = None,
-    ) -> Self:
-        """Fit afresh, as Head.fit does, from texts as well where the head learns from texts.
-
-        Args:
-            X: features, [N, D].
-            targets: [N, C]: one-hot labels, sets, rates or a distribution.
-            val: (X, targets) of other rows, used for choices and calibration; else a fifth of the rows is.
-            weights: [N].
-            generator: for everything random.
-            prompts: for each label the texts to learn from, [K, T] each, drawn anew for every pair; None learns from
-                `texts`; all empty learns from captions alone.
-            captions: [N, T], each image's own text; a row of zeros where an image has none.
-
-        Raises:
-            BadInput: where shapes do not fit, or no pair of an image and a text is left to learn from.
-        """
-        more = {key: value for key, value in (("prompts", prompts), ("captions", captions)) if value is not None}
-        return self._fit_afresh(X, targets, val, weights, generator, **more)
 
     @property
     def lacks_texts(self) -> bool:
@@ -197,7 +166,7 @@ class ZeroShotHead(TextHead, name="zero_shot", learns=TASKS):
     @classmethod
     def from_saved(cls, config: dict[str, Any], report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
         """The head that `save` wrote; see Head.from_saved."""
-        head = cls(tensors.pop("texts"), ZeroShotConfig.from_saved(config))
+        head = cls._read(config, texts=tensors.pop("texts"))
         if set(tensors) - {"thresholds"}:
             return head._restored(report, tensors)
         head.thresholds_, head.report_ = tensors.pop("thresholds", None), report

@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
@@ -11,10 +11,10 @@ from pydantic import Field
 from torch import Tensor
 
 from affectml.errors import BadInput
-from affectml.heads.base import HEADS, Head
+from affectml.heads.base import Head
 from affectml.heads.config import defaults_of
-from affectml.heads.ensemble import BlendConfig, CompositeHead
-from affectml.heads.inputs import ArrayLike, Features, Material, Pair, Rows, as_features
+from affectml.heads.ensemble import CompositeHead, MemberConfig
+from affectml.heads.inputs import ArrayLike, Features, Material, Rows, as_features
 from affectml.heads.mixed_logit import (
     Fit,
     Images,
@@ -25,7 +25,6 @@ from affectml.heads.mixed_logit import (
     person_rates,
     posterior,
 )
-from affectml.heads.objective import ScoreKind
 from affectml.heads.thresholds import apply_thresholds, choose_thresholds
 
 FOLDS = 5
@@ -36,39 +35,28 @@ _POPULATION = tuple(field.name for field in dataclasses.fields(Population))
 _SAVED = (*_POPULATION, "centre", "directions", "own_thresholds")
 
 
+def cuts_rates(head: type[Head]) -> bool:
+    """Whether it predicts people's rates and cuts its sets from them."""
+    return "rates" in head.learns and head.scores_of == "people"
+
+
 @dataclass(frozen=True)
-class ByPersonConfig(BlendConfig):
+class ByPersonConfig(MemberConfig):
     """A head whose people are told apart. head: one that predicts rates; options: its own options.
 
     tastes: how many ways in which people's answers depend on the image; 0 leaves each a threshold per label. ridge: how
     strongly tastes are held back, the precision of what a taste adds to an image's log-odds.
     """
 
-    kind: ScoreKind = "rates"
+    kind: Literal["rates"] = "rates"
     head: str = "sigmoid"
-    options: dict[str, Any] = dataclasses.field(default_factory=dict)
     tastes: Annotated[int, Field(ge=0)] = 8
     ridge: Annotated[float, Field(gt=0)] = 40.0
 
-    def check(self) -> None:
-        """HeadConfig.check, and that there is such a head, which takes these options and predicts rates."""
-        super().check()
-        fitting = sorted(name for name, head in HEADS.items() if cuts_rates(head))
-        if self.kind != "rates" or self.head not in fitting:
-            raise BadInput(
-                f"ByPersonConfig: no rates of {self.head!r} to begin with as {self.kind} (heads: {', '.join(fitting)})"
-            )
-        self.member().config.check()
-
-    def member(self) -> Head:
-        """The head, not fitted."""
-        head = HEADS[self.head]
-        return head(**(self.options | ({"kind": "rates"} if len(head.kinds()) > 1 else {})))
-
-
-def cuts_rates(head: type[Head]) -> bool:
-    """Whether it predicts people's rates and cuts its sets from them."""
-    return "rates" in head.learns and head.scores_of == "people"
+    @classmethod
+    def fits(cls, head: type[Head]) -> bool:
+        """Whether it has people's rates to begin with."""
+        return cuts_rates(head)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +73,9 @@ class ByPersonHead(CompositeHead, name="by_person"):
     `scores` and `predict_rates` are the population's: the integral over people, and not what a mean person would say.
     `person` is what is believed of somebody after some answers, `person_rates` what they would choose.
 
-    Targets: rates, as the head inside takes them; `fit` wants `answers` beside. Options: ByPersonConfig. Degenerate: a
+    Targets: rates, as the head inside takes them. `fit` also takes answers: who chose what, of rows of X; val_answers:
+    the same of rows of val's X, by the same people, which also choose how a person's set is cut; and groups [N]: the
+    head inside says of no row what it learned from a row of the same group. Options: ByPersonConfig. Degenerate: a
     label that nobody or everybody chose gets thresholds near none; somebody without answers is as everybody.
     """
 
@@ -109,36 +99,6 @@ class ByPersonHead(CompositeHead, name="by_person"):
         """See Head.told."""
         people, answers = self.report_["people"], self.report_["answers"]
         return [f"by person: thresholds and {self.config.tastes} tastes of {people} people, from {answers:,} answers"]
-
-    def fit(
-        self,
-        X: Features,
-        targets: ArrayLike,
-        *,
-        val: Pair | None = None,
-        weights: ArrayLike | None = None,
-        generator: torch.Generator | None = None,
-        answers: PersonAnswers | None = None,
-        val_answers: PersonAnswers | None = None,
-        groups: NDArray[Any] | None = None,
-    ) -> Self:
-        """Fit afresh; see Head.fit.
-
-        Args:
-            X: features, [N, D].
-            targets: rates [N, C].
-            val: (X, targets) of other rows.
-            weights: as the head inside takes them.
-            generator: of the head inside and of the folds.
-            answers: who chose what, of rows of X.
-            val_answers: the same of rows of val's X, by the same people; they also choose how a person's set is cut.
-            groups: [N]; the head inside says of no row what it learned from a row of the same group.
-
-        Raises:
-            BadInput: without answers, for some that name no row, person or label, and as Head.fit does.
-        """
-        more: dict[str, Any] = {"answers": answers, "val_answers": val_answers, "groups": groups}
-        return self._fit_afresh(X, targets, val, weights, generator, **more)
 
     def _fit(
         self,

@@ -1,7 +1,7 @@
 """What a head is told: its own options, the tasks it may be given, and what a training run asks of it."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Self, TypeAlias, get_args, get_type_hints
 
 import numpy as np
@@ -50,17 +50,6 @@ class HeadConfig:
                 raise BadInput(f"{cls.__name__}: no option {key!r}{did_you_mean(key, known)}")
         return cls(**values)
 
-    @classmethod
-    def from_saved(cls, values: Mapping[str, Any]) -> Self:
-        """The config of a saved head.
-
-        Raises:
-            BadInput: if an option does not exist or a value is impossible.
-        """
-        config = cls.from_dict(values)
-        config.check_types()
-        return config
-
     def plain(self) -> Self:
         """The same options, numpy's numbers as Python's, which JSON can hold."""
         scalars = {name: value.item() for name, value in vars(self).items() if isinstance(value, np.generic)}
@@ -68,18 +57,20 @@ class HeadConfig:
 
     def check(self) -> None:
         """Raise BadInput for values that are not possible; configs with rules among options extend this."""
-        self.check_types()
+        check_fields(self, lambda name, value, wanted: f"{type(self).__name__}: {name} must be {wanted}, got {value!r}")
 
-    def check_types(self) -> None:
-        """Raise BadInput for the first value that its option's type does not allow, saying what it allows."""
-        for name, (hint, adapter) in typed_fields(type(self)).items():
-            value = getattr(self, name)
-            try:
-                adapter.validate_python(value.item() if isinstance(value, np.generic) else value, strict=True)
-            except ValidationError as error:
-                raise BadInput(
-                    f"{type(self).__name__}: {name} must be {expected(error, hint)}, got {value!r}"
-                ) from None
+
+def check_fields(config: Any, words: Callable[[str, Any, str], str]) -> None:
+    """Raise BadInput for the first field of a dataclass with a value that its type does not allow.
+
+    words: the message, of the field's name, its value and what it should be.
+    """
+    for name, (hint, adapter) in typed_fields(type(config)).items():
+        value = getattr(config, name)
+        try:
+            adapter.validate_python(value.item() if isinstance(value, np.generic) else value, strict=True)
+        except ValidationError as error:
+            raise BadInput(words(name, value, expected(error, hint))) from None
 
 
 def defaults_of(cls: type[HeadConfig]) -> dict[str, Any]:
@@ -89,7 +80,7 @@ def defaults_of(cls: type[HeadConfig]) -> dict[str, Any]:
     return {f.name: f.default for f in fields} | made
 
 
-def typed_fields(cls: type[HeadConfig]) -> dict[str, tuple[Any, TypeAdapter[Any]]]:
+def typed_fields(cls: Any) -> dict[str, tuple[Any, TypeAdapter[Any]]]:
     """The type of each option by its name, and pydantic's reading of it, which is made once."""
     if cls not in _TYPED:
         hints = get_type_hints(cls, include_extras=True)
@@ -116,8 +107,7 @@ class Wanted:
     target: single, sets, rates or distribution; multilabel: whether several labels of an image may hold. hidden: units
     of a hidden layer, 0 for the head's own default. k: labels to answer with; None leaves it to the head. ensemble:
     how many heads to average, 0 for one alone. options: more of the head's config, by name, as values or as words (see
-    typed_options). assumed_negatives: see SigmoidConfig. count_votes: whether `fit` will be given numbers of people
-    asked as weights. logit_scale: what the encoder multiplies cosines by.
+    typed_options). assumed_negatives: see SigmoidConfig. logit_scale: what the encoder multiplies cosines by.
     """
 
     target: str = "single"
@@ -128,7 +118,6 @@ class Wanted:
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     seed: int = 0
     assumed_negatives: float | None = None
-    count_votes: bool = False
     logit_scale: float | None = None
 
     @property

@@ -8,7 +8,6 @@ import copy
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Self, cast
 
 import torch
@@ -17,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from affectml.errors import BadInput
-from affectml.heads.baselines import TextHead, ZeroShotConfig, ZeroShotHead
+from affectml.heads.baselines import TextHead, ZeroShotHead
 from affectml.heads.blocks import Blocks
 from affectml.heads.config import MOST_HIDDEN, TASKS, HeadConfig
 from affectml.heads.hidden import LAYERS, AdamW, folded, forward
@@ -53,11 +52,7 @@ def contrastive_loss(
     pictures, words = normalize(images), normalize(texts)
     logits = words @ pictures.T / temperature
     likeness = (words @ words.T + pictures @ pictures.T) / (2 * temperature)
-    if weights is None:
-        targets = likeness.softmax(dim=1)
-        by_text = -(targets * logits.log_softmax(dim=1)).sum(dim=1)
-        by_image = -(targets.T * logits.T.log_softmax(dim=1)).sum(dim=1)
-        return (by_text + by_image) / 2
+    weights = torch.ones(len(images), dtype=logits.dtype) if weights is None else weights
     copies = weights.log()
     targets = (likeness + copies).softmax(dim=1)  # of all copies of a pair together
     by_text = -(targets * (logits - (logits + copies).logsumexp(dim=1, keepdim=True))).sum(dim=1)
@@ -67,52 +62,30 @@ def contrastive_loss(
     return (by_text + by_image) / 2
 
 
-@dataclass(frozen=True)
-class PromptBank:
-    """The texts of each label as one table: rows [P, T] float32 of unit length, counts [C], starts [C]."""
-
-    rows: Tensor
-    counts: Tensor
-    starts: Tensor
-
-    @classmethod
-    def of(cls, texts: Sequence[ArrayLike], columns: int) -> "PromptBank":
-        """From one [K, T] array per label; a label may have none."""
-        parts = [as_matrix(part, f"prompts of label {c}", torch.float32) for c, part in enumerate(texts) if len(part)]
-        for part in parts:
-            if part.shape[1] != columns:
-                raise BadInput(f"prompts: {part.shape[1]} features per text, expected {columns}")
-        counts = torch.tensor([len(part) for part in texts])
-        rows = normalize(torch.cat(parts)) if parts else torch.empty(0, columns)
-        return cls(rows, counts, counts.cumsum(0) - counts)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Pairs: image [B] is a row among the batch's images, text [B, T], weight [B]."""
-
-    image: Tensor
-    text: Tensor
-    weight: Tensor
-
-
 class Pairs:
-    """All pairs of N images: each with its labels' prompts, weighed by the label's part of the row, and its caption."""
+    """All pairs of N images: each with its labels' prompts, weighed by the label's part of the row, and its caption.
 
-    def __init__(self, shares: Tensor, mass: Tensor, prompts: PromptBank, captions: Tensor | None, most: int) -> None:
+    shares: [N, C]. mass: [N]. prompts: for each label its texts [K, T], perhaps none. captions: [N, T] or None. most:
+    how many labels of an image are drawn.
+    """
+
+    def __init__(
+        self, shares: Tensor, mass: Tensor, prompts: Sequence[Tensor], captions: Tensor | None, most: int
+    ) -> None:
         self._most = most
-        usable = shares * (prompts.counts > 0)
+        self._counts = torch.tensor([len(texts) for texts in prompts])
+        self._prompts, self._starts = normalize(torch.cat(list(prompts))), self._counts.cumsum(0) - self._counts
+        usable = shares * (self._counts > 0)
         total = usable.sum(dim=1, keepdim=True)
         self._parts = (usable / total.clamp(min=1e-12) * mass[:, None]).float()
         self._mass = mass.float()
-        self._prompts = prompts
         self._captions = None if captions is None else normalize(captions)
         has_caption = captions is not None and bool((captions.any(dim=1) & (mass > 0)).any())
         if not (self._parts > 0).any() and not has_caption:
             raise BadInput("targets: no image has a label with a text, nor a caption, so there is nothing to learn")
 
-    def draw(self, rows: Tensor, generator: torch.Generator) -> Batch:
-        """The pairs of these images [B], each label's prompt drawn at random.
+    def draw(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """The pairs of these images, each label's prompt drawn at random: image [B], text [B, T] and weight [B].
 
         Of an image with more labels than `most`, only `most` are drawn, in proportion to their parts: a batch's work
         grows with the square of its pairs.
@@ -125,14 +98,13 @@ class Pairs:
             parts = parts.clone()
             parts[many] = times * (parts[many].sum(dim=1, keepdim=True) / self._most)
         image, label = (parts > 0).nonzero(as_tuple=True)
-        pick = (torch.rand(len(label), generator=generator) * self._prompts.counts[label]).long()
-        text = self._prompts.rows[self._prompts.starts[label] + pick]
-        weight = parts[image, label]
+        pick = (torch.rand(len(label), generator=generator) * self._counts[label]).long()
+        text, weight = self._prompts[self._starts[label] + pick], parts[image, label]
         if self._captions is None:
-            return Batch(image, text, weight)
+            return image, text, weight
         own = self._captions[rows]
         has = (own.any(dim=1) & (self._mass[rows] > 0)).nonzero()[:, 0]
-        return Batch(torch.cat([image, has]), torch.cat([text, own[has]]), torch.cat([weight, self._mass[rows][has]]))
+        return torch.cat([image, has]), torch.cat([text, own[has]]), torch.cat([weight, self._mass[rows][has]])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,7 +133,9 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
     Each label of an image makes a pair of the image and one of the label's texts, weighed by the label's part of the
     row; an image with several labels has several pairs in its batch. A row of zeros makes none. An image's caption
     makes one more pair, of weight one. `val`, else a fifth of the rows, which is not fitted on, chooses the epoch and
-    calibrates rates, or the sharpness of the distribution.
+    calibrates rates, or the sharpness of the distribution. `fit` also takes prompts: for each label the texts to learn
+    from, [K, T] each, drawn anew for every pair (None learns from `texts`; all empty learns from captions alone); and
+    captions: [N, T], each image's own text, a row of zeros where an image has none.
 
     Options: ContrastiveConfig. A label without a text of its own to learn from is still scored by `texts`; where no
     image has a label with a text or a caption, `fit` says so. One row needs `val`.
@@ -181,9 +155,12 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
     ) -> None:
         texts = cast("Tensor", self.texts)  # see _checked
         labels, columns = texts.shape
-        bank = PromptBank.of(torch.split(texts, 1) if prompts is None else prompts, columns)
-        if len(bank.counts) != labels:
-            raise BadInput(f"prompts: texts of {len(bank.counts)} labels, expected {labels}")
+        bank = [
+            as_matrix(part, f"prompts of label {c}", torch.float32) if len(part) else torch.empty(0, columns)
+            for c, part in enumerate(torch.split(texts, 1) if prompts is None else prompts)
+        ]
+        if [part.shape[1] for part in bank] != [columns] * labels:
+            raise BadInput(f"prompts: expected texts of {labels} labels with {columns} features each")
         own = None if captions is None else as_matrix(captions, "captions", torch.float32)
         if own is not None and list(own.shape) != [len(rows.X), columns]:
             raise BadInput(f"captions: expected shape {[len(rows.X), columns]}, got {list(own.shape)}")
@@ -205,13 +182,13 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
         projected = self.project(held if isinstance(held, Tensor) else held.raw())
         scale = _sharpness(projected @ normalize(texts).T, held_shares)
         self._state["scale"] = torch.tensor(scale, dtype=torch.float64)
-        self._matcher = ZeroShotHead(texts, ZeroShotConfig(logit_scale=scale))
+        self._matcher = ZeroShotHead(texts, logit_scale=scale)
         if not is_distribution(shares):
             self._matcher.fit(projected, held_shares)
         self.report_ = {
             "rows": len(kept),
             "prevalence": shares[kept].mean(dim=0).tolist(),
-            "prompts": bank.counts.tolist(),
+            "prompts": [len(part) for part in bank],
             "captions": 0 if own is None else int(own[kept].any(dim=1).sum()),
             "epochs": epochs,
             "held_out_loss": curve[epochs - 1],
@@ -241,8 +218,7 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
         """Softmax over the labels of the sharpened cosines, [N, C]; with `texts` [K, T], over those, [N, K]."""
         if texts is None:
             return self._asked(X, self._match().scores)
-        scale = ZeroShotConfig(logit_scale=float(self._fitted()["scale"]))
-        return self._asked(X, ZeroShotHead(texts, scale).scores)
+        return self._asked(X, ZeroShotHead(texts, logit_scale=float(self._fitted()["scale"])).scores)
 
     def predict_rates(self, X: Features) -> Tensor:
         """Rates [N, C], calibrated label by label on validation rows; BadInput after a fit on one answer each."""
@@ -256,13 +232,11 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
 
     @classmethod
     def from_saved(cls, config: dict[str, Any], report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
-        """The head that `save` wrote; see Head.from_saved."""
-        return cls.from_tensors(ContrastiveConfig.from_saved(config), report, tensors)
+        """The head that `save` wrote, or one of given weights.
 
-    @classmethod
-    def from_tensors(cls, config: ContrastiveConfig, report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
-        """A head of given weights: weight1 [H, D], bias1 [H], weight2 [T, H], bias2 [T], scale [], perhaps texts."""
-        head = cls(tensors.pop("texts", None), config)
+        These are weight1 [H, D], bias1 [H], weight2 [T, H], bias2 [T], scale [], and perhaps texts.
+        """
+        head = cls._read(config, texts=tensors.pop("texts", None))
         matcher: dict[str, Tensor] = {}
         if head.texts is not None:
             matcher = {key: tensors.pop(key) for key in ("slope", "intercept") if key in tensors}
@@ -304,16 +278,16 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
         curve: list[float] = []
         for epoch in range(1, c.max_epochs + 1):
             for rows, batch_features in _epoch(features, c.batch_size, generator):
-                batch = pairs.draw(rows, generator)
-                if len(batch.weight) < 2:
+                image, text, weight = pairs.draw(rows, generator)
+                if len(weight) < 2:
                     continue
                 hidden = torch.relu(torch.nn.functional.linear(batch_features, layers[0], layers[1]))
                 if c.dropout:
                     keep = torch.rand(hidden.shape, generator=generator) >= c.dropout
                     hidden = hidden * keep / (1 - c.dropout)
-                images = torch.nn.functional.linear(hidden, layers[2], layers[3])[batch.image]
-                each = contrastive_loss(images, batch.text, temperature=c.temperature, weights=batch.weight)
-                loss = (each * batch.weight).sum() / batch.weight.sum()
+                images = torch.nn.functional.linear(hidden, layers[2], layers[3])[image]
+                each = contrastive_loss(images, text, temperature=c.temperature, weights=weight)
+                loss = (each * weight).sum() / weight.sum()
                 optimiser.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()

@@ -12,8 +12,8 @@ from affectml.errors import BadInput
 from affectml.heads.base import HEADS, Head
 from affectml.heads.config import HeadConfig
 from affectml.heads.inputs import ArrayLike, Features, Material, Rows, as_shares
-from affectml.heads.load import find_head
 from affectml.heads.objective import ScoreKind, logits_of, probabilities
+from affectml.heads.registry import find_head
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,31 +81,40 @@ def pooled(kind: ScoreKind, logits: Sequence[Tensor], weights: Tensor) -> Tensor
 
 
 @dataclasses.dataclass(frozen=True)
-class EnsembleConfig(BlendConfig):
-    """One head fitted `count` times. head: one that takes `ensemble`, as softmax; options: its own options."""
+class MemberConfig(BlendConfig):
+    """head: the name of the head inside; options: its own options."""
 
     head: str = "softmax"
-    count: Annotated[int, Field(ge=2)] = 5
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def fits(cls, head: type[Head]) -> bool:
+        """Whether such a head can be inside."""
+        return "ensemble" in head.takes
 
     def check(self) -> None:
         """HeadConfig.check, and that there is such a member, which takes these options and predicts this kind."""
         super().check()
-        fitting = [name for name, head in HEADS.items() if "ensemble" in head.takes]
+        fitting = sorted(name for name, head in HEADS.items() if self.fits(head))
         if self.head not in fitting:
-            raise BadInput(f"EnsembleConfig: no ensembles of {self.head!r} (heads: {', '.join(sorted(fitting))})")
+            raise BadInput(f"{type(self).__name__}: no {self.head!r} head can be inside (heads: {', '.join(fitting)})")
         member = HEADS[self.head]
-        kinds = member.kinds()
-        wanted = self.options.get("kind", self.kind) if len(kinds) > 1 else kinds[0]
-        if wanted != self.kind:
-            raise BadInput(f"EnsembleConfig: {member.described()} of {wanted} in an ensemble of {self.kind}")
+        if self.kind not in member.kinds() or self.options.get("kind", self.kind) != self.kind:
+            raise BadInput(f"{type(self).__name__}: {member.described()} inside does not predict {self.kind}")
         self.member().config.check()
 
     def member(self) -> Head:
-        """One of the heads, not fitted."""
+        """A head for inside, not fitted."""
         head = HEADS[self.head]
         options: dict[str, Any] = self.options | ({"kind": self.kind} if len(head.kinds()) > 1 else {})
         return head(**options)
+
+
+@dataclasses.dataclass(frozen=True)
+class EnsembleConfig(MemberConfig):
+    """One head fitted `count` times. head: one that takes `ensemble`, as softmax; options: its own options."""
+
+    count: Annotated[int, Field(ge=2)] = 5
 
 
 class EnsembleHead(CompositeHead, name="ensemble"):
@@ -122,8 +131,8 @@ class EnsembleHead(CompositeHead, name="ensemble"):
     config: EnsembleConfig
 
     def from_material(self, material: Material) -> dict[str, Any]:
-        """Votes where people per image differ much, or a member's `rho` asks for them."""
-        return super().from_material(material) | material.counted(self.config.options.get("rho") is not None)
+        """Votes where people per image differ much."""
+        return super().from_material(material) | material.counted()
 
     def _fit(self, rows: Rows, generator: torch.Generator) -> None:
         """Every member with a seed of its own."""

@@ -268,6 +268,6 @@ class Material:
     texts: Callable[[], Mapping[str, Any]] = NO_TEXTS
     people: Callable[[], Mapping[str, Any]] = NO_PEOPLE
 
-    def counted(self, always: bool) -> dict[str, Any]:
-        """`weights` for `fit`: the votes, where they differ much or a head counts them `always`; else nothing."""
-        return {"weights": self.votes} if always or self.uneven else {}
+    def counted(self) -> dict[str, Any]:
+        """`weights` for `fit`: the votes, where they differ much; else nothing."""
+        return {"weights": self.votes} if self.uneven else {}

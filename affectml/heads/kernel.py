@@ -16,9 +16,8 @@ from torch import Tensor
 
 from affectml.heads.base import Head
 from affectml.heads.config import HeadConfig, Task
-from affectml.heads.descent import Curvature
 from affectml.heads.inputs import Features, Rows, as_features, in_parts
-from affectml.heads.linear import FOLDS, L2Path, Standardiser, crossed, folds, walked
+from affectml.heads.linear import FOLDS, Curvature, L2Path, Standardiser, crossed, folds, walked
 from affectml.heads.objective import Objective, ScoreKind, masses, probabilities
 
 KernelName: TypeAlias = Literal["exponential", "rbf"]

@@ -1,24 +1,20 @@
-"""Softmax and sigmoid heads: linear, or with one hidden layer; masses in, a model of logits out."""
+"""Softmax and sigmoid heads: linear, or with one hidden layer."""
 
 import dataclasses
-import itertools
 import math
-from abc import abstractmethod
-from typing import Annotated, Any, Literal, TypeAlias, cast
+from typing import Annotated, Any, TypeAlias, cast
 
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from affectml.errors import BadInput
 from affectml.heads.base import Head
 from affectml.heads.blocks import Blocks
 from affectml.heads.config import MOST_HIDDEN, HeadConfig, Wanted
-from affectml.heads.hidden import LAYERS, WEIGHT_DECAY_GRID, HiddenOptions, Setting, fit_hidden, folded, forward
+from affectml.heads.hidden import LAYERS, WEIGHT_DECAY_GRID, HiddenOptions, fit_hidden, folded, forward
 from affectml.heads.inputs import Features, Material, Rows, alike, feature_parts, weighted_mean
-from affectml.heads.linear import FOLDS, L2Path, Standardiser, fit_linear, folds, precision
-from affectml.heads.objective import Objective
-from affectml.heads.votes import vote_correlation, vote_weights
+from affectml.heads.linear import FOLDS, Standardiser, fit_linear, folds
+from affectml.heads.objective import Objective, masses, probabilities
 
 SMALL_BATCH, LARGE_BATCH = 256, 2048
 LEARNING_RATE = 1e-3
@@ -31,24 +27,17 @@ class NeuralConfig(HeadConfig):
 
     hidden: 0 is a linear head, which is hard to beat below some 10,000 rows; 512 is CLIP-E's hidden layer.
     l2: strength of a linear head's penalty (see docs); None chooses it from a grid on rows kept out.
-    balance: 0 weighs every case alike, 1 weighs labels as if all were equally common, 0.5 lies between; the
-    intercepts are corrected afterwards (King & Zeng 2001), so predictions stay rates.
-    logit_adjustment: how much of the log prior `scores` leave out (Menon et al. 2021): 1 ranks labels as if all
-    were equally common, which helps rare labels and costs the common ones; rates and distributions stay as they are.
     The rest concerns hidden layers only. input_dropout: share of the features left out at each step. weight_decay:
-    AdamW's; None chooses it from a grid. dropout, weight_decay, learning_rate: several make a search over all
-    combinations, on rows kept out. learning_rate: None is 0.001, times the root of batch_size / 256 where X is large.
-    batch_size: None is 256, 2048 where X is large (docs/data.md).
+    AdamW's; None chooses it from a grid, on rows kept out. learning_rate: None is 0.001, times the root of batch_size /
+    256 where X is large. batch_size: None is 256, 2048 where X is large (docs/data.md).
     """
 
     hidden: Annotated[int, Field(ge=0, le=MOST_HIDDEN)] = 0
     l2: NonNegativeFloat | None = None
-    balance: Annotated[float, Field(ge=0, le=1)] = 0.0
-    logit_adjustment: NonNegativeFloat = 0.0
     input_dropout: Share = 0.0
-    dropout: Share | Annotated[tuple[Share, ...], Field(min_length=1)] = 0.5
-    weight_decay: NonNegativeFloat | Annotated[tuple[NonNegativeFloat, ...], Field(min_length=1)] | None = None
-    learning_rate: PositiveFloat | Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] | None = None
+    dropout: Share = 0.5
+    weight_decay: NonNegativeFloat | None = None
+    learning_rate: PositiveFloat | None = None
     batch_size: PositiveInt | None = None
     max_epochs: PositiveInt = 200
     patience: PositiveInt = 10
@@ -57,39 +46,24 @@ class NeuralConfig(HeadConfig):
         """What fits a hidden layer; large: whether X is read in blocks."""
         batch_size = self.batch_size or (LARGE_BATCH if large else SMALL_BATCH)
         usual = LEARNING_RATE * (math.sqrt(batch_size / SMALL_BATCH) if large else 1)
-        decays = _several(self.weight_decay, WEIGHT_DECAY_GRID)
-        rates, drops = _several(self.learning_rate, (usual,)), _several(self.dropout, ())
-        settings = tuple(dict.fromkeys(Setting(*each) for each in itertools.product(decays, rates, drops)))
-        return HiddenOptions(self.hidden, settings, batch_size, self.max_epochs, self.patience, self.input_dropout)
-
-
-def _several(value: float | tuple[float, ...] | None, usual: tuple[float, ...]) -> tuple[float, ...]:
-    return usual if value is None else value if isinstance(value, tuple) else (value,)
+        decays = WEIGHT_DECAY_GRID if self.weight_decay is None else (self.weight_decay,)
+        rate, rest = self.learning_rate or usual, (batch_size, self.max_epochs, self.patience, self.input_dropout)
+        return HiddenOptions(self.hidden, decays, rate, self.dropout, *rest)
 
 
 class NeuralHead(Head):
-    """A linear or one-hidden-layer head; subclasses say which targets they take and what logits mean."""
+    """A linear or one-hidden-layer head; subclasses say which targets they take."""
 
     config: NeuralConfig
     reads_blocks = True
 
-    @abstractmethod
-    def _label_weights(self, prevalence: Tensor) -> Tensor:
-        """What `config.balance` multiplies each label's positive mass by, [C]."""
-
-    @abstractmethod
-    def _objective(self, shares: Tensor, weights: Tensor, label_weights: Tensor) -> Objective:
+    def _objective(self, shares: Tensor, weights: Tensor) -> Objective:
         """Targets and weights as masses."""
+        return masses(self.kinds()[0], shares, weights)
 
-    @abstractmethod
-    def _prior_logits(self, prevalence: Tensor) -> Tensor:
-        """The logits [C] of a head that knows only the label shares."""
-
-    def _adjustment(self) -> Tensor:
-        """What `scores` take off the logits, [C]."""
-        prior = torch.tensor(self.report_.get("prevalence", [0.0]), dtype=torch.float64)
-        strength = self.config.logit_adjustment
-        return strength * self._prior_logits(prior) if strength else torch.zeros_like(prior)
+    def scores(self, X: Features) -> Tensor:
+        """The predicted distribution or rates, [N, C] float64."""
+        return probabilities(self.kinds()[0], self._logits(X))
 
     def _fit(self, rows: Rows, generator: torch.Generator) -> None:
         """Choose and fit.
@@ -103,51 +77,35 @@ class NeuralHead(Head):
         features, shares, mass = cast("Tensor | Blocks", rows.X), rows.targets, rows.mass
         held: tuple[Tensor | Blocks, Objective] | None = None
         if rows.val is not None:
-            held = (rows.val[0], self._judged(rows.val[1], alike(len(rows.val[1]))))
+            held = (rows.val[0], self._objective(rows.val[1], alike(len(rows.val[1]))))
         elif self.config.hidden:
             asked = (mass > 0).double()
             parts = folds(shares * asked, FOLDS, generator)
             kept, left_out = next(part for part in parts if asked[part[0]].any())
-            held = (features[left_out], self._judged(shares[left_out], asked[left_out]))
+            held = (features[left_out], self._objective(shares[left_out], asked[left_out]))
             features, shares, mass = features[kept], shares[kept], mass[kept]
-        prevalence = weighted_mean(shares, mass)
-        label_weights = self._label_weights(prevalence)
-        objective = self._objective(shares, mass, label_weights)
-        correction = label_weights.log()
-        self.report_ = {
-            "rows": len(features),
-            "prevalence": prevalence.tolist(),
-            "label_weights": label_weights.tolist(),
-        }
+        objective = self._objective(shares, mass)
+        self.report_ = {"rows": len(features), "prevalence": weighted_mean(shares, mass).tolist()}
         if held is not None and self.config.hidden:
-            self._fit_hidden(features, objective, held, correction, generator)
+            self._fit_hidden(features, objective, held, generator)
         else:
-            self._state, chosen = fit_linear(
-                features, objective, l2=self.config.l2, val=held, generator=generator, correction=correction
-            )
+            self._state, chosen = fit_linear(features, objective, l2=self.config.l2, val=held, generator=generator)
             self.report_ |= chosen
-
-    def _judged(self, shares: Tensor, asked: Tensor) -> Objective:
-        """Rows kept out, judged as the head will be: no balance, and alike where `asked` is 1, of 0 and 1."""
-        return self._objective(shares, asked, torch.ones(shares.shape[1], dtype=torch.float64))
 
     def _fit_hidden(
         self,
         features: Tensor | Blocks,
         objective: Objective,
         val: tuple[Tensor | Blocks, Objective],
-        correction: Tensor,
         generator: torch.Generator,
     ) -> None:
         standard = Standardiser.of(features)
         table, held = standard.apply(features, torch.float32), standard.apply(val[0], torch.float32)
         options = self.config.layer_options(large=isinstance(table, Blocks))
-        fitted = fit_hidden(table, objective, (held, val[1]), correction.float(), options, generator)
+        fitted = fit_hidden(table, objective, (held, val[1]), options, generator)
         self._state = folded(standard, fitted.layers)
-        self._state["bias2"] -= correction
-        searched = [n for n in ("learning_rate", "dropout") if isinstance(getattr(self.config, n), tuple)]
         self.report_ |= {
-            **{name: getattr(fitted.setting, name) for name in ("weight_decay", *searched)},
+            "weight_decay": fitted.weight_decay,
             "epochs": fitted.epochs,
             "one_scale": standard.shared,
             "held_out_loss": fitted.held_out_loss,
@@ -176,7 +134,7 @@ class SoftmaxHead(NeuralHead, name="softmax", learns=("single", "distribution"),
     """Multinomial logistic regression, or one hidden layer, fitted by soft cross-entropy.
 
     Targets: one-hot rows (single labels) or distributions, rows summing to one; weights: [N]. `scores` and
-    `predict_distribution` are the same [N, C] distribution, unless logits are adjusted.
+    `predict_distribution` are the same [N, C] distribution.
 
     Options: SoftmaxConfig. Source: the cross-entropy head of Bustos et al. 2023, with `hidden=512`. Features that say
     nothing give the label shares; a label that nobody chose keeps a small share. One row needs `l2` or `val`.
@@ -184,25 +142,6 @@ class SoftmaxHead(NeuralHead, name="softmax", learns=("single", "distribution"),
 
     says = "gives one answer"
     config_class = SoftmaxConfig
-
-    def scores(self, X: Features) -> Tensor:
-        """The predicted distribution, [N, C] float64; with `config.logit_adjustment` it ranks rare labels higher."""
-        return (self._logits(X) - self._adjustment()).softmax(dim=1)
-
-    def predict_distribution(self, X: Features) -> Tensor:
-        """The predicted distribution, [N, C] float64; rows sum to one."""
-        return self._logits(X).softmax(dim=1)
-
-    def _label_weights(self, prevalence: Tensor) -> Tensor:
-        # a label that never occurs has no cases to weigh
-        common = torch.where(prevalence > 0, prevalence * len(prevalence), torch.ones_like(prevalence))
-        return common**-self.config.balance
-
-    def _objective(self, shares: Tensor, weights: Tensor, label_weights: Tensor) -> Objective:
-        return Objective(shares * weights * label_weights, None)
-
-    def _prior_logits(self, prevalence: Tensor) -> Tensor:
-        return prevalence.clamp(min=1e-4).log()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,13 +151,9 @@ class SigmoidConfig(NeuralConfig):
     assumed_negatives: for single labels, where absent labels are unknown and not absent: they are taken as
     negatives, but every target moves this far towards one half, 0.1 turning 1 and 0 into .95 and .05 (label
     smoothing for single-positive multi-label learning, Cole et al. 2021). None: 0 means "does not apply".
-    rho: how far one image's votes go together. With it, `fit` takes weights as numbers of people asked and
-    counts n / (1 + (n - 1) rho) for each: 0 is binomial, "fit" estimates it (beta-binomial). None: weights as
-    they are. Worth it when people per image differ much.
     """
 
     assumed_negatives: Annotated[float, Field(ge=0, lt=1)] | None = None
-    rho: Annotated[float, Field(ge=0, le=1)] | Literal["fit"] | None = None
 
 
 class SigmoidHead(
@@ -227,8 +162,8 @@ class SigmoidHead(
     """A logistic regression per label, or one hidden layer for all, fitted by binary cross-entropy on rates.
 
     Targets: rates, or sets as 0/1, [N, C]; weights: [N], or [N, C] (people asked, say: a rate of n people
-    then counts n times; 0 where nobody was asked about that label, whose target is then ignored). `predict_rates`
-    are the [N, C] rates, and so are `scores` without logit adjustment.
+    then counts n times; 0 where nobody was asked about that label, whose target is then ignored). `scores` and
+    `predict_rates` are the same [N, C] rates.
 
     Options: SigmoidConfig. Source: binary relevance by logistic regression (Tsoumakas & Katakis 2007). Features that
     say nothing give the label shares; rates of labels that nobody or everybody chose stay inside 0 and 1. Rows of
@@ -241,65 +176,13 @@ class SigmoidHead(
 
     @classmethod
     def decided(cls, wanted: Wanted) -> dict[str, Any]:
-        """Head.decided, how single labels are taken, and whether votes are counted."""
-        rho = "fit" if wanted.count_votes else None
-        return super().decided(wanted) | {"assumed_negatives": wanted.assumed_negatives, "rho": rho}
+        """Head.decided, and how single labels are taken."""
+        return super().decided(wanted) | {"assumed_negatives": wanted.assumed_negatives}
 
     def from_material(self, material: Material) -> dict[str, Any]:
-        """Votes where `config.rho` says how they count, or people per image differ much."""
-        return super().from_material(material) | material.counted(self.config.rho is not None)
+        """Votes where people per image differ much."""
+        return super().from_material(material) | material.counted()
 
-    def _fit(self, rows: Rows, generator: torch.Generator) -> None:
-        """See NeuralHead._fit; with `config.rho`, weights are numbers of people asked."""
-        rho = self.config.rho
-        if rho is None:
-            super()._fit(rows, generator)
-            return
-        if rows.weights is None:
-            raise BadInput("weights: rho weighs votes by the number of people asked: give it as weights, [N] or [N, C]")
-        if rho == "fit":
-            super()._fit(rows, generator)
-            rho = self._vote_correlation(rows, generator)
-        super()._fit(dataclasses.replace(rows, weights=vote_weights(rows.weights, rho)), generator)
-        self.report_["rho"] = rho
-
-    def scores(self, X: Features) -> Tensor:
-        """The predicted rates, [N, C] float64; with `config.logit_adjustment` they rank rare labels higher."""
-        return (self._logits(X) - self._adjustment()).sigmoid()
-
-    def predict_rates(self, X: Features) -> Tensor:
-        """The predicted rates, [N, C] float64."""
-        return self._logits(X).sigmoid()
-
-    def _vote_correlation(self, rows: Rows, generator: torch.Generator) -> float:
-        """rho from the rows that each of five linear fits, at the L2 just chosen, leaves out."""
-        table = Standardiser.of(rows.X).apply(rows.X, precision(rows.X))
-        objective = Objective(rows.targets * rows.mass, (1 - rows.targets) * rows.mass)
-        logits = _left_out(table, objective, self.report_.get("l2", 0.1), generator)
-        return vote_correlation(rows.targets, rows.mass, logits.sigmoid())
-
-    def _label_weights(self, prevalence: Tensor) -> Tensor:
-        some = (prevalence > 0) & (prevalence < 1)
-        odds = torch.where(some, (1 - prevalence) / prevalence, torch.ones_like(prevalence))
-        return odds**self.config.balance
-
-    def _objective(self, shares: Tensor, weights: Tensor, label_weights: Tensor) -> Objective:
+    def _objective(self, shares: Tensor, weights: Tensor) -> Objective:
         smoothing = self.config.assumed_negatives or 0.0
-        softened = shares * (1 - smoothing) + smoothing / 2 if smoothing else shares
-        return Objective(softened * (weights * label_weights), (1 - softened) * weights)
-
-    def _prior_logits(self, prevalence: Tensor) -> Tensor:
-        return prevalence.clamp(1e-4, 1 - 1e-4).logit()
-
-
-def _left_out(table: Tensor | Blocks, objective: Objective, l2: float, generator: torch.Generator) -> Tensor:
-    """Logits [N, C] of every row from the one of five fits that it was kept out of."""
-    out = torch.zeros_like(objective.positive)
-    for kept, rows in folds(objective.positive, FOLDS, generator):
-        if objective.rows(kept).total > 0:
-            path = L2Path(table[kept], objective.rows(kept))
-            path.step(l2)
-            held = table[rows]
-            parts = [part for _, part in held.parts()] if isinstance(held, Blocks) else [held]
-            out[rows] = torch.cat([path.logits(part) for part in parts])
-    return out
+        return super()._objective(shares * (1 - smoothing) + smoothing / 2 if smoothing else shares, weights)

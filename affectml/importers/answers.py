@@ -2,38 +2,45 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import compress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.data.schema import Construct, Kind, Values, VoteRule
+from affectml.data.schema import Kind, Values, VoteRule
 from affectml.data.targets import SUM_TOLERANCE
 from affectml.errors import BadInput, option
 from affectml.importers.draft import Labels
-from affectml.importers.labels import MARKS, Cells, LabelPlan, parse_cells, plan_labels
-from affectml.importers.read import ANNOTATOR, FILE, LABEL, Shape, SomeTaxonomy, Table, numbers, pick, read_table, tidy
+from affectml.importers.labels import Cells, LabelPlan, parse_cells, plan_labels
+from affectml.importers.read import (
+    ANNOTATOR,
+    FILE,
+    LABEL,
+    Columns,
+    Shape,
+    Table,
+    TableSpec,
+    numbers,
+    pick,
+    read_table,
+    tidy,
+)
 from affectml.taxonomies import Taxonomy
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import AnnotationError
 from affectml_annotation.exchange.tables import own_flag, own_language, truths_in
 from affectml_annotation.judgements import FLAG, KINDS, are_data, count_votes, languages_in, of_now, only_data
 
-if TYPE_CHECKING:
-    from affectml.importers.embeddings import Arrays
-
 Floats = NDArray[np.float64]
 Said = list[tuple[str, Any, list[str]]]  # place, image and labels of each answer of one person
 SAID = "answers"  # what messages call answers that are in no file
 KEY = ["image_id", "annotator_id", "round"]
+ANSWERS = KINDS[:2]  # the kinds of judgements that say something of an image's labels
 _WORDS = (*KINDS[1:], FLAG)  # what a cell of labels may say in place of labels
 _WHOLE_OF_SUMS = 0.5  # from this share of rows summing to one, the others are taken for mistakes
-# The kind of target that each array of answers makes; votes show by themselves which. What says most comes first.
-_KIND_OF: dict[str, Kind | None] = {"votes": None, "shares": "distribution", "rates": "rates", "sets": "sets"}
 
 
 @dataclass
@@ -228,18 +235,10 @@ def count(judgements: pd.DataFrame, labels: Sequence[str], where: str) -> tuple[
         votes = count_votes(judgements, labels)
     except AnnotationError as error:
         raise BadInput(f"{where}: {error}") from None
-    answers = judgements["kind"].isin(("labels", "none")) & are_data(judgements)
+    answers = judgements["kind"].isin(ANSWERS) & are_data(judgements)
     one_choice = bool((judgements.loc[answers, "labels"].map(len) == 1).all())
     answered = votes.n > 0
     return votes.table()[answered], one_choice, [str(image) for image in votes.image_id[~answered]]
-
-
-def apart(judgements: pd.DataFrame, file: str) -> pd.DataFrame:
-    """Judgements whose event ids and people were made of lines: with the file's name before, so that no other's are."""
-    made = {"event_id": r"(line|row)-\d+", "annotator_id": r"anonymous-\d+"}
-    texts = {column: judgements[column].astype(str) for column in made}
-    ours = {column: cells for column, cells in texts.items() if cells.str.fullmatch(made[column]).all()}
-    return judgements.assign(**{column: file + ":" + cells for column, cells in ours.items()})
 
 
 @dataclass(frozen=True)
@@ -263,16 +262,15 @@ def measure(
     n_column: str | None,
     kind: str | None,
     vote_rule: VoteRule | None,
-    *,
-    are_votes: bool = False,
+    are_votes: bool | None = None,
 ) -> Measured:
     """Read the label columns, called `raw` in the file, and decide what they are.
 
     0 and 1 only: `single` where every row has exactly one label, else `sets`. Whole numbers above 1: votes;
     `rates` with the number of people asked; where these votes add up to it in every row, `kind` has to say whether they
     are a `distribution` (one choice each), as votes without it are. Fractions: `distribution` where rows sum to one,
-    else `rates`. `kind` overrides where the numbers allow it; are_votes: they are known to be votes. Raises BadInput
-    naming row and column.
+    else `rates`. `kind` overrides where the numbers allow it; are_votes: whether they are votes, where that is known.
+    Raises BadInput naming row and column.
     """
     cells = numbers(table, raw, f", or say {option('empty', 'none')} where it means that nobody chose it")
     table.refuse(cells < 0, raw, cells, "a value cannot be negative")
@@ -323,11 +321,11 @@ def _decide(
     people: Floats | None,
     kind: str | None,
     said: VoteRule | None,
-    votes: bool,
+    votes: bool | None,
 ) -> tuple[Kind, Values, VoteRule | None, str]:
-    """said: the rule that the user names. votes: whether the numbers are known to be votes."""
+    """said: the rule that the user names. votes: whether the numbers are votes, where that is known."""
     sums, parts = cells.sum(axis=1), cells != np.round(cells)
-    if not parts.any() and (votes or cells.max() > 1 or people is not None):
+    if not parts.any() and votes is not False and (votes or cells.max() > 1 or people is not None):
         return _decide_votes(table, raw, cells, people, kind, said)
     if not parts.any() and kind in (None, "single", "sets"):
         if kind == "single" or (kind is None and (sums == 1).all()):
@@ -338,7 +336,7 @@ def _decide(
         table.refuse(parts, raw, cells, f"kind {kind} needs 0 or 1")
     expected = "shares lie in [0, 1] and votes are whole numbers (percentages: divide by 100)"
     above = cells > 1 + SUM_TOLERANCE
-    table.refuse(parts if people is not None and above.any() else above, raw, cells, expected)
+    table.refuse(parts if people is not None and above.any() and votes is None else above, raw, cells, expected)
     if kind == "rates":
         return "rates", "shares", said, "shares, kind rates as asked"
     ones = np.abs(sums - 1) <= SUM_TOLERANCE
@@ -404,68 +402,6 @@ def people_columns(table: Table, raw: Sequence[str], n_column: str | None, plan:
     return pd.DataFrame({f"n:{label}": by_label[label] for label in plan.taxonomy.labels})
 
 
-@dataclass(frozen=True)
-class Naming:
-    """How labels are to be called: the taxonomy and the mapping that the user gave, and the data set's name.
-
-    own: the taxonomy of the data set that is joined to.
-    """
-
-    taxonomy: SomeTaxonomy
-    mapping: Mapping[str, str]
-    name: str
-    own: Taxonomy | None = None
-
-    def plan(self, found: Mapping[str, str], where: str, counts: Mapping[str, int] | None = None) -> LabelPlan:
-        """The plan of the labels found; of the mapping, what renames one of them. See `plan_labels`."""
-        renamed = {raw: label for raw, label in self.mapping.items() if raw in found}
-        return plan_labels(found, renamed, self.taxonomy, where=where, name=self.name, counts=counts, own=self.own)
-
-    def check(self, arrays: "Arrays") -> None:
-        """Raise BadInput where there are no labels to name, or where one that is renamed is not there."""
-        words = dict.fromkeys(
-            [*(arrays.label or ()), *(name for said in arrays.answers.values() for name in said.labels)]
-        )
-        if not words and (self.taxonomy is not None or self.mapping):
-            nothing = "no labels in it, so there is nothing for a taxonomy or a mapping to name"
-            raise BadInput(f"{arrays.table.path}: {nothing}")
-        if unknown := [raw for raw in self.mapping if raw not in words]:
-            plan_labels(dict.fromkeys(words, ""), {unknown[0]: ""}, None, where=str(arrays.table.path), name=self.name)
-
-
-def people_said(arrays: "Arrays", naming: Naming, vote_rule: VoteRule | None, about: Mapping[str, Construct]) -> Labels:
-    """A target of each array of answers, called by its kind; where two make one kind, of that which says more.
-
-    about: the construct, where it is not the same for all that the file says.
-    Raises BadInput naming array, row and label of the first number that cannot be.
-    """
-    result = Labels()
-    if vote_rule is not None and not {"votes", "shares", "rates"} & arrays.answers.keys():
-        raise BadInput(f"{arrays.path}: {option('vote_rule')} is for shares, rates and votes; it has none")
-    for key in [key for key in _KIND_OF if key in arrays.answers]:
-        table, votes = arrays.answers[key], key == "votes"
-        names = table.labels
-        plan = naming.plan({name: f"{table.path}: {key}, column {name!r}" for name in names}, f"{table.path}: {key}")
-        asked = "n" if "n" in table.frame.columns else None
-        # all else is of shares: n beside it says how many people, and changes no number
-        counted = table if votes else replace(table, frame=table.frame[list(names)])
-        measured = measure(counted, names, plan, asked if votes else None, _KIND_OF[key], vote_rule, are_votes=votes)
-        if measured.kind in result.targets:
-            result.notes.append(f"{key} left out: votes are there, which say the same and more")
-            continue
-        content = measured.table
-        if key in ("shares", "rates"):
-            content = content.join(people_columns(table, names, asked, plan))
-        content.insert(0, "image_id", arrays.ids)
-        if not measured.keep.all():
-            result.skipped["rows in which nobody voted"] = list(compress(table.places(), ~measured.keep))
-        result.notes += [f"{key}: {measured.note}", *plan.notes]
-        result.warnings += plan.warnings
-        said = {**measured.entry, "made_by": f"{key} of {table.path.name}", **about}
-        result.add(measured.kind, measured.kind, content[measured.keep], plan.taxonomy, **said)
-    return result
-
-
 def said_of(answers: Any, taxonomy: Taxonomy) -> Said:
     """Each answer of one person, with the place to name in messages, checked for labels.
 
@@ -498,33 +434,17 @@ def said_of(answers: Any, taxonomy: Taxonomy) -> Said:
 def _said_in(table: Table, taxonomy: Taxonomy) -> Said:
     """The answers of a table; rows that say unsure, skip or flag are none."""
     image = pick(table, None, ("imageid",)) or pick(table, None, FILE)
-    column, who = pick(table, None, LABEL), pick(table, None, ANNOTATOR)
-    if image is None or column is None:
+    label, who = pick(table, None, LABEL), pick(table, None, ANNOTATOR)
+    if image is None or label is None:
         what, have = "image (or image_id)" if image is None else "labels", ", ".join(table.frame.columns)
         raise BadInput(f"{table.path}: no column {what}, which answers of a person need (columns: {have})")
     people = 1 if who is None else table.frame[who].nunique()
     if people > 1:
         raise BadInput(f"{table.path}: column {who!r}: answers of {people:,} people; keep those of one")
-    texts = [cell.strip() for cell in table.frame[column] if isinstance(cell, str) and cell not in taxonomy.labels]
-    marks = [] if any(text.startswith("[") for text in texts) else [m for m in MARKS if any(m in t for t in texts)]
-    cells = parse_cells(table, column, next(iter(marks), None), taxonomy.labels)
-    words = _words_for_no_label(cells.found(), taxonomy.labels)
-    kinds = table.frame["kind"] if "kind" in table.frame.columns else [None] * len(table.frame)
-    found: Said = []
-    for row, (name, part, kind) in enumerate(zip(table.frame[image], cells.labels, kinds, strict=True)):
-        said = {kind, *(words[label] for label in part or () if label in words)}
-        labels = [label for label in part or () if label not in words]
-        if said.intersection(("unsure", "skip", "flag")):
-            continue
-        wrong = ""
-        if part is None and kind not in ("none", "labels"):
-            wrong = f"column {column!r} is empty: write none where no label applies, or take the row out"
-        elif labels and "none" in said:
-            wrong = f"{', '.join(labels)}: a label and 'none' at once"
-        elif not isinstance(name, str) and pd.isna(name):
-            wrong = f"column {image!r} is empty; name the image or take the row out"
-        if wrong:
-            raise BadInput(f"{table.where(row)}: {wrong}")
-        taxonomy.check(labels, table.where(row))
-        found.append((table.where(row), str(name), labels))
-    return found
+    names = table.texts(image)
+    table.refuse_row(names == "", f"column {image!r} is empty; name the image or take the row out")
+    spec = TableSpec(taxonomy=taxonomy)
+    shape = Shape(table, names.to_numpy(), Columns(file=image, label=label), [], spec)
+    judged = _judgements(shape, *plan_shape(shape, judged=True), [], [])
+    rows = judged[["image_id", "kind", "labels"]].itertuples(index=False)
+    return [(table.where(at), image, labels) for at, (image, kind, labels) in enumerate(rows) if kind in ANSWERS]

@@ -20,10 +20,10 @@ from torch import Tensor
 
 from affectml._files import need_file, new_folder, sha256, write_json
 from affectml.data import check_new
-from affectml.encoders import EncoderIdentity, load_encoder
+from affectml.encoders import EncoderIdentity
 from affectml.errors import BadInput, few, option
 from affectml.heads import ContrastiveHead, Head, SoftmaxHead
-from affectml.prompts import Prompts, asked_labels, label_features
+from affectml.prompts import asked_labels
 from affectml.runs import RunFolder, RunInfo, TrainConfig, surroundings
 from affectml.runs.schema import DataInfo, EncoderInfo, HeadInfo, SplitInfo
 from affectml.taxonomies import Taxonomy, get_taxonomy
@@ -46,9 +46,7 @@ class Dense(NamedTuple):
     bias: NDArray[np.float32]
 
 
-def import_clip_e(
-    file: str | Path, out: str | Path, *, labels: Sequence[str] | None = None, encoder: str | None = None
-) -> RunFolder:
+def import_clip_e(file: str | Path, out: str | Path, *, labels: Sequence[str] | None = None) -> RunFolder:
     """Write the run folder `out` from a weights file, which h5py reads without Keras.
 
     The run predicts from features alone: `load_head(out).scores(X)`, X [N, 512] being CLIP ViT-B/32 image features
@@ -59,8 +57,6 @@ def import_clip_e(
         out: the run folder to write; it must not exist yet.
         labels: of the outputs, where they are not the published ones (25, 6 or 1); for contrastive weights the labels
             asked about, parrott-25 unless given.
-        encoder: for contrastive weights, an encoder whose text tower is asked for the labels' features now, so that
-            they are saved with the head; without it, scores need texts.
 
     Raises:
         BadInput: naming the file and what was found in it: no HDF5, another architecture, shapes that do not fit,
@@ -78,13 +74,12 @@ def import_clip_e(
     last = layers["img_fc2" if contrastive else "preds"]
     if (gives := len(first.bias)) != (takes := len(last.kernel)):
         raise BadInput(f"{file}: img_fc1 gives {gives} values and the next layer takes {takes}")
-    if encoder is not None and not contrastive:
-        nothing = "cross-entropy weights have no texts, so there is nothing to encode"
-        raise BadInput(f"{file}: {nothing}: drop {option('encoder')}")
     config: dict[str, Any] = {"hidden": gives}
     more: dict[str, Tensor] = {}
     if contrastive:
-        taxonomy, more = _asked(file, len(last.bias), labels, encoder)
+        taxonomy = get_taxonomy("parrott-25")
+        taxonomy = taxonomy if labels is None else asked_labels(labels, taxonomy)
+        more["scale"] = torch.tensor(1 / TEMPERATURE, dtype=torch.float64)
         config["temperature"] = TEMPERATURE
     else:
         taxonomy, last = _in_order(file, last, labels)
@@ -172,23 +167,6 @@ def _in_order(file: Path, last: Dense, labels: Sequence[str] | None) -> tuple[Ta
         raise BadInput(f"{file}: {len(last.bias)} labels in it, but {len(order)} were named: {', '.join(order)}")
     column = [order.index(label) for label in taxonomy.labels]
     return taxonomy, Dense(last.kernel[:, column], last.bias[column])
-
-
-def _asked(
-    file: Path, space: int, labels: Sequence[str] | None, encoder: str | None
-) -> tuple[Taxonomy, dict[str, Tensor]]:
-    """The labels that contrastive weights are asked about, and what a head needs of them."""
-    taxonomy = get_taxonomy("parrott-25")
-    if labels is not None:
-        taxonomy = asked_labels(labels, taxonomy)
-    tensors = {"scale": torch.tensor(1 / TEMPERATURE, dtype=torch.float64)}
-    if encoder is not None:
-        tower = load_encoder(encoder)
-        if tower.dim != space:
-            raise BadInput(f"{file}: its images lie in a space of {space}, texts of {encoder} in one of {tower.dim}")
-        rows = label_features(Prompts(), taxonomy, lambda texts: tower.encode_texts(texts).numpy())
-        tensors["texts"] = torch.from_numpy(rows).double()
-    return taxonomy, tensors
 
 
 def _info(file: Path, out: Path, taxonomy: Taxonomy, head: Head, features: int) -> RunInfo:

@@ -16,18 +16,19 @@ from importlib.util import find_spec
 from itertools import compress
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from affectml._options import Help, check_choice
+from affectml._options import check_choice
 from affectml._progress import Progress
 from affectml.errors import BadInput, MissingExtra, did_you_mean, option
 from affectml.importers.draft import About, Draft, Source
 from affectml.importers.find import SUFFIXES, file_in_dataset, is_url, is_usual
-from affectml.importers.read import ANNOTATOR, LABEL, SPLIT_OF, Table, TableSpec, first_row, pick, tidy
+from affectml.importers.read import ANNOTATOR, LABEL, SPLIT_OF, Table, TableSpec, pick
 from affectml.importers.registry import importer
 from affectml.importers.table import draft_of_table
 from affectml.taxonomies import infer_taxonomy
@@ -48,7 +49,6 @@ _EXPECTED = (
     "expected a folder of `save_to_disk`, of images with metadata or of Parquet files; unpack tar files, and "
     "`affectml import images` or `import table` what is in them"
 )
-_OF_ONE_CELL = ("image_id", "event_id", "file", "url", "split", "group", "round", "kind", "n")  # never a list
 _SIGNATURES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"GIF8": ".gif", b"BM": ".bmp", b"II*\0": ".tif",
                b"MM\0*": ".tif"}  # fmt: skip
 
@@ -63,25 +63,28 @@ class ContainerSpec(TableSpec):
 
 @importer("datasets", About(construct="evoked"), images=("copy", "hardlink", "none"), folder=False)
 def containers(
-    source: Annotated[Source, Help("Folder, file, pattern (data/*.parquet) or ORG/NAME on the Hub.")],
+    source: Source,
     spec: ContainerSpec,
     *,
-    image_column: Annotated[str | None, Help("Column of images.", default="the only one")] = None,
-    config: Annotated[str | None, Help("Which configuration of a data set that has several.")] = None,
-    revision: Annotated[str | None, Help("Branch, tag or commit of a repository on the Hub.")] = None,
-    splits: Annotated[list[str] | None, Help("Splits to take.", default="all")] = None,
-    unlabelled: Annotated[bool, Help("Take images and columns, and no labels.")] = False,
+    image_column: str | None = None,
+    config: str | None = None,
+    revision: str | None = None,
+    splits: list[str] | None = None,
 ) -> Draft:
     """What Hugging Face `datasets` reads: its folders and Parquet files, here or on the Hub.
 
     A folder of `save_to_disk`, of images with metadata.csv or .jsonl, or of Parquet files; one file or a pattern; or a
     repository on the Hub, the only case that needs a network. Columns mean what they mean to `import table`; a
     ClassLabel is a label, a list of them a set, an object of numbers a column per label, a list of numbers one in the
-    order of the taxonomy. Splits are kept. Code of a data set is never run. What `affectml export DATASET --hub` wrote
-    comes back as it was.
-    """
-    from affectml.importers.shared_set import NAME, shared_draft
+    order of the taxonomy. Splits are kept. Code of a data set is never run.
 
+    Args:
+        source: Folder, file, pattern (data/*.parquet) or ORG/NAME on the Hub.
+        image_column: Column of images. Default: the only one.
+        config: Which configuration of a data set that has several.
+        revision: Branch, tag or commit of a repository on the Hub.
+        splits: Splits to take. Default: all.
+    """
     out = source.out.absolute()
     near = next(folder for folder in (out, *out.parents) if folder.is_dir())
     with quiet(), ExitStack() as failed:
@@ -89,19 +92,14 @@ def containers(
         # not by the name of what a command writes and a killed one leaves, which the next one takes away
         spool = TemporaryDirectory(dir=near, prefix=f".{source.out.name}.images-", suffix=".tmp")
         place = Path(failed.enter_context(spool)) if source.images != "none" else None
-        asked = replace(spec, mapping=spec.mapping or None)  # the command line gives an empty one
-        own = container.beside(NAME) if asked == ContainerSpec() and config is None and not unlabelled else None
-        if own is not None:
-            result = shared_draft(container, source, own, place, revision)
-        else:
-            for name in splits or ():
-                check_choice(f"{container.address}: {option('splits', [name])}", name, list(container.splits))
-            named = {plain(column) for features in container.features.values() for column in features}
-            judged = spec.anonymous or spec.annotator_column is not None or not named.isdisjoint(ANNOTATOR)
-            taken = splits or list(container.splits)
-            gathered = Gathered(container, place, judged, root=spec.images_root).read(taken, image_column)
-            result = _draft(gathered, spec, source, unlabelled=unlabelled)
-            result.about = replace(result.about, licence=source.about.licence or _licence(container))
+        for name in splits or ():
+            check_choice(f"{container.address}: {option('splits', [name])}", name, list(container.splits))
+        named = {plain(column) for features in container.features.values() for column in features}
+        judged = spec.anonymous or spec.annotator_column is not None or not named.isdisjoint(ANNOTATOR)
+        taken = splits or list(container.splits)
+        gathered = Gathered(container, place, judged, root=spec.images_root).read(taken, image_column)
+        result = _draft(gathered, spec, source)
+        result.about = replace(result.about, licence=source.about.licence or _licence(container))
         failed.pop_all()
     result.spool = spool
     if container.hub:
@@ -156,7 +154,7 @@ class Container:
 
 
 def _open(path: str) -> Any:
-    """A file here, in an archive or on the Hub, open for reading bytes."""
+    """A file here or in an archive, open for reading bytes."""
     from datasets.utils.file_utils import xopen
 
     return xopen(path, "rb")
@@ -224,29 +222,20 @@ def _files(address: str, files: list[str]) -> Container:
 
 
 def _repository(name: str, config: str | None, revision: str | None) -> Container:
-    """A repository on the Hub, at the commit that its revision means now."""
+    """A repository on the Hub, downloaded at the commit that its revision means now."""
     if not _HUB.fullmatch(name):
         elsewhere = "a repository ORG/NAME; download first what lies at another address"
         raise BadInput(f"{name}: no such file or folder; {_EXPECTED}; or {elsewhere}")
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub import snapshot_download
 
     try:
-        info = HfApi().dataset_info(name, revision=revision, timeout=15)
-    except (GatedRepoError, RepositoryNotFoundError):
-        none = "no file or folder here, and no repository for data sets on the Hub that may be read without asking"
-        raise BadInput(f"{name}: {none}; mend the name, or `hf auth login` and ask for access on its page") from None
-    except RevisionNotFoundError:
-        raise BadInput(f"{name}: {option('revision', revision)}: the repository has no such revision") from None
+        folder = snapshot_download(name, repo_type="dataset", revision=revision)
     except Exception as error:  # httpx and huggingface_hub raise many kinds
-        download = f"`hf download --repo-type dataset {name} --local-dir FOLDER`; then import FOLDER"
-        raise BadInput(
-            f"{name}: no file or folder here, and the Hub's repository of that name could not be reached "
-            f"({type(error).__name__}: {_line(error)}); mend the name, or on a machine that reaches it, {download}"
-        ) from None
-    # an old name leads to the new one
-    found = _built(name, f"hf://datasets/{info.id}@{info.sha}", path=info.id, name=config, revision=info.sha)
-    found.hub = f"https://huggingface.co/datasets/{info.id} at {info.sha}"
+        why = f"{type(error).__name__}: {_line(error)}"
+        what = f"no file or folder here, and the Hub gave no data set of that name ({why})"
+        raise BadInput(f"{name}: {what}; mend the name, or `hf auth login` where its page asks for it") from None
+    found = _built(name, folder, path=folder, name=config)
+    found.hub = f"https://huggingface.co/datasets/{name} at {Path(folder).name}"
     return found
 
 
@@ -354,19 +343,14 @@ def _image_column(container: Container, splits: list[str], asked: str | None) ->
 
 @dataclass(slots=True)
 class Taken:
-    """A row that was taken, and its image.
-
-    name: of the image; until all rows are in, the one that it came with. identity: how it is told from others. place:
-    its file. url: None where the image itself is there.
-    """
+    """A row that was taken, and its image: the name and file of one that is here, the url of one that is not."""
 
     where: str
     split: str
     cells: dict[str, Any]
-    identity: str
     name: str | None = None
     place: Path | None = None
-    url: str | None = ""
+    url: str | None = None
 
 
 @dataclass
@@ -374,21 +358,22 @@ class Gathered:
     """Rows of a container; memory holds the columns that are kept, and one image.
 
     spool: the folder that each embedded image is written to at once; None for labels alone. judged: whether each row
-    is a judgement, so that images with the same bytes and no name are one image. need_images: whether rows without one
-    are left out and named. root: the folder of images that rows name, where it is not the container's.
+    is a judgement, so that images with the same bytes and no name are one image. root: the folder of images that
+    rows name, where it is not the container's.
 
-    What `read` finds: image, the column of images; labels, by column, the names of its ClassLabel; rows; frame, their
-    columns without images; skipped, for each reason, rows and columns that were left out.
+    What `read` finds: image, the column of images; labels, by column, the names of its ClassLabel; rows; names, by name
+    of an image what tells it from others; frame, the rows' columns without images; skipped, for each reason, rows and
+    columns that were left out.
     """
 
     container: Container
     spool: Path | None
     judged: bool = False
-    need_images: bool = True
     root: str | Path | None = None
     image: str | None = None
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     rows: list[Taken] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
     frame: pd.DataFrame = field(default_factory=pd.DataFrame)
     skipped: dict[str, list[str]] = field(default_factory=dict)
 
@@ -403,7 +388,7 @@ class Gathered:
                 for where, cells in self.container.rows(split):
                     bar.advance()
                     image = cells.pop(self.image, None) if self.image else None
-                    taken = Taken(where, split, cells, f"{split}/{len(self.rows):07d}")
+                    taken = Taken(where, split, cells)
                     if self.image and (why := self._take_image(taken, image)):
                         left[why][where] = None
                         continue
@@ -418,26 +403,26 @@ class Gathered:
         if not self.rows:
             why = "; ".join(f"{len(what):,} {reason} (first: {what[0]})" for reason, what in self.skipped.items())
             raise BadInput(f"{self.container.address}: no row that can be used: {why or 'it is empty'}")
-        _name(self.rows)
-        self.frame = _frame([taken.cells for taken in self.rows], self.skipped)
+        columns = dict.fromkeys(column for taken in self.rows for column in taken.cells)
+        self.frame = pd.DataFrame({c: _column([taken.cells.get(c) for taken in self.rows]) for c in columns})
+        self.frame.index = pd.RangeIndex(len(self.rows))
         return self
 
     def _take_image(self, taken: Taken, cell: Any) -> str:
         """Say of the row what its image is, written to `spool` where it has no file; or why the row is left out."""
-        if cell is None or (cell.get("bytes") is None and not cell.get("path")):
-            return "rows without an image" if self.need_images else ""
-        path, content = cell.get("path") or "", cell.get("bytes")
+        path, content = (cell.get("path") or "", cell.get("bytes")) if cell else ("", None)
         if content is None:
+            if not path:
+                return "rows without an image"
             below = self.container.contains(path)
             if below is None and is_url(path):
-                taken.identity = taken.url = path
+                taken.url = path
                 return ""
             if below is None:
                 return "rows whose image lies outside of the source, which is not followed"
             if "://" not in path or self.spool is None:
-                taken.name = taken.identity = below
+                taken.name = self._named(below, below, taken.split)
                 taken.place = Path(self.root or self.container.root) / below if "://" not in path else None
-                taken.url = None
                 return ""
             try:
                 with _open(path) as handle:
@@ -446,41 +431,27 @@ class Gathered:
                 return f"images: cannot be read ({type(error).__name__})"
         if len(content) > MOST_BYTES:
             return f"images: above {MOST_BYTES // 2**20} MiB"
-        digest, suffix = hashlib.sha256(content).hexdigest(), _suffix(content)
+        identity, suffix = hashlib.sha256(content).hexdigest(), _suffix(content)
         path = path.replace("\\", "/").replace("\0", "")
-        taken.url, taken.name = None, path if path and is_usual(path) else PurePosixPath(path).name or None
-        if taken.name or self.judged:
-            taken.identity = f"{taken.name or ''} {digest}"
         if self.spool is not None:
-            taken.place = self.spool / f"{digest}{suffix}"
+            taken.place = self.spool / f"{identity}{suffix}"
             if not taken.place.exists():
                 taken.place.write_bytes(content)
-        if taken.name is None and self.judged:
-            taken.name = digest[:16]
-        if taken.name is not None and PurePosixPath(taken.name).suffix.lower() not in SUFFIXES:
-            taken.name += suffix
+        name = path if path and is_usual(path) else PurePosixPath(path).name
+        if not name:  # of judgements, those about the same bytes are about one image
+            row = f"{taken.split}/{len(self.rows):07d}"
+            name, identity = (identity[:16], identity) if self.judged else (row, row)
+        known = PurePosixPath(name).suffix.lower() in SUFFIXES
+        taken.name = self._named(name if known else name + suffix, identity, taken.split)
         return ""
 
-
-def _name(rows: list[Taken]) -> None:
-    """Give each image that is there a name, the same where it is the same image, and to no other."""
-    first: dict[str, tuple[int, Taken]] = {}
-    for at, taken in enumerate(rows):
-        if taken.url is None:
-            first.setdefault(taken.identity, (at, taken))
-    own = [taken.name for _, taken in first.values() if taken.name is not None]
-    apart = len(set(own)) < len(own)  # splits that count from zero, each
-    found: dict[str, str] = {}  # identities by name
-    for identity, (at, taken) in first.items():
-        name = taken.name or f"{at:07d}{'.jpg' if taken.place is None else taken.place.suffix}"
-        if apart or taken.name is None:
-            name = f"{taken.split}/{name}"
-        if name in found:
-            name = f"{PurePosixPath(name).with_suffix('')}-{at:07d}{PurePosixPath(name).suffix}"
-        found[name] = identity
-    names = {identity: name for name, identity in found.items()}
-    for taken in rows:
-        taken.name = names.get(taken.identity) if taken.url is None else None
+    def _named(self, name: str, identity: str, split: str) -> str:
+        """A name for an image, the same where it is the same image, and no other's: splits may each count from zero."""
+        last = f"{split}/{len(self.rows):07d}-{PurePosixPath(name).name}"
+        free = (each for each in (name, f"{split}/{name}", last) if self.names.get(each, identity) == identity)
+        found = next(free)
+        self.names[found] = identity
+        return found
 
 
 def _suffix(content: bytes) -> str:
@@ -514,42 +485,17 @@ def _numbers(cell: Any) -> bool:
     return all(isinstance(one, int | float) and not isinstance(one, bool) for one in cell)
 
 
-def _frame(rows: list[dict[str, Any]], skipped: dict[str, list[str]]) -> pd.DataFrame:
-    """The columns as a table, each of one kind; what no table keeps is named and left."""
-    out: dict[str, pd.Series] = {}
-    for column in dict.fromkeys(column for row in rows for column in row):
-        made = _uniform([row.get(column) for row in rows])
-        if made is None or (column in _OF_ONE_CELL and any(isinstance(cell, list | dict) for cell in made)):
-            skipped.setdefault(NO_COLUMN, []).append(column)
-        else:
-            out[column] = made
-    return pd.DataFrame(out, index=pd.RangeIndex(len(rows)))
+def _column(cells: list[Any]) -> pd.Series:
+    """Cells of one kind: numbers, texts, lists, objects; of several kinds as texts."""
+    try:
+        kind = pa.array(cells).type
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
+        cells, kind = [None if cell is None else str(cell) for cell in cells], pa.string()
+    numbers = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    return pd.Series(cells, dtype=None if numbers else object)
 
 
-def _uniform(cells: list[Any]) -> pd.Series | None:
-    """Cells of one kind: numbers, texts (also of scalars that differ), lists of texts or numbers, objects; or None."""
-    kinds = {type(cell) for cell in cells if cell is not None}
-    parts = [part for cell in cells if isinstance(cell, list) for part in cell]
-    inner = set(map(type, parts))
-    if any(kind.__module__ not in ("builtins", "datetime") for kind in kinds) or inner & {list, dict, bytes}:
-        return None
-    if kinds & {list, dict} and len(kinds) > 1:
-        return None
-    if kinds <= {int, float} and _fit(cells):
-        return pd.Series(cells, dtype=None if kinds else object)
-    if kinds == {list} and not (inner <= {str} or (inner <= {int, float} and _fit(parts))):
-        cells = [None if cell is None else [str(part) for part in cell if part is not None] for cell in cells]
-    elif len(kinds) > 1 or kinds == {int}:
-        cells = [None if cell is None else str(cell) for cell in cells]
-    return pd.Series(cells, dtype=object)
-
-
-def _fit(cells: list[Any]) -> bool:
-    """Whether the whole numbers among some cells fit 64 bits."""
-    return all(abs(cell) < 2**63 for cell in cells if isinstance(cell, int))
-
-
-def _draft(gathered: Gathered, spec: ContainerSpec, source: Source, *, unlabelled: bool) -> Draft:
+def _draft(gathered: Gathered, spec: ContainerSpec, source: Source) -> Draft:
     """The data set of gathered rows: their labels by `import table`'s rules, their images from where they are."""
     container, frame, rows, notes = gathered.container, gathered.frame, gathered.rows, []
     numbers = any(plain(c) in LABEL or pd.api.types.is_numeric_dtype(frame[c]) for c in frame.columns)
@@ -565,13 +511,13 @@ def _draft(gathered: Gathered, spec: ContainerSpec, source: Source, *, unlabelle
             spec = replace(spec, url_column="url")
         notes.append(f"images taken from column {gathered.image}")
     table = Table(Path(container.address), frame, np.arange(1, len(frame) + 1), spell=option)
-    if unlabelled or not (named or numbers):
-        result = _without_labels(table, gathered, source)
-        notes.append("no labels taken" if unlabelled else "no labels found in it, so it has no target")
+    if spec.unlabelled or not (named or numbers):
+        notes.append("no labels taken" if spec.unlabelled else "no labels found in it, so it has no target")
+        spec = replace(spec, unlabelled=True)
     else:
         table, spec, said = _spread(table, gathered, spec, source)
-        result = draft_of_table(_without_vectors(table, spec.label_column, gathered.skipped), spec, source, root)
         notes += said
+    result = draft_of_table(_without_vectors(table, spec.label_column, gathered.skipped), spec, source, root)
     result.where = container.address
     if gathered.image is not None and "file" in result.images:
         places = {file_in_dataset(taken.name): taken.place for taken in rows if taken.name is not None}
@@ -592,30 +538,8 @@ def _take_splits(frame: pd.DataFrame, names: list[str]) -> str:
     others = [name for name in different if name.casefold() not in SPLIT_OF]
     if not others:
         return f"splits kept: {', '.join(different)}"
-    frame["part"] = names
+    frame["part"] = pd.Series(names, dtype=object)
     return f"splits other than train, val and test are in the column part: {', '.join(others)}"
-
-
-def _without_labels(table: Table, gathered: Gathered, source: Source) -> Draft:
-    """Images and columns alone, an image once; raises BadInput for an image_id that two images have."""
-    if gathered.image is None:
-        raise BadInput(f"{table.path}: neither images nor labels in it (columns: {', '.join(table.frame.columns)})")
-    frame, rows = _without_vectors(table, None, gathered.skipped).frame, gathered.rows
-    ids = shown = pd.Series([taken.name or taken.url for taken in rows], dtype=object)
-    if "image_id" in frame.columns and frame["image_id"].notna().all():
-        ids = frame["image_id"].astype(str)
-    if (row := first_row(shown.groupby(ids.to_numpy()).transform("first") != shown)) is not None:
-        other = f"image_id {ids[row]!r} is that of another image ({rows[ids.tolist().index(ids[row])].where})"
-        raise BadInput(f"{rows[row].where}: {other}; rename one")
-    images = pd.DataFrame({"image_id": ids})
-    if source.images != "none" and any(taken.name for taken in rows):
-        images["file"] = [None if taken.name is None else file_in_dataset(taken.name) for taken in rows]
-    if any(taken.url for taken in rows):
-        images["url"] = [taken.url for taken in rows]
-    for column in frame.columns.difference([gathered.image, "image_id", "file", "url"], sort=False):
-        images[column] = tidy(frame[column]).to_numpy()
-    images = images[~images["image_id"].duplicated()].reset_index(drop=True)
-    return Draft(about=source.about, images=images, sources=[None] * len(images), where=str(table.path))
 
 
 def _spread(

@@ -9,14 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from affectml._options import Help
-from affectml.data.schema import Asked, Construct
+from affectml.data.schema import Construct
 from affectml.errors import few
 from affectml.importers.find import Box, file_in_dataset
 from affectml.importers.labels import taxonomy_entry
@@ -39,19 +38,21 @@ class About:
 
     construct: None where each target says its own. licence: the terms as the source states them; `NOT_STATED` where it
     states none. notes: kept in dataset.json.
+
+    Args:
+        name: The data set's name. Default: the source's name.
+        construct: What the labels are about: evoked, expressed, intended, or query (the search word). Default:
+            query for a label, evoked for people's answers.
+        question: The question people were asked, word for word.
+        source: Where the data come from.
+        licence: The licence they are under.
     """
 
-    name: Annotated[str, Help("The data set's name.", default="the source's name")] = ""
-    construct: Annotated[
-        Construct | None,
-        Help(
-            "What the labels are about: evoked, expressed, intended, or query (the search word).",
-            default="query for a label, evoked for people's answers",
-        ),
-    ] = "query"
-    question: Annotated[str, Help("The question people were asked, word for word.")] = ""
-    source: Annotated[str, Help("Where the data come from.")] = ""
-    licence: Annotated[str, Help("The licence they are under.")] = ""
+    name: str = ""
+    construct: Construct | None = "query"
+    question: str = ""
+    source: str = ""
+    licence: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -137,8 +138,7 @@ class Draft(Labels):
     url_suffices: an image whose file cannot be used is kept where its url is known. where: what error messages call
     the source. way_out: what to do if none of the images can be used. taxonomy: the labels to choose among where
     there is no target to name them. spool: a folder of images that had no file of their own; they are linked into the
-    data set, and it goes once that is written. asked: what those who judged were asked, where targets do not say it.
-    stopping: as of `DatasetMeta`.
+    data set, and it goes once that is written.
     """
 
     about: About = field(kw_only=True)
@@ -152,8 +152,6 @@ class Draft(Labels):
     way_out: str = "put them there"
     taxonomy: Taxonomy | None = None
     spool: "TemporaryDirectory[str] | None" = None
-    asked: Asked | None = None
-    stopping: dict[str, Any] | None = None
 
 
 def draft(source: Source, images: pd.DataFrame, sources: Sequence[Path | None], where: Path | None = None) -> Draft:

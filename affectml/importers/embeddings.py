@@ -4,37 +4,41 @@ A file is a table: each array is a column, and one holds vectors. It is checked 
 each error names the array, row or column. Nothing is unpickled and no code runs.
 """
 
-import shlex
 import warnings
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-from annotated_types import Ge
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
 
 from affectml._files import need_file, sha256
-from affectml._options import Help, check_choice
+from affectml._options import check_choice
 from affectml.data import Dataset
-from affectml.data.matching import match_images
-from affectml.data.schema import Construct, VoteRule
-from affectml.data.splits import VAL_SHARE, pick
+from affectml.data.choose import match_images
+from affectml.data.schema import Kind, VoteRule
 from affectml.encoders import EncoderIdentity, load_encoder, read_image
 from affectml.encoders.identity import DECLARED
 from affectml.errors import BadInput, EncoderUnavailable, did_you_mean, option
-from affectml.importers.answers import Naming, people_said
-from affectml.importers.draft import About, Draft, Embedded, Source, draft, one_hot
+from affectml.importers.draft import About, Draft, Embedded, Labels, Source, draft
 from affectml.importers.find import problem_with
-from affectml.importers.labels import emotion_words
-from affectml.importers.read import FILE, LABEL, Renaming, SomeTaxonomy, Table, first_row, read_table, tidy
+from affectml.importers.read import (
+    FILE,
+    LABEL,
+    Columns,
+    Renaming,
+    Shape,
+    SomeTaxonomy,
+    Table,
+    TableSpec,
+    first_row,
+    read_table,
+    tidy,
+)  # fmt: skip
 from affectml.importers.registry import importer
-from affectml.importers.table import splits_in
+from affectml.importers.table import labels_of, splits_in
 from affectml_annotation.tables import MOST_PACKED, MOST_UNPACKED, plain
 
 # Norms of unit rows after rounding to float16 stay well inside this.
@@ -44,12 +48,14 @@ WANTED = (
     "expected the arrays image [N], embedding [N, D] and, where known, label, split, group [N], "
     "shares, rates, sets, votes [N, labels], n"
 )
-_ANSWERS = ("shares", "rates", "sets", "votes")  # of people
+# The kind of target that each array of labels makes; votes show by themselves which. What says most comes first.
+KIND_OF: dict[str, Kind | None] = {
+    "votes": None, "shares": "distribution", "rates": "rates", "sets": "sets", "label": "single",
+}  # fmt: skip
+_ANSWERS = [name for name in KIND_OF if name != "label"]  # of people
 _NAMES = (*FILE, "imageid")
 _TABLES = (".csv", ".tsv", ".parquet")  # what may lie beside a matrix that does not name its rows
 _SAVED = "what `datasets` saved becomes Parquet by datasets.load_from_disk(FOLDER).to_parquet(FILE)"
-_NUMPY_HAS = ("torch.float16", "torch.float32", "torch.float64")
-_TEXTS = ("image", "image_id", "label", "labels", "split", "group")  # what a safetensors file may say in its header
 
 
 class Rows(Table):
@@ -65,16 +71,16 @@ class Arrays:
     """A file's rows as they came, N of them.
 
     table: what is said of each, where it has one value, by the table that names the rows of a matrix or by arrays of
-    the file's own; split and group as texts. ids, label: the image of each and its label, None without labels. answers:
-    of people, by what they are, a column for each label, and n where it is known. extra: further columns of `table`.
-    notes: what was found without having been named.
+    the file's own; split and group as texts. ids: the image of each. label: the column of labels, None without.
+    answers: of people, by what they are, a column for each label, and n where it is known. extra: further columns of
+    `table`. notes: what was found without having been named.
     """
 
     path: Path
     table: Table
     ids: list[str]
     embedding: NDArray[Any]
-    label: list[str] | None
+    label: str | None
     answers: dict[str, Table]
     extra: pd.DataFrame
     notes: list[str]
@@ -82,29 +88,30 @@ class Arrays:
 
 @importer("embeddings", About(construct=None), images=(), folder=False, joins=True)
 def embeddings(
-    source: Annotated[Source, Help(".npz, .npy, .safetensors or Parquet file.")],
+    source: Source,
     *,
-    csv: Annotated[str | Path | None, Help("Table of the matrix's rows.", default="in the file or beside it")] = None,
-    labels: Annotated[
-        Sequence[str] | None, Help("Labels of the columns of shares, rates, sets, votes.", default="as the file says")
-    ] = None,
-    vote_rule: Annotated[
-        VoteRule | None, Help("How votes became shares: one_choice, set_split, normalised, moments, unknown.")
-    ] = None,
+    csv: str | Path | None = None,
+    labels: Sequence[str] | None = None,
+    vote_rule: VoteRule | None = None,
     taxonomy: SomeTaxonomy = None,
     mapping: Renaming = None,
-    encoder: Annotated[str | None, Help("Spec of what made them, e.g. ViT-L-14:openai.", default="not known")] = None,
-    seed: Annotated[int, Ge(0), Help("Seed for a validation split cut from train.")] = 0,
+    encoder: str | None = None,
 ) -> Draft:
     """A file with the embedding of each image and, where known, its labels, people's answers and split.
 
     Arrays by name: image, embedding, label, split, group; shares (a target `distribution`), rates, sets, votes with or
     without n, whose columns the array labels (or label) names; others of one value a row are kept as columns. The
     embeddings are stored as they came, not normalised, in `embeddings/imported-NAME`; label becomes a target `single`.
-    Splits are kept; where there is train but no val, 15 % of train (stratified by label, whole groups) becomes val, and
-    dataset.json says so. OUT may be a data set that exists: then embeddings, targets and columns are joined to it. Sets
-    whose encoder is named alike can be crossed, and it is loaded for texts and photographs; eight photographs that OUT
-    has are embedded by it and compared.
+    OUT may be a data set that exists: then embeddings, targets and columns are joined to it. Sets whose encoder is
+    named alike can be crossed, and it is loaded for texts and photographs; eight photographs that OUT has are embedded
+    by it and compared.
+
+    Args:
+        source: .npz, .npy, .safetensors or Parquet file.
+        csv: Table of the matrix's rows. Default: in the file or beside it.
+        labels: Labels of the columns of shares, rates, sets, votes. Default: as the file says.
+        vote_rule: How votes became shares: one_choice, set_split, normalised, moments, unknown.
+        encoder: Spec of what made them, e.g. ViT-L-14:openai. Default: not known.
     """
     if vote_rule is not None:
         check_choice("vote_rule", vote_rule, get_args(VoteRule))
@@ -112,37 +119,45 @@ def embeddings(
     arrays = read_arrays(file, None if csv is None else Path(csv), labels)
     table = arrays.table
     images = pd.DataFrame({"image_id": arrays.ids})
-    result = draft(source, images, [None] * len(images))
-    result.notes += [f"embeddings computed elsewhere, from {file.name}", *arrays.notes]
-    naming = Naming(taxonomy, mapping or {}, name, source.taxonomy)
-    naming.check(arrays)
-    asked: dict[str, Construct] = {} if source.about.construct else {"construct": "evoked"}
-    chosen: dict[str, Construct] = {} if source.about.construct else {"construct": "query"}
-    result.take(people_said(arrays, naming, vote_rule, asked))
-    codes: NDArray[np.int64] | None = None
-    if arrays.label is not None:
-        spelt = pd.Series(arrays.label)
-        table.refuse_row(spelt == "", lambda row: f"image {arrays.ids[row]!r} has no label; leave the row out")
-        found = {spelt[row]: table.where(row) for row in spelt.index[~spelt.duplicated()]}
-        plan = naming.plan(found, str(file), Counter(arrays.label))
-        result.notes += plan.notes
-        result.warnings += plan.warnings
-        codes = np.array([plan.columns()[label] for label in arrays.label])
-        target = one_hot(arrays.ids, codes, plan.taxonomy)
-        made_by = f"the label in {table.path.name}"
-        result.add("single", "single", target, plan.taxonomy, values="indicator", made_by=made_by, **chosen)
+    if "split" in table.frame:
+        images["split"] = splits_in(table, "split")
     if "group" in table.frame:
         images["group"] = [group or None for group in table.texts("group")]
-    if "split" in table.frame:
-        split, said = _splits(arrays, codes, seed, source.onto is None)
-        images.insert(1, "split", split)
-        result.notes.append(said)
-    if arrays.label is None and not arrays.answers:
-        result.notes += _perhaps_answers(arrays.extra, table.path)
-    result.images = pd.concat([images, arrays.extra], axis=1)
+    result = draft(source, pd.concat([images, arrays.extra], axis=1), [None] * len(images))
+    result.notes += [f"embeddings computed elsewhere, from {file.name}", *arrays.notes]
+    result.take(_targets(arrays, TableSpec(taxonomy=taxonomy, mapping=mapping, vote_rule=vote_rule), source))
     checked = None if encoder is None else _is_checked(encoder, arrays, source.onto)
     result.embedded = _embedded(file, arrays.ids, arrays.embedding, name, encoder, checked)
     result.notes += [f"encoder: {result.embedded.identity.name}"] if encoder else []
+    return result
+
+
+def _targets(arrays: "Arrays", spec: TableSpec, source: Source) -> Labels:
+    """A target of each array of answers and of the labels; where two make one kind, of that which says more."""
+    result, path = Labels(), arrays.path
+    if spec.vote_rule is not None and not {"votes", "shares", "rates"} & arrays.answers.keys():
+        raise BadInput(f"{path}: {option('vote_rule')} is for shares, rates and votes; it has none")
+    parts = {key: (table, Columns(labels=table.labels)) for key, table in arrays.answers.items()}
+    if arrays.label is not None:
+        parts["label"] = (arrays.table, Columns(label=arrays.label))
+    words = {key: {*table.texts(columns.label), *columns.labels} for key, (table, columns) in parts.items()}
+    every = set().union(*words.values())
+    if not parts and (spec.taxonomy is not None or spec.renamed):
+        raise BadInput(f"{path}: no labels in it, so there is nothing for a taxonomy or a mapping to name")
+    for key, (table, columns) in parts.items():
+        # what renames a label of another part only is not for this one; what renames none is refused
+        mapping = {raw: label for raw, label in spec.renamed.items() if raw in words[key] or raw not in every}
+        told = replace(spec, mapping=mapping, kind=KIND_OF[key], delimiter="")
+        columns = replace(columns, n="n" if "n" in table.frame and key != "label" else None)
+        ids = np.array(arrays.ids, dtype=object)
+        made = labels_of(Shape(table, ids, columns, [], told, source.about.name, source.taxonomy, votes=key == "votes"))
+        ((kind, (entry, _)),) = made.targets.items()
+        if kind in result.targets:
+            result.notes.append(f"{key} left out: votes are there, which say the same and more")
+            continue
+        if source.about.construct is None:
+            entry["construct"] = "query" if key == "label" else "evoked"
+        result.take(made)
     return result
 
 
@@ -204,42 +219,6 @@ def import_embeddings(file: str | Path, out: str | Path, **options: Any) -> Data
         UnknownLabel: for a label that the taxonomy lacks.
     """
     return Dataset.open(embeddings(file, out, **options).out)
-
-
-def _perhaps_answers(columns: pd.DataFrame, file: Path) -> list[str]:
-    """A note where further columns may be people's answers, which this importer takes from arrays of answers alone."""
-    names = [str(name) for name in columns]
-    named = [name for name in names if name.casefold() in emotion_words() and columns[name].dtype.kind in "fiu"]
-    if len(named) < 2:
-        return []
-    said = f"{', '.join(named)} are kept as columns of the images; where they are people's answers, join them as a"
-    return [f"{said} target: affectml import table {shlex.quote(str(file))} DATASET"]
-
-
-def _splits(arrays: Arrays, codes: NDArray[np.int64] | None, seed: int, cut: bool) -> tuple[NDArray[Any], str]:
-    """train, val, test or None for each row, and what was done. cut: whether train without a val gives one up."""
-    given = splits_in(arrays.table, "split").copy()
-    train = np.flatnonzero(given == "train")
-    kept = "splits kept as they came"
-    if not cut or (given == "val").any() or not len(train):
-        return given, kept
-    groups = None
-    if "group" in arrays.table.frame:
-        of = zip(arrays.table.texts("group"), arrays.ids, strict=True)
-        groups = np.array([group or f"image {image}" for group, image in of], dtype=object)[train]
-    if codes is not None and len(labels := np.unique(codes[train])) > 1:
-        how = "stratified by label"
-        picked = pick((codes[train, None] == labels).astype(np.int64), VAL_SHARE, seed, groups, single=True)
-    else:
-        how = "at random"
-        units = np.arange(len(train)) if groups is None else groups
-        names = np.random.default_rng(seed).permutation(np.unique(units))
-        picked = np.flatnonzero(np.isin(units, names[: round(VAL_SHARE * len(names))]))
-    if not len(picked):
-        return given, f"{kept}; there are too few train images to cut a val from them"
-    given[train[picked]] = "val"
-    became = f"{len(picked)} of the {len(train)} train images ({how}, seed {seed}) became val"
-    return given, f"{kept}; they had no val: {became}"
 
 
 def _is_checked(spec: str, arrays: Arrays, onto: Dataset | None) -> bool:
@@ -318,7 +297,7 @@ def read_arrays(file: Path, csv: Path | None, labels: Sequence[str] | None) -> A
         table=table,
         ids=ids.tolist(),
         embedding=embedding,
-        label=table.texts(label).tolist() if label in roles else None,
+        label=label if label in roles else None,
         answers={name: _answers(file, name, cells, said, people, len(frame)) for name, cells in given.items()},
         extra=pd.DataFrame({name: tidy(frame[name]) for name in own}, index=frame.index),
         notes=notes,
@@ -390,53 +369,32 @@ def _numpy(file: Path) -> dict[str, Any]:
 
 
 def _safetensors(file: Path) -> dict[str, Any]:
-    """Tensors by name; names of images and labels are JSON lists in the header's metadata."""
-    from safetensors import safe_open
+    """Tensors by name, those of kinds that numpy lacks as float32."""
+    from safetensors.torch import load_file
 
-    arrays: dict[str, Any] = {}
-    with safe_open(file, framework="pt") as handle:
-        for name in handle.keys():  # noqa: SIM118  # it is no mapping
-            tensor = handle.get_tensor(name)
-            if tensor.is_floating_point() and str(tensor.dtype) not in _NUMPY_HAS:
-                tensor = tensor.float()  # holds each value of bfloat16 and of the floats of eight bits
-            arrays[name] = tensor.numpy()
-        said = handle.metadata() or {}
-    arrays = _with_embedding(arrays, "fiub")
-    for name in [name for name in _TEXTS if name in said and name not in arrays]:
-        try:
-            arrays[name] = _objects(TypeAdapter(list[str | None]).validate_json(said[name], strict=True))
-        except ValidationError:
-            raise BadInput(f"{file}: metadata {name!r}: expected a JSON list of texts") from None
-    return arrays
+    tensors = load_file(file)
+    wide = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    return _with_embedding({name: tensor.numpy() for name, tensor in wide.items()}, "fiub")
 
 
 def _parquet(file: Path) -> dict[str, Any]:
-    """Columns: lists of numbers as matrices, structs of numbers as tables."""
+    """Columns; lists of numbers as matrices."""
     import pyarrow.parquet as pq
 
     table = pq.read_table(file)
     table.validate(full=True)
     arrays: dict[str, Any] = {}
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        column = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
-        kind = column.type
-        if isinstance(kind, pa.ListType | pa.LargeListType | pa.FixedSizeListType) and _is_number(kind.value_type):
-            cells = column.to_pandas()
-            lengths = np.array([-1 if cell is None else len(cell) for cell in cells])
-            if (row := first_row(lengths != lengths.max(initial=0))) is not None:
-                found = "nothing" if lengths[row] < 0 else f"{lengths[row]} numbers"
-                expected = f"expected {lengths.max()} as in others"
-                raise BadInput(f"{file}: column {name!r}: row {row} (counted from 0) holds {found}, {expected}")
-            arrays[name] = np.array(cells.tolist())
-        elif pa.types.is_struct(kind) and "path" in kind.names:
-            arrays[name] = _objects([None if cell is None else cell["path"] for cell in column.to_pylist()])
-        elif pa.types.is_struct(kind) and kind.names and all(_is_number(part.type) for part in kind):
-            numbers = pa.Table.from_struct_array(column.combine_chunks()).to_pandas()
-            arrays[name] = numbers if name in _ANSWERS else numbers.to_numpy()
-        elif _is_number(kind) and not column.null_count:
-            arrays[name] = column.to_numpy()
-        else:
-            arrays[name] = _objects(column.to_pylist())
+    for name, cells in table.to_pandas().items():
+        arrays[str(name)] = cells.to_numpy() if cells.dtype.kind in "iufb" else _objects(cells)
+        lengths = np.array([len(cell) if isinstance(cell, np.ndarray) else -1 for cell in cells])
+        numbers = [cell.dtype.kind in "iuf" for cell in cells if isinstance(cell, np.ndarray)]
+        if not numbers or not all(numbers):
+            continue
+        if (row := first_row(lengths != lengths.max())) is not None:
+            found = "nothing" if lengths[row] < 0 else f"{lengths[row]} numbers"
+            expected = f"expected {lengths.max()} as in others"
+            raise BadInput(f"{file}: column {name!r}: row {row} (counted from 0) holds {found}, {expected}")
+        arrays[str(name)] = np.stack(list(cells))
     return _with_embedding(arrays, "f")
 
 
@@ -447,10 +405,6 @@ def _with_embedding(arrays: dict[str, Any], kinds: str) -> dict[str, Any]:
     if "embedding" not in arrays and len(matrices) == 1:
         arrays["embedding"] = arrays.pop(matrices[0])
     return arrays
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
 
 
 def _objects(values: Any) -> NDArray[Any]:
@@ -526,8 +480,7 @@ def _texts(array: NDArray[Any]) -> list[str]:
 
 def _answers(file: Path, key: str, cells: Any, said: list[str] | None, people: Any, rows: int) -> Table:
     """One of the arrays of people's answers, checked for its shape; what its numbers may be, `measure` checks."""
-    names = said or (list(cells.columns) if isinstance(cells, pd.DataFrame) else [])
-    matrix = np.asarray(cells)
+    names, matrix = said or [], np.asarray(cells)
     if not names:
         way_out = f"add an array labels with their names, or say {option('labels', ['A', 'B'])}"
         raise BadInput(f"{file}: nothing says which columns of {key} are which labels; {way_out}")

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,19 +16,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from affectml._files import write_parquet
-from affectml._options import Help, check_choice
+from affectml._options import check_choice
 from affectml.data import Dataset
 from affectml.errors import BadInput, option
 from affectml.importers.draft import About, Draft, Source, draft
-from affectml.importers.find import SUFFIXES, files_in, fold, leaves, need_folder, place_images, relative_names
-from affectml.importers.read import FILE, file_by_content, pick, read_table
+from affectml.importers.find import SUFFIXES, files_in, leaves, need_folder, place_images
 from affectml.importers.registry import importer
 from affectml.prompts import CAPTION
 from affectml.taxonomies import Taxonomy, get_taxonomy
 
 _WHOLE = [f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)]
 _WITH_GAPS = {"bool": "boolean", **{name.lower(): name for name in _WHOLE}}  # pandas' own types
-_CAPTION_NAMES = ("caption", "captions", "text", "description")
 
 
 @dataclass
@@ -53,28 +51,28 @@ class Found:
 
 @importer("images", About(construct="evoked"), images=("copy", "hardlink"))
 def images(
-    source: Annotated[Source, Help("Folder of images, at any depth.")],
+    source: Source,
     *,
-    taxonomy: Annotated[str | Taxonomy | None, Help("A built-in taxonomy or a YAML file.", default="none yet")] = None,
-    captions: Annotated[str | Path | None, Help("Table of captions.", default="the .txt beside each image")] = None,
-    group_by: Annotated[str | None, Help("folder: a split must not part one folder, such as frames of a film.")] = None,
+    taxonomy: str | Taxonomy | None = None,
+    group_by: str | None = None,
 ) -> Draft:
     """A folder of photographs that nobody has labelled yet: a data set without a target.
 
     An image's id is its path below PATH without the suffix, and with it where two images would have the same.
-    Captions, several for an image where there are several rows or lines, become the column `caption`. The taxonomy is
-    kept for `affectml label` and `affectml label init`.
+    The lines of a .txt file beside an image become its captions, in the column `caption`. The taxonomy is kept for
+    `affectml label` and `affectml label init`.
+
+    Args:
+        source: Folder of images, at any depth.
+        taxonomy: A built-in taxonomy or a YAML file. Default: none yet.
+        group_by: folder: a split must not part one folder, such as frames of a film.
     """
     root = source.path
     if group_by is not None:
         check_choice(option("group_by"), group_by, ["folder"])
     found = find_images(root)
-    notes = []
-    if captions is not None:
-        _from_table(found, Path(captions), root)
-        notes.append(f"captions of {len(found.captions):,} images from {Path(captions).name}")
-    elif take_sidecars(found):
-        notes.append(f"captions of {len(found.captions):,} images from the .txt files beside them")
+    took = take_sidecars(found)
+    notes = [f"captions of {len(found.captions):,} images from the .txt files beside them"] if took else []
     result = draft(source, found.table(name_images(list(found.images))), list(found.images.values()))
     if group_by is not None:
         folders = [PurePosixPath(name).parent.as_posix() for name in found.images]
@@ -154,49 +152,6 @@ def take_sidecars(found: Found) -> bool:
     return bool(found.captions)
 
 
-def _from_table(found: Found, path: Path, root: Path) -> None:
-    """Take the captions of a table, one in each row; raises BadInput where none of its images is there."""
-    table = read_table(path)
-    file = pick(table, None, (*FILE, "imageid")) or file_by_content(table)
-    others = [column for column in table.frame.columns if column != file]
-    caption = pick(table, None, _CAPTION_NAMES) or (others[0] if len(others) == 1 else None)
-    if caption is None:
-        raise BadInput(
-            f"{path}: which column has the captions? Call it caption (columns: {', '.join(table.frame.columns)})"
-        )
-    where = table.places()
-    names = relative_names([str(cell) for cell in table.frame[file]], root, where)
-    meant: dict[tuple[int, str], str | None] = {}  # None where two images could be
-    for image in found.images:
-        for form in _forms(image):
-            meant[form] = None if form in meant else image
-    strange: dict[str, None] = {}
-    for name, cell, place in zip(names, table.frame[caption], where, strict=True):
-        called = next(filter(None, map(meant.get, _forms(name))), None)
-        if called is None:
-            strange[name] = None
-            continue
-        for text in cell if isinstance(cell, list | tuple | np.ndarray) else [cell]:
-            if isinstance(text, str) and text.strip():
-                found.captions.setdefault(called, []).append(text.strip())
-            elif not isinstance(text, str) and not pd.isna(text):
-                raise BadInput(f"{place}: column {caption!r}: expected a caption, but received {text!r}")
-    if not found.captions:
-        there = ", ".join(list(found.images)[:3])
-        why = "has a caption" if not strange else f"is in {root} with a caption (first: {names[0]!r}; there: {there})"
-        raise BadInput(f"{path}: none of the images it names {why}; leave {option('captions')} out, or mend the names")
-    if strange:
-        found.skipped["captions of images that are not there"] = list(strange)
-    found.skipped["files that are not images by their suffix"] += map(str, found.texts.values())
-
-
-def _forms(name: str) -> list[tuple[int, str]]:
-    """A file's name from what tells most of it to what tells least: as it is, its capitals aside, without suffix ..."""
-    path = PurePosixPath(name)
-    bare = path.with_suffix("") if path.suffix.lower() in SUFFIXES else path
-    return [*enumerate([name, fold(name), fold(bare.as_posix()), fold(path.name), fold(bare.name)])]
-
-
 def import_images(path: str | Path, out: str | Path, **options: Any) -> Dataset:
     """Run the importer `images` and open the data set.
 
@@ -206,7 +161,7 @@ def import_images(path: str | Path, out: str | Path, **options: Any) -> Dataset:
         options: those of the importer.
 
     Raises:
-        BadInput: for a folder without images, or a table of captions that cannot be read. Nothing is written then.
+        BadInput: for a folder without images. Nothing is written then.
     """
     return Dataset.open(images(path, out, **options).out)
 

@@ -1,18 +1,17 @@
 """Images with labels in the two forms that most collections come in: a folder per label, and COCO-style JSON."""
 
 from collections import Counter
-from dataclasses import replace
 from itertools import compress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from affectml._files import read_json
-from affectml._options import Help, check_choice
+from affectml._options import check_choice
 from affectml.errors import BadInput, option
-from affectml.importers.draft import NOT_STATED, About, Draft, Source, draft, image_table, label_table
+from affectml.importers.draft import About, Draft, Source, draft, image_table, label_table
 from affectml.importers.find import (
     SUFFIXES,
     files_in,
@@ -30,7 +29,7 @@ from affectml.importers.registry import importer
 
 @importer("folder", About(construct="query"), images=("copy", "hardlink"))
 def folder(
-    source: Annotated[Source, Help("Folder that has one folder of images per label.")],
+    source: Source,
     *,
     taxonomy: SomeTaxonomy = None,
     mapping: Renaming = None,
@@ -40,6 +39,9 @@ def folder(
     Folders below a label's folder belong to it; files without an image's suffix are counted and left. Where the
     folders directly below PATH are all names of splits (train, val, test and their kin), each holds the labels'
     folders and the split is kept. Two folders may become one label. A link out of PATH is an error.
+
+    Args:
+        source: Folder that has one folder of images per label.
     """
     root = source.path
     found, splits, skipped = _walk(root)
@@ -100,23 +102,23 @@ def _visible(folder: Path) -> tuple[list[Path], list[Path]]:
 
 @importer("coco", About(construct="evoked"), folder=False)
 def coco(
-    source: Annotated[Source, Help("JSON file with images, annotations and categories.")],
+    source: Source,
     *,
-    images_root: Annotated[
-        str | Path | None, Help("Folder that file names are relative to.", default="the JSON file's folder")
-    ] = None,
+    images_root: str | Path | None = None,
     taxonomy: SomeTaxonomy = None,
     mapping: Renaming = None,
-    empty: Annotated[str, Help("What an image without annotations is: skip (not known) or none (none applies).")] = (
-        "skip"
-    ),
+    empty: str = ("skip"),
 ) -> Draft:
     """A COCO-style JSON file (images, annotations, categories) whose categories are emotions.
 
     The categories of an image's annotations are its labels, each once, crowds included. Where an image has several, the
     target is `sets`: a category without an annotation is absent. Where every image has one, it is `single`: the others
-    are unknown. Source and licence are the file's own unless given; where images have different licences, the column
-    `licence` says which.
+    are unknown.
+
+    Args:
+        source: JSON file with images, annotations and categories.
+        images_root: Folder that file names are relative to. Default: the JSON file's folder.
+        empty: What an image without annotations is: skip (not known) or none (none applies).
     """
     check_choice("empty", empty, ("skip", "none"))
     file, content = source.path, read_json(source.path)
@@ -131,9 +133,7 @@ def coco(
     counts = Counter(spelt)
     places = {label: f"{file}, category {label!r}" for label in counts}
     plan = plan_labels(places, mapping, taxonomy, where=str(file), name=source.about.name, counts=counts)
-    about, licences = _origin(content, source.about)
-    columns = {"licence": licences} if len(set(licences)) > 1 else {}
-    result = draft(replace(source, about=about), image_table(ids, here.files, **columns), here.places)
+    result = draft(source, image_table(ids, here.files), here.places)
     result.notes += plan.notes
     result.warnings += plan.warnings
     told = np.isin(np.arange(len(ids)), spelt.index) | (empty == "none")
@@ -181,19 +181,3 @@ def _entries(content: Any, file: Path, key: str, *fields: str) -> list[dict[str,
             if not isinstance(entry, dict) or not isinstance(entry.get(field), int | str):
                 raise BadInput(f"{file}, {key}[{row}]: no {field}; expected an object with {', '.join(fields)}")
     return entries
-
-
-def _origin(content: dict[str, Any], about: About) -> tuple[About, list[str]]:
-    """What is said of the file, from `info` and `licenses` where the user said nothing, and each image's licence."""
-    info = content.get("info")
-    told = [info.get(key) for key in ("description", "contributor", "year", "url")] if isinstance(info, dict) else []
-    listed = content.get("licenses")
-    texts = {
-        str(entry.get("id")): " ".join(str(entry[key]) for key in ("name", "url") if entry.get(key))
-        for entry in (listed if isinstance(listed, list) else [])
-        if isinstance(entry, dict)
-    }
-    licences = [texts.get(str(entry.get("license"))) or NOT_STATED for entry in content["images"]]
-    origin = about.source or ", ".join(str(part) for part in told if part)
-    licence = about.licence or "; ".join(dict.fromkeys(licences))
-    return replace(about, source=origin, licence=licence), licences

@@ -19,7 +19,7 @@ from affectml._files import read_json
 from affectml._options import Help
 from affectml._progress import track
 from affectml.data.targets import SUM_TOLERANCE
-from affectml.errors import BadInput, did_you_mean, option
+from affectml.errors import BadInput, option
 from affectml.importers.draft import (
     Draft,
     Source,
@@ -38,7 +38,6 @@ from affectml.importers.registry import importer, published_sets
 from affectml.taxonomies import Taxonomy, get_taxonomy
 
 Order = Annotated[Sequence[str] | None, Help("The emotions in the files' order.", default="the header's")]
-PositiveColumn = Annotated[str | None, Help("Column of amt_result.csv that counts positive votes.", default="found")]
 _PREFIX = re.compile(r"^prob\.\s*", re.IGNORECASE)  # of a label's column, as Emotion6 has it
 _OTHERS = "`affectml import folder` takes any names of folders"
 
@@ -154,14 +153,13 @@ def listed(recipe: Recipe) -> Read:
     """JSON lists, one a split, of [label, image, file of attributes] for each image.
 
     numbers, texts: attributes that are kept; several texts are joined by "; ". label: the attribute that says the label
-    again. known: a file, and the keys below which it has an object whose keys are the labels.
+    again.
     """
 
     def read(source: Source, *, partial: Partial = False) -> Draft:
         root, files = source.path, _files(source.path, recipe)
         gone = [f"{name} is not there" for name, split in recipe["files"].items() if split not in files.values()]
         notes = _partly(root, gone, partial)
-        _check_known(root, recipe)
         entries = pd.concat([_entries(file, recipe).assign(split=split) for file, split in files.items()])
         first, where = next(iter(files)), entries["where"].tolist()
         ids = _ids(recipe, entries["image"].tolist(), first, where)
@@ -174,17 +172,6 @@ def listed(recipe: Recipe) -> Read:
         return result
 
     return read
-
-
-def _check_known(root: Path, recipe: Recipe) -> None:
-    """Raise BadInput where the set's own list of labels is another than the taxonomy's."""
-    name, *keys = recipe["known"]
-    file, wanted = find(root, [name]), recipe["taxonomy"].labels
-    said: Any = None if file is None else read_json(file)
-    for key in keys:
-        said = said.get(key) if isinstance(said, dict) else None
-    if isinstance(said, dict) and set(map(str.casefold, said)) != set(wanted):
-        raise BadInput(f"{file}: its emotions are {', '.join(said)}; expected {', '.join(wanted)}")
 
 
 def _entries(file: Path, recipe: Recipe) -> pd.DataFrame:
@@ -217,16 +204,14 @@ def _attributes(recipe: Recipe, entries: pd.DataFrame, below: Path) -> tuple[dic
         if str(said := content.get(recipe["label"], entry["label"])).casefold() != entry["label"]:
             both = f"the list says {entry['label']!r}, but {entry['annotation']} says {said!r}"
             raise BadInput(f"{entry['where']}: {both}; mend one")
-        for key in kept:
+        for key, values in kept.items():
             value = content.get(key)
-            if key in recipe["numbers"] and type(value) in (int, float) and abs(value) <= WHOLE:
-                value = float(value)
-            elif key in recipe["texts"] and isinstance(value, list) and all(isinstance(part, str) for part in value):
-                value = "; ".join(value) or None
-            elif value is not None and not (key in recipe["texts"] and isinstance(value, str)):
-                expected = "a number" if key in recipe["numbers"] else "a text or a list of texts"
-                raise BadInput(f"{file}: {key}: expected {expected}, but received {str(value)[:80]!r}; mend the file")
-            kept[key].append(value)
+            number = key in recipe["numbers"]
+            if number and value is not None and not (type(value) in (int, float) and abs(value) <= WHOLE):
+                raise BadInput(f"{file}: {key}: expected a number, but received {str(value)[:80]!r}; mend the file")
+            several = value if isinstance(value, list) else [value]
+            texts = "; ".join(part for part in several if isinstance(part, str)) or None
+            values.append(texts if not number else None if value is None else float(value))
     return {key: values for key, values in kept.items() if any(value is not None for value in values)}, lost
 
 
@@ -350,7 +335,7 @@ def agreement(recipe: Recipe) -> Read:
     called where it has none.
     """
 
-    def read(source: Source, *, positive_column: PositiveColumn = None) -> Draft:
+    def read(source: Source) -> Draft:
         root, taxonomy, people = source.path, recipe["taxonomy"], recipe["people"]
         lists = {n: file for n, name in recipe["lists"].items() if (file := find(root, [name])) is not None}
         listed = _listed(lists, recipe)
@@ -359,7 +344,7 @@ def agreement(recipe: Recipe) -> Read:
         if counts is not None:
             table = read_table(counts, first="image", headless=recipe["header"])
             ids, where = _ids(recipe, table.frame.iloc[:, 0].tolist(), counts, table.places()), table.places()
-            votes, note = _votes(table, listed["label"].reindex(ids).to_numpy(dtype=np.float64), positive_column)
+            votes, note = _votes(table, listed["label"].reindex(ids).to_numpy(dtype=np.float64))
         elif lists:
             ids, where = listed.index.tolist(), listed["where"].tolist()
             note = f"without {recipe['counts']} and all three lists only the majority is known ({len(lists)} of 3)"
@@ -405,12 +390,12 @@ def _listed(lists: Mapping[int, Path], recipe: Recipe) -> pd.DataFrame:
     return pd.DataFrame.from_dict(found, orient="index", columns=["label", "agree", "where"])
 
 
-def _votes(table: Table, listed: NDArray[Any], positive: str | None) -> tuple[NDArray[np.float64], str]:
+def _votes(table: Table, listed: NDArray[Any]) -> tuple[NDArray[np.float64], str]:
     """Votes for and against each image [N, 2], negative first, and how their columns were told apart.
 
     listed: what the lists say of each image, 0 or 1, NaN in none.
     """
-    columns, asked = list(map(str, table.frame.columns)), option("positive_column")
+    columns = list(map(str, table.frame.columns))
     if len(columns) != 4:
         raise BadInput(f"{table.path}: expected four columns (image, n, and two counts), got {', '.join(columns)}")
     n, *both = numbers(table, columns[1:]).T
@@ -421,26 +406,21 @@ def _votes(table: Table, listed: NDArray[Any], positive: str | None) -> tuple[ND
     known = ~np.isnan(listed)
     wrong = {name: known & ((2 * up > n) != listed) for name, up in pair.items()}
     by_name = [column for column in pair if "pos" in column.casefold()]
-    if positive is not None and positive not in pair:
-        near = f"{did_you_mean(positive, pair)} (counts: {', '.join(pair)})"
-        raise BadInput(f"{table.path}: {asked}: no count {positive!r}{near}")
-    if positive is not None:
-        why = "as the user says"
-    elif len(by_name) == 1:
+    if len(by_name) == 1:
         positive, why = by_name[0], "by its name"
     elif known.any():
         positive, why = min(pair, key=lambda column: int(wrong[column].sum())), "by the lists of agreement"
     else:
         which = " and ".join(map(repr, pair))
         raise BadInput(
-            f"{table.path}: which of {which} counts the positive votes? Say {asked}, or put a list of agreement that "
-            "has its images beside it"
+            f"{table.path}: which of {which} counts the positive votes? Call it positive in the header, or put a list "
+            "of agreement that has its images beside it"
         )
     up = pair[positive]
     if (row := first_row(wrong[positive])) is not None:
         raise BadInput(
             f"{table.where(row)}: {up[row]:g} of {n[row]:g} positive votes in {positive!r}, but the lists of agreement "
-            f"say {listed[row]:g} (1 is positive); is it the other column ({asked})?"
+            f"say {listed[row]:g} (1 is positive); is it the other column? Call that one positive in the header"
         )
     return np.stack([n - up, up], axis=1), f"positive votes: {positive} ({why})"
 

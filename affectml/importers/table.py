@@ -5,13 +5,12 @@ A table is read, its columns found, every row's image named; its shape then make
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml._options import Help
 from affectml.errors import BadInput, option
 from affectml.importers.answers import Shaped, from_judgements, measure, plan_shape
 from affectml.importers.draft import About, Draft, Source, label_table
@@ -23,14 +22,17 @@ _RESERVED = ("image_id", "file", "url", "split", "group")
 
 
 @importer("table", About(construct="evoked"), folder=False, joins=True)
-def table(source: Annotated[Source, Help("CSV, TSV, JSON or Parquet file.")], spec: TableSpec) -> Draft:
+def table(source: Source, spec: TableSpec) -> Draft:
     """A CSV, TSV, JSON or Parquet file that names an image in each row; what is not said is found in it and noted.
 
     Shapes: one label in each row (target `single`); a list of labels (`sets`); a column per label, of 0/1 (`sets`, or
     `single` where every row has one), of votes with or without the number of people asked (`rates` or
     `distribution`), or of shares (`distribution` where rows sum to one, else `rates`); one row per judgement
     (annotations.parquet and `rates`; also `distribution` where everybody chose exactly one label). OUT may be a data
-    set that exists: then the targets and columns are joined to it.
+    set that exists: then the targets and columns are joined to it, or, with `--unlabelled`, the columns alone.
+
+    Args:
+        source: CSV, TSV, JSON or Parquet file.
     """
     content = read_table(source.path, encoding=spec.encoding, separator=spec.separator, options=True)
     return draft_of_table(content, spec, source, images_folder(spec.images_root, content.path.parent))
@@ -51,15 +53,7 @@ def draft_of_table(content: Table, spec: TableSpec, source: Source, root: Path) 
         own = [c for c in own if c not in taken]
     ids = identity["image_id"].to_numpy(dtype=object)
     shape = Shape(content, ids, columns, own, spec, source.about.name, source.taxonomy)
-    if spec.anonymous and columns.annotator is not None:
-        named = f"column {columns.annotator!r} names people"
-        raise BadInput(f"{content.path}: {named}; leave {option('anonymous')} out")
-    if spec.anonymous or columns.annotator is not None:
-        who = "a person without a name" if spec.anonymous else f"the person in column {columns.annotator}"
-        notes.append(f"one judgement per row, by {who}")
-        shaped = from_judgements(shape)
-    else:
-        shaped = _from_label_columns(shape) if columns.label is None else _from_label_column(shape)
+    shaped = _unlabelled(shape) if spec.unlabelled else labels_of(shape)
     images = identity.iloc[shaped.rows].reset_index(drop=True)
     if columns.split is not None:
         images["split"] = splits_in(content, columns.split)[shaped.rows]
@@ -114,6 +108,27 @@ def _identify(table: Table, columns: Columns, root: Path, source: Source) -> tup
     return out, places
 
 
+def labels_of(shape: Shape) -> Shaped:
+    """The targets that a table's shape makes, and the judgements, where each row is one."""
+    columns, spec = shape.columns, shape.spec
+    if spec.anonymous and columns.annotator is not None:
+        named = f"column {columns.annotator!r} names people"
+        raise BadInput(f"{shape.table.path}: {named}; leave {option('anonymous')} out")
+    if spec.anonymous or columns.annotator is not None:
+        who = "a person without a name" if spec.anonymous else f"the person in column {columns.annotator}"
+        shaped = from_judgements(shape)
+        shaped.notes.insert(0, f"one judgement per row, by {who}")
+        return shaped
+    return _from_label_columns(shape) if columns.label is None else _from_label_column(shape)
+
+
+def _unlabelled(shape: Shape) -> Shaped:
+    """The images and the columns alone."""
+    shaped = Shaped(rows=np.arange(len(shape.ids)), own=shape.own)
+    _one_row_each(shape, shaped, "first")
+    return shaped
+
+
 def splits_in(table: Table, column: str) -> NDArray[Any]:
     """train, val, test or None [N]; BadInput naming the row that says another."""
     cells = table.texts(column).str.casefold()
@@ -133,8 +148,9 @@ def _from_label_column(shape: Shape) -> Shaped:
     assert cells is not None
     silent = cells.labels.isna()
     if spec.empty is None:
-        unclear = f"nothing apply ({option('empty', 'none')}), or is it not known ({option('empty', 'skip')})?"
-        table.refuse_row(silent, f"column {cells.column!r} is empty: does {unclear}")
+        unclear = f"does nothing apply ({option('empty', 'none')}), or is it not known ({option('empty', 'skip')})?"
+        way_out = table.way_out(unclear, "fill it in or take the row out")
+        table.refuse_row(silent, f"column {cells.column!r} is empty: {way_out}")
     told = np.flatnonzero(~silent | (spec.empty == "none"))
     shaped = Shaped(rows=told, own=shape.own, notes=[cells.note, *plan.notes], warnings=list(plan.warnings))
     shaped.skipped["rows without a label"] = table.take(np.flatnonzero(silent & (spec.empty == "skip"))).places()
@@ -166,7 +182,7 @@ def _from_label_columns(shape: Shape) -> Shaped:
         cells = table.frame[names]
         table = replace(table, frame=table.frame.assign(**cells.mask(cells.isna() | (cells == ""), 0)))
     plan, _, _ = plan_shape(shape)
-    found = measure(table, names, plan, columns.n, spec.kind, spec.vote_rule)
+    found = measure(table, names, plan, columns.n, spec.kind, spec.vote_rule, shape.votes)
     rows, notes = np.flatnonzero(found.keep), [*plan.notes, found.note]
     shaped = Shaped(rows=rows, own=shape.own, notes=notes, warnings=list(plan.warnings))
     shaped.skipped["rows in which nobody voted"] = table.take(np.flatnonzero(~found.keep)).places()

@@ -18,18 +18,16 @@ import pyarrow.parquet as pq
 from affectml._files import need_file, new_folder, read_json, with_column, write_json, write_parquet
 from affectml._options import check_choice
 from affectml.data import Asked, Dataset, DatasetMeta, TargetMeta, check_new, write_dataset
-from affectml.data.matching import match_images
+from affectml.data.choose import match_images
 from affectml.data.schema import SCHEMA, Construct
 from affectml.data.targets import read_targets
 from affectml.errors import BadInput, option
-from affectml.importers.answers import apart, count
+from affectml.importers.answers import KEY, count
 from affectml.importers.draft import About, Draft, Embedded, ImportSummary, Source
 from affectml.importers.find import need_folder, place_images
 from affectml.importers.labels import taxonomy_entry
 from affectml.importers.registry import Importer
-from affectml_annotation.errors import AnnotationError
-from affectml_annotation.exchange.files import keep, read_parquet, writing_in_turn
-from affectml_annotation.exchange.merging import merge_judgements
+from affectml_annotation.exchange.files import keep, writing_in_turn
 
 NO_FILE = "images: a url and no file"
 _TEMPORARY = ".joining."
@@ -114,9 +112,8 @@ def write(draft: Draft, out: Path, *, images: str, strict: bool) -> ImportSummar
             licence=about.licence,
             targets={name: target_meta(about, entry) for name, (entry, _) in draft.targets.items()},
             notes=list(dict.fromkeys([*about.notes, *draft.notes])),
-            judgements=draft.asked or (Asked(to_ask, about.question) if to_ask else None),
+            judgements=Asked(to_ask, about.question) if to_ask else None,
             taxonomy=None if draft.taxonomy is None else taxonomy_entry(draft.taxonomy),
-            stopping=draft.stopping,
         )
         people = None
         if annotations is not None:
@@ -217,8 +214,8 @@ class _Addition:
     """What is to be added to a data set: planned and checked first, then written.
 
     image_of: the data set's image_id of each of the draft's; those that it lacks are not there. targets: what
-    dataset.json will say of each, and its table. annotations: all judgements that the data set then has, None where
-    none are added. asked: what the people in them were asked. columns: of images.parquet, whole. said: for the summary.
+    dataset.json will say of each, and its table. annotations: the judgements, None where none are added. asked: what
+    the people in them were asked. columns: of images.parquet, whole. said: for the summary.
     """
 
     draft: Draft
@@ -274,51 +271,33 @@ class _Addition:
         return mine.assign(image_id=mine["image_id"].map(self.image_of))
 
     def _plan_judgements(self, annotations: pd.DataFrame) -> None:
-        """Merge judgements as exports do, by event id, else by image, person and round; targets count all of them."""
-        draft, root, about, asked = self.draft, self.dataset.root, self.draft.about, self.dataset.meta.judgements
-        meta = target_meta(about, next(iter(draft.targets.values()))[0])
-        question = asked.question if asked else ""
+        """The data set's first judgements; BadInput where it has others, or asks its people for something else."""
+        draft, root, asked = self.draft, self.dataset.root, self.dataset.meta.judgements
+        fresh, there = self._here(annotations), self.dataset.judgements
+        if there is not None and there[KEY].to_numpy().tolist() != fresh[KEY].to_numpy().tolist():
+            raise BadInput(
+                f"{root}: has judgements already, and they stay as they are; people's answers are merged by `affectml "
+                "label import`, or import these to a new folder"
+            )
+        meta = target_meta(draft.about, next(iter(draft.targets.values()))[0])
         if asked and asked.construct != meta.construct:
             raise BadInput(
                 f"{root}: its people judge what is {asked.construct}, and these are said to be of what is "
                 f"{meta.construct}; say {option('construct', asked.construct)}, or import them to a new folder"
             )
-        if about.question and question and about.question != question:
+        question = asked.question if asked else ""
+        if draft.about.question and question and draft.about.question != question:
             other = "answers to two questions cannot be counted together: import them to a new folder"
-            raise BadInput(f"{root}: its judgements answer {question!r}; {other}")
-        where, fresh = root / "annotations.parquet", self._here(annotations)
-        there, known = read_parquet(where), False
-        try:
-            merged = merge_judgements(there, fresh, str(where))
-            known = not merged.new and not merged.conflicts
-        except AnnotationError:
-            pass
-        try:
-            if not known:  # another file's line 3 is not this one's
-                merged = merge_judgements(there, apart(fresh, Path(draft.where).stem), str(where))
-        except AnnotationError as error:
-            raise BadInput(str(error).replace("export to a new folder", "import them to a new folder")) from None
-        if merged.conflicts:
-            more = f" (and {len(merged.conflicts) - 1:,} more)" if len(merged.conflicts) > 1 else ""
-            raise BadInput(
-                f"{root}: nothing was written: judgement in conflict: {merged.conflicts[0]}{more}; take these rows "
-                "out, or give them another round"
-            )
-        labels = meta.resolve_taxonomy().labels
-        used = merged.judgements["labels"].explode().dropna().unique()
-        if others := [label for label in used if label not in labels]:
-            theirs = f"its judgements have labels that those of {draft.where} have not ({', '.join(others)})"
-            raise BadInput(f"{root}: {theirs}; name a taxonomy that has all of them ({option('taxonomy')})")
-        rates, one_choice, _ = count(merged.judgements, labels, draft.where)
+            raise BadInput(f"{root}: its people are asked {question!r}; {other}")
+        if question and not draft.about.question:
+            draft.notes.append(f"question taken to be the one that people are asked there: {question}")
+        rates, one_choice, _ = count(fresh, meta.resolve_taxonomy().labels, draft.where)
         kept = [(name, said) for name, (said, _) in draft.targets.items() if one_choice or said["kind"] == "rates"]
         draft.targets = {name: (said, rates) for name, said in kept}
-        self.annotations = merged.content if merged.new else None
-        self.asked = Asked(meta.construct, about.question or question)
-        every = set(self.dataset.images["image_id"])
-        self.image_of |= {image: image for image in rates["image_id"] if image in every}
-        if question and not about.question:
-            draft.notes.append(f"question taken to be the one that people are asked there: {question}")
-        self.said.append(f"{merged.new:,} judgements, {merged.same:,} were there already")
+        self.image_of |= {image: image for image in rates["image_id"]}
+        self.annotations = fresh if there is None else None
+        self.asked = Asked(meta.construct, draft.about.question or question)
+        self.said.append(f"{len(fresh):,} judgements{'' if there is None else ', which were there already'}")
 
     def _plan_store(self, embedded: Embedded) -> None:
         from affectml.embeddings import EmbeddingStore

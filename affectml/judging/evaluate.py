@@ -29,8 +29,8 @@ ALONE = ("zero_shot", "oracle")  # not compared with people on their leave-one-o
 View = Callable[[Case], Mapping[str, Any] | None]
 """Adds to the rows of a case, and returns further facts: rules and findings join those of other views."""
 VIEWS: tuple[View, ...] = (
-    views.by_tau, views.by_label, views.of_sets, views.instead_of, views.together, views.stated, views.cuts,
-    views.undecided, views.by_people_asked,
+    views.by_tau, views.by_label, views.of_sets, views.instead_of, views.stated,
+    views.undecided,
 )  # fmt: skip
 
 

@@ -46,10 +46,10 @@ METRICS, SCORES, FACTS = "metrics.csv", "scores.parquet", "facts.json"
 KEYS = ("dataset", "target", "space", "image_id", "group", "system", "against")  # of scores.parquet
 PEOPLE = ("people", "person", "half", "consensus")
 # What rows are `by` besides columns of the user's: a column of such a name is "images' NAME" or "people's NAME" there.
-TAKEN = ("tau", "instead_of", "with", "bin", "threshold", "quantile", "people_asked", "disagreement", "wordings",
+TAKEN = ("tau", "instead_of", "bin", "quantile", "disagreement", "wordings",
          "draws", "split", "seeds", "dataset", "unanswered", "agreement", "answers_known",
          "training_images")  # fmt: skip
-_OF_PARTS = ("subgroups", "by_person", "alone")  # facts that name groups, or tell of few people or single images
+_OF_PARTS = ("subgroups", "by_person")  # facts that name groups, or tell of few people
 MADE_HERE = (*PEOPLE, "oracle", "floor", "rest")
 # The order of systems in tables and pictures; those of other names stand after the model, as they were given.
 ORDER = ("model", "zero_shot", "prior", "person", "consensus", "half", "oracle", "floor", "people")

@@ -1,4 +1,4 @@
-"""Where systems and people part: by disagreement, in stated shares, and together; by wording, draw and place.
+"""Where systems and people part: by disagreement and in stated shares; by wording, draw and place.
 
 Views of every evaluation, for `evaluate(..., also=VIEWS)`; each looks at the systems that answer of themselves
 (`answering`), and without what it needs adds nothing. P values are corrected for all of them (Holm 1979), and findings
@@ -12,17 +12,15 @@ requests    {SYSTEM: Requests}: what each of a system's requests gave to labels,
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 
-from affectml.data.choose import SEVERAL
 from affectml.judging.compare import LEVEL, corrected, firsts, summed
 from affectml.judging.figures import Figure, Rows
-from affectml.judging.scoring import Answers, bounds_of, row_scores, stating
+from affectml.judging.scoring import Answers, bounds_of, row_scores
 from affectml.judging.truth import Array, Floats, Ints, Truth, part_of
 from affectml.judging.views import Case, add_bins, people_behind
 from affectml_annotation import fit_beta_prior, fit_dirichlet_prior, posterior_entropy
@@ -39,9 +37,6 @@ Compared = tuple[Ints, Floats, dict[str, Floats]]
 THIRDS = ("most agree", "between", "least agree")
 NEIGHBOURS = 2  # others whom each person of an image is compared with, of five people that is everybody
 BINS, DRAWN = 5, 10  # of the calibration error, label by label, and of all labels together
-OF_VOTES = "squared error less chance in the votes; no change is tested: errors are larger at rates near a half"
-_TRUE, _SHUFFLED = "\0true rates", "\0answers to other images "  # beside systems; no system has such a name
-_CELLS = 2**25  # drawn to tell what chance makes of a count, in at least 39 and at most 199 draws
 
 
 class Requests(NamedTuple):
@@ -62,71 +57,37 @@ def answering(case: Case) -> dict[str, Answers]:
 
 
 def by_disagreement(case: Case) -> dict[str, Any] | None:
-    """Whether systems fail where people agree, or where they do not: rows `by` disagreement.
+    """How systems score where people agree, and where they do not: rows `by` disagreement, of systems and of `person`.
 
-    Levels: `THIRDS` of the comparisons, of systems and of `person`; and `change`: by how much a system's score, less
-    one person's, grows from the image on which people agree most to the one on which they agree least.
-
-    Where single judgements are known, one person of an image is the target of the system and of another person
+    Levels: `THIRDS` of the comparisons. One person of an image is the target of the system and of another person
     (set_f1, or top_1_accuracy where there are no sets), and all the others say how far people disagree, by the expected
     entropy of their rates or shares given their votes. Answers that said both would make people look good where they
-    happen to agree. The p value of a change is the largest of three: that there is none beside one person, beside a
-    system that states the true rates, and beside the system's own answers to other images, which know nothing of this
-    one. For the consensus of people beats one person where they disagree, and whoever knows nothing loses most where
-    they agree.
+    happen to agree. Read a system beside `person`: whoever answers scores less where people disagree.
 
-    Where votes alone are known, one half of them is the target of stated rates (squared_error, less what chance in the
-    votes adds), and the other half says how far people disagree. Then the change is of the error itself, and no change
-    is tested: it is larger where rates are near a half, whoever states them.
-
-    Nothing where votes are not known, where fewer than three people answered any image, or no system can be compared;
-    no change where people disagree on all images alike. The seed says who is compared with whom.
+    Nothing where single judgements are not known, where fewer than three people answered any image, or no system can be
+    compared. The seed says who is compared with whom.
     """
-    truth, systems, rng = case.truth, answering(case), np.random.default_rng(case.seed)
-    single = truth.panels is not None
-    nulls = _nulls(systems, truth, np.random.default_rng((case.seed, 1))) if single else {}
-    found = (persons if single else halves)({**systems, **nulls}, truth, rng)
+    truth, systems = case.truth, answering(case)
+    found = None if truth.panels is None else persons(systems, truth, np.random.default_rng(case.seed))
     if found is None or not systems.keys() & found[2].keys():
         return None
     image, disagreement, scores = found
     images, image = np.unique(image, return_inverse=True)
     units = images if truth.groups is None else truth.groups[images]
+    weight = 1 / np.bincount(image)[image]  # an image counts one
     rank = (pd.Series(disagreement.round(9)).rank().to_numpy() - 0.5) / len(disagreement)
     third = np.minimum((3 * rank).astype(int), 2)
-    each = 1 / np.bincount(image)[image]  # an image counts one
-
-    def by_image(*values: Floats) -> Floats:
-        return np.stack([np.bincount(image, each * v) for v in values], axis=1)
-
-    def slope(gap: Floats, null: float | None) -> Difference:
-        return jackknifed(by_image(np.ones_like(gap), rank, gap, rank**2, rank * gap), slope_of, units, null)
-
-    metric = "squared_error" if not single else "top_1_accuracy" if truth.sets is None else "set_f1"
-    changes = Rows(**case.rows.key, by="disagreement", level="change")
-    within: Sequence[Bounds] = [(0, 1)] if single else ()  # an estimate of an error may be below 0
-    for name, row in ((name, row) for name, row in scores.items() if name not in nulls):
+    metric, what = ("top_1_accuracy", "first label right") if truth.sets is None else ("set_f1", "set F1")
+    for name, row in scores.items():
         for t, level in enumerate(THIRDS):
-            columns = by_image((third == t).astype(np.float64), row * (third == t))
+            inside = weight * (third == t)
+            sums = [np.bincount(image, inside), np.bincount(image, inside * row)]
+            columns = np.stack(sums, axis=1).astype(np.float64)
+            score = jackknifed(columns, lambda sums: sums[:, 1:] / sums[:, :1], units, bounds=[(0, 1)])
             here = columns[:, 0] > 0
-            score = jackknifed(columns, lambda sums: sums[:, 1:] / sums[:, :1], units, bounds=within)
             key = {"by": "disagreement", "n": int(here.sum()), "units": len(np.unique(units[here]))}
             case.rows.add(metric, score, system=name, level=level, **key)
-        if name != "person":
-            change = slope(row - scores.get("person", 0.0), 0.0 if single else None)
-            for null in (_TRUE, _SHUFFLED + name):
-                if null in scores:
-                    change = _in_both(change, slope(row - scores[null], 0.0))
-            changes.add(metric, change, system=name)
-    beside = f"one person{', the true rates' if _TRUE in scores else ''} and answers that know nothing of the image"
-    what = "set F1" if truth.sets is not None else "first label right"
-    rule = f"{what} of one person's answer; change: beside {beside}" if single else OF_VOTES
-
-    def words(each: Figure) -> str:
-        where = "disagree" if each.value < 0 else "agree"
-        change = f"{what}: change {each.value:.3f}, {each.ends[0]:.3f} to {each.ends[1]:.3f}"
-        return f"fails more where people {where}, beside {beside} ({change})"
-
-    return {"rules": {"disagreement": rule}, "findings": _tested(case, changes, words)}
+    return {"rules": {"disagreement": f"{what} of one person's answer"}}
 
 
 def _tested(case: Case, rows: Rows, words: Callable[[Figure], str]) -> list[dict[str, str]]:
@@ -162,51 +123,12 @@ def persons(systems: Mapping[str, Answers], truth: Truth, rng: np.random.Generat
     return image, posterior_entropy(votes, n, prior), rows
 
 
-def halves(systems: Mapping[str, Answers], truth: Truth, rng: np.random.Generator) -> Compared | None:
-    """Half of the votes on each label as the target of stated rates; the other half says how far people disagree."""
-    votes, people, prior = truth.votes, truth.people, truth.beta
-    if truth.kind not in SEVERAL or votes is None or people is None or prior is None:
-        return None
-    usable = np.flatnonzero((people >= 4).all(axis=1))
-    k, n = votes[usable].astype(np.int64), people[usable].astype(np.int64)
-    half = rng.hypergeometric(k, n - k, n // 2)
-    image, k, n = np.tile(usable, 2), np.concatenate([half, k - half]), np.concatenate([n // 2, n - n // 2])
-    seen, others = k / n, np.roll(np.arange(len(image)), len(usable))
-    chance = seen * (1 - seen) / (n - 1)
-    rows = {
-        name: ((each.shares.double().numpy()[image] - seen) ** 2 - chance).mean(axis=1)
-        for name, each in systems.items()
-        if each.shares is not None
-    }
-    del seen, chance
-    return (image, posterior_entropy(k[others], n[others], prior), rows) if len(usable) else None
-
-
 def shares_entropy(alpha: Floats) -> Floats:
     """E H(p) in nats, [M], for p ~ Dirichlet(alpha), alpha [M, C] (Wolpert & Wolf 1995)."""
     from scipy.special import digamma
 
     total = alpha.sum(axis=1, keepdims=True)
     return np.asarray((alpha / total * (digamma(total + 1) - digamma(alpha + 1))).sum(axis=1))
-
-
-def _nulls(systems: Mapping[str, Answers], truth: Truth, rng: np.random.Generator) -> dict[str, Answers]:
-    """A system that states the true rates, where they can be drawn, and each system with its answers dealt out anew."""
-    true, images = _true_rates(truth, rng), len(truth.image_id)
-    shuffled = {_SHUFFLED + name: given.rows(rng.permutation(images)) for name, given in systems.items()}
-    return shuffled if true is None else {_TRUE: true, **shuffled}
-
-
-def _true_rates(truth: Truth, rng: np.random.Generator) -> Answers | None:
-    """What people's votes leave possible of their rates, as a system; None where that is not known."""
-    rates = truth.oracle if truth.oracle is not None else truth.plausible(rng)
-    return None if rates is None else stating(rates, truth)
-
-
-def _in_both(one: Difference, other: Difference) -> Difference:
-    """The first, with the larger p value of the two, or 1 where they point to opposite sides."""
-    larger = torch.where(one.value * other.value > 0, torch.maximum(one.p, other.p), 1.0)
-    return one._replace(p=torch.where(one.p.isnan() | other.p.isnan(), one.p, larger))
 
 
 def jackknifed(
@@ -266,60 +188,6 @@ def stated_calibration(case: Case) -> dict[str, Any] | None:
         return f"is {over}confident: where it states 0.10 more for a label, people's share is {higher}"
 
     return {"findings": _tested(case, slopes, words)}
-
-
-def agreed_alone(case: Case) -> dict[str, Any] | None:
-    """The images on which every system says a label that is not in people's set; None below two systems.
-
-    A system says the labels of its set, or without sets its first label. People's set is the data set's own, or, where
-    there is none, the label that most of them chose, and those with a share of at least tau. How many such images
-    chance makes is drawn: of systems that state people's true rates, as far as votes tell them, and so are right where
-    votes are not; and of systems that know nothing of the image, each with its own answers dealt out anew.
-
-    Returns:
-        `alone`: images, each with image_id, label, people (their share) and what each system said, {SYSTEM: labels},
-        the ones on which fewest people say the label first; of: how many images there are; chance: on how many there
-        would be one on average, if systems stated people's true rates (None where those cannot be drawn), and if each
-        knew nothing; p: how often chance makes as many, the larger of both.
-    """
-    systems, truth, rng = answering(case), case.truth, np.random.default_rng(case.seed)
-    if len(systems) < 2:
-        return None
-    said = {name: _said(given) for name, given in systems.items()}
-    theirs = (truth.shares >= truth.tau) | (truth.hits > 0) if truth.sets is None else truth.sets.astype(bool)
-    image, label = np.nonzero(np.logical_and.reduce([*said.values(), ~theirs]))
-
-    def images_of(sets: list[Array]) -> int:
-        return int(np.logical_and.reduce([*sets, ~theirs]).any(axis=1).sum())
-
-    count, true, nothing = len(np.unique(image)), list[int](), list[int]()
-    draws = int(np.clip(_CELLS // max(theirs.size * len(said), 1), 39, 199))
-    for _ in range(draws):
-        nothing.append(images_of([rows[rng.permutation(len(rows))] for rows in said.values()]))
-        if (rates := _true_rates(truth, rng)) is not None:
-            ranked = replace(rates, sets=None)
-            true.append(images_of([_said(ranked if given.sets is None else rates) for given in systems.values()]))
-    p = max((1 + sum(made >= count for made in drawn)) / (1 + draws) for drawn in (true, nothing) if drawn)
-    chance = [float(np.mean(true)) if true else None, float(np.mean(nothing))]
-    order, named = np.argsort(truth.shares[image, label], kind="stable"), np.array(truth.labels, dtype=object)
-    image, label = image[order], label[order]
-    of = {"image_id": truth.image_id[image].astype(str), "label": named[label], "people": truth.shares[image, label]}
-    words = [{name: list(named[row[i]]) for name, row in said.items()} for i in image]
-    images = pd.DataFrame({**of, "said": words}).to_dict("records")
-    true_rates = "" if chance[0] is None else f"systems that state people's true rates ({chance[0]:.1f}) and "
-    finding = (
-        f"On {count} of {len(theirs)} images all systems say the same label, and people's answers do not support it: "
-        f"more often than {true_rates}systems that know nothing of the image or of each other "
-        f"({chance[1]:.1f} on average)"
-    )
-    findings = [{"system": "", "words": finding}] if count and p < LEVEL else []
-    return {"alone": {"images": images, "of": len(theirs), "chance": chance, "p": p}, "findings": findings}
-
-
-def _said(given: Answers) -> Array:
-    """The labels that a system says, its set or without one its first label, [N, C]."""
-    rows = firsts(given.scores.double().numpy()) if given.sets is None else given.sets.numpy()
-    return np.asarray(rows > 0)
 
 
 def spread(case: Case) -> None:
@@ -390,4 +258,4 @@ def place_bias(given: Floats, places: Array, images: Array, groups: Array | None
     return paired_difference(gaps, np.zeros_like(gaps), groups=units)
 
 
-VIEWS = (by_disagreement, stated_calibration, agreed_alone, spread, liking_for_places)
+VIEWS = (by_disagreement, stated_calibration, spread, liking_for_places)

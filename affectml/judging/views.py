@@ -15,8 +15,8 @@ from scipy.special import entr
 from torch import Tensor
 
 from affectml.judging.figures import Rows
-from affectml.judging.scoring import Answers, against_the_rest, first_label, mean_over_people, set_pair
-from affectml.judging.truth import TAUS, Array, Floats, Ints, Truth, cut_sets, part_of
+from affectml.judging.scoring import Answers, against_the_rest, first_label, set_pair
+from affectml.judging.truth import TAUS, Array, Floats, Truth, cut_sets, part_of
 from affectml_metrics import Interval, mean_interval, sums_interval, table_interval
 from affectml_metrics import functional as F
 from affectml_metrics.functional.average_precision import prepared_ranking
@@ -24,12 +24,9 @@ from affectml_metrics.functional.disagreement import prepared_correlation
 from affectml_metrics.table import find
 
 CELLS = 1_000_000  # images times labels, up to which average precision gets intervals: some seconds
-CUTS = tuple(round(0.05 * k, 2) for k in range(1, 20))
 NOTHING = "(nothing)"
 PART = 16_384  # images whose answers are set beside the rest of their panels at once
-SPREAD = 1.5  # how many times as many people some images have had to be asked for a word about it
 MOST, LEAST = 8, 15  # bins of a label, and images of a bin
-GROUPS, FEWEST = 6, 10  # groups of images by people asked, and images of one
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,23 +245,6 @@ def first_instead(hits: Array, first: Array, weights: Array | None = None) -> Fl
     return instead(shares, first[kept], None if weights is None else np.asarray(weights)[kept])
 
 
-def together(case: Case) -> None:
-    """Of the answers with one label, the share that has another as well: rows `by` with; level is the first label.
-
-    People's are single answers (`person`) where they are known, beside the images' own sets (`people`).
-    """
-    truth, found = case.truth, _sets(case)
-    if truth.kind == "distribution" or case.first not in found:
-        return
-    for who in (name for name in (case.first, "people", "person") if name in found):
-        chosen = found[who].astype(np.float64)
-        both, times = chosen.T @ chosen, chosen.sum(axis=0)
-        for row in np.flatnonzero(times).tolist():
-            key = {"by": "with", "level": truth.labels[row], "n": int(times[row])}
-            others = [label for label in truth.labels if label != key["level"]]
-            case.rows.add_labels("share", others, np.delete(both[row], row) / times[row], system=who, **key)
-
-
 def stated(case: Case) -> None:
     """Whether shares mean what they say, label by label: rows `by` bin, the mean stated share beside what was seen.
 
@@ -331,20 +311,6 @@ def _seen(said: Array, seen: Array, people: Array | None, part: Array, groups: A
     return Interval(*(torch.tensor(x, dtype=torch.float64) for x in ends))
 
 
-def cuts(case: Case) -> None:
-    """What one threshold for all labels would give on these images: rows `by` threshold."""
-    truth = case.truth
-    if truth.sets is None or case.more.get("thresholds") is None:
-        return
-    people = truth.chosen is not None
-    for name, given in case.own.items():
-        for cut in CUTS if given.sets is not None else ():
-            sets = (given.scores >= cut).long()
-            rows = mean_over_people(sets, truth) if people else F.set_f1(sets, torch.from_numpy(truth.sets).long())
-            metric = "set_f1_judgements" if people else "set_f1"
-            case.rows.add(metric, rows.nanmean(), system=name, by="threshold", level=f"{cut:g}")
-
-
 def undecided(case: Case) -> None:
     """The rank correlation between people's entropy and the system's, image by image, and where the middle 90 % lie."""
     truth, rates = case.truth, case.truth.kind == "rates"
@@ -355,7 +321,7 @@ def undecided(case: Case) -> None:
         its = None if given.shares is None else entropies(given.shares.numpy(), rates=rates)
         if its is not None and theirs.std() and its.std():
             rank = prepared_correlation(torch.from_numpy(its), torch.from_numpy(theirs), "spearman")
-            found = table_interval(rank, len(theirs), groups=truth.groups)
+            found = table_interval(rank, len(theirs), groups=truth.groups, bounds=[(-1.0, 1.0)])
             case.rows.add("entropy_rank_correlation", found, system=name)
             middle |= {name: its, "people": theirs}
     for who, values in middle.items():
@@ -373,44 +339,3 @@ def entropies(shares: Array, *, rates: bool) -> Floats:
     if rates:
         return np.asarray((entr(p) + entr(1 - p)).mean(axis=1) / np.log(2))
     return np.asarray(entr(p).sum(axis=1) / np.log(p.shape[1]))
-
-
-def by_people_asked(case: Case) -> None:
-    """How far shares are off by the number of people asked: rows `by` people_asked, where that differs much."""
-    truth = case.truth
-    if truth.people is None:
-        return
-    n = truth.people.max(axis=1).astype(int)
-    groups = groups_of(n)
-    if n.max() < SPREAD * max(1, n.min()) or len(groups) < 2:
-        return
-    for name, given in case.answers.items():
-        if given.shares is not None:
-            off = np.abs(given.shares.numpy() - truth.shares).mean(axis=1)
-            for level, inside in groups:
-                units = None if truth.groups is None else truth.groups[inside]
-                found = mean_interval(off[inside], groups=units, bounds=[(0, 1)])
-                case.rows.add("absolute_error", found, system=name, by="people_asked", level=level)
-
-
-def groups_of(n: Ints) -> list[tuple[str, Array]]:
-    """Images by people asked: each number alone where there are up to six, else in up to six ranges of similar size.
-
-    A group of fewer than ten images joins the next larger number of people, the last one the one before it.
-
-    n: [N]. Returns names (`5`, `3 to 4`) with the rows of each, fewest people first.
-    """
-    values = np.unique(n)
-    if len(values) > GROUPS:
-        values = np.unique([*np.quantile(n, np.linspace(0, 1, GROUPS + 1)[1:-1], method="lower"), n.max()])
-    part, ends, count = np.searchsorted(values, n, side="left"), list[int](), 0
-    for last, images in enumerate(np.bincount(part)):
-        count += images
-        if count >= FEWEST:
-            ends, count = [*ends, last], 0
-    found = []
-    for group in range(max(len(ends), 1)):  # what is left over joins the last one
-        rows = np.flatnonzero(np.searchsorted(ends[:-1], part) == group)
-        low, high = int(n[rows].min()), int(n[rows].max())
-        found.append((f"{low}" if low == high else f"{low} to {high}", rows))
-    return found

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from affectml._files import sha256
 from affectml.data import Dataset
 from affectml.data.dataset import command_for, counts_more
@@ -52,12 +54,8 @@ class ErasedPeople(erasing.Erased):
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        learned = [
-            {**vars(one), "file": str(one.file), "run": None if one.run is None else str(one.run)}
-            for one in self.learned
-        ]
-        named, backups = ([str(path) for path in paths] for paths in (self.named, self.backups))
-        return {**vars(self), "files": list(self.files), "learned": learned, "named": named, "backups": backups}
+        plain: dict[str, Any] = TypeAdapter(ErasedPeople).dump_python(self, mode="json")
+        return plain
 
     def told(self, dataset: Path, people: Sequence[str]) -> list[str]:
         """What left, and what stays until a target is made and a run trained again, line by line."""

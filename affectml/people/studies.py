@@ -13,11 +13,10 @@ from affectml_annotation import LabelStore, StoreError
 from affectml_annotation.errors import BadTask
 from affectml_annotation.languages import ENGLISH, _, english_name, spoken, written
 from affectml_annotation.store.place import default_database, shown
-from affectml_annotation.study.check import Checked, check_study
+from affectml_annotation.study.check import Checked, check_study, unread_consents
 from affectml_annotation.study.file import FILE, QUESTIONS, changed_keys
 from affectml_annotation.study.folder import Study, read_study
 from affectml_annotation.study.running import open_study, warn_of
-from affectml_annotation.study.unread import refuse_unread
 
 
 def check(folder: Path) -> Checked:
@@ -90,7 +89,8 @@ def begin(folder: Path, db: str | None = None, *, by: str, say: Say = lambda lin
     a task with other labels, and BadTask for a consent in another language that nobody is said to have read.
     """
     study = read_study(folder)
-    refuse_unread(study)
+    for sentence in unread_consents(study):
+        raise BadTask(sentence)
     dataset = Dataset.open(folder / study.file.dataset)
     file, images = make_task(dataset, study.file, folder)
     with_words(labels_of(file), Study(file, study.texts).labels)  # which refuses words that the page could not show

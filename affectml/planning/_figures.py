@@ -17,10 +17,8 @@ and within images. People are mostly too few for that: their degrees of freedom 
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
@@ -31,9 +29,8 @@ from scipy import stats
 from torch import Tensor
 
 from affectml._options import check_choice
-from affectml._progress import Say
 from affectml.data import Dataset, Targets
-from affectml.data.choose import SEVERAL, choose_target
+from affectml.data.choose import choose_target
 from affectml.errors import BadDataset, BadInput, UnknownLabel, option
 from affectml.planning import PlanConfig
 from affectml_annotation import BadJudgement, encode, found_labels
@@ -59,10 +56,8 @@ ALONE = 0.1  # of a correlation of squared sums is taken for chance
 class Pilot:
     """A answers about images over C labels.
 
-    image, person: [A], numbers from 0. chosen: [A, C], 1 for a label that was chosen, nan where a label was not asked.
-    image_ids: of the images, where they have names. anonymous: who answered is not known, and each answer counts as
-    somebody else's. sets: whether the labels of one answer are known together, not only how many people chose each.
-    seconds: an answer's median, where known. assumed: whether it was drawn and not observed.
+    image, person: [A], numbers from 0. chosen: [A, C], 1 for a label that was chosen. image_ids: of the images, where
+    they have names. seconds: an answer's median, where known. assumed: whether it was drawn and not observed.
     """
 
     labels: tuple[str, ...]
@@ -70,8 +65,6 @@ class Pilot:
     person: Array
     chosen: Array
     image_ids: Array | None = None
-    anonymous: bool = False
-    sets: bool = True
     seconds: float | None = None
     assumed: bool = False
 
@@ -84,29 +77,6 @@ class Pilot:
     def images(self) -> int:
         """How many images were answered."""
         return len(np.unique(self.image))
-
-    def places(self, ids: Array) -> Array:
-        """Where among these ids the image of each answer stands, [A]; -1 where it does not."""
-        assert self.image_ids is not None
-        return pd.Index(ids).get_indexer(pd.Index(self.image_ids))[self.image]
-
-    @classmethod
-    def of_counts(
-        cls, votes: Array, n: Array, labels: Sequence[str], image_ids: Array | None = None, *, one: bool = False
-    ) -> "Pilot":
-        """Anonymous votes [N, C] of n people an image, [N] or [N, C].
-
-        one: each person chose one label, so that whole answers are known. Else a label's votes are dealt to the first
-        seats: right for each label, and saying nothing of labels together.
-        """
-        asked = np.broadcast_to(n if np.ndim(n) == 2 else np.asarray(n)[:, None], votes.shape)
-        size = asked.max(axis=1).astype(np.int64)
-        image = np.repeat(np.arange(len(size)), size)
-        seat = (np.arange(len(image)) - np.repeat(np.cumsum(size) - size, size))[:, None]
-        below = np.cumsum(votes, axis=1) - votes if one else np.zeros_like(votes)
-        chosen = ((seat >= below[image]) & (seat < (below + votes)[image])).astype(np.float64)
-        chosen[seat >= asked[image]] = np.nan
-        return cls(tuple(labels), image, np.arange(len(image)), chosen, image_ids, anonymous=True, sets=one)
 
     @classmethod
     def assumed_of(cls, config: PlanConfig, *, people: int = 100, images: int = 400) -> "Pilot":
@@ -133,16 +103,17 @@ class Pilot:
 
 
 def read_pilot(dataset: Dataset, target: str | None = None) -> Pilot:
-    """The pilot in a data set: its judgements, else the votes of a target.
+    """The pilot in a data set: its judgements, in the labels of a target.
 
-    Raises BadDataset where it has neither, and where there is too little to plan from.
+    Raises BadDataset where it has none, and where there is too little to plan from.
     """
-    table, targets = dataset.judgements, dataset.meta.targets
-    chosen: Targets | None = None
-    if target is not None or (targets and table is None):
-        several = target is None and any(entry.kind in SEVERAL for entry in targets.values())
-        chosen = choose_target(dataset, multilabel=several or None, name=target)
-    pilot = _voted(dataset, chosen) if table is None else _judged(dataset, table, chosen)
+    if dataset.judgements is None:
+        raise BadDataset(
+            f"{dataset.root}: no judgements (annotations.parquet), so nothing to plan from: `affectml label` and "
+            "`affectml study` collect some, and `affectml plan` without a data set plans from assumptions"
+        )
+    chosen = None if target is None else choose_target(dataset, multilabel=None, name=target)
+    pilot = _judged(dataset, dataset.judgements, chosen)
     for wrong, why in (
         (not len(pilot.image), "nobody answered yet"),
         (pilot.images < 2, "all answers are about one image, which says nothing of other images"),
@@ -174,28 +145,12 @@ def _judged(dataset: Dataset, table: pd.DataFrame, chosen: Targets | None) -> Pi
     return Pilot(panel.labels, panel.image, panel.annotator, answers, panel.image_ids, seconds=known)
 
 
-def _voted(dataset: Dataset, chosen: Targets | None) -> Pilot:
-    one, n = False, None
-    if chosen is not None and chosen.votes is not None:
-        one = chosen.meta.vote_rule == "one_choice"
-        n = chosen.votes.sum(axis=1) if one else chosen.people if chosen.kind == "rates" else None
-    if chosen is None or chosen.votes is None or n is None:
-        what = "and no counts of votes" if chosen is None else f"and target {chosen.name} does not say how many voted"
-        raise BadDataset(
-            f"{dataset.root}: no judgements (annotations.parquet) {what}, so nothing to plan from: `affectml label` "
-            "and `affectml study` collect some, and `affectml plan` without a data set plans from assumptions"
-        )
-    return Pilot.of_counts(chosen.votes, n, chosen.taxonomy.labels, chosen.image_id, one=one)
-
-
 def sums(values: Array, unit: Array, count: int = 0) -> Array:
     """Sums of [A, M] by unit, whose numbers start at 0: [U, M], U at least `count`."""
     return np.stack([np.bincount(unit, column, count) for column in values.T], axis=1)
 
 
-def next_images(
-    dataset: Dataset, count: int, *, until: Until = "F1", target: str | None = None, tau: float = TAU
-) -> pd.DataFrame:
+def next_images(dataset: Dataset, count: int, *, until: Until = "F1", target: str | None = None) -> pd.DataFrame:
     """The images that the next answers should go to, one each: `image_id`, `people` so far, `change` expected of one.
 
     By `affectml_annotation.expected_change`, from counts alone: the largest change first, equal ones in the data set's
@@ -210,18 +165,19 @@ def next_images(
     names = dataset.images["image_id"].to_numpy(dtype=object)
     if not 1 <= count <= len(names):
         raise BadInput(f"{option('next', count)}: expected 1 to {len(names):,}, the images of {dataset.root}")
-    image = pilot.places(names)
+    assert pilot.image_ids is not None  # see read_pilot
+    image = pd.Index(names).get_indexer(pd.Index(pilot.image_ids))[pilot.image]
     here = image >= 0
     n = np.bincount(image[here], minlength=len(names))
-    votes = sums(np.nan_to_num(pilot.chosen[here]), image[here], len(names))
-    change = expected_change(votes, n, fit_beta_prior(votes, n), until, tau=tau)
+    votes = sums(pilot.chosen[here], image[here], len(names))
+    change = expected_change(votes, n, fit_beta_prior(votes, n), until, tau=TAU)
     first = np.argsort(-change, kind="stable")[:count]
     return pd.DataFrame({"image_id": names[first], "people": n[first], "change": change[first]})
 
 
 @dataclass(frozen=True, eq=False)
 class Predicted:
-    """What a model says of the image of each answer: rates and sets [A, C]; nan rates where it says nothing.
+    """What a model says of the image of each answer: rates and sets [A, C].
 
     unit: [A], numbers of what one prediction was made for: images, or an image before one half of the people.
     """
@@ -231,43 +187,21 @@ class Predicted:
     unit: Array
 
     def scores(self, pilot: Pilot) -> dict[str, Array]:
-        """Each answer's set F1 and cross-entropy, [A]; nan where the model says nothing."""
-        rates, answer = torch.from_numpy(np.nan_to_num(self.rates, nan=0.5)), torch.from_numpy(pilot.chosen)
-        found = {
-            "set_f1": F.set_f1(torch.from_numpy(self.sets.astype(np.int64)), answer.long()),
-            "rate_cross_entropy": F.rate_cross_entropy(rates, answer),
-        }
-        known = np.isfinite(self.rates.sum(axis=1))
-        return {name: np.where(known, values.numpy(), np.nan) for name, values in found.items()}
+        """Each answer's set F1 and cross-entropy, [A]."""
+        rates, sets, answer = map(torch.from_numpy, (self.rates, self.sets.astype(np.int64), pilot.chosen))
+        f1, cross_entropy = F.set_f1(sets, answer.long()), F.rate_cross_entropy(rates, answer)
+        return {"set_f1": f1.numpy(), "rate_cross_entropy": cross_entropy.numpy()}
 
 
-def of_run(run: Path, dataset: Dataset, target: str | None, pilot: Pilot, say: Say) -> Predicted:
-    """A run's rates and sets of the pilot's images by which it may be judged. Raises BadRun, BadDataset or BadInput."""
-    from affectml.evaluating.systems import hear
-    from affectml.runs import RunFolder
-
-    opened = RunFolder.open(run)
-    name = target or next((n for n, entry in dataset.meta.targets.items() if entry.kind in SEVERAL), "")
-    heard = hear(opened, dataset, dataset.target(name), None, say)
-    answers = heard.answers
-    if answers.shares is None or answers.sets is None or opened.taxonomy.labels != pilot.labels:
-        raise BadInput(f"{run}: expected a run that predicts rates and sets of the pilot's labels; leave it out")
-    at = pilot.places(heard.image_id)
-    rates = np.where((at < 0)[:, None], np.nan, answers.shares.double().numpy()[at])
-    return Predicted(rates, answers.sets.numpy()[at] > 0, pilot.image)
-
-
-def stand_ins(pilot: Pilot, *, tau: float = TAU, seed: int = 0) -> tuple[Predicted, Predicted]:
+def stand_ins(pilot: Pilot, *, seed: int = 0) -> tuple[Predicted, Predicted]:
     """A good model and a poor one, where no model is at hand, both made of the pilot; no answer is judged by itself.
 
     The people are dealt into two halves. The good one gives each half what the other half said of the image: smoothed
-    rates, and the labels that `label_sets` takes at `tau`. The poor one gives every image the other half's mean rates,
-    and the labels of at least `tau`, or the most frequent one.
+    rates, and the labels that `label_sets` takes at `TAU`. The poor one gives every image the other half's mean rates,
+    and the labels of at least `TAU`, or the most frequent one.
     """
     people, who = np.unique(pilot.person, return_inverse=True)
     half = np.random.default_rng(seed).permutation(len(people))[who] % 2
-    if pilot.anonymous:  # then each image's answers are halved
-        half = np.arange(len(who)) % 2
     images, unit = int(pilot.image.max()) + 1, pilot.image * 2 + half
     good, poor = (Predicted(np.empty(pilot.chosen.shape), np.empty(pilot.chosen.shape, bool), unit) for _ in range(2))
     for side in (0, 1):
@@ -275,10 +209,10 @@ def stand_ins(pilot: Pilot, *, tau: float = TAU, seed: int = 0) -> tuple[Predict
         votes = sums(pilot.chosen[theirs], pilot.image[theirs], images)
         n = np.bincount(pilot.image[theirs], minlength=images)
         prior = fit_beta_prior(votes, n)
-        usual = prior.mean >= min(tau, prior.mean.max())
+        usual = prior.mean >= min(TAU, prior.mean.max())
         at = pilot.image[mine]
         good.rates[mine], poor.rates[mine] = smoothed_rates(votes, n, prior)[at], prior.mean
-        good.sets[mine] = np.where((n > 0)[:, None], label_sets(votes, n, prior, tau), usual)[at]
+        good.sets[mine] = np.where((n > 0)[:, None], label_sets(votes, n, prior, TAU), usual)[at]
         poor.sets[mine] = usual
     return good, poor
 
@@ -384,9 +318,8 @@ def figures_of(pilot: Pilot, *models: Predicted, seed: int = 0, draws: int = DRA
     alpha = alpha_influence(pilot)
     columns = {f"rate:{label}": pilot.chosen[:, at] for at, label in enumerate(pilot.labels)}
     tables = [(columns, pilot.image)]  # figures, [A] each, and what the answers of each are about
-    if pilot.sets:
-        columns["alpha"] = alpha.values
-    if pilot.sets and models:
+    columns["alpha"] = alpha.values
+    if models:
         scores: dict[str, Array] = {}
         ours, *others = (model.scores(pilot) for model in models)
         for name, values in ours.items():
@@ -406,8 +339,7 @@ def figures_of(pilot: Pilot, *models: Predicted, seed: int = 0, draws: int = DRA
 def _joined(tables: list[TwoWayVariances], pilot: Pilot, alpha: Influence) -> TwoWayVariances:
     """The variances of all figures; nan where no answer differs, as then nobody knows how far they may differ."""
     every = TwoWayVariances(*(torch.cat(fields, dim=-1) for fields in zip(*tables, strict=True)))
-    people = torch.zeros_like(every.cells) if pilot.anonymous else every.people
-    spreads = torch.stack([people, every.images, every.cells])
+    spreads = torch.stack([every.people, every.images, every.cells])
     at = len(pilot.labels)  # alpha's column, where there is one
     spreads[1, ..., at : at + 1] -= alpha.images
     spreads[2, ..., at : at + 1] -= alpha.cells
@@ -424,7 +356,7 @@ def alpha_influence(pilot: Pilot) -> Influence:
     enough = 4 if (size_of >= 4).sum() >= 10 else 3  # of four answers, disjoint pairs show what pairs add
     kept = np.flatnonzero(size_of[pilot.image] >= enough)
     codes, sets = set_codes(pilot.chosen[kept] > 0)
-    if not (pilot.sets and len(kept) and len(sets) > 1):
+    if not (len(kept) and len(sets) > 1):
         return Influence(values)
     rows_of = pd.Series(codes).groupby(pilot.image[kept]).indices.values()
     within, spread, size = np.empty(len(kept)), np.empty(len(rows_of)), np.array([len(rows) for rows in rows_of])

@@ -7,19 +7,17 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from affectml._options import check_range
-from affectml._progress import Say
 from affectml.data import Dataset
 from affectml.errors import BadInput, did_you_mean, few, option
 from affectml.page.tables import Table, number
 from affectml.planning import PlanConfig
-from affectml.planning._figures import Design, Figures, Pilot, Width, figures_of, of_run, read_pilot, stand_ins
+from affectml.planning._figures import Design, Figures, Pilot, Width, figures_of, read_pilot, stand_ins
 from affectml_metrics import FEW
 
 PEOPLE = (2, 3, 5, 8, 12, 20)
@@ -82,21 +80,19 @@ class Row:
 class Plan:
     """What studies of several sizes will be able to tell, from a pilot.
 
-    config: what was asked for. models: names of the runs that are judged, if any.
+    config: what was asked for.
     """
 
     config: PlanConfig
     pilot: Pilot
     figures: Figures
     costs: Costs
-    models: tuple[str, ...]
 
     @cached_property
     def place(self) -> Row:
         """The pilot's own place among the studies; of assumptions alone, five people an image and 500 images."""
         pilot, overlap = self.pilot, max(1, round(len(self.pilot.image) / self.pilot.images))
-        unknown = pilot.anonymous or pilot.assumed
-        each = self.config.each or (50 if unknown else math.ceil(overlap * pilot.images / pilot.people))
+        each = self.config.each or (50 if pilot.assumed else math.ceil(overlap * pilot.images / pilot.people))
         return self._row(Design(*(5, 500) if pilot.assumed else (overlap, pilot.images), each))
 
     @cached_property
@@ -104,7 +100,8 @@ class Plan:
         """A study each; with a budget, its splits."""
         config, here = self.config, self.place.design
         if config.budget is None:
-            designs = [Design(n, m, here.each) for m in config.images or self._sizes for n in config.people or PEOPLE]
+            images = config.images or [times * here.images for times in (1, 2, 4)]
+            designs = [Design(n, m, here.each) for m in images for n in config.people or PEOPLE]
             return tuple(self._row(design) for design in designs if design != here)
         budget, said = config.budget, option("budget", config.budget)
         if not config.per_hour:
@@ -127,8 +124,6 @@ class Plan:
         said, here = option("within", {name: asked}), self.place.widths
         if name not in here:
             why = f"no figure {name!r}{did_you_mean(name, here)}"
-            if name in NAMES:
-                why = f"nothing here tells {NAMES[name]}; scores need people's single answers, and differences two runs"
             raise BadInput(f"{said}: {why} (figures: {', '.join(here)})")
         (width,) = _numbers("within", [asked], float, 0, math.inf)
         expected = partial(self.figures.expected, these_images=self.config.these_images)
@@ -161,21 +156,6 @@ class Plan:
         return max(self.config.images or [MOST_IMAGES])
 
     @property
-    def _sizes(self) -> Sequence[int]:
-        """Numbers of images to compare where none are asked for."""
-        return [times * self.place.design.images for times in (1, 2, 4)]
-
-    @cached_property
-    def shown(self) -> tuple[str, ...]:
-        """The figures that tables have as columns."""
-        return tuple(name for name in NAMES if name in self.place.widths)
-
-    @cached_property
-    def _split(self) -> bool:
-        """Whether the studies are splits of a budget; each figure has a best one."""
-        return any(row.best for row in self.rows)
-
-    @property
     def _variances(self) -> dict[str, dict[str, float]]:
         """Of each figure: its value in the pilot, and the variances of people, images and answers."""
         fields = ("value", "people", "images", "answers")
@@ -185,13 +165,13 @@ class Plan:
     def table(self) -> Table:
         """A study a row; with a budget, the cheapest split of each figure is marked."""
         note, rows = "±: half the width of the 95 % interval", []
-        if self._split:
+        if self.config.budget is not None:
             note += "; *: the narrowest that the budget buys; --images says how many images there are at most"
-        for row in self.rows if self._split else (self.place, *self.rows):
+        for row in self.rows if self.config.budget is not None else (self.place, *self.rows):
             cells = self._size(row, study="pilot" if row is self.place and not self.pilot.assumed else "")
-            for name in self.shown:
+            for name, title in NAMES.items():
                 half, star = row.widths[name].half, "*" if name in row.best else ""
-                cells[NAMES[name]] = "–" if math.isnan(half) else f"±{number(half)}{star}"
+                cells[title] = "–" if math.isnan(half) else f"±{number(half)}{star}"
             rows.append(cells)
         return _plan_table("What studies will tell", rows, note)
 
@@ -202,7 +182,7 @@ class Plan:
 
     def figures_table(self) -> Table:
         """Each figure in the pilot, how far people, images and answers differ in it, and its width in one study."""
-        row = max(self.rows, key=lambda row: len(row.best)) if self._split else self.place
+        row = max(self.rows, key=lambda row: len(row.best)) if self.config.budget is not None else self.place
         design, rows, columns = row.design, [], ("pilot", "SD of people", "of images", "of answers")
         for name, width in row.widths.items():
             told = [""] * 4
@@ -220,34 +200,16 @@ class Plan:
         costs = {"people": f"{row.design.all_people:,}", "hours": f"{row.hours:,.1f}"}
         return first | sizes | costs | ({} if row.money is None else {self.config.currency: f"{row.money:,.0f}"})
 
-    def draw(self, path: str | Path) -> Path:
-        """Curves over people an image, one for each number of images, with the pilot's own place, as .png or .svg.
-
-        Raises BadInput for another ending, and for a file that is there or cannot be written.
-        """
-        from affectml.plots.paper import draw_widths, picture_path
-
-        file, here = picture_path(Path(path), "plan", "widths"), self.place
-        designs = [row.design for row in (here, *self.rows)]
-        across = sorted({design.people for design in designs} | set(PEOPLE))
-        # the splits of a budget have a size each, too many for curves
-        sizes = sorted(self._sizes if self._split else {design.images for design in designs})
-        widths = {m: [self._row(Design(n, m, here.design.each)).widths for n in across] for m in sizes}
-        squares: dict[str, dict[str, Any]] = {
-            NAMES[name]: {f"{m:,} images": tuple(zip(*(each[name] for each in widths[m]), strict=True)) for m in sizes}
-            for name in self.shown
-        }
-        marked = {NAMES[name]: (here.design.people, here.widths[name].half) for name in self.shown}
-        named = "five people, 500 images" if self.pilot.assumed else "the pilot's own place"
-        draw_widths(file, across, squares, place=marked, axis="people an image", named=named)
-        return file
-
     def to_json(self) -> dict[str, Any]:
         """Plain values; what cannot be told is None."""
         pilot = self.pilot
-        told = {"people": None if pilot.anonymous else pilot.people, "images": pilot.images}
         found = {
-            "pilot": told | {"answers": len(pilot.image), "drawn": pilot.assumed},
+            "pilot": {
+                "people": pilot.people,
+                "images": pilot.images,
+                "answers": len(pilot.image),
+                "drawn": pilot.assumed,
+            },
             "costs": asdict(self.costs) | {"currency": self.config.currency},
             "variances": self._variances,
             "place": self.place.to_json(),
@@ -268,18 +230,13 @@ class Plan:
             sds = f"with SDs in log-odds of {config.images_sd:g} (images), {of_people}"
             said = [f"all is assumed: answers drawn from a mixed logit {sds}"]
         else:
-            who = "answers of nobody knows whom" if pilot.anonymous else f"answers of {pilot.people:,} people"
             which = f"about {'the same images' if config.these_images else 'images of the same kind'}"
             said = [
-                f"planned from {len(pilot.image):,} {who} about {pilot.images:,} images",
+                f"planned from {len(pilot.image):,} answers of {pilot.people:,} people about {pilot.images:,} images",
                 f"the study asks the same question, of people like these, {which}; everybody answers equally often",
             ]
-        if self.models:
-            said.append(f"the model is {' less '.join(self.models)}, on the pilot's images that it can be judged by")
-        elif pilot.sets:
-            half = "what one half of the people said of an image, smoothed, is judged by the other half"
-            differs = "its difference is that from their mean rates"
-            said.append(f"no run was named (--run), so the model is a stand-in: {half}; {differs}")
+        half = "what one half of the people said of an image, smoothed, is judged by the other half"
+        said.append(f"the model is a stand-in: {half}; its difference is that from their mean rates")
         took = " (the median of the pilot)" if config.seconds is None and pilot.seconds is not None else ""
         paid = f", {config.per_hour:g} {config.currency} an hour" if config.per_hour else ""
         before = f", {costs.minutes_before:g} minutes of each person before them" if costs.minutes_before else ""
@@ -290,49 +247,35 @@ class Plan:
     def limits(self) -> tuple[str, ...]:
         """In words, what the pilot cannot tell."""
         pilot, widths, said = self.pilot, self.place.widths, []
-        if pilot.anonymous:
-            as_if = "planned as if each answer were somebody else's, which is too narrow where few people answer much"
-            said.append(f"the votes are anonymous, so nobody knows how people differ: {as_if}")
-        elif not pilot.assumed and pilot.people < FEW:
+        if not pilot.assumed and pilot.people < FEW:
             half, low, high = widths["label_rates"]
             place = f"at the pilot's own place a rate's ±{half:.3f} may be {low:.3f} to {high:.3f} (90 %)"
             said.append(f"{pilot.people} people say little of how far people differ: {place}")
         if not pilot.assumed and pilot.images < FEW:
             said.append(f"{pilot.images} images say little of how far images differ")
-        rates = np.nanmean(pilot.chosen, axis=0)
+        rates = pilot.chosen.mean(axis=0)
         for share, what in ((0.0, "nobody chose"), (1.0, "everybody always chose")):
             if names := [label for label, rate in zip(pilot.labels, rates, strict=True) if rate == share]:
                 said.append(f"{what} {few(names, 6)}: nothing is planned for {'it' if len(names) == 1 else 'them'}")
-        if not pilot.sets:
-            said.append("only counts by label are known, not whole answers: no alpha and no model's scores")
-        elif math.isnan(widths["alpha"].half) and (pilot.chosen == pilot.chosen[0]).all():
+        if math.isnan(widths["alpha"].half) and (pilot.chosen == pilot.chosen[0]).all():
             said.append("everybody always gave the same answer: there is no alpha")
         elif math.isnan(widths["alpha"].half):
             said.append("alpha is planned from images with three answers or more, and there are none")
         elif np.bincount(pilot.image).max() < 4:
             said.append("no image has four answers: how much pairs of answers add to the spread of alpha is assumed")
-        if "set_f1" in widths and math.isnan(widths["set_f1"].half) and pilot.people == 2:
-            way = "a model's scores need a run (--run), or a pilot with more people"
-            said.append(f"each half of two people is one of them: {way}")
+        if math.isnan(widths["set_f1"].half) and pilot.people == 2:
+            said.append("each half of two people is one of them: a model's scores need a pilot with more people")
         return tuple(said)
 
 
-def plan_study(
-    dataset: Dataset | None, config: PlanConfig, *, runs: Sequence[Path] = (), say: Say = lambda line: None
-) -> Plan:
+def plan_study(dataset: Dataset | None, config: PlanConfig) -> Plan:
     """Plan studies from the pilot in a data set, or from assumptions alone.
-
-    runs: up to two, which are judged; without any, stand-ins made of the pilot.
 
     Raises:
         BadDataset: for a pilot that nothing can be planned from.
         BadInput: for an option with a value that cannot be.
     """
     check_range(config)
-    if len(runs) > 2:
-        raise BadInput(f"{option('run')}: one run, or two whose difference is planned, not {len(runs)}")
-    if dataset is None and runs:
-        raise BadInput(f"{option('run')}: a run answers about images: name the pilot's data set")
     for name, (kind, above, most) in LISTS.items():
         if (given := getattr(config, name)) is not None:
             numbers: Any = _numbers(name, given, kind, above, most)
@@ -344,13 +287,9 @@ def plan_study(
             if getattr(config, name) != getattr(PlanConfig, name):
                 raise BadInput(f"{option(name)}: is assumed where there is no pilot; here it comes from the data set")
         pilot = read_pilot(dataset, config.target)
-    models = [of_run(run, dataset, config.target, pilot, say) for run in runs if dataset is not None]
-    if pilot.sets and not runs:
-        models += stand_ins(pilot, seed=config.seed)
     seconds = (pilot.seconds or 10.0) if config.seconds is None else config.seconds
     costs = Costs(seconds, config.minutes_before, config.per_hour or 0.0)
-    figures, names = figures_of(pilot, *models, seed=config.seed), tuple(run.resolve().name for run in runs)
-    plan = Plan(config, pilot, figures, costs, names)
+    plan = Plan(config, pilot, figures_of(pilot, *stand_ins(pilot, seed=config.seed), seed=config.seed), costs)
     _ = plan.rows, plan.within  # what cannot be is said now
     return plan
 

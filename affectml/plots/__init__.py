@@ -1,6 +1,5 @@
 """Pictures of results: written as SVG inside pages, and drawn by matplotlib as files for papers.
 
-    canvas.py    an empty picture, and the marks in it, in a page's colours and letters
     charts.py    pictures inside pages: systems and labels with intervals, labels by labels, said against seen, curves
     paper.py     pictures as files: a map over an image, how exact studies are
 

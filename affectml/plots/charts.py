@@ -1,16 +1,215 @@
 """Pictures inside pages: values with their intervals, labels by labels, said against seen, and curves.
 
-A picture draws what it is given and computes nothing. The same figures give the same bytes.
+A picture draws what it is given and computes nothing. It is written as text, mark by mark, an <svg> whose colours are
+the page's variables: fifteen pictures of a report take a few hundredths of a second. The same figures give the same
+bytes.
 """
 
-from collections.abc import Mapping, Sequence
-from itertools import chain
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from itertools import chain, cycle
 
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from affectml.plots.canvas import WIDTH, Canvas, around, fitted, marks, room, short
+# What a picture is drawn in: the name of the page's CSS variable, and the colour in a light page. Blue and orange are
+# told apart by every common colour blindness, and every system has a sign of its own beside its colour.
+INKS = {
+    "ink": "#1d2127",
+    "soft": "#5b6470",
+    "line": "#d5dae0",
+    "people": "#2f6f9f",
+    "model": "#b5541c",
+    "other": "#6b4fa0",
+}
+MARKS = {  # the sign and the ink of each system
+    "people": ("o", "people"),
+    "threshold": ("|", "ink"),
+    "prior": ("x", "soft"),
+    "zero_shot": ("s", "other"),
+    "model": ("D", "model"),
+    "person": ("o", "people"),
+    "consensus": ("^", "people"),
+    "oracle": ("*", "ink"),
+    "floor": ("|", "soft"),
+}
+# what the others take turns at: but for the model's, which is the first's, none of the marks above and no people's ink
+OTHERS = (("D", "model"), ("^", "ink"), ("s", "soft"), ("*", "model"), ("x", "ink"), ("o", "soft"))
+SIGNS = {  # the outline of each around a point; numbers with a point are in half widths of the sign
+    "o": "h.01",  # a dot of the line's own width
+    "|": "m0 -1.v2.",
+    "x": "m-1. -1.l2. 2.m0 -2.l-2. 2.",
+    "s": "m-1. -1.h2.v2.h-2.z",
+    "^": "m0 -1.l1. 2.h-2.z",
+    "D": "m0 -1.414l1.414 1.414l-1.414 1.414l-1.414 -1.414z",
+    "*": "m0 -1.l.588 1.809l-1.539 -1.118h1.902l-1.539 1.118z",
+}
+FONT = 11  # pixels of a picture in its own size
+SMALL = 10  # of numbers along an axis
+LETTERS, LEGEND = 28, 52  # of a name beside an axis, and of one in a legend
+WIDTH = 380  # pixels: a phone shows it in its own size; a wider picture scrolls there and is not made smaller
+
+Spot = tuple[float, float]
+Mark = tuple[str, str]  # sign and ink
+Margins = tuple[float, float, float, float]  # left, right, above and below
+
+
+def marks(systems: Iterable[str]) -> dict[str, Mark]:
+    """Sign and ink of the systems of a page or a picture; those without a mark of their own take turns at OTHERS."""
+    given = list(dict.fromkeys(systems))
+    taken = {MARKS[name] for name in given if name in MARKS}
+    rest = cycle([each for each in OTHERS if each not in taken])
+    return {name: MARKS.get(name) or next(rest) for name in given}
+
+
+class Canvas:
+    """An empty picture of this many pixels, with margins around the area where things have values.
+
+    margins: in pixels, around that area. x, y: the values at its left and right and at its bottom and top, between
+    which everything is drawn. log: whether x is drawn by its logarithm. Lines and areas take values; signs and words
+    take pixels, which `at` gives.
+    """
+
+    def __init__(self, width: float, height: float, margins: Margins, x: Spot, y: Spot, *, log: bool = False) -> None:
+        self.width, self.height, self.x, self.y, self.log = width, height, x, y, log
+        self.left, self.right, self.top, self.bottom = margins[0], width - margins[1], margins[2], height - margins[3]
+        self._marks: list[str] = []
+
+    def legend(self, entries: Mapping[str, Mark]) -> None:
+        """Name, sign and ink of each system in lines above the area, for which the picture grows upwards."""
+        x, y = 8.0, 11.0 if entries else 0.0
+        for name, (sign, ink) in zip(fitted(entries, LEGEND), entries.values(), strict=True):
+            needed = 24 + 6.6 * len(name)
+            if x > 8 and x + needed > self.width:
+                x, y = 8.0, y + 14
+            self.signs([(x + 5, y)], sign, ink, 6)
+            self.text((x + 15, y), name)
+            x += needed
+        self.height, self.top, self.bottom = self.height + y, self.top + y, self.bottom + y
+
+    def across(self, value: float) -> float:
+        """The pixel of a value along x, kept within the area."""
+        low, high, value = (math.log(v) if self.log else v for v in (*self.x, value))
+        return self.left + min(max((value - low) / (high - low), 0.0), 1.0) * (self.right - self.left)
+
+    def up(self, value: float) -> float:
+        """The pixel of a value along y, kept within the area."""
+        share = (value - self.y[0]) / (self.y[1] - self.y[0])
+        return self.bottom - min(max(share, 0.0), 1.0) * (self.bottom - self.top)
+
+    def at(self, spots: Iterable[Spot]) -> list[Spot]:
+        """The pixels of pairs of values."""
+        return [(self.across(x), self.up(y)) for x, y in spots]
+
+    def lines(self, lines: Iterable[Iterable[Spot]], colour: str, width: float, dash: str = "") -> None:
+        """Lines, each through values."""
+        path, dashed = "".join(map(self._path, lines)), f"; stroke-dasharray: {dash}" if dash else ""
+        how = f"fill: none; stroke: {_ink(colour)}; stroke-width: {width:g}{dashed}"
+        self._marks.append(f'<path d="{path}" style="{how}"/>')
+
+    def areas(self, areas: Iterable[tuple[Iterable[Spot], float]], colour: str) -> None:
+        """Areas inside lines through values, each of its opacity."""
+        found = "".join(f'<path d="{self._path(spots)}" fill-opacity="{opacity:g}"/>' for spots, opacity in areas)
+        self._marks.append(f'<g style="fill: {_ink(colour)}">{found}</g>')
+
+    def _path(self, spots: Iterable[Spot]) -> str:
+        return "M" + " ".join(f"{_n(x)} {_n(y)}" for x, y in self.at(spots))
+
+    def signs(self, spots: Iterable[Spot], sign: str, colour: str, size: float, edge: float = 1.3) -> None:
+        """One of SIGNS at each of these pixels, `size` pixels wide inside its edge."""
+        outline = re.sub(r"\d*\.\d*", lambda number: _n(float(number[0]) * size / 2), SIGNS[sign])
+        how = f"fill: {_ink(colour) if sign in 's^D*' else 'none'}; stroke: {_ink(colour)}; stroke-width: "
+        how += f"{size + edge:g}; stroke-linecap: round" if sign == "o" else f"{edge:g}"
+        found = "".join(f"M{_n(x)} {_n(y)}{outline}" for x, y in spots)
+        self._marks.append(f'<path d="{found}" style="{how}"/>')
+
+    def text(
+        self, at: Spot, words: str, colour: str = "ink", *, size: float = FONT, anchor: str = "", turned: bool = False
+    ) -> None:
+        """Words with their middle line at pixel y, or written upwards with it at x; anchor: as SVG has it."""
+        x, y = map(_n, at)
+        place = f'transform="translate({x} {y}) rotate(-90)"' if turned else f'x="{x}" y="{y}"'
+        how = f"font-size: {size:g}px; fill: {_ink(colour)}" + (f"; text-anchor: {anchor}" if anchor else "")
+        self._marks.append(f'<text {place} dy=".35em" style="{how}">{escape(words, quote=False)}</text>')
+
+    def numbers(self, ticks: Mapping[float, str] | None = None, *, most: int = 9) -> None:
+        """Values under the area by what is written there, else at most so many round ones, with lines upwards."""
+        ticks = ticks or _ticks(*self.x, max(min(int((self.right - self.left) / (4 * SMALL)), most), 1))
+        self.lines([[(x, y) for y in self.y] for x in ticks], "line", 0.7)
+        for x, words in ticks.items():
+            self.text((self.across(x), self.bottom + 8), words, "soft", size=SMALL, anchor="middle")
+        self.lines([[(x, self.y[0]) for x in self.x]], "line", 1.0)
+
+    def heights(self) -> None:
+        """Round numbers left of the area, with lines across."""
+        ticks = _ticks(*self.y, max(min(int((self.bottom - self.top) / (2 * FONT)), 9), 1))
+        self.lines([[(x, y) for x in self.x] for y in ticks], "line", 0.7)
+        self.names(ticks)
+        self.lines([[(self.x[0], y) for y in self.y]], "line", 1.0)
+
+    def names(self, names: Mapping[float, str]) -> None:
+        """Names left of the area, by their values."""
+        for y, name in names.items():
+            self.text((self.left - 4, self.up(y)), name, anchor="end")
+
+    def svg(self, alt: str) -> Markup:
+        """The picture as an <svg> to stand inside a page. alt: what it shows, in words, for whoever does not see it."""
+        width, box = f"{_n(self.width)}px", f"0 0 {_n(self.width)} {_n(self.height)}"
+        how = f"max-width: {width}" + (f"; min-width: {width}" if self.width > WIDTH else "")
+        start = f'<svg viewBox="{box}" role="img" aria-label="{escape(alt)}" style="{how}" stroke-linejoin="round">'
+        return Markup(f"{start}{''.join(self._marks)}</svg>")
+
+
+def room(names: Sequence[str]) -> float:
+    """Pixels that the longest name takes beside an axis; digits and capitals are wider than small letters."""
+    wide = [6.1 * len(name) + 1.1 * sum(not c.islower() for c in name) for name in names]
+    return 12 + max(wide, default=0.0)
+
+
+def fitted(names: Iterable[str], most: int = LETTERS) -> list[str]:
+    """Names with the middle left out of those of more than `most` letters, so that a picture has room beside them."""
+    half = most // 2
+    return [name if len(name) <= most else f"{name[: most - half - 1]}…{name[-half:]}" for name in names]
+
+
+def short(value: float) -> str:
+    """A figure as reports write it: `.623`, `1.20`."""
+    text = f"{value:.3f}"
+    return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else f"{value:.2f}"
+
+
+def around(values: Iterable[float], margin: float) -> Spot:
+    """The range of values, wider by a share of itself at both ends; a little around one value; about 0..1 for none."""
+    known = list(values) or [0.0, 1.0]
+    low, high = min(known), max(known)
+    alone = high - low <= 1e-9 * max(abs(low), abs(high))
+    more = (0.05 * abs(high) or 0.05) if alone else margin * (high - low)
+    return low - more, high + more
+
+
+def _ticks(low: float, high: float, most: int) -> dict[float, str]:
+    """About `most` round numbers between low and high, by how they are written."""
+    rough = (high - low) / most
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(s * power for s in (1.0, 2.0, 2.5, 5.0, 10.0) if s * power >= rough * (1 - 1e-9))
+    count = range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
+    values = [round(k * step, 12) for k in count]
+    digits = max((len(f"{value:g}".partition(".")[2]) for value in (step, *values)), default=0)
+    return {value: f"{value:.{digits}f}".replace("-", "−") for value in values}
+
+
+def _ink(colour: str) -> str:
+    """A colour of INKS as the page's variable, with the colour itself for whoever has none."""
+    return f"var(--{colour}, {INKS[colour]})"
+
+
+def _n(value: float) -> str:
+    """A number of pixels to two digits, without what it does not need."""
+    return f"{round(value, 2) + 0.0:g}"
+
 
 Point = tuple[float, float, float]  # value, low, high
 Lines = Mapping[str, Mapping[float, Point]]
@@ -72,10 +271,8 @@ def reliability(panels: Mapping[str, Sequence[tuple[float, Point]]], alt: str) -
     return drawn.svg(alt)
 
 
-def grid(
-    values: NDArray[np.float64], names: Sequence[str], alt: str, *, hue: str, axis: tuple[str, str], whole: bool
-) -> Markup:
-    """A square for each value [C, C], deeper the larger it is, the diagonal framed; nan stays empty.
+def grid(values: NDArray[np.float64], names: Sequence[str], alt: str, *, hue: str, axis: tuple[str, str]) -> Markup:
+    """A square for each count [C, C], deeper the larger it is, the diagonal framed.
 
     Args:
         values: at least 0.
@@ -83,17 +280,16 @@ def grid(
         alt: what it shows, in words.
         hue: the colour of INKS.
         axis: what stands down and across, in words.
-        whole: whether figures are counts, and not shares.
     """
     names, count = fitted(names), len(names)
     left, cell = room(names), max(LEAST, (WIDTH - room(names) - 8) / count)
     top, edges = left + 4, (-0.5, count - 0.5)
     height = top + min(cell, 30) * count + 44
     drawn = Canvas(left + cell * count + 8, height, (left, 8, top, 44), edges, edges[::-1])
-    depths = np.nan_to_num(0.72 * values / (np.fmax.reduce(values, axis=None, initial=0) or 1.0)).round(3)
+    depths = (0.72 * values / (values.max(initial=0) or 1.0)).round(3)
     drawn.areas(((_cell(x, y), depth) for (y, x), depth in np.ndenumerate(depths) if depth > 0), hue)
     for (y, x), value in np.ndenumerate(values):
-        text = f"{value:.{int(value < 9.95)}f}".removesuffix(".0") if whole else short(value, 2)
+        text = f"{value:.{int(value < 9.95)}f}".removesuffix(".0")
         if count <= WRITTEN and value > 0 and float(text) != 0:
             drawn.text((drawn.across(x), drawn.up(y)), text, size=9, anchor="middle")
     drawn.lines((_cell(at, at) for at in range(count)), "soft", 0.8)
@@ -109,20 +305,19 @@ def _cell(x: float, y: float) -> list[tuple[float, float]]:
     return [(x + across - 0.5, y + down - 0.5) for across, down in SQUARE]
 
 
-def curves(series: Lines, alt: str, axis: str, *, own: Mapping[str, float] | None = None, log: bool = False) -> Markup:
+def curves(series: Lines, alt: str, axis: str, *, log: bool = False) -> Markup:
     """A line per system over a number: {SYSTEM: {NUMBER: (value, low, high)}}, of the first system with its interval.
 
-    axis: what the number is. own: a system's value at numbers of its own, dashed. log: whether the axis is logarithmic.
+    axis: what the number is. log: whether the axis is logarithmic.
     """
-    own, first = own or {}, next(iter(series))
-    signs = marks([*series, *own])
+    first, signs = next(iter(series)), marks(series)
     spots = sorted({x for line in series.values() for x in line})
     values = [value for line in series.values() for value, *_ in line.values()]
-    heights = around([*values, *chain(*series[first].values()), *own.values()], 0.05)
+    heights = around([*values, *chain(*series[first].values())], 0.05)
     low, high = around(np.log(spots) if log else spots, 0.05)
     x = (float(np.exp(low)), float(np.exp(high))) if log else (low, high)
     drawn = Canvas(WIDTH, 259, (58, 10, 17, 38), x, heights, log=log)
-    drawn.legend({name: signs[name] for name in series} | {f"{name}, own": ("--", signs[name][1]) for name in own})
+    drawn.legend(signs)
     drawn.numbers({x: f"{x:g}" for x in spots} if log or len(spots) <= FEW_SPOTS else None)
     drawn.heights()
     ends = [(x, low, high) for x, (_, low, high) in series[first].items()]
@@ -130,8 +325,6 @@ def curves(series: Lines, alt: str, axis: str, *, own: Mapping[str, float] | Non
     drawn.areas([(band, 0.18)], signs[first][1])
     drawn.text(((drawn.left + drawn.right) / 2, drawn.bottom + 23), axis, "soft", anchor="middle")
     drawn.text((11, (drawn.top + drawn.bottom) / 2), "score", "soft", anchor="middle", turned=True)
-    for name, level in own.items():
-        drawn.lines([[(end, level) for end in x]], signs[name][1], 1.2, "4.8 3.6")
     for name, points in series.items():
         (sign, ink), line = signs[name], [(x, value) for x, (value, *_) in points.items()]
         drawn.lines([line], ink, 1.8)

@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from affectml._version import __version__
 from affectml.encoders.identity import DECLARED, EncoderIdentity
-from affectml.encoders.ran import processor
+from affectml.encoders.threads import processor
 from affectml.errors import BadInput
 from affectml.runs.config import TrainConfig
 

@@ -54,13 +54,8 @@ LIMITS = [
 ]
 _RULES = ("hit", "label_set", "predicted_sets", "person", "zero_shot", "floor", "interval")
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
-_LICENCES = {
-    "cc0-1.0": r"cc0(?:[ -]?1\.0)?", "cc-by-4.0": r"cc[ -]by[ -]4\.0", "cc-by-sa-4.0": r"cc[ -]by[ -]sa[ -]4\.0",
-    "cc-by-nc-4.0": r"cc[ -]by[ -]nc[ -]4\.0", "cc-by-nc-sa-4.0": r"cc[ -]by[ -]nc[ -]sa[ -]4\.0",
-    "cc-by-nc-nd-4.0": r"cc[ -]by[ -]nc[ -]nd[ -]4\.0", "cc-by-3.0": r"cc[ -]by[ -]3\.0",
-    "mit": r"mit(?: licen[cs]e)?", "apache-2.0": r"apache(?: licen[cs]e)?[ -,]*(?:version )?2\.0",
-    "odbl": r"odbl(?:[ -]1\.0)?",
-}  # fmt: skip
+_LICENCES = ("cc0-1.0", "cc-by-3.0", *(f"cc-{terms}-4.0" for terms in ("by", "by-sa", "by-nc", "by-nc-sa", "by-nc-nd")),
+             "mit", "apache-2.0", "odbl")  # fmt: skip
 
 
 def card_data(info: RunInfo, found: "Evaluation | None") -> ModelCardData:
@@ -200,7 +195,7 @@ def set_card(data: Dataset, facts: SetFacts, splits: Mapping[str, int], judgemen
         f'```python\nfrom datasets import load_dataset\n\nimages = {load}"images")'
         + (f'\njudgements = {load}"judgements")' if judgements is not None else "")
         + "\n```",
-        "`affectml import datasets FOLDER mydata` reads all of it back.",
+        "`affectml import datasets FOLDER mydata --label-column COLUMN` makes a data set of it.",
     ]
     for name in meta.targets:
         parts += [f"## Labels: {plain(name)}", _target(data.target(name))]
@@ -243,10 +238,12 @@ def licence_id(licence: str) -> str:
     >>> licence_id("CC BY 4.0"), licence_id(""), licence_id("on request; research only")
     ('cc-by-4.0', 'unknown', 'other')
     """
-    text = licence.strip()
+    text = licence.strip().lower()
     if not text or text.startswith(NOT_STATED):
         return "unknown"
-    return next((name for name, form in _LICENCES.items() if re.fullmatch(form, text, re.IGNORECASE)), "other")
+    words = re.sub(r"[ ,]+|licen[cs]e|version", "-", text).strip("-")
+    name = {"cc0": "cc0-1.0"}.get(words, re.sub("-+", "-", words))
+    return name if name in _LICENCES else "other"
 
 
 def _target(targets: Targets) -> str:
@@ -291,29 +288,8 @@ def _judgements(data: Dataset, judgements: pd.DataFrame, facts: SetFacts) -> str
             f"People asked: “{plain(asked.question)}”" if asked is not None and was_asked(asked.question) else "",
             "People were numbered anew for this copy." if facts.renumbered and not nameless else "",
             *only_data(judgements, " (see `purpose`)")[1],
-            _agreement(judgements),
         ]
     )
-
-
-def _agreement(judgements: pd.DataFrame) -> str:
-    """Krippendorff's alpha on sets, where there are labels to compute it on."""
-    from affectml_annotation import AnnotationError
-    from affectml_annotation.agreement.alpha import krippendorff_alpha
-
-    labels = list(dict.fromkeys(label for cell in judgements["labels"] if cell is not None for label in cell))
-    if len(labels) < 2:
-        return ""
-    try:
-        alpha = krippendorff_alpha(judgements, "masi", labels=labels, intervals=True)
-    except AnnotationError:
-        return ""
-    if np.isnan(alpha.value):
-        return "Agreement (Krippendorff's alpha on sets, MASI distance) is undefined: no image has answers to compare."
-    said = f"Agreement: Krippendorff's alpha on sets (MASI distance, first answers) {alpha.value:.2f}"
-    if alpha.low is not None and alpha.high is not None:
-        said += f", 95 % interval over images {alpha.low:.2f} to {alpha.high:.2f}"
-    return f"{said}."
 
 
 def _limits(data: Dataset, facts: SetFacts) -> list[str]:

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from affectml._files import new_folder, write_json
+from affectml._files import new_folder
 from affectml._progress import Progress
 from affectml.data import Dataset, check_new
 from affectml.errors import BadInput, MissingExtra, did_you_mean, option
-from affectml.importers.shared_set import FORM, IMAGE, JUDGEMENTS, NAME, SPLIT_NAMES, UNASSIGNED, columns_of
 from affectml.people.erasing import refuse_outdated
 from affectml.sharing._cards import SetFacts, licence_id, set_card
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.exchange.dataset_folder import note_written
 
+IMAGE, JUDGEMENTS = "image", "judgements"
+UNASSIGNED = "unassigned"  # the split of images that are in none, where others are in one
+SPLIT_NAMES = {"train": "train", "val": "validation", "test": "test"}
 SHARD_BYTES = 400 * 2**20  # of images in one Parquet file
 GROUP_ROWS = 100  # of a row group, which is what a reader has in memory at once
 _IMPERSONAL = tuple(column.name for column in COLUMNS if not column.personal)
@@ -56,7 +58,8 @@ def share_dataset(
     The configuration `images` has a row per image: the image, its image_id, its further columns, and a column per
     target (a ClassLabel, a list of them, or numbers by label; None where nobody was asked). `judgements` has a row per
     judgement: what people answered, and no time, note or other column unless `keep` names it. People are numbered anew,
-    and what they told of themselves (annotators.parquet) stays here. `affectml import datasets FOLDER` reads it back.
+    and what they told of themselves (annotators.parquet) stays here. `affectml import datasets FOLDER` takes a target
+    of it by the name of its column.
 
     Args:
         dataset: the data set.
@@ -84,22 +87,16 @@ def share_dataset(
     refuse_outdated(data)
     facts, splits = SetFacts(), _splits(data.images)
     judgements = _judgements(data, keep, annotator_ids, facts)
-    columns = columns_of(data.meta.targets, {*data.images.columns, IMAGE} - {"file", "split"})
+    taken = {*data.images.columns, IMAGE} - {"file", "split"}
+    ends = ("", "_votes", "_n")  # of the columns of a target
+    clash = {name for name in data.meta.targets if any(f"{name}{end}" in taken for end in ends)}
+    columns = {name: f"target_{name}" if name in clash else name for name in data.meta.targets}
     with new_folder(out) as temporary:
         _write_images(data, splits, columns, images, temporary, facts)
         if judgements is not None:
             (temporary / JUDGEMENTS).mkdir()
             table = pa.Table.from_pandas(judgements, preserve_index=False).replace_schema_metadata(None)
             pq.write_table(table, temporary / JUDGEMENTS / f"{JUDGEMENTS}-00000.parquet")
-        targets = {name: replace(entry, decisions=None) for name, entry in data.meta.targets.items()}
-        content = {  # dataset.json without what names files that are not there
-            "form": FORM,
-            "dataset": replace(data.meta, selections={}, targets=targets).to_json(),
-            "splits": {called: split for called, (split, _) in splits.items()},
-            "columns": columns,
-            "judgements": judgements is not None,
-        }
-        write_json(temporary / NAME, content)
         sizes = {called: len(rows) for called, (_, rows) in splits.items()}
         card = set_card(data, facts, sizes, judgements)
         (temporary / "README.md").write_text(card, encoding="utf-8", newline="\n")

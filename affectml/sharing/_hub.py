@@ -1,20 +1,26 @@
-"""A run as a folder in Hugging Face's form, which is a run's folder too, less what is private to its maker."""
+"""`export`, and a run as a folder in Hugging Face's form: a run's folder too, less what is private to its maker."""
 
 import re
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from huggingface_hub import ModelCard, ModelHubMixin, snapshot_download
 from torch import Tensor
 
-from affectml._files import write_json
-from affectml.errors import BadRun
+from affectml._files import new_folder, write_json
+from affectml.data import check_new
+from affectml.errors import BadInput, BadRun, option
 from affectml.heads import Head
 from affectml.heads.inputs import ArrayLike
 from affectml.people.erasing import refuse_outdated
 from affectml.runs import RunFolder, RunInfo
 from affectml.sharing._cards import card_data, card_text
+
+if TYPE_CHECKING:
+    from affectml.data import Dataset
+    from affectml.run import Run
 
 FILES = ("config.json", "head.json", "head.safetensors", "metrics.csv", "facts.json", "run.json", "README.md")
 DOWNLOAD = ("revision", "cache_dir", "force_download", "local_files_only", "token")  # what of a call is about it
@@ -104,3 +110,74 @@ def _config(run: RunFolder, info: RunInfo) -> dict[str, Any]:
         "construct": info.data.construct,
         "encoder": asdict(info.encoder),
     }
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What `export` wrote. facts: each thing written, by its name, in words. notes: what to know about it."""
+
+    facts: dict[str, Any]
+    notes: list[str]
+
+
+def export(
+    source: "str | Path | Dataset | Run",
+    *,
+    onnx: bool = False,
+    with_encoder: bool = False,
+    hub: str | Path | None = None,
+    images: bool = True,
+    keep: Sequence[str] = (),
+    annotator_ids: bool = False,
+    may_share: bool = False,
+    out: str | Path | None = None,
+    threads: int | None = None,
+) -> Exported:
+    """Share a run or a data set, as `affectml export` does; its help explains each argument.
+
+    Args:
+        source: a run or a data set, or the folder of one.
+        onnx: write an ONNX graph; with_encoder: from pixels; out: its file.
+        hub: the folder to write for the Hugging Face Hub.
+        images: whether a data set's image files go along; keep, annotator_ids, may_share: see `share_dataset`.
+        threads: for torch.
+
+    Returns:
+        An Exported.
+
+    Raises:
+        BadInput: if there is nothing to write, or an argument does not fit the source.
+        MissingExtra: if ONNX is asked for and not installed.
+    """
+    if not isinstance(source, str | Path):
+        source = getattr(source, "root", None) or source.folder  # type: ignore[union-attr]
+    place = Path(source)
+    facts: dict[str, Any] = {}
+    notes: list[str] = []
+    if (place / "dataset.json").is_file():
+        if hub is None or onnx:
+            raise BadInput(f"{place} is a data set, which is exported by {option('hub', 'FOLDER')} alone")
+        told = {"images": images, "keep": keep, "annotator_ids": annotator_ids, "may_share": may_share}
+        from affectml.sharing._dataset import share_dataset
+
+        shared = share_dataset(place, Path(hub), **told)  # type: ignore[arg-type]
+        facts |= {"hub": str(hub), "images": ", ".join(f"{name} {count:,}" for name, count in shared.splits.items())}
+        return Exported(facts, list(shared.warnings))
+    if not onnx and hub is None:
+        raise BadInput(f"export: say what to write: {option('onnx', True)}, {option('hub', 'FOLDER')}, or both")
+    if with_encoder and not onnx:
+        raise BadInput(f"export: {option('with_encoder', True)} is about the ONNX graph: add {option('onnx', True)}")
+    run = RunFolder.open(place)
+    if hub is not None:
+        check_new(Path(hub))
+        with new_folder(Path(hub)) as new:
+            AffectModel(run).save_pretrained(new)
+        facts["hub"] = str(hub)
+    if onnx:
+        from affectml.sharing._onnx import export_onnx
+
+        graph = export_onnx(place, None if out is None else Path(out), encoder=with_encoder, threads=threads)
+        facts |= {"onnx": str(graph.path), "input": graph.input, "outputs": ", ".join(graph.outputs)}
+        facts["largest difference from torch"] = f"{graph.difference:.1e}"
+        notes += [graph.note] if graph.note else []
+    return Exported(facts, notes)

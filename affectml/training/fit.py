@@ -14,7 +14,7 @@ from affectml._progress import Say
 from affectml.data.choose import SEVERAL
 from affectml.data.splits import Split, split_table
 from affectml.errors import AffectmlError, EncoderUnavailable, option
-from affectml.heads import Head, Material, PriorHead, ZeroShotConfig, ZeroShotHead, build_plain
+from affectml.heads import Head, Material, PriorHead, ZeroShotHead, build_plain
 from affectml.judging.evaluate import evaluate
 from affectml.judging.figures import Evaluation
 from affectml.judging.readings import VIEWS
@@ -22,8 +22,7 @@ from affectml.judging.scoring import Answers, add_means, answers_of, row_scores
 from affectml.judging.spaces import coarser
 from affectml.judging.subgroups import answerers, kept_promise, subgroups
 from affectml.predicting.checks import Alike
-from affectml.training.learned import people_behind, uneven
-from affectml.training.steps import Judged, Prepared, Systems
+from affectml.training.steps import Judged, Prepared, Systems, uneven_panels
 
 SHARES = (0.1, 0.2, 0.4, 0.7)  # of the training images, beside all of them
 
@@ -48,7 +47,7 @@ def fit(prepared: Prepared, say: Say = lambda line: None) -> Systems:
     zero_shot, why_not = None, {}
     try:
         texts, scale = prepared.label_features, prepared.store.logit_scale or 100.0
-        zero_shot = ZeroShotHead(texts, ZeroShotConfig(logit_scale=scale)).learn(material)
+        zero_shot = ZeroShotHead(texts, logit_scale=scale).learn(material)
     except EncoderUnavailable as error:
         # metrics.json holds no paths, which the error may: it is said instead
         say(f"no zero-shot: {error}")
@@ -68,8 +67,7 @@ def fit_model(prepared: Prepared, say: Say = lambda line: None) -> Head:
         EncoderUnavailable: for one that needs texts where no text tower is.
     """
     plan, material = prepared.plan, material_of(prepared)
-    counted, texts = uneven(prepared.targets), plan.head.scores_of == "texts"
-    wanted = replace(plan.wanted, logit_scale=prepared.store.logit_scale, count_votes=counted)
+    texts, wanted = plan.head.scores_of == "texts", replace(plan.wanted, logit_scale=prepared.store.logit_scale)
     try:
         head = build_plain(plan.head, wanted, prepared.label_features if texts else None)
     except EncoderUnavailable as error:
@@ -87,15 +85,15 @@ def fit_model(prepared: Prepared, say: Say = lambda line: None) -> Head:
 
 def material_of(prepared: Prepared) -> Material:
     """What there is for a head to learn from: the target's own values."""
-    store, train, val = prepared.store, prepared.train, prepared.val
+    store, train, val, asked = prepared.store, prepared.train, prepared.val, prepared.targets.people
     return Material(
         train.kind,
         store.features(train.image_id),
         train.shares(),
         (store.features(val.image_id), val.shares),
         val_sets=None if val.sets is None else val.sets.astype(np.int64),
-        votes=people_behind(train),
-        uneven=uneven(prepared.targets),
+        votes=None if train.people is None else train.people.astype(np.float64),
+        uneven=train.kind == "rates" and asked is not None and uneven_panels(asked),
         generator=torch.Generator().manual_seed(prepared.plan.config.seed),
         sets=prepared._sets,
         texts=prepared._texts,

@@ -1,12 +1,11 @@
 """The first two steps of a training: every choice made and checked, then images embedded and parted."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
-from typing import get_type_hints
 
 import numpy as np
 import torch
-from pydantic import TypeAdapter, ValidationError
 
 from affectml._files import try_folder
 from affectml._options import options_of
@@ -20,15 +19,14 @@ from affectml.encoders import TINY_SPEC
 from affectml.encoders.threads import set_threads, spare_threads, usable_device
 from affectml.errors import BadDataset, BadInput, option
 from affectml.heads import Wanted, check_plain, head_class
-from affectml.heads.build import PLAIN, typed_options
-from affectml.heads.config import expected
+from affectml.heads.config import check_fields
 from affectml.heads.objective import only_shares
+from affectml.heads.registry import PLAIN, typed_options
 from affectml.judging.subgroups import check_groups
 from affectml.prompts import Prompts
 from affectml.runs import TrainConfig
 from affectml.training.by_person import ByPerson
-from affectml.training.learned import Judgements
-from affectml.training.promised import Promise
+from affectml.training.options import Judgements, Promise
 from affectml.training.steps import Plan, Prepared, Step
 
 DEMO = Path("data/demo")
@@ -54,7 +52,7 @@ def plan_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda 
     """
     of_numpy = {name: value.item() for name, value in vars(config).items() if isinstance(value, np.generic)}
     config = replace(config, **of_numpy)  # run.json takes Python's numbers
-    check_types(config)
+    check_fields(config, lambda name, value, wanted: f"{option(name, value)}: it should be {wanted}")
     if config.device is not None:
         usable_device(config.device)
     check_new(out) if out is not None else try_folder(RUNS)
@@ -117,25 +115,17 @@ def prepare(plan: Plan, say: Say = lambda line: None) -> Prepared:
     return prepared
 
 
-def check_types(config: TrainConfig) -> None:
-    """Raises BadInput for the first option whose value is of another type than TrainConfig says."""
-    for name, hint in get_type_hints(TrainConfig, include_extras=True).items():
-        value = getattr(config, name)
-        try:
-            TypeAdapter(hint).validate_python(value, strict=True)
-        except ValidationError as error:
-            raise BadInput(f"{option(name, value)}: it should be {expected(error, hint)}") from None
-
-
 def _check(plan: Plan) -> None:
     """Raises an error for what the head, the target or the data set does not allow: before hours of embedding."""
     config, dataset, targets = plan.config, plan.dataset, plan.targets
     if targets.kind == "rates" and only_shares(torch.from_numpy(targets.shares())):
+        way = f"import them as a distribution (a table with {option('kind', 'distribution')}, an array called shares)"
+        if re.match(r"[a-z_]+: ", targets.meta.made_by):  # of a labelling task
+            method, target = option("method", "one_choice"), option("target", "NAME")
+            way = f"make a distribution of the same answers (label export with {method} and {target})"
         raise BadDataset(
             f"{dataset.root}: target {targets.name} is of rates, but every row sums to 1, so these are shares of one "
-            "choice and say nothing of sets: import them as a distribution (a table with "
-            f"{option('kind', 'distribution')}, an array called shares), and train on that without "
-            f"{option('multilabel', True)}"
+            f"choice and say nothing of sets: {way}, and train on that without {option('multilabel', True)}"
         )
     check_labels(dataset, targets)
     own_parts(dataset, targets.image_id, config.fold)

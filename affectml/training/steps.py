@@ -246,3 +246,12 @@ def text_encoder(store: EmbeddingStore, device: str | None = None) -> Encode:
     way = to_load(store.identity.precision)
     factory = None if spec is None else (lambda: load_encoder(spec, precision=way, device=device))
     return lambda texts: store.text_features(factory, texts)
+
+
+# Standard deviation over mean of people per image from which votes are counted instead of shares.
+UNEVEN_PANELS = 0.3
+
+
+def uneven_panels(people: NDArray[Any]) -> bool:
+    """The same of people asked, [N]."""
+    return float(people.std()) > UNEVEN_PANELS * float(people.mean())

@@ -9,15 +9,5 @@ if TYPE_CHECKING:
     from affectml.vlm.replies import Received, Replies, Said, read_replies, together
     from affectml.vlm.requests import Asked, ask
 
-__all__ = [
-    "AskConfig",
-    "Asked",
-    "ReadConfig",
-    "Received",
-    "Replies",
-    "Said",
-    "ask",
-    "read_replies",
-    "together",
-]
+__all__ = ["AskConfig", "Asked", "ReadConfig", "Received", "Replies", "Said", "ask", "read_replies", "together"]
 __getattr__ = lazily(__name__)

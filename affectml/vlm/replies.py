@@ -7,7 +7,7 @@ prior (Jeffreys 1946; Brown, Cai & DasGupta 2001). Where one label was asked for
 """
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,30 +26,32 @@ from affectml.importers.read import FILE, URL, pick, read_table
 from affectml.judging.answers import KEYS, labelled
 from affectml.judging.answers import LABEL as COLUMN
 from affectml.vlm.config import PEOPLE, Answer, ReadConfig
-from affectml.vlm.names import Names, Requested, Words, folded, shown
 from affectml.vlm.reply import (
     FIELDS,
     LABEL_KEYS,
+    Names,
     Reply,
+    Requested,
     Stated,
     Unread,
     Why,
+    Words,
+    folded,
     parse_line,
     parse_reply,
     read_json,
     refuse_if,
+    shown,
 )
 from affectml_annotation.tables import plain
 
 Floats = NDArray[np.float64]
 SHAPES = ("sets", "ranked", "rates", "distribution")
-SURELY_PERCENT = 50  # unmarked numbers beyond it are no scale from 1 to 10, and no votes of a panel of usual size
 _SCHEMA = re.compile(r"response.?format|schema|grammar", re.IGNORECASE)  # in what a server says that takes none
 _TOP = re.compile(r"(?:top|rank)(\d+)")  # columns top_1, top_2 ... of a ranking
 _ASKED: dict[str, Answer] = {"sets": "sets", "ranked": "ranking", "rates": "shares", "distribution": "shares"}
 _FORM = {"sets": "set", "ranked": "ranking", "rates": "share", "distribution": "share"}
 _CALLED = {"set": "lists of labels", "ranking": "rankings", "share": "numbers by label"}
-_SCALES: dict[float, str] = {PEOPLE: f"counts of {PEOPLE}", 100: "percentages"}
 _ROUNDED = 0.005  # a percentage without decimals is off by as much, and so a sum of C of them by C times that
 
 
@@ -171,7 +173,7 @@ def read_replies(
     with path.open("rb") as handle:
         begins = handle.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     try:
-        rows, what, notes = _lines(path, names, words) if begins == b"{" else _reply_rows(path, names, words, config)
+        rows, what, notes = (_lines if begins == b"{" else _reply_rows)(path, names, words)
         received = Received(rows=len(rows), what=what, notes=notes)
         records = _Usable(rows, words, config.shape, received, targets.kind in ("single", "distribution")).records()
     except BadInput as error:
@@ -299,16 +301,15 @@ def _choice(choice: Any, words: Words) -> Reply | Unread:
         return unread
 
 
-def _reply_rows(path: Path, names: Names, words: Words, config: ReadConfig) -> tuple[list[_Row], str, list[str]]:
+def _reply_rows(path: Path, names: Names, words: Words) -> tuple[list[_Row], str, list[str]]:
     """The rows of a table: an image in each, and a list of labels, a ranking or a column per label beside it."""
     table = read_table(path)
     columns, kinds = table.frame.columns.tolist(), (("imageid",), FILE, URL, ("id",))
-    image = next(filter(None, (pick(table, config.image_column, kind, "image_column") for kind in kinds)), None)
+    image = next(filter(None, (pick(table, None, kind) for kind in kinds)), None)
     if image is None:
-        way = f"say which does: {option('image_column')} (columns: {', '.join(columns)})"
-        raise BadInput(f"no column names images; {way}")
+        raise BadInput(f"no column names images; call the one that does image_id (columns: {', '.join(columns)})")
     tops = {int(top[1]): c for c in columns if (top := _TOP.fullmatch(plain(c)))}
-    ranking, labels = pick(table, None, FIELDS["ranking"]), pick(table, config.label_column, LABEL_KEYS, "label_column")
+    ranking, labels = pick(table, None, FIELDS["ranking"]), pick(table, None, LABEL_KEYS)
     listing = [ranking] if ranking else [tops[place] for place in sorted(tops)] or ([labels] if labels else [])
     kind = "ranking" if ranking or tops else "labels"
     own = [c for c in columns if c not in (image, *listing) and words.find(c)]
@@ -318,7 +319,7 @@ def _reply_rows(path: Path, names: Names, words: Words, config: ReadConfig) -> t
         listing, kind = [c for c in (pick(table, None, FIELDS["reply"]),) if c], "reply"
     if not (listing or own):
         raise BadInput(
-            f"no column of answers: expected labels ({option('label_column')}), ranking, or a column for each label "
+            "no column of answers: expected labels, ranking, or a column for each label "
             f"({', '.join(words.taxonomy.labels)}), but it has {', '.join(columns)}"
         )
     rows, filled = list[_Row](), table.frame.astype(object).where(table.frame.notna(), "")
@@ -327,9 +328,8 @@ def _reply_rows(path: Path, names: Names, words: Words, config: ReadConfig) -> t
         cells = {name: cell.tolist() if isinstance(cell, np.ndarray) else cell for name, cell in cells.items()}
         content = {"image_id": cells.get(image), **{name: cells[name] for name in own if name in cells}}
         listed = [cells[name] for name in listing if name in cells]
-        if listed or (listing and config.empty == "none"):
-            one = listed and (ranking or not tops)  # column, which holds the list
-            content[kind] = listed[0] if one else listed
+        if listed:
+            content[kind] = listed[0] if ranking or not tops else listed  # one column holds the list
         rows.append(_line(content, f"{table.unit} {place}", names, words))
     rest = [c for c in columns if c not in (image, *listing, *own)]
     emotions = [c for c in rest if folded(c) in emotion_words()]
@@ -340,50 +340,11 @@ def _reply_rows(path: Path, names: Names, words: Words, config: ReadConfig) -> t
     return rows, "rows", [*table.notes, *notes]
 
 
-def scale_of(rows: Sequence[Sequence[float]], *, asked: bool) -> float | None:
-    """The total that a file's unmarked numbers are out of: 1, PEOPLE or 100; None if nothing tells.
-
-    Most of the rows that tell decide; those of other scales are then found by `fits`. Votes may sum to 100 by chance.
-
-    Args:
-        rows: the unmarked numbers of each answer.
-        asked: whether people were to be counted, of PEOPLE.
-    """
-    votes: Counter[float] = Counter()
-    sums: list[bool] = []  # of rows that alone may be votes of any panel: whether they are 100 together
-    for row in rows:
-        top, total = max(row), sum(row)
-        if top <= 1 + SUM_TOLERANCE:
-            votes[1] += not _whole_numbers(row)
-        elif asked and _whole_numbers(row) and top <= PEOPLE:
-            votes[PEOPLE] += total != 100
-        elif top > (PEOPLE if asked else SURELY_PERCENT):
-            votes[100] += top <= 100
-        else:
-            sums.append(abs(total - 100) <= 0.5 * len(row))
-    if 2 * sum(sums) > len(sums):
-        votes[100] += sum(sums)
-    if votes.total():
-        return votes.most_common(1)[0][0]
-    return None if any(max(row) > 1 for row in rows) else 1
-
-
-def fits(row: Sequence[float], scale: float) -> bool:
-    """Whether unmarked numbers can be parts of `scale`: shares among percentages cannot, nor 12.5 among people."""
-    if scale == 1:
-        return max(row) <= 1 + SUM_TOLERANCE
-    return max(row) <= scale and (_whole_numbers(row) if scale == PEOPLE else not 0 < max(row) <= 1)
-
-
-def _whole_numbers(row: Sequence[float]) -> bool:
-    return all(float(value).is_integer() for value in row)
-
-
 class _Usable:
-    """The replies of a file in the target's labels and on one scale.
+    """The replies of a file in the target's labels.
 
-    The rows of each wording decide which total its unmarked numbers are out of. asked: the form that counts; None takes
-    each as it looks. slack: how much a sum of shares may be off. received: what the file held.
+    asked: the form that counts; None takes each as it looks. slack: how much a sum of shares may be off. received: what
+    the file held.
     """
 
     def __init__(self, rows: Sequence[_Row], words: Words, shape: str | None, received: Received, one: bool) -> None:
@@ -394,11 +355,6 @@ class _Usable:
             counts = ", ".join(f"{count} for {form}" for form, count in forms.most_common())
             raise BadInput(f"the requests asked for several forms of answer ({counts}); {_ways_out()}")
         self.asked = _ASKED[shape] if shape else next(iter(forms), None)
-        bare = defaultdict[str | None, list[list[float]]](list)
-        for row in rows:
-            if isinstance(row.reply, Reply) and row.reply.bare and self.asked not in ("sets", "ranking"):
-                bare[row.wording].append(row.reply.bare)
-        self.scale = {wording: scale_of(some, asked="shares" in forms) for wording, some in bare.items()}
 
     def records(self) -> list[tuple[_Row, str, Floats]]:
         """Of each reply and form the row, the form and its values [C]; raises BadInput if none can be used.
@@ -454,10 +410,6 @@ class _Usable:
 
     def _kind(self, read: Sequence[Mapping[str, Floats]]) -> str:
         """What the replies are: as asked, else as they look; what was taken for granted is noted."""
-        units = {_SCALES[scale] for scale in self.scale.values() if scale and scale != 1}
-        if units:
-            taken = " or, by wording, ".join(sorted(units))
-            self.received.notes.append(f"numbers without a unit are taken as {taken}, as most answers of the file show")
         if self.shape or self.asked:
             asked = {"sets": "sets", "ranking": "ranked", "shares": "distribution" if self.one else "rates"}
             return self.shape or asked[str(self.asked)]
@@ -497,7 +449,7 @@ class _Usable:
                 self.received.unknown_labels[shown(word)] += 1
             elif label != word:
                 self.received.renamed[shown(word)] = label
-        found = {"share": self._shares(reply, self.scale.get(row.wording))} if numbers else {}
+        found = {"share": self._shares(row, reply)} if numbers else {}
         if labels is not None:
             known = [label for word in dict.fromkeys(labels) if (label := reply.means[word])]
             refuse_if(labels and not known, Why.UNKNOWN_ONLY)
@@ -509,14 +461,21 @@ class _Usable:
             found["ranking" if ranked else "set"] = values
         return found
 
-    def _shares(self, reply: Reply, scale: float | None) -> Floats:
-        """The numbers of a reply as shares [C]."""
-        if any(reply.bare):
-            refuse_if(scale is None or len(reply.bare) < len(reply.numbers), Why.NO_SCALE)
-            refuse_if(not fits(reply.bare, scale or 1), Why.OUTSIDE if scale == 1 else Why.OTHER_SCALE)
+    def _shares(self, row: _Row, reply: Reply) -> Floats:
+        """The numbers of a reply as shares [C].
+
+        What does not say what it is a part of: whole numbers count PEOPLE where these were asked about, but for numbers
+        that sum to 100, which are percentages; others are shares from 0 to 1.
+        """
+        bare, scale = reply.bare, 1
+        if any(bare):
+            if row.asked and row.asked.answer == "shares" and all(isinstance(value, int) for value in bare):
+                scale = PEOPLE
+            odd = sum(bare) == 100 if scale == PEOPLE else max(bare) > 1 + SUM_TOLERANCE
+            refuse_if(odd or len(bare) < len(reply.numbers), Why.NO_SCALE)
         known = {label: number for word, number in reply.numbers.items() if (label := reply.means[word])}
         refuse_if(not known, Why.UNKNOWN_ONLY)
-        shares = {label: number.value / (number.of or scale or 1) for label, number in known.items()}
+        shares = {label: number.value / (number.of or scale) for label, number in known.items()}
         refuse_if(min(shares.values()) < 0 or max(shares.values()) > 1 + SUM_TOLERANCE, Why.OUTSIDE)
         off = abs(sum(shares.values()) - 1)  # of a distribution, what is not named has no share
         refuse_if(len(shares) < len(self.words.taxonomy) and off > self.slack, Why.NO_RATE)

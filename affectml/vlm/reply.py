@@ -1,9 +1,11 @@
-"""What a reply says: JSON alone, bare or in one code fence, in one of these forms. `ask` asks for the first of each.
+"""What a file of replies says: which image a name stands for, which label a word, and what a reply answers.
+
+A reply is JSON alone, bare or in one code fence, in one of these forms. `ask` asks for the first of each.
 
 labels              {"labels": ["awe", "fear"]}, "awe, fear" in place of the list; so under each of LABEL_KEYS; ["awe"]
 no label            {"labels": []}, {"labels": ["none"]}, []
 numbers by label    {"awe": 12, "fear": 3}, so under each of NUMBER_KEYS and LABEL_KEYS; "n": 20 may stand beside it;
-                    [{"label": "awe", "share": 0.6}], so under these keys; "60 %" and "12 of 20" are numbers too
+                    "60 %" and "12 of 20" are numbers too
 yes or no by label  {"awe": true, "fear": "no"}, so under these keys
 a ranking           {"ranking": ["awe", "fear"]}, "awe > fear", so under each of RANKING_KEYS; labels if it was asked
 
@@ -12,17 +14,173 @@ a reason: text around the JSON, a label among other words, other fields, a label
 one row and is counted, a misreading the finding.
 """
 
+import hashlib
 import json
 import re
+import unicodedata
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from itertools import product
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from affectml.vlm.names import Words, folded
+import pandas as pd
+
+from affectml.data.choose import image_finder
+from affectml.errors import BadInput, did_you_mean, option
+from affectml.taxonomies import Taxonomy
+from affectml.vlm.config import Answer
 from affectml_annotation.tables import plain
+
+LONGEST = 64  # signs of a custom_id: Anthropic's and Azure's servers take no more, and [A-Za-z0-9_-] alone
+_OURS = re.compile(r"s(\d{1,6})(?:w(\d{1,6}))?([hr]?)(?:x([0-9a-f]{4}))?-(.+)", re.DOTALL)
+_PLAIN = re.compile(rf"[A-Za-z0-9_-]{{1,{LONGEST - len('s000000-x-')}}}")  # a key beside the shortest of the rest
+_LETTERS: dict[str, Answer] = {"": "sets", "h": "shares", "r": "ranking"}
+_NONE = frozenset({"none", "none of these", "none of them", "none of the above", "no emotion", "nothing", "no label"})
+_MARKS = " .,:;!?\"'`*()[]{}<>“”‘’"
+_APART, _LOOSER = re.compile(r"[,;|>\n]"), re.compile(r"/|\band\b|&")
+_QUOTES = " '\"`“”[]"
+
+
+@dataclass(frozen=True)
+class Requested:
+    """What a request was: its image, its sample and wording (from 1), and the form of answer.
+
+    shuffle: which seed and labels its order of labels is drawn from, see `shuffle_of`; "" where its id does not say.
+    """
+
+    image: str
+    sample: int
+    wording: int
+    answer: Answer
+    shuffle: str = ""
+
+
+def key_of(image_id: str) -> str:
+    """The part of a custom_id that stands for an image: its id, or a hash of it.
+
+    Signs are [A-Za-z0-9_-]; ids that differ have keys that differ. What a hash stands for is found again by hashing
+    the data set's own ids.
+    """
+    return f"p-{image_id}" if _PLAIN.fullmatch(image_id) else _hash_of(image_id)
+
+
+def _hash_of(image_id: str) -> str:
+    return f"h-{hashlib.sha256(image_id.encode('utf-8', 'surrogatepass')).hexdigest()[:40]}"
+
+
+def shuffle_of(labels: Sequence[str], seed: int) -> str:
+    """Four hexadecimal digits of what orders of labels are drawn from, so that no index is taken for another's."""
+    return hashlib.sha256("\0".join([str(seed), *labels]).encode("utf-8", "surrogatepass")).hexdigest()[:4]
+
+
+def custom_id(image_id: str, sample: int, *, wording: int = 1, answer: Answer = "sets", shuffle: str = "") -> str:
+    """The custom_id of one request, see `Requested`.
+
+    Of the first wording and sets it is s1-KEY, else such as s1w2-KEY, s1h-KEY (shares) or s1w2r-KEY (a ranking); with a
+    shuffle s1x0a1b-KEY.
+    """
+    letter = next(letter for letter, name in _LETTERS.items() if name == answer)
+    given = f"s{sample}{'' if wording == 1 else f'w{wording}'}{letter}{shuffle and f'x{shuffle}'}-"
+    key = key_of(image_id)
+    return given + (key if len(given) + len(key) <= LONGEST else _hash_of(image_id))
+
+
+class Names:
+    """Finds a data set's image by what a file calls it, as joining does; see `affectml.data.choose.match_images`."""
+
+    def __init__(self, images: pd.DataFrame) -> None:
+        self._ids = [str(image) for image in images["image_id"]]
+        self._by_key = {key(image): image for image in self._ids for key in (key_of, _hash_of)}
+        self._rows = image_finder(images, "answers")
+        self.find = lru_cache(None)(self._find)
+
+    def of_custom_id(self, given: str) -> Requested | None:
+        """What the request of a custom_id was; None for one that no request of this data set has."""
+        match = _OURS.fullmatch(given)
+        if match is None or match[5] not in self._by_key:
+            return None
+        return Requested(self._by_key[match[5]], int(match[1]), int(match[2] or 1), _LETTERS[match[3]], match[4] or "")
+
+    def _find(self, name: str) -> str | None:
+        """The image of that name; None where there is none, or several."""
+        try:
+            row = self._rows([name])
+        except BadInput:  # two images have it
+            return None
+        return None if row < 0 else self._ids[row]
+
+
+class Words:
+    """Looks words up in a taxonomy: its labels, then its synonyms; capitals, hyphens and marks around do not matter.
+
+    A synonym of two labels stands for neither.
+
+    Args:
+        taxonomy: the labels.
+        mapping: further words of the user's own, word to label.
+
+    Raises:
+        BadInput: for a `mapping` to what is no label.
+    """
+
+    def __init__(self, taxonomy: Taxonomy, mapping: Mapping[str, str] | None = None) -> None:
+        self.taxonomy = taxonomy
+        synonyms: dict[str, set[str]] = {}
+        for label, words in taxonomy.synonyms.items():
+            for word in words:
+                synonyms.setdefault(folded(word), set()).add(label)
+        self._label_of = {word: labels.pop() for word, labels in synonyms.items() if len(labels) == 1}
+        self._label_of |= {folded(name): label for label, name in taxonomy.displays.items()}
+        self._label_of |= {folded(label): label for label in taxonomy.labels}
+        for word, label in (mapping or {}).items():
+            if label not in taxonomy.labels:
+                raise BadInput(
+                    f"{option('mapping', {word: label})}: no label {label!r} in taxonomy {taxonomy.name}"
+                    f"{did_you_mean(label, taxonomy.labels)} (labels: {', '.join(taxonomy.labels)})"
+                )
+            self._label_of[folded(word)] = label
+        names = map(re.escape, filter(None, self._label_of))
+        self._names = re.compile(rf"(?<!\w)(?:{'|'.join(names) or '(?!)'})(?!\w)")
+
+    def find(self, word: str) -> str | None:
+        """The label that a word stands for; None for a word that stands for no label."""
+        return self._label_of.get(folded(word))
+
+    def unsure(self, word: str) -> bool:
+        """Whether a word that is no label names one, as "not fear" and "awe/joy" do."""
+        return self._names.search(folded(word)) is not None and not self._one(word)
+
+    def says_none(self, word: str) -> bool:
+        """Whether a word says that no label applies, and is no label itself."""
+        return self.find(word) is None and folded(word) in _NONE
+
+    def split(self, text: str) -> tuple[str, ...]:
+        """The words of a list such as "joy, awe and fear"; a label of several words stays whole."""
+        if self._one(text):
+            return (text.strip(_QUOTES),)
+        found: list[str] = []
+        for part in _APART.split(text):
+            found += [part] if self._one(part) else _LOOSER.split(part)
+        return tuple(word.strip(_QUOTES) for word in found if word.strip(_MARKS))
+
+    def _one(self, text: str) -> bool:
+        return self.find(text) is not None or self.says_none(text)
+
+
+@lru_cache(100_000)
+def folded(word: str) -> str:
+    """A word without capitals, underscores, hyphens, and marks around it."""
+    plain = unicodedata.normalize("NFKC", word).casefold()
+    return re.sub(r"[\s_\-]+", " ", plain).strip(_MARKS)
+
+
+def shown(name: str) -> str:
+    """A name as it can be printed: of at most 60 signs, and without what no terminal can encode."""
+    text = " ".join(name.encode("utf-8", "replace").decode().split())
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
 
 ONE_LABEL = ("label", "emotion", "feeling", "sentiment", "class")
 LABEL_KEYS = (*ONE_LABEL, "labels", "emotions", "feelings", "set", "answer", "answers")
@@ -73,8 +231,7 @@ class Why(StrEnum):
     RANKED = "a ranking where labels were asked"
     UNRANKED = "numbers where a ranking was asked"
     BESIDE = "beside labels stands what is no share"
-    NO_SCALE = "numbers of no known scale"
-    OTHER_SCALE = "numbers of another scale than the file's"
+    NO_SCALE = "numbers of no known scale (12 of 20, 60 %, or a total n beside them, say it)"
     NO_RATE = "no number for some label"
     OUTSIDE = "number outside 0 to 1"
     NO_SUM = "shares that do not sum to one"
@@ -96,9 +253,11 @@ def refuse_if(bad: Any, why: str, detail: str = "") -> None:
 
 
 class Stated(NamedTuple):
-    """A number as it was said. of: what it is a part of, such as 100 of a percentage; None where it does not say."""
+    """A number as it was said, whole ones as int. of: what it is a part of, such as 100 of a percentage; None where it
+    does not say.
+    """
 
-    value: float
+    value: int | float
     of: float | None = None
 
 
@@ -109,7 +268,7 @@ def stated(said: Any) -> Stated | None:
     of = 100 if match and match["percent"] else int(match["of"]) if match and match["of"] else None
     if match is None or abs(value := float(match["value"].replace(",", "."))) >= 1e6 or (of or FEWEST) < FEWEST:
         return None
-    return Stated(value, of)
+    return Stated(value if set(match["value"]) & {*".,eE"} else int(value), of)
 
 
 def flag(said: Any) -> bool | None:
@@ -130,7 +289,7 @@ class Reply:
     means: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
-    def bare(self) -> list[float]:
+    def bare(self) -> list[int | float]:
         """The numbers that do not say what they are parts of."""
         return [number.value for number in self.numbers.values() if number.of is None]
 
@@ -198,7 +357,8 @@ def answer_in(value: Any, words: Words, *, line: bool = False) -> Reply:
         reply = Reply(labels, ranked=known_key(key) in RANKING_KEYS or (isinstance(inner, str) and ">" in inner))
         refuse_if(reply.ranked and not listed, Why.NO_MASS)
     for key, inner in by_label.items():
-        said = _by_label(_pairs(inner, numeric=known_key(key) in NUMBER_KEYS), n, words, whole=not line)
+        refuse_if(not inner or not isinstance(inner, dict), Why.BESIDE if key in NUMBER_KEYS else Why.NO_LABELS)
+        said = _by_label(inner, n, words, whole=not line)
         refuse_if(lists and (reply.ranked or not said.numbers), Why.CONTRADICTS)
         reply = replace(reply, numbers=said.numbers) if lists else said
     # who was shown no image says so beside no label
@@ -229,31 +389,16 @@ def _are(kind: type, entries: Any) -> bool:
     return isinstance(entries, list) and all(isinstance(entry, kind) for entry in entries)
 
 
-def _pairs(inner: Any, *, numeric: bool) -> list[tuple[str, Any]]:
-    """The labels of an object, or of a list such as [{"label": "joy", "share": 0.5}], each with what stands beside it.
-
-    numeric: whether all of it stands under one of NUMBER_KEYS.
-    """
-    if isinstance(inner, dict) and inner:
-        return list(inner.items())
-    refuse_if(not inner or not _are(dict, inner), Why.BESIDE if numeric else Why.NO_LABELS)
-    rows = [sorted(entry.items(), key=lambda field: known_key(field[0]) in NUMBER_KEYS) for entry in inner]
-    forms = {tuple(known_key(key) for key, _ in row) for row in rows}
-    refuse_if(len(forms) > 1 or not forms <= {*product((*ONE_LABEL, "name"), NUMBER_KEYS)}, Why.BESIDE)
-    refuse_if(not all(isinstance(label, str) and stated(number) for (_, label), (_, number) in rows), Why.BESIDE)
-    return [(label, number) for (_, label), (_, number) in rows]
-
-
-def _by_label(pairs: list[tuple[str, Any]], n: Mapping[str, Any], words: Words, *, whole: bool) -> Reply:
+def _by_label(stands: Mapping[str, Any], n: Mapping[str, Any], words: Words, *, whole: bool) -> Reply:
     """Yes or no, or a number, by label. n: what numbers are parts of. whole: whether only a no to all is no label."""
-    refuse_if(len({words.find(label) or folded(label) for label, _ in pairs}) < len(pairs), Why.CONTRADICTS)
-    flags = {label: flag(beside) for label, beside in pairs}
+    refuse_if(len({words.find(label) or folded(label) for label in stands}) < len(stands), Why.CONTRADICTS)
+    flags = {label: flag(beside) for label, beside in stands.items()}
     if None not in flags.values():
         chosen = tuple(label for label, yes in flags.items() if yes)
         refuse_if(whole and not chosen and len(flags) < len(words.taxonomy), Why.NO_LABELS)
         return Reply(chosen)
-    reply = Reply(numbers={label: number for label, beside in pairs if (number := stated(beside))})
-    refuse_if(len(reply.numbers) < len(pairs), Why.BESIDE)
+    reply = Reply(numbers={label: number for label, beside in stands.items() if (number := stated(beside))})
+    refuse_if(len(reply.numbers) < len(stands), Why.BESIDE)
     for key, inner in n.items() if any(reply.bare) else ():
         of = stated(inner)
         if known_key(key) in TOTAL_KEYS or of is None or of.of or of.value <= 0 or {*reply.bare} <= {0, 1}:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from itertools import groupby, product
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 from urllib.parse import quote
 
 import numpy as np
@@ -33,10 +33,7 @@ from affectml.embeddings import EmbeddingStore
 from affectml.encoders import read_image
 from affectml.errors import AffectmlError, BadDataset, BadInput, few, option
 from affectml.vlm.config import PEOPLE, Answer, AskConfig
-from affectml.vlm.names import custom_id, shuffle_of
-
-if TYPE_CHECKING:
-    from affectml.judging.readings import Requests
+from affectml.vlm.reply import custom_id, shuffle_of
 
 QUESTIONS = {
     "evoked": "What does this image make you feel?",
@@ -349,28 +346,8 @@ def read_orders(paths: Sequence[str | Path], labels: Sequence[str]) -> dict[str,
 def of_others(custom_ids: Iterable[str], orders: Orders) -> bool:
     """Whether `orders` has requests of such samples, wordings and forms, but drawn from another seed or other labels.
 
-    A custom_id (`affectml.vlm.names.custom_id`) begins with these, and with the drawing behind an x.
+    A custom_id (`affectml.vlm.reply.custom_id`) begins with these, and with the drawing behind an x.
     """
     asked, known = ({each.partition("-")[0] for each in ids} for ids in (custom_ids, orders))
     drawn = {kind.partition("x")[0] for kind in known}
     return not drawn.isdisjoint(kind.partition("x")[0] for kind in asked - known)
-
-
-def requests_of(
-    custom_ids: Sequence[str], often: NDArray[Any], images: NDArray[Any], groups: NDArray[Any] | None, orders: Orders
-) -> "Requests | None":
-    """What a system's requests gave to labels and where they showed them, as far as `orders` has them; None of none.
-
-    Args:
-        custom_ids: of R requests.
-        often: how often the answers to each name each label, or its share [R, C].
-        images, groups: of each request [R], as `Dataset.groups` has them.
-        orders: see `read_orders`.
-    """
-    at = [row for row, given in enumerate(custom_ids) if given in orders]
-    if not at:
-        return None
-    places = np.stack([orders[custom_ids[row]] for row in at])
-    from affectml.judging.readings import Requests  # which loads torch
-
-    return Requests(often[at], places, images[at], None if groups is None else groups[at])

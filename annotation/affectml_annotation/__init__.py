@@ -5,18 +5,11 @@ The store's names load SQLAlchemy, so they are fetched when first asked for.
 
 from typing import TYPE_CHECKING, Any
 
-from affectml_annotation.aggregation import Aggregate, aggregate, annotator_weights
-from affectml_annotation.agreement import AgreementReport, agreement_report
-from affectml_annotation.agreement.alpha import (
-    Alpha,
-    NominalAgreement,
-    krippendorff_alpha,
-    label_agreement,
-    nominal_agreement,
-)
-from affectml_annotation.agreement.by_group import GroupComparison, compare_groups, group_agreement, pooled_words
-from affectml_annotation.agreement.by_person import annotator_report, pairwise_agreement
-from affectml_annotation.agreement.values import Interval
+from affectml_annotation.aggregation import Aggregate, aggregate
+from affectml_annotation.agreement import agreement_report
+from affectml_annotation.agreement.alpha import Alpha, krippendorff_alpha, label_agreement
+from affectml_annotation.agreement.by_group import compare_groups, pooled_words
+from affectml_annotation.agreement.by_person import annotator_report
 from affectml_annotation.anchoring import Anchoring, anchoring
 from affectml_annotation.errors import (
     AnnotationError,
@@ -30,22 +23,10 @@ from affectml_annotation.errors import (
     StoreError,
     UnknownLabel,
 )
-from affectml_annotation.exchange.formats import read_counts, read_judgements, write_judgements
-from affectml_annotation.exchange.tables import import_problems
-from affectml_annotation.judgements import (
-    ANSWERS,
-    KINDS,
-    Panel,
-    Votes,
-    count_votes,
-    encode,
-    found_labels,
-    judgement_tensor,
-    validate_judgements,
-)
+from affectml_annotation.exchange.formats import read_judgements, write_judgements
+from affectml_annotation.judgements import Panel, Votes, count_votes, encode, found_labels, validate_judgements
 from affectml_annotation.smoothing import (
     BetaPrior,
-    DirichletPrior,
     expected_change,
     fit_beta_prior,
     fit_dirichlet_prior,
@@ -70,10 +51,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "ANSWERS",
-    "KINDS",
     "Aggregate",
-    "AgreementReport",
     "Alpha",
     "Anchoring",
     "AnnotationError",
@@ -86,12 +64,8 @@ __all__ = [
     "Claim",
     "DatabaseAway",
     "DatabaseFailed",
-    "DirichletPrior",
-    "GroupComparison",
-    "Interval",
     "LabelStore",
     "MissingExtra",
-    "NominalAgreement",
     "Panel",
     "Progress",
     "Receipt",
@@ -103,7 +77,6 @@ __all__ = [
     "agreement_report",
     "anchoring",
     "annotator_report",
-    "annotator_weights",
     "compare_groups",
     "count_votes",
     "disagreement",
@@ -112,19 +85,13 @@ __all__ = [
     "fit_beta_prior",
     "fit_dirichlet_prior",
     "found_labels",
-    "group_agreement",
-    "import_problems",
-    "judgement_tensor",
     "krippendorff_alpha",
     "label_agreement",
     "label_sets",
     "label_sets_from_shares",
     "model_uncertainty",
-    "nominal_agreement",
-    "pairwise_agreement",
     "pooled_words",
     "posterior_entropy",
-    "read_counts",
     "read_judgements",
     "smoothed_rates",
     "smoothed_shares",

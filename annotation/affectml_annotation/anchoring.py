@@ -7,13 +7,12 @@ kind without one. Which arm a look falls in must have been left to chance.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from affectml_annotation.agreement.values import Interval, SetDistance, both_looks, divided, interval, set_distances
+from affectml_annotation.agreement.values import Interval, both_looks, divided, interval, set_distances
 from affectml_annotation.errors import BadJudgement, check_labels
 from affectml_annotation.judgements import encode
 
@@ -55,9 +54,6 @@ def anchoring(
     *,
     first: int = 1,
     second: int = 2,
-    distance: SetDistance = "jaccard",
-    resample: Literal["annotator", "image"] = "annotator",
-    level: float = 0.95,
 ) -> Anchoring:
     """Measure anchoring from first looks (blind) and second looks (column `suggestions_visible`).
 
@@ -70,12 +66,10 @@ def anchoring(
         suggestions: image id to the labels that the model suggested, for both arms.
         first: the round of first looks.
         second: the round of second looks.
-        distance: how far two sets are apart: `masi`, `jaccard` or `nominal`.
-        resample: whom the intervals are over: other annotators (each has a suggestibility of their own) or images.
-        level: of the intervals.
 
     Returns:
-        The movement in both arms, and their difference.
+        The movement in both arms by Jaccard's distance, and their difference, with intervals over other annotators:
+        each has a suggestibility of their own.
 
     Raises:
         BadJudgement: a first look had suggestions visible, or an arm is empty: without a control nothing can be said.
@@ -98,8 +92,8 @@ def anchoring(
         raise BadJudgement(f"anchoring: no second look {empty} in round {second}; both arms are needed")
     advised = _advised([ids[image] for image in both["image"]], labels, suggestions)
     before, after = looks[0].chosen[both["at0"]], looks[1].chosen[both["at1"]]
-    moved = set_distances(before, advised, distance) - set_distances(after, advised, distance)
-    unit = np.unique(both["person" if resample == "annotator" else "image"], return_inverse=True)[1]
+    moved = set_distances(before, advised, "jaccard") - set_distances(after, advised, "jaccard")
+    unit = np.unique(both["person"], return_inverse=True)[1]
     units = int(unit.max()) + 1
     sums = np.stack([np.bincount(unit, weights=moved * arm, minlength=units) for arm in (shown, ~shown)])
     sizes = np.stack([np.bincount(unit, weights=arm, minlength=units) for arm in (shown, ~shown)])
@@ -108,9 +102,9 @@ def anchoring(
     arms = divided(total - sums, size - sizes)
     changed = (before != after).any(axis=1)
     return Anchoring(
-        shown=interval(float(values[0]), arms[0, sizes[0] > 0], level=level, bounds=(-1.0, 1.0)),
-        control=interval(float(values[1]), arms[1, sizes[1] > 0], level=level, bounds=(-1.0, 1.0)),
-        effect=interval(float(values[0] - values[1]), arms[0] - arms[1], level=level, bounds=(-2.0, 2.0)),
+        shown=interval(float(values[0]), arms[0, sizes[0] > 0], bounds=(-1.0, 1.0)),
+        control=interval(float(values[1]), arms[1, sizes[1] > 0], bounds=(-1.0, 1.0)),
+        effect=interval(float(values[0] - values[1]), arms[0] - arms[1], bounds=(-2.0, 2.0)),
         changed_shown=float(changed[shown].mean()),
         changed_control=float(changed[~shown].mean()),
         looks_shown=int(shown.sum()),

@@ -1,7 +1,7 @@
 """The columns of a judgement, each said once: whatever stores, reads, writes or shows judgements goes by this table.
 
 A new column is a row here. The label database gets it by the migration that `since` names; Parquet, CSV, JSON lines,
-Hugging Face folders, Label Studio and data sets hold it; an answer from a browser may bring it.
+Label Studio and data sets hold it; an answer from a browser may bring it.
 """
 
 from dataclasses import dataclass

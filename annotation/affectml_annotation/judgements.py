@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from affectml_annotation.errors import BadJudgement, UnknownLabel
+from affectml_annotation.errors import AnnotationError, BadJudgement, UnknownLabel
 from affectml_annotation.languages import named_or_code
 
 KINDS = ("labels", "none", "unsure", "skip")
@@ -141,34 +141,6 @@ def _check_columns(judgements: pd.DataFrame) -> None:
             f"judgement table: expected the columns {', '.join(REQUIRED)}, but {', '.join(missing)} "
             f"{'is' if len(missing) == 1 else 'are'} missing; rename yours or add them"
         )
-    for name in ("image_id", "annotator_id"):
-        column = judgements[name]
-        bad = column.isna().to_numpy() | (column == "").to_numpy()
-        if bad.any():
-            raise BadJudgement(f"judgement row {_first(bad)}: expected text in {name}, but it is empty")
-
-
-def _kinds(judgements: pd.DataFrame) -> IntArray:
-    codes = pd.Index(KINDS).get_indexer(pd.Index(of_now(judgements)["kind"]))
-    if (codes < 0).any():
-        row = _first(codes < 0)
-        raise BadJudgement(
-            f"{_where(row, judgements)}: expected kind to be one of {', '.join(KINDS)}, "
-            f"but received {judgements['kind'].iloc[row]!r}"
-        )
-    return codes.astype(np.int64)
-
-
-def _rounds(judgements: pd.DataFrame) -> IntArray:
-    numbers = pd.to_numeric(judgements["round"], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    bad = ~np.isfinite(numbers) | (numbers != np.floor(numbers))
-    if bad.any():
-        row = _first(bad)
-        raise BadJudgement(
-            f"{_where(row, judgements)}: expected a whole number in round, "
-            f"but received {judgements['round'].iloc[row]!r}"
-        )
-    return numbers.astype(np.int64)
 
 
 def _label_lists(judgements: pd.DataFrame) -> list[Sequence[str]]:
@@ -191,32 +163,56 @@ def _label_lists(judgements: pd.DataFrame) -> list[Sequence[str]]:
     return lists
 
 
-def _chosen(judgements: pd.DataFrame, lists: list[Sequence[str]], labels: Sequence[str], kinds: IntArray) -> BoolArray:
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The rows of a table as numbers, kind [M], round [M] and chosen [M, C]; and what is wrong with which, if anything.
+
+    problems: the row, what is wrong with it, and the error that says so.
+    """
+
+    kind: IntArray
+    round: IntArray
+    chosen: BoolArray
+    problems: list[tuple[int, str, type[AnnotationError]]]
+
+
+def read_rows(judgements: pd.DataFrame, labels: Sequence[str]) -> Rows:
+    """Check each row against the contract; that nobody judges an image twice in a round is for whoever calls."""
+    problems: list[tuple[int, str, type[AnnotationError]]] = []
+    for name in ("image_id", "annotator_id"):
+        code, known = pd.factorize(judgements[name])
+        blank = np.array([*(not str(text).strip() for text in known), True])  # the last is that of a missing one
+        empty = f"expected text in {name}, but it is empty"
+        problems += [(row, empty, BadJudgement) for row in np.flatnonzero(blank[code]).tolist()]
+    kind = pd.Index(KINDS).get_indexer(pd.Index(of_now(judgements)["kind"])).astype(np.int64)
+    for row in np.flatnonzero(kind < 0).tolist():
+        received = judgements["kind"].iloc[row]
+        what = f"expected kind to be one of {', '.join(KINDS)}, but received {received!r}"
+        problems.append((row, what, BadJudgement))
+    numbers = pd.to_numeric(judgements["round"], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    whole = np.isfinite(numbers) & (numbers == np.floor(numbers))
+    for row in np.flatnonzero(~whole).tolist():
+        what = f"expected a whole number in round, but received {judgements['round'].iloc[row]!r}"
+        problems.append((row, what, BadJudgement))
+    lists = _label_lists(judgements)
     sizes = np.fromiter(map(len, lists), dtype=np.int64, count=len(lists))
-    wrong = (sizes == 0) == (kinds == 0)
-    if wrong.any():
-        row = _first(wrong)
-        raise BadJudgement(
-            f"{_where(row, judgements)}: kind {KINDS[kinds[row]]!r} with {sizes[row]} labels; expected at "
-            "least one for 'labels' and none for every other kind (that nothing applies is kind 'none')"
-        )
+    for row in np.flatnonzero((kind >= 0) & ((sizes == 0) == (kind == 0))).tolist():
+        rule = "at least one for 'labels' and none for every other kind (that nothing applies is kind 'none')"
+        what = f"kind {KINDS[kind[row]]!r} with {sizes[row]} labels; expected {rule}"
+        problems.append((row, what, BadJudgement))
     place = {label: at for at, label in enumerate(labels)}
-    flat = np.fromiter(
-        (place.get(label, -1) for label in chain.from_iterable(lists)), dtype=np.int64, count=int(sizes.sum())
-    )
+    every = chain.from_iterable(lists)
+    flat = np.fromiter((place.get(label, -1) for label in every), dtype=np.int64, count=int(sizes.sum()))
     owner = np.repeat(np.arange(len(lists)), sizes)
-    if (flat < 0).any():
-        at = _first(flat < 0)
-        row = int(owner[at])
-        stranger = next(label for label in lists[row] if label not in place)
-        raise UnknownLabel.named(stranger, labels, _where(row, judgements))
+    for row in np.unique(owner[flat < 0]).tolist():
+        unknown = dict.fromkeys(label for label in lists[row] if label not in place)
+        problems += [(row, str(UnknownLabel.named(label, labels)), UnknownLabel) for label in unknown]
     chosen = np.zeros((len(lists), len(labels)), dtype=bool)
-    chosen[owner, flat] = True
-    twice = chosen.sum(axis=1) != sizes
-    if twice.any():
-        row = _first(twice)
-        raise BadJudgement(f"{_where(row, judgements)}: a label stands there twice: {list(lists[row])}")
-    return chosen
+    chosen[owner[flat >= 0], flat[flat >= 0]] = True
+    known_labels = np.bincount(owner[flat >= 0], minlength=len(lists))
+    for row in np.flatnonzero(chosen.sum(axis=1) != known_labels).tolist():
+        problems.append((row, f"a label stands there twice: {list(lists[row])}", BadJudgement))
+    return Rows(kind, np.where(whole, numbers, 0).astype(np.int64), chosen, problems)
 
 
 def _check_labels(labels: Sequence[str]) -> tuple[str, ...]:
@@ -297,8 +293,11 @@ def encode(
     """
     names = _check_labels(labels)
     _check_columns(judgements)
-    kinds, round_number = _kinds(judgements), _rounds(judgements)
-    chosen = _chosen(judgements, _label_lists(judgements), names, kinds)
+    rows = read_rows(judgements, names)
+    if rows.problems:
+        row, what, error = min(rows.problems, key=lambda problem: problem[0])
+        raise error(f"{_where(row, judgements)}: {what}")
+    round_number = rows.round
     person, people = pd.factorize(judgements["annotator_id"])
     image, images = pd.factorize(judgements["image_id"])
     pair = image.astype(np.int64) * max(len(people), 1) + person
@@ -325,8 +324,8 @@ def encode(
         annotator_ids=np.asarray(people, dtype=object),
         image=image[keep].astype(np.int64),
         annotator=person[keep].astype(np.int64),
-        chosen=chosen[keep],
-        answered=kinds[keep] < len(ANSWERS),
+        chosen=rows.chosen[keep],
+        answered=rows.kind[keep] < len(ANSWERS),
         row=keep.astype(np.int64),
     )
 
@@ -385,33 +384,3 @@ def sum_by_image(panel: Panel, values: npt.NDArray[Any]) -> npt.NDArray[np.float
 def people_by_image(panel: Panel) -> IntArray:
     """How many judgements each image has, [N]."""
     return np.bincount(panel.image, minlength=len(panel.image_ids)).astype(np.int64)
-
-
-def judgement_tensor(
-    judgements: pd.DataFrame, labels: Sequence[str], image_ids: Sequence[str] | None = None, *, rounds: Rounds = "first"
-) -> tuple[npt.NDArray[np.uint8], BoolArray, npt.NDArray[np.object_]]:
-    """Who chose what, as arrays.
-
-    Args:
-        judgements: a judgement table.
-        labels: the C labels in order.
-        image_ids: the N images wanted, in order; see `encode`.
-        rounds: which looks count; see `encode`. One judgement per person and image is needed, so "all" is refused.
-
-    Returns:
-        chosen [N, A, C] uint8; asked [N, A], true where that person gave an answer (labels or none; unsure and skip
-        are false); annotator_ids [A].
-
-    Raises:
-        BadJudgement: the first row that breaks the contract, or rounds is "all".
-        UnknownLabel: the first row with a label that is not in `labels`.
-    """
-    if rounds == "all":
-        raise BadJudgement("judgement_tensor: rounds='all' may hold two looks of one person; choose a round")
-    panel = encode(judgements, labels, image_ids, rounds=rounds).answers()
-    shape = (len(panel.image_ids), len(panel.annotator_ids))
-    chosen = np.zeros((*shape, len(panel.labels)), dtype=np.uint8)
-    asked = np.zeros(shape, dtype=bool)
-    chosen[panel.image, panel.annotator] = panel.chosen
-    asked[panel.image, panel.annotator] = True
-    return chosen, asked, panel.annotator_ids

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from affectml_annotation.agreement.values import SetDistance, image_pairs, set_distances
+from affectml_annotation.agreement.values import similar_answers
 from affectml_annotation.errors import BadCounts
-from affectml_annotation.judgements import Rounds, encode
+from affectml_annotation.judgements import encode
 
 
 def model_uncertainty(predictions: pd.DataFrame, labels: Sequence[str]) -> "pd.Series[float]":
@@ -40,16 +40,12 @@ def model_uncertainty(predictions: pd.DataFrame, labels: Sequence[str]) -> "pd.S
     return pd.Series(entropy, index=index, name="uncertainty").sort_values(ascending=False, kind="stable")
 
 
-def disagreement(
-    judgements: pd.DataFrame, labels: Sequence[str], *, distance: SetDistance = "masi", rounds: Rounds = "first"
-) -> "pd.Series[float]":
-    """Mean distance between the answers of every two people to an image, highest first.
+def disagreement(judgements: pd.DataFrame, labels: Sequence[str]) -> "pd.Series[float]":
+    """Mean MASI distance between the answers of every two people to an image, highest first.
 
     Args:
         judgements: a judgement table.
         labels: all labels in use.
-        distance: how far two sets are apart: `masi`, `jaccard` or `nominal`.
-        rounds: which looks count; see `encode`.
 
     Returns:
         One number in [0, 1] per image that two or more people answered, indexed by image_id.
@@ -58,13 +54,11 @@ def disagreement(
         BadJudgement: a row breaks the contract of judgement tables.
         UnknownLabel: a row has a label that is not in `labels`.
     """
-    panel = encode(judgements, labels, rounds=rounds).answers()
+    panel = encode(judgements, labels).answers()
     total, pairs = np.zeros(len(panel.image_ids)), np.zeros(len(panel.image_ids))
-    for i, j in image_pairs(panel.image):
-        apart = set_distances(panel.chosen[i], panel.chosen[j], distance)
-        total += np.bincount(panel.image[i], weights=apart, minlength=len(total))
+    for i, _, alike in similar_answers(panel, "masi"):
+        total += np.bincount(panel.image[i], weights=1 - alike, minlength=len(total))
         pairs += np.bincount(panel.image[i], minlength=len(total))
-    some = pairs > 0
-    index = pd.Index(panel.image_ids[some], name="image_id")
-    found = pd.Series(total[some] / pairs[some], index=index, name="disagreement")
+    index = pd.Index(panel.image_ids[pairs > 0], name="image_id")
+    found = pd.Series(total[pairs > 0] / pairs[pairs > 0], index=index, name="disagreement")
     return found.sort_values(ascending=False, kind="stable")

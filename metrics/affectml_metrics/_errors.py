@@ -1,4 +1,4 @@
-"""The exceptions of the library, and the checks of options that raise one.
+"""The exceptions of the library, and the checks of options and frames that raise one.
 
 ValueError
 └── MetricInputError      anything handed in that a metric cannot be computed from
@@ -9,6 +9,7 @@ ValueError
 
 import math
 import operator
+import sys
 from collections.abc import Iterable
 from numbers import Real
 
@@ -81,3 +82,18 @@ def _is_bool(value: object) -> bool:
 def share(name: str, value: object) -> float:
     """What stands in for a score that is not defined: in [0, 1] like the score, or nan, which leaves it out."""
     return real_number(name, value, 0, 1, nan=True)
+
+
+def in_one_order(preds: object, target: object) -> None:
+    """Raise ShapeError where two frames hold the same labels or rows in another order: both are taken by position."""
+    pandas = sys.modules.get("pandas")  # without it nobody holds a frame
+    if pandas is None or not all(isinstance(table, pandas.DataFrame) for table in (preds, target)):
+        return
+    for axis, what in (("columns", "labels"), ("index", "rows")):
+        ours, theirs = getattr(preds, axis), getattr(target, axis)
+        if len(ours) == len(theirs) and not ours.equals(theirs) and set(ours) == set(theirs):
+            way = "target[preds.columns]" if axis == "columns" else "target.loc[preds.index]"
+            raise ShapeError(
+                f"preds and target: expected their {what} in one order, but these {axis} hold the same names in "
+                f"another order: score against {way}"
+            )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from affectml_metrics._domains import Domain, labels, trusted, watch
-from affectml_metrics._errors import DomainError, ShapeError, real_number
+from affectml_metrics._errors import DomainError, ShapeError, in_one_order, real_number
 
 ArrayLike: TypeAlias = Tensor | np.ndarray[Any, Any] | Sequence[Any]
 """Tensors, numpy arrays, nested lists and pandas frames are taken; tensors come back."""
@@ -122,6 +122,7 @@ def pair(
     Where one label a row is right, the target may be the labels' indices, [N]. threshold: where preds are due as sets
     and come as rates, a label is in from this rate on.
     """
+    in_one_order(preds, target)
     p = matrix(preds, "preds", preds_domain) if threshold is None else at_least(preds, threshold)
     t = as_tensor(target, "target")
     t = matrix(of_indices(t, p) if target_domain != "rates" else t, "target", target_domain)
@@ -243,6 +244,7 @@ def pair_asked(
     preds: ArrayLike, target: ArrayLike, preds_domain: Domain, target_domain: Domain, threshold: float | None = None
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """`pair`, and which cells were asked, or None for all; where not, target is 0, and sets and rates as preds too."""
+    in_one_order(preds, target)
     preds = as_tensor(preds, "preds")
     t, asked = _known_and_asked(target, preds, target_domain)
     p, t = pair(preds, t, preds_domain, target_domain, threshold)

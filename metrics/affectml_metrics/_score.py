@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from affectml_metrics._domains import Domain, unchecked
-from affectml_metrics._errors import ArgumentError, ShapeError, one_of, whole_number
+from affectml_metrics._errors import ArgumentError, ShapeError, in_one_order, one_of, whole_number
 from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, at_least, marked, mass_beside, matrix, pair_asked
 from affectml_metrics._jackknife import blocks_of, mean_interval, sums_interval, table_interval, values_without
 from affectml_metrics._reference import Against, Panel, TargetRule
@@ -86,6 +86,7 @@ def score(
     """
     one_of("kind", kind, KINDS)
     _fitting(kind, target, judgements, asked)
+    in_one_order(preds, target)
     for value in k:
         whole_number("k", value, 1)
     p = _predicted(preds, kind, from_logits, threshold)

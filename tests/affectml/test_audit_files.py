@@ -174,9 +174,7 @@ def test_the_command_checks_a_label_database_as_labels_check_does(tmp_path, comm
         assert command("audit", tmp_path / "labels.db", "--files", "--json")[0] == 1
 
 
-def test_options_of_a_whole_audit_are_refused_with_files_alone(written, command, monkeypatch):
-    monkeypatch.setenv("AFFECTML_LABELS", "elsewhere.db")  # which says something of labels, and nothing of this
-    assert command("audit", written / "demo", "--files")[0] == 0
+def test_options_of_a_whole_audit_are_refused_with_files_alone(written, command):
     code, _, said = command("audit", written / "demo", "--files", "--seed", 1, "--write-groups")
     assert code == 2
     assert "--write-groups, --seed: not with --files, which looks at files alone" in said

@@ -12,11 +12,10 @@ from torch.nn.functional import binary_cross_entropy
 
 from affectml.errors import BadInput
 from affectml.heads import ByPersonHead, PersonAnswers, SigmoidHead, load_head
-from affectml.heads.inputs import traced
 from affectml.heads.mixed_logit import person_rates
 from affectml.runs import TrainConfig
 from affectml.training import train_run
-from affectml.training.crosswise import CELLS, _order, _votes
+from affectml.training.by_person import CELLS, _votes
 
 from .answered import answered
 
@@ -132,7 +131,7 @@ def test_an_estimator_is_copied_and_says_what_it_lacks(known):
     (rows, shares), _ = split(X, answers, 90)
     for act, words in (
         (lambda: ByPersonHead(**INSIDE).fit(rows, shares), "give answers=PersonAnswers"),
-        (lambda: ByPersonHead(head="softmax").fit(rows, shares, answers=answers), "no rates of 'softmax'"),
+        (lambda: ByPersonHead(head="softmax").fit(rows, shares, answers=answers), "no 'softmax' head can be inside"),
         (lambda: ByPersonHead(**INSIDE).scores(X), "has not been fitted"),
         (lambda: ByPersonHead(ridge=0.0).fit(rows, shares, answers=answers), "ridge must be greater than 0"),
     ):
@@ -157,19 +156,6 @@ def test_answers_that_name_nothing_are_refused(change, words):
     X = np.random.default_rng(0).normal(size=(10, 3))
     with pytest.raises(BadInput, match=words):
         ByPersonHead(**INSIDE).fit(X, np.full((10, 2), 0.4), answers=PersonAnswers(**(given | change), people=4))
-
-
-def test_a_graph_of_its_rates_says_what_it_says(known):
-    X, _, head = known
-
-    class Rates(torch.nn.Module):
-        def forward(self, rows):
-            with traced():
-                return head.predict_rates(rows)
-
-    rows = torch.from_numpy(X)
-    graph = torch.export.export(Rates(), (rows[:3],), dynamic_shapes=({0: torch.export.Dim("n", min=1, max=1000)},))
-    assert torch.allclose(graph.module()(rows), head.predict_rates(rows), atol=1e-6)
 
 
 def trained(folder, out, **options):
@@ -201,7 +187,7 @@ def test_every_cell_has_its_systems_and_their_differences(run, metric):
     scores, apart = by_cell(run, metric), by_cell(run, metric, "systems")
     assert list(scores) == list(run.evaluation.facts["by_person"]) == [*CELLS]
     for cell, systems in scores.items():
-        rivals = {"no_person", "own_share", *(("other_people",) if "seen_images" in cell else ())}
+        rivals = {"no_person", *(("other_people",) if "seen_images" in cell else ())}
         rivals |= set() if cell.endswith("_k0") else {"anybody"}
         assert systems.keys() - {"model"} == apart[cell].keys() == rivals
         assert all(each.low <= each.value <= each.high for each in systems.values())
@@ -252,35 +238,6 @@ def test_only_people_whose_answers_the_fit_knows_are_seen_and_groups_are_drawn_a
     assert all(size["groups"] < size["images"] / 2 for size in sizes.values())
     score = by_cell(grouped)["unseen_people_new_images_k0"]["model"]
     assert (score.few, score.units) == (True, strangers["groups"])
-
-
-@pytest.mark.slow
-def test_the_same_seed_gives_the_same_bytes(run, demo):
-    again = trained(demo, demo.parent / "again")
-    for file in ("metrics.csv", "facts.json"):
-        assert (again.folder / file).read_bytes() == (run.folder / file).read_bytes()
-
-
-@pytest.mark.slow
-def test_who_did_not_answer_often_enough_is_in_no_cell_of_that_many(demo, tmp_path):
-    few = shutil.copytree(demo, tmp_path / "few")
-    table = pd.read_parquet(few / "annotations.parquet")
-    first = table.groupby("annotator_id").cumcount()
-    table[first < 15].to_parquet(few / "annotations.parquet")
-    cells = set(by_cell(trained(few, tmp_path / "run")))
-    assert cells & {f"unseen_people_new_images_k{k}" for k in (5, 20)} == {"unseen_people_new_images_k5"}
-
-
-def test_nested_answers_come_in_one_order_a_person():
-    answers = PersonAnswers(
-        torch.arange(9), torch.tensor([2, 0, 2, 2, 0, 1, 2, 0, 2]), torch.eye(9)[:, :3].long(), people=4
-    )
-    order = _order(answers, torch.Generator().manual_seed(0))
-    for person, count in enumerate((3, 1, 5, 0)):
-        assert sorted(order[answers.person == person].tolist()) == list(range(count))
-    total, asked = _votes(answers, answers.person, answers.people)
-    assert asked.tolist() == [3, 1, 5, 0]
-    assert total.sum() == 3
 
 
 def test_a_set_without_judgements_is_refused(demo, tmp_path):

@@ -3,7 +3,6 @@
 import io
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -13,8 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Features, List, Value
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from affectml.data import Dataset, write_dataset
@@ -179,7 +176,7 @@ def test_a_name_that_no_file_can_have_becomes_one_that_it_can(bring, tmp_path):
 
 
 def test_two_images_of_one_id_are_not_taken_for_one(bring, tmp_path):
-    with pytest.raises(BadInput, match=r"row 2: image_id '7' is that of another image \(.*row 1\)"):
+    with pytest.raises(BadInput, match="row 2: image '7' stands in row 1 already"):
         bring(of_bytes(tmp_path, ["a.png", "b.png"], image_id=["7", "7"]))
 
 
@@ -226,17 +223,28 @@ def test_addresses_are_of_a_container_or_lie_outside():
     assert {path: hub.contains(path) for path in inside} == inside
 
 
+def test_a_repository_on_the_hub_is_downloaded_and_named_with_its_commit(bring, tmp_path, monkeypatch):
+    import huggingface_hub
+
+    of_bytes(tmp_path, ["a.png", "b.png"], label=["joy", "awe"])
+    commit = tmp_path.rename(tmp_path.with_name("5f2a"))
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **options: str(commit))
+    tmp_path.mkdir()
+    summary, data = bring(Path("org/faces"), revision="main")
+    assert (summary.images, data.meta.source) == (2, "https://huggingface.co/datasets/org/faces at 5f2a")
+
+
 def test_what_cannot_be_had_is_said_in_one_line(bring, tmp_path, monkeypatch):
     import huggingface_hub
 
     def unreachable(*args, **options):
         raise ConnectionError("Name or service not known")
 
-    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", unreachable)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
     (tmp_path / "damaged.parquet").write_bytes(b"PAR1 and no more")
     (tmp_path / "a.tar").write_bytes(b"any")
     for source, message in {
-        "org/faces": r"org/faces: .*could not be reached .*hf download --repo-type dataset org/faces",
+        "org/faces": r"org/faces: .*the Hub gave no data set of that name \(ConnectionError: Name or service not known",
         "s3://bucket/a": "no such file or folder.* download first what lies at another address",
         "/none/x.parquet": "no such file or folder",
         tmp_path / "damaged.parquet": r"damaged.parquet",
@@ -244,40 +252,6 @@ def test_what_cannot_be_had_is_said_in_one_line(bring, tmp_path, monkeypatch):
     }.items():
         with pytest.raises(BadInput, match=message):
             bring(source)
-
-
-def read_or_refused(source: Path, **options: str) -> None:
-    """Whatever a source holds, its import is whole or an error, and leaves nothing half done beside it."""
-    out = source.with_name("out")
-    try:
-        get_importer("datasets")(source, out, **options)
-    except AffectmlError:
-        assert [entry.name for entry in source.parent.iterdir()] == [source.name]
-    else:
-        back = Dataset.open(out)
-        assert len(back.images) > 0
-        assert [back.target(name).name for name in back.meta.targets] == list(back.meta.targets)
-
-
-CELLS = st.recursive(
-    st.sampled_from([None, True, 3, 0.5, 2**70, float("nan"), "joy", "awe", "", "train", "../x"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["joy", "bytes"]), inner, max_size=2),
-    max_leaves=4,
-)
-COLUMNS = ["labels", "n", "joy", "awe", "annotator", "split", "image_id", "file", "url", "event_id", "round", "vector"]
-
-
-@pytest.mark.slow
-@settings(max_examples=40)
-@given(rows=st.lists(st.dictionaries(st.sampled_from(COLUMNS), CELLS, max_size=5), min_size=1, max_size=4))
-def test_cells_of_any_kind_are_read_or_refused(tmp_path_factory, rows):
-    root = tmp_path_factory.mktemp("cells") / "in"
-    root.mkdir()
-    for at in range(len(rows)):
-        (root / f"{at}.png").write_bytes(PICTURES[at])
-    lines = [json.dumps({"file_name": f"{at}.png", **row}) for at, row in enumerate(rows)]
-    (root / "metadata.jsonl").write_text("\n".join(lines))
-    read_or_refused(root, empty="none")
 
 
 @pytest.fixture(scope="module")
@@ -315,30 +289,6 @@ def shared(tmp_path_factory):
     return data, share_dataset(data, root / "copy"), root
 
 
-def test_a_shared_data_set_comes_back_to_the_bit(shared, command, tmp_path):
-    """By the command line, which gives no option as an empty one."""
-    data, copy, _ = shared
-    assert command("import", "datasets", copy.path, tmp_path / "out")[0] == 0
-    back = Dataset.open(tmp_path / "out")
-    assert (back.name, back.meta.source, back.meta.licence) == ("mine", "a paper", "research only")
-    assert list(back.meta.targets) == list(data.meta.targets)
-    for name, entry in data.meta.targets.items():
-        before, after = data.target(name), back.target(name).take(data.target(name).image_id)
-        assert back.meta.targets[name].resolve_taxonomy() == entry.resolve_taxonomy()
-        assert replace(back.meta.targets[name], taxonomy=entry.taxonomy) == entry
-        assert len(back.target(name).image_id) == len(before.image_id), "nobody asked stays nobody asked"
-        assert (before.table == after.table).all()
-        assert before.n is None or (before.n == after.n).all()
-    before, after = (each.images.set_index("image_id").sort_index() for each in (data, back))
-    pd.testing.assert_frame_equal(before, after[before.columns], check_dtype=False)
-    for image, file in before["file"].dropna().items():
-        assert data.image_path(file).read_bytes() == back.image_path(after["file"][image]).read_bytes()
-    for column in ("image_id", "kind", "labels", "round"):
-        assert list(map(str, data.judgements[column])) == list(map(str, back.judgements[column]))
-    assert back.meta.judgements == data.meta.judgements
-    assert back.judgements["annotator_id"].nunique() == 12
-
-
 def test_the_shared_folder_is_what_datasets_loads(shared, tmp_path):
     data, copy, _ = shared
     loaded = datasets.load_dataset(str(copy.path), cache_dir=str(tmp_path))
@@ -353,6 +303,16 @@ def test_the_shared_folder_is_what_datasets_loads(shared, tmp_path):
     assert loaded["train"][3]["image"] is loaded["unassigned"][0]["word"] is None
     judgements = datasets.load_dataset(str(copy.path), "judgements", cache_dir=str(tmp_path))["train"]
     assert len(judgements) == len(data.judgements)
+
+
+def test_a_target_of_a_shared_data_set_is_a_column_of_it(shared, bring):
+    data, copy, _ = shared
+    options = {"label_column": "emotions_votes", "n_column": "emotions_n", "kind": "rates"}
+    after = bring(copy.path, **options)[1].target("rates")
+    before = data.target("emotions").take(after.image_id)
+    assert (after.votes.tolist(), after.n.tolist()) == (before.votes.tolist(), before.n.tolist())
+    chosen = bring(copy.path, label_column="chosen", empty="skip")[1].target("sets")
+    assert chosen.table.tolist() == data.target("chosen").take(chosen.image_id).table.tolist()
 
 
 def test_nothing_of_a_person_is_shared_but_answers(shared):
@@ -381,7 +341,6 @@ def test_the_card_says_what_is_known_and_that_the_rest_is_not(shared, tmp_path):
         "People were asked: “Which of these feelings does this image evoke",
         "Nobody was asked: the words of a search.",
         f"{len(data.judgements)} judgements by 12 people",
-        "Krippendorff's alpha on sets (MASI distance, first answers) 0.",
         "Vote rule: unknown",
         "Source, to be cited in any work that uses it: a paper.",
         "nobody was asked what they feel",
@@ -400,53 +359,6 @@ def test_a_licence_that_may_forbid_sharing_needs_a_word(shared, tmp_path, licenc
         share_dataset(tmp_path / "set", tmp_path / "copy", images=False)
     assert not (tmp_path / "copy").exists()
     assert share_dataset(tmp_path / "set", tmp_path / "copy", images=False, may_share=True).splits["train"] == 12
-
-
-@pytest.fixture(scope="module")
-def bare(shared):
-    data, _, root = shared
-    return share_dataset(data, root / "bare", images=False).path
-
-
-def places(value, path=()):
-    """The path of every value in a JSON document."""
-    yield path
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, inner in items:
-        yield from places(inner, (*path, key))
-
-
-@settings(max_examples=40)
-@given(data=st.data())
-def test_any_description_of_a_shared_set_is_read_or_refused(bare, tmp_path_factory, data):
-    root = tmp_path_factory.mktemp("said")
-    shutil.copytree(bare, root / "copy")
-    content = json.loads((bare / "affectml.json").read_text())
-    path = data.draw(st.sampled_from([p for p in places(content) if p]))
-    odd = st.sampled_from([None, 0, -1, "", "../x", "three", [], {}, ["joy"], {"joy": 1}, "image_id", True])
-    holder = content
-    for key in path[:-1]:
-        holder = holder[key]
-    if data.draw(st.booleans()) and isinstance(holder, dict):
-        del holder[path[-1]]
-    else:
-        holder[path[-1]] = data.draw(odd)
-    (root / "copy" / "affectml.json").write_text(json.dumps(content))
-    read_or_refused(root / "copy")
-
-
-@pytest.mark.parametrize(
-    ("said", "message"),
-    [
-        ({"form": 2, "splits": ["new"]}, "form 2, but this affectml reads 1: use a newer version"),
-        ({"columns": {"more": "more"}}, "its columns are of other targets than it has"),
-    ],
-)
-def test_a_copy_of_a_later_form_or_of_other_targets_is_refused(bare, tmp_path, said, message):
-    shutil.copytree(bare, tmp_path / "copy")
-    edit(tmp_path / "copy" / "affectml.json", **said)
-    with pytest.raises(BadInput, match=rf"affectml\.json: {message}"):
-        get_importer("datasets")(tmp_path / "copy", tmp_path / "out")
 
 
 @pytest.mark.parametrize("line", ["null", "[1]", "{", "3"])

@@ -1,7 +1,6 @@
 """The data set folder and dataset.json: what is read back, what is refused, and answers that never mix."""
 
 import json
-import shutil
 from functools import partial
 from pathlib import Path
 
@@ -12,11 +11,8 @@ import pytest
 from affectml._files import new_folder, replacing, write_json
 from affectml.data import Asked, Dataset, DatasetMeta, TargetMeta, check_new, write_dataset
 from affectml.data.schema import read_meta
-from affectml.demo_set import write_demo
 from affectml.errors import BadDataset, BadInput, UnknownLabel
-from affectml.importers import import_folder
 from affectml.page import WRITERS
-from affectml.people.labelling import make_task
 from affectml.training import TrainConfig, train_run
 from affectml_annotation import Answer, BadExport, LabelStore, Task, aggregate
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
@@ -239,45 +235,11 @@ def test_a_target_that_answers_another_question_is_not_taken_for_the_same(tmp_pa
         write_dataset_folder(folder, answered("ann", question="And now?"), MAKE)
 
 
-@pytest.fixture(scope="module")
-def found_and_judged(tmp_path_factory) -> Dataset:
-    """Demo paintings in folders named after a word, as a search gives them, then labelled by five people."""
-    root = tmp_path_factory.mktemp("found")
-    demo = write_demo(root / "demo", images=90, seed=6, taxonomy="polarity-2").target("emotions")
-    for image, row in zip(demo.image_id, demo.shares(), strict=True):
-        folder = root / "folders" / LABELS[row.argmax()]
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(root / "demo" / "images" / f"{image}.png", folder)
-    dataset = Dataset.open(import_folder(root / "folders", root / "found").out)
-    settings, images = make_task(dataset)
-    with LabelStore("sqlite://") as store:
-        store.init_task(settings, images)
-        store.invite([f"p{n}" for n in range(5)])
-        for at, image in enumerate(images["image_id"]):
-            here = dataset.target("single").take([image]).shares()[0].argmax()
-            label = settings.labels[here if at % 7 else 1 - here]
-            store.submit([Answer(image, f"p{n}", "labels", (label,)) for n in range(5)])
-        write_dataset_folder(dataset.root, Collected.of(store), MAKE)
-    return Dataset.open(dataset.root)
-
-
-def test_a_report_says_of_its_own_target_what_the_labels_are_about(found_and_judged, tmp_path):
-    words, feelings = "The labels are the words or folders the images were found by", "what viewers report feeling"
-    assert found_and_judged.meta.constructs == ("query", "evoked")
-    for target, own, other in (("single", words, feelings), ("people", feelings, words)):
-        options = {"multilabel": target == "people", "target": target, "encoder": "affect-tiny", "threads": 1}
-        config = TrainConfig(str(found_and_judged.root), **options)
-        run = train_run(config, out=tmp_path / target, writers=WRITERS)
-        report = (run.folder / "report.html").read_text(encoding="utf-8")
-        assert (own in report, other in report) == (True, False)
-        assert run.info.data.construct == found_and_judged.meta.targets[target].construct
-
-
-def test_evaluate_compares_constructs_of_targets(found_and_judged, tmp_path):
-    config = TrainConfig(str(found_and_judged.root), target="single", encoder="affect-tiny", threads=1)
-    train_run(config, out=tmp_path / "run")
-    folder = shutil.copytree(found_and_judged.root, tmp_path / "other")
-    edit(folder / "dataset.json", targets={"single": {"construct": "intended"}})
+def test_a_report_says_what_its_labels_are_about_and_evaluate_compares_constructs(demo_set, tmp_path):
+    data = demo_set(images=90, seed=6)
+    run = train_run(TrainConfig(str(data.root), multilabel=True, threads=1), out=tmp_path / "run", writers=WRITERS)
+    assert "what viewers report feeling" in (run.folder / "report.html").read_text(encoding="utf-8")
+    edit(data.root / "dataset.json", targets={"emotions": {"construct": "intended"}})
     said: list[str] = []
-    evaluated(tmp_path / "run", folder, said.append)
-    assert "across constructs: model learned from query labels and is judged by intended ones" in " ".join(said)
+    evaluated(tmp_path / "run", data.root, said.append)
+    assert "across constructs: model learned from evoked labels and is judged by intended ones" in " ".join(said)

@@ -18,7 +18,7 @@ from affectml import duplicates
 from affectml._files import write_parquet
 from affectml.auditing import _checks as checks
 from affectml.data import Dataset
-from affectml.data.choose import crossing_copies, joined, names_of
+from affectml.data.choose import crossing_copies, joined
 from affectml.data.splits import split_dataset
 from affectml.demo_set import write_demo
 from affectml.duplicates import LIKENESS, Copy, Duplicates, find_duplicates, grey, likenesses, same_pixels
@@ -117,16 +117,6 @@ def test_with_embeddings_only_images_that_have_a_twin_are_read(copies, monkeypat
     assert same_pixels(copies, ids, features) == [("a.png", "c.tif")]
 
 
-def test_twins_are_all_rows_with_another_at_the_cosine_of_copies():
-    draw = np.random.default_rng(0)
-    rows = (draw.normal(size=(3000, 128)) + 2).astype(np.float32)
-    rows[400] = rows[0] * 3
-    rows[401] = rows[1] + draw.normal(size=128) * 1e-3
-    rows[402:405] = rows[2]
-    assert set(np.flatnonzero(duplicates.twins(rows))) == {0, 400, 1, 401, 2, 402, 403, 404}
-    assert duplicates.twins(np.ones((1, 3), dtype=np.float32)).tolist() == [False]
-
-
 def edits(picture: Image.Image, root: Path) -> dict[str, Image.Image]:
     picture.save(root / "low.jpg", quality=50)
     width, height = picture.size
@@ -143,12 +133,6 @@ def test_near_duplicates_are_confirmed_by_pixels_though_embeddings_find_all_alik
     assert sorted({image for pair in found.confirmed for image in pair}) == same
     assert all(LIKENESS <= copy.likeness < 1 for copy in found.copies)
     assert (found.compared, found.without_file) == (12 * 11 // 2, 0)
-
-
-def test_what_embeddings_do_not_propose_is_not_compared(tmp_path):
-    pictures = {"a.png": scene(1), "b.png": edits(scene(1), tmp_path)["cut.png"]}
-    for name, features, count in (("set", np.eye(2, 64), 0), ("other", alike(2), 1)):
-        assert len(found_in(embedded(tmp_path / name, pictures, features)).copies) == count
 
 
 def test_likeness_is_symmetric_and_of_flat_pictures_0():
@@ -278,14 +262,6 @@ def test_train_keeps_18_copies_in_one_part_of_a_new_split_and_says_so(tmp_path):
     assert {other for _, other, *_ in apart(listed)} == set(before.index[before != before["000000"]])
 
 
-def test_a_data_set_without_copies_is_split_as_ever_and_nothing_is_said(tmp_path):
-    demo = write_demo(tmp_path / "demo", images=120, seed=4)
-    said, split = train(demo.root, tmp_path / "run")
-    as_ever = split_dataset(demo, demo.target("emotions"), 0)
-    assert split[as_ever.image_id].tolist() == as_ever.assignment.tolist()
-    assert not [line for line in said if "pixels" in line]
-
-
 def test_of_more_proposals_than_there_is_time_for_the_most_alike_are_compared_and_it_is_said(tmp_path, monkeypatch):
     ids, features = np.array(list("abcdef"), dtype=object), alike(6)
     every, lowest = duplicates.proposals(ids, features)
@@ -303,24 +279,3 @@ def test_of_more_proposals_than_there_is_time_for_the_most_alike_are_compared_an
         assert set(some) == set(best)
         assert 0.9 < lowest <= every[best[0]]
     assert duplicates.proposals(ids, np.ones((6, 4)))[0] == {}  # all are as alike as the first one too many
-
-
-@pytest.mark.real_data
-def test_emotion6_has_26_pairs_at_95_between_train_and_test(tmp_path, real_data):
-    data = import_embeddings(real_data / "emotion6" / "emotion6_clip_vit_l_14.npz", tmp_path / "e6")
-    store, part = EmbeddingStore.for_dataset(data), data.images.set_index("image_id")["split"]
-    ids = np.array(sorted(store.ids), dtype=object)
-    pairs = duplicates.proposals(ids, store.rows(ids))[0]
-    alone = [pair for pair, cosine in pairs.items() if cosine >= duplicates.ALONE]
-    across = [pair for pair in alone if (part[list(pair)] == "test").sum() == 1]
-    assert (len(pairs), len(alone), len(across)) == (832, 54, 26)
-    listed = {image for row in checks.copies(found_in(data)) for image in (row["image_id"], row["other_id"])}
-    assert listed == {image for pair in alone for image in pair}
-    chained = pd.Series(names_of(ids.tolist(), [None] * len(ids), list(pairs))).value_counts()
-    assert chained.max() == 71  # which is why nothing but pixels makes groups
-
-
-def test_digests_are_of_shape_and_pixels():
-    flat = Image.new("RGB", (6, 4))
-    assert duplicates.digest(flat) == duplicates.digest(Image.new("RGB", (6, 4)))
-    assert duplicates.digest(flat) != duplicates.digest(Image.new("RGB", (4, 6)))

@@ -134,10 +134,10 @@ def test_every_way_to_write_sets_scores_the_same(judge, demo, truth):
     assert {"set_f1", "set_f1_judgements", "top_1_accuracy"} <= scores(found[0]).keys() - {"rate_cross_entropy"}
 
 
-def test_an_empty_cell_is_no_answer_unless_it_is_said_to_be_the_empty_set(judge, parts):
+def test_an_empty_cell_is_no_answer_and_none_is_the_empty_set(judge, parts):
     table = pd.DataFrame({"image_id": parts["test"], "labels": ["awe"] * 25 + [None] * (len(parts["test"]) - 25)})
     assert received(judge(table))["problems"] == {"empty": [f"line {line}" for line in range(27, len(table) + 2)]}
-    assert received(judge(table, empty="none"))["answered"] == len(parts["test"])
+    assert received(judge(table.fillna("none")))["answered"] == len(parts["test"])
 
 
 def test_a_runs_own_answers_score_what_the_run_scores(run, tmp_path):
@@ -223,17 +223,6 @@ def test_rankings_have_no_sets_unless_a_length_is_given(judge, truth):
         assert found.facts["named_first"] == ["vlm"]
     pairs = judge(lines(ids, [each[:2] for each in order]), "jsonl")
     assert scores(judge(first, "jsonl", k=2))["set_f1"] == scores(pairs)["set_f1"]
-
-
-def test_several_answers_are_smoothed_by_jeffreys_rule(judge, parts):
-    first, second = parts["test"][:2]
-    rows = [(first, "awe"), (first, "awe;fear"), (first, "none"), (second, "fear")]
-    found = judge(pd.DataFrame(rows, columns=["image_id", "labels"]))
-    assert (received(found)["samples"], received(found)["shape"]) == (3, "sets")
-    assert "rates (k + 1/2) / (n + 1), Jeffreys' rule" in found.facts["rules"]["answers of vlm"]
-    for label, often in (("awe", (2 / 3 + 0) / 2), ("fear", (1 / 3 + 1) / 2)):
-        people = found.get("prevalence", "people", label=label)
-        assert found.get("label_bias", "vlm", label=label).value == pytest.approx(often - people.value, abs=1e-6)
 
 
 def test_consensus_is_the_rest_of_the_panel_against_the_person_left_out(judge, people, truth, parts):
@@ -339,8 +328,6 @@ REFUSED = [  # systems, with a file of answers on the data set; options; what is
     ("FILE", {"k": 0}, "k=0: expected at least 1"),
     ("FILE", {"tau": 1.5}, "tau=1.5: expected a rate between 0 and 1"),
     ("FILE", {"mapping": {"calm": "contentmnt"}}, "mapping=.* has no label 'contentmnt'; did you mean 'contentment'"),
-    ("FILE", {"empty": "no"}, "empty: no 'no'; did you mean 'none'"),
-    ("FILE", {"image_column": "pic"}, "image_column: no column 'pic'"),
     ("FILE", {"sort": "set_f2"}, "sort='set_f2': no such metric; did you mean 'set_f1'"),
     ("FILE", {"groups": ("shape",)}, "'shapes'"),
     ("FILE", {"on": ()}, "answers in a file are judged on a data set: name it with on"),

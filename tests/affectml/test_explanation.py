@@ -4,10 +4,6 @@ import copy
 import json
 import math
 import shutil
-from functools import partial
-from importlib import import_module
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,7 +19,6 @@ from affectml.heads import PriorHead
 from affectml.runs import RunFolder
 
 from .checks import refused
-from .conftest import TINY_CONFIG, clip_folder
 from .edited import edit
 
 SLOW = {"trained"}  # fixtures, and so all that asks for them
@@ -57,18 +52,6 @@ def test_a_map_peaks_at_the_one_patch_that_the_rate_rests_on(lights, peak):
     assert found.tolist() == [[[0, 0], [peak, 0]], [[0, 0], [0, 0]]]
 
 
-def test_cells_cover_every_pixel_once_whatever_the_size():
-    masks = explanation.cells_of((10, 7), (4, 3))
-    assert (len(masks), masks.sum(dim=0).unique().tolist()) == (12, [1])
-
-
-@pytest.mark.parametrize(
-    ("patches", "side"), [((4, 4), 4), ((7, 7), 7), ((14, 14), 7), ((16, 16), 8), ((24, 24), 8), ((37, 16), 8)]
-)
-def test_the_grid_follows_the_towers_patches(patches, side):
-    assert explanation.grid_of(SimpleNamespace(grid_size=patches), (224, 224))[0] == side
-
-
 # Curves
 
 
@@ -87,14 +70,6 @@ def test_the_curves_of_an_order_where_the_rate_rests_on_one_patch(sign, deletion
     assert (made.deletion_area, made.gain) == (pytest.approx(deleted), pytest.approx(gain))
 
 
-def test_many_steps_give_the_curves_of_few_between_them():
-    """So many images pass the tower in several parts."""
-    order = torch.rand(4, 4, generator=torch.Generator().manual_seed(0))
-    few, many = (explanation.curves(one_patch, PIXELS, BLACK, order, 0, ENDS, steps)["mean"] for steps in (4, 400))
-    assert many.deletion[::100] == pytest.approx(few.deletion)
-    assert many.insertion[::100] == pytest.approx(few.insertion)
-
-
 def test_fillings_keep_what_they_say():
     colour = torch.tensor([0.5, -1.0, 2.0])
     found = explanation.covers_of(PIXELS * colour[:, None, None])
@@ -103,11 +78,6 @@ def test_fillings_keep_what_they_say():
     board = (torch.arange(64)[:, None] + torch.arange(64)[None]) % 2 * 1.0
     blurred = explanation.covers_of(board.expand(3, 64, 64))["blur"]
     assert blurred[:, 32, 32].tolist() == pytest.approx([0.5] * 3, abs=1e-3)
-
-
-def test_the_blob_is_highest_in_the_middle():
-    blob = explanation.centred((5, 9))
-    assert (blob.argmax(), blob[0, 0], blob[-1, -1]) == (2 * 9 + 4, blob.min(), blob.min())
 
 
 # Towers
@@ -305,31 +275,3 @@ def test_text_heads_and_distributions_are_explained_as_predict_scores_them(data,
     bare.texts = None  # as weights that come without texts: the encoder is asked for those of the run's labels
     without = explanation.rates_of(with_head(words, bare), words._encoder)
     assert torch.allclose(without(pixels), words.head.scores(features).double(), atol=1e-3)
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:this encoder cannot tell")  # its weights are random
-def test_a_tower_that_is_no_vision_transformer_is_explained_too(demo_set, tmp_path):
-    resnet = {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8, "head_width": 32}
-    spec = f"local-dir:{clip_folder(tmp_path, TINY_CONFIG | {'vision_cfg': resnet}, {'size': 32})}"
-    data = demo_set(images=60, seed=2)
-    found = train(data, tmp_path / "run", encoder=spec).explain(data.root / "images" / "000003.png", **FEW)
-    assert found.map.shape == found.pixels.shape[:2]
-    assert found.sentence().startswith(f"Map of {found.label}: ")
-
-
-@pytest.mark.slow
-def test_on_paintings_occlusion_beats_every_control_and_a_shuffled_head_beats_none(trained, monkeypatch):
-    """`benchmarks/explanation.py` on 40 paintings: paired areas under the curves when covered with the mean colour."""
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
-    measured = import_module("explanation")
-    monkeypatch.setattr(measured, "STEPS", 8)
-    monkeypatch.setattr(measured, "explain_image", partial(measured.explain_image, random=5))
-    found, verdicts = measured.areas(RunFolder.open(trained.folder), 40)
-    assert len(verdicts) == 40
-    for kind, better in (("deletion", -1), ("insertion", 1)):
-        for control in ("random", "occlusion, other label", "centre"):
-            apart, half = measured.difference(found["occlusion", "mean", kind], found[control, "mean", kind])
-            assert better * apart > half
-    apart, half = measured.difference(*(found[name, "mean", "gain"] for name in ("occlusion, shuffled head", "random")))
-    assert apart < half

@@ -2,7 +2,6 @@
 
 import asyncio
 import csv
-import gzip
 import hashlib
 import io
 import ipaddress
@@ -36,11 +35,10 @@ from affectml.cli import app
 from affectml.data import Dataset, DatasetMeta, write_dataset
 from affectml.errors import BadDataset, BadInput
 from affectml.fetching import FetchConfig, fetch_images
-from affectml.fetching._download import _trusted
-from affectml.fetching._guard import Failed, checked_url, not_public
+from affectml.fetching._download import Failed, _trusted, checked_url, is_public
 from affectml.pictures import pictures
 
-QUICK = {"delay": 0.0, "max_wait": 0.01, "tries": 3, "progress": False}
+QUICK = {"delay": 0.0, "max_wait": 0.01, "tries": 3}
 NAMES = {
     "photos.example": ["93.184.216.34"],
     "other.example": ["8.8.8.8"],
@@ -199,7 +197,7 @@ def test_what_does_not_come_is_listed_without_its_password_and_what_is_inward_is
     assert bad == [
         ("http://photos.example/no.png", "status 404 (the server answered 404); save the picture, and name its file"),
         ("http://inward.example/a.png",
-         "not a public address (inward.example is 127.0.0.1, loopback); save the picture, and name its file"),
+         "not a public address (inward.example is 127.0.0.1); save the picture, and name its file"),
         ("ftp://photos.example/a.png",
          "not a web address (scheme 'ftp'; only http and https are asked); save the picture, and name its file"),
     ]  # fmt: skip
@@ -213,7 +211,7 @@ def test_what_does_not_come_is_listed_without_its_password_and_what_is_inward_is
 
 def test_pictures_are_named_after_their_content_and_everything_else_stays(server, listing):
     contents = [picture(1), picture(2, "JPEG"), picture(3, "WEBP")]
-    for n, content in enumerate([*contents[:2], gzip.compress(contents[2])]):  # as some send it unasked
+    for n, content in enumerate(contents):
         server.serves(f"/{n}", content, content_type="text/plain")
     mine = [None, None, None, "images/mine.png"]
     folder = listing(["/0", "/1", "/2", "/3"], file=mine, votes=pd.array([1, None, 3, 4], dtype="Int64"))
@@ -268,17 +266,6 @@ def test_a_hash_that_is_listed_must_be_that_of_what_comes(server, listing):
     assert (failure["image_id"], failure["reason"], failure["again"]) == ("i1", "another picture", "no")
 
 
-def test_pictures_that_stand_for_removed_ones_are_pointed_out(server, listing):
-    for n in range(5):
-        server.serves(f"/{n}", picture(min(n, 1)))
-    folder = listing([f"/{n}" for n in range(5)])
-    summary = affectml.fetch(folder, **QUICK)
-    [(file, count)] = summary.placeholders
-    assert count == 4
-    assert (folder / file).read_bytes() == picture(1)
-    assert any("look whether it stands for removed ones" in value for _, value in summary.rows())
-
-
 # What does not come
 
 HTML = b"<!DOCTYPE html><title>photo</title>"
@@ -288,12 +275,9 @@ REFUSED = {  # content -> reason, why, whether it is worth another try
     "xml": (b"\xef\xbb\xbf<?xml version='1.0'?><svg/>", "not an image", "starts with", "no"),
     "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image", "starts with", "no"),
     "nothing": (b"", "not an image", "empty", "no"),
-    "zipped html": (gzip.compress(HTML), "not an image", "starts with b'<!DOCTYPE html>", "no"),
-    "half a png": (picture(1, size=(16, 16))[:400], "damaged image", "cannot be read whole", "no"),
-    "too many pixels": (b"P6 30000 30000 255\n", "too many pixels", "900000000 pixels", "no"),
-    "one more than allowed": (picture(1, size=(20, 16)), "too many pixels", "20 x 16; at most 319", "no"),
+    "half a png": (picture(1, size=(16, 16))[:400], "unreadable image", "cannot be read whole", "no"),
+    "too many pixels": (b"P6 30000 30000 255\n", "unreadable image", "900000000 pixels", "no"),
     "too large": (picture(1, size=(400, 400)), "too large", "more than 262,144 bytes", "no"),
-    "a zip bomb": (gzip.compress(bytes(10**6)), "too large", "when decompressed", "no"),
 }
 
 
@@ -301,7 +285,7 @@ REFUSED = {  # content -> reason, why, whether it is worth another try
 def test_what_is_no_picture_is_refused_once_whatever_it_is_called(server, listing, kind):
     content, reason, why, again = REFUSED[kind]
     server.serves("/a.jpg", content, content_type="image/jpeg")
-    failure = only_failure(listing(["/a.jpg"]), max_mb=0.25, max_pixels=319)
+    failure = only_failure(listing(["/a.jpg"]), max_mb=0.25)
     assert (failure["reason"], failure["again"], failure["tries"]) == (reason, again, "1")
     assert why in failure["why"]
     assert server.asked.total() == 1
@@ -348,14 +332,14 @@ def trickling_body(handler, _):
         handler.wfile.write(b"a")
 
 
-TRICKLES = {"read_timeout": 20, "deadline": 0.5}
+TRICKLES = {"timeout": 20, "deadline": 0.5}
 BROKEN = {  # page -> reason, whether it is worth another try, requests, limits
     endless: ("too large", "no", 1, {}),
     reset: ("connection broke", "yes", 3, {}),
     promises_more: ("connection broke", "yes", 3, {}),
-    promises_less: ("damaged image", "no", 1, {}),
-    ends_early: ("damaged image", "yes", 3, {}),
-    silent: ("timeout", "yes", 3, {"read_timeout": 0.1, "deadline": 20}),
+    promises_less: ("unreadable image", "no", 1, {}),
+    ends_early: ("unreadable image", "yes", 3, {}),
+    silent: ("timeout", "yes", 3, {"timeout": 0.1, "deadline": 20}),
     trickling_head: ("too slow", "yes", 1, TRICKLES),
     trickling_body: ("too slow", "yes", 1, TRICKLES),
 }
@@ -392,6 +376,7 @@ def test_what_fails_in_passing_comes_at_the_next_try(server, listing, first):
 
 ODD_WORDS = [
     "chunked", "gzip", "²", "http://[", "//x:y", "-1", "Fri, 32 Jan 2027", "/%00", "\x7f", "http://photos.example:1/",
+    "nan", "1e999", "9" * 400, "Mon, 01 Jan 0001 00:00:00 +2300", "Fri, 31 Dec 9999 23:59:59 -2300",
 ]  # fmt: skip
 
 
@@ -419,7 +404,7 @@ def test_no_answer_ends_the_download_of_others(server, listing, monkeypatch):
     urls = [f"/{seed}" for seed in range(60)]
     server.pages.update(dict.fromkeys(urls, page))
     folder = listing(urls)
-    limits = {"read_timeout": 0.5, "deadline": 1.0, "max_wait": 0.0, "tries": 1, "per_host": 16}
+    limits = {"timeout": 0.5, "deadline": 1.0, "max_wait": 0.0, "tries": 1, "per_host": 16}
     done = affectml.fetch(folder, **QUICK | limits)
     assert done.images > 3
     assert done.images + len(failures(folder)) == 60
@@ -453,20 +438,6 @@ def test_a_host_that_asks_for_a_long_pause_is_put_off_to_the_next_run(server, li
     assert Counter(row["tries"] for row in failures(folder)) == {"1": 1, "0": 5}
 
 
-ODD_PAUSES = [
-    "²", "nan", "-5", "1e999", "9" * 400, "Mon, 01 Jan 0001 00:00:00 +2300", "Fri, 31 Dec 9999 23:59:59 -2300",
-]  # fmt: skip
-
-
-def test_a_pause_that_nobody_can_keep_does_not_end_the_download(server, listing, monkeypatch):
-    for n, pause in enumerate(ODD_PAUSES):
-        monkeypatch.setitem(NAMES, f"h{n}.example", ["8.8.8.8"])
-        server.pages[f"/{n}"] = lambda handler, _, pause=pause: handler.answer(429, retry_after=pause)
-    folder = listing([f"http://h{n}.example/{n}" for n in range(len(ODD_PAUSES))])
-    affectml.fetch(folder, **QUICK)
-    assert [row["again"] for row in failures(folder)] == ["yes"] * len(ODD_PAUSES)
-
-
 def test_a_host_that_never_answers_does_not_hold_up_the_rest(server, listing):
     folder = listing([f"http://nowhere.example/{n}" for n in range(40)])
     affectml.fetch(folder, **QUICK, per_host=1)
@@ -492,20 +463,6 @@ def test_no_more_than_so_many_requests_at_a_time_to_a_host_from_wherever(server,
     assert thirds == []
 
 
-def test_no_more_than_so_many_requests_in_all(server, listing):
-    two, seconds = threading.Barrier(2), []
-
-    def there(handler, _):
-        with suppress(threading.BrokenBarrierError):
-            seconds.append(two.wait(0.3))
-        handler.answer(200, picture(1))
-
-    server.pages.update({f"/{n}": there for n in range(4)})
-    folder = listing([f"http://{host}/{n}" for host in ("photos.example", "other.example") for n in range(4)])
-    assert affectml.fetch(folder, **QUICK, per_host=4, jobs=1).images == 8
-    assert seconds == []
-
-
 def test_requests_to_one_host_start_a_delay_apart(server, listing):
     server.pages.update({f"/{n}": lambda handler, _: handler.answer(200, picture(1)) for n in range(4)})
     affectml.fetch(listing([f"/{n}" for n in range(4)]), **{**QUICK, "delay": 0.4}, per_host=4)
@@ -516,25 +473,17 @@ def test_requests_to_one_host_start_a_delay_apart(server, listing):
 # Addresses
 
 
-ADDRESSES = {  # what keeps them from being public: which
-    "loopback": "127.0.0.1 ::1 ::ffff:127.0.0.1 2002:7f00:1::",
-    "unspecified": "0.0.0.0 ::",
-    "private": "10.1.2.3 172.16.0.1 192.168.1.1 192.0.2.1 198.18.0.1 100::1 255.255.255.255 ::ffff:10.0.0.1 "
-    "2001:0:808:808:: fd00::1 2001:db8::1",
-    "link-local": "169.254.169.254 fe80::1 fe80::1%eth0 64:ff9b::a9fe:a9fe",
-    "site-local": "fec0::1",
-    "not global": "100.64.0.1",
-    "reserved": "192.0.0.8 ::ffff:0:127.0.0.1 ::127.0.0.1 64:ff9b:1::7f00:1",
-    "multicast": "224.0.0.1 ff0e::1 ff02::1",
-    "": "8.8.8.8 ::ffff:8.8.8.8 2606:4700:4700::1111 64:ff9b::808:808",
-}
+INNER = """127.0.0.1 ::1 ::ffff:127.0.0.1 2002:7f00:1:: 0.0.0.0 :: 10.1.2.3 172.16.0.1 192.168.1.1 192.0.2.1 198.18.0.1
+    100::1 255.255.255.255 ::ffff:10.0.0.1 2001:0:808:808:: fd00::1 2001:db8::1 169.254.169.254 fe80::1 fe80::1%eth0
+    64:ff9b::a9fe:a9fe fec0::1 100.64.0.1 192.0.0.8 ::ffff:0:127.0.0.1 ::127.0.0.1 64:ff9b:1::7f00:1 224.0.0.1 ff0e::1
+    ff02::1"""
+PUBLIC = "8.8.8.8 ::ffff:8.8.8.8 2606:4700:4700::1111 64:ff9b::808:808"
 
 
-@pytest.mark.parametrize(
-    ("address", "word"), [(address, word) for word, listed in ADDRESSES.items() for address in listed.split()]
-)
-def test_an_address_is_public_or_says_why_not(address, word):
-    assert not_public(ipaddress.ip_address(address)) == word
+def test_an_address_is_public_or_not():
+    for listed, public in ((INNER, False), (PUBLIC, True)):
+        found = {address: is_public(ipaddress.ip_address(address)) for address in listed.split()}
+        assert found == dict.fromkeys(listed.split(), public)
 
 
 INWARD = [
@@ -652,35 +601,6 @@ def test_a_password_goes_to_its_own_host_alone_and_is_written_nowhere(server, li
     assert server.asked["/a"] == 1  # and is known again without it
 
 
-def test_a_cell_of_what_failed_is_no_formula_in_a_spreadsheet(server, listing):
-    folder = listing(['=HYPERLINK("http://other.example")', "/gone"], image_id=["=1+2", "-3"])
-    affectml.fetch(folder, **QUICK)
-    listed = failures(folder)
-    assert [row["image_id"] for row in listed] == ["'=1+2", "-3"]
-    assert listed[0]["url"] == '\'=HYPERLINK("http://other.example")'
-    assert affectml.fetch(folder, **QUICK).not_asked == 2
-    assert failures(folder) == listed
-
-
-def test_pauses_differ_between_urls_and_are_the_same_in_every_run(server, listing, monkeypatch):
-    pauses, sleep = [], asyncio.sleep
-
-    async def at_once(seconds):
-        pauses.append(seconds)
-        await sleep(0)
-
-    monkeypatch.setattr(asyncio, "sleep", at_once)
-    server.pages["/a"] = server.pages["/b"] = lambda handler, _: handler.answer(503)
-    folder, told = listing(["/a", "/b"]), []
-    for _ in range(2):
-        affectml.fetch(folder, **QUICK | {"max_wait": 60.0})
-        told.append(sorted(seconds for seconds in pauses if seconds >= 1))
-        pauses.clear()
-    assert told[0] == told[1]
-    assert len(set(told[0])) == 4
-    assert 1 <= min(told[0]) < max(told[0]) <= 4
-
-
 def test_certificates_of_ones_own_are_taken_and_none_is_said_so(listing, monkeypatch, tmp_path):
     import certifi
 
@@ -724,7 +644,7 @@ import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which may be off in a job in the background
 from affectml.fetching import FetchConfig, fetch
 fetch.KEEP_EVERY = 0
-fetch.fetch_images(sys.argv[1], FetchConfig(per_host=1, delay=0, allow_private=True), progress=False)
+fetch.fetch_images(sys.argv[1], FetchConfig(per_host=1, delay=0, allow_private=True))
 """
 
 

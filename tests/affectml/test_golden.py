@@ -17,7 +17,7 @@ from affectml.demo_set import write_demo
 from affectml.embeddings import EmbeddingStore
 from affectml.heads import load_head
 from affectml.heads.base import sets_of
-from affectml.heads.load import HEADS
+from affectml.heads.registry import HEADS
 from affectml.judging.figures import COLUMNS, Evaluation
 from affectml.predicting import predict_to_file
 from affectml.runs import RunFolder

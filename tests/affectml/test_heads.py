@@ -17,7 +17,7 @@ from scipy.sparse import csr_array
 import affectml.heads.base as saving
 from affectml import heads
 from affectml.errors import BadInput, BadRun
-from affectml.heads.load import offered
+from affectml.heads.registry import offered
 
 from .checks import refused
 from .edited import edit
@@ -58,7 +58,6 @@ HEADS = {
     "softmax hidden": Maker("distribution", heads.SoftmaxHead(**QUICK)),
     "sigmoid": Maker("rates", heads.SigmoidHead(l2=0.1)),
     "sigmoid hidden": Maker("rates", heads.SigmoidHead(**QUICK)),
-    "sigmoid adjusted": Maker("rates", heads.SigmoidHead(logit_adjustment=1.0, l2=0.01)),
     "topk": Maker("rates", heads.TopKHead(l2=0.1)),
     "kernel softmax": Maker("distribution", heads.KernelHead(l2=0.01)),
     "kernel sigmoid": Maker("rates", heads.KernelHead(kind="rates", kernel="rbf", gamma=0.2, l2=0.01)),
@@ -69,7 +68,6 @@ HEADS = {
         "rates", heads.EnsembleHead(kind="rates", head="kernel", count=2, options={"gamma": 0.5, "l2": 1e-3})
     ),
     "auto": Maker("distribution", heads.AutoHead(families=TWO, seed=3)),
-    "auto rates": Maker("rates", heads.AutoHead(kind="rates", families=TWO)),
     "zero_shot": Maker("both", heads.ZeroShotHead(TEXTS)),
     "contrastive": Maker("both", CONTRASTIVE),
     "contrastive rates": Maker("both, from rates", CONTRASTIVE),

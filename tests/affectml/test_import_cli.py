@@ -1,7 +1,6 @@
 """The import commands: made of the importers' options; they parse, call and print."""
 
 import errno
-import importlib
 import json
 import os
 import re
@@ -9,7 +8,6 @@ import shutil
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
@@ -130,14 +128,6 @@ def test_an_importer_from_outside_the_package_is_a_command(outside, installed, c
     assert sets_in(outside / "out") == {"1.jpg": [1, 1], "2.jpg": [1, 0]}, "awe, joy; nobody spoke of 3.jpg"
 
 
-def test_an_importer_from_outside_the_package_is_a_function(outside, monkeypatch):
-    monkeypatch.syspath_prepend(str(outside))
-    boxes = importlib.import_module("my_importers").boxes
-    assert boxes(outside / "people.json", outside / "out").targets == {"sets": "sets"}
-    assert sets_in(outside / "out") == {"1.jpg": [1, 1]}
-    assert get_importer("my_importers:boxes") is get_importer("boxes") is boxes
-
-
 def test_a_package_whose_importer_fails_is_named_in_one_line(outside, installed):
     (outside / "broken.py").write_text("raise RuntimeError('two\\nlines')")
     installed("affectml-boxes", importers={"boxes": "broken:boxes", "coco": "broken:coco"})
@@ -155,13 +145,6 @@ def test_no_importer_writes_outside_its_folder(outside):
     with pytest.raises(BadInput, match=r"'images/../../1\.jpg' leads out of the data set"):
         run("my_importers:boxes", outside / "in" / "people.json", outside / "in" / "out")
     assert [path for path in sorted(outside.rglob("*")) if "__pycache__" not in path.parts] == before
-
-
-def test_the_coco_importer_works_from_outside_as_it_does_inside(outside):
-    (outside / "my_coco.py").write_text(Path(sys.modules[get_importer("coco").read.__module__].__file__).read_text())
-    for called in ("coco", "my_coco:coco"):
-        run(called, outside / "people.json", outside / called)
-    assert sets_in(outside / "coco") == sets_in(outside / "my_coco:coco") == {"1.jpg": [1, 1], "2.jpg": [1, 0]}
 
 
 def test_an_importer_that_is_not_there_is_named_with_the_nearest(classes):
@@ -195,12 +178,6 @@ def test_every_importer_states_what_each_of_its_options_does():
         assert found.summary
 
 
-def test_embeddings_without_labels_are_summed_up(tmp_path):
-    np.savez(tmp_path / "f.npz", image=np.array(["a.jpg", "b.jpg"]), embedding=np.ones((2, 3)))
-    found = json.loads(run("embeddings", tmp_path / "f.npz", tmp_path / "out", "--json").stdout)
-    assert (found["images"], found["labels"], found["targets"]) == (2, [], {})
-
-
 def test_a_full_disk_is_one_line_and_leaves_nothing(classes, monkeypatch, command):
     def full_disk(source, target):
         target.write_bytes(b"half")
@@ -230,12 +207,3 @@ def test_a_folder_that_cannot_be_read_is_an_error_and_not_passed_over(classes, m
 def test_a_huge_picture_comes_in_without_a_warning(classes):
     Image.new("1", (12_000, 12_000)).save(classes / "in" / "fear" / "huge.png")  # warnings are errors here
     assert import_folder(classes / "in", classes / "out").images == 3
-
-
-@pytest.mark.real_data
-def test_oasis_and_embeddings(real_data, tmp_path):
-    found = json.loads(run("oasis", real_data / "oasis", tmp_path / "o", "--images", "hardlink", "--json").stdout)
-    assert (found["images"], found["construct"]) == (598, "evoked")
-    source = real_data / "emotion6" / "emotion6_clip_vit_l_14.npz"
-    found = json.loads(run("embeddings", source, tmp_path / "e", "--json").stdout)
-    assert (found["images"], found["splits"]["test"], found["taxonomy"]) == (1980, 594, "ekman-6")

@@ -87,25 +87,6 @@ def test_categories_are_renamed_and_checked_like_any_label(load):
         load({"taxonomy": "ekman-6"})
 
 
-LICENSES = [{"id": 1, "name": "CC BY 2.0", "url": "https://cc.example/by"}, {"id": 2, "name": "CC0"}, {"id": 3}]
-
-
-def test_licence_and_source_are_the_files_own_until_the_user_says_otherwise(load):
-    info = {"description": "Feelings", "contributor": "Lab", "year": 2024, "version": "1.0", "url": ""}
-    one = {"info": info, "licenses": LICENSES, "images": [image(number, license=1) for number in NAMES]}
-    _, dataset = load(**one)
-    assert (dataset.meta.source, dataset.meta.licence) == ("Feelings, Lab, 2024", "CC BY 2.0 https://cc.example/by")
-    assert "licence" not in dataset.images.columns
-    _, dataset = load({"licence": "ours", "source": "us"}, **one)
-    assert (dataset.meta.source, dataset.meta.licence) == ("us", "ours")
-
-
-def test_images_of_different_licences_keep_theirs(load):
-    _, dataset = load(licenses=LICENSES, images=[image(10, license=2), image(11, license=1), image(12, license=3)])
-    both = ["CC0", "CC BY 2.0 https://cc.example/by", "not stated by the source"]
-    assert (dataset.images["licence"].tolist(), dataset.meta.licence) == (both, "; ".join(both))
-
-
 def test_missing_files_are_left_out_and_counted(load, tmp_path):
     (tmp_path / "a.jpg").unlink()
     summary, dataset = load()

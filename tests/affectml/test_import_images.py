@@ -2,7 +2,6 @@
 
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +16,9 @@ from affectml.errors import BadDataset, BadInput
 from affectml.importers import import_embeddings, import_images, import_table
 from affectml.importers.images import add_images, name_images
 from affectml.importers.images import images as importer
-from affectml.people.labelling import asked_of, make_task, taxonomy_of
-from affectml.taxonomies import LabelName, Taxonomy, get_taxonomy
+from affectml.people.labelling import asked_of, taxonomy_of
+from affectml.taxonomies import get_taxonomy
 from affectml.training import TrainConfig, plan_run
-from affectml_annotation import LabelStore
 
 
 def picture(path: Path, shade: int = 30, width: int = 5) -> None:
@@ -119,43 +117,6 @@ def test_the_text_beside_an_image_is_its_captions_a_line_each(photos, out):
     }
 
 
-LAKE, SNOW = {"lake": ["a lake", "still water"]}, {"2020/1": ["snow"]}
-
-
-@pytest.mark.parametrize(
-    ("content", "found"),
-    [
-        ("image,caption\nlake.jpg,a lake\n2020/1.webp,snow\nLAKE.JPG,still water\n", LAKE | SNOW),
-        ("image,text\nlake,a lake\n2020/1,snow\nlake,still water\n", LAKE | SNOW),
-        ("file,Captions,n\n./lake.jpg,a lake,1\nlake.jpg,still water,3\n", LAKE),
-        ("file,caption\n./2020\\1.webp,snow\nforest.jpg,trees\n1.jpg,Rome or not\n", SNOW),
-        ("file,caption\nsea.jpg,a sea\n1.webp,snow\n", SNOW | {"2020/sea": ["a sea"]}),  # in one folder alone
-    ],
-)
-def test_captions_come_from_a_table_by_file_or_id(photos, tmp_path, out, content, found):
-    picture(photos / "2020/sea.jpg")
-    picture(photos / "2021/1.jpg")
-    summary = importer(photos, out, captions=more(tmp_path, content))
-    assert captions(Dataset.open(out)) == found
-    assert summary.notes == (f"captions of {len(found)} images from more.csv",)
-    strange = [name for name in ("forest.jpg", "1.jpg") if name in content]
-    assert summary.skipped.get("captions of images that are not there", []) == strange
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("file,caption\nforest.jpg,trees\n", r"none of the images it names is in .*photos with a caption \(first: 'fo"),
-        ("file,caption\nlake.jpg,\n", "none of the images it names has a caption"),
-        ("file,a,b\nlake.jpg,x,y\n", r"which column has the captions\? Call it caption \(columns: file, a, b"),
-        ("file,caption\n../lake.jpg,x\n", "line 2: '../lake.jpg' leaves the folder of the images"),
-        ("id,caption\nlake,x\n", "no column names images; call the one that names each row's image file"),
-    ],
-)
-def test_a_table_of_captions_that_cannot_be_used_is_named(photos, tmp_path, refused, content, message):
-    refused(message, "images", photos, captions=more(tmp_path, content))
-
-
 def test_images_of_one_folder_can_be_kept_together(photos, out):
     groups = import_images(photos, out, group_by="folder").images.set_index("image_id")["group"]
     rome = dict.fromkeys(["2019/rome/1.JPG", "2019/rome/1.png"], "2019/rome")
@@ -169,19 +130,6 @@ def test_the_labels_and_the_question_are_kept_for_whoever_labels(photos, tmp_pat
     import_table(more(tmp_path, "file,emotion\nlake.jpg,joy\n2020/1.webp,sad\n"), out)
     assert taxonomy_of(Dataset.open(out)).name == "mikels-8"
     assert taxonomy_of(Dataset.open(out), "single").labels == ("joy", "sad")
-
-
-@pytest.mark.parametrize("called", ["mine", "mikels-8"])
-def test_names_and_meanings_of_one_s_own_are_kept_for_whoever_labels(photos, out, called):
-    words = {"definitions": {"awe": "wonder"}, "translations": {"de": {"awe": LabelName("Staunen")}}}
-    own = replace(get_taxonomy("mikels-8"), name=called, **words)
-    settings, shown = make_task(import_images(photos, out, taxonomy=own))
-    assert (settings.labels, settings.about, len(shown)) == (own.labels, "evoked", 4)
-    with LabelStore("sqlite://") as store:
-        store.init_task(settings, ["lake"])
-        kept = Taxonomy.from_dict(store.task.taxonomy)
-    assert (kept.definitions, kept.translations) == (own.definitions, own.translations)
-    assert kept.display("awe", "de") == "Staunen"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """What each published set reads, worked out by hand on a set as small as can be; and the commands."""
 
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from typer.testing import CliRunner
 from affectml.cli.import_ import app
 from affectml.data import Dataset
 from affectml.errors import BadInput
-from affectml.importers import About, Importer, get_importer, import_webemo
+from affectml.importers import About, Importer, get_importer
 from affectml.importers.draft import published_sets
 from affectml.importers.published import reader_of
 from affectml.importers.registry import PUBLISHED
@@ -126,16 +125,6 @@ def test_emoset_keeps_splits_and_attributes(tmp_path, bring):
     assert "test.json is not there: imported as a part of the set" in part.notes
 
 
-def test_emoset_without_images_imports_labels_alone(tmp_path, bring, refused):
-    root = sources.emoset_folder(tmp_path / "in", annotations=False)
-    for image in (root / "image").rglob("*.jpg"):
-        image.unlink()
-    refused(r"train.json: none of the 3 images it names is in .*: images='none'", "emoset", root)
-    summary, _ = bring("emoset", root, images="none")
-    assert summary.images == 3
-    assert "no annotation file is there, so no attributes are either" in summary.notes
-
-
 def test_emoset_images_may_lie_behind_a_link_and_have_other_capitals(tmp_path, bring):
     root = sources.emoset_folder(tmp_path / "in")
     (root / "image").rename(tmp_path / "elsewhere")
@@ -162,11 +151,6 @@ def test_abstract_by_hand(tmp_path, end, bring):
     assert (summary.images, summary.construct) == (2, "evoked")
     assert [len(names) for names in summary.skipped.values()] == [1, 1]
     assert any("abstract_0009.jpg" in name for names in summary.skipped.values() for name in names)
-
-
-def test_abstract_with_a_header_cell_of_its_own_and_the_images_root_itself(tmp_path, bring):
-    root = sources.abstract_folder(tmp_path / "in", lines=["'image'" + ABSTRACT[0][2:], *ABSTRACT[1:]])
-    assert bring("abstract", root / "testImages_abstract")[0].images == 2
 
 
 def test_images_that_are_none_leave_the_labels(tmp_path, refused):
@@ -238,38 +222,21 @@ def test_the_header_or_the_user_says_the_order_of_the_columns(tmp_path, bring):
 
 
 @pytest.mark.parametrize(
-    ("rows", "values"),
-    [(["a.jpg 1 2 0 0 0 0 0 8", "b.jpg 1 0 0 0 0 0 0 0"], "votes"), (["a.jpg .25 .75 0 0 0 0 0 0"], "shares")],
-)
-def test_unequal_votes_and_shares_are_said_to_be_of_unknown_rule(tmp_path, bring, rows, values):
-    meta = bring("flickrldl", sources.ldl_folder(tmp_path / "in", rows))[1].target("distribution").meta
-    assert (meta.values, meta.vote_rule) == (values, "unknown")
-
-
-@pytest.mark.parametrize(
-    ("csv", "lists", "said", "why"),
+    ("csv", "lists", "why"),
     [
-        (["image,n,num_neg,num_pos", *COUNTS], {}, None, "positive votes: num_pos (by its name)"),
-        (["image,n,x,y", *COUNTS], LISTS, None, "positive votes: y (by the lists of agreement)"),
-        (["image,n,x,y", *COUNTS], {}, "y", "positive votes: y (as the user says)"),
-        (COUNTS, LISTS, None, "positive votes: count 2 (by the lists of agreement)"),
-        (COUNTS, {}, "count 2", "positive votes: count 2 (as the user says)"),
-        (None, LISTS, None, "votes follow from the three lists: how many of five people agreed at least"),
+        (["image,n,num_neg,num_pos", *COUNTS], {}, "positive votes: num_pos (by its name)"),
+        (["image,n,x,y", *COUNTS], LISTS, "positive votes: y (by the lists of agreement)"),
+        (COUNTS, LISTS, "positive votes: count 2 (by the lists of agreement)"),
+        (None, LISTS, "votes follow from the three lists: how many of five people agreed at least"),
     ],
 )
-def test_twitter_votes_by_hand_whichever_way_they_come(tmp_path, bring, csv, lists, said, why):
-    summary, data = bring("twitter1", sources.twitter_folder(tmp_path / "in", csv, lists), positive_column=said)
+def test_twitter_votes_by_hand_whichever_way_they_come(tmp_path, bring, csv, lists, why):
+    summary, data = bring("twitter1", sources.twitter_folder(tmp_path / "in", csv, lists))
     target = data.target("distribution")
     assert target.table.tolist() == [[0, 5], [4, 1], [2, 3]]  # negative, positive
     assert (target.n.tolist(), target.meta.vote_rule) == ([5, 5, 5], "one_choice")
     assert why in summary.notes
     assert ("agree" in data.images and column(data, "agree")) == (bool(lists) and [5, 4, 3])
-
-
-def test_one_list_of_twitter_alone_gives_single_labels(tmp_path, bring):
-    summary, data = bring("twitter1", sources.twitter_folder(tmp_path / "in", lists={"four": LISTS["four"]}))
-    assert words(data.target("single")) == {"a.jpg": {"positive"}, "b.jpg": {"negative"}}
-    assert any("c.jpg" in name for name in summary.skipped[SPARE])
 
 
 # Urls
@@ -343,19 +310,6 @@ def test_a_damaged_file_leaves_the_url_and_the_labels(tmp_path, bring, refused):
     refused(r"1 of 2 images cannot be used", "webemo", tmp_path / "in", strict=True)
     text(damaged.with_name("b.jpg"), "no image either")
     assert bring("webemo", tmp_path / "in")[0].images == 2
-
-
-@pytest.mark.slow
-def test_268_000_rows_import_within_half_a_minute(tmp_path):
-    rng = np.random.default_rng(0)
-    for name, rows in (("train25.txt", 216_000), ("test25.txt", 52_000)):
-        drawn = zip(rng.integers(int(rows * 0.96), size=rows), rng.integers(25, size=rows), strict=True)
-        lines = (f"{URL}{name[:4]}/{url:07d}/some-longer-name-of-a-photograph.jpg {label}" for url, label in drawn)
-        text(tmp_path / "in" / name, *lines)
-    began = time.process_time()
-    summary = import_webemo(tmp_path / "in", tmp_path / "out")
-    assert time.process_time() - began < 30
-    assert summary.images > 150_000
 
 
 # Judgements
@@ -511,9 +465,3 @@ def test_emotic_crops_of_two_photographs_stay_apart(tmp_path, bring):
             colours.append(int(np.argmax(image.getpixel((1, 1)))))
     assert colours == [0, 2]
     assert list(summary.skipped.values()) == [[str(there / "unnamed.jpg")]]
-
-
-def test_emotic_leaves_out_a_box_beside_the_photograph(tmp_path, bring):
-    summary, _ = bring("emotic", sources.emotic_folder(tmp_path / "in", box=(50, 0, 60, 20)))
-    assert summary.images == 2
-    assert list(summary.skipped) == ["images: the person's box lies outside the image"]

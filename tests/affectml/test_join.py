@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from affectml.cli.import_ import app
 from affectml.data import Dataset
-from affectml.data.matching import match_images
+from affectml.data.choose import match_images
 from affectml.embeddings import EmbeddingStore
 from affectml.errors import BadInput, command_line
 from affectml.importers import get_importer, import_embeddings, import_table
@@ -187,49 +187,22 @@ def test_a_data_set_without_targets_gets_its_first(tmp_path):
 
 
 FIRST = "image,annotator,label,round\njoy/8.jpg,ann,joy,1\njoy/8.jpg,bob,awe;joy,1\n"
-SECOND = "image,annotator,label,round\nanger/7.jpg,ann,awe,1\njoy/8.jpg,cem,joy,1\n"
+QUESTION = "What do you feel?"
 
 
-def test_judgements_are_merged_and_the_new_target_counts_all(add, refused):
-    add(FIRST, "one.csv", question="What do you feel?")
-    refused("has a target 'rates' already", SECOND, file="two.csv")
-    summary, joined = add(SECOND, "two.csv", target="both")
-    assert summary.added[0] == "2 judgements, 0 were there already"
-    answers = joined.judgements[["image_id", "annotator_id", "labels"]].itertuples(index=False, name=None)
-    assert sorted((image, who, sorted(labels)) for image, who, labels in answers) == [
-        ("anger/7.jpg", "ann", ["awe"]),
-        ("joy/8.jpg", "ann", ["joy"]),
-        ("joy/8.jpg", "bob", ["awe", "joy"]),
-        ("joy/8.jpg", "cem", ["joy"]),
-    ]
-    both = joined.target("both").take(["anger/7.jpg", "joy/8.jpg"])
-    assert (both.votes.tolist(), both.n.tolist()) == ([[1, 0], [1, 3]], [1, 3])
-    assert joined.judgements["event_id"].is_unique
-    assert joined.meta.judgements.question == "What do you feel?"
-    assert joined.target("rates").n.tolist() == [2]  # as it was
-    again, joined = add(SECOND, "two.csv", target="again")
-    assert (again.added[0], len(joined.judgements)) == ("0 judgements, 2 were there already", 4)
-
-
-@pytest.mark.parametrize(
-    ("text", "options", "says"),
-    [
-        (FIRST.replace("ann,joy", "ann,awe"), {}, r"judgement in conflict: image 'joy/8\.jpg', 'ann', round 1: joy"),
-        (SECOND, {"question": "And you?"}, "answers to two questions cannot be counted together"),
-        (SECOND, {"construct": "expressed"}, "its people judge what is evoked, and these .* of what is expressed"),
-        (SECOND.replace("awe", "fear"), {}, r"its judgements have labels that those of .*more\.csv have not \(awe\)"),
-    ],
-)
-def test_judgements_that_cannot_stand_beside_those_there(add, refused, text, options, says):
-    add(FIRST, "one.csv", question="What do you feel?")
-    refused(says, text, target="both", **options)
-
-
-def test_people_without_names_of_two_files_are_different_people(add):
-    for file, target in (("one.csv", None), ("two.csv", "both")):
-        _, joined = add("image,label\njoy/8.jpg,joy\njoy/8.jpg,awe\n", file, anonymous=True, target=target)
-    rates, shares = (joined.target(f"both-{kind}") for kind in ("rates", "distribution"))
-    assert (rates.n.tolist(), shares.votes.tolist()) == ([4], [[2, 2]])
+def test_judgements_join_where_there_are_none_and_the_same_again_are_known(add, refused):
+    summary, joined = add(FIRST, "one.csv", question=QUESTION)
+    assert summary.added[0] == "2 judgements"
+    assert (joined.judgements["annotator_id"].tolist(), joined.meta.judgements.question) == (["ann", "bob"], QUESTION)
+    assert (joined.target("rates").votes.tolist(), joined.target("rates").n.tolist()) == ([[1, 2]], [2])
+    again, joined = add(FIRST, "one.csv", target="again")
+    assert (again.added[0], len(joined.judgements)) == ("2 judgements, which were there already", 2)
+    for text, options, says in (
+        (FIRST.replace("bob", "cem"), {}, "has judgements already.* merged by `affectml label import`"),
+        (FIRST, {"question": "And you?"}, "answers to two questions cannot be counted together"),
+        (FIRST, {"construct": "expressed"}, "its people judge what is evoked, and these .* of what is expressed"),
+    ):
+        refused(says, text, target="more", **options)
 
 
 def test_stopped_before_any_step_the_old_state_stays_and_the_next_try_ends_well(mydata, tmp_path, monkeypatch):

@@ -1,7 +1,6 @@
 """Mappings between taxonomies: mass, judgements, bounds, choices; and in which labels two data sets are compared."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from affectml.errors import AffectmlError, BadInput, NoMapping, UnknownLabel
 from affectml.judging.evaluate import evaluate
 from affectml.judging.scoring import Answers, row_scores
-from affectml.judging.spaces import Choices, coarser, errors_inside_parent, find_space, in_space, levels, people_in
+from affectml.judging.spaces import Choices, coarser, errors_inside_parent, find_space, in_space, people_in
 from affectml.judging.truth import fit_prior, read_truth
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy, mapping, wheel_choice
 from affectml.taxonomies._route import find_hop, tables
@@ -89,19 +88,6 @@ def test_webemo_by_hand():
     assert len(poles.merged["negative"]) + len(poles.merged["positive"]) == 25
 
 
-def test_composition_equals_the_direct_mapping():
-    middle = mapping("parrott-25", "parrott-6").then(mapping("parrott-6", "parrott-2"))
-    direct = mapping("parrott-25", "parrott-2")
-    rows = [label != "confusion" for label in direct.origin.labels]
-    np.testing.assert_array_equal(middle.matrix[rows], direct.matrix[rows])
-    for confusion in ("sadness", "fear"):
-        both = mapping("parrott-25", "parrott-6", confusion=confusion).then(mapping("parrott-6", "parrott-2"))
-        np.testing.assert_array_equal(both.matrix, direct.matrix)
-    chained = mapping("mikels-8", "ekman-6").then(mapping("ekman-6", "ekman-7"))
-    np.testing.assert_array_equal(chained.matrix, mapping("mikels-8", "ekman-7").matrix)
-    assert chained.path == ("mikels-8", "ekman-6", "ekman-7")
-
-
 def test_every_mapping_agrees_with_the_polarity_of_its_labels():
     # Going to another taxonomy and then to its poles is going to the poles, where both know the label.
     for source, target in [("mikels-8", "ekman-6"), ("mikels-8", "parrott-6"), ("parrott-25", "ekman-6"),
@@ -148,15 +134,6 @@ def test_bounds_contain_the_exact_rate_and_judgements_give_it(source, target, da
     np.testing.assert_array_equal(coarse.votes, by_hand)
 
 
-def test_bounds_of_two_people_by_hand():
-    # One chose rage and envy, the other horror: half of them fear; from rates anger is .5 to 1.
-    found = mapping("parrott-25", "parrott-6")
-    fine = count_votes(judgements([{7, 17}, {10}], found.origin.labels).assign(image_id="one"), found.origin.labels)
-    low, high = found.bound_rates(fine.votes / fine.n[:, None])
-    anger, fear = found.target.index("anger"), found.target.index("fear")
-    assert (low[0, anger], high[0, anger], low[0, fear], high[0, fear]) == (0.5, 1.0, 0.5, 0.5)
-
-
 def test_an_answer_of_dropped_labels_only_is_none_or_skip():
     found = mapping("parrott-25", "parrott-6")
     table = judgements([{2}, {2, 10}, set()], found.origin.labels)
@@ -174,16 +151,6 @@ def test_intensities_follow_their_labels():
     mapped = found.map_judgements(table)
     assert mapped["labels"][0] == ["joy", "fear"]
     assert mapped["intensities"][0] == [0.7, 0.4]
-
-
-@given(st.permutations(range(8)), st.permutations(range(6)))
-def test_the_order_of_labels_changes_nothing(order, target_order):
-    mikels, ekman = get_taxonomy("mikels-8"), get_taxonomy("ekman-6")
-    shuffled = replace(mikels, labels=tuple(mikels.labels[i] for i in order))
-    other = replace(ekman, labels=tuple(ekman.labels[i] for i in target_order))
-    found, plain = mapping(shuffled, other), mapping(mikels, ekman)
-    np.testing.assert_array_equal(found.matrix, plain.matrix[np.ix_(order, target_order)])
-    assert found.source == {**plain.source}
 
 
 def test_sets_and_tensors():
@@ -445,29 +412,6 @@ def test_every_system_is_judged_at_each_level_and_the_choices_taken_are_said(dem
     assert not list(found.where(metric="errors_inside_parent", space=None))  # there is no error
 
 
-def test_errors_inside_the_parent_are_told_apart_from_wild_ones(demo):
-    targets = demo.target("emotions")
-    labels, n = targets.taxonomy.labels, len(targets.image_id)
-    mode = targets.shares().argmax(axis=1)
-    parent = np.array([targets.taxonomy.parents.get(label, label) for label in labels])
-
-    def guess(choose):
-        scores = np.full((n, len(labels)), 0.01)
-        scores[np.arange(n), [choose(label) for label in mode]] = 0.9
-        found = judged(demo, (), model=scores)
-        return [found.get("errors_inside_parent", name, space="parrott-6").value for name in ("model", "chance")]
-
-    def sibling(label):
-        return next((c for c in range(len(labels)) if parent[c] == parent[label] and c != label), label)
-
-    def stranger(label):
-        return next(c for c in range(len(labels)) if parent[c] not in (parent[label], "confusion"))
-
-    (near, chance), (far, _) = guess(sibling), guess(stranger)
-    assert near > 0.9 > 0.5 > far
-    assert 0 < chance < 0.5
-
-
 def test_of_parents_with_one_child_no_error_is_said_to_stay_inside(tmp_path):
     (tmp_path / "two.yaml").write_text("name: two\nlabels: [bad, good]\n")
     parents = {"fear": "bad", "joy": "good"}
@@ -483,11 +427,6 @@ def test_of_parents_with_one_child_no_error_is_said_to_stay_inside(tmp_path):
 
 def rows(*labels):
     return np.eye(25)[[PARROTT.index(label) for label in labels]]
-
-
-def test_levels_are_the_ancestors():
-    assert [to.target.name for to in levels(PARROTT)] == ["parrott-6", "parrott-2"]
-    assert levels(get_taxonomy("polarity-2")) == []
 
 
 def test_errors_inside_by_hand():
@@ -506,14 +445,6 @@ def test_several_right_labels_have_several_parents():
         assert errors_inside_parent(rows(guess), target, TO_6).share == share
     assert errors_inside_parent(rows("zest"), target, TO_6).errors == 0
     assert np.isnan(errors_inside_parent(rows("zest"), target, TO_6)[:2]).all()
-
-
-@given(st.integers(0, 10_000))
-def test_even_guesses_land_inside_as_often_as_chance_says(seed):
-    rng = np.random.default_rng(seed)
-    preds, target = rng.random((4000, 25)), np.eye(25)[rng.integers(25, size=4000)]
-    found = errors_inside_parent(preds, target, TO_6)
-    assert abs(found.share - found.chance) < 4 * np.sqrt(found.chance / found.errors)
 
 
 def test_a_label_with_two_parents_is_named():

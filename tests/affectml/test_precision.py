@@ -4,7 +4,6 @@ import json
 import shutil
 import sys
 import time
-import weakref
 
 import numpy as np
 import open_clip
@@ -13,22 +12,16 @@ import torch
 from PIL import Image
 
 from affectml.data import Dataset
-from affectml.demo_set import write_demo
-from affectml.embeddings import EmbeddingStore, embed_dataset, embedded, ensure_embeddings
-from affectml.encoders import PRECISIONS, Ran, load_encoder, read_image
-from affectml.encoders.identity import to_load
-from affectml.encoders.ran import Agreement, fast_bfloat16
+from affectml.embeddings import EmbeddingStore, embed_dataset, ensure_embeddings
+from affectml.encoders import Ran, load_encoder, read_image
+from affectml.encoders.identity import Agreement
+from affectml.encoders.threads import fast_bfloat16
 from affectml.encoders.towers import TorchTower, natural_precision, spared, without_padding
 from affectml.errors import BadInput
-from affectml.pictures import Picture
-from affectml.predicting import predict_images
-from affectml.runs import TrainConfig
-from affectml.training import train_run
-from affectml.training.steps import text_encoder
 
 from .edited import edit
 from .fuzz.before import as_before
-from .noise import noise, noise_set
+from .noise import noise_set
 
 BF16 = "affectml.encoders.towers.fast_bfloat16"  # what tells whether the processor has instructions for bf16
 
@@ -105,13 +98,6 @@ def test_texts_without_their_padding_have_the_same_features():
     assert encoder.image_tower.attn_mask.shape[0] > tokens.shape[1]  # which is the encoder's still
 
 
-def test_texts_of_a_model_that_reads_their_end_keep_their_padding():
-    encoder = load_encoder(threads=1)
-    encoder.image_tower.text_pool_type = "last"
-    tokens = encoder._tokens(["awe"])
-    assert without_padding(encoder.image_tower, tokens) == (encoder.image_tower, tokens)
-
-
 @pytest.mark.parametrize("has_bf16", [True, False])
 def test_a_store_is_the_same_file_by_file_whatever_runs_beside_it(tmp_path, spec, monkeypatch, spawn, has_bf16):
     def clock():
@@ -144,7 +130,7 @@ def test_a_store_is_the_same_file_by_file_whatever_runs_beside_it(tmp_path, spec
     ],
 )
 def test_instructions_that_onednn_is_kept_from_are_not_there(monkeypatch, flags, limit, has):
-    monkeypatch.setattr("affectml.encoders.ran.cpuinfo", lambda key: flags)
+    monkeypatch.setattr("affectml.encoders.threads.cpuinfo", lambda key: flags)
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
     assert fast_bfloat16() is has
 
@@ -164,7 +150,7 @@ def test_a_trial_leaves_no_trace_in_the_rows(tmp_path, auto, spec, with_bf16, mo
     wanted = embed_dataset(dataset, named, batch_size=4)
     shutil.move(wanted.store.folder, tmp_path / "wanted")
     if not agrees:
-        monkeypatch.setattr("affectml.encoders.ran.COSINE", 1.1)
+        monkeypatch.setattr("affectml.encoders.identity.COSINE", 1.1)
     said = []
     found = embed_dataset(dataset, auto(), batch_size=4, say=said.append)
     assert ways(found.store) == ["pure_bf16" if agrees else "fp32"]
@@ -185,14 +171,6 @@ def test_a_fast_way_that_gives_no_numbers_is_not_kept(tmp_path, auto, with_bf16,
 
     monkeypatch.setattr(TorchTower, "converted", converted)
     assert ways(embed_dataset(noise_set(tmp_path / "d"), auto()).store) == ["fp32"]
-
-
-def test_a_stream_that_is_left_on_trial_settles_nothing(tmp_path, auto, with_bf16):
-    encoder = auto()
-
-    for batch in embedded(encoder, [[Picture("not there.png", str(tmp_path / "not there.png"))]]):
-        assert (len(batch.items), len(batch.bad)) == (0, 1)
-    assert (encoder.is_settled(), encoder.ran.precision) == (False, "fp32")
 
 
 def test_the_next_run_goes_on_in_the_precision_of_the_last(tmp_path, auto, monkeypatch):
@@ -233,36 +211,6 @@ def test_provenance_survives_the_way_to_disk(tmp_path, auto, with_bf16):
     assert Ran.from_json({**encoder.ran.to_json(), **before}) == encoder.ran
 
 
-def test_a_few_images_of_the_first_batch_alone_are_compared(auto, with_bf16, monkeypatch):
-    compared, encoder = [], auto()
-    exact = encoder.exact
-    monkeypatch.setattr(encoder, "exact", lambda pixels: compared.append(len(pixels)) or exact(pixels))
-    for count, wanted in ((2, 2), (6, 3), (600, 6), (3000, 8)):
-        encoder._settled = False
-        items = [Picture(f"{i}.png", pixels=np.asarray(noise(i % 40))) for i in range(count)]
-        stream = embedded(encoder, [items], batch_size=8, images=count)
-        next(stream)
-        stream.close()
-        assert compared.pop() == wanted
-        assert (compared, encoder.is_settled("pure_bf16")) == ([], True)
-
-
-def test_items_of_a_trial_that_ended_are_let_go(auto, with_bf16):
-    held = []
-
-    def parts():
-        for number in range(400):
-            pixels = np.array(noise(number % 40))
-            held.append(weakref.ref(pixels))
-            yield [Picture(f"{number}.png", pixels=pixels)]
-
-    stream = embedded(auto(), parts(), batch_size=4)
-    for _ in range(200):
-        next(stream)
-    assert sum(each() is not None for each in held) < 150  # itertools.tee keeps them in blocks of 57
-    stream.close()
-
-
 @pytest.mark.parametrize(
     ("device", "gpu_has_bf16", "cpu_has_bf16", "precision"),
     [
@@ -277,15 +225,6 @@ def test_the_machine_says_what_images_are_embedded_in(monkeypatch, device, gpu_h
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *, including_emulation: gpu_has_bf16)
     monkeypatch.setattr(BF16, lambda: cpu_has_bf16)
     assert natural_precision(device) == precision
-
-
-def test_a_precision_has_one_name_that_is_asked_for_and_one_in_files(spec):
-    for asked, kept in PRECISIONS.items():
-        identity = load_encoder(spec, precision=asked).identity
-        assert (identity.precision, to_load(kept)) == (kept, asked)
-    for gone, says in (("pure_bf16", ""), ("openvino", ""), ("pf16", "; did you mean 'fp16'")):
-        with pytest.raises(BadInput, match=f"no precision '{gone}'{says}.*one of auto, fp32, bf16, fp16"):
-            load_encoder(spec, precision=gone)
 
 
 # Stores of before. What they are called in encoder.json says whether the same numbers can be computed.
@@ -324,15 +263,6 @@ def test_a_store_in_a_precision_that_left_is_used_and_joined_by_nothing(tmp_path
     assert embed_dataset(dataset, load_encoder(spec, threads=1)).store.folder != before.folder
 
 
-@pytest.mark.parametrize("precision", ["openvino", "bf16", "auto", "pure_bf16", "fp32"])
-def test_texts_of_a_store_of_before_can_be_asked_for(tmp_path, spec, precision):
-    _, before = a_store_of_before(tmp_path / "d", spec, precision)
-    rows = text_encoder(before)(["joy", "awe"])
-    asked = to_load(precision) if precision == "pure_bf16" else "fp32"
-    wanted = load_encoder(spec, precision=asked).encode_texts(["joy", "awe"])
-    np.testing.assert_array_equal(rows, wanted)
-
-
 @pytest.mark.parametrize("precision", ["fp32", "pure_bf16", "auto"])
 def test_new_images_join_a_store_of_before_whose_numbers_are_computed_today(tmp_path, spec, auto, precision):
     dataset, before = a_store_of_before(tmp_path / "d", spec, precision, "openvino")
@@ -343,22 +273,6 @@ def test_new_images_join_a_store_of_before_whose_numbers_are_computed_today(tmp_
     if precision != "auto":
         name = precision.removeprefix("pure_")
         assert said == [f"{store.folder} is by the same encoder in {name}: going on with that"]
-
-
-def test_a_run_on_a_store_in_a_precision_that_left_predicts_in_fp32(tmp_path, spec):
-    demo = write_demo(tmp_path / "d", images=30, seed=0)
-    embed_dataset(demo, load_encoder(spec, threads=1))
-    (folder,) = (demo.root / "embeddings").iterdir()
-    as_before(EmbeddingStore.open(folder), precision="bf16", backend="openvino")
-    edit(folder / "encoder.json", identity={"precision": "openvino"})
-    config = TrainConfig(dataset=str(demo.root), multilabel=True, threads=1, options={"l2": 0.1})
-    run = train_run(config, out=tmp_path / "run")
-    assert run.info.encoder.identity["precision"] == "openvino"
-    said = []
-    (image,) = predict_images(run.folder, demo.root / demo.images["file"].iloc[0], threads=1, say=said.append)
-    assert "learned from embeddings in mixed bf16, and these are in fp32: scores may differ in the third" in said[-1]
-    stored = predict_images(run.folder, demo, threads=1)
-    assert dict(image.best) == pytest.approx(dict(stored[0].best), abs=1e-3)
 
 
 def test_affect_tiny_is_in_fp32():

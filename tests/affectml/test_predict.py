@@ -23,9 +23,8 @@ from affectml.encoders import load_encoder
 from affectml.errors import BadInput, BadRun, EncoderUnavailable
 from affectml.importers import import_embeddings, import_table
 from affectml.pictures import pictures, unanswered
-from affectml.predicting import features, predict_images
+from affectml.predicting import predict_images
 from affectml.predicting.files import _Answers, predict_to_file
-from affectml.predicting.predictions import score_columns
 from affectml.predicting.predictor import Predictor
 
 from .answered import answered
@@ -214,44 +213,11 @@ def test_python_raises_for_the_first_bad_image_or_skips_and_lists_it(run, photos
         run.predict("photos", errors="ignore")
 
 
-def test_a_pipe_among_the_images_is_named_and_never_waited_for(run, photos):
-    os.mkfifo("photos/pipe.jpg")
-    table = run.predict("photos", errors="skip")
-    assert (list(table["image"]), table.bad) == (EVERY, [("photos/pipe.jpg", "a pipe (FIFO), not a file")])
-    with pytest.raises(BadInput, match=r"^photos/pipe\.jpg: a pipe \(FIFO\), not a file"):
-        run.predict("photos/pipe.jpg")
-
-
 def test_of_many_images_a_table_shows_the_first_and_names_out(predict, demo):
     code, out, _ = predict(demo.root / "images")
     assert (code, sum(".png" in line for line in out.splitlines())) == (0, 50)
     assert f"50 of {len(demo.images)} images; --out answers.csv predicts and writes them all" in out
     assert len(json.loads(predict(demo.root / "images", "--json")[1])) == len(demo.images)
-
-
-def test_the_bar_counts_no_more_images_than_are_asked_for(run, demo, monkeypatch):
-    counted = []
-    monkeypatch.setattr("affectml._progress.Progress.advance", lambda bar, count=1: counted.append(count))
-    files = sorted(str(file) for file in (demo.root / "images").glob("*.png"))
-    assert len(predict_images(run.folder, files, at_most=50)) == sum(counted) == 50
-
-
-def test_one_bar_ends_before_the_next_begins(run, predict, demo, tmp_path, monkeypatch):
-    drawn = []
-
-    def bar(desc, disable, **_):
-        assert not disable
-        drawn.append(f"{desc} begins")
-        return Mock(close=lambda: drawn.append(f"{desc} ends"))
-
-    monkeypatch.setattr("tqdm.tqdm", bar)
-    data = shutil.copytree(demo.root, tmp_path / "data")
-    for ask in (run.predict, predict):
-        shutil.rmtree(data / "embeddings")
-        monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-        drawn.clear()
-        ask(data)
-        assert drawn == ["embedding begins", "embedding ends", "predicting begins", "predicting ends"]
 
 
 def test_the_three_formats_hold_the_same_and_what_predict_says(run, predict, photos):
@@ -298,12 +264,6 @@ def test_where_nothing_can_be_written_or_read_nothing_is_left(predict, photos, n
     before = sorted(photos.parent.rglob("*"))
     code, _, err = predict(named, "--out", out)
     assert (code, says in err, sorted(photos.parent.rglob("*"))) == (2, True, before)
-
-
-def test_a_label_named_like_a_column_keeps_its_scores_beside_it():
-    assert score_columns(["image", "score of image", "set", "joy"]) == {
-        "image": "score of score of image", "score of image": "score of image", "set": "score of set", "joy": "joy",
-    }  # fmt: skip
 
 
 def test_labels_that_csv_cannot_join_are_refused_before_any_work(tmp_path, photos):
@@ -394,18 +354,6 @@ class TestGoingOn:
         assert {path.name for path in tmp_path.iterdir()} == {
             "photos", whole.name, out.name, f"{whole.name}.unreadable.csv", f"{out.name}.unreadable.csv"
         }  # fmt: skip
-
-    def test_it_goes_on_in_the_precision_of_the_images_before(self, run, shots, tmp_path, stopped, monkeypatch):
-        asked, before = [], features.embedded
-
-        def embedded(*args, **options):
-            asked.append(options["prefer"])
-            return before(*args, **options)
-
-        monkeypatch.setattr(features, "embedded", embedded)
-        stopped(tmp_path / "out.csv")
-        predict_to_file(run.folder, shots, tmp_path / "out.csv", threads=1, say=quiet)
-        assert asked == [None, "fp32", "fp32"]
 
     def test_a_part_that_is_damaged_is_made_again(self, run, shots, tmp_path, encoded, stopped):
         out = tmp_path / "new" / "out.csv"

@@ -19,13 +19,11 @@ from affectml.judging.truth import fit_prior, read_truth
 from affectml.page import WRITERS, Section, Shown, Table, terminal_lines, write_page, write_report
 from affectml.page.section import Page
 from affectml.page.sections import FOLDED, OPEN
-from affectml.page.sections.images import alone, cards, images
-from affectml.page.sections.labels import bias, instead, labels, together
-from affectml.page.sections.made import made
+from affectml.page.sections.images import cards, images
+from affectml.page.sections.labels import bias, instead, labels
 from affectml.page.sections.overview import beside, overview, sentence
-from affectml.page.sections.parts import by_person, disagreement, learning, subgroup_lines, subgroups
-from affectml.page.sections.scores import differences, every_score, levels, repeats
-from affectml.page.sections.shares import bands, promise, thresholds
+from affectml.page.sections.parts import by_person, disagreement, learning, made, subgroup_lines, subgroups
+from affectml.page.sections.scores import bands, differences, every_score, levels, promise, repeats
 from affectml.page.tables import STAR, matrix, number, p_value, pivot, scores_table
 from affectml.page.write import caveats, missing, sections, warnings
 from affectml.predicting.checks import Alike
@@ -270,32 +268,14 @@ def test_mistakes_that_are_equally_common_are_all_named():
     assert section.tables[0].columns[0] == "the image's label"  # nobody was asked
 
 
-def test_what_stands_of_labels_together_is_true():
-    every = {"person": (40, 0.71), "people": (12, 0.8), "model": (11, 0.36)}
-    rows = [row("share", v, who, None, by="with", level="awe", label="joy", n=n) for who, (n, v) in every.items()]
-    section = together(found(*rows, **PEOPLE))
-    assert section.sentence == (
-        "Of people's answers with awe, 71 % have joy as well; the largest gap is joy beside awe: 36 % of the model's "
-        "11 sets, 80 % of the images' 12."
-    )
-    titles = ["Single answers of people", "Sets of the images", "Sets of the model"]
-    assert [table.title for table in section.tables] == titles
-    assert section.tables[0].rows[0] == ("awe (40)", ".710")
-    assert "people" not in together(found(*rows[1:])).sentence
-    assert together(found(*(replace(each, n=9) for each in rows))).sentence == ""
-
-
-def test_undecided_is_said_by_the_interval_and_by_the_number_of_people_asked():
-    def said(*values, three=0.2, half=0.05, **key):
-        rows = [row("entropy_rank_correlation", value, half=half, **key) for value in values]
-        return disagreement(found(*rows, *by("people_asked", {"3": three, "5": 0.11}, "absolute_error"))).sentence
+def test_undecided_is_said_by_the_interval():
+    def said(value, half=0.05, **key):
+        return disagreement(found(row("entropy_rank_correlation", value, half=half, **key))).sentence
 
     assert "is more undecided" in said(0.3)
     assert "is more decided" in said(-0.3)
     assert "is not shown to be more undecided" in said(0.01)
     assert "is not shown to be" in said(1, half=0, n=3, units=3)  # three images happen to lie in one order
-    assert "off by .200 with 3 people asked and .110 with 5, which may be chance" in said()
-    assert said(three=0.3).endswith("off by .300 with 3 people asked and .110 with 5.")
 
 
 def test_bands_that_miss_the_line_are_counted_beside_those_that_chance_makes_miss():
@@ -398,17 +378,9 @@ def test_differences_are_counted_and_their_signs_shown():
     assert not few.tables[0].best
 
 
-def test_wordings_thresholds_and_images_where_all_stand_alone():
+def test_wordings():
     over = by("wordings", {"": 0.5, "1": 0.4, "2": 0.6})
     assert repeats(found(*over)).sentence == "The model's set_f1 lies between .400 and .600 over wordings."
-    cuts = by("threshold", {"0.2": 0.5, "0.4": 0.7}, half=None)
-    said = "one threshold for all labels (0.4), chosen afterwards on these very images, .700."
-    assert thresholds(found(*cuts, row("set_f1", 0.65))).sentence == f"The model's sets reach .650; {said}"
-    assert thresholds(found(*cuts)) is None
-    image = {"image_id": "i", "label": "joy", "people": 0.1, "said": {"a": ["joy"], "b": ["joy", "awe"]}}
-    section = alone(found(alone={"images": [image], "of": 45, "chance": [None, 0.4], "p": 0.01}))
-    assert section.sentence == "On 1 of 45 images all systems say a label that people do not (0.4 by chance)."
-    assert section.tables[0].rows == (("i", "joy", "10 %", "a: joy; b: joy, awe"),)
 
 
 def test_several_data_sets_stand_in_one_table_and_keep_their_own_sections(tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affectml.errors import BadInput
-from affectml.heads import SigmoidHead, TopKHead, apply_thresholds, choose_thresholds, vote_correlation, vote_weights
+from affectml.heads import TopKHead, apply_thresholds, choose_thresholds
 from affectml.heads.topk import SetObjective, best_sets, joint, log_symmetric, size_distribution
 
 from .checks import refused
@@ -161,67 +161,3 @@ def test_k_labels_are_the_k_likeliest(k):
 def test_impossible_k_names_the_labels_there_are_and_single_labels_have_no_sizes():
     refused(BadInput, "k: expected 1 to 4 labels, got 5", TopKHead(l2=0.1).fit(X[:50], SETS[:50]).predict_sets, X, k=5)
     refused(BadInput, "exactly one label.*take SoftmaxHead", TopKHead().fit, X, np.eye(4)[SETS.argmax(axis=1)])
-
-
-def test_weights_of_votes_by_hand():
-    people, table = np.array([0, 1, 3, 30]), np.array([[3, 1], [0, 2]])
-    for rho, weights in ((0, [0, 1, 3, 30]), (1, [0, 1, 1, 1]), (0.5, [0, 1, 3 / 2, 30 / 15.5])):
-        np.testing.assert_allclose(vote_weights(people, rho), weights)
-    np.testing.assert_allclose(vote_weights(table, 0.5), [[1.5, 1], [0, 4 / 3]])
-    for asked, rho, says in ((people, 1.5, "rho: expected 0"), (table - 1, 0.5, "people: row 1 is negative")):
-        refused(BadInput, says, vote_weights, asked, rho)
-
-
-def test_correlation_of_votes_by_hand():
-    """Two people, predicted 1/2: (k - 1)^2 is 1 where they agree and 0 where not, and by chance 1/2."""
-    for votes, people, rho in (
-        ([1.0, 1.0, 1.0], 2.0, 1),
-        ([0.5, 0.5, 0.5], 2.0, 0),
-        ([1.0, 0.0, 0.5], 2.0, pytest.approx(1 / 3)),
-        ([1.0, 1.0, 1.0], 1.0, 0),  # one person never agrees with another
-    ):
-        given = torch.tensor(votes)[:, None], torch.full((3, 1), people), torch.full((3, 1), 0.5)
-        assert vote_correlation(*given) == rho
-
-
-def test_rare_labels_do_not_hide_the_correlation_of_votes():
-    rng = np.random.default_rng(0)
-    mean, rho, rows = np.array([0.4, 0.002, 0.002, 0.002]), 0.2, 4000
-    spread = 1 / rho - 1
-    people = rng.integers(1, 21, (rows, 1))
-    votes = rng.binomial(people, rng.beta(mean * spread, (1 - mean) * spread, (rows, 4)))
-    predicted = torch.from_numpy(np.tile(mean, (rows, 1)))
-    found = vote_correlation(torch.from_numpy(votes / people), torch.from_numpy(people), predicted)
-    assert found == pytest.approx(rho, abs=0.02)
-
-
-@pytest.fixture(scope="module")
-def voted():
-    """Features, shares of votes, how many people voted, and the rates that they came from."""
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(400, 4))
-    rates = 1 / (1 + np.exp(-X @ rng.normal(size=(4, 3))))
-    people = rng.integers(1, 21, 400)
-    return X, rng.binomial(people[:, None], rates) / people[:, None], people.astype(float), rates
-
-
-def test_rho_lies_between_votes_and_images_and_needs_the_people_asked(voted):
-    X, shares, people, _ = voted
-
-    def rates(rho, weights):
-        return SigmoidHead(l2=0.01, rho=rho).fit(X, shares, weights=weights).predict_rates(X)
-
-    torch.testing.assert_close(rates(0.0, people), rates(None, people))
-    torch.testing.assert_close(rates(1.0, people), rates(None, None))
-    assert not torch.allclose(rates(0.0, people), rates(1.0, people), atol=1e-3)
-    refused(BadInput, "give it as weights", rates, 0.5, None)
-
-
-def test_votes_of_a_well_predicted_truth_are_hardly_correlated(voted):
-    X, shares, people, rates = voted
-    rng = np.random.default_rng(1)
-    moved = 1 / (1 + np.exp(-np.log(rates / (1 - rates)) - rng.normal(0, 1.5, rates.shape)))
-    strayed = rng.binomial(people.astype(int)[:, None], moved) / people[:, None]
-    heads = [SigmoidHead(l2=1e-3, rho="fit").fit(X, said, weights=people) for said in (shares, strayed)]
-    assert 0 <= heads[0].report_["rho"] < 0.05
-    assert heads[1].report_["rho"] > 0.1

@@ -3,26 +3,22 @@
 import json
 import shutil
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from huggingface_hub import ModelCard
 
-from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.encoders import load_encoder, read_image
-from affectml.errors import BadInput, BadRun, MissingExtra
+from affectml.errors import BadRun, MissingExtra
 from affectml.importers.clip_e import import_clip_e
 from affectml.predicting import predict_images
 from affectml.runs import RunFolder
-from affectml.sharing import AffectModel, export_onnx, write_tasks
+from affectml.sharing import AffectModel, export_onnx
 from affectml.training import TrainConfig, train_run
-from affectml_annotation.exchange.label_studio import labelling_config
 
-from .answered import answered, evaluated
+from .answered import evaluated
 from .edited import edit
 
 TOPK = Path(__file__).parents[1] / "golden" / "0.3.0.dev0" / "runs" / "topk"  # fitting one takes longest of all heads
@@ -137,14 +133,6 @@ def test_without_the_extra_its_name_is_said(runs, tmp_path, monkeypatch):
         export_onnx(runs / "linear", tmp_path / "head.onnx")
 
 
-@pytest.mark.slow
-def test_an_existing_file_is_kept(runs, tmp_path):
-    (tmp_path / "head.onnx").write_text("mine")
-    with pytest.raises(BadInput, match="exists"):
-        export_onnx(runs / "linear", tmp_path / "head.onnx")
-    assert (tmp_path / "head.onnx").read_text() == "mine"
-
-
 def test_saved_and_loaded_it_predicts_the_same(runs, tmp_path):
     run = RunFolder.open(runs / "contrastive")
     AffectModel(run).save_pretrained(tmp_path / "shared")
@@ -257,60 +245,3 @@ def test_the_command(command, runs, tmp_path):
     assert command(*words)[0] == 2
     code, _, said = command(*words, "--with-encoder", "--hub", tmp_path / "other")
     assert (code, "add --onnx" in said) == (2, True)
-
-
-def test_predictions_are_tasks_that_label_studio_reads(runs, tmp_path):
-    run = RunFolder.open(runs / "linear")
-    with pytest.raises(BadInput, match="split='test': no image is in that split"):
-        write_tasks(run, tmp_path / "tasks.json", split="test")
-    made = write_tasks(run, tmp_path / "tasks.json")
-    tasks = {task["data"]["image_id"]: task for task in json.loads(made.path.read_text())}
-    known = answered(run).set_index("image_id")
-    assert set(tasks) == set(known.index)
-    for image, task in tasks.items():
-        (prediction,) = task["predictions"]
-        chosen = list(known["set"][image])
-        results = [{"from_name": "labels", "to_name": "image", "type": "choices", "value": {"choices": chosen}}]
-        assert prediction["result"] == (results if chosen else []), "no label is no region"
-        assert (prediction["model_version"], task["annotations"]) == ("linear", [])
-        assert prediction["score"] == pytest.approx(known.loc[image, list(run.taxonomy.labels)].max())
-        assert task["data"]["image"] == f"/data/local-files/?d=images/{image}.png"
-    interface = ET.parse(made.interface).getroot()
-    labels = interface.find("Choices[@name='labels']")
-    assert labels.get("toName") == interface.find("Image").get("name") == "image"
-    assert [choice.get("value") for choice in labels] == list(run.taxonomy.labels)
-    with pytest.raises(BadInput, match=r"tasks.json exists"):
-        write_tasks(run, made.path)
-
-
-def test_images_that_the_run_has_not_seen_are_predicted_for_the_tasks(command, runs, tmp_path):
-    other = write_demo(tmp_path / "other", images=13, seed=77)
-    (other.root / "images" / "000012.png").write_bytes(b"no image")
-    words = ["--dataset", other.root, "--image-prefix", "https://here/", "--threads", "1"]
-    code, printed, _ = command("export", runs / "linear", "--label-studio", tmp_path / "t.json", *words)
-    assert (code, "tasks: 12" in printed) == (0, True)
-    assert f"note: left out: {other.root / 'images' / '000012.png'}: " in printed
-    assert "lean towards it" in printed, "what a shown prediction does to answers is said"
-    tasks = json.loads((tmp_path / "t.json").read_text())
-    found = predict_images(runs / "linear", [other.root / task["data"]["image"][13:] for task in tasks], threads=1)
-    for task, one in zip(tasks, found, strict=True):
-        said = [label for result in task["predictions"][0]["result"] for label in result["value"]["choices"]]
-        assert said == one.labels
-        assert task["data"]["image"].startswith("https://here/images/")
-
-
-def test_what_the_run_knows_is_told_where_no_new_image_can_be_read(runs, tmp_path):
-    run = RunFolder.open(runs / "linear")
-    data = Dataset.open(shutil.copytree(run.info.config.dataset, tmp_path / "copy"))
-    (data.root / "images" / "broken.png").write_bytes(b"no image")
-    broken = pd.DataFrame({"image_id": ["broken"], "file": ["images/broken.png"]})
-    pd.concat([data.images, broken]).to_parquet(data.root / "images.parquet")
-    made = write_tasks(run, tmp_path / "tasks.json", dataset=data.root)
-    assert made.images == len(answered(run))
-    assert any("broken.png" in note for note in made.notes)
-
-
-def test_labels_of_any_signs_make_an_interface_that_can_be_read():
-    labels = ['so "called"', "<b>", "a & b", "non\nsense", "été"]
-    root = ET.fromstring(labelling_config(labels))
-    assert [choice.get("value") for choice in root.find("Choices")] == labels

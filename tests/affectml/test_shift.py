@@ -13,7 +13,7 @@ from affectml.heads.promise import Asked, make_promise
 from affectml.heads.shift import find_shift, log_martingale, make_ground, p_values
 from affectml.importers.embeddings import import_embeddings
 from affectml.page.section import Page
-from affectml.page.sections.shares import promise
+from affectml.page.sections.scores import promise
 from affectml.predicting import predict_images, predict_to_file
 from affectml.training import TrainConfig, train_run
 

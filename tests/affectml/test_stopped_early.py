@@ -14,7 +14,7 @@ from affectml.data import Dataset
 from affectml.data.dataset import STOPPED
 from affectml.importers import get_importer
 from affectml.judging.truth import fit_prior, read_truth
-from affectml.planning import read_pilot
+from affectml.planning._figures import read_pilot
 from affectml.sharing import share_dataset
 from affectml_annotation import aggregate, agreement_report, read_judgements
 from affectml_annotation.exchange.dataset_folder import make_target_again

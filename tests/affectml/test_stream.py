@@ -77,20 +77,6 @@ def test_no_batch_has_images_of_two_parts(encoder):
     assert each == [[1, 2, 3], [4, 5, 6], [7], [9, 14, 21], [14, 21], [22, 23, 24]]
 
 
-def test_the_last_batch_alone_is_encoded_in_parts(encoder, monkeypatch):
-    sizes = []
-    whole = encoder.rows
-
-    def rows(pixels, **options):
-        sizes.append(len(pixels))
-        return whole(pixels, **options)
-
-    monkeypatch.setattr(encoder, "rows", rows)
-    batches = list(embedded(encoder, [several((*range(1, 7), *range(8, 14), *range(15, 19)))], batch_size=8))
-    assert [len(batch.items) for batch in batches] == [8, 8]
-    assert sizes == [8, 2, 2, 2, 2]
-
-
 def test_rows_before_normalisation_point_the_same_way(encoder):
     (raw,) = embedded(encoder, [several((1, 2))], normalised=False)
     (rows,) = embedded(encoder, [several((1, 2))])
@@ -112,20 +98,6 @@ def test_no_more_than_a_few_batches_are_taken_ahead(encoder):
         next(stream)
         assert len(taken) <= 4 * (done + 4)
     stream.close()
-
-
-def test_threads_end_with_the_stream(encoder):
-    def decoding():
-        return [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
-
-    stream = embedded(encoder, [several(range(1, 1000))], batch_size=4)
-    next(stream)
-    threads = decoding()
-    assert threads
-    stream.close()
-    for thread in threads:
-        thread.join(timeout=300)
-    assert not any(thread.is_alive() for thread in threads)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 18])

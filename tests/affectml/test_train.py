@@ -198,12 +198,12 @@ def test_one_answer_per_person_trains_a_softmax_head_beside_people_and_the_truth
         ({"encoder": "affect-tinny"}, "affect-tiny"),
         ({"tau": 2.0}, "tau=2"),
         ({"k": 99}, "k=99: expected 1 to 8"),
-        ({"judgements": "nobody"}, "no 'nobody'.*choices: votes, weighted"),
-        ({"options": {"ballance": 1}}, "ballance=1: .*did you mean 'balance'"),
+        ({"judgements": "nobody"}, "judgements='nobody': it should be 'votes' or 'weighted'"),
+        ({"options": {"dropuot": 1}}, "dropuot=1: .*did you mean 'dropout'"),
         ({"ensemble": 1}, "ensemble=1: expected at least 2 heads"),
         ({"head": "nowhere:Head"}, "cannot import 'nowhere'"),
         ({"head": "contrastive", "options": {}, "templates": ("a photo of {thing}",)}, r"has no \{label\}"),
-        ({"by_person": True, "head": "topk"}, "no rates to begin with"),
+        ({"by_person": True, "head": "topk"}, "has no rates to begin with"),
         ({"by_person": True, "ensemble": 2}, "leave ensemble=2 out"),
         ({"by_person": True, "judgements": "weighted"}, "leave judgements='weighted' out"),
     ],
@@ -225,6 +225,22 @@ def test_rates_that_are_shares_of_one_choice_are_refused_with_a_way_that_works(s
     refused(BadDataset, says, plan_run, config(tmp_path / "rates", spec))
     import_table(tmp_path / "table.csv", tmp_path / "shares", kind="distribution")
     assert plan_run(config(tmp_path / "shares", spec, multilabel=False)).targets.kind == "distribution"
+
+
+def test_answers_of_one_label_each_are_trained_on_by_the_way_that_the_refusal_names(told, demo, spec, tmp_path):
+    folder, db = tmp_path / "data", tmp_path / "labels.db"
+    shutil.copytree(demo, folder)
+    labels, judgements = Dataset.open(demo).target("emotions").taxonomy.labels, Dataset.open(demo).judgements
+    (folder / "annotations.parquet").unlink()
+    one = [[labels[at % 2]] for at in range(len(judgements))]
+    judgements.assign(kind="labels", labels=one).to_parquet(tmp_path / "judgements.parquet")
+    told("label", "init", "--db", db, "--target", "emotions", folder)
+    told("label", "import", tmp_path / "judgements.parquet", "--db", db, "--invite")
+    told("label", "export", "--db", db, "--to", folder, "--target", "rates")
+    says = "label export with method='one_choice' and target='NAME'"
+    refused(BadDataset, says, plan_run, config(folder, spec, target="rates"))
+    told("label", "export", "--db", db, "--to", folder, "--method", "one_choice", "--target", "one")
+    assert plan_run(config(folder, spec, target="one", multilabel=False)).targets.kind == "distribution"
 
 
 def test_runs_are_listed_with_data_head_and_first_scores(command, monkeypatch, run, tmp_path):

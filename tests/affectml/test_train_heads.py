@@ -19,8 +19,8 @@ from affectml.data.splits import split_dataset
 from affectml.errors import BadInput, BadRun
 from affectml.heads import ContrastiveHead, ZeroShotHead
 from affectml.heads.base import HEADS
-from affectml.heads.build import heads_that
 from affectml.heads.by_person import cuts_rates
+from affectml.heads.registry import heads_that
 from affectml.judging.figures import Evaluation, Figure
 from affectml.predicting import predict_images
 from affectml.runs import RunFolder
@@ -103,11 +103,11 @@ def train(told, demo, spec):
 
 
 def test_options_that_are_set_reach_the_head_and_are_kept(train, told, tmp_path):
-    train("--set", "l2=0.1", "--set", "balance=0.5", "--out", tmp_path / "run")
+    train("--set", "l2=0.1", "--set", "patience=5", "--out", tmp_path / "run")
     run = RunFolder.open(tmp_path / "run")
-    assert (run.head.config.l2, run.head.config.balance) == (0.1, 0.5)
-    assert run.info.config.options == {"l2": 0.1, "balance": 0.5}
-    assert "--set l2=0.1 --set balance=0.5" in run.info.command
+    assert (run.head.config.l2, run.head.config.patience) == (0.1, 5)
+    assert run.info.config.options == {"l2": 0.1, "patience": 5}
+    assert "--set l2=0.1 --set patience=5" in run.info.command
     told(*shlex.split(run.info.command)[1:-1], tmp_path / "again")
     assert same_head(tmp_path / "run", tmp_path / "again")
 

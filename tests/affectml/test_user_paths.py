@@ -16,7 +16,6 @@ from affectml.importers.read import read_table
 from affectml.taxonomies import get_taxonomy
 from affectml.vlm import read_replies
 from affectml.vlm.requests import read_orders
-from affectml_annotation import read_counts
 from affectml_annotation.errors import BadImport, BadTask
 from affectml_annotation.exchange.files import no_file
 from affectml_annotation.exchange.label_studio import read_label_studio
@@ -77,7 +76,6 @@ READERS = {
     "taxonomy.yaml": get_taxonomy,
     "judgements.csv": read_judgements,
     "tasks.json": read_label_studio,
-    "counts.csv": lambda path: read_counts(path, ["joy"]),
     "embeddings.npz": lambda path: get_importer("embeddings")(path, "out"),
     "photos.json": lambda path: get_importer("coco")(path, "out"),
     "study.yaml": lambda path: read_study(path.parent),
@@ -96,7 +94,7 @@ def test_no_reader_waits_for_a_pipe(tmp_path, monkeypatch, name):
     "words",
     [
         "import table pipe out", "import coco pipe out", "import embeddings pipe out", "import folder pipe out",
-        "import embeddings x.npz out --csv pipe", "import images folder out --captions pipe", "import webemo pipe out",
+        "import embeddings x.npz out --csv pipe", "import webemo pipe out",
         "import datasets pipe out", "import clip-e pipe out", "embed pipe", "train pipe",
         "label attention --db x.db --add pipe", "label agreement pipe", "study pay folder --paid-list pipe",
         "evaluate pipe",

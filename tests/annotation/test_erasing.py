@@ -2,6 +2,7 @@
 
 import subprocess
 from contextlib import closing
+from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
@@ -13,13 +14,12 @@ from affectml_annotation.exchange.dataset_folder import Collected, write_dataset
 from affectml_annotation.store import schema
 from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.engine import Database
-from affectml_annotation.store.keys import ERASING, keyed, make_key
 from affectml_annotation.study import door, pay, running, visits
 from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.screen import return_address
 
 from .studies import AGE, come, complete, label, open_study, to_images
-from .tasks import LABELS, at_once, refused, rows
+from .tasks import LABELS, refused, rows
 
 NOTE = "remember the sea at Travemünde"
 
@@ -154,7 +154,7 @@ def test_ids_of_who_is_paid_are_forgotten_in_every_byte_and_who_comes_back_is_kn
     assert pay.forget_ids(store, by="lead")[0] == 2
     assert [number for number in range(1, 5) if f"SECRET-{number}".encode() in held()] == [3, 4]
     shown = [(row.person, row.session, row.due, row.paid) for row in pay.pay_rows(store)]
-    assert shown == [("", None, 300, True), ("", None, 0, False), ("SECRET-3", None, 300, False),
+    assert shown == [("", None, 3, True), ("", None, 0, False), ("SECRET-3", None, 3, False),
                      ("SECRET-4", None, 0, False)]  # fmt: skip
     assert door.enter(store, Ids("SECRET-1")).kind == "known"
     refused(NotInStudy, "you have already started", door.agree, store, Ids("SECRET-2"), 1, ["I agree."])
@@ -200,8 +200,8 @@ def test_who_is_erased_before_they_are_paid_is_owed_and_nothing_ties_it_to_an_an
     pay.mark_paid(store, ["P3"])
     erase_people([going, done, paid], stores=[store])
     assert {(row.person, row.status, row.due, row.by_panel) for row in pay.pay_rows(store)} == {
-        ("P1", "left", 120, 0),
-        ("P2-at-the-panel", "completed", 300, 300),
+        ("P1", "left", Decimal("1.20"), 0),
+        ("P2-at-the-panel", "completed", 3, 3),
     }
     assert pay.as_bulk(pay.pay_rows(store)) == "P1,1.20\r\n"
     assert pay.forget_ids(store, by="lead")[0] == 2  # are kept
@@ -218,7 +218,7 @@ def test_who_is_forgotten_and_answers_late_is_on_no_list_without_an_id(store):
     two_days_later(store)
     pay.forget_ids(store, by="lead")
     assert store.submit([Answer(claim.image_id, who, "labels", ("joy",))])[0].status == "accepted"
-    assert [(row.person, row.due) for row in pay.pay_rows(store)] == [("", 60)]
+    assert [(row.person, row.due) for row in pay.pay_rows(store)] == [("", Decimal("0.60"))]
     assert pay.as_bulk(pay.pay_rows(store)) == ""
     erase_people([who], stores=[store])
     assert pay.pay_rows(store) == []
@@ -248,16 +248,6 @@ def test_an_erasure_that_was_cut_short_goes_on(opened, store, held, monkeypatch)
     assert sum(erase_people([who], stores=[opened()]).databases.values()) == 0
     assert [row.cleaned_at for row in rows(store, schema.erasure)] != [None]
     assert b"SECRET-ID" not in held()
-
-
-def test_a_key_is_made_once_by_whoever_asks_at_once(postgres_url):
-    def made(turn: int) -> bytes:
-        with store.database.write() as connection:
-            make_key(connection, ERASING)
-        return store.database.reading(keyed, ERASING, "x")
-
-    with closing(open_study(postgres_url)) as store:
-        assert len(set(at_once(made, range(8)))) == 1
 
 
 def test_a_person_asks_and_the_lead_confirms(store):

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 import affectml_annotation as aa
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 from affectml_annotation.exchange.label_studio import labelling_config, write_label_studio
+from affectml_annotation.exchange.tables import import_problems
 
 from .tasks import LABELS, new_task, refused
 
+FILES = ["j.parquet", "j.csv", "j.jsonl", "j.json"]
 TASK = aa.Task(labels=LABELS, question="What do you feel?", overlap=2, name="feelings", construct="evoked")
 
 
@@ -47,9 +49,9 @@ def plain(table: pd.DataFrame) -> list[dict]:
     return clean.to_dict("records")
 
 
-@pytest.mark.parametrize("name", ["j.parquet", "j.csv", "j.jsonl", "j.json", "hub"])
+@pytest.mark.parametrize("name", FILES)
 def test_a_round_trip_loses_nothing(tmp_path, name):
-    aa.write_judgements(full(), tmp_path / name, "hugging-face" if name == "hub" else None)
+    aa.write_judgements(full(), tmp_path / name)
     again = aa.read_judgements(tmp_path / name)
     assert list(again.columns) == list(full().columns)
     assert plain(again) == plain(full())
@@ -110,17 +112,16 @@ def test_label_studio_exports_of_others_are_read(tmp_path):
         assert (table["labels"].tolist(), table["kind"].tolist()) == ([labels, [], []], kinds)
 
 
-@pytest.mark.parametrize("name", ["j.parquet", "j.csv", "j.jsonl", "j.json", "hub"])
+@pytest.mark.parametrize("name", FILES)
 def test_languages_are_written_where_there_are_any_and_a_column_of_another_meaning_is_left_alone(tmp_path, name):
     """Files of tasks in which nobody did are byte for byte what they were without the column."""
-    format_ = "hugging-face" if name == "hub" else None
     silent = full().drop(columns="language")
     said = {"old": None, "new": [None] * 5, "words": ["DE", "German", None, "de", "pt_br"],
             "own": ["de", "formal", None, "de", "German"]}  # fmt: skip
     for where, languages in said.items():
         (tmp_path / where).mkdir()
         table = silent if languages is None else silent.assign(language=languages)
-        aa.write_judgements(table, tmp_path / where / name, format_, name="one")
+        aa.write_judgements(table, tmp_path / where / name)
     files = [(tmp_path / where).rglob("*") for where in ("old", "new")]
     old, new = ({path.name: path.read_bytes() for path in some if path.is_file()} for some in files)
     assert old == new
@@ -130,7 +131,7 @@ def test_languages_are_written_where_there_are_any_and_a_column_of_another_meani
         assert "language" not in aa.read_judgements(tmp_path / "own" / name)
 
 
-@pytest.mark.parametrize("name", ["j.csv", "j.jsonl", "j.json", "j.parquet"])
+@pytest.mark.parametrize("name", FILES)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.sets(st.sampled_from(LABELS)))
 @example("one\rtwo", {"awe"})  # old Mac line ends, and the separators that Python takes for line ends
 @example("one\r\ntwo\n\rthree\r", {"awe", "joy"})
@@ -281,14 +282,14 @@ def test_every_bad_row_is_named():
     table.loc[4, ["image_id", "annotator_id", "kind"]] = ["a", "u", "none"]
     table.loc[3, "event_id"] = "e2"
     now = pd.Timestamp("2036-01-01", tz="UTC")
-    found = aa.import_problems(table, LABELS, images={"a", "b"}, annotators={"u"}, now=now)
+    found = import_problems(table, LABELS, images={"a", "b"}, annotators={"u"}, now=now)
     assert [line.split(":")[0] for line in found] == ["row 0", "row 1", "row 1", "row 3", "row 3", "row 4"]
     assert "did you mean 'joy'" in found[0]
     assert "kind 'none' with 1 labels" in found[1]
     assert "'v' was not invited" in found[2]
     assert "event_id 'e2' again" in found[4]
     assert "same person, image and round" in found[5]
-    late = aa.import_problems(full(), LABELS, now=pd.Timestamp("2025-01-01", tz="UTC"))
+    late = import_problems(full(), LABELS, now=pd.Timestamp("2025-01-01", tz="UTC"))
     assert len(late) == 5
     assert "lies in the future" in late[0]
 

@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import shutil
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -205,18 +204,6 @@ def test_an_event_id_of_two_different_judgements_is_refused_even_with_replace(ju
     refused(aa.BadExport, "two judgements cannot have one id", add_to, judged, store, replace=True)
 
 
-def test_languages_of_answers_join_judgements_without_any_and_come_back_into_another_task(judged, store, tmp_path):
-    answer(store, "i0.png", "joy", language="de")
-    answer(store, "i1.png", "joy")
-    add_to(judged, store)
-    assert pq.read_table(judged / "annotations.parquet")["language"].to_pylist() == [None] * 60 + ["de", None]
-    with task(tmp_path / "again.db") as again:
-        again.import_file(judged, invite=True)
-        for found in (again.judgements(), again.events()):
-            assert found["language"].dropna().tolist() == ["de"]
-        assert add_to(judged, again).same == 62
-
-
 def test_languages_of_answers_are_not_put_into_a_column_language_of_the_user_s_own(judged, store):
     path = judged / "annotations.parquet"
     table = pq.read_table(path).append_column("language", pa.array(["formal"] * 60))
@@ -362,15 +349,14 @@ def test_a_target_of_nobody_who_is_left_cannot_be_made_again_and_is_refused(run,
     assert "nobody's answers are left" in run("export", judged, "--hub", judged.parent / "hub", fails=True)
 
 
-@pytest.mark.parametrize("name", ["all.csv", "all.parquet", "all.jsonl", "all.json", "all", "new"])
+@pytest.mark.parametrize("name", ["all.csv", "all.parquet", "all.jsonl", "all.json", "new"])
 def test_where_exports_were_written_is_known_and_listed_as_long_as_they_name_who_is_erased(run, judged, name):
     (judged.parent / "judge.csv").unlink()  # the table that it came from, which names them as well
     with task(judged.parent / f"{judged.name}-labels.db", "d\u00e9a") as store:
         answer(store, "i0.png", "joy", who="d\u00e9a")
     export = (*EXPORT, judged)
     run(*export, "--target", "collected")
-    form = ["--format", "hugging-face"] if name == "all" else []
-    run(*export, "--to", judged.parent / name, *form)
+    run(*export, "--to", judged.parent / name)
     assert "d\u00e9a" not in (judged.parent / f"{judged.name}-exports.jsonl").read_text(encoding="utf-8")
     told = json.loads(run("label", "remove", "erase", judged, "ann", "--json"))
     assert told["named"] == []
@@ -404,16 +390,6 @@ def test_a_file_is_written_over_only_when_asked_and_the_old_one_is_kept(judged, 
     assert kept.read_bytes() == before
 
 
-def test_an_aggregated_target_is_written_over_only_when_asked(run, judged, tmp_path):
-    run("label", "aggregate", judged, "--out", tmp_path / "t.parquet")
-    before = (tmp_path / "t.parquet").read_bytes()
-    again = ("label", "aggregate", judged, "--method", "posterior", "--out", tmp_path / "t.parquet")
-    assert "exists already; --replace" in run(*again, fails=True)
-    run(*again, "--replace")
-    (kept,) = tmp_path.glob("t.replaced-*.parquet")
-    assert kept.read_bytes() == before
-
-
 def test_two_exports_at_once_lose_nothing(judged):
     """The second waits until the first is done, and adds to what that wrote."""
 
@@ -425,15 +401,6 @@ def test_two_exports_at_once_lose_nothing(judged):
 
     at_once(export, [f"p{n}" for n in range(4)])
     assert len(aa.read_judgements(judged)) == 60 + 4 * len(IMAGES)
-
-
-def test_a_conflict_in_nothing_but_the_time_says_the_time(judged, store):
-    answer(store, "i0.png", "joy")
-    collected = Collected.of(store)
-    write_dataset_folder(judged, collected, {})
-    later = collected.judgements.assign(at=pd.Timestamp("2031-01-05T09:00Z"))
-    with pytest.raises(aa.BadExport, match=r"joy \(event .*\) with at 20.* there, 2031-01-05 09:00:00\+00:00 here;"):
-        write_dataset_folder(judged, replace(collected, judgements=later), {})
 
 
 def test_an_export_says_what_it_does_with_image_files_and_what_the_data_set_holds(run, judged, store):
@@ -548,7 +515,7 @@ def test_who_is_erased_leaves_the_file_that_a_link_leads_to(judged, tmp_path):
     assert Dataset.open(judged).judgements is None
 
 
-@pytest.mark.parametrize("to", ["deep/all.csv", "deep/all.parquet", "deep/new", "deep/hf"])
+@pytest.mark.parametrize("to", ["deep/all.csv", "deep/all.parquet", "deep/new"])
 def test_a_disk_that_is_full_leaves_no_folder_and_the_place_is_named(judged, store, tmp_path, monkeypatch, to):
     answer(store, "i0.png", "joy")
 
@@ -560,21 +527,10 @@ def test_a_disk_that_is_full_leaves_no_folder_and_the_place_is_named(judged, sto
         if to.endswith("new"):
             add_to(tmp_path / to, store, VOTES)
         else:
-            aa.write_judgements(store.judgements(), tmp_path / to, "hugging-face" if to.endswith("hf") else None)
+            aa.write_judgements(store.judgements(), tmp_path / to)
     assert str(raised.value.filename).startswith(str(tmp_path / "deep"))
     assert ".tmp" not in Path(raised.value.filename).suffix
     assert not (tmp_path / "deep").exists()
-
-
-def test_a_damaged_note_of_exports_hides_nothing_of_what_is_left_of_it(run, judged):
-    (judged.parent / "judge.csv").unlink()  # the table that it came from, which names them as well
-    told = judged.parent / f"{judged.name}-exports.jsonl"
-    (judged.parent / "all.csv").write_text("annotator_id\nann\n")
-    lines = [b"\xff\xfe", b"{", b"[1]", b'{"wrote": "a\\u0000b"}', b'{"wrote": 5}', b'{"outdated": 5}']
-    told.write_bytes(b"\n".join([*lines, b'{"wrote": "all.csv"}', b'{"wro']))
-    done = json.loads(run("label", "remove", "erase", judged, "ann", "--json"))
-    assert done["named"] == [str((judged.parent / "all.csv").resolve())]
-    assert list(done["targets"]) == ["rates", "distribution"]
 
 
 class Full:

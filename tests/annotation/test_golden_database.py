@@ -17,21 +17,19 @@ import affectml_annotation as aa
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 from affectml_annotation.judgements import of_now as flags_of_now
 from affectml_annotation.store import schema
-from affectml_annotation.store.backup import restore, write_backup
 from affectml_annotation.store.checking import check_store
-from affectml_annotation.store.settings import read_setting
+from affectml_annotation.store.schema import read_setting
 from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.file import Backups
 from affectml_annotation.study.folder import Study
-from affectml_annotation.study.overview import overview
-from affectml_annotation.study.questions import answers_to_questions
+from affectml_annotation.study.overview import answers_to_questions, overview
 
 from .tasks import rows
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 TASKS = {folder.parent.name: folder for folder in sorted(GOLDEN.glob("*/labels"))}
 STUDY = GOLDEN / "0.3.0.dev0" / "study"  # whose images stopped early: 2 people of each, of some up to 4
-STUDIES = dict.fromkeys(("study", "study on a server"), STUDY)
+STUDIES = {"study": STUDY}
 of_tasks = pytest.mark.parametrize("golden", TASKS, indirect=True)
 of_studies = pytest.mark.parametrize("golden", STUDIES, indirect=True)
 TOLD = {"rel": 1e-6, "abs": 1e-9}
@@ -54,16 +52,10 @@ def said(folder):
 
 
 @pytest.fixture
-def store(golden, folder, tmp_path, monkeypatch, request):
-    """The database, migrated: a copy of the file, since opening one may write, or its backup restored on a server."""
+def store(folder, tmp_path, monkeypatch):
+    """The database, migrated: a copy of the file, since opening one may write."""
     monkeypatch.setattr(door, "token_hex", secrets.token_hex)  # newcomers get other ids than the file has
-    place = shutil.copy(folder / "labels.db", tmp_path / "labels.db")
-    if "server" in golden:
-        with aa.LabelStore(place, must_exist=True, reads_only=True) as old:
-            made = write_backup(old, tmp_path / "backup.db")
-        place = request.getfixturevalue("postgres_url")
-        restore(made.file, place)
-    with aa.LabelStore(place, must_exist=True) as opened:
+    with aa.LabelStore(shutil.copy(folder / "labels.db", tmp_path / "labels.db"), must_exist=True) as opened:
         yield opened
 
 
@@ -118,10 +110,6 @@ def settings_of(task: aa.Task) -> dict:
 def without_backups(settings: dict) -> dict:
     """What was said of them, which test_migrations.py says what became of."""
     return {name: value for name, value in settings.items() if not name.startswith("backup")}
-
-
-def test_there_is_a_golden_database():
-    assert TASKS
 
 
 def test_every_table_says_the_same(store, folder):
@@ -208,14 +196,8 @@ def test_exported_files_of_every_format_are_read_and_written_as_before(store, fo
     now, before = store.judgements(), aa.read_judgements(folder / "files" / name)
     told = [plain(table[columns].fillna({"note": ""}).sort_values(key)) for table in (before, now)]
     assert told[0] == told[1]
-    aa.write_judgements(now, tmp_path / name, name="golden task", question=store.task.question)
+    aa.write_judgements(now, tmp_path / name)
     pd.testing.assert_frame_equal(aa.read_judgements(tmp_path / name)[before.columns], before)
-
-
-@of_tasks
-def test_an_exported_hugging_face_folder_is_read_as_before(store, folder):
-    before, now = aa.read_judgements(folder / "files" / "hugging-face"), store.judgements()
-    assert plain(before[["event_id", "labels"]]) == plain(now[["event_id", "labels"]])
 
 
 @of_tasks
@@ -311,7 +293,7 @@ def test_a_study_whose_images_stopped_early_goes_on(store):
 
 @of_studies
 def test_a_study_whose_images_stopped_early_writes_the_same_file(store, tmp_path):
-    aa.write_judgements(store.judgements(), tmp_path / "judgements.csv", name="study", question="What do you feel?")
+    aa.write_judgements(store.judgements(), tmp_path / "judgements.csv")
     now = aa.read_judgements(tmp_path / "judgements.csv")
     assert not now.pop("flag").any()
     pd.testing.assert_frame_equal(now, aa.read_judgements(STUDY / "judgements.csv"))

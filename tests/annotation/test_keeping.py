@@ -14,11 +14,11 @@ from affectml_annotation import Answer, DatabaseAway, LabelStore, StoreError
 from affectml_annotation.erasing import erase_people
 from affectml_annotation.exchange.files import turn, workplace
 from affectml_annotation.store import keeping, schema
-from affectml_annotation.store.backup import read_backup, restore, write_backup
+from affectml_annotation.store.backup import read_backup
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.store.keeping import beyond, due, keep_backup, kept
-from affectml_annotation.store.settings import write_setting
+from affectml_annotation.store.schema import write_setting
 from affectml_annotation.store.setup import DATASET
 from affectml_annotation.study import pay, visits
 
@@ -119,13 +119,6 @@ def test_of_backups_that_take_over_a_minute_each_is_as_many_times_later(store, c
     assert is_due(store)
 
 
-def test_a_backup_says_how_long_it_took(store, monkeypatch):
-    times = iter([1000.0, 1090.5])
-    monkeypatch.setattr("affectml_annotation.store.backup.monotonic", lambda: next(times))
-    made = keep_backup(store)
-    assert made.seconds == read_backup(made.file).seconds == 90.5
-
-
 def test_neither_a_backup_nor_a_failure_of_a_clock_that_was_a_year_ahead_stops_another(store, clock):
     clock(24 * 365)
     label(store, to_images(store, "P1"), 1)
@@ -178,11 +171,6 @@ def test_of_a_month_of_hours_the_last_24_stay_and_before_them_the_last_of_each_o
     there = kept_of(hourly("2026-03-01T00:30", 24 * 30 + 10))
     assert there[:7] == [*(f"2026-03-{day}T23" for day in range(24, 30)), "2026-03-30T09"]
     assert there[7:] == [f"{time:%Y-%m-%dT%H}" for time in hourly("2026-03-30T10:30", 24)]
-
-
-def test_days_without_a_backup_take_no_place():
-    times = [datetime(2026, 3, day, 12) + timedelta(minutes=minute) for day in (1, 8, 15, 22) for minute in range(2)]
-    assert kept_of(times, newest=2, days=2) == ["2026-03-08T12", "2026-03-15T12", "2026-03-22T12", "2026-03-22T12"]
 
 
 @given(st.lists(st.integers(0, 24 * 400), min_size=1, max_size=60, unique=True), st.integers(1, 4), st.integers(0, 3))
@@ -324,23 +312,6 @@ def test_ids_that_are_forgotten_leave_the_backups_and_who_comes_back_is_known(st
         assert who in set(then.judgements()["annotator_id"])
 
 
-def test_a_server_that_was_lost_is_restored_without_those_whom_the_backups_of_it_know_as_erased(store, tmp_path):
-    who = complete(store, "P1")
-    before = write_backup(store, tmp_path / "before.db")
-    keep_backup(store)
-    erase_people([who], stores=[store])
-    if store.database.dialect == "sqlite":
-        store.close()
-        where = Path(store.database.where)
-        where.unlink()
-    else:
-        where = store.database.engine.url.render_as_string(hide_password=False)
-        with store.database.write() as connection:
-            connection.exec_driver_sql("DROP SCHEMA public CASCADE")
-            connection.exec_driver_sql("CREATE SCHEMA public")
-    assert restore(before.file, where).erased == 1
-
-
 def test_what_a_killed_backup_or_restore_left_beside_the_database_goes_with_an_erasure(store):
     who = complete(store, "P1")
     place = keeping.folder(store)
@@ -351,33 +322,6 @@ def test_what_a_killed_backup_or_restore_left_beside_the_database_goes_with_an_e
         erase_people([who], stores=[store])
         assert held.is_dir()
     assert not [*place.parent.glob(".*.tmp")]
-
-
-def test_an_erasure_that_was_cut_short_among_the_backups_goes_on(store, clock, monkeypatch):
-    who = complete(store, "SECRET-ID")
-    pay.mark_paid(store, ["SECRET-ID"])
-    for _ in range(3):
-        keep_backup(store)
-        clock(24)
-
-    def power_cut(copy, *given, real=keeping.seal):
-        if copy.name == kept(store)[1].name:
-            raise KeyboardInterrupt
-        real(copy, *given)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(keeping, "seal", power_cut)
-        with pytest.raises(KeyboardInterrupt):
-            erase_people([who], stores=[store])
-    assert [b"SECRET-ID" in path.read_bytes() for path in kept(store)] == [False, True, True]
-    assert [row.cleaned_at for row in rows(store, schema.erasure)] == [None]
-    left = keeping.folder(store) / f".{kept(store)[0].name}.12345678.tmp"  # of one that was killed
-    left.mkdir()
-    shutil.copy(kept(store)[1], left / "copy.db")
-    assert sum(erase_people([who], stores=[store]).databases.values()) == 0
-    assert b"SECRET-ID" not in bytes_of(store)
-    assert [path.name for path in keeping.folder(store).iterdir() if path.suffix != ".db"] == []
-    assert [row.cleaned_at for row in rows(store, schema.erasure)] != [None]
 
 
 def test_backups_that_cannot_be_changed_are_named_once_all_others_are_and_the_erasure_goes_on(store, clock):

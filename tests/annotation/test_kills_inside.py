@@ -2,7 +2,6 @@
 
 import inspect
 import multiprocessing
-import pickle
 import shutil
 import signal
 import subprocess
@@ -12,7 +11,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-import affectml
 from affectml.demo_set import write_demo
 from affectml.people.labelling import make_task
 from affectml_annotation import Answer, LabelStore, Task, write_judgements
@@ -74,9 +72,7 @@ def killed(tmp_path_factory):
     """`killed(template, deed)`: for each step a copy of the template in which it was killed there, and `again`."""
     context = multiprocessing.get_context("forkserver")
     modules = (
-        "affectml.auditing._queue",
         "affectml.cli._labels_task",
-        "affectml.cli._labels_print",
         "affectml.people.erasing",
     )
     context.set_forkserver_preload(list(modules))
@@ -179,29 +175,3 @@ def test_a_restore_is_the_old_database_or_the_new_one_without_whom_was_erased(ki
             states.add((whole, new))
             assert not whole or litter(folder) == []
     assert states - {(False, True)} == {(False, False), (True, True)}
-
-
-QUEUE = """
-import pickle
-from pathlib import Path
-from affectml.auditing import queue_audit, write_audit
-from affectml_annotation import LabelStore
-audit, folder = pickle.loads(Path(HERE, "audit.pickle").read_bytes()), Path(HERE, "audit")
-write_audit(audit, folder)
-with LabelStore(Path(HERE, "set-labels.db")) as store:
-    queue_audit(audit, store, folder, count=3)
-"""
-
-
-def test_what_an_audit_queued_is_never_without_the_file_that_says_why(world, killed):
-    """The audit itself is made once: it writes nothing."""
-    (world / "audit.pickle").write_bytes(pickle.dumps(affectml.audit(world / "set")))
-    for folder, again in killed(world, QUEUE):
-        with LabelStore(folder / "set-labels.db") as store:
-            queued = store.images().dropna(subset="queue_rank")["image_id"].tolist()
-        noted = [pd.read_csv(file, dtype={"image_id": "str"}) for file in (folder / "audit").glob("queue-*.csv")]
-        assert set(queued) == (set(noted[0]["image_id"]) if queued else set())
-        tables = [(folder / "audit" / f"audit.{ending}").exists() for ending in ("html", "csv", "parquet")]
-        assert all(tables) or not noted
-        assert again() == 0
-        assert litter(folder) == []

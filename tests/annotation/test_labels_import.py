@@ -80,7 +80,7 @@ def test_fifty_equal_problems_are_one_line_with_a_count(run, task, tmp_path):
 def test_a_row_without_a_name_is_a_problem_of_its_row(run, task, tmp_path):
     file = write(tmp_path, "0.jpg,ann,awe", "1.jpg,  ,awe", "2.jpg,,awe")
     error = run("label", "import", file, "--db", task, "--invite", fails=True)
-    assert "2 problems, nothing was imported: line 3 and 1 more: annotator_id is empty" in error
+    assert "2 problems, nothing was imported: line 3 and 1 more: expected text in annotator_id, but it is" in error
     assert said(task) == []
 
 

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from affectml_annotation import LabelStore, StoreError
 from affectml_annotation.store import migrations, schema
-from affectml_annotation.store.earlier import task_file
 from affectml_annotation.store.engine import Database
-from affectml_annotation.store.settings import read_setting, write_setting
+from affectml_annotation.store.migrations import task_file
+from affectml_annotation.store.schema import read_setting, write_setting
 from affectml_annotation.store.versions import all_versions
 from affectml_annotation.study.file import Backups, parse
 
@@ -248,11 +248,6 @@ def test_a_setting_that_can_be_in_no_file_bars_nobody_and_stays_beside(database_
         assert store.database.reading(read_setting, "relabel") == former
 
 
-def test_settings_that_nobody_chose_are_the_usual_ones(database_url):
-    with from_schema_5(database_url, task={"labels": ["awe"], "question": "?"}) as store:
-        assert store.task == parse({"schema": 2, "labels": ["awe"], "question": "?"}, "")
-
-
 def test_a_study_of_schema_5_goes_on_in_a_further_version_and_the_former_one_stays(database_url):
     with closing(Database(database_url)) as database, database.write() as connection:
         migrations.migrate(lambda: nullcontext(connection), migrations.MIGRATIONS[:5])
@@ -271,16 +266,6 @@ def test_a_study_of_schema_5_goes_on_in_a_further_version_and_the_former_one_sta
         file = {key: value for key, value in FILE.items() if key not in ("lease", "texts")}
         assert now.file == parse({"schema": 2, **file, **own, "words": words, "checks": checks}, "")
         assert now.file.lease_seconds == 2400
-
-
-def test_a_database_of_before_keeps_its_settings_as_this_version_does(database_url):
-    with closing(Database(database_url)) as database:
-        migrations.migrate(database.write, migrations.MIGRATIONS[:4])
-        database.writing(write_setting, "task", OTHERS | {"backup_hours": 24.0, "backups_kept": 7})
-        database.writing(write_setting, "relabel", {"blur": True})
-    with LabelStore(database_url) as store:
-        assert store.task == parse({"schema": 2, **OTHERS, "page": {"blur": True}}, "")
-        assert store.change_task(strategy="fill").backups == Backups()
 
 
 @pytest.mark.parametrize("value", ["5", "[]", "{", "nothing", "[" * 9999])

@@ -15,7 +15,7 @@ import affectml_annotation as aa
 from affectml.auditing._expect import read_said
 from affectml.data import Dataset
 from affectml.exploring._people import Judgements
-from affectml.planning import read_pilot
+from affectml.planning._figures import read_pilot
 from affectml_annotation.exchange.dataset_folder import Collected
 from affectml_annotation.store import submits
 from affectml_annotation.store.visits import failed_checks
@@ -128,14 +128,6 @@ def test_how_people_did_on_checks_and_repeats_stands_beside_their_answers(task):
     }
 
 
-def test_who_answered_nothing_but_checks_is_in_the_report_of_them_and_without_purposes_every_check_is_one(said, task):
-    checked = said[~((said["annotator_id"] == "cat") & (said["purpose"] == "task"))]
-    found = aa.annotator_report(checked, LABELS, checks=task.checks()).set_index("annotator_id")
-    assert found.loc["cat", ["judgements", "checks", "checks_failed"]].tolist() == [0, 1, 0]
-    found = aa.annotator_report(said.drop(columns="purpose"), LABELS, checks=task.checks())
-    assert found["checks"].tolist() == [2, 2, 2]
-
-
 def test_pace_and_drift_are_of_images_alone(task):
     said = task.judgements().assign(at=pd.Timestamp("2026-01-05 08:00", tz="UTC"))
     assert lead.pace(said)["answers"].tolist() == [5]
@@ -205,10 +197,9 @@ def test_targets_and_what_is_learned_from_judgements_pass_over_checks(exported):
     assert (heard.n.max(axis=1).tolist(), len(heard.single.image)) == ([2, 2, 1], 5)
 
 
-@pytest.mark.parametrize("to", ["said.parquet", "out.csv", "out.jsonl", "out.json", "folder"])
+@pytest.mark.parametrize("to", ["said.parquet", "out.csv", "out.jsonl", "out.json"])
 def test_no_file_has_a_check_or_a_repeat(task, tmp_path, run, to):
-    kind = ["--format", "hugging-face"] if to == "folder" else []
-    told = json.loads(run("label", "export", "--db", tmp_path / "labels.db", "--to", tmp_path / to, *kind, "--json"))
+    told = json.loads(run("label", "export", "--db", tmp_path / "labels.db", "--to", tmp_path / to, "--json"))
     there = aa.read_judgements(tmp_path / to)
     assert by_hand(aa.count_votes(there, LABELS).table()) == BY_HAND
     assert (len(there), told["rows"]) == (5, 5)
@@ -232,13 +223,6 @@ def test_a_table_with_checks_is_imported_with_them_and_counts_without(tmp_path, 
     assert "5 answers to attention checks and 2 repeats" in " ".join(told.split())
 
 
-@pytest.fixture
-def golden(tmp_path):
-    shutil.copy(GOLDEN / "labels.db", tmp_path / "golden.db")
-    with aa.LabelStore(tmp_path / "golden.db") as store:
-        yield store
-
-
 def test_a_target_that_counts_checks_is_told_with_the_way_out(tmp_path, run):
     shutil.copytree(GOLDEN / "export", tmp_path / "before")
     why = Dataset.open(tmp_path / "before").outdated("labels")
@@ -258,14 +242,3 @@ def test_an_image_that_somebody_labelled_before_it_was_a_check_is_none_of_theirs
         assert people(store)["checks_failed"].isna().all()
         assert store.database.reading(failed_checks, who) == 0
         assert seen in Collected.of(store).images["image_id"].tolist()
-
-
-def test_two_pages_give_one_figure_for_one_person(golden):
-    study = people(golden).set_index("participant")
-    page = aa.annotator_report(golden.judgements(), LABELS, checks=golden.checks()).set_index("annotator_id")
-    page = page.loc[study.index[study["seconds"].notna()]]
-    assert len(page) == 14
-    for name in ("seconds", "with_others", "shared_images", "checks", "checks_failed"):
-        theirs = study.loc[page.index, name].fillna(0).astype(float)
-        np.testing.assert_array_equal(page[name].fillna(0).astype(float), theirs, err_msg=name)
-    assert page["judgements"].to_dict() == study.loc[page.index, "images"].to_dict()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import affectml_annotation as aa
+from affectml_annotation.smoothing import DirichletPrior
 
 from .tasks import refused
 
@@ -139,7 +140,7 @@ def test_the_dirichlet_of_two_labels_is_the_beta():
 
 
 def test_one_choice_shares_sum_to_one_and_an_empty_row_is_the_prior():
-    shares = aa.smoothed_shares([[3, 1, 0], [0, 0, 0]], aa.DirichletPrior(np.array([1.0, 0.5, 0.5])))
+    shares = aa.smoothed_shares([[3, 1, 0], [0, 0, 0]], DirichletPrior(np.array([1.0, 0.5, 0.5])))
     assert shares.tolist() == [[4 / 6, 1.5 / 6, 0.5 / 6], [0.5, 0.25, 0.25]]
     assert aa.fit_dirichlet_prior([[1, 0], [0, 1]]).alpha.tolist() == [1.0, 1.0]
     refused(aa.BadCounts, "row 0, label 1", aa.fit_dirichlet_prior, [[1, -1]])

@@ -1,16 +1,18 @@
-"""At a study's door, on both engines: which device goes on by itself, and who is let in no more."""
+"""At a study's door: which device goes on by itself, and who is let in no more."""
 
 import pytest
 
 from affectml_annotation import StoreError, erasing
 from affectml_annotation.store import schema
-from affectml_annotation.study import door, keys, visits
+from affectml_annotation.study import door, visits
 from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.overview import overview
 from affectml_annotation.study.screen import screen
 
 from .studies import pass_time
 from .tasks import refused, rows
+
+ENGINES = ("sqlite",)  # what may differ between the engines is in test_study_whole.py
 
 
 def agree(store, ids, own) -> str:
@@ -39,7 +41,7 @@ def test_the_device_on_which_somebody_agreed_goes_on_and_another_by_the_resume_c
 
 def test_whoever_opens_another_persons_address_in_between_locks_nobody_out(opened):
     store = opened()
-    first, other = keys.make_links(store, 2, ends_at=schema.now_ms() / 1000 + 600)
+    first, other = door.make_links(store, 2, ends_at=schema.now_ms() / 1000 + 600)
     for mine, others in ((Ids("P1"), Ids("P2")), (door.ids_of_link(store, first), door.ids_of_link(store, other))):
         assert [door.enter(store, ids, "laptop").shared for ids in (mine, others)] == [False, False]
         who = agree(store, mine, "laptop")
@@ -76,23 +78,23 @@ def test_who_withdrew_is_told_so_where_they_are_known_for_sure(store):
 
 def test_a_signed_link_is_one_persons_on_any_device_and_keeps_nobody_out_who_began_once_it_is_over(opened):
     store = opened(places={"minutes": 60 * 24 * 14})
-    mine, other, late = keys.make_links(store, 3, ends_at=schema.now_ms() / 1000 + 600)
+    mine, other, late = door.make_links(store, 3, ends_at=schema.now_ms() / 1000 + 600)
     who = agree(store, door.ids_of_link(store, mine), "laptop")
     assert door.enter(store, door.ids_of_link(store, mine), "phone").participant == who
     assert door.enter(store, door.ids_of_link(store, other)).kind == "consent"
     swapped = f"{other.split('.')[0]}.{mine.split('.')[1]}"
     for token in (mine.replace("1.", "2."), swapped, "1.", "", "x", "9.AAAA", "1" * 40, "1.\ud800"):
-        refused(keys.BadLink, "is not valid", door.ids_of_link, store, token)
+        refused(door.NotInStudy, "is not valid", door.ids_of_link, store, token)
     pass_time(store, 11)
-    refused(keys.BadLink, "has expired", door.ids_of_link, store, late)
+    refused(door.NotInStudy, "has expired", door.ids_of_link, store, late)
     ids = door.ids_of_link(store, mine)
     assert door.enter(store, ids, "laptop").participant == who
     assert door.enter(store, ids, "phone").kind == "known"
     for number, token in ((1, mine), (2, other)):
-        keys.revoke_link(store, number)
-        refused(keys.BadLink, "revoked", door.ids_of_link, store, token)
+        door.revoke_link(store, number)
+        refused(door.NotInStudy, "revoked", door.ids_of_link, store, token)
 
 
 @pytest.mark.parametrize("ends_at", [0.0, 1e300, float("inf"), float("nan")])
 def test_a_link_ends_at_a_time_that_can_be(store, ends_at):
-    refused(StoreError, "an end that is to come before the year 3000", keys.make_links, store, 1, ends_at)
+    refused(StoreError, "an end that is to come before the year 3000", door.make_links, store, 1, ends_at)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from affectml_annotation.errors import BadTask
 from affectml_annotation.judgements import storable
-from affectml_annotation.study import check
+from affectml_annotation.study import terms
 from affectml_annotation.study.file import changed_keys, parse
 from affectml_annotation.study.folder import FILE, as_yaml, read_study, write_study
 from affectml_annotation.yaml_files import load_yaml
@@ -127,15 +127,6 @@ def test_money_is_exact():
     assert parse({"pay": {"per_person": 0.1, "per_screen_out": "0.30"}}, "x").pay.per_person == Decimal("0.1")
 
 
-@pytest.mark.parametrize(
-    ("currency", "amount", "whole"), [("JPY", "0.50", False), ("JPY", "50", True), ("EUR", ".5", True)]
-)
-def test_what_a_currency_cannot_pay_is_said(folder, currency, amount, whole):
-    write_file(folder, pay={"currency": currency, "per_minute_over": amount})
-    says = "pay.per_minute_over is 0.50: JPY is paid in whole units; write such as 300."
-    assert (says in check.check_study(folder).missing) != whole
-
-
 @pytest.mark.parametrize("place", ["../secret.md", "/etc/hostname", "a/../../secret.md", "linked.md", "nul\0.md"])
 def test_no_text_is_read_from_outside_the_folder(folder, place):
     (folder.parent / "secret.md").write_text("secret", encoding="utf-8")
@@ -179,13 +170,13 @@ def test_the_steps_come_in_order_with_minutes(folder):
     shown = [{"image": "a", "labels": ["awe"]}, {"image": "b", "labels": []}]
     write_file(folder, before={"questions": [ASKED]}, images_per_person=60, practice={"images": shown},
           checks={"rate": 0.25, "images": [{"image": "c", "labels": ["awe"]}]})  # fmt: skip
-    found = check.steps(read_study(folder))
+    found = terms.steps(read_study(folder))
     minutes = {step.phase: step.minutes for step in found}
     # 60 images and a check, of which there is one image, a quarter of a minute each
     assert minutes == {"consent": 2, "before": 0.25, "instructions": 0.5, "practice": 0.5, "start": 0, "images": 15.25,
                        "debriefing": 0.25}  # fmt: skip
     assert list(minutes) == ["consent", *read_study(folder).file.phases]
-    assert check.announced_minutes(read_study(folder)) == 19  # of 18.75
+    assert terms.announced_minutes(read_study(folder)) == 19  # of 18.75
     assert found[5].what == "60 images, and 1 attention check among them"
 
 

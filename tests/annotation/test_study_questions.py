@@ -6,9 +6,12 @@ import pytest
 
 from affectml_annotation.study import running, visits
 from affectml_annotation.study.file import Questions
-from affectml_annotation.study.questions import answers_to_questions, in_order, read_answers
+from affectml_annotation.study.overview import answers_to_questions
+from affectml_annotation.study.visits import in_order, read_answers
 
 from .studies import come, study_with
+
+ENGINES = ("sqlite",)  # what may differ between the engines is in test_study_whole.py
 
 
 def asked(**question) -> Questions:

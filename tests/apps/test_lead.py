@@ -11,8 +11,9 @@ import pytest
 
 from affectml.data import Dataset
 from affectml.exploring import Collection
-from affectml_annotation import Alpha, Progress, read_counts, read_judgements
+from affectml_annotation import Alpha, Progress, read_judgements
 from affectml_annotation.study.pay import PayRow
+from affectml_annotation.tables import read_table
 from affectml_apps.relabel import lead
 from affectml_apps.text import resolve, searchable
 
@@ -162,7 +163,7 @@ def test_csv_for_people_says_that_it_is_utf_8_and_our_own_readers_take_it(tmp_pa
         again = read_judgements(tmp_path / "answers.csv", encoding=encoding)
         assert again["annotator_id"].tolist() == ["zoë", "b"]
         assert again["labels"].tolist() == [["awe"], ["a|b", "joy"]]
-    assert read_counts(tmp_path / "votes.csv", LABELS, n_column="n").image_id.tolist() == ["1"]
+    assert read_table(tmp_path / "votes.csv").frame["image_id"].tolist() == ["1"]
     found = Collection(Dataset.open(demo), [])
     file = found.export([0, 1], tmp_path / "shown.csv")
     assert {path.read_bytes()[:3] for path in tmp_path.glob("*.csv")} == {codecs.BOM_UTF8}

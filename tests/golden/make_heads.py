@@ -9,25 +9,17 @@ from affectml.data import Dataset
 from affectml.embeddings import EmbeddingStore
 from affectml.errors import BadInput
 from affectml.heads import (
-    AutoConfig,
     AutoHead,
     ByPersonHead,
-    ContrastiveConfig,
     ContrastiveHead,
-    EnsembleConfig,
     EnsembleHead,
     Head,
-    KernelConfig,
     KernelHead,
     PersonAnswers,
     PriorHead,
-    SigmoidConfig,
     SigmoidHead,
-    SoftmaxConfig,
     SoftmaxHead,
-    TopKConfig,
     TopKHead,
-    ZeroShotConfig,
     ZeroShotHead,
     choose_thresholds,
     load_head,
@@ -64,65 +56,51 @@ def make_heads(answered: int) -> None:
     """heads/NAME/{head.json, head.safetensors, expected.npz}; answered: images whose predictions are kept."""
     data = Dataset.open("data")
     store = EmbeddingStore.for_dataset(data)
-    emotions, one, uneven = data.target("emotions"), data.target("one"), data.target("uneven")
+    emotions, one = data.target("emotions"), data.target("one")
     X = store.rows(emotions.image_id)[:, :FEATURES]
     R, S = emotions.shares(), (emotions.shares() >= 0.4).astype(np.int64)
-    Z, P, voters = store.rows(one.image_id)[:, :FEATURES], one.shares(), one.table.sum(axis=1)
-    U, asked = uneven.shares(), uneven.people
+    Z, P = store.rows(one.image_id)[:, :FEATURES], one.shares()
     texts = np.random.default_rng(3).normal(size=(8, FEATURES))
     prompts = [np.random.default_rng(10 + c).normal(size=(1 + c % 3, FEATURES)) for c in range(8)]
     captions = np.where(np.arange(len(X))[:, None] < 20, np.random.default_rng(4).normal(size=X.shape), 0.0)
 
-    def sigmoid(**options) -> SigmoidHead:
-        return SigmoidHead(SigmoidConfig(**options))
-
-    def softmax(**options) -> SoftmaxHead:
-        return SoftmaxHead(SoftmaxConfig(**options))
-
-    def kernel(**options) -> KernelHead:
-        return KernelHead(KernelConfig(**options))
-
     heads: dict[str, Head] = {
         "prior-rates": PriorHead().fit(X, R).tune_thresholds(X, S),
         "prior-distribution": PriorHead().fit(Z, P),
-        "sigmoid-l2": sigmoid(l2=0.1).fit(X, R).tune_thresholds(X, S),
-        "sigmoid-hidden": sigmoid(hidden=6, dropout=0.2, weight_decay=0.01, max_epochs=20).fit(X, R),
-        "sigmoid-balance": sigmoid(balance=0.5, logit_adjustment=1.0).fit(X, S).tune_thresholds(X, S),
-        "sigmoid-assumed-negatives": sigmoid(assumed_negatives=0.2).fit(X, S),
-        "sigmoid-rho": sigmoid(rho=0.3).fit(X, U, weights=asked),
-        "sigmoid-rho-fit": sigmoid(rho="fit").fit(X, U, weights=asked),
-        "softmax-l2-zero": softmax(l2=0.0).fit(Z, P),
-        "softmax-hidden": softmax(hidden=6, learning_rate=0.01, batch_size=32, patience=3).fit(Z, P),
-        "softmax-balance": softmax(balance=1.0, logit_adjustment=0.5).fit(Z, P, weights=voters),
-        "topk-three": TopKHead(TopKConfig(k=3, l2=0.01)).fit(X, R),
+        "sigmoid-l2": SigmoidHead(l2=0.1).fit(X, R).tune_thresholds(X, S),
+        "sigmoid-hidden": SigmoidHead(hidden=6, dropout=0.2, weight_decay=0.01, max_epochs=20).fit(X, R),
+        "sigmoid-assumed-negatives": SigmoidHead(assumed_negatives=0.2).fit(X, S),
+        "softmax-l2-zero": SoftmaxHead(l2=0.0).fit(Z, P),
+        "softmax-hidden": SoftmaxHead(hidden=6, learning_rate=0.01, batch_size=32, patience=3).fit(Z, P),
+        "topk-three": TopKHead(k=3, l2=0.01).fit(X, R),
         "topk": TopKHead().fit(X, S),
         **{
-            f"kernel-{kind}-{name}": kernel(kind=kind, kernel=name).fit(A, T)
+            f"kernel-{kind}-{name}": KernelHead(kind=kind, kernel=name).fit(A, T)
             for kind, A, T in (("distribution", Z, P), ("rates", X, R))
             for name in ("exponential", "rbf")
         },
-        "kernel-landmarks": kernel(kind="rates", exact_rows=20, landmarks=15, gamma=0.5, l2=1e-3)
+        "kernel-landmarks": KernelHead(kind="rates", exact_rows=20, landmarks=15, gamma=0.5, l2=1e-3)
         .fit(X, R)
         .tune_thresholds(X, S),
         "contrastive-prompts": ContrastiveHead(
-            texts, ContrastiveConfig(hidden=5, temperature=0.2, positives=1, dropout=0.2, max_epochs=10)
+            texts, hidden=5, temperature=0.2, positives=1, dropout=0.2, max_epochs=10
         )
         .fit(X, R, prompts=prompts, captions=captions)
         .tune_thresholds(X, S),
-        "contrastive-one-answer": ContrastiveHead(texts, ContrastiveConfig(hidden=5, max_epochs=10)).fit(Z, P),
-        "zero-shot": ZeroShotHead(texts, ZeroShotConfig(logit_scale=20.0)),
+        "contrastive-one-answer": ContrastiveHead(texts, hidden=5, max_epochs=10).fit(Z, P),
+        "zero-shot": ZeroShotHead(texts, logit_scale=20.0),
         "zero-shot-calibrated": ZeroShotHead(texts).fit(X, R).tune_thresholds(X, S),
         "ensemble-softmax-hidden": EnsembleHead(
-            EnsembleConfig(kind="distribution", head="softmax", count=2, options={"hidden": 4, "max_epochs": 20})
+            kind="distribution", head="softmax", count=2, options={"hidden": 4, "max_epochs": 20}
         ).fit(Z, P),
-        "ensemble-sigmoid": EnsembleHead(EnsembleConfig(kind="rates", head="sigmoid", count=3, options={"l2": 0.1}))
+        "ensemble-sigmoid": EnsembleHead(kind="rates", head="sigmoid", count=3, options={"l2": 0.1})
         .fit(X, R)
         .tune_thresholds(X, S),
-        "ensemble-kernel": EnsembleHead(
-            EnsembleConfig(kind="rates", head="kernel", count=2, options={"gamma": 0.5, "l2": 1e-3})
-        ).fit(X, R),
+        "ensemble-kernel": EnsembleHead(kind="rates", head="kernel", count=2, options={"gamma": 0.5, "l2": 1e-3}).fit(
+            X, R
+        ),
         "auto-rates": AutoHead(kind="rates", seed=2).fit(X, R).tune_thresholds(X, S),
-        "auto-linear-hidden": AutoHead(AutoConfig(kind="rates", families=("hidden", "linear"))).fit(X, R),
+        "auto-linear-hidden": AutoHead(kind="rates", families=("hidden", "linear")).fit(X, R),
         "auto-distribution": AutoHead(kind="distribution", seed=1).fit(Z, P),
     }
     given = np.random.default_rng(6).random((len(X), 6, 8)) < R[:, None]  # what six people chose of each image
@@ -135,16 +113,16 @@ def make_heads(answered: int) -> None:
     heads["by-person"] = ByPersonHead(head="sigmoid", options={"l2": 0.1}, tastes=2, ridge=30.0).fit(
         X, R, answers=answers
     )
-    generous = sigmoid(l2=0.1).fit(X, R)
+    generous = SigmoidHead(l2=0.1).fit(X, R)
     generous.thresholds_ = generous.predict_rates(X).mean(dim=0)
     heads["thresholds-given"] = generous
-    own = sigmoid(l2=0.1).fit(X, R)
+    own = SigmoidHead(l2=0.1).fit(X, R)
     nobody = S * (np.arange(8) != 3)  # a label that is in no set: its cut lets nothing in
     own.thresholds_ = choose_thresholds(own.scores(X), nobody, shrinkage=0.0)
     own.thresholds_[3] = float(np.nextafter(1.0, 2.0))
     heads["thresholds-own"] = own
-    without = ContrastiveHead.from_tensors(
-        ContrastiveConfig(hidden=5), {}, {k: v.clone() for k, v in heads["contrastive-one-answer"]._fitted().items()}
+    without = ContrastiveHead.from_saved(
+        {"hidden": 5}, {}, {k: v.clone() for k, v in heads["contrastive-one-answer"]._fitted().items()}
     )
     heads["contrastive-without-texts"] = without
     for name, head in heads.items():

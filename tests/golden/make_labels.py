@@ -188,8 +188,7 @@ def _write_said(store: LabelStore, folder: Path) -> None:
     write_dataset_folder(folder / "export", Collected.of(store), votes)
     (folder / "files").mkdir()
     for file in ("judgements.csv", "judgements.jsonl", "judgements.parquet", "judgements.json"):
-        write_judgements(judgements, folder / "files" / file, name="golden task", question=QUESTION)
-    write_judgements(judgements, folder / "files" / "hugging-face", "hugging-face", name="golden", question=QUESTION)
+        write_judgements(judgements, folder / "files" / file)
 
 
 def _held(people: pd.DataFrame) -> dict[str, int]:

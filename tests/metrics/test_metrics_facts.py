@@ -6,6 +6,8 @@ import math
 from dataclasses import replace
 from statistics import correlation
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -227,6 +229,16 @@ def test_a_batch_that_is_refused_leaves_the_metric_as_it_was(row, by):
         assert (metric.update_count, metric.compute()) == (1, value)
     metric(*row.tables)
     assert metric.update_count == 2
+
+
+@pytest.mark.parametrize("axis", ["labels", "rows"])
+def test_frames_in_another_order_are_refused(row, axis):
+    preds, target, *more = row.tables
+    frames = [pd.DataFrame(np.asarray(table)).rename(columns="label {}".format) for table in (preds, target)]
+    same(row.function(*frames, *more), row.function(*row.tables))
+    moved = frames[1].iloc[:, ::-1] if axis == "labels" else frames[1].iloc[::-1]
+    if not row.spec.of_target:
+        refused(am.ShapeError, f"their {axis} in one order", row.function, frames[0], moved, *more)
 
 
 NOT_OF_ITS_KIND = {

@@ -10,10 +10,10 @@ from affectml.judging.answers import Array, Floats, SystemAnswers
 from affectml.judging.figures import column
 from affectml.judging.views import entropies
 from affectml.page.section import Card, Cards, Page, Section, called, thumbnail
-from affectml.page.tables import Table, number, percent
+from affectml.page.tables import number, percent
 from affectml_metrics.table import better
 
-SHOWN, MANY, ALONE = 4, 24, 12  # images of a gallery
+SHOWN, MANY = 4, 24  # images of a gallery
 BARS = 12  # labels of an image: of more, those with the largest shares
 SYSTEMS = 3  # further systems of a card
 PLACES = {"a good answer": 1 / 6, "a middling one": 1 / 2, "a poor one": 5 / 6}
@@ -128,21 +128,3 @@ def ranked(page: Page) -> tuple[str, dict[int, str]]:
     scores = mine[column(known[0])].to_numpy()
     order = [row for row in np.lexsort(losses[::-1]).tolist() if not np.isnan(scores[row])]
     return known[0], {row: f"{known[0]} {number(scores[row])}" for row in order}
-
-
-def alone(page: Page) -> Section | None:
-    """The images on which all systems say a label that people's answers do not support."""
-    known, rows, ids = page.facts.get("alone"), list[tuple[str, ...]](), dict[str, int]()
-    if known is None:
-        return None
-    for each in known["images"]:
-        said = "; ".join(f"{name}: {', '.join(labels)}" for name, labels in each["said"].items())
-        rows.append((each["image_id"], each["label"], percent(each["people"]), said))
-    if page.shown.truth is not None:
-        ids = {str(name): row for row, name in enumerate(page.shown.truth.image_id)}
-    lines = {ids[row[0]]: f"all say {row[1]}, {row[2]} of people do" for row in rows[:ALONE] if row[0] in ids}
-    made, count, chance = cards(page, lines), len({row[0] for row in rows}), known["chance"][1]
-    words = f"On {count} of {known['of']} images all systems say a label that people do not ({chance:.1f} by chance)."
-    table = Table("Where all stand alone", ("image", "label", "people", "said"), tuple(rows))
-    galleries = (Cards("", made),) if made else ()
-    return Section("alone", "Images where all systems stand alone", words, (), galleries, (table,) if rows else ())

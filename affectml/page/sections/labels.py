@@ -1,4 +1,4 @@
-"""Label by label: scores, how common each is, how often systems name it, what is said instead, what stands together."""
+"""Label by label: scores, how common each is, how often systems name it, and what is said instead."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +9,7 @@ import numpy as np
 from affectml.judging.figures import Figure
 from affectml.judging.views import NOTHING
 from affectml.page.section import Drawing, Page, Section, called, capital, spots
-from affectml.page.tables import Table, cell, clear, crossed, grouped, number, percent, pivot
+from affectml.page.tables import Table, cell, clear, crossed, grouped, number, pivot
 from affectml.plots.charts import grid
 
 SCORED = {  # of labels: a title, and a line under the picture
@@ -20,7 +20,6 @@ SCORED = {  # of labels: a title, and a line under the picture
 }
 ALSO = ("prevalence", "set_share", "mean_share", "rate_cross_entropy", "threshold")
 TIED = 3  # equally common mistakes that are named
-FEW = 10  # answers or images with a label, from which a share of them is worth a word
 RULE = (
     "a label that both name counts on the diagonal; a missed label is shared evenly among those named instead; the row "
     f"{NOTHING} has labels added to sets that were otherwise complete; all answers to one image together count one"
@@ -101,7 +100,9 @@ def instead(page: Page) -> Section | None:
         if left + added and who == page.first:
             missed = f"{left:.0f} label{'s' * (round(left) != 1)} without naming another"
             told.append(f"{called(who)} leaves out {missed}, and adds {added:.0f} to sets that are otherwise complete")
-        parts += _grid(f"{capital(called(who))}, in images", rows, names, page.first, (head, "what was said"), RULE)
+        parts += _grid(
+            f"{capital(called(who))}, in images", rows, names, "model" if who == page.first else "people", head
+        )
     return Section.of("instead", "What was mistaken for what", told, parts)
 
 
@@ -115,42 +116,16 @@ def _often(rows: Sequence[Figure], images: int) -> str:
     return counted if most >= 2 and len(tied) <= TIED else ""
 
 
-def _grid(
-    title: str, rows: Sequence[Figure], names: Sequence[str], first: str, axis: tuple[str, str], note: str = ""
-) -> list[Drawing | Table]:
-    """Figures of one system by level and label, as squares and as a table; images are counts, and none is 0."""
+def _grid(title: str, rows: Sequence[Figure], names: Sequence[str], hue: str, head: str) -> list[Drawing | Table]:
+    """Counts of one system by level and label, as squares and as a table."""
     if not rows:
         return []
-    found, used, whole = crossed(rows, "level", "label"), grouped(rows, "label"), rows[0].metric == "images"
-    none, hue = 0.0 if whole else np.nan, "model" if rows[0].system == first else "people"
-    values = [[found[at][name].value if name in found.get(at, {}) else none for name in names] for at in names]
+    found, used = crossed(rows, "level", "label"), grouped(rows, "label")
+    values = [[found[at][name].value if name in found.get(at, {}) else 0.0 for name in names] for at in names]
     most = sorted((each for each in rows if each.level != each.label), key=lambda each: -each.value)[:5]
     alt = f"{title}. Most: {'; '.join(f'{f.level}, {f.label} {cell(f)}' for f in most) or 'none'}"
     across, cells = [name for name in names if name in used], list[tuple[str, ...]]()
     for at in (name for name in names if name in found):
-        texts = (cell(found[at][name]) if name in found[at] else "0" if whole else "–" for name in across)
-        cells.append((at if whole else f"{at} ({next(iter(found[at].values())).n})", *texts))
-    picture = grid(np.array(values), names, alt, hue=hue, axis=axis, whole=whole)
-    return [Drawing(title, picture), Table(title, (axis[0], *across), tuple(cells), note)]
-
-
-def together(page: Page) -> Section | None:
-    """Labels that one answer has together, people's beside the first system's; None where no answer has several."""
-    first, parts, told, known = page.first, list[Any](), list[str](), dict[str, dict[tuple[str, str], Figure]]()
-    titles = {"person": "Single answers of people", "people": "Sets of the images", first: f"Sets of {called(first)}"}
-    for who, title in titles.items():
-        rows = page.parts("with", system=who)
-        known[who] = {(each.level, each.label): each for each in rows if (each.n or 0) >= FEW}
-        axis = ("answers with this label", "that have this as well")
-        parts += _grid(title, rows, page.facts.get("labels", ()), first, axis)
-    if people := known["person"] or known["people"]:
-        whose = "people's answers" if known["person"] else "the images' sets"
-        most = max(people.values(), key=lambda each: each.value)
-        often = f"of {whose} with {most.level}, {percent(most.value)} have {most.label} as well"
-        told.append(often if most.value else "no answer here has two labels")
-    if both := [(known[first][at], each) for at, each in known["people"].items() if at in known[first]]:
-        its, theirs = max(both, key=lambda pair: abs(pair[0].value - pair[1].value))
-        mine = f"{percent(its.value)} of {called(first)}'s {its.n} sets"
-        others = f"{percent(theirs.value)} of the images' {theirs.n}"
-        told.append(f"the largest gap is {its.label} beside {its.level}: {mine}, {others}")
-    return Section.of("together", "Which labels go together", told, parts)
+        cells.append((at, *(cell(found[at][name]) if name in found[at] else "0" for name in across)))
+    picture = grid(np.array(values), names, alt, hue=hue, axis=(head, "what was said"))
+    return [Drawing(title, picture), Table(title, (head, *across), tuple(cells), RULE)]

@@ -1,4 +1,4 @@
-"""For whom, on which images and with how much a system works: disagreement, subgroups, single people, fewer images."""
+"""For whom and with how much a system works: disagreement, subgroups, people, fewer images; and how it was made."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,41 +7,36 @@ from typing import Any
 
 from affectml.judging.figures import Figure
 from affectml.page.section import Page, Section, called, curve, spots
-from affectml.page.tables import Table, arrow, cell, clear, grouped, metric, number, p_value, pivot, span
+from affectml.page.tables import Table, arrow, cell, grouped, metric, number, p_value, pivot, span
+from affectml.runs import RunInfo
 
 SHOWN = 5  # findings in words, and differences that are not beyond chance
 KNOWING = "rate_cross_entropy"
 OVER = "levels differ in how much people agree: read the excess over each level's own floor, which alone is tested"
 SYSTEMS = (
     "k: answers known beforehand; anybody: the model knowing nothing of the person; no_person: the same head, knowing "
-    "nobody; own_share: a logistic regression on the person's own share; other_people: the smoothed share of others"
+    "nobody; other_people: the smoothed share of others"
 )
 PARTS = {"floor": ", excess over the floor", "person": " less a person's", "rest": ", people"}
 
 
 def disagreement(page: Page) -> Section | None:
-    """Where people disagree: whether systems are undecided there, how they score there, what few answers cost."""
+    """Where people disagree: whether systems are undecided there, and how they score there."""
     first, told = page.first, list[str]()
     rank = page.found(metric="entropy_rank_correlation")
-    middle, levels, asked = (page.parts(by) for by in ("quantile", "disagreement", "people_asked"))
+    middle, levels = (page.parts(by) for by in ("quantile", "disagreement"))
     title = "Rank correlation of people's entropy and the system's"
     parts = [spots(page, title, rank), pivot(title, rank, "system", "metric")]
     parts.append(pivot("Entropies below which 5 % and 95 % of images lie", middle, "system", "level"))
-    for rows, what in ((levels, "by how much people disagree"), (asked, "by people asked")):
-        for name, here in grouped(rows, "name").items():
-            title = f"{arrow(name)} {what}"
-            parts.append(spots(page, title, [each for each in here if each.level != "change"], "level"))
-            parts.append(pivot(title, here, "level"))
+    for name, here in grouped(levels, "name").items():
+        title = f"{arrow(name)} by how much people disagree"
+        parts.append(spots(page, title, here, "level"))
+        parts.append(pivot(title, here, "level"))
     for each in [each for each in rank if each.system == first]:
         low, high = each.ends
         way = "more undecided" if low > 0 else "more decided" if high < 0 else ""
         how = way if way and each.bounded else "not shown to be more undecided"
         told.append(f"{called(first)} is {how} where people are undecided (rank correlation {span(each)})")
-    mine = [each for each in asked if each.system == first]
-    if len(mine) > 1:
-        few, more = mine[0], mine[-1]
-        off = f"{number(few.value)} with {few.level} people asked and {number(more.value)} with {more.level}"
-        told.append(f"its shares are off by {off}{', which may be chance' * (not clear(few, more))}")
     return Section.of("disagreement", "Where people disagree", told, parts)
 
 
@@ -161,3 +156,56 @@ def learning(page: Page) -> Section | None:
     size = {level: f"{level} images{share}" for level, share in zip_longest(sizes, shares, fillvalue="")}
     table = pivot("Learning curve", rows, metric, lambda each: size[each.level])
     return Section.of("learning", "With fewer training images", told, [*parts, table])
+
+
+LISTED = 5  # places of each problem with a file of answers
+
+
+def cost(info: RunInfo) -> str:
+    """What it took, and whether that was measured; what was trained."""
+    assert info.energy is not None
+    assert info.parameters is not None
+    trained, kwh = info.parameters, info.energy["kwh"]
+    took = watt_hours(kwh) if info.energy["measured"] else f"an estimated {watt_hours(kwh)}"
+    said = f"Training and judging took {took}; the head keeps {trained['trained']:,} numbers"
+    if trained["share"] is None:
+        return f"{said}, and the encoder was not trained."
+    return f"{said}, {100 * trained['share']:.2g} % of all; the encoder's {trained['frozen']:,} were not trained."
+
+
+def watt_hours(kwh: float) -> str:
+    """With two digits that say something: `0.011 Wh`, `1,200 Wh`."""
+    value = kwh * 1000
+    return f"{value:,.0f} Wh" if value >= 100 else f"{float(f'{value:.2g}'):g} Wh"
+
+
+def made(page: Page) -> Section | None:
+    """What a run cost, how the images were parted and figures counted, and what repeats a run, in one table."""
+    facts, info, rows = page.facts, page.shown.info, list[tuple[str, str]]()
+    if info is not None and info.energy is not None:
+        seconds = "; ".join(f"{step.replace('_', ' ')} {value:.1f} s" for step, value in info.seconds.items())
+        rows.append(("footprint", f"{cost(info)} {seconds}; {info.energy['how']} (by {info.energy['by']})"))
+    parts = page.parts("split")
+    sizes = {each.level: f"{each.value:,.0f}" for each in parts if each.metric == "images"}
+    for part, size in sizes.items():
+        shares = (f"{f.label} {number(f.value)}" for f in parts if f.level == part and f.metric == "prevalence")
+        rows.append((f"split: {part}, {size} images", ", ".join(shares)))
+    rows += [("split", note) for note in facts.get("split_notes", () if info is None else info.split.notes)]
+    for name, each in facts.get("received", {}).items():
+        told = [f"{each['answered']} of {each['judged']} images answered", *each.get("notes", ())]
+        told += [f"unknown label {label}: {count}" for label, count in each.get("unknown_labels", {}).items()]
+        told += [f"{why}: {len(at)} ({', '.join(at[:LISTED])})" for why, at in each.get("problems", {}).items()]
+        rows.append((f"answers of {name}", "; ".join(told)))
+    rules = {**facts.get("rules", {}), **(facts.get("subgroups") or {}).get("rules", {})}
+    rows += [(name, number(words) if isinstance(words, float) else str(words)) for name, words in rules.items()]
+    if info is not None:
+        threads = f"{info.threads} thread{'s' * (info.threads != 1)}"
+        machine = f"{info.hardware.processor}, {info.hardware.cores} cores; {threads}, seed {info.config.seed}"
+        versions = "; ".join(f"{name} {value}" for name, value in info.versions.items())
+        hashes = {**info.data.fingerprint, "encoder weights": str(info.encoder.identity["weights_sha256"])}
+        rows += [("machine", machine), ("versions", versions)]
+        rows += [(f"{name} (sha256)", at) for name, at in hashes.items()]
+    table = Table("How it was made", ("what", "how"), tuple(rows))
+    words = f"split: {', '.join(f'{part} {size} images' for part, size in sizes.items())}. " * bool(sizes)
+    words += "Costs, rules, versions and hashes, in one table"
+    return Section.of("made", "How it was made", [words], [table] if rows else ())

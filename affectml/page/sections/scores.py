@@ -1,11 +1,16 @@
-"""Every score, differences between systems, coarser labels, several data sets, and answers asked for several times."""
+"""Every score, differences, coarser labels, data sets, repeats; what shares are worth, and promises."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from affectml.data.choose import from_people
+from affectml.heads.promise import held
 from affectml.judging.figures import Figure
-from affectml.page.section import Page, Section, called
+from affectml.judging.subgroups import HERE
+from affectml.page.section import Drawing, Page, Section, called, sentence_of
 from affectml.page.tables import BESIDE, grouped, is_difference, matrix, metric, number, percent, pivot, scores_table
+from affectml.plots.charts import reliability as plot
 from affectml_metrics.table import find, shown
 
 
@@ -83,3 +88,95 @@ def repeats(page: Page) -> Section | None:
     tables.append(pivot("Liking for places in the list of labels", places, "system", "metric"))
     plain = "a system may name labels more often because of their place in a list"
     return Section.of("wordings", "Wordings, draws and places", told[:2] or [plain], tables)
+
+
+PANELS = 12  # labels of the picture; the table has all
+
+
+def reliability(page: Page) -> Section | None:
+    """What was said against what was seen, label by label; None where no system has shares to take at their word."""
+    rows = [each for each in page.parts("bin") if each.label and each.system == page.first]
+    rows += [replace(f, label=f"{f.system}, all labels") for f in page.parts("bin", label="")]
+    metrics, panels = grouped(rows, "metric"), dict[str, list[Any]]()
+    bins = list(zip(metrics.get("stated_share", ()), metrics.get("seen_share", ()), strict=True))
+    for said, seen in bins:
+        panels.setdefault(seen.label, []).append((said.value, (seen.value, *seen.ends)))
+    shown = dict(list(panels.items())[:PANELS])
+    told = [f"{name} {', '.join(f'{number(x)} seen {number(y)}' for x, (y, *_) in at)}" for name, at in shown.items()]
+    picture, line = (
+        plot(shown, f"Reliability by label: {'; '.join(told)}"),
+        "Above the dashed line, it says too little.",
+    )
+    drawn = [Drawing("Seen against said", picture, line)] if bins else []
+    note = "seen_share: Student's t of the differences in a bin, and at least the error of drawing the votes"
+    rows = [replace(each, level=f"{each.label} {each.level} ({each.n})", units=None) for each in rows]
+    table = pivot("Reliability in bins (images)", rows, "level", "metric", head="bin", note=note)
+    slopes = [each for name in ("calibration_slope", "calibration_error") for each in page.found(metric=name)]
+    sloped = pivot("Calibration", slopes, "system", "metric", note="slope: 1 where shares mean what they say")
+    return Section.of("reliability", "Do shares mean what they say?", bands(bins), [*drawn, table, sloped])
+
+
+def bands(bins: Sequence[tuple[Figure, Figure]]) -> list[str]:
+    """How many bands miss the diagonal, and how many would by chance; bins: what was said, and what was seen."""
+    every = [(said.value, seen) for said, seen in bins if seen.ends[0] < seen.ends[1]]
+    off = [(abs(said - f.value), f.label) for said, f in every if not f.ends[0] <= said <= f.ends[1]]
+    chance, line = max(1, round(0.05 * len(every))), "the line on which shares mean what they say"
+    if not off:
+        return [f"all {len(every)} bands reach {line}"] if every else []
+    far = [f"the farthest off is {max(off)[1]}, by {number(max(off)[0])}"] if len(off) > 2 * chance + 2 else []
+    missed = f"{len(off)} of {len(every)} bands miss{'es' * (len(off) == 1)} {line}"
+    return [missed, f"about {chance} would by chance", *far]
+
+
+def promise(page: Page) -> Section | None:
+    """What a run promises of its sets, and what came of it; None without a promise."""
+    made, people = page.facts.get("promise"), from_people(str(page.facts.get("kind")))
+    if made is None:
+        return None
+    somebody = "chosen by somebody" if people else "labels of the image"  # set_precision is another figure
+    names = {"promise_recall": "recall", "promise_extra": "extra labels", "promise_precision": somebody}
+    names |= {"promise_size": "labels per set", "promise_empty": "empty sets"}
+    rows = [each for each in page.of_first(None) if each.metric in names]
+    rows.sort(key=lambda each: (each.by != "", list(names).index(each.metric)))
+    notes = [made.get("shift", {}).get("words"), f"promised: {made['words']}", f"made on {made['made_on']}"]
+    if rows and rows[0].units != rows[0].n:  # groups, or only images with a chosen label
+        notes.append(f"{rows[0].units} {made.get('unit', 'images')} count")
+    if "spread" in made:
+        notes.append(f"other calibration images would move it by {number(made['spread'])} (one SD)")
+    if left := made.get("without_choices"):
+        notes.append(f"{left} calibration images without a choice did not count")
+    if made["promise"].startswith("precision") and people:
+        notes.append("chosen by somebody: one person is enough; set_precision counts labels of the panel's set")
+    named = [replace(f, level=f"{f.by}: {f.level} ({f.n})" if f.by else f"all {f.n} images") for f in rows]
+    title, note = f"Promise: {made['promise']}", "; ".join(filter(None, notes))
+    table = pivot(title, named, "level", lambda each: names[each.metric], head="images", note=note)
+    told = sentence_of(_kept(made, rows, people))
+    return Section("promise", "The promise", told, tables=() if table is None else (table,))
+
+
+def _kept(made: Mapping[str, Any], rows: Sequence[Figure], people: bool) -> list[str]:
+    """What came out beside what was promised, and whether these images speak against it.
+
+    made: facts["promise"]. rows: promise_* of all images, then of parts. people: whether images have people's answers.
+    """
+    risk, _, level = made["promise"].partition("=")
+    mine = [each for each in rows if each.metric == f"promise_{risk}"]
+    told = [made["shift"]["words"]] if made.get("shift", {}).get("found") else []
+    told += [made["made_on"]] if made["made_on"] != HERE else []
+    if not mine or mine[0].by:
+        return [*told, "no image counts for the promise"]
+    found, column, draws = mine[0], made.get("column"), made.get("probability")
+    sign, most = (1, "at most") if risk == "extra" else (-1, "at least")
+    wrong = [f for f in mine if f.bounded and min(sign * end for end in f.ends) > sign * float(level)]
+    (low, high), sets = map(number, found.ends), held(risk, number(found.value), people=people)
+    surely = f" with a probability of {100 * draws:g} %" if draws else ""
+    within = f" within each level of {column}" if column else ""
+    told.append(f"the sets hold {sets} ({low} to {high})")
+    told.append(f"{most} {float(level):g} was promised on average{surely}{within}")
+    if found in wrong:
+        told.append("the choice of images alone does not explain the difference")
+        told += [f"{100 * (1 - draws):g} % of draws of calibration images may come out so"] if draws else []
+    else:
+        told.append("nothing here speaks against it")
+    worse = ", ".join(each.level for each in wrong if column and each.by == column)
+    return [*told, f"{worse} did worse"] if worse else told

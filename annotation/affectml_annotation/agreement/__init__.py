@@ -8,7 +8,7 @@ import pandas as pd
 
 from affectml_annotation.agreement.alpha import Alpha, krippendorff_alpha, label_agreement
 from affectml_annotation.agreement.by_group import GroupComparison, compare_groups
-from affectml_annotation.agreement.by_person import annotator_report, pairwise_agreement
+from affectml_annotation.agreement.by_person import annotator_report
 from affectml_annotation.agreement.values import plain_rows
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.judgements import Rounds
@@ -17,12 +17,11 @@ from affectml_annotation.judgements import Rounds
 @dataclass(frozen=True, eq=False)
 class AgreementReport:
     """sets: alpha by distance (masi, jaccard); numbers: interval alpha of valence, arousal and intensities where
-    there are any; labels, annotators, pairs: tables; groups: by the column asked for, else None."""
+    there are any; labels, annotators: tables; groups: by the column asked for, else None."""
 
     sets: dict[str, Alpha]
     labels: pd.DataFrame
     annotators: pd.DataFrame
-    pairs: pd.DataFrame
     numbers: dict[str, Alpha] = field(default_factory=dict)
     groups: GroupComparison | None = None
 
@@ -84,7 +83,6 @@ def agreement_report(
         },
         labels=label_agreement(judgements, labels, **options),
         annotators=annotator_report(judgements, labels, rounds=rounds, checks=checks, repeats=repeats),
-        pairs=pairwise_agreement(judgements, labels, rounds=rounds),
         numbers=numbers,
         groups=None if by is None else compare_groups(judgements, labels, by, seed=seed, **options),
     )

@@ -7,13 +7,14 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from affectml_annotation.agreement.by_person import label_use, similar_pairs
+from affectml_annotation.agreement.by_person import label_use
 from affectml_annotation.agreement.values import (
+    LEVEL,
     BoolArray,
     FloatArray,
     IntArray,
@@ -24,6 +25,7 @@ from affectml_annotation.agreement.values import (
     interval,
     one_look,
     plain_rows,
+    similar_answers,
 )
 from affectml_annotation.errors import BadJudgement
 from affectml_annotation.judgements import ANSWERS, Panel, Rounds, are_data, encode, languages_in
@@ -127,7 +129,6 @@ def group_agreement(
     distance: SetDistance = "masi",
     rounds: Rounds = "first",
     intervals: bool = False,
-    level: float = 0.95,
     groups: Mapping[str, object] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Agreement within and between groups of answers, and what each group says.
@@ -140,7 +141,6 @@ def group_agreement(
         distance: how far two sets are apart: `masi`, `jaccard` or `nominal`.
         rounds: which looks count; see `encode`.
         intervals: whether to have intervals, over images.
-        level: of the intervals.
         groups: image id to its group, where images are not independent.
 
     Returns:
@@ -159,7 +159,7 @@ def group_agreement(
     images, kinds = len(answers.image_ids), len(names)
     total = np.zeros((kinds, kinds, images))
     count = np.zeros((kinds, kinds, images))
-    for i, j, alike in similar_pairs(answers, distance):
+    for i, j, alike in similar_answers(answers, distance):
         both = (member[i] >= 0) & (member[j] >= 0)
         low, high = np.minimum(member[i], member[j])[both], np.maximum(member[i], member[j])[both]
         cell = (low * kinds + high) * images + answers.image[i[both]]
@@ -176,7 +176,7 @@ def group_agreement(
         if intervals:
             of_block, pairs = np.bincount(blocks, t), np.bincount(blocks, c)
             left_out = divided(t.sum() - of_block, c.sum() - pairs)[pairs > 0]
-            span = interval(value, left_out, level=level, bounds=(0.0, 1.0))
+            span = interval(value, left_out, bounds=(0.0, 1.0))
             row |= {"low": span.low, "high": span.high}
         rows.append(row)
     shares = {"group": list(names), "people": people, "answers": np.bincount(member[member >= 0], minlength=kinds)}
@@ -193,7 +193,6 @@ def compare_groups(
     permutations: int = 999,
     intervals: bool = False,
     seed: int = 0,
-    level: float = 0.95,
 ) -> GroupComparison:
     """Rates and agreement by a column of the answers, and a test of whether rates differ beyond people.
 
@@ -214,7 +213,6 @@ def compare_groups(
         permutations: of groups among people; p is no less than 1 / (permutations + 1).
         intervals: whether agreement has intervals, over images.
         seed: of the permutations; the same one gives the same differences whatever the order of rows.
-        level: of the intervals.
 
     Returns:
         The comparison. There is no test of a group with fewer than three people who share images with people of
@@ -234,7 +232,7 @@ def compare_groups(
     >>> found[["group", "against", "rate", "difference", "t"]].round(3).values.tolist()
     [['de', 'en', 0.833, 0.667, 2.357]]
     """
-    agreement, shares = group_agreement(judgements, labels, by, rounds=rounds, intervals=intervals, level=level)
+    agreement, shares = group_agreement(judgements, labels, by, rounds=rounds, intervals=intervals)
     looks = one_look(judgements, labels, rounds).answers()
     said = judgements.assign(**{by: groups_in(judgements, by)}).iloc[looks.row]
     said = said.sort_values(["annotator_id", "image_id"], kind="stable")
@@ -247,7 +245,7 @@ def compare_groups(
     use = use.reshape(-1, len(groups))
     if several := int(((use > 0).sum(axis=1) > 1).sum()):
         notes.append(f"People who answered in several ({several}) are tested as of the {by} of most of their answers.")
-    tested, why = _differences(panel, use.argmax(axis=1), groups, permutations, seed, level)
+    tested, why = _differences(panel, use.argmax(axis=1), groups, permutations, seed)
     rates = pd.DataFrame({
         "group": np.repeat(shares["group"].to_numpy(), len(panel.labels)),
         "label": np.tile(np.array(panel.labels, dtype=object), len(shares)),
@@ -258,90 +256,63 @@ def compare_groups(
 
 
 def _differences(
-    panel: Panel, of: IntArray, names: Sequence[str], permutations: int, seed: int, level: float
+    panel: Panel, of: IntArray, names: Sequence[str], permutations: int, seed: int
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Every comparison as `GroupComparison.differences` has it, and what could not be tested. of [A]: groups."""
-    mixed = np.bincount(np.unique(panel.image * len(names) + of[panel.annotator]) // len(names)) > 1
+    """Every comparison as `GroupComparison.differences` has it, and what could not be tested. of [A]: groups.
+
+    Of two groups the second is compared with nothing: the first says it all.
+    """
+    groups = len(names)
+    mixed = np.bincount(np.unique(panel.image * groups + of[panel.annotator]) // groups) > 1
     shared = mixed[panel.image]
     people, person = np.unique(panel.annotator[shared], return_inverse=True)
     image = np.unique(panel.image[shared], return_inverse=True)[1]
-    test = group_test(
-        image, person, panel.chosen[shared], of[people], len(names), permutations=permutations, seed=seed, level=level
-    )
+    sides = np.bincount(of[people], minlength=groups)
+    compared = range({1: 0, 2: 1}.get(groups, groups))
+    found = np.full((5, groups, len(panel.labels)), np.nan)
+    if tested := [k for k in compared if min(sides[k], len(people) - sides[k]) >= LEAST]:
+        fit = _Fit(image, person, panel.chosen[shared], len(people))
+        found[:, tested] = _test(fit, of[people], tested, permutations, seed)
     rows = [
-        (names[k], OTHERS if len(names) > 2 else names[1], label, *(part[k, at] for part in test))
-        for k in range({1: 0, 2: 1}.get(len(names), len(names)))
+        (names[k], OTHERS if groups > 2 else names[1], label, *found[:, k, at])
+        for k in compared
         for at, label in enumerate(panel.labels)
     ]
     columns = ["group", "against", "label", "difference", "difference_low", "difference_high", "t", "p"]
-    found = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[3:], np.float64))
+    table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[3:], np.float64))
     if not len(people):
-        return found, ["Nobody shares an image with people of another group."]
-    sides = np.bincount(of[people], minlength=len(names))
+        return table, ["Nobody shares an image with people of another group."]
     few = [f"{name} ({count})" for name, count in zip(names, sides, strict=True) if count < LEAST]
     why = f"Not tested, as fewer than {LEAST} people share images with other groups: {', '.join(few)}."
-    return found, [why] if few else []
+    return table, [why] if few else []
 
 
-class GroupTest(NamedTuple):
-    """Each of K groups less all others, in C labels, [K, C] each; nan where there is no test.
+def _test(fit: "_Fit", group: IntArray, tested: list[int], permutations: int, seed: int) -> FloatArray:
+    """Difference, its two ends, t and p of each group tested less all others, in C labels, [5, K, C].
 
-    difference, low, high: in the rate on the same images. t: over its standard error. p: corrected for all of them.
+    group [P]: of each person. p is corrected for all of them.
     """
-
-    difference: FloatArray
-    low: FloatArray
-    high: FloatArray
-    t: FloatArray
-    p: FloatArray
-
-
-def group_test(
-    image: IntArray,
-    person: IntArray,
-    chosen: BoolArray,
-    group: IntArray,
-    groups: int,
-    *,
-    permutations: int,
-    seed: int,
-    level: float,
-) -> GroupTest:
-    """The test of `compare_groups`.
-
-    image, person [M], chosen [M, C]: the answers, of images with several. group [P]: the group of each person, below
-    `groups`. Of two groups the second is compared with nothing: the first says it all.
-    """
-    people, labels = len(group), chosen.shape[1]
-    size = np.bincount(group, minlength=groups)
-    tested = [k for k in range(groups if groups > 2 else 1) if min(size[k], people - size[k]) >= LEAST]
-    found = GroupTest(*np.full((5, groups, labels), np.nan))
-    if not tested:
-        return found
-    fit = _Fit(image, person, chosen, people)
-    observed = [fit.of((group == k)[None]) for k in tested]
     from scipy.special import stdtrit  # scipy.stats takes half a second to load
 
-    for k, (value, error, freedom) in zip(tested, observed, strict=True):
-        half = stdtrit(np.nan_to_num(freedom, nan=1.0), (1 + level) / 2) * error
-        found.difference[k], found.low[k], found.high[k] = value, value - half, value + half
-        found.t[k] = _ratio(value, error)
-    bar = np.abs(found.t[tested]).ravel()
+    observed = [fit.of((group == k)[None]) for k in tested]
+    value, error, freedom = (np.concatenate(parts) for parts in zip(*observed, strict=True))
+    half = stdtrit(np.nan_to_num(freedom, nan=1.0), (1 + LEVEL) / 2) * error
+    t = _ratio(value, error)
+    bar = np.abs(t).ravel()
     order = np.argsort(-bar, kind="stable")  # nan last
     order = order[~np.isnan(bar[order])]
     generator, reached = np.random.default_rng(seed), np.zeros(len(order))
-    step = max(1, _NUMBERS // (labels * people + len(fit.size)))
+    step = max(1, _NUMBERS // (t.shape[1] * len(group) + len(fit.size)))
     for start in range(0, permutations, step):
         rows = min(step, permutations - start)
-        drawn = generator.permuted(np.broadcast_to(group, (rows, people)), axis=1)
-        t = np.concatenate([_ratio(*fit.of(drawn == k)[:2]) for k in tested], axis=1)[:, order]
+        drawn = generator.permuted(np.broadcast_to(group, (rows, len(group))), axis=1)
+        permuted = np.concatenate([_ratio(*fit.of(drawn == k)[:2]) for k in tested], axis=1)[:, order]
         # what is not defined under a permutation counts as far apart, which accuses nobody
-        largest = np.maximum.accumulate(np.nan_to_num(np.abs(t), nan=np.inf)[:, ::-1], axis=1)[:, ::-1]
+        largest = np.maximum.accumulate(np.nan_to_num(np.abs(permuted), nan=np.inf)[:, ::-1], axis=1)[:, ::-1]
         reached += (largest >= bar[order] * (1 - 1e-9)).sum(axis=0)
     p = np.full(len(bar), np.nan)
     p[order] = np.maximum.accumulate((reached + 1) / (permutations + 1))
-    found.p[tested] = p.reshape(len(tested), labels)
-    return found
+    return np.stack([value, value - half, value + half, t, p.reshape(t.shape)])
 
 
 def _ratio(value: FloatArray, error: FloatArray) -> FloatArray:

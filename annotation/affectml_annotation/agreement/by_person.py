@@ -1,6 +1,6 @@
-"""Agreement person by person: each annotator against the others, and every two of them."""
+"""Agreement person by person: each annotator against the others."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,24 +13,13 @@ from affectml_annotation.agreement.values import (
     both_looks,
     distance_table,
     divided,
-    image_pairs,
     interval,
     one_look,
     set_codes,
     set_distances,
+    similar_answers,
 )
 from affectml_annotation.judgements import KINDS, Panel, Rounds, encode, of_now
-
-TABLE_VALUES = 2000
-
-
-def similar_pairs(answers: Panel, distance: SetDistance) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
-    """Every pair of answers to one image, with 1 - distance."""
-    code, sets = set_codes(answers.chosen)
-    table = distance_table(sets, sets, distance) if len(sets) <= TABLE_VALUES else None
-    for i, j in image_pairs(answers.image):
-        apart = table[code[i], code[j]] if table is not None else set_distances(sets[code[i]], sets[code[j]], distance)
-        yield i, j, 1 - apart
 
 
 def label_use(answers: Panel, of: IntArray, groups: int) -> FloatArray:
@@ -52,7 +41,6 @@ def annotator_report(
     checks: pd.DataFrame | None = None,
     repeats: pd.DataFrame | None = None,
     intervals: bool = False,
-    level: float = 0.95,
 ) -> pd.DataFrame:
     """What each annotator did, and how it fits with the others.
 
@@ -66,7 +54,6 @@ def annotator_report(
             Answers to them are those whose `purpose` is check; in a table without it, all to these images.
         repeats: rounds that repeat others, if any: columns round and of.
         intervals: whether to have intervals, over each person's images.
-        level: of the intervals.
 
     Returns:
         One row per annotator, in order of appearance: annotator_id; judgements, and how many of each
@@ -112,7 +99,7 @@ def annotator_report(
         for name, values, least in (("with_others", alike, 0.0), ("above_chance", alike - chance, -1.0)):
             theirs = [values[shared & (answers.annotator == person)] for person in range(people)]
             spans = [
-                interval(value, divided(mine.sum() - mine, len(mine) - 1), level=level, bounds=(least, 1.0))
+                interval(value, divided(mine.sum() - mine, len(mine) - 1), bounds=(least, 1.0))
                 for value, mine in zip(found[name], theirs, strict=True)
             ]
             add_bounds(found, name, spans)
@@ -136,7 +123,7 @@ def _means(values: FloatArray, of: IntArray, people: int) -> FloatArray:
 def _with_others(answers: Panel, distance: SetDistance) -> FloatArray:
     """Mean similarity of each answer to the others' at its image, [M]; nan where there is no other."""
     total, others = np.zeros(len(answers.row)), np.zeros(len(answers.row))
-    for i, j, alike in similar_pairs(answers, distance):
+    for i, j, alike in similar_answers(answers, distance):
         for side in (i, j):
             total += np.bincount(side, weights=alike, minlength=len(total))
             others += np.bincount(side, minlength=len(total))
@@ -182,33 +169,3 @@ def _self_agreement(
         total += np.bincount(both["person"], weights=alike, minlength=people)
         count += np.bincount(both["person"], minlength=people)
     return count, divided(total, count)
-
-
-def pairwise_agreement(
-    judgements: pd.DataFrame, labels: Sequence[str], *, distance: SetDistance = "masi", rounds: Rounds = "first"
-) -> pd.DataFrame:
-    """Mean 1 - distance of every two annotators over the images that both answered.
-
-    Args:
-        judgements: a judgement table.
-        labels: all labels in use.
-        distance: how far two sets are apart: `masi`, `jaccard` or `nominal`.
-        rounds: which looks count; see `encode`.
-
-    Returns:
-        A square table [A, A] by annotator id. The diagonal, and pairs without a common image, are nan.
-
-    Raises:
-        BadJudgement: a row breaks the contract of judgement tables, or rounds is "all".
-        UnknownLabel: a row has a label that is not in `labels`.
-    """
-    answers = one_look(judgements, labels, rounds).answers()
-    people = len(answers.annotator_ids)
-    total, count = np.zeros(people * people), np.zeros(people * people)
-    for i, j, alike in similar_pairs(answers, distance):
-        for first, second in ((i, j), (j, i)):
-            cell = answers.annotator[first] * people + answers.annotator[second]
-            total += np.bincount(cell, weights=alike, minlength=len(total))
-            count += np.bincount(cell, minlength=len(count))
-    ids = pd.Index(answers.annotator_ids, name="annotator_id")
-    return pd.DataFrame(divided(total, count).reshape(people, people), index=ids, columns=ids)

@@ -16,7 +16,9 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 SetDistance = Literal["masi", "jaccard", "nominal"]
 
+LEVEL = 0.95  # of every interval
 _PAIRS = 2_000_000  # at once
+_TABLE_SETS = 2_000  # distinct sets whose distances are looked up in one table
 BLOCKS = 200  # left out one by one at most: one image each, or where there are more, as many of them in each
 _CELLS = 2**22  # weights at once
 SKEWED_FROM = 15  # blocks; of fewer nobody knows the skewness
@@ -74,16 +76,14 @@ def set_values(panel: Panel) -> Values:
     return Values(answers.image, code, sets)
 
 
-def number_values(panel: Panel, judgements: pd.DataFrame, value: str | None) -> Values:
+def number_values(panel: Panel, judgements: pd.DataFrame, value: str) -> Values:
     """Every answer as a number.
 
-    value: a numeric column (valence, arousal); `intensities:LABEL`, the number beside that label in such a column; or
-    None, where each answer is one label and the labels are numbers. Missing numbers are left out.
+    value: a numeric column (valence, arousal), or `intensities:LABEL`, the number beside that label in such a column.
+    Missing numbers are left out.
     """
     answers = panel.answers()
-    if value is None:
-        numbers = _numbers_of_labels(answers)
-    elif ":" in value and value not in judgements.columns:
+    if ":" in value and value not in judgements.columns:
         numbers = _beside(answers, judgements, *value.split(":", 1))
     elif value in judgements.columns:
         column = pd.to_numeric(judgements[value], errors="raise").to_numpy(dtype=float, na_value=np.nan)
@@ -94,22 +94,6 @@ def number_values(panel: Panel, judgements: pd.DataFrame, value: str | None) -> 
     known = np.isfinite(numbers)
     names, code = np.unique(numbers[known], return_inverse=True)
     return Values(answers.image[known], code.astype(np.int64), names)
-
-
-def _numbers_of_labels(answers: Panel) -> FloatArray:
-    sizes = answers.chosen.sum(axis=1)
-    try:
-        numbers = np.array([float(label) for label in answers.labels])
-    except (TypeError, ValueError):
-        raise BadJudgement(
-            f"labels {list(answers.labels)} are not numbers; name a numeric column with value=, or choose the "
-            "distance masi, jaccard or nominal"
-        ) from None
-    if (sizes != 1).any():
-        row = int(answers.row[np.flatnonzero(sizes != 1)[0]])
-        raise BadJudgement(f"judgement row {row}: expected one number as its label; sets have no single number")
-    found: FloatArray = numbers[answers.chosen.argmax(axis=1)]
-    return found
 
 
 def _beside(answers: Panel, judgements: pd.DataFrame, column: str, label: str) -> FloatArray:
@@ -254,7 +238,6 @@ def interval(
     left_out: npt.ArrayLike,
     *,
     units: int | None = None,
-    level: float = 0.95,
     bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> Interval:
     """The interval of `value` from its values [J] without each block; none where one of these is nan.
@@ -275,11 +258,11 @@ def interval(
     squares = float((apart**2).sum())
     error = np.sqrt(squares * (blocks - 1) / blocks)
     if error <= 1e-12 * abs(value):
-        hidden = 1 - ((1 - level) / 2) ** (1 / (units or blocks))
+        hidden = 1 - ((1 - LEVEL) / 2) ** (1 / (units or blocks))
         low, high = (value + hidden * (end - value) if np.isfinite(end) else value for end in bounds)
         return Interval(value, float(low), float(high))
     skew = float((apart**3).sum() / squares**1.5) if blocks >= SKEWED_FROM else 0.0
-    t = float(stdtrit(blocks - 1, (1 + level) / 2))
+    t = float(stdtrit(blocks - 1, (1 + LEVEL) / 2))
     hall = [_without_skew(side, skew) for side in (t, -t)]
     low, high = value - error * max(t, hall[0]), value + error * max(t, -hall[1])
     return Interval(value, float(max(low, lowest)), float(min(high, highest)))
@@ -290,6 +273,21 @@ def _without_skew(t: float, skew: float) -> float:
     cube = skew * (t - skew / 6)
     root = np.expm1(np.log1p(cube) / 3) if cube > -0.5 else np.cbrt(1 + cube) - 1
     return float(3 * root / skew) if skew else t
+
+
+def similar_pairs(
+    image: IntArray, code: IntArray, sets: BoolArray, distance: SetDistance
+) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
+    """Every pair of answers to one image, with 1 - distance. code [M]: which of the distinct sets each answer is."""
+    table = distance_table(sets, sets, distance) if len(sets) <= _TABLE_SETS else None
+    for i, j in image_pairs(image):
+        apart = set_distances(sets[code[i]], sets[code[j]], distance) if table is None else table[code[i], code[j]]
+        yield i, j, 1 - apart
+
+
+def similar_answers(answers: Panel, distance: SetDistance) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
+    """As `similar_pairs`, of a panel's answers."""
+    yield from similar_pairs(answers.image, *set_codes(answers.chosen), distance)
 
 
 def add_bounds(found: pd.DataFrame, name: str, spans: Sequence[Interval]) -> None:

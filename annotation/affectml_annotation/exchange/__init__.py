@@ -1,1 +1,1 @@
-"""Judgements in and out: tables, JSON lines, Label Studio, Hugging Face folders, and affectml's own data sets."""
+"""Judgements in and out: tables, JSON lines, Label Studio, and affectml's own data sets."""

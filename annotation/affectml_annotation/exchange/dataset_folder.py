@@ -145,17 +145,6 @@ def write_dataset_folder(
 def _make(
     folder: Path, collected: Collected, targets: Mapping[str, MakeTarget], images_root: str | Path | None
 ) -> Exported:
-    task = collected.task
-    merged = merge_judgements(None, collected.judgements, str(folder))
-    made = aggregates(folder, targets, merged.judgements)
-    meta: dict[str, Any] = {
-        "schema": SCHEMA,
-        "name": task.name,
-        "source": "labelled with affectml",
-        "targets": {name: entry_of(name, one, task) for name, one in made.items()},
-        "judgements": asked_of(task),
-        **({} if collected.stopping is None else {"stopping": dict(collected.stopping)}),
-    }
     table = pd.DataFrame({"image_id": collected.images["image_id"].astype("str")})
     if images_root is not None and (own := read_parquet(Path(images_root) / "images.parquet")) is not None:
         # of a data set its columns come along: its split, its groups, what to be warned of
@@ -163,7 +152,6 @@ def _make(
         table = table.merge(theirs.astype({"image_id": "str"}), on="image_id", how="left")
     if "file" in collected.images and images_root is not None:
         table["file"] = collected.images["file"]
-    notes = [] if "file" in table else [NO_IMAGES]
     with new_folder(folder) as fresh:
         for file in table["file"].dropna() if "file" in table else []:
             source = Path(str(images_root)) / file
@@ -172,15 +160,13 @@ def _make(
             (fresh / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, fresh / file)
         write_parquet(fresh / "images.parquet", table)
-        write_parquet(fresh / ANNOTATIONS, merged.content)
-        if collected.annotators:
-            write_parquet(fresh / ANNOTATORS, people_table(merge_people(None, collected.annotators).people))
-        for name, one in made.items():
-            write_parquet(fresh / file_of(name), one.table())
-        write_json(fresh / META, meta)
-    notes += collected.notes
-    notes += [said_of(name, one, are_data(merged.judgements).sum()) for name, one in made.items()]
-    return Exported(merged.new, 0, notes=tuple(notes))
+        about = {"name": collected.task.name, "source": "labelled with affectml"}
+        write_json(fresh / META, {"schema": SCHEMA, **about, "targets": {}})
+        try:
+            done = _extend(fresh, collected, targets, replace=False)
+        except BadExport as error:
+            raise BadExport(str(folder), error.problems, error.way_out) from None
+    return dataclasses_replace(done, notes=(*(() if "file" in table else (NO_IMAGES,)), *done.notes))
 
 
 def _extend(folder: Path, collected: Collected, targets: Mapping[str, MakeTarget], replace: bool) -> Exported:
@@ -299,8 +285,8 @@ def _read_meta(folder: Path) -> dict[str, Any]:
     if isinstance(stored, dict) and (schema := stored.get("schema", SCHEMA)) != SCHEMA:
         what = f"schema {schema!r}, but this affectml writes {SCHEMA}"
         raise BadExport(str(folder / META), [what], "use the version that wrote it, or a new folder")
-    meta = {"schema": SCHEMA, "targets": {}, **stored} if isinstance(stored, dict) else {}
-    targets = meta.get("targets")
+    meta = {"schema": SCHEMA, **stored} if isinstance(stored, dict) else {"targets": None}
+    targets = meta.setdefault("targets", {})
     whole = isinstance(targets, dict) and all(
         isinstance(entry, dict) and {"kind", "construct", "values", "file"} <= set(entry) for entry in targets.values()
     )
@@ -334,23 +320,17 @@ def state_of(folder: Path, entry: Mapping[str, Any] | None, made: Aggregate, tas
     """How a target of that name compares with what was made: new, same or other. An unknown question is no other."""
     if entry is None:
         return "new"
-    if (entry["construct"], entry.get("question") or task.question) != (task.about, task.question):
+    asked = (entry["construct"], entry.get("question") or task.question)
+    how, path = (entry["kind"], entry["values"], entry.get("vote_rule")), folder / entry["file"]
+    if asked != (task.about, task.question) or how != (made.kind, made.values_are, made.vote_rule):
         return "other"
-    if (entry["kind"], entry["values"], entry.get("vote_rule")) != (made.kind, made.values_are, made.vote_rule):
-        return "other"
-    path = folder / entry["file"]
     if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
         return "other"
-    table = read_parquet(path)
-    assert table is not None
-    old, new = table.to_pandas(), made.table()
-    if set(old.columns) != set(new.columns) or len(old) != len(new):
-        return "other"
-    one, two = (table.assign(image_id=table["image_id"].astype("str")).set_index("image_id") for table in (old, new))
-    if set(one.index) != set(two.index):
-        return "other"
-    one = one.loc[two.index, two.columns]
-    return "same" if (one.to_numpy(dtype=float) == two.to_numpy(dtype=float)).all() else "other"
+    old, new = (
+        table.astype({"image_id": "str"}).set_index("image_id").astype(float).sort_index().sort_index(axis="columns")
+        for table in (pd.read_parquet(path), made.table())
+    )
+    return "same" if old.equals(new) else "other"
 
 
 def put_target(folder: Path, meta: dict[str, Any], name: str, made: Aggregate, fresh: Mapping[str, Any]) -> list[Path]:

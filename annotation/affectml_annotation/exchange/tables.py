@@ -15,7 +15,7 @@ from affectml_annotation import tables
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import BadExport, BadImport
 from affectml_annotation.exchange.files import readable, table_csv, write_parquet, write_text
-from affectml_annotation.judgements import REQUIRED, UNSTORABLE, answer_problems, languages_in, of_now, storable
+from affectml_annotation.judgements import REQUIRED, UNSTORABLE, languages_in, of_now, read_rows, storable
 
 DELIMITER = "|"
 EMPTY = "does no label apply (--empty none, empty='none'), or is there no answer (--empty skip, empty='skip')?"
@@ -380,39 +380,35 @@ def import_problems(
     Returns:
         One line for each problem, in the order of the rows, which count from 0. Empty where there is none.
     """
-    known = dict.fromkeys(labels)
-    found: list[tuple[int, str]] = []
-    kinds, lists = judgements["kind"].tolist(), judgements["labels"].tolist()
-    for row, (kind, chosen) in enumerate(zip(kinds, lists, strict=True)):
-        found += [(row, what) for what in answer_problems(kind, chosen, known)]
-    for name, task in (("image_id", images), ("annotator_id", annotators)):
-        empty = (judgements[name].isna() | (judgements[name].astype(str).str.strip() == "")).to_numpy()
-        found += [(int(row), f"{name} is empty") for row in np.flatnonzero(empty)]
+    found = [(row, what) for row, what, _ in read_rows(judgements, labels).problems]
+
+    def note(wrong: Any, words: Callable[[int], str]) -> None:
+        found.extend((row, words(row)) for row in np.flatnonzero(wrong).tolist())
+
+    for name, task, what in (
+        ("image_id", images, "is no image of this task"),
+        ("annotator_id", annotators, "was not invited"),
+    ):
         if task is not None:
-            strange = ~judgements[name].isin(list(task)).to_numpy() & ~empty
-            what = "is no image of this task" if name == "image_id" else "was not invited"
-            found += [(int(row), f"{judgements[name].iloc[row]!r} {what}") for row in np.flatnonzero(strange)]
-    for column in COLUMNS:
-        texts = judgements[column.name].tolist() if column.type == "text" and column.name in judgements else []
-        bad = [row for row, text in enumerate(texts) if isinstance(text, str) and not storable(text)]
-        found += [(row, f"{column.name} {UNSTORABLE}") for row in bad]
-    numbers = judgements["round"].to_numpy(dtype=float)
-    odd = ~(np.isfinite(numbers) & (numbers == np.floor(numbers)))
-    found += [(int(row), f"round {numbers[row]} is no whole number") for row in np.flatnonzero(odd)]
-    key = ["image_id", "annotator_id", "round"]
-    again = judgements.duplicated(key).to_numpy()
-    found += [(int(row), "the same person, image and round as a row before") for row in np.flatnonzero(again)]
+            ids = judgements[name]
+            stranger = ~ids.isin([*task]) & ids.notna() & (ids.astype(str).str.strip() != "")
+            note(stranger, lambda row, ids=ids, what=what: f"{ids.iloc[row]!r} {what}")  # type: ignore[misc]
+    again = judgements.duplicated(["image_id", "annotator_id", "round"])
+    note(again, lambda _: "the same person, image and round as a row before")
     if "event_id" in judgements:
-        twice = (judgements["event_id"].duplicated() & judgements["event_id"].notna()).to_numpy()
-        found += [(int(row), f"event_id {judgements['event_id'].iloc[row]!r} again") for row in np.flatnonzero(twice)]
+        ids = judgements["event_id"]
+        note(ids.duplicated() & ids.notna(), lambda row: f"event_id {ids.iloc[row]!r} again")
     latest = (now if now is not None else pd.Timestamp.now(tz="UTC")) + FUTURE
-    for name in (column.name for column in COLUMNS if column.type == "time" and column.name in judgements):
-        future = (judgements[name] > latest).to_numpy()
-        found += [
-            (int(row), f"{name} {judgements[name].iloc[row]} lies in the future") for row in np.flatnonzero(future)
-        ]
-    for name in (column.name for column in COLUMNS if column.type == "numbers" and column.name in judgements):
-        for row, (chosen, numbers) in enumerate(zip(lists, judgements[name], strict=True)):
-            if numbers is not None and not np.isscalar(numbers) and len(numbers) != len(chosen):
-                found.append((row, f"{len(chosen)} labels but {len(numbers)} {name}"))
+    for name, type_ in ((column.name, column.type) for column in COLUMNS if column.name in judgements):
+        cells = judgements[name].tolist()
+        if type_ == "text":
+            bad = [isinstance(text, str) and not storable(text) for text in cells]
+            note(np.array(bad, dtype=bool), lambda _, name=name: f"{name} {UNSTORABLE}")  # type: ignore[misc]
+        elif type_ == "time":
+            late = judgements[name] > latest
+            note(late, lambda row, name=name, cells=cells: f"{name} {cells[row]} lies in the future")  # type: ignore[misc]
+        elif type_ == "numbers":
+            for row, (chosen, numbers) in enumerate(zip(judgements["labels"], cells, strict=True)):
+                if numbers is not None and not np.isscalar(numbers) and len(numbers) != len(chosen):
+                    found.append((row, f"{len(chosen)} labels but {len(numbers)} {name}"))
     return [f"row {row}: {what}" for row, what in sorted(found, key=lambda one: one[0])]

@@ -28,8 +28,7 @@ from affectml_annotation.store.erasing import Gone, erase_again
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import MIGRATIONS, migrate, schema_faults, version_of
 from affectml_annotation.store.place import BACKUP, KEPT, backup_note, backups_of, holds_store, kept_in, way_back
-from affectml_annotation.store.schema import metadata, now_ms
-from affectml_annotation.store.settings import write_setting
+from affectml_annotation.store.schema import metadata, now_ms, write_setting
 from affectml_annotation.store.versions import has_task, own_version
 
 RESTORED = "restored"  # the key of the setting that says from what a database was restored
@@ -193,13 +192,12 @@ def tables(connection: sa.Connection) -> dict[str, Columns]:
     JSON and flags have the types that they have in SQLite: a text, which stays as it is, and 0 or 1.
     """
     inspector = sa.inspect(connection)
-    schema = inspector.default_schema_name  # not the views by which an earlier version's columns are read
-    there = set(inspector.get_table_names(schema))
+    there = set(inspector.get_table_names())
     kinds = ((sa.JSON, "TEXT"), (sa.Boolean, "INTEGER"))
     return {
         table: {
             column["name"]: next((to for kind, to in kinds if isinstance(column["type"], kind)), None)
-            for column in sorted(inspector.get_columns(table, schema), key=lambda column: column["name"])
+            for column in sorted(inspector.get_columns(table), key=lambda column: column["name"])
         }
         for table in metadata.tables
         if table in there
@@ -210,9 +208,8 @@ def _rows(connection: sa.Connection, table: str, columns: Columns) -> Iterable[R
     casts = columns if connection.dialect.name == "postgresql" else {}
     what = ", ".join(f'CAST("{name}" AS {kind})' if (kind := casts.get(name)) else f'"{name}"' for name in columns)
     which = f" WHERE {LEFT_OUT}" if table == "setting" else ' ORDER BY "number"' if table == "event" else ""
-    schema = sa.inspect(connection).default_schema_name
     few = {"stream_results": True, "yield_per": AT_ONCE}
-    return connection.exec_driver_sql(f'SELECT {what} FROM "{schema}"."{table}"{which}', execution_options=few)
+    return connection.exec_driver_sql(f'SELECT {what} FROM "{table}"{which}', execution_options=few)
 
 
 def _pages(source: sa.Connection, copy: Path) -> Tally:
@@ -272,8 +269,8 @@ class Restored:
     """What a database holds once a backup was put in place there.
 
     counts: rows by table. log: hex, the digest of all events. erased: how many people of the backup had been erased
-    since, and were again. kept: the database that was replaced; None where there was none. asked: how many databases
-    and backups that were changed since were asked who was erased.
+    since, and were again. kept: the database that was replaced; None where there was none. asked: how many other
+    databases and backups were asked who was erased.
     """
 
     to: str
@@ -334,8 +331,7 @@ def restore(
             tally = Tally.of(source) if file else _copy_rows(source, to, note)
         kept = _put_file(work, file, replace) if file else None
     where = to if file else without_password(sa.make_url(to))
-    asked = sum(known.changed > said.at for known in others)  # a copy from before knows of nobody erased since
-    return Restored(where, said, tally.counts, tally.log, gone, kept, asked + len(erased))
+    return Restored(where, said, tally.counts, tally.log, gone, kept, len(others) + len(erased))
 
 
 def _check_place(file: Path, replace: bool) -> None:
@@ -386,8 +382,8 @@ def _gone(source: str | Path) -> Gone:
     if "://" not in str(source) and not Path(source).is_file():
         raise StoreError(f"{source}: no such database or backup, so that nobody knows who was erased from it")
     try:
-        with closing(Database(source, reads_only=True)) as database:
-            return database.reading(Gone.of, str(source))
+        with LabelStore(source, reads_only=True) as store:
+            return store.database.reading(Gone.of, str(source))
     except StoreError as error:
         raise StoreError(f"{error}; it may know who was erased: move it away, and erase those people again") from None
 

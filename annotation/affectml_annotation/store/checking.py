@@ -9,9 +9,8 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,62 +19,21 @@ from sqlalchemy.exc import DBAPIError
 from affectml_annotation.errors import AnnotationError, DatabaseAway, DatabaseFailed, StoreError
 from affectml_annotation.judgements import ANSWERS, answer_problems
 from affectml_annotation.store import schema, setup
-from affectml_annotation.store.backup import Backup, Tally, unlike
+from affectml_annotation.store.backup import read_backup
 from affectml_annotation.store.claims import HOLDING
 from affectml_annotation.store.engine import watched
 from affectml_annotation.store.erasing import AUTHORS, PEOPLE
 from affectml_annotation.store.keys import ERASING, keyed, mark
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import MIGRATIONS, schema_faults, version_of
-from affectml_annotation.store.place import BACKUP
-from affectml_annotation.store.schema import annotator, erasure, event, metadata, now_ms, panel, setting
-from affectml_annotation.store.settings import read_setting
-from affectml_annotation.store.submits import FUTURE_SECONDS, OF_ASSIGNMENT
+from affectml_annotation.store.place import backup_note
+from affectml_annotation.store.schema import annotator, erasure, event, panel, setting
+from affectml_annotation.store.submits import OF_ASSIGNMENT
 from affectml_annotation.store.versions import read_task
 
 Row = dict[str, Any]
 SHOWN = 20
-SOON = "ends_at", "lease_until", "place_until"  # times that lie ahead as they should
-INVARIANTS: dict[str, str] = {
-    "file": "SQLite finds its file whole.",
-    "backup": "A backup has the rows and digests that it says.",
-    "schema": "All columns, indexes and triggers are there, those that keep the log append-only too, and no other "
-    "trigger.",
-    "keys": "Every row that another names is there.",
-    "json": "What is stored as JSON is JSON.",
-    "settings": "The settings can be read; checks and people's chips have the task's labels.",
-    "positions": "Images are numbered from 0 and rounds from 1, without gaps.",
-    "people": "Whoever has a row, is closed or has withdrawn is in the task.",
-    "images": "Drafts and decisions are about images of the task.",
-    "event.names": "Every event is about an image of the task, in a round of it.",
-    "event.labels": "Every event's labels are the task's, as its kind has them.",
-    "event.status": "An event is accepted or surplus on the revision that it names, or in conflict with a later one.",
-    "event.revision": "Somebody's revisions at an image count from 1; between two there is what the lead kept, and "
-    "nothing else.",
-    "conflict": "Every event in conflict has a row that names another of the same person, image and round.",
-    "visit": "A visit has a moment at which it ended if it is over, and only then.",
-    "erased": "Nobody who was erased stands anywhere.",
-    "erasing": "No erasure is half done; the command that began it ends it, given again.",
-    "times": "No time is before 1970 or after tomorrow; people's clocks are five minutes ahead at most.",
-    "sequences": "The next number of each sequence is beyond the largest there is (PostgreSQL).",
-    "answer.missing": "Whatever anybody answered has its row in answer.",
-    "answer.extra": "Nothing stands in answer that the log does not have.",
-    "answer.event_id": "An answer is by the newest event that was taken, or that the lead kept.",
-    "answer.revision": "An answer's revision counts the events that were taken or kept.",
-    "answer.surplus": "An answer is surplus if the log says so, and no erasure left it a place.",
-    "assignment.missing": "Whatever anybody answered has its row in assignment.",
-    "assignment.extra": "Answered assignments have an answer in the log; who has withdrawn holds no others.",
-    "assignment.place": "Assignments have the places that the log says.",
-    "assignment.purpose": "Assignments have the purposes that the log says.",
-    "assignment.claimed_at": "Assignments were claimed when the log says.",
-    "assignment.answered_at": "Assignments were answered when their first answer came.",
-    "assignment.holds_slot": "Whoever answers an image holds a place there, unless it is surplus; who skipped may.",
-    "slot.missing": "Every image has a slot in the main round.",
-    "slot.taken": "A slot counts the places that people hold there; who has withdrawn is not counted.",
-    "slot.wanted": "No slot wants fewer than nobody.",
-}
-# What the other engine sees to by itself.
-ONLY = {"file": "sqlite", "keys": "sqlite", "json": "sqlite", "sequences": "postgresql"}
+ONLY_OF_SQLITE = ("file", "keys")  # PostgreSQL sees to them by itself
 
 
 @dataclass
@@ -99,23 +57,22 @@ def check_store(store: LabelStore) -> list[Broken]:
             if connection.dialect.name == "postgresql" and version_of(connection) < len(MIGRATIONS):
                 where = store.database.where
                 raise StoreError(f"{where} has an earlier schema; `affectml label status` makes it this one")
-            for name, row in _offenders(connection):
-                broken = found.setdefault(name, Broken(name, INVARIANTS[name]))
+            for name, row in chain(_backup(store), _offenders(connection)):
+                broken = found.setdefault(name, Broken(name, INVARIANTS[name][0]))
                 broken.count += 1
                 broken.rows += [row][: SHOWN - len(broken.rows)]
     except DatabaseAway:
         raise
     except DatabaseFailed as error:
-        found.setdefault("file", Broken("file", INVARIANTS["file"], 1, [{"error": str(error)}]))
+        found.setdefault("file", Broken("file", INVARIANTS["file"][0], 1, [{"error": str(error)}]))
     return [found[name] for name in INVARIANTS if name in found and ("file" not in found or name == "file")]
 
 
 def _offenders(connection: sa.Connection) -> Iterator[tuple[str, Row]]:
     """The name of what is broken with each row that shows it, but for what a damage before makes pointless to ask."""
     before = set()
-    for name in INVARIANTS:
-        find = _FOUND_BY.get(name)
-        if find is None or ONLY.get(name, connection.dialect.name) != connection.dialect.name:
+    for name, (_, find) in INVARIANTS.items():
+        if find is None or (name in ONLY_OF_SQLITE and connection.dialect.name != "sqlite"):
             continue
         try:
             with connection.begin_nested():  # PostgreSQL does nothing more after an error, but behind a savepoint
@@ -135,23 +92,15 @@ def _asked(connection: sa.Connection, query: str) -> Iterator[Row]:
     return (dict(row) for row in connection.exec_driver_sql(query).mappings())
 
 
-def _backup(connection: sa.Connection) -> Iterator[Row]:
+def _backup(store: LabelStore) -> Iterator[tuple[str, Row]]:
     """Of a SQLite file alone: a restored database says nothing of itself."""
-    if (note := read_setting(connection, BACKUP)) is not None:
+    if store.database.dialect == "sqlite" and backup_note(store.database.where) is not None:
         try:
-            said = Backup(Path(), bytes=0, **note)
-        except TypeError:
-            yield {"error": "what it says of itself cannot be read"}
-        else:
-            yield from ({"error": problem} for problem in unlike(Tally.of(connection), said))
-
-
-def _json(connection: sa.Connection) -> Iterator[Row]:
-    columns = [column for table in metadata.tables.values() for column in table.c if isinstance(column.type, sa.JSON)]
-    for column in columns:
-        query = f'SELECT * FROM "{column.table.name}" WHERE NOT json_valid("{column.name}")'
-        for row in _asked(connection, query):
-            yield {"table": column.table.name, "column": column.name, "row": next(iter(row.values()))}
+            read_backup(store.database.where)
+        except DatabaseFailed:
+            raise
+        except StoreError as error:
+            yield "backup", {"error": str(error)}
 
 
 def _settings(connection: sa.Connection) -> Iterator[Row]:
@@ -207,27 +156,6 @@ def _erased(connection: sa.Connection) -> Iterator[Row]:
             yield {"annotator_id": who, "tables": ["panel"]}
 
 
-def _times(connection: sa.Connection) -> Iterator[Row]:
-    tomorrow = now_ms() + setup.DAY_MS
-    for table in metadata.tables.values():
-        for column in table.c:
-            if column.name.endswith("_at") and column.name not in SOON:
-                wrong = sa.select(column).where(sa.or_(column < 0, column > tomorrow))
-                yield from ({"table": table.name, column.name: at} for at in connection.scalars(wrong))
-    ahead = (event.c.source.is_(None), event.c.at > event.c.received_at + FUTURE_SECONDS * 1000)
-    for number in connection.scalars(sa.select(event.c.number).where(*ahead)):
-        yield {"table": "event", "number": number}
-
-
-def _sequences(connection: sa.Connection) -> Iterator[Row]:
-    for table in (each for each in metadata.tables.values() if "number" in each.c):
-        if name := connection.scalar(sa.func.pg_get_serial_sequence(table.name, "number").select()):
-            last, called = connection.exec_driver_sql(f"SELECT last_value, is_called FROM {name}").one()
-            largest = connection.scalar(sa.select(sa.func.max(table.c.number))) or 0
-            if last + called <= largest:
-                yield {"table": table.name, "next": last + called, "largest": largest}
-
-
 # All events, beside what stands for each in the other tables: now_* of answer, had_* of assignment.
 _LOG = """
     SELECT e.annotator_id, e.round, e.image_id, e.number, e.event_id, e.received_at, e.status, e.revision, e.kind,
@@ -266,9 +194,7 @@ def _differences(connection: sa.Connection) -> Iterator[tuple[str, Row]]:
         filled = erased and first.now_surplus == 0 and first.had_holds_slot
         surplus = last.status == "surplus" and not filled
         revision = max(len(taken) + len(kept), last.revision)
-        if (
-            revision > last.revision and kept
-        ):  # the lead kept one after that; of two in one moment, the one that is there
+        if revision > last.revision and kept:  # by the lead, after that; of two in one moment, the one that is there
             last = max(kept, key=lambda one: (one.resolved_at, one.event_id == one.now_event_id, one.number))
         current = {"event_id": last.event_id, "revision": revision, "surplus": surplus}
         yield from _compared("answer", {"annotator_id": who, "round": number, "image_id": name}, first, "now", current)
@@ -309,45 +235,53 @@ def _compared(table: str, key: Row, row: Any, prefix: str, said: Mapping[str, An
             yield f"{table}.{name}", {**key, "there": there[name], "log": value}
 
 
-# SQL for the rows that break an invariant, or what finds them; the rest is `_differences`'.
-_FOUND_BY: dict[str, str | Callable[[sa.Connection], Iterable[Row]]] = {
-    "backup": _backup,
-    "schema": schema_faults,
-    "json": _json,
-    "settings": _settings,
-    "people": _people,
-    "event.labels": _labels,
-    "erased": _erased,
-    "times": _times,
-    "sequences": _sequences,
-    "file": "SELECT integrity_check AS error FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
-    "keys": 'SELECT "table", rowid AS row, parent AS names FROM pragma_foreign_key_check',
-    "positions": """
-        SELECT * FROM (
-            SELECT 'image' AS what, count(*) AS n, min(position) AS low, max(position) AS high FROM image
-            UNION ALL SELECT 'round', count(*), min(number) - 1, max(number) - 1 FROM round
-        ) AS there WHERE low <> 0 OR high <> n - 1""",
-    "images": """
-        SELECT 'draft' AS what, image_id FROM draft WHERE image_id NOT IN (SELECT image_id FROM image)
-        UNION SELECT 'decision', image_id FROM decision WHERE image_id NOT IN (SELECT image_id FROM image)""",
-    "event.names": """
+# What each says, and what finds the rows that break it: SQL, or a function; without one, `_differences` does.
+INVARIANTS: dict[str, tuple[str, str | Callable[[sa.Connection], Iterable[Row]] | None]] = {
+    "file": (
+        "SQLite finds its file whole.",
+        "SELECT integrity_check AS error FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
+    ),
+    "backup": ("A backup has the rows and digests that it says.", None),
+    "schema": (
+        "All columns, indexes and triggers are there, those that keep the log append-only too, and no other trigger.",
+        schema_faults,
+    ),
+    "keys": (
+        "Every row that another names is there.",
+        'SELECT "table", rowid AS row, parent AS names FROM pragma_foreign_key_check',
+    ),
+    "settings": ("The settings can be read; checks and people's chips have the task's labels.", _settings),
+    "people": ("Whoever has a row, is closed or has withdrawn is in the task.", _people),
+    "event.names": (
+        "Every event is about an image of the task, in a round of it.",
+        """
         SELECT e.number, e.event_id, e.image_id, e.round FROM event e
         LEFT JOIN image i ON i.image_id = e.image_id LEFT JOIN round r ON r.number = e.round
         WHERE i.position IS NULL OR r.number IS NULL""",
-    "event.status": """
+    ),
+    "event.labels": ("Every event's labels are the task's, as its kind has them.", _labels),
+    "event.status": (
+        "An event is accepted or surplus on the revision that it names, or in conflict with a later one.",
+        """
         SELECT number, event_id, status, base_revision, revision FROM event WHERE CASE status
             WHEN 'conflict' THEN base_revision >= revision
             WHEN 'accepted' THEN base_revision <> revision - 1
             WHEN 'surplus' THEN base_revision <> revision - 1
             ELSE 1 = 1
         END""",
-    "event.revision": """
+    ),
+    "event.revision": (
+        "Somebody's revisions at an image count from 1; between two there is what the lead kept, and nothing else.",
+        """
         SELECT e.annotator_id, e.round, e.image_id, count(*) AS events, max(e.revision) AS revision
         FROM event e LEFT JOIN "conflict" c ON c.event_id = e.event_id WHERE e.status <> 'conflict' OR c.kept
         GROUP BY e.annotator_id, e.round, e.image_id HAVING max(e.revision) > count(*) OR min(e.revision) <> 1
         OR count(DISTINCT CASE WHEN e.status <> 'conflict' THEN e.revision END)
             <> count(CASE WHEN e.status <> 'conflict' THEN 1 END)""",
-    "conflict": """
+    ),
+    "conflict": (
+        "Every event in conflict has a row that names another of the same person, image and round.",
+        """
         SELECT e.event_id, c.against FROM event e LEFT JOIN "conflict" c ON c.event_id = e.event_id
         LEFT JOIN event o ON o.event_id = c.against
             AND o.annotator_id = e.annotator_id AND o.round = e.round AND o.image_id = e.image_id
@@ -355,20 +289,46 @@ _FOUND_BY: dict[str, str | Callable[[sa.Connection], Iterable[Row]]] = {
             WHEN 'conflict' THEN o.event_id IS NULL OR (c.resolved_at IS NULL) <> (c.kept IS NULL)
             ELSE c.event_id IS NOT NULL
         END""",
-    "visit": "SELECT annotator_id, status, ended_at FROM visit WHERE (status IS NULL) <> (ended_at IS NULL)",
-    "erasing": """
+    ),
+    "erased": ("Nobody who was erased stands anywhere.", _erased),
+    "erasing": (
+        "No erasure is half done; the command that began it ends it, given again.",
+        """
         SELECT 'erasing' AS what, annotator_id AS row FROM erasing
         UNION SELECT 'erasure', CAST(number AS VARCHAR) FROM erasure WHERE cleaned_at IS NULL""",
-    "answer.extra": """
+    ),
+    "answer.missing": ("Whatever anybody answered has its row in answer.", None),
+    "answer.extra": (
+        "Nothing stands in answer that the log does not have.",
+        """
         SELECT annotator_id, round, image_id FROM answer
         EXCEPT SELECT annotator_id, round, image_id FROM event WHERE status <> 'conflict'""",
-    "assignment.extra": """
+    ),
+    "answer.event_id": ("An answer is by the newest event that was taken, or that the lead kept.", None),
+    "answer.revision": ("An answer's revision counts the events that were taken or kept.", None),
+    "answer.surplus": ("An answer is surplus if the log says so, and no erasure left it a place.", None),
+    "assignment.missing": ("Whatever anybody answered has its row in assignment.", None),
+    "assignment.extra": (
+        "Answered assignments have an answer in the log; who has withdrawn holds no others.",
+        """
         SELECT annotator_id, round, position FROM assignment WHERE answered_at IS NOT NULL
         OR annotator_id NOT IN (SELECT annotator_id FROM annotator WHERE withdrawn_at IS NULL)
         EXCEPT SELECT e.annotator_id, e.round, i.position FROM event e JOIN image i ON i.image_id = e.image_id
         JOIN round r ON r.number = e.round JOIN annotator p ON p.annotator_id = e.annotator_id
         WHERE e.status <> 'conflict'""",
-    "slot.missing": """
+    ),
+    "assignment.place": ("Assignments have the places that the log says.", None),
+    "assignment.purpose": ("Assignments have the purposes that the log says.", None),
+    "assignment.claimed_at": ("Assignments were claimed when the log says.", None),
+    "assignment.answered_at": ("Assignments were answered when their first answer came.", None),
+    "assignment.holds_slot": (
+        "Whoever answers an image, and not too late, holds a place there; who skipped may.",
+        None,
+    ),
+    "slot.missing": (
+        "Every image has a slot in the main round.",
+        """
         SELECT 1 AS round, position FROM image WHERE position NOT IN (SELECT position FROM slot WHERE round = 1)""",
-    "slot.wanted": "SELECT round, position, wanted FROM slot WHERE wanted < 0",
+    ),
+    "slot.taken": ("A slot counts the places that people hold there; who has withdrawn is not counted.", None),
 }

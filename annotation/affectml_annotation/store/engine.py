@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
-from functools import lru_cache
+from functools import lru_cache, partial, wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -19,7 +19,6 @@ from sqlalchemy.pool import StaticPool
 
 from affectml_annotation.errors import AnnotationError, DatabaseAway, DatabaseFailed, MissingExtra, StoreError
 from affectml_annotation.store.place import connect_to_read, way_back
-from affectml_annotation.store.schema import metadata
 
 try:
     import fcntl
@@ -132,20 +131,8 @@ def read_only(url: str | Path) -> sa.Engine:
     if "://" in str(url):
         return make_engine(url)
 
-    def connect() -> sqlite3.Connection:
-        """Tables and columns that an earlier version had not are empty views that only this connection has."""
-        connection = connect_to_read(url, BUSY_SECONDS)
-        connection.execute("PRAGMA temp_store=MEMORY")
-        has = {t: {c for _, c, *_ in connection.execute(f'PRAGMA table_info("{t}")')} for t in metadata.tables}
-        for table in metadata.tables.values() if has["schema_version"] else ():
-            there = has[table.name]
-            later = ", ".join(f'NULL AS "{column.name}"' for column in table.c if column.name not in there)
-            if later:
-                what = f'SELECT *, {later} FROM main."{table.name}"' if there else f"SELECT {later} WHERE 0"
-                connection.execute(f'CREATE TEMP VIEW "{table.name}" AS {what}')
-        return connection
-
-    return sa.create_engine(sa.URL.create("sqlite", database=str(url)), creator=connect, json_deserializer=_read_json)
+    place = sa.URL.create("sqlite", database=str(url))
+    return sa.create_engine(place, creator=partial(connect_to_read, url, BUSY_SECONDS), json_deserializer=_read_json)
 
 
 def without_password(url: sa.URL) -> str:
@@ -205,7 +192,7 @@ class Database:
         self._url, self._patience = url, float(BUSY_SECONDS)
         self._turn = threading.Lock()  # keeps the threads of a process in line
         self.engine = read_only(url) if reads_only else make_engine(url)
-        self.dialect = self.engine.dialect.name
+        self.dialect, self.where = self.engine.dialect.name, where_of(self.engine.url)
         file = self.engine.url.database if self.dialect == "sqlite" else None
         self._queue = Path(f"{file}-queue") if file and file != ":memory:" else None
 
@@ -215,10 +202,14 @@ class Database:
         self._patience = seconds
         self.engine = make_engine(self._url, seconds)
 
-    @property
-    def where(self) -> str:
-        """As `where_of`."""
-        return where_of(self.engine.url)
+    def in_memory(self) -> "Database":
+        """A copy of a SQLite database, to be changed in its place, and called as it is; this one is closed."""
+        copy = Database("sqlite://")
+        with self.snapshot() as there, closing(copy.engine.raw_connection()) as here:
+            there.connection.driver_connection.backup(here.driver_connection)  # type: ignore[union-attr]
+        copy.where = self.where
+        self.close()
+        return copy
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -355,3 +346,23 @@ class OnDatabase:
     """A part of a label store: its methods are a transaction each."""
 
     database: Database
+
+
+def transaction(work: Callable[Concatenate[sa.Connection, P], T]) -> Callable[Concatenate[OnDatabase, P], T]:
+    """A function of a connection as one of a label store: a transaction that writes; see `Database.retried`."""
+
+    @wraps(work)
+    def run(store: OnDatabase, /, *arguments: P.args, **options: P.kwargs) -> T:
+        return store.database.retried(work, *arguments, **options)
+
+    return run
+
+
+def reading(work: Callable[Concatenate[sa.Connection, P], T]) -> Callable[Concatenate[OnDatabase, P], T]:
+    """The same, of a function that only reads."""
+
+    @wraps(work)
+    def run(store: OnDatabase, /, *arguments: P.args, **options: P.kwargs) -> T:
+        return store.database.reading(work, *arguments, **options)
+
+    return run

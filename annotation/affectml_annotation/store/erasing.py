@@ -113,20 +113,15 @@ def cleaned(connection: sa.Connection) -> None:
     connection.execute(erasure.update().where(erasure.c.cleaned_at.is_(None)).values(cleaned_at=now_ms()))
 
 
-_CHANGES = (event.c.received_at, erasure.c.at, lead_change.c.at)
-
-
 @dataclass(frozen=True)
 class Gone:
     """What a database of a task, `source`, knows of people who were erased, or whose ids at a panel were forgotten.
 
-    begun: when the task's first round was opened, which stays the same in every copy; None of an earlier version.
-    changed: when somebody last answered or was erased there, or a lead changed something; milliseconds since 1970.
+    begun: when the task's first round was opened, which stays the same in every copy; None without one.
     """
 
     source: str
     begun: int | None
-    changed: int
     key: str | None
     erasures: Sequence[sa.RowMapping]
     owed: Sequence[sa.RowMapping]
@@ -135,13 +130,10 @@ class Gone:
     @classmethod
     def of(cls, connection: sa.Connection, source: str) -> "Gone":
         """All that a database knows of it now."""
-        if not sa.inspect(connection).has_table("erasure"):  # an earlier version's
-            return cls(source, None, 0, None, (), (), frozenset())
         no_ids = connection.scalars(sa.select(panel.c.person).where(panel.c.person.startswith(FORGOTTEN)))
         return cls(
             source,
             connection.scalar(sa.select(round_.c.opened_at).where(round_.c.number == MAIN)),
-            max(connection.scalar(sa.select(sa.func.max(moment))) or 0 for moment in _CHANGES),
             connection.scalar(sa.select(secret.c.value).where(secret.c.name == ERASING)),
             connection.execute(sa.select(erasure).order_by(erasure.c.number)).mappings().all(),
             connection.execute(sa.select(owed).order_by(owed.c.number)).mappings().all(),

@@ -12,6 +12,7 @@ from affectml_annotation.errors import StoreError
 from affectml_annotation.store.schema import erasure, panel, secret
 
 ERASING = "erasing"
+SIGNING = "signing"
 FORGOTTEN = "forgotten "  # begins what stands in place of a panel's id that nobody needs any more
 
 

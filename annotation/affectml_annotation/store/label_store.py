@@ -16,8 +16,7 @@ from affectml_annotation.store.engine import Database
 from affectml_annotation.store.migrations import MIGRATIONS, migrate, version_of
 from affectml_annotation.store.place import backup_note, dataset_of, holds_store
 from affectml_annotation.store.reading import Reading
-from affectml_annotation.store.schema import MAIN, annotator, now_ms
-from affectml_annotation.store.settings import how_stopped, read_setting, write_setting
+from affectml_annotation.store.schema import MAIN, STOPPED, annotator, now_ms, read_setting, write_setting
 from affectml_annotation.store.submits import Submitting
 from affectml_annotation.study.file import Task
 
@@ -30,8 +29,8 @@ class LabelStore(Claiming, Submitting, Reading):
 
     Many processes may use one database, each with a LabelStore of its own (make it after a fork). Every method is
     one transaction. must_exist: refuse a file that is not there, or holds no label store, instead of making one.
-    reads_only: change nothing, not even the schema; a backup is opened so alone. Raises StoreError for a database that
-    cannot be opened or comes from a newer version.
+    reads_only: change nothing; a file with an earlier schema is migrated in memory. A backup is opened so alone. Raises
+    StoreError for a database that cannot be opened or comes from a newer version.
 
     >>> from affectml_annotation import Answer, LabelStore, Task
     >>> store = LabelStore("sqlite://")
@@ -59,9 +58,12 @@ class LabelStore(Claiming, Submitting, Reading):
         self._labels: tuple[str, ...] | None = None
         self.database = Database(url, reads_only=reads_only)
         try:
-            with self.database.read() as connection:  # before a file to wait in line at is made beside what is none
-                if reads_only and not 1 <= version_of(connection) <= len(MIGRATIONS):
-                    raise StoreError(f"{url}: has another schema than this version of affectml writes")
+            # before a file to wait in line at is made beside what is none
+            version = self.database.reading(version_of)
+            if reads_only and not 1 <= version <= len(MIGRATIONS):
+                raise StoreError(f"{url}: has another schema than this version of affectml writes")
+            if reads_only and version < len(MIGRATIONS) and self.database.dialect == "sqlite":
+                self.database, reads_only = self.database.in_memory(), False
             if not reads_only:
                 migrate(self.database.write)
         except BaseException:
@@ -115,7 +117,8 @@ class LabelStore(Claiming, Submitting, Reading):
     @property
     def stopping(self) -> Mapping[str, Any] | None:
         """How images stopped early, in a task from when they could: min, max, mean, until, whole; else None."""
-        return self.database.reading(how_stopped)
+        rule: Mapping[str, Any] | None = self.database.reading(read_setting, STOPPED)
+        return rule
 
     def note_dataset(self, folder: Path) -> None:
         """Note where the task's data set is, where nobody knows any more: on another machine than it was set up on."""
@@ -149,12 +152,7 @@ class LabelStore(Claiming, Submitting, Reading):
         since: the version that it was made of; StoreError where somebody made another one meanwhile. by: who.
         """
 
-        def work(connection: sa.Connection) -> int:
-            versions.lock(connection)
-            changing.refuse_late(connection, since)
-            return changing.set_task(connection, file, by=by)
-
-        return self._steered(work)
+        return self._steered(changing.set_task, file, since=since, by=by)
 
     def add_images(self, images: pd.DataFrame) -> int:
         """Add images to the task's main round; those it has stay as they are. Returns how many were new.
@@ -212,10 +210,9 @@ class LabelStore(Claiming, Submitting, Reading):
             setup.invite(connection, invite, {})
             if file is not None or changes:
                 versions.lock(connection)
-                changing.refuse_late(connection, since)
                 now = versions.read_task(connection)
                 then = now if file is None else changing.filled(file, now)
-                changing.set_task(connection, then.but(**(changes or {})), lower=lower, by=by)
+                changing.set_task(connection, then.but(**(changes or {})), lower=lower, since=since, by=by)
             return setup.enqueue(connection, queue, more, lower=lower)
 
         return self._steered(work)

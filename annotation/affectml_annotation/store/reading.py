@@ -2,11 +2,9 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
 from operator import methodcaller
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -17,8 +15,7 @@ from affectml_annotation.errors import StoreError
 from affectml_annotation.exchange.tables import as_numbers
 from affectml_annotation.judgements import ANSWERS, FLAG, of_now
 from affectml_annotation.store.claims import round_row
-from affectml_annotation.store.engine import Database, OnDatabase, table_of
-from affectml_annotation.store.migrations import version_of
+from affectml_annotation.store.engine import OnDatabase, table_of
 from affectml_annotation.store.schema import (
     MAIN,
     annotator,
@@ -72,25 +69,6 @@ def _is_current(*which: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     return sa.exists().where(
         *(answer.c[name] == event.c[name] for name in ("annotator_id", "round", "image_id", "event_id")), *which
     )
-
-
-def read_remarks(database: str | Path) -> pd.DataFrame:
-    """Current flags and notes of a task: image_id, annotator_id, round, flag, note; nothing is written.
-
-    Those of people who withdrew are not there. Raises StoreError for a database that cannot be read.
-    """
-    with closing(Database(database, reads_only=True)) as there, there.read() as connection:
-        flag = event.c.flag if version_of(connection) >= 5 else sa.false().label("flag")  # it is not migrated
-        flagged = sa.or_(event.c.kind == FLAG, flag, event.c.note.is_not(None))
-        query = (
-            sa.select(event.c.image_id, event.c.annotator_id, event.c.round, event.c.kind, event.c.note, flag)
-            .join(answer, answer.c.event_id == event.c.event_id)
-            .join(annotator, annotator.c.annotator_id == event.c.annotator_id)
-            .where(annotator.c.withdrawn_at.is_(None), flagged)
-            .order_by(event.c.number)
-        )
-        table = of_now(table_of(connection, query)).drop(columns="kind")
-        return table.assign(flag=table["flag"].eq(True))
 
 
 def events_table(connection: sa.Connection, query: sa.Select[Any]) -> pd.DataFrame:
@@ -320,6 +298,18 @@ class Reading(OnDatabase):
             "attributes": [dict(row.attributes or {}) for row in rows],
             "chip_order": [list(row.chip_order) for row in rows],
         })  # fmt: skip
+
+    def remarks(self) -> pd.DataFrame:
+        """Current flags and notes: image_id, annotator_id, round, flag, note; none of people who withdrew."""
+        flagged = sa.or_(event.c.kind == FLAG, event.c.flag, event.c.note.is_not(None))
+        columns = (event.c[name] for name in ("image_id", "annotator_id", "round", "kind", "note", "flag"))
+        query = (
+            sa.select(*columns)
+            .where(_is_current(), event.c.annotator_id.not_in(_GONE), flagged)
+            .order_by(event.c.number)
+        )
+        table = of_now(self.database.table(query)).drop(columns="kind")
+        return table.assign(flag=table["flag"].eq(True))
 
     def conflicts(self) -> pd.DataFrame:
         """Answers that met a changed one, open ones first: both event ids, and what each said."""

@@ -24,11 +24,12 @@ from affectml_annotation.store.schema import (
     event,
     image,
     now_ms,
+    read_setting,
     round_,
     setting,
     slot,
+    write_setting,
 )
-from affectml_annotation.store.settings import read_setting, write_setting
 from affectml_annotation.store.versions import add_version, keep_texts, read_task
 from affectml_annotation.study.file import Task
 
@@ -147,8 +148,7 @@ def invite(connection: sa.Connection, people: Sequence[str], attributes: Mapping
 
 def closed(connection: sa.Connection) -> list[str]:
     """The people whose entry is closed: their answers stay and count, the page takes no more."""
-    former = read_setting(connection, "relabel") or {}  # of a database that is only read, and an earlier version's
-    return list(read_setting(connection, CLOSED) or former.get("closed", ()))
+    return list(read_setting(connection, CLOSED) or ())
 
 
 def reopen(connection: sa.Connection, people: Sequence[str]) -> None:

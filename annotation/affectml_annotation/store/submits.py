@@ -23,10 +23,9 @@ from affectml_annotation.languages import _, as_code, ngettext
 from affectml_annotation.store import setup, visits
 from affectml_annotation.store.claims import (
     FREE,
-    GAVE_UP,
     HOLDING,
     TAKE,
-    given_to,
+    give_back,
     lock_annotator,
     next_place,
     round_row,
@@ -304,17 +303,15 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
     if problems:
         raise BadImport(name, problems, _way_out(table, task.labels, position, people))
     now = now_ms()
-    places = dict.fromkeys(people, 0)
-    held = {}
+    keys = [*zip(table["annotator_id"], table["round"], map(position.__getitem__, table["image_id"]), strict=True)]
+    places, claimed = dict.fromkeys(people, 0), {}
     named = people.keys() & set(table["annotator_id"])
     for had in _among(connection, sa.select(assignment).with_for_update(), assignment.c.annotator_id, named):
-        places[had["annotator_id"]] = max(places[had["annotator_id"]], had["place"] + 1)
-        held[had["annotator_id"], had["round"], had["position"]] = had
+        places[had.annotator_id] = max(places[had.annotator_id], had.place + 1)
+        claimed[had.annotator_id, had.round, had.position] = had
+    for both in claimed.keys() & set(keys):  # the answer is in place of what they hold there
+        give_back(connection, claimed[both])
     taken = Counter[tuple[int, int]]()
-    unsure = {position[name] for name in table["image_id"][~table["kind"].isin(ANSWERS)]}
-    in_rounds = GAVE_UP.where(assignment.c.round.in_([*map(int, table["round"].unique())]))
-    gave_up = _among(connection, in_rounds, assignment.c.position, unsure)
-    skips = Counter((each["round"], each["position"]) for each in gave_up)
     if connection.dialect.name == "sqlite":  # whose usual 2 MB would write and read each page of an index many times
         connection.exec_driver_sql("PRAGMA cache_size = -200000")
     with uncollected():
@@ -322,39 +319,34 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
             part = table.iloc[start : start + ROWS_AT_ONCE]
             events, answers, assignments = list[dict[str, Any]](), list[dict[str, Any]](), list[dict[str, Any]]()
             for number, row in enumerate(part.astype(object).where(part.notna(), None).to_dict("records"), start):
+                who, in_round, at = keys[number]
                 event_id = row.get("event_id") or str(uuid5(NAMESPACE_URL, f"{sha256}#{number}"))
-                key = (row["annotator_id"], int(row["round"]), row["image_id"])
-                at = position[row["image_id"]]
-                answers.append(dict(zip(("annotator_id", "round", "image_id"), key, strict=True))
-                               | {"event_id": event_id, "revision": 1, "surplus": False})  # fmt: skip
-                claim: Mapping[Any, Any] | None = held.get((key[0], key[1], at))
-                purpose = (row.get("purpose") or "task") if claim is None else claim["purpose"]
-                held_it = claim is not None and bool(claim["holds_slot"])
-                holds: bool = held_it if purpose not in HOLDING else row["kind"] in ANSWERS
-                if purpose in HOLDING and not holds:  # as `claims.settle` has it
-                    holds = skips[key[1], at] >= task.most_skips
-                    skips[key[1], at] += not holds
-                taken[key[1], at] += (holds - held_it) * (people[key[0]] is None)
-                if claim is not None:
-                    given = {**claim, "holds_slot": holds}
-                    held_one = assignment.update().where(*given_to(*key[:2]), assignment.c.position == at)
-                    connection.execute(held_one.values(answered_at=now, holds_slot=holds))
-                else:
-                    given = {
-                        "annotator_id": key[0], "round": key[1], "position": at, "place": places[key[0]],
-                        "purpose": purpose, "suggestions_visible": bool(row.get("suggestions_visible")),
-                        "holds_slot": holds, "claimed_at": now, "lease_until": now, "answered_at": now,
-                    }  # fmt: skip
-                    assignments.append(given)
-                    places[key[0]] += 1
+                key = {"annotator_id": who, "round": int(in_round)}
+                had = claimed.get(keys[number])
+                purpose = (row.get("purpose") or "task") if had is None else had.purpose
+                given = {
+                    **key, "position": at, "place": places[who], "purpose": purpose,
+                    "suggestions_visible": bool(row.get("suggestions_visible")), "holds_slot": purpose in HOLDING,
+                    "claimed_at": now, "lease_until": now, "answered_at": now,
+                }  # fmt: skip
+                places[who] += 1
+                taken[int(in_round), at] += given["holds_slot"] and people[who] is None
+                assignments.append(given)
+                key |= {"image_id": row["image_id"], "event_id": event_id}
+                answers.append({**key, "revision": 1, "surplus": False})
                 ours = {column: given[column] for column in OF_ASSIGNMENT}
-                events.append(_event(row, event_id, key, now, name) | ours)
+                if row["kind"] not in ANSWERS:
+                    ours["holds_slot"] = None  # as `settle` finds below
+                events.append(_event(row, now, name) | key | ours)
             for destination, rows in ((event, events), (answer, answers), (assignment, assignments)):
                 _insert(connection, destination, rows)
     if taken:
         there = slot.update().where(slot.c.round == sa.bindparam("r"), slot.c.position == sa.bindparam("p"))
         rows = [{"r": r, "p": p, "more": more} for (r, p), more in sorted(taken.items())]
         connection.execute(there.values(taken=slot.c.taken + sa.bindparam("more")), rows)
+    without = table[~table["kind"].isin(ANSWERS)]
+    for who, number, image_id, kind in without[["annotator_id", "round", "image_id", "kind"]].itertuples(index=False):
+        settle(connection, who, int(number), image_id, kind)
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA cache_size = -2000")
     connection.execute(imported.insert().values(sha256=sha256, name=name, rows=len(table), at=now))
@@ -386,11 +378,11 @@ def _way_out(table: pd.DataFrame, labels: Sequence[str], images: Collection[str]
 
 def _among(
     connection: sa.Connection, query: sa.Select[Any], column: sa.Column[Any], values: Iterable[str | int]
-) -> Iterator[sa.RowMapping]:
+) -> Iterator[Any]:
     """What a query finds where a column has one of these values: a small file does not read a large table."""
     wanted = [*values]
     for start in range(0, len(wanted), ASKED_AT_ONCE):
-        yield from connection.execute(query.where(column.in_(wanted[start : start + ASKED_AT_ONCE]))).mappings()
+        yield from connection.execute(query.where(column.in_(wanted[start : start + ASKED_AT_ONCE])))
 
 
 def _clashes(connection: sa.Connection, table: pd.DataFrame, people: Set[str]) -> list[str]:
@@ -398,10 +390,10 @@ def _clashes(connection: sa.Connection, table: pd.DataFrame, people: Set[str]) -
     rounds = set(connection.scalars(sa.select(round_.c.number)))
     answered = sa.select(answer.c.annotator_id, answer.c.round, answer.c.image_id)
     named = people & set(table["annotator_id"])
-    there = {tuple(row.values()) for row in _among(connection, answered, answer.c.annotator_id, named)}
+    there = {tuple(row) for row in _among(connection, answered, answer.c.annotator_id, named)}
     ids = table["event_id"].tolist() if "event_id" in table else [None] * len(table)
     asked = {each for each in ids if isinstance(each, str) and storable(each)}
-    known = {row["event_id"] for row in _among(connection, sa.select(event.c.event_id), event.c.event_id, asked)}
+    known = {row.event_id for row in _among(connection, sa.select(event.c.event_id), event.c.event_id, asked)}
     found = []
     keys = zip(table["annotator_id"], table["round"], table["image_id"], ids, strict=True)
     for row, (who, number, image_id, event_id) in enumerate(keys):
@@ -414,11 +406,11 @@ def _clashes(connection: sa.Connection, table: pd.DataFrame, people: Set[str]) -
     return found
 
 
-def _event(row: Mapping[Any, Any], event_id: str, key: tuple[str, int, str], now: int, source: str) -> dict[str, Any]:
+def _event(row: Mapping[Any, Any], now: int, source: str) -> dict[str, Any]:
     said = {column.name: _STORED.get(column.type, lambda value: value)(row.get(column.name)) for column in COLUMNS}
     return said | {
-        "event_id": event_id, "annotator_id": key[0], "round": key[1], "image_id": key[2], "at": said["at"] or now,
-        "received_at": now, "base_revision": 0, "status": "accepted", "revision": 1, "context": None, "source": source,
+        "at": said["at"] or now, "received_at": now, "base_revision": 0, "status": "accepted", "revision": 1,
+        "context": None, "source": source,
     }  # fmt: skip
 
 

@@ -9,11 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from affectml_annotation.errors import BadTask, StoreError
-from affectml_annotation.store.earlier import task_file
 from affectml_annotation.store.engine import where_of
 from affectml_annotation.store.place import way_back
-from affectml_annotation.store.schema import now_ms, setting, study_text, study_version
-from affectml_annotation.store.settings import read_setting
+from affectml_annotation.store.schema import now_ms, read_setting, setting, study_text, study_version
 from affectml_annotation.study.file import Task, parse
 
 NEWEST = sa.select(study_version).order_by(study_version.c.number.desc()).limit(1)
@@ -36,19 +34,11 @@ class Version:
 def newest(connection: sa.Connection) -> Version:
     """The newest version. Raises StoreError where there is no task, and for a damaged one."""
     row = connection.execute(NEWEST).one_or_none()
-    if row is not None and not (isinstance(row.content, dict) and row.content.get("schema") == 1):
-        return _version(connection, row)
-    former = read_setting(connection, "task")  # of a database that is only read, and may be an earlier version's
-    if former is None:
-        if row is not None:
-            return _version(connection, row)
+    if read_setting(connection, "task") is not None and (row is None or row.content.get("schema") == 1):
+        raise _damaged(connection, ValueError("what an earlier version kept of the task cannot be read"))
+    if row is None:
         raise StoreError("this database holds no task yet; `affectml label init DATASET --db URL` makes one")
-    try:
-        content = task_file(former, read_setting(connection, "relabel"), None if row is None else row.content)
-    except (TypeError, AttributeError, LookupError, ValueError) as error:
-        raise _damaged(connection, error) from None
-    file = _parsed(connection, content, 0)
-    return Version(0, file, {}, "", 0) if row is None else Version(row.number, file, row.texts, row.affectml, row.at)
+    return _version(connection, row)
 
 
 def read_task(connection: sa.Connection) -> Task:

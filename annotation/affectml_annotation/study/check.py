@@ -1,34 +1,22 @@
-"""What a study's folder lacks, what a person will see in which order with minutes, and what is stored of them."""
+"""What a study's folder lacks: what is missing, and in which languages people read what nobody has read."""
 
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 from babel.numbers import get_currency_precision
 
+from affectml_annotation import languages
 from affectml_annotation.errors import AnnotationError, did_you_mean
 from affectml_annotation.exchange.files import read_parquet
-from affectml_annotation.study.file import FILE, Dictated, Task
-from affectml_annotation.study.folder import Study, images_in, read_study
-from affectml_annotation.study.unread import unread_consents, warnings
+from affectml_annotation.study.file import FILE, UNSEEN, Task
+from affectml_annotation.study.folder import QuestionWords, Study, images_in, read_study
+from affectml_annotation.study.terms import Step, so_many, steps
 
-WORDS_A_MINUTE = 200
-MINUTES_A_QUESTION = 0.25
 _IN_BRACKETS = re.compile(r"\[([^\[\]]{3,})\](?![(\[])")
-_IDEOGRAPH = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uff00-\uff65]")  # Chinese and Japanese have no spaces
-
-
-@dataclass(frozen=True)
-class Step:
-    """Something a person sees: in which phase, what it is, and how many minutes it takes."""
-
-    phase: str
-    what: str
-    minutes: float
 
 
 @dataclass(frozen=True)
@@ -46,54 +34,6 @@ class Checked:
     people: int | None = None
     most_people: int | None = None
 
-    @property
-    def minutes(self) -> float:
-        """From the first step to the last."""
-        return sum(step.minutes for step in self.steps)
-
-
-def steps(study: Study) -> list[Step]:
-    """What a person who completes the study sees, in order."""
-    file = study.file
-    read = {name: words_in(study.text(name)) / WORDS_A_MINUTE for name in file.text_files()}
-    shown = file.images_per_person + file.check_count
-    images, per_image = so_many(file.images_per_person, "image"), file.minutes_per_image
-    if file.check_count:
-        images += f", and {so_many(file.check_count, 'attention check')} among them"
-    practice = f"{so_many(len(file.practice.images), 'image')} to practise, {file.practice.needed} to be passed"
-    known = {
-        "before": (so_many(len(file.before.questions), "question"), len(file.before.questions) * MINUTES_A_QUESTION),
-        "instructions": (file.instructions.text, read["instructions"]),
-        "practice": (practice, len(file.practice.images) * per_image),
-        "start": ("a screen says that the practice is over, and that answers count from now on", 0.0),
-        "images": (images, shown * per_image),
-        "after": (so_many(len(file.after.questions), "question"), len(file.after.questions) * MINUTES_A_QUESTION),
-        "debriefing": (file.debriefing, read["debriefing"]),
-    }
-    consent = Step("consent", f"{file.consent.text}, boxes to tick: {len(file.consent.boxes)}", read["consent"])
-    return [consent, *(Step(phase, *known[phase]) for phase in file.phases)]
-
-
-def words_in(text: str) -> float:
-    """How many words a text has; a character of Chinese or Japanese is half a word, 400 being read in a minute."""
-    return len(_IDEOGRAPH.sub(" ", text).split()) + len(_IDEOGRAPH.findall(text)) / 2
-
-
-def placeholders(text: str) -> list[str]:
-    """The places of a text that are to be filled in: in square brackets, without a small letter."""
-    found = (" ".join(inner.split()) for inner in _IN_BRACKETS.findall(text))
-    return list(dict.fromkeys(f"[{one}]" for one in found if one[0].isalpha() and one == one.upper()))
-
-
-def so_many(count: int, what: str) -> str:
-    """A count and its noun: 1 image, 2 images."""
-    return f"{count} {what}{'s' * (count != 1)}"
-
-
-def announced_minutes(study: Study) -> int:
-    """How long the study takes, as people are told, in whole minutes; what takes longer is over."""
-    return max(1, round(sum(step.minutes for step in steps(study))))
-
 
 def check_study(folder: str | Path, labels: Collection[str] | None = None) -> Checked:
     """Read a study's folder, and say what is missing. labels: those that people choose from, where they are known.
@@ -105,7 +45,7 @@ def check_study(folder: str | Path, labels: Collection[str] | None = None) -> Ch
     images, why = _images(study.file, folder)
     missing = [*_texts(study), *why, *_data(study, images, labels), *_recruiting(study.file)]
     people = [people_needed(study.file, len(images - study.apart), skips=also) for also in (False, True) if images]
-    return Checked(unread_consents(study), missing, [*warnings(study)], steps(study), *people)
+    return Checked(unread_consents(study), missing, [*_warnings(study)], steps(study), *people)
 
 
 def _files(study: Study) -> dict[str, str]:
@@ -120,22 +60,28 @@ def _files(study: Study) -> dict[str, str]:
 def _texts(study: Study) -> Iterator[str]:
     files = _files(study)
     for name, text in study.texts.items():
-        where, kind, language = files[name], *name.partition(".")[::2]
+        kind, _dot, language = name.partition(".")
         if not text.strip():
-            yield f"{where} is empty."
+            yield f"{files[name]} is empty."
         if kind == "study":  # as read: a list of YAML stands in brackets, too
             text = "\n".join(_strings(study.translation(language).model_dump()))
-        if open_ones := placeholders(text):
-            yield f"{where} has places to fill in: {', '.join(open_ones)}."
+        if places := placeholders(text):
+            yield f"{files[name]} has places to fill in: {', '.join(places)}."
 
 
-def _strings(said: Any) -> Iterator[str]:
+def placeholders(text: str) -> list[str]:
+    """The places of a text that are to be filled in: in square brackets, without a small letter."""
+    places = (" ".join(inner.split()) for inner in _IN_BRACKETS.findall(text))
+    return list(dict.fromkeys(f"[{one}]" for one in places if one[0].isalpha() and one == one.upper()))
+
+
+def _strings(content: Any) -> Iterator[str]:
     """All texts within lists and dictionaries."""
-    if isinstance(said, dict | list | tuple):
-        for one in said.values() if isinstance(said, dict) else said:
+    if isinstance(content, dict | list | tuple):
+        for one in content.values() if isinstance(content, dict) else content:
             yield from _strings(one)
     else:
-        yield said
+        yield content
 
 
 def _images(file: Task, folder: Path) -> tuple[set[str] | None, list[str]]:
@@ -162,33 +108,29 @@ def _data(study: Study, images: set[str] | None, labels: Collection[str] | None)
             f"places.people is {file.places.people}: for {labelled} images with {file.overlap} people each it takes "
             f"{need} who label {file.images_per_person}."
         )
-    files = _files(study)
-    listed = [("practice", one) for one in file.practice.images] + [("checks", one) for one in file.checks.images]
-    for where, one in tuple(listed):
-        listed += [(where, Dictated(image=image, labels=())) for image in one.images.values()]
-        for language in one.images:
-            if language not in file.languages:
-                near = did_you_mean(language, file.languages) or "."
-                yield f"{where} has an image in {language!r}, which is none of languages{near}"
     if file.check_count < (wanted := round(file.checks.rate * file.images_per_person)):
         yield f"checks: rate asks for {so_many(wanted, 'check')} a person, and there are images for {file.check_count}."
     if file.checks.rate and not wanted:
         yield f"checks: rate is {file.checks.rate:g}: of {so_many(file.images_per_person, 'image')} that is no check."
+    for where, what, name in _named(study):
+        known = {"image": images, "label": labels, "language": file.languages}[what]
+        if known is not None and name not in known:
+            yield f"{where}: there is no {what} {name!r}{did_you_mean(name, [*known]) or '.'}"
+
+
+def _named(study: Study) -> Iterator[tuple[str, str, str]]:
+    """What the files name: where, whether it is an image, a label or a language, and its name."""
+    files = _files(study)
+    for where, dictated in (("practice", study.file.practice.images), ("checks", study.file.checks.images)):
+        for one in dictated:
+            yield from ((where, "image", image) for image in (one.image, *one.images.values()))
+            yield from ((where, "label", label) for label in one.labels)
+            yield from ((where, "language", language) for language in one.images)
     for name, text in study.texts.items():
         if name.partition(".")[0] == "instructions":
-            listed += [(files[name], Dictated(image=image, labels=())) for image in images_in(text)]
-    for where, one in listed:
-        if images is not None and one.image not in images:
-            near = did_you_mean(one.image, [*images])
-            yield f"{where} names image {one.image!r}, which the data set has not{near or '.'}"
-        for label in one.labels:
-            if labels is not None and label not in labels:
-                yield f"{where} asks for {label!r}, which is no label there{did_you_mean(label, [*labels]) or '.'}"
+            yield from ((files[name], "image", image) for image in images_in(text))
     for language, words in study.labels.items():
-        for label in words:
-            if labels is not None and label not in labels:
-                near = did_you_mean(label, [*labels]) or "."
-                yield f"{files[f'study.{language}']} has words for {label!r}, which is no label there{near}"
+        yield from ((files[f"study.{language}"], "label", label) for label in words)
 
 
 def _recruiting(file: Task) -> Iterator[str]:
@@ -220,7 +162,7 @@ def _recruiting(file: Task) -> Iterator[str]:
         yield "repeats.rate: repeats come on top of the images that are announced, and are not paid for; leave it 0."
     if file.places.minutes < (least := max(5.0, 2 * file.minutes_per_image)):
         yield f"places.minutes is {file.places.minutes:g}: nobody can pause; {least:g} is the least."
-    for question in (*file.before.questions, *file.after.questions):
+    for question in file.questions:
         if question.share and question.kind == "text":
             yield f"question {question.id} is free text and shared: people may write there who they are."
     if file.checks.rate and not file.checks.images:
@@ -235,8 +177,8 @@ def _groups(file: Task) -> Iterator[str]:
         most = file.places.per_answer.get(question.id)
         if most is None or not question.required:
             continue
-        each = most if isinstance(most, dict) else dict.fromkeys(question.options, most)
-        if len(each) == len(question.options) and (room := sum(each.values())) < file.places.people:
+        groups = most if isinstance(most, dict) else dict.fromkeys(question.options, most)
+        if len(groups) == len(question.options) and (room := sum(groups.values())) < file.places.people:
             yield (
                 f"places.per_answer: the groups of {question.id} take {room} people in all, and places.people is "
                 f"{file.places.people}."
@@ -248,10 +190,72 @@ def people_needed(file: Task, images: int, *, skips: bool = False) -> int:
 
     skips: where each image is skipped as often as `skips` counts.
     """
-    most = file.overlap if file.skips is None else file.skips
-    return ceil(images * (file.overlap + most * skips) / file.images_per_person)
+    return ceil(images * (file.overlap + file.most_skips * skips) / file.images_per_person)
 
 
-def hourly(study: Study) -> Decimal:
-    """What a person who completes it in the announced time earns in an hour."""
-    return round(study.file.pay.per_person * 60 / announced_minutes(study), 2)
+# In several languages
+
+
+def unread_consents(study: Study) -> list[str]:
+    """A sentence for each language in which nobody is said to have read the consent. No study runs like that."""
+    sentences = []
+    for language in study.file.languages[1:]:
+        words, files = study.translation(language), study.file.text_files(language)
+        if (f"consent.{language}" in study.texts or words.boxes) and not words.read_by.says("consent"):
+            sentences.append(
+                f"{files[f'consent.{language}']}: nobody is said to have read it. Let somebody whose language is "
+                f"{languages.english_name(language)} read it and its boxes, and write who and when into "
+                f"{files[f'study.{language}']}, at read_by: consent; or take {language} out of languages."
+            )
+    return sentences
+
+
+def _warnings(study: Study) -> Iterator[str]:
+    """What else nobody is said to have read, and what people read in another language than they chose."""
+    own, *others = study.file.languages
+    for language in others:
+        yield from _untranslated(study, language, own)
+    for language in study.file.languages:
+        name, ours = languages.english_name(language), languages.written(language)
+        if ours is None:
+            yield f"affectml's pages have no texts in {name}: they speak English around the study's own texts."
+        elif not languages.read_by(ours):
+            yield (
+                f"the texts of affectml's pages in {name} were written by a machine, and nobody is said to have read "
+                f"them (Read by, in affectml_annotation/languages/{ours}.po)."
+            )
+
+
+def _untranslated(study: Study, language: str, own: str) -> Iterator[str]:
+    words, files = study.translation(language), study.file.text_files(language)
+    reading, short = languages.english_name(language), files[f"study.{language}"]
+    for name, own_file in {**study.file.text_files(), "study": FILE}.items():
+        file = files[f"{name}.{language}"]
+        if f"{name}.{language}" not in study.texts:
+            yield f"{file} is not there: whoever reads {reading} is shown {own_file}."
+        elif name not in ("consent", UNSEEN) and not words.read_by.says(name):
+            yield f"{file}: nobody is said to have read it (read_by: {name}, in {short})."
+    wordless = [one.image for one in study.file.dictated if language not in one.images]
+    if wordless:
+        yield (
+            f"practice and checks have no image of their own in {reading} in place of {', '.join(wordless)}: whoever "
+            f"reads {reading} is shown the words in {languages.english_name(own)}. Name one at images, such as "
+            f"{{image: {wordless[0]}, images: {{{language}: IMAGE}}}}."
+        )
+    if f"study.{language}" in study.texts and (empty := list(_left_empty(study, language))):
+        yield f"{short} leaves out, and people read in {languages.english_name(own)}: {', '.join(empty)}."
+
+
+def _left_empty(study: Study, language: str) -> Iterator[str]:
+    """What the study says, and a language leaves empty."""
+    file, words = study.file, study.translation(language)
+    own = {"question": file.question, "boxes": file.consent.boxes, "feedback": file.practice.images, "help": file.help}
+    yield from (name for name, value in own.items() if value and not getattr(words, name))
+    for question in file.questions:
+        asked = {**words.before, **words.after}.get(question.id, QuestionWords())
+        for name in ("text", "low_label", "high_label"):
+            if getattr(question, name) and not getattr(asked, name):
+                yield f"{name} of {question.id}"
+        for option in question.options:
+            if option not in asked.options and any(map(str.isalpha, option)):  # 18-29 is said alike
+                yield f"option {option!r} of {question.id}"

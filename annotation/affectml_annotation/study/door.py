@@ -1,11 +1,14 @@
 """The door of a study: who comes, by a panel's ids or a signed link, what they find, and how they agree.
 
-Nothing is stored of anybody before they agree. The panel's ids stay in the table `panel`, which `pay` reads.
+Nothing is stored of anybody before they agree. The panel's ids stay in the table `panel`, which `pay` reads. A link is
+a number and its signature, by a key that only this database has; it never says whose it is.
 """
 
+import hmac
 import re
+from base64 import b32encode
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from secrets import token_hex
 from typing import Literal
 
@@ -14,15 +17,27 @@ import sqlalchemy as sa
 from affectml_annotation.errors import StoreError
 from affectml_annotation.languages import _, as_code
 from affectml_annotation.store import setup
-from affectml_annotation.store.keys import FORGOTTEN, keyed, panel_id, participant, was_erased
+from affectml_annotation.store.claims import following
+from affectml_annotation.store.engine import reading, transaction
+from affectml_annotation.store.keys import FORGOTTEN, SIGNING, keyed, panel_id, participant, was_erased
 from affectml_annotation.store.label_store import LabelStore
-from affectml_annotation.store.schema import annotator, device, now_ms, panel, visit, visit_step
-from affectml_annotation.store.settings import read_setting
+from affectml_annotation.store.schema import (
+    annotator,
+    device,
+    now_ms,
+    panel,
+    read_setting,
+    secret,
+    study_link,
+    visit,
+    visit_step,
+)
 from affectml_annotation.store.visits import visit_of
-from affectml_annotation.study import keys, running
+from affectml_annotation.study import running
 from affectml_annotation.study.file import Task
-from affectml_annotation.study.visits import Visit, as_visit, give_back_places
+from affectml_annotation.study.visits import Visit, as_visit, give_back_places, resume_code
 
+LATEST = 32_503_680_000_000  # milliseconds since 1970: the year 3000
 LINK = "link "  # begins the ids of those whom a link brought; no panel's id does
 MOST_ID = 200  # characters of a panel's id
 _ID = {"prolific": "[0-9a-fA-F]{24}"}  # what a panel's own ids are like
@@ -91,22 +106,55 @@ def ids_from(file: Task, address: Mapping[str, str]) -> Ids:
     return Ids(person, session or None, came=address[names["person"]])
 
 
-def ids_of_link(store: LabelStore, token: str) -> Ids:
-    """Who a signed link is for. Raises BadLink, a StoreError, for one that opens nothing.
+@reading
+def ids_of_link(connection: sa.Connection, token: str) -> Ids:
+    """Who a signed link is for. Raises NotInStudy for one that opens nothing.
 
     Once its time is over, it lets nobody in; whoever took part by it goes on as by ids that nobody signed.
     """
+    number, _dot, signature = token.partition(".")
+    row = None
+    if number.isascii() and number.isdecimal() and len(number) < 10:
+        row = connection.execute(sa.select(study_link).where(study_link.c.number == int(number))).one_or_none()
+    if row is None or not _same(signature, _signed(connection, row.number)):
+        raise NotInStudy(_("this link is not valid; open it exactly as it was sent to you"))
+    if row.revoked_at is not None:
+        raise NotInStudy(_("this link was revoked; please ask the person who sent it to you for a new one"))
+    ids, in_time = Ids(f"{LINK}{row.number}", signed=True), row.ends_at >= now_ms()
+    if not in_time and participant(connection, ids.person) is None:
+        raise NotInStudy(_("this link has expired; please ask the person who sent it to you for a new one"))
+    return replace(ids, signed=in_time)
 
-    def work(connection: sa.Connection) -> Ids:
-        try:
-            return Ids(f"{LINK}{keys.read_link(connection, token)}", signed=True)
-        except keys.BadLink as error:
-            ids = Ids(f"{LINK}{error.number}")
-            if error.number is None or participant(connection, ids.person, ids.came) is None:
-                raise
-            return ids
 
-    return store.database.reading(work)
+@transaction
+def make_links(connection: sa.Connection, people: int, ends_at: float) -> list[str]:
+    """Tokens for so many people, one each, good until `ends_at` (seconds since 1970)."""
+    now = now_ms()
+    if people < 1 or not now < ends_at * 1000 < LATEST:
+        raise StoreError("links: expected one person at least, and an end that is to come before the year 3000")
+    connection.execute(sa.select(secret).where(secret.c.name == SIGNING).with_for_update())
+    first = max(1, following(connection, study_link.c.number))
+    numbers = range(first, first + people)
+    ends = round(ends_at * 1000)
+    connection.execute(study_link.insert(), [{"number": n, "made_at": now, "ends_at": ends} for n in numbers])
+    return [f"{n}.{_signed(connection, n)}" for n in numbers]
+
+
+@transaction
+def revoke_link(connection: sa.Connection, number: int) -> None:
+    """Let a link open nothing any more. Raises StoreError where there is none of this number."""
+    one = study_link.update().where(study_link.c.number == number, study_link.c.revoked_at.is_(None))
+    if not connection.execute(one.values(revoked_at=now_ms())).rowcount:
+        raise StoreError(f"there is no link {number} that could be revoked")
+
+
+def _signed(connection: sa.Connection, number: int) -> str:
+    return b32encode(keyed(connection, SIGNING, "link", number)).decode().rstrip("=")
+
+
+def _same(given: str, right: str) -> bool:
+    """Whether they are the same, in a time that tells nothing of where they differ."""
+    return hmac.compare_digest(given.encode(errors="replace"), right.encode())
 
 
 def enter(store: LabelStore, ids: Ids, own: str = "", *, again: bool = False) -> Entry:
@@ -116,44 +164,42 @@ def enter(store: LabelStore, ids: Ids, own: str = "", *, again: bool = False) ->
     over, until somebody else agrees there. again: they came a moment ago, and are not counted once more.
     """
     give_back_places(store)
-
-    def work(connection: sa.Connection) -> Entry:
-        _refuse_erased(connection, ids)
-        version, study = running.study_of(connection)
-        who = participant(connection, ids.person, ids.came)
-        if who is not None:
-            theirs = visit_of(connection, who)
-            goes_on = ids.signed or _is_bound(connection, who, own)
-            withdrawn = sa.select(annotator.c.withdrawn_at).where(annotator.c.annotator_id == who)
-            if goes_on and connection.scalar(withdrawn) is not None:
-                raise NotInStudy(_("you have withdrawn from this study; none of your answers is used"))
-            return Entry("visit" if goes_on else "known", theirs.version, who if goes_on else None)
-        if read_setting(connection, running.KEY)["state"] != "running":
-            return Entry("closed", version)
-        full = running.is_full(connection, study.file, now_ms())
-        if not again:
-            running.count_one(connection, "full" if full else "opened")
-        return Entry("full" if full else "consent", version, shared=_is_shared(connection, own))
-
-    return store.database.retried(work)
+    return _enter(store, ids, own, again)
 
 
-def resume(store: LabelStore, ids: Ids, code: str, own: str = "") -> str:
+@transaction
+def _enter(connection: sa.Connection, ids: Ids, own: str, again: bool) -> Entry:
+    _refuse_erased(connection, ids)
+    version, study = running.study_of(connection)
+    who = participant(connection, ids.person, ids.came)
+    if who is not None:
+        theirs = visit_of(connection, who)
+        goes_on = ids.signed or _is_bound(connection, who, own)
+        withdrawn = sa.select(annotator.c.withdrawn_at).where(annotator.c.annotator_id == who)
+        if goes_on and connection.scalar(withdrawn) is not None:
+            raise NotInStudy(_("you have withdrawn from this study; none of your answers is used"))
+        return Entry("visit" if goes_on else "known", theirs.version, who if goes_on else None)
+    if read_setting(connection, running.KEY)["state"] != "running":
+        return Entry("closed", version)
+    full = running.is_full(connection, study.file, now_ms())
+    if not again:
+        running.count_one(connection, "full" if full else "opened")
+    return Entry("full" if full else "consent", version, shared=_is_shared(connection, own))
+
+
+@transaction
+def resume(connection: sa.Connection, ids: Ids, code: str, own: str = "") -> str:
     """The participant, on another device, by the code that the first one showed. Raises NotInStudy for a wrong one.
 
     own: as `enter` takes it, for this device to go on by itself from now on.
     """
-
-    def work(connection: sa.Connection) -> str:
-        who = participant(connection, ids.person, ids.came)
-        if who is None or not keys.same_code(code, keys.resume_code(connection, who)):
-            raise NotInStudy(
-                _("this code does not belong to this address; the device where you started shows the right one")
-            )
-        _bind(connection, who, own)
-        return who
-
-    return store.database.retried(work)
+    who, typed = participant(connection, ids.person, ids.came), "".join(code.upper().split()).replace("-", "")
+    if who is None or not _same(typed, resume_code(connection, who)):
+        raise NotInStudy(
+            _("this code does not belong to this address; the device where you started shows the right one")
+        )
+    _bind(connection, who, own)
+    return who
 
 
 def _bind(connection: sa.Connection, who: str, own: str) -> None:
@@ -181,7 +227,7 @@ def _is_bound(connection: sa.Connection, who: str, own: str) -> bool:
 
 
 def _digest(connection: sa.Connection, own: str) -> str:
-    return keyed(connection, keys.SIGNING, "device", own).hex()
+    return keyed(connection, SIGNING, "device", own).hex()
 
 
 def _refuse_erased(connection: sa.Connection, ids: Ids) -> None:
@@ -189,57 +235,51 @@ def _refuse_erased(connection: sa.Connection, ids: Ids) -> None:
         raise NotInStudy(_("your data in this study was erased because you asked for it; you cannot take part again"))
 
 
-def decline(store: LabelStore) -> str:
+@transaction
+def decline(connection: sa.Connection) -> str:
     """Somebody does not agree: a count and nothing else. Gives the code for that, empty where there is none."""
-
-    def work(connection: sa.Connection) -> str:
-        running.count_one(connection, "declined")
-        return running.file_of(connection).recruit.codes.get("no_consent", "")
-
-    return store.database.retried(work)
+    running.count_one(connection, "declined")
+    return running.file_of(connection).recruit.codes.get("no_consent", "")
 
 
+@transaction
 def agree(
-    store: LabelStore, ids: Ids, version: int, ticked: Collection[str], own: str = "", *, language: str | None = None
-) -> Visit:
+    connection: sa.Connection, ids: Ids, version: int, ticked: Collection[str], own: str = "", *,
+    language: str | None = None,
+) -> Visit:  # fmt: skip
     """Somebody agrees to the version that was on their screen, and takes a place: their visit begins.
 
     Where no place is left by now, it ends as quota_full. ticked: boxes in the study's own words, whatever language they
     were read in. own: as `enter` takes it. language: in which they read it, and go on. Raises NotInStudy without every
     box, or for who is here.
     """
-
     language = as_code(language or "")
-
-    def work(connection: sa.Connection) -> Visit:
-        running.lock(connection)
-        _refuse_erased(connection, ids)
-        now = now_ms()
-        study = running.study_of(connection, version)[1]
-        file, boxes = study.file, study.translation(language).boxes_of(study.file)
-        if unticked := [shown.rstrip(".。 ") for box, shown in boxes.items() if box not in ticked]:
-            raise NotInStudy(_("to take part, please tick every box; not ticked: {boxes}", boxes=" / ".join(unticked)))
-        if participant(connection, ids.person, ids.came) is not None:
-            raise NotInStudy(
-                _("you have already started; continue on the device where you started, or enter the code shown there")
-            )
-        if read_setting(connection, running.KEY)["state"] != "running":
-            raise NotInStudy(_("this study is not open at the moment"))
-        full = running.is_full(connection, running.file_of(connection), now)
-        who = f"p{token_hex(8)}"
-        setup.invite(connection, [who], {})
-        mine = annotator.update().where(annotator.c.annotator_id == who)
-        connection.execute(mine.values(consented_at=now, language=language))
-        hold = round(file.places.minutes * 60_000)
-        connection.execute(visit.insert().values(
-            annotator_id=who, version=version, phase=file.phases[0], entered_at=now, seen_at=now, active_ms=0,
-            place_until=now + hold, hold_ms=hold, images=file.images_per_person,
-            failed_checks_end=file.checks.failed if file.checks.then == "end" else None,
-            status="quota_full" if full else None, ended_at=now if full else None, language=language,
-        ))  # fmt: skip
-        connection.execute(visit_step.insert().values(annotator_id=who, phase=file.phases[0], at=now))
-        connection.execute(panel.insert().values(annotator_id=who, person=ids.person, session=ids.session))
-        _bind(connection, who, own)
-        return as_visit(visit_of(connection, who))
-
-    return store.database.retried(work)
+    running.lock(connection)
+    _refuse_erased(connection, ids)
+    now = now_ms()
+    study = running.study_of(connection, version)[1]
+    file, boxes = study.file, study.translation(language).boxes_of(study.file)
+    if unticked := [shown.rstrip(".。 ") for box, shown in boxes.items() if box not in ticked]:
+        raise NotInStudy(_("to take part, please tick every box; not ticked: {boxes}", boxes=" / ".join(unticked)))
+    if participant(connection, ids.person, ids.came) is not None:
+        raise NotInStudy(
+            _("you have already started; continue on the device where you started, or enter the code shown there")
+        )
+    if read_setting(connection, running.KEY)["state"] != "running":
+        raise NotInStudy(_("this study is not open at the moment"))
+    full = running.is_full(connection, running.file_of(connection), now)
+    who = f"p{token_hex(8)}"
+    setup.invite(connection, [who], {})
+    mine = annotator.update().where(annotator.c.annotator_id == who)
+    connection.execute(mine.values(consented_at=now, language=language))
+    hold = round(file.places.minutes * 60_000)
+    connection.execute(visit.insert().values(
+        annotator_id=who, version=version, phase=file.phases[0], entered_at=now, seen_at=now, active_ms=0,
+        place_until=now + hold, hold_ms=hold, images=file.images_per_person,
+        failed_checks_end=file.checks.failed if file.checks.then == "end" else None,
+        status="quota_full" if full else None, ended_at=now if full else None, language=language,
+    ))  # fmt: skip
+    connection.execute(visit_step.insert().values(annotator_id=who, phase=file.phases[0], at=now))
+    connection.execute(panel.insert().values(annotator_id=who, person=ids.person, session=ids.session))
+    _bind(connection, who, own)
+    return as_visit(visit_of(connection, who))

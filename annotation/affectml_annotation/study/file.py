@@ -68,6 +68,14 @@ def _language(said: str) -> str:
     return code
 
 
+Language = Annotated[str, AfterValidator(_language)]
+
+
+def key(default: Any, meaning: str, **limits: Any) -> Any:
+    """A key of a file: its default, the comment that stands behind it, and what pydantic's Field takes besides."""
+    return Field(default=default, description=meaning, **limits)
+
+
 class Part(BaseModel):
     """Keys of a file of the study's. An unknown one is an error that names the nearest."""
 
@@ -116,30 +124,27 @@ class Question(Part):
 class Questions(Part):
     """Questions asked together."""
 
-    order: Literal["fixed", "random"] = Field(default="fixed", description="or random: an order of each person's own")
-    questions: tuple[Question, ...] = Field(
-        default=(), description="a list of: id, text, kind (choice, several, scale, number, text), options, low, high, "
-        "low_label, high_label (words at the ends of a scale), required, share (true: goes to annotators.parquet)"
-    )  # fmt: skip
+    order: Literal["fixed", "random"] = key("fixed", "or random: an order of each person's own")
+    questions: tuple[Question, ...] = key(
+        (),
+        "a list of: id, text, kind (choice, several, scale, number, text), options, low, high, low_label, high_label "
+        "(words at the ends of a scale), required, share (true: goes to annotators.parquet)",
+    )
 
 
 class Consent(Part):
     """What people agree to before anything is stored of them."""
 
-    text: str = Field(default="consent.md", description="what people read and agree to; a file in this folder")
-    version: str = Field(default="", description="what you or the ethics board call this version of it")
-    boxes: tuple[Words, ...] = Field(default=BOXES, description="each must be ticked")
+    text: str = key("consent.md", "what people read and agree to; a file in this folder")
+    version: str = key("", "what you or the ethics board call this version of it")
+    boxes: tuple[Words, ...] = key(BOXES, "each must be ticked")
 
 
 class Instructions(Part):
     """What people read before they begin, and beside the image."""
 
-    text: str = Field(
-        default="instructions.md", description="Markdown, in this folder; images as ![what it shows](IMAGE_ID)"
-    )
-    links: tuple[str, ...] = Field(
-        default=(), description="addresses that a text may link to; any other link is plain text"
-    )
+    text: str = key("instructions.md", "Markdown, in this folder; images as ![what it shows](IMAGE_ID)")
+    links: tuple[str, ...] = key((), "addresses that a text may link to; any other link is plain text")
 
 
 class Dictated(Part):
@@ -156,16 +161,12 @@ class Dictated(Part):
 class Practice(Part):
     """Images that show whether the instructions were understood; never what somebody feels, never an answer."""
 
-    images: tuple[Dictated, ...] = Field(
-        default=(),
-        description="a list of: image, labels that the image or the instructions dictate (choose fear and Save), "
-        "images (in other languages: {de: IMAGE})",
+    images: tuple[Dictated, ...] = key(
+        (), "a list of: image, labels that it or the instructions dictate, images (in other languages: {de: IMAGE})"
     )
-    feedback: Words = Field(default=FEEDBACK, description="shown after a miss")
-    tries: int = Field(default=2, ge=2, le=10, description="for each image; two at least")
-    must_pass: Count | None = Field(
-        default=None, alias="pass", description="how many of the images; empty: all of them"
-    )
+    feedback: Words = key(FEEDBACK, "shown after a miss")
+    tries: int = key(2, "for each image; two at least", ge=2, le=10)
+    must_pass: Count | None = key(None, "how many of the images; empty: all of them", alias="pass")
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:
@@ -182,45 +183,30 @@ class Practice(Part):
 class Checks(Part):
     """Attention checks among the images. Agreement with others is never a check."""
 
-    rate: float = Field(
-        default=0.0, ge=0, lt=1, description="share of checks; in a study so many of images_per_person come on top"
-    )
-    images: tuple[Dictated, ...] = Field(
-        default=(), description="a list of: image, labels that its own text dictates, images (in other languages)"
-    )
-    then: Literal["note", "warn", "end"] = Field(
-        default="note", description="after failed ones: note, warn, or end with pay"
-    )
-    failed: Count = Field(default=2, description="how many must be failed before that")
+    rate: float = key(0.0, "share of checks; in a study so many of images_per_person come on top", ge=0, lt=1)
+    images: tuple[Dictated, ...] = key((), "a list of: image, labels that its text dictates, images (as above)")
+    then: Literal["note", "warn", "end"] = key("note", "after failed ones: note, warn, or end with pay")
+    failed: Count = key(2, "how many must be failed before that")
 
 
 class Places(Part):
     """How many people, and how long a place waits for somebody who does nothing."""
 
-    people: Count = Field(default=50, description="people in all, who complete it or are at it")
-    minutes: Minutes = Field(
-        default=60, description="a place is given back after so many minutes without a sign of the person"
-    )
-    per_answer: dict[str, Count | dict[str, Count]] = Field(
-        default={}, description="at most so many people per answer to a question before, such as {age_group: 20}"
-    )
+    people: Count = key(50, "people in all, who complete it or are at it")
+    minutes: Minutes = key(60, "a place is given back after so many minutes without a sign of the person")
+    per_answer: dict[str, Count | dict[str, Count]] = key({}, "most people per answer to a question before: {age: 20}")
 
 
 class Recruit(Part):
     """Where people come from, and what they are given to hand back there."""
 
-    panel: Panel | None = Field(
-        default=None,
-        description="prolific, mturk, sona, or links of your own (affectml study links); empty: this is no study",
+    panel: Panel | None = key(None, "prolific, mturk, sona, or links (by affectml study links); empty: no study")
+    study: str = key("", "the panel's id of this study, which the address must name")
+    ids: dict[Literal["person", "study", "session"], str] = key(
+        {}, "what the address calls the ids, if not as the panel"
     )
-    study: str = Field(default="", description="the panel's id of this study, which the address must name")
-    ids: dict[Literal["person", "study", "session"], str] = Field(
-        default={}, description="names of the ids in the address, where they are not the panel's own"
-    )
-    codes: dict[Ending, str] = Field(
-        default={}, description="completed, screened_out, timed_out, quota_full, no_consent; else each person's own"
-    )  # fmt: skip
-    return_to: str = Field(default="", description="address to return to; {code} and {person} are filled in")
+    codes: dict[Ending, str] = key({}, "completed, screened_out, timed_out, quota_full, no_consent; else one's own")
+    return_to: str = key("", "address to return to; {code} and {person} are filled in")
 
     @property
     def names(self) -> dict[str, str]:
@@ -236,26 +222,25 @@ class Recruit(Part):
 class Pay(Part):
     """What is due to whom. Nobody's answers decide about it."""
 
-    currency: str = Field(default="EUR", pattern="^[A-Z]{3}$", description="three letters")
-    per_person: Money = Field(default=Decimal(0), description="who completes it")
-    per_screen_out: Money = Field(default=Decimal(0), description="who is screened out or finds the quota full")
-    unfinished: Literal["by_images", "all", "nothing"] = Field(
-        default="by_images",
-        description="who left or was timed out: the share of per_person that their images are, rounded up",
+    currency: str = key("EUR", "three letters", pattern="^[A-Z]{3}$")
+    per_person: Money = key(Decimal(0), "who completes it")
+    per_screen_out: Money = key(Decimal(0), "who is screened out or finds the quota full")
+    unfinished: Literal["by_images", "all", "nothing"] = key(
+        "by_images", "who left or was timed out: the share of per_person that their images are, rounded up"
     )
-    per_minute_over: Money = Field(default=Decimal(0), description="for each minute begun beyond those announced")
-    most_minutes_over: int = Field(default=60, ge=0, description="at most so many of those")
-    paid_by_panel: tuple[Status, ...] = Field(
-        default=(), description="whose fixed part the panel itself pays, so that the list for bulk payment has the rest"
+    per_minute_over: Money = key(Decimal(0), "for each minute begun beyond those announced")
+    most_minutes_over: int = key(60, "at most so many of those", ge=0)
+    paid_by_panel: tuple[Status, ...] = key(
+        (), "whose fixed part the panel pays; the list for bulk payment has the rest"
     )
 
 
 class Backups(Part):
     """Copies of the database that the page's server makes and keeps beside it."""
 
-    hours: float = Field(default=1, ge=0, description="one is made so many hours after the one before; 0: none")
-    keep: Count = Field(default=24, description="so many of the newest are kept")
-    days: int = Field(default=7, ge=0, description="of older ones the newest of each of so many days is kept")
+    hours: float = key(1, "one is made so many hours after the one before; 0: none", ge=0)
+    keep: Count = key(24, "so many of the newest are kept")
+    days: int = key(7, "of older ones the newest of each of so many days is kept", ge=0)
 
 
 class LabelWords(Part):
@@ -270,27 +255,25 @@ class LabelWords(Part):
 class Repeats(Part):
     """Images that a person sees a second time."""
 
-    rate: float = Field(default=0.0, ge=0, lt=1, description="share of them among the images a person sees")
-    gap: Count = Field(default=20, description="so many other images lie at least between an image and its repeat")
+    rate: float = key(0.0, "share of them among the images a person sees", ge=0, lt=1)
+    gap: Count = key(20, "so many other images lie at least between an image and its repeat")
 
 
 class Page(Part):
     """What the labelling page shows and asks for."""
 
-    instructions: str = Field(default="", description="before the first image, and with the key ?; a study has a text")
-    warning: str = Field(default=WARNING, description="what people may see; they agree to it before the first image")
-    blur: bool = Field(default=False, description="images are blurred until somebody asks to see each one")
-    seconds: float = Field(default=0, ge=0, lt=86_400, description="an image must be in sight so long first")
-    intensity: bool = Field(default=False, description="ask how strongly, 1 to 3: the same key again")
-    valence_arousal: bool = Field(default=False, description="ask how pleasant and how exciting, on a pad")
-    valence_colours: bool = Field(
-        default=False, description="colour pleasant and unpleasant labels, which primes people"
-    )
-    show_original: bool = Field(default=False, description="show the data set's own single label")
-    blind_first: bool = Field(default=False, description="answer first; then see a model's suggestion (--model RUN)")
-    control: float = Field(default=0.5, ge=0, le=1, description="share of those second looks without a suggestion")
-    chips: Literal["random", "taxonomy"] = Field(
-        default="random", description="order of the labels: each person's own, always the same, or the taxonomy's"
+    instructions: str = key("", "before the first image, and with the key ?; a study has a text")
+    warning: str = key(WARNING, "what people may see; they agree to it before the first image")
+    blur: bool = key(False, "images are blurred until somebody asks to see each one")
+    seconds: float = key(0, "an image must be in sight so long first", ge=0, lt=86_400)
+    intensity: bool = key(False, "ask how strongly, 1 to 3: the same key again")
+    valence_arousal: bool = key(False, "ask how pleasant and how exciting, on a pad")
+    valence_colours: bool = key(False, "colour pleasant and unpleasant labels, which primes people")
+    show_original: bool = key(False, "show the data set's own single label")
+    blind_first: bool = key(False, "answer first; then see a model's suggestion (--model RUN)")
+    control: float = key(0.5, "share of those second looks without a suggestion", ge=0, le=1)
+    chips: Literal["random", "taxonomy"] = key(
+        "random", "order of the labels: each person's own, always the same, or the taxonomy's"
     )
 
 
@@ -312,76 +295,56 @@ class Task(Part):
     3
     """
 
-    schema_: Literal[2] = Field(default=2, alias="schema", description="of this file")
-    name: str = Field(default="", description="of the task; empty: the data set's")
-    languages: tuple[Annotated[str, AfterValidator(_language)], ...] = Field(
-        default=("en",), min_length=1, description="people choose among them; the first is this file's. In a study "
-        "study.de.yaml, consent.de.md ... have its texts in another"
-    )  # fmt: skip
-    dataset: str = Field(default="", description="the data set's folder, seen from this file's")
-    target: str = Field(default="", description="the target whose labels people choose from; or name a taxonomy")
-    taxonomy: str | dict[str, Any] = Field(
-        default="", description="a built-in taxonomy, a YAML file in this folder, or its content"
+    schema_: Literal[2] = key(2, "of this file", alias="schema")
+    name: str = key("", "of the task; empty: the data set's")
+    languages: tuple[Language, ...] = key(
+        ("en",),
+        "people choose among them; the first is this file's. In a study study.de.yaml, consent.de.md ... have others",
+        min_length=1,
     )
-    labels: tuple[str, ...] = Field(
-        default=(), description="that people choose from, in this order; empty: those of the taxonomy, or the target"
+    dataset: str = key("", "the data set's folder, seen from this file's")
+    target: str = key("", "the target whose labels people choose from; or name a taxonomy")
+    taxonomy: str | dict[str, Any] = key("", "a built-in taxonomy, a YAML file in this folder, or its content")
+    labels: tuple[str, ...] = key((), "that people choose from, in this order; empty: the taxonomy's, or the target's")
+    words: dict[str, LabelWords] = key({}, "your own words for labels: {awe: {name: awe, definition: wonder and fear}}")
+    about: Literal["", "evoked", "expressed", "intended", "query"] = key(
+        "", "what the labels are about: evoked, expressed or intended; empty: the data set's", alias="construct"
     )
-    words: dict[str, LabelWords] = Field(
-        default={}, description="words of your own for labels, such as {awe: {name: awe, definition: wonder and fear}}"
+    question: str = key("", "what people are asked of each image; empty: the data set's own")
+    texts: dict[Language, Texts] = key(
+        {}, "by language question, instructions and warning: {de: {question: ...}}; of a study see above"
     )
-    about: Literal["", "evoked", "expressed", "intended", "query"] = Field(
-        default="",
-        alias="construct",
-        description="what the labels are about: evoked, expressed or intended; empty: the data set's",
+    overlap: Count = key(3, "how many people answer each image")
+    skips: Whole | None = key(None, "so many skips let one more see an image; empty: overlap", ge=0)
+    strategy: Strategy = key("random", "order of images: random, fill (those begun first), stratified, priority, queue")
+    stratum: str = key("", "the column of images.parquet that stratified goes by")
+    lease: float = key(
+        15,
+        "minutes that an image is held for somebody; in a study places.minutes",
+        gt=0,
+        le=60 * 24 * 36_525,
     )
-    question: str = Field(default="", description="what people are asked of each image; empty: the data set's own")
-    texts: dict[Annotated[str, AfterValidator(_language)], Texts] = Field(
-        default={},
-        description="by language question, instructions and warning: {de: {question: ...}}; of a study see above",
-    )
-    overlap: Count = Field(default=3, description="how many people answer each image")
-    skips: Whole | None = Field(
-        default=None, ge=0, description="so many skips let one more see an image; empty: overlap"
-    )
-    strategy: Strategy = Field(
-        default="random", description="order of images: random, fill (those begun first), stratified, priority, queue"
-    )
-    stratum: str = Field(default="", description="the column of images.parquet that stratified goes by")
-    lease: float = Field(
-        default=15, gt=0, le=60 * 24 * 36_525,
-        description="minutes after which an image that somebody holds goes to others; in a study places.minutes",
-    )  # fmt: skip
-    seed: int = Field(default=0, ge=-(2**63), lt=2**63, description="of every random choice")
-    invited_only: bool = Field(default=False, description="only people on the list may label; else a name is enough")
+    seed: int = key(0, "of every random choice", ge=-(2**63), lt=2**63)
+    invited_only: bool = key(False, "only people on the list may label; else a name is enough")
     page: Page = Page()
-    images_per_person: Count = Field(default=50, description="images each person labels; checks come on top")
-    minutes_per_image: float = Field(
-        default=0.25, gt=0, le=60, description="how long one takes, for the time that is announced"
-    )
+    images_per_person: Count = key(50, "images each person labels; checks come on top")
+    minutes_per_image: float = key(0.25, "how long one takes, for the time that is announced", gt=0, le=60)
     consent: Consent = Consent()
     before: Questions = Questions()
     instructions: Instructions = Instructions()
     practice: Practice = Practice()
     checks: Checks = Checks()
     repeats: Repeats = Repeats()
-    breaks: float = Field(
-        default=45, ge=0, lt=86_400, description="a break is suggested after so many minutes; 0: never"
-    )
+    breaks: float = key(45, "a break is suggested after so many minutes; 0: never", ge=0, lt=86_400)
     after: Questions = Questions()
-    debriefing: str = Field(default="debriefing.md", description="what people read at the end; a file in this folder")
-    debriefing_unseen: str = Field(
-        default="debriefing_unseen.md", description="in its place for who saw no image; no such file: a text of ours"
-    )
-    help: tuple[Words, ...] = Field(
-        default=(), description="where to turn to: help lines, the lead's address; always in reach"
-    )
+    debriefing: str = key("debriefing.md", "what people read at the end; a file in this folder")
+    debriefing_unseen: str = key("debriefing_unseen.md", "in its place for who saw no image; no such file: our text")
+    help: tuple[Words, ...] = key((), "where to turn to: help lines, the lead's address; always in reach")
     recruit: Recruit = Recruit()
     places: Places = Places()
     pay: Pay = Pay()
     backups: Backups = Backups()
-    keep_months: Count = Field(
-        default=120, description="how long answers are kept; the panel's ids leave by `study pay OUT --forget`"
-    )
+    keep_months: Count = key(120, "how long answers are kept; the panel's ids leave by `study pay OUT --forget`")
 
     @model_validator(mode="before")
     @classmethod
@@ -395,7 +358,7 @@ class Task(Part):
         for key in ("languages", "labels"):
             if len(set(getattr(self, key))) < len(getattr(self, key)):
                 raise ValueError(f"{key}: one stands twice in {', '.join(getattr(self, key))}")
-        asked = [question.id for question in (*self.before.questions, *self.after.questions)]
+        asked = [question.id for question in self.questions]
         for name in asked:
             if asked.count(name) > 1:
                 raise ValueError(f"two questions are called {name}")
@@ -442,6 +405,11 @@ class Task(Part):
         return 60 * (self.places.minutes if self.is_study else self.lease)
 
     @property
+    def questions(self) -> tuple[Question, ...]:
+        """All about the person, before and after."""
+        return (*self.before.questions, *self.after.questions)
+
+    @property
     def dictated(self) -> tuple[Dictated, ...]:
         """The images of practice and checks."""
         return (*self.practice.images, *self.checks.images)
@@ -473,6 +441,11 @@ class Task(Part):
         empty = {"before": not self.before.questions, "practice": untried, "start": untried,
                  "after": not self.after.questions}  # fmt: skip
         return tuple(phase for phase in PHASES if not empty.get(phase))
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The consent and the phases, as people count them: that the practice is over belongs to the images."""
+        return ("consent", *(phase for phase in self.phases if phase != "start"))
 
 
 def of_schema_2(content: Any) -> Any:

@@ -1,4 +1,8 @@
-"""A study's folder: study.yaml and the texts beside it, written with every default and read back."""
+"""A study's folder: study.yaml and the texts beside it, written with every default and read back.
+
+In another language than the study's own the short texts stand in study.LANG.yaml; what it leaves empty is said in the
+study's own. Answers stay in that, too: an option is stored as study.yaml has it, whatever language it was read in.
+"""
 
 import os
 import re
@@ -12,15 +16,28 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from affectml_annotation.errors import BadTask
+from affectml_annotation.errors import BadTask, did_you_mean
 from affectml_annotation.exchange.files import no_file, write_text
 from affectml_annotation.judgements import UNSTORABLE, storable
 from affectml_annotation.languages import ENGLISH, _, english_name, spoken
 from affectml_annotation.languages import written as our_language
-from affectml_annotation.study.file import BOXES, FEEDBACK, FILE, PANELS, UNSEEN, LabelWords, Task, parse, parse_as
-from affectml_annotation.study.translation import Translation
+from affectml_annotation.study.file import (
+    BOXES,
+    FEEDBACK,
+    FILE,
+    PANELS,
+    UNSEEN,
+    LabelWords,
+    Part,
+    Question,
+    Task,
+    Words,
+    key,
+    parse,
+    parse_as,
+)
 from affectml_annotation.yaml_files import load_yaml
 
 MOST_TEXT = 200_000  # bytes of a text: more than anybody reads
@@ -31,6 +48,89 @@ FOR_STUDIES = {
 }  # fmt: skip
 FOR_TASKS = {"texts", "lease", "invited_only"}
 IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")  # ![what it shows](IMAGE_ID)
+
+
+class Asked(Question):
+    """A question in the language in which somebody reads it.
+
+    options: in the study's own words, which are what is stored; shown: by option, the words that stand there for it.
+    """
+
+    shown: dict[str, str]
+
+
+class QuestionWords(Part):
+    """A question's words. options: by option of study.yaml, what stands there for it."""
+
+    text: str = Field(default="", max_length=2_000)
+    options: dict[str, Words] = Field(default={})
+    low_label: str = Field(default="", max_length=200)
+    high_label: str = Field(default="", max_length=200)
+
+
+class ReadBy(Part):
+    """Who has read the texts of this language, whose language it is, and when; empty for nobody."""
+
+    consent: str = key("", "who read the consent and its boxes, and when; no study runs without")
+    instructions: str = key("", "the same of the instructions")
+    debriefing: str = key("", "of both debriefings")
+    study: str = key("", "and of this file")
+
+    def says(self, name: str) -> bool:
+        """Whether somebody is said to have read this text."""
+        return getattr(self, name).strip().lower() not in ("", "nobody")
+
+
+class Translation(Part):
+    """study.LANG.yaml."""
+
+    read_by: ReadBy = key(ReadBy(), "such as: Anna Muster, 2026-05-04; and who wrote it")
+    question: str = key("", "what people are asked of each image", max_length=2_000)
+    boxes: tuple[Words, ...] = key((), "of the consent, each, in the order of study.yaml")
+    before: dict[str, QuestionWords] = key(
+        {}, "questions by id: {age: {text: ..., options: {18-29: its words}}}, low_label, high_label"
+    )
+    after: dict[str, QuestionWords] = key({}, "in the same way")
+    feedback: str = key("", "shown after a miss at practice", max_length=2_000)
+    help: tuple[Words, ...] = key((), "where to turn to, for who reads this language")
+    labels: dict[str, LabelWords] = key({}, "words of your own for labels: {awe: {name: ..., definition: ...}}")
+
+    def check(self, file: Task, where: str) -> None:
+        """Raises BadTask for words of what the study does not have."""
+        for problem in self._problems(file):
+            raise BadTask(f"{where}: {problem}")
+
+    def _problems(self, file: Task) -> Iterator[str]:
+        if self.boxes and len(self.boxes) != len(file.consent.boxes):
+            count = len(file.consent.boxes)
+            yield f"boxes: {FILE} has {count}, and here are {len(self.boxes)}; write each, in that order"
+        for phase, asked, said in (("before", file.before, self.before), ("after", file.after, self.after)):
+            questions = {question.id: question for question in asked.questions}
+            for name, words in said.items():
+                if name not in questions:
+                    yield f"{phase}: no question {name!r} in {FILE}{did_you_mean(name, [*questions])}"
+                    continue
+                for option in words.options:
+                    if option not in questions[name].options:
+                        near = did_you_mean(option, questions[name].options)
+                        yield f"{phase}: {name}: no option {option!r} in {FILE}{near}"
+                if questions[name].kind != "scale" and (words.low_label or words.high_label):
+                    yield f"{phase}: {name}: low_label and high_label stand at the ends of a scale alone"
+                    continue
+                shown = self.asked(questions[name]).shown
+                if len(set(shown.values())) < len(shown):
+                    yield f"{phase}: {name}: two options have the same words"
+
+    def boxes_of(self, file: Task) -> dict[str, str]:
+        """The consent's boxes in the study's own words, and what stands there for each."""
+        return dict(zip(file.consent.boxes, self.boxes or file.consent.boxes, strict=True))
+
+    def asked(self, question: Question) -> Asked:
+        """A question as somebody reads it."""
+        words = {**self.before, **self.after}.get(question.id, QuestionWords())
+        shown = {option: words.options.get(option, option) for option in question.options}
+        said = {name: getattr(words, name) or getattr(question, name) for name in ("text", "low_label", "high_label")}
+        return Asked(**question.model_dump() | said, shown=shown)
 
 
 @dataclass(frozen=True)

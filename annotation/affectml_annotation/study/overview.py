@@ -3,10 +3,11 @@
 No panel's id: in a study people go by their random participant id, and in its order, which says nothing of them.
 """
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import median
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,20 +17,24 @@ import sqlalchemy as sa
 from affectml_annotation.agreement.by_person import annotator_report
 from affectml_annotation.agreement.values import with_interval
 from affectml_annotation.judgements import are_data
+from affectml_annotation.store.engine import reading, table_of
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.schema import (
+    annotator,
     assignment,
     erasure,
     lead_change,
+    questionnaire,
+    read_setting,
     slot,
     study_tally,
-    study_version,
     visit,
     visit_step,
 )
-from affectml_annotation.store.settings import read_setting
+from affectml_annotation.store.versions import all_versions
 from affectml_annotation.study import running
-from affectml_annotation.study.visits import give_back_places
+from affectml_annotation.study.file import Question
+from affectml_annotation.study.visits import give_back_places, problem_of
 
 SPEEDING = 0.5  # of the others' median time
 FEWEST = 10  # images that a verdict rests on, at least
@@ -42,13 +47,17 @@ FIGURES = ("seconds", "speeder", "checks", "checks_failed", "slower", "with_othe
 class Overview:
     """A study as it is now.
 
-    opened: how often the consent was shown, declined and full: how many went for that. reached: people by phase, the
-    first of which is everybody who agreed; ended: people by status; at: where those are who did not complete it, by
-    phase and status, going_on for who is there now. erased: people who are in no other of these counts any more.
+    version: the one that newcomers see, since when (UTC), by which affectml, and how many people came in it. opened:
+    how often the consent was shown, declined and full: how many went for that. reached: people by phase, the first of
+    which is everybody who agreed; ended: people by status; at: where those are who did not complete it, by phase and
+    status, going_on for who is there now. erased: people who are in no other of these counts any more.
     minutes: the median of who completed it. wanting: images that still want people, and answers: how many those want.
     """
 
     version: int
+    since: str
+    affectml: str
+    came: int
     state: running.State
     places: int
     opened: int
@@ -72,37 +81,37 @@ class Overview:
 def overview(store: LabelStore) -> Overview:
     """How the study goes. Raises StoreError where there is none."""
     give_back_places(store)
-
-    def work(connection: sa.Connection) -> Overview:
-        version, study = running.study_of(connection)
-        setting = read_setting(connection, running.KEY)
-        counts = connection.execute(sa.select(study_tally.c.name, study_tally.c.count))
-        tally = {str(name): int(count) for name, count in counts}
-        people = connection.execute(sa.select(visit)).all()
-        steps = Counter(connection.scalars(sa.select(visit_step.c.phase)))
-        done = [row.active_ms / 60_000 for row in people if row.status == "completed"]
-        wanted = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(slot.c.wanted - slot.c.taken), 0))
-        images, answers = connection.execute(wanted.where(slot.c.round == 1, slot.c.taken < slot.c.wanted)).one()
-        return Overview(
-            version=version,
-            state=setting["state"],
-            places=study.file.places.people + setting["more"],
-            **{name: tally[name] for name in running.TALLIES},
-            reached={phase: steps[phase] for phase in (*study.file.phases, "code")},
-            going_on=sum(row.status is None for row in people),
-            ended=dict(Counter(row.status for row in people if row.status is not None)),
-            at={phase: dict(here) for phase in study.file.phases if (here := _fates(people, phase))},
-            erased=connection.scalar(sa.select(sa.func.count()).where(erasure.c.person.is_not(None))) or 0,
-            minutes=median(done) if done else None,
-            wanting=int(images),
-            answers=int(answers),
-        )
-
-    return store.database.reading(work)
+    return _overview(store)
 
 
-def _fates(people: Sequence[sa.Row[Any]], phase: str) -> Counter[str]:
-    return Counter(row.status or "going_on" for row in people if row.phase == phase and row.status != "completed")
+@reading
+def _overview(connection: sa.Connection) -> Overview:
+    version, setting = running.running_version(connection), read_setting(connection, running.KEY)
+    tally = dict(map(tuple, connection.execute(sa.select(study_tally.c.name, study_tally.c.count))))
+    steps = Counter(connection.scalars(sa.select(visit_step.c.phase)))
+    wanted = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(slot.c.wanted - slot.c.taken), 0))
+    images, answers = connection.execute(wanted.where(slot.c.round == 1, slot.c.taken < slot.c.wanted)).one()
+    people = table_of(connection, sa.select(visit))
+    status = people["status"].fillna("going_on")
+    done, phases = people["active_ms"][status == "completed"], version.file.phases
+    unfinished = {phase: status[(people["phase"] == phase) & (status != "completed")] for phase in phases}
+    return Overview(
+        version=version.number,
+        since=f"{pd.Timestamp(version.at, unit='ms'):%Y-%m-%d %H:%M}",
+        affectml=version.affectml,
+        came=int((people["version"] == version.number).sum()),
+        state=setting["state"],
+        places=version.file.places.people + setting["more"],
+        **{name: int(tally[name]) for name in running.TALLIES},
+        reached={phase: steps[phase] for phase in (*phases, "code")},
+        going_on=int((status == "going_on").sum()),
+        ended=dict(Counter(status[status != "going_on"])),
+        at={phase: dict(Counter(here)) for phase, here in unfinished.items() if len(here)},
+        erased=connection.scalar(sa.select(sa.func.count()).where(erasure.c.person.is_not(None))) or 0,
+        minutes=float(done.median()) / 60_000 if len(done) else None,
+        wanting=int(images),
+        answers=int(answers),
+    )
 
 
 def funnel(now: Overview) -> pd.DataFrame:
@@ -140,26 +149,19 @@ def people(store: LabelStore, report: pd.DataFrame | None = None) -> pd.DataFram
         StoreError: there is no study.
     """
     give_back_places(store)
-
-    def work(connection: sa.Connection) -> tuple[Sequence[sa.Row[Any]], dict[str, int]]:
-        running.file_of(connection)
-        done = sa.select(assignment.c.annotator_id, sa.func.count()).where(
-            assignment.c.purpose == "task", assignment.c.answered_at.is_not(None)
-        )
-        counts = connection.execute(done.group_by(assignment.c.annotator_id))
-        visits = connection.execute(sa.select(visit).order_by(visit.c.annotator_id)).all()
-        return visits, {str(who): int(count) for who, count in counts}
-
-    visits, images = store.database.reading(work)
-    found = pd.DataFrame({
-        "participant": [row.annotator_id for row in visits],
-        "status": [row.status or "going_on" for row in visits],
-        "phase": [row.phase for row in visits],
-        "version": [row.version for row in visits],
-        "minutes": [row.active_ms / 60_000 for row in visits],
-        "images": [images.get(row.annotator_id, 0) for row in visits],
-    })  # fmt: skip
-    return with_figures(found, how_people_work(store, store.judgements()) if report is None else report)
+    store.database.reading(running.running_version)
+    visits = store.database.table(sa.select(visit).order_by(visit.c.annotator_id))
+    done = sa.select(assignment.c.annotator_id, sa.func.count().label("images")).where(
+        assignment.c.purpose == "task", assignment.c.answered_at.is_not(None)
+    )
+    images = store.database.table(done.group_by(assignment.c.annotator_id)).set_index("annotator_id")["images"]
+    table = visits[["annotator_id", "status", "phase", "version"]].rename(columns={"annotator_id": "participant"})
+    table = table.assign(
+        status=visits["status"].fillna("going_on"),
+        minutes=visits["active_ms"] / 60_000,
+        images=visits["annotator_id"].map(images).fillna(0).astype(int),
+    )
+    return with_figures(table, how_people_work(store, store.judgements()) if report is None else report)
 
 
 def how_people_work(store: LabelStore, said: pd.DataFrame) -> pd.DataFrame:
@@ -238,21 +240,69 @@ def _slower(judgements: pd.DataFrame) -> dict[str, float]:
     return found
 
 
-def versions(store: LabelStore) -> pd.DataFrame:
-    """The versions of the study, the one that newcomers see first: version, at, affectml, people who came in it."""
-    came = sa.select(visit.c.version, sa.func.count().label("people")).group_by(visit.c.version).subquery()
-    query = sa.select(
-        study_version.c.number.label("version"), study_version.c.at, study_version.c.affectml,
-        sa.func.coalesce(came.c.people, 0).label("people"),
-    ).outerjoin(came, came.c.version == study_version.c.number)  # fmt: skip
-    return _timed(store.database.table(query.order_by(study_version.c.number.desc())))
-
-
-def changes(store: LabelStore) -> pd.DataFrame:
+@reading
+def changes(connection: sa.Connection) -> pd.DataFrame:
     """Who changed what of the study, and when, newest first: at, by (empty where they were erased), what."""
-    query = sa.select(lead_change.c.at, lead_change.c.by, lead_change.c.what)
-    return _timed(store.database.table(query.order_by(lead_change.c.number.desc())))
-
-
-def _timed(table: pd.DataFrame) -> pd.DataFrame:
+    table = table_of(
+        connection,
+        sa.select(lead_change.c.at, lead_change.c.by, lead_change.c.what).order_by(lead_change.c.number.desc()),
+    )
     return table.assign(at=pd.to_datetime(table["at"], unit="ms", utc=True))
+
+
+@dataclass(frozen=True)
+class Answered:
+    """How many answered a question, and what: by option, number or span of numbers, in order; the texts, sorted.
+
+    In a span, the first number is in it and the second in the next one, but for the last.
+    """
+
+    question: Question
+    people: int
+    counts: dict[str, int]
+    texts: tuple[str, ...]
+
+
+@reading
+def answers_to_questions(connection: sa.Connection) -> list[Answered]:
+    """What people answered to each question, as the newest version with it asks it; nobody who withdrew is in it.
+
+    Answers that are none to that version (its options have changed) are left out of counts and texts, not of people.
+    """
+    questions: dict[str, Question] = {}
+    for one in chain.from_iterable(version.file.questions for version in all_versions(connection)):
+        questions.setdefault(one.id, one)
+    given: dict[str, list[Any]] = {name: [] for name in questions}
+    query = sa.select(questionnaire.c.question, questionnaire.c.value).join(
+        annotator, annotator.c.annotator_id == questionnaire.c.annotator_id
+    )
+    for name, value in connection.execute(query.where(annotator.c.withdrawn_at.is_(None))):
+        given[name].append(value)
+    return [_answered(one, given[name]) for name, one in questions.items()]
+
+
+def _answered(question: Question, given: Sequence[Any]) -> Answered:
+    values = [value for value in given if problem_of(question, value) is None]
+    if question.kind == "text":
+        return Answered(question, len(given), {}, tuple(sorted(values)))
+    if question.kind in ("choice", "several"):
+        chosen = list(chain.from_iterable([value] if isinstance(value, str) else value for value in values))
+        return Answered(question, len(given), {option: chosen.count(option) for option in question.options}, ())
+    ends = (question.low, question.high) if question.kind == "scale" else ()
+    return Answered(question, len(given), _spans(values, [end for end in ends if end is not None]), ())
+
+
+def _spans(values: Sequence[float], ends: Iterable[float]) -> dict[str, int]:
+    """Numbers counted one by one where they are whole and few, else in at most a dozen spans of a round width."""
+    every = [*values, *ends]
+    if not every:
+        return {}
+    low, high = min(every), max(every)
+    steps = (size * 10.0**power for power in range(-2, 16) for size in (1, 2, 5))
+    step = next(step for step in steps if high - low < 12 * step)
+    if all(float(value).is_integer() for value in every) and step <= 1:
+        return {str(number): values.count(number) for number in range(int(low), int(high) + 1)}
+    first, last = math.floor(low / step), math.ceil(high / step)
+    edges = [float(f"{at * step:.12g}") for at in range(first, max(last, first + 1) + 1)]
+    counts = np.histogram(values, edges)[0]
+    return {f"{edges[at]:.12g} to {edges[at + 1]:.12g}": int(count) for at, count in enumerate(counts)}

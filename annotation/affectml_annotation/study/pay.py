@@ -1,19 +1,18 @@
-"""Who is to be paid what. The one place that joins a panel's ids to visits; nobody's answers decide about it.
-
-Amounts are whole hundredths of the currency.
-"""
+"""Who is to be paid what. The one place that joins a panel's ids to visits; nobody's answers decide about it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import asdict, dataclass, fields
+from decimal import ROUND_UP, Decimal
 from math import ceil
 from typing import Any
 
+import pandas as pd
 import sqlalchemy as sa
 from babel.numbers import get_currency_precision
 
 from affectml_annotation.exchange.files import csv_text
 from affectml_annotation.store.changing import note_change
+from affectml_annotation.store.engine import transaction
 from affectml_annotation.store.keeping import clean_backups
 from affectml_annotation.store.keys import ERASING, FORGOTTEN, is_theirs, make_key, mark
 from affectml_annotation.store.label_store import LabelStore
@@ -21,16 +20,20 @@ from affectml_annotation.store.schema import annotator, now_ms, owed, panel, vis
 from affectml_annotation.store.setup import DAY_MS
 from affectml_annotation.store.visits import failed_checks, images_done
 from affectml_annotation.study import running, visits
-from affectml_annotation.study.check import announced_minutes
 from affectml_annotation.study.file import Status
 from affectml_annotation.study.folder import Study
+from affectml_annotation.study.terms import announced_minutes
+
+NOTHING = CENT = Decimal("0.00")
 
 
 @dataclass(frozen=True)
 class PayRow:
-    """One visit. person: empty once it is forgotten. status: None while it goes on, with nothing due yet. due: in
-    hundredths, all of it; by_panel: so much of that the panel pays by itself. failed_checks: noted, and of no
-    consequence here. code: that they were given."""
+    """One visit.
+
+    person: empty once it is forgotten. status: None while it goes on, with nothing due yet. failed_checks: noted, and
+    of no consequence here. code: that they were given. due: all of it; by_panel: so much of that the panel pays itself.
+    """
 
     person: str
     session: str | None
@@ -38,11 +41,16 @@ class PayRow:
     minutes: float
     images: int
     failed_checks: int
-    currency: str
-    due: int
-    by_panel: int
     code: str | None
+    currency: str
+    due: Decimal
+    by_panel: Decimal
     paid: bool
+
+    @property
+    def to_pay(self) -> Decimal:
+        """What is not paid yet, and the panel does not pay."""
+        return NOTHING if self.paid else self.due - self.by_panel
 
 
 _VISITS = sa.select(visit, panel.c.person, panel.c.session).join(panel, panel.c.annotator_id == visit.c.annotator_id)
@@ -52,16 +60,19 @@ def pay_rows(store: LabelStore) -> list[PayRow]:
     """A row per visit, in the order they came, and per person who was erased before they were paid."""
     visits.give_back_places(store)
     with store.database.read() as connection:
-        rows = connection.execute(_VISITS.order_by(visit.c.entered_at, visit.c.annotator_id)).all()
-        studies = _studies(connection, rows)
-        return [_row(connection, studies[row.version], row) for row in rows] + [
-            PayRow(row.person, row.session, row.status, 0.0, 0, 0, row.currency, row.amount, row.by_panel, None, False)
-            for row in connection.execute(sa.select(owed).order_by(owed.c.number))
-        ]
+        erased = connection.execute(sa.select(owed).order_by(owed.c.number))
+        return [row for _, row in _visits(connection)] + [
+            PayRow(row.person, row.session, row.status, 0.0, 0, 0, None, row.currency, _money(row.amount),
+                   _money(row.by_panel), False)
+            for row in erased
+        ]  # fmt: skip
 
 
-def _studies(connection: sa.Connection, rows: Sequence[Any]) -> dict[int, Study]:
-    return {number: running.study_of(connection, number)[1] for number in {row.version for row in rows}}
+def _visits(connection: sa.Connection, *which: sa.ColumnElement[bool]) -> list[tuple[Any, PayRow]]:
+    """The visits in the order they came, each with its row of the pay table."""
+    visits_there = connection.execute(_VISITS.where(*which).order_by(visit.c.entered_at, visit.c.annotator_id)).all()
+    studies = {number: running.study_of(connection, number)[1] for number in {one.version for one in visits_there}}
+    return [(one, _row(connection, studies[one.version], one)) for one in visits_there]
 
 
 def _row(connection: sa.Connection, study: Study, row: Any) -> PayRow:
@@ -75,10 +86,10 @@ def _row(connection: sa.Connection, study: Study, row: Any) -> PayRow:
         minutes=row.active_ms / 60_000,
         images=images,
         failed_checks=failed_checks(connection, row.annotator_id),
+        code=visits.code_for(connection, study.file, row.status, row.annotator_id) if earned else None,
         currency=study.file.pay.currency,
         due=fixed + over,
-        by_panel=fixed if row.status in study.file.pay.paid_by_panel else 0,
-        code=visits.code_for(connection, study.file, row.status, row.annotator_id) if earned else None,
+        by_panel=fixed if row.status in study.file.pay.paid_by_panel else NOTHING,
         paid=row.paid_at is not None,
     )
 
@@ -91,93 +102,69 @@ def keep_owed(connection: sa.Connection, who: str) -> None:
     """
     for table in (annotator, visit):  # in this order, as everybody does: no answer and no payment comes between
         connection.execute(sa.select(table).where(table.c.annotator_id == who).with_for_update())
-    row = visits.left_now(connection, who)
-    if row is None or row.paid_at is not None:
+    if visits.left_now(connection, who) is None:
         return
-    study = running.study_of(connection, row.version)[1]
-    fixed, over = due(study, row.status, images_done(connection, who), row.active_ms)
-    theirs = connection.execute(sa.select(panel).where(panel.c.annotator_id == who)).one()
-    by_panel = fixed if row.status in study.file.pay.paid_by_panel else 0
-    if fixed + over and not theirs.person.startswith(FORGOTTEN):
+    ((_, row),) = _visits(connection, visit.c.annotator_id == who)
+    if row.due and row.person and not row.paid:
         connection.execute(owed.insert().values(
-            person=theirs.person, session=theirs.session, status=row.status, amount=fixed + over,
-            by_panel=by_panel, currency=study.file.pay.currency, at=now_ms(),
+            person=row.person, session=row.session, status=row.status, amount=int(row.due * 100),
+            by_panel=int(row.by_panel * 100), currency=row.currency, at=now_ms(),
         ))  # fmt: skip
 
 
-def due(study: Study, status: Status | None, images: int, active_ms: int) -> tuple[int, int]:
-    """What the file says is due for such a visit, in hundredths: the fixed part, and that for minutes over.
+def due(study: Study, status: Status | None, images: int, active_ms: int) -> tuple[Decimal, Decimal]:
+    """What the file says is due for such a visit: the fixed part, and that for minutes over.
 
     images: how many were answered, whatever the answers are. A share is rounded up: to whole units of a currency that
     has no smaller one (JPY), by the decimals of Unicode's CLDR; in all others to hundredths, also where there are three
     decimals (KWD), since a study's amounts have two.
     """
-    pay, whole = study.file.pay, _hundredths(study.file.pay.per_person)
+    pay, n = study.file.pay, study.file.images_per_person
+    fixed = over = NOTHING
     if status == "completed":
-        over = ceil(max(0, active_ms - announced_minutes(study) * 60_000) / 60_000)
-        return whole, min(over, pay.most_minutes_over) * _hundredths(pay.per_minute_over)
-    if status in ("screened_out", "quota_full"):
-        return _hundredths(pay.per_screen_out), 0
-    if status is None or pay.unfinished == "nothing":
-        return 0, 0
-    if pay.unfinished == "all":
-        return whole, 0
-    n = study.file.images_per_person
-    unit = 10 ** max(0, 2 - get_currency_precision(pay.currency))
-    return min(whole, -(-whole * min(images, n) // (n * unit)) * unit), 0
+        minutes = ceil(max(0, active_ms - announced_minutes(study) * 60_000) / 60_000)
+        fixed, over = pay.per_person, min(minutes, pay.most_minutes_over) * pay.per_minute_over
+    elif status in ("screened_out", "quota_full"):
+        fixed = pay.per_screen_out
+    elif status is not None and pay.unfinished == "all":
+        fixed = pay.per_person
+    elif status is not None and pay.unfinished == "by_images":
+        smallest = CENT if get_currency_precision(pay.currency) else Decimal(1)
+        share = (pay.per_person * min(images, n) / n).quantize(smallest, ROUND_UP)
+        fixed = min(pay.per_person, share)
+    return fixed.quantize(CENT), over.quantize(CENT)
 
 
-def _hundredths(amount: Decimal) -> int:
-    return int(amount * 100)
+def _money(hundredths: int) -> Decimal:
+    return (Decimal(hundredths) / 100).quantize(CENT)
 
 
-def amount(hundredths: int) -> str:
-    """An amount as it is written: 1.50."""
-    return f"{hundredths // 100}.{hundredths % 100:02d}"
+def sums(rows: Sequence[PayRow]) -> pd.DataFrame:
+    """The pay table by status and currency, in the order in which they first come.
+
+    people; paid: how many of them were; due; to_pay.
+    """
+    columns = ["status", "currency", "people", "paid", "due", "to_pay"]
+    table = pd.DataFrame(
+        [(row.status or "going_on", row.currency, 1, row.paid, row.due, row.to_pay) for row in rows], columns=columns
+    )
+    return table.groupby(columns[:2], sort=False, as_index=False).sum()
 
 
-@dataclass(frozen=True)
-class Sum:
-    """What visits of one status come to, in hundredths. to_pay: what is not paid yet and the panel does not pay."""
-
-    status: str
-    currency: str
-    people: int
-    due: int
-    by_panel: int
-    paid: int
-    to_pay: int
-
-
-def sums(rows: Sequence[PayRow]) -> list[Sum]:
-    """The pay table by status and currency, in the order in which they first come. paid: how many people were."""
-    kinds = dict.fromkeys((row.status, row.currency) for row in rows)
-    theirs = {kind: [row for row in rows if (row.status, row.currency) == kind] for kind in kinds}
-    return [
-        Sum(status=status or "going_on", currency=currency, people=len(mine), due=sum(row.due for row in mine),
-            by_panel=sum(row.by_panel for row in mine), paid=sum(row.paid for row in mine),
-            to_pay=sum(row.due - row.by_panel for row in mine if not row.paid))
-        for (status, currency), mine in theirs.items()
-    ]  # fmt: skip
-
-
-def mark_paid(store: LabelStore, people: Sequence[str], *, by: str = "the command line") -> int:
+@transaction
+def mark_paid(connection: sa.Connection, people: Sequence[str], *, by: str = "the command line") -> int:
     """Note that these people, by their ids at the panel, were paid; return how many were not before.
 
     What was owed to somebody who was erased leaves with it. by: who notes it; of the people their number is kept.
     """
-
-    def work(connection: sa.Connection) -> int:
-        theirs = sa.select(panel.c.annotator_id).where(is_theirs(connection, panel.c.person, *people))
-        open_ones = (visit.c.annotator_id.in_(theirs), visit.c.paid_at.is_(None), visit.c.status.is_not(None))
-        marked = connection.execute(visit.update().where(*open_ones).values(paid_at=now_ms())).rowcount
-        over = connection.execute(owed.delete().where(is_theirs(connection, owed.c.person, *people))).rowcount
-        count = int(marked) + int(over)
-        if count:
-            note_change(connection, by, {"paid": count})
-        return count
-
-    return store.database.retried(work)
+    theirs = sa.select(panel.c.annotator_id).where(is_theirs(connection, panel.c.person, *people))
+    open_ones = (visit.c.annotator_id.in_(theirs), visit.c.paid_at.is_(None), visit.c.status.is_not(None))
+    marked = connection.execute(visit.update().where(*open_ones).values(paid_at=now_ms())).rowcount
+    over = connection.execute(owed.delete().where(is_theirs(connection, owed.c.person, *people))).rowcount
+    count = int(marked) + int(over)
+    if count:
+        note_change(connection, by, {"paid": count})
+    return count
 
 
 def forget_ids(store: LabelStore, *, by: str) -> tuple[int, list[str]]:
@@ -187,42 +174,39 @@ def forget_ids(store: LabelStore, *, by: str) -> tuple[int, list[str]]:
     Then they leave the backups that are kept, and the database's files are written anew; raises DatabaseAway while
     others read it, and the same call goes on.
     """
-
-    def work(connection: sa.Connection) -> tuple[int, list[str]]:
-        make_key(connection, ERASING)
-        rows = [row for row in connection.execute(_VISITS) if not row.person.startswith(FORGOTTEN)]
-        studies = _studies(connection, rows)
-        gone = []
-        for row in rows:
-            images, long_ago = images_done(connection, row.annotator_id), now_ms() - DAY_MS
-            nothing = not any(due(studies[row.version], row.status, images, row.active_ms))
-            if row.paid_at is not None or (nothing and row.ended_at is not None and row.ended_at < long_ago):
-                mine = panel.update().where(panel.c.annotator_id == row.annotator_id)
-                connection.execute(mine.values(person=FORGOTTEN + mark(connection, row.person), session=None))
-                gone.append(str(row.person))
-        if gone:
-            note_change(connection, by, {"forgotten": len(gone)})
-        owing = connection.scalar(sa.select(sa.func.count()).select_from(owed)) or 0
-        return len(rows) - len(gone) + owing, gone
-
-    done = store.database.retried(work)
+    done = _forget(store, by)
     clean_backups(store)
     store.database.rewrite([panel.name, owed.name])
     return done
 
 
+@transaction
+def _forget(connection: sa.Connection, by: str) -> tuple[int, list[str]]:
+    make_key(connection, ERASING)
+    kept, gone, long_ago = 0, [], now_ms() - DAY_MS
+    for one, row in _visits(connection, panel.c.person.not_like(f"{FORGOTTEN}%")):
+        if row.paid or (not row.due and one.ended_at is not None and one.ended_at < long_ago):
+            mine = panel.update().where(panel.c.annotator_id == one.annotator_id)
+            connection.execute(mine.values(person=FORGOTTEN + mark(connection, row.person), session=None))
+            gone.append(row.person)
+        else:
+            kept += 1
+    if gone:
+        note_change(connection, by, {"forgotten": len(gone)})
+    owing = connection.scalar(sa.select(sa.func.count()).select_from(owed)) or 0
+    return kept + owing, gone
+
+
 def as_csv(rows: Sequence[PayRow]) -> str:
     """The whole table."""
-    names = ("person", "session", "status", "minutes", "images", "failed_checks", "code", "currency", "due", "by_panel")
-    return csv_text([
-        (*names, "paid"),
-        *(
-            (row.person, row.session or "", row.status or "going on", f"{row.minutes:.1f}", row.images,
-             row.failed_checks, row.code or "", row.currency, amount(row.due), amount(row.by_panel),
-             "yes" if row.paid else "no")
-            for row in rows
-        ),
-    ])  # fmt: skip
+    told = [
+        asdict(row) | {
+            "session": row.session or "", "status": row.status or "going on", "minutes": f"{row.minutes:.1f}",
+            "code": row.code or "", "paid": "yes" if row.paid else "no",
+        }
+        for row in rows
+    ]  # fmt: skip
+    return csv_text([[field.name for field in fields(PayRow)], *(row.values() for row in told)])
 
 
 def as_bulk(rows: Sequence[PayRow]) -> str:
@@ -230,5 +214,4 @@ def as_bulk(rows: Sequence[PayRow]) -> str:
 
     Nobody is in it whose id is forgotten.
     """
-    open_ones = [row for row in rows if row.person and not row.paid and row.due > row.by_panel]
-    return csv_text((row.person, amount(row.due - row.by_panel)) for row in open_ones)
+    return csv_text((row.person, row.to_pay) for row in rows if row.person and row.to_pay)

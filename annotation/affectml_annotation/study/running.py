@@ -8,14 +8,22 @@ import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError, did_you_mean
 from affectml_annotation.store import changing, versions
-from affectml_annotation.store.keys import make_key
-from affectml_annotation.store.label_store import LabelStore
-from affectml_annotation.store.schema import content_warning, image, questionnaire, slot, study_tally, study_text, visit
-from affectml_annotation.store.settings import read_setting, write_setting
+from affectml_annotation.store.engine import reading, table_of, transaction
+from affectml_annotation.store.keys import SIGNING, make_key
+from affectml_annotation.store.schema import (
+    content_warning,
+    image,
+    questionnaire,
+    read_setting,
+    slot,
+    study_tally,
+    study_text,
+    visit,
+    write_setting,
+)
 from affectml_annotation.store.versions import Version, newest, version_of
 from affectml_annotation.study.file import Task
 from affectml_annotation.study.folder import Study
-from affectml_annotation.study.keys import SIGNING
 
 KEY = "study"  # of the setting that says whether people are let in, and how many places were added
 NO_STUDY = "this database has no study yet; `affectml study run OUT` begins one"
@@ -24,45 +32,39 @@ State = Literal["running", "paused", "ended"]
 STATES: tuple[State, ...] = get_args(State)
 
 
-def open_study(store: LabelStore, study: Study, *, by: str) -> int:
+@transaction
+def open_study(connection: sa.Connection, study: Study, *, by: str) -> int:
     """Let a study run on the store's task, or go on with it; return its version.
 
     A file or text that changed is a new version, which those see who come from now on. by: who opened it. Images of
     practice and checks, and those that the instructions show and say something of, are nobody's to label. Raises
     StoreError, naming the key, for what cannot change: another currency once people came, say.
     """
-
-    def work(connection: sa.Connection) -> int:
-        versions.lock(connection)  # of two servers that begin at once one begins
-        begins = read_setting(connection, KEY) is None
-        said_by = None if begins else by
-        number = changing.set_task(connection, study.file, study.texts, apart=study.apart, by=said_by)
-        if begins:
-            make_key(connection, SIGNING)
-            write_setting(connection, KEY, {"state": "running", "more": 0})
-            connection.execute(study_tally.insert(), [{"name": name, "count": 0} for name in TALLIES])
-            changing.note_change(connection, by, {"version": number})
-        return number
-
-    return store.database.retried(work)
+    versions.lock(connection)  # of two servers that begin at once one begins
+    begins = read_setting(connection, KEY) is None
+    said_by = None if begins else by
+    number = changing.set_task(connection, study.file, study.texts, apart=study.apart, by=said_by)
+    if begins:
+        make_key(connection, SIGNING)
+        write_setting(connection, KEY, {"state": "running", "more": 0})
+        connection.execute(study_tally.insert(), [{"name": name, "count": 0} for name in TALLIES])
+        changing.note_change(connection, by, {"version": number})
+    return number
 
 
-def warn_of(store: LabelStore, warnings: Mapping[str, str]) -> None:
+@transaction
+def warn_of(connection: sa.Connection, warnings: Mapping[str, str]) -> None:
     """Cover these images with these words from now on, and no others; ids that the task has not are passed over."""
-
-    def work(connection: sa.Connection) -> None:
-        connection.execute(content_warning.delete())
-        known = connection.execute(sa.select(image.c.position, image.c.image_id))
-        rows = [{"position": at, "text": warnings[name]} for at, name in known if name in warnings]
-        if rows:
-            connection.execute(content_warning.insert(), rows)
-
-    store.database.retried(work)
+    connection.execute(content_warning.delete())
+    known = connection.execute(sa.select(image.c.position, image.c.image_id))
+    rows = [{"position": at, "text": warnings[name]} for at, name in known if name in warnings]
+    if rows:
+        connection.execute(content_warning.insert(), rows)
 
 
 def study_of(connection: sa.Connection, version: int | None = None) -> tuple[int, Study]:
     """The version that newcomers see, or another, with its number. Raises StoreError where there is none."""
-    there = _version(connection, version)
+    there = running_version(connection, version)
     rows = connection.execute(sa.select(study_text).where(study_text.c.sha256.in_(there.texts.values())))
     texts = {text.sha256: text.content for text in rows}
     return there.number, Study(there.file, {name: texts[digest] for name, digest in there.texts.items()})
@@ -70,41 +72,39 @@ def study_of(connection: sa.Connection, version: int | None = None) -> tuple[int
 
 def file_of(connection: sa.Connection, version: int | None = None) -> Task:
     """As `study_of`, the file alone."""
-    return _version(connection, version).file
+    return running_version(connection, version).file
 
 
-def _version(connection: sa.Connection, number: int | None) -> Version:
-    found = newest(connection) if number is None else version_of(connection, number)
-    if not found.file.is_study:
+def running_version(connection: sa.Connection, number: int | None = None) -> Version:
+    """The version that newcomers see, or another. Raises StoreError where there is no study."""
+    version = newest(connection) if number is None else version_of(connection, number)
+    if not version.file.is_study:
         raise StoreError(NO_STUDY)
-    return found
+    return version
 
 
-def change_state(store: LabelStore, state: str, *, by: str) -> None:
+@transaction
+def change_state(connection: sa.Connection, state: str, *, by: str) -> None:
     """Let newcomers in, keep them out for now, or for good; whoever has a place goes on.
 
     Raises StoreError for another state.
     """
     if state not in STATES:
         raise StoreError(f"state: expected {', '.join(STATES)}, but received {state!r}{did_you_mean(state, STATES)}")
-    _steer(store, by, {"state": state})
+    lock(connection)
+    write_setting(connection, KEY, {**read_setting(connection, KEY), "state": state})
+    changing.note_change(connection, by, {"state": state})
 
 
-def more_places(store: LabelStore, people: int, *, by: str) -> None:
+@transaction
+def more_places(connection: sa.Connection, people: int, *, by: str) -> None:
     """Open places for so many more people; they are given the images that still want somebody."""
     if people < 1:
         raise StoreError(f"people: expected one at least, but received {people}")
-    _steer(store, by, {"more": people})
-
-
-def _steer(store: LabelStore, by: str, what: dict[str, Any]) -> None:
-    def work(connection: sa.Connection) -> None:
-        lock(connection)
-        now = read_setting(connection, KEY)
-        write_setting(connection, KEY, {**now, **what, "more": now["more"] + what.get("more", 0)})
-        changing.note_change(connection, by, what)
-
-    store.database.retried(work)
+    lock(connection)
+    now = read_setting(connection, KEY)
+    write_setting(connection, KEY, {**now, "more": now["more"] + people})
+    changing.note_change(connection, by, {"more": people})
 
 
 def lock(connection: sa.Connection) -> None:
@@ -123,8 +123,8 @@ def is_full(connection: sa.Connection, file: Task, now: int) -> bool:
     return connection.execute(wanting).first() is None
 
 
-def full_answer(connection: sa.Connection, file: Task, who: str, given: dict[str, Any], now: int) -> str | None:
-    """The question whose answer enough others have given who complete the study or are at it; None for none."""
+def is_answer_full(connection: sa.Connection, file: Task, who: str, given: Mapping[str, Any], now: int) -> bool:
+    """Whether enough others gave one of these answers who complete the study or are at it."""
     for name, most in file.places.per_answer.items():
         limit = most if isinstance(most, int) else most.get(given.get(name, ""))
         if limit is None or name not in given:
@@ -135,8 +135,8 @@ def full_answer(connection: sa.Connection, file: Task, who: str, given: dict[str
             .where(questionnaire.c.question == name, visit.c.annotator_id != who, holds_place(now))
         )
         if sum(value == given[name] for value in others) >= limit:
-            return name
-    return None
+            return True
+    return False
 
 
 def holds_place(now: int) -> sa.ColumnElement[bool]:
@@ -150,7 +150,9 @@ def count_one(connection: sa.Connection, name: str) -> None:
     connection.execute(study_tally.update().where(study_tally.c.name == name).values(count=study_tally.c.count + 1))
 
 
-def images_wanting(store: LabelStore) -> pd.DataFrame:
+@reading
+def images_wanting(connection: sa.Connection) -> pd.DataFrame:
     """The images that still want people: image_id, wanted, taken (answered, or held now)."""
     query = sa.select(image.c.image_id, slot.c.wanted, slot.c.taken).join(image, image.c.position == slot.c.position)
-    return store.database.table(query.where(slot.c.round == 1, slot.c.taken < slot.c.wanted).order_by(slot.c.position))
+    wanting = query.where(slot.c.round == 1, slot.c.taken < slot.c.wanted).order_by(slot.c.position)
+    return table_of(connection, wanting)

@@ -4,6 +4,7 @@ So what is asked twice, or by a second tab, changes nothing: all give back the v
 has the phases and what ends a visit.
 """
 
+from base64 import b32encode
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,15 +12,22 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
+from affectml_annotation.judgements import storable
+from affectml_annotation.languages import _, ngettext, number
 from affectml_annotation.store import claims
+from affectml_annotation.store.claims import number_of
+from affectml_annotation.store.engine import transaction
+from affectml_annotation.store.keys import SIGNING, keyed
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.schema import annotator, assignment, now_ms, practice, questionnaire, visit, visit_step
 from affectml_annotation.store.versions import read_task
 from affectml_annotation.store.visits import end, seen, visit_of
-from affectml_annotation.study import keys, running
-from affectml_annotation.study.file import Ending, Status, Task
-from affectml_annotation.study.questions import read_answers
+from affectml_annotation.study import running
+from affectml_annotation.study.file import Ending, Question, Questions, Status, Task
 
+MOST_TEXT = 2_000  # characters of a free answer
+MOST_NUMBER = 1e15  # beyond it, and at nan, nobody means a number
+CODE_LENGTH = 10  # 50 bits: nobody guesses one by asking a server
 EVER = 2**62
 
 
@@ -35,54 +43,47 @@ class Visit:
     minutes: float
 
 
-def where(store: LabelStore, who: str) -> Visit:
+@transaction
+def where(connection: sa.Connection, who: str) -> Visit:
     """A participant's visit as it is now; one whose time is up is over. Raises StoreError for whom there is none."""
-    return store.database.retried(lambda connection: as_visit(_locked(connection, who)))
+    return as_visit(_locked(connection, who))
 
 
-def answer_questions(store: LabelStore, who: str, phase: Literal["before", "after"], given: Mapping[str, Any]) -> Visit:
+@transaction
+def answer_questions(
+    connection: sa.Connection, who: str, phase: Literal["before", "after"], given: Mapping[str, Any]
+) -> Visit:
     """All answers to the questions before or after, at once, and for good.
 
     Raises StoreError, saying of each what is wrong, where one cannot be; then none is kept.
     """
-
-    _check_phase(phase, "before", "after")
-
-    def work(connection: sa.Connection) -> Visit:
-        row, now = _locked(connection, who), now_ms()
-        if not _is_at(row, phase):
-            return as_visit(row)
-        file = _file(connection, row)
-        asked = file.before if phase == "before" else file.after
-        kept, wrong = read_answers(asked, given)
-        if wrong:
-            raise StoreError("; ".join(f"{name}: {why}" for name, why in wrong.items()))
-        for name, value in kept.items():
-            connection.execute(questionnaire.insert().values(annotator_id=who, question=name, value=value, at=now))
-        if shared := {question.id: kept[question.id] for question in asked.questions
-                      if question.share and question.id in kept}:  # fmt: skip
-            mine = annotator.c.annotator_id == who
-            before = connection.scalar(sa.select(annotator.c.attributes).where(mine)) or {}
-            connection.execute(annotator.update().where(mine).values(attributes={**before, **shared}))
-        if phase == "before" and file.places.per_answer:
-            running.lock(connection)
-            if running.full_answer(connection, file, who, kept, now) is not None:
-                return _end(connection, row, "quota_full", now)
-        return _move_on(connection, row, file, now)
-
-    return store.database.retried(work)
+    row, now = _locked(connection, who), now_ms()
+    if not _is_at(row, phase):
+        return as_visit(row)
+    file = _file(connection, row)
+    asked = file.before if phase == "before" else file.after
+    kept, wrong = read_answers(asked, given)
+    if wrong:
+        raise StoreError("; ".join(f"{name}: {why}" for name, why in wrong.items()))
+    for name, value in kept.items():
+        connection.execute(questionnaire.insert().values(annotator_id=who, question=name, value=value, at=now))
+    shared = {one.id: kept[one.id] for one in asked.questions if one.share and one.id in kept}
+    if shared:
+        mine = annotator.c.annotator_id == who
+        before = connection.scalar(sa.select(annotator.c.attributes).where(mine)) or {}
+        connection.execute(annotator.update().where(mine).values(attributes={**before, **shared}))
+    if phase == "before" and file.places.per_answer:
+        running.lock(connection)
+        if running.is_answer_full(connection, file, who, kept, now):
+            return _end(connection, row, "quota_full", now)
+    return _move_on(connection, row, file, now)
 
 
-def go_on(store: LabelStore, who: str, phase: Literal["instructions", "start", "debriefing"]) -> Visit:
+@transaction
+def go_on(connection: sa.Connection, who: str, phase: Literal["instructions", "start", "debriefing"]) -> Visit:
     """Somebody has read the instructions, that the practice is over, or the debriefing, which completes the study."""
-
-    _check_phase(phase, "instructions", "start", "debriefing")
-
-    def work(connection: sa.Connection) -> Visit:
-        row = _locked(connection, who)
-        return _move_on(connection, row, _file(connection, row), now_ms()) if _is_at(row, phase) else as_visit(row)
-
-    return store.database.retried(work)
+    row = _locked(connection, who)
+    return _move_on(connection, row, _file(connection, row), now_ms()) if _is_at(row, phase) else as_visit(row)
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,9 @@ class Practised:
     visit: Visit
 
 
+@transaction
 def practise(
-    store: LabelStore, who: str, image_id: str, labels: Collection[str] | None, tries_left: int | None = None
+    connection: sa.Connection, who: str, image_id: str, labels: Collection[str] | None, tries_left: int | None = None
 ) -> Practised:
     """A try at a practice image: right where these are the labels that it dictates. No answer, and kept as none.
 
@@ -103,34 +105,30 @@ def practise(
     the try is not taken, since the same one came before. Who has passed enough images, each within its tries, is
     through with it; who cannot any more is screened out. Raises StoreError for an image that is not to be practised.
     """
-
-    def work(connection: sa.Connection) -> Practised:
-        row, now = _locked(connection, who), now_ms()
-        if not _is_at(row, "practice"):
-            return Practised(None, 0, as_visit(row))
-        file = _file(connection, row)
-        dictated = {one.image: set(one.labels) for one in file.practice.images}
-        if image_id not in dictated:
-            raise StoreError("this image is not one to practise with")
-        left = _tries_left(connection, who, file)
-        if not left[image_id] or tries_left not in (None, left[image_id]):
-            return Practised(None, left[image_id], as_visit(row))
-        right = labels is not None and set(labels) == dictated[image_id]
-        chosen = [label for label in read_task(connection).labels if label in (labels or ())]
-        tried = {"annotator_id": who, "image_id": image_id, "labels": chosen, "passed": right, "at": now}
-        connection.execute(practice.insert().values(tried))
-        seen(connection, row, now)
-        left[image_id] = 0 if right else left[image_id] - 1
-        mine = (practice.c.annotator_id == who, practice.c.passed)
-        passed = int(connection.scalar(sa.select(sa.func.count()).where(*mine)) or 0)
-        row = visit_of(connection, who)
-        if passed + sum(map(bool, left.values())) < file.practice.needed:
-            return Practised(right, left[image_id], _end(connection, row, "screened_out", now))
-        if not any(left.values()):
-            return Practised(right, 0, _move_on(connection, row, file, now))
-        return Practised(right, left[image_id], as_visit(row))
-
-    return store.database.retried(work)
+    row, now = _locked(connection, who), now_ms()
+    if not _is_at(row, "practice"):
+        return Practised(None, 0, as_visit(row))
+    file = _file(connection, row)
+    dictated = {one.image: set(one.labels) for one in file.practice.images}
+    if image_id not in dictated:
+        raise StoreError("this image is not one to practise with")
+    left = _tries_left(connection, who, file)
+    if not left[image_id] or tries_left not in (None, left[image_id]):
+        return Practised(None, left[image_id], as_visit(row))
+    right = labels is not None and set(labels) == dictated[image_id]
+    chosen = [label for label in read_task(connection).labels if label in (labels or ())]
+    tried = {"annotator_id": who, "image_id": image_id, "labels": chosen, "passed": right, "at": now}
+    connection.execute(practice.insert().values(tried))
+    seen(connection, row, now)
+    left[image_id] = 0 if right else left[image_id] - 1
+    mine = (practice.c.annotator_id == who, practice.c.passed)
+    passed = int(connection.scalar(sa.select(sa.func.count()).where(*mine)) or 0)
+    row = visit_of(connection, who)
+    if passed + sum(map(bool, left.values())) < file.practice.needed:
+        visit_now = _end(connection, row, "screened_out", now)
+    else:
+        visit_now = as_visit(row) if any(left.values()) else _move_on(connection, row, file, now)
+    return Practised(right, left[image_id], visit_now)
 
 
 def to_practise(connection: sa.Connection, who: str, file: Task) -> dict[str, int]:
@@ -154,28 +152,26 @@ def finish_images(store: LabelStore, who: str) -> Visit:
     now_at = where(store, who)
     if now_at.phase != "images" or now_at.status is not None or store.claim(who, 1):
         return now_at
-
-    def work(connection: sa.Connection) -> Visit:
-        row, now = _locked(connection, who), now_ms()
-        theirs = sa.select(assignment.c.answered_at).where(assignment.c.annotator_id == who)
-        given = list(connection.scalars(theirs))
-        if not _is_at(row, "images") or None in given:
-            return as_visit(row)
-        if not given:
-            return _end(connection, row, "quota_full", now)
-        return _move_on(connection, row, _file(connection, row), now)
-
-    return store.database.retried(work)
+    return _finish_images(store, who)
 
 
-def leave(store: LabelStore, who: str) -> Visit:
+@transaction
+def _finish_images(connection: sa.Connection, who: str) -> Visit:
+    row, now = _locked(connection, who), now_ms()
+    theirs = sa.select(assignment.c.answered_at).where(assignment.c.annotator_id == who)
+    given = list(connection.scalars(theirs))
+    if not _is_at(row, "images") or None in given:
+        return as_visit(row)
+    if not given:
+        return _end(connection, row, "quota_full", now)
+    return _move_on(connection, row, _file(connection, row), now)
+
+
+@transaction
+def leave(connection: sa.Connection, who: str) -> Visit:
     """Leave, for good: the images held go to others, and what was given is kept."""
-
-    def work(connection: sa.Connection) -> Visit:
-        row = _locked(connection, who)
-        return as_visit(row) if row.status is not None else _end(connection, row, "left", now_ms())
-
-    return store.database.retried(work)
+    row = _locked(connection, who)
+    return as_visit(row) if row.status is not None else _end(connection, row, "left", now_ms())
 
 
 def left_now(connection: sa.Connection, who: str) -> Any:
@@ -219,13 +215,17 @@ def earned(connection: sa.Connection, who: str) -> str | None:
 
 def code_for(connection: sa.Connection, file: Task, kind: Ending, who: str) -> str:
     """The code for an end of this kind."""
-    return file.recruit.codes.get(kind) or keys.code(connection, kind, who)
+    return file.recruit.codes.get(kind) or own_code(connection, kind, who)
 
 
-def _check_phase(phase: str, *known: str) -> None:
-    """What a browser sends may be another phase, which is left another way."""
-    if phase not in known:
-        raise StoreError(f"phase: expected {' or '.join(known)}, but received {phase!r:.40}")
+def resume_code(connection: sa.Connection, who: str) -> str:
+    """What a participant's first device shows, for another to go on with."""
+    return own_code(connection, "resume", who)
+
+
+def own_code(connection: sa.Connection, what: str, who: str) -> str:
+    """A participant's own code for something: always the same, and nobody else's; it is made anew, and not stored."""
+    return b32encode(keyed(connection, SIGNING, "code", what, who)).decode()[:CODE_LENGTH]
 
 
 def _file(connection: sa.Connection, row: Any) -> Task:
@@ -270,3 +270,61 @@ def _end(connection: sa.Connection, row: Any, status: Status, at: int) -> Visit:
 def as_visit(row: Any) -> Visit:
     """A row of the visits, as it is given out."""
     return Visit(row.annotator_id, row.version, row.phase, row.status, row.images, row.active_ms / 60_000)
+
+
+# Questions about a person
+
+
+def in_order(asked: Questions, who: str, seed: int) -> list[Question]:
+    """The questions as this person is asked them: always the same for one person."""
+    questions = list(asked.questions)
+    if asked.order == "random":
+        questions.sort(key=lambda question: number_of(seed, who, "question", question.id))
+    return questions
+
+
+def read_answers(asked: Questions, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The answers as they are kept, and by question what is wrong with those that cannot be; nothing is kept then.
+
+    A question left out that need not be answered is in neither.
+    """
+    kept: dict[str, Any] = {}
+    wrong: dict[str, str] = {}
+    for name, question in ((question.id, question) for question in asked.questions):
+        value = given.get(name)
+        if isinstance(value, str) and question.kind == "text":
+            value = value.strip()
+        if value is None or value in ("", [], ()):
+            if question.required:
+                wrong[name] = _("please answer this question")
+        elif problem := problem_of(question, value):
+            wrong[name] = problem
+        else:
+            kept[name] = list(value) if question.kind == "several" else value
+    return kept, wrong
+
+
+def problem_of(question: Question, value: Any) -> str | None:
+    """What is wrong with an answer by itself; None for one that can be."""
+    match question.kind:
+        case "choice":
+            return None if value in question.options else _("please choose one of the options")
+        case "several":
+            good = isinstance(value, list | tuple) and all(one in question.options for one in value)
+            return None if good and len(set(value)) == len(value) else _("please choose from the options, each once")
+        case "text":
+            if not isinstance(value, str) or len(value) > MOST_TEXT:
+                return ngettext(
+                    "please write {n:,} character at most",
+                    "please write {n:,} characters at most",
+                    MOST_TEXT,
+                )
+            return None if storable(value) else _("this contains a character that cannot be stored; please remove it")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -MOST_NUMBER <= value <= MOST_NUMBER:
+        return _("please enter a number")
+    low, high = question.low, question.high
+    if (low is not None and value < low) or (high is not None and value > high):
+        if low is None or high is None:
+            return _("this number is outside the range")
+        return _("please enter a number from {low} to {high}", low=number(low), high=number(high))
+    return None

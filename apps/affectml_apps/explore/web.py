@@ -48,7 +48,6 @@ WARM_SECONDS = 10.0  # until the columns are computed that nobody has asked for:
 THUMB = 256  # pixels: a cell of the grid on a screen of two pixels a point
 BINARY = "application/octet-stream"
 PARTS = {"train": "training", "val": "validation", "calibration": "calibration", "test": "test"}
-KINDS = {"exact": "the same pixels", "cut": "the same picture, resized or cut"}
 # Packing what hardly gets smaller takes longer than sending it within one machine.
 AS_IT_IS = {"content-encoding": "identity"}
 LASTING = {"cache-control": "private, max-age=86400, immutable"}  # asked for with a version that is new at every start
@@ -249,8 +248,7 @@ def image_details(explorer: Explorer, told: Detail, *, names: bool) -> dict[str,
             }
             for run in told.runs
         ],
-        "nearest": [_near(each, show) for each in told.nearest if each.kind == "near"],
-        "copies": [_near(each, show) for each in told.nearest if each.kind != "near"],
+        "nearest": [_near(each, show) for each in told.nearest],
     }  # fmt: skip
 
 
@@ -265,7 +263,7 @@ def _value(column: Column, index: int) -> str:
 def _near(other: Near, show: Callable[[str], str]) -> dict[str, Any]:
     said = sorted(((share, label) for label, share in other.shares.items() if share > 0), key=lambda pair: -pair[0])
     words = ", ".join(f"{show(label)} {share:.0%}" for share, label in said[:3])
-    like = KINDS.get(other.kind, f"cosine {other.likeness:.2f}")
+    like = f"cosine {other.cosine:.2f}"
     return {"index": other.index, "id": other.image_id, "like": like, "words": words or "no answers"}
 
 

@@ -2,8 +2,8 @@
 
 import tempfile
 from codecs import BOM_UTF8
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from affectml_annotation.study import overview
 from affectml_annotation.study.file import parse
 from affectml_annotation.study.folder import read_text
 from affectml_annotation.study.overview import Overview
-from affectml_annotation.study.pay import PayRow, amount, sums
+from affectml_annotation.study.pay import PayRow
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.identity import clean_name, known_as
 from affectml_apps.relabel.task import LabelTask
@@ -87,11 +87,11 @@ def agreement_words(alpha: Alpha) -> str:
 def out_words(answers: int, people: int, rows: Sequence[PayRow], asked: int) -> str:
     """What can leave: answers, and in a study pay (its rows) and people who asked to be erased."""
     parts = [f"{so_many(answers, 'answer')} of {so_many(people, 'person', 'people')} can leave"]
-    owed = Counter[str]()
-    for one in sums(rows):
-        owed[one.currency] += one.to_pay
+    owed: dict[str, Decimal] = {}
+    for row in rows:
+        owed[row.currency] = owed.get(row.currency, Decimal(0)) + row.to_pay
     if rows:
-        open_ones = " and ".join(f"{amount(due)} {currency}" for currency, due in owed.items() if due)
+        open_ones = " and ".join(f"{due} {currency}" for currency, due in owed.items() if due)
         parts.append(f"{open_ones or 'nothing'} is still to be paid")
     if asked:
         parts.append(f"{so_many(asked, 'person', 'people')} asked to be erased")

@@ -30,7 +30,7 @@ from affectml.runs import RunFolder
 from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml_annotation import LabelStore, StoreError, Task, languages
 from affectml_annotation.store.place import default_database
-from affectml_annotation.store.settings import read_setting
+from affectml_annotation.store.schema import read_setting
 from affectml_annotation.study import running
 from affectml_annotation.study.screen import label_words, offered
 from affectml_apps.relabel import queries, verify
@@ -106,7 +106,7 @@ class LabelTask:
 
     def offered(self, who: str | None = None) -> tuple[str, ...]:
         """The languages that somebody may choose from, the task's own first: the study's, or those the lead chose."""
-        return offered(self.store, who=who) if self.is_study else self.file.languages
+        return offered(self.store, who) if self.is_study else self.file.languages
 
     def taxonomy_for(self, who: str) -> Taxonomy:
         """The labels as somebody reads them: in the task's own words, of a study in those that they agreed to."""

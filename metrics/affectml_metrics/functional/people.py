@@ -8,7 +8,7 @@ not asked do not count.
 import torch
 from torch import Tensor
 
-from affectml_metrics._errors import DomainError, ShapeError, real_number
+from affectml_metrics._errors import DomainError, ShapeError, in_one_order, real_number
 from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, row_weights, same, wide
 from affectml_metrics.functional.disagreement import correlation
 
@@ -81,6 +81,7 @@ def agreement_correlation(
 
 def answers_of_people(preds: ArrayLike, target: ArrayLike, asked: ArrayLike | None) -> tuple[Tensor, Tensor, Tensor]:
     """Answers as wide floats [N, A, C], and who was asked, bool [N, A, 1]."""
+    in_one_order(preds, target)
     p, t = as_tensor(preds, "preds"), as_tensor(target, "target")
     if p.ndim not in (2, 3) or 0 in p.shape[1:]:
         raise ShapeError(

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from affectml_metrics._errors import ArgumentError, one_of, real_number, share, whole_number
+from affectml_metrics._errors import ArgumentError, in_one_order, one_of, real_number, share, whole_number
 from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, matrix, of_indices, on_asked_labels, pair, wide
 from affectml_metrics.functional import order
 from affectml_metrics.functional.order import Ties, count, top_k
@@ -172,6 +172,7 @@ def top_k_chance(target: ArrayLike, k: int = 1, *, match: Match = "any", no_labe
 
 def _right(target: ArrayLike, preds: ArrayLike | None = None) -> Tensor:
     """The labels that are right, as they came in 0/1; of counts, rates or shares their `modes`."""
+    in_one_order(preds, target)
     t = as_tensor(target, "target")
     t = t if preds is None else of_indices(t, preds)
     if t.dtype == torch.bool or t.ndim != 2:

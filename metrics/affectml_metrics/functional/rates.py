@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
-from affectml_metrics._errors import DomainError, ShapeError, one_of, share
+from affectml_metrics._errors import DomainError, ShapeError, in_one_order, one_of, share
 from affectml_metrics._inputs import (
     ArrayLike,
     as_float,
@@ -174,6 +174,7 @@ def binomial_log_likelihood(
     tensor([-0.6931])
     """
     logs.check_eps(eps)
+    in_one_order(preds, votes)
     p = matrix(preds, "preds", "scores" if from_logits else "rates")
     v = matrix(votes, "votes", "mass")
     same(p, v, ("preds", "votes"))

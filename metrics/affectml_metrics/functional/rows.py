@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from affectml_metrics._domains import Domain, watch
+from affectml_metrics._errors import in_one_order
 from affectml_metrics._inputs import ArrayLike, as_float, as_tensor, matrix, of_indices, row_weights, same, wide
 
 _BLOCK = 4096  # rows worked on at once where a formula makes only tables of [N, C]
@@ -58,6 +59,7 @@ def soft_rows(formula: Formula, preds: ArrayLike, target: ArrayLike, kind: Soft,
     from_logits=True hands the formula what the softmax or the sigmoid makes of preds. None hands it the logits
     themselves, for formulas that stay in the logarithm.
     """
+    in_one_order(preds, target)
     logits = from_logits is not False
     domain: Domain = kind if not logits else "logits" if kind == "distribution" else "scores"
     p, t = matrix(preds, "preds", domain, scan=False), as_tensor(target, "target")

@@ -3,16 +3,12 @@
 import hashlib
 import json
 import shutil
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from PIL import Image
 
 import affectml
 from affectml.data import Dataset
@@ -20,8 +16,7 @@ from affectml.embeddings import EmbeddingStore
 from affectml.embeddings.writing import write_part
 from affectml.encoders import Ran
 from affectml.fetching import fetch_images
-from affectml.fetching._download import Downloader, Job
-from affectml.fetching._guard import Later
+from affectml.fetching._download import Downloader, Job, Later
 from affectml.heads import ImageEffects
 from affectml.importers import get_importer
 from affectml.importers.answers import said_of
@@ -32,7 +27,6 @@ from affectml.sharing import AffectModel
 from affectml.taxonomies import Taxonomy
 
 from .before import as_before
-from .damage import in_json
 from .reading import (  # noqa: F401
     LABELS,
     TABLES,
@@ -140,7 +134,7 @@ def fetch(folder: Path, out: Path) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Downloader, "get", unreachable)
-        fetch_images(folder / "data", progress=False)
+        fetch_images(folder / "data")
 
 
 def known(folder: Path) -> None:
@@ -207,48 +201,3 @@ READERS["embeddings joined to a data set"] = Reader(
     lambda folder, out: get_importer("embeddings")(folder / "e.npz", folder / "data", name="more") and None,
     True,
 )
-
-
-# Encoders.
-
-
-def encoder(folder: Path) -> None:
-    """A CLIP of 8 pixels and 4 values."""
-    import open_clip
-    import torch
-    from safetensors.torch import save_file
-
-    config = {
-        "embed_dim": 4,
-        "quick_gelu": True,
-        "vision_cfg": {"image_size": 8, "layers": 1, "width": 8, "patch_size": 8, "head_width": 8},
-        "text_cfg": {"context_length": 8, "vocab_size": 49408, "width": 1, "heads": 1, "layers": 1},
-    }
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = open_clip.CLIP(**config)
-    weights = {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
-    save_file(weights, folder / "open_clip_model.safetensors")
-    preprocess = {"size": 8, "mean": [0.5] * 3, "std": [0.25] * 3, "interpolation": "bilinear"}
-    text(folder / "open_clip_config.json", json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}))
-
-
-def load(folder: Path, out: Path) -> None:
-    from affectml.encoders import load_encoder
-
-    made = load_encoder(f"local-dir:{folder}", precision="fp32", threads=1)
-    made.encode_images([Image.new("RGB", (9, 7))])
-
-
-READERS["encoder"] = Reader(encoder, load)
-
-
-@pytest.mark.slow
-@given(draw=st.randoms(use_true_random=False))
-@settings(max_examples=100)
-def test_a_run_whose_json_says_something_else_is_reported_or_is_an_error_of_ours(draw):
-    reader = READERS["run that is reported"]
-    files = files_of(reader)
-    name = draw.choice([name for name in sorted(files) if name.startswith("run/") and name.endswith(".json")])
-    with tempfile.TemporaryDirectory() as top:
-        check(reader, files | {name: in_json(files[name], draw)}, Path(top))

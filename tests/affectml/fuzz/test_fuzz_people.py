@@ -21,16 +21,14 @@ from affectml.evaluating.systems import Source, read_file
 from affectml.people.labelling import make_task
 from affectml.people.studies import check
 from affectml.taxonomies import Taxonomy, get_taxonomy
-from affectml.vlm.names import Words, custom_id
-from affectml.vlm.reply import Unread, parse_reply
+from affectml.vlm.reply import Unread, Words, custom_id, parse_reply
 from affectml_annotation import LabelStore, Task, aggregate, write_judgements
 from affectml_annotation.erasing import erase_people
-from affectml_annotation.exchange.formats import read_counts
 from affectml_annotation.store.backup import restore, write_backup
 from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.place import holds_task
 from affectml_annotation.study.folder import read_study
-from affectml_annotation.study.summary import summary
+from affectml_annotation.study.terms import summary
 from affectml_apps.relabel import task as tasks
 from affectml_apps.relabel.identity import make_token, ticket
 from affectml_apps.relabel.web import make_routes
@@ -173,9 +171,9 @@ JUDGED = pd.DataFrame({
 })  # fmt: skip
 
 
-def judged(name: str, folder: Path, kind: Any = None) -> None:
+def judged(name: str, folder: Path) -> None:
     columns = ["intensities"] if name.endswith(".json") else []
-    write_judgements(JUDGED.drop(columns=columns), folder / name, kind)
+    write_judgements(JUDGED.drop(columns=columns), folder / name)
 
 
 def read_judged(name: str, folder: Path, out: Path) -> None:
@@ -186,22 +184,9 @@ def read_judged(name: str, folder: Path, out: Path) -> None:
 
 for file in ("j.csv", "j.jsonl", "j.json", "j.parquet"):
     READERS[f"judgements {file}"] = Reader(partial(judged, file), partial(read_judged, file))
-READERS["judgements Hugging Face"] = Reader(partial(judged, "hf", kind="hugging-face"), partial(read_judged, "hf"))
 READERS["judgements of a data set"] = Reader(
     part(*TABLES, also=lambda folder: parquet("data/annotators.parquet", annotator_id=["ann"], age=["30"])(folder)),
     partial(read_judged, "data"),
-)
-
-
-def counted(name: str, folder: Path, out: Path) -> None:
-    read_counts(folder / name, ["joy", "awe"], n_column="n")
-
-
-READERS["counts"] = Reader(
-    written(("n.csv", "image_id,joy,awe,n", "1.jpg,1,2,3", "2.jpg,0,1,1")), partial(counted, "n.csv")
-)
-READERS["counts in Parquet"] = Reader(
-    parquet("n.parquet", image_id=["1.jpg", "2.jpg"], joy=[1, 0], awe=[2, 1], n=[3, 1]), partial(counted, "n.parquet")
 )
 
 

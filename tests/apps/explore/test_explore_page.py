@@ -344,7 +344,7 @@ def test_an_image_of_one_s_own_is_shown_the_same_way(explorer, tmp_path):
         {"name": name, "mimeType": "image/png", "buffer": (tmp_path / "mine.png").read_bytes()}
     )
     explorer.page.get_by_role("heading", name=name).wait_for()
-    explorer.page.locator("dialog").get_by_text("the same pixels").wait_for()
+    explorer.page.locator("dialog").get_by_text("cosine 1.00").first.wait_for()
     explorer.page.keyboard.press("Escape")
     explorer.page.get_by_role("button", name="Show it again").click()
     explorer.page.get_by_role("heading", name=name).wait_for()

@@ -177,9 +177,12 @@ def test_a_second_tab_waits_and_follows_to_the_next_phase(store, practising, pag
     choose(ann, "fear")
     ann.ready(after=PRACTISED)
     choose(ann, "awe")
-    for tab in (page, other):  # which has come here, too
-        tab.get_by_role("button", name="Start").click()
-    progress(ann, "Image 1 of 3")
+    here, there = (tab.get_by_role("button", name="Start") for tab in (page, other))
+    there.wait_for()  # it has come here, too
+    here.click()
+    progress(ann, "Image 1 of 3")  # whichever tab comes first has the images, and the other one waits
+    there.click()
+    other.locator(".over", has_text="another tab").wait_for()
     page.close()
     other.locator(".progress", has_text="Image 1 of 3").wait_for()
     other.wait_for_selector(".labeller[data-state=ready]")

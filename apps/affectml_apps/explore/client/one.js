@@ -1,4 +1,4 @@
-// One image, large: what people said, what each run says beside it and why, the nearest images and copies.
+// One image, large: what people said, what each run says beside it and why, the nearest images.
 
 import { button, make, table } from "./elements.js";
 
@@ -83,10 +83,9 @@ export class One {
     if (told.facts.length) parts.push(make("dl", {}, ...told.facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)])));
     if (told.people || told.runs.length) parts.push(this.answers(told));
     if (told.runs.length && told.labels.length) parts.push(this.explain(told));
-    for (const [name, images] of [["Copies", told.copies], ["Nearest images", told.nearest]]) {
-      if (!images.length) continue;
-      const like = name !== "Copies" && this.index !== null ? button("Show more like this", { onclick: () => this.on.like(this.index) }) : null;
-      parts.push(make("section", {}, make("div", { class: "bar" }, make("h3", {}, name), like), make("div", { class: "near" }, ...images.map((each) => this.neighbour(each)))));
+    if (told.nearest.length) {
+      const like = this.index !== null ? button("Show more like this", { onclick: () => this.on.like(this.index) }) : null;
+      parts.push(make("section", {}, make("div", { class: "bar" }, make("h3", {}, "Nearest images"), like), make("div", { class: "near" }, ...told.nearest.map((each) => this.neighbour(each)))));
     }
     this.facts.replaceChildren(...parts);
     this.facts.scrollTop = 0;

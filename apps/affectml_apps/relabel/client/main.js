@@ -248,9 +248,9 @@ class Labeller {
     this.outbox.kick();
   }
 
-  // Their visit is elsewhere now: the page draws where, once all that was under way is with the server.
+  // Their visit is elsewhere now: the page draws where, once all is with the server that it still takes.
   moveOn() {
-    if (this.moved || this.outbox.waiting.size > 0) return;
+    if (this.moved || (this.outbox.waiting.size > 0 && !this.outbox.stopped)) return;
     this.moved = true;
     this.component.setTriggerValue("moved", true);
   }

@@ -90,14 +90,14 @@ def _pay(task: LabelTask, rows: Sequence[pay.PayRow]) -> None:
         "noted, and of no consequence for pay. This page alone joins people's ids at their panel with their visits."
     )
     with section():
-        shown = [
-            {"status": (each.status).replace("_", " "), "people": each.people, "paid": each.paid,
-             "due": f"{pay.amount(each.due)} {each.currency}", "to pay": f"{pay.amount(each.to_pay)} {each.currency}"}
-            for each in pay.sums(rows)
-        ]  # fmt: skip
-        table(pd.DataFrame(shown))
+        sums = pay.sums(rows)
+        table(pd.DataFrame({
+            "status": sums["status"].str.replace("_", " "), "people": sums["people"], "paid": sums["paid"],
+            "due": sums["due"].astype(str) + " " + sums["currency"],
+            "to pay": sums["to_pay"].astype(str) + " " + sums["currency"],
+        }))  # fmt: skip
         with st.container(horizontal=True):
-            bulk = any(row.due > row.by_panel and not row.paid for row in rows)
+            bulk = any(row.to_pay for row in rows)
             st.download_button(
                 "Download the list for the panel's bulk payment", pay.as_bulk(rows), "bulk.csv", "text/csv",
                 on_click="ignore", disabled=not bulk,
@@ -114,7 +114,7 @@ def _everybody(task: LabelTask, rows: Sequence[pay.PayRow]) -> None:
     with folded("Everybody, and who was paid"):
         table(pd.DataFrame([
             {"id at the panel": row.person, "status": (row.status or "going on").replace("_", " "),
-             "code": row.code or "", "due": f"{pay.amount(row.due)} {row.currency}",
+             "code": row.code or "", "due": f"{row.due} {row.currency}",
              "paid": "yes" if row.paid else "no"}
             for row in rows
         ]))  # fmt: skip

@@ -291,10 +291,10 @@ def _ways_in(task: LabelTask) -> None:
         st.text(UNSIGNED)
     st.text("By a signed link for one person each, which nobody can make up:")
     st.code("affectml study links OUT --people 20", language=None)
-    first = overview.versions(task.store).iloc[0]
+    now = overview.overview(task.store)
     st.text(
-        f"Newcomers see version {first['version']}, since {first['at']:%Y-%m-%d %H:%M} UTC (affectml "
-        f"{first['affectml']}); {first['people']} came in it. No participant is shown the menu of this page."
+        f"Newcomers see version {now.version}, since {now.since} UTC (affectml {now.affectml}); {now.came} came in it. "
+        "No participant is shown the menu of this page."
     )
     if task.only_here and not task.leads:
         st.text(

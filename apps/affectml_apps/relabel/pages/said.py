@@ -8,7 +8,7 @@ import streamlit as st
 
 from affectml_annotation import krippendorff_alpha, label_agreement, pooled_words
 from affectml_annotation.agreement.values import with_interval
-from affectml_annotation.study.questions import Answered, answers_to_questions
+from affectml_annotation.study.overview import Answered, answers_to_questions
 from affectml_annotation.uncertainty import disagreement
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.pages.drawing import (

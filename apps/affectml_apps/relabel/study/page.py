@@ -8,8 +8,8 @@ from affectml_annotation.erasing import ask_for_erasure, erasures_asked
 from affectml_annotation.languages import _, marked, ngettext
 from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.door import Entry
-from affectml_annotation.study.keys import BadLink
-from affectml_annotation.study.screen import Screen, consent_screen, return_address, screen
+from affectml_annotation.study.screen import Screen, return_address, screen
+from affectml_annotation.study.terms import terms
 from affectml_apps.relabel.component import CLIENT
 from affectml_apps.relabel.identity import Allowance
 from affectml_apps.relabel.pages.drawing import problem
@@ -85,7 +85,7 @@ def draw() -> None:
         return
     try:
         entry = enter(task, visitor)
-    except (door.NotInStudy, BadLink) as error:
+    except door.NotInStudy as error:
         top(task.offered())
         _told(_("You cannot take part"), sentence(error))
         return
@@ -144,23 +144,25 @@ def _no_way_in() -> None:
 
 def _consent(task: LabelTask, visitor: Visitor, entry: Entry) -> None:
     """All that they agree to. The version stays that of the first look, whatever begins to run in the meantime."""
-    shown = consent_screen(task.store, st.session_state.setdefault("version", entry.version), languages.current())
-    top(task.offered(), 1, shown.steps)
+    version, language = st.session_state.setdefault("version", entry.version), languages.current()
+    study = task.store.database.reading(running.study_of, version)[1]
+    words = study.translation(language)
+    top(task.offered(), 1, len(study.file.steps))
     phases.narrow()
     if entry.shared:
         st.warning(plain(_(SHARED)))
-    st.html(text_of(task, shown.text, shown.links))
+    st.html(text_of(task, study.text("consent", language), study.file.instructions.links))
     st.subheader(_("Time and pay"), anchor=False)
-    st.html(as_list(shown.terms))
-    _help(shown.help)
-    boxes = enumerate(shown.boxes.items())
-    ticked = [box for at, (box, said) in boxes if st.checkbox(plain(said), key=f"box-{at}")]
+    st.html(as_list(terms(study)))
+    _help(words.help or study.file.help)
+    boxes = enumerate(words.boxes_of(study.file).items())
+    ticked = [box for at, (box, shown) in boxes if st.checkbox(plain(shown), key=f"box-{at}")]
     if st.button(_("I agree to take part"), type="primary"):
         try:
             ids = ids_of(task, visitor)
-            door.agree(task.store, ids, shown.version, ticked, visitor.own, language=languages.current())
+            door.agree(task.store, ids, version, ticked, visitor.own, language=language)
             st.rerun()
-        except (door.NotInStudy, BadLink) as error:
+        except door.NotInStudy as error:
             problem(sentence(error))
     if st.button(_("I do not agree")):
         st.session_state["declined"] = door.decline(task.store)
@@ -213,7 +215,7 @@ def _visit(task: LabelTask, who: str) -> None:
         if shown.visit.phase == "images":
             phases.send_rest(task, who)
         return
-    with top(shown.languages, shown.step, shown.steps):
+    with top(shown.file.languages, shown.step, shown.steps):
         _your_part(task, who, shown)
         if shown.help:
             with st.popover(_("Contact")):
@@ -227,7 +229,7 @@ def _visit(task: LabelTask, who: str) -> None:
 
 
 def _leave(task: LabelTask, who: str, shown: Screen) -> None:
-    pay = task.store.database.reading(running.file_of, shown.visit.version).pay
+    pay = shown.file.pay
     st.text(_(LEAVING))
     if pay.per_person:
         st.text(_(IF_THEY_LEAVE[pay.unfinished]))
@@ -256,7 +258,7 @@ def _spaced(code: str) -> str:
 
 def _over(task: LabelTask, who: str, shown: Screen) -> None:
     """How it ended, for good: their code again on every later visit."""
-    with top(shown.languages):
+    with top(shown.file.languages):
         _your_part(task, who, shown)
     title, text = map(_, ENDS[shown.visit.status or ""])
     due = _("You will be paid {due}.", due=shown.due)
@@ -264,7 +266,7 @@ def _over(task: LabelTask, who: str, shown: Screen) -> None:
     if shown.visit.status == "left":
         st.text(_("There is no code for leaving. If you came from a panel, please end the study on its page, too."))
     st.divider()
-    st.html(text_of(task, shown.text, shown.links))
+    st.html(text_of(task, shown.text, shown.file.instructions.links))
     _help(shown.help)
 
 

@@ -8,9 +8,9 @@ from streamlit import config
 from affectml_annotation.languages import _, ngettext, number
 from affectml_annotation.study import visits
 from affectml_annotation.study.file import Questions
-from affectml_annotation.study.questions import read_answers
+from affectml_annotation.study.folder import Asked
 from affectml_annotation.study.screen import Screen
-from affectml_annotation.study.translation import Asked
+from affectml_annotation.study.visits import read_answers
 from affectml_apps.relabel import component
 from affectml_apps.relabel.study.reading import text_of
 from affectml_apps.relabel.task import LabelTask
@@ -45,7 +45,7 @@ def draw(task: LabelTask, who: str, screen: Screen) -> None:
                 )
             )
         else:
-            st.html(text_of(task, screen.text, screen.links))
+            st.html(text_of(task, screen.text, screen.file.instructions.links))
         says = {"instructions": _("Continue"), "start": _("Start"), "debriefing": _("Finish")}
         if st.button(says[phase], type="primary", key=f"leave-{phase}"):
             visits.go_on(task.store, who, phase)  # type: ignore[arg-type]
@@ -113,8 +113,10 @@ def _asked(one: Asked) -> Any:
 
 def _images(task: LabelTask, who: str, screen: Screen) -> None:
     """The labelling page itself, to practise with and then to label."""
-    instructions = text_of(task, screen.instructions, screen.links)
-    _mount(task, who, screen.visit.phase, question=screen.question, instructions=instructions, breaks=screen.breaks)
+    instructions = text_of(task, screen.instructions, screen.file.instructions.links)
+    _mount(
+        task, who, screen.visit.phase, question=screen.question, instructions=instructions, breaks=screen.file.breaks
+    )
 
 
 def send_rest(task: LabelTask, who: str) -> None:

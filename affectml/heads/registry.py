@@ -1,17 +1,115 @@
-"""From what a training run asks for, options as words included, to a head that has not been fitted."""
+"""Heads by name: the class of one, a head as a training wants it (options as words included), and one from a folder."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
 
-from affectml.errors import BadInput, did_you_mean, option
-from affectml.heads.base import HEADS, Head
-from affectml.heads.baselines import TextHead
+from affectml._own import import_module, plugin, plugin_names
+from affectml.errors import AffectmlError, BadInput, BadRun, did_you_mean, option
+from affectml.heads.base import GROUND, HEADS, Head, read_head
 from affectml.heads.config import MULTILABEL, TrainOption, Wanted, expected, reading_of, typed_fields
-from affectml.heads.ensemble import EnsembleConfig, EnsembleHead
 from affectml.heads.inputs import ArrayLike
-from affectml.heads.load import head_class
+
+OWN = "package.module:Class"
+GROUP = "affectml.heads"  # of entry points
+
+
+def offered() -> tuple[str, ...]:
+    """The heads that `train` offers, by name: those that learn anything, and those that installed packages bring."""
+    return tuple(sorted({*(name for name, head in HEADS.items() if head.learns), *plugin_names(GROUP)}))
+
+
+def find_head(name: str) -> type[Head] | None:
+    """The head of a name, from an installed package where nobody has imported one; raises BadInput as `plugin` does."""
+    if name not in HEADS:
+        _import_plugin(name)
+    return HEADS.get(name)
+
+
+def _import_plugin(name: str) -> None:
+    ours = name in HEADS and HEADS[name].__module__.startswith("affectml.")
+    plugin(GROUP, name, lambda found: HEADS.get(name) is found, f"a head named {name!r}", ours=ours)
+
+
+def head_class(name: str) -> type[Head]:
+    """The class of a head.
+
+    Args:
+        name: of one that `train` offers, installed packages' too, or `package.module:Class`, which is imported; modules
+            in the working folder are found too.
+
+    Raises:
+        BadInput: if no imported head has the name, a module cannot be imported, or a class is not a head or
+            has no name.
+    """
+    if ":" in name:
+        return _imported(name)
+    name = name if name in offered() else name.replace("-", "_")
+    _import_plugin(name)
+    cls = HEADS.get(name)
+    if cls is None:
+        near = did_you_mean(name, offered())
+        raise BadInput(f"no head {name!r}{near} (heads: {', '.join(offered())}; or {OWN} for your own)")
+    if not cls.learns:
+        raise BadInput(f"{option('head', name)}: {cls.described()} {cls.says}; take one of {', '.join(offered())}")
+    return cls
+
+
+def _imported(place: str) -> type[Head]:
+    module, _, name = place.partition(":")
+    try:
+        found = getattr(import_module(module), name, None)
+    except BadInput as error:
+        raise BadInput(f"{option('head', place)}: {error}; expected {OWN}") from None
+    if not (isinstance(found, type) and issubclass(found, Head)):
+        raise BadInput(
+            f"{option('head', place)}: {module} has no head class {name!r}: a head extends affectml.heads.Head"
+        )
+    if HEADS.get(getattr(found, "name", "")) is not found or not found.learns:
+        raise BadInput(
+            f"{option('head', place)}: it has no name or learns nothing: "
+            f'class {name}(Head, name="...", learns=("rates", ...))'
+        )
+    return found
+
+
+def load_head(folder: Path | str) -> Head:
+    """The head that `save` wrote into `folder` (a run folder, say), ready to predict.
+
+    Needs neither the data nor the encoder it was trained with, and imports no code but an installed package's that
+    brings a head of this name: a head of your own is known once its module is imported.
+
+    Raises:
+        BadRun: for files that are missing, of another schema, of an unknown head or option, or that do not belong
+            together.
+    """
+    folder = Path(folder)
+    content, tensors = read_head(folder)
+    name = content["head"]
+    try:
+        cls = find_head(name)
+    except BadInput as error:
+        raise BadRun(f"{folder / 'head.json'}: {error}") from error
+    if cls is None:
+        raise BadRun(
+            f"{folder / 'head.json'}: no head {name!r}{did_you_mean(name, HEADS)} (if it is a head of your own, "
+            "import the module that defines it first: on the command line, affectml --import MODULE ...)"
+        )
+    shares = content["report"].get("prevalence", [])
+    if not isinstance(shares, list) or not all(isinstance(share, int | float) and 0 <= share <= 1 for share in shares):
+        raise BadRun(f"{folder / 'head.json'}: report.prevalence: expected a list of shares, got {str(shares)[:80]}")
+    try:
+        ground = tensors.pop(GROUND) if "promise" in content["report"] else None
+        head = cls.from_saved(content["config"], content["report"], tensors)
+        head.ground_ = ground
+        return head
+    except KeyError as error:
+        raise BadRun(f"{folder / 'head.safetensors'}: no tensor {error}, which a {name} head needs") from None
+    except (AffectmlError, TypeError, ValueError, RuntimeError) as error:  # torch's, of tensors that do not fit
+        raise BadRun(f"{folder / 'head.json'}: {error}") from None
+
 
 # Options that follow from others of `train`, and which.
 _FOLLOWS = {"kind": "multilabel", "seed": "seed", "hidden": "hidden", "k": "k"}
@@ -56,17 +154,11 @@ def option_words(value: Any) -> str:
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
-def _may_be_several(hint: Any) -> bool:
-    """Whether one of a type's alternatives is a tuple."""
-    return get_origin(hint) is tuple or any(map(_may_be_several, get_args(hint)))
-
-
 def typed(name: str, value: Any, hint: Any) -> Any:
     """The value of an option that a command line gives as text; BadInput where it is of another type."""
     if isinstance(value, str) and value.lower() == "none" and type(None) in get_args(hint):
         return None
-    several = get_origin(hint) is tuple or (isinstance(value, str) and "," in value and _may_be_several(hint))
-    if isinstance(value, str) and several:
+    if isinstance(value, str) and get_origin(hint) is tuple:
         value = tuple(part.strip() for part in value.split(","))
     try:
         return reading_of(hint).validate_python(value)
@@ -125,9 +217,8 @@ def build_plain(head: str | type[Head], wanted: Wanted, texts: ArrayLike | None 
     cls = head_class(head) if isinstance(head, str) else head
     options = _options(cls, wanted)
     if wanted.ensemble:
-        kind = wanted.kind
-        return EnsembleHead(EnsembleConfig(kind=kind, head=cls.name, count=wanted.ensemble, options=options))
-    return cls(texts, **options) if issubclass(cls, TextHead) else cls(**options)
+        return HEADS["ensemble"](kind=wanted.kind, head=cls.name, count=wanted.ensemble, options=options)
+    return cls(texts=texts, **options) if cls.scores_of == "texts" else cls(**options)
 
 
 def _options(cls: type[Head], wanted: Wanted) -> dict[str, Any]:
