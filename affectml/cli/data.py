@@ -104,14 +104,6 @@ class Look:
     encoder: Annotated[
         str | None, Help("Encoder whose embeddings to use.", default="the one the data set is embedded with")
     ] = None
-    people: Annotated[
-        int | None,
-        Ge(1),
-        Help(
-            "How many people stand behind an image's shares.",
-            default="shares without a number of people are not checked",
-        ),
-    ] = None
     top: Annotated[int, Ge(1), Help("How many images and answers to keep in the table, beyond chance or not.")] = 100
     out: Annotated[
         Path | None, Help("Folder for the page and the table.", default="DATASET-audit beside the data set")
@@ -169,10 +161,8 @@ def _audit(place: Path, look: Look, json: bool) -> None:
 
     folder = look.out if look.out is not None else place.resolve().with_name(f"{place.resolve().name}-audit")
     try_folder(folder)
-    found = affectml.audit(
-        place, look.run, target=look.target, encoder=look.encoder, people=look.people, top=look.top, seed=look.seed,
-        say=say,
-    )  # fmt: skip
+    chosen = {"target": look.target, "encoder": look.encoder, "top": look.top, "seed": look.seed}
+    found = affectml.audit(place, look.run, **chosen, say=say)
     files = write_audit(found, folder)
     kept = found.write_groups() if look.write_groups else None
     if json:
