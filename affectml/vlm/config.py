@@ -69,7 +69,6 @@ class AskConfig:
         Help("Field of each request's body, such as top_p=0.9; several times.", metavar="KEY=VALUE", read=parse_body),
     ] = field(default_factory=dict)
     image_urls: Annotated[bool, Help("Send the images' urls, not pictures.")] = False
-    image_base: Annotated[str | None, Help("Send this address followed by the image's file.", metavar="URL")] = None
     side: Annotated[int, Ge(16), Help("Longer side of a picture, in pixels.")] = 768
     json_schema: Annotated[
         bool, Help("Send the answer's JSON schema as response_format; for servers that refuse it, --no-json-schema.")

@@ -136,18 +136,11 @@ def test_nothing_is_overwritten_and_nothing_half_is_left(photos, tmp_path, monke
 URLS = [f"https://example.org/{n}.jpg" for n in range(5)]
 
 
-ADDRESSES = [
-    ({"url": [*URLS, None]}, {"image_urls": True}, URLS[0], ["it has no url"]),
-    ({"file": ["images/a b.jpg", *URLS[1:], None]}, {"image_base": "https://example.org/set/"},
-     "https://example.org/set/images/a%20b.jpg", ["it has no file (image_urls=True sends urls)"]),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("columns", "options", "url", "left"), ADDRESSES)
-def test_addresses_are_sent_instead_where_asked_for(photos, columns, options, url, left):
-    photos.images.assign(**columns).to_parquet(photos.root / "images.parquet")
-    asked, found, _ = asking(photos, **options)
-    assert (content(found[0])[1], asked.images, list(asked.left_out.values())) == (url, 5, left)
+def test_addresses_are_sent_instead_where_asked_for(photos):
+    photos.images.assign(url=[*URLS, None], file=None).to_parquet(photos.root / "images.parquet")
+    asked, found, _ = asking(photos, image_urls=True)
+    assert (content(found[0])[1], asked.images, [*asked.left_out.values()]) == (URLS[0], 5, ["it has no url"])
+    refused(BadInput, r"it has no file \(image_urls=True sends urls\)", asking, photos, "files.jsonl")
 
 
 def test_pictures_that_cannot_be_sent_are_listed_and_the_rest_is_asked(photos):
@@ -235,8 +228,6 @@ REFUSED = [
     ({"body": {"model": "other"}}, "body: not for model, which model sets"),
     ({"body": {"messages": []}}, "body: not for messages, which the question and the image sets"),
     ({"body": {"top_p": float("nan")}}, "body: expected values that JSON can hold"),
-    ({"image_base": "/images"}, "image_base='/images': expected an address"),
-    ({"image_base": "https://a.org", "image_urls": True}, "both say addresses"),
     ({"smaples": 2}, "no option 'smaples'; did you mean 'samples'"),
 ]
 
