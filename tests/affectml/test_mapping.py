@@ -147,15 +147,6 @@ def test_bounds_contain_the_exact_rate_and_judgements_give_it(source, target, da
     np.testing.assert_array_equal(coarse.votes, by_hand)
 
 
-def test_bounds_of_two_people_by_hand():
-    # One chose rage and envy, the other horror: half of them fear; from rates anger is .5 to 1.
-    found = mapping("parrott-25", "parrott-6")
-    fine = count_votes(judgements([{7, 17}, {10}], found.origin.labels).assign(image_id="one"), found.origin.labels)
-    low, high = found.bound_rates(fine.votes / fine.n[:, None])
-    anger, fear = found.target.index("anger"), found.target.index("fear")
-    assert (low[0, anger], high[0, anger], low[0, fear], high[0, fear]) == (0.5, 1.0, 0.5, 0.5)
-
-
 def test_an_answer_of_dropped_labels_only_is_none_or_skip():
     found = mapping("parrott-25", "parrott-6")
     table = judgements([{2}, {2, 10}, set()], found.origin.labels)
