@@ -164,8 +164,9 @@ def test_every_kind_of_file_holds_the_same_figures(runs, tmp_path):
 
 @pytest.mark.slow
 def test_missing_runs_are_trained_once_with_each_seed_and_mix_of_prompts(command, demo_set, tmp_path):
-    words = ["evaluate", "--train", demo_set(images=60, seed=31).root, "--head", "contrastive", "--prompts", "sentiment", "--prompts",
-             "synonyms", "--seeds", 2, "--threads", 1, "--out", tmp_path / "out", "--json"]  # fmt: skip
+    words = ["evaluate", "--train", demo_set(images=60, seed=31).root, "--head", "contrastive", "--prompts",
+             "sentiment", "--prompts", "synonyms", "--seeds", 2, "--threads", 1, "--out", tmp_path / "out",
+             "--json"]  # fmt: skip
     code, printed, _ = command(*words)
     assert code == 0
     named = sorted(path.name for path in (tmp_path / "out").iterdir() if path.is_dir())

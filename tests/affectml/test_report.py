@@ -19,9 +19,8 @@ from affectml.judging.truth import fit_prior, read_truth
 from affectml.page import WRITERS, Section, Shown, Table, terminal_lines, write_page, write_report
 from affectml.page.section import Page
 from affectml.page.sections import FOLDED, OPEN
-from affectml.page.sections.images import cards, images
 from affectml.page.sections.labels import bias, instead, labels
-from affectml.page.sections.overview import beside, overview, sentence
+from affectml.page.sections.overview import beside, cards, images, overview, sentence
 from affectml.page.sections.parts import by_person, disagreement, learning, made, subgroup_lines, subgroups
 from affectml.page.sections.scores import bands, differences, every_score, levels, promise, repeats
 from affectml.page.tables import STAR, matrix, number, p_value, pivot, scores_table
