@@ -88,19 +88,6 @@ def test_webemo_by_hand():
     assert len(poles.merged["negative"]) + len(poles.merged["positive"]) == 25
 
 
-def test_composition_equals_the_direct_mapping():
-    middle = mapping("parrott-25", "parrott-6").then(mapping("parrott-6", "parrott-2"))
-    direct = mapping("parrott-25", "parrott-2")
-    rows = [label != "confusion" for label in direct.origin.labels]
-    np.testing.assert_array_equal(middle.matrix[rows], direct.matrix[rows])
-    for confusion in ("sadness", "fear"):
-        both = mapping("parrott-25", "parrott-6", confusion=confusion).then(mapping("parrott-6", "parrott-2"))
-        np.testing.assert_array_equal(both.matrix, direct.matrix)
-    chained = mapping("mikels-8", "ekman-6").then(mapping("ekman-6", "ekman-7"))
-    np.testing.assert_array_equal(chained.matrix, mapping("mikels-8", "ekman-7").matrix)
-    assert chained.path == ("mikels-8", "ekman-6", "ekman-7")
-
-
 def test_every_mapping_agrees_with_the_polarity_of_its_labels():
     # Going to another taxonomy and then to its poles is going to the poles, where both know the label.
     for source, target in [("mikels-8", "ekman-6"), ("mikels-8", "parrott-6"), ("parrott-25", "ekman-6"),
