@@ -10,7 +10,7 @@ from affectml.judging.figures import Figure
 from affectml.judging.subgroups import HERE
 from affectml.page.section import Drawing, Page, Section, called, sentence_of
 from affectml.page.tables import BESIDE, grouped, is_difference, matrix, metric, number, percent, pivot, scores_table
-from affectml.plots.charts import reliability as plot
+from affectml.plots import reliability as plot
 from affectml_metrics.table import find, shown
 
 
