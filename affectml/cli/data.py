@@ -166,8 +166,9 @@ def _audit(place: Path, look: Look) -> Parts:
 
     folder = look.out if look.out is not None else place.resolve().with_name(f"{place.resolve().name}-audit")
     try_folder(folder)
-    chosen = {"target": look.target, "encoder": look.encoder, "top": look.top, "seed": look.seed}
-    found = affectml.audit(place, look.run, **chosen, say=say)
+    found = affectml.audit(
+        place, look.run, target=look.target, encoder=look.encoder, top=look.top, seed=look.seed, say=say
+    )
     files = write_audit(found, folder)
     kept = found.write_groups() if look.write_groups else None
     written = {"kept": kept and str(kept)} if look.write_groups else {}
