@@ -112,8 +112,6 @@ class Look:
         run: Run folder to take target, encoder and kind of head from. Default: a linear head.
         target: Target to look at. Default: the only one.
         encoder: Encoder whose embeddings to use. Default: the one the data set is embedded with.
-        people: How many people stand behind an image's shares. Default: shares without a number of people are not
-            checked.
         top: How many images and answers to keep in the table, beyond chance or not.
         out: Folder for the page and the table. Default: DATASET-audit beside the data set.
         write_groups: Write copies as groups into images.parquet, so that no new split separates them; the old file is
@@ -124,7 +122,6 @@ class Look:
     run: Path | None = None
     target: str | None = None
     encoder: str | None = None
-    people: Count | None = None
     top: Count = 100
     out: Path | None = None
     write_groups: bool = False
@@ -170,9 +167,8 @@ def _audit(place: Path, look: Look) -> Parts:
     folder = look.out if look.out is not None else place.resolve().with_name(f"{place.resolve().name}-audit")
     try_folder(folder)
     found = affectml.audit(
-        place, look.run, target=look.target, encoder=look.encoder, people=look.people, top=look.top, seed=look.seed,
-        say=say,
-    )  # fmt: skip
+        place, look.run, target=look.target, encoder=look.encoder, top=look.top, seed=look.seed, say=say
+    )
     files = write_audit(found, folder)
     kept = found.write_groups() if look.write_groups else None
     written = {"kept": kept and str(kept)} if look.write_groups else {}

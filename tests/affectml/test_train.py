@@ -53,8 +53,9 @@ def train(demo, spec, tmp_path):
 def test_a_run_holds_what_is_needed_to_repeat_and_to_judge_it(run):
     files = "answers.parquet facts.json head.json head.safetensors metrics.csv report.html run.json scores.parquet"
     assert sorted(path.name for path in run.folder.iterdir()) == files.split()
-    for key in ("command", "config", "data", "encoder", "split", "threads", "versions", "hardware", "seconds"):
-        assert getattr(run.info, key)
+    keys = ("command", "config", "data", "encoder", "split", "threads", "versions", "hardware", "seconds", "parameters")
+    assert all(getattr(run.info, key) for key in keys)
+    assert run.info.energy["kwh"] > 0
 
 
 def test_its_figures_are_of_systems_and_people_and_every_label(run):
