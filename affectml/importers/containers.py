@@ -16,14 +16,14 @@ from importlib.util import find_spec
 from itertools import compress
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from affectml._options import Help, check_choice
+from affectml._options import check_choice
 from affectml._progress import Progress
 from affectml.errors import BadInput, MissingExtra, did_you_mean, option
 from affectml.importers.draft import About, Draft, Source
@@ -63,13 +63,13 @@ class ContainerSpec(TableSpec):
 
 @importer("datasets", About(construct="evoked"), images=("copy", "hardlink", "none"), folder=False)
 def containers(
-    source: Annotated[Source, Help("Folder, file, pattern (data/*.parquet) or ORG/NAME on the Hub.")],
+    source: Source,
     spec: ContainerSpec,
     *,
-    image_column: Annotated[str | None, Help("Column of images.", default="the only one")] = None,
-    config: Annotated[str | None, Help("Which configuration of a data set that has several.")] = None,
-    revision: Annotated[str | None, Help("Branch, tag or commit of a repository on the Hub.")] = None,
-    splits: Annotated[list[str] | None, Help("Splits to take.", default="all")] = None,
+    image_column: str | None = None,
+    config: str | None = None,
+    revision: str | None = None,
+    splits: list[str] | None = None,
 ) -> Draft:
     """What Hugging Face `datasets` reads: its folders and Parquet files, here or on the Hub.
 
@@ -77,6 +77,13 @@ def containers(
     repository on the Hub, the only case that needs a network. Columns mean what they mean to `import table`; a
     ClassLabel is a label, a list of them a set, an object of numbers a column per label, a list of numbers one in the
     order of the taxonomy. Splits are kept. Code of a data set is never run.
+
+    Args:
+        source: Folder, file, pattern (data/*.parquet) or ORG/NAME on the Hub.
+        image_column: Column of images. Default: the only one.
+        config: Which configuration of a data set that has several.
+        revision: Branch, tag or commit of a repository on the Hub.
+        splits: Splits to take. Default: all.
     """
     out = source.out.absolute()
     near = next(folder for folder in (out, *out.parents) if folder.is_dir())
