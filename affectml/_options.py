@@ -1,9 +1,15 @@
-"""Options declared once, as annotated fields or parameters: what is said of each, and how a command line spells it."""
+"""Options declared once, as parameters or fields: what is said of each, and how a command line spells it.
+
+An option is a parameter that is given by name, or a field of a dataclass. Its help stands under `Args:` in the
+docstring, where a last sentence "Default: ..." says what holds without it. Options that several functions share, or
+that need more than words, are annotated with `Help`.
+"""
 
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from numbers import Integral, Real
 from typing import Annotated, Any, get_args, get_type_hints
 
@@ -29,7 +35,7 @@ class Help:
     options are.
     """
 
-    text: str
+    text: str = ""
     default: str = ""
     metavar: str | None = None
     most: int | None = None
@@ -73,22 +79,47 @@ class Option:
     least: float | None = None
 
 
-def option_of(name: str, hint: Any, default: Any) -> Option:
-    """The option that an annotated field or parameter declares."""
+def documented(thing: Any) -> tuple[str, dict[str, Help]]:
+    """What the docstring of a function or a dataclass says of the whole, and of each entry under `Args:`.
+
+    >>> def draw(size):
+    ...     \"\"\"Draw.
+    ...
+    ...     Args:
+    ...         size: Pixels of a side. Default: 256.
+    ...     \"\"\"
+    >>> documented(draw)[1]["size"].text, documented(draw)[1]["size"].default
+    ('Pixels of a side.', '256')
+    """
+    whole, _, rest = (inspect.getdoc(thing) or "").partition("\n\nArgs:\n")
+    words = re.split(r"^    (\w+): ", rest.partition("\n\n")[0], flags=re.MULTILINE)[1:]
+    entries = {}
+    for name, text in zip(words[::2], words[1::2], strict=True):
+        said, _, default = " ".join(text.split()).partition(" Default: ")
+        entries[name] = Help(said, default=default.removesuffix("."))
+    return whole, entries
+
+
+def option_of(name: str, hint: Any, default: Any, entry: Help | None = None) -> Option:
+    """The option that a field or parameter declares; entry: what the docstring says of it."""
     marks = list(getattr(hint, "__metadata__", ()))
     kind = getattr(hint, "__origin__", hint) if marks else hint
     for part in get_args(kind):  # a bound inside, of a number that may also be None
         marks += getattr(part, "__metadata__", ())
-    said = next((mark for mark in marks if isinstance(mark, Help)), Help(""))
+    said = next((mark for mark in marks if isinstance(mark, Help)), Help())
+    if entry is not None:
+        said = replace(said, text=entry.text, default=entry.default or said.default)
     least = next((mark.ge for mark in marks if hasattr(mark, "ge")), None)
     return Option(name, kind, default, said, least)
 
 
 def options_of(holder: type) -> list[Option]:
-    """The options that a dataclass declares: its annotated fields, in their order, before those that it inherits."""
+    """The options that a dataclass declares: its fields, in their order, before those that it inherits."""
     hints: Any = get_type_hints(holder, include_extras=True)
+    entries = {name: entry for kind in reversed(holder.__mro__) for name, entry in documented(kind)[1].items()}
     every: Any = sorted(fields(holder), key=lambda field: field.name not in vars(holder).get("__annotations__", ()))
-    return [option_of(f.name, hints[f.name], _default(f)) for f in every if hasattr(hints[f.name], "__metadata__")]
+    asked = [field for field in every if field.name in entries or hasattr(hints[field.name], "__metadata__")]
+    return [option_of(field.name, hints[field.name], _default(field), entries.get(field.name)) for field in asked]
 
 
 def _default(field: Any) -> Any:
@@ -98,14 +129,20 @@ def _default(field: Any) -> Any:
 
 
 def options_asked(function: Callable[..., Any], *, after: int = 0) -> Iterator[tuple[str, type | None, Option]]:
-    """(parameter, dataclass with the option as its field, option) for each parameter after the first few."""
+    """(parameter, dataclass with the option as its field, option) for each parameter after the first few.
+
+    A parameter that is given by its place is an argument.
+    """
     hints = get_type_hints(function, include_extras=True)
-    for parameter in list(inspect.signature(function).parameters.values())[after:]:
-        hint = hints[parameter.name]
+    _, entries = documented(function)
+    for name, parameter in list(inspect.signature(function).parameters.items())[after:]:
+        hint = hints[name]
         if is_dataclass(hint) and isinstance(hint, type):
-            yield from ((parameter.name, hint, option) for option in options_of(hint))
-        else:
-            yield parameter.name, None, option_of(parameter.name, hint, parameter.default)
+            yield from ((name, hint, option) for option in options_of(hint))
+            continue
+        option = option_of(name, hint, parameter.default, entries.get(name))
+        by_place = parameter.kind is not inspect.Parameter.KEYWORD_ONLY
+        yield name, None, replace(option, help=Argument(**vars(option.help))) if by_place else option
 
 
 def parse_mapping(pairs: Iterable[str], *, option: str = "--map") -> dict[str, str]:

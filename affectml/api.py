@@ -55,9 +55,9 @@ def train(
     head = options.get("head")
     if head is not None and not isinstance(head, str):
         raise BadInput(f'head: expected a name, or "package.module:Class" for your own, got {head!r}')
-    unknown = set() if ":" in (head or "") else of_head.keys() - options_of_heads()
-    for name in unknown:  # a slip in an option of train; of all others the head says which there are
-        if near := did_you_mean(name, known):
+    own = options_of_heads()
+    for name in () if ":" in (head or "") else of_head.keys() - own:  # what is near none, the head itself refuses
+        if near := did_you_mean(name, [*known, *own]):
             raise BadInput(f"train: no option {name!r}{near}")
     given = {"multilabel": None} | {name: value for name, value in options.items() if name not in of_head}
     for name in ("templates", "groups"):
@@ -190,16 +190,17 @@ def demo(folder: str | Path | None = None, *, say: Say = print, **options: Any) 
     """
     if folder is None and not options:
         return open_or_draw(None, say)
+    from affectml.demo_set import Drawing
     from affectml.demo_set.write import holds_demo, write_demo
     from affectml.training import DEMO
 
-    _check("demo", options, [name for name in signature(write_demo).parameters if name not in ("out", "progress")])
-    where = DEMO if folder is None else Path(folder)
+    _check("demo", options, [each.name for each in fields(Drawing)])
+    where, drawing = DEMO if folder is None else Path(folder), Drawing(**options)
     if not (where / "dataset.json").exists():
-        with Progress("painting", options.get("images", 2000), "images") as bar:
+        with Progress("painting", drawing.images, "images") as bar:
             return write_demo(where, progress=bar.advance, **options)
     dataset = Dataset.open(where)
-    if options and not holds_demo(dataset, **options):
+    if options and not holds_demo(dataset, drawing):
         raise BadInput(
             f"{where} holds a data set that was not drawn with these options: leave out {', '.join(options)} to open "
             "it, or name another folder"

@@ -1,20 +1,27 @@
-"""What commands are made of: options declared by `Help`, the folders they are about, and what is said meanwhile."""
+"""What commands are made of: functions whose parameters are arguments and options, and that yield what is printed.
+
+A parameter given by its place is an argument, one given by name an option, and so is each field of one that is a
+dataclass; `affectml._options` says where their help stands. A function that yields has --json: its first part is the
+content for programs, the others are lines and tables for people (`print_parts`).
+"""
 
 import functools
 import inspect
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-from affectml._options import Argument, Help, Option, options_asked, parse_list, parse_mapping
+from affectml._options import Argument, Help, Option, documented, options_asked, parse_list, parse_mapping
 from affectml._progress import QUIET
+from affectml.cli._print import print_parts
 from affectml.errors import BadInput, by_set, spelled
 
 Function = Callable[..., Any]
-Json = Annotated[bool, Help("Print JSON for programs instead of tables.")]
+Parts = Iterator[Any]
+JSON = Option("json", bool, False, Help("Print JSON for programs instead of tables."))
 Verbose = Annotated[bool, Help("Print every table whole, and how each figure was counted.")]
 Workers = Annotated[
     Literal["ray"] | None,
@@ -28,15 +35,15 @@ def say(line: str) -> None:
         typer.echo(line, err=True)
 
 
-def there(*, datasets: Iterable[str | Path] = (), runs: Iterable[str | Path] = ()) -> None:
+def there(*, datasets: Iterable[str | Path | None] = (), runs: Iterable[str | Path | None] = ()) -> None:
     """Raise BadDataset or BadRun for the first folder that is not one, before anything heavy is loaded."""
     from affectml.data import Dataset
     from affectml.runs import RunFolder
 
-    for folder in runs:
-        RunFolder.open(folder)
-    for folder in datasets:
-        Dataset.open(folder)
+    for open_folder, folders in ((RunFolder.open, runs), (Dataset.open, datasets)):
+        for folder in folders:
+            if folder is not None:
+                open_folder(folder)
 
 
 def device_there(device: str | None, workers: str | None = None) -> None:
@@ -50,12 +57,12 @@ def device_there(device: str | None, workers: str | None = None) -> None:
 
 
 class App(typer.Typer):
-    """Commands that are functions whose parameters say by `Help` what is asked."""
+    """Commands that are made of functions."""
 
     def command(  # type: ignore[override]
         self, name: str | None = None, *, panels: Mapping[str, Collection[str]] = MappingProxyType({}), **settings: Any
     ) -> Callable[[Function], Function]:
-        """As Typer's; each field of a parameter that is a dataclass is an option. panels: heading -> what is there."""
+        """As Typer's; panels: heading -> the options below it."""
         add = super().command(name, **settings)
 
         def register(function: Function) -> Function:
@@ -74,16 +81,20 @@ def command_of(function: Function, panels: Mapping[str, Collection[str]] = Mappi
     rare = {option.name for *_, option in every if option.help.rare}
     holders = {parameter: holder for parameter, holder, _ in asked if holder is not None}
 
-    @functools.wraps(function)
-    def run(**given: Any) -> None:
+    def run(*, json: bool = False, **given: Any) -> None:
         values: dict[str, Any] = {each.name: given[each.name] for each in contexts}
         held: dict[str, dict[str, Any]] = {parameter: {} for parameter in holders}
         for parameter, _, option in asked:
             held.get(parameter, values)[option.name] = value_of(option, given[option.name])
         with by_set(rare):
-            function(**values, **{parameter: holder(**held[parameter]) for parameter, holder in holders.items()})
+            values |= {parameter: holder(**held[parameter]) for parameter, holder in holders.items()}
+            if (parts := function(**values)) is not None:
+                print_parts(parts, as_json=json)
 
-    sign(run, [*contexts, *(parameter_of(option, headings.get(option.name)) for *_, option in asked)])
+    functools.update_wrapper(run, function)
+    run.__doc__ = documented(function)[0]
+    options = [option for *_, option in asked] + [JSON] * inspect.isgeneratorfunction(function)
+    sign(run, [*contexts, *(parameter_of(option, headings.get(option.name)) for option in options)])
     return run
 
 

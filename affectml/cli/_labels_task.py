@@ -31,7 +31,6 @@ from affectml_annotation import (
     write_judgements,
 )
 from affectml_annotation.exchange.dataset_folder import Collected, note_written, write_dataset_folder
-from affectml_annotation.exchange.files import from_spreadsheet, read_frame, readable
 from affectml_annotation.exchange.formats import format_to_write, guess_format
 from affectml_annotation.judgements import only_data
 from affectml_annotation.store.engine import WATCH
@@ -39,11 +38,7 @@ from affectml_annotation.store.label_store import is_database
 from affectml_annotation.store.place import dataset_of, default_database, find_database, holds_task, shown
 from affectml_annotation.uncertainty import disagreement, model_uncertainty
 
-PREDICTIONS: Mapping[str, Callable[[Path], pd.DataFrame]] = {
-    ".csv": lambda path: from_spreadsheet(pd.read_csv(path, dtype={"image": "str"})),
-    ".parquet": read_frame,
-    ".jsonl": lambda path: pd.read_json(path, lines=True, dtype={"image": "str"}),
-}
+PREDICTIONS = (".csv", ".parquet", ".jsonl")  # a text file lists images
 
 
 @contextmanager
@@ -117,17 +112,10 @@ def open_source(source: str | None, db: str | None = None, empty: str | None = N
     labels = taxonomy_of(dataset).labels
     if dataset.meta.taxonomy is not None and not set(found) <= set(labels):
         labels = found  # people were given others than the data set's own
-    people, shared = pd.DataFrame(), path / "annotators.parquet"
-    if shared.exists():
-        with readable(shared):
-            people = read_frame(shared).set_index("annotator_id")
-    return Source(
-        source,
-        judgements,
-        labels,
-        attributes={str(who): {str(k): v for k, v in row.dropna().items()} for who, row in people.iterrows()},
-        stopped=None if dataset.meta.stopping is None else STOPPED,
-    )
+    people = pd.DataFrame() if dataset.annotators is None else dataset.annotators.set_index("annotator_id")
+    attributes = {str(who): {str(k): v for k, v in row.dropna().items()} for who, row in people.iterrows()}
+    stopped = None if dataset.meta.stopping is None else STOPPED
+    return Source(source, judgements, labels, attributes=attributes, stopped=stopped)
 
 
 @contextmanager
@@ -210,75 +198,63 @@ def export_store(
 
     target, method, images: of a data set, the target, how it is aggregated, and the folder of the image files.
     """
-    kind = kind or format_to_write(to)
+    kind, task, own = kind or format_to_write(to), store.task, store.dataset
     told: dict[str, Any] = {"db": store.database.where, "to": str(to), "format": kind}
     if kind == "dataset":
         collected = Collected.of(store)
         weights: Literal["agreement"] | None = "agreement" if method == "weighted" else None
-        make = partial(aggregate, labels=store.task.labels, method=method, weights=weights, rounds=rounds)
+        make = partial(aggregate, labels=task.labels, method=method, weights=weights, rounds=rounds)
         done = write_dataset_folder(to, collected, {target: make}, images_root=images, replace=replace)
         told |= {"rows": len(collected.judgements)} | asdict(done)
-        if words := pooled_words(read_judgements(to), to):
-            told["notes"] = [*told["notes"], words]
+        pooled = pooled_words(read_judgements(to), to)
+        notes = [*told["notes"], *([pooled] if pooled else [])]
     else:
-        seen = "; `affectml label attention` shows how people did on them"
-        judgements, apart = only_data(store.judgements(), seen)
+        judgements, notes = only_data(store.judgements(), "; `affectml label attention` shows how people did on them")
         write_judgements(judgements, to, kind, replace=replace)  # type: ignore[arg-type]
-        told |= {"rows": len(judgements), "notes": apart}
-    own = store.dataset
+        told["rows"] = len(judgements)
     if own is not None and own.resolve() != to.resolve() and not note_written(own, to):
-        told["notes"] = [*told["notes"], f"no note of this export can be kept beside {own}"]
-    return told
+        notes = [*notes, f"no note of this export can be kept beside {own}"]
+    return told | {"notes": notes}
 
 
 def images_to_queue(store: LabelStore, queue: Path | None, top: int, *, people: int | None) -> list[str]:
     """Image ids: from a text file, from a model's predictions (most uncertain first), or by people's disagreement.
 
-    Predictions are those in a run's folder, or the table that `affectml predict --out` wrote. people: pass over the
-    predicted images that so many have answered, since they would take places and be shown to nobody; None for none.
+    Predictions are those in a run's folder (shares, else scores), or the table that `affectml predict --out` wrote.
+    people: pass over the predicted images that so many have answered, since they would take places and be shown to
+    nobody; None for none.
     """
-    labels = store.task.labels
+    labels, known = store.task.labels, set(store.images()["image_id"])
     if queue is None:
-        return [str(i) for i in disagreement(store.judgements(), labels).index[:top]]
-    if not queue.is_dir():
+        return [str(image) for image in disagreement(store.judgements(), labels).index[:top]]
+    if queue.is_dir():
+        table = SystemAnswers.read(queue, ranks=False).frame.reset_index()
+    elif queue.suffix.lower() in PREDICTIONS:
+        table = read_table(queue).frame.rename(columns={"image": "image_id"})
+    else:
         need_file(queue)
-    known = set(store.images()["image_id"])
-    if queue.is_dir() or queue.suffix.lower() in PREDICTIONS:
-        table = _predictions(queue)
-        with _said_of(queue):
-            found = [str(i) for i in model_uncertainty(table, labels).index if i in known]
-        if not found:
-            raise BadInput(f"{queue}: none of its images is in this task")
-        said = store.judgements(rounds=[1])
-        answers = said["image_id"][said["kind"].isin(["labels", "none"])].value_counts()
-        wanting = [i for i in found if people is None or answers.get(i, 0) < people]
-        if not wanting:
-            raise BadInput(
-                f"{queue}: all its images have the answers that were asked for; ask more people with --more 1"
-            )
-        return wanting[:top]
-    lines = read_lines(queue)
-    for number, line in lines:
-        if line not in known:
-            raise BadInput(f"{queue}, line {number}: no image {line!r} in this task{did_you_mean(line, known)}")
-    return list(dict.fromkeys(line for _, line in lines))
-
-
-def _predictions(path: Path) -> pd.DataFrame:
-    """The shares in a run's folder, else its scores, or in a table of predictions, with the column image_id."""
-    if path.is_dir():
-        return SystemAnswers.read(path, ranks=False).frame.reset_index()
-    with readable(path):
-        table = PREDICTIONS[path.suffix.lower()](path)
-    if "image" not in table and "image_id" not in table:
-        raise BadInput(f"{path}: no column image; expected the table that `affectml predict --out` writes")
-    return table.rename(columns={"image": "image_id"})
+        lines = read_lines(queue)
+        for number, line in lines:
+            if line not in known:
+                raise BadInput(f"{queue}, line {number}: no image {line!r} in this task{did_you_mean(line, known)}")
+        return list(dict.fromkeys(line for _, line in lines))
+    if "image_id" not in table:
+        raise BadInput(f"{queue}: no column image; expected the table that `affectml predict --out` writes")
+    with _said_of(queue):
+        found = [str(image) for image in model_uncertainty(table, labels).index if image in known]
+    if not found:
+        raise BadInput(f"{queue}: none of its images is in this task")
+    said = store.judgements(rounds=[1])
+    answers = said["image_id"][said["kind"].isin(["labels", "none"])].value_counts()
+    wanting = [image for image in found if people is None or answers.get(image, 0) < people]
+    if not wanting:
+        raise BadInput(f"{queue}: all its images have the answers that were asked for; ask more people with --more 1")
+    return wanting[:top]
 
 
 def read_checks(path: Path) -> pd.DataFrame:
     """A table of attention checks."""
-    with readable(path):
-        table = read_table(path).frame
+    table = read_table(path).frame
     missing = [name for name in ("image_id", "accepted", "forbidden") if name not in table]
     if missing:
         raise BadInput(f"{path}: no column {missing[0]} (expected image_id, accepted, forbidden)")

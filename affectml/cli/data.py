@@ -1,168 +1,168 @@
-"""embed, split, audit, export: the commands around a data set."""
+"""embed, split, audit, export, plan, ask: the commands around a data set."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from json import loads
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from annotated_types import Ge
 
-from affectml._options import MOST_SEED, MOST_THREADS, Argument, Device, Help, Threads, options_of
+from affectml._options import MOST_SEED, MOST_THREADS, Device, Help, Threads, options_of
 from affectml.cli import labels
-from affectml.cli._command import Json, Workers, device_there, say, there
-from affectml.cli._print import print_json, print_lines, print_table, show
+from affectml.cli._command import Parts, Workers, device_there, say, there
+from affectml.cli._print import Table, about, print_lines
 from affectml.errors import BadInput, spelled
+from affectml.planning import PlanConfig
+from affectml.vlm import AskConfig
+
+if TYPE_CHECKING:
+    from affectml.data import Dataset
+
+SHOWN = 10  # rows of a check on the screen; the files have all
+ASKED = 20  # images of a queue on the screen; the file and --json have all
+Count = Annotated[int, Ge(1)]
+Seed = Annotated[int, Ge(0), Help(most=MOST_SEED)]
+MoreThreads = Annotated[Count | None, Help(most=MOST_THREADS)]
 
 
 def embed(
-    dataset: Annotated[Path, Argument("Data set folder.")],
-    encoder: Annotated[
-        str, Help("affect-tiny, ARCH:TAG, ARCH:/path/to/weights, local-dir:FOLDER or hf-hub:ORG/NAME.")
-    ] = "ViT-B-32-quickgelu:openai",
-    precision: Annotated[
-        str,
-        Help(
-            "auto: bf16 where the CPU or GPU has it and fp16 on other GPUs, if that agrees with fp32 on the first "
-            "images, else fp32. Or fp32, fp16, bf16."
-        ),
-    ] = "auto",
+    dataset: Path,
+    *,
+    encoder: str = "ViT-B-32-quickgelu:openai",
+    precision: str = "auto",
     workers: Workers = None,
-    batch_size: Annotated[int | None, Ge(1), Help("Images per batch.", default="16 on a CPU, 64 elsewhere")] = None,
-    threads: Annotated[
-        int | None, Ge(1), Help("Threads for encoding.", default="as many as cores", most=MOST_THREADS)
-    ] = None,
-    decode_threads: Annotated[
-        int | None,
-        Ge(1),
-        Help("Threads for reading and resizing images.", default="as many, at least 2", most=MOST_THREADS),
-    ] = None,
+    batch_size: Count | None = None,
+    threads: MoreThreads = None,
+    decode_threads: MoreThreads = None,
     device: Device = None,
-    json: Json = False,
-) -> None:
+) -> Parts:
     """Embed a data set's new and changed images. An interrupted command goes on where it was.
 
     The same command may run any number of times at once, on any machines that share the folder: they share the work.
+
+    Args:
+        dataset: Data set folder.
+        encoder: affect-tiny, ARCH:TAG, ARCH:/path/to/weights, local-dir:FOLDER or hf-hub:ORG/NAME.
+        precision: auto: bf16 where the CPU or GPU has it and fp16 on other GPUs, if that agrees with fp32 on the first
+            images, else fp32. Or fp32, fp16, bf16.
+        batch_size: Images per batch. Default: 16 on a CPU, 64 elsewhere.
+        threads: Threads for encoding. Default: as many as cores.
+        decode_threads: Threads for reading and resizing images. Default: as many, at least 2.
     """
     device_there(device, workers)
-    from affectml.data import Dataset
+    there(datasets=[dataset])
+    import affectml
 
-    opened = Dataset.open(dataset)
-    from affectml.api import embed as embed_images
-
-    summary = embed_images(
+    opened = affectml.Dataset.open(dataset)
+    summary = affectml.embed(
         opened, encoder, precision=precision, workers=workers, batch_size=batch_size, threads=threads,
         decode_threads=decode_threads, device=device, say=say,
     )  # fmt: skip
-    if json:
-        print_json(summary.to_json())
-    else:
-        print_table(f"Embeddings of {opened.name}", ("what", "value"), summary.rows(), numbers=False)
+    yield summary.to_json()
+    yield about(f"Embeddings of {opened.name}", summary.rows())
 
 
 def split(
-    dataset: Annotated[Path, Argument("Data set folder.")],
-    seed: Annotated[Annotated[int, Ge(0)] | None, Help("Seed of the draw.", default="0", most=MOST_SEED)] = None,
-    folds: Annotated[int | None, Help("Write K folds for `train --fold` instead.", default="none", metavar="K")] = None,
-    val: Annotated[float | None, Help("Share of the images for validation.", default=".15")] = None,
-    test: Annotated[float | None, Help("Share of the images for the test.", default=".15")] = None,
-    target: Annotated[tuple[str, ...], Help("Target to stratify by; may be given several times.", default="all")] = (),
-    group: Annotated[str | None, Help("Column of images.parquet whose groups stay whole.", default="group")] = None,
-    new: Annotated[bool, Help("Give a part to images that have none; no other image moves.")] = False,
-    replace: Annotated[bool, Help("Split all images anew; the old images.parquet is kept beside the new one.")] = False,
-    json: Json = False,
-) -> None:
-    """Write the split that all targets of a data set share, or show the existing one."""
+    dataset: Path,
+    *,
+    seed: Seed | None = None,
+    folds: Annotated[int | None, Help(metavar="K")] = None,
+    val: float | None = None,
+    test: float | None = None,
+    target: tuple[str, ...] = (),
+    group: str | None = None,
+    new: bool = False,
+    replace: bool = False,
+) -> Parts:
+    """Write the split that all targets of a data set share, or show the existing one.
+
+    Args:
+        dataset: Data set folder.
+        seed: Seed of the draw. Default: 0.
+        folds: Write K folds for `train --fold` instead. Default: none.
+        val: Share of the images for validation. Default: .15.
+        test: Share of the images for the test. Default: .15.
+        target: Target to stratify by; may be given several times. Default: all.
+        group: Column of images.parquet whose groups stay whole. Default: group.
+        new: Give a part to images that have none; no other image moves.
+        replace: Split all images anew; the old images.parquet is kept beside the new one.
+    """
     from affectml.page.tables import number
     from affectml.splitting import split as part
 
     found = part(
         dataset, seed=seed, folds=folds, val=val, test=test, target=target, group=group, new=new, replace=replace
     )
-    if json:
-        tables = {name: loads(table.to_json(orient="records")) for name, table in found.tables.items()}
-        print_json({"targets": tables, "notes": found.notes})
-        return
+    tables = {name: loads(table.to_json(orient="records")) for name, table in found.tables.items()}
+    yield {"targets": tables, "notes": found.notes}
     for name, table in found.tables.items():
         rows = [(part, f"{images:,}", *map(number, shares)) for part, images, *shares in table.itertuples(index=False)]
-        print_table(f"target {name}", ("part", *table.columns[1:]), rows)
-    print_lines(found.notes)
-
-
-SHOWN = 10  # rows of a check on the screen; the files have all
+        yield Table(f"target {name}", ("part", *table.columns[1:]), rows)
+    yield lambda: print_lines(found.notes)
 
 
 @dataclass(frozen=True)
 class Look:
-    """Options of a whole audit; `--files` takes none of them."""
+    """Options of a whole audit; `--files` takes none of them.
 
-    run: Annotated[
-        Path | None, Help("Run folder to take target, encoder and kind of head from.", default="a linear head")
-    ] = None
-    target: Annotated[str | None, Help("Target to look at.", default="the only one")] = None
-    encoder: Annotated[
-        str | None, Help("Encoder whose embeddings to use.", default="the one the data set is embedded with")
-    ] = None
-    people: Annotated[
-        int | None,
-        Ge(1),
-        Help(
-            "How many people stand behind an image's shares.",
-            default="shares without a number of people are not checked",
-        ),
-    ] = None
-    top: Annotated[int, Ge(1), Help("How many images and answers to keep in the table, beyond chance or not.")] = 100
-    out: Annotated[
-        Path | None, Help("Folder for the page and the table.", default="DATASET-audit beside the data set")
-    ] = None
-    write_groups: Annotated[
-        bool,
-        Help("Write copies as groups into images.parquet, so that no new split separates them; the old file is kept."),
-    ] = False
-    seed: Annotated[int, Ge(0), Help("Seed of the folds.", most=MOST_SEED)] = 0
+    Args:
+        run: Run folder to take target, encoder and kind of head from. Default: a linear head.
+        target: Target to look at. Default: the only one.
+        encoder: Encoder whose embeddings to use. Default: the one the data set is embedded with.
+        people: How many people stand behind an image's shares. Default: shares without a number of people are not
+            checked.
+        top: How many images and answers to keep in the table, beyond chance or not.
+        out: Folder for the page and the table. Default: DATASET-audit beside the data set.
+        write_groups: Write copies as groups into images.parquet, so that no new split separates them; the old file is
+            kept.
+        seed: Seed of the folds.
+    """
+
+    run: Path | None = None
+    target: str | None = None
+    encoder: str | None = None
+    people: Count | None = None
+    top: Count = 100
+    out: Path | None = None
+    write_groups: bool = False
+    seed: Seed = 0
 
 
-def audit(
-    place: Annotated[
-        str,
-        Argument("A data set; with --files also a run, a store of embeddings, a label database or a backup."),
-    ],
-    files: Annotated[
-        bool, Help("Only check that files keep what they promise; exit code 1 if not. Nothing is written.")
-    ] = False,
-    *,
-    look: Look,
-    json: Json = False,
-) -> None:
-    """List what deserves a second look: copies, odd answers, people, labels, files and small groups."""
+def audit(place: str, look: Look, *, files: bool = False) -> Parts:
+    """List what deserves a second look: copies, odd answers, people, labels, files and small groups.
+
+    Args:
+        place: A data set; with --files also a run, a store of embeddings, a label database or a backup.
+        files: Only check that files keep what they promise; exit code 1 if not. Nothing is written.
+    """
     if files:
-        _files(place, look, json)
+        yield from _files(place, look)
     else:
-        _audit(Path(place), look, json)
+        yield from _audit(Path(place), look)
 
 
-def _files(place: str, look: Look, json: bool) -> None:
+def _files(place: str, look: Look) -> Parts:
     from affectml.auditing import audit_files
     from affectml_annotation.store.label_store import is_database
 
     if given := [spelled(each.name) for each in options_of(Look) if getattr(look, each.name) != each.default]:
         raise BadInput(f"{', '.join(given)}: not with --files, which looks at files alone: leave one of them out")
     if is_database(place):
-        labels.check(place, json=json)
-    found = audit_files(place)
-    wrong = [each for each in found if each.wrong]
-    if json:
-        print_json({"place": place, "promises": [asdict(each) for each in found]})
-    else:
-        for each in found:
-            print(f"{'WRONG' if each.wrong else 'kept '}  {each.promise}", *each.wrong, sep="\n         ")
-        print(f"{place}: {len(found) - len(wrong)} of {len(found)} promises are kept")
+        yield from labels.check(place)
+    promises = audit_files(place)
+    wrong = sum(bool(each.wrong) for each in promises)
+    yield {"place": place, "promises": [asdict(each) for each in promises]}
+    for each in promises:
+        yield "\n         ".join([f"{'WRONG' if each.wrong else 'kept '}  {each.promise}", *each.wrong])
+    yield f"{place}: {len(promises) - wrong} of {len(promises)} promises are kept"
     raise typer.Exit(1 if wrong else 0)
 
 
-def _audit(place: Path, look: Look, json: bool) -> None:
-    there(datasets=[place], runs=[] if look.run is None else [look.run])
+def _audit(place: Path, look: Look) -> Parts:
+    there(datasets=[place], runs=[look.run])
     import affectml
     from affectml._files import try_folder
     from affectml.auditing import listed_tables, write_audit
@@ -175,43 +175,45 @@ def _audit(place: Path, look: Look, json: bool) -> None:
     )  # fmt: skip
     files = write_audit(found, folder)
     kept = found.write_groups() if look.write_groups else None
-    if json:
-        told = {"files": [str(file) for file in files]}
-        print_json(found.to_json() | told | ({"kept": kept and str(kept)} if look.write_groups else {}))
-        return
-    for _, table in listed_tables(found, SHOWN):
-        show(table, numbers=False)
-    print(found.summary())
-    print(f"page: {files[0]}")
+    written = {"kept": kept and str(kept)} if look.write_groups else {}
+    yield found.to_json() | {"files": [str(file) for file in files]} | written
+    yield from (table for _, table in listed_tables(found, SHOWN))
+    yield found.summary()
+    yield f"page: {files[0]}"
     if look.write_groups:
-        words = "no copies, or all in groups already"
-        if kept is not None:
-            words = f"groups of copies written; the old file is {kept}"
-        print(f"{place / 'images.parquet'}: {words}")
+        words = f"groups of copies written; the old file is {kept}" if kept else "no copies, or all in groups already"
+        yield f"{place / 'images.parquet'}: {words}"
 
 
 def export(
-    source: Annotated[Path, Argument("Run folder, or data set folder for --hub.", metavar="RUN|DATASET")],
-    onnx: Annotated[bool, Help("Write an ONNX graph: features in, scores out.")] = False,
-    with_encoder: Annotated[bool, Help("With --onnx: the encoder too, one graph from pixels to scores.")] = False,
-    hub: Annotated[
-        Path | None, Help("Folder to write for the Hugging Face Hub, with a card; must not exist yet.")
-    ] = None,
-    images: Annotated[bool, Help("For a data set: include the image files.")] = True,
-    keep: Annotated[Sequence[str] | None, Help("For a data set: further columns of judgements to share.")] = None,
-    annotator_ids: Annotated[bool, Help("For a data set: share people's ids instead of numbers.")] = False,
-    may_share: Annotated[
-        bool, Help("For a data set: confirm that you may share it, whatever its licence seems to say.")
-    ] = False,
-    out: Annotated[Path | None, Help("File of the graph.", default="head.onnx or model.onnx in the run")] = None,
+    source: Annotated[Path, Help(metavar="RUN|DATASET")],
+    *,
+    onnx: bool = False,
+    with_encoder: bool = False,
+    hub: Path | None = None,
+    images: bool = True,
+    keep: Sequence[str] | None = None,
+    annotator_ids: bool = False,
+    may_share: bool = False,
+    out: Path | None = None,
     threads: Threads = None,
-    json: Json = False,
-) -> None:
+) -> Parts:
     """Share a run or a data set.
 
     A run: as an ONNX graph that is checked against torch (--onnx), as a folder for the Hugging Face Hub (--hub), or
-    both. A data set: as a folder for the Hub (--hub), which `datasets.load_dataset` reads, and `affectml import
-    datasets`.
+    both. A data set: as a folder for the Hub (--hub), which `datasets.load_dataset` and `affectml import datasets`
+    read.
+
+    Args:
+        source: Run folder, or data set folder for --hub.
+        onnx: Write an ONNX graph: features in, scores out.
+        with_encoder: With --onnx: the encoder too, one graph from pixels to scores.
+        hub: Folder to write for the Hugging Face Hub, with a card; must not exist yet.
+        images: For a data set: include the image files.
+        keep: For a data set: further columns of judgements to share.
+        annotator_ids: For a data set: share people's ids instead of numbers.
+        may_share: For a data set: confirm that you may share it, whatever its licence seems to say.
+        out: File of the graph. Default: head.onnx or model.onnx in the run.
     """
     from affectml.sharing import export as write
 
@@ -219,8 +221,80 @@ def export(
         source, onnx=onnx, with_encoder=with_encoder, hub=hub, images=images, keep=keep or (),
         annotator_ids=annotator_ids, may_share=may_share, out=out, threads=threads,
     )  # fmt: skip
-    if json:
-        print_json(done.facts | ({"notes": done.notes} if done.notes else {}))
+    yield done.facts | ({"notes": done.notes} if done.notes else {})
+    yield from (f"{what}: {value}" for what, value in done.facts.items())
+    yield from (f"note: {note}" for note in done.notes)
+
+
+def plan(
+    config: PlanConfig,
+    dataset: Path | None = None,
+    *,
+    next_: Count | None = None,
+    out: Path | None = None,
+) -> Parts:
+    """Plan a study from a pilot: how many people, how many images, how exact, and what it costs.
+
+    Args:
+        dataset: Data set folder with a pilot's answers. Default: nothing but assumptions.
+        next_: Instead of a plan: the images that this many answers should go to next. Default: none.
+        out: With --next: text file of these images for `label assign --queue`. Default: none.
+    """
+    there(datasets=[dataset])
+    from affectml.data import Dataset
+    from affectml.planning import plan_study
+
+    opened = None if dataset is None else Dataset.open(dataset)
+    if next_ is not None:
+        yield from _next(opened, next_, config.target, out)
         return
-    for what, value in [*done.facts.items(), *(("note", note) for note in done.notes)]:
-        typer.echo(f"{what}: {value}")
+    if out is not None:
+        raise BadInput("--out belongs to --next; a plan is printed, as JSON with --json")
+    found = plan_study(opened, config)
+    yield found.to_json()
+    table = found.table()
+    yield Table(table.title, table.columns, table.rows, table.note, keys=3)
+    yield from filter(None, (found.within_table(), found.figures_table()))
+    for title, lines in (("Assumed", found.assumed), ("What the pilot cannot tell", found.limits)):
+        if lines:
+            yield "\n  - ".join([f"{title}:", *lines])
+
+
+def _next(dataset: "Dataset | None", answers: int, target: str | None, out: Path | None) -> Parts:
+    from affectml._files import try_file, write_text
+    from affectml.cli._labels_task import PREDICTIONS
+    from affectml.planning import next_images
+
+    if dataset is None:
+        raise BadInput("--next chooses among the images of a data set: name it")
+    if out is not None:
+        if out.suffix.lower() in PREDICTIONS:
+            raise BadInput(
+                f"--out {out}: expected a text file, such as {out.with_suffix('.txt').name}; "
+                f"`label assign --queue` takes a {out.suffix} for a model's predictions"
+            )
+        try_file(out)
+    queue = next_images(dataset, answers, target=target)
+    if out is not None:
+        write_text(out, "".join(f"{image}\n" for image in queue["image_id"]))
+    yield {"next": queue.to_dict("records"), "file": out and str(out)}
+    rows = [(image, people, f"{change:.3f}") for image, people, change in queue.head(ASKED).itertuples(index=False)]
+    count = f"{len(queue):,}" if len(queue) <= ASKED else f"{ASKED} of {len(queue):,}"
+    yield Table(f"Images for the next answers ({count})", ("image_id", "people so far", "expected change"), rows)
+    if out is not None:
+        yield f"queue: {out}; `affectml label assign --queue {shlex.quote(str(out))} --more 1` shows them first"
+
+
+def ask(dataset: Path, config: AskConfig, *, out: Path) -> Parts:
+    """Write the question that people were asked as batch requests for a vision-language model; nothing is sent.
+
+    Args:
+        dataset: Data set folder.
+        out: JSON lines file to write; split into several if it gets too large.
+    """
+    from affectml.vlm import ask as write
+
+    asked = write(dataset, config, out, say=say)
+    yield asked.to_json()
+    yield f"{asked.requests} requests about {asked.images} images: {', '.join(map(str, asked.files))}"
+    yield f"order of labels in each: {asked.index}\n\n{asked.prompt}"

@@ -6,22 +6,19 @@ Each importer (affectml/importers) is a command, made of its options when it is 
 from collections.abc import Sequence
 from inspect import Parameter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from affectml._options import Argument, Help, Option, option_of
-from affectml.cli._command import App, parameter_of, sign, value_of
-from affectml.cli._print import print_json, print_table
+from affectml._options import Argument, Help, Option, documented
+from affectml.cli._command import JSON, App, Parts, parameter_of, sign, value_of
+from affectml.cli._print import Table, about, print_parts
 from affectml.fetching import FetchConfig
 from affectml.importers import Importer, get_importer, names
 from affectml.importers.registry import OWN, PUBLISHED
 
-STRICT = Option("strict", bool, False, Help("Stop at an image that cannot be used instead of leaving it out."))
-TARGET = Option("target", str | None, None, Help("Name of the new target.", default="its kind"))
 NEEDED = Parameter.empty
-Json = Annotated[bool, Help("Print JSON for programs instead of a table.")]
 
 
 class ImportCommand(TyperCommand):
@@ -77,44 +74,43 @@ def command_of(importer: Importer) -> Any:
     """A Typer command with the importer's options: parse, call, print."""
     from rich.markup import escape
 
-    places = "Data set folder to write; must not exist yet."
-    if importer.joins:
-        places = "Data set folder to write, or one that exists, to join to."
-    called = "The data set's name" + (", or that of the embeddings joined to one." if importer.joins else ".")
+    joined = importer.joins
+    places = f"Data set folder to write{', or one that exists, to join to' if joined else '; must not exist yet'}."
+    called = "The data set's name" + (", or that of the embeddings joined to one." if joined else ".")
     options = [
         Option("path", Path, NEEDED, Argument(importer.path_help)),
         Option("out", Path, NEEDED, Argument(places)),
         *importer.options(),
         Option("name", str | None, None, Help(called, default=importer.about.name or "the source's name")),
     ]
-    if importer.joins:
-        options.append(TARGET)
+    if joined:
+        options.append(Option("target", str | None, None, Help("Name of the new target.", default="its kind")))
     if importer.placements:
         last = ", or none (embeddings come from elsewhere)" if "none" in importer.placements else ""
         how = "copy, hardlink" if last else "copy or hardlink"
-        options += [Option("images", str, "copy", Help(f"How images come in: {how}{last}.")), STRICT]
+        options.append(Option("images", str, "copy", Help(f"How images come in: {how}{last}.")))
+        stop = Help("Stop at an image that cannot be used instead of leaving it out.")
+        options.append(Option("strict", bool, False, stop))
 
     def run(json: bool, **given: Any) -> None:
-        _show(importer(**{option.name: value_of(option, given[option.name]) for option in options}), json)
+        summary = importer(**{option.name: value_of(option, given[option.name]) for option in options})
+        parts = [summary.to_json(), about(f"imported {summary.name}", summary.rows())]
+        print_parts(iter(parts), as_json=json)
 
-    sign(run, [*map(parameter_of, options), parameter_of(option_of("json", Json, False))])
+    sign(run, list(map(parameter_of, [*options, JSON])))
     alone = typer.Typer(add_completion=False)
-    paragraphs = [" ".join(part.split()) for part in str(importer.__doc__).split("\n\n")]
+    paragraphs = [" ".join(part.split()) for part in documented(importer.read)[0].split("\n\n")]
     alone.command(importer.name, help=escape("\n\n".join(paragraphs)))(run)
     return typer.main.get_command(alone)
 
 
-def _show(summary: Any, as_json: bool) -> None:
-    """Print an ImportSummary as a table or as JSON."""
-    if as_json:
-        print_json(summary.to_json())
-    else:
-        print_table(f"imported {summary.name}", ("what", "value"), summary.rows(), numbers=False)
-
-
 @app.command()
-def fetch(dataset: Annotated[Path, Argument("Data set folder.")], config: FetchConfig, json: Json = False) -> None:
-    """Download the images that a data set knows by url alone. What is there is kept, so a stopped command goes on."""
+def fetch(dataset: Path, config: FetchConfig) -> Parts:
+    """Download the images that a data set knows by url alone. What is there is kept, so a stopped command goes on.
+
+    Args:
+        dataset: Data set folder.
+    """
     from affectml.fetching import fetch_images
 
     try:
@@ -122,28 +118,24 @@ def fetch(dataset: Annotated[Path, Argument("Data set folder.")], config: FetchC
     except KeyboardInterrupt:
         typer.echo("stopped: images downloaded so far are kept: the same command goes on from there", err=True)
         raise typer.Exit(130) from None
-    if json:
-        print_json(summary.to_json())
-        return
-    print_table(f"Images of {dataset}", ("what", "value"), summary.rows(), numbers=False)
+    yield summary.to_json()
+    yield about(f"Images of {dataset}", summary.rows())
     if len(summary.failures):
-        print_table("Why images have no file", ("reason", "images", "again", "for example"), summary.reasons(),
-                    numbers=False)  # fmt: skip
+        columns = ("reason", "images", "again", "for example")
+        yield Table("Why images have no file", columns, summary.reasons())
 
 
 @app.command("clip-e")
-def clip_e(
-    file: Annotated[Path, Argument("clip-e_25cat.hdf5, _6cat, _binary or _contrastive.")],
-    run: Annotated[Path, Argument("Run folder to write; must not exist yet.")],
-    labels: Annotated[Sequence[str] | None, Help("Labels of the outputs.", default="the published models'")] = None,
-    json: Json = False,
-) -> None:
-    """A run of the weights that CLIP-E's authors published (Keras 2 HDF5), for `affectml predict`."""
+def clip_e(file: Path, run: Path, *, labels: Sequence[str] | None = None) -> Parts:
+    """A run of the weights that CLIP-E's authors published (Keras 2 HDF5), for `affectml predict`.
+
+    Args:
+        file: clip-e_25cat.hdf5, _6cat, _binary or _contrastive.
+        run: Run folder to write; must not exist yet.
+        labels: Labels of the outputs. Default: the published models'.
+    """
     from affectml.importers.clip_e import import_clip_e
 
     made = import_clip_e(file, run, labels=labels)
-    summary = {"run": str(made.folder), "head": made.head.name, "labels": list(made.taxonomy.labels)}
-    if json:
-        print_json(summary)
-    else:
-        typer.echo(f"{made.head.name} head over {made.taxonomy.name}: {made.folder}")
+    yield {"run": str(made.folder), "head": made.head.name, "labels": list(made.taxonomy.labels)}
+    yield f"{made.head.name} head over {made.taxonomy.name}: {made.folder}"

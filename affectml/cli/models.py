@@ -2,31 +2,27 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from annotated_types import Ge
 
-from affectml._options import Argument, Device, Help, Seed, Threads
-from affectml.cli._command import Json, Verbose, Workers, device_there, say, there
-from affectml.cli._print import print_json, print_lines, print_table, show, show_result
+from affectml._options import Device, Help, Seed, Threads
+from affectml.cli._command import Parts, Verbose, Workers, device_there, say, there
+from affectml.cli._print import Table, print_lines, show, show_result
+from affectml.demo_set import Drawing
+from affectml.errors import BadInput
 from affectml.evaluating import EvaluateConfig
 from affectml.runs import TrainConfig
 from affectml.runs.config import with_settings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from affectml.errors import BadRun
     from affectml.judging.figures import Evaluation
     from affectml.pictures import Bad
     from affectml.predicting import Prediction
-    from affectml.predicting.files import PredictionFile
-    from affectml.runs import RunFolder
-
 
 # Headings of `affectml train --help`.
 TRAIN_PANELS = {
@@ -34,104 +30,97 @@ TRAIN_PANELS = {
     "Head": ("head", "options", "by_person", "promise", "seed", "threads"),
     "Judging": ("tau", "groups", "out", "verbose", "json"),
 }
+SHOWN = 50  # images of a table; --out has all
+SHOWN_BAD = 10
+FIRST = 3  # scores of a run in a list of them
 
 
-def train(
-    config: TrainConfig,
-    out: Annotated[Path | None, Help("Run folder to write.", default="runs/NAME-NNN")] = None,
-    verbose: Verbose = False,
-    json: Json = False,
-) -> None:
-    """Train a head and judge it on the test split, beside the prior, zero-shot and people."""
+def train(config: TrainConfig, *, out: Path | None = None, verbose: Verbose = False) -> Parts:
+    """Train a head and judge it on the test split, beside the prior, zero-shot and people.
+
+    Args:
+        out: Run folder to write. Default: runs/NAME-NNN.
+    """
     device_there(config.device)
-    there(datasets=[config.dataset] if config.dataset else [])
+    there(datasets=[config.dataset or None])
     config = with_settings(config)
     from affectml.page import WRITERS
     from affectml.training import train_run
 
-    print_trained(train_run(config, out=out, say=say, writers=WRITERS), as_json=json, verbose=verbose)
+    run = train_run(config, out=out, say=say, writers=WRITERS)
+    data = run.info.data
+    yield {"run": str(run.folder), **run.evaluation.to_json()}
+    yield f"\n{data.name} ({data.construct}), target {data.target}: {data.kind}; head {run.head.name}"
+    yield lambda: print_evaluation(run.evaluation, verbose=verbose)
+    yield f"run:    {run.folder}\nreport: {run.folder / 'report.html'}"
 
 
-def runs(folder: Annotated[Path, Argument("Folder of runs.")] = Path("runs"), json: Json = False) -> None:
-    """List the runs in a folder, each with its data set, its head and its first scores on the test images."""
+def runs(folder: Path = Path("runs")) -> Parts:
+    """List the runs in a folder, each with its data set, its head and its first scores on the test images.
+
+    Args:
+        folder: Folder of runs.
+    """
+    from affectml.page.tables import arrow, cell
     from affectml.runs import runs_in
+    from affectml_metrics.table import shown
 
-    print_runs(*runs_in(folder), as_json=json)
+    content: list[dict[str, Any]] = []
+    rows = []
+    found, bad = runs_in(folder)
+    for run in found:
+        info, data = run.info, run.info.data
+        scores = {each.name: each for each in run.evaluation.scores_of("model")} if run.has_figures else {}
+        first = [scores[name] for name in shown(scores, "headline")[:FIRST]]
+        content.append({
+            "run": str(run.folder), "data": data.name, "target": data.target, "kind": data.kind,
+            "head": info.head.name, "at": info.at,
+            "scores": {each.name: {"value": each.value, "low": each.low, "high": each.high} for each in first},
+        })  # fmt: skip
+        words = "; ".join(f"{arrow(each.name)} {cell(each)}" for each in first)
+        rows.append((run.folder, f"{data.name}, {data.target or 'no target'}", info.head.name, words or "-"))
+    yield content
+    yield Table("", ("run", "data", "head", "model's first scores"), rows)
+    for error in bad:
+        print(f"cannot be read: {error}", file=sys.stderr)
 
 
-def demo(
-    out: Annotated[Path, Argument("Folder to write.")],
-    images: Annotated[int, Ge(20), Help("How many paintings.")] = 2000,
-    taxonomy: Annotated[str, Help("Labels: a built-in taxonomy or a YAML file.")] = "mikels-8",
-    look: Annotated[str, Help("Manner of painting: plain, dark, pale or busy; the feelings stay the same.")] = "plain",
-    answers: Annotated[
-        str, Help("What people choose: sets (all labels that apply) or one (the label that applies most).")
-    ] = "sets",
-    panel: Annotated[
-        str,
-        Help(
-            "Who judges: local (people with a way of feeling of their own) or textbook (people who use each word "
-            "as the literature does)."
-        ),
-    ] = "local",
-    models: Annotated[
-        bool, Help("Also write what three simulated models answer into OUT/answers, for `affectml evaluate`.")
-    ] = False,
-    size: Annotated[int, Ge(16), Help("Pixels of each side of a painting.")] = 256,
-    seed: Seed = 0,
-    json: Json = False,
-) -> None:
-    """Draw the demo set: abstract paintings with known true rates, judged by simulated annotators."""
+def demo(out: Path, drawing: Drawing) -> Parts:
+    """Draw the demo set: abstract paintings with known true rates, judged by simulated annotators.
+
+    Args:
+        out: Folder to write.
+    """
     from affectml._progress import Progress
     from affectml.demo_set import write_demo
 
-    with Progress("painting", images, "images") as bar:
-        dataset = write_demo(
-            out,
-            images=images,
-            seed=seed,
-            taxonomy=taxonomy,
-            look=look,
-            answers=answers,
-            panel=panel,
-            models=models,
-            size=size,
-            progress=bar.advance,
-        )
-    judgements = dataset.judgements
-    summary = {"dataset": str(out), "images": images, "judgements": 0 if judgements is None else len(judgements)}
-    if json:
-        print_json(summary)
-    else:
-        also = ", answers of three simulated models" if models else ""
-        typer.echo(f"{images} paintings, {summary['judgements']} judgements{also}: {out}")
+    with Progress("painting", drawing.images, "images") as bar:
+        dataset = write_demo(out, progress=bar.advance, **vars(drawing))
+    judgements = 0 if dataset.judgements is None else len(dataset.judgements)
+    also = ", answers of three simulated models" if drawing.models else ""
+    yield {"dataset": str(out), "images": drawing.images, "judgements": judgements}
+    yield f"{drawing.images} paintings, {judgements} judgements{also}: {out}"
 
 
 def evaluate(
     config: EvaluateConfig,
-    systems: Annotated[
-        tuple[str, ...],
-        Argument(
-            "Run folders, or files of answers: CSV, TSV, Parquet, JSON lines, or responses to what `ask` wrote; "
-            "NAME=PATH names one."
-        ),
-    ] = (),
-    out: Annotated[
-        Path | None,
-        Help(
-            "Folder for everything, or a file: .html (the page), .parquet or .csv (the figures), .tex or .md (a table "
-            "for a paper).",
-            default="report.html of a run alone, else runs/evaluation-NNN",
-        ),
-    ] = None,
-    open_: Annotated[bool, Help("Show the page in the browser.")] = False,
+    systems: tuple[str, ...] = (),
+    *,
+    out: Path | None = None,
+    open_: bool = False,
     verbose: Verbose = False,
-    json: Json = False,
-) -> None:
+) -> Parts:
     """Judge systems beside people: runs, and any model's answers, on their own data or on others.
 
     One run alone: its page is written again. Several runs of the same data are compared by their stored scores. With
     --on, every system is judged on these data sets, in the labels that both sides have.
+
+    Args:
+        systems: Run folders, or files of answers: CSV, TSV, Parquet, JSON lines, or responses to what `ask` wrote;
+            NAME=PATH names one.
+        out: Folder for everything, or a file: .html (the page), .parquet or .csv (the figures), .tex or .md (a table
+            for a paper). Default: report.html of a run alone, else runs/evaluation-NNN.
+        open_: Show the page in the browser.
     """
     from affectml._files import need_file
 
@@ -143,161 +132,145 @@ def evaluate(
     from affectml.evaluating import evaluate_systems
 
     found = evaluate_systems(systems, config, out=out, say=say)
-    page = found.file / "report.html" if found.file.is_dir() else found.file
-    if json:
-        print_json({"written": str(found.file), **found.evaluation.to_json()})
-    else:
-        print_evaluation(found.evaluation, verbose=verbose)
-        print(f"written: {found.file}")
+    yield {"written": str(found.file), **found.evaluation.to_json()}
+    yield lambda: print_evaluation(found.evaluation, verbose=verbose)
+    yield f"written: {found.file}"
     if open_:
+        page = found.file / "report.html" if found.file.is_dir() else found.file
         typer.launch(page.absolute().as_uri())
 
 
 def predict(
-    run: Annotated[Path, Argument("Run folder.")],
-    images: Annotated[
-        tuple[str, ...],
-        Argument(
-            "Image files, folders of them at any depth, patterns (photos/**/*.jpg), data set folders, addresses "
-            "(https://...); - reads such names from standard input, one a line."
-        ),
-    ] = (),
-    missing: Annotated[
-        Path | None, Help("Images of this data set that nobody has answered.", default="none", metavar="DATASET")
-    ] = None,
-    labels: Annotated[
-        Sequence[str] | None,
-        Help(
-            "Choose among these labels, which need not be the run's own; for contrastive and zero-shot heads.",
-            default="the run's own labels",
-        ),
-    ] = None,
-    taxonomy: Annotated[str | None, Help("The same with the labels of a taxonomy.")] = None,
-    out: Annotated[
-        Path | None,
-        Help(
-            "A .csv, .parquet or .jsonl file to write, for any number of images; the same command goes on where "
-            "one was stopped.",
-            default="a table on the screen",
-        ),
-    ] = None,
-    replace: Annotated[bool, Help("Replace an existing file; the old one is kept beside it.")] = False,
-    person: Annotated[
-        str | None,
-        Help(
-            "Predict what this person would choose; a run by person must have learned from them.",
-            default="what people choose",
-            metavar="ID",
-        ),
-    ] = None,
-    answers: Annotated[
-        Path | None,
-        Help(
-            "Predict what a new person would choose, from their answers: a table of images and labels.",
-            default="what people choose",
-            metavar="FILE",
-        ),
-    ] = None,
-    dataset: Annotated[
-        Path | None, Help("With --answers: the data set whose image_ids the table names.", default="the run's own")
-    ] = None,
+    run: Path,
+    images: tuple[str, ...] = (),
+    *,
+    missing: Annotated[Path | None, Help(metavar="DATASET")] = None,
+    labels: Sequence[str] | None = None,
+    taxonomy: str | None = None,
+    out: Path | None = None,
+    replace: bool = False,
+    person: Annotated[str | None, Help(metavar="ID")] = None,
+    answers: Annotated[Path | None, Help(metavar="FILE")] = None,
+    dataset: Path | None = None,
     workers: Workers = None,
-    strict: Annotated[bool, Help("Exit with code 1 if any image could not be read.")] = False,
+    strict: bool = False,
     threads: Threads = None,
     device: Device = None,
-    json: Json = False,
-) -> None:
-    """Predict labels for images with a trained run. Images that cannot be read are listed; the others are predicted."""
+) -> Parts:
+    """Predict labels for images with a trained run. Images that cannot be read are listed; the others are predicted.
+
+    Args:
+        run: Run folder.
+        images: Image files, folders of them at any depth, patterns (photos/**/*.jpg), data set folders, addresses
+            (https://...); - reads such names from standard input, one a line.
+        missing: Images of this data set that nobody has answered. Default: none.
+        labels: Choose among these labels, which need not be the run's own; for contrastive and zero-shot heads.
+            Default: the run's own labels.
+        taxonomy: The same with the labels of a taxonomy.
+        out: A .csv, .parquet or .jsonl file to write, for any number of images; the same command goes on where one was
+            stopped. Default: a table on the screen.
+        replace: Replace an existing file; the old one is kept beside it.
+        person: Predict what this person would choose; a run by person must have learned from them. Default: what
+            people choose.
+        answers: Predict what a new person would choose, from their answers: a table of images and labels. Default:
+            what people choose.
+        dataset: With --answers: the data set whose image_ids the table names. Default: the run's own.
+        strict: Exit with code 1 if any image could not be read.
+    """
     device_there(device, workers)
-    from affectml.errors import BadInput
     from affectml.taxonomies import get_taxonomy
 
-    if labels is not None and taxonomy is not None:
-        raise BadInput("--labels and --taxonomy both say what to choose among: give one of them")
-    if person is not None and answers is not None:
-        raise BadInput("--person and --answers both say whose answers to predict: give one of them")
     whose = "--person" if person is not None else None if answers is None else "--answers"
-    if whose is not None and workers is not None:
-        raise BadInput(f"{whose}: a person is predicted where their data are: leave --workers out")
-    if dataset is not None and answers is None:
-        raise BadInput("--dataset belongs to --answers")
-    for name, asked_for in {"--replace": replace, "--workers": workers is not None}.items():
-        if asked_for and out is None:
-            raise BadInput(f"{name} belongs to --out")
-    if not images and missing is None:
-        raise BadInput("which images? Name files, folders, addresses or data sets, - for standard input, or --missing")
-    if missing is not None and workers is not None:
-        raise BadInput("--missing is for one machine: leave --workers out")
-    asked = labels if taxonomy is None else list(get_taxonomy(taxonomy).labels)
-    there(runs=[run], datasets=[] if missing is None else [missing])
+    to_ray = workers is not None
+    refused = {
+        "--labels and --taxonomy both say what to choose among: give one of them": None not in (labels, taxonomy),
+        "--person and --answers both say whose answers to predict: give one of them": None not in (person, answers),
+        f"{whose}: a person is predicted where their data are: leave --workers out": to_ray and whose is not None,
+        "--dataset belongs to --answers": dataset is not None and answers is None,
+        "--replace belongs to --out": replace and out is None,
+        "--workers belongs to --out": to_ray and out is None,
+        "which images? Name files, folders, addresses or data sets, - for standard input, or --missing": (
+            not images and missing is None
+        ),
+        "--missing is for one machine: leave --workers out": to_ray and missing is not None,
+    }
+    for why, so in refused.items():
+        if so:
+            raise BadInput(why)
+    there(runs=[run], datasets=[missing])
     from affectml._progress import Progress
     from affectml.pictures import Bad, ImageLike, pictures, unanswered
     from affectml.predicting import predict_images
+    from affectml.predicting.features import run_encoder
     from affectml.predicting.files import predict_to_file
+    from affectml.predicting.person import for_person
+    from affectml.runs import RunFolder
 
-    named = _named(images)
+    named = list(_named(images))
     given: list[ImageLike] = [*named, *([] if missing is None else unanswered(missing))]
-    somebody = None
-    if whose is not None:
-        from affectml.predicting.features import run_encoder
-        from affectml.predicting.person import for_person
-        from affectml.runs import RunFolder
+    how: dict[str, Any] = {"labels": labels if taxonomy is None else list(get_taxonomy(taxonomy).labels)}
+    how |= {"threads": threads, "say": say}
+    if out is not None and to_ray:
+        from affectml.ray_engine import predict_with_ray
 
+        predict_with_ray(run, named, out, replace=replace, **how)
+    how["device"] = device
+    if whose is not None:
         opened = RunFolder.open(run)
-        somebody = for_person(
+        how["person"] = for_person(
             opened, answers if person is None else person, dataset=dataset, threads=threads,
             encoder_factory=lambda: run_encoder(opened, threads, device=device), say=say,
         )  # fmt: skip
     bad: Bad = []
     if out is not None:
-        if workers is not None:
-            from affectml.ray_engine import predict_with_ray
-
-            predict_with_ray(run, named, out, threads=threads, say=say, labels=asked, replace=replace)
-        written = predict_to_file(
-            run, given, out, labels=asked, replace=replace, threads=threads, device=device, person=somebody, say=say
-        )
-        bad = written.bad
-        print_written(written, as_json=json)
+        made = predict_to_file(run, given, out, replace=replace, **how)
+        bad = made.bad
+        yield made.to_json()
+        yield f"{made.images:,} images: {made.file}"
+        yield from (f"  {words}" for words in (made.alike, made.shift) if words)
+        if made.kept is not None:
+            yield f"  the file that was there is {made.kept}"
+        yield lambda: say_unreadable(bad, made.listed)
     else:
         found = pictures(given, bad=bad, once=True, say=say)
-        most = len(found) if json else min(len(found), SHOWN)
-        shown = predict_images(
-            run, found, labels=asked, threads=threads, device=device, bad=bad, at_most=most, person=somebody,
-            bar=Progress("predicting", most, "images"), say=say,
-        )  # fmt: skip
-        print_predictions(shown, len(found), as_json=json)
+
+        def answered(most: int) -> "list[Prediction]":
+            bar = Progress("predicting", most, "images")
+            predictions = predict_images(run, found, bad=bad, at_most=most, bar=bar, **how)
+            if words := alike_words(predictions):
+                print(words, file=sys.stderr)
+            return predictions
+
+        yield lambda: [prediction.to_json() for prediction in answered(len(found))]
+        yield lambda: show_predictions(answered(min(len(found), SHOWN)), len(found))
         say_unreadable(bad)
     if strict and bad:
         raise typer.Exit(1)
 
 
-def _named(images: Sequence[str]) -> list[str]:
-    """What was named, with the lines of standard input for -."""
-    named = []
-    for name in images:
-        lines = sys.stdin.buffer.read().splitlines() if name == "-" else []
-        named += [os.fsdecode(line) for line in lines if line.strip()] if name == "-" else [name]
-    return named
-
-
 def explain(
-    run: Annotated[Path, Argument("Run folder.")],
-    image: Annotated[str, Argument("Image file, or its address (https://...).")],
-    label: Annotated[str | None, Help("Which of the run's labels to explain.", default="the likeliest")] = None,
-    against: Annotated[
-        str | None, Help("Label to compare the map with.", default="the one that the image has least of")
-    ] = None,
-    out: Annotated[
-        Path | None, Help("A .png or .svg file to draw map and curves in, or a folder.", default="no picture")
-    ] = None,
-    steps: Annotated[int, Ge(2), Help("Steps in which the image is covered.")] = 16,
-    random: Annotated[int, Ge(1), Help("Random maps to compare with.")] = 19,
+    run: Path,
+    image: str,
+    *,
+    label: str | None = None,
+    against: str | None = None,
+    out: Path | None = None,
+    steps: Annotated[int, Ge(2), Help()] = 16,
+    random: Annotated[int, Ge(1), Help()] = 19,
     seed: Seed = 0,
     threads: Threads = None,
-    json: Json = False,
-) -> None:
-    """Show which parts of an image speak for a label, and whether that map is better than maps that know nothing."""
+) -> Parts:
+    """Show which parts of an image speak for a label, and whether that map is better than maps that know nothing.
+
+    Args:
+        run: Run folder.
+        image: Image file, or its address (https://...).
+        label: Which of the run's labels to explain. Default: the likeliest.
+        against: Label to compare the map with. Default: the one that the image has least of.
+        out: A .png or .svg file to draw map and curves in, or a folder. Default: no picture.
+        steps: Steps in which the image is covered.
+        random: Random maps to compare with.
+    """
     there(runs=[run])
     from affectml.explanation import explain_image
     from affectml.plots.paper import picture_path
@@ -306,31 +279,13 @@ def explain(
         picture_path(out, image, label or "label")  # said before the work, not after it
     found = explain_image(
         run, image, label=label, against=against, steps=steps, random=random, seed=seed, threads=threads
-    )  # fmt: skip
+    )
     drawn = None if out is None else found.save(out)
-    if json:
-        print_json(found.to_json() | ({} if drawn is None else {"picture": str(drawn)}))
-        return
-    show(found.table())
-    print(found.sentence())
+    yield found.to_json() | ({} if drawn is None else {"picture": str(drawn)})
+    yield found.table()
+    yield found.sentence()
     if drawn is not None:
-        print(f"picture: {drawn}")
-
-
-SHOWN = 50  # images of a table; --out has all
-SHOWN_BAD = 10
-FIRST = 3  # scores of a run in a list of them
-
-
-def print_trained(run: "RunFolder", *, as_json: bool, verbose: bool) -> None:
-    """The table of a finished training and where the run is."""
-    if as_json:
-        print_json({"run": str(run.folder), **run.evaluation.to_json()})
-        return
-    data = run.info.data
-    print(f"\n{data.name} ({data.construct}), target {data.target}: {data.kind}; head {run.head.name}")
-    print_evaluation(run.evaluation, verbose=verbose)
-    print(f"run:    {run.folder}\nreport: {run.folder / 'report.html'}")
+        yield f"picture: {drawn}"
 
 
 def print_evaluation(evaluation: "Evaluation", *, verbose: bool) -> None:
@@ -355,37 +310,17 @@ def print_evaluation(evaluation: "Evaluation", *, verbose: bool) -> None:
     print_lines(lines)
 
 
-def print_runs(runs: "list[RunFolder]", bad: "list[BadRun]", *, as_json: bool) -> None:
-    """A line per run; those that cannot be read on standard error."""
-    from affectml.page.tables import arrow, cell
-    from affectml_metrics.table import shown
-
-    lines = []
-    for run in runs:
-        scores = {each.name: each for each in run.evaluation.scores_of("model")} if run.has_figures else {}
-        lines.append((run, [scores[name] for name in shown(scores, "headline")[:FIRST]]))
-    if as_json:
-        print_json(
-            [
-                {"run": str(run.folder), "data": run.info.data.name, "target": run.info.data.target,
-                 "kind": run.info.data.kind, "head": run.info.head.name, "at": run.info.at,
-                 "scores": {each.name: {"value": each.value, "low": each.low, "high": each.high} for each in scores}}
-                for run, scores in lines
-            ]
-        )  # fmt: skip
-    else:
-        rows = [
-            (run.folder, f"{run.info.data.name}, {run.info.data.target or 'no target'}", run.info.head.name,
-             "; ".join(f"{arrow(each.name)} {cell(each)}" for each in scores) or "-")
-            for run, scores in lines
-        ]  # fmt: skip
-        print_table("", ("run", "data", "head", "model's first scores"), rows, numbers=False)
-    for error in bad:
-        print(f"cannot be read: {error}", file=sys.stderr)
+def _named(images: Sequence[str]) -> Iterator[str]:
+    """What was named, with the lines of standard input for -."""
+    for name in images:
+        if name != "-":
+            yield name
+            continue
+        yield from (os.fsdecode(line) for line in sys.stdin.buffer.read().splitlines() if line.strip())
 
 
-def print_predictions(predictions: "list[Prediction]", images: int, *, as_json: bool) -> None:
-    """Each image with its set (or its best label) and the scores of its first labels; images: how many there are."""
+def alike_words(predictions: "list[Prediction]") -> str:
+    """Whether the answers tell images apart, in words; empty where they do."""
     import numpy as np
 
     from affectml.predicting.checks import Alike
@@ -394,11 +329,11 @@ def print_predictions(predictions: "list[Prediction]", images: int, *, as_json: 
     answers = Alike(labels)
     scores = np.array([[dict(p.best)[label] for label in labels] for p in predictions])
     answers.add(scores, None if predictions[0].labels is None else [p.labels or () for p in predictions])
-    if answers.words:
-        print(answers.words, file=sys.stderr)
-    if as_json:
-        print_json([prediction.to_json() for prediction in predictions])
-        return
+    return answers.words
+
+
+def show_predictions(predictions: "list[Prediction]", images: int) -> None:
+    """Each image with its set (or its best label) and the scores of its first labels; images: how many there are."""
     rows = [
         (
             p.image,
@@ -407,27 +342,14 @@ def print_predictions(predictions: "list[Prediction]", images: int, *, as_json: 
         )
         for p in predictions
     ]
-    print_table("", ("image", "labels", "scores"), rows, numbers=False)
+    show(Table("", ("image", "labels", "scores"), rows))
     if images > SHOWN:
         print(
             f"  {len(rows)} of {images:,} images; --out answers.csv predicts and writes them all (.parquet, .jsonl too)"
         )
 
 
-def print_written(made: "PredictionFile", *, as_json: bool) -> None:
-    """What was written, and what could not be read."""
-    if as_json:
-        print_json(made.to_json())
-        return
-    print(f"{made.images:,} images: {made.file}")
-    for words in filter(None, (made.alike, made.shift)):
-        print(f"  {words}")
-    if made.kept is not None:
-        print(f"  the file that was there is {made.kept}")
-    say_unreadable(made.bad, made.listed)
-
-
-def say_unreadable(bad: "Bad", listed: "Path | None" = None) -> None:
+def say_unreadable(bad: "Bad", listed: Path | None = None) -> None:
     """Images that could not be read, each with its reason, on standard error; of many the first."""
     for image, reason in bad[:SHOWN_BAD]:
         print(f"cannot be read: {image}: {reason}", file=sys.stderr)

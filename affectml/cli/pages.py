@@ -8,14 +8,12 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from affectml._options import Argument, Help, options_of
+from affectml._options import Argument, Help, documented, options_of
 from affectml.cli._command import App, say, there
 from affectml.errors import spelled
 
 Asked = TypeVar("Asked")
-Folder = Annotated[
-    Path | None, Argument("Data set folder.", default="the demo set, drawn in data/demo", metavar="DATASET")
-]
+DEMO = "the demo set, drawn in data/demo"
 AllowHost = Annotated[
     tuple[str, ...], Help("Host name under which others reach this server; may be given several times.")
 ]
@@ -25,40 +23,36 @@ Lead = Annotated[
 ]
 Address = Annotated[str, Help("Address to listen on.")]
 Port = Annotated[int, Help("Port to listen on.")]
+Folder = Annotated[Path | None, Help(metavar="DATASET", default=DEMO)]
 
 
 @dataclass(frozen=True)
 class Labelling:
-    """What the labelling page is asked, by `affectml label` and after `streamlit run apps/relabel.py --`."""
+    """What the labelling page is asked, by `affectml label` and after `streamlit run apps/relabel.py --`.
 
-    on: Annotated[
-        Path | None, Help("Data set folder.", default="the demo set, drawn in data/demo", metavar="DATASET")
-    ] = None
-    dataset: Annotated[Path | None, Help("The same.", metavar="DATASET")] = None
-    images: Annotated[
-        Path | None,
-        Help(
-            "Folder of photographs that nobody has labelled, for --taxonomy; labelling begins at once. Their data "
-            "set is DATASET, or data/NAME.",
-            metavar="PHOTOS",
-        ),
-    ] = None
-    db: Annotated[
-        str | None, Help("SQLite file or postgresql:// URL.", default="DATASET-labels.db beside the folder")
-    ] = None
-    model: Annotated[Path | None, Help("Run folder; its predictions may be shown as suggestions.")] = None
-    target: Annotated[str | None, Help("Target whose labels people choose from.")] = None
-    taxonomy: Annotated[str | None, Help("Labels to choose from instead: a built-in taxonomy or a YAML file.")] = None
-    check_labels: Annotated[
-        str | None,
-        Help(
-            "Ask of one label at a time whether it fits the image: those of a target, by its name, or those that "
-            "--model predicts, by the word model."
-        ),
-    ] = None
-    study: Annotated[
-        Path | None, Help("Folder of a study, with study.yaml, that people take part in.", metavar="OUT")
-    ] = None
+    Args:
+        on: Data set folder.
+        dataset: The same.
+        images: Folder of photographs that nobody has labelled, for --taxonomy; labelling begins at once. Their data
+            set is DATASET, or data/NAME.
+        db: SQLite file or postgresql:// URL. Default: DATASET-labels.db beside the folder.
+        model: Run folder; its predictions may be shown as suggestions.
+        target: Target whose labels people choose from.
+        taxonomy: Labels to choose from instead: a built-in taxonomy or a YAML file.
+        check_labels: Ask of one label at a time whether it fits the image: those of a target, by its name, or those
+            that --model predicts, by the word model.
+        study: Folder of a study, with study.yaml, that people take part in.
+    """
+
+    on: Folder = None
+    dataset: Annotated[Path | None, Help(metavar="DATASET")] = None
+    images: Annotated[Path | None, Help(metavar="PHOTOS")] = None
+    db: str | None = None
+    model: Path | None = None
+    target: str | None = None
+    taxonomy: str | None = None
+    check_labels: str | None = None
+    study: Annotated[Path | None, Help(metavar="OUT")] = None
     lead: Lead = ()
     allow_host: AllowHost = ()
 
@@ -79,48 +73,39 @@ class Labelling:
 
 @dataclass(frozen=True)
 class Exploring:
-    """What the map's page is asked, by `affectml explore` and after `streamlit run apps/explore.py --`."""
+    """What the map's page is asked, by `affectml explore` and after `streamlit run apps/explore.py --`.
 
-    dataset: Folder = None
-    run: Annotated[
-        tuple[Path, ...], Help("Run folder to show beside people; may be given several times.", default="none")
-    ] = ()
-    target: Annotated[str | None, Help("Target with people's answers.", default="the first run's, or the only one")] = (
-        None
-    )
-    encoder: Annotated[
-        str | None,
-        Help("Encoder whose embeddings are mapped and searched.", default="the first run's, or the only one"),
-    ] = None
-    db: Annotated[
-        str | None,
-        Help(
-            "The labelling task's database, for flags, notes and the queue.",
-            default="DATASET-labels.db beside the data set",
-            env="AFFECTML_LABELS",
-        ),
-    ] = None
+    Args:
+        run: Run folder to show beside people; may be given several times. Default: none.
+        target: Target with people's answers. Default: the first run's, or the only one.
+        encoder: Encoder whose embeddings are mapped and searched. Default: the first run's, or the only one.
+        db: The labelling task's database, for flags, notes and the queue. Default: DATASET-labels.db beside the data
+            set.
+    """
+
+    dataset: Annotated[Path | None, Argument("Data set folder.", default=DEMO, metavar="DATASET")] = None
+    run: tuple[Path, ...] = ()
+    target: str | None = None
+    encoder: str | None = None
+    db: Annotated[str | None, Help(env="AFFECTML_LABELS")] = None
     allow_host: AllowHost = ()
 
 
-def explore(
-    asked: Exploring,
-    map_: Annotated[
-        bool, Help("Make the map by UMAP, keep it in the data set, and end; minutes for many images.")
-    ] = False,
-    address: Address = "127.0.0.1",
-    port: Port = 8501,
-) -> None:
-    """Show a data set's images on a map with people's and runs' answers; filter, search, keep."""
-    there(datasets=[] if asked.dataset is None else [asked.dataset], runs=asked.run)
-    if map_:
-        if asked.dataset is None:
-            raise typer.BadParameter("--map: which data set? Name its folder")
-        from affectml.exploring import map_by_umap
+def explore(asked: Exploring, *, map_: bool = False, address: Address = "127.0.0.1", port: Port = 8501) -> None:
+    """Show a data set's images on a map with people's and runs' answers; filter, search, keep.
 
-        print(f"map: {map_by_umap(asked.dataset, asked.run, encoder=asked.encoder, say=say)}")
+    Args:
+        map_: Make the map by UMAP, keep it in the data set, and end; minutes for many images.
+    """
+    there(datasets=[asked.dataset], runs=asked.run)
+    if not map_:
+        start_page("explore", asked, address=address, port=port)
         return
-    start_page("explore", asked, address=address, port=port)
+    if asked.dataset is None:
+        raise typer.BadParameter("--map: which data set? Name its folder")
+    from affectml.exploring import map_by_umap
+
+    print(f"map: {map_by_umap(asked.dataset, asked.run, encoder=asked.encoder, say=say)}")
 
 
 def start_page(entry: str, asked: Labelling | Exploring, *, address: str, port: int) -> None:
@@ -146,7 +131,7 @@ def read_page(entry: str, holder: type[Asked], words: Sequence[str]) -> Asked:
 
     page.__annotations__["asked"] = holder
     app = App(add_completion=False)
-    app.command(help=holder.__doc__)(page)
+    app.command(help=documented(holder)[0])(page)
     try:
         typer.main.get_command(app)(list(words), prog_name=f"streamlit run apps/{entry}.py --")
     except SystemExit:

@@ -28,41 +28,38 @@ class EvaluateConfig(ReadConfig):
     on: the data sets to judge on; without one, runs are compared by their stored scores. train: data sets to train runs
     on first, one run for each of `heads`, `prompts` and the seeds. tau: None is the first run's, else a third. mapping:
     for words in files, see ReadConfig, and for labels that another taxonomy splits.
+
+    Args:
+        on: Data set folder to judge on; may be given several times.
+        target: Target of the data set to judge by.
+        split: Images to judge files of answers on: test, val or all.
+        sort: Metric that systems are sorted by. Default: the main one.
+        gallery: Show more images on the page, those that systems disagree on.
+        train: Data set folder to train runs on first; may be given several times.
+        heads: With --train: plain (sigmoid or softmax, as the target needs) or any head of train; several times.
+        prompts: With --train: texts that a text head learns from, as for train; several times.
+        seeds: With --train: how many seeds each is trained with.
+        drop: Leave out labels that have no counterpart in the other taxonomy.
+        index: Index that `ask` wrote, to see whether a system prefers the first places; may be given several times.
+        k: Take the first K labels of a ranked list as its set. Default: no sets.
+        encoder: Encoder for zero-shot; embeds the images. Default: the embeddings that are there.
+        tau: Lowest rate at which a label belongs to an image's set. Default: the run's, else 1/3.
     """
 
-    on: Annotated[tuple[str, ...], Help("Data set folder to judge on; may be given several times.", path=True)] = ()
-    target: Annotated[str | None, Help("Target of the data set to judge by.")] = None
-    split: Annotated[str, Help("Images to judge files of answers on: test, val or all.")] = "test"
+    on: Annotated[tuple[str, ...], Help(path=True)] = ()
+    target: str | None = None
+    split: str = "test"
     groups: Groups = ()
-    sort: Annotated[str | None, Help("Metric that systems are sorted by.", default="the main one")] = None
-    gallery: Annotated[bool, Help("Show more images on the page, those that systems disagree on.")] = False
-    train: Annotated[
-        tuple[str, ...], Help("Data set folder to train runs on first; may be given several times.", path=True)
-    ] = ()
-    heads: Annotated[
-        tuple[str, ...],
-        Help("With --train: plain (sigmoid or softmax, as the target needs) or any head of train; several times."),
-    ] = ("plain",)
-    prompts: Annotated[
-        tuple[str, ...], Help("With --train: texts that a text head learns from, as for train; several times.")
-    ] = ("sentiment",)
-    seeds: Annotated[int, Ge(1), Help("With --train: how many seeds each is trained with.")] = 1
-    drop: Annotated[bool, Help("Leave out labels that have no counterpart in the other taxonomy.")] = False
-    index: Annotated[
-        tuple[str, ...],
-        Help(
-            "Index that `ask` wrote, to see whether a system prefers the first places; may be given several times.",
-            path=True,
-        ),
-    ] = ()
-    k: Annotated[
-        Annotated[int, Ge(1)] | None, Help("Take the first K labels of a ranked list as its set.", default="no sets")
-    ] = None
-    encoder: Annotated[
-        str | None, Help("Encoder for zero-shot; embeds the images.", default="the embeddings that are there")
-    ] = None
-    tau: Annotated[
-        float | None, Help("Lowest rate at which a label belongs to an image's set.", default="the run's, else 1/3")
-    ] = None
+    sort: str | None = None
+    gallery: bool = False
+    train: Annotated[tuple[str, ...], Help(path=True)] = ()
+    heads: tuple[str, ...] = ("plain",)
+    prompts: tuple[str, ...] = ("sentiment",)
+    seeds: Annotated[int, Ge(1)] = 1
+    drop: bool = False
+    index: Annotated[tuple[str, ...], Help(path=True)] = ()
+    k: Annotated[int, Ge(1)] | None = None
+    encoder: str | None = None
+    tau: float | None = None
     seed: Seed = 0
     threads: Threads = None

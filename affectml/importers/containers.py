@@ -16,14 +16,14 @@ from importlib.util import find_spec
 from itertools import compress
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from affectml._options import Help, check_choice
+from affectml._options import check_choice
 from affectml._progress import Progress
 from affectml.errors import BadInput, MissingExtra, did_you_mean, option
 from affectml.importers.draft import About, Draft, Source
@@ -63,13 +63,13 @@ class ContainerSpec(TableSpec):
 
 @importer("datasets", About(construct="evoked"), images=("copy", "hardlink", "none"), folder=False)
 def containers(
-    source: Annotated[Source, Help("Folder, file, pattern (data/*.parquet) or ORG/NAME on the Hub.")],
+    source: Source,
     spec: ContainerSpec,
     *,
-    image_column: Annotated[str | None, Help("Column of images.", default="the only one")] = None,
-    config: Annotated[str | None, Help("Which configuration of a data set that has several.")] = None,
-    revision: Annotated[str | None, Help("Branch, tag or commit of a repository on the Hub.")] = None,
-    splits: Annotated[list[str] | None, Help("Splits to take.", default="all")] = None,
+    image_column: str | None = None,
+    config: str | None = None,
+    revision: str | None = None,
+    splits: list[str] | None = None,
 ) -> Draft:
     """What Hugging Face `datasets` reads: its folders and Parquet files, here or on the Hub.
 
@@ -77,6 +77,13 @@ def containers(
     repository on the Hub, the only case that needs a network. Columns mean what they mean to `import table`; a
     ClassLabel is a label, a list of them a set, an object of numbers a column per label, a list of numbers one in the
     order of the taxonomy. Splits are kept. Code of a data set is never run.
+
+    Args:
+        source: Folder, file, pattern (data/*.parquet) or ORG/NAME on the Hub.
+        image_column: Column of images. Default: the only one.
+        config: Which configuration of a data set that has several.
+        revision: Branch, tag or commit of a repository on the Hub.
+        splits: Splits to take. Default: all.
     """
     out = source.out.absolute()
     near = next(folder for folder in (out, *out.parents) if folder.is_dir())
@@ -147,7 +154,7 @@ class Container:
 
 
 def _open(path: str) -> Any:
-    """A file here, in an archive or on the Hub, open for reading bytes."""
+    """A file here or in an archive, open for reading bytes."""
     from datasets.utils.file_utils import xopen
 
     return xopen(path, "rb")
@@ -215,29 +222,20 @@ def _files(address: str, files: list[str]) -> Container:
 
 
 def _repository(name: str, config: str | None, revision: str | None) -> Container:
-    """A repository on the Hub, at the commit that its revision means now."""
+    """A repository on the Hub, downloaded at the commit that its revision means now."""
     if not _HUB.fullmatch(name):
         elsewhere = "a repository ORG/NAME; download first what lies at another address"
         raise BadInput(f"{name}: no such file or folder; {_EXPECTED}; or {elsewhere}")
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub import snapshot_download
 
     try:
-        info = HfApi().dataset_info(name, revision=revision, timeout=15)
-    except (GatedRepoError, RepositoryNotFoundError):
-        none = "no file or folder here, and no repository for data sets on the Hub that may be read without asking"
-        raise BadInput(f"{name}: {none}; mend the name, or `hf auth login` and ask for access on its page") from None
-    except RevisionNotFoundError:
-        raise BadInput(f"{name}: {option('revision', revision)}: the repository has no such revision") from None
+        folder = snapshot_download(name, repo_type="dataset", revision=revision)
     except Exception as error:  # httpx and huggingface_hub raise many kinds
-        download = f"`hf download --repo-type dataset {name} --local-dir FOLDER`; then import FOLDER"
-        raise BadInput(
-            f"{name}: no file or folder here, and the Hub's repository of that name could not be reached "
-            f"({type(error).__name__}: {_line(error)}); mend the name, or on a machine that reaches it, {download}"
-        ) from None
-    # an old name leads to the new one
-    found = _built(name, f"hf://datasets/{info.id}@{info.sha}", path=info.id, name=config, revision=info.sha)
-    found.hub = f"https://huggingface.co/datasets/{info.id} at {info.sha}"
+        why = f"{type(error).__name__}: {_line(error)}"
+        what = f"no file or folder here, and the Hub gave no data set of that name ({why})"
+        raise BadInput(f"{name}: {what}; mend the name, or `hf auth login` where its page asks for it") from None
+    found = _built(name, folder, path=folder, name=config)
+    found.hub = f"https://huggingface.co/datasets/{name} at {Path(folder).name}"
     return found
 
 

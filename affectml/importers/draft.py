@@ -9,13 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from affectml._options import Help
 from affectml.data.schema import Construct
 from affectml.errors import few
 from affectml.importers.find import Box, file_in_dataset
@@ -39,19 +38,21 @@ class About:
 
     construct: None where each target says its own. licence: the terms as the source states them; `NOT_STATED` where it
     states none. notes: kept in dataset.json.
+
+    Args:
+        name: The data set's name. Default: the source's name.
+        construct: What the labels are about: evoked, expressed, intended, or query (the search word). Default:
+            query for a label, evoked for people's answers.
+        question: The question people were asked, word for word.
+        source: Where the data come from.
+        licence: The licence they are under.
     """
 
-    name: Annotated[str, Help("The data set's name.", default="the source's name")] = ""
-    construct: Annotated[
-        Construct | None,
-        Help(
-            "What the labels are about: evoked, expressed, intended, or query (the search word).",
-            default="query for a label, evoked for people's answers",
-        ),
-    ] = "query"
-    question: Annotated[str, Help("The question people were asked, word for word.")] = ""
-    source: Annotated[str, Help("Where the data come from.")] = ""
-    licence: Annotated[str, Help("The licence they are under.")] = ""
+    name: str = ""
+    construct: Construct | None = "query"
+    question: str = ""
+    source: str = ""
+    licence: str = ""
     notes: tuple[str, ...] = ()
 
 

@@ -8,14 +8,14 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from affectml._files import need_file, sha256
-from affectml._options import Help, check_choice
+from affectml._options import check_choice
 from affectml.data import Dataset
 from affectml.data.choose import match_images
 from affectml.data.schema import Kind, VoteRule
@@ -88,18 +88,14 @@ class Arrays:
 
 @importer("embeddings", About(construct=None), images=(), folder=False, joins=True)
 def embeddings(
-    source: Annotated[Source, Help(".npz, .npy, .safetensors or Parquet file.")],
+    source: Source,
     *,
-    csv: Annotated[str | Path | None, Help("Table of the matrix's rows.", default="in the file or beside it")] = None,
-    labels: Annotated[
-        Sequence[str] | None, Help("Labels of the columns of shares, rates, sets, votes.", default="as the file says")
-    ] = None,
-    vote_rule: Annotated[
-        VoteRule | None, Help("How votes became shares: one_choice, set_split, normalised, moments, unknown.")
-    ] = None,
+    csv: str | Path | None = None,
+    labels: Sequence[str] | None = None,
+    vote_rule: VoteRule | None = None,
     taxonomy: SomeTaxonomy = None,
     mapping: Renaming = None,
-    encoder: Annotated[str | None, Help("Spec of what made them, e.g. ViT-L-14:openai.", default="not known")] = None,
+    encoder: str | None = None,
 ) -> Draft:
     """A file with the embedding of each image and, where known, its labels, people's answers and split.
 
@@ -109,6 +105,13 @@ def embeddings(
     OUT may be a data set that exists: then embeddings, targets and columns are joined to it. Sets whose encoder is
     named alike can be crossed, and it is loaded for texts and photographs; eight photographs that OUT has are embedded
     by it and compared.
+
+    Args:
+        source: .npz, .npy, .safetensors or Parquet file.
+        csv: Table of the matrix's rows. Default: in the file or beside it.
+        labels: Labels of the columns of shares, rates, sets, votes. Default: as the file says.
+        vote_rule: How votes became shares: one_choice, set_split, normalised, moments, unknown.
+        encoder: Spec of what made them, e.g. ViT-L-14:openai. Default: not known.
     """
     if vote_rule is not None:
         check_choice("vote_rule", vote_rule, get_args(VoteRule))

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from affectml._options import Help
 from affectml.errors import BadInput
 from affectml.importers.draft import Draft, Source, draft, published, set_table
 from affectml.importers.find import find, locate, need, relative_names, repeated
@@ -25,9 +24,7 @@ _LAYOUT = "Annotations/Annotations.mat beside emotic/{ade20k,emodb_small,framesd
 def emotic(
     source: Source,
     *,
-    region: Annotated[
-        str, Help("What a row shows: person (the box cut out) or image (the whole photograph).")
-    ] = "person",
+    region: str = "person",
 ) -> Draft:
     """EMOTIC (Kosti et al. 2017, 2019): PATH holds Annotations/Annotations.mat and emotic/DATABASE/images.
 
@@ -35,6 +32,9 @@ def emotic(
     (without names where the file has none); targets are `rates` from them and `sets` over emotic-26, the file's
     combined categories. Columns: split, group (the photograph), the box in pixels, gender and age as annotated,
     valence, arousal, dominance. The file is read by scipy and holds no Python objects.
+
+    Args:
+        region: What a row shows: person (the box cut out) or image (the whole photograph).
     """
     root = source.path
     if region not in ("person", "image"):

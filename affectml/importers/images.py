@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from affectml._files import write_parquet
-from affectml._options import Help, check_choice
+from affectml._options import check_choice
 from affectml.data import Dataset
 from affectml.errors import BadInput, option
 from affectml.importers.draft import About, Draft, Source, draft
@@ -51,16 +51,21 @@ class Found:
 
 @importer("images", About(construct="evoked"), images=("copy", "hardlink"))
 def images(
-    source: Annotated[Source, Help("Folder of images, at any depth.")],
+    source: Source,
     *,
-    taxonomy: Annotated[str | Taxonomy | None, Help("A built-in taxonomy or a YAML file.", default="none yet")] = None,
-    group_by: Annotated[str | None, Help("folder: a split must not part one folder, such as frames of a film.")] = None,
+    taxonomy: str | Taxonomy | None = None,
+    group_by: str | None = None,
 ) -> Draft:
     """A folder of photographs that nobody has labelled yet: a data set without a target.
 
     An image's id is its path below PATH without the suffix, and with it where two images would have the same.
     The lines of a .txt file beside an image become its captions, in the column `caption`. The taxonomy is kept for
     `affectml label` and `affectml label init`.
+
+    Args:
+        source: Folder of images, at any depth.
+        taxonomy: A built-in taxonomy or a YAML file. Default: none yet.
+        group_by: folder: a split must not part one folder, such as frames of a film.
     """
     root = source.path
     if group_by is not None:

@@ -3,13 +3,13 @@
 from collections import Counter
 from itertools import compress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from affectml._files import read_json
-from affectml._options import Help, check_choice
+from affectml._options import check_choice
 from affectml.errors import BadInput, option
 from affectml.importers.draft import About, Draft, Source, draft, image_table, label_table
 from affectml.importers.find import (
@@ -29,7 +29,7 @@ from affectml.importers.registry import importer
 
 @importer("folder", About(construct="query"), images=("copy", "hardlink"))
 def folder(
-    source: Annotated[Source, Help("Folder that has one folder of images per label.")],
+    source: Source,
     *,
     taxonomy: SomeTaxonomy = None,
     mapping: Renaming = None,
@@ -39,6 +39,9 @@ def folder(
     Folders below a label's folder belong to it; files without an image's suffix are counted and left. Where the
     folders directly below PATH are all names of splits (train, val, test and their kin), each holds the labels'
     folders and the split is kept. Two folders may become one label. A link out of PATH is an error.
+
+    Args:
+        source: Folder that has one folder of images per label.
     """
     root = source.path
     found, splits, skipped = _walk(root)
@@ -99,22 +102,23 @@ def _visible(folder: Path) -> tuple[list[Path], list[Path]]:
 
 @importer("coco", About(construct="evoked"), folder=False)
 def coco(
-    source: Annotated[Source, Help("JSON file with images, annotations and categories.")],
+    source: Source,
     *,
-    images_root: Annotated[
-        str | Path | None, Help("Folder that file names are relative to.", default="the JSON file's folder")
-    ] = None,
+    images_root: str | Path | None = None,
     taxonomy: SomeTaxonomy = None,
     mapping: Renaming = None,
-    empty: Annotated[str, Help("What an image without annotations is: skip (not known) or none (none applies).")] = (
-        "skip"
-    ),
+    empty: str = ("skip"),
 ) -> Draft:
     """A COCO-style JSON file (images, annotations, categories) whose categories are emotions.
 
     The categories of an image's annotations are its labels, each once, crowds included. Where an image has several, the
     target is `sets`: a category without an annotation is absent. Where every image has one, it is `single`: the others
     are unknown.
+
+    Args:
+        source: JSON file with images, annotations and categories.
+        images_root: Folder that file names are relative to. Default: the JSON file's folder.
+        empty: What an image without annotations is: skip (not known) or none (none applies).
     """
     check_choice("empty", empty, ("skip", "none"))
     file, content = source.path, read_json(source.path)

@@ -61,42 +61,52 @@ class TableSpec:
     duplicates: what a second row of an image is, "error", "first" (keep the first) or "union" (join the labels).
     unlabelled: take no labels. encoding, separator: of a text file. embeddings: features of the images that were made
     elsewhere; a matrix without names has the table's rows. Raises BadInput for a word that is none of these.
+
+    Args:
+        images_root: Folder that file names are relative to. Default: the table's folder.
+        file_column: Column with the image's file name.
+        url_column: Column with the image's url.
+        label_column: Column with the label or the list of labels.
+        label_columns: Columns, one per label: 0/1, votes or shares.
+        delimiter: What separates labels in a cell.
+        annotator_column: Column with the person: each row is one judgement.
+        anonymous: Each row is one judgement by a person without a name.
+        n_column: Column with the number of people asked.
+        n: Number of people asked about every image, where no column says it.
+        split_column: Column with train, val or test.
+        group_column: Column that names images a split must not part.
+        kind: single, sets, rates or distribution. Default: inferred from the values.
+        vote_rule: How votes became a distribution: one_choice, set_split, normalised, moments, unknown.
+        empty: What an empty label cell is: none (no label applies) or skip (not known).
+        duplicates: Rows that repeat an image: error, first (keep it) or union (join the labels).
+        unlabelled: Take images and columns, and no labels.
+        encoding: Encoding of a text file.
+        separator: What separates cells. Default: found from the header.
+        embeddings: File of the images' features, as `import embeddings` takes it.
     """
 
-    images_root: Annotated[
-        str | Path | None, Help("Folder that file names are relative to.", default="the table's folder")
-    ] = None
-    file_column: Annotated[str | None, Help("Column with the image's file name.")] = None
-    url_column: Annotated[str | None, Help("Column with the image's url.")] = None
-    label_column: Annotated[str | None, Help("Column with the label or the list of labels.")] = None
-    label_columns: Annotated[Sequence[str] | None, Help("Columns, one per label: 0/1, votes or shares.")] = None
-    delimiter: Annotated[str | None, Help("What separates labels in a cell.")] = None
-    annotator_column: Annotated[str | None, Help("Column with the person: each row is one judgement.")] = None
-    anonymous: Annotated[bool, Help("Each row is one judgement by a person without a name.")] = False
-    n_column: Annotated[str | None, Help("Column with the number of people asked.")] = None
-    n: Annotated[int | None, Help("Number of people asked about every image, where no column says it.")] = None
-    split_column: Annotated[str | None, Help("Column with train, val or test.")] = None
-    group_column: Annotated[str | None, Help("Column that names images a split must not part.")] = None
+    images_root: str | Path | None = None
+    file_column: str | None = None
+    url_column: str | None = None
+    label_column: str | None = None
+    label_columns: Sequence[str] | None = None
+    delimiter: str | None = None
+    annotator_column: str | None = None
+    anonymous: bool = False
+    n_column: str | None = None
+    n: int | None = None
+    split_column: str | None = None
+    group_column: str | None = None
     taxonomy: SomeTaxonomy = None
-    kind: Annotated[Kind | None, Help("single, sets, rates or distribution.", default="inferred from the values")] = (
-        None
-    )
-    vote_rule: Annotated[
-        VoteRule | None, Help("How votes became a distribution: one_choice, set_split, normalised, moments, unknown.")
-    ] = None
-    empty: Annotated[str | None, Help("What an empty label cell is: none (no label applies) or skip (not known).")] = (
-        None
-    )
-    duplicates: Annotated[
-        str, Help("Rows that repeat an image: error, first (keep it) or union (join the labels).")
-    ] = "error"
+    kind: Kind | None = None
+    vote_rule: VoteRule | None = None
+    empty: str | None = None
+    duplicates: str = "error"
     mapping: Renaming = None
-    unlabelled: Annotated[bool, Help("Take images and columns, and no labels.")] = False
-    encoding: Annotated[str, Help("Encoding of a text file.")] = "utf-8"
-    separator: Annotated[str | None, Help("What separates cells.", default="found from the header")] = None
-    embeddings: Annotated[str | Path | None, Help("File of the images' features, as `import embeddings` takes it.")] = (
-        None
-    )
+    unlabelled: bool = False
+    encoding: str = "utf-8"
+    separator: str | None = None
+    embeddings: str | Path | None = None
 
     def __post_init__(self) -> None:
         choices = {"kind": get_args(Kind), "vote_rule": get_args(VoteRule), "empty": ("none", "skip")}

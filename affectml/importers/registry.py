@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 import yaml
 
 from affectml import _own
-from affectml._options import Option, option_of, options_asked, options_of
+from affectml._options import Option, documented, option_of, options_asked, options_of
 from affectml.errors import BadInput, did_you_mean
 
 if TYPE_CHECKING:
@@ -80,9 +80,9 @@ class Importer:
     @property
     def path_help(self) -> str:
         """What the command line says of PATH: the help of `read`'s first parameter."""
-        first = next(iter(inspect.signature(self.read).parameters))
-        said = option_of(first, get_type_hints(self.read, include_extras=True)[first], None).help.text
-        return said or "The set's folder, as it is published."
+        first, hint = next(iter(get_type_hints(self.read, include_extras=True).items()))
+        said = option_of(first, hint, None, documented(self.read)[1].get(first)).help
+        return said.text or "The set's folder, as it is published."
 
     def options(self) -> list[Option]:
         """The options of this importer beyond the shared ones."""
@@ -177,9 +177,9 @@ def importer(
     folder: bool = True,
     joins: bool = False,
 ) -> Callable[[Callable[..., "Draft"]], Importer]:
-    """Register the function below, which takes a `Source` and keywords annotated with `Help` and returns a `Draft`.
+    """Register the function below, which takes a `Source` and keywords, its options, and returns a `Draft`.
 
-    Its docstring is the help of `affectml import NAME`.
+    Its docstring is the help of `affectml import NAME`, and what it says under `Args:` that of the options.
 
     Args:
         name: what the importer is called.

@@ -5,13 +5,12 @@ A table is read, its columns found, every row's image named; its shape then make
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml._options import Help
 from affectml.errors import BadInput, option
 from affectml.importers.answers import Shaped, from_judgements, measure, plan_shape
 from affectml.importers.draft import About, Draft, Source, label_table
@@ -23,7 +22,7 @@ _RESERVED = ("image_id", "file", "url", "split", "group")
 
 
 @importer("table", About(construct="evoked"), folder=False, joins=True)
-def table(source: Annotated[Source, Help("CSV, TSV, JSON or Parquet file.")], spec: TableSpec) -> Draft:
+def table(source: Source, spec: TableSpec) -> Draft:
     """A CSV, TSV, JSON or Parquet file that names an image in each row; what is not said is found in it and noted.
 
     Shapes: one label in each row (target `single`); a list of labels (`sets`); a column per label, of 0/1 (`sets`, or
@@ -31,6 +30,9 @@ def table(source: Annotated[Source, Help("CSV, TSV, JSON or Parquet file.")], sp
     `distribution`), or of shares (`distribution` where rows sum to one, else `rates`); one row per judgement
     (annotations.parquet and `rates`; also `distribution` where everybody chose exactly one label). OUT may be a data
     set that exists: then the targets and columns are joined to it, or, with `--unlabelled`, the columns alone.
+
+    Args:
+        source: CSV, TSV, JSON or Parquet file.
     """
     content = read_table(source.path, encoding=spec.encoding, separator=spec.separator, options=True)
     return draft_of_table(content, spec, source, images_folder(spec.images_root, content.path.parent))

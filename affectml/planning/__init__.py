@@ -26,42 +26,43 @@ Counts = Sequence[int] | None
 
 @dataclass(frozen=True)
 class PlanConfig:
-    """The studies to plan, and what an answer costs."""
+    """The studies to plan, and what an answer costs.
 
-    target: Annotated[str | None, Help("Target whose labels are planned from.", default="found")] = None
-    people: Annotated[Counts, Help("How many people answer an image, several to compare.", default="2,3,5,8,12,20")] = (
-        None
-    )
-    images: Annotated[
-        Counts,
-        Help(
-            "How many images, several to compare; with --budget or --within the most there are.",
-            default="as many as the pilot, twice and four times as many",
-        ),
-    ] = None
-    each: Annotated[
-        Annotated[int, Ge(1)] | None,
-        Help("How many images one person answers at most.", default="as many as in the pilot on average, else 50"),
-    ] = None
-    these_images: Annotated[bool, Help("Plan for other people about these very images, not images like them.")] = False
-    budget: Annotated[Number | None, Help("Money to spend: what does it buy? Needs --per-hour.")] = None
+    Args:
+        target: Target whose labels are planned from. Default: found.
+        people: How many people answer an image, several to compare. Default: 2,3,5,8,12,20.
+        images: How many images, several to compare; with --budget or --within the most there are. Default: as many
+            as the pilot, twice and four times as many.
+        each: How many images one person answers at most. Default: as many as in the pilot on average, else 50.
+        these_images: Plan for other people about these very images, not images like them.
+        budget: Money to spend: what does it buy? Needs --per-hour.
+        within: Half the width that a figure's 95 % interval should have, such as set_f1=0.02: what does it cost?
+            May be given several times.
+        seconds: Seconds for one answer. Default: the pilot's median, else 10.
+        minutes_before: Minutes that each person needs before the first image.
+        per_hour: Pay per hour. Default: no money is counted.
+        currency: Name of the currency.
+        rates: Without a data set: each label's rate. Default: eight from .3 to .05.
+        images_sd: Without a data set: SD of images in log-odds, label by label.
+        people_sd: Without a data set: SD of people in log-odds, label by label.
+        talk_sd: Without a data set: SD of people in log-odds that all labels share.
+    """
+
+    target: str | None = None
+    people: Counts = None
+    images: Counts = None
+    each: Annotated[int, Ge(1)] | None = None
+    these_images: bool = False
+    budget: Number | None = None
     within: Annotated[
-        Mapping[str, str],
-        Help(
-            "Half the width that a figure's 95 % interval should have, such as set_f1=0.02: what does it cost? "
-            "May be given several times.",
-            metavar="FIGURE=WIDTH",
-            read=partial(parse_settings, example="set_f1=0.02"),
-        ),
+        Mapping[str, str], Help(metavar="FIGURE=WIDTH", read=partial(parse_settings, example="set_f1=0.02"))
     ] = field(default_factory=dict)
-    seconds: Annotated[Number | None, Help("Seconds for one answer.", default="the pilot's median, else 10")] = None
-    minutes_before: Annotated[Number, Help("Minutes that each person needs before the first image.")] = 0.0
-    per_hour: Annotated[Number | None, Help("Pay per hour.", default="no money is counted")] = None
-    currency: Annotated[str, Help("Name of the currency.")] = "pounds"
-    rates: Annotated[
-        Sequence[float] | None, Help("Without a data set: each label's rate.", default="eight from .3 to .05")
-    ] = None
-    images_sd: Annotated[Number, Help("Without a data set: SD of images in log-odds, label by label.")] = 1.5
-    people_sd: Annotated[Number, Help("Without a data set: SD of people in log-odds, label by label.")] = 0.5
-    talk_sd: Annotated[Number, Help("Without a data set: SD of people in log-odds that all labels share.")] = 0.5
+    seconds: Number | None = None
+    minutes_before: Number = 0.0
+    per_hour: Number | None = None
+    currency: str = "pounds"
+    rates: Sequence[float] | None = None
+    images_sd: Number = 1.5
+    people_sd: Number = 0.5
+    talk_sd: Number = 0.5
     seed: Seed = 0

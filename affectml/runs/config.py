@@ -20,90 +20,59 @@ class TrainConfig:
     judging.md say more of by_person, promise and groups, `affectml.prompts` of prompts and templates. A hidden layer
     is worth trying above some 10,000 images (512 units for contrastive). options are values, or words as `--set` takes
     them. Change tau when your question is about what most people feel (1/2) or about what anyone might (.2).
+
+    Args:
+        dataset: Data set folder. Default: the demo set, drawn in data/demo.
+        multilabel: Predict rates and sets of labels instead of one answer.
+        target: Target of the data set to learn.
+        head: softmax, sigmoid, topk, auto, ... (docs/training.md has all), or package.module:Class for your own.
+            Default: sigmoid with --multilabel, else softmax.
+        hidden: Units of the hidden layer; 0 for a linear head.
+        k: How many labels a topk head predicts.
+        ensemble: How many heads to train and average; 0 for one.
+        options: Any other option of the head or of the training, e.g. l2=0.1 or hidden=512; may be given several
+            times (docs/training.md has all). Default: the head's own.
+        judgements: Learn rates from the single judgements: votes (all people alike) or weighted (by their agreement
+            with others).
+        by_person: Tell people apart: each person's own thresholds and tastes, judged on people it never saw.
+        promise: Cut sets so that on average they hold at least the share X of people's choices (recall=.8), at most
+            X labels that nobody chose (extra=.5), or that at least the share X of their labels was chosen by
+            somebody (precision=.8); a fifth of the training images is kept apart for it. Default: none.
+        promise_group: Column of images.parquet: keep the promise within each of its levels.
+        promise_level: Probability over draws of calibration images with which a precision is promised.
+        promise_empty: Largest share of empty sets with which a precision may be promised; an empty set has none.
+        prompts: Texts that a text head learns from: sentiment (the labels), synonyms, captions, joined by +.
+        templates: Sentences that a label is put into, e.g. "a photo that evokes {label}", averaged; | between them.
+        encoder: Encoder, e.g. ViT-B-32-quickgelu:openai or affect-tiny (docs/data.md has all). Default: the one the
+            data set is embedded with; else affect-tiny for the demo set and ViT-B-32-quickgelu:openai for yours.
+        tau: Lowest rate at which a label belongs to an image's set. Default: 1/3.
+        learning_curve: Fit on 10, 20, 40 and 70 % of the training images as well, for a curve.
+        fold: Fold of `affectml split --folds K` to test on. Default: the split.
     """
 
-    dataset: Annotated[
-        str | None, Argument("Data set folder.", default="the demo set, drawn in data/demo", path=True)
-    ] = None
-    multilabel: Annotated[bool | None, Help("Predict rates and sets of labels instead of one answer.")] = False
-    target: Annotated[str | None, Help("Target of the data set to learn.")] = None
-    head: Annotated[
-        str | None,
-        Help(
-            "softmax, sigmoid, topk, auto, ... (docs/training.md has all), or package.module:Class for your own.",
-            default="sigmoid with --multilabel, else softmax",
-        ),
-    ] = None
-    hidden: Annotated[int, Ge(0), Help("Units of the hidden layer; 0 for a linear head.", most=65_536, rare=True)] = 0
-    k: Annotated[int | None, Help("How many labels a topk head predicts.", rare=True)] = None
-    ensemble: Annotated[int, Ge(0), Help("How many heads to train and average; 0 for one.", most=1_000, rare=True)] = 0
-    options: Annotated[
-        Mapping[str, Any],
-        Help(
-            "Any other option of the head or of the training, e.g. l2=0.1 or hidden=512; may be given several times "
-            "(docs/training.md has all).",
-            default="the head's own",
-            metavar="OPTION=VALUE",
-            read=parse_settings,
-        ),
-    ] = field(default_factory=dict)
-    judgements: Annotated[
-        Literal["votes", "weighted"] | None,
-        Help(
-            "Learn rates from the single judgements: votes (all people alike) or weighted (by their agreement with "
-            "others).",
-            rare=True,
-        ),
-    ] = None
-    by_person: Annotated[
-        bool,
-        Help("Tell people apart: each person's own thresholds and tastes, judged on people it never saw."),
-    ] = False
-    promise: Annotated[
-        str | None,
-        Help(
-            "Cut sets so that on average they hold at least the share X of people's choices (recall=.8), at most X "
-            "labels that nobody chose (extra=.5), or that at least the share X of their labels was chosen by somebody "
-            "(precision=.8); a fifth of the training images is kept apart for it.",
-            default="none",
-            metavar="recall=X|extra=X|precision=X",
-        ),
-    ] = None
-    promise_group: Annotated[
-        str | None, Help("Column of images.parquet: keep the promise within each of its levels.", rare=True)
-    ] = None
-    promise_level: Annotated[
-        float, Help("Probability over draws of calibration images with which a precision is promised.", rare=True)
-    ] = 0.9
-    promise_empty: Annotated[
-        float,
-        Help("Largest share of empty sets with which a precision may be promised; an empty set has none.", rare=True),
-    ] = 0.5
-    prompts: Annotated[
-        str,
-        Help("Texts that a text head learns from: sentiment (the labels), synonyms, captions, joined by +.", rare=True),
-    ] = "sentiment"
-    templates: Annotated[
-        tuple[str, ...],
-        Help(
-            'Sentences that a label is put into, e.g. "a photo that evokes {label}", averaged; | between them.',
-            rare=True,
-        ),
-    ] = ()
-    encoder: Annotated[
-        str | None,
-        Help(
-            "Encoder, e.g. ViT-B-32-quickgelu:openai or affect-tiny (docs/data.md has all).",
-            default="the one the data set is embedded with; else affect-tiny for the demo set "
-            "and ViT-B-32-quickgelu:openai for yours",
-        ),
-    ] = None
-    tau: Annotated[float, Help("Lowest rate at which a label belongs to an image's set.", default="1/3")] = 1 / 3
-    learning_curve: Annotated[
-        bool, Help("Fit on 10, 20, 40 and 70 % of the training images as well, for a curve.", rare=True)
-    ] = False
+    dataset: Annotated[str | None, Argument(path=True)] = None
+    multilabel: bool | None = False
+    target: str | None = None
+    head: str | None = None
+    hidden: Annotated[int, Ge(0), Help(most=65_536, rare=True)] = 0
+    k: Annotated[int | None, Help(rare=True)] = None
+    ensemble: Annotated[int, Ge(0), Help(most=1_000, rare=True)] = 0
+    options: Annotated[Mapping[str, Any], Help(metavar="OPTION=VALUE", read=parse_settings)] = field(
+        default_factory=dict
+    )
+    judgements: Annotated[Literal["votes", "weighted"] | None, Help(rare=True)] = None
+    by_person: bool = False
+    promise: Annotated[str | None, Help(metavar="recall=X|extra=X|precision=X")] = None
+    promise_group: Annotated[str | None, Help(rare=True)] = None
+    promise_level: Annotated[float, Help(rare=True)] = 0.9
+    promise_empty: Annotated[float, Help(rare=True)] = 0.5
+    prompts: Annotated[str, Help(rare=True)] = "sentiment"
+    templates: Annotated[tuple[str, ...], Help(rare=True)] = ()
+    encoder: str | None = None
+    tau: float = 1 / 3
+    learning_curve: Annotated[bool, Help(rare=True)] = False
     groups: Groups = ()
-    fold: Annotated[int | None, Help("Fold of `affectml split --folds K` to test on.", default="the split")] = None
+    fold: int | None = None
     seed: Seed = 0
     threads: Threads = None
     device: Device = None

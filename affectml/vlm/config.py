@@ -45,37 +45,41 @@ class AskConfig:
     A data set without a target has its own `taxonomy`, whose labels are asked. temperature: None leaves it to the
     server. body: further fields of the body of each request. More than max_requests or max_megabytes makes several
     files.
+
+    Args:
+        model: Name that the server knows the model by.
+        answer: What to ask for: sets (of labels), shares (of 20 people, how many choose each label), ranking.
+        samples: Requests for each image and wording.
+        target: Target whose question and labels are asked; without any, the taxonomy.
+        split: Images to ask about: test, val or all.
+        question: Question to ask. Default: what people were asked.
+        wording: File of wordings to ask instead, separated by lines of ---; {labels} is where the labels go.
+            Default: one.
+        temperature: Sampling temperature; none leaves it out.
+        body: Field of each request's body, such as top_p=0.9; several times.
+        image_urls: Send the images' urls, not pictures.
+        image_base: Send this address followed by the image's file.
+        side: Longer side of a picture, in pixels.
+        json_schema: Send the answer's JSON schema as response_format; for servers that refuse it, --no-json-schema.
+        max_requests: Requests in one file.
+        max_megabytes: Megabytes of one file.
     """
 
-    model: Annotated[str, Help("Name that the server knows the model by.")]
-    answer: Annotated[
-        Answer, Help("What to ask for: sets (of labels), shares (of 20 people, how many choose each label), ranking.")
-    ] = "sets"
-    samples: Annotated[int, Ge(1), Help("Requests for each image and wording.")] = 1
-    target: Annotated[str | None, Help("Target whose question and labels are asked; without any, the taxonomy.")] = None
-    split: Annotated[str, Help("Images to ask about: test, val or all.")] = "test"
-    question: Annotated[str | None, Help("Question to ask.", default="what people were asked")] = None
-    wording: Annotated[
-        str | None,
-        Help(
-            "File of wordings to ask instead, separated by lines of ---; {labels} is where the labels go.",
-            "one",
-            path=True,
-        ),
-    ] = None
-    temperature: Annotated[float | None, Ge(0), Help("Sampling temperature; none leaves it out.", most=2)] = 1.0
-    body: Annotated[
-        Mapping[str, Any],
-        Help("Field of each request's body, such as top_p=0.9; several times.", metavar="KEY=VALUE", read=parse_body),
-    ] = field(default_factory=dict)
-    image_urls: Annotated[bool, Help("Send the images' urls, not pictures.")] = False
-    image_base: Annotated[str | None, Help("Send this address followed by the image's file.", metavar="URL")] = None
-    side: Annotated[int, Ge(16), Help("Longer side of a picture, in pixels.")] = 768
-    json_schema: Annotated[
-        bool, Help("Send the answer's JSON schema as response_format; for servers that refuse it, --no-json-schema.")
-    ] = True
-    max_requests: Annotated[int, Ge(1), Help("Requests in one file.")] = 50_000
-    max_megabytes: Annotated[float, Ge(0.001), Help("Megabytes of one file.")] = 200
+    model: str
+    answer: Answer = "sets"
+    samples: Annotated[int, Ge(1)] = 1
+    target: str | None = None
+    split: str = "test"
+    question: str | None = None
+    wording: Annotated[str | None, Help(path=True)] = None
+    temperature: Annotated[float | None, Ge(0), Help(most=2)] = 1.0
+    body: Annotated[Mapping[str, Any], Help(metavar="KEY=VALUE", read=parse_body)] = field(default_factory=dict)
+    image_urls: bool = False
+    image_base: Annotated[str | None, Help(metavar="URL")] = None
+    side: Annotated[int, Ge(16)] = 768
+    json_schema: bool = True
+    max_requests: Annotated[int, Ge(1)] = 50_000
+    max_megabytes: Annotated[float, Ge(0.001)] = 200
     seed: Seed = 0
 
 
@@ -85,17 +89,12 @@ class ReadConfig:
 
     shape: None takes what was asked, or what the answers look like. A table's columns are found by their names, and an
     empty cell is no answer.
+
+    Args:
+        shape: What a file's answers are: sets, ranked, rates or distribution. Default: what they look like.
+        mapping: Label that a word of a file stands for, or that an ambiguous label becomes in another taxonomy; may
+            be given several times.
     """
 
-    shape: Annotated[
-        str | None,
-        Help("What a file's answers are: sets, ranked, rates or distribution.", default="what they look like"),
-    ] = None
-    mapping: Annotated[
-        Mapping[str, str],
-        Help(
-            "Label that a word of a file stands for, or that an ambiguous label becomes in another taxonomy; may be "
-            "given several times.",
-            metavar="FROM=TO",
-        ),
-    ] = field(default_factory=dict)
+    shape: str | None = None
+    mapping: Annotated[Mapping[str, str], Help(metavar="FROM=TO")] = field(default_factory=dict)

@@ -17,8 +17,7 @@ from typer.testing import CliRunner
 
 import affectml
 from affectml._options import Argument, options_of
-from affectml.cli import app
-from affectml.cli._left import LEFT
+from affectml.cli import LEFT, app
 from affectml.errors import BadInput, spelled
 from affectml.evaluating import EvaluateConfig
 from affectml.fetching import FetchConfig
@@ -70,7 +69,7 @@ def test_a_shell_completes_commands():
 @pytest.mark.parametrize("at", [0, 1, 2])
 def test_a_quiet_command_prints_its_result_alone(command, demo, monkeypatch, at):
     words = ["embed", demo, "--encoder=affect-tiny"]
-    made = SimpleNamespace(rows=lambda: [("embedded", "4 images")])
+    made = SimpleNamespace(rows=lambda: [("embedded", "4 images")], to_json=dict)
     monkeypatch.setattr("affectml.encoders.load_encoder", lambda *given, **options: None)
     monkeypatch.setattr("affectml.embeddings.embed_dataset", lambda *given, say, **options: say("embedding") or made)
     code, result, said = command(*words)

@@ -64,14 +64,6 @@ def test_the_nearest_word_is_the_mode_and_no_rate_is_zero_or_one(points):
     assert RARE <= rates.min() <= rates.max() <= 1 - RARE
 
 
-def test_dominance_parts_anger_from_fear():
-    words = Words.of(get_taxonomy("mikels-8"))
-    anger, fear = (words.labels.index(label) for label in ("anger", "fear"))
-    assert np.linalg.norm(words.places[anger, :2] - words.places[fear, :2]) < 0.15
-    rates = true_rates(words.places, words)
-    assert rates[anger, anger] - rates[anger, fear] > 0.3
-
-
 def test_a_taxonomy_without_places_is_refused():
     with pytest.raises(BadInput, match="at least two labels with a place"):
         Words.of(Taxonomy(name="own", labels=("a", "b")))
@@ -149,14 +141,6 @@ def textbook(demo_set) -> Dataset:
     return demo_set(images=IMAGES, seed=5, panel="textbook")
 
 
-def test_for_the_local_panel_words_lie_elsewhere_on_the_plane():
-    here, there = words_of(MIKELS, "textbook"), words_of(MIKELS, "local")
-    moved = np.hypot(*(there.places - here.places)[:, :2].T)
-    assert 0.1 < moved.min() < 0.3 < moved.mean() < 0.5
-    assert there.places[:, 2].tolist() == here.places[:, 2].tolist()  # dominance stays
-    assert np.ptp(there.lift) > 1  # one word is more common than another
-
-
 @pytest.mark.parametrize("name", builtin_names())
 def test_the_local_panel_finds_about_as_many_labels_as_the_textbook_and_other_ones(name):
     taxonomy = get_taxonomy(name)
@@ -226,23 +210,6 @@ def bytes_of(folder):
     return {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-def test_it_is_an_ordinary_data_set(local):
-    target = Dataset.open(local.root).target("emotions")
-    assert (target.kind, target.taxonomy.name, target.votes.shape) == ("rates", "mikels-8", (IMAGES, 8))
-    assert local.meta.constructs == ("evoked",)
-    for file in local.images["file"]:
-        with Image.open(local.image_path(file)) as picture:
-            assert (picture.size, picture.mode) == ((96, 96), "RGB")
-
-
-def test_the_truth_lies_beside_and_is_no_target(local):
-    assert list(local.meta.targets) == ["emotions"]
-    labels = list(local.target("emotions").taxonomy.labels)
-    assert list(local.truth.columns) == ["image_id", "valence", "arousal", "dominance", *labels]
-    assert local.truth["image_id"].tolist() == local.images["image_id"].tolist()
-    assert len(pd.read_parquet(local.root / "truth-annotators.parquet")) == 12
-
-
 def test_the_same_arguments_give_the_same_bytes(local, tmp_path):
     again = write_demo(tmp_path / "again", images=IMAGES, seed=5, size=96)
     assert (local.root / "truth.parquet").is_file()
@@ -268,13 +235,6 @@ def test_paintings_are_256_pixels_wide_and_the_same_at_any_size(tmp_path):
         assert apart.mean() < 6, file  # of 255
 
 
-@pytest.mark.parametrize("taxonomy", builtin_names())
-def test_every_built_in_taxonomy_has_a_demo_set(taxonomy, tmp_path):
-    dataset = write_demo(tmp_path / "set", images=20, taxonomy=taxonomy)
-    assert dataset.target("emotions").taxonomy.name == taxonomy
-    assert dataset.target("emotions").votes.sum() > 0
-
-
 def test_a_taxonomy_of_ones_own_travels_with_the_set(tmp_path):
     own = tmp_path / "own.yaml"
     places = {name: {"place": {"valence": at, "arousal": 0, "source": "me"}} for name, at in (("up", 1), ("down", -1))}
@@ -282,12 +242,6 @@ def test_a_taxonomy_of_ones_own_travels_with_the_set(tmp_path):
     dataset = write_demo(tmp_path / "set", images=10, taxonomy=str(own))
     own.unlink()
     assert Dataset.open(dataset.root).target("emotions").taxonomy.labels == ("up", "down")
-
-
-def test_progress_hears_of_every_painting(tmp_path):
-    heard = []
-    write_demo(tmp_path / "set", images=7, progress=heard.append)
-    assert heard == [1] * 7
 
 
 @pytest.mark.parametrize(

@@ -135,12 +135,6 @@ def test_near_duplicates_are_confirmed_by_pixels_though_embeddings_find_all_alik
     assert (found.compared, found.without_file) == (12 * 11 // 2, 0)
 
 
-def test_what_embeddings_do_not_propose_is_not_compared(tmp_path):
-    pictures = {"a.png": scene(1), "b.png": edits(scene(1), tmp_path)["cut.png"]}
-    for name, features, count in (("set", np.eye(2, 64), 0), ("other", alike(2), 1)):
-        assert len(found_in(embedded(tmp_path / name, pictures, features)).copies) == count
-
-
 def test_likeness_is_symmetric_and_of_flat_pictures_0():
     one, black = scene(1), Image.new("RGB", SIZE)
     images = {

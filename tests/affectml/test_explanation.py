@@ -4,7 +4,6 @@ import copy
 import json
 import math
 import shutil
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -51,13 +50,6 @@ ENDS = torch.tensor([HIGH, LOW], dtype=torch.float64)
 def test_a_map_peaks_at_the_one_patch_that_the_rate_rests_on(lights, peak):
     found = explanation.occlusion(one_patch, PIXELS, {str(light): PIXELS * light for light in lights}, (2, 2))
     assert found.tolist() == [[[0, 0], [peak, 0]], [[0, 0], [0, 0]]]
-
-
-@pytest.mark.parametrize(
-    ("patches", "side"), [((4, 4), 4), ((7, 7), 7), ((14, 14), 7), ((16, 16), 8), ((24, 24), 8), ((37, 16), 8)]
-)
-def test_the_grid_follows_the_towers_patches(patches, side):
-    assert explanation.grid_of(SimpleNamespace(grid_size=patches), (224, 224))[0] == side
 
 
 # Curves

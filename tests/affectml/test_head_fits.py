@@ -174,7 +174,7 @@ def test_bad_weights():
         (heads.SigmoidHead(), "hidden", -1, "SigmoidConfig: hidden must be greater than or equal to 0, got -1"),
         (heads.SigmoidHead(), "l2", "0.1", "l2 must be a valid number or None, got '0.1'"),
         (heads.SigmoidHead(), "l2", float("nan"), "l2 must be a finite number"),
-        (heads.SigmoidHead(hidden=8), "dropout", (), "dropout must be"),
+        (heads.SigmoidHead(hidden=8), "dropout", 1, "dropout must be less than 1"),
         (heads.SigmoidHead(), "patience", 0, "patience must be greater than 0"),
         (heads.SigmoidHead(), "assumed_negatives", 1.5, "assumed_negatives must be"),
         (heads.TopKHead(), "k", 0, "k must be greater than 0 or None"),
@@ -300,6 +300,7 @@ def test_landmarks_drawn_from_many_rows_are_nearly_as_good_as_all_of_them():
     assert every < 0.5 * prior
     assert excess(sample) < every + 0.2 * (prior - every)
     assert sample.report_["landmarks"] == 300
+    assert sample.told()[0].startswith("kernel: 300 of 600 training rows, drawn by the seed, are its landmarks")
 
 
 def material(kind="rates", **more):

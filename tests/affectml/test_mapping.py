@@ -88,19 +88,6 @@ def test_webemo_by_hand():
     assert len(poles.merged["negative"]) + len(poles.merged["positive"]) == 25
 
 
-def test_composition_equals_the_direct_mapping():
-    middle = mapping("parrott-25", "parrott-6").then(mapping("parrott-6", "parrott-2"))
-    direct = mapping("parrott-25", "parrott-2")
-    rows = [label != "confusion" for label in direct.origin.labels]
-    np.testing.assert_array_equal(middle.matrix[rows], direct.matrix[rows])
-    for confusion in ("sadness", "fear"):
-        both = mapping("parrott-25", "parrott-6", confusion=confusion).then(mapping("parrott-6", "parrott-2"))
-        np.testing.assert_array_equal(both.matrix, direct.matrix)
-    chained = mapping("mikels-8", "ekman-6").then(mapping("ekman-6", "ekman-7"))
-    np.testing.assert_array_equal(chained.matrix, mapping("mikels-8", "ekman-7").matrix)
-    assert chained.path == ("mikels-8", "ekman-6", "ekman-7")
-
-
 def test_every_mapping_agrees_with_the_polarity_of_its_labels():
     # Going to another taxonomy and then to its poles is going to the poles, where both know the label.
     for source, target in [("mikels-8", "ekman-6"), ("mikels-8", "parrott-6"), ("parrott-25", "ekman-6"),
@@ -145,15 +132,6 @@ def test_bounds_contain_the_exact_rate_and_judgements_give_it(source, target, da
         row = coarse.image_id.tolist().index(image)
         by_hand[row] += found.matrix[[labels.index(label) for label in chosen]].any(axis=0)
     np.testing.assert_array_equal(coarse.votes, by_hand)
-
-
-def test_bounds_of_two_people_by_hand():
-    # One chose rage and envy, the other horror: half of them fear; from rates anger is .5 to 1.
-    found = mapping("parrott-25", "parrott-6")
-    fine = count_votes(judgements([{7, 17}, {10}], found.origin.labels).assign(image_id="one"), found.origin.labels)
-    low, high = found.bound_rates(fine.votes / fine.n[:, None])
-    anger, fear = found.target.index("anger"), found.target.index("fear")
-    assert (low[0, anger], high[0, anger], low[0, fear], high[0, fear]) == (0.5, 1.0, 0.5, 0.5)
 
 
 def test_an_answer_of_dropped_labels_only_is_none_or_skip():

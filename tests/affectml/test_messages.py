@@ -16,12 +16,7 @@ from affectml.importers.registry import get_importer, names
 from affectml.runs import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = sorted(
-    path
-    for name in ("affectml", "annotation", "apps")
-    for path in (ROOT / name).rglob("*.py")
-    if path.name != "_left.py"
-)
+FILES = sorted(path for name in ("affectml", "annotation", "apps") for path in (ROOT / name).rglob("*.py"))
 # Whose options alone the messages of a file or folder may name, where these belong to one command.
 OF = {
     "affectml/planning": "plan",

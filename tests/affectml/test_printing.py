@@ -1,8 +1,10 @@
 """What a command that judges shows on a terminal: one table, how to read it in three lines, and what --verbose adds."""
 
+import re
+
 import pytest
 
-from affectml.cli._print import LINES, LOG_WIDTH, show_result
+from affectml.cli._print import LINES, LOG_WIDTH, show, show_result
 from affectml.judging.figures import Evaluation, Rows
 from affectml.page.tables import ROWS, STAR, Table, brief, scores_table
 
@@ -53,6 +55,17 @@ def test_verbose_prints_everything(printed):
     assert below[0] == f"  {NOTE}"
     assert [line.split()[0] for line in below if line.startswith(" m")][1:] == [f"m{at}" for at in range(9)]
     assert below[-3:] == ["", "  ties: the mean", "  eps: 0"]
+
+
+def test_on_a_terminal_of_40_columns_no_word_breaks_and_columns_go_on_below_the_first(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    names = ("figure", "set_f1 of people", "rate_cross_entropy", "alpha")
+    show(Table("Scores", names, (("joy", ".623 ±.018", "–", "1"), ("fear", ".5", ".25", "-2"))))
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert all(word in shown for word in ("set_f1", "rate_cross_entropy", ".623 ±.018"))
+    assert (shown.count("Scores, continued"), shown.count("figure"), shown.count("joy")) == (1, 2, 2)
+    assert max(map(len, shown.splitlines())) <= 40
 
 
 def test_of_many_metrics_the_headlines_are_among_the_first_eight():

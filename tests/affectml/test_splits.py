@@ -51,13 +51,6 @@ def test_each_part_has_each_label_in_proportion(tmp_path):
         assert np.abs(shares[label] - whole).max() < 0.02
 
 
-def test_same_seed_same_split_and_another_seed_another(tmp_path):
-    data, targets = dataset(tmp_path, random_sets())
-    one, two, other = (split_dataset(data, targets, seed) for seed in (1, 1, 2))
-    assert (one.assignment == two.assignment).all()
-    assert (one.assignment != other.assignment).any()
-
-
 @settings(max_examples=15, deadline=None)
 @given(groups=st.integers(12, 60), seed=st.integers(0, 5), single=st.booleans())
 def test_no_group_is_parted_and_each_image_has_one_part(groups, seed, single):

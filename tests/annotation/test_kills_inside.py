@@ -73,7 +73,6 @@ def killed(tmp_path_factory):
     context = multiprocessing.get_context("forkserver")
     modules = (
         "affectml.cli._labels_task",
-        "affectml.cli._labels_print",
         "affectml.people.erasing",
     )
     context.set_forkserver_preload(list(modules))

@@ -154,8 +154,8 @@ def test_images_that_have_their_answers_take_no_place_among_those_shown_first(ru
 NO_PREDICTIONS = [
     ("a.csv", "file,awe\nx,1\n", "no column image; expected the table that `affectml predict --out` writes"),
     ("a.csv", "image,awe\nzzz,1\n", "no column for label"),
-    ("a.parquet", "no parquet", "not readable"),
-    ("a.jsonl", "{", "not readable"),
+    ("a.parquet", "no parquet", "a header and no rows"),
+    ("a.jsonl", "{", "line 1: not JSON"),
 ]
 
 
@@ -365,7 +365,7 @@ REFUSED = [
     (["init", "DEMO", "--db", "FOLDER/people.csv/x.db"], "people.csv: File exists; name another place"),
     (["import", "FOLDER/people.parquet", "--db", "TASK"], "imported already"),
     (["import", "FOLDER/bad.csv", "--db", "TASK"], "5 problems, nothing was imported: line 2 and 2 more: 'strang"),
-    (["import", "FOLDER/people.csv", "--db", "TASK", "--map", "foo"], "expected THEIRS=OURS"),
+    (["import", "FOLDER/people.csv", "--db", "TASK", "--map", "foo"], "expected FROM=TO"),
     (["import", "FOLDER/people.csv", "--db", "TASK", "--encoding", "klingon"], "no encoding 'klingon'"),
     (["attention", "--db", "TASK", "--add", "FOLDER/nowhere.csv"], "nowhere.csv: no such file"),
     (["export", "--db", "TASK", "--to", "FOLDER/people.csv/new"], "people.csv/new: Not a directory; name another"),

@@ -47,6 +47,7 @@ PAGE = Path(__file__).parent / "page.py"
 WARM_SECONDS = 10.0  # until the columns are computed that nobody has asked for: the first page comes first
 THUMB = 256  # pixels: a cell of the grid on a screen of two pixels a point
 BINARY = "application/octet-stream"
+PARTS = {"train": "training", "val": "validation", "calibration": "calibration", "test": "test"}
 # Packing what hardly gets smaller takes longer than sending it within one machine.
 AS_IT_IS = {"content-encoding": "identity"}
 LASTING = {"cache-control": "private, max-age=86400, immutable"}  # asked for with a version that is new at every start
@@ -219,8 +220,12 @@ def image_details(explorer: Explorer, told: Detail, *, names: bool) -> dict[str,
     facts = [["file", told.file]] if told.file else []
     facts += [[each.title, text] for each in explorer.found.columns.values() if each.group == "images"
              if told.index >= 0 and (text := _value(each, told.index))]  # fmt: skip
-    people, copies = told.people, [each for each in told.nearest if each.kind != "near"]
-    best = max(told.runs[0].rates.items(), key=lambda item: item[1])[0] if told.runs else None
+    people = told.people
+    best = max(told.runs[0].rates, key=told.runs[0].rates.__getitem__) if told.runs else None
+
+    def part(name: str) -> str:
+        return f"in its {PARTS[name]} part" if name in PARTS else name
+
     return {
         "id": told.image_id if told.index >= 0 else None,
         "facts": [*facts, *(["audit", line] for line in told.listed), *(["note", line] for line in told.notes)],
@@ -239,12 +244,11 @@ def image_details(explorer: Explorer, told: Detail, *, names: bool) -> dict[str,
                 "name": run.run,
                 "rates": [run.rates.get(label) for label in labels],
                 "set": None if run.labels is None else [label in run.labels for label in labels],
-                "words": ". ".join(filter(None, [_part(run.part), run.promise])),
+                "words": ". ".join(filter(None, [part(run.part), run.promise])),
             }
             for run in told.runs
         ],
-        "nearest": [_near(each, show) for each in told.nearest if each not in copies],
-        "copies": [_near(each, show) for each in copies],
+        "nearest": [_near(each, show) for each in told.nearest],
     }  # fmt: skip
 
 
@@ -256,21 +260,11 @@ def _value(column: Column, index: int) -> str:
     return "" if np.isnan(value) or (column.name == "notes" and value == 0) else f"{value:.4g}"
 
 
-def _part(part: str) -> str:
-    known = {"train": "training", "val": "validation", "calibration": "calibration", "test": "test"}
-    return f"in its {known[part]} part" if part in known else part
-
-
 def _near(other: Near, show: Callable[[str], str]) -> dict[str, Any]:
     said = sorted(((share, label) for label, share in other.shares.items() if share > 0), key=lambda pair: -pair[0])
     words = ", ".join(f"{show(label)} {share:.0%}" for share, label in said[:3])
-    kinds = {"exact": "the same pixels", "cut": "the same picture, resized or cut"}
-    return {
-        "index": other.index,
-        "id": other.image_id,
-        "like": kinds.get(other.kind, f"cosine {other.likeness:.2f}"),
-        "words": words or "no answers",
-    }
+    like = f"cosine {other.cosine:.2f}"
+    return {"index": other.index, "id": other.image_id, "like": like, "words": words or "no answers"}
 
 
 def explain(request: Request) -> Response:
