@@ -299,18 +299,13 @@ export class View {
     this.pad?.draw(valence, arousal);
   }
 
-  // Nothing is asked any more.
-  isOver(session) {
-    return session.item === null && session.finished;
-  }
-
   called(label) {
     return this.labels.find((each) => each.label === label)?.name ?? label;
   }
 
   drawState(session, lock) {
     const { task, root } = this;
-    const over = this.isOver(session);
+    const over = session.item === null && session.finished; // nothing is asked any more
     root.dataset.over = String(over);
     this.saveButton.disabled = over;
     this.backButton.disabled = session.past.length === 0;
