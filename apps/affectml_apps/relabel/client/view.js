@@ -388,10 +388,8 @@ export class View {
   }
 
   drawRefused(outbox) {
-    const notStored = (answer) => (answer.image === undefined ? _("Not stored: an answer given in this browser.")
-      : _("Not stored: image {image}, {answer}.", { image: answer.image, answer: this.inWords(answer) }));
     listed(this.refused, [...outbox.refused], ([id]) => id, ([id, { answer, error }]) => [
-      notStored(answer), " ", _(error), " ",
+      _("Not stored: image {image}, {answer}.", { image: answer.image, answer: this.inWords(answer) }), " ", _(error), " ",
       make("a", { download: `not-stored-${id}.json`, href: fileOf({ answer, error }) }, _("Keep as a file")), " ",
       this.understood(() => outbox.forgetRefused(id))]);
   }
