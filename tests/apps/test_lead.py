@@ -4,6 +4,7 @@ import codecs
 import csv
 import io
 from dataclasses import replace
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -79,12 +80,12 @@ def test_agreement_is_told_by_its_interval(alpha, says):
 
 
 def test_what_can_leave_stands_in_a_sentence():
-    row = PayRow("P1", None, "completed", 5.0, 9, 0, "GBP", 300, 0, None, False)
-    paid, by_panel = replace(row, paid=True), replace(row, by_panel=300)
+    row = PayRow("P1", None, "completed", 5.0, 9, 0, None, "GBP", Decimal("3.00"), Decimal("0.00"), False)
+    paid, by_panel = replace(row, paid=True), replace(row, by_panel=row.due)
     assert lead.out_words(0, 0, [], 0) == "There is nothing to export yet."
     assert lead.out_words(1, 1, [], 0) == "1 answer of 1 person can leave."
     assert lead.out_words(9, 2, [paid, by_panel], 0) == "9 answers of 2 people can leave; nothing is still to be paid."
-    told = lead.out_words(9, 2, [row, paid, replace(row, currency="EUR", due=50)], 2)
+    told = lead.out_words(9, 2, [row, paid, replace(row, currency="EUR", due=Decimal("0.50"))], 2)
     assert (
         told
         == "9 answers of 2 people can leave; 3.00 GBP and 0.50 EUR is still to be paid; 2 people asked to be erased."
