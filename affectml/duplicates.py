@@ -174,15 +174,6 @@ def read_each(files: Mapping[str, Path], doing: str) -> Iterator[tuple[str, Imag
             yield name, error
 
 
-def copies_of(image: Image.Image, others: Mapping[str, Image.Image]) -> list[tuple[str, float, bool]]:
-    """Those of other images that show the same picture as one: the name, likeness, and whether all pixels are equal."""
-    pictures = {"": grey(image)} | {f"/{name}": grey(other) for name, other in others.items()}
-    alike = likenesses(pictures, [("", f"/{name}") for name in others]).tolist()
-    equal = [digest(other) == digest(image) for other in others.values()]
-    rows = zip(others, alike, equal, strict=True)
-    return [(name, 1.0 if exact else value, exact) for name, value, exact in rows if exact or value >= LIKENESS]
-
-
 def twins(features: NDArray[Any] | RowsOnDisk) -> NDArray[np.bool_]:
     """Rows [N] that may have another at a cosine of COPY_COSINE or more: all of those, and few others.
 

@@ -1,11 +1,10 @@
-"""What many rows cost: heads beside their peers, searches beside one training, and a million images from end to end.
+"""What many rows cost: heads beside their peers, and a million images from end to end.
 
     python benchmarks/scale.py mlp        the hidden layer beside a DataLoader loop, to the same validation mAP
     python benchmarks/scale.py linear     the linear head beside scikit-learn's one-vs-rest logistic regression
-    python benchmarks/scale.py search     16 settings beside one training, hidden and linear
     python benchmarks/scale.py million    split, train, judge and predict: seconds and peak memory by stage
 
-Options: [--rows 240000 ...] [--runs 5] [--threads 2] [--dry-run]; `mlp`, `linear` and `search` take one number of rows,
+Options: [--rows 240000 ...] [--runs 5] [--threads 2] [--dry-run]; `mlp` and `linear` take one number of rows,
 `million` several. Rows are synthetic embeddings, 512 features in half precision that 25 labels depend on in a curved
 way; no image is embedded. Each topic writes its section of benchmarks/README.md.
 """
@@ -289,58 +288,6 @@ def linear(given: argparse.Namespace) -> str:
     )
 
 
-def search(given: argparse.Namespace) -> str:
-    """Sixteen settings beside one of them, for both heads; and what the best of them scores when all are finished."""
-    from affectml.heads import SigmoidHead
-    from affectml.heads import linear as linear_head
-
-    rows = given.rows[0]
-    X, Y, Xv, Yv = parts(rows)
-    decays, rates, drops = (1.0, 0.1, 0.01, 0.001), (1e-3, 3e-3), (0.2, 0.5)
-    grid = tuple(10 ** (1 - 7 * step / 15) for step in range(16))
-    runs: dict[str, list[tuple[float, float, float]]] = {"hidden": [], "linear": []}
-    chose: dict[str, str] = {}
-
-    def fit(head: Any) -> tuple[float, float]:
-        generator = torch.Generator().manual_seed(0)
-        spent = seconds(lambda: head.fit(X, Y, val=(Xv, Yv), generator=generator))
-        return spent, head.report_["held_out_loss"]
-
-    linear_head.L2_GRID = grid
-    for _ in range(given.runs):
-        for name in runs:
-            if name == "hidden":
-                shape = {"hidden": 512, "max_epochs": given.epochs}
-                many = SigmoidHead(**shape, weight_decay=decays, learning_rate=rates, dropout=drops)
-                all16, loss = fit(many)
-                chosen = {key: many.report_[key] for key in ("weight_decay", "learning_rate", "dropout")}
-                one, alone = fit(SigmoidHead(**shape, **chosen))
-            else:
-                many = SigmoidHead()
-                all16, loss = fit(many)
-                chosen = {"l2": many.report_["l2"]}
-                one, alone = fit(SigmoidHead(**chosen))
-            runs[name].append((one, all16, all16 / one))
-            words = ", ".join(f"{key} {value:.3g}" for key, value in chosen.items())
-            chose[name] = f"{words} | {loss:.4f} | {alone:.4f} |"
-            print(name, runs[name][-1], chose[name], file=sys.stderr, flush=True)
-    return "\n".join(
-        [
-            f"{rows:,} rows x {FEATURES} x {LABELS}; hidden: 4 weight decays x 2 learning rates x 2 dropouts, "
-            f"{given.epochs} epochs at most; linear: 16 strengths of L2.\n",
-            "| head | one training, s | search over 16, s | times | chosen | its loss | trained alone |",
-            "|---|--:|--:|--:|---|--:|--:|",
-            *(f"| {name} {medians(of, '.1f', '.1f', '.2f')} {chose[name]}" for name, of in runs.items()),
-            "",
-            *(
-                verdict(f"{name}: {ratio:.1f} times one training", ratio <= 4, "4")
-                for name, of in runs.items()
-                for ratio in [median(run[2] for run in of)]
-            ),
-        ]
-    )
-
-
 def million(given: argparse.Namespace) -> str:
     """Each number of rows in a process of its own."""
     lines = ["| rows | stage | s | peak, MiB | own, MiB |", "|--:|---|--:|--:|--:|"]
@@ -360,7 +307,6 @@ def million(given: argparse.Namespace) -> str:
 TITLES = {
     "mlp": "The hidden layer on many rows",
     "linear": "The linear head on many rows",
-    "search": "Searches on many rows",
     "million": "A million images",
 }
 
@@ -382,7 +328,7 @@ def main() -> None:
     given.rows = given.rows or ([100_000, 1_000_000] if given.topic == "million" else [240_000])
     torch.set_num_threads(given.threads)
     load = os.getloadavg()[0]
-    text = {"mlp": mlp, "linear": linear, "search": search, "million": million}[given.topic](given)
+    text = {"mlp": mlp, "linear": linear, "million": million}[given.topic](given)
     about = machine(["torch", "numpy", "scikit-learn"], f"{given.threads} threads")
     text = f"Load {load:.1f}.{about}\n\n{text}"
     print(text)

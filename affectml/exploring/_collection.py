@@ -15,9 +15,7 @@ from affectml._files import try_file, write_parquet, write_text
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
 from affectml.data.choose import choose_target
-from affectml.duplicates import PROPOSE, copies_of
 from affectml.embeddings import EmbeddingStore
-from affectml.encoders import read_image
 from affectml.errors import AffectmlError, BadDataset, BadInput, did_you_mean, few, option
 from affectml.exploring._columns import PEOPLE, Column, People, Run, RunSaid, Said, columns_of
 from affectml.exploring._embeddings import Encoders, Searcher
@@ -31,8 +29,6 @@ from affectml_annotation import LabelStore
 from affectml_annotation.exchange.files import table_csv
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from affectml.explanation import Explanation
 
 Array = NDArray[Any]
@@ -42,13 +38,11 @@ _GROUPS = ("people", "runs", "image", "split", "flagged", "notes", "listed")  # 
 
 @dataclass(frozen=True)
 class Near:
-    """Another image, and how like it is: a cosine of embeddings, or of a copy a likeness of pixels. kind: near, or of a
-    copy exact (equal pixels) or cut (the same picture, resized, cut or compressed). shares: people's, by label."""
+    """Another image, the cosine of its embedding, and people's shares by label."""
 
     index: int
     image_id: str
-    likeness: float
-    kind: str
+    cosine: float
     shares: Mapping[str, float]
 
 
@@ -308,7 +302,7 @@ class Collection:
             notes.append("no embedding, so no nearest images")
         else:
             others = np.where(np.arange(len(self)) == index, np.nan, self.searcher.fits(index))
-            nearest = self._nearest(others, self._picture(index))
+            nearest = self._nearest(others)
         shares = {} if people is None else people.of(index)
         n = int(people.asked.iloc[index]) if people is not None and people.asked is not None and shares else None
         told = self.judgements.of(index, n, shares, self.taxonomy, names=names)
@@ -341,28 +335,16 @@ class Collection:
             runs.append(RunSaid(run.name, rates, labels, "", run.promise))
         try:
             vector = self.searching().encoder().encode_images([picture])[0].numpy().astype(np.float16)
-            nearest = self._nearest(self.searching().cosines(vector), picture)
+            nearest = self._nearest(self.searching().cosines(vector))
         except AffectmlError as error:
             notes.append(f"no nearest images: {error}")
         return Detail(-1, given[0].name, "", None, tuple(runs), nearest, (), tuple(notes))
 
-    def _nearest(self, cosines: NDArray[np.float32], picture: "Image | None") -> tuple[Near, ...]:
-        """The images of the highest cosines, best first, and which of them show the same picture."""
-        best = {int(str(at)): value for at, value in pd.Series(cosines).dropna().nlargest(NEAREST).items()}
-        found = {at: (value, "near") for at, value in best.items()}
-        if picture is not None:
-            others = {str(at): self._picture(at) for at, value in best.items() if value >= PROPOSE}
-            there = {at: other for at, other in others.items() if other is not None}
-            for at, value, exact in copies_of(picture, there):
-                found[int(at)] = value, "exact" if exact else "cut"
-        shares = {at: {} if self.people is None else self.people.of(at) for at in found}
-        return tuple(Near(at, str(self.image_id[at]), *like, shares[at]) for at, like in found.items())
-
-    def _picture(self, index: int) -> "Image | None":
-        """An image, where it has a file that can be read."""
-        with suppress(AffectmlError):
-            return read_image(self.path(index))
-        return None
+    def _nearest(self, cosines: NDArray[np.float32]) -> tuple[Near, ...]:
+        """The images of the highest cosines, best first."""
+        best = {int(str(at)): float(value) for at, value in pd.Series(cosines).dropna().nlargest(NEAREST).items()}
+        shares = {at: {} if self.people is None else self.people.of(at) for at in best}
+        return tuple(Near(at, str(self.image_id[at]), cosine, shares[at]) for at, cosine in best.items())
 
     def explain(self, image: int | ImageLike, run: str, label: str | None = None) -> "Explanation":
         """Which parts of an image speak for a label, as `Run.explain` finds them; takes seconds.

@@ -1,14 +1,14 @@
 """Heads with one hidden layer: ReLU, dropout, AdamW on minibatches, early stopping.
 
-Shape of the paper that proposed heads on CLIP for emotion (CLIP-E): D -> hidden, ReLU -> C. Several settings are one
-problem: S heads on the same batches, from the same first weights. With X [B, D] a batch, the first layers of all are
-one product X [B, D] @ W [D, S H], and their gradients one more; a batch is read, standardised and masked once for all.
-Gradients are written out, since one hidden layer has few. Beside what is usual:
+Shape of the paper that proposed heads on CLIP for emotion (CLIP-E): D -> hidden, ReLU -> C. Several weight decays are
+one problem: S heads on the same batches, from the same first weights. With X [B, D] a batch, the first layers of all
+are one product X [B, D] @ W [D, S H], and their gradients one more; a batch is read, standardised and masked once for
+all. Gradients are written out, since one hidden layer has few. Beside what is usual:
 
 - products of rows in blocks in bfloat16 where the processor has instructions for it; weights, losses and AdamW's steps
   in float32;
 - what is judged and kept is a running mean of the weights over about half an epoch (Polyak & Juditsky 1992);
-- of several settings the worse half leaves, and again (successive halving, Jamieson & Talwalkar 2016); see `staying`.
+- of several weight decays the best stays alone after twelve epochs: a strong one pays late.
 """
 
 import math
@@ -70,20 +70,13 @@ class AdamW:
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What a search chooses among."""
-
-    weight_decay: float
-    learning_rate: float
-    dropout: float
-
-
-@dataclass(frozen=True)
 class HiddenOptions:
-    """What the fit of a hidden layer depends on, beside the data and the generator; settings: one or more."""
+    """What the fit of a hidden layer depends on, beside the data and the generator; weight_decays: one or more."""
 
     hidden: int
-    settings: tuple[Setting, ...]
+    weight_decays: tuple[float, ...]
+    learning_rate: float
+    dropout: float
     batch_size: int
     max_epochs: int
     patience: int
@@ -98,7 +91,7 @@ class HiddenFit:
     """
 
     layers: tuple[Tensor, ...]
-    setting: Setting
+    weight_decay: float
     epochs: int
     held_out_loss: float
     curve: tuple[float, ...]
@@ -118,13 +111,13 @@ def folded(standard: Standardiser, layers: Sequence[Tensor]) -> dict[str, Tensor
 
 
 class Racer:
-    """One setting in the race: its layers, what AdamW keeps of them, and their running mean, which is judged."""
+    """One weight decay in the race: its layers, what AdamW keeps of them, and their running mean, which is judged."""
 
-    def __init__(self, setting: Setting, layers: Sequence[Tensor]) -> None:
-        self.setting = setting
+    def __init__(self, weight_decay: float, learning_rate: float, layers: Sequence[Tensor]) -> None:
+        self.weight_decay, self.curve = weight_decay, list[float]()
         self.layers, self.mean = ([part.clone() for part in layers] for _ in range(2))
         weights, biases = self.layers[::2], self.layers[1::2]
-        self._optimiser = AdamW([(weights, setting.weight_decay), (biases, 0.0)], setting.learning_rate)
+        self._optimiser = AdamW([(weights, weight_decay), (biases, 0.0)], learning_rate)
 
     def move(self, slopes: Sequence[Tensor], half_epoch: float) -> None:
         """One step by the slopes of its layers; half_epoch: about how many steps the mean is over."""
@@ -137,23 +130,21 @@ class Racer:
 
 
 def step(
-    racers: Sequence[Racer], rows: Tensor, masses: Objective, scale: float, half_epoch: float,
+    racers: Sequence[Racer], rows: Tensor, masses: Objective, scale: float, half_epoch: float, dropout: float,
     generator: torch.Generator,
 ) -> None:  # fmt: skip
     """One step of all on a batch: rows [B, D], their masses, and what the summed loss is divided by."""
-    hidden, dtype = len(racers[0].layers[1]), rows.dtype
-    cuts = [_cut(each.setting.dropout) for each in racers]
+    hidden, dtype, cut = len(racers[0].layers[1]), rows.dtype, _cut(dropout)
     weight1, bias1 = (torch.cat([each.layers[part] for each in racers]).to(dtype) for part in (0, 1))
     units = torch.addmm(bias1, rows, weight1.T).relu_()
-    kept_units = _masks((len(rows), hidden), set(cuts) - {0}, dtype, generator)
+    mask, kept = _mask((len(rows), hidden), cut, dtype, generator), 1 - cut / _LEVELS
     back = torch.empty_like(units)
     slopes = []
-    for s, (each, cut) in enumerate(zip(racers, cuts, strict=True)):
+    for s, each in enumerate(racers):
         own = units[:, s * hidden : (s + 1) * hidden]
         if cut:
-            own.view(kept_units[cut].dtype).bitwise_and_(kept_units[cut])
-        kept = 1 - cut / _LEVELS  # units that are kept count for those that are not
-        last = each.layers[2].to(dtype) / kept
+            own.view(mask.dtype).bitwise_and_(mask)
+        last = each.layers[2].to(dtype) / kept  # units that are kept count for those that are not
         slope = masses.gradient(torch.addmm(each.layers[3].to(dtype), own, last.T).float()) / scale
         narrow = slope.to(dtype)
         slopes.append(((narrow.T @ own).float() / kept, slope.sum(dim=0)))
@@ -185,9 +176,9 @@ def fit_hidden(
     options: HiddenOptions,
     generator: torch.Generator,
 ) -> HiddenFit:
-    """Fit on standardised float32 features; the setting and the number of epochs are chosen on `val`.
+    """Fit on standardised float32 features; the weight decay and the number of epochs are chosen on `val`.
 
-    Every setting starts from the same initial weights and meets the same batches.
+    Every weight decay starts from the same initial weights and meets the same batches.
     """
     rows, columns = features.shape
     mean_mass, masses = objective.total / rows, objective.to(torch.float32)
@@ -201,44 +192,28 @@ def fit_hidden(
         torch.zeros(objective.positive.shape[1], options.hidden),  # the head starts as the prior
         objective.intercept().float(),
     )
-    racers = [Racer(setting, start) for setting in options.settings]
-    curves: dict[Setting, list[float]] = {setting: [] for setting in options.settings}
-    best = HiddenFit(start, options.settings[0], 0, math.inf, ())
+    racers = [Racer(decay, options.learning_rate, start) for decay in options.weight_decays]
+    best, curve = HiddenFit(start, racers[0].weight_decay, 0, math.inf, ()), racers[0].curve
     for epoch in range(1, options.max_epochs + 1):
         for index, batch in table.epoch(options.batch_size, generator, dtype):
             if cut := _cut(options.input_dropout):
-                kept = _masks((len(batch), columns), {cut}, dtype, generator)[cut]
-                batch.view(kept.dtype).bitwise_and_(kept)
+                mask = _mask((len(batch), columns), cut, dtype, generator)
+                batch.view(mask.dtype).bitwise_and_(mask)
                 batch.div_(1 - cut / _LEVELS)
-            step(racers, batch, masses.rows(index), mean_mass * len(index), half_epoch, generator)
+            scale = mean_mass * len(index)
+            step(racers, batch, masses.rows(index), scale, half_epoch, options.dropout, generator)
         found = losses(racers, judge, dtype)
         for racer, loss in zip(racers, found, strict=True):
-            curves[racer.setting].append(loss)
-        least = min(found)
-        if least < best.held_out_loss:
-            racer = racers[found.index(least)]
-            best = HiddenFit(tuple(part.clone() for part in racer.mean), racer.setting, epoch, least, ())
+            racer.curve.append(loss)
+        least = racers[found.index(min(found))]
+        if min(found) < best.held_out_loss:
+            layers, curve = tuple(part.clone() for part in least.mean), least.curve
+            best = HiddenFit(layers, least.weight_decay, epoch, min(found), ())
         elif epoch - best.epochs >= options.patience:
             break
-        racers = [racers[place] for place in staying([each.setting for each in racers], found, epoch)]
-    return replace(best, curve=tuple(curves[best.setting]))
-
-
-def staying(settings: Sequence[Setting], losses: Sequence[float], epoch: int) -> list[int]:
-    """The places of the settings that stay after an epoch, in order.
-
-    Of learning rates with dropouts, each judged by its best weight decay, the worse half leaves after every epoch. A
-    strong decay pays late: weight decays all stay until epoch 12 has ended, or as long as there are such pairs.
-    """
-    pairs: dict[tuple[float, float], float] = {}
-    for setting, loss in zip(settings, losses, strict=True):
-        pair = (setting.learning_rate, setting.dropout)
-        pairs[pair] = min(loss, pairs.get(pair, math.inf))
-    places = list(range(len(settings)))
-    if len(pairs) > 1:
-        kept = sorted(pairs, key=pairs.__getitem__)[: math.ceil(len(pairs) / 2)]
-        return [place for place in places if (settings[place].learning_rate, settings[place].dropout) in kept]
-    return places if epoch < DECAYS_AFTER else [min(places, key=losses.__getitem__)]
+        if epoch >= DECAYS_AFTER:
+            racers = [least]
+    return replace(best, curve=tuple(curve))
 
 
 def _cut(share: float) -> int:
@@ -246,8 +221,8 @@ def _cut(share: float) -> int:
     return min(round(share * _LEVELS), _LEVELS - 1)
 
 
-def _masks(shape: tuple[int, int], cuts: set[int], dtype: torch.dtype, generator: torch.Generator) -> dict[int, Tensor]:
-    """For each cut which units stay, all bits set or none: integers as wide as the units, for bitwise and.
+def _mask(shape: tuple[int, int], cut: int, dtype: torch.dtype, generator: torch.Generator) -> Tensor:
+    """Which units stay, all bits set or none: integers as wide as the units, for bitwise and.
 
     A unit is left out where its random byte is below the cut. Products with booleans take ten times as long.
     """
@@ -255,7 +230,7 @@ def _masks(shape: tuple[int, int], cuts: set[int], dtype: torch.dtype, generator
     words = torch.empty(-(-count // 8), dtype=torch.int64).random_(-(2**63), None, generator=generator)
     whole, sign = (torch.int16, 15) if dtype == torch.bfloat16 else (torch.int32, 31)
     noise = words.view(torch.uint8)[:count].view(shape).to(whole)
-    return {cut: (cut - 1 - noise).bitwise_right_shift_(sign) for cut in sorted(cuts)}
+    return (cut - 1 - noise).bitwise_right_shift_(sign)
 
 
 def he_uniform(out: int, into: int, generator: torch.Generator) -> Tensor:

@@ -1,7 +1,6 @@
 """Softmax and sigmoid heads: linear, or with one hidden layer."""
 
 import dataclasses
-import itertools
 import math
 from typing import Annotated, Any, TypeAlias, cast
 
@@ -12,7 +11,7 @@ from torch import Tensor
 from affectml.heads.base import Head
 from affectml.heads.blocks import Blocks
 from affectml.heads.config import MOST_HIDDEN, HeadConfig, Wanted
-from affectml.heads.hidden import LAYERS, WEIGHT_DECAY_GRID, HiddenOptions, Setting, fit_hidden, folded, forward
+from affectml.heads.hidden import LAYERS, WEIGHT_DECAY_GRID, HiddenOptions, fit_hidden, folded, forward
 from affectml.heads.inputs import Features, Material, Rows, alike, feature_parts, weighted_mean
 from affectml.heads.linear import FOLDS, Standardiser, fit_linear, folds
 from affectml.heads.objective import Objective, masses, probabilities
@@ -29,17 +28,16 @@ class NeuralConfig(HeadConfig):
     hidden: 0 is a linear head, which is hard to beat below some 10,000 rows; 512 is CLIP-E's hidden layer.
     l2: strength of a linear head's penalty (see docs); None chooses it from a grid on rows kept out.
     The rest concerns hidden layers only. input_dropout: share of the features left out at each step. weight_decay:
-    AdamW's; None chooses it from a grid. dropout, weight_decay, learning_rate: several make a search over all
-    combinations, on rows kept out. learning_rate: None is 0.001, times the root of batch_size / 256 where X is large.
-    batch_size: None is 256, 2048 where X is large (docs/data.md).
+    AdamW's; None chooses it from a grid, on rows kept out. learning_rate: None is 0.001, times the root of batch_size /
+    256 where X is large. batch_size: None is 256, 2048 where X is large (docs/data.md).
     """
 
     hidden: Annotated[int, Field(ge=0, le=MOST_HIDDEN)] = 0
     l2: NonNegativeFloat | None = None
     input_dropout: Share = 0.0
-    dropout: Share | Annotated[tuple[Share, ...], Field(min_length=1)] = 0.5
-    weight_decay: NonNegativeFloat | Annotated[tuple[NonNegativeFloat, ...], Field(min_length=1)] | None = None
-    learning_rate: PositiveFloat | Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] | None = None
+    dropout: Share = 0.5
+    weight_decay: NonNegativeFloat | None = None
+    learning_rate: PositiveFloat | None = None
     batch_size: PositiveInt | None = None
     max_epochs: PositiveInt = 200
     patience: PositiveInt = 10
@@ -48,14 +46,9 @@ class NeuralConfig(HeadConfig):
         """What fits a hidden layer; large: whether X is read in blocks."""
         batch_size = self.batch_size or (LARGE_BATCH if large else SMALL_BATCH)
         usual = LEARNING_RATE * (math.sqrt(batch_size / SMALL_BATCH) if large else 1)
-        decays = _several(self.weight_decay, WEIGHT_DECAY_GRID)
-        rates, drops = _several(self.learning_rate, (usual,)), _several(self.dropout, ())
-        settings = tuple(dict.fromkeys(Setting(*each) for each in itertools.product(decays, rates, drops)))
-        return HiddenOptions(self.hidden, settings, batch_size, self.max_epochs, self.patience, self.input_dropout)
-
-
-def _several(value: float | tuple[float, ...] | None, usual: tuple[float, ...]) -> tuple[float, ...]:
-    return usual if value is None else value if isinstance(value, tuple) else (value,)
+        decays = WEIGHT_DECAY_GRID if self.weight_decay is None else (self.weight_decay,)
+        rate, rest = self.learning_rate or usual, (batch_size, self.max_epochs, self.patience, self.input_dropout)
+        return HiddenOptions(self.hidden, decays, rate, self.dropout, *rest)
 
 
 class NeuralHead(Head):
@@ -111,9 +104,8 @@ class NeuralHead(Head):
         options = self.config.layer_options(large=isinstance(table, Blocks))
         fitted = fit_hidden(table, objective, (held, val[1]), options, generator)
         self._state = folded(standard, fitted.layers)
-        searched = [n for n in ("learning_rate", "dropout") if isinstance(getattr(self.config, n), tuple)]
         self.report_ |= {
-            **{name: getattr(fitted.setting, name) for name in ("weight_decay", *searched)},
+            "weight_decay": fitted.weight_decay,
             "epochs": fitted.epochs,
             "one_scale": standard.shared,
             "held_out_loss": fitted.held_out_loss,

@@ -154,17 +154,11 @@ def option_words(value: Any) -> str:
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
-def _may_be_several(hint: Any) -> bool:
-    """Whether one of a type's alternatives is a tuple."""
-    return get_origin(hint) is tuple or any(map(_may_be_several, get_args(hint)))
-
-
 def typed(name: str, value: Any, hint: Any) -> Any:
     """The value of an option that a command line gives as text; BadInput where it is of another type."""
     if isinstance(value, str) and value.lower() == "none" and type(None) in get_args(hint):
         return None
-    several = get_origin(hint) is tuple or (isinstance(value, str) and "," in value and _may_be_several(hint))
-    if isinstance(value, str) and several:
+    if isinstance(value, str) and get_origin(hint) is tuple:
         value = tuple(part.strip() for part in value.split(","))
     try:
         return reading_of(hint).validate_python(value)

@@ -154,7 +154,7 @@ class Container:
 
 
 def _open(path: str) -> Any:
-    """A file here, in an archive or on the Hub, open for reading bytes."""
+    """A file here or in an archive, open for reading bytes."""
     from datasets.utils.file_utils import xopen
 
     return xopen(path, "rb")
@@ -222,29 +222,20 @@ def _files(address: str, files: list[str]) -> Container:
 
 
 def _repository(name: str, config: str | None, revision: str | None) -> Container:
-    """A repository on the Hub, at the commit that its revision means now."""
+    """A repository on the Hub, downloaded at the commit that its revision means now."""
     if not _HUB.fullmatch(name):
         elsewhere = "a repository ORG/NAME; download first what lies at another address"
         raise BadInput(f"{name}: no such file or folder; {_EXPECTED}; or {elsewhere}")
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub import snapshot_download
 
     try:
-        info = HfApi().dataset_info(name, revision=revision, timeout=15)
-    except (GatedRepoError, RepositoryNotFoundError):
-        none = "no file or folder here, and no repository for data sets on the Hub that may be read without asking"
-        raise BadInput(f"{name}: {none}; mend the name, or `hf auth login` and ask for access on its page") from None
-    except RevisionNotFoundError:
-        raise BadInput(f"{name}: {option('revision', revision)}: the repository has no such revision") from None
+        folder = snapshot_download(name, repo_type="dataset", revision=revision)
     except Exception as error:  # httpx and huggingface_hub raise many kinds
-        download = f"`hf download --repo-type dataset {name} --local-dir FOLDER`; then import FOLDER"
-        raise BadInput(
-            f"{name}: no file or folder here, and the Hub's repository of that name could not be reached "
-            f"({type(error).__name__}: {_line(error)}); mend the name, or on a machine that reaches it, {download}"
-        ) from None
-    # an old name leads to the new one
-    found = _built(name, f"hf://datasets/{info.id}@{info.sha}", path=info.id, name=config, revision=info.sha)
-    found.hub = f"https://huggingface.co/datasets/{info.id} at {info.sha}"
+        why = f"{type(error).__name__}: {_line(error)}"
+        what = f"no file or folder here, and the Hub gave no data set of that name ({why})"
+        raise BadInput(f"{name}: {what}; mend the name, or `hf auth login` where its page asks for it") from None
+    found = _built(name, folder, path=folder, name=config)
+    found.hub = f"https://huggingface.co/datasets/{name} at {Path(folder).name}"
     return found
 
 

@@ -1,7 +1,6 @@
 """The authors' weights: files that Keras 2 wrote, what it predicted for them, and files that are something else."""
 
 import json
-import shutil
 from pathlib import Path
 
 import h5py
@@ -17,8 +16,6 @@ from affectml.importers.clip_e import import_clip_e
 from affectml.predicting import predict_images
 from affectml.runs import RunFolder
 from affectml.taxonomies import get_taxonomy
-
-from .answered import evaluated
 
 WEIGHTS = Path(__file__).parent / "clip_e_weights"
 SIX = ["anger", "fear", "joy", "love", "sadness", "surprise"]  # the notebook's order
@@ -102,34 +99,6 @@ def test_an_imported_run_embeds_images_without_normalising_them(tiny_clip, tmp_p
     wanted = dict(zip(SIX, logits.softmax(dim=1)[0].tolist(), strict=True))
     (prediction,) = predict_images(run.folder, [tmp_path / "a.png"], threads=1)
     assert dict(prediction.best) == pytest.approx(wanted, abs=1e-3)
-
-    from affectml.importers import import_folder
-
-    for label in run.taxonomy.labels:
-        (tmp_path / "photos" / label).mkdir(parents=True)
-        shutil.copy(tmp_path / "a.png", tmp_path / "photos" / label / f"{label}.png")
-    import_folder(tmp_path / "photos", tmp_path / "data", taxonomy="parrott-6")
-    said = []
-    found = evaluated(run, tmp_path / "data", said.append)
-    assert found.n == 6
-    assert found.get("top_1_accuracy").value == pytest.approx(1 / 6)
-    assert "prior" not in found.systems()
-    assert any("before normalisation" in line for line in said)
-
-
-def test_layers_are_found_numbered_wrapped_and_beside_an_optimiser(recorded, tmp_path):
-    with h5py.File(WEIGHTS / "clip-e_25cat.hdf5") as source, h5py.File(tmp_path / "other.h5", "w") as handle:
-
-        def moved(path, node):
-            if isinstance(node, h5py.Dataset):
-                layer, weight = path.split("/")[-2:]
-                handle[f"model_weights/{layer}_3/dense_7/{weight}"] = node[()]
-                handle[f"optimizer_weights/Adam/{layer}_3/{weight}"] = node[()]
-                handle[f"model_weights/{layer}_3/{weight.partition(':')[0]}/m:0"] = node[()]
-
-        source.visititems(moved)
-    found = import_clip_e(tmp_path / "other.h5", tmp_path / "run").head.scores(recorded["features"])
-    assert np.abs(found.numpy() - recorded["25cat"]).max() < 1e-6
 
 
 SQUARE = np.ones((4, 4)), np.ones(4)

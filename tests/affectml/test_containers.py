@@ -12,8 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Features, List, Value
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from affectml.data import Dataset, write_dataset
@@ -225,17 +223,28 @@ def test_addresses_are_of_a_container_or_lie_outside():
     assert {path: hub.contains(path) for path in inside} == inside
 
 
+def test_a_repository_on_the_hub_is_downloaded_and_named_with_its_commit(bring, tmp_path, monkeypatch):
+    import huggingface_hub
+
+    of_bytes(tmp_path, ["a.png", "b.png"], label=["joy", "awe"])
+    commit = tmp_path.rename(tmp_path.with_name("5f2a"))
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **options: str(commit))
+    tmp_path.mkdir()
+    summary, data = bring(Path("org/faces"), revision="main")
+    assert (summary.images, data.meta.source) == (2, "https://huggingface.co/datasets/org/faces at 5f2a")
+
+
 def test_what_cannot_be_had_is_said_in_one_line(bring, tmp_path, monkeypatch):
     import huggingface_hub
 
     def unreachable(*args, **options):
         raise ConnectionError("Name or service not known")
 
-    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", unreachable)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
     (tmp_path / "damaged.parquet").write_bytes(b"PAR1 and no more")
     (tmp_path / "a.tar").write_bytes(b"any")
     for source, message in {
-        "org/faces": r"org/faces: .*could not be reached .*hf download --repo-type dataset org/faces",
+        "org/faces": r"org/faces: .*the Hub gave no data set of that name \(ConnectionError: Name or service not known",
         "s3://bucket/a": "no such file or folder.* download first what lies at another address",
         "/none/x.parquet": "no such file or folder",
         tmp_path / "damaged.parquet": r"damaged.parquet",
@@ -243,40 +252,6 @@ def test_what_cannot_be_had_is_said_in_one_line(bring, tmp_path, monkeypatch):
     }.items():
         with pytest.raises(BadInput, match=message):
             bring(source)
-
-
-def read_or_refused(source: Path, **options: str) -> None:
-    """Whatever a source holds, its import is whole or an error, and leaves nothing half done beside it."""
-    out = source.with_name("out")
-    try:
-        get_importer("datasets")(source, out, **options)
-    except AffectmlError:
-        assert [entry.name for entry in source.parent.iterdir()] == [source.name]
-    else:
-        back = Dataset.open(out)
-        assert len(back.images) > 0
-        assert [back.target(name).name for name in back.meta.targets] == list(back.meta.targets)
-
-
-CELLS = st.recursive(
-    st.sampled_from([None, True, 3, 0.5, 2**70, float("nan"), "joy", "awe", "", "train", "../x"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["joy", "bytes"]), inner, max_size=2),
-    max_leaves=4,
-)
-COLUMNS = ["labels", "n", "joy", "awe", "annotator", "split", "image_id", "file", "url", "event_id", "round", "vector"]
-
-
-@pytest.mark.slow
-@settings(max_examples=40)
-@given(rows=st.lists(st.dictionaries(st.sampled_from(COLUMNS), CELLS, max_size=5), min_size=1, max_size=4))
-def test_cells_of_any_kind_are_read_or_refused(tmp_path_factory, rows):
-    root = tmp_path_factory.mktemp("cells") / "in"
-    root.mkdir()
-    for at in range(len(rows)):
-        (root / f"{at}.png").write_bytes(PICTURES[at])
-    lines = [json.dumps({"file_name": f"{at}.png", **row}) for at, row in enumerate(rows)]
-    (root / "metadata.jsonl").write_text("\n".join(lines))
-    read_or_refused(root, empty="none")
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,8 @@ from PIL import Image
 import affectml
 from affectml._progress import Progress, track
 from affectml.cli import app
-from affectml.errors import BadInput, BadRun
+from affectml.errors import BadInput
 from affectml.heads import SigmoidHead
-from affectml.runs import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -157,11 +156,6 @@ def test_what_a_function_is_said_to_return_is_what_it_returns(function):
     assert annotated in found["first"].split()
 
 
-def test_a_run_stands_wherever_its_folder_does(run, tmp_path):
-    assert RunFolder.open(run).folder == run.folder
-    assert affectml.evaluate(run, out=tmp_path / "page.html", say=str).file == tmp_path / "page.html"
-
-
 def test_scores_are_a_table_of_systems_and_metrics_with_intervals(run):
     table, rows = run.scores, run.metrics
     assert list(table.index) == ["model", "zero_shot", "prior", "oracle", "floor"]
@@ -240,17 +234,6 @@ def test_evaluate_load_run_and_demo(run, demo, tmp_path):
     assert affectml.demo(demo.root).name == demo.name
     with pytest.raises(BadInput, match="leave out images"):
         affectml.demo(demo.root, images=20)
-
-
-def test_the_report_opens_in_the_browser_and_is_missed_in_words(run, monkeypatch, tmp_path):
-    opened = []
-    monkeypatch.setattr("webbrowser.open", opened.append)
-    run.open()
-    assert opened == [(run.folder / "report.html").as_uri()]
-    for file in ("run.json", "head.json", "head.safetensors"):
-        (tmp_path / file).write_bytes((run.folder / file).read_bytes())
-    with pytest.raises(BadRun, match=r"no report\.html"):
-        affectml.load_run(tmp_path).open()
 
 
 def test_notebooks_show_runs_and_predictions_with_pictures_and_escape_what_users_wrote(run, demo, tmp_path):

@@ -397,13 +397,6 @@ def test_a_damaged_store_says_which_file(tmp_path, encoder, monkeypatch):
         EmbeddingStore.open(tmp_path / "nothing")
 
 
-@pytest.mark.parametrize("name", ["batch_size", "decode_threads"])
-def test_sizes_below_one(tmp_path, encoder, name):
-    dataset = noise_set(tmp_path / "d", 1)
-    with pytest.raises(BadInput, match=f"{name} must be at least 1, got 0"):
-        embed_dataset(dataset, encoder, **{name: 0})
-
-
 def test_the_command_prints_what_was_done(command, tmp_path, tiny_clip):
     dataset = noise_set(tmp_path / "d", 3)
     (dataset.root / "images/1.png").write_bytes(b"not an image")

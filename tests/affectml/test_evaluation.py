@@ -73,13 +73,6 @@ def test_the_mean_over_judgements_counts_none_of_these_and_leaves_out_the_unsure
     assert scoring.mean_over_people(said.sets, truth_of(judged)).tolist() == pytest.approx(expected)
 
 
-def test_cross_entropy_is_the_mean_over_labels(judged):
-    said = answers([[0, 0, 1]] * 3, shares=[[0.25, 0.5, 0.5]] * 3)
-    first = row_scores(said, truth_of(judged))["rate_cross_entropy"][0]
-    awe = -(1 / 3 * np.log(0.25) + 2 / 3 * np.log(0.75))
-    assert float(first) == pytest.approx((awe + 2 * np.log(2)) / 3)
-
-
 def test_one_person_has_no_cross_entropy_and_is_scored_on_the_same_targets_as_the_systems(judged):
     said = answers([[0, 0, 1], [0, 1, 0], [0, 1, 0]])
     found = evaluate({"prior": said, "model": said}, truth_of(judged), split="test", seed=0)
@@ -255,15 +248,6 @@ def test_average_precision_rests_on_how_many_images_have_a_label():
     target = torch.zeros(200, 3)
     target[:8, 0], target[:40, 1] = 1, 1
     assert scoring.typical_positives(target) == pytest.approx(2 / (1 / 8 + 1 / 40))  # the third label has none
-
-
-def test_an_interval_of_few_images_ends_where_the_score_does():
-    rows = {"top_1_accuracy": torch.tensor([0.0, 1.0]), "kl_divergence": torch.tensor([0.0, 1.0])}
-    top, divergence = means_of(rows, None)
-    assert top.ends == (0, 1)
-    # Student's t: .5 and 12.706 standard errors of .5; a divergence has no largest value
-    assert divergence.low == 0
-    assert divergence.high == pytest.approx(0.5 + 12.7062 * 0.5, abs=1e-3)
 
 
 def means_of(by_image, groups):

@@ -463,20 +463,6 @@ def test_no_more_than_so_many_requests_at_a_time_to_a_host_from_wherever(server,
     assert thirds == []
 
 
-def test_no_more_than_so_many_requests_in_all(server, listing):
-    two, seconds = threading.Barrier(2), []
-
-    def there(handler, _):
-        with suppress(threading.BrokenBarrierError):
-            seconds.append(two.wait(0.3))
-        handler.answer(200, picture(1))
-
-    server.pages.update({f"/{n}": there for n in range(4)})
-    folder = listing([f"http://{host}/{n}" for host in ("photos.example", "other.example") for n in range(4)])
-    assert affectml.fetch(folder, **QUICK, per_host=4, jobs=1).images == 8
-    assert seconds == []
-
-
 def test_requests_to_one_host_start_a_delay_apart(server, listing):
     server.pages.update({f"/{n}": lambda handler, _: handler.answer(200, picture(1)) for n in range(4)})
     affectml.fetch(listing([f"/{n}" for n in range(4)]), **{**QUICK, "delay": 0.4}, per_host=4)
@@ -613,16 +599,6 @@ def test_a_password_goes_to_its_own_host_alone_and_is_written_nowhere(server, li
     assert "ann" not in said
     affectml.fetch(folder, **QUICK)
     assert server.asked["/a"] == 1  # and is known again without it
-
-
-def test_a_cell_of_what_failed_is_no_formula_in_a_spreadsheet(server, listing):
-    folder = listing(['=HYPERLINK("http://other.example")', "/gone"], image_id=["=1+2", "-3"])
-    affectml.fetch(folder, **QUICK)
-    listed = failures(folder)
-    assert [row["image_id"] for row in listed] == ["'=1+2", "-3"]
-    assert listed[0]["url"] == '\'=HYPERLINK("http://other.example")'
-    assert affectml.fetch(folder, **QUICK).not_asked == 2
-    assert failures(folder) == listed
 
 
 def test_certificates_of_ones_own_are_taken_and_none_is_said_so(listing, monkeypatch, tmp_path):

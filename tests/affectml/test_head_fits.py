@@ -174,7 +174,7 @@ def test_bad_weights():
         (heads.SigmoidHead(), "hidden", -1, "SigmoidConfig: hidden must be greater than or equal to 0, got -1"),
         (heads.SigmoidHead(), "l2", "0.1", "l2 must be a valid number or None, got '0.1'"),
         (heads.SigmoidHead(), "l2", float("nan"), "l2 must be a finite number"),
-        (heads.SigmoidHead(hidden=8), "dropout", (), "dropout must be"),
+        (heads.SigmoidHead(hidden=8), "dropout", 1, "dropout must be less than 1"),
         (heads.SigmoidHead(), "patience", 0, "patience must be greater than 0"),
         (heads.SigmoidHead(), "assumed_negatives", 1.5, "assumed_negatives must be"),
         (heads.TopKHead(), "k", 0, "k must be greater than 0 or None"),

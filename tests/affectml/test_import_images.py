@@ -2,7 +2,6 @@
 
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +16,9 @@ from affectml.errors import BadDataset, BadInput
 from affectml.importers import import_embeddings, import_images, import_table
 from affectml.importers.images import add_images, name_images
 from affectml.importers.images import images as importer
-from affectml.people.labelling import asked_of, make_task, taxonomy_of
-from affectml.taxonomies import LabelName, Taxonomy, get_taxonomy
+from affectml.people.labelling import asked_of, taxonomy_of
+from affectml.taxonomies import get_taxonomy
 from affectml.training import TrainConfig, plan_run
-from affectml_annotation import LabelStore
 
 
 def picture(path: Path, shade: int = 30, width: int = 5) -> None:
@@ -132,19 +130,6 @@ def test_the_labels_and_the_question_are_kept_for_whoever_labels(photos, tmp_pat
     import_table(more(tmp_path, "file,emotion\nlake.jpg,joy\n2020/1.webp,sad\n"), out)
     assert taxonomy_of(Dataset.open(out)).name == "mikels-8"
     assert taxonomy_of(Dataset.open(out), "single").labels == ("joy", "sad")
-
-
-@pytest.mark.parametrize("called", ["mine", "mikels-8"])
-def test_names_and_meanings_of_one_s_own_are_kept_for_whoever_labels(photos, out, called):
-    words = {"definitions": {"awe": "wonder"}, "translations": {"de": {"awe": LabelName("Staunen")}}}
-    own = replace(get_taxonomy("mikels-8"), name=called, **words)
-    settings, shown = make_task(import_images(photos, out, taxonomy=own))
-    assert (settings.labels, settings.about, len(shown)) == (own.labels, "evoked", 4)
-    with LabelStore("sqlite://") as store:
-        store.init_task(settings, ["lake"])
-        kept = Taxonomy.from_dict(store.task.taxonomy)
-    assert (kept.definitions, kept.translations) == (own.definitions, own.translations)
-    assert kept.display("awe", "de") == "Staunen"
 
 
 @pytest.mark.parametrize(

@@ -125,16 +125,6 @@ def test_emoset_keeps_splits_and_attributes(tmp_path, bring):
     assert "test.json is not there: imported as a part of the set" in part.notes
 
 
-def test_emoset_without_images_imports_labels_alone(tmp_path, bring, refused):
-    root = sources.emoset_folder(tmp_path / "in", annotations=False)
-    for image in (root / "image").rglob("*.jpg"):
-        image.unlink()
-    refused(r"train.json: none of the 3 images it names is in .*: images='none'", "emoset", root)
-    summary, _ = bring("emoset", root, images="none")
-    assert summary.images == 3
-    assert "no annotation file is there, so no attributes are either" in summary.notes
-
-
 def test_emoset_images_may_lie_behind_a_link_and_have_other_capitals(tmp_path, bring):
     root = sources.emoset_folder(tmp_path / "in")
     (root / "image").rename(tmp_path / "elsewhere")
@@ -161,11 +151,6 @@ def test_abstract_by_hand(tmp_path, end, bring):
     assert (summary.images, summary.construct) == (2, "evoked")
     assert [len(names) for names in summary.skipped.values()] == [1, 1]
     assert any("abstract_0009.jpg" in name for names in summary.skipped.values() for name in names)
-
-
-def test_abstract_with_a_header_cell_of_its_own_and_the_images_root_itself(tmp_path, bring):
-    root = sources.abstract_folder(tmp_path / "in", lines=["'image'" + ABSTRACT[0][2:], *ABSTRACT[1:]])
-    assert bring("abstract", root / "testImages_abstract")[0].images == 2
 
 
 def test_images_that_are_none_leave_the_labels(tmp_path, refused):
@@ -237,15 +222,6 @@ def test_the_header_or_the_user_says_the_order_of_the_columns(tmp_path, bring):
 
 
 @pytest.mark.parametrize(
-    ("rows", "values"),
-    [(["a.jpg 1 2 0 0 0 0 0 8", "b.jpg 1 0 0 0 0 0 0 0"], "votes"), (["a.jpg .25 .75 0 0 0 0 0 0"], "shares")],
-)
-def test_unequal_votes_and_shares_are_said_to_be_of_unknown_rule(tmp_path, bring, rows, values):
-    meta = bring("flickrldl", sources.ldl_folder(tmp_path / "in", rows))[1].target("distribution").meta
-    assert (meta.values, meta.vote_rule) == (values, "unknown")
-
-
-@pytest.mark.parametrize(
     ("csv", "lists", "why"),
     [
         (["image,n,num_neg,num_pos", *COUNTS], {}, "positive votes: num_pos (by its name)"),
@@ -261,12 +237,6 @@ def test_twitter_votes_by_hand_whichever_way_they_come(tmp_path, bring, csv, lis
     assert (target.n.tolist(), target.meta.vote_rule) == ([5, 5, 5], "one_choice")
     assert why in summary.notes
     assert ("agree" in data.images and column(data, "agree")) == (bool(lists) and [5, 4, 3])
-
-
-def test_one_list_of_twitter_alone_gives_single_labels(tmp_path, bring):
-    summary, data = bring("twitter1", sources.twitter_folder(tmp_path / "in", lists={"four": LISTS["four"]}))
-    assert words(data.target("single")) == {"a.jpg": {"positive"}, "b.jpg": {"negative"}}
-    assert any("c.jpg" in name for name in summary.skipped[SPARE])
 
 
 # Urls
@@ -495,9 +465,3 @@ def test_emotic_crops_of_two_photographs_stay_apart(tmp_path, bring):
             colours.append(int(np.argmax(image.getpixel((1, 1)))))
     assert colours == [0, 2]
     assert list(summary.skipped.values()) == [[str(there / "unnamed.jpg")]]
-
-
-def test_emotic_leaves_out_a_box_beside_the_photograph(tmp_path, bring):
-    summary, _ = bring("emotic", sources.emotic_folder(tmp_path / "in", box=(50, 0, 60, 20)))
-    assert summary.images == 2
-    assert list(summary.skipped) == ["images: the person's box lies outside the image"]

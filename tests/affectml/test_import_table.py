@@ -10,12 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-import affectml
 from affectml.data import Dataset
 from affectml.errors import BadInput, UnknownLabel, command_line
 from affectml.importers import import_table
 from affectml.importers.find import inside_name
-from affectml.taxonomies import Taxonomy, get_taxonomy
+from affectml.taxonomies import Taxonomy
 from affectml_annotation import BadImport, read_judgements
 
 
@@ -219,11 +218,6 @@ def test_one_choice_each_is_also_a_distribution_and_people_without_images_or_nam
     assert dataset.judgements["annotator_id"].is_unique
 
 
-def test_labels_of_a_judgement_in_columns_are_in_the_order_of_the_taxonomy(load):
-    _, dataset = load("file,worker_id,joy,fear\n0.png,a,1,1\n0.png,b,0,0\n1.png,a,1,0\n")
-    assert [list(labels) for labels in dataset.judgements["labels"]] == [["fear", "joy"], [], ["joy"]]
-
-
 # --- votes of the people asked, in JSON and CSV
 
 ROWS = [{"image": "a.jpg", "joy": 12, "awe": 3, "n": 20}, {"image": "b.jpg", "joy": 0, "awe": 17, "n": 18}]
@@ -278,27 +272,6 @@ def test_labels_that_are_no_words_of_emotions_are_known_by_where_they_stand(load
     assert dataset.target("rates").taxonomy.labels == ("cosy", "tender")
     assert dataset.images["age"].tolist() == [40, 9]
     assert "labels taken from tender, cosy" in summary.notes
-
-
-def test_from_a_table_of_twenty_peoples_votes_to_a_page_of_two_systems(load, tmp_path):
-    """MultiEmo-Bench's shape: Mikels' eight, twenty people an image who choose all they feel, nobody named."""
-    draw, labels = np.random.default_rng(0), get_taxonomy("mikels-8").labels
-    rates = draw.beta(0.4, 1.2, size=(60, 8))
-    counts = [dict(zip(labels, map(int, row), strict=True)) for row in draw.binomial(20, rates)]
-    images = [{"id": f"{at:03}", "file": f"{at:03}.jpg", "votes": row} for at, row in enumerate(counts)]
-    _, dataset = load({"n": 20, "images": images}, images="none")
-    assert dataset.target("rates").taxonomy.name == "mikels-8"
-    for name, said in (("near", rates), ("words", np.tile(rates.mean(axis=0), (60, 1)))):
-        rows = [{"image": f"{at:03}", "rates": dict(zip(labels, said[at].tolist(), strict=True))} for at in range(60)]
-        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    answers, page = [tmp_path / "words.jsonl", tmp_path / "near.jsonl"], tmp_path / "judged.html"
-    judged = {"split": "all", "sort": "rate_cross_entropy", "out": page, "say": lambda line: None}
-    found = affectml.evaluate(answers, on=dataset, **judged).evaluation
-    assert found.systems()[:3] == ["near", "words", "prior"]
-    assert found.get("rate_cross_entropy", "near", "words").high < 0
-    assert found.get("top_1_accuracy", "near", "words").p_holm < 0.05
-    assert found.systems("rest") == found.systems("person") == []
-    assert "words" in page.read_text(encoding="utf-8")
 
 
 # --- files
@@ -473,36 +446,3 @@ def test_judgements_of_an_excel_file_are_read_with_what_is_empty_in_it(tmp_path,
 def test_encodings_can_be_named(load):
     summary, _ = load("file,label\n0.png,joie\n1.png,gaieté\n".encode("cp1252"), encoding="cp1252")
     assert summary.labels == ("gaieté", "joie")
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("t.tsv", "[image_filename]\t[label]\n0.png\tjoy\n1.png\tfear\n"),
-        ("t.txt", "images-name label\n0.png joy\n1.png fear\n"),
-        ("t.csv", "file;label\n0.png;joy\n1.png;fear\n"),
-        ("t.csv", "'file','label'\n'0.png','joy'\n'1.png','fear'\n"),
-        ("t.csv", ",file,label\n0,0.png,joy\n1,1.png,fear\n"),
-    ],
-)
-def test_separators_and_quotes_of_published_sets(load, name, text):
-    _, dataset = load(text, file=name)
-    assert rows(dataset, "single") == {"0.png": [0, 1], "1.png": [1, 0]}
-    assert dataset.images.columns.tolist() == ["image_id", "file"]
-
-
-@pytest.mark.real_data
-def test_real_votes(real_data, tmp_path):
-    """Ten taggers a face: rows without an image name are named, and without them all votes arrive."""
-    published = real_data / "ferplus" / "fer2013new.csv"
-    labels = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF"]
-    with pytest.raises(BadInput, match="line 19: neither file nor url"):
-        import_table(published, tmp_path / "out", images="none", label_columns=labels)
-    table = pd.read_csv(published)
-    table = table[table["Image name"].notna()].drop_duplicates("Image name")
-    table.to_csv(tmp_path / "named.csv", index=False)
-    summary = import_table(tmp_path / "named.csv", tmp_path / "out", images="none", label_columns=labels)
-    target = Dataset.open(tmp_path / "out").target("distribution")
-    assert summary.images == len(table)
-    order = [labels.index(label) for label in target.taxonomy.labels]
-    np.testing.assert_array_equal(target.table, table[labels].to_numpy()[:, order])

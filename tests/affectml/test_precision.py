@@ -12,13 +12,12 @@ import torch
 from PIL import Image
 
 from affectml.data import Dataset
-from affectml.embeddings import EmbeddingStore, embed_dataset, embedded, ensure_embeddings
-from affectml.encoders import PRECISIONS, Ran, load_encoder, read_image
-from affectml.encoders.identity import Agreement, to_load
+from affectml.embeddings import EmbeddingStore, embed_dataset, ensure_embeddings
+from affectml.encoders import Ran, load_encoder, read_image
+from affectml.encoders.identity import Agreement
 from affectml.encoders.threads import fast_bfloat16
 from affectml.encoders.towers import TorchTower, natural_precision, spared, without_padding
 from affectml.errors import BadInput
-from affectml.pictures import Picture
 
 from .edited import edit
 from .fuzz.before import as_before
@@ -174,14 +173,6 @@ def test_a_fast_way_that_gives_no_numbers_is_not_kept(tmp_path, auto, with_bf16,
     assert ways(embed_dataset(noise_set(tmp_path / "d"), auto()).store) == ["fp32"]
 
 
-def test_a_stream_that_is_left_on_trial_settles_nothing(tmp_path, auto, with_bf16):
-    encoder = auto()
-
-    for batch in embedded(encoder, [[Picture("not there.png", str(tmp_path / "not there.png"))]]):
-        assert (len(batch.items), len(batch.bad)) == (0, 1)
-    assert (encoder.is_settled(), encoder.ran.precision) == (False, "fp32")
-
-
 def test_the_next_run_goes_on_in_the_precision_of_the_last(tmp_path, auto, monkeypatch):
     dataset = noise_set(tmp_path / "d")
     everything = dataset.images
@@ -234,15 +225,6 @@ def test_the_machine_says_what_images_are_embedded_in(monkeypatch, device, gpu_h
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *, including_emulation: gpu_has_bf16)
     monkeypatch.setattr(BF16, lambda: cpu_has_bf16)
     assert natural_precision(device) == precision
-
-
-def test_a_precision_has_one_name_that_is_asked_for_and_one_in_files(spec):
-    for asked, kept in PRECISIONS.items():
-        identity = load_encoder(spec, precision=asked).identity
-        assert (identity.precision, to_load(kept)) == (kept, asked)
-    for gone, says in (("pure_bf16", ""), ("openvino", ""), ("pf16", "; did you mean 'fp16'")):
-        with pytest.raises(BadInput, match=f"no precision '{gone}'{says}.*one of auto, fp32, bf16, fp16"):
-            load_encoder(spec, precision=gone)
 
 
 # Stores of before. What they are called in encoder.json says whether the same numbers can be computed.

@@ -213,14 +213,6 @@ def test_python_raises_for_the_first_bad_image_or_skips_and_lists_it(run, photos
         run.predict("photos", errors="ignore")
 
 
-def test_a_pipe_among_the_images_is_named_and_never_waited_for(run, photos):
-    os.mkfifo("photos/pipe.jpg")
-    table = run.predict("photos", errors="skip")
-    assert (list(table["image"]), table.bad) == (EVERY, [("photos/pipe.jpg", "a pipe (FIFO), not a file")])
-    with pytest.raises(BadInput, match=r"^photos/pipe\.jpg: a pipe \(FIFO\), not a file"):
-        run.predict("photos/pipe.jpg")
-
-
 def test_of_many_images_a_table_shows_the_first_and_names_out(predict, demo):
     code, out, _ = predict(demo.root / "images")
     assert (code, sum(".png" in line for line in out.splitlines())) == (0, 50)

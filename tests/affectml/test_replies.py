@@ -1,6 +1,5 @@
 """What a model's replies say, from file to table and together; what cannot be used; no traceback on any bytes."""
 
-import contextlib
 import json
 import re
 from dataclasses import replace
@@ -13,7 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from affectml.errors import AffectmlError, BadInput
+from affectml.errors import BadInput
 from affectml.judging.answers import FILE, read_answers
 from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml.vlm import ReadConfig, read_replies, together
@@ -99,22 +98,6 @@ def test_a_synonym_of_two_labels_stands_for_neither_and_a_label_comes_before_syn
     assert [Words(taxonomy).find(word) for word in "xb"] == [None, "b"]
 
 
-OF_BATCHES = ["custom_id", "response", "status_code", "body", "choices", "message", "content", "finish_reason"]
-OF_LINES = ["labels", "awe", "error", "refusal", "image", "rates", "ranking"]
-KNOWN = st.sampled_from(OF_BATCHES + OF_LINES) | st.text(max_size=3)
-JSON = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5) | st.sampled_from(["awe", "labels"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KNOWN, inner, max_size=4),
-    max_leaves=12,
-)
-KEYS = ("custom_id", "image", "response", "error", "labels", "rates", "ranking", "reply", "awe")
-
-
-@given(st.text() | JSON.map(json.dumps))
-def test_no_reply_breaks_the_parser(text):
-    assert why_not(text) in [None, *Why]
-
-
 def replied(text, finish="stop", **more):
     message = {"role": "assistant", "content": text, **more}
     return responded(200, {"choices": [{"index": 0, "message": message, "finish_reason": finish}]})
@@ -161,27 +144,6 @@ def test_what_cannot_be_used_of_a_batch_is_counted_by_reason_and_a_refused_schem
     way = "the server refused the JSON schema of 3 requests; `ask` json_schema=False sends none"
     assert found.notes == [way]
     refused(BadInput, f"{Why.NO_SCHEMA}: 3; {way}", read_lines, file, map(json.dumps, said[:3]), MIKELS)
-
-
-def check(file, one):
-    """Of any file an error in words, or a table of replies and shares and sets that can be."""
-    with contextlib.suppress(AffectmlError):
-        found = read(file, MIKELS, one=one)
-        assert {*found.received.problems} <= {*Why}
-        said = together(found, one_label=one)
-        assert np.isfinite(said.scores).all()
-        for table in (said.often, said.shares, said.sets):
-            assert table is None or ((table >= 0) & (table <= 1)).all()
-        assert said.shape != "distribution" or said.shares.sum(axis=1) == pytest.approx(1)
-        assert said.sets is None or np.isin(said.sets, (0, 1)).all()
-
-
-@given(lines=st.lists(st.dictionaries(st.sampled_from(KEYS), JSON)), one=st.booleans())
-def test_of_lines_of_any_json_what_is_read_can_be(lines, one, file):
-    known = [{"image": "1", **line} for line in lines] + [{"custom_id": custom_id("a b", 1), **line} for line in lines]
-    for some in (lines, known[: len(lines)], known[len(lines) :]):
-        file.write_bytes(b"\n".join(json.dumps(line).encode() for line in some) or b"{")
-        check(file, one)
 
 
 def test_of_several_responses_to_a_request_the_first_that_can_be_used_counts(file):

@@ -16,7 +16,7 @@ from affectml.encoders import EncoderIdentity
 from affectml.errors import BadArray, BadDataset
 from affectml.heads import base, blocks, hidden, linear
 from affectml.heads.blocks import Blocks
-from affectml.heads.hidden import Racer, Setting
+from affectml.heads.hidden import Racer
 from affectml.heads.linear import L2Path, Standardiser
 from affectml.heads.objective import Objective
 
@@ -105,7 +105,7 @@ HEADS = {
     "linear, one L2": heads.SigmoidHead(l2=0.01),
     "softmax": heads.SoftmaxHead(),
     "hidden": heads.SigmoidHead(hidden=8, batch_size=32, max_epochs=5),
-    "softmax, hidden": heads.SoftmaxHead(hidden=8, batch_size=32, max_epochs=5, dropout=(0.0, 0.3)),
+    "softmax, hidden": heads.SoftmaxHead(hidden=8, batch_size=32, max_epochs=5, dropout=0.3),
     "contrastive": heads.ContrastiveHead(torch.eye(LABELS, 6), hidden=8, batch_size=32, max_epochs=3),
     "prior": heads.PriorHead(),
     "zero_shot": heads.ZeroShotHead(np.random.default_rng(0).normal(size=(LABELS, COLUMNS))),
@@ -192,15 +192,15 @@ def test_statistics_in_blocks_are_those_of_all_rows(large):
     assert parted.deviation[3] == torch.inf
 
 
-def racers_of(settings):
+def racers_of(*decays):
     generator = torch.Generator().manual_seed(0)
     parts = [torch.randn(shape, generator=generator) for shape in ((8, COLUMNS), (8,), (LABELS, 8), (LABELS,))]
-    return [Racer(setting, parts) for setting in settings]
+    return [Racer(decay, 0.01, parts) for decay in decays]
 
 
 @pytest.mark.parametrize(("softmax", "dropout"), [(False, 0.0), (True, 0.0), (False, 0.25)])
 def test_steps_are_those_of_torch(softmax, dropout):
-    [trained] = racers_of((Setting(0.1, 0.01, dropout),))
+    [trained] = racers_of(0.1)
     cut, (own, same) = int(256 * dropout), (torch.Generator().manual_seed(0) for _ in range(2))
     layers, means = [part.clone().requires_grad_() for part in trained.layers], [*map(torch.clone, trained.layers)]
     decays = [{"params": layers[::2], "weight_decay": 0.1}, {"params": layers[1::2], "weight_decay": 0.0}]
@@ -208,8 +208,8 @@ def test_steps_are_those_of_torch(softmax, dropout):
     X, Y = (torch.from_numpy(part.astype(np.float32)) for part in drawn(200))
     masses = Objective(Y, None if softmax else 1 - Y)
     for number, batch in enumerate(torch.split(torch.arange(200), 40)):
-        hidden.step([trained], X[batch], masses.rows(batch), 40.0, 1.2, own)
-        kept = hidden._masks((40, 8), {cut}, torch.float32, same)[cut] != 0
+        hidden.step([trained], X[batch], masses.rows(batch), 40.0, 1.2, dropout, own)
+        kept = hidden._mask((40, 8), cut, torch.float32, same) != 0
         units = torch.relu(X[batch] @ layers[0].T + layers[1]) * kept / (1 - dropout)
         loss = masses.rows(batch).loss(units @ layers[2].T + layers[3]) / 40
         optimiser.zero_grad()
@@ -221,65 +221,40 @@ def test_steps_are_those_of_torch(softmax, dropout):
         torch.testing.assert_close(ours, theirs.detach(), rtol=1e-4, atol=1e-5)
 
 
-def test_settings_together_do_what_each_does_alone():
-    settings = (Setting(1.0, 0.01, 0.5), Setting(0.01, 0.003, 0.0), Setting(0.01, 0.003, 0.25))
+def test_weight_decays_together_do_what_each_does_alone_and_the_best_stays_after_twelve_epochs():
     X, Y = (torch.from_numpy(part.astype(np.float32)) for part in drawn(200))
 
-    def after(chosen, keep=slice(None)):
-        trained, generator = racers_of(chosen), torch.Generator().manual_seed(1)
-        for number, batch in enumerate(torch.split(torch.arange(200), 20)):
-            if number == 5:
-                trained = trained[keep]
-            hidden.step(trained, X[batch], Objective(Y, 1 - Y).rows(batch), 20.0, 2.0, generator)
+    def after(*decays):
+        trained, generator = racers_of(*decays), torch.Generator().manual_seed(1)
+        for batch in torch.split(torch.arange(200), 20):
+            hidden.step(trained, X[batch], Objective(Y, 1 - Y).rows(batch), 20.0, 2.0, 0.5, generator)
         return [each.mean for each in trained]
 
-    together = after(settings)
-    alone = [after(settings[place : place + 1])[0] for place in range(3)]
-    for ours, theirs in zip([*together, *after(settings, slice(0, 3, 2))], [*alone, *together[::2]], strict=True):
+    for ours, theirs in zip(after(1.0, 0.01), [*after(1.0), *after(0.01)], strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+    objective = Objective(Y, 1 - Y)
+    options = hidden.HiddenOptions(8, (1.0, 0.01), 0.01, 0.5, 50, 20, 20)
+    fit = hidden.fit_hidden(X, objective, (X, objective), options, torch.Generator().manual_seed(0))
+    assert (fit.weight_decay in (1.0, 0.01), len(fit.curve), fit.curve[fit.epochs - 1]) == (True, 20, min(fit.curve))
 
 
-def test_rates_and_dropouts_are_chosen_first_and_weight_decays_after_twelve_epochs():
-    settings = [Setting(decay, rate, drop) for decay in (1.0, 0.1) for rate in (0.01, 0.001) for drop in (0.2, 0.5)]
-    losses = [5.0, 9.0, 7.0, 8.0, 6.0, 3.0, 9.0, 9.0]  # the best of each rate and dropout: 5, 3, 7, 8
-    assert hidden.staying(settings, losses, epoch=1) == [0, 1, 4, 5]
-    left = [settings[place] for place in (0, 1, 4, 5)]
-    assert hidden.staying(left, [5.0, 9.0, 6.0, 7.0], epoch=2) == [0, 2]
-    for epoch, places in ((3, [0, 1]), (11, [0, 1]), (12, [1]), (13, [1])):
-        assert hidden.staying([settings[0], settings[4]], [5.0, 4.0], epoch) == places
-    assert hidden.staying(settings[:1], [5.0], epoch=12) == [0]
-
-
-def test_dropout_leaves_out_the_share_that_was_asked_for():
-    masks = hidden._masks((500, 400), {64, 128}, torch.bfloat16, torch.Generator().manual_seed(0))
-    for cut, mask in masks.items():
-        assert set(mask.unique().tolist()) == {0, -1}
-        assert abs(float((mask == 0).double().mean()) - cut / 256) < 0.005
+@pytest.mark.parametrize("cut", [64, 128])
+def test_dropout_leaves_out_the_share_that_was_asked_for(cut):
+    mask = hidden._mask((500, 400), cut, torch.bfloat16, torch.Generator().manual_seed(0))
+    assert set(mask.unique().tolist()) == {0, -1}
+    assert abs(float((mask == 0).double().mean()) - cut / 256) < 0.005
 
 
 def test_features_that_are_left_out_are_counted_for_by_those_that_stay(monkeypatch):
     batches, objective = [], Objective(torch.full((400, 2), 0.5), None)
     monkeypatch.setattr(hidden, "step", lambda racers, rows, *rest: batches.append(rows.clone()))
-    options = hidden.HiddenOptions(4, (Setting(0.1, 0.01, 0.0),), 100, 3, 3, input_dropout=0.25)
+    options = hidden.HiddenOptions(4, (0.1,), 0.01, 0.0, 100, 3, 3, input_dropout=0.25)
     X = torch.ones(400, 50)
     hidden.fit_hidden(X, objective, (X, objective), options, torch.Generator().manual_seed(0))
     values = torch.cat(batches)
     torch.testing.assert_close(values.unique(), torch.tensor([0.0, 4 / 3]))
     assert abs(float((values == 0).double().mean()) - 0.25) < 0.005
     assert (X == 1).all()
-
-
-@pytest.mark.parametrize("cells", [0, 20_000_000])
-def test_a_search_takes_the_setting_that_rows_kept_out_prefer(monkeypatch, tmp_path, cells):
-    monkeypatch.setattr(base, "BIG", cells)
-    X, Y = drawn(600)
-    head = heads.SigmoidHead(hidden=8, batch_size=64, max_epochs=6, learning_rate=(1e-6, 0.01), dropout=(0.9, 0.0))
-    head.fit(X, Y, val=drawn(200, seed=1))
-    assert (head.report_["learning_rate"], head.report_["dropout"]) == (0.01, 0.0)
-    head.save(tmp_path)
-    again = heads.load_head(tmp_path)
-    assert again.config == head.config
-    assert torch.equal(again.scores(X), head.scores(X))
 
 
 def correlated(rows=400, columns=12, usual=(0.0, -3.0, -6.0), strength=2.0, seed=0):

@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard
 
 from affectml.demo_set import write_demo
 from affectml.encoders import load_encoder, read_image
-from affectml.errors import BadInput, BadRun, MissingExtra
+from affectml.errors import BadRun, MissingExtra
 from affectml.importers.clip_e import import_clip_e
 from affectml.predicting import predict_images
 from affectml.runs import RunFolder
@@ -131,14 +131,6 @@ def test_without_the_extra_its_name_is_said(runs, tmp_path, monkeypatch):
     monkeypatch.setattr(_onnx, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"affectml\[onnx\]"):
         export_onnx(runs / "linear", tmp_path / "head.onnx")
-
-
-@pytest.mark.slow
-def test_an_existing_file_is_kept(runs, tmp_path):
-    (tmp_path / "head.onnx").write_text("mine")
-    with pytest.raises(BadInput, match="exists"):
-        export_onnx(runs / "linear", tmp_path / "head.onnx")
-    assert (tmp_path / "head.onnx").read_text() == "mine"
 
 
 def test_saved_and_loaded_it_predicts_the_same(runs, tmp_path):

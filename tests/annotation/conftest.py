@@ -13,9 +13,16 @@ if find_spec("affectml") is None:
     collect_ignore = [file.name for file in Path(__file__).parent.glob("test_*.py") if asks.search(file.read_text())]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What needs a database runs on both engines, unless the module of the test names its `ENGINES`."""
+    if "database_url" in metafunc.fixturenames:
+        engines = getattr(metafunc.module, "ENGINES", ("sqlite", "postgresql"))
+        metafunc.parametrize("database_url", engines, indirect=True)
+
+
+@pytest.fixture
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a new, empty database, once of each kind."""
+    """The URL of a new, empty database of the engine that the test is for."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'labels.db'}"
     return request.getfixturevalue("postgres_url")

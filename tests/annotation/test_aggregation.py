@@ -5,10 +5,9 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import spearmanr
 
 import affectml_annotation as aa
-from affectml_annotation.aggregation import METHODS, Method, annotator_weights
+from affectml_annotation.aggregation import METHODS, Method
 
 from .tasks import refused
 
@@ -172,19 +171,6 @@ def test_shares_converge_to_the_true_rates():
     assert error[12][0] < error[3][0] / 3
     assert error[3][1] < error[3][0] * 0.75  # smoothing pays most where people are few
     assert error[12][1] < error[12][0]
-
-
-def test_weights_rank_the_annotators_rightly():
-    """Decisive people are nearer to the others' shares than noisy ones; the panel's order is known."""
-    from affectml.demo_set.people import choice_chances
-
-    table, rates, names, panel = people(images=1500, spread=1.2)
-    chances = choice_chances(rates, panel)
-    true_error = ((chances - rates) ** 2 + chances * (1 - chances)).mean(axis=(1, 2))
-    found = annotator_weights(table, names).set_index("annotator_id").loc[list(panel.ids)]
-    assert spearmanr(found["weight"], -true_error).statistic > 0.9
-    assert (found["weight"] > 0).all()
-    assert found["weight"].mean() == pytest.approx(1)
 
 
 def test_of_ferplus_counts_nothing_is_said_of_single_people(real_data):

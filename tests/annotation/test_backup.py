@@ -21,7 +21,7 @@ from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.keeping import keep_backup
 from affectml_annotation.store.migrations import MIGRATIONS, version_of
 from affectml_annotation.store.place import holds_task
-from affectml_annotation.store.settings import read_setting, write_setting
+from affectml_annotation.store.schema import read_setting, write_setting
 from affectml_annotation.study import door, pay, visits
 from affectml_annotation.study.door import Ids, NotInStudy
 
@@ -401,7 +401,7 @@ def test_without_a_word_nobody_comes_back_by_a_restore_into_a_new_place(task, at
     else:
         assert not {"SECRET-1", "SECRET-2"} & there
         assert "2 people were erased since it was made" in said
-        assert "nothing near" not in said
+        assert "nobody here knows" not in said
 
 
 def test_erasures_under_another_key_or_that_cannot_be_read_are_not_passed_over(task, tmp_path):

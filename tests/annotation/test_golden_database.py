@@ -18,7 +18,7 @@ from affectml_annotation.exchange.dataset_folder import Collected, write_dataset
 from affectml_annotation.judgements import of_now as flags_of_now
 from affectml_annotation.store import schema
 from affectml_annotation.store.checking import check_store
-from affectml_annotation.store.settings import read_setting
+from affectml_annotation.store.schema import read_setting
 from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.file import Backups
 from affectml_annotation.study.folder import Study

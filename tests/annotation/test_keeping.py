@@ -18,7 +18,7 @@ from affectml_annotation.store.backup import read_backup
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.store.keeping import beyond, due, keep_backup, kept
-from affectml_annotation.store.settings import write_setting
+from affectml_annotation.store.schema import write_setting
 from affectml_annotation.store.setup import DATASET
 from affectml_annotation.study import pay, visits
 
@@ -322,33 +322,6 @@ def test_what_a_killed_backup_or_restore_left_beside_the_database_goes_with_an_e
         erase_people([who], stores=[store])
         assert held.is_dir()
     assert not [*place.parent.glob(".*.tmp")]
-
-
-def test_an_erasure_that_was_cut_short_among_the_backups_goes_on(store, clock, monkeypatch):
-    who = complete(store, "SECRET-ID")
-    pay.mark_paid(store, ["SECRET-ID"])
-    for _ in range(3):
-        keep_backup(store)
-        clock(24)
-
-    def power_cut(copy, *given, real=keeping.seal):
-        if copy.name == kept(store)[1].name:
-            raise KeyboardInterrupt
-        real(copy, *given)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(keeping, "seal", power_cut)
-        with pytest.raises(KeyboardInterrupt):
-            erase_people([who], stores=[store])
-    assert [b"SECRET-ID" in path.read_bytes() for path in kept(store)] == [False, True, True]
-    assert [row.cleaned_at for row in rows(store, schema.erasure)] == [None]
-    left = keeping.folder(store) / f".{kept(store)[0].name}.12345678.tmp"  # of one that was killed
-    left.mkdir()
-    shutil.copy(kept(store)[1], left / "copy.db")
-    assert sum(erase_people([who], stores=[store]).databases.values()) == 0
-    assert b"SECRET-ID" not in bytes_of(store)
-    assert [path.name for path in keeping.folder(store).iterdir() if path.suffix != ".db"] == []
-    assert [row.cleaned_at for row in rows(store, schema.erasure)] != [None]
 
 
 def test_backups_that_cannot_be_changed_are_named_once_all_others_are_and_the_erasure_goes_on(store, clock):

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from affectml_annotation import LabelStore, StoreError
 from affectml_annotation.store import migrations, schema
-from affectml_annotation.store.earlier import task_file
 from affectml_annotation.store.engine import Database
-from affectml_annotation.store.settings import read_setting, write_setting
+from affectml_annotation.store.migrations import task_file
+from affectml_annotation.store.schema import read_setting, write_setting
 from affectml_annotation.store.versions import all_versions
 from affectml_annotation.study.file import Backups, parse
 

@@ -7,7 +7,6 @@ import types
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from unittest.mock import Mock
 
 import pytest
 import yaml
@@ -15,11 +14,9 @@ import yaml
 from affectml.errors import BadInput
 from affectml.people import studies
 from affectml.taxonomies import get_taxonomy
-from affectml_annotation import DatabaseAway, LabelStore, StoreError, Task, erasing
+from affectml_annotation import LabelStore, StoreError, Task, erasing
 from affectml_annotation.errors import BadTask
 from affectml_annotation.store.backup import write_backup
-from affectml_annotation.store.engine import Database
-from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.store.keeping import keep_backup
 from affectml_annotation.store.place import backups_of
 from affectml_annotation.store.visits import end
@@ -49,46 +46,79 @@ def agree(store, ids: door.Ids) -> str:
     return door.agree(store, ids, 1, boxes).participant
 
 
-def test_what_is_missing_is_said_in_sentences(run, folder, data):
-    said = run("study", "check", folder)
-    assert "- consent.md has places to fill in: [" in said
-    assert "- images_per_person is 50, and the data set has 20 images." in said
-    assert "- pay.per_person is 0: nobody is paid." in said
-    for name in ("consent", "debriefing"):
-        (folder / f"{name}.md").write_text("Whole words.", encoding="utf-8")
-    first = str(data.images["image_id"][0])
-    write_file(folder, images_per_person=10, help=["+49 800 111"], pay={"per_person": 3, "per_screen_out": 1},
-          practice={"images": [{"image": first, "labels": ["amusment"]}, {"image": "nowhere", "labels": ["awe"]}]},
-          before={"questions": [{"id": "age", "text": "Age?", "kind": "choice", "options": ["18-29", "30+"]}]},
-          places={"people": 5, "per_answer": {"age": 2}})  # fmt: skip
-    said = run("study", "check", folder)
-    # 19 images, without the one to practise with, times 3 people are 57 answers: 6 people with 10 each
-    assert [line for line in said.splitlines() if line.startswith("- ")] == [
-        "- places.per_answer: the groups of age take 4 people in all, and places.people is 5.",
-        "- places.people is 5: for 19 images with 3 people each it takes 6 who label 10.",
-        "- practice: there is no label 'amusment'; did you mean 'amusement'?",
-        "- practice: there is no image 'nowhere'.",
-    ]
-    shown = {"image": first, "labels": ["awe"], "images": {"de": "no such", "nl": first}}
-    write_file(folder, languages=["en", "de"], practice={"images": []}, checks={"rate": 0.3, "images": [shown]})
-    said = run("study", "check", folder)
-    assert "- checks: there is no image 'no such'." in said
-    assert "- checks: there is no language 'nl'." in said
-    assert "- checks: rate asks for 3 checks a person, and there are images for 1." in said
-    write_file(folder, checks={"rate": 0.04, "images": [shown]})
-    assert "- checks: rate is 0.04: of 10 images that is no check." in run("study", "check", folder)
+def dictated(**changes) -> dict[str, object]:
+    return {"images": [{"image": "000000", "labels": ["awe"], **changes}]}
 
 
-BAD_LABELS = [
-    ({"taxonomy": "nosuch.yaml"}, "nosuch.yaml"), ({"taxonomy": "nosuch"}, "nosuch"),
-    ({"target": "nosuch"}, "nosuch"),
-]  # fmt: skip
+AGE = {"id": "age", "text": "Age?", "kind": "choice", "options": ["18-29", "30+"]}
+MISSING = [
+    ({}, "consent.md has places to fill in: ["),
+    ({}, "images_per_person is 50, and the data set has 20 images."),
+    ({}, "pay.per_person is 0: nobody is paid."),
+    ({}, "help is empty: people need somebody to turn to."),
+    # 20 images times 3 people are 60 answers: 6 people with 10 each
+    (
+        {"images_per_person": 10, "places": {"people": 5}},
+        "places.people is 5: for 20 images with 3 people each it takes 6 who label 10.",
+    ),
+    (
+        {"before": {"questions": [AGE]}, "places": {"people": 5, "per_answer": {"age": 2}}},
+        "places.per_answer: the groups of age take 4 people in all, and places.people is 5.",
+    ),
+    ({"practice": dictated(labels=["amusment"])}, "practice: there is no label 'amusment'; did you mean 'amusement'?"),
+    ({"practice": dictated(image="nowhere")}, "practice: there is no image 'nowhere'."),
+    ({"checks": dictated(images={"de": "no such"})}, "checks: there is no image 'no such'."),
+    ({"checks": dictated(images={"nl": "000001"})}, "checks: there is no language 'nl'."),
+    (
+        {"images_per_person": 10, "checks": {"rate": 0.3, **dictated()}},
+        "checks: rate asks for 3 checks a person, and there are images for 1.",
+    ),
+    (
+        {"images_per_person": 10, "checks": {"rate": 0.04, **dictated()}},
+        "checks: rate is 0.04: of 10 images that is no check.",
+    ),
+    (
+        {"pay": {"currency": "JPY", "per_minute_over": "0.50"}},
+        "pay.per_minute_over is 0.50: JPY is paid in whole units; write such as 300.",
+    ),
+    (
+        {"recruit": {"panel": "prolific", "return_to": "https://x.example/"}},
+        "recruit.return_to has no {code}: prolific would not know who comes back.",
+    ),
+    (
+        {"recruit": {"panel": "sona", "return_to": "https://x.example/"}},
+        "recruit.return_to has no {person}: sona would not know who comes back.",
+    ),
+    (
+        {"recruit": {"panel": "prolific"}, "pay": {"per_person": 3}},
+        "pay.paid_by_panel has no completed: prolific pays its reward itself",
+    ),
+    ({"before": {"questions": [{**AGE, "kind": "text", "options": [], "share": True}]}}, "question age is free text"),
+]
 
 
-@pytest.mark.parametrize(("change", "says"), BAD_LABELS)
-def test_labels_that_a_study_cannot_have_are_said_by_the_check_and_not_first_by_the_run(change, says, folder):
+@pytest.mark.parametrize(("changes", "says"), MISSING)
+def test_what_is_missing_is_said_in_a_sentence(folder, changes, says):
+    write_file(folder, **changes)
+    assert [sentence for sentence in studies.check(folder).missing if sentence.startswith(says)]
+
+
+def test_what_the_texts_name_and_is_not_there_is_missing(folder):
+    write_file(folder, languages=["en", "de"])
+    (folder / "instructions.md").write_text("![a painting](00000)", encoding="utf-8")
+    (folder / "study.de.yaml").write_text("labels: {aw: {name: Ehrfurcht}}", encoding="utf-8")
+    missing = studies.check(folder).missing
+    assert "instructions.md: there is no image '00000'; did you mean '000010'?" in missing
+    assert "study.de.yaml: there is no label 'aw'; did you mean 'awe'?" in missing
+    refused(BadInput, "names 'aw', which is not a label", studies.begin, folder, by="lead")
+    (folder / "study.de.yaml").write_text("labels: {awe: {name: Wut}, anger: {name: Wut}}", encoding="utf-8")
+    assert "are both called 'Wut' in de" in studies.check(folder).missing[-1]
+
+
+@pytest.mark.parametrize("change", [{"taxonomy": "nosuch.yaml"}, {"taxonomy": "nosuch"}, {"target": "nosuch"}])
+def test_labels_that_a_study_cannot_have_are_said_by_the_check_and_not_first_by_the_run(change, folder):
     write_file(folder, **change)
-    assert says in studies.check(folder).refused[0]
+    assert next(iter(change.values())) in studies.check(folder).refused[0]
 
 
 def test_how_many_people_it_takes_is_said_before_it_begins(run, tmp_path, demo_set):
@@ -156,23 +186,6 @@ def test_every_file_that_still_holds_an_id_is_named(run, tmp_path, how, monkeypa
     assert len(held) == 5 - (how == "label remove erase")
 
 
-def test_what_a_panel_needs_is_missed(run, folder):
-    write_file(folder, pay={"per_person": 3}, recruit={"panel": "prolific", "return_to": "https://x.example/"})
-    said = run("study", "check", folder)
-    assert "- recruit.return_to has no {code}: prolific would not know who comes back." in said
-    assert "- pay.paid_by_panel has no completed: prolific pays its reward itself" in said
-    write_file(folder, recruit={"panel": "sona"})
-    assert "- recruit.return_to has no {person}" in run("study", "check", folder)
-
-
-def test_a_study_that_begins_says_what_is_still_missing(run, monkeypatch, folder):
-    server = types.SimpleNamespace(main=lambda arguments: sys.exit(0))
-    monkeypatch.setitem(sys.modules, "streamlit.web.cli", server)
-    said = run("study", "run", folder)
-    assert "still missing: consent.md has places to fill in: [" in said
-    assert "still missing: pay.per_person is 0: nobody is paid." in said
-
-
 def test_a_study_in_two_languages_does_not_begin_until_its_consent_was_read(run, tmp_path, demo_set, monkeypatch):
     server = types.SimpleNamespace(main=lambda arguments: sys.exit(0))
     monkeypatch.setitem(sys.modules, "streamlit.web.cli", server)
@@ -192,7 +205,7 @@ def test_a_study_in_two_languages_does_not_begin_until_its_consent_was_read(run,
     german = (study / "study.de.yaml").read_text(encoding="utf-8")
     read = german.replace("consent: ''", "consent: Anna Muster")
     (study / "study.de.yaml").write_text(read, encoding="utf-8")
-    assert "refused" not in run("study", "check", study)
+    assert "\n- consent.de.md has places to fill in: [" in run("study", "check", study)
     assert "still missing: consent.de.md has places to fill in" in run("study", "run", study)
     agreed = run("study", "check", study, "--summary")
     consent = read_study(study).hashes["consent.de"]
@@ -210,43 +223,6 @@ def test_a_studys_own_words_for_labels_go_before_the_taxonomys():
     assert mikels.display("awe", "de") != "Staunen"
     with pytest.raises(BadInput, match="are both called 'Angst' in de"):
         studies.with_words(mikels, {"de": {"awe": LabelWords(name="Angst"), "fear": LabelWords(name="Angst")}})
-
-
-def test_words_for_what_is_no_label_are_missed_and_do_not_begin(run, folder):
-    write_file(folder, languages=["en", "de"])
-    (folder / "study.de.yaml").write_text("labels: {aw: {name: Ehrfurcht}}", encoding="utf-8")
-    said = run("study", "check", folder)
-    assert "- study.de.yaml: there is no label 'aw'; did you mean 'awe'?" in said
-    refused(BadInput, "names 'aw', which is not a label", studies.begin, folder, by="lead")
-    (folder / "study.de.yaml").write_text("labels: {awe: {name: Wut}, anger: {name: Wut}}", encoding="utf-8")
-    assert "are both called 'Wut' in de" in run("study", "check", folder)
-
-
-def test_the_summary_answers_what_an_ethics_board_asks(run, folder):
-    age = {"id": "age", "text": "How old are you | really?", "kind": "number", "share": True}
-    why = {"id": "why", "text": "Why?", "kind": "text", "share": True}
-    write_file(folder, before={"questions": [age]}, after={"questions": [why]}, keep_months=36,
-          pay={"per_person": "3.50", "unfinished": "all", "per_minute_over": "0.20", "most_minutes_over": 5},
-          recruit={"panel": "prolific"}, help=["lab@example.org"],
-          checks={"rate": 0.1, "images": [{"image": "000000", "labels": ["awe"]}], "then": "end"})  # fmt: skip
-    said = run("study", "check", folder, "--summary")
-    table = dict(line.strip("| \n").split(" | ") for line in said.splitlines()[2:] if "---" not in line)
-    assert table["Questions about the person"] == "age: How old are you / really?; why: Why?"
-    assert table["Shared with the data set"] == "the answers, under a random name, age, why"
-    assert table["Free text"].startswith("why: ")
-    assert table["Identity"].startswith("prolific's id of the person, and of this participation, in a table of its own")
-    assert read_study(folder).hashes["consent"] in table["Agreed to"]
-    assert "I am at least 18 years old." in table["Agreed to"]
-    assert table["In the browser"].startswith("one cookie (HttpOnly, 30 days)")
-    assert "one of Streamlit's against forged requests" in table["In the browser"]
-    assert table["Who sees it"].endswith("prolific learns who took part, and how it ended")
-    assert table["How long"].startswith("answers 36 months; ids until the payment")
-    assert "left or out of time: all of it" in table["Payment"]
-    assert "an hour), and 0.20 for each minute over, 5 at most;" in table["Payment"]
-    assert table["Attention checks"].startswith("1 image among the others, as many for everybody")
-    assert table["Attention checks"].endswith("after 2 failed: the images end, with pay")
-    assert table["Protection"].endswith("where to turn to: lab@example.org")
-    assert "question why is free text and shared" in run("study", "check", folder)
 
 
 def test_the_lead_steers_from_the_command_line(run, tmp_path, folder):
@@ -286,24 +262,6 @@ def test_the_lead_steers_from_the_command_line(run, tmp_path, folder):
     assert "did you mean 'paused'" in run("study", "steer", folder, "pausd", fails=True)
 
 
-def test_the_schedule_of_backups_is_the_files_whenever_the_study_begins(folder):
-
-    def schedule():
-        with studies.begin(folder, by="lead") as store:
-            return store.task.backups.hours, store.task.backups.keep, store.task.backups.days
-
-    assert schedule() == (1, 24, 7)
-    file = folder / FILE
-    content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    assert content["backups"] == {"hours": 1.0, "keep": 24, "days": 7}
-    for backups, now in (
-        ({"hours": 6, "keep": 4, "days": 0}, (6, 4, 0)),
-        ({"hours": 24, "keep": 7}, (24, 7, 0)),
-    ):  # what it leaves out stays
-        file.write_text(yaml.safe_dump(content | {"backups": backups}), encoding="utf-8")
-        assert schedule() == now
-
-
 def test_what_the_lead_chose_on_the_page_and_the_file_leaves_out_stays_when_a_study_starts_again(folder):
     file = folder / FILE
     content = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -330,20 +288,6 @@ def test_an_erasure_says_how_many_backups_it_went_through_and_names_those_that_i
     assert f"({backups[1]}: the database cannot be read (database disk image is malformed)" in said
     backups[1].unlink()
     assert run("study", "erase", folder, "link 2") == "erased before; the database's files are clean\n"
-
-
-def test_an_erasure_by_the_panels_id_goes_on_where_another_program_stood_in_its_way(run, monkeypatch, folder):
-    with studies.begin(folder, by="lead") as store:
-        run("study", "links", folder, "--people", 1)
-        agree(store, door.Ids("link 1"))
-    with monkeypatch.context() as patch:
-        patch.setattr(Database, "rewrite", refusal := Mock(side_effect=DatabaseAway("another program reads")))
-        assert "another program reads" in run("study", "erase", folder, "link 1", fails=True)
-        assert "another program reads" in run("study", "erase", folder, "link 1", fails=True)
-    assert refusal.call_count == 2
-    assert run("study", "erase", folder, "link 1") == "erased before; the database's files are clean\n"
-    with studies.open_running(folder) as store:
-        assert not store.database.reading(to_clean)
 
 
 def test_a_study_does_not_begin_on_a_task_with_other_labels(tmp_path, folder):
@@ -377,3 +321,27 @@ def test_warnings_of_images_come_from_the_data_set_and_change_when_it_is_begun_a
             shown = warnings_of(store, [first, second, third])
             assert shown == {image: text.strip() for image, text in words.items() if text}
             assert warnings_of(store, [third, "nowhere"]) == {}
+
+
+def test_the_summary_answers_what_an_ethics_board_asks(run, folder):
+    age = {"id": "age", "text": "How old are you | really?", "kind": "number", "share": True}
+    why = {"id": "why", "text": "Why?", "kind": "text", "share": True}
+    write_file(folder, before={"questions": [age]}, after={"questions": [why]}, keep_months=36,
+          pay={"per_person": "3.50", "unfinished": "all", "per_minute_over": "0.20", "most_minutes_over": 5},
+          recruit={"panel": "prolific"}, help=["lab@example.org"],
+          checks={"rate": 0.1, "images": [{"image": "000000", "labels": ["awe"]}], "then": "end"})  # fmt: skip
+    said = run("study", "check", folder, "--summary")
+    for row, words in {
+        "Agreed to": read_study(folder).hashes["consent"],
+        "Questions about the person": "age: How old are you / really?; why: Why?",
+        "Shared with the data set": "the answers, under a random name, age, why",
+        "Identity": "prolific's id of the person, and of this participation, in a table of its own",
+        "In the browser": "one cookie (HttpOnly, 30 days)",
+        "Who sees it": "prolific learns who took part, and how it ended",
+        "How long": "answers 36 months; ids until the payment",
+        "Payment": "an hour), and 0.20 for each minute over, 5 at most;",
+        "Attention checks": "after 2 failed: the images end, with pay",
+        "Protection": "where to turn to: lab@example.org",
+    }.items():
+        (line,) = [line for line in said.splitlines() if line.startswith(f"| {row} |")]
+        assert words in line

@@ -1,4 +1,4 @@
-"""At a study's door, on both engines: which device goes on by itself, and who is let in no more."""
+"""At a study's door: which device goes on by itself, and who is let in no more."""
 
 import pytest
 
@@ -11,6 +11,8 @@ from affectml_annotation.study.screen import screen
 
 from .studies import pass_time
 from .tasks import refused, rows
+
+ENGINES = ("sqlite",)  # what may differ between the engines is in test_study_whole.py
 
 
 def agree(store, ids, own) -> str:

@@ -75,10 +75,3 @@ def test_what_people_read_or_practise_with_is_nobodys_to_label(example):
         wanted = sa.select(image.c.image_id).join(slot, slot.c.position == image.c.position)
         free = set(connection.scalars(wanted.where(slot.c.round == 1, slot.c.wanted == 0)))
     assert free == {*apart, "check-1"}
-
-
-def test_an_image_of_the_instructions_that_is_not_there_is_named(run, example):
-    text = (example / "instructions.md").read_text(encoding="utf-8")
-    (example / "instructions.md").write_text(text.replace("000000)", "00000)"), encoding="utf-8")
-    said = run("study", "check", example)
-    assert "- instructions.md: there is no image 'demo/images/00000'; did you mean" in said

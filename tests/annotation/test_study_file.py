@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from affectml_annotation.errors import BadTask
 from affectml_annotation.judgements import storable
-from affectml_annotation.study import check, terms
+from affectml_annotation.study import terms
 from affectml_annotation.study.file import changed_keys, parse
 from affectml_annotation.study.folder import FILE, as_yaml, read_study, write_study
 from affectml_annotation.yaml_files import load_yaml
@@ -125,15 +125,6 @@ def test_what_would_be_endless_if_it_were_told_is_not_told():
 
 def test_money_is_exact():
     assert parse({"pay": {"per_person": 0.1, "per_screen_out": "0.30"}}, "x").pay.per_person == Decimal("0.1")
-
-
-@pytest.mark.parametrize(
-    ("currency", "amount", "whole"), [("JPY", "0.50", False), ("JPY", "50", True), ("EUR", ".5", True)]
-)
-def test_what_a_currency_cannot_pay_is_said(folder, currency, amount, whole):
-    write_file(folder, pay={"currency": currency, "per_minute_over": amount})
-    says = "pay.per_minute_over is 0.50: JPY is paid in whole units; write such as 300."
-    assert (says in check.check_study(folder).missing) != whole
 
 
 @pytest.mark.parametrize("place", ["../secret.md", "/etc/hostname", "a/../../secret.md", "linked.md", "nul\0.md"])

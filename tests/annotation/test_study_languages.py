@@ -20,6 +20,8 @@ from .studies import FILE as STUDY
 from .studies import TEXTS, open_study, write_file
 from .tasks import refused, rows
 
+ENGINES = ("sqlite",)  # what may differ between the engines is in test_study_whole.py
+
 GERMAN = {
     "question": "Welche Gefühle?",
     "boxes": ["Ich stimme zu."],

@@ -1,4 +1,4 @@
-"""What the lead sees of a study, by hand-worked tables on both engines: the funnel, people, who changed what."""
+"""What the lead sees of a study, by hand-worked tables: the funnel, people, who changed what."""
 
 from itertools import count
 
@@ -12,6 +12,8 @@ from affectml_annotation.study.door import Ids
 from affectml_annotation.study.overview import as_text, changes, funnel, overview, people
 
 from .studies import come, complete, label, study_with, to_images
+
+ENGINES = ("sqlite",)  # what may differ between the engines is in test_study_whole.py
 
 
 def test_the_funnel_says_who_came_how_far_they_got_and_where_they_left(opened, store):

@@ -11,6 +11,8 @@ from affectml_annotation.study.visits import in_order, read_answers
 
 from .studies import come, study_with
 
+ENGINES = ("sqlite",)  # what may differ between the engines is in test_study_whole.py
+
 
 def asked(**question) -> Questions:
     return Questions.model_validate({"questions": [{"id": "q", "text": "?", **question}]})

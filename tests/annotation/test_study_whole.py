@@ -1,23 +1,26 @@
-"""A whole study, on both engines and through a restart: people who complete it, leave, fail, decline or are late."""
+"""On both engines: a whole study, through a restart; ids however they are written; and many who come at once."""
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import cycle
+from itertools import chain, cycle
 
 import pandas as pd
+import pytest
 
-from affectml_annotation import Answer, aggregate
+from affectml_annotation import Answer, LabelStore, aggregate
+from affectml_annotation.erasing import erase_people, named_by
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 from affectml_annotation.judgements import only_data
+from affectml_annotation.store import erasing, schema
 from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.schema import now_ms
 from affectml_annotation.store.visits import seen, visit_of
 from affectml_annotation.study import door, pay, running, visits
-from affectml_annotation.study.door import Ids
+from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.screen import screen
 
-from .studies import come, finish, pass_time
-from .tasks import LABELS
+from .studies import come, finish, label, pass_time, study_with, to_images
+from .tasks import LABELS, at_once, new_task, refused, rows
 
 # 26 images, less one to practise with and one check: 24, which 3 people each are to answer, 6 per person. i02 disturbs
 # everybody. Announced: a quarter for each of two questions, one minute to practise, 6 images and a check: 9 minutes.
@@ -123,3 +126,80 @@ def test_24_people_are_paid_to_the_penny_and_every_image_has_the_answers_it_want
     data, apart = only_data(judgements)
     assert len(data) == sum(image not in ("i00", "i01") for _, image, _ in said)
     assert "check" in apart[0]
+
+
+# Ids are compared alike, and two at once wait for each other
+
+
+SPELLINGS = [
+    ("A1é", "a1é"),
+    ("A1é", " A1e\u0301\n"),
+    ("\u00a0A1e\u0301", "\uff21\uff11É"),  # as earlier versions kept it
+    ("JOSÉ-7", "josé-7"),  # of which SQLite's lower() makes josÉ-7
+    ("Straße", "STRASSE"),
+]
+
+
+@pytest.mark.parametrize(("kept", "again"), SPELLINGS)
+def test_a_person_is_one_however_their_id_is_written(opened, kept, again):
+    store = opened(recruit={"panel": "mturk"})
+    who = to_images(store, kept)
+    label(store, who, 1)
+    refused(NotInStudy, "have already started", door.agree, store, Ids(again), 1, ["I agree."])
+    address = {"workerId": again, "hitId": "s1"}
+    assert door.enter(store, door.ids_from(store.database.reading(running.file_of), address)).kind == "known"
+    assert named_by(store, [again]) == [who]
+    visits.leave(store, who)
+    assert pay.mark_paid(store, [again]) == 1
+    assert pay.forget_ids(store, by="lead")[0] == 0
+    assert door.enter(store, Ids(again)).kind == "known"
+    erase_people(named_by(store, [again]), stores=[store])
+    assert named_by(store, [again]) == []
+    refused(NotInStudy, "was erased", door.enter, store, Ids(again))
+    assert check_store(store) == []
+
+
+def test_two_servers_that_begin_a_study_at_once_begin_one_version(database_url):
+    new_task(database_url, [f"i{n:02d}" for n in range(12)], overlap=2).close()
+
+    def begin(months: int) -> int:
+        with LabelStore(database_url) as own:
+            return running.open_study(own, study_with(keep_months=months), by="lead")
+
+    assert at_once(begin, [12] * 4) == [2] * 4  # after the task's own
+    assert at_once(begin, [24] * 4) == [3] * 4
+
+
+def test_who_is_erased_while_places_are_given_back_keeps_nobody_out(store, monkeypatch):
+    gone = come(store, "P1")
+    late = come(store, "P2")
+    pass_time(store, 31)
+    give_back = visits._give_back
+
+    def meanwhile(connection, who):
+        if who == gone:
+            erasing.erase(connection, gone)
+        return give_back(connection, who)
+
+    monkeypatch.setattr(visits, "_give_back", meanwhile)
+    assert visits.give_back_places(store) == 1
+    assert [(row.annotator_id, row.status) for row in rows(store, schema.visit)] == [(late, "timed_out")]
+
+
+def test_a_hundred_tabs_at_once_take_no_more_places_than_there_are(opened):
+    def arrive(store) -> list:
+        return [door.agree(store, Ids(f"{id(store)}-{n}"), 1, ["I agree."]).status for n in range(4)]
+
+    found = at_once(arrive, [opened() for _ in range(4)])
+    assert Counter(chain(*found)) == {None: 4, "quota_full": 12}
+
+
+def test_two_tabs_of_one_person_get_no_image_too_many(opened, store):
+    who = to_images(store, "P1")
+
+    def work(tab) -> None:
+        while claims := tab.claim(who, 2):
+            tab.submit([Answer(claim.image_id, who, "labels", ("awe",)) for claim in claims])
+
+    at_once(work, [store, opened()])
+    assert len(rows(store, schema.assignment)) == 5

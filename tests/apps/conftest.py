@@ -25,6 +25,8 @@ from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 
 from affectml import checkup
+from affectml.demo_set import write_demo
+from affectml.embeddings import embed_dataset
 from affectml.judging.answers import SystemAnswers, write_answers
 from affectml.taxonomies import Taxonomy
 from affectml_annotation import Answer, LabelStore
@@ -554,3 +556,15 @@ def write_run() -> Callable[..., Path]:
         return folder
 
     return write
+
+
+@pytest.fixture(scope="session")
+def paintings(tmp_path_factory: pytest.TempPathFactory, write_run: Callable[..., Path]) -> Path:
+    """60 paintings with embeddings, and a run that says `awe` of all of them: the folder of both."""
+    root = tmp_path_factory.mktemp("paintings")
+    data = write_demo(root / "set", images=60, seed=4)
+    embed_dataset(data, "affect-tiny", progress=False)
+    ids = data.images["image_id"].tolist()
+    labels = next(iter(data.meta.targets))
+    write_run(root / "run", data.target(labels).taxonomy, ids, "awe", [["awe"]] * len(ids))
+    return root

@@ -11,7 +11,7 @@ import pytest
 from affectml_annotation import Answer
 from affectml_annotation.store import keeping
 from affectml_annotation.store.backup import read_backup
-from affectml_annotation.store.settings import write_setting
+from affectml_annotation.store.schema import write_setting
 from affectml_annotation.store.setup import DATASET
 from affectml_apps.relabel import backups, web
 

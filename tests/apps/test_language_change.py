@@ -1,13 +1,10 @@
-"""Another language under somebody's hands: neither their place nor what they began is lost, and arrows follow it."""
+"""Another language under somebody's hands: nothing that they began is lost, and arrows follow it."""
 
 import pytest
 
 from affectml.taxonomies import get_taxonomy
-from affectml_annotation import LabelStore
 from affectml_annotation.languages import _ as say
 from affectml_annotation.languages import spoken
-
-from .conftest import FOCUSED
 
 
 @pytest.fixture
@@ -24,16 +21,14 @@ def change(ann, name, code):
     ann.page.wait_for_selector(f".labeller[lang={code}]")
 
 
-def test_what_is_chosen_and_felt_stays_chosen_and_each_answer_says_its_language(ann, eventually):
+def test_what_is_chosen_and_felt_stays_chosen_and_each_answer_says_its_language(ann):
     first = ann.answer("1")
     second, chosen = ann.image, ann.labels[1]
-    ann.press("2", "2", "Space")
+    ann.press("2", "2")
     ann.page.get_by_label("unpleasant to pleasant").fill("0.5")
-    zoomed = ann.page.locator(".stage img").bounding_box()
     change(ann, "Deutsch", "de")
     german = get_taxonomy("mikels-8").display(chosen, "de")
     assert (ann.image, ann.chosen) == (second, [german])
-    eventually(lambda: ann.page.locator(".stage img").bounding_box() == zoomed)  # the page is laid out anew
     with spoken("de"):
         assert ann.page.locator(".chip[aria-pressed=true]").inner_text().split("\n")[-1] == say("clearly")
         assert ann.page.locator(".save").inner_text() == say("Save")
@@ -46,10 +41,10 @@ def test_what_is_chosen_and_felt_stays_chosen_and_each_answer_says_its_language(
     assert (stored["labels"][1], stored["intensities"][1], stored["valence"][1]) == ([chosen], [2.0], 0.5)
 
 
-def test_a_note_half_typed_goes_on_at_its_caret(ann):
-    ann.write("!", "upside own").press(*["ArrowLeft"] * 3)
+def test_a_note_half_typed_goes_on(ann):
+    ann.write("!", "upside ")
     change(ann, "العربية", "ar")
-    ann.page.keyboard.type("d")
+    ann.page.keyboard.type("down")
     assert ann.page.locator(".note").input_value() == "upside down"
     ann.answer()
     assert list(ann.events["note"]) == ["upside down"]
@@ -71,33 +66,11 @@ def test_a_correction_that_is_not_saved_and_what_was_begun_after_it_both_stay(an
     assert [len(labels) for _, _, labels in ann.stored] == [1, 2]
 
 
-@pytest.mark.slow
-def test_the_label_that_is_asked_about_is_called_in_the_new_language(start, person):
-    server = start("--check-labels", "emotions")
-    with LabelStore(server.db) as store:
-        store.change_task(languages=["en", "de"])
-    ann = person(server).enter()
-    asked, image = ann.page.locator(".ask"), ann.image
-    label = asked.inner_text()
-    change(ann, "Deutsch", "de")
-    asked.get_by_text(get_taxonomy("mikels-8").display(label, "de"), exact=True).wait_for()
-    assert ann.image == image
-
-
-def test_what_has_the_focus_keeps_it_and_what_is_open_stays_open(ann):
-    ann.page.locator(".groups .chip").nth(3).focus()
-    change(ann, "Deutsch", "de")
-    ann.page.wait_for_function(f"({FOCUSED})().getAttribute('aria-keyshortcuts') === '4'")
-    ann.page.locator("button.language").click()
-    assert ann.page.locator("dialog[open] [aria-pressed=true]").inner_text() == "Deutsch"
-    own = "all => all.map(e => [e.lang, e.textContent])"
-    names = ann.page.locator("dialog[open] bdi").evaluate_all(own)
-    assert names == [["en", "English"], ["de", "Deutsch"], ["ar", "العربية"]]
-
-
-def test_from_right_to_left_the_left_arrow_is_forward_and_the_help_says_so(ann):
+def test_languages_are_called_by_their_own_names_and_from_right_to_left_the_left_arrow_is_forward(ann):
     first = ann.answer("1")
     second = ann.image
+    names = ann.page.locator(".languages bdi").evaluate_all("all => all.map(e => [e.lang, e.textContent])")
+    assert names == [["en", "English"], ["de", "Deutsch"], ["ar", "العربية"]]
     change(ann, "العربية", "ar")
     assert ann.root.get_attribute("dir") == "rtl"
     ann.press("ArrowLeft")

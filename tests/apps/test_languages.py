@@ -5,7 +5,7 @@ import pytest
 from affectml_annotation import StoreError
 from affectml_annotation.languages import PSEUDO, spoken
 from affectml_annotation.languages import _ as say
-from affectml_annotation.store.settings import write_setting
+from affectml_annotation.store.schema import write_setting
 from affectml_annotation.study.file import WARNING
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.pages.label import RECORDED

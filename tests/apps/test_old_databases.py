@@ -16,10 +16,10 @@ from affectml.data import DatasetMeta, write_dataset
 from affectml_annotation import LabelStore
 from affectml_apps.relabel.pages.navigation import LEAD
 
-from .conftest import Person
+from .conftest import Caller, answer_to
+from .reading import page, said
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
-TITLES = {path: title for title, path, _ in LEAD}
 
 
 def copied(file: Path, folder: Path) -> Path:
@@ -36,28 +36,23 @@ def copied(file: Path, folder: Path) -> Path:
     return db
 
 
-def draws(page, server, path: str, settle) -> None:
-    page.goto(f"{server.url}/{path}?who=ann")
-    page.get_by_role("heading", name=TITLES[path], level=1).wait_for()
-    settle(page)
-    expect(page.get_by_test_id("stException")).to_have_count(0)
-    expect(page.get_by_test_id("stAlertContentError")).to_have_count(0)
-
-
 @pytest.mark.parametrize("version", ["0.2.0", "0.3.0.dev0"])
-def test_a_task_of_an_earlier_version_is_labelled_on_and_shown_to_its_lead(version, start, page, tmp_path, settle):
+def test_a_task_of_an_earlier_version_is_labelled_on_and_shown_to_its_lead(version, serve, tmp_path):
     db = copied(GOLDEN / version / "labels" / "labels.db", tmp_path)
-    server = start(dataset=tmp_path / "data", db=str(db))
-    before = server.stored("ann")
-    assert before
-    ann = Person(page, server, "ann").open()
-    image = ann.answer("1")
-    assert ann.stored == [*before, (image, "labels", (ann.labels[0],))]
+    task = serve(tmp_path / "data", db=str(db))
+    before = task.store.history("ann", 500)["event_id"].tolist()
+    ann = Caller(task, "ann")
+    reply = ann.say(want=1, history=True)
+    assert len(reply["past"]) == len(before) > 0
+    assert ann.say(answer_to(reply["items"][0], labels=task.file.labels[:1]))["receipts"][0]["status"] == "accepted"
+    assert set(task.store.history("ann", 500)["event_id"]) == {*before, "e1"}
     for _, path, _ in LEAD:
-        draws(page, server, path, settle)
+        app = page(path, who="ann")
+        assert said(app)
+        assert not app.error
 
 
-def test_a_study_whose_images_stopped_early_lets_people_in_and_is_shown_to_its_lead(start, page, tmp_path, settle):
+def test_a_study_whose_images_stopped_early_lets_people_in_and_is_shown_to_its_lead(start, context, tmp_path, settle):
     db = copied(GOLDEN / "0.3.0.dev0" / "study" / "labels.db", tmp_path)
     with closing(connect(db)) as raw:
         content, texts = raw.execute("SELECT content, texts FROM study_version").fetchone()
@@ -71,12 +66,17 @@ def test_a_study_whose_images_stopped_early_lets_people_in_and_is_shown_to_its_l
     (folder / "study.yaml").write_text(yaml.safe_dump({**file, "overlap": 2, "dataset": "../data"}))
     (folder / "study.de.yaml").write_text("read_by: {consent: a native speaker}")
     server = start(study=folder, db=str(db))
-    page.goto(f"{server.url}/?PROLIFIC_PID=60a1f2e3d4c5b6a798012345&STUDY_ID=s1&SESSION_ID=once")
-    page.get_by_text("Words.").wait_for()
-    page.locator("[data-testid=stCheckbox] label").click()
-    page.get_by_role("button", name="I agree to take part").click()
-    page.get_by_text("How old are you?").wait_for()
-    for _, path, _ in LEAD:
-        draws(page, server, path, settle)
+    browser_page = context.new_page()
+    browser_page.goto(f"{server.url}/?PROLIFIC_PID=60a1f2e3d4c5b6a798012345&STUDY_ID=s1&SESSION_ID=once")
+    browser_page.get_by_text("Words.").wait_for()
+    browser_page.locator("[data-testid=stCheckbox] label").click()
+    browser_page.get_by_role("button", name="I agree to take part").click()
+    browser_page.get_by_text("How old are you?").wait_for()
+    for title, path, _ in LEAD:
+        browser_page.goto(f"{server.url}/{path}?who=ann")
+        browser_page.get_by_role("heading", name=title, level=1).wait_for()
+        settle(browser_page)
+        expect(browser_page.get_by_test_id("stException")).to_have_count(0)
+        expect(browser_page.get_by_test_id("stAlertContentError")).to_have_count(0)
     with LabelStore(db) as store:
         assert store.task.overlap == 2

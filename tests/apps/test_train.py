@@ -1,14 +1,10 @@
 """A train ride: images are fetched ahead and answered offline; overlap stays exact, and nothing is lost."""
 
-import os
-import random
-import re
 import time
 from functools import partial
 
 import pytest
 import sqlalchemy as sa
-from PIL import Image
 
 from affectml_annotation import Answer, LabelStore, Task
 from affectml_annotation.store import schema
@@ -228,89 +224,6 @@ def test_an_image_that_cannot_be_had_keeps_nobody_from_those_that_are_here(serve
     while ann.image != missing:  # it comes as soon as it can be had
         ann.answer("3")
     assert ann.answer("3") == ann.stored[-1][0] == missing
-
-
-# Traffic and memory
-
-
-@pytest.fixture(scope="module")
-def photographs(tmp_path_factory, start_shared):
-    """A server with 160 photographs of a megabyte and more; it, and the bytes of each."""
-    folder, db = tmp_path_factory.mktemp("photographs"), str(tmp_path_factory.mktemp("labels") / "labels.db")
-    noise = Image.frombytes("RGB", (1200, 900), random.Random(0).randbytes(1200 * 900 * 3))
-    noise.save(folder / "0.jpg", quality=90)
-    for at in range(1, 160):
-        os.link(folder / "0.jpg", folder / f"{at}.jpg")
-    words = ("--images", str(folder), "--taxonomy", "mikels-8", "--db", db)
-    return start_shared(*words, dataset=None, db=db), (folder / "0.jpg").stat().st_size
-
-
-@pytest.fixture
-def traffic(page):
-    """The requests for images that were answered, and how many were on their way at once; the page counts `decoded`."""
-    page.add_init_script(
-        "globalThis.decoded = 0; const make = createImageBitmap; createImageBitmap = file => (decoded++, make(file))"
-    )
-    now, came = set(), {"answered": [], "at once": 0}
-
-    def begins(request):
-        if "/relabel/image" in request.url:
-            now.add(request)
-            came["at once"] = max(came["at once"], len(now))
-
-    def ends(request):
-        if request in now:
-            now.remove(request)
-            came["answered"].append(request)
-
-    page.on("request", begins)
-    page.on("requestfinished", ends)
-    return came
-
-
-@pytest.mark.slow
-def test_photographs_come_one_after_the_other_up_to_20_mb_and_the_next_few_are_decoded(photographs, person, traffic):
-    server, size = photographs
-    ann = person(server).enter()
-    fit = 20 * MB // size
-    assert 10 < fit < 25
-    here(ann, fit)
-    ann.settled().stocked(fit - 1)
-    assert (len(ann.fetched), traffic["at once"]) == (fit, 1)
-    assert 20 * MB - size < sum(each.sizes()["responseBodySize"] for each in traffic["answered"]) <= 20 * MB
-    ann.page.wait_for_function("decoded === 3")
-    with LabelStore(server.db) as store:
-        assert fit <= held(store)["ann"] <= fit + 1
-    for at in range(3):
-        with ann.page.expect_response(lambda reply: "/relabel/image" in reply.url):
-            ann.answer("3")
-        ann.stocked(fit - 1)
-        here(ann, fit)
-        assert len(ann.fetched) == fit + at + 1
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("connection", "most"),
-    [
-        ("{saveData: true}", 6),
-        ("{effectiveType: '2g'}", 6),
-        ("{effectiveType: 'slow-2g'}", 6),
-        ("undefined", 30),
-        ("{effectiveType: '4g', saveData: false}", 30),
-    ],
-)
-def test_six_images_are_held_where_every_byte_counts_and_thirty_elsewhere(server, person, connection, most):
-    ann = person(server, re.sub(r"\W", "", connection))
-    ann.page.add_init_script(f"Object.defineProperty(navigator, 'connection', {{value: {connection}}})")
-    ann.enter()
-    for at in range(3):
-        ann.settled().stocked(most - 1)
-        assert len(ann.fetched) == most + at
-        ann.answer("3")
-    ann.settled().stocked(most - 1)
-    with LabelStore(server.db) as store:
-        assert held(store)[ann.who] == most
 
 
 @pytest.mark.slow

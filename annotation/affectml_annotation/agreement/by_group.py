@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -258,85 +258,61 @@ def compare_groups(
 def _differences(
     panel: Panel, of: IntArray, names: Sequence[str], permutations: int, seed: int
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Every comparison as `GroupComparison.differences` has it, and what could not be tested. of [A]: groups."""
-    mixed = np.bincount(np.unique(panel.image * len(names) + of[panel.annotator]) // len(names)) > 1
+    """Every comparison as `GroupComparison.differences` has it, and what could not be tested. of [A]: groups.
+
+    Of two groups the second is compared with nothing: the first says it all.
+    """
+    groups = len(names)
+    mixed = np.bincount(np.unique(panel.image * groups + of[panel.annotator]) // groups) > 1
     shared = mixed[panel.image]
     people, person = np.unique(panel.annotator[shared], return_inverse=True)
     image = np.unique(panel.image[shared], return_inverse=True)[1]
-    test = group_test(image, person, panel.chosen[shared], of[people], len(names), permutations=permutations, seed=seed)
+    sides = np.bincount(of[people], minlength=groups)
+    compared = range({1: 0, 2: 1}.get(groups, groups))
+    found = np.full((5, groups, len(panel.labels)), np.nan)
+    if tested := [k for k in compared if min(sides[k], len(people) - sides[k]) >= LEAST]:
+        fit = _Fit(image, person, panel.chosen[shared], len(people))
+        found[:, tested] = _test(fit, of[people], tested, permutations, seed)
     rows = [
-        (names[k], OTHERS if len(names) > 2 else names[1], label, *(part[k, at] for part in test))
-        for k in range({1: 0, 2: 1}.get(len(names), len(names)))
+        (names[k], OTHERS if groups > 2 else names[1], label, *found[:, k, at])
+        for k in compared
         for at, label in enumerate(panel.labels)
     ]
     columns = ["group", "against", "label", "difference", "difference_low", "difference_high", "t", "p"]
-    found = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[3:], np.float64))
+    table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[3:], np.float64))
     if not len(people):
-        return found, ["Nobody shares an image with people of another group."]
-    sides = np.bincount(of[people], minlength=len(names))
+        return table, ["Nobody shares an image with people of another group."]
     few = [f"{name} ({count})" for name, count in zip(names, sides, strict=True) if count < LEAST]
     why = f"Not tested, as fewer than {LEAST} people share images with other groups: {', '.join(few)}."
-    return found, [why] if few else []
+    return table, [why] if few else []
 
 
-class GroupTest(NamedTuple):
-    """Each of K groups less all others, in C labels, [K, C] each; nan where there is no test.
+def _test(fit: "_Fit", group: IntArray, tested: list[int], permutations: int, seed: int) -> FloatArray:
+    """Difference, its two ends, t and p of each group tested less all others, in C labels, [5, K, C].
 
-    difference, low, high: in the rate on the same images. t: over its standard error. p: corrected for all of them.
+    group [P]: of each person. p is corrected for all of them.
     """
-
-    difference: FloatArray
-    low: FloatArray
-    high: FloatArray
-    t: FloatArray
-    p: FloatArray
-
-
-def group_test(
-    image: IntArray,
-    person: IntArray,
-    chosen: BoolArray,
-    group: IntArray,
-    groups: int,
-    *,
-    permutations: int,
-    seed: int,
-) -> GroupTest:
-    """The test of `compare_groups`.
-
-    image, person [M], chosen [M, C]: the answers, of images with several. group [P]: the group of each person, below
-    `groups`. Of two groups the second is compared with nothing: the first says it all.
-    """
-    people, labels = len(group), chosen.shape[1]
-    size = np.bincount(group, minlength=groups)
-    tested = [k for k in range(groups if groups > 2 else 1) if min(size[k], people - size[k]) >= LEAST]
-    found = GroupTest(*np.full((5, groups, labels), np.nan))
-    if not tested:
-        return found
-    fit = _Fit(image, person, chosen, people)
-    observed = [fit.of((group == k)[None]) for k in tested]
     from scipy.special import stdtrit  # scipy.stats takes half a second to load
 
-    for k, (value, error, freedom) in zip(tested, observed, strict=True):
-        half = stdtrit(np.nan_to_num(freedom, nan=1.0), (1 + LEVEL) / 2) * error
-        found.difference[k], found.low[k], found.high[k] = value, value - half, value + half
-        found.t[k] = _ratio(value, error)
-    bar = np.abs(found.t[tested]).ravel()
+    observed = [fit.of((group == k)[None]) for k in tested]
+    value, error, freedom = (np.concatenate(parts) for parts in zip(*observed, strict=True))
+    half = stdtrit(np.nan_to_num(freedom, nan=1.0), (1 + LEVEL) / 2) * error
+    t = _ratio(value, error)
+    bar = np.abs(t).ravel()
     order = np.argsort(-bar, kind="stable")  # nan last
     order = order[~np.isnan(bar[order])]
     generator, reached = np.random.default_rng(seed), np.zeros(len(order))
-    step = max(1, _NUMBERS // (labels * people + len(fit.size)))
+    step = max(1, _NUMBERS // (t.shape[1] * len(group) + len(fit.size)))
     for start in range(0, permutations, step):
         rows = min(step, permutations - start)
-        drawn = generator.permuted(np.broadcast_to(group, (rows, people)), axis=1)
-        t = np.concatenate([_ratio(*fit.of(drawn == k)[:2]) for k in tested], axis=1)[:, order]
+        drawn = generator.permuted(np.broadcast_to(group, (rows, len(group))), axis=1)
+        permuted = np.concatenate([_ratio(*fit.of(drawn == k)[:2]) for k in tested], axis=1)[:, order]
         # what is not defined under a permutation counts as far apart, which accuses nobody
-        largest = np.maximum.accumulate(np.nan_to_num(np.abs(t), nan=np.inf)[:, ::-1], axis=1)[:, ::-1]
+        largest = np.maximum.accumulate(np.nan_to_num(np.abs(permuted), nan=np.inf)[:, ::-1], axis=1)[:, ::-1]
         reached += (largest >= bar[order] * (1 - 1e-9)).sum(axis=0)
     p = np.full(len(bar), np.nan)
     p[order] = np.maximum.accumulate((reached + 1) / (permutations + 1))
-    found.p[tested] = p.reshape(len(tested), labels)
-    return found
+    return np.stack([value, value - half, value + half, t, p.reshape(t.shape)])
 
 
 def _ratio(value: FloatArray, error: FloatArray) -> FloatArray:

@@ -28,8 +28,7 @@ from affectml_annotation.store.erasing import Gone, erase_again
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import MIGRATIONS, migrate, schema_faults, version_of
 from affectml_annotation.store.place import BACKUP, KEPT, backup_note, backups_of, holds_store, kept_in, way_back
-from affectml_annotation.store.schema import metadata, now_ms
-from affectml_annotation.store.settings import write_setting
+from affectml_annotation.store.schema import metadata, now_ms, write_setting
 from affectml_annotation.store.versions import has_task, own_version
 
 RESTORED = "restored"  # the key of the setting that says from what a database was restored
@@ -270,8 +269,8 @@ class Restored:
     """What a database holds once a backup was put in place there.
 
     counts: rows by table. log: hex, the digest of all events. erased: how many people of the backup had been erased
-    since, and were again. kept: the database that was replaced; None where there was none. asked: how many databases
-    and backups that were changed since were asked who was erased.
+    since, and were again. kept: the database that was replaced; None where there was none. asked: how many other
+    databases and backups were asked who was erased.
     """
 
     to: str
@@ -332,8 +331,7 @@ def restore(
             tally = Tally.of(source) if file else _copy_rows(source, to, note)
         kept = _put_file(work, file, replace) if file else None
     where = to if file else without_password(sa.make_url(to))
-    asked = sum(known.changed > said.at for known in others)  # a copy from before knows of nobody erased since
-    return Restored(where, said, tally.counts, tally.log, gone, kept, asked + len(erased))
+    return Restored(where, said, tally.counts, tally.log, gone, kept, len(others) + len(erased))
 
 
 def _check_place(file: Path, replace: bool) -> None:

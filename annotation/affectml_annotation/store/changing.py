@@ -46,17 +46,19 @@ def filled(file: Task, before: Task) -> Task:
 
 def set_task(
     connection: sa.Connection, file: Task, texts: Mapping[str, str] | None = None, *, apart: Iterable[str] = (),
-    lower: bool = False, by: str | None = None,
+    lower: bool = False, since: int | None = None, by: str | None = None,
 ) -> int:  # fmt: skip
     """Make this file the task, where it differs; return the number of the version that is the task now.
 
-    texts: of a study; without them they stay. apart: images that are nobody's to label. A new overlap holds for the
-    images of the main round but checks; those that more people were asked for keep them, unless `lower`. by: who. Of a
-    study, another version of the software makes another version, too. Raises StoreError, naming the key, for what
-    cannot change.
+    since: the version that it was made of; StoreError where somebody made another one meanwhile. texts: of a study;
+    without them they stay. apart: images that are nobody's to label. A new overlap holds for the images of the main
+    round but checks; those that more people were asked for keep them, unless `lower`. by: who. Of a study, another
+    version of the software makes another version, too. Raises StoreError, naming the key, for what cannot change.
     """
     versions.lock(connection)
     last = versions.newest(connection)
+    if since is not None and last.number != since:
+        raise StoreError(f"somebody made version {last.number} of the task meanwhile; open it, and change it again")
     file = filled(file, last.file)
     keys = changed_keys(last.file, file)
     refuse_change(connection, last.file, file, keys, begins=texts is not None)
@@ -114,12 +116,6 @@ def refuse_change(
             f"pay.currency: people came for {before.pay.currency}, and a panel's list of amounts has one currency; "
             "leave it, or begin anew with a database of its own (--db)"
         )
-
-
-def refuse_late(connection: sa.Connection, since: int | None) -> None:
-    """Raise StoreError where the task has another version than the one that a change was made of."""
-    if since is not None and (now := versions.newest(connection).number) != since:
-        raise StoreError(f"somebody made version {now} of the task meanwhile; open it, and change it again")
 
 
 def question_stays(connection: sa.Connection) -> bool:

@@ -21,8 +21,7 @@ from affectml_annotation.store.erasing import Gone, erase_again
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import migrate
 from affectml_annotation.store.place import BACKUP, backups_of, kept_in, shown
-from affectml_annotation.store.schema import event, now_ms, owed, setting
-from affectml_annotation.store.settings import read_setting, write_setting
+from affectml_annotation.store.schema import event, now_ms, owed, read_setting, setting, write_setting
 
 NAME = "%Y-%m-%dT%H%M%SZ.db"  # as `place.KEPT` has it
 LOCK = ".lock"

@@ -16,8 +16,7 @@ from affectml_annotation.store.engine import Database
 from affectml_annotation.store.migrations import MIGRATIONS, migrate, version_of
 from affectml_annotation.store.place import backup_note, dataset_of, holds_store
 from affectml_annotation.store.reading import Reading
-from affectml_annotation.store.schema import MAIN, annotator, now_ms
-from affectml_annotation.store.settings import STOPPED, read_setting, write_setting
+from affectml_annotation.store.schema import MAIN, STOPPED, annotator, now_ms, read_setting, write_setting
 from affectml_annotation.store.submits import Submitting
 from affectml_annotation.study.file import Task
 
@@ -153,12 +152,7 @@ class LabelStore(Claiming, Submitting, Reading):
         since: the version that it was made of; StoreError where somebody made another one meanwhile. by: who.
         """
 
-        def work(connection: sa.Connection) -> int:
-            versions.lock(connection)
-            changing.refuse_late(connection, since)
-            return changing.set_task(connection, file, by=by)
-
-        return self._steered(work)
+        return self._steered(changing.set_task, file, since=since, by=by)
 
     def add_images(self, images: pd.DataFrame) -> int:
         """Add images to the task's main round; those it has stay as they are. Returns how many were new.
@@ -216,10 +210,9 @@ class LabelStore(Claiming, Submitting, Reading):
             setup.invite(connection, invite, {})
             if file is not None or changes:
                 versions.lock(connection)
-                changing.refuse_late(connection, since)
                 now = versions.read_task(connection)
                 then = now if file is None else changing.filled(file, now)
-                changing.set_task(connection, then.but(**(changes or {})), lower=lower, by=by)
+                changing.set_task(connection, then.but(**(changes or {})), lower=lower, since=since, by=by)
             return setup.enqueue(connection, queue, more, lower=lower)
 
         return self._steered(work)

@@ -25,6 +25,7 @@ def _define(name: str, *columns: str | sa.Column[Any]) -> sa.Table:
 
 
 MAIN = 1  # the number of the first round
+STOPPED = "stopped_early"  # the key of how images stopped early, in a task from when they could
 
 schema_version = _define("schema_version", "version", "applied_at")
 setting = _define("setting", "key", _json("value"))
@@ -89,3 +90,14 @@ lead_change = _define("lead_change", "number", "by", _json("what"), "at")
 def now_ms() -> int:
     """Milliseconds since 1970."""
     return time.time_ns() // 1_000_000
+
+
+def read_setting(connection: sa.Connection, key: str) -> Any:
+    """What is kept of a task under a key, beside the versions of its file; None where nothing is."""
+    return connection.scalar(sa.select(setting.c.value).where(setting.c.key == key))
+
+
+def write_setting(connection: sa.Connection, key: str, value: Any) -> None:
+    """Keep a value under a key, in place of what was there."""
+    if not connection.execute(setting.update().where(setting.c.key == key).values(value=value)).rowcount:
+        connection.execute(setting.insert().values(key=key, value=value))

@@ -24,11 +24,12 @@ from affectml_annotation.store.schema import (
     event,
     image,
     now_ms,
+    read_setting,
     round_,
     setting,
     slot,
+    write_setting,
 )
-from affectml_annotation.store.settings import read_setting, write_setting
 from affectml_annotation.store.versions import add_version, keep_texts, read_task
 from affectml_annotation.study.file import Task
 

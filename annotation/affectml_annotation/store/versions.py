@@ -11,8 +11,7 @@ import sqlalchemy as sa
 from affectml_annotation.errors import BadTask, StoreError
 from affectml_annotation.store.engine import where_of
 from affectml_annotation.store.place import way_back
-from affectml_annotation.store.schema import now_ms, setting, study_text, study_version
-from affectml_annotation.store.settings import read_setting
+from affectml_annotation.store.schema import now_ms, read_setting, setting, study_text, study_version
 from affectml_annotation.study.file import Task, parse
 
 NEWEST = sa.select(study_version).order_by(study_version.c.number.desc()).limit(1)

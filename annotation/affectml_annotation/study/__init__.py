@@ -1,5 +1,5 @@
 """A study: what a person goes through, from consent to payment, all from one file.
 
-`file` is study.yaml, `translation` its words in another language, `check` what it lacks, `visits` the way through,
-`pay` who is due what. Functions over a LabelStore.
+`file` is study.yaml, `folder` what lies beside it, `check` what it lacks, `terms` what people are told of it, `door`
+and `visits` the way through, `screen` what somebody sees there, `pay` who is due what. Functions over a LabelStore.
 """

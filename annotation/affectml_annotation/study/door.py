@@ -26,12 +26,12 @@ from affectml_annotation.store.schema import (
     device,
     now_ms,
     panel,
+    read_setting,
     secret,
     study_link,
     visit,
     visit_step,
 )
-from affectml_annotation.store.settings import read_setting
 from affectml_annotation.store.visits import visit_of
 from affectml_annotation.study import running
 from affectml_annotation.study.file import Task

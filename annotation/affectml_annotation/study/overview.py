@@ -25,12 +25,12 @@ from affectml_annotation.store.schema import (
     erasure,
     lead_change,
     questionnaire,
+    read_setting,
     slot,
     study_tally,
     visit,
     visit_step,
 )
-from affectml_annotation.store.settings import read_setting
 from affectml_annotation.store.versions import all_versions
 from affectml_annotation.study import running
 from affectml_annotation.study.file import Question

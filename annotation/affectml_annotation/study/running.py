@@ -10,8 +10,17 @@ from affectml_annotation.errors import StoreError, did_you_mean
 from affectml_annotation.store import changing, versions
 from affectml_annotation.store.engine import reading, table_of, transaction
 from affectml_annotation.store.keys import SIGNING, make_key
-from affectml_annotation.store.schema import content_warning, image, questionnaire, slot, study_tally, study_text, visit
-from affectml_annotation.store.settings import read_setting, write_setting
+from affectml_annotation.store.schema import (
+    content_warning,
+    image,
+    questionnaire,
+    read_setting,
+    slot,
+    study_tally,
+    study_text,
+    visit,
+    write_setting,
+)
 from affectml_annotation.store.versions import Version, newest, version_of
 from affectml_annotation.study.file import Task
 from affectml_annotation.study.folder import Study

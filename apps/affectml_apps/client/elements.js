@@ -18,9 +18,11 @@ export function button(text, attributes) {
   return make("button", { type: "button", onmousedown: (event) => event.preventDefault(), ...attributes }, text);
 }
 
-// A row of a table; a cell is a th or td, or what a td is to hold.
-export function row(...cells) {
-  return make("tr", {}, ...cells.map((cell) => (cell instanceof HTMLTableCellElement ? cell : make("td", {}, cell))));
+// A table; a cell is a th or td, or what a td is to hold. head: cells of a first row of headings.
+export function table({ caption, head, ...attributes }, ...rows) {
+  const row = (cells) => make("tr", {}, ...cells.map((cell) => (cell instanceof HTMLTableCellElement ? cell : make("td", {}, cell))));
+  return make("table", attributes, caption ? make("caption", {}, caption) : null,
+    head ? make("thead", {}, row(head)) : null, make("tbody", {}, ...rows.map(row)));
 }
 
 // A dialog with a title and a button that closes it; `name` is a class of its own.
@@ -35,10 +37,4 @@ export function dialog(name, title, ...content) {
 // Change an element's text where it is another: what was said already is not said again.
 export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
-}
-
-// Whether the page is dark: its letters are light.
-export function isDark(element) {
-  const channels = getComputedStyle(element).color.match(/[\d.]+/g) ?? ["0"];
-  return Number(channels[0]) > 128;
 }

@@ -397,4 +397,5 @@ def mount(explorer: Explorer, view: View, own: dict[str, Any] | None) -> None:
     )
 
 
-run()
+if __name__ == "__main__":
+    run()

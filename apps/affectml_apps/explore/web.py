@@ -219,7 +219,7 @@ def image_details(explorer: Explorer, told: Detail, *, names: bool) -> dict[str,
     facts = [["file", told.file]] if told.file else []
     facts += [[each.title, text] for each in explorer.found.columns.values() if each.group == "images"
              if told.index >= 0 and (text := _value(each, told.index))]  # fmt: skip
-    people, copies = told.people, [each for each in told.nearest if each.kind != "near"]
+    people = told.people
     best = max(told.runs[0].rates.items(), key=lambda item: item[1])[0] if told.runs else None
     return {
         "id": told.image_id if told.index >= 0 else None,
@@ -243,8 +243,7 @@ def image_details(explorer: Explorer, told: Detail, *, names: bool) -> dict[str,
             }
             for run in told.runs
         ],
-        "nearest": [_near(each, show) for each in told.nearest if each not in copies],
-        "copies": [_near(each, show) for each in copies],
+        "nearest": [_near(each, show) for each in told.nearest],
     }  # fmt: skip
 
 
@@ -264,11 +263,10 @@ def _part(part: str) -> str:
 def _near(other: Near, show: Callable[[str], str]) -> dict[str, Any]:
     said = sorted(((share, label) for label, share in other.shares.items() if share > 0), key=lambda pair: -pair[0])
     words = ", ".join(f"{show(label)} {share:.0%}" for share, label in said[:3])
-    kinds = {"exact": "the same pixels", "cut": "the same picture, resized or cut"}
     return {
         "index": other.index,
         "id": other.image_id,
-        "like": kinds.get(other.kind, f"cosine {other.likeness:.2f}"),
+        "like": f"cosine {other.cosine:.2f}",
         "words": words or "no answers",
     }
 

@@ -16,8 +16,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from affectml_annotation import LabelStore
 from affectml_annotation.languages import marked
-from affectml_annotation.store.schema import setting
-from affectml_annotation.store.settings import read_setting
+from affectml_annotation.store.schema import read_setting, setting
 
 SECRET = "relabel-secret"
 NAME = re.compile(r"[^\x00-\x1f\x7f<>]{1,80}")

@@ -30,7 +30,7 @@ from affectml.runs import RunFolder
 from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml_annotation import LabelStore, StoreError, Task, languages
 from affectml_annotation.store.place import default_database
-from affectml_annotation.store.settings import read_setting
+from affectml_annotation.store.schema import read_setting
 from affectml_annotation.study import running
 from affectml_annotation.study.screen import label_words, offered
 from affectml_apps.relabel import queries, verify

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from scipy.io import loadmat, savemat
 
 FOLDER = b"a folder in place of the file"
 PIECES = [b'"', b",", b"\n", b"\r", b"\t", b"|", b"[", b"{", b"}", b"\\", b" ", b"-", b"9" * 20, b"e999", b"nan",
@@ -181,20 +180,6 @@ def in_npz(content: bytes, draw: random.Random) -> bytes:
     return buffer.getvalue()
 
 
-def in_mat(content: bytes, draw: random.Random) -> bytes:
-    found = {k: v for k, v in loadmat(io.BytesIO(content), simplify_cells=True).items() if not k.startswith("__")}
-    holder, key = draw.choice(places(found))
-    mixed = np.array(["x", 3], dtype=object)
-    odd = draw.choice([0, -1, "", "x", np.nan, [], np.zeros((2, 2)), 1j, "../x", {"a": 1}, mixed])
-    if draw.randrange(4) == 0 and isinstance(holder, dict):
-        del holder[key]
-    else:
-        holder[key] = odd
-    buffer = io.BytesIO()
-    savemat(buffer, found)
-    return buffer.getvalue()
-
-
 def in_database(content: bytes, draw: random.Random) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.db"
@@ -224,5 +209,5 @@ def in_database(content: bytes, draw: random.Random) -> bytes:
 
 WITHIN = dict.fromkeys((".csv", ".txt", ".ann", ".yaml"), in_lines) | {
     ".json": in_json, ".jsonl": in_json_lines, ".parquet": in_parquet, ".npz": in_npz, ".npy": in_npy,
-    ".db": in_database, ".mat": in_mat,
+    ".db": in_database,
 }  # fmt: skip

@@ -96,13 +96,12 @@ def embedded() -> pa.Table:
         "embedding": np.eye(3, 4, dtype=np.float32).tolist(),
         "label": ["joy", "fear", "joy"],
         "year": [1990, 2001, 1999],
-        "shares": [{"joy": 0.5, "fear": 0.5}, {"joy": 0.0, "fear": 1.0}, {"joy": 0.25, "fear": 0.75}],
     })  # fmt: skip
 
 
 def as_npz(folder: Path) -> None:
     table = embedded()
-    shares = np.array([list(cell.values()) for cell in table["shares"].to_pylist()])
+    shares = np.array([[0.5, 0.5], [0.0, 1.0], [0.25, 0.75]])
     names = {name: np.array(table[name].to_pylist()) for name in ("image", "embedding", "label", "year")}
     np.savez(
         folder / "t.npz", shares=shares, labels=np.array(["joy", "fear"]), split=["train", "train", "test"], **names
@@ -117,8 +116,8 @@ def as_npy(folder: Path) -> None:
 def as_safetensors(folder: Path) -> None:
     from safetensors.numpy import save_file
 
-    header = {name: json.dumps(embedded()[name].to_pylist()) for name in ("image", "label")}
-    save_file({"embedding": np.eye(3, 4, dtype=np.float32)}, folder / "t.safetensors", metadata=header)
+    save_file({"embedding": np.eye(3, 4, dtype=np.float32)}, folder / "t.safetensors")
+    text(folder / "t.csv", "file,label", "a.jpg,joy", "b.jpg,awe", "c.jpg,joy")
 
 
 EMBEDDED: dict[str, Callable[[Path], object]] = {

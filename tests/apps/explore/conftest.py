@@ -1,4 +1,4 @@
-"""A small data set that is embedded, with a run beside it, and the app on it."""
+"""The explore app on a small data set that is embedded, with a run beside it."""
 
 import shutil
 from functools import partial
@@ -8,24 +8,10 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 
-from affectml.demo_set import write_demo
-from affectml.embeddings import embed_dataset
 from affectml.exploring import Collection
 from affectml_apps.explore.state import Explorer, use
 from affectml_apps.explore.web import make_routes
 from affectml_apps.serving import Guard
-
-
-@pytest.fixture(scope="session")
-def paintings(tmp_path_factory, write_run):
-    """60 paintings with embeddings, and a run that says `awe` of all of them: the folder of both."""
-    root = tmp_path_factory.mktemp("paintings")
-    data = write_demo(root / "set", images=60, seed=4)
-    embed_dataset(data, "affect-tiny", progress=False)
-    ids = data.images["image_id"].tolist()
-    labels = next(iter(data.meta.targets))
-    write_run(root / "run", data.target(labels).taxonomy, ids, "awe", [["awe"]] * len(ids))
-    return root
 
 
 @pytest.fixture

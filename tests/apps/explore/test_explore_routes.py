@@ -224,7 +224,7 @@ def test_an_image_of_one_s_own_is_told_the_same_way_and_forgotten_in_time(client
     told = client.get("/explore/detail", params={"upload": token}).json()
     assert told["id"] is None
     assert told["people"] is None
-    assert [copy["index"] for copy in told["copies"]] == [5]
+    assert (told["nearest"][0]["index"], told["nearest"][0]["like"]) == (5, "cosine 1.00")
     assert client.get("/explore/upload", params={"upload": token}).headers["content-type"] == "image/webp"
     for _ in range(8):
         explorer.keep(Image.new("RGB", (4, 4)))

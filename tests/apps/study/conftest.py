@@ -18,25 +18,21 @@ from affectml_apps.relabel.identity import read_secret
 from affectml_apps.relabel.pages import navigation
 from affectml_apps.relabel.study import entrance
 from affectml_apps.relabel.study import page as study_page
-from affectml_apps.relabel.study.sealed import names_of
+from affectml_apps.relabel.study.exchange import names_of
 
+from ...annotation.studies import AGE, FILE  # noqa: F401, TID252
 from ..conftest import Caller, Person, answer_to  # noqa: TID252
 from ..reading import page, run  # noqa: TID252
 
 PRACTISED, PRACTISED_TOO, CHECK, WARNED = "000000", "000001", "000002", "000003"
 LABELS = {PRACTISED: ["fear"], PRACTISED_TOO: ["awe"]}
-AGE = {"id": "age", "text": "How old are you?", "kind": "choice", "options": ["18-29", "30+"]}
 # Prolific's address, for ids of any form: names that a test can look for, where Prolific's have 24 hex digits.
 PANEL = {"panel": "mturk", "ids": {"person": "PROLIFIC_PID", "study": "STUDY_ID", "session": "SESSION_ID"}}
 IDS = {"PROLIFIC_PID": "SECRET-ID", "STUDY_ID": "s1", "SESSION_ID": "once"}
 FILE = {
-    "overlap": 2,
+    **FILE,
     "images_per_person": 3,
-    "minutes_per_image": 1,
     "seed": 4,
-    "consent": {"boxes": ["I agree."]},
-    "before": {"questions": [AGE]},
-    "after": {"questions": [{"id": "why", "text": "Anything else?", "kind": "text", "required": False}]},
     "practice": {
         "images": [{"image": image, "labels": labels} for image, labels in LABELS.items()],
         "feedback": "The text under the image says what to choose.",

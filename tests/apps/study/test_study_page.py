@@ -6,13 +6,19 @@ import pytest
 from google.protobuf.json_format import ParseDict
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
+from affectml_annotation import LabelStore
 from affectml_annotation.study import visits
 from affectml_annotation.study.overview import overview
 
 from ..conftest import PHONE  # noqa: TID252
-from .conftest import PANEL, STEPS, bring, participant
+from .conftest import AGE, PANEL, STEPS, AtImages, bring, participant
 
 pytestmark = pytest.mark.slow
+RAN = "a script ran"
+SCRIPT = (  # in texts of a study, by malice or by mistake
+    f"<script>console.log('{RAN}')</script><img src='nowhere.png' onerror=\"console.log('{RAN}')\">"
+    f"[here](javascript:console.log('{RAN}'))"
+)
 RETURN = {**PANEL, "study": "s1", "codes": {"completed": "DONE", "no_consent": "NOPE"},
           "return_to": "https://panel.example/?cc={code}"}  # fmt: skip
 
@@ -20,7 +26,12 @@ RETURN = {**PANEL, "study": "s1", "codes": {"completed": "DONE", "no_consent": "
 @pytest.fixture(scope="module")
 def server(start_shared, study_folder):
     """One study for the tests of this module, each with people of its own."""
-    return start_shared(study=study_folder(recruit=RETURN))
+    questions = {"questions": [{**AGE, "text": f"How old are you? {SCRIPT}"}]}
+    folder = study_folder(recruit=RETURN, before=questions, help=[f"Call 116 123. {SCRIPT}"])
+    for name in ("consent", "instructions", "debriefing"):
+        with (folder / f"{name}.md").open("a") as text:
+            text.write(f"\n{SCRIPT}\n\n* {SCRIPT}\n")
+    return start_shared(study=folder)
 
 
 @pytest.fixture
@@ -45,8 +56,9 @@ def test_somebody_comes_through_on_a_phone_and_their_id_is_in_nothing_that_a_bro
     server, store, profile, arrive, settle, axe
 ):
     page = profile(**PHONE).new_page()
-    sent = []
+    sent, logged = [], []
     ways = ("framesent", "framereceived")
+    page.on("console", lambda line: logged.append(line.text))
     page.on("websocket", lambda socket: [socket.on(way, lambda frame: sent.append(frame)) for way in ways])
     page.on("request", lambda request: sent.append(request.url) if "PROLIFIC_PID" not in request.url else None)
     arrive(page, "ann-at-the-panel")
@@ -62,6 +74,7 @@ def test_somebody_comes_through_on_a_phone_and_their_id_is_in_nothing_that_a_bro
         settle(page)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         sent.append(page.content())
+        assert page.locator("a[href^=javascript], img[onerror]").count() == 0
         bring(store, who, following)
         page.reload()
     for _ in range(2):  # and again on every later visit
@@ -70,6 +83,7 @@ def test_somebody_comes_through_on_a_phone_and_their_id_is_in_nothing_that_a_bro
     page.get_by_text("You will be paid €3.00").wait_for()
     settle(page)
     assert found + axe(page) == []
+    assert [line for line in logged if RAN in line] == []
     back = page.get_by_role("link", name="Return with this code").get_attribute("href")
     reply = page.request.get(f"{server.url}/{back}", max_redirects=0)
     assert reply.headers["location"] == "https://panel.example/?cc=DONE"
@@ -101,9 +115,43 @@ def test_nobody_is_in_without_a_link_and_who_does_not_agree_is_a_count(server, s
     page.get_by_role("link", name="Out").wait_for()
 
 
-@pytest.mark.parametrize(
-    "sent", [{"int_value": 3}, {"int_array_value": {"data": [3]}}, {"string_value": "forged"}, {"json_value": "{"}]
-)
+def test_what_is_answered_while_the_server_is_away_is_kept_and_the_study_goes_on(
+    start, study_folder, context, page, settle
+):
+    server = start(study=study_folder(recruit=RETURN, checks={}))
+    page.goto(f"{server.url}/?PROLIFIC_PID=ann&STUDY_ID=s1&SESSION_ID=x")
+    agree(page)
+    with LabelStore(server.db) as store:
+        ann = AtImages(page, server, bring(store, participant(store, "ann"), "images"))
+    page.reload()
+    uncover(ann)
+    server.kill()
+    for _ in range(2):
+        before = ann.image
+        ann.press("1", "Enter")
+        uncover(ann, after=before)
+    server.start()
+    ann.settled().press("1", "Enter")
+    page.locator(".over", has_text="You have answered all your images").get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("heading", name="Thank you").wait_for()
+    settle(page)
+    page.get_by_role("button", name="Finish").click()
+    page.get_by_text("DONE").wait_for()
+    assert len({image for image, *_ in server.stored(ann.who)}) == 3
+
+
+def uncover(ann, after=None):
+    """Wait for the next image, which may come with a warning."""
+    other = "" if after is None else f":not([data-image='{ann.names[after]}'])"
+    ready, cover = ann.page.locator(f".labeller[data-state=ready]{other}"), ann.page.get_by_text("Show the image")
+    ready.or_(cover).first.wait_for()
+    if cover.is_visible():
+        cover.click()
+    ann.ready(after=after)
+
+
+@pytest.mark.parametrize("sent", [{"int_array_value": {"data": [3]}}, {"json_value": "{"}])
 def test_a_radio_button_with_a_value_of_another_kind_is_refused_like_any_other(store, profile, arrive, sent):
     page, seen, forged = profile().new_page(), [], []
 

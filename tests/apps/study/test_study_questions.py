@@ -5,7 +5,7 @@ import pytest
 from affectml_annotation.store import schema
 
 from ..reading import press, run  # noqa: TID252
-from .conftest import Participant, agree, rows
+from .conftest import Participant, rows
 
 QUESTIONS = [
     {"id": "age", "text": "How *old* are you?", "kind": "choice", "options": ["18-29", "![x](//evil.example/x)"]},
@@ -81,17 +81,6 @@ def test_what_is_wrong_stands_beside_its_question_and_what_was_typed_stays(asked
     assert kept == ("18-29", True, 101, 10_000_000)
     assert ann.phase == "before"
     assert rows(task, schema.questionnaire) == []
-
-
-def test_a_random_order_is_each_person_s_own_and_stays(asked):
-    *_, task = asked(order="random")
-    orders = set()
-    for person in ("P2", "P3", "P4", "P5", "P6", "P7"):
-        app = shown_to(agree(task.store, person))
-        first, again = ([each.label for each in app.run().main if hasattr(each, "label")] for _ in range(2))
-        assert first == again
-        orders.add(tuple(first))
-    assert len(orders) > 1
 
 
 def test_a_second_click_and_a_second_tab_change_nothing(asked):

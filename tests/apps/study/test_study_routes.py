@@ -4,7 +4,7 @@ import pytest
 
 from affectml_annotation.store import schema
 from affectml_annotation.study import running, visits
-from affectml_apps.relabel.study.sealed import images_of
+from affectml_apps.relabel.study.exchange import images_of
 
 from ..conftest import change, join  # noqa: TID252
 from .conftest import CHECK, LABELS, PRACTISED, PRACTISED_TOO, WARNED, Participant
@@ -51,16 +51,6 @@ def test_what_is_no_set_of_labels_passes_no_practice(study, kind):
     assert ann.practise(ann.say(phase="practice")["items"][0], [])["phase"] == "start"
 
 
-def test_who_cannot_pass_any_more_is_screened_out_before_the_first_image(study):
-    ann = Participant(study(), "P1").to("practice")
-    (item,) = ann.say(phase="practice")["items"]
-    again = ann.practise(item, ["sadness"])["items"][0]
-    out = ann.practise(again, ["sadness"])
-    assert (out["status"], out["items"]) == ("screened_out", [])
-    assert "have finished the images" in ann.say(phase="practice", status=403)["error"]
-    assert not ann.shown([PRACTISED])
-
-
 def test_no_phase_is_skipped_by_hand(study):
     task = study()
     ann = Participant(task, "P1")
@@ -80,15 +70,6 @@ def test_no_phase_is_skipped_by_hand(study):
         other = ann.answer({**item, "image": "000007"})
         assert ann.say(other, phase=phase)["receipts"][0]["status"] == "refused"
     assert (ann.phase, ann.say(finish=True)["phase"]) == ("practice", "practice")
-
-
-def test_an_image_is_for_whom_it_was_given_to(study):
-    task = study()
-    ann, bob = (Participant(task, name).to("images") for name in ("P1", "P2"))
-    held = {item["image"] for item in ann.say(want=3)["items"]}
-    images = task.store.images()["image_id"]
-    assert (ann.shown(images), bob.shown(images)) == (held, set())
-    assert PRACTISED not in held
 
 
 def test_images_are_counted_alike_for_everybody_whenever_a_check_comes(study):

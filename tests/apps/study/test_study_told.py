@@ -24,20 +24,17 @@ PROLIFIC = RECRUIT | {"panel": "prolific", "ids": {}}
 RENAMED = PROLIFIC | {"ids": {"person": "who"}}
 
 
-def test_who_comes_too_late_for_a_place_is_given_the_code_for_that(study, see):
+def test_who_may_not_come_in_is_told_why_and_whoever_is_in_goes_on(study, see):
     task = study(recruit=RECRUIT, places={"people": 1, "minutes": 30})
     agree(task.store, "ann")
     app = see("bob")
     assert "already has enough people" in said(app)
     assert app.code[0].value == "FULL"
-
-
-def test_a_study_that_is_paused_says_so_and_whoever_is_in_goes_on(study, see):
-    task = study()
-    agree(task.store, "ann")
     running.change_state(task.store, "paused", by="lead")
     assert "is not open at the moment" in said(see("bob"))
     assert "How old are you?" in said(see("ann"))
+    assert "belongs to another study" in said(see("ann", ids={"STUDY_ID": "s2"}))
+    assert "contains the placeholder {{%PROLIFIC_PID%}} instead of an id" in said(see("{{%PROLIFIC_PID%}}"))
 
 
 def test_whose_time_is_up_is_told_so_and_what_they_are_paid(study, see):
@@ -59,11 +56,6 @@ def test_who_asked_to_be_erased_is_told_so_until_it_is_done_and_after(study, see
     assert erasing.erasures_asked(task.store) == [who]
     erasing.erase_people([who], stores=[task.store])
     assert "was erased because you asked for it" in said(see("ann"))
-
-
-def test_who_comes_to_another_study_is_told_so(study, see):
-    study()
-    assert "belongs to another study" in said(see("ann", ids={"STUDY_ID": "s2"}))
 
 
 def test_a_consent_that_lacks_boxes_names_them_all_until_they_are_ticked(study, see):
@@ -88,12 +80,6 @@ def test_the_consent_lists_what_the_file_says_of_pay_and_who_began_here_is_warne
     agree(task.store, "ann")
     assert "already started this study in this browser" in said(see("bob"))
     assert "already started" not in said(see("bob", "phone"))
-
-
-def test_an_address_that_a_panel_did_not_fill_in_is_told_of(study, see):
-    study()
-    app = see("{{%PROLIFIC_PID%}}")
-    assert "The address contains the placeholder {{%PROLIFIC_PID%}} instead of an id" in said(app)
 
 
 def test_every_step_has_its_number_and_the_practice_ends_on_a_page_of_its_own(study, see):

@@ -123,14 +123,6 @@ export class Grid {
     }
   }
 
-  // Once every picture that was asked for is there, or cannot be shown
-  loaded() {
-    const pictures = [...this.cells.values()].map((cell) => cell.firstChild).filter((each) => each.complete === false);
-    return Promise.all(pictures.map((each) => new Promise((resolve) => {
-      for (const type of ["load", "error"]) each.addEventListener(type, resolve, { once: true });
-    })));
-  }
-
   choose(place) {
     this.cells.get(this.at)?.setAttribute("aria-selected", "false");
     this.at = Math.max(0, Math.min(this.end - 1, place));

@@ -1,7 +1,7 @@
 // The explore page's own part: mounts once per element; asks the server for what a view shows, and links map, grid and
 // the one large image. What it changes of the view goes to the page's script, which keeps it in the address.
 
-import { isDark, make } from "./elements.js";
+import { make } from "./elements.js";
 import { Grid } from "./grid.js";
 import { Legend, palette } from "./legend.js";
 import { PointMap, css } from "./map.js";
@@ -11,7 +11,6 @@ import { ask } from "./requests.js";
 const OWN = ["colour", "order", "lasso", "image", "text", "like", "rates", "of"]; // fields of the view that change here
 const KINDS = ["in.", "f.", "has."]; // of filters, before the column's name
 const SETTLE_MS = 350; // before an image that was only passed by goes into the address
-const TELL_MS = 1000; // at most, before the page's script hears of a change: its run and the images' slow each other down
 const LOST_MS = 5000;
 const mounted = new WeakMap();
 
@@ -219,8 +218,7 @@ class Explorer {
       const names = [...OWN, ...filtered.flatMap((column) => KINDS.map((kind) => kind + column))];
       this.wish({ id, filtered, ticked: [...this.ticked], ...Object.fromEntries(names.map((name) => [name, this.view[name] ?? null])) });
     });
-    const there = Promise.resolve(this.coming).then(() => this.grid.loaded());
-    Promise.race([there, new Promise((resolve) => setTimeout(resolve, TELL_MS))]).then(() => {
+    Promise.resolve(this.coming).then(() => {
       if (this.inform === inform) inform();
     });
   }
@@ -377,10 +375,9 @@ class Explorer {
 
   // Streamlit changes its theme's variables in place and tells nobody.
   matchTheme() {
-    const dark = isDark(this.root);
+    const dark = getComputedStyle(this.root).colorScheme === "dark";
     if (dark === this.map.dark) return;
     this.map.dark = dark;
-    this.root.classList.toggle("dark", dark);
     this.recolour();
   }
 

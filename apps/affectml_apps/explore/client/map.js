@@ -151,9 +151,9 @@ export class PointMap {
     pen.strokeStyle = this.dark ? "#ffffff" : "#111111";
     pen.fillStyle = this.dark ? "rgb(255 255 255 / 7%)" : "rgb(0 0 0 / 5%)";
     pen.lineWidth = 1.5;
-    for (const [corners, dashed] of [[this.drawn ?? (this.rectangle ? cornersOf(this.rectangle) : this.lasso), !this.drawn]]) {
-      if (!corners) continue;
-      pen.setLineDash(dashed ? [5, 4] : []);
+    const corners = this.drawn ?? (this.rectangle ? cornersOf(this.rectangle) : this.lasso);
+    if (corners) {
+      pen.setLineDash(this.drawn ? [] : [5, 4]);
       pen.beginPath();
       corners.forEach(([x, y]) => pen.lineTo(...this.toScreen(x, y)));
       pen.closePath();
@@ -362,23 +362,8 @@ export const css = (colour) => `rgb(${colour[0]} ${colour[1]} ${colour[2]})`;
 
 const cornersOf = ([[left, top], [right, bottom]]) => [[left, top], [right, top], [right, bottom], [left, bottom]];
 
-// A line with few corners, each of three places, so that an address can hold it (Douglas & Peucker 1973).
-function thinned(corners) {
-  for (let off = 0.002; ; off *= 1.5) {
-    const found = simplified(corners, off);
-    if (found.length <= CORNERS) return found.map((corner) => corner.map((value) => Number(value.toFixed(3))));
-  }
-}
-
-function simplified(line, off) {
-  if (line.length < 3) return line;
-  const [[x0, y0], [x1, y1]] = [line[0], line[line.length - 1]];
-  const length = Math.hypot(x1 - x0, y1 - y0);
-  let [most, at] = [0, 0];
-  line.forEach(([x, y], place) => {
-    const away = length ? Math.abs((x1 - x0) * (y0 - y) - (x0 - x) * (y1 - y0)) / length : Math.hypot(x - x0, y - y0);
-    if (away > most) [most, at] = [away, place];
-  });
-  if (most <= off) return [line[0], line[line.length - 1]];
-  return [...simplified(line.slice(0, at + 1), off).slice(0, -1), ...simplified(line.slice(at), off)];
+// A line with few corners, each of three places, so that an address can hold it
+function thinned(line) {
+  const every = Math.ceil(line.length / CORNERS);
+  return line.filter((_, at) => at % every === 0).map((corner) => corner.map((value) => Number(value.toFixed(3))));
 }

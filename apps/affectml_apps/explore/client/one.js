@@ -1,6 +1,6 @@
-// One image, large: what people said, what each run says beside it and why, the nearest images and copies.
+// One image, large: what people said, what each run says beside it and why, the nearest images.
 
-import { button, make, row } from "./elements.js";
+import { button, make, table } from "./elements.js";
 
 const PASSING_MS = 80; // before the server is asked about an image: what is only passed by is not
 
@@ -83,10 +83,9 @@ export class One {
     if (told.facts.length) parts.push(make("dl", {}, ...told.facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)])));
     if (told.people || told.runs.length) parts.push(this.answers(told));
     if (told.runs.length && told.labels.length) parts.push(this.explain(told));
-    for (const [name, images] of [["Copies", told.copies], ["Nearest images", told.nearest]]) {
-      if (!images.length) continue;
-      const like = name !== "Copies" && this.index !== null ? button("Show more like this", { onclick: () => this.on.like(this.index) }) : null;
-      parts.push(make("section", {}, make("div", { class: "bar" }, make("h3", {}, name), like), make("div", { class: "near" }, ...images.map((each) => this.neighbour(each)))));
+    if (told.nearest.length) {
+      const like = this.index !== null ? button("Show more like this", { onclick: () => this.on.like(this.index) }) : null;
+      parts.push(make("section", {}, make("div", { class: "bar" }, make("h3", {}, "Nearest images"), like), make("div", { class: "near" }, ...told.nearest.map((each) => this.neighbour(each)))));
     }
     this.facts.replaceChildren(...parts);
     this.facts.scrollTop = 0;
@@ -95,17 +94,17 @@ export class One {
   // A row per label; people and each run beside one another
   answers({ labels, people, runs }) {
     const columns = [...(people ? [{ name: "people", ...people }] : []), ...runs];
-    const table = make("table", { class: "answers" },
-      make("thead", {}, row("", ...columns.map(({ name }) => make("th", { scope: "col", title: name }, name)))),
-      make("tbody", {}, ...labels.map((label, at) => row(make("th", { scope: "row", title: this.called(label) }, this.called(label)), ...columns.map(({ rates, set }) => {
-        const rate = rates?.[at];
-        const known = typeof rate === "number";
-        const bar = make("span", { class: set?.[at] ? "rate in" : "rate" });
-        bar.style.setProperty("--rate", known ? Math.max(0, Math.min(1, rate)) : 0);
-        return make("td", {}, bar, make("span", { class: "number" }, known ? `${set?.[at] ? "✓ " : ""}${Math.round(100 * rate)} %` : "–"));
-      })))));
+    const cell = (rate, within) => {
+      const known = typeof rate === "number";
+      const bar = make("span", { class: within ? "rate in" : "rate" });
+      bar.style.setProperty("--rate", known ? Math.max(0, Math.min(1, rate)) : 0);
+      return make("td", {}, bar, make("span", { class: "number" }, known ? `${within ? "✓ " : ""}${Math.round(100 * rate)} %` : "–"));
+    };
+    const rates = table({ class: "answers", head: ["", ...columns.map(({ name }) => make("th", { scope: "col", title: name }, name))] },
+      ...labels.map((label, at) => [make("th", { scope: "row", title: this.called(label) }, this.called(label)),
+        ...columns.map(({ rates, set }) => cell(rates?.[at], set?.[at]))]));
     const words = columns.filter((each) => each.words).map((each) => make("p", {}, make("b", {}, `${each.name}: `), each.words));
-    const section = make("section", {}, make("h3", {}, "Answers"), make("div", { class: "wide", tabindex: "0", role: "group", "aria-label": "Answers, label by label" }, table), ...words);
+    const section = make("section", {}, make("h3", {}, "Answers"), make("div", { class: "wide", tabindex: "0", role: "group", "aria-label": "Answers, label by label" }, rates), ...words);
     for (const [who, note] of people?.remarks ?? []) section.append(make("p", { class: "remark" }, make("b", {}, `${who}: `), note));
     if (people?.answers.length) section.append(make("details", { open: this.opened, ontoggle: (event) => { this.opened = event.target.open; } }, make("summary", {}, `Each of the ${people.answers.length} answers`), make("ul", { class: "names" }, ...people.answers.map(([who, said]) => make("li", {}, make("b", {}, who), ` ${said}`)))));
     if (people?.has_names && (people.answers.length || people.remarks.length)) {

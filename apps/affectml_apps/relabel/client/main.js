@@ -1,6 +1,6 @@
 // The labelling page's own part: mounts once per element, wires session, outbox, pictures, keys and view together.
 
-import { isDark, make } from "./elements.js";
+import { make } from "./elements.js";
 import { LABEL_KEYS, listen, strokes } from "./input.js";
 import { Pictures } from "./pictures.js";
 import { Outbox, ask } from "./requests.js";
@@ -9,7 +9,7 @@ import { language, speak } from "./texts.js";
 import { View } from "./view.js";
 
 const MOST = 30; // images held, the one in sight among them
-const FEW = 6; // of those, how many may be on their way; all that are held where every byte counts
+const FEW = 6; // the same where every byte counts
 const IN_VIEW = 0.6; // of the image's area: less than that was not seen
 const HEARTBEAT_MS = 60000; // keeps claims from running out while somebody thinks
 const ABSENT_MS = 300000; // without a sign of them for so long, nobody is there: in a study that keeps no place
@@ -25,7 +25,6 @@ export function mount(parent, data, component) {
     labeller.close();
     labeller = undefined;
   }
-  labeller?.matchTheme();
   if (labeller && data.spoken && data.spoken.language !== language()) labeller.translate(data);
   if (!labeller) {
     labeller = new Labeller(parent, data, component);
@@ -70,13 +69,13 @@ class Labeller {
     this.lock = { held: false };
     this.pictures = new Pictures({
       url: (image) => `${address("image")}?id=${encodeURIComponent(image)}${data.study ? `&language=${language()}` : ""}`,
-      headers, onReady: (item) => this.session.pictureReady(item), onStocked: () => this.askForMore(),
+      headers, onReady: (item) => this.session.pictureReady(item),
     });
     this.asked = null; // in which language the server has told of what was answered before
     this.outbox = new Outbox({
       place, post: send,
       ask: () => ({
-        want: (this.wanted = this.wish), round: data.round, history: this.asked !== language(), language: (this.asking = language()),
+        want: this.wish, round: data.round, history: this.asked !== language(), language: (this.asking = language()),
         phase: data.study?.phase, finish: this.finish,
       }),
       onReply: (reply) => {
@@ -85,7 +84,6 @@ class Labeller {
         this.finish = false;
         this.heldSince = reply.now;
         this.asked = this.asking;
-        this.plenty = reply.items.length >= this.wanted;
         this.session.receive(reply);
       },
       onRefused: (id) => this.session.receipt({ id, status: "refused" }),
@@ -102,7 +100,6 @@ class Labeller {
     this.changed("item");
     this.listen(data, sendLast);
     this.takeLock(false);
-    this.matchTheme();
   }
 
   // What goes on around the image, until the page is closed.
@@ -120,19 +117,13 @@ class Labeller {
     on(window, "beforeunload", (event) => this.lock.held && !this.outbox.online && event.preventDefault());
     on(document, "visibilitychange", () => (document.hidden ? this.session.clock.stop() : this.woken()));
     let signed = performance.now(); // the last sign of somebody
-    for (const kind of SIGNS) {
-      on(window, kind, () => {
-        signed = performance.now();
-      }, { capture: true, passive: true });
-    }
+    const sign = () => void (signed = performance.now());
+    for (const kind of SIGNS) on(window, kind, sign, { capture: true, passive: true });
     listen(this.root, () => this.keys, (meant, time) => this.press(meant, time), signal);
     keepDialogAway(this.root, () => this.lock.held && this.outbox.kick(), signal);
     const there = () => !data.study || performance.now() - signed < ABSENT_MS;
     this.heart = setInterval(() => !document.hidden && this.lock.held && there() && this.outbox.kick(), HEARTBEAT_MS);
-    this.theme = setInterval(() => {
-      this.matchTheme();
-      this.session.clock.beat();
-    }, 1000);
+    this.beat = setInterval(() => this.session.clock.beat(), 1000);
     this.resize = new ResizeObserver(() => this.view.fit());
     this.resize.observe(this.view.stage);
   }
@@ -150,7 +141,7 @@ class Labeller {
         command: (command) => (command === "take" ? this.takeLock(true) : this.session.click({ command })),
         understood: () => this.session.understood(),
         note: (text) => this.session.setNote(text),
-        conflict: (entry, show) => this.session.meetConflict(entry, show),
+        conflict: (entry) => this.session.meetConflict(entry),
         feel: (axis, value) => this.session.ready && this.session.feel(axis, value),
         languages: () => this.outbox.kick(), // whether the server is there
         language: (code) => this.component.setTriggerValue("language", code),
@@ -158,11 +149,13 @@ class Labeller {
     });
   }
 
-  // The page in another language, at the place where it was: what is chosen, half typed or looked at stays.
+  // The page in another language, at the image where it was: what is chosen, felt or half typed stays.
   translate(data) {
-    const { place } = this.view;
+    const typing = this.view.note.matches(":focus");
     this.makeView(data);
-    this.view.drawAll(this.session, this.outbox, this.lock, place);
+    this.view.draw(this.session, this.lock);
+    this.view.drawProgress(this.session, this.outbox);
+    (typing ? this.view.note : this.view.stage).focus({ preventScroll: true });
     if (this.lock.held) this.outbox.kick(); // what the server says of images is in that language too
   }
 
@@ -172,11 +165,6 @@ class Labeller {
     if (!this.lock.held || stage.dataset.veiled === "true" || !stage.firstChild) return;
     if (stroke === "back" || stroke === "forward") this.session.click({ command: stroke });
     else if (stroke === "tap" || (stroke === "in") === (zoom === "fit")) this.view.toggleZoom(point);
-  }
-
-  // Streamlit changes its theme's variables in place and tells nobody.
-  matchTheme() {
-    this.root.classList.toggle("dark", isDark(this.root));
   }
 
   press(meant, time) {
@@ -248,16 +236,10 @@ class Labeller {
     this.drawProgress();
   }
 
-  // How many images to hold: those that are here and a few more, as far as there is room.
+  // How many images to hold, as far as there is room.
   get wish() {
     const { saveData, effectiveType = "" } = navigator.connection ?? {};
-    const most = saveData || effectiveType.endsWith("2g") ? FEW : Math.max(2, Math.min(MOST, Math.floor(this.pictures.room)));
-    return Math.min(MOST, Math.max(this.session.here, Math.min(most, this.session.here + FEW)));
-  }
-
-  // All that we hold is here, and there is more.
-  askForMore() {
-    if (this.lock.held && this.plenty && this.wish > this.wanted) this.outbox.kick();
+    return saveData || effectiveType.endsWith("2g") ? FEW : Math.max(2, Math.min(MOST, Math.floor(this.pictures.room)));
   }
 
   // The last image of a study is behind this person, who may mend it until they say so.
@@ -320,7 +302,7 @@ class Labeller {
     this.leave();
     this.closed = true;
     this.ending.abort();
-    for (const timer of [this.heart, this.theme, this.later]) clearInterval(timer);
+    for (const timer of [this.heart, this.beat, this.later]) clearInterval(timer);
     for (const each of [this.resize, this.eye]) each.disconnect();
     for (const each of [this.outbox, this.pictures]) each.close();
     this.turn?.abort();

@@ -11,8 +11,11 @@ export class Pad {
     this.spot = make("span", { class: "spot" });
     this.plane = make("div", { class: "plane", "aria-hidden": "true", onpointerdown: (event) => this.point(event) },
       ...Object.entries(ends).map(([end, text]) => make("span", { class: `end ${end}` }, text)), this.spot);
-    this.valence = this.slider("valence", _("unpleasant to pleasant"));
-    this.arousal = this.slider("arousal", _("calm to excited"));
+    const slider = (axis, name) => make("input", {
+      type: "range", min: "-1", max: "1", step: "0.05", "aria-label": name, oninput: (event) => feel(axis, Number(event.target.value)),
+    });
+    this.valence = slider("valence", _("unpleasant to pleasant"));
+    this.arousal = slider("arousal", _("calm to excited"));
     const axis = (low, input, high) => make("label", { class: "axis" }, make("span", {}, low), input, make("span", {}, high));
     this.clear = button(_("Not given"), {
       class: "clear", onclick: () => {
@@ -23,13 +26,6 @@ export class Pad {
     this.element = make("div", { class: "pad", role: "group", "aria-label": _("How the image feels") }, this.plane,
       make("div", { class: "axes" },
         axis(ends.unpleasant, this.valence, ends.pleasant), axis(ends.calm, this.arousal, ends.excited)), this.clear);
-  }
-
-  slider(axis, name) {
-    const input = make("input", {
-      type: "range", min: "-1", max: "1", step: "0.05", "aria-label": name, oninput: () => this.feel(axis, Number(input.value)),
-    });
-    return input;
   }
 
   point(event) {

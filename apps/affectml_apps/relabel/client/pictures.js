@@ -10,9 +10,9 @@ const LOSSLESS = ["image/png", "image/gif", "image/bmp"]; // drawings; photograp
 export const keyOf = (item) => `${item.round}|${item.image}`;
 
 export class Pictures {
-  // onReady(item): it can be shown, or cannot be had now; onStocked(): all that lies ahead is here, or cannot be had now.
-  constructor({ url, headers, onReady, onStocked }) {
-    Object.assign(this, { url, headers, onReady, onStocked });
+  // onReady(item): it can be shown, or cannot be had now.
+  constructor({ url, headers, onReady }) {
+    Object.assign(this, { url, headers, onReady });
     // image id -> {state: "absent" | "loading" | "failed" (asked for again in a moment) | "kept" (its file) | "ready" | "broken", file, element}
     this.entries = new Map();
     this.ahead = []; // the item in sight and those to come, in their order
@@ -68,9 +68,7 @@ export class Pictures {
     for (const item of this.ahead.slice(0, SOON)) if (this.get(item)?.state === "kept") this.decode(item, this.get(item));
     if (this.fetching > 0 || this.rests) return;
     const missing = this.ahead.filter((item) => (this.get(item)?.state ?? "absent") === "absent");
-    const untried = missing.find((item) => !this.get(item)?.tried);
-    if (!untried) this.onStocked();
-    const next = untried ?? missing[0];
+    const next = missing.find((item) => !this.get(item)?.tried) ?? missing[0];
     if (next && this.fits(next)) this.fetch(next, this.entry(next));
   }
 

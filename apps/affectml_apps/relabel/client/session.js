@@ -115,18 +115,13 @@ export class Session {
       if (this.at !== null && this.at >= this.past.length) this.at = null;
     } else {
       entry.revision = receipt.revision;
-      if (receipt.status === "conflict") {
-        this.conflicts.push(entry);
-        if (entry === this.past[this.at]) this.say("conflict");
-      }
+      if (receipt.status === "conflict") this.conflicts.push(entry);
     }
   }
 
-  // Somebody has read of a conflict, and may want to look at its image.
-  meetConflict(entry, show) {
-    const at = this.past.indexOf(entry);
-    if (show && at >= 0) this.leaveFor(at);
-    else this.conflicts = this.conflicts.filter((each) => each !== entry);
+  // Somebody has read of a conflict.
+  meetConflict(entry) {
+    this.conflicts = this.conflicts.filter((each) => each !== entry);
     this.changed();
   }
 
@@ -166,7 +161,7 @@ export class Session {
   }
 
   show(item, answer = null) {
-    if (["conflict", "covered"].includes(this.notice)) this.say(null); // it was about the image before
+    if (this.notice === "covered") this.say(null); // it was about the image before
     this.item = item;
     this.selection = empty();
     this.paintedAt = null;
@@ -235,7 +230,6 @@ export class Session {
     else if (command === "back") this.back();
     else if (command === "forward") this.forward();
     else if (command === "pause") this.pause(!this.paused);
-    else if (command === "dismiss") this.early.count(0);
     else if (command === "look" && this.item && !this.revealed) this.reveal();
     else if (command === "pass") this.pass();
     else this.changed(command); // zoom, search, help: the view's own business
@@ -423,12 +417,8 @@ export class Session {
     let at = (this.at ?? this.past.length) - 1;
     while (at >= 0 && this.past[at].fixed) at -= 1;
     if (at < 0) return this.say(this.past.length ? "fixed" : "first");
-    return this.leaveFor(at);
-  }
-
-  leaveFor(at) {
     if (this.at === null && this.item !== null) this.queue.unshift(this.item);
-    this.visit(at);
+    return this.visit(at);
   }
 
   forward() {
@@ -444,9 +434,6 @@ export class Session {
     this.at = at;
     const there = picture.state === "ready" || picture.state === "broken";
     this.show(there ? entry.item : null, entry.answer);
-    if (!there || !this.conflicts.includes(entry)) return;
-    this.conflicts = this.conflicts.filter((each) => each !== entry);
-    this.say("conflict"); // here it stands with its image
   }
 
   say(notice) {

@@ -1,6 +1,6 @@
 // Drawing: the page's elements are made once, and changed where something changed. All text goes in as text.
 
-import { button, dialog, make, row, say } from "./elements.js";
+import { button, dialog, make, say, table } from "./elements.js";
 import { COMMANDS, mirrored } from "./input.js";
 import { Pad } from "./pad.js";
 import { Search } from "./search.js";
@@ -14,7 +14,6 @@ const NOTICES = {
   note: marked("Say in the note what is wrong with the image."),
   look: marked("Look a little longer before you answer."),
   full: marked("This browser has no room to keep the answer safely, so it was not taken. Free some space and press Enter again."),
-  conflict: marked("This image was answered differently elsewhere under your name. Both answers are kept, and the lead decides."),
   first: marked("This is the first image."),
   fixed: marked("First answers stand here; you will be asked again."),
   break: marked("You have worked for a while. A break helps: Escape pauses."),
@@ -145,16 +144,14 @@ export class View {
     this.asked = make("div", { class: "asked", role: "group", "aria-labelledby": "question" },
       this.question, this.ask, this.original, this.suggestion, this.came);
     this.chosen = make("p", { class: "chosen" });
-    this.dropped = make("span", { role: "status" });
-    this.droppedButton = button(_("Dismiss"), { "data-enter": "own", onclick: () => on.command("dismiss") });
-    this.droppedButton.hidden = true;
+    this.dropped = make("p", { class: "dropped", role: "status" });
     this.status = make("p", { class: "status", role: "status" });
     this.stock = make("p", { class: "stock" });
     this.warning = make("p", { role: "alert" }, `${_(CHECKS)} `, this.understood(on.understood));
     this.warning.hidden = true;
     this.conflicts = make("div", { class: "conflicts" });
     this.refused = make("div", { class: "refused" });
-    this.says = make("div", { class: "says" }, make("p", { class: "dropped" }, this.dropped, this.droppedButton),
+    this.says = make("div", { class: "says" }, this.dropped,
       this.status, this.stock, make("div", { class: "alerts" }, this.warning, this.conflicts, this.refused));
   }
 
@@ -202,15 +199,14 @@ export class View {
   buildHelp() {
     const { task } = this;
     const named = (key) => make("kbd", {}, _(KEY_NAMES[mirrored(key)] ?? key));
-    const titled = (title, rows) => make("table", {}, make("caption", {}, title), make("tbody", {}, ...rows));
-    const keys = COMMANDS.filter(([, command]) => !(command === "none" && task.single)).map(([key, , what]) => row(named(key), _(what)));
-    const labels = this.labels.map(({ name, key, meaning }) => row(key ? named(key) : "",
-      make("th", { scope: "row" }, make("bdi", {}, name)), make("bdi", {}, meaning ?? "")));
+    const keys = COMMANDS.filter(([, command]) => !(command === "none" && task.single)).map(([key, , what]) => [named(key), _(what)]);
+    const labels = this.labels.map(({ name, key, meaning }) => [key ? named(key) : "",
+      make("th", { scope: "row" }, make("bdi", {}, name)), make("bdi", {}, meaning ?? "")]);
     return dialog("help", _("Help"),
       task.instructions ? make("p", { class: "instructions" }, task.instructions) : null,
       make("p", { class: "strokes" }, _("By touch: stroke the image upwards or tap it twice to zoom, downwards to zoom back. Stroke it in the direction in which you read for the image before, against it to come back.")),
       make("div", { class: "columns", tabindex: "0", role: "group", "aria-label": _("Keys and labels") },
-        titled(_("Keys"), keys), titled(_("Labels"), labels)),
+        table({ caption: _("Keys") }, ...keys), table({ caption: _("Labels") }, ...labels)),
       make("p", {}, _("Images that are on this device can be answered without a connection; answers wait here until it is back. Please do not reload the page until then: it would not open again. Your answers are safe.")),
       task.intensity ? make("p", {}, _("The same key again says how strongly: a little, clearly, strongly.")) : null);
   }
@@ -240,41 +236,6 @@ export class View {
     root.dataset.scrolls = "false";
     root.dataset.scrolls = String(choices.scrollHeight > choices.clientHeight);
     for (const each of [asked, choices]) each.tabIndex = each.scrollHeight > each.clientHeight ? 0 : -1;
-  }
-
-  // Where somebody is on this page. In another language the same things stand in the same order.
-  get place() {
-    const { activeElement } = this.root.getRootNode();
-    const { stage, choices, zoom, search } = this;
-    return {
-      open: this.dialogs.findIndex((each) => each.open),
-      focus: this.targets.indexOf(activeElement),
-      caret: [activeElement?.selectionStart, activeElement?.selectionEnd],
-      typed: search.field.value,
-      searching: !search.field.hidden,
-      zoom,
-      scrolled: [stage.scrollLeft, stage.scrollTop, choices.scrollTop],
-    };
-  }
-
-  // Draw everything, at a place where somebody was.
-  drawAll(session, outbox, lock, { open, focus, caret, typed, searching, zoom, scrolled }) {
-    this.draw(session, lock);
-    this.drawProgress(session, outbox);
-    if (searching) this.search.open();
-    this.search.field.value = typed;
-    this.search.filter();
-    this.zoom = zoom;
-    this.fit();
-    [this.stage.scrollLeft, this.stage.scrollTop, this.choices.scrollTop] = scrolled;
-    this.dialogs[open]?.showModal();
-    const at = this.targets[focus];
-    at?.focus({ preventScroll: true });
-    if (at?.matches(".note, .search")) at.setSelectionRange(...caret);
-  }
-
-  get targets() {
-    return [...this.root.querySelectorAll("button, input, [tabindex]")];
   }
 
   // Changes
@@ -379,14 +340,10 @@ export class View {
     say(this.notice, session.notice === null ? "" : _(NOTICES[session.notice]));
     say(this.dropped, n === 0 ? "" : ngettext("{n} key came before the image was visible and was not counted.",
       "{n} keys came before the image was visible and were not counted.", n));
-    this.droppedButton.hidden = n === 0;
-    // Answers to earlier images that met others: the notice names its image, and leads there.
-    const conflicts = session.conflicts.filter((entry) => entry !== session.past[session.at]);
-    listed(this.conflicts, conflicts, ({ item, event }) => `${item.image} ${event}`, (entry) => [
+    listed(this.conflicts, session.conflicts, ({ item, event }) => `${item.image} ${event}`, (entry) => [
       _("Answered differently elsewhere under your name: image {image}, {answer}. Both answers are kept, and the lead decides.",
         { image: entry.item.image, answer: this.inWords(entry.answer) }), " ",
-      ...(entry.fixed ? [] : [button(_("Show it"), { "data-enter": "own", onclick: () => this.on.conflict(entry, true) }), " "]),
-      this.understood(() => this.on.conflict(entry, false))]);
+      this.understood(() => this.on.conflict(entry))]);
   }
 
   // How far one is, in a sentence and as a part of the whole, where that is known.

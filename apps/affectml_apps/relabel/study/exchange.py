@@ -1,7 +1,10 @@
 """One exchange with a participant's browser, and their images: what is given follows from where their visit is."""
 
+import hashlib
+import hmac
 import time
-from collections.abc import Mapping, Sequence
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,18 +16,18 @@ from affectml_annotation.study.screen import Screen, screen, warnings_of
 from affectml_annotation.study.visits import Visit
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.messages import BadMessage, answers_of, id_of, read_try
-from affectml_apps.relabel.study.sealed import images_of, names_of
 from affectml_apps.relabel.sync import NotAllowed, check_person, next_images, take
 from affectml_apps.relabel.task import LabelTask
 
 PRACTICE = "practice"
+TAG, PLACE = 16, 8  # bytes of a sealed name
 
 
 def exchange(task: LabelTask, who: str, message: Mapping[str, Any]) -> dict[str, Any]:
     """As `sync.exchange`, with more in the message and in the reply.
 
     message: phase (practice: the answers are tries, and are stored as no answer), finish (the last image is behind
-    them, and they want to go on). Images go by their names of `sealed`, both ways. The reply names phase and status of
+    them, and they want to go on). Images go by `names_of`, both ways. The reply names phase and status of
     the visit; images done `of` how many; whether they are to be warned; of an image its content `warning`, or none; and
     of a try `practised`: right, tries_left, feedback. Raises NotAllowed in every other phase, but for answers that were
     under way: they get their receipts.
@@ -110,7 +113,7 @@ def elsewhere(visit: Visit) -> str:
 def file_for(task: LabelTask, who: str, name: str, language: str) -> str | None:
     """The file of an image, while it is one to practise with or one they were given; None for any other.
 
-    name: of `sealed`. language: in which they read the words of an image that dictates an answer.
+    name: of `names_of`. language: in which they read the words of an image that dictates an answer.
     """
     visit = visit_now(task, who)
     if not labels_now(visit):
@@ -149,3 +152,51 @@ def _to_practise(now: Screen) -> list[dict[str, Any]]:
         {"image": image, "round": 1, "ticket": "", "revision": left, "look": PRACTICE, "to_practise": len(now.practice)}
         for image, left in now.practice.items()
     ][:1]
+
+
+# What a participant's browser calls images by: names that are its own, and tell nothing of an image but to us. An
+# image's id is its file's name, which may say that it is a check. A name is made from the image's place in the task:
+# authenticated and always the same (a synthetic IV, as RFC 5297 has it, with HMAC-SHA256), so that a browser keeps what
+# it holds over a restart, and nothing is kept here.
+
+
+def names_of(task: LabelTask, who: str, images: Iterable[str]) -> dict[str, str]:
+    """By image id, what this participant's browser calls it; ids that the task has not are left out."""
+    key = _key(task, who)
+    return {image: _sealed(key, position) for image, position in queries.positions_of(task.store, images).items()}
+
+
+def images_of(task: LabelTask, who: str, names: Iterable[object]) -> Mapping[str, str]:
+    """By name, the id of the image that this participant's browser calls so; anything else is left out."""
+    key = _key(task, who)
+    places = {name: place for name in names if isinstance(name, str) and (place := _place_of(key, name)) is not None}
+    images = queries.images_at(task.store, places.values()) if places else {}
+    return {name: images[place] for name, place in places.items() if place in images}
+
+
+def _key(task: LabelTask, who: str) -> bytes:
+    return _mac(task.secret.encode(), f"images:{who}".encode())
+
+
+def _mac(key: bytes, message: bytes) -> bytes:
+    return hmac.new(key, message, hashlib.sha256).digest()
+
+
+def _sealed(key: bytes, position: int) -> str:
+    place = position.to_bytes(PLACE)
+    tag = _mac(key, b"tag" + place)[:TAG]
+    return urlsafe_b64encode(tag + _mixed(key, tag, place)).decode()
+
+
+def _place_of(key: bytes, name: str) -> int | None:
+    try:
+        content = urlsafe_b64decode(name.encode("ascii"))
+    except ValueError:
+        return None
+    tag, place = content[:TAG], _mixed(key, content[:TAG], content[TAG:])
+    good = len(content) == TAG + PLACE and hmac.compare_digest(tag, _mac(key, b"tag" + place)[:TAG])
+    return int.from_bytes(place) if good else None
+
+
+def _mixed(key: bytes, tag: bytes, place: bytes) -> bytes:
+    return bytes(one ^ other for one, other in zip(place, _mac(key, b"place" + tag), strict=False))

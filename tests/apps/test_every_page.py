@@ -1,0 +1,201 @@
+"""Every page in a browser: it opens, no script fails, axe finds nothing serious, it fits, and loads nothing foreign."""
+
+import runpy
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+import affectml
+from affectml.auditing import write_audit
+from affectml.data import Dataset
+from affectml.page import WRITERS
+from affectml.training import TrainConfig, train_run
+from affectml_annotation import Answer, LabelStore
+from affectml_apps.relabel.pages.navigation import LEAD
+
+from .conftest import PHONE, ROOT, settled
+
+EXPLORE = ROOT / "apps" / "explore.py"
+NARROW = {"width": 360, "height": 740}
+LABELLING = ("door", "consent", "label", "help", "pause", "you", "withdrawn", *(path for _, path, _ in LEAD))
+EXPLORING = ("map", "filtered", "one image")
+FILES = ("report", "audit")
+SPILLED = """() => [...document.querySelectorAll('figure svg')].flatMap(svg => {
+    const box = svg.getBoundingClientRect()
+    return [...svg.querySelectorAll('text')].filter(text => {
+        const at = text.getBoundingClientRect()
+        return at.left < box.left - 2 || at.right > box.right + 2 || at.top < box.top - 2 || at.bottom > box.bottom + 2
+    }).map(text => text.textContent)
+})"""
+
+
+@pytest.fixture(scope="module")
+def lively(server, fill):
+    """The labelling app with all that a page can ask for, answers of people, a conflict and a decision."""
+    with LabelStore(server.db) as store:
+        fill(store, ["ann", "bob", "eve.with.a.long.name@institute.example", "José", "gone"], 130)
+        image = store.history("José", 1)["image_id"][0]
+        store.submit([Answer(image, "José", "labels", ("awe",))])
+        store.decide(image, ["awe"], by="ann")
+        store.withdraw("gone")
+        store.change_task(
+            page={"intensity": True, "valence_arousal": True, "instructions": "Trust your first feeling."}
+        )
+    return server
+
+
+@pytest.fixture(scope="module")
+def explored(start_shared, paintings):
+    return start_shared(str(paintings / "set"), "--run", str(paintings / "run"), dataset=None, entry=EXPLORE)
+
+
+@pytest.fixture(scope="module")
+def written(demo, tmp_path_factory):
+    """`written("report")`: the address of a file of a page's."""
+    folder = tmp_path_factory.mktemp("written")
+
+    def report():
+        config = TrainConfig(dataset=str(demo), multilabel=True, threads=1)
+        return train_run(config, out=folder / "run", writers=WRITERS).folder / "report.html"
+
+    def audit():
+        plant_faults = runpy.run_path(str(ROOT / "benchmarks" / "faults.py"))["plant_faults"]
+        faulty = plant_faults(Dataset.open(demo), folder / "set", copies=4)
+        rows = "c00000,listed,c00001,5,awe,True,2026-01-01\nc00001,control,c00000,5,awe,True,2026-01-01\n"
+        (folder / "queue-001.csv").write_text(f"image_id,role,match,n,label,said,at\n{rows}", encoding="utf-8")
+        return write_audit(affectml.audit(faulty, queues=folder), folder)[0]
+
+    made = {}
+
+    def write(name):
+        if name not in made:
+            made[name] = {"report": report, "audit": audit}[name]().as_uri()
+        return made[name]
+
+    return write
+
+
+def show_labelling(page, server, path):
+    """Open a page of the labelling app."""
+    who = {"door": None, "consent": "newcomer", "withdrawn": "gone"}.get(path, "ann")
+    there = path if path in ("you", *(path for _, path, _ in LEAD)) else ""
+    page.goto(f"{server.url}/{there}?who={who}" if who else server.url)
+    if path in ("label", "help", "pause"):
+        page.wait_for_selector(".labeller[data-state=ready]")
+        for key in {"label": "224", "help": "?"}.get(path, []):
+            page.keyboard.press(key)
+        if path == "pause":
+            page.keyboard.press("Escape")
+            page.wait_for_selector(".labeller[data-state=paused]")
+    else:
+        page.wait_for_selector("h1")
+
+
+def show_explore(page, server, path):
+    query = {
+        "map": "", "filtered": "?f.people.entropy=0.1..&in.people.mode=awe,fear&lasso=0,0+1,0+1,1+0,1&rates=awe",
+        "one image": "?image=000003",
+    }[path]  # fmt: skip
+    page.goto(f"{server.url}/{query}")
+    page.wait_for_selector(".explorer[data-state=ready]")
+    if path == "one image":
+        page.wait_for_selector("dialog[open][data-of='000003']")
+
+
+@pytest.mark.parametrize("name", [*LABELLING, *EXPLORING, *FILES])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+def test_it_opens_is_clean_fits_and_loads_nothing_foreign(
+    request, profile, axe, unfold, cut_or_overlapping, eventually, name, theme
+):
+    page = profile(color_scheme=theme).new_page()
+    problems, asked = [], []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda line: problems.append(line.text) if "Content Security" in line.text else None)
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("websocket", lambda socket: asked.append(socket.url))
+    if name in FILES:
+        page.goto(request.getfixturevalue("written")(name))
+        page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
+    else:
+        show, app = (show_explore, "explored") if name in EXPLORING else (show_labelling, "lively")
+        show(page, request.getfixturevalue(app), name)
+        settled(page)
+        if name not in ("help", *EXPLORING):
+            unfold(page)
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+    assert axe(page) == []
+    own = urlsplit(page.url).netloc
+    foreign = [url for url in asked if urlsplit(url).scheme not in ("data", "blob") and urlsplit(url).netloc != own]
+    assert (foreign, problems) == ([], [])
+    page.set_viewport_size(NARROW)
+    if name in FILES:
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        assert page.evaluate(SPILLED) == []
+        return
+    settled(page)
+
+    def aside():
+        return [each for each in cut_or_overlapping(page) if "sideways" in each or "beside the screen" in each]
+
+    eventually(lambda: not aside())  # charts take the new width a moment later
+
+
+WRONG = {
+    "<p style='width:40px; overflow:hidden; white-space:nowrap'>Schadenfreude": "cut: p",
+    "<input placeholder='Niederschlagswahrscheinlichkeit' style='width:60px'>": "cut: the placeholder",
+    "<button style='width:60px; white-space:nowrap'>Vorfreudigkeit</button>": "sticks out of its button",
+    "<p style='margin-left:-30px'>Vorfreude": "beside the screen",
+    "<p>Freude<p style='margin-top:-30px'>Trauer": "text over text",
+    "<button>Ja</button><button style='margin-left:-15px'>Nein</button>": "one over the other",
+    "<div style='width:2000px'>Wut": "scrolls sideways",
+}
+
+
+def test_what_is_wrong_with_a_page_is_told_and_what_scrolls_or_is_hidden_is_not(page, axe, cut_or_overlapping):
+    page.set_content("<html lang=en><title>t</title><main><h1>h</h1><img src='data:,'></main></html>")
+    assert [each.split(":")[0] for each in axe(page)] == ["image-alt"]
+    page.set_viewport_size(PHONE["viewport"])
+    main = "<body style='margin:0'><div data-testid=stMain style='margin:0 8px'>{}"
+    for wrong, told in WRONG.items():
+        page.set_content(main.format(wrong))
+        assert told in "\n".join(cut_or_overlapping(page)), wrong
+    scrolls = "<div style='overflow:auto; width:90px; height:50px'><p style='width:300px'>Freude<p>Trauer<p>Wut</div>"
+    hidden = "<span style='position:absolute; clip-path:inset(50%); margin-left:-20px'>Nein</span>"
+    page.set_content(main.format(f"{scrolls}<button>Ja</button>{hidden}"))
+    assert cut_or_overlapping(page) == []
+
+
+# What a report and an audit hold
+
+
+def test_a_report_is_short(written, profile):
+    page = profile(viewport=PHONE["viewport"]).new_page()
+    page.goto(written("report"))
+    assert page.evaluate("document.documentElement.scrollHeight") <= 9_000
+    page.evaluate("document.querySelectorAll('svg').forEach(each => each.remove())")
+    assert len(page.locator("body").inner_text().split()) <= 1_200
+    assert len(page.locator(".first").inner_text().split()) <= 35
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert not page.locator(".files").first.is_visible()
+
+
+def test_a_report_s_tables_are_opened_by_keyboard_and_saved(written, profile):
+    page = profile().new_page()
+    page.goto(written("report"))
+    page.locator("details:has(table) summary").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("details[open] table").first.is_visible()
+    with page.expect_download() as download:
+        page.locator("details[open] a[download$='.csv']").first.click()
+    assert Path(download.value.suggested_filename).suffix == ".csv"
+
+
+def test_an_audit_shows_copies_and_who_was_asked_again(written, profile):
+    page = profile().new_page()
+    page.goto(written("audit"))
+    assert page.locator("#split-parts-copies .card img").count() == 2  # without embeddings, equal pixels alone
+    assert page.locator("#person tbody tr").count() == 2
+    assert page.locator("#asked-again tbody tr").count() == 2
