@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -219,11 +220,13 @@ def _store(dataset: Dataset, run: RunFolder | None, encoder: str | None, notes: 
 
 def _head(run: RunFolder | None, targets: Targets) -> Callable[[], Head]:
     """The run's kind of head, fitted afresh in each fold, where it learns from features and such targets alone."""
+    from sklearn.base import clone  # scikit-learn takes long to load
+
     several = targets.kind in SEVERAL
     if run is not None:
         head = load_head(run.folder)
         if head.scores_of != "texts" and ("rates" if several else "distribution") in type(head).learns:
-            return lambda: type(head)(head.config)
+            return partial(clone, head)
     return SigmoidHead if several else SoftmaxHead
 
 

@@ -231,7 +231,6 @@ def plan(
     dataset: Path | None = None,
     *,
     next_: Count | None = None,
-    until: str = "F1",
     out: Path | None = None,
 ) -> Parts:
     """Plan a study from a pilot: how many people, how many images, how exact, and what it costs.
@@ -239,7 +238,6 @@ def plan(
     Args:
         dataset: Data set folder with a pilot's answers. Default: nothing but assumptions.
         next_: Instead of a plan: the images that this many answers should go to next. Default: none.
-        until: With --next: what one more answer should change, F1 (of the label set) or entropy.
         out: With --next: text file of these images for `label assign --queue`. Default: none.
     """
     there(datasets=[dataset])
@@ -248,7 +246,7 @@ def plan(
 
     opened = None if dataset is None else Dataset.open(dataset)
     if next_ is not None:
-        yield from _next(opened, next_, until, config.target, out)
+        yield from _next(opened, next_, config.target, out)
         return
     if out is not None:
         raise BadInput("--out belongs to --next; a plan is printed, as JSON with --json")
@@ -262,7 +260,7 @@ def plan(
             yield "\n  - ".join([f"{title}:", *lines])
 
 
-def _next(dataset: "Dataset | None", answers: int, until: str, target: str | None, out: Path | None) -> Parts:
+def _next(dataset: "Dataset | None", answers: int, target: str | None, out: Path | None) -> Parts:
     from affectml._files import try_file, write_text
     from affectml.cli._label_task import PREDICTIONS
     from affectml.planning import next_images
@@ -276,7 +274,7 @@ def _next(dataset: "Dataset | None", answers: int, until: str, target: str | Non
                 f"`label assign --queue` takes a {out.suffix} for a model's predictions"
             )
         try_file(out)
-    queue = next_images(dataset, answers, until=until, target=target)  # type: ignore[arg-type]
+    queue = next_images(dataset, answers, target=target)
     if out is not None:
         write_text(out, "".join(f"{image}\n" for image in queue["image_id"]))
     yield {"next": queue.to_dict("records"), "file": out and str(out)}

@@ -19,7 +19,7 @@ and within images. People are mostly too few for that: their degrees of freedom 
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,14 +28,13 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
-from affectml._options import check_choice
 from affectml.data import Dataset, Targets
 from affectml.data.choose import choose_target
 from affectml.errors import BadDataset, BadInput, UnknownLabel, option
 from affectml.planning import PlanConfig
 from affectml_annotation import BadJudgement, encode, found_labels
 from affectml_annotation.agreement.values import distance_table, set_codes
-from affectml_annotation.smoothing import Until, expected_change, fit_beta_prior, label_sets, smoothed_rates
+from affectml_annotation.smoothing import expected_change, fit_beta_prior, label_sets, smoothed_rates
 from affectml_metrics import TwoWayVariances, two_way_variances
 from affectml_metrics import functional as F
 
@@ -150,7 +149,7 @@ def sums(values: Array, unit: Array, count: int = 0) -> Array:
     return np.stack([np.bincount(unit, column, count) for column in values.T], axis=1)
 
 
-def next_images(dataset: Dataset, count: int, *, until: Until = "F1", target: str | None = None) -> pd.DataFrame:
+def next_images(dataset: Dataset, count: int, *, target: str | None = None) -> pd.DataFrame:
     """The images that the next answers should go to, one each: `image_id`, `people` so far, `change` expected of one.
 
     By `affectml_annotation.expected_change`, from counts alone: the largest change first, equal ones in the data set's
@@ -160,7 +159,6 @@ def next_images(dataset: Dataset, count: int, *, until: Until = "F1", target: st
         BadDataset: where there are no answers to go by.
         BadInput: for more images than there are.
     """
-    check_choice(option("until"), until, get_args(Until))
     pilot = read_pilot(dataset, target)
     names = dataset.images["image_id"].to_numpy(dtype=object)
     if not 1 <= count <= len(names):
@@ -170,7 +168,7 @@ def next_images(dataset: Dataset, count: int, *, until: Until = "F1", target: st
     here = image >= 0
     n = np.bincount(image[here], minlength=len(names))
     votes = sums(pilot.chosen[here], image[here], len(names))
-    change = expected_change(votes, n, fit_beta_prior(votes, n), until, tau=TAU)
+    change = expected_change(votes, n, fit_beta_prior(votes, n), tau=TAU)
     first = np.argsort(-change, kind="stable")[:count]
     return pd.DataFrame({"image_id": names[first], "people": n[first], "change": change[first]})
 

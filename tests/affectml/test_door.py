@@ -121,7 +121,7 @@ def test_train_infers_several_labels_and_hands_options_to_the_head(run):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"familys": 1}, "no option 'familys'; did you mean 'families'"),
+        ({"patiance": 1}, "no option 'patiance'; did you mean 'patience'"),
         ({"sede": 1}, r"^train: no option 'sede'; did you mean 'seed'\?"),
         ({"hed": "sigmoid"}, r"^train: no option 'hed'; did you mean 'head'\?"),
         ({"head": SigmoidHead(l2=0.1)}, r"^head: expected a name, .* got SigmoidHead\(l2=0.1\)"),

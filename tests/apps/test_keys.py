@@ -115,25 +115,6 @@ def test_a_key_right_after_the_help_was_closed_counts(at_work):
     assert effect(at_work) is None
 
 
-@pytest.mark.slow
-def test_many_labels_come_in_groups_with_a_search_and_keep_their_keys(parrott, person, axe):
-    ann = person(parrott, "searches").enter()
-    assert set(ann.page.locator(".heading").all_inner_texts()) >= {"joy", "love", "anger", "sadness", "fear"}
-    caps = ann.page.locator(".groups kbd").all_inner_texts()
-    assert len(set(caps)) == 25
-    ann.press("r", "t", "9")  # r is Streamlit's own shortcut elsewhere
-    assert sorted(ann.chosen) == sorted(ann.labels[caps.index(key)] for key in ("r", "t", "9"))
-    ann.write("/", "warmth").press("Enter")  # a synonym of affection
-    assert "affection" in ann.chosen
-    ann.write("/", "love")  # a group
-    assert sorted(ann.shown) == ["affection", "gratitude", "lust"]
-    assert ann.page.locator(".heading:visible").all_inner_texts() == ["love"]
-    ann.press("Escape")
-    below = "all => all.filter(e => e.getBoundingClientRect().bottom > innerHeight).length"
-    assert ann.page.locator(".chip, .save").evaluate_all(below) == 0  # everything is in sight on a laptop
-    assert axe(ann.page) == []
-
-
 FITS = [
     ("happiness", "happiness"), ("happ", "great happiness"), ("piness", "happiness"), ("happiness", "unhappiness"),
     ("unhapp", "unhappiness"), ("approval", "disapproval"), ("hope", "hopelessness"), ("hopel", "hopelessness"),
@@ -235,15 +216,6 @@ def test_a_flag_stands_beside_what_is_chosen_and_taking_it_away_leaves_that(ann)
     assert set(ann.events["labels"][0]) == {label.casefold() for label in ann.labels[:2]}
     ann.press("ArrowLeft")  # a correction begins with what was said
     assert ann.chosen == [*ann.labels[:2], "Flag"]
-
-
-def test_leaving_an_empty_note_and_saving_leads_back_to_it(ann):
-    ann.press("!", "Escape")
-    ann.page.get_by_role("button", name="Save").click()
-    ann.page.keyboard.type(", 1")
-    assert ann.chosen == ["Flag"]
-    assert ann.page.locator(".note").input_value() == ", 1"
-    assert ann.stored == []
 
 
 def test_keys_before_the_image_was_visible_are_counted_and_the_number_stays(ann):

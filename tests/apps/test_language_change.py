@@ -66,7 +66,7 @@ def test_a_correction_that_is_not_saved_and_what_was_begun_after_it_both_stay(an
     assert [len(labels) for _, _, labels in ann.stored] == [1, 2]
 
 
-def test_languages_are_called_by_their_own_names_and_from_right_to_left_the_left_arrow_is_forward(ann):
+def test_from_right_to_left_the_left_arrow_is_forward_and_the_help_says_so(ann):
     first = ann.answer("1")
     second = ann.image
     names = ann.page.locator(".languages bdi").evaluate_all("all => all.map(e => [e.lang, e.textContent])")

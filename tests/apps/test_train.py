@@ -29,22 +29,6 @@ def test_where_images_come_again_nobody_holds_more_than_lie_between_the_two(rate
     assert [most_held(1000, TASK.but(repeats={"rate": rate, "gap": gap})) for gap in (20, 40, 2)] == most
 
 
-def test_checks_and_repeats_come_in_the_same_places_however_many_are_held(tmp_path):
-    settings = TASK.but(checks={"rate": 0.2}, repeats={"rate": 0.2, "gap": 20})
-    given = []
-    for held in (1, 6, most_held(1000, settings)):
-        with LabelStore(tmp_path / f"{held}.db") as store:
-            store.init_task(settings, [f"i{n}" for n in range(150)])
-            store.add_checks(store.images().head(5)[["image_id"]].assign(accepted=[["awe"]] * 5, forbidden=[[]] * 5))
-            store.invite(["ann"])
-            for _ in range(90):
-                claim = store.claim("ann", held)[0]
-                store.submit([Answer(claim.image_id, "ann", "none", round=claim.round)])
-            given.append(store.judgements()[["image_id", "purpose", "place"]].to_numpy().tolist())
-    assert given[0] == given[1] == given[2]
-    assert {"check", "repeat"} <= {purpose for _, purpose, _ in given[0]}
-
-
 @pytest.fixture
 def asking(task, monkeypatch):
     """`asking(*answers)`: what the server replies to ann, who asks for images of which each is for one person."""

@@ -1,10 +1,9 @@
 """The explore app: a map, filters and a grid of a data set's images, with what people and runs say of each.
 
-    options.py   what may stand after `streamlit run explore.py --`
-    launch.py    what the entry script hands to `st.App`
+    web.py       what the entry script hands to `st.App`: the page, and the routes (bytes for map, grid and colours,
+                 JSON for one image)
     state.py     the collection that this process serves, what was asked of it last, images of one's own
     colours.py   what colours say of images, and which column has them at first
-    web.py       the routes: bytes for map, grid and colours, JSON for one image
     page.py      the script that Streamlit runs: filters, search, selections, and the component
     client/      map, grid and the one large image: plain ES modules and a stylesheet
 

@@ -26,6 +26,7 @@ CLIENT = Path(__file__).parent / "client"
 MOST_CHOICES = 1000  # levels to choose from; of more, a part of their text is asked for
 MAX_UPLOAD = 60  # MB
 UPLOAD_SIDE = 2048  # pixels
+OWN = ("colour", "order", "descending", "lasso", "image", "text", "like", "rates", "of")  # what a browser changes
 UPLOADS = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif"]
 # Drawn here: a ":material/..." icon would be fetched from abroad by every page.
 ICON = (
@@ -101,17 +102,11 @@ def on_wish() -> None:
     ticked = wish.get("ticked")
     st.session_state["ticked"] = list(map(str, ticked)) if isinstance(ticked, list) else []
     given = {name: value for name, value in wish.items() if isinstance(value, str)}
-    asked = told(lambda: View.from_query(given))
-    if asked is None:
-        return
-    own = ("colour", "order", "descending", "lasso", "image", "text", "like", "rates", "of")
-    filters = {each.column: each for each in st.session_state["view"].filters}
-    for name in wish.get("filtered") or ():  # by the legend: all others may have changed since
-        if name in (chosen := {each.column: each for each in asked.filters}):
-            filters[name] = chosen[name]
-        else:
-            filters.pop(name, None)
-    change(filters=tuple(filters.values()), **{name: getattr(asked, name) for name in own})
+    if asked := told(lambda: View.from_query(given)):
+        touched = wish.get("filtered") or ()  # by the legend: all others may have changed since
+        kept = [each for each in st.session_state["view"].filters if each.column not in touched]
+        filters = (*kept, *(each for each in asked.filters if each.column in touched))
+        change(filters=filters, **{name: getattr(asked, name) for name in OWN})
 
 
 # Filters
@@ -131,27 +126,26 @@ def draw_filters(explorer: Explorer, view: View) -> None:
     st.text_input("Id or file", placeholder="A part of it", max_chars=200, **named)
     columns = explorer.found.columns
     used = {each.column for each in view.filters}
-    free = [name for name in columns if name not in used]
+    titles = {name: title_of(column) for name, column in columns.items()}
 
     def add() -> None:
         name = st.session_state["add"]
         # here and not in every run: a browser that is sent a value drops what somebody chooses at that moment
         st.session_state["add"] = None
-        if name in free:
+        if name in columns and name not in used:
             change(filters=(*st.session_state["view"].filters, Filter(name)))
 
-    def title(name: str) -> str:
-        return title_of(columns[name])
-
-    placeholder = "Choose what to filter by"
-    st.selectbox("Add a filter", free, None, title, key="add", on_change=add, placeholder=placeholder)
+    st.selectbox(
+        "Add a filter", [name for name in columns if name not in used], None, titles.__getitem__, key="add",
+        on_change=add, placeholder="Choose what to filter by",
+    )  # fmt: skip
     for place, each in enumerate(view.filters):
-        column = columns.get(each.column)
-        name = each.column if column is None else title_of(column)
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
-            st.text(name)
-            key = f"remove {place}"
-            st.button("Remove", key, on_click=put_filter, args=(each, None), type="tertiary", width="content")
+            st.text(titles.get(each.column, each.column))
+            st.button(
+                "Remove", f"remove {place}", on_click=put_filter, args=(each, None), type="tertiary", width="content"
+            )
+        column = columns.get(each.column)
         if column is None:
             st.error(f"no column {plain(each.column)}")
         else:
@@ -345,7 +339,7 @@ def draw_notes(explorer: Explorer) -> None:
 def remark(explorer: Explorer, view: View) -> str:
     """What one should know of what is searched for, or of the selection that is shown; "" for nothing."""
     found = []
-    try:
+    with suppress(AffectmlError):  # told where it is searched for
         unheard = explorer.found.searching().unheard(view.text) if view.text else ()
         if words := [word for word in unheard if len(word) > 2]:
             found.append(f"The encoder takes these for made-up words, so they order nothing: {', '.join(words)}.")
@@ -353,16 +347,7 @@ def remark(explorer: Explorer, view: View) -> str:
             kept = explorer.found.selections.counts().get(view.selection, 0)
             if gone := kept - len(explorer.shown(View(selection=view.selection)).rows):
                 found.append(f"{gone:,} of the {kept:,} images of this selection are not in the data set.")
-    except AffectmlError:  # told where it is searched for
-        pass
     return " ".join(found)
-
-
-def searches(explorer: Explorer) -> dict[str, Any]:
-    """What can be searched for: words; rates, with an example ("" where there are none), and whose they are."""
-    found = explorer.found
-    words = found.searcher is not None and found.searcher.has_texts
-    return {"words": words, "rates": " without ".join(found.labels[:2]) if found.said else "", "of": list(found.said)}
 
 
 def mount(explorer: Explorer, view: View, own: dict[str, Any] | None) -> None:
@@ -372,29 +357,30 @@ def mount(explorer: Explorer, view: View, own: dict[str, Any] | None) -> None:
         "affectml-explore", html='<div class="mount"></div>', css=css, js=serving.loader("explore")
     )
     found = explorer.found
-    component(
-        key="explorer",
-        data={
-            "base": serving.prefixed(config.get_option("server.baseUrlPath")),
-            "version": serving.client_version(CLIENT),
-            "opened": explorer.version,
-            "title": found.dataset.root.resolve().name,
-            "n": len(found),
-            "map": "" if found.searcher is None else found.searcher.map_words,
-            "columns": [
-                {"name": each.name, "title": each.title, "group": each.group} for each in found.columns.values()
-            ],
-            "search": searches(explorer),
-            "displays": {} if found.taxonomy is None else dict(found.taxonomy.displays),
-            "colour": explorer.colour,
-            "view": view.to_query(),
-            "remark": remark(explorer, view),
-            "seen": st.session_state.get("seen"),
-            "ticked": st.session_state.get("ticked", []),
-            "upload": own,
+    searcher = found.searcher
+    data = {
+        "base": serving.prefixed(config.get_option("server.baseUrlPath")),
+        "version": serving.client_version(CLIENT),
+        "opened": explorer.version,
+        "title": found.dataset.root.resolve().name,
+        "n": len(found),
+        "map": "" if searcher is None else searcher.map_words,
+        "columns": [{"name": each.name, "title": each.title, "group": each.group} for each in found.columns.values()],
+        # what can be searched for: words; rates, with an example ("" where there are none), and whose they are
+        "search": {
+            "words": searcher is not None and searcher.has_texts,
+            "rates": " without ".join(found.labels[:2]) if found.said else "",
+            "of": list(found.said),
         },
-        on_wish_change=on_wish,
-    )
+        "displays": {} if found.taxonomy is None else dict(found.taxonomy.displays),
+        "colour": explorer.colour,
+        "view": view.to_query(),
+        "remark": remark(explorer, view),
+        "seen": st.session_state.get("seen"),
+        "ticked": st.session_state.get("ticked", []),
+        "upload": own,
+    }
+    component(key="explorer", data=data, on_wish_change=on_wish)
 
 
 if __name__ == "__main__":

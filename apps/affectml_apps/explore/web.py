@@ -47,6 +47,7 @@ PAGE = Path(__file__).parent / "page.py"
 WARM_SECONDS = 10.0  # until the columns are computed that nobody has asked for: the first page comes first
 THUMB = 256  # pixels: a cell of the grid on a screen of two pixels a point
 BINARY = "application/octet-stream"
+PARTS = {"train": "training", "val": "validation", "calibration": "calibration", "test": "test"}
 # Packing what hardly gets smaller takes longer than sending it within one machine.
 AS_IT_IS = {"content-encoding": "identity"}
 LASTING = {"cache-control": "private, max-age=86400, immutable"}  # asked for with a version that is new at every start
@@ -220,7 +221,11 @@ def image_details(explorer: Explorer, told: Detail, *, names: bool) -> dict[str,
     facts += [[each.title, text] for each in explorer.found.columns.values() if each.group == "images"
              if told.index >= 0 and (text := _value(each, told.index))]  # fmt: skip
     people = told.people
-    best = max(told.runs[0].rates.items(), key=lambda item: item[1])[0] if told.runs else None
+    best = max(told.runs[0].rates, key=told.runs[0].rates.__getitem__) if told.runs else None
+
+    def part(name: str) -> str:
+        return f"in its {PARTS[name]} part" if name in PARTS else name
+
     return {
         "id": told.image_id if told.index >= 0 else None,
         "facts": [*facts, *(["audit", line] for line in told.listed), *(["note", line] for line in told.notes)],
@@ -239,7 +244,7 @@ def image_details(explorer: Explorer, told: Detail, *, names: bool) -> dict[str,
                 "name": run.run,
                 "rates": [run.rates.get(label) for label in labels],
                 "set": None if run.labels is None else [label in run.labels for label in labels],
-                "words": ". ".join(filter(None, [_part(run.part), run.promise])),
+                "words": ". ".join(filter(None, [part(run.part), run.promise])),
             }
             for run in told.runs
         ],
@@ -255,20 +260,11 @@ def _value(column: Column, index: int) -> str:
     return "" if np.isnan(value) or (column.name == "notes" and value == 0) else f"{value:.4g}"
 
 
-def _part(part: str) -> str:
-    known = {"train": "training", "val": "validation", "calibration": "calibration", "test": "test"}
-    return f"in its {known[part]} part" if part in known else part
-
-
 def _near(other: Near, show: Callable[[str], str]) -> dict[str, Any]:
     said = sorted(((share, label) for label, share in other.shares.items() if share > 0), key=lambda pair: -pair[0])
     words = ", ".join(f"{show(label)} {share:.0%}" for share, label in said[:3])
-    return {
-        "index": other.index,
-        "id": other.image_id,
-        "like": f"cosine {other.cosine:.2f}",
-        "words": words or "no answers",
-    }
+    like = f"cosine {other.cosine:.2f}"
+    return {"index": other.index, "id": other.image_id, "like": like, "words": words or "no answers"}
 
 
 def explain(request: Request) -> Response:

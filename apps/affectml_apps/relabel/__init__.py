@@ -1,19 +1,17 @@
 """The labelling app: several labels per image, at typing speed, never a wrong or lost one.
 
-    options.py      what may stand after `streamlit run relabel.py --`
-    task.py         a data set and its label store, opened once per process
-    people.py       who somebody is: names, signed tokens, consent, leads
-    queries.py      the few questions to the store's tables that its own interface does not answer
-    items.py        what a browser is told of an image, and what it is not
+    task.py         what may stand after `streamlit run relabel.py --`; a data set and its label store, opened once
+    web.py          what the entry script hands to `st.App`: the page, and the routes
+    identity.py     who somebody is, and what and how much they may do: names, signed tokens, leads
     messages.py     what a browser sends: bytes in, plain values out, each answer judged by itself
     sync.py         one exchange with a browser: answers in, receipts and the next images out
-    allowance.py    how much one person may send
+    queries.py      the few questions to the store's tables that its own interface does not answer
+    component.py    what a browser is told at the start: labels in somebody's order and language
+    speaking.py     in which language somebody is spoken to
+    lead.py         what the lead's pages compute
     backups.py      backups on the task's schedule
-    finding.py      names as people type them: without accents, in any case
-    suggestions.py  what a model suggests, computed once
     verify.py       "is this label reasonable for this image?" as a task of its own
-    web.py          the routes
-    pages/          what Streamlit draws
+    pages/          what Streamlit draws; navigation.py is its script
     study/          what it draws of a study, from the door to the code
     client/         the page's own part in the browser: plain ES modules and a stylesheet
 

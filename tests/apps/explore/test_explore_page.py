@@ -228,14 +228,6 @@ def test_rates_and_words_are_searched_for_one_at_a_time(explorer, page):
     expect(page.get_by_role("textbox", name="How it feels")).to_have_value("")
 
 
-def test_a_text_that_is_being_written_stays_when_the_page_s_script_runs(explorer, page):
-    page.get_by_role("textbox", name="What it shows").fill("a stormy")
-    page.get_by_label("Colour").select_option("people.entropy")
-    explorer.address(colour="people.entropy")
-    settled(page)
-    expect(page.get_by_role("textbox", name="What it shows")).to_have_value("a stormy")
-
-
 def test_an_image_opens_and_turns_by_keys_and_escape_closes(explorer, page):
     page.get_by_role("listbox", name="Images").focus()
     page.keyboard.press("End")

@@ -2,26 +2,21 @@
 
 import io
 import json
-import re
 import shutil
-import subprocess
-import sys
-import threading
 import tomllib
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image, ImageCms, ImageColor
-from scipy.spatial.distance import pdist
+from PIL import Image
 
 import affectml_apps
 from affectml.cli.pages import Exploring, read_page
 from affectml.errors import BadInput
 from affectml.exploring import Column, View
 from affectml_apps.explore.colours import COLOURS, coded
+from affectml_apps.explore.web import app_parts
 
 
 @pytest.fixture
@@ -147,24 +142,6 @@ def test_the_most_frequent_levels_have_a_colour_each_and_the_others_share_one():
     assert sum(count for _, count in legend["levels"]) + legend["unknown"] == len(values)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_two_levels_have_nearly_the_same_colour(theme):
-    """By CIE 1976, at least 20 apart, where 2.3 can just be seen."""
-    script = (Path(affectml_apps.__file__).parent / "explore" / "client" / "legend.js").read_text(encoding="utf-8")
-    colours = dict(enumerate(re.findall("#[0-9a-f]{6}", re.search("const LEVELS = (.*)", script)[1])))
-    if theme == "dark":
-        colours |= {
-            int(at): colour for at, colour in re.findall(r'(\d): "(#\w+)"', re.search("const DARK = (.*)", script)[1])
-        }
-    assert len(colours) == COLOURS + 1
-    row = Image.new("RGB", (len(colours), 1))
-    for at, colour in colours.items():
-        row.putpixel((at, 0), ImageColor.getrgb(colour))
-    to_lab = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB")
-    places = np.asarray(ImageCms.applyTransform(row, to_lab), float)[0] * (100 / 255, 1, 1)
-    assert pdist(places).min() > 20
-
-
 def test_what_fails_unforeseen_shows_no_path_and_no_link_abroad():
     """Streamlit shows a traceback otherwise, with links that hand it to Google and ChatGPT."""
     apps = Path(affectml_apps.__file__).parent
@@ -246,61 +223,27 @@ def test_the_last_views_are_kept_whatever_image_is_open(client, monkeypatch):
     assert explorer.shown(View(order="people.entropy", image="000003", colour="people.mode")) is first
 
 
-def test_what_two_ask_for_at_once_is_found_once_and_an_error_is_not_kept(client, monkeypatch):
-    explorer, asked = client.explorer, []
-    find = explorer.found.shown
-    begun, go = threading.Event(), threading.Event()
-
-    def slowly(view):
-        asked.append(view)
-        begun.set()
-        go.wait()
-        return find(view)
-
-    monkeypatch.setattr(explorer.found, "shown", slowly)
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(explorer.shown, View(order="people.asked"))
-        begun.wait()
-        second = pool.submit(explorer.shown, View(order="people.asked"))
-        go.set()
-        assert first.result() is second.result()
-    assert len(asked) == 1
+def test_an_error_is_not_kept(client):
     for _ in range(2):
         with pytest.raises(BadInput, match="no column 'x'"):
-            explorer.shown(View(order="x"))
-    assert len(asked) == 3
+            client.explorer.shown(View(order="x"))
 
 
-@pytest.mark.slow
-def test_options_are_read_and_wrong_ones_end_with_a_line(tmp_path):
+def test_options_are_read_and_a_wrong_folder_ends_with_a_line(tmp_path, monkeypatch):
     assert read_page("explore", Exploring, []) == Exploring()
     made = read_page("explore", Exploring, ["set", "--run", "a", "--run", "b", "--target", "t", "--allow-host", "h"])
     assert [str(run) for run in made.run] == ["a", "b"]
     assert (str(made.dataset), made.target, made.allow_host) == ("set", "t", ("h",))
-    code = "from affectml_apps.explore.web import app_parts; app_parts(['nowhere'])"
-    ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
-    assert ended.returncode == 1
-    assert ended.stderr.strip().splitlines()[-1].startswith("BadDataset: nowhere")
-    assert "Traceback" not in ended.stderr
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="BadDataset: nowhere"):
+        app_parts(["nowhere"])
 
 
-@pytest.mark.slow
-def test_a_page_that_others_can_reach_says_so_and_hides_names(paintings):
-    code = (
-        "import sys; from affectml_apps.explore import web; kept = []; "
-        "web.make_lifespan = kept.append; web.app_parts([sys.argv[1], *sys.argv[2:]]); print(kept[0].names)"
-    )
-    alone, reached = (
-        subprocess.run(
-            [sys.executable, "-c", code, str(paintings / "set"), *more],
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=Path(affectml_apps.__file__).parent / "entry",  # whose settings it starts with
-        ).stdout
-        for more in ([], ["--allow-host", "lab.example"])
-    )
-    assert "sign in" not in alone
-    assert alone.endswith("True\n")
-    assert "asks nobody to sign in" in reached
-    assert reached.endswith("False\n")
+def test_a_page_that_others_can_reach_says_so_and_hides_names(paintings, monkeypatch, capsys):
+    kept = []
+    monkeypatch.setattr("affectml_apps.explore.web.make_lifespan", kept.append)
+    monkeypatch.setattr("affectml_apps.serving.only_here", lambda hosts: not hosts)
+    for more in ([], ["--allow-host", "lab.example"]):
+        app_parts([str(paintings / "set"), *more])
+        assert ("asks nobody to sign in" in capsys.readouterr().out) == bool(more)
+    assert [explorer.names for explorer in kept] == [True, False]
