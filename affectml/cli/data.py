@@ -11,7 +11,6 @@ import typer
 from annotated_types import Ge
 
 from affectml._options import MOST_SEED, MOST_THREADS, Device, Help, Threads, options_of
-from affectml.cli import labels
 from affectml.cli._command import Parts, Workers, device_there, say, there
 from affectml.cli._print import Table, about, print_lines
 from affectml.errors import BadInput, spelled
@@ -143,12 +142,13 @@ def audit(place: str, look: Look, *, files: bool = False) -> Parts:
 
 def _files(place: str, look: Look) -> Parts:
     from affectml.auditing import audit_files
+    from affectml.cli import label
     from affectml_annotation.store.label_store import is_database
 
     if given := [spelled(each.name) for each in options_of(Look) if getattr(look, each.name) != each.default]:
         raise BadInput(f"{', '.join(given)}: not with --files, which looks at files alone: leave one of them out")
     if is_database(place):
-        yield from labels.check(place)
+        yield from label.check(place)
     promises = audit_files(place)
     wrong = sum(bool(each.wrong) for each in promises)
     yield {"place": place, "promises": [asdict(each) for each in promises]}
@@ -258,7 +258,7 @@ def plan(
 
 def _next(dataset: "Dataset | None", answers: int, target: str | None, out: Path | None) -> Parts:
     from affectml._files import try_file, write_text
-    from affectml.cli._labels_task import PREDICTIONS
+    from affectml.cli._label_task import PREDICTIONS
     from affectml.planning import next_images
 
     if dataset is None:
