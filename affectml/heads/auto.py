@@ -82,10 +82,6 @@ class AutoHead(CompositeHead, name="auto", learns=("single", "distribution", "ra
     config_class = AutoConfig
     config: AutoConfig
 
-    def foretold(self, rows: int) -> list[str]:
-        """What its kernel heads foretell."""
-        return KernelHead().foretold(rows) if {"exponential", "rbf"} & set(self.config.families) else []
-
     def _fit(self, rows: Rows, generator: torch.Generator) -> None:
         """Fit each candidate, hear what it says of rows kept out, and pool those that are worth it."""
         rows.need(2 * FOLDS, "give val, or take one head")
@@ -119,7 +115,7 @@ class AutoHead(CompositeHead, name="auto", learns=("single", "distribution", "ra
             "prevalence": rows.prevalence,
             "held_out_loss": {each.words: each.loss for each in candidates},
             "weights": pool.tolist(),
-            "why": why,
+            "why": [*dict.fromkeys(line for head in self.members_ for line in head.told()), *why],
             "members": self._described(),
         }
 

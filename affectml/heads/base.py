@@ -183,10 +183,6 @@ class Head(ABC):
             found["k"] = wanted.k
         return found | {key: getattr(wanted, key) for key in ("kind", "seed") if key in defaults}
 
-    def foretold(self, rows: int) -> list[str]:
-        """Lines to tell a user before a fit on so many rows: what is left out, what takes long."""
-        return []
-
     def told(self) -> list[str]:
         """Lines to tell a user after a fit."""
         return list(self.report_.get("why", []))
@@ -211,8 +207,6 @@ class Head(ABC):
         given = self.from_material(material)
         if material.uneven and given.get("weights") is not None:
             say("people per image differ much: votes count as votes of n, not as shares")
-        for line in self.foretold(len(material.shares)):
-            say(line)
         self.fit(**given)
         for line in self.told():
             say(line)

@@ -61,15 +61,6 @@ class KernelHead(Head, name="kernel", learns=("single", "distribution", "rates",
     config_class = KernelConfig
     config: KernelConfig
 
-    def foretold(self, rows: int) -> list[str]:
-        """That landmarks are drawn, where they are."""
-        if rows <= self.config.exact_rows:
-            return []
-        return [
-            f"kernel: {min(self.config.landmarks, rows):,} of {rows:,} training rows, drawn by the seed, are its "
-            "landmarks; all of them would be a little better and take far longer (docs/training.md: exact_rows)"
-        ]
-
     def _fit(self, rows: Rows, generator: torch.Generator) -> None:
         """gamma and L2, unless given, are chosen on `val`, else on five folds (gamma on two of them)."""
         c = self.config
@@ -105,6 +96,11 @@ class KernelHead(Head, name="kernel", learns=("single", "distribution", "rates",
             "l2": l2,
             "held_out_loss": loss,
         }
+        if len(landmarks) < len(table):
+            self.report_["why"] = [
+                f"kernel: {len(landmarks):,} of {len(table):,} training rows, drawn by the seed, are its landmarks; "
+                "all of them would be a little better and take far longer (docs/training.md: exact_rows)"
+            ]
 
     def _choose(
         self,

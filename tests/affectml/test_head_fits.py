@@ -300,6 +300,7 @@ def test_landmarks_drawn_from_many_rows_are_nearly_as_good_as_all_of_them():
     assert every < 0.5 * prior
     assert excess(sample) < every + 0.2 * (prior - every)
     assert sample.report_["landmarks"] == 300
+    assert sample.told()[0].startswith("kernel: 300 of 600 training rows, drawn by the seed, are its landmarks")
 
 
 def material(kind="rates", **more):

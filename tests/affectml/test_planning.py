@@ -337,11 +337,6 @@ def test_the_next_answers_go_where_one_more_would_change_most(pilot, told, tmp_p
     assert file.read_text().split() == list(found["image_id"])
     told("plan", pilot.root, "--next", "10", "--out", file, code=2)
     told("plan", pilot.root, "--next", "41", code=2)
-    by_entropy = json.loads(told("plan", pilot.root, "--next", "40", "--until", "entropy", "--json"))["next"]
-    assert len({row["image_id"] for row in by_entropy}) == 40
-    assert [row["image_id"] for row in by_entropy[:10]] != list(found["image_id"])
-    with pytest.raises(BadInput, match="until"):
-        next_images(pilot, 3, until="f1")
 
 
 def test_images_without_an_answer_are_among_the_next(dataset_of):

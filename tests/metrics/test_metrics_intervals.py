@@ -214,6 +214,22 @@ def test_a_paired_difference_is_that_of_the_rows():
     torch.testing.assert_close(back.p, found.p)
 
 
+EQUAL_MEANS = [
+    pytest.param(lambda z, u: z.exp() - math.exp(0.5), id="log-normal"),
+    pytest.param(lambda z, u: z.square() - 1, id="a divergence"),
+    pytest.param(lambda z, u: (u < 0.1).double() - (u > 0.9).double(), id="hits"),
+    pytest.param(lambda z, u: 0.07 - 0.7 * (u < 0.1) + 0.03 * z, id="one large loss in ten"),
+]
+
+
+@pytest.mark.parametrize("drawn", EQUAL_MEANS)
+def test_equal_means_are_seldom_called_different_however_skewed(drawn):
+    """Sign flips, whose null is another, called 10, 8, 2 and 10 % of these different."""
+    z, u = torch.randn(50, 1500, generator=gen(5), dtype=torch.float64), torch.rand(50, 1500, generator=gen(6))
+    found = am.paired_difference(drawn(z, u), torch.zeros(50, 1500))
+    assert float((found.p <= 0.05).double().mean()) <= 0.065
+
+
 def test_a_difference_that_is_there_has_a_small_p_value():
     gain = 0.05 + 0.2 * torch.randn(200, generator=gen(), dtype=torch.float64)
     assert am.paired_difference(gain, torch.zeros(200)).p < 0.01

@@ -1,7 +1,6 @@
 """Taking answers, one by one or a whole file: each is an event, kept for good; one per (image, annotator, round) is
 current."""
 
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
@@ -23,6 +22,7 @@ from affectml_annotation.languages import _, as_code, ngettext
 from affectml_annotation.store import setup, visits
 from affectml_annotation.store.claims import (
     FREE,
+    GAVE_UP,
     HOLDING,
     TAKE,
     give_back,
@@ -311,7 +311,11 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
         claimed[had.annotator_id, had.round, had.position] = had
     for both in claimed.keys() & set(keys):  # the answer is in place of what they hold there
         give_back(connection, claimed[both])
-    taken = Counter[tuple[int, int]]()
+    taken, skips = Counter[tuple[int, int]](), Counter[tuple[int, int]]()
+    skipped = {position[name] for name in table["image_id"][~table["kind"].isin(ANSWERS)]}
+    in_rounds = GAVE_UP.where(assignment.c.round.in_([*map(int, table["round"].unique())]))
+    for had in _among(connection, in_rounds, assignment.c.position, skipped):
+        skips[had.round, had.position] += 1
     if connection.dialect.name == "sqlite":  # whose usual 2 MB would write and read each page of an index many times
         connection.exec_driver_sql("PRAGMA cache_size = -200000")
     with uncollected():
@@ -324,41 +328,32 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
                 key = {"annotator_id": who, "round": int(in_round)}
                 had = claimed.get(keys[number])
                 purpose = (row.get("purpose") or "task") if had is None else had.purpose
+                holds = purpose in HOLDING
+                if holds and row["kind"] not in ANSWERS:  # as `claims.settle` has it
+                    holds = skips[int(in_round), at] >= task.most_skips
+                    skips[int(in_round), at] += not holds
                 given = {
                     **key, "position": at, "place": places[who], "purpose": purpose,
-                    "suggestions_visible": bool(row.get("suggestions_visible")), "holds_slot": purpose in HOLDING,
+                    "suggestions_visible": bool(row.get("suggestions_visible")), "holds_slot": holds,
                     "claimed_at": now, "lease_until": now, "answered_at": now,
                 }  # fmt: skip
                 places[who] += 1
-                taken[int(in_round), at] += given["holds_slot"] and people[who] is None
+                taken[int(in_round), at] += holds and people[who] is None
                 assignments.append(given)
                 key |= {"image_id": row["image_id"], "event_id": event_id}
                 answers.append({**key, "revision": 1, "surplus": False})
                 ours = {column: given[column] for column in OF_ASSIGNMENT}
-                if row["kind"] not in ANSWERS:
-                    ours["holds_slot"] = None  # as `settle` finds below
                 events.append(_event(row, now, name) | key | ours)
             for destination, rows in ((event, events), (answer, answers), (assignment, assignments)):
-                _insert(connection, destination, rows)
+                connection.execute(destination.insert(), rows)
     if taken:
         there = slot.update().where(slot.c.round == sa.bindparam("r"), slot.c.position == sa.bindparam("p"))
         rows = [{"r": r, "p": p, "more": more} for (r, p), more in sorted(taken.items())]
         connection.execute(there.values(taken=slot.c.taken + sa.bindparam("more")), rows)
-    without = table[~table["kind"].isin(ANSWERS)]
-    for who, number, image_id, kind in without[["annotator_id", "round", "image_id", "kind"]].itertuples(index=False):
-        settle(connection, who, int(number), image_id, kind)
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA cache_size = -2000")
     connection.execute(imported.insert().values(sha256=sha256, name=name, rows=len(table), at=now))
     return len(table)
-
-
-def _insert(connection: sa.Connection, destination: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Add rows as the driver takes them: SQLAlchemy would look at each value of a million."""
-    if rows:
-        made = destination.insert().compile(dialect=connection.dialect, column_keys=[*rows[0]])
-        names = made.positiontup
-        connection.exec_driver_sql(str(made), [tuple(row[name] for name in names) if names else row for row in rows])
 
 
 def _way_out(table: pd.DataFrame, labels: Sequence[str], images: Collection[str], people: Collection[str]) -> str:
@@ -407,22 +402,12 @@ def _clashes(connection: sa.Connection, table: pd.DataFrame, people: Set[str]) -
 
 
 def _event(row: Mapping[Any, Any], now: int, source: str) -> dict[str, Any]:
-    said = {column.name: _STORED.get(column.type, lambda value: value)(row.get(column.name)) for column in COLUMNS}
+    said = {column.name: row.get(column.name) for column in COLUMNS}
+    said |= {column.name: bool(said[column.name]) for column in COLUMNS if column.type == "truth"}
     return said | {
-        "at": said["at"] or now, "received_at": now, "base_revision": 0, "status": "accepted", "revision": 1,
-        "context": None, "source": source,
+        "at": now if said["at"] is None else said["at"].value // 1_000_000, "received_at": now, "base_revision": 0,
+        "status": "accepted", "revision": 1, "context": None, "source": source,
     }  # fmt: skip
-
-
-def _json(values: Any) -> str | None:
-    return None if values is None else json.dumps(list(values))
-
-
-# What the driver takes for a value of a table.
-_STORED: Mapping[str, Callable[[Any], Any]] = {
-    "labels": _json, "numbers": _json, "truth": bool,
-    "time": lambda at: None if at is None else at.value // 1_000_000,
-}  # fmt: skip
 
 
 class Submitting(OnDatabase):
@@ -440,7 +425,7 @@ class Submitting(OnDatabase):
             receipts = {at: submit_one(connection, answers[at], labels) for at in order}
             return [receipts[at] for at in range(len(answers))]
 
-        return self.database.retried(work)
+        return self.database.writing(work)
 
     def _task_labels(self) -> tuple[str, ...]:
         if self._labels is None:
@@ -469,7 +454,7 @@ class Submitting(OnDatabase):
             digest.update(file.read_bytes())
         named = {"name": path.name, "sha256": digest.hexdigest()}
         try:
-            return self.database.retried(import_judgements, table, **named, invite=invite)
+            return self.database.writing(import_judgements, table, **named, invite=invite)
         except BadImport as error:
             encoding = reading_options.get("encoding", "utf-8")
             raise BadImport(path.name, at_lines(error.problems, path, encoding), error.way_out) from None

@@ -232,7 +232,7 @@ def invite(task: LabelTask, names: Sequence[str]) -> None:
     if not names:
         raise StoreError("Write at least one name.")
     known = queries.names(task.store)
-    invited = []
+    invited = list[str]()
     for typed in names:
         name = clean_name(typed)
         if name is None:
