@@ -24,7 +24,15 @@ from affectml_annotation.errors import (
     UnknownLabel,
 )
 from affectml_annotation.exchange.formats import read_judgements, write_judgements
-from affectml_annotation.judgements import Panel, Votes, count_votes, encode, found_labels, validate_judgements
+from affectml_annotation.judgements import (
+    Panel,
+    Votes,
+    count_votes,
+    encode,
+    found_labels,
+    judgement_tensor,
+    validate_judgements,
+)
 from affectml_annotation.smoothing import (
     BetaPrior,
     expected_change,
@@ -85,6 +93,7 @@ __all__ = [
     "fit_beta_prior",
     "fit_dirichlet_prior",
     "found_labels",
+    "judgement_tensor",
     "krippendorff_alpha",
     "label_agreement",
     "label_sets",

@@ -29,6 +29,7 @@ from affectml_annotation.exchange.files import (
     writing_in_turn,
 )
 from affectml_annotation.store import LabelStore, setup
+from affectml_annotation.store.engine import reading, transaction
 from affectml_annotation.store.erasing import cleaned, erase, to_clean
 from affectml_annotation.store.keeping import clean_backups, kept
 from affectml_annotation.store.keys import FORGOTTEN, participant, was_erased
@@ -97,11 +98,11 @@ def erase_people(
     databases: dict[str, int] = {}
     backups: list[Path] = []
     for store, there in zip(stores, inside, strict=True):
-        answers = store.database.retried(_out_of_tables, there)
+        answers = store.database.writing(_out_of_tables, there)
         if store.database.reading(to_clean):
             store.database.rewrite([*metadata.tables])
             clean_backups(store)
-            store.database.retried(cleaned)
+            store.database.writing(cleaned)
         if there:
             databases[shown(store.database.where)] = answers
             backups += kept(store)
@@ -212,31 +213,28 @@ def _names(file: Path, people: Collection[str]) -> bool:
         return True  # what cannot be read may name them
 
 
-def named_by(store: LabelStore, persons: Sequence[str]) -> list[str]:
+@reading
+def named_by(connection: sa.Connection, persons: Sequence[str]) -> list[str]:
     """The participants who have these ids at their panel, but for who was erased. Raises StoreError for nobody's."""
     found = []
-    with store.database.read() as connection:
-        for person in persons:
-            if (who := participant(connection, person)) is not None:
-                found.append(who)
-            elif not was_erased(connection, person):
-                raise StoreError(f"nobody with the id {person!r} takes part in this study")
+    for person in persons:
+        if (who := participant(connection, person)) is not None:
+            found.append(who)
+        elif not was_erased(connection, person):
+            raise StoreError(f"nobody with the id {person!r} takes part in this study")
     return found
 
 
-def ask_for_erasure(store: LabelStore, who: str) -> None:
+@transaction
+def ask_for_erasure(connection: sa.Connection, who: str) -> None:
     """A person asks to be erased; the lead sees it, and confirms by `erase_people`."""
-
-    def work(connection: sa.Connection) -> None:
-        setup.check_invited(connection, [who])
-        mine = erasure_request.c.annotator_id == who
-        if connection.scalar(sa.select(erasure_request.c.asked_at).where(mine)) is None:
-            connection.execute(erasure_request.insert().values(annotator_id=who, asked_at=now_ms()))
-
-    store.database.retried(work)
+    setup.check_invited(connection, [who])
+    mine = erasure_request.c.annotator_id == who
+    if connection.scalar(sa.select(erasure_request.c.asked_at).where(mine)) is None:
+        connection.execute(erasure_request.insert().values(annotator_id=who, asked_at=now_ms()))
 
 
-def erasures_asked(store: LabelStore) -> list[str]:
+@reading
+def erasures_asked(connection: sa.Connection) -> list[str]:
     """Who asked to be erased and is not yet, oldest first."""
-    query = sa.select(erasure_request.c.annotator_id).order_by(erasure_request.c.asked_at)
-    return [str(who) for who in store.database.table(query)["annotator_id"]]
+    return list(connection.scalars(sa.select(erasure_request.c.annotator_id).order_by(erasure_request.c.asked_at)))

@@ -142,8 +142,8 @@ class Anything:
 
     def erase(self):
         who = self.one()
-        self.store.database.retried(erasing.erase, who)
-        self.store.database.retried(erasing.cleaned)
+        self.store.database.writing(erasing.erase, who)
+        self.store.database.writing(erasing.cleaned)
 
     def give_back(self):
         self.store.give_back(self.one(), self.now / 1e9 - self.draw.choice([0, 60]))

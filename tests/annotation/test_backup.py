@@ -65,6 +65,7 @@ def test_a_backup_is_one_file_that_every_command_reads_and_nobody_else_may(used,
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["out.db"]
     assert stat.S_IMODE(made.file.stat().st_mode) == 0o600
     refused(StoreError, "is a backup, which stays as it is; `affectml label backup --restore", LabelStore, made.file)
+    by_hand(made.file, "UPDATE setting SET value = json_set(value, '$.seconds', 3) WHERE key = 'backup'")  # as before
     assert read_backup(made.file) == made
     assert made.counts["event"] == len(used.events()) == 9
     with LabelStore(made.file, must_exist=True, reads_only=True) as kept:

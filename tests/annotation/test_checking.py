@@ -53,8 +53,8 @@ def used(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         anything = Anything("sqlite://", 5, patch, folder)
         anything.store.invite(["gone"])
-        anything.store.database.retried(erasing.erase, "gone")
-        anything.store.database.retried(erasing.cleaned)
+        anything.store.database.writing(erasing.erase, "gone")
+        anything.store.database.writing(erasing.cleaned)
         anything.do(350)
         with anything.store.database.read() as connection, closing(sqlite3.connect(folder / "used.db")) as file:
             connection.connection.driver_connection.backup(file)

@@ -15,7 +15,6 @@ from hashlib import sha256
 from pathlib import Path
 from shutil import copyfileobj, copymode
 from tempfile import gettempdir
-from time import monotonic
 from typing import Any
 
 import sqlalchemy as sa
@@ -46,7 +45,6 @@ class Backup:
 
     at: milliseconds since 1970. of: name of the database. counts: rows by table. digests: hex, by table, whatever the
     order of its rows. log: hex, of all events in their order. affectml: the version that wrote it. bytes: its size.
-    seconds: how long it took to write.
     """
 
     file: Path
@@ -57,7 +55,6 @@ class Backup:
     log: str
     affectml: str
     bytes: int
-    seconds: float = 0.0
 
 
 def write_backup(store: LabelStore, out: str | Path, *, replace: bool = False) -> Backup:
@@ -77,12 +74,12 @@ def write_backup(store: LabelStore, out: str | Path, *, replace: bool = False) -
     url = store.database.engine.url
     of = str(url.database or "") if store.database.dialect == "postgresql" else Path(store.database.where).name
     with workplace(out) as folder, writes(out):
-        at, begun = now_ms(), monotonic()  # a clock that is set meanwhile is no long time
+        at = now_ms()
         copy = folder / "backup.db"
         copy.touch(0o600)
         with store.database.snapshot() as source:
             tally = (_pages if store.database.dialect == "sqlite" else _rows_into)(source, copy)
-        seal(copy, of, at, tally, round(monotonic() - begun, 3))
+        seal(copy, of, at, tally)
         read_backup(copy)
         make_way(out, replace=replace)  # only now: a try that fails keeps no second name of the old one
         copy.replace(out)
@@ -127,7 +124,8 @@ def noted(file: Path) -> Backup:
         way = way_back(file) if KEPT.fullmatch(file.name) else "`affectml label backup DB OUT` makes one"
         raise StoreError(f"{file}: no backup, or a damaged one; {way}")
     try:
-        return Backup(file, bytes=file.stat().st_size, **json.loads(note))
+        said = json.loads(note)  # which said until 0.3.0 how many seconds it took
+        return Backup(file, bytes=file.stat().st_size, **{key: said[key] for key in said if key != "seconds"})
     except (TypeError, ValueError, RecursionError):
         raise StoreError(f"{file}: what the backup says of itself cannot be read; {way_back(file)}") from None
 
@@ -236,9 +234,9 @@ def _rows_into(source: sa.Connection, copy: Path) -> Tally:
     return tally
 
 
-def seal(copy: Path, of: str, at: int, tally: Tally, seconds: float) -> None:
+def seal(copy: Path, of: str, at: int, tally: Tally) -> None:
     """Make a backup of a database's file that nobody else has open: it says what it holds, and is on the disk."""
-    note = {"at": at, "of": of, **vars(tally), "affectml": own_version(), "seconds": seconds}
+    note = {"at": at, "of": of, **vars(tally), "affectml": own_version()}
     with closing(sqlite3.connect(copy)) as made:
         made.execute("PRAGMA journal_mode=DELETE")  # one file, with no log beside it
         with made:

@@ -364,7 +364,7 @@ class Claiming(OnDatabase):
         rows: list[Any] = []
         for _attempt in range(3):
             proposed = self._proposed.get(key) or self._propose(key)
-            rows = self.database.retried(claim, who, count, round_number, proposed, most)
+            rows = self.database.writing(claim, who, count, round_number, proposed, most)
             if len(rows) >= count or proposed or not self._propose(key):  # a study's person may have had them all
                 break
         return self._claims(who, rows)
@@ -405,7 +405,7 @@ class Claiming(OnDatabase):
     def release_expired(self) -> int:
         """Give back claims whose lease ran out; `claim` does so by itself. Returns how many."""
         late = sa.select(assignment.c.place).where(expired())
-        return 0 if self.database.scalar(late.limit(1)) is None else self.database.retried(release_expired)
+        return 0 if self.database.scalar(late.limit(1)) is None else self.database.writing(release_expired)
 
     def give_back(self, who: str, asked: float) -> int:
         """Free the images that this person holds unanswered and did not claim again after `asked`; returns how many.
@@ -414,7 +414,7 @@ class Claiming(OnDatabase):
         same images where nobody else took them meanwhile. Second looks are kept: what they showed was seen.
         """
         until = round((asked + self.database.reading(read_task).lease_seconds) * 1000)
-        freed = self.database.retried(release, who, until)
+        freed = self.database.writing(release, who, until)
         for key in [key for key in list(self._proposed) if key[0] == who]:
             self._proposed.pop(key, None)
         return freed

@@ -30,7 +30,8 @@ T = TypeVar("T")
 BUSY_SECONDS = 60
 # Called with how many more rows a long work has gone through; whoever draws a progress bar sets it.
 WATCH: ContextVar[Callable[[int], object]] = ContextVar("watch", default=lambda _rows: None)
-TRIES = 5
+BROKEN_OFF = ("40P01", "40001")  # transactions of which several waited for each other
+PAUSES = (0.01, 0.02, 0.04, 0.08)  # seconds before such a one is tried again
 # What passes by itself, or once somebody has made room. SQLite's primary codes; PostgreSQL's classes of SQLSTATE:
 # connection, transaction rolled back, out of resources, locked by others, stopping or starting, disk; on a standby.
 PASSING = {
@@ -289,7 +290,15 @@ class Database:
             return work(connection, *arguments, **options)
 
     def writing(self, work: Callable[Concatenate[sa.Connection, P], T], *arguments: P.args, **options: P.kwargs) -> T:
-        """What `work` gives in a transaction that writes."""
+        """What `work` gives in a transaction that writes; tried again if the database broke it off (a deadlock)."""
+        for pause in PAUSES:
+            try:
+                with self.write() as connection:
+                    return work(connection, *arguments, **options)
+            except DatabaseAway as error:
+                if getattr(getattr(error.__cause__, "orig", None), "sqlstate", None) not in BROKEN_OFF:
+                    raise
+                time.sleep(pause)
         with self.write() as connection:
             return work(connection, *arguments, **options)
 
@@ -301,18 +310,6 @@ class Database:
     def table(self, query: sa.Select[Any]) -> pd.DataFrame:
         """All that a query finds."""
         return self.reading(table_of, query)
-
-    def retried(self, work: Callable[Concatenate[sa.Connection, P], T], *arguments: P.args, **options: P.kwargs) -> T:
-        """As `writing`, again if the database broke it off (PostgreSQL's deadlocks)."""
-        for attempt in range(TRIES):
-            try:
-                return self.writing(work, *arguments, **options)
-            except DatabaseAway as error:
-                deadlock = getattr(getattr(error.__cause__, "orig", None), "sqlstate", None) in ("40P01", "40001")
-                if not deadlock or attempt == TRIES - 1:
-                    raise
-                time.sleep(0.01 * 2**attempt)
-        raise AssertionError("unreachable: the last try returns or raises")
 
     def rewrite(self, tables: Sequence[str]) -> None:
         """Write the tables' files anew, with nothing in them that was deleted; nobody else reads or writes meanwhile.
@@ -349,11 +346,11 @@ class OnDatabase:
 
 
 def transaction(work: Callable[Concatenate[sa.Connection, P], T]) -> Callable[Concatenate[OnDatabase, P], T]:
-    """A function of a connection as one of a label store: a transaction that writes; see `Database.retried`."""
+    """A function of a connection as one of a label store: a transaction that writes; see `Database.writing`."""
 
     @wraps(work)
     def run(store: OnDatabase, /, *arguments: P.args, **options: P.kwargs) -> T:
-        return store.database.retried(work, *arguments, **options)
+        return store.database.writing(work, *arguments, **options)
 
     return run
 

@@ -51,8 +51,8 @@ def kept(store: LabelStore) -> list[Path]:
 def due(store: LabelStore, now: int) -> bool:
     """Whether it is time for a backup, at `now` (ms): something changed since the one before, which is old enough.
 
-    That is `backup_hours` old, or as many times longer as it took more than a minute to write. The first is due so long
-    after the first answer. Raises StoreError where there is no task.
+    That is `backups.hours` old. The first is due so long after the first answer. Raises StoreError where there is no
+    task.
     """
     hours = store.task.backups.hours
     if not hours or folder(store) is None:
@@ -66,12 +66,11 @@ def due(store: LabelStore, now: int) -> bool:
         return False
     if since is None or now - since < hours * HOUR_MS:
         return False
-    last = None
-    with suppress(StoreError):  # one that cannot be read is followed by another
+    try:
         last = noted(before[-1]) if before else None
-    if last is None:
-        return True
-    return now - since >= hours * HOUR_MS * max(1, last.seconds / 60) and _changed(store, last)
+    except StoreError:  # one that cannot be read is followed by another
+        last = None
+    return last is None or _changed(store, last)
 
 
 def _changed(store: LabelStore, last: Backup) -> bool:
@@ -198,7 +197,7 @@ def _clean(file: Path, gone: Gone) -> None:
             erase_again(task, [gone], paid=paid)
         with reading(copy) as connection:
             tally = Tally.of(connection)
-        seal(copy, said.of, said.at, tally, said.seconds)
+        seal(copy, said.of, said.at, tally)
         copy.replace(file)
 
 

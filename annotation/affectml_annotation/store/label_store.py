@@ -221,7 +221,7 @@ class LabelStore(Claiming, Submitting, Reading):
         self, change: Callable[Concatenate[sa.Connection, P], T], *arguments: P.args, **options: P.kwargs
     ) -> T:
         """Make a change after which other images may come next."""
-        made = self.database.retried(change, *arguments, **options)
+        made = self.database.writing(change, *arguments, **options)
         self._proposed.clear()
         return made
 
@@ -267,7 +267,7 @@ class LabelStore(Claiming, Submitting, Reading):
 
         Which of the two is fixed for this person and image, and kept with the answer.
         """
-        return self._claims(who, [self.database.retried(setup.second_look, who, image_id, of)])[0]
+        return self._claims(who, [self.database.writing(setup.second_look, who, image_id, of)])[0]
 
     def chip_order(self, who: str) -> tuple[str, ...]:
         """The order in which this person sees the labels, always the same."""
@@ -305,14 +305,14 @@ class LabelStore(Claiming, Submitting, Reading):
         where only a name says who wants it, which anybody could give: it is never final then. Raises StoreError for a
         name that nobody invited, or who has withdrawn.
         """
-        self.database.retried(setup.withdraw, annotator_ids, proven=proven)
+        self.database.writing(setup.withdraw, annotator_ids, proven=proven)
 
     def undo_withdrawal(self, *annotator_ids: str) -> None:
         """Take withdrawals back, all or none: their answers count again, beside those that came in their place.
 
         Raises StoreError for a name that nobody invited, who has not withdrawn, or not in the last week.
         """
-        self.database.retried(setup.undo_withdrawal, annotator_ids)
+        self.database.writing(setup.undo_withdrawal, annotator_ids)
 
     def undoable_withdrawals(self) -> list[str]:
         """Who has withdrawn and can be taken back."""

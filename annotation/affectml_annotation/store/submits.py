@@ -425,7 +425,7 @@ class Submitting(OnDatabase):
             receipts = {at: submit_one(connection, answers[at], labels) for at in order}
             return [receipts[at] for at in range(len(answers))]
 
-        return self.database.retried(work)
+        return self.database.writing(work)
 
     def _task_labels(self) -> tuple[str, ...]:
         if self._labels is None:
@@ -454,7 +454,7 @@ class Submitting(OnDatabase):
             digest.update(file.read_bytes())
         named = {"name": path.name, "sha256": digest.hexdigest()}
         try:
-            return self.database.retried(import_judgements, table, **named, invite=invite)
+            return self.database.writing(import_judgements, table, **named, invite=invite)
         except BadImport as error:
             encoding = reading_options.get("encoding", "utf-8")
             raise BadImport(path.name, at_lines(error.problems, path, encoding), error.way_out) from None

@@ -189,7 +189,7 @@ def give_back_places(store: LabelStore) -> int:
     late = sa.select(visit.c.annotator_id).where(visit.c.status.is_(None), visit.c.place_until < now_ms())
     with store.database.read() as connection:
         people = list(connection.scalars(late.order_by(visit.c.annotator_id)))
-    return sum(store.database.retried(_give_back, who) for who in people)
+    return sum(store.database.writing(_give_back, who) for who in people)
 
 
 def _give_back(connection: sa.Connection, who: str) -> bool:

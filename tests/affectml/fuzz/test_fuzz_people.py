@@ -14,7 +14,7 @@ import pandas as pd
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from affectml.cli._labels_task import export_store, images_to_queue, open_source, open_task, read_checks
+from affectml.cli._label_task import export_store, images_to_queue, open_source, open_task, read_checks
 from affectml.data import Dataset
 from affectml.evaluating import EvaluateConfig
 from affectml.evaluating.systems import Source, read_file
