@@ -223,15 +223,18 @@ def _from_label_columns(shape: Shape) -> Shaped:
         )
     by_label = merged(raw, values, plan)
     by_label = np.minimum(by_label, 1) if what == "indicator" else by_label
-    totals, told = by_label.sum(axis=1), np.ones(len(by_label), dtype=bool)
+    totals = by_label.sum(axis=1)
+    voted: NDArray[np.bool_] = np.ones(len(by_label), dtype=bool)
     if kind == "single":
         way_out = f"mend the row, or say {option('kind', 'sets')}"
         wrong = "kind single needs exactly one label, got {:.0f}; {}"
         table.refuse_row(totals != 1, lambda row: wrong.format(totals[row], way_out))
-    if what == "votes":
-        told = totals > 0 if people is None or kind == "distribution" else (people > 0).all(axis=1)
-    shaped = Shaped(rows=np.flatnonzero(told), own=shape.own, notes=[*plan.notes, note], warnings=list(plan.warnings))
-    shaped.skipped["rows in which nobody voted"] = table.take(np.flatnonzero(~told)).places()
+    if what == "votes" and people is not None and kind != "distribution":
+        voted = np.asarray((people > 0).all(axis=1))
+    elif what == "votes":
+        voted = totals > 0
+    shaped = Shaped(rows=np.flatnonzero(voted), own=shape.own, notes=[*plan.notes, note], warnings=list(plan.warnings))
+    shaped.skipped["rows in which nobody voted"] = table.take(np.flatnonzero(~voted)).places()
     _one_row_each(shape, shaped, "first")
     dtype = {"votes": np.int64, "indicator": np.int8, "shares": np.float64}[what]
     content = pd.DataFrame(by_label.astype(dtype), columns=list(plan.taxonomy.labels))
