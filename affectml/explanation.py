@@ -30,7 +30,7 @@ from affectml.encoders.towers import in_dtype
 from affectml.errors import BadInput, BadRun, option
 from affectml.page.tables import Table, number
 from affectml.pictures import ImageLike, pictures
-from affectml.plots.paper import draw_map, picture_path
+from affectml.plots import draw_map, picture_path
 from affectml.predicting.features import run_encoder
 from affectml.predicting.predictor import scores_by
 from affectml.runs import RunFolder

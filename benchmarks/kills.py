@@ -37,7 +37,7 @@ import pyarrow.parquet as pq
 import stamina  # noqa: F401
 from PIL import Image
 
-from affectml.cli._labels_task import export_store
+from affectml.cli._label_task import export_store
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.embeddings import EmbeddingStore, embed_dataset
 from affectml.fetching import FetchConfig, fetch_images

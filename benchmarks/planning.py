@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import matplotlib.pyplot as plt
 import matplotlib.style
 import numpy as np
 import pandas as pd
@@ -28,7 +29,6 @@ from scipy.special import expit, logit
 
 from affectml.demo_set.people import Annotators, Words, choice_chances, draw_feeling, true_rates, words_of
 from affectml.planning._figures import Design, Figures, Pilot, Predicted, alpha_influence, figures_of, stand_ins
-from affectml.plots.paper import draw_widths
 from affectml.taxonomies import get_taxonomy
 from affectml_metrics import two_way_interval
 
@@ -314,9 +314,28 @@ def drawn(file: Path, figures: Figures, names: Mapping[str, str], style: str) ->
         for name, title in names.items():
             squares[title][f"{m:,} images"] = tuple(zip(*(widths[name] for widths in every), strict=True))
     place = {title: (5, figures.expected(Design(5, 300, EACH))[name]) for name, title in names.items()}
-    with TemporaryDirectory() as folder, matplotlib.style.context(style):
+    look = {"font.size": 8, "axes.spines.right": False, "axes.spines.top": False}
+    with matplotlib.style.context([style, look]), TemporaryDirectory() as folder:
+        rows, columns = -(-len(squares) // 3), min(3, len(squares))
+        figure = plt.figure(figsize=(3.2 * columns, 2.5 * rows + 0.4), layout="constrained")
+        every = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axes, (title, curves) in zip(every, squares.items(), strict=False):
+            for number, (name, (half, low, high)) in enumerate(curves.items()):
+                axes.plot(across, half, color=f"C{number}", marker="o", markersize=3, label=name)
+                axes.fill_between(across, low, high, color=f"C{number}", alpha=0.15, linewidth=0)
+            cross = {"color": plt.rcParams["text.color"], "markersize": 8, "markeredgewidth": 2}
+            axes.plot(*place[title], "x", label="5 people, 300 images", **cross)
+            axes.set(title=f"{title}, ±", xscale="log")
+            axes.set_xticks(across, [str(x) for x in across])
+            axes.minorticks_off()
+            axes.set_ylim(bottom=0)
+        for axes in every[len(squares) :]:
+            axes.remove()
+        figure.supxlabel("people an image")
+        figure.legend(*every[0].get_legend_handles_labels(), loc="outside upper center", ncols=5, frameon=False)
         png = Path(folder) / "curves.png"
-        draw_widths(png, across, squares, place=place, axis="people an image", named="5 people, 300 images")
+        figure.savefig(png, dpi=160)
+        plt.close(figure)
         Image.open(png).convert("RGB").save(file, quality=80, method=6)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from affectml.plots.charts import FONT, SMALL, Canvas, room
+from affectml.plots import FONT, SMALL, Canvas, room
 
 README = Path(__file__).with_name("README.md")
 USUAL = r"Unless a section says otherwise: (.+?)\.\n\n"  # the machine that the page names once

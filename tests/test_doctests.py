@@ -59,8 +59,8 @@ def test_commands_in_documents_exist_with_their_options(path):
         command, words = root, line.replace("`", " ").split()
         while words and hasattr(command, "commands") and words[0] in command.commands:
             command = command.commands[words.pop(0)]
+            command = getattr(command, "whole", command)
         assert command is not root, f"{path.name}: no command {line!r}"
-        command = getattr(command, "whole", command)
         known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
         for word in words:
             if word.startswith("--"):

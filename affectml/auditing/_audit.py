@@ -32,8 +32,6 @@ from affectml_annotation.exchange.dataset_folder import note_written
 from affectml_annotation.exchange.files import table_csv
 
 LEVEL = 0.05
-LONG = 40_000  # images times labels, from which on an audit says beforehand that it is long: 5,000 images, 8 labels
-MOST_PEOPLE = 10_000  # an image: the chance of each number of votes is kept
 # In the order of the table and the page. The first line of each says what is listed; "fact" has no chance to compare.
 CHECKS = {
     "broken file": "Files that do not keep what they promise",
@@ -112,7 +110,6 @@ def audit(
     *,
     target: str | None = None,
     encoder: str | None = None,
-    people: int | None = None,
     top: int = 100,
     seed: int = 0,
     say: Say = print,
@@ -126,7 +123,6 @@ def audit(
             head. The head is fitted anew in five folds: no image is judged by a head that saw it.
         target: which of its targets to look at, where several are there.
         encoder: whose embeddings, where there are several.
-        people: shares whose number of people is not known are read as those of so many an image.
         top: of images and of answers, keep so many of the most surprising, beyond chance or not.
         seed: of the folds.
         say: called with how it was made, a line at a time.
@@ -145,21 +141,16 @@ def audit(
     opened = None if run is None else RunFolder.open(run)
     notes: list[str] = []
     targets = None
-    if dataset.meta.targets or opened is not None or target is not None or people is not None:
+    if dataset.meta.targets or opened is not None or target is not None:
         targets = choose_target(dataset, multilabel=None, name=opened.info.data.target if opened else target)
-        if people is not None and (not 1 <= people <= MOST_PEOPLE or targets.meta.values != "shares"):
-            has = f"{targets.name} has {targets.meta.values}"
-            raise BadInput(f"{option('people', people)}: expected 1 to {MOST_PEOPLE:,}, and a target of shares; {has}")
     store = _store(dataset, opened, encoder, notes)
     if targets is not None and store is not None:
         ids = np.setdiff1d(targets.image_id, store.missing(targets.image_id))
         if missing := len(targets.image_id) - len(ids):
             notes.append(f"{missing:,} images have no embedding; their answers are not checked")
         targets = targets.take(ids)
-        if targets.table.size >= LONG:
-            fitted = f"{len(ids):,} images for {len(targets.taxonomy):,} labels in five folds"
-            long = "each image is compared with every other: half a minute of computing, or several"
-            say(f"audit: heads are fitted on {fitted}, and {long}")
+        fitted = f"{len(ids):,} images for {len(targets.taxonomy):,} labels in five folds"
+        say(f"audit: heads are fitted on {fitted}, and each image is compared with every other")
     duplicates = find_duplicates(dataset, store)
     notes += duplicates.notes()
     promises = looked_at(of_dataset(dataset.root, images=False))  # `pictures` looks at those
@@ -168,12 +159,9 @@ def audit(
     votes = pd.DataFrame({"image_id": [] if targets is None else targets.image_id, "n": 0})
     if targets is None:
         notes.append("the data set has no target yet, so there are no answers to check")
-    elif (said := read_said(dataset, targets, people)) is None:
-        way = f"where you know it, {option('people', 15)} reads them as so many people's"
-        notes.append(f"shares without the number of people asked: answers are not checked; {way}")
+    elif (said := read_said(dataset, targets)) is None:
+        notes.append("shares without the number of people asked: answers are not checked")
     else:
-        if people is not None:
-            notes.append(f"shares are read as those of {people:,} people an image, who are not known")
         groups = joined(dataset.groups(said.image_id), said.image_id, duplicates.confirmed)
         groups = np.arange(len(votes)).astype(str) if groups is None else groups
         ground = (None if store is None else store.rows(said.image_id), groups, _head(opened, targets), seed)

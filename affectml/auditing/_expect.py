@@ -79,11 +79,10 @@ def single_answers(judgements: pd.DataFrame | None, targets: Targets) -> Panel:
     return panel if targets.kind in SEVERAL else panel.where(panel.chosen.sum(axis=1) == 1)
 
 
-def read_said(dataset: Dataset, targets: Targets, people: int | None = None) -> Said | None:
+def read_said(dataset: Dataset, targets: Targets) -> Said | None:
     """What people said: single answers, else counts, else one agreed answer per image; None for bare shares.
 
     Counts of people who are not among the single answers go before them: who was asked again does not stand for all.
-    people: bare shares are read as those of so many people, rounded to whole votes.
     """
     exclusive, votes, n = targets.kind not in SEVERAL, targets.votes, targets.people
     if votes is not None and exclusive:
@@ -92,24 +91,15 @@ def read_said(dataset: Dataset, targets: Targets, people: int | None = None) -> 
     if n is not None and 2 * len(single.image) < n.max(axis=1).sum():
         single = single.where(np.zeros(len(single.image), dtype=bool))
     agreed = targets.meta.values == "indicator"
-    people = 1 if agreed else people
     if len(single.image):
         votes, n = counted(single)
-    elif votes is None and people is not None:
-        votes = _whole(targets.table * people) if exclusive else np.rint(targets.table * people).astype(np.int64)
-        n = np.full_like(votes, people)
+    elif votes is None and agreed:
+        votes = np.rint(targets.table).astype(np.int64)
+        n = np.ones_like(votes)
     if votes is None or n is None:
         return None
     labels, known = np.array(targets.taxonomy.labels, dtype=object), len(single.image) > 0 or not agreed
     return Said(labels, targets.image_id, votes, n, single, exclusive, known)
-
-
-def _whole(votes: NDArray[Any]) -> Counts:
-    """Whole votes of the same sum by row: the largest remainders are rounded up."""
-    down = np.floor(votes + 1e-6)
-    left = np.rint(votes.sum(axis=1) - down.sum(axis=1))
-    place = np.argsort(np.argsort(down - votes, axis=1, kind="stable"), axis=1)
-    return np.asarray(down + (place < left[:, None]), dtype=np.int64)
 
 
 class Expected(NamedTuple):

@@ -11,6 +11,8 @@ import os
 import re
 import sys
 import warnings
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -19,14 +21,11 @@ from typer.core import TyperGroup
 
 from affectml._progress import QUIET
 from affectml._version import __version__
-from affectml.cli._command import App, Parts
+from affectml.cli._command import App, Later, Parts
 from affectml.cli.data import ask, audit, embed, export, plan, split
 from affectml.cli.import_ import app as import_app
-from affectml.cli.labels import app as label_app
 from affectml.cli.models import TRAIN_PANELS, demo, evaluate, explain, predict, runs, train
 from affectml.cli.pages import explore
-from affectml.cli.study import app as study_app
-from affectml.cli.taxonomy import app as taxonomy_app
 
 __all__ = ["app", "main"]
 
@@ -76,6 +75,16 @@ LEFT: Final = {
 class Commands(TyperGroup):
     """The commands. One that Ctrl-C stops says in one line how to go on, and ends with 130."""
 
+    def __init__(self, *, commands: Any = None, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = {
+            name: Later(name, partial(_group, name, command), help=command, rich_help_panel=heading)
+            if isinstance(command, str)
+            else commands[name]
+            for heading, listed in COMMANDS.items()
+            for name, command in listed.items()
+        }
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take --quiet wherever it stands: it belongs to every command."""
         own = args[: args.index("--")] if "--" in args else args
@@ -110,22 +119,35 @@ app = App(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-# The commands as `affectml --help` has them; what has commands of its own is an App.
+# The commands as `affectml --help` has them; what has commands of its own is an App, or a line about a module with one.
 COMMANDS: dict[str, dict[str, Any]] = {
     "Models": {"train": train, "predict": predict, "evaluate": evaluate, "explain": explain, "runs": runs},
     "Data": {
         "import": import_app, "embed": embed, "split": split, "audit": audit, "explore": explore, "export": export,
-        "taxonomy": taxonomy_app,
+        "taxonomy": "List taxonomies, or show one: its labels, their parents and places, its mappings.",
     },
-    "People": {"label": label_app, "study": study_app, "plan": plan, "ask": ask},
+    "People": {
+        "label": "Label images with several people: alone it opens the page in the browser; its commands set a task "
+        "up, compare what people said, and make targets of it.",
+        "study": "Let people take part in a study: consent, practice, images, payment.",
+        "plan": plan,
+        "ask": ask,
+    },
     "This program": {"demo": demo, "doctor": doctor},
 }  # fmt: skip
 for heading, commands in COMMANDS.items():
     for name, command in commands.items():
         if isinstance(command, App):
             app.add_typer(command, name=name, rich_help_panel=heading)
-        else:
+        elif not isinstance(command, str):
             app.command(name, rich_help_panel=heading, panels=TRAIN_PANELS if command is train else {})(command)
+
+
+def _group(name: str, line: str) -> Any:
+    """The command of a module with commands of its own."""
+    holder = typer.Typer(add_completion=False)
+    holder.add_typer(import_module(f"affectml.cli.{name}").app, name=name, help=line)
+    return typer.main.get_command(holder).commands[name]  # type: ignore[attr-defined]
 
 
 def _version(asked: bool) -> None:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
+from typer.core import TyperCommand
 
 from affectml._options import Argument, Help, Option, documented, options_asked, parse_list, parse_mapping
 from affectml._progress import QUIET
@@ -54,6 +55,23 @@ def device_there(device: str | None, workers: str | None = None) -> None:
         from affectml.encoders.threads import usable_device
 
         usable_device(device)
+
+
+class Later(TyperCommand):
+    """Stands for a command in a list, which needs its name and a line alone; it is made once it is called."""
+
+    def __init__(self, name: str, make: Callable[[], Any], **settings: Any) -> None:
+        super().__init__(name, **settings)
+        self._make = make
+
+    @property
+    def whole(self) -> Any:
+        """The command with its arguments, its options and the commands below it."""
+        return self._make()
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """The context of the command that was made."""
+        return self.whole.make_context(info_name, args, parent, **extra)
 
 
 class App(typer.Typer):

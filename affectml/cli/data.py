@@ -11,7 +11,6 @@ import typer
 from annotated_types import Ge
 
 from affectml._options import MOST_SEED, MOST_THREADS, Device, Help, Threads, options_of
-from affectml.cli import labels
 from affectml.cli._command import Parts, Workers, device_there, say, there
 from affectml.cli._print import Table, about, print_lines
 from affectml.errors import BadInput, spelled
@@ -112,8 +111,6 @@ class Look:
         run: Run folder to take target, encoder and kind of head from. Default: a linear head.
         target: Target to look at. Default: the only one.
         encoder: Encoder whose embeddings to use. Default: the one the data set is embedded with.
-        people: How many people stand behind an image's shares. Default: shares without a number of people are not
-            checked.
         top: How many images and answers to keep in the table, beyond chance or not.
         out: Folder for the page and the table. Default: DATASET-audit beside the data set.
         write_groups: Write copies as groups into images.parquet, so that no new split separates them; the old file is
@@ -124,7 +121,6 @@ class Look:
     run: Path | None = None
     target: str | None = None
     encoder: str | None = None
-    people: Count | None = None
     top: Count = 100
     out: Path | None = None
     write_groups: bool = False
@@ -146,12 +142,13 @@ def audit(place: str, look: Look, *, files: bool = False) -> Parts:
 
 def _files(place: str, look: Look) -> Parts:
     from affectml.auditing import audit_files
+    from affectml.cli import label
     from affectml_annotation.store.label_store import is_database
 
     if given := [spelled(each.name) for each in options_of(Look) if getattr(look, each.name) != each.default]:
         raise BadInput(f"{', '.join(given)}: not with --files, which looks at files alone: leave one of them out")
     if is_database(place):
-        yield from labels.check(place)
+        yield from label.check(place)
     promises = audit_files(place)
     wrong = sum(bool(each.wrong) for each in promises)
     yield {"place": place, "promises": [asdict(each) for each in promises]}
@@ -170,9 +167,8 @@ def _audit(place: Path, look: Look) -> Parts:
     folder = look.out if look.out is not None else place.resolve().with_name(f"{place.resolve().name}-audit")
     try_folder(folder)
     found = affectml.audit(
-        place, look.run, target=look.target, encoder=look.encoder, people=look.people, top=look.top, seed=look.seed,
-        say=say,
-    )  # fmt: skip
+        place, look.run, target=look.target, encoder=look.encoder, top=look.top, seed=look.seed, say=say
+    )
     files = write_audit(found, folder)
     kept = found.write_groups() if look.write_groups else None
     written = {"kept": kept and str(kept)} if look.write_groups else {}
@@ -262,7 +258,7 @@ def plan(
 
 def _next(dataset: "Dataset | None", answers: int, target: str | None, out: Path | None) -> Parts:
     from affectml._files import try_file, write_text
-    from affectml.cli._labels_task import PREDICTIONS
+    from affectml.cli._label_task import PREDICTIONS
     from affectml.planning import next_images
 
     if dataset is None:

@@ -9,29 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from affectml._options import Argument, Help, Option, documented
-from affectml.cli._command import JSON, App, Parts, parameter_of, sign, value_of
+from affectml.cli._command import JSON, App, Later, Parts, parameter_of, sign, value_of
 from affectml.cli._print import Table, about, print_parts
 from affectml.fetching import FetchConfig
 from affectml.importers import Importer, get_importer, names
 from affectml.importers.registry import OWN, PUBLISHED
 
 NEEDED = Parameter.empty
-
-
-class ImportCommand(TyperCommand):
-    """Stands for an importer in the list of commands; its arguments and options are made once it is called."""
-
-    @property
-    def whole(self) -> Any:
-        """The command with its arguments and options."""
-        return command_of(get_importer(str(self.name)))
-
-    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """The context of the command made of the importer."""
-        return self.whole.make_context(info_name, args, parent, **extra)
 
 
 class ImportGroup(TyperGroup):
@@ -55,8 +42,8 @@ class ImportGroup(TyperGroup):
             return known
         return self._stand_in(cmd_name, names().get(cmd_name), "From elsewhere")
 
-    def _stand_in(self, name: str, line: str | None, panel: str | None) -> ImportCommand:
-        return ImportCommand(name, help=line, rich_help_panel=panel)
+    def _stand_in(self, name: str, line: str | None, panel: str | None) -> Later:
+        return Later(name, lambda: command_of(get_importer(name)), help=line, rich_help_panel=panel)
 
 
 app = App(cls=ImportGroup, no_args_is_help=True)

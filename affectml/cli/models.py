@@ -273,7 +273,7 @@ def explain(
     """
     there(runs=[run])
     from affectml.explanation import explain_image
-    from affectml.plots.paper import picture_path
+    from affectml.plots import picture_path
 
     if out is not None:
         picture_path(out, image, label or "label")  # said before the work, not after it

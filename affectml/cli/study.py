@@ -1,5 +1,6 @@
 """affectml study: a study from one file. Each command parses, calls `affectml_annotation.study` and prints."""
 
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,8 +12,22 @@ from affectml._options import Help, parse_list
 from affectml.cli._command import App, Parts
 from affectml.cli._print import Table, frame, records
 from affectml.cli.pages import Address, AllowHost, Labelling, Lead, Port, start_page
+from affectml.data import Dataset
+from affectml.errors import BadInput
+from affectml.people import studies
+from affectml.people.erasing import erase_people
+from affectml.people.labelling import task_words
+from affectml.people.studies import open_running
+from affectml_annotation.erasing import erasures_asked, named_by, still_named
+from affectml_annotation.errors import BadTask
+from affectml_annotation.exchange.files import csv_rows
+from affectml_annotation.store import keeping
+from affectml_annotation.study import door, overview, terms
+from affectml_annotation.study import pay as paying
+from affectml_annotation.study.folder import read_study, write_study
+from affectml_annotation.study.running import change_state, images_wanting, more_places
 
-app = App(no_args_is_help=True, help="Let people take part in a study: consent, practice, images, payment.")
+app = App(no_args_is_help=True)
 Folder = Annotated[Path, Help("The study's folder, with study.yaml.", metavar="OUT")]
 BESIDE = "DATASET-labels.db beside the data set"
 Db = Annotated[
@@ -30,9 +45,6 @@ def init(dataset: Path, out: Folder, *, languages: str = "en") -> None:
         dataset: Data set folder whose images people are to label.
         languages: Languages that people may read it in, by their codes, as in en,de. The first is the study's own.
     """
-    from affectml.data import Dataset
-    from affectml_annotation.study.folder import write_study
-
     for path in write_study(Dataset.open(dataset).root, out, parse_list(languages) or ()):
         typer.echo(f"wrote {path}")
     typer.echo(f"edit them; then `affectml study check {out}` says what is missing")
@@ -45,10 +57,6 @@ def check(out: Folder, *, summary: bool = False) -> Parts:
     Args:
         summary: Print a data-protection summary instead.
     """
-    from affectml.people import studies
-    from affectml_annotation.study import terms
-    from affectml_annotation.study.folder import read_study
-
     study = read_study(out)
     if summary:
         yield {"summary": terms.summary(study)}
@@ -80,9 +88,6 @@ def run(
     allow_host: AllowHost = (),
 ) -> None:
     """Start the study's page, or go on with it; what changed in its files is what newcomers see."""
-    from affectml.people import studies
-    from affectml_annotation.errors import BadTask
-
     found = studies.check(out)
     for sentence in found.warnings:
         typer.echo(f"warning: {sentence}")
@@ -96,13 +101,7 @@ def run(
 @app.command()
 def status(out: Folder, *, db: Db = None) -> Parts:
     """Show how it goes: who came, how far they got, where they left, how people work, what still wants people."""
-    from affectml.people.labelling import task_words
-    from affectml_annotation.erasing import erasures_asked
-    from affectml_annotation.store import keeping
-    from affectml_annotation.study import overview
-    from affectml_annotation.study.running import images_wanting
-
-    with _running(out, db) as store:
+    with open_running(out, db) as store:
         people, asked = overview.people(store), erasures_asked(store)
         tables = {"people": people, "images": images_wanting(store), "changes": overview.changes(store)}
         content, *parts = _progress(store)
@@ -124,9 +123,7 @@ def steer(out: Folder, state: str, *, db: Db = None) -> Parts:
     Args:
         state: running, paused or ended: whether newcomers are let in; the others go on.
     """
-    from affectml_annotation.study.running import change_state
-
-    with _running(out, db) as store:
+    with open_running(out, db) as store:
         change_state(store, state, by=LEAD)
         yield from _progress(store)
 
@@ -138,9 +135,7 @@ def more(out: Folder, *, people: Annotated[int, Ge(1)], db: Db = None) -> Parts:
     Args:
         people: How many more people.
     """
-    from affectml_annotation.study.running import more_places
-
-    with _running(out, db) as store:
+    with open_running(out, db) as store:
         more_places(store, people, by=LEAD)
         yield from _progress(store)
 
@@ -163,14 +158,9 @@ def links(
         address: Where the page answers people.
         revoke: Let this link open nothing any more, by its number. Default: none.
     """
-    import time
-
-    from affectml.errors import BadInput
-    from affectml_annotation.study import door
-
     if (people is None) == (revoke is None):
         raise BadInput("say how many links to make, --people 20, or which one to revoke, --revoke 3")
-    with _running(out, db) as store:
+    with open_running(out, db) as store:
         if revoke is not None:
             door.revoke_link(store, revoke)
             yield {"revoked": revoke}
@@ -202,11 +192,7 @@ def pay(
         paid_list: Note that everybody on this list was paid: what --bulk printed, kept. Default: none.
         forget: Forget the ids of all who are paid, or are due nothing; it cannot be undone.
     """
-    from affectml_annotation.erasing import still_named
-    from affectml_annotation.exchange.files import csv_rows
-    from affectml_annotation.study import pay as paying
-
-    with _running(out, db) as store:
+    with open_running(out, db) as store:
         if paid_list is not None:
             paid += tuple(row[0] for row in csv_rows(paid_list.read_text("utf-8-sig")) if row)
         if paid or paid_list is not None:
@@ -235,11 +221,7 @@ def erase(out: Folder, people: Annotated[tuple[str, ...], Help(metavar="ID...")]
     Args:
         people: Who, by their ids at the panel.
     """
-    from affectml.people.erasing import erase_people
-    from affectml_annotation.erasing import named_by
-    from affectml_annotation.study.folder import read_study
-
-    with _running(out, db) as store:
+    with open_running(out, db) as store:
         names = named_by(store, people)
     dataset = out / read_study(out).file.dataset
     done = erase_people(dataset, names, db=db, near=[out])
@@ -247,20 +229,12 @@ def erase(out: Folder, people: Annotated[tuple[str, ...], Help(metavar="ID...")]
     yield from done.told(dataset, names) if names else ["erased before; the database's files are clean"]
 
 
-def _running(out: Path, db: str | None) -> Any:
-    from affectml.people.studies import open_running
-
-    return open_running(out, db)
-
-
 def _progress(store: Any) -> Parts:
-    from affectml_annotation.study.overview import funnel, overview
-
-    now = overview(store)
+    now = overview.overview(store)
     yield {"db": store.database.where, **asdict(now)}
     fates = {
         str(step): ", ".join(rows["fate"].str.replace("_", " ") + " " + rows["people"].astype(str))
-        for step, rows in funnel(now).groupby("step", sort=False)
+        for step, rows in overview.funnel(now).groupby("step", sort=False)
     }
     title = f"{store.database.where}: version {now.version}, {now.state}"
     yield Table(title, ("step", "people who reached it"), fates.items())

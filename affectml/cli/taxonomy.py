@@ -1,27 +1,22 @@
 """affectml taxonomy: the built-in taxonomies, what is known of their labels, and where they map to."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from affectml._options import Help
 from affectml.cli._command import App, Parts
 from affectml.cli._print import Table, about
 from affectml.errors import BadInput
+from affectml.taxonomies import Taxonomy, builtin_names, describe, get_taxonomy, mapping
+from affectml_annotation.languages import as_code
 
-if TYPE_CHECKING:
-    from affectml.taxonomies import Taxonomy
-
-app = App(
-    no_args_is_help=True, help="List taxonomies, or show one: its labels, their parents and places, its mappings."
-)
+app = App(no_args_is_help=True)
 Choices = Annotated[Mapping[str, str] | None, Help(metavar="LABEL=OPTION")]
 
 
 @app.command("list")
 def list_() -> Parts:
     """List the built-in taxonomies."""
-    from affectml.taxonomies import builtin_names, get_taxonomy
-
     found = [get_taxonomy(name) for name in builtin_names()]
     yield [{"name": t.name, "title": t.title, "source": t.source, "labels": list(t.labels)} for t in found]
     rows = [(t.name, len(t), t.parent or "-", t.title, t.source) for t in found]
@@ -43,8 +38,6 @@ def show(
         drop_: With --to: leave out labels that have no counterpart in the other taxonomy.
         language: Show what the labels are called in this language (de, ja), and who says so.
     """
-    from affectml.taxonomies import get_taxonomy
-
     if to is None and (choose or drop_):
         raise BadInput(f"{'--choose' if choose else '--drop'} belongs to --to")
     if language is not None and to is not None:
@@ -58,8 +51,6 @@ def show(
 
 
 def _labels(taxonomy: "Taxonomy") -> Parts:
-    from affectml.taxonomies import describe
-
     content = describe(taxonomy)
     yield content
     facts = [("source", content["source"]), ("parent", content["parent"] or "-")]
@@ -81,8 +72,6 @@ def _label(label: str, entry: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _mapping(name: str, to: str, drop: bool, choices: Mapping[str, str]) -> Parts:
-    from affectml.taxonomies import mapping
-
     found = mapping(name, to, drop=drop, **choices)
     content = found.to_dict()
     yield content
@@ -95,8 +84,6 @@ def _mapping(name: str, to: str, drop: bool, choices: Mapping[str, str]) -> Part
 
 
 def _names(taxonomy: "Taxonomy", language: str) -> Parts:
-    from affectml_annotation.languages import as_code
-
     code = as_code(language)
     if code is None:
         raise BadInput(f"--language: {language!r} is no language's code (such as de or pt-BR)")

@@ -24,7 +24,7 @@ from affectml.importers import get_importer
 from affectml.importers.registry import PUBLISHED
 from affectml.judging import readings
 from affectml.judging.answers import SystemAnswers
-from affectml.judging.compare import agreement, distances
+from affectml.judging.compare import distances
 from affectml.judging.evaluate import evaluate
 from affectml.judging.figures import COLUMNS, Evaluation, Figure, Rows, scores_table
 from affectml.judging.scoring import Answers, add_means, add_over_table, add_scores, answers_of, row_scores
@@ -234,9 +234,9 @@ def _in_labels(there: There, group: Mapping[str, Space | None], space: Space | N
     figures = [f for f in found.figures if f.system not in ties or not f.metric.startswith("label_f1")]
     if len(at) < len(every.image_id):
         figures += _as_empty(on_all, every, list(read), key)
-    tables, scores = {name: pd.DataFrame(answers[name].scores.numpy()) for name in order}, found.scores
-    figures += agreement(tables, **key)
+    scores = found.scores
     if config.gallery and len(order) > 1:
+        tables = {name: pd.DataFrame(answers[name].scores.numpy()) for name in order}
         apart = {pair: {"total_variation": values} for pair, values in distances(tables).items()}
         scores = pd.concat([scores, scores_table(apart, truth.image_id, groups=truth.groups, **key)], ignore_index=True)
     for name, to in group.items():

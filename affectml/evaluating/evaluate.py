@@ -22,7 +22,7 @@ from affectml.evaluating.systems import Source, sources_of, target_of
 from affectml.heads import head_class
 from affectml.heads.registry import PLAIN, offered
 from affectml.judging.answers import FILE, write_answers
-from affectml.judging.compare import agreement, differences, in_families, over_seeds, stored
+from affectml.judging.compare import differences, in_families, over_seeds, stored
 from affectml.judging.figures import FACTS, METRICS, SCORES, Evaluation, Figure, Rows
 from affectml.judging.scoring import add_means
 from affectml.judging.truth import DEFAULT_TAU
@@ -239,7 +239,6 @@ def of_runs(sources: Sequence[Source]) -> Evaluation:
     apart = [f for f in figures if f.against != "people" and f.p is not None and not (f.by or f.label)]
     kept, pairs = set(figures) - set(apart), combinations(judged, 2)
     figures = [f for f in figures if f in kept] + in_families([*apart, *differences(by_image, pairs, groups, **key)])
-    figures += agreement({name: runs[name].model_answers.frame.reindex(ids) for name in judged}, **key)
     figures += [replace(each, **key) for each in seeds]
     facts |= {"n": len(ids), "first": names[0], "systems": names, "warnings": warnings}
     return Evaluation(tuple(figures), scores, facts)

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml._files import try_file, write_parquet, write_text
 from affectml._progress import Say
 from affectml.data import Dataset, Targets
 from affectml.data.choose import choose_target
@@ -252,18 +251,6 @@ class Collection:
     def csv(self, images: Sequence[int] | Array) -> str:
         """The same as CSV that a spreadsheet can open."""
         return table_csv(self.table(images))
-
-    def export(self, images: Sequence[int] | Array, path: str | Path) -> Path:
-        """Write `table` into a .csv or .parquet file; raises BadInput for one that exists or cannot be written."""
-        path = Path(path)
-        try_file(path)
-        if path.suffix.lower() == ".parquet":
-            write_parquet(path, self.table(images))
-        elif path.suffix.lower() == ".csv":
-            write_text(path, f"\ufeff{self.csv(images)}")  # Excel's mark of UTF-8
-        else:
-            raise BadInput(f"{path}: expected a file that ends in .csv or .parquet")
-        return path
 
     def queue(self, images: Sequence[int] | Array, *, more: int = 1) -> tuple[int, int]:
         """Put images at the end of the labelling task's queue, in their order, for at least `more` people each.

@@ -1,6 +1,5 @@
 """What people answered becomes targets: single judgements, and numbers for each label (0/1, votes or shares)."""
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +9,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.data.schema import Kind, Values, VoteRule
-from affectml.data.targets import SUM_TOLERANCE
 from affectml.errors import BadInput, option
 from affectml.importers.draft import Labels
 from affectml.importers.labels import Cells, LabelPlan, parse_cells, plan_labels
@@ -40,7 +37,6 @@ SAID = "answers"  # what messages call answers that are in no file
 KEY = ["image_id", "annotator_id", "round"]
 ANSWERS = KINDS[:2]  # the kinds of judgements that say something of an image's labels
 _WORDS = (*KINDS[1:], FLAG)  # what a cell of labels may say in place of labels
-_WHOLE_OF_SUMS = 0.5  # from this share of rows summing to one, the others are taken for mistakes
 
 
 @dataclass
@@ -176,7 +172,7 @@ def _from_indicators(table: Table, raw: Sequence[str], plan: LabelPlan) -> tuple
     values = numbers(table, raw)
     table.refuse((values != 0) & (values != 1), raw, values, "in a judgement a label is chosen (1) or not (0)")
     labels = np.array(plan.taxonomy.labels, dtype=object)
-    lists = [labels[row].tolist() for row in _merged(raw, values, plan) > 0]
+    lists = [labels[row].tolist() for row in merged(raw, values, plan) > 0]
     return ["labels" if chosen else "none" for chosen in lists], lists
 
 
@@ -241,165 +237,13 @@ def count(judgements: pd.DataFrame, labels: Sequence[str], where: str) -> tuple[
     return votes.table()[answered], one_choice, [str(image) for image in votes.image_id[~answered]]
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A target made of label columns: kind, values and vote rule as dataset.json has them.
-
-    table: n (or n:LABEL) where known and one column per label; keep: [N], rows that carry a target.
-    """
-
-    kind: Kind
-    entry: dict[str, Any]
-    note: str
-    table: pd.DataFrame
-    keep: NDArray[np.bool_]
-
-
-def measure(
-    table: Table,
-    raw: Sequence[str],
-    plan: LabelPlan,
-    n_column: str | None,
-    kind: str | None,
-    vote_rule: VoteRule | None,
-    are_votes: bool | None = None,
-) -> Measured:
-    """Read the label columns, called `raw` in the file, and decide what they are.
-
-    0 and 1 only: `single` where every row has exactly one label, else `sets`. Whole numbers above 1: votes;
-    `rates` with the number of people asked; where these votes add up to it in every row, `kind` has to say whether they
-    are a `distribution` (one choice each), as votes without it are. Fractions: `distribution` where rows sum to one,
-    else `rates`. `kind` overrides where the numbers allow it; are_votes: whether they are votes, where that is known.
-    Raises BadInput naming row and column.
-    """
-    cells = numbers(table, raw, f", or say {option('empty', 'none')} where it means that nobody chose it")
-    table.refuse(cells < 0, raw, cells, "a value cannot be negative")
-    people = _people(table, raw, n_column)
-    made, values, rule, note = _decide(table, raw, cells, people, kind, vote_rule, are_votes)
-    columns_of = Counter(plan.label_of[column] for column in raw)
-    if unasked := [label for label in plan.taxonomy.labels if not columns_of[label]]:
-        raise BadInput(
-            f"{table.path}: no column for label {unasked[0]!r} of taxonomy {plan.taxonomy.name}: nobody was "
-            "asked about it, which is not the same as nobody choosing it; name a taxonomy without it"
-        )
-    twice = [column for column in raw if columns_of[plan.label_of[column]] > 1]
-    if twice and made == "rates" and values != "indicator":
-        raise BadInput(
-            f"{table.path}: columns {' and '.join(twice)} cannot become one label: one person may have "
-            "chosen both, so their votes do not add up; keep them apart, or import single judgements"
-        )
-    merged = _merged(raw, cells, plan)
-    merged = np.minimum(merged, 1) if values == "indicator" else merged
-    if made == "single":
-        what = f"mend the row, or say {option('kind', 'sets')}"
-        totals = merged.sum(axis=1)
-        table.refuse_row(totals != 1, lambda row: f"kind single needs exactly one label, got {totals[row]:.0f}; {what}")
-    keep: NDArray[np.bool_] = np.ones(len(merged), dtype=bool)
-    if values == "votes":
-        asked = merged.sum(axis=1, keepdims=True) if people is None or made == "distribution" else people
-        keep = np.asarray((asked > 0).all(axis=1))
-    dtype = {"votes": np.int64, "indicator": np.int8, "shares": np.float64}[values]
-    content = pd.DataFrame(merged.astype(dtype), columns=list(plan.taxonomy.labels))
-    if values != "indicator":
-        content = pd.concat([people_columns(table, raw, n_column, plan), content], axis=1)
-    return Measured(made, {"values": values, "vote_rule": rule}, note, content, keep)
-
-
-def _merged(raw: Sequence[str], cells: Floats, plan: LabelPlan) -> Floats:
+def merged(raw: Sequence[str], cells: Floats, plan: LabelPlan) -> Floats:
     """Columns [N, raw] of one label added together: [N, labels], in the taxonomy's order."""
     at = plan.columns()
     merged = np.zeros((len(cells), len(plan.taxonomy)))
     for column, values in zip(raw, cells.T, strict=True):
         merged[:, at[column]] += values
     return merged
-
-
-def _decide(
-    table: Table,
-    raw: Sequence[str],
-    cells: Floats,
-    people: Floats | None,
-    kind: str | None,
-    said: VoteRule | None,
-    votes: bool | None,
-) -> tuple[Kind, Values, VoteRule | None, str]:
-    """said: the rule that the user names. votes: whether the numbers are votes, where that is known."""
-    sums, parts = cells.sum(axis=1), cells != np.round(cells)
-    if not parts.any() and votes is not False and (votes or cells.max() > 1 or people is not None):
-        return _decide_votes(table, raw, cells, people, kind, said)
-    if not parts.any() and kind in (None, "single", "sets"):
-        if kind == "single" or (kind is None and (sums == 1).all()):
-            note = "0/1 columns with one label in every row: kind single (if people could choose several: sets)"
-            return "single", "indicator", None, note
-        return "sets", "indicator", None, "0/1 columns: kind sets"
-    if kind in ("single", "sets"):
-        table.refuse(parts, raw, cells, f"kind {kind} needs 0 or 1")
-    expected = "shares lie in [0, 1] and votes are whole numbers (percentages: divide by 100)"
-    above = cells > 1 + SUM_TOLERANCE
-    table.refuse(parts if people is not None and above.any() and votes is None else above, raw, cells, expected)
-    if kind == "rates":
-        return "rates", "shares", said, "shares, kind rates as asked"
-    ones = np.abs(sums - 1) <= SUM_TOLERANCE
-    if ones.all():
-        rule = said or "unknown"
-        return "distribution", "shares", rule, f"shares sum to 1: kind distribution, vote rule {rule}"
-    if kind == "distribution" or ones.mean() > _WHOLE_OF_SUMS:
-        why = "" if kind == "distribution" else f", as those of {ones.sum():,} other rows do"
-        way_out = table.way_out("say " + option("kind", "rates"), "call them rates")
-        wrong = f"not to 1{why}; mend the row, or {way_out}"
-        table.refuse_row(~ones, lambda row: f"the shares sum to {sums[row]:.4g}, {wrong}")
-    return "rates", "shares", said, "shares that do not sum to 1: kind rates"
-
-
-def _decide_votes(
-    table: Table, raw: Sequence[str], cells: Floats, people: Floats | None, kind: str | None, said: VoteRule | None
-) -> tuple[Kind, Values, VoteRule | None, str]:
-    sums, all_chose = cells.sum(axis=1), False
-    if people is not None:
-        table.refuse(cells > people, raw, cells, "more votes than people asked (n)")
-        all_chose = bool((sums[:, None] == people).all())
-    if kind in ("single", "sets"):
-        raise BadInput(f"{table.path}: kind {kind} needs 0 and 1, but the label columns hold votes")
-    if people is None and kind == "rates":
-        asked = f"{option('n_column')} or {option('n', 20)}"
-        without = "without it the votes are a distribution"
-        raise BadInput(f"{table.path}: rates from votes need the number of people asked: {asked}; {without}")
-    if kind is None and all_chose and table.options:
-        raise BadInput(
-            f"{table.path}: in every row the votes add up to the people asked (n): did each choose one label "
-            f"({option('kind', 'distribution')}), or could they choose several ({option('kind', 'rates')})?"
-        )
-    if kind == "rates" or (kind is None and people is not None and not all_chose):
-        return "rates", "votes", None, "whole numbers with people asked (n): votes, kind rates"
-    equal = all_chose or len(np.unique(sums)) == 1
-    rule = said or ("one_choice" if equal else "unknown")
-    unequal = f"no column n, unequal votes per row; {option('n', 20)} where 20 were asked, who might choose several"
-    why = "equally many votes in every row" if equal else unequal
-    return "distribution", "votes", rule, f"votes, kind distribution, vote rule {rule} ({why})"
-
-
-def _people(table: Table, raw: Sequence[str], n_column: str | None) -> Floats | None:
-    """People asked, [N, columns], or None."""
-    names = [f"n:{column}" for column in raw]
-    if not all(column in table.frame.columns for column in names):
-        names = [] if n_column is None else [n_column]
-    if not names:
-        return None
-    people = numbers(table, names)
-    table.refuse((people != np.round(people)) | (people < 0), names, people, "people asked are whole numbers")
-    return np.broadcast_to(people, (len(people), len(raw)))
-
-
-def people_columns(table: Table, raw: Sequence[str], n_column: str | None, plan: LabelPlan) -> pd.DataFrame:
-    """The number of people asked as a target has it: n, or n:LABEL where it differs; empty where it is not known."""
-    people = _people(table, raw, n_column)
-    if people is None:
-        return pd.DataFrame(index=table.frame.index)
-    counts = people.astype(np.int64)
-    if (counts == counts[:, :1]).all():
-        return pd.DataFrame({"n": counts[:, 0]})
-    by_label = {plan.label_of[column]: counts[:, at] for at, column in enumerate(raw)}
-    return pd.DataFrame({f"n:{label}": by_label[label] for label in plan.taxonomy.labels})
 
 
 def said_of(answers: Any, taxonomy: Taxonomy) -> Said:

@@ -19,7 +19,6 @@ from affectml.importers.answers import Shaped, from_judgements
 from affectml.importers.draft import Draft, Source, draft, image_table
 from affectml.importers.find import SUFFIXES, find, fold, images_folder, is_hidden, is_url, locate, need, relative_names
 from affectml.importers.read import (
-    SPLIT_OF,
     Columns,
     ImagesRoot,
     Shape,
@@ -30,6 +29,7 @@ from affectml.importers.read import (
     read_table,
     tidy,
 )
+from affectml.importers.table import splits_in
 from affectml.importers.write import of_images
 
 Recipe = Mapping[str, Any]
@@ -141,16 +141,13 @@ def _judged(table: Table, ids: NDArray[np.object_], recipe: Recipe) -> tuple[Sha
 
 def _splits(table: Table, ids: NDArray[np.object_], rows: NDArray[np.int64]) -> list[str | None]:
     """train, val and test, as the first row of each image has it; `rest` is in none of them."""
-    cells = table.frame["split"].str.casefold()
-    if (row := first_row(~cells.isin([*SPLIT_OF, "rest", ""]))) is not None:
-        raise BadInput(f"{table.where(row)}: split {cells[row]!r} is none of train, val, test, rest; mend the row")
+    told = table.frame["split"].replace("rest", "")
+    splits = splits_in(replace(table, frame=table.frame.assign(split=told)), "split")
     first = pd.Series(ids).map(pd.Series(rows, index=ids[rows])).to_numpy()
-    if (row := first_row(cells.to_numpy() != cells.to_numpy()[first])) is not None:
-        raise BadInput(
-            f"{table.where(row)}: split {cells[row]!r}, but {cells[first[row]]!r} in {table.where(first[row])} for the "
-            "same image; mend one of the rows"
-        )
-    return [SPLIT_OF.get(cell) for cell in cells[rows]]
+    if (row := first_row(splits != splits[first])) is not None:
+        two = f"split {splits[row]!r}, but {splits[first[row]]!r} in {table.where(first[row])} for the same image"
+        raise BadInput(f"{table.where(row)}: {two}; mend one of the rows")
+    return list(splits[rows])
 
 
 def holder(root: Path, names: Collection[str]) -> Path | None:

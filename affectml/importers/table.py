@@ -3,6 +3,8 @@
 A table is read, its columns found, every row's image named; its shape then makes targets of it, called by their kinds.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +13,28 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from affectml.data.schema import Kind, Values, VoteRule
+from affectml.data.targets import SUM_TOLERANCE
 from affectml.errors import BadInput, option
-from affectml.importers.answers import Shaped, from_judgements, measure, plan_shape
+from affectml.importers.answers import Floats, Shaped, from_judgements, merged, plan_shape
 from affectml.importers.draft import About, Draft, Source, label_table
 from affectml.importers.find import file_in_dataset, images_folder, inside_name, is_url, is_usual, refuse_leaving
-from affectml.importers.read import SPLIT_OF, Columns, Shape, Table, TableSpec, find_columns, pick, read_table, tidy
+from affectml.importers.labels import LabelPlan
+from affectml.importers.read import (
+    SPLIT_OF,
+    Columns,
+    Shape,
+    Table,
+    TableSpec,
+    find_columns,
+    numbers,
+    pick,
+    read_table,
+    tidy,
+)
 from affectml.importers.registry import importer
 
+_WHOLE_OF_SUMS = 0.5  # from this share of rows summing to one, the others are taken for mistakes
 _RESERVED = ("image_id", "file", "url", "split", "group")
 
 
@@ -176,22 +193,135 @@ def _from_label_column(shape: Shape) -> Shaped:
 
 
 def _from_label_columns(shape: Shape) -> Shaped:
-    """One column per label: 0/1, votes or shares; `measure` decides which."""
-    table, columns, spec, names = shape.table, shape.columns, shape.spec, list(shape.columns.labels)
-    if spec.empty == "none":
-        cells = table.frame[names]
+    """One column per label.
+
+    0 and 1 only: `single` where every row has exactly one label, else `sets`. Whole numbers above 1: votes;
+    `rates` with the number of people asked; where these votes add up to it in every row, `kind` has to say whether they
+    are a `distribution` (one choice each), as votes without it are. Fractions: `distribution` where rows sum to one,
+    else `rates`. `kind` overrides where the numbers allow it.
+    """
+    table, raw = shape.table, list(shape.columns.labels)
+    if shape.spec.empty == "none":
+        cells = table.frame[raw]
         table = replace(table, frame=table.frame.assign(**cells.mask(cells.isna() | (cells == ""), 0)))
     plan, _, _ = plan_shape(shape)
-    found = measure(table, names, plan, columns.n, spec.kind, spec.vote_rule, shape.votes)
-    rows, notes = np.flatnonzero(found.keep), [*plan.notes, found.note]
-    shaped = Shaped(rows=rows, own=shape.own, notes=notes, warnings=list(plan.warnings))
-    shaped.skipped["rows in which nobody voted"] = table.take(np.flatnonzero(~found.keep)).places()
+    values = numbers(table, raw, f", or say {option('empty', 'none')} where it means that nobody chose it")
+    table.refuse(values < 0, raw, values, "a value cannot be negative")
+    people = _people(shape)
+    kind, what, rule, note = _decide(shape, values, people)
+    columns_of = Counter(plan.label_of[column] for column in raw)
+    if unasked := [label for label in plan.taxonomy.labels if not columns_of[label]]:
+        raise BadInput(
+            f"{table.path}: no column for label {unasked[0]!r} of taxonomy {plan.taxonomy.name}: nobody was "
+            "asked about it, which is not the same as nobody choosing it; name a taxonomy without it"
+        )
+    twice = [column for column in raw if columns_of[plan.label_of[column]] > 1]
+    if twice and kind == "rates" and what != "indicator":
+        raise BadInput(
+            f"{table.path}: columns {' and '.join(twice)} cannot become one label: one person may have "
+            "chosen both, so their votes do not add up; keep them apart, or import single judgements"
+        )
+    by_label = merged(raw, values, plan)
+    by_label = np.minimum(by_label, 1) if what == "indicator" else by_label
+    totals, told = by_label.sum(axis=1), np.ones(len(by_label), dtype=bool)
+    if kind == "single":
+        way_out = f"mend the row, or say {option('kind', 'sets')}"
+        wrong = "kind single needs exactly one label, got {:.0f}; {}"
+        table.refuse_row(totals != 1, lambda row: wrong.format(totals[row], way_out))
+    if what == "votes":
+        told = totals > 0 if people is None or kind == "distribution" else (people > 0).all(axis=1)
+    shaped = Shaped(rows=np.flatnonzero(told), own=shape.own, notes=[*plan.notes, note], warnings=list(plan.warnings))
+    shaped.skipped["rows in which nobody voted"] = table.take(np.flatnonzero(~told)).places()
     _one_row_each(shape, shaped, "first")
-    content = found.table.iloc[shaped.rows]
-    content.insert(0, "image_id", shape.ids[shaped.rows])
-    made_by = f"columns {', '.join(names)} of {table.path.name}"
-    shaped.add(found.kind, found.kind, content, plan.taxonomy, **found.entry, made_by=made_by)
+    dtype = {"votes": np.int64, "indicator": np.int8, "shares": np.float64}[what]
+    content = pd.DataFrame(by_label.astype(dtype), columns=list(plan.taxonomy.labels))
+    asked = {} if what == "indicator" else _people_columns(people, raw, plan)
+    for at, (name, column) in enumerate({"image_id": shape.ids, **asked}.items()):
+        content.insert(at, name, column)
+    made_by = f"columns {', '.join(raw)} of {table.path.name}"
+    entry = {"values": what, "vote_rule": rule, "made_by": made_by}
+    shaped.add(kind, kind, content.iloc[shaped.rows], plan.taxonomy, **entry)
     return shaped
+
+
+def _decide(shape: Shape, cells: Floats, people: Floats | None) -> tuple[Kind, Values, VoteRule | None, str]:
+    """What cells [N, columns] are: kind, values, vote rule, and a note of how that was found."""
+    table, raw, kind, said = shape.table, shape.columns.labels, shape.spec.kind, shape.spec.vote_rule
+    sums, parts, votes = cells.sum(axis=1), cells != np.round(cells), shape.votes
+    if not parts.any() and votes is not False and (votes or cells.max() > 1 or people is not None):
+        return _decide_votes(shape, cells, people)
+    if not parts.any() and kind in (None, "single", "sets"):
+        if kind == "single" or (kind is None and (sums == 1).all()):
+            note = "0/1 columns with one label in every row: kind single (if people could choose several: sets)"
+            return "single", "indicator", None, note
+        return "sets", "indicator", None, "0/1 columns: kind sets"
+    if kind in ("single", "sets"):
+        table.refuse(parts, raw, cells, f"kind {kind} needs 0 or 1")
+    expected = "shares lie in [0, 1] and votes are whole numbers (percentages: divide by 100)"
+    above = cells > 1 + SUM_TOLERANCE
+    table.refuse(parts if people is not None and above.any() and votes is None else above, raw, cells, expected)
+    if kind == "rates":
+        return "rates", "shares", said, "shares, kind rates as asked"
+    ones = np.abs(sums - 1) <= SUM_TOLERANCE
+    if ones.all():
+        rule = said or "unknown"
+        return "distribution", "shares", rule, f"shares sum to 1: kind distribution, vote rule {rule}"
+    if kind == "distribution" or ones.mean() > _WHOLE_OF_SUMS:
+        why = "" if kind == "distribution" else f", as those of {ones.sum():,} other rows do"
+        way_out = table.way_out("say " + option("kind", "rates"), "call them rates")
+        wrong = f"not to 1{why}; mend the row, or {way_out}"
+        table.refuse_row(~ones, lambda row: f"the shares sum to {sums[row]:.4g}, {wrong}")
+    return "rates", "shares", said, "shares that do not sum to 1: kind rates"
+
+
+def _decide_votes(shape: Shape, cells: Floats, people: Floats | None) -> tuple[Kind, Values, VoteRule | None, str]:
+    table, raw, kind, said = shape.table, shape.columns.labels, shape.spec.kind, shape.spec.vote_rule
+    sums, all_chose = cells.sum(axis=1), False
+    if people is not None:
+        table.refuse(cells > people, raw, cells, "more votes than people asked (n)")
+        all_chose = bool((sums[:, None] == people).all())
+    if kind in ("single", "sets"):
+        raise BadInput(f"{table.path}: kind {kind} needs 0 and 1, but the label columns hold votes")
+    if people is None and kind == "rates":
+        asked = f"{option('n_column')} or {option('n', 20)}"
+        without = "without it the votes are a distribution"
+        raise BadInput(f"{table.path}: rates from votes need the number of people asked: {asked}; {without}")
+    if kind is None and all_chose and table.options:
+        raise BadInput(
+            f"{table.path}: in every row the votes add up to the people asked (n): did each choose one label "
+            f"({option('kind', 'distribution')}), or could they choose several ({option('kind', 'rates')})?"
+        )
+    if kind == "rates" or (kind is None and people is not None and not all_chose):
+        return "rates", "votes", None, "whole numbers with people asked (n): votes, kind rates"
+    equal = all_chose or len(np.unique(sums)) == 1
+    rule = said or ("one_choice" if equal else "unknown")
+    unequal = f"no column n, unequal votes per row; {option('n', 20)} where 20 were asked, who might choose several"
+    why = "equally many votes in every row" if equal else unequal
+    return "distribution", "votes", rule, f"votes, kind distribution, vote rule {rule} ({why})"
+
+
+def _people(shape: Shape) -> Floats | None:
+    """People asked, [N, columns], or None."""
+    table, raw, n_column = shape.table, shape.columns.labels, shape.columns.n
+    names = [f"n:{column}" for column in raw]
+    if not all(column in table.frame.columns for column in names):
+        names = [] if n_column is None else [n_column]
+    if not names:
+        return None
+    people = numbers(table, names)
+    table.refuse((people != np.round(people)) | (people < 0), names, people, "people asked are whole numbers")
+    return np.broadcast_to(people, (len(people), len(raw)))
+
+
+def _people_columns(people: Floats | None, raw: Sequence[str], plan: LabelPlan) -> dict[str, NDArray[np.int64]]:
+    """The number of people asked as a target has it: n, or n:LABEL where it differs; nothing where it is not known."""
+    if people is None:
+        return {}
+    counts = people.astype(np.int64)
+    if (counts == counts[:, :1]).all():
+        return {"n": counts[:, 0]}
+    by_label = {plan.label_of[column]: counts[:, at] for at, column in enumerate(raw)}
+    return {f"n:{label}": by_label[label] for label in plan.taxonomy.labels}
 
 
 def _one_row_each(shape: Shape, shaped: Shaped, way_out: str) -> None:

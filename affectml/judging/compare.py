@@ -22,7 +22,6 @@ from affectml_metrics.table import better, shown
 
 ByImage = Mapping[tuple[str, str], Mapping[str, Tensor]]  # (system, against) -> metric -> [N]
 SPREAD = "seeds"  # the `by` of differences over seeds
-AGREEMENT = "agreement"  # the `by` of how alike two systems answer
 LEVEL = 0.05
 LEAST = 5  # units on either side; with fewer there is no test
 
@@ -137,19 +136,6 @@ def _gap(one: Mapping[int, float], two: Mapping[int, float]) -> tuple[Difference
     p = 2 * stdtr(freedom, -abs(value) / error) if error else float(value == 0)
     ends = (value, value - half, value + half, p, fewest, 0, fewest)
     return Difference(*(torch.tensor(end, dtype=torch.float64) for end in ends)), how
-
-
-def agreement(scores: Mapping[str, pd.DataFrame], **key: str) -> list[Figure]:
-    """How alike each two systems answer, given scores [N, C] in the same labels: rows `by` agreement.
-
-    same_first_label: on which share of the images; total_variation: the mean of `distances`.
-    """
-    rows, firsts = Rows(**key, by=AGREEMENT), {n: each.to_numpy().argmax(axis=1) for n, each in scores.items()}
-    for (one, other), apart in distances(scores).items():
-        place = {"system": one, "against": other, "n": len(apart)}
-        rows.add("same_first_label", float((firsts[one] == firsts[other]).mean()), **place)
-        rows.add("total_variation", float(apart.mean()), **place)
-    return rows.rows
 
 
 def distances(scores: Mapping[str, pd.DataFrame]) -> dict[tuple[str, str], Array]:

@@ -312,21 +312,17 @@ def _seen(said: Array, seen: Array, people: Array | None, part: Array, groups: A
 
 
 def undecided(case: Case) -> None:
-    """The rank correlation between people's entropy and the system's, image by image, and where the middle 90 % lie."""
+    """The rank correlation between people's entropy and the system's, image by image."""
     truth, rates = case.truth, case.truth.kind == "rates"
     if truth.kind in ("single", "sets") or len(truth.image_id) < 3:
         return
-    theirs, middle = entropies(truth.shares, rates=rates), dict[str, Floats]()
+    theirs = entropies(truth.shares, rates=rates)
     for name, given in case.own.items():
         its = None if given.shares is None else entropies(given.shares.numpy(), rates=rates)
         if its is not None and theirs.std() and its.std():
             rank = prepared_correlation(torch.from_numpy(its), torch.from_numpy(theirs), "spearman")
             found = table_interval(rank, len(theirs), groups=truth.groups, bounds=[(-1.0, 1.0)])
             case.rows.add("entropy_rank_correlation", found, system=name)
-            middle |= {name: its, "people": theirs}
-    for who, values in middle.items():
-        for level in (0.05, 0.95):
-            case.rows.add("entropy", np.quantile(values, level), system=who, by="quantile", level=f"{level:g}")
 
 
 def entropies(shares: Array, *, rates: bool) -> Floats:

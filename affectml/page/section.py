@@ -14,7 +14,7 @@ from affectml.judging.answers import SystemAnswers
 from affectml.judging.figures import PEOPLE, Evaluation, Figure, in_order
 from affectml.judging.truth import Truth
 from affectml.page.tables import Figures, Key, Table, crossed, number, rows_of, span
-from affectml.plots.charts import curves, dots
+from affectml.plots import curves, dots
 from affectml.runs import RunInfo
 from affectml_metrics.table import better, shown
 
@@ -126,7 +126,7 @@ class Shown:
 
 
 def curve(title: str, figures: Figures, first: str, axis: str, **more: Any) -> Drawing:
-    """Systems over a number that is their level; `first` with its interval. more: for `plots.charts.curves`."""
+    """Systems over a number that is their level; `first` with its interval. more: for `plots.curves`."""
     found = crossed(sorted(figures, key=lambda each: each.system != first), "system", "level")
     series = {who: {float(at): (f.value, *f.ends) for at, f in by.items()} for who, by in found.items()}
     told = (f"{who} {', '.join(f'{number(f.value)} at {at}' for at, f in by.items())}" for who, by in found.items())

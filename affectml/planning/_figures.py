@@ -28,8 +28,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
-from affectml.data import Dataset, Targets
-from affectml.data.choose import choose_target
+from affectml.data import Dataset
 from affectml.errors import BadDataset, BadInput, UnknownLabel, option
 from affectml.planning import PlanConfig
 from affectml_annotation import BadJudgement, encode, found_labels
@@ -102,17 +101,33 @@ class Pilot:
 
 
 def read_pilot(dataset: Dataset, target: str | None = None) -> Pilot:
-    """The pilot in a data set: its judgements, in the labels of a target.
+    """The pilot in a data set: people's first answers, in the labels of a target.
 
-    Raises BadDataset where it has none, and where there is too little to plan from.
+    target: None takes the first that has all the labels that people chose. Raises BadDataset where there are no
+    judgements or too few to plan from.
     """
-    if dataset.judgements is None:
+    table = dataset.judgements
+    if table is None:
         raise BadDataset(
             f"{dataset.root}: no judgements (annotations.parquet), so nothing to plan from: `affectml label` and "
             "`affectml study` collect some, and `affectml plan` without a data set plans from assumptions"
         )
-    chosen = None if target is None else choose_target(dataset, multilabel=None, name=target)
-    pilot = _judged(dataset, dataset.judgements, chosen)
+    labels = found_labels(table) or ("none",)
+    for name in dataset.meta.targets if target is None else [target]:
+        own = dataset.target(name).taxonomy.labels
+        if target is not None or set(labels) <= set(own):
+            labels = own
+            break
+    try:
+        panel = encode(table, labels).answers()
+    except UnknownLabel as error:
+        raise BadDataset(f"{dataset.root}: target {target}: the judgements are in other labels ({error})") from None
+    except BadJudgement as error:
+        raise BadDataset(f"{dataset.root / 'annotations.parquet'}: {error}") from None
+    answers = panel.chosen.astype(np.float64)
+    seconds = table["seconds"].iloc[panel.row].median() if "seconds" in table else None
+    known = None if pd.isna(seconds) else float(seconds)
+    pilot = Pilot(panel.labels, panel.image, panel.annotator, answers, panel.image_ids, seconds=known)
     for wrong, why in (
         (not len(pilot.image), "nobody answered yet"),
         (pilot.images < 2, "all answers are about one image, which says nothing of other images"),
@@ -123,25 +138,6 @@ def read_pilot(dataset: Dataset, target: str | None = None) -> Pilot:
             way = "collect more, or plan from assumptions: `affectml plan` without a data set"
             raise BadDataset(f"{dataset.root}: {why}; {way}")
     return pilot
-
-
-def _judged(dataset: Dataset, table: pd.DataFrame, chosen: Targets | None) -> Pilot:
-    """People's first answers, in the labels of a target: the chosen one, else the first that has all they chose."""
-    labels = found_labels(table) or ("none",) if chosen is None else chosen.taxonomy.labels
-    if chosen is None:
-        of_targets = (dataset.target(name).taxonomy.labels for name in dataset.meta.targets)
-        labels = next((of for of in of_targets if set(labels) <= set(of)), labels)
-    try:
-        panel = encode(table, labels).answers()
-    except UnknownLabel as error:
-        named = chosen and chosen.name
-        raise BadDataset(f"{dataset.root}: target {named}: the judgements are in other labels ({error})") from None
-    except BadJudgement as error:
-        raise BadDataset(f"{dataset.root / 'annotations.parquet'}: {error}") from None
-    answers = panel.chosen.astype(np.float64)
-    seconds = table["seconds"].iloc[panel.row].median() if "seconds" in table else None
-    known = None if pd.isna(seconds) else float(seconds)
-    return Pilot(panel.labels, panel.image, panel.annotator, answers, panel.image_ids, seconds=known)
 
 
 def sums(values: Array, unit: Array, count: int = 0) -> Array:

@@ -5,14 +5,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from PIL import Image
 
-from affectml._html import bar, data_uri, picture, table, thumbnail
+from affectml._html import bar, picture, table, thumbnail
 from affectml._progress import Progress
 from affectml.errors import BadInput
-from affectml.pictures import Bad, ImageLike, one_by_one, pictures
+from affectml.pictures import Bad, ImageLike, pictures
 from affectml.predicting.predictor import Prediction, predict_images
 from affectml.runs import RunFolder
 
@@ -27,9 +25,8 @@ class Predictions(pd.DataFrame):
     bad: name and reason of each image that could not be read, and has no row.
     """
 
-    _metadata = ["_columns", "_given", "bad"]  # noqa: RUF012 (pandas' own way)
+    _metadata = ["_columns", "bad"]  # noqa: RUF012 (pandas' own way)
     _columns: dict[str, str]
-    _given: dict[str, str]
     bad: Bad
 
     @property
@@ -37,17 +34,15 @@ class Predictions(pd.DataFrame):
         return Predictions
 
     @classmethod
-    def of(
-        cls, found: Sequence[Prediction], labels: Sequence[str], given: Any, bad: Bad | None = None
-    ) -> "Predictions":
-        """The table of these predictions; given: what was predicted for; its pixels are shown."""
+    def of(cls, found: Sequence[Prediction], labels: Sequence[str], bad: Bad) -> "Predictions":
+        """The table of these predictions."""
         columns = score_columns(labels)
         rows: list[dict[str, Any]] = []
         for one in found:
             scores, chosen = dict(one.best), {} if one.labels is None else {"set": one.labels}
             rows.append({"image": one.image, **{columns[label]: scores[label] for label in labels}, **chosen})
         made = cls(rows)
-        made._columns, made._given, made.bad = columns, _pixels(given), bad or []
+        made._columns, made.bad = columns, bad
         return made
 
     def _repr_html_(self) -> str:
@@ -56,11 +51,10 @@ class Predictions(pd.DataFrame):
         labels = {label: column for label, column in columns.items() if column in self.columns}
         if "image" not in self.columns or not labels:
             return pd.DataFrame(self).to_html(max_rows=SHOWN)
-        pixels: dict[str, str] = getattr(self, "_given", None) or {}
         rows = []
         for _, row in self.head(SHOWN).iterrows():
             name = str(row["image"])
-            uri = pixels.get(name) or (thumbnail(Path(name), 96) if Path(name).is_file() else None)
+            uri = thumbnail(Path(name), 96) if Path(name).is_file() else None
             scores = {label: float(row[column]) for label, column in labels.items()}
             best = sorted(scores.items(), key=lambda pair: -pair[1])[:LABELS]
             shares = "<br>".join(f"{bar(score)} {escape(label)}" for label, score in best)
@@ -82,13 +76,12 @@ def table_of(
     """What a run says of images, see `Run.predict`; options: of `predict_images`."""
     if errors not in ("raise", "skip"):
         raise BadInput(f'errors: expected "raise" or "skip", got {errors!r}')
-    kept = one_by_one(images)
     bad: Bad | None = [] if errors == "skip" else None
-    every = pictures(kept, bad=bad)
+    every = pictures(images, bad=bad)
     bar = Progress("predicting", len(every), "images")
     found = predict_images(run, every, labels=labels, bad=bad, bar=bar, **options)
     names = run.taxonomy.labels if labels is None else [label for label, _ in found[0].best]
-    return Predictions.of(found, names, kept, bad or [])
+    return Predictions.of(found, names, bad or [])
 
 
 def score_columns(labels: Sequence[str]) -> dict[str, str]:
@@ -103,16 +96,4 @@ def score_columns(labels: Sequence[str]) -> dict[str, str]:
         while column in COLUMNS or (column != label and column in labels):
             column = f"score of {column}"
         found[label] = column
-    return found
-
-
-def _pixels(given: Any) -> dict[str, str]:
-    """Thumbnails of what was given as pixels, by the name that its row has; of the first rows only."""
-    several = given if isinstance(given, list | tuple) else [given]
-    found = {}
-    for number, one in enumerate(several[:SHOWN], start=1):
-        if isinstance(one, Image.Image):
-            found[getattr(one, "filename", "") or f"image {number}"] = data_uri(one, 96)
-        elif isinstance(one, np.ndarray) and one.dtype == np.uint8:
-            found[f"image {number}"] = data_uri(Image.fromarray(one), 96)
     return found

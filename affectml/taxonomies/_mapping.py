@@ -104,7 +104,7 @@ class Mapping:
         path = self.path + other.path[1:]
         return Mapping(self.origin, other.target, matrix, why, self.choices + later, path)
 
-    def map_distribution(self, distribution: Any, *, renormalise: bool = False) -> Any:
+    def map_distribution(self, distribution: Any) -> Any:
         """Shares of the origin's labels as shares of the target's; a row keeps the mass that is not dropped.
 
         Exact where people chose one label each, and for a model's probabilities; rates are not shares, see
@@ -112,7 +112,6 @@ class Mapping:
 
         Args:
             distribution: [N, S].
-            renormalise: divide each row by the mass that it keeps; a row that keeps none becomes nan.
 
         Returns:
             [N, T], an array or a tensor as it came.
@@ -120,12 +119,7 @@ class Mapping:
         Raises:
             NoMapping: there is not a column per label.
         """
-        shares = self._columns(distribution, "shares")
-        mapped = shares @ self.matrix
-        if renormalise:
-            whole = mapped.sum(axis=1, keepdims=True)
-            mapped = np.divide(mapped, whole, out=np.full_like(mapped, np.nan), where=whole > 0)
-        return _like(mapped, distribution)
+        return _like(self._columns(distribution, "shares") @ self.matrix, distribution)
 
     def map_sets(self, sets: Any) -> Any:
         """Sets of the origin's labels as sets of the target's: a label is in where any that leads to it is.
@@ -144,31 +138,27 @@ class Mapping:
         self._refuse_split("sets")
         return _like((self._columns(sets, "sets") @ self.matrix > 0).astype(np.float64), sets)
 
-    def map_judgements(self, judgements: "pd.DataFrame", *, only_dropped: str = "none") -> "pd.DataFrame":
+    def map_judgements(self, judgements: "pd.DataFrame") -> "pd.DataFrame":
         """A judgement table with the target's labels; votes counted from it are exact for every target label.
 
-        Each person counts once for a parent, however many of its children they chose. Where a label stands beside
-        intensities, the largest is kept.
+        Each person counts once for a parent, however many of its children they chose; an answer whose labels are all
+        dropped says that no target label applies. Where a label stands beside intensities, the largest is kept.
 
         Args:
             judgements: with the columns `kind` and `labels`, and perhaps `intensities`.
-            only_dropped: the kind of an answer whose labels are all dropped: "none" (no target label applies; the
-                person still counts) or "skip" (leaves the count).
 
         Returns:
             A copy with these columns mapped.
 
         Raises:
             UnknownLabel: a label that the origin lacks.
-            NoMapping: a label is shared among several, or `only_dropped` is neither.
+            NoMapping: a label is shared among several.
         """
         import pandas as pd
 
         from affectml_annotation.columns import COLUMNS
 
         self._refuse_split("judgements")
-        if only_dropped not in ("none", "skip"):
-            raise NoMapping(f"only_dropped: expected none or skip, but received {only_dropped!r}")
         to = {
             label: None if not row.any() else self.target.labels[int(row.argmax())]
             for label, row in zip(self.origin.labels, self.matrix, strict=True)
@@ -185,7 +175,7 @@ class Mapping:
                 reached = {to[name] for name in names}
                 seen[names] = [label for label in self.target.labels if label in reached]
             mapped_names = seen[names]
-            kinds.append(only_dropped if kind == "labels" and not mapped_names else kind)
+            kinds.append("none" if kind == "labels" and not mapped_names else kind)
             labels.append(list(mapped_names))
             for name, strengths in zip(beside, numbers, strict=True):
                 kept[name].append(_largest(names, strengths, to, mapped_names))

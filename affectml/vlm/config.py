@@ -58,7 +58,6 @@ class AskConfig:
         temperature: Sampling temperature; none leaves it out.
         body: Field of each request's body, such as top_p=0.9; several times.
         image_urls: Send the images' urls, not pictures.
-        image_base: Send this address followed by the image's file.
         side: Longer side of a picture, in pixels.
         json_schema: Send the answer's JSON schema as response_format; for servers that refuse it, --no-json-schema.
         max_requests: Requests in one file.
@@ -75,7 +74,6 @@ class AskConfig:
     temperature: Annotated[float | None, Ge(0), Help(most=2)] = 1.0
     body: Annotated[Mapping[str, Any], Help(metavar="KEY=VALUE", read=parse_body)] = field(default_factory=dict)
     image_urls: bool = False
-    image_base: Annotated[str | None, Help(metavar="URL")] = None
     side: Annotated[int, Ge(16)] = 768
     json_schema: bool = True
     max_requests: Annotated[int, Ge(1)] = 50_000

@@ -14,7 +14,6 @@ from itertools import groupby, product
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, get_args
-from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -208,10 +207,6 @@ def _check(config: AskConfig) -> None:
         json.dumps(dict(config.body), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise BadInput(f"{option('body')}: expected values that JSON can hold ({error})") from None
-    if config.image_base and not config.image_base.startswith(("http://", "https://")):
-        raise BadInput(f"{option('image_base', config.image_base)}: expected an address, such as https://example.org/")
-    if config.image_base and config.image_urls:
-        raise BadInput(f"{option('image_base')} and {option('image_urls', True)} both say addresses; leave one out")
 
 
 def _asking(data: Dataset, config: AskConfig, say: Say) -> tuple[list[str], tuple[str, ...], bool, str]:
@@ -263,8 +258,6 @@ def _url(data: Dataset, row: Any, config: AskConfig) -> str:
         raise BadInput("it has no url" if config.image_urls else no_file)
     if config.image_urls:
         return place
-    if config.image_base:
-        return f"{config.image_base.rstrip('/')}/{quote(place)}"
     return data_uri(read_image(data.image_path(place)), config.side)
 
 

@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -136,18 +135,11 @@ def test_nothing_is_overwritten_and_nothing_half_is_left(photos, tmp_path, monke
 URLS = [f"https://example.org/{n}.jpg" for n in range(5)]
 
 
-ADDRESSES = [
-    ({"url": [*URLS, None]}, {"image_urls": True}, URLS[0], ["it has no url"]),
-    ({"file": ["images/a b.jpg", *URLS[1:], None]}, {"image_base": "https://example.org/set/"},
-     "https://example.org/set/images/a%20b.jpg", ["it has no file (image_urls=True sends urls)"]),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("columns", "options", "url", "left"), ADDRESSES)
-def test_addresses_are_sent_instead_where_asked_for(photos, columns, options, url, left):
-    photos.images.assign(**columns).to_parquet(photos.root / "images.parquet")
-    asked, found, _ = asking(photos, **options)
-    assert (content(found[0])[1], asked.images, list(asked.left_out.values())) == (url, 5, left)
+def test_addresses_are_sent_instead_where_asked_for(photos):
+    photos.images.assign(url=[*URLS, None], file=None).to_parquet(photos.root / "images.parquet")
+    asked, found, _ = asking(photos, image_urls=True)
+    assert (content(found[0])[1], asked.images, [*asked.left_out.values()]) == (URLS[0], 5, ["it has no url"])
+    refused(BadInput, r"it has no file \(image_urls=True sends urls\)", asking, photos, "files.jsonl")
 
 
 def test_pictures_that_cannot_be_sent_are_listed_and_the_rest_is_asked(photos):
@@ -235,8 +227,6 @@ REFUSED = [
     ({"body": {"model": "other"}}, "body: not for model, which model sets"),
     ({"body": {"messages": []}}, "body: not for messages, which the question and the image sets"),
     ({"body": {"top_p": float("nan")}}, "body: expected values that JSON can hold"),
-    ({"image_base": "/images"}, "image_base='/images': expected an address"),
-    ({"image_base": "https://a.org", "image_urls": True}, "both say addresses"),
     ({"smaples": 2}, "no option 'smaples'; did you mean 'samples'"),
 ]
 
@@ -247,19 +237,6 @@ def test_options_that_cannot_be_used_are_named(photos, tmp_path, options, says):
         (tmp_path / "wordings").write_text(options["wording"])
         options = {"wording": str(tmp_path / "wordings")}
     refused(BadInput, says, affectml.ask, photos, tmp_path / "r.jsonl", model="m", say=quiet, **options)
-
-
-def test_memory_does_not_grow_with_the_requests(tmp_path, photos):
-    pixels, peaks = np.random.default_rng(0).integers(0, 255, (300, 300, 3), dtype=np.uint8), []
-    for file in photos.images["file"]:
-        Image.fromarray(pixels).save(photos.image_path(file))
-    for samples in (2, 40):
-        tracemalloc.start()
-        ask(photos.root, AskConfig("m", samples=samples, split="all"), tmp_path / f"{samples}.jsonl", say=quiet)
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    assert (tmp_path / "40.jsonl").stat().st_size > 10_000_000
-    assert peaks[1] < peaks[0] + 1_000_000
 
 
 BODIES = [

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 import affectml
-from affectml.auditing import CHECKS, _audit, _expect, write_audit
+from affectml.auditing import CHECKS, _expect, write_audit
 from affectml.auditing import _checks as checks
 from affectml.auditing._expect import EDGE, Expected, Said, expect, read_said, surprise
 from affectml.data import DatasetMeta, write_dataset
@@ -221,17 +221,6 @@ def test_what_was_planted_is_found(audit, faulty):
     assert not audit.table["evidence"].str.contains("error|wrong", regex=True).any()
 
 
-@pytest.mark.parametrize(("more", "announced"), [(0, True), (1, False)])
-def test_a_long_audit_is_announced_by_its_size_before_it_begins(faulty, monkeypatch, more, announced):
-    targets, said = faulty.target("emotions"), []
-    monkeypatch.setattr(_audit, "LONG", targets.table.size + more)
-    monkeypatch.setattr(_audit, "find_duplicates", Mock(side_effect=InterruptedError))  # the first long work
-    with pytest.raises(InterruptedError):
-        affectml.audit(faulty, say=said.append)
-    line = f"audit: heads are fitted on {len(targets.image_id):,} images for {len(targets.taxonomy)} labels"
-    assert [each.startswith(line) for each in said] == [True] * announced
-
-
 def test_without_embeddings_people_are_compared_among_themselves(demo):
     said = []
     assert affectml.audit(demo, say=said.append).summary() == "No check found anything beyond what chance explains."
@@ -277,7 +266,7 @@ def test_a_data_set_without_a_target_is_looked_through_for_copies_which_become_g
     now = pd.read_parquet(made.root / "images.parquet")
     assert now["group"].tolist() == [f"duplicates of {name}" for name in ("0.png", "0.png", "2.png", "2.png")]
     assert "no copies, or all in groups already" in command("audit", made.root, "--write-groups")[1]
-    refused(BadDataset, "no target yet", affectml.audit, made, people=5)
+    refused(BadDataset, "no target yet", affectml.audit, made, target="emotions")
 
 
 def test_what_files_do_not_keep_is_listed_beside_everything_else(demo, tmp_path):
@@ -315,18 +304,12 @@ def test_counts_are_not_forgotten_for_a_few_single_answers(tmp_path):
     assert read_said(made, made.target("t")).votes.tolist() == [[2, 8], [7, 3]]
 
 
-def test_shares_are_read_as_those_of_people_where_somebody_says_how_many_and_else_not_checked(tmp_path):
+def test_shares_of_nobody_knows_how_many_people_are_not_checked(tmp_path):
     table = {"image_id": ["a", "b"], "negative": [1 / 3, 0.5], "neutral": [1 / 3, 0.26], "positive": [1 / 3, 0.24]}
     made = one_target(tmp_path, table, kind="distribution", values="shares", taxonomy="polarity-3", vote_rule="unknown")
     found = affectml.audit(made)
     assert len(found.table) == 0
     assert "answers are not checked" in " ".join(found.notes)
-    votes = affectml.audit(made, people=5).votes[["negative", "neutral", "positive"]]
-    assert votes.sum(axis=1).tolist() == [5, 5]
-    assert votes.iloc[1].tolist() == [3, 1, 1]  # 2.5, 1.3 and 1.2: the largest remainder is rounded up
-    for people in (0, 10_001, 10**23):
-        with pytest.raises(BadInput, match=rf"{people}: expected 1 to 10,000, and a target of shares"):
-            affectml.audit(made, people=people)
 
 
 REFUSED = [
@@ -334,7 +317,6 @@ REFUSED = [
     (["DATASET", "--target", "emotion"], "did you mean 'emotions'"),
     (["DATASET", "--encoder", "ViT-B-32"], "no embeddings"),
     (["DATASET", "--out", "DATASET/dataset.json"], "cannot write"),
-    (["DATASET", "--people", "5"], "emotions has votes"),
 ]
 
 

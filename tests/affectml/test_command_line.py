@@ -33,7 +33,8 @@ def demo(demo_set):
 
 def commands(command, words=()):
     """Every command with the words that call it; an importer's with the options that it is given when it is called."""
-    yield getattr(command, "whole", command), words
+    command = getattr(command, "whole", command)
+    yield command, words
     for name, below in getattr(command, "commands", {}).items():
         yield from commands(below, (*words, name))
 

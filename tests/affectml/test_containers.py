@@ -180,16 +180,6 @@ def test_two_images_of_one_id_are_not_taken_for_one(bring, tmp_path):
         bring(of_bytes(tmp_path, ["a.png", "b.png"], image_id=["7", "7"]))
 
 
-def test_features_that_the_card_states_are_those_of_the_files(bring, tmp_path):
-    names = {"class_label": {"names": dict(enumerate(LABELS))}}
-    features = [{"name": "file", "dtype": "string"}, {"name": "label", "dtype": names}]
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "README.md").write_text(f"---\n{json.dumps({'dataset_info': {'features': features}})}\n---\n")
-    pq.write_table(pa.table({"file": ["a.png", "b.png"], "label": [0, 1]}), tmp_path / "in" / "train.parquet")
-    _, data = bring(tmp_path / "in", images="none")
-    assert rows(data, "single") == {"a.png": {"awe": 0, "joy": 1}, "b.png": {"awe": 1, "joy": 0}}
-
-
 def test_paths_in_a_table_are_followed_only_within_the_source(made, bring, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "own.png").write_bytes(PICTURES[0])

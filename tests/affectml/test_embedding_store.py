@@ -1,6 +1,5 @@
 """A store survives whatever happens to the run that fills it, and never says more than it has."""
 
-import errno
 import io
 import itertools
 import json
@@ -348,19 +347,6 @@ def test_texts_are_encoded_once(tmp_path, tiny_clip, encoder):
     other = load_encoder(f"local-dir:{tiny_clip}", precision="bf16")
     with pytest.raises(EncoderUnavailable, match=r"not the one that made these.*precision: pure_bf16, not fp32"):
         store.text_features(lambda: other, ["sadness"])
-
-
-def test_texts_are_embedded_where_they_cannot_be_cached(tmp_path, encoder, monkeypatch):
-    store = embed_dataset(noise_set(tmp_path / "d", 3), encoder).store
-    before = sorted(store.folder.iterdir())
-
-    def refuse(*args):
-        raise OSError(errno.EROFS, "Read-only file system")
-
-    monkeypatch.setattr("affectml.embeddings.store.write_json", refuse)
-    found = store.text_features(lambda: encoder, ["joy", "fear"])
-    np.testing.assert_array_equal(found, encoder.encode_texts(["joy", "fear"]).numpy())
-    assert sorted(store.folder.iterdir()) == before
 
 
 def test_a_damaged_store_says_which_file(tmp_path, encoder, monkeypatch):

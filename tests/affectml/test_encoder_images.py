@@ -36,14 +36,6 @@ def test_transparent_pixels_are_white_not_what_hides_below(tmp_path):
     assert pixels(tmp_path / "a.png").tolist() == [[[10, 20, 30], [255, 255, 255]]]
 
 
-def test_a_palette_with_a_transparent_colour(tmp_path):
-    image = Image.new("P", (2, 1))
-    image.putpalette([255, 0, 0, 0, 255, 0])
-    image.putpixel((1, 0), 1)
-    image.save(tmp_path / "a.png", transparency=0)
-    assert pixels(tmp_path / "a.png").tolist() == [[[255, 255, 255], [0, 255, 0]]]
-
-
 def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path):
     Image.fromarray(np.array([[0, 257 * 100, 65535]], dtype=np.uint16)).save(tmp_path / "a.png")
     assert pixels(tmp_path / "a.png")[0, :, 0].tolist() == [0, 100, 255]

@@ -213,11 +213,6 @@ def test_shared_votes_have_no_floor(tmp_path):
     assert floor_of(truth_about(tmp_path, "distribution", "votes", counts, vote_rule="set_split"))[0] == {}
 
 
-def test_judgements_by_many_people_need_seats_for_one_image_only(judged):
-    truth = truth_of(judged)
-    assert (truth.chosen.shape, truth.asked.sum(axis=1).tolist()) == ((3, 3, 3), [3, 2, 2])
-
-
 def test_one_person_an_image_is_no_panel(judged):
     table = pd.read_parquet(judged.root / "annotations.parquet")
     table.drop_duplicates("image_id").to_parquet(judged.root / "annotations.parquet")
@@ -248,18 +243,6 @@ def test_average_precision_rests_on_how_many_images_have_a_label():
     target = torch.zeros(200, 3)
     target[:8, 0], target[:40, 1] = 1, 1
     assert scoring.typical_positives(target) == pytest.approx(2 / (1 / 8 + 1 / 40))  # the third label has none
-
-
-def means_of(by_image, groups):
-    rows = Rows()
-    scoring.add_means(rows, by_image, groups)
-    return rows.rows
-
-
-def test_many_images_need_no_note():
-    rows = {"set_f1": torch.rand(40, generator=torch.Generator().manual_seed(0))}
-    many, few = means_of(rows, None) + means_of(rows, np.arange(40) // 8)
-    assert (many.few, few.few, few.units, few.n) == (False, True, 5, 40)
 
 
 # The table of answers

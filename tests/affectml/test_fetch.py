@@ -6,7 +6,6 @@ import hashlib
 import io
 import ipaddress
 import json
-import random
 import re
 import shutil
 import signal
@@ -374,43 +373,6 @@ def test_what_fails_in_passing_comes_at_the_next_try(server, listing, first):
     assert not failures(folder)
 
 
-ODD_WORDS = [
-    "chunked", "gzip", "²", "http://[", "//x:y", "-1", "Fri, 32 Jan 2027", "/%00", "\x7f", "http://photos.example:1/",
-    "nan", "1e999", "9" * 400, "Mon, 01 Jan 0001 00:00:00 +2300", "Fri, 31 Dec 9999 23:59:59 -2300",
-]  # fmt: skip
-
-
-def damaged_answer(seed):
-    """A response whose status, headers and bytes are not to be relied on."""
-    pick = random.Random(seed)
-    body = picture(seed, pick.choice(["JPEG", "PNG", "GIF", "WEBP", "BMP"]))
-    head = [f"HTTP/1.1 {pick.choice([200, 200, 200, 301, 429, 503, 999])} X", f"Content-Length: {len(body)}"]
-    for name in ("Location", "Retry-After", "Content-Encoding", "Transfer-Encoding"):
-        head += [f"{name}: {pick.choice(ODD_WORDS)}"] if pick.random() < 0.2 else []
-    raw = bytearray("\r\n".join(head).encode("latin-1") + b"\r\n\r\n" + body)
-    for _ in range(pick.choice([0, 1, 3, 20])):
-        at = int(len(raw) * pick.random() ** 2)
-        raw[at : at + pick.randrange(4)] = pick.randbytes(pick.randrange(4))
-    return bytes(raw)
-
-
-def test_no_answer_ends_the_download_of_others(server, listing, monkeypatch):
-    monkeypatch.setattr("affectml.fetching._download.GIVE_UP", 1000)
-
-    def page(handler, _):
-        handler.wfile.write(damaged_answer(int(handler.path[1:])))
-        handler.close()
-
-    urls = [f"/{seed}" for seed in range(60)]
-    server.pages.update(dict.fromkeys(urls, page))
-    folder = listing(urls)
-    limits = {"timeout": 0.5, "deadline": 1.0, "max_wait": 0.0, "tries": 1, "per_host": 16}
-    done = affectml.fetch(folder, **QUICK | limits)
-    assert done.images > 3
-    assert done.images + len(failures(folder)) == 60
-    assert len({row["reason"] for row in failures(folder)}) > 3
-
-
 # Manners
 
 
@@ -461,13 +423,6 @@ def test_no_more_than_so_many_requests_at_a_time_to_a_host_from_wherever(server,
     folder = listing([f"/{n}" if n < 2 else f"http://h{n}.example/to{n}" for n in range(8)])
     assert affectml.fetch(folder, **QUICK, per_host=2, jobs=8).images == 8
     assert thirds == []
-
-
-def test_requests_to_one_host_start_a_delay_apart(server, listing):
-    server.pages.update({f"/{n}": lambda handler, _: handler.answer(200, picture(1)) for n in range(4)})
-    affectml.fetch(listing([f"/{n}" for n in range(4)]), **{**QUICK, "delay": 0.4}, per_host=4)
-    asked = sorted(when for when, _, _ in server.log)
-    assert asked[-1] - asked[0] >= 0.3  # three delays, less what a busy server takes to notice the first
 
 
 # Addresses

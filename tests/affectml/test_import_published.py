@@ -1,6 +1,5 @@
 """What each published set reads, worked out by hand on a set as small as can be; and the commands."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -263,29 +262,6 @@ def test_webemo_by_hand(tmp_path, bring):
     assert any("1 urls stand in both lists" in note for note in summary.notes)
 
 
-@pytest.mark.parametrize(("name", "lines", "split"), [("train25.txt", TRAIN, "train"), ("test25.txt", TEST, "test")])
-def test_either_list_alone_is_enough_and_is_no_split(tmp_path, bring, name, lines, split):
-    text(tmp_path / "in" / name, *lines)
-    summary, data = bring("webemo", tmp_path / "in")
-    assert "split" not in data.images.columns
-    assert any("25.txt is not there" in note for note in summary.notes)
-    assert any(f"only the split {split} is there, and it is not kept" in note for note in summary.notes)
-
-
-def test_webemo_files_are_found_however_they_are_written(tmp_path, bring):
-    root = tmp_path / "in" / "WEBEmo"
-    lines = [f"{URL}a.jpg 3", f"{URL}b.jpg 24", f"{URL}c%20d.jpg?size=1 0", f"{URL}e.jpg 7"]
-    text(root / "train25.txt", *lines)
-    text(root / "test25.txt", f"{URL}e.jpg 7")  # in both lists: kept in test, its file lies under train
-    label = get_taxonomy("parrott-25").labels[3].title()
-    files = [f"Train/{label}/a.jpg", "train/24/b.JPG", "train/0/c d.jpg", "train/7/e.jpg"]
-    for file in [*files, "train/8/e.jpg"]:
-        picture(root / file)
-    summary, data = bring("webemo", tmp_path / "in")
-    assert column(data, "file") == [f"images/WEBEmo/{file}" for file in files]
-    assert summary.skipped == {SPARE: [str(root / "train/8/e.jpg")]}
-
-
 def test_a_file_that_two_urls_claim_is_neithers(tmp_path, bring):
     text(tmp_path / "in" / "train25.txt", f"{URL}x/a.jpg 3", f"{URL}y/a.jpg 3", f"{URL}x/b.jpg 3", f"{URL}x/c.jpg 3")
     text(tmp_path / "in" / "test25.txt", f"{URL}y/b.jpg 3")
@@ -377,23 +353,6 @@ def test_findingemo_keeps_urls_and_annotators(tmp_path, bring):
         "images without an answer, left out of the targets": 1,
         NOT_DOWNLOADED: 2,
     }
-
-
-def test_findingemo_checks_files_and_urls(tmp_path, bring):
-    root = sources.finding_folder(tmp_path / "in")
-    party = root / "Run_1" / "party"
-    (party / "a.jpg").rename(party / "A.JPG")
-    picture(party / "other.jpg")
-    text(party / "b.jpg", "no image")
-    urls = root / "data" / "dataset_urls_exploded.json"
-    rows = [*json.loads(urls.read_text()), {"rel_path": "Run_2/sad/e.jpg", "url": "javascript:alert(1)", "idx_url": 0}]
-    urls.write_bytes(b"\xef\xbb\xbf" + json.dumps(rows).encode())
-    summary, data = bring("findingemo", root)
-    assert column(data, "image_id") == ["Run_1/party/a.jpg", "Run_1/party/b.jpg", "Run_2/sad/c.jpg"]
-    assert column(data, "file") == ["images/Run_1/party/a.jpg", "-", "-"]
-    assert summary.skipped["urls that are not http or https"] == ["Run_2/sad/e.jpg: javascript:alert(1)"]
-    assert summary.skipped[SPARE] == [str(party / "other.jpg")]
-    assert summary.skipped["images: not an image, so its url alone is kept"] == [str(party / "b.jpg")]
 
 
 def test_findingemo_needs_images_or_urls(tmp_path, bring, refused):

@@ -15,7 +15,6 @@ from affectml.errors import BadInput, UnknownLabel, command_line
 from affectml.importers import import_table
 from affectml.importers.find import inside_name
 from affectml.taxonomies import Taxonomy
-from affectml_annotation import BadImport, read_judgements
 
 
 @pytest.fixture
@@ -228,17 +227,13 @@ BACK = {name: dict(reversed(row.items())) for name, row in VOTES.items()}
 CSV = "[image],[joy],[awe]{n}\na.jpg,12,3{a}\nb.jpg,0,17{b}\n"  # whose header begins as JSON does
 SHAPES = {
     "a list of objects": (ROWS, N),
-    "a list of objects in objects": ([{"id": name, "n": N[name], "votes": row} for name, row in VOTES.items()], N),
     "by image, n among the votes": ({name: {**row, "n": N[name]} for name, row in VOTES.items()}, N),
-    "by image, n beside the votes": ({name: {"n": N[name], "counts": BACK[name]} for name in N}, N),
     "images under a key": ({"name": "x", "images": ROWS}, N),
     "n beside the images that have none": ({"n": 25, "images": BESIDE}, [25, 18]),
-    "numbers as text": ([{key: str(value) for key, value in row.items()} for row in ROWS], N),
     "lines": ("\n".join(map(json.dumps, ROWS)), N),
     "n as an option": (VOTES, 20),
     "a label left out that nobody chose": (UNSAID, 20),
     "CSV": (CSV.format(n=",n", a=",20", b=",18"), N),
-    "CSV, n as an option": (CSV.format(n="", a="", b=""), 20),
 }
 
 
@@ -252,13 +247,6 @@ def test_votes_in_any_shape_are_rates_of_the_people_asked(load, shape):
     assert (target.image_id.tolist(), target.votes.tolist()) == (["a.jpg", "b.jpg"], [[3, 12], [17, 0]])
     assert target.n.ravel().tolist() == ([n, n] if isinstance(n, int) else list(n.values() if n is N else n))
     assert ("left out beside 'images': name" in summary.notes) == ("name" in content)
-
-
-def test_lists_of_labels_in_json_are_sets_and_other_lists_stay_text(load):
-    rows = [{"image": "a", "labels": ["joy", "awe"], "by": [1]}, {"image": "b", "labels": [], "by": "me"}]
-    _, dataset = load(rows, images="none")
-    assert dataset.target("sets").table.tolist() == [[1, 1], [0, 0]]
-    assert dataset.images["by"].tolist() == ["[1]", "me"]
 
 
 def test_votes_of_nobody_knows_how_many_people_say_how_to_make_them_rates(load):
@@ -427,20 +415,6 @@ def test_one_sheet_of_an_excel_file_is_a_table(load, tmp_path, book):
     votes.save(tmp_path / "votes.xlsx")
     with pytest.raises(BadInput, match=r"votes.xlsx: 2 sheets \(Sheet, more\); leave the one that holds the table"):
         load((tmp_path / "votes.xlsx").read_bytes(), file="votes.xlsx")
-
-
-def test_judgements_of_an_excel_file_are_read_with_what_is_empty_in_it(tmp_path, book):
-    said = book([("image_id", "annotator_id", "labels", "kind", "seconds"), ("a", "u", "awe|joy", None, 2),
-                 ("b", "u", None, "none", None), ("c", "v", "joy", None, "soon")])  # fmt: skip
-    said.save(tmp_path / "said.xlsx")
-    with pytest.raises(BadImport, match="said.xlsx: row 4: seconds 'soon' is no number"):
-        read_judgements(tmp_path / "said.xlsx")
-    said.active["E4"] = 3.5
-    said.save(tmp_path / "said.xlsx")
-    found = read_judgements(tmp_path / "said.xlsx")
-    assert found["labels"].tolist() == [["awe", "joy"], [], ["joy"]]
-    assert found["kind"].tolist() == ["labels", "none", "labels"]
-    assert found["seconds"].fillna(-1).tolist() == [2, -1, 3.5]
 
 
 def test_encodings_can_be_named(load):

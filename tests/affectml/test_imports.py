@@ -118,6 +118,7 @@ assert run("--version")[0] == 0
 for words, command in asked:
     code, said = run(*words, "-h")
     assert (code, "Usage:" in said) == (0, True), said
+    command = getattr(command, "whole", command)
     if hasattr(command, "list_commands"):
         asked += [((*words, name), command.get_command(None, name)) for name in command.list_commands(None)]
 assert len(asked) > 50"""

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import shutil
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -179,13 +178,6 @@ def test_embeddings_join_as_a_store_of_their_own(mydata, tmp_path):
     assert not [path for path in mydata.iterdir() if path.name.startswith(".joining")]
 
 
-def test_a_data_set_without_targets_gets_its_first(tmp_path):
-    import_embeddings(npz(tmp_path, NAMES), tmp_path / "bare")
-    import_table(csv(tmp_path, "image,label\njoy/8.jpg,joy\nanger/7.jpg,awe\n"), tmp_path / "bare", construct="query")
-    joined = Dataset.open(tmp_path / "bare")
-    assert (joined.meta.targets["single"].construct, len(EmbeddingStore.for_dataset(joined).ids)) == ("query", 4)
-
-
 FIRST = "image,annotator,label,round\njoy/8.jpg,ann,joy,1\njoy/8.jpg,bob,awe;joy,1\n"
 QUESTION = "What do you feel?"
 
@@ -240,16 +232,6 @@ def test_two_joins_at_once_both_end_up_there(mydata, tmp_path):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda name: import_table(more, mydata, target=name), ["t0", "t1", "t2", "t3"]))
     assert set(Dataset.open(mydata).meta.targets) == {"single", "t0", "t1", "t2", "t3"}
-
-
-@given(st.permutations(range(4)))
-def test_the_order_of_rows_does_not_matter(order):
-    with tempfile.TemporaryDirectory() as folder:
-        mydata = dataset(Path(folder))
-        lines = [f"{NAMES[row]},{row},{4 - row},4\n" for row in order]
-        import_table(csv(Path(folder), "image,joy,awe,n\n" + "".join(lines)), mydata, kind="distribution")
-        joined = Dataset.open(mydata)
-        assert joined.target(list(joined.meta.targets)[1]).take(NAMES).votes.tolist() == [[4 - i, i] for i in range(4)]
 
 
 @pytest.mark.real_data

@@ -39,6 +39,7 @@ def commands() -> dict[str, frozenset[str]]:
     """The options of each command by its words."""
 
     def walk(command, words, above):
+        command = getattr(command, "whole", command)
         context = click.Context(command, parent=above)
         for name in command.list_commands(context) if hasattr(command, "list_commands") else ():
             yield from walk(command.get_command(context, name), (*words, name), context)

@@ -105,16 +105,6 @@ def test_who_gives_signs_of_life_keeps_its_claim(paths, monkeypatch):
     assert made(paths) == [[0, 2, 3]]
 
 
-def test_claims_beat_while_a_part_is_made(paths, monkeypatch, eventually):
-    monkeypatch.setattr(parts, "BEAT", 0.01)
-    with Claims(paths) as claims:
-        next(next(claims.rounds()))
-        (held,) = paths[0].parent.glob("*.claim")
-        os.utime(held, (0, 0))
-        assert eventually(lambda: held.stat().st_mtime > 0)
-    assert list(paths[0].parent.iterdir()) == []
-
-
 def test_a_folder_that_is_gone_ends_the_work(tmp_path):
     assert made([tmp_path / "gone" / "part"]) == []
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from affectml.plots.charts import MARKS, SIGNS, Canvas, curves, dots, grid, marks, reliability
+from affectml.plots import MARKS, SIGNS, Canvas, curves, dots, grid, marks, reliability
 
 NAMES = [  # of labels, and what is seen of them
     ("a feeling of deep sorrow and of regret that does not go away for days", "a feeling of …"),

@@ -263,18 +263,6 @@ def test_a_store_in_a_precision_that_left_is_used_and_joined_by_nothing(tmp_path
     assert embed_dataset(dataset, load_encoder(spec, threads=1)).store.folder != before.folder
 
 
-@pytest.mark.parametrize("precision", ["fp32", "pure_bf16", "auto"])
-def test_new_images_join_a_store_of_before_whose_numbers_are_computed_today(tmp_path, spec, auto, precision):
-    dataset, before = a_store_of_before(tmp_path / "d", spec, precision, "openvino")
-    said = []
-    store = embed_dataset(dataset, auto(), say=said.append).store
-    assert (store.folder, len(store.ids)) == (before.folder, 6)
-    assert [ran.backend for ran in store.ran] == ["openvino", "torch"]
-    if precision != "auto":
-        name = precision.removeprefix("pure_")
-        assert said == [f"{store.folder} is by the same encoder in {name}: going on with that"]
-
-
 def test_affect_tiny_is_in_fp32():
     assert load_encoder("affect-tiny", precision="auto").identity.precision == "fp32"
 

@@ -5,15 +5,12 @@ import json
 import os
 import shutil
 import socket
-from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 import affectml
@@ -99,16 +96,6 @@ def test_a_folder_and_a_pattern_name_the_images_in_them_in_order(photos, named, 
 def test_a_file_whose_name_looks_like_a_pattern_is_a_file(photos):
     shutil.copy(photos / "a.png", photos / "b[1].png")
     assert names("photos/b[1].png") == ["photos/b[1].png"]
-
-
-@given(st.lists(st.text(max_size=12) | st.text("*?[]!/.-ab", max_size=8) | st.just("a" * 300), max_size=4))
-def test_whatever_is_named_is_found_or_listed_in_a_line(tmp_path_factory, words):
-    folder = tmp_path_factory.mktemp("any")
-    Image.new("RGB", (4, 4)).save(folder / "a.png")
-    bad = []
-    found = pictures([folder / word.lstrip("/") for word in words if ".." not in word], bad=bad)
-    assert all(Path(picture.file).is_file() for picture in found)
-    assert all("\n" not in reason for _, reason in bad)
 
 
 def test_several_things_keep_their_order_and_what_is_named_twice_comes_once(photos, demo):

@@ -85,21 +85,6 @@ def test_rows_before_normalisation_point_the_same_way(encoder):
     np.testing.assert_allclose(raw.rows / norms, rows.rows, atol=1e-6)
 
 
-def test_no_more_than_a_few_batches_are_taken_ahead(encoder):
-    taken = []
-
-    def parts():
-        for number in range(1, 1000):
-            taken.append(number)
-            yield [Noise(number)]
-
-    stream = embedded(encoder, parts(), batch_size=4)
-    for done in range(1, 6):
-        next(stream)
-        assert len(taken) <= 4 * (done + 4)
-    stream.close()
-
-
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 18])
 def test_padded_rows_do_not_depend_on_where_a_batch_ends(count):
     tiny = load_encoder("affect-tiny", threads=1)

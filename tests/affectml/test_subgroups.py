@@ -150,15 +150,6 @@ def test_a_test_by_hand(mine, others, error):
     assert int(gap.units) == 5
 
 
-def test_many_units_that_vary_alike_are_tested_by_students_t():
-    half, inside = np.random.default_rng(0).random((1300, 3)), np.arange(2600) % 2 == 0
-    rows = np.concatenate([half, 1 - half])  # of no skewness
-    rows[:, 1] -= 0.02 * inside
-    found, usual = contrast(rows, inside, None), stats.ttest_ind(rows[inside], rows[~inside])
-    assert found.p.numpy() == pytest.approx(usual.pvalue, rel=2e-2)
-    assert found.low.numpy() == pytest.approx(usual.confidence_interval().low, rel=2e-2)
-
-
 def test_a_level_of_few_units_is_not_tested_and_missing_levels_are_left_out():
     level, rows = np.array([0] * 4 + [1] * 10 + [-1] * 6), np.random.default_rng(0).random((14, 2))
     found = contrast(rows, level[:14] == 0, None)
@@ -325,7 +316,7 @@ def test_no_more_than_one_in_twenty_unbiased_systems_is_accused():
 
 @pytest.mark.slow
 def test_nothing_planted_alarms_at_most_as_often_as_promised_and_what_is_planted_is_found():
-    assert alarms(100) <= 10
-    assert alarms(100, spread=(8.0, 1.0), noise=0.0) <= 10
-    assert alarms(50, bias=1.0) >= 45
-    assert alarms(50, worse=1.0) >= 45
+    assert alarms(50) <= 5
+    assert alarms(50, spread=(8.0, 1.0), noise=0.0) <= 5
+    assert alarms(20, bias=1.0) >= 18
+    assert alarms(20, worse=1.0) >= 18

@@ -19,7 +19,7 @@ from affectml.page import WRITERS
 from affectml.runs import RunFolder, next_run_folder
 from affectml.training import TrainConfig, Watch, plan_run, train_run
 
-from .answered import answered, evaluated
+from .answered import answered
 from .checks import refused
 from .edited import edit
 
@@ -53,8 +53,9 @@ def train(demo, spec, tmp_path):
 def test_a_run_holds_what_is_needed_to_repeat_and_to_judge_it(run):
     files = "answers.parquet facts.json head.json head.safetensors metrics.csv report.html run.json scores.parquet"
     assert sorted(path.name for path in run.folder.iterdir()) == files.split()
-    for key in ("command", "config", "data", "encoder", "split", "threads", "versions", "hardware", "seconds"):
-        assert getattr(run.info, key)
+    keys = ("command", "config", "data", "encoder", "split", "threads", "versions", "hardware", "seconds", "parameters")
+    assert all(getattr(run.info, key) for key in keys)
+    assert run.info.energy["kwh"] > 0
 
 
 def test_its_figures_are_of_systems_and_people_and_every_label(run):
@@ -78,12 +79,6 @@ def test_the_same_seed_gives_the_same_bytes(run, train):
     again = train()
     for name in ("metrics.csv", "scores.parquet", "facts.json", "head.safetensors"):
         assert (again.folder / name).read_bytes() == (run.folder / name).read_bytes()
-
-
-def test_evaluate_on_other_data_judges_all_of_it(run, demo_set):
-    other = demo_set(images=60, seed=9)
-    found = evaluated(run, other.root)
-    assert (found.facts["split"], found.n) == ("all", len(other.target("emotions").image_id))
 
 
 def test_a_store_that_an_interruption_left_empty_is_filled(run, demo, tmp_path, train):
@@ -171,11 +166,6 @@ def test_single_labels_with_multilabel_are_trained_as_single_positives_and_it_is
     assert "top_1_accuracy" in names
     assert not any("set_" in name or "label_f1" in name for name in names)
     assert "person" not in run.evaluation.systems("rest")
-
-
-def test_a_softmax_head_learns_single_labels(single, demo, train, tmp_path):
-    run = train(single(demo, tmp_path / "d"), multilabel=False)
-    assert run.evaluation.get("cross_entropy").value < run.evaluation.get("cross_entropy", "prior").value
 
 
 def test_one_answer_per_person_trains_a_softmax_head_beside_people_and_the_truth(demo_set, train):

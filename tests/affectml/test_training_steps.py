@@ -27,11 +27,9 @@ from affectml.data import DatasetMeta, TargetMeta, write_dataset
 from affectml.data.choose import choose_target
 from affectml.errors import BadDataset, BadInput, BadRun, by_set, command_line, option, spelled
 from affectml.judging.evaluate import evaluate
-from affectml.judging.figures import Evaluation, Figure
 from affectml.judging.scoring import Answers
 from affectml.judging.truth import fit_prior, read_truth
 from affectml.page import WRITERS
-from affectml.page.tables import scores_table
 from affectml.runs import RunFolder, RunInfo, TrainConfig
 from affectml.runs.config import command, with_settings
 from affectml.training import fit, judge, plan_run, prepare, train_run, write
@@ -307,15 +305,3 @@ def test_a_run_of_rates_is_judged_by_sets_and_single_labels_too(tmp_path):
     found = evaluated(run, tmp_path / "sets")  # the only target
     assert found.facts["rules"]["label_set"] == "the given sets"
     assert found.get("set_f1").value > found.get("set_f1", "prior").value
-
-
-def test_bold_are_the_best_system_and_those_whose_interval_overlaps():
-    def score(system, f1, brier):
-        for metric, value in (("set_f1", f1), ("rate_brier_score", brier)):
-            yield Figure(system=system, metric=metric, value=value, low=value - 0.05, high=value + 0.05)
-
-    found = {"prior": (0.3, 0.5), "zero_shot": (0.62, 0.3), "model": (0.7, 0.1), "oracle": (0.95, 0.01)}
-    figures = tuple(figure for system, scores in found.items() for figure in score(system, *scores))
-    table = scores_table(Evaluation(figures, facts={"split": "test", "n": 9}))
-    names = {(table.rows[row][0].split()[0], table.columns[column]) for row, column in table.best}
-    assert names == {("set_f1", "model"), ("set_f1", "zero_shot"), ("rate_brier_score", "model")}

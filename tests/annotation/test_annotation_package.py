@@ -65,7 +65,7 @@ def test_the_examples_in_the_documentation_run(page):
 
 
 def test_every_command_is_documented():
-    from affectml.cli.labels import app
+    from affectml.cli.label import app
 
     page = (Path(__file__).parents[2] / "docs" / "labelling.md").read_text(encoding="utf-8")
     for command in app.registered_commands:

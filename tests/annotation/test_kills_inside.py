@@ -72,7 +72,7 @@ def killed(tmp_path_factory):
     """`killed(template, deed)`: for each step a copy of the template in which it was killed there, and `again`."""
     context = multiprocessing.get_context("forkserver")
     modules = (
-        "affectml.cli._labels_task",
+        "affectml.cli._label_task",
         "affectml.people.erasing",
     )
     context.set_forkserver_preload(list(modules))

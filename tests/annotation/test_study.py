@@ -19,6 +19,7 @@ from affectml_annotation.store.keys import ERASING, FORGOTTEN, keyed, make_key
 from affectml_annotation.study import door, pay, running, visits
 from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.folder import Study
+from affectml_annotation.study.overview import overview
 from affectml_annotation.study.screen import return_address, screen
 from affectml_annotation.study.terms import terms
 
@@ -36,12 +37,20 @@ NOBODY = "does not contain your id at the panel"
 
 def test_phases_come_one_after_the_other_and_the_code_at_the_end(store):
     who = come(store, "P1")
-    assert visits.where(store, who).phase == "before"
-    assert visits.answer_questions(store, who, "before", {"age": "30+"}).phase == "instructions"
-    assert visits.go_on(store, who, "instructions").phase == "practice"
-    assert visits.practise(store, who, "i00", ["fear"]).visit.phase == "start"
-    refused(StoreError, "no images for you now", store.claim, who, 1)  # until they have read that answers count now
+    steps = []
+    for go_on in (
+        lambda: None,
+        lambda: visits.answer_questions(store, who, "before", {"age": "30+"}),
+        lambda: visits.go_on(store, who, "instructions"),
+        lambda: visits.practise(store, who, "i00", ["fear"]),
+    ):
+        go_on()
+        refused(StoreError, "no images for you now", store.claim, who, 1)  # until they read that answers count now
+        steps.append(screen(store, who).step)
+    (receipt,) = store.submit([Answer("i05", who, "labels", ("awe",))])
+    assert "have not reached the images" in receipt.error
     assert visits.go_on(store, who, "start").phase == "images"
+    assert ([*steps, screen(store, who).step], screen(store, who).steps) == ([2, 3, 4, 5, 5], 7)
     seen = label(store, who)
     assert len(set(seen)) == 5
     assert not {"i00", "i01"} & set(seen)
@@ -69,22 +78,6 @@ def test_what_is_asked_twice_or_out_of_turn_changes_nothing(store):
     visits.answer_questions(store, who, "before", {"age": "30+"})
     assert visits.answer_questions(store, who, "before", {"age": "18-29"}).phase == "instructions"
     assert [(row.question, row.value) for row in rows(store, schema.questionnaire)] == [("age", "30+")]
-
-
-def test_no_image_is_given_and_no_answer_taken_before_the_practice_is_passed(store):
-    who = come(store, "P1")
-    for go_on in (
-        lambda: visits.answer_questions(store, who, "before", {"age": "30+"}),
-        lambda: visits.go_on(store, who, "instructions"),
-        lambda: visits.practise(store, who, "i00", ["fear"]),
-        lambda: visits.go_on(store, who, "start"),
-    ):
-        refused(StoreError, "no images for you now", store.claim, who, 1)
-        (receipt,) = store.submit([Answer("i05", who, "labels", ("awe",))])
-        assert (receipt.status, len(store.events())) == ("refused", 0)
-        assert "have not reached the images" in receipt.error
-        go_on()
-    assert len(store.claim(who, 1)) == 1
 
 
 def test_nobody_labels_more_images_than_the_file_says_and_what_is_over_stands(store):
@@ -138,35 +131,24 @@ def test_made_up_ids_show_nothing_of_a_visit_and_the_resume_code_does(store):
         refused(NotInStudy, "does not belong to this address", door.resume, store, Ids(person), wrong)
 
 
+PROLIFIC = {"PROLIFIC_PID": PID, "STUDY_ID": "s1"}
+MTURK = {"panel": "mturk"}
 BAD_ADDRESSES = [
     ({}, {}, "belongs to another study"),
-    ({}, {"PROLIFIC_PID": PID, "STUDY_ID": "s2"}, "belongs to another study"),
-    ({}, {"PROLIFIC_PID": PID}, "belongs to another study"),
-    ({}, {"PROLIFIC_PID": PID, "STUDY_ID": "s1", "SESSION_ID": "x" * 201}, NOBODY),
+    ({}, PROLIFIC | {"STUDY_ID": "s2"}, "belongs to another study"),
+    ({}, PROLIFIC | {"SESSION_ID": "x" * 201}, NOBODY),
+    *(({}, PROLIFIC | {"PROLIFIC_PID": person}, NOBODY) for person in ("", "P1", f"{PID}0", f"{PID[:-1]}g")),
+    *(({}, PROLIFIC | {name: f"{{{{%{name}%}}}}"}, r"placeholder \{\{%") for name in (*PROLIFIC, "SESSION_ID")),
+    ({"panel": "sona", "study": ""}, {"survey_code": "%SURVEY_CODE%"}, "placeholder %SURVEY_CODE% instead of an id"),
     *(
-        ({}, {"PROLIFIC_PID": person, "STUDY_ID": "s1"}, NOBODY)
-        for person in ("", "P1", PID[:-1], f"{PID}0", f"{PID[:-1]}g")
+        (MTURK, {"workerId": "A1", "hitId": "s1", "assignmentId": "A", name: unfilled}, "placeholder")
+        for name, unfilled in (("workerId", "${workerId}"), ("assignmentId", "ASSIGNMENT_ID_NOT_AVAILABLE"))
     ),
     *(
-        (recruit, address, f"placeholder {re.escape(placeholder)} instead of an id")
-        for placeholder, recruit, address in (
-            ("{{%PROLIFIC_PID%}}", {}, {"PROLIFIC_PID": "{{%PROLIFIC_PID%}}", "STUDY_ID": "s1"}),
-            ("{{%STUDY_ID%}}", {}, {"PROLIFIC_PID": PID, "STUDY_ID": "{{%STUDY_ID%}}"}),
-            ("{{%SESSION_ID%}}", {}, {"PROLIFIC_PID": PID, "STUDY_ID": "s1", "SESSION_ID": "{{%SESSION_ID%}}"}),
-            ("%SURVEY_CODE%", {"panel": "sona", "study": ""}, {"survey_code": "%SURVEY_CODE%"}),
-            ("${workerId}", {"panel": "mturk"}, {"workerId": "${workerId}", "hitId": "s1"}),
-            (
-                "ASSIGNMENT_ID_NOT_AVAILABLE",
-                {"panel": "mturk"},
-                {"workerId": "A1", "hitId": "s1", "assignmentId": "ASSIGNMENT_ID_NOT_AVAILABLE"},
-            ),
-        )
+        (MTURK, {"workerId": person, "hitId": "s1"}, NOBODY)
+        for person in ("x" * 201, "P\0", "P\r\n1", "P\u20281", "P\u200b1", "P\x1b1", "P\ud8001", " ", "Link 1")
     ),
-    *(
-        ({"panel": "mturk"}, {"workerId": person, "hitId": "s1"}, NOBODY)
-        for person in ("x" * 201, "P\0", "P\n1", "P\r\n1", "P\u20281", "P\u200b1", "P\x1b1", "P\ud8001", " ", "Link 1")
-    ),
-    ({"panel": "links", "study": ""}, {"PROLIFIC_PID": PID, "STUDY_ID": "s1"}, "a personal link"),
+    ({"panel": "links", "study": ""}, PROLIFIC, "a personal link"),
 ]
 
 
@@ -234,6 +216,94 @@ def test_a_changed_text_is_a_new_version_that_newcomers_alone_see(store):
     told = [store.database.reading(running.study_of, number)[1].texts["instructions"] for number in (1, 2)]
     assert told == ["Words.", "Other words."]
     assert [row.what for row in rows(store, schema.lead_change)] == [{"version": 1}, {"version": 2}]
+
+
+# Which device goes on by itself, and links
+
+
+def agree(store, ids, own) -> str:
+    return door.agree(store, ids, door.enter(store, ids, own).version, ["I agree."], own).participant
+
+
+def test_the_device_on_which_somebody_agreed_goes_on_and_another_by_the_resume_code(opened):
+    store, ids = opened(), Ids("P1")
+    who = agree(store, ids, "laptop")
+    assert door.enter(store, ids, "laptop").participant == who
+    assert [door.enter(store, ids, own).kind for own in ("phone", "")] == ["known", "known"]
+    other = agree(store, Ids("P2"), "laptop")  # on a computer that two share
+    assert other != who
+    assert [door.enter(store, Ids(person), "laptop").kind for person in ("P1", "P2")] == ["visit", "visit"]
+    visits.leave(store, other)  # from then on whoever comes next does not open it
+    assert door.enter(store, Ids("P2"), "laptop").kind == "visit"
+    assert door.resume(store, ids, screen(store, who).resume_code, "laptop") == who
+    assert [door.enter(store, Ids(person), "laptop").kind for person in ("P1", "P2")] == ["visit", "known"]
+    with pytest.raises(NotInStudy, match="code"):
+        door.resume(store, ids, screen(store, agree(store, Ids("P3"), "tablet")).resume_code, "phone")
+    assert door.enter(store, ids, "phone").kind == "known"
+    assert door.resume(store, ids, screen(store, who).resume_code.lower(), "phone") == who
+    assert [door.enter(store, ids, own).participant for own in ("phone", "laptop")] == [who, who]
+    assert not any("laptop" in row.digest or "phone" in row.digest for row in rows(store, schema.device))
+
+
+def test_whoever_opens_another_persons_address_in_between_locks_nobody_out(opened):
+    store = opened()
+    first, other = door.make_links(store, 2, ends_at=schema.now_ms() / 1000 + 600)
+    for mine, others in ((Ids("P1"), Ids("P2")), (door.ids_of_link(store, first), door.ids_of_link(store, other))):
+        assert [door.enter(store, ids, "laptop").shared for ids in (mine, others)] == [False, False]
+        who = agree(store, mine, "laptop")
+        entry = door.enter(store, others, "laptop")
+        assert (entry.kind, entry.shared) == ("consent", True)  # as the page tells before anybody agrees
+        assert door.enter(store, mine, "laptop").participant == who
+        agree(store, others, "laptop")
+        assert door.enter(store, mine, "laptop").participant == who
+        assert not door.enter(store, Ids("P3"), "phone").shared
+        for ids in (mine, others):
+            visits.leave(store, door.enter(store, ids, "laptop").participant)
+        assert not door.enter(store, Ids("P3"), "laptop").shared
+
+
+def test_who_comes_again_is_not_counted_again(opened, store):
+    for again in (False, True, True):
+        assert door.enter(store, Ids("P1"), "laptop", again=again).kind == "consent"
+    assert overview(store).opened == 1
+
+
+def test_devices_leave_with_their_person(store):
+    who, other = (agree(store, Ids(person), "laptop") for person in ("P1", "P2"))
+    erase_people([who], stores=[store])
+    assert [row.annotator_id for row in rows(store, schema.device)] == [other]
+    refused(NotInStudy, "erased because you asked", door.enter, store, Ids("P1"), "laptop")
+
+
+def test_who_withdrew_is_told_so_where_they_are_known_for_sure(store):
+    who = agree(store, Ids("P1"), "laptop")
+    store.withdraw(who, proven=True)
+    refused(NotInStudy, "withdrawn", door.enter, store, Ids("P1"), "laptop")
+    assert door.enter(store, Ids("P1"), "phone").kind == "known"
+
+
+def test_a_signed_link_is_one_persons_on_any_device_and_keeps_nobody_out_who_began_once_it_is_over(opened):
+    store = opened(places={"minutes": 60 * 24 * 14})
+    mine, other, late = door.make_links(store, 3, ends_at=schema.now_ms() / 1000 + 600)
+    who = agree(store, door.ids_of_link(store, mine), "laptop")
+    assert door.enter(store, door.ids_of_link(store, mine), "phone").participant == who
+    assert door.enter(store, door.ids_of_link(store, other)).kind == "consent"
+    swapped = f"{other.split('.')[0]}.{mine.split('.')[1]}"
+    for token in (mine.replace("1.", "2."), swapped, "1.", "", "x", "9.AAAA", "1" * 40, "1.\ud800"):
+        refused(NotInStudy, "is not valid", door.ids_of_link, store, token)
+    pass_time(store, 11)
+    refused(NotInStudy, "has expired", door.ids_of_link, store, late)
+    ids = door.ids_of_link(store, mine)
+    assert door.enter(store, ids, "laptop").participant == who
+    assert door.enter(store, ids, "phone").kind == "known"
+    for number, token in ((1, mine), (2, other)):
+        door.revoke_link(store, number)
+        refused(NotInStudy, "revoked", door.ids_of_link, store, token)
+
+
+@pytest.mark.parametrize("ends_at", [0.0, 1e300, float("inf"), float("nan")])
+def test_a_link_ends_at_a_time_that_can_be(store, ends_at):
+    refused(StoreError, "an end that is to come before the year 3000", door.make_links, store, 1, ends_at)
 
 
 # Questions and practice
@@ -600,7 +670,6 @@ def test_each_phase_shows_its_own_and_the_debriefing_comes_at_the_end_however_it
     who = come(store, "P1")
     before = screen(store, who)
     assert ([question.id for question in before.questions], before.text, before.instructions) == (["age"], "", "")
-    assert (before.step, before.steps) == (2, 7)
     visits.answer_questions(store, who, "before", {"age": "30+"})
     assert screen(store, who).text == "The instructions."
     visits.go_on(store, who, "instructions")

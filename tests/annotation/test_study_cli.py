@@ -273,23 +273,6 @@ def test_what_the_lead_chose_on_the_page_and_the_file_leaves_out_stays_when_a_st
         assert store.task.overlap == content["overlap"]  # which the file names
 
 
-def test_an_erasure_says_how_many_backups_it_went_through_and_names_those_that_it_could_not_change(run, folder):
-    with studies.begin(folder, by="lead") as store:
-        run("study", "links", folder, "--people", 2)
-        for number in (1, 2):
-            agree(store, door.Ids(f"link {number}"))
-        backups = [keep_backup(store).file for _ in range(3)]
-    said = run("study", "erase", folder, "link 1")
-    assert f"they are in none of the 3 backups in {backups[0].parent} any more" in said
-    backups[1].write_bytes(backups[1].read_bytes()[:5000])
-    said = run("study", "erase", folder, "link 2", fails=True)
-    assert said.count("\n") == 1
-    assert f"what was erased may still be in {backups[1]}, and is nowhere else: delete or mend that, and give" in said
-    assert f"({backups[1]}: the database cannot be read (database disk image is malformed)" in said
-    backups[1].unlink()
-    assert run("study", "erase", folder, "link 2") == "erased before; the database's files are clean\n"
-
-
 def test_a_study_does_not_begin_on_a_task_with_other_labels(tmp_path, folder):
     with LabelStore(tmp_path / "x.db") as store:
         store.init_task(Task(labels=("a", "b"), question="?"), ["i"])

@@ -4,13 +4,12 @@ import codecs
 import csv
 import io
 from dataclasses import replace
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from affectml.data import Dataset
-from affectml.exploring import Collection
 from affectml_annotation import Alpha, Progress, read_judgements
 from affectml_annotation.study.pay import PayRow
 from affectml_annotation.tables import read_table
@@ -81,12 +80,12 @@ def test_agreement_is_told_by_its_interval(alpha, says):
 
 
 def test_what_can_leave_stands_in_a_sentence():
-    row = PayRow("P1", None, "completed", 5.0, 9, 0, "GBP", 300, 0, None, False)
-    paid, by_panel = replace(row, paid=True), replace(row, by_panel=300)
+    row = PayRow("P1", None, "completed", 5.0, 9, 0, None, "GBP", Decimal("3.00"), Decimal("0.00"), False)
+    paid, by_panel = replace(row, paid=True), replace(row, by_panel=row.due)
     assert lead.out_words(0, 0, [], 0) == "There is nothing to export yet."
     assert lead.out_words(1, 1, [], 0) == "1 answer of 1 person can leave."
     assert lead.out_words(9, 2, [paid, by_panel], 0) == "9 answers of 2 people can leave; nothing is still to be paid."
-    told = lead.out_words(9, 2, [row, paid, replace(row, currency="EUR", due=50)], 2)
+    told = lead.out_words(9, 2, [row, paid, replace(row, currency="EUR", due=Decimal("0.50"))], 2)
     assert (
         told
         == "9 answers of 2 people can leave; 3.00 GBP and 0.50 EUR is still to be paid; 2 people asked to be erased."
@@ -154,7 +153,7 @@ def test_the_downloads_are_neutral_and_parquet_is_exact():
     assert b"\r\n'=1," in lead.shares_csv(table(("=1", "a", ["awe"])), LABELS)
 
 
-def test_csv_for_people_says_that_it_is_utf_8_and_our_own_readers_take_it(tmp_path, demo):
+def test_csv_for_people_says_that_it_is_utf_8_and_our_own_readers_take_it(tmp_path):
     judgements = table(("1", "zoë", ["awe"]), ("1", "b", ["a|b", "joy"]))
     labels = (*LABELS, "a|b")
     (tmp_path / "answers.csv").write_bytes(lead.export_bytes(judgements, "CSV", names=True)[0])
@@ -164,10 +163,7 @@ def test_csv_for_people_says_that_it_is_utf_8_and_our_own_readers_take_it(tmp_pa
         assert again["annotator_id"].tolist() == ["zoë", "b"]
         assert again["labels"].tolist() == [["awe"], ["a|b", "joy"]]
     assert read_table(tmp_path / "votes.csv").frame["image_id"].tolist() == ["1"]
-    found = Collection(Dataset.open(demo), [])
-    file = found.export([0, 1], tmp_path / "shown.csv")
     assert {path.read_bytes()[:3] for path in tmp_path.glob("*.csv")} == {codecs.BOM_UTF8}
-    assert pd.read_csv(file, dtype="str")["image_id"].tolist() == list(found.image_id[:2])
 
 
 def test_searches_know_neither_accents_nor_case_nor_forms():

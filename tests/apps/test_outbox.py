@@ -106,20 +106,14 @@ def test_a_server_whose_database_is_away_is_waited_for_and_the_page_says_so(serv
     assert ann.page.locator(".refused p").count() == 0
 
 
-@pytest.mark.slow
-def test_damaged_entries_of_the_browser_s_store_are_shown_once_and_keep_the_page_from_nothing(server, person):
+def test_what_others_wrote_into_the_browser_s_store_keeps_the_page_from_nothing(server, person):
     ann = person(server, "damaged").enter().settled()
     with LabelStore(server.db) as store:
         place = f"affectml-relabel:{read_secret(store)[:8]}:damaged:"
-    damaged = {"answer:torn": '{"id": "to', "answer:number": "5", "answer:other": '{"id": "one"}'}
-    damaged["refused:null"] = "null"
+    damaged = {"answer:torn": '{"id": "to', "answer:number": "5", "refused:null": "null", "refused:other": "{}"}
     for key, value in damaged.items():
         ann.page.evaluate("entry => localStorage.setItem(...entry)", [place + key, value])
     ann.page.reload()
     ann.ready().answer("2")
     assert len(ann.stored) == 1
-    assert "holds it damaged" in ann.page.locator(".refused p").first.inner_text()
-    for left in (3, 2, 1, 0):
-        ann.page.get_by_role("button", name="Understood").first.click()
-        assert ann.page.locator(".refused p").count() == left
-    assert (kept(ann.page, "answer"), kept(ann.page, "refused")) == (0, 0)
+    assert ann.page.locator(".refused p").count() == 0

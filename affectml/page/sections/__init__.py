@@ -5,9 +5,8 @@ takes the function and its name here.
 """
 
 from affectml.page.section import Part
-from affectml.page.sections.images import images
 from affectml.page.sections.labels import bias, instead, labels
-from affectml.page.sections.overview import overview
+from affectml.page.sections.overview import images, overview
 from affectml.page.sections.parts import by_person, disagreement, findings, learning, made, subgroups
 from affectml.page.sections.scores import data_sets, differences, every_score, levels, promise, reliability, repeats
 

@@ -10,7 +10,7 @@ from affectml.judging.figures import Figure
 from affectml.judging.views import NOTHING
 from affectml.page.section import Drawing, Page, Section, called, capital, spots
 from affectml.page.tables import Table, cell, clear, crossed, grouped, number, pivot
-from affectml.plots.charts import grid
+from affectml.plots import grid
 
 SCORED = {  # of labels: a title, and a line under the picture
     "label_f1_judgements": ("F1 of each label against one person's answer", "person: one against another."),

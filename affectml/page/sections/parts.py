@@ -24,10 +24,9 @@ def disagreement(page: Page) -> Section | None:
     """Where people disagree: whether systems are undecided there, and how they score there."""
     first, told = page.first, list[str]()
     rank = page.found(metric="entropy_rank_correlation")
-    middle, levels = (page.parts(by) for by in ("quantile", "disagreement"))
+    levels = page.parts("disagreement")
     title = "Rank correlation of people's entropy and the system's"
     parts = [spots(page, title, rank), pivot(title, rank, "system", "metric")]
-    parts.append(pivot("Entropies below which 5 % and 95 % of images lie", middle, "system", "level"))
     for name, here in grouped(levels, "name").items():
         title = f"{arrow(name)} by how much people disagree"
         parts.append(spots(page, title, here, "level"))

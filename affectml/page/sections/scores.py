@@ -10,7 +10,7 @@ from affectml.judging.figures import Figure
 from affectml.judging.subgroups import HERE
 from affectml.page.section import Drawing, Page, Section, called, sentence_of
 from affectml.page.tables import BESIDE, grouped, is_difference, matrix, metric, number, percent, pivot, scores_table
-from affectml.plots.charts import reliability as plot
+from affectml.plots import reliability as plot
 from affectml_metrics.table import find, shown
 
 
@@ -27,13 +27,12 @@ def every_score(page: Page) -> Section | None:
 
 def differences(page: Page) -> Section | None:
     """Each system less others on the same images, or ways of training over their seeds."""
-    rows = {by: page.parts(by) for by in ("", "seeds", "agreement")}
-    apart = {by: [each for each in rows[by] if is_difference(page, each)] for by in ("", "seeds")}
-    alike, means = rows["agreement"], grouped(rows["seeds"], "against")
+    rows = {by: page.parts(by) for by in ("", "seeds")}
+    apart = {by: [each for each in rows[by] if is_difference(page, each)] for by in rows}
+    means = grouped(rows["seeds"], "against")
     tables = [
         pivot("Differences on the same images", apart[""], metric, _two),
         pivot("Differences over seeds", apart["seeds"], metric, _two),
-        pivot("How alike two systems answer", alike, metric, _two, note="total_variation: 0 where alike"),
         pivot("Means over seeds", means.get("people", ()), metric),
         pivot("Means over seeds, beside the rest of a panel", means.get("rest", ()), metric),
     ]
@@ -45,7 +44,7 @@ def differences(page: Page) -> Section | None:
 
 
 def _two(figure: Figure) -> str:
-    return f"{figure.system} {'and' if figure.by == 'agreement' else '−'} {figure.against}"
+    return f"{figure.system} − {figure.against}"
 
 
 def levels(page: Page) -> Section | None:

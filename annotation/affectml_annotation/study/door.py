@@ -170,21 +170,21 @@ def enter(store: LabelStore, ids: Ids, own: str = "", *, again: bool = False) ->
 @transaction
 def _enter(connection: sa.Connection, ids: Ids, own: str, again: bool) -> Entry:
     _refuse_erased(connection, ids)
-    version, study = running.study_of(connection)
+    version, here = running.running_version(connection), _visits_here(connection, own)
     who = participant(connection, ids.person, ids.came)
     if who is not None:
         theirs = visit_of(connection, who)
-        goes_on = ids.signed or _is_bound(connection, who, own)
+        goes_on = ids.signed or who in here
         withdrawn = sa.select(annotator.c.withdrawn_at).where(annotator.c.annotator_id == who)
         if goes_on and connection.scalar(withdrawn) is not None:
             raise NotInStudy(_("you have withdrawn from this study; none of your answers is used"))
         return Entry("visit" if goes_on else "known", theirs.version, who if goes_on else None)
     if read_setting(connection, running.KEY)["state"] != "running":
-        return Entry("closed", version)
-    full = running.is_full(connection, study.file, now_ms())
+        return Entry("closed", version.number)
+    full = running.is_full(connection, version.file, now_ms())
     if not again:
         running.count_one(connection, "full" if full else "opened")
-    return Entry("full" if full else "consent", version, shared=_is_shared(connection, own))
+    return Entry("full" if full else "consent", version.number, shared=None in here.values())
 
 
 @transaction
@@ -215,15 +215,11 @@ def _bind(connection: sa.Connection, who: str, own: str) -> None:
         connection.execute(device.insert().values(annotator_id=who, digest=mine))
 
 
-def _is_shared(connection: sa.Connection, own: str) -> bool:
-    here = sa.select(visit.c.annotator_id).join(device, device.c.annotator_id == visit.c.annotator_id)
-    mine = here.where(device.c.digest == _digest(connection, own), visit.c.status.is_(None)) if own else None
-    return mine is not None and connection.execute(mine.limit(1)).first() is not None
-
-
-def _is_bound(connection: sa.Connection, who: str, own: str) -> bool:
-    theirs = sa.select(device.c.digest).where(device.c.annotator_id == who)
-    return bool(own) and _digest(connection, own) in set(connection.scalars(theirs))
+def _visits_here(connection: sa.Connection, own: str) -> dict[str, str | None]:
+    """The participants as whom a browser goes on, each with the status of their visit."""
+    here = sa.select(visit.c.annotator_id, visit.c.status).join(device, device.c.annotator_id == visit.c.annotator_id)
+    mine = here.where(device.c.digest == _digest(connection, own)) if own else here.where(sa.false())
+    return dict(map(tuple, connection.execute(mine)))
 
 
 def _digest(connection: sa.Connection, own: str) -> str:

@@ -15,7 +15,7 @@ from affectml_annotation.store.visits import BEFORE, failed_checks, images_done,
 from affectml_annotation.study import pay, running, visits
 from affectml_annotation.study.door import Entry, Ids
 from affectml_annotation.study.file import UNSEEN, Ending, LabelWords, Task
-from affectml_annotation.study.folder import Asked, Study
+from affectml_annotation.study.folder import Asked
 from affectml_annotation.study.visits import Visit, in_order
 
 
@@ -81,6 +81,9 @@ def _screen(connection: sa.Connection, visit: Visit, language: str | None) -> Sc
     phase, done = visit.phase if going_on else "over", images_done(connection, who)
     asked = {"before": file.before, "after": file.after}.get(phase)
     due = sum(pay.due(study, visit.status, done, round(visit.minutes * 60_000)))
+    # another text where no image of the study was shown to them
+    saw = visit.phase not in BEFORE and visit.status != "quota_full"
+    unseen = "" if saw else study.text(UNSEEN, language)
     warns = file.checks.then == "warn" and phase == "images"
     return Screen(
         visit=visit,
@@ -88,7 +91,7 @@ def _screen(connection: sa.Connection, visit: Visit, language: str | None) -> Sc
         step=len(file.steps) if visit.phase == "code" else file.steps.index(visit.phase.replace("start", "images")) + 1,
         steps=len(file.steps),
         images=visit.images + file.check_count if visit.images == file.images_per_person else 0,
-        text=study.text(phase, language) if going_on else _debriefing(study, visit, language),
+        text=study.text(phase, language) if going_on else unseen or study.text("debriefing", language),
         instructions=study.text("instructions", language) if phase in ("practice", "images") else "",
         question=words.question or _question(file.question, language or file.languages[0]),
         questions=() if asked is None else tuple(map(words.asked, in_order(asked, who, file.seed))),
@@ -107,12 +110,6 @@ def _question(own: str, language: str) -> str:
     """The task's question, in a language if it is one of ours."""
     with spoken(language):
         return _(own)
-
-
-def _debriefing(study: Study, visit: Visit, language: str | None) -> str:
-    """What somebody reads whose visit is over: another text where no image of the study was shown to them."""
-    saw = visit.phase not in BEFORE and visit.status != "quota_full"
-    return (not saw and study.text(UNSEEN, language)) or study.text("debriefing", language)
 
 
 @reading

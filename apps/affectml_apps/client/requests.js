@@ -4,8 +4,6 @@
 // has acknowledged it; one POST is in flight at a time and carries all that is unacknowledged. What the server will
 // never take is set aside with the reason, and the rest goes on: no answer blocks the ones behind it.
 
-import { marked } from "./texts.js";
-
 const RETRY_MS = [1000, 2000, 4000];
 const PATIENCE_MS = 15000;
 const BATCH = 200;
@@ -27,11 +25,6 @@ export async function ask(address, options) {
 
 // An id that nothing else has. (crypto.randomUUID exists only on https and localhost.)
 export const newId = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("-");
-
-const isAnswer = (kept, id) => kept?.id === id;
-
-// Stands for what cannot be sent, since it is no answer of ours; the person reads of it and can keep it as a file.
-const damaged = (id, kept) => ({ answer: { id, kept }, error: marked("This browser's store holds it damaged.") });
 
 export class Outbox {
   // place: a prefix of its own for this task and person. post(message) sends and returns the reply.
@@ -60,34 +53,24 @@ export class Outbox {
   // Read what an earlier page or another tab of this person left behind. From here on memory is what counts: what lies
   // in the browser's store is only written, until the next page reads it.
   load() {
-    this.waiting.clear();
-    this.refused.clear();
-    for (const [id, kept] of this.kept("refused")) {
-      this.refused.set(id, isAnswer(kept?.answer, id) ? { answer: kept.answer, error: String(kept.error) } : damaged(id, kept));
-    }
-    const found = [];
-    for (const [id, answer] of this.kept("answer")) {
-      if (isAnswer(answer, id)) found.push(answer);
-      else this.refused.set(id, damaged(id, answer));
-    }
     // A seq that is no number has no place in the order, and must not shuffle the others.
     const order = ({ seq }) => (Number.isFinite(seq) ? seq : Infinity);
-    found.sort((a, b) => (order(a) < order(b) ? -1 : Number(order(a) > order(b))));
-    for (const answer of found) this.waiting.set(answer.id, answer);
+    const answers = this.kept("answer").sort((a, b) => (order(a) < order(b) ? -1 : Number(order(a) > order(b))));
+    this.waiting = new Map(answers.map((answer) => [answer.id, answer]));
+    this.refused = new Map(this.kept("refused").map((kept) => [kept.answer.id, kept]));
   }
 
-  // [id, what lies there] of all entries of a kind; the text itself where it is no JSON.
+  // What lies there of a kind.
   kept(kind) {
-    const start = `${this.place}${kind}:`;
     const keys = Array.from({ length: localStorage.length }, (_, at) => localStorage.key(at));
-    return keys.filter((key) => key.startsWith(start)).map((key) => {
-      const text = localStorage.getItem(key);
+    const read = (key) => {
       try {
-        return [key.slice(start.length), JSON.parse(text)];
+        return JSON.parse(localStorage.getItem(key));
       } catch {
-        return [key.slice(start.length), text];
+        return null; // not written by us
       }
-    });
+    };
+    return keys.filter((key) => key.startsWith(`${this.place}${kind}:`)).map(read).filter((kept) => (kept?.answer ?? kept)?.id);
   }
 
   nextSeq() {

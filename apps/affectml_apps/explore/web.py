@@ -34,7 +34,7 @@ from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import AffectmlError, BadInput
 from affectml.exploring import Collection, Column, Detail, Near, View
-from affectml.plots.paper import overlay
+from affectml.plots import overlay
 from affectml.training import open_or_draw
 from affectml_annotation import AnnotationError
 from affectml_apps import serving

@@ -121,18 +121,18 @@ def drift(judgements: pd.DataFrame, labels: Sequence[str], *, block: int = 50) -
     these"), use:LABEL (share of answers that hold it). A last block of less than half the size joins the one before.
     """
     first = are_data(judgements) & (judgements["round"] == 1)
-    answers = judgements[first & judgements["kind"].isin(["labels", "none"])]
-    rows = []
-    for who, mine in answers.sort_values("at", kind="stable").groupby("annotator_id", sort=True):
-        count = max(1, (len(mine) + block // 2) // block)
-        for number in range(count):
-            part = mine.iloc[number * block : (number + 1) * block if number < count - 1 else None]
-            sets = [set(given) for given in part["labels"]]
-            size, none = np.mean([len(given) for given in sets]), (part["kind"] == "none").mean()
-            use = [np.mean([label in given for given in sets]) for label in labels]
-            rows.append((who, number + 1, len(part), part["seconds"].median(), size, none, *use))
-    columns = ["annotator_id", "block", "answers", "seconds", "labels_per_answer", "none"]
-    return pd.DataFrame(rows, columns=[*columns, *(f"use:{label}" for label in labels)])
+    answers = judgements[first & judgements["kind"].isin(["labels", "none"])].sort_values("at", kind="stable")
+    answers = answers.join(pd.DataFrame({f"use:{label}": [label in given for given in answers["labels"]]
+                                         for label in labels}, index=answers.index))  # fmt: skip
+    turn, in_all = answers.groupby("annotator_id").cumcount(), answers.groupby("annotator_id")["kind"].transform("size")
+    blocks = ((in_all + block // 2) // block).clip(lower=1)
+    by_block = answers.assign(
+        block=np.minimum(turn // block + 1, blocks), none=answers["kind"] == "none",
+        labels_per_answer=answers["labels"].map(len),
+    ).groupby(["annotator_id", "block"])  # fmt: skip
+    found = pd.DataFrame({"answers": by_block.size(), "seconds": by_block["seconds"].median()})
+    shares = by_block[["labels_per_answer", "none", *(f"use:{label}" for label in labels)]].mean()
+    return found.join(shares).reset_index()
 
 
 def pace(judgements: pd.DataFrame) -> pd.DataFrame:

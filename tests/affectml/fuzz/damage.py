@@ -4,14 +4,10 @@ import hashlib
 import io
 import json
 import random
-import sqlite3
-import tempfile
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -148,66 +144,6 @@ def in_parquet(content: bytes, draw: random.Random) -> bytes:
     return buffer.getvalue()
 
 
-def odd_array(array: np.ndarray, draw: random.Random) -> np.ndarray:
-    full = np.full(array.shape, draw.choice(ODD[3:14]), dtype=object)
-    ways: list[Callable[[], np.ndarray]] = [
-        lambda: array.reshape(-1)[: draw.randrange(array.size + 1)],
-        lambda: np.array(draw.choice(ODD[:8])),
-        lambda: array[None],
-        lambda: full.astype(draw.choice(["O", "U", "f8", "f4"])),
-        lambda: np.zeros(array.shape, draw.choice(["M8[s]", "c16", "V3", "S2", "?", "u8", ">f4", [("a", "i4")]])),
-        lambda: array[: draw.randrange(len(array) + 1)],
-        lambda: np.concatenate([array, array[:1]]),
-        lambda: array.astype(draw.choice(["U", "S", "O", "c8"])),
-    ]
-    return draw.choice(ways)()
-
-
-def in_npy(content: bytes, draw: random.Random) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, odd_array(np.load(io.BytesIO(content)), draw))
-    return buffer.getvalue()
-
-
-def in_npz(content: bytes, draw: random.Random) -> bytes:
-    arrays = dict(np.load(io.BytesIO(content)))
-    name = draw.choice(sorted(arrays))
-    array = arrays.pop(name)
-    if draw.randrange(6):
-        arrays[draw.choice([name, name, name, "x"])] = odd_array(array, draw)
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    return buffer.getvalue()
-
-
-def in_database(content: bytes, draw: random.Random) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "x.db"
-        path.write_bytes(content)
-        with sqlite3.connect(path) as connection:
-            tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-            table = draw.choice(sorted(tables))
-            columns = [row[1] for row in connection.execute(f"PRAGMA table_info('{table}')")]
-            odd = draw.choice([None, -1, 2**62, "", "x", b"\xff", "{", "[]", '{"a": NaN}', "2026-99-01"])
-            guards = list(connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"))
-            for name, _ in guards:
-                connection.execute(f"DROP TRIGGER {name}")
-            with suppress(sqlite3.Error):
-                if draw.randrange(4):
-                    connection.execute(f"UPDATE {table} SET {draw.choice(columns)} = ?", (odd,))
-                elif draw.randrange(2):
-                    connection.execute(f"DELETE FROM {table}")
-                else:
-                    connection.execute(f"DROP TABLE {table}")
-            for _, guard in guards:
-                with suppress(sqlite3.Error):
-                    connection.execute(guard)
-            connection.commit()
-        connection.close()
-        return path.read_bytes()
-
-
 WITHIN = dict.fromkeys((".csv", ".txt", ".ann", ".yaml"), in_lines) | {
-    ".json": in_json, ".jsonl": in_json_lines, ".parquet": in_parquet, ".npz": in_npz, ".npy": in_npy,
-    ".db": in_database,
+    ".json": in_json, ".jsonl": in_json_lines, ".parquet": in_parquet,
 }  # fmt: skip

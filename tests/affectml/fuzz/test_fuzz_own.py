@@ -188,16 +188,3 @@ READERS["table joined to a data set"] = Reader(
     lambda folder, out: get_importer("table")(folder / "t.csv", folder / "data", target="more") and None,
     changes=True,
 )
-
-
-def vectors(folder: Path) -> None:
-    np.savez(
-        folder / "e.npz", image=np.array([f"{n}.jpg" for n in range(24)]), embedding=np.ones((24, 3), dtype=np.float32)
-    )
-
-
-READERS["embeddings joined to a data set"] = Reader(
-    part("data", also=vectors),
-    lambda folder, out: get_importer("embeddings")(folder / "e.npz", folder / "data", name="more") and None,
-    True,
-)

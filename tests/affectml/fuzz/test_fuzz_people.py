@@ -14,7 +14,7 @@ import pandas as pd
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from affectml.cli._labels_task import export_store, images_to_queue, open_source, open_task, read_checks
+from affectml.cli._label_task import export_store, images_to_queue, open_source, open_task, read_checks
 from affectml.data import Dataset
 from affectml.evaluating import EvaluateConfig
 from affectml.evaluating.systems import Source, read_file
@@ -23,7 +23,6 @@ from affectml.people.studies import check
 from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml.vlm.reply import Unread, Words, custom_id, parse_reply
 from affectml_annotation import LabelStore, Task, aggregate, write_judgements
-from affectml_annotation.erasing import erase_people
 from affectml_annotation.store.backup import restore, write_backup
 from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.place import holds_task
@@ -299,18 +298,8 @@ def queued(name: str, folder: Path, out: Path) -> None:
 
 READERS["database"] = Reader(database, labelled, works=True)
 READERS["answers added to a data set"] = Reader(part(*TABLES), exported, changes=True)
-READERS["people taken out of a data set"] = Reader(
-    part(*TABLES), lambda folder, out: erase_people(["ann"], folder=folder / "data"), changes=True
-)
 READERS["queue run"] = Reader(part("run"), partial(queued, "run"))
 READERS["queue ids.txt"] = Reader(written(("ids.txt", "1.jpg", "2.jpg")), partial(queued, "ids.txt"))
-PREDICTED = [{"image": f"{image}.jpg", "joy": 0.5, "awe": 0.2, "fear": image / 2} for image in (1, 2)]
-QUEUES = {
-    "q.csv": written(("q.csv", ",".join(PREDICTED[0]), *(",".join(map(str, row.values())) for row in PREDICTED))),
-    "q.jsonl": written(("q.jsonl", *map(json.dumps, PREDICTED))),
-    "q.parquet": parquet("q.parquet", **{name: [row[name] for row in PREDICTED] for name in PREDICTED[0]}),
-}
-READERS |= {f"queue {file}": Reader(write, partial(queued, file)) for file, write in QUEUES.items()}
 READERS["checks"] = Reader(
     written(("checks.csv", "image_id,accepted,forbidden", "1.jpg,joy|awe,fear", "2.jpg,joy,")),
     lambda folder, out: read_checks(folder / "checks.csv"),

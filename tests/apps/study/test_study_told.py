@@ -1,7 +1,5 @@
 """What a study's page tells somebody who cannot go on, or is through: honestly, and in their own words."""
 
-import re
-
 import pytest
 from streamlit.runtime.context import ContextProxy
 
@@ -80,28 +78,6 @@ def test_the_consent_lists_what_the_file_says_of_pay_and_who_began_here_is_warne
     agree(task.store, "ann")
     assert "already started this study in this browser" in said(see("bob"))
     assert "already started" not in said(see("bob", "phone"))
-
-
-def test_every_step_has_its_number_and_the_practice_ends_on_a_page_of_its_own(study, see):
-    task = study()
-    steps = []
-
-    def look():
-        app = see("ann")
-        html = "".join(each.proto.body for each in app.get("html"))
-        steps.append(re.search('class="step"[^>]*>(.*?)</p>', html)[1])
-        return app
-
-    look()
-    who = agree(task.store, "ann")
-    for phase in ("before", "instructions", "practice", "start", "images", "after", "debriefing", "code"):
-        bring(task.store, who, phase)
-        app = look()
-        if phase == "start":
-            assert "The practice is over\nFrom now on your answers count. There are 3 images for you." in said(app)
-            press(app, "Start")
-    assert steps == [f"Step {n} of 7" for n in (1, 2, 3, 4, 5, 5, 6, 7)] + [""]
-    assert visits.where(task.store, who).status == "completed"
 
 
 def guess(app, code) -> str:

@@ -1,7 +1,6 @@
 // What the colours mean: the palette, and the legend, whose entries are filters.
 
 import { button, make } from "./elements.js";
-import { css } from "./map.js";
 
 // Okabe & Ito 2008, with two of Tol 2021; the last is for all other levels.
 const LEVELS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b2a100", "#6b4c9a", "#882255", "#8c8c8c"];
@@ -27,7 +26,7 @@ export class Legend {
       : make("span", {}, swatch(palette[at]), this.on.called(text), count(images))));
     if (low != null) {
       const ramp = make("span", { class: "ramp", "aria-hidden": "true" });
-      ramp.style.background = `linear-gradient(to right, ${[0, 32, 64, 96, 127, 159, 191, 223, 254].map((at) => css(palette[at])).join(",")})`;
+      ramp.style.background = `linear-gradient(to right, ${[0, 32, 64, 96, 127, 159, 191, 223, 254].map((at) => palette[at]).join(",")})`;
       entries.push(this.filter(null, () => this.on.known(), low, ramp, high));
     }
     if (unknown) entries.push(make("span", {}, swatch(palette[255]), "unknown", count(unknown)));
@@ -50,19 +49,19 @@ export class Legend {
   }
 }
 
-const swatch = (colour) => make("i", { class: "dot", style: `background:${css(colour)}` });
-
-const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+const swatch = (colour) => make("i", { class: "dot", style: `background:${colour}` });
 
 // Colours of the codes 0 to 255; 255 is unknown
 export function palette(levels, dark) {
-  const unknown = dark ? [105, 105, 112] : [190, 190, 196];
-  if (levels) return Array.from({ length: 256 }, (_, code) => (code === 255 ? unknown : rgb((dark && DARK[code]) || LEVELS[Math.min(code, LEVELS.length - 1)])));
-  const stops = (dark ? DARK_RAMP : RAMP).map(rgb);
-  return Array.from({ length: 256 }, (_, code) => {
-    if (code === 255) return unknown;
-    const at = (code / 254) * (stops.length - 1);
-    const low = Math.min(Math.floor(at), stops.length - 2);
-    return stops[low].map((value, channel) => Math.round(value + (stops[low + 1][channel] - value) * (at - low)));
-  });
+  const ramp = dark ? DARK_RAMP : RAMP;
+  const colour = (code) => {
+    if (code === 255) return dark ? "#696970" : "#bebec4";
+    if (levels) return (dark && DARK[code]) || LEVELS[Math.min(code, LEVELS.length - 1)];
+    const at = (code / 254) * (ramp.length - 1);
+    const low = Math.min(Math.floor(at), ramp.length - 2);
+    const channel = (hex, from) => parseInt(hex.slice(from, from + 2), 16);
+    const between = [1, 3, 5].map((from) => Math.round(channel(ramp[low], from) * (1 - at + low) + channel(ramp[low + 1], from) * (at - low)));
+    return `rgb(${between.join(" ")})`;
+  };
+  return Array.from({ length: 256 }, (_, code) => colour(code));
 }

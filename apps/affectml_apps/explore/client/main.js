@@ -4,7 +4,7 @@
 import { make } from "./elements.js";
 import { Grid } from "./grid.js";
 import { Legend, palette } from "./legend.js";
-import { PointMap, css } from "./map.js";
+import { PointMap } from "./map.js";
 import { One } from "./one.js";
 import { ask } from "./requests.js";
 
@@ -60,7 +60,7 @@ class Explorer {
         fit: (index) => this.fitOf(index),
         name: (index) => this.ids[index] ?? `image ${index + 1}`,
         picture: (index) => this.picture({ i: index }, "thumb"),
-        colour: (index) => (this.codes ? css(this.palette[this.codes[index]]) : null),
+        colour: (index) => (this.codes ? this.palette[this.codes[index]] : null),
         says: (index) => this.saysOf(index),
       },
     });

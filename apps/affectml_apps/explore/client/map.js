@@ -7,7 +7,7 @@ const REACH = 12; // px around the pointer
 const FAINT = 0.16;
 const CORNERS = 48; // of a lasso, at most: it stands in the address
 const SHOWN = 255;
-const HIDDEN = { light: [89, 89, 89], dark: [191, 191, 191] }; // the colour of what is not shown
+const HIDDEN = { light: "#595959", dark: "#bfbfbf" }; // the colour of what is not shown
 
 export class PointMap {
   // on: lasso(corners or null), open(index), hover(index or -1, x, y), say(text)
@@ -57,7 +57,7 @@ export class PointMap {
     this.draw();
   }
 
-  // palette: 256 colours [r, g, b] from 0 to 255, by code
+  // palette: 256 colours as in CSS, by code
   setColours(codes, palette) {
     if (codes) this.codes = codes;
     this.palette = palette;
@@ -121,33 +121,40 @@ export class PointMap {
     this.paintOver();
   }
 
+  // A small point is a square, which is drawn faster.
   paintPoints() {
-    const ratio = devicePixelRatio || 1;
-    const { shown, xy, points: { width, height } } = this;
-    const pen = this.points.getContext("2d");
-    const image = pen.createImageData(width, height);
-    const pixels = new Uint32Array(image.data.buffer);
-    const hidden = HIDDEN[this.dark ? "dark" : "light"];
-    const [unit, [middleX, middleY]] = [this.unit * ratio, this.centre];
+    const { shown, xy, width, height } = this;
+    const pen = this.penOf(this.points);
     for (const part of this.count === shown.length ? [1] : [0, 1]) {
-      const stamp = stampOf(Math.max(1, Math.round((part ? this.size : this.sizeOf(shown.length)) * ratio)));
+      const size = Math.max(1, Math.round(part ? this.size : this.sizeOf(shown.length)));
       for (let i = 0; i < shown.length; i++) {
         if ((shown[i] > 0 ? 1 : 0) !== part) continue;
-        const left = Math.round((xy[2 * i] - middleX) * unit + (width - stamp.side) / 2);
-        const top = Math.round((middleY - xy[2 * i + 1]) * unit + (height - stamp.side) / 2);
-        if (left <= -stamp.side || top <= -stamp.side || left >= width || top >= height) continue;
-        const strength = part ? FAINT + ((1 - FAINT) * shown[i]) / SHOWN : FAINT;
-        press(image, pixels, stamp, left, top, part ? this.palette[this.codes[i]] : hidden, strength);
+        const x = Math.round((xy[2 * i] - this.centre[0]) * this.unit + width / 2);
+        const y = Math.round((this.centre[1] - xy[2 * i + 1]) * this.unit + height / 2);
+        if (x < -size || y < -size || x > width + size || y > height + size) continue;
+        pen.globalAlpha = part ? FAINT + ((1 - FAINT) * shown[i]) / SHOWN : FAINT;
+        pen.fillStyle = part ? this.palette[this.codes[i]] : HIDDEN[this.dark ? "dark" : "light"];
+        if (size < 4) pen.fillRect(x, y, size, size);
+        else {
+          pen.beginPath();
+          pen.arc(x, y, size / 2, 0, 7);
+          pen.fill();
+        }
       }
     }
-    pen.putImageData(image, 0, 0);
+  }
+
+  // What draws on an emptied canvas, in the page's pixels.
+  penOf(canvas) {
+    const ratio = devicePixelRatio || 1;
+    const pen = canvas.getContext("2d");
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    pen.clearRect(0, 0, this.width, this.height);
+    return pen;
   }
 
   paintOver() {
-    const ratio = devicePixelRatio || 1;
-    const pen = this.over.getContext("2d");
-    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    pen.clearRect(0, 0, this.width, this.height);
+    const pen = this.penOf(this.over);
     pen.strokeStyle = this.dark ? "#ffffff" : "#111111";
     pen.fillStyle = this.dark ? "rgb(255 255 255 / 7%)" : "rgb(0 0 0 / 5%)";
     pen.lineWidth = 1.5;
@@ -324,41 +331,6 @@ export class PointMap {
     return count;
   }
 }
-
-// A point of so many pixels a side: how much of each pixel it covers. A small one is a square.
-function stampOf(side) {
-  const cover = new Float32Array(side * side).fill(1);
-  if (side < 4) return { side, cover };
-  for (let at = 0; at < cover.length; at++) {
-    const edge = (2 / side) * Math.hypot((at % side) + 0.5 - side / 2, Math.floor(at / side) + 0.5 - side / 2);
-    const within = Math.max(0, Math.min(1, ((1 - edge) * side) / 2.5));
-    cover[at] = within * within * (3 - 2 * within);
-  }
-  return { side, cover };
-}
-
-// Lay a point over what is there, as far as it lies within the image. pixels: its data, four bytes at once.
-function press({ data, width, height }, pixels, { side, cover }, left, top, [red, green, blue], strength) {
-  const whole = (255 << 24) | (blue << 16) | (green << 8) | red;
-  for (let row = Math.max(0, -top); row < Math.min(side, height - top); row++) {
-    for (let column = Math.max(0, -left); column < Math.min(side, width - left); column++) {
-      const at = (top + row) * width + left + column;
-      const alpha = strength * cover[row * side + column];
-      if (alpha === 1) {
-        pixels[at] = whole;
-        continue;
-      }
-      const under = (1 - alpha) * (data[4 * at + 3] / 255);
-      const both = Math.max(alpha + under, 1e-6);
-      data[4 * at] = (red * alpha + data[4 * at] * under) / both;
-      data[4 * at + 1] = (green * alpha + data[4 * at + 1] * under) / both;
-      data[4 * at + 2] = (blue * alpha + data[4 * at + 2] * under) / both;
-      data[4 * at + 3] = 255 * both;
-    }
-  }
-}
-
-export const css = (colour) => `rgb(${colour[0]} ${colour[1]} ${colour[2]})`;
 
 const cornersOf = ([[left, top], [right, bottom]]) => [[left, top], [right, top], [right, bottom], [left, bottom]];
 

@@ -299,18 +299,13 @@ export class View {
     this.pad?.draw(valence, arousal);
   }
 
-  // Nothing is asked any more.
-  isOver(session) {
-    return session.item === null && session.finished;
-  }
-
   called(label) {
     return this.labels.find((each) => each.label === label)?.name ?? label;
   }
 
   drawState(session, lock) {
     const { task, root } = this;
-    const over = this.isOver(session);
+    const over = session.item === null && session.finished; // nothing is asked any more
     root.dataset.over = String(over);
     this.saveButton.disabled = over;
     this.backButton.disabled = session.past.length === 0;
@@ -393,10 +388,8 @@ export class View {
   }
 
   drawRefused(outbox) {
-    const notStored = (answer) => (answer.image === undefined ? _("Not stored: an answer given in this browser.")
-      : _("Not stored: image {image}, {answer}.", { image: answer.image, answer: this.inWords(answer) }));
     listed(this.refused, [...outbox.refused], ([id]) => id, ([id, { answer, error }]) => [
-      notStored(answer), " ", _(error), " ",
+      _("Not stored: image {image}, {answer}.", { image: answer.image, answer: this.inWords(answer) }), " ", _(error), " ",
       make("a", { download: `not-stored-${id}.json`, href: fileOf({ answer, error }) }, _("Keep as a file")), " ",
       this.understood(() => outbox.forgetRefused(id))]);
   }

@@ -1,7 +1,6 @@
 """The page where images are labelled: the door, consent, and then the component."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import streamlit as st
 from streamlit import config
@@ -28,26 +27,19 @@ def draw() -> None:
         return
     person = queries.person(task.store, who)
     if person is None and task.file.invited_only:
-        with _outside(_("Not invited")):
-            problem(
-                _(
-                    "Nobody invited “{name}” to this task. Ask the lead, or label under the name you were invited by.",
-                    name=who,
-                )
-            )
+        text = _(
+            "Nobody invited “{name}” to this task. Ask the lead, or label under the name you were invited by.", name=who
+        )
+        _outside(_("Not invited"), text, problem)
     elif who in task.store.closed():
-        with _outside(_("Closed")):
-            st.info(
-                _("{name}, the lead has closed your entry to this task. Your answers so far are kept.", name=plain(who))
-            )
+        text = _("{name}, the lead has closed your entry to this task. Your answers so far are kept.", name=plain(who))
+        _outside(_("Closed"), text)
     elif person is not None and person.withdrawn_at is not None:
-        with _outside(_("Withdrawn")):
-            st.info(
-                _(
-                    "{name}, you have withdrawn from this task. Nothing more is shown, and your answers are not used.",
-                    name=plain(who),
-                )
-            )
+        text = _(
+            "{name}, you have withdrawn from this task. Nothing more is shown, and your answers are not used.",
+            name=plain(who),
+        )
+        _outside(_("Withdrawn"), text)
     elif person is None or person.consented_at is None:
         _ask_consent(task, who)
     else:
@@ -55,13 +47,12 @@ def draw() -> None:
         component.mount(task, who, _round(task, who), base=config.get_option("server.baseUrlPath"))
 
 
-@contextmanager
-def _outside(title: str) -> Iterator[None]:
-    """The page of somebody who may not label; inside, why not."""
+def _outside(title: str, why: str, tell: Callable[[str], object] = st.info) -> None:
+    """The page of somebody who may not label."""
     reading_width()
     chooser(current().offered())
     st.title(title)
-    yield
+    tell(why)
     offer_to_leave()
 
 

@@ -60,16 +60,16 @@ STEPS = {
     "after": "questions after",
     "code": "finished",
 }
-FATES = {  # in the order of the picture, with a colour of its own and a word for it
-    "went_on": ("went on", "#2f6fc4"),
-    "completed": ("completed it", "#1b7a4b"),
-    "going_on": ("is there now", "#8fb8ea"),
-    "screened_out": ("screened out", "#b07d1a"),
-    "quota_full": ("quota full", "#8a6fb0"),
-    "timed_out": ("timed out", "#8c8c8c"),
-    "left": ("left", "#c2483b"),
-    "declined": ("declined", "#d98a80"),
-    "went_away": ("went away", "#c9c9c9"),
+FATES = {
+    "went_on": "went on",
+    "completed": "completed it",
+    "going_on": "is there now",
+    "screened_out": "screened out",
+    "quota_full": "quota full",
+    "timed_out": "timed out",
+    "left": "left",
+    "declined": "declined",
+    "went_away": "went away",
 }
 UNSIGNED = (
     "Nobody signs these ids: whoever knows the address can make some up. So places are limited, the study's id has to "
@@ -125,20 +125,12 @@ def _funnel(task: LabelTask) -> None:
     if found.empty:
         return
     steps = [STEPS.get(step, step) for step in dict.fromkeys(("consent", *now.reached))]
-    shown = found.assign(
-        step=[STEPS.get(step, step) for step in found["step"]],
-        what=[FATES[fate][0] for fate in found["fate"]],
-        order=[list(FATES).index(fate) for fate in found["fate"]],
-    )
-    words, colours = zip(*(FATES[fate] for fate in FATES if fate in set(found["fate"])), strict=True)
-    colour = by_colour("what") | {"scale": {"domain": words, "range": colours}}
+    shown = found.assign(step=[STEPS.get(step, step) for step in found["step"]], what=found["fate"].map(FATES))
     across = {"field": "people", "type": "quantitative", "aggregate": "sum", "title": None}
-    number = {"mark": {"type": "text", "align": "left", "dx": 4, "color": "gray"}, "encoding": {"text": across}}
     rows = {"field": "step", "type": "nominal", "sort": steps, "title": None, "axis": {"labelOverlap": False}}
     picture(
-        shown, "Who reached each step, and what became of them there", height={"step": 30},
-        encoding={"y": rows, "x": {**across, "axis": {"tickMinStep": 1}}},
-        layer=[{"mark": "bar", "encoding": {"order": {"field": "order"}, "color": colour}}, number],
+        shown, "Who reached each step, and what became of them there", height={"step": 30}, mark="bar",
+        encoding={"y": rows, "x": {**across, "axis": {"tickMinStep": 1}}, "color": by_colour("what")},
     )  # fmt: skip
     with folded("The same as a table", "funnel"):
         became = (shown["people"].astype(str) + " " + shown["what"]).groupby(shown["step"], sort=False).agg(", ".join)

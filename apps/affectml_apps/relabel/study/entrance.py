@@ -135,18 +135,14 @@ class Entrance:
         return all(one.given.get(key) == other.given.get(key) for key in (name, LINK))
 
 
-def back_from(task: LabelTask, visitor: Visitor) -> str | None:
-    """Where somebody goes back to, with the code for what they find here; errors as of `enter`."""
-    entry = enter(task, visitor)
-    if entry.participant is not None:
-        return return_address(task.store, entry.participant)
-    return way_back(task.store, ids_of(task, visitor), entry)
-
-
 def go_back(request: Request) -> Response:
-    """To where somebody came from. Redirected here, the address stands in no page."""
+    """To where somebody came from, with their code. Redirected here, the address stands in no page."""
     task, to = current(), None
     with suppress(AnnotationError):  # the page tells them
-        visitor = visitor_of(task, request.cookies)
-        to = None if visitor is None else back_from(task, visitor)
+        if (visitor := visitor_of(task, request.cookies)) is not None:
+            entry = enter(task, visitor)
+            if entry.participant is not None:
+                to = return_address(task.store, entry.participant)
+            else:
+                to = way_back(task.store, ids_of(task, visitor), entry)
     return RedirectResponse(to or "../", 303, {"cache-control": "no-store"})

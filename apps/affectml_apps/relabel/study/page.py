@@ -213,7 +213,7 @@ def _visit(task: LabelTask, who: str) -> None:
     if shown.visit.status is not None:
         _over(task, who, shown)
         if shown.visit.phase == "images":
-            phases.send_rest(task, who)
+            phases.mount(task, who, "over")
         return
     with top(shown.file.languages, shown.step, shown.steps):
         _your_part(task, who, shown)

@@ -27,9 +27,10 @@ MOST_POINTS = 11  # of a scale whose points all stand there
 
 def draw(task: LabelTask, who: str, screen: Screen) -> None:
     """Draw the phase that they are at."""
-    phase = screen.visit.phase
+    phase, file = screen.visit.phase, screen.file
     if phase in ("practice", "images"):
-        _images(task, who, screen)
+        instructions = text_of(task, screen.instructions, file.instructions.links)
+        mount(task, who, phase, question=screen.question, instructions=instructions, breaks=file.breaks)
         return
     narrow()
     if phase in ("before", "after"):
@@ -45,7 +46,7 @@ def draw(task: LabelTask, who: str, screen: Screen) -> None:
                 )
             )
         else:
-            st.html(text_of(task, screen.text, screen.file.instructions.links))
+            st.html(text_of(task, screen.text, file.instructions.links))
         says = {"instructions": _("Continue"), "start": _("Start"), "debriefing": _("Finish")}
         if st.button(says[phase], type="primary", key=f"leave-{phase}"):
             visits.go_on(task.store, who, phase)  # type: ignore[arg-type]
@@ -111,21 +112,9 @@ def _asked(one: Asked) -> Any:
     return st.number_input(value=None, step=1.0, format="%.15g", **name)
 
 
-def _images(task: LabelTask, who: str, screen: Screen) -> None:
-    """The labelling page itself, to practise with and then to label."""
-    instructions = text_of(task, screen.instructions, screen.file.instructions.links)
-    _mount(
-        task, who, screen.visit.phase, question=screen.question, instructions=instructions, breaks=screen.file.breaks
-    )
-
-
-def send_rest(task: LabelTask, who: str) -> None:
-    """Have a browser send the answers that were under way when the visit ended, without drawing anything."""
-    _mount(task, who, "over")
-
-
-def _mount(
+def mount(
     task: LabelTask, who: str, phase: str, *, question: str = "", instructions: str = "", breaks: float = 0
 ) -> None:
+    """The labelling page itself, to practise with and to label; over: the browser sends what was under way, unseen."""
     study = {"phase": phase, "question": question, "instructions": instructions, "breaks": breaks}
     component.mount(task, who, 1, base=config.get_option("server.baseUrlPath"), study=study)

@@ -7,26 +7,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import numpy as np
+import pandas as pd
 import typer
 from annotated_types import Ge
 
 from affectml._options import MOST_SEED, Help
+from affectml.cli import _label_task as tasks
 from affectml.cli._command import App, Parts, command_of
 from affectml.cli._print import Table, about, frame, records
 from affectml.cli.pages import Address, Labelling, Port, start_page
+from affectml.data import Dataset
 from affectml.errors import BadInput, spelled
+from affectml.people.erasing import erase_people
+from affectml.people.labelling import fitted, make_task, queued_words, task_file, task_words
+from affectml_annotation import LabelStore, annotator_report, pooled_words
+from affectml_annotation import aggregate as aggregate_judgements
+from affectml_annotation.agreement import agreement_report
+from affectml_annotation.exchange.dataset_folder import make_target_again, write_target
+from affectml_annotation.exchange.files import make_way, write_text
+from affectml_annotation.store import backup as backups
+from affectml_annotation.store import keeping
+from affectml_annotation.store.checking import INVARIANTS, check_store
+from affectml_annotation.store.place import way_back
+from affectml_annotation.store.versions import newest
+from affectml_annotation.study.file import changed_keys
+from affectml_annotation.study.folder import as_yaml
 
-if TYPE_CHECKING:
-    from affectml.cli._labels_task import Source as Given
-    from affectml_annotation import LabelStore
-
-app = App(
-    invoke_without_command=True,
-    help="Label images with several people: alone it opens the page in the browser; its commands set a task up, "
-    "compare what people said, and make targets of it.",
-)
+app = App(invoke_without_command=True)
 remove = App(no_args_is_help=True, help="Take people off the list, out of what counts, or out of everything.")
 app.add_typer(remove, name="remove")
 
@@ -95,16 +105,11 @@ def init(
         overlap: How many people answer each image. Default: 3.
         seed: Of every random choice; same seed, same order. Default: 0.
     """
-    from affectml.cli._labels_task import new_database, to_show
-    from affectml.data import Dataset
-    from affectml.people.labelling import make_task, task_file
-    from affectml_annotation import LabelStore
-
     opened = Dataset.open(dataset)
-    where = new_database(db, opened)
+    where = tasks.new_database(db, opened)
     given = _given(target=target, construct=construct, question=question, overlap=overlap, seed=seed)
     task, images = make_task(opened, *task_file(file, taxonomy, **given))
-    images, left_out = to_show(opened, images)
+    images, left_out = tasks.to_show(opened, images)
     with LabelStore(where) as store:
         store.init_task(task, images, dataset=opened.root)
         store.invite(invite or [])
@@ -120,11 +125,7 @@ def show(*, db: Db = None, out: Path | None = None, replace: Replace = False) ->
     Args:
         out: Write it to this file. Default: print it.
     """
-    from affectml.cli._labels_task import open_task
-    from affectml_annotation.exchange.files import make_way, write_text
-    from affectml_annotation.study.folder import as_yaml
-
-    with open_task(db, to_read=True) as store:
+    with tasks.open_task(db, to_read=True) as store:
         task = store.task
     text = "\n".join(as_yaml(task))
     if out is not None:
@@ -137,9 +138,7 @@ def show(*, db: Db = None, out: Path | None = None, replace: Replace = False) ->
 @app.command()
 def status(*, db: Db = None) -> Parts:
     """Show how far the task is, how fast it goes, and how long it will take."""
-    from affectml.cli._labels_task import open_task
-
-    with open_task(db, to_read=True) as store:
+    with tasks.open_task(db, to_read=True) as store:
         yield from _status(store)
 
 
@@ -159,8 +158,6 @@ def agreement(
         by: Compare groups of answers: by language, or by an attribute of the annotators. Default: none.
         seed: Seed of the permutations of --by.
     """
-    from affectml_annotation.agreement import agreement_report
-
     given = _open(source, db, empty)
     judgements, column = (given.judgements, None) if by is None else given.grouped(by)
     report = agreement_report(
@@ -209,12 +206,6 @@ def aggregate(
         out: Parquet file for the result. Default: print a summary only.
         target: Make this target of the data set anew, with --replace. Default: print a summary only.
     """
-    import numpy as np
-
-    from affectml.data import Dataset
-    from affectml_annotation import aggregate as aggregate_judgements
-    from affectml_annotation.exchange.dataset_folder import make_target_again, write_target
-
     if target is not None and not replace:
         raise BadInput(f"--target {target}: it is written over, and the old one kept beside it; say so: --replace")
     if target is not None and (tau, share, votes, minimum_people) != (1 / 3, 0.5, 2, 1):
@@ -271,11 +262,9 @@ def export(
         method: How the target is made: a method of `label aggregate`.
         images: Folder of the image files, for a new data set. Default: none.
     """
-    from affectml.cli._labels_task import export_store, open_task, own_dataset
-
-    with open_task(db, to_read=True) as store:
-        to = own_dataset(store) if to is None else to
-        told = export_store(
+    with tasks.open_task(db, to_read=True) as store:
+        to = tasks.own_dataset(store) if to is None else to
+        told = tasks.export_store(
             store, to, kind=format_, target=target, method=method, rounds=_rounds(rounds), images=images,
             replace=replace,
         )  # fmt: skip
@@ -302,8 +291,6 @@ def erase(dataset: Path, people: People, *, runs: Folders = (), db: NewDb = None
         runs: Look for runs' people files here too, at any depth; may be given several times. Default: beside the data
             set, here, and in runs/ of both.
     """
-    from affectml.people.erasing import erase_people
-
     done = erase_people(dataset, people, runs=runs, db=db)
     yield {"dataset": str(dataset), **done.to_json()}
     yield from done.told(dataset, people)
@@ -315,9 +302,7 @@ def uninvite(people: People, *, db: Db = None) -> Parts:
 
     Whoever has answered keeps their answers, which count, and their entry is closed; inviting them again opens it.
     """
-    from affectml.cli._labels_task import open_task
-
-    with open_task(db) as store:
+    with tasks.open_task(db) as store:
         closed, where = store.uninvite(people), store.database.where
     removed = [who for who in dict.fromkeys(people) if who not in closed]
     yield {"db": where, "removed": removed, "closed": closed}
@@ -336,9 +321,7 @@ def withdraw(people: People, *, db: Db = None, undo: bool = False) -> Parts:
     Args:
         undo: Take their withdrawal back: their answers count again.
     """
-    from affectml.cli._labels_task import open_task
-
-    with open_task(db) as store:
+    with tasks.open_task(db) as store:
         (store.undo_withdrawal if undo else store.withdraw)(*people)
         where = store.database.where
     yield {"db": where, "back" if undo else "withdrawn": people}
@@ -373,12 +356,10 @@ def import_(
         delimiter: What joins the labels in a cell of CSV.
         invite: Invite the people in the file who are not invited yet.
     """
-    from affectml.cli._labels_task import named_image, open_task
-
-    with open_task(db) as store:
+    with tasks.open_task(db) as store:
         rows = store.import_file(
-            file, invite=invite, image_of=named_image(store, file), format=format_, rename=map_, encoding=encoding,
-            delimiter=delimiter, empty=empty,
+            file, invite=invite, image_of=tasks.named_image(store, file), format=format_, rename=map_,
+            encoding=encoding, delimiter=delimiter, empty=empty,
         )  # fmt: skip
         where = store.database.where
     yield {"rows": rows, "db": where}
@@ -411,12 +392,7 @@ def assign(
         lower: With --more or --overlap: also lower the number of people where more were planned.
         release: Take back images whose time is up, at once.
     """
-    from affectml.cli._labels_task import images_to_queue, open_task
-    from affectml.people.labelling import fitted, queued_words, task_file
-    from affectml_annotation.store.versions import newest
-    from affectml_annotation.study.file import changed_keys
-
-    with open_task(db) as store:
+    with tasks.open_task(db) as store:
         if lower and overlap is None and more is None:
             raise BadInput("--lower says how --more or --overlap is meant: give one of them too")
         last = store.database.reading(newest)
@@ -424,7 +400,7 @@ def assign(
         said = None if file is None else fitted(task_file(file)[0], before, file.parent)
         people = None if more else overlap or before.overlap
         asked = queue is not None or disagreement
-        queued = images_to_queue(store, queue, top, people=people) if asked else []
+        queued = tasks.images_to_queue(store, queue, top, people=people) if asked else []
         raised = store.steer(
             invite=invite or [], file=said, changes=_given(overlap=overlap), queue=queued, more=more, lower=lower,
             since=None if said is None else last.number,
@@ -446,14 +422,11 @@ def attention(*, db: Db = None, add: Path | None = None) -> Parts:
     Args:
         add: CSV of checks: image_id, accepted, forbidden (labels joined by |). Default: none.
     """
-    from affectml.cli._labels_task import named_database, open_source, open_task, read_checks
-    from affectml_annotation import annotator_report
-
-    where = named_database(db)
+    where = tasks.named_database(db)
     if add is not None:
-        with open_task(where) as store:
-            store.add_checks(read_checks(add))
-    given = open_source(None, where)
+        with tasks.open_task(where) as store:
+            store.add_checks(tasks.read_checks(add))
+    given = tasks.open_source(None, where)
     report = annotator_report(given.judgements, given.labels, checks=given.checks, repeats=given.repeats)
     columns = ["annotator_id", "judgements", "checks", "checks_failed", "repeats", "self_agreement"]
     people, checks = report.filter(columns), 0 if given.checks is None else len(given.checks)
@@ -480,14 +453,10 @@ def backup(
         erased: With --restore: another database or backup of the task, which knows who was erased since; may be given
             several times. Default: what is replaced or lies near, and their backups.
     """
-    from affectml.cli._labels_task import open_task, watching
-    from affectml_annotation.store import backup as backups
-    from affectml_annotation.store.keeping import keep_backup
-
     if restore:
         if out is None:
             raise BadInput("--restore: name the database to make, behind the backup")
-        with watching("restoring"):
+        with tasks.watching("restoring"):
             done = backups.restore(source, out, erased=erased, replace=replace)
         yield asdict(done)
         answers, people = done.counts["event"], done.counts["annotator"]
@@ -504,8 +473,8 @@ def backup(
         return
     if erased:
         raise BadInput("--erased: belongs to --restore")
-    with open_task(source, to_read=True) as store, watching("backing up"):
-        made = keep_backup(store) if out is None else backups.write_backup(store, Path(out), replace=replace)
+    with tasks.open_task(source, to_read=True) as store, tasks.watching("backing up"):
+        made = keeping.keep_backup(store) if out is None else backups.write_backup(store, Path(out), replace=replace)
     yield made and asdict(made)
     if made is not None:
         counts = made.counts
@@ -516,13 +485,8 @@ def backup(
 
 def check(database: str) -> Parts:
     """Check that a label database or a backup is sound, also while people label; exit code 1 if not."""
-    from affectml.cli._labels_task import named_database, watching
-    from affectml_annotation import LabelStore
-    from affectml_annotation.store.checking import INVARIANTS, check_store
-    from affectml_annotation.store.place import way_back
-
-    with LabelStore(named_database(database), must_exist=True, reads_only=True) as store:
-        with watching("checking"):
+    with LabelStore(tasks.named_database(database), must_exist=True, reads_only=True) as store:
+        with tasks.watching("checking"):
             broken = check_store(store)
         where = store.database.where
     yield {"db": where, "checked": [*INVARIANTS], "broken": [asdict(each) for each in broken]}
@@ -544,14 +508,11 @@ def _given(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in changes.items() if value is not None}
 
 
-def _open(source: str | None, db: str | None, empty: str | None) -> "Given":
+def _open(source: str | None, db: str | None, empty: str | None) -> tasks.Source:
     """The judgements that a command means; says first what whoever reads rates and agreement of them has to know."""
-    from affectml.cli._labels_task import open_source
-    from affectml_annotation import pooled_words
-
     if source is not None and db is not None:
         raise typer.BadParameter(f"names {db}, and SOURCE names {source}; give one of them", param_hint="--db")
-    given = open_source(source, db, empty)
+    given = tasks.open_source(source, db, empty)
     for words in (given.stopped, pooled_words(given.judgements, given.where)):
         if words:
             typer.echo(words, err=True)
@@ -562,13 +523,8 @@ def _rounds(text: str) -> Any:
     return int(text) if text.isdecimal() else text
 
 
-def _status(store: "LabelStore") -> Parts:
+def _status(store: LabelStore) -> Parts:
     """Progress of the task, who did what, and its backups."""
-    import pandas as pd
-
-    from affectml.people.labelling import task_words
-    from affectml_annotation.store import keeping
-
     where, progress, people = store.database.where, store.progress(), store.annotators()
     rows = people.drop(columns=["chip_order", "attributes"])
     (counts,) = records(pd.DataFrame([asdict(progress)]))

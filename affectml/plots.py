@@ -1,8 +1,8 @@
-"""Pictures inside pages: values with their intervals, labels by labels, said against seen, and curves.
+"""Pictures of figures inside pages, and a map over an image as a file.
 
-A picture draws what it is given and computes nothing. It is written as text, mark by mark, an <svg> whose colours are
-the page's variables: fifteen pictures of a report take a few hundredths of a second. The same figures give the same
-bytes.
+A picture draws what it is given and computes nothing; the same figures give the same bytes. Inside a page it is written
+as text, mark by mark, an <svg> whose colours are the page's variables: fifteen pictures of a report take a few
+hundredths of a second.
 """
 
 import math
@@ -10,10 +10,18 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from itertools import chain, cycle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
+
+from affectml._files import replacing, try_file
+from affectml.errors import BadInput
+
+if TYPE_CHECKING:
+    from matplotlib.cm import ScalarMappable
 
 # What a picture is drawn in: the name of the page's CSS variable, and the colour in a light page. Blue and orange are
 # told apart by every common colour blindness, and every system has a sign of its own beside its colour.
@@ -330,3 +338,85 @@ def curves(series: Lines, alt: str, axis: str, *, log: bool = False) -> Markup:
         drawn.lines([line], ink, 1.8)
         drawn.signs(drawn.at(line) if len(line) <= 12 else (), sign, ink, 5, 1.0)
     return drawn.svg(alt)
+
+
+# A map over an image, as a file drawn by matplotlib
+
+Values = NDArray[np.float64]
+Pixels = NDArray[np.uint8]
+_OVER = 0.6  # how much of a pixel is the map's colour
+# of the curves of chance, of the map, of another map, and of the centre; Okabe & Ito 2008
+_STYLES = (("0.8", 0.7), ("#0072b2", 1.8), ("#cc79a7", 1.0), ("#009e73", 1.8))
+
+
+def picture_path(path: Path, image: str, label: str) -> Path:
+    """The file to draw into: `path`, or IMAGE-LABEL.png in it where it is a folder or has no ending.
+
+    Raises:
+        BadInput: for another ending, and for a file that exists or cannot be written.
+    """
+    if path.is_dir() or not path.suffix:
+        name = re.sub(r"[^\w.-]+", "-", f"{Path(image).stem}-{label}").strip("-.") or "picture"
+        path = path / f"{name}.png"
+    if path.suffix.lower() not in (".png", ".svg"):
+        raise BadInput(f"{path}: expected a .png or .svg file, or a folder")
+    try_file(path)
+    return path
+
+
+def overlay(pixels: Pixels, values: Values) -> "tuple[Pixels, ScalarMappable]":
+    """A map [H, W] over an image [H, W, 3] in grey, and its colours for a colour bar.
+
+    Red speaks for the label, white for neither, and blue against it; a map without values below 0 goes from white at
+    its least to red.
+    """
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    low, high = float(values.min()), float(values.max())
+    most = max(high, -low)
+    colours, low, high = ("RdBu_r", -most, most) if low < 0 else ("Reds", low, high if high > low else low + 1)
+    shown = ScalarMappable(Normalize(low, high), colours)
+    grey = (pixels @ np.array([0.299, 0.587, 0.114]))[..., None]
+    return ((1 - _OVER) * grey + _OVER * shown.to_rgba(values, bytes=True)[..., :3]).astype(np.uint8), shown
+
+
+def draw_map(
+    path: Path, title: str, label: str, pixels: Pixels, values: Values, squares: Mapping[str, Mapping[str, Values]]
+) -> None:
+    """Draw an image, the map over it in grey, and curves below; the same values give the same bytes.
+
+    pixels, values: the image [H, W, 3] and its map [H, W]. squares: by title ("deletion, blur"), and by name, the rate
+    of each step along an order, [S + 1, N]: of N random maps, of the map, of another, and of the centre.
+    """
+    # The object-oriented interface: pyplot would touch the user's backend and open figures.
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    kind = path.suffix[1:].lower()
+    metadata = {"Date": None} if kind == "svg" else {"Software": None}
+    ours: Any = {"svg.hashsalt": "affectml", "svg.fonttype": "none", "text.parse_math": False, "font.size": 8}
+    with rc_context(ours), replacing(path) as temporary:  # names are drawn as they are, a $ as a $
+        figure = Figure(figsize=(9.6, 6.4), layout="constrained")
+        FigureCanvasAgg(figure)
+        above, below = cast("Any", figure.subfigures(2, 1))
+        seen, mapped = above.subplots(1, 2)
+        for axes, what in ((seen, "what the encoder sees"), (mapped, "occlusion map")):
+            axes.axis("off")
+            axes.set_title(what)
+        seen.imshow(pixels)
+        picture, shown = overlay(pixels, values)
+        mapped.imshow(picture)
+        above.colorbar(shown, ax=mapped, ticks=[], shrink=0.8).set_label(f"speaks for {label} →")
+        drawn = below.subplots(1, len(squares), sharey=True)
+        for axes, (what, curves) in zip(drawn, squares.items(), strict=True):
+            for (name, rates), (colour, width) in zip(curves.items(), _STYLES, strict=True):
+                axes.plot(np.linspace(0, 1, len(rates)), rates, color=colour, linewidth=width)[0].set_label(name)
+            axes.set(title=what, xlabel="covered" if what.startswith("deletion") else "uncovered", xlim=(0, 1))
+            axes.set_xticks([0, 0.5, 1], ["none", "half", "all"])
+        drawn[0].set_ylabel(f"rate of {label}")
+        named = drawn[0].get_legend_handles_labels()
+        below.legend(*named, loc="outside lower center", ncols=len(_STYLES), frameon=False, fontsize=7)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=8.5)
+        figure.savefig(temporary, format=kind, dpi=150, metadata=metadata)
