@@ -14,8 +14,9 @@ if find_spec("affectml") is None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """What needs a database runs on both engines, unless the module of the test names its `ENGINES`."""
-    if "database_url" in metafunc.fixturenames:
+    """What needs a database runs on both engines, but for a module with `ENGINES` and a test of `tasks.on_sqlite`."""
+    named = any(mark.args[0] == "database_url" for mark in metafunc.definition.iter_markers("parametrize"))
+    if "database_url" in metafunc.fixturenames and not named:
         engines = getattr(metafunc.module, "ENGINES", ("sqlite", "postgresql"))
         metafunc.parametrize("database_url", engines, indirect=True)
 

@@ -14,6 +14,8 @@ from affectml_annotation import LabelStore, Task
 from affectml_annotation.store import schema
 
 LABELS = ("awe", "fear", "joy")
+# For tests of what is the same on every engine: a server takes seconds to write its tables anew.
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def new_task(place, images, people=(), **settings) -> LabelStore:

@@ -19,7 +19,7 @@ from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.screen import return_address
 
 from .studies import AGE, come, complete, label, open_study, to_images
-from .tasks import LABELS, refused, rows
+from .tasks import LABELS, on_sqlite, refused, rows
 
 NOTE = "remember the sea at Travemünde"
 
@@ -74,6 +74,7 @@ def test_who_is_erased_is_in_no_byte_and_all_else_is_as_without_them(store, held
     assert (line.answers, line.cleaned_at is not None) == (4, True)
 
 
+@on_sqlite
 def test_what_somebody_wrote_of_themselves_is_in_no_byte_and_an_export_is_as_without_them(opened, held, tmp_path):
     about = {"id": "about", "text": "Where did you grow up?", "kind": "text", "share": True}
     store = opened(before={"questions": [AGE, about]}, places={"people": 9, "minutes": 30})
@@ -107,6 +108,7 @@ def test_what_somebody_wrote_of_themselves_is_in_no_byte_and_an_export_is_as_wit
     assert exported("after") == before
 
 
+@on_sqlite
 @pytest.mark.parametrize("kind", ["labels", "skip"])
 def test_who_answered_too_late_takes_the_place_of_who_is_erased_and_who_skipped_does_not(opened, kind):
     store = opened(images_per_person=10, places={"people": 9, "minutes": 60})
@@ -174,6 +176,7 @@ def test_events_of_everybody_else_stay_append_only(store):
     assert rows(store, schema.erasing) == []
 
 
+@on_sqlite
 def test_nobody_erased_comes_back_by_a_browser_an_import_an_invitation_or_the_same_id(store, tmp_path):
     store.invite(["ann"])
     label(store, "ann", 2)
@@ -193,6 +196,7 @@ def test_nobody_erased_comes_back_by_a_browser_an_import_an_invitation_or_the_sa
     assert door.enter(store, Ids("P2")).kind == "consent"
 
 
+@on_sqlite
 def test_who_is_erased_before_they_are_paid_is_owed_and_nothing_ties_it_to_an_answer(store, held):
     going, done = to_images(store, "P1"), complete(store, "P2-at-the-panel")
     label(store, going, 2)
@@ -211,6 +215,7 @@ def test_who_is_erased_before_they_are_paid_is_owed_and_nothing_ties_it_to_an_an
     assert b"P2-at-the-panel" not in held()
 
 
+@on_sqlite
 def test_who_is_forgotten_and_answers_late_is_on_no_list_without_an_id(store):
     who = to_images(store, "P1")
     (claim,) = store.claim(who, 1)
@@ -224,6 +229,7 @@ def test_who_is_forgotten_and_answers_late_is_on_no_list_without_an_id(store):
     assert pay.pay_rows(store) == []
 
 
+@on_sqlite
 def test_who_withdrew_and_is_erased_frees_no_place_twice(store):
     store.invite(["ann"])
     label(store, "ann", 3)
@@ -250,6 +256,7 @@ def test_an_erasure_that_was_cut_short_goes_on(opened, store, held, monkeypatch)
     assert b"SECRET-ID" not in held()
 
 
+@on_sqlite
 def test_a_person_asks_and_the_lead_confirms(store):
     who = come(store, "P1")
     for _ in range(2):

@@ -23,7 +23,7 @@ from affectml_annotation.store.setup import DATASET
 from affectml_annotation.study import pay, visits
 
 from .studies import complete, label, to_images
-from .tasks import at_once, by_hand, refused, rows
+from .tasks import at_once, by_hand, on_sqlite, refused, rows
 
 HOUR = 3_600_000
 Disk = namedtuple("Disk", "total used free")
@@ -60,6 +60,7 @@ def bytes_of(store) -> bytes:
     return b"".join(path.read_bytes() for path in keeping.folder(store).rglob("*") if path.is_file())
 
 
+@on_sqlite
 def test_the_first_backup_is_due_an_hour_after_the_first_answer(store, clock):
     who = to_images(store, "P1")
     clock(240)
@@ -79,6 +80,7 @@ CHANGES = [
 ]
 
 
+@on_sqlite
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_next_is_due_an_hour_later_if_something_changed(store, clock, change):
     complete(store, "P1")
@@ -95,6 +97,7 @@ def test_the_next_is_due_an_hour_later_if_something_changed(store, clock, change
     assert not is_due(store)
 
 
+@on_sqlite
 def test_a_backup_of_which_nothing_can_be_read_is_followed_by_another(store, clock):
     label(store, to_images(store, "P1"), 1)
     by_hand(keep_backup(store).file, "UPDATE setting SET value = '[]' WHERE key = 'backup'")
@@ -102,6 +105,7 @@ def test_a_backup_of_which_nothing_can_be_read_is_followed_by_another(store, clo
     assert is_due(store)
 
 
+@on_sqlite
 def test_neither_a_backup_nor_a_failure_of_a_clock_that_was_a_year_ahead_stops_another(store, clock):
     clock(24 * 365)
     label(store, to_images(store, "P1"), 1)
@@ -116,6 +120,7 @@ def test_neither_a_backup_nor_a_failure_of_a_clock_that_was_a_year_ahead_stops_a
     assert [keep_backup(store).file] == kept(store) != ahead
 
 
+@on_sqlite
 def test_the_oldest_goes_once_the_new_one_is_there_and_no_other_file_does(store, clock):
     label(store, to_images(store, "P1"), 1)
     store.change_task(backups={"keep": 3, "days": 0})
@@ -177,6 +182,7 @@ def test_a_clock_that_was_wrong_for_hours_takes_no_good_ones_along_and_leaves_no
         assert kept_of([*right, *wrong, *again]) == kept_of([*right, *again])
 
 
+@on_sqlite
 def test_two_backups_of_one_second_have_two_names(store, monkeypatch):
     monkeypatch.setattr(keeping, "now_ms", lambda: 1_800_000_000_500)
     names = [keep_backup(store).file.name for _ in range(2)]
@@ -269,6 +275,7 @@ def test_who_is_erased_is_in_no_byte_of_the_backups_and_all_else_stays_in_them(s
         assert keys[0] == keys[1]
 
 
+@on_sqlite
 def test_what_is_owed_to_who_is_erased_is_in_backups_as_it_is_now(store, clock):
     unpaid, paid = complete(store, "P1"), complete(store, "P2")
     keep_backup(store)  # in which both are to be paid
@@ -295,6 +302,7 @@ def test_ids_that_are_forgotten_leave_the_backups_and_who_comes_back_is_known(st
         assert who in set(then.judgements()["annotator_id"])
 
 
+@on_sqlite
 def test_what_a_killed_backup_or_restore_left_beside_the_database_goes_with_an_erasure(store):
     who = complete(store, "P1")
     place = keeping.folder(store)
@@ -307,6 +315,7 @@ def test_what_a_killed_backup_or_restore_left_beside_the_database_goes_with_an_e
     assert not [*place.parent.glob(".*.tmp")]
 
 
+@on_sqlite
 def test_backups_that_cannot_be_changed_are_named_once_all_others_are_and_the_erasure_goes_on(store, clock):
     who = complete(store, "SECRET-ID")
     pay.mark_paid(store, ["SECRET-ID"])

@@ -17,7 +17,7 @@ from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.migrations import MIGRATIONS
 
 from .studies import pass_time
-from .tasks import LABELS, all_rows, refused
+from .tasks import LABELS, all_rows, on_sqlite, refused
 
 TASK = Task(labels=LABELS, question="What do you feel?", overlap=2, seed=7)
 
@@ -508,6 +508,7 @@ def test_a_discussion_round_shows_people_only_what_they_answered(open_store):
     assert len(store.judgements(rounds=[1])) == 3
 
 
+@on_sqlite
 def test_second_looks_fall_into_two_arms_by_chance_and_stay_there(open_store):
     store = make(open_store(), images=60, people="u", overlap=1, page={"control": 0.3})
     number = store.open_round("second")
