@@ -239,7 +239,7 @@ def test_photographs_come_one_after_the_other_up_to_20_mb(tmp_path, start, perso
     words = ("--images", str(tmp_path), "--taxonomy", "mikels-8", "--on", str(tmp_path.with_name("set")))
     ann, now, most = person(start(*words, dataset=None)), set(), [0]
     ann.page.on("request", lambda asked: (now.add(asked), most.append(sum("/image?" in each.url for each in now))))
-    ann.page.on("requestfinished", now.discard)
+    ann.page.on("requestfinished", lambda asked: now.discard(asked))
     ann.server.db = str(tmp_path.with_name("set-labels.db"))
     ann.enter()
     fit = 20 * MB // (tmp_path / "0.jpg").stat().st_size
