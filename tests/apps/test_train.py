@@ -1,10 +1,13 @@
 """A train ride: images are fetched ahead and answered offline; overlap stays exact, and nothing is lost."""
 
+import os
+import random
 import time
 from functools import partial
 
 import pytest
 import sqlalchemy as sa
+from PIL import Image
 
 from affectml_annotation import Answer, LabelStore, Task
 from affectml_annotation.store import schema
@@ -224,3 +227,24 @@ def test_no_image_is_fetched_ahead_before_the_one_in_sight_is_there(server, pers
     waiting[0].continue_()
     ann.ready().stocked(5)
     assert ann.fetched >= {ann.image}
+
+
+@pytest.mark.slow
+def test_photographs_come_one_after_the_other_up_to_20_mb(tmp_path, start, person):
+    """160 of them, each of a megabyte and more."""
+    noise = Image.frombytes("RGB", (1200, 900), random.Random(0).randbytes(1200 * 900 * 3))
+    noise.save(tmp_path / "0.jpg", quality=90)
+    for at in range(1, 160):
+        os.link(tmp_path / "0.jpg", tmp_path / f"{at}.jpg")
+    words = ("--images", str(tmp_path), "--taxonomy", "mikels-8", "--on", str(tmp_path.with_name("set")))
+    ann, now, most = person(start(*words, dataset=None)), set(), [0]
+    ann.page.on("request", lambda asked: (now.add(asked), most.append(sum("/image?" in each.url for each in now))))
+    ann.page.on("requestfinished", now.discard)
+    ann.server.db = str(tmp_path.with_name("set-labels.db"))
+    ann.enter()
+    fit = 20 * MB // (tmp_path / "0.jpg").stat().st_size
+    for at in range(2):
+        here(ann, fit)
+        assert len(ann.stocked(fit - 1).fetched) == fit + at
+        ann.answer("3")
+    assert max(most) == 1

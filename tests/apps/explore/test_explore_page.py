@@ -2,7 +2,6 @@
 
 import csv
 import re
-import time
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -268,15 +267,6 @@ def test_a_rectangle_is_drawn_by_keys_and_let_go(explorer, page):
     explorer.shows(60).address(lasso=None)
 
 
-def test_who_said_what_stands_there_only_when_asked(explorer):
-    page = explorer.open("?image=000003").page
-    page.wait_for_selector("dialog[open][data-of='000003']")
-    page.locator("dialog summary").click()
-    assert all(name.startswith("person") for name in page.locator(".names b").all_inner_texts())
-    page.get_by_label("who said what").check()
-    page.locator(".names b", has_text=re.compile("^a")).first.wait_for()
-
-
 def test_a_point_opens_its_image_and_more_like_it_are_shown(explorer, page):
     box = page.locator(".stage").bounding_box()
     x, y = explorer.server.found.map()[12].tolist()
@@ -302,39 +292,6 @@ def test_what_is_saved_at_once_is_what_is_shown(explorer, page):
     kept = explorer.server.found.selections.counts()["left half"]
     assert 0 < kept < 60
     assert explorer.root.get_attribute("data-shown") == str(kept)
-
-
-def test_a_choice_stays_though_more_is_done_before_the_browser_hears_of_its_address(explored, profile):
-    page, holding, held = profile().new_page(), [], []
-
-    def pass_on(browser):
-        server = browser.connect_to_server()
-        server.on_message(lambda said: held.append((browser, said)) if holding else browser.send(said))
-
-    def drawn(times):
-        """Wait until the page was drawn so often; a busy server may draw once for two changes."""
-        until = time.monotonic() + 30
-        while sum(b"Add a filter" in said for _, said in held) < times and time.monotonic() < until:
-            page.wait_for_timeout(20)
-        assert held
-
-    page.route_web_socket(re.compile("_stcore/stream"), pass_on)
-    made = Explorer(page, explored).open()
-    page.get_by_text("Keep, download or ask people").click()
-    page.get_by_label("Add a filter").fill("people: entropy")  # see add_filter
-    page.get_by_role("option", name="people: entropy").first.wait_for()
-    holding.append(True)
-    page.get_by_role("option", name="people: entropy").first.click()
-    drawn(1)
-    made.enter("Name", "whatever")
-    drawn(2)
-    while held:  # what comes meanwhile comes after it
-        browser, said = held.pop(0)
-        browser.send(said)
-    holding.clear()
-    settled(page)
-    made.address(**{"f.people.entropy": ".."})
-    expect(page.get_by_role("slider")).to_have_count(2)
 
 
 def test_an_image_of_one_s_own_is_shown_the_same_way(explorer, tmp_path):

@@ -58,6 +58,15 @@ def test_a_filter_is_added_narrowed_and_removed(explorer):
     assert where(app) == {"f.people.entropy": f"..{high / 2:g}"}
 
 
+def test_a_choice_stays_though_more_is_done_before_the_browser_hears_of_its_address(explorer):
+    app = add_filter(page(), "people.entropy")
+    app.query_params.clear()
+    app.text_input(key="name").set_value("whatever").run()
+    assert len(app.slider) == 1
+    app.query_params.clear()  # and somebody who goes back has what was there
+    assert len(app.run().slider) == 0
+
+
 @pytest.mark.parametrize("asked", ["9..", "9..1", "..-9"])
 def test_a_range_of_the_address_beyond_all_values_shows_none_and_is_removed(explorer, asked):
     app = page(**{"f.people.entropy": asked})
