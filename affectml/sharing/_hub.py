@@ -7,19 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from huggingface_hub import ModelCard, ModelHubMixin, snapshot_download
-from torch import Tensor
 
 from affectml._files import new_folder, write_json
 from affectml.data import check_new
 from affectml.errors import BadInput, BadRun, option
-from affectml.heads import Head
-from affectml.heads.inputs import ArrayLike
 from affectml.people.erasing import refuse_outdated
 from affectml.runs import RunFolder, RunInfo
 from affectml.sharing._cards import card_data, card_text
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # to share a data set needs no torch
+    from torch import Tensor
+
     from affectml.data import Dataset
+    from affectml.heads import Head
+    from affectml.heads.inputs import ArrayLike
     from affectml.run import Run
 
 FILES = ("config.json", "head.json", "head.safetensors", "metrics.csv", "facts.json", "run.json", "README.md")
@@ -39,7 +40,7 @@ class AffectModel(ModelHubMixin, library_name="affectml", tags=["affective-compu
         self.run = run
 
     @property
-    def head(self) -> Head:
+    def head(self) -> "Head":
         """The trained head; needs neither data nor encoder weights."""
         return self.run.head
 
@@ -48,7 +49,7 @@ class AffectModel(ModelHubMixin, library_name="affectml", tags=["affective-compu
         """What the columns of `predict` are about."""
         return self.run.taxonomy.labels
 
-    def predict(self, X: ArrayLike) -> Tensor:
+    def predict(self, X: "ArrayLike") -> "Tensor":
         """Rates or a distribution, as the run learned, [N, C], from the encoder's features X [N, D]."""
         return self.head.predict_rates(X) if self.run.info.several else self.head.scores(X)
 
