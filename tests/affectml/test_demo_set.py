@@ -323,3 +323,18 @@ def test_simulated_models_leave_the_rest_as_it_is(demo_set):
     plain, more = demo_set(images=20, seed=7), demo_set(images=20, seed=7, models=True)
     assert bytes_of(plain.root).items() < bytes_of(more.root).items()
     assert not (plain.root / "answers").exists()
+
+
+def test_dominance_parts_anger_from_fear():
+    words = Words.of(get_taxonomy("mikels-8"))
+    anger, fear = (words.labels.index(label) for label in ("anger", "fear"))
+    assert np.linalg.norm(words.places[anger, :2] - words.places[fear, :2]) < 0.15
+    rates = true_rates(words.places, words)
+    assert rates[anger, anger] - rates[anger, fear] > 0.3
+
+
+@pytest.mark.parametrize("taxonomy", builtin_names())
+def test_every_built_in_taxonomy_has_a_demo_set(taxonomy, tmp_path):
+    dataset = write_demo(tmp_path / "set", images=20, taxonomy=taxonomy)
+    assert dataset.target("emotions").taxonomy.name == taxonomy
+    assert dataset.target("emotions").votes.sum() > 0

@@ -448,3 +448,33 @@ def test_several_right_labels_have_several_parents():
 def test_a_label_with_two_parents_is_named():
     shared = mapping("ekman-6", "mikels-8", joy="amusement+excitement", surprise="drop")
     refused(BadInput, "'joy' is shared among several", errors_inside_parent, np.ones((1, 6)), np.ones((1, 6)), shared)
+
+
+def test_composition_equals_the_direct_mapping():
+    middle = mapping("parrott-25", "parrott-6").then(mapping("parrott-6", "parrott-2"))
+    direct = mapping("parrott-25", "parrott-2")
+    rows = [label != "confusion" for label in direct.origin.labels]
+    np.testing.assert_array_equal(middle.matrix[rows], direct.matrix[rows])
+    for confusion in ("sadness", "fear"):
+        both = mapping("parrott-25", "parrott-6", confusion=confusion).then(mapping("parrott-6", "parrott-2"))
+        np.testing.assert_array_equal(both.matrix, direct.matrix)
+    chained = mapping("mikels-8", "ekman-6").then(mapping("ekman-6", "ekman-7"))
+    np.testing.assert_array_equal(chained.matrix, mapping("mikels-8", "ekman-7").matrix)
+    assert chained.path == ("mikels-8", "ekman-6", "ekman-7")
+
+
+def test_bounds_of_two_people_by_hand():
+    # One chose rage and envy, the other horror: half of them fear; from rates anger is .5 to 1.
+    found = mapping("parrott-25", "parrott-6")
+    fine = count_votes(judgements([{7, 17}, {10}], found.origin.labels).assign(image_id="one"), found.origin.labels)
+    low, high = found.bound_rates(fine.votes / fine.n[:, None])
+    anger, fear = found.target.index("anger"), found.target.index("fear")
+    assert (low[0, anger], high[0, anger], low[0, fear], high[0, fear]) == (0.5, 1.0, 0.5, 0.5)
+
+
+@given(st.integers(0, 10_000))
+def test_even_guesses_land_inside_as_often_as_chance_says(seed):
+    rng = np.random.default_rng(seed)
+    preds, target = rng.random((4000, 25)), np.eye(25)[rng.integers(25, size=4000)]
+    found = errors_inside_parent(preds, target, TO_6)
+    assert abs(found.share - found.chance) < 4 * np.sqrt(found.chance / found.errors)

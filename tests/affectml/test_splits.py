@@ -289,3 +289,10 @@ def test_train_without_a_split_goes_on_with_rare_labels_and_leaves_the_data_set_
     run = affectml.train(root, **options, fold=3, out=tmp_path / "fold", say=said.append)
     assert run.info.split.notes[0] == "the data set's own folds, fold 3 as the test part"
     assert run.info.split.images["test"] == 10
+
+
+def test_same_seed_same_split_and_another_seed_another(tmp_path):
+    data, targets = dataset(tmp_path, random_sets())
+    one, two, other = (split_dataset(data, targets, seed) for seed in (1, 1, 2))
+    assert (one.assignment == two.assignment).all()
+    assert (one.assignment != other.assignment).any()

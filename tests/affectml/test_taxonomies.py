@@ -315,3 +315,9 @@ def test_parents_that_go_in_circles_are_refused(tmp_path):
     (tmp_path / "b.yaml").write_text("name: b\nparent: a.yaml\nlabels: {y: {parent: x}, z: {parent: x}}\n")
     with pytest.raises(BadInput, match="its parent a.yaml is among its own descendants"):
         get_taxonomy(tmp_path / "a.yaml")
+
+
+def test_only_neutral_and_something_else_have_no_place():
+    taxonomies = [get_taxonomy(name) for name in builtin_names()]
+    without = {label for each in taxonomies for label in set(each.labels) - set(each.places)}
+    assert without == {"neutral", "something else"}
