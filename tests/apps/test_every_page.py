@@ -63,9 +63,7 @@ def written(demo, tmp_path_factory):
     def audit():
         plant_faults = runpy.run_path(str(ROOT / "benchmarks" / "faults.py"))["plant_faults"]
         faulty = plant_faults(Dataset.open(demo), folder / "set", copies=4)
-        rows = "c00000,listed,c00001,5,awe,True,2026-01-01\nc00001,control,c00000,5,awe,True,2026-01-01\n"
-        (folder / "queue-001.csv").write_text(f"image_id,role,match,n,label,said,at\n{rows}", encoding="utf-8")
-        return write_audit(affectml.audit(faulty, queues=folder), folder)[0]
+        return write_audit(affectml.audit(faulty), folder)[0]
 
     made = {}
 
@@ -193,9 +191,8 @@ def test_a_report_s_tables_are_opened_by_keyboard_and_saved(written, profile):
     assert Path(download.value.suggested_filename).suffix == ".csv"
 
 
-def test_an_audit_shows_copies_and_who_was_asked_again(written, profile):
+def test_an_audit_shows_copies_and_people(written, profile):
     page = profile().new_page()
     page.goto(written("audit"))
     assert page.locator("#split-parts-copies .card img").count() == 2  # without embeddings, equal pixels alone
     assert page.locator("#person tbody tr").count() == 2
-    assert page.locator("#asked-again tbody tr").count() == 2
