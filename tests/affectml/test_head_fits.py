@@ -469,6 +469,3 @@ def test_noise_is_penalised_more_than_signal():
     noise = np.random.default_rng(0).random((150, 4))
     noisy, planted = (heads.SigmoidHead().fit(X[:150], said).report_["l2"] for said in (noise, RATES[:150]))
     assert noisy > planted
-
-
-@pytest.mark.slow
