@@ -178,7 +178,8 @@ def test_a_backup_of_an_earlier_version_is_restored_with_the_newest_schema(file,
     with LabelStore(made.file, reads_only=True) as kept:
         assert not check_store(kept)
     with closing(sqlite3.connect(tmp_path / "labels.db")) as raw:  # is not changed
-        assert raw.execute("SELECT max(version) FROM schema_version").fetchone()[0] < len(MIGRATIONS)
+        version = raw.execute("SELECT max(version) FROM schema_version").fetchone()[0]
+    assert version == len(MIGRATIONS) if "0.3.0" in file.parts else version < len(MIGRATIONS)
     for place in (tmp_path / "new.db", postgres_url):
         restore(made.file, place)
         with LabelStore(place, must_exist=True) as store:
@@ -430,6 +431,22 @@ def test_another_task_near_a_backup_erases_nobody_of_the_same_name_from_it(tmp_p
     done = restore(made, tmp_path / "new.db")
     assert (done.erased, done.asked, done.counts["annotator"], done.counts["secret"]) == (0, 0, 1, 0)
     assert restore(made, tmp_path / "said.db", erased=[tmp_path / beside]).erased == 1
+
+
+def test_a_copy_from_before_the_backup_does_not_know_who_was_erased_since(tmp_path):
+    made = tmp_path / "by-hand" / "out.db"
+    made.parent.mkdir()
+    with new_task(tmp_path / "labels.db", ["a"], ["bob"]) as store:
+        store.submit([Answer(store.claim("bob", 1)[0].image_id, "bob", "none")])
+        write_backup(store, made)
+        shutil.copy(made, tmp_path / "copy.db")  # as somebody keeps one, under the name of the task
+        erase_people(["bob"], stores=[store])
+    assert restore(made, tmp_path / "new.db").asked == 1  # the database itself, in the folder above
+    (tmp_path / "labels.db").unlink()
+    shutil.move(tmp_path / "copy.db", tmp_path / "labels.db")
+    by_hand(tmp_path / "labels.db", "DELETE FROM setting WHERE key = 'backup'")
+    done = restore(made, tmp_path / "labels.db", replace=True)
+    assert (done.erased, done.asked, done.counts["annotator"]) == (0, 0, 1)
 
 
 # From the command line
