@@ -1,5 +1,6 @@
 """A store survives whatever happens to the run that fills it, and never says more than it has."""
 
+import errno
 import io
 import itertools
 import json
@@ -20,6 +21,7 @@ from PIL import Image
 from affectml import parts
 from affectml.data import Dataset
 from affectml.embeddings import EmbeddingStore, embed_dataset, ensure_embeddings, write_store
+from affectml.embeddings.writing import write_part
 from affectml.encoders import load_encoder, read_image
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable
 
@@ -395,3 +397,45 @@ def test_the_command_prints_what_was_done(command, tmp_path, tiny_clip):
     assert (content["done"], content["skipped_existing"]) == (0, 2)
     assert content["unreadable"][0]["image_id"] == "i1"
     assert len(content["fingerprint"]) == 64
+
+
+def test_a_file_outside_the_data_set_is_not_read(tmp_path, encoder):
+    dataset = add_row(noise_set(tmp_path / "d", 2), image_id="x", file="../secret.png")
+    with pytest.raises(BadDataset, match=r"'\.\./secret\.png' leaves the data set's folder"):
+        embed_dataset(dataset, encoder)
+    assert not (dataset.root / "embeddings").exists()
+
+
+def test_what_a_kill_left_beside_the_last_part_goes_though_nothing_is_left_to_make(broken, encoder):
+    folder = embed_dataset(broken, encoder).store.folder
+    (part,), before = folder.glob("part-*"), files_of(folder)
+    (folder / f"{part.name}.claim").write_text(f"{socket.gethostname()} {2**22 + 1}")
+    (folder / f".{part.name}.01234567.tmp").write_bytes(b"x")
+    assert embed_dataset(broken, encoder).done == 0
+    assert files_of(folder) == before
+
+
+def test_texts_are_embedded_where_they_cannot_be_cached(tmp_path, encoder, monkeypatch):
+    store = embed_dataset(noise_set(tmp_path / "d", 3), encoder).store
+    before = sorted(store.folder.iterdir())
+
+    def refuse(*args):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("affectml.embeddings.store.write_json", refuse)
+    found = store.text_features(lambda: encoder, ["joy", "fear"])
+    np.testing.assert_array_equal(found, encoder.encode_texts(["joy", "fear"]).numpy())
+    assert sorted(store.folder.iterdir()) == before
+
+
+def test_a_disk_that_takes_no_more_of_a_part_says_so(tmp_path, encoder):
+    """numpy alone says how many of its numbers were written, and not why no more were."""
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, most[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as refused:
+            write_part(tmp_path / "part.npy", np.zeros((100, 100)), encoder.identity, None, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+    assert (refused.value.errno, refused.value.filename) == (errno.EFBIG, str(tmp_path / "part.npy"))
+    assert list(tmp_path.iterdir()) == []

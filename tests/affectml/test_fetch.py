@@ -6,6 +6,7 @@ import hashlib
 import io
 import ipaddress
 import json
+import random
 import re
 import shutil
 import signal
@@ -691,3 +692,63 @@ def test_the_command_says_what_came_and_why_the_rest_did_not(server, listing):
     told = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
     assert told["not_asked"] == 2
     assert Dataset.open(folder).images["file"].notna().tolist() == [True, False, False]
+
+
+ODD_WORDS = [
+    "chunked", "gzip", "²", "http://[", "//x:y", "-1", "Fri, 32 Jan 2027", "/%00", "\x7f", "http://photos.example:1/",
+]  # fmt: skip
+
+
+def damaged_answer(seed):
+    """A response whose status, headers and bytes are not to be relied on."""
+    pick = random.Random(seed)
+    body = picture(seed, pick.choice(["JPEG", "PNG", "GIF", "WEBP", "BMP"]))
+    head = [f"HTTP/1.1 {pick.choice([200, 200, 200, 301, 429, 503, 999])} X", f"Content-Length: {len(body)}"]
+    for name in ("Location", "Retry-After", "Content-Encoding", "Transfer-Encoding"):
+        head += [f"{name}: {pick.choice(ODD_WORDS)}"] if pick.random() < 0.2 else []
+    raw = bytearray("\r\n".join(head).encode("latin-1") + b"\r\n\r\n" + body)
+    for _ in range(pick.choice([0, 1, 3, 20])):
+        at = int(len(raw) * pick.random() ** 2)
+        raw[at : at + pick.randrange(4)] = pick.randbytes(pick.randrange(4))
+    return bytes(raw)
+
+
+def test_no_answer_ends_the_download_of_others(server, listing, monkeypatch):
+    monkeypatch.setattr("affectml.fetching._download.GIVE_UP", 1000)
+
+    def page(handler, _):
+        handler.wfile.write(damaged_answer(int(handler.path[1:])))
+        handler.close()
+
+    urls = [f"/{seed}" for seed in range(60)]
+    server.pages.update(dict.fromkeys(urls, page))
+    folder = listing(urls)
+    limits = {"timeout": 0.5, "deadline": 1.0, "max_wait": 0.0, "tries": 1, "per_host": 16}
+    done = affectml.fetch(folder, **QUICK | limits)
+    assert done.images > 3
+    assert done.images + len(failures(folder)) == 60
+    assert len({row["reason"] for row in failures(folder)}) > 3
+
+
+ODD_PAUSES = [
+    "²", "nan", "-5", "1e999", "9" * 400, "Mon, 01 Jan 0001 00:00:00 +2300", "Fri, 31 Dec 9999 23:59:59 -2300",
+]  # fmt: skip
+
+
+def test_a_pause_that_nobody_can_keep_does_not_end_the_download(server, listing, monkeypatch):
+    for n, pause in enumerate(ODD_PAUSES):
+        monkeypatch.setitem(NAMES, f"h{n}.example", ["8.8.8.8"])
+        server.pages[f"/{n}"] = lambda handler, _, pause=pause: handler.answer(429, retry_after=pause)
+    folder = listing([f"http://h{n}.example/{n}" for n in range(len(ODD_PAUSES))])
+    affectml.fetch(folder, **QUICK)
+    assert [row["again"] for row in failures(folder)] == ["yes"] * len(ODD_PAUSES)
+
+
+def test_a_cell_of_what_failed_is_no_formula_in_a_spreadsheet(server, listing):
+    folder = listing(['=HYPERLINK("http://other.example")', "/gone"], image_id=["=1+2", "-3"])
+    affectml.fetch(folder, **QUICK)
+    listed = failures(folder)
+    assert [row["image_id"] for row in listed] == ["'=1+2", "-3"]
+    assert listed[0]["url"] == '\'=HYPERLINK("http://other.example")'
+    assert affectml.fetch(folder, **QUICK).not_asked == 2
+    assert failures(folder) == listed

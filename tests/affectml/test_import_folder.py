@@ -138,3 +138,9 @@ def test_a_link_within_the_folder_is_followed(classes, tmp_path):
     import_folder(classes, tmp_path / "out")
     assert labels_of(tmp_path / "out")["fear/again.jpg"] == "fear"
     assert not (tmp_path / "out/images/fear/again.jpg").is_symlink()
+
+
+def test_a_link_of_a_split_out_of_the_folder_is_refused_by_name(laid, tmp_path, refused):
+    root = laid("train/awe/1.jpg", "train/fear/1.jpg", "../elsewhere/awe/1.jpg")
+    (root / "test").symlink_to(tmp_path / "elsewhere")
+    refused(r"in/test/awe: a link out of .*/in", "folder", root)

@@ -120,3 +120,13 @@ def test_the_first_to_write_a_part_stays(tmp_path, monkeypatch, links):
         one.write_text("second")
     assert path.read_text() == "first"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_claims_beat_while_a_part_is_made(paths, monkeypatch, eventually):
+    monkeypatch.setattr(parts, "BEAT", 0.01)
+    with Claims(paths) as claims:
+        next(next(claims.rounds()))
+        (held,) = paths[0].parent.glob("*.claim")
+        os.utime(held, (0, 0))
+        assert eventually(lambda: held.stat().st_mtime > 0)
+    assert list(paths[0].parent.iterdir()) == []

@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard
 
 from affectml.demo_set import write_demo
 from affectml.encoders import load_encoder, read_image
-from affectml.errors import BadRun, MissingExtra
+from affectml.errors import BadInput, BadRun, MissingExtra
 from affectml.importers.clip_e import import_clip_e
 from affectml.predicting import predict_images
 from affectml.runs import RunFolder
@@ -245,3 +245,11 @@ def test_the_command(command, runs, tmp_path):
     assert command(*words)[0] == 2
     code, _, said = command(*words, "--with-encoder", "--hub", tmp_path / "other")
     assert (code, "add --onnx" in said) == (2, True)
+
+
+@pytest.mark.slow
+def test_an_existing_file_is_kept(runs, tmp_path):
+    (tmp_path / "head.onnx").write_text("mine")
+    with pytest.raises(BadInput, match="exists"):
+        export_onnx(runs / "linear", tmp_path / "head.onnx")
+    assert (tmp_path / "head.onnx").read_text() == "mine"

@@ -613,3 +613,26 @@ def test_an_aggregated_target_is_written_over_only_when_asked(run, judged, tmp_p
     run(*again, "--replace")
     (kept,) = tmp_path.glob("t.replaced-*.parquet")
     assert kept.read_bytes() == before
+
+
+def test_languages_of_answers_join_judgements_without_any_and_come_back_into_another_task(judged, store, tmp_path):
+    answer(store, "i0.png", "joy", language="de")
+    answer(store, "i1.png", "joy")
+    add_to(judged, store)
+    assert pq.read_table(judged / "annotations.parquet")["language"].to_pylist() == [None] * 60 + ["de", None]
+    with task(tmp_path / "again.db") as again:
+        again.import_file(judged, invite=True)
+        for found in (again.judgements(), again.events()):
+            assert found["language"].dropna().tolist() == ["de"]
+        assert add_to(judged, again).same == 62
+
+
+def test_a_damaged_note_of_exports_hides_nothing_of_what_is_left_of_it(run, judged):
+    (judged.parent / "judge.csv").unlink()  # the table that it came from, which names them as well
+    told = judged.parent / f"{judged.name}-exports.jsonl"
+    (judged.parent / "all.csv").write_text("annotator_id\nann\n")
+    lines = [b"\xff\xfe", b"{", b"[1]", b'{"wrote": "a\\u0000b"}', b'{"wrote": 5}', b'{"outdated": 5}']
+    told.write_bytes(b"\n".join([*lines, b'{"wrote": "all.csv"}', b'{"wro']))
+    done = json.loads(run("label", "remove", "erase", judged, "ann", "--json"))
+    assert done["named"] == [str((judged.parent / "all.csv").resolve())]
+    assert list(done["targets"]) == ["rates", "distribution"]

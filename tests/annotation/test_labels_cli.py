@@ -438,3 +438,26 @@ def test_a_folder_that_nobody_may_write_into_ends_with_one_line(run, task, tmp_p
     error = run("label", "export", "--db", task, "--to", tmp_path / "all.csv", fails=True)
     assert error.endswith("all.csv: Permission denied; write elsewhere, or allow it there\n")
     assert error.count("\n") == 1
+
+
+def test_status_says_how_many_answered_in_which_of_two_languages_and_nothing_of_the_pace(run, demo, tmp_path):
+    """An import comes within a millisecond: 200 answers were 'a rate of 700,000,000 an hour' and no time left."""
+    db = tmp_path / "spoken.db"
+    run("label", "init", demo.root, "--db", db, "--overlap", 9)
+    said = demo.judgements
+    people = said["annotator_id"].value_counts()
+    first, second = people.index[:2]
+    for name, languages in (("one", {first: "de"}), ("two", {second: "ar"})):
+        mine = said[said["annotator_id"].isin(languages)]
+        write_judgements(mine.assign(language=mine["annotator_id"].map(languages)), tmp_path / f"{name}.csv")
+        run("label", "import", tmp_path / f"{name}.csv", "--db", db, "--invite")
+        printed = run("label", "status", "--db", db)
+        assert "languages" in printed
+        both = f"answers by language: de {people[first]} (people: 1), ar {people[second]} (people: 1)"
+        assert (both in printed) == (name == "two")
+    told = json.loads(run("label", "status", "--db", db, "--json"))
+    answered = {person["annotator_id"]: person["answered_in"] for person in told["people"]}
+    assert answered == {first: {"de": people[first]}, second: {"ar": people[second]}}
+    skipped = (said["annotator_id"].isin([first, second]) & said["kind"].eq("skip")).sum()
+    assert told["answered"] == people[first] + people[second] - skipped
+    assert (told["rate"], told["seconds_left"]) == (None, None)

@@ -274,3 +274,18 @@ def test_damaged_settings_bar_nobody_from_opening_a_database_of_before(tmp_path,
     by_hand(tmp_path / "labels.db", f"UPDATE setting SET value = '{value}' WHERE key = 'task'")
     with LabelStore(tmp_path / "labels.db") as store:
         assert len(store.events()) > 0
+
+
+def test_a_database_of_before_keeps_its_settings_as_this_version_does(database_url):
+    with closing(Database(database_url)) as database:
+        migrations.migrate(database.write, migrations.MIGRATIONS[:4])
+        database.writing(write_setting, "task", OTHERS | {"backup_hours": 24.0, "backups_kept": 7})
+        database.writing(write_setting, "relabel", {"blur": True})
+    with LabelStore(database_url) as store:
+        assert store.task == parse({"schema": 2, **OTHERS, "page": {"blur": True}}, "")
+        assert store.change_task(strategy="fill").backups == Backups()
+
+
+def test_settings_that_nobody_chose_are_the_usual_ones(database_url):
+    with from_schema_5(database_url, task={"labels": ["awe"], "question": "?"}) as store:
+        assert store.task == parse({"schema": 2, "labels": ["awe"], "question": "?"}, "")

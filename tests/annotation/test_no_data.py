@@ -240,3 +240,11 @@ def test_an_image_that_somebody_labelled_before_it_was_a_check_is_none_of_theirs
         assert people(store)["checks_failed"].isna().all()
         assert store.database.reading(failed_checks, who) == 0
         assert seen in Collected.of(store).images["image_id"].tolist()
+
+
+def test_who_answered_nothing_but_checks_is_in_the_report_of_them_and_without_purposes_every_check_is_one(said, task):
+    checked = said[~((said["annotator_id"] == "cat") & (said["purpose"] == "task"))]
+    found = aa.annotator_report(checked, LABELS, checks=task.checks()).set_index("annotator_id")
+    assert found.loc["cat", ["judgements", "checks", "checks_failed"]].tolist() == [0, 1, 0]
+    found = aa.annotator_report(said.drop(columns="purpose"), LABELS, checks=task.checks())
+    assert found["checks"].tolist() == [2, 2, 2]

@@ -12,7 +12,7 @@ import pytest
 from affectml_annotation import Answer, StoreError
 from affectml_annotation.erasing import erase_people, named_by
 from affectml_annotation.errors import UnknownLabel
-from affectml_annotation.languages import spoken
+from affectml_annotation.languages import PSEUDO, _, spoken
 from affectml_annotation.store import schema
 from affectml_annotation.store.claims import check_places
 from affectml_annotation.store.keys import ERASING, FORGOTTEN, keyed, make_key
@@ -781,3 +781,20 @@ def test_overlap_is_exact_once_the_places_of_a_third_who_left_are_filled(opened)
     assert door.enter(store, Ids("last")).kind == "full"
     assert set(Counter(store.judgements()["image_id"]).values()) == {2}
     assert len(store.judgements()) == 20
+
+
+def test_why_there_is_no_image_and_no_answer_taken_is_said_in_the_language_spoken(store):
+    early, gone, full = come(store, "P1"), to_images(store, "P2"), to_images(store, "P3")
+    store.withdraw(gone)
+    store.claim(full, 12)
+    given = [Answer(f"i{n:02d}", who, "none") for who in (early, gone, full) for n in range(2, 12)]
+    with spoken(PSEUDO):
+        receipts = store.submit(given)
+        refused(StoreError, r"^\[.* ~\]$", store.claim, early, 1)
+        expected = {
+            _("you have not reached the images of this study yet"),
+            _("annotator {name} has withdrawn from this task", name=repr(gone)),
+            _("you have already had all your images of this study"),
+        }
+    said = {receipt.error.partition(": ")[2] for receipt in receipts if receipt.status == "refused"}
+    assert {error[: error.index("~]") + 2] for error in said} == expected

@@ -371,3 +371,29 @@ def test_an_erasure_by_the_panels_id_goes_on_where_another_program_stood_in_its_
     assert run("study", "erase", folder, "link 1") == "erased before; the database's files are clean\n"
     with studies.open_running(folder) as store:
         assert not store.database.reading(to_clean)
+
+
+def test_the_schedule_of_backups_is_the_files_whenever_the_study_begins(folder):
+
+    def schedule():
+        with studies.begin(folder, by="lead") as store:
+            return store.task.backups.hours, store.task.backups.keep, store.task.backups.days
+
+    assert schedule() == (1, 24, 7)
+    file = folder / FILE
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    assert content["backups"] == {"hours": 1.0, "keep": 24, "days": 7}
+    for backups, now in (
+        ({"hours": 6, "keep": 4, "days": 0}, (6, 4, 0)),
+        ({"hours": 24, "keep": 7}, (24, 7, 0)),
+    ):  # what it leaves out stays
+        file.write_text(yaml.safe_dump(content | {"backups": backups}), encoding="utf-8")
+        assert schedule() == now
+
+
+def test_a_study_that_begins_says_what_is_still_missing(run, monkeypatch, folder):
+    server = types.SimpleNamespace(main=lambda arguments: sys.exit(0))
+    monkeypatch.setitem(sys.modules, "streamlit.web.cli", server)
+    said = run("study", "run", folder)
+    assert "still missing: consent.md has places to fill in: [" in said
+    assert "still missing: pay.per_person is 0: nobody is paid." in said

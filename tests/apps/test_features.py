@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import time
 from urllib.parse import quote, unquote
@@ -412,20 +411,6 @@ def test_what_people_type_is_plain_text_on_every_page(start, page, settle):
     assert not any(url.startswith("http://evil") for url in asked)
 
 
-@pytest.mark.slow
-def test_a_damaged_image_can_be_skipped_but_not_labelled(start, person, demo, tmp_path):
-    damaged = tmp_path / "damaged"
-    shutil.copytree(demo, damaged)
-    for path in (damaged / "images").iterdir():
-        path.write_bytes(b"no image")
-    ann = person(start(dataset=damaged)).enter()
-    assert "cannot be shown" in ann.page.locator(".waiting").inner_text()
-    ann.press("1", "0")
-    assert ann.chosen == []
-    ann.answer(",")
-    assert [kind for _, kind, _ in ann.stored] == ["skip"]
-
-
 def test_no_answer_of_others_and_no_suggestion_before_the_blind_answer_on_the_wire(suggesting, person):
     server = suggesting
     with LabelStore(server.db) as store:
@@ -463,3 +448,43 @@ def test_no_answer_of_others_and_no_suggestion_before_the_blind_answer_on_the_wi
     seconds = mine[mine["round"] > 1]
     assert set(seconds[seconds["suggestions_visible"]]["image_id"]) <= suggested
     assert not seconds["suggestions_visible"].all()  # the control arm
+
+
+@pytest.mark.slow
+def test_an_image_that_could_not_be_fetched_is_asked_for_again_after_a_while(server, person):
+    ann = person(server, "unlucky")
+    asked = []
+    ann.page.route("**/relabel/image*", lambda route: (asked.append(time.monotonic()), route.abort()))
+    server.join(ann.who)
+    ann.page.goto(f"{server.url}/?who={ann.who}")
+    ann.page.get_by_text("Loading the next image").wait_for()
+    while len(asked) < 2:
+        ann.page.wait_for_event("request")
+    assert asked[1] - asked[0] >= 1
+    ann.page.unroute("**/relabel/image*")
+    ann.ready()
+
+
+@pytest.fixture(scope="module")
+def foreign(start_shared, tmp_path_factory):
+    """A server whose labels have accents, composed or not."""
+    labels = ["Gelassenheit", "Größe", "décèlement", "de\u0301tente", "Ἔρως", "ανία"]
+    labels += [f"label {at}" for at in range(10)]
+    taxonomy = tmp_path_factory.mktemp("foreign") / "names.yaml"
+    taxonomy.write_text(json.dumps({"name": "names", "labels": labels}))
+    return start_shared("--taxonomy", str(taxonomy))
+
+
+def test_search_finds_names_without_accents_and_however_they_are_composed(foreign, person):
+    ann = person(foreign, "seeks").enter()
+
+    def found(text):
+        shown = ann.write("/", text).shown
+        ann.press("Escape")
+        return sorted(shown)
+
+    assert found("decel") == found("DÉCÈL") == found("de\u0301ce\u0300l") == ["décèlement"]
+    assert found("détente") == found("detente") == ["de\u0301tente"]
+    assert found("grosse") == found("GRÖẞE") == ["Größe"]
+    assert found("ερωσ") == found("έρως") == ["Ἔρως"]
+    assert found("ανια") == ["ανία"]

@@ -244,3 +244,24 @@ def test_a_covered_image_stays_covered_under_strokes(speaking):
     stroke(ann, MIDDLE, TOP)
     assert ann.page.locator(".stage[data-zoom=close]").count() == 0
     ann.page.close()
+
+
+def test_from_right_to_left_image_and_actions_share_the_screen_too(touching):
+    ann, size = touching, (390, 844)
+    ann.open().root.evaluate("root => { document.documentElement.dir = root.dir = 'rtl'; }")
+    turn(ann, size)
+    image, save = ann.page.locator(".stage img"), ann.page.get_by_role("button", name="Save")
+    assert not outside(image.bounding_box(), size)
+    assert not outside(save.bounding_box(), size)
+    across = """all => all.filter(e => e.checkVisibility()).map(e => [e.className, e.getBoundingClientRect()])
+      .filter(([_, box]) => box.left < -0.5 || box.right > innerWidth + 0.5).map(([name]) => name)"""
+    assert ann.page.locator(".labeller, .labeller *").evaluate_all(across) == []
+    wider = "e => e.scrollWidth > e.clientWidth"
+    assert not any(ann.page.locator(each).evaluate(wider) for each in ("html", ".stMain", ".choices"))
+    first, second = (ann.page.locator(".groups .chip").nth(at).bounding_box() for at in (0, 1))
+    assert first["y"] < second["y"] or first["x"] > second["x"]  # one line is read from the right
+    back = ann.page.get_by_role("button", name="Back").bounding_box()
+    assert back["x"] > save.bounding_box()["x"]
+    before = len(ann.stored)
+    given = tap(ann, ann.page.locator(".groups .chip").first)
+    assert ann.stored[before:] == [(given, "labels", (ann.labels[0],))]

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import time
 from functools import partial
 
@@ -248,3 +249,27 @@ def test_photographs_come_one_after_the_other_up_to_20_mb(tmp_path, start, perso
         assert len(ann.stocked(fit - 1).fetched) == fit + at
         ann.answer("3")
     assert max(most) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("connection", "most"),
+    [
+        ("{saveData: true}", 6),
+        ("{effectiveType: '2g'}", 6),
+        ("{effectiveType: 'slow-2g'}", 6),
+        ("undefined", 30),
+        ("{effectiveType: '4g', saveData: false}", 30),
+    ],
+)
+def test_six_images_are_held_where_every_byte_counts_and_thirty_elsewhere(server, person, connection, most):
+    ann = person(server, re.sub(r"\W", "", connection))
+    ann.page.add_init_script(f"Object.defineProperty(navigator, 'connection', {{value: {connection}}})")
+    ann.enter()
+    for at in range(3):
+        ann.settled().stocked(most - 1)
+        assert len(ann.fetched) == most + at
+        ann.answer("3")
+    ann.settled().stocked(most - 1)
+    with LabelStore(server.db) as store:
+        assert held(store)[ann.who] == most

@@ -19,6 +19,7 @@ from affectml_annotation import LabelStore
 from affectml_annotation.languages import ENGLISH, LANGUAGES, PSEUDO, _, catalogue, direction, spoken
 from affectml_annotation.study.file import QUESTIONS
 
+from ..conftest import FOCUSED  # noqa: TID252
 from .conftest import STEPS, bring, participant
 
 pytestmark = pytest.mark.slow
@@ -187,3 +188,42 @@ def test_every_page_of_a_task_can_be_read_in(language, task_server, look):
         in_language(page, "button", _("Withdraw")).wait_for()
         seen.at("your-answers")
     assert "\n".join(seen.found) == ""
+
+
+@pytest.mark.parametrize("language", ["ar", "ja"])
+def test_keys_alone_lead_through_a_task_and_a_screen_reader_hears_it_in(language, task_server, profile, settle):
+    page = profile(locale=language).new_page()
+
+    def tab_to(text):
+        for _press in range(40):
+            page.keyboard.press("Tab")
+            name = "at => (at.getAttribute('aria-label') ?? at.innerText ?? '').trim()"
+            if (at := page.evaluate_handle(FOCUSED).evaluate(name)) == text:
+                return
+        raise AssertionError(f"Tab never comes to {text!r}; at last it was at {at!r}")
+
+    with spoken(language):
+        page.goto(task_server.url)  # in the browser's own language, as it wishes
+        page.get_by_role("heading", name=_("Who is labelling?")).wait_for()
+        settle(page)
+        tab_to(_("Your name in this task"))
+        page.keyboard.type(f"keys {language}")
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name=_("I have read this and want to take part")).wait_for()
+        settle(page)
+        tab_to(_("I have read this and want to take part"))
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".labeller[data-state=ready]")
+        first = page.locator(".labeller").get_attribute("data-image")
+        page.keyboard.press("2")
+        heard = page.locator(".labeller").aria_snapshot()
+        page.keyboard.press("Enter")
+        page.wait_for_selector(f".labeller[data-state=ready][data-unsaved='0']:not([data-image='{first}'])")
+        assert f'heading "{_(ASKED)}"' in heard
+        assert heard.count("[pressed]") == 1
+        for name in ("None of these", "Unsure", "Skip", "Flag", "Save", "Zoom", "Pause", "Help"):
+            assert _(name) in heard
+    (stored,) = task_server.stored(f"keys {language}")
+    assert stored[:2] == (first, "labels")
+    events = task_server.events()
+    assert events[events["annotator_id"] == f"keys {language}"]["language"].tolist() == [language]

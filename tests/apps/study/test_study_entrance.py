@@ -1,5 +1,6 @@
 """Who comes to a study's page: ids leave the address for a signed cookie, and nothing forged or replayed opens it."""
 
+import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from http.cookies import SimpleCookie
 from urllib.parse import urlencode
@@ -15,7 +16,7 @@ from affectml.people import studies
 from affectml_annotation import LabelStore, StoreError, Task
 from affectml_annotation.errors import BadTask
 from affectml_annotation.store import schema
-from affectml_annotation.study import door, visits
+from affectml_annotation.study import door, pay, visits
 from affectml_annotation.study.overview import overview
 from affectml_annotation.study.screen import screen
 from affectml_apps.relabel.identity import make_token
@@ -23,7 +24,7 @@ from affectml_apps.relabel.study import entrance
 from affectml_apps.relabel.task import Options, open_task
 from affectml_apps.relabel.web import app_parts
 
-from ..conftest import Caller  # noqa: TID252
+from ..conftest import Caller, change  # noqa: TID252
 from .conftest import IDS, PANEL, PRACTISED, Browser, bring
 
 ADDRESS = f"?{urlencode(IDS)}"
@@ -242,3 +243,60 @@ def test_guessed_and_swapped_ids_show_neither_answers_nor_code(study):
             with pytest.raises(door.NotInStudy, match="does not belong to this address"):
                 door.resume(task.store, entrance.ids_of(task, thief.visitor), code, thief.visitor.own)
     assert victim.found.kind == "visit"
+
+
+def test_a_link_of_another_opens_their_visit_alone_and_a_forged_one_nothing(study):
+    task = study()
+    mine, other = door.make_links(task.store, 2, time.time() + 3600)
+    who = Browser(task, link=mine).agree()
+    assert Browser(task, link=mine).found.participant == who
+    assert Browser(task, link=other).found.participant is None
+    before = stored(task.store)
+    number, _, signature = mine.partition(".")
+    for forged in (f"2.{signature}", f"{number}.{signature[:-1]}", f"{number}.{signature}x", "1", "0.",
+                   f"{number}.{signature}é", "x" * 60_000):  # fmt: skip
+        browser = Browser(task, link=forged)
+        with pytest.raises(door.NotInStudy, match="is not valid"):
+            _ = browser.found
+        assert browser.back() == "../"
+    assert stored(task.store) == before
+
+
+def test_a_revoked_link_shows_nothing_more_and_one_past_its_end_only_on_the_device_that_began(study):
+    task = study(recruit=RETURN)
+    tokens = door.make_links(task.store, 2, time.time() + 3600)
+    revoked, late = (Browser(task, link=token) for token in tokens)
+    for browser in (revoked, late):
+        bring(task.store, browser.agree())
+        assert browser.back() == "https://panel.example/DONE"
+    door.revoke_link(task.store, 1)
+    change(task.store, schema.study_link.update().values(ends_at=1))
+    for browser in (revoked, Browser(task, link=tokens[0])):
+        with pytest.raises(door.NotInStudy, match="revoked"):
+            _ = browser.found
+        assert browser.back() == "../"
+    other = Browser(task, link=tokens[1])
+    assert (other.found.kind, other.back()) == ("known", "../")
+    assert late.back() == "https://panel.example/DONE"
+
+
+def test_a_completion_replayed_pays_once_and_tells_the_same_code(study):
+    task = study(recruit=RETURN)
+    browser = Browser(task, **IDS)
+    who = browser.agree()
+    bring(task.store, who)
+    before, due = stored(task.store), pay.pay_rows(task.store)
+    for again in (
+        lambda: visits.go_on(task.store, who, "debriefing"),
+        lambda: visits.answer_questions(task.store, who, "after", {"why": "again"}),
+        lambda: visits.finish_images(task.store, who),
+        lambda: visits.leave(task.store, who),
+    ):
+        assert again().status == "completed"
+    with pytest.raises(door.NotInStudy, match="have already started"):
+        browser.agree()
+    for more in ({}, {"phase": "images", "finish": True}, {"phase": "practice"}):
+        browser.say(status=403, **more)
+    browser.open(**IDS | {"SESSION_ID": "twice"})
+    assert browser.back() == "https://panel.example/DONE"
+    assert (stored(task.store), pay.pay_rows(task.store)) == (before, due)

@@ -235,3 +235,13 @@ def test_an_image_is_for_whom_it_was_given_to(study):
     images = task.store.images()["image_id"]
     assert (ann.shown(images), bob.shown(images)) == (held, set())
     assert PRACTISED not in held
+
+
+def test_who_cannot_pass_any_more_is_screened_out_before_the_first_image(study):
+    ann = Participant(study(), "P1").to("practice")
+    (item,) = ann.say(phase="practice")["items"]
+    again = ann.practise(item, ["sadness"])["items"][0]
+    out = ann.practise(again, ["sadness"])
+    assert (out["status"], out["items"]) == ("screened_out", [])
+    assert "have finished the images" in ann.say(phase="practice", status=403)["error"]
+    assert not ann.shown([PRACTISED])

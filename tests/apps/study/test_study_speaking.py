@@ -4,6 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
+from playwright.sync_api import expect
 
 from affectml_annotation import LabelStore
 from affectml_annotation.languages import PSEUDO, spoken
@@ -173,3 +174,30 @@ def test_another_language_beside_an_image_brings_its_words_and_keeps_the_choice(
     ids = parse_qs(urlsplit(asked[-1].url).query)["id"]
     assert PRACTISED not in asked[-1].url
     assert ids == [ann.names[PRACTISED]]
+
+
+@pytest.mark.slow
+def test_a_browser_holds_what_is_filled_in_while_the_language_changes(start, profile, study_folder, settle):
+    server = start(study=study_folder())
+    page = profile(locale="de-AT").new_page()
+
+    def speak(name):
+        page.locator("[class*=st-key-languages-] button").click()
+        page.get_by_role("button", name=name, exact=True).click()
+        page.locator("[class*=st-key-languages-] button", has_text=name).wait_for()
+        settle(page)
+
+    page.goto(f"{server.url}/?PROLIFIC_PID=ann&STUDY_ID=s1")
+    page.get_by_text("Ich stimme zu.").click()  # in which the browser wishes to be spoken to
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    speak("English")
+    expect(page.get_by_label("I agree.")).to_be_checked()
+    page.get_by_role("button", name="I agree to take part").click()
+    page.get_by_text("30+").click()
+    page.get_by_label("How do you feel?").fill("Well.")
+    speak("Deutsch")
+    expect(page.get_by_label("30 oder älter")).to_be_checked()
+    expect(page.locator("textarea")).to_have_value("Well.")
+    page.goto(f"{server.url}/?PROLIFIC_PID=ann&STUDY_ID=s1&language=en")
+    page.get_by_text("How old are you?").wait_for()
+    page.wait_for_url(f"{server.url}/?language=en")
