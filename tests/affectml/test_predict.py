@@ -437,3 +437,11 @@ def test_pixels_and_data_sets_go_to_a_file_too(run, demo, tmp_path):
     assert made.to_json()["images"] == len(rows) == len(demo.images) + 1
     labels = list(run.taxonomy.labels)
     np.testing.assert_allclose(*[[rows[at][label] for label in labels] for at in (0, 5)], atol=2e-3)
+
+
+def test_a_pipe_among_the_images_is_named_and_never_waited_for(run, photos):
+    os.mkfifo("photos/pipe.jpg")
+    table = run.predict("photos", errors="skip")
+    assert (list(table["image"]), table.bad) == (EVERY, [("photos/pipe.jpg", "a pipe (FIFO), not a file")])
+    with pytest.raises(BadInput, match=r"^photos/pipe\.jpg: a pipe \(FIFO\), not a file"):
+        run.predict("photos/pipe.jpg")

@@ -94,3 +94,17 @@ def test_padded_rows_do_not_depend_on_where_a_batch_ends(count):
         [batch.rows for batch in embedded(tiny, [items[:count], items[count:]], batch_size=16, padded=True)]
     )
     np.testing.assert_array_equal(some, whole)
+
+
+def test_threads_end_with_the_stream(encoder):
+    def decoding():
+        return [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
+
+    stream = embedded(encoder, [several(range(1, 1000))], batch_size=4)
+    next(stream)
+    threads = decoding()
+    assert threads
+    stream.close()
+    for thread in threads:
+        thread.join(timeout=300)
+    assert not any(thread.is_alive() for thread in threads)

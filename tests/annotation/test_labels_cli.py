@@ -461,3 +461,26 @@ def test_status_says_how_many_answered_in_which_of_two_languages_and_nothing_of_
     skipped = (said["annotator_id"].isin([first, second]) & said["kind"].eq("skip")).sum()
     assert told["answered"] == people[first] + people[second] - skipped
     assert (told["rate"], told["seconds_left"]) == (None, None)
+
+
+def test_languages_are_compared_and_pooling_them_is_said(run, demo, tmp_path):
+    db, table = tmp_path / "spoken.db", tmp_path / "people.csv"
+    run("label", "init", demo.root, "--db", db, "--overlap", 5)
+    odd = demo.judgements["annotator_id"].str[-1].isin(list("13579"))
+    write_judgements(demo.judgements.assign(language=np.where(odd, "de", "en")), table)
+    run("label", "import", table, "--db", db, "--invite")
+    assert "Rates by" not in run("label", "agreement", db)
+    printed = run("label", "agreement", db, "--by", "language")
+    assert "No label's rate is found to differ by language beyond people (least p = ." in printed
+    assert "Rates by language, the largest differences first" in printed
+    told = json.loads(run("label", "agreement", db, "--by", "language", "--json"))
+    assert [(row["group"], row["other"]) for row in told["groups"]] == [("de", "de"), ("de", "en"), ("en", "en")]
+    assert {row["against"] for row in told["differences"]} == {"en"}
+    answers = {row["group"]: row["answers"] for row in told["shares"]}
+    pooled = f"Answers in 2 languages (de {answers['de']}, en {answers['en']}) are pooled: this takes"
+    exported = run("label", "export", "--db", db, "--to", tmp_path / "set", "--images", demo.root)
+    way = f"`affectml label agreement {tmp_path / 'set'} --by language`"
+    assert f"{pooled} the labels' words to mean the same in each; {way}" in exported
+    assert pooled not in run("label", "export", "--db", db, "--to", tmp_path / "all.csv")
+    for command in ("agreement", "aggregate"):
+        assert run("label", command, table, beside=True).err.startswith(pooled)

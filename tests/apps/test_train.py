@@ -273,3 +273,19 @@ def test_six_images_are_held_where_every_byte_counts_and_thirty_elsewhere(server
     ann.settled().stocked(most - 1)
     with LabelStore(server.db) as store:
         assert held(store)[ann.who] == most
+
+
+def test_checks_and_repeats_come_in_the_same_places_however_many_are_held(tmp_path):
+    settings = TASK.but(checks={"rate": 0.2}, repeats={"rate": 0.2, "gap": 20})
+    given = []
+    for held in (1, 6, most_held(1000, settings)):
+        with LabelStore(tmp_path / f"{held}.db") as store:
+            store.init_task(settings, [f"i{n}" for n in range(150)])
+            store.add_checks(store.images().head(5)[["image_id"]].assign(accepted=[["awe"]] * 5, forbidden=[[]] * 5))
+            store.invite(["ann"])
+            for _ in range(90):
+                claim = store.claim("ann", held)[0]
+                store.submit([Answer(claim.image_id, "ann", "none", round=claim.round)])
+            given.append(store.judgements()[["image_id", "purpose", "place"]].to_numpy().tolist())
+    assert given[0] == given[1] == given[2]
+    assert {"check", "repeat"} <= {purpose for _, purpose, _ in given[0]}

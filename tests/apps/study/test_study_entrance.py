@@ -300,3 +300,14 @@ def test_a_completion_replayed_pays_once_and_tells_the_same_code(study):
     browser.open(**IDS | {"SESSION_ID": "twice"})
     assert browser.back() == "https://panel.example/DONE"
     assert (stored(task.store), pay.pay_rows(task.store)) == (before, due)
+
+
+def test_a_text_that_changed_is_what_newcomers_see(study_folder, tmp_path):
+    folder = study_folder()
+    versions = []
+    for text in ("First.", "Second."):
+        (folder / "consent.md").write_text(text)
+        task = open_task(Options(study=folder, db=str(tmp_path / "study.db")))
+        versions.append(door.enter(task.store, door.Ids(text)).version)
+        task.store.close()
+    assert versions == [1, 2]
