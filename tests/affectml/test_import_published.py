@@ -1,5 +1,6 @@
 """What each published set reads, worked out by hand on a set as small as can be; and the commands."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -424,3 +425,20 @@ def test_emotic_crops_of_two_photographs_stay_apart(tmp_path, bring):
             colours.append(int(np.argmax(image.getpixel((1, 1)))))
     assert colours == [0, 2]
     assert list(summary.skipped.values()) == [[str(there / "unnamed.jpg")]]
+
+
+def test_findingemo_checks_files_and_urls(tmp_path, bring):
+    root = sources.finding_folder(tmp_path / "in")
+    party = root / "Run_1" / "party"
+    (party / "a.jpg").rename(party / "A.JPG")
+    picture(party / "other.jpg")
+    text(party / "b.jpg", "no image")
+    urls = root / "data" / "dataset_urls_exploded.json"
+    rows = [*json.loads(urls.read_text()), {"rel_path": "Run_2/sad/e.jpg", "url": "javascript:alert(1)", "idx_url": 0}]
+    urls.write_bytes(b"\xef\xbb\xbf" + json.dumps(rows).encode())
+    summary, data = bring("findingemo", root)
+    assert column(data, "image_id") == ["Run_1/party/a.jpg", "Run_1/party/b.jpg", "Run_2/sad/c.jpg"]
+    assert column(data, "file") == ["images/Run_1/party/a.jpg", "-", "-"]
+    assert summary.skipped["urls that are not http or https"] == ["Run_2/sad/e.jpg: javascript:alert(1)"]
+    assert summary.skipped[SPARE] == [str(party / "other.jpg")]
+    assert summary.skipped["images: not an image, so its url alone is kept"] == [str(party / "b.jpg")]

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from affectml_annotation import Answer, LabelStore, StoreError, Task, UnknownLabel, annotator_report
+from affectml_annotation.errors import BadTask
 from affectml_annotation.languages import PSEUDO, spoken
 from affectml_annotation.store import claims, schema, setup
 from affectml_annotation.store.checking import check_store
@@ -648,3 +649,9 @@ def test_judgements_of_some_images_are_those_among_all_and_of_an_image_nobody_an
     found = store.judgements(image_ids=[*some, "i999"])
     assert found["event_id"].tolist() == every[every["image_id"].isin(some)]["event_id"].tolist()
     assert len(store.judgements(image_ids=["i999"])) == 0
+
+
+@pytest.mark.parametrize("change", [{"overlap": 0}, {"strategy": "x"}, {"checks": {"rate": 1.5}}, {"question": " "}])
+def test_impossible_settings_are_refused(change):
+    refused(BadTask, next(iter(change)), TASK.but, **change)
+    refused(BadTask, "did you mean 'overlap'", TASK.but, overlaps=1)

@@ -249,3 +249,12 @@ def test_a_set_begun_too_early_is_dropped_as_long_as_one_goes_on_within_a_second
     assert ann.chosen == []
     ann.page.evaluate(STRIKE, ["4", ann.page.evaluate("performance.now()") + 3000])
     assert ann.chosen == [ann.labels[3]]
+
+
+def test_leaving_an_empty_note_and_saving_leads_back_to_it(ann):
+    ann.press("!", "Escape")
+    ann.page.get_by_role("button", name="Save").click()
+    ann.page.keyboard.type(", 1")
+    assert ann.chosen == ["Flag"]
+    assert ann.page.locator(".note").input_value() == ", 1"
+    assert ann.stored == []

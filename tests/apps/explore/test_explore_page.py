@@ -364,3 +364,49 @@ def test_who_said_what_stands_there_only_when_asked(explorer):
     assert all(name.startswith("person") for name in page.locator(".names b").all_inner_texts())
     page.get_by_label("who said what").check()
     page.locator(".names b", has_text=re.compile("^a")).first.wait_for()
+
+
+def test_leave_to_replace_is_for_one_selection_and_one_saving(explorer, page):
+    save = page.get_by_role("button", name="Save these images")
+    again = page.get_by_text("replace the one of this name (60 images)")
+    page.get_by_text("Keep, download or ask people").click()
+
+    for text in ("first", "second"):
+        explorer.enter("Name", text)
+        save.click()
+        page.get_by_text(f"saved 60 images as {text}").wait_for()
+    expect(again).to_have_count(1)
+    again.click()
+    expect(save).to_be_enabled()
+    explorer.enter("Name", "first")
+    expect(save).to_be_disabled()
+    expect(again).to_have_count(1)  # while it is drawn anew, the one before may stand beside it
+    again.click()
+    save.click()
+    page.get_by_text("saved 60 images as first").wait_for()
+    expect(save).to_be_disabled()
+
+
+def test_ticked_images_are_sent_to_the_queue_and_no_others(explorer, page):
+    third, fifth = (explorer.server.found.image_id[at] for at in (2, 4))
+    page.locator(f".cell[aria-label='{fifth}'] .tick").click()
+    page.locator(f".cell[aria-label='{third}']").click()
+    explorer.address(image=third)
+    page.get_by_role("button", name="✓ Tick").click()
+    page.keyboard.press("Escape")
+    explorer.address(image=None)
+    for name in (third, fifth):
+        expect(page.locator(f".cell[aria-label='{name}']")).to_have_attribute("aria-checked", "true")
+    page.get_by_text("2 ticked: these are kept").wait_for()
+    page.get_by_text("Keep, download or ask people").click()
+    page.get_by_role("button", name="Send to the labelling queue").click()
+    page.get_by_text("at the end of the queue: 2 images").wait_for()
+    with LabelStore(explorer.server.db) as store:
+        queued = store.images().dropna(subset="queue_rank").sort_values("queue_rank")["image_id"].tolist()
+    assert queued[-2:] == [fifth, third]
+    page.get_by_role("listbox", name="Images").focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("x")
+    page.get_by_role("button", name="3 ticked").click()
+    expect(page.locator(".cell[aria-checked='true']")).to_have_count(0)
+    expect(page.get_by_text("ticked: these are kept")).to_have_count(0)
