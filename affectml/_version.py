@@ -1,3 +1,3 @@
 """The version, below all that says it."""
 
-__version__ = "0.3.0.dev0"
+__version__ = "0.3.0"

@@ -16,7 +16,7 @@ from annotated_types import Ge
 
 from affectml._options import MOST_SEED, Help
 from affectml.cli import _label_task as tasks
-from affectml.cli._command import App, Parts, command_of
+from affectml.cli._command import App, Parts, command_of, there
 from affectml.cli._print import Table, about, frame, records
 from affectml.cli.pages import Address, Labelling, Port, start_page
 from affectml.data import Dataset
@@ -31,10 +31,11 @@ from affectml_annotation.exchange.files import make_way, write_text
 from affectml_annotation.store import backup as backups
 from affectml_annotation.store import keeping
 from affectml_annotation.store.checking import INVARIANTS, check_store
-from affectml_annotation.store.place import way_back
+from affectml_annotation.store.place import dataset_of, way_back
 from affectml_annotation.store.versions import newest
 from affectml_annotation.study.file import changed_keys
 from affectml_annotation.study.folder import as_yaml
+from affectml_annotation.study.terms import so_many
 
 app = App(invoke_without_command=True)
 remove = App(no_args_is_help=True, help="Take people off the list, out of what counts, or out of everything.")
@@ -72,6 +73,8 @@ GROUP_ROWS = 8  # of the comparison of groups; --json has all
 def label(context: typer.Context, asked: Labelling, *, address: Address = "127.0.0.1", port: Port = 8501) -> None:
     """Start the page, unless a command of `label` is called."""
     if context.invoked_subcommand is None:
+        if asked.images is None:
+            there(datasets=[asked.named])
         start_page("relabel", asked, address=address, port=port)
         return
     sources = {name: context.get_parameter_source(name) for name in context.params}
@@ -96,6 +99,8 @@ def init(
 ) -> Parts:
     """Set up a task in which people label a data set's images. An option goes before the file.
 
+    With --invite only those people may label, unless the file says otherwise (invited_only).
+
     Args:
         dataset: Data set folder whose images are to be labelled.
         taxonomy: A built-in taxonomy or a YAML file. Default: that of the data set's target.
@@ -108,12 +113,15 @@ def init(
     opened = Dataset.open(dataset)
     where = tasks.new_database(db, opened)
     given = _given(target=target, construct=construct, question=question, overlap=overlap, seed=seed)
+    if invite and "invited_only" not in task_file(file)[0].model_fields_set:
+        given["invited_only"] = True
     task, images = make_task(opened, *task_file(file, taxonomy, **given))
     images, left_out = tasks.to_show(opened, images)
     with LabelStore(where) as store:
         store.init_task(task, images, dataset=opened.root)
         store.invite(invite or [])
         yield from _status(store)
+        yield from _begun(store, dataset, people=len(set(invite or ())))
     if left_out:
         typer.echo(left_out, err=True)
 
@@ -333,8 +341,9 @@ def withdraw(people: People, *, db: Db = None, undo: bool = False) -> Parts:
         return
     yield f"{', '.join(people)}: withdrawn from {where}; none of their answers is counted or exported"
     yield "  for a week `affectml label remove withdraw --undo NAME ...` takes it back; then it is final"
-    yield "  a data set that has them already keeps them, and so do runs by person on it:"
-    yield "  `affectml label remove erase DATASET NAME ...` takes them out"
+    yield "  a data set that has them already keeps them, and so do runs by person on it: export into a new one"
+    yield "  (`affectml label export --to NEW --images DATASET`), or `affectml label remove erase DATASET NAME ...`"
+    yield "  takes them out for good"
 
 
 @app.command("import")
@@ -392,16 +401,21 @@ def assign(
         disagreement: Queue the images that people disagree about most.
         more: At least so many more people answer each queued image. Default: none.
         overlap: How many people answer each image from now on. Default: unchanged.
-        lower: With --more or --overlap: also lower the number of people where more were planned.
+        lower: With --more, --overlap or --file: also lower the number of people where more were planned.
         release: Take back images whose time is up, at once.
     """
     with tasks.open_task(db) as store:
-        if lower and overlap is None and more is None:
-            raise BadInput("--lower says how --more or --overlap is meant: give one of them too")
+        if lower and overlap is None and more is None and file is None:
+            raise BadInput("--lower says how --more, --overlap or --file is meant: give one of them too")
         last = store.database.reading(newest)
         before = last.file
         said = None if file is None else fitted(task_file(file)[0], before, file.parent)
-        people = None if more else overlap or before.overlap
+        then = overlap or (before if said is None else said).overlap
+        if then < before.overlap and not lower:
+            raise BadInput(
+                f"--overlap {then}: images wait for {before.overlap} people each; to lower that, add --lower"
+            )
+        people = None if more else then
         asked = queue is not None or disagreement
         queued = tasks.images_to_queue(store, queue, top, people=people) if asked else []
         raised = store.steer(
@@ -461,16 +475,16 @@ def backup(
             raise BadInput("--restore: name the database to make, behind the backup")
         with tasks.watching("restoring"):
             done = backups.restore(source, out, erased=erased, replace=replace)
+        if not done.asked:
+            typer.echo("WARNING: people erased after this backup may be back: give --erased OLD.db, or erase them "
+                       "again (no other copy of the task lies near)", err=True)  # fmt: skip
         yield asdict(done)
-        answers, people = done.counts["event"], done.counts["annotator"]
-        yield f"{done.to}: {answers} answers of {people} people, as in {done.backup.file}"
+        yield f"{done.to}: {_contents(out, done.counts)}, as in {done.backup.file}"
         yield f"  log {done.log}"
         if done.erased:
-            yield (f"  {done.erased} people were erased since it was made, and are not in it; the backup has them "
-                   "still, and is yours to delete")  # fmt: skip
-        if not done.asked:
-            yield ("  no other copy of the task lies near, so that nobody here knows who was erased since: name "
-                   "another database by --erased, or erase them again")  # fmt: skip
+            were = f"{so_many(done.erased, 'person', 'people')} {'was' if done.erased == 1 else 'were'}"
+            yield (f"  {were} erased since it was made, and not restored; the backup still has them, and is yours to "
+                   "delete")  # fmt: skip
         if done.kept is not None:
             yield f"  kept: {done.kept}"
         return
@@ -480,9 +494,9 @@ def backup(
         made = keeping.keep_backup(store) if out is None else backups.write_backup(store, Path(out), replace=replace)
     yield made and asdict(made)
     if made is not None:
-        counts = made.counts
-        yield (f"{made.file}: all of {made.of}, {counts['event']} answers of {counts['annotator']} people to "
-               f"{counts['image']} images, {made.bytes / 1e6:,.1f} MB, read again and found to be right")  # fmt: skip
+        images, answers = so_many(made.counts["image"], "image"), _contents(made.file, made.counts)
+        size = f"{made.bytes / 1e6:,.1f} MB"
+        yield f"{made.file}: all of {made.of}, {images}, {answers}, {size}, read again and found to be right"
         yield f"  log {made.log}"
 
 
@@ -505,6 +519,28 @@ def check(database: str) -> Parts:
     else:
         yield f"{where}: the file and its log of answers are whole: keep it, no backup has more"
     raise typer.Exit(1 if broken else 0)
+
+
+def _contents(where: str | Path, counts: Mapping[str, int]) -> str:
+    """How many answers and skips a database or backup holds now, from how many people, and how many were corrected."""
+    with LabelStore(where, reads_only=True) as store:
+        answers = store.annotators()["answers"]
+    people = so_many(int((answers > 0).sum()), "person", "people")
+    corrected = counts["event"] - int(answers.sum())
+    return f"{so_many(int(answers.sum()), 'answer')} from {people}" + f" ({corrected} corrected)" * (corrected > 0)
+
+
+def _begun(store: LabelStore, dataset: Path, *, people: int) -> Parts:
+    """What people are asked in a new task, who may come, and the command that follows."""
+    task = store.task
+    yield f"question: {task.question}"
+    if task.invited_only:
+        yield "only people who are invited may label (invited_only); `label assign --invite NAME` adds somebody"
+    if 0 < people < task.overlap:
+        invited = f"{so_many(people, 'person', 'people')} {'is' if people == 1 else 'are'} invited"
+        yield f"warning: {invited}, and each image waits for {task.overlap}: invite more, or set a lower overlap"
+    own = "" if dataset_of(store.database.where) else f" --db {store.database.where}"
+    yield f"next: affectml label --on {dataset}{own}"
 
 
 def _given(**changes: Any) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from affectml_annotation.erasing import erasures_asked, named_by, still_named
 from affectml_annotation.errors import BadTask
 from affectml_annotation.exchange.files import csv_rows
 from affectml_annotation.store import keeping
+from affectml_annotation.store.place import shown
 from affectml_annotation.study import door, overview, terms
 from affectml_annotation.study import pay as paying
 from affectml_annotation.study.folder import read_study, write_study
@@ -34,6 +35,7 @@ Db = Annotated[
     str | None,
     Help("The study's database: a file, or postgresql://USER@HOST/NAME.", default=BESIDE, env="AFFECTML_LABELS"),
 ]
+HERE = "http://127.0.0.1:8501/"  # where the page answers, unless it is told otherwise
 LEAD = "the command line"  # who changed something, where nobody signs in
 
 
@@ -67,7 +69,8 @@ def check(out: Folder, *, summary: bool = False) -> Parts:
     rows = [(step.phase, step.what, f"{step.minutes:.1f}") for step in found.steps]
     yield Table(f"{out}: what a person sees, about {minutes} minutes", ("phase", "what", "minutes"), rows)
     if found.people and found.most_people:
-        few, many = (f"{n} people ({n * study.file.pay.per_person:.2f})" for n in (found.people, found.most_people))
+        pay = study.file.pay
+        few, many = (f"{n} people ({n * pay.per_person:.2f} {pay.currency})" for n in (found.people, found.most_people))
         yield f"it takes {few}; if every image is skipped as often as `skips` counts, {many}"
     yield from (f"warning: {sentence}" for sentence in found.warnings)
     yield from (f"- {sentence}" for sentence in found.missing)
@@ -100,7 +103,7 @@ def run(
 
 @app.command()
 def status(out: Folder, *, db: Db = None) -> Parts:
-    """Show how it goes: who came, how far they got, where they left, how people work, what still wants people."""
+    """Show how it goes: who came, how far they got, where they left, how they work, which images still need people."""
     with open_running(out, db) as store:
         people, asked = overview.people(store), erasures_asked(store)
         tables = {"people": people, "images": images_wanting(store), "changes": overview.changes(store)}
@@ -130,7 +133,7 @@ def steer(out: Folder, state: str, *, db: Db = None) -> Parts:
 
 @app.command()
 def more(out: Folder, *, people: Annotated[int, Ge(1)], db: Db = None) -> Parts:
-    """Open places for more people; they are given the images that still want somebody.
+    """Open places for more people; they are given the images that still need somebody.
 
     Args:
         people: How many more people.
@@ -146,7 +149,7 @@ def links(
     *,
     people: int | None = None,
     days: Annotated[float, Gt(0)] = 30,
-    address: str = "http://127.0.0.1:8501/",
+    address: str = HERE,
     revoke: int | None = None,
     db: Db = None,
 ) -> Parts:
@@ -166,12 +169,14 @@ def links(
             yield {"revoked": revoke}
             yield f"link {revoke} opens nothing any more"
             return
-        made = [
-            f"{address}{'&' if '?' in address else '?'}link={token}"
-            for token in door.make_links(store, people or 0, time.time() + days * 86_400)
-        ]
+        tokens = door.make_links(store, people or 0, ends_at := time.time() + days * 86_400)
+    made = [f"{address}{'&' if '?' in address else '?'}link={token}" for token in tokens]
     yield made
-    yield from made
+    for token, link in zip(tokens, made, strict=True):
+        yield f"link {token.partition('.')[0]}, until {time.strftime('%Y-%m-%d', time.gmtime(ends_at))}: {link}"
+    yield "note whom you send which: affectml never knows"
+    if address == HERE:
+        yield f"they open {HERE}; a page on another port or machine needs --address"
 
 
 @app.command()
@@ -190,7 +195,7 @@ def pay(
         bulk: Only id and amount of who is not paid yet, for the panel's bulk payments.
         paid: Note that this person was paid, by their id at the panel; may be given several times.
         paid_list: Note that everybody on this list was paid: what --bulk printed, kept. Default: none.
-        forget: Forget the ids of all who are paid, or are due nothing; it cannot be undone.
+        forget: Forget the ids of all who are paid, or are owed nothing; it cannot be undone.
     """
     with open_running(out, db) as store:
         if paid_list is not None:
@@ -204,7 +209,7 @@ def pay(
             kept, gone = paying.forget_ids(store, by=LEAD)
             named = still_named(store.dataset or out, gone, [store], [out])
             yield {"kept": kept, "named": [*map(str, named)]}
-            yield f"forgotten; {kept} ids are kept, of people who are not through, or not paid"
+            yield f"forgotten; {kept} ids are kept, of people who have not finished, or are not paid"
             yield from (f"  {file} still has some that are forgotten: yours to delete" for file in named)
             return
         rows = paying.pay_rows(store)
@@ -223,7 +228,7 @@ def erase(out: Folder, people: Annotated[tuple[str, ...], Help(metavar="ID...")]
     """
     with open_running(out, db) as store:
         names = named_by(store, people)
-    dataset = out / read_study(out).file.dataset
+    dataset = Path(shown((out / read_study(out).file.dataset).resolve()))
     done = erase_people(dataset, names, db=db, near=[out])
     yield {"dataset": str(dataset), **done.to_json()}
     yield from done.told(dataset, names) if names else ["erased before; the database's files are clean"]
@@ -241,6 +246,6 @@ def _progress(store: Any) -> Parts:
     if now.minutes is not None:
         yield f"median of who completed it: {now.minutes:.1f} minutes"
     yield (
-        f"{now.wanting} images want people, {now.answers} answers in all; {now.free} of {now.places} places are free, "
+        f"{now.wanting} images need people, {now.answers} answers in all; {now.free} of {now.places} places are free, "
         f"and {now.full} people came when none was"
     )

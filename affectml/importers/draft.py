@@ -40,7 +40,7 @@ class About:
     states none. notes: kept in dataset.json.
 
     Args:
-        name: The data set's name. Default: the source's; of a file, OUT's.
+        name: The data set's name. Default: the source folder's, or of a file OUT's.
         construct: What the labels are about: evoked, expressed, intended, or query (the search word). Default:
             query for a label, evoked for people's answers.
         question: The question people were asked, word for word.

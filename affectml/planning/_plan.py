@@ -160,9 +160,9 @@ class Plan:
         note, rows = "±: half the width of the 95 % interval", []
         if self.config.budget is not None:
             note += "; *: the narrowest that the budget buys; --images says how many images there are at most"
-        studies = list(self.rows) if self.config.budget is not None else [self.place, *self.rows]
+        studies = self.rows if self.config.budget is not None else (self.place, *self.rows)
         if self.pilot.assumed and self.config.budget is None:
-            studies.sort(key=lambda row: (row.design.images, row.design.people))
+            studies = tuple(sorted(studies, key=lambda row: (row.design.images, row.design.people)))
         for row in studies:
             cells = self._size(row, study="pilot" if row is self.place and not self.pilot.assumed else "")
             for name in SHOWN:

@@ -113,7 +113,8 @@ def aggregate(
     kind, values_are, vote_rule, make = METHODS[method]
     made = make(said)
     keep = n >= max(minimum_people, 1)
-    left_out = {f"fewer than {max(minimum_people, 1)} answers": int((~keep).sum())}
+    too_few = f"fewer than {minimum_people} answers" if minimum_people > 1 else "no answers"
+    left_out = {too_few: int((~keep).sum())}
     if made.can is not None:
         left_out[made.without] = int((keep & ~made.can).sum())
         keep &= made.can

@@ -153,8 +153,8 @@ class Session:
             begin(Path(words[3]), dict(itertools.pairwise(words)).get("--db"), by="lead").close()
         if words[1:4] == ["study", "links", "examples/study"]:
             with open_running(Path(words[3])) as store:
-                for link in out.split():
-                    self.take_part(store, link.partition("link=")[2])
+                for _, _, token in (word.partition("link=") for word in out.split() if "link=" in word):
+                    self.take_part(store, token)
         return out
 
 

@@ -18,7 +18,7 @@ from affectml.page.section import Page, Shown
 from affectml.page.sections.parts import cost, made, watt_hours
 from affectml.runs import RunFolder
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "0.3.0.dev0"
+GOLDEN = Path(__file__).parents[1] / "golden" / "0.3.0"
 codecarbon = pytest.mark.skipif(find_spec("codecarbon") is None, reason="codecarbon is not installed")
 
 

@@ -83,7 +83,7 @@ def test_no_golden_file_was_changed_added_or_lost(version):
     assert not changed
 
 
-@pytest.mark.parametrize("version", VERSIONS, ids=named)
+@pytest.mark.parametrize("version", [path.parent for path in found("reading.json")], ids=named)
 def test_data_sets_and_their_embeddings_are_read_as_before(version):
     for name, before in json.loads((version / "reading.json").read_text(encoding="utf-8")).items():
         dataset = Dataset.open(version / name)

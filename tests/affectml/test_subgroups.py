@@ -21,7 +21,7 @@ from affectml.judging.views import Case
 
 from .panels import truth_of
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "0.3.0.dev0"
+GOLDEN = Path(__file__).parents[1] / "golden" / "0.3.0"
 MEANS = np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.5])
 
 

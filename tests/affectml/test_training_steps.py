@@ -38,7 +38,7 @@ from .answered import evaluated
 from .checks import refused
 from .edited import edit
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "0.3.0.dev0"
+GOLDEN = Path(__file__).parents[1] / "golden" / "0.3.0"
 CONFIG = TrainConfig(dataset=str(GOLDEN / "data"), multilabel=True, target="emotions", threads=1)
 
 

@@ -101,8 +101,8 @@ def test_every_method_says_what_it_makes_and_has_a_function():
 
 
 def test_what_is_left_out_is_said():
-    assert aa.aggregate(TABLE, LABELS, "votes").left_out == {"fewer than 1 answers": 1}
-    assert aa.aggregate(TABLE, LABELS, "set_split").left_out == {"fewer than 1 answers": 1, "only empty sets": 1}
+    assert aa.aggregate(TABLE, LABELS, "votes").left_out == {"no answers": 1}
+    assert aa.aggregate(TABLE, LABELS, "set_split").left_out == {"no answers": 1, "only empty sets": 1}
 
 
 def test_the_targets_table_holds_counts_and_nothing_else():

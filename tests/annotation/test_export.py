@@ -287,7 +287,8 @@ def test_who_withdrew_leaves_a_data_set_when_named_and_from_the_kept_files_too(r
     store.withdraw("eve")
     before = content(judged)
     with pytest.raises(
-        aa.BadExport, match=r"holds 1 judgements of people who withdrew since \(eve\).*label remove erase"
+        aa.BadExport,
+        match=r"holds 1 .* of people who withdrew since \(eve\).*--to NEW --images .*label remove erase",
     ):
         add_to(judged, store, VOTES, replace=True)
     said = run("label", "remove", "erase", judged, "evee", "dea", fails=True)

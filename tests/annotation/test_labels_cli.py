@@ -201,6 +201,8 @@ def test_a_task_is_a_file_that_is_shown_changed_and_assigned(run, demo, tmp_path
     assert "the task's file has a new version: overlap, page.blur, backups.days" in told
     with LabelStore(db) as store:
         assert store.task == first.but(overlap=5, page={"blur": True}, backups={"days": 0})
+    lower = ("label", "assign", "--db", db, "--overlap", 2)
+    assert "images wait for 5 people each; to lower that, add --lower" in run(*lower, fails=True)
     for line, why in BAD_FILES.items():
         assert why in run("label", "assign", "--db", db, *file(tmp_path, line), fails=True)
     with LabelStore(db) as store:
@@ -211,7 +213,7 @@ BAD_FILES = {
     "overlap: 0": "more.yaml: overlap: expected 1 or more, but this is 0",
     "backups: {days: -1}": "more.yaml: backups.days: expected 0 or more, but this is -1",
     "backup: {days: 1}": "more.yaml: no key 'backup' here; did you mean 'backups'?",
-    "overlap: [": "more.yaml: no YAML",
+    "overlap: [": "more.yaml: not valid YAML",
     "seed: 5": "seed: cannot change in a task that is set up",
     "labels: [awe]": "labels: cannot change in a task that is set up",
     "taxonomy: ekman-6": "taxonomy: ekman-6 has other labels than the task",
@@ -220,6 +222,20 @@ BAD_FILES = {
     "words: {aww: {name: cute}}": "words: no label 'aww'; did you mean 'awe'?",
     "recruit: {panel: links}": "recruit.panel: a study begins by `affectml study run OUT`",
 }
+
+
+def test_a_task_with_invitations_is_for_those_people_unless_its_file_says_otherwise(run, demo, tmp_path):
+    init = ("label", "init", demo.root, "--invite", "ann,ben", "--db")
+    told = run(*init, tmp_path / "a.db")
+    assert "only people who are invited may label" in told
+    assert "warning: 2 people are invited, and each image waits for 3" in told
+    assert told.endswith(f"next: affectml label --on {demo.root} --db {tmp_path / 'a.db'}\n")
+    told = run(*init, tmp_path / "b.db", "--overlap", 2, *file(tmp_path, "invited_only: false"))
+    assert "\nquestion: Wh" in told
+    assert "warning" not in told
+    for name, only in (("a.db", True), ("b.db", False)):
+        with LabelStore(tmp_path / name) as store:
+            assert store.task.invited_only is only
 
 
 def file(folder, *lines):
@@ -398,7 +414,8 @@ def test_what_a_task_file_leaves_out_stays_and_who_asks_for_second_looks_gets_a_
     file.write_text("invited_only: true\npage: {blur: true, blind_first: true}\n")
     run("label", "assign", "--file", file, "--db", task)
     file.write_text("overlap: 4\ntaxonomy: mikels-8\n")
-    run("label", "assign", "--file", file, "--db", task)
+    assert "to lower that, add --lower" in run("label", "assign", "--file", file, "--db", task, fails=True)
+    run("label", "assign", "--file", file, "--db", task, "--lower")
     with LabelStore(task) as store:
         now = store.task
         assert (now.overlap, now.invited_only, now.page.blur, now.page.blind_first) == (4, True, True, True)

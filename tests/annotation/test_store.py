@@ -191,6 +191,10 @@ def test_what_was_claimed_and_not_again_is_given_back_and_comes_again(store):
     claimed = store.annotators().set_index("annotator_id")["claimed"]
     assert (claimed["u"], claimed["v"]) == (0, 2)
     assert [c.image_id for c in store.claim("u", 3)] == [c.image_id for c in first[1:]]
+    with store.database.write() as connection:  # a hold whose time is up is free, though nobody has taken it back yet
+        connection.execute(sa.text("UPDATE assignment SET lease_until = 1 WHERE annotator_id = 'v'"))
+    assert (store.progress().claimed, store.progress().answered) == (3, 1)
+    assert store.annotators()["claimed"].sum() == 3
     assert [c.image_id for c in store.claim("v", 2)] == [c.image_id for c in held]
     second = store.open_round("second")
     look = store.second_look("u", first[0].image_id)

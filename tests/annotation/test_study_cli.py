@@ -1,6 +1,7 @@
 """`affectml study`: what is missing, the summary, links, steering, pay."""
 
 import json
+import re
 import shutil
 import sys
 import types
@@ -125,12 +126,18 @@ def test_how_many_people_it_takes_is_said_before_it_begins(run, tmp_path, demo_s
     run("study", "init", demo_set(images=240).root, tmp_path / "study")
     write_file(tmp_path / "study", overlap=4, images_per_person=40, places={"people": 24})
     said = run("study", "check", tmp_path / "study")
-    assert "it takes 24 people (0.00); if every image is skipped as often as `skips` counts, 48 people (0.00)" in said
+    assert (
+        "it takes 24 people (0.00 EUR); if every image is skipped as often as `skips` counts, 48 people (0.00 EUR)"
+        in said
+    )
     assert "- places.people" not in said
     assert json.loads(run("study", "check", tmp_path / "study", "--json"))["people"] == 24
     write_file(tmp_path / "study", overlap=5, skips=2, pay={"per_person": "1.25"})
     said = run("study", "check", tmp_path / "study")
-    assert "it takes 30 people (37.50); if every image is skipped as often as `skips` counts, 42 people (52.50)" in said
+    assert (
+        "it takes 30 people (37.50 EUR); if every image is skipped as often as `skips` counts, 42 people (52.50 EUR)"
+        in said
+    )
     assert "places.people is 24: for 240 images with 5 people each it takes 30 who label 40." in said
     assert "5 per image" in run("study", "check", tmp_path / "study", "--summary")
 
@@ -232,8 +239,10 @@ def test_the_lead_steers_from_the_command_line(run, tmp_path, folder):
     assert run("study", "status", tmp_path, fails=True).startswith(no_file)
     with studies.begin(folder, by="lead") as store:
         assert store.has_task
-        links = run("study", "links", folder, "--people", 2, "--address", "https://lab.example/").split()
-        assert links[0].startswith("https://lab.example/?link=1.")
+        printed = run("study", "links", folder, "--people", 2, "--address", "https://lab.example/", "--days", 1e5)
+        assert re.match(r"link 1, until 2\d{3}-\d\d-\d\d: https://lab.example/\?link=1\.", printed)
+        assert printed.endswith("note whom you send which: affectml never knows\n")
+        links = re.findall("https:.*", printed)
         ids = door.ids_of_link(store, links[0].partition("=")[2])
         who = agree(store, ids)
         visits.leave(store, who)

@@ -33,7 +33,8 @@ def example(run, tmp_path):
 def test_the_example_runs_from_the_check_to_the_pay(run, example, take_part):
     assert run("study", "check", example).endswith("nothing is missing\n")
     studies.begin(example, by="lead").close()
-    tokens = [line.partition("link=")[2] for line in run("study", "links", example, "--people", 3).split()]
+    made = json.loads(run("study", "links", example, "--people", 3, "--json"))
+    tokens = [link.partition("link=")[2] for link in made]
     with studies.open_running(example) as store:
         first = take_part(store, tokens[0])
         assert screen(store, first).code

@@ -48,4 +48,4 @@ def test_taxonomies_and_studies_are_read_by_it(tmp_path):
     with pytest.raises(BadInput, match=r"bomb.yaml: not a readable YAML file \(more than 100,000 values"):
         get_taxonomy(tmp_path / "bomb.yaml")
     (tmp_path / "study.yaml").write_text(BOMB)
-    refused(BadTask, "study.yaml: no YAML: more than 100,000 values", read_study, tmp_path)
+    refused(BadTask, "study.yaml: not valid YAML: more than 100,000 values", read_study, tmp_path)

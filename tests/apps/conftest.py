@@ -36,7 +36,7 @@ from affectml_apps.relabel.web import make_routes
 from affectml_apps.serving import Guard
 
 ROOT = Path(__file__).resolve().parents[2]
-RUN_INFO = ROOT / "tests" / "golden" / "0.3.0.dev0" / "runs" / "auto" / "run.json"
+RUN_INFO = ROOT / "tests" / "golden" / "0.3.0" / "runs" / "auto" / "run.json"
 RELABEL = ROOT / "apps" / "relabel.py"
 LAPTOP = {"width": 1280, "height": 720}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}

@@ -36,7 +36,7 @@ def copied(file: Path, folder: Path) -> Path:
     return db
 
 
-@pytest.mark.parametrize("version", ["0.2.0", "0.3.0.dev0"])
+@pytest.mark.parametrize("version", ["0.2.0", "0.3.0.dev0", "0.3.0"])
 def test_a_task_of_an_earlier_version_is_labelled_on_and_shown_to_its_lead(version, serve, tmp_path):
     db = copied(GOLDEN / version / "labels" / "labels.db", tmp_path)
     task = serve(tmp_path / "data", db=str(db))

@@ -234,7 +234,7 @@ def test_the_file_is_shown_whole_and_saved_as_a_version(task):
     [
         ("overlap: 3", "overlap: 0", "overlap: expected 1 or more, but this is 0"),
         ("overlap: 3", "overlop: 3", "no key 'overlop' here; did you mean 'overlap'?"),
-        ("overlap: 3", "overlap: [", "no YAML"),
+        ("overlap: 3", "overlap: [", "not valid YAML"),
         ("seed: 0", "seed: 4", "seed: cannot change in a task that is set up"),
         ("labels: [", "labels: [joy, ", "labels"),
         ("words: {}", "words: {aww: {definition: cute}}", "did you mean 'awe'?"),

@@ -212,7 +212,7 @@ def make_demos() -> None:
         "local": {"panel": "local"},
     }
     for name, options in ways.items():
-        told = {"images": 20, "seed": 7, "panel": "textbook", **options}
+        told = {"images": 20, "seed": 7, "size": 96, "panel": "textbook", **options}
         out = Path("demo") / name
         with tempfile.TemporaryDirectory() as scratch:
             demo = write_demo(Path(scratch) / "set", **told)

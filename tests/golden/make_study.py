@@ -100,4 +100,4 @@ def _write_said(store: LabelStore, folder: Path) -> None:
     (folder / "said.json").write_text(json.dumps(said, indent=1, ensure_ascii=False))
     votes = {"labels": lambda judgements: aggregate(judgements, LABELS, "votes")}
     write_dataset_folder(folder / "export", Collected.of(store), votes)
-    write_judgements(tables["judgements"], folder / "judgements.csv", name="study", question="What do you feel?")
+    write_judgements(tables["judgements"], folder / "judgements.csv")

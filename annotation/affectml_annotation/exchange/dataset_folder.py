@@ -240,7 +240,9 @@ def _check(folder: Path, meta: Mapping[str, Any], collected: Collected, there: p
         if gone:
             names = ", ".join(sorted(set(gone)))
             what = f"holds {len(gone)} judgements of people who withdrew since ({names})"
-            raise BadExport(str(folder), [what], f"`affectml label remove erase {folder} NAME ...` takes them out")
+            new = f"`affectml label export --to NEW --images {folder} --target NAME` makes a data set without them"
+            erase = f"`affectml label remove erase {folder} NAME ...` takes them out, for good"
+            raise BadExport(str(folder), [what], f"{new} (a withdrawal can be undone for a week); {erase}")
 
 
 def _write_judgements(folder: Path, merged: Merged, people: MergedPeople) -> list[Path]:

@@ -267,8 +267,8 @@ class Restored:
     """What a database holds once a backup was put in place there.
 
     counts: rows by table. log: hex, the digest of all events. erased: how many people of the backup had been erased
-    since, and were again. kept: the database that was replaced; None where there was none. asked: how many other
-    databases and backups were asked who was erased.
+    since, and were again. kept: the database that was replaced; None where there was none. asked: how many databases
+    and backups that were changed since were asked who was erased.
     """
 
     to: str
@@ -329,7 +329,8 @@ def restore(
             tally = Tally.of(source) if file else _copy_rows(source, to, note)
         kept = _put_file(work, file, replace) if file else None
     where = to if file else without_password(sa.make_url(to))
-    return Restored(where, said, tally.counts, tally.log, gone, kept, len(others) + len(erased))
+    asked = sum(known.changed > said.at for known in others)  # a copy from before knows of nobody erased since
+    return Restored(where, said, tally.counts, tally.log, gone, kept, asked + len(erased))
 
 
 def _check_place(file: Path, replace: bool) -> None:

@@ -113,15 +113,20 @@ def cleaned(connection: sa.Connection) -> None:
     connection.execute(erasure.update().where(erasure.c.cleaned_at.is_(None)).values(cleaned_at=now_ms()))
 
 
+_CHANGES = (event.c.received_at, erasure.c.at, lead_change.c.at)
+
+
 @dataclass(frozen=True)
 class Gone:
     """What a database of a task, `source`, knows of people who were erased, or whose ids at a panel were forgotten.
 
     begun: when the task's first round was opened, which stays the same in every copy; None without one.
+    changed: when somebody last answered or was erased there, or a lead changed something; milliseconds since 1970.
     """
 
     source: str
     begun: int | None
+    changed: int
     key: str | None
     erasures: Sequence[sa.RowMapping]
     owed: Sequence[sa.RowMapping]
@@ -134,6 +139,7 @@ class Gone:
         return cls(
             source,
             connection.scalar(sa.select(round_.c.opened_at).where(round_.c.number == MAIN)),
+            max(connection.scalar(sa.select(sa.func.max(moment))) or 0 for moment in _CHANGES),
             connection.scalar(sa.select(secret.c.value).where(secret.c.name == ERASING)),
             connection.execute(sa.select(erasure).order_by(erasure.c.number)).mappings().all(),
             connection.execute(sa.select(owed).order_by(owed.c.number)).mappings().all(),

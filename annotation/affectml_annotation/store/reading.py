@@ -14,7 +14,7 @@ from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import StoreError
 from affectml_annotation.exchange.tables import as_numbers
 from affectml_annotation.judgements import ANSWERS, FLAG, of_now
-from affectml_annotation.store.claims import round_row
+from affectml_annotation.store.claims import expired, round_row
 from affectml_annotation.store.engine import OnDatabase, table_of
 from affectml_annotation.store.schema import (
     MAIN,
@@ -45,8 +45,8 @@ _GONE = sa.select(annotator.c.annotator_id).where(annotator.c.withdrawn_at.is_no
 class Progress:
     """How far a round is. Times in seconds; rate in answers per hour over the last hour of work, nan before any.
 
-    wanted: answers needed in all; answered: those there (surplus ones not counted); claimed: images out now;
-    complete: images with all the answers wanted; seconds_left: at the present rate, nan without one.
+    wanted: answers needed in all; answered: those there (surplus ones not counted); claimed: images out now,
+    whose time is not up; complete: images with all the answers wanted; seconds_left: at the present rate, or nan.
     """
 
     round: int
@@ -218,26 +218,30 @@ class Reading(OnDatabase):
             asked, given = (sa.func.coalesce(sa.func.sum(column), 0) for column in (slot.c.wanted, slot.c.taken))
             wanted, taken, images = connection.execute(sa.select(asked, given, sa.func.count()).where(*labelled)).one()
             held = (
-                sa.select(assignment.c.position, sa.func.count().label("people"))
+                sa.select(
+                    assignment.c.position,
+                    sa.func.count().label("people"),
+                    sa.func.sum(sa.case((expired(), 0), else_=1)).label("still"),
+                )
                 .where(assignment.c.answered_at.is_(None), assignment.c.round == round_number, assignment.c.holds_slot)
                 .group_by(assignment.c.position)
                 .subquery()
             )
-            out = _count(connection, sa.select(sa.func.sum(held.c.people)))
+            out, still = connection.execute(sa.select(sa.func.sum(held.c.people), sa.func.sum(held.c.still))).one()
             with_held = slot.outerjoin(held, held.c.position == slot.c.position)
             enough = slot.c.taken - sa.func.coalesce(held.c.people, 0) >= slot.c.wanted
             complete = sa.select(sa.func.count()).select_from(with_held).where(*labelled, enough)
             said = sa.exists().where(answer.c.annotator_id == annotator.c.annotator_id, answer.c.round == round_number)
             people = sa.select(sa.func.count()).select_from(annotator).where(said)
             rate = _rate(connection, round_number)
-            answered = int(taken) - out
+            answered = int(taken) - int(out or 0)
             left = max(int(wanted) - answered, 0)
             return Progress(
                 round=round_number,
                 images=int(images),
                 wanted=int(wanted),
                 answered=answered,
-                claimed=out,
+                claimed=int(still or 0),
                 complete=_count(connection, complete),
                 conflicts=_count(connection, sa.select(sa.func.count()).where(conflict.c.resolved_at.is_(None))),
                 annotators=_count(connection, people),
@@ -271,7 +275,7 @@ class Reading(OnDatabase):
             .where(_is_current())
             .group_by(event.c.language, event.c.annotator_id)
         )
-        holders = sa.select(assignment.c.annotator_id).where(assignment.c.answered_at.is_(None))
+        holders = sa.select(assignment.c.annotator_id).where(assignment.c.answered_at.is_(None), ~expired())
         answers, last = Counter[str](), dict[str, int]()
         in_languages: dict[str, Counter[str]] = defaultdict(Counter)
         with self.database.read() as connection:

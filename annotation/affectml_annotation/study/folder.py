@@ -216,7 +216,7 @@ def read_text(text: str, where: str) -> Any:
     try:
         return load_yaml(text)
     except ValueError as error:
-        raise BadTask(f"{where}: no YAML: {error}") from None
+        raise BadTask(f"{where}: not valid YAML: {error}") from None
 
 
 def read_yaml(path: Path) -> Any:

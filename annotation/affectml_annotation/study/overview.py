@@ -221,13 +221,12 @@ def as_text(people: pd.DataFrame) -> pd.DataFrame:
         images=people["images"],
         minutes=people.get("minutes"),
         seconds=people["seconds"],
-        failed_checks=["–" if row["checks"] is None else f"{row['checks_failed']:.0f} of {row['checks']:.0f}"
-                       for row in rows],
+        failed_checks=[f"{row['checks_failed'] or 0:.0f} of {row['checks'] or 0:.0f}" for row in rows],
         later_to_earlier=people["slower"],
         with_others=[with_interval(row["with_others"], row["low"], row["high"]) for row in rows],
         by_chance=people["by_chance"],
     )  # fmt: skip
-    return told.loc[:, [not told[name].isin(["–", "", None, np.nan]).all() for name in told]]
+    return told.loc[:, [not told[name].isin(["–", "0 of 0", "", None, np.nan]).all() for name in told]]
 
 
 def _slower(judgements: pd.DataFrame) -> dict[str, float]:

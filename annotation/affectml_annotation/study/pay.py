@@ -168,7 +168,7 @@ def mark_paid(connection: sa.Connection, people: Sequence[str], *, by: str = "th
 
 
 def forget_ids(store: LabelStore, *, by: str) -> tuple[int, list[str]]:
-    """Forget the ids at the panel of all who are paid, or are due nothing since a day; how many are kept, and those.
+    """Forget the ids at the panel of all who are paid, or were owed nothing for a day; how many are kept, and those.
 
     What stays of an id is a keyed hash: who comes back is known, and can still be erased by the id that they know.
     Then they leave the backups that are kept, and the database's files are written anew; raises DatabaseAway while

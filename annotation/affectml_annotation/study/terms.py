@@ -57,9 +57,9 @@ def words_in(text: str) -> float:
     return len(_IDEOGRAPH.sub(" ", text).split()) + len(_IDEOGRAPH.findall(text)) / 2
 
 
-def so_many(count: int, what: str) -> str:
-    """A count and its noun: 1 image, 2 images."""
-    return f"{count} {what}{'s' * (count != 1)}"
+def so_many(count: int, one: str, many: str = "") -> str:
+    """A count and its noun: 1 image, 1,200 images."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def announced_minutes(study: Study) -> int:
@@ -199,8 +199,8 @@ def summary(study: Study) -> str:
         f"left or out of time: {unfinished[pay.unfinished]}; what anybody answers decides nothing about it",
         "Practice": f"{so_many(len(file.practice.images), 'image')} before the work, {file.practice.tries} tries "
         "each; whether the instructions were understood, never what somebody feels",
-        "Attention checks": f"{so_many(file.check_count, 'image')} among the others, as many for everybody, in whose "
-        "own words it stands what to choose; people are told so before they agree; after "
+        "Attention checks": f"{so_many(file.check_count, 'image')} among the others, as many for everybody, whose "
+        "own text says what to choose; people are told so before they agree; after "
         f"{checks.failed} failed: {follows[checks.then]}"
         if file.check_count
         else "none",
