@@ -74,20 +74,20 @@ def print_parts(parts: Iterator[Any], *, as_json: bool) -> None:
 def show(table: "Table | Shown") -> None:
     """A table, with its note below; columns of numbers are right-aligned.
 
-    In a pipe or a log it is as wide as it needs to be, up to LOG_WIDTH. On a terminal too narrow for it, the columns
-    that do not fit go on in a table below, after the first `keys` columns again.
+    In a pipe or a log it is as wide as it needs to be, up to LOG_WIDTH. Where that or the terminal is too narrow, the
+    columns that do not fit go on in a table below, after the first `keys` columns again.
     """
     from rich.console import Console
 
     rows = [[str(cell) for cell in row] for row in (table.columns, *table.rows)]
     console, every = Console(highlight=False), [list(range(len(table.columns)))]
-    if console.is_terminal:
+    needed = max(Console(width=10_000).measure(_rich_table(table.title, rows)).maximum, len(table.title))
+    if not console.is_terminal:
+        console = Console(highlight=False, width=min(needed, LOG_WIDTH))
+    if console.is_terminal or needed > LOG_WIDTH:
         widths = [_width_of(*column) for column in zip(*rows, strict=True)]
-        rows[0] = [fill(name, width) for name, width in zip(rows[0], widths, strict=True)]
+        rows[0] = [fill(n, width, break_on_hyphens=False) for n, width in zip(rows[0], widths, strict=True)]
         every = _parts(widths, getattr(table, "keys", 1), console.width)
-    else:
-        needed = Console(width=10_000).measure(_rich_table(table.title, rows)).maximum
-        console = Console(highlight=False, width=min(max(needed, len(table.title)), LOG_WIDTH))
     for number, part in enumerate(every):
         title = f"{table.title}, continued" if number else table.title
         console.print(_rich_table(title, [[row[at] for at in part] for row in rows]))

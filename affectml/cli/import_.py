@@ -68,7 +68,7 @@ def command_of(importer: Importer) -> Any:
         Option("path", Path, NEEDED, Argument(importer.path_help)),
         Option("out", Path, NEEDED, Argument(places)),
         *importer.options(),
-        Option("name", str | None, None, Help(called, default=importer.about.name or "the source's name")),
+        Option("name", str | None, None, Help(called, default=importer.about.name or "the source's or OUT's folder")),
     ]
     if joined:
         options.append(Option("target", str | None, None, Help("Name of the new target.", default="its kind")))

@@ -178,7 +178,10 @@ def agreement(
     rows = [(name, alpha, alpha.images, alpha.judgements) for name, alpha in alphas.items()]
     yield Table("Krippendorff's alpha", ("of", "alpha [95 %]", "images", "judgements"), rows)
     yield frame("Each label", report.labels)
-    yield frame("Each annotator", report.annotators.filter(regex="^(?!use:)"))
+    yield frame(
+        "Each annotator; with_others, expected_by_chance: 1 - MASI distance to others' sets",
+        report.annotators.filter(regex="^(?!use:)"),
+    )
     if (compared := report.groups) is not None:
         if len(compared.differences):
             title = f"Rates by {compared.by}, the largest differences first"

@@ -297,7 +297,8 @@ def print_evaluation(evaluation: "Evaluation", *, verbose: bool) -> None:
     from affectml.page.tables import metric, pivot, rows_of
     from affectml.page.write import printed
 
-    rules = [f"{name}: {words}" for name, words in evaluation.facts["rules"].items()]
+    rules = evaluation.facts["rules"].items()
+    rules = [f"{name}: {f'{words:.3g}' if isinstance(words, float) else words}" for name, words in rules]
     lines = terminal_lines(evaluation)
     seeds = {"by": "seeds", "level": None, "against": "people"}
     ways = rows_of(evaluation, **seeds) if "ways" in evaluation.facts else []

@@ -56,7 +56,8 @@ def choose_target(dataset: Dataset, *, multilabel: bool | None, name: str | None
             return dataset.target(fitting[0])
     needs = f"{asked} needs rates, sets or single labels: leave it out"
     way = needs if multilabel else f"rates and sets are learned with {asked}"
-    raise BadDataset(f"{dataset.root}: no target for this; it has {have}. {way}")
+    what = "several labels" if multilabel else "one label"
+    raise BadDataset(f"{dataset.root}: no target with {what} an image; it has {have}. {way}")
 
 
 def _named_target(dataset: Dataset, name: str, multilabel: bool | None) -> Targets:

@@ -1,9 +1,9 @@
 """`affectml evaluate`: from systems to an evaluation, and to its files."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
-from itertools import combinations, product
+from itertools import chain, combinations, product
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from affectml.data.choose import SEVERAL
 from affectml.errors import AffectmlError, BadInput, BadRun, EncoderUnavailable, did_you_mean, few, option
 from affectml.evaluating import EvaluateConfig
 from affectml.evaluating.datasets import Judged, joined, on_datasets
-from affectml.evaluating.systems import Source, sources_of, target_of
+from affectml.evaluating.systems import Source, free_name, sources_of, target_of
 from affectml.heads import head_class
 from affectml.heads.registry import PLAIN, offered
 from affectml.judging.answers import FILE, write_answers
@@ -259,20 +259,32 @@ def _check_alike(runs: Sequence[RunFolder]) -> None:
 
 
 def _ways(runs: Mapping[str, RunFolder]) -> dict[str, dict[int, str]]:
-    """Ways of training, each by the name of its first run: the run of each seed.
+    """Ways of training, each by its head, the settings in which ways differ, and its number of seeds: seed to run.
 
-    Runs of one way have the same data and settings, and differ in the seed alone.
+    Runs of one way have the same data and settings, and differ in the seed alone. A further run of the same seed begins
+    a way of its own.
     """
-    ways: dict[str, dict[int, str]] = {}
-    first: dict[str, str] = {}
+    ways: dict[str, list[dict[int, str]]] = {}
+    settings: dict[str, dict[str, Any]] = {}
     for name, info in ((name, run.info) for name, run in runs.items()):
         options = dict(sorted(info.config.options.items()))
         kept = replace(info.config, seed=0, dataset=None, threads=None, learning_curve=False, groups=())
         config = replace(kept, options=options)
         recipe = repr((config, info.head.name, info.data.target, sorted(info.data.fingerprint.items()),
                        info.encoder.identity))  # fmt: skip
-        ways.setdefault(first.setdefault(recipe, name), {}).setdefault(info.config.seed, name)
-    return ways
+        settings[name] = {**asdict(config), **options, "head": info.head.name, "options": None}
+        alike = ways.setdefault(recipe, [])
+        if all(info.config.seed in way for way in alike):
+            alike.append({})
+        next(way for way in alike if info.config.seed not in way)[info.config.seed] = name
+    every = sorted(chain(*ways.values()), key=lambda way: list(runs).index(next(iter(way.values()))))
+    about = [settings[next(iter(way.values()))] for way in every]
+    keys = [key for key in dict.fromkeys(chain(*about)) if len({repr(each.get(key)) for each in about}) > 1]
+    named: dict[str, dict[int, str]] = {}
+    for way, each in zip(every, about, strict=True):
+        words = [each["head"], *(f"{key} {each[key]}" for key in keys if key != "head" and each.get(key) is not None)]
+        named[free_name(f"{', '.join(words)} ({len(way)} seed{'s' * (len(way) > 1)})", named)] = way
+    return named
 
 
 def _over_seeds(runs: Mapping[str, RunFolder], ways: Mapping[str, Mapping[int, str]]) -> list[Figure]:

@@ -40,7 +40,7 @@ class About:
     states none. notes: kept in dataset.json.
 
     Args:
-        name: The data set's name. Default: the source's name.
+        name: The data set's name. Default: the source folder's, or of a file OUT's.
         construct: What the labels are about: evoked, expressed, intended, or query (the search word). Default:
             query for a label, evoked for people's answers.
         question: The question people were asked, word for word.
@@ -324,7 +324,7 @@ class ImportSummary:
             *(("added", what) for what in self.added),
             ("splits", ", ".join(f"{name} {count:,}" for name, count in self.splits.items())),
             ("judgements", "" if self.judgements is None else f"{self.judgements:,}{people}"),
-            *(("skipped", f"{len(names):,} {why}: {few(names, SHOWN)}") for why, names in self.skipped.items()),
+            *(("skipped", f"{why}: {len(names):,} ({few(names, SHOWN)})") for why, names in self.skipped.items()),
             *(("warning", warning) for warning in self.warnings),
             *(("note", note) for note in self.notes),
         ]

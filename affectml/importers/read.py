@@ -301,9 +301,11 @@ def _find_labels(table: Table, taken: Any, spec: TableSpec) -> tuple[str | None,
             reason = "no column is called a label, and no two number columns have the names of emotions"
         elif not named:
             reason = f"{', '.join(known)} are emotions, but what of {', '.join(unknown)}"
+        numbers = [column for column in numeric if plain(column) not in NOT_LABELS]
+        ways = option("label_column", (named or ["NAME"])[0]), option("label_columns", numbers or ["A", "B"])
         raise BadInput(
-            f"{table.path}: {reason}; say where the labels are: {option('label_column', 'NAME')}, or "
-            f"{option('label_columns', ['A', 'B'])} (columns: {', '.join(frame.columns)})"
+            f"{table.path}: {reason}; say where the labels are: {', or '.join(ways)} "
+            f"(columns: {', '.join(frame.columns)})"
         )
     if named:
         return named[0], ()

@@ -114,7 +114,8 @@ class Importer:
         Args:
             path: what to read.
             out: the folder to write; it must not exist yet, unless the importer joins to data sets.
-            name: of the data set, or of the store that is joined to one; None takes the set's, else the source's.
+            name: of the data set, or of the store that is joined to one; None takes the set's, else the source
+                folder's, and of a file OUT's.
             images: "copy", "hardlink", or "none": labels whose embeddings come from elsewhere; no file is looked for.
             strict: whether an image that cannot be used is an error instead of a line in the summary.
             target: what the target is called, else by its kind; of several each is NAME-KIND.

@@ -50,8 +50,10 @@ def open_source(address: str | Path, out: Path, about: About, images: str, impor
     if importer.folder and out.resolve().is_relative_to(need_folder(path).resolve()):
         raise BadInput(f"{out} lies inside {path}, which is being read; choose a place outside")
     whole = [part for part in path.parts if not re.search(r"[*?\[]", part)]  # of folder/*.parquet: folder
-    named = about.name or (path.resolve().name if path.is_dir() or not whole else Path(whole[-1]).stem)
-    return Source(path, replace(about, name=named), "none" if onto else images, out, onto)
+    name = path.resolve().name if path.is_dir() or not whole else Path(whole[-1]).stem
+    if path.is_file() and onto is None:  # what a file is called says nothing of its images
+        name = out.resolve().name
+    return Source(path, replace(about, name=about.name or name), "none" if onto else images, out, onto)
 
 
 def settle(draft: Draft, images: str) -> None:

@@ -60,9 +60,9 @@ def by_disagreement(case: Case) -> dict[str, Any] | None:
     """How systems score where people agree, and where they do not: rows `by` disagreement, of systems and of `person`.
 
     Levels: `THIRDS` of the comparisons. One person of an image is the target of the system and of another person
-    (set_f1, or top_1_accuracy where there are no sets), and all the others say how far people disagree, by the expected
-    entropy of their rates or shares given their votes. Answers that said both would make people look good where they
-    happen to agree. Read a system beside `person`: whoever answers scores less where people disagree.
+    (set_f1_judgements, or top_1_accuracy where there are no sets), and all the others say how far people disagree, by
+    the expected entropy of their rates or shares given their votes. Answers that said both would make people look good
+    where they happen to agree. Read a system beside `person`: whoever answers scores less where people disagree.
 
     Nothing where single judgements are not known, where fewer than three people answered any image, or no system can be
     compared. The seed says who is compared with whom.
@@ -77,7 +77,8 @@ def by_disagreement(case: Case) -> dict[str, Any] | None:
     weight = 1 / np.bincount(image)[image]  # an image counts one
     rank = (pd.Series(disagreement.round(9)).rank().to_numpy() - 0.5) / len(disagreement)
     third = np.minimum((3 * rank).astype(int), 2)
-    metric, what = ("top_1_accuracy", "first label right") if truth.sets is None else ("set_f1", "set F1")
+    what = "first label right" if truth.sets is None else "set F1"
+    metric = "top_1_accuracy" if truth.sets is None else "set_f1_judgements"
     for name, row in scores.items():
         for t, level in enumerate(THIRDS):
             inside = weight * (third == t)

@@ -168,6 +168,11 @@ class Page(Evaluation):
         return str(self.facts.get("first", "model"))
 
     @property
+    def way(self) -> str:
+        """What its rows over seeds are called: the way of training that it is a run of."""
+        return next((way for way, runs in self.facts.get("ways", {}).items() if self.first in runs), self.first)
+
+    @property
     def them(self) -> str:
         """Whom systems are compared with: people, or the labels of images where nobody's answers are known."""
         asked = self.facts.get("kind") in ("rates", "distribution") or self.facts.get("people")
@@ -196,7 +201,8 @@ def spots(page: Page, title: str, figures: Figures, down: Key = "system", note: 
     told = {at: [f"{who} {number(found[who].value)}" for who in series if who in found] for at, found in rows.items()}
     alone = [f"{who} {span(found[who])}" for who, found in rows.items() if down == "system"]
     alt = "; ".join(alone or [f"{at}: {', '.join(words)}" for at, words in told.items()])
-    judged = (page.first, *page.facts.get("systems", ()))
+    ways = page.facts.get("ways", ())
+    judged = ways if {*ways} & {*series} else (page.first, *page.facts.get("systems", ()))
     return Drawing(title, dots(points, series, f"{title}. {alt}", judged), note) if rows else None
 
 

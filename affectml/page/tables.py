@@ -16,11 +16,9 @@ Figures = Iterable[Figure]
 LONG = 40  # characters of a cell that is a sentence
 NAMED = 48  # characters of a title that are in its file's name
 ROWS = 8  # of the one table that a terminal shows
-STAR = (
-    "* rests on fewer than 30 images or groups: its interval is rough, and cut where the score's range ends; mean "
-    "average precision counts the images that have a label; with so few of them it reads too high"
-)
-HALF = "± is half the width of the 95 % interval"
+STAR = "* rests on fewer than 30 images or groups: its interval is rough, and cut where the score's range ends"
+PRECISION = "mean average precision counts the images that have a label; with so few of them it reads too high"
+HALF = "± is half the width of the 95 % interval, which may be lopsided: metrics.csv has its ends"
 FOUND = "bold: beyond chance (5 %, Holm)"
 MANY_EMPTY = 0.1  # share of empty sets from which it stands beside every set score
 BESIDE = {  # whom systems are set beside, and who is among them: a title
@@ -43,7 +41,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
     best: frozenset[tuple[int, int]] = frozenset()
-    bold: str = "bold: the best of the systems, and those whose interval overlaps with its interval"
+    bold: str = "bold: the best of the systems, and all whose intervals overlap the best one's"
 
     def marked(self, write: Callable[[str], str], bold: str) -> list[list[str]]:
         """Cells as `write` has them, those of `best` inside a pattern like `**{}**`."""
@@ -142,7 +140,9 @@ def pivot(
     marked = frozenset((at, kept.index(name) + 1) for at, names in enumerate(bold) for name in names)
     texts = list(chain(*cells))
     notes = [HALF * any("±" in text for text in texts), FOUND * (bool(marked) and not best), note]
-    star = f"\n  {STAR}" * any(text.endswith("*") for text in texts)
+    starred = [at for at, row in every.items() if any(figure.few for figure in row.values())]
+    precision = any(name.startswith("mean_average_precision") for name in (*starred, *kept))
+    star = f"\n  {STAR}{f'; {PRECISION}' * precision}" * bool(starred)
     heads = (head or (down if isinstance(down, str) else down.__name__), *kept)
     said = f"{'; '.join(filter(None, notes))}{star}".strip()
     return Table(title, heads, cells, said, marked, Table.bold * best) if every else None

@@ -26,15 +26,8 @@ MOST_IMAGES = 1_000_000
 LISTS: dict[str, tuple[type, float, float]] = {  # the options that are several numbers: kind, above, at most
     "people": (int, 0, math.inf), "images": (int, 1, math.inf), "rates": (float, 0, 1),
 }  # fmt: skip
-NAMES = {
-    "label_rates": "rate",
-    "image_rates": "image's rate",
-    "alpha": "alpha",
-    "set_f1": "set F1",
-    "set_f1_difference": "F1 of two models",
-    "rate_cross_entropy": "cross-entropy",
-    "rate_cross_entropy_difference": "cross-entropy of two models",
-}
+SHOWN = ("label_rates", "image_rates", "alpha", "set_f1", "set_f1_difference", "rate_cross_entropy",
+         "rate_cross_entropy_difference")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -167,11 +160,14 @@ class Plan:
         note, rows = "±: half the width of the 95 % interval", []
         if self.config.budget is not None:
             note += "; *: the narrowest that the budget buys; --images says how many images there are at most"
-        for row in self.rows if self.config.budget is not None else (self.place, *self.rows):
+        studies = self.rows if self.config.budget is not None else (self.place, *self.rows)
+        if self.pilot.assumed and self.config.budget is None:
+            studies = tuple(sorted(studies, key=lambda row: (row.design.images, row.design.people)))
+        for row in studies:
             cells = self._size(row, study="pilot" if row is self.place and not self.pilot.assumed else "")
-            for name, title in NAMES.items():
+            for name in SHOWN:
                 half, star = row.widths[name].half, "*" if name in row.best else ""
-                cells[title] = "–" if math.isnan(half) else f"±{number(half)}{star}"
+                cells[name] = "–" if math.isnan(half) else f"±{number(half)}{star}"
             rows.append(cells)
         return _plan_table("What studies will tell", rows, note)
 
@@ -183,7 +179,7 @@ class Plan:
     def figures_table(self) -> Table:
         """Each figure in the pilot, how far people, images and answers differ in it, and its width in one study."""
         row = max(self.rows, key=lambda row: len(row.best)) if self.config.budget is not None else self.place
-        design, rows, columns = row.design, [], ("pilot", "SD of people", "of images", "of answers")
+        design, rows, columns = row.design, [], ("pilot", "SD: people", "images", "answers")
         for name, width in row.widths.items():
             told = [""] * 4
             if name in self._variances:
@@ -249,7 +245,7 @@ class Plan:
         pilot, widths, said = self.pilot, self.place.widths, []
         if not pilot.assumed and pilot.people < FEW:
             half, low, high = widths["label_rates"]
-            place = f"at the pilot's own place a rate's ±{half:.3f} may be {low:.3f} to {high:.3f} (90 %)"
+            place = f"at the pilot's size a rate's ±{number(half)} may be {number(low)} to {number(high)} (90 %)"
             said.append(f"{pilot.people} people say little of how far people differ: {place}")
         if not pilot.assumed and pilot.images < FEW:
             said.append(f"{pilot.images} images say little of how far images differ")

@@ -37,11 +37,8 @@ _RULES: dict[Domain, tuple[str, str]] = {
         "a softmax of it has no value; a label that cannot be is -inf, and each row needs one that can",
     ),
     "mass": ("a finite number of 0 or more", "drop or repair the rows that have no votes"),
-    "rates": ("a rate in [0, 1]", "divide votes by the people asked, or pass from_logits=True for raw outputs"),
-    "distribution": (
-        "a share in [0, 1]",
-        "divide each row by its sum and drop rows without votes, or pass from_logits=True for raw outputs",
-    ),
+    "rates": ("a rate in [0, 1]", "divide votes by the people asked"),
+    "distribution": ("a share in [0, 1]", "divide each row by its sum and drop rows without votes"),
 }
 """What is expected in every cell, and the way out."""
 
@@ -136,7 +133,7 @@ def _search(tensor: Tensor, name: str, domain: Domain, top: float, slack: float)
         if bool((off := ~((sums - 1).abs() <= slack)).any()):
             row = int(off.int().argmax())
             came = f"row {row} sums to {float(sums[row]):.6g}"
-            raise DomainError(f"{name}: expected rows that sum to 1, but {came}; {_RULES[domain][1]}")
+            raise DomainError(f"{name}: expected rows that sum to 1, but {came}; {_way_out(name, domain)}")
 
 
 def _complain(tensor: Tensor, wrong: Tensor, name: str, domain: Domain) -> None:
@@ -146,8 +143,12 @@ def _complain(tensor: Tensor, wrong: Tensor, name: str, domain: Domain) -> None:
             f"{name}: expected a share in every cell, but received -1 in row {row}, label {label}; the shares of a "
             "distribution answer one question with all its labels on offer: drop the label, or the row, or score rates"
         )
-    expected, way_out = _RULES[domain]
     raise DomainError(
-        f"{name}: expected {expected} in every cell, but received {float(tensor[row, label]):.6g} "
-        f"in row {row}, label {label}; {way_out}"
+        f"{name}: expected {_RULES[domain][0]} in every cell, but received {float(tensor[row, label]):.6g} "
+        f"in row {row}, label {label}; {_way_out(name, domain)}"
     )
+
+
+def _way_out(name: str, domain: Domain) -> str:
+    logits = ", or pass from_logits=True for raw outputs" * (name == "preds" and domain in ("rates", "distribution"))
+    return _RULES[domain][1] + logits

@@ -100,22 +100,25 @@ def test_runs_that_differ_in_their_seed_are_one_way_of_training(runs, command, t
     ways = {head: [f"{head}{seed}" for seed in (0, 1)] for head in ("sigmoid", "topk")}
     every = [runs / name for way in ways.values() for name in way]
     found, values = compared(*every), {run.name: RunFolder.open(run).evaluation.get("set_f1").value for run in every}
-    mean = found.get("set_f1", "sigmoid0", by="seeds")
+    mean = found.get("set_f1", "sigmoid (2 seeds)", by="seeds")
     assert (mean.value, mean.n) == (pytest.approx((values["sigmoid0"] + values["sigmoid1"]) / 2), 2)
-    for who, system in (("person", "person"), ("topk0", "model")):  # on the same test images, beside the same people
+    for who, system in (
+        ("person", "person"),
+        ("topk (2 seeds)", "model"),
+    ):  # on the same images, beside the same people
         each = [RunFolder.open(runs / f"topk{seed}").evaluation.get("set_f1", system, "rest") for seed in (0, 1)]
         assert found.get("set_f1", who, "rest", by="seeds").value == pytest.approx(np.mean([f.value for f in each]))
     assert "people's with each other" in sentence(Page.of(found))
-    apart = found.get("set_f1", "sigmoid0", "topk0", by="seeds", level="seed by seed")
+    apart = found.get("set_f1", "sigmoid (2 seeds)", "topk (2 seeds)", by="seeds", level="seed by seed")
     gaps = [values[f"sigmoid{seed}"] - values[f"topk{seed}"] for seed in (0, 1)]
     assert apart.value == pytest.approx(np.mean(gaps))
     assert apart.high - apart.value == pytest.approx(12.7062 * np.std(gaps, ddof=1) / 2**0.5, rel=1e-4)
     assert found.get("set_f1", "sigmoid0", "topk0") is None  # they were tested on different images
     assert "tested on different images" in found.facts["warnings"][-1]
-    assert found.facts["ways"] == {f"{head}0": names for head, names in ways.items()}
+    assert found.facts["ways"] == {f"{head} (2 seeds)": names for head, names in ways.items()}
     _, printed, _ = command("evaluate", *every, "--out", tmp_path / "all.csv")
     (row,) = (line.split() for line in printed.splitlines() if line.startswith(" set_f1 "))
-    assert row[2::2] == [cell(found.get("set_f1", f"{head}0", by="seeds")).split()[0] for head in ways]
+    assert row[2::2] == [cell(found.get("set_f1", f"{head} (2 seeds)", by="seeds")).split()[0] for head in ways]
 
 
 def test_of_other_images_those_in_the_test_part_of_all_are_compared(runs):
@@ -146,7 +149,19 @@ def test_what_cannot_be_compared_is_refused(runs, tmp_path, changes, what):
 def test_what_a_run_is_metered_and_judged_by_is_no_way_of_training(runs, tmp_path):
     judged = {"threads": 3, "groups": ["shapes"], "dataset": "x"}
     found = compared(runs / "topk0", changed(runs / "topk1", tmp_path / "again", config=judged))
-    assert found.get("set_f1", "topk0", by="seeds").n == 2
+    assert found.get("set_f1", "topk (2 seeds)", by="seeds").n == 2
+
+
+def test_a_second_run_of_the_same_way_and_seed_is_a_system_of_its_own(runs, tmp_path):
+    again = changed(runs / "topk0", tmp_path / "again")
+    found = compared(runs / "topk0", again)
+    assert found.get("set_f1", "again").value == found.get("set_f1", "topk0").value
+    assert found.get("set_f1", "topk0", "again").value == 0
+    other = changed(runs / "topk1", tmp_path / "other", config={"hidden": 8})
+    ways = compared(runs / "topk0", again, runs / "topk1", other)
+    named = {"topk, hidden 0 (2 seeds)": ["topk0", "topk1"], "topk, hidden 0 (1 seed)": ["again"]}
+    assert ways.facts["ways"] == {**named, "topk, hidden 8 (1 seed)": ["other"]}
+    assert ways.get("set_f1", "topk, hidden 0 (1 seed)", by="seeds").value == found.get("set_f1", "again").value
 
 
 def test_every_kind_of_file_holds_the_same_figures(runs, tmp_path):
@@ -173,7 +188,7 @@ def test_missing_runs_are_trained_once_with_each_seed_and_mix_of_prompts(command
     assert named == [f"demo-contrastive-{mix}-seed{seed}" for mix in ("sentiment", "synonyms") for seed in (0, 1)]
     over = [f for f in json.loads(printed)["figures"] if f.get("by") == "seeds"]
     ways = {f["system"] for f in over if f.get("against", "people") == "people"}
-    assert ways == {f"{what}demo-contrastive-{mix}-seed0" for what in ("", "zero_shot of ") for mix in
+    assert ways == {f"{what}contrastive, prompts {mix} (2 seeds)" for what in ("", "zero_shot of ") for mix in
                     ("sentiment", "synonyms")}  # fmt: skip
     before = (tmp_path / "out" / named[0] / "run.json").read_bytes()
     assert command(*words)[0] == 0

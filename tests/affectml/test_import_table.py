@@ -175,6 +175,7 @@ JUDGED = (
 def test_judgements_become_votes_of_those_who_answered_and_come_back_the_same(load, tmp_path):
     summary, dataset = load(JUDGED)
     assert (summary.judgements, summary.people, summary.targets) == (6, 3, {"rates": "rates"})
+    assert dataset.meta.name == "out"  # not "labels", as the file is called
     assert rows(dataset, "rates") == {"0.png": [2, 1], "1.png": [0, 1]}
     assert dataset.target("rates").people[:, 0].tolist() == [3, 1], "none counts as an answer, skip does not"
     assert dataset.judgements["kind"].tolist() == ["labels", "labels", "none", "skip", "labels", "unsure"]
@@ -340,7 +341,11 @@ BAD = {
     "empty cell": (table("labels", "joy;fear", ""), {}, r"line 3: column 'labels' is empty: .* apply \(empty='none'\)"),
     "image twice": (TWICE, {}, r"line 3: image 'http://a' stands in line 2 already"),
     "union of numbers": (b"file,joy,fear\n0.png,1,2\n0.png,1,3\n", {"duplicates": "union"}, r"duplicates='first'"),
-    "another number": (WOBBLE, {}, r"joy, fear are emotions, but what of wobble; .*label_columns=\['A', 'B'\]"),
+    "another number": (
+        WOBBLE,
+        {},
+        r"joy, fear are emotions, but what of wobble; .*label_columns=\['joy', 'fear', 'wobble'\]",
+    ),
     "no such label": (WOBBLE, {"taxonomy": "ekman-6"}, r"label 'anger' of taxonomy ekman-6"),
     "not asked": (WOBBLE, ASKED, r"no column for label 'anger'.*nobody was asked about it"),
     "two labels": (table("label,emotion", "a,b"), {}, r"label, emotion could all hold the labels"),

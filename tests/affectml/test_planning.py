@@ -324,6 +324,9 @@ def test_without_a_data_set_all_is_assumed_and_nothing_is_left_open(told):
     assert found["place"]["widths"]["alpha"]["low"] is None
     assert found["place"]["widths"]["alpha"]["half"] > 0
     assert "all is assumed" in found["assumed"][0]
+    table = affectml.plan(rates=[0.4], people=[2, 8], images=[500, 100]).table()
+    assert [row[1:3] for row in table.rows] == [(n, m) for m, ns in (("100", "28"), ("500", "258")) for n in ns]
+    assert {*found["place"]["widths"]} > {*table.columns[5:]} > {"label_rates"}  # as --within names them
 
 
 def test_the_next_answers_go_where_one_more_would_change_most(pilot, told, tmp_path):

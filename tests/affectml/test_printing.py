@@ -68,6 +68,15 @@ def test_on_a_terminal_of_40_columns_no_word_breaks_and_columns_go_on_below_the_
     assert max(map(len, shown.splitlines())) <= 40
 
 
+def test_in_a_log_no_word_breaks_either(capsys):
+    names = [f"mypeople-00{n} − mypeople-00{n + 1}" for n in range(9)]
+    show(Table("Differences", ("metric", *names), (("set_f1", *[".010 ±.020"] * 9),)))
+    out = capsys.readouterr().out
+    assert "Differences, continued" in out
+    assert out.split().count("mypeople-004") == 2
+    assert all(len(line) <= LOG_WIDTH for line in out.splitlines())
+
+
 def test_of_many_metrics_the_headlines_are_among_the_first_eight():
     names = [*(f"top_{k}_accuracy" for k in range(1, 10)), "set_f1_judgements", "set_f1", "rate_cross_entropy"]
     rows = Rows(system="model")

@@ -178,7 +178,7 @@ class TestByDisagreement:
     @pytest.fixture(params=["rates", "distribution"])
     def judged(self, request):
         people = [one_hot(*([label] * 4 if agree else range(4))) for label in range(4) for agree in (1, 0)]
-        metric = "set_f1" if request.param == "rates" else "top_1_accuracy"
+        metric = "set_f1_judgements" if request.param == "rates" else "top_1_accuracy"
         return truth_of(np.tile(people, (self.IMAGES // 8, 1, 1)), kind=request.param), metric
 
     def test_who_says_what_somebody_says_is_worse_where_people_disagree(self, judged):

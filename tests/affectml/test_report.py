@@ -20,10 +20,10 @@ from affectml.page import WRITERS, Section, Shown, Table, terminal_lines, write_
 from affectml.page.section import Page
 from affectml.page.sections import FOLDED, OPEN
 from affectml.page.sections.labels import bias, instead, labels
-from affectml.page.sections.overview import beside, cards, images, overview, sentence
+from affectml.page.sections.overview import CLOSE, beside, cards, images, overview, sentence, three
 from affectml.page.sections.parts import by_person, disagreement, learning, made, subgroup_lines, subgroups
 from affectml.page.sections.scores import bands, differences, every_score, levels, promise, repeats
-from affectml.page.tables import STAR, matrix, number, p_value, pivot, scores_table
+from affectml.page.tables import PRECISION, STAR, matrix, number, p_value, pivot, scores_table
 from affectml.page.write import caveats, missing, sections, warnings
 from affectml.predicting.checks import Alike
 from affectml.predicting.files import predict_to_file
@@ -117,6 +117,8 @@ def test_few_images_have_a_star_and_one_image_no_interval():
     few = pivot("t", [row("set_f1", 0.5, units=20), row("set_f1", 0.5, "prior", 0, units=1)], "metric")
     assert few.rows == (("set_f1", ".500 ±.050*", ".500*"),)
     assert few.note.endswith(STAR)
+    few = pivot("t", [row("mean_average_precision", 0.5, units=20)], "metric")
+    assert few.note.endswith(f"{STAR}; {PRECISION}")
 
 
 def compared(**others):
@@ -129,7 +131,8 @@ SINGLE = many("top_1_accuracy", {"model": 0.81, "prior": 0.2})
 LOSS = many("rate_cross_entropy", {"model": 0.25, "floor": 0.2})
 AMONG = {"a": (0.1, 0.01), "b": (-0.1, 0.01), **dict.fromkeys("cde", (0, 0.9)), "prior": (0.3, 0.01)}
 MEANS = "The model's mean F1 with one person's set is .640, people's with each other .610, one constant answer's .300"
-FIRST = "The model's first label is the image's own label in 81 % of cases, one constant answer's in 20 %."
+TWO, OTHERS = many("set_f1", {"a": 0.6, "b": 0.5, "prior": 0.2}), "“b”'s .500, one constant answer's .200."
+FIRST = "In 81 % of cases the model's first label is the image's own label, one constant answer's in 20 %."
 SAID = [
     (agreeing(), MEANS + EVEN),
     (agreeing(p=0.01), "; the model does better than a person, beyond chance."),
@@ -139,6 +142,9 @@ SAID = [
     (compared(prior=(0.3, 0.01)), EVEN),
     (compared(**AMONG), "; it is ahead of “a”, behind “b”, not clearly different from 3 systems."),
     (found(*SINGLE, kind="single"), FIRST),
+    (found(row("set_f1", 0.6, n=18, units=18)), "; 18 images are too few to tell a difference from chance."),
+    (found(row("set_f1", 0.6, n=18, units=9)), "; 9 groups are too few to tell a difference from chance."),
+    (found(*TWO, first="a", systems=["a", "b"]), "“a”'s mean F1 with the images' own sets is .600, " + OTHERS),
     (found(*LOSS), "The model has rate cross entropy .250 (lower is better), the truth .200."),
     (found(row("set_f1", 0.6, "mine"), first="mine"), "“mine”'s mean F1 with the images' own sets is .600."),
     (found(), ""),
@@ -155,15 +161,16 @@ def test_ways_of_training_that_were_tested_on_different_images_come_first_by_the
     def over_seeds(**values):
         return [row("set_f1", v, who, by="seeds", n=n, **key) for who, (v, n, key) in values.items()]
 
-    apart = row("set_f1", 0.1, "a", by="seeds", level="two means", against="b", p=0.01)
-    seeds = over_seeds(a=(0.7, 3, {}), b=(0.6, 2, {}))
+    apart = row("set_f1", 0.1, "way", by="seeds", level="two means", against="b", p=0.01)
+    seeds = over_seeds(way=(0.7, 3, {}), b=(0.6, 2, {}))
     page = found(*many("set_f1", {"a": 0.9, "prior": 0.2}), *seeds, apart, first="a", systems=["a", "a2", "b", "b2"])
-    said = "Over 2 to 3 seeds, “a”'s mean F1 with the images' own sets is .700, “b”'s .600; it is ahead of “b”."
+    page = replace(page, facts={**page.facts, "ways": {"b": ["b", "b2"], "way": ["a", "a2"]}})
+    said = "“way”'s mean F1 with the images' own sets is .700, “b”'s .600; it is ahead of “b”."
     assert sentence(page) == said
-    assert "a .700, .650 to .750; b .600, .550 to .650" in overview(page).drawings[0].svg
-    resting = over_seeds(a=(0.65, 5, {"against": "rest"}), person=(0.5, 5, {"against": "rest"}))
+    assert "way .700, .650 to .750; b .600, .550 to .650" in overview(page).drawings[0].svg
+    resting = over_seeds(way=(0.65, 5, {"against": "rest"}), person=(0.5, 5, {"against": "rest"}))
     told = replace(page, figures=(*page.figures, *resting))
-    said = "Over 5 seeds, “a”'s mean F1 with the images' own sets is .650, one person's .500;"
+    said = "“way”'s mean F1 with the images' own sets is .650, one person's .500;"
     assert sentence(told).startswith(said)
     assert overview(told).drawings[0].note == "All beside the rest of a panel, on the test images of each seed."
     alike = replace(page, facts={**page.facts, "systems": ["a"]})
@@ -547,8 +554,9 @@ def best(page, metric):
 def test_images_are_shown_where_they_are_at_hand_those_that_agree_most_first(shown, truth, tmp_path):
     section = images(shown)
     titles = ["Where the model and people agree most", "Where the model and people agree least"]
-    titles.append("Where people disagree most among themselves")
+    titles.append("Where people disagree most: entropy of their rates, test split, 60 images")
     assert [gallery.title for gallery in section.galleries] == titles
+    assert [card.line.partition(":")[0] for card in three(shown)[0].cards] == list(CLOSE)  # not "a poor one"
     scores = best(shown, "set_f1_judgements")
     first = section.galleries[0].cards[0]
     assert scores[first.image_id] == scores.max()

@@ -76,6 +76,12 @@ DTYPES = [
 ]
 
 
+@pytest.mark.parametrize("score", [F.rate_brier_score, F.total_variation])
+def test_only_predictions_can_be_raw_outputs(score):
+    refused(am.DomainError, "^preds: .*from_logits=True", score, [[3.0, -2.0]], [[1.0, 0.0]])
+    refused(am.DomainError, "^target: (?!.*from_logits)", score, [[1.0, 0.0]], [[3.0, -2.0]])
+
+
 @pytest.mark.parametrize(("preds", "target", "expected"), DTYPES)
 def test_the_wider_float_is_kept(preds, target, expected):
     half = torch.tensor([[1, 0]])

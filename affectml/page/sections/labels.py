@@ -9,7 +9,7 @@ import numpy as np
 from affectml.judging.figures import Figure
 from affectml.judging.views import NOTHING
 from affectml.page.section import Drawing, Page, Section, called, capital, spots
-from affectml.page.tables import Table, cell, clear, crossed, grouped, number, pivot
+from affectml.page.tables import Table, cell, clear, crossed, grouped, number, pivot, which_images
 from affectml.plots import grid
 
 SCORED = {  # of labels: a title, and a line under the picture
@@ -39,7 +39,7 @@ def labels(page: Page) -> Section | None:
         parts.append(spots(page, title, found, "label", note * there))
     how = "set_share" if "set_share" in by else "mean_share"
     said = [each for name in (how, "threshold") for each in by.get(name, ()) if each.system == page.first]
-    note = f"{capital(page.them)}: the mean share."
+    note = f"{capital(page.them)}: the mean share, {which_images(page)}."
     note += f" {page.first}: {'how often its sets have it' if how == 'set_share' else 'its mean share'}." * bool(said)
     said = [replace(each, system="threshold") if each.metric == "threshold" else each for each in said]
     parts.append(spots(page, "How common each label is", [*by.get("prevalence", ()), *said], "label", note))

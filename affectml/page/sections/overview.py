@@ -22,7 +22,17 @@ from affectml.page.section import (
     spots,
     thumbnail,
 )
-from affectml.page.tables import Table, arrow, empty_line, is_difference, is_of_sets, matrix, number, percent
+from affectml.page.tables import (
+    Table,
+    arrow,
+    empty_line,
+    is_difference,
+    is_of_sets,
+    matrix,
+    number,
+    percent,
+    which_images,
+)
 from affectml_metrics.table import better
 
 PLOTS = 3
@@ -36,13 +46,15 @@ WORDS = {
 TOLD = {  # how a metric is said of the first system, of people, and of others
     "set_f1_judgements": ("{who}'s mean F1 with one person's set is {}", "people's with each other {}", "{}'s {}"),
     "set_f1": ("{who}'s mean F1 with the images' own sets is {}", "one person's {}", "{}'s {}"),
-    "top_1_accuracy": ("{who}'s first label is {right} in {} of cases", "one person's in {}", "{}'s in {}"),
+    "top_1_accuracy": ("in {} of cases {who}'s first label is {right}", "one person's in {}", "{}'s in {}"),
 }
 RIGHT = {"people": "what most people chose", "rest": "what most of the others chose", "": "the image's own label"}
 SHOWN, MANY = 4, 24  # images of a gallery
 BARS = 12  # labels of an image: of more, those with the largest shares
 SYSTEMS = 3  # further systems of a card
-PLACES = {"a good answer": 1 / 6, "a middling one": 1 / 2, "a poor one": 5 / 6}
+PLACES = (1 / 6, 1 / 2, 5 / 6)  # of three images, from the best score to the worst
+ANSWERS = ("a good answer", "a middling one", "a poor one")
+CLOSE = ("close to each person", "in between", "far from most people")  # people may differ: no fault of the answer's
 
 
 def overview(page: Page) -> Section:
@@ -95,31 +107,35 @@ def sentence(page: Page) -> str:
     """What these data say in one sentence of at most 35 words; nothing of people where nobody was asked."""
     if several := matrix(page):
         return _of_data_sets(several[0])
-    metric, first = page.main, page.first
+    metric = page.main
     found = {each.system: each for each in beside(page, metric)[0]} if metric else {}
+    first = page.first if page.first in found else page.way
     if first not in found:
         return ""
     lower = f"{{who}} has {metric.replace('_', ' ')} {{}} ({better(metric)} is better)"
     said, person, others = TOLD.get(metric, (lower, "one person {}", "{} {}"))
     right = RIGHT["" if page.facts.get("kind") == "single" else found[first].against]
-    by, over, rivals = found[first].by, "", ["prior", "floor"] if "person" in found else ["zero_shot", "prior", "floor"]
-    if by == "seeds":
-        counts = sorted({each.n or 1 for who, each in found.items() if who != "person"})
-        over = f"over {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seeds, "
+    rivals = ["prior", "floor"] if "person" in found else ["zero_shot", "prior", "floor"]
+    if found[first].by == "seeds":
         rivals = [who for who in found if who not in (first, "person") and not who.startswith("zero_shot of ")][:NAMED]
+    elif len(systems := page.facts.get("systems", ())) == 2:
+        rivals = [*(who for who in systems if who != first), *rivals]
     write = percent if metric == "top_1_accuracy" else number
-    parts = [capital(over + said.format(write(found[first].value), who=called(first), right=right))]
+    parts = [capital(said.format(write(found[first].value), who=called(first), right=right))]
     parts += [person.format(write(found["person"].value))] if "person" in found else []
     parts += [others.format(called(who), write(found[who].value)) for who in rivals if who in found]
-    return f"{', '.join(parts)}{_verdict(page, metric, by)}."
+    return f"{', '.join(parts)}{_verdict(page, found[first])}."
 
 
-def _verdict(page: Page, metric: str, by: str) -> str:
+def _verdict(page: Page, score: Figure) -> str:
     """How the first system stands to the prior, people and others, as far as differences were tested."""
-    who, images, ahead = called(page.first), f"{page.n:,} images", dict[str, bool | None]()
-    for each in page.parts(by, system=page.first):
-        if each.name == metric and each.p is not None and is_difference(page, each):
-            ahead[each.against] = (each.value > 0) == (better(metric) == "higher") if each.found else None
+    who, images, ahead = called(score.system), f"{page.n:,} images", dict[str, bool | None]()
+    for each in page.parts(score.by, system=score.system):
+        if each.name == score.name and each.p is not None and is_difference(page, each):
+            ahead[each.against] = (each.value > 0) == (better(score.name) == "higher") if each.found else None
+    if not ahead and score.few and not score.by:
+        units = f"{score.units} {'images' if score.units == score.n else 'groups'}"
+        return f"; {units} are too few to tell a difference from chance"
     if not ahead.get("prior", True):
         even = f"{images} do not show it to be better than"
         return f"; {even if ahead['prior'] is None else 'it is worse than'} a constant answer"
@@ -162,7 +178,10 @@ def images(page: Page) -> Section | None:
     key += "; ● and ○: in their sets" * (truth.sets is not None)
     key += "; upright line: the truth" * (truth.oracle is not None)
     if truth.kind in ("rates", "distribution") and truth.vote_rule != "moments":
-        most["Where people disagree most among themselves"] = entropies(truth.shares, rates=truth.kind == "rates")
+        shares = "rates" if truth.kind == "rates" else "shares"
+        most[f"Where people disagree most: entropy of their {shares}, {which_images(page)}"] = entropies(
+            truth.shares, rates=truth.kind == "rates"
+        )
     if "total_variation" in page.scores:  # of each two systems
         apart = page.scores.groupby("image_id", sort=False)["total_variation"].mean()
         most["Where systems disagree most"] = apart.reindex(truth.image_id).fillna(0).to_numpy()
@@ -179,9 +198,10 @@ def images(page: Page) -> Section | None:
 
 def three(page: Page) -> tuple[Cards, ...]:
     """A good, a middling and a poor answer; none without pictures."""
-    order = list(lines := ranked(page)[1])
-    rows = [order[min(len(order) - 1, round(place * (len(order) - 1)))] for place in PLACES.values() if order]
-    made = cards(page, {row: f"{words}: {lines[row]}" for words, row in zip(PLACES, rows, strict=False)})
+    metric, lines = ranked(page)
+    order, captions = list(lines), CLOSE if metric == "set_f1_judgements" else ANSWERS
+    rows = [order[round(place * (len(order) - 1))] for place in PLACES if order]
+    made = cards(page, {row: f"{words}: {lines[row]}" for words, row in zip(captions, rows, strict=False)})
     made = tuple(replace(card, line=card.line.partition(" · ")[2], bars=(), rest="") for card in made)
     return (Cards("", made),) if made and all(card.picture for card in made) else ()
 

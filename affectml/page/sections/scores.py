@@ -104,7 +104,7 @@ def reliability(page: Page) -> Section | None:
     told = [f"{name} {', '.join(f'{number(x)} seen {number(y)}' for x, (y, *_) in at)}" for name, at in shown.items()]
     picture, line = (
         plot(shown, f"Reliability by label: {'; '.join(told)}"),
-        "Above the dashed line, it says too little.",
+        "Above the dashed line, it understates.",
     )
     drawn = [Drawing("Seen against said", picture, line)] if bins else []
     note = "seen_share: Student's t of the differences in a bin, and at least the error of drawing the votes"
