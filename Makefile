@@ -4,7 +4,7 @@
 #   PYTHON       which Python makes the virtual environment (3.11 or newer)
 #   EXTRA        which development tools: dev (light), dev-all (no test skipped for want of a package)
 #   TORCH_INDEX  address of a PyTorch wheel index, for the CPU build of torch:
-#                make demo TORCH_INDEX=<the address that pytorch.org's "Get Started" shows for pip and CPU>
+#                make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
 
 PYTHON ?= python3
 VENV ?= .venv
