@@ -245,3 +245,10 @@ def test_a_set_without_judgements_is_refused(demo, tmp_path):
     (bare / "annotations.parquet").unlink()
     with pytest.raises(BadInput, match=r"no annotations\.parquet"):
         trained(bare, tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_bytes(run, demo):
+    again = trained(demo, demo.parent / "again")
+    for file in ("metrics.csv", "facts.json"):
+        assert (again.folder / file).read_bytes() == (run.folder / file).read_bytes()

@@ -275,3 +275,8 @@ def test_text_heads_and_distributions_are_explained_as_predict_scores_them(data,
     bare.texts = None  # as weights that come without texts: the encoder is asked for those of the run's labels
     without = explanation.rates_of(with_head(words, bare), words._encoder)
     assert torch.allclose(without(pixels), words.head.scores(features).double(), atol=1e-3)
+
+
+def test_cells_cover_every_pixel_once_whatever_the_size():
+    masks = explanation.cells_of((10, 7), (4, 3))
+    assert (len(masks), masks.sum(dim=0).unique().tolist()) == (12, [1])

@@ -455,3 +455,17 @@ def test_inner_products_in_a_kernels_space_are_scikit_learns_kernel():
 def test_targets_of_the_other_kind_are_refused_with_the_way_out(head, says):
     Z, P = curved(40)
     refused(BadInput, says, head.fit, Z, P if "distrib" in says else (P > 0.3).astype(int) | [0, 0, 1])
+
+
+def test_sets_do_not_depend_on_how_weights_are_counted():
+    one, many = (
+        heads.TopKHead(l2=0.01).fit(FEW, FEW_RATES > 0.5, weights=weights).scores(FEW)
+        for weights in (np.ones(len(FEW)), [1000.0] * len(FEW))
+    )
+    torch.testing.assert_close(one, many, rtol=0, atol=1e-6)
+
+
+def test_noise_is_penalised_more_than_signal():
+    noise = np.random.default_rng(0).random((150, 4))
+    noisy, planted = (heads.SigmoidHead().fit(X[:150], said).report_["l2"] for said in (noise, RATES[:150]))
+    assert noisy > planted

@@ -4,6 +4,7 @@ import ast
 import inspect
 import re
 import sys
+from graphlib import TopologicalSorter
 from importlib.util import find_spec
 from pathlib import Path
 from unittest import SkipTest
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from sklearn.metrics import log_loss
+from sklearn.metrics import f1_score, log_loss, make_scorer
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
@@ -23,6 +24,7 @@ from affectml.errors import BadInput, BadRun
 from affectml.heads import Head, SoftmaxHead, Wanted, build_plain, check_plain, head_class, load_head
 from affectml.heads.base import HEADS
 from affectml.heads.registry import free_options, heads_that, offered, option_words, typed_options
+from affectml_metrics.functional import rate_cross_entropy, set_f1
 
 from .checks import refused
 
@@ -353,3 +355,33 @@ def test_scikit_learns_checks_pass_but_for_those_named_with_their_reason(monkeyp
             failed[name] = error
     assert failed.keys() <= EXPECTED.keys(), {n: e for n, e in failed.items() if n not in EXPECTED}
     assert len(passed) > 25
+
+
+def test_modules_of_heads_import_each_other_in_no_circle():
+    """Imports inside functions count too: they only hide a circle."""
+    said = {file.stem: file.read_text(encoding="utf-8") for file in FOLDER.glob("*.py")}
+    imported = re.compile(r"^ *from affectml\.heads\.(\S+) import", re.MULTILINE)
+    imports = {name: set(imported.findall(text)) for name, text in said.items()}
+    order = list(TopologicalSorter(imports).static_order())
+    assert order[-1] == "__init__"
+    assert set(imports["base"]).isdisjoint(name for name in imports if "base" in imports[name])
+
+
+def test_metrics_of_scikit_learn_and_affectml_metrics_judge_sets_and_rates():
+    def validated(kind, scoring):
+        head = heads.SigmoidHead(l2=0.01)
+        return cross_val_score(head, X, TARGETS[kind], cv=3, scoring=scoring, error_score="raise")
+
+    def by_rates(head, X, y):
+        return -rate_cross_entropy(head.predict_rates(X), y).mean().item()
+
+    theirs = validated("sets", make_scorer(f1_score, average="samples", zero_division=1.0))
+    assert min(theirs) > 0.8
+    assert validated("sets", make_scorer(lambda y, said: set_f1(said, y).mean().item())) == pytest.approx(theirs)
+    assert 3 * validated("rates", by_rates) == pytest.approx(validated("rates", None))  # score sums the labels
+
+
+def test_scorers_of_scikit_learn_ask_for_probabilities():
+    labels = np.eye(3)[RATES.argmax(axis=1)]
+    scores = cross_val_score(heads.SoftmaxHead(l2=0.1), X, labels, cv=3, scoring="neg_log_loss", error_score="raise")
+    assert (scores < 0).tolist() == [True] * 3

@@ -226,3 +226,13 @@ def test_equal_log_odds_for_all_images_keep_a_scale_of_one():
     fit = fitted(torch.zeros(60, 2, dtype=torch.float64), z, answers, 0)
     assert fit.population.scale.tolist() == pytest.approx([1, 1], abs=1e-9)
     assert fit.population.offset.isfinite().all()
+
+
+def test_people_after_a_fit_are_what_their_answers_say_of_them():
+    f, z, answers, _ = simulated(people=60)
+    fit = fit_mixed_logit(f, z, answers, tastes=2, ridge=10.0, steps=300)
+    again = posterior(fit.population, fit.images, answers)
+    seen = fit.images.take(answers.image)
+    rates = [person_rates(seen, people.take(answers.person)) for people in (fit.people, again)]
+    assert (rates[0] - rates[1]).abs().mean() < 0.005
+    assert torch.allclose(fit.people.covariance, again.covariance, atol=0.05)

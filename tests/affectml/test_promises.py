@@ -16,6 +16,7 @@ import affectml.heads.promise as promises
 from affectml.data import Dataset
 from affectml.data.choose import levels_of
 from affectml.data.splits import split_dataset
+from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import BadInput
@@ -594,3 +595,64 @@ def test_over_many_draws_the_mean_risk_is_what_was_promised(text, groups):
     error = np.std(found, ddof=1) / np.sqrt(len(found))
     low = asked.alpha - 2 * asked.bound(5) / (n + 1)
     assert low - 2 * error <= np.mean(found) <= asked.alpha + 2 * error
+
+
+@given(samples(), st.floats(0.05, 0.9), st.floats(0.01, 0.09))
+def test_sets_are_nested_and_a_weaker_promise_never_has_larger_sets(sample, level, more):
+    scores, votes, groups = sample
+    for risk in ("recall", "extra"):
+        try:
+            strict, weak = (
+                sets_at(find_cut(Asked(risk, value), scores, votes, groups=groups), scores)
+                for value in ((level + more, level) if risk == "recall" else (level, level + more))
+            )
+        except BadInput:
+            continue
+        smaller, larger = (weak, strict) if risk == "recall" else (strict, weak)
+        assert (smaller <= larger).all()
+
+
+def test_levels_keep_what_one_cut_for_all_breaks():
+    """A head that is blind to one of two levels: one cut holds on average alone, two cuts in each level."""
+    asked, lost = Asked.parse("recall=.8"), {"one": ([], []), "each": ([], [])}
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        n = 120
+        levels = np.repeat(["clear", "blind"], n // 2).astype(object)
+        votes = np.eye(4)[rng.integers(0, 4, n)]
+        scores = np.clip(0.5 + 0.4 * votes * (levels == "clear")[:, None] + rng.normal(0, 0.1, (n, 4)), 0.01, 0.99)
+        cal = rng.permutation(n) < n // 2
+        table = torch.from_numpy(scores)
+        one = make_promise(asked, table[cal], votes[cal], family="rates")
+        each = make_promise(asked, table[cal], votes[cal], family="rates", column="look", levels=levels[cal])
+        for name, promise in (("one", one), ("each", each)):
+            sets = scores[~cal] >= promise.cuts(levels[~cal], (~cal).sum())
+            missed = losses("recall", sets, votes[~cal])
+            for at, level in enumerate(("clear", "blind")):
+                lost[name][at].append(missed[levels[~cal] == level].mean())
+    one, each = ({k: np.mean(v) for k, v in zip(("clear", "blind"), lost[name], strict=True)} for name in lost)
+    assert one["blind"] > 0.3
+    error = 2 * max(np.std(values, ddof=1) for values in lost["each"]) / np.sqrt(150)
+    assert all(0.2 - 2 / 20 - error <= value <= 0.2 + error for value in each.values())
+    assert (one["clear"] + one["blind"]) / 2 <= 0.2 + error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("values", [(0.0, 1.0), (0.0, 0.5), (0.15, 0.25)])
+def test_a_p_value_below_a_tenth_comes_in_at_most_a_tenth_of_samples_that_lose_alpha(values):
+    rng, chance = np.random.default_rng(0), (0.2 - values[0]) / (values[1] - values[0])
+    for n in (5, 20, 80):
+        found = [p_value(np.where(rng.random(n) < chance, *values[::-1]), 0.2, 0.9) for _ in range(700)]
+        assert np.mean(np.array(found) <= 0.1) <= 0.1 + 2 * 0.0113
+
+
+@pytest.mark.slow
+def test_one_answer_per_person_is_promised_in_shares(tmp_path):
+    data = write_demo(tmp_path / "one", images=120, seed=5, answers="one")
+    asked = TrainConfig(str(data.root), multilabel=False, threads=1, encoder="affect-tiny", promise="recall=.7")
+    run = train_run(asked, out=tmp_path / "run")
+    test = answered(run)[answered(run)["split"] == "test"]
+    shares = data.target("emotions").take(test["image_id"].to_numpy()).shares()
+    sets = np.array([[label in chosen for label in run.taxonomy.labels] for chosen in test["set"]])
+    assert (shares * sets).sum(axis=1).mean() == pytest.approx(run.evaluation.get("promise_recall").value)
+    assert run.evaluation.get("set_f1") is None  # people have no sets to compare with

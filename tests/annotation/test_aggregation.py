@@ -5,9 +5,10 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 
 import affectml_annotation as aa
-from affectml_annotation.aggregation import METHODS, Method
+from affectml_annotation.aggregation import METHODS, Method, annotator_weights
 
 from .tasks import refused
 
@@ -188,3 +189,16 @@ def test_of_ferplus_counts_nothing_is_said_of_single_people(real_data):
 
 def test_votes_and_counts_are_the_same_thing():
     assert (aa.aggregate(TABLE, LABELS).values == aa.count_votes(TABLE, LABELS, ["a", "b", "c"]).votes).all()
+
+
+def test_weights_rank_the_annotators_rightly():
+    """Decisive people are nearer to the others' shares than noisy ones; the panel's order is known."""
+    from affectml.demo_set.people import choice_chances
+
+    table, rates, names, panel = people(images=1500, spread=1.2)
+    chances = choice_chances(rates, panel)
+    true_error = ((chances - rates) ** 2 + chances * (1 - chances)).mean(axis=(1, 2))
+    found = annotator_weights(table, names).set_index("annotator_id").loc[list(panel.ids)]
+    assert spearmanr(found["weight"], -true_error).statistic > 0.9
+    assert (found["weight"] > 0).all()
+    assert found["weight"].mean() == pytest.approx(1)

@@ -14,12 +14,13 @@ from affectml_annotation.exchange.dataset_folder import Collected, write_dataset
 from affectml_annotation.store import schema
 from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.engine import Database
+from affectml_annotation.store.keys import ERASING, keyed, make_key
 from affectml_annotation.study import door, pay, running, visits
 from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.screen import return_address
 
 from .studies import AGE, come, complete, label, open_study, to_images
-from .tasks import LABELS, on_sqlite, refused, rows
+from .tasks import LABELS, at_once, on_sqlite, refused, rows
 
 NOTE = "remember the sea at Travemünde"
 
@@ -266,3 +267,13 @@ def test_a_person_asks_and_the_lead_confirms(store):
     assert visits.where(store, who).status is None
     erase_people([who], stores=[store])
     assert erasures_asked(store) == []
+
+
+def test_a_key_is_made_once_by_whoever_asks_at_once(postgres_url):
+    def made(turn: int) -> bytes:
+        with store.database.write() as connection:
+            make_key(connection, ERASING)
+        return store.database.reading(keyed, ERASING, "x")
+
+    with closing(open_study(postgres_url)) as store:
+        assert len(set(at_once(made, range(8)))) == 1

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -593,3 +594,22 @@ def test_a_disk_that_fills_up_within_a_write_leaves_the_data_set_as_it_was(judge
             break
     assert failures > 4
     assert step < 59
+
+
+def test_a_conflict_in_nothing_but_the_time_says_the_time(judged, store):
+    answer(store, "i0.png", "joy")
+    collected = Collected.of(store)
+    write_dataset_folder(judged, collected, {})
+    later = collected.judgements.assign(at=pd.Timestamp("2031-01-05T09:00Z"))
+    with pytest.raises(aa.BadExport, match=r"joy \(event .*\) with at 20.* there, 2031-01-05 09:00:00\+00:00 here;"):
+        write_dataset_folder(judged, replace(collected, judgements=later), {})
+
+
+def test_an_aggregated_target_is_written_over_only_when_asked(run, judged, tmp_path):
+    run("label", "aggregate", judged, "--out", tmp_path / "t.parquet")
+    before = (tmp_path / "t.parquet").read_bytes()
+    again = ("label", "aggregate", judged, "--method", "posterior", "--out", tmp_path / "t.parquet")
+    assert "exists already; --replace" in run(*again, fails=True)
+    run(*again, "--replace")
+    (kept,) = tmp_path.glob("t.replaced-*.parquet")
+    assert kept.read_bytes() == before

@@ -260,3 +260,57 @@ BLIND = [
 @pytest.mark.parametrize(("change", "words"), BLIND)
 def test_without_a_control_arm_nothing_is_said(change, words):
     refused(BadJudgement, words, anchored, change(looks()))
+
+
+FOUR = list("abcd")
+
+
+def second_looks(follow: float, seed: int = 0, people: int = 20, images: int = 60, restless: float = 0.15):
+    """People look twice; on the second look a label flips by itself at `restless`, and with a suggestion shown
+    each label is taken from it at rate `follow`. Returns judgements and suggestions."""
+    random = np.random.default_rng(seed)
+    names = np.array(FOUR)
+    suggested = random.random((images, 4)) < 0.4
+    rows = []
+    for person in range(people):
+        for image in random.permutation(images)[:30]:
+            first = random.random(4) < 0.35
+            second = first ^ (random.random(4) < restless)
+            shown = bool(random.random() < 0.5)
+            if shown:
+                second = np.where(random.random(4) < follow, suggested[image], second)
+            for number, chosen, visible in ((1, first, False), (2, second, shown)):
+                kind = "labels" if chosen.any() else "none"
+                rows.append((f"i{image}", f"u{person}", number, kind, names[chosen].tolist(), visible))
+    columns = ["image_id", "annotator_id", "round", "kind", "labels", "suggestions_visible"]
+    return pd.DataFrame(rows, columns=columns), {f"i{n}": names[row].tolist() for n, row in enumerate(suggested)}
+
+
+def _arguments(follow, seed=0):
+    judgements, suggestions = second_looks(follow, seed)
+    return judgements, FOUR, suggestions
+
+
+def test_planted_anchoring_is_measured():
+    found = anchoring(*_arguments(0.5))
+    assert found.effect.low > 0.15
+    assert found.changed_shown > found.changed_control
+    assert found.looks_shown + found.looks_control == 600
+
+
+def test_none_is_found_where_none_was_planted():
+    """A 95 % interval leaves zero out in about one seed of twenty; restless second looks alone are no anchoring."""
+    effects = [anchoring(*_arguments(0.0, seed)).effect for seed in range(20)]
+    assert sum(effect.low <= 0 <= effect.high for effect in effects) >= 17
+
+
+def test_an_attribute_of_people_is_compared_like_a_language():
+    said = joyful().assign(country=lambda table: table["annotator_id"].map(lambda who: {"de": 1, "en": 2}[who[:2]]))
+    found, spoken = compare_groups(said, ["joy"], "country"), by_language(said)
+    names = {"1": "de", "2": "en"}
+    for name in ("agreement", "shares", "differences"):
+        of = getattr(found, name).replace({"group": names, "other": names, "against": names})
+        pd.testing.assert_frame_equal(of, getattr(spoken, name))
+    assert found.words()[0] == "No label's rate is found to differ by country beyond people (least p = .204)."
+    assert found.agreement["agreement"].tolist() == pytest.approx([4 / 6, 4 / 18, 4 / 6])
+    assert "Two people of one group agree by 0.67 on an image, two of different groups by 0.22." in found.words()

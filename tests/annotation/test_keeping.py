@@ -14,7 +14,7 @@ from affectml_annotation import Answer, DatabaseAway, LabelStore, StoreError
 from affectml_annotation.erasing import erase_people
 from affectml_annotation.exchange.files import turn, workplace
 from affectml_annotation.store import keeping, schema
-from affectml_annotation.store.backup import read_backup
+from affectml_annotation.store.backup import read_backup, restore, write_backup
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.store.keeping import beyond, due, keep_backup, kept
@@ -348,3 +348,52 @@ def test_a_backup_that_is_being_made_while_somebody_is_erased_is_cleaned_once_it
             (tmp_path / "whole.db").rename(made)
         erased.result(timeout=300)
     assert b"SECRET-ID" not in made.read_bytes()
+
+
+def test_an_erasure_that_was_cut_short_among_the_backups_goes_on(store, clock, monkeypatch):
+    who = complete(store, "SECRET-ID")
+    pay.mark_paid(store, ["SECRET-ID"])
+    for _ in range(3):
+        keep_backup(store)
+        clock(24)
+
+    def power_cut(copy, *given, real=keeping.seal):
+        if copy.name == kept(store)[1].name:
+            raise KeyboardInterrupt
+        real(copy, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keeping, "seal", power_cut)
+        with pytest.raises(KeyboardInterrupt):
+            erase_people([who], stores=[store])
+    assert [b"SECRET-ID" in path.read_bytes() for path in kept(store)] == [False, True, True]
+    assert [row.cleaned_at for row in rows(store, schema.erasure)] == [None]
+    left = keeping.folder(store) / f".{kept(store)[0].name}.12345678.tmp"  # of one that was killed
+    left.mkdir()
+    shutil.copy(kept(store)[1], left / "copy.db")
+    assert sum(erase_people([who], stores=[store]).databases.values()) == 0
+    assert b"SECRET-ID" not in bytes_of(store)
+    assert [path.name for path in keeping.folder(store).iterdir() if path.suffix != ".db"] == []
+    assert [row.cleaned_at for row in rows(store, schema.erasure)] != [None]
+
+
+def test_a_server_that_was_lost_is_restored_without_those_whom_the_backups_of_it_know_as_erased(store, tmp_path):
+    who = complete(store, "P1")
+    before = write_backup(store, tmp_path / "before.db")
+    keep_backup(store)
+    erase_people([who], stores=[store])
+    if store.database.dialect == "sqlite":
+        store.close()
+        where = Path(store.database.where)
+        where.unlink()
+    else:
+        where = store.database.engine.url.render_as_string(hide_password=False)
+        with store.database.write() as connection:
+            connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+            connection.exec_driver_sql("CREATE SCHEMA public")
+    assert restore(before.file, where).erased == 1
+
+
+def test_days_without_a_backup_take_no_place():
+    times = [datetime(2026, 3, day, 12) + timedelta(minutes=minute) for day in (1, 8, 15, 22) for minute in range(2)]
+    assert kept_of(times, newest=2, days=2) == ["2026-03-08T12", "2026-03-15T12", "2026-03-22T12", "2026-03-22T12"]

@@ -1,5 +1,6 @@
 """`affectml label`: the loop from a data set to judgements, agreement, a target, and back into the queue."""
 
+import errno
 import json
 import shutil
 
@@ -428,3 +429,13 @@ def test_what_a_task_file_leaves_out_stays_and_who_asks_for_second_looks_gets_a_
     root = write_demo(tmp_path / "set", images=20, seed=3, size=32).root
     said = run("label", "init", root, "--file", file, "--db", tmp_path / "s.db", fails=True)
     assert "a study begins by `affectml study run OUT`" in said
+
+
+def test_a_folder_that_nobody_may_write_into_ends_with_one_line(run, task, tmp_path, monkeypatch):
+    def refuse(*_arguments, **_options):
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "all.csv"))
+
+    monkeypatch.setattr("affectml_annotation.exchange.files.replacing", refuse)
+    error = run("label", "export", "--db", task, "--to", tmp_path / "all.csv", fails=True)
+    assert error.endswith("all.csv: Permission denied; write elsewhere, or allow it there\n")
+    assert error.count("\n") == 1

@@ -608,3 +608,43 @@ def test_images_added_later_come_at_the_end_and_move_nothing(open_store):
     assert store.progress().wanted == 62
     assert "new" in {claim.image_id for claim in store.claim("u", 40)}
     assert store.add_images(pd.DataFrame({"image_id": ["new"]})) == 0
+
+
+def test_a_place_stays_right_where_the_lead_decides_about_somebody_who_withdrew(open_store):
+    store = make(open_store(), images=2, people="ab", overlap=1)
+    (claim,) = store.claim("a", 1)
+    say(store, "a", claim.image_id, "labels")
+    say(store, "a", claim.image_id, "skip")
+    store.withdraw("a")
+    store.resolve_conflict(store.conflicts()["event_id"][0], keep=True, by="lead")
+    assert slots(store)[claim.image_id] == (1, 0)
+    store.undo_withdrawal("a")
+    assert slots(store)[claim.image_id] == (1, 0)
+    assert check_store(store) == []
+
+
+def test_a_change_by_the_lead_at_the_same_moment_costs_nobody_an_image(store, monkeypatch):
+    class Cleared(dict):
+        def __setitem__(self, key, value):
+            """The next moment nothing is proposed any more."""
+
+    monkeypatch.setattr(store, "_proposed", Cleared())
+    assert len(store.claim("u", 3)) == 3
+
+
+def test_who_is_withdrawn_together_is_withdrawn_at_once(store):
+    answer(store, "u", store.claim("u", 1)[0])
+    store.withdraw("u", "v", "u")
+    assert store.judgements().empty
+    assert store.annotators()["withdrawn"].tolist() == [True, True, False, False]
+
+
+def test_judgements_of_some_images_are_those_among_all_and_of_an_image_nobody_answered_there_are_none(store):
+    for who in "uvw":
+        for claim in store.claim(who, 4):
+            answer(store, who, claim)
+    every = store.judgements()
+    some = every["image_id"].drop_duplicates().tolist()[1:3]
+    found = store.judgements(image_ids=[*some, "i999"])
+    assert found["event_id"].tolist() == every[every["image_id"].isin(some)]["event_id"].tolist()
+    assert len(store.judgements(image_ids=["i999"])) == 0

@@ -8,6 +8,7 @@ import types
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import yaml
@@ -15,9 +16,11 @@ import yaml
 from affectml.errors import BadInput
 from affectml.people import studies
 from affectml.taxonomies import get_taxonomy
-from affectml_annotation import LabelStore, StoreError, Task, erasing
+from affectml_annotation import DatabaseAway, LabelStore, StoreError, Task, erasing
 from affectml_annotation.errors import BadTask
 from affectml_annotation.store.backup import write_backup
+from affectml_annotation.store.engine import Database
+from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.store.keeping import keep_backup
 from affectml_annotation.store.place import backups_of
 from affectml_annotation.store.visits import end
@@ -337,3 +340,34 @@ def test_the_summary_answers_what_an_ethics_board_asks(run, folder):
     }.items():
         (line,) = [line for line in said.splitlines() if line.startswith(f"| {row} |")]
         assert words in line
+
+
+def test_an_erasure_says_how_many_backups_it_went_through_and_names_those_that_it_could_not_change(run, folder):
+    with studies.begin(folder, by="lead") as store:
+        run("study", "links", folder, "--people", 2)
+        for number in (1, 2):
+            agree(store, door.Ids(f"link {number}"))
+        backups = [keep_backup(store).file for _ in range(3)]
+    said = run("study", "erase", folder, "link 1")
+    assert f"they are in none of the 3 backups in {backups[0].parent} any more" in said
+    backups[1].write_bytes(backups[1].read_bytes()[:5000])
+    said = run("study", "erase", folder, "link 2", fails=True)
+    assert said.count("\n") == 1
+    assert f"what was erased may still be in {backups[1]}, and is nowhere else: delete or mend that, and give" in said
+    assert f"({backups[1]}: the database cannot be read (database disk image is malformed)" in said
+    backups[1].unlink()
+    assert run("study", "erase", folder, "link 2") == "erased before; the database's files are clean\n"
+
+
+def test_an_erasure_by_the_panels_id_goes_on_where_another_program_stood_in_its_way(run, monkeypatch, folder):
+    with studies.begin(folder, by="lead") as store:
+        run("study", "links", folder, "--people", 1)
+        agree(store, door.Ids("link 1"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "rewrite", refusal := Mock(side_effect=DatabaseAway("another program reads")))
+        assert "another program reads" in run("study", "erase", folder, "link 1", fails=True)
+        assert "another program reads" in run("study", "erase", folder, "link 1", fails=True)
+    assert refusal.call_count == 2
+    assert run("study", "erase", folder, "link 1") == "erased before; the database's files are clean\n"
+    with studies.open_running(folder) as store:
+        assert not store.database.reading(to_clean)

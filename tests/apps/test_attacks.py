@@ -300,3 +300,21 @@ class TestAllowance:
         clock.now += 3
         client.say(*given)
         assert len(task.store.events()) == 3
+
+
+@given(anything)
+@fuzzed
+def test_any_json(served, message):
+    client = call(served)
+    for body in (message, {"answers": message}, {"answers": [message]}, {"want": message, "round": message}):
+        reply = send(client, body)
+        assert reply.status_code in (200, 400, 413), reply.text
+        if isinstance(body, dict) and isinstance(body.get("answers"), list):
+            assert len(reply.json()["receipts"]) == len(body["answers"])
+
+
+@given(st.binary(max_size=200) | st.text('[]{}":,\\0129eE.-+ntfNI ud8', max_size=80).map(str.encode))
+@fuzzed
+def test_any_bytes(served, body):
+    reply = send(call(served), body)
+    assert reply.status_code in (200, 400), reply.text

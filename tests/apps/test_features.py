@@ -1,7 +1,9 @@
 """What the labelling page offers, in a real browser: each thing asked for is in the database, nothing else is told."""
 
+import json
 import os
 import re
+import shutil
 import signal
 import time
 from urllib.parse import quote, unquote
@@ -408,3 +410,56 @@ def test_what_people_type_is_plain_text_on_every_page(start, page, settle):
         for link in page.locator("[href*='evil']").all():  # a bare address may be a link to itself
             assert unquote(link.get_attribute("href")) == link.text_content()  # also in a part that is folded
     assert not any(url.startswith("http://evil") for url in asked)
+
+
+@pytest.mark.slow
+def test_a_damaged_image_can_be_skipped_but_not_labelled(start, person, demo, tmp_path):
+    damaged = tmp_path / "damaged"
+    shutil.copytree(demo, damaged)
+    for path in (damaged / "images").iterdir():
+        path.write_bytes(b"no image")
+    ann = person(start(dataset=damaged)).enter()
+    assert "cannot be shown" in ann.page.locator(".waiting").inner_text()
+    ann.press("1", "0")
+    assert ann.chosen == []
+    ann.answer(",")
+    assert [kind for _, kind, _ in ann.stored] == ["skip"]
+
+
+def test_no_answer_of_others_and_no_suggestion_before_the_blind_answer_on_the_wire(suggesting, person):
+    server = suggesting
+    with LabelStore(server.db) as store:
+        store.change_task(page={"control": 0.4})
+        store.invite(["bob-the-other"])
+        for claim in store.claim("bob-the-other", 200):
+            store.submit([Answer(claim.image_id, "bob-the-other", "flag", note="secret-of-bob")])
+    ann = person(server)
+    replies, everything = [], []
+
+    def heard(response):
+        if "/relabel/sync" in response.url:
+            replies.append(response.json())
+        elif response.url.startswith(server.url) and "/static/" not in response.url and "/image" not in response.url:
+            everything.append(response.text())
+
+    ann.page.on("response", heard)
+    ann.page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: everything.append(str(frame))))
+    ann.enter()
+    for _ in range(24):
+        image, look = ann.image, ann.root.get_attribute("data-look")
+        ann.press(*["1"] * (look == "first"), "Enter")
+        ann.page.wait_for_selector(f".labeller[data-state=ready]:not([data-image='{image}'][data-look='{look}'])")
+    mine, stored, suggested = ann.events, set(), set()
+    for reply in replies:
+        stored |= {receipt["id"] for receipt in reply["receipts"] if receipt["status"] == "accepted"}
+        known = set(mine[(mine["round"] == 1) & mine["event_id"].isin(stored)]["image_id"])
+        told = [item for item in reply["items"] if "suggestion" in item]
+        assert {(item["look"], item["image"] in known) for item in told} <= {("second", True)}
+        suggested |= {item["image"] for item in told}
+        assert not re.search("bob|model_says", json.dumps(reply))
+    assert suggested
+    assert not any("bob-the-other" in text or "secret-of-bob" in text for text in everything)
+    assert not any('"suggestion":' in text and "export" not in text for text in everything)
+    seconds = mine[mine["round"] > 1]
+    assert set(seconds[seconds["suggestions_visible"]]["image_id"]) <= suggested
+    assert not seconds["suggestions_visible"].all()  # the control arm

@@ -1,5 +1,6 @@
 """Texts stand apart from the code: whatever somebody who answers can read is in the catalogue of each language."""
 
+import ast
 import re
 import runpy
 from collections.abc import Iterator
@@ -12,9 +13,76 @@ from affectml_annotation import languages
 
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ROOT / "apps" / "affectml_apps"
+PAGES = (
+    "text.py", "relabel/component.py", "relabel/identity.py", "relabel/speaking.py", "relabel/sync.py",
+    "relabel/pages/drawing.py", "relabel/pages/label.py", "relabel/pages/navigation.py", "relabel/pages/who.py",
+    "relabel/study/exchange.py", "relabel/study/page.py", "relabel/study/phases.py",
+)  # fmt: skip
 CLIENTS = sorted((*APPS.glob("client/*.js"), *APPS.glob("relabel/client/*.js")))
+# What the lead alone reads: by file, the functions and constants that it stands in.
+LEADS = {
+    "relabel/pages/drawing.py": {"NAMES", "attempt", "bars", "by_colour", "dots", "image", "picture", "table"},
+    "relabel/pages/navigation.py": {"LEAD", "ICON", "_run"},
+    "relabel/pages/who.py": {"lead_name"},
+    "relabel/study/page.py": {"lead", "TO_LEADS"},
+}
 SAY = {"_", "ngettext", "marked"}
-WORDS = re.compile(r"[^\W\d_]\S* |  *\S*[^\W\d_]")
+DRAW = re.compile(
+    r"st\.(title|header|subheader|text|write|markdown|caption|info|warning|error|success|toast|.*button|checkbox|radio|"
+    r"text_input|text_area|number_input|selectbox|multiselect|segmented_control|popover|expander)|_told|_outside|problem"
+)
+NAMED = {"title", "page_title", "label", "help", "placeholder", "text"}
+WORD, WORDS = re.compile(r"[^\W\d_]"), re.compile(r"[^\W\d_]\S* |  *\S*[^\W\d_]")
+CODE = re.compile(r"<(style|script|div)\b")
+
+
+def python_texts(tree: ast.AST, left: set[str]) -> Iterator[str]:
+    """What a module says by itself: any words, and any one word where something is drawn. left: names passed over."""
+    for part in ast.iter_child_nodes(tree):
+        names = {getattr(part, "name", "")} | {ast.unparse(one) for one in getattr(part, "targets", ())}
+        names |= {ast.unparse(part.target)} if isinstance(part, ast.AnnAssign) else set()
+        if names & left or (isinstance(part, ast.Call) and ast.unparse(part.func) in SAY):
+            continue
+        if isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant):
+            continue  # a docstring
+        if isinstance(part, ast.Call):
+            called = ast.unparse(part.func)
+            if called.startswith("logging."):
+                continue
+            drawn = part.args[: 2 if called == "_told" else 1] if DRAW.fullmatch(called) else []
+            drawn += [one.value for one in part.keywords if one.arg in NAMED]
+            yield from (text for one in drawn for text in _strings(one) if WORD.search(text))
+        if isinstance(part, ast.Constant | ast.JoinedStr):
+            yield from (text for text in _strings(part) if WORDS.search(text) and not CODE.match(text))
+        else:
+            yield from python_texts(part, left)
+
+
+def _strings(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.JoinedStr):
+        yield "".join(str(part.value) if isinstance(part, ast.Constant) else "0" for part in node.values)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_says_a_text_that_is_in_no_catalogue(name):
+    tree = ast.parse((APPS / name).read_text(encoding="utf-8"))
+    assert list(python_texts(tree, LEADS.get(name, set()))) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'st.button("Withdraw")', 'st.info(f"{who}, stop")', 'st.text("You are " + word)', 'WHY = "no way in"',
+        'raise NotAllowed("not for you")', 'st.Page(draw, title="Label")', 'problem(f"Nobody invited {who}")',
+    ],
+)  # fmt: skip
+def test_a_text_in_a_page_is_found(code):
+    said = re.sub(r'f?(".*?")', r"_(\1)", code)
+    assert [any(python_texts(ast.parse(each), set())) for each in (code, said)] == [True, False]
+
+
 TOKEN = re.compile(
     r"""(?P<skip>//[^\n]*|/\*.*?\*/|(?<=[(,=:?&|!\[;])\s*/(?![/*])(?:[^/\\\n\[]|\\.|\[(?:[^\]\\\n]|\\.)*\])+/\w*)
     |(?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`)

@@ -3,7 +3,9 @@
 import math
 from functools import partial
 
+import numpy as np
 import pytest
+import scipy.io
 import torch
 
 import affectml_metrics as am
@@ -94,6 +96,28 @@ def test_counts_of_one_choice_each_are_judgements():
     refused(am.DomainError, "counts, not shares", am.judgements_from_counts, [[0.5, 0.5]])
 
 
+def test_one_person_on_ferplus_by_the_closed_form(ferplus):
+    _, _, counts = ferplus
+    answers, asked = am.judgements_from_counts(counts)
+    top = partial(F.human_mass_at_k, ties="expected")
+    reference = am.human_reference(answers, asked, top, against="rates")
+    n = counts.sum(-1)
+    # a person agrees with another drawn from the rest: sum v (v - 1) / n (n - 1)
+    closed = (counts * (counts - 1)).sum(-1) / (n * (n - 1))
+    torch.testing.assert_close(reference.rows["human"], closed, rtol=1e-12, atol=1e-12, equal_nan=True)
+    assert 0.5 < reference.mean("human") < 0.8
+
+
+def test_a_model_that_knows_the_faces_beats_the_prior_on_the_same_targets(ferplus):
+    preds, shares, counts = (x[:3000] for x in ferplus)
+    answers, asked = am.judgements_from_counts(counts)
+    prior = shares.mean(0)
+    options = {"predictor": "rest", "against": "distribution", "base": prior}
+    reference = am.human_reference(answers, asked, F.cross_entropy, {"model": preds, "prior": prior}, **options)
+    assert reference.mean("model_loo") < reference.mean("prior_loo")
+    assert reference.mean("human") < reference.mean("prior_loo")
+
+
 WRONG_CALLS = [
     ({"predictor": "two"}, am.ArgumentError, "predictor: expected one of"),
     ({"against": "votes"}, am.ArgumentError, "against: expected one of"),
@@ -130,10 +154,36 @@ def test_the_floor_of_a_coin_is_its_binomial_mean():
     assert float(rates) == pytest.approx(2 * 3 / 16, abs=0.004)
 
 
+def test_people_may_differ_by_image():
+    truth = torch.tensor([[0.5, 0.5], [0.5, 0.5]])
+    n = torch.tensor([1, 1000])
+    floor = partial(am.sampling_floor, metric=F.total_variation, repeats=50)
+    one, many = (floor(truth[i : i + 1], int(n[i]), generator=gen()) for i in (0, 1))
+    assert float(one) == 0.5
+    both = floor(truth, n, generator=gen())
+    assert float(both) == pytest.approx((float(one) + float(many)) / 2, abs=0.005)
+
+
 def test_the_floor_of_a_table_metric():
     truth = torch.rand(300, 4, generator=gen())
     low, high = (am.sampling_floor(truth, n, F.soft_f1, kind="rates", generator=gen()) for n in (3, 100))
     assert 0.5 < low < high < 1
+
+
+def test_the_floor_of_emotion6(real_data):
+    shares = scipy.io.loadmat(real_data / "emotion6" / "emotion6_features_distributions.mat")["labels"]
+    shares = shares / shares.sum(1, keepdims=True)
+    floor = {
+        (name, n): float(am.sampling_floor(shares, n, metric, generator=gen()))
+        for name, metric in (("kl", F.kl_divergence), ("tv", F.total_variation))
+        for n in (5, 15)
+    }
+    # the values themselves, drawn another way
+    drawn = np.random.default_rng(0)
+    for (name, n), value in floor.items():
+        votes = np.stack([drawn.multinomial(n, row.astype(np.float64) / row.sum(dtype=np.float64)) for row in shares])
+        metric = F.kl_divergence if name == "kl" else F.total_variation
+        assert value == pytest.approx(float(metric(shares, votes / n).mean()), abs=0.006)
 
 
 def test_the_default_base_does_not_see_the_person_left_out():

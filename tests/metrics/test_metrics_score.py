@@ -104,6 +104,16 @@ def test_with_judgements_intervals_are_for_other_people_and_images(kind):
     assert (defined["value"] <= defined["high"]).all()
 
 
+def test_people_of_one_mind_have_the_interval_over_images():
+    same = SETS[:, None].expand(N, 8, C) & (torch.rand(N, 1, C, generator=gen(9)) < 0.7)  # eight people of one mind
+    options = {"asked": torch.ones(N, 8)}
+    found = am.score(SETS, judgements=same, **options).set_index("metric").loc["set_f1"]
+    by_images = am.score(SETS, same[:, 0], "sets").set_index("metric").loc["set_f1"]
+    assert found["value"] == pytest.approx(by_images["value"])
+    assert 0.8 < (found["high"] - found["low"]) / (by_images["high"] - by_images["low"]) < 1.2
+    assert (found["units"], by_images["units"]) == (8, N)
+
+
 def test_labels_nobody_was_asked_about_may_lack_votes_and_shares():
     preds, votes, n = torch.tensor([[0.4, 0.5], [0.2, 0.3]]), torch.tensor([[1, -1], [2, 0]]), torch.tensor([2, 3])
     rates = torch.where(votes < 0, -1.0, votes / n[:, None])
@@ -150,6 +160,26 @@ WRONG_CALLS = [
 @pytest.mark.parametrize(("call", "error", "match"), WRONG_CALLS)
 def test_wrong_calls_are_refused(call, error, match):
     refused(error, match, call)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.6])
+def test_intervals_for_other_people_and_images_are_neither_too_wide_nor_too_narrow(spread):
+    """Of people who do not differ, and who do; replicates of both together were 4 to 5 times too wide for Brier."""
+    g, kept = gen(4), {}
+    for _ in range(60):
+        logit = 1.2 * torch.randn(60, 1, 5, generator=g) - 1
+        said = (logit + spread * torch.randn(1, 12, 1, generator=g)).sigmoid()
+        said = torch.rand(60, 12, 5, generator=g) < said
+        rates = (logit[:, 0] + 0.6 * torch.randn(60, 5, generator=g)).sigmoid()
+        for kind, preds in (("rates", rates), ("sets", rates > 0.4)):
+            found = am.score(preds, kind=kind, judgements=said, asked=torch.ones(60, 12)).set_index("metric")
+            for name in {"rate_brier_score", "soft_f1_macro", "set_f1", "label_f1_macro"} & {*found.index}:
+                kept.setdefault(name, []).append(found.loc[name, ["value", "low", "high"]].to_numpy(float))
+    for values in map(np.array, kept.values()):
+        width = (values[:, 2] - values[:, 1]).mean() / (2 * 1.96 * values[:, 0].std())
+        assert 0.9 < width < 1.6
+        mean = values[:, 0].mean()
+        assert ((values[:, 1] <= mean) & (mean <= values[:, 2])).mean() >= 0.9
 
 
 @pytest.mark.parametrize("kind", ["rates", "distribution"])

@@ -13,6 +13,7 @@ import torch.distributed as dist
 from torchmetrics import MetricCollection
 
 import affectml_metrics as am
+from affectml_metrics import functional as F
 
 RANKING = (torch.rand(97, 6, generator=torch.Generator().manual_seed(3)).mul(6).round(),
            torch.rand(97, 6, generator=torch.Generator().manual_seed(4)) < 0.3)  # fmt: skip
@@ -94,6 +95,16 @@ def test_a_saved_state_comes_back(row):
         equal(twin.compute(), row.value())
 
 
+def test_states_of_one_name_hold_the_same_whatever_the_class_makes_of_them(cases):
+    seen = {}
+    for case in cases:
+        for name, state in case.fed().metric_state.items():
+            rows = torch.cat(state) if isinstance(state, list) else state
+            known = seen.setdefault((name, *map(id, case.tables)), rows)
+            torch.testing.assert_close(rows, known, rtol=0, atol=0, equal_nan=True)
+    assert set(am.TopKAccuracy(2)._defaults).isdisjoint(am.TopKAccuracy(3)._defaults)
+
+
 def test_every_class_plots_its_value(cases):
     import matplotlib as mpl
     import matplotlib.pyplot as plt
@@ -118,6 +129,14 @@ def test_a_collection_of_all_metrics_of_the_same_data_gives_the_value_of_each(ca
             collection.update(*part)
         for i, value in collection.compute().items():
             equal(value, some[int(i)].value())
+
+
+def test_float32_rows_are_summed_in_float64():
+    metric = am.TotalVariation()
+    row, many = torch.tensor([[0.55, 0.45]]), torch.tensor([[0.45, 0.55]])
+    for _ in range(50):
+        metric.update(row.expand(20000, 2), many.expand(20000, 2))
+    assert float(metric.compute()) == pytest.approx(float(F.total_variation(row, many)), abs=1e-12)
 
 
 def test_a_device_without_float64_gets_float32_states():
@@ -224,6 +243,15 @@ def test_rows_follow_the_batches_after_compute():
 
 if __name__ == "__main__":
     _one_of_two_processes(int(sys.argv[2]), sys.argv[1])
+
+
+def test_what_was_merged_counts_after_a_value_was_asked_for():
+    ours, theirs = am.TopKAccuracy(1), am.TopKAccuracy(1)
+    ours.update([[0.6, 0.4]], [[1, 0]])
+    theirs.update([[0.6, 0.4]], [[0, 1]])
+    assert float(ours.compute()) == 1
+    ours.merge_state(theirs)
+    assert (float(ours.compute()), ours.rows) == (0.5, 2)
 
 
 def test_rows_of_another_number_of_labels_are_not_merged():

@@ -153,6 +153,26 @@ def test_a_weight_of_two_is_an_answer_that_stands_twice():
     assert numbers(weighed) == pytest.approx(numbers(scaled))
 
 
+@pytest.mark.parametrize("none", [None, math.nan], ids=str)
+def test_an_answer_without_a_person_is_from_a_person_of_its_own(none):
+    values = [0.1, 0.7, 0.3, 0.9, 0.2]
+    images = ["a", "b", "a", "b", "c"]
+    found = two_way_interval(values, ["ann", "ann", "bob", none, none], images)
+    assert numbers(found) == numbers(two_way_interval(values, ["ann", "ann", "bob", "x", "y"], images))
+    assert int(found.people) == 4
+
+
+def test_people_who_hardly_share_an_image_widen_nothing():
+    """One image judged twice decides how much images differ from the rest; together they must not grow."""
+    g = np.random.default_rng(0)
+    who = np.arange(200) // 10
+    what = np.arange(200)
+    what[-1] = 0
+    errors = two_way_interval(g.normal(size=(200, 300)), who, what).error * math.sqrt(200)
+    assert 0.9 < float(errors.mean()) < 1.3
+    assert float(errors.max()) < 2
+
+
 def test_twelve_people_are_covered_where_images_alone_are_not():
     values, who, what = answers(12, 60, 0.4, seed=3, image=0.5, columns=600)
     found = two_way_interval(values, who, what)
@@ -160,6 +180,14 @@ def test_twelve_people_are_covered_where_images_alone_are_not():
     assert 0.92 <= float(held) <= 0.98
     over_images = am.mean_interval(values, groups=what)
     assert float(((over_images.low <= 0) & (over_images.high >= 0)).double().mean()) < 0.7
+
+
+def test_it_is_hardly_wider_than_over_images_where_people_do_not_differ():
+    values, who, what = answers(30, 300, 0.3, person=0, columns=200)
+    found, over_images = two_way_interval(values, who, what), am.student_interval(values, groups=what)
+    wider = (found.high - found.low) / (over_images.high - over_images.low)
+    assert 1 <= float(wider.mean()) < 1.1
+    assert bool(found.few.sum() == 0)
 
 
 cells = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 6), st.integers(-20, 20)), min_size=1, max_size=40)
@@ -191,6 +219,14 @@ def test_ends_stand_around_the_value_and_freedom_within_its_bounds(rows):
     opposite = two_way_interval(-values, images, people)
     turned = [-float(found.value), -float(found.high), -float(found.low), *numbers(found[3:5])]
     assert numbers(opposite[:5]) == pytest.approx(turned, nan_ok=True, rel=1e-6, abs=1e-9)
+
+
+def test_ids_of_any_kind_are_the_same():
+    values, who, what = answers(6, 9, 0.5)
+    plain = numbers(two_way_interval(values[:, 0], who, what))
+    for ids in (who.astype(np.uint8), (who * 50 - 128).astype(np.int8), who + 2**62, who / 8, torch.from_numpy(who)):
+        assert numbers(two_way_interval(values[:, 0], ids, what.astype(str))) == pytest.approx(plain)
+    assert numbers(two_way_interval(values[:, 0], [f"p{i}" for i in who], what.astype(object))) == pytest.approx(plain)
 
 
 WRONG_CALLS = [
@@ -227,6 +263,27 @@ def test_variances_of_a_full_table_are_those_of_its_mean_squares(seed):
     found = two_way_variances(values[:, 0], who, what)
     expected = [(squares[0] - squares[2]) / 9, (squares[1] - squares[2]) / 6, squares[2]]
     assert numbers(found[1:4]) == pytest.approx(expected)
+
+
+def test_variances_are_without_bias_where_few_answer_each_image():
+    values, who, what = answers(12, 40, 0.3, person=0.5, image=2.0, columns=400)
+    found = two_way_variances(values, who, what)
+    means = [float(field.mean()) for field in found[1:4]]
+    errors = [float(field.std()) / 20 for field in found[1:4]]
+    assert all(abs(mean - true) < 4 * error for mean, true, error in zip(means, (0.25, 4.0, 1.0), errors, strict=True))
+
+
+def test_an_even_study_is_expected_to_have_the_error_that_its_answers_show():
+    """Each of 10 people answers 24 of 40 images, 6 people an image."""
+    what = np.repeat(np.arange(40), 6)
+    who = (np.arange(240) + what) % 10
+    y = np.random.default_rng(0).normal(size=240) + who + 0.3 * what
+    found = two_way_variances(y, who, what)
+    assert numbers(found[6:]) == pytest.approx([10, 40])
+    seen = two_way_interval(y, who, what)
+    error, freedom = found.expected(10, 40, 240)
+    assert float(error) == pytest.approx(float(seen.error), rel=0.01)
+    assert float(freedom) == pytest.approx(float(seen.freedom), rel=0.01)
 
 
 def test_what_the_design_cannot_tell_is_nan_and_its_spread_is_in_the_cells():

@@ -5,14 +5,16 @@ from http.cookies import SimpleCookie
 from urllib.parse import urlencode
 
 import pytest
+import sqlalchemy as sa
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from affectml.errors import AffectmlError
 from affectml.people import studies
-from affectml_annotation import LabelStore, Task
+from affectml_annotation import LabelStore, StoreError, Task
 from affectml_annotation.errors import BadTask
+from affectml_annotation.store import schema
 from affectml_annotation.study import door, visits
 from affectml_annotation.study.overview import overview
 from affectml_annotation.study.screen import screen
@@ -132,7 +134,10 @@ def test_links_of_the_command_line_let_people_in(study):
 RETURN = {**PANEL, "study": "s1", "codes": {"completed": "DONE"}, "return_to": "https://panel.example/{code}"}
 
 
-# Links
+def stored(store):
+    """All that a database holds, by table."""
+    with store.database.read() as connection:
+        return {table.name: connection.execute(sa.select(table)).all() for table in schema.metadata.sorted_tables}
 
 
 # The panel's ids
@@ -207,3 +212,33 @@ def test_no_taxonomy_is_read_from_outside_the_study_s_folder(study_folder, tmp_p
     (folder / "linked.yaml").symlink_to(folder.parent / "own.yaml")
     with pytest.raises(BadTask, match="lies outside the study's folder"):
         studies.begin(folder, str(tmp_path / "labels.db"), by="lead")
+
+
+def test_ten_megabytes_for_an_answer_are_refused_and_nothing_of_them_is_kept(study):
+    about = {"id": "about", "text": "And you?", "kind": "text", "required": False}
+    task = study(before={"questions": [about]})
+    who = Browser(task, **IDS).agree()
+    before = stored(task.store)
+    for huge in ("x" * 10_000_000, ["x" * 10_000_000], {"x" * 10_000_000: 1}):
+        with pytest.raises(StoreError) as refused:
+            visits.answer_questions(task.store, who, "before", {"about": huge})
+        assert len(str(refused.value)) < 200
+    assert stored(task.store) == before
+
+
+def test_guessed_and_swapped_ids_show_neither_answers_nor_code(study):
+    task = study(recruit=RETURN)
+    victim = Browser(task, **IDS)
+    bring(task.store, victim.agree())
+    assert victim.back() == "https://panel.example/DONE"
+    own = Browser(task, **IDS | {"PROLIFIC_PID": "MINE"})
+    mine = own.agree()
+    codes = ("", "DONE", screen(task.store, mine).resume_code)
+    assert own.open(**IDS).found.participant == mine
+    visits.leave(task.store, mine)
+    for thief in (Browser(task, **IDS), Browser(task, **IDS | {"SESSION_ID": "twice"}), own.open(**IDS)):
+        assert (thief.found.kind, thief.found.participant, thief.back()) == ("known", None, "../")
+        for code in codes:
+            with pytest.raises(door.NotInStudy, match="does not belong to this address"):
+                door.resume(task.store, entrance.ids_of(task, thief.visitor), code, thief.visitor.own)
+    assert victim.found.kind == "visit"

@@ -226,3 +226,12 @@ def test_who_was_withdrawn_or_takes_part_in_no_study_gets_nothing(study):
     ann.be(ann.who)
     ann.say(status=403)
     assert not ann.shown([PRACTISED])
+
+
+def test_an_image_is_for_whom_it_was_given_to(study):
+    task = study()
+    ann, bob = (Participant(task, name).to("images") for name in ("P1", "P2"))
+    held = {item["image"] for item in ann.say(want=3)["items"]}
+    images = task.store.images()["image_id"]
+    assert (ann.shown(images), bob.shown(images)) == (held, set())
+    assert PRACTISED not in held
