@@ -173,7 +173,6 @@ def as_before(now: Evaluation, before: Evaluation) -> None:
     """Every figure there was, but of what only a training knows. Further ones may come."""
     key = [name for name in COLUMNS if name not in NUMBERS]
     rows = before.table().query("by not in ('split', 'answers_known')").drop_duplicates()
-    rows.loc[(rows["by"] == "disagreement") & (rows["metric"] == "set_f1"), "metric"] = "set_f1_judgements"  # renamed
     both = rows.merge(now.table(), "left", on=key, suffixes=("_before", ""), indicator=True)
     assert (both["_merge"] == "both").all(), both[both["_merge"] != "both"]
     untested = both[~both["level"].str.contains(" less ")]  # differences of subgroups were tested by permutation then
