@@ -15,7 +15,7 @@ from affectml.errors import spelled
 Asked = TypeVar("Asked")
 DEMO = "the demo set, drawn in data/demo"
 AllowHost = Annotated[
-    tuple[str, ...], Help("Host name under which others reach this server; may be given several times.")
+    tuple[str, ...], Help("Host name or IP under which others reach this server; may be given several times.")
 ]
 Lead = Annotated[
     tuple[str, ...],
@@ -118,6 +118,8 @@ def start_page(entry: str, asked: Labelling | Exploring, *, address: str, port: 
         several = value if isinstance(value, tuple) else () if value is None else (value,)
         mark = "" if isinstance(option.help, Argument) else f"{spelled(option.name)}="
         words += [f"{mark}{each}" for each in several]
+    if address in ("0.0.0.0", "::") and not asked.allow_host:
+        say("other machines, phones too, are turned away until you say how they call this one: --allow-host NAME-or-IP")
     options = ["--server.address", address, "--server.port", str(port)]
     streamlit(["run", str(_script(entry)), *options, "--", *words])
 

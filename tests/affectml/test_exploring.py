@@ -590,6 +590,10 @@ def test_the_command_starts_the_page_with_what_was_asked_for(hand, monkeypatch, 
     assert page.endswith("entry/explore.py")
     asked = [str(hand.root), *(f"--run={run}" for run in runs)]
     assert given == ["--server.address", "127.0.0.1", "--server.port", "8600", "--", *asked]
+    told = [
+        command("explore", hand.root, "--address", "0.0.0.0", *more)[2] for more in ((), ("--allow-host", "10.0.0.2"))
+    ]
+    assert ["--allow-host NAME-or-IP" in each for each in told] == [True, False]
 
 
 def test_the_command_makes_the_map_and_ends_and_needs_embeddings_and_no_target(hand, monkeypatch, command):

@@ -12,7 +12,6 @@ from PIL import Image
 
 from affectml.data import Dataset
 from affectml.data.dataset import STOPPED
-from affectml.importers import get_importer
 from affectml.judging.truth import fit_prior, read_truth
 from affectml.planning._figures import read_pilot
 from affectml.sharing import share_dataset
@@ -95,10 +94,6 @@ def test_a_target_that_is_not_of_the_answers_is_no_worse_for_them(folder):
     assert dataset.stopped(replace(targets, meta=replace(targets.meta, made_by="published counts"))) is None
 
 
-def test_a_shared_copy_says_it_once_and_is_read_back_with_it(folder, tmp_path):
+def test_a_shared_copy_says_it_once(folder, tmp_path):
     copy = share_dataset(Dataset.open(folder), tmp_path / "copy", images=False)
     assert (copy.path / "README.md").read_text(encoding="utf-8").count(f"I{STOPPED[1:]}") == 1
-    get_importer("datasets")(str(copy.path), tmp_path / "back")
-    back = Dataset.open(tmp_path / "back")
-    assert back.meta.stopping == Dataset.open(folder).meta.stopping
-    assert back.stopped(back.target("labels")) == STOPPED

@@ -377,6 +377,7 @@ REFUSED = [
     (["status", "--db", "FOLDER/nowhere.db"], "no such database"),
     (["status", "--db", "FOLDER/people.txt"], "cannot be read (file is not a database)"),
     (["init", "DEMO", "--db", "TASK"], "labels.db holds a task already"),
+    (["--on", "FOLDER/nowhere"], "nowhere: no such folder"),
     (["init", "DEMO", "--db", "FOLDER/people.txt"], "cannot be read (file is not a database)"),
     (["status", "--db", "postgresql://nobody@127.0.0.1:1/x"], "the database cannot be read"),
     (["init", "DEMO", "--db", "FOLDER/people.csv/x.db"], "people.csv: File exists; name another place"),

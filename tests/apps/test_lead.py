@@ -69,7 +69,11 @@ def test_time_is_told_as_people_say_it():
             Alpha(NAN, undefined="everybody always gave the same answer", images=2),
             "2 images with two answers or more, ev",
         ),
-        (Alpha(0.2, images=1), "On 1 image with two answers or more, it cannot be said whether people agree more than"),
+        (Alpha(0.2, 0.1, 0.3, images=3), "On 3 images with two answers or more, too few images to say how well people"),
+        (
+            Alpha(0.2, images=4),
+            "On 4 images with two answers or more, it cannot be said whether people agree more than",
+        ),
         (Alpha(0.2, 0.1, 0.3, images=9), "people agree more than chance would give: alpha is 0.20 [0.10, 0.30]."),
         (Alpha(0.1, -0.1, 0.3, images=9), "it is not sure that people agree more than chance would give"),
         (Alpha(-0.3, -0.5, -0.1, images=9), "people agree less than chance would give"),
@@ -83,13 +87,11 @@ def test_what_can_leave_stands_in_a_sentence():
     row = PayRow("P1", None, "completed", 5.0, 9, 0, None, "GBP", Decimal("3.00"), Decimal("0.00"), False)
     paid, by_panel = replace(row, paid=True), replace(row, by_panel=row.due)
     assert lead.out_words(0, 0, [], 0) == "There is nothing to export yet."
-    assert lead.out_words(1, 1, [], 0) == "1 answer of 1 person can leave."
-    assert lead.out_words(9, 2, [paid, by_panel], 0) == "9 answers of 2 people can leave; nothing is still to be paid."
+    assert lead.out_words(1, 1, [], 0) == "1 answer from 1 person is ready to export."
+    ready = "9 answers from 2 people are ready to export"
+    assert lead.out_words(9, 2, [paid, by_panel], 0) == f"{ready}; nothing is still to be paid."
     told = lead.out_words(9, 2, [row, paid, replace(row, currency="EUR", due=Decimal("0.50"))], 2)
-    assert (
-        told
-        == "9 answers of 2 people can leave; 3.00 GBP and 0.50 EUR is still to be paid; 2 people asked to be erased."
-    )
+    assert told == f"{ready}; 3.00 GBP and 0.50 EUR is still to be paid; 2 people asked to be erased."
 
 
 def test_drift_by_hand():

@@ -99,7 +99,7 @@ def test_a_server_whose_database_is_away_is_waited_for_and_the_page_says_so(serv
     given = [*map(ann.answer, "12345"), ann.image]
     ann.press("6", "Enter")
     ann.page.get_by_text("The server's database is away. The next image comes when it is back.").wait_for()
-    ann.page.get_by_text("The database is away: 6 unsaved, kept in this browser").wait_for()
+    ann.page.get_by_text("The database is away: 6 answers waiting in this browser").wait_for()
     ann.page.unroute("**/relabel/*")
     ann.ready()
     assert [image for image, _, _ in ann.stored] == given

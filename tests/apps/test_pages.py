@@ -41,6 +41,9 @@ def test_nobody_sees_an_image_before_giving_a_name_and_agreeing(task):
     assert "A name is no password" in said(page("label"))
     app = enter("  ann ")
     assert "violence" in said(app)
+    assert "Whoever uses this machine can see your answers." in said(app)
+    task.leads = ("lea",)
+    assert "The lead of this task sees your answers; other annotators do not." in said(page("label", who="ann"))
     assert queries.person(task.store, "ann") is None  # a name alone puts nobody into the task
     app.button[0].click().run()
     assert not app.exception
@@ -52,7 +55,7 @@ def test_where_other_machines_reach_a_page_without_sign_in_the_door_says_so_and_
     assert may_see_lead_pages()
     task.only_here = False
     assert not may_see_lead_pages()
-    assert "it answers to other machines" in said(page("label"))
+    assert "this page answers to other machines" in said(page("label"))
 
 
 @pytest.mark.parametrize("name", ["", "   ", "<b>ann</b>"])
@@ -75,7 +78,10 @@ def test_a_name_of_another_case_or_width_or_form_is_the_person_known(task):
 
 def test_where_an_invitation_is_needed_others_stay_out(task):
     task.store.change_task(invited_only=True)
-    assert "Nobody invited" in said(page("label", who="stranger"))
+    door = said(page("label"))
+    assert "anybody can label here under somebody else's name" in door
+    assert "under any name" not in door
+    assert "“stranger” is not among the people invited" in said(page("label", who="stranger"))
     assert task.store.annotators().empty
 
 
@@ -95,6 +101,21 @@ def test_the_lead_takes_back_what_nobody_used_and_closes_the_entry_of_those_who_
     submit(app, "Invite", {"Names or e-mail addresses, one on each line": "ann"})
     assert "closed" not in app.table[0].value["status"].tolist()
     assert exchange(answered, "ann", {})["receipts"] == []
+
+
+def test_flags_and_notes_stand_on_a_page_folded_where_they_are_many(answered):
+    assert "Flags and notes" not in said(page("said"))
+    answered.store.invite(["lou"])
+    for at, claim in enumerate(answered.store.claim("lou", 11)):
+        kind, note = ("flag", "torn") if at else ("skip", "dark")
+        answered.store.submit([Answer(claim.image_id, "lou", kind, note=note)])
+        if at in (1, 10):
+            app = page("said")
+            shown = next(each.value for each in app.table if "flag" in each.value)
+            assert shown["note"].tolist() == ["dark", *["torn"] * at]
+            assert shown["flag"].tolist() == ["", *["flagged"] * at]
+            assert ("11 flags and notes" in [each.label for each in app.expander]) == (at == 10)
+    assert "(and 11 skipped or unsure)" in said(page("progress"))
 
 
 def test_people_are_told_by_the_languages_of_their_answers_where_there_are_any(task):
@@ -287,7 +308,11 @@ def test_that_no_label_applies_is_decided_only_by_saying_so(answered):
     ("module", "broken", "below"),
     [
         ("progress", "affectml_apps.relabel.pages.setup.question_stays", ["The task's file", "Put in the queue"]),
-        ("progress", "affectml_apps.relabel.lead.people", ["What still wants people", "Invite people", "The task"]),
+        (
+            "progress",
+            "affectml_apps.relabel.lead.people",
+            ["Images that still need people", "Invite people", "The task"],
+        ),
         ("progress", "affectml_annotation.study.running.images_wanting", ["Put in the queue", "Invite people"]),
         ("said", "affectml_apps.relabel.pages.said.krippendorff_alpha", ["Image by image", "Conflicts: 1 open"]),
         ("said", "affectml_apps.relabel.lead.answers_to", ["Add this decision", "Open a second round", "Conflicts: 1"]),
@@ -427,7 +452,7 @@ def test_no_figure_of_one_image_has_an_interval(task):
         shown = " ".join([said(app), *(each.value.to_string() for each in app.table)])
         assert not re.search(r"\[-?\d", shown), name
         assert ('"rule"' in "".join(each.proto.spec for each in app.get("vega_lite_chart")), name) == (False, name)
-    assert "On 1 image with two answers or more, it cannot be said" in said(page("said"))
+    assert "On 1 image with two answers or more, too few images to say how well people agree." in said(page("said"))
 
 
 def test_nothing_is_asked_for_by_an_empty_list(task):

@@ -138,7 +138,7 @@ def test_who_started_it_labels_at_once_and_others_come_through_the_door(started,
     assert page("label", who="cem").title[0].value == "Before the first image"
     mine = page("who")
     assert mine.title[0].value == "Your part"
-    assert press(mine, "Another name").title[0].value == "Who is labelling?"
+    assert press(mine, "Not ann? Use another name").title[0].value == "Who is labelling?"
 
 
 def test_a_closed_entry_of_who_started_it_stays_closed(started, photos):

@@ -35,7 +35,7 @@ def test_two_people_label_into_postgresql_through_a_kill_and_the_lead_sees_it(st
     for each in (ann, bob):
         assert [(image, labels[0]) for image, _, labels in each.stored] == given[each.who]
     lead = bob.page
-    for path, shown in (("progress", "10 of 720"), ("progress", "People: 2"), ("out", "10 answers of 2 people")):
+    for path, shown in (("progress", "10 of 720"), ("progress", "People: 2"), ("out", "10 answers from 2 people")):
         lead.goto(f"{server.url}/{path}")
         lead.get_by_text(shown).first.wait_for()
     lead.goto(f"{server.url}/out")

@@ -177,7 +177,7 @@ def _enter(connection: sa.Connection, ids: Ids, own: str, again: bool) -> Entry:
         goes_on = ids.signed or who in here
         withdrawn = sa.select(annotator.c.withdrawn_at).where(annotator.c.annotator_id == who)
         if goes_on and connection.scalar(withdrawn) is not None:
-            raise NotInStudy(_("you have withdrawn from this study; none of your answers is used"))
+            raise NotInStudy(_("you have withdrawn from this study; none of your answers will be used"))
         return Entry("visit" if goes_on else "known", theirs.version, who if goes_on else None)
     if read_setting(connection, running.KEY)["state"] != "running":
         return Entry("closed", version.number)

@@ -46,6 +46,7 @@ export class Outbox {
     this.seq = 0;
     this.turn = 0; // grows when this tab gets or loses its turn: what was asked before is answered for nobody
     this.closed = false;
+    this.over = false; // the page moves on: nothing is asked for any more, and what waits is still sent
     this.wake = () => this.kick();
     for (const each of ["online", "offline"]) addEventListener(each, this.wake); // and say so at once
   }
@@ -126,6 +127,7 @@ export class Outbox {
   }
 
   async send() {
+    if (this.over && this.waiting.size === 0) return; // the server would only refuse
     const answers = [...this.waiting.values()].slice(0, this.most);
     const { turn } = this;
     let reply;

@@ -13,22 +13,19 @@ from affectml.people.labelling import fitted
 from affectml_annotation import Alpha, Anchoring, Progress, StoreError, aggregate, anchoring, write_judgements
 from affectml_annotation.agreement.values import with_interval
 from affectml_annotation.exchange.files import table_csv
-from affectml_annotation.judgements import are_data, only_data
+from affectml_annotation.judgements import ANSWERS, are_data, only_data
 from affectml_annotation.study import overview
 from affectml_annotation.study.file import parse
 from affectml_annotation.study.folder import read_text
 from affectml_annotation.study.overview import Overview
 from affectml_annotation.study.pay import PayRow
+from affectml_annotation.study.terms import so_many
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.identity import clean_name, known_as
 from affectml_apps.relabel.task import LabelTask
 
+FEW_IMAGES = 4  # on fewer nothing is said of agreement
 SUFFIXES = {"CSV": ".csv", "Parquet": ".parquet", "JSON lines": ".jsonl", "Label Studio": ".json"}
-
-
-def so_many(count: int, one: str, many: str = "") -> str:
-    """A count and its noun: 1 image, 1,200 images."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def how_long(seconds: float) -> str:
@@ -51,10 +48,13 @@ def progress_words(now: Progress, overlap: int) -> str:
     return f"{now.complete:,} of {now.images:,} images have {panel}{then}."
 
 
-def pace_words(now: Progress) -> str:
-    """How many answers there are, and how many come in an hour."""
+def pace_words(now: Progress, judgements: pd.DataFrame) -> str:
+    """How many answers there are, how often people gave none, and how many answers come in an hour."""
+    first = judgements[are_data(judgements) & (judgements["round"] == now.round)]
+    aside = int((~first["kind"].isin(ANSWERS)).sum())
+    passed = f" (and {aside:,} skipped or unsure)" if aside else ""
     rate = f"; in the last hour of work they came at {now.rate:,.0f} an hour" if now.rate == now.rate else ""
-    return f"{now.answered:,} of {now.wanted:,} answers are there{rate}."
+    return f"{now.answered:,} of {now.wanted:,} answers collected{passed}{rate}."
 
 
 def places_words(now: Overview) -> str:
@@ -75,6 +75,8 @@ def agreement_words(alpha: Alpha) -> str:
     on = f"On {so_many(alpha.images, 'image')} with two answers or more, "
     if alpha.undefined:
         return f"{on}{alpha.undefined}, so that nothing can be said about agreement."
+    if alpha.images < FEW_IMAGES:
+        return f"{on}too few images to say how well people agree."
     if alpha.low is None or alpha.high is None:
         says = "it cannot be said whether people agree more"
     elif alpha.low > 0:
@@ -86,7 +88,8 @@ def agreement_words(alpha: Alpha) -> str:
 
 def out_words(answers: int, people: int, rows: Sequence[PayRow], asked: int) -> str:
     """What can leave: answers, and in a study pay (its rows) and people who asked to be erased."""
-    parts = [f"{so_many(answers, 'answer')} of {so_many(people, 'person', 'people')} can leave"]
+    ready = "is ready to export" if answers == 1 else "are ready to export"
+    parts = [f"{so_many(answers, 'answer')} from {so_many(people, 'person', 'people')} {ready}"]
     owed: dict[str, Decimal] = {}
     for row in rows:
         owed[row.currency] = owed.get(row.currency, Decimal(0)) + row.to_pay

@@ -166,7 +166,7 @@ def test_images_that_too_many_people_skipped_are_listed_for_the_lead(study):
     who = bring(task.store, agree(task.store, "P1"), "images")
     (claim,) = task.store.claim(who, 1)
     task.store.submit([Answer(claim.image_id, who, "unsure")])
-    (told,) = [text for text in said(page("progress")).splitlines() if "skipped" in text]
+    (told,) = [text for text in said(page("progress")).splitlines() if "Too many skipped" in text]
     assert told.endswith(f"one more person each): {claim.image_id}.")
 
 

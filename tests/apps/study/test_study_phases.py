@@ -168,7 +168,8 @@ def test_on_a_phone_instructions_are_one_tap_away_and_a_covered_image_can_be_ski
 
 
 def test_a_second_tab_waits_and_follows_to_the_next_phase(store, practising, page):
-    ann = practising(page, "P3", "practice")
+    ann, statuses = practising(page, "P3", "practice"), []
+    page.on("response", lambda reply: statuses.append(reply.status))
     page.reload()
     ann.ready()
     other = page.context.new_page()
@@ -183,6 +184,7 @@ def test_a_second_tab_waits_and_follows_to_the_next_phase(store, practising, pag
     progress(ann, "Image 1 of 3")  # whichever tab comes first has the images, and the other one waits
     there.click()
     other.locator(".over", has_text="another tab").wait_for()
+    assert 403 not in statuses  # nothing is asked for once the practice is over
     page.close()
     other.locator(".progress", has_text="Image 1 of 3").wait_for()
     other.wait_for_selector(".labeller[data-state=ready]")

@@ -1,5 +1,7 @@
 """What a study's page tells somebody who cannot go on, or is through: honestly, and in their own words."""
 
+import time
+
 import pytest
 from streamlit.runtime.context import ContextProxy
 
@@ -106,6 +108,20 @@ def test_wrong_codes_are_counted_where_they_come_from_and_lock_nobody_out(study,
     address["at"] = "203.0.113.7"
     guess(see("ann", "tablet"), code)
     assert door.enter(task.store, Ids("ann"), "tablet").kind == "visit"
+
+
+def test_who_comes_by_a_link_of_the_study_s_own_hears_of_no_panel_and_needs_no_code(study, see):
+    task = study(recruit={"panel": "links", "codes": {"completed": "DONE"}})
+    (token,) = door.make_links(task.store, 1, time.time() + 99)
+    who = door.agree(task.store, door.ids_of_link(task.store, token), 1, ["I agree."], "laptop").participant
+    text = said(see("ann", "phone", ids={"link": token}))
+    assert "You cannot come back to this page." in text
+    assert "To continue on another device, open your link there." in text
+    assert "you need this code" not in text
+    bring(task.store, who)
+    text = said(see("ann", "phone", ids={"link": token}))
+    assert "Keep this code:" in text
+    assert "where you were invited" not in text
 
 
 @pytest.mark.parametrize(

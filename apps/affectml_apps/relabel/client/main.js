@@ -109,7 +109,8 @@ class Labeller {
     const on = (target, kind, act, options) => target.addEventListener(kind, act, { ...options, signal });
     // Whoever only looked gives back at once what they hold.
     this.leave = () => {
-      const looked = this.lock.held && this.heldSince && !this.session.begun && this.outbox.waiting.size === 0;
+      const looks = this.lock.held && this.heldSince && !this.moved;
+      const looked = looks && !this.session.begun && this.outbox.waiting.size === 0;
       if (looked) sendLast({ leaving: this.heldSince });
     };
     on(window, "pagehide", this.leave);
@@ -252,6 +253,7 @@ class Labeller {
   moveOn() {
     if (this.moved || (this.outbox.waiting.size > 0 && !this.outbox.stopped)) return;
     this.moved = true;
+    this.outbox.over = true;
     this.component.setTriggerValue("moved", true);
   }
 

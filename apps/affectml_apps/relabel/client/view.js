@@ -32,11 +32,11 @@ const LOOKS = { second: marked("Second look."), again: marked("Another round.") 
 
 // What is said of so many answers that wait in this browser.
 const WAITING = {
-  away: (n) => (n ? ngettext("The database is away: {n} unsaved, kept in this browser and sent when the server is back",
-    "The database is away: {n} unsaved, kept in this browser and sent when the server is back", n)
+  away: (n) => (n ? ngettext("The database is away: {n} answer waiting in this browser, sent when the server is back",
+    "The database is away: {n} answers waiting in this browser, sent when the server is back", n)
     : _("The database is away: answers are kept in this browser and sent when the server is back")),
-  offline: (n) => (n ? ngettext("Offline: {n} unsaved, kept in this browser and sent when the server is back",
-    "Offline: {n} unsaved, kept in this browser and sent when the server is back", n)
+  offline: (n) => (n ? ngettext("Offline: {n} answer waiting in this browser, sent when the server is back",
+    "Offline: {n} answers waiting in this browser, sent when the server is back", n)
     : _("Offline: answers are kept in this browser and sent when the server is back")),
 };
 
@@ -377,7 +377,7 @@ export class View {
     const unsaved = outbox.waiting.size;
     root.dataset.unsaved = String(unsaved);
     root.dataset.trouble = String(Boolean(outbox.stopped) || !outbox.online);
-    const kept = unsaved ? [ngettext("({n} unsaved, kept in this browser)", "({n} unsaved, kept in this browser)", unsaved)] : [];
+    const kept = unsaved ? [ngettext("({n} answer waiting in this browser)", "({n} answers waiting in this browser)", unsaved)] : [];
     if (outbox.stopped) say(this.status, [outbox.stopped, ...kept].join(" "));
     else if (!outbox.online) say(this.status, WAITING[outbox.away ? "away" : "offline"](unsaved));
     else say(this.status, unsaved ? ngettext("{n} answer waits to be sent", "{n} answers wait to be sent", unsaved) : "");

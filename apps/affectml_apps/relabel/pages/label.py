@@ -8,15 +8,17 @@ from streamlit import config
 from affectml_annotation.languages import _, marked, ngettext
 from affectml_apps.relabel import component, queries
 from affectml_apps.relabel.pages.drawing import problem, reading_width
-from affectml_apps.relabel.pages.who import ask_who, offer_to_leave, who_is_there
+from affectml_apps.relabel.pages.who import ask_who, may_see_lead_pages, offer_to_leave, who_is_there
 from affectml_apps.relabel.speaking import chooser
 from affectml_apps.relabel.task import LabelTask, current
 from affectml_apps.text import controlled, plain
 
 RECORDED = marked(
-    "This task records your answers, when and in which language you gave them and how many seconds you took. Anything "
-    "else about you is only what you agreed to share. The lead of this task sees your answers; other annotators do not."
+    "This task records your answers, when and in which language you gave them and how many seconds you took. Nothing "
+    "else about you is recorded except what you agree to share."
 )
+SEEN = marked("The lead of this task sees your answers; other annotators do not.")
+SEEN_HERE = marked("Whoever uses this machine can see your answers.")
 
 
 def draw() -> None:
@@ -28,7 +30,9 @@ def draw() -> None:
     person = queries.person(task.store, who)
     if person is None and task.file.invited_only:
         text = _(
-            "Nobody invited “{name}” to this task. Ask the lead, or label under the name you were invited by.", name=who
+            "“{name}” is not among the people invited to this task. Ask the lead for an invitation, or use the name "
+            "you were invited under.",
+            name=who,
         )
         _outside(_("Not invited"), text, problem)
     elif who in task.store.closed():
@@ -68,7 +72,8 @@ def _ask_consent(task: LabelTask, who: str) -> None:
     st.subheader(_("What you may see"))
     st.text(task.text("warning"))
     st.subheader(_("What is recorded"))
-    st.text(_(RECORDED))
+    open_to_all = may_see_lead_pages() and not task.leads
+    st.text(f"{_(RECORDED)} {_(SEEN_HERE if open_to_all else SEEN)}")
     if st.button(_("I have read this and want to take part"), type="primary"):
         task.store.invite([who])  # nobody is in the task before they agreed, whatever name an address holds
         task.store.consent(who)

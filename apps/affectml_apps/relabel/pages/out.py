@@ -135,9 +135,9 @@ def _everybody(task: LabelTask, rows: Sequence[pay.PayRow]) -> None:
 def _forget(task: LabelTask) -> None:
     with folded("Forget the panel's ids"), form("forget") as submit:
         st.write(
-            "The ids at the panel of all who are paid, or are due nothing since a day, leave the database for good; "
-            "a keyed hash stays, so that who comes back is known, and can still be erased by their id. What you "
-            "downloaded, replaced databases and backups made by hand have them yet, and are yours to delete."
+            "The ids at the panel of all who are paid, or have been owed nothing for a day, leave the database for "
+            "good; a keyed hash stays, so that who comes back is known, and can still be erased by their id. What you "
+            "downloaded, replaced databases and backups made by hand still have them, and are yours to delete."
         )
         sure = st.checkbox("I have downloaded what I need, and forget them")
         submit(
@@ -171,7 +171,7 @@ def _erasures(task: LabelTask, asked: list[str]) -> None:
         chosen = st.multiselect("Erase these participants", asked, default=asked, key="-".join(asked))
         st.write(
             "**This cannot be undone.** Their answers, questionnaire, notes and id at the panel leave this database, "
-            "the data set and what runs by person know of them; what they held wants people again. Whoever is not "
+            "the data set and what runs by person know of them; their images need people again. Whoever is not "
             "paid yet stays on the pay table, by that id and the amount alone. The task's own backups are gone "
             "through, too; other copies, and what was exported or shared before, are yours to delete."
         )

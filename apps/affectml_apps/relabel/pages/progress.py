@@ -1,4 +1,4 @@
-"""How far it is: who came, how they work, what still wants people, who is let in, and the task itself."""
+"""How far it is: who came, how they work, which images still need people, who is let in, and the task itself."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,6 +10,7 @@ import streamlit as st
 from affectml.people.labelling import queued_words, task_words
 from affectml_annotation.store import keeping
 from affectml_annotation.study import overview, running
+from affectml_annotation.study.terms import so_many
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.pages import setup
 from affectml_apps.relabel.pages.drawing import (
@@ -31,7 +32,7 @@ from affectml_apps.relabel.task import LabelTask, current
 from affectml_apps.text import resolve, searchable, sentence
 
 BLOCK = 50
-SHOWN = 60  # images that still want people
+SHOWN = 60  # images that still need people
 BRIEF = ["participant", "status", "languages", "images", "minutes", "last_answer"]
 ALIKE = ["above_chance", "above_chance_low", "above_chance_high", "shared_images", "repeats", "self_agreement",
          "labels_per_answer"]  # fmt: skip
@@ -83,14 +84,14 @@ def draw() -> None:
     task = current()
     reading_width(60)
     st.title("Progress")
-    _how_far(task)
+    judgements = task.store.judgements()
+    _how_far(task, judgements)
     if task.is_study:
         _funnel(task)
-    judgements = task.store.judgements()
     _pace(judgements)
     _people(task, judgements)
     _drift(task, judgements)
-    st.subheader("What still wants people")
+    st.subheader("Images that still need people")
     _wanting(task)
     _queue(task)
     st.subheader("How people come")
@@ -102,11 +103,11 @@ def draw() -> None:
 
 
 @section()
-def _how_far(task: LabelTask) -> None:
+def _how_far(task: LabelTask, judgements: pd.DataFrame) -> None:
     now = task.store.progress()
     st.markdown(f"**{lead.progress_words(now, task.file.overlap)}**")
     if now.answered:
-        st.text(lead.pace_words(now))
+        st.text(lead.pace_words(now, judgements))
     draw = st.warning if keeping.about(task.store)["failed"] else st.write
     draw(with_code(sentence(keeping.said(task.store))))
 
@@ -197,11 +198,11 @@ def _drift(task: LabelTask, judgements: pd.DataFrame) -> None:
 def _wanting(task: LabelTask) -> None:
     wanting = running.images_wanting(task.store)
     if wanting.empty:
-        st.text("No image wants anybody any more.")
+        st.text("No image needs anybody any more.")
         return
     answers = int((wanting["wanted"] - wanting["taken"]).sum())
     if not task.is_study:
-        st.text(f"{lead.so_many(len(wanting), 'image')}, {lead.so_many(answers, 'answer')} in all.")
+        st.text(f"{so_many(len(wanting), 'image')}, {so_many(answers, 'answer')} in all.")
     else:
         _places(task, len(wanting), answers)
     with folded("These images"):
@@ -212,7 +213,7 @@ def _wanting(task: LabelTask) -> None:
 
 def _places(task: LabelTask, images: int, answers: int) -> None:
     per_person, free = task.running.images_per_person, overview.overview(task.store).free
-    many = f"{lead.so_many(images, 'image')}, {lead.so_many(answers, 'answer')} in all"
+    many = f"{so_many(images, 'image')}, {so_many(answers, 'answer')} in all"
     st.text(f"{many}; a person gives {per_person} at most.")
     with folded("Open more places"), form("more") as submit:
         people = st.number_input(

@@ -1,6 +1,7 @@
 """What people said: how well they agree, label by label and image by image; and of a study, about themselves."""
 
 from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 from functools import partial
 
 import pandas as pd
@@ -9,6 +10,7 @@ import streamlit as st
 from affectml_annotation import krippendorff_alpha, label_agreement, pooled_words
 from affectml_annotation.agreement.values import with_interval
 from affectml_annotation.study.overview import Answered, answers_to_questions
+from affectml_annotation.study.terms import so_many
 from affectml_annotation.uncertainty import disagreement
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.pages.drawing import (
@@ -29,6 +31,7 @@ from affectml_apps.relabel.task import LabelTask, current
 from affectml_apps.text import controlled, plain, searchable
 
 SHOWN = 50
+AT_ONCE = 10  # flags and notes that are not folded away
 CHOSEN = "disputed"  # the image's id
 
 
@@ -42,11 +45,13 @@ def draw() -> None:
     with section(), st.spinner("Computing intervals"):
         agreed = krippendorff_alpha(judgements, "masi", labels=task.file.labels, intervals=True)
         st.markdown(f"**{lead.agreement_words(agreed)}**")
-    if agreed is None or agreed.images:
+    if agreed is None or agreed.images >= lead.FEW_IMAGES:
         _agreement(judgements, task.file.labels)
+    if agreed is None or agreed.images:
         _anchoring(task)
         _image_by_image(task, judgements)
     _conflicts(task)
+    _remarks(task)
     if task.is_study:
         _questions(task)
 
@@ -199,6 +204,19 @@ def _conflicts(task: LabelTask) -> None:
 
 
 @section()
+def _remarks(task: LabelTask) -> None:
+    remarks = task.store.remarks()
+    if remarks.empty:
+        return
+    st.subheader("Flags and notes")
+    told = remarks[["image_id"]].assign(
+        flag=remarks["flag"].map({True: "flagged", False: ""}), note=remarks["note"].fillna("")
+    )
+    with folded(so_many(len(told), "flag or note", "flags and notes")) if len(told) > AT_ONCE else nullcontext():
+        table(told)
+
+
+@section()
 def _questions(task: LabelTask) -> None:
     answered = [one for one in answers_to_questions(task.store) if one.people]
     if answered:
@@ -209,7 +227,7 @@ def _questions(task: LabelTask) -> None:
 
 @section()
 def _question(one: Answered) -> None:
-    title = f"{one.question.text} ({lead.so_many(one.people, 'answer')})"
+    title = f"{one.question.text} ({so_many(one.people, 'answer')})"
     if one.counts:
         counts = pd.DataFrame(one.counts.items(), columns=["answer", "people"])
         bars(counts, "answer", "people", title)

@@ -10,6 +10,7 @@ from affectml_apps.relabel import identity, queries
 from affectml_apps.relabel.pages.drawing import reading_width
 from affectml_apps.relabel.speaking import LANGUAGE, chooser
 from affectml_apps.relabel.task import current
+from affectml_apps.text import plain
 
 WHO = marked("Who is labelling?")
 SIGN_IN = marked("Sign in, so that your answers are kept under your own account.")
@@ -85,15 +86,15 @@ def ask_who(title: str = WHO, why: str = SIGN_IN) -> None:
     if current().only_here:
         st.info(
             _(
-                "A name is no password: on this page everybody can label under any name, so it only answers to this "
-                "machine. For a team, set up sign-in (st.login)."
+                "A name is no password: anybody can label here under somebody else's name, so this page only answers "
+                "to this machine. For a team, set up sign-in (st.login)."
             )
         )
     else:
         st.warning(
             _(
-                "A name is no password: on this page everybody can label under any name, and it answers to other "
-                "machines. The lead's pages stay away until sign-in (st.login) is set up."
+                "A name is no password: anybody can label here under somebody else's name, and this page answers to "
+                "other machines. The lead's pages stay away until sign-in (st.login) is set up."
             )
         )
 
@@ -107,7 +108,7 @@ def offer_to_leave() -> None:
     """A button for somebody else to take this seat."""
     if sign_in_configured():
         st.button(_("Sign out"), on_click=st.logout)
-    elif st.button(_("Another name")):
+    elif st.button(_("Not {name}? Use another name", name=plain(who_is_there() or ""))):
         st.session_state.pop("who", None)
         st.query_params.clear()
         st.session_state.pop(LANGUAGE, None)
@@ -145,14 +146,12 @@ def draw() -> None:
     st.text(ngettext("{name}: {n} answer so far.", "{name}: {n} answers so far.", answers, name=who))
     offer_to_leave()
     if person.withdrawn_at is not None:
-        st.info(
-            _("You have withdrawn. Your answers are not used. Was it not meant? Whoever leads the task can undo it.")
-        )
+        st.info(_("You have withdrawn. Your answers are not used. By mistake? Whoever leads the task can undo it."))
         return
     st.write(
         _(
             "You can stop at any time: close the page, and it goes on at the same image when you come back. "
-            "Answers that could not be sent yet are kept in this browser until they can."
+            "Answers that could not be sent yet are kept in this browser until they can be sent."
         )
     )
     st.subheader(_("Withdraw"))

@@ -8,6 +8,7 @@ from affectml_annotation.erasing import ask_for_erasure, erasures_asked
 from affectml_annotation.languages import _, marked, ngettext
 from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.door import Entry
+from affectml_annotation.study.file import Task
 from affectml_annotation.study.screen import Screen, return_address, screen
 from affectml_annotation.study.terms import terms
 from affectml_apps.relabel.component import CLIENT
@@ -65,7 +66,7 @@ SHARED = marked(
     "Somebody has already started this study in this browser. If that was you, do not start again: open the address "
     "with which you started."
 )
-TO_LEADS = "You may lead this study: its pages are in the menu at the top. “Progress” says how people come here."
+TO_LEADS = "If you lead this study, its pages are in the menu at the top. “Progress” says how people come here."
 
 
 def draw() -> None:
@@ -124,10 +125,16 @@ def _told(title: str, text: str, code: str | None = None, *, back: bool = False)
     st.title(title, anchor=False)
     st.text(text)
     if code:
-        st.text(_("This is your code. Please enter it where you were invited to take part:"))
+        enter_it = _("This is your code. Please enter it where you were invited to take part:")
+        st.text(_("Keep this code:") if by_links(current().running) else enter_it)
         st.code(code, language=None)
         if back:
             st.link_button(_("Return with this code"), "relabel/return", type="primary")
+
+
+def by_links(file: Task) -> bool:
+    """Whether people come by links of the study's own: no panel waits for a code, and the link opens other devices."""
+    return file.recruit.panel == "links"
 
 
 def _no_way_in() -> None:
@@ -225,7 +232,8 @@ def _visit(task: LabelTask, who: str) -> None:
     phases.draw(task, who, shown)
     if shown.visit.phase not in ("practice", "images"):
         code = _spaced(shown.resume_code)
-        st.text(_("To continue on another device, you need this code: {code}", code=code))
+        needs_code = _("To continue on another device, you need this code: {code}", code=code)
+        st.text(_("To continue on another device, open your link there.") if by_links(shown.file) else needs_code)
 
 
 def _leave(task: LabelTask, who: str, shown: Screen) -> None:

@@ -69,6 +69,7 @@ def _questions(task: LabelTask, who: str, screen: Screen) -> None:
         with st.container(gap="xsmall"):
             given[one.id] = _asked(one)
             below[one.id] = st.empty()
+    st.text(_("You cannot come back to this page."))
     pressed = st.button(_("Continue"), type="primary", key=f"leave-{phase}")
     wrong = read_answers(Questions(questions=screen.questions), given)[1]
     if pressed and not wrong:
