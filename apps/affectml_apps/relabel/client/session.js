@@ -480,7 +480,7 @@ export class Clock {
 }
 
 // Keys that came before their image was painted. They are dropped up to and including their Enter, so that a set is what
-// was typed or nothing. How many were dropped stays in sight until it was read, or some answers later.
+// was typed or nothing. How many were dropped stays in sight for some answers.
 
 // Dropping is over this long after the last of them and after the paint: whoever goes on sooner is still typing the set
 // that began too early, and would store the rest of it. Shorter, a slow machine's own pauses split sets.
