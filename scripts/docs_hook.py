@@ -61,7 +61,7 @@ class Descriptions(griffe.Extension):
                 said = argument.value if isinstance(argument, griffe.ExprKeyword) else argument
                 said_here = str(call.function) in ("Help", "Argument")
                 described = getattr(argument, "name", None) == "description" or said_here
-                if described and not attr.docstring:
+                if described and isinstance(said, str) and not attr.docstring:  # no name of what says it
                     attr.docstring = griffe.Docstring(str(ast.literal_eval(str(said))), parent=attr)
         for mark in getattr(getattr(_options, str(attr.annotation), None), "__metadata__", ()):
             if isinstance(mark, _options.Help) and not attr.docstring:  # an option that several commands have

@@ -119,6 +119,11 @@ class EmbeddingStore:
         return stores[0]
 
     @cached_property
+    def lists(self) -> list[Path]:
+        """The lists of its images, in order, as they were when they were first asked for."""
+        return sorted(self.folder.glob(f"{LIST}*.parquet"))
+
+    @cached_property
     def _listed(self) -> tuple[pd.DataFrame, list[Path]]:
         """Every image that a list names, in the order of the lists, and the parts that hold or are to hold them.
 
@@ -127,7 +132,7 @@ class EmbeddingStore:
         """
         table, parts = _of_before(self.folder)
         tables = [table]
-        for path in lists(self.folder):
+        for path in self.lists:
             table = _read_list(path)
             table["row"] = table.groupby("part").cumcount()
             names = [part_path(path, number) for number in range(int(table["part"].max()) + 1)]
@@ -303,11 +308,6 @@ class EmbeddingStore:
             write_json(self.folder / f"{TEXTS}{key}.json", texts)
             save_array(path, features)
         return features
-
-
-def lists(folder: Path) -> list[Path]:
-    """The lists of a store's images, in order."""
-    return sorted(folder.glob(f"{LIST}*.parquet"))
 
 
 def part_path(listed: Path, number: int) -> Path:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from affectml import parts
 from affectml._files import write_json, write_parquet
 from affectml._version import __version__
-from affectml.embeddings.store import FOLDER, LIST, EmbeddingStore, differences, lists, part_path, save_array
+from affectml.embeddings.store import FOLDER, LIST, EmbeddingStore, differences, part_path, save_array
 from affectml.encoders import EncoderIdentity, Ran
 from affectml.errors import BadDataset, BadInput
 
@@ -66,10 +66,14 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def write_list(store: EmbeddingStore, image_ids: Sequence[str], sizes: Sequence[int | None]) -> Path:
-    """Add a list of images; sizes: of their files, None where not known; see `EmbeddingStore.sizes`."""
+    """Add a list of images; sizes: of their files, None where not known; see `EmbeddingStore.sizes`.
+
+    Its number follows those that the store knew when it was asked what to list, so that two processes which begin at
+    once write one list.
+    """
     lines = "\n".join(f"{image_id}\t{size}" for image_id, size in zip(image_ids, sizes, strict=True))
     digest = hashlib.sha256(lines.encode()).hexdigest()[:8]
-    number = max((int(path.stem.split("-")[1]) for path in lists(store.folder)), default=-1) + 1
+    number = max((int(path.stem.split("-")[1]) for path in store.lists), default=-1) + 1
     path = store.folder / f"{LIST}{number:04d}-{digest}.parquet"
     table = pd.DataFrame({"image_id": image_ids, "part": np.arange(len(image_ids)) // parts.SIZE})
     write_parquet(path, table.assign(size=pd.array(sizes, dtype="Int64")), first_stays=True)

@@ -21,7 +21,7 @@ from PIL import Image
 from affectml import parts
 from affectml.data import Dataset
 from affectml.embeddings import EmbeddingStore, embed_dataset, ensure_embeddings, write_store
-from affectml.embeddings.writing import write_part
+from affectml.embeddings.writing import begin_store, write_list, write_part
 from affectml.encoders import load_encoder, read_image
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable
 
@@ -184,6 +184,15 @@ def test_whoever_is_stopped_loses_the_part_in_hand_and_the_end_is_as_if_nothing_
         summary = embed_dataset(there, encoder, batch_size=2)
         assert (summary.done, summary.skipped_existing) == (20 - len(store.ids), len(store.ids))
         assert files_of(summary.store.folder) == files_of(reference.folder)
+
+
+def test_two_that_begin_at_once_write_one_list(tmp_path, encoder):
+    both = [begin_store(tmp_path, encoder.identity) for _ in range(2)]
+    assert [store.missing(["a", "b"]) for store in both] == [["a", "b"]] * 2  # before either has written
+    one, other = (write_list(store, ["a", "b"], [10, 20]) for store in both)
+    assert one == other
+    later = EmbeddingStore.open(one.parent)
+    assert write_list(later, ["c"], [30]).name.startswith("list-0001-")
 
 
 def test_processes_share_the_work_and_the_store_is_that_of_one(broken, tiny_clip, tmp_path, encoder):
