@@ -254,7 +254,15 @@ class Labeller {
     if (this.moved || (this.outbox.waiting.size > 0 && !this.outbox.stopped)) return;
     this.moved = true;
     this.outbox.over = true;
+    this.askForNext(5_000);
+  }
+
+  // While its server is away Streamlit drops what it is told, so it is told again until the next page is there, more and
+  // more seldom: each time begins a page anew that may be on its way.
+  askForNext(pause) {
     this.component.setTriggerValue("moved", true);
+    const again = setTimeout(() => this.askForNext(2 * pause), pause);
+    this.ending.signal.addEventListener("abort", () => clearTimeout(again));
   }
 
   // Put the image in place. It counts as seen once enough of it is in the viewport and the browser has painted it.
