@@ -83,7 +83,7 @@ def test_from_right_to_left_the_left_arrow_is_forward_and_the_help_says_so(ann):
     ann.ready(after=first)
     rows = [row.split("\t") for row in ann.page.locator(".help tr").all_text_contents()]
     with spoken("ar"):
-        assert any(row == [f"→{say('Back')}"] for row in rows)
+        assert any(row == [f"→{say('Back to the image before')}"] for row in rows)
         assert any(row == [f"←{say('Forward again')}"] for row in rows)
     plane = ann.page.locator(".plane").bounding_box()
     ann.page.mouse.click(plane["x"] + plane["width"] / 4, plane["y"] + plane["height"] / 4)  # pleasant is on the left
