@@ -131,17 +131,23 @@ def test_a_lasso_filters_the_grid_goes_into_the_address_and_back_lets_it_go(expl
     explorer.shows(60).address(lasso=None)
 
 
-def test_ticked_images_are_told_to_the_script_and_let_go(explorer, page):
+def tick_two(explorer):
+    """Tick the fifth image in the grid and the third, shown alone; their names in the grid's order."""
     third, fifth = (explorer.server.found.image_id[at] for at in (2, 4))
-    page.locator(f".cell[aria-label='{fifth}'] .tick").click()
-    page.locator(f".cell[aria-label='{third}']").click()
+    explorer.page.locator(f".cell[aria-label='{fifth}'] .tick").click()
+    explorer.page.locator(f".cell[aria-label='{third}']").click()
     explorer.address(image=third)
-    page.get_by_role("button", name="✓ Tick").click()
-    page.keyboard.press("Escape")
+    explorer.page.get_by_role("button", name="✓ Tick").click()
+    explorer.page.keyboard.press("Escape")
     explorer.address(image=None)
     for name in (third, fifth):
-        expect(page.locator(f".cell[aria-label='{name}']")).to_have_attribute("aria-checked", "true")
-    page.get_by_text("2 ticked: these are kept").wait_for()
+        expect(explorer.page.locator(f".cell[aria-label='{name}']")).to_have_attribute("aria-checked", "true")
+    explorer.page.get_by_text("2 ticked: these are kept").wait_for()
+    return third, fifth
+
+
+def test_ticked_images_are_told_to_the_script_and_let_go(explorer, page):
+    tick_two(explorer)
     page.get_by_role("listbox", name="Images").focus()
     page.keyboard.press("Home")
     page.keyboard.press("x")
@@ -388,16 +394,7 @@ def test_leave_to_replace_is_for_one_selection_and_one_saving(explorer, page):
 
 
 def test_ticked_images_are_sent_to_the_queue_and_no_others(explorer, page):
-    third, fifth = (explorer.server.found.image_id[at] for at in (2, 4))
-    page.locator(f".cell[aria-label='{fifth}'] .tick").click()
-    page.locator(f".cell[aria-label='{third}']").click()
-    explorer.address(image=third)
-    page.get_by_role("button", name="✓ Tick").click()
-    page.keyboard.press("Escape")
-    explorer.address(image=None)
-    for name in (third, fifth):
-        expect(page.locator(f".cell[aria-label='{name}']")).to_have_attribute("aria-checked", "true")
-    page.get_by_text("2 ticked: these are kept").wait_for()
+    third, fifth = tick_two(explorer)
     page.get_by_text("Keep, download or ask people").click()
     page.get_by_role("button", name="Send to the labelling queue").click()
     page.get_by_text("at the end of the queue: 2 images").wait_for()
