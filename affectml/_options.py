@@ -90,7 +90,12 @@ def documented(thing: Any) -> tuple[str, dict[str, Help]]:
     ...     \"\"\"
     >>> documented(draw)[1]["size"].text, documented(draw)[1]["size"].default
     ('Pixels of a side.', '256')
+
+    Raises BadInput where Python left the docstrings out.
     """
+    if sys.flags.optimize > 1:
+        raise BadInput("options are read from docstrings, which this Python leaves out: run it without -OO, or with "
+                       "PYTHONOPTIMIZE at most 1")  # fmt: skip
     whole, _, rest = (inspect.getdoc(thing) or "").partition("\n\nArgs:\n")
     words = re.split(r"^    (\w+): ", rest.partition("\n\n")[0], flags=re.MULTILINE)[1:]
     entries = {}

@@ -44,6 +44,12 @@ def test_python_m_affectml_is_the_command():
     assert python("-m", "affectml", "--version").stdout == f"affectml {affectml.__version__}\n"
 
 
+def test_a_python_without_docstrings_is_refused_and_loses_no_option_silently():
+    done = python("-B", "-OO", "-m", "affectml", "train", "--multilabel")
+    assert done.returncode != 0
+    assert "run it without -OO" in done.stderr
+
+
 @pytest.mark.parametrize(
     "line",
     [
