@@ -116,8 +116,7 @@ def test_nobody_is_in_without_a_link_and_who_does_not_agree_is_a_count(server, s
 
 
 def test_a_page_whose_word_was_lost_says_again_that_its_images_are_done(server, store, profile, arrive):
-    page, lost = profile().new_page(), []
-    deaf = False
+    page, lost, deaf = profile().new_page(), [], False
 
     def between(socket):
         there = socket.connect_to_server()
