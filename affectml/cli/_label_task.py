@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
@@ -202,8 +202,7 @@ def export_store(
     told: dict[str, Any] = {"db": store.database.where, "to": str(to), "format": kind}
     if kind == "dataset":
         collected = Collected.of(store)
-        weights: Literal["agreement"] | None = "agreement" if method == "weighted" else None
-        make = partial(aggregate, labels=task.labels, method=method, weights=weights, rounds=rounds)
+        make = partial(aggregate, labels=task.labels, method=method, rounds=rounds)
         done = write_dataset_folder(to, collected, {target: make}, images_root=images, replace=replace)
         told |= {"rows": len(collected.judgements)} | asdict(done)
         pooled = pooled_words(read_judgements(to), to)

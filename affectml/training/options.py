@@ -59,7 +59,6 @@ class Judgements(Step):
             train.taxonomy.labels,
             "weighted" if weighted else "shares",
             image_ids=images,
-            weights="agreement" if weighted else None,
         )
         shares = np.asarray(found.values, dtype=np.float64).clip(0, 1)
         place = {image: row for row, image in enumerate(images)}
