@@ -13,8 +13,8 @@ from affectml_annotation.exchange.dataset_folder import Collected, write_dataset
 from affectml_annotation.judgements import only_data
 from affectml_annotation.store import erasing, schema
 from affectml_annotation.store.checking import check_store
+from affectml_annotation.store.claims import seen, visit_of
 from affectml_annotation.store.schema import now_ms
-from affectml_annotation.store.visits import seen, visit_of
 from affectml_annotation.study import door, pay, running, visits
 from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.screen import screen

@@ -18,14 +18,14 @@ from sqlalchemy.exc import DBAPIError
 
 from affectml_annotation.errors import AnnotationError, DatabaseAway, DatabaseFailed, StoreError
 from affectml_annotation.judgements import ANSWERS, answer_problems
-from affectml_annotation.store import schema, setup
+from affectml_annotation.store import people, schema
 from affectml_annotation.store.backup import read_backup
 from affectml_annotation.store.claims import HOLDING
 from affectml_annotation.store.engine import watched
 from affectml_annotation.store.erasing import AUTHORS, PEOPLE
-from affectml_annotation.store.keys import ERASING, keyed, mark
 from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import MIGRATIONS, schema_faults, version_of
+from affectml_annotation.store.people import ERASING, keyed, mark
 from affectml_annotation.store.place import backup_note
 from affectml_annotation.store.schema import annotator, erasure, event, panel, setting
 from affectml_annotation.store.submits import OF_ASSIGNMENT
@@ -132,8 +132,8 @@ def _named(connection: sa.Connection, *more: sa.Column[Any]) -> dict[str, set[st
     for column in (*(table.c.annotator_id for table in PEOPLE), *more):
         for who in connection.scalars(sa.select(column).where(column.is_not(None)).distinct()):
             named[who].add(column.table.name)
-    lines = connection.scalars(sa.select(setting.c.value).where(setting.c.key.startswith(setup.WITHDRAWAL)))
-    for who in (*setup.closed(connection), *(str(line["annotator_id"]) for line in lines)):
+    lines = connection.scalars(sa.select(setting.c.value).where(setting.c.key.startswith(people.WITHDRAWAL)))
+    for who in (*people.closed(connection), *(str(line["annotator_id"]) for line in lines)):
         named[who].add("setting")
     return named
 
