@@ -57,8 +57,6 @@ def _labels(taxonomy: "Taxonomy") -> Parts:
     facts += [("prompt", template) for template in content["templates"]]
     if content["wheel"]:
         facts.append(("wheel", f"{', '.join(content['wheel'])} ({content['wheel_source']})"))
-    wheels = content["other_wheels"].items()
-    facts += [(f"other wheel {name}", f"{', '.join(wheel['order'])} ({wheel['source']})") for name, wheel in wheels]
     facts += [(f"maps to {target}", state) for target, state in content["mappings"].items()]
     yield about(f"{taxonomy.name}: {taxonomy.title}", facts)
     columns = ("label", "parent", "polarity", "valence", "arousal", "place from", "synonyms")

@@ -257,9 +257,6 @@ def describe(taxonomy: Taxonomy) -> dict[str, Any]:
         "templates": list(taxonomy.templates),
         "wheel": list(taxonomy.wheel),
         "wheel_source": taxonomy.wheel_source,
-        "other_wheels": {
-            name: {"order": list(wheel.order), "source": wheel.source} for name, wheel in taxonomy.other_wheels.items()
-        },
         "labels": labels,
         "mappings": {name: state for name in builtin_names() if (state := _state(taxonomy, name)) is not None},
     }

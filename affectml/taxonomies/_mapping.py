@@ -256,19 +256,6 @@ class Mapping:
             )
 
 
-def wheel_choice(taxonomy: Taxonomy) -> Choice | None:
-    """Which order around the wheel is used and which others there are; None where only one is known."""
-    if not taxonomy.other_wheels:
-        return None
-    others = {
-        f"{name}: {', '.join(wheel.order)}": wheel.source
-        for name, wheel in taxonomy.other_wheels.items()
-        if wheel.order != taxonomy.wheel
-    }
-    is_other = len(others) < len(taxonomy.other_wheels)
-    return Choice("wheel", ", ".join(taxonomy.wheel), taxonomy.wheel_source, "user" if is_other else "default", others)
-
-
 def _largest(
     names: tuple[str, ...], strengths: Any, to: dict[str, str | None], mapped: list[str]
 ) -> list[float] | None:

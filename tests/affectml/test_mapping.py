@@ -14,7 +14,7 @@ from affectml.judging.evaluate import evaluate
 from affectml.judging.scoring import Answers, row_scores
 from affectml.judging.spaces import Choices, coarser, errors_inside_parent, find_space, in_space, people_in
 from affectml.judging.truth import fit_prior, read_truth
-from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy, mapping, wheel_choice
+from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy, mapping
 from affectml.taxonomies._route import find_hop, tables
 from affectml_annotation import count_votes
 
@@ -231,17 +231,6 @@ def test_wrong_shapes_are_named():
         mapping("mikels-8", "polarity-2").map_distribution(np.ones((2, 7)))
     assert issubclass(NoMapping, BadInput)
     assert issubclass(NoMapping, AffectmlError)
-
-
-def test_the_wheel_in_use_is_a_choice_that_can_be_printed():
-    mikels = get_taxonomy("mikels-8")
-    choice, other = wheel_choice(mikels), mikels.with_wheel("amusement-first")
-    assert (choice.by, choice.taken[:16]) == ("default", "fear, excitement")
-    first = "amusement-first: amusement, excitement, anger, disgust, fear, sadness, awe, contentment"
-    assert list(choice.alternatives) == [first]
-    assert (other.wheel[0], wheel_choice(other).by) == ("amusement", "user")
-    assert wheel_choice(get_taxonomy("plutchik-8")) is None
-    refused(BadInput, r"no wheel 'amusement'; did you mean 'amusement-first'", mikels.with_wheel, "amusement")
 
 
 def test_dropping_a_label_of_the_origin_drops_no_namesake_further_on():

@@ -211,7 +211,6 @@ def run(*arguments):
         ("name: x\ntemplates: ['{label} {']\nlabels: [a, b]\n", r"prompt template '\{label\} \{'"),
         ("name: x\ntemplates: '{label}'\nlabels: [a, b]\n", r"templates: expected a list of texts"),
         ("name: x\nwheel: [a]\nlabels: [a, b]\n", r"wheel must name each label once"),
-        ("name: x\nother_wheels: {w: [a, b]}\nlabels: [a, b]\n", r"wheel 'w': expected the keys order and source"),
         ("name: x\nlabels: {a: {in: Freude}, c: }\n", r"label 'a': in: expected names by language"),
         ("name: x\nlabels: {a: {in: {no: {name: b}}}, c: }\n", r"language False is read as bool; put it in quotes"),
         ("name: x\nlabels: {a: {in: {deutsch: {name: b}}}, c: }\n", r"in: 'deutsch' is no language's code"),

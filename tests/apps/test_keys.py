@@ -133,9 +133,10 @@ FITS = {
            ("ness", "unhappiness"), ("x", "joy"), ("", "joy"), ("-", "self-respect"), ("fear", "fearless"),
            ("less", "fearless"), ("happiness", "un-happiness"), ("joy", "anti-joy"), ("fear", "fear-free"),
            ("fear", "fear less often"), ("Behagen", "Unbehagen", "de"), ("Hoffnung", "Hoffnungslosigkeit", "de"),
-           ("contentement", "mécontentement", "fr"), ("agrado", "desagrado", "es"), ("interés", "falta de interés", "es"),
-           ("安", "不安", "ja"), ("満", "不満", "ja"), ("興味", "興味なし", "ja"), ("满", "不满", "zh"),
-           ("兴趣", "缺乏兴趣", "zh-Hans"), ("رضا", "عدم الرضا", "ar"), ("مبالاة", "لامبالاة", "ar")],
+           ("contentement", "mécontentement", "fr"), ("agrado", "desagrado", "es"),
+           ("interés", "falta de interés", "es"), ("安", "不安", "ja"), ("満", "不満", "ja"),
+           ("興味", "興味なし", "ja"), ("满", "不满", "zh"), ("兴趣", "缺乏兴趣", "zh-Hans"),
+           ("رضا", "عدم الرضا", "ar"), ("مبالاة", "لامبالاة", "ar")],
 }  # fmt: skip
 
 
