@@ -277,7 +277,7 @@ def test_show_a_file_and_a_mapping(file):
     text = run("show", "parrott-25", "--to", "parrott-6", "--choose", "confusion=fear").stdout
     assert "choice: confusion -> fear (user: our reasoning" in text
     assert "choice: disgust -> anger (default" in text
-    with pytest.raises(BadInput, match=r"--choose 'confusion': expected FROM=TO"):
+    with pytest.raises(BadInput, match=r"--choose 'confusion': expected a pair"):
         run("show", "parrott-25", "--to", "parrott-6", "--choose", "confusion")
 
 
