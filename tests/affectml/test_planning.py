@@ -303,7 +303,9 @@ def test_what_cannot_be_asked_for_is_refused_and_nothing_is_written(pilot, told,
     said = told("plan", pilot.root, "--next", 5, "--out", tmp_path / "next.csv", code=2)
     assert "expected a text file, such as next.txt" in said
     assert list(tmp_path.glob("next*")) == []
-    assert "--within 'set_f1': expected a pair, such as set_f1=0.02" in told("plan", pilot.root, "--within", "set_f1", code=2)
+    assert "--within 'set_f1': expected a pair, such as set_f1=0.02" in told(
+        "plan", pilot.root, "--within", "set_f1", code=2
+    )
 
 
 def test_json_has_all_that_the_tables_have(pilot, told):
