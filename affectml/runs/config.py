@@ -46,7 +46,6 @@ class TrainConfig:
         encoder: Encoder, e.g. ViT-B-32-quickgelu:openai or affect-tiny (docs/data.md has all). Default: the one the
             data set is embedded with; else affect-tiny for the demo set and ViT-B-32-quickgelu:openai for yours.
         tau: Lowest rate at which a label belongs to an image's set. Default: 1/3.
-        learning_curve: Fit on 10, 20, 40 and 70 % of the training images as well, for a curve.
         fold: Fold of `affectml split --folds K` to test on. Default: the split.
     """
 
@@ -70,7 +69,6 @@ class TrainConfig:
     templates: Annotated[tuple[str, ...], Help(rare=True)] = ()
     encoder: str | None = None
     tau: float = 1 / 3
-    learning_curve: Annotated[bool, Help(rare=True)] = False
     groups: Groups = ()
     fold: int | None = None
     seed: Seed = 0

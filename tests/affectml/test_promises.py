@@ -28,7 +28,6 @@ from affectml.judging.scoring import Answers
 from affectml.judging.subgroups import kept_promise
 from affectml.predicting import predict_images
 from affectml.training import TrainConfig, fit, plan_run, prepare, train_run
-from affectml.training.fit import _answers, _part, fit_model
 
 from .answered import answered, evaluated
 from .edited import edit
@@ -496,17 +495,6 @@ def test_calibration_labels_move_nothing_but_the_cut(demo):
     X = first.store.rows(first.test.image_id)
     assert torch.equal(one.prior.scores(X), two.prior.scores(X))
     assert torch.equal(one.zero_shot.predict_rates(X), two.zero_shot.predict_rates(X))
-
-
-def test_a_learning_curve_keeps_the_promise_at_every_point(demo):
-    """A point is the whole of the training on fewer images, or its last point would stand apart."""
-    prepared = prepare(plan_run(config(demo)))
-    whole = prepared.split.ids("train")
-    part = _part(prepared, whole[: len(whole) // 2])
-    model = fit_model(part)
-    assert model.promise_.cut.units == fit_model(prepared).promise_.cut.units
-    answers = _answers(part)
-    assert torch.equal(answers.sets, model.predict_sets(prepared.store.rows(prepared.split.ids("test"))))
 
 
 def test_groups_stay_whole_and_are_the_unit(demo, tmp_path):

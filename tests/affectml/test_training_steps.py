@@ -236,16 +236,14 @@ def test_messages_spell_options_as_they_were_given():
     assert spoken()[:2] == ("head='my heads'", "templates")
     with command_line():
         assert spoken() == ("--head 'my heads'", "--template", "--multilabel", "--set l2=1")
-        with by_set(["templates", "learning_curve"]):
-            assert (option("templates"), option("learning_curve", True)) == (
-                "--set templates", "--set learning_curve=true",
-            )  # fmt: skip
+        with by_set(["templates", "k"]):
+            assert (option("templates"), option("k", 2)) == ("--set templates", "--set k=2")
 
 
 def test_options_without_a_name_on_the_command_line_are_set():
-    words = {"k": "2", "templates": "a {label}, seen|{label}", "learning_curve": "true", "l2": "0.1"}
+    words = {"k": "2", "templates": "a {label}, seen|{label}", "promise_group": "light", "l2": "0.1"}
     config = with_settings(TrainConfig(head="topk", options=words))
-    assert (config.k, config.templates, config.learning_curve) == (2, ("a {label}, seen", "{label}"), True)
+    assert (config.k, config.templates, config.promise_group) == (2, ("a {label}, seen", "{label}"), "light")
     assert config.options == {"l2": "0.1"}
     again = shlex.split(command(config))
     given = dict(each.split("=", 1) for before, each in pairwise(again) if before == "--set")
