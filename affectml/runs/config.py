@@ -35,12 +35,10 @@ class TrainConfig:
         judgements: Learn rates from the single judgements: votes (all people alike) or weighted (by their agreement
             with others).
         by_person: Tell people apart: each person's own thresholds and tastes, judged on people it never saw.
-        promise: Cut sets so that on average they hold at least the share X of people's choices (recall=.8), at most
-            X labels that nobody chose (extra=.5), or that at least the share X of their labels was chosen by
-            somebody (precision=.8); a fifth of the training images is kept apart for it. Default: none.
+        promise: Cut sets so that on average they hold at least the share X of people's choices (recall=.8), or at
+            most X labels that nobody chose (extra=.5); a fifth of the training images is kept apart for it.
+            Default: none.
         promise_group: Column of images.parquet: keep the promise within each of its levels.
-        promise_level: Probability over draws of calibration images with which a precision is promised.
-        promise_empty: Largest share of empty sets with which a precision may be promised; an empty set has none.
         prompts: Texts that a text head learns from: sentiment (the labels), synonyms, captions, joined by +.
         templates: Sentences that a label is put into, e.g. "a photo that evokes {label}", averaged; | between them.
         encoder: Encoder, e.g. ViT-B-32-quickgelu:openai or affect-tiny (docs/data.md has all). Default: the one the
@@ -61,10 +59,8 @@ class TrainConfig:
     )
     judgements: Annotated[Literal["votes", "weighted"] | None, Help(rare=True)] = None
     by_person: bool = False
-    promise: Annotated[str | None, Help(metavar="recall=X|extra=X|precision=X")] = None
+    promise: Annotated[str | None, Help(metavar="recall=X|extra=X")] = None
     promise_group: Annotated[str | None, Help(rare=True)] = None
-    promise_level: Annotated[float, Help(rare=True)] = 0.9
-    promise_empty: Annotated[float, Help(rare=True)] = 0.5
     prompts: Annotated[str, Help(rare=True)] = "sentiment"
     templates: Annotated[tuple[str, ...], Help(rare=True)] = ()
     encoder: str | None = None

@@ -52,13 +52,12 @@ class ShiftFacts(TypedDict):
 class PromiseFacts(TypedDict):
     """What sets promise, in words, and what that rests on."""
 
-    promise: Annotated[Text, Field(pattern=r"^(recall|extra|precision)=[.\d]+$")]
+    promise: Annotated[Text, Field(pattern=r"^(recall|extra)=[.\d]+$")]
     words: Text
     made_on: Text
     unit: NotRequired[Text]
     spread: NotRequired[Number]
     without_choices: NotRequired[Count]
-    probability: NotRequired[Number]
     column: NotRequired[Text | None]
     shift: NotRequired[ShiftFacts]
 

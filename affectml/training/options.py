@@ -13,7 +13,6 @@ from affectml.data.choose import from_people, levels_in
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.heads import Head, Material
 from affectml.heads.by_person import cuts_rates
-from affectml.heads.promise import OF_PRECISION, Asked
 from affectml.heads.registry import heads_that
 from affectml.judging.subgroups import MAX_LEVELS, OURS
 from affectml.runs import TrainConfig
@@ -73,14 +72,13 @@ class Promise(Step):
 
     def asked(self, config: TrainConfig) -> bool:
         """With `promise`, or what belongs to one."""
-        return config.promise is not None or bool(_belonging(config))
+        return config.promise is not None or config.promise_group is not None
 
     def check(self, plan: Plan) -> None:
         """Raise BadInput for a promise that this head or data set does not allow, with the way out."""
         config, head, targets, dataset = plan.config, plan.head, plan.targets, plan.dataset
         if config.promise is None:
-            way = option("promise", "recall=.8" if config.promise_group is not None else "precision=.8")
-            raise BadInput(f"{option(_belonging(config)[0])} belongs to a promise: add {way}")
+            raise BadInput(f"{option('promise_group')} belongs to a promise: add {option('promise', 'recall=.8')}")
         asked, labels, name, why = plan.promise, len(targets.taxonomy), targets.name, ""
         if head.scores_of == "sets":
             way = heads_that(lambda other: other.scores_of != "sets" and targets.kind in other.learns)
@@ -117,7 +115,7 @@ class Promise(Step):
 
     def fitted(self, head: Head, prepared: Prepared, say: Say) -> None:
         """Cut its sets on the calibration part, and say what they promise."""
-        plan, part, other = prepared.plan, prepared.calibration, prepared.val.image_id
+        plan, part = prepared.plan, prepared.calibration
         head.keep_promise(
             plan.promise,
             prepared.store.features(part.image_id),
@@ -125,17 +123,9 @@ class Promise(Step):
             groups=plan.dataset.groups(part.image_id),
             column=plan.config.promise_group,
             levels=plan.levels(part.image_id),
-            start=prepared.store.features(other),
-            start_levels=plan.levels(other),
         )
         promise = head.promise_
         assert promise is not None
         say(f"promise {plan.promise}: {promise.words(people=from_people(part.kind))}")
         if promise.left_out:
             say(f"{promise.left_out} calibration images that nobody chose a label for do not count in it")
-
-
-def _belonging(config: TrainConfig) -> list[str]:
-    """The options that are given and mean nothing without a promise."""
-    usual = {"promise_group": None, **{said: getattr(Asked, name) for name, (said, *_) in OF_PRECISION.items()}}
-    return [name for name, value in usual.items() if getattr(config, name) != value]

@@ -61,8 +61,7 @@ class Plan:
     @cached_property
     def promise(self) -> Asked:
         """What is promised, where the configuration asks for it."""
-        config = self.config
-        return Asked.parse(str(config.promise), probability=config.promise_level, empty=config.promise_empty)
+        return Asked.parse(str(self.config.promise))
 
     def levels(self, image_ids: Array) -> Array | None:
         """The level of each image in the column of the promise, see `levels_of`."""

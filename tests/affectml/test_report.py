@@ -193,17 +193,12 @@ def test_many_empty_sets_stand_beside_every_score_of_sets_and_the_constant_answe
     assert "every image is awe, joy." in warnings(agreeing(*scores, *shares, prior_set=["awe", "joy"]))[0]
 
 
-def test_sets_that_hold_most_labels_and_a_promise_are_warned_of_and_chosen_by_anybody_has_a_name_of_its_own():
-    fact = {"promise": "precision=0.7", "words": "w", "made_on": HERE, "spread": 0.01, "probability": 0.9}
-    rows = [row(f"promise_{name}", v) for name, v in [("precision", 0.6), ("size", 1.7), ("empty", 0.1)]]
-    page = agreeing(*rows, row("labels_per_set", 1.7, half=None), row("set_precision", 0.4), promise=fact)
-    (table,) = promise(page).tables
-    assert table.columns == ("images", "chosen by somebody", "labels per set", "empty sets")
-    assert "set_precision counts labels of the panel's set" in table.note
-    assert "10 % of draws of calibration images may come out so" in promise(page).sentence
+def test_sets_that_hold_most_labels_and_a_promise_are_warned_of():
+    fact = {"promise": "recall=0.9", "words": "w", "made_on": HERE}
+    page = agreeing(row("promise_recall", 0.9), row("labels_per_set", 1.7, half=None), promise=fact)
     assert warnings(page) == [
         "The model's sets hold 1.7 of 3 labels on average: they rule little out.",
-        "The model's sets are cut to keep a promise (precision=0.7), not for the best score.",
+        "The model's sets are cut to keep a promise (recall=0.9), not for the best score.",
     ]
 
 
