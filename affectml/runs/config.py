@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from annotated_types import Ge
 
@@ -32,8 +32,6 @@ class TrainConfig:
         ensemble: How many heads to train and average; 0 for one.
         options: Any other option of the head or of the training, e.g. l2=0.1 or hidden=512; may be given several
             times (docs/training.md has all). Default: the head's own.
-        judgements: Learn rates from the single judgements: votes (all people alike) or weighted (by their agreement
-            with others).
         by_person: Tell people apart: each person's own thresholds and tastes, judged on people it never saw.
         promise: Cut sets so that on average they hold at least the share X of people's choices (recall=.8), or at
             most X labels that nobody chose (extra=.5); a fifth of the training images is kept apart for it.
@@ -57,7 +55,6 @@ class TrainConfig:
     options: Annotated[Mapping[str, Any], Help(metavar="OPTION=VALUE", read=parse_settings)] = field(
         default_factory=dict
     )
-    judgements: Annotated[Literal["votes", "weighted"] | None, Help(rare=True)] = None
     by_person: bool = False
     promise: Annotated[str | None, Help(metavar="recall=X|extra=X")] = None
     promise_group: Annotated[str | None, Help(rare=True)] = None

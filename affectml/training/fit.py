@@ -21,8 +21,6 @@ from affectml.training.steps import Judged, Prepared, Systems, uneven_panels
 def fit(prepared: Prepared, say: Say = lambda line: None) -> Systems:
     """Fit the head, the prior, and zero-shot where the encoder has a text tower.
 
-    Validation and test are judged by the target's own values, whatever `judgements` the head learns from.
-
     Args:
         prepared: what to fit on.
         say: called with each line for the user.
@@ -58,7 +56,7 @@ def _fit_model(prepared: Prepared, say: Say) -> Head:
             f"with an encoder that has one, or take {option('head', 'softmax')} or {option('head', 'sigmoid')}"
         ) from None
     for step in plan.steps:
-        head, material = step.unfitted(head), step.material(material, prepared)
+        head = step.unfitted(head)
     head.learn(material, say)
     for step in plan.steps:
         step.fitted(head, prepared, say)
