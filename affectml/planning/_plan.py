@@ -1,4 +1,4 @@
-"""Studies of several sizes side by side: what each can tell, what it costs, and what a budget or a width asks for."""
+"""Studies of several sizes side by side: what each can tell, what it costs, and what a budget buys."""
 
 import json
 import math
@@ -14,7 +14,7 @@ import pandas as pd
 
 from affectml._options import check_range
 from affectml.data import Dataset
-from affectml.errors import BadInput, did_you_mean, few, option
+from affectml.errors import BadInput, few, option
 from affectml.page.tables import Table, number
 from affectml.planning import PlanConfig
 from affectml.planning._figures import Design, Figures, Pilot, Width, figures_of, read_pilot, stand_ins
@@ -51,8 +51,7 @@ class Costs:
 class Row:
     """A study, what it costs, and half the width of each figure's 95 % interval in it.
 
-    best: the figures whose interval is narrowest in this split of the budget. asked: the figure that is to be as exact
-    as this. money: None where no pay was told.
+    best: the figures whose interval is narrowest in this split of the budget. money: None where no pay was told.
     """
 
     design: Design
@@ -60,13 +59,12 @@ class Row:
     money: float | None
     widths: dict[str, Width]
     best: tuple[str, ...] = ()
-    asked: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Its fields, flat."""
         sizes = asdict(self.design) | {"all_people": self.design.all_people, "answers": self.design.answers}
         widths = {"widths": {name: width._asdict() for name, width in self.widths.items()}}
-        return sizes | {name: getattr(self, name) for name in ("hours", "money", "best", "asked")} | widths
+        return sizes | {name: getattr(self, name) for name in ("hours", "money", "best")} | widths
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,31 +106,10 @@ class Plan:
         best = halves.dropna(axis=1, how="all").idxmin()  # of each figure that can be told, its narrowest split
         return tuple(replace(row, best=tuple(best.index[best == at])) for at, row in enumerate(rows))
 
-    @cached_property
-    def within(self) -> tuple[Row, ...]:
-        """The cheapest study for each width that was asked for: of each number of people an image the fewest images."""
-        return tuple(self._within(name, asked) for name, asked in self.config.within.items())
-
-    def _within(self, name: str, asked: str) -> Row:
-        said, here = option("within", {name: asked}), self.place.widths
-        if name not in here:
-            why = f"no figure {name!r}{did_you_mean(name, here)}"
-            raise BadInput(f"{said}: {why} (figures: {', '.join(here)})")
-        (width,) = _numbers("within", [asked], float, 0, math.inf)
-        expected = partial(self.figures.expected, these_images=self.config.these_images)
-        every = self._first(lambda design: expected(design)[name] <= width)
-        if reached := [design for design in every if design.images <= self._most]:
-            return self._row(min(reached, key=lambda design: (self.costs.hours(design), design.answers)), asked=name)
-        if math.isnan(half := here[name].half):
-            raise BadInput(f"{said}: the pilot cannot tell it")
-        whose = "5 people each of 500 images have" if self.pilot.assumed else "the pilot has"
-        largest = f"{self._most:,} images of {max(design.people for design in every)} people each"
-        raise BadInput(f"{said}: not even {largest} reach it; {whose} ±{number(half)}")
-
-    def _row(self, design: Design, **more: Any) -> Row:
+    def _row(self, design: Design) -> Row:
         money = None if self.config.per_hour is None else self.costs.money(design)
         widths = self.figures.widths(design, these_images=self.config.these_images)
-        return Row(design, self.costs.hours(design), money, widths, **more)
+        return Row(design, self.costs.hours(design), money, widths)
 
     def _first(self, holds: Callable[[Design], bool]) -> list[Design]:
         """Of each number of people an image the fewest images, two at least, for which it holds; else one too many."""
@@ -171,11 +148,6 @@ class Plan:
             rows.append(cells)
         return _plan_table("What studies will tell", rows, note)
 
-    def within_table(self) -> Table | None:
-        """The cheapest study for each width that was asked for."""
-        rows = [self._size(row, figure=str(row.asked)) | _both(row.widths[str(row.asked)]) for row in self.within]
-        return _plan_table("The cheapest studies that are as exact as asked for", rows) if rows else None
-
     def figures_table(self) -> Table:
         """Each figure in the pilot, how far people, images and answers differ in it, and its width in one study."""
         row = max(self.rows, key=lambda row: len(row.best)) if self.config.budget is not None else self.place
@@ -210,7 +182,6 @@ class Plan:
             "variances": self._variances,
             "place": self.place.to_json(),
             "studies": [row.to_json() for row in self.rows],
-            "within": [row.to_json() for row in self.within],
             "assumed": self.assumed,
             "limits": self.limits,
         }
@@ -286,7 +257,7 @@ def plan_study(dataset: Dataset | None, config: PlanConfig) -> Plan:
     seconds = (pilot.seconds or 10.0) if config.seconds is None else config.seconds
     costs = Costs(seconds, config.minutes_before, config.per_hour or 0.0)
     plan = Plan(config, pilot, figures_of(pilot, *stand_ins(pilot, seed=config.seed), seed=config.seed), costs)
-    _ = plan.rows, plan.within  # what cannot be is said now
+    _ = plan.rows  # what cannot be is said now
     return plan
 
 
