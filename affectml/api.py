@@ -332,7 +332,7 @@ def plan(dataset: str | Path | Dataset | None = None, **options: Any) -> "Plan":
 
     Args:
         dataset: the data set with the pilot's answers, or its folder; None plans from assumptions alone.
-        options: of PlanConfig (people, images, each, budget, within, per_hour, ...).
+        options: of PlanConfig (people, images, each, budget, per_hour, ...).
 
     Returns:
         A Plan: studies with the half widths of each figure's 95 % interval and the plan's own 90 % interval of these,

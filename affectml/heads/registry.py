@@ -4,12 +4,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-from pydantic import ValidationError
-
 from affectml._own import import_module, plugin, plugin_names
 from affectml.errors import AffectmlError, BadInput, BadRun, did_you_mean, option
 from affectml.heads.base import GROUND, HEADS, Head, read_head
-from affectml.heads.config import MULTILABEL, TrainOption, Wanted, expected, reading_of, typed_fields
+from affectml.heads.config import MULTILABEL, TrainOption, Wanted, read_value, typed_fields
 from affectml.heads.inputs import ArrayLike
 
 OWN = "package.module:Class"
@@ -160,11 +158,7 @@ def typed(name: str, value: Any, hint: Any) -> Any:
         return None
     if isinstance(value, str) and get_origin(hint) is tuple:
         value = tuple(part.strip() for part in value.split(","))
-    try:
-        return reading_of(hint).validate_python(value)
-    except ValidationError as error:
-        wanted = expected(error, hint).replace("None", "none")
-        raise BadInput(f"{option(name, option_words(value), of_head=True)}: it should be {wanted}") from None
+    return read_value(value, hint, option(name, option_words(value), of_head=True))
 
 
 PLAIN = {True: "sigmoid", False: "softmax"}  # by multilabel: what `train` takes where no head is named
