@@ -54,9 +54,9 @@ def train(
     of_head = {name: value for name, value in options.items() if name not in known}
     head = options.get("head")
     if head is not None and not isinstance(head, str):
-        raise BadInput(f'head: expected a name, or "package.module:Class" for your own, got {head!r}')
+        raise BadInput(f"head: expected a name, got {head!r}")
     own = options_of_heads()
-    for name in () if ":" in (head or "") else of_head.keys() - own:  # what is near none, the head itself refuses
+    for name in of_head.keys() - own:  # what is near none, the head itself refuses
         if near := did_you_mean(name, [*known, *own]):
             raise BadInput(f"train: no option {name!r}{near}")
     given = {"multilabel": None} | {name: value for name, value in options.items() if name not in of_head}

@@ -25,7 +25,7 @@ class TrainConfig:
         dataset: Data set folder. Default: the demo set, drawn in data/demo.
         multilabel: Predict rates and sets of labels instead of one answer.
         target: Target of the data set to learn.
-        head: softmax, sigmoid, topk, auto, ... (docs/training.md has all), or package.module:Class for your own.
+        head: softmax, sigmoid, topk, auto, ... (docs/training.md has all), or one of your own that is imported.
             Default: sigmoid with --multilabel, else softmax.
         hidden: Units of the hidden layer; 0 for a linear head.
         k: How many labels a topk head predicts.

@@ -103,7 +103,7 @@ def test_options_that_are_set_reach_the_head_and_are_kept(train, told, tmp_path)
 def test_a_head_of_ones_own_is_trained_saved_and_opened_once_it_is_imported(own_run, neighbours, monkeypatch):
     run = RunFolder.open(own_run)
     assert run.info.head.name == run.info.config.head == "knn"
-    assert {"my_heads:NeighbourHead", "neighbours=10"} <= set(shlex.split(run.info.command))
+    assert {"knn", "neighbours=10"} <= set(shlex.split(run.info.command))
     assert run.evaluation.get("set_f1").value > run.evaluation.get("set_f1", "prior").value
     refused(BadRun, "import the module that defines it", getattr, run, "head")
     monkeypatch.syspath_prepend(neighbours)
@@ -113,9 +113,10 @@ def test_a_head_of_ones_own_is_trained_saved_and_opened_once_it_is_imported(own_
 
 
 @pytest.fixture
-def own_run(train, neighbours):
+def own_run(told, demo, spec, neighbours):
     """A run of a head that is not the package's, in a process that does not know the head."""
-    train("--head", "my_heads:NeighbourHead", "--set", "neighbours=10", "--out", "run")
+    words = ["--multilabel", "--encoder", spec, "--threads", 1, "--head", "knn", "--set", "neighbours=10"]
+    told("--import", "my_heads", "train", demo, *words, "--out", "run")
     del HEADS["knn"], sys.modules["my_heads"]
     return neighbours / "run"
 
