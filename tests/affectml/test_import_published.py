@@ -308,18 +308,17 @@ def test_artemis_finds_wikiart_elsewhere_or_takes_labels_alone(tmp_path, bring, 
 
 
 def test_artemis_gives_no_painting_the_file_of_another(tmp_path, bring):
-    names = ["\u00e9t\u00e9", "t", "x(1)", "andr\u00e9", "caf\u00e9-1", "Caf\u00e9-1", "lon_jardin", "l\u00e9on_jardin"]
+    names = ["\u00e9t\u00e9", "t", "x(1)", "andr\u00e9", "lon_jardin", "l\u00e9on_jardin"]
     lines = [ARTEMIS[0], *(f"Baroque,{name},awe,u,1" for name in names)]
     text(tmp_path / "in" / "artemis_dataset_release_v0.csv", *lines)
     folder = tmp_path / "in" / "Baroque"
-    for name in ("t", "x-1", "andre\u0301", "cafe-1", "lon_jardin"):
+    for name in ("t", "x-1", "andre\u0301", "lon_jardin"):
         picture(folder / f"{name}.jpg")
     summary, data = bring("artemis", tmp_path / "in")
-    # Only in accents do two paintings differ from cafe-1, so it is neither's.
-    assert sorted(data.images["painting"]) == ["andr\u00e9", "lon_jardin", "t"]
-    assert summary.skipped[SPARE] == [str(folder / "cafe-1.jpg"), str(folder / "x-1.jpg")]
+    assert sorted(data.images["painting"]) == ["andr\u00e9", "lon_jardin", "t"], "an accent may be composed otherwise"
+    assert summary.skipped[SPARE] == [str(folder / "x-1.jpg")]
     missing = {Path(name).stem for name in summary.skipped["images: no such file"]}
-    assert missing == {"\u00e9t\u00e9", "x(1)", "caf\u00e9-1", "Caf\u00e9-1", "l\u00e9on_jardin"}
+    assert missing == {"\u00e9t\u00e9", "x(1)", "l\u00e9on_jardin"}
 
 
 def test_artemis_keeps_the_splits_of_the_preprocessed_file(tmp_path, bring):

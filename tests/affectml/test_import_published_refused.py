@@ -74,10 +74,9 @@ def webemo(*lines, name="train25.txt"):
     return lambda root: text(root / name, *lines).parent
 
 
-def artemis(before="", after="", splits=()):
+def artemis(before, after):
     lines = [ARTEMIS[0].replace(before, after), "Baroque,other,awe,u,1", ARTEMIS[2].replace(before, after)]
-    parted = [f"{line},{part}" for line, part in zip(ARTEMIS, ["split", *splits], strict=False)]
-    return of(sources.artemis_folder, *(parted if splits else lines))
+    return of(sources.artemis_folder, *lines)
 
 
 def emotic(**content):
@@ -161,7 +160,6 @@ REFUSED = {
         (artemis("emotion,", "feeling,"), r"no column 'emotion'; expected art_style, painting, emotion"),
         (artemis("Sadness", "gloom"), r"line 3: no label 'gloom' in taxonomy artemis-9"),
         (artemis("Sadness", ""), r"'emotion' is empty: fill it in or take"),
-        (artemis(splits=["train", "test"]), r"line 4: split 'test', but 'train' in .*line 2 for the same image"),
         (empty, r"no artemis_dataset_release_v0.csv; expected .* or artemis_preprocessed.csv"),
         (webemo(*ARTEMIS, name="artemis_preprocessed.csv"), r"none of the 3 images is there .*images_root.*'none'"),
     ],

@@ -139,7 +139,7 @@ ARTEMIS = [
 def artemis_folder(root: Path, lines=ARTEMIS) -> Path:
     text(root / "artemis_dataset_release_v0.csv", *lines)
     picture(root / "wikiart" / "Baroque" / "rembrandt_the-night-watch-1642.jpg")
-    picture(root / "wikiart" / "Impressionism" / "lon_jardin.jpg")
+    picture(root / "wikiart" / "Impressionism" / "l\u00c3\u00a9on_jardin.jpg")
     return root
 
 

@@ -126,7 +126,8 @@ EMBEDDED: dict[str, Callable[[Path], object]] = {
     "t.parquet": lambda folder: pq.write_table(embedded(), folder / "t.parquet"),
 }
 for file, write in EMBEDDED.items():
-    READERS[f"embeddings {file}"] = Reader(write, imports("embeddings", file))
+    csv = "t.csv" if file in ("t.npy", "t.safetensors") else ""
+    READERS[f"embeddings {file}"] = Reader(write, imports("embeddings", file, csv))
 
 
 def as_images_in_parquet(folder: Path) -> None:
