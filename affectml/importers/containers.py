@@ -27,7 +27,7 @@ from affectml._options import check_choice
 from affectml._progress import Progress
 from affectml.errors import BadInput, MissingExtra, option
 from affectml.importers.draft import About, Draft, Source
-from affectml.importers.find import SUFFIXES, file_in_dataset, is_url, is_usual
+from affectml.importers.find import SUFFIXES, file_in_dataset, is_usual
 from affectml.importers.read import ANNOTATOR, LABEL, SPLIT_OF, Table, TableSpec, pick
 from affectml.importers.registry import importer
 from affectml.importers.table import draft_of_table
@@ -295,14 +295,13 @@ def _image_column(container: Container, asked: str | None) -> str | None:
 
 @dataclass(slots=True)
 class Taken:
-    """A row that was taken, and its image: the name and file of one that is here, the url of one that is not."""
+    """A row that was taken, and the name and file of its image."""
 
     where: str
     split: str
     cells: dict[str, Any]
     name: str | None = None
     place: Path | None = None
-    url: str | None = None
 
 
 @dataclass
@@ -380,9 +379,6 @@ class Gathered:
             if not path:
                 return "rows without an image"
             below = self.container.contains(path)
-            if below is None and is_url(path):
-                taken.url = path
-                return ""
             if below is None:
                 return "rows whose image lies outside of the source, which is not followed"
             taken.name = self._named(below, below, taken.split)
@@ -454,9 +450,6 @@ def _draft(gathered: Gathered, spec: TableSpec, source: Source) -> Draft:
     if gathered.image is not None:
         frame[gathered.image] = pd.Series([taken.name for taken in rows], dtype=object)
         spec, root = replace(spec, file_column=gathered.image), Path("/images")  # names alone: the places are known
-        if any(taken.url for taken in rows):
-            frame["url"] = pd.Series([taken.url for taken in rows], dtype=object)
-            spec = replace(spec, url_column="url")
         notes.append(f"images taken from column {gathered.image}")
     table = Table(Path(container.address), frame, np.arange(1, len(frame) + 1), spell=option)
     if spec.unlabelled or not (named or numbers):

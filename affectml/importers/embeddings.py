@@ -364,7 +364,7 @@ def _safetensors(file: Path) -> dict[str, Any]:
 
     tensors = load_file(file)
     wide = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-    return _with_embedding({name: tensor.numpy() for name, tensor in wide.items()}, "fiub")
+    return {name: tensor.numpy() for name, tensor in wide.items()}
 
 
 def _parquet(file: Path) -> dict[str, Any]:
@@ -385,15 +385,6 @@ def _parquet(file: Path) -> dict[str, Any]:
             expected = f"expected {lengths.max()} as in others"
             raise BadInput(f"{file}: column {name!r}: row {row} (counted from 0) holds {found}, {expected}")
         arrays[str(name)] = np.stack(list(cells))
-    return _with_embedding(arrays, "f")
-
-
-def _with_embedding(arrays: dict[str, Any], kinds: str) -> dict[str, Any]:
-    """The arrays; the only matrix besides answers is renamed `embedding`, unless one has that name."""
-    free = {name: array for name, array in arrays.items() if name not in _ANSWERS}
-    matrices = [name for name, array in free.items() if array.ndim == 2 and array.dtype.kind in kinds]
-    if "embedding" not in arrays and len(matrices) == 1:
-        arrays["embedding"] = arrays.pop(matrices[0])
     return arrays
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from affectml.errors import BadInput
-from affectml.importers.draft import Draft, Source, draft, published, set_table
+from affectml.importers.draft import Draft, Source, draft, label_table, published
 from affectml.importers.find import find, locate, need, relative_names, repeated
 from affectml.importers.labels import label_of
 from affectml.importers.registry import importer
@@ -58,7 +58,8 @@ def emotic(source: Source) -> Draft:
     rates = count_votes(result.annotations, taxonomy.labels).table()
     made_by = f"votes of the annotators in {file.name}"
     result.add("rates", "rates", rates[rates["n"] > 0], taxonomy, values="votes", made_by=made_by)
-    sets = set_table(ids, people["combined"], taxonomy)
+    chosen = [[label in combined for label in taxonomy.labels] for combined in people["combined"]]
+    sets = label_table(ids, np.array(chosen, dtype=np.int8), taxonomy)
     result.add("sets", "sets", sets, taxonomy, values="indicator", made_by=f"combined categories in {file.name}")
     return result
 

@@ -26,7 +26,6 @@ from affectml.importers.draft import (
     draft,
     image_table,
     label_table,
-    one_hot,
     published,
     vote_table,
 )
@@ -142,7 +141,8 @@ def named_files(recipe: Recipe) -> Read:
 
 def add_single(result: Draft, ids: list[str], labels: Sequence[str], taxonomy: Taxonomy, made_by: str) -> None:
     """Add the target of a set whose images have one label each."""
-    target = one_hot(ids, [taxonomy.index(label) for label in labels], taxonomy)
+    chosen = [taxonomy.index(label) for label in labels]
+    target = label_table(ids, np.eye(len(taxonomy), dtype=np.int8)[chosen], taxonomy)
     result.add("single", "single", target, taxonomy, values="indicator", made_by=made_by)
 
 

@@ -152,18 +152,16 @@ class Importer:
     def _arguments(self, given: dict[str, Any]) -> dict[str, Any]:
         """Keywords of `read`: options as they are, those that are fields of a dataclass gathered in it."""
         known = [option.name for option in self.options()]
-        holders = {
-            parameter: holder for parameter, holder, _ in options_asked(self.read, after=1) if holder is not None
-        }
         for key in given:
-            if key not in (*known, *holders):
+            if key not in known:
                 raise TypeError(f"importer {self.name}: no option {key!r}{did_you_mean(key, known)}")
         arguments = dict(given)
-        for parameter, holder in holders.items():
-            mine = {f.name: arguments.pop(f.name) for f in dataclasses.fields(holder) if f.name in arguments}
-            if mine and parameter in given:
-                raise TypeError(f"importer {self.name}: {next(iter(mine))!r} belongs in {parameter}; give one of them")
-            arguments.setdefault(parameter, holder(**mine))
+        for parameter, holder in {
+            parameter: holder for parameter, holder, _ in options_asked(self.read, after=1)
+        }.items():
+            if holder is not None:
+                mine = {f.name: arguments.pop(f.name) for f in dataclasses.fields(holder) if f.name in arguments}
+                arguments[parameter] = holder(**mine)
         return arguments
 
 

@@ -178,13 +178,13 @@ def test_paths_in_a_table_are_followed_only_within_the_source(made, bring, tmp_p
     (tmp_path / "in" / "own.png").write_bytes(PICTURES[0])
     (tmp_path / "secret.png").write_bytes(PICTURES[1])
     paths = ["own.png", "../secret.png", str(tmp_path / "secret.png"), "https://example.org/a.png"]
+    images = [*({"path": path, "bytes": None} for path in paths), {"path": "in.png", "bytes": PICTURES[2]}]
     for file in (tmp_path / "plain.parquet", tmp_path / "in" / "t.parquet"):
-        parquet(file, [{"path": path, "bytes": None} for path in paths], label=["joy", "awe", "awe", "awe"])
+        parquet(file, images, label=["joy", "awe", "awe", "awe", "awe"])
     summary, data = bring(tmp_path / "in")
     outside = "rows whose image lies outside of the source, which is not followed"
-    assert len(summary.skipped[outside]) == 2
-    assert data.images["file"].dropna().tolist() == ["images/own.png"]
-    assert data.images["url"].dropna().tolist() == ["https://example.org/a.png"], "kept, not downloaded"
+    assert len(summary.skipped[outside]) == 3
+    assert data.images["file"].tolist() == ["images/own.png", "images/in.png"]
     card = f"---\nconfigs:\n- config_name: a\n  data_files: {tmp_path}/plain.parquet\n---\n"
     (tmp_path / "in" / "README.md").write_text(card)
     with pytest.raises(BadInput, match="which lies outside; nothing was read"):

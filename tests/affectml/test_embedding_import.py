@@ -154,7 +154,7 @@ def test_files_that_are_not_what_they_should_be(tmp_path):
     refused(alone, BadInput, r"name the table .*\(csv\)")
     for said, message in (
         ("file\na.jpg\nb.jpg\n", "60 rows, but 2 rows of"),
-        ("picture\na.jpg\n", r"no column image_id or file .*it has: picture"),
+        ("who\na.jpg\n", r"no column image_id or file .*it has: who"),
         ("file\n" + "a.jpg\n" * N, r"rows\.csv: row 1 .*: image 'a\.jpg' a second time \(first: .*row 0 "),
     ):
         table.write_text(said)
@@ -329,7 +329,7 @@ def as_npy(folder: Path) -> Path:
 
 
 def as_safetensors(folder: Path) -> Path:
-    save_file({"features": torch.from_numpy(EYE).to(torch.bfloat16)}, folder / "t.safetensors")
+    save_file({"embedding": torch.from_numpy(EYE).to(torch.bfloat16)}, folder / "t.safetensors")
     return beside(folder / "t.safetensors")
 
 

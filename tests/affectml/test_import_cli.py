@@ -18,7 +18,6 @@ from affectml.data import Dataset
 from affectml.errors import BadInput
 from affectml.importers import (
     ImportSummary,
-    TableSpec,
     get_importer,
     import_folder,
     import_table,
@@ -158,16 +157,6 @@ def test_an_importer_that_is_not_there_is_named_with_the_nearest(classes):
 def test_an_option_that_an_importer_lacks_is_named_with_the_nearest(classes):
     with pytest.raises(TypeError, match="no option 'label_colum'; did you mean 'label_column'"):
         import_table(classes / "t.csv", classes / "out", label_colum="happy")
-    with pytest.raises(TypeError, match="'kind' belongs in spec"):
-        import_table(classes / "t.csv", classes / "out", spec=TableSpec(), kind="rates")
-
-
-def test_a_table_spec_and_its_fields_as_keywords_are_one(classes):
-    fields = {"label_columns": ("happy", "fear"), "vote_rule": "set_split"}
-    for name, options in (("a", fields), ("b", {"spec": TableSpec(**fields)})):
-        import_table(classes / "t.csv", classes / name, name="ab", **options)
-    a, b = Dataset.open(classes / "a"), Dataset.open(classes / "b")
-    assert (a.meta, a.fingerprint("distribution")) == (b.meta, b.fingerprint("distribution"))
 
 
 def test_every_importer_states_what_each_of_its_options_does():
