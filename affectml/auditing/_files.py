@@ -18,7 +18,7 @@ from affectml.judging.answers import FILE as ANSWERS
 from affectml.people.known import people_file, read_people
 from affectml.runs import RunFolder
 from affectml_annotation.errors import AnnotationError
-from affectml_annotation.exchange.formats import read_judgements
+from affectml_annotation.exchange import read_judgements
 from affectml_annotation.exchange.tables import import_problems
 from affectml_annotation.judgements import found_labels
 

@@ -30,11 +30,11 @@ from affectml_annotation import (
     validate_judgements,
     write_judgements,
 )
+from affectml_annotation.exchange import format_to_write, guess_format
 from affectml_annotation.exchange.dataset_folder import Collected, note_written, write_dataset_folder
-from affectml_annotation.exchange.formats import format_to_write, guess_format
 from affectml_annotation.judgements import only_data
+from affectml_annotation.store import is_database
 from affectml_annotation.store.engine import WATCH
-from affectml_annotation.store.label_store import is_database
 from affectml_annotation.store.place import dataset_of, default_database, find_database, holds_task, shown
 from affectml_annotation.uncertainty import model_uncertainty
 

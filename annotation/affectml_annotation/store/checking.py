@@ -18,12 +18,11 @@ from sqlalchemy.exc import DBAPIError
 
 from affectml_annotation.errors import AnnotationError, DatabaseAway, DatabaseFailed, StoreError
 from affectml_annotation.judgements import ANSWERS, answer_problems
-from affectml_annotation.store import people, schema
+from affectml_annotation.store import LabelStore, people, schema
 from affectml_annotation.store.backup import read_backup
 from affectml_annotation.store.claims import HOLDING
 from affectml_annotation.store.engine import watched
 from affectml_annotation.store.erasing import AUTHORS, PEOPLE
-from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import MIGRATIONS, schema_faults, version_of
 from affectml_annotation.store.people import ERASING, keyed, mark
 from affectml_annotation.store.place import backup_note

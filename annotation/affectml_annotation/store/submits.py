@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import BadImport, StoreError, check_labels
-from affectml_annotation.exchange.formats import read_judgements
+from affectml_annotation.exchange import read_judgements
 from affectml_annotation.exchange.tables import DELIMITER, at_lines, import_problems
 from affectml_annotation.judgements import ANSWERS, FLAG, UNSTORABLE, answer_problems, storable
 from affectml_annotation.languages import _, as_code, ngettext

@@ -16,10 +16,9 @@ import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
 from affectml_annotation.languages import _, as_code
-from affectml_annotation.store import people
+from affectml_annotation.store import LabelStore, people
 from affectml_annotation.store.claims import following, visit_of
 from affectml_annotation.store.engine import reading, transaction
-from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.people import FORGOTTEN, SIGNING, keyed, panel_id, participant, was_erased
 from affectml_annotation.store.schema import (
     annotator,
