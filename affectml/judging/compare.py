@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import reduce
 from itertools import combinations
 from statistics import fmean
 from typing import Any
@@ -72,13 +71,12 @@ def corrected(figures: Sequence[Figure], main: Sequence[bool] | None = None) -> 
 
 
 def stored(scores: pd.DataFrame) -> tuple[ByImage, list[str], Array | None]:
-    """scores.parquet of one data set, target and space: scores of the images that all systems have, their ids, groups.
+    """scores.parquet of one data set, target and space: scores of its images, their ids, groups.
 
     Groups are None where no image has one.
     """
     by = {place: rows.set_index("image_id") for place, rows in scores.groupby(["system", "against"], sort=False)}
-    of_all = [rows.index for (_, against), rows in by.items() if against == "people"]
-    ids = reduce(lambda some, others: some[some.isin(others)], of_all)
+    ids = next(rows.index for (_, against), rows in by.items() if against == "people")
     found = {}
     for (system, against), rows in by.items():
         here = rows.reindex(ids).drop(columns=[name for name in rows if name in KEYS]).dropna(axis=1, how="all")

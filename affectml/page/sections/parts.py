@@ -6,7 +6,7 @@ from itertools import zip_longest
 from typing import Any
 
 from affectml.judging.figures import Figure
-from affectml.page.section import Page, Section, called, curve, spots
+from affectml.page.section import Page, Section, called, spots
 from affectml.page.tables import Table, arrow, cell, grouped, metric, number, p_value, pivot, span
 from affectml.runs import RunInfo
 
@@ -17,6 +17,7 @@ SYSTEMS = (
     "k: answers known beforehand; anybody: the model knowing nothing of the person; no_person: the same head, knowing "
     "nobody; other_people: the smoothed share of others"
 )
+KNOWN = "A row for each number of answers known of the person."
 PARTS = {"floor": ", excess over the floor", "person": " less a person's", "rest": ", people"}
 
 
@@ -123,7 +124,7 @@ def by_person(page: Page) -> Section | None:
         known = [f for f in scores.get(KNOWING, ()) if f.against == "people" and f.level.startswith(start)]
         points = [replace(each, level=each.level.removeprefix(start)) for each in known]
         if sum(each.system == page.first for each in points) > 1:
-            parts.append(curve(f"{arrow(KNOWING)} of people never seen, {what}", points, page.first, "answers known"))
+            parts.append(spots(page, f"{arrow(KNOWING)} of people never seen, {what}", points, "level", KNOWN))
     for each in scores.get(KNOWING, ()):
         start, _, k = each.level.partition("_images_k")
         new = each.level == "seen_people_new_images" or (start == "unseen_people_new" and k != "0")
@@ -145,7 +146,7 @@ def learning(page: Page) -> Section | None:
         return None
     whole = [name for name in page.chosen if len(by.get(name, ())) == len(sizes)]
     titles = {name: f"{arrow(name)} by training images" for name in whole[:3]}
-    parts = [curve(title, by[name], page.first, "training images", log=True) for name, title in titles.items()]
+    parts = [spots(page, title, by[name], "level") for name, title in titles.items()]
     for name in whole[:1]:
         before, after = by[name][-2:]
         inside = before.ends[0] <= after.value <= before.ends[1] and after.ends[0] <= before.value <= after.ends[1]

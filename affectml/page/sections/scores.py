@@ -9,7 +9,7 @@ from affectml.heads.promise import held
 from affectml.judging.figures import Figure
 from affectml.judging.subgroups import HERE
 from affectml.page.section import Drawing, Page, Section, called, sentence_of
-from affectml.page.tables import BESIDE, grouped, is_difference, matrix, metric, number, percent, pivot, scores_table
+from affectml.page.tables import BESIDE, grouped, is_difference, matrix, metric, number, pivot, scores_table
 from affectml.plots import reliability as plot
 from affectml_metrics.table import find, shown
 
@@ -49,7 +49,7 @@ def _two(figure: Figure) -> str:
 
 def levels(page: Page) -> Section | None:
     """The systems at the coarser levels of the labels, in main metrics of first labels and sets."""
-    first, rows, told, notes = page.first, list[Figure](), list[str](), ["each system's fine answers, mapped"]
+    rows, notes = list[Figure](), ["each system's fine answers, mapped"]
     for space, about in page.facts.get("levels", {}).items():
         every = grouped(page.where(space=space, against="people"), "name")
         for name in shown(every, "headline"):
@@ -59,13 +59,9 @@ def levels(page: Page) -> Section | None:
                     replace(each, level=f"{space} ({len(about['labels'])}): {metric(each)}") for each in every[name]
                 ]
         notes += [f"{space}: {line}" for line in about.get("lines", ())]
-        inside = {each.system: each for each in every.get("errors_inside_parent", ())}
-        if first in inside and "chance" in inside and inside["chance"].value > 0:  # 0: each parent has one child
-            wrong = f"{percent(inside[first].value)} of {inside[first].n} wrong first labels have the right parent"
-            told.append(f"at {space}, {wrong}; of random ones {percent(inside['chance'].value)} would")
     table = pivot("Systems at each coarser level", rows, "level", note="; ".join(notes), best=True)
     plain = "the same answers, counted at labels that hold several others"
-    return Section.of("levels", "At coarser levels", told or [plain], [table])
+    return Section.of("levels", "At coarser levels", [plain], [table])
 
 
 def data_sets(page: Page) -> Section | None:
