@@ -406,7 +406,7 @@ def _of_files(there: There, truth: Truth, val: Truth | None) -> dict[str, Any]:
     requests = {n: systems.requests_in(n, file, orders, there.data) for n, file in files if orders}
     return {
         "said": {name: file.said for name, file in files},
-        "parts_of": {name: partial(file.alone, truth, val) for name, file in files if file.replies is not None},
+        "draws_of": {name: partial(file.draws, truth, val) for name, file in files if file.replies is not None},
         "requests": {name: found for name, found in requests.items() if found is not None},
         "smoothed": [name for name, file in files if file.said.received.shape == "sets"],
     }

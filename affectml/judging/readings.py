@@ -1,12 +1,12 @@
-"""Where systems and people part: by disagreement and in stated shares; by wording, draw and place.
+"""Where systems and people part: by disagreement and in stated shares; by draw and place.
 
 Views of every evaluation, for `evaluate(..., also=VIEWS)`; each looks at the systems that answer of themselves
 (`answering`), and without what it needs adds nothing. P values are corrected for all of them (Holm 1979), and findings
 are the sentences that hold beyond chance. What `Case.more` may hold for them:
 
 smoothed    names of systems whose shares are smoothed counts of few answers: nothing is said of their calibration
-parts_of    {SYSTEM: function}: of "wordings" or "draws" it tells what each of them alone answers, {NUMBER: (answered,
-            Answers)}: which of the N images, bool [N], and what it says of all N, whatever it says of the others
+draws_of    {SYSTEM: function}: it tells what each draw alone answers, {NUMBER: (answered, Answers)}: which of the N
+            images, bool [N], and what it says of all N, whatever it says of the others
 by          the metric that systems are sorted by, whose spread is told too
 requests    {SYSTEM: Requests}: what each of a system's requests gave to labels, and where it showed them
 """
@@ -192,28 +192,26 @@ def stated_calibration(case: Case) -> dict[str, Any] | None:
 
 
 def spread(case: Case) -> None:
-    """How far scores move: rows `by` wordings, all draws of each together, and by draws, all wordings together.
+    """How far scores move: rows `by` draws.
 
-    Of the metrics of brief tables that have a direction, and of `by`. level: the number of the wording or the draw,
-    alone; without a level their mean, with its 95 % interval by Student's t for other wordings or draws of that kind
-    about the same images. All are scored on the images that each of them answers. Draws differ in the order of the
-    labels and by sampling. Needs `parts_of` in `Case.more`; nothing of a system with fewer than two wordings, or draws,
-    that can be used.
+    Of the metrics of brief tables that have a direction, and of `by`. level: the number of the draw, alone; without a
+    level their mean, with its 95 % interval by Student's t for other draws about the same images. All are scored on the
+    images that each of them answers. Draws differ in the order of the labels and by sampling. Needs `draws_of` in
+    `Case.more`; nothing of a system with fewer than two draws that can be used.
     """
-    for name, parts_of in case.more.get("parts_of", {}).items():
-        for over in ("wordings", "draws"):
-            parts = parts_of(over)
-            at = np.flatnonzero(np.logical_and.reduce([answered for answered, _ in parts.values()]))
-            if len(parts) < 2 or not len(at):
-                continue
-            here = part_of(case.truth, at)
-            scores = {number: row_scores(given.rows(at), here) for number, (_, given) in parts.items()}
-            known = [m for m in next(iter(scores.values())) if better(m) and all(m in each for each in scores.values())]
-            for metric in dict.fromkeys([*shown(known, "brief"), *(m for m in known if m == case.more.get("by"))]):
-                values = [float(each[metric].double().nanmean()) for each in scores.values()]
-                mean = mean_interval(values, bounds=[bounds_of(metric)])
-                for level, found in {"": mean, **dict(zip(map(str, scores), values, strict=True))}.items():
-                    case.rows.add(metric, found, system=name, by=over, level=level)
+    for name, draws_of in case.more.get("draws_of", {}).items():
+        draws = draws_of()
+        at = np.flatnonzero(np.logical_and.reduce([answered for answered, _ in draws.values()]))
+        if len(draws) < 2 or not len(at):
+            continue
+        here = part_of(case.truth, at)
+        scores = {number: row_scores(given.rows(at), here) for number, (_, given) in draws.items()}
+        known = [m for m in next(iter(scores.values())) if better(m) and all(m in each for each in scores.values())]
+        for metric in dict.fromkeys([*shown(known, "brief"), *(m for m in known if m == case.more.get("by"))]):
+            values = [float(each[metric].double().nanmean()) for each in scores.values()]
+            mean = mean_interval(values, bounds=[bounds_of(metric)])
+            for level, found in {"": mean, **dict(zip(map(str, scores), values, strict=True))}.items():
+                case.rows.add(metric, found, system=name, by="draws", level=level)
 
 
 def liking_for_places(case: Case) -> dict[str, Any] | None:

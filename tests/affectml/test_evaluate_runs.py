@@ -124,7 +124,9 @@ def test_runs_that_differ_in_their_seed_are_one_way_of_training(runs, command, t
 def test_runs_that_were_tested_on_other_images_are_judged_on_the_data_set(runs, data):
     one, other = (set(RunFolder.open(runs / name).evaluation.scores["image_id"]) for name in ("sigmoid0", "topk1"))
     refused(BadInput, "different images: name the data set .*on", compared, runs / "sigmoid0", runs / "topk1")
-    found = affectml.evaluate([runs / "sigmoid0", runs / "topk1"], on=data, threads=1, out=runs.parent / "both.csv").evaluation
+    found = affectml.evaluate(
+        [runs / "sigmoid0", runs / "topk1"], on=data, threads=1, out=runs.parent / "both.csv"
+    ).evaluation
     assert found.n == found.get("set_f1", "topk1").n == len(one & other)
 
 

@@ -379,9 +379,9 @@ def test_differences_are_counted_and_their_signs_shown():
     assert not few.tables[0].best
 
 
-def test_wordings():
-    over = by("wordings", {"": 0.5, "1": 0.4, "2": 0.6})
-    assert repeats(found(*over)).sentence == "The model's set_f1 lies between .400 and .600 over wordings."
+def test_draws():
+    over = by("draws", {"": 0.5, "1": 0.4, "2": 0.6})
+    assert repeats(found(*over)).sentence == "The model's set_f1 lies between .400 and .600 over draws."
 
 
 def test_several_data_sets_stand_in_one_table_and_keep_their_own_sections(tmp_path):

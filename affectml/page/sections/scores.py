@@ -72,17 +72,16 @@ def data_sets(page: Page) -> Section | None:
 
 
 def repeats(page: Page) -> Section | None:
-    """Answers to each wording and draw alone, and a liking for places in a list."""
+    """Each draw of answers alone, and a liking for places in a list."""
     tables, told, places = list[Any](), list[str](), page.found(metric="place_bias")
-    for by in ("wordings", "draws"):
-        for system, mine in grouped(page.parts(by), "system").items():
-            tables.append(pivot(f"{system} by {by}", mine, lambda f: f.level or "mean", metric, head=by))
-            values = [each.value for each in mine if each.level and each.name == mine[0].name]
-            ends = f"{number(min(values))} and {number(max(values))}" if values else ""
-            told += [f"{called(system)}'s {mine[0].name} lies between {ends} over {by}"] if values else []
+    for system, mine in grouped(page.parts("draws"), "system").items():
+        tables.append(pivot(f"{system} by draws", mine, lambda f: f.level or "mean", metric, head="draws"))
+        values = [each.value for each in mine if each.level and each.name == mine[0].name]
+        ends = f"{number(min(values))} and {number(max(values))}" if values else ""
+        told += [f"{called(system)}'s {mine[0].name} lies between {ends} over draws"] if values else []
     tables.append(pivot("Liking for places in the list of labels", places, "system", "metric"))
     plain = "a system may name labels more often because of their place in a list"
-    return Section.of("wordings", "Wordings, draws and places", told[:2] or [plain], tables)
+    return Section.of("draws", "Draws and places", told[:2] or [plain], tables)
 
 
 PANELS = 12  # labels of the picture; the table has all
