@@ -111,7 +111,7 @@ class Collection:
         self.said: dict[str, Said] = ({} if self.people is None else {PEOPLE: self.people}) | dict(self.runs)
         self.taxonomy = next((said.taxonomy for said in self.said.values()), self.judgements.taxonomy)
         self.labels = () if self.taxonomy is None else self.taxonomy.labels
-        self.searcher = None if store is None else Searcher(self.dataset.root, store, self._index, self.encoders)
+        self.searcher = None if store is None else Searcher(store, self._index, self.encoders)
         if self.searcher is not None and (without := int((~self.searcher.has).sum())):
             self._say(f"{without:,} of {len(self):,} images have no embedding: no map and no search has them")
         self.selections = Selections(self.dataset, self._say)
@@ -226,15 +226,13 @@ class Collection:
             raise BadInput(f"no embeddings to search; run `affectml embed {self.dataset.root.resolve().name}`")
         return self.searcher
 
-    def map(self, say: Say = lambda line: None) -> NDArray[np.float32]:
+    def map(self) -> NDArray[np.float32]:
         """Where each image lies on the map: [N, 2] within 0 and 1, nan for an image without an embedding.
-
-        The one by UMAP, where the data set has it and its embeddings are the same; else by PCA, which takes a second.
 
         Raises:
             BadInput: without any embeddings.
         """
-        return self.searching().map(say)
+        return self.searching().map
 
     # What leaves
 
@@ -390,25 +388,6 @@ def _tell(notes: list[str], say: Say, line: str) -> None:
     if line not in notes:
         notes.append(line)
         say(line)
-
-
-def map_by_umap(
-    dataset: str | Path, runs: Sequence[str | Path] = (), *, encoder: str | None = None, say: Say = lambda line: None
-) -> Path:
-    """Make the map by UMAP and keep it in the data set: its file. Whose answers are shown does not matter to it.
-
-    Raises:
-        BadInput: without any embeddings.
-        BadDataset, BadRun: as `Collection` does.
-        MissingExtra: where UMAP is not installed.
-    """
-    data = Dataset.open(dataset)
-    store = _store(data, [RunFolder.open(run) for run in runs], encoder, say)
-    if store is None:
-        raise BadInput(f"{data.root}: no embeddings to make a map of; run `affectml embed {data.root}`")
-    searcher = Searcher(data.root, store, pd.Index(store.ids, dtype=object), Encoders())
-    searcher.make_map("umap", say)
-    return searcher.map_file("umap")
 
 
 def _names(runs: Sequence[RunFolder]) -> list[str]:
