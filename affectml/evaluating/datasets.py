@@ -24,9 +24,8 @@ from affectml.importers import get_importer
 from affectml.importers.registry import PUBLISHED
 from affectml.judging import readings
 from affectml.judging.answers import SystemAnswers
-from affectml.judging.compare import distances
 from affectml.judging.evaluate import evaluate
-from affectml.judging.figures import COLUMNS, Evaluation, Figure, Rows, scores_table
+from affectml.judging.figures import COLUMNS, Evaluation, Figure, Rows
 from affectml.judging.scoring import Answers, add_means, add_over_table, add_scores, answers_of, row_scores
 from affectml.judging.spaces import Choices, People, Space, coarser, find_space, in_space, people_in
 from affectml.judging.subgroups import answerers, check_groups, kept_promise, subgroups
@@ -234,11 +233,6 @@ def _in_labels(there: There, group: Mapping[str, Space | None], space: Space | N
     figures = [f for f in found.figures if f.system not in ties or not f.metric.startswith("label_f1")]
     if len(at) < len(every.image_id):
         figures += _as_empty(on_all, every, list(read), key)
-    scores = found.scores
-    if config.gallery and len(order) > 1:
-        tables = {name: pd.DataFrame(answers[name].scores.numpy()) for name in order}
-        apart = {pair: {"total_variation": values} for pair, values in distances(tables).items()}
-        scores = pd.concat([scores, scores_table(apart, truth.image_id, groups=truth.groups, **key)], ignore_index=True)
     for name, to in group.items():
         figures += _at_home(there, name, to, key, found)
     if truth.sets is not None and val is None and read:
@@ -258,7 +252,7 @@ def _in_labels(there: There, group: Mapping[str, Space | None], space: Space | N
         ]
     place = (truth.labels, truth.image_id, there.split)
     kept = {name: SystemAnswers.of(each, *place) for name, each in answers.items()}
-    return Judged(Evaluation(tuple(figures), scores, facts), data, kept, truth)
+    return Judged(Evaluation(tuple(figures), found.scores, facts), data, kept, truth)
 
 
 def _people(there: There, group: Mapping[str, Space | None], space: Space | None) -> tuple[People, Truth | None]:

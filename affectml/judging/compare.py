@@ -136,19 +136,6 @@ def _gap(one: Mapping[int, float], two: Mapping[int, float]) -> tuple[Difference
     return Difference(*(torch.tensor(end, dtype=torch.float64) for end in ends)), how
 
 
-def distances(scores: Mapping[str, pd.DataFrame]) -> dict[tuple[str, str], Array]:
-    """How far each two systems are apart on each image: total variation between their scores, normalised, [N].
-
-    0 alike and 1 disjoint; scores without any mass are even.
-    """
-    shares = {}
-    for name, table in scores.items():
-        given = np.clip(table.to_numpy(np.float32), 0, None)
-        whole = given.sum(axis=1, keepdims=True)
-        shares[name] = np.divide(given, whole, out=np.full_like(given, 1 / given.shape[1]), where=whole > 0)
-    return {(a, b): np.abs(shares[a] - shares[b]).sum(axis=1) / 2 for a, b in combinations(shares, 2)}
-
-
 def label_bias(
     system: Floats, people: Floats, labels: Sequence[str], groups: Array | None, /, **key: Any
 ) -> list[Figure]:

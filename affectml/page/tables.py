@@ -3,10 +3,9 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from html import escape
 from itertools import chain, product
 
-from affectml._html import plain, table
+from affectml._html import plain
 from affectml.judging.figures import Evaluation, Figure, in_order
 from affectml_metrics.table import better, find, shown
 
@@ -301,9 +300,3 @@ _TEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", 
 def escape_tex(text: str) -> str:
     """Text that LaTeX prints as it is."""
     return "".join(_TEX.get(letter, letter) for letter in text)
-
-
-def as_html(shown: Table) -> str:
-    """A table of plain cells, the best of them bold, with its title and its note below."""
-    below = "; ".join(escape(line) for line in (shown.title, shown.note) if line)
-    return f"{table(shown.columns, shown.marked(escape, '<b>{}</b>'))}<p><small>{below}</small></p>"
