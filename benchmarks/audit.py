@@ -90,8 +90,6 @@ def judge(audit: Audit, faults: pd.DataFrame) -> dict[str, float]:
     crossing = {frozenset(pair) for pair in zip(parted["image_id"], parted["other_id"], strict=True)}
     careless = set(of["person"]["annotator_id"])
     people = set(rows["person"][rows["person"]["listed"]]["annotator_id"])
-    two = rows["label for two things"]
-    label = of["label"]["label"].iloc[0]
     return {
         "answers: affectml audit": at_the_planted_number(rows["answer"], swapped),
         "answers listed: precision": right / len(listed) if len(listed) else np.nan,
@@ -100,9 +98,6 @@ def judge(audit: Audit, faults: pd.DataFrame) -> dict[str, float]:
         "copies: recall": len(pairs & crossing) / len(pairs),
         "people: precision": len(careless & people) / len(people) if people else np.nan,
         "people: recall": len(careless & people) / len(careless),
-        "label for two things: first": float(len(two) > 0 and two["label"].iloc[0] == label),
-        "label for two things: listed": float(label in set(two[two["listed"]]["label"])),
-        "label for two things: another listed": float(bool(set(two[two["listed"]]["label"]) - {label})),
     }
 
 
