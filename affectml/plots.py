@@ -35,7 +35,6 @@ INKS = {
 }
 MARKS = {  # the sign and the ink of each system
     "people": ("o", "people"),
-    "threshold": ("|", "ink"),
     "prior": ("x", "soft"),
     "zero_shot": ("s", "other"),
     "model": ("D", "model"),

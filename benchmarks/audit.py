@@ -29,7 +29,7 @@ from scipy.special import xlogy
 import affectml
 from affectml._files import new_folder
 from affectml.auditing import CHECKS, Audit
-from affectml.auditing._expect import EDGE, Said, expect, read_said
+from affectml.auditing._expect import Said, expect, read_said
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.demo_set import write_demo
 from affectml.demo_set.people import choice_chances
@@ -56,8 +56,7 @@ def rivals(dataset: Dataset, careless: set[str], seed: int) -> tuple[pd.DataFram
     features = ensure_embeddings(dataset, "affect-tiny", threads=1, say=lambda line: None).rows(said.image_id)
     alone = np.arange(len(said.image_id)).astype(str)
     expected = expect(said, features, alone, SigmoidHead, seed)
-    assert expected.head is not None
-    chance = np.clip(expected.head, EDGE, 1 - EDGE)[said.single.image]
+    chance = expected.rate[said.single.image]
     answered = said.image_id[said.single.image]
     who = pd.DataFrame({"image_id": answered, "annotator_id": said.single.annotator_ids[said.single.annotator]})
     scores = {

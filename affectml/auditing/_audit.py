@@ -140,7 +140,7 @@ def audit(
             notes.append(f"{missing:,} images have no embedding; their answers are not checked")
         targets = targets.take(ids)
         fitted = f"{len(ids):,} images for {len(targets.taxonomy):,} labels in five folds"
-        say(f"audit: heads are fitted on {fitted}, and each image is compared with every other")
+        say(f"audit: heads are fitted on {fitted}")
     duplicates = find_duplicates(dataset, store)
     notes += duplicates.notes()
     promises = looked_at(of_dataset(dataset.root, images=False))  # `pictures` looks at those
@@ -181,7 +181,7 @@ def _of_answers(said: Said, ground: Ground, notes: list[str]) -> list[checks.Row
         if factor >= 1.005:
             spread = f"{what} spread {factor:.2f} times as far as the expected rates say"
             notes.append(f"{spread}; scores are divided by that")
-    if expected.head is None:
+    if not expected.learned:
         notes.append("no embeddings, or too few images: answers are compared among people alone")
     return rows + checks.labels(said)
 

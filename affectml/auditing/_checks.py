@@ -66,12 +66,11 @@ def answers(said: Said, expected: Expected) -> tuple[list[Row], float]:
 
     def words(at: int) -> str:
         names = " + ".join(said.labels[chosen[at]]) or "none"
-        was, beside = "was" if worst[at] else "was not", _beside(expected, image[at], label[at])
+        was, place = "was" if worst[at] else "was not", (image[at], label[at])
         answer = f"said {names}; {name[at]} {was} chosen, expected with a chance of {chance[at, label[at]]:.0%}"
-        votes, n = said.votes[image[at], label[at]] - worst[at], said.n[image[at], label[at]] - 1
-        return (
-            f"{answer} (others: {votes} of {n}{beside}); {_times(figure[at])} as an answer to an image drawn at random"
-        )
+        others = f"others: {said.votes[place] - worst[at]} of {said.n[place] - 1}"
+        head = f"; head {expected.rate[place]:.0%}" * expected.learned
+        return f"{answer} ({others}{head}); {_times(figure[at])} as an answer to an image drawn at random"
 
     who = said.single.annotator_ids[said.single.annotator]
     where = {"image_id": said.image_id[image], "annotator_id": who, "label": name}
@@ -79,8 +78,8 @@ def answers(said: Said, expected: Expected) -> tuple[list[Row], float]:
 
 
 def images(said: Said, expected: Expected) -> tuple[list[Row], float]:
-    """A row per image: all its answers together, beside what images like it and the head give."""
-    if expected.near is None:
+    """A row per image: all its answers together, beside what the head gives."""
+    if not expected.learned:
         return [], 1.0
     rows = np.flatnonzero(said.n.sum(axis=1) > 0)
     votes, n, rate = said.votes[rows], said.n[rows], expected.rate[rows]
@@ -96,8 +95,7 @@ def images(said: Said, expected: Expected) -> tuple[list[Row], float]:
     votes, n, rate = votes[at_label], n[at_label], rate[at_label]
 
     def words(at: int) -> str:
-        beside = _beside(expected, rows[at], label[at])
-        return f"{name[at]}: {votes[at]} of {n[at]}, expected {rate[at]:.0%}{beside}"
+        return f"{name[at]}: {votes[at]} of {n[at]}, expected {rate[at]:.0%}"
 
     where = {"image_id": said.image_id[rows], "label": name}
     return _each("image", words, p, **where, figure=votes / n - rate)
@@ -105,12 +103,6 @@ def images(said: Said, expected: Expected) -> tuple[list[Row], float]:
 
 def _times(odds: float) -> str:
     return f"{np.exp(odds):,.0f} times likelier" if odds > np.log(1.5) else "no likelier"
-
-
-def _beside(expected: Expected, image: int, label: int) -> str:
-    if expected.near is None or expected.head is None:
-        return ""
-    return f"; images like it {expected.near[image, label]:.0%}, head {expected.head[image, label]:.0%}"
 
 
 def people(said: Said, expected: Expected) -> list[Row]:

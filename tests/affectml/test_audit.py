@@ -66,7 +66,7 @@ def said_by(chosen, **more):
 def panel(chosen, rate=0.5, strength=10.0):
     """The same, where nothing is known of images that are alike."""
     said = said_by(chosen)
-    return said, Expected(np.full(said.votes.shape, rate), None, None, np.full(len(said.labels), strength))
+    return said, Expected(np.full(said.votes.shape, rate), False, np.full(len(said.labels), strength))
 
 
 def checked(rows):

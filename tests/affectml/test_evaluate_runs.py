@@ -296,15 +296,11 @@ def test_every_pair_has_scores_beside_people_and_the_prior_or_a_reason(crossed):
     assert sum("'surprise' has no target" in line for line in found.facts["warnings"]) == 2
 
 
-def test_the_drop_is_in_the_pairs_labels_and_from_the_runs_own_test_images(crossed):
-    found, run = crossed[0].evaluation, "demo-sigmoid"
-    away, home = (found.get("top_1_accuracy", run, dataset=name, space=FIVE) for name in (CALLED["e"], "demo"))
-    key = {"system": run, "against": run, "by": "dataset"}
-    (drop,) = found.where(**key, space=FIVE, level=f"demo less {CALLED['e']}", metric="top_k_accuracy", k=1)
-    assert drop.value == pytest.approx(home.value - away.value)
-    assert drop.value > 0
+def test_a_run_has_scores_on_its_own_test_images_in_the_labels_of_each_pair(crossed):
+    found = crossed[0].evaluation
+    away, home = (found.get("top_1_accuracy", "demo-sigmoid", dataset=at, space=FIVE) for at in (CALLED["e"], "demo"))
+    assert home.value > away.value
     assert found.facts["datasets"][CALLED["e"]]["spaces"][FIVE]["lines"]
-    assert not list(found.where(**key, dataset="demo", level=None))
 
 
 def test_the_matrix_is_a_pivot_of_rows_and_files_hold_all(crossed):

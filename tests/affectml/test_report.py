@@ -22,7 +22,7 @@ from affectml.page.sections import FOLDED, OPEN
 from affectml.page.sections.labels import bias, instead, labels
 from affectml.page.sections.overview import CLOSE, beside, cards, images, overview, sentence, three
 from affectml.page.sections.parts import by_person, disagreement, learning, made, subgroup_lines, subgroups
-from affectml.page.sections.scores import bands, differences, every_score, levels, promise, repeats
+from affectml.page.sections.scores import bands, differences, every_score, levels, promise
 from affectml.page.tables import PRECISION, STAR, matrix, number, p_value, pivot, scores_table
 from affectml.page.write import caveats, missing, sections, warnings
 from affectml.predicting.checks import Alike
@@ -355,7 +355,6 @@ def test_what_knowing_a_person_is_worth_is_said_by_the_interval():
         "-.020); in rate_cross_entropy about new images."
     )
     assert cells(section.tables[0])["seen people new images (12)"]["model"] == ".500 ±.020"
-    assert len(section.drawings) == 1
 
 
 def test_scores_at_a_coarser_level_have_its_name_and_how_labels_got_there():
@@ -377,11 +376,6 @@ def test_differences_are_counted_and_their_signs_shown():
     few = differences(found(*(replace(each, p=None, p_holm=None) for each in rows)))
     assert few.sentence == "Too few images or groups to test a difference."
     assert not few.tables[0].best
-
-
-def test_draws():
-    over = by("draws", {"": 0.5, "1": 0.4, "2": 0.6})
-    assert repeats(found(*over)).sentence == "The model's set_f1 lies between .400 and .600 over draws."
 
 
 def test_several_data_sets_stand_in_one_table_and_keep_their_own_sections(tmp_path):

@@ -17,7 +17,6 @@ SYSTEMS = (
     "k: answers known beforehand; anybody: the model knowing nothing of the person; no_person: the same head, knowing "
     "nobody; other_people: the smoothed share of others"
 )
-KNOWN = "A row for each number of answers known of the person."
 PARTS = {"floor": ", excess over the floor", "person": " less a person's", "rest": ", people"}
 
 
@@ -119,12 +118,6 @@ def by_person(page: Page) -> Section | None:
 
     for name, found in scores.items():
         parts.append(pivot(f"By person: {arrow(name)}", found, whom, who, head="whom (people)", note=SYSTEMS))
-    for images, what in (("new", "new images"), ("seen", "images it has seen")):
-        start = f"unseen_people_{images}_images_k"
-        known = [f for f in scores.get(KNOWING, ()) if f.against == "people" and f.level.startswith(start)]
-        points = [replace(each, level=each.level.removeprefix(start)) for each in known]
-        if sum(each.system == page.first for each in points) > 1:
-            parts.append(spots(page, f"{arrow(KNOWING)} of people never seen, {what}", points, "level", KNOWN))
     for each in scores.get(KNOWING, ()):
         start, _, k = each.level.partition("_images_k")
         new = each.level == "seen_people_new_images" or (start == "unseen_people_new" and k != "0")

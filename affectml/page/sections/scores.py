@@ -8,7 +8,7 @@ from affectml.data.choose import from_people
 from affectml.heads.promise import held
 from affectml.judging.figures import Figure
 from affectml.judging.subgroups import HERE
-from affectml.page.section import Drawing, Page, Section, called, sentence_of
+from affectml.page.section import Drawing, Page, Section, sentence_of
 from affectml.page.tables import BESIDE, grouped, is_difference, matrix, metric, number, pivot, scores_table
 from affectml.plots import reliability as plot
 from affectml_metrics.table import find, shown
@@ -65,23 +65,15 @@ def levels(page: Page) -> Section | None:
 
 
 def data_sets(page: Page) -> Section | None:
-    """Systems by data sets in every main metric, and what runs lose away from their own data."""
-    drops = pivot("Drops", page.parts("dataset"), metric, lambda f: f"{f.system}: {f.level}")
-    words = ["a row is a data set, a column a system"]
-    return Section.of("matrix", "Systems and data sets", words, [*matrix(page), drops])
+    """Systems by data sets in every main metric, a run on its own data in the same labels too."""
+    return Section.of("matrix", "Systems and data sets", ["a row is a data set, a column a system"], matrix(page))
 
 
-def repeats(page: Page) -> Section | None:
-    """Each draw of answers alone, and a liking for places in a list."""
-    tables, told, places = list[Any](), list[str](), page.found(metric="place_bias")
-    for system, mine in grouped(page.parts("draws"), "system").items():
-        tables.append(pivot(f"{system} by draws", mine, lambda f: f.level or "mean", metric, head="draws"))
-        values = [each.value for each in mine if each.level and each.name == mine[0].name]
-        ends = f"{number(min(values))} and {number(max(values))}" if values else ""
-        told += [f"{called(system)}'s {mine[0].name} lies between {ends} over draws"] if values else []
-    tables.append(pivot("Liking for places in the list of labels", places, "system", "metric"))
-    plain = "a system may name labels more often because of their place in a list"
-    return Section.of("draws", "Draws and places", told[:2] or [plain], tables)
+def places(page: Page) -> Section | None:
+    """A liking for places in the list of labels."""
+    table = pivot("Liking for places in the list of labels", page.found(metric="place_bias"), "system", "metric")
+    words = ["a system may name labels more often because of their place in a list"]
+    return Section.of("places", "Places of labels", words, [table])
 
 
 PANELS = 12  # labels of the picture; the table has all
