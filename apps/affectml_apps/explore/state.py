@@ -8,15 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from affectml.errors import AffectmlError, BadInput
+from affectml.errors import AffectmlError
 from affectml.exploring import Collection, View
 from affectml_apps.explore.colours import first_colour
-from affectml_apps.serving import give_back_memory
+from affectml_apps.serving import Served, give_back_memory
 
 KEPT_VIEWS = 16
-KEPT_UPLOADS = 4  # of 12 MB at most
 
 
 class Shown(NamedTuple):
@@ -38,7 +36,6 @@ class Explorer:
     ) -> None:
         """opens: as `Collection` with its arguments; `encoders` are given as well."""
         self._opens, self.names, self._say = opens, names, say
-        self._uploads: dict[str, Image.Image] = {}
         self._has_searched = False
         self._lock, self._opening = threading.Lock(), threading.Lock()
         self._take(opens())
@@ -82,34 +79,5 @@ class Explorer:
             give_back_memory()
         return Shown(rows, None if fits is None else fits[rows].astype("<f4"))
 
-    def keep(self, picture: Image.Image) -> str:
-        """Hold an image of somebody's own under a name that nobody guesses; the last few are held."""
-        token = secrets.token_urlsafe(12)
-        with self._lock:
-            self._uploads[token] = picture
-            for old in list(self._uploads)[:-KEPT_UPLOADS]:
-                del self._uploads[old]
-        return token
 
-    def upload(self, token: str) -> Image.Image:
-        """An image held. Raises BadInput where it is no more."""
-        try:
-            return self._uploads[token]
-        except KeyError:
-            raise BadInput("this image is no longer held here: choose it again") from None
-
-
-_current: Explorer | None = None
-
-
-def use(explorer: Explorer | None) -> None:
-    """Make this the explorer that the page and the routes of this process serve."""
-    global _current  # Streamlit runs a page as a script: there is no other place to hand it over
-    _current = explorer
-
-
-def current() -> Explorer:
-    """The explorer this process serves."""
-    if _current is None:
-        raise BadInput("nothing is open; start the app with `streamlit run apps/explore.py`")
-    return _current
+current: Served[Explorer] = Served("apps/explore.py")

@@ -35,6 +35,7 @@ from affectml_annotation.study import running
 from affectml_annotation.study.screen import label_words, offered
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.identity import read_secret
+from affectml_apps.serving import Served
 
 DATA = Path("data")  # where data sets are made that nobody named a place for
 DEMO = DATA / "demo"
@@ -263,17 +264,4 @@ def read_suggestions(run: Path, labels: Sequence[str], dataset: Dataset) -> dict
     }
 
 
-_current: LabelTask | None = None
-
-
-def use(task: LabelTask | None) -> None:
-    """Make this the task that pages and routes of this process serve."""
-    global _current  # Streamlit runs a page as a script: there is no other place to hand it over
-    _current = task
-
-
-def current() -> LabelTask:
-    """The task this process serves."""
-    if _current is None:
-        raise StoreError("no task is open; start the app with `streamlit run apps/relabel.py`")
-    return _current
+current: Served[LabelTask] = Served("apps/relabel.py")
