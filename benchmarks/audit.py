@@ -55,7 +55,7 @@ def rivals(dataset: Dataset, careless: set[str], seed: int) -> tuple[pd.DataFram
     said = said.without(list(careless))
     features = ensure_embeddings(dataset, "affect-tiny", threads=1, say=lambda line: None).rows(said.image_id)
     alone = np.arange(len(said.image_id)).astype(str)
-    expected = expect(said, features, alone, SigmoidHead, seed)
+    expected = expect(said, features, alone, seed)
     chance = expected.rate[said.single.image]
     answered = said.image_id[said.single.image]
     who = pd.DataFrame({"image_id": answered, "annotator_id": said.single.annotator_ids[said.single.annotator]})

@@ -16,11 +16,10 @@ from affectml.auditing import _checks as checks
 from affectml.auditing._expect import Ground, Said, expect, read_said
 from affectml.auditing._files import looked_at, of_dataset
 from affectml.data import Dataset, Targets, was_asked
-from affectml.data.choose import SEVERAL, choose_target, joined
+from affectml.data.choose import choose_target, joined
 from affectml.duplicates import Duplicates, find_duplicates
 from affectml.embeddings import EmbeddingStore
 from affectml.errors import BadInput, option
-from affectml.heads import SigmoidHead, SoftmaxHead
 from affectml.page import Section, Shown, Table, write_page
 from affectml.page.section import Card, Cards, thumbnail
 from affectml.page.tables import number
@@ -154,8 +153,7 @@ def audit(
     else:
         groups = joined(dataset.groups(said.image_id), said.image_id, duplicates.confirmed)
         groups = np.arange(len(votes)).astype(str) if groups is None else groups
-        head = SigmoidHead if targets.kind in SEVERAL else SoftmaxHead
-        rows += _of_answers(said, (None if store is None else store.rows(said.image_id), groups, head, seed), notes)
+        rows += _of_answers(said, (None if store is None else store.rows(said.image_id), groups, seed), notes)
         rows += checks.differing(duplicates, said)
         votes = votes.assign(n=said.n.max(axis=1)).join(pd.DataFrame(said.votes, columns=said.labels))
     for line in notes:

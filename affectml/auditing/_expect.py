@@ -4,7 +4,7 @@ Expected rates come from a head that did not see the image, and from the other p
 what the same chances give without any error, is a mid-p-value of its log loss.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -17,13 +17,13 @@ from scipy.stats import betabinom, norm
 
 from affectml.data import Dataset, Targets
 from affectml.data.choose import SEVERAL
-from affectml.heads import Head
+from affectml.heads import SigmoidHead, SoftmaxHead
 from affectml_annotation import Panel, UnknownLabel, encode
 from affectml_annotation.judgements import REQUIRED, people_by_image, sum_by_image
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
-Ground = tuple[NDArray[Any] | None, NDArray[Any], Callable[[], Head], int]  # what `expect` rests on
+Ground = tuple[NDArray[Any] | None, NDArray[Any], int]  # what `expect` rests on
 FOLDS = 5
 LEAST = 50  # images with answers; with fewer, rates are the labels' shares
 EDGE = 0.005  # no expected rate is nearer to 0 or 1
@@ -123,16 +123,13 @@ class Expected(NamedTuple):
         return np.asarray(rate / rate.sum(axis=1, keepdims=True)) if said.exclusive else np.asarray(rate)
 
 
-def expect(
-    said: Said, features: NDArray[Any] | None, groups: NDArray[Any], make: Callable[[], Head], seed: int
-) -> Expected:
-    """Expected rates of every image, by a head in five folds.
+def expect(said: Said, features: NDArray[Any] | None, groups: NDArray[Any], seed: int) -> Expected:
+    """Expected rates of every image, by a linear head in five folds.
 
     Args:
         said: of N images.
         features: embeddings [N, D]; None where there are none: then every image has the labels' shares.
         groups: [N], images of a group are in one fold.
-        make: gives a head, not fitted.
         seed: of the folds.
     """
     share = (said.votes.sum(axis=0) + 0.5) / (said.n.sum(axis=0) + 1)
@@ -147,9 +144,9 @@ def expect(
         for held in (fold == number for number in np.unique(fold)):
             if (train := answered & ~held).any():
                 made = torch.Generator().manual_seed(seed)
-                fitted = make().fit(features[train], shares[train], weights=people[train], generator=made)
-                predict = fitted.predict_distribution if said.exclusive else fitted.predict_rates
-                rate[held] = predict(features[held]).numpy()
+                head = SoftmaxHead() if said.exclusive else SigmoidHead()
+                fitted = head.fit(features[train], shares[train], weights=people[train], generator=made)
+                rate[held] = fitted.scores(features[held]).numpy()
     rate = np.clip(rate, EDGE, 1 - EDGE)
     if said.exclusive:
         rate = rate / rate.sum(axis=1, keepdims=True)

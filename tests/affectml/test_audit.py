@@ -24,7 +24,6 @@ from affectml.data import DatasetMeta, write_dataset
 from affectml.duplicates import Copy, Duplicates
 from affectml.embeddings import ensure_embeddings
 from affectml.errors import BadDataset, BadInput
-from affectml.heads import SoftmaxHead
 from affectml_annotation import Panel
 
 from .checks import refused
@@ -235,7 +234,7 @@ def test_one_label_per_image_is_compared_with_alike_images(tmp_path):
     made = one_target(tmp_path, table, kind="single", values="indicator")
     said = read_said(made, made.target("t"))
     assert (said.exclusive, said.known) == (True, False)
-    expected = expect(said, features, np.arange(120).astype(str), SoftmaxHead, 0)
+    expected = expect(said, features, np.arange(120).astype(str), 0)
     assert expected.rate.sum(axis=1) == pytest.approx(np.ones(120))
     rows = sorted(checks.images(said, expected)[0], key=lambda row: row["p"])
     assert {row["image_id"] for row in rows[:3]} == {"i000", "i001", "i002"}

@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 from sklearn.decomposition import PCA
 
 from affectml._files import write_json, write_parquet
@@ -490,15 +489,6 @@ def test_answers_have_names_only_where_they_are_asked_for(found):
     near = found.detail(0).nearest
     assert (near[0].image_id, len(near), found.detail(5).nearest) == ("b", 4, ())
     assert near[0].shares == pytest.approx({"awe": 0.4, "joy": 0, "fear": 0.1})
-
-
-def test_an_image_of_ones_own_is_looked_at_like_any_other(demo, tmp_path):
-    own = Image.open(demo.path(7)).convert("RGB")
-    seen, there = demo.look(own), demo.detail(7)
-    assert (seen.index, seen.people, seen.nearest[0].index) == (-1, None, 7)
-    assert seen.runs[0].rates == pytest.approx(there.runs[0].rates, abs=1e-3)
-    assert seen.runs[0].labels == there.runs[0].labels
-    refused(BadInput, "no such file", demo.look, tmp_path / "nothing.png")
 
 
 def test_an_explanation_is_a_picture_and_words(demo):
