@@ -137,11 +137,6 @@ def test_an_option_that_is_not_there_or_of_another_type_is_named_before_any_work
         affectml.train(demo, **options)
 
 
-def test_one_run_where_several_belong_is_refused():
-    with pytest.raises(BadInput, match=r"^runs: expected a list, got 'runs/a' alone: write runs=\[...\]$"):
-        affectml.explore("mydata", "runs/a")
-
-
 RETURNED = [
     *(getattr(affectml, name) for name in affectml.__all__ if inspect.isfunction(getattr(affectml, name))),
     *(affectml.Run.predict, affectml.Run.predict_to_file, affectml.Run.explain, affectml.Run.for_person),

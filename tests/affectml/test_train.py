@@ -55,7 +55,7 @@ def test_a_run_holds_what_is_needed_to_repeat_and_to_judge_it(run):
     assert sorted(path.name for path in run.folder.iterdir()) == files.split()
     keys = ("command", "config", "data", "encoder", "split", "threads", "versions", "hardware", "seconds", "parameters")
     assert all(getattr(run.info, key) for key in keys)
-    assert run.info.energy["kwh"] > 0
+    assert run.info.energy is None or run.info.energy["kwh"] > 0
 
 
 def test_its_figures_are_of_systems_and_people_and_every_label(run):

@@ -296,22 +296,6 @@ def test_how_far_one_is_stands_in_one_sentence_that_never_goes_back(server, pers
     assert "answer" not in ann.page.locator(".says").inner_text()  # nothing waits, so nothing is said of it
 
 
-@pytest.mark.slow
-def test_checking_labels_is_a_task_of_its_own_here_under_a_base_path(start, person, axe):
-    server = start("--check-labels", "emotions", streamlit=("--server.baseUrlPath", "deep/er"))
-    server.url += "/deep/er"
-    ann = person(server).enter()
-    item = ann.image
-    assert ann.page.locator(".ask").inner_text() == item.rpartition(" :: ")[2]
-    for keys in ("12", "0"):  # one answer, not a set; "none of these" is no answer to this question
-        ann.press(*keys)
-        assert ann.chosen == ["not reasonable"]
-    assert ann.page.get_by_role("button", name="None of these").count() == 0
-    assert axe(ann.page) == []
-    ann.answer()
-    assert ann.stored == [(item, "labels", ("not reasonable",))]
-
-
 def test_streamlit_s_own_keys_stay_quiet(ann):
     ann.press("1", "c", "r")
     ann.page.wait_for_timeout(500)

@@ -3,7 +3,6 @@
 import pytest
 
 from affectml.taxonomies import get_taxonomy
-from affectml_annotation import LabelStore
 from affectml_annotation.languages import _ as say
 from affectml_annotation.languages import spoken
 
@@ -107,16 +106,3 @@ def test_where_one_language_is_offered_nothing_is_to_be_chosen(server, person):
     assert ann.root.get_attribute("lang") == "en"
     ann.answer("1")
     assert list(ann.events["language"]) == ["en"]
-
-
-@pytest.mark.slow
-def test_the_label_that_is_asked_about_is_called_in_the_new_language(start, person):
-    server = start("--check-labels", "emotions")
-    with LabelStore(server.db) as store:
-        store.change_task(languages=["en", "de"])
-    ann = person(server).enter()
-    asked, image = ann.page.locator(".ask"), ann.image
-    label = asked.inner_text()
-    change(ann, "Deutsch", "de")
-    asked.get_by_text(get_taxonomy("mikels-8").display(label, "de"), exact=True).wait_for()
-    assert ann.image == image

@@ -140,15 +140,19 @@ LISTED = 5  # places of each problem with a file of answers
 
 
 def cost(info: RunInfo) -> str:
-    """What it took, and whether that was measured; what was trained."""
-    assert info.energy is not None
+    """What was trained; and where a meter ran, what that took, and whether it was measured."""
     assert info.parameters is not None
-    trained, kwh = info.parameters, info.energy["kwh"]
-    took = watt_hours(kwh) if info.energy["measured"] else f"an estimated {watt_hours(kwh)}"
-    said = f"Training and judging took {took}; the head keeps {trained['trained']:,} numbers"
+    trained = info.parameters
+    size = f"the head keeps {trained['trained']:,} numbers"
     if trained["share"] is None:
-        return f"{said}, and the encoder was not trained."
-    return f"{said}, {100 * trained['share']:.2g} % of all; the encoder's {trained['frozen']:,} were not trained."
+        size += ", and the encoder was not trained."
+    else:
+        size += f", {100 * trained['share']:.2g} % of all; the encoder's {trained['frozen']:,} were not trained."
+    if info.energy is None:
+        return f"{size[0].upper()}{size[1:]}"
+    took, by = watt_hours(info.energy["kwh"]), f"{info.energy['how']} (by {info.energy['by']})"
+    took = took if info.energy["measured"] else f"an estimated {took}"
+    return f"Training and judging took {took}; {size} {by[0].upper()}{by[1:]}."
 
 
 def watt_hours(kwh: float) -> str:
@@ -160,9 +164,9 @@ def watt_hours(kwh: float) -> str:
 def made(page: Page) -> Section | None:
     """What a run cost, how the images were parted and figures counted, and what repeats a run, in one table."""
     facts, info, rows = page.facts, page.shown.info, list[tuple[str, str]]()
-    if info is not None and info.energy is not None:
+    if info is not None and info.parameters is not None:
         seconds = "; ".join(f"{step.replace('_', ' ')} {value:.1f} s" for step, value in info.seconds.items())
-        rows.append(("footprint", f"{cost(info)} {seconds}; {info.energy['how']} (by {info.energy['by']})"))
+        rows.append(("footprint", f"{cost(info)} {seconds}".strip()))
     parts = page.parts("split")
     sizes = {each.level: f"{each.value:,.0f}" for each in parts if each.metric == "images"}
     for part, size in sizes.items():
