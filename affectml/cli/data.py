@@ -141,7 +141,7 @@ def audit(place: str, look: Look, *, files: bool = False) -> Parts:
 def _files(place: str, look: Look) -> Parts:
     from affectml.auditing import audit_files
     from affectml.cli import label
-    from affectml_annotation.store.label_store import is_database
+    from affectml_annotation.store import is_database
 
     if given := [spelled(each.name) for each in options_of(Look) if getattr(look, each.name) != each.default]:
         raise BadInput(f"{', '.join(given)}: not with --files, which looks at files alone: leave one of them out")
