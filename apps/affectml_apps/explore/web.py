@@ -37,8 +37,7 @@ from affectml.exploring import Collection, Column, Detail, Near, View
 from affectml.plots import overlay
 from affectml.training import open_or_draw
 from affectml_apps import serving
-from affectml_apps.explore.colours import UNKNOWN, coded
-from affectml_apps.explore.state import Explorer, current
+from affectml_apps.explore.state import UNKNOWN, Explorer, coded, current
 from affectml_apps.pictures import BadImage, as_webp, data_uri, thumbnail
 
 CLIENT = Path(__file__).parent / "client"

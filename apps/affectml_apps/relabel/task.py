@@ -95,11 +95,6 @@ class LabelTask:
         """The task's file as it is now: it may have been changed here, on another server, or on the command line."""
         return self.store.task
 
-    @property
-    def study(self) -> Task | None:
-        """The same, where strangers take part; None where they do not, for which nothing is read."""
-        return self.file if self.is_study else None
-
     def said(self, labels: Iterable[str]) -> str:
         """Labels as people read them, in one line."""
         return ", ".join(map(self.taxonomy.display, labels))
@@ -128,9 +123,9 @@ class LabelTask:
     @property
     def running(self) -> Task:
         """The study's file. Raises StoreError where none runs here."""
-        if (study := self.study) is None:
+        if not self.is_study:
             raise StoreError("no study runs here; start the page with --study OUT")
-        return study
+        return self.file
 
     def begin_as(self, who: str) -> None:
         """Let the person who started the server label their own images at once, without door and consent."""
