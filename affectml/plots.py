@@ -77,12 +77,11 @@ class Canvas:
     """An empty picture of this many pixels, with margins around the area where things have values.
 
     margins: in pixels, around that area. x, y: the values at its left and right and at its bottom and top, between
-    which everything is drawn. log: whether x is drawn by its logarithm. Lines and areas take values; signs and words
-    take pixels, which `at` gives.
+    which everything is drawn. Lines and areas take values; signs and words take pixels, which `at` gives.
     """
 
-    def __init__(self, width: float, height: float, margins: Margins, x: Spot, y: Spot, *, log: bool = False) -> None:
-        self.width, self.height, self.x, self.y, self.log = width, height, x, y, log
+    def __init__(self, width: float, height: float, margins: Margins, x: Spot, y: Spot) -> None:
+        self.width, self.height, self.x, self.y = width, height, x, y
         self.left, self.right, self.top, self.bottom = margins[0], width - margins[1], margins[2], height - margins[3]
         self._marks: list[str] = []
 
@@ -100,8 +99,8 @@ class Canvas:
 
     def across(self, value: float) -> float:
         """The pixel of a value along x, kept within the area."""
-        low, high, value = (math.log(v) if self.log else v for v in (*self.x, value))
-        return self.left + min(max((value - low) / (high - low), 0.0), 1.0) * (self.right - self.left)
+        share = (value - self.x[0]) / (self.x[1] - self.x[0])
+        return self.left + min(max(share, 0.0), 1.0) * (self.right - self.left)
 
     def up(self, value: float) -> float:
         """The pixel of a value along y, kept within the area."""
@@ -313,20 +312,18 @@ def _cell(x: float, y: float) -> list[tuple[float, float]]:
     return [(x + across - 0.5, y + down - 0.5) for across, down in SQUARE]
 
 
-def curves(series: Lines, alt: str, axis: str, *, log: bool = False) -> Markup:
+def curves(series: Lines, alt: str, axis: str) -> Markup:
     """A line per system over a number: {SYSTEM: {NUMBER: (value, low, high)}}, of the first system with its interval.
 
-    axis: what the number is. log: whether the axis is logarithmic.
+    axis: what the number is.
     """
     first, signs = next(iter(series)), marks(series)
     spots = sorted({x for line in series.values() for x in line})
     values = [value for line in series.values() for value, *_ in line.values()]
     heights = around([*values, *chain(*series[first].values())], 0.05)
-    low, high = around(np.log(spots) if log else spots, 0.05)
-    x = (float(np.exp(low)), float(np.exp(high))) if log else (low, high)
-    drawn = Canvas(WIDTH, 259, (58, 10, 17, 38), x, heights, log=log)
+    drawn = Canvas(WIDTH, 259, (58, 10, 17, 38), around(spots, 0.05), heights)
     drawn.legend(signs)
-    drawn.numbers({x: f"{x:g}" for x in spots} if log or len(spots) <= FEW_SPOTS else None)
+    drawn.numbers({x: f"{x:g}" for x in spots} if len(spots) <= FEW_SPOTS else None)
     drawn.heights()
     ends = [(x, low, high) for x, (_, low, high) in series[first].items()]
     band = [*((x, high) for x, _, high in ends), *((x, low) for x, low, _ in reversed(ends))]

@@ -36,7 +36,7 @@ from affectml_annotation.judgements import only_data
 from affectml_annotation.store.engine import WATCH
 from affectml_annotation.store.label_store import is_database
 from affectml_annotation.store.place import dataset_of, default_database, find_database, holds_task, shown
-from affectml_annotation.uncertainty import disagreement, model_uncertainty
+from affectml_annotation.uncertainty import model_uncertainty
 
 PREDICTIONS = (".csv", ".parquet", ".jsonl")  # a text file lists images
 
@@ -217,16 +217,14 @@ def export_store(
     return told | {"notes": notes}
 
 
-def images_to_queue(store: LabelStore, queue: Path | None, top: int, *, people: int | None) -> list[str]:
-    """Image ids: from a text file, from a model's predictions (most uncertain first), or by people's disagreement.
+def images_to_queue(store: LabelStore, queue: Path, top: int, *, people: int | None) -> list[str]:
+    """Image ids: from a text file, or from a model's predictions (most uncertain first).
 
     Predictions are those in a run's folder (shares, else scores), or the table that `affectml predict --out` wrote.
     people: pass over the predicted images that so many have answered, since they would take places and be shown to
     nobody; None for none.
     """
     labels, known = store.task.labels, set(store.images()["image_id"])
-    if queue is None:
-        return [str(image) for image in disagreement(store.judgements(), labels).index[:top]]
     if queue.is_dir():
         table = SystemAnswers.read(queue, ranks=False).frame.reset_index()
     elif queue.suffix.lower() in PREDICTIONS:

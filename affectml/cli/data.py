@@ -250,7 +250,7 @@ def plan(
     yield found.to_json()
     table = found.table()
     yield Table(table.title, table.columns, table.rows, table.note, keys=3)
-    yield from filter(None, (found.within_table(), found.figures_table()))
+    yield found.figures_table()
     for title, lines in (("Assumed", found.assumed), ("What the pilot cannot tell", found.limits)):
         if lines:
             yield "\n  - ".join([f"{title}:", *lines])

@@ -385,24 +385,20 @@ def assign(
     invite: Invite = None,
     queue: Path | None = None,
     top: Count = 100,
-    disagreement: bool = False,
     more: Count | None = None,
     overlap: Count | None = None,
     file: TaskFile = None,
     lower: bool = False,
-    release: bool = False,
 ) -> Parts:
     """Decide who sees what: invite people, queue images, change the overlap, or all that the task's file says.
 
     Args:
         queue: Images to show first: a text file of ids; or those that a model is least sure of: a run folder, or the
             table that `affectml predict --out` wrote.
-        top: How many images of the run, or of those in dispute, to queue.
-        disagreement: Queue the images that people disagree about most.
+        top: How many images of the run to queue.
         more: At least so many more people answer each queued image. Default: none.
         overlap: How many people answer each image from now on. Default: unchanged.
         lower: With --more, --overlap or --file: also lower the number of people where more were planned.
-        release: Take back images whose time is up, at once.
     """
     with tasks.open_task(db) as store:
         if lower and overlap is None and more is None and file is None:
@@ -416,19 +412,16 @@ def assign(
                 f"--overlap {then}: images wait for {before.overlap} people each; to lower that, add --lower"
             )
         people = None if more else then
-        asked = queue is not None or disagreement
-        queued = tasks.images_to_queue(store, queue, top, people=people) if asked else []
+        queued = [] if queue is None else tasks.images_to_queue(store, queue, top, people=people)
         raised = store.steer(
             invite=invite or [], file=said, changes=_given(overlap=overlap), queue=queued, more=more, lower=lower,
             since=None if said is None else last.number,
         )  # fmt: skip
         if keys := changed_keys(before, store.task):
             typer.echo(f"the task's file has a new version: {', '.join(keys)}", err=True)
-        if asked:
+        if queue is not None:
             words = queued_words(len(queued), raised, None if lower else more)
             typer.echo(f"queued, to be shown first: {words}", err=True)
-        if release:
-            store.release_expired()
         yield from _status(store)
 
 

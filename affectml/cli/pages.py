@@ -39,8 +39,6 @@ class Labelling:
         model: Run folder; its predictions may be shown as suggestions.
         target: Target whose labels people choose from.
         taxonomy: Labels to choose from instead: a built-in taxonomy or a YAML file.
-        check_labels: Ask of one label at a time whether it fits the image: those of a target, by its name, or those
-            that --model predicts, by the word model.
         study: Folder of a study, with study.yaml, that people take part in.
     """
 
@@ -51,13 +49,12 @@ class Labelling:
     model: Path | None = None
     target: str | None = None
     taxonomy: str | None = None
-    check_labels: str | None = None
     study: Annotated[Path | None, Help(metavar="OUT")] = None
     lead: Lead = ()
     allow_host: AllowHost = ()
 
     def __post_init__(self) -> None:
-        others = (self.named, self.images, self.model, self.target, self.taxonomy, self.check_labels)
+        others = (self.named, self.images, self.model, self.target, self.taxonomy)
         if self.study is not None and any(others):
             raise typer.BadParameter(
                 "--study: its file says what is labelled; only --db, --lead and --allow-host go with it"

@@ -268,7 +268,7 @@ def _ways(runs: Mapping[str, RunFolder]) -> dict[str, dict[int, str]]:
     settings: dict[str, dict[str, Any]] = {}
     for name, info in ((name, run.info) for name, run in runs.items()):
         options = dict(sorted(info.config.options.items()))
-        kept = replace(info.config, seed=0, dataset=None, threads=None, learning_curve=False, groups=())
+        kept = replace(info.config, seed=0, dataset=None, threads=None, groups=())
         config = replace(kept, options=options)
         recipe = repr((config, info.head.name, info.data.target, sorted(info.data.fingerprint.items()),
                        info.encoder.identity))  # fmt: skip

@@ -54,7 +54,6 @@ KIND_OF: dict[str, Kind | None] = {
 }  # fmt: skip
 _ANSWERS = [name for name in KIND_OF if name != "label"]  # of people
 _NAMES = (*FILE, "imageid")
-_TABLES = (".csv", ".tsv", ".parquet")  # what may lie beside a matrix that does not name its rows
 _SAVED = "what `datasets` saved becomes Parquet by datasets.load_from_disk(FOLDER).to_parquet(FILE)"
 
 
@@ -73,7 +72,7 @@ class Arrays:
     table: what is said of each, where it has one value, by the table that names the rows of a matrix or by arrays of
     the file's own; split and group as texts. ids: the image of each. label: the column of labels, None without.
     answers: of people, by what they are, a column for each label, and n where it is known. extra: further columns of
-    `table`. notes: what was found without having been named.
+    `table`. left_out: arrays that are none.
     """
 
     path: Path
@@ -83,7 +82,7 @@ class Arrays:
     label: str | None
     answers: dict[str, Table]
     extra: pd.DataFrame
-    notes: list[str]
+    left_out: list[str]
 
 
 @importer("embeddings", About(construct=None), images=(), folder=False, joins=True)
@@ -108,7 +107,7 @@ def embeddings(
 
     Args:
         source: .npz, .npy, .safetensors or Parquet file.
-        csv: Table of the matrix's rows. Default: in the file or beside it.
+        csv: Table of the matrix's rows. Default: the file names them itself.
         labels: Labels of the columns of shares, rates, sets, votes. Default: as the file says.
         vote_rule: How votes became shares: one_choice, set_split, normalised, moments, unknown.
         encoder: Spec of what made them, e.g. ViT-L-14:openai. Default: not known.
@@ -124,7 +123,8 @@ def embeddings(
     if "group" in table.frame:
         images["group"] = [group or None for group in table.texts("group")]
     result = draft(source, pd.concat([images, arrays.extra], axis=1), [None] * len(images))
-    result.notes += [f"embeddings computed elsewhere, from {file.name}", *arrays.notes]
+    result.notes.append(f"embeddings computed elsewhere, from {file.name}")
+    result.notes += [f"arrays left out: {', '.join(arrays.left_out)}"] if arrays.left_out else []
     result.take(_targets(arrays, TableSpec(taxonomy=taxonomy, mapping=mapping, vote_rule=vote_rule), source))
     checked = None if encoder is None else _is_checked(encoder, arrays, source.onto)
     result.embedded = _embedded(file, arrays.ids, arrays.embedding, name, encoder, checked)
@@ -254,13 +254,11 @@ def _is_checked(spec: str, arrays: Arrays, onto: Dataset | None) -> bool:
 def read_arrays(file: Path, csv: Path | None, labels: Sequence[str] | None) -> Arrays:
     """Read and check an .npz, .npy, safetensors or Parquet file of embeddings.
 
-    csv: the table that names the rows of an .npy or safetensors file; without it, a table of the file's name beside it.
-    labels: of the columns of shares, rates, sets and votes; without them, those that the file says. Raises BadInput
-    naming the array, row or column that cannot be used: also for a row without a name, named twice, or whose embedding
-    is not finite.
+    csv: the table that names the rows of an .npy or safetensors file. labels: of the columns of shares, rates, sets and
+    votes; without them, those that the file says. Raises BadInput naming the array, row or column that cannot be used:
+    also for a row without a name, named twice, or whose embedding is not finite.
     """
-    arrays, beside, notes = _content(file, csv)
-    path = file if beside is None else beside.path
+    arrays, path = _content(file, csv), file if csv is None else csv
     named = [key for key in arrays if plain(key) in _NAMES]
     key = next((key for key in ("image_id", "image") if key in named), next(iter(named), "image"))
     if len(named) > 1 and key not in ("image_id", "image"):
@@ -270,8 +268,6 @@ def read_arrays(file: Path, csv: Path | None, labels: Sequence[str] | None) -> A
             hint = did_you_mean(wanted, [name for name in arrays if name not in ("image", "label", "split", "group")])
             raise BadInput(f"{file}: no array {wanted!r}{hint} ({WANTED}; it has: {', '.join(arrays) or 'none'})")
     embedding = _floats(arrays.pop("embedding"), file)
-    if beside is not None and len(beside.frame) != len(embedding):
-        raise BadInput(f"{file}: embedding: {len(embedding)} rows, but {len(beside.frame)} rows of {path}")
     given = {name: arrays.pop(name) for name in _ANSWERS if name in arrays}
     people = arrays.pop("n", None) if given else None
     said = _column_names(file, arrays, given, None if labels is None else list(labels))
@@ -279,7 +275,7 @@ def read_arrays(file: Path, csv: Path | None, labels: Sequence[str] | None) -> A
     roles = [name for name in (key, label, "split", "group") if name in arrays]
     columns, left_out = _columns(path, arrays, len(embedding), roles)
     frame = pd.DataFrame(columns, index=range(len(embedding)))
-    table = Rows(file, frame, frame.index.to_numpy()) if beside is None else replace(beside, frame=frame)
+    table = Rows(path, frame, frame.index.to_numpy())
     ids = table.texts(key)
     table.refuse_row(ids == "", "no image name")
     again = "image {!r} a second time (first: {}); keep one"
@@ -290,8 +286,6 @@ def read_arrays(file: Path, csv: Path | None, labels: Sequence[str] | None) -> A
     table.refuse_row(infinite, lambda row: f"the embedding of image {ids[row]!r} {has}")
     own = [name for name in frame.columns if name not in roles and plain(name) not in _NAMES and name != "url"]
     left_out += [f"{name} [{len(frame)}]" for name in frame.columns if name == "url"]
-    if left_out:
-        notes.append(f"arrays left out: {', '.join(left_out)}")
     return Arrays(
         path=file,
         table=table,
@@ -300,35 +294,31 @@ def read_arrays(file: Path, csv: Path | None, labels: Sequence[str] | None) -> A
         label=label if label in roles else None,
         answers={name: _answers(file, name, cells, said, people, len(frame)) for name, cells in given.items()},
         extra=pd.DataFrame({name: tidy(frame[name]) for name in own}, index=frame.index),
-        notes=notes,
+        left_out=left_out,
     )
 
 
-def _content(file: Path, csv: Path | None) -> tuple[dict[str, Any], Table | None, list[str]]:
-    """A file's arrays by name, and the table that names its rows where it does not: `csv`, else what lies beside it."""
+def _content(file: Path, csv: Path | None) -> dict[str, Any]:
+    """A file's arrays by name, and the columns of the table that names its rows where it does not."""
     if file.is_dir():
         raise BadInput(f"{file}: a folder; expected an .npz, .npy, .safetensors or Parquet file; {_SAVED}")
     need_file(file)
-    arrays, notes = _read(file), []
-    if file.suffix == ".npz" or any(plain(key) in _NAMES for key in arrays):
-        if csv is not None:
-            raise BadInput(f"{file}: names its own rows; leave {option('csv')} out")
-        return arrays, None, []
+    arrays = _read(file)
+    named = file.suffix == ".npz" or any(plain(key) in _NAMES for key in arrays)
+    if named and csv is not None:
+        raise BadInput(f"{file}: names its own rows; leave {option('csv')} out")
+    if not named and csv is None:
+        raise BadInput(f"{file}: nothing says which image is which row; name the table that does ({option('csv')})")
     if csv is None:
-        beside = [file.with_suffix(suffix) for suffix in _TABLES]
-        csv = next((path for path in beside if path.is_file() and path != file), None)
-        if csv is None:
-            way_out = f"name the table that does ({option('csv')}), or put it beside as {beside[0].name}"
-            raise BadInput(f"{file}: nothing says which image is which row; {way_out}")
-        notes = [f"rows named by {csv.name}, which lies beside {file.name}"]
-    table = read_table(csv)
-    if twice := sorted(set(table.frame.columns) & arrays.keys()):
+        return arrays
+    frame = read_table(csv).frame
+    if twice := sorted(set(frame.columns) & arrays.keys()):
         raise BadInput(f"{csv}: column {twice[0]!r} is also an array of {file}; leave one of them out")
-    if not any(plain(name) in _NAMES for name in table.frame.columns):
-        raise BadInput(
-            f"{csv}: no column image_id or file to name the images by (it has: {', '.join(table.frame.columns)})"
-        )
-    return {**arrays, **{name: _objects(table.frame[name]) for name in table.frame.columns}}, table, notes
+    if not any(plain(name) in _NAMES for name in frame.columns):
+        raise BadInput(f"{csv}: no column image_id or file to name the images by (it has: {', '.join(frame.columns)})")
+    if "embedding" in arrays and len(frame) != len(arrays["embedding"]):
+        raise BadInput(f"{file}: embedding: {len(arrays['embedding'])} rows, but {len(frame)} rows of {csv}")
+    return {**arrays, **{name: _objects(frame[name]) for name in frame.columns}}
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -374,7 +364,7 @@ def _safetensors(file: Path) -> dict[str, Any]:
 
     tensors = load_file(file)
     wide = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-    return _with_embedding({name: tensor.numpy() for name, tensor in wide.items()}, "fiub")
+    return {name: tensor.numpy() for name, tensor in wide.items()}
 
 
 def _parquet(file: Path) -> dict[str, Any]:
@@ -395,15 +385,6 @@ def _parquet(file: Path) -> dict[str, Any]:
             expected = f"expected {lengths.max()} as in others"
             raise BadInput(f"{file}: column {name!r}: row {row} (counted from 0) holds {found}, {expected}")
         arrays[str(name)] = np.stack(list(cells))
-    return _with_embedding(arrays, "f")
-
-
-def _with_embedding(arrays: dict[str, Any], kinds: str) -> dict[str, Any]:
-    """The arrays; the only matrix besides answers is renamed `embedding`, unless one has that name."""
-    free = {name: array for name, array in arrays.items() if name not in _ANSWERS}
-    matrices = [name for name, array in free.items() if array.ndim == 2 and array.dtype.kind in kinds]
-    if "embedding" not in arrays and len(matrices) == 1:
-        arrays["embedding"] = arrays.pop(matrices[0])
     return arrays
 
 
@@ -491,21 +472,13 @@ def _answers(file: Path, key: str, cells: Any, said: list[str] | None, people: A
         expected = f"expected numbers {list(shape)}: a row for each image and a column for each label"
         has = f"{key} has shape {list(matrix.shape)} and dtype {matrix.dtype}"
         raise BadInput(f"{file}: {has}, {expected} ({', '.join(names)})")
-    values = matrix.astype(np.float64)
-    frame = pd.DataFrame(values, columns=names)
+    frame = pd.DataFrame(matrix.astype(np.float64), columns=names)
     table = Rows(file, frame, np.arange(rows), f"{key}, row", labels=tuple(names))
-    fits, expected = values <= 1.001, "a share between 0 and 1"
-    if key == "sets":
-        fits, expected = np.isin(values, (0, 1)), "0 or 1"
-    elif key == "votes":
-        fits, expected = values == np.round(values), "a whole number"
-    table.refuse(np.isfinite(values) & ~fits, names, values, f"expected {expected}")
     if people is None:
         return table
-    if people.dtype.kind not in "fiu" or people.shape not in ((rows,), shape):
+    if people.dtype.kind not in "fiu" or people.shape != (rows,):
         has = f"n has shape {list(people.shape)} and dtype {people.dtype}"
-        raise BadInput(f"{file}: {has}, expected whole numbers [{rows}] or {list(shape)}")
+        raise BadInput(f"{file}: {has}, expected whole numbers [{rows}]")
     if "n" in names:
         raise BadInput(f"{file}: a label of {key} is called 'n', as the number of people is; rename it")
-    counts = pd.DataFrame(people.reshape(rows, -1), columns=["n"] if people.ndim == 1 else [f"n:{x}" for x in names])
-    return replace(table, frame=pd.concat([frame, counts], axis=1))
+    return replace(table, frame=frame.assign(n=people))

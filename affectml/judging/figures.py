@@ -47,8 +47,7 @@ KEYS = ("dataset", "target", "space", "image_id", "group", "system", "against") 
 PEOPLE = ("people", "person", "half", "consensus")
 # What rows are `by` besides columns of the user's: a column of such a name is "images' NAME" or "people's NAME" there.
 TAKEN = ("tau", "instead_of", "bin", "disagreement", "wordings",
-         "draws", "split", "seeds", "dataset", "unanswered", "answers_known",
-         "training_images")  # fmt: skip
+         "draws", "split", "seeds", "dataset", "unanswered", "answers_known")  # fmt: skip
 _OF_PARTS = ("subgroups", "by_person")  # facts that name groups, or tell of few people
 MADE_HERE = (*PEOPLE, "oracle", "floor", "rest")
 # The order of systems in tables and pictures; those of other names stand after the model, as they were given.

@@ -129,7 +129,7 @@ def space_of(of_model: Mapping, of_truth: Mapping) -> Space:
         said: dict[str, Any] = {
             what: {label: given for label, given in getattr(whole, what).items() if label in labels} for what in kept
         }
-        part = replace(whole, labels=labels, wheel=(), other_wheels={}, **said)
+        part = replace(whole, labels=labels, wheel=(), **said)
     return Space(of_model, of_truth, part, keep, missed, tuple(shown))
 
 

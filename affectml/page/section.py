@@ -125,13 +125,13 @@ class Shown:
         return cls(f"{data.name} – affectml report", heading, about, info.command, info, **more)
 
 
-def curve(title: str, figures: Figures, first: str, axis: str, **more: Any) -> Drawing:
-    """Systems over a number that is their level; `first` with its interval. more: for `plots.curves`."""
+def curve(title: str, figures: Figures, first: str, axis: str) -> Drawing:
+    """Systems over a number that is their level; `first` with its interval."""
     found = crossed(sorted(figures, key=lambda each: each.system != first), "system", "level")
     series = {who: {float(at): (f.value, *f.ends) for at, f in by.items()} for who, by in found.items()}
     told = (f"{who} {', '.join(f'{number(f.value)} at {at}' for at, f in by.items())}" for who, by in found.items())
     note = "Band: 95 % interval." * any(each.bounded for each in found[first].values())
-    return Drawing(title, curves(series, f"{title}: {'; '.join(told)}", axis, **more), note)
+    return Drawing(title, curves(series, f"{title}: {'; '.join(told)}", axis), note)
 
 
 @dataclass(frozen=True, eq=False)

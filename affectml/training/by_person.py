@@ -59,9 +59,8 @@ class ByPerson(Step):
             raise BadInput(
                 f"{given}: {head.described()} has no rates to begin with; take {way} {heads_that(cuts_rates)}"
             )
-        for other, value in (("judgements", config.judgements), ("ensemble", config.ensemble)):
-            if value:
-                raise BadInput(f"{given} has rates of its own: leave {option(other, value)} out")
+        if config.ensemble:
+            raise BadInput(f"{given} has rates of its own: leave {option('ensemble', config.ensemble)} out")
         if dataset.judgements is None:
             raise BadInput(
                 f"{given}: {dataset.root} has no annotations.parquet, which says who chose what: leave it out"

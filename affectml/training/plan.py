@@ -26,14 +26,14 @@ from affectml.judging.subgroups import check_groups
 from affectml.prompts import Prompts
 from affectml.runs import TrainConfig
 from affectml.training.by_person import ByPerson
-from affectml.training.options import Judgements, Promise
+from affectml.training.promise import Promise
 from affectml.training.steps import Plan, Prepared, Step
 
 DEMO = Path("data/demo")
 RUNS = Path("runs")
 # How far single labels are trusted as negatives of all the others; see SigmoidConfig.
 ASSUMED_NEGATIVES = 0.1
-STEPS: tuple[Step, ...] = (Judgements(), Promise(), ByPerson())
+STEPS: tuple[Step, ...] = (Promise(), ByPerson())
 
 
 def plan_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda line: None) -> Plan:

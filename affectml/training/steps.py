@@ -18,7 +18,7 @@ from affectml.embeddings import EmbeddingStore
 from affectml.encoders import load_encoder
 from affectml.encoders.identity import to_load
 from affectml.errors import BadInput, option
-from affectml.heads import Head, Material, PersonAnswers, PriorHead, Wanted, ZeroShotHead
+from affectml.heads import Head, PersonAnswers, PriorHead, Wanted, ZeroShotHead
 from affectml.heads.inputs import Features
 from affectml.heads.promise import Asked
 from affectml.judging.figures import Evaluation
@@ -61,8 +61,7 @@ class Plan:
     @cached_property
     def promise(self) -> Asked:
         """What is promised, where the configuration asks for it."""
-        config = self.config
-        return Asked.parse(str(config.promise), probability=config.promise_level, empty=config.promise_empty)
+        return Asked.parse(str(self.config.promise))
 
     def levels(self, image_ids: Array) -> Array | None:
         """The level of each image in the column of the promise, see `levels_of`."""
@@ -219,10 +218,6 @@ class Step:
     def unfitted(self, head: Head) -> Head:
         """The head to fit in place of the plan's."""
         return head
-
-    def material(self, material: Material, prepared: Prepared) -> Material:
-        """What to fit it on in place of the target's own values."""
-        return material
 
     def fitted(self, head: Head, prepared: Prepared, say: Say) -> None:
         """Add to a head that is fitted."""

@@ -154,8 +154,8 @@ def test_files_that_are_not_what_they_should_be(tmp_path):
     refused(alone, BadInput, r"name the table .*\(csv\)")
     for said, message in (
         ("file\na.jpg\nb.jpg\n", "60 rows, but 2 rows of"),
-        ("picture\na.jpg\n", r"no column image_id or file .*it has: picture"),
-        ("file\n" + "a.jpg\n" * N, r"rows\.csv, line 3: image 'a\.jpg' a second time \(first: .*line 2\)"),
+        ("who\na.jpg\n", r"no column image_id or file .*it has: who"),
+        ("file\n" + "a.jpg\n" * N, r"rows\.csv: row 1 .*: image 'a\.jpg' a second time \(first: .*row 0 "),
     ):
         table.write_text(said)
         refused(alone, BadInput, message, csv=table)
@@ -253,9 +253,10 @@ SHARES = np.array([[0.5, 0.25, 0.25], [0, 1, 0], [0.2, 0.3, 0.5]])
         ({"shares": changed(SHARES, 0.5)}, r"shares, row 1 .*: the shares sum to 1\.5, not to 1"),
         ({"shares": changed(SHARES, -0.5)}, r"shares, row 1 .*: column 'awe': a value cannot be negative"),
         ({"shares": changed(SHARES, np.nan)}, r"shares, row 1 .*: column 'awe': expected a number, but received nan"),
-        ({"shares": changed(SHARES, 50)}, r"shares, row 1 .*'awe': expected a share between 0 and 1, but received 50"),
-        ({"rates": changed(SHARES, 2)}, r"rates, row 1 .*'awe': expected a share between 0 and 1, but received 2"),
-        ({"sets": changed(SHARES, 0)}, r"sets, row 0 .*'anger': expected 0 or 1, but received 0\.5"),
+        ({"shares": changed(SHARES, 50)}, r"shares, row 1 .*'awe': shares lie in \[0, 1\] .*, but received 50"),
+        ({"rates": changed(SHARES, 2)}, r"rates, row 1 .*'awe': shares lie in \[0, 1\] .*, but received 2"),
+        ({"sets": changed(SHARES, 0)}, r"sets, row 0 .*'anger': kind sets needs 0 or 1, but received 0\.5"),
+        ({"sets": changed(np.eye(3), 2)}, r"sets, row 1 .*'awe': kind sets needs 0 or 1, but received 2"),
         ({"votes": changed(SHARES, 0)}, r"votes, row 0 .*'anger': expected a whole number, but received 0\.5"),
         ({"votes": PEOPLE, "n": np.array([5, 4, 5])}, r"votes, row 1 .*'joy': more votes than people asked"),
         ({"votes": PEOPLE, "n": np.array([5, 5])}, r"n has shape \[2\] .*expected whole numbers \[3\]"),
@@ -328,13 +329,14 @@ def as_npy(folder: Path) -> Path:
 
 
 def as_safetensors(folder: Path) -> Path:
-    save_file({"features": torch.from_numpy(EYE).to(torch.bfloat16)}, folder / "t.safetensors")
+    save_file({"embedding": torch.from_numpy(EYE).to(torch.bfloat16)}, folder / "t.safetensors")
     return beside(folder / "t.safetensors")
 
 
 @pytest.mark.parametrize("save", [as_parquet, lambda folder: as_parquet(folder, 4), as_npy, as_safetensors])
 def test_every_form_says_the_same(tmp_path, save):
-    dataset = import_embeddings(save(tmp_path), tmp_path / "out")
+    file, table = save(tmp_path), tmp_path / "t.csv"
+    dataset = import_embeddings(file, tmp_path / "out", csv=table if table.exists() else None)
     assert dataset.images["image_id"].tolist() == COLUMNS["image"]
     assert dataset.images["split"].tolist() == COLUMNS["split"]
     assert "file" not in dataset.images
@@ -343,12 +345,10 @@ def test_every_form_says_the_same(tmp_path, save):
     assert (single.taxonomy.labels, single.table.tolist()) == (("fear", "joy"), [[0, 1], [1, 0], [0, 1]])
     stored = EmbeddingStore.for_dataset(dataset).rows(["a.jpg", "b.jpg"])
     np.testing.assert_array_equal(stored, EYE[[1, 0]])
-    named = save in (as_npy, as_safetensors)
-    assert any("rows named by t.csv" in note for note in dataset.meta.notes) == named
 
 
 def test_what_names_a_parquet_files_rows(tmp_path):
-    """A column called like a file does; where there is none, a table beside it, which is never the file itself."""
+    """A column called like a file does; where there is none, a table that the user names."""
     file = as_parquet(tmp_path)
     table = pq.read_table(file)
     pq.write_table(table.rename_columns({"image": "file"}), file)

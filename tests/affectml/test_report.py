@@ -21,7 +21,7 @@ from affectml.page.section import Page
 from affectml.page.sections import FOLDED, OPEN
 from affectml.page.sections.labels import bias, instead, labels
 from affectml.page.sections.overview import CLOSE, beside, cards, images, overview, sentence, three
-from affectml.page.sections.parts import by_person, disagreement, learning, made, subgroup_lines, subgroups
+from affectml.page.sections.parts import by_person, disagreement, made, subgroup_lines, subgroups
 from affectml.page.sections.scores import bands, differences, every_score, levels, promise, repeats
 from affectml.page.tables import PRECISION, STAR, matrix, number, p_value, pivot, scores_table
 from affectml.page.write import caveats, missing, sections, warnings
@@ -193,17 +193,12 @@ def test_many_empty_sets_stand_beside_every_score_of_sets_and_the_constant_answe
     assert "every image is awe, joy." in warnings(agreeing(*scores, *shares, prior_set=["awe", "joy"]))[0]
 
 
-def test_sets_that_hold_most_labels_and_a_promise_are_warned_of_and_chosen_by_anybody_has_a_name_of_its_own():
-    fact = {"promise": "precision=0.7", "words": "w", "made_on": HERE, "spread": 0.01, "probability": 0.9}
-    rows = [row(f"promise_{name}", v) for name, v in [("precision", 0.6), ("size", 1.7), ("empty", 0.1)]]
-    page = agreeing(*rows, row("labels_per_set", 1.7, half=None), row("set_precision", 0.4), promise=fact)
-    (table,) = promise(page).tables
-    assert table.columns == ("images", "chosen by somebody", "labels per set", "empty sets")
-    assert "set_precision counts labels of the panel's set" in table.note
-    assert "10 % of draws of calibration images may come out so" in promise(page).sentence
+def test_sets_that_hold_most_labels_and_a_promise_are_warned_of():
+    fact = {"promise": "recall=0.9", "words": "w", "made_on": HERE}
+    page = agreeing(row("promise_recall", 0.9), row("labels_per_set", 1.7, half=None), promise=fact)
     assert warnings(page) == [
         "The model's sets hold 1.7 of 3 labels on average: they rule little out.",
-        "The model's sets are cut to keep a promise (precision=0.7), not for the best score.",
+        "The model's sets are cut to keep a promise (recall=0.9), not for the best score.",
     ]
 
 
@@ -295,21 +290,6 @@ def test_bands_that_miss_the_line_are_counted_beside_those_that_chance_makes_mis
     told = [f"6 of 10 bands miss {line}", "about 1 would by chance", "the farthest off is joy, by .200"]
     assert bands(bins(*[(0.5, 0.7)] * 6, *[(0.1, 0.1)] * 4)) == told
     assert bands([]) == []
-
-
-def test_a_small_step_of_a_learning_curve_is_no_gain():
-    def points(*values):
-        rows = by("training_images", {str(10 * at): v for at, v in enumerate(values, 1)}, half=0.02)
-        other = [replace(each, system="other", value=0.9) for each in rows]
-        return learning(found(*rows, *other, row("set_f1", values[-1]), learning_curve=[0.3, 0.7, 1]))
-
-    said = "With 20 training images set_f1 is .700, with all 30 .703, which may be chance; each point is one fit."
-    assert points(0.5, 0.700, 0.703).sentence == said
-    (table,) = points(0.5, 0.700, 0.703).tables
-    assert table.columns == ("metric", "10 images (30%)", "20 images (70%)", "30 images (100%)")
-    assert table.rows[0][1:] == (".500 ±.020", ".700 ±.020", ".703 ±.020")  # of the first system alone
-    assert "chance" not in points(0.5, 0.6, 0.7).sentence
-    assert points(0.5) is None
 
 
 def test_subgroups_show_what_was_tested_and_a_small_level_its_size():

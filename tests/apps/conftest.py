@@ -1,6 +1,7 @@
 """A real server, a real browser: the app started as people start it, on a small demo set, and Debian's Chromium."""
 
 import contextlib
+import functools
 import json
 import os
 import random
@@ -23,6 +24,7 @@ from sqlalchemy import Executable
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.testclient import TestClient
+from streamlit.components.v2 import manifest_scanner
 
 from affectml import checkup
 from affectml.demo_set import write_demo
@@ -102,6 +104,15 @@ class Server:
         events = self.events()
         mine = events[events["annotator_id"] == who]
         return [(row.image_id, row.kind, tuple(row.labels)) for row in mine.itertuples()]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def installed_components() -> Iterator[None]:
+    """Streamlit's AppTest looks through all installed packages for components at each page: half a second, so once."""
+    with pytest.MonkeyPatch.context() as patch:
+        scan = functools.cache(manifest_scanner.scan_component_manifests)
+        patch.setattr(manifest_scanner, "scan_component_manifests", scan)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from affectml.data import Dataset
 from affectml.taxonomies import get_taxonomy
 from affectml_annotation import Answer, LabelStore
 
-from .conftest import change_language, join
+from .conftest import join
 
 
 @pytest.fixture(scope="module")
@@ -294,28 +294,6 @@ def test_how_far_one_is_stands_in_one_sentence_that_never_goes_back(server, pers
     ann.ready().settled()
     expect(said).to_have_text(f"Image 5 {of}")
     assert "answer" not in ann.page.locator(".says").inner_text()  # nothing waits, so nothing is said of it
-
-
-@pytest.mark.slow
-def test_checking_labels_is_a_task_of_its_own_here_under_a_base_path_and_in_two_languages(start, person, axe):
-    server = start("--check-labels", "emotions", streamlit=("--server.baseUrlPath", "deep/er"))
-    server.url += "/deep/er"
-    with LabelStore(server.db) as store:
-        store.change_task(languages=["en", "de"])
-    ann = person(server).enter()
-    item, asked = ann.image, ann.page.locator(".ask")
-    label = item.rpartition(" :: ")[2]
-    assert asked.inner_text() == label
-    for keys in ("12", "0"):  # one answer, not a set; "none of these" is no answer to this question
-        ann.press(*keys)
-        assert ann.chosen == ["not reasonable"]
-    assert ann.page.get_by_role("button", name="None of these").count() == 0
-    assert axe(ann.page) == []
-    change_language(ann, "de")
-    asked.get_by_text(get_taxonomy("mikels-8").display(label, "de"), exact=True).wait_for()
-    assert ann.image == item
-    ann.answer()
-    assert ann.stored == [(item, "labels", ("not reasonable",))]
 
 
 def test_streamlit_s_own_keys_stay_quiet(ann):

@@ -117,7 +117,6 @@ def test_a_folder_called_demo_is_not_taken_for_the_demo_set(tmp_path):
             ["--on", "PHOTOS/set", "--images", "PHOTOS", "--taxonomy", "mikels-8"],
             r"would lie inside .*holiday-data --images",
         ),
-        (["--images", "PHOTOS", "--taxonomy", "mikels-8", "--check-labels", "x"], "leave one of them out"),
     ],
 )
 def test_what_cannot_be_started_is_said_in_one_line_and_nothing_is_written(started, photos, words, why):

@@ -132,9 +132,7 @@ def promise(page: Page) -> Section | None:
     made, people = page.facts.get("promise"), from_people(str(page.facts.get("kind")))
     if made is None:
         return None
-    somebody = "chosen by somebody" if people else "labels of the image"  # set_precision is another figure
-    names = {"promise_recall": "recall", "promise_extra": "extra labels", "promise_precision": somebody}
-    names |= {"promise_size": "labels per set", "promise_empty": "empty sets"}
+    names = {"promise_recall": "recall", "promise_extra": "extra labels", "promise_size": "labels per set"}
     rows = [each for each in page.of_first(None) if each.metric in names]
     rows.sort(key=lambda each: (each.by != "", list(names).index(each.metric)))
     notes = [made.get("shift", {}).get("words"), f"promised: {made['words']}", f"made on {made['made_on']}"]
@@ -144,8 +142,6 @@ def promise(page: Page) -> Section | None:
         notes.append(f"other calibration images would move it by {number(made['spread'])} (one SD)")
     if left := made.get("without_choices"):
         notes.append(f"{left} calibration images without a choice did not count")
-    if made["promise"].startswith("precision") and people:
-        notes.append("chosen by somebody: one person is enough; set_precision counts labels of the panel's set")
     named = [replace(f, level=f"{f.by}: {f.level} ({f.n})" if f.by else f"all {f.n} images") for f in rows]
     title, note = f"Promise: {made['promise']}", "; ".join(filter(None, notes))
     table = pivot(title, named, "level", lambda each: names[each.metric], head="images", note=note)
@@ -164,18 +160,14 @@ def _kept(made: Mapping[str, Any], rows: Sequence[Figure], people: bool) -> list
     told += [made["made_on"]] if made["made_on"] != HERE else []
     if not mine or mine[0].by:
         return [*told, "no image counts for the promise"]
-    found, column, draws = mine[0], made.get("column"), made.get("probability")
+    found, column = mine[0], made.get("column")
     sign, most = (1, "at most") if risk == "extra" else (-1, "at least")
     wrong = [f for f in mine if f.bounded and min(sign * end for end in f.ends) > sign * float(level)]
     (low, high), sets = map(number, found.ends), held(risk, number(found.value), people=people)
-    surely = f" with a probability of {100 * draws:g} %" if draws else ""
     within = f" within each level of {column}" if column else ""
     told.append(f"the sets hold {sets} ({low} to {high})")
-    told.append(f"{most} {float(level):g} was promised on average{surely}{within}")
-    if found in wrong:
-        told.append("the choice of images alone does not explain the difference")
-        told += [f"{100 * (1 - draws):g} % of draws of calibration images may come out so"] if draws else []
-    else:
-        told.append("nothing here speaks against it")
+    told.append(f"{most} {float(level):g} was promised on average{within}")
+    chance = "the choice of images alone does not explain the difference"
+    told.append(chance if found in wrong else "nothing here speaks against it")
     worse = ", ".join(each.level for each in wrong if column and each.by == column)
     return [*told, f"{worse} did worse"] if worse else told

@@ -213,25 +213,24 @@ def version_of(connection: sa.Connection) -> int:
 def migrate(
     begin: Callable[[], AbstractContextManager[sa.Connection]], migrations: Sequence[Migration] = MIGRATIONS
 ) -> int:
-    """Bring a database to the newest version, each migration in a transaction of its own; return the version.
+    """Bring a database to the newest version, in one transaction: as a whole or not at all; return the version.
 
     Raises StoreError for a database from a newer version of this package.
     """
-    while True:
-        with begin() as connection:
-            if connection.dialect.name == "postgresql":
-                # Two programs may open a new database at once.
-                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7235812)")
-            version = version_of(connection)
-            if version > len(migrations):
-                raise StoreError(
-                    f"this database has schema {version}, newer than the {len(migrations)} that this version "
-                    "of affectml knows; upgrade affectml (nothing was changed)"
-                )
-            if version == len(migrations):
-                return version
-            migrations[version](connection)
-            connection.execute(schema_version.insert().values(version=version + 1, applied_at=now_ms()))
+    with begin() as connection:
+        if connection.dialect.name == "postgresql":
+            # Two programs may open a new database at once.
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7235812)")
+        version = version_of(connection)
+        if version > len(migrations):
+            raise StoreError(
+                f"this database has schema {version}, newer than the {len(migrations)} that this version "
+                "of affectml knows; upgrade affectml (nothing was changed)"
+            )
+        for number in range(version, len(migrations)):
+            migrations[number](connection)
+            connection.execute(schema_version.insert().values(version=number + 1, applied_at=now_ms()))
+    return len(migrations)
 
 
 def schema_faults(connection: sa.Connection) -> Iterator[dict[str, str]]:

@@ -20,7 +20,7 @@ from affectml_annotation import AnnotationError
 from affectml_apps import serving
 from affectml_apps.explore.state import Explorer, current
 from affectml_apps.pictures import BadImage, decoded
-from affectml_apps.text import controlled, plain
+from affectml_apps.text import attempt, controlled, plain, show_done
 
 CLIENT = Path(__file__).parent / "client"
 MOST_CHOICES = 1000  # levels to choose from; of more, a part of their text is asked for
@@ -39,6 +39,7 @@ def run() -> None:
     """Draw the page."""
     st.set_page_config(page_title="Explore", page_icon=ICON, layout="wide")
     st.html(CLIENT / "page.css")
+    show_done()
     explorer, view = current(), read_view()
     with st.sidebar:
         try:
@@ -238,7 +239,7 @@ def draw_selections(explorer: Explorer, view: View) -> None:
             on_change=stay,
         )
         if st.button("Save these images", on_click=stay, disabled=not name.strip() or (there and not again)):
-            attempt(lambda: save(explorer, shown, view, name.strip(), replace=again))
+            attempt(lambda: save(explorer, shown, view, name.strip(), replace=again), "{}")
         st.download_button(
             "Download as CSV",
             lambda: explorer.found.csv(shown).encode("utf-8-sig"),  # Excel's mark of UTF-8
@@ -249,11 +250,9 @@ def draw_selections(explorer: Explorer, view: View) -> None:
         if explorer.found.judgements.has_task:
             more = st.number_input("More people for each", 1, 100, 1, key="more", on_change=stay)
             if st.button("Send to the labelling queue", on_click=stay, disabled=len(shown) == 0):
-                attempt(lambda: queue(explorer, shown, int(more)))
+                attempt(lambda: queue(explorer, shown, int(more)), "{}")
         else:
             st.text("No labelling task to send them to; `affectml label init` makes one.")
-    if said := st.session_state.pop("said", None):
-        st.success(plain(said))
 
 
 def ticks(explorer: Explorer) -> list[int]:
@@ -269,25 +268,16 @@ def save(explorer: Explorer, shown: NDArray[np.uint32], view: View, name: str, *
     """Save what is shown; returns what was done."""
     explorer.found.selections.save(name, explorer.found.image_id[shown], view, replace=replace)
     st.session_state["kept"] = st.session_state.get("kept", 0) + 1
+    stay()
     return f"saved {len(shown):,} images as {name}"
 
 
 def queue(explorer: Explorer, shown: NDArray[np.uint32], more: int) -> str:
     """Send what is shown to the labelling task; returns what was done."""
     count, raised = explorer.found.queue(shown, more=more)
+    stay()
     left = "" if count == len(shown) else f"; the other {len(shown) - count:,} are not in the task"
     return f"at the end of the queue: {queued_words(count, raised, more)}{left}"
-
-
-def attempt(act: Callable[[], str]) -> None:
-    """Do it, and draw the page afresh with what was done; or say why not."""
-    try:
-        st.session_state["said"] = act()
-    except (AffectmlError, AnnotationError) as error:
-        st.error(plain(error))
-        return
-    stay()
-    st.rerun()
 
 
 # An image of one's own

@@ -47,7 +47,6 @@ READERS["images"] = Reader(
     written(("a.txt", "a bird", "on a branch"), pictures=("a.jpg", "b/c.jpg")),
     lambda folder, out: get_importer("images")(folder, out, taxonomy="ekman-6"),
 )
-READERS["coco"] = Reader(written(("c.json", json.dumps(sources.COCO))), imports("coco", "c.json", images="none"))
 
 # Published sets, in their own layouts.
 
@@ -71,7 +70,7 @@ FOLDERS: dict[str, Callable[[Path], object]] = {
     "findingemo": sources.finding_folder,
     "oasis": lambda folder: sources.oasis_folder(folder, sources.OASIS, ["Dog 1", "Fence 1"]),
     "artemis": sources.artemis_folder,
-    "twitter1": lambda folder: sources.twitter_folder(folder, ["image,n,x,y", *sources.COUNTS]),
+    "twitter1": sources.twitter_folder,
     **dict.fromkeys(
         ("flickrldl", "twitterldl"),
         lambda folder: sources.ldl_folder(
@@ -127,7 +126,8 @@ EMBEDDED: dict[str, Callable[[Path], object]] = {
     "t.parquet": lambda folder: pq.write_table(embedded(), folder / "t.parquet"),
 }
 for file, write in EMBEDDED.items():
-    READERS[f"embeddings {file}"] = Reader(write, imports("embeddings", file))
+    csv = "t.csv" if file in ("t.npy", "t.safetensors") else ""
+    READERS[f"embeddings {file}"] = Reader(write, imports("embeddings", file, csv))
 
 
 def as_images_in_parquet(folder: Path) -> None:

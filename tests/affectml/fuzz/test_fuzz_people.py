@@ -51,7 +51,6 @@ TAXONOMY = """name: own
 source: somebody (2020)
 parent: coarse.yaml
 wheel: [joy, fear]
-other_wheels: {back: {order: [fear, joy], source: nobody}}
 templates: ["a photo that evokes {label}"]
 labels:
   joy:

@@ -10,7 +10,7 @@ const KINDS = ["none", "unsure", "skip"];
 const ANSWERING = ["save", "flag", ...KINDS];
 const OWN = ["save", "flag", "back", "forward", "pause", "pass"]; // methods here
 
-const TOLD = ["ask", "original", "suggestion", "warning"]; // what the server says of an image, in the language spoken
+const TOLD = ["original", "suggestion", "warning"]; // what the server says of an image, in the language spoken
 
 const answers = ({ label, command }) => label !== undefined || ANSWERING.includes(command);
 
@@ -276,7 +276,6 @@ export class Session {
     if (this.broken) return void this.say("damaged");
     const { labels } = this.selection;
     this.selection.kind = null;
-    if (this.settings.single) labels.clear();
     const strength = labels.get(label);
     if (strength === undefined) labels.set(label, 1);
     else if (this.settings.intensity && strength < 3) labels.set(label, strength + 1);
@@ -287,7 +286,6 @@ export class Session {
   choose(kind) {
     if (!this.ready) return;
     if (this.broken && (kind === "none" || kind === "unsure")) return void this.say("damaged");
-    if (kind === "none" && this.settings.single) return;
     this.selection.labels.clear();
     this.selection.kind = this.selection.kind === kind ? null : kind;
     this.edited();

@@ -80,7 +80,6 @@ export class View {
     this.choices = make("div", { class: "choices" }, this.groups, this.pad?.element);
     this.kinds = make("div", { class: "kinds", role: "group", "aria-label": _("Other answers") });
     for (const kind of KINDS) {
-      if (kind === "none" && task.single) continue; // "reasonable or not" has no such answer
       const { key, name } = COMMAND.get(kind);
       const chip = this.chip(_(name), key, () => command(kind));
       chip.classList.add("quiet");
@@ -134,12 +133,11 @@ export class View {
     this.progress = make("p", { class: "progress" });
     this.bar = make("progress", { max: "1", value: "0", "aria-label": _("Progress") });
     this.question = make("h2", { class: "question", id: "question" }, task.question);
-    this.ask = make("p", { class: "ask" });
     this.original = make("p", { class: "original" });
     this.suggestion = make("p", { class: "suggestion" });
     this.came = task.practice ? alert() : null; // of the last try
     this.asked = make("div", { class: "asked", role: "group", "aria-labelledby": "question" },
-      this.question, this.ask, this.original, this.suggestion, this.came);
+      this.question, this.original, this.suggestion, this.came);
     this.chosen = make("p", { class: "chosen" });
     this.dropped = make("p", { class: "dropped", role: "status" });
     this.status = make("p", { class: "status", role: "status" });
@@ -153,7 +151,7 @@ export class View {
   buildHelp() {
     const { task } = this;
     const named = (key) => make("kbd", {}, _(KEY_NAMES[mirrored(key)] ?? key));
-    const commands = COMMANDS.filter(([, command]) => !(command === "none" && task.single)).map(([key, , name, what]) => [named(key), _(what ?? name)]);
+    const commands = COMMANDS.map(([key, , name, what]) => [named(key), _(what ?? name)]);
     const labels = this.labels.map(({ name, key, meaning }) => [key ? named(key) : "",
       make("th", { scope: "row" }, make("bdi", {}, name)), make("bdi", {}, meaning ?? "")]);
     const instructions = make("div", { class: "instructions" }, task.instructions);
@@ -230,11 +228,10 @@ export class View {
   drawItem() {
     const { item } = this.session;
     const look = LOOKS[item?.look];
-    this.ask.replaceChildren(...(item?.ask ? [make("q", {}, item.ask)] : [])); // in the language's own quotation marks
     this.original.textContent = item?.original ? _("The collection's own label: {label}", { label: item.original }) : "";
     const suggested = item?.suggestion ? [_("A model suggests: {labels}.", { labels: list(item.suggestion) })] : [];
     this.suggestion.textContent = look ? [_(look), ...suggested, _("Your first answer is chosen; change it or keep it.")].join(" ") : "";
-    for (const line of [this.ask, this.original, this.suggestion]) line.hidden = !line.textContent;
+    for (const line of [this.original, this.suggestion]) line.hidden = !line.textContent;
     for (const name of ["image", "round", "look"]) this.root.dataset[name] = item?.[name] ?? "";
   }
 

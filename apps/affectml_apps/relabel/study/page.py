@@ -13,7 +13,6 @@ from affectml_annotation.study.screen import Screen, return_address, screen
 from affectml_annotation.study.terms import terms
 from affectml_apps.relabel.component import CLIENT
 from affectml_apps.relabel.identity import Allowance
-from affectml_apps.relabel.pages.drawing import problem
 from affectml_apps.relabel.pages.who import (
     ask_who,
     may_see_lead_pages,
@@ -26,7 +25,7 @@ from affectml_apps.relabel.study import phases
 from affectml_apps.relabel.study.entrance import Visitor, enter, ids_of, visitor_of
 from affectml_apps.relabel.study.reading import as_list, element, text_of
 from affectml_apps.relabel.task import LabelTask, current
-from affectml_apps.text import plain, sentence
+from affectml_apps.text import plain, problem, sentence
 
 GUESSES = Allowance(burst=10, per_second=1 / 60)  # resume codes of one browser, and wrong ones of one address
 ENDS = {

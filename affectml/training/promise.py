@@ -1,71 +1,13 @@
-"""What options add to a training: rates from single judgements, by whom one trusts; and a promise.
-
-A promise is checked before any work, then kept on the calibration part, which nothing else touches.
-"""
-
-from dataclasses import replace
-
-import numpy as np
+"""A training's promise: checked before any work, then kept on the calibration part, which nothing else touches."""
 
 from affectml._progress import Say
-from affectml._rows import taken
 from affectml.data.choose import from_people, levels_in
 from affectml.errors import BadInput, did_you_mean, option
-from affectml.heads import Head, Material
-from affectml.heads.by_person import cuts_rates
-from affectml.heads.promise import OF_PRECISION, Asked
+from affectml.heads import Head
 from affectml.heads.registry import heads_that
 from affectml.judging.subgroups import MAX_LEVELS, OURS
 from affectml.runs import TrainConfig
 from affectml.training.steps import Plan, Prepared, Step
-from affectml_annotation import aggregate
-
-
-class Judgements(Step):
-    """Rates learned from single judgements, by whom one trusts."""
-
-    def asked(self, config: TrainConfig) -> bool:
-        """With `judgements`."""
-        return config.judgements is not None
-
-    def check(self, plan: Plan) -> None:
-        """Raise BadInput where it asks for what this head or data set cannot give, with the way out."""
-        by, head, kind, dataset = plan.config.judgements, plan.head, plan.targets.kind, plan.dataset
-        if kind != "rates" or not cuts_rates(head):
-            asked, way = option("judgements", by), f"{option('multilabel', True)} with {option('head')}"
-            raise BadInput(
-                f"{asked} makes rates to learn from, and {head.described()} on {kind} learns none: leave it out, or "
-                f"take {way} {heads_that(cuts_rates)} on a target of rates"
-            )
-        if dataset.judgements is None:
-            raise BadInput(
-                f"{option('judgements', by)}: {dataset.root} has no annotations.parquet, which says who chose what; "
-                "leave it out to learn from the target's own rates"
-            )
-        who = dataset.judgements["annotator_id"]
-        if by == "weighted" and (who.isna().any() or who.nunique() < 2):
-            raise BadInput(
-                f"{option('judgements', by)} weighs people against each other, which needs an annotator_id in every "
-                "row and at least two people; leave it out to learn from plain rates"
-            )
-
-    def material(self, material: Material, prepared: Prepared) -> Material:
-        """Rates that judgements of the training images make, of those that have any; validation's stay the target's."""
-        train, judgements = prepared.train, prepared.plan.dataset.judgements
-        assert judgements is not None  # see check
-        images, weighted = [str(image) for image in train.image_id], prepared.plan.config.judgements == "weighted"
-        found = aggregate(
-            judgements[judgements["image_id"].isin(images)],  # people are weighed by these alone
-            train.taxonomy.labels,
-            "weighted" if weighted else "shares",
-            image_ids=images,
-            weights="agreement" if weighted else None,
-        )
-        shares = np.asarray(found.values, dtype=np.float64).clip(0, 1)
-        place = {image: row for row, image in enumerate(images)}
-        rows = np.array([place[str(image)] for image in found.image_id], dtype=np.int64)
-        votes = None if material.votes is None else found.n.astype(np.float64)
-        return replace(material, X=taken(material.X, rows), shares=shares, votes=votes)
 
 
 class Promise(Step):
@@ -73,14 +15,13 @@ class Promise(Step):
 
     def asked(self, config: TrainConfig) -> bool:
         """With `promise`, or what belongs to one."""
-        return config.promise is not None or bool(_belonging(config))
+        return config.promise is not None or config.promise_group is not None
 
     def check(self, plan: Plan) -> None:
         """Raise BadInput for a promise that this head or data set does not allow, with the way out."""
         config, head, targets, dataset = plan.config, plan.head, plan.targets, plan.dataset
         if config.promise is None:
-            way = option("promise", "recall=.8" if config.promise_group is not None else "precision=.8")
-            raise BadInput(f"{option(_belonging(config)[0])} belongs to a promise: add {way}")
+            raise BadInput(f"{option('promise_group')} belongs to a promise: add {option('promise', 'recall=.8')}")
         asked, labels, name, why = plan.promise, len(targets.taxonomy), targets.name, ""
         if head.scores_of == "sets":
             way = heads_that(lambda other: other.scores_of != "sets" and targets.kind in other.learns)
@@ -117,7 +58,7 @@ class Promise(Step):
 
     def fitted(self, head: Head, prepared: Prepared, say: Say) -> None:
         """Cut its sets on the calibration part, and say what they promise."""
-        plan, part, other = prepared.plan, prepared.calibration, prepared.val.image_id
+        plan, part = prepared.plan, prepared.calibration
         head.keep_promise(
             plan.promise,
             prepared.store.features(part.image_id),
@@ -125,17 +66,9 @@ class Promise(Step):
             groups=plan.dataset.groups(part.image_id),
             column=plan.config.promise_group,
             levels=plan.levels(part.image_id),
-            start=prepared.store.features(other),
-            start_levels=plan.levels(other),
         )
         promise = head.promise_
         assert promise is not None
         say(f"promise {plan.promise}: {promise.words(people=from_people(part.kind))}")
         if promise.left_out:
             say(f"{promise.left_out} calibration images that nobody chose a label for do not count in it")
-
-
-def _belonging(config: TrainConfig) -> list[str]:
-    """The options that are given and mean nothing without a promise."""
-    usual = {"promise_group": None, **{said: getattr(Asked, name) for name, (said, *_) in OF_PRECISION.items()}}
-    return [name for name, value in usual.items() if getattr(config, name) != value]
