@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from affectml.data import DatasetMeta, write_dataset
-from affectml.errors import AffectmlError, BadRun
+from affectml.errors import AffectmlError, BadInput, BadRun
 from affectml.taxonomies import LabelName, Taxonomy, get_taxonomy
 from affectml_annotation import Answer, LabelStore, StoreError, Task
 from affectml_annotation.errors import BadTask
@@ -198,7 +198,7 @@ def test_what_another_server_changed_is_seen_here(task):
 
 
 def test_without_a_task_the_pages_say_how_to_start():
-    with pytest.raises(StoreError, match="streamlit run"):
+    with pytest.raises(BadInput, match="streamlit run apps/relabel.py"):
         current()
 
 
