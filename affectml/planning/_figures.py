@@ -148,8 +148,8 @@ def sums(values: Array, unit: Array, count: int = 0) -> Array:
 def next_images(dataset: Dataset, count: int, *, target: str | None = None) -> pd.DataFrame:
     """The images that the next answers should go to, one each: `image_id`, `people` so far, `change` expected of one.
 
-    By `affectml_annotation.expected_change`, from counts alone: the largest change first, equal ones in the data set's
-    order, images that nobody has answered among them.
+    By `affectml_annotation.smoothing.expected_change`, from counts alone: the largest change first, equal ones in the
+    data set's order, images that nobody has answered among them.
 
     Raises:
         BadDataset: where there are no answers to go by.

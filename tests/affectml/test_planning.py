@@ -18,7 +18,8 @@ from affectml.errors import BadDataset, BadInput
 from affectml.planning import PlanConfig, next_images
 from affectml.planning._figures import Design, Pilot, alpha_influence, figures_of, stand_ins
 from affectml.planning._plan import Costs
-from affectml_annotation import count_votes, expected_change, fit_beta_prior, krippendorff_alpha
+from affectml_annotation import count_votes, fit_beta_prior, krippendorff_alpha
+from affectml_annotation.smoothing import expected_change
 from affectml_metrics import two_way_interval
 
 

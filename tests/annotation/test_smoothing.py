@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import affectml_annotation as aa
-from affectml_annotation.smoothing import DirichletPrior
+from affectml_annotation.smoothing import DirichletPrior, expected_change, posterior_entropy, smoothed_shares
 
 from .tasks import refused
 
@@ -121,7 +121,7 @@ def test_impossible_shares_and_cuts_are_refused():
     refused(aa.BadCounts, "row 1", aa.label_sets_from_shares, [[0.5], [1.5]])
     refused(aa.BadCounts, "row 0", aa.label_sets_from_shares, [[float("nan")]])
     refused(aa.BadCounts, "tau", aa.label_sets, [[1]], [2], prior((1, 1)), tau=1.0)
-    refused(aa.BadCounts, "4 votes of 3 people", aa.expected_change, [[4]], [3], prior((1, 1)))
+    refused(aa.BadCounts, "4 votes of 3 people", expected_change, [[4]], [3], prior((1, 1)))
 
 
 def test_the_dirichlet_fit_finds_the_prior_that_made_the_votes():
@@ -140,7 +140,7 @@ def test_the_dirichlet_of_two_labels_is_the_beta():
 
 
 def test_one_choice_shares_sum_to_one_and_an_empty_row_is_the_prior():
-    shares = aa.smoothed_shares([[3, 1, 0], [0, 0, 0]], DirichletPrior(np.array([1.0, 0.5, 0.5])))
+    shares = smoothed_shares([[3, 1, 0], [0, 0, 0]], DirichletPrior(np.array([1.0, 0.5, 0.5])))
     assert shares.tolist() == [[4 / 6, 1.5 / 6, 0.5 / 6], [0.5, 0.25, 0.25]]
     assert aa.fit_dirichlet_prior([[1, 0], [0, 1]]).alpha.tolist() == [1.0, 1.0]
     refused(aa.BadCounts, "row 0, label 1", aa.fit_dirichlet_prior, [[1, -1]])
@@ -190,7 +190,7 @@ def test_one_label_worked_out_by_hand():
     """Of three people one chose it: with Beta(1/2, 3/2) it is in at 2 of 4, out at 1 of 4, so only a yes turns it."""
     beta = prior((0.5, 1.5))
     assert aa.label_sets([[1], [1], [2]], [3, 4, 4], beta).ravel().tolist() == [False, False, True]
-    assert aa.expected_change([[1]], [3], beta, ahead=1) == pytest.approx(1.5 / 5)
+    assert expected_change([[1]], [3], beta, ahead=1) == pytest.approx(1.5 / 5)
 
 
 def test_a_set_of_two_of_which_one_may_go():
@@ -198,7 +198,7 @@ def test_a_set_of_two_of_which_one_may_go():
     beta = prior((1, 1), (0.5, 1.5))
     assert set_of([2, 1], 2, beta) == {0, 1}
     assert set_of([2, 1], 3, beta) == {0}
-    assert aa.expected_change([[2, 1]], [2], beta, ahead=1) == pytest.approx((1 - 1.5 / 4) / 3)
+    assert expected_change([[2, 1]], [2], beta, ahead=1) == pytest.approx((1 - 1.5 / 4) / 3)
 
 
 @settings(max_examples=40, deadline=None)
@@ -206,7 +206,7 @@ def test_a_set_of_two_of_which_one_may_go():
 def test_the_change_of_f1_is_what_enumeration_gives(image, ahead):
     votes, n, beta = image
     best = max(by_enumeration(votes, n, beta, more) / more for more in range(1, ahead + 1))
-    assert aa.expected_change([votes], [n], beta, ahead=ahead)[0] == pytest.approx(best, abs=1e-12)
+    assert expected_change([votes], [n], beta, ahead=ahead)[0] == pytest.approx(best, abs=1e-12)
 
 
 @settings(max_examples=40, deadline=None)
@@ -215,11 +215,11 @@ def test_neither_the_order_of_labels_nor_the_other_images_matter(image, random):
     votes, n, beta = image
     order = random.sample(range(len(votes)), len(votes))
     turned = aa.BetaPrior(beta.alpha[order], beta.beta[order], beta.pooled[order])
-    alone = aa.expected_change([votes], [n], beta)[0]
+    alone = expected_change([votes], [n], beta)[0]
     assert 0 <= alone <= 1
-    beside = aa.expected_change([votes, [0] * len(votes)], [n, n + 1], beta)[0]
+    beside = expected_change([votes, [0] * len(votes)], [n, n + 1], beta)[0]
     assert beside == pytest.approx(alone, abs=1e-12)
-    again = aa.expected_change([[votes[at] for at in order]], [n], turned)[0]
+    again = expected_change([[votes[at] for at in order]], [n], turned)[0]
     assert again == pytest.approx(alone, abs=1e-12)
 
 
@@ -227,8 +227,8 @@ def test_a_gap_in_which_no_single_answer_turns_a_label_is_looked_across():
     beta = prior((0.5, 1.5))
     n = 6
     for votes in range(n + 1):
-        if aa.expected_change([[votes]], [n], beta, ahead=1)[0] == 0 and 0 < votes < n:
-            assert aa.expected_change([[votes]], [n], beta)[0] > 0
+        if expected_change([[votes]], [n], beta, ahead=1)[0] == 0 and 0 < votes < n:
+            assert expected_change([[votes]], [n], beta)[0] > 0
             return
     pytest.fail("no such gap at six people")
 
@@ -241,4 +241,4 @@ def test_the_expected_entropy_is_the_integral_over_the_posterior(image):
         stats.beta(k + a, n - k + b).expect(lambda p: stats.entropy([p, 1 - p], base=2) if 0 < p < 1 else 0.0)
         for k, a, b in zip(votes, beta.alpha, beta.beta, strict=True)
     ]
-    assert aa.posterior_entropy([votes], [n], beta)[0] == pytest.approx(np.mean(expected), abs=1e-5)
+    assert posterior_entropy([votes], [n], beta)[0] == pytest.approx(np.mean(expected), abs=1e-5)
