@@ -41,8 +41,8 @@ from affectml.runs import RunFolder
 from affectml.runs.schema import PriorInfo
 from affectml.taxonomies import Taxonomy
 from affectml.vlm import ReadConfig, Received, Replies, Said, read_replies, together
-from affectml.vlm.reply import shown
-from affectml.vlm.requests import Orders, of_others
+from affectml.vlm.reply import shown, shuffle_of
+from affectml.vlm.requests import shuffled
 
 Ids = NDArray[np.object_]
 BESIDE = ("prior", "zero_shot")
@@ -458,24 +458,19 @@ def received_lines(received: Mapping[str, Any], split: str) -> list[str]:
     return [*lines, *received["notes"]]
 
 
-def requests_in(name: str, file: File, orders: Orders, data: Dataset) -> Requests | None:
-    """What a file's replies gave to labels and where these stood; None, and a note, where `orders` has too few of them.
-
-    Raises:
-        BadInput: where the indexes are of such requests, but drawn from another seed or other labels.
-    """
-    replies, found = file.replies, None
-    if replies is not None and of_others(replies.requests, orders):
-        why = f"written with other requests than {name} answers, of another seed or other labels"
-        raise BadInput(f"{option('index')}: {why}; give the index that `ask` wrote with those, or leave it out")
-    if replies is not None:  # each request as an image of its own
-        table = replies.table
-        said = File.of(replace(replies, table=table.assign(image_id=table.index)), file.one_label, file.k).said
-        at = np.flatnonzero(pd.Index(said.image_id).isin([*orders]))
-        images = table["image_id"].groupby(level=0).first().reindex(said.image_id[at]).to_numpy(dtype=object)
-        if len(at):
-            places = np.stack([orders[given] for given in said.image_id[at]])
-            found = Requests(said.often[at], places, images, data.groups(images))
-    if found is None:
-        file.said.received.notes.append(f"{option('index')} has too few of its requests to judge places")
-    return found
+def requests_in(file: File, labels: Sequence[str], seed: int, data: Dataset) -> Requests | None:
+    """What a file's replies gave to labels and where these stood; None where no request was drawn from the seed."""
+    replies, drawn = file.replies, shuffle_of(labels, seed)
+    asked = {} if replies is None else {key: each for key, each in replies.requests.items() if each.shuffle}
+    if {each.shuffle for each in asked.values()} - {drawn}:
+        file.said.received.notes.append(f"drawn from another {option('seed')}, so nothing is said of places of labels")
+    elif replies is not None and asked:  # each request as an image of its own
+        table = replies.table.assign(image_id=replies.table.index)
+        said = File.of(replace(replies, table=table), file.one_label, file.k).said
+        at = np.flatnonzero(pd.Index(said.image_id).isin([*asked]))
+        each = [asked[given] for given in said.image_id[at]]
+        orders = [shuffled(labels, seed, one.image, one.sample) for one in each]
+        images = np.array([one.image for one in each], dtype=object)
+        places = np.array([[order.index(label) for label in labels] for order in orders])
+        return Requests(said.often[at], places, images, data.groups(images)) if len(at) else None
+    return None
