@@ -96,7 +96,7 @@ def _open(
     if runs and config.split != "test":
         raise BadInput(f"{option('split', config.split)}: runs are judged on test images; leave it out")
     targets = systems.target_of(data, list(runs.values()), config.target)
-    files = {s.name: systems.read_file(s, data, targets, config, config.k) for s in sources if s.run is None}
+    files = {s.name: systems.read_file(s, data, targets, config) for s in sources if s.run is None}
     heard = {name: systems.hear(run, data, targets, config.threads, say) for name, run in runs.items()}
     store: EmbeddingStore | None
     if config.encoder is not None:

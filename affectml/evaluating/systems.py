@@ -26,6 +26,7 @@ from affectml.duplicates import copies_among
 from affectml.embeddings import EmbeddingStore
 from affectml.encoders.threads import set_threads
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, EncoderUnavailable, few, option
+from affectml.evaluating import EvaluateConfig
 from affectml.heads import ZeroShotHead, apply_thresholds, choose_thresholds
 from affectml.judging.answers import KEYS, SystemAnswers, read_answers
 from affectml.judging.compare import bias_in_words, corrected, firsts, label_bias
@@ -40,7 +41,7 @@ from affectml.prompts import Prompts, label_features
 from affectml.runs import RunFolder
 from affectml.runs.schema import PriorInfo
 from affectml.taxonomies import Taxonomy
-from affectml.vlm import ReadConfig, Received, Replies, Said, read_replies, together
+from affectml.vlm import Received, Replies, Said, read_replies, together
 from affectml.vlm.reply import shown, shuffle_of
 from affectml.vlm.requests import shuffled
 
@@ -312,20 +313,20 @@ class File:
         return cls(together(replies, one_label=one_label, k=k), replies, one_label, k)
 
 
-def read_file(source: Source, data: Dataset, targets: Targets, reading: ReadConfig, k: int | None = None) -> File:
+def read_file(source: Source, data: Dataset, targets: Targets, config: EvaluateConfig) -> File:
     """Read a system's file in a target's labels. Raises BadInput for one that cannot be used."""
     one, labels = targets.kind not in SEVERAL, targets.taxonomy.labels
     if source.system is None:
-        words = {name: to for name, to in reading.mapping.items() if to in labels}
-        replies = read_replies(source.path, data, targets, replace(reading, mapping=words), system=source.name)
-        return File.of(replies, one, k)
+        words = {name: to for name, to in config.mapping.items() if to in labels}
+        given = read_replies(source.path, data, targets, shape=config.shape, mapping=words, system=source.name)
+        return File.of(given, one, config.k)
     table = read_answers(source.path, system=source.system)
     kind = next(name for name in ("share", "ranking", "set", "score") if (table["form"] == name).any())
     shape = {"share": "distribution" if one else "rates", "set": "sets"}.get(kind, "ranked")
     used = int((table["form"] == kind).sum())
     received = Received(rows=used, used=used, what="rows", shape=shape)
     if table[["wording", "draw"]].notna().any(axis=None):
-        return File.of(Replies(table, received, {}), one, k)
+        return File.of(Replies(table, received, {}), one, config.k)
     found = SystemAnswers.read(source.path, labels, system=source.system)
     scores, shares, sets = found.scores, found.shares, found.sets
     said: tuple[Any, ...] = (shape, found.image_id, scores, shares, sets, scores if sets is None else sets, received)
