@@ -289,4 +289,4 @@ def ask(dataset: Path, config: AskConfig, *, out: Path) -> Parts:
     asked = write(dataset, config, out, say=say)
     yield asked.to_json()
     yield f"{asked.requests} requests about {asked.images} images: {', '.join(map(str, asked.files))}"
-    yield f"order of labels in each: {asked.index}\n\n{asked.prompt}"
+    yield asked.prompt

@@ -34,7 +34,6 @@ from affectml_metrics.table import find, specs
 from affectml_metrics.table import shown as in_order
 
 PAGE = "report.html"
-OF_FILES = ("shape", "index")  # options
 OF_TRAINING = ("train", "heads", "prompts", "seeds", "seed", "target", "encoder", "tau", "threads")
 
 
@@ -76,10 +75,8 @@ def evaluate_systems(
     on = config.on or (config.train if len(set(config.train)) > 1 else ())
     if not on:
         _check_without_data(sources, config)
-    elif all(each.run is not None for each in sources):
-        for name in OF_FILES:
-            if getattr(config, name):
-                raise BadInput(f"{option(name)} is for files of answers, and every system is a run: leave it out")
+    elif config.shape and all(each.run is not None for each in sources):
+        raise BadInput(f"{option('shape')} is for files of answers, and every system is a run: leave it out")
     if config.gallery and len({Path(each).resolve() for each in on}) > 1:
         way = f"name one alone with {option('on')}"
         raise BadInput(f"{option('gallery', True)}: a page of several data sets shows no images: {way}")
