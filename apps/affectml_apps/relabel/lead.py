@@ -3,6 +3,7 @@
 import tempfile
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def progress_words(now: Progress, overlap: int) -> str:
         return f"All {now.images:,} images have {panel}."
     then = "" if now.answered else "; nobody has answered yet"
     if now.rate == now.rate:
-        left = format_timedelta(now.seconds_left, granularity="minute", threshold=1.5, locale="en")
+        left = format_timedelta(timedelta(seconds=now.seconds_left), granularity="minute", threshold=1.5, locale="en")
         then = f"; at this pace the rest takes about {left}"
     return f"{now.complete:,} of {now.images:,} images have {panel}{then}."
 
