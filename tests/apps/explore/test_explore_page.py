@@ -146,16 +146,6 @@ def tick_two(explorer):
     return third, fifth
 
 
-def test_ticked_images_are_told_to_the_script_and_let_go(explorer, page):
-    tick_two(explorer)
-    page.get_by_role("listbox", name="Images").focus()
-    page.keyboard.press("Home")
-    page.keyboard.press("x")
-    page.get_by_role("button", name="3 ticked").click()
-    expect(page.locator(".cell[aria-checked='true']")).to_have_count(0)
-    expect(page.get_by_text("ticked: these are kept")).to_have_count(0)
-
-
 def test_the_address_holds_the_view(explorer):
     query = "?f.people.rate.awe=0.2..&order=-people.entropy&colour=run.rate.awe&image=000007"
     expected = shown(explorer, View.from_query(dict(part.split("=") for part in query[1:].split("&"))))
@@ -380,7 +370,7 @@ def test_leave_to_replace_is_for_one_selection_and_one_saving(explorer, page):
     expect(save).to_be_disabled()
 
 
-def test_ticked_images_are_sent_to_the_queue_and_no_others(explorer, page):
+def test_ticked_images_are_sent_to_the_queue_and_no_others_and_let_go(explorer, page):
     third, fifth = tick_two(explorer)
     page.get_by_text("Keep, download or ask people").click()
     page.get_by_role("button", name="Send to the labelling queue").click()
