@@ -38,7 +38,7 @@ def emotic(source: Source) -> Draft:
     ids = [f"{photo}#{number}" for photo, number in zip(photos, people["number"], strict=True)]
     repeated(ids, where, "take one of the two out")
     unique = list(dict.fromkeys(photos))
-    here = locate(unique, folder, file, [f"{file}: {photo}" for photo in unique], source.images, whole=False)
+    here = locate(unique, folder, file, [f"{file}: {photo}" for photo in unique], source.images)
     file_of = dict(zip(unique, here.files, strict=True))
     place_of = dict(zip(unique, here.places, strict=True))
     numbered = zip(photos, people["number"], strict=True)

@@ -32,7 +32,7 @@ OWN = {
     "table": "A table: a label, a list of labels, a column per label, or a judgement in each row.",
     "images": "A folder of photographs without labels, at any depth, to label, embed or predict.",
     "embeddings": "Embeddings computed elsewhere, with labels, people's answers and splits where known.",
-    "datasets": "What Hugging Face `datasets` reads, Parquet with images among it: here, or on the Hub.",
+    "datasets": "What Hugging Face `datasets` reads, Parquet with images among it.",
 }
 _FULL = (errno.ENOSPC, errno.EDQUOT)  # whatever was read meanwhile, it is the place to write that is full
 GROUP = "affectml.importers"  # of entry points

@@ -275,7 +275,7 @@ class _Addition:
             self.embedded = embedded
             self.said.append(f"embeddings {folder.name}: {len(embedded.ids):,} x {embedded.identity.dim}")
             return
-        store = EmbeddingStore.open(folder)
+        store = EmbeddingStore.open(folder)  # of this very file: a join that was stopped goes on
         if not (self.targets and store.identity == embedded.identity and store.ids.tolist() == embedded.ids):
             stay = f"has embeddings {folder.name!r} already, and they stay as they are"
             raise BadInput(f"{self.dataset.root}: {stay}; call the new ones otherwise: {option('name', 'NAME')}")

@@ -349,9 +349,7 @@ def test_findingemo_keeps_urls_and_annotators(tmp_path, bring):
 
 def test_findingemo_needs_images_or_urls(tmp_path, bring, refused):
     bare = sources.finding_folder(tmp_path / "bare", urls=False)
-    nothing = (
-        r"none of the 4 images is there .* and no url is known: put dataset_urls_exploded.json beside annotations_s"
-    )
+    nothing = r"none of the 4 images it names .*; put dataset_urls_exploded.json beside annotations_single.ann, name"
     assert "images_root" in refused(nothing, "findingemo", bare, images_root=bare / "data")
     assert bring("findingemo", bare, images="none")[0].images == 4
 

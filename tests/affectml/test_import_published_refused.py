@@ -161,11 +161,10 @@ REFUSED = {
         (artemis("Sadness", "gloom"), r"line 3: no label 'gloom' in taxonomy artemis-9"),
         (artemis("Sadness", ""), r"'emotion' is empty: fill it in or take"),
         (empty, r"no artemis_dataset_release_v0.csv; expected .* or artemis_preprocessed.csv"),
-        (webemo(*ARTEMIS, name="artemis_preprocessed.csv"), r"none of the 3 images is there .*images_root.*'none'"),
+        (webemo(*ARTEMIS, name="artemis_preprocessed.csv"), r"none of the 3 images it names .*images_root.*'none'"),
     ],
     "findingemo": [
         (finding(FINDING[0], FINDING[1].replace("Joy", "bliss")), r"line 2: no label 'bliss' .*plutchik-24"),
-        (finding(FINDING[0].replace("index", "tags"), FINDING[1]), r"'tag' and 'tags' are two names of one"),
         (finding(*FINDING[:2], FINDING[1]), r"line 3: person 'u1' .* already \(line 2\); take one of the two"),
         (finding(FINDING[0], FINDING[4]), r"every row is rejected; nothing to import"),
         (beside(sources.finding_folder, URLS, [{"path": 1}]), rf"{URLS}: expected a list of rel_path, url, idx_url"),
@@ -186,7 +185,7 @@ REFUSED = {
         (oasis("Dog 1,Animal,x,4,2,100.5,4,2,101"), r"line 2: column 'Valence_N': expected a whole number of people"),
         (oasis("Dog 1,Animal,x,8,2,100,4,2,101"), r"line 2: Valence: a mean of 8 is not on the scale from 1 to 7"),
         (oasis("Dog 1,Animal,x,6.9,2,100,4,1,100"), r"line 2: Valence: .*mean 6.9 and SD 2 .*between 0.300 and 0.768"),
-        (oasis(OASIS[1]), r"no Images/THEME.jpg for any row of OASIS.csv"),
+        (oasis(OASIS[1]), r"OASIS.csv: none of the 1 images it names is in .*Images"),
         (empty, r"OASIS.csv: no such file"),
     ],
 }

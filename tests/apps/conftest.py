@@ -33,7 +33,7 @@ from affectml.judging.answers import SystemAnswers, write_answers
 from affectml.taxonomies import Taxonomy
 from affectml_annotation import Answer, LabelStore
 from affectml_apps.relabel.identity import make_token
-from affectml_apps.relabel.task import LabelTask, Options, open_task, use
+from affectml_apps.relabel.task import LabelTask, Options, current, open_task
 from affectml_apps.relabel.web import make_routes
 from affectml_apps.serving import Guard
 
@@ -245,13 +245,13 @@ def saving(page: Page) -> Page:
 def serve(tmp_path: Path, demo: Path) -> Iterator[Callable[..., LabelTask]]:
     """`serve(**options)`: a task in this process, for what needs no browser; pages and routes serve the last one."""
     with contextlib.ExitStack() as open_ones:
-        open_ones.callback(use, None)
+        open_ones.callback(current.use, None)
 
         def make(dataset: Path | None = demo, **options: Any) -> LabelTask:
             where = {"dataset": dataset, "db": str(tmp_path / f"{dataset and dataset.name}-labels.db")}
             made = open_task(Options(**where | options))
             open_ones.callback(made.store.close)
-            use(made)
+            current.use(made)
             return made
 
         yield make

@@ -35,6 +35,7 @@ from affectml_annotation.study import running
 from affectml_annotation.study.screen import label_words, offered
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.identity import read_secret
+from affectml_apps.serving import Served
 
 DATA = Path("data")  # where data sets are made that nobody named a place for
 DEMO = DATA / "demo"
@@ -94,11 +95,6 @@ class LabelTask:
         """The task's file as it is now: it may have been changed here, on another server, or on the command line."""
         return self.store.task
 
-    @property
-    def study(self) -> Task | None:
-        """The same, where strangers take part; None where they do not, for which nothing is read."""
-        return self.file if self.is_study else None
-
     def said(self, labels: Iterable[str]) -> str:
         """Labels as people read them, in one line."""
         return ", ".join(map(self.taxonomy.display, labels))
@@ -127,9 +123,9 @@ class LabelTask:
     @property
     def running(self) -> Task:
         """The study's file. Raises StoreError where none runs here."""
-        if (study := self.study) is None:
+        if not self.is_study:
             raise StoreError("no study runs here; start the page with --study OUT")
-        return study
+        return self.file
 
     def begin_as(self, who: str) -> None:
         """Let the person who started the server label their own images at once, without door and consent."""
@@ -263,17 +259,4 @@ def read_suggestions(run: Path, labels: Sequence[str], dataset: Dataset) -> dict
     }
 
 
-_current: LabelTask | None = None
-
-
-def use(task: LabelTask | None) -> None:
-    """Make this the task that pages and routes of this process serve."""
-    global _current  # Streamlit runs a page as a script: there is no other place to hand it over
-    _current = task
-
-
-def current() -> LabelTask:
-    """The task this process serves."""
-    if _current is None:
-        raise StoreError("no task is open; start the app with `streamlit run apps/relabel.py`")
-    return _current
+current: Served[LabelTask] = Served("apps/relabel.py")

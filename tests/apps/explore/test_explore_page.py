@@ -279,19 +279,6 @@ def test_what_is_saved_at_once_is_what_is_shown(explorer, page):
     assert explorer.root.get_attribute("data-shown") == str(kept)
 
 
-def test_an_image_of_one_s_own_is_shown_the_same_way(explorer, tmp_path):
-    name = "<b>mine</b> **x**.png"
-    Image.open(explorer.server.found.path(9)).save(tmp_path / "mine.png")
-    explorer.page.locator("input[type=file]").set_input_files(
-        {"name": name, "mimeType": "image/png", "buffer": (tmp_path / "mine.png").read_bytes()}
-    )
-    explorer.page.get_by_role("heading", name=name).wait_for()
-    explorer.page.locator("dialog").get_by_text("cosine 1.00").first.wait_for()
-    explorer.page.keyboard.press("Escape")
-    explorer.page.get_by_role("button", name="Show it again").click()
-    explorer.page.get_by_role("heading", name=name).wait_for()
-
-
 def test_a_phone_has_the_map_above_two_columns_and_filters_in_a_drawer(explored, profile):
     page = profile(**PHONE).new_page()
     Explorer(page, explored).open()
