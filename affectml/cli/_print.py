@@ -168,9 +168,6 @@ def _width() -> int:
 
 def _reading(note: str) -> tuple[list[str], bool]:
     """As much of a note as the lines hold, what a star means above all; and whether that is all of it."""
-    width = _width() - 2
     parts = [part for line in note.splitlines() for part in line.strip().split("; ")]
-    parts.sort(key=lambda part: not part.startswith("*"))
-    whole = [wrap("; ".join(parts[:count]), width) for count in range(len(parts) + 1)]
-    lines = [lines for lines in whole if len(lines) < LINES][-1]
-    return lines, lines == whole[-1]
+    text, width = "; ".join(sorted(parts, key=lambda part: not part.startswith("*"))), _width() - 2
+    return wrap(text, width, max_lines=LINES - 1, placeholder=" ..."), len(wrap(text, width)) < LINES

@@ -196,9 +196,6 @@ def aggregate(
     db: SourceDb = None,
     method: str = "votes",
     tau: float = 1 / 3,
-    share: float = 0.5,
-    votes: int = 2,
-    minimum_people: Count = 1,
     rounds: Rounds = "first",
     out: Path | None = None,
     empty: Empty = None,
@@ -211,21 +208,18 @@ def aggregate(
         method: votes, shares, smoothed, weighted; one_choice, one_choice_smoothed, set_split, normalised; posterior,
             majority, quorum, minimum_votes; mode (docs/labelling.md).
         tau: With posterior: the lowest rate at which a label belongs to the set.
-        share: With quorum: the share of people who must choose a label.
-        votes: With minimum_votes: how many people must choose a label.
-        minimum_people: Leave out images with fewer answers.
         out: Parquet file for the result. Default: print a summary only.
         target: Make this target of the data set anew, with --replace. Default: print a summary only.
     """
     if target is not None and not replace:
         raise BadInput(f"--target {target}: it is written over, and the old one kept beside it; say so: --replace")
-    if target is not None and (tau, share, votes, minimum_people) != (1 / 3, 0.5, 2, 1):
-        raise BadInput("--target goes by the method's own --tau, --share, --votes and --minimum-people: leave them out")
+    if target is not None and tau != 1 / 3:
+        raise BadInput("--target goes by the method's own --tau: leave it out")
     given = _open(source, db, empty)
     labels = given.labels if target is None else Dataset.open(given.where).target(target).taxonomy.labels
     make = partial(
-        aggregate_judgements, labels=labels, method=method, tau=tau, share=share, votes=votes,  # type: ignore[arg-type]
-        minimum_people=minimum_people, weights="agreement" if method == "weighted" else None, rounds=_rounds(rounds),
+        aggregate_judgements, labels=labels, method=method, tau=tau,  # type: ignore[arg-type]
+        weights="agreement" if method == "weighted" else None, rounds=_rounds(rounds),
     )  # fmt: skip
     made = make(given.judgements)
     if not len(made.image_id):

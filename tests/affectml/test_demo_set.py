@@ -250,9 +250,9 @@ def test_a_taxonomy_of_ones_own_travels_with_the_set(tmp_path):
         ({"images": 7, "progress": Mock(side_effect=KeyboardInterrupt("stopped"))}, "stopped"),
         ({"images": 0}, "images: expected at least 1, got 0"),
         ({"seed": -1}, "seed: .* at least 0 .*, got -1"),
-        ({"look": "darkk"}, "no look 'darkk'; did you mean 'dark'"),
-        ({"answers": "ones"}, "no answers 'ones'; did you mean 'one'"),
-        ({"panel": "locl"}, "no panel 'locl'; did you mean 'local'"),
+        ({"look": "darkk"}, "look: no 'darkk'; did you mean 'dark'"),
+        ({"answers": "ones"}, "answers: no 'ones'; did you mean 'one'"),
+        ({"panel": "locl"}, "panel: no 'locl'; did you mean 'local'"),
         ({"size": 5}, "size: expected 16 to 2048 pixels, got 5"),
     ],
 )
