@@ -4,10 +4,10 @@ A taxonomy is a YAML file; the built-in ones lie beside this module and a data s
 """
 
 from affectml.taxonomies._builtin import builtin_names, get_taxonomy, infer_taxonomy
-from affectml.taxonomies._decide import describe, mapping
+from affectml.taxonomies._decide import mapping
 from affectml.taxonomies._mapping import Choice, Mapping
 from affectml.taxonomies._names import LabelName, is_read
-from affectml.taxonomies._route import ancestors, polarity_of
+from affectml.taxonomies._route import ancestors
 from affectml.taxonomies.taxonomy import Place, Taxonomy
 
 __all__ = [
@@ -18,10 +18,8 @@ __all__ = [
     "Taxonomy",
     "ancestors",
     "builtin_names",
-    "describe",
     "get_taxonomy",
     "infer_taxonomy",
     "is_read",
     "mapping",
-    "polarity_of",
 ]

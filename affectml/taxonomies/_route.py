@@ -94,16 +94,6 @@ def ancestors(taxonomy: Taxonomy) -> list[Taxonomy]:
     return found
 
 
-def polarity_of(taxonomy: Taxonomy) -> dict[str, str]:
-    """positive, negative or neutral for each label whose parents lead to one of them; others have no key."""
-    names = {label: label for label in taxonomy.labels}
-    here: Taxonomy | None = taxonomy
-    while here is not None and not set(here.labels) <= _POLES:
-        names = {label: here.parents[name] for label, name in names.items() if name in here.parents}
-        here = _parent(here)
-    return names if here is not None else {}
-
-
 def find_route(start: Taxonomy, goal: Taxonomy) -> list[Hop] | None:
     """The shortest chain of steps; one that refines goes with equal names only, never after or before merging."""
     nodes = [get_taxonomy(name) for name in builtin_names()]
