@@ -16,8 +16,7 @@ from annotated_types import Ge
 
 from affectml._options import MOST_SEED, Help
 from affectml.cli import _label_task as tasks
-from affectml.cli._command import App, Parts, command_of, there
-from affectml.cli._print import Table, about, frame, records
+from affectml.cli._command import App, Parts, Table, about, command_of, frame, records, there
 from affectml.cli.pages import Address, Labelling, Port, start_page
 from affectml.data import Dataset
 from affectml.errors import BadInput, spelled

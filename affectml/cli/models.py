@@ -11,8 +11,18 @@ import typer
 from annotated_types import Ge
 
 from affectml._options import Device, Help, Seed, Threads
-from affectml.cli._command import Parts, Verbose, Workers, device_there, say, there
-from affectml.cli._print import Table, print_lines, show, show_result
+from affectml.cli._command import (
+    Parts,
+    Table,
+    Verbose,
+    Workers,
+    device_there,
+    print_lines,
+    say,
+    show,
+    show_result,
+    there,
+)
 from affectml.demo_set import Drawing
 from affectml.errors import BadInput
 from affectml.evaluating import EvaluateConfig

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from affectml._options import Help
-from affectml.cli._command import App, Parts
-from affectml.cli._print import Table, about
+from affectml.cli._command import App, Parts, Table, about
 from affectml.errors import BadInput
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy, mapping
 from affectml_annotation.languages import as_code

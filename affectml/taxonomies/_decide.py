@@ -8,10 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from affectml.errors import NoMapping, UnknownLabel, did_you_mean
-from affectml.taxonomies._builtin import get_taxonomy
 from affectml.taxonomies._mapping import DROP, Choice, Mapping
 from affectml.taxonomies._route import Decision, Hop, by_names, find_hop, find_route
-from affectml.taxonomies.taxonomy import Taxonomy
+from affectml.taxonomies.taxonomy import Taxonomy, get_taxonomy
 
 USER = "chosen by the user"
 DROPPED = "dropped by the user"

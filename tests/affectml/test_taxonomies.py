@@ -8,8 +8,7 @@ from typer.testing import CliRunner
 
 from affectml.cli.taxonomy import app
 from affectml.errors import BadInput, UnknownLabel
-from affectml.taxonomies import LabelName, Taxonomy, ancestors, builtin_names, get_taxonomy
-from affectml.taxonomies.near import nearest
+from affectml.taxonomies import LabelName, Taxonomy, ancestors, builtin_names, get_taxonomy, nearest
 from affectml_annotation.languages import LANGUAGES
 
 NAMES = "artemis-9 ekman-6 ekman-7 emotic-26 mikels-8 parrott-2 parrott-25 parrott-6 plutchik-8 polarity-2 polarity-3"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from affectml.taxonomies.near import NEGATIONS
+from affectml.taxonomies import NEGATIONS
 from affectml_annotation import LabelStore
 
 from .conftest import Person, join
