@@ -55,9 +55,9 @@ def train(
     of_head = {name: value for name, value in options.items() if name not in known}
     head = options.get("head")
     if head is not None and not isinstance(head, str):
-        raise BadInput(f'head: expected a name, or "package.module:Class" for your own, got {head!r}')
+        raise BadInput(f"head: expected a name, got {head!r}")
     own = options_of_heads()
-    for name in () if ":" in (head or "") else of_head.keys() - own:  # what is near none, the head itself refuses
+    for name in of_head.keys() - own:  # what is near none, the head itself refuses
         if near := did_you_mean(name, [*known, *own]):
             raise BadInput(f"train: no option {name!r}{near}")
     given = {"multilabel": None} | {name: value for name, value in options.items() if name not in of_head}
@@ -310,7 +310,7 @@ def plan(dataset: str | Path | Dataset | None = None, **options: Any) -> "Plan":
 
     Args:
         dataset: the data set with the pilot's answers, or its folder; None plans from assumptions alone.
-        options: of PlanConfig (people, images, each, budget, within, per_hour, ...).
+        options: of PlanConfig (people, images, each, budget, per_hour, ...).
 
     Returns:
         A Plan: studies with the half widths of each figure's 95 % interval and the plan's own 90 % interval of these,

@@ -3,7 +3,6 @@
 Each importer (affectml/importers) is a command, made of its options when it is called: the list of commands needs none.
 """
 
-from collections.abc import Sequence
 from inspect import Parameter
 from pathlib import Path
 from typing import Any
@@ -112,16 +111,15 @@ def fetch(dataset: Path, config: FetchConfig) -> Parts:
 
 
 @app.command("clip-e")
-def clip_e(file: Path, run: Path, *, labels: Sequence[str] | None = None) -> Parts:
+def clip_e(file: Path, run: Path) -> Parts:
     """A run of the weights that CLIP-E's authors published (Keras 2 HDF5), for `affectml predict`.
 
     Args:
         file: clip-e_25cat.hdf5, _6cat, _binary or _contrastive.
         run: Run folder to write; must not exist yet.
-        labels: Labels of the outputs. Default: the published models'.
     """
     from affectml.importers.clip_e import import_clip_e
 
-    made = import_clip_e(file, run, labels=labels)
+    made = import_clip_e(file, run)
     yield {"run": str(made.folder), "head": made.head.name, "labels": list(made.taxonomy.labels)}
     yield f"{made.head.name} head over {made.taxonomy.name}: {made.folder}"

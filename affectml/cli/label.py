@@ -205,7 +205,7 @@ def aggregate(
 
     Args:
         method: votes, shares, smoothed, weighted; one_choice, one_choice_smoothed, set_split, normalised; posterior,
-            majority, quorum, minimum_votes; mode (docs/labelling.md).
+            majority; mode (docs/labelling.md).
         tau: With posterior: the lowest rate at which a label belongs to the set.
         out: Parquet file for the result. Default: print a summary only.
         target: Make this target of the data set anew, with --replace. Default: print a summary only.
@@ -218,7 +218,7 @@ def aggregate(
     labels = given.labels if target is None else Dataset.open(given.where).target(target).taxonomy.labels
     make = partial(
         aggregate_judgements, labels=labels, method=method, tau=tau,  # type: ignore[arg-type]
-        weights="agreement" if method == "weighted" else None, rounds=_rounds(rounds),
+        rounds=_rounds(rounds),
     )  # fmt: skip
     made = make(given.judgements)
     if not len(made.image_id):

@@ -259,7 +259,7 @@ def said_of(answers: Any, taxonomy: Taxonomy) -> Said:
     """
     if answers is None or (isinstance(answers, pd.DataFrame) and answers.empty):
         return []
-    if isinstance(answers, Path | pd.DataFrame) or hasattr(answers, "__fspath__"):
+    if isinstance(answers, Path | pd.DataFrame):
         return _said_in(read_table(answers), taxonomy)
     if not isinstance(answers, Mapping):
         got = type(answers).__name__

@@ -21,9 +21,8 @@ from torch import Tensor
 from affectml._files import need_file, new_folder, sha256, write_json
 from affectml.data import check_new
 from affectml.encoders import EncoderIdentity
-from affectml.errors import BadInput, few, option
+from affectml.errors import BadInput, few
 from affectml.heads import ContrastiveHead, Head, SoftmaxHead
-from affectml.prompts import asked_labels
 from affectml.runs import RunFolder, RunInfo, TrainConfig, surroundings
 from affectml.runs.schema import DataInfo, EncoderInfo, HeadInfo, SplitInfo
 from affectml.taxonomies import Taxonomy, get_taxonomy
@@ -46,7 +45,7 @@ class Dense(NamedTuple):
     bias: NDArray[np.float32]
 
 
-def import_clip_e(file: str | Path, out: str | Path, *, labels: Sequence[str] | None = None) -> RunFolder:
+def import_clip_e(file: str | Path, out: str | Path) -> RunFolder:
     """Write the run folder `out` from a weights file, which h5py reads without Keras.
 
     The run predicts from features alone: `load_head(out).scores(X)`, X [N, 512] being CLIP ViT-B/32 image features
@@ -55,12 +54,9 @@ def import_clip_e(file: str | Path, out: str | Path, *, labels: Sequence[str] | 
     Args:
         file: the weights.
         out: the run folder to write; it must not exist yet.
-        labels: of the outputs, where they are not the published ones (25, 6 or 1); for contrastive weights the labels
-            asked about, parrott-25 unless given.
 
     Raises:
-        BadInput: naming the file and what was found in it: no HDF5, another architecture, shapes that do not fit,
-            labels that are too many or too few.
+        BadInput: naming the file and what was found in it: no HDF5, another architecture, or shapes that do not fit.
     """
     file, out = Path(file), Path(out)
     check_new(out)
@@ -78,11 +74,10 @@ def import_clip_e(file: str | Path, out: str | Path, *, labels: Sequence[str] | 
     more: dict[str, Tensor] = {}
     if contrastive:
         taxonomy = get_taxonomy("parrott-25")
-        taxonomy = taxonomy if labels is None else asked_labels(labels, taxonomy)
         more["scale"] = torch.tensor(1 / TEMPERATURE, dtype=torch.float64)
         config["temperature"] = TEMPERATURE
     else:
-        taxonomy, last = _in_order(file, last, labels)
+        taxonomy, last = _in_order(file, last)
     weights = {"weight1": first.kernel.T, "bias1": first.bias, "weight2": last.kernel.T, "bias2": last.bias}
     tensors = {name: torch.tensor(values, dtype=torch.float64) for name, values in weights.items()} | more
     report = {"imported": file.name, "sha256": sha256(file)}
@@ -119,10 +114,8 @@ def read_dense(file: Path, names: Sequence[str]) -> dict[str, Dense]:
                 # Keras numbers a second layer of one name, and may wrap layers in groups of its own
                 inside = [re.sub(r"_\d+$", "", group) for group in above]
                 layer = next((name for name in reversed(inside) if name in names), None)
-                if layer is None or "optimizer_weights" in above:
+                if layer is None or "optimizer_weights" in above or part not in ("kernel", "bias"):
                     continue
-                if part not in ("kernel", "bias") and inside[-1] != layer:
-                    continue  # an optimiser's, of the layer's weight
                 if node.dtype.kind not in "fiu" or node.size > _MOST_WEIGHTS:
                     raise BadInput(
                         f"{file}: {path}: expected up to {_MOST_WEIGHTS:,} numbers, found {node.size:,} of {node.dtype}"
@@ -134,11 +127,9 @@ def read_dense(file: Path, names: Sequence[str]) -> dict[str, Dense]:
         raise
     except Exception as error:  # h5py raises many kinds for a damaged file
         raise BadInput(f"{file}: not a readable HDF5 file ({error})") from None
-    if not found and any("/vars/" in path or path.startswith("layers/") for path in weights):
-        raise BadInput(f"{file}: written by Keras 3, which does not keep layers' names; expected Keras 2's layout")
     if not found:
         have = few(list(weights), 6) or "no weights"
-        raise BadInput(f"{file}: expected layers named {', '.join(names)}, found {have}")
+        raise BadInput(f"{file}: expected layers named {', '.join(names)}, as Keras 2 writes them, found {have}")
     for layer, parts in found.items():
         shapes = {part: values.shape for part, values in parts.items()}
         if shapes.keys() != {"kernel", "bias"} or len(shapes["kernel"]) != 2 or shapes["bias"] != shapes["kernel"][1:]:
@@ -150,21 +141,14 @@ def read_dense(file: Path, names: Sequence[str]) -> dict[str, Dense]:
     return {layer: Dense(**parts) for layer, parts in found.items()}
 
 
-def _in_order(file: Path, last: Dense, labels: Sequence[str] | None) -> tuple[Taxonomy, Dense]:
+def _in_order(file: Path, last: Dense) -> tuple[Taxonomy, Dense]:
     """The labels, and the layer in their order; one sigmoid output becomes two, the first with logit zero."""
     outputs = len(last.bias)
-    if labels is not None:
-        order = tuple(label.strip() for label in labels)
-        taxonomy = Taxonomy(name=file.stem, labels=order)
-    elif outputs in PUBLISHED:
-        taxonomy, order = get_taxonomy(PUBLISHED[outputs][0]), PUBLISHED[outputs][1]
-    else:
-        published = f"the published models have {', '.join(map(str, PUBLISHED))}"
-        raise BadInput(f"{file}: {outputs} outputs, but {published}: name them with {option('labels')}")
+    if outputs not in PUBLISHED:
+        raise BadInput(f"{file}: {outputs} outputs, but the published models have {', '.join(map(str, PUBLISHED))}")
+    taxonomy, order = get_taxonomy(PUBLISHED[outputs][0]), PUBLISHED[outputs][1]
     if outputs == 1:
         last = Dense(np.pad(last.kernel, ((0, 0), (1, 0))), np.pad(last.bias, (1, 0)))
-    if len(order) != len(last.bias):
-        raise BadInput(f"{file}: {len(last.bias)} labels in it, but {len(order)} were named: {', '.join(order)}")
     column = [order.index(label) for label in taxonomy.labels]
     return taxonomy, Dense(last.kernel[:, column], last.bias[column])
 

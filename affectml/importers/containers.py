@@ -25,9 +25,9 @@ import pyarrow.parquet as pq
 
 from affectml._options import check_choice
 from affectml._progress import Progress
-from affectml.errors import BadInput, MissingExtra, did_you_mean, option
+from affectml.errors import BadInput, MissingExtra, option
 from affectml.importers.draft import About, Draft, Source
-from affectml.importers.find import SUFFIXES, file_in_dataset, is_url, is_usual
+from affectml.importers.find import SUFFIXES, file_in_dataset, is_usual
 from affectml.importers.read import ANNOTATOR, LABEL, SPLIT_OF, Table, TableSpec, pick
 from affectml.importers.registry import importer
 from affectml.importers.table import draft_of_table
@@ -36,75 +36,52 @@ from affectml_annotation.tables import plain
 from affectml_annotation.yaml_files import load_yaml
 
 BATCH = 64  # rows that are Python's objects at once
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".zst")
 MOST_BYTES = 256 * 2**20  # of an image
-MOST_LABELS = 256  # longer lists of numbers are embeddings
 NO_COLUMN = "columns of a kind that no table keeps"
 VECTORS = "columns of lists of numbers or of objects (embeddings come in by `affectml import embeddings`)"
-# By the kind that `datasets` calls it: of files of several kinds, the first that is there is read.
-_KINDS = {"parquet": (".parquet",), "arrow": (".arrow",), "imagefolder": tuple(SUFFIXES)}
-_METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
-_HUB = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_SPLIT = re.compile(r"(?:^|[/_.\-])(" + "|".join(SPLIT_OF) + r")(?=[/_.\-]|$)", re.IGNORECASE)
+_KINDS = ("parquet", "arrow", "imagefolder", "json", "csv")  # of files, as `datasets` calls them
 _EXPECTED = (
-    "expected a folder of `save_to_disk`, of images with metadata or of Parquet files; unpack tar files, and "
-    "`affectml import images` or `import table` what is in them"
+    "expected a Parquet file, or a folder of `save_to_disk`, of images with metadata or of Parquet files; unpack "
+    "archives, and `affectml import images` or `import table` what is in them"
 )
 _SIGNATURES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"GIF8": ".gif", b"BM": ".bmp", b"II*\0": ".tif",
                b"MM\0*": ".tif"}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class ContainerSpec(TableSpec):
-    """What a table's columns mean, without what only text files have."""
-
-    encoding: str = "utf-8"
-    separator: str | None = None
-
-
 @importer("datasets", About(construct="evoked"), images=("copy", "hardlink", "none"), folder=False)
 def containers(
     source: Source,
-    spec: ContainerSpec,
+    spec: TableSpec,
     *,
     image_column: str | None = None,
     config: str | None = None,
-    revision: str | None = None,
-    splits: list[str] | None = None,
 ) -> Draft:
-    """What Hugging Face `datasets` reads: its folders and Parquet files, here or on the Hub.
+    """What Hugging Face `datasets` reads: its folders and Parquet files.
 
-    A folder of `save_to_disk`, of images with metadata.csv or .jsonl, or of Parquet files; one file or a pattern; or a
-    repository on the Hub, the only case that needs a network. Columns mean what they mean to `import table`; a
-    ClassLabel is a label, a list of them a set, an object of numbers a column per label, a list of numbers one in the
-    order of the taxonomy. Splits are kept. Code of a data set is never run.
+    A folder of `save_to_disk`, of images with metadata.csv or .jsonl, or of Parquet files, as `hf download` brings them
+    from the Hub; or one Parquet file. Columns mean what they mean to `import table`; a ClassLabel is a label, a list of
+    them a set, an object of numbers a column per label. Splits are kept. Code of a data set is never run.
 
     Args:
-        source: Folder, file, pattern (data/*.parquet) or ORG/NAME on the Hub.
+        source: Folder or Parquet file.
         image_column: Column of images. Default: the only one.
         config: Which configuration of a data set that has several.
-        revision: Branch, tag or commit of a repository on the Hub.
-        splits: Splits to take. Default: all.
     """
     out = source.out.absolute()
     near = next(folder for folder in (out, *out.parents) if folder.is_dir())
     with quiet(), ExitStack() as failed:
-        container = open_container(source.path, config, revision)
+        container = open_container(source.path, config)
         # not by the name of what a command writes and a killed one leaves, which the next one takes away
         spool = TemporaryDirectory(dir=near, prefix=f".{source.out.name}.images-", suffix=".tmp")
         place = Path(failed.enter_context(spool)) if source.images != "none" else None
-        for name in splits or ():
-            check_choice(f"{container.address}: {option('splits', [name])}", name, list(container.splits))
         named = {plain(column) for features in container.features.values() for column in features}
         judged = spec.anonymous or spec.annotator_column is not None or not named.isdisjoint(ANNOTATOR)
-        taken = splits or list(container.splits)
-        gathered = Gathered(container, place, judged, root=spec.images_root).read(taken, image_column)
+        gathered = Gathered(container, place, judged, spec.label_column, spec.images_root).read(image_column)
         result = _draft(gathered, spec, source)
-        result.about = replace(result.about, licence=source.about.licence or _licence(container))
+        result.about = replace(result.about, licence=source.about.licence or _licence(Path(container.root)))
         failed.pop_all()
     result.spool = spool
-    if container.hub:
-        result.about = replace(result.about, source=result.about.source or container.hub)
-        result.notes.append(f"read from {container.hub}")
     return result
 
 
@@ -113,7 +90,7 @@ class Container:
     """An opened source, to be read once.
 
     root: what its files' addresses begin with. splits: by the container's name of each, its rows. features: of each
-    split's columns. total: its rows, where known. hub: the repository and its commit, where it is one on the Hub.
+    split's columns. total: its rows, where known.
     """
 
     address: str
@@ -121,7 +98,6 @@ class Container:
     splits: dict[str, Iterable[Any]]
     features: dict[str, dict[str, Any]]
     total: int | None = None
-    hub: str = ""
 
     def rows(self, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Place and cells of each row of a split; an image is {"bytes", "path"}. BadInput for what cannot be read."""
@@ -130,46 +106,27 @@ class Container:
             for number, cells in enumerate(self.splits[split], start=1):
                 yield f"{self.address}, {split}, row {number}", dict(cells)
         except Exception as error:  # datasets, pyarrow and fsspec raise many kinds
-            zipped = "; unpack its archives, and import the folder" if "class label" in str(error) else ""
-            raise BadInput(f"{self.address}, {split}, after row {number}: {_line(error)}{zipped}") from None
-
-    def beside(self, name: str) -> bytes | None:
-        """The content of a file of this name in the container's folder, None where there is none."""
-        with suppress(Exception), _open(f"{self.root}/{name}") as handle:
-            return bytes(handle.read())
-        return None
+            raise BadInput(f"{self.address}, {split}, after row {number}: {_line(error)}") from None
 
     def contains(self, path: str) -> str | None:
         """A path of the container as one below its root; None where it leads out of it."""
-        inner, _, outer = path.partition("::")
         plain = path.replace("\\", "/") if os.sep == "\\" else path
-        if outer:  # a member of an archive: zip://a/b.jpg::ARCHIVE
-            below = None if self.contains(outer) is None else inner.partition("://")[2]
-        elif "://" not in plain and not Path(plain).is_absolute():
-            below = plain
-        else:
+        below: str | None = plain
+        if "://" in plain or Path(plain).is_absolute():
             start = self.root.rstrip("/") + "/"
             below = plain.removeprefix(start).lstrip("/") if plain.startswith(start) else None
         return None if below is None or ".." in below.split("/") or "\0" in below else below.removeprefix("./")
 
 
-def _open(path: str) -> Any:
-    """A file here or in an archive, open for reading bytes."""
-    from datasets.utils.file_utils import xopen
-
-    return xopen(path, "rb")
-
-
-def open_container(path: Path, config: str | None = None, revision: str | None = None) -> Container:
+def open_container(path: Path, config: str | None = None) -> Container:
     """Open a source that Hugging Face `datasets` reads, a row at a time.
 
     Args:
-        path: a folder, a file, a pattern of files (`data/*.parquet`), or a repository on the Hub (`ORG/NAME`).
-        config: which of a repository's or a folder's configurations.
-        revision: of a repository on the Hub: a branch, tag or commit.
+        path: a folder or a Parquet file.
+        config: which of a folder's configurations.
 
     Raises:
-        BadInput: if something is missing, cannot be reached, or is of a kind that is not read.
+        BadInput: if something is missing, or of a kind that is not read.
     """
     import datasets
 
@@ -182,9 +139,12 @@ def open_container(path: Path, config: str | None = None, revision: str | None =
             if has >= {"dataset.json", "images.parquet"}:
                 raise BadInput(f"{address}: an affectml data set already; every command reads it as it is")
             return _built(address, root, path=root, name=config)
-        found = [here] if here.is_file() else Path(here.anchor).glob(str(here.relative_to(here.anchor)))
-        files = sorted(str(file) for file in found if file.is_file())
-        return _files(address, files) if files else _repository(address, config, revision)
+        if not here.is_file():
+            download = "`hf download --repo-type dataset ORG/NAME --local-dir FOLDER` brings one of the Hub's"
+            raise BadInput(f"{address}: no such file or folder; {_EXPECTED}; {download}")
+        if here.suffix.lower() != ".parquet":
+            raise BadInput(f"{address}: {here.name} is of a kind that is not read; {_EXPECTED}")
+        return _built(address, str(here.parent), path="parquet", data_files=[str(here)])
     except BadInput:
         raise
     except Exception as error:  # datasets and each file system have errors of their own
@@ -208,50 +168,21 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def _files(address: str, files: list[str]) -> Container:
-    """Files by their splits, as their names say; of several kinds, Parquet before images."""
-    root = os.path.commonpath([Path(file).parent for file in files])
-    for kind, suffixes in _KINDS.items():
-        if mine := [file for file in files if file.lower().endswith(suffixes)]:
-            by_split = defaultdict(list)
-            for file in mine + [file for file in files if kind == "imagefolder" and Path(file).name in _METADATA]:
-                said = _SPLIT.findall(file.removeprefix(root))
-                by_split[said[-1].lower() if said else "train"].append(file)
-            return _built(address, root, path=kind, data_files=by_split)
-    raise BadInput(f"{address}: {Path(files[0]).name} is of a kind that is not read; {_EXPECTED}")
-
-
-def _repository(name: str, config: str | None, revision: str | None) -> Container:
-    """A repository on the Hub, downloaded at the commit that its revision means now."""
-    if not _HUB.fullmatch(name):
-        elsewhere = "a repository ORG/NAME; download first what lies at another address"
-        raise BadInput(f"{name}: no such file or folder; {_EXPECTED}; or {elsewhere}")
-    from huggingface_hub import snapshot_download
-
-    try:
-        folder = snapshot_download(name, repo_type="dataset", revision=revision)
-    except Exception as error:  # httpx and huggingface_hub raise many kinds
-        why = f"{type(error).__name__}: {_line(error)}"
-        what = f"no file or folder here, and the Hub gave no data set of that name ({why})"
-        raise BadInput(f"{name}: {what}; mend the name, or `hf auth login` where its page asks for it") from None
-    found = _built(name, folder, path=folder, name=config)
-    found.hub = f"https://huggingface.co/datasets/{name} at {Path(folder).name}"
-    return found
-
-
 def _built(address: str, root: str, **source: Any) -> Container:
     """What `datasets` makes of files, a folder or a repository; Parquet is read here."""
     import datasets
 
     builder = datasets.load_dataset_builder(**source)
     kind = type(builder).__module__.rpartition(".")[2]
-    if kind not in (*_KINDS, "json", "csv"):
+    if kind not in _KINDS:
         raise BadInput(f"{address}: holds files that are read as {kind!r}, which is not done here; {_EXPECTED}")
     found = {str(split): list(map(str, of)) for split, of in (builder.config.data_files or {}).items()}
     container = Container(address, root, {}, {})
     for file in [file for files in found.values() for file in files]:
         if container.contains(file) is None:
             raise BadInput(f"{address}: its README.md names {file}, which lies outside; nothing was read")
+        if file.lower().endswith(ARCHIVES):
+            raise BadInput(f"{address}: {file} is an archive; unpack it, and import the folder")
         if file.lower().endswith(".jsonl"):
             _check_lines(file)
     if kind != "parquet":
@@ -260,17 +191,16 @@ def _built(address: str, root: str, **source: Any) -> Container:
     for split, files in found.items():
         features = builder.info.features
         for file in files:
-            with _open(file) as handle:
-                head = pq.ParquetFile(handle)
-                features = features or datasets.Features.from_arrow_schema(head.schema_arrow)
-                container.total += head.metadata.num_rows
+            head = pq.ParquetFile(file)
+            features = features or datasets.Features.from_arrow_schema(head.schema_arrow)
+            container.total += head.metadata.num_rows
         container.splits[split], container.features[split] = _parquet_rows(files, features), dict(features)
     return container
 
 
 def _check_lines(file: str) -> None:
     """Raises BadInput if a line is not a JSON object: pyarrow, which reads them next, ends the process at `null`."""
-    with _open(file) as handle:
+    with Path(file).open("rb") as handle:
         for number, line in enumerate(handle, start=1):
             said: Any = None
             with suppress(ValueError, RecursionError):
@@ -284,12 +214,11 @@ def _parquet_rows(files: list[str], features: Any) -> Iterator[dict[str, Any]]:
     from datasets.table import table_cast
 
     for file in files:
-        with _open(file) as handle:
-            parquet = pq.ParquetFile(handle)
-            for group in range(parquet.num_row_groups):
-                rows = table_cast(parquet.read_row_group(group, use_threads=False), features.arrow_schema)
-                for batch in rows.to_batches(BATCH):
-                    yield from batch.to_pylist()
+        parquet = pq.ParquetFile(file)
+        for group in range(parquet.num_row_groups):
+            rows = table_cast(parquet.read_row_group(group, use_threads=False), features.arrow_schema)
+            for batch in rows.to_batches(BATCH):
+                yield from batch.to_pylist()
 
 
 def _loaded(address: str, root: str, found: Any) -> Container:
@@ -314,28 +243,25 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
 
 
-def _licence(container: Container) -> str:
+def _licence(root: Path) -> str:
     """The licence that the README.md beside the data states in its header; empty where it states none."""
-    card = (container.beside("README.md") or b"").decode("utf-8", errors="replace")
-    header = re.match(r"---\r?\n(.*?)\n---", card, re.DOTALL)
-    with suppress(ValueError, AttributeError):  # no YAML, or no header of names
-        said = load_yaml(header[1] if header else "{}")
+    with suppress(OSError, ValueError, AttributeError, TypeError):  # no file, no YAML, or no header of names
+        header: Any = re.match(r"---\r?\n(.*?)\n---", (root / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+        said = load_yaml(header[1])
         parts = [said.get(f"license{part}") for part in ("", "_name", "_link")]
         return ", ".join(str(part) for part in parts if part and part != "unknown")
     return ""
 
 
-def _image_column(container: Container, splits: list[str], asked: str | None) -> str | None:
+def _image_column(container: Container, asked: str | None) -> str | None:
     """The column of images: the one asked for, else the only one, else None."""
     import datasets
 
-    features = {c: f for split in splits for c, f in container.features[split].items()}
-    found = [column for column, feature in features.items() if isinstance(feature, datasets.Image)]
-    if asked is not None and asked not in found:
-        near = f"no column of images of that name{did_you_mean(asked, found)}"
-        there = f"images: {', '.join(found) or 'none'}; columns: {', '.join(features)}"
-        raise BadInput(f"{container.address}: {option('image_column', asked)}: {near} ({there})")
-    if asked is None and len(found) > 1:
+    columns = [column for features in container.features.values() for column in features.items()]
+    found = list(dict.fromkeys(column for column, feature in columns if isinstance(feature, datasets.Image)))
+    if asked is not None:
+        check_choice(f"{container.address}: {option('image_column')}", asked, found or ["no column of images"])
+    elif len(found) > 1:
         way_out = f"name the one that is meant: {option('image_column', found[0])}"
         raise BadInput(f"{container.address}: {' and '.join(found)} hold images; {way_out}")
     return asked or next(iter(found), None)
@@ -343,14 +269,13 @@ def _image_column(container: Container, splits: list[str], asked: str | None) ->
 
 @dataclass(slots=True)
 class Taken:
-    """A row that was taken, and its image: the name and file of one that is here, the url of one that is not."""
+    """A row that was taken, and the name and file of its image."""
 
     where: str
     split: str
     cells: dict[str, Any]
     name: str | None = None
     place: Path | None = None
-    url: str | None = None
 
 
 @dataclass
@@ -358,8 +283,8 @@ class Gathered:
     """Rows of a container; memory holds the columns that are kept, and one image.
 
     spool: the folder that each embedded image is written to at once; None for labels alone. judged: whether each row
-    is a judgement, so that images with the same bytes and no name are one image. root: the folder of images that
-    rows name, where it is not the container's.
+    is a judgement, so that images with the same bytes and no name are one image. label: the column of labels that the
+    user names. root: the folder of images that rows name, where it is not the container's.
 
     What `read` finds: image, the column of images; labels, by column, the names of its ClassLabel; rows; names, by name
     of an image what tells it from others; frame, the rows' columns without images; skipped, for each reason, rows and
@@ -369,6 +294,7 @@ class Gathered:
     container: Container
     spool: Path | None
     judged: bool = False
+    label: str | None = None
     root: str | Path | None = None
     image: str | None = None
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -377,27 +303,28 @@ class Gathered:
     frame: pd.DataFrame = field(default_factory=pd.DataFrame)
     skipped: dict[str, list[str]] = field(default_factory=dict)
 
-    def read(self, splits: list[str], asked: str | None = None) -> "Gathered":
-        """The rows of these splits. asked: the column of images; the only one is found."""
-        self.image = _image_column(self.container, splits, asked)
+    def read(self, asked: str | None = None) -> "Gathered":
+        """All rows. asked: the column of images; the only one is found."""
+        self.image = _image_column(self.container, asked)
         left: dict[str, dict[str, None]] = defaultdict(dict)
         with Progress("reading", self.container.total, "rows") as bar:
-            for split in splits:
-                coded = _class_labels(self.container.features[split])
+            for split in self.container.splits:
+                features = self.container.features[split]
+                coded = _class_labels(features)
                 self.labels |= {c: tuple(dict.fromkeys([*self.labels.get(c, ()), *of])) for c, of in coded.items()}
+                others = {c: f for c, f in features.items() if c != self.image and c not in coded}
+                reasons = {column: self._left_out(column, feature) for column, feature in others.items()}
+                for column, reason in reasons.items():
+                    if reason:
+                        left[reason][column] = None
                 for where, cells in self.container.rows(split):
                     bar.advance()
                     image = cells.pop(self.image, None) if self.image else None
-                    taken = Taken(where, split, cells)
+                    taken = Taken(where, split, {c: cell for c, cell in cells.items() if not reasons.get(c)})
                     if self.image and (why := self._take_image(taken, image)):
                         left[why][where] = None
                         continue
-                    for column, cell in list(cells.items()):
-                        if why := _too_much(cell):
-                            del cells[column]
-                            left[why][column] = None
-                        elif column in coded:
-                            cells[column] = _words(cell, coded[column])
+                    taken.cells.update({column: _words(cells.get(column), coded[column]) for column in coded})
                     self.rows.append(taken)
         self.skipped = {reason: list(what) for reason, what in left.items()}
         if not self.rows:
@@ -408,6 +335,17 @@ class Gathered:
         self.frame.index = pd.RangeIndex(len(self.rows))
         return self
 
+    def _left_out(self, column: str, feature: Any) -> str:
+        """Why a column is not kept; labels may be objects of numbers, and lists of any kind."""
+        from datasets import Features
+
+        kind = Features({column: feature}).arrow_schema.types[0]
+        inner = getattr(kind, "value_type", None)
+        if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            return NO_COLUMN
+        vectors = pa.types.is_struct(kind) or not (inner is None or "string" in str(inner))
+        return VECTORS if vectors and column != self.label and plain(column) not in LABEL else ""
+
     def _take_image(self, taken: Taken, cell: Any) -> str:
         """Say of the row what its image is, written to `spool` where it has no file; or why the row is left out."""
         path, content = (cell.get("path") or "", cell.get("bytes")) if cell else ("", None)
@@ -415,20 +353,11 @@ class Gathered:
             if not path:
                 return "rows without an image"
             below = self.container.contains(path)
-            if below is None and is_url(path):
-                taken.url = path
-                return ""
             if below is None:
                 return "rows whose image lies outside of the source, which is not followed"
-            if "://" not in path or self.spool is None:
-                taken.name = self._named(below, below, taken.split)
-                taken.place = Path(self.root or self.container.root) / below if "://" not in path else None
-                return ""
-            try:
-                with _open(path) as handle:
-                    content, path = handle.read(), below
-            except Exception as error:  # each file system has its own errors
-                return f"images: cannot be read ({type(error).__name__})"
+            taken.name = self._named(below, below, taken.split)
+            taken.place = Path(self.root or self.container.root) / below
+            return ""
         if len(content) > MOST_BYTES:
             return f"images: above {MOST_BYTES // 2**20} MiB"
         identity, suffix = hashlib.sha256(content).hexdigest(), _suffix(content)
@@ -474,17 +403,6 @@ def _words(code: Any, names: list[str]) -> Any:
     return names[code] if code is not None and 0 <= code < len(names) else None
 
 
-def _too_much(cell: Any) -> str:
-    """Why a cell is not kept in memory: bytes, and lists of numbers that are longer than any list of labels."""
-    if isinstance(cell, bytes) or (isinstance(cell, dict) and isinstance(cell.get("bytes"), bytes)):
-        return NO_COLUMN
-    return VECTORS if isinstance(cell, list) and len(cell) > MOST_LABELS and _numbers(cell[:1]) else ""
-
-
-def _numbers(cell: Any) -> bool:
-    return all(isinstance(one, int | float) and not isinstance(one, bool) for one in cell)
-
-
 def _column(cells: list[Any]) -> pd.Series:
     """Cells of one kind: numbers, texts, lists, objects; of several kinds as texts."""
     try:
@@ -495,7 +413,7 @@ def _column(cells: list[Any]) -> pd.Series:
     return pd.Series(cells, dtype=None if numbers else object)
 
 
-def _draft(gathered: Gathered, spec: ContainerSpec, source: Source) -> Draft:
+def _draft(gathered: Gathered, spec: TableSpec, source: Source) -> Draft:
     """The data set of gathered rows: their labels by `import table`'s rules, their images from where they are."""
     container, frame, rows, notes = gathered.container, gathered.frame, gathered.rows, []
     numbers = any(plain(c) in LABEL or pd.api.types.is_numeric_dtype(frame[c]) for c in frame.columns)
@@ -506,9 +424,6 @@ def _draft(gathered: Gathered, spec: ContainerSpec, source: Source) -> Draft:
     if gathered.image is not None:
         frame[gathered.image] = pd.Series([taken.name for taken in rows], dtype=object)
         spec, root = replace(spec, file_column=gathered.image), Path("/images")  # names alone: the places are known
-        if any(taken.url for taken in rows):
-            frame["url"] = pd.Series([taken.url for taken in rows], dtype=object)
-            spec = replace(spec, url_column="url")
         notes.append(f"images taken from column {gathered.image}")
     table = Table(Path(container.address), frame, np.arange(1, len(frame) + 1), spell=option)
     if spec.unlabelled or not (named or numbers):
@@ -517,7 +432,7 @@ def _draft(gathered: Gathered, spec: ContainerSpec, source: Source) -> Draft:
     else:
         table, spec, said = _spread(table, gathered, spec, source)
         notes += said
-    result = draft_of_table(_without_vectors(table, spec.label_column, gathered.skipped), spec, source, root)
+    result = draft_of_table(table, spec, source, root)
     result.where = container.address
     if gathered.image is not None and "file" in result.images:
         places = {file_in_dataset(taken.name): taken.place for taken in rows if taken.name is not None}
@@ -532,73 +447,32 @@ def _take_splits(frame: pd.DataFrame, names: list[str]) -> str:
     different = list(dict.fromkeys(names))
     if len(different) == 1:
         return f"only one split ({different[0]}), and it is not kept: training makes its own"
-    known = [SPLIT_OF.get(name.casefold()) for name in names]
-    if any(known):
-        frame["split"] = pd.Series(known, dtype=object)
-    others = [name for name in different if name.casefold() not in SPLIT_OF]
-    if not others:
+    known = pd.Series([SPLIT_OF.get(name.casefold()) for name in names], dtype=object)
+    if known.notna().any():
+        frame["split"] = known
+    if known.notna().all():
         return f"splits kept: {', '.join(different)}"
     frame["part"] = pd.Series(names, dtype=object)
-    return f"splits other than train, val and test are in the column part: {', '.join(others)}"
+    return "splits other than train, val and test are in the column part"
 
 
-def _spread(
-    table: Table, gathered: Gathered, spec: ContainerSpec, source: Source
-) -> tuple[Table, ContainerSpec, list[str]]:
-    """The label column, if there is one, in a form that tables have: objects and lists of numbers as columns."""
+def _spread(table: Table, gathered: Gathered, spec: TableSpec, source: Source) -> tuple[Table, TableSpec, list[str]]:
+    """The label column, if there is one, in a form that tables have: objects as columns."""
     only = next(iter(gathered.labels)) if len(gathered.labels) == 1 else None
     name = None if spec.label_columns is not None else pick(table, spec.label_column, LABEL, "label_column") or only
     if name is None:
         return table, spec, []
-    there = table.frame[name].notna()
-    told = table.take(np.flatnonzero(there))
-    cells, names = told.frame[name], gathered.labels.get(name, ())
-    objects = len(cells) > 0 and all(isinstance(cell, dict) for cell in cells)
-    vectors = _is_vector(cells) and (isinstance(cells.iloc[0][0], float) or spec.taxonomy is not None)
-    if names or not (objects or vectors):
+    cells, names = table.frame[name], gathered.labels.get(name, ())
+    if names or not cells.map(type).eq(dict).any():
         if len(names) > 1 and spec.taxonomy is None and not spec.renamed:
             spec = replace(spec, taxonomy=infer_taxonomy(names, name=f"{source.about.name}-labels"))
         return table, replace(spec, label_column=name), [f"labels taken from column {name}"]
-    spread = _of_objects(told, name) if objects else _of_vectors(told, name, spec)
-    said = f"the keys of column {name}" if objects else f"column {name}, in the taxonomy's order"
+    gathered.skipped["rows without a label"] = [taken.where for taken in compress(gathered.rows, cells.isna())]
+    told = table.take(np.flatnonzero(cells.notna()))
+    spread = pd.DataFrame(told.frame.pop(name).tolist())
+    told.refuse_row(spread.isna().any(axis=1), f"column {name!r}: no number for a label; every row names every label")
     if twice := [label for label in spread.columns if label in told.frame.columns]:
         raise BadInput(f"{table.path}: column {name!r} has {twice[0]!r} in it, which is a column too; rename one")
-    gathered.skipped["rows without a label"] = [taken.where for taken in compress(gathered.rows, ~there)]
-    told = replace(told, frame=pd.concat([told.frame.drop(columns=name), spread], axis=1))
-    return told, replace(spec, label_column=None, label_columns=list(spread.columns)), [f"labels taken from {said}"]
-
-
-def _of_objects(table: Table, name: str) -> pd.DataFrame:
-    """A column for each key of a column of objects, all of which have it."""
-    spread = pd.DataFrame(table.frame[name].tolist())
-    if not len(spread.columns):
-        raise BadInput(f"{table.path}: column {name!r} holds objects without a key; expected a number by label")
-    for row, column in np.argwhere(spread.isna().to_numpy())[:1]:
-        raise BadInput(f"{table.where(row)}: no number for {spread.columns[column]!r}; every row names every label")
-    return spread
-
-
-def _of_vectors(table: Table, name: str, spec: ContainerSpec) -> pd.DataFrame:
-    """A column for each label of the taxonomy, in whose order the numbers are."""
-    taxonomy, cells = spec.given, table.frame[name]
-    if taxonomy is None:
-        way_out = f"name the taxonomy in whose order they are: {option('taxonomy')}"
-        raise BadInput(f"{table.path}: column {name!r} holds a list of {len(cells[0])} numbers in each row; {way_out}")
-    has = f"column {name!r}: {{}} numbers, and {taxonomy.name} has {len(taxonomy)} labels"
-    table.refuse_row(cells.map(len) != len(taxonomy), lambda row: has.format(len(cells[row])))
-    return pd.DataFrame(cells.tolist(), columns=list(taxonomy.labels))
-
-
-def _is_vector(cells: pd.Series) -> bool:
-    """Whether a column holds lists of numbers."""
-    filled = [cell for cell in cells if cell is not None]
-    return any(filled) and all(isinstance(cell, list) and _numbers(cell) for cell in filled)
-
-
-def _without_vectors(table: Table, label: str | None, skipped: dict[str, list[str]]) -> Table:
-    """Without columns of lists of numbers, such as embeddings, and of objects, unless they are labels."""
-    columns = table.frame.select_dtypes(object).drop(columns=label or [], errors="ignore")
-    gone = [str(c) for c, cells in columns.items() if _is_vector(cells) or any(isinstance(x, dict) for x in cells)]
-    if gone:
-        skipped.setdefault(VECTORS, []).extend(gone)
-    return replace(table, frame=table.frame.drop(columns=gone))
+    spec = replace(spec, label_column=None, label_columns=list(spread.columns))
+    told = replace(told, frame=pd.concat([told.frame, spread], axis=1))
+    return told, spec, [f"labels taken from the keys of column {name}"]

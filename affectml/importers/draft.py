@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from affectml.data import Dataset
     from affectml.encoders import EncoderIdentity
 
-__all__ = ["NOT_STATED", "draft", "image_table", "label_table", "one_hot", "vote_table"]
+__all__ = ["NOT_STATED", "draft", "image_table", "label_table", "vote_table"]
 
 NOT_STATED = "not stated by the source"
 SHOWN = 3  # names shown per reason; --json has them all
@@ -213,35 +213,6 @@ def vote_table(ids: Sequence[str], votes: ArrayLike, taxonomy: Taxonomy) -> pd.D
     table = label_table(ids, np.asarray(votes).astype(np.int64), taxonomy)
     table.insert(1, "n", table[list(taxonomy.labels)].sum(axis=1))
     return table
-
-
-def set_table(ids: Sequence[str], sets: Iterable[Iterable[str]], taxonomy: Taxonomy) -> pd.DataFrame:
-    """A target's table where every image may have several labels: a column of 0 and 1 per label, see `one_hot`.
-
-    Args:
-        ids: the image of each row.
-        sets: its labels, [N].
-        taxonomy: all labels.
-    """
-    table = np.zeros((len(ids), len(taxonomy)), dtype=np.int8)
-    for row, labels in zip(table, sets, strict=True):
-        row[[taxonomy.index(label) for label in labels]] = 1
-    return label_table(ids, table, taxonomy)
-
-
-def one_hot(ids: Sequence[str], codes: ArrayLike, taxonomy: Taxonomy) -> pd.DataFrame:
-    """A target's table where every image has one label.
-
-    Args:
-        ids: the image of each row.
-        codes: the place of its label in the taxonomy, [N].
-        taxonomy: the labels.
-
-    Returns:
-        image_id and a column of 0 and 1 per label.
-    """
-    codes = np.asarray(codes, dtype=np.int64)
-    return label_table(ids, (codes[:, None] == np.arange(len(taxonomy))).astype(np.int8), taxonomy)
 
 
 @dataclass(frozen=True)

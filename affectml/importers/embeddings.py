@@ -8,14 +8,13 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from affectml._files import need_file, sha256
-from affectml._options import check_choice
 from affectml.data import Dataset
 from affectml.data.choose import match_images
 from affectml.data.schema import Kind, VoteRule
@@ -54,7 +53,6 @@ KIND_OF: dict[str, Kind | None] = {
 }  # fmt: skip
 _ANSWERS = [name for name in KIND_OF if name != "label"]  # of people
 _NAMES = (*FILE, "imageid")
-_TABLES = (".csv", ".tsv", ".parquet")  # what may lie beside a matrix that does not name its rows
 _SAVED = "what `datasets` saved becomes Parquet by datasets.load_from_disk(FOLDER).to_parquet(FILE)"
 
 
@@ -73,7 +71,7 @@ class Arrays:
     table: what is said of each, where it has one value, by the table that names the rows of a matrix or by arrays of
     the file's own; split and group as texts. ids: the image of each. label: the column of labels, None without.
     answers: of people, by what they are, a column for each label, and n where it is known. extra: further columns of
-    `table`. notes: what was found without having been named.
+    `table`. left_out: arrays that are none.
     """
 
     path: Path
@@ -83,7 +81,7 @@ class Arrays:
     label: str | None
     answers: dict[str, Table]
     extra: pd.DataFrame
-    notes: list[str]
+    left_out: list[str]
 
 
 @importer("embeddings", About(construct=None), images=(), folder=False, joins=True)
@@ -107,14 +105,12 @@ def embeddings(
     by it and compared.
 
     Args:
-        source: .npz, .npy, .safetensors or Parquet file.
-        csv: Table of the matrix's rows. Default: in the file or beside it.
+        source: .npz, .npy or Parquet file.
+        csv: Table of the matrix's rows. Default: the file names them itself.
         labels: Labels of the columns of shares, rates, sets, votes. Default: as the file says.
         vote_rule: How votes became shares: one_choice, set_split, normalised, moments, unknown.
         encoder: Spec of what made them, e.g. ViT-L-14:openai. Default: not known.
     """
-    if vote_rule is not None:
-        check_choice("vote_rule", vote_rule, get_args(VoteRule))
     file, name = source.path, source.about.name
     arrays = read_arrays(file, None if csv is None else Path(csv), labels)
     table = arrays.table
@@ -124,7 +120,8 @@ def embeddings(
     if "group" in table.frame:
         images["group"] = [group or None for group in table.texts("group")]
     result = draft(source, pd.concat([images, arrays.extra], axis=1), [None] * len(images))
-    result.notes += [f"embeddings computed elsewhere, from {file.name}", *arrays.notes]
+    result.notes.append(f"embeddings computed elsewhere, from {file.name}")
+    result.notes += [f"arrays left out: {', '.join(arrays.left_out)}"] if arrays.left_out else []
     result.take(_targets(arrays, TableSpec(taxonomy=taxonomy, mapping=mapping, vote_rule=vote_rule), source))
     checked = None if encoder is None else _is_checked(encoder, arrays, source.onto)
     result.embedded = _embedded(file, arrays.ids, arrays.embedding, name, encoder, checked)
@@ -173,7 +170,7 @@ def ready_features(file: Path, csv: Path, images: pd.DataFrame, name: str) -> tu
     Raises:
         BadInput: for a file that cannot be read, names that could mean two images, or no image in common.
     """
-    arrays = read_arrays(file, csv if file.suffix in (".npy", ".safetensors") else None, None)
+    arrays = read_arrays(file, csv if file.suffix == ".npy" else None, None)
     rows = match_images(images, [[image] for image in arrays.ids], str(file))
     kept = np.flatnonzero(rows >= 0)
     if not len(kept):
@@ -252,15 +249,13 @@ def _is_checked(spec: str, arrays: Arrays, onto: Dataset | None) -> bool:
 
 
 def read_arrays(file: Path, csv: Path | None, labels: Sequence[str] | None) -> Arrays:
-    """Read and check an .npz, .npy, safetensors or Parquet file of embeddings.
+    """Read and check an .npz, .npy or Parquet file of embeddings.
 
-    csv: the table that names the rows of an .npy or safetensors file; without it, a table of the file's name beside it.
-    labels: of the columns of shares, rates, sets and votes; without them, those that the file says. Raises BadInput
-    naming the array, row or column that cannot be used: also for a row without a name, named twice, or whose embedding
-    is not finite.
+    csv: the table that names the rows of an .npy file. labels: of the columns of shares, rates, sets and
+    votes; without them, those that the file says. Raises BadInput naming the array, row or column that cannot be used:
+    also for a row without a name, named twice, or whose embedding is not finite.
     """
-    arrays, beside, notes = _content(file, csv)
-    path = file if beside is None else beside.path
+    arrays, path = _content(file, csv), file if csv is None else csv
     named = [key for key in arrays if plain(key) in _NAMES]
     key = next((key for key in ("image_id", "image") if key in named), next(iter(named), "image"))
     if len(named) > 1 and key not in ("image_id", "image"):
@@ -270,8 +265,6 @@ def read_arrays(file: Path, csv: Path | None, labels: Sequence[str] | None) -> A
             hint = did_you_mean(wanted, [name for name in arrays if name not in ("image", "label", "split", "group")])
             raise BadInput(f"{file}: no array {wanted!r}{hint} ({WANTED}; it has: {', '.join(arrays) or 'none'})")
     embedding = _floats(arrays.pop("embedding"), file)
-    if beside is not None and len(beside.frame) != len(embedding):
-        raise BadInput(f"{file}: embedding: {len(embedding)} rows, but {len(beside.frame)} rows of {path}")
     given = {name: arrays.pop(name) for name in _ANSWERS if name in arrays}
     people = arrays.pop("n", None) if given else None
     said = _column_names(file, arrays, given, None if labels is None else list(labels))
@@ -279,7 +272,7 @@ def read_arrays(file: Path, csv: Path | None, labels: Sequence[str] | None) -> A
     roles = [name for name in (key, label, "split", "group") if name in arrays]
     columns, left_out = _columns(path, arrays, len(embedding), roles)
     frame = pd.DataFrame(columns, index=range(len(embedding)))
-    table = Rows(file, frame, frame.index.to_numpy()) if beside is None else replace(beside, frame=frame)
+    table = Rows(path, frame, frame.index.to_numpy())
     ids = table.texts(key)
     table.refuse_row(ids == "", "no image name")
     again = "image {!r} a second time (first: {}); keep one"
@@ -290,8 +283,6 @@ def read_arrays(file: Path, csv: Path | None, labels: Sequence[str] | None) -> A
     table.refuse_row(infinite, lambda row: f"the embedding of image {ids[row]!r} {has}")
     own = [name for name in frame.columns if name not in roles and plain(name) not in _NAMES and name != "url"]
     left_out += [f"{name} [{len(frame)}]" for name in frame.columns if name == "url"]
-    if left_out:
-        notes.append(f"arrays left out: {', '.join(left_out)}")
     return Arrays(
         path=file,
         table=table,
@@ -300,35 +291,31 @@ def read_arrays(file: Path, csv: Path | None, labels: Sequence[str] | None) -> A
         label=label if label in roles else None,
         answers={name: _answers(file, name, cells, said, people, len(frame)) for name, cells in given.items()},
         extra=pd.DataFrame({name: tidy(frame[name]) for name in own}, index=frame.index),
-        notes=notes,
+        left_out=left_out,
     )
 
 
-def _content(file: Path, csv: Path | None) -> tuple[dict[str, Any], Table | None, list[str]]:
-    """A file's arrays by name, and the table that names its rows where it does not: `csv`, else what lies beside it."""
+def _content(file: Path, csv: Path | None) -> dict[str, Any]:
+    """A file's arrays by name, and the columns of the table that names its rows where it does not."""
     if file.is_dir():
-        raise BadInput(f"{file}: a folder; expected an .npz, .npy, .safetensors or Parquet file; {_SAVED}")
+        raise BadInput(f"{file}: a folder; expected an .npz, .npy or Parquet file; {_SAVED}")
     need_file(file)
-    arrays, notes = _read(file), []
-    if file.suffix == ".npz" or any(plain(key) in _NAMES for key in arrays):
-        if csv is not None:
-            raise BadInput(f"{file}: names its own rows; leave {option('csv')} out")
-        return arrays, None, []
+    arrays = _read(file)
+    named = file.suffix == ".npz" or any(plain(key) in _NAMES for key in arrays)
+    if named and csv is not None:
+        raise BadInput(f"{file}: names its own rows; leave {option('csv')} out")
+    if not named and csv is None:
+        raise BadInput(f"{file}: nothing says which image is which row; name the table that does ({option('csv')})")
     if csv is None:
-        beside = [file.with_suffix(suffix) for suffix in _TABLES]
-        csv = next((path for path in beside if path.is_file() and path != file), None)
-        if csv is None:
-            way_out = f"name the table that does ({option('csv')}), or put it beside as {beside[0].name}"
-            raise BadInput(f"{file}: nothing says which image is which row; {way_out}")
-        notes = [f"rows named by {csv.name}, which lies beside {file.name}"]
-    table = read_table(csv)
-    if twice := sorted(set(table.frame.columns) & arrays.keys()):
+        return arrays
+    frame = read_table(csv).frame
+    if twice := sorted(set(frame.columns) & arrays.keys()):
         raise BadInput(f"{csv}: column {twice[0]!r} is also an array of {file}; leave one of them out")
-    if not any(plain(name) in _NAMES for name in table.frame.columns):
-        raise BadInput(
-            f"{csv}: no column image_id or file to name the images by (it has: {', '.join(table.frame.columns)})"
-        )
-    return {**arrays, **{name: _objects(table.frame[name]) for name in table.frame.columns}}, table, notes
+    if not any(plain(name) in _NAMES for name in frame.columns):
+        raise BadInput(f"{csv}: no column image_id or file to name the images by (it has: {', '.join(frame.columns)})")
+    if "embedding" in arrays and len(frame) != len(arrays["embedding"]):
+        raise BadInput(f"{file}: embedding: {len(arrays['embedding'])} rows, but {len(frame)} rows of {csv}")
+    return {**arrays, **{name: _objects(frame[name]) for name in frame.columns}}
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -338,11 +325,8 @@ def _read(file: Path) -> dict[str, Any]:
     read, kind = _numpy, ".npz or .npy file"
     if start[:4] == b"PAR1":
         read, kind = _parquet, "Parquet file"
-    elif file.suffix == ".safetensors":
-        read, kind = _safetensors, "safetensors file"
     elif start != b"\x93NUMPY" and start[:2] != b"PK":
-        others = ".safetensors and Parquet are read too, and"
-        raise BadInput(f"{file}: not a readable {kind} (its first bytes are another format's); {others} {_SAVED}")
+        raise BadInput(f"{file}: not a readable {kind} (its first bytes are another format's); {_SAVED}")
     try:
         return read(file)
     except BadInput:
@@ -368,15 +352,6 @@ def _numpy(file: Path) -> dict[str, Any]:
         return dict(content)
 
 
-def _safetensors(file: Path) -> dict[str, Any]:
-    """Tensors by name, those of kinds that numpy lacks as float32."""
-    from safetensors.torch import load_file
-
-    tensors = load_file(file)
-    wide = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-    return _with_embedding({name: tensor.numpy() for name, tensor in wide.items()}, "fiub")
-
-
 def _parquet(file: Path) -> dict[str, Any]:
     """Columns; lists of numbers as matrices."""
     import pyarrow.parquet as pq
@@ -391,19 +366,9 @@ def _parquet(file: Path) -> dict[str, Any]:
         if not numbers or not all(numbers):
             continue
         if (row := first_row(lengths != lengths.max())) is not None:
-            found = "nothing" if lengths[row] < 0 else f"{lengths[row]} numbers"
-            expected = f"expected {lengths.max()} as in others"
-            raise BadInput(f"{file}: column {name!r}: row {row} (counted from 0) holds {found}, {expected}")
+            has = f"row {row} (counted from 0) holds {max(lengths[row], 0)} numbers, expected {lengths.max()}"
+            raise BadInput(f"{file}: column {name!r}: {has} as in others")
         arrays[str(name)] = np.stack(list(cells))
-    return _with_embedding(arrays, "f")
-
-
-def _with_embedding(arrays: dict[str, Any], kinds: str) -> dict[str, Any]:
-    """The arrays; the only matrix besides answers is renamed `embedding`, unless one has that name."""
-    free = {name: array for name, array in arrays.items() if name not in _ANSWERS}
-    matrices = [name for name, array in free.items() if array.ndim == 2 and array.dtype.kind in kinds]
-    if "embedding" not in arrays and len(matrices) == 1:
-        arrays["embedding"] = arrays.pop(matrices[0])
     return arrays
 
 
@@ -427,15 +392,13 @@ def _columns(path: Path, arrays: dict[str, Any], rows: int, roles: list[str]) ->
     columns: dict[str, Any] = {}
     left_out = []
     for key, array in arrays.items():
-        kind, cells = array.dtype.kind, array.tolist() if array.dtype.kind == "O" else []
-        odd = first_row([not isinstance(cell, str | int | float | None) for cell in cells])
-        if array.shape == (rows,) and odd is None and kind in ("OUSiu" if key in roles else "OUiufb"):
+        kind = array.dtype.kind
+        flat = kind != "O" or not any(isinstance(cell, np.ndarray | list | dict | bytes) for cell in array)
+        if array.shape == (rows,) and flat and kind in ("OUSiu" if key in roles else "OUiufb"):
             values = array.astype(np.float32) if array.dtype == np.float16 else array
             columns[key] = _texts(array) if kind == "S" else values.tolist() if kind == "U" else values
         elif key in roles:
             has = f"has shape {list(array.shape)} and dtype {array.dtype}"
-            if odd is not None:
-                has = f"holds a {type(cells[odd]).__name__} in row {odd} (counted from 0)"
             raise BadInput(f"{path}: {key} {has}, expected {rows} texts, one for each row of embedding")
         else:
             left_out.append(f"{key} {list(array.shape)}")
@@ -458,12 +421,10 @@ def _column_names(
             has = f"label {codes[row]}, but labels has {len(words)} names, from 0 on"
             raise BadInput(f"{file}: row {row} (counted from 0): {has}")
         arrays["label"] = words[codes]
-    of, matrix = next(iter(given.items()), ("", np.empty((0, 0))))
+    matrix = next(iter(given.values()), np.empty((0, 0)))
     rows, width = matrix.shape if matrix.ndim == 2 else (-1, -1)
-    names = sorted(key for key in arrays if key in ("labels", "label") and arrays[key].shape == (width,))
-    if names == ["label"] and width == rows:
-        many = f"label has {rows} values, as many as there are rows and as there are columns of {of}"
-        raise BadInput(f"{file}: {many}; call the columns' names labels")
+    of_columns = ("labels",) if width == rows else ("label", "labels")
+    names = [key for key in of_columns if key in arrays and arrays[key].shape == (width,)]
     if not names or labels is not None:
         return labels
     found = _texts(arrays.pop(names[-1]))
@@ -491,21 +452,13 @@ def _answers(file: Path, key: str, cells: Any, said: list[str] | None, people: A
         expected = f"expected numbers {list(shape)}: a row for each image and a column for each label"
         has = f"{key} has shape {list(matrix.shape)} and dtype {matrix.dtype}"
         raise BadInput(f"{file}: {has}, {expected} ({', '.join(names)})")
-    values = matrix.astype(np.float64)
-    frame = pd.DataFrame(values, columns=names)
+    frame = pd.DataFrame(matrix.astype(np.float64), columns=names)
     table = Rows(file, frame, np.arange(rows), f"{key}, row", labels=tuple(names))
-    fits, expected = values <= 1.001, "a share between 0 and 1"
-    if key == "sets":
-        fits, expected = np.isin(values, (0, 1)), "0 or 1"
-    elif key == "votes":
-        fits, expected = values == np.round(values), "a whole number"
-    table.refuse(np.isfinite(values) & ~fits, names, values, f"expected {expected}")
     if people is None:
         return table
-    if people.dtype.kind not in "fiu" or people.shape not in ((rows,), shape):
+    if people.dtype.kind not in "fiu" or people.shape != (rows,):
         has = f"n has shape {list(people.shape)} and dtype {people.dtype}"
-        raise BadInput(f"{file}: {has}, expected whole numbers [{rows}] or {list(shape)}")
+        raise BadInput(f"{file}: {has}, expected whole numbers [{rows}]")
     if "n" in names:
         raise BadInput(f"{file}: a label of {key} is called 'n', as the number of people is; rename it")
-    counts = pd.DataFrame(people.reshape(rows, -1), columns=["n"] if people.ndim == 1 else [f"n:{x}" for x in names])
-    return replace(table, frame=pd.concat([frame, counts], axis=1))
+    return replace(table, frame=frame.assign(n=people))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from affectml.errors import BadInput
-from affectml.importers.draft import Draft, Source, draft, published, set_table
+from affectml.importers.draft import Draft, Source, draft, label_table, published
 from affectml.importers.find import find, locate, need, relative_names, repeated
 from affectml.importers.labels import label_of
 from affectml.importers.registry import importer
@@ -21,24 +21,15 @@ _LAYOUT = "Annotations/Annotations.mat beside emotic/{ade20k,emodb_small,framesd
 
 
 @importer("emotic", published("emotic"))
-def emotic(
-    source: Source,
-    *,
-    region: str = "person",
-) -> Draft:
+def emotic(source: Source) -> Draft:
     """EMOTIC (Kosti et al. 2017, 2019): PATH holds Annotations/Annotations.mat and emotic/DATABASE/images.
 
-    One row per person: the person's box cut out of the photograph, or all of it. Annotators' answers stay judgements
+    One row per person: the person's box cut out of the photograph. Annotators' answers stay judgements
     (without names where the file has none); targets are `rates` from them and `sets` over emotic-26, the file's
     combined categories. Columns: split, group (the photograph), the box in pixels, gender and age as annotated,
     valence, arousal, dominance. The file is read by scipy and holds no Python objects.
-
-    Args:
-        region: What a row shows: person (the box cut out) or image (the whole photograph).
     """
     root = source.path
-    if region not in ("person", "image"):
-        raise BadInput(f"region: expected person or image, but received {region!r}")
     file = need(root, "Annotations.mat", _LAYOUT)
     folder = find(root, ["emotic"], folder=True) or root
     people = pd.DataFrame(_people(file))
@@ -47,19 +38,18 @@ def emotic(
     ids = [f"{photo}#{number}" for photo, number in zip(photos, people["number"], strict=True)]
     repeated(ids, where, "take one of the two out")
     unique = list(dict.fromkeys(photos))
-    here = locate(unique, folder, file, [f"{file}: {photo}" for photo in unique], source.images, whole=False)
+    here = locate(unique, folder, file, [f"{file}: {photo}" for photo in unique], source.images)
     file_of = dict(zip(unique, here.files, strict=True))
     place_of = dict(zip(unique, here.places, strict=True))
-    files = [f"images/{file_of[photo]}" for photo in photos]
-    if region == "person":
-        files = [f"{name}-person{number}.jpg" for name, number in zip(files, people["number"], strict=True)]
+    numbered = zip(photos, people["number"], strict=True)
+    files = [f"images/{file_of[photo]}-person{number}.jpg" for photo, number in numbered]
     table = pd.DataFrame({"image_id": ids, "file": files}).join(people[["split", "gender", "age", *_AXES]])
     table["group"] = photos
     table[["box_left", "box_top", "box_right", "box_bottom"]] = people["box"].tolist()
     result = draft(source, table, [place_of[photo] for photo in photos])
-    result.boxes = people["box"].tolist() if region == "person" else None
+    result.boxes = people["box"].tolist()
     result.skipped["images that no row names, in folders that rows name"] = here.spare
-    result.notes.append(f"each row is {'the box of one person' if region == 'person' else 'the whole photograph'}")
+    result.notes.append("each row is the box of one person")
     result.people_named = all(who is not None for told in people["told"] for who, _ in told)
     if not result.people_named:
         result.notes.append("the file does not name all annotators: they cannot be followed from person to person")
@@ -68,7 +58,8 @@ def emotic(
     rates = count_votes(result.annotations, taxonomy.labels).table()
     made_by = f"votes of the annotators in {file.name}"
     result.add("rates", "rates", rates[rates["n"] > 0], taxonomy, values="votes", made_by=made_by)
-    sets = set_table(ids, people["combined"], taxonomy)
+    chosen = [[label in combined for label in taxonomy.labels] for combined in people["combined"]]
+    sets = label_table(ids, np.array(chosen, dtype=np.int8), taxonomy)
     result.add("sets", "sets", sets, taxonomy, values="indicator", made_by=f"combined categories in {file.name}")
     return result
 

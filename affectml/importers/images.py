@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,31 +22,18 @@ from affectml.errors import BadInput, option
 from affectml.importers.draft import About, Draft, Source, draft
 from affectml.importers.find import SUFFIXES, files_in, leaves, need_folder, place_images
 from affectml.importers.registry import importer
-from affectml.prompts import CAPTION
 from affectml.taxonomies import Taxonomy, get_taxonomy
 
 _WHOLE = [f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)]
 _WITH_GAPS = {"bool": "boolean", **{name.lower(): name for name in _WHOLE}}  # pandas' own types
 
 
-@dataclass
-class Found:
-    """What lies in a folder of images: by the path below it, the images and the .txt files; what is left out, and why.
+Files = dict[str, Path]  # images by their path below the folder
+Skipped = dict[str, list[str]]
 
-    captions: of the images that have some, by the image's path below the folder.
-    """
 
-    images: dict[str, Path] = field(default_factory=dict)
-    texts: dict[str, Path] = field(default_factory=dict)
-    skipped: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    captions: dict[str, list[str]] = field(default_factory=dict)
-
-    def table(self, ids: Sequence[str]) -> pd.DataFrame:
-        """The images as images.parquet has them, with a column of captions where there are any."""
-        table = pd.DataFrame({"image_id": list(ids), "file": [f"images/{name}" for name in self.images]}, dtype=object)
-        if self.captions:
-            table[CAPTION] = pd.Series([self.captions.get(name) for name in self.images], dtype=object)
-        return table
+def _table(ids: Sequence[str], images: Files) -> pd.DataFrame:
+    return pd.DataFrame({"image_id": list(ids), "file": [f"images/{name}" for name in images]}, dtype=object)
 
 
 @importer("images", About(construct="evoked"), images=("copy", "hardlink"))
@@ -59,8 +46,7 @@ def images(
     """A folder of photographs that nobody has labelled yet: a data set without a target.
 
     An image's id is its path below PATH without the suffix, and with it where two images would have the same.
-    The lines of a .txt file beside an image become its captions, in the column `caption`. The taxonomy is kept for
-    `affectml label` and `affectml label init`.
+    The taxonomy is kept for `affectml label` and `affectml label init`.
 
     Args:
         source: Folder of images, at any depth.
@@ -70,44 +56,42 @@ def images(
     root = source.path
     if group_by is not None:
         check_choice(option("group_by"), group_by, ["folder"])
-    found = find_images(root)
-    took = take_sidecars(found)
-    notes = [f"captions of {len(found.captions):,} images from the .txt files beside them"] if took else []
-    result = draft(source, found.table(name_images(list(found.images))), list(found.images.values()))
+    found, skipped = find_images(root)
+    result = draft(source, _table(name_images(list(found)), found), list(found.values()))
     if group_by is not None:
-        folders = [PurePosixPath(name).parent.as_posix() for name in found.images]
+        folders = [PurePosixPath(name).parent.as_posix() for name in found]
         result.images["group"] = pd.Series([None if name == "." else name for name in folders], dtype=object)
     result.taxonomy = get_taxonomy(taxonomy) if isinstance(taxonomy, str) else taxonomy
-    result.notes, result.skipped = notes, found.skipped
+    result.skipped = skipped
     result.way_out = "name a folder of photographs"
     return result
 
 
-def find_images(root: Path) -> Found:
-    """The images below `root`, and its .txt files; raises BadInput where there is no image.
+def find_images(root: Path) -> tuple[Files, Skipped]:
+    """The images below `root`, and for each reason what was left out; raises BadInput where there is no image.
 
     Links are not followed out of the folder, and linked folders not at all.
     """
-    found = Found()
+    found, skipped = Files(), defaultdict[str, list[str]](list)
     links: list[Path] = []
     for path in files_in(root, any_name=True, links=links):
         name = path.relative_to(root).as_posix()
         suffix = path.suffix.lower()
         if name.encode(errors="ignore").decode() != name:
-            found.skipped["files: the name is not UTF-8"].append(os.fsencode(name).decode("utf-8", "replace"))
-        elif suffix not in SUFFIXES and suffix != ".txt":
-            found.skipped["files that are not images by their suffix"].append(str(path))
+            skipped["files: the name is not UTF-8"].append(os.fsencode(name).decode("utf-8", "replace"))
+        elif suffix not in SUFFIXES:
+            skipped["files that are not images by their suffix"].append(str(path))
         elif path.is_symlink() and leaves(path, root):
-            found.skipped["links that leave the folder"].append(str(path))
+            skipped["links that leave the folder"].append(str(path))
         else:
-            (found.images if suffix in SUFFIXES else found.texts)[name] = path
+            found[name] = path
     if linked := [os.fsencode(path).decode("utf-8", "replace") for path in links if path.is_dir()]:
-        found.skipped["links to folders, which are not followed"] = linked
-    if not found.images:
-        others = sum(map(len, found.skipped.values())) + len(found.texts)
+        skipped["links to folders, which are not followed"] = linked
+    if not found:
+        others = sum(map(len, skipped.values()))
         expected = f"expected files that end in {', '.join(sorted(SUFFIXES))}"
         raise BadInput(f"{root}: no images in it or below it, {others:,} other files; {expected}")
-    return found
+    return found, skipped
 
 
 def name_images(files: Sequence[str], taken: Collection[str] = ()) -> list[str]:
@@ -124,32 +108,6 @@ def name_images(files: Sequence[str], taken: Collection[str] = ()) -> list[str]:
         if not again:
             return ids
         whole |= again
-
-
-def take_sidecars(found: Found) -> bool:
-    """Take the texts beside the images as captions, a line each; whether there were any.
-
-    a.txt belongs to a.jpg, and so does a.jpg.txt. What is not text, or has no letter in it, is left out: the numbers
-    of a detector's boxes are no caption.
-    """
-    beside = defaultdict(list)
-    for name in found.images:
-        beside[PurePosixPath(name).with_suffix("").as_posix()].append(name)
-        beside[name].append(name)
-    for name, path in found.texts.items():
-        own = beside.get(PurePosixPath(name).with_suffix("").as_posix(), [])
-        try:
-            text = path.read_bytes().decode("utf-8-sig") if own else ""
-        except UnicodeDecodeError:
-            found.skipped["captions: not UTF-8"].append(str(path))
-            continue
-        lines = [line.strip() for line in text.splitlines() if any(map(str.isalpha, line))]
-        if not lines:
-            reason = "captions: no words in it" if own else "files that are not images by their suffix"
-            found.skipped[reason].append(str(path))
-        for image in own if lines else ():
-            found.captions[image] = lines
-    return bool(found.captions)
 
 
 def import_images(path: str | Path, out: str | Path, **options: Any) -> Dataset:
@@ -206,23 +164,22 @@ def add_images(folder: str | Path, dataset: Dataset, *, how: str = "copy") -> Ad
 
 
 def _add(root: Path, dataset: Dataset, how: str) -> Added:
-    found, table = find_images(root), dataset.images
+    (found, skipped), table = find_images(root), dataset.images
     known = dict(table.reindex(columns=["file", "image_id"]).dropna().astype(str).to_numpy().tolist())
-    both = [name for name in found.images if f"images/{name}" in known]
-    changed = [name for name in both if _size(found.images[name]) != _size(dataset.root / f"images/{name}")]
+    both = [name for name in found if f"images/{name}" in known]
+    changed = [name for name in both if _size(found[name]) != _size(dataset.root / f"images/{name}")]
     if len(changed) == len(both):
         another = "so it is another folder's data set; name another one for this folder"
         raise BadInput(f"{dataset.root} holds none of the images in {root}, {another}")
-    take_sidecars(found)
-    found.images = {name: path for name, path in found.images.items() if f"images/{name}" not in known}
-    new = found.table(name_images(list(found.images), set(table["image_id"])))
+    found = {name: path for name, path in found.items() if f"images/{name}" not in known}
+    new = _table(name_images(list(found), set(table["image_id"])), found)
     for left in dataset.root.glob(".new-*"):  # by a start that was killed
         shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=dataset.root, prefix=".new-") as temporary:
-        problems = place_images(list(found.images.values()), list(new["file"]), Path(temporary), how)
-        for path, problem in zip(found.images.values(), problems, strict=True):
+        problems = place_images(list(found.values()), list(new["file"]), Path(temporary), how)
+        for path, problem in zip(found.values(), problems, strict=True):
             if problem is not None:
-                found.skipped[f"images: {problem}"].append(str(path))
+                skipped[f"images: {problem}"].append(str(path))
         new = new[np.array([problem is None for problem in problems], dtype=bool)]
         if again := set(new["image_id"]) & set(table["image_id"]):
             raise BadInput(f"{root}: two images would be called {min(again)!r}; rename one of them")
@@ -231,8 +188,7 @@ def _add(root: Path, dataset: Dataset, how: str) -> Added:
             (Path(temporary) / file).replace(dataset.root / file)
     if len(new):
         _append(dataset.root / "images.parquet", new)
-    skipped = {reason: names for reason, names in found.skipped.items() if names}
-    return Added(tuple(new["image_id"]), skipped, tuple(known[f"images/{name}"] for name in changed))
+    return Added(tuple(new["image_id"]), dict(skipped), tuple(known[f"images/{name}"] for name in changed))
 
 
 def _append(path: Path, new: pd.DataFrame) -> None:

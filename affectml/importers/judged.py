@@ -1,8 +1,5 @@
 """Published sets whose rows are judgements: FindingEmo, ArtEmis, by the recipes of published.yaml."""
 
-import re
-import unicodedata
-from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from itertools import compress
@@ -10,21 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from affectml._files import read_json
 from affectml.errors import BadInput, option
 from affectml.importers.answers import Shaped, from_judgements
 from affectml.importers.draft import Draft, Source, draft, image_table
-from affectml.importers.find import SUFFIXES, find, fold, images_folder, is_hidden, is_url, locate, need, relative_names
+from affectml.importers.find import find, images_folder, is_url, locate, need, relative_names
 from affectml.importers.read import (
     Columns,
     ImagesRoot,
     Shape,
     Table,
     TableSpec,
-    first_row,
     numbers,
     read_table,
     tidy,
@@ -43,11 +38,11 @@ def judgements(recipe: Recipe) -> Read:
     lacks. label, annotator: columns; without an annotator nobody is named. rejected: a column, and its words for rows
     that do not count. numbers: columns of numbers. renamed, left_out: further columns. columns_of: what those are
     about, `image` where all its rows agree, or `judgement`. urls: names of a JSON list of rel_path, url and idx_url.
-    damaged: whether files' names may have lost letters on the way.
     """
 
     def read(source: Source, *, images_root: ImagesRoot = None) -> Draft:
         root, annotator, urls_in = source.path, recipe.get("annotator"), recipe.get("urls", ())
+        suffix = recipe.get("suffix", "")
         file = find(root, recipe["files"]) or need(root, recipe["files"][0], recipe["layout"])
         table, rejected = _counted(read_table(file), recipe)
         where = table.places()
@@ -62,24 +57,18 @@ def judgements(recipe: Recipe) -> Read:
         places: dict[str, Path] = {}
         spare: list[str] = []
         if source.images != "none":
-            if recipe.get("damaged"):
-                places, spare = _near(kept, pictures)
-            else:
-                located = [where[row] for row in judged.rows]
-                here = locate(kept, pictures, file, located, source.images, required=False)
-                places, spare = dict(compress(zip(kept, here.places, strict=True), here.there)), here.spare
-            if not places and urls.keys().isdisjoint(kept):
-                beside = f" and no url is known: put {urls_in[0]} beside {file.name}" if urls_in else ""
-                raise BadInput(
-                    f"{pictures}: none of the {len(kept):,} images is there (first: {kept[0]}){beside}; name their "
-                    f"folder ({option('images_root')}), or take the labels alone: {option('images', 'none')}"
-                )
+            located = [where[row] for row in judged.rows]
+            names, required = [image + suffix for image in kept], urls.keys().isdisjoint(kept)
+            beside = f"put {urls_in[0]} beside {file.name}, " if urls_in else ""
+            way_out = f"{beside}name their folder ({option('images_root')})"
+            here = locate(names, pictures, file, located, source.images, required=required, way_out=way_out)
+            places, spare = dict(compress(zip(kept, here.places, strict=True), here.there)), here.spare
             if not urls_in:  # what is not there is named one by one
-                places = {image: pictures / f"{image}{recipe['suffix']}" for image in kept} | places
+                places = {image: pictures / f"{image}{suffix}" for image in kept} | places
         known = [image in places or image in urls or source.images == "none" for image in kept]
         if urls:
             columns = {"url": [urls.get(image) for image in kept], **columns}
-        files = [f"{image}{recipe.get('suffix', '')}" if image in places else None for image in kept]
+        files = [f"{image}{suffix}" if image in places else None for image in kept]
         images = image_table(kept, files, **columns)[known].reset_index(drop=True)
         result = draft(source, images, [places.get(image) for image in images["image_id"]])
         result.take(judged)
@@ -103,11 +92,7 @@ def _counted(table: Table, recipe: Recipe) -> tuple[Table, list[str]]:
     label, renamed, figures = recipe["label"], recipe.get("renamed", {}), recipe.get("numbers", ())
     needed = [column for column in (recipe.get("annotator"), *recipe["image"], label, *figures) if column]
     table.need(needed, ", ".join(needed))
-    for old, new in renamed.items():
-        if {old, new} <= set(table.frame.columns):
-            raise BadInput(
-                f"{table.path}: columns {old!r} and {new!r} are two names of one thing; take one of them out"
-            )
+    renamed = {old: new for old, new in renamed.items() if new not in table.frame.columns}
     out = np.zeros(len(table.frame), dtype=bool)
     for column, words in recipe.get("rejected", {}).items():
         if column in table.frame.columns:
@@ -134,20 +119,10 @@ def _judged(table: Table, ids: NDArray[np.object_], recipe: Recipe) -> tuple[Sha
             judged.annotations[column] = frame[column].where(frame[column] != "", None).to_numpy()
         judged.own = []
     columns = {column: tidy(frame[column].iloc[judged.rows].reset_index(drop=True)).array for column in judged.own}
-    if "split" in frame.columns:
-        columns["split"] = _splits(table, ids, judged.rows)
+    if "split" in frame.columns:  # as the first row of each image has it; `rest` is in none of them
+        told = replace(table, frame=frame.assign(split=frame["split"].replace("rest", "")))
+        columns["split"] = splits_in(told, "split")[judged.rows]
     return judged, columns
-
-
-def _splits(table: Table, ids: NDArray[np.object_], rows: NDArray[np.int64]) -> list[str | None]:
-    """train, val and test, as the first row of each image has it; `rest` is in none of them."""
-    told = table.frame["split"].replace("rest", "")
-    splits = splits_in(replace(table, frame=table.frame.assign(split=told)), "split")
-    first = pd.Series(ids).map(pd.Series(rows, index=ids[rows])).to_numpy()
-    if (row := first_row(splits != splits[first])) is not None:
-        two = f"split {splits[row]!r}, but {splits[first[row]]!r} in {table.where(first[row])} for the same image"
-        raise BadInput(f"{table.where(row)}: {two}; mend one of the rows")
-    return list(splits[rows])
 
 
 def holder(root: Path, names: Collection[str]) -> Path | None:
@@ -173,43 +148,3 @@ def _urls(file: Path | None) -> tuple[dict[str, str], list[str]]:
         if is_url(url):
             urls.setdefault(path.replace("\\", "/").lstrip("/").removeprefix("images/"), url)
     return urls, [f"{path}: {url}" for _, path, url in rows if not is_url(url)]
-
-
-def _plain(name: str) -> str:
-    """Letters and digits without accents; parentheses stay, since WikiArt tells versions of a work apart by them."""
-    return re.sub(r"[^a-z0-9()]", "", unicodedata.normalize("NFKD", name).casefold())
-
-
-def _undamaged(name: str) -> str:
-    """The letters that survive where all others were lost or garbled; nothing where that is half of the name."""
-    kept = "".join(letter for letter in name if letter.isascii())
-    return _plain(kept) if 2 * len(kept) > len(name) else ""
-
-
-def _near(images: list[str], pictures: Path) -> tuple[dict[str, Path], list[str]]:
-    """The file of each image FOLDER/NAME, and the files in these folders that no image takes.
-
-    A file goes to the image of its name, else to the only one it is near to, if no other file is: capitals and
-    composition aside, then by plain letters, then by the letters that no damage touches.
-    """
-    on_disk = {fold(entry.name): entry for entry in sorted(pictures.iterdir(), reverse=True) if entry.is_dir()}
-    free = {
-        (top, file)
-        for top in {image.partition("/")[0] for image in images}
-        for file in (on_disk[fold(top)].iterdir() if fold(top) in on_disk else ())
-        if file.suffix.lower() in SUFFIXES and not is_hidden(file.name)
-    }
-    places: dict[str, Path] = {}
-    for form in (str, fold, _plain, _undamaged):
-        offers, wishes = defaultdict[tuple[str, str], list[Path]](list), defaultdict[tuple[str, str], list[str]](list)
-        for top, file in free:
-            offers[top, form(file.stem)].append(file)
-        for image in images:
-            if image not in places:
-                top, _, name = image.partition("/")
-                wishes[top, form(name)].append(image)
-        for (top, name), who in wishes.items():
-            if name and len(who) == len(offers.get((top, name), ())) == 1:
-                places[who[0]] = offers[top, name][0]
-                free.remove((top, places[who[0]]))
-    return places, sorted(str(file) for _, file in free)

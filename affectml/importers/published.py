@@ -26,7 +26,6 @@ from affectml.importers.draft import (
     draft,
     image_table,
     label_table,
-    one_hot,
     published,
     vote_table,
 )
@@ -142,7 +141,8 @@ def named_files(recipe: Recipe) -> Read:
 
 def add_single(result: Draft, ids: list[str], labels: Sequence[str], taxonomy: Taxonomy, made_by: str) -> None:
     """Add the target of a set whose images have one label each."""
-    target = one_hot(ids, [taxonomy.index(label) for label in labels], taxonomy)
+    chosen = [taxonomy.index(label) for label in labels]
+    target = label_table(ids, np.eye(len(taxonomy), dtype=np.int8)[chosen], taxonomy)
     result.add("single", "single", target, taxonomy, values="indicator", made_by=made_by)
 
 
@@ -324,47 +324,34 @@ def _kind_of(cells: NDArray[np.float64], where: Sequence[str], rule: str | None)
     return "shares", "unknown", "" if rule else "shares that sum to 1: vote rule unknown"
 
 
-# Lists of how many people agreed, and the counts behind them
+# Lists of how many people agreed
 
 
 def agreement(recipe: Recipe) -> Read:
-    """Lists of the images on which at least so many people agreed, the table of their votes, or both.
+    """Lists of the images on which at least so many people agreed: votes where all are there, else labels.
 
     lists: the file of each number of people, the fewest first; its lines are an image and 0 or 1. people: how many
-    voted. counts: the table, whose four columns are an image, n, and the votes for either label; header: what they are
-    called where it has none.
+    voted.
     """
 
     def read(source: Source) -> Draft:
         root, taxonomy, people = source.path, recipe["taxonomy"], recipe["people"]
         lists = {n: file for n, name in recipe["lists"].items() if (file := find(root, [name])) is not None}
+        if not lists:
+            need(root, recipe["lists"][min(recipe["lists"])], recipe["layout"])
         listed = _listed(lists, recipe)
-        counts = find(root, [recipe["counts"]])
-        votes: Any = None
-        if counts is not None:
-            table = read_table(counts, first="image", headless=recipe["header"])
-            ids, where = _ids(recipe, table.frame.iloc[:, 0].tolist(), counts, table.places()), table.places()
-            votes, note = _votes(table, listed["label"].reindex(ids).to_numpy(dtype=np.float64))
-        elif lists:
-            ids, where = listed.index.tolist(), listed["where"].tolist()
-            note = f"without {recipe['counts']} and all three lists only the majority is known ({len(lists)} of 3)"
-            if len(lists) == len(recipe["lists"]):
-                note = "votes follow from the three lists: how many of five people agreed at least"
-                up = listed["agree"].where(listed["label"] == 1, people - listed["agree"])
-                votes = np.stack([people - up, up], axis=1)
-        else:
-            need(root, recipe["counts"], recipe["layout"])
-        columns = {"agree": listed["agree"].reindex(ids).astype("Int64").array} if lists else {}
-        result = _draft(source, recipe, ids, counts or lists[min(lists)], where, **columns)
-        result.notes.append(note)
-        result.skipped[f"images of a list that {recipe['counts']} lacks"] = sorted({*listed.index} - {*ids})
-        if votes is None:
+        ids, agree = listed.index.tolist(), listed["agree"].astype("Int64").array
+        result = _draft(source, recipe, ids, lists[min(lists)], listed["where"].tolist(), agree=agree)
+        if len(lists) < len(recipe["lists"]):
+            result.notes.append(f"without all three lists only the majority is known ({len(lists)} of 3)")
             labels = [taxonomy.labels[code] for code in listed["label"]]
-            add_single(result, ids, labels, taxonomy, " and ".join(recipe["lists"][n] for n in lists))
-        else:
-            made_by = f"votes in {'the three lists of agreement' if counts is None else counts.name}"
-            how = {"values": "votes", "vote_rule": "one_choice", "made_by": made_by}
-            result.add("distribution", "distribution", vote_table(ids, votes, taxonomy), taxonomy, **how)
+            add_single(result, ids, labels, taxonomy, " and ".join(file.name for file in lists.values()))
+            return result
+        result.notes.append("votes follow from the three lists: how many of five people agreed at least")
+        up = listed["agree"].where(listed["label"] == 1, people - listed["agree"])
+        how = {"values": "votes", "vote_rule": "one_choice", "made_by": "votes in the three lists of agreement"}
+        votes = vote_table(ids, np.stack([people - up, up], axis=1), taxonomy)
+        result.add("distribution", "distribution", votes, taxonomy, **how)
         return result
 
     return read
@@ -388,41 +375,6 @@ def _listed(lists: Mapping[int, Path], recipe: Recipe) -> pd.DataFrame:
             found[image] = (label, n, first)
         fewer = table
     return pd.DataFrame.from_dict(found, orient="index", columns=["label", "agree", "where"])
-
-
-def _votes(table: Table, listed: NDArray[Any]) -> tuple[NDArray[np.float64], str]:
-    """Votes for and against each image [N, 2], negative first, and how their columns were told apart.
-
-    listed: what the lists say of each image, 0 or 1, NaN in none.
-    """
-    columns = list(map(str, table.frame.columns))
-    if len(columns) != 4:
-        raise BadInput(f"{table.path}: expected four columns (image, n, and two counts), got {', '.join(columns)}")
-    n, *both = numbers(table, columns[1:]).T
-    pair = dict(zip(columns[2:], both, strict=True))
-    if (row := first_row((sum(both) != n) | (n < 1) | (n != np.round(n)))) is not None:
-        votes = " and ".join(f"{count[row]:g}" for count in both)
-        raise BadInput(f"{table.where(row)}: {votes} votes of n = {n[row]:g}; expected them to add up")
-    known = ~np.isnan(listed)
-    wrong = {name: known & ((2 * up > n) != listed) for name, up in pair.items()}
-    by_name = [column for column in pair if "pos" in column.casefold()]
-    if len(by_name) == 1:
-        positive, why = by_name[0], "by its name"
-    elif known.any():
-        positive, why = min(pair, key=lambda column: int(wrong[column].sum())), "by the lists of agreement"
-    else:
-        which = " and ".join(map(repr, pair))
-        raise BadInput(
-            f"{table.path}: which of {which} counts the positive votes? Call it positive in the header, or put a list "
-            "of agreement that has its images beside it"
-        )
-    up = pair[positive]
-    if (row := first_row(wrong[positive])) is not None:
-        raise BadInput(
-            f"{table.where(row)}: {up[row]:g} of {n[row]:g} positive votes in {positive!r}, but the lists of agreement "
-            f"say {listed[row]:g} (1 is positive); is it the other column? Call that one positive in the header"
-        )
-    return np.stack([n - up, up], axis=1), f"positive votes: {positive} ({why})"
 
 
 READERS: Mapping[str, Callable[[Recipe], Read]] = {

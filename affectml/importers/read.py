@@ -16,14 +16,14 @@ from affectml._options import Help, check_choice
 from affectml.data.schema import Kind, VoteRule
 from affectml.errors import BadInput, MissingExtra, did_you_mean, option
 from affectml.importers.labels import emotion_words
-from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
+from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml_annotation import tables
 from affectml_annotation.errors import BadImport
 from affectml_annotation.errors import MissingExtra as NeedsExtra
-from affectml_annotation.tables import IMAGE_NAME, NOT_LABELS, plain
+from affectml_annotation.tables import NOT_LABELS, plain
 
 FILE = ("file", "filename", "image", "imagename", "imagesname", "imagefilename", "imagefile", "imagepath",
-        "path", "filepath", "img", "imgpath")  # fmt: skip
+        "path", "filepath", "img", "imgpath", "photo", "picture", "stimulus")  # fmt: skip
 URL = ("url", "imageurl", "link")
 ANNOTATOR = ("annotator", "annotatorid", "worker", "workerid", "rater", "raterid", "participant",
              "participantid", "judge", "judgeid", "coder", "coderid")  # fmt: skip
@@ -240,7 +240,12 @@ def find_columns(table: Table, spec: TableSpec) -> tuple[Columns, list[str]]:
     for role, names in ROLES.items():
         found[role] = pick(table, getattr(spec, f"{role}_column"), names, f"{role}_column")
     if not (found["file"] or found["url"]):
-        found["file"] = found["image_id"] or file_by_content(table)
+        found["file"] = found["image_id"]
+    if not (found["file"] or found["url"]):
+        asked = f"say which column names each row's file or url: {option('file_column')}"
+        way_out = table.way_out(asked, "call the one that names each row's image file")
+        columns = ", ".join(table.frame.columns)
+        raise BadInput(f"{table.path}: no column names images; {way_out} (columns: {columns})")
     label, labels = (None, ()) if spec.unlabelled else _given_labels(table, spec)
     notes = []
     if not (label or labels or spec.unlabelled):
@@ -251,21 +256,6 @@ def find_columns(table: Table, spec: TableSpec) -> tuple[Columns, list[str]]:
         named = [column for column in (found["file"], found["url"]) if column]
         notes.append(f"images taken from column {' and '.join(named)}")
     return Columns(label=label, labels=labels, **found), notes
-
-
-def file_by_content(table: Table) -> str:
-    """The one column whose cells name image files; raises BadInput where none does, or several do."""
-    found = []
-    for column in table.frame.columns:
-        cells = [cell for cell in table.frame[column].head(1000) if isinstance(cell, str) and cell]
-        if cells and all(IMAGE_NAME.search(cell) for cell in cells):
-            found.append(column)
-    if len(found) != 1:
-        which = f"{' and '.join(map(repr, found))} both name images" if found else "no column names images"
-        asked = f"say which column names each row's file or url: {option('file_column')}"
-        way_out = table.way_out(asked, "call the one that names each row's image file")
-        raise BadInput(f"{table.path}: {which}; {way_out} (columns: {', '.join(table.frame.columns)})")
-    return found[0]
 
 
 def _given_labels(table: Table, spec: TableSpec) -> tuple[str | None, tuple[str, ...]]:
@@ -282,37 +272,27 @@ def _given_labels(table: Table, spec: TableSpec) -> tuple[str | None, tuple[str,
 
 
 def _find_labels(table: Table, taken: Any, spec: TableSpec) -> tuple[str | None, tuple[str, ...]]:
-    """The column that is called a label, or the columns of numbers that are called as emotions are."""
-    frame, taxonomy = table.frame, spec.given
+    """The column that is called a label, or the columns of numbers, where all are called as emotions are."""
+    frame, words = table.frame, spec.given.labels if spec.given else emotion_words()
+    known = {word.casefold() for word in (*words, *spec.renamed.values())}
     free = [column for column in frame.columns if column not in taken and not column.startswith("n:")]
     named = [column for column in free if plain(column) in LABEL]
-    numeric = [column for column in free if column not in named and _is_numeric(frame[column])]
-    label_of = {column: spec.renamed.get(column, column).casefold() for column in numeric}
-    labels = {label.casefold() for label in taxonomy.labels} if taxonomy else set()
-    words = labels or emotion_words().union(label_of[column] for column in numeric if column in spec.renamed)
-    known = [column for column in numeric if label_of[column] in words]
-    have, unknown = {label_of[column] for column in known}, []
-    if not labels and all(have != set(get_taxonomy(name).labels) for name in builtin_names()):
-        unknown = [column for column in numeric if column not in known and plain(column) not in NOT_LABELS]
-    several = len(known) >= 2
-    if len(named) + several != 1 or (several and unknown):
-        reason = f"{', '.join([*named, *known[: len(known) * several]])} could all hold the labels"
-        if not named and not several:
-            reason = "no column is called a label, and no two number columns have the names of emotions"
-        elif not named:
-            reason = f"{', '.join(known)} are emotions, but what of {', '.join(unknown)}"
-        numbers = [column for column in numeric if plain(column) not in NOT_LABELS]
-        ways = option("label_column", (named or ["NAME"])[0]), option("label_columns", numbers or ["A", "B"])
-        raise BadInput(
-            f"{table.path}: {reason}; say where the labels are: {', or '.join(ways)} "
-            f"(columns: {', '.join(frame.columns)})"
-        )
-    if named:
+    numeric = [column for column in free if plain(column) not in (*NOT_LABELS, *LABEL) and _is_numeric(frame[column])]
+    emotions = [column for column in numeric if spec.renamed.get(column, column).casefold() in known]
+    if len(named) == 1 and len(emotions) < 2:
         return named[0], ()
-    if taxonomy and (gone := [label for label in taxonomy.labels if label.casefold() not in have]):
-        near = did_you_mean(gone[0], [column for column in frame.columns if column not in known])
-        raise BadInput(f"{table.path}: no column of numbers for label {gone[0]!r} of taxonomy {taxonomy.name}{near}")
-    return None, tuple(known)
+    if not named and len(emotions) > 1 and (spec.given or emotions == numeric):
+        return None, tuple(emotions)
+    reason = f"{', '.join([*named, *emotions])} could all hold the labels"
+    if not named:
+        others = [column for column in numeric if column not in emotions]
+        reason = f"{', '.join(emotions)} are emotions, but what of {', '.join(others)}"
+    if not named and len(emotions) < 2:
+        reason = "no column is called a label, and no two number columns have the names of emotions"
+    ways = option("label_column", (named or ["NAME"])[0]), option("label_columns", numeric or ["A", "B"])
+    raise BadInput(
+        f"{table.path}: {reason}; say where the labels are: {', or '.join(ways)} (columns: {', '.join(frame.columns)})"
+    )
 
 
 def _is_numeric(cells: pd.Series) -> bool:

@@ -31,12 +31,9 @@ OWN = {
     "folder": "A folder of images per label, nested or not, perhaps in folders train, val and test.",
     "table": "A table: a label, a list of labels, a column per label, or a judgement in each row.",
     "images": "A folder of photographs without labels, at any depth, to label, embed or predict.",
-    "coco": "COCO-style JSON whose categories are emotions, one or several on an image.",
     "embeddings": "Embeddings computed elsewhere, with labels, people's answers and splits where known.",
-    "datasets": "What Hugging Face `datasets` reads, Parquet with images among it: here, or on the Hub.",
+    "datasets": "What Hugging Face `datasets` reads, Parquet with images among it.",
 }
-# Where a module is not called as its importer is.
-_MODULES = {"folder": "labelled", "coco": "labelled", "datasets": "containers"}
 _FULL = (errno.ENOSPC, errno.EDQUOT)  # whatever was read meanwhile, it is the place to write that is full
 GROUP = "affectml.importers"  # of entry points
 PLACEMENTS = ("copy", "hardlink", "none")
@@ -155,18 +152,16 @@ class Importer:
     def _arguments(self, given: dict[str, Any]) -> dict[str, Any]:
         """Keywords of `read`: options as they are, those that are fields of a dataclass gathered in it."""
         known = [option.name for option in self.options()]
-        holders = {
-            parameter: holder for parameter, holder, _ in options_asked(self.read, after=1) if holder is not None
-        }
         for key in given:
-            if key not in (*known, *holders):
+            if key not in known:
                 raise TypeError(f"importer {self.name}: no option {key!r}{did_you_mean(key, known)}")
         arguments = dict(given)
-        for parameter, holder in holders.items():
-            mine = {f.name: arguments.pop(f.name) for f in dataclasses.fields(holder) if f.name in arguments}
-            if mine and parameter in given:
-                raise TypeError(f"importer {self.name}: {next(iter(mine))!r} belongs in {parameter}; give one of them")
-            arguments.setdefault(parameter, holder(**mine))
+        for parameter, holder in {
+            parameter: holder for parameter, holder, _ in options_asked(self.read, after=1)
+        }.items():
+            if holder is not None:
+                mine = {f.name: arguments.pop(f.name) for f in dataclasses.fields(holder) if f.name in arguments}
+                arguments[parameter] = holder(**mine)
         return arguments
 
 
@@ -225,7 +220,7 @@ def get_importer(name: str) -> Importer:
     wanted = f"an importer named {name!r}"
     _own.plugin(GROUP, name, lambda made: _REGISTERED.get(name) is made, wanted, ours=ours)
     if name not in _REGISTERED and ours:
-        module = f"affectml.importers.{_MODULES.get(name, name)}"
+        module = f"affectml.importers.{'containers' if name == 'datasets' else name}"
         import_module(module if find_spec(module) else "affectml.importers.published")
     if name not in _REGISTERED:
         raise BadInput(f"no importer {name!r}{did_you_mean(name, names())} (there are: {', '.join(names())})")

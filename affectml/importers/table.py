@@ -251,12 +251,15 @@ def _decide(shape: Shape, cells: Floats, people: Floats | None) -> tuple[Kind, V
     """What cells [N, columns] are: kind, values, vote rule, and a note of how that was found."""
     table, raw, kind, said = shape.table, shape.columns.labels, shape.spec.kind, shape.spec.vote_rule
     sums, parts, votes = cells.sum(axis=1), cells != np.round(cells), shape.votes
+    if votes:
+        table.refuse(parts, raw, cells, "expected a whole number")
     if not parts.any() and votes is not False and (votes or cells.max() > 1 or people is not None):
         return _decide_votes(shape, cells, people)
     if not parts.any() and kind in (None, "single", "sets"):
         if kind == "single" or (kind is None and (sums == 1).all()):
             note = "0/1 columns with one label in every row: kind single (if people could choose several: sets)"
             return "single", "indicator", None, note
+        table.refuse(cells > 1, raw, cells, "kind sets needs 0 or 1")
         return "sets", "indicator", None, "0/1 columns: kind sets"
     if kind in ("single", "sets"):
         table.refuse(parts, raw, cells, f"kind {kind} needs 0 or 1")

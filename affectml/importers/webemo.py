@@ -67,39 +67,28 @@ def webemo(source: Source) -> Draft:
 def _files(
     root: Path, urls: list[str], split: list[str], sets: NDArray[np.int8], labels: tuple[str, ...]
 ) -> tuple[list[Path | None], list[str], list[str]]:
-    """The file of each url, the urls whose file another one claims with equal right, and files that no url names.
+    """The file of each url, the urls that claim one file together, and files that no url names.
 
-    A url's file has its end as name and lies in a folder of one of its labels; one in the folder of its split is
-    preferred.
+    A url's file has its end as name, and lies in folders of its split and of one of its labels.
     """
-    on_disk: defaultdict[str, list[tuple[set[str], Path]]] = defaultdict(list)
+    on_disk: defaultdict[tuple[str, str, str], list[Path]] = defaultdict(list)
     for path in images_in(root):
-        on_disk[_end(path.name)].append(({fold(part) for part in path.relative_to(root).parts[:-1]}, path))
-    claims: defaultdict[Path, list[tuple[bool, int]]] = defaultdict(list)
-    spare = {path: str(path) for files in on_disk.values() for _, path in files}
+        *above, name = path.relative_to(root).parts
+        on_disk[(*map(fold, ["", "", *above][-2:]), _end(name))].append(path)  # type: ignore[index]
+    claims: defaultdict[Path, list[int]] = defaultdict(list)
     for row, (url, part, on) in enumerate(zip(urls, split, sets, strict=True)):
-        end = _end(url.partition("?")[0].rpartition("/")[2])
-        hits = [
-            (part not in folders, path)
-            for label in np.flatnonzero(on)
-            for name in (end, f"{label}_{end}")
-            for folders, path in on_disk.get(name, ())
-            if not folders.isdisjoint((str(label), labels[label]))
-        ]
-        if hits:
-            elsewhere, place = min(hits, key=lambda hit: hit[0])
-            claims[place].append((elsewhere, row))
-            for _, path in hits:
-                spare.pop(path, None)
+        end, numbers = _end(url.partition("?")[0].rpartition("/")[2]), map(int, np.flatnonzero(on))
+        keys = [(part, fold(folder), name) for label in numbers for folder in (str(label), labels[label])
+                for name in (end, f"{label}_{end}")]  # fmt: skip
+        for path in [path for key in keys for path in on_disk.get(key, ())][:1]:
+            claims[path].append(row)
     places: list[Path | None] = [None] * len(urls)
-    claimed: list[str] = []
-    for place, rows in claims.items():
-        best = [row for elsewhere, row in rows if elsewhere == min(rows)[0]]
-        if len(best) == 1:
-            places[best[0]] = place
-        else:
-            claimed += [urls[row] for row in best]
-    return places, claimed, sorted(spare.values())
+    for path, rows in claims.items():
+        if len(rows) == 1:
+            places[rows[0]] = path
+    claimed = [urls[row] for rows in claims.values() if len(rows) > 1 for row in rows]
+    spare = [str(path) for paths in on_disk.values() for path in paths if path not in claims]
+    return places, claimed, sorted(spare)
 
 
 def _end(name: str) -> str:

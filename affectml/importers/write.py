@@ -22,7 +22,6 @@ from affectml.data.choose import match_images
 from affectml.data.schema import SCHEMA, Construct
 from affectml.data.targets import read_targets
 from affectml.errors import BadInput, option
-from affectml.importers.answers import KEY, count
 from affectml.importers.draft import About, Draft, Embedded, ImportSummary, Source
 from affectml.importers.find import need_folder, place_images
 from affectml.importers.labels import taxonomy_entry
@@ -182,13 +181,13 @@ def _write_store(embedded: Embedded, folder: Path) -> Path:
 
 
 def join(draft: Draft, dataset: Dataset, target: str | None = None) -> ImportSummary:
-    """Add a draft's targets, judgements and embeddings to a data set, joined by its images' names.
+    """Add a draft's targets, columns and embeddings to a data set, joined by its images' names.
 
     target: see `call`.
 
     dataset.json is written last: killed before, the data set is as it was, but for files that nothing names and, where
-    columns, judgements or embeddings came in, for those. Raises BadInput, and then nothing was written: no image in
-    common, names that could mean two images, a target, a store, judgements or another split in the way.
+    columns or embeddings came in, for those. Raises BadInput, and then nothing was written: no image in common, names
+    that could mean two images, people's single judgements, a target, a store or another split in the way.
     """
     with writing_in_turn(dataset.root):
         for old in dataset.root.glob(f"{_TEMPORARY}*"):  # of a join that was killed
@@ -216,16 +215,13 @@ class _Addition:
     """What is to be added to a data set: planned and checked first, then written.
 
     image_of: the data set's image_id of each of the draft's; those that it lacks are not there. targets: what
-    dataset.json will say of each, and its table. annotations: the judgements, None where none are added. asked: what
-    the people in them were asked. columns: of images.parquet, whole. said: for the summary.
+    dataset.json will say of each, and its table. columns: of images.parquet, whole. said: for the summary.
     """
 
     draft: Draft
     dataset: Dataset
     image_of: dict[str, str] = field(default_factory=dict)
     targets: dict[str, tuple[TargetMeta, pd.DataFrame]] = field(default_factory=dict)
-    annotations: Any = None
-    asked: Asked | None = None
     embedded: Embedded | None = None
     columns: dict[str, pa.Array] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
@@ -244,7 +240,10 @@ class _Addition:
                 f"{', '.join(map(repr, ids[:3]))}); images are joined by their image_id, else by their path"
             )
         if draft.annotations is not None:
-            self._plan_judgements(draft.annotations)
+            raise BadInput(
+                f"{draft.where}: each row is one person's judgement; people's answers are merged into {root} by "
+                "`affectml label import`, or import these to a new folder"
+            )
         call(draft, target)
         for name in draft.targets:
             if name in meta.targets:
@@ -254,52 +253,19 @@ class _Addition:
                     f"is; call the new one otherwise: {option('target', 'NAME')}"
                 )
         for name, (entry, table) in draft.targets.items():
-            mine = self._here(table)
+            mine = of_images(table, set(self.image_of))
+            mine["image_id"] = mine["image_id"].map(self.image_of)
             if mine.empty:
                 raise BadInput(f"{draft.where}: target {name}: none of its images is in {root}")
             said = replace(target_meta(draft.about, entry), source=draft.about.source or Path(draft.where).name)
             read_targets(mine, name, said, f"{draft.where}, target {name}")
-            self.targets[name] = (replace(said, question=self.asked.question) if self.asked else said, mine)
+            self.targets[name] = (said, mine)
             self.said.append(f"target {name} ({said.kind}, {said.construct}) of {len(mine):,} images")
         if draft.embedded is not None:
             self._plan_store(_embedded_of(draft.embedded, self.image_of))
         self._plan_columns()
         if not self.said:
             raise BadInput(f"{draft.where}: nothing in it that {root} has not; nothing was written")
-
-    def _here(self, table: pd.DataFrame) -> pd.DataFrame:
-        """The rows about the data set's images, under its ids."""
-        mine = of_images(table, set(self.image_of))
-        return mine.assign(image_id=mine["image_id"].map(self.image_of))
-
-    def _plan_judgements(self, annotations: pd.DataFrame) -> None:
-        """The data set's first judgements; BadInput where it has others, or asks its people for something else."""
-        draft, root, asked = self.draft, self.dataset.root, self.dataset.meta.judgements
-        fresh, there = self._here(annotations), self.dataset.judgements
-        if there is not None and there[KEY].to_numpy().tolist() != fresh[KEY].to_numpy().tolist():
-            raise BadInput(
-                f"{root}: has judgements already, and they stay as they are; people's answers are merged by `affectml "
-                "label import`, or import these to a new folder"
-            )
-        meta = target_meta(draft.about, next(iter(draft.targets.values()))[0])
-        if asked and asked.construct != meta.construct:
-            raise BadInput(
-                f"{root}: its people judge what is {asked.construct}, and these are said to be of what is "
-                f"{meta.construct}; say {option('construct', asked.construct)}, or import them to a new folder"
-            )
-        question = asked.question if asked else ""
-        if draft.about.question and question and draft.about.question != question:
-            other = "answers to two questions cannot be counted together: import them to a new folder"
-            raise BadInput(f"{root}: its people are asked {question!r}; {other}")
-        if question and not draft.about.question:
-            draft.notes.append(f"question taken to be the one that people are asked there: {question}")
-        rates, one_choice, _ = count(fresh, meta.resolve_taxonomy().labels, draft.where)
-        kept = [(name, said) for name, (said, _) in draft.targets.items() if one_choice or said["kind"] == "rates"]
-        draft.targets = {name: (said, rates) for name, said in kept}
-        self.image_of |= {image: image for image in rates["image_id"]}
-        self.annotations = fresh if there is None else None
-        self.asked = Asked(meta.construct, draft.about.question or question)
-        self.said.append(f"{len(fresh):,} judgements{'' if there is None else ', which were there already'}")
 
     def _plan_store(self, embedded: Embedded) -> None:
         from affectml.embeddings import EmbeddingStore
@@ -309,7 +275,7 @@ class _Addition:
             self.embedded = embedded
             self.said.append(f"embeddings {folder.name}: {len(embedded.ids):,} x {embedded.identity.dim}")
             return
-        store = EmbeddingStore.open(folder)
+        store = EmbeddingStore.open(folder)  # of this very file: a join that was stopped goes on
         if not (self.targets and store.identity == embedded.identity and store.ids.tolist() == embedded.ids):
             stay = f"has embeddings {folder.name!r} already, and they stay as they are"
             raise BadInput(f"{self.dataset.root}: {stay}; call the new ones otherwise: {option('name', 'NAME')}")
@@ -362,20 +328,13 @@ class _Addition:
                 there = pq.read_table(root / "images.parquet")
                 there = reduce(lambda table, new: with_column(table, *new), self.columns.items(), there)
                 write_parquet(root / "images.parquet", there)
-            if self.asked is not None:  # said before the judgements come in: what is written of them is never missing
-                said = {"construct": self.asked.construct, "question": self.asked.question}
-                if described.get("judgements") != said:
-                    described["judgements"] = said
-                    write_json(root / "dataset.json", described)
-            if self.annotations is not None:
-                write_parquet(root / "annotations.parquet", self.annotations)
             for meta, table in self.targets.values():
                 if (root / meta.file).exists():  # of a join that was killed: no entry names it
                     keep(root / meta.file)
                 write_parquet(root / meta.file, table)
             if store is not None:
                 store.replace(root / "embeddings" / store.name)
-            if not self.targets and self.annotations is None:
+            if not self.targets:
                 return
             entries = DatasetMeta("", {name: meta for name, (meta, _) in self.targets.items()}).to_json()
             described["targets"] |= entries["targets"]

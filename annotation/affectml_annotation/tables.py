@@ -10,7 +10,7 @@ import json
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -89,7 +89,6 @@ def read_table(
     encoding: str = "utf-8",
     separator: str | None = None,
     first: str | None = None,
-    headless: Sequence[str] | None = None,
     as_written: bool = False,
     spell: Spell | None = None,
 ) -> Table:
@@ -102,7 +101,6 @@ def read_table(
         encoding: of a text file; a UTF-8 byte-order mark is taken off.
         separator: one character; without it, found from the header. Decimal commas are read where it is no comma.
         first: the name of the first column, where it has none.
-        headless: the columns of a file whose first line is a row, known by numbers in all cells but the first.
         as_written: whether cells stay as the file has them, JSON's values and spaces around texts, nothing as None;
             else text files hold stripped texts, nothing as "".
         spell: see `Table`.
@@ -132,7 +130,7 @@ def read_table(
         elif begins == b"\xd0\xcf\x11\xe0":
             raise BadImport(str(file), ["an Excel file of before 2007; save the table as .xlsx or CSV (UTF-8)"])
         else:
-            table = _text(file, encoding, separator, first, headless, as_written, spell)
+            table = _text(file, encoding, separator, first, as_written, spell)
     if table.frame.empty:
         raise BadImport(str(table.path), ["a header and no rows" if table.unit == "line" else "no rows"])
     return replace(table, spell=spell)
@@ -229,7 +227,6 @@ def _text(
     encoding: str,
     separator: str | None,
     first: str | None,
-    headless: Sequence[str] | None,
     as_written: bool,
     spell: Spell | None,
 ) -> Table:
@@ -250,8 +247,6 @@ def _text(
         if separator != ("\t" if file.suffix.lower() in (".tsv", ".tab") else ","):
             notes.append(f"cells are separated by {SEPARATORS.get(separator, 'spaces')}")
     rows = _rows(text, file, separator, "'" if header.lstrip().startswith("'") else '"', strip=not as_written)
-    if headless is not None and len(rows[0][1]) == len(headless) and all(map(_is_number, rows[0][1][1:])):
-        rows.insert(0, (0, list(headless)))
     table = _of_rows(file, rows, "line", first, nothing=None if as_written else "")
     if separator != ",":
         commas = [str(name) for name in table.frame if _has_decimal_commas(table.frame[name])]
@@ -304,13 +299,6 @@ def _of_rows(
         if name
     }
     return Table(file, pd.DataFrame(columns), np.array([place for place, _ in rows[1:]], dtype=np.int64), unit)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        return bool(np.isfinite(float(cell)))
-    except ValueError:
-        return False
 
 
 def _has_decimal_commas(cells: "pd.Series[Any]") -> bool:
@@ -447,7 +435,7 @@ def _rows_of(file: Path, content: Any) -> tuple[list[Any], list[str]]:
     if not isinstance(content, dict):
         raise BadImport(str(file), [f"{SHAPES}, but received {str(content)[:40]!r}"])
     if {"images", "annotations", "categories"} <= content.keys():
-        raise BadImport(str(file), ["this is COCO's form: `affectml import coco` takes it"])
+        raise BadImport(str(file), ["this is COCO's form; save a table of an image and its labels in each row"])
     if content and all(isinstance(value, dict) for value in content.values()):
         votes = {name: all(isinstance(cell, int | float) for cell in value.values()) for name, value in content.items()}
         return [{"image": name, **({"votes": value} if votes[name] else value)} for name, value in content.items()], []

@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 from pathlib import Path
+from zipfile import ZipFile
 
 import datasets
 import numpy as np
@@ -22,7 +23,6 @@ from affectml.importers import get_importer
 from affectml.importers.containers import VECTORS, Container
 from affectml.sharing import share_dataset
 from affectml.sharing._cards import licence_id
-from affectml.taxonomies import Taxonomy
 
 from .edited import edit
 
@@ -95,10 +95,7 @@ def pixels(data: Dataset) -> list[bytes]:
     return sorted(data.image_path(file).read_bytes() for file in data.images["file"])
 
 
-ORDER = Taxonomy(name="order", labels=tuple(LABELS))
-
-
-@pytest.mark.parametrize("container", ["saved", "parquet", "parquet/data/*.parquet"])
+@pytest.mark.parametrize("container", ["saved", "parquet"])
 @pytest.mark.parametrize(
     ("kind", "table", "options"),
     [
@@ -106,11 +103,10 @@ ORDER = Taxonomy(name="order", labels=tuple(LABELS))
         ("single", ["01", "10", "01", None, "01", None], {"label_column": "emotion", "empty": "skip"}),
         ("sets", ["01", "11", "00", None, "10", "10"], {"label_column": "felt", "empty": "skip"}),
         ("rates", ["04", "13", "22", "34", "43", None], {"label_column": "asked"}),
-        ("distribution", [[k / 10, 1 - k / 10] for k in range(6)], {"label_column": "shares", "taxonomy": ORDER}),
     ],
 )
-def test_class_labels_lists_of_them_objects_and_lists_of_numbers(made, bring, container, kind, table, options):
-    """None is not the empty list, objects are votes by label, and lists of numbers in the taxonomy's order."""
+def test_class_labels_lists_of_them_and_objects(made, bring, container, kind, table, options):
+    """None is not the empty list, and objects are votes by label."""
     summary, data = bring(made / container, **options)
     target = data.target(kind)
     kept = [k for k in range(6) if table[k] is not None]
@@ -122,10 +118,7 @@ def test_class_labels_lists_of_them_objects_and_lists_of_numbers(made, bring, co
     assert data.images["caption"].tolist() == [f"picture {k}" for k in kept]
     gone = [f"validation, row {k - 3}" if kind == "rates" else f"row {k + 1}" for k in range(6) if k not in kept]
     assert summary.skipped.get("rows without a label", []) == [f"{made / container}, {row}" for row in gone]
-    assert summary.skipped[VECTORS] == [c for c in ("vector", "asked", "shares") if c != options["label_column"]]
-    if kind == "distribution":
-        with pytest.raises(BadInput, match="list of 2 numbers in each row; name the taxonomy in whose order they are"):
-            bring(made / container, label_column="shares")
+    assert summary.skipped[VECTORS] == [c for c in ("asked", "shares", "vector") if c != options["label_column"]]
 
 
 def test_a_folder_of_images_with_metadata_and_one_without(made, bring, tmp_path):
@@ -185,13 +178,13 @@ def test_paths_in_a_table_are_followed_only_within_the_source(made, bring, tmp_p
     (tmp_path / "in" / "own.png").write_bytes(PICTURES[0])
     (tmp_path / "secret.png").write_bytes(PICTURES[1])
     paths = ["own.png", "../secret.png", str(tmp_path / "secret.png"), "https://example.org/a.png"]
+    images = [*({"path": path, "bytes": None} for path in paths), {"path": "in.png", "bytes": PICTURES[2]}]
     for file in (tmp_path / "plain.parquet", tmp_path / "in" / "t.parquet"):
-        parquet(file, [{"path": path, "bytes": None} for path in paths], label=["joy", "awe", "awe", "awe"])
+        parquet(file, images, label=["joy", "awe", "awe", "awe", "awe"])
     summary, data = bring(tmp_path / "in")
     outside = "rows whose image lies outside of the source, which is not followed"
-    assert len(summary.skipped[outside]) == 2
-    assert data.images["file"].dropna().tolist() == ["images/own.png"]
-    assert data.images["url"].dropna().tolist() == ["https://example.org/a.png"], "kept, not downloaded"
+    assert len(summary.skipped[outside]) == 3
+    assert data.images["file"].tolist() == ["images/own.png", "images/in.png"]
     card = f"---\nconfigs:\n- config_name: a\n  data_files: {tmp_path}/plain.parquet\n---\n"
     (tmp_path / "in" / "README.md").write_text(card)
     with pytest.raises(BadInput, match="which lies outside; nothing was read"):
@@ -199,46 +192,32 @@ def test_paths_in_a_table_are_followed_only_within_the_source(made, bring, tmp_p
 
 
 def test_addresses_are_of_a_container_or_lie_outside():
-    hub = Container("org/x", "hf://datasets/org/x@5f2a", {}, {})
+    here = Container("x", "/data/x", {}, {})
     inside = {
-        "hf://datasets/org/x@5f2a/data/a.parquet": "data/a.parquet",
-        "zip://joy/1.png::hf://datasets/org/x@5f2a/all.zip": "joy/1.png",
-        "hf://datasets/org/xy/a.parquet": None,
-        "hf://datasets/org/x@5f2a/../y/a.parquet": None,
-        "hf://datasets/org/x@main/a.parquet": None,
-        "zip://../1.png::hf://datasets/org/x@5f2a/all.zip": None,
+        "/data/x/joy/1.png": "joy/1.png",
+        "./joy/1.png": "joy/1.png",
+        "/data/xy/1.png": None,
+        "/data/x/../y/1.png": None,
+        "../1.png": None,
+        "hf://datasets/org/x@5f2a/1.png": None,
+        "zip://joy/1.png::/data/x/all.zip": None,
         "zip://1.png::/etc/all.zip": None,
         "/etc/passwd": None,
     }
-    assert {path: hub.contains(path) for path in inside} == inside
+    assert {path: here.contains(path) for path in inside} == inside
 
 
-def test_a_repository_on_the_hub_is_downloaded_and_named_with_its_commit(bring, tmp_path, monkeypatch):
-    import huggingface_hub
-
-    of_bytes(tmp_path, ["a.png", "b.png"], label=["joy", "awe"])
-    commit = tmp_path.rename(tmp_path.with_name("5f2a"))
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **options: str(commit))
-    tmp_path.mkdir()
-    summary, data = bring(Path("org/faces"), revision="main")
-    assert (summary.images, data.meta.source) == (2, "https://huggingface.co/datasets/org/faces at 5f2a")
-
-
-def test_what_cannot_be_had_is_said_in_one_line(bring, tmp_path, monkeypatch):
-    import huggingface_hub
-
-    def unreachable(*args, **options):
-        raise ConnectionError("Name or service not known")
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
+def test_what_cannot_be_had_is_said_in_one_line(bring, tmp_path):
     (tmp_path / "damaged.parquet").write_bytes(b"PAR1 and no more")
     (tmp_path / "a.tar").write_bytes(b"any")
+    (tmp_path / "packed").mkdir()
+    with ZipFile(tmp_path / "packed" / "a.zip", "w") as packed:
+        packed.writestr("joy/1.png", PICTURES[0])
     for source, message in {
-        "org/faces": r"org/faces: .*the Hub gave no data set of that name \(ConnectionError: Name or service not known",
-        "s3://bucket/a": "no such file or folder.* download first what lies at another address",
-        "/none/x.parquet": "no such file or folder",
+        "org/faces": "no such file or folder.*`hf download --repo-type dataset ORG/NAME --local-dir FOLDER` brings one",
         tmp_path / "damaged.parquet": r"damaged.parquet",
-        tmp_path / "a.tar": r"a\.tar is of a kind that is not read; .* unpack tar files, and `affectml import images`",
+        tmp_path / "a.tar": r"a\.tar is of a kind that is not read; .* unpack archives, and `affectml import images`",
+        tmp_path / "packed": r"packed/a\.zip is an archive; unpack it, and import the folder",
     }.items():
         with pytest.raises(BadInput, match=message):
             bring(source)

@@ -230,7 +230,7 @@ def world(tmp_path_factory):
         for name in ("IMAGE", "image.jpg", "holiday.jpg", "beach.jpg"):
             shutil.copy(pictures[0], name)
         write_labels("photos", pictures, "photos/", "labels.csv", "PEOPLE.json")
-        write_labels("PICTURES", pictures, "", "LABELS.csv", "LABELS.json")
+        write_labels("PICTURES", pictures, "", "LABELS.csv")
         drawn = shutil.ignore_patterns("data*", "demo")  # what a reader may have made there
         shutil.copytree(ROOT / "examples" / "study", "examples/study", ignore=drawn)
         write_features("features", "rows.csv")
@@ -238,8 +238,8 @@ def world(tmp_path_factory):
     return folder
 
 
-def write_labels(top, pictures, prefix, table, coco):
-    """A folder of pictures for each of two labels; as a table, as COCO's JSON, and with votes."""
+def write_labels(top, pictures, prefix, table, coco=None):
+    """A folder of pictures for each of two labels; as a table, with votes and, where asked for, as COCO's JSON."""
     lines, images, boxes, votes = ["file,emotion"], [], [], ["file,n,joy,awe,fear"]
     for number, picture in enumerate(pictures):
         label = ("happy", "fear")[number % 2]
@@ -252,7 +252,8 @@ def write_labels(top, pictures, prefix, table, coco):
     names = [{"id": 0, "name": "happy"}, {"id": 1, "name": "fear"}]
     Path(table).write_text("\n".join([*lines, ""]))
     Path("votes.csv" if prefix else "VOTES.csv").write_text("\n".join([*votes, ""]))
-    Path(coco).write_text(json.dumps({"images": images, "annotations": boxes, "categories": names}))
+    if coco is not None:
+        Path(coco).write_text(json.dumps({"images": images, "annotations": boxes, "categories": names}))
 
 
 def write_features(stem, table):

@@ -18,7 +18,6 @@ from affectml.data import Dataset
 from affectml.errors import BadInput
 from affectml.importers import (
     ImportSummary,
-    TableSpec,
     get_importer,
     import_folder,
     import_table,
@@ -86,11 +85,10 @@ def outside(tmp_path, monkeypatch):
     found = re.search(r'```python\n("""my_importers\.py: .*?)```', page.read_text(encoding="utf-8"), re.DOTALL)
     assert found
     (tmp_path / "my_importers.py").write_text(found[1])
-    get_importer("coco")  # registered for good, before what follows is forgotten again
+    get_importer("folder")  # registered for good, before what follows is forgotten again
     monkeypatch.setattr(registry, "_REGISTERED", dict(registry._REGISTERED))
     monkeypatch.chdir(tmp_path)
-    for module in ("my_importers", "my_coco"):
-        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.delitem(sys.modules, "my_importers", raising=False)
     for number in (1, 2, 3):
         Image.new("RGB", (5, 5)).save(tmp_path / f"{number}.jpg")
     boxes = [(1, 7, 0), (1, 8, 0), (2, 8, 1)]
@@ -130,11 +128,11 @@ def test_an_importer_from_outside_the_package_is_a_command(outside, installed, c
 
 def test_a_package_whose_importer_fails_is_named_in_one_line(outside, installed):
     (outside / "broken.py").write_text("raise RuntimeError('two\\nlines')")
-    installed("affectml-boxes", importers={"boxes": "broken:boxes", "coco": "broken:coco"})
+    installed("affectml-boxes", importers={"boxes": "broken:boxes", "folder": "broken:folder"})
     with pytest.raises(BadInput, match=r"^importer 'boxes': package affectml-boxes 1\.0 fails \(.*: two lines\)"):
         run("boxes", outside / "people.json", outside / "out")
-    with pytest.raises(BadInput, match=r"^importer 'coco': affectml and affectml-boxes 1\.0 have one of this name"):
-        run("coco", outside / "people.json", outside / "out")
+    with pytest.raises(BadInput, match=r"^importer 'folder': affectml and affectml-boxes 1\.0 have one of this name"):
+        run("folder", outside, outside / "out")
 
 
 def test_no_importer_writes_outside_its_folder(outside):
@@ -159,16 +157,6 @@ def test_an_importer_that_is_not_there_is_named_with_the_nearest(classes):
 def test_an_option_that_an_importer_lacks_is_named_with_the_nearest(classes):
     with pytest.raises(TypeError, match="no option 'label_colum'; did you mean 'label_column'"):
         import_table(classes / "t.csv", classes / "out", label_colum="happy")
-    with pytest.raises(TypeError, match="'kind' belongs in spec"):
-        import_table(classes / "t.csv", classes / "out", spec=TableSpec(), kind="rates")
-
-
-def test_a_table_spec_and_its_fields_as_keywords_are_one(classes):
-    fields = {"label_columns": ("happy", "fear"), "vote_rule": "set_split"}
-    for name, options in (("a", fields), ("b", {"spec": TableSpec(**fields)})):
-        import_table(classes / "t.csv", classes / name, name="ab", **options)
-    a, b = Dataset.open(classes / "a"), Dataset.open(classes / "b")
-    assert (a.meta, a.fingerprint("distribution")) == (b.meta, b.fingerprint("distribution"))
 
 
 def test_every_importer_states_what_each_of_its_options_does():

@@ -16,18 +16,21 @@ from scipy.io import savemat
 
 from affectml.data import Dataset
 from affectml.errors import BadInput
-from affectml.importers import import_coco, import_emotic
+from affectml.importers import import_emoset, import_emotic
 from affectml.importers.clip_e import import_clip_e
 from affectml.importers.images import import_images
 
-from .fuzz.sources import COCO, keras_weights
+from .fuzz.sources import emoset_folder, keras_weights
 
 
 def test_half_of_a_character_in_json_is_refused(tmp_path, refused):
-    (tmp_path / "c.json").write_text(json.dumps(COCO).replace("0.jpg", r"\uD83D.jpg"))
-    refused(r"c\.json: not valid JSON \('utf-8' codec can't encode", "coco", tmp_path / "c.json", images="none")
-    (tmp_path / "c.json").write_text(json.dumps(COCO).replace("0.jpg", r"\uD83D\uDE00.jpg"))
-    assert import_coco(tmp_path / "c.json", tmp_path / "out", images="none").images == 3, "both halves are a character"
+    (file,) = emoset_folder(tmp_path / "in", splits=("train",)).glob("train.json")
+    whole = file.read_text()
+    file.write_text(whole.replace("_00000.jpg", r"\uD83D.jpg"))
+    refused(r"train\.json: not valid JSON \('utf-8' codec can't encode", "emoset", tmp_path / "in", partial=True)
+    file.write_text(whole.replace("_00000.jpg", r"\uD83D\uDE00.jpg"))
+    summary = import_emoset(tmp_path / "in", tmp_path / "out", images="none", partial=True)
+    assert summary.images == 1, "both halves are a character"
 
 
 def test_a_column_of_numbers_that_do_not_fit_stays_text(tmp_path, bring):

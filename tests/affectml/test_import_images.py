@@ -43,11 +43,6 @@ def out(tmp_path):
     return tmp_path / "out"
 
 
-def captions(dataset):
-    table = dataset.images.set_index("image_id")["caption"]
-    return {name: list(cell) for name, cell in table.items() if cell is not None}
-
-
 def test_an_image_is_called_by_its_path_without_the_suffix_unless_two_would_be(photos, out):
     picture(photos / "images/lake.jpg")  # a folder called images is one like any other
     images = import_images(photos, out).images.set_index("image_id")["file"]
@@ -99,24 +94,6 @@ def test_a_folder_without_images_says_what_it_has(tmp_path, refused):
     refused(r"none of its 1 images can be used .*: name a folder of photographs$", "images", tmp_path / "in")
 
 
-def test_the_text_beside_an_image_is_its_captions_a_line_each(photos, out):
-    (photos / "lake.txt").write_text("\ufeffa lake\n\nstill water\r\n", encoding="utf-8")
-    (photos / "2019/rome/1.txt").write_text("a fountain")
-    (photos / "2020/1.webp.txt").write_text("snow")
-    picture(photos / "2021/1.png")
-    (photos / "2021/1.txt").write_text("0 0.5 0.5 0.1 0.1\n")
-    (photos / "2021/1.png.txt").write_bytes(b"caf\xe9")
-    (photos / "notes.txt").write_text("not beside an image")
-    summary = importer(photos, out)
-    both = {f"2019/rome/1.{suffix}": ["a fountain"] for suffix in ("JPG", "png")}
-    assert captions(Dataset.open(out)) == {"lake": ["a lake", "still water"], "2020/1": ["snow"], **both}
-    assert summary.skipped == {
-        "captions: no words in it": [str(photos / "2021/1.txt")],
-        "captions: not UTF-8": [str(photos / "2021/1.png.txt")],
-        "files that are not images by their suffix": [str(photos / "notes.txt")],
-    }
-
-
 def test_images_of_one_folder_can_be_kept_together(photos, out):
     groups = import_images(photos, out, group_by="folder").images.set_index("image_id")["group"]
     rome = dict.fromkeys(["2019/rome/1.JPG", "2019/rome/1.png"], "2019/rome")
@@ -137,7 +114,6 @@ def test_the_labels_and_the_question_are_kept_for_whoever_labels(photos, tmp_pat
     [
         ("file,emotion\nlake.jpg,Awe\n2020/1.webp,fear\n", "mikels-8"),
         ("file,emotion\nlake.jpg,awe\n2020/1.webp,joy\n", "more-labels"),
-        ("file,annotator,emotion\nlake.jpg,ann,awe\nlake.jpg,ben,fear\n", "mikels-8"),
         ("file,awe,fear\nlake.jpg,3,1\n2020/1.webp,0,4\n", "more-labels"),  # nobody could choose the other six
         (f"file,{','.join(get_taxonomy('mikels-8').labels)}\nlake.jpg,1,1,0,1,1,0,2,0\n", "mikels-8"),
     ],
@@ -171,8 +147,6 @@ def test_new_photographs_are_added_and_nothing_else_changes(photos, out):
     before.to_parquet(out / "images.parquet")
     picture(photos / "2021/sea.jpg", 77)
     picture(photos / "lake.png", 78)
-    (photos / "2019/rome/1.txt").write_text("of an image that was there before")
-    (photos / "2021/sea.txt").write_text("the sea")
     picture(photos / "2020/1.webp", 9, width=90)
     (photos / "2019/rome/1.png").unlink()
     (photos / "broken.jpg").write_text("no image")
@@ -182,7 +156,7 @@ def test_new_photographs_are_added_and_nothing_else_changes(photos, out):
     assert added.skipped == {"images: not an image": [str(photos / "broken.jpg")]}
     after = Dataset.open(out).images
     pd.testing.assert_frame_equal(after.iloc[:4][list(before)], before, check_dtype=False)
-    assert (str(after["rating"].dtype), captions(Dataset.open(out))) == ("Int64", {"2021/sea": ["the sea"]})
+    assert str(after["rating"].dtype) == "Int64"
     assert (out / "images/2021/sea.jpg").samefile(photos / "2021/sea.jpg")
     assert [path.name for path in out.iterdir() if path.name.startswith(".")] == []
     (photos / "broken.jpg").unlink()

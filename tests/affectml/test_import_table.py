@@ -371,7 +371,7 @@ BAD = {
     "a row that is no object": ([ROWS[0], 5], {}, r"row 2: expected an object, but received '5'"),
     "two objects in a row": ([{"id": "a", "votes": {"joy": 1}, "meta": {"by": "me"}}], {}, r"'votes' and 'meta' are"),
     "a label beside and in it": ([{"id": "a", "joy": 1, "votes": {"joy": 1}}], {}, r"row 1: 'joy' stands twice"),
-    "COCO": ({"images": [], "annotations": [], "categories": []}, {}, r"COCO's form: `affectml import coco`"),
+    "COCO": ({"images": [], "annotations": [], "categories": []}, {}, r"COCO's form; save a table of an image and"),
     "another shape": ({"a": 1, "b": [1], "c": [2]}, {}, r'expected \[\{"image"'),
     "a number alone": ("[5", {}, r"broken JSON"),
     "nothing": ([], {}, r"no rows"),

@@ -178,23 +178,9 @@ def test_embeddings_join_as_a_store_of_their_own(mydata, tmp_path):
     assert not [path for path in mydata.iterdir() if path.name.startswith(".joining")]
 
 
-FIRST = "image,annotator,label,round\njoy/8.jpg,ann,joy,1\njoy/8.jpg,bob,awe;joy,1\n"
-QUESTION = "What do you feel?"
-
-
-def test_judgements_join_where_there_are_none_and_the_same_again_are_known(add, refused):
-    summary, joined = add(FIRST, "one.csv", question=QUESTION)
-    assert summary.added[0] == "2 judgements"
-    assert (joined.judgements["annotator_id"].tolist(), joined.meta.judgements.question) == (["ann", "bob"], QUESTION)
-    assert (joined.target("rates").votes.tolist(), joined.target("rates").n.tolist()) == ([[1, 2]], [2])
-    again, joined = add(FIRST, "one.csv", target="again")
-    assert (again.added[0], len(joined.judgements)) == ("2 judgements, which were there already", 2)
-    for text, options, says in (
-        (FIRST.replace("bob", "cem"), {}, "has judgements already.* merged by `affectml label import`"),
-        (FIRST, {"question": "And you?"}, "answers to two questions cannot be counted together"),
-        (FIRST, {"construct": "expressed"}, "its people judge what is evoked, and these .* of what is expressed"),
-    ):
-        refused(says, text, target="more", **options)
+def test_single_judgements_are_merged_by_another_command(refused):
+    says = r"more.csv: each row is one person's judgement; .* merged into .*mydata by `affectml label import`"
+    refused(says, "image,annotator,label,round\njoy/8.jpg,ann,joy,1\njoy/8.jpg,bob,awe;joy,1\n")
 
 
 def test_stopped_before_any_step_the_old_state_stays_and_the_next_try_ends_well(mydata, tmp_path, monkeypatch):

@@ -71,13 +71,12 @@ READERS = {
     "rows.jsonl": lambda path: read_replies(path, None, None),
     "index.jsonl": lambda path: read_orders([path], ["joy"]),
     "lines.txt": read_lines,
-    "coco.json": read_json,
+    "any.json": read_json,
     "weights.h5": lambda path: read_dense(path, ["dense"]),
     "taxonomy.yaml": get_taxonomy,
     "judgements.csv": read_judgements,
     "tasks.json": read_label_studio,
     "embeddings.npz": lambda path: get_importer("embeddings")(path, "out"),
-    "photos.json": lambda path: get_importer("coco")(path, "out"),
     "study.yaml": lambda path: read_study(path.parent),
 }
 
@@ -93,7 +92,7 @@ def test_no_reader_waits_for_a_pipe(tmp_path, monkeypatch, name):
 @pytest.mark.parametrize(
     "words",
     [
-        "import table pipe out", "import coco pipe out", "import embeddings pipe out", "import folder pipe out",
+        "import table pipe out", "import embeddings pipe out", "import folder pipe out",
         "import embeddings x.npz out --csv pipe", "import webemo pipe out",
         "import datasets pipe out", "import clip-e pipe out", "embed pipe", "train pipe",
         "label attention --db x.db --add pipe", "label agreement pipe", "study pay folder --paid-list pipe",

@@ -60,9 +60,9 @@ def whole(dataset: Dataset) -> None:
     assert dataset.judgements is None or len(dataset.judgements) >= 0
 
 
-def imports(name: str, file: str = "", **options: Any) -> Callable[[Path, Path], None]:
+def imports(name: str, file: str = "", csv: str = "", **options: Any) -> Callable[[Path, Path], None]:
     def read(folder: Path, out: Path) -> None:
-        get_importer(name)(folder / file, out, **options)
+        get_importer(name)(folder / file, out, **options, **({"csv": folder / csv} if csv else {}))
         whole(Dataset.open(out))
 
     return read

@@ -93,18 +93,15 @@ def ldl_folder(root: Path, train, test=(), images=("a.jpg", "b.jpg", "c.jpg"), h
     return root
 
 
-# Twitter I: three lists of agreement and the counts behind them.
+# Twitter I: three lists of agreement.
 LISTS = {"three": ["a.jpg 1", "b.jpg 0", "c.jpg 1"], "four": ["a.jpg 1", "b.jpg 0"], "five": ["a.jpg 1 "]}
-COUNTS = ["a.jpg,5,0,5", "b.jpg,5,4,1", "c.jpg,5,2,3"]
 
 
-def twitter_folder(root: Path, csv=None, lists=LISTS) -> Path:
+def twitter_folder(root: Path, lists=LISTS) -> Path:
     for image in ("a", "b", "c"):
         picture(root / "Agg_AMT_Candidates" / f"{image}.jpg")
     for name, lines in lists.items():
         text(root / f"{name}_agree.txt", *lines)
-    if csv is not None:
-        text(root / "amt_result.csv", *csv)
     return root
 
 
@@ -142,7 +139,7 @@ ARTEMIS = [
 def artemis_folder(root: Path, lines=ARTEMIS) -> Path:
     text(root / "artemis_dataset_release_v0.csv", *lines)
     picture(root / "wikiart" / "Baroque" / "rembrandt_the-night-watch-1642.jpg")
-    picture(root / "wikiart" / "Impressionism" / "lon_jardin.jpg")
+    picture(root / "wikiart" / "Impressionism" / "l\u00c3\u00a9on_jardin.jpg")
     return root
 
 
@@ -214,14 +211,6 @@ def emotic_folder(root: Path, *, box=(0, 0, 10, 20), label="Happiness", images=T
         picture(root / "emotic" / "mscoco" / "images" / "one.jpg", (40, 20))
         picture(root / "emotic" / "ade20k" / "images" / "two.jpg", (40, 20))
     return root
-
-
-COCO = {
-    "images": [{"id": number, "file_name": f"{number}.jpg", "license": 1} for number in range(3)],
-    "categories": [{"id": 1, "name": "joy"}, {"id": 2, "name": "awe"}],
-    "annotations": [{"id": 1, "image_id": 0, "category_id": 1}, {"id": 2, "image_id": 0, "category_id": 2}],
-    "licenses": [{"id": 1, "name": "CC0"}],
-}
 
 
 def keras_weights(path: Path) -> Path:

@@ -47,7 +47,6 @@ READERS["images"] = Reader(
     written(("a.txt", "a bird", "on a branch"), pictures=("a.jpg", "b/c.jpg")),
     lambda folder, out: get_importer("images")(folder, out, taxonomy="ekman-6"),
 )
-READERS["coco"] = Reader(written(("c.json", json.dumps(sources.COCO))), imports("coco", "c.json", images="none"))
 
 # Published sets, in their own layouts.
 
@@ -71,7 +70,7 @@ FOLDERS: dict[str, Callable[[Path], object]] = {
     "findingemo": sources.finding_folder,
     "oasis": lambda folder: sources.oasis_folder(folder, sources.OASIS, ["Dog 1", "Fence 1"]),
     "artemis": sources.artemis_folder,
-    "twitter1": lambda folder: sources.twitter_folder(folder, ["image,n,x,y", *sources.COUNTS]),
+    "twitter1": sources.twitter_folder,
     **dict.fromkeys(
         ("flickrldl", "twitterldl"),
         lambda folder: sources.ldl_folder(
@@ -113,21 +112,13 @@ def as_npy(folder: Path) -> None:
     text(folder / "t.csv", "file,label", "a.jpg,joy", "b.jpg,awe", "c.jpg,joy")
 
 
-def as_safetensors(folder: Path) -> None:
-    from safetensors.numpy import save_file
-
-    save_file({"embedding": np.eye(3, 4, dtype=np.float32)}, folder / "t.safetensors")
-    text(folder / "t.csv", "file,label", "a.jpg,joy", "b.jpg,awe", "c.jpg,joy")
-
-
 EMBEDDED: dict[str, Callable[[Path], object]] = {
     "t.npz": as_npz,
     "t.npy": as_npy,
-    "t.safetensors": as_safetensors,
     "t.parquet": lambda folder: pq.write_table(embedded(), folder / "t.parquet"),
 }
 for file, write in EMBEDDED.items():
-    READERS[f"embeddings {file}"] = Reader(write, imports("embeddings", file))
+    READERS[f"embeddings {file}"] = Reader(write, imports("embeddings", file, "t.csv" if file == "t.npy" else ""))
 
 
 def as_images_in_parquet(folder: Path) -> None:
