@@ -346,7 +346,6 @@ def import_(
     db: Db = None,
     format_: str | None = None,
     map_: Annotated[Mapping[str, str] | None, Help(metavar="THEIRS=OURS")] = None,
-    encoding: str = "utf-8",
     delimiter: str = "|",
     empty: Empty = None,
     invite: bool = False,
@@ -357,14 +356,13 @@ def import_(
         file: File or folder of judgements.
         format_: table, label-studio or dataset. Default: by the path.
         map_: Rename a column; may be repeated.
-        encoding: Encoding of CSV and JSON lines.
         delimiter: What joins the labels in a cell of CSV.
         invite: Invite the people in the file who are not invited yet.
     """
     with tasks.open_task(db) as store:
         rows = store.import_file(
             file, invite=invite, image_of=tasks.named_image(store, file), format=format_, rename=map_,
-            encoding=encoding, delimiter=delimiter, empty=empty,
+            delimiter=delimiter, empty=empty,
         )  # fmt: skip
         where = store.database.where
     yield {"rows": rows, "db": where}
