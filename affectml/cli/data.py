@@ -10,8 +10,7 @@ import typer
 from annotated_types import Ge
 
 from affectml._options import MOST_SEED, MOST_THREADS, Device, Help, Threads, options_of
-from affectml.cli._command import Parts, Workers, device_there, say, there
-from affectml.cli._print import Table, about, print_lines
+from affectml.cli._command import Parts, Table, Workers, about, device_there, print_lines, say, there
 from affectml.errors import BadInput, spelled
 from affectml.planning import PlanConfig
 from affectml.vlm import AskConfig
