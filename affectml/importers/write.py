@@ -1,6 +1,5 @@
 """The last step of every import: a draft becomes a data set folder or is joined to one, all of it or nothing."""
 
-import re
 import shutil
 from collections import defaultdict
 from collections.abc import Mapping
@@ -48,8 +47,7 @@ def open_source(address: str | Path, out: Path, about: About, images: str, impor
         need_file(path)
     if importer.folder and out.resolve().is_relative_to(need_folder(path).resolve()):
         raise BadInput(f"{out} lies inside {path}, which is being read; choose a place outside")
-    whole = [part for part in path.parts if not re.search(r"[*?\[]", part)]  # of folder/*.parquet: folder
-    name = path.resolve().name if path.is_dir() or not whole else Path(whole[-1]).stem
+    name = path.resolve().name if path.is_dir() else path.stem
     if path.is_file() and onto is None:  # what a file is called says nothing of its images
         name = out.resolve().name
     return Source(path, replace(about, name=about.name or name), "none" if onto else images, out, onto)
