@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from affectml.api import (
         ask,
         demo,
-        doctor,
         embed,
         evaluate,
         explain,
@@ -20,15 +19,16 @@ if TYPE_CHECKING:
         load_run,
         plan,
         predict,
-        taxonomy,
         train,
     )
     from affectml.auditing import audit
+    from affectml.checkup import doctor
     from affectml.data import Dataset
     from affectml.predicting import Person
     from affectml.run import Run
     from affectml.sharing import export
     from affectml.splitting import split
+    from affectml.taxonomies import get_taxonomy as taxonomy
 
 __all__ = [
     "Dataset",

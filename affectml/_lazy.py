@@ -16,17 +16,17 @@ def lazily(package: str) -> Callable[[str], Any]:
     """
 
     @cache
-    def homes() -> dict[str, str]:
+    def homes() -> dict[str, tuple[str, str]]:
         tree = ast.parse(inspect.getsource(sys.modules[package]))
         guarded = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
         imports = [node for block in guarded for node in block.body if isinstance(node, ast.ImportFrom)]
-        return {alias.name: node.module or "" for node in imports for alias in node.names}
+        return {alias.asname or alias.name: (node.module or "", alias.name) for node in imports for alias in node.names}
 
     def asked(name: str) -> Any:
         if name.startswith("__") or name not in homes():
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        home = homes()[name]
-        found = import_module(f"{home}.{name}") if home == package else getattr(import_module(home), name)
+        home, own = homes()[name]
+        found = import_module(f"{home}.{own}") if home == package else getattr(import_module(home), own)
         setattr(sys.modules[package], name, found)
         return found
 

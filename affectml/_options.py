@@ -150,15 +150,16 @@ def options_asked(function: Callable[..., Any], *, after: int = 0) -> Iterator[t
         yield name, None, replace(option, help=Argument(**vars(option.help))) if by_place else option
 
 
-def parse_mapping(pairs: Iterable[str], *, option: str = "--map") -> dict[str, str]:
+def parse_mapping(pairs: Iterable[str], *, option: str = "--map", example: str = "happy=joy") -> dict[str, str]:
     """A mapping from texts FROM=TO.
 
     Args:
         pairs: such as "happy=joy".
         option: what error messages call it.
+        example: for the words of an error.
 
     Raises:
-        BadInput: for another text, and for one label that is renamed to two.
+        BadInput: for another text, and for two texts that differ in what stands behind the sign.
 
     >>> parse_mapping(["happy=joy", "0 = anger"])
     {'happy': 'joy', '0': 'anger'}
@@ -167,28 +168,20 @@ def parse_mapping(pairs: Iterable[str], *, option: str = "--map") -> dict[str, s
     for pair in pairs:
         before, mark, after = (part.strip() for part in pair.partition("="))
         if not (before and mark and after):
-            raise BadInput(f"{option} {pair!r}: expected FROM=TO, such as happy=joy")
+            raise BadInput(f"{option} {pair!r}: expected a pair, such as {example}")
         if mapping.setdefault(before, after) != after:
-            raise BadInput(f"{option}: {before!r} is renamed to both {mapping[before]!r} and {after!r}; give one")
+            raise BadInput(f"{option}: {before!r} is both {mapping[before]!r} and {after!r}; give one of them")
     return mapping
 
 
 def parse_settings(words: Iterable[str], *, option: str = "--set", example: str = "l2=0.1") -> dict[str, str]:
-    """OPTION=VALUE, each option once. example: for the words of an error.
+    """A mapping of names as Python has them from texts OPTION=VALUE.
 
     >>> parse_settings(["l2 = 0.1", "weight-decay=1"])
     {'l2': '0.1', 'weight_decay': '1'}
     """
-    found: dict[str, str] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        name = name.strip().replace("-", "_")
-        if not (name and equals):
-            raise BadInput(f"{option} {word}: expected OPTION=VALUE, e.g. {option} {example}")
-        if name in found:
-            raise BadInput(f"{option} {word}: {name} is set twice; leave one out")
-        found[name] = value.strip()
-    return found
+    settings = parse_mapping(words, option=option, example=example)
+    return {name.replace("-", "_"): value for name, value in settings.items()}
 
 
 def parse_list(text: str | None) -> list[str] | None:

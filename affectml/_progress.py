@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from html import escape
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 Say = Callable[[str], None]  # called with each line for the user
@@ -72,15 +72,6 @@ def track(items: Iterable[T], what: str, total: int, unit: str) -> Iterator[T]:
             bar.advance()
 
 
-class Counted(Protocol):
-    """A piece of work while it goes on, as a context manager."""
-
-    def __enter__(self) -> "Counted": ...
-    def __exit__(self, *error: object) -> None: ...
-    def advance(self, count: int = 1) -> None:
-        """Count `count` more as done."""
-
-
 class Watch:
     """Who watches a training, given wherever it takes `say`: what is said, how far it is, and what it cost.
 
@@ -99,7 +90,7 @@ class Watch:
         """What a user should know."""
         self._say(line)
 
-    def bar(self, what: str, total: int | None, unit: str) -> Counted:
+    def bar(self, what: str, total: int | None, unit: str) -> Progress:
         """How far it is; see Progress for the arguments."""
         return Progress(what, total, unit)
 

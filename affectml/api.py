@@ -3,8 +3,9 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from inspect import Parameter, Signature, signature
+from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from affectml._options import options_of
 from affectml._progress import Progress, Say
@@ -21,14 +22,14 @@ from affectml.training import open_or_draw, train_run
 
 if TYPE_CHECKING:
     from affectml import exploring
-    from affectml.checkup import Finding
     from affectml.embeddings import EmbedSummary
     from affectml.evaluating import Evaluated
     from affectml.explanation import Explanation
     from affectml.fetching import FetchSummary
     from affectml.planning import Plan
-    from affectml.taxonomies import Taxonomy
     from affectml.vlm import Asked
+
+T = TypeVar("T")
 
 
 def train(
@@ -54,16 +55,17 @@ def train(
     of_head = {name: value for name, value in options.items() if name not in known}
     head = options.get("head")
     if head is not None and not isinstance(head, str):
-        raise BadInput(f'head: expected a name, or "package.module:Class" for your own, got {head!r}')
+        raise BadInput(f"head: expected a name, got {head!r}")
     own = options_of_heads()
-    for name in () if ":" in (head or "") else of_head.keys() - own:  # what is near none, the head itself refuses
+    for name in of_head.keys() - own:  # what is near none, the head itself refuses
         if near := did_you_mean(name, [*known, *own]):
             raise BadInput(f"train: no option {name!r}{near}")
     given = {"multilabel": None} | {name: value for name, value in options.items() if name not in of_head}
     for name in ("templates", "groups"):
         if isinstance(given.get(name), list | str):
             given[name] = (given[name],) if isinstance(given[name], str) else (*given[name],)
-    config = TrainConfig(dataset=_folder(dataset), options=of_head, **given)
+    folder = None if dataset is None else fspath(dataset)
+    config = TrainConfig(dataset=folder, options=of_head, **given)
     return Run(train_run(config, out=None if out is None else Path(out), say=say, writers=WRITERS))
 
 
@@ -145,13 +147,10 @@ def evaluate(
     """
     from affectml.evaluating import EvaluateConfig, evaluate_systems
 
-    own = signature(evaluate).parameters
-    _check("evaluate", options, [each.name for each in fields(EvaluateConfig) if each.name not in own])
-    listed = [systems] if isinstance(systems, str | Path | Run) else systems
-    named = listed.items() if isinstance(listed, Mapping) else [("", each) for each in listed]
-    given = [f"{name}={_system(each)}" if name else str(_system(each)) for name, each in named]
-    first, second = (tuple(map(str, map(_folder, _listed(each)))) for each in (on, train))
-    return evaluate_systems(given, EvaluateConfig(on=first, train=second, **options), out=out, say=say)
+    named = systems.items() if isinstance(systems, Mapping) else [("", each) for each in _listed(systems)]
+    given = [f"{name}={fspath(each)}" if name else fspath(each) for name, each in named]
+    datasets: Any = {"on": tuple(map(fspath, _listed(on))), "train": tuple(map(fspath, _listed(train)))}
+    return evaluate_systems(given, _config(EvaluateConfig, "evaluate", options, **datasets), out=out, say=say)
 
 
 def explain(run: str | Path | Run, image: ImageLike, *, label: str | None = None, **options: Any) -> "Explanation":
@@ -194,8 +193,7 @@ def demo(folder: str | Path | None = None, *, say: Say = print, **options: Any) 
     from affectml.demo_set.write import holds_demo, write_demo
     from affectml.training import DEMO
 
-    _check("demo", options, [each.name for each in fields(Drawing)])
-    where, drawing = DEMO if folder is None else Path(folder), Drawing(**options)
+    where, drawing = DEMO if folder is None else Path(folder), _config(Drawing, "demo", options)
     if not (where / "dataset.json").exists():
         with Progress("painting", drawing.images, "images") as bar:
             return write_demo(where, progress=bar.advance, **options)
@@ -255,13 +253,13 @@ def embed(
 
 
 def explore(
-    dataset: str | Path | Dataset, runs: Sequence[str | Path | Run] = (), **options: Any
+    dataset: str | Path | Dataset, runs: str | Path | Run | Sequence[str | Path | Run] = (), **options: Any
 ) -> "exploring.Collection":
     """Open a data set's images with people's and runs' answers, to filter and search as `affectml explore` does.
 
     Args:
         dataset: the data set or its folder.
-        runs: trained on it or on a data set with the same images.
+        runs: one or several, trained on it or on a data set with the same images.
         options: of Collection (target, encoder, db).
 
     Returns:
@@ -271,11 +269,9 @@ def explore(
         BadDataset: if several targets could be meant.
         BadRun: if something is not a run.
     """
-
     from affectml import exploring
 
-    _several(runs, "runs")
-    return exploring.Collection(dataset, [_run(run).folder for run in runs], **options)
+    return exploring.Collection(dataset, [_run(run).folder for run in _listed(runs)], **options)
 
 
 def list_runs(folder: str | Path = "runs") -> list[Run]:
@@ -288,23 +284,6 @@ def list_runs(folder: str | Path = "runs") -> list[Run]:
         BadRun: if the folder does not exist or holds no run.
     """
     return [Run(each) for each in runs_in(folder)[0]]
-
-
-def taxonomy(name: str | Path) -> "Taxonomy":
-    """Get a taxonomy, as `affectml taxonomy show` prints it.
-
-    Args:
-        name: a built-in taxonomy, or a YAML file.
-
-    Returns:
-        The Taxonomy.
-
-    Raises:
-        UnknownTaxonomy: with the nearest name.
-    """
-    from affectml.taxonomies import get_taxonomy
-
-    return get_taxonomy(str(name))
 
 
 def fetch(dataset: str | Path | Dataset, **options: Any) -> "FetchSummary":
@@ -323,8 +302,7 @@ def fetch(dataset: str | Path | Dataset, **options: Any) -> "FetchSummary":
     """
     from affectml.fetching import FetchConfig, fetch_images
 
-    _check("fetch", options, [each.name for each in fields(FetchConfig)])
-    return fetch_images(dataset, FetchConfig(**options))
+    return fetch_images(dataset, _config(FetchConfig, "fetch", options))
 
 
 def plan(dataset: str | Path | Dataset | None = None, **options: Any) -> "Plan":
@@ -332,7 +310,7 @@ def plan(dataset: str | Path | Dataset | None = None, **options: Any) -> "Plan":
 
     Args:
         dataset: the data set with the pilot's answers, or its folder; None plans from assumptions alone.
-        options: of PlanConfig (people, images, each, budget, within, per_hour, ...).
+        options: of PlanConfig (people, images, each, budget, per_hour, ...).
 
     Returns:
         A Plan: studies with the half widths of each figure's 95 % interval and the plan's own 90 % interval of these,
@@ -344,9 +322,8 @@ def plan(dataset: str | Path | Dataset | None = None, **options: Any) -> "Plan":
     """
     from affectml.planning import PlanConfig, plan_study
 
-    _check("plan", options, [each.name for each in fields(PlanConfig)])
     opened = dataset if dataset is None or isinstance(dataset, Dataset) else Dataset.open(dataset)
-    return plan_study(opened, PlanConfig(**options))
+    return plan_study(opened, _config(PlanConfig, "plan", options))
 
 
 def ask(dataset: str | Path | Dataset, out: str | Path, *, model: str, say: Say = print, **options: Any) -> "Asked":
@@ -368,28 +345,13 @@ def ask(dataset: str | Path | Dataset, out: str | Path, *, model: str, say: Say 
     from affectml.vlm import AskConfig
     from affectml.vlm import ask as write
 
-    _check("ask", options, [each.name for each in fields(AskConfig) if each.name != "model"])
-    return write(str(_folder(dataset)), AskConfig(model=model, **options), Path(out), say=say)
+    return write(fspath(dataset), _config(AskConfig, "ask", options, model=model), Path(out), say=say)
 
 
-def doctor(folder: str | Path = ".") -> "list[Finding]":
-    """Check what this machine has for affectml, as `affectml doctor` does.
-
-    Args:
-        folder: its free space is reported.
-
-    Returns:
-        A list of Finding: a name, words and a plain value each.
-    """
-    from affectml.checkup import checkup
-
-    return checkup(folder)
-
-
-def _several(given: Any, name: str) -> None:
-    """Raises BadInput for one alone where several belong: a path's letters would be taken for paths."""
-    if isinstance(given, str | Path | Run | Dataset):
-        raise BadInput(f"{name}: expected a list, got {given!r} alone: write {name}=[...]")
+def _config(kind: type[T], function: str, options: Mapping[str, Any], **own: Any) -> T:
+    """A configuration of a function's options, and of those that are its own parameters."""
+    _check(function, options, [each.name for each in fields(kind) if each.name not in own])  # type: ignore[arg-type]
+    return kind(**own, **options)
 
 
 def _check(function: str, options: Mapping[str, Any], known: Collection[str]) -> None:
@@ -399,18 +361,8 @@ def _check(function: str, options: Mapping[str, Any], known: Collection[str]) ->
             raise BadInput(f"{function}: no option {name!r}{did_you_mean(name, known)} (options: {', '.join(known)})")
 
 
-def _folder(dataset: str | Path | Dataset | None) -> str | None:
-    if dataset is None:
-        return None
-    return str(dataset.root if isinstance(dataset, Dataset) else dataset)
-
-
 def _listed(given: Any) -> list[Any]:
-    return [given] if isinstance(given, str | Path | Dataset) else list(given)
-
-
-def _system(given: str | Path | Run) -> str | Path:
-    return given.folder if isinstance(given, Run) else given
+    return [given] if isinstance(given, str | PathLike) else list(given)
 
 
 def _run(run: str | Path | Run) -> Run:

@@ -27,11 +27,14 @@ class Finding:
     value: Any
 
 
-def checkup(folder: str | Path = ".") -> list[Finding]:
-    """Versions, extras, cores, instructions, GPU, what images are embedded in, and what tests need.
+def doctor(folder: str | Path = ".") -> list[Finding]:
+    """Say what this machine has: versions, extras, cores, GPU, what images are embedded in, what tests need.
 
     Args:
-        folder: whose free space is told.
+        folder: its free space is reported.
+
+    Returns:
+        A list of Finding: a name, words and a plain value each.
 
     Raises:
         BadInput: there is no such folder.

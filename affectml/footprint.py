@@ -1,25 +1,20 @@
 """What a training costs: the seconds of its steps, its electricity, and how much of the model is trained.
 
-codecarbon (the extra `footprint`) measures where the machine has a counter of energy, and estimates where it has none.
-Without it the energy is estimated from processor time and memory by the constants of Lannelongue, Grealey & Inouye 2021
-("Green Algorithms", Advanced Science 8, 2100707). Either way the result says which it is. Nothing is sent anywhere.
+codecarbon (the extra `footprint`) measures where the machine has a counter of energy, estimates where it has none, and
+the result says which it is. Without it no energy is told. Nothing is sent anywhere.
 """
 
 import inspect
 import logging
-import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from affectml._progress import Watch
 
-WATTS_PER_CORE = 12.0  # of a processor that is not known, in use
-WATTS_PER_GB = 0.3725  # of memory
 # codecarbon's ways to know a processor's energy, and not to guess it
 _COUNTERS = {"intel_rapl", "intel_power_gadget", "windows_emi", "raspberry", "powermetrics", "applesiliconchip"}
 _NOT_LEARNED = ("texts", "features", "labels")  # of a head's arrays
@@ -32,17 +27,15 @@ class Footprint:
         self._watch = watch or Watch()
         self.seconds: dict[str, float] = {}
         self._tracker = _tracker()
-        self._processor = 0.0
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Count what is done inside."""
-        wall, processor = time.perf_counter(), time.process_time()
+        start = time.perf_counter()
         try:
             yield
         finally:
-            self.seconds[name] = time.perf_counter() - wall
-            self._processor += time.process_time() - processor
+            self.seconds[name] = time.perf_counter() - start
             self._watch.cost(name, self.seconds[name])
 
     def close(self) -> None:
@@ -51,20 +44,12 @@ class Footprint:
             with suppress(Exception):
                 self._tracker.stop()
 
-    def energy(self) -> dict[str, Any]:
-        """run.json's `energy`, after `close`: {"by", "measured", "how", "kwh"}."""
+    def energy(self) -> dict[str, Any] | None:
+        """run.json's `energy`, after `close`: {"by", "measured", "how", "kwh"}; None where nothing metered it."""
         if self._tracker is not None:
-            with suppress(Exception):  # whatever goes wrong in codecarbon, there is an estimate
+            with suppress(Exception):  # a meter that breaks must not end a training
                 return _by_codecarbon(self._tracker)
-        import torch
-
-        gpu = "; the GPU is not counted" if torch.cuda.is_available() else ""
-        how = (
-            f"an estimate: processor time at {WATTS_PER_CORE:g} W a core and memory at {WATTS_PER_GB:g} W a GB "
-            f"(Lannelongue et al. 2021){gpu}"
-        )
-        kwh = _guess(sum(self.seconds.values()), self._processor)
-        return {"by": "affectml", "measured": False, "how": how, "kwh": _short(kwh)}
+        return None
 
 
 def trained_share(head: Mapping[str, Any], encoder: int | None) -> dict[str, Any]:
@@ -104,7 +89,7 @@ def _tracker() -> Any:
             country_iso_code=None, region=None, cloud_provider=None, cloud_region=None, country_2letter_iso_code=None,
         )  # fmt: skip
         tracker.start()
-    except Exception:  # a meter that breaks must not end a training: the estimate takes its place, and says so
+    except Exception:  # a meter that breaks must not end a training
         return None
     return tracker
 
@@ -117,24 +102,6 @@ def _by_codecarbon(tracker: Any) -> dict[str, Any]:
     gpu = ", GPU by its own counter" if "gpu" in modes else ""
     by = f"codecarbon {version('codecarbon')}"
     return {"by": by, "measured": measured, "how": f"{how}{gpu}, memory by its size", "kwh": _short(kwh)}
-
-
-def _guess(seconds: float, processor: float) -> float:
-    """kWh of a job from its seconds and its seconds of processor time."""
-    joules = processor * WATTS_PER_CORE + seconds * _memory_gb() * WATTS_PER_GB
-    return joules / 3.6e6
-
-
-def _memory_gb() -> float:
-    """Memory that this process holds; 0 where the system does not tell."""
-    with suppress(OSError, ValueError, IndexError):
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 1e9
-    with suppress(ImportError):
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9  # macOS, in bytes
-    return 0.0
 
 
 def _short(value: float) -> float:

@@ -2,7 +2,6 @@
 
     python benchmarks/promises.py      200 draws a line; it draws 16,000 paintings first, 12 minutes in all
     python benchmarks/promises.py --images 3000 --draws 20 --sizes 200 1000 --dry-run
-    python benchmarks/promises.py --precision   the part on precision alone, on simulated panels: two minutes
 
 One head is trained on 700 images and given thresholds on 300 others; each draw then takes N calibration images (or
 groups of one to three images) at random from the rest, and all that are left are judged. Where the promise is right the
@@ -15,7 +14,6 @@ from __future__ import annotations
 import argparse
 import math
 import tempfile
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -26,13 +24,11 @@ from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.embeddings import EmbeddingStore, embed_dataset
 from affectml.encoders import load_encoder
-from affectml.errors import BadInput
 from affectml.heads import SigmoidHead
-from affectml.heads.promise import OF_RISK, Asked, cuts_to_test, family_scores, find_cut, losses, unit_means
+from affectml.heads.promise import OF_RISK, Asked, family_scores, find_cut, losses, unit_means
 
 README = Path(__file__).resolve().parent / "README.md"
 START, END = "<!-- promises -->", "<!-- /promises -->"
-PRECISION = "<!-- precision -->", "<!-- /precision -->"
 PROMISES = ("recall=.8", "recall=.9", "extra=.5")
 TRAIN, VAL = 700, 300
 
@@ -130,78 +126,6 @@ def of_families(X: torch.Tensor, votes: np.ndarray, shares: np.ndarray) -> Itera
         yield f"| {text} | {' | '.join(cells)} |"
 
 
-def simulated(rng: np.random.Generator, units: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scores, votes of two people and groups of one to three images; scores are two digits and too sure."""
-    group = np.repeat(np.arange(units), rng.integers(1, 4, units))
-    rates = (rng.beta(0.7, 1.6, (units, 6))[group] + rng.uniform(0, 0.2, (len(group), 6))).clip(0, 1)
-    votes = rng.binomial(2, rates**2).astype(float)
-    return np.round(rates + rng.normal(0, 0.1, rates.shape), 2).clip(0, 1), votes, group
-
-
-def by_betting(asked: Asked, scores: np.ndarray, votes: np.ndarray, group: np.ndarray, start: np.ndarray) -> float:
-    try:
-        return find_cut(asked, scores, votes, groups=group, start=start).value
-    except BadInput:
-        return math.inf
-
-
-def by_hoeffding_bentkus(
-    asked: Asked, scores: np.ndarray, votes: np.ndarray, group: np.ndarray, start: np.ndarray
-) -> float:
-    from mapie.risk_control.methods import compute_hoeffding_bentkus_p_value
-
-    kept = math.inf
-    for cut in cuts_to_test(start, asked.empty):
-        lost = unit_means(losses("precision", scores >= cut, votes), group)
-        if not len(lost) or compute_hoeffding_bentkus_p_value(lost.mean()[None], len(lost), asked.alpha)[0, 0] > 0.1:
-            break
-        kept = float(cut)
-    empty = unit_means((scores < kept).all(axis=1).astype(float), group).mean()
-    return kept if empty <= asked.empty else math.inf
-
-
-def by_mapie(asked: Asked, scores: np.ndarray, votes: np.ndarray, group: np.ndarray, start: np.ndarray) -> float:
-    """MAPIE knows no groups and takes no image without a choice: the first image of each group that has one."""
-    from mapie.risk_control import MultiLabelClassificationController
-
-    first = np.unique(group[votes.any(axis=1)], return_index=True)[1]
-    X, y = scores[votes.any(axis=1)][first], (votes[votes.any(axis=1)][first] > 0).astype(int)
-    other = MultiLabelClassificationController(
-        np.asarray, risk="precision", method="ltt", target_level=asked.level, confidence_level=asked.probability
-    ).calibrate(X, y)
-    cut = float(other.best_predict_param[0])
-    return math.inf if math.isnan(cut) else float(np.nextafter(cut, 1))  # its sets are those above
-
-
-def of_precision(draws: int) -> Iterator[str]:
-    everyone, start = simulated(np.random.default_rng(1), 20_000), simulated(np.random.default_rng(2), 100)[0]
-    known: dict[float, tuple[float, float]] = {}
-
-    def truth(cut: float) -> tuple[float, float]:
-        """Precision and labels per set of everyone, cut there."""
-        if cut not in known:
-            sets = everyone[0] >= cut
-            lost = unit_means(losses("precision", sets, everyone[1]), everyone[2]).mean()
-            known[cut] = (1 - float(lost), float(sets.sum(axis=1).mean()))
-        return known[cut]
-
-    ways = {"betting (ours)": by_betting, "Hoeffding-Bentkus": by_hoeffding_bentkus, "MAPIE 1.6": by_mapie}
-    yield f"| promise | N | {' | '.join(ways)} |"
-    yield "|---|--:|" + "--:|" * len(ways)
-    for text in ("precision=.5", "precision=.7", "precision=.8"):
-        asked = Asked.parse(text)
-        for size in (50, 200):
-            samples = [simulated(np.random.default_rng(100 + draw), size) for draw in range(draws)]
-            cells = []
-            for way in ways.values():
-                cuts = [way(asked, *sample, start) for sample in samples[: 20 if way is by_mapie else None]]
-                made = [truth(cut) for cut in cuts if cut < math.inf]
-                kept = sum(each[0] >= asked.level for each in made)
-                figures = "".join(f", {value:.3f}" for value in np.mean(made, axis=0)) if made else ""
-                cells.append(f"{kept}/{len(made)}/{len(cuts)}{figures}")
-            yield f"| {text} | {size} | {' | '.join(cells)} |"
-
-
 def written(page: str, markers: tuple[str, str], lines: Sequence[str]) -> str:
     before, after = page.split(markers[0])[0], page.split(markers[1])[1]
     return f"{before}{markers[0]}\n" + "\n".join(lines) + f"\n{markers[1]}{after}"
@@ -214,22 +138,8 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[200, 1000, 5000])
     parser.add_argument("--data", type=Path, help="where the demo set is, or is drawn; a temporary folder")
     parser.add_argument("--dry-run", action="store_true", help="print the tables only")
-    parser.add_argument("--precision", action="store_true", help="the part on precision alone")
     args = parser.parse_args(words)
     torch.set_num_threads(1)
-    warnings.filterwarnings("ignore", module="mapie")
-    precision = [
-        "Simulated panels of two people, groups of one to three images, and scores of two digits that are too sure; N "
-        f"groups calibrate ({args.draws} draws, MAPIE 20), 20,000 others say what is true. Kept/made/draws (made: not "
-        "refused; of these 90 % are promised to be kept), precision, labels per set.",
-        "",
-        *of_precision(args.draws),
-    ]
-    print("\n".join(precision))
-    if not args.dry_run:
-        README.write_text(written(README.read_text(encoding="utf-8"), PRECISION, precision), encoding="utf-8")
-    if args.precision:
-        return
     with tempfile.TemporaryDirectory() as temporary:
         X, votes, shares = demo(args.data or Path(temporary) / "demo", args.images)
     lines = [

@@ -36,9 +36,9 @@ def doctor(folder: Path = Path()) -> Parts:
     Args:
         folder: Folder whose free space is told.
     """
-    from affectml.checkup import checkup
+    from affectml.checkup import doctor as find
 
-    found = checkup(folder)
+    found = find(folder)
     yield {each.name: each.value for each in found}
     yield from (f"{each.name:<11} {each.text}" for each in found)
 

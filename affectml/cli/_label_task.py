@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
@@ -30,13 +30,13 @@ from affectml_annotation import (
     validate_judgements,
     write_judgements,
 )
+from affectml_annotation.exchange import format_to_write, guess_format
 from affectml_annotation.exchange.dataset_folder import Collected, note_written, write_dataset_folder
-from affectml_annotation.exchange.formats import format_to_write, guess_format
 from affectml_annotation.judgements import only_data
+from affectml_annotation.store import is_database
 from affectml_annotation.store.engine import WATCH
-from affectml_annotation.store.label_store import is_database
 from affectml_annotation.store.place import dataset_of, default_database, find_database, holds_task, shown
-from affectml_annotation.uncertainty import disagreement, model_uncertainty
+from affectml_annotation.uncertainty import model_uncertainty
 
 PREDICTIONS = (".csv", ".parquet", ".jsonl")  # a text file lists images
 
@@ -202,8 +202,7 @@ def export_store(
     told: dict[str, Any] = {"db": store.database.where, "to": str(to), "format": kind}
     if kind == "dataset":
         collected = Collected.of(store)
-        weights: Literal["agreement"] | None = "agreement" if method == "weighted" else None
-        make = partial(aggregate, labels=task.labels, method=method, weights=weights, rounds=rounds)
+        make = partial(aggregate, labels=task.labels, method=method, rounds=rounds)
         done = write_dataset_folder(to, collected, {target: make}, images_root=images, replace=replace)
         told |= {"rows": len(collected.judgements)} | asdict(done)
         pooled = pooled_words(read_judgements(to), to)
@@ -217,16 +216,14 @@ def export_store(
     return told | {"notes": notes}
 
 
-def images_to_queue(store: LabelStore, queue: Path | None, top: int, *, people: int | None) -> list[str]:
-    """Image ids: from a text file, from a model's predictions (most uncertain first), or by people's disagreement.
+def images_to_queue(store: LabelStore, queue: Path, top: int, *, people: int | None) -> list[str]:
+    """Image ids: from a text file, or from a model's predictions (most uncertain first).
 
     Predictions are those in a run's folder (shares, else scores), or the table that `affectml predict --out` wrote.
     people: pass over the predicted images that so many have answered, since they would take places and be shown to
     nobody; None for none.
     """
     labels, known = store.task.labels, set(store.images()["image_id"])
-    if queue is None:
-        return [str(image) for image in disagreement(store.judgements(), labels).index[:top]]
     if queue.is_dir():
         table = SystemAnswers.read(queue, ranks=False).frame.reset_index()
     elif queue.suffix.lower() in PREDICTIONS:

@@ -108,7 +108,6 @@ class Look:
     """Options of a whole audit; `--files` takes none of them.
 
     Args:
-        run: Run folder to take target, encoder and kind of head from. Default: a linear head.
         target: Target to look at. Default: the only one.
         encoder: Encoder whose embeddings to use. Default: the one the data set is embedded with.
         top: How many images and answers to keep in the table, beyond chance or not.
@@ -118,7 +117,6 @@ class Look:
         seed: Seed of the folds.
     """
 
-    run: Path | None = None
     target: str | None = None
     encoder: str | None = None
     top: Count = 100
@@ -128,10 +126,10 @@ class Look:
 
 
 def audit(place: str, look: Look, *, files: bool = False) -> Parts:
-    """List what deserves a second look: copies, odd answers, people, labels, files and small groups.
+    """List what deserves a second look: copies, odd answers, people, labels and files.
 
     Args:
-        place: A data set; with --files also a run, a store of embeddings, a label database or a backup.
+        place: A data set; with --files also a label database or a backup.
         files: Only check that files keep what they promise; exit code 1 if not. Nothing is written.
     """
     if files:
@@ -143,7 +141,7 @@ def audit(place: str, look: Look, *, files: bool = False) -> Parts:
 def _files(place: str, look: Look) -> Parts:
     from affectml.auditing import audit_files
     from affectml.cli import label
-    from affectml_annotation.store.label_store import is_database
+    from affectml_annotation.store import is_database
 
     if given := [spelled(each.name) for each in options_of(Look) if getattr(look, each.name) != each.default]:
         raise BadInput(f"{', '.join(given)}: not with --files, which looks at files alone: leave one of them out")
@@ -159,16 +157,14 @@ def _files(place: str, look: Look) -> Parts:
 
 
 def _audit(place: Path, look: Look) -> Parts:
-    there(datasets=[place], runs=[look.run])
+    there(datasets=[place])
     import affectml
     from affectml._files import try_folder
     from affectml.auditing import listed_tables, write_audit
 
     folder = look.out if look.out is not None else place.resolve().with_name(f"{place.resolve().name}-audit")
     try_folder(folder)
-    found = affectml.audit(
-        place, look.run, target=look.target, encoder=look.encoder, top=look.top, seed=look.seed, say=say
-    )
+    found = affectml.audit(place, target=look.target, encoder=look.encoder, top=look.top, seed=look.seed, say=say)
     files = write_audit(found, folder)
     kept = found.write_groups() if look.write_groups else None
     written = {"kept": kept and str(kept)} if look.write_groups else {}
@@ -250,7 +246,7 @@ def plan(
     yield found.to_json()
     table = found.table()
     yield Table(table.title, table.columns, table.rows, table.note, keys=3)
-    yield from filter(None, (found.within_table(), found.figures_table()))
+    yield found.figures_table()
     for title, lines in (("Assumed", found.assumed), ("What the pilot cannot tell", found.limits)):
         if lines:
             yield "\n  - ".join([f"{title}:", *lines])

@@ -196,8 +196,6 @@ def aggregate(
     db: SourceDb = None,
     method: str = "votes",
     tau: float = 1 / 3,
-    share: float = 0.5,
-    votes: int = 2,
     minimum_people: Count = 1,
     rounds: Rounds = "first",
     out: Path | None = None,
@@ -209,23 +207,21 @@ def aggregate(
 
     Args:
         method: votes, shares, smoothed, weighted; one_choice, one_choice_smoothed, set_split, normalised; posterior,
-            majority, quorum, minimum_votes; mode (docs/labelling.md).
+            majority; mode (docs/labelling.md).
         tau: With posterior: the lowest rate at which a label belongs to the set.
-        share: With quorum: the share of people who must choose a label.
-        votes: With minimum_votes: how many people must choose a label.
         minimum_people: Leave out images with fewer answers.
         out: Parquet file for the result. Default: print a summary only.
         target: Make this target of the data set anew, with --replace. Default: print a summary only.
     """
     if target is not None and not replace:
         raise BadInput(f"--target {target}: it is written over, and the old one kept beside it; say so: --replace")
-    if target is not None and (tau, share, votes, minimum_people) != (1 / 3, 0.5, 2, 1):
-        raise BadInput("--target goes by the method's own --tau, --share, --votes and --minimum-people: leave them out")
+    if target is not None and (tau, minimum_people) != (1 / 3, 1):
+        raise BadInput("--target goes by the method's own --tau and --minimum-people: leave them out")
     given = _open(source, db, empty)
     labels = given.labels if target is None else Dataset.open(given.where).target(target).taxonomy.labels
     make = partial(
-        aggregate_judgements, labels=labels, method=method, tau=tau, share=share, votes=votes,  # type: ignore[arg-type]
-        minimum_people=minimum_people, weights="agreement" if method == "weighted" else None, rounds=_rounds(rounds),
+        aggregate_judgements, labels=labels, method=method, tau=tau,  # type: ignore[arg-type]
+        minimum_people=minimum_people, rounds=_rounds(rounds),
     )  # fmt: skip
     made = make(given.judgements)
     if not len(made.image_id):
@@ -385,24 +381,20 @@ def assign(
     invite: Invite = None,
     queue: Path | None = None,
     top: Count = 100,
-    disagreement: bool = False,
     more: Count | None = None,
     overlap: Count | None = None,
     file: TaskFile = None,
     lower: bool = False,
-    release: bool = False,
 ) -> Parts:
     """Decide who sees what: invite people, queue images, change the overlap, or all that the task's file says.
 
     Args:
         queue: Images to show first: a text file of ids; or those that a model is least sure of: a run folder, or the
             table that `affectml predict --out` wrote.
-        top: How many images of the run, or of those in dispute, to queue.
-        disagreement: Queue the images that people disagree about most.
+        top: How many images of the run to queue.
         more: At least so many more people answer each queued image. Default: none.
         overlap: How many people answer each image from now on. Default: unchanged.
         lower: With --more, --overlap or --file: also lower the number of people where more were planned.
-        release: Take back images whose time is up, at once.
     """
     with tasks.open_task(db) as store:
         if lower and overlap is None and more is None and file is None:
@@ -416,19 +408,16 @@ def assign(
                 f"--overlap {then}: images wait for {before.overlap} people each; to lower that, add --lower"
             )
         people = None if more else then
-        asked = queue is not None or disagreement
-        queued = tasks.images_to_queue(store, queue, top, people=people) if asked else []
+        queued = [] if queue is None else tasks.images_to_queue(store, queue, top, people=people)
         raised = store.steer(
             invite=invite or [], file=said, changes=_given(overlap=overlap), queue=queued, more=more, lower=lower,
             since=None if said is None else last.number,
         )  # fmt: skip
         if keys := changed_keys(before, store.task):
             typer.echo(f"the task's file has a new version: {', '.join(keys)}", err=True)
-        if asked:
+        if queue is not None:
             words = queued_words(len(queued), raised, None if lower else more)
             typer.echo(f"queued, to be shown first: {words}", err=True)
-        if release:
-            store.release_expired()
         yield from _status(store)
 
 

@@ -107,7 +107,6 @@ def evaluate(
     systems: tuple[str, ...] = (),
     *,
     out: Path | None = None,
-    open_: bool = False,
     verbose: Verbose = False,
 ) -> Parts:
     """Judge systems beside people: runs, and any model's answers, on their own data or on others.
@@ -120,7 +119,6 @@ def evaluate(
             NAME=PATH names one.
         out: Folder for everything, or a file: .html (the page), .parquet or .csv (the figures), .tex or .md (a table
             for a paper). Default: report.html of a run alone, else runs/evaluation-NNN.
-        open_: Show the page in the browser.
     """
     from affectml._files import need_file
 
@@ -135,9 +133,6 @@ def evaluate(
     yield {"written": str(found.file), **found.evaluation.to_json()}
     yield lambda: print_evaluation(found.evaluation, verbose=verbose)
     yield f"written: {found.file}"
-    if open_:
-        page = found.file / "report.html" if found.file.is_dir() else found.file
-        typer.launch(page.absolute().as_uri())
 
 
 def predict(

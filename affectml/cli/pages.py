@@ -39,8 +39,6 @@ class Labelling:
         model: Run folder; its predictions may be shown as suggestions.
         target: Target whose labels people choose from.
         taxonomy: Labels to choose from instead: a built-in taxonomy or a YAML file.
-        check_labels: Ask of one label at a time whether it fits the image: those of a target, by its name, or those
-            that --model predicts, by the word model.
         study: Folder of a study, with study.yaml, that people take part in.
     """
 
@@ -51,13 +49,12 @@ class Labelling:
     model: Path | None = None
     target: str | None = None
     taxonomy: str | None = None
-    check_labels: str | None = None
     study: Annotated[Path | None, Help(metavar="OUT")] = None
     lead: Lead = ()
     allow_host: AllowHost = ()
 
     def __post_init__(self) -> None:
-        others = (self.named, self.images, self.model, self.target, self.taxonomy, self.check_labels)
+        others = (self.named, self.images, self.model, self.target, self.taxonomy)
         if self.study is not None and any(others):
             raise typer.BadParameter(
                 "--study: its file says what is labelled; only --db, --lead and --allow-host go with it"
@@ -91,21 +88,10 @@ class Exploring:
     allow_host: AllowHost = ()
 
 
-def explore(asked: Exploring, *, map_: bool = False, address: Address = "127.0.0.1", port: Port = 8501) -> None:
-    """Show a data set's images on a map with people's and runs' answers; filter, search, keep.
-
-    Args:
-        map_: Make the map by UMAP, keep it in the data set, and end; minutes for many images.
-    """
+def explore(asked: Exploring, *, address: Address = "127.0.0.1", port: Port = 8501) -> None:
+    """Show a data set's images on a map with people's and runs' answers; filter, search, keep."""
     there(datasets=[asked.dataset], runs=asked.run)
-    if not map_:
-        start_page("explore", asked, address=address, port=port)
-        return
-    if asked.dataset is None:
-        raise typer.BadParameter("--map: which data set? Name its folder")
-    from affectml.exploring import map_by_umap
-
-    print(f"map: {map_by_umap(asked.dataset, asked.run, encoder=asked.encoder, say=say)}")
+    start_page("explore", asked, address=address, port=port)
 
 
 def start_page(entry: str, asked: Labelling | Exploring, *, address: str, port: int) -> None:

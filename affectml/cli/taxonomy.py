@@ -53,12 +53,10 @@ def show(
 def _labels(taxonomy: "Taxonomy") -> Parts:
     content = describe(taxonomy)
     yield content
-    facts = [("source", content["source"]), ("parent", content["parent"] or "-")]
-    facts += [("prompt", template) for template in content["templates"]]
-    if content["wheel"]:
-        facts.append(("wheel", f"{', '.join(content['wheel'])} ({content['wheel_source']})"))
-    wheels = content["other_wheels"].items()
-    facts += [(f"other wheel {name}", f"{', '.join(wheel['order'])} ({wheel['source']})") for name, wheel in wheels]
+    facts = [("source", taxonomy.source), ("parent", getattr(taxonomy.parent, "name", taxonomy.parent) or "-")]
+    facts += [("prompt", template) for template in taxonomy.templates]
+    if taxonomy.wheel:
+        facts.append(("wheel", f"{', '.join(taxonomy.wheel)} ({taxonomy.wheel_source})"))
     facts += [(f"maps to {target}", state) for target, state in content["mappings"].items()]
     yield about(f"{taxonomy.name}: {taxonomy.title}", facts)
     columns = ("label", "parent", "polarity", "valence", "arousal", "place from", "synonyms")
@@ -66,9 +64,9 @@ def _labels(taxonomy: "Taxonomy") -> Parts:
 
 
 def _label(label: str, entry: dict[str, Any]) -> tuple[str, ...]:
-    place = entry["place"]
+    place, synonyms = entry.get("place"), ", ".join(entry.get("synonyms", ()))
     axes = (f"{place['valence']:+.2f}", f"{place['arousal']:+.2f}", place["source"]) if place else ("-", "-", "-")
-    return (label, entry["parent"] or "-", entry["polarity"] or "-", *axes, ", ".join(entry["synonyms"]))
+    return (label, entry.get("parent", "-"), entry.get("polarity", "-"), *axes, synonyms)
 
 
 def _mapping(name: str, to: str, drop: bool, choices: Mapping[str, str]) -> Parts:

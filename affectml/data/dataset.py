@@ -50,6 +50,9 @@ class Dataset:
             )
         return cls(root, read_meta(root / "dataset.json"))
 
+    def __fspath__(self) -> str:
+        return str(self.root)
+
     @property
     def name(self) -> str:
         """The data set's name, from dataset.json."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from affectml._progress import Counted, Say
+from affectml._progress import Progress, Say
 from affectml.encoders import Encoder
 from affectml.encoders.images import first_line
 from affectml.errors import BadInput, EncoderUnavailable
@@ -72,7 +72,7 @@ def embedded(
     normalised: bool = True,
     padded: bool = False,
     prefer: str | None = None,
-    bar: Counted | None = None,
+    bar: Progress | None = None,
     say: Say = lambda line: None,
 ) -> Generator[Batch[Item], None, None]:
     """Embeddings of images, in their order; one that cannot be read stops nothing and changes no other's batch.
@@ -132,7 +132,7 @@ def _encoded(
     decode_threads: int | None,
     normalised: bool,
     padded: bool,
-    bar: Counted | None,
+    bar: Progress | None,
     say: Say,
 ) -> Generator[Batch[Item], None, None]:
     """As `embedded`, by what the encoder is set to, which is on trial where images are to be compared with fp32.
@@ -262,7 +262,7 @@ def _rows(encoder: Encoder, pixels: "list[Tensor]", normalised: bool, least: int
     return rows
 
 
-def _done(encoder: Encoder, oldest: "_Ahead[Item]", bar: Counted | None) -> Batch[Item]:
+def _done(encoder: Encoder, oldest: "_Ahead[Item]", bar: Progress | None) -> Batch[Item]:
     items, bad, rows = oldest
     none = np.empty((0, encoder.dim), dtype=np.float32)
     done = Batch(items, np.concatenate([none, *(part.result() for part in rows)]), bad)

@@ -311,19 +311,6 @@ class File:
         """Replies brought together; see `affectml.vlm.together`."""
         return cls(together(replies, one_label=one_label, k=k), replies, one_label, k)
 
-    def alone(self, truth: Truth, val: Truth | None, over: str) -> dict[int, tuple[NDArray[np.bool_], Answers]]:
-        """What each of its "wordings" or "draws" alone answers, for `parts_of` of the views of readings.
-
-        By number the images of `truth` that it answers, bool [N], and what it says of all N.
-        """
-        assert self.replies is not None
-        table, found = self.replies.table, {}
-        for number, part in table.groupby(pd.to_numeric(table[over.removesuffix("s")]).astype("Int64")):
-            said = File.of(replace(self.replies, table=part), self.one_label, self.k).said
-            answers, _ = judged_as(said, truth.image_id, truth, val)
-            found[int(number)] = (places(said.image_id, truth.image_id) >= 0, answers)
-        return found
-
 
 def read_file(source: Source, data: Dataset, targets: Targets, reading: ReadConfig, k: int | None = None) -> File:
     """Read a system's file in a target's labels. Raises BadInput for one that cannot be used."""

@@ -317,13 +317,11 @@ class Head(ABC):
         groups: Array | None = None,
         column: str | None = None,
         levels: Array | None = None,
-        start: Features | None = None,
-        start_levels: Array | None = None,
     ) -> Self:
         """Cut sets so that they keep a promise; see `affectml.heads.Promise`.
 
         Args:
-            promise: "recall=.8", "extra=.5", "precision=.8"; or an `Asked`, which says how surely a precision is kept.
+            promise: "recall=.8" or "extra=.5", or the same as an `Asked`.
             X: features of calibration rows, [N, D], used for nothing else.
             choices: what people chose there: votes, shares or 0/1, [N, C].
             family: which score is cut: "rates", or "shares", each rate over its row's sum. None takes the one with
@@ -331,9 +329,6 @@ class Head(ABC):
             groups: the group of each row, [N]: then a group is one unit, and the promise is about groups.
             column: the name of the column that `levels` come from.
             levels: the level of each row in a column, [N], or None: each level gets a cut of its own.
-            start: for a precision, features of other rows [M, D], such as validation rows: where its tests begin is
-                read off their scores; see `affectml.heads.promise.find_cut`.
-            start_levels: their levels, [M].
 
         Returns:
             The head itself; `predict_sets` gives the sets, and `promise_` says what holds.
@@ -342,20 +337,10 @@ class Head(ABC):
             BadInput: if the promise cannot be made, rows are too few, or the head makes its sets in another way.
         """
         asked = promise if isinstance(promise, Asked) else Asked.parse(promise)
-        scores = self._set_scores(X)
-        made = make_promise(
-            asked,
-            scores,
-            choices,
-            family=family,
-            groups=groups,
-            column=column,
-            levels=levels,
-            start=None if start is None else self._set_scores(start),
-            start_levels=start_levels,
-        )
+        more: dict[str, Any] = {"groups": groups, "levels": levels}
+        made = make_promise(asked, self._set_scores(X), choices, family=family, column=column, **more)
         self.report_["promise"] = made.to_json()
-        self.ground_ = make_ground(made, self.scores(X), choices, groups=groups, levels=levels)
+        self.ground_ = make_ground(made, self.scores(X), choices, **more)
         return self
 
     @property

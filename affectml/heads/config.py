@@ -93,6 +93,14 @@ def reading_of(hint: Any) -> TypeAdapter[Any]:
     return TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False))
 
 
+def read_value(value: Any, hint: Any, where: str) -> Any:
+    """A value of a type, made of words where need be; where: what a BadInput begins with if it is none."""
+    try:
+        return reading_of(hint).validate_python(value)
+    except ValidationError as error:
+        raise BadInput(f"{where}: it should be {expected(error, hint).replace('None', 'none')}") from None
+
+
 def expected(error: ValidationError, hint: Any) -> str:
     """What a value of this type had to be, in pydantic's words: "a valid number or None"."""
     told = dict.fromkeys(each["msg"].removeprefix("Input should be ") for each in error.errors())

@@ -11,21 +11,27 @@ all. Gradients are written out, since one hidden layer has few. Beside what is u
 - of several weight decays the best stays alone after twelve epochs: a strong one pays late.
 """
 
+import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import Annotated, Any, TypeAlias
 
 import torch
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 from torch.nn.functional import linear, relu
 
 from affectml.encoders.threads import fast_bfloat16
 from affectml.heads.blocks import Blocks
+from affectml.heads.config import MOST_HIDDEN, HeadConfig
 from affectml.heads.linear import Standardiser
 from affectml.heads.objective import Objective
 
 WEIGHT_DECAY_GRID = (1.0, 0.1, 0.01)
+SMALL_BATCH, LARGE_BATCH = 256, 2048
+LEARNING_RATE = 1e-3
 LAYERS = ("weight1", "bias1", "weight2", "bias2")  # as heads save them
+Share: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 DECAYS_AFTER = 12  # the epoch after which the best weight decay stays alone
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8  # AdamW's, as torch has them
 _JUDGED = 8192  # rows judged at a time
@@ -69,32 +75,26 @@ class AdamW:
             array.addcdiv_(mean, (square.sqrt() / root).add_(_EPSILON), value=-size)
 
 
-@dataclass(frozen=True)
-class HiddenOptions:
-    """What the fit of a hidden layer depends on, beside the data and the generator; weight_decays: one or more."""
+@dataclasses.dataclass(frozen=True)
+class NeuralConfig(HeadConfig):
+    """Options of softmax and sigmoid heads; the defaults are what measured best on real features.
 
-    hidden: int
-    weight_decays: tuple[float, ...]
-    learning_rate: float
-    dropout: float
-    batch_size: int
-    max_epochs: int
-    patience: int
-    input_dropout: float = 0.0
-
-
-@dataclass(frozen=True)
-class HiddenFit:
-    """Layers as torch.nn.Linear has them: weight1 [H, D], bias1 [H], weight2 [C, H], bias2 [C]; float32.
-
-    curve: the loss on `val` after each epoch that was run; the layers are those of number `epochs`, from 1.
+    hidden: 0 is a linear head, which is hard to beat below some 10,000 rows; 512 is CLIP-E's hidden layer.
+    l2: strength of a linear head's penalty (see docs); None chooses it from a grid on rows kept out.
+    The rest concerns hidden layers only. input_dropout: share of the features left out at each step. weight_decay:
+    AdamW's; None chooses it from a grid, on rows kept out. learning_rate: None is 0.001, times the root of batch_size /
+    256 where X is large. batch_size: None is 256, 2048 where X is large (docs/data.md).
     """
 
-    layers: tuple[Tensor, ...]
-    weight_decay: float
-    epochs: int
-    held_out_loss: float
-    curve: tuple[float, ...]
+    hidden: Annotated[int, Field(ge=0, le=MOST_HIDDEN)] = 0
+    l2: NonNegativeFloat | None = None
+    input_dropout: Share = 0.0
+    dropout: Share = 0.5
+    weight_decay: NonNegativeFloat | None = None
+    learning_rate: PositiveFloat | None = None
+    batch_size: PositiveInt | None = None
+    max_epochs: PositiveInt = 200
+    patience: PositiveInt = 10
 
 
 def forward(features: Tensor, layers: Sequence[Tensor]) -> Tensor:
@@ -173,47 +173,56 @@ def fit_hidden(
     features: Tensor | Blocks,
     objective: Objective,
     val: tuple[Tensor | Blocks, Objective],
-    options: HiddenOptions,
+    config: NeuralConfig,
     generator: torch.Generator,
-) -> HiddenFit:
-    """Fit on standardised float32 features; the weight decay and the number of epochs are chosen on `val`.
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Fit on features [N, D], standardised here; the weight decay and the number of epochs are chosen on `val`.
 
     Every weight decay starts from the same initial weights and meets the same batches.
+
+    Returns the head's layers by name, float64, and what it reports: the weight decay, whether the features have one
+    scale, and the loss on `val` after each epoch that was run; the layers are those of number `epochs`, from 1.
     """
-    rows, columns = features.shape
+    standard, (rows, columns) = Standardiser.of(features), features.shape
+    features, held = standard.apply(features, torch.float32), standard.apply(val[0], torch.float32)
     mean_mass, masses = objective.total / rows, objective.to(torch.float32)
-    judge = (val[0], val[1].to(torch.float32))
+    judge = (held, val[1].to(torch.float32))
     table = features if isinstance(features, Blocks) else Blocks(features)
-    dtype = torch.bfloat16 if table is features and fast_bfloat16() else torch.float32
-    half_epoch = max(1.0, rows / options.batch_size / 2)
+    large = table is features
+    batch_size = config.batch_size or (LARGE_BATCH if large else SMALL_BATCH)
+    rate = config.learning_rate or LEARNING_RATE * (math.sqrt(batch_size / SMALL_BATCH) if large else 1)
+    dtype = torch.bfloat16 if large and fast_bfloat16() else torch.float32
+    half_epoch = max(1.0, rows / batch_size / 2)
     start = (
-        he_uniform(options.hidden, columns, generator),
-        torch.zeros(options.hidden),
-        torch.zeros(objective.positive.shape[1], options.hidden),  # the head starts as the prior
+        he_uniform(config.hidden, columns, generator),
+        torch.zeros(config.hidden),
+        torch.zeros(objective.positive.shape[1], config.hidden),  # the head starts as the prior
         objective.intercept().float(),
     )
-    racers = [Racer(decay, options.learning_rate, start) for decay in options.weight_decays]
-    best, curve = HiddenFit(start, racers[0].weight_decay, 0, math.inf, ()), racers[0].curve
-    for epoch in range(1, options.max_epochs + 1):
-        for index, batch in table.epoch(options.batch_size, generator, dtype):
-            if cut := _cut(options.input_dropout):
+    decays = WEIGHT_DECAY_GRID if config.weight_decay is None else (config.weight_decay,)
+    racers = [Racer(decay, rate, start) for decay in decays]
+    best, layers, least_loss, epochs = racers[0], start, math.inf, 0
+    for epoch in range(1, config.max_epochs + 1):
+        for index, batch in table.epoch(batch_size, generator, dtype):
+            if cut := _cut(config.input_dropout):
                 mask = _mask((len(batch), columns), cut, dtype, generator)
                 batch.view(mask.dtype).bitwise_and_(mask)
                 batch.div_(1 - cut / _LEVELS)
             scale = mean_mass * len(index)
-            step(racers, batch, masses.rows(index), scale, half_epoch, options.dropout, generator)
-        found = losses(racers, judge, dtype)
-        for racer, loss in zip(racers, found, strict=True):
+            step(racers, batch, masses.rows(index), scale, half_epoch, config.dropout, generator)
+        held_out = losses(racers, judge, dtype)
+        for racer, loss in zip(racers, held_out, strict=True):
             racer.curve.append(loss)
-        least = racers[found.index(min(found))]
-        if min(found) < best.held_out_loss:
-            layers, curve = tuple(part.clone() for part in least.mean), least.curve
-            best = HiddenFit(layers, least.weight_decay, epoch, min(found), ())
-        elif epoch - best.epochs >= options.patience:
+        leader = racers[held_out.index(min(held_out))]
+        if min(held_out) < least_loss:
+            best, layers = leader, tuple(part.clone() for part in leader.mean)
+            least_loss, epochs = min(held_out), epoch
+        elif epoch - epochs >= config.patience:
             break
         if epoch >= DECAYS_AFTER:
-            racers = [least]
-    return replace(best, curve=tuple(curve))
+            racers = [leader]
+    report = {"weight_decay": best.weight_decay, "epochs": epochs, "one_scale": standard.shared}
+    return folded(standard, layers), {**report, "held_out_loss": least_loss, "held_out_curve": best.curve}
 
 
 def _cut(share: float) -> int:

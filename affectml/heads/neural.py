@@ -1,54 +1,19 @@
 """Softmax and sigmoid heads: linear, or with one hidden layer."""
 
 import dataclasses
-import math
-from typing import Annotated, Any, TypeAlias, cast
+from typing import Annotated, Any, cast
 
 import torch
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field
 from torch import Tensor
 
 from affectml.heads.base import Head
 from affectml.heads.blocks import Blocks
-from affectml.heads.config import MOST_HIDDEN, HeadConfig, Wanted
-from affectml.heads.hidden import LAYERS, WEIGHT_DECAY_GRID, HiddenOptions, fit_hidden, folded, forward
+from affectml.heads.config import Wanted
+from affectml.heads.hidden import LAYERS, NeuralConfig, fit_hidden, forward
 from affectml.heads.inputs import Features, Material, Rows, alike, feature_parts, weighted_mean
-from affectml.heads.linear import FOLDS, Standardiser, fit_linear, folds
+from affectml.heads.linear import FOLDS, fit_linear, folds
 from affectml.heads.objective import Objective, masses, probabilities
-
-SMALL_BATCH, LARGE_BATCH = 256, 2048
-LEARNING_RATE = 1e-3
-Share: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
-
-
-@dataclasses.dataclass(frozen=True)
-class NeuralConfig(HeadConfig):
-    """Options of softmax and sigmoid heads; the defaults are what measured best on real features.
-
-    hidden: 0 is a linear head, which is hard to beat below some 10,000 rows; 512 is CLIP-E's hidden layer.
-    l2: strength of a linear head's penalty (see docs); None chooses it from a grid on rows kept out.
-    The rest concerns hidden layers only. input_dropout: share of the features left out at each step. weight_decay:
-    AdamW's; None chooses it from a grid, on rows kept out. learning_rate: None is 0.001, times the root of batch_size /
-    256 where X is large. batch_size: None is 256, 2048 where X is large (docs/data.md).
-    """
-
-    hidden: Annotated[int, Field(ge=0, le=MOST_HIDDEN)] = 0
-    l2: NonNegativeFloat | None = None
-    input_dropout: Share = 0.0
-    dropout: Share = 0.5
-    weight_decay: NonNegativeFloat | None = None
-    learning_rate: PositiveFloat | None = None
-    batch_size: PositiveInt | None = None
-    max_epochs: PositiveInt = 200
-    patience: PositiveInt = 10
-
-    def layer_options(self, large: bool) -> HiddenOptions:
-        """What fits a hidden layer; large: whether X is read in blocks."""
-        batch_size = self.batch_size or (LARGE_BATCH if large else SMALL_BATCH)
-        usual = LEARNING_RATE * (math.sqrt(batch_size / SMALL_BATCH) if large else 1)
-        decays = WEIGHT_DECAY_GRID if self.weight_decay is None else (self.weight_decay,)
-        rate, rest = self.learning_rate or usual, (batch_size, self.max_epochs, self.patience, self.input_dropout)
-        return HiddenOptions(self.hidden, decays, rate, self.dropout, *rest)
 
 
 class NeuralHead(Head):
@@ -87,30 +52,10 @@ class NeuralHead(Head):
         objective = self._objective(shares, mass)
         self.report_ = {"rows": len(features), "prevalence": weighted_mean(shares, mass).tolist()}
         if held is not None and self.config.hidden:
-            self._fit_hidden(features, objective, held, generator)
+            self._state, chosen = fit_hidden(features, objective, held, self.config, generator)
         else:
             self._state, chosen = fit_linear(features, objective, l2=self.config.l2, val=held, generator=generator)
-            self.report_ |= chosen
-
-    def _fit_hidden(
-        self,
-        features: Tensor | Blocks,
-        objective: Objective,
-        val: tuple[Tensor | Blocks, Objective],
-        generator: torch.Generator,
-    ) -> None:
-        standard = Standardiser.of(features)
-        table, held = standard.apply(features, torch.float32), standard.apply(val[0], torch.float32)
-        options = self.config.layer_options(large=isinstance(table, Blocks))
-        fitted = fit_hidden(table, objective, (held, val[1]), options, generator)
-        self._state = folded(standard, fitted.layers)
-        self.report_ |= {
-            "weight_decay": fitted.weight_decay,
-            "epochs": fitted.epochs,
-            "one_scale": standard.shared,
-            "held_out_loss": fitted.held_out_loss,
-            "held_out_curve": list(fitted.curve),
-        }
+        self.report_ |= chosen
 
     def _logits(self, X: Features) -> Tensor:
         """Logits [N, C] in float64, in chunks so that memory stays bounded."""

@@ -2,24 +2,16 @@
 
     recall=.8      on average the set holds at least 80 % of the choices that a panel makes of an image
     extra=.5       on average the set holds at most half a label that nobody of the panel chose
-    precision=.8   with high probability, on average at least 80 % of a set's labels are chosen by somebody of the panel
 
 The unit is the image, or its group where images come in groups; every unit weighs the same. As its sets grow, what is
 lost on a unit never grows (recall) or never shrinks (extra), and it lies between 0 and `bound`. Sets are cut where the
 mean loss over n calibration units has n / (n + 1) * mean + bound / (n + 1) <= alpha. The expected loss of another unit
 is then at most alpha, whatever the head is worth, as long as that unit is exchangeable with the calibration units.
-
-A set's precision may rise and fall as it grows, so no cut can be read off a curve. It takes Learn-then-Test instead
-(Angelopoulos, Bates, Candès, Jordan & Lei 2021): each cut has the hypothesis that sets cut there are not precise
-enough, and a p value. The cuts are tested from a cautious one downwards, each at the whole 1 - probability, until the
-first that is not rejected (fixed sequence).
 """
 
 import math
-from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from itertools import takewhile
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -31,67 +23,34 @@ from affectml._options import check_choice
 from affectml.errors import BadInput, did_you_mean, option
 from affectml.heads.inputs import ArrayLike, as_matrix
 
-Risk: TypeAlias = Literal["recall", "extra", "precision"]
+Risk: TypeAlias = Literal["recall", "extra"]
 Family: TypeAlias = Literal["rates", "shares"]
 Array: TypeAlias = NDArray[Any]
 RISKS: tuple[Risk, ...] = get_args(Risk)
 # What makes small sets: a missed label costs its share of the choices, an extra one the same whatever else is chosen.
-OF_RISK: Mapping[Risk, Family] = {"recall": "shares", "extra": "rates", "precision": "rates"}
-# What a precision has beside its level: its option, the least value and what is expected.
-OF_PRECISION: Mapping[str, tuple[str, float, str]] = {
-    "probability": ("promise_level", 0.5, "a probability of at least .5 and below 1, as in .9"),
-    "empty": ("promise_empty", 0.0, "a share of the images of at least 0 and below 1, as in .5"),
-}
+OF_RISK: Mapping[Risk, Family] = {"recall": "shares", "extra": "rates"}
 
 EXACT = 1e-9  # 1 - .8 is a little less than .2
-_SHARES_OF_FALSE = ("false", "fdr", "fdp", "false_discovery", "false_share")
 _LAST_DIGITS = 1e-6  # of a score: what rounding may change
-_GRID = 125  # of the cuts of a precision, that many in each draw: finer ones move the spread by less than is known
 _DRAWS = 40  # of the calibration units, for the spread: it is known to a tenth then
 _ALL = -1e6  # a cut that every label reaches, in any family
-_STAKE = 0.75  # of what a bet may lose at most, as Waudby-Smith & Ramdas advise
-_TESTS = 1000  # cuts that are tested at most; a finer grid moves no set that matters
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What is promised: `risk` and its `level`, as "recall=.8" says it.
-
-    Of a precision also: with what `probability` over draws of calibration units it holds, and how large a share of the
-    calibration images may have an `empty` set, which has no precision.
-    """
+    """What is promised: `risk` and its `level`, as "recall=.8" says it."""
 
     risk: Risk
     level: float
-    probability: float = 0.9
-    empty: float = 0.5
-
-    def __post_init__(self) -> None:
-        """Raises BadInput for a probability or share that cannot be, or that this promise does not have."""
-        for name, (said, least, what) in OF_PRECISION.items():
-            value = getattr(self, name)
-            if self.risk != "precision" and value != getattr(Asked, name):
-                way = option("promise", "precision=.8")
-                raise BadInput(f"{option(said, value)} belongs to {way}, not to {self.risk}")
-            if not least <= value < 1:
-                raise BadInput(f"{option(said, value)}: expected {what}")
 
     @classmethod
-    def parse(cls, text: str, *, probability: float = 0.9, empty: float = 0.5) -> "Asked":
-        """Read "recall=.8", "extra=.5" or "precision=.8".
-
-        Raises:
-            BadInput: for anything else; for a share of false labels, with the way to say it.
-        """
+    def parse(cls, text: str) -> "Asked":
+        """Read "recall=.8" or "extra=.5"; raises BadInput for anything else."""
         name, equals, value = (part.strip() for part in str(text).partition("="))
         given = option("promise", text)
         if not equals or name not in RISKS:
             near = "" if name in RISKS else did_you_mean(name, RISKS)
-            if name.lower() in _SHARES_OF_FALSE:
-                way = f"take {option('promise', 'precision=.8')} for a fifth"
-                near = f"; at most a share X of false labels is a precision of at least 1 - X; {way}"
-            wanted = "expected recall=X or precision=X (0 < X < 1) or extra=X (labels, X > 0), e.g. recall=.8"
-            raise BadInput(f"{given}: {wanted}{near}")
+            raise BadInput(f"{given}: expected recall=X (0 < X < 1) or extra=X (labels, X > 0), e.g. recall=.8{near}")
         try:
             level = float(value)
         except ValueError:
@@ -100,30 +59,25 @@ class Asked:
         if name == "extra":
             what, most = "a number of labels above 0, as in extra=.5", math.inf
         if not 0 < level < most:
-            all_ = name == "recall" and level == 1
-            why = "; every choice of every image is in the set of all labels alone" if all_ else ""
+            why = "; every choice of every image is in the set of all labels alone" if level == 1 else ""
             raise BadInput(f"{given}: expected {what}{why}")
-        return cls(name, level, probability, empty)
+        return cls(name, level)
 
     def __str__(self) -> str:
         return f"{self.risk}={self.level:g}"
 
     @property
     def alpha(self) -> float:
-        """The largest expected loss: 1 - recall, 1 - precision, or extra labels."""
+        """The largest expected loss: 1 - recall, or extra labels."""
         return self.level if self.risk == "extra" else 1 - self.level
 
     def bound(self, labels: int) -> int:
-        """The largest loss there can be: all choices missed, no label right, or every label extra."""
+        """The largest loss there can be: all choices missed, or every label extra."""
         return labels if self.risk == "extra" else 1
 
     def kept(self, mean: Array | float, units: int, labels: int) -> Array:
         """Whether a mean loss over `units`, with room for one more unit at its worst, is at most alpha."""
         return np.asarray((units * mean + self.bound(labels)) / (units + 1) <= self.alpha + EXACT)
-
-    def rejected(self, lost: Array) -> bool:
-        """Whether losses speak so much against a precision that is too low that the precision may be promised."""
-        return p_value(lost, self.alpha, self.probability) <= 1 - self.probability + 1e-12
 
     def units(self, choices: Array, groups: Array | None, where: str = "") -> tuple[Array, Array]:
         """Which calibration rows count, and the units that these are of.
@@ -142,20 +96,15 @@ class Asked:
         counts = choices.sum(axis=1) > 0 if self.risk == "recall" else np.ones(len(choices), dtype=bool)
         unit = _units(groups, counts)
         units, labels = len(np.unique(unit)), choices.shape[1]
-        if self._possible(units, labels):
+        if self.kept(0, units, labels):
             return counts, unit
         strictest_first = range(1, 1000 * labels) if self.risk == "extra" else range(999, 0, -1)
         weaker = (replace(self, level=thousandths / 1000) for thousandths in strictest_first)
-        most = next((str(asked) for asked in weaker if asked._possible(units, labels)), "nothing")
-        numbers = range(10**6 if self.risk == "precision" else 10**12)
-        needed = bisect_left(numbers, True, key=lambda number: self._possible(number, labels))
+        most = next((str(asked) for asked in weaker if asked.kept(0, units, labels)), "nothing")
+        needed = math.ceil(self.bound(labels) / (self.alpha + EXACT)) - 1
         whose = f"{units} calibration {'images' if groups is None else 'groups'}{where} are too few"
         can = f"{most} is the most that they can promise, and this takes {needed}"
         raise BadInput(f"{option('promise', str(self))}: {whose}: {can}; promise less, or collect more images")
-
-    def _possible(self, units: int, labels: int) -> bool:
-        """Whether so many units can promise this at all: where none loses anything."""
-        return self.rejected(np.zeros(units)) if self.risk == "precision" else bool(self.kept(0, units, labels))
 
 
 @dataclass(frozen=True)
@@ -163,16 +112,18 @@ class Cut:
     """Where sets are cut: labels whose score in the family is at least `value`.
 
     units: calibration images or groups that count. mean: their mean loss at this cut. spread: by how much (one SD) the
-    expected loss moves from one draw of so many calibration units to another, each with the cut that it chooses. empty:
-    of a precision, the share of a unit's images whose set is empty, the mean over units; these count among the units
-    and not in the mean.
+    expected loss moves from one draw of so many calibration units to another, each with the cut that it chooses.
     """
 
     value: float
     units: int
     mean: float
     spread: float
-    empty: float | None = None
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> "Cut":
+        """What head.json has of a cut."""
+        return cls(*(plain[name] for name in ("value", "units", "mean", "spread")))
 
 
 @dataclass(frozen=True)
@@ -205,23 +156,13 @@ class Promise:
         """
         asked, units, alone = self.asked, f"{self.cut.units} calibration {self.unit}", self.unit == "images"
         over = "images like these" if alone else "groups of images like these"
-        if asked.risk == "precision":
-            chosen = "that somebody in a panel like this one chooses" if people else "that an image has"
-            of = "the calibration images" if alone else "a calibration group's images on average"
-            cuts = {f" of {name}": cut for name, cut in self.levels.items()} or {"": self.cut}
-            empty = ", ".join(f"{100 * (cut.empty or 0):.0f} %{name}" for name, cut in cuts.items())
-            surely = f"with a probability of {100 * asked.probability:g} % over draws of {units}"
-            right = f"at least {100 * asked.level:g} % of a set's labels are labels {chosen}"
-            full = f"on average over {over} whose set is not empty"
-            said = f"{surely}, {right}, {full} (of {of}, {empty} have an empty one)"
-        else:
-            whose = "nobody in a panel like this one chooses" if people else "an image does not have"
-            what = f"at most {asked.level:g} labels that {whose}"
-            if asked.risk == "recall":
-                over += " that somebody chooses a label for," if people else " that have a label,"
-                of = "the choices that a panel like this one makes of an image" if people else "an image's labels"
-                what = f"at least {100 * asked.level:g} % of {of}"
-            said = f"on average over {over} and over draws of {units}, the set holds {what}"
+        whose = "nobody in a panel like this one chooses" if people else "an image does not have"
+        what = f"at most {asked.level:g} labels that {whose}"
+        if asked.risk == "recall":
+            over += " that somebody chooses a label for," if people else " that have a label,"
+            of = "the choices that a panel like this one makes of an image" if people else "an image's labels"
+            what = f"at least {100 * asked.level:g} % of {of}"
+        said = f"on average over {over} and over draws of {units}, the set holds {what}"
         within, other = (f"within each level of {self.column}, ", "other ") if self.column else ("", "")
         return f"{within}{said}; it is not said for each image nor for each {other}subgroup"
 
@@ -230,7 +171,7 @@ class Promise:
         if not self.levels:
             return ""
         ways = {"recall": "larger, and miss less", "extra": "smaller, and hold less that nobody chose"}
-        way = ways.get(self.asked.risk, "smaller, and more of them empty,")
+        way = ways[self.asked.risk]
         unseen = "for a level that calibration did not see nothing is promised"
         gets = f"gets the most cautious cut of all: its sets are {way} than those of images whose level is known"
         return f"without the level of {self.column} an image {gets}; {unseen}"
@@ -244,33 +185,28 @@ class Promise:
     def careful(self, cut: Cut) -> float:
         """Where sets are cut: a millionth to the side that keeps the promise, since some image's score lies on `cut`.
 
-        There the last digit would decide, which differs between machines, batches and graphs. A precision has no such
-        side, and its cut lies between scores: it is the one that was tested.
+        There the last digit would decide, which differs between machines, batches and graphs.
         """
-        return cut.value * (1 + {"recall": -_LAST_DIGITS, "extra": _LAST_DIGITS, "precision": 0}[self.asked.risk])
+        return cut.value * (1 + {"recall": -_LAST_DIGITS, "extra": _LAST_DIGITS}[self.asked.risk])
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for head.json."""
         fields = asdict(self)
-        asked = fields.pop("asked")
-        more = {key: asked[key] for key in OF_PRECISION if self.asked.risk == "precision"}
-        return {"promise": str(self.asked), **more, **fields}
+        del fields["asked"]
+        return {"promise": str(self.asked), **fields}
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> "Promise":
         """What `to_json` gave."""
-        more = {key: plain[key] for key in OF_PRECISION if key in plain}
-        fields = {key: value for key, value in plain.items() if key != "promise" and key not in more}
-        fields["levels"] = {name: Cut(**cut) for name, cut in plain["levels"].items()}
-        return cls(Asked.parse(plain["promise"], **more), **fields | {"cut": Cut(**plain["cut"])})
+        asked, cut = Asked.parse(plain["promise"]), Cut.from_json(plain["cut"])
+        levels = {name: Cut.from_json(level) for name, level in plain["levels"].items()}
+        return cls(asked, plain["family"], cut, plain["unit"], plain["left_out"], plain["column"], levels)
 
 
 def held(risk: str, figure: str, *, people: bool) -> str:
-    """What sets hold, with the figure: so much of the choices, so many labels too many, or what share of right ones."""
+    """What sets hold, with the figure: so much of the choices, or so many labels too many."""
     if risk == "recall":
         return f"{figure} of the choices" if people else f"{figure} of the images' labels"
-    if risk == "precision":
-        return f"labels, {figure} of them {'chosen by somebody' if people else 'labels of the image'}"
     return f"{figure} labels that {'nobody chose' if people else 'the image does not have'}"
 
 
@@ -289,20 +225,17 @@ def family_scores(family: Family, scores: Tensor) -> Tensor:
 def losses(risk: Risk, sets: ArrayLike, choices: ArrayLike) -> Array:
     """What each row's set loses, [N]: the share of its choices that it misses, or its labels that nobody chose.
 
-    An image without a choice has nothing to miss: nan for recall; for extra all labels of its set count. Of a precision
-    it is the share of the set's labels that nobody chose, and nan for an empty set.
+    An image without a choice has nothing to miss: nan for recall; for extra all labels of its set count.
 
     Args:
-        risk: recall, extra or precision.
+        risk: recall or extra.
         sets: 0/1 [N, C].
         choices: votes, shares or 0/1 [N, C].
     """
     chosen, inside = _matrix(choices, "choices"), _matrix(sets, "sets") > 0
-    lost, total = (inside & (chosen <= 0)).sum(axis=1).astype(np.float64), inside.sum(axis=1)
     if risk == "extra":
-        return np.asarray(lost)
-    if risk == "recall":
-        lost, total = np.where(inside, 0.0, chosen).sum(axis=1), chosen.sum(axis=1)
+        return np.asarray((inside & (chosen <= 0)).sum(axis=1).astype(np.float64))
+    lost, total = np.where(inside, 0.0, chosen).sum(axis=1), chosen.sum(axis=1)
     return np.asarray(np.divide(lost, total, out=np.full(len(total), np.nan), where=total > 0))
 
 
@@ -318,45 +251,6 @@ def unit_means(rows: Array, groups: Array | None) -> Array:
     return np.asarray(np.bincount(unit, weights=rows[kept]) / np.bincount(unit))
 
 
-def p_value(lost: Array, alpha: float, probability: float) -> float:
-    """How well losses fit "the expected loss is above alpha"; 1 where there is none.
-
-    Valid for independent losses between 0 and 1 of any distribution and number. A gambler bets in turn that the next
-    loss is below alpha, the more the less the losses so far differ; if it is not, a fortune of 1 reaches 1 / p with
-    probability p at most. So losses that differ little, as shares of a set do, need far fewer units than a bound that
-    takes each for right or wrong. The order is drawn with a fixed seed.
-
-    Source: Waudby-Smith & Ramdas 2024, theorem 3 and eq. 24, for one side.
-
-    Args:
-        lost: [n], of the units that have a loss.
-        alpha: the largest expected loss that would keep the promise.
-        probability: for which the bets are made; any leaves p valid.
-    """
-    count = len(lost)
-    if not count:
-        return 1.0
-    lost = np.random.default_rng(0).permutation(lost)
-    seen = np.arange(2, count + 2)
-    mean = (0.5 + lost.cumsum()) / seen
-    variance = (0.25 + ((lost - mean) ** 2).cumsum()) / seen
-    before = np.append(0.25, variance[:-1])
-    bets = np.minimum(np.sqrt(-2 * math.log(1 - probability) / (count * before)), _STAKE / (1 - alpha))
-    return math.exp(-max(0.0, float(np.log1p(bets * (alpha - lost)).cumsum().max())))
-
-
-def cuts_to_test(scores: Array, empty: float) -> Array:
-    """Cuts between the scores of [M, C], falling, from the first that leaves at most the share `empty` without a label.
-
-    The last lets every label in.
-    """
-    highest = np.sort(scores.max(axis=1))
-    values = np.unique(scores)[::-1]
-    values = values[values <= highest[math.floor(empty * len(highest) + 1e-9)]]
-    cuts = np.append((values[:-1] + values[1:]) / 2, _ALL)
-    return np.asarray(cuts[np.unique(np.linspace(0, len(cuts) - 1, _TESTS).astype(int))])
-
-
 @dataclass(frozen=True, eq=False)
 class _Calibration:
     """Rows that count for a promise: scores and choices [N, C], and the number of each row's unit."""
@@ -370,14 +264,8 @@ class _Calibration:
         """The mean loss of each unit that has one, where sets are cut there."""
         return unit_means(losses(self.asked.risk, self.scores >= cut, self.choices), self.unit)
 
-    def best(self, cuts: Array) -> float | None:
-        """The cut with the smallest sets (recall) or the largest (extra, precision); None for a precision out of reach.
-
-        cuts: which are tested for a precision, falling.
-        """
-        if self.asked.risk == "precision":
-            kept = list(takewhile(lambda cut: self.asked.rejected(self.lost(cut)), cuts.tolist()))
-            return kept[-1] if kept else None
+    def best(self) -> float:
+        """The cut with the smallest sets (recall) or the largest (extra)."""
         recall, rows = self.asked.risk == "recall", np.bincount(self.unit)
         shares = self.choices / self.choices.sum(axis=1, keepdims=True) if recall else self.choices <= 0
         cells = shares / rows[self.unit][:, None] / len(rows)  # what missing each label costs, or letting it in
@@ -389,33 +277,22 @@ class _Calibration:
             return float(values[min(fitting, len(values) - 1)])
         return _ALL if fitting == len(values) else float(np.nextafter(-values[fitting], np.inf))
 
-    def spread(self, cuts: Array) -> float:
-        """SD of the mean loss over draws of as many of these units; each draw chooses its own cut (Efron 1979).
-
-        The error at the chosen cut alone would leave out that the cut itself moves, most for a precision.
-        """
+    def spread(self) -> float:
+        """SD of the mean loss over draws of as many of these units; each draw chooses its own cut (Efron 1979)."""
         generator, expected = np.random.default_rng(0), []
         rows_of = np.split(np.argsort(self.unit, kind="stable"), np.bincount(self.unit).cumsum()[:-1])
         for _ in range(_DRAWS):
             drawn = [rows_of[unit] for unit in generator.integers(len(rows_of), size=len(rows_of))]
             rows, unit = np.concatenate(drawn), np.repeat(np.arange(len(drawn)), [len(each) for each in drawn])
             again = replace(self, scores=self.scores[rows], choices=self.choices[rows], unit=unit)
-            cut = again.best(cuts[:: max(1, len(cuts) // _GRID)])
-            lost = np.zeros(0) if cut is None else self.lost(cut)
-            expected += [float(lost.mean())] if len(lost) else []
-        return float(np.std(expected)) if expected else 0.0
+            expected.append(float(self.lost(again.best()).mean()))
+        return float(np.std(expected))
 
 
 def find_cut(
-    asked: Asked,
-    scores: ArrayLike,
-    choices: ArrayLike,
-    *,
-    groups: Array | None = None,
-    where: str = "",
-    start: ArrayLike | None = None,
+    asked: Asked, scores: ArrayLike, choices: ArrayLike, *, groups: Array | None = None, where: str = ""
 ) -> Cut:
-    """The cut that keeps a promise with the smallest sets (recall) or the largest (extra, precision).
+    """The cut that keeps a promise with the smallest sets (recall) or the largest (extra).
 
     Sources: Angelopoulos et al. 2022, theorem 1 and eq. 4, with the loss's bound B = 1, or the number of labels.
 
@@ -425,16 +302,12 @@ def find_cut(
         choices: votes, shares or 0/1 [N, C]. For recall, rows without a choice do not count.
         groups: [N]; rows of one group are one unit, and rows of a group weigh the same in it.
         where: for the message, which rows these are.
-        start: of a precision, scores of other rows [M, C]: cuts between these are tested, from the most cautious that
-            leaves at most the share `asked.empty` of their sets empty. None, or no row, takes the calibration rows:
-            then the cuts are not fixed beforehand, and that the probability holds is simulated and not proven.
 
     Returns:
         The cut.
 
     Raises:
-        BadInput: for too few units, saying what they could promise; for shapes that differ; for a precision that cannot
-            be had from these rows, or with more empty sets only.
+        BadInput: for too few units, saying what they could promise; for shapes that differ.
     """
     table, chosen = _matrix(scores, "scores"), _matrix(choices, "choices")
     if table.shape != chosen.shape:
@@ -443,24 +316,8 @@ def find_cut(
         raise BadInput(f"groups: {len(groups)} for {len(table)} rows")
     counts, unit = asked.units(chosen, groups, where)
     rows = _Calibration(asked, table[counts], chosen[counts], unit)
-    others = table if start is None or not len(start) else _matrix(start, "start")
-    cuts = cuts_to_test(others, asked.empty) if asked.risk == "precision" else np.empty(0)
-    best = rows.best(cuts)
-    value = float(cuts[0]) if best is None else best
-    lost, empty = rows.lost(value), unit_means((rows.scores < value).all(axis=1).astype(float), unit)
-    given, whose = option("promise", str(asked)), f"calibration {'images' if groups is None else 'groups'}{where}"
-    if best is None:
-        of = f"; {100 * (1 - lost.mean()):.0f} % of their labels are chosen" if len(lost) else ""
-        bare = f"at most {100 * asked.empty:g} % of the sets are empty, {len(lost)} {whose} have one that is not{of}"
-        sure = f"too little to say it with a probability of {100 * asked.probability:g} %"
-        way = f"promise less, allow more empty sets ({option('promise_empty')}), or collect more images"
-        raise BadInput(f"{given}: cut so that {bare}: {sure}; {way}")
-    share = float(empty.mean()) if asked.risk == "precision" else None
-    if share is not None and share > asked.empty + EXACT:
-        bare = f"on average over {whose} {100 * share:.0f} % of the sets would be empty"
-        way = f"more than {option('promise_empty', asked.empty)} allows; allow more, or promise less"
-        raise BadInput(f"{given}: {bare}, {way}")
-    return Cut(value, len(empty), float(lost.mean()), rows.spread(cuts), share)
+    value = rows.best()
+    return Cut(value, int(unit.max()) + 1, float(rows.lost(value).mean()), rows.spread())
 
 
 def make_promise(
@@ -472,8 +329,6 @@ def make_promise(
     groups: Array | None = None,
     column: str | None = None,
     levels: Array | None = None,
-    start: Tensor | None = None,
-    start_levels: Array | None = None,
 ) -> Promise:
     """The promise with its cut, or with one for each level of a column; see `find_cut`.
 
@@ -485,8 +340,6 @@ def make_promise(
         groups: [N], or None.
         column: whose levels have a cut each.
         levels: the level of each row, [N]; a row at None belongs to none.
-        start, start_levels: of a precision, scores and levels of other rows, see `find_cut`; a level that none of them
-            has takes them all.
 
     Raises:
         BadInput: for too few calibration units, of a level too.
@@ -494,27 +347,20 @@ def make_promise(
     family = OF_RISK[asked.risk] if family is None else family
     check_choice("family", family, get_args(Family))
     table, chosen = family_scores(family, scores).numpy(), _matrix(choices, "choices")
-    others = None if start is None else family_scores(family, start).numpy()
     unit = "images" if groups is None else "groups"
     left_out = int((chosen.sum(axis=1) <= 0).sum()) if asked.risk == "recall" else 0
     if column is None or levels is None:
-        return Promise(asked, family, find_cut(asked, table, chosen, groups=groups, start=others), unit, left_out)
+        return Promise(asked, family, find_cut(asked, table, chosen, groups=groups), unit, left_out)
     cuts: dict[str, Cut] = {}
     for name in sorted({str(level) for level in levels if level is not None}):
-        rows, begin = _at(levels, name), others
-        if others is not None and start_levels is not None and (at := _at(start_levels, name)).any():
-            begin = others[at]
+        rows = np.array([level is not None and str(level) == name for level in levels], dtype=bool)
         own, where = None if groups is None else np.asarray(groups)[rows], f" with {column} {name!r}"
-        cuts[name] = find_cut(asked, table[rows], chosen[rows], groups=own, where=where, start=begin)
+        cuts[name] = find_cut(asked, table[rows], chosen[rows], groups=own, where=where)
     if not cuts:
         raise BadInput(f"{option('promise_group', column)}: no calibration image has a value there")
     cautious = (min if asked.risk == "recall" else max)(cuts.values(), key=lambda cut: cut.value)
     whole = replace(cautious, units=sum(cut.units for cut in cuts.values()))
     return Promise(asked, family, whole, unit, left_out, column, cuts)
-
-
-def _at(levels: Array, name: str) -> Array:
-    return np.array([level is not None and str(level) == name for level in levels], dtype=bool)
 
 
 def _units(groups: Array | None, kept: Array) -> Array:

@@ -4,15 +4,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-from pydantic import ValidationError
-
-from affectml._own import import_module, plugin, plugin_names
+from affectml._own import plugin, plugin_names
 from affectml.errors import AffectmlError, BadInput, BadRun, did_you_mean, option
 from affectml.heads.base import GROUND, HEADS, Head, read_head
-from affectml.heads.config import MULTILABEL, TrainOption, Wanted, expected, reading_of, typed_fields
+from affectml.heads.config import MULTILABEL, TrainOption, Wanted, read_value, typed_fields
 from affectml.heads.inputs import ArrayLike
 
-OWN = "package.module:Class"
 GROUP = "affectml.heads"  # of entry points
 
 
@@ -37,42 +34,20 @@ def head_class(name: str) -> type[Head]:
     """The class of a head.
 
     Args:
-        name: of one that `train` offers, installed packages' too, or `package.module:Class`, which is imported; modules
-            in the working folder are found too.
+        name: of one that `train` offers, installed packages' too.
 
     Raises:
-        BadInput: if no imported head has the name, a module cannot be imported, or a class is not a head or
-            has no name.
+        BadInput: if no imported head has the name, or it learns nothing.
     """
-    if ":" in name:
-        return _imported(name)
     name = name if name in offered() else name.replace("-", "_")
     _import_plugin(name)
     cls = HEADS.get(name)
     if cls is None:
-        near = did_you_mean(name, offered())
-        raise BadInput(f"no head {name!r}{near} (heads: {', '.join(offered())}; or {OWN} for your own)")
+        near, own = did_you_mean(name, offered()), "or one of your own whose module you import first"
+        raise BadInput(f"no head {name!r}{near} (heads: {', '.join(offered())}; {own})")
     if not cls.learns:
         raise BadInput(f"{option('head', name)}: {cls.described()} {cls.says}; take one of {', '.join(offered())}")
     return cls
-
-
-def _imported(place: str) -> type[Head]:
-    module, _, name = place.partition(":")
-    try:
-        found = getattr(import_module(module), name, None)
-    except BadInput as error:
-        raise BadInput(f"{option('head', place)}: {error}; expected {OWN}") from None
-    if not (isinstance(found, type) and issubclass(found, Head)):
-        raise BadInput(
-            f"{option('head', place)}: {module} has no head class {name!r}: a head extends affectml.heads.Head"
-        )
-    if HEADS.get(getattr(found, "name", "")) is not found or not found.learns:
-        raise BadInput(
-            f"{option('head', place)}: it has no name or learns nothing: "
-            f'class {name}(Head, name="...", learns=("rates", ...))'
-        )
-    return found
 
 
 def load_head(folder: Path | str) -> Head:
@@ -160,11 +135,7 @@ def typed(name: str, value: Any, hint: Any) -> Any:
         return None
     if isinstance(value, str) and get_origin(hint) is tuple:
         value = tuple(part.strip() for part in value.split(","))
-    try:
-        return reading_of(hint).validate_python(value)
-    except ValidationError as error:
-        wanted = expected(error, hint).replace("None", "none")
-        raise BadInput(f"{option(name, option_words(value), of_head=True)}: it should be {wanted}") from None
+    return read_value(value, hint, option(name, option_words(value), of_head=True))
 
 
 PLAIN = {True: "sigmoid", False: "softmax"}  # by multilabel: what `train` takes where no head is named

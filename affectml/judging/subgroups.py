@@ -290,11 +290,9 @@ def _scores(case: Case) -> tuple[dict[tuple[str, str], dict[str, Tensor]], dict[
 def _add_bias(
     rows: Rows, said: Floats, chosen: Floats, labels: Sequence[str], groups: Array | None, first: str
 ) -> None:
-    """How often the model and people name each label here, and the difference, whose p belongs to no test."""
-    for c, each in enumerate(label_bias(said, chosen, labels, groups, system=first, **rows.key)):
-        rows.add("named_share", said[:, c].mean(), system=first, label=each.label)
-        rows.add("named_share", chosen[:, c].mean(), system="people", label=each.label)
-        rows.rows.append(replace(each, p=None, p_holm=None))
+    """How much more often the model names each label here than people; p belongs to no test."""
+    biases = label_bias(said, chosen, labels, groups, system=first, **rows.key)
+    rows.rows += [replace(each, p=None, p_holm=None) for each in biases]
 
 
 def _in_words(gap: Figure, where: tuple[str, str]) -> str:
@@ -382,11 +380,11 @@ def kept_promise(case: Case) -> dict[str, Any]:
     from the data that the promise was made on; and `made_on`: the kind of target of that data, since what people chose
     counts for a shift of the promise's ground only where it is of the same kind.
 
-    Adds promise_recall, promise_precision (1 less the mean loss) or promise_extra (the mean loss) over images, or over
-    groups where the promise is about groups, with a 95 % interval at the cuts as they are; promise_size, the labels per
-    set; and of a precision promise_empty, the share of empty sets. The same `by` the columns that make subgroups, with
-    n images and the units that count. Without any that counts, as where nobody chose a label, there is no figure. A
-    level of few images has their number alone, which `subgroups` has added where it came before.
+    Adds promise_recall (1 less the mean loss) or promise_extra (the mean loss) over images, or over groups where the
+    promise is about groups, with a 95 % interval at the cuts as they are; and promise_size, the labels per set. The
+    same `by` the columns that make subgroups, with n images and the units that count. Without any that counts, as where
+    nobody chose a label, there is no figure. A level of few images has their number alone, which `subgroups` has added
+    where it came before.
 
     Returns:
         promise: its words, what it was made on, spread (one SD of the expected loss between draws of the calibration
@@ -403,7 +401,7 @@ def kept_promise(case: Case) -> dict[str, Any]:
     choices = truth.shares if truth.votes is None else truth.votes
     rows, size = losses(asked.risk, sets, choices), sets.sum(dim=1).double().numpy()
     unit = groups if promise.unit == "groups" else None
-    most = {"size": sets.shape[1], "empty": 1, asked.risk: asked.bound(sets.shape[1])}
+    most = {"size": sets.shape[1], asked.risk: asked.bound(sets.shape[1])}
 
     table = case.images.set_index("image_id").reindex(truth.image_id)
     columns = {column_of_images(name): levels for name, levels in columns_of(table, promise.column).items()}
@@ -411,11 +409,9 @@ def kept_promise(case: Case) -> dict[str, Any]:
         here = None if unit is None else unit[at]
         lost = unit_means(rows[at], here)
         figures = {asked.risk: lost, "size": unit_means(size[at], here)}
-        if asked.risk == "precision":
-            figures["empty"] = unit_means((size[at] == 0).astype(float), here)
         for name, values in figures.items() if len(lost) else ():
             one = mean_interval(values, bounds=[(0, most[name])])
-            if name in ("recall", "precision"):
+            if name == "recall":
                 one = one._replace(value=1 - one.value, low=1 - one.high, high=1 - one.low)
             found.add(f"promise_{name}", one, system=case.first, n=len(at))
     chosen = choices if truth.kind == case.more["made_on"] else None
@@ -427,7 +423,6 @@ def kept_promise(case: Case) -> dict[str, Any]:
         "level": asked.level,
         "words": promise.words(people=from_people(truth.kind)),
         "made_on": HERE if own else ELSEWHERE,
-        **({"probability": asked.probability} if asked.risk == "precision" else {}),
         "family": promise.family,
         "unit": promise.unit,
         "column": None if promise.column is None else column_of_images(promise.column),

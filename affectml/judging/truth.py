@@ -12,7 +12,6 @@ from torch import Tensor
 
 from affectml.data import Dataset, Targets
 from affectml.errors import BadDataset
-from affectml.taxonomies import wheel_choice
 from affectml_annotation import (
     BadJudgement,
     BetaPrior,
@@ -136,7 +135,8 @@ def read_truth(
 ) -> Truth:
     """Gather what the data set knows of these images under one target."""
     part = targets.take(image_ids)
-    kind, shares, wheel, rule = part.kind, part.shares(), part.taxonomy.wheel, part.meta.vote_rule
+    kind, shares, rule = part.kind, part.shares(), part.meta.vote_rule
+    wheel, source = part.taxonomy.wheel, part.taxonomy.wheel_source
     no_sets = ""
     if single_positive:
         no_sets = "single labels: labels that are absent are unknown, not wrong"
@@ -155,7 +155,7 @@ def read_truth(
         truth,
         single_positive=single_positive,
         wheel=tuple(map(part.taxonomy.index, wheel)),
-        wheel_rule=f"along the wheel: {wheel_choice(part.taxonomy) or ', '.join(wheel)}" if wheel else "",
+        wheel_rule=f"along the wheel: {', '.join(wheel)}{f' ({source})' if source else ''}" if wheel else "",
         pooled=dataset.pooled(part),
         stopped=dataset.stopped(part),
     )

@@ -1,18 +1,17 @@
 """How many people, how many images? What a study will be able to tell, planned from a pilot.
 
 _figures.py   the pilot's answers, a model's score of each, and both read as variances, from which intervals follow
-_plan.py      studies side by side, a budget's splits, the cheapest study of a width, and in words what was assumed
+_plan.py      studies side by side, a budget's splits, and in words what was assumed
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge
 
 from affectml._lazy import lazily
-from affectml._options import Help, Seed, parse_settings
+from affectml._options import Seed
 
 if TYPE_CHECKING:
     from affectml.planning._figures import next_images
@@ -31,13 +30,11 @@ class PlanConfig:
     Args:
         target: Target whose labels are planned from. Default: found.
         people: How many people answer an image, several to compare. Default: 2,3,5,8,12,20.
-        images: How many images, several to compare; with --budget or --within the most there are. Default: as many
+        images: How many images, several to compare; with --budget the most there are. Default: as many
             as the pilot, twice and four times as many.
         each: How many images one person answers at most. Default: as many as in the pilot on average, else 50.
         these_images: Plan for other people about these very images, not images like them.
         budget: Money to spend: what does it buy? Needs --per-hour.
-        within: Half the width that a figure's 95 % interval should have, such as set_f1=0.02: what does it cost?
-            May be given several times.
         seconds: Seconds for one answer. Default: the pilot's median, else 10.
         minutes_before: Minutes that each person needs before the first image.
         per_hour: Pay per hour. Default: no money is counted.
@@ -54,9 +51,6 @@ class PlanConfig:
     each: Annotated[int, Ge(1)] | None = None
     these_images: bool = False
     budget: Number | None = None
-    within: Annotated[
-        Mapping[str, str], Help(metavar="FIGURE=WIDTH", read=partial(parse_settings, example="set_f1=0.02"))
-    ] = field(default_factory=dict)
     seconds: Number | None = None
     minutes_before: Number = 0.0
     per_hour: Number | None = None

@@ -1,20 +1,22 @@
-"""Studies of several sizes side by side: what each can tell, what it costs, and what a budget or a width asks for."""
+"""Studies of several sizes side by side: what each can tell, what it costs, and what a budget buys."""
 
 import json
 import math
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
+from annotated_types import Gt, Le
+from pydantic import PositiveInt
 
 from affectml._options import check_range
 from affectml.data import Dataset
-from affectml.errors import BadInput, did_you_mean, few, option
+from affectml.errors import BadInput, few, option
+from affectml.heads.config import read_value
 from affectml.page.tables import Table, number
 from affectml.planning import PlanConfig
 from affectml.planning._figures import Design, Figures, Pilot, Width, figures_of, read_pilot, stand_ins
@@ -23,8 +25,8 @@ from affectml_metrics import FEW
 PEOPLE = (2, 3, 5, 8, 12, 20)
 OVERLAPS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 40, 60)  # people an image among which a budget is split
 MOST_IMAGES = 1_000_000
-LISTS: dict[str, tuple[type, float, float]] = {  # the options that are several numbers: kind, above, at most
-    "people": (int, 0, math.inf), "images": (int, 1, math.inf), "rates": (float, 0, 1),
+LISTS = {  # the options that are several numbers, and which
+    "people": list[PositiveInt], "images": list[Annotated[int, Gt(1)]], "rates": list[Annotated[float, Gt(0), Le(1)]],
 }  # fmt: skip
 SHOWN = ("label_rates", "image_rates", "alpha", "set_f1", "set_f1_difference", "rate_cross_entropy",
          "rate_cross_entropy_difference")  # fmt: skip
@@ -51,8 +53,7 @@ class Costs:
 class Row:
     """A study, what it costs, and half the width of each figure's 95 % interval in it.
 
-    best: the figures whose interval is narrowest in this split of the budget. asked: the figure that is to be as exact
-    as this. money: None where no pay was told.
+    best: the figures whose interval is narrowest in this split of the budget. money: None where no pay was told.
     """
 
     design: Design
@@ -60,13 +61,12 @@ class Row:
     money: float | None
     widths: dict[str, Width]
     best: tuple[str, ...] = ()
-    asked: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Its fields, flat."""
         sizes = asdict(self.design) | {"all_people": self.design.all_people, "answers": self.design.answers}
         widths = {"widths": {name: width._asdict() for name, width in self.widths.items()}}
-        return sizes | {name: getattr(self, name) for name in ("hours", "money", "best", "asked")} | widths
+        return sizes | {name: getattr(self, name) for name in ("hours", "money", "best")} | widths
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,57 +96,26 @@ class Plan:
             images = config.images or [times * here.images for times in (1, 2, 4)]
             designs = [Design(n, m, here.each) for m in images for n in config.people or PEOPLE]
             return tuple(self._row(design) for design in designs if design != here)
-        budget, said = config.budget, option("budget", config.budget)
+        people, most = config.people or OVERLAPS, max(config.images or [MOST_IMAGES])
         if not config.per_hour:
-            raise BadInput(f"{said}: what is an hour paid? Say {option('per_hour', 10)}")
-        beyond = self._first(lambda design: self.costs.money(design) > budget)
-        rows = [self._row(replace(design, images=design.images - 1)) for design in beyond if design.images > 2]
+            raise BadInput(f"{option('budget', config.budget)}: what is an hour paid? Say {option('per_hour', 10)}")
+        costs = {n: partial(self._money, n) for n in people}
+        bought = {n: bisect_right(range(1, most + 1), config.budget, key=cost) for n, cost in costs.items()}
+        rows = [self._row(Design(n, images, here.each)) for n, images in bought.items() if images > 1]
         if not rows:
-            least = self.costs.money(min(beyond, key=lambda design: design.people))
-            raise BadInput(f"{said}: two images cost {least:,.2f} {config.currency} already")
+            least = f"{min(cost(2) for cost in costs.values()):,.2f} {config.currency}"
+            raise BadInput(f"{option('budget', config.budget)}: two images cost {least} already")
         halves = pd.DataFrame([{name: width.half for name, width in row.widths.items()} for row in rows])
         best = halves.dropna(axis=1, how="all").idxmin()  # of each figure that can be told, its narrowest split
         return tuple(replace(row, best=tuple(best.index[best == at])) for at, row in enumerate(rows))
 
-    @cached_property
-    def within(self) -> tuple[Row, ...]:
-        """The cheapest study for each width that was asked for: of each number of people an image the fewest images."""
-        return tuple(self._within(name, asked) for name, asked in self.config.within.items())
+    def _money(self, people: int, images: int) -> float:
+        return self.costs.money(Design(people, images, self.place.design.each))
 
-    def _within(self, name: str, asked: str) -> Row:
-        said, here = option("within", {name: asked}), self.place.widths
-        if name not in here:
-            why = f"no figure {name!r}{did_you_mean(name, here)}"
-            raise BadInput(f"{said}: {why} (figures: {', '.join(here)})")
-        (width,) = _numbers("within", [asked], float, 0, math.inf)
-        expected = partial(self.figures.expected, these_images=self.config.these_images)
-        every = self._first(lambda design: expected(design)[name] <= width)
-        if reached := [design for design in every if design.images <= self._most]:
-            return self._row(min(reached, key=lambda design: (self.costs.hours(design), design.answers)), asked=name)
-        if math.isnan(half := here[name].half):
-            raise BadInput(f"{said}: the pilot cannot tell it")
-        whose = "5 people each of 500 images have" if self.pilot.assumed else "the pilot has"
-        largest = f"{self._most:,} images of {max(design.people for design in every)} people each"
-        raise BadInput(f"{said}: not even {largest} reach it; {whose} ±{number(half)}")
-
-    def _row(self, design: Design, **more: Any) -> Row:
+    def _row(self, design: Design) -> Row:
         money = None if self.config.per_hour is None else self.costs.money(design)
         widths = self.figures.widths(design, these_images=self.config.these_images)
-        return Row(design, self.costs.hours(design), money, widths, **more)
-
-    def _first(self, holds: Callable[[Design], bool]) -> list[Design]:
-        """Of each number of people an image the fewest images, two at least, for which it holds; else one too many."""
-        of, most = partial(Design, each=self.place.design.each), self._most
-
-        def first(n: int) -> int:
-            return 2 + bisect_left(range(2, most + 1), True, key=lambda images: holds(of(n, images)))
-
-        return [of(n, first(n)) for n in self.config.people or OVERLAPS]
-
-    @property
-    def _most(self) -> int:
-        """How many images there are."""
-        return max(self.config.images or [MOST_IMAGES])
+        return Row(design, self.costs.hours(design), money, widths)
 
     @property
     def _variances(self) -> dict[str, dict[str, float]]:
@@ -170,11 +139,6 @@ class Plan:
                 cells[name] = "–" if math.isnan(half) else f"±{number(half)}{star}"
             rows.append(cells)
         return _plan_table("What studies will tell", rows, note)
-
-    def within_table(self) -> Table | None:
-        """The cheapest study for each width that was asked for."""
-        rows = [self._size(row, figure=str(row.asked)) | _both(row.widths[str(row.asked)]) for row in self.within]
-        return _plan_table("The cheapest studies that are as exact as asked for", rows) if rows else None
 
     def figures_table(self) -> Table:
         """Each figure in the pilot, how far people, images and answers differ in it, and its width in one study."""
@@ -210,7 +174,6 @@ class Plan:
             "variances": self._variances,
             "place": self.place.to_json(),
             "studies": [row.to_json() for row in self.rows],
-            "within": [row.to_json() for row in self.within],
             "assumed": self.assumed,
             "limits": self.limits,
         }
@@ -272,10 +235,8 @@ def plan_study(dataset: Dataset | None, config: PlanConfig) -> Plan:
         BadInput: for an option with a value that cannot be.
     """
     check_range(config)
-    for name, (kind, above, most) in LISTS.items():
-        if (given := getattr(config, name)) is not None:
-            numbers: Any = _numbers(name, given, kind, above, most)
-            config = replace(config, **{name: numbers})
+    lists = {name: list(getattr(config, name)) for name in LISTS if getattr(config, name) is not None}
+    config = replace(config, **{name: read_value(given, LISTS[name], option(name)) for name, given in lists.items()})
     if dataset is None:
         pilot = Pilot.assumed_of(config)
     else:
@@ -286,20 +247,8 @@ def plan_study(dataset: Dataset | None, config: PlanConfig) -> Plan:
     seconds = (pilot.seconds or 10.0) if config.seconds is None else config.seconds
     costs = Costs(seconds, config.minutes_before, config.per_hour or 0.0)
     plan = Plan(config, pilot, figures_of(pilot, *stand_ins(pilot, seed=config.seed), seed=config.seed), costs)
-    _ = plan.rows, plan.within  # what cannot be is said now
+    _ = plan.rows  # what cannot be is said now
     return plan
-
-
-def _numbers(name: str, given: Iterable[Any], kind: type, above: float, most: float) -> list[Any]:
-    """The numbers of an option. Raises BadInput if one is not a number or is out of range."""
-    found, given = [], list(given)
-    with suppress(TypeError, ValueError):
-        found = [kind(each) for each in given]
-    if not found or not all(above < value <= most for value in found):
-        what = f"{'whole numbers' if kind is int else 'numbers'} above {above:g}"
-        end = "" if math.isinf(most) else f" and at most {most:g}"
-        raise BadInput(f"{option(name)}: expected {what}{end}, got {', '.join(map(repr, given)) or 'none'}")
-    return found
 
 
 def _number(value: float) -> str:

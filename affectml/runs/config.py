@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from annotated_types import Ge
 
@@ -25,28 +25,23 @@ class TrainConfig:
         dataset: Data set folder. Default: the demo set, drawn in data/demo.
         multilabel: Predict rates and sets of labels instead of one answer.
         target: Target of the data set to learn.
-        head: softmax, sigmoid, topk, auto, ... (docs/training.md has all), or package.module:Class for your own.
+        head: softmax, sigmoid, topk, auto, ... (docs/training.md has all), or one of your own that is imported.
             Default: sigmoid with --multilabel, else softmax.
         hidden: Units of the hidden layer; 0 for a linear head.
         k: How many labels a topk head predicts.
         ensemble: How many heads to train and average; 0 for one.
         options: Any other option of the head or of the training, e.g. l2=0.1 or hidden=512; may be given several
             times (docs/training.md has all). Default: the head's own.
-        judgements: Learn rates from the single judgements: votes (all people alike) or weighted (by their agreement
-            with others).
         by_person: Tell people apart: each person's own thresholds and tastes, judged on people it never saw.
-        promise: Cut sets so that on average they hold at least the share X of people's choices (recall=.8), at most
-            X labels that nobody chose (extra=.5), or that at least the share X of their labels was chosen by
-            somebody (precision=.8); a fifth of the training images is kept apart for it. Default: none.
+        promise: Cut sets so that on average they hold at least the share X of people's choices (recall=.8), or at
+            most X labels that nobody chose (extra=.5); a fifth of the training images is kept apart for it.
+            Default: none.
         promise_group: Column of images.parquet: keep the promise within each of its levels.
-        promise_level: Probability over draws of calibration images with which a precision is promised.
-        promise_empty: Largest share of empty sets with which a precision may be promised; an empty set has none.
         prompts: Texts that a text head learns from: sentiment (the labels), synonyms, captions, joined by +.
         templates: Sentences that a label is put into, e.g. "a photo that evokes {label}", averaged; | between them.
         encoder: Encoder, e.g. ViT-B-32-quickgelu:openai or affect-tiny (docs/data.md has all). Default: the one the
             data set is embedded with; else affect-tiny for the demo set and ViT-B-32-quickgelu:openai for yours.
         tau: Lowest rate at which a label belongs to an image's set. Default: 1/3.
-        learning_curve: Fit on 10, 20, 40 and 70 % of the training images as well, for a curve.
         fold: Fold of `affectml split --folds K` to test on. Default: the split.
     """
 
@@ -60,17 +55,13 @@ class TrainConfig:
     options: Annotated[Mapping[str, Any], Help(metavar="OPTION=VALUE", read=parse_settings)] = field(
         default_factory=dict
     )
-    judgements: Annotated[Literal["votes", "weighted"] | None, Help(rare=True)] = None
     by_person: bool = False
-    promise: Annotated[str | None, Help(metavar="recall=X|extra=X|precision=X")] = None
+    promise: Annotated[str | None, Help(metavar="recall=X|extra=X")] = None
     promise_group: Annotated[str | None, Help(rare=True)] = None
-    promise_level: Annotated[float, Help(rare=True)] = 0.9
-    promise_empty: Annotated[float, Help(rare=True)] = 0.5
     prompts: Annotated[str, Help(rare=True)] = "sentiment"
     templates: Annotated[tuple[str, ...], Help(rare=True)] = ()
     encoder: str | None = None
     tau: float = 1 / 3
-    learning_curve: Annotated[bool, Help(rare=True)] = False
     groups: Groups = ()
     fold: int | None = None
     seed: Seed = 0

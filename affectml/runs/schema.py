@@ -52,13 +52,12 @@ class ShiftFacts(TypedDict):
 class PromiseFacts(TypedDict):
     """What sets promise, in words, and what that rests on."""
 
-    promise: Annotated[Text, Field(pattern=r"^(recall|extra|precision)=[.\d]+$")]
+    promise: Annotated[Text, Field(pattern=r"^(recall|extra)=[.\d]+$")]
     words: Text
     made_on: Text
     unit: NotRequired[Text]
     spread: NotRequired[Number]
     without_choices: NotRequired[Count]
-    probability: NotRequired[Number]
     column: NotRequired[Text | None]
     shift: NotRequired[ShiftFacts]
 
@@ -106,7 +105,6 @@ class Facts(TypedDict):
     levels: NotRequired[dict[str, LevelFacts]]
     subgroups: NotRequired[SubgroupFacts]
     promise: NotRequired[PromiseFacts]
-    learning_curve: NotRequired[list[Number]]
 
 
 def problem(error: ValidationError) -> str:
@@ -235,7 +233,7 @@ class RunInfo:
     in a shared run. config: what was asked for, with every choice made. threads: those that torch had. taxonomy: the
     labels, as a taxonomy file's content. data, encoder, split, head, hardware: see these. prompts: the texts of heads
     that use texts. prior: what it says of every image. beta_prior: of rates by votes; null without counts. seconds:
-    embed, fit, evaluate, learning_curve where asked for, and total. energy: what it cost, see `affectml.footprint`;
+    embed, fit, evaluate, and total. energy: what it cost, see `affectml.footprint`;
     null: not metered. parameters: trained, numbers that the head keeps from training; frozen, those of the encoder's
     image tower, null where not known; share, the first over both. versions: of Python, affectml and what it stands on.
     Of weights from elsewhere threads, prior and parameters are null.

@@ -5,10 +5,10 @@ A taxonomy is a YAML file; the built-in ones lie beside this module and a data s
 
 from affectml.taxonomies._builtin import builtin_names, get_taxonomy, infer_taxonomy
 from affectml.taxonomies._decide import describe, mapping
-from affectml.taxonomies._mapping import Choice, Mapping, wheel_choice
+from affectml.taxonomies._mapping import Choice, Mapping
 from affectml.taxonomies._names import LabelName, is_read
 from affectml.taxonomies._route import ancestors, polarity_of
-from affectml.taxonomies.taxonomy import Place, Taxonomy, Wheel
+from affectml.taxonomies.taxonomy import Place, Taxonomy
 
 __all__ = [
     "Choice",
@@ -16,7 +16,6 @@ __all__ = [
     "Mapping",
     "Place",
     "Taxonomy",
-    "Wheel",
     "ancestors",
     "builtin_names",
     "describe",
@@ -25,5 +24,4 @@ __all__ = [
     "is_read",
     "mapping",
     "polarity_of",
-    "wheel_choice",
 ]

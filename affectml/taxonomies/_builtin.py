@@ -31,6 +31,9 @@ def get_taxonomy(name: str | Path) -> Taxonomy:
         name: a built-in name, or the path of a YAML file; a file's `parent` may be another file, named from the folder
             that holds it.
 
+    Returns:
+        The Taxonomy.
+
     Raises:
         UnknownTaxonomy: neither is there; names the nearest built-in one.
         BadInput: the file holds no taxonomy.

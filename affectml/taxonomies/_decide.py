@@ -3,27 +3,64 @@ all that is known of a taxonomy as plain values.
 """
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from affectml.errors import NoMapping, UnknownLabel, did_you_mean
 from affectml.taxonomies._builtin import builtin_names, get_taxonomy
-from affectml.taxonomies._mapping import DROP, Choice, Floats, Mapping
-from affectml.taxonomies._route import Hop, find_hop, find_route, polarity_of
-from affectml.taxonomies.taxonomy import PLACE_KEYS, Taxonomy
+from affectml.taxonomies._mapping import DROP, Choice, Mapping
+from affectml.taxonomies._route import Decision, Hop, by_names, find_hop, find_route, polarity_of
+from affectml.taxonomies.taxonomy import Taxonomy
+
+USER = "chosen by the user"
+DROPPED = "dropped by the user"
+UNDECIDED = Decision({}, None)
 
 
-@dataclass
-class Picks:
-    """What the user chose: for (hop, label) an option, for origin labels a final place, and what may be dropped."""
+class Way(NamedTuple):
+    """Where a label of one stage of a route may go, and the number of the stage that it goes to."""
 
-    at_hop: dict[tuple[int, str], str] = field(default_factory=dict)
-    final: dict[str, str] = field(default_factory=dict)
+    decision: Decision
+    to: int
+
+
+class Picks(NamedTuple):
+    """What the user chose: by stage and label an option and the stage that it is of; and what may be dropped."""
+
+    options: dict[tuple[int, str], tuple[str, int]]
     drop: frozenset[str] = frozenset()
     drop_rest: bool = False
+
+
+@dataclass(frozen=True)
+class Route:
+    """The taxonomies that labels pass, from origin to target, and for each but the last the ways on from its labels.
+
+    path: the names of those that lie between steps. A step through another taxonomy has that as a stage, too, which
+    some labels skip.
+    """
+
+    stages: list[Taxonomy]
+    ways: list[dict[str, Way]]
+    path: tuple[str, ...]
+
+    @classmethod
+    def of(cls, hops: list[Hop]) -> "Route":
+        """The route of a chain of steps."""
+        stages, ways = [hops[0].start], list[dict[str, Way]]()
+        for hop in hops:
+            at = len(ways)
+            parts = [hop] if hop.via is None else [find_hop(hop.start, hop.via), find_hop(hop.via, hop.end)]
+            for part in filter(None, parts):
+                ways.append(
+                    {label: Way(part.decisions.get(label, UNDECIDED), len(stages)) for label in part.start.labels}
+                )
+                stages.append(part.end)
+            ways[at] |= {label: Way(decision, len(ways)) for label, decision in hop.decisions.items()}
+        return cls(stages, ways, (hops[0].start.name, *(hop.end.name for hop in hops)))
 
 
 def mapping(
@@ -56,23 +93,22 @@ def mapping(
     hops = find_route(start, goal)
     if hops is None:
         _refuse_finer(start, goal)
-        hops = [Hop(start, goal, "names")]
+        hops = [by_names(start, goal)]
         given = {_key(name) for name in choices}
-        shared = set(start.labels) & set(goal.labels)
-        if not shared and not {_key(label) for label in start.labels} <= given:
+        if not hops[0].decisions and not {_key(label) for label in start.labels} <= given:
             raise NoMapping(
                 f"nothing leads from {start.name} to {goal.name}: no table, no common parent, no equal label; "
                 "say where each label goes (LABEL=TARGET), or give your taxonomy parents in its YAML file"
             )
-    picks = _read_picks(hops, drop, choices)
-    return _build(hops, picks)
+    route = Route.of(hops)
+    return _follow(route, _read_picks(route, drop, choices))
 
 
 def _refuse_finer(start: Taxonomy, goal: Taxonomy) -> None:
     back = find_route(goal, start)
     if back is None:
         return
-    children = _build(back, Picks(drop_rest=True)).merged
+    children = _follow(Route.of(back), Picks({}, drop_rest=True)).merged
     several = {label: names for label, names in children.items() if len(names) > 1}
     if several:
         label, names = next(iter(several.items()))
@@ -90,14 +126,12 @@ def _parts(option: str) -> list[str]:
     return [] if option == DROP else option.split("+")
 
 
-def _read_picks(hops: list[Hop], drop: bool | Collection[str], choices: dict[str, str]) -> Picks:
-    """Sort the user's choices to the step that lists them, else to the whole way from origin to target."""
-    if isinstance(drop, str):
-        drop = (drop,)
-    start, goal = hops[0].start, hops[-1].end
-    stages = [start, *(hop.end for hop in hops[:-1])]
-    picks = Picks(drop_rest=drop is True, drop=frozenset() if isinstance(drop, bool) else frozenset(drop))
-    known = {_key(label): label for stage in reversed(_stages(hops)) for label in stage.labels}
+def _read_picks(route: Route, drop: bool | Collection[str], choices: dict[str, str]) -> Picks:
+    """What the user chose, each choice at the first stage that lists it, else from the origin to the target."""
+    start = route.stages[0]
+    drop = (drop,) if isinstance(drop, str) else drop
+    picks = Picks({}, frozenset() if isinstance(drop, bool) else frozenset(drop), drop is True)
+    known = {_key(label): label for stage in reversed(route.stages) for label in stage.labels}
     for name in picks.drop:
         if name not in known.values():
             raise UnknownLabel(f"drop: {start.name} has no label {name!r}{did_you_mean(name, start.labels)}")
@@ -107,162 +141,101 @@ def _read_picks(hops: list[Hop], drop: bool | Collection[str], choices: dict[str
             raise UnknownLabel(
                 f"choice {name}={option}: {start.name} has no label {name!r}{did_you_mean(name, list(known.values()))}"
             )
-        listed = [i for i, hop in enumerate(hops) if option in _options(hop, label)]
-        if listed:
-            picks.at_hop[listed[0], label] = option
-        elif label in start.labels and set(_parts(option)) <= set(goal.labels):
-            picks.final[label] = option
-        elif found := [
-            i for i, hop in enumerate(hops) if label in stages[i].labels and set(_parts(option)) <= set(hop.end.labels)
-        ]:
-            picks.at_hop[found[0], label] = option
-        else:
-            offered = next((list(_options(hop, label)) for hop in hops if _options(hop, label)), [])
-            raise NoMapping(
-                f"choice {name}={option}: {goal.name} has no label {option!r}{did_you_mean(option, goal.labels)}; "
-                f"expected {', '.join([*offered, *(x for x in (*goal.labels, DROP) if x not in offered)])}"
-            )
+        at, to = _stages_of(route, label, option, name)
+        picks.options[at, label] = option, to
     return picks
 
 
-def _stages(hops: list[Hop]) -> list[Taxonomy]:
-    """Every taxonomy that a label of the way may belong to, those passed inside a table included."""
-    passed = [stage for hop in hops for stage in (hop.via, hop.end) if stage is not None]
-    return [hops[0].start, *passed]
+def _stages_of(route: Route, label: str, option: str, name: str) -> tuple[int, int]:
+    """The stage at which a choice is made, and the one that it leads to; name: what the user called the label."""
+    ways = [(at, each[label]) for at, each in enumerate(route.ways) if label in each]
+    listed = [(at, way) for at, way in ways if len(way.decision.options) > 1]
+    for at, way in listed:
+        if option in way.decision.options:
+            return at, way.to
+    for at, to in [(0, len(route.ways)), *((at, way.to) for at, way in ways)]:
+        if label in route.stages[at].labels and set(_parts(option)) <= set(route.stages[to].labels):
+            return at, to
+    goal, offered = route.stages[-1], listed[0][1].decision.options if listed else ()
+    raise NoMapping(
+        f"choice {name}={option}: {goal.name} has no label {option!r}{did_you_mean(option, goal.labels)}; "
+        f"expected {', '.join(dict.fromkeys([*offered, *goal.labels, DROP]))}"
+    )
 
 
-def _options(hop: Hop, label: str) -> dict[str, str]:
-    """Options that a step lists for a label, through the taxonomy it passes by too."""
-    decision = hop.decision(label)
-    if decision is not None:
-        return dict(decision.options) if decision.ambiguous else {}
-    return next((found for inner in _inner(hop) if (found := _options(inner, label))), {})
-
-
-def _inner(hop: Hop) -> list[Hop]:
-    """The two steps of a step through another taxonomy; none of one that goes straight there."""
-    ways = () if hop.via is None else ((hop.start, hop.via), (hop.via, hop.end))
-    return [found for start, end in ways if (found := find_hop(start, end)) is not None]
-
-
-def _build(hops: list[Hop], picks: Picks) -> Mapping:
-    """The chain's mapping; final picks replace whole rows."""
-    start, goal = hops[0].start, hops[-1].end
-    need = {label for label in start.labels if label not in picks.final and label not in picks.drop}
-    built: Mapping | None = None
-    # an origin's label that is dropped drops no namesake further on
-    later = replace(picks, drop=picks.drop - set(start.labels))
-    for i, hop in enumerate(hops):
-        chosen = {label: option for (at, label), option in picks.at_hop.items() if at == i}
-        step = _step(hop, need, chosen, later)
-        built = step if built is None else built.then(step)
-        need = set(built.merged)
-    assert built is not None
-    matrix, why = built.matrix.copy(), dict(built.source)
-    choices = list(built.choices)
-    for label, option in picks.final.items():
-        matrix[start.labels.index(label)] = _row(option, goal)
-        why[label] = "chosen by the user"
-        choices.append(Choice(label, option, "chosen by the user", "user"))
-    for label in picks.drop & set(start.labels):
-        why[label] = "dropped by the user"
+def _follow(route: Route, picks: Picks) -> Mapping:
+    """The mapping of a route: what reaches a stage goes on from there, each label as was decided."""
+    start, goal = route.stages[0], route.stages[-1]
+    mass = [np.zeros((len(start), len(stage))) for stage in route.stages]
+    np.fill_diagonal(mass[0], 1)
+    why, choices = dict.fromkeys(start.labels, ""), list[Choice]()
+    for at, stage in enumerate(route.stages[:-1]):
+        here = mass[at]
+        taken = _take(route, picks, at, [label for column, label in enumerate(stage.labels) if here[:, column].any()])
+        for label, (choice, to) in taken.items():
+            parts = _parts(choice.taken)
+            for part in parts:
+                mass[to][:, route.stages[to].index(part)] += here[:, stage.index(label)] / len(parts)
+        onward = np.sum([later.sum(axis=1) for later in mass[at + 1 :]], axis=0)
+        for label, row, kept in zip(start.labels, here, onward, strict=True):
+            if 0 < kept < 1 - 1e-9:
+                reached = route.stages[at + 1].name
+                raise NoMapping(f"{start.name}: only {kept:.2g} of {label!r} reaches {reached}; choose one")
+            reasons = [taken[stage.labels[column]][0].why for column in np.flatnonzero(row)]
+            why[label] = "; then ".join(filter(None, dict.fromkeys([why[label], *reasons])))
+        choices += [choice for choice, _ in taken.values() if choice.by]
     order = {label: place for place, label in enumerate(start.labels)}
     choices.sort(key=lambda choice: order.get(choice.label, len(order)))
-    return Mapping(start, goal, matrix, why, tuple(choices), built.path)
+    return Mapping(start, goal, mass[-1], why, tuple(choices), route.path)
 
 
-def _step(hop: Hop, need: Collection[str], chosen: dict[str, str], picks: Picks) -> Mapping:
-    """One step's mapping: rows of the labels in `need`, zero for the others."""
-    start, end = hop.start, hop.end
-    matrix = np.zeros((len(start), len(end)))
-    why = dict.fromkeys(start.labels, "not needed")
-    choices: list[Choice] = []
-    through: set[str] = set()
-    for at, label in enumerate(start.labels):
-        if label not in need or label in picks.drop:
-            continue
-        decision = hop.decision(label)
-        if decision is None and label not in chosen and hop.via is not None:
-            through.add(label)
-            continue
-        options = dict(decision.options) if decision is not None else {}
-        option = chosen.get(label) or (decision.take if decision is not None else None)
-        if option is None:
-            if not picks.drop_rest:
-                raise NoMapping(_without_target(hop, need, chosen, picks))
-            why[label] = "dropped by the user"
-            continue
-        matrix[at] = _row(option, end)
-        why[label] = options.get(option, "chosen by the user")
-        if len(options) > 1 or label in chosen:
-            by = "user" if label in chosen else "default"
+def _take(route: Route, picks: Picks, at: int, reached: Iterable[str]) -> dict[str, tuple[Choice, int]]:
+    """For each label of a stage what is taken, and the stage it goes to; `by` is empty where there was no choice."""
+    taken, undecided = dict[str, tuple[Choice, int]](), []
+    for label in reached:
+        decision, to = route.ways[at][label]
+        option, end = picks.options.get((at, label), (decision.take, to))
+        # an origin's label that is dropped drops no namesake further on
+        if label in picks.drop and (at == 0 or label not in route.stages[0].labels):
+            taken[label] = Choice(label, DROP, DROPPED, ""), to
+        elif option is not None:
+            options = decision.options if end == to else {}
             others = {other: reason for other, reason in options.items() if other != option}
-            choices.append(Choice(label, option, why[label], by, others))
-    if through:
-        first, second = _inner(hop)
-        later = {label: option for label, option in chosen.items() if label in second.start.labels}
-        inner = _step(first, through, chosen, picks)
-        inner = inner.then(_step(second, set(inner.merged), later, picks))
-        for label in through:
-            matrix[start.labels.index(label)] = inner.matrix[start.labels.index(label)]
-            why[label] = inner.source[label]
-        choices += inner.choices
-    return Mapping(start, end, matrix, why, tuple(choices), (start.name, end.name))
+            by = "user" if (at, label) in picks.options else "default" if others else ""
+            taken[label] = Choice(label, option, options.get(option, USER), by, others), end
+        elif picks.drop_rest:
+            taken[label] = Choice(label, DROP, DROPPED, ""), to
+        else:
+            undecided.append(label)
+    if undecided:
+        raise NoMapping(_without_target(route, at, undecided))
+    return taken
 
 
-def _row(option: str, target: Taxonomy) -> Floats:
-    row = np.zeros(len(target))
-    parts = _parts(option)
-    for part in parts:
-        row[target.index(part)] += 1 / len(parts)
-    return row
-
-
-def _without_target(hop: Hop, need: Collection[str], chosen: dict[str, str], picks: Picks) -> str:
-    """The message for labels that go nowhere, each with its options where there are any."""
-    asked = [label for label in hop.start.labels if label in need and label not in {*picks.drop, *chosen}]
-    decisions = {label: hop.decision(label) for label in asked}
-    lost = [label for label, it in decisions.items() if (hop.via is None if it is None else it.take is None)]
-    first = decisions[lost[0]]
-    offer = f"{_key(lost[0])}=" + " | ".join([*hop.end.labels, DROP] if first is None else first.options)
+def _without_target(route: Route, at: int, undecided: list[str]) -> str:
+    """The message for labels that go nowhere, with the options of the first."""
+    decision, to = route.ways[at][undecided[0]]
+    lost = [label for label in undecided if route.ways[at][label].to == to]
+    start, end = route.stages[at], route.stages[to]
+    offer = f"{_key(lost[0])}=" + " | ".join(decision.options or [*end.labels, DROP])
     shown = ", ".join(map(repr, lost))
     few, them = ("has no target", "it") if len(lost) == 1 else ("have no target", "them")
     return (
-        f"{hop.start.name} -> {hop.end.name}: {shown} {few}; choose one ({offer}), "
+        f"{start.name} -> {end.name}: {shown} {few}; choose one ({offer}), "
         f"or leave {them} out: drop=[{shown}] or drop=True"
     )
 
 
 def describe(taxonomy: Taxonomy) -> dict[str, Any]:
-    """Name, source, parent, prompts, wheels, and for each label parent, polarity, synonyms and place, for JSON.
+    """The content of the taxonomy's file, with the polarity of each label whose parents lead to one, for JSON.
 
     mappings: for each other built-in taxonomy that this one maps to, "complete" or what has to be decided first.
     """
-    polarity = polarity_of(taxonomy)
-    labels = {}
-    for label in taxonomy.labels:
-        place = taxonomy.places.get(label)
-        labels[label] = {
-            "display": taxonomy.display(label),
-            "parent": taxonomy.parents.get(label),
-            "polarity": polarity.get(label),
-            "synonyms": list(taxonomy.synonyms.get(label, ())),
-            "place": None if place is None else {key: getattr(place, key) for key in PLACE_KEYS},
-        }
-    return {
-        "name": taxonomy.name,
-        "title": taxonomy.title,
-        "source": taxonomy.source,
-        "parent": getattr(taxonomy.parent, "name", taxonomy.parent),
-        "templates": list(taxonomy.templates),
-        "wheel": list(taxonomy.wheel),
-        "wheel_source": taxonomy.wheel_source,
-        "other_wheels": {
-            name: {"order": list(wheel.order), "source": wheel.source} for name, wheel in taxonomy.other_wheels.items()
-        },
-        "labels": labels,
-        "mappings": {name: state for name in builtin_names() if (state := _state(taxonomy, name)) is not None},
-    }
+    content = taxonomy.to_dict()
+    for label, pole in polarity_of(taxonomy).items():
+        content["labels"][label]["polarity"] = pole
+    states = {name: _state(taxonomy, name) for name in builtin_names()}
+    return content | {"mappings": {name: state for name, state in states.items() if state is not None}}
 
 
 def _state(taxonomy: Taxonomy, name: str) -> str | None:
@@ -276,6 +249,6 @@ def _state(taxonomy: Taxonomy, name: str) -> str | None:
     if len(found.drops) * 2 > len(taxonomy):
         return None
     choices = ", ".join(f"{choice.label} -> {choice.taken}" for choice in found.choices)
-    undecided = ", ".join(label for label in found.drops if found.source[label] == "dropped by the user")
+    undecided = ", ".join(label for label in found.drops if found.source[label] == DROPPED)
     parts = {"choices": choices, "to decide or drop": undecided}
     return "; ".join(f"{what}: {labels}" for what, labels in parts.items() if labels) or "complete"

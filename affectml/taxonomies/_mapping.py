@@ -76,34 +76,6 @@ class Mapping:
         several = (self.matrix > 0).sum(axis=1) > 1
         return tuple(label for label, on in zip(self.origin.labels, several, strict=True) if on)
 
-    def then(self, other: "Mapping") -> "Mapping":
-        """This mapping followed by another.
-
-        Args:
-            other: its origin has this one's target labels, in any order.
-
-        Raises:
-            NoMapping: it has other labels, or a label would be dropped by parts.
-        """
-        if set(other.origin.labels) != set(self.target.labels):
-            lacks = f"{self.target.name} does not have the labels of {other.origin.name}"
-            raise NoMapping(f"{lacks}: nothing to go on with")
-        order = [other.origin.labels.index(label) for label in self.target.labels]
-        matrix = self.matrix @ other.matrix[order]
-        kept = matrix.sum(axis=1)
-        for label, before, now in zip(self.origin.labels, self.matrix.sum(axis=1), kept, strict=True):
-            if now < before - 1e-9 and now > 0:
-                part = f"only {now:.2g} of {label!r} reaches {other.target.name}"
-                raise NoMapping(f"{self.origin.name}: {part}; choose one")
-        reached = {label for label, row in zip(self.target.labels, self.matrix.T, strict=True) if row.any()}
-        why = {}
-        for (label, said), row in zip(self.source.items(), self.matrix, strict=True):
-            onward = [other.source[self.target.labels[t]] for t in np.flatnonzero(row)]
-            why[label] = "; then ".join(dict.fromkeys([said, *onward]))
-        later = tuple(choice for choice in other.choices if choice.label in reached)
-        path = self.path + other.path[1:]
-        return Mapping(self.origin, other.target, matrix, why, self.choices + later, path)
-
     def map_distribution(self, distribution: Any) -> Any:
         """Shares of the origin's labels as shares of the target's; a row keeps the mass that is not dropped.
 
@@ -254,19 +226,6 @@ class Mapping:
                 f"{what}: {label!r} is shared between {among}, which only masses can be; "
                 f"choose one of them for {label!r}, or drop it"
             )
-
-
-def wheel_choice(taxonomy: Taxonomy) -> Choice | None:
-    """Which order around the wheel is used and which others there are; None where only one is known."""
-    if not taxonomy.other_wheels:
-        return None
-    others = {
-        f"{name}: {', '.join(wheel.order)}": wheel.source
-        for name, wheel in taxonomy.other_wheels.items()
-        if wheel.order != taxonomy.wheel
-    }
-    is_other = len(others) < len(taxonomy.other_wheels)
-    return Choice("wheel", ", ".join(taxonomy.wheel), taxonomy.wheel_source, "user" if is_other else "default", others)
 
 
 def _largest(

@@ -13,6 +13,10 @@ from affectml.taxonomies._builtin import builtin_names, get_taxonomy
 from affectml.taxonomies._names import own_yaml
 from affectml.taxonomies.taxonomy import Taxonomy
 
+_MOST_HOPS = 4
+_POLES = frozenset({"negative", "neutral", "positive"})
+KINDS = ("parents", "table", "names")  # one's own parents before what another source says
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -20,11 +24,6 @@ class Decision:
 
     options: Mapping[str, str]
     take: str | None
-
-    @property
-    def ambiguous(self) -> bool:
-        """Whether sources or reasons allow more than one option."""
-        return len(self.options) > 1
 
 
 @dataclass(frozen=True)
@@ -51,55 +50,38 @@ def tables() -> dict[tuple[str, str], Table]:
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if file.name.endswith(".yaml"):
             for content in own_yaml(file.read_text(encoding="utf-8")):
-                table = _labels_of(content)
+                decisions = {label: _decision(entry) for label, entry in content.pop("labels").items()}
+                table = Table(decisions=decisions, **content)
                 found[table.source, table.target] = table
     return found
 
 
-def _labels_of(content: dict[str, Any]) -> Table:
-    decisions = {}
-    for label, entry in content["labels"].items():
-        if "to" in entry:
-            decisions[label] = Decision({entry["to"]: entry["why"]}, entry["to"])
-        else:
-            decisions[label] = Decision(entry["options"], entry.get("take"))
-    rest = {key: value for key, value in content.items() if key != "labels"}
-    return Table(decisions=decisions, **rest)
-
-
-_MOST_HOPS = 4
-_POLES = frozenset({"negative", "neutral", "positive"})
-RouteKind = Literal["table", "parents", "names"]
+def _decision(entry: dict[str, Any]) -> Decision:
+    if "to" in entry:
+        return Decision({entry["to"]: entry["why"]}, entry["to"])
+    return Decision(entry["options"], entry.get("take"))
 
 
 @dataclass(frozen=True)
 class Hop:
-    """One step: between two taxonomies, by a table, by parents or by equal names."""
+    """One step between two taxonomies, by a table, by parents or by equal names.
+
+    decisions: where labels may go; of one that has none nothing says. via: the taxonomy through which these go.
+    """
 
     start: Taxonomy
     end: Taxonomy
-    kind: RouteKind
-    table: Table | None = None
+    kind: Literal["table", "parents", "names"]
+    decisions: Mapping[str, Decision]
+    via: Taxonomy | None = None
+    refines: bool = False
 
-    @property
-    def via(self) -> Taxonomy | None:
-        """The taxonomy that its table passes by, where there is one."""
-        return get_taxonomy(self.table.via) if self.table is not None and self.table.via is not None else None
 
-    @property
-    def by_parents(self) -> bool:
-        """Whether labels without a decision of a table go to their parents."""
-        return self.kind == "parents" or (self.table is not None and self.table.base == "parents")
-
-    def decision(self, label: str) -> Decision | None:
-        """Where `label` may go here; None where nothing says."""
-        if self.table is not None and label in self.table.decisions:
-            return self.table.decisions[label]
-        if self.by_parents and label in self.start.parents:
-            return Decision({self.start.parents[label]: _why_parent(self.start, label)}, self.start.parents[label])
-        if self.kind == "names" and label in self.end.labels:
-            return Decision({label: "same word"}, label)
-        return None
+def by_names(start: Taxonomy, end: Taxonomy) -> Hop:
+    """The step on which each label goes to its namesake."""
+    return Hop(
+        start, end, "names", {name: Decision({name: "same word"}, name) for name in start.labels if name in end.labels}
+    )
 
 
 def ancestors(taxonomy: Taxonomy) -> list[Taxonomy]:
@@ -128,8 +110,7 @@ def find_route(start: Taxonomy, goal: Taxonomy) -> list[Hop] | None:
     nodes = [*ancestors(start), *(node for node in nodes if node.name not in {start.name, goal.name})]
     for length in range(1, _MOST_HOPS + 1):
         for hops in _chains([], start, goal, nodes, length):
-            refining = [hop for hop in hops if hop.table is not None and hop.table.refines]
-            if not refining or all(hop.kind == "names" or hop in refining for hop in hops):
+            if not any(hop.refines for hop in hops) or all(hop.kind == "names" or hop.refines for hop in hops):
                 return hops
     return None
 
@@ -138,15 +119,17 @@ def find_hop(start: Taxonomy, end: Taxonomy) -> Hop | None:
     """The single step between two taxonomies, if there is one."""
     here, there = set(start.labels), set(end.labels)
     table = tables().get((_known(start) or "", _known(end) or ""))
-    if table is not None:
-        return Hop(start, end, "table", table)
-    if here == there:
-        return Hop(start, end, "names")
     parent = _parent(start)
+    if table is not None:
+        above = _to_parents(start) if table.base == "parents" else {}
+        via = None if table.via is None else get_taxonomy(table.via)
+        return Hop(start, end, "parents" if above else "table", above | {**table.decisions}, via, table.refines)
+    if here == there:
+        return by_names(start, end)
     if parent is not None and set(parent.labels) == there:
-        return Hop(start, end, "parents")
+        return Hop(start, end, "parents", _to_parents(start))
     if (here < there or there < here) and start.name not in {above.name for above in ancestors(end)}:
-        return Hop(start, end, "names")
+        return by_names(start, end)
     return None
 
 
@@ -160,12 +143,8 @@ def _chains(
         return
     passed = {start.name, *(hop.start.name for hop in so_far)}
     steps = [hop for node in nodes if node.name not in passed and (hop := find_hop(start, node)) is not None]
-    for step in sorted(steps, key=_rank):  # one's own parents before what another source says
+    for step in sorted(steps, key=lambda hop: KINDS.index(hop.kind)):
         yield from _chains([*so_far, step], step.end, goal, nodes, length - 1)
-
-
-def _rank(hop: Hop) -> int:
-    return 0 if hop.by_parents else 1 if hop.kind == "table" else 2
 
 
 def _parent(taxonomy: Taxonomy) -> Taxonomy | None:
@@ -182,6 +161,11 @@ def _parent(taxonomy: Taxonomy) -> Taxonomy | None:
                 f"{did_you_mean(above, parent.labels)}"
             )
     return parent
+
+
+def _to_parents(taxonomy: Taxonomy) -> dict[str, Decision]:
+    """Each label that has a parent goes there."""
+    return {label: Decision({above: _why_parent(taxonomy, label)}, above) for label, above in taxonomy.parents.items()}
 
 
 def _why_parent(taxonomy: Taxonomy, label: str) -> str:

@@ -2,10 +2,10 @@
 
 import string
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from affectml.errors import BadInput, UnknownLabel, did_you_mean, few
+from affectml.errors import BadInput, UnknownLabel, few
 from affectml.taxonomies._names import OURS, LabelName, builtin_label_names, is_read, only, read_names, texts
 from affectml.taxonomies.near import nearest
 
@@ -28,21 +28,13 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Wheel:
-    """An order of all labels around a circle, and who gives it."""
-
-    order: tuple[str, ...]
-    source: str
-
-
-@dataclass(frozen=True)
 class Taxonomy:
     """An ordered tuple of labels, with parents (fine -> coarse), synonyms, prompt templates and places.
 
     `parent` names the taxonomy that the values of `parents` belong to. `places`, `parents` and `synonyms`
     have a key only for the labels for which a source (or we, marked) says something: neutral and
-    "something else" have no place. `wheel` is the order around a circle that is used, `other_wheels` are those of
-    sources that disagree, by name. `displays` are what people read in place of a label that its source misspells,
+    "something else" have no place. `wheel` is the order around a circle. `displays` are what people read in place of a
+    label that its source misspells,
     `definitions` what a label means, in the taxonomy's own language, and `translations` have names in others:
     language -> label -> name. Files, commands and prompts have the label, and two taxonomies that differ in nothing
     else are equal.
@@ -59,7 +51,6 @@ class Taxonomy:
     templates: tuple[str, ...] = (DEFAULT_TEMPLATE,)
     wheel: tuple[str, ...] = ()
     wheel_source: str = ""
-    other_wheels: Mapping[str, Wheel] = field(default_factory=dict)
     displays: Mapping[str, str] = field(default_factory=dict, compare=False)
     definitions: Mapping[str, str] = field(default_factory=dict, compare=False)
     translations: Mapping[str, Mapping[str, LabelName]] = field(default_factory=dict, compare=False)
@@ -76,9 +67,8 @@ class Taxonomy:
             for label in about:
                 if label not in self.labels:
                     raise BadInput(f"taxonomy {self.name}: {what} names {label!r}, which is not a label")
-        for name, wheel in {"wheel": Wheel(self.wheel, self.wheel_source), **self.other_wheels}.items():
-            if wheel.order and sorted(wheel.order) != sorted(self.labels):
-                raise BadInput(f"taxonomy {self.name}: {name} must name each label once, got {list(wheel.order)}")
+        if self.wheel and sorted(self.wheel) != sorted(self.labels):
+            raise BadInput(f"taxonomy {self.name}: wheel must name each label once, got {list(self.wheel)}")
         for template in self.templates:
             check_template(template, f"taxonomy {self.name}")
         if clash := sorted(set(self.displays.values()) & set(self.labels)):
@@ -179,23 +169,6 @@ class Taxonomy:
                 except UnknownLabel as error:
                     raise UnknownLabel(f"{where}: {error}" if where else str(error)) from None
 
-    def with_wheel(self, name: str) -> "Taxonomy":
-        """The same taxonomy with another of its wheels in use.
-
-        Args:
-            name: a key of `other_wheels`.
-
-        Raises:
-            BadInput: there is no such wheel; names the nearest one.
-        """
-        if name not in self.other_wheels:
-            have = ", ".join(self.other_wheels) or "none"
-            raise BadInput(
-                f"taxonomy {self.name}: no wheel {name!r}{did_you_mean(name, self.other_wheels)} (others: {have})"
-            )
-        wheel = self.other_wheels[name]
-        return replace(self, wheel=wheel.order, wheel_source=wheel.source)
-
     def prompts(self, template: str | None = None) -> list[str]:
         """One prompt per label, from `template` or the taxonomy's first."""
         return [(template or self.templates[0]).format(label=label) for label in self.labels]
@@ -220,10 +193,6 @@ class Taxonomy:
                 out[key] = value.to_dict() if isinstance(value, Taxonomy) else value
         if self.wheel:
             out["wheel"] = list(self.wheel)
-        if self.other_wheels:
-            out["other_wheels"] = {
-                name: {"order": list(wheel.order), "source": wheel.source} for name, wheel in self.other_wheels.items()
-            }
         out["templates"] = list(self.templates)
         out["labels"] = labels
         return out
@@ -263,9 +232,6 @@ class Taxonomy:
         for label in (label for label in told if told[label].get("in")):
             for language, called in read_names(told[label]["in"], at[label]).items():
                 translations.setdefault(language, {})[label] = called
-        wheels = content.get("other_wheels") or {}
-        if not isinstance(wheels, Mapping):
-            raise BadInput(f"{where}: other_wheels: expected wheels by name, got {wheels!r}")
         parent = content.get("parent")
         if isinstance(parent, Mapping):
             parent = cls.from_dict(parent, f"{where}: parent")
@@ -283,7 +249,6 @@ class Taxonomy:
             places={k: _place(v["place"], at[k]) for k, v in told.items() if v.get("place")},
             templates=texts(content.get("templates") or [DEFAULT_TEMPLATE], f"{where}: templates"),
             wheel=texts(content.get("wheel") or [], f"{where}: wheel"),
-            other_wheels={name: _wheel(wheel, f"{where}: wheel {name!r}") for name, wheel in wheels.items()},
         )
         said: dict[str, Any] = {key: str(content.get(key) or "") for key in ("title", "source", "wheel_source")}
         try:
@@ -292,6 +257,7 @@ class Taxonomy:
             raise BadInput(f"{where}: {error}") from None
 
 
+# other_wheels and note are for those who read the file
 _KEYS = ("name", "title", "source", "parent", "wheel", "wheel_source", "other_wheels", "templates", "labels")
 _ENTRY_KEYS = ("display", "definition", "parent", "synonyms", "place", "in", "note")
 
@@ -311,12 +277,6 @@ def check_template(template: str, where: str) -> None:
     for name in fields:
         if name != "label":
             raise BadInput(f"{where}: prompt template {template!r}: expected {{label}} alone, but it has {{{name}}}")
-
-
-def _wheel(content: Any, where: str) -> Wheel:
-    if not isinstance(content, Mapping) or "order" not in content:
-        raise BadInput(f"{where}: expected the keys order and source, got {content!r}")
-    return Wheel(texts(content["order"], where), str(content.get("source") or ""))
 
 
 def _place(content: Any, where: str) -> Place:

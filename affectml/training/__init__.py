@@ -10,16 +10,15 @@
 
 import time
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 from affectml._progress import Say, Watch
 from affectml.footprint import Footprint
 from affectml.runs import RunFolder, TrainConfig
-from affectml.training.fit import fit, judge, learning_curve
+from affectml.training.fit import fit, judge
 from affectml.training.plan import DEMO, open_or_draw, plan_run, prepare
-from affectml.training.steps import Judged, Plan, Prepared, Step, Writers, text_encoder
+from affectml.training.steps import Judged, Plan, Prepared, Writers, text_encoder
 from affectml.training.write import write
 
 
@@ -53,12 +52,9 @@ def train_run(
             systems = fit(prepared, say)
         with meter.step("evaluate"):
             judged = judge(prepared, systems, say)
-        if config.learning_curve:
-            with meter.step("learning_curve"):
-                judged = replace(judged, evaluation=learning_curve(judged, say))
     seconds = {**meter.seconds, "total": time.perf_counter() - started}
     return write(judged, seconds, meter.energy(), writers)
 
 
 __all__ = ["fit", "judge", "open_or_draw", "plan_run", "prepare", "text_encoder", "train_run", "write"]
-__all__ += ["DEMO", "Judged", "Plan", "Prepared", "Step", "TrainConfig", "Watch", "Writers"]
+__all__ += ["DEMO", "Judged", "Plan", "Prepared", "TrainConfig", "Watch", "Writers"]

@@ -1,36 +1,27 @@
-"""The head, the prior and zero-shot fitted on train and validation; then what they score on the test images.
-
-A learning curve is the same head fitted on shares of the training images, and judged on the same test images.
-"""
+"""The head, the prior and zero-shot fitted on train and validation; then what they score on the test images."""
 
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import torch
-from numpy.typing import NDArray
 
 from affectml._progress import Say
 from affectml.data.choose import SEVERAL
-from affectml.data.splits import Split, split_table
-from affectml.errors import AffectmlError, EncoderUnavailable, option
-from affectml.heads import Head, Material, PriorHead, ZeroShotHead, build_plain
+from affectml.data.splits import split_table
+from affectml.errors import EncoderUnavailable, option
+from affectml.heads import ByPersonHead, Head, Material, PriorHead, ZeroShotHead, build_plain
 from affectml.judging.evaluate import evaluate
-from affectml.judging.figures import Evaluation
 from affectml.judging.readings import VIEWS
-from affectml.judging.scoring import Answers, add_means, answers_of, row_scores
 from affectml.judging.spaces import coarser
 from affectml.judging.subgroups import answerers, kept_promise, subgroups
 from affectml.predicting.checks import Alike
+from affectml.training.by_person import judge_by_person
+from affectml.training.promise import keep_promise
 from affectml.training.steps import Judged, Prepared, Systems, uneven_panels
-
-SHARES = (0.1, 0.2, 0.4, 0.7)  # of the training images, beside all of them
 
 
 def fit(prepared: Prepared, say: Say = lambda line: None) -> Systems:
     """Fit the head, the prior, and zero-shot where the encoder has a text tower.
-
-    Validation and test are judged by the target's own values, whatever `judgements` the head learns from.
 
     Args:
         prepared: what to fit on.
@@ -43,7 +34,7 @@ def fit(prepared: Prepared, say: Say = lambda line: None) -> Systems:
         BadInput: for a head that learns sets where there are none.
         EncoderUnavailable: for one that needs texts where no text tower is.
     """
-    head, material = fit_model(prepared, say), material_of(prepared)
+    head, material = _fit_model(prepared, say), material_of(prepared)
     zero_shot, why_not = None, {}
     try:
         texts, scale = prepared.label_features, prepared.store.logit_scale or 100.0
@@ -55,17 +46,8 @@ def fit(prepared: Prepared, say: Say = lambda line: None) -> Systems:
     return Systems(head, PriorHead().learn(material), zero_shot, kind=prepared.targets.kind, why_not=why_not)
 
 
-def fit_model(prepared: Prepared, say: Say = lambda line: None) -> Head:
-    """The head alone as the plan asks for it: fitted, its sets cut by thresholds or a promise.
-
-    Args:
-        prepared: what to fit on.
-        say: called with each line for the user.
-
-    Raises:
-        BadInput: for a head that learns sets where there are none.
-        EncoderUnavailable: for one that needs texts where no text tower is.
-    """
+def _fit_model(prepared: Prepared, say: Say) -> Head:
+    """The head alone as the plan asks for it: fitted, its sets cut by thresholds or a promise."""
     plan, material = prepared.plan, material_of(prepared)
     texts, wanted = plan.head.scores_of == "texts", replace(plan.wanted, logit_scale=prepared.store.logit_scale)
     try:
@@ -75,11 +57,11 @@ def fit_model(prepared: Prepared, say: Say = lambda line: None) -> Head:
             f"{plan.head.described()} compares images with texts, which needs the encoder's text tower: {error}; embed "
             f"with an encoder that has one, or take {option('head', 'softmax')} or {option('head', 'sigmoid')}"
         ) from None
-    for step in plan.steps:
-        head, material = step.unfitted(head), step.material(material, prepared)
+    if plan.config.by_person:
+        head = ByPersonHead.over(head)
     head.learn(material, say)
-    for step in plan.steps:
-        step.fitted(head, prepared, say)
+    if plan.config.promise is not None:
+        keep_promise(head, prepared, say)
     return head
 
 
@@ -141,7 +123,6 @@ def judge(prepared: Prepared, systems: Systems, say: Say = lambda line: None) ->
         targets=targets,
         train=split.ids("train"),
         rates=with_rates if targets.kind in SEVERAL else [],
-        thresholds=None if model.promise_ is not None else model.thresholds_,
     )
     rows = found.rows()
     for part in split_table(split, targets).to_dict("records"):
@@ -151,53 +132,6 @@ def judge(prepared: Prepared, systems: Systems, say: Say = lambda line: None) ->
             rows.add("prevalence", part[label], label=label, **key)
     facts = {"split_notes": list(split.notes), "warnings": [f"On the test images {little}"] if little else []}
     judged = Judged(prepared, systems, answers, found.with_(rows.rows, **facts))
-    for step in plan.steps:
-        judged = replace(judged, evaluation=step.judge(judged, say))
+    if plan.config.by_person:
+        judged = replace(judged, evaluation=judge_by_person(judged, say))
     return judged
-
-
-def learning_curve(judged: Judged, say: Say = lambda line: None) -> Evaluation:
-    """What the head scores on the test images when it learns from fewer training images.
-
-    Every smaller part lies in the larger ones, and groups stay whole. Validation stays as it is, and so do the sets
-    that votes are cut into: what moves is what the head learned from.
-
-    Args:
-        judged: the training; what its model answers about the test images is the curve's last point.
-        say: called for a part on which the head cannot be fitted, which is left out.
-
-    Returns:
-        Its evaluation with the metrics that are means over images, `by` training_images, n and `level` being how many
-        these are, fewest first; and in learning_curve each level's share. Shares of as many images are one point.
-    """
-    prepared, found, train = judged.prepared, judged.evaluation, judged.prepared.train.image_id
-    groups = prepared.plan.dataset.groups(train)
-    units = pd.Series(train if groups is None else groups)
-    drawn = np.random.default_rng(prepared.plan.config.seed).permutation(units.nunique())
-    order, points = units.unique()[drawn], dict[int, tuple[float, Answers]]()
-    for share in SHARES:
-        kept = train[units.isin(order[: max(1, round(share * len(order)))])]
-        try:
-            points.setdefault(len(kept), (share, _answers(_part(prepared, kept))))
-        except AffectmlError as error:
-            say(f"learning curve: no point at {share:.0%} of the training images ({error})")
-    points[len(train)] = (1.0, judged.answers["model"])
-    rows, truth = found.rows(by="training_images"), prepared.test
-    for count, (_, answers) in points.items():
-        add_means(rows, row_scores(answers, truth), truth.groups, level=str(count), n=count)
-    return found.with_(rows.rows, learning_curve=[share for share, _ in points.values()])
-
-
-def _part(prepared: Prepared, kept: NDArray[np.object_]) -> Prepared:
-    """The same with fewer training images; the prior by which votes become sets stays that of all."""
-    split = prepared.split
-    gone = (split.assignment == "train") & ~np.isin(split.image_id, kept)
-    part = replace(prepared, split=Split(split.image_id, np.where(gone, "unused", split.assignment), split.notes))
-    vars(part)["beta"] = prepared.beta
-    return part
-
-
-def _answers(part: Prepared) -> Answers:
-    test, plan = part.split.ids("test"), part.plan
-    head = fit_model(part)
-    return answers_of(head, part.store.features(test), part.targets.kind, plan.levels(test))

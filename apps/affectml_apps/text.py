@@ -1,13 +1,14 @@
-"""Text for browsers, and from them: errors that name no place, what people typed, and choices by what they name."""
+"""Text for browsers, and from them: errors that name no place, what people typed, what was done, and choices."""
 
+import logging
 import re
-import unicodedata
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection
 from typing import Any
 
 import streamlit as st
 
-from affectml_annotation import DatabaseAway, DatabaseFailed
+from affectml.errors import AffectmlError
+from affectml_annotation import AnnotationError, DatabaseAway, DatabaseFailed
 from affectml_annotation.languages import _
 
 
@@ -37,33 +38,39 @@ def plain(text: object) -> str:
     return re.sub(r"([!#$&*+\-:<=>@\[\\\]^_`{|}~]|(?<=\d)[.)])", r"\\\1", str(text))
 
 
-def fold(text: str) -> str:
-    """A text as it is compared in a search: no accents, no case, one form of each letter.
+def with_code(message: object) -> str:
+    """A message of the library as Markdown: what it has in backticks is code, all else stands as it is.
 
-    >>> fold("José") == fold("Jose\\u0301") == fold("JOSE")
-    True
+    It may hold what somebody typed, which is never Markdown: a span of code ends where its line does.
     """
-    parts = unicodedata.normalize("NFKD", text.casefold())
-    return unicodedata.normalize("NFC", "".join(part for part in parts if not unicodedata.combining(part)))
+    parts = (in_public(message) if isinstance(message, Exception) else str(message)).split("`")
+    if len(parts) % 2 == 0 or not all(part.strip() and part.isprintable() for part in parts[1::2]):
+        return plain(message)
+    return "".join(f"`{part}`" if at % 2 else plain(part) for at, part in enumerate(parts))
 
 
-def resolve(typed: Sequence[str], names: Iterable[str]) -> list[str]:
-    """Each name typed as it is written where it is known: itself, else the only one that folds to the same.
-
-    What is not known, or could be two, stays as it was typed: whoever takes it says so.
-    """
-    known = list(names)
-    exact, folded = set(known), dict[str, list[str]]()
-    for name in known:
-        folded.setdefault(fold(name), []).append(name)
-    return [name if name in exact or len(folded.get(fold(name), ())) != 1 else folded[fold(name)][0] for name in typed]
+def problem(error: object) -> None:
+    """An error in one line; it may hold what somebody typed. What a database said of its place is for the log alone."""
+    if isinstance(error, DatabaseFailed):
+        logging.getLogger(__name__).warning("%s", error)
+    st.error(with_code(error))
 
 
-def searchable(name: str) -> str:
-    """A name as an option of a field that one types in: with its plain spelling beside it, where that differs."""
-    shown = unicodedata.normalize("NFC", name)
-    bare = "".join(part for part in unicodedata.normalize("NFKD", name) if not unicodedata.combining(part))
-    return shown if bare == unicodedata.normalize("NFKC", name) else f"{shown} ({bare})"
+def attempt(change: Callable[[], object], message: str) -> None:
+    """Do it, and draw the page afresh with the message, `{}` being what came of it; or say in one line why not."""
+    try:
+        came = change()
+    except (AffectmlError, AnnotationError) as error:
+        problem(error)
+    else:
+        st.session_state["done"] = message.replace("{}", plain(came))
+        st.rerun()  # fields then start from what was stored
+
+
+def show_done() -> None:
+    """Show the message of what was done last, once."""
+    if message := st.session_state.pop("done", None):
+        st.toast(message, duration="long")
 
 
 def controlled(

@@ -96,7 +96,7 @@ def test_the_order_of_labels_is_another_each_time_kept_in_the_index_and_the_same
         _, found, index = asking(photos, name, samples=9, seed=seed)
         for request, entry in zip(found, index, strict=True):
             assert request["custom_id"] == entry["custom_id"]
-            assert (entry["wording"], entry["answer"]) == (1, "sets")
+            assert entry["answer"] == "sets"
             assert f"Labels: {', '.join(entry['labels'])}\n" in content(request)[0]
         orders.append([tuple(entry["labels"]) for entry in index])
     assert orders[0] == orders[1] != orders[2]
@@ -195,35 +195,11 @@ def test_people_who_named_one_label_are_asked_for_one_and_a_question_nobody_wrot
     assert "temperature" not in found[0]["body"]
 
 
-WORDINGS = ["What is felt here?\nChoose any.", "Of {labels}, which are felt here?"]
-
-
-def test_each_wording_is_asked_as_often_as_there_are_samples(photos, tmp_path):
-    (tmp_path / "wordings.txt").write_text(f"{WORDINGS[0]}\n---\n\n{WORDINGS[1]}\n")
-    asked, found, index = asking(photos, wording=str(tmp_path / "wordings.txt"), samples=2)
-    assert asked.requests == 24
-    assert [(entry["wording"], entry["sample"]) for entry in index[:4]] == [(1, 1), (1, 2), (2, 1), (2, 2)]
-    for request, entry in zip(found, index, strict=True):
-        own = {name: entry[name] for name in ("wording", "shuffle")}
-        assert request["custom_id"] == custom_id(entry["image_id"], entry["sample"], **own)
-    end = '\nAnswer with JSON only: {"labels": [...]}, with the labels, or [] if none applies.'
-    shown = [", ".join(entry["labels"]) for entry in index[:4]]
-    assert content(found[1])[0] == f"{WORDINGS[0]}\nLabels: {shown[1]}{end}"
-    assert content(found[2])[0] == f"Of {shown[2]}, which are felt here?{end}"
-    assert len(set(shown)) == 4
-    assert asked.prompt.count("\n---\n") == 1
-
-
 REFUSED = [
     ({"samples": 0}, "samples=0: expected at least 1"),
     ({"temperature": 3}, "temperature=3: expected 0 to 2"),
     ({"split": "train"}, "split: no 'train' .expected one of test, val, all"),
     ({"answer": "share"}, "answer: no 'share'; did you mean 'shares'"),
-    ({"wording": "nowhere.txt"}, "wording='nowhere.txt': cannot be read"),
-    ({"wording": "w.txt", "question": "What?"}, "question and wording both say what to ask"),
-    ({"wording": ""}, "expected wordings apart by lines of ---"),
-    ({"wording": "one\n---\n\n---\ntwo"}, "none of them empty"),
-    ({"wording": "one\n---\none\n"}, "none of them empty or there twice"),
     ({"body": {"model": "other"}}, "body: not for model, which model sets"),
     ({"body": {"messages": []}}, "body: not for messages, which the question and the image sets"),
     ({"body": {"top_p": float("nan")}}, "body: expected values that JSON can hold"),
@@ -233,16 +209,14 @@ REFUSED = [
 
 @pytest.mark.parametrize(("options", "says"), REFUSED)
 def test_options_that_cannot_be_used_are_named(photos, tmp_path, options, says):
-    if not options.get("wording", ".txt").endswith(".txt"):  # what stands in the file
-        (tmp_path / "wordings").write_text(options["wording"])
-        options = {"wording": str(tmp_path / "wordings")}
     refused(BadInput, says, affectml.ask, photos, tmp_path / "r.jsonl", model="m", say=quiet, **options)
 
 
 BODIES = [
-    (["--temperature", "none", "--no-json-schema", "--body", "reasoning.effort=low", "--body", "top_p=0.9"],
+    (["--temperature", "none", "--no-json-schema", "--body", '{"reasoning": {"effort": "low"}}', "--body",
+      '{"top_p": 0.9}'],
      {"model": "m", "reasoning": {"effort": "low"}, "top_p": 0.9}),
-    (["--body", "response_format.type=json_object"],  # in the place of the schema
+    (["--body", '{"response_format": {"type": "json_object"}}'],  # in the place of the schema
      {"model": "m", "temperature": 1.0, "response_format": {"type": "json_object"}}),
 ]  # fmt: skip
 
@@ -261,10 +235,8 @@ def test_the_command(command, photos, tmp_path, words, body):
     {
         "--temperature hot": "--temperature",
         "--temperature 2.5": "--temperature 2.5: expected 0 to 2",
-        "--body low": "--body low: expected KEY=VALUE, e.g. --body reasoning_effort=low",
-        "--body a.=1": "--body a.=1: expected KEY=VALUE",
-        "--body a=1 --body a.b=1": "--body a.b=1: a.b is set twice",
-        "--body a.b=1 --body a=1": "--body a=1: a is set twice",
+        "--body low": "--body low: expected a JSON object, e.g. --body '{",
+        "--body [1]": "--body [1]: expected a JSON object",
     }.items(),
 )
 def test_what_the_command_cannot_take_is_said_with_the_way_out(command, photos, tmp_path, words, says):

@@ -124,7 +124,7 @@ def test_train_infers_several_labels_and_hands_options_to_the_head(run):
         ({"patiance": 1}, "no option 'patiance'; did you mean 'patience'"),
         ({"sede": 1}, r"^train: no option 'sede'; did you mean 'seed'\?"),
         ({"hed": "sigmoid"}, r"^train: no option 'hed'; did you mean 'head'\?"),
-        ({"head": SigmoidHead(l2=0.1)}, r"^head: expected a name, .* got SigmoidHead\(l2=0.1\)"),
+        ({"head": SigmoidHead(l2=0.1)}, r"^head: expected a name, got SigmoidHead\(l2=0.1\)"),
         ({"seed": -1}, "^seed=-1: it should be greater than or equal to 0$"),
         ({"hidden": 99_999_999}, "^hidden=99999999: expected at most 65,536$"),
         ({"device": "cuda:99"}, "^device='cuda:99': there is no such device here; it has cpu"),
@@ -135,11 +135,6 @@ def test_train_infers_several_labels_and_hands_options_to_the_head(run):
 def test_an_option_that_is_not_there_or_of_another_type_is_named_before_any_work(demo, options, says):
     with pytest.raises(BadInput, match=says):
         affectml.train(demo, **options)
-
-
-def test_one_run_where_several_belong_is_refused():
-    with pytest.raises(BadInput, match=r"^runs: expected a list, got 'runs/a' alone: write runs=\[...\]$"):
-        affectml.explore("mydata", "runs/a")
 
 
 RETURNED = [
@@ -231,9 +226,6 @@ def test_notebooks_show_runs_and_predictions_with_pictures_and_escape_what_users
     assert page.count("data:image/jpeg;base64,") == 1
     assert "<img src=x" not in page
     assert "&lt;img src=x" in page
-    assert "<b>" in run._repr_html_()
-    assert "set_f1" in run._repr_html_()
-    assert ("* rests on fewer" in run._repr_html_()) == ("*</" in run._repr_html_())
     assert "data:image" not in table[["image"]]._repr_html_()
     assert type(table.head(1)) is type(table)
 

@@ -283,7 +283,7 @@ def test_single_labels_are_judged_too_and_a_set_of_two_has_no_f1(judge, tmp_path
     assert whole.facts["rules"]["split"] == "all: the prior knows the judged images"
 
 
-def test_wordings_draws_and_places_are_told_of_what_was_asked(demo, judge, tmp_path):
+def test_places_are_told_of_what_was_asked(demo, judge, tmp_path):
     def ask(name, **options):
         return affectml.ask(demo, tmp_path / name, model="m", samples=2, side=16, say=lambda line: None, **options)
 
@@ -294,7 +294,6 @@ def test_wordings_draws_and_places_are_told_of_what_was_asked(demo, judge, tmp_p
     found = judge(replies, "jsonl", index=(str(asked.index),))
     assert found.get("place_bias", "vlm").found
     assert any("prefers labels that stand in the first half" in each["words"] for each in found.facts["findings"])
-    assert {f.level for f in found.where(system="vlm", metric="set_f1", by="draws", level=None)} >= {"1", "2"}
     with pytest.raises(BadInput, match="index: written with other requests than vlm answers"):
         judge(replies, "jsonl", index=(str(ask("o.jsonl", seed=9).index),))
 

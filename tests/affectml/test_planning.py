@@ -202,30 +202,13 @@ def test_every_split_of_a_budget_spends_it_and_the_narrowest_is_marked(pilot):
     assert [cell for cell in starred if cell.endswith("*")] == [starred[7]]
 
 
-def test_a_width_is_reached_by_the_cheapest_study_and_not_by_one_image_less(pilot):
-    plan = affectml.plan(pilot, within={"set_f1": 0.04, "image_rates": 0.15}, people=[2, 5, 12, 40], **MONEY)
-    cheapest, own = plan.within
-    less = replace(cheapest.design, images=cheapest.design.images - 1)
-    assert cheapest.asked == "set_f1"
-    assert cheapest.widths["set_f1"].half <= 0.04 < plan.figures.expected(less)["set_f1"]
-    for people in (2, 5, 12, 40):
-        same_money = Design(people, cheapest.design.answers // people, 20)
-        cheaper = plan.costs.hours(same_money) < cheapest.hours * 0.99
-        assert not (cheaper and plan.figures.expected(same_money)["set_f1"] <= 0.04)
-    assert (own.design.people, own.design.images) == (40, 2)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"within": {"setf1": 0.1}}, r"no figure 'setf1'; did you mean 'set_f1'\?"),
-        ({"within": {"alpha": "narrow"}}, "within: expected numbers above 0, got 'narrow'"),
-        ({"within": {"image_rates": 0.001}}, "not even 1,000,000 images of 60 people each reach it; the pilot has ±"),
         ({"budget": 20}, "what is an hour paid"),
         ({"budget": 0.001, "per_hour": 10}, "two images cost .* pounds already"),
-        ({"people": [0]}, "people: expected whole numbers above 0, got 0"),
-        ({"images": ["many"]}, "images: expected whole numbers above 1, got 'many'"),
-        ({"images": []}, "images: expected whole numbers above 1, got none"),
+        ({"people": [0]}, "people: it should be greater than 0"),
+        ({"images": ["many"]}, "images: it should be a valid integer"),
         ({"seconds": -3}, "seconds=-3: expected at least 0"),
         ({"minutes_before": math.nan}, "minutes_before=nan: expected at least 0"),
         ({"budgets": 3}, "no option 'budgets'; did you mean 'budget'"),
@@ -239,10 +222,8 @@ def test_what_cannot_be_planned_is_refused_in_one_line(pilot, options, message):
 
 
 def test_assumptions_are_refused_where_they_cannot_be():
-    with pytest.raises(BadInput, match="rates: expected numbers above 0 and at most 1, got 0.2, 3"):
+    with pytest.raises(BadInput, match="rates: it should be less than or equal to 1"):
         affectml.plan(rates=[0.2, 3])
-    with pytest.raises(BadInput, match="not even 9 images of 5 people each .*; 5 people each of 500 images have ±"):
-        affectml.plan(within={"alpha": 0.001}, images=[9], people=[5])
 
 
 @pytest.mark.parametrize(
@@ -292,8 +273,8 @@ def test_everybody_agrees(dataset_of):
 
 
 def test_the_command_prints_tables_and_words(pilot, told):
-    out = told("plan", pilot.root, "--people", "3,5", "--images", "100", "--within", "alpha=0.1")
-    for part in ("What studies will tell", "pilot", "as exact as asked for", "rate:joy", "Assumed:", "cannot tell:"):
+    out = told("plan", pilot.root, "--people", "3,5", "--images", "100")
+    for part in ("What studies will tell", "pilot", "rate:joy", "Assumed:", "cannot tell:"):
         assert part in out
     told("plan", pilot.root, "--out", "x", code=2)
 
@@ -303,17 +284,15 @@ def test_what_cannot_be_asked_for_is_refused_and_nothing_is_written(pilot, told,
     said = told("plan", pilot.root, "--next", 5, "--out", tmp_path / "next.csv", code=2)
     assert "expected a text file, such as next.txt" in said
     assert list(tmp_path.glob("next*")) == []
-    assert "expected OPTION=VALUE, e.g. --within set_f1=0.02" in told("plan", pilot.root, "--within", "set_f1", code=2)
 
 
 def test_json_has_all_that_the_tables_have(pilot, told):
-    words = ("plan", pilot.root, "--people", 3, "--images", 100, "--within", "alpha=0.1", "--per-hour", 9, "--json")
+    words = ("plan", pilot.root, "--people", 3, "--images", 100, "--per-hour", 9, "--json")
     found = json.loads(told(*words))
     (study,) = found["studies"]
     assert (study["people"], study["all_people"], study["answers"]) == (3, 18, 300)
     assert study["money"] == pytest.approx(300 * 4 / 3600 * 9)
     assert set(study["widths"]["alpha"]) == {"half", "low", "high"}
-    assert found["within"][0]["asked"] == "alpha"
     assert found["variances"]["rate:joy"]["people"] > 0
     assert found == json.loads(told(*words))
 
@@ -326,7 +305,7 @@ def test_without_a_data_set_all_is_assumed_and_nothing_is_left_open(told):
     assert "all is assumed" in found["assumed"][0]
     table = affectml.plan(rates=[0.4], people=[2, 8], images=[500, 100]).table()
     assert [row[1:3] for row in table.rows] == [(n, m) for m, ns in (("100", "28"), ("500", "258")) for n in ns]
-    assert {*found["place"]["widths"]} > {*table.columns[5:]} > {"label_rates"}  # as --within names them
+    assert {*found["place"]["widths"]} > {*table.columns[5:]} > {"label_rates"}
 
 
 def test_the_next_answers_go_where_one_more_would_change_most(pilot, told, tmp_path):

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from affectml.plots import MARKS, SIGNS, Canvas, curves, dots, grid, marks, reliability
+from affectml.plots import MARKS, SIGNS, Canvas, dots, grid, marks, reliability
 
 NAMES = [  # of labels, and what is seen of them
     ("a feeling of deep sorrow and of regret that does not go away for days", "a feeling of …"),
@@ -53,7 +53,6 @@ def test_values_stand_where_their_axis_says():
     drawn = Canvas(100, 100, (10, 10, 10, 10), (0, 2), (0, 1))
     drawn.lines([[(0, 0), (1, 0.5), (3, 1)]], "ink", 1)  # the last lies beyond the area, and stays at its edge
     assert 'd="M10 90 50 50 90 10"' in drawn.svg("a line")
-    assert Canvas(100, 100, (10, 10, 10, 10), (1, 100), (0, 1), log=True).across(10) == pytest.approx(50)
 
 
 def test_every_picture_is_well_formed_whatever_its_figures():
@@ -61,7 +60,6 @@ def test_every_picture_is_well_formed_whatever_its_figures():
         *(dots({"joy": {"a": p, "b": p}}, "ab", "") for p in ((0.5,) * 3, (0.0,) * 3, (-0.5, -1, -0.2))),
         *(dots({"model": {"model": (x, x, x)}}, ["model"], "") for x in (0.0, 0.5, -1e-9)),
         *(squares(np.full((1, 1), value), "joy") for value in (0.0, 0.5)),
-        curves({"model": {10: (0.0, 0.0, 0.0)}}, "", "a", log=True),
         reliability({"joy": []}, ""),
     ):
         assert ET.fromstring(picture).tag == "svg"

@@ -21,8 +21,8 @@ from affectml.page.section import Page
 from affectml.page.sections import FOLDED, OPEN
 from affectml.page.sections.labels import bias, instead, labels
 from affectml.page.sections.overview import CLOSE, beside, cards, images, overview, sentence, three
-from affectml.page.sections.parts import by_person, disagreement, learning, made, subgroup_lines, subgroups
-from affectml.page.sections.scores import bands, differences, every_score, levels, promise, repeats
+from affectml.page.sections.parts import by_person, disagreement, made, subgroup_lines, subgroups
+from affectml.page.sections.scores import bands, differences, every_score, levels, promise
 from affectml.page.tables import PRECISION, STAR, matrix, number, p_value, pivot, scores_table
 from affectml.page.write import caveats, missing, sections, warnings
 from affectml.predicting.checks import Alike
@@ -104,9 +104,8 @@ def test_the_best_of_a_row_is_bold_with_all_whose_intervals_overlap_but_who_know
     assert r"\textbf{.600 $\pm$.050}" in table.to_tex()
 
 
-def test_tables_are_numbers_for_programs_and_booktabs_for_papers():
+def test_tables_are_booktabs_for_papers():
     table = Table("T_1", ("label", "F1"), (("joy_a", "+.623 ±.018*"), ("fear", "–")), "a note", frozenset({(0, 1)}))
-    assert table.to_csv() == "label,F1,F1 ±\r\njoy_a,0.623,0.018\r\nfear,,\r\n"
     assert r"joy\_a & \textbf{+.623 $\pm$.018*} \\" in table.to_tex()
     assert table.to_tex().startswith("% T_1\n% a note\n\\begin{tabular}{lr}\n\\toprule\n")
     assert [number(v) for v in (0.5, -0.25, 1.5, 0.0001, None)] == [".500", "-.250", "1.500", ".000", "–"]
@@ -193,17 +192,12 @@ def test_many_empty_sets_stand_beside_every_score_of_sets_and_the_constant_answe
     assert "every image is awe, joy." in warnings(agreeing(*scores, *shares, prior_set=["awe", "joy"]))[0]
 
 
-def test_sets_that_hold_most_labels_and_a_promise_are_warned_of_and_chosen_by_anybody_has_a_name_of_its_own():
-    fact = {"promise": "precision=0.7", "words": "w", "made_on": HERE, "spread": 0.01, "probability": 0.9}
-    rows = [row(f"promise_{name}", v) for name, v in [("precision", 0.6), ("size", 1.7), ("empty", 0.1)]]
-    page = agreeing(*rows, row("labels_per_set", 1.7, half=None), row("set_precision", 0.4), promise=fact)
-    (table,) = promise(page).tables
-    assert table.columns == ("images", "chosen by somebody", "labels per set", "empty sets")
-    assert "set_precision counts labels of the panel's set" in table.note
-    assert "10 % of draws of calibration images may come out so" in promise(page).sentence
+def test_sets_that_hold_most_labels_and_a_promise_are_warned_of():
+    fact = {"promise": "recall=0.9", "words": "w", "made_on": HERE}
+    page = agreeing(row("promise_recall", 0.9), row("labels_per_set", 1.7, half=None), promise=fact)
     assert warnings(page) == [
         "The model's sets hold 1.7 of 3 labels on average: they rule little out.",
-        "The model's sets are cut to keep a promise (precision=0.7), not for the best score.",
+        "The model's sets are cut to keep a promise (recall=0.9), not for the best score.",
     ]
 
 
@@ -297,21 +291,6 @@ def test_bands_that_miss_the_line_are_counted_beside_those_that_chance_makes_mis
     assert bands([]) == []
 
 
-def test_a_small_step_of_a_learning_curve_is_no_gain():
-    def points(*values):
-        rows = by("training_images", {str(10 * at): v for at, v in enumerate(values, 1)}, half=0.02)
-        other = [replace(each, system="other", value=0.9) for each in rows]
-        return learning(found(*rows, *other, row("set_f1", values[-1]), learning_curve=[0.3, 0.7, 1]))
-
-    said = "With 20 training images set_f1 is .700, with all 30 .703, which may be chance; each point is one fit."
-    assert points(0.5, 0.700, 0.703).sentence == said
-    (table,) = points(0.5, 0.700, 0.703).tables
-    assert table.columns == ("metric", "10 images (30%)", "20 images (70%)", "30 images (100%)")
-    assert table.rows[0][1:] == (".500 ±.020", ".700 ±.020", ".703 ±.020")  # of the first system alone
-    assert "chance" not in points(0.5, 0.6, 0.7).sentence
-    assert points(0.5) is None
-
-
 def test_subgroups_show_what_was_tested_and_a_small_level_its_size():
     part, test = {"by": "shapes", "level": "round"}, {"by": "shapes", "level": "jagged less round"}
     rows = [
@@ -356,19 +335,13 @@ def test_what_knowing_a_person_is_worth_is_said_by_the_interval():
         "-.020); in rate_cross_entropy about new images."
     )
     assert cells(section.tables[0])["seen people new images (12)"]["model"] == ".500 ±.020"
-    assert len(section.drawings) == 1
 
 
-def test_a_right_parent_at_random_is_not_spoken_of_where_parents_have_one_child():
+def test_scores_at_a_coarser_level_have_its_name_and_how_labels_got_there():
     fact = {"levels": {"two": {"labels": ["a", "b"], "lines": ["awe: left out"]}}}
-    rows = [row("set_f1", 0.8, space="two"), row("errors_inside_parent", 0.6, half=None, space="two", n=8)]
-    chance = row("errors_inside_parent", 0.4, "chance", None, space="two")
-    said = levels(found(*rows, chance, **fact))
-    assert said.sentence == "At two, 60 % of 8 wrong first labels have the right parent; of random ones 40 % would."
+    said = levels(found(row("set_f1", 0.8, space="two"), **fact))
     assert cells(said.tables[0])["two (2): set_f1 ↑"] == {"model": ".800 ±.050"}
     assert "two: awe: left out" in said.tables[0].note
-    for none in ((), (replace(chance, value=0.0),)):
-        assert "parent" not in levels(found(*rows, *none, **fact)).sentence
 
 
 def test_differences_are_counted_and_their_signs_shown():
@@ -383,11 +356,6 @@ def test_differences_are_counted_and_their_signs_shown():
     few = differences(found(*(replace(each, p=None, p_holm=None) for each in rows)))
     assert few.sentence == "Too few images or groups to test a difference."
     assert not few.tables[0].best
-
-
-def test_wordings():
-    over = by("wordings", {"": 0.5, "1": 0.4, "2": 0.6})
-    assert repeats(found(*over)).sentence == "The model's set_f1 lies between .400 and .600 over wordings."
 
 
 def test_several_data_sets_stand_in_one_table_and_keep_their_own_sections(tmp_path):
@@ -462,12 +430,12 @@ def test_a_users_words_are_escaped_wherever_they_stand(tmp_path):
 
 def test_a_page_of_plain_sections_opens_with_the_first_of_them(tmp_path):
     table = Table("t", ("a", "b"), (("1", "2"),))
-    plain = [Section("first", "F", "One.", tables=(table,), open=True), Section("two", "T", "Two.", notes=("n",))]
+    plain = [Section("first", "F", "One.", tables=(table,), open=True), Section("two", "T", "Two.")]
     write_page(tmp_path / "p.html", plain, Shown("t", "h", ("x",), "c"), caveats=["careful", "more"])
     source, text = opened(tmp_path / "p.html")
     assert re.search(r"h\s+One\.\s+careful", text)
     assert given(source, "id") == ["first", "two", "two-heading"]
-    assert given(source, "download") == ["first-t.csv", "first-t.tex"]
+    assert given(source, "download") == ["first-t.tex"]
 
 
 @pytest.fixture(scope="module")

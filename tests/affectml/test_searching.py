@@ -233,9 +233,11 @@ def test_weight_decays_together_do_what_each_does_alone_and_the_best_stays_after
     for ours, theirs in zip(after(1.0, 0.01), [*after(1.0), *after(0.01)], strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
     objective = Objective(Y, 1 - Y)
-    options = hidden.HiddenOptions(8, (1.0, 0.01), 0.01, 0.5, 50, 20, 20)
-    fit = hidden.fit_hidden(X, objective, (X, objective), options, torch.Generator().manual_seed(0))
-    assert (fit.weight_decay in (1.0, 0.01), len(fit.curve), fit.curve[fit.epochs - 1]) == (True, 20, min(fit.curve))
+    config = hidden.NeuralConfig(hidden=8, learning_rate=0.01, batch_size=50, max_epochs=20, patience=20)
+    _, report = hidden.fit_hidden(X, objective, (X, objective), config, torch.Generator().manual_seed(0))
+    curve = report["held_out_curve"]
+    assert report["weight_decay"] in hidden.WEIGHT_DECAY_GRID
+    assert (len(curve), curve[report["epochs"] - 1], report["held_out_loss"]) == (20, min(curve), min(curve))
 
 
 @pytest.mark.parametrize("cut", [64, 128])
@@ -248,13 +250,14 @@ def test_dropout_leaves_out_the_share_that_was_asked_for(cut):
 def test_features_that_are_left_out_are_counted_for_by_those_that_stay(monkeypatch):
     batches, objective = [], Objective(torch.full((400, 2), 0.5), None)
     monkeypatch.setattr(hidden, "step", lambda racers, rows, *rest: batches.append(rows.clone()))
-    options = hidden.HiddenOptions(4, (0.1,), 0.01, 0.0, 100, 3, 3, input_dropout=0.25)
+    config = hidden.NeuralConfig(hidden=4, weight_decay=0.1, batch_size=100, max_epochs=3, input_dropout=0.25)
     X = torch.ones(400, 50)
-    hidden.fit_hidden(X, objective, (X, objective), options, torch.Generator().manual_seed(0))
+    X[::2] = -1  # so that they are standardised already
+    hidden.fit_hidden(X, objective, (X, objective), config, torch.Generator().manual_seed(0))
     values = torch.cat(batches)
-    torch.testing.assert_close(values.unique(), torch.tensor([0.0, 4 / 3]))
+    torch.testing.assert_close(values.unique(), torch.tensor([-4 / 3, 0.0, 4 / 3]))
     assert abs(float((values == 0).double().mean()) - 0.25) < 0.005
-    assert (X == 1).all()
+    assert (X.abs() == 1).all()
 
 
 def correlated(rows=400, columns=12, usual=(0.0, -3.0, -6.0), strength=2.0, seed=0):

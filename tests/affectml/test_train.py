@@ -55,7 +55,7 @@ def test_a_run_holds_what_is_needed_to_repeat_and_to_judge_it(run):
     assert sorted(path.name for path in run.folder.iterdir()) == files.split()
     keys = ("command", "config", "data", "encoder", "split", "threads", "versions", "hardware", "seconds", "parameters")
     assert all(getattr(run.info, key) for key in keys)
-    assert run.info.energy["kwh"] > 0
+    assert run.info.energy is None or run.info.energy["kwh"] > 0
 
 
 def test_its_figures_are_of_systems_and_people_and_every_label(run):
@@ -188,14 +188,13 @@ def test_one_answer_per_person_trains_a_softmax_head_beside_people_and_the_truth
         ({"encoder": "affect-tinny"}, "affect-tiny"),
         ({"tau": 2.0}, "tau=2"),
         ({"k": 99}, "k=99: expected 1 to 8"),
-        ({"judgements": "nobody"}, "judgements='nobody': it should be 'votes' or 'weighted'"),
+        ({"tau": "much"}, "tau='much': it should be a valid number"),
         ({"options": {"dropuot": 1}}, "dropuot=1: .*did you mean 'dropout'"),
         ({"ensemble": 1}, "ensemble=1: expected at least 2 heads"),
-        ({"head": "nowhere:Head"}, "cannot import 'nowhere'"),
+        ({"head": "nowhere"}, "no head 'nowhere'"),
         ({"head": "contrastive", "options": {}, "templates": ("a photo of {thing}",)}, r"has no \{label\}"),
         ({"by_person": True, "head": "topk"}, "has no rates to begin with"),
         ({"by_person": True, "ensemble": 2}, "leave ensemble=2 out"),
-        ({"by_person": True, "judgements": "weighted"}, "leave judgements='weighted' out"),
     ],
 )
 def test_what_cannot_be_trained_says_the_way_out_in_python_and_writes_nothing(demo, spec, tmp_path, more, says):

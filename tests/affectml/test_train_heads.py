@@ -19,8 +19,6 @@ from affectml.data.splits import split_dataset
 from affectml.errors import BadInput, BadRun
 from affectml.heads import ContrastiveHead, ZeroShotHead
 from affectml.heads.base import HEADS
-from affectml.heads.by_person import cuts_rates
-from affectml.heads.registry import heads_that
 from affectml.judging.figures import Evaluation, Figure
 from affectml.predicting import predict_images
 from affectml.runs import RunFolder
@@ -75,7 +73,7 @@ def scrambled(data, out):
     return out
 
 
-SLOW_HEADS = [{"head": "auto"}, {"head": "topk"}, {"judgements": "weighted"}]
+SLOW_HEADS = [{"head": "auto"}, {"head": "topk"}]
 
 
 @pytest.mark.parametrize("head", [{}, *(pytest.param(head, marks=pytest.mark.slow) for head in SLOW_HEADS)])
@@ -84,16 +82,6 @@ def test_what_is_said_of_test_images_never_reaches_the_head(demo, spec, tmp_path
     spoilt = trained(scrambled(demo, tmp_path / "data"), spec, tmp_path / "spoilt", **head)
     assert same_head(clean.folder, spoilt.folder)
     assert clean.evaluation.scores_of("model") != spoilt.evaluation.scores_of("model")
-
-
-@pytest.mark.slow
-def test_judgements_train_another_head_and_are_kept_in_the_command(demo, spec, tmp_path):
-    asked = (None, "votes", "weighted")
-    plain, votes, weighted = (trained(demo, spec, tmp_path / str(how), judgements=how) for how in asked)
-    assert same_head(plain.folder, votes.folder)  # the target of a demo set is its votes
-    assert not same_head(plain.folder, weighted.folder)
-    assert "--set judgements=weighted" in weighted.info.command
-    assert RunFolder.open(weighted.folder).info.config.judgements == "weighted"
 
 
 @pytest.fixture
@@ -115,7 +103,7 @@ def test_options_that_are_set_reach_the_head_and_are_kept(train, told, tmp_path)
 def test_a_head_of_ones_own_is_trained_saved_and_opened_once_it_is_imported(own_run, neighbours, monkeypatch):
     run = RunFolder.open(own_run)
     assert run.info.head.name == run.info.config.head == "knn"
-    assert {"my_heads:NeighbourHead", "neighbours=10"} <= set(shlex.split(run.info.command))
+    assert {"knn", "neighbours=10"} <= set(shlex.split(run.info.command))
     assert run.evaluation.get("set_f1").value > run.evaluation.get("set_f1", "prior").value
     refused(BadRun, "import the module that defines it", getattr, run, "head")
     monkeypatch.syspath_prepend(neighbours)
@@ -125,9 +113,10 @@ def test_a_head_of_ones_own_is_trained_saved_and_opened_once_it_is_imported(own_
 
 
 @pytest.fixture
-def own_run(train, neighbours):
+def own_run(told, demo, spec, neighbours):
     """A run of a head that is not the package's, in a process that does not know the head."""
-    train("--head", "my_heads:NeighbourHead", "--set", "neighbours=10", "--out", "run")
+    words = ["--multilabel", "--encoder", spec, "--threads", 1, "--head", "knn", "--set", "neighbours=10"]
+    told("--import", "my_heads", "train", demo, *words, "--out", "run")
     del HEADS["knn"], sys.modules["my_heads"]
     return neighbours / "run"
 
@@ -149,40 +138,18 @@ def one_label(single, one_answer, tmp_path):
     return single(one_answer, tmp_path / "one label")
 
 
-@pytest.fixture
-def bare(demo, tmp_path):
-    """Without judgements."""
-    return shutil.copytree(demo, tmp_path / "bare", ignore=shutil.ignore_patterns("annotations.parquet"))
-
-
-@pytest.fixture
-def nameless(demo, tmp_path):
-    """With judgements of nobody."""
-    file = shutil.copytree(demo, tmp_path / "nameless") / "annotations.parquet"
-    pd.read_parquet(file).assign(annotator_id=None).to_parquet(file)
-    return file.parent
-
-
 @pytest.mark.parametrize(
     ("data", "words", "says"),
     [
         ("demo", ["--multilabel", "--head", "topk", "--set", "k=9"], "--set k=9: expected 1 to 8"),
         ("demo", ["--head", "auto"], "learned with --multilabel"),
         ("demo", ["--multilabel", "--head", "softmax"], "take --head sigmoid"),
-        (
-            "demo",
-            ["--multilabel", "--head", "topk", "--set", "judgements=weighted"],
-            f"--head {heads_that(cuts_rates)}",
-        ),
-        ("demo", ["--multilabel", "--set", "l2"], "expected OPTION=VALUE"),
-        ("demo", ["--multilabel", "--set", "l2=1", "--set", "l2=2"], "l2 is set twice"),
+        ("demo", ["--multilabel", "--set", "l2"], "expected a pair, such as l2=0.1"),
+        ("demo", ["--multilabel", "--set", "l2=1", "--set", "l2=2"], "'l2' is both '1' and '2'"),
         ("one_answer", ["--multilabel", "--head", "sigmoid"], "leave it out"),
         ("one_answer", ["--head", "sigmoid"], "take --head softmax"),
-        ("one_answer", ["--set", "judgements=weighted"], "leave it out"),
         ("one_label", ["--multilabel", "--head", "topk"], "take --head sigmoid"),
         ("one_label", ["--multilabel", "--head", "auto"], "leave out --multilabel"),
-        ("bare", ["--multilabel", "--set", "judgements=votes"], "no annotations.parquet"),
-        ("nameless", ["--multilabel", "--set", "judgements=weighted"], "learn from plain rates"),
     ],
 )
 def test_on_the_command_line_the_way_out_is_one_line(told, request, spec, tmp_path, data, words, says):

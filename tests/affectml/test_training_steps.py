@@ -103,15 +103,6 @@ def test_the_steps_give_what_train_gives(judged, tmp_path):
         assert (steps.folder / file).read_bytes() == (whole.folder / file).read_bytes()
 
 
-def test_a_training_has_the_steps_that_its_options_ask_for():
-    for asked, steps in (
-        ({}, []),
-        ({"judgements": "votes", "promise": "recall=.7"}, ["Judgements", "Promise"]),
-        ({"by_person": True}, ["ByPerson"]),
-    ):
-        assert [type(step).__name__ for step in plan_run(replace(CONFIG, **asked)).steps] == steps
-
-
 def test_every_field_of_the_configuration_is_an_option_of_the_command_and_of_train_and_is_documented():
     of_command = {each.name: each.opts for each in get_command(app).commands["train"].params}
     names = [each.name for each in fields(TrainConfig)]
@@ -127,11 +118,11 @@ def test_the_command_asks_for_what_is_not_at_its_default():
     asked = TrainConfig(
         dataset="my data", multilabel=True, target="t", head="topk", hidden=8, k=2, ensemble=3,
         options={"l2": 0.1, "gamma": None}, prompts="synonyms", templates=("a {label}", "{label}"), encoder="e",
-        judgements="weighted", by_person=True, tau=0.5, seed=4, threads=1,
+        by_person=True, tau=0.5, seed=4, threads=1,
     )  # fmt: skip
     assert command(asked, Path("o")) == (
         "affectml train 'my data' --multilabel --target t --head topk --set hidden=8 --set k=2 --set ensemble=3 "
-        "--set l2=0.1 --set gamma=none --set judgements=weighted --by-person --set prompts=synonyms "
+        "--set l2=0.1 --set gamma=none --by-person --set prompts=synonyms "
         "--set 'templates=a {label}|{label}' --encoder e --tau 0.5 --seed 4 --threads 1 --out o"
     )
     assert command(TrainConfig()) == "affectml train --seed 0"
@@ -236,16 +227,14 @@ def test_messages_spell_options_as_they_were_given():
     assert spoken()[:2] == ("head='my heads'", "templates")
     with command_line():
         assert spoken() == ("--head 'my heads'", "--template", "--multilabel", "--set l2=1")
-        with by_set(["templates", "learning_curve"]):
-            assert (option("templates"), option("learning_curve", True)) == (
-                "--set templates", "--set learning_curve=true",
-            )  # fmt: skip
+        with by_set(["templates", "k"]):
+            assert (option("templates"), option("k", 2)) == ("--set templates", "--set k=2")
 
 
 def test_options_without_a_name_on_the_command_line_are_set():
-    words = {"k": "2", "templates": "a {label}, seen|{label}", "learning_curve": "true", "l2": "0.1"}
+    words = {"k": "2", "templates": "a {label}, seen|{label}", "promise_group": "light", "l2": "0.1"}
     config = with_settings(TrainConfig(head="topk", options=words))
-    assert (config.k, config.templates, config.learning_curve) == (2, ("a {label}, seen", "{label}"), True)
+    assert (config.k, config.templates, config.promise_group) == (2, ("a {label}, seen", "{label}"), "light")
     assert config.options == {"l2": "0.1"}
     again = shlex.split(command(config))
     given = dict(each.split("=", 1) for before, each in pairwise(again) if before == "--set")

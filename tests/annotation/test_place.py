@@ -160,7 +160,6 @@ def test_the_page_takes_its_data_set_by_place_or_by_name():
     with pytest.raises(SystemExit):
         parse_arguments(["--on", "d", "--dataset", "e"])
     assert parse_arguments(["--on", "d"]).store_url == str(default_database("d"))
-    assert parse_arguments(["--on", "d", "--check-labels", "model"]).store_url == str(default_database("d", "checks"))
 
 
 @pytest.mark.parametrize("name", ["was? 50%41 #1", "dätä & co", "a?mode=memory", "a:b@c"])

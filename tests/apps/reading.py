@@ -1,6 +1,5 @@
 """Pages drawn without a browser, and all that somebody reads on them."""
 
-import json
 import re
 
 from google.protobuf.json_format import MessageToDict
@@ -63,11 +62,6 @@ def said(app):
 def unescaped(text):
     """What Streamlit's Markdown shows."""
     return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text)
-
-
-def drawn(app):
-    """What each picture on a page says to whoever cannot see it."""
-    return [json.loads(each.proto.spec)["description"] for each in app.get("vega_lite_chart")]
 
 
 def _texts(block):

@@ -14,7 +14,6 @@ from affectml_annotation import Alpha, Progress, read_judgements
 from affectml_annotation.study.pay import PayRow
 from affectml_annotation.tables import read_table
 from affectml_apps.relabel import lead
-from affectml_apps.text import resolve, searchable
 
 LABELS = ("awe", "fear", "joy")
 
@@ -166,9 +165,3 @@ def test_csv_for_people_says_that_it_is_utf_8_and_our_own_readers_take_it(tmp_pa
         assert again["labels"].tolist() == [["awe"], ["a|b", "joy"]]
     assert read_table(tmp_path / "votes.csv").frame["image_id"].tolist() == ["1"]
     assert {path.read_bytes()[:3] for path in tmp_path.glob("*.csv")} == {codecs.BOM_UTF8}
-
-
-def test_searches_know_neither_accents_nor_case_nor_forms():
-    names = ["José", "Jose\u0301 B", "JOSE", "Zoë", "straße"]
-    assert resolve(["zoe", "Zoe\u0308", "jose", "JOSE", "nobody"], names) == ["Zoë", "Zoë", "jose", "JOSE", "nobody"]
-    assert [searchable(name) for name in ("awe", "émoi", "e\u0301moi")] == ["awe", "émoi (emoi)", "émoi (emoi)"]

@@ -16,12 +16,12 @@ APPS = ROOT / "apps" / "affectml_apps"
 PAGES = (
     "text.py", "relabel/component.py", "relabel/identity.py", "relabel/speaking.py", "relabel/sync.py",
     "relabel/pages/drawing.py", "relabel/pages/label.py", "relabel/pages/navigation.py", "relabel/pages/who.py",
-    "relabel/study/exchange.py", "relabel/study/page.py", "relabel/study/phases.py",
+    "relabel/study/exchange.py", "relabel/study/page.py",
 )  # fmt: skip
 CLIENTS = sorted((*APPS.glob("client/*.js"), *APPS.glob("relabel/client/*.js")))
 # What the lead alone reads: by file, the functions and constants that it stands in.
 LEADS = {
-    "relabel/pages/drawing.py": {"NAMES", "attempt", "bars", "by_colour", "dots", "image", "picture", "table"},
+    "relabel/pages/drawing.py": {"NAMES", "bars", "image", "table"},
     "relabel/pages/navigation.py": {"LEAD", "ICON", "_run"},
     "relabel/pages/who.py": {"lead_name"},
     "relabel/study/page.py": {"lead", "TO_LEADS"},

@@ -1,12 +1,11 @@
-"""For whom and with how much a system works: disagreement, subgroups, people, fewer images; and how it was made."""
+"""For whom and with how much a system works: disagreement, subgroups, people; and how it was made."""
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import zip_longest
 from typing import Any
 
 from affectml.judging.figures import Figure
-from affectml.page.section import Page, Section, called, curve, spots
+from affectml.page.section import Page, Section, called, spots
 from affectml.page.tables import Table, arrow, cell, grouped, metric, number, p_value, pivot, span
 from affectml.runs import RunInfo
 
@@ -118,12 +117,6 @@ def by_person(page: Page) -> Section | None:
 
     for name, found in scores.items():
         parts.append(pivot(f"By person: {arrow(name)}", found, whom, who, head="whom (people)", note=SYSTEMS))
-    for images, what in (("new", "new images"), ("seen", "images it has seen")):
-        start = f"unseen_people_{images}_images_k"
-        known = [f for f in scores.get(KNOWING, ()) if f.against == "people" and f.level.startswith(start)]
-        points = [replace(each, level=each.level.removeprefix(start)) for each in known]
-        if sum(each.system == page.first for each in points) > 1:
-            parts.append(curve(f"{arrow(KNOWING)} of people never seen, {what}", points, page.first, "answers known"))
     for each in scores.get(KNOWING, ()):
         start, _, k = each.level.partition("_images_k")
         new = each.level == "seen_people_new_images" or (start == "unseen_people_new" and k != "0")
@@ -137,39 +130,23 @@ def by_person(page: Page) -> Section | None:
     return Section.of("by-person", "Person by person", told, parts)
 
 
-def learning(page: Page) -> Section | None:
-    """How the scores grow with the training images; None where no learning curve was asked for."""
-    rows = sorted(page.of_first("training_images"), key=lambda each: int(each.level))
-    sizes, by, told = list(grouped(rows, "level")), grouped(rows, "name"), list[str]()
-    if len(sizes) < 2:
-        return None
-    whole = [name for name in page.chosen if len(by.get(name, ())) == len(sizes)]
-    titles = {name: f"{arrow(name)} by training images" for name in whole[:3]}
-    parts = [curve(title, by[name], page.first, "training images", log=True) for name, title in titles.items()]
-    for name in whole[:1]:
-        before, after = by[name][-2:]
-        inside = before.ends[0] <= after.value <= before.ends[1] and after.ends[0] <= before.value <= after.ends[1]
-        words = f"with {before.level} training images {name} is {number(before.value)}, with all {after.level} "
-        told = [f"{words}{number(after.value)}{', which may be chance' * inside}", "each point is one fit"]
-    shares = [f" ({share:.0%})" for share in page.facts.get("learning_curve", ())]
-    size = {level: f"{level} images{share}" for level, share in zip_longest(sizes, shares, fillvalue="")}
-    table = pivot("Learning curve", rows, metric, lambda each: size[each.level])
-    return Section.of("learning", "With fewer training images", told, [*parts, table])
-
-
 LISTED = 5  # places of each problem with a file of answers
 
 
 def cost(info: RunInfo) -> str:
-    """What it took, and whether that was measured; what was trained."""
-    assert info.energy is not None
+    """What was trained; and where a meter ran, what that took, and whether it was measured."""
     assert info.parameters is not None
-    trained, kwh = info.parameters, info.energy["kwh"]
-    took = watt_hours(kwh) if info.energy["measured"] else f"an estimated {watt_hours(kwh)}"
-    said = f"Training and judging took {took}; the head keeps {trained['trained']:,} numbers"
+    trained = info.parameters
+    size = f"the head keeps {trained['trained']:,} numbers"
     if trained["share"] is None:
-        return f"{said}, and the encoder was not trained."
-    return f"{said}, {100 * trained['share']:.2g} % of all; the encoder's {trained['frozen']:,} were not trained."
+        size += ", and the encoder was not trained."
+    else:
+        size += f", {100 * trained['share']:.2g} % of all; the encoder's {trained['frozen']:,} were not trained."
+    if info.energy is None:
+        return f"{size[0].upper()}{size[1:]}"
+    took, by = watt_hours(info.energy["kwh"]), f"{info.energy['how']} (by {info.energy['by']})"
+    took = took if info.energy["measured"] else f"an estimated {took}"
+    return f"Training and judging took {took}; {size} {by[0].upper()}{by[1:]}."
 
 
 def watt_hours(kwh: float) -> str:
@@ -181,9 +158,9 @@ def watt_hours(kwh: float) -> str:
 def made(page: Page) -> Section | None:
     """What a run cost, how the images were parted and figures counted, and what repeats a run, in one table."""
     facts, info, rows = page.facts, page.shown.info, list[tuple[str, str]]()
-    if info is not None and info.energy is not None:
+    if info is not None and info.parameters is not None:
         seconds = "; ".join(f"{step.replace('_', ' ')} {value:.1f} s" for step, value in info.seconds.items())
-        rows.append(("footprint", f"{cost(info)} {seconds}; {info.energy['how']} (by {info.energy['by']})"))
+        rows.append(("footprint", f"{cost(info)} {seconds}".strip()))
     parts = page.parts("split")
     sizes = {each.level: f"{each.value:,.0f}" for each in parts if each.metric == "images"}
     for part, size in sizes.items():

@@ -8,8 +8,8 @@ from affectml.data.choose import from_people
 from affectml.heads.promise import held
 from affectml.judging.figures import Figure
 from affectml.judging.subgroups import HERE
-from affectml.page.section import Drawing, Page, Section, called, sentence_of
-from affectml.page.tables import BESIDE, grouped, is_difference, matrix, metric, number, percent, pivot, scores_table
+from affectml.page.section import Drawing, Page, Section, sentence_of
+from affectml.page.tables import BESIDE, grouped, is_difference, matrix, metric, number, pivot, scores_table
 from affectml.plots import reliability as plot
 from affectml_metrics.table import find, shown
 
@@ -49,7 +49,7 @@ def _two(figure: Figure) -> str:
 
 def levels(page: Page) -> Section | None:
     """The systems at the coarser levels of the labels, in main metrics of first labels and sets."""
-    first, rows, told, notes = page.first, list[Figure](), list[str](), ["each system's fine answers, mapped"]
+    rows, notes = list[Figure](), ["each system's fine answers, mapped"]
     for space, about in page.facts.get("levels", {}).items():
         every = grouped(page.where(space=space, against="people"), "name")
         for name in shown(every, "headline"):
@@ -59,34 +59,21 @@ def levels(page: Page) -> Section | None:
                     replace(each, level=f"{space} ({len(about['labels'])}): {metric(each)}") for each in every[name]
                 ]
         notes += [f"{space}: {line}" for line in about.get("lines", ())]
-        inside = {each.system: each for each in every.get("errors_inside_parent", ())}
-        if first in inside and "chance" in inside and inside["chance"].value > 0:  # 0: each parent has one child
-            wrong = f"{percent(inside[first].value)} of {inside[first].n} wrong first labels have the right parent"
-            told.append(f"at {space}, {wrong}; of random ones {percent(inside['chance'].value)} would")
     table = pivot("Systems at each coarser level", rows, "level", note="; ".join(notes), best=True)
     plain = "the same answers, counted at labels that hold several others"
-    return Section.of("levels", "At coarser levels", told or [plain], [table])
+    return Section.of("levels", "At coarser levels", [plain], [table])
 
 
 def data_sets(page: Page) -> Section | None:
-    """Systems by data sets in every main metric, and what runs lose away from their own data."""
-    drops = pivot("Drops", page.parts("dataset"), metric, lambda f: f"{f.system}: {f.level}")
-    words = ["a row is a data set, a column a system"]
-    return Section.of("matrix", "Systems and data sets", words, [*matrix(page), drops])
+    """Systems by data sets in every main metric, a run on its own data in the same labels too."""
+    return Section.of("matrix", "Systems and data sets", ["a row is a data set, a column a system"], matrix(page))
 
 
-def repeats(page: Page) -> Section | None:
-    """Answers to each wording and draw alone, and a liking for places in a list."""
-    tables, told, places = list[Any](), list[str](), page.found(metric="place_bias")
-    for by in ("wordings", "draws"):
-        for system, mine in grouped(page.parts(by), "system").items():
-            tables.append(pivot(f"{system} by {by}", mine, lambda f: f.level or "mean", metric, head=by))
-            values = [each.value for each in mine if each.level and each.name == mine[0].name]
-            ends = f"{number(min(values))} and {number(max(values))}" if values else ""
-            told += [f"{called(system)}'s {mine[0].name} lies between {ends} over {by}"] if values else []
-    tables.append(pivot("Liking for places in the list of labels", places, "system", "metric"))
-    plain = "a system may name labels more often because of their place in a list"
-    return Section.of("wordings", "Wordings, draws and places", told[:2] or [plain], tables)
+def places(page: Page) -> Section | None:
+    """A liking for places in the list of labels."""
+    table = pivot("Liking for places in the list of labels", page.found(metric="place_bias"), "system", "metric")
+    words = ["a system may name labels more often because of their place in a list"]
+    return Section.of("places", "Places of labels", words, [table])
 
 
 PANELS = 12  # labels of the picture; the table has all
@@ -132,9 +119,7 @@ def promise(page: Page) -> Section | None:
     made, people = page.facts.get("promise"), from_people(str(page.facts.get("kind")))
     if made is None:
         return None
-    somebody = "chosen by somebody" if people else "labels of the image"  # set_precision is another figure
-    names = {"promise_recall": "recall", "promise_extra": "extra labels", "promise_precision": somebody}
-    names |= {"promise_size": "labels per set", "promise_empty": "empty sets"}
+    names = {"promise_recall": "recall", "promise_extra": "extra labels", "promise_size": "labels per set"}
     rows = [each for each in page.of_first(None) if each.metric in names]
     rows.sort(key=lambda each: (each.by != "", list(names).index(each.metric)))
     notes = [made.get("shift", {}).get("words"), f"promised: {made['words']}", f"made on {made['made_on']}"]
@@ -144,8 +129,6 @@ def promise(page: Page) -> Section | None:
         notes.append(f"other calibration images would move it by {number(made['spread'])} (one SD)")
     if left := made.get("without_choices"):
         notes.append(f"{left} calibration images without a choice did not count")
-    if made["promise"].startswith("precision") and people:
-        notes.append("chosen by somebody: one person is enough; set_precision counts labels of the panel's set")
     named = [replace(f, level=f"{f.by}: {f.level} ({f.n})" if f.by else f"all {f.n} images") for f in rows]
     title, note = f"Promise: {made['promise']}", "; ".join(filter(None, notes))
     table = pivot(title, named, "level", lambda each: names[each.metric], head="images", note=note)
@@ -164,18 +147,14 @@ def _kept(made: Mapping[str, Any], rows: Sequence[Figure], people: bool) -> list
     told += [made["made_on"]] if made["made_on"] != HERE else []
     if not mine or mine[0].by:
         return [*told, "no image counts for the promise"]
-    found, column, draws = mine[0], made.get("column"), made.get("probability")
+    found, column = mine[0], made.get("column")
     sign, most = (1, "at most") if risk == "extra" else (-1, "at least")
     wrong = [f for f in mine if f.bounded and min(sign * end for end in f.ends) > sign * float(level)]
     (low, high), sets = map(number, found.ends), held(risk, number(found.value), people=people)
-    surely = f" with a probability of {100 * draws:g} %" if draws else ""
     within = f" within each level of {column}" if column else ""
     told.append(f"the sets hold {sets} ({low} to {high})")
-    told.append(f"{most} {float(level):g} was promised on average{surely}{within}")
-    if found in wrong:
-        told.append("the choice of images alone does not explain the difference")
-        told += [f"{100 * (1 - draws):g} % of draws of calibration images may come out so"] if draws else []
-    else:
-        told.append("nothing here speaks against it")
+    told.append(f"{most} {float(level):g} was promised on average{within}")
+    chance = "the choice of images alone does not explain the difference"
+    told.append(chance if found in wrong else "nothing here speaks against it")
     worse = ", ".join(each.level for each in wrong if column and each.by == column)
     return [*told, f"{worse} did worse"] if worse else told

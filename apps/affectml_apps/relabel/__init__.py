@@ -10,7 +10,6 @@
     speaking.py     in which language somebody is spoken to
     lead.py         what the lead's pages compute
     backups.py      backups on the task's schedule
-    verify.py       "is this label reasonable for this image?" as a task of its own
     pages/          what Streamlit draws; navigation.py is its script
     study/          what it draws of a study, from the door to the code
     client/         the page's own part in the browser: plain ES modules and a stylesheet

@@ -13,7 +13,6 @@ from affectml.taxonomies.near import NEGATIONS
 from affectml_annotation import Task
 from affectml_annotation.languages import _, client_texts, current
 from affectml_apps.relabel.identity import make_token
-from affectml_apps.relabel.speaking import choices, choose
 from affectml_apps.relabel.task import LabelTask
 from affectml_apps.serving import client_version, loader, prefixed
 
@@ -32,12 +31,7 @@ def mount(task: LabelTask, who: str, round_number: int, *, base: str, study: Map
     )
     place = f"relabel-{study['phase']}-{current()}" if study else f"relabel-{round_number}"
     data = start_data(task, who, round_number, base=base, study=study)
-
-    def change_language() -> None:
-        if (code := st.session_state[place]["language"]) in task.offered(who):
-            choose(code)
-
-    render(key=place, data=data, on_moved_change=lambda: None, on_language_change=change_language)
+    render(key=place, data=data, on_moved_change=lambda: None)
 
 
 def start_data(
@@ -57,10 +51,7 @@ def start_data(
         "token": make_token(task.secret, who),
         "round": round_number,
         "spoken": client_texts(current()),
-        "languages": [] if study else choices(offered),  # a study's page has them on top of every phase
-        "labels": chips(
-            order, task.taxonomy_for(who), file, grouped=not task.verifying, language=current(), offered=offered
-        ),
+        "labels": chips(order, task.taxonomy_for(who), file, language=current(), offered=offered),
         "task": {
             "question": (study or {}).get("question") or task.text("question"),
             "instructions": "" if study else task.text("instructions"),
@@ -73,22 +64,15 @@ def start_data(
             "minView": file.page.seconds,
             "breakMinutes": study["breaks"] if study else file.breaks,
             "practice": practice,
-            "intensity": file.page.intensity and not task.verifying,
-            "valenceArousal": file.page.valence_arousal and not task.verifying,
+            "intensity": file.page.intensity,
+            "valenceArousal": file.page.valence_arousal,
             "blindFirst": file.page.blind_first,
-            "single": task.verifying,
         },
     }
 
 
 def chips(
-    order: Sequence[str],
-    taxonomy: Taxonomy,
-    file: Task,
-    *,
-    grouped: bool,
-    language: str = "en",
-    offered: Sequence[str] = ("en",),
+    order: Sequence[str], taxonomy: Taxonomy, file: Task, *, language: str = "en", offered: Sequence[str] = ("en",)
 ) -> list[dict[str, Any]]:
     """The labels as the page shows them: in this person's order, those of one parent together.
 
@@ -98,32 +82,27 @@ def chips(
     may choose, the task's own first: search finds what a label is called (`also`: name, language) in each of them.
     """
     by_valence = set(taxonomy.parents.values()) <= {"negative", "neutral", "positive"}
-    use_groups = grouped and bool(taxonomy.parents) and (file.page.valence_colours or not by_valence)
+    use_groups = bool(taxonomy.parents) and (file.page.valence_colours or not by_valence)
     group_of = {label: _group(taxonomy, label, language) if use_groups else "" for label in order}
     groups = list(dict.fromkeys(group_of.values()))
-    shown = sorted(order, key=lambda label: groups.index(group_of[label]))
     found = []
-    for label in shown:
+    for label in sorted(order, key=lambda label: groups.index(group_of[label])):
         name, translation = taxonomy.display(label, language), taxonomy.translation(label, language)
-        known = label in taxonomy.labels  # else it says whether a label is reasonable, in our own words
         also = taxonomy.called(label, [language, *offered])
         spoken = also.pop(name)
         meant = file.words[label].definition if label in file.words else None
         if language != offered[0] and translation and translation.definition:
             meant = translation.definition  # the lead says what is meant in the task's own language
-        chip = {
+        synonyms = ", ".join(taxonomy.synonyms_in(label, language))
+        found.append({
             "label": label,
-            "name": name if known else _(label),
-            "language": spoken if known else language,
+            "name": name,
+            "language": spoken,
             "group": group_of[label],
             "tone": _tone(taxonomy, label) if file.page.valence_colours else None,
-            "meaning": meant
-            or taxonomy.definition(label, language)
-            or ", ".join(taxonomy.synonyms_in(label, language))
-            or None,
+            "meaning": meant or taxonomy.definition(label, language) or synonyms or None,
             "also": list(also.items()),
-        }
-        found.append(chip)
+        })  # fmt: skip
     return found
 
 

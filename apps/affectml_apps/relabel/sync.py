@@ -18,10 +18,11 @@ from affectml_annotation import Answer, Claim, DatabaseFailed, Receipt, StoreErr
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.languages import _, current
 from affectml_annotation.store.claims import round_of
-from affectml_apps.relabel import queries, verify
+from affectml_apps.relabel import queries
 from affectml_apps.relabel.identity import ticket
 from affectml_apps.relabel.messages import FEW, MAX_QUEUE, BadMessage, Wish, answers_of, id_of, read, read_answer
 from affectml_apps.relabel.task import LabelTask
+from affectml_apps.serving import Refused
 
 SHARE = 5  # beyond FEW, nobody holds more than one in so many of the images that could still come to them
 MAX_PAST = 500
@@ -31,7 +32,7 @@ LOOKS = {"second": "second", "discussion": "again"}
 UNSTORABLE = (DataError, IntegrityError, OverflowError, UnicodeError)
 
 
-class NotAllowed(Exception):
+class NotAllowed(Refused):
     """Somebody who may not label now: not invited, not consented, withdrawn."""
 
 
@@ -155,7 +156,7 @@ def _second_looks(task: LabelTask, who: str, second: int) -> list[Claim]:
 def item_of(task: LabelTask, file: Task, who: str, claim: Claim) -> dict[str, Any]:
     """One image for this person's queue, as plain values."""
     item = _item(task, who, claim.image_id, claim.round, claim.revision, claim.purpose)
-    if not task.verifying and file.page.show_original and claim.image_id in task.originals:
+    if file.page.show_original and claim.image_id in task.originals:
         item["original"] = task.taxonomy.display(task.originals[claim.image_id], current())
     if item["look"] != "first" and (before := queries.own_answer(task.store, who, claim.image_id, 1)):
         item["before"] = {"kind": before[0], "labels": before[1]}
@@ -179,13 +180,10 @@ def past_items(task: LabelTask, who: str, limit: int) -> list[dict[str, Any]]:
 
 def _item(task: LabelTask, who: str, image: str, round_number: int, revision: int, purpose: str) -> dict[str, Any]:
     """What a browser is told of any image."""
-    item = {
+    return {
         "image": image,
         "round": round_number,
         "ticket": ticket(task.secret, who, image, round_number),
         "revision": revision,
         "look": LOOKS.get(purpose, "first"),
     }
-    if task.verifying:
-        item["ask"] = task.taxonomy.display(verify.label_of(image), current())
-    return item

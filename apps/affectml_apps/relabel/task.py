@@ -33,8 +33,9 @@ from affectml_annotation.store.place import default_database
 from affectml_annotation.store.schema import read_setting
 from affectml_annotation.study import running
 from affectml_annotation.study.screen import label_words, offered
-from affectml_apps.relabel import queries, verify
+from affectml_apps.relabel import queries
 from affectml_apps.relabel.identity import read_secret
+from affectml_apps.serving import Served
 
 DATA = Path("data")  # where data sets are made that nobody named a place for
 DEMO = DATA / "demo"
@@ -61,7 +62,7 @@ class Options(Labelling):
         """The database: without --db that of `affectml label` too."""
         if self.db is not None:
             return self.db
-        return str(default_database(self.root, "checks" if self.check_labels else "labels"))
+        return str(default_database(self.root))
 
 
 @dataclass
@@ -80,7 +81,6 @@ class LabelTask:
     suggestions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     originals: Mapping[str, str] = field(default_factory=dict)
     leads: tuple[str, ...] = ()
-    verifying: bool = False
     only_here: bool = True
     starter: str | None = None
 
@@ -94,11 +94,6 @@ class LabelTask:
     def file(self) -> Task:
         """The task's file as it is now: it may have been changed here, on another server, or on the command line."""
         return self.store.task
-
-    @property
-    def study(self) -> Task | None:
-        """The same, where strangers take part; None where they do not, for which nothing is read."""
-        return self.file if self.is_study else None
 
     def said(self, labels: Iterable[str]) -> str:
         """Labels as people read them, in one line."""
@@ -128,9 +123,9 @@ class LabelTask:
     @property
     def running(self) -> Task:
         """The study's file. Raises StoreError where none runs here."""
-        if (study := self.study) is None:
+        if not self.is_study:
             raise StoreError("no study runs here; start the page with --study OUT")
-        return study
+        return self.file
 
     def begin_as(self, who: str) -> None:
         """Let the person who started the server label their own images at once, without door and consent."""
@@ -198,27 +193,20 @@ def _task_of(options: Options, dataset: Dataset, store: LabelStore) -> LabelTask
             store.add_images(shown[["image_id", "file"]])
     taxonomy = _taxonomy(dataset, options, there)
     suggestions = read_suggestions(options.model, taxonomy.labels, dataset) if options.model else {}
-    file = there or _set_up(options, dataset, suggestions, store)
-    verifying = file.name == verify.TASK_NAME
-    if verifying != bool(options.check_labels):
-        way = "add --check-labels" if verifying else "leave out --check-labels, or name another --db"
-        raise BadInput(f"{options.store_url} holds a task of another kind: {way}")
-    if not verifying and not set(file.labels) <= set(taxonomy.labels):
+    file = there or _set_up(options, dataset, store)
+    if not set(file.labels) <= set(taxonomy.labels):
         raise BadInput(
             f"{options.store_url} holds a task with the labels {', '.join(file.labels)}, not those of "
             f"{taxonomy.name}; name another --db, or the task's own --taxonomy"
         )
-    if not verifying:
-        store.note_dataset(dataset.root)
+    store.note_dataset(dataset.root)
     originals = _originals(dataset, options.target)
     dataset = Dataset.open(dataset.root)  # afresh: tables that were read for the set-up are not kept
     secret = read_secret(store)
-    return LabelTask(dataset, store, taxonomy, secret, suggestions, originals, options.lead, verifying=verifying)
+    return LabelTask(dataset, store, taxonomy, secret, suggestions, originals, options.lead)
 
 
 def _open_dataset(options: Options, say: Callable[[str], None]) -> Dataset:
-    if options.images is not None and options.check_labels:
-        raise BadInput("--check-labels asks of labels that somebody gave, and --images has none: leave one of them out")
     if options.images is not None:
         return open_photographs(options.images, options.root, taxonomy=options.taxonomy, say=say)
     if options.named is not None or (DEMO / "dataset.json").exists():
@@ -238,18 +226,10 @@ def _taxonomy(dataset: Dataset, options: Options, there: Task | None) -> Taxonom
     return labels_of(there)
 
 
-def _set_up(options: Options, dataset: Dataset, suggestions: Mapping[str, tuple[str, ...]], store: LabelStore) -> Task:
+def _set_up(options: Options, dataset: Dataset, store: LabelStore) -> Task:
     keys = {"overlap": 1} if options.images is not None else {}  # one's own photographs; more by the task's file
     file, images = make_task(dataset, *task_file(None, options.taxonomy, target=options.target or "", **keys))
-    images = with_files(dataset, images)[["image_id", "file"]]
-    if options.check_labels:
-        model = options.check_labels == "model"
-        given = suggestions if model else verify.labels_of(dataset.target(options.check_labels))
-        if not given:
-            raise BadInput("--check-labels model needs --model RUN")
-        images = verify.pairs(images, given)
-        file = verify.task(file.about)
-    store.init_task(file, images, dataset=None if options.check_labels else dataset.root)
+    store.init_task(file, with_files(dataset, images)[["image_id", "file"]], dataset=dataset.root)
     return store.task
 
 
@@ -279,17 +259,4 @@ def read_suggestions(run: Path, labels: Sequence[str], dataset: Dataset) -> dict
     }
 
 
-_current: LabelTask | None = None
-
-
-def use(task: LabelTask | None) -> None:
-    """Make this the task that pages and routes of this process serve."""
-    global _current  # Streamlit runs a page as a script: there is no other place to hand it over
-    _current = task
-
-
-def current() -> LabelTask:
-    """The task this process serves."""
-    if _current is None:
-        raise StoreError("no task is open; start the app with `streamlit run apps/relabel.py`")
-    return _current
+current: Served[LabelTask] = Served("apps/relabel.py")

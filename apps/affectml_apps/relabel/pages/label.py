@@ -7,11 +7,11 @@ from streamlit import config
 
 from affectml_annotation.languages import _, marked, ngettext
 from affectml_apps.relabel import component, queries
-from affectml_apps.relabel.pages.drawing import problem, reading_width
+from affectml_apps.relabel.pages.drawing import reading_width
 from affectml_apps.relabel.pages.who import ask_who, may_see_lead_pages, offer_to_leave, who_is_there
 from affectml_apps.relabel.speaking import chooser
 from affectml_apps.relabel.task import LabelTask, current
-from affectml_apps.text import controlled, plain
+from affectml_apps.text import controlled, plain, problem
 
 RECORDED = marked(
     "This task records your answers, when and in which language you gave them and how many seconds you took. Nothing "
@@ -48,6 +48,7 @@ def draw() -> None:
         _ask_consent(task, who)
     else:
         st.html(component.CLIENT / "label.css")
+        chooser(task.offered(who))
         component.mount(task, who, _round(task, who), base=config.get_option("server.baseUrlPath"))
 
 

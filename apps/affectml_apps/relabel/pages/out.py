@@ -17,27 +17,28 @@ from affectml_annotation import DatabaseAway, pooled_words
 from affectml_annotation.erasing import erase_people as erase_from_store
 from affectml_annotation.erasing import erasures_asked
 from affectml_annotation.judgements import are_data
-from affectml_annotation.store.changing import note_change
 from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.store.place import default_database
+from affectml_annotation.store.setup import note_change
 from affectml_annotation.study import overview, pay
+from affectml_annotation.study.terms import so_many
 from affectml_apps.relabel import lead
-from affectml_apps.relabel.pages.drawing import done, folded, form, reading_width, section, show_done, table
+from affectml_apps.relabel.pages.drawing import begin, download, folded, section, submit, table
 from affectml_apps.relabel.pages.who import lead_name
 from affectml_apps.relabel.task import PATIENCE, LabelTask, current
-from affectml_apps.text import plain, searchable, sentence
+from affectml_apps.text import attempt, plain, sentence
 
 CHANGES = {
     "version": "version {} runs", "state": "the study is {}", "more": "{} more places", "paid": "noted as paid: {}",
     "erased": "erased: {}", "forgotten": "ids at the panel forgotten: {}",
 }  # fmt: skip
+ERASED = "Erased. What stays to be done, if anything, stands below."
 
 
 def draw() -> None:
     """Draw it."""
     task = current()
-    reading_width(60)
-    st.title("Out")
+    begin("Out")
     judgements = task.store.judgements()
     rows, asked = [], []
     with section():
@@ -61,21 +62,18 @@ def _answers(task: LabelTask, judgements: pd.DataFrame) -> None:
         kind = st.selectbox("Format", list(lead.SUFFIXES), width=240)
         names = st.checkbox("With people's names (otherwise a1, a2, ...)")
         content, apart = lead.export_bytes(judgements, kind, names=names)
-        st.download_button(
-            "Download the answers", content, f"judgements{lead.SUFFIXES[kind]}", type="primary", on_click="ignore"
-        )
+        download("Download the answers", content, f"judgements{lead.SUFFIXES[kind]}", type="primary")
         for line in apart:
             st.caption(plain(sentence(line)))
     with section():
         votes = lead.shares_csv(judgements, task.file.labels)
         if words := pooled_words(judgements):
             st.write(plain(words))
-        st.download_button("Download votes per image (CSV)", votes, "votes.csv", on_click="ignore")
+        download("Download votes per image (CSV)", votes, "votes.csv")
     with section():
         decisions = task.store.decisions()
         if len(decisions):
-            content = lead.as_csv(decisions)
-            st.download_button("Download the decisions (CSV)", content, "decisions.csv", on_click="ignore")
+            download("Download the decisions (CSV)", lead.as_csv(decisions), "decisions.csv")
     with section():
         st.write("Into the data set, ready to be trained on; what it has stays, and the answers are added to it:")
         where, to = (shlex.quote(str(place)) for place in (task.store.database.where, task.dataset.root.resolve()))
@@ -83,34 +81,24 @@ def _answers(task: LabelTask, judgements: pd.DataFrame) -> None:
         st.code(command, language=None, wrap_lines=True)
 
 
+@section()
 def _pay(task: LabelTask, rows: Sequence[pay.PayRow]) -> None:
     st.subheader("Pay")
     st.write(
         "What is due follows from status, images and minutes, never from what somebody answered; failed checks are "
         "noted, and of no consequence for pay. This page alone joins people's ids at their panel with their visits."
     )
-    with section():
-        sums = pay.sums(rows)
-        table(pd.DataFrame({
-            "status": sums["status"].str.replace("_", " "), "people": sums["people"], "paid": sums["paid"],
-            "due": sums["due"].astype(str) + " " + sums["currency"],
-            "to pay": sums["to_pay"].astype(str) + " " + sums["currency"],
-        }))  # fmt: skip
-        with st.container(horizontal=True):
-            bulk = any(row.to_pay for row in rows)
-            st.download_button(
-                "Download the list for the panel's bulk payment", pay.as_bulk(rows), "bulk.csv", "text/csv",
-                on_click="ignore", disabled=not bulk,
-            )  # fmt: skip
-            content = pay.as_csv(rows).encode("utf-8-sig")
-            st.download_button("Download the whole table (CSV)", content, "pay.csv", "text/csv", on_click="ignore")
-        st.write("The list has id and amount of who is not paid yet, less what the panel pays by itself.")
-    _everybody(task, rows)
-    _forget(task)
-
-
-@section()
-def _everybody(task: LabelTask, rows: Sequence[pay.PayRow]) -> None:
+    sums = pay.sums(rows)
+    table(pd.DataFrame({
+        "status": sums["status"].str.replace("_", " "), "people": sums["people"], "paid": sums["paid"],
+        "due": sums["due"].astype(str) + " " + sums["currency"],
+        "to pay": sums["to_pay"].astype(str) + " " + sums["currency"],
+    }))  # fmt: skip
+    with st.container(horizontal=True):
+        bulk, paid = pay.as_bulk(rows), not any(row.to_pay for row in rows)
+        download("Download the list for the panel's bulk payment", bulk, "bulk.csv", mime="text/csv", disabled=paid)
+        download("Download the whole table (CSV)", pay.as_csv(rows).encode("utf-8-sig"), "pay.csv", mime="text/csv")
+    st.write("The list has id and amount of who is not paid yet, less what the panel pays by itself.")
     with folded("Everybody, and who was paid"):
         table(pd.DataFrame([
             {"id at the panel": row.person, "status": (row.status or "going on").replace("_", " "),
@@ -118,44 +106,26 @@ def _everybody(task: LabelTask, rows: Sequence[pay.PayRow]) -> None:
              "paid": "yes" if row.paid else "no"}
             for row in rows
         ]))  # fmt: skip
-        with form("paid") as submit:
-            open_ones = [row.person for row in rows if row.person and row.status is not None and not row.paid]
-            chosen = st.multiselect("Who was paid", open_ones, format_func=searchable, key=f"paid-{len(open_ones)}")
-            everybody = st.checkbox(f"All {len(open_ones)} who are not paid yet and whose visit is over")
-            people = open_ones if everybody else chosen
+        with st.form("paid"):
+            unpaid_ids = [row.person for row in rows if row.person and row.status is not None and not row.paid]
+            label = f"Who was paid, of {so_many(len(unpaid_ids), 'person', 'people')} whose visit is over"
+            chosen = st.multiselect(label, unpaid_ids, select_all=True, key=f"paid-{len(unpaid_ids)}")
             submit(
                 "Note that they were paid",
-                partial(pay.mark_paid, task.store, people, by=lead_name()),
+                partial(pay.mark_paid, task.store, chosen, by=lead_name()),
                 "Noted for {} who were not before.",
-                missing="" if people else "Choose who was paid first.",
+                missing="" if chosen else "Choose who was paid first.",
             )
-
-
-@section()
-def _forget(task: LabelTask) -> None:
-    with folded("Forget the panel's ids"), form("forget") as submit:
-        st.write(
-            "The ids at the panel of all who are paid, or have been owed nothing for a day, leave the database for "
-            "good; a keyed hash stays, so that who comes back is known, and can still be erased by their id. What you "
-            "downloaded, replaced databases and backups made by hand still have them, and are yours to delete."
-        )
-        sure = st.checkbox("I have downloaded what I need, and forget them")
-        submit(
-            "Forget these ids",
-            lambda: pay.forget_ids(task.store, by=lead_name())[0],
-            "They are forgotten; {} are kept.",
-            missing="" if sure else "Tick that you have what you need: this cannot be undone.",
-        )
 
 
 @section()
 def _erasures(task: LabelTask, asked: list[str]) -> None:
     unfinished = st.session_state.get("unfinished", [])
     to_finish = bool(unfinished) or task.store.database.reading(to_clean)
-    if asked or to_finish:
+    told = st.session_state.pop("erased", ())
+    if asked or to_finish or told:
         st.subheader("Erasing")
-    show_done("erase")
-    for line in st.session_state.pop("erased", ()):
+    for line in told:
         st.text(line)
     if to_finish:
         st.warning(
@@ -164,7 +134,7 @@ def _erasures(task: LabelTask, asked: list[str]) -> None:
         )
         st.code(f"affectml label remove erase DATASET {' '.join(unfinished) or 'PARTICIPANT'}", language=None)
         if st.button("Go on erasing"):
-            _erase(task, unfinished)
+            attempt(partial(_erase, task, unfinished), ERASED)
     if not asked:
         return
     with st.form("erase"):
@@ -176,11 +146,8 @@ def _erasures(task: LabelTask, asked: list[str]) -> None:
             "through, too; other copies, and what was exported or shared before, are yours to delete."
         )
         sure = st.checkbox("I have read this, and erase them for good", key="sure-" + "-".join(asked))
-        if st.form_submit_button("Erase"):
-            if not sure or not chosen:
-                st.error("Choose who, and tick that you have read this.")
-            else:
-                _erase(task, chosen)
+        missing = "" if sure and chosen else "Choose who, and tick that you have read this."
+        submit("Erase", partial(_erase, task, chosen), ERASED, missing=missing)
 
 
 def _erase(task: LabelTask, people: list[str]) -> None:
@@ -205,7 +172,6 @@ def _erase(task: LabelTask, people: list[str]) -> None:
         with task.store.database.write() as connection:
             note_change(connection, lead_name(), {"erased": len(people)})
     st.session_state["erased"] = told
-    done("Erased. What stays to be done, if anything, stands below.", "erase")
 
 
 def _changes(changes: pd.DataFrame) -> pd.DataFrame:

@@ -13,23 +13,10 @@ from affectml_annotation.study import overview, running
 from affectml_annotation.study.terms import so_many
 from affectml_apps.relabel import lead
 from affectml_apps.relabel.pages import setup
-from affectml_apps.relabel.pages.drawing import (
-    attempt,
-    bars,
-    by_colour,
-    dots,
-    folded,
-    form,
-    picture,
-    reading_width,
-    section,
-    show_done,
-    table,
-    with_code,
-)
+from affectml_apps.relabel.pages.drawing import bars, begin, folded, section, submit, table
 from affectml_apps.relabel.pages.who import lead_name, offer_to_leave, who_is_there
 from affectml_apps.relabel.task import LabelTask, current
-from affectml_apps.text import resolve, searchable, sentence
+from affectml_apps.text import attempt, sentence, with_code
 
 BLOCK = 50
 SHOWN = 60  # images that still need people
@@ -54,36 +41,13 @@ STATES = {
     "paused": ("Pause", "The study is paused: newcomers are asked to come again; whoever is there goes on."),
     "ended": ("End", "The study has ended: nobody new is let in; whoever is there goes on."),
 }
-STEPS = {
-    "consent": "consent shown",
-    "before": "questions before",
-    "start": "practice over",
-    "after": "questions after",
-    "code": "finished",
-}
-FATES = {
-    "went_on": "went on",
-    "completed": "completed it",
-    "going_on": "is there now",
-    "screened_out": "screened out",
-    "quota_full": "quota full",
-    "timed_out": "timed out",
-    "left": "left",
-    "declined": "declined",
-    "went_away": "went away",
-}
-UNSIGNED = (
-    "Nobody signs these ids: whoever knows the address can make some up. So places are limited, the study's id has to "
-    "be the one in study.yaml, where one stands there, and answers and code are shown on the device on which somebody "
-    "began, or for their resume code."
-)
+STEPS = {"before": "questions before", "after": "questions after", "code": "finished"}
 
 
 def draw() -> None:
     """Draw it."""
     task = current()
-    reading_width(60)
-    st.title("Progress")
+    begin("Progress")
     judgements = task.store.judgements()
     _how_far(task, judgements)
     if task.is_study:
@@ -120,19 +84,20 @@ def _funnel(task: LabelTask) -> None:
         st.text(STATES[now.state][1], width="content")
         for state, (word, _) in STATES.items():
             if state != now.state and st.button(word):
-                attempt(partial(running.change_state, task.store, state, by=lead_name()), "Done.", "state")
-    show_done("state")
+                attempt(partial(running.change_state, task.store, state, by=lead_name()), "Done.")
     found = overview.funnel(now)
     if found.empty:
         return
     steps = [STEPS.get(step, step) for step in dict.fromkeys(("consent", *now.reached))]
-    shown = found.assign(step=[STEPS.get(step, step) for step in found["step"]], what=found["fate"].map(FATES))
-    across = {"field": "people", "type": "quantitative", "aggregate": "sum", "title": None}
+    shown = found.assign(step=found["step"].replace(STEPS), what=found["fate"].str.replace("_", " "))
+    people = {"field": "people", "type": "quantitative", "aggregate": "sum", "title": None, "axis": {"tickMinStep": 1}}
     rows = {"field": "step", "type": "nominal", "sort": steps, "title": None, "axis": {"labelOverlap": False}}
-    picture(
-        shown, "Who reached each step, and what became of them there", height={"step": 30}, mark="bar",
-        encoding={"y": rows, "x": {**across, "axis": {"tickMinStep": 1}}, "color": by_colour("what")},
-    )  # fmt: skip
+    # A legend at the side would take a phone's whole width; these colours are in sight on white and on black.
+    legend = {"orient": "bottom", "columns": 2, "labelLimit": 130}
+    colour = {"field": "what", "type": "nominal", "title": None, "sort": None, "legend": legend,
+              "scale": {"scheme": "tableau10"}}  # fmt: skip
+    title = "Who reached each step, and what became of them there"
+    bars(shown, title, height={"step": 30}, encoding={"y": rows, "x": people, "color": colour})
     with folded("The same as a table", "funnel"):
         became = (shown["people"].astype(str) + " " + shown["what"]).groupby(shown["step"], sort=False).agg(", ".join)
         reached = shown.groupby("step", sort=False)["people"].sum()
@@ -145,7 +110,12 @@ def _pace(judgements: pd.DataFrame) -> None:
     if len(pace) < 2:
         return
     unit = str(pace.columns[0])
-    bars(pace, unit, "answers", f"Pace: answers by the {unit} they were given in (UTC)")
+    time_unit = {"hour": "utcyearmonthdatehours", "day": "utcyearmonthdate"}[unit]
+    across = {"field": unit, "title": None, "type": "temporal", "timeUnit": time_unit, "scale": {"type": "utc"},
+              "axis": {"labelOverlap": True}}  # fmt: skip
+    up = {"field": "answers", "type": "quantitative", "axis": {"tickMinStep": 1}}
+    title = f"Pace: answers by the {unit} they were given in (UTC)"
+    bars(pace, title, height=240, encoding={"x": across, "y": up})
     with folded("The same as a table", "pace"):
         table(pace)
 
@@ -162,27 +132,21 @@ def _people(task: LabelTask, judgements: pd.DataFrame) -> None:
     if marked is not None:
         told["status"] = [", ".join(filter(None, both)) for both in zip(told["status"], marked, strict=True)]
     brief = told.join(people.filter(["last_answer"]))
-    brief = brief[[name for name in BRIEF if name in brief]]
-    table(brief)
+    table(brief[[name for name in BRIEF if name in brief]])
     for words in task_words(task.store, task.store.annotators()):
         st.write(with_code(sentence(words)))
     if marked is not None:
         st.write(MARKED)
     if len(report):
         with folded("Agreement with the others, checks and repeats"):
-            _with_others(told, report)
+            alike = lead.with_intervals(report[ALIKE]).rename_axis("participant").reset_index()
+            more = alike.dropna(axis="columns", how="all")
+            table(told[["participant", *told.columns.difference(BRIEF, sort=False)]].merge(more))
+            st.write(AGREED)
         with folded("What each person answers"):
             besides = report[BESIDES].apply(lambda row: ", ".join(f"{of} {n}" for of, n in row.items() if n), axis=1)
             said = lead.uses_in_words(report.filter(regex="^use:"), task.taxonomy.display)
             table(said.assign(besides=besides).reset_index())
-
-
-def _with_others(people: pd.DataFrame, report: pd.DataFrame) -> None:
-    agreed = {"with_others": "others", "expected_by_chance": "chance"}
-    dots(report.reset_index(), "annotator_id", agreed, "Agreement with the others, and what chance would give")
-    more = lead.with_intervals(report[ALIKE]).rename_axis("participant").reset_index().dropna(axis="columns", how="all")
-    table(people[["participant", *people.columns.difference(BRIEF, sort=False)]].merge(more))
-    st.write(AGREED)
 
 
 @section()
@@ -201,72 +165,64 @@ def _wanting(task: LabelTask) -> None:
         st.text("No image needs anybody any more.")
         return
     answers = int((wanting["wanted"] - wanting["taken"]).sum())
+    many = f"{so_many(len(wanting), 'image')}, {so_many(answers, 'answer')} in all"
     if not task.is_study:
-        st.text(f"{so_many(len(wanting), 'image')}, {so_many(answers, 'answer')} in all.")
+        st.text(f"{many}.")
     else:
-        _places(task, len(wanting), answers)
+        per_person = task.running.images_per_person
+        st.text(f"{many}; a person gives {per_person} at most.")
+        with folded("Open more places"), st.form("more"):
+            places = max(1, ceil(answers / per_person) - overview.overview(task.store).free)
+            label = "Places for so many more people, who are given just these images"
+            people = int(st.number_input(label, 1, None, places))
+            change = partial(running.more_places, task.store, people, by=lead_name())
+            submit("Open these places", change, f"{people} more places.")
     with folded("These images"):
         if len(wanting) > SHOWN:
             st.text(f"The first {SHOWN} of them:")
         table(wanting.head(SHOWN)[["image_id", "wanted", "taken"]])
 
 
-def _places(task: LabelTask, images: int, answers: int) -> None:
-    per_person, free = task.running.images_per_person, overview.overview(task.store).free
-    many = f"{so_many(images, 'image')}, {so_many(answers, 'answer')} in all"
-    st.text(f"{many}; a person gives {per_person} at most.")
-    with folded("Open more places"), form("more") as submit:
-        people = st.number_input(
-            "Places for so many more people, who are given just these images", 1, None,
-            max(1, ceil(answers / per_person) - free),
-        )  # fmt: skip
-        change = partial(running.more_places, task.store, int(people), by=lead_name())
-        submit("Open these places", change, f"{people} more places.")
-
-
 @section()
 def _queue(task: LabelTask) -> None:
-    with folded("Put images first, and ask more people"), form("queue") as submit:
-        wanted = st.text_area("Images to be served before anything else, one on each line")
-        more = int(st.number_input("At least so many more people for each (0: the overlap decides)", 0, 100, 0))
-        names = resolve(lead.read_names(wanted), task.store.images()["image_id"])
-
-        def queue() -> str:
-            return queued_words(len(names), task.store.enqueue(names, more=more or None), more or None)
-
-        submit("Put in the queue", queue, "Queued: {}.", missing="" if names else "Write at least one image.")
+    with folded("Put images first, and ask more people"), st.form("queue"):
+        names = lead.read_names(st.text_area("Images to be served before anything else, one on each line"))
+        more = int(st.number_input("At least so many more people for each (0: the overlap decides)", 0, 100, 0)) or None
+        submit(
+            "Put in the queue",
+            lambda: queued_words(len(names), task.store.enqueue(names, more=more), more),
+            "Queued: {}.",
+            missing="" if names else "Write at least one image.",
+        )
 
 
 @section()
 def _invitations(task: LabelTask) -> None:
-    with folded("Invite people"), form("invite") as submit:
+    with folded("Invite people"), st.form("invite"):
         names = st.text_area("Names or e-mail addresses, one on each line", key="invited-names")
         submit("Invite", lambda: lead.invite(task, lead.read_names(names)), "Invited.")
     _choose(
-        "uninvite", "Take an invitation back", list(task.store.annotators()["annotator_id"]), "Take off the list",
+        "Take an invitation back", list(task.store.annotators()["annotator_id"]), "Take off the list",
         "An invitation that nobody used is removed. Whoever has answered keeps their answers, which count, and their "
         "entry is closed; inviting them again opens it. Where everybody may label, a removed name can come again.",
         "Take back the invitation", task.store.uninvite, "Taken back.",
     )  # fmt: skip
     _choose(
-        "withdrawn", "Undo a withdrawal", task.store.undoable_withdrawals(), "Who withdrew",
+        "Undo a withdrawal", task.store.undoable_withdrawals(), "Who withdrew",
         "For whoever did not mean it, or did not do it: their answers count again, and they may label on.",
         "Undo it", lambda names: task.store.undo_withdrawal(*names), "Undone.",
     )  # fmt: skip
 
 
 def _choose(
-    place: str, title: str, people: list[str], label: str, says: str, button: str,
-    act: Callable[[list[str]], object], told: str,
-) -> None:  # fmt: skip
+    title: str, people: list[str], label: str, says: str, button: str, act: Callable[[list[str]], object], told: str
+) -> None:
     """A form in which people are chosen for something, where there are any."""
-    if not people:
-        show_done(place)
-        return
-    with folded(title), form(place) as submit:
-        chosen = st.multiselect(label, people, format_func=searchable)
-        st.write(says)
-        submit(button, partial(act, chosen), told, missing="" if chosen else "Choose people first.")
+    if people:
+        with folded(title), st.form(title):
+            chosen = st.multiselect(label, people)
+            st.write(says)
+            submit(button, partial(act, chosen), told, missing="" if chosen else "Choose people first.")
 
 
 @section()
@@ -281,7 +237,7 @@ def _ways_in(task: LabelTask) -> None:
         ]
         st.text("From the panel, by this address; the panel fills in the ids:")
         st.code(f"{here}/?{'&'.join(ids)}", language=None)
-        st.text(UNSIGNED)
+        st.text("Nobody signs these ids: whoever knows the address can make some up. So places are limited.")
     st.text("By a signed link for one person each, which nobody can make up:")
     st.code("affectml study links OUT --people 20", language=None)
     now = overview.overview(task.store)

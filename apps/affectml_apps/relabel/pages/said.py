@@ -1,7 +1,6 @@
 """What people said: how well they agree, label by label and image by image; and of a study, about themselves."""
 
 from collections.abc import Collection, Mapping
-from contextlib import nullcontext
 from functools import partial
 
 import pandas as pd
@@ -13,33 +12,19 @@ from affectml_annotation.study.overview import Answered, answers_to_questions
 from affectml_annotation.study.terms import so_many
 from affectml_annotation.uncertainty import disagreement
 from affectml_apps.relabel import lead
-from affectml_apps.relabel.pages.drawing import (
-    attempt,
-    bars,
-    dots,
-    folded,
-    form,
-    image,
-    reading_width,
-    section,
-    show_done,
-    table,
-    with_code,
-)
+from affectml_apps.relabel.pages.drawing import begin, folded, image, section, submit, table
 from affectml_apps.relabel.pages.who import lead_name
 from affectml_apps.relabel.task import LabelTask, current
-from affectml_apps.text import controlled, plain, searchable
+from affectml_apps.text import attempt, controlled, plain, with_code
 
 SHOWN = 50
-AT_ONCE = 10  # flags and notes that are not folded away
 CHOSEN = "disputed"  # the image's id
 
 
 def draw() -> None:
     """Draw it."""
     task = current()
-    reading_width(60)
-    st.title("What people said")
+    begin("What people said")
     judgements = task.store.judgements()
     agreed = None
     with section(), st.spinner("Computing intervals"):
@@ -53,7 +38,12 @@ def draw() -> None:
     _conflicts(task)
     _remarks(task)
     if task.is_study:
-        _questions(task)
+        with section():
+            answered = [one for one in answers_to_questions(task.store) if one.people]
+            if answered:
+                st.subheader("About themselves")
+            for one in answered:
+                _question(one)
 
 
 @section()
@@ -69,11 +59,8 @@ def _agreement(judgements: pd.DataFrame, labels: tuple[str, ...]) -> None:
         )
     if pooled := pooled_words(judgements):
         st.write(with_code(f"{pooled} `affectml label agreement --by language` compares them."))
-    title = "Agreement by label" + ", with 95 % intervals" * bool(by_label["ac1_low"].notna().any())
-    dots(by_label, "label", {"alpha": "alpha", "ac1": "AC1"}, title)
-    with folded("The same as a table", "labels"):
-        table(lead.with_intervals(by_label))
-        st.write("Alpha falls on rare labels whatever people do: read it beside prevalence and Gwet's AC1.")
+    table(lead.with_intervals(by_label))
+    st.write("Alpha falls on rare labels whatever people do: read it beside prevalence and Gwet's AC1.")
 
 
 @section()
@@ -128,7 +115,7 @@ def _choose(distance: Mapping[str, float], decided: Collection[str]) -> str | No
     at = images.index(st.session_state[CHOSEN])  # it stays that image while new answers change the order
 
     def text(name: str) -> str:
-        return f"{searchable(name)} (distance {distance[name]:.2f}{', decided' if name in decided else ''})"
+        return f"{name} (distance {distance[name]:.2f}{', decided' if name in decided else ''})"
 
     def choose(name: str) -> None:
         st.session_state[CHOSEN] = name
@@ -149,11 +136,9 @@ def _decide(task: LabelTask, image_id: str) -> None:
     decisions = task.store.decisions()
     for row in decisions[decisions["image_id"] == image_id].to_dict("records"):
         st.text(f"Decided by {row['decided_by']}: {task.said(row['labels']) or 'none of these'}")
-    with folded("Decide"), form("decide") as submit:
-        labels = st.multiselect(
-            "A set of labels", list(task.file.labels),
-            format_func=lambda label: searchable(task.taxonomy.display(label)), key=f"set-{image_id}",
-        )  # fmt: skip
+    with folded("Decide"), st.form("decide"):
+        display = task.taxonomy.display
+        labels = st.multiselect("A set of labels", list(task.file.labels), format_func=display, key=f"set-{image_id}")
         none = st.checkbox("None of these labels applies", key=f"none-{image_id}")
         note = st.text_input("Why", key=f"why-{image_id}")
         st.write("A decision stands beside people's answers; no answer is changed, and earlier decisions stay.")
@@ -169,23 +154,18 @@ def _decide(task: LabelTask, image_id: str) -> None:
 
 @section()
 def _second_round(task: LabelTask, images: list[str]) -> None:
-    with folded("Ask people to look again"), form("round") as submit:
-        chosen = st.multiselect(
-            "Images to look at again, by those who answered them", images, format_func=searchable, key="again"
-        )
-        everything = st.checkbox(f"All {len(images)} images of the list above", key="all-again")
-        wanted = images if everything else chosen
+    with folded("Ask people to look again"), st.form("round"):
+        wanted = st.multiselect("Images to look at again, by those who answered them", images, key="again")
         submit(
             "Open a second round",
             lambda: task.store.open_round("discussion", wanted),
-            f"A second round is open with {len(wanted)} images. People find it on their page.",
+            f"A second round is open with {so_many(len(wanted), 'image')}. People find it on their page.",
             missing="" if wanted else "Choose the images of the second round first.",
         )
 
 
 @section()
 def _conflicts(task: LabelTask) -> None:
-    show_done("conflicts")
     conflicts = task.store.conflicts()
     conflicts = conflicts[conflicts["resolved_at"].isna()]
     if conflicts.empty:
@@ -193,14 +173,14 @@ def _conflicts(task: LabelTask) -> None:
     st.subheader(f"Conflicts: {len(conflicts)} open")
     st.write("One person's answers that met from two places. Both are kept; choose which is current.")
     for row in conflicts.to_dict("records"):
-        said = [task.said(row[name]) or row[kind] for name, kind in
-                (("against_labels", "against_kind"), ("labels", "kind"))]  # fmt: skip
-        st.text(f"Image {row['image_id']}, {row['annotator_id']}: “{said[0]}” stands, later came “{said[1]}”")
+        stands = task.said(row["against_labels"]) or row["against_kind"]
+        later = task.said(row["labels"]) or row["kind"]
+        st.text(f"Image {row['image_id']}, {row['annotator_id']}: “{stands}” stands, later came “{later}”")
         with st.container(horizontal=True):
             for keep, text in ((False, "Keep what stands"), (True, "Take the later one")):
                 if st.button(text, key=f"{row['event_id']}-{keep}"):
-                    change = partial(task.store.resolve_conflict, row["event_id"], keep=keep, by=lead_name())
-                    attempt(change, "The conflict is settled.", "conflicts")
+                    settle = partial(task.store.resolve_conflict, row["event_id"], keep=keep, by=lead_name())
+                    attempt(settle, "The conflict is settled.")
 
 
 @section()
@@ -208,32 +188,16 @@ def _remarks(task: LabelTask) -> None:
     remarks = task.store.remarks()
     if remarks.empty:
         return
-    st.subheader("Flags and notes")
-    told = remarks[["image_id"]].assign(
-        flag=remarks["flag"].map({True: "flagged", False: ""}), note=remarks["note"].fillna("")
-    )
-    with folded(so_many(len(told), "flag or note", "flags and notes")) if len(told) > AT_ONCE else nullcontext():
-        table(told)
-
-
-@section()
-def _questions(task: LabelTask) -> None:
-    answered = [one for one in answers_to_questions(task.store) if one.people]
-    if answered:
-        st.subheader("About themselves")
-    for one in answered:
-        _question(one)
+    with folded(f"Flags and notes: {len(remarks)}", "remarks"):
+        flags, notes = remarks["flag"].map({True: "flagged", False: ""}), remarks["note"].fillna("")
+        table(remarks[["image_id"]].assign(flag=flags, note=notes))
 
 
 @section()
 def _question(one: Answered) -> None:
-    title = f"{one.question.text} ({so_many(one.people, 'answer')})"
+    st.text(f"{one.question.text} ({so_many(one.people, 'answer')})")
     if one.counts:
-        counts = pd.DataFrame(one.counts.items(), columns=["answer", "people"])
-        bars(counts, "answer", "people", title)
-    else:
-        counts = pd.DataFrame({"answer": one.texts})
-        st.text(title)
-    if len(counts):
-        with folded("The same as a table" if one.counts else "What they wrote", one.question.id):
-            table(counts)
+        table(pd.DataFrame(one.counts.items(), columns=["answer", "people"]))
+    elif one.texts:
+        with folded("What they wrote", one.question.id):
+            table(pd.DataFrame({"answer": one.texts}))

@@ -6,12 +6,12 @@ from itertools import pairwise
 
 import streamlit as st
 
-from affectml_annotation.store.changing import question_stays
+from affectml_annotation.store.setup import question_stays
 from affectml_annotation.store.versions import Version, all_versions
 from affectml_annotation.study.file import changed_keys
 from affectml_annotation.study.folder import as_yaml
 from affectml_apps.relabel import lead
-from affectml_apps.relabel.pages.drawing import folded, form, section
+from affectml_apps.relabel.pages.drawing import folded, section, submit
 from affectml_apps.relabel.pages.who import lead_name
 from affectml_apps.relabel.task import LabelTask
 
@@ -30,7 +30,7 @@ def draw(task: LabelTask) -> None:
 @section()
 def _short(task: LabelTask) -> None:
     now = task.file
-    with form("short") as submit:
+    with st.form("short"):
         question, stays = now.question, task.store.database.reading(question_stays)
         if stays:
             st.text(question)
@@ -67,7 +67,7 @@ def _file(task: LabelTask) -> None:
             "A study runs here. When it is started again, study.yaml goes before what is saved here: write it there, "
             "too (`affectml label show --out OUT/study.yaml --replace`)."
         )
-    with form("file") as submit:
+    with st.form("file"):
         text = st.text_area("The task's file", height=480, label_visibility="collapsed", key="task-file")
         since = st.session_state["task-file-version"]
         save = partial(lead.save, task, text, since=since, by=lead_name())
