@@ -43,7 +43,7 @@ def judgements(recipe: Recipe) -> Read:
     def read(source: Source, *, images_root: ImagesRoot = None) -> Draft:
         root, annotator, urls_in = source.path, recipe.get("annotator"), recipe.get("urls", ())
         suffix = recipe.get("suffix", "")
-        file = find(root, recipe["files"]) or need(root, recipe["files"][0], recipe["layout"])
+        file = find(root, recipe["files"]) or need(root, recipe["files"][0], " or ".join(recipe["files"]))
         table, rejected = _counted(read_table(file), recipe)
         where = table.places()
         parts = table.frame[recipe["image"]].itertuples(index=False)

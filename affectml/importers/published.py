@@ -2,7 +2,7 @@
 
 An entry's `recipe` names one of the READERS and what it is to look for, its `help` stands in `affectml import NAME
 --help`. Every recipe may have taxonomy: a name, or all of it; words: what the set calls labels otherwise; files: by
-their names, the split of each; images: folders that may hold the images; layout: what messages expect to find.
+their names, the split of each; images: folders that may hold the images.
 """
 
 import re
@@ -48,7 +48,7 @@ def _files(root: Path, recipe: Recipe) -> dict[Path, str | None]:
     """The files that are there, and the split of each; where some have a split, those alone. BadInput without any."""
     found = {file: split for name, split in recipe["files"].items() if (file := find(root, [name])) is not None}
     if not found:
-        need(root, next(iter(recipe["files"])), recipe["layout"])
+        need(root, next(iter(recipe["files"])), ", ".join(recipe["files"]))
     return {file: split for file, split in found.items() if split} or found
 
 
@@ -204,7 +204,7 @@ def _attributes(recipe: Recipe, entries: pd.DataFrame, below: Path) -> tuple[dic
 def answers(recipe: Recipe) -> Read:
     """A table, or one a split, with an image and a number for each label in each row.
 
-    separator: of cells; a space where names may hold some. columns: others that are kept.
+    spaces: between cells, of which the first may hold some itself. columns: others that are kept.
     keyword: the column that keeps the folder of an image's name. rule: of the votes; without one, found (whole numbers
     of one sum are one_choice).
     """
@@ -216,16 +216,13 @@ def answers(recipe: Recipe) -> Read:
 
 
 def _answers(source: Source, recipe: Recipe) -> Draft:
-    taxonomy, spaces, more = recipe["taxonomy"], recipe["separator"] == " ", recipe.get("columns", ())
+    taxonomy, spaces, more = recipe["taxonomy"], recipe.get("spaces", False), recipe.get("columns", ())
     files = _files(source.path, recipe)
     first = next(iter(files))
     kept: dict[str, list[Any]] = {"split": [], **{column: [] for column in more}}
     names, where, numbered, orders = [], [], [], []
     for file, split in files.items():
-        if spaces:
-            table = _text_table(file, recipe)
-        else:
-            table = read_table(file, separator=recipe["separator"], first=recipe["image"])
+        table = _text_table(file, recipe) if spaces else read_table(file, first="image")
         at = _columns(table, recipe)
         names += table.frame[at.pop("image")].tolist()
         where += table.places()
@@ -264,12 +261,12 @@ def _columns(table: Table, recipe: Recipe) -> dict[str, str]:
         word = _PREFIX.sub("", column.strip())
         role = word.casefold() if at else "image"
         if at and role not in more:
-            role = label_of(word, words, f"{where}: column", f"expected {recipe['layout']}")
+            role = label_of(word, words, f"{where}: column", "expected an image, and a column for each label")
         if role in found:
             raise BadInput(f"{where}: columns {found[role]!r} and {column!r} are both {role}; take one out")
         found[role] = column
     if missing := [role for role in (*recipe["taxonomy"].labels, *more) if role not in found]:
-        raise BadInput(f"{where}: no column {missing[0]!r}; expected {recipe['layout']}")
+        raise BadInput(f"{where}: no column {missing[0]!r}; expected an image, and a column for each label")
     return found
 
 
@@ -305,7 +302,7 @@ def _kind_of(cells: NDArray[np.float64], where: Sequence[str], rule: str | None)
 
 
 def agreement(recipe: Recipe) -> Read:
-    """Lists of the images on which at least so many people agreed: votes where all are there, else labels.
+    """Lists of the images on which at least so many people agreed, from which their votes follow.
 
     lists: the file of each number of people, the fewest first; its lines are an image and 0 or 1. people: how many
     voted.
@@ -313,17 +310,10 @@ def agreement(recipe: Recipe) -> Read:
 
     def read(source: Source) -> Draft:
         root, taxonomy, people = source.path, recipe["taxonomy"], recipe["people"]
-        lists = {n: file for n, name in recipe["lists"].items() if (file := find(root, [name])) is not None}
-        if not lists:
-            need(root, recipe["lists"][min(recipe["lists"])], recipe["layout"])
+        lists = {n: need(root, name, ", ".join(recipe["lists"].values())) for n, name in recipe["lists"].items()}
         listed = _listed(lists, recipe)
         ids, agree = listed.index.tolist(), listed["agree"].astype("Int64").array
         result = _draft(source, recipe, ids, lists[min(lists)], listed["where"].tolist(), agree=agree)
-        if len(lists) < len(recipe["lists"]):
-            result.notes.append(f"without all three lists only the majority is known ({len(lists)} of 3)")
-            labels = [taxonomy.labels[code] for code in listed["label"]]
-            add_single(result, ids, labels, taxonomy, " and ".join(file.name for file in lists.values()))
-            return result
         result.notes.append("votes follow from the three lists: how many of five people agreed at least")
         up = listed["agree"].where(listed["label"] == 1, people - listed["agree"])
         how = {"values": "votes", "vote_rule": "one_choice", "made_by": "votes in the three lists of agreement"}

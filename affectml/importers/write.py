@@ -118,10 +118,10 @@ def write(draft: Draft, out: Path, *, images: str, strict: bool) -> ImportSummar
         if annotations is not None:
             annotations = of_images(annotations, set(annotations["image_id"]) - gone)
             people = int(annotations["annotator_id"].nunique()) if draft.people_named else None
-        dataset = write_dataset(temporary, meta, table, targets, annotations)
+        write_dataset(temporary, meta, table, targets, annotations)
         if draft.embedded is not None:
             _write_store(_embedded_of(draft.embedded, {image: image for image in kept}), temporary)
-        return ImportSummary.of(dataset, out, dict(skipped), people, tuple(draft.warnings))
+    return ImportSummary.of(Dataset.open(out), dict(skipped), people, tuple(draft.warnings))
 
 
 def target_meta(about: About, entry: dict[str, Any]) -> TargetMeta:
@@ -204,7 +204,7 @@ def join(draft: Draft, dataset: Dataset, target: str | None = None) -> ImportSum
     skipped = {reason: list(names) for reason, names in {**draft.skipped, **others}.items() if names}
     own = [str(name) for name in draft.images if name in dataset.images and name not in (*_NAMES, *_SHARED)]
     left = [f"columns left out, because the data set has its own of that name: {', '.join(own)}"] if own else []
-    summary = ImportSummary.of(Dataset.open(dataset.root), None, skipped, None, tuple(draft.warnings))
+    summary = ImportSummary.of(Dataset.open(dataset.root), skipped, None, tuple(draft.warnings))
     return replace(summary, notes=(*left, *draft.notes), added=tuple(addition.said))
 
 

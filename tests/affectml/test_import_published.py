@@ -59,8 +59,8 @@ def test_every_published_set_has_a_command_and_says_its_source_and_licence(tmp_p
 
 
 def test_a_set_of_plain_shape_is_an_entry_of_the_table(tmp_path):
-    recipe = {"reader": "answers", "taxonomy": "polarity-2", "files": {"votes.tsv": None}, "separator": "\t"}
-    recipe |= {"image": "picture", "images": ["photos"], "columns": ["age"], "layout": "votes.tsv, photos"}
+    recipe = {"reader": "answers", "taxonomy": "polarity-2", "files": {"votes.tsv": None}}
+    recipe |= {"images": ["photos"], "columns": ["age"]}
     new = Importer(reader_of(recipe), "new", About("new"), ("copy", "hardlink", "none"), folder=True, joins=False)
     picture(tmp_path / "in" / "photos" / "a.jpg")
     text(tmp_path / "in" / "votes.tsv", "picture\tpositive\tage\tnegative", "a.jpg\t3\t20\t2")
@@ -222,9 +222,6 @@ def test_twitter_votes_follow_from_the_lists(tmp_path, bring):
     assert (target.n.tolist(), target.meta.vote_rule) == ([5, 5, 5], "one_choice")
     assert "votes follow from the three lists: how many of five people agreed at least" in summary.notes
     assert column(data, "agree") == [5, 4, 3]
-    less, data = bring("twitter1", sources.twitter_folder(tmp_path / "less", {"three": sources.LISTS["three"]}))
-    assert words(data.target("single")) == {"a.jpg": {"positive"}, "b.jpg": {"negative"}, "c.jpg": {"positive"}}
-    assert "without all three lists only the majority is known (1 of 3)" in less.notes
 
 
 # Urls
