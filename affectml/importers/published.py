@@ -19,15 +19,7 @@ from affectml._files import read_json
 from affectml._progress import track
 from affectml.data.targets import SUM_TOLERANCE
 from affectml.errors import BadInput
-from affectml.importers.draft import (
-    Draft,
-    Source,
-    draft,
-    image_table,
-    label_table,
-    published,
-    vote_table,
-)
+from affectml.importers.draft import Draft, Source, draft, image_table, label_table, published, vote_table
 from affectml.importers.find import SUFFIXES, files_in, find, locate, need, read_lines, relative_names, repeated
 from affectml.importers.judged import Read, Recipe, holder, judgements
 from affectml.importers.labels import label_of

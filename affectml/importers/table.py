@@ -68,7 +68,11 @@ def draft_of_table(content: Table, spec: TableSpec, source: Source, root: Path) 
         own = [c for c in own if c not in taken]
     ids = identity["image_id"].to_numpy(dtype=object)
     shape = Shape(content, ids, columns, own, spec, source.about.name, source.taxonomy)
-    shaped = _unlabelled(shape) if spec.unlabelled else labels_of(shape)
+    if spec.unlabelled:
+        shaped = Shaped(rows=np.arange(len(ids)), own=own)
+        _one_row_each(shape, shaped, "first")
+    else:
+        shaped = labels_of(shape)
     images = identity.iloc[shaped.rows].reset_index(drop=True)
     if columns.split is not None:
         images["split"] = splits_in(content, columns.split)[shaped.rows]
@@ -135,13 +139,6 @@ def labels_of(shape: Shape) -> Shaped:
         shaped.notes.insert(0, f"one judgement per row, by {who}")
         return shaped
     return _from_label_columns(shape) if columns.label is None else _from_label_column(shape)
-
-
-def _unlabelled(shape: Shape) -> Shaped:
-    """The images and the columns alone."""
-    shaped = Shaped(rows=np.arange(len(shape.ids)), own=shape.own)
-    _one_row_each(shape, shaped, "first")
-    return shaped
 
 
 def splits_in(table: Table, column: str) -> NDArray[Any]:
