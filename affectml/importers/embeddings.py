@@ -310,7 +310,7 @@ def _content(file: Path, csv: Path | None) -> dict[str, Any]:
     frame = read_table(csv).frame
     if not any(plain(name) in _NAMES for name in frame.columns):
         raise BadInput(f"{csv}: no column image_id or file to name the images by (it has: {', '.join(frame.columns)})")
-    if len(frame) != len(matrix := arrays["embedding"]):
+    if len(frame) != len(matrix := _floats(arrays.get("embedding", np.empty(0)), file)):
         raise BadInput(f"{file}: embedding: {len(matrix)} rows, but {len(frame)} rows of {csv}")
     return {name: _objects(frame[name]) for name in frame.columns} | arrays
 
