@@ -134,8 +134,8 @@ class Run:
             images: as `predict` takes them. Those that cannot be read are listed, and one that is named twice has
                 one row.
             out: a .csv, .parquet or .jsonl file.
-            options: labels, as `predict` takes them; replace, an existing file (the old one is kept beside it); threads,
-                for torch; say, called with each line for the user.
+            options: labels, as `predict` takes them; replace, an existing file (the old one is kept beside it);
+                threads, for torch; say, called with each line for the user.
 
         Returns:
             A PredictionFile: the file, how many rows it has, and what could not be read.
