@@ -13,7 +13,7 @@ from affectml.duplicates import read_each
 from affectml.embeddings.store import AGAIN, FOLDER, EmbeddingStore
 from affectml.errors import AffectmlError, BadInput
 from affectml_annotation.errors import AnnotationError
-from affectml_annotation.exchange.formats import read_judgements
+from affectml_annotation.exchange import read_judgements
 from affectml_annotation.exchange.tables import import_problems
 from affectml_annotation.judgements import found_labels
 

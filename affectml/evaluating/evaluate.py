@@ -19,8 +19,7 @@ from affectml.errors import AffectmlError, BadInput, BadRun, EncoderUnavailable,
 from affectml.evaluating import EvaluateConfig
 from affectml.evaluating.datasets import Judged, joined, on_datasets
 from affectml.evaluating.systems import Source, free_name, sources_of, target_of
-from affectml.heads import head_class
-from affectml.heads.registry import PLAIN, offered
+from affectml.heads.registry import PLAIN, head_class, offered
 from affectml.judging.answers import FILE, write_answers
 from affectml.judging.compare import differences, in_families, over_seeds, stored
 from affectml.judging.figures import FACTS, METRICS, SCORES, Evaluation, Figure

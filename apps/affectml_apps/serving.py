@@ -5,7 +5,6 @@ another site can call it.
 """
 
 import ctypes
-import gc
 import logging
 import re
 import socket
@@ -219,11 +218,9 @@ def opened(make: Callable[[], T]) -> T:
     """What a server shows, opened before anything is served; what a user can mend ends the program with one line."""
     pa.set_memory_pool(pa.system_memory_pool())  # pyarrow's own keeps what reading a large table took: 20 MB
     try:
-        made = make()
+        return make()
     except (AffectmlError, AnnotationError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
-    give_back_memory()
-    return made
 
 
 def say(line: str) -> None:
@@ -240,11 +237,3 @@ def hold_little() -> None:
     if set_option is not None:
         for option, value in ((-8, 1), (-3, 2**20), (-1, 2**23)):  # M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
             set_option(option, value)
-
-
-def give_back_memory() -> None:
-    """Hand what reading the tables took back to the system; glibc keeps it otherwise (16 MB for 100,000 images)."""
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)

@@ -270,6 +270,12 @@ def join(store: LabelStore, *people: str) -> None:
         store.consent(who)
 
 
+def say(store: LabelStore, who: str, count: int, *labels: str, **more: Any) -> None:
+    """Have somebody give the same answer to their next images. more: of the answer, such as another kind."""
+    more = {"kind": "labels" if labels else "none"} | more
+    store.submit([Answer(claim.image_id, who, labels=labels, **more) for claim in store.claim(who, count)])
+
+
 def change(store: LabelStore, *statements: Executable) -> None:
     """Change a database without its store's own rules."""
     with store.database.write() as connection:
@@ -429,6 +435,13 @@ class Person:
         """The same, with all that goes with it."""
         events = self.settled().server.events()
         return events[events["annotator_id"] == self.who].reset_index(drop=True)
+
+
+def change_language(person: Person, code: str) -> None:
+    """Have the labelling page speak another language, as somebody chooses it in the page's header."""
+    person.page.locator(".st-key-languages button").click()
+    person.page.locator(f".st-key-language-{code} button").click()
+    person.page.wait_for_selector(f".labeller[lang={code}]")
 
 
 # on a page: whether all of it is in sight; which element has the focus, within components too

@@ -37,8 +37,7 @@ from affectml.exploring import Collection, Column, Detail, Near, View
 from affectml.plots import overlay
 from affectml.training import open_or_draw
 from affectml_apps import serving
-from affectml_apps.explore.colours import UNKNOWN, coded
-from affectml_apps.explore.state import Explorer, current
+from affectml_apps.explore.state import UNKNOWN, Explorer, coded, current
 from affectml_apps.pictures import BadImage, as_webp, data_uri, thumbnail
 
 CLIENT = Path(__file__).parent / "client"
@@ -53,8 +52,8 @@ LASTING = {"cache-control": "private, max-age=86400, immutable"}  # asked for wi
 _one_at_a_time = threading.Lock()  # encoders: two at once take twice the memory and no less time
 
 
-def app_parts(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
-    """What the entry script hands to `st.App`: the page's path, and its other arguments.
+def app_parts(arguments: Sequence[str]) -> dict[str, Any]:
+    """What the entry script hands to `st.App` beside `PAGE`.
 
     Opens the data set and makes its map at once, so that a wrong folder ends the program before anything is served.
     """
@@ -63,7 +62,7 @@ def app_parts(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
     options = read_page("explore", Exploring, arguments)
     serving.hold_little()
     explorer = serving.opened(lambda: _explorer(options))
-    return PAGE, {
+    return {
         "routes": make_routes(config.get_option("server.baseUrlPath")),
         "middleware": serving.make_middleware(options.allow_host),
         "lifespan": make_lifespan(explorer),

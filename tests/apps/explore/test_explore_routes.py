@@ -15,7 +15,7 @@ import affectml_apps
 from affectml.cli.pages import Exploring, read_page
 from affectml.errors import BadInput
 from affectml.exploring import Column, View
-from affectml_apps.explore.colours import COLOURS, coded
+from affectml_apps.explore.state import COLOURS, coded
 from affectml_apps.explore.web import app_parts
 
 
