@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from affectml.data import Dataset
 from affectml.encoders import Encoder
 from affectml.errors import BadRun
 from affectml.explanation import Explanation, explain_image
@@ -165,21 +164,15 @@ class Run:
         """
         return explain_image(self._opened, image, encoder_factory=self._the_encoder, **options)
 
-    def for_person(
-        self,
-        answers: "str | Answered | pd.DataFrame | Path | None" = None,
-        *,
-        dataset: str | Path | Dataset | None = None,
-        threads: int | None = None,
-    ) -> Person:
+    def for_person(self, answers: "str | Answered | pd.DataFrame | Path | None" = None, **options: Any) -> Person:
         """One person, as a run trained by person knows them; see docs/training.md.
 
         Args:
             answers: the id of a person that the run learned from, or a new person's choices: {image: label or labels}
                 (an empty list: no label applies), a table with columns image and labels, or a Path to one. Images are
                 paths, or image_ids of the run's data set. None is the population.
-            dataset: if the image_ids belong to another data set, or the run's own has moved.
-            threads: for torch; None is one less than the cores.
+            options: dataset, if the image_ids belong to another data set, or the run's own has moved; threads, for
+                torch.
 
         Returns:
             A Person: their `thresholds`, and `predict` for what they would choose.
@@ -189,7 +182,7 @@ class Run:
             BadInput: if nobody has this id, or an image is missing or answered twice.
             UnknownLabel: if the run does not have a label.
         """
-        return for_person(self._opened, answers, dataset=dataset, threads=threads, encoder_factory=self._the_encoder)
+        return for_person(self._opened, answers, encoder_factory=self._the_encoder, **options)
 
     def _the_encoder(self) -> Encoder:
         return self._encoder

@@ -94,7 +94,8 @@ def evaluate_systems(
     else:
         file.mkdir(parents=True, exist_ok=True)
         evaluation.write(file)
-        _write_answers(judged, file / FILE)
+        if judged:
+            _write_answers(judged, file / FILE)
         write_report(evaluation, shown, file / PAGE)
     if alone and out is None:
         data = option("on", runs[0].info.config.dataset or "DATASET")
@@ -155,8 +156,6 @@ def _shown(evaluation: Evaluation, judged: Sequence[Judged], runs: Sequence[RunF
 
 def _write_answers(judged: Sequence[Judged], file: Path) -> None:
     """Write everybody's answers to the judged images; labels that a data set has not are NaN there."""
-    if not judged:
-        return
     labels = list(dict.fromkeys(label for each in judged for label in each.truth.labels))
     names = [each.evaluation.figures[0].dataset for each in judged for _ in each.answers]
     said = [(system, a.image_id, a.split, a) for each in judged for system, a in each.answers.items()]

@@ -168,10 +168,6 @@ def _check(config: AskConfig) -> None:
     if own := config.body.keys() & {"model", "messages", "temperature"}:
         other = "the question and the image" if "messages" in own else option(min(own))
         raise BadInput(f"{option('body')}: not for {min(own)}, which {other} sets")
-    try:
-        json.dumps(dict(config.body), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise BadInput(f"{option('body')}: expected values that JSON can hold ({error})") from None
 
 
 def _asking(data: Dataset, config: AskConfig, say: Say) -> tuple[list[str], tuple[str, ...], bool, str]:
