@@ -73,12 +73,9 @@ class Duplicates:
 
     def notes(self) -> list[str]:
         """What was compared, in words; what was found, the rows of an audit say."""
-        above = f"with a cosine below {self.lowest:.4f} is compared"
-        lines = {
-            f"{self.without_file:,} images have no file, so their pixels cannot be compared": self.without_file,
-            f"of more than {MOST_PROPOSALS:,} pairs, none {above}": self.lowest > PROPOSE,
-        }
-        return [line for line, so in lines.items() if so]
+        without = f"{self.without_file:,} images have no file, so their pixels cannot be compared"
+        above = f"of more than {MOST_PROPOSALS:,} pairs, none with a cosine below {self.lowest:.4f} is compared"
+        return [without] * (self.without_file > 0) + [above] * (self.lowest > PROPOSE)
 
     def write_groups(self) -> Path | None:
         """Set the `group` column of images.parquet, so that no later split parts what pixels confirm.

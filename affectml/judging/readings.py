@@ -25,6 +25,7 @@ from affectml_metrics import FEW, Difference, paired_difference
 from affectml_metrics import functional as F
 from affectml_metrics.intervals import Bounds, interval_of
 
+OfSums = Callable[[Floats], Floats]
 # the image, the disagreement and the scores of each comparison
 Compared = tuple[Ints, Floats, dict[str, Floats]]
 
@@ -126,11 +127,7 @@ def shares_entropy(alpha: Floats) -> Floats:
 
 
 def jackknifed(
-    columns: Floats,
-    statistic: Callable[[Floats], Floats],
-    groups: Array | None,
-    null: float | None = None,
-    bounds: Sequence[Bounds] = (),
+    columns: Floats, statistic: OfSums, groups: Array | None, null: float | None = None, bounds: Sequence[Bounds] = ()
 ) -> Difference:
     """A statistic [B, 1] of sums [B, M] of the columns [N, M], with its interval and the p value of `null`.
 
