@@ -225,9 +225,9 @@ def images_to_queue(store: LabelStore, queue: Path, top: int, *, people: int | N
     """
     labels, known = store.task.labels, set(store.images()["image_id"])
     if queue.is_dir():
-        said = SystemAnswers.read(queue)
-        rates = said.scores if said.shares is None else said.shares
-        table = pd.DataFrame(rates, columns=list(said.labels)).assign(image_id=said.image_id)
+        answers = SystemAnswers.read(queue)
+        rates = answers.scores if answers.shares is None else answers.shares
+        table = pd.DataFrame(rates, columns=list(answers.labels)).assign(image_id=answers.image_id)
     elif queue.suffix.lower() in PREDICTIONS:
         table = read_table(queue).frame.rename(columns={"image": "image_id"})
     else:

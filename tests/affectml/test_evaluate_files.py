@@ -320,7 +320,7 @@ REFUSED = [  # systems, with a file of answers on the data set; options; what is
     ("FILE", {"shape": "list"}, "shape='list': expected one of sets, ranked, rates, distribution"),
     ("FILE", {"shape": "sets"}, "numbers where labels were asked: 200; shape says what they are"),
     ("FILE", {"split": "train"}, "split: no 'train' .expected one of test, val, all"),
-    ("FILE", {"threads": 0}, "threads=0: expected at least 1"),
+    ("FILE", {"threads": 0}, "threads=0: expected 1 to 1,024"),
     ("FILE", {"tau": 1.5}, "tau=1.5: expected a rate between 0 and 1"),
     ("FILE", {"mapping": {"calm": "contentmnt"}}, "mapping=.* has no label 'contentmnt'; did you mean 'contentment'"),
     ("FILE", {"sort": "set_f2"}, "sort='set_f2': not every system has it, .*; did you mean 'set_f1'"),
