@@ -129,7 +129,7 @@ class ContrastiveConfig(HeadConfig):
     patience: PositiveInt = 10
 
 
-class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden",)):
+class ContrastiveHead(TextHead, name="contrastive", learns=TASKS):
     """Image features -> Dense relu -> Dense linear, compared with text features by cosine (Bustos et al. 2023).
 
     Each label of an image makes a pair of the image and one of the label's texts, weighed by the label's part of the

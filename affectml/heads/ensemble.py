@@ -90,7 +90,7 @@ class MemberConfig(BlendConfig):
     @classmethod
     def fits(cls, head: type[Head]) -> bool:
         """Whether such a head can be inside."""
-        return "ensemble" in head.takes
+        return bool(head.learns) and head.scores_of == "people" and not issubclass(head, CompositeHead)
 
     def check(self) -> None:
         """HeadConfig.check, and that there is such a member, which takes these options and predicts this kind."""
@@ -112,7 +112,7 @@ class MemberConfig(BlendConfig):
 
 @dataclasses.dataclass(frozen=True)
 class EnsembleConfig(MemberConfig):
-    """One head fitted `count` times. head: one that takes `ensemble`, as softmax; options: its own options."""
+    """One head fitted `count` times. head: softmax, sigmoid or kernel; options: its own options."""
 
     count: Annotated[int, Field(ge=2)] = 5
 

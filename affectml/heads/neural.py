@@ -75,7 +75,7 @@ class SoftmaxConfig(NeuralConfig):
     """See NeuralConfig."""
 
 
-class SoftmaxHead(NeuralHead, name="softmax", learns=("single", "distribution"), takes=("hidden", "ensemble")):
+class SoftmaxHead(NeuralHead, name="softmax", learns=("single", "distribution")):
     """Multinomial logistic regression, or one hidden layer, fitted by soft cross-entropy.
 
     Targets: one-hot rows (single labels) or distributions, rows summing to one; weights: [N]. `scores` and
@@ -101,9 +101,7 @@ class SigmoidConfig(NeuralConfig):
     assumed_negatives: Annotated[float, Field(ge=0, lt=1)] | None = None
 
 
-class SigmoidHead(
-    NeuralHead, name="sigmoid", learns=("rates", "sets", "single-positive"), takes=("hidden", "ensemble")
-):
+class SigmoidHead(NeuralHead, name="sigmoid", learns=("rates", "sets", "single-positive")):
     """A logistic regression per label, or one hidden layer for all, fitted by binary cross-entropy on rates.
 
     Targets: rates, or sets as 0/1, [N, C]; weights: [N], or [N, C] (people asked, say: a rate of n people

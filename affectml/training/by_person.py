@@ -39,14 +39,12 @@ LEAST = 6  # people: two for each fold of the judging
 
 def check_by_person(plan: Plan) -> None:
     """Raise BadInput where people cannot be told apart with this head, target or data set, with the way out."""
-    config, head, targets, dataset, why = plan.config, plan.head, plan.targets, plan.dataset, ""
+    head, targets, dataset, why = plan.head, plan.targets, plan.dataset, ""
     if targets.kind != "rates":
         kind = f"target {targets.name} is of kind {targets.kind}"
         why = f"learns who chose which labels, and {kind}: take a target of rates, or leave it out"
     elif not cuts_rates(head):
         why = f"{head.described()} has no rates to begin with; take {option('head')} {heads_that(cuts_rates)}"
-    elif config.ensemble:
-        why = f"has rates of its own: leave {option('ensemble', config.ensemble)} out"
     elif dataset.judgements is None:
         why = f"{dataset.root} has no annotations.parquet, which says who chose what: leave it out"
     elif (people := dataset.judgements["annotator_id"].nunique()) < LEAST:
