@@ -10,8 +10,7 @@ import typer
 from annotated_types import Ge
 
 from affectml._options import MOST_SEED, MOST_THREADS, Device, Help, Threads, options_of
-from affectml.cli._command import Parts, Workers, device_there, say, there
-from affectml.cli._print import Table, about, print_lines
+from affectml.cli._command import Parts, Table, Workers, about, device_there, print_lines, say, there
 from affectml.errors import BadInput, spelled
 from affectml.planning import PlanConfig
 from affectml.vlm import AskConfig
@@ -106,7 +105,6 @@ class Look:
     """Options of a whole audit; `--files` takes none of them.
 
     Args:
-        run: Run folder to take target, encoder and kind of head from. Default: a linear head.
         target: Target to look at. Default: the only one.
         encoder: Encoder whose embeddings to use. Default: the one the data set is embedded with.
         top: How many images and answers to keep in the table, beyond chance or not.
@@ -116,7 +114,6 @@ class Look:
         seed: Seed of the folds.
     """
 
-    run: Path | None = None
     target: str | None = None
     encoder: str | None = None
     top: Count = 100
@@ -126,10 +123,10 @@ class Look:
 
 
 def audit(place: str, look: Look, *, files: bool = False) -> Parts:
-    """List what deserves a second look: copies, odd answers, people, labels, files and small groups.
+    """List what deserves a second look: copies, odd answers, people, labels and files.
 
     Args:
-        place: A data set; with --files also a run, a store of embeddings, a label database or a backup.
+        place: A data set; with --files also a label database or a backup.
         files: Only check that files keep what they promise; exit code 1 if not. Nothing is written.
     """
     if files:
@@ -141,7 +138,7 @@ def audit(place: str, look: Look, *, files: bool = False) -> Parts:
 def _files(place: str, look: Look) -> Parts:
     from affectml.auditing import audit_files
     from affectml.cli import label
-    from affectml_annotation.store.label_store import is_database
+    from affectml_annotation.store import is_database
 
     if given := [spelled(each.name) for each in options_of(Look) if getattr(look, each.name) != each.default]:
         raise BadInput(f"{', '.join(given)}: not with --files, which looks at files alone: leave one of them out")
@@ -157,16 +154,14 @@ def _files(place: str, look: Look) -> Parts:
 
 
 def _audit(place: Path, look: Look) -> Parts:
-    there(datasets=[place], runs=[look.run])
+    there(datasets=[place])
     import affectml
     from affectml._files import try_folder
     from affectml.auditing import listed_tables, write_audit
 
     folder = look.out if look.out is not None else place.resolve().with_name(f"{place.resolve().name}-audit")
     try_folder(folder)
-    found = affectml.audit(
-        place, look.run, target=look.target, encoder=look.encoder, top=look.top, seed=look.seed, say=say
-    )
+    found = affectml.audit(place, target=look.target, encoder=look.encoder, top=look.top, seed=look.seed, say=say)
     files = write_audit(found, folder)
     kept = found.write_groups() if look.write_groups else None
     written = {"kept": kept and str(kept)} if look.write_groups else {}
@@ -255,4 +250,4 @@ def ask(dataset: Path, config: AskConfig, *, out: Path) -> Parts:
     asked = write(dataset, config, out, say=say)
     yield asked.to_json()
     yield f"{asked.requests} requests about {asked.images} images: {', '.join(map(str, asked.files))}"
-    yield f"order of labels in each: {asked.index}\n\n{asked.prompt}"
+    yield asked.prompt

@@ -124,7 +124,6 @@ def judge(prepared: Prepared, systems: Systems, say: Say = lambda line: None) ->
         targets=targets,
         train=split.ids("train"),
         rates=with_rates if targets.kind in SEVERAL else [],
-        thresholds=None if model.promise_ is not None else model.thresholds_,
     )
     rows = found.rows()
     for part in split_table(split, targets).to_dict("records"):

@@ -19,15 +19,7 @@ from affectml_annotation.exchange.files import no_file
 MAX_PIXELS = 40_000_000
 MAX_SIDE = 4096
 PREVIEW = 560
-SHOWN = {
-    "PNG": "image/png",
-    "JPEG": "image/jpeg",
-    "MPO": "image/jpeg",
-    "GIF": "image/gif",
-    "WEBP": "image/webp",
-    "AVIF": "image/avif",
-    "BMP": "image/bmp",
-}
+SHOWN = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "AVIF", "BMP")
 CONVERTED = ("TIFF", "JPEG2000", "PPM", "HEIF")
 
 
@@ -46,17 +38,17 @@ def for_browser(path: Path) -> tuple[Path | bytes, str]:
     """
     with _open(path) as opened:
         if opened.format in SHOWN and opened.width * opened.height <= MAX_PIXELS:
-            return path, SHOWN[opened.format]
+            return path, "image/jpeg" if opened.format == "MPO" else Image.MIME[opened.format]
     return _large(path, _stamp(path), MAX_SIDE), "image/webp"
 
 
 def preview(path: Path, side: int = PREVIEW) -> str:
-    """An image as a data URI, at most `side` pixels wide and high; small ones are enlarged by a whole number.
+    """An image as a data URI, at most `side` pixels wide and high.
 
     It goes over the lead's own connection: an address in Streamlit's media store would be served to anybody who
     has it. Raises BadImage.
     """
-    return data_uri(_small(path, _stamp(path), side, enlarge=True))
+    return data_uri(_small(path, _stamp(path), side))
 
 
 def thumbnail(path: Path, side: int) -> bytes:
@@ -68,11 +60,6 @@ def thumbnail(path: Path, side: int) -> bytes:
 def data_uri(webp: bytes) -> str:
     """A picture of `as_webp` as an address that holds it."""
     return f"data:image/webp;base64,{b64encode(webp).decode()}"
-
-
-def decoded(content: bytes, side: int = MAX_SIDE) -> Image.Image:
-    """What somebody handed over, upright RGB of at most `side` pixels wide and high. Raises BadImage."""
-    return _decoded(io.BytesIO(content), side).convert("RGB")
 
 
 def as_webp(picture: Image.Image, **options: int) -> bytes:
@@ -91,23 +78,19 @@ def _stamp(path: Path) -> tuple[int, int]:
     return there.st_mtime_ns, there.st_size
 
 
-def _webp(path: Path, _stamp: tuple[int, int], side: int, *, enlarge: bool = False, **options: int) -> bytes:
-    picture = _decoded(path, side)
-    times = side // max(picture.size)
-    if enlarge and times > 1:
-        picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
-    return as_webp(picture, **options)
+def _webp(path: Path, _stamp: tuple[int, int], side: int, **options: int) -> bytes:
+    return as_webp(_decoded(path, side), **options)
 
 
 _small = lru_cache(maxsize=1024)(_webp)  # of some 20 kB
 _large = lru_cache(maxsize=16)(_webp)  # of some megabytes
 
 
-def _open(path: Path | io.BytesIO) -> Image.Image:
+def _open(path: Path) -> Image.Image:
     """The image's head; nothing is decoded yet."""
     Image.init()
     formats = [name for name in (*SHOWN, *CONVERTED) if name in Image.OPEN]  # no EPS: it would start a program
-    if isinstance(path, Path) and (why := no_file(path)):
+    if why := no_file(path):
         raise BadImage(why)
     try:
         return Image.open(path, formats=formats)
@@ -119,9 +102,9 @@ def _open(path: Path | io.BytesIO) -> Image.Image:
         raise BadImage(f"the file cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _decoded(source: Path | io.BytesIO, side: int) -> Image.Image:
+def _decoded(path: Path, side: int) -> Image.Image:
     """Upright RGBA, at most `side` pixels wide and high."""
-    with _one_at_a_time, _open(source) as opened:
+    with _one_at_a_time, _open(path) as opened:
         if opened.format in ("JPEG", "MPO") and not opened.info.get("progressive"):
             _draft(opened, side)
         if opened.width * opened.height > MAX_PIXELS:

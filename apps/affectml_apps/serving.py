@@ -5,25 +5,29 @@ another site can call it.
 """
 
 import ctypes
-import gc
+import logging
 import re
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import pyarrow as pa
 from starlette.middleware import Middleware
+from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from affectml.errors import AffectmlError
-from affectml_annotation import AnnotationError
-from affectml_apps.pictures import for_browser
+from affectml.errors import AffectmlError, BadInput
+from affectml_annotation import AnnotationError, DatabaseAway, DatabaseFailed
+from affectml_apps.pictures import BadImage, for_browser
+from affectml_apps.text import in_public
 
 T = TypeVar("T")
 SHARED = Path(__file__).parent / "client"  # modules for the browser that more than one app uses
+AWAY_SECONDS = 1  # until a browser asks again whether the database is back
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # A name or address as a browser writes it, and a port.
 HOST = re.compile(r"(?:(?P<name>[A-Za-z0-9._-]{1,253})|\[(?P<six>[0-9A-Fa-f:.]{2,45})\])(?::[0-9]{1,5})?")
@@ -121,13 +125,50 @@ def prefixed(base: str) -> str:
     return f"/{base.strip('/')}" if base.strip("/") else ""
 
 
-def client_file(folder: Path, name: str) -> Response:
-    """A file of an app's client, or of the shared one; every name is checked against what is there."""
-    found = {path.name: path for path in (*SHARED.iterdir(), *folder.iterdir())}
-    if name not in found:
-        return PlainTextResponse("no such file", 404)
-    kind = "text/javascript" if name.endswith(".js") else "text/css"
-    return FileResponse(found[name], media_type=kind, headers={"cache-control": "no-cache"})
+def make_routes(root: str, client: Path, handlers: Mapping[str, Callable[[Request], Response]]) -> list[BaseRoute]:
+    """Routes below `root`: those of the handlers, which tell a user's errors as `failed` does; the client's files.
+
+    A file of the client is the app's own or a shared one; every name is checked against what is there.
+    """
+
+    def file(request: Request) -> Response:
+        name = request.path_params["name"]
+        found = {path.name: path for path in (*SHARED.iterdir(), *client.iterdir())}
+        if name not in found:
+            return PlainTextResponse("no such file", 404)
+        kind = "text/javascript" if name.endswith(".js") else "text/css"
+        return FileResponse(found[name], media_type=kind, headers={"cache-control": "no-cache"})
+
+    def in_words(handler: Callable[[Request], Response]) -> Callable[[Request], Response]:
+        def answer(request: Request) -> Response:
+            try:
+                return handler(request)
+            except (AffectmlError, AnnotationError, BadImage, Refused) as error:
+                return failed(error)
+
+        return answer
+
+    routes = [Route(f"{root}/{name}", in_words(handler), methods=["GET"]) for name, handler in handlers.items()]
+    return [Route(f"{root}/client/{{name}}", file, methods=["GET"]), *routes]
+
+
+class Refused(Exception):
+    """What a browser asked for and does not get; `status` is that of HTTP."""
+
+    status = 403
+
+
+def failed(error: Exception) -> JSONResponse:
+    """Why there is no answer and no image. What the database said of its place is for the server's log alone."""
+    if isinstance(error, DatabaseFailed):
+        logging.getLogger(__name__).warning("%s", error)
+    if isinstance(error, DatabaseAway):
+        return JSONResponse({"error": in_public(error)}, 503, {"retry-after": str(AWAY_SECONDS)})
+    if isinstance(error, BadImage):
+        status = 404 if "no such file" in str(error) else 422
+    else:
+        status = 500 if isinstance(error, DatabaseFailed) else getattr(error, "status", 400)
+    return JSONResponse({"error": in_public(error)}, status)
 
 
 def picture(path: Path, headers: Mapping[str, str]) -> Response:
@@ -152,15 +193,34 @@ def loader(app: str) -> str:
     return (SHARED / "loader.js").read_text(encoding="utf-8").replace("APP", app)
 
 
+class Served(Generic[T]):
+    """What the page and the routes of this process serve: `use` it, and call this for it.
+
+    Streamlit runs a page as a script, so there is no other place to hand it over.
+    """
+
+    def __init__(self, script: str) -> None:
+        self.script = script
+        self.value: T | None = None
+
+    def use(self, value: T | None) -> None:
+        """Serve this from now on; None: nothing."""
+        self.value = value
+
+    def __call__(self) -> T:
+        """What is served."""
+        if self.value is None:
+            raise BadInput(f"nothing is open; start the app with `streamlit run {self.script}`")
+        return self.value
+
+
 def opened(make: Callable[[], T]) -> T:
     """What a server shows, opened before anything is served; what a user can mend ends the program with one line."""
     pa.set_memory_pool(pa.system_memory_pool())  # pyarrow's own keeps what reading a large table took: 20 MB
     try:
-        made = make()
+        return make()
     except (AffectmlError, AnnotationError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
-    give_back_memory()
-    return made
 
 
 def say(line: str) -> None:
@@ -177,11 +237,3 @@ def hold_little() -> None:
     if set_option is not None:
         for option, value in ((-8, 1), (-3, 2**20), (-1, 2**23)):  # M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
             set_option(option, value)
-
-
-def give_back_memory() -> None:
-    """Hand what reading the tables took back to the system; glibc keeps it otherwise (16 MB for 100,000 images)."""
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)

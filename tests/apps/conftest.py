@@ -33,7 +33,7 @@ from affectml.judging.answers import SystemAnswers, write_answers
 from affectml.taxonomies import Taxonomy
 from affectml_annotation import Answer, LabelStore
 from affectml_apps.relabel.identity import make_token
-from affectml_apps.relabel.task import LabelTask, Options, open_task, use
+from affectml_apps.relabel.task import LabelTask, Options, current, open_task
 from affectml_apps.relabel.web import make_routes
 from affectml_apps.serving import Guard
 
@@ -245,13 +245,13 @@ def saving(page: Page) -> Page:
 def serve(tmp_path: Path, demo: Path) -> Iterator[Callable[..., LabelTask]]:
     """`serve(**options)`: a task in this process, for what needs no browser; pages and routes serve the last one."""
     with contextlib.ExitStack() as open_ones:
-        open_ones.callback(use, None)
+        open_ones.callback(current.use, None)
 
         def make(dataset: Path | None = demo, **options: Any) -> LabelTask:
             where = {"dataset": dataset, "db": str(tmp_path / f"{dataset and dataset.name}-labels.db")}
             made = open_task(Options(**where | options))
             open_ones.callback(made.store.close)
-            use(made)
+            current.use(made)
             return made
 
         yield make
@@ -268,6 +268,12 @@ def join(store: LabelStore, *people: str) -> None:
     store.invite(people)
     for who in people:
         store.consent(who)
+
+
+def say(store: LabelStore, who: str, count: int, *labels: str, **more: Any) -> None:
+    """Have somebody give the same answer to their next images. more: of the answer, such as another kind."""
+    more = {"kind": "labels" if labels else "none"} | more
+    store.submit([Answer(claim.image_id, who, labels=labels, **more) for claim in store.claim(who, count)])
 
 
 def change(store: LabelStore, *statements: Executable) -> None:
@@ -429,6 +435,13 @@ class Person:
         """The same, with all that goes with it."""
         events = self.settled().server.events()
         return events[events["annotator_id"] == self.who].reset_index(drop=True)
+
+
+def change_language(person: Person, code: str) -> None:
+    """Have the labelling page speak another language, as somebody chooses it in the page's header."""
+    person.page.locator(".st-key-languages button").click()
+    person.page.locator(f".st-key-language-{code} button").click()
+    person.page.wait_for_selector(f".labeller[lang={code}]")
 
 
 # on a page: whether all of it is in sight; which element has the focus, within components too

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from affectml_apps.relabel.identity import Allowance
-from affectml_apps.relabel.task import Options, open_task, use
+from affectml_apps.relabel.task import Options, current, open_task
 
 from .conftest import Caller, answer_to, join, refused_for_now
 
@@ -37,9 +37,9 @@ def shared(tmp_path_factory, demo):
 
 @pytest.fixture
 def served(shared):
-    use(shared)
+    current.use(shared)
     yield shared
-    use(None)
+    current.use(None)
 
 
 def call(task, who="ann", **allowed):

@@ -15,7 +15,7 @@ from affectml.errors import AffectmlError
 from affectml.importers.images import add_images
 from affectml_annotation import Answer, LabelStore
 from affectml_apps.relabel import queries
-from affectml_apps.relabel.task import Options, open_task, parse_arguments, use
+from affectml_apps.relabel.task import Options, current, open_task, parse_arguments
 
 from .reading import page, press
 
@@ -44,13 +44,13 @@ def state(folder):
 def started():
     """`started(*words)`: the task that these words after `--` open, and what is said; pages serve the last one."""
     with contextlib.ExitStack() as open_ones:
-        open_ones.callback(use, None)
+        open_ones.callback(current.use, None)
 
         def start(*words):
             said = []
             task = open_task(parse_arguments([str(word) for word in words]), say=said.append)
             open_ones.callback(task.store.close)
-            use(task)
+            current.use(task)
             return task, said
 
         yield start

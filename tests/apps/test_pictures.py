@@ -42,8 +42,8 @@ def huge_png(path, side=13_000):
     return path
 
 
-@pytest.mark.parametrize(("size", "shown"), [((96, 48), (480, 240)), ((1000, 500), (560, 280)), ((300, 30), (300, 30))])
-def test_a_preview_is_shrunk_to_fit_or_enlarged_by_a_whole_number(tmp_path, size, shown):
+@pytest.mark.parametrize(("size", "shown"), [((1000, 500), (560, 280)), ((300, 30), (300, 30))])
+def test_a_preview_is_shrunk_to_fit(tmp_path, size, shown):
     Image.new("L", size, 200).save(tmp_path / "image.png")
     assert decoded(preview(tmp_path / "image.png")).size == shown
 

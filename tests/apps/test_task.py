@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from affectml.data import DatasetMeta, write_dataset
-from affectml.errors import AffectmlError, BadRun
+from affectml.errors import AffectmlError, BadInput, BadRun
 from affectml.taxonomies import LabelName, Taxonomy, get_taxonomy
 from affectml_annotation import Answer, LabelStore, StoreError, Task
 from affectml_annotation.errors import BadTask
@@ -192,13 +192,13 @@ def test_what_another_server_changed_is_seen_here(task):
     assert (task.file.page.blur, task.file.words["awe"].definition) == (True, "vast")
     with pytest.raises(BadTask, match="page: no key 'blurr' here; did you mean 'blur'"):
         task.store.change_task(page={"blurr": True})
-    with pytest.raises(BadTask, match="page.seconds: expected 0 or more, but this is -1"):
+    with pytest.raises(BadTask, match="page.seconds: expected greater than or equal to 0, but this is -1"):
         task.store.change_task(page={"seconds": -1})
     assert read_secret(task.store) == task.secret
 
 
 def test_without_a_task_the_pages_say_how_to_start():
-    with pytest.raises(StoreError, match="streamlit run"):
+    with pytest.raises(BadInput, match="streamlit run apps/relabel.py"):
         current()
 
 

@@ -16,7 +16,7 @@ APPS = ROOT / "apps" / "affectml_apps"
 PAGES = (
     "text.py", "relabel/component.py", "relabel/identity.py", "relabel/speaking.py", "relabel/sync.py",
     "relabel/pages/drawing.py", "relabel/pages/label.py", "relabel/pages/navigation.py", "relabel/pages/who.py",
-    "relabel/study/exchange.py", "relabel/study/page.py", "relabel/study/phases.py",
+    "relabel/study/exchange.py", "relabel/study/page.py",
 )  # fmt: skip
 CLIENTS = sorted((*APPS.glob("client/*.js"), *APPS.glob("relabel/client/*.js")))
 # What the lead alone reads: by file, the functions and constants that it stands in.

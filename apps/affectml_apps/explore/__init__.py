@@ -2,8 +2,7 @@
 
     web.py       what the entry script hands to `st.App`: the page, and the routes (bytes for map, grid and colours,
                  JSON for one image)
-    state.py     the collection that this process serves, what was asked of it last, images of one's own
-    colours.py   what colours say of images, and which column has them at first
+    state.py     the collection that this process serves, what was asked of it last, what colours say of its images
     page.py      the script that Streamlit runs: filters, search, selections, and the component
     client/      map, grid and the one large image: plain ES modules and a stylesheet
 

@@ -6,7 +6,6 @@ The view lies in the session, and in the address once it has changed; every chan
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -19,15 +18,11 @@ from affectml.people.labelling import queued_words
 from affectml_annotation import AnnotationError
 from affectml_apps import serving
 from affectml_apps.explore.state import Explorer, current
-from affectml_apps.pictures import BadImage, decoded
 from affectml_apps.text import attempt, controlled, plain, show_done
 
 CLIENT = Path(__file__).parent / "client"
 MOST_CHOICES = 1000  # levels to choose from; of more, a part of their text is asked for
-MAX_UPLOAD = 60  # MB
-UPLOAD_SIDE = 2048  # pixels
 OWN = ("colour", "order", "descending", "lasso", "image", "text", "like", "rates", "of")  # what a browser changes
-UPLOADS = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif"]
 # Drawn here: a ":material/..." icon would be fetched from abroad by every page.
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><g fill="#2f6fc4"><circle cx="9" cy="10" r="4"/>'
@@ -48,9 +43,8 @@ def run() -> None:
             st.error(plain(error))
         draw_filters(explorer, view)
         below = st.container()
-        own = draw_upload(explorer)
         draw_notes(explorer)
-    mount(explorer, view, own)
+    mount(explorer, view)
     with below:  # last: it waits for what the browser asks for by now
         draw_selections(explorer, view)
 
@@ -104,10 +98,7 @@ def on_wish() -> None:
     st.session_state["ticked"] = list(map(str, ticked)) if isinstance(ticked, list) else []
     given = {name: value for name, value in wish.items() if isinstance(value, str)}
     if asked := told(lambda: View.from_query(given)):
-        touched = wish.get("filtered") or ()  # by the legend: all others may have changed since
-        kept = [each for each in st.session_state["view"].filters if each.column not in touched]
-        filters = (*kept, *(each for each in asked.filters if each.column in touched))
-        change(filters=filters, **{name: getattr(asked, name) for name in OWN})
+        change(**{name: getattr(asked, name) for name in OWN})
 
 
 # Filters
@@ -283,35 +274,6 @@ def queue(explorer: Explorer, shown: NDArray[np.uint32], more: int) -> str:
     return f"at the end of the queue: {queued_words(count, raised, more)}{left}"
 
 
-# An image of one's own
-
-
-def draw_upload(explorer: Explorer) -> dict[str, Any] | None:
-    """Take an image that is not in the data set; its token, its name as text, and how often it was asked for again."""
-    st.subheader("An image of your own")
-    given = st.file_uploader(
-        "An image of your own",
-        type=UPLOADS,
-        max_upload_size=MAX_UPLOAD,
-        label_visibility="collapsed",
-        on_change=stay,
-    )
-    if given is None:
-        st.session_state.pop("own", None)
-        return None
-    kept = st.session_state.get("own")
-    if kept is None or kept["file"] != given.file_id:
-        try:
-            token = explorer.keep(decoded(given.getvalue(), UPLOAD_SIDE))
-        except BadImage as error:
-            st.error(plain(error))
-            return None
-        kept = st.session_state["own"] = {"file": given.file_id, "token": token, "name": given.name, "turn": 0}
-    if st.button("Show it again", on_click=stay):
-        kept["turn"] += 1
-    return {key: kept[key] for key in ("token", "name", "turn")}
-
-
 # What one should know
 
 
@@ -340,7 +302,7 @@ def remark(explorer: Explorer, view: View) -> str:
     return " ".join(found)
 
 
-def mount(explorer: Explorer, view: View, own: dict[str, Any] | None) -> None:
+def mount(explorer: Explorer, view: View) -> None:
     """Show map, grid and the large image."""
     css = (CLIENT / "explore.css").read_text(encoding="utf-8")
     component = st.components.v2.component(
@@ -368,7 +330,6 @@ def mount(explorer: Explorer, view: View, own: dict[str, Any] | None) -> None:
         "remark": remark(explorer, view),
         "seen": st.session_state.get("seen"),
         "ticked": st.session_state.get("ticked", []),
-        "upload": own,
     }
     component(key="explorer", data=data, on_wish_change=on_wish)
 

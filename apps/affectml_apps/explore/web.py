@@ -7,7 +7,7 @@
                                    how well each fits (float32)
     GET explore/colours?colour=    length of a JSON legend (uint32), the legend, a uint8 code per image (255: unknown);
                                    of a number then its float32 per image
-    GET explore/thumb?i=7          a small picture (WebP); explore/image?i=7 the large one; explore/upload?upload=TOKEN
+    GET explore/thumb?i=7          a small picture (WebP); explore/image?i=7 the large one
     GET explore/detail?i=7         what is known of one image (JSON); names=1: who said what
     GET explore/explain?i=7&run=RUN&label=LABEL    the map of an explanation and its verdict (JSON)
 
@@ -19,7 +19,7 @@ import json
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ import numpy as np
 from PIL import Image
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from affectml.cli.pages import Exploring, read_page
 from affectml.embeddings import embed_dataset
@@ -36,10 +36,8 @@ from affectml.errors import AffectmlError, BadInput
 from affectml.exploring import Collection, Column, Detail, Near, View
 from affectml.plots import overlay
 from affectml.training import open_or_draw
-from affectml_annotation import AnnotationError
 from affectml_apps import serving
-from affectml_apps.explore.colours import UNKNOWN, coded
-from affectml_apps.explore.state import Explorer, current, use
+from affectml_apps.explore.state import UNKNOWN, Explorer, coded, current
 from affectml_apps.pictures import BadImage, as_webp, data_uri, thumbnail
 
 CLIENT = Path(__file__).parent / "client"
@@ -51,12 +49,11 @@ PARTS = {"train": "training", "val": "validation", "calibration": "calibration",
 # Packing what hardly gets smaller takes longer than sending it within one machine.
 AS_IT_IS = {"content-encoding": "identity"}
 LASTING = {"cache-control": "private, max-age=86400, immutable"}  # asked for with a version that is new at every start
-Handler = Callable[[Request], Response]
 _one_at_a_time = threading.Lock()  # encoders: two at once take twice the memory and no less time
 
 
-def app_parts(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
-    """What the entry script hands to `st.App`: the page's path, and its other arguments.
+def app_parts(arguments: Sequence[str]) -> dict[str, Any]:
+    """What the entry script hands to `st.App` beside `PAGE`.
 
     Opens the data set and makes its map at once, so that a wrong folder ends the program before anything is served.
     """
@@ -65,7 +62,7 @@ def app_parts(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
     options = read_page("explore", Exploring, arguments)
     serving.hold_little()
     explorer = serving.opened(lambda: _explorer(options))
-    return PAGE, {
+    return {
         "routes": make_routes(config.get_option("server.baseUrlPath")),
         "middleware": serving.make_middleware(options.allow_host),
         "lifespan": make_lifespan(explorer),
@@ -91,13 +88,11 @@ def _explorer(options: Exploring) -> Explorer:
 
 def make_routes(base: str = "") -> list[BaseRoute]:
     """The app's routes under server.baseUrlPath."""
-    root = f"{serving.prefixed(base)}/explore"
-    found: dict[str, Handler] = {
+    handlers = {
         "map": places, "ids": ids, "shown": shown, "colours": colours, "thumb": thumb, "image": image,
-        "upload": upload, "detail": detail, "explain": explain,
+        "detail": detail, "explain": explain,
     }  # fmt: skip
-    client = Route(f"{root}/client/{{name}}", client_file, methods=["GET"])
-    return [client, *(Route(f"{root}/{name}", _in_words(act), methods=["GET"]) for name, act in found.items())]
+    return serving.make_routes(f"{serving.prefixed(base)}/explore", CLIENT, handlers)
 
 
 def make_lifespan(explorer: Explorer) -> Callable[[Any], AbstractAsyncContextManager[None]]:
@@ -105,7 +100,7 @@ def make_lifespan(explorer: Explorer) -> Callable[[Any], AbstractAsyncContextMan
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
-        use(explorer)
+        current.use(explorer)
         aside = threading.Timer(WARM_SECONDS, explorer.warm)
         aside.daemon = True
         aside.start()
@@ -113,29 +108,9 @@ def make_lifespan(explorer: Explorer) -> Callable[[Any], AbstractAsyncContextMan
             yield
         finally:
             aside.cancel()
-            use(None)
+            current.use(None)
 
     return lifespan
-
-
-def _in_words(act: Handler) -> Handler:
-    """Errors of a user's as a status and one line."""
-
-    @wraps(act)
-    def answer(request: Request) -> Response:
-        try:
-            return act(request)
-        except BadImage as error:
-            return JSONResponse({"error": str(error)}, 404 if "no such file" in str(error) else 422)
-        except (AffectmlError, AnnotationError) as error:
-            return JSONResponse({"error": str(error)}, 400)
-
-    return answer
-
-
-def client_file(request: Request) -> Response:
-    """A file of the client."""
-    return serving.client_file(CLIENT, request.path_params["name"])
 
 
 def places(_request: Request) -> Response:
@@ -194,21 +169,12 @@ def image(request: Request) -> Response:
     return serving.picture(_file(request), LASTING)
 
 
-def upload(request: Request) -> Response:
-    """An image of somebody's own, as the page shows it."""
-    picture = current().upload(request.query_params.get("upload", ""))
-    return Response(as_webp(picture), media_type="image/webp", headers={"cache-control": "private"})
-
-
 def detail(request: Request) -> Response:
-    """One image, of the data set or of somebody's own."""
+    """What is known of one image."""
     explorer = current()
     names = explorer.names and request.query_params.get("names") == "1"
     with _one_at_a_time:
-        if "upload" in request.query_params:
-            told = explorer.found.look(explorer.upload(request.query_params["upload"]))
-        else:
-            told = explorer.found.detail(_index(request), names=names)
+        told = explorer.found.detail(_index(request), names=names)
     return JSONResponse(image_details(explorer, told, names=names), headers={"cache-control": "no-store"})
 
 
@@ -219,7 +185,7 @@ def image_details(explorer: Explorer, told: Detail, *, names: bool) -> dict[str,
     labels = list(dict.fromkeys([*known, *(name for run in told.runs for name in run.rates)]))
     facts = [["file", told.file]] if told.file else []
     facts += [[each.title, text] for each in explorer.found.columns.values() if each.group == "images"
-             if told.index >= 0 and (text := _value(each, told.index))]  # fmt: skip
+             if (text := _value(each, told.index))]  # fmt: skip
     people = told.people
     best = max(told.runs[0].rates, key=told.runs[0].rates.__getitem__) if told.runs else None
 
@@ -227,7 +193,7 @@ def image_details(explorer: Explorer, told: Detail, *, names: bool) -> dict[str,
         return f"in its {PARTS[name]} part" if name in PARTS else name
 
     return {
-        "id": told.image_id if told.index >= 0 else None,
+        "id": told.image_id,
         "facts": [*facts, *(["audit", line] for line in told.listed), *(["note", line] for line in told.notes)],
         "labels": labels,
         "best": best,
@@ -269,10 +235,9 @@ def _near(other: Near, show: Callable[[str], str]) -> dict[str, Any]:
 
 def explain(request: Request) -> Response:
     """Where a run sees a label, and whether its map is worth more than chance."""
-    explorer, asked = current(), request.query_params
-    which = explorer.upload(asked["upload"]) if "upload" in asked else _index(request)
+    asked = request.query_params
     with _one_at_a_time:
-        found = explorer.found.explain(which, asked.get("run", ""), asked.get("label", ""))
+        found = current().found.explain(_index(request), asked.get("run", ""), asked.get("label", ""))
     picture = as_webp(Image.fromarray(overlay(found.pixels, found.map)[0]))
     colours = f"Red speaks for {found.label}, blue against it."
     words = " ".join([colours, *([] if found.holds else ["This map is not to be relied on."]), found.sentence()])

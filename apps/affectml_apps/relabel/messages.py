@@ -34,6 +34,8 @@ class BadMessage(ValueError):
 class TooMuch(BadMessage):
     """A message that may be right, but not at once."""
 
+    status = 413
+
 
 def _storable(value: object) -> object:
     if isinstance(value, str) and not storable(value):

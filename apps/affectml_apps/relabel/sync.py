@@ -22,6 +22,7 @@ from affectml_apps.relabel import queries
 from affectml_apps.relabel.identity import ticket
 from affectml_apps.relabel.messages import FEW, MAX_QUEUE, BadMessage, Wish, answers_of, id_of, read, read_answer
 from affectml_apps.relabel.task import LabelTask
+from affectml_apps.serving import Refused
 
 SHARE = 5  # beyond FEW, nobody holds more than one in so many of the images that could still come to them
 MAX_PAST = 500
@@ -31,7 +32,7 @@ LOOKS = {"second": "second", "discussion": "again"}
 UNSTORABLE = (DataError, IntegrityError, OverflowError, UnicodeError)
 
 
-class NotAllowed(Exception):
+class NotAllowed(Refused):
     """Somebody who may not label now: not invited, not consented, withdrawn."""
 
 

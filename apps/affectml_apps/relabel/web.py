@@ -11,7 +11,6 @@ never agree. `affectml_apps.serving` says who may call anything here.
 
 import asyncio
 import getpass
-import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
@@ -26,31 +25,28 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from affectml.errors import AffectmlError, MissingExtra
-from affectml_annotation import AnnotationError, DatabaseAway, DatabaseFailed, languages
+from affectml_annotation import AnnotationError, languages
 from affectml_annotation.judgements import storable
 from affectml_apps import serving
 from affectml_apps.pictures import BadImage
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.backups import keep_backups
 from affectml_apps.relabel.identity import Allowance, BadToken, clean_name, read_token
-from affectml_apps.relabel.messages import MAX_BODY, BadMessage, TooMuch, parse
+from affectml_apps.relabel.messages import MAX_BODY, BadMessage, parse
 from affectml_apps.relabel.pages.who import sign_in_configured
 from affectml_apps.relabel.speaking import LANGUAGE, language_of
 from affectml_apps.relabel.study import exchange as study_exchange
 from affectml_apps.relabel.study.entrance import Entrance, go_back
 from affectml_apps.relabel.sync import NotAllowed, check_person, exchange
-from affectml_apps.relabel.task import LabelTask, current, open_task, parse_arguments, use
-from affectml_apps.text import in_public
+from affectml_apps.relabel.task import LabelTask, current, open_task, parse_arguments
 
 TOKEN_HEADER = "x-relabel-token"
-STATUS = {BadToken: 401, NotAllowed: 403, TooMuch: 413, DatabaseAway: 503, DatabaseFailed: 500}
-AWAY_SECONDS = 1  # until a browser asks again whether the database is back
 CLIENT = Path(__file__).parent / "client"
 PAGE = Path(__file__).parent / "pages" / "navigation.py"
 
 
-def app_parts(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
-    """What the entry script hands to `st.App`: the page's path, and its other arguments.
+def app_parts(arguments: Sequence[str]) -> dict[str, Any]:
+    """What the entry script hands to `st.App` beside `PAGE`.
 
     Opens the task at once, so that a wrong folder or database ends the program before anything is served.
     """
@@ -70,7 +66,7 @@ def app_parts(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
         serving.say(f"labelling as {task.starter}; under another name: open the page with ?who=NAME")
     base = config.get_option("server.baseUrlPath")
     entrance = [Middleware(Entrance, task=task, base=base)] if task.is_study else []
-    return PAGE, {
+    return {
         "routes": make_routes(base),
         "middleware": [*serving.make_middleware(options.allow_host), *entrance],
         "lifespan": make_lifespan(task),
@@ -87,13 +83,9 @@ def _own_name() -> str:
 
 def make_routes(base: str = "", allowance: Allowance | None = None) -> list[BaseRoute]:
     """The app's routes under server.baseUrlPath. allowance: how much each person may send."""
-    prefix = serving.prefixed(base)
-    return [
-        Route(f"{prefix}/relabel/client/{{name}}", client_file, methods=["GET"]),
-        Route(f"{prefix}/relabel/image", image, methods=["GET"]),
-        Route(f"{prefix}/relabel/sync", partial(sync, allowance=allowance or Allowance()), methods=["POST"]),
-        Route(f"{prefix}/relabel/return", go_back, methods=["GET"]),
-    ]
+    root = f"{serving.prefixed(base)}/relabel"
+    take = Route(f"{root}/sync", partial(sync, allowance=allowance or Allowance()), methods=["POST"])
+    return [take, *serving.make_routes(root, CLIENT, {"image": image, "return": go_back})]
 
 
 def make_lifespan(task: LabelTask) -> Callable[[Any], AbstractAsyncContextManager[None]]:
@@ -101,7 +93,7 @@ def make_lifespan(task: LabelTask) -> Callable[[Any], AbstractAsyncContextManage
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
-        use(task)
+        current.use(task)
         keeping = asyncio.create_task(keep_backups(task.store))
         try:
             yield
@@ -109,15 +101,10 @@ def make_lifespan(task: LabelTask) -> Callable[[Any], AbstractAsyncContextManage
             keeping.cancel()
             with suppress(asyncio.CancelledError):
                 await keeping
-            use(None)
+            current.use(None)
             task.store.close()
 
     return lifespan
-
-
-def client_file(request: Request) -> Response:
-    """A file of the client."""
-    return serving.client_file(CLIENT, request.path_params["name"])
 
 
 def _who(request: Request, task: LabelTask) -> str:
@@ -128,30 +115,22 @@ def image(request: Request) -> Response:
     """An image, if it was given to the caller."""
     task = current()
     name = request.query_params.get("id", "")
-    try:
-        who = _who(request, task)
-        check_person(task, who)
-        language = _language(request, task, who, request.query_params.get(LANGUAGE))
-        if not storable(name):
-            file = None
-        elif task.is_study:
-            file = study_exchange.file_for(task, who, name, language)
-        else:
-            file = queries.assigned_file(task.store, who, name)
-    except (BadToken, NotAllowed, DatabaseFailed) as error:
-        return _failed(error)
+    who = _who(request, task)
+    check_person(task, who)
+    language = _language(request, task, who, request.query_params.get(LANGUAGE))
+    if not storable(name):
+        file = None
+    elif task.is_study:
+        file = study_exchange.file_for(task, who, name, language)
+    else:
+        file = queries.assigned_file(task.store, who, name)
     if file is None:
-        return JSONResponse({"error": "this image was not given to you"}, 403)
+        raise NotAllowed("this image was not given to you")
     try:
         path = task.dataset.image_path(file)
     except AffectmlError:
-        return JSONResponse({"error": "this image's file is outside the data set"}, 404)
-    try:
-        return serving.picture(path, {"cache-control": "private, max-age=3600", "vary": TOKEN_HEADER})
-    except BadImage as error:
-        why = str(error)
-        problem = why.replace("×", "x").encode("ascii", "replace").decode()[:300]
-        return JSONResponse({"error": why}, 422 if path.is_file() else 404, {"x-relabel-problem": problem})
+        raise BadImage("no such file in the data set's folder") from None
+    return serving.picture(path, {"cache-control": "private, max-age=3600", "vary": TOKEN_HEADER})
 
 
 async def sync(request: Request, *, allowance: Allowance) -> Response:
@@ -179,9 +158,9 @@ async def sync(request: Request, *, allowance: Allowance) -> Response:
         reply = await run_in_threadpool(take, task, who, message)
     except BadToken as error:
         languages.use(await run_in_threadpool(_language, request, task))
-        return _failed(BadToken(languages._(str(error))))
+        return serving.failed(BadToken(languages._(str(error))))
     except (NotAllowed, BadMessage, AnnotationError) as error:
-        return _failed(error)
+        return serving.failed(error)
     return JSONResponse(reply)
 
 
@@ -190,15 +169,6 @@ def _language(request: Request, task: LabelTask, who: str | None = None, told: o
     person = None if who is None else queries.person(task.store, who)
     own = (told if isinstance(told, str) else None, None if person is None else person.language)
     return language_of(task.offered(who), own, request.headers.get("accept-language"))
-
-
-def _failed(error: Exception) -> JSONResponse:
-    """Why there is no answer and no image. What the database said of its place is for the server's log alone."""
-    if isinstance(error, DatabaseFailed):
-        logging.getLogger(__name__).warning("%s", error)
-    status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 400)
-    again = {"retry-after": str(AWAY_SECONDS)} if isinstance(error, DatabaseAway) else None
-    return JSONResponse({"error": in_public(error)}, status, again)
 
 
 def _slower(wait: int) -> Response:

@@ -231,11 +231,11 @@ def receive(folder: Path, out: Path) -> None:
         store.invite(["ann"])
         store.consent("ann")
         store.claim("ann", 3)
-        tasks.use(tasks.LabelTask(None, store, Taxonomy("own", LABELS), "secret"))
+        tasks.current.use(tasks.LabelTask(None, store, Taxonomy("own", LABELS), "secret"))
         client = TestClient(Starlette(routes=make_routes()))
         headers = {"x-relabel-token": make_token("secret", "ann"), "content-type": "application/json"}
         reply = client.post("/relabel/sync", content=(folder / "message.json").read_bytes(), headers=headers)
-        tasks.use(None)
+        tasks.current.use(None)
         assert reply.status_code in (200, 400, 413), reply.text
         if reply.status_code == 200:
             stored = [receipt for receipt in reply.json()["receipts"] if receipt["status"] == "accepted"]

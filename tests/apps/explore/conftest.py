@@ -9,7 +9,7 @@ from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 
 from affectml.exploring import Collection
-from affectml_apps.explore.state import Explorer, use
+from affectml_apps.explore.state import Explorer, current
 from affectml_apps.explore.web import make_routes
 from affectml_apps.serving import Guard
 
@@ -27,7 +27,7 @@ def served():
 
     def serve(folder, *runs, names=True):
         explorer = Explorer(partial(Collection, folder, runs), names=names)
-        use(explorer)
+        current.use(explorer)
         client = TestClient(
             Starlette(routes=make_routes(), middleware=[Middleware(Guard)]), base_url="http://localhost"
         )
@@ -35,4 +35,4 @@ def served():
         return client
 
     yield serve
-    use(None)
+    current.use(None)

@@ -15,7 +15,7 @@ import affectml_apps
 from affectml.cli.pages import Exploring, read_page
 from affectml.errors import BadInput
 from affectml.exploring import Column, View
-from affectml_apps.explore.colours import COLOURS, coded
+from affectml_apps.explore.state import COLOURS, coded
 from affectml_apps.explore.web import app_parts
 
 
@@ -85,7 +85,6 @@ def test_files_that_have_changed_are_read_again_and_no_others(served, own):
         ("detail", {"i": "-1"}, "whole number"),
         ("detail", {"i": "²"}, "whole number"),
         ("detail", {"i": "1" * 5000}, "whole number"),
-        ("detail", {"upload": "gone"}, "choose it again"),
         ("explain", {"i": "1", "run": "none", "label": "awe"}, "no run 'none'"),
     ],
 )
@@ -193,19 +192,6 @@ def test_no_path_leaves_the_data_set(served, own, file):
     client = served(own)
     assert client.get("/explore/thumb", params={"i": 0}).status_code == 404
     assert client.get("/explore/image", params={"i": 0}).status_code == 404
-
-
-def test_an_image_of_one_s_own_is_told_the_same_way_and_forgotten_in_time(client):
-    explorer = client.explorer
-    token = explorer.keep(Image.open(explorer.found.path(5)).convert("RGB"))
-    told = client.get("/explore/detail", params={"upload": token}).json()
-    assert told["id"] is None
-    assert told["people"] is None
-    assert (told["nearest"][0]["index"], told["nearest"][0]["like"]) == (5, "cosine 1.00")
-    assert client.get("/explore/upload", params={"upload": token}).headers["content-type"] == "image/webp"
-    for _ in range(8):
-        explorer.keep(Image.new("RGB", (4, 4)))
-    assert client.get("/explore/upload", params={"upload": token}).status_code == 400
 
 
 def test_without_embeddings_there_is_no_map_but_all_else(served, tmp_path, demo):

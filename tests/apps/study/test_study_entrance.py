@@ -1,7 +1,8 @@
 """Who comes to a study's page: ids leave the address for a signed cookie, and nothing forged or replayed opens it."""
 
+import json
 import time
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64encode
 from http.cookies import SimpleCookie
 from urllib.parse import urlencode
 
@@ -191,9 +192,10 @@ def test_a_cookie_that_is_forged_altered_or_of_another_task_is_none(study):
     victim.agree()
     name = entrance.cookie_name(task)
     cookie, others = (browser.cookie(name) for browser in (victim, other))
-    content, signature = cookie.split(".")
-    made_up = urlsafe_b64encode(urlsafe_b64decode(f"{content}==").replace(b"once", b"mine")).decode()
-    swapped = (f"{others.split('.')[0]}.{signature}", f"{content}.{others.split('.')[1]}")
+    content, _, signature = cookie.rpartition(".")
+    other_content, _, other_signature = others.rpartition(".")
+    made_up = urlsafe_b64encode(json.dumps([IDS, "mine"]).encode()).decode().rstrip("=")
+    swapped = (f"{other_content}.{signature}", f"{content}.{other_signature}")
     altered = (f"{made_up}.{signature}", f"{content}.{signature}x", f"{content}.é", f"{content}.", f".{signature}")
     for forged in ("", ".", content, *swapped, *altered):
         assert entrance.visitor_of(task, {name: forged}) is None

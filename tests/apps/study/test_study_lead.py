@@ -87,11 +87,11 @@ def test_the_lead_sees_how_it_goes_steers_it_erases_and_pays(led, page, settle, 
     show("progress")
     page.locator("[data-testid=stVegaLiteChart] :is(svg, canvas)").first.wait_for()
     page.get_by_text("The same as a table").first.click()
-    page.get_by_role("cell", name="consent shown").wait_for()
+    page.get_by_role("cell", name="consent", exact=True).wait_for()
     rows = page.get_by_role("row").all_inner_texts()
     assert [re.split(r"\s*\t\s*", row) for row in rows[:3]] == [
         ["step", "reached", "of whom"],
-        ["consent shown", "4", "3 went on, 1 went away"],
+        ["consent", "4", "3 went on, 1 went away"],
         ["questions before", "3", "3 went on"],
     ]
     clean_on_a_phone()

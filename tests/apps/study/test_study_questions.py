@@ -17,10 +17,10 @@ QUESTIONS = [
 ]
 PAGE = """
 from affectml_annotation.study.screen import screen
-from affectml_apps.relabel.study import phases
+from affectml_apps.relabel.study.page import draw_phase
 from affectml_apps.relabel.task import current
 task = current()
-phases.draw(task, "WHO", screen(task.store, "WHO"))
+draw_phase(task, "WHO", screen(task.store, "WHO"))
 """
 
 

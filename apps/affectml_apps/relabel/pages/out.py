@@ -17,9 +17,9 @@ from affectml_annotation import DatabaseAway, pooled_words
 from affectml_annotation.erasing import erase_people as erase_from_store
 from affectml_annotation.erasing import erasures_asked
 from affectml_annotation.judgements import are_data
-from affectml_annotation.store.changing import note_change
 from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.store.place import default_database
+from affectml_annotation.store.setup import note_change
 from affectml_annotation.study import overview, pay
 from affectml_annotation.study.terms import so_many
 from affectml_apps.relabel import lead
@@ -28,10 +28,6 @@ from affectml_apps.relabel.pages.who import lead_name
 from affectml_apps.relabel.task import PATIENCE, LabelTask, current
 from affectml_apps.text import attempt, plain, sentence
 
-CHANGES = {
-    "version": "version {} runs", "state": "the study is {}", "more": "{} more places", "paid": "noted as paid: {}",
-    "erased": "erased: {}", "forgotten": "ids at the panel forgotten: {}",
-}  # fmt: skip
 ERASED = "Erased. What stays to be done, if anything, stands below."
 
 
@@ -53,7 +49,11 @@ def draw() -> None:
     if task.is_study:
         _erasures(task, asked)
         with section(), folded("Who changed what"):
-            table(_changes(overview.changes(task.store)))
+            changes = overview.changes(task.store).rename(columns={"at": "when (UTC)"})
+            changes["what"] = [
+                ", ".join(f"{name}: {value}" for name, value in each.items()) for each in changes["what"]
+            ]
+            table(changes)
 
 
 def _answers(task: LabelTask, judgements: pd.DataFrame) -> None:
@@ -172,11 +172,3 @@ def _erase(task: LabelTask, people: list[str]) -> None:
         with task.store.database.write() as connection:
             note_change(connection, lead_name(), {"erased": len(people)})
     st.session_state["erased"] = told
-
-
-def _changes(changes: pd.DataFrame) -> pd.DataFrame:
-    what = [
-        "; ".join(CHANGES.get(name, f"{name}: {{}}").format(value) for name, value in each.items())
-        for each in changes["what"]
-    ]
-    return changes.assign(what=what).rename(columns={"at": "when (UTC)"})

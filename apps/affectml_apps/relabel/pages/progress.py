@@ -41,29 +41,7 @@ STATES = {
     "paused": ("Pause", "The study is paused: newcomers are asked to come again; whoever is there goes on."),
     "ended": ("End", "The study has ended: nobody new is let in; whoever is there goes on."),
 }
-STEPS = {
-    "consent": "consent shown",
-    "before": "questions before",
-    "start": "practice over",
-    "after": "questions after",
-    "code": "finished",
-}
-FATES = {
-    "went_on": "went on",
-    "completed": "completed it",
-    "going_on": "is there now",
-    "screened_out": "screened out",
-    "quota_full": "quota full",
-    "timed_out": "timed out",
-    "left": "left",
-    "declined": "declined",
-    "went_away": "went away",
-}
-UNSIGNED = (
-    "Nobody signs these ids: whoever knows the address can make some up. So places are limited, the study's id has to "
-    "be the one in study.yaml, where one stands there, and answers and code are shown on the device on which somebody "
-    "began, or for their resume code."
-)
+STEPS = {"before": "questions before", "after": "questions after", "code": "finished"}
 
 
 def draw() -> None:
@@ -111,7 +89,7 @@ def _funnel(task: LabelTask) -> None:
     if found.empty:
         return
     steps = [STEPS.get(step, step) for step in dict.fromkeys(("consent", *now.reached))]
-    shown = found.assign(step=[STEPS.get(step, step) for step in found["step"]], what=found["fate"].map(FATES))
+    shown = found.assign(step=found["step"].replace(STEPS), what=found["fate"].str.replace("_", " "))
     people = {"field": "people", "type": "quantitative", "aggregate": "sum", "title": None, "axis": {"tickMinStep": 1}}
     rows = {"field": "step", "type": "nominal", "sort": steps, "title": None, "axis": {"labelOverlap": False}}
     # A legend at the side would take a phone's whole width; these colours are in sight on white and on black.
@@ -259,7 +237,7 @@ def _ways_in(task: LabelTask) -> None:
         ]
         st.text("From the panel, by this address; the panel fills in the ids:")
         st.code(f"{here}/?{'&'.join(ids)}", language=None)
-        st.text(UNSIGNED)
+        st.text("Nobody signs these ids: whoever knows the address can make some up. So places are limited.")
     st.text("By a signed link for one person each, which nobody can make up:")
     st.code("affectml study links OUT --people 20", language=None)
     now = overview.overview(task.store)

@@ -5,15 +5,12 @@ it outlives a restart, and no script of the page can read it.
 """
 
 import hashlib
-import hmac
-import json
 import secrets
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl
 
+from itsdangerous import BadData
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -24,6 +21,7 @@ from affectml_annotation.languages import is_language
 from affectml_annotation.study import door, visits
 from affectml_annotation.study.door import Entry, Ids
 from affectml_annotation.study.screen import return_address, way_back
+from affectml_apps.relabel.identity import sealed
 from affectml_apps.relabel.speaking import LANGUAGE
 from affectml_apps.relabel.task import LabelTask, current
 from affectml_apps.serving import prefixed
@@ -63,20 +61,9 @@ def cookie_name(task: LabelTask) -> str:
 
 def visitor_of(task: LabelTask, cookies: Mapping[str, str]) -> Visitor | None:
     """Who a browser's cookies say is there; None for a cookie that is not ours."""
-    content, _, signature = cookies.get(cookie_name(task), "").partition(".")
-    if not hmac.compare_digest(signature.encode(), _signature(task, content).encode()):
-        return None
-    return Visitor(*json.loads(urlsafe_b64decode(f"{content}==")))
-
-
-def _cookie_of(task: LabelTask, visitor: Visitor) -> str:
-    plain = json.dumps([visitor.given, visitor.own], ensure_ascii=False).encode()
-    content = urlsafe_b64encode(plain).decode().rstrip("=")  # which would have the cookie quoted
-    return f"{content}.{_signature(task, content)}"
-
-
-def _signature(task: LabelTask, content: str) -> str:
-    return hmac.new(task.secret.encode(), f"visitor:{content}".encode(), hashlib.sha256).hexdigest()
+    with suppress(BadData):
+        return Visitor(*sealed(task.secret, "visitor").loads(cookies.get(cookie_name(task), "")))
+    return None
 
 
 class Entrance:
@@ -99,24 +86,26 @@ class Entrance:
         below = scope["path"].removeprefix(self.prefix).removeprefix("/")
         if scope["method"] not in ("GET", "HEAD") or "/" in below:
             return {}
-        asked = dict(parse_qsl(scope["query_string"].decode("latin-1"), errors="replace"))
+        asked = Request(scope).query_params
         if asked.get(LINK):
             return {LINK: asked[LINK][: door.MOST_ID + 1]}
         names = self.task.running.recruit.names.values()
         return {name: asked[name][: door.MOST_ID + 1] for name in names if asked.get(name)}
 
     def _take_in(self, scope: Scope, given: dict[str, str]) -> Response:
-        known = visitor_of(self.task, Request(scope).cookies)
+        request = Request(scope)
+        known = visitor_of(self.task, request.cookies)
         visitor = Visitor(given, secrets.token_hex(16) if known is None else known.own)
         if known is None or not self._same(known, visitor):
             with suppress(AnnotationError):  # the page tells who may not come
                 enter(self.task, visitor, again=False)
-        language = dict(parse_qsl(scope["query_string"].decode("latin-1"), errors="replace")).get(LANGUAGE, "")
+        language = request.query_params.get(LANGUAGE, "")
         kept = f"?{LANGUAGE}={language}" if is_language(language) else ""
         response = RedirectResponse(f"{self.prefix}/{kept}", 303, {"cache-control": "no-store"})
         if known is None or not self._stays(known, visitor):
+            content = str(sealed(self.task.secret, "visitor").dumps([visitor.given, visitor.own]))
             response.set_cookie(
-                cookie_name(self.task), _cookie_of(self.task, visitor), max_age=DAYS * 86_400, path=f"{self.prefix}/",
+                cookie_name(self.task), content, max_age=DAYS * 86_400, path=f"{self.prefix}/",
                 secure=scope["scheme"] == "https", httponly=True, samesite="lax",
             )  # fmt: skip
         return response

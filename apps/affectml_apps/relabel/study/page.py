@@ -1,27 +1,24 @@
 """What somebody sees of a study: the door, consent, where they are, and how it ended. Decides nothing itself."""
 
+from typing import Any
+
 import streamlit as st
+from streamlit import config
 from streamlit.delta_generator import DeltaGenerator
 
 from affectml_annotation import languages
 from affectml_annotation.erasing import ask_for_erasure, erasures_asked
-from affectml_annotation.languages import _, marked, ngettext
+from affectml_annotation.languages import _, marked, ngettext, number
 from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.door import Entry
-from affectml_annotation.study.file import Task
+from affectml_annotation.study.file import Questions, Task
+from affectml_annotation.study.folder import Asked
 from affectml_annotation.study.screen import Screen, return_address, screen
 from affectml_annotation.study.terms import terms
-from affectml_apps.relabel.component import CLIENT
+from affectml_apps.relabel import component
 from affectml_apps.relabel.identity import Allowance
-from affectml_apps.relabel.pages.who import (
-    ask_who,
-    may_see_lead_pages,
-    offer_to_leave,
-    sign_in_configured,
-    who_is_there,
-)
+from affectml_apps.relabel.pages import who as sign_in
 from affectml_apps.relabel.speaking import chooser, speak
-from affectml_apps.relabel.study import phases
 from affectml_apps.relabel.study.entrance import Visitor, enter, ids_of, visitor_of
 from affectml_apps.relabel.study.reading import as_list, element, text_of
 from affectml_apps.relabel.task import LabelTask, current
@@ -67,6 +64,14 @@ SHARED = marked(
 )
 TO_LEADS = "If you lead this study, its pages are in the menu at the top. “Progress” says how people come here."
 
+# What is read stays narrow enough for it; what stands on top is as wide as the page, so that it stays where it is.
+NARROW = """<style>
+.stMainBlockContainer > .stVerticalBlock > :not(:has(> .st-key-top)) {width: min(100%, 48rem); margin-inline: auto}
+</style>"""
+# Streamlit leaves a page scrolled to where the one before it was left.
+TO_TOP = "<script>document.querySelector('.stMain')?.scrollTo(0, 0) // {}</script>"
+MOST_POINTS = 11  # of a scale whose points all stand there
+
 
 def draw() -> None:
     """Draw it."""
@@ -76,7 +81,7 @@ def draw() -> None:
         top(task.offered())
         _no_way_in()
         return
-    st.html(CLIENT / "study.css")
+    st.html(component.CLIENT / "study.css")
     code = st.session_state.get("declined")
     if code is not None:
         top(task.offered())
@@ -120,7 +125,7 @@ def top(offered: tuple[str, ...], step: int | None = None, steps: int | None = N
 
 def _told(title: str, text: str, code: str | None = None, *, back: bool = False) -> None:
     """back: whether the server knows where to return with the code."""
-    phases.narrow()
+    narrow()
     st.title(title, anchor=False)
     st.text(text)
     if code:
@@ -144,7 +149,7 @@ def _no_way_in() -> None:
             "browser blocks this page's cookie: please allow it, and open the link again."
         ),
     )
-    if may_see_lead_pages():
+    if sign_in.may_see_lead_pages():
         st.info(TO_LEADS)
 
 
@@ -154,7 +159,7 @@ def _consent(task: LabelTask, visitor: Visitor, entry: Entry) -> None:
     study = task.store.database.reading(running.study_of, version)[1]
     words = study.translation(language)
     top(task.offered(), 1, len(study.file.steps))
-    phases.narrow()
+    narrow()
     if entry.shared:
         st.warning(plain(_(SHARED)))
     st.html(text_of(task, study.text("consent", language), study.file.instructions.links))
@@ -219,7 +224,7 @@ def _visit(task: LabelTask, who: str) -> None:
     if shown.visit.status is not None:
         _over(task, who, shown)
         if shown.visit.phase == "images":
-            phases.mount(task, who, "over")
+            mount(task, who, "over")
         return
     with top(shown.file.languages, shown.step, shown.steps):
         _your_part(task, who, shown)
@@ -228,7 +233,7 @@ def _visit(task: LabelTask, who: str) -> None:
                 _help(shown.help)
         with st.popover(_("Leave the study")):
             _leave(task, who, shown)
-    phases.draw(task, who, shown)
+    draw_phase(task, who, shown)
     if shown.visit.phase not in ("practice", "images"):
         code = _spaced(shown.resume_code)
         needs_code = _("To continue on another device, you need this code: {code}", code=code)
@@ -280,11 +285,110 @@ def _over(task: LabelTask, who: str, shown: Screen) -> None:
 def lead() -> None:
     """Where whoever leads comes in, who does not see the lead's pages yet."""
     task = current()
-    if who_is_there() is None and (sign_in_configured() or task.only_here):
-        ask_who("Who leads this study?", "Sign in, for the lead's pages. Nobody has to who takes part.")
+    if sign_in.who_is_there() is None and (sign_in.sign_in_configured() or task.only_here):
+        sign_in.ask_who("Who leads this study?", "Sign in, for the lead's pages. Nobody has to who takes part.")
         return
-    phases.narrow()
+    narrow()
     st.title("Leading this study")
     st.text("The lead's pages are for the machine that this runs on, or for leads who sign in (--lead).")
-    if who_is_there() is not None:
-        offer_to_leave()
+    if sign_in.who_is_there() is not None:
+        sign_in.offer_to_leave()
+
+
+# What a participant does in each phase of a visit that goes on
+
+
+def draw_phase(task: LabelTask, who: str, shown: Screen) -> None:
+    """Draw the phase that they are at."""
+    phase, file = shown.visit.phase, shown.file
+    if phase in ("practice", "images"):
+        instructions = text_of(task, shown.instructions, file.instructions.links)
+        mount(task, who, phase, question=shown.question, instructions=instructions, breaks=file.breaks)
+        return
+    narrow()
+    if phase in ("before", "after"):
+        _questions(task, who, shown)
+    else:
+        if phase == "start":
+            st.title(_("The practice is over"), anchor=False)
+            st.text(
+                ngettext(
+                    "From now on your answers count. There is {n} image for you.",
+                    "From now on your answers count. There are {n} images for you.",
+                    shown.images,
+                )
+            )
+        else:
+            st.html(text_of(task, shown.text, file.instructions.links))
+        says = {"instructions": _("Continue"), "start": _("Start"), "debriefing": _("Finish")}
+        if st.button(says[phase], type="primary", key=f"leave-{phase}"):
+            visits.go_on(task.store, who, phase)  # type: ignore[arg-type]
+            st.rerun()
+    st.html(TO_TOP.format(phase), unsafe_allow_javascript=True)
+
+
+def narrow() -> None:
+    """Keep what is read on a page narrow enough, and leave the row on top where it is."""
+    st.html(NARROW)
+
+
+def _questions(task: LabelTask, who: str, shown: Screen) -> None:
+    """All at once; what cannot be is said beside its question until it can, and all else stays as it was typed."""
+    phase, key = shown.visit.phase, f"tried-{shown.visit.phase}"
+    st.title(_("A few questions about you") if phase == "before" else _("A few last questions"), anchor=False)
+    given: dict[str, Any] = {}
+    below = {}
+    for one in shown.questions:
+        with st.container(gap="xsmall"):
+            given[one.id] = _asked(one)
+            below[one.id] = st.empty()
+    st.text(_("You cannot come back to this page."))
+    pressed = st.button(_("Continue"), type="primary", key=f"leave-{phase}")
+    wrong = visits.read_answers(Questions(questions=shown.questions), given)[1]
+    if pressed and not wrong:
+        visits.answer_questions(task.store, who, phase, given)  # type: ignore[arg-type]
+        st.rerun()
+    if pressed or st.session_state.get(key):
+        st.session_state[key] = True
+        for name, why in wrong.items():
+            below[name].error(plain(sentence(why)))
+        if wrong:  # which may be out of sight
+            st.error(_("Not sent yet. Please correct what is marked in red above."))
+
+
+def _asked(one: Asked) -> Any:
+    """The field of a question, and what is in it."""
+    text = plain(one.text)
+    if not one.required:
+        text = _("{question} (optional)", question=text)
+    name: Any = {"label": text, "key": f"question-{one.id}"}
+    match one.kind:
+        case "choice":
+            return st.radio(
+                options=one.options, index=None, format_func=lambda option: plain(one.shown[option]), **name
+            )
+        case "several":
+            st.markdown(text)
+            boxes = enumerate(one.options)
+            return [each for at, each in boxes if st.checkbox(plain(one.shown[each]), key=f"question-{one.id}-{at}")]
+        case "text":
+            return st.text_area(**name)
+    low, high = one.low, one.high
+    if one.kind == "scale" and low is not None and high is not None:
+        points, ends = range(int(low), int(high) + 1), {low: plain(one.low_label), high: plain(one.high_label)}
+
+        def point(value: float) -> str:
+            return f"{number(value)} ({ends[value]})" if ends.get(value) else number(value)
+
+        if (points[0], points[-1]) == (low, high) and len(points) <= MOST_POINTS:
+            return st.radio(options=points, index=None, horizontal=True, format_func=point, **name)
+        name["label"] = _("{question}: {low} to {high}", question=text, low=point(low), high=point(high))
+    return st.number_input(value=None, step=1.0, format="%.15g", **name)
+
+
+def mount(
+    task: LabelTask, who: str, phase: str, *, question: str = "", instructions: str = "", breaks: float = 0
+) -> None:
+    """The labelling page itself, to practise with and to label; over: the browser sends what was under way, unseen."""
+    study = {"phase": phase, "question": question, "instructions": instructions, "breaks": breaks}
+    component.mount(task, who, 1, base=config.get_option("server.baseUrlPath"), study=study)
