@@ -70,23 +70,18 @@ class NeuralHead(Head):
         return LAYERS if self.config.hidden else ("weight", "bias")
 
 
-@dataclasses.dataclass(frozen=True)
-class SoftmaxConfig(NeuralConfig):
-    """See NeuralConfig."""
-
-
 class SoftmaxHead(NeuralHead, name="softmax", learns=("single", "distribution")):
     """Multinomial logistic regression, or one hidden layer, fitted by soft cross-entropy.
 
     Targets: one-hot rows (single labels) or distributions, rows summing to one; weights: [N]. `scores` and
     `predict_distribution` are the same [N, C] distribution.
 
-    Options: SoftmaxConfig. Source: the cross-entropy head of Bustos et al. 2023, with `hidden=512`. Features that say
+    Options: NeuralConfig. Source: the cross-entropy head of Bustos et al. 2023, with `hidden=512`. Features that say
     nothing give the label shares; a label that nobody chose keeps a small share. One row needs `l2` or `val`.
     """
 
     says = "gives one answer"
-    config_class = SoftmaxConfig
+    config_class = NeuralConfig
 
 
 @dataclasses.dataclass(frozen=True)

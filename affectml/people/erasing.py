@@ -71,10 +71,8 @@ class ErasedPeople(erasing.Erased):
             folders = ", ".join(sorted({shown(path.parent) for path in self.backups}))
             lines.append(f"  they are in none of the {len(self.backups)} backups in {folders} any more")
         if not self.databases:
-            lines.append(
-                "  no label database was found that knows them; --db names one that lies elsewhere, of which the"
-            )
-            lines.append("  next export would add them again")
+            lines.append("  no label database was found that knows them; --db names one that lies elsewhere, of which")
+            lines.append("  the next export would add them again")
         for place in self.named:
             if (place / "dataset.json").is_file():
                 way_out = shlex.join(["affectml", "label", "remove", "erase", shown(place), *people])
@@ -88,10 +86,8 @@ class ErasedPeople(erasing.Erased):
             return [*lines, f"  no run by person was found that knows them; `{command} FOLDER` looks in other places"]
         lines.append("thresholds and tastes taken out of what runs know of people, for good:")
         lines += [f"  {one.file}: {one.people} of its people" for one in self.learned]
-        lines.append(
-            "  what a run learned of all people together it learned from their answers too, and keeps. For a run"
-        )
-        lines.append("  without them make the targets again, remove the run with its people file, and train anew:")
+        lines.append("  what a run learned of all people together it learned from their answers too, and keeps. For a")
+        lines.append("  run without them make the targets again, remove the run with its people file, and train anew:")
         for one in self.learned:
             gone = "its run is not beside it" if one.run is None else f"{one.run} does not say how it was trained"
             lines.append(f"    {one.command or f'{one.file}: {gone}'}")

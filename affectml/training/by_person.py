@@ -56,8 +56,8 @@ def check_by_person(plan: Plan) -> None:
 def judge_by_person(judged: Judged, say: Say) -> Evaluation:
     """What was found of a training, and what `crosswise` finds; what that returns is the fact by_person."""
     rows = judged.evaluation.rows()
-    sizes = crosswise(judged.prepared, _learned(judged)[0], rows, say)
-    return judged.evaluation.with_(rows.rows, by_person=sizes)
+    by_person = crosswise(judged.prepared, _learned(judged)[0], rows, say)
+    return judged.evaluation.with_(rows.rows, by_person=by_person)
 
 
 def _learned(judged: Judged) -> tuple[ByPersonHead, Fit]:

@@ -415,7 +415,7 @@ def mode(file):
 
 TENSORS = {"mean": np.zeros((2, 2)), "covariance": np.tile(np.eye(2), (2, 1, 1)), "answers": np.array([1, 2])}
 SAID = {
-    "schema": "1", "run": "x", "head": "0", "people": '["a", "b"]',
+    "schema": "1", "head": "0", "people": '["a", "b"]',
     "dataset": json.dumps({"name": "d", "fingerprint": {"target": "0"}}),
 }  # fmt: skip
 
