@@ -252,7 +252,7 @@ class Material:
     count less than a share of many. generator: for everything random.
 
     What takes long is made when a head asks for it, and raises BadInput where there is none. sets: of the training and
-    of the validation images. texts: `prompts` and `captions` of `TextHead.fit`. people: `answers`, `val_answers` and
+    of the validation images. texts: `prompts` of `TextHead.fit`. people: `answers`, `val_answers` and
     `groups` of `ByPersonHead.fit`.
     """
 

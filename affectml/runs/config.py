@@ -32,7 +32,7 @@ class TrainConfig:
             most X labels that nobody chose (extra=.5); a fifth of the training images is kept apart for it.
             Default: none.
         promise_group: Column of images.parquet: keep the promise within each of its levels.
-        prompts: Texts that a text head learns from: sentiment (the labels), synonyms, captions, joined by +.
+        prompts: Texts that a text head learns from: sentiment (the labels), synonyms, or both, joined by +.
         templates: Sentences that a label is put into, e.g. "a photo that evokes {label}", averaged; | between them.
         encoder: Encoder, e.g. ViT-B-32-quickgelu:openai or affect-tiny (docs/data.md has all). Default: the one the
             data set is embedded with; else affect-tiny for the demo set and ViT-B-32-quickgelu:openai for yours.

@@ -24,7 +24,7 @@ from affectml.heads.promise import Asked
 from affectml.judging.figures import Evaluation
 from affectml.judging.scoring import Answers, answers_of
 from affectml.judging.truth import Truth, cut_sets, fit_prior, read_truth
-from affectml.prompts import Encode, Prompts, caption_features, encoded, label_features
+from affectml.prompts import Encode, Prompts, encoded, label_features
 from affectml.runs import RunFolder, TrainConfig
 from affectml_annotation import BetaPrior, UnknownLabel, encode
 
@@ -155,10 +155,7 @@ class Prepared:
 
     def _texts(self) -> dict[str, Any]:
         """For `Material.texts`."""
-        prompts, data, captions = self.plan.prompts, self.plan.dataset, None
-        if "captions" in prompts.kinds:
-            captions = caption_features(data.images, self.train.image_id, self._encode, str(data.root))
-        return {"prompts": encoded(prompts.learned(self.targets.taxonomy), self._encode), "captions": captions}
+        return {"prompts": encoded(self.plan.prompts.learned(self.targets.taxonomy), self._encode)}
 
     def _people(self) -> dict[str, Any]:
         """For `Material.people`."""

@@ -42,7 +42,7 @@ RUNS = {
     "by-person": {"multilabel": True, "target": "emotions", "by_person": True},
     "contrastive-rates": {
         "multilabel": True, "target": "emotions", "head": "contrastive", "options": {"hidden": 6},
-        "prompts": "sentiment+synonyms+captions",
+        "prompts": "sentiment+synonyms",
     },
     "kernel-rates": {"multilabel": True, "target": "emotions", "head": "kernel"},
     "promise": {"multilabel": True, "target": "emotions", "promise": "recall=.7"},
