@@ -78,11 +78,10 @@ def write_effects(run: RunFolder, judged: Judged) -> None:
 
 def write_judges(run: RunFolder, judged: Judged) -> None:
     """Write what the head learned of each person whose answers it had, beside the run's folder."""
-    judges, people = judged.prepared.judges, _learned(judged)[1].people
-    learned_from = torch.cat([judges.parts[part].person for part in ("train", "val")])
-    counts = torch.bincount(learned_from, minlength=len(judges.names))
+    (names, parts), people = judged.prepared.judges, _learned(judged)[1].people
+    counts = torch.bincount(torch.cat([parts[part].person for part in ("train", "val")]), minlength=len(names))
     who = torch.nonzero(counts)[:, 0]
-    write_people(run, [judges.names[row] for row in who.tolist()], people.take(who), counts[who])
+    write_people(run, [names[row] for row in who.tolist()], people.take(who), counts[who])
 
 
 FOLDS = 3  # of people
@@ -139,7 +138,7 @@ class _Panel:
     """
 
     def __init__(self, prepared: Prepared) -> None:
-        self.store, parts = prepared.store, prepared.judges.parts
+        self.store, (_, parts) = prepared.store, prepared.judges
         train, val, test = (prepared.split.ids(part) for part in ("train", "val", "test"))
         self.ids = np.concatenate([train, val, test])
         self.val, self.test = len(train), len(train) + len(val)

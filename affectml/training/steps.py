@@ -68,14 +68,6 @@ class Plan:
 
 
 @dataclass(frozen=True, eq=False)
-class Judges:
-    """Who answered what: names [J], and the answers about each part of the images, by rows of that part."""
-
-    names: tuple[str, ...]
-    parts: dict[str, PersonAnswers]
-
-
-@dataclass(frozen=True, eq=False)
 class Prepared:
     """A plan with all that a head is fitted on and judged by: embeddings, the images that have one, and their split.
 
@@ -113,8 +105,11 @@ class Prepared:
         return self._truth("test")
 
     @cached_property
-    def judges(self) -> Judges:
-        """Every answer about each part's images; raises BadInput for judgements in other labels than the target's."""
+    def judges(self) -> tuple[tuple[str, ...], dict[str, PersonAnswers]]:
+        """Who answered what: names [J], and the answers about each part of the images, by rows of that part.
+
+        Raises BadInput for judgements in other labels than the target's.
+        """
         judgements, ids = self.plan.dataset.judgements, {part: list(map(str, self.split.ids(part))) for part in PARTS}
         assert judgements is not None  # see check_by_person
         every = [image for part in PARTS for image in ids[part]]
@@ -132,7 +127,7 @@ class Prepared:
             at = (image >= start) & (image < start + len(images))
             parts[part] = PersonAnswers(image[at] - start, person[at], chosen[at], len(panel.annotator_ids))
             start += len(images)
-        return Judges(tuple(map(str, panel.annotator_ids)), parts)
+        return tuple(map(str, panel.annotator_ids)), parts
 
     @property
     def _encode(self) -> Encode:
@@ -159,7 +154,7 @@ class Prepared:
 
     def _people(self) -> dict[str, Any]:
         """For `Material.people`."""
-        answers, groups = self.judges.parts, self.plan.dataset.groups(self.train.image_id)
+        answers, groups = self.judges[1], self.plan.dataset.groups(self.train.image_id)
         return {"answers": answers["train"], "val_answers": answers["val"], "groups": groups}
 
     def _truth(self, part: str) -> Truth:
