@@ -272,10 +272,10 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS):
             with torch.no_grad():
                 parts = held[0].parts() if isinstance(held[0], Blocks) else [(None, held[0])]
                 cosines = torch.cat([normalize(forward(part, layers).double()) @ texts.T for _, part in parts])
-                found = _cross_entropy(cosines, held[1], _sharpness(cosines, held[1]))
-            curve.append(found)
-            if found < best_loss:
-                best, best_loss, best_epoch = copy.deepcopy(layers), found, epoch
+                held_out = _cross_entropy(cosines, held[1], _sharpness(cosines, held[1]))
+            curve.append(held_out)
+            if held_out < best_loss:
+                best, best_loss, best_epoch = copy.deepcopy(layers), held_out, epoch
             elif epoch - best_epoch >= c.patience:
                 break
         return [part.detach() for part in best], best_epoch, curve
@@ -303,13 +303,13 @@ def _sharpness(cosines: Tensor, shares: Tensor) -> float:
     """The factor on cosines [N, C] before a softmax that fits shares [N, C] best, by cross-entropy, in [1, 1000]."""
     from scipy.optimize import minimize_scalar
 
-    found = minimize_scalar(
+    optimum = minimize_scalar(
         lambda log: _cross_entropy(cosines, shares, math.exp(log)),
         bounds=(0.0, math.log(1000.0)),
         method="bounded",
         options={"xatol": 1e-3},
     )
-    return math.exp(float(found.x))
+    return math.exp(float(optimum.x))
 
 
 def _cross_entropy(cosines: Tensor, shares: Tensor, scale: float) -> float:

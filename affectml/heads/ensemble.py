@@ -32,8 +32,8 @@ class CompositeHead(Head):
     def scores(self, X: Features) -> Tensor:
         """The pooled distribution or rates, [N, C] float64."""
         weights, rates = self._fitted()["weights"], self.config.kind == "rates"
-        said = [each.predict_rates(X) if rates else each.predict_distribution(X) for each in self.members_]
-        return self._pool(said, weights)
+        predicted = [member.predict_rates(X) if rates else member.predict_distribution(X) for member in self.members_]
+        return self._pool(predicted, weights)
 
     def _pool(self, predicted: Sequence[Tensor], weights: Tensor) -> Tensor:
         return pooled(self.config.kind, [logits_of(self.config.kind, p) for p in predicted], weights)

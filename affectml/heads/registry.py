@@ -99,7 +99,7 @@ def typed_options(cls: type[Head], given: Mapping[str, Any]) -> dict[str, Any]:
     """
     hints = {key: hint for key, (hint, _) in typed_fields(cls.config_class).items()}
     free = free_options(cls)
-    found = {}
+    values = {}
     for name, value in given.items():
         here = option(name, value, of_head=True)
         if name in set(hints) - set(free):
@@ -107,8 +107,8 @@ def typed_options(cls: type[Head], given: Mapping[str, Any]) -> dict[str, Any]:
         if name not in free:
             choices = f"options: {', '.join(free)}" if free else "it has none"
             raise BadInput(f"{here}: {cls.described()} has no option {name!r}{did_you_mean(name, free)} ({choices})")
-        found[name] = typed(name, value, hints[name])
-    return found
+        values[name] = typed(name, value, hints[name])
+    return values
 
 
 def free_options(cls: type[Head]) -> list[str]:

@@ -146,10 +146,10 @@ def read_people(run: RunFolder) -> People:
             f"{file}: no such file. It has the run's people and never goes along with the run: copy it here from where "
             f"the run was trained, or give a person's answers ({option('answers')})"
         )
-    found = open_people(file)
-    if found.head != head_of(run.folder):
+    people = open_people(file)
+    if people.head != head_of(run.folder):
         raise BadRun(f"{file}: its people belong to another training's head than {run.folder} has; {_AGAIN}")
-    return found
+    return people
 
 
 def open_people(file: Path) -> People:
