@@ -126,7 +126,7 @@ def test_train_infers_several_labels_and_hands_options_to_the_head(run):
         ({"hed": "sigmoid"}, r"^train: no option 'hed'; did you mean 'head'\?"),
         ({"head": SigmoidHead(l2=0.1)}, r"^head: expected a name, got SigmoidHead\(l2=0.1\)"),
         ({"seed": -1}, "^seed=-1: it should be greater than or equal to 0$"),
-        ({"hidden": 99_999_999}, "^hidden=99999999: expected at most 65,536$"),
+        ({"hidden": 99_999_999}, "^hidden='99999999': it should be less than or equal to 65536$"),
         ({"device": "cuda:99"}, "^device='cuda:99': there is no such device here; it has cpu"),
         ({"l2": float("inf")}, r"^l2='inf': it should be a finite number or none$"),
         ({"tau": "half"}, "^tau='half': it should be a valid number$"),
