@@ -18,7 +18,7 @@ What cannot be answered is 400 with the reason in words, or 404 and 422 for an i
 import json
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ def app_parts(arguments: Sequence[str]) -> dict[str, Any]:
     return {
         "routes": make_routes(config.get_option("server.baseUrlPath")),
         "middleware": serving.make_middleware(options.allow_host),
-        "lifespan": make_lifespan(explorer),
+        "lifespan": partial(lifespan, explorer),
     }
 
 
@@ -95,22 +95,18 @@ def make_routes(base: str = "") -> list[BaseRoute]:
     return serving.make_routes(f"{serving.prefixed(base)}/explore", CLIENT, handlers)
 
 
-def make_lifespan(explorer: Explorer) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+@asynccontextmanager
+async def lifespan(explorer: Explorer, _app: Any) -> AsyncIterator[None]:
     """Serve this explorer while the server runs; its columns are computed aside."""
-
-    @asynccontextmanager
-    async def lifespan(_app: Any) -> AsyncIterator[None]:
-        current.use(explorer)
-        aside = threading.Timer(WARM_SECONDS, explorer.warm)
-        aside.daemon = True
-        aside.start()
-        try:
-            yield
-        finally:
-            aside.cancel()
-            current.use(None)
-
-    return lifespan
+    current.use(explorer)
+    aside = threading.Timer(WARM_SECONDS, explorer.warm)
+    aside.daemon = True
+    aside.start()
+    try:
+        yield
+    finally:
+        aside.cancel()
+        current.use(None)
 
 
 def places(_request: Request) -> Response:

@@ -227,9 +227,8 @@ def test_options_are_read_and_a_wrong_folder_ends_with_a_line(tmp_path, monkeypa
 
 def test_a_page_that_others_can_reach_says_so_and_hides_names(paintings, monkeypatch, capsys):
     kept = []
-    monkeypatch.setattr("affectml_apps.explore.web.make_lifespan", kept.append)
     monkeypatch.setattr("affectml_apps.serving.only_here", lambda hosts: not hosts)
     for more in ([], ["--allow-host", "lab.example"]):
-        app_parts([str(paintings / "set"), *more])
+        kept += app_parts([str(paintings / "set"), *more])["lifespan"].args
         assert ("asks nobody to sign in" in capsys.readouterr().out) == bool(more)
     assert [explorer.names for explorer in kept] == [True, False]
