@@ -97,10 +97,10 @@ def test_the_lead_takes_back_what_nobody_used_and_closes_the_entry_of_those_who_
     assert answered.store.judgements().equals(before)
     assert "closed your entry" in said(page("label", who="ann"))
     with pytest.raises(NotAllowed, match="closed your entry"):
-        exchange(answered, "ann", {})
+        exchange(answered, "ann", {"answers": []})
     submit(app, "Invite", {"Names or e-mail addresses, one on each line": "ann"})
     assert "closed" not in app.table[0].value["status"].tolist()
-    assert exchange(answered, "ann", {})["receipts"] == []
+    assert exchange(answered, "ann", {"answers": []})["receipts"] == []
 
 
 def test_flags_and_notes_stand_on_a_page(answered):

@@ -147,7 +147,7 @@ async def sync(request: Request, *, allowance: Allowance) -> Response:
         if body is None:
             return JSONResponse({"error": f"more than {MAX_BODY} bytes"}, 413)
         message = await run_in_threadpool(parse, body)
-        if wait := allowance.take(who, len(message.get("answers", [])) - 1):
+        if wait := allowance.take(who, len(message["answers"]) - 1):
             return _slower(wait)
         languages.use(await run_in_threadpool(_language, request, task, who, message.get(LANGUAGE)))
         take = study_exchange.exchange if task.is_study else exchange
