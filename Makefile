@@ -96,7 +96,7 @@ bench-emotion6:
 bench-explanation:
 	$(MEASURE)/explanation.py --write $(ARGS)
 bench-explore:
-	$(PRINTED) explore.py --map $(ARGS)
+	$(PRINTED) explore.py $(ARGS)
 	$(PRINTED) explore_page.py $(ARGS)
 bench-growth:
 	for engine in sqlite postgresql; do $(PRINTED) growth.py $$engine $(ARGS) || exit 1; done

@@ -35,7 +35,6 @@ INKS = {
 }
 MARKS = {  # the sign and the ink of each system
     "people": ("o", "people"),
-    "threshold": ("|", "ink"),
     "prior": ("x", "soft"),
     "zero_shot": ("s", "other"),
     "model": ("D", "model"),
@@ -150,13 +149,6 @@ class Canvas:
             self.text((self.across(x), self.bottom + 8), words, "soft", size=SMALL, anchor="middle")
         self.lines([[(x, self.y[0]) for x in self.x]], "line", 1.0)
 
-    def heights(self) -> None:
-        """Round numbers left of the area, with lines across."""
-        ticks = _ticks(*self.y, max(min(int((self.bottom - self.top) / (2 * FONT)), 9), 1))
-        self.lines([[(x, y) for x in self.x] for y in ticks], "line", 0.7)
-        self.names(ticks)
-        self.lines([[(self.x[0], y) for y in self.y]], "line", 1.0)
-
     def names(self, names: Mapping[float, str]) -> None:
         """Names left of the area, by their values."""
         for y, name in names.items():
@@ -219,10 +211,8 @@ def _n(value: float) -> str:
 
 
 Point = tuple[float, float, float]  # value, low, high
-Lines = Mapping[str, Mapping[float, Point]]
 WRITTEN = 11  # labels up to which a figure stands in every cell of a grid
 LEAST = 16.0  # pixels of such a cell, so that names beside it stand apart: of many labels the picture grows wider
-FEW_SPOTS = 4  # along an axis are named one by one
 TICKS = {0.0: "0", 0.5: "0.5", 1.0: "1"}  # of a square of shares
 SQUARE = ((0, 0), (1, 0), (1, 1), (0, 1), (0, 0))
 
@@ -310,31 +300,6 @@ def grid(values: NDArray[np.float64], names: Sequence[str], alt: str, *, hue: st
 
 def _cell(x: float, y: float) -> list[tuple[float, float]]:
     return [(x + across - 0.5, y + down - 0.5) for across, down in SQUARE]
-
-
-def curves(series: Lines, alt: str, axis: str) -> Markup:
-    """A line per system over a number: {SYSTEM: {NUMBER: (value, low, high)}}, of the first system with its interval.
-
-    axis: what the number is.
-    """
-    first, signs = next(iter(series)), marks(series)
-    spots = sorted({x for line in series.values() for x in line})
-    values = [value for line in series.values() for value, *_ in line.values()]
-    heights = around([*values, *chain(*series[first].values())], 0.05)
-    drawn = Canvas(WIDTH, 259, (58, 10, 17, 38), around(spots, 0.05), heights)
-    drawn.legend(signs)
-    drawn.numbers({x: f"{x:g}" for x in spots} if len(spots) <= FEW_SPOTS else None)
-    drawn.heights()
-    ends = [(x, low, high) for x, (_, low, high) in series[first].items()]
-    band = [*((x, high) for x, _, high in ends), *((x, low) for x, low, _ in reversed(ends))]
-    drawn.areas([(band, 0.18)], signs[first][1])
-    drawn.text(((drawn.left + drawn.right) / 2, drawn.bottom + 23), axis, "soft", anchor="middle")
-    drawn.text((11, (drawn.top + drawn.bottom) / 2), "score", "soft", anchor="middle", turned=True)
-    for name, points in series.items():
-        (sign, ink), line = signs[name], [(x, value) for x, (value, *_) in points.items()]
-        drawn.lines([line], ink, 1.8)
-        drawn.signs(drawn.at(line) if len(line) <= 12 else (), sign, ink, 5, 1.0)
-    return drawn.svg(alt)
 
 
 # A map over an image, as a file drawn by matplotlib

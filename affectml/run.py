@@ -2,9 +2,7 @@
 
 import webbrowser
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +16,6 @@ from affectml.explanation import Explanation, explain_image
 from affectml.heads import Head
 from affectml.judging.answers import read_answers
 from affectml.judging.figures import Evaluation
-from affectml.page.tables import STAR, as_html, brief
 from affectml.pictures import ImageLike
 from affectml.predicting.features import run_encoder
 from affectml.predicting.files import PredictionFile, predict_to_file
@@ -230,15 +227,3 @@ class Run:
     def __repr__(self) -> str:
         data = self.info.data
         return f"<Run {self.folder}: {self.info.head.name} on {data.name}, {data.kind} of {self.taxonomy.name}>"
-
-    def _repr_html_(self) -> str:
-        """For notebooks: what it is, and its scores."""
-        data = self.info.data
-        title = f"<b>{escape(data.name)}</b>: {escape(data.kind)} of {escape(self.taxonomy.name)}"
-        lines = [f"<p>{title}, head {escape(self.info.head.name)} · <code>{escape(str(self.folder))}</code></p>"]
-        if self._opened.has_figures:
-            shown = brief(self.evaluation)
-            key = "± is half the width of the 95 % interval; bold: the best system, and those that may be as good"
-            stars = f"; {STAR}" if STAR in shown.note else ""
-            lines.append(as_html(replace(shown, note=key + stars)))
-        return "".join(lines)

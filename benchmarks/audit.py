@@ -29,7 +29,7 @@ from scipy.special import xlogy
 import affectml
 from affectml._files import new_folder
 from affectml.auditing import CHECKS, Audit
-from affectml.auditing._expect import EDGE, Said, expect, read_said
+from affectml.auditing._expect import Said, expect, read_said
 from affectml.data import Dataset, DatasetMeta, TargetMeta, write_dataset
 from affectml.demo_set import write_demo
 from affectml.demo_set.people import choice_chances
@@ -55,9 +55,8 @@ def rivals(dataset: Dataset, careless: set[str], seed: int) -> tuple[pd.DataFram
     said = said.without(list(careless))
     features = ensure_embeddings(dataset, "affect-tiny", threads=1, say=lambda line: None).rows(said.image_id)
     alone = np.arange(len(said.image_id)).astype(str)
-    expected = expect(said, features, alone, SigmoidHead, seed)
-    assert expected.head is not None
-    chance = np.clip(expected.head, EDGE, 1 - EDGE)[said.single.image]
+    expected = expect(said, features, alone, seed)
+    chance = expected.rate[said.single.image]
     answered = said.image_id[said.single.image]
     who = pd.DataFrame({"image_id": answered, "annotator_id": said.single.annotator_ids[said.single.annotator]})
     scores = {
@@ -90,8 +89,6 @@ def judge(audit: Audit, faults: pd.DataFrame) -> dict[str, float]:
     crossing = {frozenset(pair) for pair in zip(parted["image_id"], parted["other_id"], strict=True)}
     careless = set(of["person"]["annotator_id"])
     people = set(rows["person"][rows["person"]["listed"]]["annotator_id"])
-    two = rows["label for two things"]
-    label = of["label"]["label"].iloc[0]
     return {
         "answers: affectml audit": at_the_planted_number(rows["answer"], swapped),
         "answers listed: precision": right / len(listed) if len(listed) else np.nan,
@@ -100,9 +97,6 @@ def judge(audit: Audit, faults: pd.DataFrame) -> dict[str, float]:
         "copies: recall": len(pairs & crossing) / len(pairs),
         "people: precision": len(careless & people) / len(people) if people else np.nan,
         "people: recall": len(careless & people) / len(careless),
-        "label for two things: first": float(len(two) > 0 and two["label"].iloc[0] == label),
-        "label for two things: listed": float(label in set(two[two["listed"]]["label"])),
-        "label for two things: another listed": float(bool(set(two[two["listed"]]["label"]) - {label})),
     }
 
 

@@ -1,13 +1,12 @@
 """What exploring costs: opening, filters, lassos, searches, one image, and memory.
 
-    python benchmarks/explore.py [--images 100000] [--runs 3] [--again 5] [--small] [--map] [--data FOLDER]
+    python benchmarks/explore.py [--images 100000] [--runs 3] [--again 5] [--small] [--data FOLDER]
 
 The images are synthetic: 512 features in half precision that 25 labels depend on, five people's answers, and runs that
 are their rates with noise; 300 files are shared by all. Texts are embedded by a ViT-B/32 with random weights, or with
 `--small` by towers as small as affect-tiny's, so that what is found means nothing, and what it costs does. Peaks are of
 a process of its own, once with the pages of files that it has read, which the system can drop, and once without.
-`--map` makes the map by UMAP as well, which takes minutes. `--data` keeps the data set there, or takes the one that is
-there.
+`--data` keeps the data set there, or takes the one that is there.
 """
 
 import argparse
@@ -114,7 +113,7 @@ def write_run(folder: Path, data: Path, seed: int) -> None:
     write_answers(folder / FILE, "drawn", labels, [("model", ids, split, said)])
 
 
-def measure(data: Path, runs: list[Path], again: int, by_umap: bool) -> list[tuple[str, float, float, float]]:
+def measure(data: Path, runs: list[Path], again: int) -> list[tuple[str, float, float, float]]:
     """What is done, median seconds of `again` times, and the process's peaks until then, MiB: see `Memory`."""
     found: list[tuple[str, float, float, float]] = []
     with Memory() as memory:
@@ -135,7 +134,7 @@ def measure(data: Path, runs: list[Path], again: int, by_umap: bool) -> list[tup
         opened = timed("open, with the runs", lambda _: Collection(data, runs), 1)
         run, other = next(iter(opened.runs)), list(opened.runs)[-1]
         first, second = opened.labels[:2]
-        timed("map by two main axes, made", lambda _: opened.searching().make_map("pca"), 1)
+        timed("map", lambda _: opened.map(), 1)
         for name in ("people.entropy", f"{run}.rate_cross_entropy", "runs.rate_manhattan"):
             timed(f"column {name}", lambda _, name=name: opened.columns[name].values, 1)  # type: ignore[misc]
         some = View(order=f"{run}.rate_cross_entropy", filters=(
@@ -151,8 +150,6 @@ def measure(data: Path, runs: list[Path], again: int, by_umap: bool) -> list[tup
         timed("one image, in detail", lambda turn: opened.detail(turn + 100))
         timed("text search, with loading the tower", lambda _: opened.shown(View(text="a photo of the sea")), 1)
         timed("text search", lambda turn: opened.shown(View(text=f"{turn} people by the sea")))
-        if by_umap:
-            timed("map by UMAP, made", lambda _: opened.searching().make_map("umap"), 1)
     return found
 
 
@@ -163,7 +160,6 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--again", type=int, default=5)
     parser.add_argument("--small", action="store_true")
-    parser.add_argument("--map", action="store_true")
     parser.add_argument("--data", type=Path)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -174,7 +170,7 @@ def main() -> None:
         for seed, run in enumerate(runs):
             if not run.exists():
                 write_run(run, data, seed)
-        asked = json.dumps([str(data), [str(run) for run in runs], given.again, given.map])
+        asked = json.dumps([str(data), [str(run) for run in runs], given.again])
         words = [sys.executable, __file__, "--measure", asked]
         rows = json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout)
     peaks = {name: f"{peak:,.0f} MiB" for name, _, peak, _ in rows}
@@ -186,7 +182,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--measure"]:  # a process of its own: what making the data set took is not counted
-        data, runs, again, by_umap = json.loads(sys.argv[2])
-        print(json.dumps(measure(Path(data), [Path(run) for run in runs], again, by_umap)))
+        data, runs, again = json.loads(sys.argv[2])
+        print(json.dumps(measure(Path(data), [Path(run) for run in runs], again)))
     else:
         main()

@@ -173,8 +173,7 @@ def noise(d: Demo) -> dict[str, Scores]:
         for by in out:
             images = d.ids[d.train].tolist()
             seen = judgements[judgements["image_id"].isin(images)]
-            method: Any = ("weighted", "agreement") if by == "weighted" else ("shares", None)
-            made = aggregate(seen, d.labels, method[0], image_ids=images, weights=method[1])
+            made = aggregate(seen, d.labels, "weighted" if by == "weighted" else "shares", image_ids=images)
             rows = pd.Index(d.ids).get_indexer(pd.Index(made.image_id))
             head = SigmoidHead().fit(d.X[rows], np.asarray(made.values, dtype=np.float64).clip(0, 1))
             out[by][metric] = excess(head.predict_rates(d.X[d.test]), d.rates[d.test])

@@ -1,9 +1,7 @@
 """An audit: all checks of one data set in one ranked table, its page and its files. No answer is changed."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +16,13 @@ from affectml.auditing import _checks as checks
 from affectml.auditing._expect import Ground, Said, expect, read_said
 from affectml.auditing._files import looked_at, of_dataset
 from affectml.data import Dataset, Targets, was_asked
-from affectml.data.choose import SEVERAL, choose_target, joined
+from affectml.data.choose import choose_target, joined
 from affectml.duplicates import Duplicates, find_duplicates
 from affectml.embeddings import EmbeddingStore
-from affectml.errors import BadDataset, BadInput, option
-from affectml.heads import Head, SigmoidHead, SoftmaxHead, load_head
+from affectml.errors import BadInput, option
 from affectml.page import Section, Shown, Table, write_page
 from affectml.page.section import Card, Cards, thumbnail
 from affectml.page.tables import number
-from affectml.predicting.features import store_there
-from affectml.runs import RunFolder
 from affectml_annotation.exchange.dataset_folder import note_written
 from affectml_annotation.exchange.files import table_csv
 
@@ -45,10 +40,8 @@ CHECKS = {
     "answer": "Answers unlike what is expected of the image",
     "unused label": "Labels that nobody uses",
     "labels together": "Labels that always go together",
-    "label for two things": "Labels used for two things",
-    "small group": "Groups that few stand for",
 }
-WHERE = ("image_id", "other_id", "annotator_id", "label", "group")
+WHERE = ("image_id", "other_id", "annotator_id", "label")
 COLUMNS = ("rank", "check", "listed", *WHERE, "figure", "p", "p_adjusted", "evidence")
 CARDS = 12
 ROWS = 50  # of a table on the page; the files have all
@@ -63,7 +56,7 @@ class Audit:
     """What deserves a second look, as `affectml.audit` found it. Nobody's answer is called an error.
 
     target: None where the data set has none. table: a row per thing, ranked: rank, check (a key of `CHECKS`), listed (a
-    fact, or beyond chance), image_id, other_id, annotator_id, label and group as far as they apply, figure, p,
+    fact, or beyond chance), image_id, other_id, annotator_id and label as far as they apply, figure, p,
     p_adjusted (nan for facts) and evidence in words. Of answers and images, the `top` most surprising are there, listed
     or not. frame: who was asked what, and what that cannot show. notes: how it was made. votes: image_id, n and one
     column of votes per label. tested: how many things each check compared with chance. duplicates: images that show one
@@ -106,7 +99,6 @@ class Audit:
 
 def audit(
     dataset: str | Path | Dataset,
-    run: str | PathLike[str] | None = None,
     *,
     target: str | None = None,
     encoder: str | None = None,
@@ -119,10 +111,9 @@ def audit(
     Args:
         dataset: the data set or its folder, embedded; without embeddings people are compared among each other alone.
             Without a target, files and copies are all.
-        run: a run on its target, whose encoder and kind of head are taken; None takes the only embeddings, and a linear
-            head. The head is fitted anew in five folds: no image is judged by a head that saw it.
         target: which of its targets to look at, where several are there.
-        encoder: whose embeddings, where there are several.
+        encoder: whose embeddings, where there are several. A linear head is fitted to them in five folds: no image is
+            judged by a head that saw it.
         top: of images and of answers, keep so many of the most surprising, beyond chance or not.
         seed: of the folds.
         say: called with how it was made, a line at a time.
@@ -135,22 +126,20 @@ def audit(
     """
     if top < 1:
         raise BadInput(f"{option('top', top)}: expected at least 1")
-    if run is not None and (target is not None or encoder is not None):
-        raise BadInput("audit: a run names its target and its encoder: leave out target and encoder, or the run")
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
-    opened = None if run is None else RunFolder.open(run)
     notes: list[str] = []
-    targets = None
-    if dataset.meta.targets or opened is not None or target is not None:
-        targets = choose_target(dataset, multilabel=None, name=opened.info.data.target if opened else target)
-    store = _store(dataset, opened, encoder, notes)
+    targets, store = None, None
+    if dataset.meta.targets or target is not None:
+        targets = choose_target(dataset, multilabel=None, name=target)
+    if encoder is not None or any((dataset.root / "embeddings").glob("*/encoder.json")):
+        store = EmbeddingStore.for_dataset(dataset, encoder)
     if targets is not None and store is not None:
         ids = np.setdiff1d(targets.image_id, store.missing(targets.image_id))
         if missing := len(targets.image_id) - len(ids):
             notes.append(f"{missing:,} images have no embedding; their answers are not checked")
         targets = targets.take(ids)
         fitted = f"{len(ids):,} images for {len(targets.taxonomy):,} labels in five folds"
-        say(f"audit: heads are fitted on {fitted}, and each image is compared with every other")
+        say(f"audit: heads are fitted on {fitted}")
     duplicates = find_duplicates(dataset, store)
     notes += duplicates.notes()
     promises = looked_at(of_dataset(dataset.root, images=False))  # `pictures` looks at those
@@ -164,9 +153,8 @@ def audit(
     else:
         groups = joined(dataset.groups(said.image_id), said.image_id, duplicates.confirmed)
         groups = np.arange(len(votes)).astype(str) if groups is None else groups
-        ground = (None if store is None else store.rows(said.image_id), groups, _head(opened, targets), seed)
-        rows += _of_answers(said, ground, notes)
-        rows += checks.differing(duplicates, said) + checks.groups(dataset, said)
+        rows += _of_answers(said, (None if store is None else store.rows(said.image_id), groups, seed), notes)
+        rows += checks.differing(duplicates, said)
         votes = votes.assign(n=said.n.max(axis=1)).join(pd.DataFrame(said.votes, columns=said.labels))
     for line in notes:
         say(line)
@@ -191,31 +179,9 @@ def _of_answers(said: Said, ground: Ground, notes: list[str]) -> list[checks.Row
         if factor >= 1.005:
             spread = f"{what} spread {factor:.2f} times as far as the expected rates say"
             notes.append(f"{spread}; scores are divided by that")
-    if expected.head is None:
+    if not expected.learned:
         notes.append("no embeddings, or too few images: answers are compared among people alone")
-    return rows + checks.labels(said, ground[0])
-
-
-def _store(dataset: Dataset, run: RunFolder | None, encoder: str | None, notes: list[str]) -> EmbeddingStore | None:
-    if run is None:
-        there = encoder is not None or any((dataset.root / "embeddings").glob("*/encoder.json"))
-        return EmbeddingStore.for_dataset(dataset, encoder) if there else None
-    if (store := store_there(run, dataset, notes.append)) is None:
-        way = f"run `affectml embed {dataset.root} --encoder {run.info.encoder.specs[0]}`"
-        raise BadDataset(f"{dataset.root}: no embeddings by the run's encoder: {way}")
-    return store
-
-
-def _head(run: RunFolder | None, targets: Targets) -> Callable[[], Head]:
-    """The run's kind of head, fitted afresh in each fold, where it learns from features and such targets alone."""
-    from sklearn.base import clone  # scikit-learn takes long to load
-
-    several = targets.kind in SEVERAL
-    if run is not None:
-        head = load_head(run.folder)
-        if head.scores_of != "texts" and ("rates" if several else "distribution") in type(head).learns:
-            return partial(clone, head)
-    return SigmoidHead if several else SoftmaxHead
+    return rows + checks.labels(said)
 
 
 def adjusted(p: "Sequence[float] | pd.Series[float]") -> NDArray[np.float64]:
@@ -262,7 +228,7 @@ def _frame(dataset: Dataset, targets: Targets | None, votes: pd.DataFrame) -> tu
         lines.append("Nothing is known of who answered (no attributes in annotators.parquet).")
     people_unasked = "how people who were not asked would answer, how images that were not collected would be seen"
     blind = f"What this cannot show: {people_unasked}, and what any one person felt."
-    return (*lines, f"{blind} A group without a column here cannot be checked.")
+    return (*lines, blind)
 
 
 def write_audit(audit: Audit, folder: Path) -> list[Path]:

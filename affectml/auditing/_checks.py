@@ -17,17 +17,13 @@ from affectml.auditing._expect import EDGE, Expected, Floats, Said, surprise, wi
 from affectml.data import Dataset
 from affectml.duplicates import Duplicates, read_each
 from affectml.errors import BadInput
-from affectml.judging.subgroups import columns_of
 
 Row = dict[Any, Any]
 # A promise, and what reads the files: it raises for a damaged one, or gives what is wrong, one line or several.
 NO_BETTER = 0.001  # of permutations follow the others as closely: then a person's answers do follow them
 LEAST_ANSWERS = 20  # of a person, to say anything of them
-LEAST_IMAGES = 30  # of a subgroup: fewer give a rough interval (docs/judging.md)
-LEAST_PEOPLE = 5
 LEAST_USES = 10
 TOGETHER = 0.9  # of the answers with either label have both
-AROUND = 20  # images around a place, whose answers are compared
 SIDE = 256  # pixels
 EMPTY = 1.0  # bits a pixel
 COPIES = {"exact": "the same pixels", "near": "the same picture, changed",
@@ -70,12 +66,11 @@ def answers(said: Said, expected: Expected) -> tuple[list[Row], float]:
 
     def words(at: int) -> str:
         names = " + ".join(said.labels[chosen[at]]) or "none"
-        was, beside = "was" if worst[at] else "was not", _beside(expected, image[at], label[at])
+        was, place = "was" if worst[at] else "was not", (image[at], label[at])
         answer = f"said {names}; {name[at]} {was} chosen, expected with a chance of {chance[at, label[at]]:.0%}"
-        votes, n = said.votes[image[at], label[at]] - worst[at], said.n[image[at], label[at]] - 1
-        return (
-            f"{answer} (others: {votes} of {n}{beside}); {_times(figure[at])} as an answer to an image drawn at random"
-        )
+        others = f"others: {said.votes[place] - worst[at]} of {said.n[place] - 1}"
+        head = f"; head {expected.rate[place]:.0%}" * expected.learned
+        return f"{answer} ({others}{head}); {_times(figure[at])} as an answer to an image drawn at random"
 
     who = said.single.annotator_ids[said.single.annotator]
     where = {"image_id": said.image_id[image], "annotator_id": who, "label": name}
@@ -83,8 +78,8 @@ def answers(said: Said, expected: Expected) -> tuple[list[Row], float]:
 
 
 def images(said: Said, expected: Expected) -> tuple[list[Row], float]:
-    """A row per image: all its answers together, beside what images like it and the head give."""
-    if expected.near is None:
+    """A row per image: all its answers together, beside what the head gives."""
+    if not expected.learned:
         return [], 1.0
     rows = np.flatnonzero(said.n.sum(axis=1) > 0)
     votes, n, rate = said.votes[rows], said.n[rows], expected.rate[rows]
@@ -100,8 +95,7 @@ def images(said: Said, expected: Expected) -> tuple[list[Row], float]:
     votes, n, rate = votes[at_label], n[at_label], rate[at_label]
 
     def words(at: int) -> str:
-        beside = _beside(expected, rows[at], label[at])
-        return f"{name[at]}: {votes[at]} of {n[at]}, expected {rate[at]:.0%}{beside}"
+        return f"{name[at]}: {votes[at]} of {n[at]}, expected {rate[at]:.0%}"
 
     where = {"image_id": said.image_id[rows], "label": name}
     return _each("image", words, p, **where, figure=votes / n - rate)
@@ -109,12 +103,6 @@ def images(said: Said, expected: Expected) -> tuple[list[Row], float]:
 
 def _times(odds: float) -> str:
     return f"{np.exp(odds):,.0f} times likelier" if odds > np.log(1.5) else "no likelier"
-
-
-def _beside(expected: Expected, image: int, label: int) -> str:
-    if expected.near is None or expected.head is None:
-        return ""
-    return f"; images like it {expected.near[image, label]:.0%}, head {expected.head[image, label]:.0%}"
 
 
 def people(said: Said, expected: Expected) -> list[Row]:
@@ -150,8 +138,8 @@ def people(said: Said, expected: Expected) -> list[Row]:
     return found
 
 
-def labels(said: Said, features: NDArray[Any] | None) -> list[Row]:
-    """Labels nobody uses, labels that always go together, and labels used in two places with a gap between."""
+def labels(said: Said) -> list[Row]:
+    """Labels nobody uses, and labels that always go together."""
     found = [
         row("unused label", f"none of {int(said.n[:, at].sum()):,} answers has it", figure=0, label=said.labels[at])
         for at in np.flatnonzero(said.votes.sum(axis=0) == 0)
@@ -164,40 +152,6 @@ def labels(said: Said, features: NDArray[Any] | None) -> list[Row]:
         one, other = said.labels[[*at]]
         evidence = f"with {other} in {both[at]} of the {either[at]} answers that have either"
         found.append(row("labels together", evidence, figure=both[at] / either[at], label=one))
-    return found if features is None else found + _two_things(said, features)
-
-
-def _two_things(said: Said, features: NDArray[Any]) -> list[Row]:
-    """For each label: is it rarer between two groups of images that carry it than in both of them?
-
-    Images lie where the first three principal axes of their embeddings have them. Those with the label are parted in
-    two (2-means), and its share among the images nearest to both middles is compared with that among those nearest to
-    the place between them, where a label of one meaning is most common: for such a label p is rather too high.
-    """
-    from sklearn.cluster import KMeans
-
-    asked = np.flatnonzero(said.n.sum(axis=1) > 0)
-    ids, share = said.image_id[asked].astype(str), said.votes[asked] / np.maximum(said.n[asked], 1)
-    centred = np.asarray(features[asked], dtype=np.float64)
-    centred = centred - centred.mean(axis=0)
-    place = centred @ np.linalg.eigh(centred.T @ centred)[1][:, :-4:-1]
-    found = []
-    for label in range(len(said.labels)):
-        carries = share[:, label] >= min(0.5, 2 * share[:, label].mean())
-        if carries.sum() < 2 * AROUND or (place[carries] == place[carries][0]).all():
-            continue
-        middles = KMeans(2, n_init=5, random_state=0).fit(place[carries]).cluster_centers_
-        there = [np.linalg.norm(place - at, axis=1).argsort(kind="stable")[:AROUND]
-                 for at in (middles[0], middles.mean(axis=0), middles[1])]  # fmt: skip
-        one, between, other = (share[rows, label].mean() for rows in there)
-        lower = there[0] if one <= other else there[2]
-        spread = np.sqrt(sum(share[rows, label].var(ddof=1) for rows in (lower, there[1])) / AROUND)
-        gap = min(one, other) - between
-        some = " and ".join(", ".join(ids[rows[:2]]) for rows in there[::2])
-        between_them = f"by {between:.0%} between them (e.g. {some})"
-        evidence = f"chosen by {one:.0%} and {other:.0%} of people around two groups of images, {between_them}"
-        p = float(norm.sf(gap / max(spread, 1e-9)))
-        found.append(row("label for two things", evidence, figure=gap, p=p, label=said.labels[label]))
     return found
 
 
@@ -240,24 +194,6 @@ def differing(found: Duplicates, said: Said) -> list[Row]:
         evidence = f"{COPIES[pairs[at].kind]}; {name}: {votes[0]} here, {votes[1]} there"
         rows.append(row("copies differ", evidence, figure=abs(share[here] - share[there]), p=p[at], **where))
     return rows
-
-
-def groups(dataset: Dataset, said: Said) -> list[Row]:
-    """Levels of the images' and the people's columns that few images, or few people, stand for."""
-    few = f"images; below {LEAST_IMAGES} a figure of this group says little"
-    alone = f"people answered; below {LEAST_PEOPLE} they speak for themselves, not for a group"
-    judged = (
-        (dataset.images, "image_id", said.image_id, LEAST_IMAGES, few),
-        (dataset.annotators, "annotator_id", said.single.annotator_ids, LEAST_PEOPLE, alone),
-    )
-    return [
-        row("small group", f"{count} {words}", figure=count, group=f"{name}={level}")
-        for table, key, ids, least, words in judged
-        if table is not None and len(ids)
-        for name, levels in columns_of(table.drop_duplicates(key).set_index(key).reindex(ids)).items()
-        for level, count in levels.value_counts(sort=False).items()
-        if count < least
-    ]
 
 
 def pictures(dataset: Dataset) -> list[Row]:

@@ -1,10 +1,10 @@
 """What people said of each image, what is expected of their answers, and how odd these are beside it.
 
-Expected rates come from alike images, a head that did not see the image, and the other people; how odd an outcome is,
-beside what the same chances give without any error, is a mid-p-value of its log loss.
+Expected rates come from a head that did not see the image, and from the other people; how odd an outcome is, beside
+what the same chances give without any error, is a mid-p-value of its log loss.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -17,19 +17,16 @@ from scipy.stats import betabinom, norm
 
 from affectml.data import Dataset, Targets
 from affectml.data.choose import SEVERAL
-from affectml.duplicates import unit_rows
-from affectml.heads import Head
-from affectml_annotation import Panel, UnknownLabel, encode
+from affectml.heads import SigmoidHead, SoftmaxHead
+from affectml.judging.truth import answers_of_people
+from affectml_annotation import Panel, encode
 from affectml_annotation.judgements import REQUIRED, people_by_image, sum_by_image
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
-Ground = tuple[NDArray[Any] | None, NDArray[Any], Callable[[], Head], int]  # what `expect` rests on
+Ground = tuple[NDArray[Any] | None, NDArray[Any], int]  # what `expect` rests on
 FOLDS = 5
 LEAST = 50  # images with answers; with fewer, rates are the labels' shares
-NEAREST = 20
-BLOCK = 256  # images compared with all others at a time
-TRUST = 4  # people that the labels' shares count for beside neighbours' answers
 EDGE = 0.005  # no expected rate is nearer to 0 or 1
 STRENGTHS = np.geomspace(1, 300, 30)
 HABIT = 0.7  # standard deviation of a person's log-odds for a label, before their answers are seen
@@ -69,13 +66,12 @@ def counted(single: Panel) -> tuple[Counts, Counts]:
     return votes, np.zeros_like(votes) + people_by_image(single)[:, None]
 
 
-def single_answers(judgements: pd.DataFrame | None, targets: Targets) -> Panel:
+def single_answers(dataset: Dataset, targets: Targets) -> Panel:
     """First looks at the target's images that are answers, of one label where it has one; none with other labels."""
-    nothing, asked = pd.DataFrame(columns=list(REQUIRED)), (targets.taxonomy.labels, list(targets.image_id))
-    try:
-        panel = encode(nothing if judgements is None else judgements, *asked).answers()
-    except UnknownLabel:
-        panel = encode(nothing, *asked)
+    labels, ids = targets.taxonomy.labels, targets.image_id
+    panel = None if targets.meta.vote_rule == "moments" else answers_of_people(dataset, labels, ids)
+    if panel is None:
+        panel = encode(pd.DataFrame(columns=list(REQUIRED)), labels, list(ids)).answers()
     return panel if targets.kind in SEVERAL else panel.where(panel.chosen.sum(axis=1) == 1)
 
 
@@ -87,7 +83,7 @@ def read_said(dataset: Dataset, targets: Targets) -> Said | None:
     exclusive, votes, n = targets.kind not in SEVERAL, targets.votes, targets.people
     if votes is not None and exclusive:
         n = np.repeat(votes.sum(axis=1)[:, None], len(targets.taxonomy), axis=1)
-    single = single_answers(None if targets.meta.vote_rule == "moments" else dataset.judgements, targets)
+    single = single_answers(dataset, targets)
     if n is not None and 2 * len(single.image) < n.max(axis=1).sum():
         single = single.where(np.zeros(len(single.image), dtype=bool))
     agreed = targets.meta.values == "indicator"
@@ -103,14 +99,13 @@ def read_said(dataset: Dataset, targets: Targets) -> Said | None:
 
 
 class Expected(NamedTuple):
-    """Rates [N, C] expected of each image without its own answers; `near`: its neighbours' shares, `head`: the head's.
+    """Rates [N, C] expected of each image without its own answers; learned: by a head, else the labels' shares.
 
     strength [C]: how many people's answers that rate is worth beside the image's own.
     """
 
     rate: Floats
-    near: Floats | None
-    head: Floats | None
+    learned: bool
     strength: Floats
 
     def of_answers(self, said: Said, *, habits: bool = True) -> Floats:
@@ -128,25 +123,19 @@ class Expected(NamedTuple):
         return np.asarray(rate / rate.sum(axis=1, keepdims=True)) if said.exclusive else np.asarray(rate)
 
 
-def expect(
-    said: Said, features: NDArray[Any] | None, groups: NDArray[Any], make: Callable[[], Head], seed: int
-) -> Expected:
-    """Expected rates of every image: five folds of a head and the nearest images' answers, mixed on log-odds.
+def expect(said: Said, features: NDArray[Any] | None, groups: NDArray[Any], seed: int) -> Expected:
+    """Expected rates of every image, by a linear head in five folds.
 
     Args:
         said: of N images.
         features: embeddings [N, D]; None where there are none: then every image has the labels' shares.
-        groups: [N], images of a group are in one fold, and are not each other's neighbours.
-        make: gives a head, not fitted.
+        groups: [N], images of a group are in one fold.
         seed: of the folds.
     """
     share = (said.votes.sum(axis=0) + 0.5) / (said.n.sum(axis=0) + 1)
-    rate = np.tile(np.clip(share, EDGE, 1 - EDGE), (len(said.n), 1))
-    near = head = None
-    if features is not None and said.n.any(axis=1).sum() >= LEAST:
-        rows, there = nearest(features, groups)
-        votes, n = ((counts[rows] * there[:, :, None]).sum(axis=1) for counts in (said.votes, said.n))
-        near, head = (votes + TRUST * share) / (n + TRUST), rate.copy()
+    rate = np.tile(share, (len(said.n), 1))
+    learned = features is not None and said.n.any(axis=1).sum() >= LEAST
+    if features is not None and learned:
         shares, people = said.votes / np.maximum(said.n, 1), said.n.astype(float)
         if said.exclusive:
             shares, people = shares / np.maximum(shares.sum(axis=1, keepdims=True), TINY), people.max(axis=1)
@@ -155,50 +144,19 @@ def expect(
         for held in (fold == number for number in np.unique(fold)):
             if (train := answered & ~held).any():
                 made = torch.Generator().manual_seed(seed)
-                fitted = make().fit(features[train], shares[train], weights=people[train], generator=made)
-                predict = fitted.predict_distribution if said.exclusive else fitted.predict_rates
-                head[held] = predict(features[held]).numpy()
-        rate = _mixed(said, near, head)
+                head = SoftmaxHead() if said.exclusive else SigmoidHead()
+                fitted = head.fit(features[train], shares[train], weights=people[train], generator=made)
+                rate[held] = fitted.scores(features[held]).numpy()
+    rate = np.clip(rate, EDGE, 1 - EDGE)
     if said.exclusive:
         rate = rate / rate.sum(axis=1, keepdims=True)
-    return Expected(rate, near, head, _strengths(said, rate))
-
-
-def nearest(features: NDArray[Any], groups: NDArray[Any], count: int = NEAREST) -> tuple[Counts, NDArray[np.bool_]]:
-    """The nearest images of other groups by cosine: rows [N, count], and whether there are so many, [N, count].
-
-    The nearest comes first; of equally near ones the first.
-    """
-    unit = unit_rows(features)
-    group = np.unique(groups, return_inverse=True)[1]
-    places, rows = np.arange(min(count, len(unit) - 1)), list[Counts]()
-    for start in range(0, len(unit), BLOCK):
-        cosine = unit[start : start + BLOCK] @ unit.T
-        cosine[group[start : start + BLOCK, None] == group] = -np.inf
-        image, other = np.nonzero(cosine >= np.partition(cosine, -len(places), axis=1)[:, [-len(places)]])
-        order = np.lexsort((-cosine[image, other], image))
-        rows.append(other[order][np.searchsorted(image, np.arange(len(cosine)))[:, None] + places])
-    found = np.concatenate(rows)
-    return found, group[found] != group[:, None]
+    return Expected(rate, bool(learned), _strengths(said, rate))
 
 
 def _folds(groups: NDArray[Any], seed: int) -> Counts:
     """Which of five folds each image is in [N]; groups stay together."""
     names, code = np.unique(groups, return_inverse=True)
     return np.asarray(np.random.default_rng(seed).permutation(len(names))[code] % FOLDS)
-
-
-def _mixed(said: Said, near: Floats, head: Floats) -> Floats:
-    """A logistic regression of the votes on both log-odds: three numbers in all."""
-    from sklearn.linear_model import LogisticRegression
-
-    near, head = (logit(np.clip(rates, EDGE, 1 - EDGE)).ravel() for rates in (near, head))
-    terms = np.column_stack([np.ones_like(near), near, head])
-    weights = np.concatenate([said.votes.ravel(), (said.n - said.votes).ravel()])
-    chosen = np.repeat([True, False], len(terms))
-    model = LogisticRegression(C=1e3, fit_intercept=False, solver="newton-cholesky", tol=1e-8)
-    rate = model.fit(np.tile(terms, (2, 1)), chosen, sample_weight=weights).predict_proba(terms)[:, 1]
-    return np.asarray(np.clip(rate, EDGE, 1 - EDGE).reshape(said.n.shape))
 
 
 def _strengths(said: Said, rate: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""Whether the files of a data set, a run or a store keep what they promise: nothing is written, no torch is loaded."""
+"""Whether the files of a data set keep what they promise: nothing is written, no torch is loaded."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -8,17 +8,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from affectml.data import Dataset
 from affectml.duplicates import read_each
 from affectml.embeddings.store import AGAIN, FOLDER, EmbeddingStore
 from affectml.errors import AffectmlError, BadInput
-from affectml.judging.answers import FILE as ANSWERS
-from affectml.people.known import people_file, read_people
-from affectml.runs import RunFolder
 from affectml_annotation.errors import AnnotationError
-from affectml_annotation.exchange.formats import read_judgements
+from affectml_annotation.exchange import read_judgements
 from affectml_annotation.exchange.tables import import_problems
 from affectml_annotation.judgements import found_labels
 
@@ -35,24 +30,21 @@ class FilePromise:
 
 
 def audit_files(place: str | Path) -> list[FilePromise]:
-    """Look at every promise of a data set's, a run's or a store's files; nothing is written.
+    """Look at every promise of a data set's files; every image is read, and nothing is written.
 
     Args:
-        place: the folder. Of a data set every image is read, and its stores of embeddings are looked at, too; of a run
-            its people file, and whether its data set is as it was, where that is found.
+        place: the folder. Its stores of embeddings are looked at, too.
 
     Returns:
-        The promises in order, with at most 20 lines each. What says what the others are (dataset.json, run.json,
-        encoder.json) comes first; where that is damaged, it is all.
+        The promises in order, with at most 20 lines each. What says what the others are (dataset.json) comes first;
+        where that is damaged, it is all.
 
     Raises:
-        BadInput: where the place is none of these.
+        BadInput: where the place is no data set.
     """
-    for name, looks in (("dataset.json", of_dataset), ("run.json", _of_run), ("encoder.json", _of_store)):
-        if (Path(place) / name).exists():
-            return looked_at(looks(Path(place)))
-    folders = "dataset.json (a data set), run.json (a run) or encoder.json (a store of embeddings)"
-    raise BadInput(f"{place}: no files of affectml there; name a label database, or a folder with {folders}")
+    if not (Path(place) / "dataset.json").exists():
+        raise BadInput(f"{place}: no dataset.json there; name a data set or a label database")
+    return looked_at(of_dataset(Path(place)))
 
 
 def looked_at(looks: Iterator[Look]) -> list[FilePromise]:
@@ -134,30 +126,3 @@ def _parts(store: EmbeddingStore) -> Iterator[str]:
         yield f"{store.folder}: image {image!r} has the row of another; {AGAIN}"
     for _ in store.on_disk(table["image_id"]).parts():  # raises for a part that is damaged
         pass
-
-
-def _of_run(folder: Path) -> Iterator[Look]:
-    yield "run.json says what was trained", lambda: RunFolder.open(folder).taxonomy
-    with suppress(AffectmlError):
-        run = RunFolder.open(folder)
-        dataset = Path(run.info.config.dataset or "")
-        yield "the head loads", lambda: run.head
-        if run.info.command is not None:  # a shared run and imported weights have no scores
-            yield "metrics.csv, scores.parquet and facts.json hold what was found", lambda: run.evaluation
-            yield f"{ANSWERS} has a finite score of each label", partial(_answers, run)
-        if people_file(folder).exists():
-            yield f"{people_file(folder).name} is this head's", partial(read_people, run)
-        if (dataset / "dataset.json").is_file():
-            yield f"{dataset} is as the run learned from it", partial(_same_data, run, dataset)
-
-
-def _answers(run: RunFolder) -> Iterator[str]:
-    for label, scores in run.model_answers.frame.items():
-        if not np.isfinite(scores).all():
-            yield f"{run.folder / ANSWERS}: no finite score of {label!r} for each image: train again"
-
-
-def _same_data(run: RunFolder, dataset: Path) -> str | None:
-    what = f"target {run.info.data.target}, the split or image files were changed since the run was trained"
-    same = Dataset.open(dataset).has_fingerprint(run.info.data.fingerprint, run.info.data.target)
-    return None if same else f"{dataset}: {what}; put them back, or train again"

@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
@@ -30,11 +30,11 @@ from affectml_annotation import (
     validate_judgements,
     write_judgements,
 )
+from affectml_annotation.exchange import format_to_write, guess_format
 from affectml_annotation.exchange.dataset_folder import Collected, note_written, write_dataset_folder
-from affectml_annotation.exchange.formats import format_to_write, guess_format
 from affectml_annotation.judgements import only_data
+from affectml_annotation.store import is_database
 from affectml_annotation.store.engine import WATCH
-from affectml_annotation.store.label_store import is_database
 from affectml_annotation.store.place import dataset_of, default_database, find_database, holds_task, shown
 from affectml_annotation.uncertainty import model_uncertainty
 
@@ -202,8 +202,7 @@ def export_store(
     told: dict[str, Any] = {"db": store.database.where, "to": str(to), "format": kind}
     if kind == "dataset":
         collected = Collected.of(store)
-        weights: Literal["agreement"] | None = "agreement" if method == "weighted" else None
-        make = partial(aggregate, labels=task.labels, method=method, weights=weights, rounds=rounds)
+        make = partial(aggregate, labels=task.labels, method=method, rounds=rounds)
         done = write_dataset_folder(to, collected, {target: make}, images_root=images, replace=replace)
         told |= {"rows": len(collected.judgements)} | asdict(done)
         pooled = pooled_words(read_judgements(to), to)

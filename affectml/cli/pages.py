@@ -88,21 +88,10 @@ class Exploring:
     allow_host: AllowHost = ()
 
 
-def explore(asked: Exploring, *, map_: bool = False, address: Address = "127.0.0.1", port: Port = 8501) -> None:
-    """Show a data set's images on a map with people's and runs' answers; filter, search, keep.
-
-    Args:
-        map_: Make the map by UMAP, keep it in the data set, and end; minutes for many images.
-    """
+def explore(asked: Exploring, *, address: Address = "127.0.0.1", port: Port = 8501) -> None:
+    """Show a data set's images on a map with people's and runs' answers; filter, search, keep."""
     there(datasets=[asked.dataset], runs=asked.run)
-    if not map_:
-        start_page("explore", asked, address=address, port=port)
-        return
-    if asked.dataset is None:
-        raise typer.BadParameter("--map: which data set? Name its folder")
-    from affectml.exploring import map_by_umap
-
-    print(f"map: {map_by_umap(asked.dataset, asked.run, encoder=asked.encoder, say=say)}")
+    start_page("explore", asked, address=address, port=port)
 
 
 def start_page(entry: str, asked: Labelling | Exploring, *, address: str, port: int) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -24,16 +23,14 @@ from affectml.importers import get_importer
 from affectml.importers.registry import PUBLISHED
 from affectml.judging import readings
 from affectml.judging.answers import SystemAnswers
-from affectml.judging.compare import distances
 from affectml.judging.evaluate import evaluate
-from affectml.judging.figures import COLUMNS, Evaluation, Figure, Rows, scores_table
+from affectml.judging.figures import COLUMNS, Evaluation, Figure, Rows
 from affectml.judging.scoring import Answers, add_means, add_over_table, add_scores, answers_of, row_scores
 from affectml.judging.spaces import Choices, People, Space, coarser, find_space, in_space, people_in
 from affectml.judging.subgroups import answerers, check_groups, kept_promise, subgroups
 from affectml.judging.truth import DEFAULT_TAU, Truth, fit_prior, part_of, read_truth
 from affectml.predicting.features import store_there
-from affectml.vlm.requests import read_orders, split_of, store_of
-from affectml_metrics import Interval, difference
+from affectml.vlm.requests import split_of, store_of
 from affectml_metrics.table import better, shown
 
 VIEWS = (subgroups, kept_promise, coarser, systems.named_beside_people, *readings.VIEWS)
@@ -99,7 +96,7 @@ def _open(
     if runs and config.split != "test":
         raise BadInput(f"{option('split', config.split)}: runs are judged on test images; leave it out")
     targets = systems.target_of(data, list(runs.values()), config.target)
-    files = {s.name: systems.read_file(s, data, targets, config, config.k) for s in sources if s.run is None}
+    files = {s.name: systems.read_file(s, data, targets, config) for s in sources if s.run is None}
     heard = {name: systems.hear(run, data, targets, config.threads, say) for name, run in runs.items()}
     store: EmbeddingStore | None
     if config.encoder is not None:
@@ -215,12 +212,11 @@ def _in_labels(there: There, group: Mapping[str, Space | None], space: Space | N
     more: dict[str, Any] = {}
     if own:
         more = {"images": data.images, "answerers": answerers(data, truth), "groups": config.groups}
-        more |= _of_files(there, truth, val) | {"by": sort}
+        more |= _of_files(there, truth)
     if own and order[0] in group and group[order[0]] is None:  # what the views of a head need
         first = there.runs[order[0]]
         head, data_of = first.run.head, first.run.info.data
-        made = {"head": head, "own": first.own and data_of.target == targets.name, "made_on": data_of.kind}
-        more |= {**made, "thresholds": None if head.promise_ is not None else head.thresholds_}
+        more |= {"head": head, "own": first.own and data_of.target == targets.name, "made_on": data_of.kind}
     if own and len(group) == len(there.runs):  # else others are judged in coarser labels already
         rates = [n for n in order if (there.runs[n].rates if n in group else read[n].said.shape == "rates")]
         rates += ["prior"] if kind in SEVERAL else []
@@ -234,13 +230,8 @@ def _in_labels(there: There, group: Mapping[str, Space | None], space: Space | N
     figures = [f for f in found.figures if f.system not in ties or not f.metric.startswith("label_f1")]
     if len(at) < len(every.image_id):
         figures += _as_empty(on_all, every, list(read), key)
-    scores = found.scores
-    if config.gallery and len(order) > 1:
-        tables = {name: pd.DataFrame(answers[name].scores.numpy()) for name in order}
-        apart = {pair: {"total_variation": values} for pair, values in distances(tables).items()}
-        scores = pd.concat([scores, scores_table(apart, truth.image_id, groups=truth.groups, **key)], ignore_index=True)
     for name, to in group.items():
-        figures += _at_home(there, name, to, key, found)
+        figures += _at_home(there, name, to, called)
     if truth.sets is not None and val is None and read:
         rules["predicted_sets"] = f"where a system gives none: labels with a rate of at least tau ({there.tau:.3g})"
     if there.split == "all" and read:
@@ -258,7 +249,7 @@ def _in_labels(there: There, group: Mapping[str, Space | None], space: Space | N
         ]
     place = (truth.labels, truth.image_id, there.split)
     kept = {name: SystemAnswers.of(each, *place) for name, each in answers.items()}
-    return Judged(Evaluation(tuple(figures), scores, facts), data, kept, truth)
+    return Judged(Evaluation(tuple(figures), found.scores, facts), data, kept, truth)
 
 
 def _people(there: There, group: Mapping[str, Space | None], space: Space | None) -> tuple[People, Truth | None]:
@@ -273,11 +264,8 @@ def _people(there: There, group: Mapping[str, Space | None], space: Space | None
     return People(read_truth(data, targets, there.ids, **how), 1.0, ()), val
 
 
-def _at_home(there: There, name: str, space: Space | None, key: Mapping[str, str], found: Evaluation) -> list[Figure]:
-    """The same run on its own test images in the same labels, as far as its data are where they were, and the drop.
-
-    A row of the drop, `by` dataset, is what it scores at home less what it scores here, on different images.
-    """
+def _at_home(there: There, name: str, space: Space | None, called_space: str) -> list[Figure]:
+    """The same run on its own test images in the same labels, as far as its data are where they were."""
     run = there.runs[name].run
     home = None if there.runs[name].own or not run.has_answers else systems.home_of(run)
     if home is None or run.info.data.target is None:
@@ -289,18 +277,9 @@ def _at_home(there: There, name: str, space: Space | None, key: Mapping[str, str
     people, _ = _people(at, {name: space}, None if space is None else replace(space, of_truth=space.of_model))
     heard = systems.Heard(run, test, systems.stored(run, test), "test", own=True)
     called = there.names.get(home.root.resolve(), systems.free_name(home.name, there.names.values()))
-    rows = Rows(dataset=called, target=targets.name, space=key["space"])
+    rows = Rows(dataset=called, target=targets.name, space=called_space)
     add_scores(rows, heard.says(people.truth.image_id, space, people.kind), people.truth, system=name)
-    drops = Rows(**key, by="dataset", level=f"{called} less {there.name}", system=name, against=name)
-    for figure in rows.rows:
-        if other := found.get(figure.name, name):
-            drops.add(figure.name, difference(_interval(figure), _interval(other)))
-    return [*rows.rows, *drops.rows]
-
-
-def _interval(figure: Figure) -> Interval:
-    numbers = (figure.value, *figure.ends, figure.n or 0, 0, figure.units or 0)
-    return Interval(*torch.tensor(numbers, dtype=torch.float64))
+    return rows.rows
 
 
 def _beside(
@@ -399,14 +378,12 @@ def _as_empty(whole: Mapping[str, Answers], truth: Truth, names: Sequence[str], 
     return rows.rows
 
 
-def _of_files(there: There, truth: Truth, val: Truth | None) -> dict[str, Any]:
+def _of_files(there: There, truth: Truth) -> dict[str, Any]:
     """What the views of files need, see `affectml.judging.readings` and `systems.named_beside_people`."""
-    orders = read_orders(there.config.index, truth.labels)
     files = there.files.items()
-    requests = {n: systems.requests_in(n, file, orders, there.data) for n, file in files if orders}
+    requests = {n: systems.requests_in(file, truth.labels, there.config.seed, there.data) for n, file in files}
     return {
         "said": {name: file.said for name, file in files},
-        "parts_of": {name: partial(file.alone, truth, val) for name, file in files if file.replies is not None},
         "requests": {name: found for name, found in requests.items() if found is not None},
         "smoothed": [name for name, file in files if file.said.received.shape == "sets"],
     }

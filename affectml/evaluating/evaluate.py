@@ -19,12 +19,10 @@ from affectml.errors import AffectmlError, BadInput, BadRun, EncoderUnavailable,
 from affectml.evaluating import EvaluateConfig
 from affectml.evaluating.datasets import Judged, joined, on_datasets
 from affectml.evaluating.systems import Source, free_name, sources_of, target_of
-from affectml.heads import head_class
-from affectml.heads.registry import PLAIN, offered
+from affectml.heads.registry import PLAIN, head_class, offered
 from affectml.judging.answers import FILE, write_answers
 from affectml.judging.compare import differences, in_families, over_seeds, stored
-from affectml.judging.figures import FACTS, METRICS, SCORES, Evaluation, Figure, Rows
-from affectml.judging.scoring import add_means
+from affectml.judging.figures import FACTS, METRICS, SCORES, Evaluation, Figure
 from affectml.judging.truth import DEFAULT_TAU
 from affectml.page import WRITERS as WRITERS_OF_RUN
 from affectml.page import Shown, write_report
@@ -35,7 +33,6 @@ from affectml_metrics.table import find, specs
 from affectml_metrics.table import shown as in_order
 
 PAGE = "report.html"
-OF_FILES = ("shape", "index")  # options
 OF_TRAINING = ("train", "heads", "prompts", "seeds", "seed", "target", "encoder", "tau", "threads")
 
 
@@ -77,10 +74,8 @@ def evaluate_systems(
     on = config.on or (config.train if len(set(config.train)) > 1 else ())
     if not on:
         _check_without_data(sources, config)
-    elif all(each.run is not None for each in sources):
-        for name in OF_FILES:
-            if getattr(config, name):
-                raise BadInput(f"{option(name)} is for files of answers, and every system is a run: leave it out")
+    elif config.shape and all(each.run is not None for each in sources):
+        raise BadInput(f"{option('shape')} is for files of answers, and every system is a run: leave it out")
     if config.gallery and len({Path(each).resolve() for each in on}) > 1:
         way = f"name one alone with {option('on')}"
         raise BadInput(f"{option('gallery', True)}: a page of several data sets shows no images: {way}")
@@ -175,13 +170,12 @@ def _write_answers(judged: Sequence[Judged], file: Path) -> None:
 def of_runs(sources: Sequence[Source]) -> Evaluation:
     """What metrics.csv and scores.parquet have of runs of the same data, target and cut.
 
-    One run's as it is. Of several each run's model is a system of its own name, beside what stands beside the first,
-    on the images that are in the test part of all; each pair of runs is compared there, and runs that differ in nothing
-    but the seed are one way of training, compared with others over their seeds.
+    One run's as it is. Of several that were tested on the same images each run's model is a system of its own name,
+    beside what stands beside the first, and each pair of runs is compared. Runs that differ in nothing but the seed are
+    one way of training, compared with others over their seeds.
 
     Raises:
-        BadInput: for runs of other data, another target or cut, and without an image in common, unless seeds say
-            something.
+        BadInput: for runs of other data, another target or cut, and of other test images, unless seeds say something.
         BadRun: for a run that was never judged.
     """
     runs = {each.name: each.run for each in sources if each.run is not None}
@@ -197,17 +191,15 @@ def of_runs(sources: Sequence[Source]) -> Evaluation:
     if missing := [runs[name].folder for name, each in found.items() if each.scores.empty]:
         raise BadRun(f"{missing[0]}: no scores of single images, which a shared run comes without: {way_out}")
     images, ways = [set(each.scores["image_id"]) for each in found.values()], _ways(runs)
-    common, seeds = set.intersection(*images), _over_seeds(runs, ways)
-    alike = all(each == common for each in images)
-    if not common and not seeds:
+    alike, seeds = all(each == images[0] for each in images), _over_seeds(runs, ways)
+    if not alike and not seeds:
         same = f"the same {option('seed')} and {option('fold')}"
-        way = f"train them with {same}, or judge them on a data set of their labels: {option('on')}"
-        raise BadInput(f"evaluate: no image is in the test split of every run: {way}")
-    judged = names[:1] if seeds and not alike else names  # of seeds tested on different images no image speaks
+        way = f"name the data set to judge them on the images of all: {option('on')}, or train them with {same}"
+        raise BadInput(f"evaluate: the runs were tested on different images: {way}")
+    judged = names if alike else names[:1]  # of seeds tested on different images no image speaks
     mine = {name: found[name].scores for name in judged}
     mine |= {name: rows[rows["system"] == "model"] for name, rows in mine.items() if name != names[0]}
     scores = pd.concat([rows.assign(system=rows["system"].replace("model", name)) for name, rows in mine.items()])
-    scores = scores[scores["image_id"].isin(common if len(judged) > 1 else images[0])]
     by_image, ids, groups = stored(scores)
     facts, key = dict(first.facts), dict(scores.iloc[0][["dataset", "target", "space"]])
     warnings = list(facts.get("warnings", []))
@@ -217,20 +209,7 @@ def of_runs(sources: Sequence[Source]) -> Evaluation:
         for figure in found[name].figures
         if figure.system == "model" or name == names[0]
     ]
-    if len(judged) > 1 and not alike:
-        rows = Rows(**key)
-        for (system, against), values in by_image.items():
-            add_means(rows, values, groups, system=system, against=against)
-        figures = rows.rows
-        facts = {name: facts[name] for name in ("split", "space", "kind", "labels", "people", "rules")}
-        counted = ("interval", "mean_set_size", "mean_hits", "top_1_chance")  # or found on a run's own images
-        facts |= {"rules": {name: words for name, words in facts["rules"].items() if name not in counted}}
-        facts |= {"findings": []}
-        warnings.append(
-            f"The runs were tested on different images: scores are of the {len(ids)} images that all tested on, "
-            "and metrics over a whole table are left out"
-        )
-    elif not alike:
+    if not alike:
         facts["ways"] = {way: list(of_seed.values()) for way, of_seed in ways.items()}
         warnings.append(
             "The runs were tested on different images: apart from the comparison over seeds, every figure is of "

@@ -5,9 +5,9 @@ view = View(filters=(Filter("people.entropy", low=0.5),), rates="awe without fea
 found.image_id[found.shown(view)]
 """
 
-from affectml.exploring._collection import Collection, Detail, Near, map_by_umap
+from affectml.exploring._collection import Collection, Detail, Near
 from affectml.exploring._columns import Column, RunSaid
 from affectml.exploring._people import PeopleSaid
 from affectml.exploring._view import Filter, View
 
-__all__ = ["Collection", "Column", "Detail", "Filter", "Near", "PeopleSaid", "RunSaid", "View", "map_by_umap"]
+__all__ = ["Collection", "Column", "Detail", "Filter", "Near", "PeopleSaid", "RunSaid", "View"]

@@ -20,8 +20,6 @@ from affectml.exploring._columns import PEOPLE, Column, People, Run, RunSaid, Sa
 from affectml.exploring._embeddings import Encoders, Searcher
 from affectml.exploring._people import Judgements, PeopleSaid
 from affectml.exploring._view import Filter, Selections, View, fit, folded, inside, need, parse_rates
-from affectml.pictures import ImageLike, one_by_one, pictures
-from affectml.predicting import predict_images
 from affectml.predicting.features import store_there
 from affectml.runs import RunFolder
 from affectml_annotation import LabelStore
@@ -47,9 +45,11 @@ class Near:
 
 @dataclass(frozen=True)
 class Detail:
-    """What is known of one image. index: its place, -1 for an image of one's own. file: its path in the data set, ""
-    without one. people: None where nobody was asked about it. listed: what an audit says of it, in words. notes: what
-    could not be said, and why."""
+    """What is known of one image.
+
+    index: its place. file: its path in the data set, "" without one. people: None where nobody was asked about it.
+    listed: what an audit says of it, in words. notes: what could not be said, and why.
+    """
 
     index: int
     image_id: str
@@ -111,7 +111,7 @@ class Collection:
         self.said: dict[str, Said] = ({} if self.people is None else {PEOPLE: self.people}) | dict(self.runs)
         self.taxonomy = next((said.taxonomy for said in self.said.values()), self.judgements.taxonomy)
         self.labels = () if self.taxonomy is None else self.taxonomy.labels
-        self.searcher = None if store is None else Searcher(self.dataset.root, store, self._index, self.encoders)
+        self.searcher = None if store is None else Searcher(store, self._index, self.encoders)
         if self.searcher is not None and (without := int((~self.searcher.has).sum())):
             self._say(f"{without:,} of {len(self):,} images have no embedding: no map and no search has them")
         self.selections = Selections(self.dataset, self._say)
@@ -226,15 +226,13 @@ class Collection:
             raise BadInput(f"no embeddings to search; run `affectml embed {self.dataset.root.resolve().name}`")
         return self.searcher
 
-    def map(self, say: Say = lambda line: None) -> NDArray[np.float32]:
+    def map(self) -> NDArray[np.float32]:
         """Where each image lies on the map: [N, 2] within 0 and 1, nan for an image without an embedding.
-
-        The one by UMAP, where the data set has it and its embeddings are the same; else by PCA, which takes a second.
 
         Raises:
             BadInput: without any embeddings.
         """
-        return self.searching().map(say)
+        return self.searching().map
 
     # What leaves
 
@@ -299,45 +297,17 @@ class Collection:
         runs = tuple(run for run in said.values() if run is not None)
         return Detail(index, image_id, self.file(index), told, runs, nearest, listed, tuple(notes))
 
-    def look(self, image: ImageLike) -> Detail:
-        """The same of an image of one's own: a path, a PIL image or an array; it goes nowhere and is not kept.
-
-        Raises:
-            BadInput: for an image that cannot be read.
-        """
-        given = pictures(one_by_one(image))
-        if len(given) != 1:
-            raise BadInput(f"expected one image, got {len(given):,}; name the file")
-        picture = given[0].read()
-        runs, notes, nearest = list[RunSaid](), list[str](), tuple[Near, ...]()
-        for run in self.runs.values():
-            try:
-                encoder = partial(self.encoders.of_run, run.folder)
-                (answer,) = predict_images(run.folder, given[0], encoder_factory=encoder)
-            except AffectmlError as error:  # a run on embeddings made elsewhere, or weights that are not here
-                notes.append(f"{run.name}: {error}")
-                continue
-            best, labels = dict(answer.best), None if answer.labels is None else tuple(answer.labels)
-            rates = {label: best[label] for label in run.taxonomy.labels}
-            runs.append(RunSaid(run.name, rates, labels, "", run.promise))
-        try:
-            vector = self.searching().encoder().encode_images([picture])[0].numpy().astype(np.float16)
-            nearest = self._nearest(self.searching().cosines(vector))
-        except AffectmlError as error:
-            notes.append(f"no nearest images: {error}")
-        return Detail(-1, given[0].name, "", None, tuple(runs), nearest, (), tuple(notes))
-
     def _nearest(self, cosines: NDArray[np.float32]) -> tuple[Near, ...]:
         """The images of the highest cosines, best first."""
         best = {int(str(at)): float(value) for at, value in pd.Series(cosines).dropna().nlargest(NEAREST).items()}
         shares = {at: {} if self.people is None else self.people.of(at) for at in best}
         return tuple(Near(at, str(self.image_id[at]), cosine, shares[at]) for at, cosine in best.items())
 
-    def explain(self, image: int | ImageLike, run: str, label: str | None = None) -> "Explanation":
+    def explain(self, index: int, run: str, label: str | None = None) -> "Explanation":
         """Which parts of an image speak for a label, as `Run.explain` finds them; takes seconds.
 
         Args:
-            image: its place, or an image of one's own as `look` takes it.
+            index: the image's place.
             run: a run's name.
             label: one of the run's; None takes the likeliest.
 
@@ -349,8 +319,9 @@ class Collection:
         from affectml.explanation import explain_image
 
         need(run, self.runs, "no run")
-        given, folder = self.path(image) if isinstance(image, int | np.integer) else image, self.runs[run].folder
-        return explain_image(folder, given, label=label, encoder_factory=partial(self.encoders.of_run, folder))
+        folder = self.runs[run].folder
+        encoder = partial(self.encoders.of_run, folder)
+        return explain_image(folder, self.path(index), label=label, encoder_factory=encoder)
 
     def file(self, index: int) -> str:
         """Its file as images.parquet names it; "" without one."""
@@ -390,25 +361,6 @@ def _tell(notes: list[str], say: Say, line: str) -> None:
     if line not in notes:
         notes.append(line)
         say(line)
-
-
-def map_by_umap(
-    dataset: str | Path, runs: Sequence[str | Path] = (), *, encoder: str | None = None, say: Say = lambda line: None
-) -> Path:
-    """Make the map by UMAP and keep it in the data set: its file. Whose answers are shown does not matter to it.
-
-    Raises:
-        BadInput: without any embeddings.
-        BadDataset, BadRun: as `Collection` does.
-        MissingExtra: where UMAP is not installed.
-    """
-    data = Dataset.open(dataset)
-    store = _store(data, [RunFolder.open(run) for run in runs], encoder, say)
-    if store is None:
-        raise BadInput(f"{data.root}: no embeddings to make a map of; run `affectml embed {data.root}`")
-    searcher = Searcher(data.root, store, pd.Index(store.ids, dtype=object), Encoders())
-    searcher.make_map("umap", say)
-    return searcher.map_file("umap")
 
 
 def _names(runs: Sequence[RunFolder]) -> list[str]:

@@ -1,27 +1,20 @@
 """What is made of embeddings: a map, cosines, and what their encoder makes of a text."""
 
-import json
 import re
-import shlex
-import warnings
 from collections.abc import Callable
 from functools import cached_property, lru_cache
-from importlib.util import find_spec
-from pathlib import Path
 from threading import RLock
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml._files import replacing
-from affectml._progress import Say
 from affectml._rows import RowsOnDisk
 from affectml.embeddings import EmbeddingStore
 from affectml.encoders import Encoder, load_encoder
 from affectml.encoders.identity import to_load
-from affectml.errors import EncoderUnavailable, MissingExtra
+from affectml.errors import EncoderUnavailable
 from affectml.predicting.features import run_encoder
 from affectml.prompts import ALIKE, MADE_UP
 from affectml.runs import RunFolder
@@ -30,19 +23,8 @@ Floats = NDArray[np.float32]
 BLOCK = 256  # rows in memory at a time: .5 MB of 512 features, which stay in a processor's cache
 HELD = 4  # blocks of the files' pages that are held at most
 KEPT = 8  # searches whose cosines are kept: the same one comes again with every filter
-Method = Literal["umap", "pca"]
-METHODS: tuple[Method, ...] = ("umap", "pca")  # in the order in which they are looked for
-FOLDER = "explore"
 SAMPLE = 10_000  # rows that principal axes are fitted on
-AXES = 50  # that UMAP looks at
-MOST = 200_000  # rows that UMAP is fitted on
-LEAST = 20  # and at least: fewer have hardly any neighbours, and keep their axes
-SEED = 0
 ROWS = 4096  # in memory at a time for the map: 8 MB of 512 features
-WORDS = {
-    "umap": "UMAP (McInnes, Healy & Melville 2018): what lies close is alike; how far heaps lie apart means little",
-    "pca": "the two main axes of the embeddings (PCA): what lies far apart differs; what lies close may differ too",
-}
 
 
 class Searcher:
@@ -51,14 +33,13 @@ class Searcher:
     rows: all M of the store. has: which images have an embedding, [N]; others have no cosine and no place on the map.
     """
 
-    def __init__(self, root: Path, store: EmbeddingStore, index: "pd.Index[Any]", encoders: "Encoders") -> None:
-        self.root, self.store, self.encoders, self.rows = root, store, encoders, store.on_disk(store.ids)
+    map_words = "the two main axes of the embeddings (PCA): what lies far apart differs; what lies close may differ too"
+
+    def __init__(self, store: EmbeddingStore, index: "pd.Index[Any]", encoders: "Encoders") -> None:
+        self.store, self.encoders, self.rows = store, encoders, store.on_disk(store.ids)
         self._row = pd.Index(store.ids, dtype=object).get_indexer(index)
         self.has = self._row >= 0
         self.fits = lru_cache(maxsize=KEPT)(self._fits)
-        self.method: Method = "pca"
-        self._places: Floats | None = None
-        self._lock = RLock()
 
     def _by_image(self, values: Floats) -> Floats:
         """Of each image, by the store's rows; nan for an image without an embedding."""
@@ -129,61 +110,10 @@ class Searcher:
         kept = re.sub(r"\w+", lambda word: "" if word[0] in gone else word[0], text) if gone else text
         return " ".join(kept.split()) if re.search(r"\w", kept) else ""
 
-    # The map
-
-    def map(self, say: Say = lambda line: None) -> Floats:
-        """[N, 2] within 0 and 1, nan without an embedding: by UMAP where that is kept, else by PCA."""
-        with self._lock:
-            if self._places is None and not any(self._read_map(method) for method in METHODS):
-                return self.make_map("pca", say)
-            return np.asarray(self._places)
-
-    def make_map(self, method: Method = "umap", say: Say = lambda line: None) -> Floats:
-        """Make the map anew, and keep it in the data set where that can be; by UMAP it takes minutes for many images.
-
-        The same embeddings give the same map on one machine: the sample and UMAP are seeded, and it runs in one thread.
-        Raises MissingExtra for umap where it is not installed.
-        """
-        if method == "umap" and not has_umap():
-            raise MissingExtra("umap-learn", "map", "a map by UMAP")
-        made_of = self._made_of(method)  # before: what changes meanwhile makes the map old
-        say(f"{len(self.rows):,} embeddings, {self.store.folder.name}: making the map by {method.upper()}")
-        axes = _axes(self.rows, 2 if method == "pca" else AXES)
-        places = square(axes if method == "pca" else _umap(axes, say))
-        try:
-            with replacing(self.map_file(method)) as temporary, temporary.open("wb") as handle:
-                np.savez(handle, places=places, made_of=np.array(made_of))
-        except OSError as error:
-            say(f"the map is not kept: {error}")
-        self._places, self.method = self._by_image(places), method
-        return self._places
-
-    def map_file(self, method: Method) -> Path:
-        """Where a map is kept."""
-        return self.root / FOLDER / f"map-{self.store.folder.name}-{method}.npz"
-
-    def _made_of(self, method: Method) -> str:
-        """What a map is of: it is made again where this is another."""
-        return json.dumps([self.store.stamp(), method, SAMPLE, AXES, SEED])
-
-    def _read_map(self, method: Method) -> bool:
-        """Take the map as it was kept; False without one, and where embeddings changed since."""
-        try:
-            with np.load(self.map_file(method), allow_pickle=False) as found:
-                places, made_of = found["places"].astype(np.float32), str(found["made_of"])
-        except Exception:  # there is none, or numpy raises one of many kinds for a damaged file: it is made again
-            return False
-        if made_of != self._made_of(method) or places.shape != (len(self.rows), 2):
-            return False
-        self._places, self.method = self._by_image(places), method
-        return True
-
-    @property
-    def map_words(self) -> str:
-        """How the map was made, and how to get the other one."""
-        install = "" if has_umap() else "pip install 'affectml[map]', then "
-        way = f". By UMAP: {install}`affectml explore {shlex.quote(str(self.root))} --map`"
-        return WORDS[self.method] + (way if self.method == "pca" else "")
+    @cached_property
+    def map(self) -> Floats:
+        """Where each image lies on the two main axes of the embeddings: [N, 2] within 0 and 1, nan without one."""
+        return self._by_image(square(main_axes(self.rows)))
 
 
 def walked(rows: RowsOnDisk, measure: Callable[[Floats], Floats], size: int = BLOCK) -> Floats:
@@ -200,46 +130,18 @@ def walked(rows: RowsOnDisk, measure: Callable[[Floats], Floats], size: int = BL
 # Making a map
 
 
-def has_umap() -> bool:
-    """Whether umap-learn is installed."""
-    return find_spec("umap") is not None
-
-
-def _some(count: int, most: int) -> NDArray[np.int64]:
-    """All of so many rows, or a seeded sample of the most that are wanted."""
-    return np.sort(np.random.default_rng(SEED).choice(count, most, replace=False)) if count > most else np.arange(count)
-
-
-def _axes(rows: RowsOnDisk, count: int) -> Floats:
-    """Rows on their first principal axes, [M, count]; fitted on a seeded sample of 10,000 where there are more."""
-    sample = np.asarray(rows.take(_some(len(rows), SAMPLE)))
+def main_axes(rows: RowsOnDisk) -> Floats:
+    """Rows on their first two principal axes, [M, 2]; fitted on a seeded sample of 10,000 where there are more."""
+    count = len(rows)
+    chosen = np.random.default_rng(0).choice(count, SAMPLE, replace=False) if count > SAMPLE else np.arange(count)
+    sample = np.asarray(rows.take(np.sort(chosen)))
     mean = sample.sum(axis=0) / max(len(sample), 1)
     sample -= mean
     _, vectors = np.linalg.eigh((sample.T @ sample).astype(np.float64))
-    axes = vectors[:, ::-1][:, :count]
+    axes = vectors[:, ::-1][:, :2]
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])  # one of two mirror images
     axes = np.pad(axes, ((0, 0), (0, max(2 - axes.shape[1], 0)))).astype(np.float32)
     return walked(rows, lambda part: (part - mean) @ axes, ROWS)
-
-
-def _umap(axes: Floats, say: Say) -> Floats:
-    """UMAP with its own defaults, of all rows or, beyond `MOST`, of a seeded sample that the others are placed into."""
-    if len(axes) < LEAST:
-        return axes[:, :2]
-    some = _some(len(axes), MOST)
-    say(f"UMAP of {len(some):,}: of 100,000 a minute or two; more on a busy machine")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that tensorflow is not installed, that a seed allows one thread only
-        import umap
-
-        fitted = umap.UMAP(random_state=SEED, n_jobs=1)
-        places = np.empty((len(axes), 2), dtype=np.float32)
-        places[some] = fitted.fit_transform(axes[some])
-        others = np.setdiff1d(np.arange(len(axes)), some)
-        if len(others):
-            say(f"placing {len(others):,} more among them")
-            places[others] = fitted.transform(axes[others])
-    return places
 
 
 def square(places: NDArray[Any]) -> Floats:

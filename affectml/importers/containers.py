@@ -41,7 +41,6 @@ MOST_BYTES = 256 * 2**20  # of an image
 NO_COLUMN = "columns of a kind that no table keeps"
 VECTORS = "columns of lists of numbers or of objects (embeddings come in by `affectml import embeddings`)"
 _KINDS = ("parquet", "arrow", "imagefolder", "json", "csv")  # of files, as `datasets` calls them
-_HUB = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _EXPECTED = (
     "expected a Parquet file, or a folder of `save_to_disk`, of images with metadata or of Parquet files; unpack "
     "archives, and `affectml import images` or `import table` what is in them"
@@ -57,25 +56,22 @@ def containers(
     *,
     image_column: str | None = None,
     config: str | None = None,
-    revision: str | None = None,
 ) -> Draft:
-    """What Hugging Face `datasets` reads: its folders and Parquet files, here or on the Hub.
+    """What Hugging Face `datasets` reads: its folders and Parquet files.
 
-    A folder of `save_to_disk`, of images with metadata.csv or .jsonl, or of Parquet files; one Parquet file; or a
-    repository on the Hub, the only case that needs a network. Columns mean what they mean to `import table`; a
-    ClassLabel is a label, a list of them a set, an object of numbers a column per label. Splits are kept. Code of a
-    data set is never run.
+    A folder of `save_to_disk`, of images with metadata.csv or .jsonl, or of Parquet files, as `hf download` brings them
+    from the Hub; or one Parquet file. Columns mean what they mean to `import table`; a ClassLabel is a label, a list of
+    them a set, an object of numbers a column per label. Splits are kept. Code of a data set is never run.
 
     Args:
-        source: Folder, Parquet file or ORG/NAME on the Hub.
+        source: Folder or Parquet file.
         image_column: Column of images. Default: the only one.
         config: Which configuration of a data set that has several.
-        revision: Branch, tag or commit of a repository on the Hub.
     """
     out = source.out.absolute()
     near = next(folder for folder in (out, *out.parents) if folder.is_dir())
     with quiet(), ExitStack() as failed:
-        container = open_container(source.path, config, revision)
+        container = open_container(source.path, config)
         # not by the name of what a command writes and a killed one leaves, which the next one takes away
         spool = TemporaryDirectory(dir=near, prefix=f".{source.out.name}.images-", suffix=".tmp")
         place = Path(failed.enter_context(spool)) if source.images != "none" else None
@@ -86,9 +82,6 @@ def containers(
         result.about = replace(result.about, licence=source.about.licence or _licence(Path(container.root)))
         failed.pop_all()
     result.spool = spool
-    if container.hub:
-        result.about = replace(result.about, source=result.about.source or container.hub)
-        result.notes.append(f"read from {container.hub}")
     return result
 
 
@@ -97,7 +90,7 @@ class Container:
     """An opened source, to be read once.
 
     root: what its files' addresses begin with. splits: by the container's name of each, its rows. features: of each
-    split's columns. total: its rows, where known. hub: the repository and its commit, where it is one on the Hub.
+    split's columns. total: its rows, where known.
     """
 
     address: str
@@ -105,7 +98,6 @@ class Container:
     splits: dict[str, Iterable[Any]]
     features: dict[str, dict[str, Any]]
     total: int | None = None
-    hub: str = ""
 
     def rows(self, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Place and cells of each row of a split; an image is {"bytes", "path"}. BadInput for what cannot be read."""
@@ -126,16 +118,15 @@ class Container:
         return None if below is None or ".." in below.split("/") or "\0" in below else below.removeprefix("./")
 
 
-def open_container(path: Path, config: str | None = None, revision: str | None = None) -> Container:
+def open_container(path: Path, config: str | None = None) -> Container:
     """Open a source that Hugging Face `datasets` reads, a row at a time.
 
     Args:
-        path: a folder, a Parquet file, or a repository on the Hub (`ORG/NAME`).
-        config: which of a repository's or a folder's configurations.
-        revision: of a repository on the Hub: a branch, tag or commit.
+        path: a folder or a Parquet file.
+        config: which of a folder's configurations.
 
     Raises:
-        BadInput: if something is missing, cannot be reached, or is of a kind that is not read.
+        BadInput: if something is missing, or of a kind that is not read.
     """
     import datasets
 
@@ -149,7 +140,8 @@ def open_container(path: Path, config: str | None = None, revision: str | None =
                 raise BadInput(f"{address}: an affectml data set already; every command reads it as it is")
             return _built(address, root, path=root, name=config)
         if not here.is_file():
-            return _repository(address, config, revision)
+            download = "`hf download --repo-type dataset ORG/NAME --local-dir FOLDER` brings one of the Hub's"
+            raise BadInput(f"{address}: no such file or folder; {_EXPECTED}; {download}")
         if here.suffix.lower() != ".parquet":
             raise BadInput(f"{address}: {here.name} is of a kind that is not read; {_EXPECTED}")
         return _built(address, str(here.parent), path="parquet", data_files=[str(here)])
@@ -174,24 +166,6 @@ def quiet() -> Iterator[None]:
         datasets.logging.set_verbosity(datasets.logging.CRITICAL)
         datasets.disable_progress_bars()
         yield
-
-
-def _repository(name: str, config: str | None, revision: str | None) -> Container:
-    """A repository on the Hub, downloaded at the commit that its revision means now."""
-    if not _HUB.fullmatch(name):
-        elsewhere = "a repository ORG/NAME; download first what lies at another address"
-        raise BadInput(f"{name}: no such file or folder; {_EXPECTED}; or {elsewhere}")
-    from huggingface_hub import snapshot_download
-
-    try:
-        folder = snapshot_download(name, repo_type="dataset", revision=revision)
-    except Exception as error:  # httpx and huggingface_hub raise many kinds
-        why = f"{type(error).__name__}: {_line(error)}"
-        what = f"no file or folder here, and the Hub gave no data set of that name ({why})"
-        raise BadInput(f"{name}: {what}; mend the name, or `hf auth login` where its page asks for it") from None
-    found = _built(name, folder, path=folder, name=config)
-    found.hub = f"https://huggingface.co/datasets/{name} at {Path(folder).name}"
-    return found
 
 
 def _built(address: str, root: str, **source: Any) -> Container:
@@ -473,14 +447,13 @@ def _take_splits(frame: pd.DataFrame, names: list[str]) -> str:
     different = list(dict.fromkeys(names))
     if len(different) == 1:
         return f"only one split ({different[0]}), and it is not kept: training makes its own"
-    known = [SPLIT_OF.get(name.casefold()) for name in names]
-    if any(known):
-        frame["split"] = pd.Series(known, dtype=object)
-    others = [name for name in different if name.casefold() not in SPLIT_OF]
-    if not others:
+    known = pd.Series([SPLIT_OF.get(name.casefold()) for name in names], dtype=object)
+    if known.notna().any():
+        frame["split"] = known
+    if known.notna().all():
         return f"splits kept: {', '.join(different)}"
     frame["part"] = pd.Series(names, dtype=object)
-    return f"splits other than train, val and test are in the column part: {', '.join(others)}"
+    return "splits other than train, val and test are in the column part"
 
 
 def _spread(table: Table, gathered: Gathered, spec: TableSpec, source: Source) -> tuple[Table, TableSpec, list[str]]:

@@ -8,14 +8,13 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from affectml._files import need_file, sha256
-from affectml._options import check_choice
 from affectml.data import Dataset
 from affectml.data.choose import match_images
 from affectml.data.schema import Kind, VoteRule
@@ -106,14 +105,12 @@ def embeddings(
     by it and compared.
 
     Args:
-        source: .npz, .npy, .safetensors or Parquet file.
+        source: .npz, .npy or Parquet file.
         csv: Table of the matrix's rows. Default: the file names them itself.
         labels: Labels of the columns of shares, rates, sets, votes. Default: as the file says.
         vote_rule: How votes became shares: one_choice, set_split, normalised, moments, unknown.
         encoder: Spec of what made them, e.g. ViT-L-14:openai. Default: not known.
     """
-    if vote_rule is not None:
-        check_choice("vote_rule", vote_rule, get_args(VoteRule))
     file, name = source.path, source.about.name
     arrays = read_arrays(file, None if csv is None else Path(csv), labels)
     table = arrays.table
@@ -173,7 +170,7 @@ def ready_features(file: Path, csv: Path, images: pd.DataFrame, name: str) -> tu
     Raises:
         BadInput: for a file that cannot be read, names that could mean two images, or no image in common.
     """
-    arrays = read_arrays(file, csv if file.suffix in (".npy", ".safetensors") else None, None)
+    arrays = read_arrays(file, csv if file.suffix == ".npy" else None, None)
     rows = match_images(images, [[image] for image in arrays.ids], str(file))
     kept = np.flatnonzero(rows >= 0)
     if not len(kept):
@@ -252,9 +249,9 @@ def _is_checked(spec: str, arrays: Arrays, onto: Dataset | None) -> bool:
 
 
 def read_arrays(file: Path, csv: Path | None, labels: Sequence[str] | None) -> Arrays:
-    """Read and check an .npz, .npy, safetensors or Parquet file of embeddings.
+    """Read and check an .npz, .npy or Parquet file of embeddings.
 
-    csv: the table that names the rows of an .npy or safetensors file. labels: of the columns of shares, rates, sets and
+    csv: the table that names the rows of an .npy file. labels: of the columns of shares, rates, sets and
     votes; without them, those that the file says. Raises BadInput naming the array, row or column that cannot be used:
     also for a row without a name, named twice, or whose embedding is not finite.
     """
@@ -299,26 +296,23 @@ def read_arrays(file: Path, csv: Path | None, labels: Sequence[str] | None) -> A
 
 
 def _content(file: Path, csv: Path | None) -> dict[str, Any]:
-    """A file's arrays by name, and the columns of the table that names its rows where it does not."""
+    """A file's arrays by name; of a matrix alone, beside the columns of the table that names its rows."""
     if file.is_dir():
-        raise BadInput(f"{file}: a folder; expected an .npz, .npy, .safetensors or Parquet file; {_SAVED}")
+        raise BadInput(f"{file}: a folder; expected an .npz, .npy or Parquet file; {_SAVED}")
     need_file(file)
     arrays = _read(file)
-    named = file.suffix == ".npz" or any(plain(key) in _NAMES for key in arrays)
-    if named and csv is not None:
-        raise BadInput(f"{file}: names its own rows; leave {option('csv')} out")
-    if not named and csv is None:
-        raise BadInput(f"{file}: nothing says which image is which row; name the table that does ({option('csv')})")
-    if csv is None:
+    if file.suffix != ".npy":
+        if csv is not None:
+            raise BadInput(f"{file}: names its own rows; leave {option('csv')} out")
         return arrays
+    if csv is None:
+        raise BadInput(f"{file}: nothing says which image is which row; name the table that does ({option('csv')})")
     frame = read_table(csv).frame
-    if twice := sorted(set(frame.columns) & arrays.keys()):
-        raise BadInput(f"{csv}: column {twice[0]!r} is also an array of {file}; leave one of them out")
     if not any(plain(name) in _NAMES for name in frame.columns):
         raise BadInput(f"{csv}: no column image_id or file to name the images by (it has: {', '.join(frame.columns)})")
-    if "embedding" in arrays and len(frame) != len(arrays["embedding"]):
-        raise BadInput(f"{file}: embedding: {len(arrays['embedding'])} rows, but {len(frame)} rows of {csv}")
-    return {**arrays, **{name: _objects(frame[name]) for name in frame.columns}}
+    if len(frame) != len(matrix := _floats(arrays.get("embedding", np.empty(0)), file)):
+        raise BadInput(f"{file}: embedding: {len(matrix)} rows, but {len(frame)} rows of {csv}")
+    return {name: _objects(frame[name]) for name in frame.columns} | arrays
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -328,11 +322,8 @@ def _read(file: Path) -> dict[str, Any]:
     read, kind = _numpy, ".npz or .npy file"
     if start[:4] == b"PAR1":
         read, kind = _parquet, "Parquet file"
-    elif file.suffix == ".safetensors":
-        read, kind = _safetensors, "safetensors file"
     elif start != b"\x93NUMPY" and start[:2] != b"PK":
-        others = ".safetensors and Parquet are read too, and"
-        raise BadInput(f"{file}: not a readable {kind} (its first bytes are another format's); {others} {_SAVED}")
+        raise BadInput(f"{file}: not a readable {kind} (its first bytes are another format's); {_SAVED}")
     try:
         return read(file)
     except BadInput:
@@ -358,15 +349,6 @@ def _numpy(file: Path) -> dict[str, Any]:
         return dict(content)
 
 
-def _safetensors(file: Path) -> dict[str, Any]:
-    """Tensors by name, those of kinds that numpy lacks as float32."""
-    from safetensors.torch import load_file
-
-    tensors = load_file(file)
-    wide = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-    return {name: tensor.numpy() for name, tensor in wide.items()}
-
-
 def _parquet(file: Path) -> dict[str, Any]:
     """Columns; lists of numbers as matrices."""
     import pyarrow.parquet as pq
@@ -381,9 +363,8 @@ def _parquet(file: Path) -> dict[str, Any]:
         if not numbers or not all(numbers):
             continue
         if (row := first_row(lengths != lengths.max())) is not None:
-            found = "nothing" if lengths[row] < 0 else f"{lengths[row]} numbers"
-            expected = f"expected {lengths.max()} as in others"
-            raise BadInput(f"{file}: column {name!r}: row {row} (counted from 0) holds {found}, {expected}")
+            has = f"row {row} (counted from 0) holds {max(lengths[row], 0)} numbers, expected {lengths.max()}"
+            raise BadInput(f"{file}: column {name!r}: {has} as in others")
         arrays[str(name)] = np.stack(list(cells))
     return arrays
 
@@ -408,15 +389,13 @@ def _columns(path: Path, arrays: dict[str, Any], rows: int, roles: list[str]) ->
     columns: dict[str, Any] = {}
     left_out = []
     for key, array in arrays.items():
-        kind, cells = array.dtype.kind, array.tolist() if array.dtype.kind == "O" else []
-        odd = first_row([not isinstance(cell, str | int | float | None) for cell in cells])
-        if array.shape == (rows,) and odd is None and kind in ("OUSiu" if key in roles else "OUiufb"):
+        kind = array.dtype.kind
+        flat = kind != "O" or not any(isinstance(cell, np.ndarray | list | dict | bytes) for cell in array)
+        if array.shape == (rows,) and flat and kind in ("OUSiu" if key in roles else "OUiufb"):
             values = array.astype(np.float32) if array.dtype == np.float16 else array
             columns[key] = _texts(array) if kind == "S" else values.tolist() if kind == "U" else values
         elif key in roles:
             has = f"has shape {list(array.shape)} and dtype {array.dtype}"
-            if odd is not None:
-                has = f"holds a {type(cells[odd]).__name__} in row {odd} (counted from 0)"
             raise BadInput(f"{path}: {key} {has}, expected {rows} texts, one for each row of embedding")
         else:
             left_out.append(f"{key} {list(array.shape)}")
@@ -439,12 +418,10 @@ def _column_names(
             has = f"label {codes[row]}, but labels has {len(words)} names, from 0 on"
             raise BadInput(f"{file}: row {row} (counted from 0): {has}")
         arrays["label"] = words[codes]
-    of, matrix = next(iter(given.items()), ("", np.empty((0, 0))))
+    matrix = next(iter(given.values()), np.empty((0, 0)))
     rows, width = matrix.shape if matrix.ndim == 2 else (-1, -1)
-    names = sorted(key for key in arrays if key in ("labels", "label") and arrays[key].shape == (width,))
-    if names == ["label"] and width == rows:
-        many = f"label has {rows} values, as many as there are rows and as there are columns of {of}"
-        raise BadInput(f"{file}: {many}; call the columns' names labels")
+    of_columns = ("labels",) if width == rows else ("label", "labels")
+    names = [key for key in of_columns if key in arrays and arrays[key].shape == (width,)]
     if not names or labels is not None:
         return labels
     found = _texts(arrays.pop(names[-1]))
@@ -479,6 +456,4 @@ def _answers(file: Path, key: str, cells: Any, said: list[str] | None, people: A
     if people.dtype.kind not in "fiu" or people.shape != (rows,):
         has = f"n has shape {list(people.shape)} and dtype {people.dtype}"
         raise BadInput(f"{file}: {has}, expected whole numbers [{rows}]")
-    if "n" in names:
-        raise BadInput(f"{file}: a label of {key} is called 'n', as the number of people is; rename it")
     return replace(table, frame=frame.assign(n=people))

@@ -197,7 +197,7 @@ class Located:
     """Where images are. For each of N names:
 
     places: the file's path, or the one expected where it is not there. there: whether it is. files: the same path
-    below the folder. spare: images in the folder that no name stands for.
+    below the folder. spare: images that no name stands for, beside those of one.
     """
 
     places: list[Path]
@@ -214,16 +214,14 @@ def locate(
     images: str,
     *,
     required: bool = True,
-    whole: bool = True,
     way_out: str = "put them there",
 ) -> Located:
     """Each name's file in `folder`: as it is, else with other capitals, with accents composed otherwise, with a
     suffix that it lacks, or without `images/` before it.
 
     source: the file that names them, where: the place of each in it. images: how they come in; with "none" nothing
-    needs to be there, and nothing is spare. whole: whether all of `folder` is searched for spare images, or only its
-    folders that hold a named one. Raises BadInput where two names have one file, and, if `required`, where no image
-    is there at all, with the way out.
+    needs to be there, and nothing is spare. Raises BadInput where two names have one file, and, if `required`, where no
+    image is there at all, with the way out.
     """
     found = {path.relative_to(folder).as_posix(): path for path in images_in(folder)}
     near: dict[str, str] = {}
@@ -250,13 +248,13 @@ def locate(
             )
     files = [file or name for file, name in zip(taken, names, strict=True)]
     folders = {(folder / file).parent for file in first}
-    spare = [str(path) for file, path in found.items() if file not in first and (whole or path.parent in folders)]
+    spare = [str(path) for file, path in found.items() if file not in first and path.parent in folders]
     there = [file is not None for file in taken]
     return Located([folder / file for file in files], there, files, [] if images == "none" else spare)
 
 
 def _as_named(name: str) -> str:
-    return fold(name).removeprefix("images/")
+    return fold(name).removeprefix("images/").strip()
 
 
 def repeated(ids: Sequence[str], where: Sequence[str], way_out: str) -> None:

@@ -14,16 +14,7 @@ from affectml.errors import BadInput, option
 from affectml.importers.answers import Shaped, from_judgements
 from affectml.importers.draft import Draft, Source, draft, image_table
 from affectml.importers.find import find, images_folder, is_url, locate, need, relative_names
-from affectml.importers.read import (
-    Columns,
-    ImagesRoot,
-    Shape,
-    Table,
-    TableSpec,
-    numbers,
-    read_table,
-    tidy,
-)
+from affectml.importers.read import Columns, ImagesRoot, Shape, Table, TableSpec, numbers, read_table, tidy
 from affectml.importers.table import splits_in
 from affectml.importers.write import of_images
 
@@ -43,7 +34,7 @@ def judgements(recipe: Recipe) -> Read:
     def read(source: Source, *, images_root: ImagesRoot = None) -> Draft:
         root, annotator, urls_in = source.path, recipe.get("annotator"), recipe.get("urls", ())
         suffix = recipe.get("suffix", "")
-        file = find(root, recipe["files"]) or need(root, recipe["files"][0], recipe["layout"])
+        file = find(root, recipe["files"]) or need(root, recipe["files"][0], " or ".join(recipe["files"]))
         table, rejected = _counted(read_table(file), recipe)
         where = table.places()
         parts = table.frame[recipe["image"]].itertuples(index=False)
@@ -58,15 +49,11 @@ def judgements(recipe: Recipe) -> Read:
         spare: list[str] = []
         if source.images != "none":
             located = [where[row] for row in judged.rows]
-            names = [image + suffix for image in kept]
-            here = locate(names, pictures, file, located, source.images, required=False, whole=bool(urls_in))
+            names, required = [image + suffix for image in kept], urls.keys().isdisjoint(kept)
+            beside = f"put {urls_in[0]} beside {file.name}, " if urls_in else ""
+            way_out = f"{beside}name their folder ({option('images_root')})"
+            here = locate(names, pictures, file, located, source.images, required=required, way_out=way_out)
             places, spare = dict(compress(zip(kept, here.places, strict=True), here.there)), here.spare
-            if not places and urls.keys().isdisjoint(kept):
-                beside = f" and no url is known: put {urls_in[0]} beside {file.name}" if urls_in else ""
-                raise BadInput(
-                    f"{pictures}: none of the {len(kept):,} images is there (first: {kept[0]}){beside}; name their "
-                    f"folder ({option('images_root')}), or take the labels alone: {option('images', 'none')}"
-                )
             if not urls_in:  # what is not there is named one by one
                 places = {image: pictures / f"{image}{suffix}" for image in kept} | places
         known = [image in places or image in urls or source.images == "none" for image in kept]
@@ -96,11 +83,7 @@ def _counted(table: Table, recipe: Recipe) -> tuple[Table, list[str]]:
     label, renamed, figures = recipe["label"], recipe.get("renamed", {}), recipe.get("numbers", ())
     needed = [column for column in (recipe.get("annotator"), *recipe["image"], label, *figures) if column]
     table.need(needed, ", ".join(needed))
-    for old, new in renamed.items():
-        if {old, new} <= set(table.frame.columns):
-            raise BadInput(
-                f"{table.path}: columns {old!r} and {new!r} are two names of one thing; take one of them out"
-            )
+    renamed = {old: new for old, new in renamed.items() if new not in table.frame.columns}
     out = np.zeros(len(table.frame), dtype=bool)
     for column, words in recipe.get("rejected", {}).items():
         if column in table.frame.columns:

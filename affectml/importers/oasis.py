@@ -1,6 +1,7 @@
 """The Open Affective Standardized Image Set (Kurdi, Lozano & Banaji 2017): shares from the mean and SD of ratings."""
 
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from scipy.special import logsumexp, softmax
 
 from affectml.errors import BadInput
 from affectml.importers.draft import Draft, Source, draft, image_table, label_table, published
-from affectml.importers.find import SUFFIXES, find, relative_names, repeated
+from affectml.importers.find import find, locate, relative_names, repeated
 from affectml.importers.read import first_row, numbers, read_table
 from affectml.importers.registry import importer
 from affectml.taxonomies import Taxonomy, get_taxonomy
@@ -57,26 +58,22 @@ def oasis(source: Source) -> Draft:
     counts = {name: given[name].astype(np.int64) for name in given if name.endswith("_N")}
     themes = relative_names(table.frame["Theme"].tolist(), root, where)
     repeated(themes, where, "take one of the two out")
-    folder = find(root, ["Images"], folder=True)
-    files = [] if folder is None else sorted(folder.iterdir())
-    by_theme = {file.stem.strip(): file for file in files if file.suffix.lower() in SUFFIXES}
-    here = np.array([theme in by_theme for theme in themes])
-    if not here.any():
-        raise BadInput(f"{root}: no Images/THEME.jpg for any row of {table.path.name}; nothing was written")
+    located = locate(themes, find(root, ["Images"], folder=True) or root, table.path, where, source.images)
+    here = np.array(located.there)
     shares = {}
     for scale in _SCALES:
         places = [f"{place}: {scale}" for place in where]
         shares[scale] = maximum_entropy_shares(given[f"{scale}_mean"], given[f"{scale}_SD"], POINTS, places)
     images = image_table(
         themes,
-        [by_theme[theme].name if theme in by_theme else None for theme in themes],
+        located.files,
         group=pd.Series(themes).str.replace(r"\s*\d+$", "", regex=True),
         category=table.frame["Category"].astype(str).str.strip(),
         **{name.lower(): values for name, values in (given | counts).items()},
     )
     images = images[here].reset_index(drop=True)
-    result = draft(source, images, [by_theme[theme] for theme in images["image_id"]], root)
-    result.skipped["images: not in the folder"] = [theme for theme in themes if theme not in by_theme]
+    result = draft(source, images, list(compress(located.places, here)), root)
+    result.skipped["images: not in the folder"] = list(compress(themes, ~here))
     entry = {"values": "shares", "vote_rule": "moments"}
     valence = shares["Valence"]
     parts = np.stack([valence[:, part].sum(axis=1) for part in (slice(3), slice(3, 4), slice(4, None))], axis=1)

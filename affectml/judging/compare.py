@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import reduce
 from itertools import combinations
 from statistics import fmean
 from typing import Any
@@ -72,13 +71,12 @@ def corrected(figures: Sequence[Figure], main: Sequence[bool] | None = None) -> 
 
 
 def stored(scores: pd.DataFrame) -> tuple[ByImage, list[str], Array | None]:
-    """scores.parquet of one data set, target and space: scores of the images that all systems have, their ids, groups.
+    """scores.parquet of one data set, target and space: scores of its images, their ids, groups.
 
     Groups are None where no image has one.
     """
     by = {place: rows.set_index("image_id") for place, rows in scores.groupby(["system", "against"], sort=False)}
-    of_all = [rows.index for (_, against), rows in by.items() if against == "people"]
-    ids = reduce(lambda some, others: some[some.isin(others)], of_all)
+    ids = next(rows.index for (_, against), rows in by.items() if against == "people")
     found = {}
     for (system, against), rows in by.items():
         here = rows.reindex(ids).drop(columns=[name for name in rows if name in KEYS]).dropna(axis=1, how="all")
@@ -136,19 +134,6 @@ def _gap(one: Mapping[int, float], two: Mapping[int, float]) -> tuple[Difference
     p = 2 * stdtr(freedom, -abs(value) / error) if error else float(value == 0)
     ends = (value, value - half, value + half, p, fewest, 0, fewest)
     return Difference(*(torch.tensor(end, dtype=torch.float64) for end in ends)), how
-
-
-def distances(scores: Mapping[str, pd.DataFrame]) -> dict[tuple[str, str], Array]:
-    """How far each two systems are apart on each image: total variation between their scores, normalised, [N].
-
-    0 alike and 1 disjoint; scores without any mass are even.
-    """
-    shares = {}
-    for name, table in scores.items():
-        given = np.clip(table.to_numpy(np.float32), 0, None)
-        whole = given.sum(axis=1, keepdims=True)
-        shares[name] = np.divide(given, whole, out=np.full_like(given, 1 / given.shape[1]), where=whole > 0)
-    return {(a, b): np.abs(shares[a] - shares[b]).sum(axis=1) / 2 for a, b in combinations(shares, 2)}
 
 
 def label_bias(

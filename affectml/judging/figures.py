@@ -46,8 +46,7 @@ METRICS, SCORES, FACTS = "metrics.csv", "scores.parquet", "facts.json"
 KEYS = ("dataset", "target", "space", "image_id", "group", "system", "against")  # of scores.parquet
 PEOPLE = ("people", "person", "half", "consensus")
 # What rows are `by` besides columns of the user's: a column of such a name is "images' NAME" or "people's NAME" there.
-TAKEN = ("tau", "instead_of", "bin", "disagreement", "wordings",
-         "draws", "split", "seeds", "dataset", "unanswered", "answers_known")  # fmt: skip
+TAKEN = ("tau", "instead_of", "bin", "disagreement", "split", "seeds", "unanswered", "answers_known")
 _OF_PARTS = ("subgroups", "by_person")  # facts that name groups, or tell of few people
 MADE_HERE = (*PEOPLE, "oracle", "floor", "rest")
 # The order of systems in tables and pictures; those of other names stand after the model, as they were given.
@@ -86,7 +85,7 @@ class Figure:
     @property
     def few(self) -> bool:
         """Whether it rests on so few images, groups or people that its interval is rough; never of repeats."""
-        repeats = self.by in ("seeds", "wordings", "draws") and not self.level
+        repeats = self.by == "seeds" and not self.level
         return self.low is not None and self.units is not None and self.units < FEW and not repeats
 
     @property

@@ -1,13 +1,10 @@
-"""Where systems and people part: by disagreement and in stated shares; by wording, draw and place.
+"""Where systems and people part: by disagreement and in stated shares; by place.
 
 Views of every evaluation, for `evaluate(..., also=VIEWS)`; each looks at the systems that answer of themselves
 (`answering`), and without what it needs adds nothing. P values are corrected for all of them (Holm 1979), and findings
 are the sentences that hold beyond chance. What `Case.more` may hold for them:
 
 smoothed    names of systems whose shares are smoothed counts of few answers: nothing is said of their calibration
-parts_of    {SYSTEM: function}: of "wordings" or "draws" it tells what each of them alone answers, {NUMBER: (answered,
-            Answers)}: which of the N images, bool [N], and what it says of all N, whatever it says of the others
-by          the metric that systems are sorted by, whose spread is told too
 requests    {SYSTEM: Requests}: what each of a system's requests gave to labels, and where it showed them
 """
 
@@ -20,15 +17,14 @@ import torch
 
 from affectml.judging.compare import LEVEL, corrected, firsts, summed
 from affectml.judging.figures import Figure, Rows
-from affectml.judging.scoring import Answers, bounds_of, row_scores
-from affectml.judging.truth import Array, Floats, Ints, Truth, part_of
+from affectml.judging.scoring import Answers
+from affectml.judging.truth import Array, Floats, Ints, Truth
 from affectml.judging.views import Case, add_bins, people_behind
 from affectml_annotation import fit_beta_prior, fit_dirichlet_prior, posterior_entropy
-from affectml_metrics import FEW, Difference, mean_interval, paired_difference, table_interval
+from affectml_metrics import FEW, Difference, paired_difference, table_interval
 from affectml_metrics import functional as F
 from affectml_metrics.functional.calibration import debiased_calibration
 from affectml_metrics.intervals import Bounds, interval_of
-from affectml_metrics.table import better, shown
 
 OfSums = Callable[[Floats], Floats]
 # the image, the disagreement and the scores of each comparison
@@ -191,31 +187,6 @@ def stated_calibration(case: Case) -> dict[str, Any] | None:
     return {"findings": _tested(case, slopes, words)}
 
 
-def spread(case: Case) -> None:
-    """How far scores move: rows `by` wordings, all draws of each together, and by draws, all wordings together.
-
-    Of the metrics of brief tables that have a direction, and of `by`. level: the number of the wording or the draw,
-    alone; without a level their mean, with its 95 % interval by Student's t for other wordings or draws of that kind
-    about the same images. All are scored on the images that each of them answers. Draws differ in the order of the
-    labels and by sampling. Needs `parts_of` in `Case.more`; nothing of a system with fewer than two wordings, or draws,
-    that can be used.
-    """
-    for name, parts_of in case.more.get("parts_of", {}).items():
-        for over in ("wordings", "draws"):
-            parts = parts_of(over)
-            at = np.flatnonzero(np.logical_and.reduce([answered for answered, _ in parts.values()]))
-            if len(parts) < 2 or not len(at):
-                continue
-            here = part_of(case.truth, at)
-            scores = {number: row_scores(given.rows(at), here) for number, (_, given) in parts.items()}
-            known = [m for m in next(iter(scores.values())) if better(m) and all(m in each for each in scores.values())]
-            for metric in dict.fromkeys([*shown(known, "brief"), *(m for m in known if m == case.more.get("by"))]):
-                values = [float(each[metric].double().nanmean()) for each in scores.values()]
-                mean = mean_interval(values, bounds=[bounds_of(metric)])
-                for level, found in {"": mean, **dict(zip(map(str, scores), values, strict=True))}.items():
-                    case.rows.add(metric, found, system=name, by=over, level=level)
-
-
 def liking_for_places(case: Case) -> dict[str, Any] | None:
     """Whether systems prefer labels for where they are shown: `place_bias`, n of requests; needs `requests`."""
     found = Rows(**case.rows.key)
@@ -259,4 +230,4 @@ def place_bias(given: Floats, places: Array, images: Array, groups: Array | None
     return paired_difference(gaps, np.zeros_like(gaps), groups=units)
 
 
-VIEWS = (by_disagreement, stated_calibration, spread, liking_for_places)
+VIEWS = (by_disagreement, stated_calibration, liking_for_places)

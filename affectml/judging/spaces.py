@@ -8,7 +8,7 @@ its own labels, a view of `affectml.judging.evaluate`.
 from collections.abc import Mapping as Dict
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,8 +22,6 @@ from affectml.judging.truth import Array, Floats, Ints, Truth, cut_sets, hits_of
 from affectml.judging.views import Case
 from affectml.taxonomies import Mapping, Taxonomy, ancestors, mapping
 from affectml_annotation import count_votes, fit_beta_prior
-
-TIE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -253,8 +251,7 @@ def coarser(case: Case) -> dict[str, Any]:
     each label on its own, and not a distribution). People's coarse answers are counted anew from their judgements where
     there are any. A level whose mapping shares a label among several is left out.
 
-    Adds the same scores with the coarser taxonomy as `space`; and where a wrong guess could stay inside its parent
-    errors_inside_parent, see there, of the first system and of `chance`, n being the errors.
+    Adds the same scores with the coarser taxonomy as `space`.
 
     Returns:
         levels: {SPACE: {"labels", "images": how many, "mass": the part of people's choices that is mapped, "lines"}}.
@@ -276,9 +273,6 @@ def coarser(case: Case) -> dict[str, Any]:
             if name != "oracle":
                 mapped = in_space(given.rows(index), to, space, rates=name in case.more["rates"], kind=people.kind)
                 add_scores(rows, mapped, truth, system=name)
-        found = errors_inside_parent(case.model.scores.numpy()[index], targets.take(truth.image_id).shares(), to)
-        for name, share in ((case.first, found.share), ("chance", found.chance)) if found.chance > 0 else ():
-            rows.add("errors_inside_parent", share, system=name, n=found.errors)
         case.rows.rows += rows.rows
         lines = [*to.lines(), *people.notes]
         about = {"labels": list(space.taxonomy.labels), "images": len(index), "mass": people.mass, "lines": lines}
@@ -292,34 +286,3 @@ def levels(taxonomy: Taxonomy) -> list[Mapping]:
     Labels that no coarser one covers are dropped.
     """
     return [mapping(taxonomy, coarse, drop=True) for coarse in ancestors(taxonomy)]
-
-
-class ErrorsInside(NamedTuple):
-    """Top-1 errors by where they land.
-
-    share: errors whose parent is a right label's parent, of all errors counted; nan without errors. chance: the
-    share that wrong guesses drawn evenly from the wrong labels would have; 0 where no parent of a right label has
-    another child. errors: how many are counted, which are those whose guess, and a right label, have a parent.
-    """
-
-    share: float
-    chance: float
-    errors: int
-
-
-def errors_inside_parent(scores: Floats, shares: Floats, to: Mapping) -> ErrorsInside:
-    """Of the wrong top-1 guesses among fine labels, the share that stay inside a right label's parent.
-
-    scores: [N, S], the first of equal ones is the guess. shares: [N, S] of 0/1, or any numbers: the largest of
-    a row are right. Raises BadInput where a mapping shares a label among parents.
-    """
-    if to.split:
-        raise BadInput(f"{to.split[0]!r} is shared among several labels of {to.target.name}: its parent is not one")
-    right = (shares >= shares.max(axis=1, keepdims=True) - TIE) & (shares > 0)
-    near = right.astype(np.float64) @ to.matrix @ to.matrix.T > 0  # whose parent is a right label's
-    has_parent, guess, rows = np.asarray(to.matrix.any(axis=1)), scores.argmax(axis=1), np.arange(len(scores))
-    known = ~right[rows, guess] & has_parent[guess] & near.any(axis=1)
-    others = ~right & has_parent
-    even = (others & near).sum(axis=1) / np.maximum(others.sum(axis=1), 1)
-    share, chance = (float(each[known].mean()) if known.any() else float("nan") for each in (near[rows, guess], even))
-    return ErrorsInside(share, chance, int(known.sum()))

@@ -290,11 +290,9 @@ def _scores(case: Case) -> tuple[dict[tuple[str, str], dict[str, Tensor]], dict[
 def _add_bias(
     rows: Rows, said: Floats, chosen: Floats, labels: Sequence[str], groups: Array | None, first: str
 ) -> None:
-    """How often the model and people name each label here, and the difference, whose p belongs to no test."""
-    for c, each in enumerate(label_bias(said, chosen, labels, groups, system=first, **rows.key)):
-        rows.add("named_share", said[:, c].mean(), system=first, label=each.label)
-        rows.add("named_share", chosen[:, c].mean(), system="people", label=each.label)
-        rows.rows.append(replace(each, p=None, p_holm=None))
+    """How much more often the model names each label here than people; p belongs to no test."""
+    biases = label_bias(said, chosen, labels, groups, system=first, **rows.key)
+    rows.rows += [replace(each, p=None, p_holm=None) for each in biases]
 
 
 def _in_words(gap: Figure, where: tuple[str, str]) -> str:

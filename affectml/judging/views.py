@@ -73,7 +73,7 @@ def by_tau(case: Case) -> None:
 
 
 def by_label(case: Case) -> None:
-    """By label: how common it is, F1, average precision, how far shares are off, and what lets it into sets."""
+    """By label: how common it is, F1, average precision, and how far shares are off."""
     truth, labels, groups = case.truth, case.truth.labels, case.truth.groups
     bounds = [(0.0, 1.0)] * len(labels)
 
@@ -106,9 +106,6 @@ def by_label(case: Case) -> None:
             add("average_precision", _over_table(of, truth, right.sum(axis=0), target.numel() <= CELLS), system=name)
         add("average_precision", chance_of_order(right.sum(axis=0), len(right)), system="prior")
     _f1_with_one_person(case)
-    cuts = case.more.get("thresholds")
-    if cuts is not None:
-        add("threshold", [float(v) if v <= 1 else np.nan for v in cuts], system=case.first)
 
 
 def _f1_with_one_person(case: Case) -> None:

@@ -14,7 +14,7 @@ from affectml.judging.answers import SystemAnswers
 from affectml.judging.figures import PEOPLE, Evaluation, Figure, in_order
 from affectml.judging.truth import Truth
 from affectml.page.tables import Figures, Key, Table, crossed, number, rows_of, span
-from affectml.plots import curves, dots
+from affectml.plots import dots
 from affectml.runs import RunInfo
 from affectml_metrics.table import better, shown
 
@@ -73,7 +73,6 @@ class Section:
         drawings: pictures of figures.
         galleries: images.
         tables: under the pictures, folded; they stand open where `open` says so.
-        notes: lines for whoever wants to know more.
         open: whether tables stand open.
         folded: whether heading and sentence stand alone until a reader opens the section.
     """
@@ -84,7 +83,6 @@ class Section:
     drawings: tuple[Drawing, ...] = ()
     galleries: tuple[Cards, ...] = ()
     tables: tuple[Table, ...] = ()
-    notes: tuple[str, ...] = ()
     open: bool = False
     folded: bool = False
 
@@ -123,15 +121,6 @@ class Shown:
         asked = [f"people were asked: “{data.question}”"] if was_asked(data.question) else []
         about = (f"construct: {data.construct}", *asked, f"encoder: {info.encoder.name}")
         return cls(f"{data.name} – affectml report", heading, about, info.command, info, **more)
-
-
-def curve(title: str, figures: Figures, first: str, axis: str) -> Drawing:
-    """Systems over a number that is their level; `first` with its interval."""
-    found = crossed(sorted(figures, key=lambda each: each.system != first), "system", "level")
-    series = {who: {float(at): (f.value, *f.ends) for at, f in by.items()} for who, by in found.items()}
-    told = (f"{who} {', '.join(f'{number(f.value)} at {at}' for at, f in by.items())}" for who, by in found.items())
-    note = "Band: 95 % interval." * any(each.bounded for each in found[first].values())
-    return Drawing(title, curves(series, f"{title}: {'; '.join(told)}", axis), note)
 
 
 @dataclass(frozen=True, eq=False)

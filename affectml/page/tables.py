@@ -3,12 +3,10 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from html import escape
 from itertools import chain, product
 
-from affectml._html import plain, table
+from affectml._html import plain
 from affectml.judging.figures import Evaluation, Figure, in_order
-from affectml_annotation.exchange.files import csv_text
 from affectml_metrics.table import better, find, shown
 
 Key = str | Callable[[Figure], str]  # a field of figures, or what to say of one
@@ -55,13 +53,6 @@ class Table:
         rows = (map(plain, self.columns), *self.marked(plain, "**{}**"))
         head, *lines = (f"| {' | '.join(cells)} |" for cells in rows)
         return "\n".join([head, f"|{'---|' * len(self.columns)}", *lines])
-
-    def to_csv(self) -> str:
-        """Columns and cells, no notes: `.623 ±.018` becomes two columns of numbers, a dash an empty cell."""
-        parts = [2 if any("±" in row[at] for row in self.rows) else 1 for at in range(len(self.columns))]
-        heads = [(name, f"{name} ±")[:count] for name, count in zip(self.columns, parts, strict=True)]
-        rows = [[cell.partition("±")[::2][:count] for cell, count in zip(row, parts, strict=True)] for row in self.rows]
-        return csv_text([list(chain(*heads)), *([_plain(part) for part in chain(*row)] for row in rows)])
 
     def to_tex(self) -> str:
         """A booktabs table; the title and the note stand as comments above it, bold cells are bold."""
@@ -301,18 +292,6 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def _plain(cell: str) -> str:
-    """A cell for programs: `.623 ` as 0.623, a dash as nothing, words as they are.
-
-    >>> [_plain(cell) for cell in (".623 ", "-.1", "12*", "–", "joy")]
-    ['0.623', '-0.1', '12', '', 'joy']
-    """
-    text = cell.strip()
-    if found := re.fullmatch(r"\+?(-?)(\d*)(\.?\d+)\*?", text):
-        return f"{found[1]}{found[2] or '0' * found[3].startswith('.')}{found[3]}"
-    return "" if text == "–" else text
-
-
 _TEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", ">": "$>$", "<": "$<$", "±": r"$\pm$",
         "↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "--", "[": "{[}", "|": r"\textbar{}"}  # fmt: skip
@@ -321,9 +300,3 @@ _TEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", 
 def escape_tex(text: str) -> str:
     """Text that LaTeX prints as it is."""
     return "".join(_TEX.get(letter, letter) for letter in text)
-
-
-def as_html(shown: Table) -> str:
-    """A table of plain cells, the best of them bold, with its title and its note below."""
-    below = "; ".join(escape(line) for line in (shown.title, shown.note) if line)
-    return f"{table(shown.columns, shown.marked(escape, '<b>{}</b>'))}<p><small>{below}</small></p>"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 WITHOUT = "pictures of images need the data set: add --on"
 OF_SEVERAL = "pictures of images need one data set alone: give --on once"
-PRINTED = ("every_score", "differences", "promise", "by_person", "bias", "levels", "repeats", "data_sets")
+PRINTED = ("every_score", "differences", "promise", "by_person", "bias", "levels", "places", "data_sets")
 TOLD = ("disagreement", "promise", "by_person", "bias", "subgroups")  # whose sentences a terminal prints as well
 MISSING = {"person": "How far people agree is not known", "label_set": "There are no label sets"}
 

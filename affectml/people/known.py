@@ -2,7 +2,7 @@
 
 RUN-people.safetensors     personal data, of mode 0600: `mean` [J, K] and `covariance` [J, K, K] of each person's
                            thresholds and tastes, `answers` [J]; in its metadata schema, run, head, people and dataset
-RUN/image_effects.parquet  image_id, features_sha256, of each label its effect and, as "LABEL variance", its variance
+RUN/image_effects.parquet  image_id, features_sha256, of each label `effect:LABEL` and `variance:LABEL`
 
 The first lies beside the folder, so that nobody who copies, zips or shares a run gives its people away.
 """
@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -152,8 +152,6 @@ def read_people(run: RunFolder) -> People:
     found = open_people(file)
     if found.head != head_of(run.folder):
         raise BadRun(f"{file}: its people belong to another training's head than {run.folder} has; {_AGAIN}")
-    if found.mean.shape[1] < len(run.taxonomy):
-        raise BadRun(f"{file}: {found.mean.shape[1]} numbers a person for {len(run.taxonomy)} labels; {_AGAIN}")
     return found
 
 
@@ -161,34 +159,24 @@ def open_people(file: Path) -> People:
     """A people file by itself, checked; raises BadRun naming it where it cannot be used."""
     from safetensors import safe_open
 
-    if not file.is_file():
-        raise BadRun(f"{file}: not a file; {_AGAIN}")
     try:
         with safe_open(file, framework="numpy") as opened:
-            metadata = dict(opened.metadata() or {})
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (it is no mapping)
+            mean, covariance, answers = (opened.get_tensor(name) for name in _TENSORS)
+            told = TypeAdapter(_Metadata).validate_python(dict(opened.metadata() or {}))
+    except ValidationError as error:
+        raise BadRun(f"{file}: metadata {problem(error)}; {_AGAIN}") from None
     except OSError as error:
         raise BadRun(f"{file}: cannot be read ({error.strerror or error})") from None
     except Exception as error:  # safetensors' own, and numpy's of types that it does not know
         raise BadRun(f"{file}: not a readable safetensors file ({error}); {_AGAIN}") from None
-    schema = metadata.get("schema", SCHEMA)
-    if schema != SCHEMA:
-        raise BadRun(f"{file}: schema {schema}, but this affectml reads {SCHEMA}; use the version that wrote it")
-    try:
-        said = TypeAdapter(_Metadata).validate_python(metadata)
-    except ValidationError as error:
-        raise BadRun(f"{file}: metadata {problem(error)}; {_AGAIN}") from None
-    ids, dataset = said["people"], said["dataset"]
-    if len(set(ids)) < len(ids):
-        raise BadRun(f"{file}: metadata people: somebody is there twice; {_AGAIN}")
-    mean, covariance, answers = (tensors.get(name, np.empty(0)) for name in _TENSORS)
-    width = mean.size // max(len(ids), 1)
+    ids, dataset = told["people"], told["dataset"]
+    count, width = len(ids), mean.shape[-1] if mean.ndim else 0
     shapes = mean.shape, covariance.shape, answers.shape
-    if shapes != ((len(ids), width), (len(ids), width, width), (len(ids),)) or not _normal(
+    if shapes != ((count, width), (count, width, width), (count,)) or not _normal(
         mean, np.diagonal(covariance, axis1=1, axis2=2)
     ):
-        raise BadRun(f"{file}: mean, covariance and answers are not those of {len(ids)} people; {_AGAIN}")
-    of_whom = said["run"], said["head"], dataset["name"], dataset["fingerprint"]
+        raise BadRun(f"{file}: mean, covariance and answers are not those of {count} people; {_AGAIN}")
+    of_whom = told["run"], told["head"], dataset["name"], dataset["fingerprint"]
     return People(file, tuple(ids), mean, covariance, answers, *of_whom)
 
 
@@ -198,7 +186,7 @@ class _DataSet(TypedDict):
 
 
 class _Metadata(TypedDict):
-    schema: Text
+    schema: Literal["1"]
     run: Text
     head: Text
     people: Json[list[Text]]
@@ -214,13 +202,11 @@ def head_of(folder: Path) -> str:
     """The sha256 of the head's tensors, as head.json has it."""
     file = folder / "head.json"
     try:
-        content = read_json(file, BadRun)
+        return str(read_json(file, BadRun)["tensors_sha256"])
     except OSError as error:
         raise BadRun(f"{file}: cannot be read ({error.strerror})") from None
-    found = content.get("tensors_sha256") if isinstance(content, dict) else None
-    if not isinstance(found, str):
-        raise BadRun(f"{file}: no tensors_sha256: the run is damaged, train again")
-    return found
+    except (KeyError, TypeError):
+        raise BadRun(f"{file}: no tensors_sha256: the run is damaged, train again") from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,13 +238,12 @@ def write_image_effects(
         effects: of these images, [N, C].
         X: their features [N, D], as the head took them.
     """
-    mean, variance = (np.asarray(each, dtype=np.float32) for each in (effects.mean, effects.variance))
     keys: list[str] = []
     for start in range(0, len(image_ids), _PART):
         keys += [features_key(row) for row in np.asarray(X[start : start + _PART])]
     columns: dict[str, Any] = {"image_id": [str(image) for image in image_ids], "features_sha256": keys}
-    for c, (label, beside) in enumerate(_columns(labels)):
-        columns |= {label: mean[:, c], beside: variance[:, c]}
+    for kind, table in (("effect", effects.mean), ("variance", effects.variance)):
+        columns |= zip(_columns(kind, labels), np.asarray(table, dtype=np.float32).T, strict=True)
     write_parquet(folder / EFFECTS, pd.DataFrame(columns))
 
 
@@ -270,28 +255,14 @@ def read_image_effects(folder: Path, labels: Sequence[str]) -> KnownImages:
         return KnownImages({}, nothing, nothing)
     try:
         table = read_frame(file)
+        mean, variance = (table[_columns(kind, labels)].to_numpy(np.float64) for kind in ("effect", "variance"))
+        keys = table["features_sha256"].astype(str)
     except Exception as error:  # pyarrow raises many kinds for a damaged file
         raise BadRun(f"{file}: cannot be read ({error}): train again with {option('by_person', True)}") from None
-    columns = _columns(labels)
-    for name in ("image_id", "features_sha256", *(name for pair in columns for name in pair)):
-        if name not in table.columns:
-            raise BadRun(f"{file}: no column {name!r}: the run is damaged, train again")
-    try:
-        mean, variance = (table[[pair[at] for pair in columns]].to_numpy(np.float64) for at in (0, 1))
-    except (TypeError, ValueError) as error:
-        raise BadRun(f"{file}: {error}: the run is damaged, train again") from None
     if not _normal(mean, variance):
         raise BadRun(f"{file}: an impossible mean or variance: the run is damaged, train again")
-    return KnownImages({key: row for row, key in enumerate(table["features_sha256"].astype(str))}, mean, variance)
+    return KnownImages({key: row for row, key in enumerate(keys)}, mean, variance)
 
 
-def _columns(labels: Sequence[str]) -> list[tuple[str, str]]:
-    """Each label's columns: of its effect, and of the variance; no two have one name."""
-    found, taken = [], {"image_id", "features_sha256", *labels}
-    for label in labels:
-        beside = f"{label} variance"
-        while beside in taken:
-            beside = f"{beside} variance"
-        taken.add(beside)
-        found.append((label, beside))
-    return found
+def _columns(kind: str, labels: Sequence[str]) -> list[str]:
+    return [f"{kind}:{label}" for label in labels]

@@ -18,7 +18,7 @@ from affectml.importers.labels import taxonomy_entry
 from affectml.taxonomies import LabelName, Taxonomy, builtin_names, get_taxonomy
 from affectml_annotation import LabelStore, Task
 from affectml_annotation.errors import check_labels
-from affectml_annotation.store.changing import filled
+from affectml_annotation.store.setup import filled
 from affectml_annotation.study.file import QUESTIONS, LabelWords, parse
 from affectml_annotation.study.folder import inside, read_yaml
 

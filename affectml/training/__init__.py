@@ -18,7 +18,7 @@ from affectml.footprint import Footprint
 from affectml.runs import RunFolder, TrainConfig
 from affectml.training.fit import fit, judge
 from affectml.training.plan import DEMO, open_or_draw, plan_run, prepare
-from affectml.training.steps import Judged, Plan, Prepared, Step, Writers, text_encoder
+from affectml.training.steps import Judged, Plan, Prepared, Writers, text_encoder
 from affectml.training.write import write
 
 
@@ -57,4 +57,4 @@ def train_run(
 
 
 __all__ = ["fit", "judge", "open_or_draw", "plan_run", "prepare", "text_encoder", "train_run", "write"]
-__all__ += ["DEMO", "Judged", "Plan", "Prepared", "Step", "TrainConfig", "Watch", "Writers"]
+__all__ += ["DEMO", "Judged", "Plan", "Prepared", "TrainConfig", "Watch", "Writers"]

@@ -10,7 +10,6 @@ that knows no person; and for images it has seen what other people say.
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,16 +19,16 @@ from torch import Tensor
 
 from affectml._progress import Say, Watch
 from affectml.errors import BadInput, option
-from affectml.heads import ByPersonHead, Head, ImageEffects, Material, PersonAnswers, choose_thresholds
+from affectml.heads import ByPersonHead, ImageEffects, Material, PersonAnswers, choose_thresholds
 from affectml.heads.by_person import as_by_person, cuts_rates
 from affectml.heads.inputs import Features
 from affectml.heads.mixed_logit import Fit, Images, Normals, person_rates, posterior
 from affectml.heads.registry import heads_that
 from affectml.judging.figures import Evaluation, Rows
 from affectml.judging.scoring import SURE, bounds_of
-from affectml.people.known import people_file, write_image_effects, write_people
-from affectml.runs import RunFolder, TrainConfig
-from affectml.training.steps import Judged, Plan, Prepared, Step, Writers, uneven_panels
+from affectml.people.known import write_image_effects, write_people
+from affectml.runs import RunFolder
+from affectml.training.steps import Judged, Plan, Prepared, uneven_panels
 from affectml_annotation import fit_beta_prior
 from affectml_metrics import functional as F
 from affectml_metrics import two_way_interval
@@ -38,62 +37,35 @@ from affectml_metrics.intervals import Interval, limits
 LEAST = 6  # people: two for each fold of the judging
 
 
-class ByPerson(Step):
-    """People told apart over the head, judged crosswise, and written: what was learned of images, and of people."""
+def check_by_person(plan: Plan) -> None:
+    """Raise BadInput where people cannot be told apart with this head, target or data set, with the way out."""
+    config, head, targets, dataset, why = plan.config, plan.head, plan.targets, plan.dataset, ""
+    if targets.kind != "rates":
+        kind = f"target {targets.name} is of kind {targets.kind}"
+        why = f"learns who chose which labels, and {kind}: take a target of rates, or leave it out"
+    elif not cuts_rates(head):
+        why = f"{head.described()} has no rates to begin with; take {option('head')} {heads_that(cuts_rates)}"
+    elif config.ensemble:
+        why = f"has rates of its own: leave {option('ensemble', config.ensemble)} out"
+    elif dataset.judgements is None:
+        why = f"{dataset.root} has no annotations.parquet, which says who chose what: leave it out"
+    elif (people := dataset.judgements["annotator_id"].nunique()) < LEAST:
+        why = f"{dataset.root} has answers of {people} people; it takes at least {LEAST} to compare them"
+    if why:
+        raise BadInput(f"{option('by_person', True)}: {why}")
 
-    def asked(self, config: TrainConfig) -> bool:
-        """With `by_person`."""
-        return config.by_person
 
-    def check(self, plan: Plan) -> None:
-        """Raise BadInput where people cannot be told apart with this head, target or data set, with the way out."""
-        config, head, targets, dataset = plan.config, plan.head, plan.targets, plan.dataset
-        given = option("by_person", True)
-        if targets.kind != "rates":
-            raise BadInput(
-                f"{given} learns who chose which labels, and target {targets.name} is of kind {targets.kind}: take a "
-                "target of rates, or leave it out"
-            )
-        if not cuts_rates(head):
-            way = option("head")
-            raise BadInput(
-                f"{given}: {head.described()} has no rates to begin with; take {way} {heads_that(cuts_rates)}"
-            )
-        if config.ensemble:
-            raise BadInput(f"{given} has rates of its own: leave {option('ensemble', config.ensemble)} out")
-        if dataset.judgements is None:
-            raise BadInput(
-                f"{given}: {dataset.root} has no annotations.parquet, which says who chose what: leave it out"
-            )
-        people = dataset.judgements["annotator_id"].nunique()
-        if people < LEAST:
-            raise BadInput(
-                f"{given}: {dataset.root} has answers of {people} people; it takes at least {LEAST} to compare them"
-            )
-
-    def unfitted(self, head: Head) -> Head:
-        """The head with people over it."""
-        return ByPersonHead.over(head)
-
-    def judge(self, judged: Judged, say: Say) -> Evaluation:
-        """See `crosswise`; what it returns is the fact by_person."""
-        rows = judged.evaluation.rows()
-        sizes = crosswise(judged.prepared, _learned(judged)[0], rows, say)
-        return judged.evaluation.with_(rows.rows, by_person=sizes)
-
-    def files(self) -> Writers:
-        """What the head learned of images."""
-        return {"image_effects.parquet": write_effects}
-
-    def files_beside(self, folder: Path) -> Writers:
-        """What the head learned of people."""
-        return {str(people_file(folder)): write_judges}
+def judge_by_person(judged: Judged, say: Say) -> Evaluation:
+    """What was found of a training, and what `crosswise` finds; what that returns is the fact by_person."""
+    rows = judged.evaluation.rows()
+    sizes = crosswise(judged.prepared, _learned(judged)[0], rows, say)
+    return judged.evaluation.with_(rows.rows, by_person=sizes)
 
 
 def _learned(judged: Judged) -> tuple[ByPersonHead, Fit]:
     """The head, and what its fit knows of images and people."""
     head = as_by_person(judged.systems.model)
-    assert head is not None  # see ByPerson.unfitted
+    assert head is not None  # see fit
     assert head.fit_ is not None
     return head, head.fit_
 

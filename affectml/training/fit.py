@@ -9,12 +9,15 @@ from affectml._progress import Say
 from affectml.data.choose import SEVERAL
 from affectml.data.splits import split_table
 from affectml.errors import EncoderUnavailable, option
-from affectml.heads import Head, Material, PriorHead, ZeroShotHead, build_plain
+from affectml.heads import ByPersonHead, Head, Material, PriorHead, ZeroShotHead
+from affectml.heads.registry import build_plain
 from affectml.judging.evaluate import evaluate
 from affectml.judging.readings import VIEWS
 from affectml.judging.spaces import coarser
 from affectml.judging.subgroups import answerers, kept_promise, subgroups
 from affectml.predicting.checks import Alike
+from affectml.training.by_person import judge_by_person
+from affectml.training.promise import keep_promise
 from affectml.training.steps import Judged, Prepared, Systems, uneven_panels
 
 
@@ -55,11 +58,11 @@ def _fit_model(prepared: Prepared, say: Say) -> Head:
             f"{plan.head.described()} compares images with texts, which needs the encoder's text tower: {error}; embed "
             f"with an encoder that has one, or take {option('head', 'softmax')} or {option('head', 'sigmoid')}"
         ) from None
-    for step in plan.steps:
-        head = step.unfitted(head)
+    if plan.config.by_person:
+        head = ByPersonHead.over(head)
     head.learn(material, say)
-    for step in plan.steps:
-        step.fitted(head, prepared, say)
+    if plan.config.promise is not None:
+        keep_promise(head, prepared, say)
     return head
 
 
@@ -121,7 +124,6 @@ def judge(prepared: Prepared, systems: Systems, say: Say = lambda line: None) ->
         targets=targets,
         train=split.ids("train"),
         rates=with_rates if targets.kind in SEVERAL else [],
-        thresholds=None if model.promise_ is not None else model.thresholds_,
     )
     rows = found.rows()
     for part in split_table(split, targets).to_dict("records"):
@@ -131,6 +133,6 @@ def judge(prepared: Prepared, systems: Systems, say: Say = lambda line: None) ->
             rows.add("prevalence", part[label], label=label, **key)
     facts = {"split_notes": list(split.notes), "warnings": [f"On the test images {little}"] if little else []}
     judged = Judged(prepared, systems, answers, found.with_(rows.rows, **facts))
-    for step in plan.steps:
-        judged = replace(judged, evaluation=step.judge(judged, say))
+    if plan.config.by_person:
+        judged = replace(judged, evaluation=judge_by_person(judged, say))
     return judged

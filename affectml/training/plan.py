@@ -4,7 +4,6 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from affectml._files import try_folder
@@ -18,22 +17,20 @@ from affectml.embeddings import ensure_embeddings, with_embeddings
 from affectml.encoders import TINY_SPEC
 from affectml.encoders.threads import set_threads, spare_threads, usable_device
 from affectml.errors import BadDataset, BadInput, option
-from affectml.heads import Wanted, check_plain, head_class
-from affectml.heads.config import check_fields
+from affectml.heads.config import Wanted, check_fields, plain
 from affectml.heads.objective import only_shares
-from affectml.heads.registry import PLAIN, typed_options
+from affectml.heads.registry import PLAIN, check_plain, head_class, typed_options
 from affectml.judging.subgroups import check_groups
 from affectml.prompts import Prompts
 from affectml.runs import TrainConfig
-from affectml.training.by_person import ByPerson
-from affectml.training.promise import Promise
-from affectml.training.steps import Plan, Prepared, Step
+from affectml.training.by_person import check_by_person
+from affectml.training.promise import check_calibration, check_promise
+from affectml.training.steps import Plan, Prepared
 
 DEMO = Path("data/demo")
 RUNS = Path("runs")
 # How far single labels are trusted as negatives of all the others; see SigmoidConfig.
 ASSUMED_NEGATIVES = 0.1
-STEPS: tuple[Step, ...] = (Promise(), ByPerson())
 
 
 def plan_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda line: None) -> Plan:
@@ -50,8 +47,7 @@ def plan_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda 
     Raises:
         AffectmlError: one of its subclasses, for what the user can mend.
     """
-    of_numpy = {name: value.item() for name, value in vars(config).items() if isinstance(value, np.generic)}
-    config = replace(config, **of_numpy)  # run.json takes Python's numbers
+    config = plain(config)
     check_fields(config, lambda name, value, wanted: f"{option(name, value)}: it should be {wanted}")
     if config.device is not None:
         usable_device(config.device)
@@ -68,11 +64,8 @@ def plan_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda 
     resolved = replace(config, dataset=str(dataset.root), target=targets.name, head=head.name)
     resolved = replace(resolved, options=typed_options(head, config.options), threads=threads)
     prompts = Prompts.parse(config.prompts, config.templates)
-    steps = tuple(step for step in STEPS if step.asked(config))
-    plan = Plan(config, resolved, dataset, targets, head, wanted, prompts, threads, out, steps)
+    plan = Plan(config, resolved, dataset, targets, head, wanted, prompts, threads, out)
     _check(plan)
-    for step in steps:
-        step.check(plan)
     if why := dataset.outdated(targets.name):
         say(why)
     if words := dataset.pooled(targets, dataset.root):
@@ -110,8 +103,8 @@ def prepare(plan: Plan, say: Say = lambda line: None) -> Prepared:
     if store.identity.architecture == TINY_SPEC:
         say("affect-tiny knows the demo paintings and nothing else; take a real CLIP for real images")
     prepared = Prepared(plan, store, targets, split)
-    for step in plan.steps:
-        step.check_parts(prepared)
+    if config.promise is not None:
+        check_calibration(prepared)
     return prepared
 
 
@@ -140,6 +133,10 @@ def _check(plan: Plan) -> None:
     if plan.head.scores_of == "texts":
         plan.prompts.learned(targets.taxonomy)
     check_groups(dataset, config.groups)
+    if config.promise is not None or config.promise_group is not None:
+        check_promise(plan)
+    if config.by_person:
+        check_by_person(plan)
 
 
 def open_or_draw(path: str | Path | None, say: Say) -> Dataset:

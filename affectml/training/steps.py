@@ -1,4 +1,4 @@
-"""What a training hands from one step to the next, and what an option may add on the way."""
+"""What a training hands from one step to the next."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from affectml._progress import Say
 from affectml.data import Dataset, Targets
 from affectml.data.choose import levels_of
 from affectml.data.splits import CALIBRATION, Split
@@ -18,7 +17,8 @@ from affectml.embeddings import EmbeddingStore
 from affectml.encoders import load_encoder
 from affectml.encoders.identity import to_load
 from affectml.errors import BadInput, option
-from affectml.heads import Head, PersonAnswers, PriorHead, Wanted, ZeroShotHead
+from affectml.heads import Head, PersonAnswers, PriorHead, ZeroShotHead
+from affectml.heads.config import Wanted
 from affectml.heads.inputs import Features
 from affectml.heads.promise import Asked
 from affectml.judging.figures import Evaluation
@@ -39,7 +39,7 @@ class Plan:
     asked: the configuration as it was given, which the run's command repeats. config: the same with every choice made
     but the encoder's, which is the store's where None. head, wanted: the class of the head and what it is told;
     thresholds, texts and votes follow from the data. out: the folder to write; None takes runs/NAME-NNN, NAME being
-    the data set's folder. steps: those that `asked` asks for.
+    the data set's folder.
     """
 
     asked: TrainConfig
@@ -51,7 +51,6 @@ class Plan:
     prompts: Prompts
     threads: int
     out: Path | None = None
-    steps: tuple["Step", ...] = ()
 
     @property
     def single_positive(self) -> bool:
@@ -117,7 +116,7 @@ class Prepared:
     def judges(self) -> Judges:
         """Every answer about each part's images; raises BadInput for judgements in other labels than the target's."""
         judgements, ids = self.plan.dataset.judgements, {part: list(map(str, self.split.ids(part))) for part in PARTS}
-        assert judgements is not None  # see ByPerson.check
+        assert judgements is not None  # see check_by_person
         every = [image for part in PARTS for image in ids[part]]
         try:
             here = judgements[judgements["image_id"].isin(every)]
@@ -200,39 +199,6 @@ class Judged:
 
 # What is written, by its file: into a run that has its head and run.json.
 Writers: TypeAlias = Mapping[str, Callable[[RunFolder, Judged], object]]
-
-
-class Step:
-    """What an option adds to a training; each of these does nothing unless the option's own step says otherwise."""
-
-    def asked(self, config: TrainConfig) -> bool:
-        """Whether this training has the step."""
-        return False
-
-    def check(self, plan: Plan) -> None:
-        """Raise BadInput, before any work, where the head, the target or the data set does not allow it."""
-
-    def check_parts(self, prepared: Prepared) -> None:
-        """Raise BadInput, before anything is fitted, where a part of the images does not allow it."""
-
-    def unfitted(self, head: Head) -> Head:
-        """The head to fit in place of the plan's."""
-        return head
-
-    def fitted(self, head: Head, prepared: Prepared, say: Say) -> None:
-        """Add to a head that is fitted."""
-
-    def judge(self, judged: Judged, say: Say) -> Evaluation:
-        """What was found of the training, with what the step adds to it."""
-        return judged.evaluation
-
-    def files(self) -> Writers:
-        """What it writes into the run's folder."""
-        return {}
-
-    def files_beside(self, folder: Path) -> Writers:
-        """What it writes beside the run's folder, once that is there."""
-        return {}
 
 
 def text_encoder(store: EmbeddingStore, device: str | None = None) -> Encode:

@@ -14,9 +14,11 @@ from affectml._files import new_folder, write_json
 from affectml.footprint import trained_share
 from affectml.judging.answers import FILE, PART, write_answers
 from affectml.judging.figures import METRICS
+from affectml.people.known import people_file
 from affectml.runs import RunFolder, RunInfo, next_run_folder, surroundings
 from affectml.runs.config import command
 from affectml.runs.schema import BetaInfo, DataInfo, EncoderInfo, HeadInfo, PriorInfo, PromptsInfo, SplitInfo
+from affectml.training.by_person import write_effects, write_judges
 from affectml.training.steps import Judged, Writers
 
 
@@ -58,8 +60,8 @@ def write(
     try:
         with new_folder(next_place(), next_place if plan.out is None else None) as temporary:
             save(temporary)
-            ours = {file: written for step in plan.steps for file, written in step.files().items()}
-            failed = [*_failures(RunFolder(temporary, info), judged, {**_OURS, **ours, **writers})]
+            effects: Writers = {"image_effects.parquet": write_effects} if plan.config.by_person else {}
+            failed = [*_failures(RunFolder(temporary, info), judged, {**_OURS, **effects, **writers})]
     except OSError as error:
         place = Path(tempfile.mkdtemp(prefix="affectml-run-"))
         why = f"{places[-1]} could not be written ({error.strerror})"
@@ -70,8 +72,8 @@ def write(
             raise error from None
         raise OSError(error.errno, f"{why}; the trained head and run.json are in {place}") from error
     run = RunFolder.open(places[-1])
-    for step in plan.steps:
-        failed += _failures(run, judged, step.files_beside(run.folder))
+    if plan.config.by_person:
+        failed += _failures(run, judged, {str(people_file(run.folder)): write_judges})
     for file, cause in failed:
         kept = f"{', '.join(sorted(path.name for path in run.folder.iterdir()))} are kept in {run.folder}"
         if isinstance(cause, OSError):

@@ -1,4 +1,4 @@
-"""What `affectml ask` is asked for, and how replies are read: the options of the commands, and of the functions."""
+"""What `affectml ask` is asked for: the options of the command, and of the function."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -15,26 +15,18 @@ PEOPLE = 20  # of whom shares are asked: as many as MultiEmo-Bench asked about e
 
 
 def parse_body(words: Iterable[str], *, option: str = "--body") -> dict[str, Any]:
-    """Fields of a request's body from KEY=VALUE: values are JSON where they can be read so; a dot in KEY nests.
+    """Fields of a request's body from JSON objects, a later one over an earlier one.
 
-    >>> parse_body(["reasoning.effort=low", "top_p=0.9", "stop=null"])
-    {'reasoning': {'effort': 'low'}, 'top_p': 0.9, 'stop': None}
+    >>> parse_body(['{"reasoning": {"effort": "low"}}', '{"top_p": 0.9}'])
+    {'reasoning': {'effort': 'low'}, 'top_p': 0.9}
     """
     body: dict[str, Any] = {}
     for word in words:
-        name, equals, text = (part.strip() for part in word.partition("="))
-        *path, last = name.split(".")
-        if not (equals and last and all(path)):
-            raise BadInput(f"{option} {word}: expected KEY=VALUE, e.g. {option} reasoning_effort=low")
-        at = body
-        for part in path:
-            at = at.setdefault(part, {}) if isinstance(at, dict) else at
-        if not isinstance(at, dict) or last in at:
-            raise BadInput(f"{option} {word}: {name} is set twice; leave one out")
         try:
-            at[last] = json.loads(text, parse_constant=str)
-        except ValueError:
-            at[last] = text
+            body |= json.loads(word)
+        except (ValueError, TypeError):
+            example = '{"top_p": 0.9}'
+            raise BadInput(f"{option} {word}: expected a JSON object, e.g. {option} '{example}'") from None
     return body
 
 
@@ -49,14 +41,12 @@ class AskConfig:
     Args:
         model: Name that the server knows the model by.
         answer: What to ask for: sets (of labels), shares (of 20 people, how many choose each label), ranking.
-        samples: Requests for each image and wording.
+        samples: Requests for each image.
         target: Target whose question and labels are asked; without any, the taxonomy.
         split: Images to ask about: test, val or all.
         question: Question to ask. Default: what people were asked.
-        wording: File of wordings to ask instead, separated by lines of ---; {labels} is where the labels go.
-            Default: one.
         temperature: Sampling temperature; none leaves it out.
-        body: Field of each request's body, such as top_p=0.9; several times.
+        body: Further fields of each request's body, as a JSON object; several times.
         image_urls: Send the images' urls, not pictures.
         side: Longer side of a picture, in pixels.
         json_schema: Send the answer's JSON schema as response_format; for servers that refuse it, --no-json-schema.
@@ -70,29 +60,11 @@ class AskConfig:
     target: str | None = None
     split: str = "test"
     question: str | None = None
-    wording: Annotated[str | None, Help(path=True)] = None
     temperature: Annotated[float | None, Ge(0), Help(most=2)] = 1.0
-    body: Annotated[Mapping[str, Any], Help(metavar="KEY=VALUE", read=parse_body)] = field(default_factory=dict)
+    body: Annotated[Mapping[str, Any], Help(metavar="JSON", read=parse_body)] = field(default_factory=dict)
     image_urls: bool = False
     side: Annotated[int, Ge(16)] = 768
     json_schema: bool = True
     max_requests: Annotated[int, Ge(1)] = 50_000
     max_megabytes: Annotated[float, Ge(0.001)] = 200
     seed: Seed = 0
-
-
-@dataclass(frozen=True)
-class ReadConfig:
-    """How a file of replies is read.
-
-    shape: None takes what was asked, or what the answers look like. A table's columns are found by their names, and an
-    empty cell is no answer.
-
-    Args:
-        shape: What a file's answers are: sets, ranked, rates or distribution. Default: what they look like.
-        mapping: Label that a word of a file stands for, or that an ambiguous label becomes in another taxonomy; may
-            be given several times.
-    """
-
-    shape: str | None = None
-    mapping: Annotated[Mapping[str, str], Help(metavar="FROM=TO")] = field(default_factory=dict)

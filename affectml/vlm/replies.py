@@ -22,20 +22,18 @@ from affectml.data import Dataset, Targets
 from affectml.data.targets import SUM_TOLERANCE
 from affectml.errors import BadInput, option
 from affectml.importers.labels import emotion_words
-from affectml.importers.read import FILE, URL, pick, read_table
+from affectml.importers.read import read_table
 from affectml.judging.answers import KEYS, labelled
 from affectml.judging.answers import LABEL as COLUMN
-from affectml.vlm.config import PEOPLE, Answer, ReadConfig
+from affectml.vlm.config import PEOPLE, Answer
 from affectml.vlm.reply import (
-    FIELDS,
-    LABEL_KEYS,
     Names,
     Reply,
     Requested,
-    Stated,
     Unread,
     Why,
     Words,
+    first_of,
     folded,
     parse_line,
     parse_reply,
@@ -80,8 +78,8 @@ class Replies:
     """The replies of one system that can be used, and what the file held.
 
     table: a row for each reply and form, with the columns of `affectml.judging.answers`: `set` rows of 0 and 1, `share`
-    rows, and `ranking` rows of places from 1, NaN for a label without one. wording and draw count from 1, null where
-    the file does not say them; split is the data set's own. The index is the custom_id of the request, else the place
+    rows, and `ranking` rows of places from 1, NaN for a label without one. draw counts from 1, null where the file does
+    not say it; wording is null, and split the data set's own. The index is the custom_id of the request, else the place
     in the file. requests: every request that the file responds to, by its custom_id.
     """
 
@@ -113,7 +111,7 @@ def together(replies: Replies, *, one_label: bool, k: int | None = None) -> Said
 
     Args:
         replies: all that were read, or `replace(replies, table=...)` with some rows of the table, such as those of one
-            wording.
+            draw.
         one_label: whether people were asked for one label each. An image is left out if no reply names a label.
         k: the first k labels of a ranking are its set; None leaves rankings without sets.
     """
@@ -151,31 +149,39 @@ def together(replies: Replies, *, one_label: bool, k: int | None = None) -> Said
 
 
 def read_replies(
-    path: str | Path, dataset: Dataset, targets: Targets, config: ReadConfig | None = None, *, system: str | None = None
+    path: str | Path,
+    dataset: Dataset,
+    targets: Targets,
+    *,
+    shape: str | None = None,
+    mapping: Mapping[str, str] | None = None,
+    system: str | None = None,
 ) -> Replies:
     """Read a file of replies; its content decides how, not its suffix.
 
     Args:
-        path: responses to batch requests, JSON lines, or a table.
+        path: responses to batch requests, JSON lines, or a table. A table's columns are found by their names, and an
+            empty cell is no answer.
         dataset: whose images they are about.
         targets: whose labels they name; of single labels and distributions, replies make a distribution.
-        config: how to read it.
+        shape: what the answers are, one of SHAPES; None takes what was asked, or what the answers look like.
+        mapping: the label that a word of the file stands for.
         system: whose replies they are; None calls it as the file.
 
     Raises:
         BadInput: for an option or a file that cannot be used, and where no reply can be; the reasons are named.
     """
-    config, path = config or ReadConfig(), Path(path)
-    if config.shape not in (None, *SHAPES):
-        raise BadInput(f"{option('shape', config.shape)}: expected one of {', '.join(SHAPES)}")
+    path = Path(path)
+    if shape not in (None, *SHAPES):
+        raise BadInput(f"{option('shape', shape)}: expected one of {', '.join(SHAPES)}")
     need_file(path)
-    words, names = Words(targets.taxonomy, config.mapping), Names(dataset.images)
+    words, names = Words(targets.taxonomy, mapping), Names(dataset.images)
     with path.open("rb") as handle:
         begins = handle.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     try:
-        rows, what, notes = (_lines if begins == b"{" else _reply_rows)(path, names, words)
+        rows, what, notes = (_lines if begins == b"{" else _table_rows)(path, names, words)
         received = Received(rows=len(rows), what=what, notes=notes)
-        records = _Usable(rows, words, config.shape, received, targets.kind in ("single", "distribution")).records()
+        records = _Usable(rows, words, shape, received, targets.kind in ("single", "distribution")).records()
     except BadInput as error:
         raise error if str(path) in str(error) else BadInput(f"{path}: {error}") from None
     used, forms, values = zip(*records, strict=True)
@@ -185,7 +191,7 @@ def read_replies(
         "image_id": images,
         "split": None if split is None else split.reindex(images).to_numpy(),
         "system": path.stem if system is None else system,
-        "wording": [row.wording for row in used],
+        "wording": None,
         "draw": pd.array([row.asked.sample if row.asked else None for row in used], dtype="Int32"),
         "form": forms,
     }
@@ -214,11 +220,6 @@ class _Row:
     def key(self) -> str:
         """The custom_id of its request, else where it stands."""
         return self.custom_id or self.place
-
-    @property
-    def wording(self) -> str | None:
-        """The number of its wording."""
-        return str(self.asked.wording) if self.asked else None
 
 
 def _lines(path: Path, names: Names, words: Words) -> tuple[list[_Row], str, list[str]]:
@@ -252,7 +253,7 @@ def _lines(path: Path, names: Names, words: Words) -> tuple[list[_Row], str, lis
 
 def _line(content: Mapping[str, Any], place: str, names: Names, words: Words) -> _Row:
     """A line or a row of any system: an image, and labels, a ranking, numbers by label, or a reply to be read."""
-    name = next((content[key] for key in FIELDS["image"] if content.get(key) is not None), None)
+    name = first_of(content, "image")
     try:
         refuse_if(not isinstance(name, str | int | float) or isinstance(name, bool), Why.NO_IMAGE)
         image = names.find(str(name))
@@ -301,42 +302,20 @@ def _choice(choice: Any, words: Words) -> Reply | Unread:
         return unread
 
 
-def _reply_rows(path: Path, names: Names, words: Words) -> tuple[list[_Row], str, list[str]]:
-    """The rows of a table: an image in each, and a list of labels, a ranking or a column per label beside it."""
-    table = read_table(path)
-    columns, kinds = table.frame.columns.tolist(), (("imageid",), FILE, URL, ("id",))
-    image = next(filter(None, (pick(table, None, kind) for kind in kinds)), None)
-    if image is None:
-        raise BadInput(f"no column names images; call the one that does image_id (columns: {', '.join(columns)})")
+def _table_rows(path: Path, names: Names, words: Words) -> tuple[list[_Row], str, list[str]]:
+    """The rows of a table, each read as a line of any system; columns top_1, top_2 ... are a ranking."""
+    table, rows = read_table(path), list[_Row]()
+    columns = table.frame.columns.tolist()
     tops = {int(top[1]): c for c in columns if (top := _TOP.fullmatch(plain(c)))}
-    ranking, labels = pick(table, None, FIELDS["ranking"]), pick(table, None, LABEL_KEYS)
-    listing = [ranking] if ranking else [tops[place] for place in sorted(tops)] or ([labels] if labels else [])
-    kind = "ranking" if ranking or tops else "labels"
-    own = [c for c in columns if c not in (image, *listing) and words.find(c)]
-    if own and not listing:
-        own += [c for c in (pick(table, None, FIELDS["n"]),) if c]
-    elif not listing:
-        listing, kind = [c for c in (pick(table, None, FIELDS["reply"]),) if c], "reply"
-    if not (listing or own):
-        raise BadInput(
-            "no column of answers: expected labels, ranking, or a column for each label "
-            f"({', '.join(words.taxonomy.labels)}), but it has {', '.join(columns)}"
-        )
-    rows, filled = list[_Row](), table.frame.astype(object).where(table.frame.notna(), "")
+    filled = table.frame.astype(object).where(table.frame.notna(), "")
     for place, row in zip(table.place, filled.to_dict("records"), strict=True):
         cells = {name: cell for name, cell in row.items() if str(cell).strip() not in ("", "nan", "NaN")}
         cells = {name: cell.tolist() if isinstance(cell, np.ndarray) else cell for name, cell in cells.items()}
-        content = {"image_id": cells.get(image), **{name: cells[name] for name in own if name in cells}}
-        listed = [cells[name] for name in listing if name in cells]
-        if listed:
-            content[kind] = listed[0] if ranking or not tops else listed  # one column holds the list
-        rows.append(_line(content, f"{table.unit} {place}", names, words))
-    rest = [c for c in columns if c not in (image, *listing, *own)]
-    emotions = [c for c in rest if folded(c) in emotion_words()]
-    unused = {"of emotions that are no labels of the target": emotions, "that are not used": {*rest} - {*emotions}}
-    notes = [
-        f"columns {what}: {', '.join(shown(c) for c in rest if c in some)}" for what, some in unused.items() if some
-    ]
+        if ranked := [cells.pop(tops[at]) for at in sorted(tops) if tops[at] in cells]:
+            cells["ranking"] = ranked
+        rows.append(_line(cells, f"{table.unit} {place}", names, words))
+    others = ", ".join(shown(c) for c in columns if folded(c) in emotion_words() and not words.find(c))
+    notes = [f"columns of emotions that are no labels of the target: {others}"] if others else []
     return rows, "rows", [*table.notes, *notes]
 
 
@@ -435,8 +414,8 @@ class _Usable:
         if isinstance(reply, Unread):
             raise reply
         labels, numbers, ranked = reply.labels, reply.numbers, reply.ranked
-        if self.asked == "sets" and labels is None and {*numbers.values()} <= {Stated(0), Stated(1)}:
-            labels, numbers = tuple(label for label, one in numbers.items() if one.value), {}
+        if self.asked == "sets" and labels is None and {*numbers.values()} <= {0, 1}:
+            labels, numbers = tuple(label for label, one in numbers.items() if one), {}
             refuse_if(not labels and len(reply.numbers) < len(self.words.taxonomy), Why.NO_RATE)
         refuse_if(self.asked == "shares" and not numbers, Why.LABELS)
         refuse_if(self.asked == "ranking" and numbers, Why.UNRANKED)
@@ -464,18 +443,16 @@ class _Usable:
     def _shares(self, row: _Row, reply: Reply) -> Floats:
         """The numbers of a reply as shares [C].
 
-        What does not say what it is a part of: whole numbers count PEOPLE where these were asked about, but for numbers
-        that sum to 100, which are percentages; others are shares from 0 to 1.
+        Whole numbers count PEOPLE where these were asked about, but for numbers that sum to 100, which are percentages;
+        others are shares from 0 to 1.
         """
-        bare, scale = reply.bare, 1
-        if any(bare):
-            if row.asked and row.asked.answer == "shares" and all(isinstance(value, int) for value in bare):
-                scale = PEOPLE
-            odd = sum(bare) == 100 if scale == PEOPLE else max(bare) > 1 + SUM_TOLERANCE
-            refuse_if(odd or len(bare) < len(reply.numbers), Why.NO_SCALE)
+        numbers, scale = reply.numbers.values(), 1
+        if row.asked and row.asked.answer == "shares" and all(isinstance(value, int) for value in numbers):
+            scale = PEOPLE
+        refuse_if(sum(numbers) == 100 if scale == PEOPLE else max(numbers) > 1 + SUM_TOLERANCE, Why.NO_SCALE)
         known = {label: number for word, number in reply.numbers.items() if (label := reply.means[word])}
         refuse_if(not known, Why.UNKNOWN_ONLY)
-        shares = {label: number.value / (number.of or scale) for label, number in known.items()}
+        shares = {label: number / scale for label, number in known.items()}
         refuse_if(min(shares.values()) < 0 or max(shares.values()) > 1 + SUM_TOLERANCE, Why.OUTSIDE)
         off = abs(sum(shares.values()) - 1)  # of a distribution, what is not named has no share
         refuse_if(len(shares) < len(self.words.taxonomy) and off > self.slack, Why.NO_RATE)

@@ -4,8 +4,7 @@ A reply is JSON alone, bare or in one code fence, in one of these forms. `ask` a
 
 labels              {"labels": ["awe", "fear"]}, "awe, fear" in place of the list; so under each of LABEL_KEYS; ["awe"]
 no label            {"labels": []}, {"labels": ["none"]}, []
-numbers by label    {"awe": 12, "fear": 3}, so under each of NUMBER_KEYS and LABEL_KEYS; "n": 20 may stand beside it;
-                    "60 %" and "12 of 20" are numbers too
+numbers by label    {"awe": 12, "fear": 3}, so under each of NUMBER_KEYS and LABEL_KEYS
 yes or no by label  {"awe": true, "fear": "no"}, so under these keys
 a ranking           {"ranking": ["awe", "fear"]}, "awe > fear", so under each of RANKING_KEYS; labels if it was asked
 
@@ -23,18 +22,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
 from affectml.data.choose import image_finder
 from affectml.errors import BadInput, did_you_mean, option
+from affectml.importers.read import FILE, URL
 from affectml.taxonomies import Taxonomy
 from affectml.vlm.config import Answer
 from affectml_annotation.tables import plain
 
 LONGEST = 64  # signs of a custom_id: Anthropic's and Azure's servers take no more, and [A-Za-z0-9_-] alone
-_OURS = re.compile(r"s(\d{1,6})(?:w(\d{1,6}))?([hr]?)(?:x([0-9a-f]{4}))?-(.+)", re.DOTALL)
+_OURS = re.compile(r"s(\d{1,6})([hr]?)(?:x([0-9a-f]{4}))?-(.+)", re.DOTALL)
 _PLAIN = re.compile(rf"[A-Za-z0-9_-]{{1,{LONGEST - len('s000000-x-')}}}")  # a key beside the shortest of the rest
 _LETTERS: dict[str, Answer] = {"": "sets", "h": "shares", "r": "ranking"}
 _NONE = frozenset({"none", "none of these", "none of them", "none of the above", "no emotion", "nothing", "no label"})
@@ -45,14 +45,13 @@ _QUOTES = " '\"`“”[]"
 
 @dataclass(frozen=True)
 class Requested:
-    """What a request was: its image, its sample and wording (from 1), and the form of answer.
+    """What a request was: its image, its sample (from 1), and the form of answer.
 
     shuffle: which seed and labels its order of labels is drawn from, see `shuffle_of`; "" where its id does not say.
     """
 
     image: str
     sample: int
-    wording: int
     answer: Answer
     shuffle: str = ""
 
@@ -75,14 +74,13 @@ def shuffle_of(labels: Sequence[str], seed: int) -> str:
     return hashlib.sha256("\0".join([str(seed), *labels]).encode("utf-8", "surrogatepass")).hexdigest()[:4]
 
 
-def custom_id(image_id: str, sample: int, *, wording: int = 1, answer: Answer = "sets", shuffle: str = "") -> str:
-    """The custom_id of one request, see `Requested`.
+def custom_id(image_id: str, sample: int, *, answer: Answer = "sets", shuffle: str = "") -> str:
+    """The custom_id of one request, see `Requested`: s1-KEY of sets, s1h-KEY of shares, s1r-KEY of a ranking.
 
-    Of the first wording and sets it is s1-KEY, else such as s1w2-KEY, s1h-KEY (shares) or s1w2r-KEY (a ranking); with a
-    shuffle s1x0a1b-KEY.
+    With a shuffle it is s1x0a1b-KEY.
     """
     letter = next(letter for letter, name in _LETTERS.items() if name == answer)
-    given = f"s{sample}{'' if wording == 1 else f'w{wording}'}{letter}{shuffle and f'x{shuffle}'}-"
+    given = f"s{sample}{letter}{shuffle and f'x{shuffle}'}-"
     key = key_of(image_id)
     return given + (key if len(given) + len(key) <= LONGEST else _hash_of(image_id))
 
@@ -99,9 +97,9 @@ class Names:
     def of_custom_id(self, given: str) -> Requested | None:
         """What the request of a custom_id was; None for one that no request of this data set has."""
         match = _OURS.fullmatch(given)
-        if match is None or match[5] not in self._by_key:
+        if match is None or match[4] not in self._by_key:
             return None
-        return Requested(self._by_key[match[5]], int(match[1]), int(match[2] or 1), _LETTERS[match[3]], match[4] or "")
+        return Requested(self._by_key[match[4]], int(match[1]), _LETTERS[match[2]], match[3] or "")
 
     def _find(self, name: str) -> str | None:
         """The image of that name; None where there is none, or several."""
@@ -187,23 +185,14 @@ LABEL_KEYS = (*ONE_LABEL, "labels", "emotions", "feelings", "set", "answer", "an
 RANKING_KEYS = ("ranking", "ranked", "ranks", "rankedlabels")
 SHARE_KEYS = ("rates", "rate", "shares", "share", "proportions", "distribution", "probabilities", "probability")
 NUMBER_KEYS = (*SHARE_KEYS, "counts", "count", "votes", "scores", "score")
-TOTAL_KEYS = ("total", "sum")  # of the people or of the numbers? Nobody can tell, so these refuse an answer
-N_KEYS = ("n", "outof", "people", "numberofpeople", "npeople", *TOTAL_KEYS)
+N_KEYS = ("n", "outof", "people", "numberofpeople", "npeople", "total", "sum")  # which refuse a reply
 REMARKS = ("reason", "reasons", "reasoning", "why", "explanation", "rationale", "description", "analysis", "thoughts")
 FIELDS = {
-    "image": ("image_id", "image", "file", "filename", "path", "url", "id"),
-    "ranking": RANKING_KEYS,
+    "image": ("imageid", *FILE, *URL, "id"),
     "reply": ("reply", "response", "content", "output", "completion", "text"),
-    "n": N_KEYS,
 }  # of a line or a table, by what they hold
 _FENCE = re.compile(r"```\w*\s(.*)```", re.DOTALL)
-_NUMBER = re.compile(
-    r"(?P<value>[+-]?(?:\d+(?:\.\d+|,\d{1,2})?|\.\d+)(?:e[+-]?\d+)?)\s*"
-    r"(?:(?P<percent>%)|(?:/|(?:out )?of)\s*(?P<of>\d+))?",
-    re.IGNORECASE,
-)
 _FLAGS = {"yes": True, "true": True, "no": False, "false": False}
-FEWEST = 12  # of "4 of 5" and "7/10" nobody knows whether they are people or points; of 12 and more they are people
 
 
 class Why(StrEnum):
@@ -231,7 +220,7 @@ class Why(StrEnum):
     RANKED = "a ranking where labels were asked"
     UNRANKED = "numbers where a ranking was asked"
     BESIDE = "beside labels stands what is no share"
-    NO_SCALE = "numbers of no known scale (12 of 20, 60 %, or a total n beside them, say it)"
+    NO_SCALE = "numbers that are no shares from 0 to 1"
     NO_RATE = "no number for some label"
     OUTSIDE = "number outside 0 to 1"
     NO_SUM = "shares that do not sum to one"
@@ -252,23 +241,16 @@ def refuse_if(bad: Any, why: str, detail: str = "") -> None:
         raise Unread(why, detail)
 
 
-class Stated(NamedTuple):
-    """A number as it was said, whole ones as int. of: what it is a part of, such as 100 of a percentage; None where it
-    does not say.
-    """
-
-    value: int | float
-    of: float | None = None
-
-
-def stated(said: Any) -> Stated | None:
-    """The number that a value or a text is; None for whatever else, a range among it."""
-    text = str(said).strip() if isinstance(said, int | float | str) else ""
-    match = _NUMBER.fullmatch(text) if len(text) < 100 else None
-    of = 100 if match and match["percent"] else int(match["of"]) if match and match["of"] else None
-    if match is None or abs(value := float(match["value"].replace(",", "."))) >= 1e6 or (of or FEWEST) < FEWEST:
+def stated(said: Any) -> int | float | None:
+    """The number that a value or a text is, whole ones as int; None for whatever else, "60 %" and a range among it."""
+    text = str(said).strip()
+    try:
+        value = float(text)
+    except ValueError:
         return None
-    return Stated(value if set(match["value"]) & {*".,eE"} else int(value), of)
+    if not abs(value) < 1e6:
+        return None
+    return int(text) if text.lstrip("+-").isdigit() else value
 
 
 def flag(said: Any) -> bool | None:
@@ -284,14 +266,9 @@ class Reply:
     """
 
     labels: tuple[str, ...] | None = None
-    numbers: Mapping[str, Stated] = field(default_factory=dict)
+    numbers: Mapping[str, int | float] = field(default_factory=dict)
     ranked: bool = False
     means: Mapping[str, str | None] = field(default_factory=dict)
-
-    @property
-    def bare(self) -> list[int | float]:
-        """The numbers that do not say what they are parts of."""
-        return [number.value for number in self.numbers.values() if number.of is None]
 
 
 def parse_reply(text: str, words: Words) -> Reply:
@@ -307,14 +284,21 @@ def parse_reply(text: str, words: Words) -> Reply:
 
 def parse_line(content: Mapping[str, Any], words: Words) -> Reply:
     """What a line of a file answers, of whose other fields, such as seconds, nothing is a label; else its reply."""
-    refuse_if(not content.keys() - {*FIELDS["image"]}, Why.EMPTY)
-    keys = (*LABEL_KEYS, *NUMBER_KEYS, *RANKING_KEYS)
-    own = {key for key in content if words.find(key) or known_key(key) in keys}
-    reply = next((content[key] for key in FIELDS["reply"] if content.get(key) is not None), None)
+    refuse_if(not {*map(known_key, content)} - {*FIELDS["image"]}, Why.EMPTY)
+    own, reply = dict[str, Any](), first_of(content, "reply")
+    for key, inner in content.items():
+        alone = known_key(key) in NUMBER_KEYS and isinstance(inner, int | float | str)  # it is of the whole answer
+        if words.find(key) or (known_key(key) in (*LABEL_KEYS, *NUMBER_KEYS, *RANKING_KEYS) and not alone):
+            own[key] = inner
     if own or reply is None:
-        beside = {key for key in content if known_key(key) in N_KEYS}
-        return answer_in({key: content[key] for key in content if key in own | beside}, words, line=True)
+        return answer_in(own, words, line=True)
     return parse_reply(reply, words) if isinstance(reply, str) else answer_in(reply, words)
+
+
+def first_of(content: Mapping[str, Any], kind: str) -> Any:
+    """The first field of a line that is one of FIELDS; None without any."""
+    given = {known_key(key): inner for key, inner in content.items() if inner is not None}
+    return next((given[key] for key in FIELDS[kind] if key in given), None)
 
 
 def read_json(text: str) -> Any:
@@ -345,10 +329,10 @@ def answer_in(value: Any, words: Words, *, line: bool = False) -> Reply:
             fields[_role(key, inner, words)][key] = inner
     if own := fields.pop("label", {}):  # what else has a number is a label that is not known
         fields["by label"][""] = own | fields.pop("number", {})
-    lists, by_label, n, remarks = (fields.pop(role, {}) for role in ("list", "by label", "n", "remark"))
+    lists, by_label, remarks = (fields.pop(role, {}) for role in ("list", "by label", "remark"))
     refuse_if(not (lists or by_label), Why.NO_LABELS)
-    refuse_if(any(fields.values()) or any(len(some) > 1 for some in (lists, by_label, n, remarks)), Why.MORE)
-    refuse_if(not line and ((lists and by_label) or (n and not by_label)), Why.MORE)
+    refuse_if(any(fields.values()) or any(len(some) > 1 for some in (lists, by_label, remarks)), Why.MORE)
+    refuse_if(not line and lists and by_label, Why.MORE)
     reply = Reply()
     for key, inner in lists.items():
         listed = words.split(inner) if isinstance(inner, str) else tuple(inner)
@@ -358,14 +342,14 @@ def answer_in(value: Any, words: Words, *, line: bool = False) -> Reply:
         refuse_if(reply.ranked and not listed, Why.NO_MASS)
     for key, inner in by_label.items():
         refuse_if(not inner or not isinstance(inner, dict), Why.BESIDE if key in NUMBER_KEYS else Why.NO_LABELS)
-        said = _by_label(inner, n, words, whole=not line)
+        said = _by_label(inner, words, whole=not line)
         refuse_if(lists and (reply.ranked or not said.numbers), Why.CONTRADICTS)
         reply = replace(reply, numbers=said.numbers) if lists else said
     # who was shown no image says so beside no label
-    refuse_if(remarks and not reply.labels and not any(each.value for each in reply.numbers.values()), Why.MORE)
+    refuse_if(remarks and not reply.labels and not any(reply.numbers.values()), Why.MORE)
     means = {word: words.find(word) for word in (*(reply.labels or ()), *reply.numbers)}
     refuse_if(any(map(words.unsure, means)), Why.AMONG)
-    refuse_if(any(stated(folded(word)) for word, label in means.items() if label is None), Why.BESIDE)
+    refuse_if(any(folded(word)[:1].isdigit() for word, label in means.items() if label is None), Why.BESIDE)
     return replace(reply, means=means)
 
 
@@ -382,28 +366,21 @@ def _role(key: str, inner: Any, words: Words) -> str:
         return "n"
     if known in REMARKS and isinstance(inner, str):
         return "remark"
-    return "number" if stated(inner) else "other"
+    return "other" if stated(inner) is None else "number"
 
 
 def _are(kind: type, entries: Any) -> bool:
     return isinstance(entries, list) and all(isinstance(entry, kind) for entry in entries)
 
 
-def _by_label(stands: Mapping[str, Any], n: Mapping[str, Any], words: Words, *, whole: bool) -> Reply:
-    """Yes or no, or a number, by label. n: what numbers are parts of. whole: whether only a no to all is no label."""
+def _by_label(stands: Mapping[str, Any], words: Words, *, whole: bool) -> Reply:
+    """Yes or no, or a number, by label. whole: whether only a no to all is no label."""
     refuse_if(len({words.find(label) or folded(label) for label in stands}) < len(stands), Why.CONTRADICTS)
     flags = {label: flag(beside) for label, beside in stands.items()}
     if None not in flags.values():
         chosen = tuple(label for label, yes in flags.items() if yes)
         refuse_if(whole and not chosen and len(flags) < len(words.taxonomy), Why.NO_LABELS)
         return Reply(chosen)
-    reply = Reply(numbers={label: number for label, beside in stands.items() if (number := stated(beside))})
-    refuse_if(len(reply.numbers) < len(stands), Why.BESIDE)
-    for key, inner in n.items() if any(reply.bare) else ():
-        of = stated(inner)
-        if known_key(key) in TOTAL_KEYS or of is None or of.of or of.value <= 0 or {*reply.bare} <= {0, 1}:
-            raise Unread(Why.NO_SCALE)
-        if max(reply.bare) > 1:  # shares beside "n": 20 stay shares
-            numbers = {label: Stated(each.value, each.of or of.value) for label, each in reply.numbers.items()}
-            reply = Reply(numbers=numbers)
-    return reply
+    numbers = {label: number for label, beside in stands.items() if (number := stated(beside)) is not None}
+    refuse_if(len(numbers) < len(stands), Why.BESIDE)
+    return Reply(numbers=numbers)

@@ -1,4 +1,4 @@
-"""The question that people were asked, for a model: a batch request per image, wording and sample. No network is used.
+"""The question that people were asked, for a model: a batch request per image and sample. No network is used.
 
 Lines are those of OpenAI's Batch API (https://platform.openai.com/docs/api-reference/batch/request-input), which vLLM's
 `run-batch`, Azure, Together and others take as well. A file holds at most 50,000 requests and 200 MB, OpenAI's limits.
@@ -6,20 +6,15 @@ Lines are those of OpenAI's Batch API (https://platform.openai.com/docs/api-refe
 
 import json
 import random
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
-from itertools import groupby, product
+from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ValidationError
-
-from affectml._files import need_file, replacing, try_file
+from affectml._files import replacing, try_file
 from affectml._html import data_uri
 from affectml._options import check_choice, check_range
 from affectml._progress import Progress, Say
@@ -41,20 +36,16 @@ QUESTIONS = {
     "query": "Which of these words describes the feeling of this image?",
 }
 PARTS = ("test", "val", "all")
-Orders = Mapping[str, NDArray[np.int64]]  # by custom_id, the place of each label [C], from 0
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What was written. files: of requests, then index: custom_id, image_id, sample, wording, answer, shuffle, labels
-    as shown.
+    """What was written.
 
-    left_out: image_id -> why it is not asked about. prompt: the words, with the labels in their own order; of several
-    wordings apart by a line of ---.
+    files: of requests. left_out: image_id -> why it is not asked about. prompt: the words, labels in their own order.
     """
 
     files: tuple[Path, ...]
-    index: Path
     requests: int
     images: int
     prompt: str
@@ -62,14 +53,14 @@ class Asked:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {**asdict(self), "files": [str(file) for file in self.files], "index": str(self.index)}
+        return {**asdict(self), "files": [str(file) for file in self.files]}
 
 
 def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) -> Asked:
     """Write batch requests to `out`, one image after the other, all of them or, after an error, none.
 
-    The order of the labels is another for each request, drawn from the seed, the image, the sample and the wording, so
-    that a liking for the first label evens out; the index beside the requests keeps it.
+    The order of the labels is another for each request, drawn from the seed, the image and the sample, so that a liking
+    for the first label evens out.
 
     Args:
         dataset: the data set's folder.
@@ -82,18 +73,15 @@ def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) 
         BadDataset: for a data set without a fitting target or a taxonomy of its own.
     """
     _check(config)
-    wordings = None if config.wording is None else read_wordings(Path(config.wording))
-    index = out.with_name(f"{out.stem}-index.jsonl")
-    for file in (out, index, *sorted(out.parent.glob(f"{out.stem}-[0-9][0-9][0-9]{out.suffix}"))):
+    for file in (out, *sorted(out.parent.glob(f"{out.stem}-[0-9][0-9][0-9]{out.suffix}"))):
         try_file(file)
     data = Dataset.open(dataset)
     images, labels, one, question = _asking(data, config, say)
-    wordings = wordings or [instruction(question, config.answer, one=one)]
+    wording = instruction(question, config.answer, one=one)
     drawn, table = shuffle_of(labels, config.seed), data.images.set_index("image_id")
     left, files, requests = dict[str, str](), list[Path](), 0
 
     def lines() -> Iterator[bytes]:
-        """The requests; each is noted in the index."""
         for image in images:
             bar.advance()
             try:
@@ -101,17 +89,14 @@ def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) 
             except AffectmlError as error:
                 left[image] = str(error)
                 continue
-            for (number, wording), sample in product(enumerate(wordings, 1), range(1, config.samples + 1)):
-                shown = shuffled(labels, config.seed, image, sample, number)
-                given = custom_id(image, sample, wording=number, answer=config.answer, shuffle=drawn)
-                entry = {"custom_id": given, "image_id": image, "sample": sample, "wording": number}
-                noted.write(json.dumps(entry | {"answer": config.answer, "shuffle": drawn, "labels": shown}) + "\n")
+            for sample in range(1, config.samples + 1):
+                shown = shuffled(labels, config.seed, image, sample)
                 body = _body(url, prompt(wording, shown, config.answer, one=one), shown, config)
-                request = {"custom_id": given, "method": "POST", "url": "/v1/chat/completions", "body": body}
+                request = {"custom_id": custom_id(image, sample, answer=config.answer, shuffle=drawn)}
+                request |= {"method": "POST", "url": "/v1/chat/completions", "body": body}
                 yield json.dumps(request, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
     with ExitStack() as stack, Progress("writing requests", len(images), "images") as bar:
-        noted = stack.enter_context(stack.enter_context(replacing(index)).open("w", encoding="utf-8"))
         for number, part in groupby(_parted(lines(), config), key=itemgetter(0)):
             files.append(out.with_name(f"{out.stem}-{number:03d}{out.suffix}") if files else out)
             with stack.enter_context(replacing(files[-1])).open("wb") as handle:
@@ -123,8 +108,8 @@ def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) 
             raise BadInput(f"{data.root}: no image can be sent; the first, {first!r}: {why}")
     if left:
         say(f"{len(left)} images are left out: {few([f'{image}: {why}' for image, why in left.items()], 5, '; ')}")
-    asked = "\n---\n".join(prompt(wording, labels, config.answer, one=one) for wording in wordings)
-    return Asked(tuple(files), index, requests, len(images) - len(left), asked, left)
+    asked = prompt(wording, labels, config.answer, one=one)
+    return Asked(tuple(files), requests, len(images) - len(left), asked, left)
 
 
 def _parted(lines: Iterable[bytes], config: AskConfig) -> Iterator[tuple[int, bytes]]:
@@ -153,16 +138,14 @@ def instruction(question: str, answer: Answer, *, one: bool) -> str:
 
 
 def prompt(wording: str, labels: Sequence[str], answer: Answer, *, one: bool) -> str:
-    """The words of a request: the wording with the labels in or below it, and what the answer's JSON holds."""
-    listed = ", ".join(labels)
-    asked = wording.replace("{labels}", listed) if "{labels}" in wording else f"{wording}\nLabels: {listed}"
+    """The words of a request: the wording, the labels, and what the answer's JSON holds."""
     of = f"of {PEOPLE} people would choose it{f', {PEOPLE} in all' if one else ''}"
     form = {
         "sets": f'{{"labels": [...]}}, with the {"one label" if one else "labels, or [] if none applies"}',
         "shares": f'{{"LABEL": NUMBER, ...}}, with every label and how many {of}',
         "ranking": '{"ranking": [...]}, with all labels, from the most to the least fitting',
     }
-    return f"{asked}\nAnswer with JSON only: {form[answer]}."
+    return f"{wording}\nLabels: {', '.join(labels)}\nAnswer with JSON only: {form[answer]}."
 
 
 def schema(labels: Sequence[str], answer: Answer) -> dict[str, Any]:
@@ -176,30 +159,12 @@ def schema(labels: Sequence[str], answer: Answer) -> dict[str, Any]:
     return {"type": "object", "properties": held, "required": list(held), "additionalProperties": False}
 
 
-def read_wordings(path: Path) -> list[str]:
-    """The wordings of a file: texts apart by lines of three dashes.
-
-    Raises:
-        BadInput: for a file that cannot be read, and for an empty or a repeated wording.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{option('wording', str(path))}: cannot be read as UTF-8 text ({error})") from None
-    found = [each.strip() for each in re.split(r"^---[ \t]*$", text, flags=re.MULTILINE)]
-    if not all(found) or len({*found}) < len(found):
-        raise BadInput(f"{path}: expected wordings apart by lines of ---, none of them empty or there twice")
-    return found
-
-
 def _check(config: AskConfig) -> None:
     check_range(config)
     check_choice(option("split"), config.split, PARTS)
     if not config.model.strip():
         raise BadInput(f"{option('model', config.model)}: expected the name that the server knows the model by")
     check_choice(option("answer"), config.answer, get_args(Answer))
-    if config.question and config.wording:
-        raise BadInput(f"{option('question')} and {option('wording')} both say what to ask; leave one out")
     if own := config.body.keys() & {"model", "messages", "temperature"}:
         other = "the question and the image" if "messages" in own else option(min(own))
         raise BadInput(f"{option('body')}: not for {min(own)}, which {other} sets")
@@ -233,7 +198,7 @@ def _asking(data: Dataset, config: AskConfig, say: Say) -> tuple[list[str], tupl
         images = [str(image) for image in (target.image_id if split is None else split.ids(config.split))]
         labels, one = target.taxonomy.labels, target.kind in ("single", "distribution")
     question = config.question or (put.question if was_asked(put.question) else QUESTIONS[put.construct])
-    if not (config.question or config.wording or was_asked(put.question)):
+    if not (config.question or was_asked(put.question)):
         lacks = f"{by} does not have the words that people were asked"
         say(f"{lacks}: asking {question!r} ({option('question')} asks another)")
     return images, labels, one, question
@@ -261,11 +226,10 @@ def _url(data: Dataset, row: Any, config: AskConfig) -> str:
     return data_uri(read_image(data.image_path(place)), config.side)
 
 
-def shuffled(labels: Sequence[str], seed: int, image_id: str, sample: int, wording: int = 1) -> tuple[str, ...]:
-    """The order in which a request shows the labels: the same for the same seed, image, sample and wording."""
+def shuffled(labels: Sequence[str], seed: int, image_id: str, sample: int) -> tuple[str, ...]:
+    """The order in which a request shows the labels: the same for the same seed, image and sample."""
     order = list(labels)
-    again = "" if wording == 1 else f"\0{wording}"
-    random.Random(f"{seed}\0{sample}\0{image_id}{again}").shuffle(order)
+    random.Random(f"{seed}\0{sample}\0{image_id}").shuffle(order)
     return tuple(order)
 
 
@@ -301,46 +265,3 @@ def store_of(dataset: Dataset) -> EmbeddingStore | None:
     with suppress(AffectmlError):
         return EmbeddingStore.for_dataset(dataset)
     return None
-
-
-class _Entry(BaseModel):
-    custom_id: str
-    labels: list[str]
-
-
-def read_orders(paths: Sequence[str | Path], labels: Sequence[str]) -> dict[str, NDArray[np.int64]]:
-    """Where each label [C] stood in each request, from 0, by custom_id, from the indexes that `ask` wrote.
-
-    Raises:
-        BadInput: if the file is not an index of these labels, or has two orders for one request.
-    """
-    found: dict[str, NDArray[np.int64]] = {}
-    for path in map(Path, paths):
-        need_file(path, "; `ask` writes it beside the requests")
-        for line, text in enumerate(path.read_bytes().splitlines(), start=1):
-            try:
-                entry = _Entry.model_validate_json(text)
-            except ValidationError:
-                entry = _Entry(custom_id="", labels=[])
-            if sorted(entry.labels) != sorted(labels):
-                raise BadInput(
-                    f"{path}, line {line}: expected an entry of an index that `ask` wrote, with the labels "
-                    f"{', '.join(labels)} in some order"
-                )
-            places = np.array([entry.labels.index(label) for label in labels])
-            if not np.array_equal(found.setdefault(entry.custom_id, places), places):
-                raise BadInput(
-                    f"{path}, line {line}: another order of labels than before for request {entry.custom_id!r}; "
-                    "judge systems that were asked in other orders each with its own index"
-                )
-    return found
-
-
-def of_others(custom_ids: Iterable[str], orders: Orders) -> bool:
-    """Whether `orders` has requests of such samples, wordings and forms, but drawn from another seed or other labels.
-
-    A custom_id (`affectml.vlm.reply.custom_id`) begins with these, and with the drawing behind an x.
-    """
-    asked, known = ({each.partition("-")[0] for each in ids} for ids in (custom_ids, orders))
-    drawn = {kind.partition("x")[0] for kind in known}
-    return not drawn.isdisjoint(kind.partition("x")[0] for kind in asked - known)

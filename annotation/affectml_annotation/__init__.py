@@ -23,7 +23,7 @@ from affectml_annotation.errors import (
     StoreError,
     UnknownLabel,
 )
-from affectml_annotation.exchange.formats import read_judgements, write_judgements
+from affectml_annotation.exchange import read_judgements, write_judgements
 from affectml_annotation.judgements import (
     Panel,
     Votes,

@@ -3,9 +3,8 @@
 Sets become a distribution only by a rule that is named. Nobody is left out or weighted unless asked for.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -25,9 +24,8 @@ from affectml_annotation.smoothing import (
 )
 
 Method = Literal[
-    "votes", "shares", "smoothed", "weighted",
-    "one_choice", "one_choice_smoothed", "set_split", "normalised",
-    "posterior", "majority", "quorum", "minimum_votes", "mode",
+    "votes", "shares", "smoothed", "weighted", "one_choice", "one_choice_smoothed", "set_split", "normalised",
+    "posterior", "majority", "mode",
 ]  # fmt: skip
 Kind = Literal["single", "sets", "rates", "distribution"]
 
@@ -69,27 +67,21 @@ def aggregate(
     image_ids: Sequence[str] | None = None,
     minimum_people: int = 1,
     tau: float = 1 / 3,
-    share: float = 0.5,
-    votes: int = 2,
-    ties: Literal["drop", "order"] = "drop",
-    weights: Mapping[str, float] | Literal["agreement"] | None = None,
-    fit_on: Collection[str] | None = None,
     rounds: Rounds = "first",
 ) -> Aggregate:
     """Aggregate a judgement table into a target.
 
-    method, and the options that only it reads:
+    method:
     rates: `votes` (integer counts beside n), `shares` (votes / n), `smoothed` (posterior mean under a Beta prior per
-    label), `weighted` (shares with `weights` per annotator; "agreement" takes `annotator_weights`).
+    label), `weighted` (shares in which people weigh by their agreement with the others: see `annotator_weights`).
     distribution: `one_choice` (counts; each answer must be one label), `one_choice_smoothed` (Dirichlet), `set_split`
     (each person's vote shared among their labels), `normalised` (shares divided by their sum).
-    sets: `posterior` (P(rate >= tau) >= 1/2), `majority` (more than half), `quorum` (at least `share`),
-    `minimum_votes` (at least `votes`). single: `mode`, the most chosen label; `ties` drops tied images or takes
-    the first in label order.
+    sets: `posterior` (P(rate >= tau) >= 1/2), `majority` (more than half). single: `mode`, the most chosen label;
+    images on which several tie are left out.
 
     labels: without it, those that occur. Images with fewer than `minimum_people` answers are left out, and so
-    are those a distribution cannot be made of (only empty sets); `left_out` counts them. fit_on: the images
-    a prior is fitted on (train); without it, all. Raises BadJudgement or UnknownLabel naming the row.
+    are those a distribution cannot be made of (only empty sets); `left_out` counts them. Raises BadJudgement or
+    UnknownLabel naming the row.
 
     >>> table = pd.DataFrame({
     ...     "image_id": ["a", "a", "a"], "annotator_id": ["u", "v", "w"], "round": 1,
@@ -106,13 +98,10 @@ def aggregate(
         raise BadJudgement("aggregate: rounds='all' would count a person twice; choose a round, first or last")
     names = tuple(labels) if labels is not None else found_labels(judgements)
     panel = encode(judgements, names, image_ids, rounds=rounds).answers()
-    n, k = people_by_image(panel), sum_by_image(panel, panel.chosen)
-    fit = np.ones(len(n), dtype=bool) if fit_on is None else np.isin(panel.image_ids, list(fit_on))
-    agreement = partial(annotator_weights, judgements, names, rounds=rounds)
-    said = _Said(panel, n, k, fit, agreement, tau, share, votes, ties, weights)
+    counted = _Counted(panel, people_by_image(panel), sum_by_image(panel, panel.chosen), tau)
     kind, values_are, vote_rule, make = METHODS[method]
-    made = make(said)
-    keep = n >= max(minimum_people, 1)
+    made = make(counted)
+    keep = counted.n >= max(minimum_people, 1)
     too_few = f"fewer than {minimum_people} answers" if minimum_people > 1 else "no answers"
     left_out = {too_few: int((~keep).sum())}
     if made.can is not None:
@@ -126,7 +115,7 @@ def aggregate(
         vote_rule=vote_rule,
         labels=names,
         image_id=panel.image_ids[keep],
-        n=n[keep],
+        n=counted.n[keep],
         values=values[keep],
         made_by=made.by + ("" if rounds == "first" else f"; rounds: {rounds}"),
         left_out={reason: count for reason, count in left_out.items() if count},
@@ -135,32 +124,19 @@ def aggregate(
 
 
 @dataclass(frozen=True, eq=False)
-class _Said:
-    """What a method reads: n [N] people who answered, k [N, C] who chose a label, fit [N] the images to fit on.
-
-    The rest is what only some read: see `aggregate`.
-    """
+class _Counted:
+    """What a method reads: n [N] people who answered, k [N, C] who chose a label."""
 
     panel: Panel
     n: npt.NDArray[np.int64]
     k: FloatArray
-    fit: npt.NDArray[np.bool_]
-    agreement: Callable[[], pd.DataFrame]
     tau: float
-    share: float
-    votes: int
-    ties: str
-    weights: Mapping[str, float] | Literal["agreement"] | None
 
-    @property
-    def shares(self) -> FloatArray:
-        """Of those who answered; nan where nobody did."""
-        return divided(self.k, self.n[:, None])
-
-    @property
-    def prior(self) -> BetaPrior:
-        """Of the rate of each label."""
-        return fit_beta_prior(self.k[self.fit], self.n[self.fit])
+    def prior(self) -> tuple[BetaPrior, str]:
+        """That of the rate of each label, and how it is told."""
+        prior = fit_beta_prior(self.k, self.n)
+        each = zip(self.panel.labels, prior.alpha, prior.beta, strict=True)
+        return prior, f"under Beta priors ({', '.join(f'{label} {a:.3g}/{b:.3g}' for label, a, b in each)})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,90 +150,78 @@ class _Made:
     annotators: pd.DataFrame | None = None
 
 
-def _votes(said: _Said) -> _Made:
-    return _Made(said.k.astype(np.int64), "people who chose each label, of the n who answered")
+def _votes(counted: _Counted) -> _Made:
+    return _Made(counted.k.astype(np.int64), "people who chose each label, of the n who answered")
 
 
-def _shares(said: _Said) -> _Made:
-    return _Made(said.shares, "votes / n")
+def _shares(counted: _Counted) -> _Made:
+    return _Made(divided(counted.k, counted.n[:, None]), "votes / n")
 
 
-def _smoothed(said: _Said) -> _Made:
-    prior = said.prior
-    told = _told(prior, said.panel.labels)
-    return _Made(smoothed_rates(said.k, said.n, prior), f"posterior mean under Beta priors ({told})")
+def _smoothed(counted: _Counted) -> _Made:
+    prior, told = counted.prior()
+    return _Made(smoothed_rates(counted.k, counted.n, prior), f"posterior mean {told}")
 
 
-def _weighted(said: _Said) -> _Made:
-    panel, given = said.panel, said.weights
-    by_person = _weights(said)
-    w = by_person[panel.annotator]
-    total = np.bincount(panel.image, weights=w, minlength=len(said.n))
+def _weighted(counted: _Counted) -> _Made:
+    panel, people = counted.panel, annotator_weights(counted.panel)
+    w = people["weight"].to_numpy()[panel.annotator]
+    total = np.bincount(panel.image, weights=w, minlength=len(counted.n))
     values = divided(sum_by_image(panel, panel.chosen * w[:, None]), total[:, None])
-    by = f"shares weighted by annotator ({'agreement' if given == 'agreement' else 'given weights'})"
-    people = pd.DataFrame({"annotator_id": panel.annotator_ids, "weight": by_person})
-    return _Made(values, by, total > 0, "total weight zero", people)
+    return _Made(values, "shares weighted by annotator (agreement)", annotators=people)
 
 
-def _one_choice(said: _Said) -> _Made:
-    _one_label_each(said.panel)
-    return _Made(said.k.astype(np.int64), "votes of people who chose one label each")
+def _one_choice(counted: _Counted) -> _Made:
+    wrong = counted.panel.chosen.sum(axis=1) != 1
+    if wrong.any():
+        row = int(counted.panel.row[np.flatnonzero(wrong)[0]])
+        raise BadJudgement(
+            f"judgement row {row}: one_choice expects one label in each answer; for sets choose set_split or "
+            "normalised, or keep them as rates (votes)"
+        )
+    return _Made(counted.k.astype(np.int64), "votes of people who chose one label each")
 
 
-def _one_choice_smoothed(said: _Said) -> _Made:
-    _one_label_each(said.panel)
-    prior = fit_dirichlet_prior(said.k[said.fit])
+def _one_choice_smoothed(counted: _Counted) -> _Made:
+    votes = _one_choice(counted).values
+    prior = fit_dirichlet_prior(votes)
     by = f"posterior mean under Dirichlet({', '.join(f'{a:.3g}' for a in prior.alpha)})"
-    return _Made(smoothed_shares(said.k, prior), by)
+    return _Made(smoothed_shares(votes, prior), by)
 
 
-def _set_split(said: _Said) -> _Made:
-    size = said.panel.chosen.sum(axis=1, keepdims=True)
-    k = sum_by_image(said.panel, said.panel.chosen / np.maximum(size, 1))
-    by = "each person's vote shared among their labels; empty sets say nothing"
-    return _Made(divided(k, k.sum(axis=1, keepdims=True)), by, said.k.sum(axis=1) > 0, "only empty sets")
+def _set_split(counted: _Counted) -> _Made:
+    size = counted.panel.chosen.sum(axis=1, keepdims=True)
+    shares = sum_by_image(counted.panel, counted.panel.chosen / np.maximum(size, 1))
+    return _distribution(shares, "each person's vote shared among their labels; empty sets say nothing")
 
 
-def _normalised(said: _Said) -> _Made:
-    total = said.k.sum(axis=1)
-    return _Made(divided(said.k, total[:, None]), "shares divided by their sum", total > 0, "only empty sets")
+def _normalised(counted: _Counted) -> _Made:
+    return _distribution(counted.k, "shares divided by their sum")
 
 
-def _posterior(said: _Said) -> _Made:
-    prior, tau = said.prior, said.tau
-    told = _told(prior, said.panel.labels)
-    by = f"P(rate >= {tau:.4g} | votes) >= 1/2 under Beta priors ({told})"
-    return _Made(label_sets(said.k, said.n, prior, tau), by)
+def _distribution(values: FloatArray, by: str) -> _Made:
+    total = values.sum(axis=1, keepdims=True)
+    return _Made(divided(values, total), by, total[:, 0] > 0, "only empty sets")
 
 
-def _majority(said: _Said) -> _Made:
-    return _Made(2 * said.k > said.n[:, None], "labels that more than half of the people chose")
+def _posterior(counted: _Counted) -> _Made:
+    prior, told = counted.prior()
+    sets = label_sets(counted.k, counted.n, prior, counted.tau)
+    return _Made(sets, f"P(rate >= {counted.tau:.4g} | votes) >= 1/2 {told}")
 
 
-def _quorum(said: _Said) -> _Made:
-    share = said.share
-    if not 0 < share <= 1:
-        raise BadJudgement(f"share: expected a share in (0, 1], but received {share}")
-    # on counts, with a tolerance: share * n is rarely exact in binary
-    enough = said.k >= share * said.n[:, None] - 1e-9
-    return _Made(enough, f"labels that at least {share:.4g} of the people chose")
+def _majority(counted: _Counted) -> _Made:
+    return _Made(2 * counted.k > counted.n[:, None], "labels that more than half of the people chose")
 
 
-def _minimum_votes(said: _Said) -> _Made:
-    return _Made(said.k >= said.votes, f"labels with at least {said.votes} votes")
-
-
-def _mode(said: _Said) -> _Made:
-    k, ties = said.k, said.ties
-    top = k == k.max(axis=1, keepdims=True, initial=0)
-    clear = (k.max(axis=1, initial=0) > 0) & ((top.sum(axis=1) == 1) | (ties == "order"))
-    values = np.arange(k.shape[1]) == top.argmax(axis=1)[:, None]
-    by = "the most chosen label; " + ("ties left out" if ties == "drop" else "ties to the first label")
-    return _Made(values, by, clear, "no single most chosen label")
+def _mode(counted: _Counted) -> _Made:
+    most = counted.k.max(axis=1, keepdims=True, initial=0)
+    top = (counted.k == most) & (most > 0)
+    return _Made(top, "the most chosen label; ties left out", top.sum(axis=1) == 1, "no single most chosen label")
 
 
 # What each method makes: kind of target, what its values are, and the vote rule of a distribution; and how.
-METHODS: dict[str, tuple[Kind, str, str | None, Callable[[_Said], _Made]]] = {
+METHODS: dict[str, tuple[Kind, str, str | None, Callable[[_Counted], _Made]]] = {
     "votes": ("rates", "votes", None, _votes),
     "shares": ("rates", "shares", None, _shares),
     "smoothed": ("rates", "shares", None, _smoothed),
@@ -268,61 +232,26 @@ METHODS: dict[str, tuple[Kind, str, str | None, Callable[[_Said], _Made]]] = {
     "normalised": ("distribution", "shares", "normalised", _normalised),
     "posterior": ("sets", "indicator", None, _posterior),
     "majority": ("sets", "indicator", None, _majority),
-    "quorum": ("sets", "indicator", None, _quorum),
-    "minimum_votes": ("sets", "indicator", None, _minimum_votes),
     "mode": ("single", "indicator", None, _mode),
 }
 
 
-def annotator_weights(judgements: pd.DataFrame, labels: Sequence[str], *, rounds: Rounds = "first") -> pd.DataFrame:
+def annotator_weights(answers: Panel) -> pd.DataFrame:
     """Weights from agreement: the inverse of a person's mean squared distance from the shares of the others.
 
-    Columns: annotator_id, error (mean over their images and labels of (choice - share of the others)^2), images,
-    and weight (1 / error, scaled to a mean of 1; 1 for whoever shares no image). Nobody gets zero. Weighting
-    by agreement silences minorities: a group that feels differently is outvoted twice. Look before you use it.
+    Columns: annotator_id, and weight: 1 / (mean over their images and labels of (choice - share of the others)^2),
+    scaled to a mean of 1; 1 for whoever shares no image. Nobody gets zero. Weighting by agreement silences minorities:
+    a group that feels differently is outvoted twice. Look before you use it.
     """
-    panel = encode(judgements, labels, rounds=rounds).answers()
-    n, k = people_by_image(panel), sum_by_image(panel, panel.chosen)
-    shared = n[panel.image] >= 2
-    image, who, said = panel.image[shared], panel.annotator[shared], panel.chosen[shared].astype(np.float64)
-    others = (k[image] - said) / (n[image] - 1)[:, None]
-    people = len(panel.annotator_ids)
+    n, k = people_by_image(answers), sum_by_image(answers, answers.chosen)
+    shared = n[answers.image] >= 2
+    image, who, chosen = answers.image[shared], answers.annotator[shared], answers.chosen[shared].astype(np.float64)
+    others = (k[image] - chosen) / (n[image] - 1)[:, None]
+    people = len(answers.annotator_ids)
     images = np.bincount(who, minlength=people)
-    error = divided(np.bincount(who, weights=((said - others) ** 2).mean(axis=1), minlength=people), images)
-    known = images > 0
+    error = divided(np.bincount(who, weights=((chosen - others) ** 2).mean(axis=1), minlength=people), images)
     weight = np.ones(people)
-    weight[known] = 1 / np.maximum(error[known], 1e-3)
-    weight[known] /= weight[known].mean() if known.any() else 1
-    return pd.DataFrame({"annotator_id": panel.annotator_ids, "error": error, "images": images, "weight": weight})
-
-
-def _told(prior: BetaPrior, labels: Sequence[str]) -> str:
-    return ", ".join(f"{x} {a:.3g}/{b:.3g}" for x, a, b in zip(labels, prior.alpha, prior.beta, strict=True))
-
-
-def _one_label_each(panel: Panel) -> None:
-    wrong = panel.chosen.sum(axis=1) != 1
-    if wrong.any():
-        row = int(panel.row[np.flatnonzero(wrong)[0]])
-        raise BadJudgement(
-            f"judgement row {row}: one_choice expects one label in each answer; for sets choose set_split or "
-            "normalised, or keep them as rates (votes)"
-        )
-
-
-def _weights(said: _Said) -> FloatArray:
-    """The weight of each person of the panel."""
-    panel, weights = said.panel, said.weights
-    if weights is None:
-        raise BadJudgement("weighted: expected weights, a mapping from annotator to weight, or 'agreement'")
-    if weights == "agreement":
-        table = said.agreement()
-        weights = dict(zip(table["annotator_id"], table["weight"], strict=True))
-    seen = panel.annotator_ids[np.unique(panel.annotator)]
-    missing = [person for person in seen if person not in weights]
-    if missing:
-        raise BadJudgement(f"weights: none for annotator {missing[0]!r}; give everybody one (0 leaves them out)")
-    found = np.array([float(weights.get(person, 0.0)) for person in panel.annotator_ids])
-    if not (np.isfinite(found) & (found >= 0)).all():
-        raise BadJudgement("weights: expected finite numbers of zero or more")
-    return found
+    if (known := images > 0).any():
+        weight[known] = 1 / np.maximum(error[known], 1e-3)
+        weight[known] /= weight[known].mean()
+    return pd.DataFrame({"annotator_id": answers.annotator_ids, "weight": weight})

@@ -28,11 +28,11 @@ from affectml_annotation.exchange.files import (
     write_parquet,
     writing_in_turn,
 )
-from affectml_annotation.store import LabelStore, setup
+from affectml_annotation.store import LabelStore
 from affectml_annotation.store.engine import reading, transaction
 from affectml_annotation.store.erasing import cleaned, erase, to_clean
 from affectml_annotation.store.keeping import clean_backups, kept
-from affectml_annotation.store.keys import FORGOTTEN, participant, was_erased
+from affectml_annotation.store.people import FORGOTTEN, check_invited, participant, was_erased
 from affectml_annotation.store.place import shown
 from affectml_annotation.store.schema import annotator, erasure_request, metadata, now_ms, panel
 from affectml_annotation.study.pay import keep_owed
@@ -228,7 +228,7 @@ def named_by(connection: sa.Connection, persons: Sequence[str]) -> list[str]:
 @transaction
 def ask_for_erasure(connection: sa.Connection, who: str) -> None:
     """A person asks to be erased; the lead sees it, and confirms by `erase_people`."""
-    setup.check_invited(connection, [who])
+    check_invited(connection, [who])
     mine = erasure_request.c.annotator_id == who
     if connection.scalar(sa.select(erasure_request.c.asked_at).where(mine)) is None:
         connection.execute(erasure_request.insert().values(annotator_id=who, asked_at=now_ms()))

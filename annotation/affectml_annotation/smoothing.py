@@ -6,7 +6,6 @@ so an image's smoothed rate is its posterior mean, and few votes move it little.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +21,6 @@ MIN_REPEATED = 5
 # alpha + beta when no label at all can say: the weight of two imagined people.
 DEFAULT_CONCENTRATION = 2.0
 CONCENTRATION_BOUNDS = (0.05, 1000.0)
-Until = Literal["F1", "entropy"]  # what one more answer changes: the set of labels, or how undecided people are
 AHEAD = 3  # answers looked ahead: where an image is undecided, no single one may be able to turn a label
 _AT_ONCE = 8_192  # images whose entropies are worked out together, so that memory does not grow with all
 
@@ -342,28 +340,25 @@ def _entropy(a: FloatArray, b: FloatArray) -> FloatArray:
 
 
 def expected_change(
-    votes: npt.ArrayLike, n: npt.ArrayLike, prior: BetaPrior, until: Until = "F1", *, tau: float = 1 / 3,
-    ahead: int = AHEAD,
-) -> FloatArray:  # fmt: skip
-    """How much one more answer is expected to change an image.
+    votes: npt.ArrayLike, n: npt.ArrayLike, prior: BetaPrior, *, tau: float = 1 / 3, ahead: int = AHEAD
+) -> FloatArray:
+    """How much one more answer is expected to change an image's set of labels.
 
     What people would say is drawn from the posterior, label by label (a knowledge-gradient rule: Frazier, Powell &
     Dayanik 2008), from counts alone, whoever answered.
 
-    F1: 1 - F1 of the set that `label_sets` makes now and the one it makes with more answers, exactly, as labels turn
-    independently of each other; per answer, of the best of 1 to `ahead` further ones. entropy: the root mean square
-    of the change of `posterior_entropy` by one answer.
+    That is 1 - F1 of the set that `label_sets` makes now and the one it makes with more answers, exactly, as labels
+    turn independently of each other; per answer, of the best of 1 to `ahead` further ones.
 
     Args:
         votes: [N, C], how many people chose each label.
         n: [N], how many people answered.
         prior: from `fit_beta_prior`.
-        until: F1 or entropy.
         tau: of `label_sets`.
-        ahead: how many further answers are looked at, for F1.
+        ahead: how many further answers are looked at.
 
     Returns:
-        [N], zero or more: in F1, or in bits.
+        [N], zero or more.
 
     Raises:
         BadCounts: as `label_sets`.
@@ -374,10 +369,6 @@ def expected_change(
     """
     k, asked = _counts(votes, n, len(prior.alpha))
     a, b = k + prior.alpha, asked - k + prior.beta
-    if until == "entropy":
-        apart = _entropy(a + 1, b) - _entropy(a, b + 1)
-        spread = a * b / (a + b) ** 2 * apart**2
-        return np.asarray(np.sqrt(spread.sum(axis=1)) / max(k.shape[1], 1))
     inside = label_sets(k, asked, prior, tau)
     best = np.zeros(len(k))
     for more in range(1, ahead + 1):

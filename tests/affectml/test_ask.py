@@ -3,9 +3,9 @@
 import base64
 import io
 import json
+import re
 from collections import Counter
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -14,8 +14,8 @@ from affectml.data import Dataset
 from affectml.errors import BadDataset, BadInput
 from affectml.taxonomies import get_taxonomy
 from affectml.vlm import AskConfig, ask
-from affectml.vlm.reply import custom_id
-from affectml.vlm.requests import of_others, read_orders
+from affectml.vlm.reply import Names, custom_id, shuffle_of
+from affectml.vlm.requests import shuffled
 
 from .checks import refused
 from .edited import edit
@@ -51,10 +51,16 @@ def lines(path):
 
 
 def asking(data, name="r.jsonl", *, say=quiet, **options):
-    """What was asked beside a data set, its requests and its index."""
+    """What was asked beside a data set, its requests, and of each what its custom_id and its words say."""
     out = data.root.parent / name
     asked = ask(data.root, AskConfig(**{"model": "m", "split": "all", "side": 16} | options), out, say=say)
-    return asked, lines(out), lines(asked.index)
+    names = Names(Dataset.open(data.root).images)
+    return asked, lines(out), [(names.of_custom_id(each["custom_id"]), listed(each)) for each in lines(out)]
+
+
+def listed(request):
+    """The labels of a request in their order."""
+    return re.search("Labels: (.*)\n", content(request)[0])[1].split(", ")
 
 
 def content(request):
@@ -82,23 +88,22 @@ def test_a_data_set_without_a_target_is_asked_for_its_own_taxonomy(photos, tmp_p
     asked, _, index = asking(data, split="test", say=said.append)
     assert (asked.requests, asked.images) == (6, 6)
     assert asked.prompt.startswith("And you?\nChoose every label that applies; several may, or none.\nLabels: ")
-    assert set(index[0]["labels"]) == set(data.meta.resolve_taxonomy().labels)
+    assert set(index[0][1]) == set(data.meta.resolve_taxonomy().labels)
     assert said == [f"{data.root} has neither a target nor a split: asking about all of its images"]
     data.images.assign(split=["test", "train", None, None, None, "test"]).to_parquet(data.root / "images.parquet")
-    assert [entry["image_id"] for entry in asking(data, "test.jsonl", split="test")[2]] == ["0", "5"]
+    assert [one.image for one, _ in asking(data, "test.jsonl", split="test")[2]] == ["0", "5"]
     refused(BadInput, "no image can be sent; .*no image in this part", asking, data, "val.jsonl", split="val")
     refused(BadDataset, "no target yet", asking, import_images(tmp_path / "photos", tmp_path / "none"), "n.jsonl")
 
 
-def test_the_order_of_labels_is_another_each_time_kept_in_the_index_and_the_same_for_a_seed(photos):
+def test_the_order_of_labels_is_another_each_time_and_follows_from_the_seed_and_the_custom_id(photos):
     orders = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        _, found, index = asking(photos, name, samples=9, seed=seed)
-        for request, entry in zip(found, index, strict=True):
-            assert request["custom_id"] == entry["custom_id"]
-            assert (entry["wording"], entry["answer"]) == (1, "sets")
-            assert f"Labels: {', '.join(entry['labels'])}\n" in content(request)[0]
-        orders.append([tuple(entry["labels"]) for entry in index])
+        said = asking(photos, name, samples=9, seed=seed)[2]
+        for one, labels in said:
+            assert (one.answer, one.shuffle) == ("sets", shuffle_of(MIKELS.labels, seed))
+            assert tuple(labels) == shuffled(MIKELS.labels, seed, one.image, one.sample)
+        orders.append([tuple(labels) for _, labels in said])
     assert orders[0] == orders[1] != orders[2]
     first = Counter(order[0] for order in orders[0])
     assert (len(first), max(first.values()) < 20) == (8, True)  # of 54; 6.75 are expected
@@ -121,7 +126,7 @@ def test_files_keep_to_their_limits_and_hold_every_request_once(photos, tmp_path
 
 
 def test_nothing_is_overwritten_and_nothing_half_is_left(photos, tmp_path, monkeypatch):
-    for taken in ("r.jsonl", "r-index.jsonl", "r-002.jsonl"):
+    for taken in ("r.jsonl", "r-002.jsonl"):
         (tmp_path / taken).write_text("mine")
         refused(BadInput, f"{taken} exists", asking, photos)
         (tmp_path / taken).unlink()
@@ -168,13 +173,12 @@ FORMS = [
 @pytest.mark.parametrize(("answer", "words", "form", "properties"), FORMS)
 def test_each_form_is_asked_in_words_and_by_a_strict_schema_without_limits(photos, answer, words, form, properties):
     """As strict as OpenAI wants it; for limits of numbers and lengths Azure, Anthropic and Groq refuse it."""
-    asked, found, index = asking(photos, answer=answer)
-    shown = index[0]["labels"]
+    asked, found, said = asking(photos, answer=answer)
+    one, shown = said[0]
     words = words.format("What do you feel?")
     assert content(found[0])[0] == f"{words}\nLabels: {', '.join(shown)}\nAnswer with JSON only: {form}"
     assert asked.prompt == content(found[0])[0].replace(", ".join(shown), ", ".join(MIKELS.labels))
-    given = custom_id(index[0]["image_id"], 1, answer=answer, shuffle=index[0]["shuffle"])
-    assert (index[0]["answer"], found[0]["custom_id"]) == (answer, given)
+    assert found[0]["custom_id"] == custom_id(one.image, 1, answer=answer, shuffle=one.shuffle)
     fields = properties(shown)
     schema = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
     named = {"name": "answer", "strict": True, "schema": schema}
@@ -195,35 +199,11 @@ def test_people_who_named_one_label_are_asked_for_one_and_a_question_nobody_wrot
     assert "temperature" not in found[0]["body"]
 
 
-WORDINGS = ["What is felt here?\nChoose any.", "Of {labels}, which are felt here?"]
-
-
-def test_each_wording_is_asked_as_often_as_there_are_samples(photos, tmp_path):
-    (tmp_path / "wordings.txt").write_text(f"{WORDINGS[0]}\n---\n\n{WORDINGS[1]}\n")
-    asked, found, index = asking(photos, wording=str(tmp_path / "wordings.txt"), samples=2)
-    assert asked.requests == 24
-    assert [(entry["wording"], entry["sample"]) for entry in index[:4]] == [(1, 1), (1, 2), (2, 1), (2, 2)]
-    for request, entry in zip(found, index, strict=True):
-        own = {name: entry[name] for name in ("wording", "shuffle")}
-        assert request["custom_id"] == custom_id(entry["image_id"], entry["sample"], **own)
-    end = '\nAnswer with JSON only: {"labels": [...]}, with the labels, or [] if none applies.'
-    shown = [", ".join(entry["labels"]) for entry in index[:4]]
-    assert content(found[1])[0] == f"{WORDINGS[0]}\nLabels: {shown[1]}{end}"
-    assert content(found[2])[0] == f"Of {shown[2]}, which are felt here?{end}"
-    assert len(set(shown)) == 4
-    assert asked.prompt.count("\n---\n") == 1
-
-
 REFUSED = [
     ({"samples": 0}, "samples=0: expected at least 1"),
     ({"temperature": 3}, "temperature=3: expected 0 to 2"),
     ({"split": "train"}, "split: no 'train' .expected one of test, val, all"),
     ({"answer": "share"}, "answer: no 'share'; did you mean 'shares'"),
-    ({"wording": "nowhere.txt"}, "wording='nowhere.txt': cannot be read"),
-    ({"wording": "w.txt", "question": "What?"}, "question and wording both say what to ask"),
-    ({"wording": ""}, "expected wordings apart by lines of ---"),
-    ({"wording": "one\n---\n\n---\ntwo"}, "none of them empty"),
-    ({"wording": "one\n---\none\n"}, "none of them empty or there twice"),
     ({"body": {"model": "other"}}, "body: not for model, which model sets"),
     ({"body": {"messages": []}}, "body: not for messages, which the question and the image sets"),
     ({"body": {"top_p": float("nan")}}, "body: expected values that JSON can hold"),
@@ -233,16 +213,14 @@ REFUSED = [
 
 @pytest.mark.parametrize(("options", "says"), REFUSED)
 def test_options_that_cannot_be_used_are_named(photos, tmp_path, options, says):
-    if not options.get("wording", ".txt").endswith(".txt"):  # what stands in the file
-        (tmp_path / "wordings").write_text(options["wording"])
-        options = {"wording": str(tmp_path / "wordings")}
     refused(BadInput, says, affectml.ask, photos, tmp_path / "r.jsonl", model="m", say=quiet, **options)
 
 
 BODIES = [
-    (["--temperature", "none", "--no-json-schema", "--body", "reasoning.effort=low", "--body", "top_p=0.9"],
+    (["--temperature", "none", "--no-json-schema", "--body", '{"reasoning": {"effort": "low"}}', "--body",
+      '{"top_p": 0.9}'],
      {"model": "m", "reasoning": {"effort": "low"}, "top_p": 0.9}),
-    (["--body", "response_format.type=json_object"],  # in the place of the schema
+    (["--body", '{"response_format": {"type": "json_object"}}'],  # in the place of the schema
      {"model": "m", "temperature": 1.0, "response_format": {"type": "json_object"}}),
 ]  # fmt: skip
 
@@ -261,48 +239,10 @@ def test_the_command(command, photos, tmp_path, words, body):
     {
         "--temperature hot": "--temperature",
         "--temperature 2.5": "--temperature 2.5: expected 0 to 2",
-        "--body low": "--body low: expected KEY=VALUE, e.g. --body reasoning_effort=low",
-        "--body a.=1": "--body a.=1: expected KEY=VALUE",
-        "--body a=1 --body a.b=1": "--body a.b=1: a.b is set twice",
-        "--body a.b=1 --body a=1": "--body a=1: a is set twice",
+        "--body low": "--body low: expected a JSON object, e.g. --body '{",
+        "--body [1]": "--body [1]: expected a JSON object",
     }.items(),
 )
 def test_what_the_command_cannot_take_is_said_with_the_way_out(command, photos, tmp_path, words, says):
     code, _, said = command("ask", photos.root, "--model", "m", "--out", tmp_path / "r.jsonl", *words.split())
     assert (code, says in said) == (2, True), said
-
-
-# In which orders requests showed labels, as their index has it
-
-SHOWN = ("awe", "fear", "joy", "anger")
-
-
-def index(path, *entries):
-    path.write_text("".join(json.dumps({"custom_id": given, "labels": labels}) + "\n" for given, labels in entries))
-    return path
-
-
-@pytest.mark.parametrize(
-    ("shuffle", "sample", "others"), [("0a1b", 1, False), ("ffff", 1, True), ("ffff", 2, False), ("", 1, True)]
-)
-def test_an_index_of_such_requests_drawn_otherwise_is_told(shuffle, sample, others):
-    orders = {custom_id("x-1", 1, shuffle="0a1b"): np.arange(4)}
-    assert of_others([custom_id("2", sample, shuffle=shuffle)], orders) == others
-
-
-WANTED = "expected an entry of an index .* labels awe, fear, joy, anger"
-NO_INDEX = {
-    **dict.fromkeys(["[]", "{", "\xff", "[" * 9999, '{"custom_id": [], "labels": [[]]}'], WANTED),
-    '{"custom_id": "s1-p-1", "labels": ["awe", "fear", "joy"]}': WANTED,
-    json.dumps({"custom_id": "s1-p-0", "labels": SHOWN[::-1]}): "another order of labels than before for .* 's1-p-0'",
-}
-
-
-@pytest.mark.parametrize("line", NO_INDEX, ids=range(len(NO_INDEX)))
-def test_what_is_no_index_of_these_labels_or_says_something_else_is_refused_with_its_line(tmp_path, line):
-    file = index(tmp_path / "i", (custom_id("0", 1), SHOWN))
-    file.write_bytes(file.read_bytes() + line.encode("latin-1"))
-    with pytest.raises(BadInput, match=f"i, line 2: {NO_INDEX[line]}"):
-        read_orders([file], SHOWN)
-    with pytest.raises(BadInput, match="no such file; `ask` writes it"):
-        read_orders([tmp_path / "none"], SHOWN)

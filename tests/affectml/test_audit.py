@@ -24,7 +24,6 @@ from affectml.data import DatasetMeta, write_dataset
 from affectml.duplicates import Copy, Duplicates
 from affectml.embeddings import ensure_embeddings
 from affectml.errors import BadDataset, BadInput
-from affectml.heads import SoftmaxHead
 from affectml_annotation import Panel
 
 from .checks import refused
@@ -66,7 +65,7 @@ def said_by(chosen, **more):
 def panel(chosen, rate=0.5, strength=10.0):
     """The same, where nothing is known of images that are alike."""
     said = said_by(chosen)
-    return said, Expected(np.full(said.votes.shape, rate), None, None, np.full(len(said.labels), strength))
+    return said, Expected(np.full(said.votes.shape, rate), False, np.full(len(said.labels), strength))
 
 
 def checked(rows):
@@ -137,15 +136,13 @@ def test_a_person_who_answers_at_random_and_one_who_never_changes():
     assert (same["annotator_id"], same["evidence"]) == ("i006", "the same answer to all 200 images")
 
 
-def test_labels_nobody_uses_and_that_go_together_and_embeddings_that_are_all_the_same_part_no_label(recwarn):
+def test_labels_nobody_uses_and_that_go_together():
     chosen = np.zeros((2, 12, 4))
     chosen[:, :, 0] = chosen[:, :, 1] = [1, 0] * 6
     chosen[:, ::3, 2] = 1
-    found = checks.labels(said_by(chosen), None)
+    found = checks.labels(said_by(chosen))
     assert [(row["check"], row["label"]) for row in found] == [("unused label", "d"), ("labels together", "a")]
     assert found[1]["evidence"] == "with b in 12 of the 12 answers that have either"
-    assert "label for two things" not in checked(checks.labels(said_by(np.ones((1, 60, 2))), np.zeros((60, 3))))
-    assert not recwarn.list
 
 
 def test_files_that_are_missing_cut_short_or_blank_and_no_file_at_all_is_one_row(tmp_path):
@@ -237,7 +234,7 @@ def test_one_label_per_image_is_compared_with_alike_images(tmp_path):
     made = one_target(tmp_path, table, kind="single", values="indicator")
     said = read_said(made, made.target("t"))
     assert (said.exclusive, said.known) == (True, False)
-    expected = expect(said, features, np.arange(120).astype(str), SoftmaxHead, 0)
+    expected = expect(said, features, np.arange(120).astype(str), 0)
     assert expected.rate.sum(axis=1) == pytest.approx(np.ones(120))
     rows = sorted(checks.images(said, expected)[0], key=lambda row: row["p"])
     assert {row["image_id"] for row in rows[:3]} == {"i000", "i001", "i002"}

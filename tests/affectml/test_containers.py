@@ -207,33 +207,14 @@ def test_addresses_are_of_a_container_or_lie_outside():
     assert {path: here.contains(path) for path in inside} == inside
 
 
-def test_a_repository_on_the_hub_is_downloaded_and_named_with_its_commit(bring, tmp_path, monkeypatch):
-    import huggingface_hub
-
-    of_bytes(tmp_path, ["a.png", "b.png"], label=["joy", "awe"])
-    commit = tmp_path.rename(tmp_path.with_name("5f2a"))
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **options: str(commit))
-    tmp_path.mkdir()
-    summary, data = bring(Path("org/faces"), revision="main")
-    assert (summary.images, data.meta.source) == (2, "https://huggingface.co/datasets/org/faces at 5f2a")
-
-
-def test_what_cannot_be_had_is_said_in_one_line(bring, tmp_path, monkeypatch):
-    import huggingface_hub
-
-    def unreachable(*args, **options):
-        raise ConnectionError("Name or service not known")
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
+def test_what_cannot_be_had_is_said_in_one_line(bring, tmp_path):
     (tmp_path / "damaged.parquet").write_bytes(b"PAR1 and no more")
     (tmp_path / "a.tar").write_bytes(b"any")
     (tmp_path / "packed").mkdir()
     with ZipFile(tmp_path / "packed" / "a.zip", "w") as packed:
         packed.writestr("joy/1.png", PICTURES[0])
     for source, message in {
-        "org/faces": r"org/faces: .*the Hub gave no data set of that name \(ConnectionError: Name or service not known",
-        "s3://bucket/a": "no such file or folder.* download first what lies at another address",
-        "/none/x.parquet": "no such file or folder",
+        "org/faces": "no such file or folder.*`hf download --repo-type dataset ORG/NAME --local-dir FOLDER` brings one",
         tmp_path / "damaged.parquet": r"damaged.parquet",
         tmp_path / "a.tar": r"a\.tar is of a kind that is not read; .* unpack archives, and `affectml import images`",
         tmp_path / "packed": r"packed/a\.zip is an archive; unpack it, and import the folder",

@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 from sklearn.decomposition import PCA
 
 from affectml._files import write_json, write_parquet
@@ -22,7 +21,6 @@ from affectml.embeddings import write_store
 from affectml.encoders import EncoderIdentity
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun
 from affectml.exploring import Collection, Filter, View
-from affectml.exploring import _embeddings as _map
 from affectml.exploring._view import parse_rates
 from affectml.judging.answers import SystemAnswers, write_answers
 from affectml.judging.views import entropies
@@ -350,47 +348,6 @@ def test_the_map_by_main_axes_is_that_of_scikit_learn(found):
     assert ids(found, lasso=((-1, -1), (2, -1), (2, 2), (-1, 2))) == "abcde"
 
 
-def test_the_map_is_kept_until_an_embedding_changes(hand, monkeypatch):
-    first, made, axes = Collection(hand).map(), [], _map._axes
-    monkeypatch.setattr(_map, "_axes", lambda *given: made.append(given) or axes(*given))
-    assert (np.array_equal(Collection(hand).map(), first, equal_nan=True), made) == (True, [])
-    write_store(hand.root, IMPORTED, ["f"], [np.array([[9, 9, 9]], dtype=np.float16)])
-    assert np.isfinite(Collection(hand).map()).all()
-    assert len(made) == 1
-    (file,) = (hand.root / "explore").glob("map-*.npz")
-    file.write_bytes(b"half of a fi")
-    Collection(hand).map()
-    assert len(made) == 2
-
-
-def test_a_map_by_umap_is_taken_before_one_by_main_axes_which_says_how_to_get_it(found, hand, monkeypatch):
-    monkeypatch.setattr(_map, "has_umap", lambda: False)
-    found.map()
-    assert "pip install 'affectml[map]'" in found.searcher.map_words
-    refused(AffectmlError, r"pip install 'affectml\[map\]'", found.searcher.make_map, "umap")
-    monkeypatch.setattr(_map, "has_umap", lambda: True)
-    monkeypatch.setattr(_map, "_umap", lambda axes, say: axes[:, [1, 0]])
-    found.searcher.make_map("umap")
-    again = Collection(hand)
-    assert np.array_equal(again.map(), found.map(), equal_nan=True)
-    assert again.searcher.map_words == found.searcher.map_words == _map.WORDS["umap"]
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not _map.has_umap(), reason="no umap-learn; pip install 'affectml[map]'")
-def test_umap_keeps_heaps_together_and_gives_the_same_map_again(tmp_path):
-    draw, heap = np.random.default_rng(0), np.repeat(np.arange(4), 30)
-    rows = draw.normal(size=(4, 16))[heap] + draw.normal(size=(120, 16)) * 0.05
-    identity = replace(IMPORTED, architecture="imported-heaps", dim=16)
-    store = write_store(tmp_path, identity, [str(k) for k in range(120)], [rows])
-    searcher = _map.Searcher(tmp_path, store, pd.Index(store.ids), _map.Encoders())
-    places = searcher.make_map("umap")
-    apart = np.linalg.norm(places[:, None] - places[None], axis=2)
-    np.fill_diagonal(apart, np.inf)
-    assert (heap[apart.argmin(axis=1)] == heap).all()
-    assert (searcher.make_map("umap") == places).all()
-
-
 # What is kept
 
 
@@ -534,15 +491,6 @@ def test_answers_have_names_only_where_they_are_asked_for(found):
     assert near[0].shares == pytest.approx({"awe": 0.4, "joy": 0, "fear": 0.1})
 
 
-def test_an_image_of_ones_own_is_looked_at_like_any_other(demo, tmp_path):
-    own = Image.open(demo.path(7)).convert("RGB")
-    seen, there = demo.look(own), demo.detail(7)
-    assert (seen.index, seen.people, seen.nearest[0].index) == (-1, None, 7)
-    assert seen.runs[0].rates == pytest.approx(there.runs[0].rates, abs=1e-3)
-    assert seen.runs[0].labels == there.runs[0].labels
-    refused(BadInput, "no such file", demo.look, tmp_path / "nothing.png")
-
-
 def test_an_explanation_is_a_picture_and_words(demo):
     found = demo.explain(3, "run", "awe")
     assert (found.label, found.map.shape) == ("awe", found.pixels.shape[:2])
@@ -565,14 +513,13 @@ def test_what_an_audit_lists_is_a_column(hand):
 # Opening
 
 
-def test_opening_and_looking_write_nothing_but_the_map(hand):
+def test_opening_and_looking_write_nothing(hand):
     def files():
         return {file: file.read_bytes() for file in hand.root.rglob("*") if file.is_file()}
 
     before, found = files(), Collection(hand, [hand.root.parent / "whole"])
     found.map(), found.detail(0), found.shown(View(like="a")), found.table(range(6))
-    assert {file.parent.name for file in files().keys() - before.keys()} == {"explore"}
-    assert before.items() <= files().items()
+    assert files() == before
 
 
 def test_what_cannot_be_opened_says_why(hand, tmp_path):
@@ -594,16 +541,3 @@ def test_the_command_starts_the_page_with_what_was_asked_for(hand, monkeypatch, 
         command("explore", hand.root, "--address", "0.0.0.0", *more)[2] for more in ((), ("--allow-host", "10.0.0.2"))
     ]
     assert ["--allow-host NAME-or-IP" in each for each in told] == [True, False]
-
-
-def test_the_command_makes_the_map_and_ends_and_needs_embeddings_and_no_target(hand, monkeypatch, command):
-    monkeypatch.setattr(_map, "has_umap", lambda: True)
-    monkeypatch.setattr(_map, "_umap", lambda axes, say: axes[:, :2])
-    rates = json.loads((hand.root / "dataset.json").read_text())["targets"]["rates"]
-    edit(hand.root / "dataset.json", targets={"again": rates})
-    refused(BadDataset, "whose answers", Collection, hand.root)
-    code, out, _ = command("explore", hand.root, "--map")
-    assert (code, out.splitlines()[-1].startswith("map: ")) == (0, True)
-    assert [file.name.endswith("-umap.npz") for file in (hand.root / "explore").iterdir()] == [True]
-    shutil.rmtree(hand.root / "embeddings")
-    assert "no embeddings to make a map of" in " ".join(command("explore", hand.root, "--map")[2].split())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from affectml.errors import AffectmlError, BadInput, NoMapping, UnknownLabel
 from affectml.judging.evaluate import evaluate
 from affectml.judging.scoring import Answers, row_scores
-from affectml.judging.spaces import Choices, coarser, errors_inside_parent, find_space, in_space, people_in
+from affectml.judging.spaces import Choices, coarser, find_space, in_space, people_in
 from affectml.judging.truth import fit_prior, read_truth
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy, mapping
 from affectml.taxonomies._route import find_hop, tables
@@ -400,47 +400,6 @@ def test_every_system_is_judged_at_each_level_and_the_choices_taken_are_said(dem
         assert first.low < first.value < first.high
         assert found.systems(space=space) == ["model", "prior"]
     assert found.get("rate_cross_entropy").space == "parrott-25"  # the coarser ones are asked for by name
-    assert not list(found.where(metric="errors_inside_parent", space=None))  # there is no error
-
-
-def test_of_parents_with_one_child_no_error_is_said_to_stay_inside(tmp_path):
-    (tmp_path / "two.yaml").write_text("name: two\nlabels: [bad, good]\n")
-    parents = {"fear": "bad", "joy": "good"}
-    alone = Taxonomy(name="alone", labels=("fear", "joy"), parent=str(tmp_path / "two.yaml"), parents=parents)
-    data = dataset(tmp_path, alone, "single", [[1, 0], [0, 1], [1, 0]])
-    targets, scores = data.target("t"), torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.1, 0.9]])
-    truth = read_truth(data, targets, targets.image_id, beta=None)
-    more = {"data": data, "targets": targets, "train": targets.image_id, "rates": ()}
-    found = evaluate({"model": Answers(scores)}, truth, split="test", seed=0, also=(coarser,), **more)
-    assert found.get("top_1_accuracy", space="two").value == pytest.approx(1 / 3)
-    assert "errors_inside_parent" not in {each.metric for each in found.figures}
-
-
-def rows(*labels):
-    return np.eye(25)[[PARROTT.index(label) for label in labels]]
-
-
-def test_errors_inside_by_hand():
-    preds = rows("horror", "rage", "zest", "sadness", "horror", "confusion")
-    found = errors_inside_parent(preds, rows("nervousness", "rage", "horror", "confusion", "nervousness", "zest"), TO_6)
-    # Errors: horror for nervousness (inside, twice), zest for horror (outside); two touch confusion (no parent).
-    assert found.errors == 3
-    assert found.share == pytest.approx(2 / 3)
-    # Of the 23 wrong labels with a parent, one is fear.
-    assert found.chance == pytest.approx(1 / 23)
-
-
-def test_several_right_labels_have_several_parents():
-    target = rows("zest") + rows("horror")
-    for guess, share in (("nervousness", 1), ("pride", 1), ("rage", 0)):
-        assert errors_inside_parent(rows(guess), target, TO_6).share == share
-    assert errors_inside_parent(rows("zest"), target, TO_6).errors == 0
-    assert np.isnan(errors_inside_parent(rows("zest"), target, TO_6)[:2]).all()
-
-
-def test_a_label_with_two_parents_is_named():
-    shared = mapping("ekman-6", "mikels-8", joy="amusement+excitement", surprise="drop")
-    refused(BadInput, "'joy' is shared among several", errors_inside_parent, np.ones((1, 6)), np.ones((1, 6)), shared)
 
 
 def test_composition_equals_the_direct_mapping():
@@ -459,11 +418,3 @@ def test_bounds_of_two_people_by_hand():
     low, high = found.bound_rates(fine.votes / fine.n[:, None])
     anger, fear = found.target.index("anger"), found.target.index("fear")
     assert (low[0, anger], high[0, anger], low[0, fear], high[0, fear]) == (0.5, 1.0, 0.5, 0.5)
-
-
-@given(st.integers(0, 10_000))
-def test_even_guesses_land_inside_as_often_as_chance_says(seed):
-    rng = np.random.default_rng(seed)
-    preds, target = rng.random((4000, 25)), np.eye(25)[rng.integers(25, size=4000)]
-    found = errors_inside_parent(preds, target, TO_6)
-    assert abs(found.share - found.chance) < 4 * np.sqrt(found.chance / found.errors)

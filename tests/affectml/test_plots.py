@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from affectml.plots import MARKS, SIGNS, Canvas, curves, dots, grid, marks, reliability
+from affectml.plots import MARKS, SIGNS, Canvas, dots, grid, marks, reliability
 
 NAMES = [  # of labels, and what is seen of them
     ("a feeling of deep sorrow and of regret that does not go away for days", "a feeling of …"),
@@ -60,7 +60,6 @@ def test_every_picture_is_well_formed_whatever_its_figures():
         *(dots({"joy": {"a": p, "b": p}}, "ab", "") for p in ((0.5,) * 3, (0.0,) * 3, (-0.5, -1, -0.2))),
         *(dots({"model": {"model": (x, x, x)}}, ["model"], "") for x in (0.0, 0.5, -1e-9)),
         *(squares(np.full((1, 1), value), "joy") for value in (0.0, 0.5)),
-        curves({"model": {10: (0.0, 0.0, 0.0)}}, "", "a"),
         reliability({"joy": []}, ""),
     ):
         assert ET.fromstring(picture).tag == "svg"

@@ -242,37 +242,6 @@ class TestStatedCalibration:
         assert seen("stated_calibration", it, replace(self.SEEN, kind="sets")).figures == ()
 
 
-AWE, FEAR, BOTH = (1, 0, 0, 0), (0, 1, 0, 0), (1, 1, 0, 0)
-
-
-def by_part(over, *parts):
-    """set_f1 on two images of awe, alone and together, of wordings or draws that say these sets; None says nothing."""
-    given = {
-        str(number): (np.array([each is not None for each in sets]), of_sets([each or (0,) * 4 for each in sets]))
-        for number, sets in enumerate(parts, start=1)
-    }
-    parts_of = {"it": lambda asked: given if asked == over else {}}
-    found = seen("spread", {"it": says(0, 2)}, truth_of([[AWE] * 3] * 2), parts_of=parts_of)
-    assert {each.by for each in found.figures} <= {over}  # one draw has no spread
-    alone = [each.value for each in found.where(by=over, metric="set_f1", level=None) if each.level]
-    return alone, found.get("set_f1", "it", by=over)
-
-
-def test_the_spread_over_wordings_is_students_interval_of_their_scores():
-    """set_f1 of the wordings is 1, 2/3 and 0 on two images of awe: mean 5/9, sd .509, t of 2 degrees 4.303."""
-    alone, mean = by_part("wordings", (AWE, AWE), (BOTH, BOTH), (FEAR, FEAR))
-    assert alone == pytest.approx([1, 2 / 3, 0])
-    assert (mean.value, mean.low, mean.high) == pytest.approx((5 / 9, 0, 1))  # ± 1.265 ends where the score does
-    assert (mean.n, mean.units) == (3, 3)
-    _, mean = by_part("draws", *[(AWE, AWE)] * 2, *[(AWE, BOTH)] * 3)  # 1, 1, 5/6, 5/6, 5/6
-    assert (mean.value, mean.value - mean.low) == pytest.approx((0.9, 2.7764451 * 0.3**0.5 / 6 / 5**0.5))
-
-
-def test_wordings_are_compared_on_the_images_that_each_of_them_answers():
-    assert by_part("wordings", (AWE, FEAR), (AWE, None))[0] == [1, 1]
-    assert by_part("wordings", (AWE, None), (None, AWE)) == by_part("draws", (AWE, AWE)) == ([], None)
-
-
 def test_a_liking_for_the_first_half_is_measured_against_the_images_other_requests():
     """Each of 2 images is asked twice, in an order and its reverse; the first half's label 0 or 3 is always named.
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from affectml.errors import AffectmlError, BadInput
 from affectml.judging.answers import FILE, read_answers
 from affectml.taxonomies import Taxonomy, get_taxonomy
-from affectml.vlm import ReadConfig, read_replies, together
+from affectml.vlm import read_replies, together
 from affectml.vlm.config import PEOPLE
 from affectml.vlm.reply import Names, Requested, Unread, Why, Words, custom_id, parse_reply
 from affectml.vlm.requests import schema
@@ -38,7 +38,7 @@ def file(tmp_path_factory):
 
 def read(file, taxonomy=FOUR, *, one=False, images=IMAGES, **config):
     targets = SimpleNamespace(taxonomy=taxonomy, kind="distribution" if one else "rates")
-    return read_replies(file, SimpleNamespace(images=images, name="data"), targets, ReadConfig(**config))
+    return read_replies(file, SimpleNamespace(images=images, name="data"), targets, **config)
 
 
 def read_lines(file, lines, *given, **more):
@@ -47,7 +47,7 @@ def read_lines(file, lines, *given, **more):
     return read(file, *given, **more)
 
 
-def line(text, asked=None, *, image="1", sample=1, wording=1, shuffle=""):
+def line(text, asked=None, *, image="1", sample=1, shuffle=""):
     """A line of a file with a reply: a response where something was asked, else a line of any system.
 
     text: several for as many choices; None for a request that failed.
@@ -56,7 +56,7 @@ def line(text, asked=None, *, image="1", sample=1, wording=1, shuffle=""):
         return json.dumps({"image": image, "reply": text})
     choices = [{"message": {"content": each}} for each in ([text] if isinstance(text, str) else text or ())]
     response = {"status_code": 200, "body": {"choices": choices}} if text else {"status_code": 500, "body": None}
-    given = custom_id(image, sample, wording=wording, answer=asked, shuffle=shuffle)
+    given = custom_id(image, sample, answer=asked, shuffle=shuffle)
     return json.dumps({"custom_id": given, "response": response})
 
 
@@ -158,22 +158,22 @@ def test_of_several_responses_to_a_request_the_first_that_can_be_used_counts(fil
 
 
 def test_each_choice_of_a_response_is_a_reply_and_keeps_its_request(file):
-    both = line((AWE, "no idea"), "sets", image="a b", sample=4, wording=2, shuffle="0a1b")
+    both = line((AWE, "no idea"), "sets", image="a b", sample=4, shuffle="0a1b")
     found = read_lines(file, [both, line(AWE, "sets"), line(None, "sets", image="c")])
-    asked = custom_id("a b", 4, wording=2, shuffle="0a1b")
+    asked = custom_id("a b", 4, shuffle="0a1b")
     assert list(zip(found.table.index, found.table["image_id"], strict=True)) == [(asked, "a b"), ("s1-p-1", "1")]
     assert found.received.problems == {Why.FAILED: ["line 3 (HTTP 500)"], Why.NO_JSON: ["line 1"]}
-    assert found.requests[asked] == Requested("a b", 4, 2, "sets", "0a1b")
+    assert found.requests[asked] == Requested("a b", 4, "sets", "0a1b")
     assert list(found.requests) == [asked, "s1-p-1", "s1-p-c"]
 
 
 def test_the_table_has_the_form_of_answers(file, tmp_path):
     """A row for each usable reply and form, as the reply said it; it can be stored beside what a run said."""
     texts = ['{"labels": ["joy", "fear"]}', '{"labels": []}']
-    asked = [line(text, "sets", sample=at, wording=2) for at, text in enumerate(texts, start=1)]
+    asked = [line(text, "sets", sample=at) for at, text in enumerate(texts, start=1)]
     found = read_lines(file, asked, images=IMAGES.assign(split=["test", "train", "val"]))
     found.table.to_parquet(tmp_path / FILE)
-    keys = {"dataset": "data", "image_id": "1", "split": "test", "system": "answers", "wording": "2", "form": "set"}
+    keys = {"dataset": "data", "image_id": "1", "split": "test", "system": "answers", "wording": None, "form": "set"}
     none = dict.fromkeys(map("label:{}".format, replies.LABELS), 0)
     rows = [{**keys, "draw": 1, **none, "label:joy": 1, "label:fear": 1}, {**keys, "draw": 2, **none}]
     assert read_answers(tmp_path).to_dict("records") == rows
@@ -190,8 +190,8 @@ NO_FILE = [
     (line('{"labels": []}', "sets") + '\n{"image": "1", "labels": []}', "some lines are batch responses"),
     (json.dumps({"custom_id": "s1-p-1", "method": "POST", "url": "/", "body": {}}),
      "line 1: a request, not a response; judge the file that the server writes"),
-    ("image,seconds\n1,2", "no column of answers: expected labels"),
-    ("picture_of,joy\n1,2", "no column names images; call the one that does image_id"),
+    ("image,seconds\n1,2", "no answer can be used of 1: JSON without labels: 1"),
+    ("picture_of,joy\n1,2", "no answer can be used of 1: no image named: 1"),
 ]  # fmt: skip
 
 
@@ -205,7 +205,7 @@ UNUSABLE = [
     ({"labels": ["joy"], "votes": {"joy": True, "awe": False}}, None, Why.CONTRADICTS),
     ({"ranking": []}, "sets", Why.NO_MASS),
     ({"seconds": 3}, None, Why.NO_LABELS),
-    ({"labels": ["joy"], "rates": {"joy": 0.5, "awe": 0.5}, "total": 20, "seconds": 3}, None, Why.NO_SCALE),
+    ({"labels": ["joy"], "rates": {"joy": 5, "awe": 0.5}, "total": 20, "seconds": 3}, None, Why.NO_SCALE),
     ({"reply": 3}, None, Why.NO_JSON),
     ({}, None, Why.EMPTY),
     ({"error": "too late"}, None, Why.FAILED),
@@ -231,20 +231,19 @@ IDS = st.text(min_size=1, max_size=90)
 @given(st.lists(IDS, unique=True, min_size=1))
 def test_a_custom_id_of_any_request_finds_it_again(ids):
     names = Names(pd.DataFrame({"image_id": ids}))
-    forms = [(1, 1, "sets"), (12, 1, "ranking"), (1, 2, "shares"), (999_999, 999, "shares")]
+    forms = [(1, "sets"), (12, "ranking"), (2, "shares"), (999_999, "shares")]
     asked = [Requested(image, *which) for image in ids for which in forms]
-    given_ids = [custom_id(one.image, one.sample, wording=one.wording, answer=one.answer) for one in asked]
+    given_ids = [custom_id(one.image, one.sample, answer=one.answer) for one in asked]
     assert len(set(given_ids)) == 4 * len(ids)
     assert all(re.fullmatch("[A-Za-z0-9_-]{1,64}", one) for one in given_ids)
     assert [names.of_custom_id(one) for one in given_ids] == asked
     assert names.of_custom_id(f"s1x-{given_ids[0][3:]}") is None
 
 
-def test_the_custom_id_says_sample_wording_and_form_of_answer():
+def test_the_custom_id_says_sample_and_form_of_answer():
     assert custom_id("cat", 3) == "s3-p-cat"
-    assert custom_id("cat", 3, wording=2) == "s3w2-p-cat"
     assert custom_id("cat", 3, answer="shares") == "s3h-p-cat"
-    assert custom_id("cat", 3, wording=2, answer="ranking", shuffle="0a1b") == "s3w2rx0a1b-p-cat"
+    assert custom_id("cat", 3, answer="ranking", shuffle="0a1b") == "s3rx0a1b-p-cat"
 
 
 @pytest.mark.parametrize("name", ["3", "images/cat.png", "cat.png", "cat", "/home/me/images/cat.png", "data\\cat.png"])
@@ -309,12 +308,6 @@ def test_whole_numbers_count_the_people_who_were_asked_about_and_others_are_shar
         refused(BadInput, f"used of 1: {re.escape(Why.NO_SCALE)}: 1", said_of, file, [SHARES.format(*row)])
 
 
-def test_marked_numbers_speak_for_themselves_in_any_file(file):
-    n = '{"n": 40, "joy": 24, "awe": 10, "fear": 0, "anger": 0}'
-    texts = [COUNTS, SHARES.format('"60%"', '"25%"', 0, '"5%"'), n, SHARES.format(*['"0%"'] * 4)]
-    assert said_of(file, texts, "shares").shares[:, 0] == pytest.approx([0.6, 0.6, 0.6, 0])
-
-
 def test_zeros_and_ones_are_read_as_yes_and_no(file):
     said = said_of(file, [SHARES.format(1, 0, 0, 1), SHARES.format(1, 0, 0, 0)])
     assert (said.shape, said.sets.tolist()) == ("sets", [[1, 0, 0, 1], [1, 0, 0, 0]])
@@ -350,8 +343,8 @@ def test_answers_of_several_forms_are_an_error_with_the_way_out(file):
 
 
 def test_shares_of_one_label_each_sum_to_one_but_for_rounding(file):
-    percent = [('"33%"', '"33%"', '"33%"', '"0%"'), ('"75%"', '"25%"', 0, 0), ('"90%"', '"50%"', '"0%"', '"0%"')]
-    said = said_of(file, [SHARES.format(*each) for each in percent], "shares", one=True)
+    rounded = [(0.33, 0.33, 0.33, 0), (0.75, 0.25, 0, 0), (0.9, 0.5, 0, 0)]
+    said = said_of(file, [SHARES.format(*each) for each in rounded], "shares", one=True)
     assert said.shares == pytest.approx(np.array([[1 / 3, 1 / 3, 1 / 3, 0], [0.75, 0.25, 0, 0]]))
     assert said.received.problems == {Why.NO_SUM: ["line 3"]}
     assert "1 answers sum to one but for rounding, and are divided by their sum" in said.received.notes
@@ -397,8 +390,7 @@ def test_of_rankings_the_mean_place_counts_and_the_first_k_labels_are_the_set(fi
 
 JOY_AWE, FIRST = [[1, 1, 0, 0], [0] * 4], [[1, 0, 0, 0]]
 COLUMNS = [
-    ("image,joy,awe,fear,anger,n\n1,12,5,0,1,20\na b,24,10,0,2,40", "rates", [replies.SAID] * 2),
-    ("image,joy,awe,fear,anger\n1,60%,25%,0%,5%", "rates", [replies.SAID]),
+    ("image,joy,awe,fear,anger,n\n1,0.6,0.25,0,0.05,20", "rates", [replies.SAID]),
     (f'[{{"image": "1", {replies.SHARES}}}]', "rates", [replies.SAID]),
     ("id,labels,n\n1,joy|awe,7\na b,none,7", "sets", JOY_AWE),
     ("id,emotion,score\n1,\"['joy', 'awe']\",0.9\na b,[],0.1", "sets", JOY_AWE),

@@ -22,7 +22,7 @@ from affectml.page.sections import FOLDED, OPEN
 from affectml.page.sections.labels import bias, instead, labels
 from affectml.page.sections.overview import CLOSE, beside, cards, images, overview, sentence, three
 from affectml.page.sections.parts import by_person, disagreement, made, subgroup_lines, subgroups
-from affectml.page.sections.scores import bands, differences, every_score, levels, promise, repeats
+from affectml.page.sections.scores import bands, differences, every_score, levels, promise
 from affectml.page.tables import PRECISION, STAR, matrix, number, p_value, pivot, scores_table
 from affectml.page.write import caveats, missing, sections, warnings
 from affectml.predicting.checks import Alike
@@ -104,9 +104,8 @@ def test_the_best_of_a_row_is_bold_with_all_whose_intervals_overlap_but_who_know
     assert r"\textbf{.600 $\pm$.050}" in table.to_tex()
 
 
-def test_tables_are_numbers_for_programs_and_booktabs_for_papers():
+def test_tables_are_booktabs_for_papers():
     table = Table("T_1", ("label", "F1"), (("joy_a", "+.623 ±.018*"), ("fear", "–")), "a note", frozenset({(0, 1)}))
-    assert table.to_csv() == "label,F1,F1 ±\r\njoy_a,0.623,0.018\r\nfear,,\r\n"
     assert r"joy\_a & \textbf{+.623 $\pm$.018*} \\" in table.to_tex()
     assert table.to_tex().startswith("% T_1\n% a note\n\\begin{tabular}{lr}\n\\toprule\n")
     assert [number(v) for v in (0.5, -0.25, 1.5, 0.0001, None)] == [".500", "-.250", "1.500", ".000", "–"]
@@ -336,19 +335,13 @@ def test_what_knowing_a_person_is_worth_is_said_by_the_interval():
         "-.020); in rate_cross_entropy about new images."
     )
     assert cells(section.tables[0])["seen people new images (12)"]["model"] == ".500 ±.020"
-    assert len(section.drawings) == 1
 
 
-def test_a_right_parent_at_random_is_not_spoken_of_where_parents_have_one_child():
+def test_scores_at_a_coarser_level_have_its_name_and_how_labels_got_there():
     fact = {"levels": {"two": {"labels": ["a", "b"], "lines": ["awe: left out"]}}}
-    rows = [row("set_f1", 0.8, space="two"), row("errors_inside_parent", 0.6, half=None, space="two", n=8)]
-    chance = row("errors_inside_parent", 0.4, "chance", None, space="two")
-    said = levels(found(*rows, chance, **fact))
-    assert said.sentence == "At two, 60 % of 8 wrong first labels have the right parent; of random ones 40 % would."
+    said = levels(found(row("set_f1", 0.8, space="two"), **fact))
     assert cells(said.tables[0])["two (2): set_f1 ↑"] == {"model": ".800 ±.050"}
     assert "two: awe: left out" in said.tables[0].note
-    for none in ((), (replace(chance, value=0.0),)):
-        assert "parent" not in levels(found(*rows, *none, **fact)).sentence
 
 
 def test_differences_are_counted_and_their_signs_shown():
@@ -363,11 +356,6 @@ def test_differences_are_counted_and_their_signs_shown():
     few = differences(found(*(replace(each, p=None, p_holm=None) for each in rows)))
     assert few.sentence == "Too few images or groups to test a difference."
     assert not few.tables[0].best
-
-
-def test_wordings():
-    over = by("wordings", {"": 0.5, "1": 0.4, "2": 0.6})
-    assert repeats(found(*over)).sentence == "The model's set_f1 lies between .400 and .600 over wordings."
 
 
 def test_several_data_sets_stand_in_one_table_and_keep_their_own_sections(tmp_path):
@@ -442,12 +430,12 @@ def test_a_users_words_are_escaped_wherever_they_stand(tmp_path):
 
 def test_a_page_of_plain_sections_opens_with_the_first_of_them(tmp_path):
     table = Table("t", ("a", "b"), (("1", "2"),))
-    plain = [Section("first", "F", "One.", tables=(table,), open=True), Section("two", "T", "Two.", notes=("n",))]
+    plain = [Section("first", "F", "One.", tables=(table,), open=True), Section("two", "T", "Two.")]
     write_page(tmp_path / "p.html", plain, Shown("t", "h", ("x",), "c"), caveats=["careful", "more"])
     source, text = opened(tmp_path / "p.html")
     assert re.search(r"h\s+One\.\s+careful", text)
     assert given(source, "id") == ["first", "two", "two-heading"]
-    assert given(source, "download") == ["first-t.csv", "first-t.tex"]
+    assert given(source, "download") == ["first-t.tex"]
 
 
 @pytest.fixture(scope="module")

@@ -103,15 +103,6 @@ def test_the_steps_give_what_train_gives(judged, tmp_path):
         assert (steps.folder / file).read_bytes() == (whole.folder / file).read_bytes()
 
 
-def test_a_training_has_the_steps_that_its_options_ask_for():
-    for asked, steps in (
-        ({}, []),
-        ({"promise": "recall=.7"}, ["Promise"]),
-        ({"by_person": True}, ["ByPerson"]),
-    ):
-        assert [type(step).__name__ for step in plan_run(replace(CONFIG, **asked)).steps] == steps
-
-
 def test_every_field_of_the_configuration_is_an_option_of_the_command_and_of_train_and_is_documented():
     of_command = {each.name: each.opts for each in get_command(app).commands["train"].params}
     names = [each.name for each in fields(TrainConfig)]

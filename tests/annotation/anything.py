@@ -16,7 +16,7 @@ from .studies import open_study
 from .tasks import LABELS, rows
 
 DRAWN = {  # what is done, and how often
-    "claim": 25, "answer": 40, "correct": 6, "meet_another": 4, "draft": 5, "wait": 4, "come": 4, "go_through": 6,
+    "claim": 25, "answer": 40, "correct": 6, "meet_another": 4, "wait": 4, "come": 4, "go_through": 6,
     "leave": 1, "invite": 3, "uninvite": 1, "withdraw": 1, "undo": 1, "erase": 0.5, "resolve": 3, "again": 3,
     "give_back": 2, "release": 2, "second_look": 4, "enqueue": 1, "steer": 0.7, "add_images": 1, "add_checks": 0.3,
     "open_round": 0.2, "take_in": 0.7,
@@ -95,9 +95,6 @@ class Anything:
     def resolve(self):
         still = self.ids(schema.conflict.c.event_id, schema.conflict.c.resolved_at.is_(None))
         self.store.resolve_conflict(self.draw.choice(still), keep=self.draw.random() < 0.7, by="lead")
-
-    def draft(self):
-        self.store.save_draft(self.one(), self.image(), {"labels": ["awe"]})
 
     def wait(self):
         self.now += self.draw.choice([2, 20, 45]) * 60_000_000_000

@@ -42,9 +42,10 @@ def used(store):
     said = Answer(first.image_id, "ann", "labels", ("joy",), note='"Ä\n\u2028\x01', valence=0.1 + 0.2, seconds=3.0)
     sure = Answer(second.image_id, "ann", "labels", ("awe", "joy"), intensities=(1.0, 1e-300))
     assert [receipt.error for receipt in store.submit([said, sure])] == [None, None]
-    store.save_draft("ann", first.image_id, {"note": "half"})
+    of_before_0_3_0 = {"annotator_id": "ann", "round": 1, "image_id": first.image_id, "content": {"note": "half"}}
     store.decide(first.image_id, ["joy"], by="lead")
     with store.database.write() as connection:
+        connection.execute(schema.draft.insert().values(**of_before_0_3_0, saved_at=1))
         for question, value in (("whole", 3.0), ("part", 0.1), ("many", 12345678901234567890), ("text", "3")):
             row = {"annotator_id": who, "question": question, "value": value, "at": 1}
             connection.execute(schema.questionnaire.insert().values(row))

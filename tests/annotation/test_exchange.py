@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 import affectml_annotation as aa
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
-from affectml_annotation.exchange.label_studio import labelling_config, write_label_studio
 from affectml_annotation.exchange.tables import import_problems
 
 from .tasks import LABELS, new_task, refused
@@ -66,20 +65,6 @@ def test_a_flag_of_before_is_a_skip_with_a_flag(tmp_path, name):
     assert again["kind"].tolist() == ["labels", "none", "unsure", "skip", "skip"]
     assert again["flag"].tolist() == [False, False, False, False, True]
     assert aa.count_votes(before, LABELS).n.tolist() == aa.count_votes(again, LABELS).n.tolist() == [2, 0, 0]
-
-
-def test_label_studio_predictions_stand_beside_judgements(tmp_path):
-    said = {"image_id": ["a", "z"], "model": "m1", "score": [0.5, np.nan], "labels": [["awe"], []]}
-    predictions = pd.DataFrame(said)
-    write_label_studio(full(), tmp_path / "ls.json", predictions=predictions)
-    tasks = {task["data"]["image_id"]: task["predictions"] for task in json.loads((tmp_path / "ls.json").read_text())}
-    awe = {"from_name": "labels", "to_name": "image", "type": "choices", "value": {"choices": ["awe"]}}
-    [[first], [last]] = tasks.pop("a"), tasks.pop("z")
-    assert first == {"model_version": "m1", "score": 0.5, "result": [awe]}
-    assert last == {"model_version": "m1", "score": None, "result": []}
-    assert tasks == {"b": [], "c": []}
-    assert plain(aa.read_judgements(tmp_path / "ls.json")) == plain(full())
-    assert '<Choice value="fear"/>' in labelling_config(LABELS)
 
 
 def test_label_studio_exports_of_others_are_read(tmp_path):

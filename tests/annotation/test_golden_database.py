@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 import affectml_annotation as aa
+from affectml_annotation.aggregation import METHODS
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 from affectml_annotation.judgements import of_now as flags_of_now
 from affectml_annotation.store import schema
@@ -143,7 +144,7 @@ def test_the_task_and_its_progress_are_the_same(store, said):
 def test_people_go_on_where_they_were(store, said):
     for who, claims in said["held"].items():
         for claim, before in zip(store.claim(who, len(claims)), claims, strict=True):
-            at_least(vars(claim), before)
+            at_least(vars(claim), {name: value for name, value in before.items() if name != "draft"})
 
 
 @of_tasks
@@ -154,7 +155,9 @@ def test_counts_and_agreement_are_the_same(store, said):
         for row in [*said["annotators"], *said["agreement"]["annotators"]]:
             row["skip"] += row["flag"]
     for method, before in said["counts"].items():
-        made = aa.aggregate(judgements, labels, method, weights="agreement" if method == "weighted" else None)
+        if method not in METHODS:
+            continue
+        made = aa.aggregate(judgements, labels, method)
         assert (list(made.image_id), made.n.tolist()) == (before["image_id"], before["n"])
         reasons = {"no answers" if why == "fewer than 1 answers" else why: n for why, n in before["left_out"].items()}
         assert made.left_out == reasons

@@ -27,7 +27,7 @@ READS_ALL = {  # or, of the slots, all of a round, of which there is one for eac
     "reading.Reading.skipped_images": "so is it where it is none",
     "reading.Reading.progress": "the images of a round are counted",
     "reading._count": "so are those which are complete",
-    "changing._ask_more": "every image gets the new overlap",
+    "setup._ask_more": "every image gets the new overlap",
     "setup.enqueue": "once for all images that are queued",
 }
 

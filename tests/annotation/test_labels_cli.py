@@ -208,8 +208,8 @@ def test_a_task_is_a_file_that_is_shown_changed_and_assigned(run, demo, tmp_path
 
 
 BAD_FILES = {
-    "overlap: 0": "more.yaml: overlap: expected 1 or more, but this is 0",
-    "backups: {days: -1}": "more.yaml: backups.days: expected 0 or more, but this is -1",
+    "overlap: 0": "more.yaml: overlap: expected greater than or equal to 1, but this is 0",
+    "backups: {days: -1}": "more.yaml: backups.days: expected greater than or equal to 0, but this is -1",
     "backup: {days: 1}": "more.yaml: no key 'backup' here; did you mean 'backups'?",
     "overlap: [": "more.yaml: not valid YAML",
     "seed: 5": "seed: cannot change in a task that is set up",
@@ -381,7 +381,6 @@ REFUSED = [
     (["import", "FOLDER/people.parquet", "--db", "TASK"], "imported already"),
     (["import", "FOLDER/bad.csv", "--db", "TASK"], "5 problems, nothing was imported: line 2 and 2 more: 'strang"),
     (["import", "FOLDER/people.csv", "--db", "TASK", "--map", "foo"], "expected a pair"),
-    (["import", "FOLDER/people.csv", "--db", "TASK", "--encoding", "klingon"], "no encoding 'klingon'"),
     (["attention", "--db", "TASK", "--add", "FOLDER/nowhere.csv"], "nowhere.csv: no such file"),
     (["export", "--db", "TASK", "--to", "FOLDER/people.csv/new"], "people.csv/new: Not a directory; name another"),
     (["export", "--db", "TASK", "--to", "FOLDER/x.txt"], "x.txt: nothing was written: cannot tell the format; end"),
@@ -419,7 +418,10 @@ def test_what_a_task_file_leaves_out_stays_and_who_asks_for_second_looks_gets_a_
         now = store.task
         assert (now.overlap, now.invited_only, now.page.blur, now.page.blind_first) == (4, True, True, True)
         assert "second" in set(store.rounds()["purpose"])
-    for text, says in (("overlap: yes", "expected a whole number"), ("skips: 99999999999", "1,000,000 at most")):
+    for text, says in (
+        ("overlap: yes", "expected a whole number"),
+        ("skips: 99999999999", "less than or equal to 1000000, but this is"),
+    ):
         file.write_text(text)
         assert says in run("label", "assign", "--file", file, "--db", task, fails=True)
     file.write_text("recruit: {panel: links}\n")

@@ -17,7 +17,7 @@ from affectml.exploring._people import Judgements
 from affectml.planning._figures import read_pilot
 from affectml_annotation.exchange.dataset_folder import Collected
 from affectml_annotation.store import submits
-from affectml_annotation.store.visits import failed_checks
+from affectml_annotation.store.claims import failed_checks
 from affectml_annotation.study import running
 from affectml_annotation.study.overview import people
 from affectml_apps.relabel import lead

@@ -11,7 +11,7 @@ from affectml.importers.read import read_table
 from affectml.page.tables import Table
 from affectml.predicting.files import WRITERS
 from affectml_annotation import read_judgements, write_judgements
-from affectml_annotation.exchange.files import csv_rows, csv_text, from_spreadsheet, plain_text, spreadsheet_cell
+from affectml_annotation.exchange.files import csv_rows, csv_text, plain_text, spreadsheet_cell
 from affectml_annotation.exchange.files import table_csv as csv_of
 
 FORMULAS = ("=1+1", "+1|x", "-2+3", "@SUM(A1)", "\tx", "\rx", "\nx", "＝1", '=HYPERLINK("x")', "--1", "-.5x")
@@ -66,9 +66,3 @@ def test_predictions_come_back_from_csv(tmp_path, text):
     assert list(found.columns) == ["image", "=awe", "joy", "set"]
     assert found["image"].tolist() == [text, "b.png"]
     assert found["set"].tolist() == ["=awe|joy", ""]
-
-
-def test_a_table_that_pandas_read_is_as_it_was(tmp_path):
-    given = pd.DataFrame({"=a": ["=1", "'=2", "x"], "n": [-1, 0, 1]})
-    (tmp_path / "t.csv").write_text(csv_of(given), newline="")
-    pd.testing.assert_frame_equal(from_spreadsheet(pd.read_csv(tmp_path / "t.csv")), given)

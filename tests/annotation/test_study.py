@@ -15,7 +15,7 @@ from affectml_annotation.errors import UnknownLabel
 from affectml_annotation.languages import PSEUDO, _, spoken
 from affectml_annotation.store import schema
 from affectml_annotation.store.claims import check_places
-from affectml_annotation.store.keys import ERASING, FORGOTTEN, keyed, make_key
+from affectml_annotation.store.people import ERASING, FORGOTTEN, keyed, make_key
 from affectml_annotation.study import door, pay, running, visits
 from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.folder import Study

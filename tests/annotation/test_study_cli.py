@@ -19,11 +19,11 @@ from affectml.taxonomies import get_taxonomy
 from affectml_annotation import DatabaseAway, LabelStore, StoreError, Task, erasing
 from affectml_annotation.errors import BadTask
 from affectml_annotation.store.backup import write_backup
+from affectml_annotation.store.claims import end
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.store.keeping import keep_backup
 from affectml_annotation.store.place import backups_of
-from affectml_annotation.store.visits import end
 from affectml_annotation.study import door, overview, running, visits
 from affectml_annotation.study.file import LabelWords
 from affectml_annotation.study.folder import FILE, read_study

@@ -56,7 +56,7 @@ BAD_LANGUAGES = [
     ("en", "languages: expected a list, such as [one, another]"),
     (["en-XA"], "'en-XA' is no language's code"),  # which shows what is not translated, and is nobody's
     (["de", "DE"], "languages: one stands twice in de, de"),
-    (["en", False], "expected a text; put False in quotes"),  # what YAML makes of Norwegian
+    (["en", False], "expected a text; put it in quotes"),  # what YAML makes of Norwegian
 ]
 
 

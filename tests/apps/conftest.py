@@ -437,6 +437,13 @@ class Person:
         return events[events["annotator_id"] == self.who].reset_index(drop=True)
 
 
+def change_language(person: Person, code: str) -> None:
+    """Have the labelling page speak another language, as somebody chooses it in the page's header."""
+    person.page.locator(".st-key-languages button").click()
+    person.page.locator(f".st-key-language-{code} button").click()
+    person.page.wait_for_selector(f".labeller[lang={code}]")
+
+
 # on a page: whether all of it is in sight; which element has the focus, within components too
 NO_SCROLLING = """() => [document.scrollingElement, document.querySelector('.stMain')].every(
 e => e.scrollHeight <= e.clientHeight && e.scrollWidth <= e.clientWidth)"""

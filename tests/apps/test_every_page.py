@@ -103,13 +103,10 @@ def show_explore(page, server, path):
 
 
 @pytest.mark.parametrize("name", [*LABELLING, *EXPLORING, *FILES])
-@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
-def test_it_opens_is_clean_fits_and_loads_nothing_foreign(
-    request, profile, axe, unfold, cut_or_overlapping, eventually, name, theme
+def test_it_opens_is_clean_in_the_light_and_in_the_dark_fits_and_loads_nothing_foreign(
+    request, page, axe, unfold, cut_or_overlapping, eventually, name
 ):
-    page = profile(color_scheme=theme).new_page()
     problems, asked = [], []
-    page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("console", lambda line: problems.append(line.text) if "Content Security" in line.text else None)
     page.on("request", lambda request: asked.append(request.url))
     page.on("websocket", lambda socket: asked.append(socket.url))
@@ -123,7 +120,12 @@ def test_it_opens_is_clean_fits_and_loads_nothing_foreign(
         if name not in ("help", *EXPLORING):
             unfold(page)
         expect(page.get_by_test_id("stException")).to_have_count(0)
-    assert axe(page) == []
+    found = axe(page)
+    page.emulate_media(color_scheme="dark")
+    if name not in FILES:
+        page.wait_for_function("getComputedStyle(document.querySelector('.stApp')).colorScheme === 'dark'")
+        settled(page)
+    assert (found, axe(page)) == ([], [])
     own = urlsplit(page.url).netloc
     foreign = [url for url in asked if urlsplit(url).scheme not in ("data", "blob") and urlsplit(url).netloc != own]
     assert (foreign, problems) == ([], [])

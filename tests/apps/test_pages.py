@@ -10,7 +10,7 @@ import pytest
 
 from affectml_annotation import Answer, DatabaseFailed, StoreError
 from affectml_annotation.store import keeping
-from affectml_annotation.store import setup as store_setup
+from affectml_annotation.store import people as of_task
 from affectml_annotation.store.versions import all_versions
 from affectml_annotation.uncertainty import disagreement
 from affectml_apps.relabel import lead, queries
@@ -175,7 +175,7 @@ def test_who_was_withdrawn_under_their_name_comes_back_by_the_lead(answered, mon
     assert ("for a week; then it is final" if only_here else "at any time") in said(app)
     app.checkbox[0].check().run()
     press(app, "Withdraw")
-    monkeypatch.setattr(store_setup, "UNDO_MS", 0)
+    monkeypatch.setattr(of_task, "UNDO_MS", 0)
     assert answered.store.undoable_withdrawals() == ([] if only_here else ["ann"])
     monkeypatch.undo()
     app = submit(page("progress"), "Undo it", {"Who withdrew": ["ann"]})
@@ -239,7 +239,7 @@ def test_the_file_is_shown_whole_and_saved_as_a_version(task):
 @pytest.mark.parametrize(
     ("before", "after", "why"),
     [
-        ("overlap: 3", "overlap: 0", "overlap: expected 1 or more, but this is 0"),
+        ("overlap: 3", "overlap: 0", "overlap: expected greater than or equal to 1, but this is 0"),
         ("overlap: 3", "overlop: 3", "no key 'overlop' here; did you mean 'overlap'?"),
         ("overlap: 3", "overlap: [", "not valid YAML"),
         ("seed: 0", "seed: 4", "seed: cannot change in a task that is set up"),

@@ -192,7 +192,7 @@ def test_what_another_server_changed_is_seen_here(task):
     assert (task.file.page.blur, task.file.words["awe"].definition) == (True, "vast")
     with pytest.raises(BadTask, match="page: no key 'blurr' here; did you mean 'blur'"):
         task.store.change_task(page={"blurr": True})
-    with pytest.raises(BadTask, match="page.seconds: expected 0 or more, but this is -1"):
+    with pytest.raises(BadTask, match="page.seconds: expected greater than or equal to 0, but this is -1"):
         task.store.change_task(page={"seconds": -1})
     assert read_secret(task.store) == task.secret
 

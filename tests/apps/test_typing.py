@@ -10,7 +10,7 @@ from playwright.async_api import async_playwright
 SLOW = {"server"}  # fixtures, and so all that asks for them
 
 SETS = list(islice((set_ for size in (1, 2, 3) for set_ in combinations(range(8), size)), 30))  # 30 different ones
-GAPS = [0, 20, 50, 100, 200]
+GAPS = [0, 20, 50, 100]
 
 
 def keys_of(number):
@@ -56,7 +56,7 @@ async def type_sets(browser, server, who, gap, waiting):
 
 @pytest.fixture(scope="module")
 def typed(server, chromium):
-    """Ten people at once, one for each gap, waiting and not; (gap, waiting) -> labels in key order, images seen."""
+    """Eight people at once, one for each gap, waiting and not; (gap, waiting) -> labels in key order, images seen."""
     found = {}
     grid = {(gap, waiting): f"types-{gap}-{waiting}" for gap in GAPS for waiting in (True, False)}
     server.join(*grid.values())
@@ -92,10 +92,10 @@ def test_without_waiting_a_set_is_stored_whole_or_not_at_all(server, typed, gap)
     assert numbers[0] == 0  # its image was waited for; how many of the others are in time is up to the machine
 
 
-def test_ten_people_at_once_never_answer_an_image_more_often_than_wanted(server, typed):
+def test_people_at_once_never_answer_an_image_more_often_than_wanted(server, typed):
     events = server.events()
     events = events[events["annotator_id"].str.startswith("types-")]
-    assert events["annotator_id"].nunique() == len(typed) == 10
+    assert events["annotator_id"].nunique() == len(typed) == 8
     assert events.groupby("image_id")["annotator_id"].nunique().max() <= 3  # the task's overlap
     assert not events.duplicated(["annotator_id", "image_id"]).any()
 

@@ -171,9 +171,7 @@ def _write_said(store: LabelStore, folder: Path) -> None:
                 "left_out": made.left_out,
             }
             for method in METHODS
-            for made in [
-                aggregate(judgements, LABELS, method, weights="agreement" if method == "weighted" else None)
-            ]
+            for made in [aggregate(judgements, LABELS, method)]
         },
         "agreement": agreement_report(judgements, LABELS, seed=1).to_dict(),
         "annotators": json.loads(

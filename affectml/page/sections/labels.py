@@ -1,7 +1,6 @@
 """Label by label: scores, how common each is, how often systems name it, and what is said instead."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ SCORED = {  # of labels: a title, and a line under the picture
     "average_precision": ("Average precision: how well a label's images come first", "prior: a random order."),
     "absolute_error": ("How far each label's share is off; lower is better", "prior: one share for every image."),
 }
-ALSO = ("prevalence", "set_share", "mean_share", "rate_cross_entropy", "threshold")
+ALSO = ("prevalence", "set_share", "mean_share", "rate_cross_entropy")
 TIED = 3  # equally common mistakes that are named
 RULE = (
     "a label that both name counts on the diagonal; a missed label is shared evenly among those named instead; the row "
@@ -38,10 +37,9 @@ def labels(page: Page) -> Section | None:
         there = note.partition(":")[0] in {each.system for each in found}
         parts.append(spots(page, title, found, "label", note * there))
     how = "set_share" if "set_share" in by else "mean_share"
-    said = [each for name in (how, "threshold") for each in by.get(name, ()) if each.system == page.first]
+    said = [each for each in by.get(how, ()) if each.system == page.first]
     note = f"{capital(page.them)}: the mean share, {which_images(page)}."
     note += f" {page.first}: {'how often its sets have it' if how == 'set_share' else 'its mean share'}." * bool(said)
-    said = [replace(each, system="threshold") if each.metric == "threshold" else each for each in said]
     parts.append(spots(page, "How common each label is", [*by.get("prevalence", ()), *said], "label", note))
     parts += [pivot(f"{name} of each label", by.get(name, ()), "label") for name in (*SCORED, *ALSO)]
     return Section.of("labels", "Label by label", _best(page.first, next(iter(rivals.values()), [])), parts)

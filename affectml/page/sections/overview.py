@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -182,9 +183,9 @@ def images(page: Page) -> Section | None:
         most[f"Where people disagree most: entropy of their {shares}, {which_images(page)}"] = entropies(
             truth.shares, rates=truth.kind == "rates"
         )
-    if "total_variation" in page.scores:  # of each two systems
-        apart = page.scores.groupby("image_id", sort=False)["total_variation"].mean()
-        most["Where systems disagree most"] = apart.reindex(truth.image_id).fillna(0).to_numpy()
+    judged = [each for name, each in (page.shown.answers or {}).items() if name in page.facts.get("systems", ())]
+    if page.shown.gallery and len(judged) > 1:
+        most["Where systems disagree most"] = apart([each.scores for each in judged])
     rows = {f"Where {who} and {whose} agree most": order, f"Where {who} and {whose} agree least": order[::-1]}
     for title, values in most.items():
         rows[title] = [row for row in np.argsort(-values, kind="stable").tolist() if row in lines]
@@ -194,6 +195,13 @@ def images(page: Page) -> Section | None:
         others = (replace(c, said=tuple(each for each in c.said if each[0] not in (whose, page.first))) for c in made)
         galleries.append(Cards(title, tuple(others), "" if galleries else f"{key}."))
     return Section.of("images", "Images", [], galleries)
+
+
+def apart(scores: Sequence[Floats]) -> Floats:
+    """The mean total variation between each two systems' scores [N, C], as shares of their sum, image by image [N]."""
+    shares = [np.clip(each, 0, None) + 1e-9 for each in scores]
+    shares = [each / each.sum(axis=1, keepdims=True) for each in shares]
+    return np.asarray(np.mean([np.abs(a - b).sum(axis=1) / 2 for a, b in combinations(shares, 2)], axis=0))
 
 
 def three(page: Page) -> tuple[Cards, ...]:

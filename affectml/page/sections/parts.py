@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from affectml.judging.figures import Figure
-from affectml.page.section import Page, Section, called, curve, spots
+from affectml.page.section import Page, Section, called, spots
 from affectml.page.tables import Table, arrow, cell, grouped, metric, number, p_value, pivot, span
 from affectml.runs import RunInfo
 
@@ -117,12 +117,6 @@ def by_person(page: Page) -> Section | None:
 
     for name, found in scores.items():
         parts.append(pivot(f"By person: {arrow(name)}", found, whom, who, head="whom (people)", note=SYSTEMS))
-    for images, what in (("new", "new images"), ("seen", "images it has seen")):
-        start = f"unseen_people_{images}_images_k"
-        known = [f for f in scores.get(KNOWING, ()) if f.against == "people" and f.level.startswith(start)]
-        points = [replace(each, level=each.level.removeprefix(start)) for each in known]
-        if sum(each.system == page.first for each in points) > 1:
-            parts.append(curve(f"{arrow(KNOWING)} of people never seen, {what}", points, page.first, "answers known"))
     for each in scores.get(KNOWING, ()):
         start, _, k = each.level.partition("_images_k")
         new = each.level == "seen_people_new_images" or (start == "unseen_people_new" and k != "0")

@@ -8,8 +8,8 @@ from affectml.data.choose import from_people
 from affectml.heads.promise import held
 from affectml.judging.figures import Figure
 from affectml.judging.subgroups import HERE
-from affectml.page.section import Drawing, Page, Section, called, sentence_of
-from affectml.page.tables import BESIDE, grouped, is_difference, matrix, metric, number, percent, pivot, scores_table
+from affectml.page.section import Drawing, Page, Section, sentence_of
+from affectml.page.tables import BESIDE, grouped, is_difference, matrix, metric, number, pivot, scores_table
 from affectml.plots import reliability as plot
 from affectml_metrics.table import find, shown
 
@@ -49,7 +49,7 @@ def _two(figure: Figure) -> str:
 
 def levels(page: Page) -> Section | None:
     """The systems at the coarser levels of the labels, in main metrics of first labels and sets."""
-    first, rows, told, notes = page.first, list[Figure](), list[str](), ["each system's fine answers, mapped"]
+    rows, notes = list[Figure](), ["each system's fine answers, mapped"]
     for space, about in page.facts.get("levels", {}).items():
         every = grouped(page.where(space=space, against="people"), "name")
         for name in shown(every, "headline"):
@@ -59,34 +59,21 @@ def levels(page: Page) -> Section | None:
                     replace(each, level=f"{space} ({len(about['labels'])}): {metric(each)}") for each in every[name]
                 ]
         notes += [f"{space}: {line}" for line in about.get("lines", ())]
-        inside = {each.system: each for each in every.get("errors_inside_parent", ())}
-        if first in inside and "chance" in inside and inside["chance"].value > 0:  # 0: each parent has one child
-            wrong = f"{percent(inside[first].value)} of {inside[first].n} wrong first labels have the right parent"
-            told.append(f"at {space}, {wrong}; of random ones {percent(inside['chance'].value)} would")
     table = pivot("Systems at each coarser level", rows, "level", note="; ".join(notes), best=True)
     plain = "the same answers, counted at labels that hold several others"
-    return Section.of("levels", "At coarser levels", told or [plain], [table])
+    return Section.of("levels", "At coarser levels", [plain], [table])
 
 
 def data_sets(page: Page) -> Section | None:
-    """Systems by data sets in every main metric, and what runs lose away from their own data."""
-    drops = pivot("Drops", page.parts("dataset"), metric, lambda f: f"{f.system}: {f.level}")
-    words = ["a row is a data set, a column a system"]
-    return Section.of("matrix", "Systems and data sets", words, [*matrix(page), drops])
+    """Systems by data sets in every main metric, a run on its own data in the same labels too."""
+    return Section.of("matrix", "Systems and data sets", ["a row is a data set, a column a system"], matrix(page))
 
 
-def repeats(page: Page) -> Section | None:
-    """Answers to each wording and draw alone, and a liking for places in a list."""
-    tables, told, places = list[Any](), list[str](), page.found(metric="place_bias")
-    for by in ("wordings", "draws"):
-        for system, mine in grouped(page.parts(by), "system").items():
-            tables.append(pivot(f"{system} by {by}", mine, lambda f: f.level or "mean", metric, head=by))
-            values = [each.value for each in mine if each.level and each.name == mine[0].name]
-            ends = f"{number(min(values))} and {number(max(values))}" if values else ""
-            told += [f"{called(system)}'s {mine[0].name} lies between {ends} over {by}"] if values else []
-    tables.append(pivot("Liking for places in the list of labels", places, "system", "metric"))
-    plain = "a system may name labels more often because of their place in a list"
-    return Section.of("wordings", "Wordings, draws and places", told[:2] or [plain], tables)
+def places(page: Page) -> Section | None:
+    """A liking for places in the list of labels."""
+    table = pivot("Liking for places in the list of labels", page.found(metric="place_bias"), "system", "metric")
+    words = ["a system may name labels more often because of their place in a list"]
+    return Section.of("places", "Places of labels", words, [table])
 
 
 PANELS = 12  # labels of the picture; the table has all

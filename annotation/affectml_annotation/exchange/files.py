@@ -365,17 +365,9 @@ def csv_rows(text: str) -> list[list[str]]:
 
 def table_csv(table: pd.DataFrame, *, header: bool = True) -> str:
     """A table without its index as `csv_text` has it, the names of its columns too."""
-    return _with_texts(table, spreadsheet_cell).to_csv(index=False, header=header, lineterminator="\r\n")
 
+    def safe(cell: Any) -> Any:
+        return spreadsheet_cell(cell) if isinstance(cell, str) else cell
 
-def from_spreadsheet(table: pd.DataFrame) -> pd.DataFrame:
-    """A table as it was before `table_csv` wrote it and pandas read it."""
-    return _with_texts(table, plain_text)
-
-
-def _with_texts(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
-    def changed(cell: Any) -> Any:
-        return change(cell) if isinstance(cell, str) else cell
-
-    columns = {str(name): column.map(changed) for name, column in table.items() if not is_numeric_dtype(column)}
-    return table.assign(**columns).rename(columns=changed)
+    texts = {str(name): column.map(safe) for name, column in table.items() if not is_numeric_dtype(column)}
+    return table.assign(**texts).rename(columns=safe).to_csv(index=False, header=header, lineterminator="\r\n")

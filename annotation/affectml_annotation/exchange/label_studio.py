@@ -1,4 +1,4 @@
-"""Label Studio's JSON: tasks with image-level choices, annotations and predictions, both ways.
+"""Label Studio's JSON: tasks with image-level choices and annotations, both ways.
 
 Labels, none (an annotation with an empty result), skip (was_cancelled), seconds (lead_time), times and annotators have
 their places there; unsure and every other column are further results, each of a control of that name.
@@ -8,11 +8,10 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import quoteattr
 
 import pandas as pd
 
-from affectml_annotation.columns import COLUMNS, Column
+from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import BadImport
 from affectml_annotation.exchange.files import readable, write_json
 from affectml_annotation.exchange.tables import for_files, from_files, of_rows, with_time_texts
@@ -25,54 +24,14 @@ FURTHER = {column.name: column for column in COLUMNS
            if column.name not in (*THEIR_NAMES, "image_id", "annotator_id", "kind", "labels")}  # fmt: skip
 
 
-def labelling_config(labels: Sequence[str]) -> str:
-    """The labelling interface, to paste into Label Studio, that fits what `write_label_studio` writes."""
-    choices = "".join(f"\n    <Choice value={quoteattr(label)}/>" for label in labels)
-    return (
-        f'<View>\n  <Image name="{IMAGE}" value="$image"/>\n'
-        f'  <Choices name="{CHOICES}" toName="{IMAGE}" choice="multiple">{choices}\n  </Choices>\n'
-        f'  <Choices name="{KIND}" toName="{IMAGE}" choice="single">\n    <Choice value="unsure"/>\n  </Choices>\n'
-        + "".join(_control(column) for column in FURTHER.values() if column.by == "person")
-        + '  <View style="display: none">\n'
-        + "".join(_control(column) for column in FURTHER.values() if column.by != "person")
-        + "  </View>\n</View>\n"
-    )
-
-
-def _control(column: Column) -> str:
-    if column.type == "truth":
-        return f'  <Choices name="{column.name}" toName="{IMAGE}">\n    <Choice value="{column.name}"/>\n  </Choices>\n'
-    control = "Number" if column.type in ("number", "whole") else "TextArea"
-    return f'  <{control} name="{column.name}" toName="{IMAGE}"/>\n'
-
-
-def write_label_studio(
-    judgements: pd.DataFrame,
-    path: str | Path,
-    *,
-    urls: Mapping[str, str] | None = None,
-    predictions: pd.DataFrame | None = None,
-) -> None:
-    """Write tasks with their annotations and predictions.
-
-    urls: image to what Label Studio shows (default: the image's id). predictions: image_id, model, score, labels.
-    """
-    table = with_time_texts(for_files(judgements))
+def write_label_studio(judgements: pd.DataFrame, path: str | Path) -> None:
+    """Write tasks with their annotations; what Label Studio shows of an image is its id."""
     tasks: dict[str, dict[str, Any]] = {}
-
-    def task(image_id: str) -> dict[str, Any]:
-        data = {"image": (urls or {}).get(image_id, image_id), "image_id": image_id}
-        return tasks.setdefault(image_id, {"data": data, "annotations": [], "predictions": []})
-
-    for row in table.to_dict("records"):
-        task(str(row["image_id"]))["annotations"].append(_annotation(row))
-    if predictions is not None:
-        for row in predictions.to_dict("records"):
-            task(str(row["image_id"]))["predictions"].append({
-                "model_version": row["model"],
-                "score": None if pd.isna(row["score"]) else float(row["score"]),
-                "result": _choices(CHOICES, list(row["labels"])),
-            })  # fmt: skip
+    for row in with_time_texts(for_files(judgements)).to_dict("records"):
+        name = str(row["image_id"])
+        data = {"image": name, "image_id": name}
+        task = tasks.setdefault(name, {"data": data, "annotations": [], "predictions": []})
+        task["annotations"].append(_annotation(row))
     write_json(Path(path), list(tasks.values()))
 
 

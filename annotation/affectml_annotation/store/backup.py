@@ -22,9 +22,9 @@ from sqlalchemy.exc import DBAPIError
 
 from affectml_annotation.errors import StoreError
 from affectml_annotation.exchange.files import keep, make_way, workplace
+from affectml_annotation.store import LabelStore
 from affectml_annotation.store.engine import Database, failure, make_engine, watched, without_password
 from affectml_annotation.store.erasing import Gone, erase_again
-from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import MIGRATIONS, migrate, schema_faults, version_of
 from affectml_annotation.store.place import BACKUP, KEPT, backup_note, backups_of, holds_store, kept_in, way_back
 from affectml_annotation.store.schema import metadata, now_ms, write_setting

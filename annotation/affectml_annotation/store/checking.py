@@ -7,7 +7,7 @@ come too late, whether somebody who gave no answer holds a place, and what was g
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, groupby
 from operator import attrgetter
@@ -18,14 +18,13 @@ from sqlalchemy.exc import DBAPIError
 
 from affectml_annotation.errors import AnnotationError, DatabaseAway, DatabaseFailed, StoreError
 from affectml_annotation.judgements import ANSWERS, answer_problems
-from affectml_annotation.store import schema, setup
+from affectml_annotation.store import LabelStore, people, schema
 from affectml_annotation.store.backup import read_backup
 from affectml_annotation.store.claims import HOLDING
 from affectml_annotation.store.engine import watched
 from affectml_annotation.store.erasing import AUTHORS, PEOPLE
-from affectml_annotation.store.keys import ERASING, keyed, mark
-from affectml_annotation.store.label_store import LabelStore
 from affectml_annotation.store.migrations import MIGRATIONS, schema_faults, version_of
+from affectml_annotation.store.people import ERASING, keyed, mark
 from affectml_annotation.store.place import backup_note
 from affectml_annotation.store.schema import annotator, erasure, event, panel, setting
 from affectml_annotation.store.submits import OF_ASSIGNMENT
@@ -58,21 +57,21 @@ def check_store(store: LabelStore) -> list[Broken]:
                 where = store.database.where
                 raise StoreError(f"{where} has an earlier schema; `affectml label status` makes it this one")
             for name, row in chain(_backup(store), _offenders(connection)):
-                broken = found.setdefault(name, Broken(name, INVARIANTS[name][0]))
+                broken = found.setdefault(name, Broken(name, INVARIANTS[name]))
                 broken.count += 1
                 broken.rows += [row][: SHOWN - len(broken.rows)]
     except DatabaseAway:
         raise
     except DatabaseFailed as error:
-        found.setdefault("file", Broken("file", INVARIANTS["file"][0], 1, [{"error": str(error)}]))
+        found.setdefault("file", Broken("file", INVARIANTS["file"], 1, [{"error": str(error)}]))
     return [found[name] for name in INVARIANTS if name in found and ("file" not in found or name == "file")]
 
 
 def _offenders(connection: sa.Connection) -> Iterator[tuple[str, Row]]:
     """The name of what is broken with each row that shows it, but for what a damage before makes pointless to ask."""
     before = set()
-    for name, (_, find) in INVARIANTS.items():
-        if find is None or (name in ONLY_OF_SQLITE and connection.dialect.name != "sqlite"):
+    for name, find in _FINDERS:
+        if name in ONLY_OF_SQLITE and connection.dialect.name != "sqlite":
             continue
         try:
             with connection.begin_nested():  # PostgreSQL does nothing more after an error, but behind a savepoint
@@ -132,8 +131,8 @@ def _named(connection: sa.Connection, *more: sa.Column[Any]) -> dict[str, set[st
     for column in (*(table.c.annotator_id for table in PEOPLE), *more):
         for who in connection.scalars(sa.select(column).where(column.is_not(None)).distinct()):
             named[who].add(column.table.name)
-    lines = connection.scalars(sa.select(setting.c.value).where(setting.c.key.startswith(setup.WITHDRAWAL)))
-    for who in (*setup.closed(connection), *(str(line["annotator_id"]) for line in lines)):
+    lines = connection.scalars(sa.select(setting.c.value).where(setting.c.key.startswith(people.WITHDRAWAL)))
+    for who in (*people.closed(connection), *(str(line["annotator_id"]) for line in lines)):
         named[who].add("setting")
     return named
 
@@ -159,12 +158,14 @@ def _erased(connection: sa.Connection) -> Iterator[Row]:
 # All events, beside what stands for each in the other tables: now_* of answer, had_* of assignment.
 _LOG = """
     SELECT e.annotator_id, e.round, e.image_id, e.number, e.event_id, e.received_at, e.status, e.revision, e.kind,
-        e.place, e.purpose, e.holds_slot, e.claimed_at, c.kept, c.resolved_at,
-        a.event_id AS now_event_id, a.revision AS now_revision, a.surplus AS now_surplus,
+        e.base_revision, e.place, e.purpose, e.holds_slot, e.claimed_at, c.event_id AS contested, c.kept, c.resolved_at,
+        o.event_id AS against, a.event_id AS now_event_id, a.revision AS now_revision, a.surplus AS now_surplus,
         s.place AS had_place, s.purpose AS had_purpose, s.holds_slot AS had_holds_slot, s.claimed_at AS had_claimed_at,
         s.answered_at AS had_answered_at, i.position, r.purpose AS of_round, p.annotator_id AS person, p.withdrawn_at,
         k.position AS is_check
     FROM event e LEFT JOIN "conflict" c ON c.event_id = e.event_id
+    LEFT JOIN event o ON o.event_id = c.against
+        AND o.annotator_id = e.annotator_id AND o.round = e.round AND o.image_id = e.image_id
     LEFT JOIN answer a ON a.annotator_id = e.annotator_id AND a.round = e.round AND a.image_id = e.image_id
     LEFT JOIN image i ON i.image_id = e.image_id LEFT JOIN round r ON r.number = e.round
     LEFT JOIN annotator p ON p.annotator_id = e.annotator_id LEFT JOIN attention_check k ON k.position = i.position
@@ -177,7 +178,7 @@ _CLAIMS = """
 
 
 def _differences(connection: sa.Connection) -> Iterator[tuple[str, Row]]:
-    """TABLE.COLUMN or TABLE.missing of each row that is not what the log says, with its key and what both say.
+    """What does not fit in the log, and each row that is not what the log says, with its key and what both say.
 
     Rows of which the log says nothing are not looked for. Slots come last.
     """
@@ -187,17 +188,24 @@ def _differences(connection: sa.Connection) -> Iterator[tuple[str, Row]]:
     log = connection.exec_driver_sql(_LOG, execution_options={"stream_results": True, "yield_per": 1000})
     for (who, number, name), group in groupby(watched(log), attrgetter("annotator_id", "round", "image_id")):
         events = list(group)
-        if not (taken := [one for one in events if one.status != "conflict"]):
+        key = {"annotator_id": who, "round": number, "image_id": name}
+        yield from (("log", {**key, "number": one.number, "problem": what}) for one in events for what in _wrong(one))
+        taken = [one for one in events if one.status != "conflict"]
+        kept = [one for one in events if one.status == "conflict" and one.kept]
+        revisions = [one.revision for one in taken]
+        every = [*revisions, *(one.revision for one in kept)]
+        if every and (min(every) != 1 or max(every) > len(every) or len({*revisions}) < len(revisions)):
+            yield "log", {**key, "problem": f"the revisions are {', '.join(map(str, every))}"}
+        if not taken:
             continue
         first, last = taken[0], taken[-1]
-        kept = [one for one in events if one.status == "conflict" and one.kept]
         filled = erased and first.now_surplus == 0 and first.had_holds_slot
         surplus = last.status == "surplus" and not filled
         revision = max(len(taken) + len(kept), last.revision)
         if revision > last.revision and kept:  # by the lead, after that; of two in one moment, the one that is there
             last = max(kept, key=lambda one: (one.resolved_at, one.event_id == one.now_event_id, one.number))
         current = {"event_id": last.event_id, "revision": revision, "surplus": surplus}
-        yield from _compared("answer", {"annotator_id": who, "round": number, "image_id": name}, first, "now", current)
+        yield from _compared("answer", key, first, "now", current)
         if None in (first.person, first.of_round, first.position):
             continue
         unanswered.pop((who, number, first.position), None)
@@ -212,104 +220,80 @@ def _differences(connection: sa.Connection) -> Iterator[tuple[str, Row]]:
         elif first.had_purpose is not None:  # until schema 2, whoever withdrew held nothing more
             holds = holds and first.had_holds_slot
         said = {**known, "holds_slot": holds, "answered_at": first.received_at}
-        key = {"annotator_id": who, "round": number, "position": first.position}
         yield from _compared("assignment", key, first, "had", said)
-    for at, row in unanswered.items():
-        held[at[1:]] += (holds := bool(row.holds_slot or row.purpose in HOLDING))
+    for (who, number, position), row in unanswered.items():
+        held[number, position] += (holds := bool(row.holds_slot or row.purpose in HOLDING))
         if holds != row.holds_slot:
-            key = dict(zip(("annotator_id", "round", "position"), at, strict=True))
-            yield "assignment.holds_slot", {**key, "there": row.holds_slot, "log": holds}
-    for number, position, taken in connection.exec_driver_sql("SELECT round, position, taken FROM slot"):
-        if taken != held[number, position]:
-            yield "slot.taken", {"round": number, "position": position, "there": taken, "log": held[number, position]}
+            yield (
+                "assignment",
+                {"annotator_id": who, "round": number, "position": position, "holds_slot": row.holds_slot},
+            )
+    for number, position, there in connection.exec_driver_sql("SELECT round, position, taken FROM slot"):
+        if there != held[number, position]:
+            yield "slot", {"round": number, "position": position, "there": there, "log": held[number, position]}
 
 
-def _compared(table: str, key: Row, row: Any, prefix: str, said: Mapping[str, Any]) -> Iterator[tuple[str, Row]]:
-    """Where a row, whose columns have a prefix in `row`, is not what is said of it."""
+def _wrong(event: Any) -> Iterator[str]:
+    """What does not fit together in a row of the log."""
+    late = event.status == "conflict"
+    if event.position is None or event.of_round is None:
+        yield "no such image or round in the task"
+    if event.base_revision >= event.revision if late else event.base_revision != event.revision - 1:
+        yield f"{event.status}: revision {event.revision} does not follow from {event.base_revision}"
+    settled = (event.resolved_at is None) == (event.kept is None)
+    if late != (event.contested is not None) or (late and not (event.against and settled)):
+        yield "in conflict without another answer of the same person to the image, or the other way round"
+
+
+def _compared(table: str, key: Row, row: Any, prefix: str, said: Row) -> Iterator[tuple[str, Row]]:
+    """A row, whose columns have a prefix in `row`, where it is not what is said of it."""
     there = {name: getattr(row, f"{prefix}_{name}") for name in said}
-    if all(value is None for value in there.values()):
-        yield f"{table}.missing", key
-        return
-    for name, value in said.items():
-        if there[name] != value:
-            yield f"{table}.{name}", {**key, "there": there[name], "log": value}
+    if there != said:
+        yield table, {**key, "there": there, "log": said}
 
 
-# What each says, and what finds the rows that break it: SQL, or a function; without one, `_differences` does.
-INVARIANTS: dict[str, tuple[str, str | Callable[[sa.Connection], Iterable[Row]] | None]] = {
-    "file": (
-        "SQLite finds its file whole.",
-        "SELECT integrity_check AS error FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
-    ),
-    "backup": ("A backup has the rows and digests that it says.", None),
+INVARIANTS = {
+    "file": "SQLite finds its file whole.",
+    "backup": "A backup has the rows and digests that it says.",
     "schema": (
-        "All columns, indexes and triggers are there, those that keep the log append-only too, and no other trigger.",
-        schema_faults,
+        "All columns, indexes and triggers are there, those that keep the log append-only too, and no other trigger."
     ),
-    "keys": (
-        "Every row that another names is there.",
-        'SELECT "table", rowid AS row, parent AS names FROM pragma_foreign_key_check',
+    "keys": "Every row that another names is there.",
+    "settings": "The settings can be read; checks and people's chips have the task's labels.",
+    "people": "Whoever has a row, is closed or has withdrawn is in the task.",
+    "log": (
+        "Every event is about an image and a round of the task, with its labels, and follows from the one before or is "
+        "in conflict with it; between somebody's revisions there is what the lead kept, and nothing else."
     ),
-    "settings": ("The settings can be read; checks and people's chips have the task's labels.", _settings),
-    "people": ("Whoever has a row, is closed or has withdrawn is in the task.", _people),
-    "event.names": (
-        "Every event is about an image of the task, in a round of it.",
-        """
-        SELECT e.number, e.event_id, e.image_id, e.round FROM event e
-        LEFT JOIN image i ON i.image_id = e.image_id LEFT JOIN round r ON r.number = e.round
-        WHERE i.position IS NULL OR r.number IS NULL""",
-    ),
-    "event.labels": ("Every event's labels are the task's, as its kind has them.", _labels),
-    "event.status": (
-        "An event is accepted or surplus on the revision that it names, or in conflict with a later one.",
-        """
-        SELECT number, event_id, status, base_revision, revision FROM event WHERE CASE status
-            WHEN 'conflict' THEN base_revision >= revision
-            WHEN 'accepted' THEN base_revision <> revision - 1
-            WHEN 'surplus' THEN base_revision <> revision - 1
-            ELSE 1 = 1
-        END""",
-    ),
-    "event.revision": (
-        "Somebody's revisions at an image count from 1; between two there is what the lead kept, and nothing else.",
-        """
-        SELECT e.annotator_id, e.round, e.image_id, count(*) AS events, max(e.revision) AS revision
-        FROM event e LEFT JOIN "conflict" c ON c.event_id = e.event_id WHERE e.status <> 'conflict' OR c.kept
-        GROUP BY e.annotator_id, e.round, e.image_id HAVING max(e.revision) > count(*) OR min(e.revision) <> 1
-        OR count(DISTINCT CASE WHEN e.status <> 'conflict' THEN e.revision END)
-            <> count(CASE WHEN e.status <> 'conflict' THEN 1 END)""",
-    ),
-    "conflict": (
-        "Every event in conflict has a row that names another of the same person, image and round.",
-        """
-        SELECT e.event_id, c.against FROM event e LEFT JOIN "conflict" c ON c.event_id = e.event_id
-        LEFT JOIN event o ON o.event_id = c.against
-            AND o.annotator_id = e.annotator_id AND o.round = e.round AND o.image_id = e.image_id
-        WHERE CASE e.status
-            WHEN 'conflict' THEN o.event_id IS NULL OR (c.resolved_at IS NULL) <> (c.kept IS NULL)
-            ELSE c.event_id IS NOT NULL
-        END""",
-    ),
-    "erased": ("Nobody who was erased stands anywhere.", _erased),
-    "erasing": (
-        "No erasure is half done; the command that began it ends it, given again.",
+    "erased": "Nobody who was erased stands anywhere.",
+    "erasing": "No erasure is half done; the command that began it ends it, given again.",
+    "answer": "An answer is the newest event that was taken, or that the lead kept, and nothing else stands there.",
+    "assignment": "Whoever answered was given the image as the log says; who has withdrawn holds no others.",
+    "slot": "Every image has a slot in the main round, which counts the places of people who have not withdrawn.",
+}
+# What finds the rows that break an invariant: SQL, or a function; `_differences` finds the rest.
+_FINDERS: tuple[tuple[str, str | Callable[[sa.Connection], Iterable[Row]]], ...] = (
+    ("file", "SELECT integrity_check AS error FROM pragma_integrity_check WHERE integrity_check <> 'ok'"),
+    ("schema", schema_faults),
+    ("keys", 'SELECT "table", rowid AS row, parent AS names FROM pragma_foreign_key_check'),
+    ("settings", _settings),
+    ("people", _people),
+    ("log", _labels),
+    ("erased", _erased),
+    (
+        "erasing",
         """
         SELECT 'erasing' AS what, annotator_id AS row FROM erasing
         UNION SELECT 'erasure', CAST(number AS VARCHAR) FROM erasure WHERE cleaned_at IS NULL""",
     ),
-    "answer.missing": ("Whatever anybody answered has its row in answer.", None),
-    "answer.extra": (
-        "Nothing stands in answer that the log does not have.",
+    (
+        "answer",
         """
         SELECT annotator_id, round, image_id FROM answer
         EXCEPT SELECT annotator_id, round, image_id FROM event WHERE status <> 'conflict'""",
     ),
-    "answer.event_id": ("An answer is by the newest event that was taken, or that the lead kept.", None),
-    "answer.revision": ("An answer's revision counts the events that were taken or kept.", None),
-    "answer.surplus": ("An answer is surplus if the log says so, and no erasure left it a place.", None),
-    "assignment.missing": ("Whatever anybody answered has its row in assignment.", None),
-    "assignment.extra": (
-        "Answered assignments have an answer in the log; who has withdrawn holds no others.",
+    (
+        "assignment",
         """
         SELECT annotator_id, round, position FROM assignment WHERE answered_at IS NOT NULL
         OR annotator_id NOT IN (SELECT annotator_id FROM annotator WHERE withdrawn_at IS NULL)
@@ -317,18 +301,9 @@ INVARIANTS: dict[str, tuple[str, str | Callable[[sa.Connection], Iterable[Row]] 
         JOIN round r ON r.number = e.round JOIN annotator p ON p.annotator_id = e.annotator_id
         WHERE e.status <> 'conflict'""",
     ),
-    "assignment.place": ("Assignments have the places that the log says.", None),
-    "assignment.purpose": ("Assignments have the purposes that the log says.", None),
-    "assignment.claimed_at": ("Assignments were claimed when the log says.", None),
-    "assignment.answered_at": ("Assignments were answered when their first answer came.", None),
-    "assignment.holds_slot": (
-        "Whoever answers an image, and not too late, holds a place there; who skipped may.",
-        None,
-    ),
-    "slot.missing": (
-        "Every image has a slot in the main round.",
+    (
+        "slot",
         """
         SELECT 1 AS round, position FROM image WHERE position NOT IN (SELECT position FROM slot WHERE round = 1)""",
     ),
-    "slot.taken": ("A slot counts the places that people hold there; who has withdrawn is not counted.", None),
-}
+)

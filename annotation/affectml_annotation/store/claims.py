@@ -16,7 +16,6 @@ import sqlalchemy as sa
 from affectml_annotation.errors import StoreError
 from affectml_annotation.judgements import ANSWERS
 from affectml_annotation.languages import _
-from affectml_annotation.store import visits
 from affectml_annotation.store.engine import OnDatabase
 from affectml_annotation.store.schema import (
     MAIN,
@@ -24,11 +23,12 @@ from affectml_annotation.store.schema import (
     answer,
     assignment,
     check,
-    draft,
+    event,
     image,
     now_ms,
     round_,
     slot,
+    visit,
 )
 from affectml_annotation.store.versions import read_task, version_of
 from affectml_annotation.study.file import Task
@@ -36,6 +36,9 @@ from affectml_annotation.study.file import Task
 PRIME = 2**31 - 1
 REFILL = 64
 RELEASE_AT_ONCE = 500
+PAUSE_MS = 5 * 60_000  # a longer silence is a break, and counts as so much
+STILL = 5  # images that are shown yet where failed checks ended them: the page has them already
+BEFORE = ("before", "instructions", "practice", "start")  # phases in which there are no images yet
 HOLDING = ("task", "discussion")  # purposes of which each answer holds a place; of a check or second look some do
 
 
@@ -44,7 +47,7 @@ class Claim:
     """An image handed to one person. Until `lease_until` (seconds since 1970) it is theirs to answer.
 
     place: where it stands in what this person sees, from 0. purpose: task, check, repeat, or the purpose of its
-    round. revision: of their current answer here (0: none). draft: what they had begun to say.
+    round. revision: of their current answer here (0: none).
     """
 
     image_id: str
@@ -55,7 +58,14 @@ class Claim:
     suggestions_visible: bool
     lease_until: float
     revision: int = 0
-    draft: dict[str, Any] | None = None
+
+
+def as_claim(row: Any) -> Claim:
+    """A row of `CLAIMS`, as it is given out."""
+    return Claim(
+        row.image_id, row.file, row.round, row.place, row.purpose, row.suggestions_visible, row.lease_until / 1000,
+        row.revision or 0,
+    )  # fmt: skip
 
 
 def number_of(*parts: object) -> int:
@@ -77,7 +87,15 @@ def own_order(who: str, round_number: int, seed: int) -> sa.ColumnElement[int]:
 
 
 GIVEN = sa.select(assignment, image.c.image_id, image.c.file).join(image, image.c.position == assignment.c.position)
+_ANSWER = sa.and_(
+    *(answer.c[name] == assignment.c[name] for name in ("annotator_id", "round")), answer.c.image_id == image.c.image_id
+)
+CLAIMS = GIVEN.add_columns(answer.c.revision).outerjoin(answer, _ANSWER)  # with the answer that is there
 _ANNOTATOR = sa.select(annotator).where(annotator.c.annotator_id == sa.bindparam("who")).with_for_update()
+_VISIT = sa.select(visit).where(visit.c.annotator_id == sa.bindparam("who"))
+_TASKS = sa.select(sa.func.count()).where(
+    assignment.c.annotator_id == sa.bindparam("who"), assignment.c.purpose == "task"
+)
 _ROUND = sa.select(round_).where(round_.c.number == sa.bindparam("number"))
 
 
@@ -137,7 +155,7 @@ def candidates(connection: sa.Connection, who: str, round_number: int) -> list[i
 def open_claims(connection: sa.Connection, who: str, rounds: Sequence[int]) -> list[Any]:
     """What this person holds and has not answered, in the order it was given."""
     mine = (assignment.c.annotator_id == who, assignment.c.round.in_(rounds), assignment.c.answered_at.is_(None))
-    return list(connection.execute(GIVEN.where(*mine).order_by(assignment.c.place)))
+    return list(connection.execute(CLAIMS.where(*mine).order_by(assignment.c.place)))
 
 
 def following(connection: sa.Connection, column: sa.ColumnElement[int], *where: sa.ColumnElement[bool]) -> int:
@@ -153,7 +171,7 @@ def next_place(connection: sa.Connection, who: str) -> int:
 
 def claim(
     connection: sa.Connection, who: str, count: int, round_number: int, proposed: list[int], most: int | None = None
-) -> list[Any]:
+) -> list[Claim]:
     """Give this person `count` images: first those they hold already, then checks, repeats and new ones.
 
     Takes what it tried off the front of `proposed`; fewer than `count` come back where that runs dry. Of what they hold
@@ -166,7 +184,7 @@ def claim(
     rounds = [round_number] if again is None else [round_number, again]
     now = now_ms()
     lease = now + round(task.lease_seconds * 1000)
-    allowed = visits.claimable(connection, who, now)
+    allowed = claimable(connection, who, now)
     held = open_claims(connection, who, rounds)
     if allowed is not None:
         count = max(0, min(count, len(held) + allowed))
@@ -204,7 +222,7 @@ def claim(
         place += 1
     if fresh:
         connection.execute(assignment.insert(), fresh)
-    return open_claims(connection, who, rounds)[:count]
+    return [as_claim(row) for row in open_claims(connection, who, rounds)[:count]]
 
 
 def is_control(task: Task, who: str, position: int) -> bool:
@@ -246,7 +264,7 @@ def check_places(file: Task, who: str) -> list[int]:
 
 def _checks_due(connection: sa.Connection, who: str) -> Callable[[list[dict[str, Any]]], bool]:
     """Whether a participant's next image is a check, by those they have and those that are just being given."""
-    places = check_places(version_of(connection, visits.visit_of(connection, who).version).file, who)
+    places = check_places(version_of(connection, visit_of(connection, who).version).file, who)
     given = list(connection.scalars(sa.select(assignment.c.purpose).where(assignment.c.annotator_id == who)))
 
     def due(fresh: list[dict[str, Any]]) -> bool:
@@ -321,8 +339,7 @@ def slot_of(row: Any) -> sa.Update:
     return slot.update().where(slot.c.round == row.round, slot.c.position == row.position)
 
 
-_THEIRS = [answer.c[name] == assignment.c[name] for name in ("annotator_id", "round")]
-_SAID = sa.exists().where(*_THEIRS, answer.c.image_id == image.c.image_id, ~answer.c.surplus)
+_SAID = sa.exists().where(_ANSWER, ~answer.c.surplus)
 # Who holds no place at an image that they have an answer of, which came in time.
 GAVE_UP = GIVEN.where(~assignment.c.holds_slot, _SAID)
 
@@ -349,6 +366,98 @@ def settle(connection: sa.Connection, who: str, number: int, image_id: str, kind
     return not mine.holds_slot
 
 
+# What a study's visit allows at the images, and what is done there counts for
+
+
+def visit_of(connection: sa.Connection, who: str) -> Any:
+    """The row of a participant's visit; None for an annotator who takes part in no study."""
+    return connection.execute(_VISIT, {"who": who}).one_or_none()
+
+
+def is_at_images(row: Any, now: int) -> bool:
+    """Whether a visit is at its images, with its place."""
+    return row.status is None and row.phase == "images" and row.place_until >= now
+
+
+def seen(connection: sa.Connection, row: Any, now: int, **more: Any) -> None:
+    """Somebody did something: it counts as activity, and holds their place anew. more: what else changes."""
+    active = row.active_ms + min(max(now - row.seen_at, 0), PAUSE_MS)
+    mine = visit.update().where(visit.c.annotator_id == row.annotator_id)
+    connection.execute(mine.values(seen_at=now, active_ms=active, place_until=now + row.hold_ms, **more))
+
+
+def end(connection: sa.Connection, who: str, status: str, at: int) -> None:
+    """End a participant's visit where it is, unless it is over."""
+    mine = visit.update().where(visit.c.annotator_id == who, visit.c.status.is_(None))
+    connection.execute(mine.values(status=status, ended_at=at))
+
+
+def claimable(connection: sa.Connection, who: str, now: int) -> int | None:
+    """How many images a participant may still be given; None for somebody who takes part in no study.
+
+    Below zero: so many that they hold are not to be shown any more. Raises StoreError while their visit is not at the
+    images.
+    """
+    row = visit_of(connection, who)
+    if row is None:
+        return None
+    if not is_at_images(row, now):
+        raise StoreError(_("there are no images for you now: you are in another part of the study, or it is over"))
+    seen(connection, row, now)
+    return int(row.images) - int(connection.scalar(_TASKS, {"who": who}) or 0)
+
+
+def refusal(connection: sa.Connection, row: Any, now: int, *, first: bool, given: bool) -> str | None:
+    """Why a participant's answer is not taken; None where it is.
+
+    first: they have no answer there yet; given: the image is theirs. What was under way when a place went is taken.
+    """
+    if row.phase in BEFORE:
+        return _("you have not reached the images of this study yet")
+    if not is_at_images(row, now):
+        late = row.phase == "images" and row.status in (None, "left", "timed_out")
+        if not first or not (late or given):
+            return _("you have finished the images of this study; your answers are kept")
+    if first and not given and int(connection.scalar(_TASKS, {"who": row.annotator_id}) or 0) >= row.images:
+        return _("you have already had all your images of this study")
+    return None
+
+
+def answered(connection: sa.Connection, row: Any, now: int, purpose: str | None) -> None:
+    """After an answer: it counts as activity, and failed checks may end the images, but for the next few."""
+    if not is_at_images(row, now):
+        return
+    ends = purpose == "check" and row.failed_checks_end is not None
+    if ends and failed_checks(connection, row.annotator_id) >= row.failed_checks_end:
+        given = int(connection.scalar(_TASKS, {"who": row.annotator_id}) or 0)
+        few = images_done(connection, row.annotator_id) + STILL
+        seen(connection, row, now, images=min(row.images, given, few))
+    else:
+        seen(connection, row, now)
+
+
+def images_done(connection: sa.Connection, who: str) -> int:
+    """How many images somebody has answered, checks left out."""
+    return int(connection.scalar(_TASKS.where(assignment.c.answered_at.is_not(None)), {"who": who}) or 0)
+
+
+def failed_checks(connection: sa.Connection, who: str) -> int:
+    """How many attention checks this person has failed, by their current answers."""
+    given = (assignment.c[name] == answer.c[name] for name in ("annotator_id", "round"))
+    query = sa.select(event.c.labels, check.c.accepted, check.c.forbidden).select_from(
+        answer.join(event, event.c.event_id == answer.c.event_id)
+        .join(image, image.c.image_id == answer.c.image_id)
+        .join(check, check.c.position == image.c.position)
+        .join(assignment, sa.and_(*given, assignment.c.position == check.c.position))
+    )
+    as_checks = (answer.c.annotator_id == who, event.c.kind.in_(ANSWERS), assignment.c.purpose == "check")
+    failed = 0
+    for labels, accepted, forbidden in connection.execute(query.where(*as_checks)):
+        wrong = set(labels) & set(forbidden) or (accepted and not set(labels) & set(accepted))
+        failed += bool(wrong)
+    return failed
+
+
 class Claiming(OnDatabase):
     """The part of a label store that hands out images."""
 
@@ -361,46 +470,19 @@ class Claiming(OnDatabase):
         hold beyond so many is given back. Raises StoreError for somebody not invited or withdrawn.
         """
         key = (who, round_number)
-        rows: list[Any] = []
+        given: list[Claim] = []
         for _attempt in range(3):
             proposed = self._proposed.get(key) or self._propose(key)
-            rows = self.database.writing(claim, who, count, round_number, proposed, most)
-            if len(rows) >= count or proposed or not self._propose(key):  # a study's person may have had them all
+            given = self.database.writing(claim, who, count, round_number, proposed, most)
+            if len(given) >= count or proposed or not self._propose(key):  # a study's person may have had them all
                 break
-        return self._claims(who, rows)
+        return given
 
     def _propose(self, key: tuple[str, int]) -> list[int]:
         """A fresh list of images for a person and round, read outside the writing transaction: it takes a while."""
         self.release_expired()
         found = self._proposed[key] = self.database.reading(candidates, *key)
         return found  # not what the lead's next change may take away meanwhile
-
-    def _claims(self, who: str, rows: Sequence[Any]) -> list[Claim]:
-        if not rows:
-            return []
-        ids = [row.image_id for row in rows]
-
-        def by_image(column: sa.Column[Any]) -> dict[tuple[str, int], Any]:
-            has = column.table.c
-            query = sa.select(has.image_id, has.round, column).where(has.annotator_id == who, has.image_id.in_(ids))
-            return {(image_id, number): value for image_id, number, value in connection.execute(query)}
-
-        with self.database.read() as connection:
-            revisions, drafts = by_image(answer.c.revision), by_image(draft.c.content)
-        return [
-            Claim(
-                image_id=row.image_id,
-                file=row.file,
-                round=row.round,
-                place=row.place,
-                purpose=row.purpose,
-                suggestions_visible=row.suggestions_visible,
-                lease_until=row.lease_until / 1000,
-                revision=revisions.get((row.image_id, row.round), 0),
-                draft=drafts.get((row.image_id, row.round)),
-            )
-            for row in rows
-        ]
 
     def release_expired(self) -> int:
         """Give back claims whose lease ran out; `claim` does so by itself. Returns how many."""

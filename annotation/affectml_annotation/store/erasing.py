@@ -12,9 +12,9 @@ import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
 from affectml_annotation.judgements import ANSWERS
-from affectml_annotation.store import claims, setup
+from affectml_annotation.store import claims, people
 from affectml_annotation.store.engine import Database
-from affectml_annotation.store.keys import ERASING, FORGOTTEN, hashed, keyed, make_key, mark, marks
+from affectml_annotation.store.people import ERASING, FORGOTTEN, hashed, keyed, make_key, mark, marks
 from affectml_annotation.store.schema import (
     MAIN,
     annotator,
@@ -51,7 +51,7 @@ def erase(connection: sa.Connection, who: str) -> int:
     if row is None:
         raise StoreError(f"nobody called {who!r} in this task")
     make_key(connection, ERASING)
-    for given in setup.assignments(connection, who):
+    for given in people.assignments(connection, who):
         if row.withdrawn_at is None:  # a withdrawal has freed the places
             claims.give_back(connection, given)
             if given.holds_slot:
@@ -66,8 +66,8 @@ def erase(connection: sa.Connection, who: str) -> int:
     connection.execute(erasing.delete())
     for author in AUTHORS:
         connection.execute(sa.update(author.table).where(author == who).values({author: ""}))
-    setup.forget_withdrawals(connection, who)
-    setup.reopen(connection, [who])  # off the list of closed entries
+    people.forget_withdrawals(connection, who)
+    people.reopen(connection, [who])  # off the list of closed entries
     connection.execute(erasure.insert().values(
         at=now_ms(), answers=answers, annotator=keyed(connection, ERASING, "who", who).hex(),
         person=None if person is None else mark(connection, person),

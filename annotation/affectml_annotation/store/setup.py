@@ -1,54 +1,66 @@
-"""Setting a task up and steering it: images, people, checks, queue, rounds. Functions within a transaction."""
+"""A task's images, rounds, checks and queue, and its file, which becomes another version when it changes.
 
-from collections.abc import Mapping, Sequence
+Functions within a transaction, which `LabelStore` has as methods.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from affectml_annotation.errors import StoreError, check_labels, did_you_mean
-from affectml_annotation.judgements import UNSTORABLE, storable
-from affectml_annotation.languages import _
-from affectml_annotation.store import claims, visits
-from affectml_annotation.store.keys import was_erased
+from affectml_annotation.errors import StoreError, check_labels
+from affectml_annotation.store import claims, people, versions
+from affectml_annotation.store.engine import where_of
 from affectml_annotation.store.schema import (
     MAIN,
-    annotator,
     answer,
     assignment,
     check,
-    draft,
-    event,
     image,
+    lead_change,
     now_ms,
-    read_setting,
     round_,
-    setting,
     slot,
+    visit,
     write_setting,
 )
-from affectml_annotation.store.versions import add_version, keep_texts, read_task
-from affectml_annotation.study.file import Task
+from affectml_annotation.store.versions import read_task
+from affectml_annotation.study.file import Dictated, Part, Task, changed_keys
 
-INSERTED_AT_ONCE = 2_000
-CLOSED = "closed"  # the key of the names of those whose entry is closed
-DATASET = "dataset"  # the folder of the data set that the task is about
-DAY_MS = 86_400_000
-UNDO_MS = 7 * DAY_MS  # for so long a withdrawal can be undone
-WITHDRAWAL = "withdrawal "  # begins the keys of the lines, only ever added, that say who withdrew or was taken back
+DATASET = "dataset"  # the key of the folder of the data set that the task is about
+STAY = ("name", "labels", "construct", "stratum", "seed", "page.chips")
+BEGINS = "a study begins by `affectml study run OUT`, with the texts that people read"
+OPEN = {"dataset", "target", "taxonomy", "question", "name", "labels", "about"}  # what an empty value leaves open
+ANEW = "another task needs a database of its own (--db)"
+# What a study's folder says, with the texts and translations that belong to it.
+OF_FOLDER = {
+    "languages", "texts", "consent", "before", "instructions", "practice", "checks", "after", "debriefing",
+    "debriefing_unseen", "help", "recruit",
+}  # fmt: skip
 
 
 def init_task(
     connection: sa.Connection,
     file: Task,
     images: pd.DataFrame | Sequence[str],
+    *,
     dataset: Path | None = None,
     texts: Mapping[str, str] | None = None,
+    apart: Iterable[str] = (),
 ) -> None:
-    """Store the file's first version and the images, and open the main round (and one for repeats)."""
+    """Set the task up, once: its file and its images (columns image_id, and file and stratum if any).
+
+    dataset: the folder of the data set that it is about, which `dataset` gives back. texts, apart: of a study, as
+    `Study` has them. Raises StoreError where there is a task, or the file has no labels or no question.
+    """
+    if versions.has_task(connection):
+        where = where_of(connection.engine.url)
+        raise StoreError(f"{where} holds a task already; another task needs another database: --db OTHER.db")
+    if file.is_study and texts is None:
+        raise StoreError(f"recruit.panel: {BEGINS}")
     for key in ("labels", "question"):
         if not getattr(file, key):
             raise StoreError(f"{key}: a task needs it, and neither its file nor a data set says it")
@@ -59,44 +71,42 @@ def init_task(
     twice = table["image_id"].astype(str).duplicated()
     if twice.any():
         raise StoreError(f"image {str(table['image_id'][twice].iloc[0])!r} stands in two rows")
-    add_version(connection, file, keep_texts(connection, texts or {}))
+    versions.add_version(connection, file, versions.keep_texts(connection, texts or {}))
     if dataset is not None:
         write_setting(connection, DATASET, str(dataset.resolve()))
-    new_round(connection, 1, "main", None)
+    _new_round(connection, 1, "main", None)
     _insert_images(connection, table, 0, file.overlap)
-    new_round(connection, 2, "repeat", 1)
+    _new_round(connection, 2, "repeat", 1)
+    _open_second_looks(connection, file)
+    _set_apart(connection, file, apart)
 
 
-def add_images(connection: sa.Connection, table: pd.DataFrame) -> int:
-    """Put images that the task does not have at its end, in the main round; return how many they were."""
+def add_images(connection: sa.Connection, images: pd.DataFrame) -> int:
+    """Add images to the task's main round; those it has stay as they are. Returns how many were new.
+
+    images: columns image_id, and file and stratum if any.
+    """
     known = set(connection.scalars(sa.select(image.c.image_id)))
-    new = table[~table["image_id"].astype(str).isin(known)]
+    new = images[~images["image_id"].astype(str).isin(known)]
     start = claims.following(connection, image.c.position)
     _insert_images(connection, new, start, read_task(connection).overlap)
     return len(new)
 
 
 def _insert_images(connection: sa.Connection, table: pd.DataFrame, start: int, wanted: int) -> None:
-    for at in range(0, len(table), INSERTED_AT_ONCE):
-        part = table.iloc[at : at + INSERTED_AT_ONCE]
-        names = zip(part["image_id"], _text(part, "file"), _text(part, "stratum"), strict=True)
-        rows = [
-            {"position": position, "image_id": str(name), "file": file, "stratum": stratum}
-            for position, (name, file, stratum) in enumerate(names, start + at)
-        ]
+    cells = (table.get(name, [None] * len(table)) for name in ("image_id", "file", "stratum"))
+    texts = [[None if pd.isna(cell) else str(cell) for cell in column] for column in cells]
+    rows = [
+        {"position": position, "image_id": name, "file": file, "stratum": stratum}
+        for position, (name, file, stratum) in enumerate(zip(*texts, strict=True), start)
+    ]
+    if rows:
         connection.execute(image.insert(), rows)
         slots = [{"round": MAIN, "position": row["position"], "wanted": wanted} for row in rows]
         connection.execute(slot.insert(), slots)
 
 
-def _text(table: pd.DataFrame, name: str) -> list[str | None]:
-    if name not in table.columns:
-        return [None] * len(table)
-    return [None if pd.isna(value) else str(value) for value in table[name]]
-
-
-def new_round(connection: sa.Connection, number: int, purpose: str, of: int | None) -> None:
-    """Add a row to the rounds."""
+def _new_round(connection: sa.Connection, number: int, purpose: str, of: int | None) -> None:
     connection.execute(round_.insert().values(number=number, purpose=purpose, of=of, opened_at=now_ms()))
 
 
@@ -108,104 +118,34 @@ def position_of(connection: sa.Connection, image_id: str) -> int:
     return int(position)
 
 
-def _positions(connection: sa.Connection, image_ids: Sequence[str] | None) -> list[int]:
+def _positions(connection: sa.Connection, image_ids: Iterable[str] | None) -> list[int]:
     """The positions of these images, or of all; StoreError for one the task does not have."""
     known = {row.image_id: row.position for row in connection.execute(sa.select(image.c.image_id, image.c.position))}
-    for name in image_ids or ():
+    names = list(known if image_ids is None else image_ids)
+    for name in names:
         if name not in known:
             raise StoreError(f"no image {name!r} in this task")
-    return list(known.values()) if image_ids is None else [known[name] for name in image_ids]
-
-
-def invite(connection: sa.Connection, people: Sequence[str], attributes: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Add annotators, each with an order of label chips of their own."""
-    task = read_task(connection)
-    known = set(connection.scalars(sa.select(annotator.c.annotator_id)))
-    number = claims.following(connection, annotator.c.number)
-    new = []
-    for who in dict.fromkeys(people):
-        if not who.strip():
-            raise StoreError("an annotator needs a name")
-        if not storable(who):
-            raise StoreError(f"annotator {who!r}: the name {UNSTORABLE}")
-        if who in known:
-            continue
-        if was_erased(connection, who=who):
-            raise StoreError(
-                _("annotator {name} was erased from this task because they asked for it; name another", name=repr(who))
-            )
-        order = list(task.labels)
-        if task.page.chips == "random":
-            np.random.default_rng(claims.number_of(task.seed, who, "chips")).shuffle(order)
-        connection.execute(annotator.insert().values(
-            annotator_id=who, number=number, invited_at=now_ms(),
-            attributes=dict(attributes.get(who, {})), chip_order=order,
-        ))  # fmt: skip
-        number += 1
-        new.append(who)
-    return new
-
-
-def closed(connection: sa.Connection) -> list[str]:
-    """The people whose entry is closed: their answers stay and count, the page takes no more."""
-    return list(read_setting(connection, CLOSED) or ())
-
-
-def reopen(connection: sa.Connection, people: Sequence[str]) -> None:
-    """Open the entry of these people, where it is closed."""
-    before = closed(connection)
-    if set(people) & set(before):
-        write_setting(connection, CLOSED, [who for who in before if who not in people])
-
-
-def check_invited(connection: sa.Connection, people: Sequence[str]) -> None:
-    """Raise StoreError, with the nearest name there is, for the first of these whom nobody invited."""
-    known = list(connection.scalars(sa.select(annotator.c.annotator_id)))
-    for who in people:
-        if who not in known:
-            raise StoreError(f"nobody invited annotator {who!r}{did_you_mean(who, known)}")
-
-
-def uninvite(connection: sa.Connection, people: Sequence[str]) -> list[str]:
-    """Take invitations back: unused ones are removed, and who has answered is closed. Returns those closed."""
-    check_invited(connection, people)
-    answered = [who for who in dict.fromkeys(people) if not _remove(connection, who)]
-    if answered:
-        write_setting(connection, CLOSED, list(dict.fromkeys([*closed(connection), *answered])))
-    return answered
-
-
-def _remove(connection: sa.Connection, who: str) -> bool:
-    """Remove a person who has not answered, False where they have. The images that they held are free again.
-
-    Who takes part in a study stays: there is more of theirs.
-    """
-    connection.execute(sa.select(annotator).where(annotator.c.annotator_id == who).with_for_update())
-    answers = connection.execute(sa.select(event.c.number).where(event.c.annotator_id == who).limit(1)).first()
-    if answers is not None or visits.visit_of(connection, who) is not None:
-        return False
-    for claim in assignments(connection, who):
-        claims.give_back(connection, claim)
-    connection.execute(draft.delete().where(draft.c.annotator_id == who))
-    forget_withdrawals(connection, who)
-    connection.execute(annotator.delete().where(annotator.c.annotator_id == who))
-    return True
+    return [known[name] for name in names]
 
 
 def add_checks(connection: sa.Connection, checks: pd.DataFrame) -> None:
-    """Turn images into attention checks."""
+    """Make images attention checks (columns image_id, accepted, forbidden: lists of labels).
+
+    A check has no right answer: it fails if a forbidden label is in the answer, or if there are accepted
+    labels and none of them is. Checks are shown at the task's rate of checks, to everybody, outside the overlap.
+    """
     labels = read_task(connection).labels
-    positions = _positions(connection, [str(name) for name in checks["image_id"]])
+    positions = _positions(connection, map(str, checks["image_id"]))
     for position, accepted, forbidden in zip(positions, checks["accepted"], checks["forbidden"], strict=True):
         check_labels([*accepted, *forbidden], labels, f"check on image {position}")
         if not len(accepted) and not len(forbidden):
             raise StoreError("a check needs accepted or forbidden labels")
         connection.execute(check.delete().where(check.c.position == position))
         connection.execute(check.insert().values(position=position, accepted=list(accepted), forbidden=list(forbidden)))
-        set_apart(connection, position)
+        _want_nobody(connection, position)
 
 
-def set_apart(connection: sa.Connection, position: int) -> None:
+def _want_nobody(connection: sa.Connection, position: int) -> None:
     """Want nobody for an image, in any round."""
     here = (slot.c.round.in_(sa.select(round_.c.number)), slot.c.position == position)
     connection.execute(slot.update().where(*here).values(wanted=0))
@@ -215,17 +155,22 @@ _IMAGE = image.update().where(image.c.position == sa.bindparam("at"))
 
 
 def set_priority(connection: sa.Connection, priority: Mapping[str, float]) -> None:
-    """Set some images' priority."""
-    positions = _positions(connection, list(priority))
-    if positions:
+    """Set images' priority (for the strategy `priority`): a model's uncertainty, or people's disagreement."""
+    if not all(np.isfinite(value) for value in priority.values()):
+        raise StoreError("priority: expected finite numbers")
+    if positions := _positions(connection, priority):
         rows = [{"at": at, "value": float(v)} for at, v in zip(positions, priority.values(), strict=True)]
         connection.execute(_IMAGE.values(priority=sa.bindparam("value")), rows)
 
 
-def enqueue(connection: sa.Connection, image_ids: Sequence[str], more: int | None, *, lower: bool = False) -> int:
-    """Append images to the queue, and ask for more people where said; return how many wait for more than before.
+def enqueue(
+    connection: sa.Connection, image_ids: Sequence[str], *, more: int | None = None, lower: bool = False
+) -> int:
+    """Put images at the end of the queue, which is served before anything else.
 
-    An image that waits for as many or more keeps them, unless `lower`.
+    more: at least so many more people are to answer each, beyond those who have it now; an image that still waits
+    for as many keeps what it waits for, unless `lower`. None leaves the overlap as it is, so that complete images stay
+    out. Returns how many images wait for more people than before.
     """
     positions = _positions(connection, image_ids)
     if not positions:
@@ -243,20 +188,30 @@ def enqueue(connection: sa.Connection, image_ids: Sequence[str], more: int | Non
 
 
 def open_round(
-    connection: sa.Connection, purpose: str, image_ids: Sequence[str] | None, of: int, overlap: int | None
-) -> int:
-    """Add a round over images."""
+    connection: sa.Connection, purpose: str, image_ids: Sequence[str] | None = None, *, of: int = MAIN,
+    overlap: int | None = None,
+) -> int:  # fmt: skip
+    """Open a further round over images (all, unless given) and return its number.
+
+    purpose `second`: people see their images again, with a suggestion or, by chance, without (the control);
+    `discussion`: again after they talked. Only who answered an image in round `of` sees it again.
+    """
+    if purpose not in ("second", "discussion"):
+        raise StoreError(f"purpose: expected second or discussion, but received {purpose!r}")
     claims.round_row(connection, of)
     number = claims.following(connection, round_.c.number)
-    new_round(connection, number, purpose, of)
+    _new_round(connection, number, purpose, of)
     wanted = overlap or read_task(connection).overlap
     if positions := _positions(connection, image_ids):
         connection.execute(slot.insert(), [{"round": number, "position": at, "wanted": wanted} for at in positions])
     return number
 
 
-def second_look(connection: sa.Connection, who: str, image_id: str, of: int) -> Any:
-    """This person's second look at an image: the assignment, made if it is not there."""
+def second_look(connection: sa.Connection, who: str, image_id: str, *, of: int = MAIN) -> claims.Claim:
+    """A second look, at once, at what this person has just answered blind: with a suggestion or, by chance, not.
+
+    Which of the two is fixed for this person and image, and kept with the answer.
+    """
     task = read_task(connection)
     claims.lock_annotator(connection, who)
     position = position_of(connection, image_id)
@@ -266,79 +221,181 @@ def second_look(connection: sa.Connection, who: str, image_id: str, of: int) -> 
     number = claims.round_of(connection, "second", of)
     if number is None:
         raise StoreError("no round of second looks is open; open_round('second') opens one")
-    mine = claims.GIVEN.where(*claims.given_to(who, number), assignment.c.position == position)
-    if connection.execute(mine).one_or_none() is None:
+    mine = claims.CLAIMS.where(*claims.given_to(who, number), assignment.c.position == position)
+    row = connection.execute(mine).one_or_none()
+    if row is None:
         now = now_ms()
         connection.execute(assignment.insert().values(
             annotator_id=who, round=number, position=position, place=claims.next_place(connection, who),
             purpose="second", suggestions_visible=not claims.is_control(task, who, position),
             holds_slot=False, claimed_at=now, lease_until=now + round(task.lease_seconds * 1000),
         ))  # fmt: skip
-    return connection.execute(mine).one()
+        row = connection.execute(mine).one()
+    return claims.as_claim(row)
 
 
-def save_draft(connection: sa.Connection, who: str, image_id: str, round_number: int, content: dict[str, Any]) -> None:
-    """Replace a draft."""
-    claims.lock_annotator(connection, who)
-    position_of(connection, image_id)
-    key = (draft.c.annotator_id == who, draft.c.round == round_number, draft.c.image_id == image_id)
-    connection.execute(draft.delete().where(*key))
-    row = {"annotator_id": who, "round": round_number, "image_id": image_id, "content": content, "saved_at": now_ms()}
-    connection.execute(draft.insert().values(row))
+# The file
 
 
-def withdraw(connection: sa.Connection, people: Sequence[str], *, proven: bool) -> None:
-    """Mark people as gone, and free the places of all they held or answered."""
-    check_invited(connection, people)
-    for who in dict.fromkeys(people):
-        claims.lock_annotator(connection, who)
-        _mark_withdrawn(connection, who, now_ms(), proven=proven)
-        for row in assignments(connection, who, assignment.c.holds_slot):
-            connection.execute(claims.slot_of(row).values(taken=slot.c.taken - 1))
-        held = (assignment.c.annotator_id == who, assignment.c.answered_at.is_(None))
-        connection.execute(assignment.delete().where(*held))
-        visits.end(connection, who, "left", now_ms())
+def steer(
+    connection: sa.Connection,
+    *,
+    invite: Sequence[str] = (),
+    file: Task | None = None,
+    changes: Mapping[str, Any] | None = None,
+    queue: Sequence[str] = (),
+    more: int | None = None,
+    lower: bool = False,
+    since: int | None = None,
+    by: str | None = None,
+) -> int:
+    """Invite people, change the task and queue images, all or nothing; return what `enqueue` does.
+
+    invite, file, changes, queue and more: as of `invite`, `set_task`, `change_task` and `enqueue`, and so are the
+    errors; changes are made to the file.
+    lower: let what is wanted fall too: for all images to a new overlap, for those queued to `more`. since: as of
+    `set_task`. by: who changes the task.
+    """
+    people.invite(connection, invite)
+    if file is not None or changes:
+        versions.lock(connection)
+        now = read_task(connection)
+        then = now if file is None else filled(file, now)
+        set_task(connection, then.but(**(changes or {})), lower=lower, since=since, by=by)
+    return enqueue(connection, queue, more=more, lower=lower)
 
 
-def undoable(connection: sa.Connection) -> list[str]:
-    """Who has withdrawn and may come back: for a week, and without end where a name was all that said who it was."""
-    lines = connection.scalars(sa.select(setting.c.value).where(setting.c.key.startswith(WITHDRAWAL)))
-    unproven = {(line["annotator_id"], line["at"]) for line in lines if not line["proven"]}
-    gone = sa.select(annotator.c.annotator_id, annotator.c.withdrawn_at).where(annotator.c.withdrawn_at.is_not(None))
-    rows = connection.execute(gone.order_by(annotator.c.number))
-    return [who for who, at in rows if at > now_ms() - UNDO_MS or (who, at) in unproven]
+def change_task(connection: sa.Connection, /, *, by: str | None = None, **changes: Any) -> Task:
+    """Change keys of the task's file, and return it: `change_task(overlap=5, page={"blur": True})`.
+
+    That is a new version, where anything differs. A new overlap holds for the images that had the old one, or less;
+    the others keep the people they were to have. Raises StoreError, naming the key, for what cannot change any
+    more: labels, construct, taxonomy and seed, and the question once an image was given to somebody; BadTask for a
+    value that cannot be.
+    """
+    steer(connection, changes=changes, by=by)
+    return read_task(connection)
 
 
-def undo_withdrawal(connection: sa.Connection, people: Sequence[str]) -> None:
-    """Let people's answers count again; where others have filled the places meanwhile, both do."""
-    check_invited(connection, people)
-    more = sa.case((slot.c.wanted <= slot.c.taken, slot.c.taken + 1), else_=slot.c.wanted)
-    for who in dict.fromkeys(people):
-        row = connection.execute(sa.select(annotator).where(annotator.c.annotator_id == who).with_for_update()).one()
-        if row.withdrawn_at is None:
-            raise StoreError(f"annotator {who!r} has not withdrawn")
-        if who not in undoable(connection):
-            raise StoreError(f"annotator {who!r} withdrew more than {UNDO_MS // DAY_MS} days ago: that is final")
-        _mark_withdrawn(connection, who, None)
-        for place in assignments(connection, who, assignment.c.holds_slot):
-            connection.execute(claims.slot_of(place).values(taken=slot.c.taken + 1, wanted=more))
+def filled(file: Task, before: Task) -> Task:
+    """A file as somebody wrote it, for the task that is there: what it leaves out, or open, is as it was.
+
+    What a study's folder alone says is not taken from before: its texts would not fit.
+    """
+    folder = OF_FOLDER if file.is_study else set()
+
+    def kept(part: Part, was: Part) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name in type(part).model_fields.keys() - folder:
+            own = getattr(part, name)
+            if name not in part.model_fields_set or (own in ("", ()) and name in OPEN):
+                values[name] = getattr(was, name)
+            elif isinstance(own, Part):
+                values[name] = own.model_copy(update=kept(own, getattr(was, name)))
+        return values
+
+    return file.model_copy(update=kept(file, before)).but()
 
 
-def _mark_withdrawn(connection: sa.Connection, who: str, at: int | None, *, proven: bool = True) -> None:
-    """Note it where it counts, and in a line of its own, which stays."""
-    connection.execute(annotator.update().where(annotator.c.annotator_id == who).values(withdrawn_at=at))
-    line = {"annotator_id": who, "withdrawn": at is not None, "at": at or now_ms(), "proven": proven}
-    connection.execute(setting.insert().values(key=f"{WITHDRAWAL}{uuid4()}", value=line))
+def set_task(
+    connection: sa.Connection, file: Task, texts: Mapping[str, str] | None = None, *, apart: Iterable[str] = (),
+    lower: bool = False, since: int | None = None, by: str | None = None,
+) -> int:  # fmt: skip
+    """Make this file the task, where it differs; return the number of the version that is the task now.
+
+    since: the version that it was made of; StoreError where somebody made another one meanwhile. texts: of a study;
+    without them they stay. apart: images that are nobody's to label. A new overlap holds for the images of the main
+    round but checks; those that more people were asked for keep them, unless `lower`. by: who. Of a study, another
+    version of the software makes another version, too. Raises StoreError, naming the key, for what cannot change.
+    """
+    versions.lock(connection)
+    last = versions.newest(connection)
+    if since is not None and last.number != since:
+        raise StoreError(f"somebody made version {last.number} of the task meanwhile; open it, and change it again")
+    file = filled(file, last.file)
+    keys = changed_keys(last.file, file)
+    refuse_change(connection, last.file, file, keys, begins=texts is not None)
+    check_labels(file.words, file.labels, "words")
+    digests = dict(last.texts) if texts is None else versions.keep_texts(connection, texts)
+    if "overlap" in keys or lower:
+        _ask_more(connection, last.file.overlap, file.overlap, lower=lower)
+    if not keys and digests == last.texts and (texts is None or last.affectml == versions.own_version()):
+        return last.number
+    number = versions.add_version(connection, file, digests)
+    _open_second_looks(connection, file)
+    _set_apart(connection, file, apart, before=last.file.checks.images)
+    if by is not None:
+        note_change(connection, by, {"version": number})
+    return number
 
 
-def forget_withdrawals(connection: sa.Connection, who: str) -> None:
-    """Take the lines out that say when somebody withdrew, who leaves the task altogether."""
-    for key, value in connection.execute(sa.select(setting.c.key, setting.c.value)).all():
-        if key.startswith(WITHDRAWAL) and value["annotator_id"] == who:
-            connection.execute(setting.delete().where(setting.c.key == key))
+def _open_second_looks(connection: sa.Connection, file: Task) -> None:
+    """Open the round in which people see their images again with a suggestion, where the file asks for it."""
+    if file.page.blind_first and claims.round_of(connection, "second", MAIN) is None:
+        open_round(connection, "second")
 
 
-def assignments(connection: sa.Connection, who: str, *which: sa.ColumnElement[bool]) -> Sequence[Any]:
-    """What a person was given, in the order in which everybody locks it."""
-    theirs = sa.select(assignment).where(assignment.c.annotator_id == who, *which)
-    return connection.execute(theirs.order_by(assignment.c.round, assignment.c.position)).all()
+def note_change(connection: sa.Connection, by: str, what: Mapping[str, object]) -> None:
+    """Keep who changed what of the task, and when."""
+    connection.execute(lead_change.insert().values(by=by, what=dict(what), at=now_ms()))
+
+
+def refuse_change(
+    connection: sa.Connection, before: Task, after: Task, keys: Sequence[str], *, begins: bool = False
+) -> None:
+    """Raise StoreError, naming the key, for the first that cannot change. begins: whether it may become a study."""
+    for key in STAY:
+        if key in keys:
+            raise StoreError(f"{key}: cannot change in a task that is set up; leave it out of the file; {ANEW}")
+    if "question" in keys and question_stays(connection):
+        raise StoreError(
+            f"question: cannot change any more, since an image was given to somebody; it is {before.question!r}; {ANEW}"
+        )
+    if after.is_study and not before.is_study and not begins:
+        raise StoreError(f"recruit.panel: {BEGINS}")
+    if before.is_study and not begins and (own := [key for key in keys if key.split(".")[0] in OF_FOLDER]):
+        raise StoreError(
+            f"{own[0]}: belongs to the texts of the study; change it in the study's folder, and start "
+            "`affectml study run OUT` again"
+        )
+    if before.is_study and not after.is_study:
+        raise StoreError(f"recruit.panel: cannot be empty in a study; {ANEW}")
+    if (
+        "pay.currency" in keys
+        and before.is_study
+        and connection.scalar(sa.select(visit.c.version).limit(1)) is not None
+    ):
+        raise StoreError(
+            f"pay.currency: people came for {before.pay.currency}, and a panel's list of amounts has one currency; "
+            "leave it, or begin anew with a database of its own (--db)"
+        )
+
+
+def question_stays(connection: sa.Connection) -> bool:
+    """Whether an image was given to somebody, so that the question cannot change."""
+    return connection.scalar(sa.select(assignment.c.place).limit(1)) is not None
+
+
+def _ask_more(connection: sa.Connection, before: int, now: int, *, lower: bool) -> None:
+    apart = sa.or_(slot.c.wanted == 0, slot.c.position.in_(sa.select(check.c.position)))  # of a study, too
+    follow = [slot.c.round == 1, ~apart]
+    if not lower:
+        follow.append(sa.or_(slot.c.wanted == before, slot.c.wanted < now))
+    in_order = sa.select(slot.c.position).where(slot.c.round == 1).order_by(slot.c.position)
+    connection.execute(in_order.with_for_update()).all()  # as everybody does, or two might wait for each other
+    connection.execute(slot.update().where(*follow).values(wanted=now))
+
+
+def _set_apart(connection: sa.Connection, now: Task, apart: Iterable[str], *, before: Sequence[Dictated] = ()) -> None:
+    """Checks are shown to everybody, and those of `before` that are none to nobody; the others here are nobody's."""
+    checks = now.checks.images
+    for name in {one.image for one in before} - {one.image for one in checks}:
+        connection.execute(check.delete().where(check.c.position == position_of(connection, name)))
+    if checks:
+        others = [[label for label in now.labels if label not in one.labels] for one in checks]
+        table = {"image_id": [one.image for one in checks], "accepted": [[*one.labels] for one in checks]}
+        add_checks(connection, pd.DataFrame(table | {"forbidden": others}))
+    for one in now.practice.images:
+        check_labels(one.labels, now.labels, f"practice on image {one.image}")
+    for name in {*(one.image for one in now.practice.images), *apart}:
+        _want_nobody(connection, position_of(connection, name))

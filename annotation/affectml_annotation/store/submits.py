@@ -15,11 +15,11 @@ import sqlalchemy as sa
 
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import BadImport, StoreError, check_labels
-from affectml_annotation.exchange.formats import read_judgements
+from affectml_annotation.exchange import read_judgements
 from affectml_annotation.exchange.tables import DELIMITER, at_lines, import_problems
 from affectml_annotation.judgements import ANSWERS, FLAG, UNSTORABLE, answer_problems, storable
 from affectml_annotation.languages import _, as_code, ngettext
-from affectml_annotation.store import setup, visits
+from affectml_annotation.store import claims, people
 from affectml_annotation.store.claims import (
     FREE,
     GAVE_UP,
@@ -39,7 +39,6 @@ from affectml_annotation.store.schema import (
     check,
     conflict,
     decision,
-    draft,
     event,
     image,
     imported,
@@ -47,6 +46,7 @@ from affectml_annotation.store.schema import (
     round_,
     slot,
 )
+from affectml_annotation.store.setup import position_of
 from affectml_annotation.store.versions import read_task
 
 Status = Literal["accepted", "conflict", "surplus", "refused"]
@@ -159,7 +159,6 @@ _ASSIGNED = sa.select(assignment).where(*_IS_ASSIGNED)
 _CLAIMED = _ASSIGNED.with_for_update()  # what gives a claim back is waited for, and then it is gone
 _DONE = assignment.update().where(*_IS_ASSIGNED).values(answered_at=sa.bindparam("now"))
 _REPLACE = answer.update().where(*_IS_CURRENT).values(event_id=sa.bindparam("id"), revision=sa.bindparam("fresh"))
-_NO_DRAFT = draft.delete().where(draft.c.annotator_id == _who, draft.c.round == _round, draft.c.image_id == _image)
 _CONFLICTS = (
     sa.select(sa.func.count())
     .select_from(conflict.join(event, event.c.event_id == conflict.c.event_id))
@@ -207,9 +206,9 @@ def submit_one(connection: sa.Connection, given: Answer, labels: Sequence[str]) 
         return _refused(given, enough)
     where = {"who": given.annotator_id, "number": given.round, "at_position": position}
     assigned = connection.execute(_CLAIMED if current is None else _ASSIGNED, where).one_or_none()
-    visit = visits.visit_of(connection, given.annotator_id)
+    visit = claims.visit_of(connection, given.annotator_id)
     if visit is not None:
-        why = visits.refusal(connection, visit, now, first=current is None, given=assigned is not None)
+        why = claims.refusal(connection, visit, now, first=current is None, given=assigned is not None)
         if why is not None:
             return _refused(given, why)
     surplus = bool(current.surplus) if current is not None else False
@@ -253,9 +252,8 @@ def submit_one(connection: sa.Connection, given: Answer, labels: Sequence[str]) 
         connection.execute(_INSERT_ANSWER, fresh)
     else:
         connection.execute(_REPLACE, {**key, "id": given.event_id, "fresh": revision})
-    connection.execute(_NO_DRAFT, key)
     if visit is not None:
-        visits.answered(connection, visit, now, None if assigned is None else assigned.purpose)
+        claims.answered(connection, visit, now, None if assigned is None else assigned.purpose)
     return Receipt(given.event_id, status, revision)
 
 
@@ -296,16 +294,16 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
     task = read_task(connection)
     position = {row.image_id: row.position for row in connection.execute(sa.select(image.c.image_id, image.c.position))}
     if invite:
-        setup.invite(connection, sorted(who for who in set(table["annotator_id"].dropna()) if who.strip()), {})
-    people = dict(connection.execute(sa.select(annotator.c.annotator_id, annotator.c.withdrawn_at)).all())
-    problems = import_problems(table, task.labels, images=position, annotators=people)
-    problems += _clashes(connection, table, people.keys())
+        people.invite(connection, sorted(who for who in set(table["annotator_id"].dropna()) if who.strip()))
+    withdrawn = dict(connection.execute(sa.select(annotator.c.annotator_id, annotator.c.withdrawn_at)).all())
+    problems = import_problems(table, task.labels, images=position, annotators=withdrawn)
+    problems += _clashes(connection, table, withdrawn.keys())
     if problems:
-        raise BadImport(name, problems, _way_out(table, task.labels, position, people))
+        raise BadImport(name, problems, _way_out(table, task.labels, position, withdrawn))
     now = now_ms()
     keys = [*zip(table["annotator_id"], table["round"], map(position.__getitem__, table["image_id"]), strict=True)]
-    places, claimed = dict.fromkeys(people, 0), {}
-    named = people.keys() & set(table["annotator_id"])
+    places, claimed = dict.fromkeys(withdrawn, 0), {}
+    named = withdrawn.keys() & set(table["annotator_id"])
     for had in _among(connection, sa.select(assignment).with_for_update(), assignment.c.annotator_id, named):
         places[had.annotator_id] = max(places[had.annotator_id], had.place + 1)
         claimed[had.annotator_id, had.round, had.position] = had
@@ -338,7 +336,7 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
                     "claimed_at": now, "lease_until": now, "answered_at": now,
                 }  # fmt: skip
                 places[who] += 1
-                taken[int(in_round), at] += holds and people[who] is None
+                taken[int(in_round), at] += holds and withdrawn[who] is None
                 assignments.append(given)
                 key |= {"image_id": row["image_id"], "event_id": event_id}
                 answers.append({**key, "revision": 1, "surplus": False})
@@ -484,5 +482,5 @@ class Submitting(OnDatabase):
             raise StoreError(f"decision on image {image_id!r}: the note {UNSTORABLE}")
         row = {"image_id": image_id, "labels": list(labels), "decided_by": by, "note": note, "at": now_ms()}
         with self.database.write() as connection:
-            setup.position_of(connection, image_id)
+            position_of(connection, image_id)
             connection.execute(decision.insert().values(row))

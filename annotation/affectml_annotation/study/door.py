@@ -16,11 +16,10 @@ import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
 from affectml_annotation.languages import _, as_code
-from affectml_annotation.store import setup
-from affectml_annotation.store.claims import following
+from affectml_annotation.store import LabelStore, people
+from affectml_annotation.store.claims import following, visit_of
 from affectml_annotation.store.engine import reading, transaction
-from affectml_annotation.store.keys import FORGOTTEN, SIGNING, keyed, panel_id, participant, was_erased
-from affectml_annotation.store.label_store import LabelStore
+from affectml_annotation.store.people import FORGOTTEN, SIGNING, keyed, panel_id, participant, was_erased
 from affectml_annotation.store.schema import (
     annotator,
     device,
@@ -32,7 +31,6 @@ from affectml_annotation.store.schema import (
     visit,
     visit_step,
 )
-from affectml_annotation.store.visits import visit_of
 from affectml_annotation.study import running
 from affectml_annotation.study.file import Task
 from affectml_annotation.study.visits import Visit, as_visit, give_back_places, resume_code
@@ -127,14 +125,14 @@ def ids_of_link(connection: sa.Connection, token: str) -> Ids:
 
 
 @transaction
-def make_links(connection: sa.Connection, people: int, ends_at: float) -> list[str]:
+def make_links(connection: sa.Connection, count: int, ends_at: float) -> list[str]:
     """Tokens for so many people, one each, good until `ends_at` (seconds since 1970)."""
     now = now_ms()
-    if people < 1 or not now < ends_at * 1000 < LATEST:
+    if count < 1 or not now < ends_at * 1000 < LATEST:
         raise StoreError("links: expected one person at least, and an end that is to come before the year 3000")
     connection.execute(sa.select(secret).where(secret.c.name == SIGNING).with_for_update())
     first = max(1, following(connection, study_link.c.number))
-    numbers = range(first, first + people)
+    numbers = range(first, first + count)
     ends = round(ends_at * 1000)
     connection.execute(study_link.insert(), [{"number": n, "made_at": now, "ends_at": ends} for n in numbers])
     return [f"{n}.{_signed(connection, n)}" for n in numbers]
@@ -265,7 +263,7 @@ def agree(
         raise NotInStudy(_("this study is not open at the moment"))
     full = running.is_full(connection, running.file_of(connection), now)
     who = f"p{token_hex(8)}"
-    setup.invite(connection, [who], {})
+    people.invite(connection, [who])
     mine = annotator.update().where(annotator.c.annotator_id == who)
     connection.execute(mine.values(consented_at=now, language=language))
     hold = round(file.places.minutes * 60_000)

@@ -484,23 +484,9 @@ def parse(content: Any, where: str) -> Task:
 _WANTED = {
     "tuple_type": "expected a list, such as [one, another]",
     "too_short": "expected a list with one thing in it at least, but it is empty",
-    "model_type": "expected keys with values, such as {{key: value}}",
-    "dict_type": "expected keys with values, such as {{key: value}}",
-    "string_type": "expected a text; put {input} in quotes",
-    "finite_number": "expected a finite number",
-    "decimal_max_places": "expected {decimal_places} decimal places at most, but this is {input}",
-    "int_type": "expected a whole number, such as 3",
-    "int_parsing": "expected a whole number, such as 3, but this is {input}",
-    "int_from_float": "expected a whole number, such as 3, but this is {input}",
-    "float_parsing": "expected a number, such as 0.1, but this is {input}",
-    "float_type": "expected a number, such as 0.1",
-    "bool_parsing": "expected true or false, but this is {input}",
-    "bool_type": "expected true or false",
-    "literal_error": "expected {expected}, but this is {input}",
-    "greater_than": "expected more than {gt:,.10g}, but this is {input}",
-    "greater_than_equal": "expected {ge:,.10g} or more, but this is {input}",
-    "less_than": "expected less than {lt:,.10g}, but this is {input}",
-    "less_than_equal": "expected {le:,.10g} at most, but this is {input}",
+    "model_type": "expected keys with values, such as {key: value}",
+    "dict_type": "expected keys with values, such as {key: value}",
+    "string_type": "expected a text; put it in quotes",
 }
 P = TypeVar("P", bound=Part)
 
@@ -514,10 +500,10 @@ def parse_as(kind: type[P], content: Any, where: str) -> P:
     except ValidationError as error:
         first = error.errors()[0]
         place = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)
-        plain = not isinstance(first["input"], list | dict)  # which may be endless
-        values = {**first.get("ctx", {}), "input": f"{first['input']!s:.40}" if plain else "it"}
+        words = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+        if first["type"] != "value_error" and not isinstance(first["input"], list | dict):  # which may be endless
+            words += f", but this is {first['input']!s:.40}"
         if first["type"] == "literal_error":
             known = [str(one) for one in literal_eval(f"[{first['ctx']['expected'].replace(' or ', ', ')}]")]
-            values["input"] += did_you_mean(values["input"], known)
-        said = _WANTED.get(first["type"], "{error}").format(**{"error": first["msg"], **values})
-        raise BadTask(f"{where}: {place}{said.removeprefix('Value error, ')}") from None
+            words += did_you_mean(str(first["input"]), known)
+        raise BadTask(f"{where}: {place}{_WANTED.get(first['type'], words)}") from None

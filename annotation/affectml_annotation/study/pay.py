@@ -11,14 +11,13 @@ import sqlalchemy as sa
 from babel.numbers import get_currency_precision
 
 from affectml_annotation.exchange.files import csv_text
-from affectml_annotation.store.changing import note_change
+from affectml_annotation.store import LabelStore
+from affectml_annotation.store.claims import failed_checks, images_done
 from affectml_annotation.store.engine import transaction
 from affectml_annotation.store.keeping import clean_backups
-from affectml_annotation.store.keys import ERASING, FORGOTTEN, is_theirs, make_key, mark
-from affectml_annotation.store.label_store import LabelStore
+from affectml_annotation.store.people import DAY_MS, ERASING, FORGOTTEN, is_theirs, make_key, mark
 from affectml_annotation.store.schema import annotator, now_ms, owed, panel, visit
-from affectml_annotation.store.setup import DAY_MS
-from affectml_annotation.store.visits import failed_checks, images_done
+from affectml_annotation.store.setup import note_change
 from affectml_annotation.study import running, visits
 from affectml_annotation.study.file import Status
 from affectml_annotation.study.folder import Study

@@ -7,9 +7,9 @@ import pandas as pd
 import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError, did_you_mean
-from affectml_annotation.store import changing, versions
+from affectml_annotation.store import setup, versions
 from affectml_annotation.store.engine import reading, table_of, transaction
-from affectml_annotation.store.keys import SIGNING, make_key
+from affectml_annotation.store.people import SIGNING, make_key
 from affectml_annotation.store.schema import (
     content_warning,
     image,
@@ -43,12 +43,12 @@ def open_study(connection: sa.Connection, study: Study, *, by: str) -> int:
     versions.lock(connection)  # of two servers that begin at once one begins
     begins = read_setting(connection, KEY) is None
     said_by = None if begins else by
-    number = changing.set_task(connection, study.file, study.texts, apart=study.apart, by=said_by)
+    number = setup.set_task(connection, study.file, study.texts, apart=study.apart, by=said_by)
     if begins:
         make_key(connection, SIGNING)
         write_setting(connection, KEY, {"state": "running", "more": 0})
         connection.execute(study_tally.insert(), [{"name": name, "count": 0} for name in TALLIES])
-        changing.note_change(connection, by, {"version": number})
+        setup.note_change(connection, by, {"version": number})
     return number
 
 
@@ -93,7 +93,7 @@ def change_state(connection: sa.Connection, state: str, *, by: str) -> None:
         raise StoreError(f"state: expected {', '.join(STATES)}, but received {state!r}{did_you_mean(state, STATES)}")
     lock(connection)
     write_setting(connection, KEY, {**read_setting(connection, KEY), "state": state})
-    changing.note_change(connection, by, {"state": state})
+    setup.note_change(connection, by, {"state": state})
 
 
 @transaction
@@ -104,7 +104,7 @@ def more_places(connection: sa.Connection, people: int, *, by: str) -> None:
     lock(connection)
     now = read_setting(connection, KEY)
     write_setting(connection, KEY, {**now, "more": now["more"] + people})
-    changing.note_change(connection, by, {"more": people})
+    setup.note_change(connection, by, {"more": people})
 
 
 def lock(connection: sa.Connection) -> None:

@@ -7,11 +7,11 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from affectml_annotation.languages import _, money, spoken
+from affectml_annotation.store import LabelStore
+from affectml_annotation.store.claims import BEFORE, failed_checks, images_done, visit_of
 from affectml_annotation.store.engine import reading
-from affectml_annotation.store.keys import FORGOTTEN
-from affectml_annotation.store.label_store import LabelStore
+from affectml_annotation.store.people import FORGOTTEN
 from affectml_annotation.store.schema import content_warning, image, panel
-from affectml_annotation.store.visits import BEFORE, failed_checks, images_done, visit_of
 from affectml_annotation.study import pay, running, visits
 from affectml_annotation.study.door import Entry, Ids
 from affectml_annotation.study.file import UNSEEN, Ending, LabelWords, Task

@@ -14,14 +14,12 @@ import sqlalchemy as sa
 from affectml_annotation.errors import StoreError
 from affectml_annotation.judgements import storable
 from affectml_annotation.languages import _, ngettext, number
-from affectml_annotation.store import claims
-from affectml_annotation.store.claims import number_of
+from affectml_annotation.store import LabelStore, claims
+from affectml_annotation.store.claims import end, number_of, seen, visit_of
 from affectml_annotation.store.engine import transaction
-from affectml_annotation.store.keys import SIGNING, keyed
-from affectml_annotation.store.label_store import LabelStore
+from affectml_annotation.store.people import SIGNING, keyed
 from affectml_annotation.store.schema import annotator, assignment, now_ms, practice, questionnaire, visit, visit_step
 from affectml_annotation.store.versions import read_task
-from affectml_annotation.store.visits import end, seen, visit_of
 from affectml_annotation.study import running
 from affectml_annotation.study.file import Ending, Question, Questions, Status, Task
 

@@ -18,6 +18,13 @@ export function button(text, attributes) {
   return make("button", { type: "button", onmousedown: (event) => event.preventDefault(), ...attributes }, text);
 }
 
+// What keys do on an element, by their names; with Ctrl, Alt or Meta, and while a word is composed, they are the browser's.
+export const keys = (acts) => (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || !Object.hasOwn(acts, event.key)) return;
+  event.preventDefault();
+  acts[event.key]();
+};
+
 // A table; a cell is a th or td, or what a td is to hold. head: cells of a first row of headings.
 export function table({ caption, head, ...attributes }, ...rows) {
   const row = (cells) => make("tr", {}, ...cells.map((cell) => (cell instanceof HTMLTableCellElement ? cell : make("td", {}, cell))));

@@ -40,15 +40,16 @@ export class Outbox {
     this.again = false;
     this.failures = 0;
     this.most = BATCH; // fewer at once while a body that the server cannot read is being searched
-    this.notBefore = 0; // on performance's clock: the server asked us to wait
+    this.waits = false; // until a time that the server said
     this.clock = 0; // server's clock minus ours, in seconds
     this.timer = null;
     this.seq = 0;
     this.turn = 0; // grows when this tab gets or loses its turn: what was asked before is answered for nobody
     this.closed = false;
     this.over = false; // the page moves on: nothing is asked for any more, and what waits is still sent
-    this.wake = () => this.kick();
-    for (const each of ["online", "offline"]) addEventListener(each, this.wake); // and say so at once
+    this.ending = new AbortController();
+    const { signal } = this.ending;
+    for (const each of ["online", "offline"]) addEventListener(each, () => this.kick(), { signal }); // and say so at once
   }
 
   // Read what an earlier page or another tab of this person left behind. From here on memory is what counts: what lies
@@ -95,31 +96,21 @@ export class Outbox {
     this.onChange();
   }
 
-  has(item) {
-    for (const answer of this.waiting.values()) {
-      if (answer.image === item.image && answer.round === item.round) return true;
-    }
-    return false;
+  has({ image, round }) {
+    return [...this.waiting.values()].some((answer) => answer.image === image && answer.round === round);
   }
 
   async kick() {
-    if (this.closed || this.stopped) return;
-    if (this.busy) {
-      this.again = true;
-      return;
-    }
+    if (this.closed || this.stopped || this.waits) return;
+    this.again = true;
+    if (this.busy) return;
     clearTimeout(this.timer);
-    const wait = this.notBefore - performance.now();
-    if (wait > 0) {
-      this.timer = setTimeout(this.wake, wait);
-      return;
-    }
     this.busy = true;
     try {
       do {
         this.again = false;
         await this.send();
-      } while (this.again && this.online && !this.stopped && !this.closed && this.notBefore < performance.now());
+      } while (this.again && this.online && !this.stopped && !this.closed && !this.waits);
     } finally {
       this.busy = false;
       this.onChange();
@@ -171,9 +162,12 @@ export class Outbox {
     this.away = Boolean(error.away);
     this.online = Boolean(error.busy);
     const wait = error.wait ?? RETRY_MS[Math.min(this.failures, RETRY_MS.length - 1)];
-    if (error.wait) this.notBefore = performance.now() + wait;
-    else this.failures += 1;
-    this.timer = setTimeout(this.wake, wait);
+    this.waits = Boolean(error.wait);
+    if (!this.waits) this.failures += 1;
+    this.timer = setTimeout(() => {
+      this.waits = false;
+      this.kick();
+    }, wait);
   }
 
   settle(answer, receipt) {
@@ -204,6 +198,6 @@ export class Outbox {
   close() {
     this.closed = true;
     clearTimeout(this.timer);
-    for (const each of ["online", "offline"]) removeEventListener(each, this.wake);
+    this.ending.abort();
   }
 }

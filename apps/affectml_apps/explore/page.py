@@ -98,10 +98,7 @@ def on_wish() -> None:
     st.session_state["ticked"] = list(map(str, ticked)) if isinstance(ticked, list) else []
     given = {name: value for name, value in wish.items() if isinstance(value, str)}
     if asked := told(lambda: View.from_query(given)):
-        touched = wish.get("filtered") or ()  # by the legend: all others may have changed since
-        kept = [each for each in st.session_state["view"].filters if each.column not in touched]
-        filters = (*kept, *(each for each in asked.filters if each.column in touched))
-        change(filters=filters, **{name: getattr(asked, name) for name in OWN})
+        change(**{name: getattr(asked, name) for name in OWN})
 
 
 # Filters

@@ -43,7 +43,7 @@ class Explorer:
 
     def _take(self, found: Collection) -> None:
         """Make or read the map; without embeddings there is none, and no image has a place."""
-        places = np.full((len(found), 2), np.nan) if found.searcher is None else found.map(self._say)
+        places = np.full((len(found), 2), np.nan) if found.searcher is None else found.map()
         colour = first_colour(found)
         with self._lock:
             self.found, self.places, self.colour = found, np.ascontiguousarray(places, dtype="<f4"), colour

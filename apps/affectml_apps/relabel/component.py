@@ -8,12 +8,10 @@ from typing import Any
 import streamlit as st
 
 from affectml.errors import UnknownLabel, UnknownTaxonomy
-from affectml.taxonomies import Taxonomy, ancestors
-from affectml.taxonomies.near import NEGATIONS
+from affectml.taxonomies import NEGATIONS, Taxonomy, ancestors
 from affectml_annotation import Task
 from affectml_annotation.languages import _, client_texts, current
 from affectml_apps.relabel.identity import make_token
-from affectml_apps.relabel.speaking import choices, choose
 from affectml_apps.relabel.task import LabelTask
 from affectml_apps.serving import client_version, loader, prefixed
 
@@ -32,12 +30,7 @@ def mount(task: LabelTask, who: str, round_number: int, *, base: str, study: Map
     )
     place = f"relabel-{study['phase']}-{current()}" if study else f"relabel-{round_number}"
     data = start_data(task, who, round_number, base=base, study=study)
-
-    def change_language() -> None:
-        if (code := st.session_state[place]["language"]) in task.offered(who):
-            choose(code)
-
-    render(key=place, data=data, on_moved_change=lambda: None, on_language_change=change_language)
+    render(key=place, data=data, on_moved_change=lambda: None)
 
 
 def start_data(
@@ -57,7 +50,6 @@ def start_data(
         "token": make_token(task.secret, who),
         "round": round_number,
         "spoken": client_texts(current()),
-        "languages": [] if study else choices(offered),  # a study's page has them on top of every phase
         "labels": chips(order, task.taxonomy_for(who), file, language=current(), offered=offered),
         "task": {
             "question": (study or {}).get("question") or task.text("question"),

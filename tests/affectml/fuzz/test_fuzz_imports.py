@@ -112,22 +112,13 @@ def as_npy(folder: Path) -> None:
     text(folder / "t.csv", "file,label", "a.jpg,joy", "b.jpg,awe", "c.jpg,joy")
 
 
-def as_safetensors(folder: Path) -> None:
-    from safetensors.numpy import save_file
-
-    save_file({"embedding": np.eye(3, 4, dtype=np.float32)}, folder / "t.safetensors")
-    text(folder / "t.csv", "file,label", "a.jpg,joy", "b.jpg,awe", "c.jpg,joy")
-
-
 EMBEDDED: dict[str, Callable[[Path], object]] = {
     "t.npz": as_npz,
     "t.npy": as_npy,
-    "t.safetensors": as_safetensors,
     "t.parquet": lambda folder: pq.write_table(embedded(), folder / "t.parquet"),
 }
 for file, write in EMBEDDED.items():
-    csv = "t.csv" if file in ("t.npy", "t.safetensors") else ""
-    READERS[f"embeddings {file}"] = Reader(write, imports("embeddings", file, csv))
+    READERS[f"embeddings {file}"] = Reader(write, imports("embeddings", file, "t.csv" if file == "t.npy" else ""))
 
 
 def as_images_in_parquet(folder: Path) -> None:

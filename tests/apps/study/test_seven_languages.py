@@ -1,8 +1,8 @@
 """Every page that people who answer see, in each language: nothing cut, nothing in English, nothing that axe minds.
 
 Each language is looked at on the smallest phone; Arabic, which runs from right to left, and the longer words of no
-language in every size and theme. AFFECTML_SCREENSHOTS=FOLDER looks at every language in all, and keeps a picture of
-each, to be looked at.
+language in every size and in both themes. AFFECTML_SCREENSHOTS=FOLDER looks at every language in all, and keeps a
+picture of each, to be looked at.
 """
 
 import os
@@ -24,7 +24,7 @@ from .conftest import STEPS, bring, participant
 
 pytestmark = pytest.mark.slow
 SIZES = ((360, 640), (390, 844), (768, 1024), (1280, 800))
-WAYS = [(size, theme) for theme in ("light", "dark") for size in SIZES]
+LIGHT, DARK = ([(size, theme) for size in SIZES] for theme in ("light", "dark"))
 ASKED = QUESTIONS["evoked"]
 KEPT = os.environ.get("AFFECTML_SCREENSHOTS")
 OWN = Path(__file__).parents[3] / "annotation" / "affectml_annotation" / "study" / "texts"
@@ -45,8 +45,10 @@ TEXTS = """() => {
 
 
 def ways(language):
-    """The sizes and themes in which a language is looked at."""
-    return WAYS if KEPT or language == PSEUDO or direction(language) == "rtl" else WAYS[:1]
+    """The sizes and themes in which a language is looked at; a theme moves nothing, so one size shows the dark."""
+    if KEPT:
+        return LIGHT + DARK
+    return [*LIGHT, DARK[-1]] if language == PSEUDO or direction(language) == "rtl" else LIGHT[:1]
 
 
 class Looked:

@@ -73,8 +73,8 @@ def test_from_the_instructions_to_the_questions_after(server, store, practising,
     page.reload()  # comes back to the same image and the same tries
     ann.ready()
     progress(ann, "Practice: 2 images left · one try")
-    page.get_by_role("button", name="Instructions").click()
-    dialog = page.get_by_role("dialog", name="Instructions")
+    page.get_by_role("button", name="Help").click()
+    dialog = page.get_by_role("dialog", name="Help")
     assert "Choose every feeling" in dialog.inner_text()
     shows_a_picture(dialog.locator("img"))
     assert axe(page) == []
@@ -150,8 +150,8 @@ def test_on_a_phone_instructions_are_one_tap_away_and_a_covered_image_can_be_ski
     show, skip = (page.locator(f".{name}").bounding_box() for name in ("cover", "pass"))
     assert show["y"] + show["height"] + 4 < skip["y"]  # a finger meets one of them
     assert page.locator(".beside").is_hidden()
-    page.get_by_role("button", name="Instructions").tap()
-    assert "Choose every feeling" in page.get_by_role("dialog", name="Instructions").inner_text()
+    page.get_by_role("button", name="Help").tap()
+    assert "Choose every feeling" in page.get_by_role("dialog", name="Help").inner_text()
     page.get_by_role("button", name="Close").tap()
     assert page.evaluate(NO_SCROLLING)
     page.evaluate("window.keep = Storage.prototype.setItem; Storage.prototype.setItem = () => { throw Error() }; 0")

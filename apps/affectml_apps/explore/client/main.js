@@ -3,15 +3,14 @@
 
 import { make } from "./elements.js";
 import { Grid } from "./grid.js";
-import { Legend, palette } from "./legend.js";
+import { entries, palette } from "./legend.js";
 import { PointMap } from "./map.js";
 import { One } from "./one.js";
 import { ask } from "./requests.js";
 
 const OWN = ["colour", "order", "lasso", "image", "text", "like", "rates", "of"]; // fields of the view that change here
-const KINDS = ["in.", "f.", "has."]; // of filters, before the column's name
-const SETTLE_MS = 350; // before an image that was only passed by goes into the address
-const LOST_MS = 5000;
+const SETTLE_MS = 350; // before the page's script hears of a change: of an image that was only passed by it need not
+const LOST_MS = 5000; // after which it is taken not to have heard
 const mounted = new WeakMap();
 
 export function mount(parent, data, { setTriggerValue }) {
@@ -39,44 +38,17 @@ class Explorer {
     this.root = make("div", { class: data.map ? "explorer" : "explorer mapless", "data-state": "busy" });
     this.root.addEventListener("keydown", (event) => event.stopPropagation()); // Streamlit's r and c
     parent.querySelector(".mount").replaceChildren(this.root);
+    this.problems = {}; // by purpose
+    this.waiting = new Set(); // purposes
     this.name = make("h1", {}, data.title);
     this.count = make("p", { class: "count", role: "status" });
     this.problem = make("p", { class: "problem", role: "alert" });
     this.says = make("p", { class: "unseen", role: "status" });
     this.tip = make("div", { class: "tip", hidden: true });
-    this.called = (label) => (Object.hasOwn(this.data.displays, label) ? this.data.displays[label] : label); // as people read it
-    this.legend = new Legend({ called: this.called, level: (text) => this.toggle(text), known: () => this.toggle(null) });
-    this.touched = new Set(); // columns whose filter changed here, of which the page's script does not know yet
-    this.map = new PointMap({
-      lasso: (corners) => this.change({ lasso: corners ? corners.map((corner) => corner.join(",")).join(" ") : null }),
-      open: (index) => this.open(index),
-      hover: (index, x, y) => this.hover(index, x, y),
-      say: (text) => { this.says.textContent = text; },
-    });
-    this.grid = new Grid({
-      on: { open: (index) => this.open(index), tick: (index) => this.tick(index) },
-      give: {
-        ticked: (index) => this.ticked.has(this.ids[index]),
-        fit: (index) => this.fitOf(index),
-        name: (index) => this.ids[index] ?? `image ${index + 1}`,
-        picture: (index) => this.picture({ i: index }, "thumb"),
-        colour: (index) => (this.codes ? this.palette[this.codes[index]] : null),
-        says: (index) => this.saysOf(index),
-      },
-    });
-    this.one = new One({
-      called: this.called,
-      ticked: (index) => this.ticked.has(this.ids[index]),
-      ask: (path, fields, signal) => this.ask(path, fields, signal).then((reply) => reply.json()),
-      picture: (which, size) => this.picture(which, size),
-      on: {
-        step: (by) => this.step(by),
-        open: (index) => this.open(index),
-        tick: (index) => this.tick(index),
-        like: (index) => { this.one.element.close(); this.search({ like: this.ids[index], image: null }); },
-        closed: () => this.settle(null),
-      },
-    });
+    this.legend = make("div", { class: "legend", tabindex: "0", role: "group", "aria-label": "Legend" });
+    this.map = new PointMap(this);
+    this.grid = new Grid(this);
+    this.one = new One(this);
     this.colour = make("select", { id: "colour", onchange: () => this.change({ colour: this.colour.value }) });
     this.order = make("select", { id: "order", onchange: () => this.reorder() });
     this.down = make("input", { type: "checkbox", id: "down", onchange: () => this.reorder() });
@@ -90,7 +62,7 @@ class Explorer {
         make("div", { class: "search", role: "search" }, this.text.form, this.rates.form, this.whose), this.problem, this.says),
       make("section", { class: "left", "aria-label": "Map" },
         make("div", { class: "bar" }, make("label", { for: "colour" }, "Colour"), this.colour, make("span", { class: "how", title: data.map }, data.map)),
-        data.map ? this.map.element : make("p", {}, "No embeddings, so no map, and no search for what images show."), this.tip, this.legend.element),
+        data.map ? this.map.element : make("p", {}, "No embeddings, so no map, and no search for what images show."), this.tip, this.legend),
       make("section", { class: "right", "aria-label": "Images shown" },
         make("div", { class: "bar" }, make("label", { for: "order" }, "Order"), this.order,
           make("label", { class: "check" }, this.down, "largest first")),
@@ -118,8 +90,8 @@ class Explorer {
     return address;
   }
 
-  picture(which, size) {
-    return this.address("upload" in which ? "upload" : size, which).href;
+  picture(index, size) {
+    return this.address(size, { i: index }).href;
   }
 
   ask(path, fields, signal) {
@@ -131,41 +103,38 @@ class Explorer {
   // Fetches for one purpose: a newer one ends the one before. Draws what came, or says what went wrong.
   async fetch(purpose, path, fields, draw, fail = () => {}) {
     this.turns[purpose]?.abort();
-    const turn = (this.turns[purpose] = new AbortController());
+    const { signal } = (this.turns[purpose] = new AbortController());
+    let problem = "";
     this.busy(purpose, true);
     try {
-      const reply = await this.ask(path, fields, turn.signal);
-      const content = await reply.arrayBuffer();
-      if (turn.signal.aborted) return;
+      const content = await (await this.ask(path, fields, signal)).arrayBuffer();
+      if (signal.aborted) return;
       draw(content);
-      this.problems = { ...this.problems, [purpose]: "" };
     } catch (error) {
-      if (turn.signal.aborted) return;
-      this.problems = { ...this.problems, [purpose]: error.message };
+      if (signal.aborted) return;
+      problem = error.message;
       fail();
     }
-    this.tell();
+    this.tell({ [purpose]: problem });
     this.busy(purpose, false);
   }
 
-  tell(more = {}) {
-    this.problems = { ...this.problems, ...more };
+  tell(problems) {
+    Object.assign(this.problems, problems);
     this.problem.textContent = Object.values(this.problems).filter(Boolean).join(" · ");
   }
 
   busy(purpose, on) {
-    (this.waiting ??= new Set())[on ? "add" : "delete"](purpose);
+    this.waiting[on ? "add" : "delete"](purpose);
     this.root.dataset.state = this.waiting.size ? "busy" : "ready";
     if (purpose === "shown") this.grid.element.setAttribute("aria-busy", String(on));
   }
 
   // What the page's script says; it comes again with every rerun.
   receive(data) {
-    const first = this.mapOf === undefined;
-    const again = first || data.opened !== this.data.opened;
     this.data = data;
     this.matchTheme();
-    if (again) {
+    if (data.opened !== this.mapOf) {
       this.mapOf = data.opened;
       this.drawn = this.told = this.codes = null; // what was there before may be out of date
       this.fetch("map", "map", {}, (content) => this.map.setPoints(new Float32Array(content)));
@@ -187,46 +156,37 @@ class Explorer {
     // An older state, while ours is on its way; it may have got lost with a connection.
     if (this.sent !== null && data.seen !== this.sent && Date.now() - this.sentAt < LOST_MS) return;
     this.sent = null;
-    this.touched.clear();
     this.ticked = new Set(data.ticked);
     this.grid.relabel();
     this.tell({ remark: data.remark });
-    this.draw(this.settling ? { ...data.view, image: this.view.image } : data.view);
-    if (data.upload && `${data.upload.token} ${data.upload.turn}` !== this.uploaded) {
-      this.uploaded = `${data.upload.token} ${data.upload.turn}`;
-      this.one.show({ upload: data.upload.token }, data.upload.name, "an image of your own");
-    }
+    this.draw(data.view);
   }
 
-  // Changes of the view that begin here
+  // Changes of the view that begin here: they are shown at once, and told to the page's script once somebody stays.
   change(fields) {
-    clearTimeout(this.later);
-    this.settling = false;
     const view = { ...this.view };
     for (const [name, value] of Object.entries(fields)) {
       if (value === null || value === "") delete view[name];
       else view[name] = value;
     }
     this.sentAt = Date.now();
-    const id = (this.sent = `${this.sentAt}-${Math.random()}`);
+    this.sent = `${this.sentAt}-${Math.random()}`;
     this.draw(view);
-    const inform = (this.inform = () => {
-      this.inform = null;
-      if (this.sent !== id) return; // a newer one has all of it
-      this.sentAt = Date.now();
-      const filtered = [...this.touched];
-      const names = [...OWN, ...filtered.flatMap((column) => KINDS.map((kind) => kind + column))];
-      this.wish({ id, filtered, ticked: [...this.ticked], ...Object.fromEntries(names.map((name) => [name, this.view[name] ?? null])) });
-    });
-    Promise.resolve(this.coming).then(() => {
-      if (this.inform === inform) inform();
-    });
+    clearTimeout(this.later);
+    this.later = setTimeout(() => this.inform(), SETTLE_MS);
+  }
+
+  inform() {
+    if (!this.later) return;
+    clearTimeout(this.later);
+    this.later = null;
+    this.wish({ id: this.sent, ticked: [...this.ticked], ...Object.fromEntries(OWN.map((name) => [name, this.view[name] ?? null])) });
   }
 
   // Before something beside map and images is used, such as the button that saves what is shown: the page's script
   // is to know what that is.
   hurry(event) {
-    if (!event.composedPath().includes(this.root)) this.inform?.();
+    if (!event.composedPath().includes(this.root)) this.inform();
   }
 
   // A search by words or rates: Enter asks, Escape and the button take it away.
@@ -254,32 +214,22 @@ class Explorer {
     this.change({ text: null, like: null, rates: null, of: null, ...fields });
   }
 
-  // What the legend is of, and what of it is filtered by: levels, or true for another filter
-  get column() { return this.view.colour || this.data.colour; }
+  // What is known of an image: its name, whether it is ticked, and what the colour is and says in words
 
-  chosen() {
-    const levels = this.view[`in.${this.column}`];
-    if (levels !== undefined) return levels.split(",").map(decodeURIComponent);
-    return KINDS.some((kind) => this.view[kind + this.column] !== undefined);
-  }
+  nameOf(index) { return this.ids[index] ?? `image ${index + 1}`; }
+  isTicked(index) { return this.ticked.has(this.ids[index]); }
+  colourOf(index) { return this.codes ? this.palette[this.codes[index]] : ""; }
 
-  // Filter by a level more, or by one less; null: by whatever is known, or no more.
-  toggle(level) {
-    const chosen = this.chosen();
-    const levels = (Array.isArray(chosen) ? chosen : []).filter((each) => each !== level);
-    if (level !== null && levels.length === (chosen.length ?? 0)) levels.push(level);
-    const quoted = levels.map((each) => each.replaceAll("%", "%25").replaceAll(",", "%2C")).join(",");
-    const known = level === null && chosen === false ? ".." : null;
-    this.touched.add(this.column);
-    this.change({ [`in.${this.column}`]: level === null ? null : quoted, [`f.${this.column}`]: known, [`has.${this.column}`]: null });
-  }
-
-  // What the colour says of an image, in words
   saysOf(index) {
     if (!this.codes) return "";
     const code = this.codes[index];
     if (code === 255) return "unknown";
     return this.told.names ? this.called(this.told.names[code]) : String(Number(this.numbers[index].toPrecision(3)));
+  }
+
+  // A label as people read it
+  called(label) {
+    return Object.hasOwn(this.data.displays, label) ? this.data.displays[label] : label;
   }
 
   draw(view) {
@@ -289,7 +239,7 @@ class Explorer {
     const shown = JSON.stringify(Object.entries(rest).sort()); // the page's script has another order
     if (shown !== this.drawn) {
       this.drawn = shown;
-      this.coming = this.fetch("shown", "shown", rest, (content) => this.show(content), () => this.show(new ArrayBuffer(4)));
+      this.fetch("shown", "shown", rest, (content) => this.show(content), () => this.show(new ArrayBuffer(4)));
     }
     if (colour !== before.colour || !this.told) {
       this.fetch("colours", "colours", { colour: colour ?? "" }, (content) => this.paint(content));
@@ -305,7 +255,6 @@ class Explorer {
     this.down.checked = Boolean(view.order?.startsWith("-"));
     this.order.value = view.order?.replace(/^[-+]/, "") ?? "";
     this.down.parentElement.hidden = !view.order;
-    this.legend.mark(this.chosen());
     this.map.setLasso(view.lasso ? view.lasso.split(" ").map((corner) => corner.split(",").map(Number)) : null);
     const away = (text, onclick) => make("button", { type: "button", title: "Take this away", onclick }, text, make("span", { "aria-hidden": "true" }, " ×"));
     this.chips.replaceChildren(
@@ -369,7 +318,7 @@ class Explorer {
     this.palette = palette(Boolean(this.told?.levels), this.map.dark);
     this.map.setColours(this.codes, this.palette);
     if (!this.told) return;
-    this.legend.draw(this.told, this.palette, this.chosen());
+    this.legend.replaceChildren(...entries(this.told, this.palette, (level) => this.called(level)));
     this.grid.relabel();
   }
 
@@ -381,17 +330,12 @@ class Explorer {
     this.recolour();
   }
 
+  // The image under the pointer on the map, at x and y; none under it: -1
   hover(index, x, y) {
     this.tip.hidden = index < 0;
-    this.says.textContent = "";
-    if (index < 0 || index === this.tipOf) return void this.placeTip(x, y);
+    if (index < 0) return;
+    if (index !== this.tipOf) this.tip.replaceChildren(make("img", { src: this.picture(index, "thumb"), alt: "" }), make("span", {}, this.ids[index] ?? ""));
     this.tipOf = index;
-    this.tip.replaceChildren(make("img", { src: this.picture({ i: index }, "thumb"), alt: "" }), make("span", {}, this.ids[index] ?? ""));
-    return void this.placeTip(x, y);
-  }
-
-  placeTip(x, y) {
-    if (x === undefined) return;
     const { offsetLeft, offsetTop, clientWidth } = this.map.element;
     this.tip.style.insetInlineStart = `${offsetLeft + (x > clientWidth / 2 ? x - 160 : x + 16)}px`;
     this.tip.style.insetBlockStart = `${offsetTop + Math.max(0, y - 90)}px`;
@@ -412,13 +356,26 @@ class Explorer {
     return place < 0 ? "not among those shown" : `${(place + 1).toLocaleString("en")} of ${this.grid.order.length.toLocaleString("en")}${fit && `, ${fit}`}`;
   }
 
+  lasso(corners) {
+    this.change({ lasso: corners?.map((corner) => corner.join(",")).join(" ") ?? null });
+  }
+
+  like(index) {
+    this.one.element.close();
+    this.search({ like: this.ids[index], image: null });
+  }
+
   open(index) {
     this.tip.hidden = true;
     const place = this.grid.order.indexOf(index);
     if (place >= 0) this.grid.go(place);
     this.map.mark(index);
-    this.one.show({ i: index }, this.ids[index] ?? "", this.whereIs(index));
-    if (this.view.image !== this.ids[index]) this.settle(this.ids[index]);
+    this.one.show(index, this.ids[index] ?? "", this.whereIs(index));
+    if (this.view.image !== this.ids[index]) this.change({ image: this.ids[index] });
+  }
+
+  closed() {
+    if (this.view.image) this.change({ image: null });
   }
 
   step(by) {
@@ -427,20 +384,11 @@ class Explorer {
     if (next !== place && this.grid.order.length) this.open(this.grid.order[next]);
   }
 
-  // The address follows once somebody stays.
-  settle(image) {
-    clearTimeout(this.later);
-    this.settling = true;
-    this.view = { ...this.view, image: image ?? undefined };
-    if (image === null) delete this.view.image;
-    if (image === null) this.map.mark(-1);
-    this.later = setTimeout(() => this.change({ image }), SETTLE_MS);
-  }
-
   openFromView() {
     const { image } = this.view;
     if (!image) {
       this.tell({ image: "" });
+      this.map.mark(-1);
       if (this.one.index !== null && this.one.element.open) this.one.element.close();
       return;
     }
@@ -452,10 +400,7 @@ class Explorer {
 
 // Options of a select, by the columns' groups
 function groups(columns) {
-  const made = new Map([["", []]]);
-  for (const { name, title, group } of columns) {
-    if (!made.has(group ?? "")) made.set(group ?? "", []);
-    made.get(group ?? "").push(make("option", { value: name }, group && group !== "images" ? `${group}: ${title}` : title)); // a closed select shows no group
-  }
-  return [...made].flatMap(([group, options]) => (group ? [make("optgroup", { label: group }, ...options)] : options));
+  const option = ({ name, title, group }) => make("option", { value: name }, group && group !== "images" ? `${group}: ${title}` : title); // a closed select shows no group
+  const groups = Map.groupBy(columns, ({ group }) => group ?? "");
+  return [...groups].flatMap(([label, members]) => (label ? make("optgroup", { label }, ...members.map(option)) : members.map(option)));
 }

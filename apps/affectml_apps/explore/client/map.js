@@ -1,7 +1,7 @@
 // The map: every image a point, drawn pixel by pixel. Drag moves, Shift or the lasso tool surrounds, wheel, pinch,
 // buttons and keys zoom; what is not shown is faint, and so is what fits a search less.
 
-import { button, make } from "./elements.js";
+import { button, keys, make } from "./elements.js";
 
 const REACH = 12; // px around the pointer
 const FAINT = 0.16;
@@ -10,14 +10,21 @@ const SHOWN = 255;
 const HIDDEN = { light: "#595959", dark: "#bfbfbf" }; // the colour of what is not shown
 
 export class PointMap {
-  // on: lasso(corners or null), open(index), hover(index or -1, x, y), say(text)
-  constructor(on) {
-    this.on = on;
+  // page: lasso(corners or null), open(index), hover(index or -1, x, y)
+  constructor(page) {
+    this.page = page;
     this.points = make("canvas", { class: "points", "aria-hidden": "true" });
-    this.over = make("canvas", { class: "over", "aria-hidden": "true" });
+    this.over = document.createElementNS("http://www.w3.org/2000/svg", "svg"); // a lasso, and rings around two images
+    this.over.innerHTML = "<polygon /><circle /><circle />";
+    this.over.ariaHidden = "true";
     this.stage = make("div", {
       class: "stage", tabindex: "0", role: "application",
-      "aria-label": "Map. Arrows move, plus and minus zoom, 0 shows all, r begins a rectangle, Escape lets go",
+      "aria-label": "Map. Arrows move, plus and minus zoom, 0 shows all, r keeps the images in sight, Escape lets go",
+      onkeydown: keys({
+        ArrowLeft: () => this.move(60, 0), ArrowRight: () => this.move(-60, 0), ArrowUp: () => this.move(0, 60), ArrowDown: () => this.move(0, -60),
+        "+": () => this.zoomAt(1.5), "=": () => this.zoomAt(1.5), "-": () => this.zoomAt(1 / 1.5), 0: () => this.reset(),
+        r: () => this.takeAll(), Escape: () => this.letGo(),
+      }),
     }, this.points, this.over);
     this.lassoTool = button("Lasso", { "aria-pressed": "false", title: "Surround images by dragging (also: Shift and drag)", onclick: () => this.useLasso(!this.lassoing) });
     this.tools = make("div", { class: "tools" }, this.lassoTool,
@@ -29,13 +36,13 @@ export class PointMap {
     this.count = 0;
     this.codes = this.shown = new Uint8Array(0);
     this.palette = [];
-    this.lasso = this.rectangle = this.drawn = null;
+    this.lasso = this.drawn = null;
     this.marked = this.hovered = -1;
     this.centre = [0.5, 0.5];
     this.scale = 1;
     this.pointers = new Map();
     this.lassoing = false;
-    for (const type of ["pointerdown", "pointermove", "pointerup", "pointercancel", "pointerleave", "wheel", "keydown"]) {
+    for (const type of ["pointerdown", "pointermove", "pointerup", "pointercancel", "pointerleave", "wheel"]) {
       this.stage.addEventListener(type, (event) => this[type](event), { passive: false });
     }
     this.resize = new ResizeObserver(() => this.fit());
@@ -48,12 +55,12 @@ export class PointMap {
 
   // What is drawn
 
+  // xy: NaN where there is no embedding, which canvases draw nowhere
   setPoints(xy) {
     this.xy = xy;
     const n = xy.length / 2;
     if (this.shown.length !== n) this.setShown(new Uint8Array(n).fill(SHOWN));
     if (this.codes.length !== n) this.codes = new Uint8Array(n);
-    for (let i = 0; i < 2 * n; i++) if (Number.isNaN(xy[i])) xy[i] = -9; // no embedding: nowhere
     this.draw();
   }
 
@@ -73,30 +80,25 @@ export class PointMap {
   }
 
   setLasso(corners) {
-    this.lasso = corners?.length ? corners : null;
-    this.draw(true);
+    this.lasso = corners;
+    this.drawOver();
   }
 
   mark(index) {
     this.marked = index;
-    this.draw(true);
+    this.drawOver();
   }
 
   fit() {
     const ratio = devicePixelRatio || 1;
     this.width = this.stage.clientWidth;
     this.height = this.stage.clientHeight;
-    for (const canvas of [this.points, this.over]) {
-      canvas.width = Math.max(1, Math.round(this.width * ratio));
-      canvas.height = Math.max(1, Math.round(this.height * ratio));
-    }
-    this.points.stale = true;
+    this.points.width = Math.max(1, Math.round(this.width * ratio));
+    this.points.height = Math.max(1, Math.round(this.height * ratio));
     this.paint();
   }
 
-  // over: only what lies over the points, as the pointer moves
-  draw(over = false) {
-    this.points.stale ||= !over;
+  draw() {
     this.frame ??= requestAnimationFrame(() => this.paint());
   }
 
@@ -113,18 +115,16 @@ export class PointMap {
 
   get size() { return Math.min(2 * this.sizeOf(this.shown.length), this.sizeOf(this.count)); }
 
+  // A small point is a square, which is drawn faster.
   paint() {
     this.frame = undefined;
     if (!this.width) return;
-    if (this.points.stale) this.paintPoints();
-    this.points.stale = false;
-    this.paintOver();
-  }
-
-  // A small point is a square, which is drawn faster.
-  paintPoints() {
+    this.drawOver();
     const { shown, xy, width, height } = this;
-    const pen = this.penOf(this.points);
+    const ratio = devicePixelRatio || 1;
+    const pen = this.points.getContext("2d");
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    pen.clearRect(0, 0, width, height);
     for (const part of this.count === shown.length ? [1] : [0, 1]) {
       const size = Math.max(1, Math.round(part ? this.size : this.sizeOf(shown.length)));
       for (let i = 0; i < shown.length; i++) {
@@ -144,35 +144,18 @@ export class PointMap {
     }
   }
 
-  // What draws on an emptied canvas, in the page's pixels.
-  penOf(canvas) {
-    const ratio = devicePixelRatio || 1;
-    const pen = canvas.getContext("2d");
-    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    pen.clearRect(0, 0, this.width, this.height);
-    return pen;
-  }
-
-  paintOver() {
-    const pen = this.penOf(this.over);
-    pen.strokeStyle = this.dark ? "#ffffff" : "#111111";
-    pen.fillStyle = this.dark ? "rgb(255 255 255 / 7%)" : "rgb(0 0 0 / 5%)";
-    pen.lineWidth = 1.5;
-    const corners = this.drawn ?? (this.rectangle ? cornersOf(this.rectangle) : this.lasso);
-    if (corners) {
-      pen.setLineDash(this.drawn ? [] : [5, 4]);
-      pen.beginPath();
-      corners.forEach(([x, y]) => pen.lineTo(...this.toScreen(x, y)));
-      pen.closePath();
-      pen.fill();
-      pen.stroke();
-    }
-    pen.setLineDash([]);
-    for (const [index, radius] of [[this.hovered, 5], [this.marked, 8]]) {
-      if (index < 0 || !(this.xy[2 * index] > -9)) continue;
-      pen.beginPath();
-      pen.arc(...this.toScreen(this.xy[2 * index], this.xy[2 * index + 1]), this.size / 2 + radius, 0, 7);
-      pen.stroke();
+  // What lies over the points, as the pointer moves
+  drawOver() {
+    if (!this.width) return; // it is not on the page yet
+    const [line, ...rings] = this.over.children;
+    line.setAttribute("points", (this.drawn ?? this.lasso ?? []).map((corner) => this.toScreen(...corner)).join(" "));
+    line.toggleAttribute("data-drawn", this.drawn !== null);
+    for (const [ring, index, wider] of [[rings[0], this.hovered, 5], [rings[1], this.marked, 8]]) {
+      const there = this.xy[2 * index] >= 0; // none, and one without an embedding, is nowhere
+      const [x, y] = there ? this.toScreen(this.xy[2 * index], this.xy[2 * index + 1]) : [-99, -99];
+      ring.setAttribute("cx", x);
+      ring.setAttribute("cy", y);
+      ring.setAttribute("r", this.size / 2 + wider);
     }
   }
 
@@ -221,7 +204,7 @@ export class PointMap {
     this.began = at;
     this.far = false;
     this.drawn = this.pointers.size === 1 && (this.lassoing || event.shiftKey) ? [this.toMap(...at)] : null;
-    this.on.hover(-1);
+    this.page.hover(-1);
   }
 
   pointermove(event) {
@@ -229,15 +212,15 @@ export class PointMap {
     const last = this.pointers.get(event.pointerId);
     if (!last) {
       const found = event.pointerType === "touch" ? -1 : this.nearest(x, y);
-      if (found !== this.hovered) this.draw(true);
       this.hovered = found;
-      this.on.hover(found, x, y);
+      this.drawOver();
+      this.page.hover(found, x, y);
       return;
     }
     this.far ||= Math.hypot(x - this.began[0], y - this.began[1]) > 4;
     if (this.drawn) {
       if (this.far) this.drawn.push(this.toMap(x, y));
-      this.draw(true);
+      this.drawOver();
     } else if (this.pointers.size === 2) {
       const other = [...this.pointers].find(([id]) => id !== event.pointerId)[1];
       const apart = (at) => Math.max(1, Math.hypot(at[0] - other[0], at[1] - other[1]));
@@ -251,26 +234,26 @@ export class PointMap {
     if (!this.pointers.delete(event.pointerId)) return;
     const { drawn } = this;
     this.drawn = null;
-    this.draw(true);
+    this.drawOver();
     if (drawn && this.far && drawn.length > 2) {
       this.useLasso(false);
       this.take(drawn);
     } else if (!this.far && this.pointers.size === 0) {
       const found = this.nearest(...this.place(event));
-      if (found >= 0) this.on.open(found);
+      if (found >= 0) this.page.open(found);
     }
   }
 
   pointercancel(event) {
     this.pointers.delete(event.pointerId);
     this.drawn = null;
-    this.draw(true);
+    this.drawOver();
   }
 
   pointerleave() {
     this.hovered = -1;
-    this.on.hover(-1);
-    this.draw(true);
+    this.page.hover(-1);
+    this.drawOver();
   }
 
   wheel(event) {
@@ -285,54 +268,23 @@ export class PointMap {
     this.stage.dataset.lasso = String(on);
   }
 
-  keydown(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const arrow = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-    const box = this.rectangle;
-    if (arrow && box) {
-      const step = 0.02 / this.scale;
-      for (const side of event.shiftKey ? [1] : [0, 1]) {
-        box[side][0] += arrow[0] * step;
-        box[side][1] -= arrow[1] * step;
-      }
-      this.on.say(`rectangle around ${this.within(cornersOf(box)).toLocaleString("en")} images`);
-    } else if (arrow) this.move(-arrow[0] * 60, -arrow[1] * 60);
-    else if (event.key === "+" || event.key === "=") this.zoomAt(1.5);
-    else if (event.key === "-") this.zoomAt(1 / 1.5);
-    else if (event.key === "0") this.reset();
-    else if (event.key === "r") {
-      const half = Math.min(this.width, this.height) / 4;
-      this.rectangle = [this.toMap(this.width / 2 - half, this.height / 2 - half), this.toMap(this.width / 2 + half, this.height / 2 + half)];
-      this.on.say("a rectangle: arrows move it, Shift and arrows change its size, Enter takes it, Escape lets it go");
-    } else if (event.key === "Enter" && box) {
-      this.rectangle = null;
-      this.take(cornersOf(box));
-    } else if (event.key === "Escape" && (box || this.drawn)) this.rectangle = this.drawn = null;
-    else if (event.key === "Escape" && this.lasso) this.on.lasso(null);
-    else return;
-    event.preventDefault();
-    this.draw(true);
+  letGo() {
+    if (this.drawn) this.drawn = null;
+    else if (this.lasso) this.page.lasso(null);
+    this.drawOver();
+  }
+
+  // Keep the images in sight.
+  takeAll() {
+    const { width, height } = this;
+    this.take([[0, 0], [width, 0], [width, height], [0, height]].map((corner) => this.toMap(...corner)));
   }
 
   take(line) {
     const corners = thinned(line);
-    if (corners.length > 2) this.on.lasso(corners);
-  }
-
-  // How many images shown lie within the two corners of a rectangle
-  within(corners) {
-    const [xs, ys] = [0, 1].map((axis) => corners.map((corner) => corner[axis]));
-    const [left, right, low, high] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
-    let count = 0;
-    for (let i = 0; i < this.shown.length; i++) {
-      const [x, y] = [this.xy[2 * i], this.xy[2 * i + 1]];
-      count += this.shown[i] && x >= left && x <= right && y >= low && y <= high ? 1 : 0;
-    }
-    return count;
+    if (corners.length > 2) this.page.lasso(corners);
   }
 }
-
-const cornersOf = ([[left, top], [right, bottom]]) => [[left, top], [right, top], [right, bottom], [left, bottom]];
 
 // A line with few corners, each of three places, so that an address can hold it
 function thinned(line) {

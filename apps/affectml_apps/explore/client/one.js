@@ -1,14 +1,14 @@
 // One image, large: what people said, what each run says beside it and why, the nearest images.
 
-import { button, make, table } from "./elements.js";
+import { button, keys, make, table } from "./elements.js";
 
 const PASSING_MS = 80; // before the server is asked about an image: what is only passed by is not
 
 export class One {
-  // ask(path, fields) -> JSON; picture(index, size) -> address; called(label): as people read it; ticked(index); on: step(by),
-  // open(index), tick(index), like(index), closed()
-  constructor({ ask, picture, called, ticked, on }) {
-    Object.assign(this, { ask, picture, called, ticked, on, names: false, opened: false, index: null });
+  // page: ask(path, fields, signal), picture(index, size) -> address, called(label): as people read it, isTicked(index);
+  // step(by), open(index), tick(index), like(index), closed()
+  constructor(page) {
+    Object.assign(this, { page, names: false, opened: false, index: null });
     this.title = make("h2", { id: "one-title" });
     this.where = make("span", { class: "where" });
     this.image = make("img", { alt: "", onload: () => {
@@ -17,39 +17,29 @@ export class One {
     } });
     this.frame = make("div", { class: "frame" }, this.image);
     this.facts = make("div", { class: "facts", tabindex: "0", role: "group", "aria-label": "About this image" });
-    const turn = (text, name, by) => button(text, { "aria-label": name, title: `${name} (${by < 0 ? "←" : "→"})`, onclick: () => on.step(by) });
-    this.tick = button("✓ Tick", { "aria-pressed": "false", title: "x: for the queue, a selection or a download", onclick: () => on.tick(this.index) });
-    this.turns = make("span", { class: "turns" }, turn("‹", "Previous image", -1), turn("›", "Next image", 1));
-    this.element = make("dialog", { class: "one", "aria-labelledby": "one-title", onkeydown: (event) => this.key(event), onclose: () => this.closed() },
-      make("div", { class: "bar" }, this.title, this.where, this.tick, this.turns,
+    const turn = (text, name, by) => button(text, { "aria-label": name, title: `${name} (${by < 0 ? "←" : "→"})`, onclick: () => page.step(by) });
+    this.tick = button("✓ Tick", { "aria-pressed": "false", title: "x: for the queue, a selection or a download", onclick: () => page.tick(this.index) });
+    const turns = make("span", { class: "turns" }, turn("‹", "Previous image", -1), turn("›", "Next image", 1));
+    const turning = keys({ ArrowLeft: () => page.step(-1), ArrowRight: () => page.step(1), x: () => page.tick(this.index) });
+    this.element = make("dialog", { class: "one", "aria-labelledby": "one-title", onkeydown: (event) => event.target.matches("select, input[type=text]") || turning(event), onclose: () => this.closed() },
+      make("div", { class: "bar" }, this.title, this.where, this.tick, turns,
         button("Close", { title: "Escape", onclick: () => this.element.close() })),
       make("div", { class: "halves" }, this.frame, this.facts));
   }
 
-  key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select, input[type=text]")) return;
-    const by = { ArrowLeft: -1, ArrowRight: 1, x: 0 }[event.key];
-    if (by === undefined || this.index === null) return;
-    event.preventDefault();
-    if (by) this.on.step(by);
-    else this.on.tick(this.index);
-  }
-
   mark() {
-    this.tick.setAttribute("aria-pressed", String(this.index !== null && this.ticked(this.index)));
+    this.tick.setAttribute("aria-pressed", String(this.index !== null && this.page.isTicked(this.index)));
   }
 
   closed() {
     this.asked?.abort();
-    if (this.index !== null) this.on.closed();
+    if (this.index !== null) this.page.closed();
     this.index = null;
   }
 
-  // which: {i: index} of an image of the set, or {upload: token}; where: "3 of 120"
-  async show(which, name, where) {
-    this.index = which.i ?? null;
-    this.which = which;
-    this.turns.hidden = this.tick.hidden = this.index === null;
+  // where: "3 of 120"
+  async show(index, name, where) {
+    this.index = index;
     this.mark();
     this.title.textContent = name;
     this.where.textContent = where;
@@ -57,7 +47,7 @@ export class One {
     this.frame.querySelectorAll("p, .over").forEach((each) => each.remove());
     this.image.onerror = () => { this.image.hidden = true; this.frame.append(make("p", {}, "This image cannot be shown.")); };
     this.image.alt = name;
-    this.image.src = this.picture(which, "image");
+    this.image.src = this.page.picture(index, "image");
     if (!this.element.open) this.element.showModal();
     await this.fill();
   }
@@ -69,12 +59,16 @@ export class One {
     await new Promise((go) => setTimeout(go, PASSING_MS));
     if (asked.signal.aborted) return;
     try {
-      const told = await this.ask("detail", { ...this.which, ...(this.names ? { names: 1 } : {}) }, asked.signal);
+      const told = await this.ask("detail", this.names ? { names: 1 } : {}, asked.signal);
       if (!asked.signal.aborted) this.draw(told);
     } catch (error) {
       if (!asked.signal.aborted) this.facts.replaceChildren(make("p", { role: "alert" }, error.message));
     }
     if (!asked.signal.aborted) this.facts.removeAttribute("aria-busy");
+  }
+
+  async ask(path, fields, signal) {
+    return (await this.page.ask(path, { i: this.index, ...fields }, signal)).json();
   }
 
   draw(told) {
@@ -84,7 +78,7 @@ export class One {
     if (told.people || told.runs.length) parts.push(this.answers(told));
     if (told.runs.length && told.labels.length) parts.push(this.explain(told));
     if (told.nearest.length) {
-      const like = this.index !== null ? button("Show more like this", { onclick: () => this.on.like(this.index) }) : null;
+      const like = button("Show more like this", { onclick: () => this.page.like(this.index) });
       parts.push(make("section", {}, make("div", { class: "bar" }, make("h3", {}, "Nearest images"), like), make("div", { class: "near" }, ...told.nearest.map((each) => this.neighbour(each)))));
     }
     this.facts.replaceChildren(...parts);
@@ -101,7 +95,7 @@ export class One {
       return make("td", {}, bar, make("span", { class: "number" }, known ? `${within ? "✓ " : ""}${Math.round(100 * rate)} %` : "–"));
     };
     const rates = table({ class: "answers", head: ["", ...columns.map(({ name }) => make("th", { scope: "col", title: name }, name))] },
-      ...labels.map((label, at) => [make("th", { scope: "row", title: this.called(label) }, this.called(label)),
+      ...labels.map((label, at) => [make("th", { scope: "row", title: this.page.called(label) }, this.page.called(label)),
         ...columns.map(({ rates, set }) => cell(rates?.[at], set?.[at]))]));
     const words = columns.filter((each) => each.words).map((each) => make("p", {}, make("b", {}, `${each.name}: `), each.words));
     const section = make("section", {}, make("h3", {}, "Answers"), make("div", { class: "wide", tabindex: "0", role: "group", "aria-label": "Answers, label by label" }, rates), ...words);
@@ -117,7 +111,7 @@ export class One {
 
   explain({ labels, runs, best }) {
     const run = make("select", { "aria-label": "Run to explain" }, ...runs.map(({ name }) => make("option", {}, name)));
-    const label = make("select", { "aria-label": "Label to explain" }, ...labels.map((each) => make("option", { value: each }, this.called(each))));
+    const label = make("select", { "aria-label": "Label to explain" }, ...labels.map((each) => make("option", { value: each }, this.page.called(each))));
     if (best) label.value = best;
     const says = make("p", { role: "status" });
     const uncover = () => { this.frame.querySelectorAll(".over").forEach((each) => each.remove()); hide.hidden = true; };
@@ -127,10 +121,10 @@ export class One {
       go.disabled = true;
       says.textContent = "covering the image piece by piece …";
       try {
-        const told = await this.ask("explain", { ...this.which, run: run.value, label: label.value }, asked.signal);
+        const told = await this.ask("explain", { run: run.value, label: label.value }, asked.signal);
         says.textContent = told.words;
         uncover();
-        this.frame.append(make("img", { class: "over", src: told.picture, alt: `Where ${run.value} sees ${this.called(label.value)}` }));
+        this.frame.append(make("img", { class: "over", src: told.picture, alt: `Where ${run.value} sees ${this.page.called(label.value)}` }));
         hide.hidden = false;
       } catch (error) {
         if (!asked.signal.aborted) says.textContent = error.message;
@@ -141,7 +135,7 @@ export class One {
   }
 
   neighbour({ index, id, like, words }) {
-    return make("button", { type: "button", title: id, onclick: () => this.on.open(index) },
-      make("img", { src: this.picture({ i: index }, "thumb"), alt: id, loading: "lazy" }), make("b", {}, like), make("span", {}, words));
+    return make("button", { type: "button", title: id, onclick: () => this.page.open(index) },
+      make("img", { src: this.page.picture(index, "thumb"), alt: id, loading: "lazy" }), make("b", {}, like), make("span", {}, words));
   }
 }

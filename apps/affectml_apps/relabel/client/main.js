@@ -1,7 +1,7 @@
 // The labelling page's own part: mounts once per element, wires session, outbox, pictures, keys and view together.
 
 import { make } from "./elements.js";
-import { LABEL_KEYS, listen, strokes } from "./input.js";
+import { LABEL_KEYS, listen } from "./input.js";
 import { Pictures } from "./pictures.js";
 import { Outbox, ask } from "./requests.js";
 import { Session } from "./session.js";
@@ -13,6 +13,7 @@ const FEW = 6; // the same where every byte counts
 const IN_VIEW = 0.6; // of the image's area: less than that was not seen
 const HEARTBEAT_MS = 60000; // keeps claims from running out while somebody thinks
 const ABSENT_MS = 300000; // without a sign of them for so long, nobody is there: in a study that keeps no place
+const TWICE_MS = 350; // between two taps
 const SIGNS = ["keydown", "pointerdown", "pointermove", "wheel"];
 const mounted = new WeakMap(); // where we are mounted -> the labeller there
 
@@ -66,7 +67,6 @@ class Labeller {
     parent.querySelector(".mount").replaceChildren(this.root);
     this.root.addEventListener("keydown", (event) => event.stopPropagation()); // Streamlit's r and c
     const { place, headers, address, send, sendLast } = serverFor(data);
-    this.lock = { held: false };
     this.pictures = new Pictures({
       url: (image) => `${address("image")}?id=${encodeURIComponent(image)}${data.study ? `&language=${language()}` : ""}`,
       headers, onReady: (item) => this.session.pictureReady(item),
@@ -79,7 +79,7 @@ class Labeller {
         phase: data.study?.phase, finish: this.finish,
       }),
       onReply: (reply) => {
-        if (!this.lock.held) return;
+        if (!this.session.held) return;
         if (data.study && (reply.phase !== data.study.phase || reply.status !== null)) return void this.moveOn();
         this.finish = false;
         this.heldSince = reply.now;
@@ -95,7 +95,7 @@ class Labeller {
       memory: memoryUnder(place), changed: (what) => this.changed(what),
     });
     this.makeView(data);
-    strokes(this.view.stage, (stroke, point) => this.stroke(stroke, point));
+    this.view.stage.addEventListener("click", (event) => this.tapped(event));
     this.eye = new IntersectionObserver((entries) => this.seen(entries.at(-1)), { threshold: IN_VIEW });
     this.changed("item");
     this.listen(data, sendLast);
@@ -109,21 +109,21 @@ class Labeller {
     const on = (target, kind, act, options) => target.addEventListener(kind, act, { ...options, signal });
     // Whoever only looked gives back at once what they hold.
     this.leave = () => {
-      const looks = this.lock.held && this.heldSince && !this.moved;
+      const looks = this.session.held && this.heldSince && !this.moved;
       const looked = looks && !this.session.begun && this.outbox.waiting.size === 0;
       if (looked) sendLast({ leaving: this.heldSince });
     };
     on(window, "pagehide", this.leave);
     // Without a connection the page would not come again.
-    on(window, "beforeunload", (event) => this.lock.held && !this.outbox.online && event.preventDefault());
+    on(window, "beforeunload", (event) => this.session.held && !this.outbox.online && event.preventDefault());
     on(document, "visibilitychange", () => (document.hidden ? this.session.clock.stop() : this.woken()));
     let signed = performance.now(); // the last sign of somebody
     const sign = () => void (signed = performance.now());
     for (const kind of SIGNS) on(window, kind, sign, { capture: true, passive: true });
     listen(this.root, () => this.keys, (meant, time) => this.press(meant, time), signal);
-    keepDialogAway(this.root, () => this.lock.held && this.outbox.kick(), signal);
+    keepDialogAway(this.root, () => this.session.held && this.outbox.kick(), signal);
     const there = () => !data.study || performance.now() - signed < ABSENT_MS;
-    this.heart = setInterval(() => !document.hidden && this.lock.held && there() && this.outbox.kick(), HEARTBEAT_MS);
+    this.heart = setInterval(() => !document.hidden && this.session.held && there() && this.outbox.kick(), HEARTBEAT_MS);
     this.beat = setInterval(() => this.session.clock.beat(), 1000);
     this.resize = new ResizeObserver(() => this.view.fit());
     this.resize.observe(this.view.stage);
@@ -135,48 +135,38 @@ class Labeller {
     const labels = data.labels.map((each, at) => ({ ...each, key: LABEL_KEYS[at] ?? null }));
     this.keys = new Map(labels.filter((each) => each.key).map((each) => [each.key, each.label]));
     this.view = new View(this.root, {
-      labels, task: { ...data.task, ...data.settings, study: data.study }, languages: data.languages ?? [],
-      stage: this.view?.stage,
-      on: {
-        label: (label) => this.session.click({ label }),
-        command: (command) => (command === "take" ? this.takeLock(true) : this.session.click({ command })),
-        understood: () => this.session.understood(),
-        note: (text) => this.session.setNote(text),
-        conflict: (entry) => this.session.meetConflict(entry),
-        feel: (axis, value) => this.session.ready && this.session.feel(axis, value),
-        languages: () => this.outbox.kick(), // whether the server is there
-        language: (code) => this.component.setTriggerValue("language", code),
-      },
+      labels, task: { ...data.task, ...data.settings, study: data.study }, session: this.session, stage: this.view?.stage,
     });
   }
 
   // The page in another language, at the image where it was: what is chosen, felt or half typed stays.
   translate(data) {
-    const typing = this.view.note.matches(":focus");
     this.makeView(data);
-    this.view.draw(this.session, this.lock);
-    this.view.drawProgress(this.session, this.outbox);
-    (typing ? this.view.note : this.view.stage).focus({ preventScroll: true });
-    if (this.lock.held) this.outbox.kick(); // what the server says of images is in that language too
+    this.view.draw();
+    this.view.drawProgress();
+    (this.session.selection.flag ? this.view.note : this.view.stage).focus({ preventScroll: true });
+    if (this.session.held) this.outbox.kick(); // what the server says of images is in that language too
   }
 
-  // A stroke on the image: never an answer.
-  stroke(stroke, point) {
-    const { stage, zoom } = this.view;
-    if (!this.lock.held || stage.dataset.veiled === "true" || !stage.firstChild) return;
-    if (stroke === "back" || stroke === "forward") this.session.click({ command: stroke });
-    else if (stroke === "tap" || (stroke === "in") === (zoom === "fit")) this.view.toggleZoom(point);
+  // Two taps or clicks on the image zoom where they are.
+  tapped({ clientX, clientY, timeStamp }) {
+    const { stage } = this.view;
+    const twice = timeStamp - this.tappedAt < TWICE_MS;
+    this.tappedAt = twice ? null : timeStamp;
+    if (!twice || !this.session.held || stage.dataset.veiled === "true" || !stage.firstChild) return;
+    const box = stage.firstChild.getBoundingClientRect();
+    this.view.toggleZoom([(clientX - box.left) / box.width, (clientY - box.top) / box.height]);
   }
 
   press(meant, time) {
-    if (!this.lock.held) return;
+    if (!this.session.held) return;
     this.pressedAt = meant.command === "save" ? time : null;
     this.session.press(meant, time);
     this.pressedAt = null;
   }
 
   woken() {
-    if (!this.lock.held) return;
+    if (!this.session.held) return;
     this.session.startClock();
     this.outbox.kick();
   }
@@ -199,7 +189,7 @@ class Labeller {
   begin() {
     if (this.closed) return this.release?.();
     this.turn = null;
-    this.lock.held = true;
+    this.session.held = true;
     this.outbox.turn += 1;
     this.outbox.load();
     this.asked = null;
@@ -217,7 +207,7 @@ class Labeller {
 
   lose() {
     if (this.closed) return;
-    this.lock.held = false;
+    this.session.held = false;
     this.outbox.turn += 1;
     this.session.reset();
     this.changed();
@@ -228,8 +218,9 @@ class Labeller {
     const { session, view } = this;
     if (what === "item" || what === "picture") this.turnPage();
     if (what === "item") view.search.close();
-    view.draw(session, this.lock);
-    if (what === "look") view.toggleZoom();
+    view.draw();
+    if (what === "take") this.takeLock(true);
+    else if (what === "look") view.toggleZoom();
     else if (what === "finish") this.goOn();
     else if (what === "help") view.toggleHelp();
     else if (what === "search") view.search.open();
@@ -271,7 +262,7 @@ class Labeller {
     const item = session.item;
     this.turnedAt = this.pressedAt;
     this.eye.disconnect();
-    view.showPicture(session, item && this.pictures.get(item));
+    view.showPicture(item && this.pictures.get(item)?.element);
     if (item === null || session.paintedAt !== null) return;
     const element = view.stage.firstChild;
     if (element === null) requestAnimationFrame(() => this.afterPaint(item)); // broken: there is nothing to see
@@ -290,21 +281,19 @@ class Labeller {
 
   afterPaint(item) {
     const { session } = this;
-    const frame = new MessageChannel();
-    frame.port1.onmessage = () => {
+    setTimeout(() => {
       if (session.item !== item || session.paintedAt !== null || this.closed) return;
       session.painted(performance.now());
       if (this.turnedAt) performance.measure("relabel:next-image", { start: this.turnedAt, end: performance.now() });
-    };
-    frame.port2.postMessage(null);
+    });
   }
 
   drawProgress() {
     if (this.closed) return;
     clearTimeout(this.later);
     // An answer on its way for a moment is no news.
-    if (this.outbox.waiting.size === 0 || !this.outbox.online || this.outbox.stopped) this.view.drawProgress(this.session, this.outbox);
-    else this.later = setTimeout(() => this.view.drawProgress(this.session, this.outbox), 400);
+    if (this.outbox.waiting.size === 0 || !this.outbox.online || this.outbox.stopped) this.view.drawProgress();
+    else this.later = setTimeout(() => this.view.drawProgress(), 400);
     this.root.dataset.unsaved = String(this.outbox.waiting.size);
   }
 

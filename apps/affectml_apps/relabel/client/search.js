@@ -1,7 +1,7 @@
 // Searching the labels: whole words and beginnings first, and never the opposite of what was meant. Enter chooses the
-// label that is marked, and no other. What negates a word in a language is in affectml/taxonomies/near.py.
+// label that is marked, and no other. What negates a word in a language is in affectml/taxonomies/_names.py.
 
-import { make } from "./elements.js";
+import { keys, make } from "./elements.js";
 import { _ } from "./texts.js";
 
 const NEVER = "(?!)";
@@ -43,7 +43,7 @@ export class Search {
     this.field = make("input", {
       type: "search", class: "search", dir: "auto", placeholder: _("Search labels ( / )"), "aria-label": _("Search labels"),
       autocomplete: "off", spellcheck: "false",
-      oninput: () => this.filter(), onkeydown: (event) => this.key(event),
+      oninput: () => this.filter(), onkeydown: keys({ Enter: () => this.take(), Escape: () => this.close() }),
     });
     this.field.hidden = true;
     this.says = make("p", { class: "found", role: "status" });
@@ -75,10 +75,8 @@ export class Search {
     else this.says.textContent = this.best ? _("Enter: {label}", { label: `${this.best.name}${this.best.synonym}` }) : _("No label fits.");
   }
 
-  key(event) {
-    if ((event.key !== "Enter" && event.key !== "Escape") || event.isComposing) return;
-    event.preventDefault();
-    if (event.key === "Enter" && this.best) this.choose(this.best.label);
+  take() {
+    if (this.best) this.choose(this.best.label);
     this.close();
   }
 

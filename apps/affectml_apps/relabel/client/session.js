@@ -6,9 +6,11 @@ import { newId } from "./requests.js";
 import { keyOf } from "./pictures.js";
 import { language } from "./texts.js";
 
-const ANSWERING = ["save", "none", "unsure", "skip", "flag"];
+const KINDS = ["none", "unsure", "skip"];
+const ANSWERING = ["save", "flag", ...KINDS];
+const OWN = ["save", "flag", "back", "forward", "pause", "pass"]; // methods here
 
-const TOLD = ["ask", "original", "suggestion", "warning"]; // what the server says of an image, in the language spoken
+const TOLD = ["original", "suggestion", "warning"]; // what the server says of an image, in the language spoken
 
 const answers = ({ label, command }) => label !== undefined || ANSWERING.includes(command);
 
@@ -29,6 +31,7 @@ export class Session {
     this.revealed = true;
     this.clock = new Clock();
     this.paused = false;
+    this.held = false; // whether this tab has its person's turn
     this.early = new EarlyKeys(changed);
     this.dry = false; // whether the server had no image left for us when it last told
     this.done = 0;
@@ -224,15 +227,10 @@ export class Session {
 
   act({ label, command }) {
     if (label !== undefined) this.toggle(label);
-    else if (command === "save") this.save();
-    else if (command === "flag") this.flag();
-    else if (ANSWERING.includes(command)) this.choose(command);
-    else if (command === "back") this.back();
-    else if (command === "forward") this.forward();
-    else if (command === "pause") this.pause(!this.paused);
+    else if (KINDS.includes(command)) this.choose(command);
+    else if (OWN.includes(command)) this[command]();
     else if (command === "look" && this.item && !this.revealed) this.reveal();
-    else if (command === "pass") this.pass();
-    else this.changed(command); // zoom, search, help: the view's own business
+    else this.changed(command); // zoom, search, help, the turn: the page's own business
   }
 
   reveal() {
@@ -259,10 +257,10 @@ export class Session {
     this.changed();
   }
 
-  pause(on) {
-    if (on) this.clock.stop();
-    this.paused = on;
-    if (!on) {
+  pause() {
+    this.paused = !this.paused;
+    if (this.paused) this.clock.stop();
+    else {
       this.worked = 0;
       this.say(null);
       if (this.item === null && this.at === null) this.advance();
@@ -278,7 +276,6 @@ export class Session {
     if (this.broken) return void this.say("damaged");
     const { labels } = this.selection;
     this.selection.kind = null;
-    if (this.settings.single) labels.clear();
     const strength = labels.get(label);
     if (strength === undefined) labels.set(label, 1);
     else if (this.settings.intensity && strength < 3) labels.set(label, strength + 1);
@@ -289,7 +286,6 @@ export class Session {
   choose(kind) {
     if (!this.ready) return;
     if (this.broken && (kind === "none" || kind === "unsure")) return void this.say("damaged");
-    if (kind === "none" && this.settings.single) return;
     this.selection.labels.clear();
     this.selection.kind = this.selection.kind === kind ? null : kind;
     this.edited();
@@ -304,6 +300,7 @@ export class Session {
   }
 
   feel(axis, value) {
+    if (!this.ready) return;
     this.selection[axis] = value;
     this.edited();
   }
@@ -414,8 +411,7 @@ export class Session {
   }
 
   back() {
-    let at = (this.at ?? this.past.length) - 1;
-    while (at >= 0 && this.past[at].fixed) at -= 1;
+    const at = this.past.slice(0, this.at ?? this.past.length).findLastIndex((entry) => !entry.fixed);
     if (at < 0) return this.say(this.past.length ? "fixed" : "first");
     if (this.at === null && this.item !== null) this.queue.unshift(this.item);
     return this.visit(at);
@@ -423,9 +419,8 @@ export class Session {
 
   forward() {
     if (this.at === null) return undefined;
-    let at = this.at + 1;
-    while (at < this.past.length && this.past[at].fixed) at += 1;
-    return at < this.past.length ? this.visit(at) : this.advance();
+    const at = this.past.findIndex((entry, place) => place > this.at && !entry.fixed);
+    return at < 0 ? this.advance() : this.visit(at);
   }
 
   visit(at) {

@@ -48,6 +48,7 @@ def draw() -> None:
         _ask_consent(task, who)
     else:
         st.html(component.CLIENT / "label.css")
+        chooser(task.offered(who))
         component.mount(task, who, _round(task, who), base=config.get_option("server.baseUrlPath"))
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import streamlit as st
 
-from affectml_annotation.store.changing import question_stays
+from affectml_annotation.store.setup import question_stays
 from affectml_annotation.store.versions import Version, all_versions
 from affectml_annotation.study.file import changed_keys
 from affectml_annotation.study.folder import as_yaml

@@ -10,7 +10,7 @@ from typing import Any
 
 from affectml_annotation import DatabaseFailed, Receipt, StoreError
 from affectml_annotation.languages import _, current
-from affectml_annotation.store.visits import BEFORE
+from affectml_annotation.store.claims import BEFORE
 from affectml_annotation.study import visits
 from affectml_annotation.study.screen import Screen, screen, warnings_of
 from affectml_annotation.study.visits import Visit
