@@ -8,7 +8,7 @@
     GET explore/colours?colour=    length of a JSON legend (uint32), the legend, a uint8 code per image (255: unknown);
                                    of a number then its float32 per image
     GET explore/thumb?i=7          a small picture (WebP); explore/image?i=7 the large one
-    GET explore/detail?i=7         what is known of one image (JSON); names=1: who said what
+    GET explore/detail?i=7         what is known of one image (JSON)
     GET explore/explain?i=7&run=RUN&label=LABEL    the map of an explanation and its verdict (JSON)
 
 What cannot be answered is 400 with the reason in words, or 404 and 422 for an image that is not there or not one.
@@ -73,8 +73,7 @@ def _explorer(options: Exploring) -> Explorer:
     data = open_or_draw(options.dataset, serving.say)
     if options.dataset is None and options.encoder is None:
         embed_dataset(data, load_encoder("affect-tiny"), say=serving.say)
-    alone = serving.only_here(options.allow_host)
-    if not alone:
+    if not serving.only_here(options.allow_host):
         serving.say(
             "others can reach this page, and it asks nobody to sign in: whoever does sees all images and answers, "
             "though not who gave them; put a proxy that asks in front of it, or leave it on 127.0.0.1"
@@ -83,7 +82,7 @@ def _explorer(options: Exploring) -> Explorer:
         Collection, data.root, options.run, target=options.target, encoder=options.encoder, db=options.db,
         say=serving.say,
     )  # fmt: skip
-    return Explorer(opens, names=alone, say=serving.say)
+    return Explorer(opens, say=serving.say)
 
 
 def make_routes(base: str = "") -> list[BaseRoute]:
@@ -168,13 +167,12 @@ def image(request: Request) -> Response:
 def detail(request: Request) -> Response:
     """What is known of one image."""
     explorer = current()
-    names = explorer.names and request.query_params.get("names") == "1"
     with _one_at_a_time:
-        told = explorer.found.detail(_index(request), names=names)
-    return JSONResponse(image_details(explorer, told, names=names), headers={"cache-control": "no-store"})
+        told = explorer.found.detail(_index(request))
+    return JSONResponse(image_details(explorer, told), headers={"cache-control": "no-store"})
 
 
-def image_details(explorer: Explorer, told: Detail, *, names: bool) -> dict[str, Any]:
+def image_details(explorer: Explorer, told: Detail) -> dict[str, Any]:
     """What the browser is told of an image: text and numbers, rates by the place of their label."""
     taxonomy = explorer.found.taxonomy
     known, show = ((), str) if taxonomy is None else (taxonomy.labels, taxonomy.display)
@@ -196,10 +194,8 @@ def image_details(explorer: Explorer, told: Detail, *, names: bool) -> dict[str,
         "people": None if people is None else {
             "words": "" if people.n is None else f"{people.n:,} asked",
             "rates": [people.shares.get(label) for label in labels],
-            "has_names": explorer.names,
             "answers": [[who, said if turn == 1 else f"{said} (round {turn})"] for who, turn, said in people.answers],
             "remarks": [list(remark) for remark in people.remarks],
-            "names": names,
         },
         "runs": [
             {
