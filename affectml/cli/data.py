@@ -37,18 +37,18 @@ def embed(
     decode_threads: MoreThreads = None,
     device: Device = None,
 ) -> Parts:
-    """Embed a data set's new and changed images. An interrupted command goes on where it was.
+    """Embed a data set's new and changed images. The same command continues after an interruption.
 
-    The same command may run any number of times at once, on any machines that share the folder: they share the work.
+    It may run several times at once, on any machines that share the folder; they share the work.
 
     Args:
         dataset: Data set folder.
         encoder: affect-tiny, ARCH:TAG, ARCH:/path/to/weights, local-dir:FOLDER or hf-hub:ORG/NAME.
-        precision: auto: bf16 where the CPU or GPU has it and fp16 on other GPUs, if that agrees with fp32 on the first
-            images, else fp32. Or fp32, fp16, bf16.
+        precision: fp32, fp16, bf16 or auto. auto takes bf16 where the hardware has it, else fp16 on a GPU, and fp32 if
+            the features of the first images differ from those of fp32.
         batch_size: Images per batch. Default: 16 on a CPU, 64 elsewhere.
         threads: Threads for encoding. Default: as many as cores.
-        decode_threads: Threads for reading and resizing images. Default: as many, at least 2.
+        decode_threads: Threads for reading and resizing images. Default: as many as --threads, at least 2.
     """
     device_there(device, workers)
     there(datasets=[dataset])
@@ -85,7 +85,7 @@ def split(
         test: Share of the images for the test. Default: .15.
         target: Target to stratify by; may be given several times. Default: all.
         group: Column of images.parquet whose groups stay whole. Default: group.
-        new: Give a part to images that have none; no other image moves.
+        new: Put images that have no part yet into one; no other image moves.
         replace: Split all images anew; the old images.parquet is kept beside the new one.
     """
     from affectml.page.tables import number
@@ -109,7 +109,7 @@ class Look:
     Args:
         target: Target to look at. Default: the only one.
         encoder: Encoder whose embeddings to use. Default: the one the data set is embedded with.
-        top: How many images and answers to keep in the table, beyond chance or not.
+        top: How many images and answers the table keeps, whether or not they go beyond chance.
         out: Folder for the page and the table. Default: DATASET-audit beside the data set.
         write_groups: Write copies as groups into images.parquet, so that no new split separates them; the old file is
             kept.

@@ -121,8 +121,8 @@ def evaluate(
 ) -> Parts:
     """Judge systems beside people: runs, and any model's answers, on their own data or on others.
 
-    One run alone: its page is written again. Several runs of the same data are compared by their stored scores. With
-    --on, every system is judged on these data sets, in the labels that both sides have.
+    For one run alone, its page is written again. Several runs of the same data are compared by their stored scores.
+    With --on, every system is judged on these data sets, in the labels that both sides have.
 
     Args:
         systems: Run folders, or files of answers: CSV, TSV, Parquet, JSON lines, or responses to what `ask` wrote;
@@ -171,9 +171,9 @@ def predict(
         missing: Images of this data set that nobody has answered. Default: none.
         labels: Choose among these labels, which need not be the run's own; for contrastive and zero-shot heads.
             Default: the run's own labels.
-        taxonomy: The same with the labels of a taxonomy.
-        out: A .csv, .parquet or .jsonl file to write, for any number of images; the same command goes on where one was
-            stopped. Default: a table on the screen.
+        taxonomy: Choose among the labels of this taxonomy, as with --labels.
+        out: A .csv, .parquet or .jsonl file to write, for any number of images; the same command continues after an
+            interruption. Default: a table on the screen.
         replace: Replace an existing file; the old one is kept beside it.
         person: Predict what this person would choose; a run by person must have learned from them. Default: what
             people choose.
@@ -267,10 +267,10 @@ def explain(
         run: Run folder.
         image: Image file, or its address (https://...).
         label: Which of the run's labels to explain. Default: the likeliest.
-        against: Label to compare the map with. Default: the one that the image has least of.
+        against: Label to compare the map with. Default: the least likely one.
         out: A .png or .svg file to draw map and curves in, or a folder. Default: no picture.
-        steps: Steps in which the image is covered.
-        random: Random maps to compare with.
+        steps: In how many steps the image is covered.
+        random: How many random maps to compare with.
     """
     there(runs=[run])
     from affectml.explanation import explain_image
