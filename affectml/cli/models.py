@@ -166,8 +166,8 @@ def predict(
 
     Args:
         run: Run folder.
-        images: Image files, folders of them at any depth, patterns (photos/**/*.jpg), data set folders, addresses
-            (https://...); - reads such names from standard input, one a line.
+        images: Image files, folders of them at any depth, patterns (photos/**/*.jpg), data set folders; - reads such
+            names from standard input, one a line.
         missing: Images of this data set that nobody has answered. Default: none.
         labels: Choose among these labels, which need not be the run's own; for contrastive and zero-shot heads.
             Default: the run's own labels.
@@ -195,7 +195,7 @@ def predict(
         "--workers belongs to --out, and to images that are named, not to --missing, --person or --answers": (
             to_ray and (out is None or whose is not None or missing is not None)
         ),
-        "which images? Name files, folders, addresses or data sets, - for standard input, or --missing": (
+        "which images? Name files, folders or data sets, - for standard input, or --missing": (
             not images and missing is None
         ),
     }
@@ -265,7 +265,7 @@ def explain(
 
     Args:
         run: Run folder.
-        image: Image file, or its address (https://...).
+        image: Image file.
         label: Which of the run's labels to explain. Default: the likeliest.
         against: Label to compare the map with. Default: the least likely one.
         out: A .png or .svg file to draw map and curves in, or a folder. Default: no picture.
