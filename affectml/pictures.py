@@ -5,7 +5,6 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -132,23 +131,6 @@ def _is_dataset(one: ImageLike) -> bool:
     with suppress(OSError):  # a name too long, say: it is said where it is read
         return Path(one, "dataset.json").is_file()
     return False
-
-
-def unanswered(dataset: Dataset | str | Path) -> list[Picture]:
-    """The images of a data set that nobody answered: without a row in any of its targets, and without a judgement.
-
-    Raises:
-        BadInput: where there is none.
-    """
-    data = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
-    answered: list[Iterable[str]] = [data.target(name).image_id for name in data.meta.targets]
-    if data.judgements is not None:
-        answered.append(data.judgements["image_id"])
-    known = set(chain.from_iterable(answered))
-    found = [picture for picture in _rows(data, several=False) if picture.image_id not in known]
-    if not found:
-        raise BadInput(f"{data.root}: every image has an answer; name the data set itself to predict all of them")
-    return found
 
 
 def _pictures_of(one: ImageLike, number: int, several: bool) -> Iterable[Picture]:

@@ -147,9 +147,8 @@ def evaluate(
 
 def predict(
     run: Path,
-    images: tuple[str, ...] = (),
+    images: tuple[str, ...],
     *,
-    missing: Annotated[Path | None, Help(metavar="DATASET")] = None,
     labels: Sequence[str] | None = None,
     taxonomy: str | None = None,
     out: Path | None = None,
@@ -168,7 +167,6 @@ def predict(
         run: Run folder.
         images: Image files, folders of them at any depth, patterns (photos/**/*.jpg), data set folders; - reads such
             names from standard input, one a line.
-        missing: Images of this data set that nobody has answered. Default: none.
         labels: Choose among these labels, which need not be the run's own; for contrastive and zero-shot heads.
             Default: the run's own labels.
         taxonomy: Choose among the labels of this taxonomy, as with --labels.
@@ -192,18 +190,15 @@ def predict(
         "--person and --answers both say whose answers to predict: give one of them": None not in (person, answers),
         "--dataset belongs to --answers": dataset is not None and answers is None,
         "--replace belongs to --out": replace and out is None,
-        "--workers belongs to --out, and to images that are named, not to --missing, --person or --answers": (
-            to_ray and (out is None or whose is not None or missing is not None)
-        ),
-        "which images? Name files, folders or data sets, - for standard input, or --missing": (
-            not images and missing is None
+        "--workers belongs to --out, and goes with neither --person nor --answers": (
+            to_ray and (out is None or whose is not None)
         ),
     }
     if why := next((why for why, so in refused.items() if so), None):
         raise BadInput(why)
-    there(runs=[run], datasets=[missing])
+    there(runs=[run])
     from affectml._progress import Progress
-    from affectml.pictures import Bad, ImageLike, pictures, unanswered
+    from affectml.pictures import Bad, pictures
     from affectml.predicting import predict_images
     from affectml.predicting.features import run_encoder
     from affectml.predicting.files import predict_to_file
@@ -211,7 +206,6 @@ def predict(
     from affectml.runs import RunFolder
 
     named = list(_named(images))
-    given: list[ImageLike] = [*named, *([] if missing is None else unanswered(missing))]
     how: dict[str, Any] = {"labels": labels if taxonomy is None else list(get_taxonomy(taxonomy).labels)}
     how |= {"threads": threads, "say": say}
     if out is not None and to_ray:
@@ -227,7 +221,7 @@ def predict(
         )  # fmt: skip
     bad: Bad = []
     if out is not None:
-        made = predict_to_file(run, given, out, replace=replace, **how)
+        made = predict_to_file(run, named, out, replace=replace, **how)
         bad = made.bad
         yield made.to_json()
         yield f"{made.images:,} images: {made.file}"
@@ -236,7 +230,7 @@ def predict(
             yield f"  the file that was there is {made.kept}"
         yield lambda: say_unreadable(bad, made.listed)
     else:
-        found = pictures(given, bad=bad, once=True, say=say)
+        found = pictures(named, bad=bad, once=True, say=say)
 
         def answered(most: int) -> "list[Prediction]":
             bar = Progress("predicting", most, "images")
