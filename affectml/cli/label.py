@@ -89,12 +89,9 @@ def init(
     db: NewDb = None,
     taxonomy: str | None = None,
     target: str | None = None,
-    construct: str | None = None,
-    question: str | None = None,
     overlap: Count | None = None,
     file: TaskFile = None,
     invite: Invite = None,
-    seed: Seed | None = None,
 ) -> Parts:
     """Set up a task in which people label a data set's images. An option overrides the file.
 
@@ -104,14 +101,11 @@ def init(
         dataset: Data set folder whose images are to be labelled.
         taxonomy: A built-in taxonomy or a YAML file. Default: that of the data set's target.
         target: Target whose labels people choose from.
-        construct: What the answers are about: evoked, expressed or intended. Default: the target's, or evoked.
-        question: What people are asked, word for word. Default: the target's, or by the construct.
         overlap: How many people answer each image. Default: 3.
-        seed: Of every random choice; same seed, same order. Default: 0.
     """
     opened = Dataset.open(dataset)
     where = tasks.new_database(db, opened)
-    given = _given(target=target, construct=construct, question=question, overlap=overlap, seed=seed)
+    given = _given(target=target, overlap=overlap)
     if invite and "invited_only" not in task_file(file)[0].model_fields_set:
         given["invited_only"] = True
     task, images = make_task(opened, *task_file(file, taxonomy, **given))
