@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +9,7 @@ import typer
 from annotated_types import Ge
 
 from affectml._options import MOST_SEED, MOST_THREADS, Device, Help, Threads, options_of
-from affectml.cli._command import Parts, Table, Workers, about, device_there, print_lines, say, there
+from affectml.cli._command import Parts, Table, Workers, about, device_there, print_lines, records, say, there
 from affectml.errors import BadInput, spelled
 from affectml.planning import PlanConfig
 from affectml.vlm import AskConfig
@@ -87,13 +86,12 @@ def split(
         replace: Split all images anew; the old images.parquet is kept beside the new one.
     """
     from affectml.page.tables import number
-    from affectml.splitting import split as part
+    from affectml.splitting import split as write
 
-    found = part(
+    found = write(
         dataset, seed=seed, folds=folds, val=val, test=test, target=target, group=group, new=new, replace=replace
     )
-    tables = {name: loads(table.to_json(orient="records")) for name, table in found.tables.items()}
-    yield {"targets": tables, "notes": found.notes}
+    yield {"targets": {name: records(table) for name, table in found.tables.items()}, "notes": found.notes}
     for name, table in found.tables.items():
         rows = [(part, f"{images:,}", *map(number, shares)) for part, images, *shares in table.itertuples(index=False)]
         yield Table(f"target {name}", ("part", *table.columns[1:]), rows)
@@ -131,8 +129,26 @@ def audit(place: str, look: Look, *, files: bool = False) -> Parts:
     """
     if files:
         yield from _files(place, look)
-    else:
-        yield from _audit(Path(place), look)
+        return
+    there(datasets=[place])
+    import affectml
+    from affectml._files import try_folder
+    from affectml.auditing import listed_tables, write_audit
+
+    root = Path(place).resolve()
+    folder = look.out if look.out is not None else root.with_name(f"{root.name}-audit")
+    try_folder(folder)
+    found = affectml.audit(place, target=look.target, encoder=look.encoder, top=look.top, seed=look.seed, say=say)
+    files = write_audit(found, folder)
+    kept = found.write_groups() if look.write_groups else None
+    written = {"kept": kept and str(kept)} if look.write_groups else {}
+    yield found.to_json() | {"files": [str(file) for file in files]} | written
+    yield from (table for _, table in listed_tables(found, SHOWN))
+    yield found.summary()
+    yield f"page: {files[0]}"
+    if look.write_groups:
+        words = f"groups of copies written; the old file is {kept}" if kept else "no copies, or all in groups already"
+        yield f"{Path(place) / 'images.parquet'}: {words}"
 
 
 def _files(place: str, look: Look) -> Parts:
@@ -151,27 +167,6 @@ def _files(place: str, look: Look) -> Parts:
         yield "\n         ".join([f"{'WRONG' if each.wrong else 'kept '}  {each.promise}", *each.wrong])
     yield f"{place}: {len(promises) - wrong} of {len(promises)} promises are kept"
     raise typer.Exit(1 if wrong else 0)
-
-
-def _audit(place: Path, look: Look) -> Parts:
-    there(datasets=[place])
-    import affectml
-    from affectml._files import try_folder
-    from affectml.auditing import listed_tables, write_audit
-
-    folder = look.out if look.out is not None else place.resolve().with_name(f"{place.resolve().name}-audit")
-    try_folder(folder)
-    found = affectml.audit(place, target=look.target, encoder=look.encoder, top=look.top, seed=look.seed, say=say)
-    files = write_audit(found, folder)
-    kept = found.write_groups() if look.write_groups else None
-    written = {"kept": kept and str(kept)} if look.write_groups else {}
-    yield found.to_json() | {"files": [str(file) for file in files]} | written
-    yield from (table for _, table in listed_tables(found, SHOWN))
-    yield found.summary()
-    yield f"page: {files[0]}"
-    if look.write_groups:
-        words = f"groups of copies written; the old file is {kept}" if kept else "no copies, or all in groups already"
-        yield f"{place / 'images.parquet'}: {words}"
 
 
 def export(
