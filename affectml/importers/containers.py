@@ -463,7 +463,7 @@ def _spread(table: Table, gathered: Gathered, spec: TableSpec, source: Source) -
     if name is None:
         return table, spec, []
     cells, names = table.frame[name], gathered.labels.get(name, ())
-    if names or not cells.map(type).eq(dict).any():
+    if names or not any(isinstance(cell, dict) for cell in cells):
         if len(names) > 1 and spec.taxonomy is None and not spec.renamed:
             spec = replace(spec, taxonomy=infer_taxonomy(names, name=f"{source.about.name}-labels"))
         return table, replace(spec, label_column=name), [f"labels taken from column {name}"]
