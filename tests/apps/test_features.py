@@ -15,7 +15,7 @@ from affectml.data import Dataset
 from affectml.taxonomies import get_taxonomy
 from affectml_annotation import Answer, LabelStore
 
-from .conftest import join
+from .conftest import join, say
 
 
 @pytest.fixture(scope="module")
@@ -50,35 +50,30 @@ def click_in(place, across, down):
     place.page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
 
 
-def test_how_strongly_and_where_on_the_plane(server, prefer, person):
+def test_how_strongly_and_how_pleasant_and_excited(server, prefer, person):
+    """An axis that nobody touched shows no answer; a slider takes a click and a key, and gives the keys back."""
     prefer(page={"intensity": True, "valence_arousal": True})
-    ann = person(server, "plane").enter()
+    ann = person(server, "feels").enter()
+    assert ann.page.locator(".axis span").all_inner_texts() == ["unpleasant", "pleasant", "calm", "excited"]
+    sliders = ann.page.locator(".axis input")
+
+    def shown():
+        """Of each axis whether its slider is set and what it says."""
+        return sliders.evaluate_all("all => all.map(e => [e.dataset.set, e.ariaValueText])")
+
+    assert shown() == [["false", "not given"], ["false", "not given"]]
+    sliders.first.focus()
+    ann.press("ArrowRight")
+    assert shown() == [["true", "0.05"], ["false", "not given"]]
+    for slider in sliders.all():
+        click_in(slider, 0.75, 0.5)
     ann.press("2", "2", "3")
-    click_in(ann.page.locator(".plane"), 0.75, 0.25)
     ann.answer()
+    ann.press("ArrowLeft")
+    assert [is_set for is_set, _ in shown()] == ["true", "true"]  # of the image before
     event = ann.events.iloc[0]
     assert (event["labels"], event["intensities"]) == ([ann.labels[1], ann.labels[2]], [2.0, 1.0])
     assert (event["valence"], event["arousal"]) == pytest.approx((0.5, 0.5), abs=0.06)
-
-
-def test_an_axis_that_nobody_touched_shows_no_answer(server, prefer, person):
-    prefer(page={"valence_arousal": True})
-    ann = person(server, "untouched").enter()
-    ends = ann.page.locator(".plane .end").all_inner_texts()
-    assert ends == ["excited", "calm", "unpleasant", "pleasant"]
-    spot, sliders = ann.page.locator(".spot"), ann.page.locator(".axis input")
-
-    def shown():
-        """Of each axis whether its slider is set and what it says; and whether there is a spot."""
-        values = sliders.evaluate_all("all => all.map(e => [e.dataset.set, e.ariaValueText])")
-        return values, spot.is_visible()
-
-    assert shown() == ([["false", "not given"], ["false", "not given"]], False)
-    sliders.first.focus()
-    ann.press("ArrowRight")
-    assert shown() == ([["true", "0.05"], ["false", "not given"]], False)
-    click_in(ann.page.locator(".plane"), 0.25, 0.25)
-    assert shown() == ([["true", "-0.50"], ["true", "0.50"]], True)
 
 
 def test_the_other_answers_and_the_clock(server, person):
@@ -400,8 +395,7 @@ def test_no_answer_of_others_and_no_suggestion_before_the_blind_answer_on_the_wi
     with LabelStore(server.db) as store:
         store.change_task(page={"control": 0.4})
         store.invite(["bob-the-other"])
-        for claim in store.claim("bob-the-other", 200):
-            store.submit([Answer(claim.image_id, "bob-the-other", "flag", note="secret-of-bob")])
+        say(store, "bob-the-other", 200, kind="flag", note="secret-of-bob")
     ann = person(server)
     replies, everything = [], []
 

@@ -256,7 +256,6 @@ def test_photographs_come_one_after_the_other_up_to_20_mb(tmp_path, start, perso
     ("connection", "most"),
     [
         ("{saveData: true}", 6),
-        ("{effectiveType: '2g'}", 6),
         ("{effectiveType: 'slow-2g'}", 6),
         ("undefined", 30),
         ("{effectiveType: '4g', saveData: false}", 30),

@@ -359,7 +359,7 @@ def test_leave_to_replace_is_for_one_selection_and_one_saving(explorer, page):
     expect(save).to_be_disabled()
 
 
-def test_ticked_images_are_sent_to_the_queue_and_no_others(explorer, page):
+def test_ticked_images_are_sent_to_the_queue_and_no_others_and_let_go(explorer, page):
     third, fifth = tick_two(explorer)
     page.get_by_text("Keep, download or ask people").click()
     page.get_by_role("button", name="Send to the labelling queue").click()

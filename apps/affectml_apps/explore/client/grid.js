@@ -9,7 +9,7 @@ const MOST_PX = 15_000_000; // the highest that every browser scrolls
 const EMPTY = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==";
 
 export class Grid {
-  // page: open(index), tick(index), isTicked(index), picture({i: index}, size); in words nameOf, saysOf and fitOf(index); colourOf(index) as CSS
+  // page: open(index), tick(index), isTicked(index), picture(index, size); in words nameOf, saysOf and fitOf(index); colourOf(index) as CSS
   constructor(page) {
     this.page = page;
     this.order = new Uint32Array(0);
@@ -79,7 +79,7 @@ export class Grid {
       class: "cell", role: "option", id: `image-${place}`, "aria-posinset": place + 1, "aria-setsize": this.order.length, onclick: act("open"),
     }, picture, make("span", { class: "tick", "aria-hidden": "true", title: "Tick (x)", onclick: act("tick") }),
     make("span", { class: "caption" }, make("i", { class: "dot" }), make("strong", {}), make("span", {})));
-    const fetch = () => { if (cell.isConnected) picture.src = this.page.picture({ i: index }, "thumb"); };
+    const fetch = () => { if (cell.isConnected) picture.src = this.page.picture(index, "thumb"); };
     setTimeout(fetch, this.element.scrollTop > 0 ? WAIT_MS : 0);
     this.describe(cell, index);
     return cell;

@@ -90,8 +90,8 @@ class Explorer {
     return address;
   }
 
-  picture(which, size) {
-    return this.address("upload" in which ? "upload" : size, which).href;
+  picture(index, size) {
+    return this.address(size, { i: index }).href;
   }
 
   ask(path, fields, signal) {
@@ -160,10 +160,6 @@ class Explorer {
     this.grid.relabel();
     this.tell({ remark: data.remark });
     this.draw(data.view);
-    if (data.upload && `${data.upload.token} ${data.upload.turn}` !== this.uploaded) {
-      this.uploaded = `${data.upload.token} ${data.upload.turn}`;
-      this.one.show({ upload: data.upload.token }, data.upload.name, "an image of your own");
-    }
   }
 
   // Changes of the view that begin here: they are shown at once, and told to the page's script once somebody stays.
@@ -338,7 +334,7 @@ class Explorer {
   hover(index, x, y) {
     this.tip.hidden = index < 0;
     if (index < 0) return;
-    if (index !== this.tipOf) this.tip.replaceChildren(make("img", { src: this.picture({ i: index }, "thumb"), alt: "" }), make("span", {}, this.ids[index] ?? ""));
+    if (index !== this.tipOf) this.tip.replaceChildren(make("img", { src: this.picture(index, "thumb"), alt: "" }), make("span", {}, this.ids[index] ?? ""));
     this.tipOf = index;
     const { offsetLeft, offsetTop, clientWidth } = this.map.element;
     this.tip.style.insetInlineStart = `${offsetLeft + (x > clientWidth / 2 ? x - 160 : x + 16)}px`;
@@ -374,7 +370,7 @@ class Explorer {
     const place = this.grid.order.indexOf(index);
     if (place >= 0) this.grid.go(place);
     this.map.mark(index);
-    this.one.show({ i: index }, this.ids[index] ?? "", this.whereIs(index));
+    this.one.show(index, this.ids[index] ?? "", this.whereIs(index));
     if (this.view.image !== this.ids[index]) this.change({ image: this.ids[index] });
   }
 

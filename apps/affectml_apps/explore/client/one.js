@@ -5,7 +5,7 @@ import { button, keys, make, table } from "./elements.js";
 const PASSING_MS = 80; // before the server is asked about an image: what is only passed by is not
 
 export class One {
-  // page: ask(path, fields, signal), picture(which, size) -> address, called(label): as people read it, isTicked(index);
+  // page: ask(path, fields, signal), picture(index, size) -> address, called(label): as people read it, isTicked(index);
   // step(by), open(index), tick(index), like(index), closed()
   constructor(page) {
     Object.assign(this, { page, names: false, opened: false, index: null });
@@ -17,18 +17,14 @@ export class One {
     } });
     this.frame = make("div", { class: "frame" }, this.image);
     this.facts = make("div", { class: "facts", tabindex: "0", role: "group", "aria-label": "About this image" });
-    const turn = (text, name, by) => button(text, { "aria-label": name, title: `${name} (${by < 0 ? "←" : "→"})`, onclick: () => this.turn(by) });
+    const turn = (text, name, by) => button(text, { "aria-label": name, title: `${name} (${by < 0 ? "←" : "→"})`, onclick: () => page.step(by) });
     this.tick = button("✓ Tick", { "aria-pressed": "false", title: "x: for the queue, a selection or a download", onclick: () => page.tick(this.index) });
-    this.turns = make("span", { class: "turns" }, turn("‹", "Previous image", -1), turn("›", "Next image", 1));
-    const turning = keys({ ArrowLeft: () => this.turn(-1), ArrowRight: () => this.turn(1), x: () => this.index !== null && page.tick(this.index) });
+    const turns = make("span", { class: "turns" }, turn("‹", "Previous image", -1), turn("›", "Next image", 1));
+    const turning = keys({ ArrowLeft: () => page.step(-1), ArrowRight: () => page.step(1), x: () => page.tick(this.index) });
     this.element = make("dialog", { class: "one", "aria-labelledby": "one-title", onkeydown: (event) => event.target.matches("select, input[type=text]") || turning(event), onclose: () => this.closed() },
-      make("div", { class: "bar" }, this.title, this.where, this.tick, this.turns,
+      make("div", { class: "bar" }, this.title, this.where, this.tick, turns,
         button("Close", { title: "Escape", onclick: () => this.element.close() })),
       make("div", { class: "halves" }, this.frame, this.facts));
-  }
-
-  turn(by) {
-    if (this.index !== null) this.page.step(by); // an image of one's own stands alone
   }
 
   mark() {
@@ -41,11 +37,9 @@ export class One {
     this.index = null;
   }
 
-  // which: {i: index} of an image of the set, or {upload: token}; where: "3 of 120"
-  async show(which, name, where) {
-    this.index = which.i ?? null;
-    this.which = which;
-    this.turns.hidden = this.tick.hidden = this.index === null;
+  // where: "3 of 120"
+  async show(index, name, where) {
+    this.index = index;
     this.mark();
     this.title.textContent = name;
     this.where.textContent = where;
@@ -53,7 +47,7 @@ export class One {
     this.frame.querySelectorAll("p, .over").forEach((each) => each.remove());
     this.image.onerror = () => { this.image.hidden = true; this.frame.append(make("p", {}, "This image cannot be shown.")); };
     this.image.alt = name;
-    this.image.src = this.page.picture(which, "image");
+    this.image.src = this.page.picture(index, "image");
     if (!this.element.open) this.element.showModal();
     await this.fill();
   }
@@ -74,7 +68,7 @@ export class One {
   }
 
   async ask(path, fields, signal) {
-    return (await this.page.ask(path, { ...this.which, ...fields }, signal)).json();
+    return (await this.page.ask(path, { i: this.index, ...fields }, signal)).json();
   }
 
   draw(told) {
@@ -84,7 +78,7 @@ export class One {
     if (told.people || told.runs.length) parts.push(this.answers(told));
     if (told.runs.length && told.labels.length) parts.push(this.explain(told));
     if (told.nearest.length) {
-      const like = this.index !== null ? button("Show more like this", { onclick: () => this.page.like(this.index) }) : null;
+      const like = button("Show more like this", { onclick: () => this.page.like(this.index) });
       parts.push(make("section", {}, make("div", { class: "bar" }, make("h3", {}, "Nearest images"), like), make("div", { class: "near" }, ...told.nearest.map((each) => this.neighbour(each)))));
     }
     this.facts.replaceChildren(...parts);
@@ -142,6 +136,6 @@ export class One {
 
   neighbour({ index, id, like, words }) {
     return make("button", { type: "button", title: id, onclick: () => this.page.open(index) },
-      make("img", { src: this.page.picture({ i: index }, "thumb"), alt: id, loading: "lazy" }), make("b", {}, like), make("span", {}, words));
+      make("img", { src: this.page.picture(index, "thumb"), alt: id, loading: "lazy" }), make("b", {}, like), make("span", {}, words));
   }
 }

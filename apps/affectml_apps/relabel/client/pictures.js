@@ -31,11 +31,12 @@ export class Pictures {
     return Boolean(entry?.file) || entry?.state === "broken";
   }
 
+  // The mean of those that came.
   get meanSize() {
     return this.fetched.bytes / this.fetched.files || 0;
   }
 
-  // How many images find room, by the mean of those that came.
+  // How many images find room.
   get room() {
     return ROOM / this.meanSize;
   }
@@ -76,7 +77,7 @@ export class Pictures {
   fits(item) {
     if (this.ahead.findIndex(({ image }) => image === item.image) < 2) return true;
     const held = this.ahead.reduce((sum, each) => sum + (this.get(each)?.file?.size ?? 0), 0);
-    return held + (this.get(item)?.size ?? this.meanSize) <= ROOM;
+    return held + this.meanSize <= ROOM;
   }
 
   async fetch(item, entry) {
@@ -85,17 +86,12 @@ export class Pictures {
     try {
       const reply = await fetch(this.url(item.image), { headers: this.headers });
       if (reply.status >= 500 || reply.status === 401 || reply.status === 403) throw new Error("not now");
-      entry.size = Number(reply.headers.get("content-length"));
-      if (!reply.ok) entry.state = "broken";
-      else if (entry.wanted || this.fits(item)) {
+      if (reply.ok) {
         entry.file = await reply.blob();
-        entry.state = "kept";
         this.fetched.files += 1;
         this.fetched.bytes += entry.file.size;
-      } else {
-        entry.state = "absent";
-        await reply.body.cancel();
       }
+      entry.state = reply.ok ? "kept" : "broken";
     } catch {
       Object.assign(entry, { state: "failed", tried: true });
       this.rests = true; // where one does not come, the others may not either

@@ -62,13 +62,13 @@ export class View {
   buildImage(stage) {
     this.stage = stage ?? make("div", { class: "stage", tabindex: "0", role: "group" });
     this.stage.setAttribute("aria-label", _("Image"));
-    this.waiting = make("p", { class: "waiting" });
-    this.why = make("p", { class: "why" });
+    // What is said, each in a paragraph of its own
+    for (const name of ["waiting", "why", "progress", "original", "suggestion", "chosen", "stock"]) this[name] = make("p", { class: name });
+    for (const name of ["notice", "dropped", "status"]) this[name] = make("p", { class: name, role: "status" });
     this.cover = button("", { class: "cover", "data-enter": "own", onclick: () => this.command(this.covered) });
     this.pass = button(_("Skip this image"), { class: "pass quiet", "data-enter": "own", onclick: () => this.command("pass") });
     this.over = make("div", { class: "over" }, this.why, this.cover, this.pass);
     this.over.hidden = true;
-    this.notice = make("p", { class: "notice", role: "status" });
     this.frame = make("div", { class: "frame" }, this.stage, this.waiting, this.over, this.notice);
   }
 
@@ -129,19 +129,11 @@ export class View {
 
   buildWords() {
     const { task } = this;
-    const alert = () => make("p", { class: "suggestion", role: "alert" });
-    this.progress = make("p", { class: "progress" });
     this.bar = make("progress", { max: "1", value: "0", "aria-label": _("Progress") });
     this.question = make("h2", { class: "question", id: "question" }, task.question);
-    this.original = make("p", { class: "original" });
-    this.suggestion = make("p", { class: "suggestion" });
-    this.came = task.practice ? alert() : null; // of the last try
+    this.came = task.practice ? make("p", { class: "suggestion", role: "alert" }) : null; // of the last try
     this.asked = make("div", { class: "asked", role: "group", "aria-labelledby": "question" },
       this.question, this.original, this.suggestion, this.came);
-    this.chosen = make("p", { class: "chosen" });
-    this.dropped = make("p", { class: "dropped", role: "status" });
-    this.status = make("p", { class: "status", role: "status" });
-    this.stock = make("p", { class: "stock" });
     this.alerts = make("div", { class: "alerts" });
     this.says = make("div", { class: "says" }, this.dropped, this.status, this.stock, this.alerts);
     this.beside = make("div", { class: "beside", tabindex: "0", role: "region", "aria-label": _("Instructions") });
