@@ -341,7 +341,7 @@ class Gathered:
 
         kind = Features({column: feature}).arrow_schema.types[0]
         inner = getattr(kind, "value_type", None)
-        if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        if re.search(r"(^|: )(large_|fixed_size_)?binary", str(kind)):
             return NO_COLUMN
         vectors = pa.types.is_struct(kind) or not (inner is None or "string" in str(inner))
         return VECTORS if vectors and column != self.label and plain(column) not in LABEL else ""

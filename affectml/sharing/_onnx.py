@@ -82,10 +82,8 @@ def export_onnx(run: str | Path, out: Path | None = None) -> OnnxExport:
     refuse_outdated(opened)
     path = out if out is not None else opened.folder / "head.onnx"
     try_file(path)
-    module, columns = (
-        HeadModule(opened.head, rates=opened.info.several).eval(),
-        int(opened.info.encoder.identity["dim"]),
-    )
+    module = HeadModule(opened.head, rates=opened.info.several).eval()
+    columns = int(opened.info.encoder.identity["dim"])
     with torch.no_grad(), warnings.catch_warnings(action="ignore"):  # exporters warn of their own innards
         try:
             program: Any = torch.onnx.export(
