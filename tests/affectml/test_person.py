@@ -210,7 +210,7 @@ class TestNew:
             (pd.DataFrame({"image": ["000003"], "labels": [None]}), BadInput, "row 1: column 'labels' is empty"),
             (pd.DataFrame({"image": ["000003"], "labels": ["awe|none"]}), BadInput, "a label and 'none' at once"),
             (pd.DataFrame({"image": [None], "labels": ["awe"]}), BadInput, "column 'image' is empty"),
-            (pd.DataFrame({"picture": ["000003"], "labels": ["awe"]}), BadInput, r"no column image \(or image_id\)"),
+            (pd.DataFrame({"what": ["000003"], "labels": ["awe"]}), BadInput, r"no column image \(or image_id\)"),
             (pd.DataFrame({"image": ["000003"], "said": ["awe"]}), BadInput, "no column labels"),
             (pd.DataFrame({"image": ["000003", "000004"], "labels": ["awe"] * 2, "annotator_id": ["a", "b"]}), BadInput,
              "answers of 2 people; keep those of one"),
