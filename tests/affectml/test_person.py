@@ -299,7 +299,7 @@ class TestCommand:
         ("words", "says"),
         [
             ("--person x --answers y", "--person and --answers both say"),
-            ("--person x --out a.csv --workers ray", "--person: a person is predicted where their data"),
+            ("--person x --out a.csv --workers ray", "--workers belongs to --out, and to images that are named"),
             ("--dataset mydata", "--dataset belongs to --answers"),
             ("--person zzzz", "nobody called 'zzzz'"),
             ("--person zzzz --labels joy", "nobody called 'zzzz'"),
