@@ -22,11 +22,11 @@ from .edited import edit
 
 TOPK = Path(__file__).parents[1] / "golden" / "0.3.0" / "runs" / "topk"  # fitting one takes longest of all heads
 HEADS = {
-    "linear": ("sigmoid", 0),
-    "hidden": ("sigmoid", 16),
-    "contrastive": ("contrastive", 16),
-    "words": ("zero_shot", 0),
-    "kernel": ("kernel", 0),
+    "linear": ("sigmoid", {"hidden": 0}),
+    "hidden": ("sigmoid", {"hidden": 16}),
+    "contrastive": ("contrastive", {"hidden": 16}),
+    "words": ("zero_shot", {}),
+    "kernel": ("kernel", {}),
 }
 
 
@@ -44,8 +44,8 @@ def every_run(runs):
 
 def train(root, *names):
     for name in names:
-        head, hidden = HEADS[name]
-        config = TrainConfig(dataset=str(root / "demo"), multilabel=True, head=head, hidden=hidden, threads=1)
+        head, options = HEADS[name]
+        config = TrainConfig(dataset=str(root / "demo"), multilabel=True, head=head, options=options, threads=1)
         train_run(config, out=root / name)
     return root
 
