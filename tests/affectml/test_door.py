@@ -193,6 +193,8 @@ def test_predict_takes_paths_folders_pictures_and_arrays(run, demo, tmp_path):
         (pd.DataFrame({"file": ["a.png"]}), "^image 1: expected a path, .* got DataFrame$"),
         ([3], "expected a path, a PIL image or an array"),
         (["nowhere.png"], "no such file"),
+        ("", "^image 1: an empty name; name a file, or . for this folder"),
+        ("https://example.org/a.png", "^https://example.org/a.png: an address; save the picture, and name its file"),
         ([np.zeros((4, 4, 4))], r"expected an array \[H, W, 3\]"),
         ([np.full((4, 4, 3), 2.0)], "from 0 to 1"),
         ([np.zeros((4, 4, 3), dtype=np.int64)], "uint8"),
