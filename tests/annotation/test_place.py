@@ -3,11 +3,11 @@
 import json
 import os
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
 from affectml.data import Dataset
-from affectml.demo_set import write_demo
 from affectml_annotation import Answer, LabelStore, Task
 from affectml_annotation.store.place import default_database, find_database, shown
 from affectml_annotation.study.file import QUESTIONS
@@ -15,9 +15,9 @@ from affectml_apps.relabel.task import Options, open_task, parse_arguments
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch) -> Path:
+def here(demo_set, tmp_path, monkeypatch) -> Path:
     """The current folder, with a data set `mydata` in it."""
-    write_demo(tmp_path / "mydata", images=20, seed=3)
+    copytree(demo_set(images=20, seed=3).root, tmp_path / "mydata")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("AFFECTML_LABELS", raising=False)
     return tmp_path
@@ -84,7 +84,7 @@ def test_a_second_task_on_a_data_set_is_a_deliberate_act(run, here):
 
 def test_several_tasks_are_listed(run, here):
     run("label", "init", "mydata")
-    write_demo(here / "sets" / "more", images=20, seed=4)
+    copytree(here / "mydata", here / "sets" / "more")
     run("label", "init", "sets/more")
     for command in ("status", "agreement", "aggregate"):
         error = run("label", command, fails=True)
@@ -118,9 +118,12 @@ def test_the_question_is_that_of_the_target_or_of_its_construct_unless_told(run,
         meta["targets"]["emotions"] |= {"question": question, "construct": construct}
         (here / "mydata" / "dataset.json").write_text(json.dumps(meta))
         assert asked_in(run, f"{at}.db") == asked
-    assert asked_in(run, "told.db", "--question", "Well?") == ["Well?", "evoked"]
-    assert asked_in(run, "about.db", "--construct", "expressed") == [QUESTIONS["expressed"], "expressed"]
-    assert "did you mean 'evoked'" in run("label", "init", "mydata", "--construct", "evokt", fails=True)
+    told, file = [QUESTIONS["expressed"], "expressed"], here / "task.yaml"
+    for line, asked in (("question: Well?", ["Well?", "evoked"]), ("construct: expressed", told)):
+        file.write_text(line)
+        assert asked_in(run, f"{asked[1]}.db", "--file", file) == asked
+    file.write_text("construct: evokt")
+    assert "did you mean 'evoked'" in run("label", "init", "mydata", "--file", file, fails=True)
 
 
 def test_who_answers_next_is_asked_what_the_people_there_were_asked(run, here):
