@@ -37,12 +37,12 @@ def stub() -> str:
     """The text of the file, before it is formatted."""
     known = aliases()
     classes = {name: getattr(streaming, name) for name in streaming.__all__}
-    calls = {name: (cls.__bases__[0].__name__, call_of(cls, known)) for name, cls in classes.items()}
+    calls = {name: (f"_streaming.{cls.__bases__[0].__name__}", call_of(cls, known)) for name, cls in classes.items()}
     times = Counter(calls.values())
     imports = {
         known[option.annotation] for cls in classes.values() for option in options_of(cls) if option.annotation in known
     }
-    imports |= {("affectml_metrics._streaming", name) for name in ("Options", *(base for base, _ in calls.values()))}
+    imports |= {("affectml_metrics", "_streaming"), ("affectml_metrics._streaming", "Options")}
     by_module = groupby(sorted(imports), key=itemgetter(0))
     lines = ['"""The streaming classes as type checkers see them; `python scripts/metrics_stub.py` wrote it."""', ""]
     lines += ["from math import nan", "from typing import Literal, Unpack", ""]

@@ -96,6 +96,32 @@ def free_port() -> Iterator[Callable[[], int]]:
 
 
 @pytest.fixture(scope="session")
+def commands() -> dict[str, Any]:
+    """Every command by the words that call it, "" for `affectml`; an importer's with its options."""
+    import typer
+
+    from affectml.cli import app
+
+    def walk(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+        command = getattr(command, "whole", command)
+        yield " ".join(words), command
+        context = typer.Context(command)
+        for name in command.list_commands(context) if hasattr(command, "list_commands") else ():
+            yield from walk(command.get_command(context, name), (*words, name))
+
+    return dict(walk(typer.main.get_command(app), ()))
+
+
+@pytest.fixture(scope="session")
+def options_by_command(commands: dict[str, Any]) -> dict[str, frozenset[str]]:
+    """The names of each command's options, by the words that call it."""
+    return {
+        words: frozenset(name for each in command.params for name in (*each.opts, *each.secondary_opts))
+        for words, command in commands.items()
+    }
+
+
+@pytest.fixture(scope="session")
 def demo_set(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """`demo_set(name="demo", **options of write_demo)`: a demo set in a folder of its own, drawn once for all files.
 

@@ -5,8 +5,6 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-import pytest
-
 GOLDEN = Path(__file__).parent / "golden"
 # Names and values of columns that are not there, one of each type.
 NEW = {
@@ -26,7 +24,7 @@ spec = importlib.util.spec_from_file_location("affectml_annotation.columns", {co
 module = importlib.util.module_from_spec(spec)
 sys.modules[spec.name] = module
 spec.loader.exec_module(module)
-NEW, FOLDER, DATABASE, OLD = {new!r}, Path({folder!r}), {database!r}, {old!r}
+NEW, FOLDER, DATABASES = {new!r}, Path({folder!r}), {databases!r}
 for kind in NEW:
     column = module.Column(f"new_{{kind}}", kind, "person", "made up here", low=0, high=9, since=6)
     module.COLUMNS = (*module.COLUMNS, column)
@@ -62,43 +60,48 @@ from affectml_annotation.store.checking import check_store
 from affectml_apps.relabel.identity import ticket
 from affectml_apps.relabel.messages import read_answer
 
-if OLD:
-    shutil.copy(OLD, DATABASE)
-with LabelStore(DATABASE) as store:
-    if not OLD:
-        images = pd.DataFrame({"image_id": ["a", "b"]})
-        store.init_task(Task(labels=("awe", "joy"), question="What?", overlap=2), images)
-    labels = store.task.labels
-    store.invite(["newcomer"])
-    before = store.judgements()
-    [claim] = store.claim("newcomer", 1)
-    told = {f"new_{kind}": NEW[kind][0] for kind in NEW}
-    given = ticket("secret", "newcomer", claim.image_id, 1)
-    raw = {"id": "new", "image": claim.image_id, "kind": "labels", "labels": [labels[0]], "ticket": given, **told}
-    task = SimpleNamespace(secret="secret", suggestions={})
-    [receipt] = store.submit([read_answer(task, "newcomer", raw | {"flag": True, "note": "cut off"})])
-    assert receipt.status == "accepted", receipt
-    now = store.judgements()
-    assert len(now) == len(before) + 1 and now["flag"].tolist()[-1] is True
-    for table in (now.tail(1), store.history("newcomer"), store.events().tail(1)):
-        assert table[list(told)].to_dict("records") == [told], table
-    assert not check_store(store)
-    votes = {"labels": lambda judgements: aggregate(judgements, labels, "votes")}
-    write_dataset_folder(FOLDER / "data", Collected.of(store), votes)
-    kept = Dataset.open(FOLDER / "data").judgements.query("annotator_id == 'newcomer'")
-    assert {name: getattr(kept[name].iloc[0], "tolist", lambda: kept[name].iloc[0])() for name in told} == told
-    write_judgements(now.tail(1), FOLDER / "said.csv")
-    images = store.images()[["image_id"]]
-with LabelStore(FOLDER / "other.db") as other:
-    other.init_task(Task(labels=labels, question="What?"), images)
-    other.import_file(FOLDER / "said.csv", invite=True)
-    assert other.judgements()[list(told)].to_dict("records") == [told]
+def hold(folder, database, old):
+    folder.mkdir()
+    if old:
+        shutil.copy(old, database)
+    with LabelStore(database) as store:
+        if not old:
+            images = pd.DataFrame({"image_id": ["a", "b"]})
+            store.init_task(Task(labels=("awe", "joy"), question="What?", overlap=2), images)
+        labels = store.task.labels
+        store.invite(["newcomer"])
+        before = store.judgements()
+        [claim] = store.claim("newcomer", 1)
+        told = {f"new_{kind}": NEW[kind][0] for kind in NEW}
+        given = ticket("secret", "newcomer", claim.image_id, 1)
+        raw = {"id": "new", "image": claim.image_id, "kind": "labels", "labels": [labels[0]], "ticket": given, **told}
+        task = SimpleNamespace(secret="secret", suggestions={})
+        [receipt] = store.submit([read_answer(task, "newcomer", raw | {"flag": True, "note": "cut off"})])
+        assert receipt.status == "accepted", receipt
+        now = store.judgements()
+        assert len(now) == len(before) + 1 and now["flag"].tolist()[-1] is True
+        for table in (now.tail(1), store.history("newcomer"), store.events().tail(1)):
+            assert table[list(told)].to_dict("records") == [told], table
+        assert not check_store(store)
+        votes = {"labels": lambda judgements: aggregate(judgements, labels, "votes")}
+        write_dataset_folder(folder / "data", Collected.of(store), votes)
+        kept = Dataset.open(folder / "data").judgements.query("annotator_id == 'newcomer'")
+        assert {name: getattr(kept[name].iloc[0], "tolist", lambda: kept[name].iloc[0])() for name in told} == told
+        write_judgements(now.tail(1), folder / "said.csv")
+        images = store.images()[["image_id"]]
+    with LabelStore(folder / "other.db") as other:
+        other.init_task(Task(labels=labels, question="What?"), images)
+        other.import_file(folder / "said.csv", invite=True)
+        assert other.judgements()[list(told)].to_dict("records") == [told]
+
+for number, (database, old) in enumerate(DATABASES):
+    hold(FOLDER / str(number), database, old)
 """
 
 
-def run(code: str, folder: Path, new: dict, database: str = "", old: str = "") -> None:
+def run(code, folder, new, databases=()):
     columns = find_spec("affectml_annotation.columns").origin
-    begin = BEGIN.format(columns=columns, new=new, folder=str(folder), database=database, old=old)
+    begin = BEGIN.format(columns=columns, new=new, folder=str(folder), databases=databases)
     done = subprocess.run([sys.executable, "-c", begin + code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -107,10 +110,10 @@ def test_every_format_holds_it(tmp_path):
     run(FILES, tmp_path, NEW)
 
 
-@pytest.mark.parametrize("of", ["sqlite", "postgresql", "0.2.0", "0.3.0.dev0"])
-def test_the_page_the_store_and_data_sets_hold_it(tmp_path, request, of):
-    """In a new database, and in one of an earlier version, which gets the column when it is opened."""
-    database = request.getfixturevalue("postgres_url") if of == "postgresql" else str(tmp_path / "labels.db")
-    old = str(GOLDEN / of / "labels" / "labels.db") if of[0].isdigit() else ""
+def test_the_page_the_store_and_data_sets_hold_it(tmp_path, postgres_url):
+    """In new databases, and in those of earlier versions, which get the column when they are opened."""
+    old = [str(GOLDEN / version / "labels" / "labels.db") for version in ("0.2.0", "0.3.0.dev0")]
+    new, by_old = [tmp_path / "new.db", postgres_url], [(tmp_path / f"{at}.db", db) for at, db in enumerate(old)]
+    databases = [(str(place), db) for place, db in [*((place, "") for place in new), *by_old]]
     said_by_pages = {kind: NEW[kind] for kind in ("text", "number", "truth", "numbers")}
-    run(STORE, tmp_path, said_by_pages, database, old)
+    run(STORE, tmp_path, said_by_pages, databases)

@@ -18,7 +18,8 @@ from scipy.stats import betabinom, norm
 from affectml.data import Dataset, Targets
 from affectml.data.choose import SEVERAL
 from affectml.heads import SigmoidHead, SoftmaxHead
-from affectml_annotation import Panel, UnknownLabel, encode
+from affectml.judging.truth import answers_of_people
+from affectml_annotation import Panel, encode
 from affectml_annotation.judgements import REQUIRED, people_by_image, sum_by_image
 
 Floats = NDArray[np.float64]
@@ -65,13 +66,12 @@ def counted(single: Panel) -> tuple[Counts, Counts]:
     return votes, np.zeros_like(votes) + people_by_image(single)[:, None]
 
 
-def single_answers(judgements: pd.DataFrame | None, targets: Targets) -> Panel:
+def single_answers(dataset: Dataset, targets: Targets) -> Panel:
     """First looks at the target's images that are answers, of one label where it has one; none with other labels."""
-    nothing, asked = pd.DataFrame(columns=list(REQUIRED)), (targets.taxonomy.labels, list(targets.image_id))
-    try:
-        panel = encode(nothing if judgements is None else judgements, *asked).answers()
-    except UnknownLabel:
-        panel = encode(nothing, *asked)
+    labels, ids = targets.taxonomy.labels, targets.image_id
+    panel = None if targets.meta.vote_rule == "moments" else answers_of_people(dataset, labels, ids)
+    if panel is None:
+        panel = encode(pd.DataFrame(columns=list(REQUIRED)), labels, list(ids)).answers()
     return panel if targets.kind in SEVERAL else panel.where(panel.chosen.sum(axis=1) == 1)
 
 
@@ -83,7 +83,7 @@ def read_said(dataset: Dataset, targets: Targets) -> Said | None:
     exclusive, votes, n = targets.kind not in SEVERAL, targets.votes, targets.people
     if votes is not None and exclusive:
         n = np.repeat(votes.sum(axis=1)[:, None], len(targets.taxonomy), axis=1)
-    single = single_answers(None if targets.meta.vote_rule == "moments" else dataset.judgements, targets)
+    single = single_answers(dataset, targets)
     if n is not None and 2 * len(single.image) < n.max(axis=1).sum():
         single = single.where(np.zeros(len(single.image), dtype=bool))
     agreed = targets.meta.values == "indicator"

@@ -1,6 +1,5 @@
 """embed, split, audit, export, plan, ask: the commands around a data set."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from json import loads
@@ -11,17 +10,15 @@ import typer
 from annotated_types import Ge
 
 from affectml._options import MOST_SEED, MOST_THREADS, Device, Help, Threads, options_of
-from affectml.cli._command import Parts, Workers, device_there, say, there
-from affectml.cli._print import Table, about, print_lines
+from affectml.cli._command import Parts, Table, Workers, about, device_there, print_lines, say, there
 from affectml.errors import BadInput, spelled
 from affectml.planning import PlanConfig
 from affectml.vlm import AskConfig
 
 if TYPE_CHECKING:
-    from affectml.data import Dataset
+    pass
 
 SHOWN = 10  # rows of a check on the screen; the files have all
-ASKED = 20  # images of a queue on the screen; the file and --json have all
 Count = Annotated[int, Ge(1)]
 Seed = Annotated[int, Ge(0), Help(most=MOST_SEED)]
 MoreThreads = Annotated[Count | None, Help(most=MOST_THREADS)]
@@ -221,28 +218,17 @@ def export(
 def plan(
     config: PlanConfig,
     dataset: Path | None = None,
-    *,
-    next_: Count | None = None,
-    out: Path | None = None,
 ) -> Parts:
     """Plan a study from a pilot: how many people, how many images, how exact, and what it costs.
 
     Args:
         dataset: Data set folder with a pilot's answers. Default: nothing but assumptions.
-        next_: Instead of a plan: the images that this many answers should go to next. Default: none.
-        out: With --next: text file of these images for `label assign --queue`. Default: none.
     """
     there(datasets=[dataset])
     from affectml.data import Dataset
     from affectml.planning import plan_study
 
-    opened = None if dataset is None else Dataset.open(dataset)
-    if next_ is not None:
-        yield from _next(opened, next_, config.target, out)
-        return
-    if out is not None:
-        raise BadInput("--out belongs to --next; a plan is printed, as JSON with --json")
-    found = plan_study(opened, config)
+    found = plan_study(None if dataset is None else Dataset.open(dataset), config)
     yield found.to_json()
     table = found.table()
     yield Table(table.title, table.columns, table.rows, table.note, keys=3)
@@ -250,31 +236,6 @@ def plan(
     for title, lines in (("Assumed", found.assumed), ("What the pilot cannot tell", found.limits)):
         if lines:
             yield "\n  - ".join([f"{title}:", *lines])
-
-
-def _next(dataset: "Dataset | None", answers: int, target: str | None, out: Path | None) -> Parts:
-    from affectml._files import try_file, write_text
-    from affectml.cli._label_task import PREDICTIONS
-    from affectml.planning import next_images
-
-    if dataset is None:
-        raise BadInput("--next chooses among the images of a data set: name it")
-    if out is not None:
-        if out.suffix.lower() in PREDICTIONS:
-            raise BadInput(
-                f"--out {out}: expected a text file, such as {out.with_suffix('.txt').name}; "
-                f"`label assign --queue` takes a {out.suffix} for a model's predictions"
-            )
-        try_file(out)
-    queue = next_images(dataset, answers, target=target)
-    if out is not None:
-        write_text(out, "".join(f"{image}\n" for image in queue["image_id"]))
-    yield {"next": queue.to_dict("records"), "file": out and str(out)}
-    rows = [(image, people, f"{change:.3f}") for image, people, change in queue.head(ASKED).itertuples(index=False)]
-    count = f"{len(queue):,}" if len(queue) <= ASKED else f"{ASKED} of {len(queue):,}"
-    yield Table(f"Images for the next answers ({count})", ("image_id", "people so far", "expected change"), rows)
-    if out is not None:
-        yield f"queue: {out}; `affectml label assign --queue {shlex.quote(str(out))} --more 1` shows them first"
 
 
 def ask(dataset: Path, config: AskConfig, *, out: Path) -> Parts:
@@ -289,4 +250,4 @@ def ask(dataset: Path, config: AskConfig, *, out: Path) -> Parts:
     asked = write(dataset, config, out, say=say)
     yield asked.to_json()
     yield f"{asked.requests} requests about {asked.images} images: {', '.join(map(str, asked.files))}"
-    yield f"order of labels in each: {asked.index}\n\n{asked.prompt}"
+    yield asked.prompt

@@ -11,8 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from affectml._options import Argument, Help, Option, documented
-from affectml.cli._command import JSON, App, Later, Parts, parameter_of, sign, value_of
-from affectml.cli._print import Table, about, print_parts
+from affectml.cli._command import JSON, App, Later, Parts, Table, about, parameter_of, print_parts, sign, value_of
 from affectml.fetching import FetchConfig
 from affectml.importers import Importer, get_importer, names
 from affectml.importers.registry import OWN, PUBLISHED

@@ -16,8 +16,7 @@ from annotated_types import Ge
 
 from affectml._options import MOST_SEED, Help
 from affectml.cli import _label_task as tasks
-from affectml.cli._command import App, Parts, command_of, there
-from affectml.cli._print import Table, about, frame, records
+from affectml.cli._command import App, Parts, Table, about, command_of, frame, records, there
 from affectml.cli.pages import Address, Labelling, Port, start_page
 from affectml.data import Dataset
 from affectml.errors import BadInput, spelled
@@ -196,7 +195,6 @@ def aggregate(
     db: SourceDb = None,
     method: str = "votes",
     tau: float = 1 / 3,
-    minimum_people: Count = 1,
     rounds: Rounds = "first",
     out: Path | None = None,
     empty: Empty = None,
@@ -209,19 +207,18 @@ def aggregate(
         method: votes, shares, smoothed, weighted; one_choice, one_choice_smoothed, set_split, normalised; posterior,
             majority; mode (docs/labelling.md).
         tau: With posterior: the lowest rate at which a label belongs to the set.
-        minimum_people: Leave out images with fewer answers.
         out: Parquet file for the result. Default: print a summary only.
         target: Make this target of the data set anew, with --replace. Default: print a summary only.
     """
     if target is not None and not replace:
         raise BadInput(f"--target {target}: it is written over, and the old one kept beside it; say so: --replace")
-    if target is not None and (tau, minimum_people) != (1 / 3, 1):
-        raise BadInput("--target goes by the method's own --tau and --minimum-people: leave them out")
+    if target is not None and tau != 1 / 3:
+        raise BadInput("--target goes by the method's own --tau: leave it out")
     given = _open(source, db, empty)
     labels = given.labels if target is None else Dataset.open(given.where).target(target).taxonomy.labels
     make = partial(
         aggregate_judgements, labels=labels, method=method, tau=tau,  # type: ignore[arg-type]
-        minimum_people=minimum_people, rounds=_rounds(rounds),
+        rounds=_rounds(rounds),
     )  # fmt: skip
     made = make(given.judgements)
     if not len(made.image_id):
@@ -349,7 +346,6 @@ def import_(
     db: Db = None,
     format_: str | None = None,
     map_: Annotated[Mapping[str, str] | None, Help(metavar="THEIRS=OURS")] = None,
-    encoding: str = "utf-8",
     delimiter: str = "|",
     empty: Empty = None,
     invite: bool = False,
@@ -360,14 +356,13 @@ def import_(
         file: File or folder of judgements.
         format_: table, label-studio or dataset. Default: by the path.
         map_: Rename a column; may be repeated.
-        encoding: Encoding of CSV and JSON lines.
         delimiter: What joins the labels in a cell of CSV.
         invite: Invite the people in the file who are not invited yet.
     """
     with tasks.open_task(db) as store:
         rows = store.import_file(
             file, invite=invite, image_of=tasks.named_image(store, file), format=format_, rename=map_,
-            encoding=encoding, delimiter=delimiter, empty=empty,
+            delimiter=delimiter, empty=empty,
         )  # fmt: skip
         where = store.database.where
     yield {"rows": rows, "db": where}

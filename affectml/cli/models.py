@@ -11,8 +11,18 @@ import typer
 from annotated_types import Ge
 
 from affectml._options import Device, Help, Seed, Threads
-from affectml.cli._command import Parts, Verbose, Workers, device_there, say, there
-from affectml.cli._print import Table, print_lines, show, show_result
+from affectml.cli._command import (
+    Parts,
+    Table,
+    Verbose,
+    Workers,
+    device_there,
+    print_lines,
+    say,
+    show,
+    show_result,
+    there,
+)
 from affectml.demo_set import Drawing
 from affectml.errors import BadInput
 from affectml.evaluating import EvaluateConfig
@@ -175,23 +185,22 @@ def predict(
     device_there(device, workers)
     from affectml.taxonomies import get_taxonomy
 
-    whose = "--person" if person is not None else None if answers is None else "--answers"
+    whose = answers if person is None else person
     to_ray = workers is not None
     refused = {
         "--labels and --taxonomy both say what to choose among: give one of them": None not in (labels, taxonomy),
         "--person and --answers both say whose answers to predict: give one of them": None not in (person, answers),
-        f"{whose}: a person is predicted where their data are: leave --workers out": to_ray and whose is not None,
         "--dataset belongs to --answers": dataset is not None and answers is None,
         "--replace belongs to --out": replace and out is None,
-        "--workers belongs to --out": to_ray and out is None,
+        "--workers belongs to --out, and to images that are named, not to --missing, --person or --answers": (
+            to_ray and (out is None or whose is not None or missing is not None)
+        ),
         "which images? Name files, folders, addresses or data sets, - for standard input, or --missing": (
             not images and missing is None
         ),
-        "--missing is for one machine: leave --workers out": to_ray and missing is not None,
     }
-    for why, so in refused.items():
-        if so:
-            raise BadInput(why)
+    if why := next((why for why, so in refused.items() if so), None):
+        raise BadInput(why)
     there(runs=[run], datasets=[missing])
     from affectml._progress import Progress
     from affectml.pictures import Bad, ImageLike, pictures, unanswered
@@ -213,8 +222,8 @@ def predict(
     if whose is not None:
         opened = RunFolder.open(run)
         how["person"] = for_person(
-            opened, answers if person is None else person, dataset=dataset, threads=threads,
-            encoder_factory=lambda: run_encoder(opened, threads, device=device), say=say,
+            opened, whose, dataset=dataset, threads=threads, say=say,
+            encoder_factory=lambda: run_encoder(opened, threads, device=device),
         )  # fmt: skip
     bad: Bad = []
     if out is not None:
@@ -231,10 +240,7 @@ def predict(
 
         def answered(most: int) -> "list[Prediction]":
             bar = Progress("predicting", most, "images")
-            predictions = predict_images(run, found, bad=bad, at_most=most, bar=bar, **how)
-            if words := alike_words(predictions):
-                print(words, file=sys.stderr)
-            return predictions
+            return predict_images(run, found, bad=bad, at_most=most, bar=bar, **how)
 
         yield lambda: [prediction.to_json() for prediction in answered(len(found))]
         yield lambda: show_predictions(answered(min(len(found), SHOWN)), len(found))
@@ -313,19 +319,6 @@ def _named(images: Sequence[str]) -> Iterator[str]:
             yield name
             continue
         yield from (os.fsdecode(line) for line in sys.stdin.buffer.read().splitlines() if line.strip())
-
-
-def alike_words(predictions: "list[Prediction]") -> str:
-    """Whether the answers tell images apart, in words; empty where they do."""
-    import numpy as np
-
-    from affectml.predicting.checks import Alike
-
-    labels = sorted(dict(predictions[0].best))
-    answers = Alike(labels)
-    scores = np.array([[dict(p.best)[label] for label in labels] for p in predictions])
-    answers.add(scores, None if predictions[0].labels is None else [p.labels or () for p in predictions])
-    return answers.words
 
 
 def show_predictions(predictions: "list[Prediction]", images: int) -> None:

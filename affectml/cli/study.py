@@ -9,8 +9,7 @@ import typer
 from annotated_types import Ge, Gt
 
 from affectml._options import Help, parse_list
-from affectml.cli._command import App, Parts
-from affectml.cli._print import Table, frame, records
+from affectml.cli._command import App, Parts, Table, frame, records
 from affectml.cli.pages import Address, AllowHost, Labelling, Lead, Port, start_page
 from affectml.data import Dataset
 from affectml.errors import BadInput

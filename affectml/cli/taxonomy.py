@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from affectml._options import Help
-from affectml.cli._command import App, Parts
-from affectml.cli._print import Table, about
+from affectml.cli._command import App, Parts, Table, about
 from affectml.errors import BadInput
-from affectml.taxonomies import Taxonomy, builtin_names, describe, get_taxonomy, mapping
+from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy, mapping
 from affectml_annotation.languages import as_code
 
 app = App(no_args_is_help=True)
@@ -51,22 +50,21 @@ def show(
 
 
 def _labels(taxonomy: "Taxonomy") -> Parts:
-    content = describe(taxonomy)
+    content = taxonomy.to_dict()
     yield content
     facts = [("source", taxonomy.source), ("parent", getattr(taxonomy.parent, "name", taxonomy.parent) or "-")]
     facts += [("prompt", template) for template in taxonomy.templates]
     if taxonomy.wheel:
         facts.append(("wheel", f"{', '.join(taxonomy.wheel)} ({taxonomy.wheel_source})"))
-    facts += [(f"maps to {target}", state) for target, state in content["mappings"].items()]
     yield about(f"{taxonomy.name}: {taxonomy.title}", facts)
-    columns = ("label", "parent", "polarity", "valence", "arousal", "place from", "synonyms")
+    columns = ("label", "parent", "valence", "arousal", "place from", "synonyms")
     yield Table("labels", columns, [_label(label, entry) for label, entry in content["labels"].items()])
 
 
 def _label(label: str, entry: dict[str, Any]) -> tuple[str, ...]:
     place, synonyms = entry.get("place"), ", ".join(entry.get("synonyms", ()))
     axes = (f"{place['valence']:+.2f}", f"{place['arousal']:+.2f}", place["source"]) if place else ("-", "-", "-")
-    return (label, entry.get("parent", "-"), entry.get("polarity", "-"), *axes, synonyms)
+    return (label, entry.get("parent", "-"), *axes, synonyms)
 
 
 def _mapping(name: str, to: str, drop: bool, choices: Mapping[str, str]) -> Parts:

@@ -52,7 +52,7 @@ import pandas as pd
 from scipy.special import expit, logit
 
 from affectml.demo_set.painting import FloatArray, Look, group_stream
-from affectml.errors import BadInput, did_you_mean
+from affectml.errors import BadInput
 from affectml.taxonomies import Taxonomy
 
 AXES = ("valence", "arousal", "dominance")
@@ -165,10 +165,8 @@ def words_of(taxonomy: Taxonomy, panel: str) -> Words:
         panel: one of `PANELS`.
 
     Raises:
-        BadInput: there is no such panel, or fewer than two labels have a place.
+        BadInput: fewer than two labels have a place.
     """
-    if panel not in PANELS:
-        raise BadInput(f"no panel {panel!r}{did_you_mean(panel, PANELS)} (panels: {', '.join(PANELS)})")
     words = Words.of(taxonomy)
     return _moved(words) if panel == "local" else words
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from affectml._files import new_folder, write_parquet
+from affectml._options import check_choice
 from affectml.data import Dataset, DatasetMeta, TargetMeta, check_new, write_dataset
 from affectml.demo_set import Drawing
 from affectml.demo_set.painting import SCHOOLS, FloatArray, Look, Purpose, demo_stream, look_of, of_school, paint
@@ -17,6 +18,7 @@ from affectml.demo_set.people import (
     ANSWERS,
     AXES,
     NOTES,
+    PANELS,
     Annotators,
     Words,
     captions,
@@ -28,7 +30,7 @@ from affectml.demo_set.people import (
     words_of,
     write_answers,
 )
-from affectml.errors import BadInput, did_you_mean
+from affectml.errors import BadInput, option
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
 from affectml_annotation import count_votes
 
@@ -78,9 +80,8 @@ class _Demo(Drawing):
             raise BadInput(f"images: expected at least 1, got {self.images}")
         if not 16 <= self.size <= 2048:
             raise BadInput(f"size: expected 16 to 2048 pixels, got {self.size}")
-        for name, value, known in (("look", self.look, SCHOOLS), ("answers", self.answers, ANSWERS)):
-            if value not in known:
-                raise BadInput(f"no {name} {value!r}{did_you_mean(value, known)} (choose from: {', '.join(known)})")
+        for name, choices in {"look": SCHOOLS, "answers": ANSWERS, "panel": PANELS}.items():
+            check_choice(option(name), getattr(self, name), [*choices])
 
     @cached_property
     def chosen(self) -> Taxonomy:

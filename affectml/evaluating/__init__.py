@@ -5,14 +5,14 @@ datasets.py  everybody judged on a data set, in the labels that both sides have
 evaluate.py  all of it, runs compared by what is stored of them too, and the files that it writes
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge
 
 from affectml._lazy import lazily
 from affectml._options import Groups, Help, Seed, Threads
-from affectml.vlm.config import ReadConfig
 
 if TYPE_CHECKING:
     from affectml.evaluating.evaluate import Evaluated, evaluate_systems
@@ -22,12 +22,12 @@ __getattr__ = lazily(__name__)
 
 
 @dataclass(frozen=True)
-class EvaluateConfig(ReadConfig):
+class EvaluateConfig:
     """What `affectml evaluate` was asked for.
 
     on: the data sets to judge on; without one, runs are compared by their stored scores. train: data sets to train runs
     on first, one run for each of `heads`, `prompts` and the seeds. tau: None is the first run's, else a third. mapping:
-    for words in files, see ReadConfig, and for labels that another taxonomy splits.
+    for words in files, and for labels that another taxonomy splits.
 
     Args:
         on: Data set folder to judge on; may be given several times.
@@ -40,10 +40,12 @@ class EvaluateConfig(ReadConfig):
         prompts: With --train: texts that a text head learns from, as for train; several times.
         seeds: With --train: how many seeds each is trained with.
         drop: Leave out labels that have no counterpart in the other taxonomy.
-        index: Index that `ask` wrote, to see whether a system prefers the first places; may be given several times.
         k: Take the first K labels of a ranked list as its set. Default: no sets.
         encoder: Encoder for zero-shot; embeds the images. Default: the embeddings that are there.
         tau: Lowest rate at which a label belongs to an image's set. Default: the run's, else 1/3.
+        shape: What a file's answers are: sets, ranked, rates or distribution. Default: what they look like.
+        mapping: Label that a word of a file stands for, or that an ambiguous label becomes in another taxonomy; may
+            be given several times.
     """
 
     on: Annotated[tuple[str, ...], Help(path=True)] = ()
@@ -57,9 +59,10 @@ class EvaluateConfig(ReadConfig):
     prompts: tuple[str, ...] = ("sentiment",)
     seeds: Annotated[int, Ge(1)] = 1
     drop: bool = False
-    index: Annotated[tuple[str, ...], Help(path=True)] = ()
     k: Annotated[int, Ge(1)] | None = None
     encoder: str | None = None
     tau: float | None = None
     seed: Seed = 0
     threads: Threads = None
+    shape: str | None = None
+    mapping: Annotated[Mapping[str, str], Help(metavar="FROM=TO")] = field(default_factory=dict)

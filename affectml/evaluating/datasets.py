@@ -30,7 +30,7 @@ from affectml.judging.spaces import Choices, People, Space, coarser, find_space,
 from affectml.judging.subgroups import answerers, check_groups, kept_promise, subgroups
 from affectml.judging.truth import DEFAULT_TAU, Truth, fit_prior, part_of, read_truth
 from affectml.predicting.features import store_there
-from affectml.vlm.requests import read_orders, split_of, store_of
+from affectml.vlm.requests import split_of, store_of
 from affectml_metrics.table import better, shown
 
 VIEWS = (subgroups, kept_promise, coarser, systems.named_beside_people, *readings.VIEWS)
@@ -96,7 +96,7 @@ def _open(
     if runs and config.split != "test":
         raise BadInput(f"{option('split', config.split)}: runs are judged on test images; leave it out")
     targets = systems.target_of(data, list(runs.values()), config.target)
-    files = {s.name: systems.read_file(s, data, targets, config, config.k) for s in sources if s.run is None}
+    files = {s.name: systems.read_file(s, data, targets, config) for s in sources if s.run is None}
     heard = {name: systems.hear(run, data, targets, config.threads, say) for name, run in runs.items()}
     store: EmbeddingStore | None
     if config.encoder is not None:
@@ -380,9 +380,8 @@ def _as_empty(whole: Mapping[str, Answers], truth: Truth, names: Sequence[str], 
 
 def _of_files(there: There, truth: Truth) -> dict[str, Any]:
     """What the views of files need, see `affectml.judging.readings` and `systems.named_beside_people`."""
-    orders = read_orders(there.config.index, truth.labels)
     files = there.files.items()
-    requests = {n: systems.requests_in(n, file, orders, there.data) for n, file in files if orders}
+    requests = {n: systems.requests_in(file, truth.labels, there.config.seed, there.data) for n, file in files}
     return {
         "said": {name: file.said for name, file in files},
         "requests": {name: found for name, found in requests.items() if found is not None},

@@ -19,8 +19,7 @@ from affectml.errors import AffectmlError, BadInput, BadRun, EncoderUnavailable,
 from affectml.evaluating import EvaluateConfig
 from affectml.evaluating.datasets import Judged, joined, on_datasets
 from affectml.evaluating.systems import Source, free_name, sources_of, target_of
-from affectml.heads import head_class
-from affectml.heads.registry import PLAIN, offered
+from affectml.heads.registry import PLAIN, head_class, offered
 from affectml.judging.answers import FILE, write_answers
 from affectml.judging.compare import differences, in_families, over_seeds, stored
 from affectml.judging.figures import FACTS, METRICS, SCORES, Evaluation, Figure
@@ -34,7 +33,6 @@ from affectml_metrics.table import find, specs
 from affectml_metrics.table import shown as in_order
 
 PAGE = "report.html"
-OF_FILES = ("shape", "index")  # options
 OF_TRAINING = ("train", "heads", "prompts", "seeds", "seed", "target", "encoder", "tau", "threads")
 
 
@@ -76,10 +74,8 @@ def evaluate_systems(
     on = config.on or (config.train if len(set(config.train)) > 1 else ())
     if not on:
         _check_without_data(sources, config)
-    elif all(each.run is not None for each in sources):
-        for name in OF_FILES:
-            if getattr(config, name):
-                raise BadInput(f"{option(name)} is for files of answers, and every system is a run: leave it out")
+    elif config.shape and all(each.run is not None for each in sources):
+        raise BadInput(f"{option('shape')} is for files of answers, and every system is a run: leave it out")
     if config.gallery and len({Path(each).resolve() for each in on}) > 1:
         way = f"name one alone with {option('on')}"
         raise BadInput(f"{option('gallery', True)}: a page of several data sets shows no images: {way}")

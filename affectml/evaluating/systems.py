@@ -26,6 +26,7 @@ from affectml.duplicates import copies_among
 from affectml.embeddings import EmbeddingStore
 from affectml.encoders.threads import set_threads
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun, EncoderUnavailable, few, option
+from affectml.evaluating import EvaluateConfig
 from affectml.heads import ZeroShotHead, apply_thresholds, choose_thresholds
 from affectml.judging.answers import KEYS, SystemAnswers, read_answers
 from affectml.judging.compare import bias_in_words, corrected, firsts, label_bias
@@ -40,9 +41,9 @@ from affectml.prompts import Prompts, label_features
 from affectml.runs import RunFolder
 from affectml.runs.schema import PriorInfo
 from affectml.taxonomies import Taxonomy
-from affectml.vlm import ReadConfig, Received, Replies, Said, read_replies, together
-from affectml.vlm.reply import shown
-from affectml.vlm.requests import Orders, of_others
+from affectml.vlm import Received, Replies, Said, read_replies, together
+from affectml.vlm.reply import shown, shuffle_of
+from affectml.vlm.requests import shuffled
 
 Ids = NDArray[np.object_]
 BESIDE = ("prior", "zero_shot")
@@ -312,20 +313,20 @@ class File:
         return cls(together(replies, one_label=one_label, k=k), replies, one_label, k)
 
 
-def read_file(source: Source, data: Dataset, targets: Targets, reading: ReadConfig, k: int | None = None) -> File:
+def read_file(source: Source, data: Dataset, targets: Targets, config: EvaluateConfig) -> File:
     """Read a system's file in a target's labels. Raises BadInput for one that cannot be used."""
     one, labels = targets.kind not in SEVERAL, targets.taxonomy.labels
     if source.system is None:
-        words = {name: to for name, to in reading.mapping.items() if to in labels}
-        replies = read_replies(source.path, data, targets, replace(reading, mapping=words), system=source.name)
-        return File.of(replies, one, k)
+        words = {name: to for name, to in config.mapping.items() if to in labels}
+        given = read_replies(source.path, data, targets, shape=config.shape, mapping=words, system=source.name)
+        return File.of(given, one, config.k)
     table = read_answers(source.path, system=source.system)
     kind = next(name for name in ("share", "ranking", "set", "score") if (table["form"] == name).any())
     shape = {"share": "distribution" if one else "rates", "set": "sets"}.get(kind, "ranked")
     used = int((table["form"] == kind).sum())
     received = Received(rows=used, used=used, what="rows", shape=shape)
     if table[["wording", "draw"]].notna().any(axis=None):
-        return File.of(Replies(table, received, {}), one, k)
+        return File.of(Replies(table, received, {}), one, config.k)
     found = SystemAnswers.read(source.path, labels, system=source.system)
     scores, shares, sets = found.scores, found.shares, found.sets
     said: tuple[Any, ...] = (shape, found.image_id, scores, shares, sets, scores if sets is None else sets, received)
@@ -458,24 +459,19 @@ def received_lines(received: Mapping[str, Any], split: str) -> list[str]:
     return [*lines, *received["notes"]]
 
 
-def requests_in(name: str, file: File, orders: Orders, data: Dataset) -> Requests | None:
-    """What a file's replies gave to labels and where these stood; None, and a note, where `orders` has too few of them.
-
-    Raises:
-        BadInput: where the indexes are of such requests, but drawn from another seed or other labels.
-    """
-    replies, found = file.replies, None
-    if replies is not None and of_others(replies.requests, orders):
-        why = f"written with other requests than {name} answers, of another seed or other labels"
-        raise BadInput(f"{option('index')}: {why}; give the index that `ask` wrote with those, or leave it out")
-    if replies is not None:  # each request as an image of its own
-        table = replies.table
-        said = File.of(replace(replies, table=table.assign(image_id=table.index)), file.one_label, file.k).said
-        at = np.flatnonzero(pd.Index(said.image_id).isin([*orders]))
-        images = table["image_id"].groupby(level=0).first().reindex(said.image_id[at]).to_numpy(dtype=object)
-        if len(at):
-            places = np.stack([orders[given] for given in said.image_id[at]])
-            found = Requests(said.often[at], places, images, data.groups(images))
-    if found is None:
-        file.said.received.notes.append(f"{option('index')} has too few of its requests to judge places")
-    return found
+def requests_in(file: File, labels: Sequence[str], seed: int, data: Dataset) -> Requests | None:
+    """What a file's replies gave to labels and where these stood; None where no request was drawn from the seed."""
+    replies, drawn = file.replies, shuffle_of(labels, seed)
+    asked = {} if replies is None else {key: each for key, each in replies.requests.items() if each.shuffle}
+    if {each.shuffle for each in asked.values()} - {drawn}:
+        file.said.received.notes.append(f"drawn from another {option('seed')}, so nothing is said of places of labels")
+    elif replies is not None and asked:  # each request as an image of its own
+        table = replies.table.assign(image_id=replies.table.index)
+        said = File.of(replace(replies, table=table), file.one_label, file.k).said
+        at = np.flatnonzero(pd.Index(said.image_id).isin([*asked]))
+        each = [asked[given] for given in said.image_id[at]]
+        orders = [shuffled(labels, seed, one.image, one.sample) for one in each]
+        images = np.array([one.image for one in each], dtype=object)
+        places = np.array([[order.index(label) for label in labels] for order in orders])
+        return Requests(said.often[at], places, images, data.groups(images)) if len(at) else None
+    return None

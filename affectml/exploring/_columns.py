@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial, reduce
 from itertools import combinations
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -51,16 +50,11 @@ class Column:
     group: str
     make: Callable[[], Array]
     levels: tuple[str, ...] = ()
-    _made: dict[str, Array] = field(default_factory=dict, repr=False)
-    _lock: Lock = field(default_factory=Lock, repr=False)
 
-    @property
+    @cached_property
     def values(self) -> Array:
         """float32 [N], nan where unknown; of a category int32 [N], places in its levels, -1 where unknown."""
-        with self._lock:  # one a column: cached_property has one for all until Python 3.12
-            if not self._made:
-                self._made["values"] = np.asarray(self.make(), np.int32 if self.levels else np.float32)
-            return self._made["values"]
+        return np.asarray(self.make(), np.int32 if self.levels else np.float32)
 
     @property
     def known(self) -> NDArray[np.bool_]:

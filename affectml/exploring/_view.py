@@ -20,8 +20,7 @@ from affectml._files import read_json, write_json
 from affectml._progress import Say
 from affectml.data import Dataset
 from affectml.errors import AffectmlError, BadInput, UnknownLabel, did_you_mean, few, option
-from affectml.taxonomies import Taxonomy
-from affectml.taxonomies.near import nearest
+from affectml.taxonomies import Taxonomy, nearest
 from affectml_annotation.exchange.files import keep, writing_in_turn
 
 Array = NDArray[Any]

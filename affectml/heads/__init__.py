@@ -5,10 +5,10 @@ head.predict_rates(X_new); head.predict_sets(X_new); head.save(folder); load_hea
 """
 
 from affectml.heads.auto import AutoHead
-from affectml.heads.base import Head, sets_of
+from affectml.heads.base import Head
 from affectml.heads.baselines import PriorHead, TextHead, ZeroShotHead
 from affectml.heads.by_person import ByPersonHead, ImageEffects
-from affectml.heads.config import HeadConfig, Wanted
+from affectml.heads.config import HeadConfig
 from affectml.heads.contrastive import ContrastiveHead, contrastive_loss
 from affectml.heads.ensemble import EnsembleHead
 from affectml.heads.inputs import Material, Rows, as_features
@@ -16,7 +16,7 @@ from affectml.heads.kernel import KernelHead
 from affectml.heads.mixed_logit import Normals, PersonAnswers
 from affectml.heads.neural import SigmoidHead, SoftmaxHead
 from affectml.heads.promise import Promise
-from affectml.heads.registry import build_plain, check_plain, head_class, load_head
+from affectml.heads.registry import load_head
 from affectml.heads.thresholds import apply_thresholds, choose_thresholds
 from affectml.heads.topk import SetHead, TopKHead
 
@@ -40,15 +40,10 @@ __all__ = [
     "SoftmaxHead",
     "TextHead",
     "TopKHead",
-    "Wanted",
     "ZeroShotHead",
     "apply_thresholds",
     "as_features",
-    "build_plain",
-    "check_plain",
     "choose_thresholds",
     "contrastive_loss",
-    "head_class",
     "load_head",
-    "sets_of",
 ]

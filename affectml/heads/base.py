@@ -22,7 +22,17 @@ from affectml._progress import Say
 from affectml._rows import BIG
 from affectml.errors import BadInput, BadRun, did_you_mean
 from affectml.heads.blocks import Blocks, one_thread_if_small
-from affectml.heads.config import MULTILABEL, TASKS, TRAIN_OPTIONS, HeadConfig, Task, TrainOption, Wanted, defaults_of
+from affectml.heads.config import (
+    MULTILABEL,
+    TASKS,
+    TRAIN_OPTIONS,
+    HeadConfig,
+    Task,
+    TrainOption,
+    Wanted,
+    defaults_of,
+    plain,
+)
 from affectml.heads.inputs import (
     ArrayLike,
     Features,
@@ -245,7 +255,7 @@ class Head(ABC):
             BadInput: if an option, a shape or a value is impossible; names the option or the row.
         """
         self.config.check()
-        self.config = self.config.plain()
+        self.config = plain(self.config)
         features = self._features(X, None, "X")
         shares = self._checked(targets, len(features), None, "targets")
         mass = None if weights is None else as_weights(weights, shares.shape, per_cell=self._per_cell())

@@ -14,7 +14,7 @@ from affectml.errors import BadInput
 from affectml.heads.base import Head
 from affectml.heads.config import defaults_of
 from affectml.heads.ensemble import CompositeHead, MemberConfig
-from affectml.heads.inputs import ArrayLike, Features, Material, Rows, as_features
+from affectml.heads.inputs import ArrayLike, Features, Material, Rows, as_features, refuse_rows
 from affectml.heads.mixed_logit import (
     Fit,
     Images,
@@ -236,14 +236,9 @@ def _check_answers(answers: PersonAnswers, rows: int, labels: int, name: str) ->
         raise BadInput(
             f"{name}: expected chosen {wanted} and a person for each, got {shape}, {len(answers.person)} persons"
         )
-    for what, each, most in (("image", answers.image, rows), ("person", answers.person, answers.people)):
-        wrong = ((each < 0) | (each >= most)).nonzero()
-        if len(wrong):
-            row = int(wrong[0])
-            raise BadInput(f"{name}: row {row}: {what} {int(each[row])}, expected 0 to {most - 1}")
-    odd = ((answers.chosen != 0) & (answers.chosen != 1)).any(dim=1).nonzero()
-    if len(odd):
-        raise BadInput(f"{name}: row {int(odd[0])}: chosen must be 0 or 1 for each label")
+    for what, numbers, most in (("image", answers.image, rows), ("person", answers.person, answers.people)):
+        refuse_rows(((numbers < 0) | (numbers >= most))[:, None], name, f"names no {what}, expected 0 to {most - 1}")
+    refuse_rows((answers.chosen != 0) & (answers.chosen != 1), name, "must choose 0 or 1 for each label")
 
 
 def _log_odds(rates: Tensor) -> Tensor:

@@ -50,11 +50,6 @@ class HeadConfig:
                 raise BadInput(f"{cls.__name__}: no option {key!r}{did_you_mean(key, known)}")
         return cls(**values)
 
-    def plain(self) -> Self:
-        """The same options, numpy's numbers as Python's, which JSON can hold."""
-        scalars = {name: value.item() for name, value in vars(self).items() if isinstance(value, np.generic)}
-        return dataclasses.replace(self, **scalars) if scalars else self
-
     def check(self) -> None:
         """Raise BadInput for values that are not possible; configs with rules among options extend this."""
         check_fields(self, lambda name, value, wanted: f"{type(self).__name__}: {name} must be {wanted}, got {value!r}")
@@ -71,6 +66,12 @@ def check_fields(config: Any, words: Callable[[str, Any, str], str]) -> None:
             adapter.validate_python(value.item() if isinstance(value, np.generic) else value, strict=True)
         except ValidationError as error:
             raise BadInput(words(name, value, expected(error, hint))) from None
+
+
+def plain(config: Any) -> Any:
+    """The same dataclass of options, numpy's numbers as Python's, which JSON can hold."""
+    scalars = {name: value.item() for name, value in vars(config).items() if isinstance(value, np.generic)}
+    return dataclasses.replace(config, **scalars) if scalars else config
 
 
 def defaults_of(cls: type[HeadConfig]) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from affectml.heads.hidden import LAYERS, AdamW, folded, forward
 from affectml.heads.inputs import ArrayLike, Features, Rows, as_matrix, feature_parts, is_distribution
 from affectml.heads.linear import Standardiser, folds
 
+_CALIBRATED = ("slope", "intercept")  # tensors of a head that learned rates
+
 
 def contrastive_loss(
     images: Tensor, texts: Tensor, *, temperature: float = 0.075, weights: Tensor | None = None
@@ -144,7 +146,6 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
     reads_blocks = True
     config_class = ContrastiveConfig
     config: ContrastiveConfig
-    _matcher: ZeroShotHead | None = None
 
     def _fit(
         self,
@@ -182,9 +183,8 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
         projected = self.project(held if isinstance(held, Tensor) else held.raw())
         scale = _sharpness(projected @ normalize(texts).T, held_shares)
         self._state["scale"] = torch.tensor(scale, dtype=torch.float64)
-        self._matcher = ZeroShotHead(texts, logit_scale=scale)
         if not is_distribution(shares):
-            self._matcher.fit(projected, held_shares)
+            self._state |= self._match().fit(projected, held_shares)._state
         self.report_ = {
             "rows": len(kept),
             "prevalence": shares[kept].mean(dim=0).tolist(),
@@ -237,23 +237,22 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
         These are weight1 [H, D], bias1 [H], weight2 [T, H], bias2 [T], scale [], and perhaps texts.
         """
         head = cls._read(config, texts=tensors.pop("texts", None))
-        matcher: dict[str, Tensor] = {}
-        if head.texts is not None:
-            matcher = {key: tensors.pop(key) for key in ("slope", "intercept") if key in tensors}
-            matcher["texts"] = head.texts
+        calibrated = {key: tensors.pop(key) for key in _CALIBRATED if key in tensors}
         head._restored(report, tensors)
-        if matcher:
-            head._matcher = ZeroShotHead.from_saved({"logit_scale": float(head._state["scale"])}, {}, matcher)
+        head._state |= calibrated
         return head
 
     def _match(self) -> ZeroShotHead:
+        """Its own labels, to be compared with where images lie; with rates once it has been calibrated."""
         state = self._fitted()
-        if self._matcher is not None:
-            return self._matcher
-        raise BadInput(
-            "this contrastive head has no label texts of its own: call scores(X, texts) with the text features of "
-            f"the labels to choose among, [K, {len(state['bias2'])}]"
-        )
+        if self.texts is None:
+            raise BadInput(
+                "this contrastive head has no label texts of its own: call scores(X, texts) with the text features of "
+                f"the labels to choose among, [K, {len(state['bias2'])}]"
+            )
+        matcher = ZeroShotHead(self.texts, logit_scale=float(state["scale"]))
+        matcher._state = {key: state[key] for key in _CALIBRATED if key in state}
+        return matcher
 
     def _learn(
         self,
@@ -306,15 +305,10 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
         return (*LAYERS, "scale")
 
     def _saved(self) -> dict[str, Tensor]:
-        own = {} if self.texts is None else {"texts": self.texts}
-        return {**own, **({} if self._matcher is None else self._matcher._state), **self._fitted()}
+        return {**({} if self.texts is None else {"texts": self.texts}), **self._fitted()}
 
     def _set_scores(self, X: Features) -> Tensor:
         return self._asked(X, self._match()._set_scores)
-
-    def _forget(self) -> None:
-        super()._forget()
-        self._matcher = None
 
 
 def _epoch(features: Tensor | Blocks, batch_size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:

@@ -1,5 +1,6 @@
 """What people answered becomes targets: single judgements, and numbers for each label (0/1, votes or shares)."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,7 +62,7 @@ def plan_shape(shape: Shape, *, judged: bool = False) -> tuple[LabelPlan, Cells 
     cells, counts, words = None, None, {}
     if columns.label is not None:
         cells = parse_cells(table, columns.label, spec.delimiter, known)
-        found, counts = cells.found(), cells.counts()
+        found, counts = cells.found(), Counter(cells.spelt)
         words = _words_for_no_label(found, known) if judged else {}
     named = {raw: place for raw, place in found.items() if raw not in words}
     where, name, own = str(table.path), shape.name, shape.taxonomy

@@ -247,7 +247,6 @@ class ImportSummary:
     def of(
         cls,
         dataset: "Dataset",
-        out: Path | None = None,
         skipped: dict[str, list[str]] | None = None,
         people: int | None = None,
         warnings: tuple[str, ...] = (),
@@ -256,7 +255,6 @@ class ImportSummary:
 
         Args:
             dataset: the data set.
-            out: where it will lie, if that is not where it lies now.
             skipped: for each reason, what was left out.
             people: how many people judged, where they can be told apart.
             warnings: what is probably a mistake in the source.
@@ -267,7 +265,7 @@ class ImportSummary:
         judgements, parts = dataset.judgements, Counter(dataset.images.get("split", ()))
         return cls(
             name=dataset.name,
-            out=out or dataset.root,
+            out=dataset.root,
             construct=", ".join(meta.constructs or asked),
             images=len(dataset.images),
             taxonomy=first.name if first else "",

@@ -296,26 +296,23 @@ def read_arrays(file: Path, csv: Path | None, labels: Sequence[str] | None) -> A
 
 
 def _content(file: Path, csv: Path | None) -> dict[str, Any]:
-    """A file's arrays by name, and the columns of the table that names its rows where it does not."""
+    """A file's arrays by name; of a matrix alone, beside the columns of the table that names its rows."""
     if file.is_dir():
         raise BadInput(f"{file}: a folder; expected an .npz, .npy or Parquet file; {_SAVED}")
     need_file(file)
     arrays = _read(file)
-    named = file.suffix == ".npz" or any(plain(key) in _NAMES for key in arrays)
-    if named and csv is not None:
-        raise BadInput(f"{file}: names its own rows; leave {option('csv')} out")
-    if not named and csv is None:
-        raise BadInput(f"{file}: nothing says which image is which row; name the table that does ({option('csv')})")
-    if csv is None:
+    if file.suffix != ".npy":
+        if csv is not None:
+            raise BadInput(f"{file}: names its own rows; leave {option('csv')} out")
         return arrays
+    if csv is None:
+        raise BadInput(f"{file}: nothing says which image is which row; name the table that does ({option('csv')})")
     frame = read_table(csv).frame
-    if twice := sorted(set(frame.columns) & arrays.keys()):
-        raise BadInput(f"{csv}: column {twice[0]!r} is also an array of {file}; leave one of them out")
     if not any(plain(name) in _NAMES for name in frame.columns):
         raise BadInput(f"{csv}: no column image_id or file to name the images by (it has: {', '.join(frame.columns)})")
-    if "embedding" in arrays and len(frame) != len(arrays["embedding"]):
-        raise BadInput(f"{file}: embedding: {len(arrays['embedding'])} rows, but {len(frame)} rows of {csv}")
-    return {**arrays, **{name: _objects(frame[name]) for name in frame.columns}}
+    if len(frame) != len(matrix := _floats(arrays.get("embedding", np.empty(0)), file)):
+        raise BadInput(f"{file}: embedding: {len(matrix)} rows, but {len(frame)} rows of {csv}")
+    return {name: _objects(frame[name]) for name in frame.columns} | arrays
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -459,6 +456,4 @@ def _answers(file: Path, key: str, cells: Any, said: list[str] | None, people: A
     if people.dtype.kind not in "fiu" or people.shape != (rows,):
         has = f"n has shape {list(people.shape)} and dtype {people.dtype}"
         raise BadInput(f"{file}: {has}, expected whole numbers [{rows}]")
-    if "n" in names:
-        raise BadInput(f"{file}: a label of {key} is called 'n', as the number of people is; rename it")
     return replace(table, frame=frame.assign(n=people))

@@ -39,14 +39,13 @@ def emotic(source: Source) -> Draft:
     repeated(ids, where, "take one of the two out")
     unique = list(dict.fromkeys(photos))
     here = locate(unique, folder, file, [f"{file}: {photo}" for photo in unique], source.images)
-    file_of = dict(zip(unique, here.files, strict=True))
-    place_of = dict(zip(unique, here.places, strict=True))
+    found = dict(zip(unique, zip(here.files, here.places, strict=True), strict=True))
     numbered = zip(photos, people["number"], strict=True)
-    files = [f"images/{file_of[photo]}-person{number}.jpg" for photo, number in numbered]
+    files = [f"images/{found[photo][0]}-person{number}.jpg" for photo, number in numbered]
     table = pd.DataFrame({"image_id": ids, "file": files}).join(people[["split", "gender", "age", *_AXES]])
     table["group"] = photos
     table[["box_left", "box_top", "box_right", "box_bottom"]] = people["box"].tolist()
-    result = draft(source, table, [place_of[photo] for photo in photos])
+    result = draft(source, table, [found[photo][1] for photo in photos])
     result.boxes = people["box"].tolist()
     result.skipped["images that no row names, in folders that rows name"] = here.spare
     result.notes.append("each row is the box of one person")

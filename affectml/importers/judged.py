@@ -14,16 +14,7 @@ from affectml.errors import BadInput, option
 from affectml.importers.answers import Shaped, from_judgements
 from affectml.importers.draft import Draft, Source, draft, image_table
 from affectml.importers.find import find, images_folder, is_url, locate, need, relative_names
-from affectml.importers.read import (
-    Columns,
-    ImagesRoot,
-    Shape,
-    Table,
-    TableSpec,
-    numbers,
-    read_table,
-    tidy,
-)
+from affectml.importers.read import Columns, ImagesRoot, Shape, Table, TableSpec, numbers, read_table, tidy
 from affectml.importers.table import splits_in
 from affectml.importers.write import of_images
 
@@ -43,7 +34,7 @@ def judgements(recipe: Recipe) -> Read:
     def read(source: Source, *, images_root: ImagesRoot = None) -> Draft:
         root, annotator, urls_in = source.path, recipe.get("annotator"), recipe.get("urls", ())
         suffix = recipe.get("suffix", "")
-        file = find(root, recipe["files"]) or need(root, recipe["files"][0], recipe["layout"])
+        file = find(root, recipe["files"]) or need(root, recipe["files"][0], " or ".join(recipe["files"]))
         table, rejected = _counted(read_table(file), recipe)
         where = table.places()
         parts = table.frame[recipe["image"]].itertuples(index=False)

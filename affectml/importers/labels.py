@@ -46,10 +46,6 @@ class Cells:
         first = self.spelt.drop_duplicates()
         return {label: self.table.where(row) for row, label in zip(first.index, first, strict=True)}
 
-    def counts(self) -> dict[str, int]:
-        """How many rows hold each label as spelt."""
-        return Counter(self.spelt)
-
 
 def parse_cells(table: "Table", column: str, delimiter: str | None, known: Collection[str]) -> Cells:
     """Split a label column's cells into labels.

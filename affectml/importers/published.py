@@ -2,41 +2,31 @@
 
 An entry's `recipe` names one of the READERS and what it is to look for, its `help` stands in `affectml import NAME
 --help`. Every recipe may have taxonomy: a name, or all of it; words: what the set calls labels otherwise; files: by
-their names, the split of each; images: folders that may hold the images; layout: what messages expect to find.
+their names, the split of each; images: folders that may hold the images.
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import compress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from affectml._files import read_json
-from affectml._options import Help
 from affectml._progress import track
 from affectml.data.targets import SUM_TOLERANCE
-from affectml.errors import BadInput, option
-from affectml.importers.draft import (
-    Draft,
-    Source,
-    draft,
-    image_table,
-    label_table,
-    published,
-    vote_table,
-)
+from affectml.errors import BadInput
+from affectml.importers.draft import Draft, Source, draft, image_table, label_table, published, vote_table
 from affectml.importers.find import SUFFIXES, files_in, find, locate, need, read_lines, relative_names, repeated
 from affectml.importers.judged import Read, Recipe, holder, judgements
 from affectml.importers.labels import label_of
-from affectml.importers.read import WHOLE, Partial, Table, first_row, numbers, read_table
+from affectml.importers.read import Table, first_row, numbers, read_table, tidy
 from affectml.importers.registry import importer, published_sets
 from affectml.taxonomies import Taxonomy, get_taxonomy
 
-Order = Annotated[Sequence[str] | None, Help("The emotions in the files' order.", default="the header's")]
 _PREFIX = re.compile(r"^prob\.\s*", re.IGNORECASE)  # of a label's column, as Emotion6 has it
 _OTHERS = "`affectml import folder` takes any names of folders"
 
@@ -50,15 +40,8 @@ def _files(root: Path, recipe: Recipe) -> dict[Path, str | None]:
     """The files that are there, and the split of each; where some have a split, those alone. BadInput without any."""
     found = {file: split for name, split in recipe["files"].items() if (file := find(root, [name])) is not None}
     if not found:
-        need(root, next(iter(recipe["files"])), recipe["layout"])
+        need(root, next(iter(recipe["files"])), ", ".join(recipe["files"]))
     return {file: split for file, split in found.items() if split} or found
-
-
-def _partly(root: Path, gone: list[str], partial: bool) -> list[str]:
-    """Notes of the parts of a set that are not there; BadInput unless the user takes the others."""
-    if gone and not partial:
-        raise BadInput(f"{root}: {'; '.join(gone)}; complete it, or take what there is: {option('partial', True)}")
-    return [f"{part}: imported as a part of the set" for part in gone]
 
 
 def _ids(recipe: Recipe, names: Sequence[str], table: Path, where: Sequence[str]) -> list[str]:
@@ -108,7 +91,7 @@ def named_files(recipe: Recipe) -> Read:
     subfolder: the column that keeps the folder between the label's and the image.
     """
 
-    def read(source: Source, *, partial: Partial = False) -> Draft:
+    def read(source: Source) -> Draft:
         taxonomy, words, by_folder = recipe["taxonomy"], _words(recipe), "images" not in recipe
         root = source.path
         top = holder(root, words) if by_folder else find(root, recipe["images"], folder=True) or root
@@ -126,11 +109,10 @@ def named_files(recipe: Recipe) -> Read:
             labels.append(label_of(word, words, place, f"rename it or move it away; {_OTHERS}"))
             ids.append("/".join(parts))
             between.append("/".join(parts[1:-1]) or None)
-        missing = ", ".join(label for label in taxonomy.labels if label not in labels)
-        notes = _partly(top, [f"no images for {missing}"] if missing else [], partial)
         columns = {recipe["subfolder"]: between} if "subfolder" in recipe and any(between) else {}
         result = draft(source, image_table(ids, ids, **columns), [top / name for name in ids], top)
-        result.notes += notes
+        missing = ", ".join(label for label in taxonomy.labels if label not in labels)
+        result.warnings += [f"no images for {missing}: imported as a part of the set"] if missing else []
         result.skipped["files that are no images by their suffix, or lie where the set has none"] = others
         made_by = "the name of the folder that holds the image" if by_folder else "the beginning of the file's name"
         add_single(result, ids, labels, taxonomy, made_by)
@@ -152,21 +134,20 @@ def add_single(result: Draft, ids: list[str], labels: Sequence[str], taxonomy: T
 def listed(recipe: Recipe) -> Read:
     """JSON lists, one a split, of [label, image, file of attributes] for each image.
 
-    numbers, texts: attributes that are kept; several texts are joined by "; ". label: the attribute that says the label
-    again.
+    attributes: those that are kept as columns; several texts are joined by "; ".
     """
 
-    def read(source: Source, *, partial: Partial = False) -> Draft:
-        root, files = source.path, _files(source.path, recipe)
-        gone = [f"{name} is not there" for name, split in recipe["files"].items() if split not in files.values()]
-        notes = _partly(root, gone, partial)
+    def read(source: Source) -> Draft:
+        files = _files(source.path, recipe)
+        gone = [name for name, split in recipe["files"].items() if split not in files.values()]
         entries = pd.concat([_entries(file, recipe).assign(split=split) for file, split in files.items()])
         first, where = next(iter(files)), entries["where"].tolist()
         ids = _ids(recipe, entries["image"].tolist(), first, where)
         kept, lost = _attributes(recipe, entries.assign(image=ids), first.parent)
         result = _draft(source, recipe, ids, first, where, split=entries["split"].to_numpy(), **kept)
         result.skipped["attributes of images: no annotation file"] = lost if kept else []
-        result.notes = [*([] if kept else ["no annotation file is there, so no attributes are either"]), *notes]
+        result.notes = [] if kept else ["no annotation file is there, so no attributes are either"]
+        result.warnings += [f"{name} is not there: imported as a part of the set" for name in gone]
         made_by = f"emotion in {', '.join(file.name for file in files)}"
         add_single(result, ids, entries["label"].tolist(), recipe["taxonomy"], made_by)
         return result
@@ -189,9 +170,9 @@ def _entries(file: Path, recipe: Recipe) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["label", "image", "annotation", "where"])
 
 
-def _attributes(recipe: Recipe, entries: pd.DataFrame, below: Path) -> tuple[dict[str, list[Any]], list[str]]:
+def _attributes(recipe: Recipe, entries: pd.DataFrame, below: Path) -> tuple[dict[str, Any], list[str]]:
     """The attributes that any image has, one value for each; and the images without a file of them."""
-    kept: dict[str, list[Any]] = {key: [] for key in (*recipe["numbers"], *recipe["texts"])}
+    kept: dict[str, list[str | None]] = {key: [] for key in recipe["attributes"]}
     lost: list[str] = []
     rows = track(entries.to_dict("records"), "reading attributes", len(entries), "files")
     for entry in rows:
@@ -201,18 +182,12 @@ def _attributes(recipe: Recipe, entries: pd.DataFrame, below: Path) -> tuple[dic
             lost.append(entry["image"])
         elif not isinstance(content := read_json(file), dict):
             raise BadInput(f"{file}: expected the attributes of one image, got {type(content).__name__}")
-        if str(said := content.get(recipe["label"], entry["label"])).casefold() != entry["label"]:
-            both = f"the list says {entry['label']!r}, but {entry['annotation']} says {said!r}"
-            raise BadInput(f"{entry['where']}: {both}; mend one")
         for key, values in kept.items():
             value = content.get(key)
-            number = key in recipe["numbers"]
-            if number and value is not None and not (type(value) in (int, float) and abs(value) <= WHOLE):
-                raise BadInput(f"{file}: {key}: expected a number, but received {str(value)[:80]!r}; mend the file")
             several = value if isinstance(value, list) else [value]
-            texts = "; ".join(part for part in several if isinstance(part, str)) or None
-            values.append(texts if not number else None if value is None else float(value))
-    return {key: values for key, values in kept.items() if any(value is not None for value in values)}, lost
+            values.append("; ".join(str(part) for part in several if part is not None) or None)
+    columns = {key: tidy(pd.Series(values, dtype=object)) for key, values in kept.items() if any(values)}
+    return {key: column.to_numpy() for key, column in columns.items()}, lost
 
 
 # Votes or shares in a table
@@ -221,32 +196,26 @@ def _attributes(recipe: Recipe, entries: pd.DataFrame, below: Path) -> tuple[dic
 def answers(recipe: Recipe) -> Read:
     """A table, or one a split, with an image and a number for each label in each row.
 
-    separator: of cells; a space for text whose header may be absent or of another order. columns: others that are kept.
+    spaces: between cells, of which the first may hold some itself. columns: others that are kept.
     keyword: the column that keeps the folder of an image's name. rule: of the votes; without one, found (whole numbers
     of one sum are one_choice).
     """
 
     def read(source: Source) -> Draft:
-        return _answers(source, recipe, None)
+        return _answers(source, recipe)
 
-    def read_in_order(source: Source, *, columns: Order = None) -> Draft:
-        return _answers(source, recipe, columns)
-
-    return read_in_order if recipe["separator"] == " " else read
+    return read
 
 
-def _answers(source: Source, recipe: Recipe, columns: Sequence[str] | None) -> Draft:
-    taxonomy, spaces, more = recipe["taxonomy"], recipe["separator"] == " ", recipe.get("columns", ())
+def _answers(source: Source, recipe: Recipe) -> Draft:
+    taxonomy, spaces, more = recipe["taxonomy"], recipe.get("spaces", False), recipe.get("columns", ())
     files = _files(source.path, recipe)
     first = next(iter(files))
     kept: dict[str, list[Any]] = {"split": [], **{column: [] for column in more}}
     names, where, numbered, orders = [], [], [], []
     for file, split in files.items():
-        if spaces:
-            table = _text_table(file, columns, recipe)
-        else:
-            table = read_table(file, separator=recipe["separator"], first=recipe["image"])
-        at = _columns(table, recipe, str(table.path) if columns is None else option("columns"))
+        table = _text_table(file, recipe) if spaces else read_table(file, first="image")
+        at = _columns(table, recipe)
         names += table.frame[at.pop("image")].tolist()
         where += table.places()
         orders.append(", ".join(label for label in at if label not in more))
@@ -266,8 +235,8 @@ def _answers(source: Source, recipe: Recipe, columns: Sequence[str] | None) -> D
         del kept["split"]
     cast = counts.sum(axis=1) > 0
     result = _draft(source, recipe, ids, first, where, cast, **kept)
-    said = "taken from the header" if columns is None else "given by the user"
-    result.notes += [f"order of the columns {said}: {'; '.join(dict.fromkeys(orders))}"] if spaces else []
+    said = "order of the columns taken from the header"
+    result.notes += [f"{said}: {'; '.join(dict.fromkeys(orders))}"] if spaces else []
     result.notes += [note] if note else []
     result.skipped = {"rows in which nobody voted": list(compress(where, ~cast)), **result.skipped}
     target = (vote_table if values == "votes" else label_table)(ids, counts, taxonomy)[cast]
@@ -276,35 +245,32 @@ def _answers(source: Source, recipe: Recipe, columns: Sequence[str] | None) -> D
     return result
 
 
-def _columns(table: Table, recipe: Recipe, where: str) -> dict[str, str]:
+def _columns(table: Table, recipe: Recipe) -> dict[str, str]:
     """The column of the image, of each label and of what else the recipe keeps, in the file's order."""
-    found: dict[str, str] = {}
+    found, where = dict[str, str](), table.path
     words, more = _words(recipe), recipe.get("columns", ())
     for at, column in enumerate(map(str, table.frame.columns)):
         word = _PREFIX.sub("", column.strip())
         role = word.casefold() if at else "image"
         if at and role not in more:
-            role = label_of(word, words, f"{where}: column", f"expected {recipe['layout']}")
+            role = label_of(word, words, f"{where}: column", "expected an image, and a column for each label")
         if role in found:
             raise BadInput(f"{where}: columns {found[role]!r} and {column!r} are both {role}; take one out")
         found[role] = column
     if missing := [role for role in (*recipe["taxonomy"].labels, *more) if role not in found]:
-        raise BadInput(f"{where}: no column {missing[0]!r}; expected {recipe['layout']}")
+        raise BadInput(f"{where}: no column {missing[0]!r}; expected an image, and a column for each label")
     return found
 
 
-def _text_table(file: Path, order: Sequence[str] | None, recipe: Recipe) -> Table:
-    """Lines of an image, whose name may hold spaces, and a number for each label, in this order or the header's."""
+def _text_table(file: Path, recipe: Recipe) -> Table:
+    """Lines of an image, whose name may hold spaces, and a number for each label, in the order of the header."""
     count = len(recipe["taxonomy"])
     head = read_lines(file)[0][1].rsplit(None, count)
-    header = len(head) <= count or bool(pd.to_numeric(pd.Series(head[1:]), errors="coerce").isna().any())
-    if not header and order is None:
-        raise BadInput(
-            f"{file}, line 1: no header names the columns, and published readers disagree on their order; "
-            f"say it: {option('columns', ['Amusement', 'Awe', '...'])}"
-        )
-    columns = order or [word.strip("'\"[]") for word in head[-count:]]
-    return spaced(file, ["", *columns], f"an image and {len(columns)} numbers", lambda *cells: True, header)
+    if len(head) > count and pd.to_numeric(pd.Series(head[1:]), errors="coerce").notna().all():
+        disagree = "no header names the columns, and published readers disagree on their order; write one"
+        raise BadInput(f"{file}, line 1: {disagree}: images-name Amusement Awe ...")
+    columns = [word.strip("'\"[]") for word in head[-count:]]
+    return spaced(file, ["", *columns], f"an image and {len(columns)} numbers", lambda *cells: True, skip=True)
 
 
 def _kind_of(cells: NDArray[np.float64], where: Sequence[str], rule: str | None) -> tuple[str, str, str]:
@@ -328,7 +294,7 @@ def _kind_of(cells: NDArray[np.float64], where: Sequence[str], rule: str | None)
 
 
 def agreement(recipe: Recipe) -> Read:
-    """Lists of the images on which at least so many people agreed: votes where all are there, else labels.
+    """Lists of the images on which at least so many people agreed, from which their votes follow.
 
     lists: the file of each number of people, the fewest first; its lines are an image and 0 or 1. people: how many
     voted.
@@ -336,17 +302,10 @@ def agreement(recipe: Recipe) -> Read:
 
     def read(source: Source) -> Draft:
         root, taxonomy, people = source.path, recipe["taxonomy"], recipe["people"]
-        lists = {n: file for n, name in recipe["lists"].items() if (file := find(root, [name])) is not None}
-        if not lists:
-            need(root, recipe["lists"][min(recipe["lists"])], recipe["layout"])
+        lists = {n: need(root, name, ", ".join(recipe["lists"].values())) for n, name in recipe["lists"].items()}
         listed = _listed(lists, recipe)
         ids, agree = listed.index.tolist(), listed["agree"].astype("Int64").array
         result = _draft(source, recipe, ids, lists[min(lists)], listed["where"].tolist(), agree=agree)
-        if len(lists) < len(recipe["lists"]):
-            result.notes.append(f"without all three lists only the majority is known ({len(lists)} of 3)")
-            labels = [taxonomy.labels[code] for code in listed["label"]]
-            add_single(result, ids, labels, taxonomy, " and ".join(file.name for file in lists.values()))
-            return result
         result.notes.append("votes follow from the three lists: how many of five people agreed at least")
         up = listed["agree"].where(listed["label"] == 1, people - listed["agree"])
         how = {"values": "votes", "vote_rule": "one_choice", "made_by": "votes in the three lists of agreement"}

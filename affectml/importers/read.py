@@ -44,7 +44,6 @@ SomeTaxonomy = Annotated[
     str | Taxonomy | None, Help("A built-in taxonomy or a YAML file.", default="inferred from the labels")
 ]
 Renaming = Annotated[Mapping[str, str] | None, Help("Rename a label; may be given several times.")]
-Partial = Annotated[bool, Help("Take what there is where a part of the set is missing.")]
 ImagesRoot = Annotated[str | Path | None, Help("Folder that holds the images.", default="the set's folder")]
 
 
@@ -209,7 +208,7 @@ class Columns:
     def used(self) -> set[str]:
         """Every column that has a role."""
         single = {column for column in vars(self).values() if isinstance(column, str)}
-        return single | set(self.labels) | {f"n:{label}" for label in self.labels}
+        return single | set(self.labels)
 
 
 @dataclass(frozen=True)
@@ -275,7 +274,7 @@ def _find_labels(table: Table, taken: Any, spec: TableSpec) -> tuple[str | None,
     """The column that is called a label, or the columns of numbers, where all are called as emotions are."""
     frame, words = table.frame, spec.given.labels if spec.given else emotion_words()
     known = {word.casefold() for word in (*words, *spec.renamed.values())}
-    free = [column for column in frame.columns if column not in taken and not column.startswith("n:")]
+    free = [column for column in frame.columns if column not in taken]
     named = [column for column in free if plain(column) in LABEL]
     numeric = [column for column in free if plain(column) not in (*NOT_LABELS, *LABEL) and _is_numeric(frame[column])]
     emotions = [column for column in numeric if spec.renamed.get(column, column).casefold() in known]

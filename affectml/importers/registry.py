@@ -34,9 +34,7 @@ OWN = {
     "embeddings": "Embeddings computed elsewhere, with labels, people's answers and splits where known.",
     "datasets": "What Hugging Face `datasets` reads, Parquet with images among it.",
 }
-_FULL = (errno.ENOSPC, errno.EDQUOT)  # whatever was read meanwhile, it is the place to write that is full
 GROUP = "affectml.importers"  # of entry points
-PLACEMENTS = ("copy", "hardlink", "none")
 _REGISTERED: dict[str, "Importer"] = {}
 
 
@@ -145,7 +143,8 @@ class Importer:
                 call(draft, target)
                 return write(draft, Path(out), images=images, strict=strict)
         except OSError as error:  # a folder that cannot be read, a full disk
-            where = out if error.errno in _FULL else error.filename or path
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)  # of what is written, whatever was read meanwhile
+            where = out if full else error.filename or path
             why = os.strerror(error.errno) if error.errno else error
             raise BadInput(f"{where}: {why}; nothing was written") from error
 
@@ -169,7 +168,7 @@ def importer(
     name: str,
     about: "About",
     *,
-    images: tuple[str, ...] = PLACEMENTS,
+    images: tuple[str, ...] = ("copy", "hardlink", "none"),
     folder: bool = True,
     joins: bool = False,
 ) -> Callable[[Callable[..., "Draft"]], Importer]:

@@ -4,7 +4,6 @@ A table is read, its columns found, every row's image named; its shape then make
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from affectml.errors import BadInput, option
 from affectml.importers.answers import Floats, Shaped, from_judgements, merged, plan_shape
 from affectml.importers.draft import About, Draft, Source, label_table
 from affectml.importers.find import file_in_dataset, images_folder, inside_name, is_url, is_usual, refuse_leaving
-from affectml.importers.labels import LabelPlan
 from affectml.importers.read import (
     SPLIT_OF,
     Columns,
@@ -64,13 +62,17 @@ def draft_of_table(content: Table, spec: TableSpec, source: Source, root: Path) 
         content = replace(content, frame=content.frame.assign(n=spec.n))
     columns, notes = find_columns(content, spec)
     identity, sources = _identify(content, columns, root, source)
-    own = [c for c in content.frame.columns if c not in columns.used() and not c.startswith("n:")]
+    own = [c for c in content.frame.columns if c not in columns.used()]
     if taken := [c for c in own if c in _RESERVED]:
         notes.append(f"columns left out, because the data set has its own of that name: {', '.join(taken)}")
         own = [c for c in own if c not in taken]
     ids = identity["image_id"].to_numpy(dtype=object)
     shape = Shape(content, ids, columns, own, spec, source.about.name, source.taxonomy)
-    shaped = _unlabelled(shape) if spec.unlabelled else labels_of(shape)
+    if spec.unlabelled:
+        shaped = Shaped(rows=np.arange(len(ids)), own=own)
+        _one_row_each(shape, shaped, "first")
+    else:
+        shaped = labels_of(shape)
     images = identity.iloc[shaped.rows].reset_index(drop=True)
     if columns.split is not None:
         images["split"] = splits_in(content, columns.split)[shaped.rows]
@@ -137,13 +139,6 @@ def labels_of(shape: Shape) -> Shaped:
         shaped.notes.insert(0, f"one judgement per row, by {who}")
         return shaped
     return _from_label_columns(shape) if columns.label is None else _from_label_column(shape)
-
-
-def _unlabelled(shape: Shape) -> Shaped:
-    """The images and the columns alone."""
-    shaped = Shaped(rows=np.arange(len(shape.ids)), own=shape.own)
-    _one_row_each(shape, shaped, "first")
-    return shaped
 
 
 def splits_in(table: Table, column: str) -> NDArray[Any]:
@@ -230,7 +225,7 @@ def _from_label_columns(shape: Shape) -> Shaped:
         wrong = "kind single needs exactly one label, got {:.0f}; {}"
         table.refuse_row(totals != 1, lambda row: wrong.format(totals[row], way_out))
     if what == "votes" and people is not None and kind != "distribution":
-        voted = np.asarray((people > 0).all(axis=1))
+        voted = people[:, 0] > 0
     elif what == "votes":
         voted = totals > 0
     shaped = Shaped(rows=np.flatnonzero(voted), own=shape.own, notes=[*plan.notes, note], warnings=list(plan.warnings))
@@ -238,7 +233,7 @@ def _from_label_columns(shape: Shape) -> Shaped:
     _one_row_each(shape, shaped, "first")
     dtype = {"votes": np.int64, "indicator": np.int8, "shares": np.float64}[what]
     content = pd.DataFrame(by_label.astype(dtype), columns=list(plan.taxonomy.labels))
-    asked = {} if what == "indicator" else _people_columns(people, raw, plan)
+    asked = {} if what == "indicator" or people is None else {"n": people[:, 0].astype(np.int64)}
     for at, (name, column) in enumerate({"image_id": shape.ids, **asked}.items()):
         content.insert(at, name, column)
     made_by = f"columns {', '.join(raw)} of {table.path.name}"
@@ -307,27 +302,13 @@ def _decide_votes(shape: Shape, cells: Floats, people: Floats | None) -> tuple[K
 
 
 def _people(shape: Shape) -> Floats | None:
-    """People asked, [N, columns], or None."""
-    table, raw, n_column = shape.table, shape.columns.labels, shape.columns.n
-    names = [f"n:{column}" for column in raw]
-    if not all(column in table.frame.columns for column in names):
-        names = [] if n_column is None else [n_column]
-    if not names:
+    """People asked, [N, 1], or None."""
+    table, column = shape.table, shape.columns.n
+    if column is None:
         return None
-    people = numbers(table, names)
-    table.refuse((people != np.round(people)) | (people < 0), names, people, "people asked are whole numbers")
-    return np.broadcast_to(people, (len(people), len(raw)))
-
-
-def _people_columns(people: Floats | None, raw: Sequence[str], plan: LabelPlan) -> dict[str, NDArray[np.int64]]:
-    """The number of people asked as a target has it: n, or n:LABEL where it differs; nothing where it is not known."""
-    if people is None:
-        return {}
-    counts = people.astype(np.int64)
-    if (counts == counts[:, :1]).all():
-        return {"n": counts[:, 0]}
-    by_label = {plan.label_of[column]: counts[:, at] for at, column in enumerate(raw)}
-    return {f"n:{label}": by_label[label] for label in plan.taxonomy.labels}
+    people = numbers(table, [column])
+    table.refuse((people != np.round(people)) | (people < 0), [column], people, "people asked are whole numbers")
+    return people
 
 
 def _one_row_each(shape: Shape, shaped: Shaped, way_out: str) -> None:

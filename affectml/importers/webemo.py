@@ -44,11 +44,8 @@ def webemo(source: Source) -> Draft:
     in_train, in_test = (np.isin(np.arange(len(urls)), code[rows["in_test"] == part]) for part in (False, True))
     ids = [str(url) for url in urls]
     split = np.where(in_test, "test", "train").tolist()
-    places: list[Path | None] = [None] * len(ids)
-    claimed: list[str] = []
-    spare: list[str] = []
-    if source.images != "none":
-        places, claimed, spare = _files(root, ids, split, sets, taxonomy.labels)
+    none: tuple[list[Path | None], list[str], list[str]] = ([None] * len(ids), [], [])
+    places, claimed, spare = none if source.images == "none" else _files(root, ids, split, sets, taxonomy.labels)
     inner = [None if place is None else place.relative_to(root).as_posix() for place in places]
     result = draft(source, image_table(ids, inner, url=ids, split=split), places)
     result.skipped[f"{NO_FILE}, because another url claims the same file"] = claimed

@@ -1,6 +1,5 @@
 """The last step of every import: a draft becomes a data set folder or is joined to one, all of it or nothing."""
 
-import re
 import shutil
 from collections import defaultdict
 from collections.abc import Mapping
@@ -48,8 +47,7 @@ def open_source(address: str | Path, out: Path, about: About, images: str, impor
         need_file(path)
     if importer.folder and out.resolve().is_relative_to(need_folder(path).resolve()):
         raise BadInput(f"{out} lies inside {path}, which is being read; choose a place outside")
-    whole = [part for part in path.parts if not re.search(r"[*?\[]", part)]  # of folder/*.parquet: folder
-    name = path.resolve().name if path.is_dir() or not whole else Path(whole[-1]).stem
+    name = path.resolve().name if path.is_dir() else path.stem
     if path.is_file() and onto is None:  # what a file is called says nothing of its images
         name = out.resolve().name
     return Source(path, replace(about, name=about.name or name), "none" if onto else images, out, onto)
@@ -120,10 +118,10 @@ def write(draft: Draft, out: Path, *, images: str, strict: bool) -> ImportSummar
         if annotations is not None:
             annotations = of_images(annotations, set(annotations["image_id"]) - gone)
             people = int(annotations["annotator_id"].nunique()) if draft.people_named else None
-        dataset = write_dataset(temporary, meta, table, targets, annotations)
+        write_dataset(temporary, meta, table, targets, annotations)
         if draft.embedded is not None:
             _write_store(_embedded_of(draft.embedded, {image: image for image in kept}), temporary)
-        return ImportSummary.of(dataset, out, dict(skipped), people, tuple(draft.warnings))
+    return ImportSummary.of(Dataset.open(out), dict(skipped), people, tuple(draft.warnings))
 
 
 def target_meta(about: About, entry: dict[str, Any]) -> TargetMeta:
@@ -206,7 +204,7 @@ def join(draft: Draft, dataset: Dataset, target: str | None = None) -> ImportSum
     skipped = {reason: list(names) for reason, names in {**draft.skipped, **others}.items() if names}
     own = [str(name) for name in draft.images if name in dataset.images and name not in (*_NAMES, *_SHARED)]
     left = [f"columns left out, because the data set has its own of that name: {', '.join(own)}"] if own else []
-    summary = ImportSummary.of(Dataset.open(dataset.root), None, skipped, None, tuple(draft.warnings))
+    summary = ImportSummary.of(Dataset.open(dataset.root), skipped, None, tuple(draft.warnings))
     return replace(summary, notes=(*left, *draft.notes), added=tuple(addition.said))
 
 

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from affectml.heads import Head, sets_of
+from affectml.heads import Head
+from affectml.heads.base import sets_of
 from affectml.heads.inputs import Features
 from affectml.judging.figures import Rows
 from affectml.judging.truth import Array, Truth, cut_sets

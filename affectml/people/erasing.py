@@ -213,16 +213,5 @@ def _learned(people: People, count: int) -> Learned:
     run = people.file.with_name(people.file.name.partition(f"{ENDING}.")[0])
     with suppress(BadRun):
         if head_of(run) == people.head:
-            return Learned(people.file, count, run, _again(RunFolder.open(run).info.command))
+            return Learned(people.file, count, run, RunFolder.open(run).info.command)
     return Learned(people.file, count, None, None)
-
-
-def _again(command: str | None) -> str | None:
-    """The command of a run without the folder that it wrote, which is there."""
-    if command is None:
-        return None
-    words = shlex.split(command)
-    if "--out" in words:
-        at = words.index("--out")
-        del words[at : at + 2]
-    return shlex.join(words)

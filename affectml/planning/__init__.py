@@ -14,13 +14,11 @@ from affectml._lazy import lazily
 from affectml._options import Seed
 
 if TYPE_CHECKING:
-    from affectml.planning._figures import next_images
     from affectml.planning._plan import Plan, plan_study
 
-__all__ = ["Plan", "PlanConfig", "next_images", "plan_study"]
+__all__ = ["Plan", "PlanConfig", "plan_study"]
 __getattr__ = lazily(__name__)
 Number = Annotated[float, Ge(0)]
-Counts = Sequence[int] | None
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,8 @@ class PlanConfig:
     """
 
     target: str | None = None
-    people: Counts = None
-    images: Counts = None
+    people: Sequence[int] | None = None
+    images: Sequence[int] | None = None
     each: Annotated[int, Ge(1)] | None = None
     these_images: bool = False
     budget: Number | None = None

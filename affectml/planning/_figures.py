@@ -29,11 +29,11 @@ from scipy import stats
 from torch import Tensor
 
 from affectml.data import Dataset
-from affectml.errors import BadDataset, BadInput, UnknownLabel, option
+from affectml.errors import BadDataset, UnknownLabel
 from affectml.planning import PlanConfig
 from affectml_annotation import BadJudgement, encode, found_labels
 from affectml_annotation.agreement.values import distance_table, set_codes
-from affectml_annotation.smoothing import expected_change, fit_beta_prior, label_sets, smoothed_rates
+from affectml_annotation.smoothing import fit_beta_prior, label_sets, smoothed_rates
 from affectml_metrics import TwoWayVariances, two_way_variances
 from affectml_metrics import functional as F
 
@@ -54,15 +54,14 @@ ALONE = 0.1  # of a correlation of squared sums is taken for chance
 class Pilot:
     """A answers about images over C labels.
 
-    image, person: [A], numbers from 0. chosen: [A, C], 1 for a label that was chosen. image_ids: of the images, where
-    they have names. seconds: an answer's median, where known. assumed: whether it was drawn and not observed.
+    image, person: [A], numbers from 0. chosen: [A, C], 1 for a label that was chosen. seconds: an answer's median,
+    where known. assumed: whether it was drawn and not observed.
     """
 
     labels: tuple[str, ...]
     image: Array
     person: Array
     chosen: Array
-    image_ids: Array | None = None
     seconds: float | None = None
     assumed: bool = False
 
@@ -127,7 +126,7 @@ def read_pilot(dataset: Dataset, target: str | None = None) -> Pilot:
     answers = panel.chosen.astype(np.float64)
     seconds = table["seconds"].iloc[panel.row].median() if "seconds" in table else None
     known = None if pd.isna(seconds) else float(seconds)
-    pilot = Pilot(panel.labels, panel.image, panel.annotator, answers, panel.image_ids, seconds=known)
+    pilot = Pilot(panel.labels, panel.image, panel.annotator, answers, known)
     for wrong, why in (
         (not len(pilot.image), "nobody answered yet"),
         (pilot.images < 2, "all answers are about one image, which says nothing of other images"),
@@ -143,30 +142,6 @@ def read_pilot(dataset: Dataset, target: str | None = None) -> Pilot:
 def sums(values: Array, unit: Array, count: int = 0) -> Array:
     """Sums of [A, M] by unit, whose numbers start at 0: [U, M], U at least `count`."""
     return np.stack([np.bincount(unit, column, count) for column in values.T], axis=1)
-
-
-def next_images(dataset: Dataset, count: int, *, target: str | None = None) -> pd.DataFrame:
-    """The images that the next answers should go to, one each: `image_id`, `people` so far, `change` expected of one.
-
-    By `affectml_annotation.expected_change`, from counts alone: the largest change first, equal ones in the data set's
-    order, images that nobody has answered among them.
-
-    Raises:
-        BadDataset: where there are no answers to go by.
-        BadInput: for more images than there are.
-    """
-    pilot = read_pilot(dataset, target)
-    names = dataset.images["image_id"].to_numpy(dtype=object)
-    if not 1 <= count <= len(names):
-        raise BadInput(f"{option('next', count)}: expected 1 to {len(names):,}, the images of {dataset.root}")
-    assert pilot.image_ids is not None  # see read_pilot
-    image = pd.Index(names).get_indexer(pd.Index(pilot.image_ids))[pilot.image]
-    here = image >= 0
-    n = np.bincount(image[here], minlength=len(names))
-    votes = sums(pilot.chosen[here], image[here], len(names))
-    change = expected_change(votes, n, fit_beta_prior(votes, n), tau=TAU)
-    first = np.argsort(-change, kind="stable")[:count]
-    return pd.DataFrame({"image_id": names[first], "people": n[first], "change": change[first]})
 
 
 @dataclass(frozen=True, eq=False)

@@ -133,7 +133,10 @@ class Plan:
         if self.pilot.assumed and self.config.budget is None:
             studies = tuple(sorted(studies, key=lambda row: (row.design.images, row.design.people)))
         for row in studies:
-            cells = self._size(row, study="pilot" if row is self.place and not self.pilot.assumed else "")
+            cells = {"study": "pilot" if row is self.place and not self.pilot.assumed else ""}
+            cells |= {"people an image": f"{row.design.people}", "images": f"{row.design.images:,}"}
+            cells |= {"people": f"{row.design.all_people:,}", "hours": f"{row.hours:,.1f}"}
+            cells |= {} if row.money is None else {self.config.currency: f"{row.money:,.0f}"}
             for name in SHOWN:
                 half, star = row.widths[name].half, "*" if name in row.best else ""
                 cells[name] = "–" if math.isnan(half) else f"±{number(half)}{star}"
@@ -149,16 +152,12 @@ class Plan:
             if name in self._variances:
                 value, *spread = self._variances[name].values()
                 told = [_number(x) for x in (value, *(max(x, 0.0) ** 0.5 for x in spread))]
-            rows.append({"figure": name} | dict(zip(columns, told, strict=True)) | _both(width))
+            own = "–" if math.isnan(width.low) else f"{_number(width.low)} to {_number(width.high)}"
+            cells = {"figure": name} | dict(zip(columns, told, strict=True))
+            rows.append(cells | {"±": _number(width.half), "the plan's own 90 % interval": own})
         one = "person" if design.people == 1 else "people"
         title = f"{design.people} {one} an image, {design.images:,} images, {design.all_people:,} people"
         return _plan_table(title, rows)
-
-    def _size(self, row: Row, **first: str) -> dict[str, str]:
-        """Cells by column that say how large a study is, after a first one."""
-        sizes = {"people an image": f"{row.design.people}", "images": f"{row.design.images:,}"}
-        costs = {"people": f"{row.design.all_people:,}", "hours": f"{row.hours:,.1f}"}
-        return first | sizes | costs | ({} if row.money is None else {self.config.currency: f"{row.money:,.0f}"})
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; what cannot be told is None."""
@@ -253,11 +252,6 @@ def plan_study(dataset: Dataset | None, config: PlanConfig) -> Plan:
 
 def _number(value: float) -> str:
     return number(value if math.isfinite(value) else None)
-
-
-def _both(width: Width) -> dict[str, str]:
-    own = "–" if math.isnan(width.low) else f"{_number(width.low)} to {_number(width.high)}"
-    return {"±": _number(width.half), "the plan's own 90 % interval": own}
 
 
 def _plan_table(title: str, rows: Sequence[dict[str, str]], note: str = "") -> Table:

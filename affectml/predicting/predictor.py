@@ -19,7 +19,8 @@ from affectml.embeddings import EmbeddingStore
 from affectml.encoders import Encoder
 from affectml.encoders.threads import set_threads
 from affectml.errors import BadInput, option
-from affectml.heads import TextHead, sets_of
+from affectml.heads import TextHead
+from affectml.heads.base import sets_of
 from affectml.pictures import Bad, ImageLike, Picture, as_bad, pictures
 from affectml.predicting.features import features_of, run_encoder, say_of_precision, store_of, store_there, unreadable
 from affectml.prompts import Prompts, asked_labels, label_features

@@ -3,14 +3,14 @@
 A taxonomy is a YAML file; the built-in ones lie beside this module and a data set may carry its own.
 """
 
-from affectml.taxonomies._builtin import builtin_names, get_taxonomy, infer_taxonomy
-from affectml.taxonomies._decide import describe, mapping
+from affectml.taxonomies._decide import mapping
 from affectml.taxonomies._mapping import Choice, Mapping
-from affectml.taxonomies._names import LabelName, is_read
-from affectml.taxonomies._route import ancestors, polarity_of
-from affectml.taxonomies.taxonomy import Place, Taxonomy
+from affectml.taxonomies._names import NEGATIONS, LabelName, is_read, nearest
+from affectml.taxonomies._route import ancestors
+from affectml.taxonomies.taxonomy import Place, Taxonomy, builtin_names, get_taxonomy, infer_taxonomy
 
 __all__ = [
+    "NEGATIONS",
     "Choice",
     "LabelName",
     "Mapping",
@@ -18,10 +18,9 @@ __all__ = [
     "Taxonomy",
     "ancestors",
     "builtin_names",
-    "describe",
     "get_taxonomy",
     "infer_taxonomy",
     "is_read",
     "mapping",
-    "polarity_of",
+    "nearest",
 ]

@@ -1,19 +1,16 @@
-"""`mapping`, the way from one taxonomy to another with every decision on it taken, or why not; and `describe`,
-all that is known of a taxonomy as plain values.
-"""
+"""`mapping`: the way from one taxonomy to another with every decision on it taken, or why not."""
 
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from affectml.errors import NoMapping, UnknownLabel, did_you_mean
-from affectml.taxonomies._builtin import builtin_names, get_taxonomy
 from affectml.taxonomies._mapping import DROP, Choice, Mapping
-from affectml.taxonomies._route import Decision, Hop, by_names, find_hop, find_route, polarity_of
-from affectml.taxonomies.taxonomy import Taxonomy
+from affectml.taxonomies._route import Decision, Hop, by_names, find_hop, find_route
+from affectml.taxonomies.taxonomy import Taxonomy, get_taxonomy
 
 USER = "chosen by the user"
 DROPPED = "dropped by the user"
@@ -224,31 +221,3 @@ def _without_target(route: Route, at: int, undecided: list[str]) -> str:
         f"{start.name} -> {end.name}: {shown} {few}; choose one ({offer}), "
         f"or leave {them} out: drop=[{shown}] or drop=True"
     )
-
-
-def describe(taxonomy: Taxonomy) -> dict[str, Any]:
-    """The content of the taxonomy's file, with the polarity of each label whose parents lead to one, for JSON.
-
-    mappings: for each other built-in taxonomy that this one maps to, "complete" or what has to be decided first.
-    """
-    content = taxonomy.to_dict()
-    for label, pole in polarity_of(taxonomy).items():
-        content["labels"][label]["polarity"] = pole
-    states = {name: _state(taxonomy, name) for name in builtin_names()}
-    return content | {"mappings": {name: state for name, state in states.items() if state is not None}}
-
-
-def _state(taxonomy: Taxonomy, name: str) -> str | None:
-    """How far a mapping to a built-in taxonomy is decided; None where none leads there by a table or by parents."""
-    if name == taxonomy.name:
-        return None
-    try:
-        found = mapping(taxonomy, name, drop=True)
-    except NoMapping:
-        return None
-    if len(found.drops) * 2 > len(taxonomy):
-        return None
-    choices = ", ".join(f"{choice.label} -> {choice.taken}" for choice in found.choices)
-    undecided = ", ".join(label for label in found.drops if found.source[label] == DROPPED)
-    parts = {"choices": choices, "to decide or drop": undecided}
-    return "; ".join(f"{what}: {labels}" for what, labels in parts.items() if labels) or "complete"

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping as Dict
 from dataclasses import asdict, dataclass, field
+from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -135,25 +137,25 @@ class Mapping:
             label: None if not row.any() else self.target.labels[int(row.argmax())]
             for label, row in zip(self.origin.labels, self.matrix, strict=True)
         }
-        out = judgements.copy()
-        beside = [column.name for column in COLUMNS if column.type == "numbers" and column.name in out]
-        kinds, labels = [], []
-        kept: dict[str, list[Any]] = {name: [] for name in beside}
-        seen: dict[tuple[str, ...], list[str]] = {}
-        for kind, chosen, *numbers in zip(out["kind"], out["labels"], *(out[name] for name in beside), strict=True):
-            names = () if chosen is None or kind != "labels" else tuple(chosen)
-            if names not in seen:
-                self.origin.check(names, where="judgements")
-                reached = {to[name] for name in names}
-                seen[names] = [label for label in self.target.labels if label in reached]
-            mapped_names = seen[names]
-            kinds.append("none" if kind == "labels" and not mapped_names else kind)
-            labels.append(list(mapped_names))
-            for name, strengths in zip(beside, numbers, strict=True):
-                kept[name].append(_largest(names, strengths, to, mapped_names))
-        out["kind"], out["labels"] = kinds, labels
-        for name, lists in kept.items():
-            out[name] = pd.Series(lists, index=out.index, dtype=object)
+        out, rows = judgements.copy(), zip(judgements["kind"], judgements["labels"], strict=True)
+        chosen = [tuple(labels) if kind == "labels" and labels is not None else () for kind, labels in rows]
+        self.origin.check(dict.fromkeys(chain.from_iterable(chosen)), where="judgements")
+
+        @cache
+        def reached(names: tuple[str, ...]) -> tuple[str, ...]:
+            goals = {to[name] for name in names}
+            return tuple(label for label in self.target.labels if label in goals)
+
+        mapped = [list(reached(names)) for names in chosen]
+        out["kind"] = [
+            "none" if kind == "labels" and not labels else kind
+            for kind, labels in zip(out["kind"], mapped, strict=True)
+        ]
+        out["labels"] = pd.Series(mapped, index=out.index, dtype=object)
+        for name in (column.name for column in COLUMNS if column.type == "numbers" and column.name in out):
+            beside = zip(chosen, out[name], mapped, strict=True)
+            largest = [_largest(names, strengths, to, labels) for names, strengths, labels in beside]
+            out[name] = pd.Series(largest, index=out.index, dtype=object)
         return out
 
     def bound_rates(self, rates: Any) -> tuple[Any, Any]:

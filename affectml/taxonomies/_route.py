@@ -9,9 +9,8 @@ from importlib.resources import files
 from typing import Any, Literal
 
 from affectml.errors import UnknownLabel, UnknownTaxonomy, did_you_mean
-from affectml.taxonomies._builtin import builtin_names, get_taxonomy
 from affectml.taxonomies._names import own_yaml
-from affectml.taxonomies.taxonomy import Taxonomy
+from affectml.taxonomies.taxonomy import Taxonomy, builtin_names, get_taxonomy
 
 _MOST_HOPS = 4
 _POLES = frozenset({"negative", "neutral", "positive"})
@@ -92,16 +91,6 @@ def ancestors(taxonomy: Taxonomy) -> list[Taxonomy]:
         found.append(here)
         here = _parent(here)
     return found
-
-
-def polarity_of(taxonomy: Taxonomy) -> dict[str, str]:
-    """positive, negative or neutral for each label whose parents lead to one of them; others have no key."""
-    names = {label: label for label in taxonomy.labels}
-    here: Taxonomy | None = taxonomy
-    while here is not None and not set(here.labels) <= _POLES:
-        names = {label: here.parents[name] for label, name in names.items() if name in here.parents}
-        here = _parent(here)
-    return names if here is not None else {}
 
 
 def find_route(start: Taxonomy, goal: Taxonomy) -> list[Hop] | None:

@@ -39,25 +39,20 @@ LEAST = 6  # people: two for each fold of the judging
 
 def check_by_person(plan: Plan) -> None:
     """Raise BadInput where people cannot be told apart with this head, target or data set, with the way out."""
-    config, head, targets, dataset = plan.config, plan.head, plan.targets, plan.dataset
-    given = option("by_person", True)
+    config, head, targets, dataset, why = plan.config, plan.head, plan.targets, plan.dataset, ""
     if targets.kind != "rates":
-        raise BadInput(
-            f"{given} learns who chose which labels, and target {targets.name} is of kind {targets.kind}: take a "
-            "target of rates, or leave it out"
-        )
-    if not cuts_rates(head):
-        way = option("head")
-        raise BadInput(f"{given}: {head.described()} has no rates to begin with; take {way} {heads_that(cuts_rates)}")
-    if config.ensemble:
-        raise BadInput(f"{given} has rates of its own: leave {option('ensemble', config.ensemble)} out")
-    if dataset.judgements is None:
-        raise BadInput(f"{given}: {dataset.root} has no annotations.parquet, which says who chose what: leave it out")
-    people = dataset.judgements["annotator_id"].nunique()
-    if people < LEAST:
-        raise BadInput(
-            f"{given}: {dataset.root} has answers of {people} people; it takes at least {LEAST} to compare them"
-        )
+        kind = f"target {targets.name} is of kind {targets.kind}"
+        why = f"learns who chose which labels, and {kind}: take a target of rates, or leave it out"
+    elif not cuts_rates(head):
+        why = f"{head.described()} has no rates to begin with; take {option('head')} {heads_that(cuts_rates)}"
+    elif config.ensemble:
+        why = f"has rates of its own: leave {option('ensemble', config.ensemble)} out"
+    elif dataset.judgements is None:
+        why = f"{dataset.root} has no annotations.parquet, which says who chose what: leave it out"
+    elif (people := dataset.judgements["annotator_id"].nunique()) < LEAST:
+        why = f"{dataset.root} has answers of {people} people; it takes at least {LEAST} to compare them"
+    if why:
+        raise BadInput(f"{option('by_person', True)}: {why}")
 
 
 def judge_by_person(judged: Judged, say: Say) -> Evaluation:

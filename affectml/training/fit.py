@@ -9,7 +9,8 @@ from affectml._progress import Say
 from affectml.data.choose import SEVERAL
 from affectml.data.splits import split_table
 from affectml.errors import EncoderUnavailable, option
-from affectml.heads import ByPersonHead, Head, Material, PriorHead, ZeroShotHead, build_plain
+from affectml.heads import ByPersonHead, Head, Material, PriorHead, ZeroShotHead
+from affectml.heads.registry import build_plain
 from affectml.judging.evaluate import evaluate
 from affectml.judging.readings import VIEWS
 from affectml.judging.spaces import coarser

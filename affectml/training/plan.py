@@ -4,7 +4,6 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from affectml._files import try_folder
@@ -18,10 +17,9 @@ from affectml.embeddings import ensure_embeddings, with_embeddings
 from affectml.encoders import TINY_SPEC
 from affectml.encoders.threads import set_threads, spare_threads, usable_device
 from affectml.errors import BadDataset, BadInput, option
-from affectml.heads import Wanted, check_plain, head_class
-from affectml.heads.config import check_fields
+from affectml.heads.config import Wanted, check_fields, plain
 from affectml.heads.objective import only_shares
-from affectml.heads.registry import PLAIN, typed_options
+from affectml.heads.registry import PLAIN, check_plain, head_class, typed_options
 from affectml.judging.subgroups import check_groups
 from affectml.prompts import Prompts
 from affectml.runs import TrainConfig
@@ -49,8 +47,7 @@ def plan_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda 
     Raises:
         AffectmlError: one of its subclasses, for what the user can mend.
     """
-    of_numpy = {name: value.item() for name, value in vars(config).items() if isinstance(value, np.generic)}
-    config = replace(config, **of_numpy)  # run.json takes Python's numbers
+    config = plain(config)
     check_fields(config, lambda name, value, wanted: f"{option(name, value)}: it should be {wanted}")
     if config.device is not None:
         usable_device(config.device)

@@ -17,7 +17,8 @@ from affectml.embeddings import EmbeddingStore
 from affectml.encoders import load_encoder
 from affectml.encoders.identity import to_load
 from affectml.errors import BadInput, option
-from affectml.heads import Head, PersonAnswers, PriorHead, Wanted, ZeroShotHead
+from affectml.heads import Head, PersonAnswers, PriorHead, ZeroShotHead
+from affectml.heads.config import Wanted
 from affectml.heads.inputs import Features
 from affectml.heads.promise import Asked
 from affectml.judging.figures import Evaluation

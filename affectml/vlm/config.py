@@ -1,4 +1,4 @@
-"""What `affectml ask` is asked for, and how replies are read: the options of the commands, and of the functions."""
+"""What `affectml ask` is asked for: the options of the command, and of the function."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -68,20 +68,3 @@ class AskConfig:
     max_requests: Annotated[int, Ge(1)] = 50_000
     max_megabytes: Annotated[float, Ge(0.001)] = 200
     seed: Seed = 0
-
-
-@dataclass(frozen=True)
-class ReadConfig:
-    """How a file of replies is read.
-
-    shape: None takes what was asked, or what the answers look like. A table's columns are found by their names, and an
-    empty cell is no answer.
-
-    Args:
-        shape: What a file's answers are: sets, ranked, rates or distribution. Default: what they look like.
-        mapping: Label that a word of a file stands for, or that an ambiguous label becomes in another taxonomy; may
-            be given several times.
-    """
-
-    shape: str | None = None
-    mapping: Annotated[Mapping[str, str], Help(metavar="FROM=TO")] = field(default_factory=dict)

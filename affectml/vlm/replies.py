@@ -25,7 +25,7 @@ from affectml.importers.labels import emotion_words
 from affectml.importers.read import read_table
 from affectml.judging.answers import KEYS, labelled
 from affectml.judging.answers import LABEL as COLUMN
-from affectml.vlm.config import PEOPLE, Answer, ReadConfig
+from affectml.vlm.config import PEOPLE, Answer
 from affectml.vlm.reply import (
     Names,
     Reply,
@@ -149,31 +149,39 @@ def together(replies: Replies, *, one_label: bool, k: int | None = None) -> Said
 
 
 def read_replies(
-    path: str | Path, dataset: Dataset, targets: Targets, config: ReadConfig | None = None, *, system: str | None = None
+    path: str | Path,
+    dataset: Dataset,
+    targets: Targets,
+    *,
+    shape: str | None = None,
+    mapping: Mapping[str, str] | None = None,
+    system: str | None = None,
 ) -> Replies:
     """Read a file of replies; its content decides how, not its suffix.
 
     Args:
-        path: responses to batch requests, JSON lines, or a table.
+        path: responses to batch requests, JSON lines, or a table. A table's columns are found by their names, and an
+            empty cell is no answer.
         dataset: whose images they are about.
         targets: whose labels they name; of single labels and distributions, replies make a distribution.
-        config: how to read it.
+        shape: what the answers are, one of SHAPES; None takes what was asked, or what the answers look like.
+        mapping: the label that a word of the file stands for.
         system: whose replies they are; None calls it as the file.
 
     Raises:
         BadInput: for an option or a file that cannot be used, and where no reply can be; the reasons are named.
     """
-    config, path = config or ReadConfig(), Path(path)
-    if config.shape not in (None, *SHAPES):
-        raise BadInput(f"{option('shape', config.shape)}: expected one of {', '.join(SHAPES)}")
+    path = Path(path)
+    if shape not in (None, *SHAPES):
+        raise BadInput(f"{option('shape', shape)}: expected one of {', '.join(SHAPES)}")
     need_file(path)
-    words, names = Words(targets.taxonomy, config.mapping), Names(dataset.images)
+    words, names = Words(targets.taxonomy, mapping), Names(dataset.images)
     with path.open("rb") as handle:
         begins = handle.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     try:
         rows, what, notes = (_lines if begins == b"{" else _table_rows)(path, names, words)
         received = Received(rows=len(rows), what=what, notes=notes)
-        records = _Usable(rows, words, config.shape, received, targets.kind in ("single", "distribution")).records()
+        records = _Usable(rows, words, shape, received, targets.kind in ("single", "distribution")).records()
     except BadInput as error:
         raise error if str(path) in str(error) else BadInput(f"{path}: {error}") from None
     used, forms, values = zip(*records, strict=True)

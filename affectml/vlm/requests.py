@@ -6,7 +6,7 @@ Lines are those of OpenAI's Batch API (https://platform.openai.com/docs/api-refe
 
 import json
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -14,11 +14,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ValidationError
-
-from affectml._files import need_file, replacing, try_file
+from affectml._files import replacing, try_file
 from affectml._html import data_uri
 from affectml._options import check_choice, check_range
 from affectml._progress import Progress, Say
@@ -40,18 +36,16 @@ QUESTIONS = {
     "query": "Which of these words describes the feeling of this image?",
 }
 PARTS = ("test", "val", "all")
-Orders = Mapping[str, NDArray[np.int64]]  # by custom_id, the place of each label [C], from 0
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What was written. files: of requests, then index: custom_id, image_id, sample, answer, shuffle, labels as shown.
+    """What was written.
 
-    left_out: image_id -> why it is not asked about. prompt: the words, with the labels in their own order.
+    files: of requests. left_out: image_id -> why it is not asked about. prompt: the words, labels in their own order.
     """
 
     files: tuple[Path, ...]
-    index: Path
     requests: int
     images: int
     prompt: str
@@ -59,14 +53,14 @@ class Asked:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {**asdict(self), "files": [str(file) for file in self.files], "index": str(self.index)}
+        return {**asdict(self), "files": [str(file) for file in self.files]}
 
 
 def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) -> Asked:
     """Write batch requests to `out`, one image after the other, all of them or, after an error, none.
 
     The order of the labels is another for each request, drawn from the seed, the image and the sample, so that a liking
-    for the first label evens out; the index beside the requests keeps it.
+    for the first label evens out.
 
     Args:
         dataset: the data set's folder.
@@ -79,8 +73,7 @@ def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) 
         BadDataset: for a data set without a fitting target or a taxonomy of its own.
     """
     _check(config)
-    index = out.with_name(f"{out.stem}-index.jsonl")
-    for file in (out, index, *sorted(out.parent.glob(f"{out.stem}-[0-9][0-9][0-9]{out.suffix}"))):
+    for file in (out, *sorted(out.parent.glob(f"{out.stem}-[0-9][0-9][0-9]{out.suffix}"))):
         try_file(file)
     data = Dataset.open(dataset)
     images, labels, one, question = _asking(data, config, say)
@@ -89,7 +82,6 @@ def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) 
     left, files, requests = dict[str, str](), list[Path](), 0
 
     def lines() -> Iterator[bytes]:
-        """The requests; each is noted in the index."""
         for image in images:
             bar.advance()
             try:
@@ -99,15 +91,12 @@ def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) 
                 continue
             for sample in range(1, config.samples + 1):
                 shown = shuffled(labels, config.seed, image, sample)
-                given = custom_id(image, sample, answer=config.answer, shuffle=drawn)
-                entry = {"custom_id": given, "image_id": image, "sample": sample}
-                noted.write(json.dumps(entry | {"answer": config.answer, "shuffle": drawn, "labels": shown}) + "\n")
                 body = _body(url, prompt(wording, shown, config.answer, one=one), shown, config)
-                request = {"custom_id": given, "method": "POST", "url": "/v1/chat/completions", "body": body}
+                request = {"custom_id": custom_id(image, sample, answer=config.answer, shuffle=drawn)}
+                request |= {"method": "POST", "url": "/v1/chat/completions", "body": body}
                 yield json.dumps(request, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
     with ExitStack() as stack, Progress("writing requests", len(images), "images") as bar:
-        noted = stack.enter_context(stack.enter_context(replacing(index)).open("w", encoding="utf-8"))
         for number, part in groupby(_parted(lines(), config), key=itemgetter(0)):
             files.append(out.with_name(f"{out.stem}-{number:03d}{out.suffix}") if files else out)
             with stack.enter_context(replacing(files[-1])).open("wb") as handle:
@@ -120,7 +109,7 @@ def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) 
     if left:
         say(f"{len(left)} images are left out: {few([f'{image}: {why}' for image, why in left.items()], 5, '; ')}")
     asked = prompt(wording, labels, config.answer, one=one)
-    return Asked(tuple(files), index, requests, len(images) - len(left), asked, left)
+    return Asked(tuple(files), requests, len(images) - len(left), asked, left)
 
 
 def _parted(lines: Iterable[bytes], config: AskConfig) -> Iterator[tuple[int, bytes]]:
@@ -276,46 +265,3 @@ def store_of(dataset: Dataset) -> EmbeddingStore | None:
     with suppress(AffectmlError):
         return EmbeddingStore.for_dataset(dataset)
     return None
-
-
-class _Entry(BaseModel):
-    custom_id: str
-    labels: list[str]
-
-
-def read_orders(paths: Sequence[str | Path], labels: Sequence[str]) -> dict[str, NDArray[np.int64]]:
-    """Where each label [C] stood in each request, from 0, by custom_id, from the indexes that `ask` wrote.
-
-    Raises:
-        BadInput: if the file is not an index of these labels, or has two orders for one request.
-    """
-    found: dict[str, NDArray[np.int64]] = {}
-    for path in map(Path, paths):
-        need_file(path, "; `ask` writes it beside the requests")
-        for line, text in enumerate(path.read_bytes().splitlines(), start=1):
-            try:
-                entry = _Entry.model_validate_json(text)
-            except ValidationError:
-                entry = _Entry(custom_id="", labels=[])
-            if sorted(entry.labels) != sorted(labels):
-                raise BadInput(
-                    f"{path}, line {line}: expected an entry of an index that `ask` wrote, with the labels "
-                    f"{', '.join(labels)} in some order"
-                )
-            places = np.array([entry.labels.index(label) for label in labels])
-            if not np.array_equal(found.setdefault(entry.custom_id, places), places):
-                raise BadInput(
-                    f"{path}, line {line}: another order of labels than before for request {entry.custom_id!r}; "
-                    "judge systems that were asked in other orders each with its own index"
-                )
-    return found
-
-
-def of_others(custom_ids: Iterable[str], orders: Orders) -> bool:
-    """Whether `orders` has requests of such samples and forms, but drawn from another seed or other labels.
-
-    A custom_id (`affectml.vlm.reply.custom_id`) begins with these, and with the drawing behind an x.
-    """
-    asked, known = ({each.partition("-")[0] for each in ids} for ids in (custom_ids, orders))
-    drawn = {kind.partition("x")[0] for kind in known}
-    return not drawn.isdisjoint(kind.partition("x")[0] for kind in asked - known)

@@ -19,15 +19,7 @@ from affectml_annotation.exchange.files import no_file
 MAX_PIXELS = 40_000_000
 MAX_SIDE = 4096
 PREVIEW = 560
-SHOWN = {
-    "PNG": "image/png",
-    "JPEG": "image/jpeg",
-    "MPO": "image/jpeg",
-    "GIF": "image/gif",
-    "WEBP": "image/webp",
-    "AVIF": "image/avif",
-    "BMP": "image/bmp",
-}
+SHOWN = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "AVIF", "BMP")
 CONVERTED = ("TIFF", "JPEG2000", "PPM", "HEIF")
 
 
@@ -46,7 +38,7 @@ def for_browser(path: Path) -> tuple[Path | bytes, str]:
     """
     with _open(path) as opened:
         if opened.format in SHOWN and opened.width * opened.height <= MAX_PIXELS:
-            return path, SHOWN[opened.format]
+            return path, "image/jpeg" if opened.format == "MPO" else Image.MIME[opened.format]
     return _large(path, _stamp(path), MAX_SIDE), "image/webp"
 
 

@@ -105,9 +105,7 @@ def labels(tensor: Tensor, name: str) -> Tensor:
     if tensor.dtype == torch.bool:
         return tensor
     right = tensor.bool()
-    if trusted() or not tensor.numel():
-        return right
-    if not torch.equal(right.to(tensor.dtype), tensor):
+    if not trusted() and not torch.equal(right.to(tensor.dtype), tensor):
         _complain(tensor, tensor != right, name, "labels")
     return right
 

@@ -3,6 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable, Sequence, Sized
+from contextlib import suppress
 from typing import Any, ParamSpec, TypeAlias
 
 import numpy as np
@@ -223,19 +224,11 @@ def on_asked_labels(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
     @functools.wraps(function)
     def metric(*args: P.args, **kwargs: P.kwargs) -> Tensor:
         if not trusted():
-            try:
+            with suppress(DomainError):  # it may be that of a -1
                 return function(*args, **kwargs)
-            except DomainError:
-                given = signature.bind(*args, **kwargs).arguments
-                asked = _asked_cells(given)
-                if asked is None:  # the target is not to blame
-                    raise
-        else:
-            given = signature.bind(*args, **kwargs).arguments
-            asked = _asked_cells(given)
-            if asked is None:
-                return function(*args, **kwargs)
-        return _by_labels_asked(function, given, asked)
+        given = signature.bind(*args, **kwargs).arguments
+        asked = _asked_cells(given)
+        return function(*args, **kwargs) if asked is None else _by_labels_asked(function, given, asked)
 
     return metric
 

@@ -128,6 +128,12 @@ def judgements_from_counts(counts: ArrayLike) -> tuple[Tensor, Tensor]:
     return torch.nn.functional.one_hot(choice, votes.shape[1]).bool() & asked[..., None], asked
 
 
+# What each predictor can be set against; the shares of the rest predict nothing but shares.
+_TARGETS = {
+    "person": ("people", "set", "rates", "distribution"),
+    "rest": ("rates", "distribution"),
+    "half": ("set", "rates", "distribution"),
+}
 RowMetric: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """`(preds, target) -> [N]`: a function of `affectml_metrics.functional`, with options bound by a lambda or partial."""
 
@@ -198,16 +204,9 @@ def human_reference(
     >>> round(reference.mean("human"), 4), round(reference.mean("model_loo"), 4)
     (0.7778, 0.8889)
     """
-    one_of("predictor", predictor, ("person", "rest", "half"))
-    if not callable(against):
-        one_of("against", against, ("people", "set", "rates", "distribution"))
-    if predictor == "rest" and against not in ("rates", "distribution"):
-        raise ArgumentError(
-            "against: expected 'rates' or 'distribution' with predictor='rest' (the shares that predict), "
-            f"but received {against!r}"
-        )
-    if predictor == "half" and against == "people":
-        raise ArgumentError("against: expected one target a half with predictor='half', but received 'people'")
+    one_of("predictor", predictor, _TARGETS)
+    if predictor == "rest" or not callable(against):
+        one_of(f"against, with predictor={predictor!r}", against, _TARGETS[predictor])
     panel = Panel.of(judgements, asked, base, smoothing, tau)
     systems = {name: panel.system(name, value) for name, value in (preds or {}).items()}
     name = "half_panel" if predictor == "half" else "human"

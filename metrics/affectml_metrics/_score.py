@@ -123,9 +123,7 @@ def _fitting(kind: Kind, target: ArrayLike | None, judgements: ArrayLike | None,
     if (target is None) == (judgements is None):
         raise ArgumentError("target and judgements: expected exactly one of the two (a target is made from judgements)")
     if kind == "perspectives" and judgements is not None:
-        raise ArgumentError(
-            "judgements: expected none for kind='perspectives', whose target [N, A] is what people said"
-        )
+        raise ArgumentError("judgements: expected none for 'perspectives', whose target [N, A] is what people said")
     if kind != "perspectives" and (judgements is None) != (asked is None):
         raise ArgumentError("judgements and asked: expected both or neither")
 

@@ -121,15 +121,10 @@ class Given:
 
     def meets(self, spec: MetricSpec) -> bool:
         """Whether all that the metric cannot do without is given."""
-        have = {
-            "shares": self.shares is not None,
-            "votes": self.votes is not None and self.n is not None,
-            "similarity": self.similarity is not None,
-            "ground": self.ground is not None or bool(self.wheel),
-            "judgements": False,
-            "scale": self.scale is not None,
-        }
-        return all(have.get(need, True) for need in spec.needs)
+        absent = {"judgements", *(name for name, value in vars(self).items() if value is None)}
+        absent |= {"votes"} if self.n is None else set()
+        absent -= {"ground"} if self.wheel else set()
+        return absent.isdisjoint(spec.needs)
 
 
 @dataclass(frozen=True)

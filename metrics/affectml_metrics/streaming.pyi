@@ -3,17 +3,9 @@
 from math import nan
 from typing import Literal, Unpack
 
+from affectml_metrics import _streaming
 from affectml_metrics._inputs import ArrayLike
-from affectml_metrics._streaming import (
-    EntropyPairs,
-    Options,
-    PairMetric,
-    PeopleMetric,
-    PeoplePairs,
-    RowMetric,
-    SumMetric,
-    VotesMetric,
-)
+from affectml_metrics._streaming import Options
 from affectml_metrics.functional.calibration import Activation, Norm
 from affectml_metrics.functional.disagreement import Correlation, RankTies
 from affectml_metrics.functional.information import Parts
@@ -24,21 +16,21 @@ from affectml_metrics.functional.ranking import Gain, Match, PlaceTies
 from affectml_metrics.functional.rates import SoftAverage
 from affectml_metrics.functional.transport import Ground
 
-class AgreementCorrelation(PeoplePairs):
+class AgreementCorrelation(_streaming.PeoplePairs):
     """Streaming `functional.agreement_correlation`: over the rows of all batches, which it keeps.
 
     Correlation over pairs of people between how often the predicted two agree and how often the real two do.
     """
     def __init__(self, **more: Unpack[Options]) -> None: ...
 
-class BinomialLogLikelihood(VotesMetric):
+class BinomialLogLikelihood(_streaming.VotesMetric):
     """Streaming `functional.binomial_log_likelihood`: its mean over the rows of all batches.
 
     log P(votes | n people asked, rate preds), the mean over labels, per row: [N] in -inf..0.
     """
     def __init__(self, *, eps: float | None = None, from_logits: bool = False, **more: Unpack[Options]) -> None: ...
 
-class _LikeBrierScore(RowMetric):
+class _LikeBrierScore(_streaming.RowMetric):
     """The options that several classes take."""
     def __init__(self, *, from_logits: bool = False, **more: Unpack[Options]) -> None: ...
 
@@ -48,7 +40,7 @@ class BrierScore(_LikeBrierScore):
     Sum of squared differences of the shares, per row (Brier's own form: 0..2, not halved, not averaged).
     """
 
-class _LikeCanberraDistance(RowMetric):
+class _LikeCanberraDistance(_streaming.RowMetric):
     """The options that several classes take."""
     def __init__(self, *, normalised: bool = False, from_logits: bool = False, **more: Unpack[Options]) -> None: ...
 
@@ -82,14 +74,14 @@ class CosineSimilarity(_LikeBrierScore):
     Cosine of the angle between the two rows.
     """
 
-class CoverageError(RowMetric):
+class CoverageError(_streaming.RowMetric):
     """Streaming `functional.coverage_error`: its mean over the rows of all batches.
 
     How many of the best labels must be taken to have all right ones, per row; at best |Y|.
     """
     def __init__(self, *, no_labels: float = nan, **more: Unpack[Options]) -> None: ...
 
-class _LikeCrossEntropy(RowMetric):
+class _LikeCrossEntropy(_streaming.RowMetric):
     """The options that several classes take."""
     def __init__(
         self, *, eps: float | None = None, unit: Unit = "nats", from_logits: bool = False, **more: Unpack[Options]
@@ -101,14 +93,14 @@ class CrossEntropy(_LikeCrossEntropy):
     Cross-entropy of soft labels, -sum target log preds, per row; at least the entropy of the target.
     """
 
-class EarthMoversDistance(RowMetric):
+class EarthMoversDistance(_streaming.RowMetric):
     """Streaming `functional.earth_movers_distance`: its mean over the rows of all batches.
 
     Least total of share x distance that turns the predicted distribution into people's, per row.
     """
     def __init__(self, ground: Ground, *, from_logits: bool = False, **more: Unpack[Options]) -> None: ...
 
-class EntropyCorrelation(EntropyPairs):
+class EntropyCorrelation(_streaming.EntropyPairs):
     """Streaming `functional.entropy_correlation`: over the rows of all batches; it keeps three numbers of each.
 
     Correlation over rows between the model's entropy and people's: is it unsure where they disagree?
@@ -117,7 +109,7 @@ class EntropyCorrelation(EntropyPairs):
         self, *, method: Correlation = "pearson", from_logits: bool = False, **more: Unpack[Options]
     ) -> None: ...
 
-class _LikeEntropyError(RowMetric):
+class _LikeEntropyError(_streaming.RowMetric):
     """The options that several classes take."""
     def __init__(
         self, *, signed: bool = False, unit: Unit = "nats", from_logits: bool = False, **more: Unpack[Options]
@@ -129,21 +121,21 @@ class EntropyError(_LikeEntropyError):
     How far the model's uncertainty is from people's: |H(preds) - H(target)|, per row.
     """
 
-class EntropySimilarity(SumMetric):
+class EntropySimilarity(_streaming.SumMetric):
     """Streaming `functional.entropy_similarity`: over the rows of all batches; it keeps their sums.
 
     Cosine over rows between the model's entropies and people's (Uma et al. 2021).
     """
     def __init__(self, *, from_logits: bool = False, **more: Unpack[Options]) -> None: ...
 
-class ErrorRate(PeopleMetric):
+class ErrorRate(_streaming.PeopleMetric):
     """Streaming `functional.error_rate`: its mean over the rows of all batches.
 
     Share of people's answers to a row that were predicted wrongly, over the people who were asked.
     """
     def __init__(self, **more: Unpack[Options]) -> None: ...
 
-class _LikeExactMatch(RowMetric):
+class _LikeExactMatch(_streaming.RowMetric):
     """The options that several classes take."""
     def __init__(self, *, threshold: float | None = None, **more: Unpack[Options]) -> None: ...
 
@@ -165,7 +157,7 @@ class HellingerDistance(_LikeBrierScore):
     Root of 1 minus the Bhattacharyya coefficient: distance of the rows' square roots over sqrt(2), per row.
     """
 
-class _LikeHumanMassAtK(RowMetric):
+class _LikeHumanMassAtK(_streaming.RowMetric):
     """The options that several classes take."""
     def __init__(
         self, k: int = 1, *, ties: Ties = "expected", no_labels: float = nan, **more: Unpack[Options]
@@ -177,7 +169,7 @@ class HumanMassAtK(_LikeHumanMassAtK):
     Share of people's answers that fall on the k best labels, per row; grows with k and is 1 at k = C.
     """
 
-class ICM(SumMetric):
+class ICM(_streaming.SumMetric):
     """Streaming `functional.icm`: over the rows of all batches; it keeps their sums.
 
     Information contrast of predicted and right sets, in bits a row; a label says -log2 of its share of the rows.
@@ -192,7 +184,7 @@ class ICM(SumMetric):
         **more: Unpack[Options],
     ) -> None: ...
 
-class ICMSoft(PairMetric):
+class ICMSoft(_streaming.PairMetric):
     """Streaming `functional.icm_soft`: over the rows of all batches, which it keeps.
 
     `icm` of shares: a label's share v says -log2 of the chance that an image has v or more, in bits a row.
@@ -213,7 +205,7 @@ class Intersection(_LikeBrierScore):
     Shared mass, sum of min(p, t), per row: 1 - `total_variation`.
     """
 
-class _LikeJSDivergence(RowMetric):
+class _LikeJSDivergence(_streaming.RowMetric):
     """The options that several classes take."""
     def __init__(
         self, *, unit: Unit = "nats", square_root: bool = False, from_logits: bool = False, **more: Unpack[Options]
@@ -225,7 +217,7 @@ class JSDivergence(_LikeJSDivergence):
     Jensen-Shannon divergence: mean KL of the two from their average, per row.
     """
 
-class KLDivergence(RowMetric):
+class KLDivergence(_streaming.RowMetric):
     """Streaming `functional.kl_divergence`: its mean over the rows of all batches.
 
     Kullback-Leibler divergence of the target from the preds, KL(target || preds), per row.
@@ -240,7 +232,7 @@ class KLDivergence(RowMetric):
         **more: Unpack[Options],
     ) -> None: ...
 
-class _LikeKendallTauB(RowMetric):
+class _LikeKendallTauB(_streaming.RowMetric):
     """The options that several classes take."""
     def __init__(self, **more: Unpack[Options]) -> None: ...
 
@@ -250,7 +242,7 @@ class KendallTauB(_LikeKendallTauB):
     Kendall's tau-b of the model's ranking and people's, per row: do pairs of labels stand in one order?
     """
 
-class _LikeLabelAUROC(PairMetric):
+class _LikeLabelAUROC(_streaming.PairMetric):
     """The options that several classes take."""
     def __init__(self, *, average: Average = "macro", no_labels: float = nan, **more: Unpack[Options]) -> None: ...
 
@@ -260,7 +252,7 @@ class LabelAUROC(_LikeLabelAUROC):
     Area under the ROC curve of each label over the rows, and its mean over labels.
     """
 
-class LabelCalibrationError(PairMetric):
+class LabelCalibrationError(_streaming.PairMetric):
     """Streaming `functional.label_calibration_error`: over the rows of all batches, which it keeps.
 
     Calibration error of each label over the table, in bins of equal numbers of rows, and its mean over labels.
@@ -276,7 +268,7 @@ class LabelCalibrationError(PairMetric):
         **more: Unpack[Options],
     ) -> None: ...
 
-class _LikeLabelF1(SumMetric):
+class _LikeLabelF1(_streaming.SumMetric):
     """The options that several classes take."""
     def __init__(
         self,
@@ -306,7 +298,7 @@ class LabelPrecision(_LikeLabelF1):
     Share of the rows with a predicted label on which it is right, TP / (TP + FP), in [0, 1].
     """
 
-class LabelRankingAveragePrecision(RowMetric):
+class LabelRankingAveragePrecision(_streaming.RowMetric):
     """Streaming `functional.label_ranking_average_precision`: its mean over the rows of all batches.
 
     For each right label, the share of right ones among it and all labels ranked above it; the mean, per row.
@@ -337,7 +329,7 @@ class MeanAveragePrecision(_LikeLabelAUROC):
     Average precision of each label over the rows, and its mean over labels.
     """
 
-class NDCG(RowMetric):
+class NDCG(_streaming.RowMetric):
     """Streaming `functional.ndcg`: its mean over the rows of all batches.
 
     Normalised discounted cumulative gain of each row: are the labels most people chose ranked first?
@@ -352,14 +344,14 @@ class NDCG(RowMetric):
         **more: Unpack[Options],
     ) -> None: ...
 
-class NormalisedAbsoluteDistance(PeopleMetric):
+class NormalisedAbsoluteDistance(_streaming.PeopleMetric):
     """Streaming `functional.normalised_absolute_distance`: its mean over the rows of all batches.
 
     Absolute distance of the prediction for each person from that person's answer, over `scale`; mean of the asked.
     """
     def __init__(self, scale: float, **more: Unpack[Options]) -> None: ...
 
-class OneError(RowMetric):
+class OneError(_streaming.RowMetric):
     """Streaming `functional.one_error`: its mean over the rows of all batches.
 
     1 where the best label is not a right one, per row: 1 - `top_k_accuracy` at k = 1.
@@ -372,14 +364,14 @@ class POJSD(_LikeBrierScore):
     Positively oriented Jensen-Shannon divergence, 1 - JSD in bits, per row.
     """
 
-class RankCS(RowMetric):
+class RankCS(_streaming.RowMetric):
     """Streaming `functional.rank_cs`: its mean over the rows of all batches.
 
     1 where the model ranks all labels as people do, 0 elsewhere, per row; the mean is RankCS of Baan et al. 2022.
     """
     def __init__(self, *, ties: RankTies = "free", from_logits: bool = False, **more: Unpack[Options]) -> None: ...
 
-class RankingLoss(RowMetric):
+class RankingLoss(_streaming.RowMetric):
     """Streaming `functional.ranking_loss`: its mean over the rows of all batches.
 
     Share of (right, wrong) label pairs in the wrong order, per row.
@@ -398,7 +390,7 @@ class RateCrossEntropy(_LikeCrossEntropy):
     Binary cross-entropy with soft targets, the mean over labels, per row: [N] in 0..inf.
     """
 
-class RateEntropyCorrelation(PairMetric):
+class RateEntropyCorrelation(_streaming.PairMetric):
     """Streaming `functional.rate_entropy_correlation`: over the rows of all batches, which it keeps.
 
     Correlation over rows between the model's entropy of a label and people's, and its mean over labels.
@@ -448,7 +440,7 @@ class RateTotalVariation(_LikeBrierScore):
     Total variation of each label's (yes, no) pair, |p - t|, the mean over labels, per row: [N] in [0, 1].
     """
 
-class SemanticSetF1(RowMetric):
+class SemanticSetF1(_streaming.RowMetric):
     """Streaming `functional.semantic_set_f1`: its mean over the rows of all batches.
 
     F1 that gives partial credit for a label close to a right one, per row.
@@ -463,7 +455,7 @@ class SemanticSetF1(RowMetric):
         **more: Unpack[Options],
     ) -> None: ...
 
-class _LikeSetF1(RowMetric):
+class _LikeSetF1(_streaming.RowMetric):
     """The options that several classes take."""
     def __init__(
         self, *, both_empty: float = 1, one_empty: float = 0, threshold: float | None = None, **more: Unpack[Options]
@@ -499,7 +491,7 @@ class SetSize(_LikeKendallTauB):
     Number of right labels |Y| of each row: float64 [N]; its mean belongs beside every "any" score.
     """
 
-class SoftF1(SumMetric):
+class SoftF1(_streaming.SumMetric):
     """Streaming `functional.soft_f1`: over the rows of all batches; it keeps their sums.
 
     F1 with shared mass in place of hits: 2 sum min(p, t) / sum (p + t), over the table.
@@ -514,7 +506,7 @@ class SoftF1(SumMetric):
         **more: Unpack[Options],
     ) -> None: ...
 
-class SquaredCalibrationError(PairMetric):
+class SquaredCalibrationError(_streaming.PairMetric):
     """Streaming `functional.squared_calibration_error`: over the rows of all batches, which it keeps.
 
     Squared calibration error of each label over the table without the bias of few rows, and its mean over labels.
@@ -529,7 +521,7 @@ class SquaredCalibrationError(PairMetric):
         **more: Unpack[Options],
     ) -> None: ...
 
-class TopKAccuracy(RowMetric):
+class TopKAccuracy(_streaming.RowMetric):
     """Streaming `functional.top_k_accuracy`: its mean over the rows of all batches.
 
     1 where the k best labels meet the right ones (match="any"), or hold as many as can be (match="all"), per row.
@@ -544,7 +536,7 @@ class TopKAccuracy(RowMetric):
         **more: Unpack[Options],
     ) -> None: ...
 
-class TopKChance(RowMetric):
+class TopKChance(_streaming.RowMetric):
     """Streaming `functional.top_k_chance`: its mean over the rows of all batches.
 
     What `top_k_accuracy` gives a ranking drawn at random, per row.

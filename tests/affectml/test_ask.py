@@ -3,9 +3,9 @@
 import base64
 import io
 import json
+import re
 from collections import Counter
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -14,8 +14,8 @@ from affectml.data import Dataset
 from affectml.errors import BadDataset, BadInput
 from affectml.taxonomies import get_taxonomy
 from affectml.vlm import AskConfig, ask
-from affectml.vlm.reply import custom_id
-from affectml.vlm.requests import of_others, read_orders
+from affectml.vlm.reply import Names, custom_id, shuffle_of
+from affectml.vlm.requests import shuffled
 
 from .checks import refused
 from .edited import edit
@@ -51,10 +51,16 @@ def lines(path):
 
 
 def asking(data, name="r.jsonl", *, say=quiet, **options):
-    """What was asked beside a data set, its requests and its index."""
+    """What was asked beside a data set, its requests, and of each what its custom_id and its words say."""
     out = data.root.parent / name
     asked = ask(data.root, AskConfig(**{"model": "m", "split": "all", "side": 16} | options), out, say=say)
-    return asked, lines(out), lines(asked.index)
+    names = Names(Dataset.open(data.root).images)
+    return asked, lines(out), [(names.of_custom_id(each["custom_id"]), listed(each)) for each in lines(out)]
+
+
+def listed(request):
+    """The labels of a request in their order."""
+    return re.search("Labels: (.*)\n", content(request)[0])[1].split(", ")
 
 
 def content(request):
@@ -82,23 +88,22 @@ def test_a_data_set_without_a_target_is_asked_for_its_own_taxonomy(photos, tmp_p
     asked, _, index = asking(data, split="test", say=said.append)
     assert (asked.requests, asked.images) == (6, 6)
     assert asked.prompt.startswith("And you?\nChoose every label that applies; several may, or none.\nLabels: ")
-    assert set(index[0]["labels"]) == set(data.meta.resolve_taxonomy().labels)
+    assert set(index[0][1]) == set(data.meta.resolve_taxonomy().labels)
     assert said == [f"{data.root} has neither a target nor a split: asking about all of its images"]
     data.images.assign(split=["test", "train", None, None, None, "test"]).to_parquet(data.root / "images.parquet")
-    assert [entry["image_id"] for entry in asking(data, "test.jsonl", split="test")[2]] == ["0", "5"]
+    assert [one.image for one, _ in asking(data, "test.jsonl", split="test")[2]] == ["0", "5"]
     refused(BadInput, "no image can be sent; .*no image in this part", asking, data, "val.jsonl", split="val")
     refused(BadDataset, "no target yet", asking, import_images(tmp_path / "photos", tmp_path / "none"), "n.jsonl")
 
 
-def test_the_order_of_labels_is_another_each_time_kept_in_the_index_and_the_same_for_a_seed(photos):
+def test_the_order_of_labels_is_another_each_time_and_follows_from_the_seed_and_the_custom_id(photos):
     orders = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        _, found, index = asking(photos, name, samples=9, seed=seed)
-        for request, entry in zip(found, index, strict=True):
-            assert request["custom_id"] == entry["custom_id"]
-            assert entry["answer"] == "sets"
-            assert f"Labels: {', '.join(entry['labels'])}\n" in content(request)[0]
-        orders.append([tuple(entry["labels"]) for entry in index])
+        said = asking(photos, name, samples=9, seed=seed)[2]
+        for one, labels in said:
+            assert (one.answer, one.shuffle) == ("sets", shuffle_of(MIKELS.labels, seed))
+            assert tuple(labels) == shuffled(MIKELS.labels, seed, one.image, one.sample)
+        orders.append([tuple(labels) for _, labels in said])
     assert orders[0] == orders[1] != orders[2]
     first = Counter(order[0] for order in orders[0])
     assert (len(first), max(first.values()) < 20) == (8, True)  # of 54; 6.75 are expected
@@ -121,7 +126,7 @@ def test_files_keep_to_their_limits_and_hold_every_request_once(photos, tmp_path
 
 
 def test_nothing_is_overwritten_and_nothing_half_is_left(photos, tmp_path, monkeypatch):
-    for taken in ("r.jsonl", "r-index.jsonl", "r-002.jsonl"):
+    for taken in ("r.jsonl", "r-002.jsonl"):
         (tmp_path / taken).write_text("mine")
         refused(BadInput, f"{taken} exists", asking, photos)
         (tmp_path / taken).unlink()
@@ -168,13 +173,12 @@ FORMS = [
 @pytest.mark.parametrize(("answer", "words", "form", "properties"), FORMS)
 def test_each_form_is_asked_in_words_and_by_a_strict_schema_without_limits(photos, answer, words, form, properties):
     """As strict as OpenAI wants it; for limits of numbers and lengths Azure, Anthropic and Groq refuse it."""
-    asked, found, index = asking(photos, answer=answer)
-    shown = index[0]["labels"]
+    asked, found, said = asking(photos, answer=answer)
+    one, shown = said[0]
     words = words.format("What do you feel?")
     assert content(found[0])[0] == f"{words}\nLabels: {', '.join(shown)}\nAnswer with JSON only: {form}"
     assert asked.prompt == content(found[0])[0].replace(", ".join(shown), ", ".join(MIKELS.labels))
-    given = custom_id(index[0]["image_id"], 1, answer=answer, shuffle=index[0]["shuffle"])
-    assert (index[0]["answer"], found[0]["custom_id"]) == (answer, given)
+    assert found[0]["custom_id"] == custom_id(one.image, 1, answer=answer, shuffle=one.shuffle)
     fields = properties(shown)
     schema = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
     named = {"name": "answer", "strict": True, "schema": schema}
@@ -242,39 +246,3 @@ def test_the_command(command, photos, tmp_path, words, body):
 def test_what_the_command_cannot_take_is_said_with_the_way_out(command, photos, tmp_path, words, says):
     code, _, said = command("ask", photos.root, "--model", "m", "--out", tmp_path / "r.jsonl", *words.split())
     assert (code, says in said) == (2, True), said
-
-
-# In which orders requests showed labels, as their index has it
-
-SHOWN = ("awe", "fear", "joy", "anger")
-
-
-def index(path, *entries):
-    path.write_text("".join(json.dumps({"custom_id": given, "labels": labels}) + "\n" for given, labels in entries))
-    return path
-
-
-@pytest.mark.parametrize(
-    ("shuffle", "sample", "others"), [("0a1b", 1, False), ("ffff", 1, True), ("ffff", 2, False), ("", 1, True)]
-)
-def test_an_index_of_such_requests_drawn_otherwise_is_told(shuffle, sample, others):
-    orders = {custom_id("x-1", 1, shuffle="0a1b"): np.arange(4)}
-    assert of_others([custom_id("2", sample, shuffle=shuffle)], orders) == others
-
-
-WANTED = "expected an entry of an index .* labels awe, fear, joy, anger"
-NO_INDEX = {
-    **dict.fromkeys(["[]", "{", "\xff", "[" * 9999, '{"custom_id": [], "labels": [[]]}'], WANTED),
-    '{"custom_id": "s1-p-1", "labels": ["awe", "fear", "joy"]}': WANTED,
-    json.dumps({"custom_id": "s1-p-0", "labels": SHOWN[::-1]}): "another order of labels than before for .* 's1-p-0'",
-}
-
-
-@pytest.mark.parametrize("line", NO_INDEX, ids=range(len(NO_INDEX)))
-def test_what_is_no_index_of_these_labels_or_says_something_else_is_refused_with_its_line(tmp_path, line):
-    file = index(tmp_path / "i", (custom_id("0", 1), SHOWN))
-    file.write_bytes(file.read_bytes() + line.encode("latin-1"))
-    with pytest.raises(BadInput, match=f"i, line 2: {NO_INDEX[line]}"):
-        read_orders([file], SHOWN)
-    with pytest.raises(BadInput, match="no such file; `ask` writes it"):
-        read_orders([tmp_path / "none"], SHOWN)

@@ -144,9 +144,9 @@ def test_an_estimator_is_copied_and_says_what_it_lacks(known):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"image": torch.tensor([0, 99])}, "answers: row 1: image 99, expected 0 to 9"),
-        ({"person": torch.tensor([-1, 0])}, "answers: row 0: person -1, expected 0 to 3"),
-        ({"chosen": torch.tensor([[0, 1], [2, 0]])}, "answers: row 1: chosen must be 0 or 1"),
+        ({"image": torch.tensor([0, 99])}, "answers: row 1 names no image, expected 0 to 9"),
+        ({"person": torch.tensor([-1, 0])}, "answers: row 0 names no person, expected 0 to 3"),
+        ({"chosen": torch.tensor([[0, 1], [2, 0]])}, "answers: row 1 must choose 0 or 1"),
         ({"chosen": torch.zeros(2, 3)}, r"expected chosen \[2, 2\]"),
         ({"image": torch.zeros(0), "person": torch.zeros(0), "chosen": torch.zeros(0, 2)}, "answers: none"),
     ],

@@ -12,7 +12,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-import typer
 from typer.testing import CliRunner
 
 import affectml
@@ -31,15 +30,6 @@ def demo(demo_set):
     return demo_set(images=60, seed=1).root
 
 
-def commands(command, words=()):
-    """Every command with the words that call it; an importer's with the options that it is given when it is called."""
-    command = getattr(command, "whole", command)
-    yield command, words
-    for name, below in getattr(command, "commands", {}).items():
-        yield from commands(below, (*words, name))
-
-
-EVERY = list(commands(typer.main.get_command(app)))
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = {
     "ask": AskConfig, "evaluate": EvaluateConfig, "import fetch": FetchConfig, "plan": PlanConfig, "train": TrainConfig,
@@ -47,9 +37,8 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize("words", CONFIGS)
-def test_every_option_of_a_config_is_one_of_its_command(words):
-    (of_command,) = (command.params for command, called in EVERY if " ".join(called) == words)
-    found = {each.name: (each.opts, each.help) for each in of_command}
+def test_every_option_of_a_config_is_one_of_its_command(words, commands):
+    found = {each.name: (each.opts, each.help) for each in commands[words].params}
     page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
     for each in options_of(CONFIGS[words]):
         if each.help.rare:  # set by --set, as the page says
@@ -93,14 +82,11 @@ def test_workers_of_a_cluster_take_their_own_device(command, demo):
     assert said == "BadInput: --device is for this machine; workers of a cluster take their own: leave it out\n"
 
 
-KNOWN = {word for command, _ in EVERY for each in command.params for word in (*each.opts, *each.secondary_opts)}
-
-
 @pytest.mark.parametrize(("words", "now"), LEFT.items(), ids=LEFT)
-def test_what_left_before_0_3_0_is_refused_with_what_is_there(words, now, command):
+def test_what_left_before_0_3_0_is_refused_with_what_is_there(words, now, command, options_by_command):
     code, _, said = command(*words.split())
     assert (code, f"use {now}" in " ".join(said.replace("│", " ").split())) == (2, True)
-    assert {*re.findall(r"(?<![\w-])--[a-z][a-z-]+", now)} <= KNOWN
+    assert {*re.findall(r"(?<![\w-])--[a-z][a-z-]+", now)} <= frozenset().union(*options_by_command.values())
 
 
 MISTAKES = {
@@ -148,22 +134,16 @@ NAMES = [
 
 
 @pytest.mark.parametrize(("has_bf16", "way"), [(True, "bf16"), (False, "fp32")])
-def test_the_processor_says_what_images_are_embedded_in(monkeypatch, has_bf16, way):
+def test_doctor_says_a_line_each_and_the_same_as_json(tmp_path, monkeypatch, has_bf16, way):
     monkeypatch.setattr("affectml.encoders.towers.fast_bfloat16", lambda: has_bf16)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
-    found = {each.name: each for each in affectml.doctor()}
-    assert list(found) == NAMES
-    assert (found["embeds in"].value, found["GPU"].value) == (way, [])
-
-
-def test_the_command_says_a_line_each_and_the_same_as_json(tmp_path):
     lines = CliRunner().invoke(app, ["doctor", str(tmp_path)]).stdout.splitlines()
     assert [line[:11].strip() for line in lines] == NAMES
     assert lines[0].split() == ["affectml", affectml.__version__]
     assert lines[-1].endswith(f"GiB in {tmp_path}")
     found = json.loads(CliRunner().invoke(app, ["doctor", str(tmp_path), "--json"]).stdout)
     assert list(found) == NAMES
-    assert found["packages"]["torch"] in lines[2]
+    assert (found["embeds in"], found["GPU"], found["packages"]["torch"] in lines[2]) == (way, [], True)
     assert found["free space"] <= shutil.disk_usage(tmp_path).total
 
 

@@ -239,7 +239,7 @@ def test_a_taxonomy_of_ones_own_travels_with_the_set(tmp_path):
     own = tmp_path / "own.yaml"
     places = {name: {"place": {"valence": at, "arousal": 0, "source": "me"}} for name, at in (("up", 1), ("down", -1))}
     own.write_text(json.dumps({"name": "own", "labels": places}))  # which is YAML too
-    dataset = write_demo(tmp_path / "set", images=10, taxonomy=str(own))
+    dataset = write_demo(tmp_path / "set", images=10, size=32, taxonomy=str(own))
     own.unlink()
     assert Dataset.open(dataset.root).target("emotions").taxonomy.labels == ("up", "down")
 
@@ -250,9 +250,9 @@ def test_a_taxonomy_of_ones_own_travels_with_the_set(tmp_path):
         ({"images": 7, "progress": Mock(side_effect=KeyboardInterrupt("stopped"))}, "stopped"),
         ({"images": 0}, "images: expected at least 1, got 0"),
         ({"seed": -1}, "seed: .* at least 0 .*, got -1"),
-        ({"look": "darkk"}, "no look 'darkk'; did you mean 'dark'"),
-        ({"answers": "ones"}, "no answers 'ones'; did you mean 'one'"),
-        ({"panel": "locl"}, "no panel 'locl'; did you mean 'local'"),
+        ({"look": "darkk"}, "look: no 'darkk'; did you mean 'dark'"),
+        ({"answers": "ones"}, "answers: no 'ones'; did you mean 'one'"),
+        ({"panel": "locl"}, "panel: no 'locl'; did you mean 'local'"),
         ({"size": 5}, "size: expected 16 to 2048 pixels, got 5"),
     ],
 )
@@ -269,8 +269,8 @@ def test_a_folder_that_is_taken_is_left_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_a_look_changes_the_paintings_and_nothing_that_is_true_of_them(local, tmp_path):
-    dark = write_demo(tmp_path / "dark", images=IMAGES, seed=5, look="dark")
+def test_a_look_changes_the_paintings_and_nothing_that_is_true_of_them(local, demo_set):
+    dark = demo_set(images=IMAGES, seed=5, look="dark")
     pd.testing.assert_frame_equal(dark.truth, local.truth)
     pd.testing.assert_frame_equal(dark.judgements, local.judgements)
 
@@ -298,25 +298,18 @@ def answered(request, demo_set):
     return truth, found
 
 
-def test_the_calibrated_model_means_what_it_states(answered):
-    truth, said = (table.to_numpy().ravel() for table in (answered[0], answered[1]["calibrated"]))
-    assert np.polyfit(said, truth, 1)[0] == pytest.approx(1, abs=0.1)
-    assert 0.01 < np.abs(said - truth).mean() < 0.2  # and does not know the truth
-
-
-def test_the_overconfident_model_states_too_much_of_the_same(answered):
+def test_each_simulated_model_answers_as_it_is_called(answered):
     truth, found = answered
-    said = found["overconfident"].to_numpy().ravel()
-    assert np.polyfit(said, truth.to_numpy().ravel(), 1)[0] < 0.93
-    firsts = [np.argmax(found[name], axis=1) for name in ("overconfident", "calibrated")]
+    calibrated, overconfident, of_words = (found[name] for name in ("calibrated", "overconfident", "words-only"))
+    true = truth.to_numpy().ravel()
+    assert np.polyfit(calibrated.to_numpy().ravel(), true, 1)[0] == pytest.approx(1, abs=0.1)
+    assert 0.01 < np.abs(calibrated - truth).to_numpy().mean() < 0.2  # and does not know the truth
+    assert np.polyfit(overconfident.to_numpy().ravel(), true, 1)[0] < 0.93
+    firsts = [np.argmax(said, axis=1) for said in (overconfident, calibrated)]
     assert (firsts[0] == firsts[1]).mean() > 0.95  # but for ties by rounding
-
-
-def test_the_model_that_knows_words_does_not_look(answered):
-    truth, found = answered
-    assert found["words-only"].mean().to_numpy() == pytest.approx(truth.mean().to_numpy(), abs=0.05)
-    centred = [(table - table.mean()).to_numpy().ravel() for table in (found["words-only"], truth)]
-    assert abs(np.corrcoef(*centred)[0, 1]) < 0.1
+    assert of_words.mean().to_numpy() == pytest.approx(truth.mean().to_numpy(), abs=0.05)
+    centred = [(table - table.mean()).to_numpy().ravel() for table in (of_words, truth)]
+    assert abs(np.corrcoef(*centred)[0, 1]) < 0.1  # it does not look
 
 
 def test_simulated_models_leave_the_rest_as_it_is(demo_set):
@@ -335,6 +328,6 @@ def test_dominance_parts_anger_from_fear():
 
 @pytest.mark.parametrize("taxonomy", builtin_names())
 def test_every_built_in_taxonomy_has_a_demo_set(taxonomy, tmp_path):
-    dataset = write_demo(tmp_path / "set", images=20, taxonomy=taxonomy)
+    dataset = write_demo(tmp_path / "set", images=20, size=32, taxonomy=taxonomy)
     assert dataset.target("emotions").taxonomy.name == taxonomy
     assert dataset.target("emotions").votes.sum() > 0

@@ -341,14 +341,14 @@ def test_every_form_says_the_same(tmp_path, save):
 
 
 def test_what_names_a_parquet_files_rows(tmp_path):
-    """A column called like a file does; where there is none, a table that the user names."""
+    """A column called like a file does."""
     file = as_parquet(tmp_path)
     table = pq.read_table(file)
     pq.write_table(table.rename_columns({"image": "file"}), file)
     assert import_embeddings(file, tmp_path / "out").images["image_id"].tolist() == COLUMNS["image"]
     refused(file, BadInput, "names its own rows", csv=tmp_path / "rows.csv")
     pq.write_table(table.drop_columns(["image"]), file)
-    refused(file, BadInput, "nothing says which image is which row; name the table that does")
+    refused(file, BadInput, "no array 'image'")
 
 
 @pytest.mark.parametrize(

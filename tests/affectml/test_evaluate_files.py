@@ -284,18 +284,17 @@ def test_single_labels_are_judged_too_and_a_set_of_two_has_no_f1(judge, tmp_path
 
 
 def test_places_are_told_of_what_was_asked(demo, judge, tmp_path):
-    def ask(name, **options):
-        return affectml.ask(demo, tmp_path / name, model="m", samples=2, side=16, say=lambda line: None, **options)
-
-    asked, replies = ask("requests.jsonl"), []
-    for entry in map(json.loads, asked.index.read_text().splitlines()):
-        choice = {"message": {"content": json.dumps({"labels": entry["labels"][:2]})}, "finish_reason": "stop"}
-        replies.append({"custom_id": entry["custom_id"], "response": {"body": {"choices": [choice]}}})
-    found = judge(replies, "jsonl", index=(str(asked.index),))
+    out, replies = tmp_path / "requests.jsonl", []
+    affectml.ask(demo, out, model="m", samples=2, side=16, say=lambda line: None)
+    for request in map(json.loads, out.read_text().splitlines()):
+        listed = re.search("Labels: (.*)\n", request["body"]["messages"][0]["content"][0]["text"])[1].split(", ")
+        choice = {"message": {"content": json.dumps({"labels": listed[:2]})}, "finish_reason": "stop"}
+        replies.append({"custom_id": request["custom_id"], "response": {"body": {"choices": [choice]}}})
+    found = judge(replies, "jsonl")
     assert found.get("place_bias", "vlm").found
     assert any("prefers labels that stand in the first half" in each["words"] for each in found.facts["findings"])
-    with pytest.raises(BadInput, match="index: written with other requests than vlm answers"):
-        judge(replies, "jsonl", index=(str(ask("o.jsonl", seed=9).index),))
+    other, said = judge(replies, "jsonl", seed=9), "drawn from another seed, so nothing is said of places of labels"
+    assert (other.get("place_bias", "vlm"), said in received(other)["notes"]) == (None, True)
 
 
 def test_a_published_set_is_warned_of(judge, demo, truth, tmp_path):

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import affectml
-from affectml.cli._print import LOG_WIDTH
+from affectml.cli._command import LOG_WIDTH
 from affectml.cli.models import print_evaluation
 from affectml.data import Dataset
 from affectml.demo_set import write_demo

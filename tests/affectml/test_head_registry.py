@@ -22,9 +22,19 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from affectml import heads
 from affectml._own import import_module
 from affectml.errors import BadInput, BadRun
-from affectml.heads import Head, SoftmaxHead, Wanted, build_plain, check_plain, head_class, load_head
+from affectml.heads import Head, SoftmaxHead, load_head
 from affectml.heads.base import HEADS
-from affectml.heads.registry import free_options, heads_that, offered, option_words, typed_options
+from affectml.heads.config import Wanted
+from affectml.heads.registry import (
+    build_plain,
+    check_plain,
+    free_options,
+    head_class,
+    heads_that,
+    offered,
+    option_words,
+    typed_options,
+)
 from affectml_metrics.functional import rate_cross_entropy, set_f1
 
 from .checks import refused

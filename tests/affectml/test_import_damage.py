@@ -27,9 +27,9 @@ def test_half_of_a_character_in_json_is_refused(tmp_path, refused):
     (file,) = emoset_folder(tmp_path / "in", splits=("train",)).glob("train.json")
     whole = file.read_text()
     file.write_text(whole.replace("_00000.jpg", r"\uD83D.jpg"))
-    refused(r"train\.json: not valid JSON \('utf-8' codec can't encode", "emoset", tmp_path / "in", partial=True)
+    refused(r"train\.json: not valid JSON \('utf-8' codec can't encode", "emoset", tmp_path / "in")
     file.write_text(whole.replace("_00000.jpg", r"\uD83D\uDE00.jpg"))
-    summary = import_emoset(tmp_path / "in", tmp_path / "out", images="none", partial=True)
+    summary = import_emoset(tmp_path / "in", tmp_path / "out", images="none")
     assert summary.images == 1, "both halves are a character"
 
 

@@ -76,7 +76,6 @@ TARGETS = [
     (table("joy,fear", "3,1", "0,4"), {}, "distribution one_choice", [[1, 3], [4, 0]]),
     (table("joy,fear", "3,1", "0,5"), {}, "distribution unknown", [[1, 3], [5, 0]]),
     (table("n,joy,fear", "5,5,3", "4,0,2", "0,0,0"), {}, "rates", [[0.6, 1], [0.5, 0]]),
-    (table("n:joy,n:fear,joy,fear", "5,4,5,3", "4,2,0,2"), {}, "rates", [[0.75, 1], [1, 0]]),
     (ALL_CHOSE, {"kind": "distribution"}, "distribution one_choice", [[3, 2], [2, 2]]),
     (ALL_CHOSE, {"kind": "rates"}, "rates", [[0.6, 0.4], [0.5, 0.5]]),
     (table("joy,fear", ".25,.75", "1,0"), {}, "distribution unknown", [[0.75, 0.25], [0, 1]]),

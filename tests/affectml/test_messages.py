@@ -2,17 +2,12 @@
 
 import ast
 import re
-from functools import cache
 from pathlib import Path
 
-import click
 import pytest
-import typer
 
 from affectml._options import options_of
-from affectml.cli import app
 from affectml.errors import spelled
-from affectml.importers.registry import get_importer, names
 from affectml.runs import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,24 +29,6 @@ COMMAND = re.compile(r"`affectml ([a-z-]+(?: [a-z0-9-]+){0,2})([^`]*)`")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+")
 
 
-@cache
-def commands() -> dict[str, frozenset[str]]:
-    """The options of each command by its words."""
-
-    def walk(command, words, above):
-        command = getattr(command, "whole", command)
-        context = click.Context(command, parent=above)
-        for name in command.list_commands(context) if hasattr(command, "list_commands") else ():
-            yield from walk(command.get_command(context, name), (*words, name), context)
-        own = {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
-        if words[:1] == ("import",) and words[-1] in names():
-            own |= {spelled(option.name) for option in get_importer(words[1]).options()}
-            own |= {"--name", "--images", "--strict", "--target", "--json"}
-        yield " ".join(words), frozenset(own)
-
-    return dict(walk(typer.main.get_command(app), (), None))
-
-
 def messages(path):
     """Literal texts of a module but its docstrings, and the options that it names by `option`."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -69,17 +46,19 @@ def messages(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_what_a_message_names_is_there(path):
+def test_what_a_message_names_is_there(path, options_by_command):
     texts, options = messages(path)
-    every = frozenset().union(*commands().values())
+    every = frozenset().union(*options_by_command.values())
     place = path.relative_to(ROOT).as_posix()
-    mine = next((commands()[command] for start, command in OF.items() if place.startswith(start)), every)
+    mine = next((options_by_command[command] for start, command in OF.items() if place.startswith(start)), every)
     absent = [name for name in options if name not in mine | BY_SET]
     for text in texts:
         absent += [name for name in OPTION.findall(text) if name not in every | OTHERS]
         for words, rest in COMMAND.findall(text):
             said = words.split()
-            known = next((name for n in (3, 2, 1) if (name := " ".join(said[:n])) in commands()), None)
+            known = next((name for n in (3, 2, 1) if (name := " ".join(said[:n])) in options_by_command), None)
             absent += [f"affectml {words}"] if known is None else []
-            absent += [f"{words} {name}" for name in OPTION.findall(rest) if name not in commands().get(known, every)]
+            absent += [
+                f"{words} {name}" for name in OPTION.findall(rest) if name not in options_by_command.get(known, every)
+            ]
     assert not absent

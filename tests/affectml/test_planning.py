@@ -15,10 +15,10 @@ import torch
 import affectml
 from affectml.data import DatasetMeta, write_dataset
 from affectml.errors import BadDataset, BadInput
-from affectml.planning import PlanConfig, next_images
+from affectml.planning import PlanConfig
 from affectml.planning._figures import Design, Pilot, alpha_influence, figures_of, stand_ins
 from affectml.planning._plan import Costs
-from affectml_annotation import count_votes, expected_change, fit_beta_prior, krippendorff_alpha
+from affectml_annotation import krippendorff_alpha
 from affectml_metrics import two_way_interval
 
 
@@ -276,14 +276,6 @@ def test_the_command_prints_tables_and_words(pilot, told):
     out = told("plan", pilot.root, "--people", "3,5", "--images", "100")
     for part in ("What studies will tell", "pilot", "rate:joy", "Assumed:", "cannot tell:"):
         assert part in out
-    told("plan", pilot.root, "--out", "x", code=2)
-
-
-def test_what_cannot_be_asked_for_is_refused_and_nothing_is_written(pilot, told, tmp_path):
-    # which would be read as predictions
-    said = told("plan", pilot.root, "--next", 5, "--out", tmp_path / "next.csv", code=2)
-    assert "expected a text file, such as next.txt" in said
-    assert list(tmp_path.glob("next*")) == []
 
 
 def test_json_has_all_that_the_tables_have(pilot, told):
@@ -306,25 +298,3 @@ def test_without_a_data_set_all_is_assumed_and_nothing_is_left_open(told):
     table = affectml.plan(rates=[0.4], people=[2, 8], images=[500, 100]).table()
     assert [row[1:3] for row in table.rows] == [(n, m) for m, ns in (("100", "28"), ("500", "258")) for n in ns]
     assert {*found["place"]["widths"]} > {*table.columns[5:]} > {"label_rates"}
-
-
-def test_the_next_answers_go_where_one_more_would_change_most(pilot, told, tmp_path):
-    votes = count_votes(pilot.judgements, ("joy", "awe", "fear"), list(pilot.images["image_id"]))
-    change = expected_change(votes.votes, votes.n, fit_beta_prior(votes.votes, votes.n))
-    found = next_images(pilot, 10)
-    assert list(found["change"]) == pytest.approx(sorted(change, reverse=True)[:10])
-    assert list(found["people"]) == [5] * 10
-    file = tmp_path / "next.txt"
-    assert "label assign --queue" in told("plan", pilot.root, "--next", "10", "--out", file)
-    assert file.read_text().split() == list(found["image_id"])
-    told("plan", pilot.root, "--next", "10", "--out", file, code=2)
-    told("plan", pilot.root, "--next", "41", code=2)
-
-
-def test_images_without_an_answer_are_among_the_next(dataset_of):
-    answers = pilot_of(12, 40, 5)
-    table = judgements_of(answers)
-    data = dataset_of(answers, table[table["image_id"] > "i004"].reset_index(drop=True))
-    found = next_images(data, 40)
-    assert set(found["image_id"][found["people"] == 0]) == {f"i{n:03}" for n in range(5)}
-    assert np.isfinite(found["change"]).all()

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from affectml.cli._print import LINES, LOG_WIDTH, show, show_result
+from affectml.cli._command import LINES, LOG_WIDTH, show, show_result
 from affectml.judging.figures import Evaluation, Rows
 from affectml.page.tables import ROWS, STAR, Table, brief, scores_table
 

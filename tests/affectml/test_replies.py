@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from affectml.errors import AffectmlError, BadInput
 from affectml.judging.answers import FILE, read_answers
 from affectml.taxonomies import Taxonomy, get_taxonomy
-from affectml.vlm import ReadConfig, read_replies, together
+from affectml.vlm import read_replies, together
 from affectml.vlm.config import PEOPLE
 from affectml.vlm.reply import Names, Requested, Unread, Why, Words, custom_id, parse_reply
 from affectml.vlm.requests import schema
@@ -38,7 +38,7 @@ def file(tmp_path_factory):
 
 def read(file, taxonomy=FOUR, *, one=False, images=IMAGES, **config):
     targets = SimpleNamespace(taxonomy=taxonomy, kind="distribution" if one else "rates")
-    return read_replies(file, SimpleNamespace(images=images, name="data"), targets, ReadConfig(**config))
+    return read_replies(file, SimpleNamespace(images=images, name="data"), targets, **config)
 
 
 def read_lines(file, lines, *given, **more):

@@ -8,8 +8,7 @@ from typer.testing import CliRunner
 
 from affectml.cli.taxonomy import app
 from affectml.errors import BadInput, UnknownLabel
-from affectml.taxonomies import LabelName, Taxonomy, ancestors, builtin_names, describe, get_taxonomy, polarity_of
-from affectml.taxonomies.near import nearest
+from affectml.taxonomies import LabelName, Taxonomy, ancestors, builtin_names, get_taxonomy, nearest
 from affectml_annotation.languages import LANGUAGES
 
 NAMES = "artemis-9 ekman-6 ekman-7 emotic-26 mikels-8 parrott-2 parrott-25 parrott-6 plutchik-8 polarity-2 polarity-3"
@@ -61,7 +60,7 @@ def test_a_built_in_taxonomy_holds_together_and_is_shown(name):
             assert (place.valence > 0) == (taxonomy.parents[label] == "positive"), label
     assert not taxonomy.wheel or sorted(taxonomy.wheel) == sorted(taxonomy.labels)
     assert bool(taxonomy.wheel) <= bool(taxonomy.wheel_source)
-    assert json.loads(run("show", name, "--json").stdout) == describe(taxonomy)
+    assert json.loads(run("show", name, "--json").stdout) == taxonomy.to_dict()
     assert run("show", name).exit_code == 0
 
 
@@ -259,14 +258,6 @@ def test_names_and_definitions_are_written_and_read_back_and_change_no_taxonomy(
     assert replace(mine, translations={}, definitions={}) == mine
     with pytest.raises(BadInput, match="translations to de names 'gleee', which is not a label"):
         replace(mine, translations={"de": {"gleee": LabelName("Heiterkeit")}})
-
-
-def test_polarity_follows_the_parents():
-    assert polarity_of(get_taxonomy("parrott-25"))["horror"] == "negative"
-    assert "confusion" not in polarity_of(get_taxonomy("parrott-25"))
-    assert polarity_of(get_taxonomy("ekman-7"))["neutral"] == "neutral"
-    assert polarity_of(get_taxonomy("polarity-2")) == {"negative": "negative", "positive": "positive"}
-    assert polarity_of(Taxonomy(name="x", labels=("a", "b"))) == {}
 
 
 def test_show_a_file_and_a_mapping(file):

@@ -15,7 +15,6 @@ from affectml.importers.find import read_lines
 from affectml.importers.read import read_table
 from affectml.taxonomies import get_taxonomy
 from affectml.vlm import read_replies
-from affectml.vlm.requests import read_orders
 from affectml_annotation.errors import BadImport, BadTask
 from affectml_annotation.exchange.files import no_file
 from affectml_annotation.exchange.label_studio import read_label_studio
@@ -69,7 +68,6 @@ def test_what_stands_there_is_said(places, place, says):
 READERS = {
     "table.csv": read_table,
     "rows.jsonl": lambda path: read_replies(path, None, None),
-    "index.jsonl": lambda path: read_orders([path], ["joy"]),
     "lines.txt": read_lines,
     "any.json": read_json,
     "weights.h5": lambda path: read_dense(path, ["dense"]),

@@ -381,7 +381,6 @@ REFUSED = [
     (["import", "FOLDER/people.parquet", "--db", "TASK"], "imported already"),
     (["import", "FOLDER/bad.csv", "--db", "TASK"], "5 problems, nothing was imported: line 2 and 2 more: 'strang"),
     (["import", "FOLDER/people.csv", "--db", "TASK", "--map", "foo"], "expected a pair"),
-    (["import", "FOLDER/people.csv", "--db", "TASK", "--encoding", "klingon"], "no encoding 'klingon'"),
     (["attention", "--db", "TASK", "--add", "FOLDER/nowhere.csv"], "nowhere.csv: no such file"),
     (["export", "--db", "TASK", "--to", "FOLDER/people.csv/new"], "people.csv/new: Not a directory; name another"),
     (["export", "--db", "TASK", "--to", "FOLDER/x.txt"], "x.txt: nothing was written: cannot tell the format; end"),

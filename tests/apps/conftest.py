@@ -270,6 +270,12 @@ def join(store: LabelStore, *people: str) -> None:
         store.consent(who)
 
 
+def say(store: LabelStore, who: str, count: int, *labels: str, **more: Any) -> None:
+    """Have somebody give the same answer to their next images. more: of the answer, such as another kind."""
+    more = {"kind": "labels" if labels else "none"} | more
+    store.submit([Answer(claim.image_id, who, labels=labels, **more) for claim in store.claim(who, count)])
+
+
 def change(store: LabelStore, *statements: Executable) -> None:
     """Change a database without its store's own rules."""
     with store.database.write() as connection:

@@ -15,7 +15,7 @@ from affectml.data import Dataset
 from affectml.taxonomies import get_taxonomy
 from affectml_annotation import Answer, LabelStore
 
-from .conftest import join
+from .conftest import join, say
 
 
 @pytest.fixture(scope="module")
@@ -395,8 +395,7 @@ def test_no_answer_of_others_and_no_suggestion_before_the_blind_answer_on_the_wi
     with LabelStore(server.db) as store:
         store.change_task(page={"control": 0.4})
         store.invite(["bob-the-other"])
-        for claim in store.claim("bob-the-other", 200):
-            store.submit([Answer(claim.image_id, "bob-the-other", "flag", note="secret-of-bob")])
+        say(store, "bob-the-other", 200, kind="flag", note="secret-of-bob")
     ann = person(server)
     replies, everything = [], []
 

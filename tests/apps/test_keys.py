@@ -2,8 +2,7 @@
 
 import pytest
 
-from affectml.taxonomies import get_taxonomy
-from affectml.taxonomies.near import NEGATIONS
+from affectml.taxonomies import NEGATIONS, get_taxonomy
 from affectml_annotation import LabelStore
 
 from .conftest import Person, join

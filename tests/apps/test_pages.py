@@ -19,6 +19,7 @@ from affectml_apps.relabel.pages.who import may_see_lead_pages
 from affectml_apps.relabel.sync import NotAllowed, exchange
 from affectml_apps.text import with_code
 
+from .conftest import say
 from .reading import in_file, named, page, press, read, said, submit, unescaped
 
 
@@ -121,8 +122,7 @@ def test_people_are_told_by_the_languages_of_their_answers_where_there_are_any(t
     task.store.invite(["ann", "bob", "eve"])
     assert "languages" not in page("progress").table[0].value
     for who, language in (("ann", "de"), ("bob", "ar")):
-        for claim in task.store.claim(who, 2):
-            task.store.submit([Answer(claim.image_id, who, "none", language=language)])
+        say(task.store, who, 2, language=language)
     app = page("progress")
     assert "Answers by language: de 2 (people: 1), ar 2 (people: 1)." in said(app)
     assert app.table[0].value["languages"].tolist() == ["de", "ar", ""]
@@ -148,8 +148,7 @@ def test_leads_read_the_usual_spelling_of_a_label_that_its_source_misspells(serv
     store = serve(taxonomy="parrott-25").store
     store.invite(["ann", "bob"])
     for who, labels in (("ann", ("irritabilty",)), ("bob", ("cheerfullness", "irritabilty"))):
-        for claim in store.claim(who, 3):
-            store.submit([Answer(claim.image_id, who, "labels", labels, seconds=1.0)])
+        say(store, who, 3, *labels, seconds=1.0)
     store.decide(store.images()["image_id"][0], ["irritabilty"], by="ann")
     for module in ("progress", "said"):
         app = page(module)
@@ -191,8 +190,7 @@ def test_that_languages_are_pooled_is_said_where_there_are_several(answered):
     store.change_task(overlap=9)
     store.invite(people := ["de1", "en1"])
     for who in people:
-        for claim in store.claim(who, 20):
-            store.submit([Answer(claim.image_id, who, "labels", ("awe",), language=who[:2])])
+        say(store, who, 20, "awe", language=who[:2])
     for name in ("said", "out"):
         assert "Answers in 2 languages (de 20, en 20) are pooled" in said(page(name))
 
@@ -356,8 +354,8 @@ def test_whoever_finished_the_first_round_lands_on_the_second(answered):
     mine = answered.store.judgements().query("annotator_id == 'ann'")["image_id"]
     number = answered.store.open_round("discussion", mine.tolist()[:3])
     assert page("label", who="ann").get("button_group")[0].value == 1
-    while rest := answered.store.claim("ann", 120):
-        answered.store.submit([Answer(claim.image_id, "ann", "labels", ("awe",)) for claim in rest])
+    for _ in range(3):
+        say(answered.store, "ann", 120, "awe")
     app = page("label", who="ann")
     (rounds,) = app.get("button_group")
     assert (rounds.options, rounds.value) == (["First look", "Second round: 3 left"], number)
@@ -413,8 +411,7 @@ def figures(app):
 def test_a_number_stands_on_one_page_only(answered):
     answered.store.change_task(checks={"rate": 0.2})
     for who in ("ann", "bob"):  # at two times of day
-        claim = answered.store.claim(who, 1)[0]
-        answered.store.submit([Answer(claim.image_id, who, "none", at=time.time() - 7200, seconds=2.0)])
+        say(answered.store, who, 1, at=time.time() - 7200, seconds=2.0)
     apps = {name: page(name) for name in ("progress", "said", "out")}
     first = {
         name: next(each.value for each in app.markdown if each.value.startswith("**")) for name, app in apps.items()
@@ -433,8 +430,7 @@ def test_no_figure_of_one_image_has_an_interval(task):
     image = task.store.images()["image_id"][0]
     task.store.enqueue([image])
     for who, labels in (("ann", ("awe", "fear")), ("bob", ("awe",))):
-        (claim,) = task.store.claim(who, 1)
-        task.store.submit([Answer(claim.image_id, who, "labels", labels, seconds=2.0)])
+        say(task.store, who, 1, *labels, seconds=2.0)
     for name in ("progress", "said", "out"):
         app = page(name)
         shown = " ".join([said(app), *(each.value.to_string() for each in app.table)])
@@ -457,7 +453,7 @@ def test_what_the_library_has_in_backticks_is_code_and_what_people_typed_never_i
         assert "![" not in with_code(typed)
     task.store.change_task(overlap=1, skips=0)
     task.store.invite(["ann"])
-    task.store.submit([Answer(task.store.claim("ann", 1)[0].image_id, "ann", "unsure")])
+    say(task.store, "ann", 1, kind="unsure")
     app = page("progress")
     assert "`affectml label assign --queue FILE --more 1` asks one more person each" in said(app)
     assert [each.value for each in app.text if "`" in each.value] == []
@@ -467,8 +463,7 @@ def test_drift_is_shown_once_somebody_has_a_second_block(task):
     task.store.invite(["ann"])
     for _ in range(7):
         assert "How people change" not in said(page("progress"))
-        claims = task.store.claim("ann", 12)
-        task.store.submit([Answer(claim.image_id, "ann", "labels", ("awe",), seconds=2.0) for claim in claims])
+        say(task.store, "ann", 12, "awe", seconds=2.0)
     (blocks,) = (each.value for each in page("progress").table if "block" in each.value)
     assert blocks[["block", "answers", "labels"]].to_numpy().tolist() == [
         [1, 50, "awe 100\xa0%"],

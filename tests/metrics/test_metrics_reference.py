@@ -120,10 +120,10 @@ def test_a_model_that_knows_the_faces_beats_the_prior_on_the_same_targets(ferplu
 
 WRONG_CALLS = [
     ({"predictor": "two"}, am.ArgumentError, "predictor: expected one of"),
-    ({"against": "votes"}, am.ArgumentError, "against: expected one of"),
-    ({"predictor": "rest"}, am.ArgumentError, "expected 'rates' or 'distribution'"),
+    ({"against": "votes"}, am.ArgumentError, "against, with predictor='person': expected one of"),
+    ({"predictor": "rest"}, am.ArgumentError, "predictor='rest': expected one of 'rates', 'distribution'"),
     ({"predictor": "half"}, am.ArgumentError, "generator"),
-    ({"predictor": "half", "against": "people"}, am.ArgumentError, "one target a half"),
+    ({"predictor": "half", "against": "people"}, am.ArgumentError, "predictor='half': expected one of 'set'"),
     ({"preds": {"human": [1, 0, 0]}}, am.ArgumentError, "names other than 'human'"),
     ({"preds": {"model": [1, 0]}}, am.ShapeError, r"preds\['model'\]: expected \[2, 3\] or \[3\]"),
     ({"tau": 0}, am.ArgumentError, "tau"),

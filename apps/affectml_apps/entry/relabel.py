@@ -4,7 +4,6 @@ import sys
 
 import streamlit as st
 
-from affectml_apps.relabel.web import app_parts
+from affectml_apps.relabel.web import PAGE, app_parts
 
-PAGE, PARTS = app_parts(sys.argv[1:])
-app = st.App(PAGE, **PARTS)
+app = st.App(PAGE, **app_parts(sys.argv[1:]))

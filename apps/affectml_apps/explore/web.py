@@ -52,8 +52,8 @@ LASTING = {"cache-control": "private, max-age=86400, immutable"}  # asked for wi
 _one_at_a_time = threading.Lock()  # encoders: two at once take twice the memory and no less time
 
 
-def app_parts(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
-    """What the entry script hands to `st.App`: the page's path, and its other arguments.
+def app_parts(arguments: Sequence[str]) -> dict[str, Any]:
+    """What the entry script hands to `st.App` beside `PAGE`.
 
     Opens the data set and makes its map at once, so that a wrong folder ends the program before anything is served.
     """
@@ -62,7 +62,7 @@ def app_parts(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
     options = read_page("explore", Exploring, arguments)
     serving.hold_little()
     explorer = serving.opened(lambda: _explorer(options))
-    return PAGE, {
+    return {
         "routes": make_routes(config.get_option("server.baseUrlPath")),
         "middleware": serving.make_middleware(options.allow_host),
         "lifespan": make_lifespan(explorer),

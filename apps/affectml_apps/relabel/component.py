@@ -8,8 +8,7 @@ from typing import Any
 import streamlit as st
 
 from affectml.errors import UnknownLabel, UnknownTaxonomy
-from affectml.taxonomies import Taxonomy, ancestors
-from affectml.taxonomies.near import NEGATIONS
+from affectml.taxonomies import NEGATIONS, Taxonomy, ancestors
 from affectml_annotation import Task
 from affectml_annotation.languages import _, client_texts, current
 from affectml_apps.relabel.identity import make_token

@@ -3,14 +3,16 @@
 import tempfile
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from babel.dates import format_timedelta
 
 from affectml.people.labelling import fitted
-from affectml_annotation import Alpha, Anchoring, Progress, StoreError, aggregate, anchoring, write_judgements
+from affectml_annotation import Alpha, Progress, StoreError, aggregate, write_judgements
 from affectml_annotation.agreement.values import with_interval
 from affectml_annotation.exchange.files import table_csv
 from affectml_annotation.judgements import ANSWERS, are_data, only_data
@@ -28,14 +30,6 @@ FEW_IMAGES = 4  # on fewer nothing is said of agreement
 SUFFIXES = {"CSV": ".csv", "Parquet": ".parquet", "JSON lines": ".jsonl", "Label Studio": ".json"}
 
 
-def how_long(seconds: float) -> str:
-    """A span of time as people say it: "2 days", "5 hours", "1 minute", which is also said of less."""
-    for unit, size in (("day", 86_400), ("hour", 3600)):
-        if seconds >= 1.5 * size:
-            return so_many(round(seconds / size), unit)
-    return so_many(max(1, round(seconds / 60)), "minute")
-
-
 def progress_words(now: Progress, overlap: int) -> str:
     """How far the first round is, and when it ends at the pace of the last hour of work."""
     panel = "their person" if overlap == 1 else f"their {overlap} people"
@@ -43,8 +37,10 @@ def progress_words(now: Progress, overlap: int) -> str:
         panel = "the people that they wait for"
     if now.complete == now.images:
         return f"All {now.images:,} images have {panel}."
-    rest = f"; at this pace the rest takes about {how_long(now.seconds_left)}" if now.rate == now.rate else ""
-    then = rest if now.answered else "; nobody has answered yet"
+    then = "" if now.answered else "; nobody has answered yet"
+    if now.rate == now.rate:
+        left = format_timedelta(timedelta(seconds=now.seconds_left), granularity="minute", threshold=1.5, locale="en")
+        then = f"; at this pace the rest takes about {left}"
     return f"{now.complete:,} of {now.images:,} images have {panel}{then}."
 
 
@@ -205,15 +201,6 @@ def shares_csv(judgements: pd.DataFrame, labels: Sequence[str]) -> bytes:
 def as_csv(table: pd.DataFrame) -> bytes:
     """CSV in which no cell is a formula (see `spreadsheet_cell`), and that begins as Excel knows UTF-8 by."""
     return table_csv(table).encode("utf-8-sig")
-
-
-def measure_anchoring(task: LabelTask) -> Anchoring | None:
-    """What suggestions did to second looks, or None where there is no round of them."""
-    second = queries.second_round(task.store, 1)
-    if second is None or not task.suggestions:
-        return None
-    said = task.store.judgements()
-    return anchoring(said, task.file.labels, task.suggestions, second=second)
 
 
 def save(task: LabelTask, text: str, *, since: int, by: str) -> int:

@@ -10,19 +10,8 @@ from typing import Literal
 
 import streamlit as st
 
-from affectml_annotation.languages import (
-    ENGLISH,
-    PSEUDO,
-    _,
-    as_code,
-    chosen,
-    current,
-    direction,
-    marked,
-    own_name,
-    use,
-    wishes,
-)
+from affectml_annotation import languages
+from affectml_annotation.languages import ENGLISH, PSEUDO, _, as_code, marked, own_name
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.task import LabelTask
 
@@ -47,7 +36,7 @@ STREAMLIT = (
 def language_of(offered: Sequence[str], own: Iterable[object], header: str | None) -> str:
     """The language for somebody. own: what they chose, the strongest first; header: Accept-Language."""
     valid = (code for said in own if (code := as_code(str(said or ""))) in offered or code == PSEUDO)
-    return chosen(offered, next(valid, None), wishes(header or ""))
+    return languages.chosen(offered, next(valid, None), languages.wishes(header or ""))
 
 
 def speak(task: LabelTask, who: str | None = None) -> None:
@@ -64,9 +53,9 @@ def speak(task: LabelTask, who: str | None = None) -> None:
             task.store.speak(person.annotator_id, code)
         st.session_state.update({LANGUAGE: code, KEPT: (who, code)})
     st.session_state[SPOKEN] = code
-    use(code)
+    languages.use(code)
     said = {} if code == ENGLISH else {text: _(text) for text in STREAMLIT}
-    document = json.dumps({"lang": code, "dir": direction(code), "said": said}).replace("<", "\\u003c")
+    document = json.dumps({"lang": code, "dir": languages.direction(code), "said": said}).replace("<", "\\u003c")
     st.html(f"<script>({DOCUMENT.read_text(encoding='utf-8')})({document})</script>", unsafe_allow_javascript=True)
 
 
@@ -87,11 +76,11 @@ def chooser(offered: Sequence[str]) -> None:
     """The languages to choose from, if there are several."""
     if not (there := choices(offered)):
         return
-    name, key = own_name(current()), f"languages-{current()}"  # with another key it closes
+    name, key = own_name(languages.current()), f"languages-{languages.current()}"  # with another key it closes
     row = st.container(horizontal=True, horizontal_alignment="right", key="languages")
     with row, st.popover(name, key=key):
         for one in there:
-            kind: Literal["primary", "secondary"] = "primary" if one["code"] == current() else "secondary"
+            kind: Literal["primary", "secondary"] = "primary" if one["code"] == languages.current() else "secondary"
             st.button(
                 one["name"], type=kind, width="stretch", key=f"language-{one['code']}", on_click=choose,
                 args=(one["code"],),

@@ -15,15 +15,7 @@ import pyarrow.parquet as pq
 from affectml.cli.pages import Labelling, read_page
 from affectml.data import Dataset
 from affectml.errors import BadInput, BadRun
-from affectml.people.labelling import (
-    labels_of,
-    make_task,
-    open_photographs,
-    task_file,
-    taxonomy_of,
-    with_files,
-    with_words,
-)
+from affectml.people import labelling
 from affectml.people.studies import begin
 from affectml.predicting.features import check_images
 from affectml.runs import RunFolder
@@ -107,7 +99,7 @@ class LabelTask:
         """The labels as somebody reads them: in the task's own words, of a study in those that they agreed to."""
         file = self.file
         words = label_words(self.store, who) if file.is_study else {file.languages[0]: file.words}
-        return with_words(self.taxonomy, words)
+        return labelling.with_words(self.taxonomy, words)
 
     def text(self, name: Text) -> str:
         """What the lead wrote for people, in the language that is spoken if it is there; ours, from the catalogue."""
@@ -168,7 +160,7 @@ def open_task(options: Options, say: Callable[[str], None] = lambda line: None) 
         if folder is None:
             task = _task_of(options, dataset, store)
         else:
-            dataset, taxonomy = Dataset.open(folder / store.task.dataset), labels_of(store.task)
+            dataset, taxonomy = Dataset.open(folder / store.task.dataset), labelling.labels_of(store.task)
             task = LabelTask(dataset, store, taxonomy, read_secret(store), leads=options.lead)
         file = store.task
         say(f"{what} in {store.database.where}: {len(file.labels)} labels, {file.question}")
@@ -188,7 +180,7 @@ def _task_of(options: Options, dataset: Dataset, store: LabelStore) -> LabelTask
             "`affectml study run OUT` starts it, or name another --db"
         )
     if there:
-        shown = with_files(dataset, dataset.images)  # such a task can only take judgements made elsewhere
+        shown = labelling.with_files(dataset, dataset.images)  # such a task can only take judgements made elsewhere
         if options.images is not None:
             store.add_images(shown[["image_id", "file"]])
     taxonomy = _taxonomy(dataset, options, there)
@@ -208,7 +200,7 @@ def _task_of(options: Options, dataset: Dataset, store: LabelStore) -> LabelTask
 
 def _open_dataset(options: Options, say: Callable[[str], None]) -> Dataset:
     if options.images is not None:
-        return open_photographs(options.images, options.root, taxonomy=options.taxonomy, say=say)
+        return labelling.open_photographs(options.images, options.root, taxonomy=options.taxonomy, say=say)
     if options.named is not None or (DEMO / "dataset.json").exists():
         return Dataset.open(options.root)
     from affectml.demo_set import write_demo
@@ -222,14 +214,16 @@ def _taxonomy(dataset: Dataset, options: Options, there: Task | None) -> Taxonom
     if options.taxonomy is not None:
         return get_taxonomy(options.taxonomy)
     if there is None or options.target is not None or not there.taxonomy:
-        return taxonomy_of(dataset, options.target)
-    return labels_of(there)
+        return labelling.taxonomy_of(dataset, options.target)
+    return labelling.labels_of(there)
 
 
 def _set_up(options: Options, dataset: Dataset, store: LabelStore) -> Task:
     keys = {"overlap": 1} if options.images is not None else {}  # one's own photographs; more by the task's file
-    file, images = make_task(dataset, *task_file(None, options.taxonomy, target=options.target or "", **keys))
-    store.init_task(file, with_files(dataset, images)[["image_id", "file"]], dataset=dataset.root)
+    file, images = labelling.make_task(
+        dataset, *labelling.task_file(None, options.taxonomy, target=options.target or "", **keys)
+    )
+    store.init_task(file, labelling.with_files(dataset, images)[["image_id", "file"]], dataset=dataset.root)
     return store.task
 
 

@@ -45,8 +45,8 @@ CLIENT = Path(__file__).parent / "client"
 PAGE = Path(__file__).parent / "pages" / "navigation.py"
 
 
-def app_parts(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
-    """What the entry script hands to `st.App`: the page's path, and its other arguments.
+def app_parts(arguments: Sequence[str]) -> dict[str, Any]:
+    """What the entry script hands to `st.App` beside `PAGE`.
 
     Opens the task at once, so that a wrong folder or database ends the program before anything is served.
     """
@@ -66,7 +66,7 @@ def app_parts(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
         serving.say(f"labelling as {task.starter}; under another name: open the page with ?who=NAME")
     base = config.get_option("server.baseUrlPath")
     entrance = [Middleware(Entrance, task=task, base=base)] if task.is_study else []
-    return PAGE, {
+    return {
         "routes": make_routes(base),
         "middleware": [*serving.make_middleware(options.allow_host), *entrance],
         "lifespan": make_lifespan(task),

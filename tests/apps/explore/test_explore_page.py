@@ -338,7 +338,7 @@ def test_who_said_what_stands_there_only_when_asked(explorer):
     page.locator(".names b", has_text=re.compile("^a")).first.wait_for()
 
 
-def test_ticked_images_are_sent_to_the_queue_and_no_others(explorer, page):
+def test_ticked_images_are_sent_to_the_queue_and_no_others_and_let_go(explorer, page):
     third, fifth = tick_two(explorer)
     page.get_by_text("Keep, download or ask people").click()
     page.get_by_role("button", name="Send to the labelling queue").click()

@@ -1,5 +1,5 @@
 // Searching the labels: whole words and beginnings first, and never the opposite of what was meant. Enter chooses the
-// label that is marked, and no other. What negates a word in a language is in affectml/taxonomies/near.py.
+// label that is marked, and no other. What negates a word in a language is in affectml/taxonomies/_names.py.
 
 import { keys, make } from "./elements.js";
 import { _ } from "./texts.js";

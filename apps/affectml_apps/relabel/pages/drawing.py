@@ -77,9 +77,7 @@ def image(task: LabelTask, image_id: str) -> None:
     try:
         picture = preview(task.dataset.image_path(queries.file_of(task.store, image_id) or ""))
     except (AffectmlError, OSError) as error:
-        with st.container(border=True):
-            st.text(f"{image_id} is not shown.")
-            st.text(str(error))
+        st.text(f"{image_id} is not shown: {error}")
     else:
         st.image(picture, width="content", alt=f"Image {image_id}")
 

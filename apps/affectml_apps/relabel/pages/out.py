@@ -28,10 +28,6 @@ from affectml_apps.relabel.pages.who import lead_name
 from affectml_apps.relabel.task import PATIENCE, LabelTask, current
 from affectml_apps.text import attempt, plain, sentence
 
-CHANGES = {
-    "version": "version {} runs", "state": "the study is {}", "more": "{} more places", "paid": "noted as paid: {}",
-    "erased": "erased: {}", "forgotten": "ids at the panel forgotten: {}",
-}  # fmt: skip
 ERASED = "Erased. What stays to be done, if anything, stands below."
 
 
@@ -53,7 +49,11 @@ def draw() -> None:
     if task.is_study:
         _erasures(task, asked)
         with section(), folded("Who changed what"):
-            table(_changes(overview.changes(task.store)))
+            changes = overview.changes(task.store).rename(columns={"at": "when (UTC)"})
+            changes["what"] = [
+                ", ".join(f"{name}: {value}" for name, value in each.items()) for each in changes["what"]
+            ]
+            table(changes)
 
 
 def _answers(task: LabelTask, judgements: pd.DataFrame) -> None:
@@ -172,11 +172,3 @@ def _erase(task: LabelTask, people: list[str]) -> None:
         with task.store.database.write() as connection:
             note_change(connection, lead_name(), {"erased": len(people)})
     st.session_state["erased"] = told
-
-
-def _changes(changes: pd.DataFrame) -> pd.DataFrame:
-    what = [
-        "; ".join(CHANGES.get(name, f"{name}: {{}}").format(value) for name, value in each.items())
-        for each in changes["what"]
-    ]
-    return changes.assign(what=what).rename(columns={"at": "when (UTC)"})

@@ -33,7 +33,6 @@ def draw() -> None:
     if agreed is None or agreed.images >= lead.FEW_IMAGES:
         _agreement(judgements, task.file.labels)
     if agreed is None or agreed.images:
-        _anchoring(task)
         _image_by_image(task, judgements)
     _conflicts(task)
     _remarks(task)
@@ -61,18 +60,6 @@ def _agreement(judgements: pd.DataFrame, labels: tuple[str, ...]) -> None:
         st.write(with_code(f"{pooled} `affectml label agreement --by language` compares them."))
     table(lead.with_intervals(by_label))
     st.write("Alpha falls on rare labels whatever people do: read it beside prevalence and Gwet's AC1.")
-
-
-@section()
-def _anchoring(task: LabelTask) -> None:
-    found = lead.measure_anchoring(task)
-    if found is None:
-        return
-    with folded("What suggestions did"):
-        moved = {"suggestion shown": found.shown, "control": found.control, "the suggestion's doing": found.effect}
-        told = [with_interval(each.value, each.low, each.high) for each in moved.values()]
-        table(pd.DataFrame({"second looks": list(moved), "moved towards the model": told}))
-        st.text(f"{found.looks_shown} second looks with a suggestion, {found.looks_control} without.")
 
 
 @section()

@@ -17,13 +17,7 @@ from affectml_annotation.study.screen import Screen, return_address, screen
 from affectml_annotation.study.terms import terms
 from affectml_apps.relabel import component
 from affectml_apps.relabel.identity import Allowance
-from affectml_apps.relabel.pages.who import (
-    ask_who,
-    may_see_lead_pages,
-    offer_to_leave,
-    sign_in_configured,
-    who_is_there,
-)
+from affectml_apps.relabel.pages import who as sign_in
 from affectml_apps.relabel.speaking import chooser, speak
 from affectml_apps.relabel.study.entrance import Visitor, enter, ids_of, visitor_of
 from affectml_apps.relabel.study.reading import as_list, element, text_of
@@ -155,7 +149,7 @@ def _no_way_in() -> None:
             "browser blocks this page's cookie: please allow it, and open the link again."
         ),
     )
-    if may_see_lead_pages():
+    if sign_in.may_see_lead_pages():
         st.info(TO_LEADS)
 
 
@@ -291,14 +285,14 @@ def _over(task: LabelTask, who: str, shown: Screen) -> None:
 def lead() -> None:
     """Where whoever leads comes in, who does not see the lead's pages yet."""
     task = current()
-    if who_is_there() is None and (sign_in_configured() or task.only_here):
-        ask_who("Who leads this study?", "Sign in, for the lead's pages. Nobody has to who takes part.")
+    if sign_in.who_is_there() is None and (sign_in.sign_in_configured() or task.only_here):
+        sign_in.ask_who("Who leads this study?", "Sign in, for the lead's pages. Nobody has to who takes part.")
         return
     narrow()
     st.title("Leading this study")
     st.text("The lead's pages are for the machine that this runs on, or for leads who sign in (--lead).")
-    if who_is_there() is not None:
-        offer_to_leave()
+    if sign_in.who_is_there() is not None:
+        sign_in.offer_to_leave()
 
 
 # What a participant does in each phase of a visit that goes on

@@ -4,13 +4,12 @@ Whatever else Markdown has, HTML above all, is text like any other. An image tra
 own would be served to whoever has it.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable
+from itertools import chain
 
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import escapeHtml
 from markdown_it.renderer import RendererHTML
-from markdown_it.token import Token
 
 from affectml.errors import AffectmlError
 from affectml_apps.pictures import BadImage, preview
@@ -21,55 +20,35 @@ RULES = ("heading", "lheading", "list", "emphasis", "link", "autolink", "image",
 SCHEMES = ("https://", "http://", "mailto:")
 
 
-class _Renderer(RendererHTML):
-    """markdown-it's own, which escapes all text, but for links and images."""
-
-    def link_open(self, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
-        """A link where its address is listed; else its words, and its address after them."""
-        address = str(tokens[at].attrs["href"])
-        end = next(token for token in tokens[at:] if token.type == "link_close")
-        if address in env["links"] and address.lower().startswith(SCHEMES):
-            tokens[at].attrs = {"href": address, "target": "_blank", "rel": "noopener noreferrer"}
-            return self.renderToken(tokens, at, options, env)
-        inside = tokens[at + 1 : tokens.index(end)]
-        end.meta["instead"] = "" if [one.content for one in inside] == [address] else escapeHtml(f" ({address})")
-        return ""
-
-    def link_close(self, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
-        """Its end."""
-        return str(tokens[at].meta.get("instead", "</a>"))
-
-    def image(self, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
-        """An image of the data set; for any other its description alone."""
-        source = env["picture"](str(tokens[at].attrs["src"]))
-        said = self.renderInlineAsText(tokens[at].children, options, env)
-        if source is None:
-            return escapeHtml(said)
-        tokens[at].attrs = {"src": source, "alt": said, "style": "max-width: 100%"}
-        return self.renderToken(tokens, at, options, env)
-
-
-class _Markdown(MarkdownIt):
-    """Addresses stay as they are written: an image's is its id, and a link's has to be one of those listed."""
-
-    def normalizeLink(self, url: str) -> str:
-        """As it is."""
-        return url
-
-    def validateLink(self, url: str) -> bool:
-        """Any, since the renderer takes those listed alone."""
-        return True
-
-
-_markdown = _Markdown("zero", renderer_cls=_Renderer).enable(RULES)
-
-
 def as_html(text: str, links: Collection[str], picture: Callable[[str], str | None]) -> str:
     """Markdown as HTML in which nothing of the text is more than text. picture: an image's address by its id, or None.
 
-    links: addresses that the text may link to, as they are written in it.
+    links: addresses that the text may link to, as they are written in it; of any other link the words stand there, and
+    its address after them. Of an image that is none of the data set's its description does.
     """
-    return str(_markdown.render(text, {"links": links, "picture": picture}))
+    markdown, renderer = MarkdownIt("zero").enable(RULES), RendererHTML()
+    # Addresses stay as they are written, since an image's is its id, and a link's has to be one of those listed.
+    markdown.normalizeLink, markdown.validateLink = str, bool  # type: ignore[assignment,method-assign]
+    tokens = markdown.parse(text)
+    for token in chain.from_iterable(inline.children or () for inline in tokens):
+        match token.type:
+            case "link_open":
+                address = str(token.attrs["href"])
+                listed = address in links and address.lower().startswith(SCHEMES)
+                after = "" if token.markup == "autolink" else f" ({address})"
+                token.attrs = {"href": address, "target": "_blank", "rel": "noopener noreferrer"}
+                if not listed:
+                    token.type, token.content = "text", ""
+            case "link_close" if not listed:
+                token.type, token.content = "text", after
+            case "image":
+                said = renderer.renderInlineAsText(token.children, markdown.options, {})
+                source = picture(str(token.attrs["src"]))
+                if source is None:
+                    token.type, token.content = "text", said
+                else:
+                    token.attrs = {"src": source, "alt": said, "style": "max-width: 100%"}
+    return str(renderer.render(tokens, markdown.options, {}))
 
 
 def element(kind: str, text: str, name: str = "") -> str:
