@@ -189,8 +189,8 @@ def test_a_report_s_tables_are_opened_by_keyboard_and_saved(written, profile):
     page.keyboard.press("Enter")
     assert page.locator("details[open] table").first.is_visible()
     with page.expect_download() as download:
-        page.locator("details[open] a[download$='.csv']").first.click()
-    assert Path(download.value.suggested_filename).suffix == ".csv"
+        page.locator("details[open] a[download$='.tex']").first.click()
+    assert Path(download.value.suggested_filename).suffix == ".tex"
 
 
 def test_an_audit_shows_copies_and_people(written, profile):
