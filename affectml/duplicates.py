@@ -57,14 +57,12 @@ class Copy(NamedTuple):
 class Duplicates:
     """What `find_duplicates` found in a data set.
 
-    copies: of images with equal pixels, each beside the first of them that is in a part of the split. compared: how
-    many pairs were compared by their pixels, since their embeddings have a cosine of `lowest` or more. without_file:
-    images without pixels to compare.
+    copies: of images with equal pixels, each beside the first of them that is in a part of the split. without_file:
+    images without pixels to compare. lowest: the cosine of embeddings from which on pixels were compared.
     """
 
     dataset: Dataset
     copies: tuple[Copy, ...]
-    compared: int = 0
     without_file: int = 0
     lowest: float = PROPOSE
 
@@ -75,13 +73,9 @@ class Duplicates:
 
     def notes(self) -> list[str]:
         """What was compared, in words; what was found, the rows of an audit say."""
-        above = f"with a cosine below {self.lowest:.4f} is compared"
-        lines = {
-            f"{self.without_file:,} images have no file, so their pixels cannot be compared": self.without_file,
-            f"{self.compared:,} pairs are compared by their pixels, since their embeddings are alike": self.compared,
-            f"of more than {MOST_PROPOSALS:,} pairs, none {above}": self.lowest > PROPOSE,
-        }
-        return [line for line, so in lines.items() if so]
+        without = f"{self.without_file:,} images have no file, so their pixels cannot be compared"
+        above = f"of more than {MOST_PROPOSALS:,} pairs, none with a cosine below {self.lowest:.4f} is compared"
+        return [without] * (self.without_file > 0) + [above] * (self.lowest > PROPOSE)
 
     def write_groups(self) -> Path | None:
         """Set the `group` column of images.parquet, so that no later split parts what pixels confirm.
@@ -132,7 +126,7 @@ def find_duplicates(dataset: Dataset, store: EmbeddingStore | None = None) -> Du
     likeness = dict(zip(compared, likenesses(pictures, compared).tolist(), strict=True))
     copies += [Copy("near", pair, value) for pair, value in likeness.items() if value >= LIKENESS]
     copies += [Copy("alike", pair, value) for pair, value in cosines.items() if value >= ALONE and pair not in likeness]
-    return Duplicates(dataset, tuple(copies), len(compared), len(ids) - len(files), lowest)
+    return Duplicates(dataset, tuple(copies), len(ids) - len(files), lowest)
 
 
 def same_pixels(

@@ -135,7 +135,7 @@ def measure(data: Path, runs: list[Path], again: int) -> list[tuple[str, float, 
         run, other = next(iter(opened.runs)), list(opened.runs)[-1]
         first, second = opened.labels[:2]
         timed("map", lambda _: opened.map(), 1)
-        for name in ("people.entropy", f"{run}.rate_cross_entropy", "runs.rate_manhattan"):
+        for name in ("people.entropy", f"{run}.rate_cross_entropy"):
             timed(f"column {name}", lambda _, name=name: opened.columns[name].values, 1)  # type: ignore[misc]
         some = View(order=f"{run}.rate_cross_entropy", filters=(
             Filter("people.entropy", low=0.1), Filter(f"{other}.rate.{first}", high=0.5),

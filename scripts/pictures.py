@@ -63,7 +63,7 @@ def prepared(folder: Path) -> None:
     affectml(folder, "train", "--multilabel")
     plant_faults(Dataset.open(folder / "data" / "demo"), folder / "faulty")
     affectml(folder, "embed", "faulty", "--encoder", "affect-tiny")
-    affectml(folder, "audit", "faulty", "--run", "runs/demo-001")
+    affectml(folder, "audit", "faulty")
     affectml(folder, "label", "init", "data/demo", "--db", "labels.db", "--invite", "a01,a02,a03")
     said = pd.read_parquet(folder / "data" / "demo" / "annotations.parquet")
     said[said["annotator_id"].isin(["a01", "a02", "a03"])].to_parquet(folder / "said.parquet")

@@ -138,8 +138,7 @@ def audit(
         if missing := len(targets.image_id) - len(ids):
             notes.append(f"{missing:,} images have no embedding; their answers are not checked")
         targets = targets.take(ids)
-        fitted = f"{len(ids):,} images for {len(targets.taxonomy):,} labels in five folds"
-        say(f"audit: heads are fitted on {fitted}")
+        say(f"audit: heads are fitted on {len(ids):,} images for {len(targets.taxonomy):,} labels in five folds")
     duplicates = find_duplicates(dataset, store)
     notes += duplicates.notes()
     promises = looked_at(of_dataset(dataset.root, images=False))  # `pictures` looks at those
@@ -211,7 +210,7 @@ def _ranked(rows: list[checks.Row], top: int) -> tuple[pd.DataFrame, dict[str, i
 
 def _frame(dataset: Dataset, targets: Targets | None, votes: pd.DataFrame) -> tuple[str, ...]:
     """Who was asked what, as far as the files say, and what that cannot show."""
-    asked, people = dataset.meta.judgements if targets is None else targets.meta, dataset.annotators
+    asked = dataset.meta.judgements if targets is None else targets.meta
     lines = [f"Source: {dataset.meta.source or 'the files do not say'}.", *dataset.meta.notes]
     if asked is not None:
         question = f"People were asked: “{asked.question}”"
@@ -219,13 +218,6 @@ def _frame(dataset: Dataset, targets: Targets | None, votes: pd.DataFrame) -> tu
         lines = [f"Construct: {asked.construct}.", question if was_asked(asked.question) else unknown, *lines]
     if (n := votes["n"]).any():
         lines.append(f"{len(n):,} images, {n.min():,} to {n.max():,} answers each ({n.sum():,} in all).")
-    known = pd.DataFrame() if people is None else people.drop(columns="annotator_id")
-    for name, given in known.astype(object).fillna("not given").astype(str).items():
-        counts = given.value_counts()
-        shown = ", ".join(f"{level} {count}" for level, count in counts.head(8).items())
-        lines.append(f"Of {len(given):,} people, {name}: {shown}{', ...' if len(counts) > 8 else ''}.")
-    if not len(known.columns):
-        lines.append("Nothing is known of who answered (no attributes in annotators.parquet).")
     people_unasked = "how people who were not asked would answer, how images that were not collected would be seen"
     blind = f"What this cannot show: {people_unasked}, and what any one person felt."
     return (*lines, blind)

@@ -113,7 +113,7 @@ def people(said: Said, expected: Expected) -> list[Row]:
     follow so little for somebody who follows half as much as the median person; whoever does better than 999 of 1,000
     permutations has p = 1.
     """
-    single, rate, kept = said.single, expected.of_answers(said, habits=False), []
+    single, rate, kept = said.single, expected.of_answers(said), []
     for person, mine in pd.Series(single.annotator).groupby(single.annotator).indices.items():
         given, others = (rows[mine] - rows[mine].mean(axis=0) for rows in (single.chosen, rate))
         size = (others**2).sum()

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from scipy.special import expit, logit
 from scipy.stats import betabinom, norm
 
 from affectml.data import Dataset, Targets
@@ -29,7 +28,6 @@ FOLDS = 5
 LEAST = 50  # images with answers; with fewer, rates are the labels' shares
 EDGE = 0.005  # no expected rate is nearer to 0 or 1
 STRENGTHS = np.geomspace(1, 300, 30)
-HABIT = 0.7  # standard deviation of a person's log-odds for a label, before their answers are seen
 TINY = 1e-12
 STEPS = 512  # of the grid on which a row's log losses are added
 ROWS = 64  # of one block, which a processor's own memory holds
@@ -108,18 +106,14 @@ class Expected(NamedTuple):
     learned: bool
     strength: Floats
 
-    def of_answers(self, said: Said, *, habits: bool = True) -> Floats:
-        """Each answer's chance to hold each label [M, C], given what the others said of the image, and own habits.
+    def of_answers(self, said: Said) -> Floats:
+        """Each answer's chance to hold each label [M, C], given what the others said of the image.
 
-        The mean of the Beta distribution after the others' votes; habits move its log-odds by a number of each person
-        and label, drawn towards 0 (a normal prior), so that who often says joy is not odd for saying it.
+        The mean of the Beta distribution after the others' votes.
         """
         single, image = said.single, said.single.image
         others, people = said.votes[image] - single.chosen, said.n[image] - 1
         rate = np.clip((self.strength * self.rate[image] + others) / (self.strength + people), EDGE, 1 - EDGE)
-        if habits:
-            rate = expit(logit(rate) + _habits(logit(rate), single)[single.annotator])
-        rate = np.clip(rate, EDGE, 1 - EDGE)
         return np.asarray(rate / rate.sum(axis=1, keepdims=True)) if said.exclusive else np.asarray(rate)
 
 
@@ -167,18 +161,6 @@ def _strengths(said: Said, rate: Floats) -> Floats:
         votes, n, share = (table[rows, label] for table in (said.votes, said.n, rate))
         at = [betabinom.logpmf(votes, n, beta * share, beta * (1 - share)).sum() for beta in STRENGTHS]
         found[label] = STRENGTHS[int(np.argmax(at))]
-    return found
-
-
-def _habits(evidence: Floats, single: Panel) -> Floats:
-    """Log-odds that each person adds for each label [A, C]: the mode under a normal prior, by Newton's steps."""
-    found = np.zeros((len(single.annotator_ids), evidence.shape[1]))
-    for _ in range(8):
-        chance = expit(evidence + found[single.annotator])
-        slope, curve = -found / HABIT**2, np.full_like(found, 1 / HABIT**2)
-        np.add.at(slope, single.annotator, single.chosen - chance)
-        np.add.at(curve, single.annotator, chance * (1 - chance))
-        found = found + np.clip(slope / curve, -1, 1)
     return found
 
 

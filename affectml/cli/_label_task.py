@@ -225,7 +225,9 @@ def images_to_queue(store: LabelStore, queue: Path, top: int, *, people: int | N
     """
     labels, known = store.task.labels, set(store.images()["image_id"])
     if queue.is_dir():
-        table = SystemAnswers.read(queue, ranks=False).frame.reset_index()
+        answers = SystemAnswers.read(queue)
+        rates = answers.scores if answers.shares is None else answers.shares
+        table = pd.DataFrame(rates, columns=list(answers.labels)).assign(image_id=answers.image_id)
     elif queue.suffix.lower() in PREDICTIONS:
         table = read_table(queue).frame.rename(columns={"image": "image_id"})
     else:

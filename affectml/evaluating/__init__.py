@@ -40,7 +40,6 @@ class EvaluateConfig:
         prompts: With --train: texts that a text head learns from, as for train; several times.
         seeds: With --train: how many seeds each is trained with.
         drop: Leave out labels that have no counterpart in the other taxonomy.
-        k: Take the first K labels of a ranked list as its set. Default: no sets.
         encoder: Encoder for zero-shot; embeds the images. Default: the embeddings that are there.
         tau: Lowest rate at which a label belongs to an image's set. Default: the run's, else 1/3.
         shape: What a file's answers are: sets, ranked, rates or distribution. Default: what they look like.
@@ -59,7 +58,6 @@ class EvaluateConfig:
     prompts: tuple[str, ...] = ("sentiment",)
     seeds: Annotated[int, Ge(1)] = 1
     drop: bool = False
-    k: Annotated[int, Ge(1)] | None = None
     encoder: str | None = None
     tau: float | None = None
     seed: Seed = 0

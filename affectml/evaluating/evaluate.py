@@ -29,7 +29,6 @@ from affectml.page import Shown, write_report
 from affectml.page.tables import brief, matrix, scores_table
 from affectml.prompts import Prompts
 from affectml.runs import RunFolder, TrainConfig, next_run_folder
-from affectml_metrics.table import find, specs
 from affectml_metrics.table import shown as in_order
 
 PAGE = "report.html"
@@ -95,7 +94,8 @@ def evaluate_systems(
     else:
         file.mkdir(parents=True, exist_ok=True)
         evaluation.write(file)
-        _write_answers(judged, file / FILE)
+        if judged:
+            _write_answers(judged, file / FILE)
         write_report(evaluation, shown, file / PAGE)
     if alone and out is None:
         data = option("on", runs[0].info.config.dataset or "DATASET")
@@ -104,13 +104,10 @@ def evaluate_systems(
 
 
 def _check(config: EvaluateConfig) -> None:
-    """Raises BadInput for a number or a word that is out of range."""
+    """Raises BadInput for a number that is out of range."""
     check_range(config)
     if config.tau is not None and not 0 < config.tau < 1:
         raise BadInput(f"{option('tau', config.tau)}: expected a rate between 0 and 1")
-    if config.sort is not None and find(config.sort) is None:
-        near = did_you_mean(config.sort, [spec.name for spec in specs()])
-        raise BadInput(f"{option('sort', config.sort)}: no such metric{near} (docs/metrics.md has all)")
 
 
 def _check_without_data(sources: Sequence[Source], config: EvaluateConfig) -> None:
@@ -159,8 +156,6 @@ def _shown(evaluation: Evaluation, judged: Sequence[Judged], runs: Sequence[RunF
 
 def _write_answers(judged: Sequence[Judged], file: Path) -> None:
     """Write everybody's answers to the judged images; labels that a data set has not are NaN there."""
-    if not judged:
-        return
     labels = list(dict.fromkeys(label for each in judged for label in each.truth.labels))
     names = [each.evaluation.figures[0].dataset for each in judged for _ in each.answers]
     said = [(system, a.image_id, a.split, a) for each in judged for system, a in each.answers.items()]

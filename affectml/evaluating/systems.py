@@ -305,12 +305,11 @@ class File:
     said: Said
     replies: Replies | None
     one_label: bool
-    k: int | None
 
     @classmethod
-    def of(cls, replies: Replies, one_label: bool, k: int | None) -> "File":
+    def of(cls, replies: Replies, one_label: bool) -> "File":
         """Replies brought together; see `affectml.vlm.together`."""
-        return cls(together(replies, one_label=one_label, k=k), replies, one_label, k)
+        return cls(together(replies, one_label=one_label), replies, one_label)
 
 
 def read_file(source: Source, data: Dataset, targets: Targets, config: EvaluateConfig) -> File:
@@ -319,18 +318,18 @@ def read_file(source: Source, data: Dataset, targets: Targets, config: EvaluateC
     if source.system is None:
         words = {name: to for name, to in config.mapping.items() if to in labels}
         given = read_replies(source.path, data, targets, shape=config.shape, mapping=words, system=source.name)
-        return File.of(given, one, config.k)
+        return File.of(given, one)
     table = read_answers(source.path, system=source.system)
     kind = next(name for name in ("share", "ranking", "set", "score") if (table["form"] == name).any())
     shape = {"share": "distribution" if one else "rates", "set": "sets"}.get(kind, "ranked")
     used = int((table["form"] == kind).sum())
     received = Received(rows=used, used=used, what="rows", shape=shape)
     if table[["wording", "draw"]].notna().any(axis=None):
-        return File.of(Replies(table, received, {}), one, config.k)
+        return File.of(Replies(table, received, {}), one)
     found = SystemAnswers.read(source.path, labels, system=source.system)
     scores, shares, sets = found.scores, found.shares, found.sets
     said: tuple[Any, ...] = (shape, found.image_id, scores, shares, sets, scores if sets is None else sets, received)
-    return File(Said(*said), None, one, None)
+    return File(Said(*said), None, one)
 
 
 def judged_as(said: Said, ids: Ids, truth: Truth, val: Truth | None) -> tuple[Answers, str]:
@@ -397,7 +396,7 @@ def named_beside_people(case: Case) -> dict[str, Any]:
     by how often they name a label first. P values are corrected for the labels of all systems together (Holm 1979).
     """
     truth, findings, rows = case.truth, list[dict[str, str]](), list[Figure]()
-    none, does, people = dict[str, list[str]](), dict[str, str](), dict[str, NDArray[Any]]()
+    does, people = dict[str, str](), dict[str, NDArray[Any]]()
     for name, said in case.more.get("said", {}).items():
         often = said.often[places(said.image_id, truth.image_id)]
         first = said.shape in ("ranked", "distribution" if truth.kind in SEVERAL else "rates")
@@ -411,14 +410,7 @@ def named_beside_people(case: Case) -> dict[str, Any]:
         found = sorted((each for each in rows if each.system == name and each.found), key=lambda each: each.p or 0.0)
         means = dict(zip(truth.labels, people[name].mean(axis=0).tolist(), strict=True))
         findings += [{"system": name, "words": bias_in_words(each, means[each.label], what)} for each in found]
-        if not found:
-            none.setdefault(what, []).append(name)
-    for what, names in none.items():
-        several = what if len(names) == 1 else what.replace("says", "say").replace("names", "name")
-        who = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
-        words = f"{who} {several} no label more often or less often than people, beyond chance (5 %, Holm)"
-        findings.append({"system": "", "words": words})
-    return {"findings": findings, "named_first": [name for name, what in does.items() if what == "names first"]}
+    return {"findings": findings}
 
 
 def received_of(file: File, ids: Ids) -> dict[str, Any]:
@@ -467,7 +459,7 @@ def requests_in(file: File, labels: Sequence[str], seed: int, data: Dataset) -> 
         file.said.received.notes.append(f"drawn from another {option('seed')}, so nothing is said of places of labels")
     elif replies is not None and asked:  # each request as an image of its own
         table = replies.table.assign(image_id=replies.table.index)
-        said = File.of(replace(replies, table=table), file.one_label, file.k).said
+        said = File.of(replace(replies, table=table), file.one_label).said
         at = np.flatnonzero(pd.Index(said.image_id).isin([*asked]))
         each = [asked[given] for given in said.image_id[at]]
         orders = [shuffled(labels, seed, one.image, one.sample) for one in each]

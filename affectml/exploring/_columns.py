@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property, partial, reduce
-from itertools import combinations
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -27,12 +26,10 @@ from affectml.taxonomies import Taxonomy
 from affectml_metrics import functional
 
 Array = NDArray[Any]
-PEOPLE, RUNS, IMAGES = "people", "runs", "images"  # groups; every run is one of its own
+PEOPLE, IMAGES = "people", "images"  # groups; every run is one of its own
 TIED = "several tie"
 UNLISTED = "not listed"
-# Of (rates, distribution): what a run's error is, and how far apart two of people and runs are.
-ERRORS = ("rate_cross_entropy", "cross_entropy")
-DISTANCES = ("rate_manhattan", "total_variation")
+ERRORS = ("rate_cross_entropy", "cross_entropy")  # a run's, of rates and of a distribution
 _OFF = 1e-3  # how far a row of shares may be from a sum of one: rounding is far below
 _PARTS = ("train", "calibration", "val", "test", "unused")
 
@@ -41,7 +38,7 @@ _PARTS = ("train", "calibration", "val", "test", "unused")
 class Column:
     """One thing that is known of every image.
 
-    name: unique, as in addresses. title: in words. group: people, runs (between them), a run's name, or images.
+    name: unique, as in addresses. title: in words. group: people, a run's name, or images.
     make: computes its values. levels: of a category; a number has none.
     """
 
@@ -164,11 +161,12 @@ class Run(Said):
                 other images than the data set's.
         """
         index, kind, labels = judgements.index, folder.info.data.kind, folder.taxonomy.labels
-        said = SystemAnswers.read(folder.folder, labels, ranks=False)
+        said = SystemAnswers.read(folder.folder, labels)
+        values = said.scores if said.shares is None else said.shares
         check_images(folder, judgements.dataset, said.image_id)
-        sums = said.scores.sum(axis=1) if said.shares is not None else np.zeros(1)
+        sums = np.zeros(1) if said.shares is None else values.sum(axis=1)
         shares = said.shares is not None and (kind in SEVERAL or bool((np.abs(sums - 1) < _OFF).all()))
-        rates, sets = _placed(said.scores, said.image_id, index, labels), None
+        rates, sets = _placed(values, said.image_id, index, labels), None
         if said.sets is not None:
             inside = np.nan_to_num(said.sets, copy=False, nan=-1).astype(np.int8)
             sets = _placed(inside, said.image_id, index, labels, -1)
@@ -234,16 +232,8 @@ def columns_of(
         yield from _said(run, "likeliest label")
         parts = tuple(run.split.categories)
         yield Column(f"{run.name}.split", "split of the run", run.name, run.split.codes.copy, parts)
-        for names, words in ((ERRORS, "error"), (DISTANCES, "distance from people")):
-            if people is not None and run.beside(people):
-                yield _measure(names[not run.several], words, run.name, [(run, people)])
-    named = set()
-    for run in runs:
-        name, same = DISTANCES[not run.several], [other for other in runs if run.beside(other)]
-        if len(same) > 1 and name not in named:
-            named.add(name)
-            words = f"largest distance between two of {', '.join(each.name for each in same)}"
-            yield _measure(name, words, RUNS, list(combinations(same, 2)))
+        if people is not None and run.beside(people):
+            yield _error(run, people)
     images = judgements.dataset.images.drop(columns=["image_id", "file"], errors="ignore")  # which are searched in
     for title, values in images.items():
         if values.notna().any():
@@ -274,24 +264,17 @@ def _mode(rates: Array) -> Array:
     return np.asarray(np.choose(hits.sum(axis=1).clip(max=2), [np.nan, hits.argmax(axis=1), rates.shape[1]]))
 
 
-def _measure(name: str, words: str, group: str, pairs: Sequence[tuple[Said, Said]]) -> Column:
-    """How far one's rates or shares are from another's, image by image; of several pairs the largest."""
+def _error(run: Run, people: People) -> Column:
+    """How far a run's rates or shares are from people's, image by image."""
+    name, columns = ERRORS[not run.several], [people.taxonomy.index(label) for label in run.taxonomy.labels]
 
-    def whole(shares: Array, several: bool) -> torch.Tensor:  # float32 lost the last digits of a distribution's sum
-        given = torch.from_numpy(shares).double()
-        return given if several else given / given.sum(dim=1, keepdim=True)
+    def measure(ours: Array, theirs: Array) -> Any:
+        shares = torch.from_numpy(theirs[:, columns]).double()
+        if not run.several:  # float32 lost the last digits of a distribution's sum
+            shares = shares / shares.sum(dim=1, keepdim=True)
+        return getattr(functional, name)(unsure(torch.from_numpy(ours), rates=run.several), shares)
 
-    def measured(pair: tuple[Said, Said]) -> Array:
-        one, other = pair
-        columns = [other.taxonomy.index(label) for label in one.taxonomy.labels]
-
-        def measure(ours: Array, theirs: Array) -> Any:
-            given = unsure(torch.from_numpy(ours), rates=one.several) if name in ERRORS else whole(ours, one.several)
-            return getattr(functional, name)(given, whole(theirs[:, columns], one.several))
-
-        return _by_parts(measure, one, other)
-
-    return Column(f"{group}.{name}", f"{words} ({name})", group, lambda: reduce(np.fmax, map(measured, pairs)))
+    return Column(f"{run.name}.{name}", f"error ({name})", run.name, partial(_by_parts, measure, run, people))
 
 
 def _by_parts(measure: Callable[..., Any], *said: Said) -> Array:

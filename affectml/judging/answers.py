@@ -160,12 +160,7 @@ class SystemAnswers:
 
     @classmethod
     def read(
-        cls,
-        source: str | os.PathLike[str],
-        labels: Sequence[str] | None = None,
-        *,
-        system: str = "model",
-        ranks: bool = True,
+        cls, source: str | os.PathLike[str], labels: Sequence[str] | None = None, *, system: str = "model"
     ) -> "SystemAnswers":
         """Those of a system that was asked once; see `read_answers`.
 
@@ -173,15 +168,12 @@ class SystemAnswers:
             source: a run's folder, or a file of this form.
             labels: the labels that it has to have, in this order; None takes the file's.
             system: which.
-            ranks: False takes shares for the scores where there are any, for less memory.
 
         Raises:
             BadRun: as `read_answers` does, and where a label has no column or the system no row.
         """
         found: dict[str, pd.DataFrame] = {}
         for form in FORMS[::-1]:  # one at a time, for less memory
-            if form == "score" and "share" in found and not ranks:
-                continue
             rows = read_answers(source, system=system, form=form)
             columns = labelled(rows) if labels is None else [LABEL + label for label in labels]
             bad = [f"no column {name}" for name in columns if name not in rows]

@@ -19,11 +19,10 @@ from affectml.judging.compare import LEVEL, corrected, firsts, summed
 from affectml.judging.figures import Figure, Rows
 from affectml.judging.scoring import Answers
 from affectml.judging.truth import Array, Floats, Ints, Truth
-from affectml.judging.views import Case, add_bins, people_behind
+from affectml.judging.views import Case
 from affectml_annotation import fit_beta_prior, fit_dirichlet_prior, posterior_entropy
-from affectml_metrics import FEW, Difference, paired_difference, table_interval
+from affectml_metrics import FEW, Difference, paired_difference
 from affectml_metrics import functional as F
-from affectml_metrics.functional.calibration import debiased_calibration
 from affectml_metrics.intervals import Bounds, interval_of
 
 OfSums = Callable[[Floats], Floats]
@@ -32,7 +31,6 @@ Compared = tuple[Ints, Floats, dict[str, Floats]]
 
 THIRDS = ("most agree", "between", "least agree")
 NEIGHBOURS = 2  # others whom each person of an image is compared with, of five people that is everybody
-BINS, DRAWN = 5, 10  # of the calibration error, label by label, and of all labels together
 
 
 class Requests(NamedTuple):
@@ -158,26 +156,19 @@ def stated_calibration(case: Case) -> dict[str, Any] | None:
     """Whether stated shares mean what they say.
 
     calibration_slope: how much higher people's share is where the stated one is 1 higher, within labels, so that naming
-    a label too often does not count; p: of a slope of 1; none where a system states the same of every image.
-    calibration_error: squared, mean over labels, without the bias of few images. Rows `by` bin without a label are of
-    all labels together, n of their cells. Nothing where people's shares are not known.
+    a label too often does not count; p: of a slope of 1; none where a system states the same of every image. Nothing
+    where people's shares are not known.
     """
     truth, slopes = case.truth, Rows(**case.rows.key)
     if truth.kind not in ("rates", "distribution"):
         return None
-    seen, labels = np.asarray(truth.shares, dtype=np.float64), len(truth.labels)
-    people = people_behind(truth) if truth.people is None else truth.people
-    asked = None if people is None else people.ravel()
-    units = np.arange(len(seen)) if truth.groups is None else np.unique(truth.groups, return_inverse=True)[1]
+    seen = np.asarray(truth.shares, dtype=np.float64)
     for name, given in answering(case).items():
         if given.shares is None or name in case.more.get("smoothed", ()):
             continue
         said = given.shares.double().numpy()
-        error = table_interval(debiased_calibration(said, seen, bins=BINS), len(seen), groups=truth.groups)
-        case.rows.add("calibration_error", error, system=name)
         sums = np.stack([np.ones_like(said), said, seen, said**2, said * seen], axis=1).reshape(len(seen), -1)
         slopes.add("calibration_slope", jackknifed(sums, slope_of, truth.groups, null=1.0), system=name)
-        add_bins(case.rows, said.ravel(), seen.ravel(), asked, np.repeat(units, labels), most=DRAWN, system=name)
 
     def words(each: Figure) -> str:
         over, (low, high) = "over" if each.value < 1 else "under", each.ends

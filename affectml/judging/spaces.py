@@ -261,7 +261,7 @@ def coarser(case: Case) -> dict[str, Any]:
     data, targets, ids = case.more["data"], case.more["targets"], case.truth.image_id
     facts: dict[str, Any] = {}
     place = {image: row for row, image in enumerate(ids)}
-    for to in levels(targets.taxonomy):
+    for to in (mapping(targets.taxonomy, coarse, drop=True) for coarse in ancestors(targets.taxonomy)):
         try:
             space = space_of(to, to)
             people = people_in(data, targets, ids, case.more["train"], to, space, case.truth.tau)
@@ -278,11 +278,3 @@ def coarser(case: Case) -> dict[str, Any]:
         about = {"labels": list(space.taxonomy.labels), "images": len(index), "mass": people.mass, "lines": lines}
         facts[to.target.name] = about
     return {"levels": facts}
-
-
-def levels(taxonomy: Taxonomy) -> list[Mapping]:
-    """Mappings from a taxonomy to each coarser one above it, nearest first; empty where it has no parents.
-
-    Labels that no coarser one covers are dropped.
-    """
-    return [mapping(taxonomy, coarse, drop=True) for coarse in ancestors(taxonomy)]

@@ -95,10 +95,8 @@ def subgroups(case: Case) -> dict[str, Any]:
     rules, tested = _images(case, columns)
     if people is not None and asked:
         tested += _people(case, agreement(people, case.model), asked)
-        rules["agreement"] = (
-            "set F1 of the model with one person's answer, less that of the other people of the same image; units are "
-            "people"
-        )
+        less = "less that of the other people of the same image"
+        rules["agreement"] = f"set F1 of the model with one person's answer, {less}; units are people"
     figures = corrected([each for each, _ in tested])
     case.rows.rows += figures
     told = sorted(zip(figures, tested, strict=True), key=lambda each: each[0].p or 0.0)
@@ -202,16 +200,14 @@ def check_groups(dataset: Dataset, columns: Sequence[str]) -> None:
         if not where:
             have = [str(c) for table in tables.values() if table is not None for c in table.columns]
             free = [c for c in dict.fromkeys(have) if c not in (*OURS, "annotator_id")]
-            raise BadInput(
-                f"{option('groups', [name])}: neither images.parquet nor annotators.parquet of {dataset.root} has this "
-                f"column{did_you_mean(name, free)} (columns there: {', '.join(free) or 'none'})"
-            )
+            neither = f"neither images.parquet nor annotators.parquet of {dataset.root} has this column"
+            there = f"{did_you_mean(name, free)} (columns there: {', '.join(free) or 'none'})"
+            raise BadInput(f"{option('groups', [name])}: {neither}{there}")
         if all(as_levels(values, [name]) is None for values in where.values()):
             file, values = next(iter(where.items()))
-            raise BadInput(
-                f"{option('groups', [name])}: {file} has {values.dropna().astype(str).nunique()} different values "
-                f"there; expected 2 to {MAX_LEVELS} levels: put numbers into bands, and rare levels into one"
-            )
+            has = f"{file} has {values.dropna().astype(str).nunique()} different values there"
+            way = f"expected 2 to {MAX_LEVELS} levels: put numbers into bands, and rare levels into one"
+            raise BadInput(f"{option('groups', [name])}: {has}; {way}")
 
 
 def as_levels(values: pd.Series, asked: Sequence[str] = ()) -> pd.Series | None:

@@ -106,14 +106,13 @@ class Said:
     received: Received
 
 
-def together(replies: Replies, *, one_label: bool, k: int | None = None) -> Said:
+def together(replies: Replies, *, one_label: bool) -> Said:
     """Bring the replies about each image together; of no replies, zero images.
 
     Args:
         replies: all that were read, or `replace(replies, table=...)` with some rows of the table, such as those of one
             draw.
         one_label: whether people were asked for one label each. An image is left out if no reply names a label.
-        k: the first k labels of a ranking are its set; None leaves rankings without sets.
     """
     kind, labels, table = replies.received.shape, labelled(replies.table), replies.table.set_index("image_id")
     rows = table.loc[table["form"] == _FORM[kind], labels].astype(np.float64)
@@ -133,9 +132,7 @@ def together(replies: Replies, *, one_label: bool, k: int | None = None) -> Said
         shares = (votes.to_numpy() + 0.5) / (counts + (len(labels) / 2 if one_label else 1))
     elif _FORM[kind] == "share":
         shares = scores / scores.sum(axis=1, keepdims=True) if kind == "distribution" else scores
-    if kind == "ranked" and k is not None:
-        sets = ((-scores).argsort(axis=1, kind="stable").argsort(axis=1) < k) & (scores > 0)
-    elif kind != "ranked" and not several:
+    if kind != "ranked" and not several:
         sets = table.loc[table["form"] == "set", labels].reindex(votes.index).to_numpy()
     return Said(
         shape=shape,
@@ -309,7 +306,7 @@ def _table_rows(path: Path, names: Names, words: Words) -> tuple[list[_Row], str
     tops = {int(top[1]): c for c in columns if (top := _TOP.fullmatch(plain(c)))}
     filled = table.frame.astype(object).where(table.frame.notna(), "")
     for place, row in zip(table.place, filled.to_dict("records"), strict=True):
-        cells = {name: cell for name, cell in row.items() if str(cell).strip() not in ("", "nan", "NaN")}
+        cells = {str(name): cell for name, cell in row.items() if str(cell).strip() not in ("", "nan", "NaN")}
         cells = {name: cell.tolist() if isinstance(cell, np.ndarray) else cell for name, cell in cells.items()}
         if ranked := [cells.pop(tops[at]) for at in sorted(tops) if tops[at] in cells]:
             cells["ranking"] = ranked

@@ -253,11 +253,6 @@ def stated(said: Any) -> int | float | None:
     return int(text) if text.lstrip("+-").isdigit() else value
 
 
-def flag(said: Any) -> bool | None:
-    """Whether a value or a text says yes or no; None where it says neither."""
-    return _FLAGS.get(str(said).strip(" .").casefold())
-
-
 @dataclass(frozen=True)
 class Reply:
     """labels: as the reply spells them, () for the empty set, best first where `ranked`; numbers: by label as spelt.
@@ -376,7 +371,7 @@ def _are(kind: type, entries: Any) -> bool:
 def _by_label(stands: Mapping[str, Any], words: Words, *, whole: bool) -> Reply:
     """Yes or no, or a number, by label. whole: whether only a no to all is no label."""
     refuse_if(len({words.find(label) or folded(label) for label in stands}) < len(stands), Why.CONTRADICTS)
-    flags = {label: flag(beside) for label, beside in stands.items()}
+    flags = {label: _FLAGS.get(str(beside).strip(" .").casefold()) for label, beside in stands.items()}
     if None not in flags.values():
         chosen = tuple(label for label, yes in flags.items() if yes)
         refuse_if(whole and not chosen and len(flags) < len(words.taxonomy), Why.NO_LABELS)

@@ -92,8 +92,8 @@ def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) 
             for sample in range(1, config.samples + 1):
                 shown = shuffled(labels, config.seed, image, sample)
                 body = _body(url, prompt(wording, shown, config.answer, one=one), shown, config)
-                request = {"custom_id": custom_id(image, sample, answer=config.answer, shuffle=drawn)}
-                request |= {"method": "POST", "url": "/v1/chat/completions", "body": body}
+                given = custom_id(image, sample, answer=config.answer, shuffle=drawn)
+                request = {"custom_id": given, "method": "POST", "url": "/v1/chat/completions", "body": body}
                 yield json.dumps(request, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
     with ExitStack() as stack, Progress("writing requests", len(images), "images") as bar:
@@ -168,10 +168,6 @@ def _check(config: AskConfig) -> None:
     if own := config.body.keys() & {"model", "messages", "temperature"}:
         other = "the question and the image" if "messages" in own else option(min(own))
         raise BadInput(f"{option('body')}: not for {min(own)}, which {other} sets")
-    try:
-        json.dumps(dict(config.body), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise BadInput(f"{option('body')}: expected values that JSON can hold ({error})") from None
 
 
 def _asking(data: Dataset, config: AskConfig, say: Say) -> tuple[list[str], tuple[str, ...], bool, str]:

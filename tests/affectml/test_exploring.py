@@ -226,14 +226,8 @@ def test_one_name_gives_one_figure(found, demo):
     assert found.columns["people.entropy"].values == pytest.approx(entropies(np.array(VOTES) / 10, rates=True))
     stored = demo.runs["run"].folder.evaluation
     test = View(filters=(Filter("run.split", levels=("test",)),))
-    for name in ("rate_cross_entropy", "rate_manhattan"):
-        mean = demo.columns[f"run.{name}"].values[demo.shown(test)].mean()
-        assert mean == pytest.approx(stored.get(name).value, rel=1e-5)
-    # `part` says 1 - people's rate: of b they are .2, 1 and .8 apart, twice the mean of which is 4/3
-    column = found.columns["part.rate_manhattan"]
-    assert column.values[1] == pytest.approx(2 * (0.2 + 1 + 0.8) / 3)
-    assert found.columns["whole.rate_manhattan"].values == pytest.approx([0] * 6, abs=1e-6)
-    assert found.columns["runs.rate_manhattan"].values == pytest.approx(column.values, abs=1e-6, nan_ok=True)
+    mean = demo.columns["run.rate_cross_entropy"].values[demo.shown(test)].mean()
+    assert mean == pytest.approx(stored.get("rate_cross_entropy").value, rel=1e-5)
 
 
 def test_a_run_that_lacks_images_says_nothing_of_them(found):
@@ -256,7 +250,7 @@ def test_a_run_is_compared_with_people_only_where_it_can_be(hand, tmp_path):
         edit(folder / "run.json", **change)
     found = Collection(hand, [tmp_path / name for name in changes])
     errors = [name for name in found.columns if name.endswith(("cross_entropy", "manhattan", "variation"))]
-    assert errors == ["other.rate_cross_entropy", "other.rate_manhattan"]
+    assert errors == ["other.rate_cross_entropy"]
     assert found.notes[:-1] == [
         "topk: not compared with people's rates: its scores are no shares of people",
         "soft: not compared with people's rates: it predicts a distribution",
@@ -267,7 +261,6 @@ def test_a_run_is_compared_with_people_only_where_it_can_be(hand, tmp_path):
     write_answers(tmp_path / "other/answers.parquet", "hand", LABELS, [("model", said.image_id, said.split, said)])
     found = Collection(hand, [tmp_path / "other"])
     assert found.detail(1).runs[0].rates == pytest.approx({"awe": 0.4, "joy": 0, "fear": 0.1})
-    assert found.column("other.rate_manhattan").values == pytest.approx(np.zeros(6), abs=1e-6)
 
 
 def test_a_run_on_other_images_of_the_same_names_is_refused(demo, tmp_path):

@@ -65,9 +65,8 @@ def test_a_planted_bias_is_found_and_said_in_words():
     said = "has a higher rate of d, less people's, on look x than on look y"
     assert any(line.startswith(said) for line in findings(result))
     key = {"by": "look", "level": "x"}
-    model, people = (result.get("named_share", system, **key, label="d").value for system in ("model", "people"))
     bias = result.get("label_bias", **key, label="d")
-    assert (bias.value, bias.p) == (pytest.approx(model - people), None)  # a level alone is not tested
+    assert bias.p is None  # a level alone is not tested
     assert 0 < bias.low < bias.value < bias.high
     assert result.get("images", "people", **key).value == bias.n
     assert len(compared(result)) == result.facts["subgroups"]["tests"] == 7

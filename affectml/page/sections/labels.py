@@ -72,10 +72,8 @@ def _best(first: str, rows: Sequence[Figure]) -> list[str]:
 
 def bias(page: Page) -> Section | None:
     """How often systems name each label, less how often people do."""
-    rows, title = (
-        page.found(metric="label_bias", label=None),
-        "How often each label is named, less how often people name it",
-    )
+    rows = page.found(metric="label_bias", label=None)
+    title = "How often each label is named, less how often people name it"
     found = grouped([each for each in rows if each.found], "system")
     counts = ", ".join(f"{called(who)} names {len(each)}" for who, each in found.items())
     told = f"of {len(grouped(rows, 'label'))} labels, {counts} more often or less often than people"

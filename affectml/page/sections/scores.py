@@ -82,22 +82,18 @@ PANELS = 12  # labels of the picture; the table has all
 def reliability(page: Page) -> Section | None:
     """What was said against what was seen, label by label; None where no system has shares to take at their word."""
     rows = [each for each in page.parts("bin") if each.label and each.system == page.first]
-    rows += [replace(f, label=f"{f.system}, all labels") for f in page.parts("bin", label="")]
     metrics, panels = grouped(rows, "metric"), dict[str, list[Any]]()
     bins = list(zip(metrics.get("stated_share", ()), metrics.get("seen_share", ()), strict=True))
     for said, seen in bins:
         panels.setdefault(seen.label, []).append((said.value, (seen.value, *seen.ends)))
     shown = dict(list(panels.items())[:PANELS])
     told = [f"{name} {', '.join(f'{number(x)} seen {number(y)}' for x, (y, *_) in at)}" for name, at in shown.items()]
-    picture, line = (
-        plot(shown, f"Reliability by label: {'; '.join(told)}"),
-        "Above the dashed line, it understates.",
-    )
-    drawn = [Drawing("Seen against said", picture, line)] if bins else []
+    picture = plot(shown, f"Reliability by label: {'; '.join(told)}")
+    drawn = [Drawing("Seen against said", picture, "Above the dashed line, it understates.")] if bins else []
     note = "seen_share: Student's t of the differences in a bin, and at least the error of drawing the votes"
     rows = [replace(each, level=f"{each.label} {each.level} ({each.n})", units=None) for each in rows]
     table = pivot("Reliability in bins (images)", rows, "level", "metric", head="bin", note=note)
-    slopes = [each for name in ("calibration_slope", "calibration_error") for each in page.found(metric=name)]
+    slopes = page.found(metric="calibration_slope")
     sloped = pivot("Calibration", slopes, "system", "metric", note="slope: 1 where shares mean what they say")
     return Section.of("reliability", "Do shares mean what they say?", bands(bins), [*drawn, table, sloped])
 
