@@ -81,27 +81,27 @@ Curves = Mapping[str, Curve]  # by filling
 class Verdict:
     """Whether a map is better than its controls.
 
-    words: a clause to print. holds: by at least one filling that tells anything, and by all that do, the map's gain
+    verdict: a clause to print. holds: by at least one filling that tells anything, and by all that do, the map's gain
     (insertion area less deletion area) is above that of every control. falls: by filling, how far covering the whole
     image lowers the rate. lost: by filling that tells anything, the controls that do as well: "centre", "other label",
     "random" with how many of them.
     """
 
-    words: str
+    verdict: str
     holds: bool
     falls: Mapping[str, float]
     lost: Mapping[str, Mapping[str, int]]
 
 
 @dataclass(frozen=True, eq=False)
-class Explanation:
+class Explanation(Verdict):
     """Which parts of an image speak for a label, and whether to believe it.
 
     image: its name. label, rate: what is explained, and the head's rate of it (of a head of distributions, its share).
     other, other_rate: the label whose map is a control. pixels: what the encoder sees, uint8 [H, W, 3]: for most the
     square in the middle. map: by occlusion, float64 [H, W], below 0 where a part speaks against the label. cells: the
     same as computed, [h, w]. curves: of the map ("occlusion"), of the same for the other label ("occlusion of OTHER"),
-    of "centre", by filling; random: of random maps. judged: what the curves say of the map.
+    of "centre", by filling; random: of random maps.
     """
 
     image: str
@@ -114,17 +114,6 @@ class Explanation:
     cells: Floats
     curves: Mapping[str, Curves]
     random: Sequence[Curves]
-    judged: Verdict
-
-    @property
-    def verdict(self) -> str:
-        """What the curves say of `map`, in words."""
-        return self.judged.words
-
-    @property
-    def holds(self) -> bool:
-        """Whether `map` is better than all controls, see Verdict."""
-        return self.judged.holds
 
     def sentence(self) -> str:
         """The verdict with what it is about."""
@@ -150,7 +139,7 @@ class Explanation:
             "label": self.label,
             "rate": self.rate,
             "other": {"label": self.other, "rate": self.other_rate},
-            "verdict": asdict(self.judged),
+            "verdict": {"words": self.verdict, "holds": self.holds, "falls": self.falls, "lost": self.lost},
             "cells": self.cells.tolist(),
             "curves": {name: _plain(by, _FIGURES) for name, by in self.curves.items()},
             "random": [_plain(by, _FIGURES[1::2]) for by in self.random],
@@ -273,7 +262,7 @@ def explain_image(
         cells=maps[column].numpy(),
         curves={"occlusion": own, f"occlusion of {labels[other]}": others, "centre": centre},
         random=drawn,
-        judged=judge(own, centre=centre, other=others, random=drawn, label=labels[other]),
+        **asdict(judge(own, centre=centre, other=others, random=drawn, label=labels[other])),
     )
 
 

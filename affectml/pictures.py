@@ -2,14 +2,10 @@
 
 import glob
 import hashlib
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
-from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -23,7 +19,6 @@ from affectml.encoders.images import rgb_of
 from affectml.errors import BadDataset, BadInput
 from affectml.importers.find import files_in
 
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 Bad = list[tuple[str, str]]  # images that cannot be read: name and reason
 
 
@@ -33,8 +28,7 @@ class Picture:
 
     name: the path as given or found, the image_id in a data set, or "image 3" for the third that was given as pixels.
     file: where it lies; "" for pixels, and for an image of a data set that has no file. pixels: what was given.
-    dataset, image_id: where it is an image of a data set, which may have its embedding. address: where the file was
-    downloaded from; the file is then named by its content.
+    dataset, image_id: where it is an image of a data set, which may have its embedding.
     """
 
     name: str
@@ -42,7 +36,6 @@ class Picture:
     pixels: Image.Image | NDArray[np.uint8] | None = None
     dataset: Dataset | None = None
     image_id: str = ""
-    address: str = ""
 
     def read(self, at_least: int = 0) -> Image.Image:
         """The image as upright RGB; raises BadInput where it cannot be read whole. at_least: see `read_image`."""
@@ -57,16 +50,12 @@ class Picture:
     @property
     def key(self) -> str:
         """The same for one file that is named twice; "" for pixels."""
-        if self.address:
-            return self.address
         if self.dataset is not None:
             return f"{self.dataset.root.resolve()}\0{self.image_id}"
         return str(Path(self.file).absolute()) if self.file else ""
 
     def stamp(self) -> str:
-        """Changes when the content does: size and time of a file; of pixels and what was downloaded, their sha256."""
-        if self.address:
-            return Path(self.file).name
+        """Changes when the content does: size and time of a file; of pixels their sha256."""
         if self.pixels is not None:
             return hashlib.sha256(self.read().tobytes()).hexdigest()
         try:
@@ -86,9 +75,8 @@ def pictures(
 
     Args:
         given: one of these or several: a path to an image; a folder, which stands for the image files in it at any
-            depth; a pattern such as "photos/**/*.jpg"; an address (https://...), which is downloaded now; a data set
-            or its folder; a PIL image; an array [H, W, 3] or [H, W] of uint8, or of floats from 0 to 1. An array
-            [N, H, W, 3] is several.
+            depth; a pattern such as "photos/**/*.jpg"; a data set or its folder; a PIL image; an array [H, W, 3] or
+            [H, W] of uint8, or of floats from 0 to 1. An array [N, H, W, 3] is several.
         bad: takes what cannot be found, with the reason; None raises for the first.
         once: leave out an image that was named before.
         say: called where some are left out so.
@@ -98,15 +86,14 @@ def pictures(
     """
     given = one_by_one(given)
     several = sum(_is_dataset(one) for one in given) > 1
-    came = _downloaded([one for one in given if isinstance(one, str) and _ADDRESS.match(one)])
     found: list[Picture] = []
     for number, one in enumerate(given, start=1):
         try:
-            found += _pictures_of(one, number, several, came)
+            found += _pictures_of(one, number, several)
         except (BadInput, BadDataset) as error:
             if bad is None:
                 raise
-            name = _shown(one) if isinstance(one, str | Path) else f"image {number}"
+            name = str(one) if isinstance(one, str | Path) else f"image {number}"
             bad.append((_text(name), str(error).removeprefix(f"{name}: ")))
     return _once(found, say) if once else found
 
@@ -146,61 +133,12 @@ def _is_dataset(one: ImageLike) -> bool:
     return False
 
 
-def unanswered(dataset: Dataset | str | Path) -> list[Picture]:
-    """The images of a data set that nobody answered: without a row in any of its targets, and without a judgement.
-
-    Raises:
-        BadInput: where there is none.
-    """
-    data = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
-    answered: list[Iterable[str]] = [data.target(name).image_id for name in data.meta.targets]
-    if data.judgements is not None:
-        answered.append(data.judgements["image_id"])
-    known = set(chain.from_iterable(answered))
-    found = [picture for picture in _rows(data, several=False) if picture.image_id not in known]
-    if not found:
-        raise BadInput(f"{data.root}: every image has an answer; name the data set itself to predict all of them")
-    return found
-
-
-def _downloaded(addresses: list[str]) -> dict[str, Picture | BadInput]:
-    """By address what came from it, in a folder that goes with this process, or why nothing did."""
-    if not addresses:
-        return {}
-    from affectml.fetching.fetch import fetch_pictures
-
-    came: dict[str, Picture | BadInput] = {}
-    for url, file in fetch_pictures(addresses, Path(_downloads().name)).items():
-        if isinstance(file, Path):
-            came[url] = Picture(_shown(url), str(file), address=url)
-        else:
-            came[url] = BadInput(f"{_shown(url)}: {file.reason} ({file.why}); save the picture, and name its file")
-    return came
-
-
-@cache
-def _downloads() -> TemporaryDirectory[str]:
-    return TemporaryDirectory(prefix="affectml-", ignore_cleanup_errors=True)
-
-
-def _shown(name: str | Path) -> str:
-    """What was given, for a table: of an address without the password that it may hold."""
-    if isinstance(name, str) and _ADDRESS.match(name):
-        from affectml.fetching.fetch import shown
-
-        return shown(name)
-    return str(name)
-
-
-def _pictures_of(one: ImageLike, number: int, several: bool, came: dict[str, Picture | BadInput]) -> Iterable[Picture]:
+def _pictures_of(one: ImageLike, number: int, several: bool) -> Iterable[Picture]:
     """The pictures of one thing given; several: data sets are, so that an image_id alone would not say which."""
-    if isinstance(one, str) and one in came:
-        picture = came[one]
-        if isinstance(picture, BadInput):
-            raise picture
-        return [picture]
     if isinstance(one, Picture):
         return [one]
+    if isinstance(one, str) and "://" in one:
+        raise BadInput(f"{one}: an address; save the picture, and name its file")
     if isinstance(one, str) and not one:  # an unset variable of a shell, which would stand for the working folder
         raise BadInput(f"image {number}: an empty name; name a file, or . for this folder")
     if _is_dataset(one):

@@ -1,24 +1,22 @@
 """Prompts: the texts that stand for labels, and for images, where a head learns from texts or is asked with them.
 
-Three kinds, in any mix (Bustos et al. 2023): `sentiment`, the label in a template ("a photo that evokes joy");
-`synonyms`, the label's synonyms in the same template; `captions`, each image's own texts (column `caption`).
+Two kinds, alone or together: `sentiment`, the label in a template ("a photo that evokes joy", Bustos et al. 2023);
+`synonyms`, the label's synonyms in the same template.
 """
 
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.errors import BadDataset, BadInput, did_you_mean
+from affectml.errors import BadInput, did_you_mean
 from affectml.taxonomies import Taxonomy
 from affectml.taxonomies.taxonomy import check_template
 
-KINDS = ("sentiment", "synonyms", "captions")
-CAPTION = "caption"  # the column of images.parquet
+KINDS = ("sentiment", "synonyms")
 # Two labels whose text features have at least this cosine are the same to the encoder: no image's cosines with them
 # differ by more than .1. Measured with "a photo that evokes ...": affect-tiny's closest labels within a built-in
 # taxonomy .990 (happiness and pleasure), words of which it knows no token .999 to 1; ViT-B/32 with random weights,
@@ -70,11 +68,12 @@ class Prompts:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "Prompts":
-        """What `to_dict` gave."""
-        return cls(tuple(content["kinds"]), tuple(content["templates"]))
+        """What `to_dict` gave, without kinds that are no more, such as captions."""
+        kinds = tuple(kind for kind in content["kinds"] if kind in KINDS)
+        return cls(kinds or KINDS[:1], tuple(content["templates"]))
 
     def learned(self, taxonomy: Taxonomy) -> list[list[str]]:
-        """For each label the texts to learn from; none where only captions are.
+        """For each label the texts to learn from.
 
         Raises:
             BadInput: labels have no synonyms and these are the only texts of labels; names them.
@@ -179,57 +178,6 @@ def alike(labels: Sequence[str], features: Floats) -> list[tuple[str, ...]]:
         first = next((first for first in groups if cosines[row, first] >= ALIKE), row)
         groups.setdefault(first, []).append(label)
     return [tuple(group) for group in groups.values() if len(group) > 1]
-
-
-def caption_features(
-    images: pd.DataFrame, image_ids: Sequence[str] | NDArray[Any], encode: Encode, where: str
-) -> Floats:
-    """The features of the images' captions, [N, D].
-
-    An image may have several captions: its row is the unit mean of their unit rows, as for the prompts of a label.
-    An image without one has a row of zeros.
-
-    Args:
-        images: images.parquet; its column `caption` holds a text, a list of texts, or nothing.
-        image_ids: which images, in the order of the rows, [N].
-        encode: the encoder's text tower.
-        where: the data set's folder, for messages.
-
-    Raises:
-        BadDataset: there is no column `caption`, it holds something else than texts, or none of these images has one.
-    """
-    if CAPTION not in images.columns:
-        raise BadDataset(
-            f"{where}: no column {CAPTION!r} in images.parquet: captions are a column of that name that holds a text "
-            "or a list of texts for each image; add it, or leave captions out of the kinds of prompt"
-        )
-    column = images.set_index("image_id")[CAPTION].reindex(pd.Index(image_ids))
-    texts = [_captions(cell, str(image), where) for image, cell in zip(image_ids, column, strict=True)]
-    flat = sorted({text for own in texts for text in own})
-    if not flat:
-        raise BadDataset(f"{where}: no image to learn from has a {CAPTION}")
-    rows = encode(flat)
-    at = {text: row for row, text in enumerate(flat)}
-    out = np.zeros((len(texts), rows.shape[1]), dtype=np.float32)
-    for row, own in enumerate(texts):
-        if len(own) == 1:
-            out[row] = rows[at[own[0]]]
-        elif own:
-            out[row] = ensemble([rows[[at[text] for text in own]]])[0]
-    return out
-
-
-def _captions(cell: object, image_id: str, where: str) -> list[str]:
-    """The texts in one cell of the column, without those that are blank."""
-    several = cell if isinstance(cell, list | tuple | np.ndarray) else [cell]
-    texts = []
-    for text in several:
-        if not isinstance(text, str) and not pd.isna(cast("Any", text)):
-            raise BadDataset(
-                f"{where}: {CAPTION} of image {image_id!r}: expected a text or a list of texts, but found {text!r}"
-            )
-        texts.append(text.strip() if isinstance(text, str) else "")
-    return [text for text in texts if text]
 
 
 def asked_labels(labels: Sequence[str], taxonomy: Taxonomy) -> Taxonomy:

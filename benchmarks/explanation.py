@@ -72,9 +72,9 @@ def areas(run: RunFolder, images: int) -> tuple[dict[tuple[str, str, str], np.nd
             wrong = rates_of(shuffled(run, generator), encoder)
             add(one, "occlusion, shuffled head", curves_of_wrong(rates, wrong, pixels, found, column))
         row |= {key: float(np.mean([one[key] for one in dealt])) for key in dealt[0]}
-        for filling, fall in found.judged.falls.items():
+        for filling, fall in found.falls.items():
             row["fall", filling, ""] = fall
-        verdicts.append("better" if found.holds else "not better" if found.judged.lost else "nothing told")
+        verdicts.append("better" if found.holds else "not better" if found.lost else "nothing told")
         rows.append(row)
     return {key: np.array([row[key] for row in rows]) for key in rows[0]}, verdicts
 

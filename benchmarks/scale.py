@@ -125,7 +125,7 @@ def stages(data: Path, out: Path, threads: int, hidden: int) -> dict[str, tuple[
         found[name] = (time.perf_counter() - start, memory.most, memory.own)
         print(name, *(round(x, 1) for x in found[name]), file=sys.stderr, flush=True)
 
-    config = TrainConfig(str(data), multilabel=True, threads=threads, hidden=hidden)
+    config = TrainConfig(str(data), multilabel=True, threads=threads, options={"hidden": hidden})
     with stage("read and split"):
         prepared = prepare(plan_run(config, out=out))
     with stage("train"):

@@ -196,7 +196,8 @@ def measure(out: Path, taxonomy: str, seed: int, images: int) -> Measured:
             with Image.open(dataset.image_path(file)) as picture:
                 pictures.append(preprocess(picture))
         features = torch.cat([model.encode_image(torch.stack(pictures[i : i + 256])) for i in range(0, images, 256)])
-        texts = model.encode_text(tokenizer(get_taxonomy(taxonomy).prompts()))
+        template = get_taxonomy(taxonomy).templates[0]
+        texts = model.encode_text(tokenizer([template.format(label=label) for label in labels]))
     features = nn.functional.normalize(features.clone(), dim=-1)
     scores = features @ nn.functional.normalize(texts.clone(), dim=-1).T
     top_1 = float((scores.argmax(dim=1).numpy() == truth.argmax(axis=1)).mean())

@@ -17,6 +17,7 @@ import affectml
 from affectml.runs import RunInfo
 
 ROOT = Path(__file__).resolve().parents[1]
+SLOW = {"public_names", "site"}  # fixtures, and so all that asks for them
 
 
 def python(*arguments, **options):
@@ -64,7 +65,6 @@ def test_functions_methods_and_options_are_public(public_names, line):
     assert any(name.startswith(line) for name in public_names)
 
 
-@pytest.mark.slow
 def test_a_public_name_that_is_gone_is_named(public_names, tmp_path):
     file = tmp_path / "public.txt"
     file.write_text("\n".join(["affectml_metrics.functional.gone(x: int) -> int", *public_names[1:]]))
@@ -74,7 +74,6 @@ def test_a_public_name_that_is_gone_is_named(public_names, tmp_path):
     assert "docs/architecture.md" in done.stderr
 
 
-@pytest.mark.slow
 def test_every_page_is_on_the_site_with_the_names_of_every_package(site):
     pages = [page.stem for page in (ROOT / "docs").glob("*.md")]
     assert [page for page in pages if not (site / page / "index.html").is_file()] == []
@@ -83,7 +82,6 @@ def test_every_page_is_on_the_site_with_the_names_of_every_package(site):
         assert f">{name}<" in re.sub(r"<(?!/)span[^>]*>", "", (site / "api" / package / "index.html").read_text())
 
 
-@pytest.mark.slow
 def test_every_picture_that_the_site_names_is_on_it(site):
     named = [
         page.parent / name
@@ -94,7 +92,6 @@ def test_every_picture_that_the_site_names_is_on_it(site):
     assert [name for name in named if not name.is_file()] == []
 
 
-@pytest.mark.slow
 def test_every_key_of_run_json_is_on_the_site_with_what_it_says(site):
     page = (site / "api" / "affectml" / "index.html").read_text(encoding="utf-8")
     words = " ".join(unescape(re.sub(r"<[^>]+>", " ", page)).split())
@@ -105,7 +102,6 @@ def test_every_key_of_run_json_is_on_the_site_with_what_it_says(site):
         assert re.search(rf"\b{each.name}\b[,:]", said), each.name
 
 
-@pytest.mark.slow
 def test_the_site_loads_nothing_from_elsewhere(site):
     loads = re.compile(
         r"""<(?:script|img|iframe|source)\b[^>]*\bsrc="?(?:https?:)?//|<link\b[^>]*rel="?(?:stylesheet|preconnect|icon)"?[^>]*(?:https?:)?//|@import\b|url\(["']?(?:https?:)?//"""
@@ -129,6 +125,7 @@ def test_a_test_that_hangs_is_named_once_and_all_other_files_are_run(tmp_path):
     assert re.search(r"^=* ?1 failed, 3 passed", done.stdout, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_what_a_machine_lacks_is_skipped_and_in_ci_a_failure_but_for_data_nobody_promised(tmp_path):
     folder = tmp_path / "a" / "tests"
     folder.mkdir(parents=True)

@@ -87,6 +87,7 @@ def test_every_file_of_the_packages_is_in_one_wheel(released):
         assert released[name][1] == files, name  # whose first folders differ
 
 
+@pytest.mark.slow
 def test_a_build_elsewhere_of_files_of_another_time_and_mode_gives_the_same_bytes(dist, tmp_path):
     (tmp_path / "clone").mkdir()
     tops = [

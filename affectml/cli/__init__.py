@@ -34,7 +34,7 @@ def doctor(folder: Path = Path()) -> Parts:
     """Say what this machine has: versions, extras, cores, GPU, what images are embedded in, what tests need.
 
     Args:
-        folder: Folder whose free space is told.
+        folder: Folder whose free space is reported.
     """
     from affectml.checkup import doctor as find
 
@@ -121,8 +121,8 @@ COMMANDS: dict[str, dict[str, Any]] = {
         "taxonomy": "List taxonomies, or show one: its labels, their parents and places, its mappings.",
     },
     "People": {
-        "label": "Label images with several people: alone it opens the page in the browser; its commands set a task "
-        "up, compare what people said, and make targets of it.",
+        "label": "Label images with several people. Alone it opens the page in the browser; its commands set up a "
+        "task, compare what people said, and make targets from it.",
         "study": "Let people take part in a study: consent, practice, images, payment.",
         "plan": plan,
         "ask": ask,
@@ -168,7 +168,7 @@ def _main(
         bool,
         typer.Option(
             "--quiet",
-            help="With any command, before or after its name: say nothing meanwhile and draw no bar; "
+            help="With any command, before or after its name: print no progress and draw no bar; "
             "results, warnings and errors stay.",
         ),
     ] = False,

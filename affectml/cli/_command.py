@@ -145,7 +145,8 @@ def parameter_of(option: Option, heading: str | None = None) -> inspect.Paramete
     if several := kinds & {Mapping, tuple}:
         each = Path if said.path or Path in kinds else str
         kind, default = list[each], default if default is inspect.Parameter.empty else None  # type: ignore[valid-type]
-        settings["metavar"] = "FROM=TO" if Mapping in several else None
+        if not isinstance(said, Argument):
+            settings["metavar"] = "FROM=TO" if Mapping in several else "PATH" if each is Path else "TEXT"
     elif Sequence in kinds:
         settings["metavar"] = "A,B,..."
     elif number := kinds & {bool, int, float}:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +9,7 @@ import typer
 from annotated_types import Ge
 
 from affectml._options import MOST_SEED, MOST_THREADS, Device, Help, Threads, options_of
-from affectml.cli._command import Parts, Table, Workers, about, device_there, print_lines, say, there
+from affectml.cli._command import Parts, Table, Workers, about, device_there, print_lines, records, say, there
 from affectml.errors import BadInput, spelled
 from affectml.planning import PlanConfig
 from affectml.vlm import AskConfig
@@ -35,18 +34,18 @@ def embed(
     decode_threads: MoreThreads = None,
     device: Device = None,
 ) -> Parts:
-    """Embed a data set's new and changed images. An interrupted command goes on where it was.
+    """Embed a data set's new and changed images. The same command continues after an interruption.
 
-    The same command may run any number of times at once, on any machines that share the folder: they share the work.
+    It may run several times at once, on any machines that share the folder; they share the work.
 
     Args:
         dataset: Data set folder.
         encoder: affect-tiny, ARCH:TAG, ARCH:/path/to/weights, local-dir:FOLDER or hf-hub:ORG/NAME.
-        precision: auto: bf16 where the CPU or GPU has it and fp16 on other GPUs, if that agrees with fp32 on the first
-            images, else fp32. Or fp32, fp16, bf16.
+        precision: fp32, fp16, bf16 or auto. auto takes bf16 where the hardware has it, else fp16 on a GPU, and fp32 if
+            the features of the first images differ from those of fp32.
         batch_size: Images per batch. Default: 16 on a CPU, 64 elsewhere.
         threads: Threads for encoding. Default: as many as cores.
-        decode_threads: Threads for reading and resizing images. Default: as many, at least 2.
+        decode_threads: Threads for reading and resizing images. Default: as many as --threads, at least 2.
     """
     device_there(device, workers)
     there(datasets=[dataset])
@@ -83,17 +82,16 @@ def split(
         test: Share of the images for the test. Default: .15.
         target: Target to stratify by; may be given several times. Default: all.
         group: Column of images.parquet whose groups stay whole. Default: group.
-        new: Give a part to images that have none; no other image moves.
+        new: Put images that have no part yet into one; no other image moves.
         replace: Split all images anew; the old images.parquet is kept beside the new one.
     """
     from affectml.page.tables import number
-    from affectml.splitting import split as part
+    from affectml.splitting import split as write
 
-    found = part(
+    found = write(
         dataset, seed=seed, folds=folds, val=val, test=test, target=target, group=group, new=new, replace=replace
     )
-    tables = {name: loads(table.to_json(orient="records")) for name, table in found.tables.items()}
-    yield {"targets": tables, "notes": found.notes}
+    yield {"targets": {name: records(table) for name, table in found.tables.items()}, "notes": found.notes}
     for name, table in found.tables.items():
         rows = [(part, f"{images:,}", *map(number, shares)) for part, images, *shares in table.itertuples(index=False)]
         yield Table(f"target {name}", ("part", *table.columns[1:]), rows)
@@ -107,7 +105,7 @@ class Look:
     Args:
         target: Target to look at. Default: the only one.
         encoder: Encoder whose embeddings to use. Default: the one the data set is embedded with.
-        top: How many images and answers to keep in the table, beyond chance or not.
+        top: How many images and answers the table keeps, whether or not they go beyond chance.
         out: Folder for the page and the table. Default: DATASET-audit beside the data set.
         write_groups: Write copies as groups into images.parquet, so that no new split separates them; the old file is
             kept.
@@ -131,8 +129,26 @@ def audit(place: str, look: Look, *, files: bool = False) -> Parts:
     """
     if files:
         yield from _files(place, look)
-    else:
-        yield from _audit(Path(place), look)
+        return
+    there(datasets=[place])
+    import affectml
+    from affectml._files import try_folder
+    from affectml.auditing import listed_tables, write_audit
+
+    root = Path(place).resolve()
+    folder = look.out if look.out is not None else root.with_name(f"{root.name}-audit")
+    try_folder(folder)
+    found = affectml.audit(place, target=look.target, encoder=look.encoder, top=look.top, seed=look.seed, say=say)
+    files = write_audit(found, folder)
+    kept = found.write_groups() if look.write_groups else None
+    written = {"kept": kept and str(kept)} if look.write_groups else {}
+    yield found.to_json() | {"files": [str(file) for file in files]} | written
+    yield from (table for _, table in listed_tables(found, SHOWN))
+    yield found.summary()
+    yield f"page: {files[0]}"
+    if look.write_groups:
+        words = f"groups of copies written; the old file is {kept}" if kept else "no copies, or all in groups already"
+        yield f"{Path(place) / 'images.parquet'}: {words}"
 
 
 def _files(place: str, look: Look) -> Parts:
@@ -151,27 +167,6 @@ def _files(place: str, look: Look) -> Parts:
         yield "\n         ".join([f"{'WRONG' if each.wrong else 'kept '}  {each.promise}", *each.wrong])
     yield f"{place}: {len(promises) - wrong} of {len(promises)} promises are kept"
     raise typer.Exit(1 if wrong else 0)
-
-
-def _audit(place: Path, look: Look) -> Parts:
-    there(datasets=[place])
-    import affectml
-    from affectml._files import try_folder
-    from affectml.auditing import listed_tables, write_audit
-
-    folder = look.out if look.out is not None else place.resolve().with_name(f"{place.resolve().name}-audit")
-    try_folder(folder)
-    found = affectml.audit(place, target=look.target, encoder=look.encoder, top=look.top, seed=look.seed, say=say)
-    files = write_audit(found, folder)
-    kept = found.write_groups() if look.write_groups else None
-    written = {"kept": kept and str(kept)} if look.write_groups else {}
-    yield found.to_json() | {"files": [str(file) for file in files]} | written
-    yield from (table for _, table in listed_tables(found, SHOWN))
-    yield found.summary()
-    yield f"page: {files[0]}"
-    if look.write_groups:
-        words = f"groups of copies written; the old file is {kept}" if kept else "no copies, or all in groups already"
-        yield f"{place / 'images.parquet'}: {words}"
 
 
 def export(

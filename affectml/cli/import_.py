@@ -91,7 +91,7 @@ def command_of(importer: Importer) -> Any:
 
 @app.command()
 def fetch(dataset: Path, config: FetchConfig) -> Parts:
-    """Download the images that a data set knows by url alone. What is there is kept, so a stopped command goes on.
+    """Download the images that a data set has only as urls. The same command continues after an interruption.
 
     Args:
         dataset: Data set folder.
@@ -112,10 +112,10 @@ def fetch(dataset: Path, config: FetchConfig) -> Parts:
 
 @app.command("clip-e")
 def clip_e(file: Path, run: Path) -> Parts:
-    """A run of the weights that CLIP-E's authors published (Keras 2 HDF5), for `affectml predict`.
+    """Make a run of the weights that CLIP-E's authors published (Keras 2, HDF5), for `affectml predict`.
 
     Args:
-        file: clip-e_25cat.hdf5, _6cat, _binary or _contrastive.
+        file: The published file: clip-e_25cat.hdf5, or the same with _6cat, _binary or _contrastive.
         run: Run folder to write; must not exist yet.
     """
     from affectml.importers.clip_e import import_clip_e

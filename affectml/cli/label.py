@@ -51,10 +51,10 @@ NewDb = Annotated[
 SOURCE = "A label database, a data set folder (the judgements in it), or a file of judgements."
 Source = Annotated[str | None, Help(SOURCE, default=f"the database: {ONLY}")]
 SourceDb = Annotated[str | None, Help(DB_HELP, default=ONLY)]
-EMPTY = "What a row of a file without labels and without a kind is: none (no label applies) or skip (no answer)."
+EMPTY = "How to read a row without labels and without a kind: none (no label applies) or skip (no answer)."
 Empty = Annotated[str | None, Help(EMPTY, default="an error")]
 Replace = Annotated[bool, Help("Write over what is there; the old file is kept beside the new one.")]
-TASK_FILE = "The task's file, as `label show` writes it; what it leaves out has its default, or stays as it is."
+TASK_FILE = "The task's file, as `label show` writes it. Keys that it leaves out stay, or have their default."
 TaskFile = Annotated[Path | None, Help(TASK_FILE, default="none")]
 Rounds = Annotated[str, Help("Which of a person's answers to an image counts: first, last, or a round's number.")]
 Invite = Annotated[Sequence[str] | None, Help("Annotators to invite.")]
@@ -62,7 +62,7 @@ Count = Annotated[int, Ge(1)]
 Seed = Annotated[int, Ge(0), Help(most=MOST_SEED)]
 Files = Annotated[tuple[str, ...], Help(metavar="DB")]
 Folders = Annotated[tuple[Path, ...], Help(metavar="FOLDER")]
-People = Annotated[tuple[str, ...], Help("Who, by the names they label under.", metavar="NAME...")]
+People = Annotated[tuple[str, ...], Help("The names that they label under.", metavar="NAME...")]
 TORN = {"file", "backup", "schema", "keys"}  # invariants that a file breaks which is damaged or not ours
 GROUP_ROWS = 8  # of the comparison of groups; --json has all
 
@@ -89,14 +89,11 @@ def init(
     db: NewDb = None,
     taxonomy: str | None = None,
     target: str | None = None,
-    construct: str | None = None,
-    question: str | None = None,
     overlap: Count | None = None,
     file: TaskFile = None,
     invite: Invite = None,
-    seed: Seed | None = None,
 ) -> Parts:
-    """Set up a task in which people label a data set's images. An option goes before the file.
+    """Set up a task in which people label a data set's images. An option overrides the file.
 
     With --invite only those people may label, unless the file says otherwise (invited_only).
 
@@ -104,14 +101,11 @@ def init(
         dataset: Data set folder whose images are to be labelled.
         taxonomy: A built-in taxonomy or a YAML file. Default: that of the data set's target.
         target: Target whose labels people choose from.
-        construct: What the answers are about: evoked, expressed or intended. Default: the target's, or evoked.
-        question: What people are asked, word for word. Default: the target's, or by the construct.
         overlap: How many people answer each image. Default: 3.
-        seed: Of every random choice; same seed, same order. Default: 0.
     """
     opened = Dataset.open(dataset)
     where = tasks.new_database(db, opened)
-    given = _given(target=target, construct=construct, question=question, overlap=overlap, seed=seed)
+    given = _given(target=target, overlap=overlap)
     if invite and "invited_only" not in task_file(file)[0].model_fields_set:
         given["invited_only"] = True
     task, images = make_task(opened, *task_file(file, taxonomy, **given))
@@ -206,7 +200,7 @@ def aggregate(
     Args:
         method: votes, shares, smoothed, weighted; one_choice, one_choice_smoothed, set_split, normalised; posterior,
             majority; mode (docs/labelling.md).
-        tau: With posterior: the lowest rate at which a label belongs to the set.
+        tau: With posterior: the lowest rate at which a label belongs to the set. Default: 1/3.
         out: Parquet file for the result. Default: print a summary only.
         target: Make this target of the data set anew, with --replace. Default: print a summary only.
     """
@@ -302,9 +296,9 @@ def erase(dataset: Path, people: People, *, runs: Folders = (), db: NewDb = None
 
 @remove.command()
 def uninvite(people: People, *, db: Db = None) -> Parts:
-    """Take people off the list: an invitation that nobody used is removed.
+    """Take people off the list, who are let in no more. An unused invitation is removed.
 
-    Whoever has answered keeps their answers, which count, and their entry is closed; inviting them again opens it.
+    Answers that were given already stay and count. Inviting somebody again lets them in again.
     """
     with tasks.open_task(db) as store:
         closed, where = store.uninvite(people), store.database.where
@@ -381,11 +375,11 @@ def assign(
     file: TaskFile = None,
     lower: bool = False,
 ) -> Parts:
-    """Decide who sees what: invite people, queue images, change the overlap, or all that the task's file says.
+    """Decide who sees what: invite people, queue images, change the overlap, or use a changed task file.
 
     Args:
-        queue: Images to show first: a text file of ids; or those that a model is least sure of: a run folder, or the
-            table that `affectml predict --out` wrote.
+        queue: Images to show first: a text file of their ids; or a run folder or the table that `predict --out` wrote,
+            for those that the model is least sure of.
         top: How many images of the run to queue.
         more: At least so many more people answer each queued image. Default: none.
         overlap: How many people answer each image from now on. Default: unchanged.
@@ -440,10 +434,10 @@ def attention(*, db: Db = None, add: Path | None = None) -> Parts:
 def backup(
     source: str, out: str | None = None, *, restore: bool = False, erased: Files = (), replace: Replace = False
 ) -> Parts:
-    """Write all of a task to one file while people label, and read it again to be sure; nobody waits.
+    """Write a whole task to one file and check that it can be read again, while people go on labelling.
 
-    A copy of the database's file is not a backup: the latest answers are in another file beside it. A database that is
-    restored is without the people who were erased since the backup was made.
+    A copy of the database's file is not a backup: the latest answers are in another file beside it. A restored database
+    leaves out the people who were erased since the backup was made.
 
     Args:
         source: The task's database: a file, postgresql://USER@HOST/NAME, or its data set's folder. With --restore: a
@@ -451,7 +445,7 @@ def backup(
         out: The backup's file. With --restore: the database to make, a file that nobody has open or
             postgresql://USER@HOST/NAME without a task. Default: one more in the folder of the task's schedule.
         restore: Make a database from a backup, on SQLite or PostgreSQL, whichever it came from.
-        erased: With --restore: another database or backup of the task, which knows who was erased since; may be given
+        erased: With --restore: another database or backup of the task, which records who was erased since; may be given
             several times. Default: what is replaced or lies near, and their backups.
     """
     if restore:

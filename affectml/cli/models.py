@@ -121,8 +121,8 @@ def evaluate(
 ) -> Parts:
     """Judge systems beside people: runs, and any model's answers, on their own data or on others.
 
-    One run alone: its page is written again. Several runs of the same data are compared by their stored scores. With
-    --on, every system is judged on these data sets, in the labels that both sides have.
+    For one run alone, its page is written again. Several runs of the same data are compared by their stored scores.
+    With --on, every system is judged on these data sets, in the labels that both sides have.
 
     Args:
         systems: Run folders, or files of answers: CSV, TSV, Parquet, JSON lines, or responses to what `ask` wrote;
@@ -147,9 +147,8 @@ def evaluate(
 
 def predict(
     run: Path,
-    images: tuple[str, ...] = (),
+    images: tuple[str, ...],
     *,
-    missing: Annotated[Path | None, Help(metavar="DATASET")] = None,
     labels: Sequence[str] | None = None,
     taxonomy: str | None = None,
     out: Path | None = None,
@@ -166,14 +165,13 @@ def predict(
 
     Args:
         run: Run folder.
-        images: Image files, folders of them at any depth, patterns (photos/**/*.jpg), data set folders, addresses
-            (https://...); - reads such names from standard input, one a line.
-        missing: Images of this data set that nobody has answered. Default: none.
+        images: Image files, folders of them at any depth, patterns (photos/**/*.jpg), data set folders; - reads such
+            names from standard input, one a line.
         labels: Choose among these labels, which need not be the run's own; for contrastive and zero-shot heads.
             Default: the run's own labels.
-        taxonomy: The same with the labels of a taxonomy.
-        out: A .csv, .parquet or .jsonl file to write, for any number of images; the same command goes on where one was
-            stopped. Default: a table on the screen.
+        taxonomy: Choose among the labels of this taxonomy, as with --labels.
+        out: A .csv, .parquet or .jsonl file to write, for any number of images; the same command continues after an
+            interruption. Default: a table on the screen.
         replace: Replace an existing file; the old one is kept beside it.
         person: Predict what this person would choose; a run by person must have learned from them. Default: what
             people choose.
@@ -192,18 +190,15 @@ def predict(
         "--person and --answers both say whose answers to predict: give one of them": None not in (person, answers),
         "--dataset belongs to --answers": dataset is not None and answers is None,
         "--replace belongs to --out": replace and out is None,
-        "--workers belongs to --out, and to images that are named, not to --missing, --person or --answers": (
-            to_ray and (out is None or whose is not None or missing is not None)
-        ),
-        "which images? Name files, folders, addresses or data sets, - for standard input, or --missing": (
-            not images and missing is None
+        "--workers belongs to --out, and goes with neither --person nor --answers": (
+            to_ray and (out is None or whose is not None)
         ),
     }
     if why := next((why for why, so in refused.items() if so), None):
         raise BadInput(why)
-    there(runs=[run], datasets=[missing])
+    there(runs=[run])
     from affectml._progress import Progress
-    from affectml.pictures import Bad, ImageLike, pictures, unanswered
+    from affectml.pictures import Bad, pictures
     from affectml.predicting import predict_images
     from affectml.predicting.features import run_encoder
     from affectml.predicting.files import predict_to_file
@@ -211,7 +206,6 @@ def predict(
     from affectml.runs import RunFolder
 
     named = list(_named(images))
-    given: list[ImageLike] = [*named, *([] if missing is None else unanswered(missing))]
     how: dict[str, Any] = {"labels": labels if taxonomy is None else list(get_taxonomy(taxonomy).labels)}
     how |= {"threads": threads, "say": say}
     if out is not None and to_ray:
@@ -227,7 +221,7 @@ def predict(
         )  # fmt: skip
     bad: Bad = []
     if out is not None:
-        made = predict_to_file(run, given, out, replace=replace, **how)
+        made = predict_to_file(run, named, out, replace=replace, **how)
         bad = made.bad
         yield made.to_json()
         yield f"{made.images:,} images: {made.file}"
@@ -236,7 +230,7 @@ def predict(
             yield f"  the file that was there is {made.kept}"
         yield lambda: say_unreadable(bad, made.listed)
     else:
-        found = pictures(given, bad=bad, once=True, say=say)
+        found = pictures(named, bad=bad, once=True, say=say)
 
         def answered(most: int) -> "list[Prediction]":
             bar = Progress("predicting", most, "images")
@@ -265,12 +259,12 @@ def explain(
 
     Args:
         run: Run folder.
-        image: Image file, or its address (https://...).
+        image: Image file.
         label: Which of the run's labels to explain. Default: the likeliest.
-        against: Label to compare the map with. Default: the one that the image has least of.
+        against: Label to compare the map with. Default: the least likely one.
         out: A .png or .svg file to draw map and curves in, or a folder. Default: no picture.
-        steps: Steps in which the image is covered.
-        random: Random maps to compare with.
+        steps: In how many steps the image is covered.
+        random: How many random maps to compare with.
     """
     there(runs=[run])
     from affectml.explanation import explain_image

@@ -32,9 +32,9 @@ class Labelling:
 
     Args:
         on: Data set folder.
-        dataset: The same.
-        images: Folder of photographs that nobody has labelled, for --taxonomy; labelling begins at once. Their data
-            set is DATASET, or data/NAME.
+        dataset: The same as --on.
+        images: Folder of photographs that nobody has labelled, to label with --taxonomy at once. They become the data
+            set DATASET, or data/NAME.
         db: SQLite file or postgresql:// URL. Default: DATASET-labels.db beside the folder.
         model: Run folder; its predictions may be shown as suggestions.
         target: Target whose labels people choose from.

@@ -89,7 +89,7 @@ def run(
     lead: Lead = (),
     allow_host: AllowHost = (),
 ) -> None:
-    """Start the study's page, or go on with it; what changed in its files is what newcomers see."""
+    """Start the study's page, or continue it. Newcomers see its files as they are now."""
     found = studies.check(out)
     for sentence in found.warnings:
         typer.echo(f"warning: {sentence}")
@@ -152,13 +152,13 @@ def links(
     revoke: int | None = None,
     db: Db = None,
 ) -> Parts:
-    """Make signed links, one person's each, or revoke one. Whoever has a link is let in by it.
+    """Make signed links, each for one person, or revoke one. Whoever has a link is let in.
 
     Args:
-        people: Make so many links, for one person each. Default: none.
-        days: How many days they open the study.
+        people: How many links to make, each for one person.
+        days: How many days the links open the study.
         address: Where the page answers people.
-        revoke: Let this link open nothing any more, by its number. Default: none.
+        revoke: Number of the link to revoke.
     """
     if (people is None) == (revoke is None):
         raise BadInput("say how many links to make, --people 20, or which one to revoke, --revoke 3")
@@ -188,12 +188,12 @@ def pay(
     forget: bool = False,
     db: Db = None,
 ) -> Parts:
-    """Print who is due what, as CSV: this alone joins people's ids at the panel with their visits.
+    """Print what each person is due, as CSV. Only this command joins people's ids at the panel with their visits.
 
     Args:
-        bulk: Only id and amount of who is not paid yet, for the panel's bulk payments.
+        bulk: Only the id and the amount of those who are not paid yet, for the panel's bulk payments.
         paid: Note that this person was paid, by their id at the panel; may be given several times.
-        paid_list: Note that everybody on this list was paid: what --bulk printed, kept. Default: none.
+        paid_list: Note that everybody on this list was paid: a file of what --bulk printed. Default: none.
         forget: Forget the ids of all who are paid, or are owed nothing; it cannot be undone.
     """
     with open_running(out, db) as store:
@@ -218,9 +218,10 @@ def pay(
 
 @app.command()
 def erase(out: Folder, people: Annotated[tuple[str, ...], Help(metavar="ID...")], *, db: Db = None) -> Parts:
-    """Erase people who asked for it, by the ids that they have at their panel; else as `label remove erase`.
+    """Erase people who asked for it, by their ids at the panel, as `label remove erase` does by their names.
 
-    Whoever is not paid yet stays on the pay table, by that id and the amount alone. Given again, it goes on.
+    Whoever is not paid yet stays on the pay table, with that id and the amount alone. The same command continues after
+    an interruption.
 
     Args:
         people: Who, by their ids at the panel.

@@ -204,16 +204,6 @@ def _write_images(root: Path, jobs: dict[str, Job]) -> int:
     return new
 
 
-def fetch_pictures(urls: list[str], folder: Path) -> dict[str, Path | Job]:
-    """Download pictures that no data set lists, with the same limits: the file of each, or the job that says why not.
-
-    folder: where they come to lie, each under the sha256 of its content.
-    """
-    jobs = [Job(url, folder) for url in dict.fromkeys(urls)]
-    download(jobs, FetchConfig(), lambda job: None)
-    return {job.url: job.part.replace(folder / Path(job.name).stem) if job.name else job for job in jobs}
-
-
 def shown(url: str) -> str:
     """A url for tables and messages: without the name and the password that it, or a url within it, may hold."""
     bare = _SECRET.sub("", url)

@@ -131,12 +131,12 @@ class AutoHead(CompositeHead, name="auto", learns=("single", "distribution", "ra
         """What a head of this name, fitted on all rows, and others with its choices say."""
         head.fit(rows.X, rows.targets, weights=rows.mass, generator=generator)
         choices = {key: head.report_[key] for key in ("gamma", "l2") if key in head.report_}
-        said = [] if rows.val is None else [head.scores(rows.val[0])]
+        predictions = [] if rows.val is None else [head.scores(rows.val[0])]
         for kept, out in parts:
             again = type(head)(**head.get_params() | choices)
             again.fit(rows.X[kept], rows.targets[kept], weights=rows.mass[kept], generator=generator)
-            said.append(again.scores(rows.X[out]))
-        logits = logits_of(self.config.kind, torch.cat(said))
+            predictions.append(again.scores(rows.X[out]))
+        logits = logits_of(self.config.kind, torch.cat(predictions))
         chosen = ", ".join(f"{key} {value:g}" for key, value in choices.items())
         return Candidate(f"{name} ({chosen})" if chosen else name, head, logits, _mean_loss(judge, logits))
 
@@ -196,5 +196,5 @@ def fit_pool(logits: Sequence[Tensor], objective: Objective) -> Tensor:
     start = np.full(len(logits), 1 / len(logits))
     bounds = [(0.0, None)] * len(logits)
     options = {"maxiter": 1000, "ftol": 1e-13, "gtol": 1e-8}
-    found = minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    return torch.from_numpy(np.asarray(found.x))
+    optimum = minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    return torch.from_numpy(np.asarray(optimum.x))

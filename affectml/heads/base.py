@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affectml._files import read_json, replacing, sha256, write_json
+from affectml._options import check_choice
 from affectml._progress import Say
 from affectml._rows import BIG
 from affectml.errors import BadInput, BadRun, did_you_mean
@@ -25,10 +26,8 @@ from affectml.heads.blocks import Blocks, one_thread_if_small
 from affectml.heads.config import (
     MULTILABEL,
     TASKS,
-    TRAIN_OPTIONS,
     HeadConfig,
     Task,
-    TrainOption,
     Wanted,
     defaults_of,
     plain,
@@ -112,8 +111,8 @@ class Head(ABC):
 
         class NeighbourHead(Head, name="knn", learns=("distribution", "rates", "sets")): ...
 
-    learns: the tasks that `train` offers it for; without one, `train` does not offer it. takes: which of train's
-    hidden, k and ensemble it takes. The class attributes below say what else it can do and how it refuses.
+    learns: the tasks that `train` offers it for; without one, `train` does not offer it. The class attributes below say
+    what else it can do and how it refuses.
 
     A subclass writes `_fit`, `scores`, `_state_keys`, and `predict_rates` or `predict_distribution` or both. `fit` does
     the rest: it checks options and arrays, and turns them into tensors. A head that learns from more than shares says
@@ -123,7 +122,6 @@ class Head(ABC):
     __signature__: ClassVar[inspect.Signature]
     name: ClassVar[str]  # in head.json and on the command line
     learns: ClassVar[tuple[Task, ...]] = ()
-    takes: ClassVar[tuple[TrainOption, ...]] = ()
     # shares of people who would choose a label; a label's chance to be in the image's set; a distribution over texts
     scores_of: ClassVar[Literal["people", "sets", "texts"]] = "people"
     reads_blocks: ClassVar[bool] = False  # whether `_fit` takes a large X as Blocks, with only some rows in memory
@@ -132,31 +130,21 @@ class Head(ABC):
     config_class: ClassVar[type[HeadConfig]] = HeadConfig
     ground_: Tensor | None = None
 
-    def __init_subclass__(
-        cls,
-        *,
-        name: str | None = None,
-        learns: tuple[Task, ...] = (),
-        takes: tuple[TrainOption, ...] = (),
-        **more: Any,
-    ) -> None:
+    def __init_subclass__(cls, *, name: str | None = None, learns: tuple[Task, ...] = (), **more: Any) -> None:
         """Register a class that has a name; see Head. Raises BadInput for a name that another class has."""
         super().__init_subclass__(**more)
         cls.__signature__ = cls._signature()
         if name is None:
             return
-        for given, known, what in ((learns, TASKS, "task"), (takes, TRAIN_OPTIONS, "option of train")):
-            for word in given:
-                if word not in known:
-                    near = did_you_mean(str(word), known)
-                    raise BadInput(f"{cls.__name__}: no {what} {word!r}{near} (choices: {', '.join(known)})")
+        for task in learns:
+            check_choice(f"{cls.__name__}: learns", task, TASKS)
         other = HEADS.get(name)
         # the same class defined again, in a notebook say, takes its own place
         if other is not None and (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
             raise BadInput(
                 f"{cls.__name__}: the name {name!r} belongs to {other.__module__}.{other.__qualname__}; choose another"
             )
-        cls.name, cls.learns, cls.takes = name, tuple(learns), tuple(takes)
+        cls.name, cls.learns = name, tuple(learns)
         HEADS[name] = cls
 
     @classmethod
@@ -181,17 +169,11 @@ class Head(ABC):
 
     @classmethod
     def decided(cls, wanted: Wanted) -> dict[str, Any]:
-        """The options that a run decides: its kind and seed, and train's hidden and k if the head has them.
+        """The options that a run decides: its kind and seed, if the head has them.
 
         A head whose config depends on more of what is wanted extends this.
         """
-        defaults = defaults_of(cls.config_class)
-        found: dict[str, Any] = {}
-        if "hidden" in cls.takes:
-            found["hidden"] = wanted.hidden or defaults["hidden"]
-        if "k" in cls.takes and wanted.k is not None:
-            found["k"] = wanted.k
-        return found | {key: getattr(wanted, key) for key in ("kind", "seed") if key in defaults}
+        return {key: getattr(wanted, key) for key in ("kind", "seed") if key in defaults_of(cls.config_class)}
 
     def told(self) -> list[str]:
         """Lines to tell a user after a fit."""

@@ -222,6 +222,6 @@ def _platt(
 
     options = {"maxiter": 1000, "ftol": 1e-12, "gtol": 1e-8}
     start = np.zeros(2 * labels)
-    found = minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options=options).x
-    slope = found[:labels] / spread
-    return slope, found[labels:] - slope * centre
+    optimum = minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options=options).x
+    slope = optimum[:labels] / spread
+    return slope, optimum[labels:] - slope * centre

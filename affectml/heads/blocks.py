@@ -62,8 +62,8 @@ class Blocks:
         """The rows as they were given, where they are."""
         if self._at is None:
             return self._source
-        found: Tensor | RowsOnDisk = taken(self._source, self._at)
-        return found
+        rows: Tensor | RowsOnDisk = taken(self._source, self._at)
+        return rows
 
     def numel(self) -> int:
         """How many values there are."""
@@ -73,14 +73,14 @@ class Blocks:
         """Some of the rows as a tensor of its own, [n, D] float32."""
         where: Any = rows if self._at is None else self._at[rows]
         if isinstance(self._source, RowsOnDisk):
-            found = torch.from_numpy(self._source[where])
+            part = torch.from_numpy(self._source[where])
         else:
             rows_of = self._source
-            found = rows_of[where] if isinstance(where, slice) else rows_of.index_select(0, torch.from_numpy(where))
+            part = rows_of[where] if isinstance(where, slice) else rows_of.index_select(0, torch.from_numpy(where))
         if self._standard is None:
-            return found.to(torch.float32, copy=True)
+            return part.to(torch.float32, copy=True)
         mean, deviation = self._standard
-        return torch.sub(found.float(), mean).mul_(1 / deviation)
+        return torch.sub(part.float(), mean).mul_(1 / deviation)
 
     def parts(self) -> Iterator[tuple[slice, Tensor]]:
         """All rows in their order, some at a time, and which they are."""

@@ -222,10 +222,6 @@ class ByPersonHead(CompositeHead, name="by_person"):
         """For pickles, which hold no people: those are kept apart, see affectml.people.known."""
         return {**self.__dict__, "fit_": None}
 
-    def __repr__(self) -> str:
-        inside = self.members_[0] if self.members_ else self.config.member()
-        return f"ByPersonHead({inside!r})"
-
 
 def _check_answers(answers: PersonAnswers, rows: int, labels: int, name: str) -> None:
     """Raise BadInput where answers are none, are not of C labels, or name a row or a person that is not there."""

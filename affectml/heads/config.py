@@ -15,9 +15,6 @@ from affectml.heads.objective import ScoreKind
 Task: TypeAlias = Literal["single", "distribution", "rates", "sets", "single-positive"]
 TASKS: tuple[Task, ...] = get_args(Task)
 MULTILABEL: tuple[Task, ...] = ("rates", "sets", "single-positive")
-# Options of `affectml train` that only some heads take.
-TrainOption: TypeAlias = Literal["hidden", "k", "ensemble"]
-TRAIN_OPTIONS: tuple[TrainOption, ...] = get_args(TrainOption)
 MOST_HIDDEN = 65_536  # on 1,024 features half a gigabyte of weights and their gradients; more would be a slip
 
 
@@ -113,17 +110,13 @@ def expected(error: ValidationError, hint: Any) -> str:
 class Wanted:
     """What a training run asks of a head.
 
-    target: single, sets, rates or distribution; multilabel: whether several labels of an image may hold. hidden: units
-    of a hidden layer, 0 for the head's own default. k: labels to answer with; None leaves it to the head. ensemble:
-    how many heads to average, 0 for one alone. options: more of the head's config, by name, as values or as words (see
-    typed_options). assumed_negatives: see SigmoidConfig. logit_scale: what the encoder multiplies cosines by.
+    target: single, sets, rates or distribution; multilabel: whether several labels of an image may hold. options: of
+    the head's config, by name, as values or as words (see typed_options). assumed_negatives: see SigmoidConfig.
+    logit_scale: what the encoder multiplies cosines by.
     """
 
     target: str = "single"
     multilabel: bool = False
-    hidden: int = 0
-    k: int | None = None
-    ensemble: int = 0
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     seed: int = 0
     assumed_negatives: float | None = None

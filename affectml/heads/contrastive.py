@@ -65,26 +65,21 @@ def contrastive_loss(
 
 
 class Pairs:
-    """All pairs of N images: each with its labels' prompts, weighed by the label's part of the row, and its caption.
+    """All pairs of N images: each with its labels' prompts, weighed by the label's part of the row.
 
-    shares: [N, C]. mass: [N]. prompts: for each label its texts [K, T], perhaps none. captions: [N, T] or None. most:
-    how many labels of an image are drawn.
+    shares: [N, C]. mass: [N]. prompts: for each label its texts [K, T], perhaps none. most: how many labels of an image
+    are drawn.
     """
 
-    def __init__(
-        self, shares: Tensor, mass: Tensor, prompts: Sequence[Tensor], captions: Tensor | None, most: int
-    ) -> None:
+    def __init__(self, shares: Tensor, mass: Tensor, prompts: Sequence[Tensor], most: int) -> None:
         self._most = most
         self._counts = torch.tensor([len(texts) for texts in prompts])
         self._prompts, self._starts = normalize(torch.cat(list(prompts))), self._counts.cumsum(0) - self._counts
         usable = shares * (self._counts > 0)
         total = usable.sum(dim=1, keepdim=True)
         self._parts = (usable / total.clamp(min=1e-12) * mass[:, None]).float()
-        self._mass = mass.float()
-        self._captions = None if captions is None else normalize(captions)
-        has_caption = captions is not None and bool((captions.any(dim=1) & (mass > 0)).any())
-        if not (self._parts > 0).any() and not has_caption:
-            raise BadInput("targets: no image has a label with a text, nor a caption, so there is nothing to learn")
+        if not (self._parts > 0).any():
+            raise BadInput("targets: no image has a label with a text, so there is nothing to learn")
 
     def draw(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """The pairs of these images, each label's prompt drawn at random: image [B], text [B, T] and weight [B].
@@ -101,12 +96,7 @@ class Pairs:
             parts[many] = times * (parts[many].sum(dim=1, keepdim=True) / self._most)
         image, label = (parts > 0).nonzero(as_tuple=True)
         pick = (torch.rand(len(label), generator=generator) * self._counts[label]).long()
-        text, weight = self._prompts[self._starts[label] + pick], parts[image, label]
-        if self._captions is None:
-            return image, text, weight
-        own = self._captions[rows]
-        has = (own.any(dim=1) & (self._mass[rows] > 0)).nonzero()[:, 0]
-        return torch.cat([image, has]), torch.cat([text, own[has]]), torch.cat([weight, self._mass[rows][has]])
+        return image, self._prompts[self._starts[label] + pick], parts[image, label]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,31 +119,24 @@ class ContrastiveConfig(HeadConfig):
     patience: PositiveInt = 10
 
 
-class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden",)):
+class ContrastiveHead(TextHead, name="contrastive", learns=TASKS):
     """Image features -> Dense relu -> Dense linear, compared with text features by cosine (Bustos et al. 2023).
 
     Each label of an image makes a pair of the image and one of the label's texts, weighed by the label's part of the
-    row; an image with several labels has several pairs in its batch. A row of zeros makes none. An image's caption
-    makes one more pair, of weight one. `val`, else a fifth of the rows, which is not fitted on, chooses the epoch and
-    calibrates rates, or the sharpness of the distribution. `fit` also takes prompts: for each label the texts to learn
-    from, [K, T] each, drawn anew for every pair (None learns from `texts`; all empty learns from captions alone); and
-    captions: [N, T], each image's own text, a row of zeros where an image has none.
+    row; an image with several labels has several pairs in its batch. A row of zeros makes none. `val`, else a fifth of
+    the rows, which is not fitted on, chooses the epoch and calibrates rates, or the sharpness of the distribution.
+    `fit` also takes prompts: for each label the texts to learn from, [K, T] each, drawn anew for every pair; None
+    learns from `texts`.
 
     Options: ContrastiveConfig. A label without a text of its own to learn from is still scored by `texts`; where no
-    image has a label with a text or a caption, `fit` says so. One row needs `val`.
+    image has a label with a text, `fit` says so. One row needs `val`.
     """
 
     reads_blocks = True
     config_class = ContrastiveConfig
     config: ContrastiveConfig
 
-    def _fit(
-        self,
-        rows: Rows,
-        generator: torch.Generator,
-        prompts: Sequence[ArrayLike] | None = None,
-        captions: ArrayLike | None = None,
-    ) -> None:
+    def _fit(self, rows: Rows, generator: torch.Generator, prompts: Sequence[ArrayLike] | None = None) -> None:
         texts = cast("Tensor", self.texts)  # see _checked
         labels, columns = texts.shape
         bank = [
@@ -162,9 +145,6 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
         ]
         if [part.shape[1] for part in bank] != [columns] * labels:
             raise BadInput(f"prompts: expected texts of {labels} labels with {columns} features each")
-        own = None if captions is None else as_matrix(captions, "captions", torch.float32)
-        if own is not None and list(own.shape) != [len(rows.X), columns]:
-            raise BadInput(f"captions: expected shape {[len(rows.X), columns]}, got {list(own.shape)}")
         features, shares, mass = cast("Tensor | Blocks", rows.X), rows.targets, rows.mass[:, 0]
         held: Tensor | Blocks
         kept = torch.arange(len(features))
@@ -174,7 +154,7 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
             rows.need(2, "give val")
             kept, left_out = folds(shares, 5, generator)[0]
             held, held_shares = features[left_out], shares[left_out]
-        pairs = Pairs(shares[kept], mass[kept], bank, None if own is None else own[kept], self.config.positives)
+        pairs = Pairs(shares[kept], mass[kept], bank, self.config.positives)
         standard = Standardiser.of(features[kept])
         table, judged = standard.apply(features[kept], torch.float32), standard.apply(held, torch.float32)
         layers, epochs, curve = self._learn(table, pairs, texts, (judged, held_shares), generator)
@@ -189,7 +169,6 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
             "rows": len(kept),
             "prevalence": shares[kept].mean(dim=0).tolist(),
             "prompts": [len(part) for part in bank],
-            "captions": 0 if own is None else int(own[kept].any(dim=1).sum()),
             "epochs": epochs,
             "held_out_loss": curve[epochs - 1],
             "held_out_curve": curve,
@@ -293,10 +272,10 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS, takes=("hidden
             with torch.no_grad():
                 parts = held[0].parts() if isinstance(held[0], Blocks) else [(None, held[0])]
                 cosines = torch.cat([normalize(forward(part, layers).double()) @ texts.T for _, part in parts])
-                found = _cross_entropy(cosines, held[1], _sharpness(cosines, held[1]))
-            curve.append(found)
-            if found < best_loss:
-                best, best_loss, best_epoch = copy.deepcopy(layers), found, epoch
+                held_out = _cross_entropy(cosines, held[1], _sharpness(cosines, held[1]))
+            curve.append(held_out)
+            if held_out < best_loss:
+                best, best_loss, best_epoch = copy.deepcopy(layers), held_out, epoch
             elif epoch - best_epoch >= c.patience:
                 break
         return [part.detach() for part in best], best_epoch, curve
@@ -324,13 +303,13 @@ def _sharpness(cosines: Tensor, shares: Tensor) -> float:
     """The factor on cosines [N, C] before a softmax that fits shares [N, C] best, by cross-entropy, in [1, 1000]."""
     from scipy.optimize import minimize_scalar
 
-    found = minimize_scalar(
+    optimum = minimize_scalar(
         lambda log: _cross_entropy(cosines, shares, math.exp(log)),
         bounds=(0.0, math.log(1000.0)),
         method="bounded",
         options={"xatol": 1e-3},
     )
-    return math.exp(float(found.x))
+    return math.exp(float(optimum.x))
 
 
 def _cross_entropy(cosines: Tensor, shares: Tensor, scale: float) -> float:

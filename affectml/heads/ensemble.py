@@ -32,8 +32,8 @@ class CompositeHead(Head):
     def scores(self, X: Features) -> Tensor:
         """The pooled distribution or rates, [N, C] float64."""
         weights, rates = self._fitted()["weights"], self.config.kind == "rates"
-        said = [each.predict_rates(X) if rates else each.predict_distribution(X) for each in self.members_]
-        return self._pool(said, weights)
+        predicted = [member.predict_rates(X) if rates else member.predict_distribution(X) for member in self.members_]
+        return self._pool(predicted, weights)
 
     def _pool(self, predicted: Sequence[Tensor], weights: Tensor) -> Tensor:
         return pooled(self.config.kind, [logits_of(self.config.kind, p) for p in predicted], weights)
@@ -90,7 +90,7 @@ class MemberConfig(BlendConfig):
     @classmethod
     def fits(cls, head: type[Head]) -> bool:
         """Whether such a head can be inside."""
-        return "ensemble" in head.takes
+        return bool(head.learns) and head.scores_of == "people" and not issubclass(head, CompositeHead)
 
     def check(self) -> None:
         """HeadConfig.check, and that there is such a member, which takes these options and predicts this kind."""
@@ -112,7 +112,7 @@ class MemberConfig(BlendConfig):
 
 @dataclasses.dataclass(frozen=True)
 class EnsembleConfig(MemberConfig):
-    """One head fitted `count` times. head: one that takes `ensemble`, as softmax; options: its own options."""
+    """One head fitted `count` times. head: softmax, sigmoid or kernel; options: its own options."""
 
     count: Annotated[int, Field(ge=2)] = 5
 

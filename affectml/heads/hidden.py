@@ -193,7 +193,7 @@ def fit_hidden(
     rate = config.learning_rate or LEARNING_RATE * (math.sqrt(batch_size / SMALL_BATCH) if large else 1)
     dtype = torch.bfloat16 if large and fast_bfloat16() else torch.float32
     half_epoch = max(1.0, rows / batch_size / 2)
-    start = (
+    start: tuple[Tensor, ...] = (
         he_uniform(config.hidden, columns, generator),
         torch.zeros(config.hidden),
         torch.zeros(objective.positive.shape[1], config.hidden),  # the head starts as the prior

@@ -71,15 +71,15 @@ def refuse_rows(wrong: Tensor, name: str, why: str) -> None:
 
 def _plain(values: Features) -> NDArray[np.generic]:
     """An array that torch reads where it lies, or a copy; objects, as of data frames, become float64 where numbers."""
-    found = np.asarray(values)
-    if not found.flags.writeable or min(found.strides, default=0) < 0:
-        found = found.copy()
-    if found.dtype != object:
-        return found
-    text = next((value for value in found.flat if isinstance(value, str | bytes)), None)
+    array = np.asarray(values)
+    if not array.flags.writeable or min(array.strides, default=0) < 0:
+        array = array.copy()
+    if array.dtype != object:
+        return array
+    text = next((value for value in array.flat if isinstance(value, str | bytes)), None)
     if text is not None:
         raise TypeError(f"it holds the text {text!r}")
-    return found.astype(np.float64)
+    return array.astype(np.float64)
 
 
 def as_features(features: Features, columns: int | None = None, name: str = "X") -> Tensor:
@@ -252,7 +252,7 @@ class Material:
     count less than a share of many. generator: for everything random.
 
     What takes long is made when a head asks for it, and raises BadInput where there is none. sets: of the training and
-    of the validation images. texts: `prompts` and `captions` of `TextHead.fit`. people: `answers`, `val_answers` and
+    of the validation images. texts: `prompts` of `TextHead.fit`. people: `answers`, `val_answers` and
     `groups` of `ByPersonHead.fit`.
     """
 

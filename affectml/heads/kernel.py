@@ -46,7 +46,7 @@ class KernelConfig(HeadConfig):
     landmarks: PositiveInt = 2_000
 
 
-class KernelHead(Head, name="kernel", learns=("single", "distribution", "rates", "sets"), takes=("ensemble",)):
+class KernelHead(Head, name="kernel", learns=("single", "distribution", "rates", "sets")):
     """A kernel machine: every training row (or a sample of them) is a landmark that its likes are judged by.
 
     Targets: distributions or one-hot rows (kind "distribution"; weights [N]), or rates or 0/1 sets (kind "rates";

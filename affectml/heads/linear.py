@@ -204,16 +204,16 @@ class Descent:
                     self.at = self.at + towards
                 break
             there = self.at + towards
-            found = self._sums(sweep, there)
-            rise = self._penalised(found, there, shrink)[0] - loss
+            sums = self._sums(sweep, there)
+            rise = self._penalised(sums, there, shrink)[0] - loss
             good = rise <= 1e-4 * fall + min(precision, _NOISE) * loss
             # a label that would climb stays where it is and tries a shorter step, as long as a parabola says
             step, before = torch.where(good, towards, 0.0), slope
             self.at = self.at + step
             self.known = Sums(
-                torch.where(good, found.loss, self.known.loss),
-                torch.where(good, found.slope, self.known.slope),
-                torch.where(good, found.bend, self.known.bend),
+                torch.where(good, sums.loss, self.known.loss),
+                torch.where(good, sums.slope, self.known.slope),
+                torch.where(good, sums.bend, self.known.bend),
             )
             loss, slope = self._penalised(self.known, self.at, shrink)
             self.steps = [*self.steps[1 - _MEMORY :], (step, slope - before)]
@@ -436,16 +436,16 @@ def _sweep_of(features: Tensor | Blocks, objective: Objective) -> Sweep:
 
     def sweep(parameters: Tensor) -> Sums:
         weight, bias = parameters[:-1].T.to(dtype).contiguous(), parameters[-1].to(dtype)
-        found = even.sums(bias[None])
-        loss, lean, bend = found.loss.double(), found.slope[0].double(), found.bend.double()
+        sums = even.sums(bias[None])
+        loss, lean, bend = sums.loss.double(), sums.slope[0].double(), sums.bend.double()
         pull = torch.zeros(weight.shape, dtype=torch.float64)
         for here, rows in features.parts() if isinstance(features, Blocks) else [(everyone, features)]:
             # the few labels as rows, in both products: BLAS is three times faster so
-            found = masses.part(here).sums(torch.addmm(bias[:, None], weight, rows.T).T)
-            pull += found.slope.T @ rows
-            lean += found.slope.sum(dim=0)
-            loss += found.loss
-            bend += found.bend
+            sums = masses.part(here).sums(torch.addmm(bias[:, None], weight, rows.T).T)
+            pull += sums.slope.T @ rows
+            lean += sums.slope.sum(dim=0)
+            loss += sums.loss
+            bend += sums.bend
         return Sums(loss / total, torch.cat([pull.T, lean[None]]) / total, bend / total)
 
     return sweep

@@ -70,23 +70,18 @@ class NeuralHead(Head):
         return LAYERS if self.config.hidden else ("weight", "bias")
 
 
-@dataclasses.dataclass(frozen=True)
-class SoftmaxConfig(NeuralConfig):
-    """See NeuralConfig."""
-
-
-class SoftmaxHead(NeuralHead, name="softmax", learns=("single", "distribution"), takes=("hidden", "ensemble")):
+class SoftmaxHead(NeuralHead, name="softmax", learns=("single", "distribution")):
     """Multinomial logistic regression, or one hidden layer, fitted by soft cross-entropy.
 
     Targets: one-hot rows (single labels) or distributions, rows summing to one; weights: [N]. `scores` and
     `predict_distribution` are the same [N, C] distribution.
 
-    Options: SoftmaxConfig. Source: the cross-entropy head of Bustos et al. 2023, with `hidden=512`. Features that say
+    Options: NeuralConfig. Source: the cross-entropy head of Bustos et al. 2023, with `hidden=512`. Features that say
     nothing give the label shares; a label that nobody chose keeps a small share. One row needs `l2` or `val`.
     """
 
     says = "gives one answer"
-    config_class = SoftmaxConfig
+    config_class = NeuralConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,9 +96,7 @@ class SigmoidConfig(NeuralConfig):
     assumed_negatives: Annotated[float, Field(ge=0, lt=1)] | None = None
 
 
-class SigmoidHead(
-    NeuralHead, name="sigmoid", learns=("rates", "sets", "single-positive"), takes=("hidden", "ensemble")
-):
+class SigmoidHead(NeuralHead, name="sigmoid", learns=("rates", "sets", "single-positive")):
     """A logistic regression per label, or one hidden layer for all, fitted by binary cross-entropy on rates.
 
     Targets: rates, or sets as 0/1, [N, C]; weights: [N], or [N, C] (people asked, say: a rate of n people

@@ -162,9 +162,9 @@ class Promise:
             over += " that somebody chooses a label for," if people else " that have a label,"
             of = "the choices that a panel like this one makes of an image" if people else "an image's labels"
             what = f"at least {100 * asked.level:g} % of {of}"
-        said = f"on average over {over} and over draws of {units}, the set holds {what}"
+        sentence = f"on average over {over} and over draws of {units}, the set holds {what}"
         within, other = (f"within each level of {self.column}, ", "other ") if self.column else ("", "")
-        return f"{within}{said}; it is not said for each image nor for each {other}subgroup"
+        return f"{within}{sentence}; it is not said for each image nor for each {other}subgroup"
 
     def where_levels_are_unknown(self) -> str:
         """What a set made without its image's level is, in a sentence; "" where all images share one cut."""

@@ -7,7 +7,7 @@ from typing import Any, get_args, get_origin
 from affectml._own import plugin, plugin_names
 from affectml.errors import AffectmlError, BadInput, BadRun, did_you_mean, option
 from affectml.heads.base import GROUND, HEADS, Head, read_head
-from affectml.heads.config import MULTILABEL, TrainOption, Wanted, read_value, typed_fields
+from affectml.heads.config import MULTILABEL, Wanted, read_value, typed_fields
 from affectml.heads.inputs import ArrayLike
 
 GROUP = "affectml.heads"  # of entry points
@@ -87,7 +87,7 @@ def load_head(folder: Path | str) -> Head:
 
 
 # Options that follow from others of `train`, and which.
-_FOLLOWS = {"kind": "multilabel", "seed": "seed", "hidden": "hidden", "k": "k"}
+_FOLLOWS = {"kind": "multilabel", "seed": "seed"}
 
 
 def typed_options(cls: type[Head], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def typed_options(cls: type[Head], given: Mapping[str, Any]) -> dict[str, Any]:
     """
     hints = {key: hint for key, (hint, _) in typed_fields(cls.config_class).items()}
     free = free_options(cls)
-    found = {}
+    values = {}
     for name, value in given.items():
         here = option(name, value, of_head=True)
         if name in set(hints) - set(free):
@@ -107,14 +107,13 @@ def typed_options(cls: type[Head], given: Mapping[str, Any]) -> dict[str, Any]:
         if name not in free:
             choices = f"options: {', '.join(free)}" if free else "it has none"
             raise BadInput(f"{here}: {cls.described()} has no option {name!r}{did_you_mean(name, free)} ({choices})")
-        found[name] = typed(name, value, hints[name])
-    return found
+        values[name] = typed(name, value, hints[name])
+    return values
 
 
 def free_options(cls: type[Head]) -> list[str]:
     """The options that `train` has no option of its own for, in alphabetical order."""
-    of_train = {"kind", "seed", *({"hidden", "k"} & set(cls.takes))}
-    return sorted(set(typed_fields(cls.config_class)) - of_train)
+    return sorted(set(typed_fields(cls.config_class)) - set(_FOLLOWS))
 
 
 def options_of_heads() -> set[str]:
@@ -156,21 +155,6 @@ def check_plain(head: str | type[Head], wanted: Wanted) -> None:
     who = cls.described()
     if wanted.task not in cls.learns:
         raise BadInput(f"{who} {_refusal(cls, wanted)}: {_way_out(cls, wanted)}")
-    if wanted.hidden and "hidden" not in cls.takes:
-        raise BadInput(
-            f"{who} has no hidden layer of your choice: leave out {option('hidden')}, "
-            f"or take {option('head')} {_with('hidden')}"
-        )
-    if wanted.k is not None and "k" not in cls.takes:
-        heads = _with("k")
-        raise BadInput(
-            f"{option('k')} is how many labels a {heads} head answers with: add {option('head', heads)}, "
-            f"or leave it out of a {cls.name} run"
-        )
-    if wanted.ensemble and "ensemble" not in cls.takes:
-        raise BadInput(f"no ensembles of {cls.name} heads: take {option('head')} {_with('ensemble')}")
-    if wanted.ensemble == 1 or wanted.ensemble < 0:
-        raise BadInput(f"{option('ensemble', wanted.ensemble)}: expected at least 2 heads, or 0 for one head alone")
     cls.config_class.from_dict(_options(cls, wanted)).check()
 
 
@@ -187,8 +171,6 @@ def build_plain(head: str | type[Head], wanted: Wanted, texts: ArrayLike | None 
     """
     cls = head_class(head) if isinstance(head, str) else head
     options = _options(cls, wanted)
-    if wanted.ensemble:
-        return HEADS["ensemble"](kind=wanted.kind, head=cls.name, count=wanted.ensemble, options=options)
     return cls(texts=texts, **options) if cls.scores_of == "texts" else cls(**options)
 
 
@@ -218,7 +200,3 @@ def heads_that(fit: Callable[[type[Head]], bool]) -> str:
     fitting = [name for name, head in HEADS.items() if head.learns and fit(head)]
     names = sorted(fitting, key=lambda name: (name not in PLAIN.values(), name))
     return " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
-
-
-def _with(option: TrainOption) -> str:
-    return heads_that(lambda head: option in head.takes)

@@ -49,12 +49,13 @@ class Shift:
         if self.found is None:
             return f"whether the promise's ground has shifted cannot be seen: {self.where}"
         few = f" (fewer than {LEAST} show none)" if self.images < LEAST else ""
-        said = f"no shift of the promise's ground seen in {images} images beside {calibration}{few}"
+        sentence = f"no shift of the promise's ground seen in {images} images beside {calibration}{few}"
         if self.found:
             unlike = f"By {self.where}, these {images} images are not like the {calibration}"
             chance = f"by chance, at most {100 * ALPHA:g} data set in 100 would look so"
-            said = f"the promise's ground has shifted: do not rely on it here. {unlike} ({chance})"
-        return said if self.people else f"{said}; only scores were seen, and what people choose may differ all the same"
+            sentence = f"the promise's ground has shifted: do not rely on it here. {unlike} ({chance})"
+        unseen = "; only scores were seen, and what people choose may differ all the same"
+        return sentence if self.people else sentence + unseen
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for metrics.json."""
@@ -107,7 +108,7 @@ def find_shift(
     if not len(table) and (why := promise.where_levels_are_unknown()):
         return Shift(0, len(scores), False, 0.0, why)
     names = ["what people chose", *(f"the scores of {label}" for label in labels)]
-    generator, found = np.random.default_rng(0), {}
+    generator, martingales = np.random.default_rng(0), {}
     for column, name in enumerate(names, 1):
         if column == 1 and choices is None:
             continue
@@ -116,9 +117,9 @@ def find_shift(
         for level in np.unique(after[:, 0]):
             (known, new), here = (rows[rows[:, 0] == level, column] for rows in (before, after)), after[:, 0] == level
             ranks[here] = p_values(known, new, generator)
-        found[name] = log_martingale(ranks)
-    where = max(found, key=lambda name: found[name])
-    evidence = math.exp(min(found[where] - math.log(len(found)), math.log(1e12)))
+        martingales[name] = log_martingale(ranks)
+    where = max(martingales, key=lambda name: martingales[name])
+    evidence = math.exp(min(martingales[where] - math.log(len(martingales)), math.log(1e12)))
     return Shift(len(ground), len(table), choices is not None, evidence, where)
 
 

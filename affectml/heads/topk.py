@@ -206,7 +206,7 @@ class SetHead(Head):
         return False
 
 
-class TopKHead(SetHead, name="topk", learns=("rates", "sets"), takes=("k",)):
+class TopKHead(SetHead, name="topk", learns=("rates", "sets")):
     """A linear model of label sets: how many labels (sizes), then which (logits), fitted together.
 
     Targets: sets as 0/1 [N, C], or each label's chance to be in the set (P(rate >= tau | votes), say); weights: [N].

@@ -71,10 +71,8 @@ class ErasedPeople(erasing.Erased):
             folders = ", ".join(sorted({shown(path.parent) for path in self.backups}))
             lines.append(f"  they are in none of the {len(self.backups)} backups in {folders} any more")
         if not self.databases:
-            lines.append(
-                "  no label database was found that knows them; --db names one that lies elsewhere, of which the"
-            )
-            lines.append("  next export would add them again")
+            lines.append("  no label database was found that knows them; --db names one that lies elsewhere, of which")
+            lines.append("  the next export would add them again")
         for place in self.named:
             if (place / "dataset.json").is_file():
                 way_out = shlex.join(["affectml", "label", "remove", "erase", shown(place), *people])
@@ -88,10 +86,8 @@ class ErasedPeople(erasing.Erased):
             return [*lines, f"  no run by person was found that knows them; `{command} FOLDER` looks in other places"]
         lines.append("thresholds and tastes taken out of what runs know of people, for good:")
         lines += [f"  {one.file}: {one.people} of its people" for one in self.learned]
-        lines.append(
-            "  what a run learned of all people together it learned from their answers too, and keeps. For a run"
-        )
-        lines.append("  without them make the targets again, remove the run with its people file, and train anew:")
+        lines.append("  what a run learned of all people together it learned from their answers too, and keeps. For a")
+        lines.append("  run without them make the targets again, remove the run with its people file, and train anew:")
         for one in self.learned:
             gone = "its run is not beside it" if one.run is None else f"{one.run} does not say how it was trained"
             lines.append(f"    {one.command or f'{one.file}: {gone}'}")
@@ -135,40 +131,40 @@ def erase_people(
         BadRun: for a people file that cannot be read; then nobody is taken out.
     """
     opened = Dataset.open(dataset)
-    found = _people_of(opened, [Path(folder) for folder in runs])
+    files = _people_of(opened, [Path(folder) for folder in runs])
     beside = [path for kind in KINDS if holds_task(path := default_database(opened.root, kind))]
     targets: dict[str, str | None] = {}
     learned: list[Learned] = []
 
     def then(judgements: int) -> None:
         targets.update(_counting(Dataset.open(dataset), fewer=judgements > 0))
-        for one in found:
-            left = one.without(people)
-            if len(left) < len(one):
+        for people_of_run in files:
+            left = people_of_run.without(people)
+            if len(left) < len(people_of_run):
                 save_people(left)
-                learned.append(_learned(one, len(one) - len(left)))
+                learned.append(_learned(people_of_run, len(people_of_run) - len(left)))
 
     with ExitStack() as stack:
         stores = [stack.enter_context(LabelStore(place, must_exist=True)) for place in ([db] if db else beside)]
         if wait is not None:
             for store in stores:
                 store.database.wait_at_most(wait)
-        known = {who for one in found for who in one.ids}
+        known = {who for people_of_run in files for who in people_of_run.ids}
         done = erasing.erase_people(people, stores=stores, folder=opened.root, elsewhere=known, then=then, near=near)
     return ErasedPeople(**vars(done), learned=learned, targets=targets)
 
 
 def _counting(left: Dataset, *, fewer: bool) -> dict[str, str | None]:
     """The targets that count more than is left, which is noted, so that they are known until they are made anew."""
-    found = []
+    outdated = []
     for name in left.meta.targets:
         with suppress(BadDataset):  # what cannot be read is not used either
             if left.outdated(name) or (fewer and counts_more(left, name, left.judgements)):
-                found.append(name)
-    marks = {name: sha256(left.image_path(left.meta.targets[name].file)) for name in found}
+                outdated.append(name)
+    marks = {name: sha256(left.image_path(left.meta.targets[name].file)) for name in outdated}
     if marks and marks not in [line.get("outdated") for line in noted(left.root)]:
         note_export(left.root, outdated=marks)
-    return {name: command_for(left, name) for name in found}
+    return {name: command_for(left, name) for name in outdated}
 
 
 def refuse_outdated(source: Dataset | RunFolder) -> None:
@@ -176,14 +172,14 @@ def refuse_outdated(source: Dataset | RunFolder) -> None:
 
     Of a run it is the target that it learned, as far as the data set is there.
     """
-    found: list[str | None] = []
+    reasons: list[str | None] = []
     if isinstance(source, Dataset):
-        found = [source.outdated(name) for name in source.meta.targets]
+        reasons = [source.outdated(name) for name in source.meta.targets]
     elif (place := source.info.config.dataset) is not None:
         with suppress(BadDataset):  # gone, or not to be read: nothing can be said of it
             dataset, name = Dataset.open(place), source.info.data.target
-            found = [dataset.outdated(name)] if name in dataset.meta.targets else []
-    for why in filter(None, found):
+            reasons = [dataset.outdated(name)] if name in dataset.meta.targets else []
+    for why in filter(None, reasons):
         raise BadInput(f"{why}; nothing was written")
 
 

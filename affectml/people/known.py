@@ -1,7 +1,7 @@
 """What a by-person run knows of its people, in a file beside the run folder, and of its images, in a file inside it.
 
 RUN-people.safetensors     personal data, of mode 0600: `mean` [J, K] and `covariance` [J, K, K] of each person's
-                           thresholds and tastes, `answers` [J]; in its metadata schema, run, head, people and dataset
+                           thresholds and tastes, `answers` [J]; in its metadata schema, head, people and dataset
 RUN/image_effects.parquet  image_id, features_sha256, of each label `effect:LABEL` and `variance:LABEL`
 
 The first lies beside the folder, so that nobody who copies, zips or shares a run gives its people away.
@@ -46,7 +46,7 @@ class People:
     """A people file's content: what is believed of J people.
 
     mean: [J, K] of thresholds (a label each), then tastes; covariance: [J, K, K]. answers: [J], how many each gave.
-    run: the run folder's name. head: the sha256 of the head's tensors that they belong to. dataset, fingerprint: of
+    head: the sha256 of the head's tensors that they belong to. dataset, fingerprint: of
     what they answered, see `Dataset.fingerprint`.
     """
 
@@ -55,7 +55,6 @@ class People:
     mean: Floats
     covariance: Floats
     answers: NDArray[np.int64]
-    run: str
     head: str
     dataset: str
     fingerprint: dict[str, str]
@@ -110,7 +109,6 @@ def write_people(run: RunFolder, ids: Sequence[str], people: "Normals", answers:
         np.asarray(people.mean, dtype=np.float64),
         np.asarray(people.covariance, dtype=np.float64),
         np.array([int(count) for count in answers], dtype=np.int64),
-        Path(os.path.abspath(run.folder)).name,  # noqa: PTH100
         head_of(run.folder),
         run.info.data.name,
         dict(run.info.data.fingerprint),
@@ -127,7 +125,6 @@ def save_people(people: People) -> None:
 
     metadata = {
         "schema": SCHEMA,
-        "run": people.run,
         "head": people.head,
         "people": json.dumps(people.ids, ensure_ascii=False),
         "dataset": json.dumps({"name": people.dataset, "fingerprint": people.fingerprint}, ensure_ascii=False),
@@ -149,10 +146,10 @@ def read_people(run: RunFolder) -> People:
             f"{file}: no such file. It has the run's people and never goes along with the run: copy it here from where "
             f"the run was trained, or give a person's answers ({option('answers')})"
         )
-    found = open_people(file)
-    if found.head != head_of(run.folder):
+    people = open_people(file)
+    if people.head != head_of(run.folder):
         raise BadRun(f"{file}: its people belong to another training's head than {run.folder} has; {_AGAIN}")
-    return found
+    return people
 
 
 def open_people(file: Path) -> People:
@@ -176,7 +173,7 @@ def open_people(file: Path) -> People:
         mean, np.diagonal(covariance, axis1=1, axis2=2)
     ):
         raise BadRun(f"{file}: mean, covariance and answers are not those of {count} people; {_AGAIN}")
-    of_whom = told["run"], told["head"], dataset["name"], dataset["fingerprint"]
+    of_whom = told["head"], dataset["name"], dataset["fingerprint"]
     return People(file, tuple(ids), mean, covariance, answers, *of_whom)
 
 
@@ -187,7 +184,6 @@ class _DataSet(TypedDict):
 
 class _Metadata(TypedDict):
     schema: Literal["1"]
-    run: Text
     head: Text
     people: Json[list[Text]]
     dataset: Json[_DataSet]

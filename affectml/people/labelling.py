@@ -56,16 +56,16 @@ def taxonomy_of(dataset: Dataset, target: str | None = None) -> Taxonomy:
     own = dataset.meta.resolve_taxonomy()
     if own is not None:
         return own
-    found = {entry.resolve_taxonomy().labels: entry for entry in dataset.meta.targets.values()}
-    if not found:
+    by_labels = {entry.resolve_taxonomy().labels: entry for entry in dataset.meta.targets.values()}
+    if not by_labels:
         raise BadDataset(
             f"{dataset.root}: nothing says which labels there are; name a taxonomy: --taxonomy "
             f"{', '.join(builtin_names())}, or a YAML file"
         )
-    if len(found) > 1:
+    if len(by_labels) > 1:
         names = ", ".join(dataset.meta.targets)
         raise BadDataset(f"{dataset.root}: its targets have different labels; choose with --target ({names})")
-    return next(iter(found.values())).resolve_taxonomy()
+    return next(iter(by_labels.values())).resolve_taxonomy()
 
 
 def open_photographs(
@@ -208,9 +208,9 @@ def with_words(taxonomy: Taxonomy, words: Mapping[str, Mapping[str, LabelWords]]
     """
     translations = {language: dict(names) for language, names in taxonomy.translations.items()}
     for language, own in words.items():
-        for label, said in own.items():
+        for label, word in own.items():
             there = taxonomy.translation(label, language) or LabelName(taxonomy.display(label, language))
-            name = LabelName(said.name or there.name, said.definition or there.definition, there.synonyms, "the study")
+            name = LabelName(word.name or there.name, word.definition or there.definition, there.synonyms, "the study")
             translations.setdefault(language, {})[label] = name
     return replace(taxonomy, translations=translations)
 

@@ -27,9 +27,9 @@ def check(folder: Path) -> Checked:
             task = complete(study.file, Dataset.open(folder / study.file.dataset), folder)
         except (AffectmlError, BadTask) as error:
             why = [f"{error}."]
-    found = check_study(folder, None if task is None else task.labels)
+    checked = check_study(folder, None if task is None else task.labels)
     if task is None:
-        return replace(found, refused=[*found.refused, *why])
+        return replace(checked, refused=[*checked.refused, *why])
     taxonomy = labels_of(task)
     known = {
         language: {label: said for label, said in words.items() if label in taxonomy.labels}
@@ -38,8 +38,8 @@ def check(folder: Path) -> Checked:
     try:
         named = with_words(taxonomy, known)
     except BadInput as error:
-        return replace(found, missing=[*found.missing, f"labels: {error}."])
-    return replace(found, warnings=[*found.warnings, *_words_of_the_task(study, named, task.question)])
+        return replace(checked, missing=[*checked.missing, f"labels: {error}."])
+    return replace(checked, warnings=[*checked.warnings, *_words_of_the_task(study, named, task.question)])
 
 
 def _words_of_the_task(study: Study, taxonomy: Taxonomy, question: str) -> Iterator[str]:

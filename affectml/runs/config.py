@@ -6,8 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from annotated_types import Ge
-
 from affectml._options import Argument, Device, Groups, Help, Seed, Threads, options_of, parse_settings
 from affectml.errors import spelled
 
@@ -27,9 +25,6 @@ class TrainConfig:
         target: Target of the data set to learn.
         head: softmax, sigmoid, topk, auto, ... (docs/training.md has all), or one of your own that is imported.
             Default: sigmoid with --multilabel, else softmax.
-        hidden: Units of the hidden layer; 0 for a linear head.
-        k: How many labels a topk head predicts.
-        ensemble: How many heads to train and average; 0 for one.
         options: Any other option of the head or of the training, e.g. l2=0.1 or hidden=512; may be given several
             times (docs/training.md has all). Default: the head's own.
         by_person: Tell people apart: each person's own thresholds and tastes, judged on people it never saw.
@@ -37,7 +32,7 @@ class TrainConfig:
             most X labels that nobody chose (extra=.5); a fifth of the training images is kept apart for it.
             Default: none.
         promise_group: Column of images.parquet: keep the promise within each of its levels.
-        prompts: Texts that a text head learns from: sentiment (the labels), synonyms, captions, joined by +.
+        prompts: Texts that a text head learns from: sentiment (the labels), synonyms, or both, joined by +.
         templates: Sentences that a label is put into, e.g. "a photo that evokes {label}", averaged; | between them.
         encoder: Encoder, e.g. ViT-B-32-quickgelu:openai or affect-tiny (docs/data.md has all). Default: the one the
             data set is embedded with; else affect-tiny for the demo set and ViT-B-32-quickgelu:openai for yours.
@@ -49,9 +44,6 @@ class TrainConfig:
     multilabel: bool | None = False
     target: str | None = None
     head: str | None = None
-    hidden: Annotated[int, Ge(0), Help(most=65_536, rare=True)] = 0
-    k: Annotated[int | None, Help(rare=True)] = None
-    ensemble: Annotated[int, Ge(0), Help(most=1_000, rare=True)] = 0
     options: Annotated[Mapping[str, Any], Help(metavar="OPTION=VALUE", read=parse_settings)] = field(
         default_factory=dict
     )
@@ -72,7 +64,7 @@ class TrainConfig:
 def command(config: TrainConfig, out: Path | None = None) -> str:
     """The command line that asks for this: what is not at its default, and always the seed.
 
-    >>> command(TrainConfig("mydata", head="topk", k=2, options={"l2": 0.1}))
+    >>> command(TrainConfig("mydata", head="topk", options={"k": 2, "l2": 0.1}))
     'affectml train mydata --head topk --set k=2 --set l2=0.1 --seed 0'
     """
     from affectml.heads.registry import option_words

@@ -190,7 +190,7 @@ class HeadInfo:
 class PromptsInfo:
     """The texts of heads that compare images with texts.
 
-    kinds: any mix of sentiment, synonyms, captions. templates: what labels are put into; none: the taxonomy's.
+    kinds: sentiment, synonyms or both. templates: what labels are put into; none: the taxonomy's.
     """
 
     kinds: list[str] = Field(default_factory=lambda: ["sentiment"])

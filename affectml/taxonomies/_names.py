@@ -55,9 +55,7 @@ def read_names(content: Any, where: str) -> dict[str, LabelName]:
 
 
 def _name(content: Any, where: str) -> LabelName:
-    if not isinstance(content, Mapping):
-        raise BadInput(f"{where}: expected keys such as name, got {content!r}")
-    only(content, LabelName.__dataclass_fields__, where)
+    content = keys_of(content, LabelName.__dataclass_fields__, where, "name")
     if not content.get("name"):
         raise BadInput(f"{where}: expected the key 'name', got {sorted(content)}")
     said = {key: content[key] for key in ("name", "definition", "source") if content.get(key) is not None}
@@ -96,11 +94,14 @@ def _language_file(language: str) -> Mapping[str, Any]:
     return found
 
 
-def only(content: Mapping[Any, Any], known: Iterable[str], where: str) -> None:
-    """Check that a file has no key but these. Raises BadInput, which names the nearest one."""
+def keys_of(content: Any, known: Iterable[str], where: str, example: str) -> Mapping[str, Any]:
+    """A part of a file that has no key but these. Raises BadInput, which names an example, or the nearest key."""
+    if not isinstance(content, Mapping):
+        raise BadInput(f"{where}: expected keys such as {example}, got {content!r:.100}")
     for key in content:
         if key not in known:
             raise BadInput(f"{where}: unknown key {key!r}{did_you_mean(str(key), known)}")
+    return content
 
 
 def texts(values: Any, where: str) -> tuple[str, ...]:

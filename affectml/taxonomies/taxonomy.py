@@ -16,8 +16,8 @@ from affectml.taxonomies._names import (
     LabelName,
     builtin_label_names,
     is_read,
+    keys_of,
     nearest,
-    only,
     own_yaml,
     read_names,
     texts,
@@ -101,19 +101,19 @@ class Taxonomy:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def index(self, label: str) -> int:
-        """Column of `label`.
+    def index(self, label: str, where: str = "") -> int:
+        """Column of `label`; where: what messages begin with.
 
         Raises:
             UnknownLabel: it is none of the labels; names the nearest one.
         """
-        try:
-            return self.labels.index(label)
-        except ValueError:
+        if label not in self.labels:
+            place = f"{where}: " if where else ""
             raise UnknownLabel(
-                f"no label {label!r} in taxonomy {self.name}{nearest(label, self.names())} "
+                f"{place}no label {label!r} in taxonomy {self.name}{nearest(label, self.names())} "
                 f"(labels: {few(self.labels, 12)})"
-            ) from None
+            )
+        return self.labels.index(label)
 
     def translation(self, label: str, language: str) -> LabelName | None:
         """What `label` is called in a language (for de-AT also in de); None where nobody says.
@@ -175,17 +175,8 @@ class Taxonomy:
         Raises:
             UnknownLabel: for the first name that is not a label; names the nearest one.
         """
-        known = set(self.labels)
-        for label in labels:
-            if label not in known:
-                try:
-                    self.index(label)
-                except UnknownLabel as error:
-                    raise UnknownLabel(f"{where}: {error}" if where else str(error)) from None
-
-    def prompts(self, template: str | None = None) -> list[str]:
-        """One prompt per label, from `template` or the taxonomy's first."""
-        return [(template or self.templates[0]).format(label=label) for label in self.labels]
+        for label in dict.fromkeys(labels):
+            self.index(label, where)
 
     def to_dict(self) -> dict[str, Any]:
         """The content of the taxonomy's YAML file; `from_dict` reads it back."""
@@ -222,9 +213,7 @@ class Taxonomy:
         Raises:
             BadInput: a key or label that cannot be read; names it.
         """
-        if not isinstance(content, Mapping):
-            raise BadInput(f"{where}: expected keys such as name and labels, got {type(content).__name__}")
-        only(content, _KEYS, where)
+        content = keys_of(content, _KEYS, where, "name and labels")
         if "name" not in content or not content.get("labels"):
             raise BadInput(f"{where}: expected the keys 'name' and 'labels', got {sorted(map(str, content))}")
         raw = content["labels"]
@@ -237,14 +226,10 @@ class Taxonomy:
         if len(entries) != len(raw):
             raise BadInput(f"{where}: a label is listed twice in {raw}")
         at = {label: f"{where}: label {label!r}" for label in entries}
-        for label, entry in entries.items():
-            if entry is not None and not isinstance(entry, Mapping):
-                raise BadInput(f"{at[label]}: expected keys such as parent, got {entry!r}")
-            only(entry or {}, _ENTRY_KEYS, at[label])
-        told = {label: entry for label, entry in entries.items() if entry}
+        told = {k: keys_of(entry, _ENTRY_KEYS, at[k], "parent") for k, entry in entries.items() if entry}
         translations: dict[str, dict[str, LabelName]] = {}
-        for label in (label for label in told if told[label].get("in")):
-            for language, called in read_names(told[label]["in"], at[label]).items():
+        for label, entry in told.items():
+            for language, called in read_names(entry.get("in") or {}, at[label]).items():
                 translations.setdefault(language, {})[label] = called
         parent = content.get("parent")
         if isinstance(parent, Mapping):
@@ -255,18 +240,17 @@ class Taxonomy:
             name=str(content["name"]),
             labels=tuple(entries),
             parent=parent,
-            displays={k: str(v["display"]) for k, v in told.items() if v.get("display")},
-            definitions={k: str(v["definition"]) for k, v in told.items() if v.get("definition")},
             translations=translations,
-            parents={k: str(v["parent"]) for k, v in told.items() if v.get("parent")},
             synonyms={k: texts(v["synonyms"], f"{at[k]}: synonyms") for k, v in told.items() if v.get("synonyms")},
             places={k: _place(v["place"], at[k]) for k, v in told.items() if v.get("place")},
             templates=texts(content.get("templates") or [DEFAULT_TEMPLATE], f"{where}: templates"),
             wheel=texts(content.get("wheel") or [], f"{where}: wheel"),
         )
-        said: dict[str, Any] = {key: str(content.get(key) or "") for key in ("title", "source", "wheel_source")}
+        for key in ("display", "definition", "parent"):
+            given[f"{key}s"] = {k: str(entry[key]) for k, entry in told.items() if entry.get(key)}
+        given |= {key: str(content.get(key) or "") for key in ("title", "source", "wheel_source")}
         try:
-            return cls(**given, **said)
+            return cls(**given)
         except BadInput as error:
             raise BadInput(f"{where}: {error}") from None
 

@@ -39,14 +39,12 @@ LEAST = 6  # people: two for each fold of the judging
 
 def check_by_person(plan: Plan) -> None:
     """Raise BadInput where people cannot be told apart with this head, target or data set, with the way out."""
-    config, head, targets, dataset, why = plan.config, plan.head, plan.targets, plan.dataset, ""
+    head, targets, dataset, why = plan.head, plan.targets, plan.dataset, ""
     if targets.kind != "rates":
         kind = f"target {targets.name} is of kind {targets.kind}"
         why = f"learns who chose which labels, and {kind}: take a target of rates, or leave it out"
     elif not cuts_rates(head):
         why = f"{head.described()} has no rates to begin with; take {option('head')} {heads_that(cuts_rates)}"
-    elif config.ensemble:
-        why = f"has rates of its own: leave {option('ensemble', config.ensemble)} out"
     elif dataset.judgements is None:
         why = f"{dataset.root} has no annotations.parquet, which says who chose what: leave it out"
     elif (people := dataset.judgements["annotator_id"].nunique()) < LEAST:
@@ -58,8 +56,8 @@ def check_by_person(plan: Plan) -> None:
 def judge_by_person(judged: Judged, say: Say) -> Evaluation:
     """What was found of a training, and what `crosswise` finds; what that returns is the fact by_person."""
     rows = judged.evaluation.rows()
-    sizes = crosswise(judged.prepared, _learned(judged)[0], rows, say)
-    return judged.evaluation.with_(rows.rows, by_person=sizes)
+    by_person = crosswise(judged.prepared, _learned(judged)[0], rows, say)
+    return judged.evaluation.with_(rows.rows, by_person=by_person)
 
 
 def _learned(judged: Judged) -> tuple[ByPersonHead, Fit]:
@@ -80,11 +78,10 @@ def write_effects(run: RunFolder, judged: Judged) -> None:
 
 def write_judges(run: RunFolder, judged: Judged) -> None:
     """Write what the head learned of each person whose answers it had, beside the run's folder."""
-    judges, people = judged.prepared.judges, _learned(judged)[1].people
-    learned_from = torch.cat([judges.parts[part].person for part in ("train", "val")])
-    counts = torch.bincount(learned_from, minlength=len(judges.names))
+    (names, parts), people = judged.prepared.judges, _learned(judged)[1].people
+    counts = torch.bincount(torch.cat([parts[part].person for part in ("train", "val")]), minlength=len(names))
     who = torch.nonzero(counts)[:, 0]
-    write_people(run, [judges.names[row] for row in who.tolist()], people.take(who), counts[who])
+    write_people(run, [names[row] for row in who.tolist()], people.take(who), counts[who])
 
 
 FOLDS = 3  # of people
@@ -141,7 +138,7 @@ class _Panel:
     """
 
     def __init__(self, prepared: Prepared) -> None:
-        self.store, parts = prepared.store, prepared.judges.parts
+        self.store, (_, parts) = prepared.store, prepared.judges
         train, val, test = (prepared.split.ids(part) for part in ("train", "val", "test"))
         self.ids = np.concatenate([train, val, test])
         self.val, self.test = len(train), len(train) + len(val)

@@ -104,7 +104,7 @@ def judge(prepared: Prepared, systems: Systems, say: Say = lambda line: None) ->
         say(f"on the test images {little}")
     # the systems whose scores are rates, each label on its own; those of text heads are always distributions
     with_rates = ["prior"] if model.scores_of == "texts" else ["prior", "model"]
-    found = evaluate(
+    evaluation = evaluate(
         answers,
         truth,
         split="test",
@@ -125,14 +125,14 @@ def judge(prepared: Prepared, systems: Systems, say: Say = lambda line: None) ->
         train=split.ids("train"),
         rates=with_rates if targets.kind in SEVERAL else [],
     )
-    rows = found.rows()
+    rows = evaluation.rows()
     for part in split_table(split, targets).to_dict("records"):
         key = {"system": "people", "by": "split", "level": part["split"], "n": part["images"]}
         rows.add("images", part["images"], **key)
         for label in targets.taxonomy.labels:
             rows.add("prevalence", part[label], label=label, **key)
     facts = {"split_notes": list(split.notes), "warnings": [f"On the test images {little}"] if little else []}
-    judged = Judged(prepared, systems, answers, found.with_(rows.rows, **facts))
+    judged = Judged(prepared, systems, answers, evaluation.with_(rows.rows, **facts))
     if plan.config.by_person:
         judged = replace(judged, evaluation=judge_by_person(judged, say))
     return judged

@@ -57,9 +57,8 @@ def plan_run(config: TrainConfig, *, out: Path | None = None, say: Say = lambda 
     multilabel = config.multilabel if config.multilabel is not None else targets.kind in SEVERAL
     config = replace(config, multilabel=multilabel)
     head = head_class(config.head or PLAIN[multilabel])
-    told = {name: getattr(config, name) for name in ("hidden", "k", "ensemble", "options", "seed")}
     negatives = ASSUMED_NEGATIVES if targets.kind == "single" else None
-    wanted = Wanted(target=targets.kind, multilabel=multilabel, assumed_negatives=negatives, **told)
+    wanted = Wanted(targets.kind, multilabel, config.options, config.seed, negatives)
     threads = config.threads if config.threads is not None else spare_threads()
     resolved = replace(config, dataset=str(dataset.root), target=targets.name, head=head.name)
     resolved = replace(resolved, options=typed_options(head, config.options), threads=threads)
@@ -125,8 +124,9 @@ def _check(plan: Plan) -> None:
     for each in options_of(TrainConfig):
         if each.help.most is not None and (number := getattr(config, each.name) or 0) > each.help.most:
             raise BadInput(f"{option(each.name, number)}: expected at most {each.help.most:,}")
-    if config.k is not None and not 1 <= config.k <= (labels := len(targets.taxonomy)):
-        raise BadInput(f"{option('k', config.k)}: expected 1 to {labels}, the labels of {targets.taxonomy.name}")
+    k, labels = config.options.get("k"), len(targets.taxonomy)
+    if k is not None and not 1 <= k <= labels:
+        raise BadInput(f"{option('k', k, of_head=True)}: expected 1 to {labels}, the labels of {targets.taxonomy.name}")
     if not 0 < config.tau < 1:
         raise BadInput(f"{option('tau', config.tau)}: expected a rate between 0 and 1")
     check_plain(plan.head, plan.wanted)

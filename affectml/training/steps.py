@@ -24,7 +24,7 @@ from affectml.heads.promise import Asked
 from affectml.judging.figures import Evaluation
 from affectml.judging.scoring import Answers, answers_of
 from affectml.judging.truth import Truth, cut_sets, fit_prior, read_truth
-from affectml.prompts import Encode, Prompts, caption_features, encoded, label_features
+from affectml.prompts import Encode, Prompts, encoded, label_features
 from affectml.runs import RunFolder, TrainConfig
 from affectml_annotation import BetaPrior, UnknownLabel, encode
 
@@ -68,14 +68,6 @@ class Plan:
 
 
 @dataclass(frozen=True, eq=False)
-class Judges:
-    """Who answered what: names [J], and the answers about each part of the images, by rows of that part."""
-
-    names: tuple[str, ...]
-    parts: dict[str, PersonAnswers]
-
-
-@dataclass(frozen=True, eq=False)
 class Prepared:
     """A plan with all that a head is fitted on and judged by: embeddings, the images that have one, and their split.
 
@@ -113,8 +105,11 @@ class Prepared:
         return self._truth("test")
 
     @cached_property
-    def judges(self) -> Judges:
-        """Every answer about each part's images; raises BadInput for judgements in other labels than the target's."""
+    def judges(self) -> tuple[tuple[str, ...], dict[str, PersonAnswers]]:
+        """Who answered what: names [J], and the answers about each part of the images, by rows of that part.
+
+        Raises BadInput for judgements in other labels than the target's.
+        """
         judgements, ids = self.plan.dataset.judgements, {part: list(map(str, self.split.ids(part))) for part in PARTS}
         assert judgements is not None  # see check_by_person
         every = [image for part in PARTS for image in ids[part]]
@@ -132,7 +127,7 @@ class Prepared:
             at = (image >= start) & (image < start + len(images))
             parts[part] = PersonAnswers(image[at] - start, person[at], chosen[at], len(panel.annotator_ids))
             start += len(images)
-        return Judges(tuple(map(str, panel.annotator_ids)), parts)
+        return tuple(map(str, panel.annotator_ids)), parts
 
     @property
     def _encode(self) -> Encode:
@@ -155,14 +150,11 @@ class Prepared:
 
     def _texts(self) -> dict[str, Any]:
         """For `Material.texts`."""
-        prompts, data, captions = self.plan.prompts, self.plan.dataset, None
-        if "captions" in prompts.kinds:
-            captions = caption_features(data.images, self.train.image_id, self._encode, str(data.root))
-        return {"prompts": encoded(prompts.learned(self.targets.taxonomy), self._encode), "captions": captions}
+        return {"prompts": encoded(self.plan.prompts.learned(self.targets.taxonomy), self._encode)}
 
     def _people(self) -> dict[str, Any]:
         """For `Material.people`."""
-        answers, groups = self.judges.parts, self.plan.dataset.groups(self.train.image_id)
+        answers, groups = self.judges[1], self.plan.dataset.groups(self.train.image_id)
         return {"answers": answers["train"], "val_answers": answers["val"], "groups": groups}
 
     def _truth(self, part: str) -> Truth:

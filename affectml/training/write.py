@@ -130,13 +130,13 @@ def _write_answers(run: RunFolder, judged: Judged) -> None:
     """What each system says of every image, in any split."""
     prepared = judged.prepared
     plan, split, targets = prepared.plan, prepared.split, prepared.targets
-    said = (
+    parts = (
         (system, ids, split.assignment[start : start + PART], answers)
         for start in range(0, len(split.assignment), PART)
         for ids in [targets.image_id[start : start + PART]]
         for system, answers in judged.systems.answers(prepared.store.features(ids), plan.levels(ids)).items()
     )
-    write_answers(run.folder / FILE, plan.dataset.name, targets.taxonomy.labels, said)
+    write_answers(run.folder / FILE, plan.dataset.name, targets.taxonomy.labels, parts)
 
 
 _OURS: Writers = {METRICS: lambda run, judged: judged.evaluation.write(run.folder), FILE: _write_answers}

@@ -102,7 +102,7 @@ def test_it_is_saved_and_read_back_byte_by_byte_without_people(known, tmp_path):
     assert torch.equal(*rates)
     assert torch.equal(head.person_sets(rates[0]), again.person_sets(rates[1]))
     assert (again.report_, again.fit_) == (head.report_, None)
-    assert repr(again) == "ByPersonHead(SigmoidHead(l2=0.01))"
+    assert repr(again) == "ByPersonHead(options={'l2': 0.01}, tastes=2, ridge=5.0)"
     assert all(each.shape[0] != answers.people for each in again._saved().values())
 
 
@@ -138,7 +138,7 @@ def test_an_estimator_is_copied_and_says_what_it_lacks(known):
         with pytest.raises(BadInput, match=words):
             act()
     over = ByPersonHead.over(SigmoidHead(l2=0.1), tastes=2)
-    assert (repr(over), over.config.tastes) == ("ByPersonHead(SigmoidHead(l2=0.1))", 2)
+    assert repr(over) == "ByPersonHead(options={'l2': 0.1}, tastes=2)"
 
 
 @pytest.mark.parametrize(

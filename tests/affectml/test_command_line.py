@@ -93,7 +93,7 @@ MISTAKES = {
     "train demo --multilabel --threads 99999999": "'--threads'",  # so many end in a crash of torch's
     "train demo --multilabel --seed 99999999999": "'--seed'",
     "audit demo --seed 99999999999": "'--seed'",
-    "label init demo --seed 99999999999": "'--seed'",
+    "label agreement demo --seed 99999999999": "'--seed'",
     "train nowhere": "no such folder",
     "train sheet.csv --multilabel": "is a file",
     "predict nowhere a.png": "no such file or folder",

@@ -4,17 +4,16 @@ import math
 from unittest.mock import Mock
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from affectml.encoders import load_encoder
-from affectml.errors import BadDataset, BadInput
+from affectml.errors import BadInput
 from affectml.heads import ContrastiveHead, contrastive_loss
 from affectml.heads.contrastive import Pairs
-from affectml.prompts import Prompts, asked_labels, caption_features, encoded, ensemble, label_features
+from affectml.prompts import Prompts, asked_labels, encoded, ensemble, label_features
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
 
 from .checks import refused
@@ -66,10 +65,10 @@ def test_gradients_reach_the_soft_targets_as_in_the_notebook():
     assert float(images.grad[1, 2]) == pytest.approx((further - back) / 1e-6, rel=1e-3)
 
 
-def pairs(shares, prompts=(1, 1, 1), captions=None, most=9):
+def pairs(shares, prompts=(1, 1, 1), most=9):
     texts = [torch.eye(3)[c : c + 1].repeat(k, 1) for c, k in enumerate(prompts)]
     table = torch.tensor(shares, dtype=torch.float64)
-    return Pairs(table, torch.ones(len(table), dtype=torch.float64), texts, captions, most)
+    return Pairs(table, torch.ones(len(table), dtype=torch.float64), texts, most)
 
 
 @pytest.mark.parametrize(
@@ -97,12 +96,6 @@ def test_drawing_some_of_many_labels_keeps_their_parts_on_average():
         assert len(weight) <= 2
         total += torch.zeros(3).scatter_add_(0, text.argmax(dim=1), weight)
     assert (total / 2000).tolist() == pytest.approx([0.6, 0.3, 0.1], abs=0.03)
-
-
-def test_a_caption_is_one_more_pair_and_a_missing_one_is_none():
-    captions = torch.tensor([[0.0, 0, 0], [0, 3, 4]])
-    image, text, _ = pairs([[1, 0, 0], [0, 0, 0]], captions=captions).draw(torch.tensor([0, 1]), torch.Generator())
-    assert (image.tolist(), text[1].tolist()) == ([0, 1], pytest.approx([0, 0.6, 0.8]))
 
 
 QUICK = {"hidden": 32, "batch_size": 32, "max_epochs": 60, "learning_rate": 0.003}
@@ -155,17 +148,9 @@ def test_prompts_of_a_label_are_all_learned_from(learned):
     assert not torch.equal(head.scores(X), learned.scores(X))
 
 
-def test_captions_alone_teach_the_labels_too():
-    captions = TEXTS[SINGLE.argmax(1)] + 0.1 * np.random.default_rng(1).normal(size=(400, 6))
-    none, head = [np.empty((0, 6))] * 4, ContrastiveHead(TEXTS, **QUICK)
-    assert rightly(head.fit(X[:300], SINGLE[:300], prompts=none, captions=captions[:300])) > 0.9
-    refused(BadInput, "nothing to learn", head.fit, X, SINGLE, prompts=none)
-
-
 def test_bad_input_is_named(learned):
     for labels, more, says in (
         (TEXTS[:3], {}, "4 labels, expected 3"),
-        (TEXTS, {"captions": np.ones((3, 6))}, "captions: expected shape"),
         (TEXTS, {"prompts": [np.ones((1, 5))] * 4}, "expected texts of 4 labels with 6 features each"),
         (None, {}, "no label texts"),
     ):
@@ -187,7 +172,6 @@ def letters(texts):
     ("kinds", "templates", "learned", "asked"),
     [
         ("sentiment+synonyms", [], [["feel joy", "feel delight"], ["feel fear"]], None),
-        ("captions", [], [[], []], [["feel joy"], ["feel fear"]]),
         ("sentiment", ["{label}!", "so {label}"], [["joy!", "so joy"], ["fear!", "so fear"]], None),
     ],
 )
@@ -207,20 +191,6 @@ def test_a_text_is_encoded_once():
     assert [rows.tolist() for rows in encoded([["a", "b c"], ["a"]], encode)] == [[[1, 1, 1], [3, 0, 2]], [[1, 1, 1]]]
     encode.assert_called_once_with(["a", "b c"])
     assert label_features(Prompts(), TWO, lambda texts: np.eye(3, dtype=np.float32)[: len(texts)]).shape == (2, 3)
-
-
-def test_captions_come_in_the_images_order_averaged_with_zeros_where_there_is_none():
-    two = np.array(["sea", "old sea"])
-    images = pd.DataFrame({"image_id": list("abcde"), "caption": ["old sea", None, " ", ["old sea", " "], two]})
-    one, other = (letters([text])[0] / np.linalg.norm(letters([text])) for text in two)
-    mean = (one + other) / np.linalg.norm(one + other)
-    wanted = {"a": [7, 3, 2], "b": [0, 0, 0], "c": [0, 0, 0], "d": [7, 3, 2], "e": mean}  # a single one as it comes
-    found = caption_features(images, list("cabaed"), letters, "here")
-    np.testing.assert_allclose(found, [wanted[name] for name in "cabaed"], rtol=1e-6)
-    images["caption"] = [["old sea"], 7, [], None, None]
-    assert caption_features(images, ["a", "c"], letters, "here").tolist() == [[7, 3, 2], [0, 0, 0]]
-    says = "caption of image 'b': expected a text or a list of texts, but found 7"
-    refused(BadDataset, says, caption_features, images, ["a", "b"], letters, "here")
 
 
 def test_labels_that_the_encoder_cannot_tell_apart_are_named():
@@ -249,15 +219,12 @@ def tiny():
 def test_what_cannot_be_is_named():
     for asked, says in (
         (("sentiment+synonym",), "no kind 'synonym'; did you mean 'synonyms'"),
-        (("captions+captions",), "named twice"),
+        (("synonyms+synonyms",), "named twice"),
         (("",), "at least one kind"),
         (("sentiment", ["a photo"]), r"has no \{label\}"),
     ):
         refused(BadInput, says, Prompts.parse, *asked)
     refused(BadInput, "no synonyms of fear", Prompts.parse("synonyms").learned, TWO)
-    images = pd.DataFrame({"image_id": ["a"]})
-    for table, says in ((images, "no column 'caption'"), (images.assign(caption=None), "no image to learn from has a")):
-        refused(BadDataset, says, caption_features, table, ["a"], letters, "here")
 
 
 def test_asked_labels_keep_the_runs_templates_and_synonyms():

@@ -127,7 +127,7 @@ def by(blur, mean, fall=0.5):
 def test_a_verdict_says_which_controls_do_as_well(own, controls, holds, lost, words):
     given = {"centre": by(0, 0), "other": by(0, 0), "random": [by(0, 0)] * 19} | controls
     found = explanation.judge(own, **given, label="fear")
-    assert (found.holds, found.lost, found.words) == (holds, lost, words)
+    assert (found.holds, found.lost, found.verdict) == (holds, lost, words)
 
 
 # Runs and the command

@@ -36,7 +36,6 @@ from affectml.data import Dataset, DatasetMeta, write_dataset
 from affectml.errors import BadDataset, BadInput
 from affectml.fetching import FetchConfig, fetch_images
 from affectml.fetching._download import Failed, _trusted, checked_url, is_public
-from affectml.pictures import pictures
 
 QUICK = {"delay": 0.0, "max_wait": 0.01, "tries": 3}
 NAMES = {
@@ -173,37 +172,6 @@ def only_failure(folder, **options):
     assert not (folder / ".fetching").exists()
     [failure] = failures(folder)
     return failure
-
-
-# Addresses that no data set lists
-
-
-def test_a_picture_is_named_by_its_address_and_known_again_by_its_content(server):
-    server.serves("/a.png", picture(1))
-    server.serves("/b.png", picture(2))
-    a, b = (f"http://photos.example/{name}.png" for name in "ab")
-    secret = a.replace("//", "//me:secret@")
-    found = pictures([a, b, a, secret], once=True)
-    assert [each.name for each in found] == [a, b, a]
-    assert found[0].read().size == (20, 16)
-    assert [each.stamp() for each in pictures([a, b])] == [hashlib.sha256(picture(n)).hexdigest() for n in (1, 2)]
-    assert all(str(server.server_port) not in each.file for each in found)
-
-
-def test_what_does_not_come_is_listed_without_its_password_and_what_is_inward_is_not_asked(server):
-    bad = []
-    asked = ["http://me:secret@photos.example/no.png", "http://inward.example/a.png", "ftp://photos.example/a.png"]
-    assert pictures(asked, bad=bad) == []
-    assert bad == [
-        ("http://photos.example/no.png", "status 404 (the server answered 404); save the picture, and name its file"),
-        ("http://inward.example/a.png",
-         "not a public address (inward.example is 127.0.0.1); save the picture, and name its file"),
-        ("ftp://photos.example/a.png",
-         "not a web address (scheme 'ftp'; only http and https are asked); save the picture, and name its file"),
-    ]  # fmt: skip
-    assert server.asked == {"/no.png": 1}
-    with pytest.raises(BadInput, match=r"^http://photos.example/no.png: status 404"):
-        pictures(asked[0])
 
 
 # What comes

@@ -210,7 +210,7 @@ class TestNew:
             (pd.DataFrame({"image": ["000003"], "labels": [None]}), BadInput, "row 1: column 'labels' is empty"),
             (pd.DataFrame({"image": ["000003"], "labels": ["awe|none"]}), BadInput, "a label and 'none' at once"),
             (pd.DataFrame({"image": [None], "labels": ["awe"]}), BadInput, "column 'image' is empty"),
-            (pd.DataFrame({"picture": ["000003"], "labels": ["awe"]}), BadInput, r"no column image \(or image_id\)"),
+            (pd.DataFrame({"thing": ["000003"], "labels": ["awe"]}), BadInput, r"no column image \(or image_id\)"),
             (pd.DataFrame({"image": ["000003"], "said": ["awe"]}), BadInput, "no column labels"),
             (pd.DataFrame({"image": ["000003", "000004"], "labels": ["awe"] * 2, "annotator_id": ["a", "b"]}), BadInput,
              "answers of 2 people; keep those of one"),
@@ -299,7 +299,7 @@ class TestCommand:
         ("words", "says"),
         [
             ("--person x --answers y", "--person and --answers both say"),
-            ("--person x --out a.csv --workers ray", "--person: a person is predicted where their data"),
+            ("--person x --out a.csv --workers ray", "not to --missing, --person"),
             ("--dataset mydata", "--dataset belongs to --answers"),
             ("--person zzzz", "nobody called 'zzzz'"),
             ("--person zzzz --labels joy", "nobody called 'zzzz'"),
@@ -415,7 +415,7 @@ def mode(file):
 
 TENSORS = {"mean": np.zeros((2, 2)), "covariance": np.tile(np.eye(2), (2, 1, 1)), "answers": np.array([1, 2])}
 SAID = {
-    "schema": "1", "run": "x", "head": "0", "people": '["a", "b"]',
+    "schema": "1", "head": "0", "people": '["a", "b"]',
     "dataset": json.dumps({"name": "d", "fingerprint": {"target": "0"}}),
 }  # fmt: skip
 

@@ -14,12 +14,12 @@ import pytest
 from PIL import Image
 
 import affectml
-from affectml.data import Dataset, DatasetMeta, write_dataset
+from affectml.data import DatasetMeta, write_dataset
 from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import BadInput, BadRun, EncoderUnavailable
 from affectml.importers import import_embeddings, import_table
-from affectml.pictures import pictures, unanswered
+from affectml.pictures import pictures
 from affectml.predicting import predict_images
 from affectml.predicting.files import _Answers, predict_to_file
 from affectml.predicting.predictor import Predictor
@@ -146,23 +146,6 @@ def test_a_run_on_embeddings_made_elsewhere_predicts_data_sets_and_says_why_not_
     np.testing.assert_allclose(found[["joy"]], before.loc[found["image"], ["joy"]], atol=1e-6)
     with pytest.raises(BadRun, match="trained on embeddings made elsewhere"):
         run.predict(demo.root / "images" / "000000.png")
-
-
-def test_images_that_nobody_answered_are_predicted_and_nothing_else(predict, demo, tmp_path):
-    fewer = Dataset.open(shutil.copytree(demo.root, tmp_path / "fewer"))
-    ids = fewer.images["image_id"].tolist()
-    for name in ("targets-emotions.parquet", "annotations.parquet"):
-        table = pd.read_parquet(fewer.root / name)
-        left = ids[:1] if name.startswith("targets") else ids[:2]  # a judgement alone is an answer, too
-        table[~table["image_id"].isin(ids[3:6] + left)].to_parquet(fewer.root / name)
-    assert [each.name for each in unanswered(fewer.root)] == [ids[0], *ids[3:6]]
-    code, out, _ = predict("--missing", fewer.root, "--json")
-    assert (code, [each["image"] for each in json.loads(out)]) == (0, [ids[0], *ids[3:6]])
-    assert predict("--missing", fewer.root, "--out", tmp_path / "answers.csv")[0] == 0
-    assert pd.read_csv(tmp_path / "answers.csv", dtype={"image": str})["image"].tolist() == [ids[0], *ids[3:6]]
-    assert f"{demo.root}: every image has an answer" in predict("--missing", demo.root)[2]
-    assert "which images? Name files" in predict()[2]
-    assert "an empty name; name a file, or . for this folder" in predict("")[2]
 
 
 def test_names_come_from_standard_input_a_line_each(predict, photos, monkeypatch):

@@ -23,14 +23,12 @@ from .edited import edit
 LABELS = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
 
 
-def dataset(folder, shares, *, kind="sets", values="indicator", n=None, **columns) -> tuple[Dataset, Targets]:
+def dataset(folder, shares, *, kind="sets", **columns) -> tuple[Dataset, Targets]:
     ids = [f"i{k:04d}" for k in range(len(shares))]
     table = pd.DataFrame(shares, columns=LABELS[: shares.shape[1]])
     table.insert(0, "image_id", ids)
-    if n is not None:
-        table.insert(1, "n", n)
     taxonomy = {"name": "some", "labels": list(LABELS[: shares.shape[1]])}
-    entry = TargetMeta(kind=kind, construct="evoked", taxonomy=taxonomy, values=values, file="targets-t.parquet")
+    entry = TargetMeta(kind=kind, construct="evoked", taxonomy=taxonomy, values="indicator", file="targets-t.parquet")
     meta = DatasetMeta(name="s", targets={"t": entry})
     data = write_dataset(folder, meta, pd.DataFrame({"image_id": ids, **columns}), {"t": table})
     return data, data.target("t")

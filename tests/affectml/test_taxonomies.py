@@ -85,9 +85,8 @@ def test_a_word_means_one_place_wherever_it_stands():
 
 
 def test_default_prompts_are_the_published_ones():
-    assert get_taxonomy("mikels-8").prompts()[1] == "a photo that evokes awe"
-    both = [f"a photo that evokes a {feeling} feeling" for feeling in ("negative", "positive")]
-    assert get_taxonomy("polarity-2").prompts() == both
+    assert get_taxonomy("mikels-8").templates[0] == "a photo that evokes {label}"
+    assert get_taxonomy("polarity-2").templates[0] == "a photo that evokes a {label} feeling"
 
 
 def test_people_read_the_usual_spelling_and_files_keep_the_source_s():
@@ -195,7 +194,7 @@ def run(*arguments):
     ("content", "message"),
     [
         ("name: [", r"bad.yaml: not a readable YAML file"),
-        ("- a\n- b\n", r"bad.yaml: expected keys such as name and labels, got list"),
+        ("- a\n- b\n", r"bad.yaml: expected keys such as name and labels, got \['a', 'b'\]"),
         ("name: x\nlabel: [a, b]\n", r"bad.yaml: unknown key 'label'; did you mean 'labels'"),
         ("name: x\nlabels: [yes, no]\n", r"label True is read as bool; put it in quotes"),
         ("name: x\nlabels: joy\n", r"labels: expected a list of names, or names with their entries, got 'joy'"),
@@ -236,7 +235,7 @@ def test_what_cannot_be_read_is_named(tmp_path, content, message):
 def test_a_file_names_its_labels_in_languages(file):
     mine = get_taxonomy(file)
     assert mine.labels == ("glee", "calm")
-    assert mine.prompts()[0] == "a photo that evokes glee"
+    assert mine.templates == ("a photo that evokes {label}",)
     glee = LabelName("Heiterkeit", "Lachen ohne Grund", synonyms=("Frohsinn",), source="somebody 2021")
     assert mine.translations["de"]["glee"] == glee
     shown = [mine.display("glee", language) for language in ("de", "de-AT", "pt-BR", "pt", "en")]

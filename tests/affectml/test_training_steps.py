@@ -61,8 +61,13 @@ def test_a_plan_embeds_nothing_and_leaves_nothing_behind(tmp_path, monkeypatch):
     for name in ("load_encoder", "EmbeddingStore"):
         embeds = Mock(side_effect=AssertionError("something was embedded"))
         monkeypatch.setattr(f"affectml.embeddings.embed.{name}", embeds)
-    plan = plan_run(replace(CONFIG, head="topk", k=2), out=tmp_path / "deep" / "run")
-    assert (plan.head.name, plan.wanted.k, plan.targets.name, plan.config.head) == ("topk", 2, "emotions", "topk")
+    plan = plan_run(replace(CONFIG, head="topk", options={"k": 2}), out=tmp_path / "deep" / "run")
+    assert (plan.head.name, plan.config.options["k"], plan.targets.name, plan.config.head) == (
+        "topk",
+        2,
+        "emotions",
+        "topk",
+    )
     try_folder(tmp_path)  # and trying a place leaves a folder that was there as it was
     assert list(tmp_path.iterdir()) == []
 
@@ -116,12 +121,12 @@ def test_every_field_of_the_configuration_is_an_option_of_the_command_and_of_tra
 
 def test_the_command_asks_for_what_is_not_at_its_default():
     asked = TrainConfig(
-        dataset="my data", multilabel=True, target="t", head="topk", hidden=8, k=2, ensemble=3,
-        options={"l2": 0.1, "gamma": None}, prompts="synonyms", templates=("a {label}", "{label}"), encoder="e",
+        dataset="my data", multilabel=True, target="t", head="topk",
+        options={"k": 2, "l2": 0.1, "gamma": None}, prompts="synonyms", templates=("a {label}", "{label}"), encoder="e",
         by_person=True, tau=0.5, seed=4, threads=1,
     )  # fmt: skip
     assert command(asked, Path("o")) == (
-        "affectml train 'my data' --multilabel --target t --head topk --set hidden=8 --set k=2 --set ensemble=3 "
+        "affectml train 'my data' --multilabel --target t --head topk --set k=2 "
         "--set l2=0.1 --set gamma=none --by-person --set prompts=synonyms "
         "--set 'templates=a {label}|{label}' --encoder e --tau 0.5 --seed 4 --threads 1 --out o"
     )
@@ -227,15 +232,15 @@ def test_messages_spell_options_as_they_were_given():
     assert spoken()[:2] == ("head='my heads'", "templates")
     with command_line():
         assert spoken() == ("--head 'my heads'", "--template", "--multilabel", "--set l2=1")
-        with by_set(["templates", "k"]):
-            assert (option("templates"), option("k", 2)) == ("--set templates", "--set k=2")
+        with by_set(["templates", "promise_group"]):
+            assert (option("templates"), option("promise_group", "x")) == ("--set templates", "--set promise_group=x")
 
 
 def test_options_without_a_name_on_the_command_line_are_set():
     words = {"k": "2", "templates": "a {label}, seen|{label}", "promise_group": "light", "l2": "0.1"}
     config = with_settings(TrainConfig(head="topk", options=words))
-    assert (config.k, config.templates, config.promise_group) == (2, ("a {label}, seen", "{label}"), "light")
-    assert config.options == {"l2": "0.1"}
+    assert (config.templates, config.promise_group) == (("a {label}, seen", "{label}"), "light")
+    assert config.options == {"k": "2", "l2": "0.1"}
     again = shlex.split(command(config))
     given = dict(each.split("=", 1) for before, each in pairwise(again) if before == "--set")
     assert with_settings(TrainConfig(head="topk", options=given)) == config

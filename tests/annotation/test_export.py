@@ -77,7 +77,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def test_an_export_of_no_answers_is_an_error_and_writes_nothing(run, judged):
-    run("label", "init", judged, "--db", judged.parent / "x.db", "--question", "q")
+    run("label", "init", judged, "--db", judged.parent / "x.db")
     before = content(judged)
     there = {*judged.parent.iterdir()}
     for to in (judged, judged.parent / "all.csv", judged.parent / "new"):

@@ -42,7 +42,7 @@ def task(run, demo, filled, tmp_path):
     """A task on the demo set, with the simulated judgements in it: the first of its kind, or a copy."""
     people, db = filled / "people.parquet", filled / "labels.db"
     if not people.exists():
-        run("label", "init", demo.root, "--db", db, *file(filled, "skips: 0"), "--overlap", 5, "--seed", 1)
+        run("label", "init", demo.root, "--db", db, *file(filled, "skips: 0", "seed: 1"), "--overlap", 5)
         write_judgements(demo.judgements, people)
         out = run("label", "import", people, "--db", db, "--invite")
         assert f"{len(demo.judgements)} judgements imported" in out

@@ -118,9 +118,12 @@ def test_the_question_is_that_of_the_target_or_of_its_construct_unless_told(run,
         meta["targets"]["emotions"] |= {"question": question, "construct": construct}
         (here / "mydata" / "dataset.json").write_text(json.dumps(meta))
         assert asked_in(run, f"{at}.db") == asked
-    assert asked_in(run, "told.db", "--question", "Well?") == ["Well?", "evoked"]
-    assert asked_in(run, "about.db", "--construct", "expressed") == [QUESTIONS["expressed"], "expressed"]
-    assert "did you mean 'evoked'" in run("label", "init", "mydata", "--construct", "evokt", fails=True)
+    told, file = [QUESTIONS["expressed"], "expressed"], here / "task.yaml"
+    for line, asked in (("question: Well?", ["Well?", "evoked"]), ("construct: expressed", told)):
+        file.write_text(line)
+        assert asked_in(run, f"{asked[1]}.db", "--file", file) == asked
+    file.write_text("construct: evokt")
+    assert "did you mean 'evoked'" in run("label", "init", "mydata", "--file", file, fails=True)
 
 
 def test_who_answers_next_is_asked_what_the_people_there_were_asked(run, here):

@@ -485,11 +485,14 @@ def fill() -> Callable[..., None]:
     def fill(store: LabelStore, people: Sequence[str], count: int) -> None:
         chance = random.Random(8)
         join(store, *people)
+        named = store.task.labels
         for who in people:
+            answers = []
             for claim in store.claim(who, count):
-                labels = tuple(label for label in store.task.labels if chance.random() < 0.25)
+                labels = tuple(label for label in named if chance.random() < 0.25)
                 kind = "labels" if labels else "none"
-                store.submit([Answer(claim.image_id, who, kind, labels, seconds=chance.uniform(1, 4))])
+                answers.append(Answer(claim.image_id, who, kind, labels, seconds=chance.uniform(1, 4)))
+            store.submit(answers)
 
     return fill
 

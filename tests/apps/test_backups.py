@@ -37,7 +37,7 @@ def serve_until(task, done):
     """Serve the task as the server does, until `done`; other requests are answered meanwhile."""
 
     async def serve():
-        async with web.make_lifespan(task)(None):
+        async with web.lifespan(task, None):
             while not done():
                 await asyncio.sleep(0.01)
 

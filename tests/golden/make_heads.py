@@ -62,7 +62,6 @@ def make_heads(answered: int) -> None:
     Z, P = store.rows(one.image_id)[:, :FEATURES], one.shares()
     texts = np.random.default_rng(3).normal(size=(8, FEATURES))
     prompts = [np.random.default_rng(10 + c).normal(size=(1 + c % 3, FEATURES)) for c in range(8)]
-    captions = np.where(np.arange(len(X))[:, None] < 20, np.random.default_rng(4).normal(size=X.shape), 0.0)
 
     heads: dict[str, Head] = {
         "prior-rates": PriorHead().fit(X, R).tune_thresholds(X, S),
@@ -85,7 +84,7 @@ def make_heads(answered: int) -> None:
         "contrastive-prompts": ContrastiveHead(
             texts, hidden=5, temperature=0.2, positives=1, dropout=0.2, max_epochs=10
         )
-        .fit(X, R, prompts=prompts, captions=captions)
+        .fit(X, R, prompts=prompts)
         .tune_thresholds(X, S),
         "contrastive-one-answer": ContrastiveHead(texts, hidden=5, max_epochs=10).fit(Z, P),
         "zero-shot": ZeroShotHead(texts, logit_scale=20.0),

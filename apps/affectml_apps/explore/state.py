@@ -29,15 +29,13 @@ class Shown(NamedTuple):
 class Explorer:
     """A collection with its map.
 
-    found: the collection. places: the map, [N, 2]. colour: the column that colours it where nobody chose one. names:
-    whether who said what may be shown. version: new whenever the collection is opened.
+    found: the collection. places: the map, [N, 2]. colour: the column that colours it where nobody chose one. version:
+    new whenever the collection is opened.
     """
 
-    def __init__(
-        self, opens: Callable[..., Collection], *, names: bool = True, say: Callable[[str], None] = lambda line: None
-    ) -> None:
+    def __init__(self, opens: Callable[..., Collection], *, say: Callable[[str], None] = lambda line: None) -> None:
         """opens: as `Collection` with its arguments; `encoders` are given as well."""
-        self._opens, self.names, self._say = opens, names, say
+        self._opens, self._say = opens, say
         self._lock, self._opening = threading.Lock(), threading.Lock()
         self._take(opens())
 

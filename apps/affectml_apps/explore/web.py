@@ -8,7 +8,7 @@
     GET explore/colours?colour=    length of a JSON legend (uint32), the legend, a uint8 code per image (255: unknown);
                                    of a number then its float32 per image
     GET explore/thumb?i=7          a small picture (WebP); explore/image?i=7 the large one
-    GET explore/detail?i=7         what is known of one image (JSON); names=1: who said what
+    GET explore/detail?i=7         what is known of one image (JSON)
     GET explore/explain?i=7&run=RUN&label=LABEL    the map of an explanation and its verdict (JSON)
 
 What cannot be answered is 400 with the reason in words, or 404 and 422 for an image that is not there or not one.
@@ -18,7 +18,7 @@ What cannot be answered is 400 with the reason in words, or 404 and 422 for an i
 import json
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ def app_parts(arguments: Sequence[str]) -> dict[str, Any]:
     return {
         "routes": make_routes(config.get_option("server.baseUrlPath")),
         "middleware": serving.make_middleware(options.allow_host),
-        "lifespan": make_lifespan(explorer),
+        "lifespan": partial(lifespan, explorer),
     }
 
 
@@ -73,8 +73,7 @@ def _explorer(options: Exploring) -> Explorer:
     data = open_or_draw(options.dataset, serving.say)
     if options.dataset is None and options.encoder is None:
         embed_dataset(data, load_encoder("affect-tiny"), say=serving.say)
-    alone = serving.only_here(options.allow_host)
-    if not alone:
+    if not serving.only_here(options.allow_host):
         serving.say(
             "others can reach this page, and it asks nobody to sign in: whoever does sees all images and answers, "
             "though not who gave them; put a proxy that asks in front of it, or leave it on 127.0.0.1"
@@ -83,7 +82,7 @@ def _explorer(options: Exploring) -> Explorer:
         Collection, data.root, options.run, target=options.target, encoder=options.encoder, db=options.db,
         say=serving.say,
     )  # fmt: skip
-    return Explorer(opens, names=alone, say=serving.say)
+    return Explorer(opens, say=serving.say)
 
 
 def make_routes(base: str = "") -> list[BaseRoute]:
@@ -95,22 +94,18 @@ def make_routes(base: str = "") -> list[BaseRoute]:
     return serving.make_routes(f"{serving.prefixed(base)}/explore", CLIENT, handlers)
 
 
-def make_lifespan(explorer: Explorer) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+@asynccontextmanager
+async def lifespan(explorer: Explorer, _app: Any) -> AsyncIterator[None]:
     """Serve this explorer while the server runs; its columns are computed aside."""
-
-    @asynccontextmanager
-    async def lifespan(_app: Any) -> AsyncIterator[None]:
-        current.use(explorer)
-        aside = threading.Timer(WARM_SECONDS, explorer.warm)
-        aside.daemon = True
-        aside.start()
-        try:
-            yield
-        finally:
-            aside.cancel()
-            current.use(None)
-
-    return lifespan
+    current.use(explorer)
+    aside = threading.Timer(WARM_SECONDS, explorer.warm)
+    aside.daemon = True
+    aside.start()
+    try:
+        yield
+    finally:
+        aside.cancel()
+        current.use(None)
 
 
 def places(_request: Request) -> Response:
@@ -172,13 +167,12 @@ def image(request: Request) -> Response:
 def detail(request: Request) -> Response:
     """What is known of one image."""
     explorer = current()
-    names = explorer.names and request.query_params.get("names") == "1"
     with _one_at_a_time:
-        told = explorer.found.detail(_index(request), names=names)
-    return JSONResponse(image_details(explorer, told, names=names), headers={"cache-control": "no-store"})
+        told = explorer.found.detail(_index(request))
+    return JSONResponse(image_details(explorer, told), headers={"cache-control": "no-store"})
 
 
-def image_details(explorer: Explorer, told: Detail, *, names: bool) -> dict[str, Any]:
+def image_details(explorer: Explorer, told: Detail) -> dict[str, Any]:
     """What the browser is told of an image: text and numbers, rates by the place of their label."""
     taxonomy = explorer.found.taxonomy
     known, show = ((), str) if taxonomy is None else (taxonomy.labels, taxonomy.display)
@@ -200,10 +194,8 @@ def image_details(explorer: Explorer, told: Detail, *, names: bool) -> dict[str,
         "people": None if people is None else {
             "words": "" if people.n is None else f"{people.n:,} asked",
             "rates": [people.shares.get(label) for label in labels],
-            "has_names": explorer.names,
             "answers": [[who, said if turn == 1 else f"{said} (round {turn})"] for who, turn, said in people.answers],
             "remarks": [list(remark) for remark in people.remarks],
-            "names": names,
         },
         "runs": [
             {

@@ -104,16 +104,11 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def parse(body: bytes) -> Mapping[str, Any]:
-    """The message in a body. BadMessage where it is no JSON object, TooMuch for too many answers."""
+    """The message in a body, its answers a list. BadMessage where it is none, TooMuch for too many answers."""
     try:
         message = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise BadMessage(f"expected JSON: {error}") from None
-    return answers_of(message)[0]
-
-
-def answers_of(message: object) -> tuple[Mapping[str, Any], list[Any]]:
-    """A message that is an object, and its answers; BadMessage where it is not, TooMuch for too many."""
     if not isinstance(message, Mapping):
         raise BadMessage(f"expected a JSON object, but received {type(message).__name__}")
     given = message.get("answers", [])
@@ -121,7 +116,7 @@ def answers_of(message: object) -> tuple[Mapping[str, Any], list[Any]]:
         raise BadMessage(f"answers: expected a list, but received {type(given).__name__}")
     if len(given) > MAX_ANSWERS:
         raise TooMuch(f"answers: expected at most {MAX_ANSWERS}, but received {len(given)}")
-    return message, given
+    return {**message, "answers": given}
 
 
 def id_of(raw: object) -> str | None:

@@ -20,7 +20,7 @@ from affectml_annotation.languages import _, current
 from affectml_annotation.store.claims import round_of
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.identity import ticket
-from affectml_apps.relabel.messages import FEW, MAX_QUEUE, BadMessage, Wish, answers_of, id_of, read, read_answer
+from affectml_apps.relabel.messages import FEW, MAX_QUEUE, BadMessage, Wish, id_of, read, read_answer
 from affectml_apps.relabel.task import LabelTask
 from affectml_apps.serving import Refused
 
@@ -39,29 +39,27 @@ class NotAllowed(Refused):
 def exchange(task: LabelTask, who: str, message: Mapping[str, Any]) -> dict[str, Any]:
     """Take a browser's answers and give it receipts, its next images and how far it is.
 
-    message: answers (list), want (images to hold, 1 to 30), round, history (whether to send this person's own
-    past answers), leaving (the `now` of the last reply: the page goes, and nothing was done on it). The receipts stand
+    message: as of `parse`: answers (list), want (images to hold, 1 to 30), round, history (whether to send this
+    person's own past answers), leaving (the `now` of the last reply: the page goes, and nothing was done on it). The
+    receipts stand
     in the order of the answers; an answer that cannot be taken is refused in its receipt, and the others go on. Raises
     BadMessage for what is not such a message, NotAllowed for people who may not label. Where only the wish for images
     is wrong, answers are taken all the same: `problem` says what it is.
     """
-    message, given = answers_of(message)
     with task.locks[who]:
         check_person(task, who)
         second = queries.second_round(task.store, 1) if task.file.page.blind_first else None
-        receipts = take(task, who, given, second)
-        reply = next_images(task, who, message, given, second)
+        receipts = take(task, who, message["answers"], second)
+        reply = next_images(task, who, message, second)
         return {"receipts": receipts, "now": time.time(), **reply}  # after the claims: `leaving` gives back those
 
 
-def next_images(
-    task: LabelTask, who: str, message: Mapping[str, Any], given: Sequence[object], second: int | None
-) -> dict[str, Any]:
+def next_images(task: LabelTask, who: str, message: Mapping[str, Any], second: int | None) -> dict[str, Any]:
     """The next images, and how far this person and the team are; what was wrong with asking for them beside answers."""
     try:
         return _next(task, who, message, second)
     except (BadMessage, StoreError) as error:
-        if not given or isinstance(error, DatabaseFailed):  # then the answers come again, and do no harm
+        if not message["answers"] or isinstance(error, DatabaseFailed):  # then the answers come again, and do no harm
             raise
         return {"items": [], "done": queries.answered_count(task.store, who, [1]), "problem": str(error)}
 

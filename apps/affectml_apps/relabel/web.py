@@ -11,8 +11,8 @@ never agree. `affectml_apps.serving` says who may call anything here.
 
 import asyncio
 import getpass
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -69,7 +69,7 @@ def app_parts(arguments: Sequence[str]) -> dict[str, Any]:
     return {
         "routes": make_routes(base),
         "middleware": [*serving.make_middleware(options.allow_host), *entrance],
-        "lifespan": make_lifespan(task),
+        "lifespan": partial(lifespan, task),
     }
 
 
@@ -88,23 +88,19 @@ def make_routes(base: str = "", allowance: Allowance | None = None) -> list[Base
     return [take, *serving.make_routes(root, CLIENT, {"image": image, "return": go_back})]
 
 
-def make_lifespan(task: LabelTask) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+@asynccontextmanager
+async def lifespan(task: LabelTask, _app: Any) -> AsyncIterator[None]:
     """Serve this task while the server runs, keep backups of it, and close its store after."""
-
-    @asynccontextmanager
-    async def lifespan(_app: Any) -> AsyncIterator[None]:
-        current.use(task)
-        keeping = asyncio.create_task(keep_backups(task.store))
-        try:
-            yield
-        finally:
-            keeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeping
-            current.use(None)
-            task.store.close()
-
-    return lifespan
+    current.use(task)
+    keeping = asyncio.create_task(keep_backups(task.store))
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
+        current.use(None)
+        task.store.close()
 
 
 def _who(request: Request, task: LabelTask) -> str:
@@ -151,7 +147,7 @@ async def sync(request: Request, *, allowance: Allowance) -> Response:
         if body is None:
             return JSONResponse({"error": f"more than {MAX_BODY} bytes"}, 413)
         message = await run_in_threadpool(parse, body)
-        if wait := allowance.take(who, len(message.get("answers", [])) - 1):
+        if wait := allowance.take(who, len(message["answers"]) - 1):
             return _slower(wait)
         languages.use(await run_in_threadpool(_language, request, task, who, message.get(LANGUAGE)))
         take = study_exchange.exchange if task.is_study else exchange

@@ -138,7 +138,7 @@ def fetch(folder: Path, out: Path) -> None:
 
 def known(folder: Path) -> None:
     """What a run by person knows of two people and of three images."""
-    said = {"run": "run", "head": "0" * 64, "dataset": "data", "fingerprint": {"target": "1" * 64}}
+    said = {"head": "0" * 64, "dataset": "data", "fingerprint": {"target": "1" * 64}}
     covariance = np.tile(np.eye(4), (2, 1, 1))
     people = People(
         folder / "run-people.safetensors", ("ann", "ben"), np.zeros((2, 4)), covariance, np.ones(2, int), **said

@@ -25,8 +25,8 @@ def own(paintings, tmp_path):
 def served():
     """`served(folder, *runs)`: a client of the routes, which serve that data set."""
 
-    def serve(folder, *runs, names=True):
-        explorer = Explorer(partial(Collection, folder, runs), names=names)
+    def serve(folder, *runs):
+        explorer = Explorer(partial(Collection, folder, runs))
         current.use(explorer)
         client = TestClient(
             Starlette(routes=make_routes(), middleware=[Middleware(Guard)]), base_url="http://localhost"

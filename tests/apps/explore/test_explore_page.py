@@ -329,15 +329,6 @@ def test_what_people_wrote_is_text_and_never_part_of_the_page(start, page, tmp_p
     assert made.foreign == []
 
 
-def test_who_said_what_stands_there_only_when_asked(explorer):
-    page = explorer.open("?image=000003").page
-    page.wait_for_selector("dialog[open][data-of='000003']")
-    page.locator("dialog summary").click()
-    assert all(name.startswith("person") for name in page.locator(".names b").all_inner_texts())
-    page.get_by_label("who said what").check()
-    page.locator(".names b", has_text=re.compile("^a")).first.wait_for()
-
-
 def test_leave_to_replace_is_for_one_selection_and_one_saving(explorer, page):
     save = page.get_by_role("button", name="Save these images")
     again = page.get_by_text("replace the one of this name (60 images)")

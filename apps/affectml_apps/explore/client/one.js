@@ -8,7 +8,7 @@ export class One {
   // page: ask(path, fields, signal), picture(index, size) -> address, called(label): as people read it, isTicked(index);
   // step(by), open(index), tick(index), like(index), closed()
   constructor(page) {
-    Object.assign(this, { page, names: false, opened: false, index: null });
+    Object.assign(this, { page, opened: false, index: null });
     this.title = make("h2", { id: "one-title" });
     this.where = make("span", { class: "where" });
     this.image = make("img", { alt: "", onload: () => {
@@ -59,7 +59,7 @@ export class One {
     await new Promise((go) => setTimeout(go, PASSING_MS));
     if (asked.signal.aborted) return;
     try {
-      const told = await this.ask("detail", this.names ? { names: 1 } : {}, asked.signal);
+      const told = await this.ask("detail", {}, asked.signal);
       if (!asked.signal.aborted) this.draw(told);
     } catch (error) {
       if (!asked.signal.aborted) this.facts.replaceChildren(make("p", { role: "alert" }, error.message));
@@ -101,11 +101,6 @@ export class One {
     const section = make("section", {}, make("h3", {}, "Answers"), make("div", { class: "wide", tabindex: "0", role: "group", "aria-label": "Answers, label by label" }, rates), ...words);
     for (const [who, note] of people?.remarks ?? []) section.append(make("p", { class: "remark" }, make("b", {}, `${who}: `), note));
     if (people?.answers.length) section.append(make("details", { open: this.opened, ontoggle: (event) => { this.opened = event.target.open; } }, make("summary", {}, `Each of the ${people.answers.length} answers`), make("ul", { class: "names" }, ...people.answers.map(([who, said]) => make("li", {}, make("b", {}, who), ` ${said}`)))));
-    if (people?.has_names && (people.answers.length || people.remarks.length)) {
-      const box = make("input", { type: "checkbox", onchange: () => { this.names = box.checked; this.fill(); } });
-      box.checked = this.names;
-      section.append(make("label", { class: "asks" }, box, " who said what"));
-    }
     return section;
   }
 

@@ -67,6 +67,8 @@ def _image_by_image(task: LabelTask, judgements: pd.DataFrame) -> None:
     disputed = disagreement(judgements, task.file.labels).head(SHOWN)
     distance = {str(name): float(value) for name, value in disputed.items()}
     st.subheader("Image by image")
+    if not distance:
+        return
     _one_image(task, judgements, distance)
     if not task.is_study:
         _second_round(task, list(distance))
@@ -75,8 +77,6 @@ def _image_by_image(task: LabelTask, judgements: pd.DataFrame) -> None:
 @section()
 def _one_image(task: LabelTask, judgements: pd.DataFrame, distance: Mapping[str, float]) -> None:
     image_id = _choose(distance, set(task.store.decisions()["image_id"]))
-    if image_id is None:
-        return
     left, right = st.columns(2)
     with left, section():
         image(task, image_id)
@@ -89,14 +89,10 @@ def _one_image(task: LabelTask, judgements: pd.DataFrame, distance: Mapping[str,
         _decide(task, image_id)
 
 
-def _choose(distance: Mapping[str, float], decided: Collection[str]) -> str | None:
-    """The image to look at; None where all are left out."""
-    choice, following, leaving_out = st.columns([4, 1, 2], vertical_alignment="bottom")
-    open_only = leaving_out.checkbox("Leave out decided images")
-    images = [name for name in distance if not (open_only and name in decided)]
-    if not images:
-        st.info("All of these images are decided.")
-        return None
+def _choose(distance: Mapping[str, float], decided: Collection[str]) -> str:
+    """The image to look at."""
+    choice, following = st.columns([5, 1], vertical_alignment="bottom")
+    images = list(distance)
     if st.session_state.get(CHOSEN) not in images:
         st.session_state[CHOSEN] = images[0]
     at = images.index(st.session_state[CHOSEN])  # it stays that image while new answers change the order

@@ -15,7 +15,7 @@ from affectml_annotation.study import visits
 from affectml_annotation.study.screen import Screen, screen, warnings_of
 from affectml_annotation.study.visits import Visit
 from affectml_apps.relabel import queries
-from affectml_apps.relabel.messages import BadMessage, answers_of, id_of, read_try
+from affectml_apps.relabel.messages import BadMessage, id_of, read_try
 from affectml_apps.relabel.sync import NotAllowed, check_person, next_images, take
 from affectml_apps.relabel.task import LabelTask
 
@@ -32,10 +32,9 @@ def exchange(task: LabelTask, who: str, message: Mapping[str, Any]) -> dict[str,
     of a try `practised`: right, tries_left, feedback. Raises NotAllowed in every other phase, but for answers that were
     under way: they get their receipts.
     """
-    message, given = answers_of(message)
     with task.locks[who]:
         check_person(task, who)
-        given, names = _opened(task, who, given)
+        given, names = _opened(task, who, message["answers"])
         visit = visit_now(task, who)
         trying = message.get("phase") == PRACTICE
         before = visit.phase in BEFORE and visit.phase != PRACTICE and not (trying and visit.phase == "start")
@@ -45,7 +44,7 @@ def exchange(task: LabelTask, who: str, message: Mapping[str, Any]) -> dict[str,
         reply: dict[str, Any] = {"items": []}
         visit = visit_now(task, who)
         if visit.phase == "images" and labels_now(visit):
-            reply |= next_images(task, who, message, given, None)
+            reply |= next_images(task, who, message, None)
             over = not reply["items"] and "problem" not in reply and "leaving" not in message
             if over and (message.get("finish") is True or not reply["done"]):
                 visits.finish_images(task.store, who)
