@@ -225,9 +225,9 @@ def images_to_queue(store: LabelStore, queue: Path, top: int, *, people: int | N
     """
     labels, known = store.task.labels, set(store.images()["image_id"])
     if queue.is_dir():
-        answers = SystemAnswers.read(queue)
-        rates = answers.scores if answers.shares is None else answers.shares
-        table = pd.DataFrame(rates, columns=list(answers.labels)).assign(image_id=answers.image_id)
+        run = SystemAnswers.read(queue)
+        rates = run.scores if run.shares is None else run.shares
+        table = pd.DataFrame(rates, columns=list(run.labels)).assign(image_id=run.image_id)
     elif queue.suffix.lower() in PREDICTIONS:
         table = read_table(queue).frame.rename(columns={"image": "image_id"})
     else:
