@@ -244,8 +244,8 @@ def images_to_queue(store: LabelStore, queue: Path, top: int, *, people: int | N
     if not found:
         raise BadInput(f"{queue}: none of its images is in this task")
     said = store.judgements(rounds=[1])
-    answers = said["image_id"][said["kind"].isin(["labels", "none"])].value_counts()
-    wanting = [image for image in found if people is None or answers.get(image, 0) < people]
+    counts = said["image_id"][said["kind"].isin(["labels", "none"])].value_counts()
+    wanting = [image for image in found if people is None or counts.get(image, 0) < people]
     if not wanting:
         raise BadInput(f"{queue}: all its images have the answers that were asked for; ask more people with --more 1")
     return wanting[:top]

@@ -139,13 +139,13 @@ def audit(place: str, look: Look, *, files: bool = False) -> Parts:
     folder = look.out if look.out is not None else root.with_name(f"{root.name}-audit")
     try_folder(folder)
     found = affectml.audit(place, target=look.target, encoder=look.encoder, top=look.top, seed=look.seed, say=say)
-    files = write_audit(found, folder)
+    made = write_audit(found, folder)
     kept = found.write_groups() if look.write_groups else None
     written = {"kept": kept and str(kept)} if look.write_groups else {}
-    yield found.to_json() | {"files": [str(file) for file in files]} | written
+    yield found.to_json() | {"files": [str(file) for file in made]} | written
     yield from (table for _, table in listed_tables(found, SHOWN))
     yield found.summary()
-    yield f"page: {files[0]}"
+    yield f"page: {made[0]}"
     if look.write_groups:
         words = f"groups of copies written; the old file is {kept}" if kept else "no copies, or all in groups already"
         yield f"{Path(place) / 'images.parquet'}: {words}"
