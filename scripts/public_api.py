@@ -9,6 +9,7 @@ import difflib
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,38 @@ class Stubs(griffe.Extension):
                     pkg.set_member(name, griffe.Alias(name, member))
 
 
+class Methods(griffe.Extension):
+    """Methods that a class makes of functions, as in `invite = transaction(people.invite)`, are told as those are."""
+
+    def on_package(self, *, pkg: griffe.Module, **kwargs: Any) -> None:
+        """Put a method in the place of each such attribute."""
+        for module in _modules(pkg):
+            for made in (member for own in module.classes.values() for member in [*own.attributes.values()]):
+                call = made.value
+                if isinstance(call, griffe.ExprCall) and len(call.arguments) == 1:
+                    with suppress(AttributeError, KeyError):  # of no function of ours
+                        of = pkg.modules_collection[call.arguments[0].canonical_path]
+                        if of.is_function:
+                            made.parent.set_member(made.name, _method(made.name, of))
+
+
+def _method(name: str, function: griffe.Function) -> griffe.Function:
+    """A function of a connection, or of anything else first, as a method."""
+    own = griffe.Parameter("self", kind=griffe.ParameterKind.positional_or_keyword)
+    others = (one for one in [*function.parameters][1:] if one.name != "/")
+    method = griffe.Function(
+        name, parameters=griffe.Parameters(own, *others), returns=function.returns, lineno=function.lineno,
+        endlineno=function.endlineno,
+    )  # fmt: skip
+    if function.docstring is not None:
+        method.docstring = griffe.Docstring(function.docstring.value, parent=method)
+    return method
+
+
 def python_lines() -> Iterator[str]:
     """Names of every `__all__`, with the public members of classes; read from the source, nothing is imported."""
     folders = [ROOT / folder for folder in PACKAGES.values()]
-    loader = griffe.GriffeLoader(search_paths=folders, extensions=griffe.load_extensions(Stubs))
+    loader = griffe.GriffeLoader(search_paths=folders, extensions=griffe.load_extensions(Stubs, Methods))
     packages = [loader.load(name) for name in PACKAGES]
     loader.resolve_aliases(implicit=False, external=False)
     modules = sorted((m for package in packages for m in _modules(package)), key=lambda m: (m.path.count("."), m.path))

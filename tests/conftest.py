@@ -227,19 +227,31 @@ def postgres_server(postgres: Postgres) -> str:
     return postgres.url
 
 
-@pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """The URL of a new, empty PostgreSQL database."""
+@pytest.fixture(scope="session")
+def new_postgres(postgres_server: str) -> Callable[..., contextlib.AbstractContextManager[str]]:
+    """`with new_postgres() as url`: a new, empty database on it; or a copy of another of this name."""
     import sqlalchemy as sa
 
-    name = f"test_{uuid4().hex[:12]}"
     # which keeps no connection: a test may stop the server
     engine = sa.create_engine(postgres_server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    yield postgres_server.replace("/postgres?", f"/{name}?")
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+    @contextlib.contextmanager
+    def new_postgres(template: str = "template1") -> Iterator[str]:
+        name = f"test_{uuid4().hex[:12]}"
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield postgres_server.replace("/postgres?", f"/{name}?")
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+    return new_postgres
+
+
+@pytest.fixture
+def postgres_url(new_postgres: Callable[..., contextlib.AbstractContextManager[str]]) -> Iterator[str]:
+    """The URL of a new, empty PostgreSQL database."""
+    with new_postgres() as url:
+        yield url
 
 
 gc.disable()  # which looks for garbage while thousands of tests are collected, a quarter of that time

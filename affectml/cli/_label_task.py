@@ -25,11 +25,11 @@ from affectml_annotation import (
     StoreError,
     aggregate,
     found_labels,
-    pooled_words,
     read_judgements,
     validate_judgements,
     write_judgements,
 )
+from affectml_annotation.agreement.by_group import pooled_words
 from affectml_annotation.exchange import format_to_write, guess_format
 from affectml_annotation.exchange.dataset_folder import Collected, note_written, write_dataset_folder
 from affectml_annotation.judgements import only_data

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from annotated_types import Ge
 
-from affectml._options import MOST_SEED, MOST_THREADS, Device, Help, Threads, options_of
+from affectml._options import MOST_SEED, MOST_THREADS, Device, Help, options_of
 from affectml.cli._command import Parts, Table, Workers, about, device_there, print_lines, records, say, there
 from affectml.errors import BadInput, spelled
 from affectml.planning import PlanConfig
@@ -173,14 +173,12 @@ def export(
     source: Annotated[Path, Help(metavar="RUN|DATASET")],
     *,
     onnx: bool = False,
-    with_encoder: bool = False,
     hub: Path | None = None,
     images: bool = True,
     keep: Sequence[str] | None = None,
     annotator_ids: bool = False,
     may_share: bool = False,
     out: Path | None = None,
-    threads: Threads = None,
 ) -> Parts:
     """Share a run or a data set.
 
@@ -191,19 +189,18 @@ def export(
     Args:
         source: Run folder, or data set folder for --hub.
         onnx: Write an ONNX graph: features in, scores out.
-        with_encoder: With --onnx: the encoder too, one graph from pixels to scores.
         hub: Folder to write for the Hugging Face Hub, with a card; must not exist yet.
         images: For a data set: include the image files.
         keep: For a data set: further columns of judgements to share.
         annotator_ids: For a data set: share people's ids instead of numbers.
         may_share: For a data set: confirm that you may share it, whatever its licence seems to say.
-        out: File of the graph. Default: head.onnx or model.onnx in the run.
+        out: File of the graph. Default: head.onnx in the run.
     """
     from affectml.sharing import export as write
 
     done = write(
-        source, onnx=onnx, with_encoder=with_encoder, hub=hub, images=images, keep=keep or (),
-        annotator_ids=annotator_ids, may_share=may_share, out=out, threads=threads,
+        source, onnx=onnx, hub=hub, images=images, keep=keep or (), annotator_ids=annotator_ids, may_share=may_share,
+        out=out,
     )  # fmt: skip
     yield done.facts | ({"notes": done.notes} if done.notes else {})
     yield from (f"{what}: {value}" for what, value in done.facts.items())

@@ -22,9 +22,10 @@ from affectml.data import Dataset
 from affectml.errors import BadInput, spelled
 from affectml.people.erasing import erase_people
 from affectml.people.labelling import fitted, make_task, queued_words, task_file, task_words
-from affectml_annotation import LabelStore, annotator_report, pooled_words
+from affectml_annotation import LabelStore, annotator_report
 from affectml_annotation import aggregate as aggregate_judgements
 from affectml_annotation.agreement import agreement_report
+from affectml_annotation.agreement.by_group import pooled_words
 from affectml_annotation.exchange.dataset_folder import make_target_again, write_target
 from affectml_annotation.exchange.files import make_way, write_text
 from affectml_annotation.store import backup as backups

@@ -128,7 +128,7 @@ class Dataset:
             targets: one of its targets.
             where: what the data set is called in the command that is named.
         """
-        from affectml_annotation import pooled_words
+        from affectml_annotation.agreement.by_group import pooled_words
 
         if self.judgements is None or not _OF_JUDGEMENTS.match(targets.meta.made_by):
             return None

@@ -20,9 +20,9 @@ __getattr__ = lazily(__name__)
 class FetchConfig:
     """How to download: how fast, how patiently, how much, and from where.
 
-    The second try comes 1 to 2 seconds after the first, each further one after twice as long, at most max_wait; the
-    pause differs from url to url. A connection includes the look-up of its name; waiting does not count for the
-    deadline. An image of more pixels than Pillow's MAX_IMAGE_PIXELS (89 million unless changed) is refused.
+    The second try comes 1 to 2 seconds after the first, each further one after twice as long, at most max_wait. A
+    connection includes the look-up of its name; waiting does not count for the deadline. An image of more pixels than
+    Pillow's MAX_IMAGE_PIXELS (89 million unless changed) is refused.
 
     Args:
         jobs: Most requests at a time.
@@ -31,7 +31,7 @@ class FetchConfig:
         tries: Tries for each image in this run.
         max_wait: Longest pause in seconds; a host that asks for more is put off.
         timeout: Seconds until a connection stands, or further bytes come.
-        deadline: Seconds for an image, all its tries together.
+        deadline: Seconds for each try of an image.
         max_mb: Most megabytes of an image.
         allow_private: Also ask this machine and its network, and every port.
         retry_all: Ask again for images that failed for good in an earlier run.

@@ -1,7 +1,6 @@
 """Asking for pictures: turns, redirects, tries, limits, and whether the bytes that come are a picture."""
 
 import asyncio
-import base64
 import hashlib
 import os
 import socket
@@ -72,8 +71,8 @@ class Job:
 
     folder: where it comes to lie, in the file `part`. key: of the url, for names of files. name: that of its content,
     once it came: its sha256 and a suffix. image_ids: who wants it. expected: the sha256 that it must have, where there
-    are any. left: seconds of its deadline. reason, why: of `Failed`, where it did not come. tries: in all runs. when:
-    the last of them ended, in UTC. again: whether another run may ask.
+    are any. reason, why: of `Failed`, where it did not come. tries: in all runs. when: the last of them ended, in UTC.
+    again: whether another run may ask.
     """
 
     url: str
@@ -81,7 +80,6 @@ class Job:
     name: str = ""
     image_ids: list[str] = field(default_factory=list)
     expected: set[str] = field(default_factory=set)
-    left: float = 0.0
     reason: str = ""
     why: str = ""
     tries: int = 0
@@ -123,7 +121,7 @@ class Downloader:
     def __init__(self, config: FetchConfig) -> None:
         self._config = config
         agent = f"affectml/{__version__}" + (f" ({config.contact})" if config.contact else "")
-        self._headers = {"User-Agent": agent, "Accept": "image/*", "Accept-Encoding": "identity"}
+        self._headers: Any = {"User-Agent": agent, "Accept": "image/*", "Accept-Encoding": "identity"}
         self._timeouts = {"timeout": httpx.Timeout(config.timeout).as_dict()}
         self._jobs, self._decoders = asyncio.Semaphore(config.jobs), CapacityLimiter(DECODERS)
         self._hosts: defaultdict[str, _Host] = defaultdict(lambda: _Host(config.per_host))
@@ -144,9 +142,7 @@ class Downloader:
     async def _serve(self, queue: deque[Job], done: Callable[[Job], None], bar: Progress) -> None:
         while queue:
             job = queue.popleft()
-            job.left = self._config.deadline
-            pause = 1 + int(job.key, 16) / 16 ** len(job.key)  # seconds, other ones for another url; then they double
-            retrying = AsyncRetryingCaller(self._config.tries, None, pause, self._config.max_wait, wait_jitter=0)
+            retrying = AsyncRetryingCaller(self._config.tries, None, 1.0, self._config.max_wait, wait_jitter=1.0)
             try:
                 job.name = await retrying(Passing, self.get, job)
             except Failed as failed:
@@ -158,15 +154,12 @@ class Downloader:
 
     async def get(self, job: Job) -> str:
         """One try, through redirects: the name of what came and is a picture. Raises Failed."""
-        first = url = checked_url(job.url)
-        login = base64.b64encode(f"{url.username}:{url.password}".encode()).decode()
+        url = checked_url(job.url)
         for hop in range(REDIRECTS + 1):
-            own = (url.scheme, url.host, url.port) == (first.scheme, first.host, first.port)
-            headers = self._headers | ({"Authorization": f"Basic {login}"} if own and first.userinfo else {})
             host = self._hosts[url.host]
             async with self._turn(host):
                 job.tries += hop == 0
-                answer = await self._ask(url, headers, host, job)
+                answer = await self._ask(url, host, job)
             if not isinstance(answer, httpx.URL):
                 return await to_thread.run_sync(check, job, answer, limiter=self._decoders)
             url = answer
@@ -185,13 +178,12 @@ class Downloader:
                         return
         raise Later("host put off", host.put_off)
 
-    async def _ask(self, url: httpx.URL, headers: dict[Any, Any], host: _Host, job: Job) -> httpx.URL | type[Failed]:
+    async def _ask(self, url: httpx.URL, host: _Host, job: Job) -> httpx.URL | type[Failed]:
         """One request: where it redirects to or, after the last byte, what to raise if it is not a picture."""
         target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-        request = self._pool.stream("GET", target, headers=headers, extensions=self._timeouts)
-        start, failed = time.monotonic(), Failed("", "")
+        request = self._pool.stream("GET", target, headers=self._headers, extensions=self._timeouts)
         try:
-            async with asyncio.timeout(job.left), request as response:
+            async with asyncio.timeout(self._config.deadline), request as response:
                 host.silent = 0
                 told = httpx.Headers(response.headers)
                 if response.status // 100 == 3 and "location" in told:
@@ -207,8 +199,6 @@ class Downloader:
         except (TimeoutException, NetworkError, ProtocolError, ValueError, OverflowError) as error:
             reason = next((reason for kind, reason in REASONS.items() if isinstance(error, kind)), "connection broke")
             failed = Passing(reason, f"{type(error).__name__}: {error}".removesuffix(": "))
-        finally:
-            job.left -= time.monotonic() - start
         host.silent += failed.again
         if host.silent >= GIVE_UP:  # it would hold up its other images for hours
             host.put_off = f"no answer {GIVE_UP} times in a row"
@@ -273,10 +263,10 @@ def check(job: Job, bad: type[Failed]) -> str:
 
 
 def checked_url(text: str, base: httpx.URL | None = None) -> httpx.URL:
-    """A url, or one that `base` redirects to, without fragment; raises Failed unless it is http or https."""
+    """A url, or one that `base` redirects to, without fragment, name and password; Failed unless http or https."""
     try:
-        url = httpx.URL(text.strip()) if base is None else base.copy_with(userinfo=b"").join(text.strip())
-        url = url.copy_with(fragment=None)
+        url = httpx.URL(text.strip()) if base is None else base.join(text.strip())
+        url = url.copy_with(fragment=None, userinfo=b"")
         host, port = url.host, url.port
     except (httpx.InvalidURL, UnicodeError, ValueError):  # whose words may hold a part of a password
         raise Failed("not a url", "no address can be read in it") from None

@@ -24,7 +24,6 @@ LOCK = ".fetch.lock"
 FAILURES = "fetch-failures.csv"
 COLUMNS = ["image_id", "url", "reason", "why", "tries", "when", "again"]  # of FAILURES
 TEXTS = ["url", "file", "sha256"]  # of images.parquet
-KEEP_EVERY = 10  # seconds after which FAILURES is written anew
 
 _SECRET = re.compile(r"(?<=//)[^/?#]*@")  # also of a url in the path or the query of another
 
@@ -87,8 +86,7 @@ def fetch_images(dataset: Dataset | str | Path, config: FetchConfig | None = Non
     Rows that have a file stay as they are; a url in several rows is asked for once. A file is named after the sha256 of
     its content, in DATASET/images, and stands in the columns `file` and `sha256`; a hash that is in the second before
     must be that of what comes. Stopped or killed at any moment, what came is kept, and the next run goes on. What did
-    not come is listed in DATASET/fetch-failures.csv, every ten seconds and in the end; the next run asks again for what
-    may come then.
+    not come is listed in DATASET/fetch-failures.csv in the end; the next run asks again for what may come then.
 
     Args:
         dataset: a data set or its folder.
@@ -112,7 +110,7 @@ def fetch_images(dataset: Dataset | str | Path, config: FetchConfig | None = Non
 
 
 def _fetch(data: Dataset, config: FetchConfig) -> FetchSummary:
-    start = written = time.monotonic()
+    start = time.monotonic()
     work = data.image_path(WORK)
     table = data.images.reindex(columns=["image_id", *TEXTS])
     for name in TEXTS:
@@ -134,15 +132,11 @@ def _fetch(data: Dataset, config: FetchConfig) -> FetchSummary:
 
     def done(job: Job) -> None:
         """Keep what came; an empty file names its url until images.parquet does."""
-        nonlocal written
         if job.name:
             place = _place(data, job.name)
             place.parent.mkdir(parents=True, exist_ok=True)
             (work / f"{job.key}-{job.name}").touch()
             job.part.replace(place)
-        elif time.monotonic() > written + KEEP_EVERY:
-            _write_failures(data.root / FAILURES, jobs)
-            written = time.monotonic()
 
     work.mkdir(exist_ok=True)
     try:

@@ -341,7 +341,7 @@ class Gathered:
 
         kind = Features({column: feature}).arrow_schema.types[0]
         inner = getattr(kind, "value_type", None)
-        if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        if re.search(r"(^|: )(large_|fixed_size_)?binary", str(kind)):
             return NO_COLUMN
         vectors = pa.types.is_struct(kind) or not (inner is None or "string" in str(inner))
         return VECTORS if vectors and column != self.label and plain(column) not in LABEL else ""
@@ -463,7 +463,7 @@ def _spread(table: Table, gathered: Gathered, spec: TableSpec, source: Source) -
     if name is None:
         return table, spec, []
     cells, names = table.frame[name], gathered.labels.get(name, ())
-    if names or not cells.map(type).eq(dict).any():
+    if names or not any(isinstance(cell, dict) for cell in cells):
         if len(names) > 1 and spec.taxonomy is None and not spec.renamed:
             spec = replace(spec, taxonomy=infer_taxonomy(names, name=f"{source.about.name}-labels"))
         return table, replace(spec, label_column=name), [f"labels taken from column {name}"]

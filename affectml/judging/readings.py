@@ -20,7 +20,8 @@ from affectml.judging.figures import Figure, Rows
 from affectml.judging.scoring import Answers
 from affectml.judging.truth import Array, Floats, Ints, Truth
 from affectml.judging.views import Case
-from affectml_annotation import fit_beta_prior, fit_dirichlet_prior, posterior_entropy
+from affectml_annotation import fit_beta_prior, fit_dirichlet_prior
+from affectml_annotation.smoothing import posterior_entropy
 from affectml_metrics import FEW, Difference, paired_difference
 from affectml_metrics import functional as F
 from affectml_metrics.intervals import Bounds, interval_of

@@ -1,6 +1,6 @@
 """Giving a run or a data set to others: as an ONNX graph, in Hugging Face's form.
 
-_onnx.py     a head, or an encoder and a head, as one graph, checked against torch
+_onnx.py     a head as one graph, checked against torch
 _hub.py      what `affectml export` asks for; a folder with weights, configuration and model card, there and back
 _dataset.py  a data set as Parquet with the images in it
 _cards.py    the cards of both

@@ -125,23 +125,20 @@ def export(
     source: "str | Path | Dataset | Run",
     *,
     onnx: bool = False,
-    with_encoder: bool = False,
     hub: str | Path | None = None,
     images: bool = True,
     keep: Sequence[str] = (),
     annotator_ids: bool = False,
     may_share: bool = False,
     out: str | Path | None = None,
-    threads: int | None = None,
 ) -> Exported:
     """Share a run or a data set, as `affectml export` does; its help explains each argument.
 
     Args:
         source: a run or a data set, or the folder of one.
-        onnx: write an ONNX graph; with_encoder: from pixels; out: its file.
+        onnx: write an ONNX graph; out: its file.
         hub: the folder to write for the Hugging Face Hub.
         images: whether a data set's image files go along; keep, annotator_ids, may_share: see `share_dataset`.
-        threads: for torch.
 
     Returns:
         An Exported.
@@ -166,8 +163,6 @@ def export(
         return Exported(facts, list(shared.warnings))
     if not onnx and hub is None:
         raise BadInput(f"export: say what to write: {option('onnx', True)}, {option('hub', 'FOLDER')}, or both")
-    if with_encoder and not onnx:
-        raise BadInput(f"export: {option('with_encoder', True)} is about the ONNX graph: add {option('onnx', True)}")
     run = RunFolder.open(place)
     if hub is not None:
         check_new(Path(hub))
@@ -177,7 +172,7 @@ def export(
     if onnx:
         from affectml.sharing._onnx import export_onnx
 
-        graph = export_onnx(place, None if out is None else Path(out), encoder=with_encoder, threads=threads)
+        graph = export_onnx(place, None if out is None else Path(out))
         facts |= {"onnx": str(graph.path), "input": graph.input, "outputs": ", ".join(graph.outputs)}
         facts["largest difference from torch"] = f"{graph.difference:.1e}"
         notes += [graph.note] if graph.note else []

@@ -1,4 +1,4 @@
-"""ONNX: a run's head, or its encoder and head in one graph, checked against torch before anybody gets it."""
+"""ONNX: a run's head as a graph, checked against torch before anybody gets it."""
 
 import json
 import warnings
@@ -14,8 +14,6 @@ from torch.nn.functional import normalize
 
 from affectml._files import replacing, try_file
 from affectml.data.choose import from_people
-from affectml.encoders import Encoder
-from affectml.encoders.identity import spoken
 from affectml.errors import BadRun, MissingExtra
 from affectml.heads import Head
 from affectml.heads.inputs import traced
@@ -23,6 +21,7 @@ from affectml.people.erasing import refuse_outdated
 from affectml.runs import RunFolder
 from affectml.sharing._hub import public_info
 
+INPUT = "features"
 TOLERANCE = 1e-4  # of scores, which are probabilities
 MOST_ROWS = 65_536  # heads go through more in chunks, which a graph cannot
 _CHECKED = (1, 2, 5)  # batch sizes: one is what exporters get wrong
@@ -65,36 +64,10 @@ class HeadModule(torch.nn.Module):
             return scores.float(), (head._above_cut(head._set_scores(features)) >= 0).long()
 
 
-class WholeModule(torch.nn.Module):
-    """The same from preprocessed pixels [N, 3, H, W]: the encoder's image tower, then the head."""
+def export_onnx(run: str | Path, out: Path | None = None) -> OnnxExport:
+    """Write RUN/head.onnx; `out` names another file.
 
-    def __init__(self, encoder: Encoder, head: HeadModule, *, normalised: bool) -> None:
-        super().__init__()
-        if encoder.identity.precision not in ("auto", "fp32"):
-            raise BadRun(
-                f"one graph of encoder and head needs fp32 embeddings, and this run's are "
-                f"{spoken(encoder.identity.precision)}: export the head alone"
-            )
-        self._tower = encoder.image_tower
-        self._head = head
-        self._normalised = normalised
-        self.outputs = head.outputs
-
-    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        """Embed, round as stores do, predict."""
-        features = self._tower.encode_image(pixels)
-        if self._normalised:
-            features = normalize(features, dim=-1)
-        out: tuple[Tensor, ...] = self._head(features.half().float())
-        return out
-
-
-def export_onnx(
-    run: str | Path, out: Path | None = None, *, encoder: bool = False, threads: int | None = None
-) -> OnnxExport:
-    """Write RUN/head.onnx, or RUN/model.onnx with the encoder's image tower in front; `out` names another file.
-
-    Input `features` [N, D] float32, or `pixels` [N, 3, H, W] float32, preprocessed as the metadata says; N is free.
+    Input `features` [N, D] float32 of the encoder that the metadata names; N is free.
     Outputs `scores` [N, C] float32 (rates, or a distribution) and, where the run predicts sets, `sets` [N, C] int64.
     Metadata: labels, kind, construct, encoder's identity with its preprocessing, as JSON; `promise` in words, where
     sets keep one. A graph knows no level of a column: sets of a promise within levels get the most cautious cut.
@@ -107,18 +80,19 @@ def export_onnx(
             raise MissingExtra(package, "onnx", "exporting to ONNX")
     opened = RunFolder.open(run)
     refuse_outdated(opened)
-    path = out if out is not None else opened.folder / ("model.onnx" if encoder else "head.onnx")
+    path = out if out is not None else opened.folder / "head.onnx"
     try_file(path)
-    module, example, name = _module(opened, encoder, threads)
+    module = HeadModule(opened.head, rates=opened.info.several).eval()
+    columns = int(opened.info.encoder.identity["dim"])
     with torch.no_grad(), warnings.catch_warnings(action="ignore"):  # exporters warn of their own innards
         try:
             program: Any = torch.onnx.export(
                 module,
-                (example,),
+                (_features(3, columns, torch.Generator().manual_seed(0)),),
                 dynamo=True,
-                input_names=[name],
+                input_names=[INPUT],
                 output_names=list(module.outputs),
-                dynamic_shapes={name: {0: torch.export.Dim("n", min=1, max=MOST_ROWS)}},
+                dynamic_shapes={INPUT: {0: torch.export.Dim("n", min=1, max=MOST_ROWS)}},
                 external_data=False,
                 verbose=False,
             )
@@ -131,12 +105,12 @@ def export_onnx(
         entry = model.metadata_props.add()
         entry.key, entry.value = key, value
     content = model.SerializeToString()
-    difference = _difference(content, module, example, name, opened.head)
+    difference = _difference(content, module, columns, opened.head)
     if not difference <= TOLERANCE:
         raise BadRun(f"{opened.folder}: the graph's scores are {difference:.2g} from torch's, above {TOLERANCE}")
     with replacing(path) as temporary:
         temporary.write_bytes(content)
-    return OnnxExport(path, name, module.outputs, difference, _promised(opened))
+    return OnnxExport(path, INPUT, module.outputs, difference, _promised(opened))
 
 
 def _promised(run: RunFolder) -> str:
@@ -155,21 +129,6 @@ def _no_graph(run: RunFolder, reason: str) -> BadRun:
     )
 
 
-def _module(run: RunFolder, encoder: bool, threads: int | None) -> tuple[HeadModule | WholeModule, Tensor, str]:
-    """The module, an example input, the input's name."""
-    rates = run.info.several
-    head = HeadModule(run.head, rates=rates).eval()
-    generator = torch.Generator().manual_seed(0)
-    if not encoder:
-        features = torch.randn(3, int(run.info.encoder.identity["dim"]), generator=generator)
-        return head, normalize(features), "features"
-    from affectml.predicting.features import run_encoder
-
-    loaded = run_encoder(run, threads)
-    whole = WholeModule(loaded, head, normalised=bool(run.info.encoder.identity["normalised"])).eval()
-    return whole, torch.randn(3, 3, *loaded.image_size, generator=generator), "pixels"
-
-
 def _metadata(run: RunFolder) -> dict[str, str]:
     info = public_info(run)
     return {
@@ -182,7 +141,11 @@ def _metadata(run: RunFolder) -> dict[str, str]:
     }
 
 
-def _difference(content: bytes, module: torch.nn.Module, example: Tensor, name: str, head: Head) -> float:
+def _features(rows: int, columns: int, generator: torch.Generator) -> Tensor:
+    return normalize(torch.randn(rows, columns, generator=generator))
+
+
+def _difference(content: bytes, module: torch.nn.Module, columns: int, head: Head) -> float:
     """The largest difference of a score between onnxruntime and torch on random inputs.
 
     Infinite where a set differs although its score is further than the tolerance from the cut.
@@ -193,10 +156,8 @@ def _difference(content: bytes, module: torch.nn.Module, example: Tensor, name: 
     generator = torch.Generator().manual_seed(1)
     worst = 0.0
     for rows in _CHECKED:
-        batch = torch.randn(rows, *example.shape[1:], generator=generator)
-        if example.ndim == 2:
-            batch = normalize(batch)
-        found = session.run(None, {name: batch.numpy()})
+        batch = _features(rows, columns, generator)
+        found = session.run(None, {INPUT: batch.numpy()})
         with torch.no_grad():
             wanted = module(batch)
         worst = max(worst, float(np.abs(found[0] - wanted[0].numpy()).max()))

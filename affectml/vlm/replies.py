@@ -305,8 +305,10 @@ def _table_rows(path: Path, names: Names, words: Words) -> tuple[list[_Row], str
     columns = table.frame.columns.tolist()
     tops = {int(top[1]): c for c in columns if (top := _TOP.fullmatch(plain(c)))}
     filled = table.frame.astype(object).where(table.frame.notna(), "")
-    for place, row in zip(table.place, filled.to_dict("records"), strict=True):
-        cells = {str(name): cell for name, cell in row.items() if str(cell).strip() not in ("", "nan", "NaN")}
+    for place, *row in zip(table.place, *(filled[name] for name in columns), strict=True):
+        cells = {
+            name: cell for name, cell in zip(columns, row, strict=True) if str(cell).strip() not in ("", "nan", "NaN")
+        }
         cells = {name: cell.tolist() if isinstance(cell, np.ndarray) else cell for name, cell in cells.items()}
         if ranked := [cells.pop(tops[at]) for at in sorted(tops) if tops[at] in cells]:
             cells["ranking"] = ranked

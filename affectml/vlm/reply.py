@@ -307,6 +307,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
+@lru_cache(100_000)
 def known_key(key: str) -> str:
     """A key of an object without capitals, spaces and marks."""
     return plain(key).strip("?!:.*")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from affectml_annotation.aggregation import Aggregate, aggregate
 from affectml_annotation.agreement import agreement_report
 from affectml_annotation.agreement.alpha import Alpha, krippendorff_alpha, label_agreement
-from affectml_annotation.agreement.by_group import compare_groups, pooled_words
 from affectml_annotation.agreement.by_person import annotator_report
 from affectml_annotation.anchoring import Anchoring, anchoring
 from affectml_annotation.errors import (
@@ -35,16 +34,12 @@ from affectml_annotation.judgements import (
 )
 from affectml_annotation.smoothing import (
     BetaPrior,
-    expected_change,
     fit_beta_prior,
     fit_dirichlet_prior,
     label_sets,
     label_sets_from_shares,
-    posterior_entropy,
     smoothed_rates,
-    smoothed_shares,
 )
-from affectml_annotation.uncertainty import disagreement, model_uncertainty
 
 if TYPE_CHECKING:
     from affectml_annotation.store import Answer, Claim, LabelStore, Progress, Receipt, Task
@@ -85,11 +80,8 @@ __all__ = [
     "agreement_report",
     "anchoring",
     "annotator_report",
-    "compare_groups",
     "count_votes",
-    "disagreement",
     "encode",
-    "expected_change",
     "fit_beta_prior",
     "fit_dirichlet_prior",
     "found_labels",
@@ -98,12 +90,8 @@ __all__ = [
     "label_agreement",
     "label_sets",
     "label_sets_from_shares",
-    "model_uncertainty",
-    "pooled_words",
-    "posterior_entropy",
     "read_judgements",
     "smoothed_rates",
-    "smoothed_shares",
     "validate_judgements",
     "write_judgements",
 ]

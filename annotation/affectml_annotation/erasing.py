@@ -182,13 +182,10 @@ def still_named(
     return tuple(dict.fromkeys(found))
 
 
-def _holds(file: Path, people: Collection[str]) -> bool:
-    with file.open("rb") as held, mmap(held.fileno(), 0, access=ACCESS_READ) as pages:
-        return any(pages.find(who.encode()) >= 0 for who in people)
-
-
 def _names(file: Path, people: Collection[str]) -> bool:
     """Whether a table, page or database names one of these people; in a database, also in what was deleted there."""
+    in_json = [json.dumps(who, ensure_ascii=plain) for who in people for plain in (True, False)]
+    written = {".db": people, ".html": list(map(escape, people)), ".json": in_json, ".jsonl": in_json}
     try:
         if file.suffix == ".parquet":
             with pq.ParquetFile(file) as opened:
@@ -197,18 +194,14 @@ def _names(file: Path, people: Collection[str]) -> bool:
                 columns = opened.read(texts).columns
             wanted = pa.array(list(people), pa.string())
             return any(pc.any(pc.is_in(column.cast(pa.string()), wanted)).as_py() for column in columns)
-        if file.suffix == ".db":
-            log = Path(f"{file}-wal")  # which a copy of a database may have brought along
-            parts = [file, *([log] if log.is_file() and log.stat().st_size else [])]
-            return any(_holds(part, people) for part in parts)
-        if file.suffix not in (".csv", ".json", ".jsonl", ".html"):
-            return False
-        content = file.read_text(encoding="utf-8-sig")
         if file.suffix == ".csv":
-            return any(cell in people for row in csv_rows(content) for cell in row)
-        if file.suffix == ".html":
-            return any(escape(who) in content for who in people)
-        return any(json.dumps(who, ensure_ascii=plain) in content for who in people for plain in (True, False))
+            return any(cell in people for row in csv_rows(file.read_text(encoding="utf-8-sig")) for cell in row)
+        for part in (file, Path(f"{file}-wal")):  # the log, which a copy of a database may have brought along
+            if file.suffix in written and part.is_file() and part.stat().st_size:
+                with part.open("rb") as held, mmap(held.fileno(), 0, access=ACCESS_READ) as pages:
+                    if any(pages.find(text.encode()) >= 0 for text in written[file.suffix]):
+                        return True
+        return False
     except (OSError, ValueError, csv.Error, pa.ArrowException):
         return True  # what cannot be read may name them
 

@@ -1,4 +1,4 @@
-"""From counts to rates and sets: Beta and Dirichlet smoothing, the set of labels, and what one more answer changes.
+"""From counts to rates and sets: Beta and Dirichlet smoothing, and the set of labels.
 
 A share of five people is a noisy picture of the rate behind it. Each label's rates over images are taken as
 draws from a Beta distribution fitted to the counts (the beta-binomial model: Skellam 1948; Griffiths 1973),
@@ -21,7 +21,6 @@ MIN_REPEATED = 5
 # alpha + beta when no label at all can say: the weight of two imagined people.
 DEFAULT_CONCENTRATION = 2.0
 CONCENTRATION_BOUNDS = (0.05, 1000.0)
-AHEAD = 3  # answers looked ahead: where an image is undecided, no single one may be able to turn a label
 _AT_ONCE = 8_192  # images whose entropies are worked out together, so that memory does not grow with all
 
 
@@ -337,73 +336,3 @@ def _entropy(a: FloatArray, b: FloatArray) -> FloatArray:
 
     nats = digamma(a + b + 1) - (a * digamma(a + 1) + b * digamma(b + 1)) / (a + b)
     return np.asarray(nats / np.log(2))
-
-
-def expected_change(
-    votes: npt.ArrayLike, n: npt.ArrayLike, prior: BetaPrior, *, tau: float = 1 / 3, ahead: int = AHEAD
-) -> FloatArray:
-    """How much one more answer is expected to change an image's set of labels.
-
-    What people would say is drawn from the posterior, label by label (a knowledge-gradient rule: Frazier, Powell &
-    Dayanik 2008), from counts alone, whoever answered.
-
-    That is 1 - F1 of the set that `label_sets` makes now and the one it makes with more answers, exactly, as labels
-    turn independently of each other; per answer, of the best of 1 to `ahead` further ones.
-
-    Args:
-        votes: [N, C], how many people chose each label.
-        n: [N], how many people answered.
-        prior: from `fit_beta_prior`.
-        tau: of `label_sets`.
-        ahead: how many further answers are looked at.
-
-    Returns:
-        [N], zero or more.
-
-    Raises:
-        BadCounts: as `label_sets`.
-
-    >>> prior = BetaPrior(np.array([0.5]), np.array([1.5]), np.array([False]))
-    >>> expected_change([[1], [2], [0]], [3, 6, 6], prior).round(3).tolist()
-    [0.3, 0.312, 0.0]
-    """
-    k, asked = _counts(votes, n, len(prior.alpha))
-    a, b = k + prior.alpha, asked - k + prior.beta
-    inside = label_sets(k, asked, prior, tau)
-    best = np.zeros(len(k))
-    for more in range(1, ahead + 1):
-        turns = np.zeros(k.shape)
-        for yes in range(more + 1):
-            turned = label_sets(k + yes, asked + more, prior, tau) != inside
-            turns[turned] += _chance_of(yes, more, a[turned], b[turned])
-        best = np.maximum(best, _one_minus_f1(inside, turns) / more)
-    return best
-
-
-def _chance_of(yes: int, more: int, a: FloatArray, b: FloatArray) -> FloatArray:
-    """P(so many of `more` further people choose it), rate ~ Beta(a, b)."""
-    from scipy.special import betaln, comb
-
-    return np.asarray(comb(more, yes) * np.exp(betaln(a + yes, b + more - yes) - betaln(a, b)))
-
-
-def _one_minus_f1(inside: BoolArray, turns: FloatArray) -> FloatArray:
-    """E(1 - F1) of each row's set and the one in which each label turned, independently, by its chance."""
-    lost, gained = _how_many(np.where(inside, turns, 0)), _how_many(np.where(inside, 0, turns))
-    size, found = inside.sum(axis=1), np.zeros(len(inside))
-    x, y = np.ogrid[: lost.shape[1], : gained.shape[1]]
-    for labels in np.unique(size):
-        rows = size == labels
-        apart = (x + y) / np.maximum(2 * labels - x + y, 1)
-        found[rows] = ((lost[rows] @ apart) * gained[rows]).sum(axis=1)
-    return found
-
-
-def _how_many(chances: FloatArray) -> FloatArray:
-    """P(0, 1, .. C of these independent events happen) by row, [N, C + 1] (Poisson binomial)."""
-    found = np.zeros((len(chances), chances.shape[1] + 1))
-    found[:, 0] = 1
-    for p in chances.T[..., None]:
-        found[:, 1:] = found[:, 1:] * (1 - p) + found[:, :-1] * p
-        found[:, :1] *= 1 - p
-    return found

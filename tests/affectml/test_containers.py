@@ -20,7 +20,7 @@ from affectml.data.schema import Asked, DatasetMeta, TargetMeta
 from affectml.demo_set import write_demo
 from affectml.errors import AffectmlError, BadInput
 from affectml.importers import get_importer
-from affectml.importers.containers import VECTORS, Container
+from affectml.importers.containers import NO_COLUMN, VECTORS, Container
 from affectml.sharing import share_dataset
 from affectml.sharing._cards import licence_id
 
@@ -54,6 +54,7 @@ def made(tmp_path_factory):
         "shares": (List(Value("float64")), [[0.1 * k, 1 - 0.1 * k] for k in range(6)]),
         "vector": (List(Value("float32")), [[0.0] * 512] * 6),
         "caption": (Value("string"), [f"picture {k}" for k in range(6)]),
+        "raw": ({"bytes": Value("binary")}, [{"bytes": b"any"}] * 6),
     }
     features = Features({name: feature for name, (feature, _) in columns.items()})
     content = {name: cells for name, (_, cells) in columns.items()}
@@ -118,6 +119,7 @@ def test_class_labels_lists_of_them_and_objects(made, bring, container, kind, ta
     assert data.images["caption"].tolist() == [f"picture {k}" for k in kept]
     gone = [f"validation, row {k - 3}" if kind == "rates" else f"row {k + 1}" for k in range(6) if k not in kept]
     assert summary.skipped.get("rows without a label", []) == [f"{made / container}, {row}" for row in gone]
+    assert summary.skipped[NO_COLUMN] == ["raw"]
     assert summary.skipped[VECTORS] == [c for c in ("asked", "shares", "vector") if c != options["label_column"]]
 
 

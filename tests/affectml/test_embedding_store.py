@@ -195,23 +195,25 @@ def test_two_that_begin_at_once_write_one_list(tmp_path, encoder):
     assert write_list(later, ["c"], [30]).name.startswith("list-0001-")
 
 
-def test_processes_share_the_work_and_the_store_is_that_of_one(broken, tiny_clip, tmp_path, encoder):
-    """Three at once, of which each begins at any moment of the others."""
+def test_processes_share_the_work_and_the_store_is_that_of_one(broken, tiny_clip, tmp_path, encoder, monkeypatch):
+    """Two that begin at once."""
+    monkeypatch.setattr(parts, "SIZE", 2)
     script = (
         "import sys; from affectml import parts; parts.SIZE = 2;"
         "from affectml.embeddings import embed_dataset; from affectml.encoders import load_encoder;"
-        "print(embed_dataset(sys.argv[1], load_encoder(sys.argv[2], threads=1)).done)"
+        "encoder = load_encoder(sys.argv[2], threads=1); print('ready', flush=True); sys.stdin.readline();"
+        "print(embed_dataset(sys.argv[1], encoder).done)"
     )
     whole = shutil.copytree(broken.root, tmp_path / "whole")
-    words = [sys.executable, "-c", script, broken.root, f"local-dir:{tiny_clip}"]
-    several = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    done = [int(process.communicate(timeout=300)[0]) for process in several]
-    assert sum(done) == 20  # nothing twice
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parts, "SIZE", 2)
-        reference = embed_dataset(whole, encoder)
+    words, pipe = [sys.executable, "-c", script, broken.root, f"local-dir:{tiny_clip}"], subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True) as other:
+        assert other.stdout.readline() == "ready\n"
+        other.stdin.write("\n")
+        other.stdin.flush()
+        mine = embed_dataset(broken, encoder).done
+        assert mine + int(other.communicate(timeout=300)[0]) == 20  # nothing twice
     store = EmbeddingStore.for_dataset(broken)
-    assert files_of(store.folder) == files_of(reference.store.folder)
+    assert files_of(store.folder) == files_of(embed_dataset(whole, encoder).store.folder)
 
 
 def test_folders_made_on_machines_without_a_common_disk_are_copied_together(broken, encoder, tmp_path):

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 import affectml_annotation
-from affectml_annotation import BadCounts, disagreement, model_uncertainty
+from affectml_annotation import BadCounts
+from affectml_annotation.uncertainty import disagreement, model_uncertainty
 
 from .tasks import refused
 

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import affectml_annotation as aa
+from affectml import import_table
 from affectml.data import Dataset
 from affectml_annotation.erasing import erase_people, still_named
 from affectml_annotation.exchange import dataset_folder
@@ -37,12 +38,19 @@ def by(method: str):
 VOTES = {"rates": by("votes")}
 
 
-@pytest.fixture
-def judged(run, tmp_path) -> Path:
-    """A data set of 60 judgements of three people that came in as a table."""
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory) -> Path:
+    """A data set of 60 judgements of three people that came in as a table, and the table beside it."""
+    folder = tmp_path_factory.mktemp("imported")
     rows = [f"{image},{who},{LABELS[(at + len(who)) % 3]}" for at, image in enumerate(IMAGES) for who in PEOPLE]
-    (tmp_path / "judge.csv").write_text("image,annotator,label\n" + "\n".join(rows) + "\n")
-    run("import", "table", tmp_path / "judge.csv", tmp_path / "dj", "--images", "none")
+    (folder / "judge.csv").write_text("image,annotator,label\n" + "\n".join(rows) + "\n")
+    import_table(folder / "judge.csv", folder / "dj", images="none")
+    return folder
+
+
+@pytest.fixture
+def judged(imported, tmp_path) -> Path:
+    shutil.copytree(imported, tmp_path, dirs_exist_ok=True)
     return tmp_path / "dj"
 
 

@@ -24,6 +24,7 @@ from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.file import Backups
 from affectml_annotation.study.folder import Study
 from affectml_annotation.study.overview import answers_to_questions, overview
+from affectml_annotation.uncertainty import disagreement
 
 from .tasks import rows
 
@@ -167,7 +168,7 @@ def test_counts_and_agreement_are_the_same(store, said):
     repeats = store.rounds().query("purpose == 'repeat'")
     people = aa.annotator_report(judgements, labels, checks=store.checks(), repeats=repeats)
     at_least(plain(people), said["annotators"])
-    at_least({str(k): float(v) for k, v in aa.disagreement(judgements, labels).items()}, said["disagreement"])
+    at_least({str(k): float(v) for k, v in disagreement(judgements, labels).items()}, said["disagreement"])
 
 
 def export(store, folder: Path, **options) -> dict:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from affectml_annotation import BadJudgement, agreement_report, anchoring, compare_groups, pooled_words
+from affectml_annotation import BadJudgement, agreement_report, anchoring
+from affectml_annotation.agreement.by_group import compare_groups, pooled_words
 
 from .tasks import refused
 

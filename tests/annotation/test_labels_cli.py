@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 from affectml.data import Dataset
-from affectml.demo_set import write_demo
 from affectml.errors import BadDataset
 from affectml.judging.answers import SystemAnswers, write_answers
 from affectml.people.labelling import queued_words
@@ -109,8 +108,8 @@ def test_assign_changes_nothing_where_one_of_its_options_cannot_be(run, task, tm
         assert (store.task, store.annotators()["annotator_id"].tolist(), store.progress().wanted) == before
 
 
-def test_judgements_under_other_labels_than_the_data_set_s_own_are_compared_all_the_same(run, tmp_path):
-    copy = write_demo(tmp_path / "set", images=40, seed=3).root
+def test_judgements_under_other_labels_than_the_data_set_s_own_are_compared_all_the_same(run, demo, tmp_path):
+    copy = shutil.copytree(demo.root, tmp_path / "set")
     before = json.loads(run("label", "agreement", copy, "--json"))
     meta = json.loads((copy / "dataset.json").read_text())
     (copy / "dataset.json").write_text(json.dumps({**meta, "taxonomy": "polarity-3"}))
@@ -275,16 +274,16 @@ def test_the_lead_withdraws_who_asked_for_it(run, demo, task, tmp_path):
 
 
 def test_an_export_without_a_place_goes_to_the_data_set_that_is_labelled(run, demo, tmp_path, monkeypatch):
-    copy = write_demo(tmp_path / "set", images=40, seed=3)
-    run("label", "init", copy.root)
+    copy = shutil.copytree(demo.root, tmp_path / "set")
+    run("label", "init", copy)
     with LabelStore(str(tmp_path / "set-labels.db")) as store:
         store.invite(["ann"])
         claim = store.claim("ann", 1)[0]
         store.submit([Answer(claim.image_id, "ann", "labels", ("awe",))])
     monkeypatch.chdir(tmp_path)
     assert run("label", "export", "--target", "mine").startswith("set holds the 1 judgements of ")
-    assert "mine" in Dataset.open(copy.root).meta.targets
-    run("label", "init", copy.root, "--db", tmp_path / "other.db")
+    assert "mine" in Dataset.open(copy).meta.targets
+    run("label", "init", copy, "--db", tmp_path / "other.db")
     assert "other.db lies beside no data set" in run("label", "export", "--db", tmp_path / "other.db", fails=True)
 
 
@@ -352,9 +351,9 @@ def test_status_without_answers_has_no_rate(run, demo, tmp_path):
         assert np.all([label in store.task.labels for label in ("anger", "fear")])
 
 
-def test_images_without_a_file_are_left_out_and_said(run, tmp_path):
+def test_images_without_a_file_are_left_out_and_said(run, demo, tmp_path):
     """Nobody can label what the page cannot show; where no image has a file, judgements can still be imported."""
-    root = write_demo(tmp_path / "set", images=40, seed=3).root
+    root = shutil.copytree(demo.root, tmp_path / "set")
     images = pd.read_parquet(root / "images.parquet")
     images["url"] = "https://example.org/" + images["image_id"]
     images.loc[[0, 5], "file"] = None
@@ -407,7 +406,7 @@ def test_what_cannot_be_ends_with_one_line_and_leaves_nothing(run, demo, task, t
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_what_a_task_file_leaves_out_stays_and_who_asks_for_second_looks_gets_a_round(run, task, tmp_path):
+def test_what_a_task_file_leaves_out_stays_and_who_asks_for_second_looks_gets_a_round(run, demo, task, tmp_path):
     file = tmp_path / "task.yaml"
     file.write_text("invited_only: true\npage: {blur: true, blind_first: true}\n")
     run("label", "assign", "--file", file, "--db", task)
@@ -425,8 +424,7 @@ def test_what_a_task_file_leaves_out_stays_and_who_asks_for_second_looks_gets_a_
         file.write_text(text)
         assert says in run("label", "assign", "--file", file, "--db", task, fails=True)
     file.write_text("recruit: {panel: links}\n")
-    root = write_demo(tmp_path / "set", images=20, seed=3, size=32).root
-    said = run("label", "init", root, "--file", file, "--db", tmp_path / "s.db", fails=True)
+    said = run("label", "init", demo.root, "--file", file, "--db", tmp_path / "s.db", fails=True)
     assert "a study begins by `affectml study run OUT`" in said
 
 

@@ -21,6 +21,9 @@ from .tasks import by_hand, refused
 OLD = Path(__file__).resolve().parents[1] / "golden" / "0.2.0" / "labels" / "labels.db"
 
 
+EMPTY = True  # databases without tables
+
+
 @pytest.fixture
 def database(database_url):
     opened = Database(database_url)

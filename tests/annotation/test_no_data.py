@@ -20,6 +20,7 @@ from affectml_annotation.store import submits
 from affectml_annotation.store.claims import failed_checks
 from affectml_annotation.study import running
 from affectml_annotation.study.overview import people
+from affectml_annotation.uncertainty import disagreement
 from affectml_apps.relabel import lead
 
 from .studies import label, open_study, study_with, to_images
@@ -112,7 +113,7 @@ def test_a_round_that_is_asked_for_has_its_repeats(said):
 def test_agreement_is_the_same_with_checks_and_without(task):
     said = task.judgements()
     assert report(said) == report(of_data(said))
-    assert aa.disagreement(said, LABELS).to_dict() == aa.disagreement(of_data(said), LABELS).to_dict()
+    assert disagreement(said, LABELS).to_dict() == disagreement(of_data(said), LABELS).to_dict()
 
 
 def test_how_people_did_on_checks_and_repeats_stands_beside_their_answers(task):

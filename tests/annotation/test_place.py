@@ -3,11 +3,11 @@
 import json
 import os
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
 from affectml.data import Dataset
-from affectml.demo_set import write_demo
 from affectml_annotation import Answer, LabelStore, Task
 from affectml_annotation.store.place import default_database, find_database, shown
 from affectml_annotation.study.file import QUESTIONS
@@ -15,9 +15,9 @@ from affectml_apps.relabel.task import Options, open_task, parse_arguments
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch) -> Path:
+def here(demo_set, tmp_path, monkeypatch) -> Path:
     """The current folder, with a data set `mydata` in it."""
-    write_demo(tmp_path / "mydata", images=20, seed=3)
+    copytree(demo_set(images=20, seed=3).root, tmp_path / "mydata")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("AFFECTML_LABELS", raising=False)
     return tmp_path
@@ -84,7 +84,7 @@ def test_a_second_task_on_a_data_set_is_a_deliberate_act(run, here):
 
 def test_several_tasks_are_listed(run, here):
     run("label", "init", "mydata")
-    write_demo(here / "sets" / "more", images=20, seed=4)
+    copytree(here / "mydata", here / "sets" / "more")
     run("label", "init", "sets/more")
     for command in ("status", "agreement", "aggregate"):
         error = run("label", command, fails=True)

@@ -1,7 +1,5 @@
 """Beta and Dirichlet smoothing, the set rule, and what one more answer would change: by hand, and against scipy."""
 
-from itertools import product
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import affectml_annotation as aa
-from affectml_annotation.smoothing import DirichletPrior
+from affectml_annotation.smoothing import DirichletPrior, posterior_entropy, smoothed_shares
 
 from .tasks import refused
 
@@ -121,7 +119,6 @@ def test_impossible_shares_and_cuts_are_refused():
     refused(aa.BadCounts, "row 1", aa.label_sets_from_shares, [[0.5], [1.5]])
     refused(aa.BadCounts, "row 0", aa.label_sets_from_shares, [[float("nan")]])
     refused(aa.BadCounts, "tau", aa.label_sets, [[1]], [2], prior((1, 1)), tau=1.0)
-    refused(aa.BadCounts, "4 votes of 3 people", aa.expected_change, [[4]], [3], prior((1, 1)))
 
 
 def test_the_dirichlet_fit_finds_the_prior_that_made_the_votes():
@@ -140,39 +137,13 @@ def test_the_dirichlet_of_two_labels_is_the_beta():
 
 
 def test_one_choice_shares_sum_to_one_and_an_empty_row_is_the_prior():
-    shares = aa.smoothed_shares([[3, 1, 0], [0, 0, 0]], DirichletPrior(np.array([1.0, 0.5, 0.5])))
+    shares = smoothed_shares([[3, 1, 0], [0, 0, 0]], DirichletPrior(np.array([1.0, 0.5, 0.5])))
     assert shares.tolist() == [[4 / 6, 1.5 / 6, 0.5 / 6], [0.5, 0.25, 0.25]]
     assert aa.fit_dirichlet_prior([[1, 0], [0, 1]]).alpha.tolist() == [1.0, 1.0]
     refused(aa.BadCounts, "row 0, label 1", aa.fit_dirichlet_prior, [[1, -1]])
 
 
-# What one more answer is expected to change, and the entropy that votes let expect, against enumeration
-
-
-def set_of(votes, n, given_prior):
-    return frozenset(np.flatnonzero(aa.label_sets([votes], [n], given_prior)[0]))
-
-
-def f1(one, other):
-    return 2 * len(one & other) / (len(one) + len(other)) if one or other else 1.0
-
-
-def by_enumeration(votes, n, given_prior, ahead):
-    """E(1 - F1) after so many more answers, over every course that they can take."""
-    labels = len(votes)
-    if not ahead:
-        return 0.0
-    now, total = set_of(votes, n, given_prior), 0.0
-    for course in product(product((0, 1), repeat=labels), repeat=ahead):
-        chance, counts = 1.0, list(votes)
-        for asked, answer in enumerate(course, n):
-            for label, yes in enumerate(answer):
-                weight = given_prior.alpha[label] + given_prior.beta[label]
-                rate = (counts[label] + given_prior.alpha[label]) / (asked + weight)
-                chance *= rate if yes else 1 - rate
-                counts[label] += yes
-        total += chance * (1 - f1(now, set_of(counts, n + ahead, given_prior)))
-    return total
+# The entropy that votes let expect, against the integral
 
 
 shapes = st.tuples(st.floats(0.2, 4), st.floats(0.2, 6))
@@ -186,53 +157,6 @@ def images(draw, most=3):
     return votes, n, prior(*[draw(shapes) for _ in range(count)])
 
 
-def test_one_label_worked_out_by_hand():
-    """Of three people one chose it: with Beta(1/2, 3/2) it is in at 2 of 4, out at 1 of 4, so only a yes turns it."""
-    beta = prior((0.5, 1.5))
-    assert aa.label_sets([[1], [1], [2]], [3, 4, 4], beta).ravel().tolist() == [False, False, True]
-    assert aa.expected_change([[1]], [3], beta, ahead=1) == pytest.approx(1.5 / 5)
-
-
-def test_a_set_of_two_of_which_one_may_go():
-    """Two of two stay; one of two goes by a no, which has a chance of 1 - 1.5 / 4: F1 of {a, b} and {a} is 2/3."""
-    beta = prior((1, 1), (0.5, 1.5))
-    assert set_of([2, 1], 2, beta) == {0, 1}
-    assert set_of([2, 1], 3, beta) == {0}
-    assert aa.expected_change([[2, 1]], [2], beta, ahead=1) == pytest.approx((1 - 1.5 / 4) / 3)
-
-
-@settings(max_examples=40, deadline=None)
-@given(images(), st.integers(1, 2))
-def test_the_change_of_f1_is_what_enumeration_gives(image, ahead):
-    votes, n, beta = image
-    best = max(by_enumeration(votes, n, beta, more) / more for more in range(1, ahead + 1))
-    assert aa.expected_change([votes], [n], beta, ahead=ahead)[0] == pytest.approx(best, abs=1e-12)
-
-
-@settings(max_examples=40, deadline=None)
-@given(images(most=5), st.randoms(use_true_random=False))
-def test_neither_the_order_of_labels_nor_the_other_images_matter(image, random):
-    votes, n, beta = image
-    order = random.sample(range(len(votes)), len(votes))
-    turned = aa.BetaPrior(beta.alpha[order], beta.beta[order], beta.pooled[order])
-    alone = aa.expected_change([votes], [n], beta)[0]
-    assert 0 <= alone <= 1
-    beside = aa.expected_change([votes, [0] * len(votes)], [n, n + 1], beta)[0]
-    assert beside == pytest.approx(alone, abs=1e-12)
-    again = aa.expected_change([[votes[at] for at in order]], [n], turned)[0]
-    assert again == pytest.approx(alone, abs=1e-12)
-
-
-def test_a_gap_in_which_no_single_answer_turns_a_label_is_looked_across():
-    beta = prior((0.5, 1.5))
-    n = 6
-    for votes in range(n + 1):
-        if aa.expected_change([[votes]], [n], beta, ahead=1)[0] == 0 and 0 < votes < n:
-            assert aa.expected_change([[votes]], [n], beta)[0] > 0
-            return
-    pytest.fail("no such gap at six people")
-
-
 @settings(max_examples=10, deadline=None)
 @given(images())
 def test_the_expected_entropy_is_the_integral_over_the_posterior(image):
@@ -241,4 +165,4 @@ def test_the_expected_entropy_is_the_integral_over_the_posterior(image):
         stats.beta(k + a, n - k + b).expect(lambda p: stats.entropy([p, 1 - p], base=2) if 0 < p < 1 else 0.0)
         for k, a, b in zip(votes, beta.alpha, beta.beta, strict=True)
     ]
-    assert aa.posterior_entropy([votes], [n], beta)[0] == pytest.approx(np.mean(expected), abs=1e-5)
+    assert posterior_entropy([votes], [n], beta)[0] == pytest.approx(np.mean(expected), abs=1e-5)

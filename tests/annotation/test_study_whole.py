@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from itertools import chain, cycle
 
 import pandas as pd
-import pytest
 
 from affectml_annotation import Answer, LabelStore, aggregate
 from affectml_annotation.erasing import erase_people, named_by
@@ -133,29 +132,31 @@ def test_24_people_are_paid_to_the_penny_and_every_image_has_the_answers_it_want
 
 SPELLINGS = [
     ("A1é", "a1é"),
-    ("A1é", " A1e\u0301\n"),
-    ("\u00a0A1e\u0301", "\uff21\uff11É"),  # as earlier versions kept it
+    ("B1é", " B1e\u0301\n"),
+    ("\u00a0C1e\u0301", "\uff23\uff11É"),  # as earlier versions kept it
     ("JOSÉ-7", "josé-7"),  # of which SQLite's lower() makes josÉ-7
     ("Straße", "STRASSE"),
 ]
 
 
-@pytest.mark.parametrize(("kept", "again"), SPELLINGS)
-def test_a_person_is_one_however_their_id_is_written(opened, kept, again):
-    store = opened(recruit={"panel": "mturk"})
-    who = to_images(store, kept)
-    label(store, who, 1)
-    refused(NotInStudy, "have already started", door.agree, store, Ids(again), 1, ["I agree."])
-    address = {"workerId": again, "hitId": "s1"}
-    assert door.enter(store, door.ids_from(store.database.reading(running.file_of), address)).kind == "known"
-    assert named_by(store, [again]) == [who]
-    visits.leave(store, who)
-    assert pay.mark_paid(store, [again]) == 1
+def test_a_person_is_one_however_their_id_is_written(opened):
+    store = opened(recruit={"panel": "mturk"}, places={"people": 5})
+    people = [to_images(store, kept) for kept, _ in SPELLINGS]
+    for who, (_, again) in zip(people, SPELLINGS, strict=True):
+        label(store, who, 1)
+        refused(NotInStudy, "have already started", door.agree, store, Ids(again), 1, ["I agree."])
+        address = {"workerId": again, "hitId": "s1"}
+        assert door.enter(store, door.ids_from(store.database.reading(running.file_of), address)).kind == "known"
+        assert named_by(store, [again]) == [who]
+        visits.leave(store, who)
+        assert pay.mark_paid(store, [again]) == 1
     assert pay.forget_ids(store, by="lead")[0] == 0
-    assert door.enter(store, Ids(again)).kind == "known"
-    erase_people(named_by(store, [again]), stores=[store])
-    assert named_by(store, [again]) == []
-    refused(NotInStudy, "was erased", door.enter, store, Ids(again))
+    written = [again for _, again in SPELLINGS]
+    assert {door.enter(store, Ids(again)).kind for again in written} == {"known"}
+    erase_people(named_by(store, written), stores=[store])
+    assert named_by(store, written) == []
+    for again in written:
+        refused(NotInStudy, "was erased", door.enter, store, Ids(again))
     assert check_store(store) == []
 
 

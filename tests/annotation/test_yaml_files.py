@@ -4,6 +4,7 @@ import pytest
 
 from affectml.errors import BadInput
 from affectml.taxonomies import get_taxonomy
+from affectml_annotation import yaml_files
 from affectml_annotation.errors import BadTask
 from affectml_annotation.study.folder import read_study
 from affectml_annotation.yaml_files import load_yaml
@@ -19,8 +20,7 @@ BAD_YAML = [
     (MERGED, "more than 100,000 values, with each alias"),
     ("a: &a [*a]", "more than 50 levels in one another, or an alias of what it is in"),
     ("[" * 60 + "]" * 60, "more than 50 levels"),
-    ("[" * 100_000, "more than 50 levels"),
-    ("- x\n" * 100_001, "more than 100,000 values"),
+    ("[" * 9_000, "more than 50 levels"),
     ("#" * 1_000_001, "more than 1,000,000 characters"),
     ("a: {b: 1, b: 2}", "key 'b' stands twice, the second time in line 1"),
     ("a: b: c", "line 1, column 5: mapping values are not allowed here; a text with"),
@@ -36,6 +36,12 @@ BAD_YAML = [
 @pytest.mark.parametrize(("text", "says"), BAD_YAML)
 def test_what_is_no_plain_yaml_within_the_limits_is_refused_with_its_reason(text, says):
     refused(ValueError, says, load_yaml, text)
+
+
+def test_values_are_counted_without_aliases_too(monkeypatch):
+    monkeypatch.setattr(yaml_files, "MOST_VALUES", 1_000)
+    assert len(load_yaml("- x\n" * 999)) == 999
+    refused(ValueError, "more than 1,000 values", load_yaml, "- x\n" * 1_000)
 
 
 def test_aliases_and_merged_keys_within_the_limits_are_read():

@@ -98,8 +98,8 @@ def test_the_browser_is_answered_in_the_language_of_its_page_else_in_what_is_kep
         return caller.say(status=status, **more)["error"]
 
     with spoken("de"):
-        wanted, unread = (say(text) for text in ("read what this task shows and agree to it first",
-                                                 "this token cannot be read; open the page again"))  # fmt: skip
+        wanted = say("read what this task shows and agree to it first")
+        unread = say("this token was not given out by this task's server; open the page again")
     assert "agree" not in wanted
     assert refused() == refused(language="fr") == wanted  # French is not offered
     assert "agree" in refused(language="en")

@@ -13,10 +13,10 @@ from affectml_annotation import (
     aggregate,
     agreement_report,
     annotator_report,
-    disagreement,
     write_judgements,
 )
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
+from affectml_annotation.uncertainty import disagreement
 
 LABELS = ("awe", "contentment", "fear", "sadness", "something else")
 QUESTION = "Which of these feelings does this image evoke in you? Choose all that apply, or none."

@@ -36,7 +36,7 @@ from affectml_annotation.exchange.files import (
     write_parquet,
     writing_in_turn,
 )
-from affectml_annotation.exchange.merging import Merged, MergedPeople, merge_judgements, merge_people, people_table
+from affectml_annotation.exchange.merging import Merged, merge_judgements, merge_people
 from affectml_annotation.exchange.tables import from_files
 from affectml_annotation.judgements import are_data, only_data
 
@@ -174,12 +174,12 @@ def _extend(folder: Path, collected: Collected, targets: Mapping[str, MakeTarget
     meta = _read_meta(folder)
     merged = merge_judgements(there, collected.judgements, str(folder / ANNOTATIONS))
     _check(folder, meta, collected, there, merged)
-    people = merge_people(read_parquet(folder / ANNOTATORS), collected.annotators)
+    people, otherwise = merge_people(read_parquet(folder / ANNOTATORS), collected.annotators)
     made = aggregates(folder, targets, merged.judgements)
     entries = {name: meta["targets"].get(name) for name in made}
     state = {name: state_of(folder, entries[name], one, collected.task) for name, one in made.items()}
     problems = [f"judgement in conflict: {line}" for line in merged.conflicts]
-    problems += [f"annotator in conflict: {line}" for line in people.conflicts]
+    problems += [f"annotator in conflict: {line}" for line in otherwise]
     problems += [
         f"target {name} has other content ({people_of(made[name])} now), or answers another question"
         for name in state
@@ -187,7 +187,8 @@ def _extend(folder: Path, collected: Collected, targets: Mapping[str, MakeTarget
     ]
     if problems and not replace:
         raise BadExport(str(folder), problems, WAY_OUT)
-    kept, notes, asked = [], [], asked_of(collected.task)
+    kept, notes, task = [], [], collected.task
+    asked = {"construct": task.about, "question": task.question}
     unsaid = [name for name in made if state[name] == "same" and not meta["targets"][name].get("question")]
     said = meta.get("judgements") == asked and not unsaid and (collected.stopping is None or "stopping" in meta)
     if "other" in state.values():
@@ -199,13 +200,19 @@ def _extend(folder: Path, collected: Collected, targets: Mapping[str, MakeTarget
         for name in unsaid:
             meta["targets"][name] |= asked
         write_json(folder / META, meta)
-    kept += _write_judgements(folder, merged, people)
+    changed = merged.content if merged.new or merged.conflicts else None
+    for name, table, differs in ((ANNOTATIONS, changed, merged.conflicts), (ANNOTATORS, people, otherwise)):
+        if table is not None:
+            kept += [keep(folder / name)] if differs else []
+            write_parquet(folder / name, table)
     for name, one in made.items():
         if state[name] == "same":
             notes.append(f"target {name} is there already, with the same content")
             continue
-        kept += put_target(folder, meta, name, one, entry_of(name, one, collected.task))
-        notes.append(said_of(name, one, are_data(merged.judgements).sum()))
+        kept += put_target(folder, meta, name, one, entry_of(name, one, task))
+        out = "".join(f"; {count} left out: {why}" for why, count in one.left_out.items())
+        every = are_data(merged.judgements).sum()
+        notes.append(f"target {name}: {people_of(one)}, from all {every} judgements in the data set{out}")
     notes += collected.notes
     return Exported(merged.new, merged.same, len(merged.conflicts), tuple(path.name for path in kept), tuple(notes))
 
@@ -243,19 +250,6 @@ def _check(folder: Path, meta: Mapping[str, Any], collected: Collected, there: p
             new = f"`affectml label export --to NEW --images {folder} --target NAME` makes a data set without them"
             erase = f"`affectml label remove erase {folder} NAME ...` takes them out, for good"
             raise BadExport(str(folder), [what], f"{new} (a withdrawal can be undone for a week); {erase}")
-
-
-def _write_judgements(folder: Path, merged: Merged, people: MergedPeople) -> list[Path]:
-    kept = []
-    if merged.new or merged.conflicts:
-        if merged.conflicts:
-            kept.append(keep(folder / ANNOTATIONS))
-        write_parquet(folder / ANNOTATIONS, merged.content)
-    if people.changed:
-        if people.conflicts:
-            kept.append(keep(folder / ANNOTATORS))
-        write_parquet(folder / ANNOTATORS, people_table(people.people))
-    return kept
 
 
 def make_target_again(folder: str | Path, name: str, make: MakeTarget) -> tuple[str, ...]:
@@ -351,11 +345,6 @@ def put_target(folder: Path, meta: dict[str, Any], name: str, made: Aggregate, f
     return kept
 
 
-def asked_of(task: "Task") -> dict[str, str]:
-    """What dataset.json says of what people were asked."""
-    return {"construct": task.about, "question": task.question}
-
-
 def entry_of(name: str, made: Aggregate, task: "Task") -> dict[str, Any]:
     """What dataset.json says of a task's target."""
     taxonomy = task.taxonomy
@@ -389,12 +378,6 @@ def file_of(name: str) -> str:
 def people_of(made: Aggregate) -> str:
     """How many images and answers it has, in words."""
     return f"{len(made.image_id)} images, {made.n.mean():.1f} answers each"
-
-
-def said_of(name: str, made: Aggregate, judgements: int) -> str:
-    """What is said of a target that was written."""
-    left_out = "".join(f"; {count} left out: {why}" for why, count in made.left_out.items())
-    return f"target {name}: {people_of(made)}, from all {judgements} judgements in the data set{left_out}"
 
 
 def write_target(path: str | Path, made: Aggregate, *, replace: bool = False) -> None:

@@ -1,7 +1,7 @@
 """Adding judgements, and the people who made them, to those that a data set has: nothing there is lost or doubled."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -141,44 +141,30 @@ def _answer(table: pd.DataFrame, row: int) -> str:
     return said if pd.isna(event) else f"{said} (event {event})"
 
 
-@dataclass
-class MergedPeople:
-    """Annotators together: one dictionary each; and what stands against what, one line each."""
-
-    people: list[dict[str, Any]]
-    changed: bool = False
-    conflicts: list[str] = field(default_factory=list)
-
-
-def merge_people(there: pa.Table | None, fresh: Sequence[Mapping[str, Any]]) -> MergedPeople:
+def merge_people(there: pa.Table | None, fresh: Sequence[Mapping[str, Any]]) -> tuple[pa.Table | None, list[str]]:
     """Put people (annotator_id and the attributes they share) to the content of an annotators.parquet.
 
-    A new person or attribute is added; another value of an attribute that is there is a conflict, and in `people` the
-    new one stands.
+    A new person or attribute is added. Gives the content, None where it is as it was, with one column for each
+    attribute that anybody has; and one line for each attribute that has another value there, whose new one stands.
     """
-    merged = MergedPeople([] if there is None else there.to_pylist())
-    place = {str(person["annotator_id"]): person for person in merged.people}
+    rows = [] if there is None else there.to_pylist()
+    before, conflicts = [dict(row) for row in rows], []
+    known = {str(row["annotator_id"]): row for row in rows}
     for person in fresh:
         who = str(person["annotator_id"])
-        if who not in place:
-            place[who] = {"annotator_id": who}
-            merged.people.append(place[who])
-            merged.changed = True
+        if who not in known:
+            rows.append(known.setdefault(who, {"annotator_id": who}))
+        theirs = known[who]
         for name, value in person.items():
-            before = place[who].get(name)
-            if name == "annotator_id" or value is None or str(value) == str(before):
+            if name == "annotator_id" or value is None or str(value) == str(was := theirs.get(name)):
                 continue
-            if before is not None:
-                merged.conflicts.append(f"{who!r}: {name} is {before!r} there, {value!r} here")
-            place[who][name] = value
-            merged.changed = True
-    return merged
-
-
-def people_table(people: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """annotators.parquet's content: one column for each attribute that anybody has."""
-    names = dict.fromkeys(name for person in people for name in person)
-    return pa.table({name: _column([person.get(name) for person in people]) for name in names})
+            if was is not None:
+                conflicts.append(f"{who!r}: {name} is {was!r} there, {value!r} here")
+            theirs[name] = value
+    if rows == before:
+        return None, conflicts
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pa.table({name: _column([row.get(name) for row in rows]) for name in names}), conflicts
 
 
 def _column(values: list[Any]) -> pa.Array:

@@ -1,7 +1,5 @@
 // Making elements of the page. All text goes in as text.
 
-import { _ } from "./texts.js";
-
 export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -30,15 +28,6 @@ export function table({ caption, head, ...attributes }, ...rows) {
   const row = (cells) => make("tr", {}, ...cells.map((cell) => (cell instanceof HTMLTableCellElement ? cell : make("td", {}, cell))));
   return make("table", attributes, caption ? make("caption", {}, caption) : null,
     head ? make("thead", {}, row(head)) : null, make("tbody", {}, ...rows.map(row)));
-}
-
-// A dialog with a title and a button that closes it; `name` is a class of its own.
-export function dialog(name, title, ...content) {
-  const id = `${name}-title`;
-  const close = button(_("Close"), { "data-enter": "own", autofocus: true, onclick: () => element.close() });
-  const element = make("dialog", { class: `dialog ${name}`, "aria-labelledby": id },
-    make("div", { class: "top" }, make("h2", { id }, title), close), ...content);
-  return element;
 }
 
 // Change an element's text where it is another: what was said already is not said again.

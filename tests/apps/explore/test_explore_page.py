@@ -329,27 +329,6 @@ def test_what_people_wrote_is_text_and_never_part_of_the_page(start, page, tmp_p
     assert made.foreign == []
 
 
-def test_leave_to_replace_is_for_one_selection_and_one_saving(explorer, page):
-    save = page.get_by_role("button", name="Save these images")
-    again = page.get_by_text("replace the one of this name (60 images)")
-    page.get_by_text("Keep, download or ask people").click()
-
-    for text in ("first", "second"):
-        explorer.enter("Name", text)
-        save.click()
-        page.get_by_text(f"saved 60 images as {text}").wait_for()
-    expect(again).to_have_count(1)
-    again.click()
-    expect(save).to_be_enabled()
-    explorer.enter("Name", "first")
-    expect(save).to_be_disabled()
-    expect(again).to_have_count(1)  # while it is drawn anew, the one before may stand beside it
-    again.click()
-    save.click()
-    page.get_by_text("saved 60 images as first").wait_for()
-    expect(save).to_be_disabled()
-
-
 def test_ticked_images_are_sent_to_the_queue_and_no_others_and_let_go(explorer, page):
     third, fifth = tick_two(explorer)
     page.get_by_text("Keep, download or ask people").click()

@@ -148,9 +148,8 @@ def test_beyond_this_machine_nobody_leads_who_does_not_sign_in(study, see):
 
 def test_where_leads_sign_in_nobody_has_to_who_takes_part(study, see, monkeypatch):
     study()
-    for module in (who, page):  # [auth] is in the secrets, and nobody has signed in
-        monkeypatch.setattr(module, "sign_in_configured", lambda: True)
-        monkeypatch.setattr(module, "who_is_there", lambda: None)
+    monkeypatch.setattr(who, "sign_in_configured", lambda: True)  # [auth] is in the secrets; nobody has signed in
+    monkeypatch.setattr(who, "who_is_there", lambda: None)
     monkeypatch.setattr(who, "providers", lambda: [None])
     assert "You label images." in "".join(each.proto.body for each in see("ann").get("html"))
     app = see("ann", lead=True)

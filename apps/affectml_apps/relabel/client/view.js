@@ -1,6 +1,6 @@
 // Drawing: the page's elements are made once, and changed where something changed. All text goes in as text.
 
-import { button, dialog, keys, make, say, table } from "./elements.js";
+import { button, keys, make, say, table } from "./elements.js";
 import { COMMANDS, mirrored } from "./input.js";
 import { Pad } from "./pad.js";
 import { Search } from "./search.js";
@@ -151,7 +151,9 @@ export class View {
       instructions.innerHTML = task.study.instructions; // the server's own tags alone: all that people wrote is escaped in it
       this.beside.append(instructions.cloneNode(true)); // where there is room under the answers
     }
-    return dialog("help", _("Help"), instructions,
+    const close = button(_("Close"), { "data-enter": "own", autofocus: true, onclick: () => this.help.close() });
+    return make("dialog", { class: "dialog help", "aria-labelledby": "help-title" },
+      make("div", { class: "top" }, make("h2", { id: "help-title" }, _("Help")), close), instructions,
       make("div", { class: "columns", tabindex: "0", role: "group", "aria-label": _("Keys and labels") },
         table({ caption: _("Keys") }, ...commands), table({ caption: _("Labels") }, ...labels)),
       make("p", {}, _("Images that are on this device can be answered without a connection; answers wait here until it is back. Please do not reload the page until then: it would not open again. Your answers are safe.")),

@@ -13,7 +13,8 @@ import pandas as pd
 import streamlit as st
 
 from affectml.people.erasing import erase_people
-from affectml_annotation import DatabaseAway, pooled_words
+from affectml_annotation import DatabaseAway
+from affectml_annotation.agreement.by_group import pooled_words
 from affectml_annotation.erasing import erase_people as erase_from_store
 from affectml_annotation.erasing import erasures_asked
 from affectml_annotation.judgements import are_data

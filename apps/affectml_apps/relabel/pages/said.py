@@ -6,7 +6,8 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from affectml_annotation import krippendorff_alpha, label_agreement, pooled_words
+from affectml_annotation import krippendorff_alpha, label_agreement
+from affectml_annotation.agreement.by_group import pooled_words
 from affectml_annotation.agreement.values import with_interval
 from affectml_annotation.study.overview import Answered, answers_to_questions
 from affectml_annotation.study.terms import so_many
