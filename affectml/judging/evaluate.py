@@ -139,7 +139,9 @@ def _rules(case: Case, notes: Mapping[str, str]) -> dict[str, Any]:
         cut = "labels with a share of at least tau" if truth.votes is None or truth.beta is None else by_votes
         rules["tau"], rules["label_set"] = truth.tau, "the given sets" if truth.kind == "sets" else cut
         rules["predicted_sets"] = "thresholds chosen on validation; the oracle's from tau"
+        rules["mean_set_size"] = float(truth.sets.sum(axis=1).mean())
     hits = torch.from_numpy(truth.hits)
+    rules["mean_hits"] = float(hits.sum(dim=1).double().mean())
     if bool(hits.any()):
         rules["top_1_chance"] = float(F.top_k_chance(hits, k=1).nanmean())
     if truth.kind == "distribution" and truth.wheel:
