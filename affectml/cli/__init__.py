@@ -54,6 +54,12 @@ UsageError: Any = typer.BadParameter.__base__  # click's, which Typer brings alo
 # The commands that left before 0.3.0 -> what to type in their place.
 LEFT: Final = {
     "check": "audit PLACE --files",
+    "duplicates": "audit DATASET",
+    "report": "evaluate RUN, which writes its page again, or evaluate RUN RUN2, which compares runs",
+    "compare": "evaluate RUN RUN2 --on DATASET --gallery",
+    "judge": "evaluate ANSWERS... --on DATASET; a run beside them is one more of these",
+    "crosseval": "evaluate --train DATASET... --on DATASET...",
+    "ablate": "evaluate --train DATASET --head contrastive --prompts MIX --prompts MIX2 --seeds 5",
     "demo-data": "demo",
     "fetch": "import fetch",
     "relabel": "label --on DATASET",
