@@ -68,7 +68,7 @@ def split(
         BadDataset: for a data set without targets, and for one with too few images or groups.
         BadInput: for options that cannot be, or that are not those of the split that is there.
     """
-    data = Dataset.open(dataset)
+    data = Dataset.open(Path(dataset))
     data.need_targets()
     path, column = data.root / "images.parquet", "split" if folds is None else "fold"
     before, made = sha256(path), _made(data)
