@@ -299,7 +299,7 @@ class TestCommand:
         ("words", "says"),
         [
             ("--person x --answers y", "--person and --answers both say"),
-            ("--person x --out a.csv --workers ray", "not to --missing, --person"),
+            ("--person x --out a.csv --workers ray", "goes with neither --person nor --answers"),
             ("--dataset mydata", "--dataset belongs to --answers"),
             ("--person zzzz", "nobody called 'zzzz'"),
             ("--person zzzz --labels joy", "nobody called 'zzzz'"),
