@@ -76,7 +76,6 @@ def make_labels(folder: Path) -> None:
         store.decide("i05", ["awe", "fear"], by="lead", note="after talk")
         store.decide("i05", ["awe"], by="lead")
         store.decide("i09", [], by="lead", note="none of them")
-        store.save_draft("ann", store.claim("ann", 1)[0].image_id, {"labels": ["awe"], "note": "hm"})
         _write_said(store, folder)
     (folder / "labels.db-queue").unlink()
 
@@ -197,7 +196,6 @@ def _claim(claim) -> dict:
     return {
         "image_id": claim.image_id, "file": claim.file, "round": claim.round, "place": claim.place,
         "purpose": claim.purpose, "suggestions_visible": claim.suggestions_visible, "revision": claim.revision,
-        "draft": claim.draft,
     }  # fmt: skip
 
 
