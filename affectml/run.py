@@ -4,10 +4,12 @@ import webbrowser
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 
+from affectml._progress import Say
+from affectml.data import Dataset
 from affectml.encoders import Encoder
 from affectml.errors import BadRun
 from affectml.explanation import Explanation, explain_image
@@ -123,7 +125,11 @@ class Run:
         self,
         images: ImageLike | Iterable[ImageLike],
         out: str | Path,
-        **options: Any,
+        *,
+        labels: Sequence[str] | None = None,
+        replace: bool = False,
+        threads: int | None = None,
+        say: Say = print,
     ) -> PredictionFile:
         """Write predictions for any number of images to a file, as `affectml predict --out` does.
 
@@ -133,8 +139,10 @@ class Run:
             images: as `predict` takes them. Those that cannot be read are listed, and one that is named twice has
                 one row.
             out: a .csv, .parquet or .jsonl file.
-            options: labels, as `predict` takes them; replace, an existing file (the old one is kept beside it);
-                threads, for torch; say, called with each line for the user.
+            labels: as `predict` takes them.
+            replace: replace an existing file; the old one is kept beside it.
+            threads: for torch; None is one less than the cores.
+            say: called with each line for the user.
 
         Returns:
             A PredictionFile: the file, how many rows it has, and what could not be read.
@@ -143,16 +151,32 @@ class Run:
             BadInput: if no image can be read, `out` exists or cannot be written, or `labels` is given for a head
                 without texts.
         """
-        return predict_to_file(self._opened, images, out, encoder_factory=self._the_encoder, **options)
+        return predict_to_file(
+            self._opened, images, out, labels=labels, replace=replace, threads=threads,
+            encoder_factory=self._the_encoder, say=say,
+        )  # fmt: skip
 
-    def explain(self, image: ImageLike, **options: Any) -> Explanation:
+    def explain(
+        self,
+        image: ImageLike,
+        *,
+        label: str | None = None,
+        against: str | None = None,
+        steps: int = 16,
+        random: int = 19,
+        seed: int = 0,
+        threads: int | None = None,
+    ) -> Explanation:
         """Show which parts of an image speak for a label, and whether its maps are better than chance.
 
         Args:
             image: one: a path (str or Path), a PIL image or an array [H, W, 3].
-            options: label, one of the run's (None takes the likeliest); against, the label whose map is a control (None
-                takes the least likely one); steps, in how many the image is covered; random, how many random maps to
-                compare with; seed, for these; threads, for torch.
+            label: one of the run's; None takes the likeliest.
+            against: the label whose map is a control; None takes the least likely one.
+            steps: in how many steps the image is covered.
+            random: how many random maps to compare with.
+            seed: for the random maps.
+            threads: for torch; None is one less than the cores.
 
         Returns:
             An Explanation: maps [H, W], their curves beside those of controls, and the verdict in words.
@@ -162,17 +186,26 @@ class Run:
             BadInput: if the image cannot be read, or there are several.
             BadRun: if the run's embeddings were made elsewhere, by an unknown encoder.
         """
-        return explain_image(self._opened, image, encoder_factory=self._the_encoder, **options)
+        return explain_image(
+            self._opened, image, label=label, against=against, steps=steps, random=random, seed=seed, threads=threads,
+            encoder_factory=self._the_encoder,
+        )  # fmt: skip
 
-    def for_person(self, answers: "str | Answered | pd.DataFrame | Path | None" = None, **options: Any) -> Person:
+    def for_person(
+        self,
+        answers: "str | Answered | pd.DataFrame | Path | None" = None,
+        *,
+        dataset: str | Path | Dataset | None = None,
+        threads: int | None = None,
+    ) -> Person:
         """One person, as a run trained by person knows them; see docs/training.md.
 
         Args:
             answers: the id of a person that the run learned from, or a new person's choices: {image: label or labels}
                 (an empty list: no label applies), a table with columns image and labels, or a Path to one. Images are
                 paths, or image_ids of the run's data set. None is the population.
-            options: dataset, if the image_ids belong to another data set, or the run's own has moved; threads, for
-                torch.
+            dataset: if the image_ids belong to another data set, or the run's own has moved.
+            threads: for torch; None is one less than the cores.
 
         Returns:
             A Person: their `thresholds`, and `predict` for what they would choose.
@@ -182,7 +215,7 @@ class Run:
             BadInput: if nobody has this id, or an image is missing or answered twice.
             UnknownLabel: if the run does not have a label.
         """
-        return for_person(self._opened, answers, encoder_factory=self._the_encoder, **options)
+        return for_person(self._opened, answers, dataset=dataset, threads=threads, encoder_factory=self._the_encoder)
 
     def _the_encoder(self) -> Encoder:
         return self._encoder

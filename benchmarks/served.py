@@ -13,7 +13,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from affectml_apps.relabel.web import app_parts
+from affectml_apps.relabel.web import PAGE, app_parts
 
 
 class Timed:
@@ -41,6 +41,6 @@ class Timed:
             self.out.write(f"{scope['method']} {scope['path']} {status} {took:.2f}\n")
 
 
-PAGE, PARTS = app_parts(sys.argv[1:])
+PARTS = app_parts(sys.argv[1:])
 PARTS["middleware"].insert(0, Middleware(Timed, file=os.environ["AFFECTML_CALLS"]))
 app = st.App(PAGE, **PARTS)

@@ -154,11 +154,11 @@ def test_a_second_run_of_the_same_way_and_seed_is_a_system_of_its_own(runs, tmp_
     found = compared(runs / "topk0", again)
     assert found.get("set_f1", "again").value == found.get("set_f1", "topk0").value
     assert found.get("set_f1", "topk0", "again").value == 0
-    other = changed(runs / "topk1", tmp_path / "other", config={"hidden": 8})
+    other = changed(runs / "topk1", tmp_path / "other", config={"options": {"hidden": 8}})
     ways = compared(runs / "topk0", again, runs / "topk1", other)
-    named = {"topk, hidden 0 (2 seeds)": ["topk0", "topk1"], "topk, hidden 0 (1 seed)": ["again"]}
+    named = {"topk (2 seeds)": ["topk0", "topk1"], "topk (1 seed)": ["again"]}
     assert ways.facts["ways"] == {**named, "topk, hidden 8 (1 seed)": ["other"]}
-    assert ways.get("set_f1", "topk, hidden 0 (1 seed)", by="seeds").value == found.get("set_f1", "again").value
+    assert ways.get("set_f1", "topk (1 seed)", by="seeds").value == found.get("set_f1", "again").value
 
 
 def test_every_kind_of_file_holds_the_same_figures(runs, tmp_path):
