@@ -206,7 +206,9 @@ def _in_labels(there: There, group: Mapping[str, Space | None], space: Space | N
         mine[name], rules[f"answers of {name}"] = systems.judged_as(file.said, every.image_id, every, val)
     beside, why = _beside(there, group, space, every, val, kind)
     on_all, at = {**mine, **beside}, _answered_by_all(there, read, every.image_id)
-    truth, answers = part_of(every, at), {name: each.rows(at) for name, each in on_all.items()}
+    truth, answers = every, on_all
+    if len(at) < len(every.image_id):  # else nothing is copied: .4 GB of 100,000 images
+        truth, answers = part_of(every, at), {name: each.rows(at) for name, each in on_all.items()}
     order, sort = _best_first({name: answers[name] for name in mine}, truth, config.sort)
     answers = {name: answers[name] for name in (*order, *beside)}
     more: dict[str, Any] = {}
