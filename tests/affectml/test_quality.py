@@ -80,7 +80,8 @@ def test_emotion6_clip_features_single_label(real_data, tmp_path, hidden):
     for seed in range(5):
         source = real_data / "emotion6" / "emotion6_clip_vit_l_14.npz"
         data = import_embeddings(source, tmp_path / f"data-{seed}")
-        run = train_run(TrainConfig(dataset=str(data.root), seed=seed, options={"hidden": hidden}), out=tmp_path / f"run-{seed}")
+        config = TrainConfig(dataset=str(data.root), seed=seed, options={"hidden": hidden})
+        run = train_run(config, out=tmp_path / f"run-{seed}")
         found.append([run.evaluation.get(f"top_{k}_accuracy").value for k in (1, 2)])
     assert (np.mean(found, axis=0) >= [0.745, 0.905]).all()
 
