@@ -144,7 +144,7 @@ def main() -> None:
             for name in HEADS[kind]:
                 print(f"{title}: {name}", file=sys.stderr, flush=True)
                 (before, slow), (after, fast) = (run(each, table, kind, name, folder / "out.npz") for each in versions)
-                figures = " | | "
+                figures = "| |"
                 if kind != "speed":
                     with np.load(table, allow_pickle=False) as content:
                         losses = [loss(kind, predicted, content["answers"]) for predicted in (before, after)]
