@@ -29,6 +29,7 @@ from affectml.page import Shown, write_report
 from affectml.page.tables import brief, matrix, scores_table
 from affectml.prompts import Prompts
 from affectml.runs import RunFolder, TrainConfig, next_run_folder
+from affectml_metrics.table import find, specs
 from affectml_metrics.table import shown as in_order
 
 PAGE = "report.html"
@@ -104,10 +105,13 @@ def evaluate_systems(
 
 
 def _check(config: EvaluateConfig) -> None:
-    """Raises BadInput for a number that is out of range."""
+    """Raises BadInput for a number or a word that is out of range."""
     check_range(config)
     if config.tau is not None and not 0 < config.tau < 1:
         raise BadInput(f"{option('tau', config.tau)}: expected a rate between 0 and 1")
+    if config.sort is not None and find(config.sort) is None:
+        near = did_you_mean(config.sort, [spec.name for spec in specs()])
+        raise BadInput(f"{option('sort', config.sort)}: no such metric{near} (docs/metrics.md has all)")
 
 
 def _check_without_data(sources: Sequence[Source], config: EvaluateConfig) -> None:

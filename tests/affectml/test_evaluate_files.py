@@ -323,7 +323,7 @@ REFUSED = [  # systems, with a file of answers on the data set; options; what is
     ("FILE", {"threads": 0}, "threads=0: expected 1 to 1,024"),
     ("FILE", {"tau": 1.5}, "tau=1.5: expected a rate between 0 and 1"),
     ("FILE", {"mapping": {"calm": "contentmnt"}}, "mapping=.* has no label 'contentmnt'; did you mean 'contentment'"),
-    ("FILE", {"sort": "set_f2"}, "sort='set_f2': not every system has it, .*; did you mean 'set_f1'"),
+    ("FILE", {"sort": "set_f2"}, "sort='set_f2': no such metric; did you mean 'set_f1'"),
     ("FILE", {"groups": ("shape",)}, "'shapes'"),
     ("FILE", {"on": ()}, "answers in a file are judged on a data set: name it with on"),
     ("", {}, "which systems"),
@@ -342,6 +342,7 @@ REFUSED = [  # systems, with a file of answers on the data set; options; what is
     ("RUN", {"on": "DATA", "shape": "sets"}, "shape is for files of answers, and every system is a run: leave it out"),
     ("RUN", {"on": ("DATA", "OUT"), "gallery": True}, "gallery=True: a page of several data sets shows no images"),
     ("", {"train": "DATA", "heads": ("softmx",)}, "heads='softmx': no such head; did you mean 'softmax'"),
+    ("", {"train": "DATA", "on": "DATA", "sort": "set_f2"}, "no such metric; did you mean 'set_f1'"),
     ("", {"train": "DATA", "groups": ("shapes",)}, "groups needs the data set: name it with on"),
     ("", {"train": "DATA", "prompts": ("sentimet",)}, "no kind 'sentimet'; did you mean 'sentiment'"),
 ]
@@ -360,6 +361,7 @@ def test_what_cannot_be_evaluated_is_refused(demo, run, truth, tmp_path, systems
     default = {"out": tmp_path / "out", **({"on": demo} if systems == "FILE" else {})}
     with pytest.raises(AffectmlError, match=says):
         affectml.evaluate(put((*systems.split(),)), **default | {name: put(each) for name, each in options.items()})
+    assert not list(tmp_path.glob("out/*/run.json"))  # nor was anything trained before
 
 
 def test_the_command_names_systems_prints_and_writes(command, demo, truth, run, tmp_path):

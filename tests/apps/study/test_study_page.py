@@ -115,7 +115,7 @@ def test_nobody_is_in_without_a_link_and_who_does_not_agree_is_a_count(server, s
     page.get_by_role("link", name="Out").wait_for()
 
 
-def test_a_page_whose_word_was_lost_says_again_that_its_images_are_done(server, store, profile, arrive):
+def test_a_page_whose_word_was_lost_says_again_that_its_images_are_done(server, store, profile, arrive, eventually):
     page, lost, deaf = profile().new_page(), [], False
 
     def between(socket):
@@ -132,8 +132,7 @@ def test_a_page_whose_word_was_lost_says_again_that_its_images_are_done(server, 
     page.locator(".over", has_text="You have answered all your images").wait_for()
     deaf = True
     page.get_by_role("button", name="Go on").click()
-    while not lost:
-        page.wait_for_timeout(50)
+    eventually(lambda: page.title() and lost)  # what the page sends comes in while it is asked something
     deaf = False
     page.get_by_role("button", name="Continue").wait_for()
     assert visits.where(store, who).phase == "after"

@@ -18,6 +18,9 @@ from affectml_apps.relabel.task import LabelTask
 
 RULES = ("heading", "lheading", "list", "emphasis", "link", "autolink", "image", "escape", "entity", "newline")
 SCHEMES = ("https://", "http://", "mailto:")
+MARKDOWN, RENDERER = MarkdownIt("zero").enable(RULES), RendererHTML()
+# Addresses stay as they are written, since an image's is its id, and a link's has to be one of those listed.
+MARKDOWN.normalizeLink, MARKDOWN.validateLink = str, bool  # type: ignore[assignment,method-assign]
 
 
 def as_html(text: str, links: Collection[str], picture: Callable[[str], str | None]) -> str:
@@ -26,10 +29,7 @@ def as_html(text: str, links: Collection[str], picture: Callable[[str], str | No
     links: addresses that the text may link to, as they are written in it; of any other link the words stand there, and
     its address after them. Of an image that is none of the data set's its description does.
     """
-    markdown, renderer = MarkdownIt("zero").enable(RULES), RendererHTML()
-    # Addresses stay as they are written, since an image's is its id, and a link's has to be one of those listed.
-    markdown.normalizeLink, markdown.validateLink = str, bool  # type: ignore[assignment,method-assign]
-    tokens = markdown.parse(text)
+    tokens = MARKDOWN.parse(text)
     for token in chain.from_iterable(inline.children or () for inline in tokens):
         match token.type:
             case "link_open":
@@ -42,13 +42,13 @@ def as_html(text: str, links: Collection[str], picture: Callable[[str], str | No
             case "link_close" if not listed:
                 token.type, token.content = "text", after
             case "image":
-                said = renderer.renderInlineAsText(token.children, markdown.options, {})
+                said = RENDERER.renderInlineAsText(token.children, MARKDOWN.options, {})
                 source = picture(str(token.attrs["src"]))
                 if source is None:
                     token.type, token.content = "text", said
                 else:
                     token.attrs = {"src": source, "alt": said, "style": "max-width: 100%"}
-    return str(renderer.render(tokens, markdown.options, {}))
+    return str(RENDERER.render(tokens, MARKDOWN.options, {}))
 
 
 def element(kind: str, text: str, name: str = "") -> str:
