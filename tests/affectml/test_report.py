@@ -567,6 +567,7 @@ def test_bars_of_scores_that_are_no_shares_say_so_and_stay_inside_their_scale(sh
 
 def test_the_demo_says_that_it_is_and_the_same_rows_give_the_same_page(shown, tmp_path):
     assert caveats(shown)[0].startswith("This is the demo set")
+    assert caveats(shown)[-1].startswith("The labels say what viewers report feeling")
     one, two = (write_report(shown, shown.shown, tmp_path / name).read_bytes() for name in ("a.html", "b.html"))
     assert one == two
     shown.write(tmp_path)
