@@ -17,6 +17,7 @@ from affectml.heads.ensemble import CompositeHead, MemberConfig
 from affectml.heads.inputs import ArrayLike, Features, Material, Rows, as_features, refuse_rows
 from affectml.heads.mixed_logit import (
     Fit,
+    ImageEffects,
     Images,
     Normals,
     PersonAnswers,
@@ -59,14 +60,6 @@ class ByPersonConfig(MemberConfig):
         return cuts_rates(head)
 
 
-@dataclass(frozen=True, eq=False)
-class ImageEffects:
-    """What answers say of N images beyond their features: mean and variance [N, C], in log-odds."""
-
-    mean: Tensor
-    variance: Tensor
-
-
 class ByPersonHead(CompositeHead, name="by_person"):
     """A mixed logit over another head's log-odds: who answers has own thresholds and tastes; see `mixed_logit`.
 
@@ -82,7 +75,7 @@ class ByPersonHead(CompositeHead, name="by_person"):
     says = "tells people apart over another head; add `by_person` to that"
     config_class = ByPersonConfig
     config: ByPersonConfig
-    fit_: Fit | None = None  # people, and training and validation images, as the fit left them; not saved
+    fit_: Fit  # people, and training and validation images, as `fit` leaves them; not saved
 
     @classmethod
     def over(cls, member: Head, **options: Any) -> Self:
@@ -113,7 +106,7 @@ class ByPersonHead(CompositeHead, name="by_person"):
         if answers is None:
             raise BadInput("answers: a by_person head learns who chose what: give answers=PersonAnswers(...)")
         _check_answers(answers, len(rows.X), labels, "answers")
-        member = self._fitted_member(rows, None, generator)
+        member = self._fitted_member(rows, slice(None), generator)
         f = self._out_of_fold(rows, groups, generator)
         self.members_ = (member,)
         centre, directions = _basis(rows.X)
@@ -145,12 +138,12 @@ class ByPersonHead(CompositeHead, name="by_person"):
             "members": self._described(),
         }
 
-    def _fitted_member(self, rows: Rows, kept: Tensor | None, generator: torch.Generator) -> Head:
-        """The head inside, fitted on some of the rows; None: on all."""
-        X, targets, weights = rows.X, rows.targets, rows.weights
-        if kept is not None:
-            X, targets, weights = X[kept], targets[kept], None if weights is None else weights[kept]
-        return self.config.member().fit(X, targets, val=rows.val, weights=weights, generator=generator)
+    def _fitted_member(self, rows: Rows, kept: Tensor | slice, generator: torch.Generator) -> Head:
+        """The head inside, fitted on some of the rows."""
+        weights = None if rows.weights is None else rows.weights[kept]
+        return self.config.member().fit(
+            rows.X[kept], rows.targets[kept], val=rows.val, weights=weights, generator=generator
+        )
 
     def _out_of_fold(self, rows: Rows, groups: NDArray[Any] | None, generator: torch.Generator) -> Tensor:
         """The head inside's log-odds of each row, by fits on rows of other groups, [N, C]."""
@@ -178,10 +171,7 @@ class ByPersonHead(CompositeHead, name="by_person"):
 
     def images(self, X: Features, effects: ImageEffects | None = None) -> Images:
         """Images as the mixed logit sees them; effects: what is known of them from answers, of training images say."""
-        seen = self.population.images(*self._seen(X))
-        if effects is None:
-            return seen
-        return dataclasses.replace(seen, effect=effects.mean, effect_variance=effects.variance)
+        return self.population.images(*self._seen(X), effects)
 
     def person(self, X: Features, chosen: ArrayLike, effects: ImageEffects | None = None) -> Normals:
         """What is believed of one person after answers: mean [1, K] and covariance [1, K, K].
@@ -214,13 +204,9 @@ class ByPersonHead(CompositeHead, name="by_person"):
     def _state_keys(self) -> tuple[str, ...]:
         return _SAVED
 
-    def _forget(self) -> None:
-        super()._forget()
-        self.fit_ = None
-
     def __getstate__(self) -> dict[str, Any]:
         """For pickles, which hold no people: those are kept apart, see affectml.people.known."""
-        return {**self.__dict__, "fit_": None}
+        return {name: value for name, value in vars(self).items() if name != "fit_"}
 
 
 def _check_answers(answers: PersonAnswers, rows: int, labels: int, name: str) -> None:
@@ -251,6 +237,8 @@ def _basis(X: Tensor) -> tuple[Tensor, Tensor]:
     return centre, (directions.flip(1)[:, :keep] / length).contiguous()
 
 
-def as_by_person(head: Head) -> ByPersonHead | None:
-    """The head, where it tells people apart."""
-    return head if isinstance(head, ByPersonHead) else None
+def as_by_person(head: Head) -> ByPersonHead:
+    """The head, which tells people apart; BadInput where it does not."""
+    if not isinstance(head, ByPersonHead):
+        raise BadInput(f"a {head.name} head, which tells no people apart")
+    return head
