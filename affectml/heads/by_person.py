@@ -36,11 +36,6 @@ _POPULATION = tuple(field.name for field in dataclasses.fields(Population))
 _SAVED = (*_POPULATION, "centre", "directions", "own_thresholds")
 
 
-def cuts_rates(head: type[Head]) -> bool:
-    """Whether it predicts people's rates and cuts its sets from them."""
-    return "rates" in head.learns and head.scores_of == "people"
-
-
 @dataclass(frozen=True)
 class ByPersonConfig(MemberConfig):
     """A head whose people are told apart. head: one that predicts rates; options: its own options.
@@ -56,8 +51,8 @@ class ByPersonConfig(MemberConfig):
 
     @classmethod
     def fits(cls, head: type[Head]) -> bool:
-        """Whether it has people's rates to begin with."""
-        return cuts_rates(head)
+        """Whether it predicts people's rates and cuts its sets from them."""
+        return "rates" in head.learns and head.scores_of == "people"
 
 
 class ByPersonHead(CompositeHead, name="by_person"):
@@ -140,10 +135,8 @@ class ByPersonHead(CompositeHead, name="by_person"):
 
     def _fitted_member(self, rows: Rows, kept: Tensor | slice, generator: torch.Generator) -> Head:
         """The head inside, fitted on some of the rows."""
-        weights = None if rows.weights is None else rows.weights[kept]
-        return self.config.member().fit(
-            rows.X[kept], rows.targets[kept], val=rows.val, weights=weights, generator=generator
-        )
+        member, weights = self.config.member(), None if rows.weights is None else rows.weights[kept]
+        return member.fit(rows.X[kept], rows.targets[kept], val=rows.val, weights=weights, generator=generator)
 
     def _out_of_fold(self, rows: Rows, groups: NDArray[Any] | None, generator: torch.Generator) -> Tensor:
         """The head inside's log-odds of each row, by fits on rows of other groups, [N, C]."""
@@ -213,11 +206,9 @@ def _check_answers(answers: PersonAnswers, rows: int, labels: int, name: str) ->
     """Raise BadInput where answers are none, are not of C labels, or name a row or a person that is not there."""
     if not len(answers):
         raise BadInput(f"{name}: none; a by_person head learns who chose what")
-    shape, wanted = list(answers.chosen.shape), [len(answers), labels]
-    if shape != wanted or len(answers.person) != len(answers):
-        raise BadInput(
-            f"{name}: expected chosen {wanted} and a person for each, got {shape}, {len(answers.person)} persons"
-        )
+    shape, wanted, persons = list(answers.chosen.shape), [len(answers), labels], len(answers.person)
+    if shape != wanted or persons != len(answers):
+        raise BadInput(f"{name}: expected chosen {wanted} and a person for each, got {shape}, {persons} persons")
     for what, numbers, most in (("image", answers.image, rows), ("person", answers.person, answers.people)):
         refuse_rows(((numbers < 0) | (numbers >= most))[:, None], name, f"names no {what}, expected 0 to {most - 1}")
     refuse_rows((answers.chosen != 0) & (answers.chosen != 1), name, "must choose 0 or 1 for each label")

@@ -47,12 +47,9 @@ class PersonAnswers:
 
     def joined(self, others: "PersonAnswers", images: int) -> "PersonAnswers":
         """With answers of the same people about other images, whose rows follow on these `images` ones."""
-        return PersonAnswers(
-            torch.cat([self.image, others.image + images]),
-            torch.cat([self.person, others.person]),
-            torch.cat([self.chosen, others.chosen]),
-            self.people,
-        )
+        shifted, names = replace(others, image=others.image + images), ("image", "person", "chosen")
+        image, person, chosen = (torch.cat([getattr(self, name), getattr(shifted, name)]) for name in names)
+        return PersonAnswers(image, person, chosen, self.people)
 
     def __len__(self) -> int:
         return len(self.image)

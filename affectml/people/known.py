@@ -88,7 +88,7 @@ def people_file(folder: Path | str) -> Path:
     return beside if Path(folder).is_absolute() else Path(os.path.relpath(beside))
 
 
-def write_people(run: RunFolder, ids: Sequence[str], people: "Normals", answers: Iterable[int]) -> Path:
+def write_people(run: RunFolder, ids: Sequence[str], people: "Normals", answers: Iterable[int]) -> None:
     """Write the people of a run beside its folder, which is written already. One that is there is kept.
 
     Args:
@@ -96,9 +96,6 @@ def write_people(run: RunFolder, ids: Sequence[str], people: "Normals", answers:
         ids: J annotator ids.
         people: what is believed of them, in this order.
         answers: how many answers each gave, in this order.
-
-    Returns:
-        The file.
     """
     from affectml_annotation.exchange.files import keep
 
@@ -115,7 +112,6 @@ def write_people(run: RunFolder, ids: Sequence[str], people: "Normals", answers:
     if known.file.exists():
         keep(known.file)
     save_people(known)
-    return known.file
 
 
 def save_people(people: People) -> None:
@@ -161,9 +157,7 @@ def open_people(file: Path) -> People:
             metadata = TypeAdapter(_Metadata).validate_python(dict(opened.metadata() or {}))
     except ValidationError as error:
         raise BadRun(f"{file}: metadata {problem(error)}; {_AGAIN}") from None
-    except OSError as error:
-        raise BadRun(f"{file}: cannot be read ({error.strerror or error})") from None
-    except Exception as error:  # safetensors' own, and numpy's of types that it does not know
+    except Exception as error:  # the system's, safetensors' own, and numpy's of types that it does not know
         raise BadRun(f"{file}: not a readable safetensors file ({error}); {_AGAIN}") from None
     ids, dataset = metadata["people"], metadata["dataset"]
     count, width = len(ids), mean.shape[-1] if mean.ndim else 0
@@ -210,9 +204,9 @@ def write_image_effects(
         effects: of these images, [N, C].
         X: their features [N, D], as the head took them.
     """
-    keys: list[str] = []
-    for start in range(0, len(image_ids), _PART):
-        keys += [features_key(row) for row in np.asarray(X[start : start + _PART])]
+    from affectml.heads.inputs import feature_parts
+
+    keys = [features_key(row) for part in feature_parts(X, None, _PART) for row in part.numpy()]
     columns: dict[str, Any] = {"image_id": [str(image) for image in image_ids], KEY: keys}
     numbers = np.concatenate([effects.mean, effects.variance], axis=1, dtype=np.float32)
     write_parquet(folder / EFFECTS, pd.DataFrame(columns | dict(zip(_columns(labels), numbers.T, strict=True))))

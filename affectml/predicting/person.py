@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -23,7 +23,6 @@ from affectml.importers.answers import Said, said_of
 from affectml.people.known import features_key, read_image_effects, read_people
 from affectml.pictures import ImageLike, Picture, pictures
 from affectml.predicting.features import unreadable
-from affectml.predicting.files import PredictionFile, predict_to_file
 from affectml.predicting.predictions import Predictions, table_of
 from affectml.predicting.predictor import Predictor
 from affectml.runs import RunFolder
@@ -77,20 +76,6 @@ class Person:
         """
         return table_of(self.run, images, errors, threads=threads, encoder_factory=self._encoder, person=self)
 
-    def predict_to_file(
-        self,
-        images: ImageLike | Iterable[ImageLike],
-        out: str | Path,
-        *,
-        replace: bool = False,
-        threads: int | None = None,
-        say: Say = print,
-    ) -> PredictionFile:
-        """Write what this person would choose for any number of images; see `Run.predict_to_file`."""
-        return predict_to_file(
-            self.run, images, out, replace=replace, threads=threads, encoder_factory=self._encoder, person=self, say=say
-        )
-
     @property
     def _digest(self) -> str:
         """Changes with what is believed: by it, a file that was not finished knows whose it is."""
@@ -99,14 +84,21 @@ class Person:
 
     def _rates(self, X: Tensor) -> Tensor:
         """The probability that they choose each label of images with features X [N, D], [N, C]."""
-        return head_of(self.run).person_rates(X, self.believed, known_effects(head_of(self.run), self._images, X))
+        return head_of(self.run).person_rates(X, self.believed, self._effects(X))
 
     def _sets(self, rates: Tensor) -> Tensor:
         """Their sets, 0/1 [N, C], of these rates."""
         return head_of(self.run).person_sets(rates)
 
+    def _effects(self, X: Tensor) -> ImageEffects:
+        """What is known of images with features X [N, D]: of the run's own what answers said, of others nothing."""
+        effects = self._known_images.reindex([features_key(row) for row in X.float().numpy()]).to_numpy(copy=True)
+        mean, variance = torch.from_numpy(effects).chunk(2, dim=1)
+        prior = head_of(self.run).population.image_variance.double()
+        return ImageEffects(mean.nan_to_num(0.0), torch.where(variance.isnan(), prior, variance))
+
     @cached_property
-    def _images(self) -> pd.DataFrame:
+    def _known_images(self) -> pd.DataFrame:
         return read_image_effects(self.run.folder, self.run.taxonomy.labels)
 
     def __repr__(self) -> str:
@@ -119,17 +111,6 @@ def head_of(run: RunFolder) -> ByPersonHead:
         return as_by_person(run.head)
     except BadInput as error:
         raise BadRun(f"{run.folder}: {error}: train again with {option('by_person', True)}") from None
-
-
-def known_effects(head: ByPersonHead, images: pd.DataFrame, X: Tensor) -> ImageEffects:
-    """What is known of images with features X [N, D]: of the run's own what answers said, of others nothing.
-
-    images: as `read_image_effects` gives them.
-    """
-    rows = images.reindex([features_key(row) for row in X.float().numpy()]).to_numpy(copy=True)
-    mean, variance = torch.from_numpy(rows).chunk(2, dim=1)
-    prior = head.population.image_variance.double()
-    return ImageEffects(mean.nan_to_num(0.0), torch.where(variance.isnan(), prior, variance))
 
 
 def for_person(
@@ -167,8 +148,9 @@ def for_person(
         mean, covariance = torch.from_numpy(people.mean[row]), torch.from_numpy(people.covariance[row])
         return Person(run, Normals(mean[None], covariance[None]), int(people.answers[row]), encoder_factory)
     judgements = said_of(answers, run.taxonomy)
+    anybody = Person(run, head.everybody(), 0, encoder_factory)
     if not judgements:
-        return Person(run, head.everybody(), 0, encoder_factory)
+        return anybody
     images = _pictures_of(judgements, run, dataset)
     chosen = np.zeros((len(judgements), len(run.taxonomy)), dtype=np.int64)
     for row, (_, _, labels) in enumerate(judgements):
@@ -179,21 +161,20 @@ def for_person(
         _, X, bad = predictor.features(images, bar)
     if bad:
         raise unreadable(bad[:1])
-    known = known_effects(head, read_image_effects(run.folder, run.taxonomy.labels), X)
-    return Person(run, head.person(X, chosen, known), len(judgements), encoder_factory)
+    return replace(anybody, believed=head.person(X, chosen, anybody._effects(X)), answers=len(judgements))
 
 
 def _pictures_of(judgements: Said, run: RunFolder, dataset: str | Path | Dataset | None) -> list[Picture]:
     """The picture of each answer; raises BadInput for one that is not there, and for two answers about one."""
-    own: dict[str, Picture] = {}  # of the data set, which is opened for the first name that is no file
+    data: Dataset | None = None  # opened for the first name that is no file
+    own: dict[str, Picture] = {}
     images: dict[str, tuple[str, Picture]] = {}
     for where, name, _ in judgements:
         if isinstance(name, str | Path) and not os.path.isfile(name):  # noqa: PTH113 (raises for a name too long)
-            if not own:
-                dataset = _opened(run, dataset, f"{where}: no file {str(name)!r}")
-                own = {picture.image_id: picture for picture in pictures(dataset)}
+            data = data or _opened(run, dataset, f"{where}: no file {str(name)!r}")
+            own = own or {picture.image_id: picture for picture in pictures(data)}
             if str(name) not in own:
-                raise BadInput(f"{where}: neither a file nor an image_id of {dataset.root}: {str(name)!r}")
+                raise BadInput(f"{where}: neither a file nor an image_id of {data.root}: {str(name)!r}")
             several = [own[str(name)]]
         else:
             several = pictures(name)

@@ -10,6 +10,7 @@ that knows no person; and for images it has seen what other people say.
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from torch import Tensor
 from affectml._progress import Say, Watch
 from affectml.errors import BadInput, option
 from affectml.heads import ByPersonHead, ImageEffects, Material, PersonAnswers, choose_thresholds
-from affectml.heads.by_person import as_by_person, cuts_rates
+from affectml.heads.by_person import ByPersonConfig, as_by_person
 from affectml.heads.inputs import Features
 from affectml.heads.mixed_logit import Images, Normals, person_rates, posterior
 from affectml.heads.registry import heads_that
@@ -42,21 +43,14 @@ def check_by_person(plan: Plan) -> None:
     if targets.kind != "rates":
         kind = f"target {targets.name} is of kind {targets.kind}"
         why = f"learns who chose which labels, and {kind}: take a target of rates, or leave it out"
-    elif not cuts_rates(head):
-        why = f"{head.described()} has no rates to begin with; take {option('head')} {heads_that(cuts_rates)}"
+    elif not ByPersonConfig.fits(head):
+        why = f"{head.described()} has no rates to begin with; take {option('head')} {heads_that(ByPersonConfig.fits)}"
     elif dataset.judgements is None:
         why = f"{dataset.root} has no annotations.parquet, which says who chose what: leave it out"
     elif (people := dataset.judgements["annotator_id"].nunique()) < LEAST:
         why = f"{dataset.root} has answers of {people} people; it takes at least {LEAST} to compare them"
     if why:
         raise BadInput(f"{option('by_person', True)}: {why}")
-
-
-def judge_by_person(judged: Judged, say: Say) -> Evaluation:
-    """What was found of a training, and what `crosswise` finds; what that returns is the fact by_person."""
-    rows = judged.evaluation.rows()
-    by_person = crosswise(judged.prepared, as_by_person(judged.systems.model), rows, say)
-    return judged.evaluation.with_(rows.rows, by_person=by_person)
 
 
 def write_effects(run: RunFolder, judged: Judged) -> None:
@@ -87,25 +81,20 @@ CELLS = (
 )
 
 
-def crosswise(
-    prepared: Prepared, head: ByPersonHead, rows: Rows, say: Say = lambda line: None
-) -> dict[str, dict[str, int]]:
-    """What is found of people told apart.
+def judge_by_person(judged: Judged, say: Say) -> Evaluation:
+    """What was found of a training, and of the people whom its head tells apart.
 
-    Args:
-        prepared: what the head was fitted on.
-        head: of it only its options are taken; everything is fitted and chosen anew without the people that are judged.
-        rows: gets figures `by` answers_known, `level` being the cell: each system's scores against people, the model's
-            less each other system's, answer by answer (`against` that system), and how many people they are. Intervals
-            are for other people and other images, or groups of them, see `two_way_interval`. A cell of fewer than two
-            of either is absent. Answers of seen people about new images are judged by several fits each.
-        say: a `Watch` is told how far it is.
+    Of the head only its options are taken: everything is fitted and chosen anew without the people that are judged.
+    Figures `by` answers_known have the cell as `level`: each system's scores against people, the model's less each
+    other system's, answer by answer (`against` that system), and how many people they are. Intervals are for other
+    people and other images, or groups of them, see `two_way_interval`. A cell of fewer than two of either is absent.
+    Answers of seen people about new images are judged by several fits each. The fact by_person has by cell the numbers
+    of people, images and answers, and groups where images have some.
 
-    Returns:
-        By cell the numbers of people, images and answers, and groups where images have some.
+    say: a `Watch` is told how far it is.
     """
-    panel = _Panel(prepared)
-    generator = torch.Generator().manual_seed(prepared.plan.config.seed)
+    panel, head, rows = _Panel(judged.prepared), as_by_person(judged.systems.model), judged.evaluation.rows()
+    generator = torch.Generator().manual_seed(judged.prepared.plan.config.seed)
     answered = torch.bincount(panel.answers.person, minlength=panel.answers.people) > 0
     fold = torch.full((len(answered),), -1)
     fold[answered] = torch.randperm(int(answered.sum()), generator=generator) % FOLDS
@@ -114,7 +103,8 @@ def crosswise(
         for k in range(FOLDS):
             tables += _Fold(panel, head, fold == k, generator).scores()
             bar.advance()
-    return _add_cells(pd.concat(tables), rows, grouped=panel.groups is not None) if tables else {}
+    sizes = _add_cells(pd.concat(tables), rows, grouped=panel.groups is not None) if tables else {}
+    return judged.evaluation.with_(rows.rows, by_person=sizes)
 
 
 class _Panel:
@@ -138,8 +128,8 @@ class _Fold:
     """A fit without some people, and what it is judged on.
 
     own: the answers that it knows, about images that are then known, too. held: other answers of the same people about
-    these; unseen: those of the strangers about these, in an `order`; new: answers about test images. images: as the fit
-    sees them; rates: of the head inside, which knows no person.
+    these; unseen: those of the strangers about these; order: the place of each in a random order of its person's, from
+    1; new: answers about test images. images: as the fit sees them; rates: of the head inside, which knows no person.
     """
 
     def __init__(self, panel: _Panel, head: ByPersonHead, strangers: Tensor, generator: torch.Generator) -> None:
@@ -151,7 +141,8 @@ class _Fold:
         rest = ~learned & torch.isin(answers.image, known)
         self.held, self.unseen = answers.take(rest & ~strange), answers.take(rest & strange)
         self.new = answers.take(answers.image >= panel.test)
-        self.order = _order(self.unseen, generator)
+        place = pd.Series(torch.randperm(len(self.unseen), generator=generator).argsort().numpy())
+        self.order = torch.from_numpy(place.groupby(self.unseen.person.numpy()).rank().to_numpy(copy=True))
 
         X = panel.store.features(panel.ids)
         self.head = ByPersonHead(**head.get_params()).learn(self._material(known, X))
@@ -170,20 +161,18 @@ class _Fold:
         shares, asked = votes / people[:, None], people[:trained].numpy()
         groups = None if self.panel.groups is None else self.panel.groups[known[:trained].numpy()]
         answers = {"answers": own.part(0, trained), "val_answers": own.part(trained, len(known) - trained)}
-        counted = {"votes": asked, "uneven": uneven_panels(asked)}
-        val, people_of = (X[trained:], shares[trained:]), lambda: {**answers, "groups": groups}
-        return Material(
-            "rates", X[:trained], shares[:trained], val, generator=self.generator, people=people_of, **counted
-        )
+        train, val = (X[:trained], shares[:trained]), (X[trained:], shares[trained:])
+        more: dict[str, Any] = {"votes": asked, "uneven": uneven_panels(asked), "generator": self.generator}
+        return Material("rates", *train, val, people=lambda: {**answers, "groups": groups}, **more)
 
     def scores(self) -> Iterator[pd.DataFrame]:
         """Of each cell the answers that are judged here: a row for each system, with the cell as `level`."""
         for k in (None, *KNOWN):
-            known = self.own if k is None else self.unseen.take(self.order < k)
+            known = self.own if k is None else self.unseen.take(self.order <= k)
             count = torch.bincount(known.person, minlength=known.people)
             enough = count > 0 if k is None else self.strangers & (count >= k)
             people = self.people if k is None else posterior(self.head.population, self.images, known)
-            seen = self.held if k is None else self.unseen.take(self.order >= max(KNOWN))
+            seen = self.held if k is None else self.unseen.take(self.order > max(KNOWN))
             level = "seen_people_{}_images" if k is None else f"unseen_people_{{}}_images_k{k}"
             for images, answers in (("new", self.new), ("seen", seen)):
                 judged = answers.take(enough[answers.person])
@@ -229,16 +218,8 @@ def _votes(answers: PersonAnswers, images: int) -> tuple[Tensor, Tensor]:
     return votes, torch.bincount(answers.image, minlength=images).double()
 
 
-def _order(answers: PersonAnswers, generator: torch.Generator) -> Tensor:
-    """The place of each answer in a random order of its person's."""
-    mixed = torch.randperm(len(answers), generator=generator)
-    person = answers.person[mixed].numpy()
-    places = torch.from_numpy(pd.Series(person).groupby(person).cumcount().to_numpy(copy=True))
-    return torch.empty_like(mixed).index_copy_(0, mixed, places)
-
-
 def _add_cells(scores: pd.DataFrame, rows: Rows, *, grouped: bool) -> dict[str, dict[str, int]]:
-    """Add each cell's figures to rows; returns the cells' sizes. See `crosswise`."""
+    """Add each cell's figures to rows; returns the cells' sizes. See `judge_by_person`."""
     sizes: dict[str, dict[str, int]] = {}
     lowest, highest = limits([bounds_of(metric) for metric in METRICS], len(METRICS))
     for level in CELLS:
@@ -254,11 +235,11 @@ def _add_cells(scores: pd.DataFrame, rows: Rows, *, grouped: bool) -> dict[str, 
         place = {"by": "answers_known", "level": level}
         rows.add("people", people.nunique(), system="people", **place)
         for system, table in systems.items():
-            values = table[METRICS].to_numpy()
-            mean = two_way_interval(values, people, units)
+            values, ids = table[METRICS].to_numpy(), (people.to_numpy(), units.to_numpy())
+            mean = two_way_interval(values, *ids)
             mean = mean._replace(low=mean.low.maximum(lowest), high=mean.high.minimum(highest))
             rows.add_all(METRICS, mean, system=system, **place)
             if system != "model":
-                apart = two_way_interval(answers[METRICS].to_numpy() - values, people, units)
+                apart = two_way_interval(answers[METRICS].to_numpy() - values, *ids)
                 rows.add_all(METRICS, apart, against=system, **place)
     return sizes

@@ -121,8 +121,8 @@ class Prepared:
                 f"{option('by_person', True)}: the judgements are in other labels than target {self.targets.name} "
                 f"({error}); take a target in the judgements' own labels"
             ) from None
-        columns = (torch.from_numpy(np.asarray(a)) for a in (panel.image, panel.annotator, panel.chosen))
-        answers = PersonAnswers(*columns, len(panel.annotator_ids))
+        image, person, chosen = (torch.from_numpy(np.asarray(a)) for a in (panel.image, panel.annotator, panel.chosen))
+        answers = PersonAnswers(image, person, chosen, len(panel.annotator_ids))
         part = torch.bucketize(answers.image, torch.tensor([len(ids[0]), len(ids[0]) + len(ids[1])]), right=True)
         return tuple(map(str, panel.annotator_ids)), answers.take(part.argsort(stable=True))
 

@@ -310,6 +310,7 @@ class TestCommand:
         assert says in err
 
     def test_a_file_that_was_begun_for_another_person_is_begun_afresh(self, here, monkeypatch):
+        from affectml.predicting.files import predict_to_file
         from affectml.predicting.predictor import Predictor
 
         monkeypatch.setattr("affectml.parts.SIZE", 64)
@@ -324,10 +325,10 @@ class TestCommand:
 
         monkeypatch.setattr(Predictor, "predict", stopped)
         with pytest.raises(KeyboardInterrupt):
-            ann.predict_to_file("mydata", "a.parquet", say=quiet)
+            predict_to_file(run.folder, "mydata", "a.parquet", person=ann, say=quiet)
         assert known().ids[0] not in Path("a.parquet.parts/manifest.json").read_text()
         said = []
-        ben.predict_to_file("mydata", "a.parquet", say=said.append)
+        predict_to_file(run.folder, "mydata", "a.parquet", person=ben, say=said.append)
         assert any("was begun with another person: starting afresh" in line for line in said)
         expected = ben.predict("mydata")["awe"].astype(np.float32)
         np.testing.assert_array_equal(pd.read_parquet("a.parquet")["awe"], expected)
@@ -362,8 +363,9 @@ class TestFile:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         monkeypatch.setattr("affectml.training.by_person.write_people", full)
-        # which takes longest
-        monkeypatch.setattr(sys.modules["affectml.training.by_person"], "crosswise", lambda *given: {})
+        monkeypatch.setattr(  # which takes longest
+            sys.modules["affectml.training.fit"], "judge_by_person", lambda judged, say: judged.evaluation
+        )
         with pytest.raises(OSError, match=r"runs/again-people.safetensors could not be written \(No space.* kept in"):
             affectml.train("mydata", multilabel=True, by_person=True, out="runs/again", say=quiet)
         assert affectml.load_run("runs/again").for_person({"000003": "awe"}).answers == 1
