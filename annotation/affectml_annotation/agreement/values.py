@@ -98,20 +98,19 @@ def number_values(panel: Panel, judgements: pd.DataFrame, value: str) -> Values:
 def _beside(answers: Panel, judgements: pd.DataFrame, column: str, label: str) -> FloatArray:
     if label not in answers.labels or column not in judgements.columns:
         raise BadJudgement(f"value: no {column} of {label!r} in the table")
-    numbers = np.full(len(answers.row), np.nan)
-    given = judgements[["labels", column]].iloc[answers.row]
-    for at, (names, strengths) in enumerate(zip(given["labels"], given[column], strict=True)):
-        if names is None or strengths is None or np.ndim(names) == 0 or np.ndim(strengths) == 0:
-            continue
-        if len(names) != len(strengths):
-            raise BadJudgement(
-                f"judgement row {answers.row[at]}: {len(names)} labels but {len(strengths)} {column}; "
-                "expected one for each label, in their order"
-            )
-        for name, strength in zip(names, strengths, strict=True):
-            if name == label and strength is not None:
-                numbers[at] = strength
-    return numbers
+    given = judgements[["labels", column]].iloc[answers.row].reset_index(drop=True)
+    given = given[(given.map(np.ndim) > 0).all(axis=1)]
+    apart = given["labels"].map(len) != given[column].map(len)
+    if apart.any():
+        at = apart.idxmax()
+        names, strengths = given.loc[at]
+        raise BadJudgement(
+            f"judgement row {answers.row[at]}: {len(names)} labels but {len(strengths)} {column}; "
+            "expected one for each label, in their order"
+        )
+    beside = given.explode(["labels", column])
+    theirs = beside.loc[beside["labels"] == label, column]
+    return pd.to_numeric(theirs).reindex(range(len(answers.row))).to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def image_pairs(image: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
