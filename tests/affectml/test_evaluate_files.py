@@ -282,7 +282,7 @@ def test_single_labels_are_judged_too_and_a_set_of_two_has_no_f1(judge, tmp_path
 
 def test_places_are_told_of_what_was_asked(demo, judge, tmp_path):
     out, replies = tmp_path / "requests.jsonl", []
-    affectml.ask(demo, out, model="m", samples=2, side=16, say=lambda line: None)
+    affectml.ask(demo, out=out, model="m", samples=2, side=16, say=lambda line: None)
     for request in map(json.loads, out.read_text().splitlines()):
         listed = re.search("Labels: (.*)\n", request["body"]["messages"][0]["content"][0]["text"])[1].split(", ")
         choice = {"message": {"content": json.dumps({"labels": listed[:2]})}, "finish_reason": "stop"}
