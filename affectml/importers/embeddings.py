@@ -19,6 +19,7 @@ from affectml.data import Dataset
 from affectml.data.choose import match_images
 from affectml.data.schema import Kind, VoteRule
 from affectml.encoders import EncoderIdentity, load_encoder, read_image
+from affectml.encoders._spec import check_spec
 from affectml.encoders.identity import DECLARED
 from affectml.errors import BadInput, EncoderUnavailable, did_you_mean, option
 from affectml.importers.draft import About, Draft, Embedded, Labels, Source, draft
@@ -223,6 +224,7 @@ def _is_checked(spec: str, arrays: Arrays, onto: Dataset | None) -> bool:
 
     False where there is no photograph, or where the encoder cannot be loaded.
     """
+    check_spec(spec)
     if onto is None or "file" not in onto.images:
         return False
     file = arrays.path

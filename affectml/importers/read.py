@@ -288,7 +288,10 @@ def _find_labels(table: Table, taken: Any, spec: TableSpec) -> tuple[str | None,
         reason = f"{', '.join(emotions)} are emotions, but what of {', '.join(others)}"
     if not named and len(emotions) < 2:
         reason = "no column is called a label, and no two number columns have the names of emotions"
-    ways = option("label_column", (named or ["NAME"])[0]), option("label_columns", numeric or ["A", "B"])
+    ways = (
+        option("label_column", (named or ["NAME"])[0]),
+        option("label_columns", numeric if len(numeric) > 1 else ["A", "B"]),
+    )
     raise BadInput(
         f"{table.path}: {reason}; say where the labels are: {', or '.join(ways)} (columns: {', '.join(frame.columns)})"
     )

@@ -83,10 +83,12 @@ def test_dataset_json_with_an_unknown_key_is_refused(data):
         Dataset.open(data.root)
 
 
-def test_a_file_is_not_a_data_set(tmp_path):
+def test_a_file_and_a_run_are_no_data_sets(tmp_path):
     (tmp_path / "labels.csv").write_text("x")
     with pytest.raises(BadDataset, match=r"is a file.*affectml import table"):
         Dataset.open(tmp_path / "labels.csv")
+    with pytest.raises(BadDataset, match=r"sigmoid is a run, where a data set is wanted"):
+        Dataset.open(Path(__file__).parents[1] / "golden" / "0.3.0" / "runs" / "sigmoid")
 
 
 @pytest.mark.parametrize(
