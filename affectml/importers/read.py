@@ -334,3 +334,13 @@ def tidy(cells: pd.Series) -> pd.Series:
         return filled
     whole = filled.isna().any() and (known == known.round()).all()
     return numeric.astype("Int64") if whole else numeric
+
+
+def splits_in(table: Table, column: str) -> NDArray[Any]:
+    """train, val, test or None [N]; BadInput naming the row that says another."""
+    cells = table.texts(column).str.casefold()
+    splits = cells.map(SPLIT_OF).astype(object)
+    none = "none of train, val, test; rename the splits, or the column if it means something else"
+    wrong = splits.isna() & (cells != "")
+    table.refuse_row(wrong, lambda row: f"column {column!r}: split {table.frame[column].iloc[row]!r} is {none}")
+    return splits.where(splits.notna(), None).to_numpy()
