@@ -584,6 +584,8 @@ def test_pay_is_right_to_the_penny(status, images, active_ms, fixed, over):
 
 def test_who_left_is_paid_what_the_file_says():
     assert pay.due(study_with(images_per_person=6), "left", 1, 0)[0] == Decimal("0.50")  # a sixth of 3.00
+    with_check = study_with(images_per_person=5, checks={"rate": 0.2})
+    assert pay.due(with_check, "left", 2, 0)[0] == Decimal("1.00")  # two sixths, since the check is an image to them
     assert pay.due(study_with(pay={"unfinished": "all"}), "left", 0, 0)[0] == 3
     assert pay.due(study_with(pay={"unfinished": "nothing"}), "left", 4, 0)[0] == 0
 

@@ -133,7 +133,9 @@ def test_every_text_of_a_study_is_said_in_a_language(study, see):
     app = then(look(), "Continue")
     assert len(app.error) == 2  # one question without an answer, and that nothing was sent
     bring(store, who, "instructions")
-    then(look(), "Ask for my data to be erased")
+    app = look()
+    app.checkbox[0].check().run()
+    then(app, "Ask for my data to be erased")
     bring(store, who, "images")
     look()
     bring(store, who, "after")
