@@ -23,15 +23,7 @@ from affectml._progress import Say
 from affectml._rows import BIG
 from affectml.errors import BadInput, BadRun, did_you_mean
 from affectml.heads.blocks import Blocks, one_thread_if_small
-from affectml.heads.config import (
-    MULTILABEL,
-    TASKS,
-    HeadConfig,
-    Task,
-    Wanted,
-    defaults_of,
-    plain,
-)
+from affectml.heads.config import MULTILABEL, TASKS, HeadConfig, Task, Wanted, defaults_of, plain
 from affectml.heads.inputs import (
     ArrayLike,
     Features,
@@ -52,20 +44,6 @@ from affectml.heads.thresholds import apply_thresholds, choose_thresholds
 SCHEMA = 1
 GROUND = "promise_ground"  # the tensor of `Head.ground_`, which every head may have
 _KEYS = {"schema": int, "head": str, "config": dict, "report": dict, "tensors_sha256": str}
-
-
-def write_head(
-    folder: Path, name: str, config: dict[str, Any], report: dict[str, Any], tensors: dict[str, Tensor]
-) -> None:
-    """Write both files; head.json last, as it vouches for the other."""
-    from safetensors.torch import save
-
-    path = folder / "head.safetensors"
-    content = save({key: tensor.contiguous() for key, tensor in sorted(tensors.items())})
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
-    values = {"schema": SCHEMA, "head": name, "config": config, "report": report}
-    write_json(folder / "head.json", {**values, "tensors_sha256": sha256(path)})
 
 
 def read_head(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -243,11 +221,8 @@ class Head(ABC):
         mass = None if weights is None else as_weights(weights, shares.shape, per_cell=self._per_cell())
         held = None
         if val is not None:
-            held_features = self._features(val[0], features.shape[1], "val X", blocks=isinstance(features, Blocks))
-            held = (
-                cast("Tensor", held_features),
-                self._checked(val[1], len(held_features), shares.shape[1], "val targets"),
-            )
+            val_X = self._features(val[0], features.shape[1], "val X", blocks=isinstance(features, Blocks))
+            held = cast("Tensor", val_X), self._checked(val[1], len(val_X), shares.shape[1], "val targets")
         if generator is None:
             generator = torch.Generator().manual_seed(getattr(self.config, "seed", 0))
         before = vars(self).copy()
@@ -367,12 +342,19 @@ class Head(ABC):
 
     def save(self, folder: Path | str) -> None:
         """Write head.safetensors and head.json into `folder`, each atomically; `load_head` reads them back."""
-        tensors = self._saved()
+        from safetensors.torch import save
+
+        tensors, path = self._saved(), Path(folder, "head.safetensors")
         if self.thresholds_ is not None:
             tensors["thresholds"] = self.thresholds_
         if self.ground_ is not None:
             tensors[GROUND] = self.ground_
-        write_head(Path(folder), self.name, dataclasses.asdict(self.config), self.report_, tensors)
+        content = save({key: tensor.contiguous() for key, tensor in sorted(tensors.items())})
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
+        described = {"head": self.name, "config": dataclasses.asdict(self.config), "report": self.report_}
+        # last, as it vouches for the other
+        write_json(Path(folder, "head.json"), {"schema": SCHEMA, **described, "tensors_sha256": sha256(path)})
 
     @classmethod
     def from_saved(cls, config: dict[str, Any], report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:

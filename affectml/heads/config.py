@@ -73,9 +73,7 @@ def plain(config: Any) -> Any:
 
 def defaults_of(cls: type[HeadConfig]) -> dict[str, Any]:
     """The value that each option has unless it is given."""
-    fields = dataclasses.fields(cls)
-    made = {f.name: f.default_factory() for f in fields if f.default_factory is not dataclasses.MISSING}
-    return {f.name: f.default for f in fields} | made
+    return vars(cls()).copy()
 
 
 def typed_fields(cls: Any) -> dict[str, tuple[Any, TypeAdapter[Any]]]:

@@ -53,14 +53,9 @@ class AdamW:
             for array in arrays
         ]
 
-    def zero_grad(self) -> None:
-        """Forget the gradients."""
-        for array, *_ in self._arrays:
-            array.grad = None
-
     @torch.no_grad()
     def step(self) -> None:
-        """Move every array by its gradient."""
+        """Move every array by its gradient, which is then forgotten."""
         self.steps += 1
         first, second = _BETAS
         size = self.rate / (1 - first**self.steps)
@@ -73,6 +68,7 @@ class AdamW:
             mean.lerp_(array.grad, 1 - first)
             square.mul_(second).addcmul_(array.grad, array.grad, value=1 - second)
             array.addcdiv_(mean, (square.sqrt() / root).add_(_EPSILON), value=-size)
+            array.grad = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,7 +161,7 @@ def losses(racers: Sequence[Racer], val: tuple[Tensor | Blocks, Objective], dtyp
         here = slice(start, start + _JUDGED)
         rows = (features.read(here) if isinstance(features, Blocks) else features[here]).to(dtype)
         for s, own in enumerate(layers):
-            total[s] += float(objective.part(here).loss(forward(rows, own).float()))
+            total[s] += float(objective.rows(here).loss(forward(rows, own).float()))
     return [each / max(objective.total, 1e-300) for each in total]
 
 
@@ -244,5 +240,9 @@ def _mask(shape: tuple[int, int], cut: int, dtype: torch.dtype, generator: torch
 
 def he_uniform(out: int, into: int, generator: torch.Generator) -> Tensor:
     """He initialisation for ReLU (He et al. 2015), from the given generator."""
-    bound = math.sqrt(6 / into)
-    return (torch.rand(out, into, generator=generator) * 2 - 1) * bound
+    return (torch.rand(out, into, generator=generator) * 2 - 1) * math.sqrt(6 / into)
+
+
+def glorot_uniform(out: int, into: int, generator: torch.Generator) -> Tensor:
+    """Glorot's uniform initialisation, Keras' default for Dense layers, from the given generator."""
+    return (torch.rand(out, into, generator=generator) * 2 - 1) * math.sqrt(6 / (into + out))

@@ -120,10 +120,9 @@ class SetObjective(Objective):
         """A row of average weight at the average image: every size as likely, every label as likely."""
         most = self.positive.shape[1] - self.labels - 1
         mass = self.total / len(self.positive)
-        row = torch.empty(1, self.positive.shape[1], dtype=self.positive.dtype)
-        row[:, : self.labels] = mass * most / (2 * self.labels)
-        row[:, self.labels :] = mass / (most + 1)
-        return dataclasses.replace(self, positive=row)
+        labels = self.positive.new_full((1, self.labels), mass * most / (2 * self.labels))
+        sizes = self.positive.new_full((1, most + 1), mass / (most + 1))
+        return dataclasses.replace(self, positive=torch.cat([labels, sizes], dim=1))
 
     def intercept(self) -> Tensor:
         """Logits of the mean membership, with the pseudo row; no potentials."""
@@ -234,9 +233,7 @@ class TopKHead(SetHead, name="topk", learns=("rates", "sets")):
             rows.need(2, "give val, or l2")
         # sizes cut short would contradict the labels that make them
         most = max(1, int((inside > 0)[rows.mass[:, 0] > 0].sum(dim=1).max()))
-        held = None
-        if rows.val is not None:
-            held = (rows.val[0], SetObjective.of(rows.val[1], alike(len(rows.val[0])), most))
+        held = None if rows.val is None else (rows.val[0], SetObjective.of(rows.val[1], alike(len(rows.val[0])), most))
         objective = SetObjective.of(inside, rows.mass, most)
         fitted, chosen = fit_linear(rows.X, objective, l2=c.l2, val=held, generator=generator)
         self._state = {**fitted, "labels": torch.tensor(inside.shape[1])}

@@ -162,13 +162,9 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """Plain values; what cannot be told is None."""
         pilot = self.pilot
-        found = {
-            "pilot": {
-                "people": pilot.people,
-                "images": pilot.images,
-                "answers": len(pilot.image),
-                "drawn": pilot.assumed,
-            },
+        sizes = {"people": pilot.people, "images": pilot.images, "answers": len(pilot.image)}
+        values = {
+            "pilot": sizes | {"drawn": pilot.assumed},
             "costs": asdict(self.costs) | {"currency": self.config.currency},
             "variances": self._variances,
             "place": self.place.to_json(),
@@ -176,7 +172,7 @@ class Plan:
             "assumed": self.assumed,
             "limits": self.limits,
         }
-        plain: dict[str, Any] = json.loads(json.dumps(found), parse_constant=lambda nan: None)
+        plain: dict[str, Any] = json.loads(json.dumps(values), parse_constant=lambda nan: None)
         return plain
 
     @cached_property

@@ -168,15 +168,11 @@ def of_indices(target: Tensor, preds: ArrayLike) -> Tensor:
 
 def same(preds: Tensor, target: Tensor, names: tuple[str, str] = ("preds", "target")) -> None:
     """Raise ShapeError unless both have one shape and lie on one device."""
+    expected = f"{' and '.join(names)}: expected one"
     if preds.shape != target.shape:
-        raise ShapeError(
-            f"{names[0]} and {names[1]}: expected one shape [N, C], "
-            f"but received {list(preds.shape)} and {list(target.shape)}"
-        )
+        raise ShapeError(f"{expected} shape [N, C], but received {list(preds.shape)} and {list(target.shape)}")
     if preds.device != target.device:
-        raise ShapeError(
-            f"{names[0]} and {names[1]}: expected one device, but received {preds.device} and {target.device}"
-        )
+        raise ShapeError(f"{expected} device, but received {preds.device} and {target.device}")
 
 
 def square(value: ArrayLike, name: str, labels: int, like: Tensor) -> Tensor:
