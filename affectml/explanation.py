@@ -210,9 +210,9 @@ def explain_image(
         BadRun: for a run on embeddings made elsewhere, whose encoder is not known.
         EncoderUnavailable: where the encoder is not the one that the run was trained with.
     """
-    found = pictures(image)
-    if len(found) != 1:
-        raise BadInput(f"{image}: {len(found):,} images; explain takes one at a time, so name the file")
+    images = pictures(image)
+    if len(images) != 1:
+        raise BadInput(f"{image}: {len(images):,} images; explain takes one at a time, so name the file")
     opened = run if isinstance(run, RunFolder) else RunFolder.open(run)
     labels = opened.taxonomy.labels
     asked = None if label is None else opened.taxonomy.index(label)
@@ -225,7 +225,7 @@ def explain_image(
         raise BadInput(f"{opened.folder}: it has one label, so there is no map of another to compare with")
     set_threads(threads)
     encoder = run_encoder(opened, threads) if encoder_factory is None else encoder_factory()
-    rates, pixels = rates_of(opened, encoder), encoder.preprocess(found[0].read())
+    rates, pixels = rates_of(opened, encoder), encoder.preprocess(images[0].read())
     covers = covers_of(pixels)
     ends = rates(torch.stack([pixels, *covers.values()]))
     whole = ends[0].tolist()
@@ -242,7 +242,7 @@ def explain_image(
         for order in track(orders, "covering", len(orders), "maps")
     ]
     return Explanation(
-        image=found[0].name,
+        image=images[0].name,
         label=labels[column],
         rate=whole[column],
         other=labels[other],
@@ -354,7 +354,7 @@ def curves(
         steps: S, at least 2.
     """
     ranks = order.flatten().argsort(descending=True, stable=True).argsort().reshape(order.shape)
-    places, made = torch.arange(1, steps) * order.numel() // steps, {}
+    places, by_filling = torch.arange(1, steps) * order.numel() // steps, {}
     for (filling, cover), covered in zip(covers.items(), ends[1:], strict=True):
         parts = []
         for some in torch.split(places, BATCH // 2):  # however many steps, few images are in memory
@@ -363,8 +363,8 @@ def curves(
             parts.append(rates(images)[:, column].reshape(2, -1))
         both = torch.stack([ends[0], covered])[:, None]
         deleted, inserted = torch.cat([both, *parts, both.flip(0)], dim=1).numpy()
-        made[filling] = Curve(deleted, inserted)
-    return made
+        by_filling[filling] = Curve(deleted, inserted)
+    return by_filling
 
 
 def judge(own: Curves, *, centre: Curves, other: Curves, random: Sequence[Curves], label: str) -> Verdict:
@@ -381,18 +381,18 @@ def judge(own: Curves, *, centre: Curves, other: Curves, random: Sequence[Curves
     controls = {"centre": [centre], "other label": [other], "random": random}
     named = {"centre": "the centre of the image", "other label": f"the map of {label}"}
     lost: dict[str, dict[str, int]] = {}
-    said = []
+    clauses = []
     for filling, fall in falls.items():
         if fall < LEAST:
-            said.append(f"with {COVERS[filling]} nothing can be told (it {_moved(fall, 'the rate')})")
+            clauses.append(f"with {COVERS[filling]} nothing can be told (it {_moved(fall, 'the rate')})")
             continue
         counts = {name: sum(by[filling].gain >= own[filling].gain for by in maps) for name, maps in controls.items()}
         lost[filling] = {name: count for name, count in counts.items() if count}
         named["random"] = f"{counts['random']} of {len(random)} random maps"
         as_good = " and ".join(", ".join(named[name] for name in lost[filling]).rsplit(", ", 1))
-        said.append(f"with {COVERS[filling]} {f'no better than {as_good}' if as_good else _BETTER}")
+        clauses.append(f"with {COVERS[filling]} {f'no better than {as_good}' if as_good else _BETTER}")
     holds = bool(lost) and not any(lost.values())
-    words = f"{_BETTER}, with either filling" if holds and len(lost) == len(own) else "; ".join(said)
+    words = f"{_BETTER}, with either filling" if holds and len(lost) == len(own) else "; ".join(clauses)
     if not lost:
         moved = ", ".join(f"{COVERS[filling]} {_moved(fall, 'it')}" for filling, fall in falls.items())
         words = f"nothing can be told: covering the whole image does not lower the rate by .02 ({moved})"

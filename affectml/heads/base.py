@@ -128,11 +128,11 @@ class Head(ABC):
     @classmethod
     def _signature(cls) -> inspect.Signature:
         """Every argument by its name, for help texts and scikit-learn, instead of `config` and `options`."""
-        given = inspect.signature(cls.__init__).parameters.values()
-        own = [each for each in given if each.name not in ("self", "options")]
+        parameters = inspect.signature(cls.__init__).parameters.values()
+        own = [parameter for parameter in parameters if parameter.name not in ("self", "options")]
         defaults = defaults_of(cls.config_class)
-        made = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name]) for name in defaults]
-        return inspect.Signature([*own, *made])
+        options = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name]) for name in defaults]
+        return inspect.Signature([*own, *options])
 
     @classmethod
     def kinds(cls) -> tuple[ScoreKind, ...]:
@@ -174,10 +174,10 @@ class Head(ABC):
         Raises:
             BadInput: as `fit` does, and if the material lacks what the head learns from.
         """
-        given = self.from_material(material)
-        if material.uneven and given.get("weights") is not None:
+        arguments = self.from_material(material)
+        if material.uneven and arguments.get("weights") is not None:
             say("people per image differ much: votes count as votes of n, not as shares")
-        self.fit(**given)
+        self.fit(**arguments)
         for line in self.told():
             say(line)
         if material.val_sets is not None and not self.predicts_sets:
@@ -305,9 +305,9 @@ class Head(ABC):
         """
         asked = promise if isinstance(promise, Asked) else Asked.parse(promise)
         more: dict[str, Any] = {"groups": groups, "levels": levels}
-        made = make_promise(asked, self._set_scores(X), choices, family=family, column=column, **more)
-        self.report_["promise"] = made.to_json()
-        self.ground_ = make_ground(made, self.scores(X), choices, **more)
+        kept = make_promise(asked, self._set_scores(X), choices, family=family, column=column, **more)
+        self.report_["promise"] = kept.to_json()
+        self.ground_ = make_ground(kept, self.scores(X), choices, **more)
         return self
 
     @property
@@ -318,8 +318,8 @@ class Head(ABC):
     @property
     def promise_(self) -> Promise | None:
         """What `predict_sets` promises, after `keep_promise`; None if nothing."""
-        made = self.report_.get("promise")
-        return None if made is None else Promise.from_json(made)
+        saved = self.report_.get("promise")
+        return None if saved is None else Promise.from_json(saved)
 
     @property
     def predicts_sets(self) -> bool:
@@ -441,10 +441,10 @@ class Head(ABC):
 
     def __repr__(self) -> str:
         """The head as one would write it, without what is at its default; texts by their shape."""
-        given = [f"{name}={list(np.shape(value))}" for name, value in self._arguments().items() if value is not None]
+        parts = [f"{name}={list(np.shape(value))}" for name, value in self._arguments().items() if value is not None]
         defaults = defaults_of(self.config_class)
-        given += [f"{name}={value!r}" for name, value in vars(self.config).items() if value != defaults[name]]
-        return f"{type(self).__name__}({', '.join(given)})"
+        parts += [f"{name}={value!r}" for name, value in vars(self.config).items() if value != defaults[name]]
+        return f"{type(self).__name__}({', '.join(parts)})"
 
     def __sklearn_is_fitted__(self) -> bool:
         """Whether `predict` has an answer."""

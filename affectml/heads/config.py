@@ -99,8 +99,8 @@ def read_value(value: Any, hint: Any, where: str) -> Any:
 
 def expected(error: ValidationError, hint: Any) -> str:
     """What a value of this type had to be, in pydantic's words: "a valid number or None"."""
-    told = dict.fromkeys(each["msg"].removeprefix("Input should be ") for each in error.errors())
-    words = " or ".join([*told, *(["None"] if type(None) in get_args(hint) else [])])
+    messages = dict.fromkeys(problem["msg"].removeprefix("Input should be ") for problem in error.errors())
+    words = " or ".join([*messages, *(["None"] if type(None) in get_args(hint) else [])])
     return words.replace("a valid tuple", "several with commas between")
 
 

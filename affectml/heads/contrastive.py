@@ -264,8 +264,8 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS):
                     keep = torch.rand(hidden.shape, generator=generator) >= c.dropout
                     hidden = hidden * keep / (1 - c.dropout)
                 images = torch.nn.functional.linear(hidden, layers[2], layers[3])[image]
-                each = contrastive_loss(images, text, temperature=c.temperature, weights=weight)
-                loss = (each * weight).sum() / weight.sum()
+                losses = contrastive_loss(images, text, temperature=c.temperature, weights=weight)
+                loss = (losses * weight).sum() / weight.sum()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
             with torch.no_grad():

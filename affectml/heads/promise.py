@@ -52,8 +52,8 @@ class Asked:
             level = float(value)
             if name in RISKS and 0 < level < (1 if name == "recall" else math.inf):
                 return cls(name, level)
-        given, near = option("promise", text), "" if name in RISKS else did_you_mean(name, RISKS)
-        raise BadInput(f"{given}: expected recall=X (0 < X < 1) or extra=X (labels, X > 0), e.g. recall=.8{near}")
+        asked, near = option("promise", text), "" if name in RISKS else did_you_mean(name, RISKS)
+        raise BadInput(f"{asked}: expected recall=X (0 < X < 1) or extra=X (labels, X > 0), e.g. recall=.8{near}")
 
     def __str__(self) -> str:
         return f"{self.risk}={self.level:g}"
@@ -270,7 +270,7 @@ class _Calibration:
         rows_of = np.split(np.argsort(self.unit, kind="stable"), np.bincount(self.unit).cumsum()[:-1])
         for _ in range(_DRAWS):
             drawn = [rows_of[unit] for unit in generator.integers(len(rows_of), size=len(rows_of))]
-            rows, unit = np.concatenate(drawn), np.repeat(np.arange(len(drawn)), [len(each) for each in drawn])
+            rows, unit = np.concatenate(drawn), np.repeat(np.arange(len(drawn)), [len(group) for group in drawn])
             again = replace(self, scores=self.scores[rows], choices=self.choices[rows], unit=unit)
             expected.append(float(self.lost(again.best()).mean()))
         return float(np.std(expected))

@@ -67,11 +67,11 @@ def joint(logits: Tensor, size_logits: Tensor) -> Tensor:
         z = logits.detach().double().requires_grad_()
         table = log_symmetric(z, most)
         # the chance of a label given the size is the derivative of log e_s
-        given = [
+        conditional = [
             torch.autograd.grad(table[:, s].sum(), z, retain_graph=s < most)[0] if s else torch.zeros_like(z)
             for s in range(most + 1)
         ]
-    return torch.stack(given, dim=2).detach() * sizes[:, None, :].double()
+    return torch.stack(conditional, dim=2).detach() * sizes[:, None, :].double()
 
 
 def best_sets(together: Tensor, empty: Tensor) -> Tensor:
@@ -137,7 +137,7 @@ class SetObjective(Objective):
     def loss(self, logits: Tensor) -> Tensor:
         """Summed loss of [label logits | size logits], [N, C + K + 1]."""
         parts = zip(torch.split(self.positive, _CHUNK), torch.split(logits, _CHUNK), strict=True)
-        return torch.stack([self._loss(target, given) for target, given in parts]).sum()
+        return torch.stack([self._loss(target, logits_here) for target, logits_here in parts]).sum()
 
     def gradient(self, logits: Tensor) -> Tensor:
         """Derivative of the summed loss by the logits, but for the potentials of sizes 0 and 1, which stay at 0.
@@ -146,9 +146,9 @@ class SetObjective(Objective):
         """
         out = torch.empty_like(logits)
         parts = zip(*(torch.split(x, _CHUNK) for x in (self.positive, logits, out)), strict=True)
-        for target, given, into in parts:
+        for target, logits_here, into in parts:
             with torch.enable_grad():
-                z = given.detach().requires_grad_()
+                z = logits_here.detach().requires_grad_()
                 into.copy_(torch.autograd.grad(self._loss(target, z), z)[0])
         out[:, self.labels : self.labels + 2] = 0
         return out
