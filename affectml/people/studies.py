@@ -32,7 +32,7 @@ def check(folder: Path) -> Checked:
         return replace(checked, refused=[*checked.refused, *why])
     taxonomy = labels_of(task)
     known = {
-        language: {label: said for label, said in words.items() if label in taxonomy.labels}
+        language: {label: name for label, name in words.items() if label in taxonomy.labels}
         for language, words in study.labels.items()
     }
     try:
