@@ -213,7 +213,7 @@ def test_a_changed_text_is_a_new_version_that_newcomers_alone_see(store):
     assert running.open_study(store, changed, by="lead") == 2
     assert door.enter(store, Ids("P2")).version == 2
     assert [visits.where(store, who).version for who in (old, come(store, "P2"))] == [1, 2]
-    told = [store.database.reading(running.study_of, number)[1].texts["instructions"] for number in (1, 2)]
+    told = [store.database.reading(running.study_of, number).texts["instructions"] for number in (1, 2)]
     assert told == ["Words.", "Other words."]
     assert [row.what for row in rows(store, schema.lead_change)] == [{"version": 1}, {"version": 2}]
 
