@@ -106,8 +106,7 @@ def fetch(dataset: Path, config: FetchConfig) -> Parts:
     yield summary.to_json()
     yield about(f"Images of {dataset}", summary.rows())
     if len(summary.failures):
-        columns = ("reason", "images", "again", "for example")
-        yield Table("Why images have no file", columns, summary.reasons())
+        yield Table("Why images have no file", ("reason", "images", "for example"), summary.reasons())
 
 
 @app.command("clip-e")
