@@ -84,10 +84,11 @@ class Part(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _known(cls, values: Any) -> Any:
-        known = [field.alias or name for name, field in cls.model_fields.items()]
         for key in values if isinstance(values, dict) else ():
-            if key not in known and key not in cls.model_fields:
-                raise ValueError(f"no key {key!r} here{did_you_mean(str(key), known)}")
+            if key not in cls.model_fields:  # which is quick to say of the keys of a file that is read at every turn
+                known = [field.alias or name for name, field in cls.model_fields.items()]
+                if key not in known:
+                    raise ValueError(f"no key {key!r} here{did_you_mean(str(key), known)}")
         return values
 
 
