@@ -65,10 +65,6 @@ MISSING = [
         {"images_per_person": 10, "places": {"people": 5}},
         "places.people is 5: for 20 images with 3 people each it takes 6 who label 10.",
     ),
-    (
-        {"before": {"questions": [AGE]}, "places": {"people": 5, "per_answer": {"age": 2}}},
-        "places.per_answer: the groups of age take 4 people in all, and places.people is 5.",
-    ),
     ({"practice": dictated(labels=["amusment"])}, "practice: there is no label 'amusment'; did you mean 'amusement'?"),
     ({"practice": dictated(image="nowhere")}, "practice: there is no image 'nowhere'."),
     ({"checks": dictated(images={"de": "no such"})}, "checks: there is no image 'no such'."),

@@ -232,7 +232,7 @@ def bilingual(database_url):
 
 
 def test_the_consent_is_read_in_either_language_and_its_boxes_are_the_studys_own(bilingual):
-    _version, study = bilingual.database.reading(running.study_of, 2)
+    study = bilingual.database.reading(running.study_of, 2)
     german = study.translation("de")
     assert (study.text("consent"), study.text("consent", "de")) == ("Words.", "Zustimmung.")
     assert study.translation("en").boxes_of(study.file) == {"I agree.": "I agree."}

@@ -106,7 +106,6 @@ def _data(study: Study, images: set[str] | None) -> Iterator[str]:
     labelled = len((images or set()) - study.apart)
     if images and file.images_per_person > labelled:
         yield f"images_per_person is {file.images_per_person}, and the data set has {labelled} images."
-    yield from _groups(file)
     if images and (need := people_needed(file, labelled)) > file.places.people:
         yield (
             f"places.people is {file.places.people}: for {labelled} images with {file.overlap} people each it takes "
@@ -177,20 +176,6 @@ def _recruiting(file: Task) -> Iterator[str]:
         yield f"checks.rate is {file.checks.rate:g}, and checks.images names no image that says what to choose."
     if not file.help:
         yield "help is empty: people need somebody to turn to."
-
-
-def _groups(file: Task) -> Iterator[str]:
-    """Quotas that leave no room for all the people whom the study has places for."""
-    for question in file.before.questions:
-        most = file.places.per_answer.get(question.id)
-        if most is None or not question.required:
-            continue
-        groups = most if isinstance(most, dict) else dict.fromkeys(question.options, most)
-        if len(groups) == len(question.options) and (room := sum(groups.values())) < file.places.people:
-            yield (
-                f"places.per_answer: the groups of {question.id} take {room} people in all, and places.people is "
-                f"{file.places.people}."
-            )
 
 
 def people_needed(file: Task, images: int, *, skips: bool = False) -> int:

@@ -71,7 +71,7 @@ def pay_rows(store: LabelStore) -> list[PayRow]:
 def _visits(connection: sa.Connection, *which: sa.ColumnElement[bool]) -> list[tuple[Any, PayRow]]:
     """The visits in the order they came, each with its row of the pay table."""
     visits_there = connection.execute(_VISITS.where(*which).order_by(visit.c.entered_at, visit.c.annotator_id)).all()
-    studies = {number: running.study_of(connection, number)[1] for number in {one.version for one in visits_there}}
+    studies = {number: running.study_of(connection, number) for number in {one.version for one in visits_there}}
     return [(one, _row(connection, studies[one.version], one)) for one in visits_there]
 
 

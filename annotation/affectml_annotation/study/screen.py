@@ -63,7 +63,7 @@ def offered(connection: sa.Connection, who: str | None = None) -> tuple[str, ...
 def label_words(store: LabelStore, who: str) -> dict[str, dict[str, LabelWords]]:
     """By language, what this participant's version of the study calls labels; it goes before the taxonomy's names."""
     version = visits.where(store, who).version
-    return store.database.reading(running.study_of, version)[1].labels
+    return store.database.reading(running.study_of, version).labels
 
 
 def screen(store: LabelStore, who: str, language: str | None = None) -> Screen:
@@ -76,7 +76,7 @@ def screen(store: LabelStore, who: str, language: str | None = None) -> Screen:
 
 @reading
 def _screen(connection: sa.Connection, visit: Visit, language: str | None) -> Screen:
-    who, study = visit.participant, running.study_of(connection, visit.version)[1]
+    who, study = visit.participant, running.study_of(connection, visit.version)
     file, words, going_on = study.file, study.translation(language), visit.status is None
     phase, done = visit.phase if going_on else "over", pay.images_paid(connection, who)
     asked = {"before": file.before, "after": file.after}.get(phase)

@@ -156,7 +156,7 @@ def _no_way_in() -> None:
 def _consent(task: LabelTask, visitor: Visitor, entry: Entry) -> None:
     """All that they agree to. The version stays that of the first look, whatever begins to run in the meantime."""
     version, language = st.session_state.setdefault("version", entry.version), languages.current()
-    study = task.store.database.reading(running.study_of, version)[1]
+    study = task.store.database.reading(running.study_of, version)
     words = study.translation(language)
     top(task.offered(), 1, len(study.file.steps))
     narrow()
