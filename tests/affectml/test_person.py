@@ -47,7 +47,7 @@ IMAGES = 160
 def made(tmp_path_factory):
     """A folder with the data set mydata and the run runs/mydata-001."""
     root = tmp_path_factory.mktemp("person")
-    demo = write_demo(root / "mydata", images=IMAGES, seed=5)
+    demo = write_demo(root / "mydata", images=IMAGES, seed=5, size=96)
     for name in ("annotations.parquet", "annotators.parquet"):  # names that are found in no digest by chance
         table = pd.read_parquet(demo.root / name)
         table.assign(annotator_id="person-" + table["annotator_id"]).to_parquet(demo.root / name)

@@ -44,12 +44,12 @@ def with_split(root):
 
 @pytest.fixture(scope="module")
 def demo(demo_set):
-    return with_split(demo_set(images=200, seed=5).root)
+    return with_split(demo_set(images=120, seed=5).root)
 
 
 @pytest.fixture(scope="module")
 def one_answer(demo_set):
-    return with_split(demo_set(images=200, seed=5, answers="one").root)
+    return with_split(demo_set(images=60, seed=5, answers="one").root)
 
 
 def trained(data, spec, out, **more):
