@@ -17,8 +17,6 @@ from affectml.data import Dataset
 from affectml.data.choose import levels_of
 from affectml.data.splits import split_dataset
 from affectml.demo_set import write_demo
-from affectml.embeddings import embed_dataset
-from affectml.encoders import load_encoder
 from affectml.errors import BadInput
 from affectml.heads import Promise, SigmoidHead, SoftmaxHead, TopKHead, load_head
 from affectml.heads.promise import Asked, find_cut, losses, make_promise, unit_means
@@ -255,8 +253,7 @@ def test_a_head_keeps_its_promise_after_saving_and_a_new_fit_or_new_thresholds_f
 
 @pytest.fixture(scope="module")
 def demo(demo_set):
-    data = demo_set(images=300, seed=5)
-    embed_dataset(data, load_encoder("affect-tiny"), progress=False)
+    data = demo_set(images=300, seed=5, embedded=True)
     rows = np.arange(300)
     more = {"half": np.where(rows % 2, "b", "a"), "many": [f"m{i % 13}" for i in rows]}
     pd.read_parquet(data.root / "images.parquet").assign(**more).to_parquet(data.root / "images.parquet")
@@ -264,7 +261,7 @@ def demo(demo_set):
 
 
 def config(demo, **more):
-    return TrainConfig(str(demo), multilabel=True, threads=1, **{"promise": "recall=.7", **more})
+    return TrainConfig(str(demo), multilabel=True, threads=1, options={"l2": 0.1}, **{"promise": "recall=.7", **more})
 
 
 SETS = [[1, 0], [1, 1], [0, 0], [1, 1]] * 3
@@ -283,8 +280,7 @@ def kept(asked, **more):
 
 
 @pytest.mark.parametrize(
-    ("asked", "value", "units", "night"),
-    [("recall=.5", 5 / 9, 9, 2 / 3), ("extra=1.5", 3 / 4, 12, 4 / 5)],
+    ("asked", "value", "units", "night"), [("recall=.5", 5 / 9, 9, 2 / 3), ("extra=1.5", 3 / 4, 12, 4 / 5)]
 )
 def test_what_came_of_a_promise_is_the_mean_over_the_images_that_count(asked, value, units, night):
     """Nobody chose a label of every fourth image, which says nothing of recall."""

@@ -153,7 +153,7 @@ def places(tmp_path_factory):
     """A run and data sets: its own, one like it, one of other images, and one whose people choose otherwise."""
     folder = tmp_path_factory.mktemp("shift")
     own = data_set(folder, 1, rows=600)
-    config = TrainConfig(str(own), multilabel=True, threads=1, promise="recall=.8")
+    config = TrainConfig(str(own), multilabel=True, threads=1, promise="recall=.8", options={"l2": 0.1})
     return {
         "run": train_run(config, out=folder / "run"), "own": own, "like": data_set(folder, 2),
         "other": data_set(folder, 3, shift=0.8), "people": data_set(folder, 4, flip=-1),
