@@ -26,7 +26,7 @@ from .edited import edit
 
 @pytest.fixture(scope="session")
 def demo(demo_set):
-    return demo_set(images=300, seed=5).root
+    return demo_set(images=150, seed=5).root
 
 
 def config(data, spec=None, **more):
@@ -290,14 +290,14 @@ def test_runs_are_numbered(tmp_path):
 
 def test_with_no_data_set_it_is_the_demo_set_with_affect_tiny(command, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    assert command("demo", "data/demo", "--images", 200)[:2] == (0, "200 paintings, 1000 judgements: data/demo\n")
+    assert command("demo", "data/demo", "--images", 80)[:2] == (0, "80 paintings, 400 judgements: data/demo\n")
     assert json.loads(command("demo", "data/e", "--images", 20, "--json")[1])["judgements"] == 100
     _, out, err = command("train", "--multilabel", "--threads", 1)
     assert "no data set named" in err
     assert "affect-tiny" in err
     for word in ("prior", "zero_shot", "model", "person", "oracle", "floor", str(Path("runs/demo-001/report.html"))):
         assert word in out
-    found = json.loads(command("train", "--multilabel", "--threads", 1, "--json")[1])
+    found = json.loads(command("train", "--multilabel", "--threads", 1, "--set", "l2=0.1", "--json")[1])
     assert {each["system"] for each in found["figures"]} >= {"model", "person", "floor"}
 
 

@@ -39,7 +39,7 @@ from .checks import refused
 from .edited import edit
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "0.3.0"
-CONFIG = TrainConfig(dataset=str(GOLDEN / "data"), multilabel=True, target="emotions", threads=1)
+CONFIG = TrainConfig(dataset=str(GOLDEN / "data"), multilabel=True, target="emotions", threads=1, options={"l2": 0.1})
 
 
 @pytest.fixture(scope="module")
