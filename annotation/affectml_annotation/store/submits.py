@@ -233,7 +233,7 @@ def submit_one(connection: sa.Connection, given: Answer, labels: Sequence[str]) 
     row = {
         **vars(given),
         **given.more,
-        **{name: first[name] for name in OF_ASSIGNMENT},
+        **first,
         "labels": list(given.labels),
         "language": as_code(given.language or ""),
         "suggestions_visible": visible,
@@ -247,9 +247,7 @@ def submit_one(connection: sa.Connection, given: Answer, labels: Sequence[str]) 
     if status == "conflict" and current is not None:
         connection.execute(_INSERT_CONFLICT, {"event_id": given.event_id, "against": current.event_id})
     elif current is None:
-        names = ("annotator_id", "round", "image_id", "event_id")
-        fresh = {name: row[name] for name in names} | {"revision": 1, "surplus": surplus}
-        connection.execute(_INSERT_ANSWER, fresh)
+        connection.execute(_INSERT_ANSWER, row | {"surplus": surplus})
     else:
         connection.execute(_REPLACE, {**key, "id": given.event_id, "fresh": revision})
     if visit is not None:
