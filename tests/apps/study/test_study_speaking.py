@@ -15,7 +15,7 @@ from affectml_annotation.study.door import Ids
 from affectml_annotation.study.screen import screen
 from affectml_apps.relabel import component, queries
 
-from ..conftest import change  # noqa: TID252
+from ..conftest import change, settle  # noqa: TID252
 from ..reading import press, said, unescaped, untranslated  # noqa: TID252
 from .conftest import AGE, PANEL, PRACTISED, AtImages, Participant, agree, bring, participant, rows
 
@@ -78,12 +78,12 @@ def test_another_language_loses_nothing_that_was_typed_into_the_questions(study,
     app = see("ann")
     app.radio[0].set_value("30+")
     app.text_area[0].set_value("Well.")
-    app.checkbox[1].check()
+    app.checkbox[2].check()
     assert app.radio[0].options == ["18 bis 29", "30 oder älter"]
     press(app, "language-en")
     assert list(map(unescaped, app.radio[0].options)) == ["18-29", "30+"]
     assert (app.radio[0].value, app.text_area[0].value) == ("30+", "Well.")
-    assert [box.value for box in app.checkbox] == [False, True]
+    assert [box.value for box in app.checkbox[1:]] == [False, True]
     press(app, "Continue")
     answers = {row.question: row.value for row in rows(task, schema.questionnaire)}
     assert answers == {"age": "30+", "mood": "Well.", "langs": ["German"]}
@@ -133,7 +133,9 @@ def test_every_text_of_a_study_is_said_in_a_language(study, see):
     app = then(look(), "Continue")
     assert len(app.error) == 2  # one question without an answer, and that nothing was sent
     bring(store, who, "instructions")
-    then(look(), "Ask for my data to be erased")
+    app = look()
+    app.checkbox[0].check().run()
+    then(app, "Ask for my data to be erased")
     bring(store, who, "images")
     look()
     bring(store, who, "after")
@@ -149,7 +151,7 @@ def test_every_text_of_a_study_is_said_in_a_language(study, see):
 
 
 @pytest.mark.slow
-def test_another_language_beside_an_image_brings_its_words_and_keeps_the_choice(start, profile, study_folder, settle):
+def test_another_language_beside_an_image_brings_its_words_and_keeps_the_choice(start, profile, study_folder):
     practice = {"images": [{"image": PRACTISED, "labels": ["fear"], "images": {"de": "000009"}}]}
     server = start(study=study_folder(practice=practice, checks={}))
     page, asked = profile(locale="en").new_page(), []
@@ -176,7 +178,7 @@ def test_another_language_beside_an_image_brings_its_words_and_keeps_the_choice(
 
 
 @pytest.mark.slow
-def test_a_browser_holds_what_is_filled_in_while_the_language_changes(start, profile, study_folder, settle):
+def test_a_browser_holds_what_is_filled_in_while_the_language_changes(start, profile, study_folder):
     server = start(study=study_folder())
     page = profile(locale="de-AT").new_page()
 
