@@ -432,7 +432,7 @@ def test_who_returns_in_time_goes_on_and_who_is_late_is_told_and_keeps_what_they
     ]
 
 
-def test_a_check_answered_late_is_a_check_and_no_image(opened):
+def test_a_check_answered_late_is_a_check_and_is_paid_as_an_image(opened):
     store = opened(checks={"rate": 0.5})
     who = to_images(store, "P1")
     (check,) = [claim.image_id for claim in store.claim(who, 5) if claim.purpose == "check"]
@@ -441,7 +441,7 @@ def test_a_check_answered_late_is_a_check_and_no_image(opened):
     assert store.submit([Answer("i01", who, "labels", ("awe",))])[0].status == "accepted"
     (said,) = store.judgements().to_dict("records")
     (row,) = pay.pay_rows(store)
-    assert (said["purpose"], row.images, row.failed_checks, row.due) == ("check", 0, 1, 0)
+    assert (said["purpose"], row.images, row.failed_checks, row.due) == ("check", 1, 1, Decimal("0.50"))
 
 
 def test_who_leaves_gives_the_images_back_at_once(opened):
@@ -585,6 +585,8 @@ def test_pay_is_right_to_the_penny(status, images, active_ms, fixed, over):
 
 def test_who_left_is_paid_what_the_file_says():
     assert pay.due(study_with(images_per_person=6), "left", 1, 0)[0] == Decimal("0.50")  # a sixth of 3.00
+    with_check = study_with(images_per_person=5, checks={"rate": 0.2})
+    assert pay.due(with_check, "left", 2, 0)[0] == Decimal("1.00")  # two sixths, since the check is an image to them
     assert pay.due(study_with(pay={"unfinished": "all"}), "left", 0, 0)[0] == 3
     assert pay.due(study_with(pay={"unfinished": "nothing"}), "left", 4, 0)[0] == 0
 

@@ -67,7 +67,8 @@ MISSING = [
     (
         {
             "images_per_person": 10, "places": {"people": 5}, "checks": {"rate": 0.3, **dictated()},
-            "practice": dictated(image="000002", labels=["amusment"]), "pay": {"currency": "JPY", "per_minute_over": "0.50"},
+            "practice": dictated(image="000002", labels=["amusment"]),
+            "pay": {"currency": "JPY", "per_minute_over": "0.50"},
             "recruit": {"panel": "sona", "return_to": "https://x.example/"},
         },
         "places.people is 5: for 18 images with 3 people each it takes 6 who label 10.",
@@ -97,17 +98,18 @@ MISSING = [
 @pytest.mark.parametrize(("changes", "says"), [(changes, says) for changes, *says in MISSING])
 def test_what_is_missing_is_said_in_a_sentence(folder, changes, says):
     write_file(folder, **changes)
-    missing = studies.check(folder).missing
-    assert [words for words in says if not any(sentence.startswith(words) for sentence in missing)] == []
+    found = studies.check(folder)
+    told = (*found.missing, *found.unfilled, *found.refused)
+    assert [words for words in says if not any(sentence.startswith(words) for sentence in told)] == []
 
 
-def test_what_the_texts_name_and_is_not_there_is_missing(folder):
+def test_what_the_texts_name_and_is_not_there_is_refused(folder):
     write_file(folder, languages=["en", "de"])
     (folder / "instructions.md").write_text("![a painting](00000)", encoding="utf-8")
     (folder / "study.de.yaml").write_text("labels: {aw: {name: Ehrfurcht}}", encoding="utf-8")
-    missing = studies.check(folder).missing
-    assert "instructions.md: there is no image '00000'; did you mean '000010'?" in missing
-    assert "study.de.yaml: there is no label 'aw'; did you mean 'awe'?" in missing
+    unknown = studies.check(folder).refused
+    assert "instructions.md: there is no image '00000'; did you mean '000010'?" in unknown
+    assert "study.de.yaml: there is no label 'aw'; did you mean 'awe'?" in unknown
     refused(BadInput, "names 'aw', which is not a label", studies.begin, folder, by="lead")
     (folder / "study.de.yaml").write_text("labels: {awe: {name: Wut}, anger: {name: Wut}}", encoding="utf-8")
     assert "are both called 'Wut' in de" in studies.check(folder).missing[-1]
@@ -365,3 +367,13 @@ def test_an_erasure_by_the_panels_id_goes_on_where_another_program_stood_in_its_
     assert run("study", "erase", folder, "link 1") == "erased before; the database's files are clean\n"
     with studies.open_running(folder) as store:
         assert not store.database.reading(to_clean)
+
+
+def test_a_study_that_begins_says_what_is_still_missing(run, monkeypatch, folder):
+    server = types.SimpleNamespace(main=lambda arguments: sys.exit(0))
+    monkeypatch.setitem(sys.modules, "streamlit.web.cli", server)
+    said = run("study", "run", folder)
+    assert "still missing: consent.md has places to fill in: [" in said
+    assert "still missing: pay.per_person is 0: nobody is paid." in said
+    reached = run("study", "run", folder, "--allow-host", "study.example.org", fails=True)
+    assert "BadTask: consent.md has places to fill in: [" in reached

@@ -215,9 +215,9 @@ def test_a_list_of_yaml_is_no_place_to_fill_in_and_one_within_a_short_text_is(fo
     assert read_study(folder).labels["de"]["awe"].name == ""  # of spaces
     """Letters of Arabic and Japanese are neither small nor capital, so such a list looks like one."""
     (folder / "study.de.yaml").write_text("boxes: [قرأت هذا., أشارك بمحض إرادتي.]\n", encoding="utf-8")
-    assert not [line for line in check.check_study(folder).missing if "study.de.yaml" in line]
+    assert not [line for line in check.check_study(folder).unfilled if "study.de.yaml" in line]
     (folder / "study.de.yaml").write_text('help: ["Fragen: [ANSCHRIFT]"]\n', encoding="utf-8")
-    assert "study.de.yaml has places to fill in: [ANSCHRIFT]." in check.check_study(folder).missing
+    assert "study.de.yaml has places to fill in: [ANSCHRIFT]." in check.check_study(folder).unfilled
 
 
 @pytest.fixture

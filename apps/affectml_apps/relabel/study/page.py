@@ -259,7 +259,8 @@ def _your_part(task: LabelTask, who: str, shown: Screen) -> None:
             st.text(_("You have asked for your data to be erased. The person who leads the study will do it."))
             return
         st.text(_(ERASING))
-        if st.button(_("Ask for my data to be erased")):
+        sure = st.checkbox(_("Yes, erase all my answers"))
+        if st.button(_("Ask for my data to be erased"), disabled=not sure):
             ask_for_erasure(task.store, who)
             st.rerun()
 
