@@ -122,8 +122,8 @@ def test_labels_that_a_study_cannot_have_are_said_by_the_check_and_not_first_by_
 
 
 def test_how_many_people_it_takes_is_said_before_it_begins(run, tmp_path, demo_set):
-    run("study", "init", demo_set(images=240).root, tmp_path / "study")
-    write_file(tmp_path / "study", overlap=4, images_per_person=40, places={"people": 24})
+    run("study", "init", demo_set(images=20).root, tmp_path / "study")
+    write_file(tmp_path / "study", overlap=6, images_per_person=5, places={"people": 24})
     said = run("study", "check", tmp_path / "study")
     assert (
         "it takes 24 people (0.00 EUR); if every image is skipped as often as `skips` counts, 48 people (0.00 EUR)"
@@ -131,13 +131,13 @@ def test_how_many_people_it_takes_is_said_before_it_begins(run, tmp_path, demo_s
     )
     assert "- places.people" not in said
     assert json.loads(run("study", "check", tmp_path / "study", "--json"))["people"] == 24
-    write_file(tmp_path / "study", overlap=5, skips=2, pay={"per_person": "1.25"})
+    write_file(tmp_path / "study", overlap=5, skips=2, places={"people": 19}, pay={"per_person": "1.25"})
     said = run("study", "check", tmp_path / "study")
     assert (
-        "it takes 30 people (37.50 EUR); if every image is skipped as often as `skips` counts, 42 people (52.50 EUR)"
+        "it takes 20 people (25.00 EUR); if every image is skipped as often as `skips` counts, 28 people (35.00 EUR)"
         in said
     )
-    assert "places.people is 24: for 240 images with 5 people each it takes 30 who label 40." in said
+    assert "places.people is 19: for 20 images with 5 people each it takes 20 who label 5." in said
     assert "5 per image" in run("study", "check", tmp_path / "study", "--summary")
 
 
