@@ -18,7 +18,7 @@ from affectml.people.labelling import queued_words
 from affectml_annotation import AnnotationError
 from affectml_apps import serving
 from affectml_apps.explore.state import Explorer, current
-from affectml_apps.text import attempt, controlled, plain, show_done
+from affectml_apps.text import attempt, controlled, plain, problem, show_done
 
 CLIENT = Path(__file__).parent / "client"
 MOST_CHOICES = 1000  # levels to choose from; of more, a part of their text is asked for
@@ -40,7 +40,7 @@ def run() -> None:
         try:
             explorer.refresh()
         except (AffectmlError, AnnotationError) as error:
-            st.error(plain(error))
+            problem(error)
         draw_filters(explorer, view)
         below = st.container()
         draw_notes(explorer)
@@ -111,8 +111,8 @@ def title_of(column: Column) -> str:
 
 def draw_filters(explorer: Explorer, view: View) -> None:
     """One widget for each filter, and a way to add one."""
-    if problem := st.session_state.pop("problem", None):
-        st.error(plain(problem))
+    if told_before := st.session_state.pop("problem", None):
+        st.error(plain(told_before))
     st.subheader("Filters")
     named = controlled("name of images", view.name, lambda text: change(name=text.strip()))
     st.text_input("Id or file", placeholder="A part of it", max_chars=200, **named)
@@ -216,7 +216,7 @@ def draw_selections(explorer: Explorer, view: View) -> None:
     try:
         shown = explorer.shown(view).rows
     except (AffectmlError, AnnotationError) as error:
-        st.error(plain(error))
+        problem(error)
         return
     st.text(f"{len(shown):,} shown")
     ticked = ticks(explorer)
@@ -304,12 +304,7 @@ def remark(explorer: Explorer, view: View) -> str:
 
 def mount(explorer: Explorer, view: View) -> None:
     """Show map, grid and the large image."""
-    css = (CLIENT / "explore.css").read_text(encoding="utf-8")
-    component = st.components.v2.component(
-        "affectml-explore", html='<div class="mount"></div>', css=css, js=serving.loader("explore")
-    )
-    found = explorer.found
-    searcher = found.searcher
+    found, searcher = explorer.found, explorer.found.searcher
     data = {
         "base": serving.prefixed(config.get_option("server.baseUrlPath")),
         "version": serving.client_version(CLIENT),
@@ -331,7 +326,7 @@ def mount(explorer: Explorer, view: View) -> None:
         "seen": st.session_state.get("seen"),
         "ticked": st.session_state.get("ticked", []),
     }
-    component(key="explorer", data=data, on_wish_change=on_wish)
+    serving.component("explore", CLIENT)(key="explorer", data=data, on_wish_change=on_wish)
 
 
 if __name__ == "__main__":

@@ -169,7 +169,7 @@ def _wanting(task: LabelTask) -> None:
     if not task.is_study:
         st.text(f"{many}.")
     else:
-        per_person = task.running.images_per_person
+        per_person = task.file.images_per_person
         st.text(f"{many}; a person gives {per_person} at most.")
         with folded("Open more places"), st.form("more"):
             places = max(1, ceil(answers / per_person) - overview.overview(task.store).free)
@@ -227,7 +227,7 @@ def _choose(
 
 @section()
 def _ways_in(task: LabelTask) -> None:
-    here, recruit = (st.context.url or "").rpartition("/")[0], task.running.recruit
+    here, recruit = (st.context.url or "").rpartition("/")[0], task.file.recruit
     if recruit.names:
         fills = {"prolific": "{{{{%{}%}}}}", "sona": "%SURVEY_CODE%"}.get(recruit.panel or "", "…")
         own = recruit.usual
