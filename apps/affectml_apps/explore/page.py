@@ -23,16 +23,11 @@ from affectml_apps.text import attempt, controlled, plain, problem, show_done
 CLIENT = Path(__file__).parent / "client"
 MOST_CHOICES = 1000  # levels to choose from; of more, a part of their text is asked for
 OWN = ("colour", "order", "descending", "lasso", "image", "text", "like", "rates", "of")  # what a browser changes
-# Drawn here: a ":material/..." icon would be fetched from abroad by every page.
-ICON = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><g fill="#2f6fc4"><circle cx="9" cy="10" r="4"/>'
-    '<circle cx="22" cy="8" r="3"/><circle cx="20" cy="21" r="6"/><circle cx="7" cy="24" r="2.5"/></g></svg>'
-)
 
 
 def run() -> None:
     """Draw the page."""
-    st.set_page_config(page_title="Explore", page_icon=ICON, layout="wide")
+    st.set_page_config(page_title="Explore", page_icon=str(CLIENT / "icon.svg"), layout="wide")
     st.html(CLIENT / "page.css")
     show_done()
     explorer, view = current(), read_view()
@@ -224,16 +219,11 @@ def draw_selections(explorer: Explorer, view: View) -> None:
         st.text(f"{len(ticked):,} ticked: these are kept, downloaded or sent, in the order of ticking.")
         shown, view = np.array(ticked, dtype=np.uint32), View()
     with st.expander("Keep, download or ask people"), st.container():
-        name = st.text_input("Name", key="name", placeholder="storms", max_chars=100, on_change=stay)
-        there = name.strip() in saved
-        # a tick is for one name and one saving
-        again = there and st.checkbox(
-            f"replace the one of this name ({saved[name.strip()]:,} images)",
-            key=f"again {name} {st.session_state.get('kept', 0)}",
-            on_change=stay,
-        )
-        if st.button("Save these images", on_click=stay, disabled=not name.strip() or (there and not again)):
-            attempt(lambda: save(explorer, shown, view, name.strip(), replace=again), "{}")
+        name = st.text_input("Name", key="name", placeholder="storms", max_chars=100, on_change=stay).strip()
+        if name in saved:
+            st.text("There is a selection of this name; choose another.")
+        if st.button("Save these images", on_click=stay, disabled=not name or name in saved):
+            attempt(lambda: save(explorer, shown, view, name), "{}")
         st.download_button(
             "Download as CSV",
             lambda: explorer.found.csv(shown).encode("utf-8-sig"),  # Excel's mark of UTF-8
@@ -258,10 +248,9 @@ def ticks(explorer: Explorer) -> list[int]:
     return found
 
 
-def save(explorer: Explorer, shown: NDArray[np.uint32], view: View, name: str, *, replace: bool) -> str:
+def save(explorer: Explorer, shown: NDArray[np.uint32], view: View, name: str) -> str:
     """Save what is shown; returns what was done."""
-    explorer.found.selections.save(name, explorer.found.image_id[shown], view, replace=replace)
-    st.session_state["kept"] = st.session_state.get("kept", 0) + 1
+    explorer.found.selections.save(name, explorer.found.image_id[shown], view)
     stay()
     return f"saved {len(shown):,} images as {name}"
 

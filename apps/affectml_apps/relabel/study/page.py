@@ -71,10 +71,6 @@ KNOWN = marked(
 )
 TO_LEADS = "If you lead this study, its pages are in the menu at the top. “Progress” says how people come here."
 
-# What is read stays narrow enough for it; what stands on top is as wide as the page, so that it stays where it is.
-NARROW = """<style>
-.stMainBlockContainer > .stVerticalBlock > :not(:has(> .st-key-top)) {width: min(100%, 48rem); margin-inline: auto}
-</style>"""
 # Streamlit leaves a page scrolled to where the one before it was left.
 TO_TOP = "<script>document.querySelector('.stMain')?.scrollTo(0, 0) // {}</script>"
 MOST_POINTS = 11  # of a scale whose points all stand there
@@ -316,7 +312,7 @@ def draw_phase(task: LabelTask, who: str, shown: Screen) -> None:
 
 def narrow() -> None:
     """Keep what is read on a page narrow enough, and leave the row on top where it is."""
-    st.html(NARROW)
+    st.html(component.CLIENT / "narrow.css")
 
 
 def _questions(task: LabelTask, who: str, shown: Screen) -> None:
