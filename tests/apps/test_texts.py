@@ -130,14 +130,6 @@ def test_a_text_in_a_module_is_found(code):
     assert len(list(client_texts(code))) == 1
 
 
-def test_what_a_module_does_not_say_is_passed_over():
-    code = r"""// It's "Not a text"
-    import { make } from "./elements.js"; /* "Nor this" */
-    make("div", { class: "a b" }, _("This is a text"), key === "Enter", text.split(/"Not (either)/));
-    root.querySelector(".a .b").append(ngettext("{n} Image", "{n} Images", n), KINDS[0]);"""
-    assert list(client_texts(code)) == []
-
-
 SAID = re.compile(r'(?<![\w.])(?:_|marked|ngettext)\(\s*("(?:[^"\\]|\\.)*")')
 
 
