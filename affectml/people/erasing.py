@@ -13,7 +13,7 @@ from affectml._files import sha256
 from affectml.data import Dataset
 from affectml.data.dataset import command_for, counts_more
 from affectml.errors import BadDataset, BadInput, BadRun
-from affectml.people.known import ENDING, People, head_of, open_people, save_people
+from affectml.people.known import ENDING, HEAD, People, open_people, save_people
 from affectml.runs import RunFolder
 from affectml_annotation import erasing
 from affectml_annotation.exchange.dataset_folder import note_export, noted
@@ -85,12 +85,12 @@ class ErasedPeople(erasing.Erased):
             command = shlex.join(["affectml", "label", "remove", "erase", shown(dataset), *people, "--runs"])
             return [*lines, f"  no run by person was found that knows them; `{command} FOLDER` looks in other places"]
         lines.append("thresholds and tastes taken out of what runs know of people, for good:")
-        lines += [f"  {one.file}: {one.people} of its people" for one in self.learned]
+        lines += [f"  {record.file}: {record.people} of its people" for record in self.learned]
         lines.append("  what a run learned of all people together it learned from their answers too, and keeps. For a")
         lines.append("  run without them make the targets again, remove the run with its people file, and train anew:")
-        for one in self.learned:
-            gone = "its run is not beside it" if one.run is None else f"{one.run} does not say how it was trained"
-            lines.append(f"    {one.command or f'{one.file}: {gone}'}")
+        for record in self.learned:
+            gone = "its run is not beside it" if record.run is None else f"{record.run} does not say how it was trained"
+            lines.append(f"    {record.command or f'{record.file}: {gone}'}")
         return lines
 
 
@@ -202,12 +202,12 @@ def _people_of(dataset: Dataset, more: list[Path]) -> list[People]:
     # by name, since a target that was exported again has another fingerprint; or by that, where the set was renamed
     others = [people for people in opened if people.dataset != dataset.name]
     own = {dataset.fingerprint(target)["target"] for target in dataset.meta.targets} if others else set()
-    return [one for one in opened if one.dataset == dataset.name or one.fingerprint.get("target") in own]
+    return [people for people in opened if people.dataset == dataset.name or people.fingerprint.get("target") in own]
 
 
 def _learned(people: People, count: int) -> Learned:
     run = people.file.with_name(people.file.name.partition(f"{ENDING}.")[0])
-    with suppress(BadRun):
-        if head_of(run) == people.head:
+    with suppress(BadRun, OSError):
+        if sha256(run / HEAD) == people.head:
             return Learned(people.file, count, run, RunFolder.open(run).info.command)
     return Learned(people.file, count, None, None)

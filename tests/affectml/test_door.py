@@ -88,7 +88,7 @@ HOME = {  # where the functions of commands are that stand elsewhere
 def test_every_command_has_a_function_of_its_name():
     for name, command in typer.main.get_command(app).commands.items():
         if name == "import":
-            for importer in set(command.list_commands(typer.Context(command))) - {"fetch", "clip-e"}:
+            for importer in set(command.whole.list_commands(typer.Context(command))) - {"fetch", "clip-e"}:
                 assert getattr(affectml, f"import_{importer.replace('-', '_')}").name == importer
         elif (function := HOME.get(name, name)) is not None:
             assert function in affectml.__all__
@@ -100,7 +100,7 @@ def test_every_command_has_a_function_of_its_name():
 
 
 def test_functions_do_what_their_commands_do(run, demo, tiny_clip, tmp_path):
-    summary = affectml.embed(demo, f"local-dir:{tiny_clip}", threads=1, say=str)
+    summary = affectml.embed(demo, encoder=f"local-dir:{tiny_clip}", threads=1, say=str)
     assert (summary.done, summary.skipped_existing) == (0, 200)
     view = affectml.explore(demo, [run])
     assert list(view.runs) == ["run"]

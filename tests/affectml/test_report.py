@@ -317,7 +317,7 @@ def test_subgroups_show_what_was_tested_and_a_small_level_its_size():
         return subgroup_lines(found(subgroups={**content, **more}))
 
     assert lines() == ["subgroups by shapes: no difference beyond chance (2 tests, Holm, 5 %)"]
-    assert lines(tests=0) == ["subgroups by shapes: too few images or people to compare them"]
+    assert lines(tests=0) == ["subgroups by shapes: too few images to compare them"]
     assert len(lines(findings=[{"system": "", "words": each} for each in "abcdefg"])) == 6
     assert subgroup_lines(found()) == []
 
@@ -609,7 +609,9 @@ def test_features_that_are_the_same_for_all_images_are_said(tmp_path):
     words = "the scores are the same for all {} images, as if all had the same features: "
     here = f"n the test images {words.format(run.evaluation.n)}"
     assert any(line.startswith(f"o{here}") for line in said)
-    assert f"<p>O{here}" in (run.folder / "report.html").read_text(encoding="utf-8")
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert f"<p>O{here}" in page
+    assert "The labels say what viewers report feeling" in page
     assert terminal_lines(run.evaluation)[1].startswith(f"O{here}")
     made_ = predict_to_file(run, demo, tmp_path / "all.csv", threads=1, say=said.append)
     assert made_.alike.startswith(words.format(40))

@@ -29,17 +29,17 @@ def nothing_is_broken(anything, deeds, at_once):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_whatever_people_do_nothing_is_broken(seed, monkeypatch, tmp_path):
     anything = Anything("sqlite://", seed, monkeypatch, tmp_path)
-    nothing_is_broken(anything, 1000, 250)
+    nothing_is_broken(anything, 900, 300)
     assert min(anything.done[name] for name in ("conflict", "surplus", "erase", "undo", "take_in", "second_look")) > 0
 
 
 @pytest.mark.slow
 def test_whatever_people_do_nothing_is_broken_on_postgresql(postgres_url, monkeypatch, tmp_path):
     anything = Anything(postgres_url, 0, monkeypatch, tmp_path)
-    nothing_is_broken(anything, 300, 150)
+    nothing_is_broken(anything, 200, 100)
     with anything.store.database.write() as connection:
         connection.exec_driver_sql("ALTER TABLE event DISABLE TRIGGER event_append_only")
     assert set(broken(anything.store)) == {"schema"}
@@ -125,19 +125,20 @@ BY_HAND = {
     "slot.missing": ["DELETE FROM slot WHERE round = 1 AND position = 2"],
     "slot.taken": ["UPDATE slot SET taken = taken + 1 WHERE round = 1 AND position = 2"],
 }  # fmt: skip
-NAMED = {name: "log" if name[:5] in ("event", "confl") else name.partition(".")[0] for name in BY_HAND}
+NAMED = {name: ["log"] if name[:5] in ("event", "confl") else [name.partition(".")[0]] for name in BY_HAND}
+NAMED |= {"event.revision": ["log", "answer"], "answer.surplus": ["answer", "assignment"]}  # each says the other's
 
 
 def test_every_invariant_is_broken_once(store):
     assert broken(store) == {}
-    assert {NAMED[name] for name in BY_HAND} | {"file", "backup", "schema"} == {*INVARIANTS}
+    assert {name for names in NAMED.values() for name in names} | {"file", "backup", "schema"} == {*INVARIANTS}
 
 
 @pytest.mark.parametrize("name", BY_HAND)
 def test_what_is_broken_is_named_alone(store, name):
     assert {*by_hand(store.database.where, *BY_HAND[name])} == {1}
     found = check_store(store)
-    assert [(one.invariant, one.count) for one in found] == [(NAMED[name], 1)], found
+    assert [(one.invariant, one.count) for one in found] == [(named, 1) for named in NAMED[name]], found
 
 
 OTHER_SCHEMAS = [

@@ -14,7 +14,7 @@ import pandas as pd
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import BadImport
 from affectml_annotation.exchange.files import readable, write_json
-from affectml_annotation.exchange.tables import for_files, from_files, of_rows, with_time_texts
+from affectml_annotation.exchange.tables import for_files, from_files, plain_row, with_time_texts
 from affectml_annotation.judgements import ANSWERS
 
 CHOICES, KIND, IMAGE = "labels", "answer", "image"
@@ -31,33 +31,30 @@ def write_label_studio(judgements: pd.DataFrame, path: str | Path) -> None:
         name = str(row["image_id"])
         data = {"image": name, "image_id": name}
         task = tasks.setdefault(name, {"data": data, "annotations": [], "predictions": []})
-        task["annotations"].append(_annotation(row))
+        task["annotations"].append(_annotation(plain_row(row)))
     write_json(Path(path), list(tasks.values()))
 
 
-def _annotation(row: Mapping[Any, Any]) -> dict[str, Any]:
+def _annotation(row: Mapping[str, Any]) -> dict[str, Any]:
     result = _choices(CHOICES, row["labels"])
     if row["kind"] == "unsure":
         result += _choices(KIND, ["unsure"])
-    for name, column in FURTHER.items():
-        value = row.get(name)
-        if column.type == "numbers" and value is not None:
-            result.append(_result(name, "textarea", {"text": ["" if one is None else str(one) for one in value]}))
-        elif column.type == "truth":
-            result += _choices(name, [name] if value is True else [])
-        elif column.type in ("number", "whole") and not pd.isna(value):
-            result.append(_result(name, "number", {"number": value}))
-        elif not pd.isna(value):
-            result.append(_result(name, "textarea", {"text": [value]}))
-    found: dict[str, Any] = {
+    for name, value in row.items():
+        match FURTHER[name].type if name in FURTHER else None:
+            case "numbers":
+                result.append(_result(name, "textarea", {"text": ["" if one is None else str(one) for one in value]}))
+            case "truth":
+                result += _choices(name, [name] if value else [])
+            case "number" | "whole":
+                result.append(_result(name, "number", {"number": value}))
+            case "text" | "language" | "time":
+                result.append(_result(name, "textarea", {"text": [value]}))
+    return {
         "completed_by": {"email": row["annotator_id"]},
         "was_cancelled": row["kind"] == "skip",
         "result": result,
+        **{theirs: row[name] for name, theirs in THEIR_NAMES.items() if name in row},
     }
-    for name, theirs in THEIR_NAMES.items():
-        if not pd.isna(value := row.get(name)):
-            found[theirs] = value
-    return found
 
 
 def _result(name: str, kind: str, value: dict[str, Any]) -> dict[str, Any]:
@@ -93,7 +90,9 @@ def read_label_studio(path: str | Path) -> pd.DataFrame:
             raise
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise BadImport(str(path), [f"{where}: not as Label Studio exports it ({error})"]) from None
-    return from_files(of_rows(rows, otherwise=("image_id", "annotator_id", "labels")), str(path))
+    names = dict.fromkeys(["image_id", "annotator_id", "labels", *(name for row in rows for name in row)])
+    table = pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=object) for name in names})
+    return from_files(table, str(path))
 
 
 def _judgement(annotation: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -14,14 +14,6 @@ from affectml_apps.text import plain
 
 WHO = marked("Who is labelling?")
 SIGN_IN = marked("Sign in, so that your answers are kept under your own account.")
-NO_PASSWORD_HERE = marked(
-    "A name is no password: anybody can label here under somebody else's name, so this page only answers to this "
-    "machine. For a team, set up sign-in (st.login)."
-)
-NO_PASSWORD = marked(
-    "A name is no password: anybody can label here under somebody else's name, and this page answers to other "
-    "machines. The lead's pages stay away until sign-in (st.login) is set up."
-)
 
 WITHDRAWING = marked(
     "After that nothing is shown to you, and none of your answers is counted or exported. Whoever leads the task can "
@@ -89,9 +81,6 @@ def ask_who(title: str = WHO, why: str = SIGN_IN) -> None:
             else:
                 st.session_state["who"] = name
                 st.rerun()
-    if not current().is_study:
-        draw = st.info if current().only_here else st.warning
-        draw(_(NO_PASSWORD_HERE if current().only_here else NO_PASSWORD))
 
 
 def is_proven() -> bool:
