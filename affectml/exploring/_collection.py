@@ -129,13 +129,6 @@ class Collection:
         need(name, self.columns, "no column")
         return self.columns[name]
 
-    def warm(self) -> None:
-        """Compute every column and the map now, so that nobody waits for them later; for a thread of its own."""
-        for column in self.columns.values():
-            _ = column.values
-        if self.searcher is not None:
-            self.map()
-
     # What is shown
 
     def shown(self, view: View) -> NDArray[np.int64]:

@@ -35,7 +35,7 @@ from affectml_annotation import Answer, LabelStore
 from affectml_apps.relabel.identity import make_token
 from affectml_apps.relabel.task import LabelTask, Options, current, open_task
 from affectml_apps.relabel.web import make_routes
-from affectml_apps.serving import Guard
+from affectml_apps.serving import TOLD, Guard
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN_INFO = ROOT / "tests" / "golden" / "0.3.0" / "runs" / "auto" / "run.json"
@@ -296,7 +296,8 @@ class Caller(TestClient):
 
     def __init__(self, task: LabelTask, who: str, *middleware: Middleware, **options: Any) -> None:
         """middleware: more of it. options: of `make_routes`."""
-        app = Starlette(routes=make_routes(**options), middleware=[Middleware(Guard), *middleware])
+        middleware = (Middleware(Guard), *middleware)
+        app = Starlette(routes=make_routes(**options), middleware=middleware, exception_handlers=TOLD)
         super().__init__(app, base_url="http://localhost:8501", follow_redirects=False)
         self.task = task
         self.be(who)

@@ -31,6 +31,7 @@ from affectml_annotation.study.terms import summary
 from affectml_apps.relabel import task as tasks
 from affectml_apps.relabel.identity import make_token, ticket
 from affectml_apps.relabel.web import make_routes
+from affectml_apps.serving import TOLD
 
 from .reading import (  # noqa: F401
     LABELS,
@@ -231,7 +232,7 @@ def receive(folder: Path, out: Path) -> None:
         store.consent("ann")
         store.claim("ann", 3)
         tasks.current.use(tasks.LabelTask(None, store, Taxonomy("own", LABELS), "secret"))
-        client = TestClient(Starlette(routes=make_routes()))
+        client = TestClient(Starlette(routes=make_routes(), exception_handlers=TOLD))
         headers = {"x-relabel-token": make_token("secret", "ann"), "content-type": "application/json"}
         reply = client.post("/relabel/sync", content=(folder / "message.json").read_bytes(), headers=headers)
         tasks.current.use(None)
