@@ -4,7 +4,6 @@ import errno
 import itertools
 import json
 import runpy
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
@@ -260,11 +259,12 @@ def test_a_data_set_without_a_target_is_looked_through_for_copies_which_become_g
     refused(BadDataset, "no target yet", affectml.audit, made, target="emotions")
 
 
-def test_what_files_do_not_keep_is_listed_beside_everything_else(demo, tmp_path):
-    file = shutil.copytree(demo.root, tmp_path / "set") / "annotators.parquet"
+def test_what_files_do_not_keep_is_listed_beside_everything_else(demo_set):
+    data = demo_set(images=40, seed=3)
+    file = data.root / "annotators.parquet"
     people = pd.read_parquet(file)
     pd.concat([people, people.iloc[:1]]).to_parquet(file)
-    (row,) = affectml.audit(tmp_path / "set").listed.to_dict("records")
+    (row,) = affectml.audit(data.root).listed.to_dict("records")
     assert (row["check"], row["evidence"].startswith(f"{file}: ")) == ("broken file", True)
     assert row["evidence"].endswith("has two rows; take one out")
 

@@ -8,17 +8,13 @@ import pandas as pd
 import pytest
 
 from affectml.auditing import audit_files
-from affectml.demo_set import write_demo
-from affectml.embeddings import embed_dataset
 from affectml_annotation import LabelStore, Task
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory):
+def written(demo_set):
     """A folder with a data set, embedded; read only."""
-    root = tmp_path_factory.mktemp("written")
-    embed_dataset(write_demo(root / "demo", images=40, seed=3).root, "affect-tiny")
-    return root
+    return demo_set(images=20, seed=3, embedded=True).root.parent
 
 
 @pytest.fixture

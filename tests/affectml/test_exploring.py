@@ -16,7 +16,6 @@ from sklearn.decomposition import PCA
 
 from affectml._files import write_json, write_parquet
 from affectml.data import DatasetMeta, TargetMeta, write_dataset
-from affectml.demo_set import write_demo
 from affectml.embeddings import write_store
 from affectml.encoders import EncoderIdentity
 from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun
@@ -28,7 +27,6 @@ from affectml.people.labelling import make_task
 from affectml.runs import RunInfo, TrainConfig
 from affectml.runs.schema import DataInfo, EncoderInfo, HeadInfo
 from affectml.taxonomies import Taxonomy, get_taxonomy
-from affectml.training import train_run
 from affectml_annotation import Answer, LabelStore, Task
 
 from .answered import write_answered
@@ -83,12 +81,9 @@ def found(hand):
 
 
 @pytest.fixture(scope="module")
-def demo(demo_set):
+def demo(paintings, run):
     """A demo set and a run on it."""
-    data = demo_set(images=60, seed=3).root
-    run = data.with_name("run")
-    train_run(TrainConfig(str(data), multilabel=True, threads=1), out=run, say=lambda line: None)
-    return Collection(data, [run])
+    return Collection(paintings, [run.folder])
 
 
 def ids(found, **view):
@@ -263,20 +258,20 @@ def test_a_run_is_compared_with_people_only_where_it_can_be(hand, tmp_path):
     assert found.detail(1).runs[0].rates == pytest.approx({"awe": 0.4, "joy": 0, "fear": 0.1})
 
 
-def test_a_run_on_other_images_of_the_same_names_is_refused(demo, tmp_path):
+def test_a_run_on_other_images_of_the_same_names_is_refused(demo, demo_set, tmp_path):
     """Every demo set has a 000000. A data set may lose images."""
     run = demo.runs["run"].folder.folder
-    other, fewer = (write_demo(tmp_path / name, images=n, seed=4) for name, n in (("other", 70), ("fewer", 50)))
+    other, fewer = demo_set("other", images=40, seed=1), demo_set("fewer", images=20)
     images = other.images.assign(image_id=[f"z{each}" for each in other.images["image_id"]])
     none = write_dataset(tmp_path / "none", DatasetMeta("none"), images.drop(columns="file"), {})
-    for data, why in ((other, "other has other files for some of the 60 images.*learned from .*demo"),
-                      (fewer, "fewer has other files for some of the 50 images"),
-                      (none, "none has none of its 60 images; it learned from .*demo")):  # fmt: skip
+    for data, why in ((other, "other has other files for some of the 40 images.*learned from .*demo"),
+                      (fewer, "fewer has other files for some of the 20 images"),
+                      (none, "none has none of its 200 images; it learned from .*demo")):  # fmt: skip
         refused(BadRun, why, Collection, data, [run])
     moved = shutil.copytree(run, tmp_path / "moved")
     edit(moved / "run.json", config={"dataset": str(tmp_path / "nowhere")})
     gone = "{} of its images are not here; it is taken that the others are the same"
-    assert f"moved: {gone.format(10)}" in Collection(fewer, [moved]).notes
+    assert f"moved: {gone.format(180)}" in Collection(fewer, [moved]).notes
     less = shutil.copytree(demo.dataset.root, tmp_path / "less")
     for name in ("images", "targets-emotions"):
         write_parquet(less / f"{name}.parquet", pd.read_parquet(less / f"{name}.parquet").iloc[1:])
@@ -484,10 +479,13 @@ def test_answers_have_names_only_where_they_are_asked_for(found):
     assert near[0].shares == pytest.approx({"awe": 0.4, "joy": 0, "fear": 0.1})
 
 
-def test_an_explanation_is_a_picture_and_words(demo):
-    found = demo.explain(3, "run", "awe")
-    assert (found.label, found.map.shape) == ("awe", found.pixels.shape[:2])
-    assert found.verdict in found.sentence()
+def test_a_run_explains_an_image_with_the_encoder_that_is_loaded(demo, monkeypatch):
+    asked = []
+    monkeypatch.setattr("affectml.explanation.explain_image", lambda *given, **more: asked.append((given, more)))
+    demo.explain(3, "run", "awe")
+    ((folder, path), more), run = asked[0], demo.runs["run"].folder
+    assert (folder, path, more["label"]) == (run, demo.path(3), "awe")
+    assert more["encoder_factory"]() is demo.encoders.of_run(run)
     refused(BadInput, "no run 'rnu'; did you mean 'run'", demo.explain, 3, "rnu")
 
 

@@ -228,7 +228,7 @@ def test_a_line_that_is_nested_too_deeply_is_broken_and_the_others_count(file):
 IDS = st.text(min_size=1, max_size=90)
 
 
-@given(st.lists(IDS, unique=True, min_size=1))
+@given(st.lists(IDS, unique=True, min_size=1, max_size=4))
 def test_a_custom_id_of_any_request_finds_it_again(ids):
     names = Names(pd.DataFrame({"image_id": ids}))
     forms = [(1, "sets"), (12, "ranking"), (2, "shares"), (999_999, "shares")]
