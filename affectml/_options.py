@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from numbers import Integral, Real
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from annotated_types import Ge
 
@@ -55,6 +55,12 @@ Seed = Annotated[int, Ge(0), Help("Seed of every random choice; same seed, same 
 Threads = Annotated[
     Annotated[int, Ge(1)] | None,
     Help("Threads for torch; part of what makes a result repeatable.", default="cores - 1", most=MOST_THREADS),
+]
+MoreThreads = Annotated[Annotated[int, Ge(1)] | None, Help(most=MOST_THREADS)]
+Count = Annotated[int, Ge(1)]
+Workers = Annotated[
+    Literal["ray"] | None,
+    Help("Hand the parts to the workers of a running Ray cluster (extra: ray).", default="this process"),
 ]
 Device = Annotated[
     str | None, Help("Where the encoder runs: cpu, cuda, cuda:1, mps.", default="cuda where there is one, else cpu")
@@ -136,12 +142,15 @@ def _default(field: Any) -> Any:
 def options_asked(function: Callable[..., Any], *, after: int = 0) -> Iterator[tuple[str, type | None, Option]]:
     """(parameter, dataclass with the option as its field, option) for each parameter after the first few.
 
-    A parameter that is given by its place is an argument.
+    A parameter that is given by its place is an argument. `**options: Annotated[Any, Config]` are the fields of Config.
     """
     hints = get_type_hints(function, include_extras=True)
     _, entries = documented(function)
     for name, parameter in list(inspect.signature(function).parameters.items())[after:]:
         hint = hints[name]
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            yield from ((name, None, option) for option in options_of(hint.__metadata__[0]))
+            continue
         if is_dataclass(hint) and isinstance(hint, type):
             yield from ((name, hint, option) for option in options_of(hint))
             continue

@@ -1,24 +1,27 @@
-"""The functions of the door: `affectml.train`, `affectml.predict`, ... Each is what the command of its name does."""
+"""The functions of the door: `affectml.train`, `affectml.predict`, ... Each is what the command of its name does.
+
+Commands whose options are all here are made of these functions (`affectml.cli._command.shows`), so that none loads
+torch before it is called; a config annotates the options that are its fields.
+"""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from inspect import Parameter, Signature, signature
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 
-from affectml._options import options_of
+from affectml._options import Count, Device, MoreThreads, Workers, options_of
 from affectml._progress import Progress, Say
 from affectml.data import Dataset
+from affectml.demo_set import Drawing
 from affectml.encoders import DEFAULT_SPEC
 from affectml.errors import BadInput, did_you_mean
-from affectml.heads.registry import options_of_heads
-from affectml.page import WRITERS
-from affectml.pictures import ImageLike
-from affectml.predicting.predictions import Predictions
-from affectml.run import Run
+from affectml.evaluating import EvaluateConfig
+from affectml.fetching import FetchConfig
+from affectml.planning import PlanConfig
 from affectml.runs import RunFolder, TrainConfig, runs_in
-from affectml.training import open_or_draw, train_run
+from affectml.vlm import AskConfig
 
 if TYPE_CHECKING:
     from affectml import exploring
@@ -26,15 +29,17 @@ if TYPE_CHECKING:
     from affectml.evaluating import Evaluated
     from affectml.explanation import Explanation
     from affectml.fetching import FetchSummary
+    from affectml.pictures import ImageLike
     from affectml.planning import Plan
+    from affectml.predicting.predictions import Predictions
+    from affectml.run import Run
     from affectml.vlm import Asked
 
 T = TypeVar("T")
+Place: TypeAlias = str | PathLike[str]  # a folder or a file; Dataset and Run stand for theirs
 
 
-def train(
-    dataset: str | Path | Dataset | None = None, *, out: str | Path | None = None, say: Say = print, **options: Any
-) -> Run:
+def train(dataset: Place | None = None, *, out: Place | None = None, say: Say = print, **options: Any) -> "Run":
     """Train a head on a data set and judge it beside the prior, zero-shot and people, as `affectml train` does.
 
     Args:
@@ -51,6 +56,11 @@ def train(
     Raises:
         AffectmlError: a subclass, for anything that you can put right; nothing is written then.
     """
+    from affectml.heads.registry import options_of_heads
+    from affectml.page import WRITERS
+    from affectml.run import Run
+    from affectml.training import train_run
+
     known = signature(train).parameters.keys() - {"options"}
     of_head = {name: value for name, value in options.items() if name not in known}
     head = options.get("head")
@@ -66,7 +76,7 @@ def train(
             given[name] = (given[name],) if isinstance(given[name], str) else (*given[name],)
     folder = None if dataset is None else fspath(dataset)
     config = TrainConfig(dataset=folder, options=of_head, **given)
-    return Run(train_run(config, out=None if out is None else Path(out), say=say, writers=WRITERS))
+    return Run(train_run(config, out=_path(out), say=say, writers=WRITERS))
 
 
 def _with_options(plain: Signature) -> Signature:
@@ -81,7 +91,7 @@ def _with_options(plain: Signature) -> Signature:
 train.__signature__ = _with_options(signature(train))  # type: ignore[attr-defined]
 
 
-def load_run(path: str | Path) -> Run:
+def load_run(path: Place) -> "Run":
     """Open a run folder.
 
     Returns:
@@ -90,16 +100,18 @@ def load_run(path: str | Path) -> Run:
     Raises:
         BadRun: if the folder is not a run, or a run of another version.
     """
-    return Run(RunFolder.open(path))
+    from affectml.run import Run
+
+    return Run(RunFolder.open(Path(path)))
 
 
 def predict(
-    run: str | Path | Run,
-    images: ImageLike | Iterable[ImageLike],
+    run: Place,
+    images: "ImageLike | Iterable[ImageLike]",
     *,
     labels: Sequence[str] | None = None,
     errors: Literal["raise", "skip"] = "raise",
-) -> Predictions:
+) -> "Predictions":
     """Predict the labels of images. To ask a run several times, open it once with `load_run`.
 
     Args:
@@ -120,11 +132,11 @@ def predict(
 
 
 def evaluate(
-    systems: str | Path | Run | Sequence[str | Path | Run] | Mapping[str, str | Path | Run] = (),
+    systems: Place | Sequence[Place] | Mapping[str, Place] = (),
     *,
-    on: str | Path | Dataset | Sequence[str | Path | Dataset] = (),
-    train: str | Path | Dataset | Sequence[str | Path | Dataset] = (),
-    out: str | Path | None = None,
+    on: Place | Sequence[Place] = (),
+    train: Place | Sequence[Place] = (),
+    out: Place | None = None,
     say: Say = print,
     **options: Any,
 ) -> "Evaluated":
@@ -145,15 +157,15 @@ def evaluate(
     Raises:
         AffectmlError: a subclass, for anything that you can put right.
     """
-    from affectml.evaluating import EvaluateConfig, evaluate_systems
+    from affectml.evaluating import evaluate_systems
 
     named = systems.items() if isinstance(systems, Mapping) else [("", each) for each in _listed(systems)]
     given = [f"{name}={fspath(each)}" if name else fspath(each) for name, each in named]
     datasets: Any = {"on": tuple(map(fspath, _listed(on))), "train": tuple(map(fspath, _listed(train)))}
-    return evaluate_systems(given, _config(EvaluateConfig, "evaluate", options, **datasets), out=out, say=say)
+    return evaluate_systems(given, _config(EvaluateConfig, "evaluate", options, **datasets), out=_path(out), say=say)
 
 
-def explain(run: str | Path | Run, image: ImageLike, *, label: str | None = None, **options: Any) -> "Explanation":
+def explain(run: Place, image: "ImageLike", *, label: str | None = None, **options: Any) -> "Explanation":
     """Show which parts of an image speak for a label, and whether to believe it, as `affectml explain` does.
 
     Args:
@@ -168,18 +180,20 @@ def explain(run: str | Path | Run, image: ImageLike, *, label: str | None = None
     Raises:
         AffectmlError: a subclass, for anything that you can put right.
     """
+    from affectml.run import Run
+
     known = [name for name in signature(Run.explain).parameters if name != "self"]
     _check("explain", options, known)
     return _run(run).explain(image, label=label, **options)
 
 
-def demo(folder: str | Path | None = None, *, say: Say = print, **options: Any) -> Dataset:
-    """Open the demo set in a folder; draw it first if it does not exist.
+def demo(folder: Place | None = None, *, say: Say = print, **options: Annotated[Any, Drawing]) -> Dataset:
+    """Draw the demo set: abstract paintings with known true rates, judged by simulated annotators.
+
+    If the folder holds the demo set that these options draw, it is opened.
 
     Args:
-        folder: None is data/demo.
-        say: called with each line for the user.
-        options: of the drawing (images, seed, taxonomy, look, answers, panel, models, size), see `demo -h`.
+        folder: Folder to write. Default: data/demo.
 
     Returns:
         The Dataset.
@@ -187,13 +201,13 @@ def demo(folder: str | Path | None = None, *, say: Say = print, **options: Any) 
     Raises:
         BadInput: if an option does not exist, or the folder holds something else.
     """
-    if folder is None and not options:
-        return open_or_draw(None, say)
-    from affectml.demo_set import Drawing
     from affectml.demo_set.write import holds_demo, write_demo
-    from affectml.training import DEMO
 
-    where, drawing = DEMO if folder is None else Path(folder), _config(Drawing, "demo", options)
+    if folder is None and not options:
+        from affectml.training import open_or_draw
+
+        return open_or_draw(None, say)
+    where, drawing = Path(folder or "data/demo"), _config(Drawing, "demo", options)
     if not (where / "dataset.json").exists():
         with Progress("painting", drawing.images, "images") as bar:
             return write_demo(where, progress=bar.advance, **options)
@@ -207,29 +221,29 @@ def demo(folder: str | Path | None = None, *, say: Say = print, **options: Any) 
 
 
 def embed(
-    dataset: str | Path | Dataset,
-    encoder: str = DEFAULT_SPEC,
+    dataset: Place,
     *,
+    encoder: str = DEFAULT_SPEC,
     precision: str = "auto",
-    workers: Literal["ray"] | None = None,
-    batch_size: int | None = None,
-    threads: int | None = None,
-    decode_threads: int | None = None,
-    device: str | None = None,
+    workers: Workers = None,
+    batch_size: Count | None = None,
+    threads: MoreThreads = None,
+    decode_threads: MoreThreads = None,
+    device: Device = None,
     say: Say = print,
 ) -> "EmbedSummary":
-    """Embed a data set's new and changed images, as `affectml embed` does.
+    """Embed a data set's new and changed images. The same command continues after an interruption.
+
+    It may run several times at once, on any machines that share the folder; they share the work.
 
     Args:
-        dataset: the data set or its folder.
-        encoder: a spec, see `affectml.encoders.load_encoder`.
-        precision: "auto", "fp32", "fp16" or "bf16".
-        workers: "ray" hands the parts to a running Ray cluster.
-        batch_size: images per batch; None is 16 on a CPU, 64 elsewhere.
-        threads: for encoding; None is one for each core.
-        decode_threads: for reading and resizing images; None is as many, at least two.
-        device: cpu, cuda, cuda:1, mps; None is cuda if the machine has it, else cpu.
-        say: called with each line for the user.
+        dataset: Data set folder.
+        encoder: affect-tiny, ARCH:TAG, ARCH:/path/to/weights, local-dir:FOLDER or hf-hub:ORG/NAME.
+        precision: fp32, fp16, bf16 or auto. auto takes bf16 where the hardware has it, else fp16 on a GPU, and fp32 if
+            the features of the first images differ from those of fp32.
+        batch_size: Images per batch. Default: 16 on a CPU, 64 elsewhere.
+        threads: Threads for encoding. Default: as many as cores.
+        decode_threads: Threads for reading and resizing images. Default: as many as --threads, at least 2.
 
     Returns:
         An EmbedSummary: how many were embedded, and which could not be read.
@@ -239,10 +253,11 @@ def embed(
         BadDataset: if no image could be embedded.
         MissingExtra: if Ray is asked for and not installed.
     """
+    check_device(device, workers)
+    opened = Dataset.open(Path(dataset))
     from affectml.embeddings import embed_dataset
     from affectml.encoders import load_encoder
 
-    opened = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
     how: dict[str, Any] = {"batch_size": batch_size, "decode_threads": decode_threads}
     if workers is not None:
         from affectml.ray_engine import embed_with_ray
@@ -252,9 +267,7 @@ def embed(
     return embed_dataset(opened, loaded, say=say, **how)
 
 
-def explore(
-    dataset: str | Path | Dataset, runs: str | Path | Run | Sequence[str | Path | Run] = (), **options: Any
-) -> "exploring.Collection":
+def explore(dataset: Place, runs: Place | Sequence[Place] = (), **options: Any) -> "exploring.Collection":
     """Open a data set's images with people's and runs' answers, to filter and search as `affectml explore` does.
 
     Args:
@@ -271,10 +284,10 @@ def explore(
     """
     from affectml import exploring
 
-    return exploring.Collection(dataset, [_run(run).folder for run in _listed(runs)], **options)
+    return exploring.Collection(Path(dataset), [_run(run).folder for run in _listed(runs)], **options)
 
 
-def list_runs(folder: str | Path = "runs") -> list[Run]:
+def list_runs(folder: Place = "runs") -> "list[Run]":
     """List the runs in a folder, as `affectml runs` does.
 
     Returns:
@@ -283,15 +296,16 @@ def list_runs(folder: str | Path = "runs") -> list[Run]:
     Raises:
         BadRun: if the folder does not exist or holds no run.
     """
-    return [Run(each) for each in runs_in(folder)[0]]
+    from affectml.run import Run
+
+    return [Run(each) for each in runs_in(Path(folder))[0]]
 
 
-def fetch(dataset: str | Path | Dataset, **options: Any) -> "FetchSummary":
-    """Download the images that a data set has only as urls, as `affectml import fetch` does.
+def fetch(dataset: Place, **options: Annotated[Any, FetchConfig]) -> "FetchSummary":
+    """Download the images that a data set has only as urls. The same command continues after an interruption.
 
     Args:
-        dataset: the data set or its folder.
-        options: of FetchConfig (per_host, jobs, delay, tries, deadline, max_mb, contact, ...).
+        dataset: Data set folder.
 
     Returns:
         A FetchSummary: what came, and what failed and why.
@@ -300,17 +314,16 @@ def fetch(dataset: str | Path | Dataset, **options: Any) -> "FetchSummary":
         BadDataset: if there is no data set, it has no urls, or another process downloads its images.
         BadInput: if an option does not exist or its value is impossible.
     """
-    from affectml.fetching import FetchConfig, fetch_images
+    from affectml.fetching import fetch_images
 
-    return fetch_images(dataset, _config(FetchConfig, "fetch", options))
+    return fetch_images(Path(dataset), _config(FetchConfig, "fetch", options))
 
 
-def plan(dataset: str | Path | Dataset | None = None, **options: Any) -> "Plan":
-    """Plan from a pilot how exact a study will be and what it costs, as `affectml plan` does.
+def plan(dataset: Place | None = None, **options: Annotated[Any, PlanConfig]) -> "Plan":
+    """Plan a study from a pilot: how many people, how many images, how exact, and what it costs.
 
     Args:
-        dataset: the data set with the pilot's answers, or its folder; None plans from assumptions alone.
-        options: of PlanConfig (people, images, each, budget, per_hour, ...).
+        dataset: Data set folder with a pilot's answers. Default: nothing but assumptions.
 
     Returns:
         A Plan: studies with the half widths of each figure's 95 % interval and the plan's own 90 % interval of these,
@@ -320,32 +333,37 @@ def plan(dataset: str | Path | Dataset | None = None, **options: Any) -> "Plan":
         BadDataset: if nothing can be planned from the pilot.
         BadInput: if an option does not exist or its value is impossible.
     """
-    from affectml.planning import PlanConfig, plan_study
+    from affectml.planning import plan_study
 
-    opened = dataset if dataset is None or isinstance(dataset, Dataset) else Dataset.open(dataset)
-    return plan_study(opened, _config(PlanConfig, "plan", options))
+    return plan_study(None if dataset is None else Dataset.open(Path(dataset)), _config(PlanConfig, "plan", options))
 
 
-def ask(dataset: str | Path | Dataset, out: str | Path, *, model: str, say: Say = print, **options: Any) -> "Asked":
-    """Write the question that people were asked as batch requests for a model, as `affectml ask` does.
+def ask(dataset: Place, *, out: Place, say: Say = print, **options: Annotated[Any, AskConfig]) -> "Asked":
+    """Write the question that people were asked as batch requests for a vision-language model; nothing is sent.
 
     Args:
-        dataset: the data set or its folder.
-        out: the JSON lines file to write; it must not exist yet.
-        model: its name on the server.
-        say: called with each line for the user.
-        options: of AskConfig (samples, target, split, question, ...).
+        dataset: Data set folder.
+        out: JSON lines file to write; split into several if it gets too large.
 
     Returns:
-        Asked: the files and what is in them. Nothing was sent.
+        Asked: the files and what is in them.
 
     Raises:
         AffectmlError: a subclass, for anything that you can put right.
     """
-    from affectml.vlm import AskConfig
     from affectml.vlm import ask as write
 
-    return write(fspath(dataset), _config(AskConfig, "ask", options, model=model), Path(out), say=say)
+    return write(fspath(dataset), _config(AskConfig, "ask", options), Path(out), say=say)
+
+
+def check_device(device: str | None, workers: str | None = None) -> None:
+    """Raise BadInput for a device that this machine does not have, and for one beside workers of a cluster."""
+    if device is not None and workers is not None:
+        raise BadInput("--device is for this machine; workers of a cluster take their own: leave it out")
+    if device is not None:
+        from affectml.encoders.threads import usable_device
+
+        usable_device(device)
 
 
 def _config(kind: type[T], function: str, options: Mapping[str, Any], **own: Any) -> T:
@@ -365,5 +383,11 @@ def _listed(given: Any) -> list[Any]:
     return [given] if isinstance(given, str | PathLike) else list(given)
 
 
-def _run(run: str | Path | Run) -> Run:
+def _path(place: Place | None) -> Path | None:
+    return None if place is None else Path(place)
+
+
+def _run(run: Place) -> "Run":
+    from affectml.run import Run
+
     return run if isinstance(run, Run) else load_run(run)

@@ -7,6 +7,7 @@ import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,11 @@ class Finding:
     value: Any
 
 
-def doctor(folder: str | Path = ".") -> list[Finding]:
+def doctor(folder: str | PathLike[str] = ".") -> list[Finding]:
     """Say what this machine has: versions, extras, cores, GPU, what images are embedded in, what tests need.
 
     Args:
-        folder: its free space is reported.
+        folder: Folder whose free space is reported.
 
     Returns:
         A list of Finding: a name, words and a plain value each.

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from affectml._files import sha256, with_column, write_parquet
+from affectml._options import Help, Seed
 from affectml.data import Dataset, splits
 from affectml.data.choose import Copies, joined
 from affectml.duplicates import same_pixels
@@ -34,32 +37,32 @@ class Parted:
 
 
 def split(
-    dataset: str | Path | Dataset,
+    dataset: str | PathLike[str],
     *,
-    seed: int | None = None,
-    folds: int | None = None,
+    seed: Seed | None = None,
+    folds: Annotated[int | None, Help(metavar="K")] = None,
     val: float | None = None,
     test: float | None = None,
-    target: Sequence[str] = (),
+    target: tuple[str, ...] = (),
     group: str | None = None,
     new: bool = False,
     replace: bool = False,
 ) -> Parted:
-    """The split of a data set, which all its targets share: written where there is none yet, else shown.
+    """Write the split that all targets of a data set share, or show the existing one.
 
     Labels of all targets are kept in proportion at once; groups stay whole, and images with equal pixels together. Of a
     data set with one target it is the split that `train` makes with the same seed.
 
     Args:
-        dataset: the data set or its folder.
-        seed: of the draw; None is 0.
-        folds: write a column `fold` of 0 to folds - 1 instead, which `train` takes by its option of that name.
-        val: the share of the images for validation; None is .15. Where it is 0, `train` cuts one from train.
-        test: the same of the test; above 0.
-        target: the targets whose labels are kept in proportion; none are all.
-        group: the column of images.parquet whose groups stay whole; None is `group`.
-        new: give images that have no part one, in the shares that the parts have; no other image moves.
-        replace: part all images anew, whatever is there; the old file is kept beside.
+        dataset: Data set folder.
+        seed: Seed of the draw. Default: 0.
+        folds: Write K folds for `train --fold` instead. Default: none.
+        val: Share of the images for validation; 0 lets `train` cut it from train. Default: .15.
+        test: Share of the images for the test. Default: .15.
+        target: Target to stratify by; may be given several times. Default: all.
+        group: Column of images.parquet whose groups stay whole. Default: group.
+        new: Put images that have no part yet into one; no other image moves.
+        replace: Split all images anew; the old images.parquet is kept beside the new one.
 
     Returns:
         Parted: a table for each target, and what to know.

@@ -11,9 +11,6 @@ import os
 import re
 import sys
 import warnings
-from functools import partial
-from importlib import import_module
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -21,28 +18,43 @@ from typer.core import TyperGroup
 
 from affectml._progress import QUIET
 from affectml._version import __version__
-from affectml.cli._command import App, Later, Parts
-from affectml.cli.data import ask, audit, embed, export, plan, split
-from affectml.cli.import_ import app as import_app
-from affectml.cli.models import TRAIN_PANELS, demo, evaluate, explain, predict, runs, train
-from affectml.cli.pages import explore
+from affectml.cli._command import App, Later
 
 __all__ = ["app", "main"]
 
-
-def doctor(folder: Path = Path()) -> Parts:
-    """Say what this machine has: versions, extras, cores, GPU, what images are embedded in, what tests need.
-
-    Args:
-        folder: Folder whose free space is reported.
-    """
-    from affectml.checkup import doctor as find
-
-    found = find(folder)
-    yield {each.name: each.value for each in found}
-    yield from (f"{each.name:<11} {each.text}" for each in found)
-
-
+# The commands as `affectml --help` has them: heading -> name -> (module of affectml.cli, what it does).
+COMMANDS: Final = {
+    "Models": {
+        "train": ("models", "Train a head and judge it on the test split, beside the prior, zero-shot and people."),
+        "predict": ("models", "Predict labels for images with a trained run."),
+        "evaluate": ("models", "Judge systems beside people: runs, and any model's answers."),
+        "explain": ("models", "Show which parts of an image speak for a label, and whether to believe it."),
+        "runs": ("models", "List the runs in a folder with their first scores."),
+    },
+    "Data": {
+        "import": ("import_", "Make a data set folder of your own images or labels, or of a published set."),
+        "embed": ("data", "Embed a data set's new and changed images."),
+        "split": ("data", "Write the split that all targets of a data set share, or show the existing one."),
+        "audit": ("data", "List what deserves a second look: copies, odd answers, people, labels and files."),
+        "explore": ("pages", "Show a data set's images on a map with people's and runs' answers."),
+        "export": ("data", "Share a run or a data set."),
+        "taxonomy": ("taxonomy", "List taxonomies, or show one: its labels, their parents and places, its mappings."),
+    },
+    "People": {
+        "label": (
+            "label",
+            "Label images with several people. Alone it opens the page in the browser; its commands set up a task, "
+            "compare what people said, and make targets from it.",
+        ),
+        "study": ("study", "Let people take part in a study: consent, practice, images, payment."),
+        "plan": ("data", "Plan a study from a pilot: how many people, how many images, how exact, what it costs."),
+        "ask": ("data", "Write the question that people were asked as requests for a vision-language model."),
+    },
+    "This program": {
+        "demo": ("data", "Draw the demo set: abstract paintings with known true rates, and simulated annotators."),
+        "doctor": ("data", "Say what this machine has: versions, extras, cores, GPU, what tests need."),
+    },
+}
 # What is there when a command is stopped, beside what the interruption's notes say; what others wrote is whole.
 THERE = {
     **dict.fromkeys(("train", "evaluate", "predict", "embed"), "no result was written"),
@@ -75,14 +87,12 @@ LEFT: Final = {
 class Commands(TyperGroup):
     """The commands. One that Ctrl-C stops says in one line how to go on, and ends with 130."""
 
-    def __init__(self, *, commands: Any = None, **settings: Any) -> None:
+    def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.commands = {
-            name: Later(name, partial(_group, name, command), help=command, rich_help_panel=heading)
-            if isinstance(command, str)
-            else commands[name]
+            name: Later.of(module, name, line, heading)
             for heading, listed in COMMANDS.items()
-            for name, command in listed.items()
+            for name, (module, line) in listed.items()
         }
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -119,35 +129,6 @@ app = App(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-# The commands as `affectml --help` has them; what has commands of its own is an App, or a line about a module with one.
-COMMANDS: dict[str, dict[str, Any]] = {
-    "Models": {"train": train, "predict": predict, "evaluate": evaluate, "explain": explain, "runs": runs},
-    "Data": {
-        "import": import_app, "embed": embed, "split": split, "audit": audit, "explore": explore, "export": export,
-        "taxonomy": "List taxonomies, or show one: its labels, their parents and places, its mappings.",
-    },
-    "People": {
-        "label": "Label images with several people. Alone it opens the page in the browser; its commands set up a "
-        "task, compare what people said, and make targets from it.",
-        "study": "Let people take part in a study: consent, practice, images, payment.",
-        "plan": plan,
-        "ask": ask,
-    },
-    "This program": {"demo": demo, "doctor": doctor},
-}  # fmt: skip
-for heading, commands in COMMANDS.items():
-    for name, command in commands.items():
-        if isinstance(command, App):
-            app.add_typer(command, name=name, rich_help_panel=heading)
-        elif not isinstance(command, str):
-            app.command(name, rich_help_panel=heading, panels=TRAIN_PANELS if command is train else {})(command)
-
-
-def _group(name: str, line: str) -> Any:
-    """The command of a module with commands of its own."""
-    holder = typer.Typer(add_completion=False)
-    holder.add_typer(import_module(f"affectml.cli.{name}").app, name=name, help=line)
-    return typer.main.get_command(holder).commands[name]  # type: ignore[attr-defined]
 
 
 def _version(asked: bool) -> None:

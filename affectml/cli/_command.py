@@ -3,26 +3,28 @@ tables and lines for people, JSON for programs.
 
 A parameter given by its place is an argument, one given by name an option, and so is each field of one that is a
 dataclass; `affectml._options` says where their help stands. A function that yields has --json: its first part is the
-content for programs, the others are lines and tables for people (`print_parts`).
+content for programs, the others are lines and tables for people (`print_parts`). A command that does what a function
+of `affectml` does takes its parameters from there and says only how the result is shown (`shows`).
 """
 
 import functools
 import inspect
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from importlib import import_module
+from os import PathLike
 from pathlib import Path
 from textwrap import fill, wrap
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args, get_origin
 
 import typer
 from typer.core import TyperCommand
 
 from affectml._options import Argument, Help, Option, documented, options_asked, parse_list, parse_mapping
 from affectml._progress import QUIET
-from affectml.errors import BadInput, by_set, spelled
+from affectml.errors import by_set, spelled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,10 +36,6 @@ Function = Callable[..., Any]
 Parts = Iterator[Any]
 JSON = Option("json", bool, False, Help("Print JSON for programs instead of tables."))
 Verbose = Annotated[bool, Help("Print every table whole, and how each figure was counted.")]
-Workers = Annotated[
-    Literal["ray"] | None,
-    Help("Hand the parts to the workers of a running Ray cluster (extra: ray).", default="this process"),
-]
 LOG_WIDTH = 140  # columns; prose in a cell wraps there
 PROSE = 30  # columns of a terminal below which no words are squeezed
 LINES = 3  # about how to read a result
@@ -61,22 +59,26 @@ def there(*, datasets: Iterable[str | Path | None] = (), runs: Iterable[str | Pa
                 open_folder(folder)
 
 
-def device_there(device: str | None, workers: str | None = None) -> None:
-    """Refuses a device that this machine has not, before anything is read, and one for workers elsewhere."""
-    if device is not None and workers is not None:
-        raise BadInput("--device is for this machine; workers of a cluster take their own: leave it out")
-    if device is not None:
-        from affectml.encoders.threads import usable_device
-
-        usable_device(device)
-
-
 class Later(TyperCommand):
     """Stands for a command in a list, which needs its name and a line alone; it is made once it is called."""
 
     def __init__(self, name: str, make: Callable[[], Any], **settings: Any) -> None:
         super().__init__(name, **settings)
         self._make = make
+
+    @classmethod
+    def of(cls, module: str, name: str, line: str, heading: str | None = None) -> "Later":
+        """The command `name` in a module of affectml.cli: its function of that name, or its `app` with all commands."""
+
+        def make() -> Any:
+            found, holder = import_module(f"affectml.cli.{module}"), App(add_completion=False)
+            if hasattr(found, "app"):
+                holder.add_typer(found.app, name=name, help=line)
+                return typer.main.get_command(holder).commands[name]  # type: ignore[attr-defined]
+            holder.command(name)(getattr(found, name))
+            return typer.main.get_command(holder)
+
+        return cls(name, make, help=line, rich_help_panel=heading)
 
     @property
     def whole(self) -> Any:
@@ -91,22 +93,23 @@ class Later(TyperCommand):
 class App(typer.Typer):
     """Commands that are made of functions."""
 
-    def command(  # type: ignore[override]
-        self, name: str | None = None, *, panels: Mapping[str, Collection[str]] = MappingProxyType({}), **settings: Any
-    ) -> Callable[[Function], Function]:
-        """As Typer's; panels: heading -> the options below it."""
+    def command(self, name: str | None = None, **settings: Any) -> Callable[[Function], Function]:  # type: ignore[override]
+        """As Typer's."""
         add = super().command(name, **settings)
 
         def register(function: Function) -> Function:
-            add(command_of(function, panels))
+            add(command_of(function))
             return function
 
         return register
 
 
-def command_of(function: Function, panels: Mapping[str, Collection[str]] = MappingProxyType({})) -> Function:
-    """The function, with the values of what Typer reads; its first parameter may be a typer.Context."""
-    headings = {name: heading for heading, names in panels.items() for name in names}
+def command_of(function: Function) -> Function:
+    """The function, with the values of what Typer reads; its first parameter may be a typer.Context.
+
+    Its attribute `headings` may say below which heading of --help an option stands.
+    """
+    headings = getattr(function, "headings", {})
     contexts = [each for each in inspect.signature(function).parameters.values() if each.annotation is typer.Context]
     every = list(options_asked(function, after=len(contexts)))
     asked = [each for each in every if not each[2].help.rare]
@@ -128,6 +131,23 @@ def command_of(function: Function, panels: Mapping[str, Collection[str]] = Mappi
     options = [option for *_, option in asked] + [JSON] * inspect.isgeneratorfunction(function)
     sign(run, [*contexts, *(parameter_of(option, headings.get(option.name)) for option in options)])
     return run
+
+
+def shows(door: Function) -> Callable[[Callable[[Any], Parts]], Function]:
+    """Make a command of a function of `affectml`: the decorated function yields what is printed of its result."""
+
+    def decorate(show_result: Callable[[Any], Parts]) -> Function:
+        @functools.wraps(door)
+        def command(**values: Any) -> Parts:
+            yield from show_result(door(**values, **spoken))
+
+        parameters = dict(inspect.signature(door).parameters)
+        spoken = {"say": say} if parameters.pop("say", None) else {}
+        command.__name__ = show_result.__name__
+        sign(command, list(parameters.values()))
+        return command
+
+    return decorate
 
 
 def sign(function: Any, parameters: Sequence[inspect.Parameter]) -> None:
@@ -193,7 +213,8 @@ def _kinds(option: Option) -> set[Any]:
     """The types that an option's is made of, such as {tuple, Path, NoneType}."""
     origin = get_origin(option.type)
     parts = (option.type,) if origin in (None, Mapping, Sequence, tuple) else get_args(option.type)
-    return {kind for part in parts for kind in (getattr(part, "__origin__", part), *get_args(part))}
+    kinds = {kind for part in parts for kind in (getattr(part, "__origin__", part), *get_args(part))}
+    return kinds | {Path} if PathLike in kinds else kinds
 
 
 class Table(NamedTuple):

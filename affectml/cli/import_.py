@@ -11,8 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from affectml._options import Argument, Help, Option, documented
-from affectml.cli._command import JSON, App, Later, Parts, Table, about, parameter_of, print_parts, sign, value_of
-from affectml.fetching import FetchConfig
+from affectml.cli._command import JSON, App, Later, Parts, about, parameter_of, print_parts, sign, value_of
 from affectml.importers import Importer, get_importer, names
 from affectml.importers.registry import OWN, PUBLISHED
 
@@ -27,7 +26,8 @@ class ImportGroup(TyperGroup):
         super().__init__(**settings)
         own, published = ({name: self._stand_in(name, line, panel) for name, line in table.items()}
                           for table, panel in ((OWN, None), (PUBLISHED, "Published sets")))  # fmt: skip
-        self.commands = {**own, **(commands or {}), **published}
+        fetch = Later.of("data", "fetch", "Download the images that a data set has only as urls.")
+        self.commands = {**own, "fetch": fetch, **(commands or {}), **published}
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Every importer, those of installed packages and imported modules last."""
@@ -87,27 +87,6 @@ def command_of(importer: Importer) -> Any:
     paragraphs = [" ".join(part.split()) for part in documented(importer.read)[0].split("\n\n")]
     alone.command(importer.name, help=escape("\n\n".join(paragraphs)))(run)
     return typer.main.get_command(alone)
-
-
-@app.command()
-def fetch(dataset: Path, config: FetchConfig) -> Parts:
-    """Download the images that a data set has only as urls. The same command continues after an interruption.
-
-    Args:
-        dataset: Data set folder.
-    """
-    from affectml.fetching import fetch_images
-
-    try:
-        summary = fetch_images(dataset, config)
-    except KeyboardInterrupt:
-        typer.echo("stopped: images downloaded so far are kept: the same command goes on from there", err=True)
-        raise typer.Exit(130) from None
-    yield summary.to_json()
-    yield about(f"Images of {dataset}", summary.rows())
-    if len(summary.failures):
-        columns = ("reason", "images", "again", "for example")
-        yield Table("Why images have no file", columns, summary.reasons())
 
 
 @app.command("clip-e")

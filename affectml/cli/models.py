@@ -1,4 +1,4 @@
-"""train, evaluate, predict, explain, runs, demo: the commands around a run, and how they print it."""
+"""train, evaluate, predict, explain, runs: the commands around a run, and how they print it."""
 
 import os
 import sys
@@ -10,20 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from annotated_types import Ge
 
-from affectml._options import Device, Help, Seed, Threads
+from affectml._options import Device, Help, Seed, Threads, Workers
+from affectml.api import check_device
 from affectml.cli._command import (
     Parts,
     Table,
     Verbose,
-    Workers,
-    device_there,
     print_lines,
     say,
     show,
     show_result,
     there,
 )
-from affectml.demo_set import Drawing
 from affectml.errors import BadInput
 from affectml.evaluating import EvaluateConfig
 from affectml.runs import TrainConfig
@@ -34,12 +32,6 @@ if TYPE_CHECKING:
     from affectml.pictures import Bad
     from affectml.predicting import Prediction
 
-# Headings of `affectml train --help`.
-TRAIN_PANELS = {
-    "Data": ("multilabel", "target", "encoder", "device", "fold"),
-    "Head": ("head", "options", "by_person", "promise", "seed", "threads"),
-    "Judging": ("tau", "groups", "out", "verbose", "json"),
-}
 SHOWN = 50  # images of a table; --out has all
 SHOWN_BAD = 10
 FIRST = 3  # scores of a run in a list of them
@@ -51,7 +43,7 @@ def train(config: TrainConfig, *, out: Path | None = None, verbose: Verbose = Fa
     Args:
         out: Run folder to write. Default: runs/NAME-NNN.
     """
-    device_there(config.device)
+    check_device(config.device)
     there(datasets=[config.dataset or None])
     config = with_settings(config)
     from affectml.page import WRITERS
@@ -63,6 +55,13 @@ def train(config: TrainConfig, *, out: Path | None = None, verbose: Verbose = Fa
     yield f"\n{data.name} ({data.construct}), target {data.target}: {data.kind}; head {run.head.name}"
     yield lambda: print_evaluation(run.evaluation, verbose=verbose)
     yield f"run:    {run.folder}\nreport: {run.folder / 'report.html'}"
+
+
+train.headings = {  # type: ignore[attr-defined]
+    **dict.fromkeys(("multilabel", "target", "encoder", "device", "fold"), "Data"),
+    **dict.fromkeys(("head", "options", "by_person", "promise", "seed", "threads"), "Head"),
+    **dict.fromkeys(("tau", "groups", "out", "verbose", "json"), "Judging"),
+}
 
 
 def runs(folder: Path = Path("runs")) -> Parts:
@@ -93,23 +92,6 @@ def runs(folder: Path = Path("runs")) -> Parts:
     yield Table("", ("run", "data", "head", "model's first scores"), rows)
     for error in bad:
         print(f"cannot be read: {error}", file=sys.stderr)
-
-
-def demo(out: Path, drawing: Drawing) -> Parts:
-    """Draw the demo set: abstract paintings with known true rates, judged by simulated annotators.
-
-    Args:
-        out: Folder to write.
-    """
-    from affectml._progress import Progress
-    from affectml.demo_set import write_demo
-
-    with Progress("painting", drawing.images, "images") as bar:
-        dataset = write_demo(out, progress=bar.advance, **vars(drawing))
-    judgements = 0 if dataset.judgements is None else len(dataset.judgements)
-    also = ", answers of three simulated models" if drawing.models else ""
-    yield {"dataset": str(out), "images": drawing.images, "judgements": judgements}
-    yield f"{drawing.images} paintings, {judgements} judgements{also}: {out}"
 
 
 def evaluate(
@@ -180,7 +162,7 @@ def predict(
         dataset: With --answers: the data set whose image_ids the table names. Default: the run's own.
         strict: Exit with code 1 if any image could not be read.
     """
-    device_there(device, workers)
+    check_device(device, workers)
     from affectml.taxonomies import get_taxonomy
 
     whose = answers if person is None else person

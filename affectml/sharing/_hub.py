@@ -3,12 +3,14 @@
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from huggingface_hub import ModelCard, ModelHubMixin, snapshot_download
 
 from affectml._files import new_folder, write_json
+from affectml._options import Help
 from affectml.data import check_new
 from affectml.errors import BadInput, BadRun, option
 from affectml.people.erasing import refuse_outdated
@@ -18,10 +20,8 @@ from affectml.sharing._cards import card_data, card_text
 if TYPE_CHECKING:  # to share a data set needs no torch
     from torch import Tensor
 
-    from affectml.data import Dataset
     from affectml.heads import Head
     from affectml.heads.inputs import ArrayLike
-    from affectml.run import Run
 
 FILES = ("config.json", "head.json", "head.safetensors", "metrics.csv", "facts.json", "run.json", "README.md")
 DOWNLOAD = ("revision", "cache_dir", "force_download", "local_files_only", "token")  # what of a call is about it
@@ -122,23 +122,31 @@ class Exported:
 
 
 def export(
-    source: "str | Path | Dataset | Run",
+    source: Annotated[str | PathLike[str], Help(metavar="RUN|DATASET")],
     *,
     onnx: bool = False,
-    hub: str | Path | None = None,
+    hub: str | PathLike[str] | None = None,
     images: bool = True,
-    keep: Sequence[str] = (),
+    keep: Sequence[str] | None = None,
     annotator_ids: bool = False,
     may_share: bool = False,
-    out: str | Path | None = None,
+    out: str | PathLike[str] | None = None,
 ) -> Exported:
-    """Share a run or a data set, as `affectml export` does; its help explains each argument.
+    """Share a run or a data set.
+
+    A run: as an ONNX graph that is checked against torch (--onnx), as a folder for the Hugging Face Hub (--hub), or
+    both. A data set: as a folder for the Hub (--hub), which `datasets.load_dataset` and `affectml import datasets`
+    read.
 
     Args:
-        source: a run or a data set, or the folder of one.
-        onnx: write an ONNX graph; out: its file.
-        hub: the folder to write for the Hugging Face Hub.
-        images: whether a data set's image files go along; keep, annotator_ids, may_share: see `share_dataset`.
+        source: Run folder, or data set folder for --hub.
+        onnx: Write an ONNX graph: features in, scores out.
+        hub: Folder to write for the Hugging Face Hub, with a card; must not exist yet.
+        images: For a data set: include the image files.
+        keep: For a data set: further columns of judgements to share.
+        annotator_ids: For a data set: share people's ids instead of numbers.
+        may_share: For a data set: confirm that you may share it, whatever its licence seems to say.
+        out: File of the graph. Default: head.onnx in the run.
 
     Returns:
         An Exported.
@@ -147,15 +155,13 @@ def export(
         BadInput: if there is nothing to write, or an argument does not fit the source.
         MissingExtra: if ONNX is asked for and not installed.
     """
-    if not isinstance(source, str | Path):
-        source = getattr(source, "root", None) or source.folder  # type: ignore[union-attr]
     place = Path(source)
     facts: dict[str, Any] = {}
     notes: list[str] = []
     if (place / "dataset.json").is_file():
         if hub is None or onnx:
             raise BadInput(f"{place} is a data set, which is exported by {option('hub', 'FOLDER')} alone")
-        told = {"images": images, "keep": keep, "annotator_ids": annotator_ids, "may_share": may_share}
+        told = {"images": images, "keep": keep or (), "annotator_ids": annotator_ids, "may_share": may_share}
         from affectml.sharing._dataset import share_dataset
 
         shared = share_dataset(place, Path(hub), **told)  # type: ignore[arg-type]

@@ -217,7 +217,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("options", "says"), REFUSED)
 def test_options_that_cannot_be_used_are_named(photos, tmp_path, options, says):
-    refused(BadInput, says, affectml.ask, photos, tmp_path / "r.jsonl", model="m", say=quiet, **options)
+    refused(BadInput, says, affectml.ask, photos, out=tmp_path / "r.jsonl", model="m", say=quiet, **options)
 
 
 BODIES = [

@@ -81,7 +81,7 @@ HOME = {  # where the functions of commands are that stand elsewhere
 def test_every_command_has_a_function_of_its_name():
     for name, command in typer.main.get_command(app).commands.items():
         if name == "import":
-            for importer in set(command.list_commands(typer.Context(command))) - {"fetch", "clip-e"}:
+            for importer in set(command.whole.list_commands(typer.Context(command))) - {"fetch", "clip-e"}:
                 assert getattr(affectml, f"import_{importer.replace('-', '_')}").name == importer
         elif (function := HOME.get(name, name)) is not None:
             assert function in affectml.__all__
@@ -93,7 +93,7 @@ def test_every_command_has_a_function_of_its_name():
 
 
 def test_functions_do_what_their_commands_do(run, paintings, tmp_path):
-    summary = affectml.embed(paintings, "affect-tiny", threads=1, say=str)
+    summary = affectml.embed(paintings, encoder="affect-tiny", threads=1, say=str)
     assert (summary.done, summary.skipped_existing) == (0, 200)
     view = affectml.explore(paintings, [run])
     assert list(view.runs) == ["run"]

@@ -264,7 +264,7 @@ def test_single_labels_of_a_published_set_are_judged_too_and_a_set_of_two_has_no
 
 def test_places_are_told_of_what_was_asked(paintings, judge, tmp_path):
     out, replies = tmp_path / "requests.jsonl", []
-    affectml.ask(paintings, out, model="m", samples=2, side=16, say=lambda line: None)
+    affectml.ask(paintings, out=out, model="m", samples=2, side=16, say=lambda line: None)
     for request in map(json.loads, out.read_text().splitlines()):
         listed = re.search("Labels: (.*)\n", request["body"]["messages"][0]["content"][0]["text"])[1].split(", ")
         choice = {"message": {"content": json.dumps({"labels": listed[:2]})}, "finish_reason": "stop"}
