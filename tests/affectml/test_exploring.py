@@ -324,7 +324,9 @@ def test_a_search_orders_by_cosine_whatever_the_length(found, demo):
     assert found.fits(View(like="c")) == pytest.approx([*unit @ unit[2], math.nan], abs=1e-6, nan_ok=True)
     text = "a photo that evokes awe"
     cosines = demo.searcher.store.rows(demo.image_id) @ demo.searcher.encoder().encode_texts([text]).numpy()[0]
-    assert demo.shown(View(text=text)).tolist() == np.argsort(-cosines, kind="stable").tolist()
+    shown = demo.shown(View(text=text))
+    assert len(shown) == len(demo)
+    assert (np.diff(cosines[shown]) < 2e-6).all()  # but for rounding
 
 
 def test_the_map_by_main_axes_is_that_of_scikit_learn(found):
