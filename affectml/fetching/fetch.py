@@ -142,10 +142,11 @@ def _read_failures(path: Path, jobs: dict[str, Job], retry_all: bool) -> None:
     wanted = {(image_id, shown(job.url)): job for job in jobs.values() for image_id in job.image_ids}
     try:
         lines = csv_rows(path.read_text(encoding="utf-8") if path.exists() else "")
-        for image_id, url, reason, again in lines[1:]:
-            if job := wanted.get((image_id, url)):
-                job.reason, job.again = reason, again != "no" or retry_all
-    except (OSError, ValueError, csv.Error) as error:
+        for line in lines[1:]:
+            failure = dict(zip(lines[0], line, strict=True))  # earlier versions have more columns
+            if job := wanted.get((failure["image_id"], failure["url"])):
+                job.reason, job.again = failure["reason"], failure["again"] != "no" or retry_all
+    except (OSError, ValueError, KeyError, csv.Error) as error:
         raise BadInput(f"{path}: not as affectml wrote it ({error}); remove or rename it") from None
 
 

@@ -178,6 +178,18 @@ def only_failures(folder, **options):
 # What comes
 
 
+def test_failures_that_an_earlier_version_listed_are_read(server, listing):
+    server.serves("/0", picture(1))
+    server.serves("/1", picture(2))
+    folder = listing(["/0", "/1"])
+    header = "image_id,url,reason,why,tries,when,again"
+    ends = "the server answered 4xx,1,2026-01-01T00:00:00Z"
+    rows = [f"i{n},http://photos.example/{n},status,{ends},{again}" for n, again in enumerate(["no", "yes"])]
+    (folder / "fetch-failures.csv").write_text("\n".join([header, *rows]), encoding="utf-8")
+    summary = affectml.fetch(folder, **QUICK)
+    assert (summary.urls, kind_of(failures(folder)[0])) == (1, ("status", "no"))
+
+
 def test_pictures_are_named_after_their_content_and_everything_else_stays(server, listing):
     contents = [picture(1), picture(2, "JPEG"), picture(3, "WEBP")]
     for n, content in enumerate(contents):
