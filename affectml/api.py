@@ -256,8 +256,10 @@ def embed(
     check_device(device, workers)
     opened = Dataset.open(Path(dataset))
     from affectml.embeddings import embed_dataset
+    from affectml.embeddings.embed import need_files
     from affectml.encoders import load_encoder
 
+    need_files(opened, encoder)
     how: dict[str, Any] = {"batch_size": batch_size, "decode_threads": decode_threads}
     if workers is not None:
         from affectml.ray_engine import embed_with_ray

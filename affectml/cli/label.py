@@ -452,14 +452,13 @@ def backup(
     if restore:
         if out is None:
             raise BadInput("--restore: name the database to make, behind the backup")
-        with tasks.watching("restoring"):
-            done = backups.restore(source, out, erased=erased, replace=replace)
+        done = backups.restore(source, out, erased=erased, replace=replace)
         if not done.asked:
             typer.echo("WARNING: people erased after this backup may be back: give --erased OLD.db, or erase them "
                        "again (no other copy of the task lies near)", err=True)  # fmt: skip
         yield asdict(done)
         yield f"{done.to}: {_contents(out, done.counts)}, as in {done.backup.file}"
-        yield f"  log {done.log}"
+        yield f"  digest of the answers: {done.digest}"
         if done.erased:
             were = f"{so_many(done.erased, 'person', 'people')} {'was' if done.erased == 1 else 'were'}"
             yield (f"  {were} erased since it was made, and not restored; the backup still has them, and is yours to "
@@ -469,21 +468,20 @@ def backup(
         return
     if erased:
         raise BadInput("--erased: belongs to --restore")
-    with tasks.open_task(source, to_read=True) as store, tasks.watching("backing up"):
+    with tasks.open_task(source, to_read=True) as store:
         made = keeping.keep_backup(store) if out is None else backups.write_backup(store, Path(out), replace=replace)
     yield made and asdict(made)
     if made is not None:
         images, answers = so_many(made.counts["image"], "image"), _contents(made.file, made.counts)
         size = f"{made.bytes / 1e6:,.1f} MB"
         yield f"{made.file}: all of {made.of}, {images}, {answers}, {size}, read again and found to be right"
-        yield f"  log {made.log}"
+        yield f"  digest of the answers: {made.digests['event']}"
 
 
 def check(database: str) -> Parts:
     """Check that a label database or a backup is sound, also while people label; exit code 1 if not."""
     with LabelStore(tasks.named_database(database), must_exist=True, reads_only=True) as store:
-        with tasks.watching("checking"):
-            broken = check_store(store)
+        broken = check_store(store)
         where = store.database.where
     yield {"db": where, "checked": [*INVARIANTS], "broken": [asdict(each) for each in broken]}
     for each in broken:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from annotated_types import Ge
 
 from affectml._options import Device, Help, Seed, Threads, Workers
 from affectml.api import check_device
@@ -230,10 +229,7 @@ def explain(
     image: str,
     *,
     label: str | None = None,
-    against: str | None = None,
     out: Path | None = None,
-    steps: Annotated[int, Ge(2), Help()] = 16,
-    random: Annotated[int, Ge(1), Help()] = 19,
     seed: Seed = 0,
     threads: Threads = None,
 ) -> Parts:
@@ -243,10 +239,7 @@ def explain(
         run: Run folder.
         image: Image file.
         label: Which of the run's labels to explain. Default: the likeliest.
-        against: Label to compare the map with. Default: the least likely one.
         out: A .png or .svg file to draw map and curves in, or a folder. Default: no picture.
-        steps: In how many steps the image is covered.
-        random: How many random maps to compare with.
     """
     there(runs=[run])
     from affectml.explanation import explain_image
@@ -254,9 +247,7 @@ def explain(
 
     if out is not None:
         picture_path(out, image, label or "label")  # said before the work, not after it
-    found = explain_image(
-        run, image, label=label, against=against, steps=steps, random=random, seed=seed, threads=threads
-    )
+    found = explain_image(run, image, label=label, seed=seed, threads=threads)
     drawn = None if out is None else found.save(out)
     yield found.to_json() | ({} if drawn is None else {"picture": str(drawn)})
     yield found.table()

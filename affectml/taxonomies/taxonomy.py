@@ -15,6 +15,7 @@ from affectml.taxonomies._names import (
     OURS,
     LabelName,
     builtin_label_names,
+    builtin_names,
     is_read,
     keys_of,
     nearest,
@@ -286,13 +287,6 @@ def _place(content: Any, where: str) -> Place:
     if any(not -1 <= axis <= 1 for axis in axes):
         raise BadInput(f"{where}: place: valence, arousal and dominance lie on [-1, 1], got {content}")
     return place
-
-
-@cache
-def builtin_names() -> tuple[str, ...]:
-    """Names of the taxonomies that ship with affectml, in alphabetical order."""
-    folder = files("affectml.taxonomies")
-    return tuple(sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")))
 
 
 @cache
