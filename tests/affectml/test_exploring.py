@@ -18,7 +18,7 @@ from affectml._files import write_json, write_parquet
 from affectml.data import DatasetMeta, TargetMeta, write_dataset
 from affectml.embeddings import write_store
 from affectml.encoders import EncoderIdentity
-from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun
+from affectml.errors import AffectmlError, BadInput, BadRun
 from affectml.exploring import Collection, Filter, View
 from affectml.exploring._view import parse_rates
 from affectml.judging.answers import SystemAnswers, write_answers
