@@ -262,14 +262,14 @@ def print_evaluation(evaluation: "Evaluation", *, verbose: bool) -> None:
     Of ways of training whose runs were tested on different images the main table has their means over seeds.
     """
     from affectml.page import brief, terminal_lines
-    from affectml.page.tables import metric, pivot, rows_of
+    from affectml.page.tables import metric, pivot
     from affectml.page.write import printed
 
     rules = evaluation.facts["rules"].items()
     rules = [f"{name}: {f'{words:.3g}' if isinstance(words, float) else words}" for name, words in rules]
     lines = terminal_lines(evaluation)
     seeds = {"by": "seeds", "level": None, "against": "people"}
-    ways = rows_of(evaluation, **seeds) if "ways" in evaluation.facts else []
+    ways = evaluation.here(**seeds) if "ways" in evaluation.facts else []
     main = pivot("Means over seeds", ways, metric) or brief(evaluation)
     tables = [main, *(table for table in printed(evaluation) if table.title != main.title)]
     for line in lines:  # a table's note need not say it as well

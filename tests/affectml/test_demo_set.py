@@ -41,6 +41,8 @@ from affectml.page.write import caveats
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
 from affectml.vlm import read_replies, together
 
+from .checks import refused
+
 feelings = hnp.arrays(np.float64, (5, 3), elements=st.floats(-1, 1))
 
 
@@ -65,8 +67,7 @@ def test_the_nearest_word_is_the_mode_and_no_rate_is_zero_or_one(points):
 
 
 def test_a_taxonomy_without_places_is_refused():
-    with pytest.raises(BadInput, match="at least two labels with a place"):
-        Words.of(Taxonomy(name="own", labels=("a", "b")))
+    refused(BadInput, "at least two labels with a place", Words.of, Taxonomy(name="own", labels=("a", "b")))
 
 
 def test_brightness_and_saturation_obey_the_published_regressions():
@@ -90,8 +91,7 @@ def test_every_purpose_seed_and_place_has_numbers_of_its_own():
 
 @pytest.mark.parametrize("seed", [-1, 2**64, 2**96 + 5])
 def test_a_seed_that_would_run_into_other_purposes_is_refused(seed):
-    with pytest.raises(BadInput, match="at least 0 and below 2\\^64"):
-        demo_stream(seed, Purpose.PAINTING, 0)
+    refused(BadInput, "at least 0 and below 2\\^64", demo_stream, seed, Purpose.PAINTING, 0)
 
 
 @given(hnp.arrays(np.float64, (4, 3), elements=st.floats(RARE, 1 - RARE)), st.integers(0, 10))
@@ -257,15 +257,13 @@ def test_a_taxonomy_of_ones_own_travels_with_the_set(tmp_path):
     ],
 )
 def test_bad_arguments_are_named_and_of_these_and_what_is_stopped_nothing_is_written(arguments, message, tmp_path):
-    with pytest.raises((BadInput, KeyboardInterrupt), match=message):
-        write_demo(tmp_path / "set", **arguments)
+    refused((BadInput, KeyboardInterrupt), message, write_demo, tmp_path / "set", **arguments)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_taken_is_left_alone(tmp_path):
     (tmp_path / "mine.txt").write_text("precious")
-    with pytest.raises(BadInput, match="not empty"):
-        write_demo(tmp_path, images=5)
+    refused(BadInput, "not empty", write_demo, tmp_path, images=5)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
