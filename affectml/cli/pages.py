@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from affectml._options import Argument, Help, documented, options_of
-from affectml.cli._command import App, say, there
+from affectml.cli._command import App, say
 from affectml.errors import spelled
 
 Asked = TypeVar("Asked")
@@ -90,7 +90,13 @@ class Exploring:
 
 def explore(asked: Exploring, *, address: Address = "127.0.0.1", port: Port = 8501) -> None:
     """Show a data set's images on a map with people's and runs' answers; filter, search, keep."""
-    there(datasets=[asked.dataset], runs=asked.run)
+    from affectml.data import Dataset
+    from affectml.runs import RunFolder
+
+    for run in asked.run:
+        RunFolder.open(run)
+    if asked.dataset is not None:
+        Dataset.open(asked.dataset)
     start_page("explore", asked, address=address, port=port)
 
 

@@ -135,9 +135,3 @@ def test_the_command_checks_a_label_database_as_labels_check_does(tmp_path, comm
         with store.database.write() as connection:
             connection.exec_driver_sql("UPDATE slot SET taken = 2")
         assert command("audit", tmp_path / "labels.db", "--files", "--json")[0] == 1
-
-
-def test_options_of_a_whole_audit_are_refused_with_files_alone(written, command):
-    code, _, said = command("audit", written / "demo", "--files", "--seed", 1, "--write-groups")
-    assert code == 2
-    assert "--write-groups, --seed: not with --files, which looks at files alone" in said

@@ -141,12 +141,15 @@ class Session:
         assert words[0] == "affectml", f"{line}: only commands of affectml run here"
         for name in NEW:
             shutil.rmtree(self.folder / name, ignore_errors=True)
-        self.monkeypatch.setattr(sys, "argv", words)
+        to = words[words.index(">") :] if ">" in words else []
+        self.monkeypatch.setattr(sys, "argv", words[: len(words) - len(to)])
         self.capsys.readouterr()
         with pytest.raises(SystemExit) as ended:  # a warning is an error: what documents show is free of them
             main()
         out, err = self.capsys.readouterr()
         assert ended.value.code == 0, f"{line}\n{err}"
+        if to:
+            (self.folder / to[1]).write_text(out, encoding="utf-8")
         if words[1:3] == ["label", "init"]:
             write_people(Dataset.open(words[3]), self.folder)
         if words[1:3] == ["study", "run"]:  # as the page would

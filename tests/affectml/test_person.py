@@ -300,7 +300,6 @@ class TestCommand:
         [
             ("--person x --answers y", "--person and --answers both say"),
             ("--person x --out a.csv --workers ray", "goes with neither --person nor --answers"),
-            ("--dataset mydata", "--dataset belongs to --answers"),
             ("--person zzzz", "nobody called 'zzzz'"),
             ("--person zzzz --labels joy", "nobody called 'zzzz'"),
         ],

@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from affectml_annotation.errors import StoreError
 from affectml_annotation.exchange.files import keep, make_way, workplace
 from affectml_annotation.store import LabelStore
-from affectml_annotation.store.engine import Database, failure, make_engine, watched, without_password
+from affectml_annotation.store.engine import Database, failure, make_engine, without_password
 from affectml_annotation.store.erasing import Gone, erase_again
 from affectml_annotation.store.migrations import MIGRATIONS, migrate, schema_faults, version_of
 from affectml_annotation.store.place import BACKUP, KEPT, backup_note, backups_of, holds_store, kept_in, way_back
@@ -152,7 +152,7 @@ class Tally:
         texts = [at for at, kind in enumerate(columns.values()) if kind == "TEXT"]
         count = total = 0
         log = sha256()
-        for row in watched(_rows(connection, table, columns)):
+        for row in _rows(connection, table, columns):
             values = [*row]
             for at in texts:
                 value = values[at]

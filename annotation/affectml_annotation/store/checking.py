@@ -21,7 +21,6 @@ from affectml_annotation.judgements import ANSWERS, answer_problems
 from affectml_annotation.store import LabelStore, people, schema
 from affectml_annotation.store.backup import read_backup
 from affectml_annotation.store.claims import HOLDING
-from affectml_annotation.store.engine import watched
 from affectml_annotation.store.erasing import AUTHORS, PEOPLE
 from affectml_annotation.store.migrations import MIGRATIONS, schema_faults, version_of
 from affectml_annotation.store.people import ERASING, keyed, mark
@@ -186,7 +185,7 @@ def _differences(connection: sa.Connection) -> Iterator[tuple[str, Row]]:
     unanswered = {row[:3]: row for row in connection.exec_driver_sql(_CLAIMS)}
     held: Counter[tuple[int, int]] = Counter()
     log = connection.exec_driver_sql(_LOG, execution_options={"stream_results": True, "yield_per": 1000})
-    for (who, number, name), group in groupby(watched(log), attrgetter("annotator_id", "round", "image_id")):
+    for (who, number, name), group in groupby(log, attrgetter("annotator_id", "round", "image_id")):
         events = list(group)
         key = {"annotator_id": who, "round": number, "image_id": name}
         yield from (("log", {**key, "number": one.number, "problem": what}) for one in events for what in _wrong(one))

@@ -5,9 +5,8 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from contextvars import ContextVar
 from functools import lru_cache, partial, wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -28,8 +27,6 @@ except ImportError:  # Windows
 P = ParamSpec("P")
 T = TypeVar("T")
 BUSY_SECONDS = 60
-# Called with how many more rows a long work has gone through; whoever draws a progress bar sets it.
-WATCH: ContextVar[Callable[[int], object]] = ContextVar("watch", default=lambda _rows: None)
 BROKEN_OFF = ("40P01", "40001")  # transactions of which several waited for each other
 PAUSES = (0.01, 0.02, 0.04, 0.08)  # seconds before such a one is tried again
 # What passes by itself, or once somebody has made room. SQLite's primary codes; PostgreSQL's classes of SQLSTATE:
@@ -41,15 +38,6 @@ PASSING = {
 DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 PASSING_STATES = ("08", "40", "53", "55", "57", "58", "25006")
 ASKED_FOR = (DataError, IntegrityError, InternalError, ProgrammingError)  # no fault of the database
-
-
-def watched(rows: Iterable[T]) -> Iterator[T]:
-    """The rows, while `WATCH` is told of those that have passed."""
-    see = WATCH.get()
-    for number, row in enumerate(rows, 1):
-        yield row
-        if not number % 1_000:
-            see(1_000)
 
 
 @lru_cache(maxsize=4096)
