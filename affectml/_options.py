@@ -68,7 +68,7 @@ Device = Annotated[
 Groups = Annotated[
     tuple[str, ...],
     Help(
-        "Column of images.parquet, or of annotators.parquet, to judge the model by; may be given several times.",
+        "Column of images.parquet to judge the model by; may be given several times.",
         default="all columns of 2 to 12 levels",
     ),
 ]

@@ -258,7 +258,6 @@ def of_planted(args: argparse.Namespace) -> Iterator[str]:
             val = torch.zeros(n, dtype=torch.bool)
             val[old[: len(old) // 8]] = True
             head, rows, place = fit(X, answers.take((person < trained).nonzero()[:, 0]), val, head=args.head)
-            assert head.fit_ is not None
             known = head.fit_.images
             new = new[:150]
             mine = head.images(X[new])
@@ -339,7 +338,6 @@ def of_null(args: argparse.Namespace) -> Iterator[str]:
         answers = PersonAnswers(image, person, chosen, people)
         new, val = torch.arange(n) >= 210, (torch.arange(n) >= 180) & (torch.arange(n) < 210)
         head, _, _ = fit(X, answers.take((~new[image]).nonzero()[:, 0]), val, head="sigmoid", options={"l2": 0.01})
-        assert head.fit_ is not None
         test = answers.take(new[image].nonzero()[:, 0])
         images, y = head.images(X).take(test.image), test.chosen
         everybody = nats(person_rates(images, head.everybody()), y).mean(1)
@@ -502,7 +500,6 @@ def judged(oasis: Oasis, seed: int, grouped: bool, args: argparse.Namespace) -> 
     kept = torch.rand(len(answers), generator=g) < 0.9  # a tenth of the seen people's are kept for "seen images"
     learned = answers.take((~fresh & ~strange & kept).nonzero()[:, 0])
     head, rows, _ = fit(oasis.X, learned, val, groups, head=args.head)
-    assert head.fit_ is not None
     images = head.images(oasis.X)
     f = images.base.clone()
     f[rows] = head.fit_.images.base
@@ -556,7 +553,6 @@ def of_identify(args: argparse.Namespace) -> Iterator[str]:
         groups = np.arange(len(oasis.X)).astype(str)
         val = torch.from_numpy(_share_of(groups, np.ones(len(groups), dtype=bool), 1 / 8, np.random.default_rng(seed)))
         head, rows, _ = fit(oasis.X, one, val, groups, head=args.head)
-        assert head.fit_ is not None
         images = head.images(oasis.X)
         images.base[rows], images.effect[rows] = head.fit_.images.base, head.fit_.images.effect
         published = head.fit_.people

@@ -6,7 +6,7 @@ Eight labels with mean rates of .02 to .5; five people an image; a model whose l
 of SD .5. A column of two levels, the first of which has a share of the images. any finding: of 400 seeds with nothing
 planted, 5 % and chance allow 28. "people agree less": the images of the first level have rates near 0 and 1, the others
 have not, and the model knows the truth. Planted in the first level: one label's log-odds raised (found: that label), or
-noise of another size (found: the squared error); or a model that answers as one of two countries feels, of 20 people.
+noise of another size (found: the squared error).
 """
 
 import argparse
@@ -19,14 +19,14 @@ from section import machine, write
 
 from affectml.judging.figures import Rows
 from affectml.judging.scoring import Answers
-from affectml.judging.subgroups import Answerers, subgroups
+from affectml.judging.subgroups import subgroups
 from affectml.judging.truth import Truth
 from affectml.judging.views import Case
 
 MEANS = np.array([0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5])
 LABELS = tuple(f"{mean:g}" for mean in MEANS)
 PLANTED = 5  # the label of rate .3
-PEOPLE, CROWD = 5, 20
+PEOPLE = 5
 SETTINGS = {
     "nothing planted": {},
     "nothing planted, people agree less": {"spread": (1.0, 8.0), "noise": 0.0},
@@ -34,50 +34,39 @@ SETTINGS = {
     "a label's log-odds + 1": {"bias": 1.0},
     "noise of SD 1 in place of .5": {"worse": 0.5},
     "noise of SD 1.5 in place of .5": {"worse": 1.0},
-    "answers as one country feels": {"siding": 1.0},
 }
 
 
 def drawn(
     generator: np.random.Generator, images: int, share: float, *, spread: tuple[float, float] = (2.0, 2.0),
-    noise: float = 0.5, bias: float = 0.0, worse: float = 0.0, siding: float = 0.0,
-) -> tuple[Answers, Truth, pd.DataFrame, Answerers]:  # fmt: skip
-    """A model's answers, the truth, images with the column `look`, and 20 people of two countries."""
+    noise: float = 0.5, bias: float = 0.0, worse: float = 0.0,
+) -> tuple[Answers, Truth, pd.DataFrame]:  # fmt: skip
+    """A model's answers, the truth, and images with the column `look`."""
     first = generator.random(images) < share
     width = np.where(first, *spread)[:, None]
     rates = np.clip(generator.beta(width * MEANS, width * (1 - MEANS)), 1e-4, 1 - 1e-4)
     odds = np.log(rates / (1 - rates))
-    own = siding * generator.normal(size=rates.shape)  # how the first country feels otherwise than the second
-    country = np.arange(CROWD) % 2
-    who = generator.random((images, CROWD)).argsort(axis=1)[:, :PEOPLE]
-    felt = 1 / (1 + np.exp(-(odds[:, None] + own[:, None] * np.where(country[who] == 0, 1, -1)[..., None])))
-    chosen = (generator.random(felt.shape) < felt).astype(np.uint8)
+    chosen = (generator.random((images, PEOPLE, len(MEANS))) < rates[:, None]).astype(np.uint8)
     votes, n = chosen.sum(axis=1).astype(np.int64), np.full(rates.shape, PEOPLE)
-    said = odds + own + (noise + worse * first)[:, None] * generator.normal(size=rates.shape)
+    said = odds + (noise + worse * first)[:, None] * generator.normal(size=rates.shape)
     said[:, PLANTED] += bias * first
     q = torch.from_numpy(1 / (1 + np.exp(-said)))
     truth = Truth(
         kind="rates", labels=LABELS, image_id=np.arange(images).astype(str).astype(object), shares=votes / PEOPLE,
         hits=np.zeros(votes.shape, dtype=int), sets=votes >= 2, votes=votes, people=n, chosen=chosen,
-        asked=np.ones(who.shape, dtype=bool),
-    )  # fmt: skip
-    people = Answerers(
-        np.repeat(np.arange(images), PEOPLE), who.ravel(), chosen.reshape(-1, len(MEANS)).astype(bool),
-        pd.DataFrame({"country": np.array(["CL", "DE"])[country]}),
+        asked=np.ones((images, PEOPLE), dtype=bool),
     )  # fmt: skip
     images_table = pd.DataFrame({"image_id": truth.image_id, "look": np.where(first, "first", "second")})
-    return Answers(q, q, (q > 1 / 3).long()), truth, images_table, people
+    return Answers(q, q, (q > 1 / 3).long()), truth, images_table
 
 
 def counted(images: int, share: float, seeds: int, planted: dict) -> tuple[int, int, float]:
     """Of `seeds` runs: those with any finding, those that found what was planted, and seconds of one."""
-    wanted = (
-        "set_f1_judgements" if "siding" in planted else "rate_brier_score" if "worse" in planted else LABELS[PLANTED]
-    )
+    wanted = "rate_brier_score" if "worse" in planted else LABELS[PLANTED]
     any_, right, started = 0, 0, time.process_time()
     for seed in range(seeds):
-        answers, truth, table, people = drawn(np.random.default_rng(seed), images, share, **planted)
-        case = Case({"model": answers}, truth, "model", seed, Rows(), table, {"answerers": people})
+        answers, truth, table = drawn(np.random.default_rng(seed), images, share, **planted)
+        case = Case({"model": answers}, truth, "model", seed, Rows(), table)
         subgroups(case)
         found = {each.label or each.metric for each in case.rows.rows if each.found}
         any_ += bool(found)

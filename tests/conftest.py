@@ -125,19 +125,24 @@ def options_by_command(commands: dict[str, Any]) -> dict[str, frozenset[str]]:
 def demo_set(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """`demo_set(name="demo", **options of write_demo)`: a demo set in a folder of its own, drawn once for all files.
 
-    Its paintings have 96 pixels unless asked otherwise, which take a quarter of the time.
+    Its paintings have 96 pixels unless asked otherwise, which take a quarter of the time. `embedded=True`: by
+    affect-tiny, once for all files too.
     """
-    drawn: dict[str, Path] = {}
+    drawn: dict[tuple[bool, str], Path] = {}
 
-    def demo_set(name: str = "demo", **options: Any) -> Any:
+    def demo_set(name: str = "demo", *, embedded: bool = False, **options: Any) -> Any:
         from affectml.data import Dataset
         from affectml.demo_set import write_demo
+        from affectml.embeddings import embed_dataset
 
         options = {"size": 96, **options}
         asked = repr(sorted(options.items()))
-        if asked not in drawn:
-            drawn[asked] = write_demo(tmp_path_factory.mktemp("drawn") / "demo", **options).root
-        return Dataset.open(shutil.copytree(drawn[asked], tmp_path_factory.mktemp("demo") / name))
+        if (False, asked) not in drawn:
+            drawn[False, asked] = write_demo(tmp_path_factory.mktemp("drawn") / "demo", **options).root
+        if (embedded, asked) not in drawn:
+            drawn[True, asked] = shutil.copytree(drawn[False, asked], tmp_path_factory.mktemp("embedded") / "demo")
+            embed_dataset(drawn[True, asked], "affect-tiny", progress=False)
+        return Dataset.open(shutil.copytree(drawn[embedded, asked], tmp_path_factory.mktemp("demo") / name))
 
     return demo_set
 

@@ -109,8 +109,7 @@ def fetch(summary: Any) -> Parts:
     yield summary.to_json()
     yield about(f"Images of {summary.root}", summary.rows())
     if len(summary.failures):
-        columns = ("reason", "images", "again", "for example")
-        yield Table("Why images have no file", columns, summary.reasons())
+        yield Table("Why images have no file", ("reason", "images", "for example"), summary.reasons())
 
 
 @shows(api.plan)

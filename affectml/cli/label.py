@@ -183,7 +183,7 @@ def aggregate(
     """Make a target from the judgements, and show it.
 
     Args:
-        method: votes, shares, smoothed, weighted; one_choice, one_choice_smoothed, set_split, normalised; posterior,
+        method: votes, shares, smoothed, weighted; one_choice, set_split, normalised; posterior,
             majority; mode (docs/labelling.md).
         tau: With posterior: the lowest rate at which a label belongs to the set. Default: 1/3.
         out: Parquet file for the result. Default: print a summary only.

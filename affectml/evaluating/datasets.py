@@ -27,7 +27,7 @@ from affectml.judging.evaluate import evaluate
 from affectml.judging.figures import COLUMNS, Evaluation, Figure, Rows
 from affectml.judging.scoring import Answers, add_means, add_over_table, add_scores, answers_of, row_scores
 from affectml.judging.spaces import Choices, People, Space, coarser, find_space, in_space, people_in
-from affectml.judging.subgroups import answerers, check_groups, kept_promise, subgroups
+from affectml.judging.subgroups import check_groups, kept_promise, subgroups
 from affectml.judging.truth import DEFAULT_TAU, Truth, fit_prior, part_of, read_truth
 from affectml.predicting.features import store_there
 from affectml.vlm.requests import split_of, store_of
@@ -213,7 +213,7 @@ def _in_labels(there: There, group: Mapping[str, Space | None], space: Space | N
     answers = {name: answers[name] for name in (*order, *beside)}
     more: dict[str, Any] = {}
     if own:
-        more = {"images": data.images, "answerers": answerers(data, truth), "groups": config.groups}
+        more = {"images": data.images, "groups": config.groups}
         more |= _of_files(there, truth)
     if own and order[0] in group and group[order[0]] is None:  # what the views of a head need
         first = there.runs[order[0]]

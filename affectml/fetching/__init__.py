@@ -20,9 +20,9 @@ __getattr__ = lazily(__name__)
 class FetchConfig:
     """How to download: how fast, how patiently, how much, and from where.
 
-    The second try comes 1 to 2 seconds after the first, each further one after twice as long, at most max_wait. A
-    connection includes the look-up of its name; waiting does not count for the deadline. An image of more pixels than
-    Pillow's MAX_IMAGE_PIXELS (89 million unless changed) is refused.
+    The second try comes 1 to 2 seconds after the first, each further one after twice as long, at most max_wait; waiting
+    does not count for the deadline. An image of more pixels than Pillow's MAX_IMAGE_PIXELS (89 million unless changed)
+    is refused.
 
     Args:
         jobs: Most requests at a time.

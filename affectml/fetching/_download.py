@@ -20,45 +20,33 @@ from typing import Any
 import httpcore
 import httpx
 from anyio import CapacityLimiter, from_thread, to_thread
-from httpcore import ConnectError, NetworkError, ProtocolError, TimeoutException
+from httpcore import NetworkError, ProtocolError, TimeoutException
 from PIL import Image, UnidentifiedImageError
 from stamina import AsyncRetryingCaller, instrumentation
 
-from affectml._progress import Progress
 from affectml._version import __version__
 from affectml.encoders import read_image
 from affectml.encoders.images import quiet_about_size
-from affectml.errors import BadInput
+from affectml.errors import BadInput, option
 from affectml.fetching import FetchConfig
 
 DECODERS = 2  # an image of the most pixels takes half a gigabyte while it is decoded
 REDIRECTS = 5  # followed at most
 GIVE_UP = 10  # requests without an answer, one after the other, until a host is left alone for this run
-PASSING = (408, 425, 429)  # and 5xx: statuses that may be another one next time
-REASONS = {ConnectError: "no connection", TimeoutException: "timeout", ValueError: "answer not understood"}
-FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")  # others start programs
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")  # others start programs
 SUFFIXES = {"JPEG": ".jpg", "JPEG2000": ".jp2", "MPO": ".jpg", "TIFF": ".tif"}  # those of others are their names
 
 PORTS = (80, 443, 8080, 8443)  # where pictures are; the others are other services
-GUARDED = ("not a public address", "not a public port")  # the reasons that `allow_private` lifts
 _NAT64 = IPv6Network("64:ff9b::/96")
 _SPECIAL = IPv4Network("192.0.0.0/24")  # protocols' own; Pythons differ in how much of it they call private
 
 
 class Failed(Exception):
-    """An image that did not come, and will not. reason: the kind, a few words that many images share; why: the rest."""
-
-    again = False
-
-    def __init__(self, reason: str, why: str) -> None:
-        super().__init__(why)
-        self.reason, self.why = reason, " ".join(why.split())
+    """An image that did not come, and will not; its text is "kind: details", or a kind that says all."""
 
 
 class Later(Failed):
     """One that may come in the next run."""
-
-    again = True
 
 
 class Passing(Later):
@@ -71,8 +59,7 @@ class Job:
 
     folder: where it comes to lie, in the file `part`. key: of the url, for names of files. name: that of its content,
     once it came: its sha256 and a suffix. image_ids: who wants it. expected: the sha256 that it must have, where there
-    are any. reason, why: of `Failed`, where it did not come. tries: in all runs. when: the last of them ended, in UTC.
-    again: whether another run may ask.
+    are any. reason: of `Failed`, where it did not come. again: whether another run may ask.
     """
 
     url: str
@@ -81,9 +68,6 @@ class Job:
     image_ids: list[str] = field(default_factory=list)
     expected: set[str] = field(default_factory=set)
     reason: str = ""
-    why: str = ""
-    tries: int = 0
-    when: str = ""
     again: bool = True
 
     def __post_init__(self) -> None:
@@ -94,11 +78,10 @@ class Job:
 def download(jobs: Collection[Job], config: FetchConfig, done: Callable[[Job], None]) -> None:
     """Ask for every picture, some of each host's at a time, and call `done`, in another thread, for each."""
     with ExitStack() as stack:
-        bar = stack.enter_context(Progress("downloading", len(jobs), "images"))
         stack.callback(instrumentation.set_on_retry_hooks, instrumentation.get_on_retry_hooks())
         instrumentation.set_on_retry_hooks(())  # a line in the log for each further try helps nobody
         portal = stack.enter_context(from_thread.start_blocking_portal())  # in a notebook a loop runs here already
-        running = portal.start_task_soon(Downloader(config).run, jobs, done, bar)
+        running = portal.start_task_soon(Downloader(config).run, jobs, done)
         while not running.done():  # a wait without an end would not notice Ctrl-C everywhere
             wait([running], timeout=0.2)
         running.result()
@@ -130,40 +113,37 @@ class Downloader:
             _trusted(), max_connections=None, max_keepalive_connections=config.jobs, network_backend=guard
         )
 
-    async def run(self, jobs: Collection[Job], done: Callable[[Job], None], bar: Progress) -> None:
+    async def run(self, jobs: Collection[Job], done: Callable[[Job], None]) -> None:
         """Do all jobs; of each host so many are begun at a time as it may be asked for."""
         queues: dict[str, deque[Job]] = defaultdict(deque)
         for job in jobs:
             queues["".join(job.url.split("/")[2:3])].append(job)
-        workers = [self._serve(queue, done, bar) for queue in queues.values() for _ in range(self._config.per_host)]
+        workers = [self._serve(queue, done) for queue in queues.values() for _ in range(self._config.per_host)]
         async with self._pool:
             await asyncio.gather(*workers)
 
-    async def _serve(self, queue: deque[Job], done: Callable[[Job], None], bar: Progress) -> None:
+    async def _serve(self, queue: deque[Job], done: Callable[[Job], None]) -> None:
         while queue:
             job = queue.popleft()
             retrying = AsyncRetryingCaller(self._config.tries, None, 1.0, self._config.max_wait, wait_jitter=1.0)
             try:
                 job.name = await retrying(Passing, self.get, job)
             except Failed as failed:
-                job.reason, job.why, job.again = failed.reason, failed.why, failed.again
-                job.when = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+                job.reason, job.again = " ".join(str(failed).split()), isinstance(failed, Later)
                 job.part.unlink(missing_ok=True)
             done(job)
-            bar.advance()
 
     async def get(self, job: Job) -> str:
         """One try, through redirects: the name of what came and is a picture. Raises Failed."""
         url = checked_url(job.url)
-        for hop in range(REDIRECTS + 1):
+        for _ in range(REDIRECTS + 1):
             host = self._hosts[url.host]
             async with self._turn(host):
-                job.tries += hop == 0
                 answer = await self._ask(url, host, job)
             if not isinstance(answer, httpx.URL):
                 return await to_thread.run_sync(check, job, answer, limiter=self._decoders)
             url = answer
-        raise Failed("too many redirects", f"more than {REDIRECTS}")
+        raise Failed(f"too many redirects: more than {REDIRECTS}")
 
     @asynccontextmanager
     async def _turn(self, host: _Host) -> AsyncIterator[None]:
@@ -176,12 +156,11 @@ class Downloader:
                         host.free_at = time.monotonic() + self._config.delay
                         yield
                         return
-        raise Later("host put off", host.put_off)
+        raise Later(f"host put off: {host.put_off}")
 
     async def _ask(self, url: httpx.URL, host: _Host, job: Job) -> httpx.URL | type[Failed]:
         """One request: where it redirects to or, after the last byte, what to raise if it is not a picture."""
-        target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-        request = self._pool.stream("GET", target, headers=self._headers, extensions=self._timeouts)
+        request = self._pool.stream("GET", str(url), headers=self._headers, extensions=self._timeouts)
         try:
             async with asyncio.timeout(self._config.deadline), request as response:
                 host.silent = 0
@@ -195,11 +174,10 @@ class Downloader:
         except Failed as error:
             failed = error
         except TimeoutError:
-            failed = Later("too slow", f"not there in {self._config.deadline:g} s")
+            failed = Later(f"too slow: not there in {self._config.deadline:g} s")
         except (TimeoutException, NetworkError, ProtocolError, ValueError, OverflowError) as error:
-            reason = next((reason for kind, reason in REASONS.items() if isinstance(error, kind)), "connection broke")
-            failed = Passing(reason, f"{type(error).__name__}: {error}".removesuffix(": "))
-        host.silent += failed.again
+            failed = Passing(f"connection failed: {type(error).__name__} {error}")
+        host.silent += isinstance(failed, Later)
         if host.silent >= GIVE_UP:  # it would hold up its other images for hours
             host.put_off = f"no answer {GIVE_UP} times in a row"
         raise failed
@@ -211,20 +189,19 @@ class Downloader:
             async for chunk in response.aiter_stream():
                 size += handle.write(chunk)
                 if size > limit:
-                    raise Failed("too large", f"more than {limit:,} bytes")
+                    raise Failed(f"too large: more than {limit:,} bytes")
 
     def _refusal(self, status: int, pause: str, host: _Host) -> Failed:
         """What a status says; a host that asks for a pause, in seconds or until a date, gets it from all."""
         wait, now = 0.0, datetime.now(UTC)
         with suppress(TypeError, ValueError, OverflowError):  # neither of them, or a date at an end of the calendar
-            if status in (429, 503):
-                wait = float(pause) if pause.isdecimal() else (parsedate_to_datetime(pause) - now).total_seconds()
+            wait = float(pause) if pause.isdecimal() else (parsedate_to_datetime(pause) - now).total_seconds()
         if wait > self._config.max_wait:
             host.put_off = f"it asks for a pause of {wait:,.0f} s (status {status})"
-            return Later("host put off", host.put_off)
+            return Later(f"host put off: {host.put_off}")
         host.free_at = max(host.free_at, time.monotonic() + wait)
-        kind = Passing if status in PASSING or status >= 500 else Failed
-        return kind(f"status {status}", f"the server answered {status}")
+        kind = Passing if status in (408, 425, 429) or status >= 500 else Failed  # those may be another one next time
+        return kind(f"status {status}")
 
 
 def _trusted() -> ssl.SSLContext:
@@ -250,15 +227,14 @@ def check(job: Job, bad: type[Failed]) -> str:
         read_image(job.part)
     except UnidentifiedImageError:
         head = job.part.read_bytes().lstrip(b"\xef\xbb\xbf \t\r\n")[:16]
-        raise bad("not an image", f"starts with {head!r}" if head else "empty") from None
+        raise bad(f"not an image: starts with {head!r}" if head else "not an image: empty") from None
     except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error ...
-        raise bad("unreadable image", str(error).removeprefix(f"{job.part}: ")) from None
+        raise bad(f"unreadable image: {str(error).removeprefix(f'{job.part}: ')}") from None
     with job.part.open("rb") as handle:
         os.fsync(handle.fileno())
         digest = hashlib.file_digest(handle, "sha256").hexdigest()
     if job.expected - {digest}:
-        said = f"its sha256 is {digest}, but images.parquet expects {', '.join(sorted(job.expected))}"
-        raise Failed("another picture", said)
+        raise Failed(f"another picture: sha256 {digest}, in images.parquet {', '.join(sorted(job.expected))}")
     return digest + SUFFIXES.get(kind, f".{kind.lower()}")
 
 
@@ -269,11 +245,11 @@ def checked_url(text: str, base: httpx.URL | None = None) -> httpx.URL:
         url = url.copy_with(fragment=None, userinfo=b"")
         host, port = url.host, url.port
     except (httpx.InvalidURL, UnicodeError, ValueError):  # whose words may hold a part of a password
-        raise Failed("not a url", "no address can be read in it") from None
+        raise Failed("not a url: no address can be read in it") from None
     if url.scheme not in ("http", "https"):
-        raise Failed("not a web address", f"scheme {url.scheme!r}; only http and https are asked")
+        raise Failed(f"not a web address: scheme {url.scheme!r}; only http and https are asked")
     if not host or not (port is None or 0 < port < 65536):
-        raise Failed("not a url", f"port {port}" if host else "no host in it")
+        raise Failed(f"not a url: port {port}" if host else "not a url: no host in it")
     return url
 
 
@@ -300,28 +276,26 @@ class GuardedBackend(httpcore.AnyIOBackend):
 
     def __init__(self, allow_private: bool) -> None:
         self._allow_private = allow_private
+        self._way_in = f"{option('allow_private', True)} with {option('retry_all', True)} asks it"
 
     async def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *rest: Any, **more: Any
     ) -> httpcore.AsyncNetworkStream:
         """Connect to the first address that answers; raises Failed for a port or an address that is not public."""
         if not (self._allow_private or port in PORTS):
-            raise Failed(GUARDED[1], f"port {port}; {', '.join(map(str, PORTS))} are asked")
-        refused = httpcore.ConnectError(f"{host} has no address")
+            raise Failed(f"not a public port: {port}; {self._way_in}")
         try:
-            async with asyncio.timeout(timeout):
-                found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-                addresses = list(dict.fromkeys(str(place[4][0]) for place in found))
-                for address in () if self._allow_private else addresses:
-                    if not is_public(ip_address(address)):
-                        raise Failed(GUARDED[0], f"{host} is {address}")
-                for address in addresses:
-                    try:
-                        return await super().connect_tcp(address, port, timeout, *rest, **more)
-                    except httpcore.ConnectError as error:
-                        refused = error
+            places = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as error:
-            raise Passing("no such host", f"{host}: {getattr(error, 'strerror', None) or error}") from None
-        except TimeoutError:
-            raise httpcore.ConnectTimeout from None
+            raise Passing(f"no such host: {host}, {getattr(error, 'strerror', None) or error}") from None
+        addresses = list(dict.fromkeys(str(place[4][0]) for place in places))
+        for address in () if self._allow_private else addresses:
+            if not is_public(ip_address(address)):
+                raise Failed(f"not a public address: {host} is {address}; {self._way_in}")
+        refused = httpcore.ConnectError(f"{host} has no address")
+        for address in addresses:
+            try:
+                return await super().connect_tcp(address, port, timeout, *rest, **more)
+            except httpcore.ConnectError as error:
+                refused = error
         raise refused

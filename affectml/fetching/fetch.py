@@ -3,7 +3,6 @@
 import csv
 import re
 import shutil
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,17 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from affectml._files import with_column, write_parquet, write_text
+from affectml._progress import Progress
 from affectml.data import Dataset
 from affectml.errors import BadDataset, BadInput, option
 from affectml.fetching import FetchConfig
-from affectml.fetching._download import GUARDED, Failed, Job, checked_url, download
+from affectml.fetching._download import Failed, Job, checked_url, download
 from affectml_annotation.exchange.files import csv_rows, table_csv, writing_in_turn
 
 WORK = ".fetching"  # until all is in images.parquet: half-written files, and an empty KEY-NAME for what came of a url
 LOCK = ".fetch.lock"
 FAILURES = "fetch-failures.csv"
-COLUMNS = ["image_id", "url", "reason", "why", "tries", "when", "again"]  # of FAILURES
+COLUMNS = ["image_id", "url", "reason", "again"]  # of FAILURES
 TEXTS = ["url", "file", "sha256"]  # of images.parquet
 
 _SECRET = re.compile(r"(?<=//)[^/?#]*@")  # also of a url in the path or the query of another
@@ -32,52 +32,36 @@ _SECRET = re.compile(r"(?<=//)[^/?#]*@")  # also of a url in the path or the que
 class FetchSummary:
     """What one run of `fetch_images` did.
 
-    urls: downloaded now. size: their bytes. images: rows of images.parquet that got a file from them, or from a run
-    that was killed. had_file: rows that had one before. no_url: rows with neither. failures: what has no file yet, as
-    in fetch-failures.csv: image_id, url, reason (the kind), why (what happened), tries (in all runs), when (the last of
-    them ended, in UTC), again (whether it is worth another). not_asked: those of them that failed for good in an
-    earlier run.
+    urls: downloaded now. images: rows of images.parquet that got a file from them, or from a run
+    that was killed. no_url: rows that have neither file nor url. failures: what has no file yet, as
+    in fetch-failures.csv: image_id, url, reason ("kind: details"), again (yes where the next run asks for it).
     """
 
     root: Path
     urls: int
-    size: int
     images: int
-    had_file: int
     no_url: int
     failures: pd.DataFrame = field(repr=False, compare=False)
-    not_asked: int = 0
-    seconds: float = 0.0
 
     def rows(self) -> list[tuple[str, str]]:
         """(what, value) pairs for a table of two columns."""
-        speed = f"{self.size / 2**20:,.1f} MB in {self.seconds:,.1f} s, {self.urls / (self.seconds or 1):,.1f} urls/s"
-        out = [("downloaded", f"{self.urls:,} urls ({speed})"), ("images with a new file", f"{self.images:,}")]
-        out += [("images that had one", f"{self.had_file:,}")]
-        if self.no_url:
-            out.append(("neither file nor url", f"{self.no_url:,}"))
-        if failed := len(self.failures):
-            again = f"the next run tries {self.failures['again'].sum():,} of them again"
-            out.append(("images without a file", f"{failed:,}, listed in {self.root / FAILURES}; {again}"))
-        if self.not_asked:
-            ways = f"had failed for good before; {option('retry_all', True)} asks for them too"
-            out.append(("not asked again", f"{self.not_asked:,} {ways}"))
-        if inward := self.failures["reason"].isin(GUARDED).sum():
-            ways = f"{option('allow_private', True)} asks them, if you trust the list"
-            out.append(("not asked", f"{inward:,} on addresses or ports that are not public; {ways}"))
+        out = [("urls downloaded", f"{self.urls:,}"), ("images with a new file", f"{self.images:,}")]
+        out.append(("images with neither file nor url", f"{self.no_url:,}"))
+        if len(self.failures):
+            again = (self.failures["again"] == "yes").sum()
+            out.append(("images without a file", f"{len(self.failures):,}, listed in {self.root / FAILURES}"))
+            out.append(("the next run asks for", f"{again:,} of them; for all with {option('retry_all', True)}"))
         return out
 
-    def reasons(self) -> list[tuple[str, int, str, str]]:
-        """(reason, images, whether the next run tries them again, an example), the most frequent first."""
-        said = self.failures["url"] + ": " + self.failures["why"]
-        found = said.groupby([self.failures["reason"], self.failures["again"]]).agg(["size", "first"])
-        found = found.sort_values("size", ascending=False, kind="stable")
-        return [(reason, size, "yes" if again else "no", one) for (reason, again), size, one in found.itertuples()]
+    def reasons(self) -> list[tuple[str, int, str]]:
+        """(kind of reason, images, an example), the most frequent first."""
+        examples = self.failures["url"] + ": " + self.failures["reason"]
+        kinds = examples.groupby(self.failures["reason"].str.partition(":")[0]).agg(["size", "first"])
+        return list(kinds.sort_values("size", ascending=False, kind="stable").itertuples(name=None))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: every field."""
-        failures = self.failures.to_dict("records")
-        return vars(self) | {"root": str(self.root), "failures": failures, "seconds": round(self.seconds, 3)}
+        return vars(self) | {"root": str(self.root), "failures": self.failures.to_dict("records")}
 
 
 def fetch_images(dataset: Dataset | str | Path, config: FetchConfig | None = None) -> FetchSummary:
@@ -98,7 +82,7 @@ def fetch_images(dataset: Dataset | str | Path, config: FetchConfig | None = Non
     Raises:
         BadDataset: for no data set, one without urls, or one that another process downloads.
     """
-    data = Dataset.open(dataset.root if isinstance(dataset, Dataset) else dataset)
+    data = Dataset.open(Path(dataset))
     if "url" not in data.images.columns:
         raise BadDataset(f"{data.root / 'images.parquet'}: no column url, so there is nothing to download")
     data.image_path("images")
@@ -110,25 +94,23 @@ def fetch_images(dataset: Dataset | str | Path, config: FetchConfig | None = Non
 
 
 def _fetch(data: Dataset, config: FetchConfig) -> FetchSummary:
-    start = time.monotonic()
     work = data.image_path(WORK)
     table = data.images.reindex(columns=["image_id", *TEXTS])
     for name in TEXTS:
         if odd := [cell for cell in table[name].dropna() if not isinstance(cell, str)]:
-            said = f"column {name}: expected texts, got {odd[0]!r}; rename your column"
-            raise BadDataset(f"{data.root / 'images.parquet'}: {said}")
+            raise BadDataset(f"{data.root}: expected texts in column {name}, got {odd[0]!r}; rename your column")
         table[name] = table[name].astype(object).fillna("").str.strip()
     marks = (mark.name.partition("-") for mark in work.glob("*-*"))
     came = {key: name for key, _, name in marks if _place(data, name).is_file()}
+    has_file, has_url = table["file"] != "", table["url"] != ""
     jobs: dict[str, Job] = {}
-    for image_id, url, _, sha256 in table[(table["file"] == "") & (table["url"] != "")].itertuples(index=False):
+    for image_id, url, _, sha256 in table[~has_file & has_url].itertuples(index=False):
         job = jobs.setdefault(url, Job(url, work))
         job.name = came.get(job.key, "")
         job.image_ids.append(image_id)
         job.expected |= {sha256.lower()} - {""}
-    _read_failures(data.root / FAILURES, jobs, config)
+    _read_failures(data.root / FAILURES, jobs, config.retry_all)
     todo = [job for job in jobs.values() if job.again and not job.name]
-    not_asked = sum(len(job.image_ids) for job in jobs.values() if not (job.again or job.name))
 
     def done(job: Job) -> None:
         """Keep what came; an empty file names its url until images.parquet does."""
@@ -137,45 +119,48 @@ def _fetch(data: Dataset, config: FetchConfig) -> FetchSummary:
             place.parent.mkdir(parents=True, exist_ok=True)
             (work / f"{job.key}-{job.name}").touch()
             job.part.replace(place)
+        bar.advance()
 
     work.mkdir(exist_ok=True)
     try:
-        download(todo, config, done)
+        with Progress("downloading", len(todo), "images") as bar:
+            download(todo, config, done)
     finally:
         images = _write_images(data.root, jobs)
         failures = _write_failures(data.root / FAILURES, jobs)
         shutil.rmtree(work, ignore_errors=True)
-    new = [_place(data, job.name).stat().st_size for job in todo if job.name]
-    had_file, no_url = int((table["file"] != "").sum()), int(((table["file"] == "") & (table["url"] == "")).sum())
-    seconds = time.monotonic() - start
-    return FetchSummary(data.root, len(new), sum(new), images, had_file, no_url, failures, not_asked, seconds)
+    urls, no_url = sum(bool(job.name) for job in todo), int((~has_file & ~has_url).sum())
+    return FetchSummary(data.root, urls, images, no_url, failures)
 
 
 def _place(data: Dataset, name: str) -> Path:
     return data.image_path(f"images/{name[:2]}/{name}")
 
 
-def _read_failures(path: Path, jobs: dict[str, Job], config: FetchConfig) -> None:
+def _read_failures(path: Path, jobs: dict[str, Job], retry_all: bool) -> None:
     """What fetch-failures.csv says of earlier runs; raises BadInput if another program wrote the file."""
     wanted = {(image_id, shown(job.url)): job for job in jobs.values() for image_id in job.image_ids}
-    allowed = GUARDED if config.allow_private else ()
     try:
         lines = csv_rows(path.read_text(encoding="utf-8") if path.exists() else "")
-        for image_id, url, reason, why, tries, when, again in lines[1:]:
-            if job := wanted.get((image_id, url)):
-                job.reason, job.why, job.tries, job.when = reason, why, int(tries), when
-                job.again = again != "no" or config.retry_all or reason in allowed
-    except (OSError, ValueError, csv.Error) as error:
+        for line in lines[1:]:
+            failure = dict(zip(lines[0], line, strict=True))  # earlier versions have more columns
+            if job := wanted.get((failure["image_id"], failure["url"])):
+                job.reason, job.again = failure["reason"], failure["again"] != "no" or retry_all
+    except (OSError, ValueError, KeyError, csv.Error) as error:
         raise BadInput(f"{path}: not as affectml wrote it ({error}); remove or rename it") from None
 
 
 def _write_failures(path: Path, jobs: dict[str, Job]) -> pd.DataFrame:
     """Write what has no file yet to fetch-failures.csv, or take that away where nothing failed."""
-    failed = [vars(job) | {"url": shown(job.url)} for job in jobs.values() if job.reason and not job.name]
-    table = pd.DataFrame(failed, columns=["image_ids", *COLUMNS[1:]]).explode("image_ids", ignore_index=True)
-    table.columns = pd.Index(COLUMNS)
+    failed = [
+        (image_id, shown(job.url), job.reason, "yes" if job.again else "no")
+        for job in jobs.values()
+        for image_id in job.image_ids
+        if job.reason and not job.name
+    ]
+    table = pd.DataFrame(failed, columns=COLUMNS)
     if failed:
-        write_text(path, table_csv(table.assign(again=table["again"].map({True: "yes", False: "no"}))))
+        write_text(path, table_csv(table))
     else:
         path.unlink(missing_ok=True)
     return table

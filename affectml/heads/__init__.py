@@ -7,13 +7,13 @@ head.predict_rates(X_new); head.predict_sets(X_new); head.save(folder); load_hea
 from affectml.heads.auto import AutoHead
 from affectml.heads.base import Head
 from affectml.heads.baselines import PriorHead, TextHead, ZeroShotHead
-from affectml.heads.by_person import ByPersonHead, ImageEffects
+from affectml.heads.by_person import ByPersonHead
 from affectml.heads.config import HeadConfig
 from affectml.heads.contrastive import ContrastiveHead, contrastive_loss
 from affectml.heads.ensemble import EnsembleHead
 from affectml.heads.inputs import Material, Rows, as_features
 from affectml.heads.kernel import KernelHead
-from affectml.heads.mixed_logit import Normals, PersonAnswers
+from affectml.heads.mixed_logit import ImageEffects, Normals, PersonAnswers
 from affectml.heads.neural import SigmoidHead, SoftmaxHead
 from affectml.heads.promise import Promise
 from affectml.heads.registry import load_head

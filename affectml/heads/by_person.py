@@ -17,6 +17,7 @@ from affectml.heads.ensemble import CompositeHead, MemberConfig
 from affectml.heads.inputs import ArrayLike, Features, Material, Rows, as_features, refuse_rows
 from affectml.heads.mixed_logit import (
     Fit,
+    ImageEffects,
     Images,
     Normals,
     PersonAnswers,
@@ -35,11 +36,6 @@ _POPULATION = tuple(field.name for field in dataclasses.fields(Population))
 _SAVED = (*_POPULATION, "centre", "directions", "own_thresholds")
 
 
-def cuts_rates(head: type[Head]) -> bool:
-    """Whether it predicts people's rates and cuts its sets from them."""
-    return "rates" in head.learns and head.scores_of == "people"
-
-
 @dataclass(frozen=True)
 class ByPersonConfig(MemberConfig):
     """A head whose people are told apart. head: one that predicts rates; options: its own options.
@@ -55,16 +51,8 @@ class ByPersonConfig(MemberConfig):
 
     @classmethod
     def fits(cls, head: type[Head]) -> bool:
-        """Whether it has people's rates to begin with."""
-        return cuts_rates(head)
-
-
-@dataclass(frozen=True, eq=False)
-class ImageEffects:
-    """What answers say of N images beyond their features: mean and variance [N, C], in log-odds."""
-
-    mean: Tensor
-    variance: Tensor
+        """Whether it predicts people's rates and cuts its sets from them."""
+        return "rates" in head.learns and head.scores_of == "people"
 
 
 class ByPersonHead(CompositeHead, name="by_person"):
@@ -82,7 +70,7 @@ class ByPersonHead(CompositeHead, name="by_person"):
     says = "tells people apart over another head; add `by_person` to that"
     config_class = ByPersonConfig
     config: ByPersonConfig
-    fit_: Fit | None = None  # people, and training and validation images, as the fit left them; not saved
+    fit_: Fit  # people, and training and validation images, as `fit` leaves them; not saved
 
     @classmethod
     def over(cls, member: Head, **options: Any) -> Self:
@@ -113,7 +101,7 @@ class ByPersonHead(CompositeHead, name="by_person"):
         if answers is None:
             raise BadInput("answers: a by_person head learns who chose what: give answers=PersonAnswers(...)")
         _check_answers(answers, len(rows.X), labels, "answers")
-        member = self._fitted_member(rows, None, generator)
+        member = self._fitted_member(rows, slice(None), generator)
         f = self._out_of_fold(rows, groups, generator)
         self.members_ = (member,)
         centre, directions = _basis(rows.X)
@@ -145,12 +133,10 @@ class ByPersonHead(CompositeHead, name="by_person"):
             "members": self._described(),
         }
 
-    def _fitted_member(self, rows: Rows, kept: Tensor | None, generator: torch.Generator) -> Head:
-        """The head inside, fitted on some of the rows; None: on all."""
-        X, targets, weights = rows.X, rows.targets, rows.weights
-        if kept is not None:
-            X, targets, weights = X[kept], targets[kept], None if weights is None else weights[kept]
-        return self.config.member().fit(X, targets, val=rows.val, weights=weights, generator=generator)
+    def _fitted_member(self, rows: Rows, kept: Tensor | slice, generator: torch.Generator) -> Head:
+        """The head inside, fitted on some of the rows."""
+        member, weights = self.config.member(), None if rows.weights is None else rows.weights[kept]
+        return member.fit(rows.X[kept], rows.targets[kept], val=rows.val, weights=weights, generator=generator)
 
     def _out_of_fold(self, rows: Rows, groups: NDArray[Any] | None, generator: torch.Generator) -> Tensor:
         """The head inside's log-odds of each row, by fits on rows of other groups, [N, C]."""
@@ -178,10 +164,7 @@ class ByPersonHead(CompositeHead, name="by_person"):
 
     def images(self, X: Features, effects: ImageEffects | None = None) -> Images:
         """Images as the mixed logit sees them; effects: what is known of them from answers, of training images say."""
-        seen = self.population.images(*self._seen(X))
-        if effects is None:
-            return seen
-        return dataclasses.replace(seen, effect=effects.mean, effect_variance=effects.variance)
+        return self.population.images(*self._seen(X), effects)
 
     def person(self, X: Features, chosen: ArrayLike, effects: ImageEffects | None = None) -> Normals:
         """What is believed of one person after answers: mean [1, K] and covariance [1, K, K].
@@ -214,24 +197,18 @@ class ByPersonHead(CompositeHead, name="by_person"):
     def _state_keys(self) -> tuple[str, ...]:
         return _SAVED
 
-    def _forget(self) -> None:
-        super()._forget()
-        self.fit_ = None
-
     def __getstate__(self) -> dict[str, Any]:
         """For pickles, which hold no people: those are kept apart, see affectml.people.known."""
-        return {**self.__dict__, "fit_": None}
+        return {name: value for name, value in vars(self).items() if name != "fit_"}
 
 
 def _check_answers(answers: PersonAnswers, rows: int, labels: int, name: str) -> None:
     """Raise BadInput where answers are none, are not of C labels, or name a row or a person that is not there."""
     if not len(answers):
         raise BadInput(f"{name}: none; a by_person head learns who chose what")
-    shape, wanted = list(answers.chosen.shape), [len(answers), labels]
-    if shape != wanted or len(answers.person) != len(answers):
-        raise BadInput(
-            f"{name}: expected chosen {wanted} and a person for each, got {shape}, {len(answers.person)} persons"
-        )
+    shape, wanted, persons = list(answers.chosen.shape), [len(answers), labels], len(answers.person)
+    if shape != wanted or persons != len(answers):
+        raise BadInput(f"{name}: expected chosen {wanted} and a person for each, got {shape}, {persons} persons")
     for what, numbers, most in (("image", answers.image, rows), ("person", answers.person, answers.people)):
         refuse_rows(((numbers < 0) | (numbers >= most))[:, None], name, f"names no {what}, expected 0 to {most - 1}")
     refuse_rows((answers.chosen != 0) & (answers.chosen != 1), name, "must choose 0 or 1 for each label")
@@ -251,6 +228,8 @@ def _basis(X: Tensor) -> tuple[Tensor, Tensor]:
     return centre, (directions.flip(1)[:, :keep] / length).contiguous()
 
 
-def as_by_person(head: Head) -> ByPersonHead | None:
-    """The head, where it tells people apart."""
-    return head if isinstance(head, ByPersonHead) else None
+def as_by_person(head: Head) -> ByPersonHead:
+    """The head, which tells people apart; BadInput where it does not."""
+    if not isinstance(head, ByPersonHead):
+        raise BadInput(f"a {head.name} head, which tells no people apart")
+    return head

@@ -40,14 +40,16 @@ class PersonAnswers:
         """Some of them, of the same people."""
         return replace(self, image=self.image[rows], person=self.person[rows], chosen=self.chosen[rows])
 
+    def part(self, first: int, count: int) -> "PersonAnswers":
+        """Those about `count` images from row `first` on, by rows of these images."""
+        inside = self.take((self.image >= first) & (self.image < first + count))
+        return replace(inside, image=inside.image - first)
+
     def joined(self, others: "PersonAnswers", images: int) -> "PersonAnswers":
         """With answers of the same people about other images, whose rows follow on these `images` ones."""
-        return PersonAnswers(
-            torch.cat([self.image, others.image + images]),
-            torch.cat([self.person, others.person]),
-            torch.cat([self.chosen, others.chosen]),
-            self.people,
-        )
+        shifted, names = replace(others, image=others.image + images), ("image", "person", "chosen")
+        image, person, chosen = (torch.cat([getattr(self, name), getattr(shifted, name)]) for name in names)
+        return PersonAnswers(image, person, chosen, self.people)
 
     def __len__(self) -> int:
         return len(self.image)
@@ -66,6 +68,14 @@ class Normals:
 
 
 @dataclass(frozen=True, eq=False)
+class ImageEffects:
+    """What answers say of N images beyond their features: mean and variance [N, C], in log-odds."""
+
+    mean: Tensor
+    variance: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class Images:
     """N images as the model sees them: base [N, C], loads [N, C, R], mean and variance [N, C] of what f misses."""
 
@@ -76,7 +86,7 @@ class Images:
 
     def take(self, rows: Tensor) -> "Images":
         """Some of them, by rows of any shape."""
-        return Images(*(_pick(each, rows) for each in vars(self).values()))
+        return Images(*(_pick(table, rows) for table in vars(self).values()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,11 +102,12 @@ class Population:
     covariance: Tensor
     image_variance: Tensor
 
-    def images(self, f: Tensor, z: Tensor) -> Images:
-        """New images: logits f [N, C] and directions z [N, d]; nothing is known of what f misses."""
+    def images(self, f: Tensor, z: Tensor, effects: ImageEffects | None = None) -> Images:
+        """Images of logits f [N, C] and directions z [N, d]; effects: what is known of what f misses, None: nothing."""
         base = self.offset + self.scale * f
         loads = torch.einsum("nd,dcr->ncr", z, self.axes)
-        return Images(base, loads, torch.zeros_like(base), self.image_variance.expand_as(base))
+        missed = effects or ImageEffects(torch.zeros_like(base), self.image_variance.expand_as(base))
+        return Images(base, loads, missed.mean, missed.variance)
 
     def everybody(self, count: int) -> Normals:
         """What is known of people before they answer."""
@@ -313,5 +324,4 @@ def _step(fit: Fit, f: Tensor, z: Tensor, answers: PersonAnswers, ridge: float) 
     turned[labels:, labels:] = torch.linalg.inv(root)
     people = Normals(people.mean @ turned.T, turned @ people.covariance @ turned.T)
     fitted = Population(offset + middle[:labels], scale, axes @ root, turned @ covariance @ turned.T, image_variance)
-    seen = replace(fitted.images(f, z), effect=effect, effect_variance=variance)
-    return Fit(fitted, people, seen, fit.steps + 1)
+    return Fit(fitted, people, fitted.images(f, z, ImageEffects(effect, variance)), fit.steps + 1)

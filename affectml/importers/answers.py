@@ -29,8 +29,8 @@ from affectml.importers.read import (
 from affectml.taxonomies import Taxonomy
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import AnnotationError
-from affectml_annotation.exchange.tables import own_flag, own_language, truths_in
-from affectml_annotation.judgements import FLAG, KINDS, are_data, count_votes, languages_in, of_now, only_data
+from affectml_annotation.exchange.tables import without_own
+from affectml_annotation.judgements import FLAG, KINDS, are_data, count_votes, of_now, only_data
 
 Floats = NDArray[np.float64]
 Said = list[tuple[str, Any, list[str]]]  # place, image and labels of each answer of one person
@@ -137,15 +137,8 @@ def _judgements(
     for name in dict.fromkeys([*known, *own]):
         if name not in (*KEY, "event_id", "kind", "labels"):
             found[name] = tidy(frame[name])
-    if "language" in found:
-        codes, other = languages_in(found["language"])
-        if other is not None:
-            notes.append(own_language(table.where(other), found["language"].iloc[other]))
-        found = found.assign(language=codes) if other is None else found.drop(columns="language")
-    if "flag" in found:
-        flags, others = truths_in(found["flag"])
-        notes += [own_flag(table.where(row), found["flag"].iloc[row]) for row in others[:1]]
-        found = found.drop(columns="flag") if others else found.assign(flag=flags.astype(bool))
+    found, left_out = without_own(found, table.where)
+    notes += left_out
     return of_now(found)
 
 

@@ -45,7 +45,7 @@ from affectml_metrics.intervals import FEW
 METRICS, SCORES, FACTS = "metrics.csv", "scores.parquet", "facts.json"
 KEYS = ("dataset", "target", "space", "image_id", "group", "system", "against")  # of scores.parquet
 PEOPLE = ("people", "person", "half", "consensus")
-# What rows are `by` besides columns of the user's: a column of such a name is "images' NAME" or "people's NAME" there.
+# What rows are `by` besides columns of the user's: a column of such a name is "images' NAME" there.
 TAKEN = ("tau", "instead_of", "bin", "disagreement", "split", "seeds", "unanswered", "answers_known")
 _OF_PARTS = ("subgroups", "by_person")  # facts that name groups, or tell of few people
 MADE_HERE = (*PEOPLE, "oracle", "floor", "rest")

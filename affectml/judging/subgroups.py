@@ -1,4 +1,4 @@
-"""For whom the model fails, and its promise: subgroups of images and of who answered, each beside its own floor.
+"""For whom the model fails, and its promise: subgroups of images, each beside its own floor.
 
 A raw gap misleads: a group of images on which people agree less has a worse score under any model, the true one
 included. So what is tested is each group's excess over its own floor, which is what the truth itself would score
@@ -6,7 +6,7 @@ against these votes. Where no floor is known, raw scores are compared, and it is
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -23,8 +23,8 @@ from affectml.heads.promise import losses, unit_means
 from affectml.heads.shift import find_shift
 from affectml.judging.compare import LEAST, LEVEL, contrast, corrected, firsts, label_bias
 from affectml.judging.figures import TAKEN, Figure, Rows
-from affectml.judging.scoring import Answers, add_means, apart_within, first_label, row_scores
-from affectml.judging.truth import Array, Floats, Ints, Truth, answers_of_people
+from affectml.judging.scoring import Answers, add_means, apart_within, row_scores
+from affectml.judging.truth import Array, Floats, Ints, Truth
 from affectml.judging.views import Case, people_behind
 from affectml_metrics import functional as F
 from affectml_metrics import human_reference, mean_interval
@@ -46,63 +46,34 @@ ELSEWHERE = "other data or another target: nothing is promised here, this is wha
 NO_FLOOR = "no floor is known here: raw scores are compared"
 
 
-@dataclass(frozen=True, eq=False)
-class Answerers:
-    """M answers of A people: image, person [M], chosen [M, C]; attributes: a row per person, in their order."""
-
-    image: Ints
-    person: Ints
-    chosen: Array
-    attributes: pd.DataFrame
-
-
-def answerers(dataset: Dataset, truth: Truth) -> Answerers | None:
-    """Who answered the images of `truth`; None where annotators shared nothing, or single answers are not known."""
-    if dataset.annotators is None or truth.kind not in ("rates", "sets", "distribution"):
-        return None
-    panel = answers_of_people(dataset, truth.labels, truth.image_id)
-    if panel is None:
-        return None
-    shared = dataset.annotators.drop_duplicates("annotator_id").set_index("annotator_id")
-    return Answerers(panel.image, panel.annotator, panel.chosen, shared.reindex(panel.annotator_ids))
-
-
 def subgroups(case: Case) -> dict[str, Any]:
-    """The first system by each column of the images and by each attribute of who answered: a view of `evaluate`.
+    """The first system by each column of the images: a view of `evaluate`.
 
-    It needs `Case.images`; of `Case.more` it takes `answerers` (who answered, and what they shared of themselves; None
-    where that is not known) and `groups` (only these columns and attributes, see `check_groups`; none takes all that
-    fit the rule). A column splits the images where it has 2 to 12 levels among them, is none of affectml's own, counts
-    no people (n, arousal_n) and is no measurement (valence_mean); an attribute of people likewise. A level with fewer
-    than five images has their number and no scores, and is not tested.
+    It needs `Case.images`; of `Case.more` it takes `groups` (only these columns, see `check_groups`; none takes all
+    that fit the rule). A column splits the images where it has 2 to 12 levels among them, is none of affectml's own,
+    counts no people (n, arousal_n) and is no measurement (valence_mean). A level with fewer than five images has their
+    number and no scores, and is not tested.
 
     Adds rows `by` a column, `level` one of its levels (metric images: how many): scores against people, the excess of
     the squared error against the floor, people's own scores against the rest, and how often each label is named,
-    label_bias being the difference. Of people, `by` an attribute (metric people: how many): set_f1_judgements against
-    people, that of other people against the rest, and the excess against person. Of two levels, or one and all others,
-    `level` "A less B": the difference of what is tested, with p, corrected for all tests on these images.
+    label_bias being the difference. Of two levels, or one and all others, `level` "A less B": the difference of what is
+    tested, with p, corrected for all tests on these images.
 
     Returns:
-        subgroups: {"rules", "tests": how many, "columns": {COLUMN: "images" or "people"}, "findings"}.
+        subgroups: {"rules", "tests": how many, "columns": {COLUMN: "images"}, "findings"}.
     """
     if case.images is None:
         return {}
-    truth, people, only = case.truth, case.more.get("answerers"), case.more.get("groups", ())
-    columns = columns_of(case.images.set_index("image_id").reindex(truth.image_id), only=only)
-    asked = {} if people is None else columns_of(people.attributes, only=only)
-    asked = {f"people's {name}" if name in (*columns, *TAKEN) else name: levels for name, levels in asked.items()}
-    columns = {column_of_images(name): levels for name, levels in columns.items()}
+    table = case.images.set_index("image_id").reindex(case.truth.image_id)
+    levels = columns_of(table, only=case.more.get("groups", ()))
+    columns = {column_of_images(name): level for name, level in levels.items()}
     rules, tested = _images(case, columns)
-    if people is not None and asked:
-        tested += _people(case, agreement(people, case.model), asked)
-        less = "less that of the other people of the same image"
-        rules["agreement"] = f"set F1 of the model with one person's answer, {less}; units are people"
-    figures = corrected([each for each, _ in tested])
+    figures = corrected([figure for figure, _ in tested])
     case.rows.rows += figures
-    told = sorted(zip(figures, tested, strict=True), key=lambda each: each[0].p or 0.0)
-    findings = [{"system": each.system, "words": _in_words(each, where)} for each, (_, where) in told if each.found]
-    kinds = dict.fromkeys(columns, "images") | dict.fromkeys(asked, "people")
-    return {"subgroups": {"rules": rules, "tests": len(figures), "columns": kinds, "findings": findings}}
+    ranked = sorted(zip(figures, tested, strict=True), key=lambda pair: pair[0].p or 0.0)
+    findings = [{"system": gap.system, "words": _in_words(gap, where)} for gap, (_, where) in ranked if gap.found]
+    split = dict.fromkeys(columns, "images")
+    return {"subgroups": {"rules": rules, "tests": len(figures), "columns": split, "findings": findings}}
 
 
 def _images(case: Case, columns: Levels) -> tuple[dict[str, str], list[Tested]]:
@@ -193,19 +164,15 @@ def column_of_images(name: str) -> str:
 
 
 def check_groups(dataset: Dataset, columns: Sequence[str]) -> None:
-    """Raise BadInput for a column that neither images nor annotators have, or that splits none of them."""
-    tables = {"images.parquet": dataset.images, "annotators.parquet": dataset.annotators}
+    """Raise BadInput for a column that images do not have, or that splits none of them."""
+    images = dataset.images
     for name in columns:
-        where = {file: table[name] for file, table in tables.items() if table is not None and name in table.columns}
-        if not where:
-            have = [str(c) for table in tables.values() if table is not None for c in table.columns]
-            free = [c for c in dict.fromkeys(have) if c not in (*OURS, "annotator_id")]
-            neither = f"neither images.parquet nor annotators.parquet of {dataset.root} has this column"
+        if name not in images.columns:
+            free = [column for column in map(str, images.columns) if column not in OURS]
             there = f"{did_you_mean(name, free)} (columns there: {', '.join(free) or 'none'})"
-            raise BadInput(f"{option('groups', [name])}: {neither}{there}")
-        if all(as_levels(values, [name]) is None for values in where.values()):
-            file, values = next(iter(where.items()))
-            has = f"{file} has {values.dropna().astype(str).nunique()} different values there"
+            raise BadInput(f"{option('groups', [name])}: images.parquet of {dataset.root} has no such column{there}")
+        if as_levels(images[name], [name]) is None:
+            has = f"images.parquet has {images[name].dropna().astype(str).nunique()} different values there"
             way = f"expected 2 to {MAX_LEVELS} levels: put numbers into bands, and rare levels into one"
             raise BadInput(f"{option('groups', [name])}: {has}; {way}")
 
@@ -218,7 +185,7 @@ def as_levels(values: pd.Series, asked: Sequence[str] = ()) -> pd.Series | None:
     name, number = str(values.name), bool(pd.api.types.is_numeric_dtype(values))
     counts = number and (name == "n" or name.endswith("_n") or name.startswith(("n_", "n:")))  # how many were asked
     measures = pd.api.types.is_float_dtype(values) and bool((values.dropna() % 1 != 0).any())  # even a few are no group
-    if name not in asked if asked else name in (*OURS, "annotator_id") or counts or measures:
+    if name not in asked if asked else name in OURS or counts or measures:
         return None
     if values.map(lambda value: isinstance(value, list | dict | np.ndarray)).any():
         return None
@@ -300,73 +267,12 @@ def _in_words(gap: Figure, where: tuple[str, str]) -> str:
     if gap.label:
         higher = "higher" if more else "lower"
         return f"has a {higher} rate of {gap.label}, less people's, on {name} than on {rest} {sure}"
-    if gap.against == "person":
-        how = "more" if more else "less"
-        return f"agrees {how} with people of {name} than with {rest}, beyond how other people do {sure}"
     good = more == (better(gap.name) == "higher")
     said = f"is {'better' if good else 'worse'} on {name} than on {rest} by"
     if gap.against == "floor":
         return f"{said} {gap.name} over its floor {sure}"
     may = "easier" if good else "harder"
     return f"{said} raw {gap.name} {sure}; no floor is known, so these images may just be {may}"
-
-
-def agreement(people: Answerers, answers: Answers) -> pd.DataFrame:
-    """Set F1 of each answer with the model's set, or with its first label where it predicts none, and with the others'.
-
-    Returns:
-        image, person, model and others (the mean over them), a row for each answer to an image with two or more.
-    """
-    sets = first_label(answers.scores) if answers.sets is None else answers.sets
-    kept = np.flatnonzero(np.bincount(people.image)[people.image] > 1)
-    image, person, chosen = (each[kept] for each in (people.image, people.person, people.chosen))
-    model = F.set_f1(sets[torch.from_numpy(image)], torch.from_numpy(chosen.astype(np.int64))).numpy()
-    return pd.DataFrame({"image": image, "person": person, "model": model, "others": _others(image, chosen)})
-
-
-def _people(case: Case, agreed: pd.DataFrame, columns: Levels) -> list[Tested]:
-    """Add the agreement with people of each level, with intervals over images; what is tested, people being units.
-
-    What is tested is the model's excess over other people, less the mean of the same image, so that a person who was
-    asked about easy images is not taken for one whom the model sides with. columns: the levels of each person.
-    """
-    agreed, tested = agreed.assign(excess=agreed["model"] - agreed["others"]), []
-    whose = {"model": (case.first, "people"), "others": ("person", "rest"), "excess": (case.first, "person")}
-    for by, levels in columns.items():
-        each = levels.iloc[agreed["person"]].set_axis(agreed.index)
-        for level in _names(levels):
-            mine, rows = agreed[each == level], Rows(**case.rows.key, by=by, level=level)
-            size = {"n": len(mine), "units": mine["person"].nunique()}
-            rows.add("people", size["units"], system="people", n=len(mine))
-            means = mine.groupby("image")[[*whose]].mean()
-            groups = None if case.truth.groups is None else case.truth.groups[means.index]
-            for name, (system, against) in whose.items():
-                found, ends = {"set_f1_judgements": torch.tensor(means[name].to_numpy())}, [(-(name == "excess"), 1)]
-                add_means(rows, found, groups, bounds=ends, system=system, against=against, **size)
-            case.rows.rows += rows.rows
-        known = agreed[each.notna()]
-        image = known.groupby("image")["excess"]
-        centred = (known["excess"] - image.transform("mean"))[image.transform("size") > 1]
-        key = {"name": "set_f1_judgements", "against": "person"}
-        person = known["person"].loc[centred.index].to_numpy()
-        tested += _tested(case, by, each.loc[centred.index], [key], centred.to_numpy()[:, None], person)
-    return tested
-
-
-def _others(image: Ints, chosen: Array) -> Floats:
-    """Set F1 of each answer with the others of its image, the mean over them, [M]; every image has two or more."""
-    out = np.empty(len(image))
-    order, sizes = np.argsort(image, kind="stable"), np.bincount(image)
-    starts = np.cumsum(sizes) - sizes
-    for size in np.unique(sizes[sizes > 0]):  # images with as many answers together
-        at = order[starts[sizes == size][:, None] + np.arange(size)]
-        seats = chosen[at].astype(np.float64)  # [n, size, C]
-        both = np.einsum("nsc,ntc->nst", seats, seats)
-        total = seats.sum(axis=2)[:, :, None] + seats.sum(axis=2)[:, None, :]
-        f1 = np.divide(2 * both, total, out=np.ones_like(both), where=total > 0)
-        f1[:, np.arange(size), np.arange(size)] = 0
-        out[at] = f1.sum(axis=2) / (size - 1)
-    return out
 
 
 def kept_promise(case: Case) -> dict[str, Any]:

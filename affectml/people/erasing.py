@@ -13,7 +13,7 @@ from affectml._files import sha256
 from affectml.data import Dataset
 from affectml.data.dataset import command_for, counts_more
 from affectml.errors import BadDataset, BadInput, BadRun
-from affectml.people.known import ENDING, People, head_of, open_people, save_people
+from affectml.people.known import ENDING, HEAD, People, open_people, save_people
 from affectml.runs import RunFolder
 from affectml_annotation import erasing
 from affectml_annotation.exchange.dataset_folder import note_export, noted
@@ -207,7 +207,7 @@ def _people_of(dataset: Dataset, more: list[Path]) -> list[People]:
 
 def _learned(people: People, count: int) -> Learned:
     run = people.file.with_name(people.file.name.partition(f"{ENDING}.")[0])
-    with suppress(BadRun):
-        if head_of(run) == people.head:
+    with suppress(BadRun, OSError):
+        if sha256(run / HEAD) == people.head:
             return Learned(people.file, count, run, RunFolder.open(run).info.command)
     return Learned(people.file, count, None, None)

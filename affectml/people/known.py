@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pydantic import Json, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from affectml._files import read_frame, read_json, replacing, write_parquet
+from affectml._files import read_frame, replacing, sha256, write_parquet
 from affectml.errors import BadInput, BadRun, did_you_mean, option
 from affectml.runs.folder import RunFolder
 from affectml.runs.schema import Text, problem
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 SCHEMA = "1"
 ENDING = "-people"
 EFFECTS = "image_effects.parquet"
+KEY = "features_sha256"
+HEAD = "head.safetensors"
 _TENSORS = ("mean", "covariance", "answers")
 _AGAIN = "remove it, and train again"
 _PART = 4096  # rows of features that are in memory at once
@@ -78,9 +80,6 @@ class People:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __repr__(self) -> str:
-        return f"<People {self.file}: {len(self.ids):,}>"
-
 
 def people_file(folder: Path | str) -> Path:
     """Where the people of a run are: beside its folder."""
@@ -89,7 +88,7 @@ def people_file(folder: Path | str) -> Path:
     return beside if Path(folder).is_absolute() else Path(os.path.relpath(beside))
 
 
-def write_people(run: RunFolder, ids: Sequence[str], people: "Normals", answers: Iterable[int]) -> Path:
+def write_people(run: RunFolder, ids: Sequence[str], people: "Normals", answers: Iterable[int]) -> None:
     """Write the people of a run beside its folder, which is written already. One that is there is kept.
 
     Args:
@@ -97,26 +96,22 @@ def write_people(run: RunFolder, ids: Sequence[str], people: "Normals", answers:
         ids: J annotator ids.
         people: what is believed of them, in this order.
         answers: how many answers each gave, in this order.
-
-    Returns:
-        The file.
     """
     from affectml_annotation.exchange.files import keep
 
-    made = People(
+    known = People(
         people_file(run.folder),
-        tuple(str(who) for who in ids),
+        tuple(map(str, ids)),
         np.asarray(people.mean, dtype=np.float64),
         np.asarray(people.covariance, dtype=np.float64),
-        np.array([int(count) for count in answers], dtype=np.int64),
-        head_of(run.folder),
+        np.array(list(map(int, answers)), dtype=np.int64),
+        sha256(run.folder / HEAD),
         run.info.data.name,
         dict(run.info.data.fingerprint),
     )
-    if made.file.exists():
-        keep(made.file)
-    save_people(made)
-    return made.file
+    if known.file.exists():
+        keep(known.file)
+    save_people(known)
 
 
 def save_people(people: People) -> None:
@@ -147,7 +142,7 @@ def read_people(run: RunFolder) -> People:
             f"the run was trained, or give a person's answers ({option('answers')})"
         )
     people = open_people(file)
-    if people.head != head_of(run.folder):
+    if people.head != sha256(run.folder / HEAD):
         raise BadRun(f"{file}: its people belong to another training's head than {run.folder} has; {_AGAIN}")
     return people
 
@@ -159,22 +154,20 @@ def open_people(file: Path) -> People:
     try:
         with safe_open(file, framework="numpy") as opened:
             mean, covariance, answers = (opened.get_tensor(name) for name in _TENSORS)
-            told = TypeAdapter(_Metadata).validate_python(dict(opened.metadata() or {}))
+            metadata = TypeAdapter(_Metadata).validate_python(dict(opened.metadata() or {}))
     except ValidationError as error:
         raise BadRun(f"{file}: metadata {problem(error)}; {_AGAIN}") from None
-    except OSError as error:
-        raise BadRun(f"{file}: cannot be read ({error.strerror or error})") from None
-    except Exception as error:  # safetensors' own, and numpy's of types that it does not know
+    except Exception as error:  # the system's, safetensors' own, and numpy's of types that it does not know
         raise BadRun(f"{file}: not a readable safetensors file ({error}); {_AGAIN}") from None
-    ids, dataset = told["people"], told["dataset"]
+    ids, dataset = metadata["people"], metadata["dataset"]
     count, width = len(ids), mean.shape[-1] if mean.ndim else 0
     shapes = mean.shape, covariance.shape, answers.shape
-    if shapes != ((count, width), (count, width, width), (count,)) or not _normal(
-        mean, np.diagonal(covariance, axis1=1, axis2=2)
-    ):
+    expected = (count, width), (count, width, width), (count,)
+    if shapes != expected or not _normal(mean, np.diagonal(covariance, axis1=1, axis2=2)):
         raise BadRun(f"{file}: mean, covariance and answers are not those of {count} people; {_AGAIN}")
-    of_whom = told["head"], dataset["name"], dataset["fingerprint"]
-    return People(file, tuple(ids), mean, covariance, answers, *of_whom)
+    return People(
+        file, tuple(ids), mean, covariance, answers, metadata["head"], dataset["name"], dataset["fingerprint"]
+    )
 
 
 class _DataSet(TypedDict):
@@ -194,29 +187,6 @@ def _normal(mean: Floats, variance: Floats) -> bool:
     return bool(np.isfinite(mean).all() and np.isfinite(variance).all() and (variance >= 0).all())
 
 
-def head_of(folder: Path) -> str:
-    """The sha256 of the head's tensors, as head.json has it."""
-    file = folder / "head.json"
-    try:
-        return str(read_json(file, BadRun)["tensors_sha256"])
-    except OSError as error:
-        raise BadRun(f"{file}: cannot be read ({error.strerror})") from None
-    except (KeyError, TypeError):
-        raise BadRun(f"{file}: no tensors_sha256: the run is damaged, train again") from None
-
-
-@dataclass(frozen=True, eq=False)
-class KnownImages:
-    """What is known of a run's own images beyond their features: mean and variance [N, C] in log-odds.
-
-    row: of an image, by `features_key` of its features, so that it is known under any name and in any data set.
-    """
-
-    row: dict[str, int]
-    mean: Floats
-    variance: Floats
-
-
 def features_key(features: NDArray[Any]) -> str:
     """By what an image is known again: the start of the sha256 of its features [D] in single precision."""
     return hashlib.sha256(np.ascontiguousarray(features, dtype="<f4").tobytes()).hexdigest()[:32]
@@ -234,31 +204,31 @@ def write_image_effects(
         effects: of these images, [N, C].
         X: their features [N, D], as the head took them.
     """
-    keys: list[str] = []
-    for start in range(0, len(image_ids), _PART):
-        keys += [features_key(row) for row in np.asarray(X[start : start + _PART])]
-    columns: dict[str, Any] = {"image_id": [str(image) for image in image_ids], "features_sha256": keys}
-    for kind, table in (("effect", effects.mean), ("variance", effects.variance)):
-        columns |= zip(_columns(kind, labels), np.asarray(table, dtype=np.float32).T, strict=True)
-    write_parquet(folder / EFFECTS, pd.DataFrame(columns))
+    from affectml.heads.inputs import feature_parts
+
+    keys = [features_key(row) for part in feature_parts(X, None, _PART) for row in part.numpy()]
+    columns: dict[str, Any] = {"image_id": [str(image) for image in image_ids], KEY: keys}
+    numbers = np.concatenate([effects.mean, effects.variance], axis=1, dtype=np.float32)
+    write_parquet(folder / EFFECTS, pd.DataFrame(columns | dict(zip(_columns(labels), numbers.T, strict=True))))
 
 
-def read_image_effects(folder: Path, labels: Sequence[str]) -> KnownImages:
-    """What `write_image_effects` wrote, and nothing of a shared run, which comes without it; BadRun where damaged."""
-    file = folder / EFFECTS
+def read_image_effects(folder: Path, labels: Sequence[str]) -> pd.DataFrame:
+    """What is known of a run's own images beyond their features, by `features_key`: C means, then C variances.
+
+    So an image is known under any name and in any data set. Nothing is known of a shared run's, which comes without
+    the file. Raises BadRun where it is damaged.
+    """
+    file, columns = folder / EFFECTS, _columns(labels)
     if not file.exists():
-        nothing = np.empty((0, len(labels)))
-        return KnownImages({}, nothing, nothing)
+        return pd.DataFrame(columns=columns, dtype=np.float64)
     try:
-        table = read_frame(file)
-        mean, variance = (table[_columns(kind, labels)].to_numpy(np.float64) for kind in ("effect", "variance"))
-        keys = table["features_sha256"].astype(str)
+        table = read_frame(file).drop_duplicates(KEY, keep="last").set_index(KEY)[columns].astype(np.float64)
     except Exception as error:  # pyarrow raises many kinds for a damaged file
         raise BadRun(f"{file}: cannot be read ({error}): train again with {option('by_person', True)}") from None
-    if not _normal(mean, variance):
+    if not _normal(table.to_numpy(), table[columns[len(labels) :]].to_numpy()):
         raise BadRun(f"{file}: an impossible mean or variance: the run is damaged, train again")
-    return KnownImages({key: row for row, key in enumerate(keys)}, mean, variance)
+    return table
 
 
-def _columns(kind: str, labels: Sequence[str]) -> list[str]:
-    return [f"{kind}:{label}" for label in labels]
+def _columns(labels: Sequence[str]) -> list[str]:
+    return [f"{kind}:{label}" for kind in ("effect", "variance") for label in labels]

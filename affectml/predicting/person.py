@@ -3,8 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -21,10 +20,9 @@ from affectml.errors import BadInput, BadRun, option
 from affectml.heads import ByPersonHead, ImageEffects, Normals
 from affectml.heads.by_person import as_by_person
 from affectml.importers.answers import Said, said_of
-from affectml.people.known import KnownImages, features_key, read_image_effects, read_people
+from affectml.people.known import features_key, read_image_effects, read_people
 from affectml.pictures import ImageLike, Picture, pictures
 from affectml.predicting.features import unreadable
-from affectml.predicting.files import PredictionFile, predict_to_file
 from affectml.predicting.predictions import Predictions, table_of
 from affectml.predicting.predictor import Predictor
 from affectml.runs import RunFolder
@@ -78,20 +76,6 @@ class Person:
         """
         return table_of(self.run, images, errors, threads=threads, encoder_factory=self._encoder, person=self)
 
-    def predict_to_file(
-        self,
-        images: ImageLike | Iterable[ImageLike],
-        out: str | Path,
-        *,
-        replace: bool = False,
-        threads: int | None = None,
-        say: Say = print,
-    ) -> PredictionFile:
-        """Write what this person would choose for any number of images; see `Run.predict_to_file`."""
-        return predict_to_file(
-            self.run, images, out, replace=replace, threads=threads, encoder_factory=self._encoder, person=self, say=say
-        )
-
     @property
     def _digest(self) -> str:
         """Changes with what is believed: by it, a file that was not finished knows whose it is."""
@@ -100,14 +84,21 @@ class Person:
 
     def _rates(self, X: Tensor) -> Tensor:
         """The probability that they choose each label of images with features X [N, D], [N, C]."""
-        return head_of(self.run).person_rates(X, self.believed, known_effects(head_of(self.run), self._images, X))
+        return head_of(self.run).person_rates(X, self.believed, self._effects(X))
 
     def _sets(self, rates: Tensor) -> Tensor:
         """Their sets, 0/1 [N, C], of these rates."""
         return head_of(self.run).person_sets(rates)
 
+    def _effects(self, X: Tensor) -> ImageEffects:
+        """What is known of images with features X [N, D]: of the run's own what answers said, of others nothing."""
+        effects = self._known_images.reindex([features_key(row) for row in X.float().numpy()]).to_numpy(copy=True)
+        mean, variance = torch.from_numpy(effects).chunk(2, dim=1)
+        prior = head_of(self.run).population.image_variance.double()
+        return ImageEffects(mean.nan_to_num(0.0), torch.where(variance.isnan(), prior, variance))
+
     @cached_property
-    def _images(self) -> KnownImages:
+    def _known_images(self) -> pd.DataFrame:
         return read_image_effects(self.run.folder, self.run.taxonomy.labels)
 
     def __repr__(self) -> str:
@@ -116,21 +107,10 @@ class Person:
 
 def head_of(run: RunFolder) -> ByPersonHead:
     """A run's head. Raises BadRun if it was not trained by person."""
-    if (head := as_by_person(run.head)) is None:
-        way = option("by_person", True)
-        raise BadRun(f"{run.folder}: a {run.head.name} head, which tells no people apart: train again with {way}")
-    return head
-
-
-def known_effects(head: ByPersonHead, images: KnownImages, X: Tensor) -> ImageEffects:
-    """What is known of images with features X [N, D]: of the run's own what answers said, of others nothing."""
-    prior = head.population.image_variance
-    mean, variance = torch.zeros(len(X), len(prior), dtype=torch.float64), prior.double().repeat(len(X), 1)
-    if images.row:
-        at = np.array([images.row.get(features_key(row), -1) for row in X.float().numpy()], dtype=np.int64)
-        own, at = torch.from_numpy(at >= 0), at[at >= 0]
-        mean[own], variance[own] = torch.from_numpy(images.mean[at]), torch.from_numpy(images.variance[at])
-    return ImageEffects(mean, variance)
+    try:
+        return as_by_person(run.head)
+    except BadInput as error:
+        raise BadRun(f"{run.folder}: {error}: train again with {option('by_person', True)}") from None
 
 
 def for_person(
@@ -167,61 +147,51 @@ def for_person(
         row = people.row(answers)
         mean, covariance = torch.from_numpy(people.mean[row]), torch.from_numpy(people.covariance[row])
         return Person(run, Normals(mean[None], covariance[None]), int(people.answers[row]), encoder_factory)
-    said = said_of(answers, run.taxonomy)
-    if not said:
-        return Person(run, head.everybody(), 0, encoder_factory)
-    found = _found(run, said, dataset)
-    chosen = np.zeros((len(said), len(run.taxonomy)), dtype=np.int64)
-    for row, (_, _, labels) in enumerate(said):
+    judgements = said_of(answers, run.taxonomy)
+    anybody = Person(run, head.everybody(), 0, encoder_factory)
+    if not judgements:
+        return anybody
+    images = _pictures_of(judgements, run, dataset)
+    chosen = np.zeros((len(judgements), len(run.taxonomy)), dtype=np.int64)
+    for row, (_, _, labels) in enumerate(judgements):
         chosen[row, [run.taxonomy.index(label) for label in labels]] = 1
     predictor = Predictor(run, threads=threads, encoder_factory=encoder_factory, embed=False, say=say)
-    predictor.prepare(found)
-    with Progress("reading answers", len(found), "images") as bar:
-        _, X, bad = predictor.features(found, bar)
+    predictor.prepare(images)
+    with Progress("reading answers", len(images), "images") as bar:
+        _, X, bad = predictor.features(images, bar)
     if bad:
         raise unreadable(bad[:1])
-    known = known_effects(head, read_image_effects(run.folder, run.taxonomy.labels), X)
-    return Person(run, head.person(X, chosen, known), len(said), encoder_factory)
+    return replace(anybody, believed=head.person(X, chosen, anybody._effects(X)), answers=len(judgements))
 
 
-def _found(run: RunFolder, said: Said, dataset: str | Path | Dataset | None) -> list[Picture]:
+def _pictures_of(judgements: Said, run: RunFolder, dataset: str | Path | Dataset | None) -> list[Picture]:
     """The picture of each answer; raises BadInput for one that is not there, and for two answers about one."""
-    data: Dataset | None = None  # opened for the first that is no file
+    data: Dataset | None = None  # opened for the first name that is no file
     own: dict[str, Picture] = {}
-    found: list[Picture] = []
-    first: dict[str, str] = {}
-    for where, image, _ in said:
-        if isinstance(image, str | Path) and not _is_file(image):
-            if data is None:
-                data = _opened(run, dataset, f"{where}: no file {str(image)!r}")
-                own = {picture.image_id: picture for picture in pictures(data)}
-            if str(image) not in own:
-                raise BadInput(f"{where}: neither a file nor an image_id of {data.root}: {str(image)!r}")
-            picture = own[str(image)]
+    images: dict[str, tuple[str, Picture]] = {}
+    for where, name, _ in judgements:
+        if isinstance(name, str | Path) and not os.path.isfile(name):  # noqa: PTH113 (raises for a name too long)
+            data = data or _opened(run, dataset, f"{where}: no file {str(name)!r}")
+            own = own or {picture.image_id: picture for picture in pictures(data)}
+            if str(name) not in own:
+                raise BadInput(f"{where}: neither a file nor an image_id of {data.root}: {str(name)!r}")
+            several = [own[str(name)]]
         else:
-            several = pictures(image)
-            if len(several) != 1:
-                raise BadInput(f"{where}: {len(several)} images; an answer is about one")
-            picture = several[0]
-        before = first.setdefault(picture.key or f"\0{len(found)}", where)
+            several = pictures(name)
+        if len(several) != 1:
+            raise BadInput(f"{where}: {len(several)} images; an answer is about one")
+        before, _ = images.setdefault(several[0].key or f"\0{len(images)}", (where, several[0]))
         if before != where:
             raise BadInput(f"{where}: the image is answered already ({before}); keep one of the two answers")
-        found.append(picture)
-    return found
+    return [picture for _, picture in images.values()]
 
 
-def _opened(run: RunFolder, given: str | Path | Dataset | None, absent: str) -> Dataset:
+def _opened(run: RunFolder, dataset: str | Path | Dataset | None, absent: str) -> Dataset:
     """The data set that is given, or the run's own; raises BadInput that begins with what is absent."""
-    if isinstance(given, Dataset):
-        return given
+    if isinstance(dataset, Dataset):
+        return dataset
     place = run.info.config.dataset
-    if given is None and (place is None or not Path(place, "dataset.json").is_file()):
+    if dataset is None and (place is None or not Path(place, "dataset.json").is_file()):
         why = f"the run's own data set is not at {place}" if place else "the run does not say where its data set is"
         raise BadInput(f"{absent}, and {why}; name the files, or give {option('dataset')}")
-    return Dataset.open(given or place or "")
-
-
-def _is_file(name: str | Path) -> bool:
-    with suppress(OSError, ValueError):  # a name too long, or with a zero byte
-        return Path(name).is_file()
-    return False
+    return Dataset.open(dataset or place or "")

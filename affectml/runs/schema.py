@@ -70,7 +70,7 @@ class Finding(TypedDict):
 
 
 class SubgroupFacts(TypedDict):
-    """How parts of the images and people were compared, and what was found."""
+    """How parts of the images were compared, and what was found."""
 
     rules: dict[str, Text]
     tests: Count

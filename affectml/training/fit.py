@@ -14,7 +14,7 @@ from affectml.heads.registry import build_plain
 from affectml.judging.evaluate import evaluate
 from affectml.judging.readings import VIEWS
 from affectml.judging.spaces import coarser
-from affectml.judging.subgroups import answerers, kept_promise, subgroups
+from affectml.judging.subgroups import kept_promise, subgroups
 from affectml.predicting.checks import Alike
 from affectml.training.by_person import judge_by_person
 from affectml.training.promise import keep_promise
@@ -115,7 +115,6 @@ def judge(prepared: Prepared, systems: Systems, say: Say = lambda line: None) ->
         why_not=systems.why_not,
         also=(subgroups, kept_promise, coarser, *VIEWS),
         images=plan.dataset.images,
-        answerers=answerers(plan.dataset, truth),
         groups=plan.config.groups,
         head=model,
         own=True,

@@ -105,29 +105,26 @@ class Prepared:
         return self._truth("test")
 
     @cached_property
-    def judges(self) -> tuple[tuple[str, ...], dict[str, PersonAnswers]]:
-        """Who answered what: names [J], and the answers about each part of the images, by rows of that part.
+    def judges(self) -> tuple[tuple[str, ...], PersonAnswers]:
+        """Who answered what: names [J], and the answers, by rows of the training, validation and test images.
 
         Raises BadInput for judgements in other labels than the target's.
         """
-        judgements, ids = self.plan.dataset.judgements, {part: list(map(str, self.split.ids(part))) for part in PARTS}
+        judgements, ids = self.plan.dataset.judgements, [self.split.ids(part).astype(str) for part in PARTS]
         assert judgements is not None  # see check_by_person
-        every = [image for part in PARTS for image in ids[part]]
+        image_ids = np.concatenate(ids).tolist()
         try:
-            here = judgements[judgements["image_id"].isin(every)]
-            panel = encode(here, self.targets.taxonomy.labels, every).answers()
+            here = judgements[judgements["image_id"].isin(image_ids)]
+            panel = encode(here, self.targets.taxonomy.labels, image_ids).answers()
         except UnknownLabel as error:
             raise BadInput(
                 f"{option('by_person', True)}: the judgements are in other labels than target {self.targets.name} "
                 f"({error}); take a target in the judgements' own labels"
             ) from None
         image, person, chosen = (torch.from_numpy(np.asarray(a)) for a in (panel.image, panel.annotator, panel.chosen))
-        parts, start = {}, 0
-        for part, images in ids.items():
-            at = (image >= start) & (image < start + len(images))
-            parts[part] = PersonAnswers(image[at] - start, person[at], chosen[at], len(panel.annotator_ids))
-            start += len(images)
-        return tuple(map(str, panel.annotator_ids)), parts
+        answers = PersonAnswers(image, person, chosen, len(panel.annotator_ids))
+        part = torch.bucketize(answers.image, torch.tensor([len(ids[0]), len(ids[0]) + len(ids[1])]), right=True)
+        return tuple(map(str, panel.annotator_ids)), answers.take(part.argsort(stable=True))
 
     @property
     def _encode(self) -> Encode:
@@ -154,8 +151,9 @@ class Prepared:
 
     def _people(self) -> dict[str, Any]:
         """For `Material.people`."""
-        answers, groups = self.judges[1], self.plan.dataset.groups(self.train.image_id)
-        return {"answers": answers["train"], "val_answers": answers["val"], "groups": groups}
+        (_, answers), train, val = self.judges, len(self.train.image_id), len(self.split.ids("val"))
+        groups = self.plan.dataset.groups(self.train.image_id)
+        return {"answers": answers.part(0, train), "val_answers": answers.part(train, val), "groups": groups}
 
     def _truth(self, part: str) -> Truth:
         plan, ids = self.plan, self.split.ids(part)

@@ -9,7 +9,6 @@ from affectml_annotation.aggregation import Aggregate, aggregate
 from affectml_annotation.agreement import agreement_report
 from affectml_annotation.agreement.alpha import Alpha, krippendorff_alpha, label_agreement
 from affectml_annotation.agreement.by_person import annotator_report
-from affectml_annotation.anchoring import Anchoring, anchoring
 from affectml_annotation.errors import (
     AnnotationError,
     BadCounts,
@@ -56,7 +55,6 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "Aggregate",
     "Alpha",
-    "Anchoring",
     "AnnotationError",
     "Answer",
     "BadCounts",
@@ -78,7 +76,6 @@ __all__ = [
     "Votes",
     "aggregate",
     "agreement_report",
-    "anchoring",
     "annotator_report",
     "count_votes",
     "encode",

@@ -5,6 +5,7 @@ Sets become a distribution only by a rule that is named. Nobody is left out or w
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -14,19 +15,11 @@ import pandas as pd
 from affectml_annotation.agreement.values import FloatArray, divided
 from affectml_annotation.errors import BadJudgement
 from affectml_annotation.judgements import Panel, Rounds, encode, found_labels, people_by_image, sum_by_image
-from affectml_annotation.smoothing import (
-    BetaPrior,
-    fit_beta_prior,
-    fit_dirichlet_prior,
-    label_sets,
-    smoothed_rates,
-    smoothed_shares,
-)
+from affectml_annotation.smoothing import BetaPrior, fit_beta_prior, label_sets, smoothed_rates
 
 Method = Literal[
-    "votes", "shares", "smoothed", "weighted", "one_choice", "one_choice_smoothed", "set_split", "normalised",
-    "posterior", "majority", "mode",
-]  # fmt: skip
+    "votes", "shares", "smoothed", "weighted", "one_choice", "set_split", "normalised", "posterior", "majority", "mode"
+]
 Kind = Literal["single", "sets", "rates", "distribution"]
 
 
@@ -74,8 +67,8 @@ def aggregate(
     method:
     rates: `votes` (integer counts beside n), `shares` (votes / n), `smoothed` (posterior mean under a Beta prior per
     label), `weighted` (shares in which people weigh by their agreement with the others: see `annotator_weights`).
-    distribution: `one_choice` (counts; each answer must be one label), `one_choice_smoothed` (Dirichlet), `set_split`
-    (each person's vote shared among their labels), `normalised` (shares divided by their sum).
+    distribution: `one_choice` (counts; each answer must be one label), `set_split` (each vote shared among
+    a person's labels), `normalised` (shares divided by their sum).
     sets: `posterior` (P(rate >= tau) >= 1/2), `majority` (more than half). single: `mode`, the most chosen label;
     images on which several tie are left out.
 
@@ -99,15 +92,12 @@ def aggregate(
     names = tuple(labels) if labels is not None else found_labels(judgements)
     panel = encode(judgements, names, image_ids, rounds=rounds).answers()
     counted = _Counted(panel, people_by_image(panel), sum_by_image(panel, panel.chosen), tau)
-    kind, values_are, vote_rule, make = METHODS[method]
-    made = make(counted)
-    keep = counted.n >= max(minimum_people, 1)
+    kind, values_are, vote_rule, make, without = METHODS[method]
+    values, made_by = make(counted)
+    enough, can = counted.n >= max(minimum_people, 1), ~np.isnan(values).any(axis=1)
     too_few = f"fewer than {minimum_people} answers" if minimum_people > 1 else "no answers"
-    left_out = {too_few: int((~keep).sum())}
-    if made.can is not None:
-        left_out[made.without] = int((keep & ~made.can).sum())
-        keep &= made.can
-    values = made.values.astype(np.int64) if values_are == "indicator" else made.values
+    left_out = {too_few: int((~enough).sum()), without: int((enough & ~can).sum())}
+    values = values[keep := enough & can]
     return Aggregate(
         method=method,
         kind=kind,
@@ -116,10 +106,10 @@ def aggregate(
         labels=names,
         image_id=panel.image_ids[keep],
         n=counted.n[keep],
-        values=values[keep],
-        made_by=made.by + ("" if rounds == "first" else f"; rounds: {rounds}"),
+        values=values if values_are == "shares" else values.astype(np.int64),
+        made_by=made_by + ("" if rounds == "first" else f"; rounds: {rounds}"),
         left_out={reason: count for reason, count in left_out.items() if count},
-        annotators=made.annotators,
+        annotators=counted.people if method == "weighted" else None,
     )
 
 
@@ -132,6 +122,11 @@ class _Counted:
     k: FloatArray
     tau: float
 
+    @cached_property
+    def people(self) -> pd.DataFrame:
+        """Everybody's weight."""
+        return annotator_weights(self.panel)
+
     def prior(self) -> tuple[BetaPrior, str]:
         """That of the rate of each label, and how it is told."""
         prior = fit_beta_prior(self.k, self.n)
@@ -139,36 +134,29 @@ class _Counted:
         return prior, f"under Beta priors ({', '.join(f'{label} {a:.3g}/{b:.3g}' for label, a, b in each)})"
 
 
-@dataclass(frozen=True, eq=False)
-class _Made:
-    """Values [N, C], how they came about, the images they can be made of, and what the others are without."""
-
-    values: npt.NDArray[np.generic]
-    by: str
-    can: npt.NDArray[np.bool_] | None = None
-    without: str = ""
-    annotators: pd.DataFrame | None = None
+# Values [N, C], nan where an image has none, and how they came about.
+_Made = tuple[FloatArray, str]
 
 
 def _votes(counted: _Counted) -> _Made:
-    return _Made(counted.k.astype(np.int64), "people who chose each label, of the n who answered")
+    return counted.k, "people who chose each label, of the n who answered"
 
 
 def _shares(counted: _Counted) -> _Made:
-    return _Made(divided(counted.k, counted.n[:, None]), "votes / n")
+    return divided(counted.k, counted.n[:, None]), "votes / n"
 
 
 def _smoothed(counted: _Counted) -> _Made:
     prior, told = counted.prior()
-    return _Made(smoothed_rates(counted.k, counted.n, prior), f"posterior mean {told}")
+    return smoothed_rates(counted.k, counted.n, prior), f"posterior mean {told}"
 
 
 def _weighted(counted: _Counted) -> _Made:
-    panel, people = counted.panel, annotator_weights(counted.panel)
-    w = people["weight"].to_numpy()[panel.annotator]
+    panel, weights = counted.panel, counted.people["weight"].to_numpy()
+    w = weights[panel.annotator]
     total = np.bincount(panel.image, weights=w, minlength=len(counted.n))
     values = divided(sum_by_image(panel, panel.chosen * w[:, None]), total[:, None])
-    return _Made(values, "shares weighted by annotator (agreement)", annotators=people)
+    return values, "shares weighted by annotator (agreement)"
 
 
 def _one_choice(counted: _Counted) -> _Made:
@@ -179,60 +167,49 @@ def _one_choice(counted: _Counted) -> _Made:
             f"judgement row {row}: one_choice expects one label in each answer; for sets choose set_split or "
             "normalised, or keep them as rates (votes)"
         )
-    return _Made(counted.k.astype(np.int64), "votes of people who chose one label each")
-
-
-def _one_choice_smoothed(counted: _Counted) -> _Made:
-    votes = _one_choice(counted).values
-    prior = fit_dirichlet_prior(votes)
-    by = f"posterior mean under Dirichlet({', '.join(f'{a:.3g}' for a in prior.alpha)})"
-    return _Made(smoothed_shares(votes, prior), by)
+    return counted.k, "votes of people who chose one label each"
 
 
 def _set_split(counted: _Counted) -> _Made:
     size = counted.panel.chosen.sum(axis=1, keepdims=True)
     shares = sum_by_image(counted.panel, counted.panel.chosen / np.maximum(size, 1))
-    return _distribution(shares, "each person's vote shared among their labels; empty sets say nothing")
+    by = "each person's vote shared among their labels; empty sets say nothing"
+    return divided(shares, shares.sum(axis=1, keepdims=True)), by
 
 
 def _normalised(counted: _Counted) -> _Made:
-    return _distribution(counted.k, "shares divided by their sum")
-
-
-def _distribution(values: FloatArray, by: str) -> _Made:
-    total = values.sum(axis=1, keepdims=True)
-    return _Made(divided(values, total), by, total[:, 0] > 0, "only empty sets")
+    return divided(counted.k, counted.k.sum(axis=1, keepdims=True)), "shares divided by their sum"
 
 
 def _posterior(counted: _Counted) -> _Made:
     prior, told = counted.prior()
     sets = label_sets(counted.k, counted.n, prior, counted.tau)
-    return _Made(sets, f"P(rate >= {counted.tau:.4g} | votes) >= 1/2 {told}")
+    return sets.astype(np.float64), f"P(rate >= {counted.tau:.4g} | votes) >= 1/2 {told}"
 
 
 def _majority(counted: _Counted) -> _Made:
-    return _Made(2 * counted.k > counted.n[:, None], "labels that more than half of the people chose")
+    return 1.0 * (2 * counted.k > counted.n[:, None]), "labels that more than half of the people chose"
 
 
 def _mode(counted: _Counted) -> _Made:
     most = counted.k.max(axis=1, keepdims=True, initial=0)
     top = (counted.k == most) & (most > 0)
-    return _Made(top, "the most chosen label; ties left out", top.sum(axis=1) == 1, "no single most chosen label")
+    return np.where(top.sum(axis=1, keepdims=True) == 1, top, np.nan), "the most chosen label; ties left out"
 
 
-# What each method makes: kind of target, what its values are, and the vote rule of a distribution; and how.
-METHODS: dict[str, tuple[Kind, str, str | None, Callable[[_Counted], _Made]]] = {
-    "votes": ("rates", "votes", None, _votes),
-    "shares": ("rates", "shares", None, _shares),
-    "smoothed": ("rates", "shares", None, _smoothed),
-    "weighted": ("rates", "shares", None, _weighted),
-    "one_choice": ("distribution", "votes", "one_choice", _one_choice),
-    "one_choice_smoothed": ("distribution", "shares", "one_choice", _one_choice_smoothed),
-    "set_split": ("distribution", "shares", "set_split", _set_split),
-    "normalised": ("distribution", "shares", "normalised", _normalised),
-    "posterior": ("sets", "indicator", None, _posterior),
-    "majority": ("sets", "indicator", None, _majority),
-    "mode": ("single", "indicator", None, _mode),
+_EMPTY, _TIED = "only empty sets", "no single most chosen label"
+# What each method makes: kind of target, what its values are, the vote rule of a distribution; how, and without what.
+METHODS: dict[str, tuple[Kind, str, str | None, Callable[[_Counted], _Made], str]] = {
+    "votes": ("rates", "votes", None, _votes, ""),
+    "shares": ("rates", "shares", None, _shares, ""),
+    "smoothed": ("rates", "shares", None, _smoothed, ""),
+    "weighted": ("rates", "shares", None, _weighted, ""),
+    "one_choice": ("distribution", "votes", "one_choice", _one_choice, ""),
+    "set_split": ("distribution", "shares", "set_split", _set_split, _EMPTY),
+    "normalised": ("distribution", "shares", "normalised", _normalised, _EMPTY),
+    "posterior": ("sets", "indicator", None, _posterior, ""),
+    "majority": ("sets", "indicator", None, _majority, ""),
+    "mode": ("single", "indicator", None, _mode, _TIED),
 }
 
 

@@ -38,18 +38,12 @@ class BetaPrior:
         return self.alpha / (self.alpha + self.beta)
 
 
-def _matrix(votes: npt.ArrayLike, labels: int | None) -> FloatArray:
-    """Votes as float [N, C]."""
-    k = np.asarray(votes, dtype=np.float64)
+def _counts(votes: npt.ArrayLike, n: npt.ArrayLike, labels: int | None = None) -> tuple[FloatArray, FloatArray]:
+    """Votes and n as float [N, C], checked."""
+    k, asked = np.asarray(votes, dtype=np.float64), np.asarray(n, dtype=np.float64)
     if k.ndim != 2 or (labels is not None and k.shape[1] != labels):
         wanted = "[N, C]" if labels is None else f"[N, {labels}]"
         raise BadCounts(f"votes: expected shape {wanted}, but received {k.shape}")
-    return k
-
-
-def _counts(votes: npt.ArrayLike, n: npt.ArrayLike, labels: int | None = None) -> tuple[FloatArray, FloatArray]:
-    """Votes and n as float [N, C], checked."""
-    k, asked = _matrix(votes, labels), np.asarray(n, dtype=np.float64)
     if asked.shape not in ((k.shape[0],), k.shape):
         raise BadCounts(f"n: expected shape ({k.shape[0]},) or {k.shape}, but received {asked.shape}")
     asked = np.broadcast_to(asked[:, None] if asked.ndim == 1 else asked, k.shape)
@@ -236,16 +230,6 @@ class DirichletPrior:
     alpha: FloatArray
 
 
-def _one_choice(votes: npt.ArrayLike, labels: int | None = None) -> FloatArray:
-    """One-choice votes as float [N, C], checked."""
-    k = _matrix(votes, labels)
-    bad = ~((k >= 0) & np.isfinite(k))
-    if bad.any():
-        row, column = (int(at) for at in np.argwhere(bad)[0])
-        raise BadCounts(f"row {row}, label {column}: expected a count, but received {k[row, column]:g}")
-    return k
-
-
 def fit_dirichlet_prior(votes: npt.ArrayLike, *, iterations: int = 2000, tolerance: float = 1e-9) -> DirichletPrior:
     """Fit one Dirichlet to votes of people who chose one label each.
 
@@ -266,9 +250,8 @@ def fit_dirichlet_prior(votes: npt.ArrayLike, *, iterations: int = 2000, toleran
     """
     from scipy.special import digamma
 
-    k = _one_choice(votes)
-    n = k.sum(axis=1)
-    k, n = k[n > 0], n[n > 0]
+    k, n = _counts(votes, np.abs(votes).sum(axis=-1))
+    k, n = k[n[:, 0] > 0], n[n[:, 0] > 0, 0]
     share = (k.sum(axis=0) + 0.5) / (n.sum() + 0.5 * k.shape[1])
     if (n >= 2).sum() < MIN_REPEATED:
         return DirichletPrior(share * DEFAULT_CONCENTRATION)
@@ -288,24 +271,6 @@ def fit_dirichlet_prior(votes: npt.ArrayLike, *, iterations: int = 2000, toleran
         if moved < tolerance * total:
             break
     return DirichletPrior(alpha)
-
-
-def smoothed_shares(votes: npt.ArrayLike, prior: DirichletPrior) -> FloatArray:
-    """Posterior mean distribution of votes of people who chose one label each.
-
-    Args:
-        votes: [N, C], each row the votes of that image's people.
-        prior: from `fit_dirichlet_prior`.
-
-    Returns:
-        [N, C], rows sum to 1; the prior's mean for an image without votes.
-
-    Raises:
-        BadCounts: a vote that cannot be, or another number of labels than the prior has.
-    """
-    k = _one_choice(votes, len(prior.alpha))
-    shares: FloatArray = (k + prior.alpha) / (k.sum(axis=1, keepdims=True) + prior.alpha.sum())
-    return shares
 
 
 def posterior_entropy(votes: npt.ArrayLike, n: npt.ArrayLike, prior: BetaPrior) -> FloatArray:

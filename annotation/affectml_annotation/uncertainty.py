@@ -56,7 +56,7 @@ def disagreement(judgements: pd.DataFrame, labels: Sequence[str]) -> "pd.Series[
     """
     panel = encode(judgements, labels).answers()
     total, pairs = np.zeros(len(panel.image_ids)), np.zeros(len(panel.image_ids))
-    for i, _, alike in similar_answers(panel, "masi"):
+    for i, _, alike in similar_answers(panel):
         total += np.bincount(panel.image[i], weights=1 - alike, minlength=len(total))
         pairs += np.bincount(panel.image[i], minlength=len(total))
     index = pd.Index(panel.image_ids[pairs > 0], name="image_id")

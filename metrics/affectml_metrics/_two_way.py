@@ -43,9 +43,14 @@ class TwoWayInterval(NamedTuple):
     """How many images these answers are about."""
 
     @property
+    def units(self) -> Tensor:
+        """How many people or images it rests on, whichever are fewer."""
+        return torch.minimum(self.people, self.images)
+
+    @property
     def few(self) -> Tensor:
         """Whether it rests on so few people or images that it deserves a note."""
-        return torch.minimum(self.people, self.images) < FEW
+        return self.units < FEW
 
 
 class TwoWayVariances(NamedTuple):

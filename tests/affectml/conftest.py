@@ -59,6 +59,22 @@ def encoder(spec: str) -> Any:
     return load_encoder(spec, threads=1)
 
 
+@pytest.fixture(scope="session")
+def paintings(demo_set: Callable[..., Any]) -> Any:
+    """A demo set of 200 paintings, embedded by affect-tiny; it is only read."""
+    return demo_set(images=200, seed=3, embedded=True)
+
+
+@pytest.fixture(scope="session")
+def run(paintings: Any) -> Any:
+    """A run of it with its page, in a folder `run` beside it; it is only read."""
+    from affectml.page import WRITERS
+    from affectml.training import TrainConfig, train_run
+
+    asked = TrainConfig(str(paintings.root), multilabel=True, encoder="affect-tiny", threads=1)
+    return train_run(asked, out=paintings.root.with_name("run"), say=lambda line: None, writers=WRITERS)
+
+
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """`command(*words)`: exit code, standard output and standard error of `affectml WORDS`, run in this process."""

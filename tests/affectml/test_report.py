@@ -317,7 +317,7 @@ def test_subgroups_show_what_was_tested_and_a_small_level_its_size():
         return subgroup_lines(found(subgroups={**content, **more}))
 
     assert lines() == ["subgroups by shapes: no difference beyond chance (2 tests, Holm, 5 %)"]
-    assert lines(tests=0) == ["subgroups by shapes: too few images or people to compare them"]
+    assert lines(tests=0) == ["subgroups by shapes: too few images to compare them"]
     assert len(lines(findings=[{"system": "", "words": each} for each in "abcdefg"])) == 6
     assert subgroup_lines(found()) == []
 

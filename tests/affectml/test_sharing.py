@@ -5,62 +5,39 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from huggingface_hub import ModelCard
+from PIL import Image
 
-from affectml.demo_set import write_demo
 from affectml.errors import BadInput, BadRun, MissingExtra
 from affectml.importers.clip_e import import_clip_e
 from affectml.predicting import predict_images
 from affectml.runs import RunFolder
 from affectml.sharing import AffectModel, export_onnx
+from affectml.sharing._onnx import HeadModule
 from affectml.training import TrainConfig, train_run
 
 from .answered import evaluated
 from .edited import edit
 
-TOPK = Path(__file__).parents[1] / "golden" / "0.3.0" / "runs" / "topk"  # fitting one takes longest of all heads
-HEADS = {
-    "linear": ("sigmoid", {"hidden": 0}),
-    "hidden": ("sigmoid", {"hidden": 16}),
-    "contrastive": ("contrastive", {"hidden": 16}),
-    "words": ("zero_shot", {}),
-    "kernel": ("kernel", {}),
-}
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    root = tmp_path_factory.mktemp("sharing")
-    write_demo(root / "demo", images=160, seed=41)
-    return train(root, "linear", "contrastive")
-
-
-@pytest.fixture(scope="module")
-def every_run(runs):
-    return train(runs, *(name for name in HEADS if not (runs / name).exists()))
-
-
-def train(root, *names):
-    for name in names:
-        head, options = HEADS[name]
-        config = TrainConfig(dataset=str(root / "demo"), multilabel=True, head=head, options=options, threads=1)
-        train_run(config, out=root / name)
-    return root
+GOLDEN = Path(__file__).parents[1] / "golden" / "0.3.0"
+LINEAR, CONTRASTIVE = GOLDEN / "runs" / "sigmoid", GOLDEN / "runs" / "contrastive-rates"
 
 
 @pytest.fixture
-def shared(runs, tmp_path):
-    """The linear run as a folder to share."""
-    AffectModel(RunFolder.open(runs / "linear")).save_pretrained(tmp_path / "shared")
-    return tmp_path / "shared"
-
-
-@pytest.fixture
-def copy(runs, tmp_path):
+def copy(tmp_path):
     """A copy of the linear run to change."""
-    return Path(shutil.copytree(runs / "linear", tmp_path / "run"))
+    return Path(shutil.copytree(LINEAR, tmp_path / "run"))
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """The linear run as a folder to share."""
+    folder = tmp_path_factory.mktemp("shared") / "run"
+    AffectModel(RunFolder.open(LINEAR)).save_pretrained(folder)
+    return folder
 
 
 def graph(path):
@@ -74,28 +51,39 @@ def features(rows, columns=128):
     return torch.nn.functional.normalize(torch.randn(rows, columns, generator=generator))
 
 
+@pytest.fixture(scope="module")
+def hidden(tmp_path_factory):
+    """A run whose head has a hidden layer."""
+    options = {"hidden": 16, "max_epochs": 20}
+    config = TrainConfig(dataset=str(GOLDEN / "data"), target="emotions", multilabel=True, options=options, threads=1)
+    return train_run(config, out=tmp_path_factory.mktemp("hidden") / "run").folder
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", HEADS)
-def test_the_graph_of_a_head_says_what_torch_says(every_run, tmp_path, name):
-    made = export_onnx(every_run / name, tmp_path / "head.onnx")
-    assert (made.difference <= 1e-4, made.input, made.outputs) == (True, "features", ("scores", "sets"))
+@pytest.mark.parametrize("name", ["sigmoid", "contrastive-rates", "zero-shot-template", "kernel-rates", "hidden"])
+def test_the_graph_of_a_head_says_what_torch_says(request, tmp_path, name):
+    folder = request.getfixturevalue("hidden") if name == "hidden" else GOLDEN / "runs" / name
+    made = export_onnx(folder, tmp_path / "head.onnx")
+    cuts = name != "zero-shot-template"
+    outputs = ("scores", "sets") if cuts else ("scores",)
+    assert (made.difference <= 1e-4, made.input, made.outputs) == (True, "features", outputs)
     session = graph(made.path)
-    head = RunFolder.open(every_run / name).head
+    head = RunFolder.open(folder).head
     for X in (features(1), features(9)):
-        scores, sets = session.run(None, {"features": X.numpy()})
-        assert np.abs(scores - head.predict_rates(X).numpy()).max() < 1e-4
-        assert (sets == head.predict_sets(X).numpy()).all()
+        found = session.run(None, {"features": X.numpy()})
+        assert np.abs(found[0] - (head.predict_rates(X) if cuts else head.scores(X)).numpy()).max() < 1e-4
+        assert not cuts or (found[1] == head.predict_sets(X).numpy()).all()
 
 
 @pytest.mark.slow
 def test_a_head_that_is_no_graph_says_so_and_writes_nothing(tmp_path):
     with pytest.raises(BadRun, match=r"a topk head cannot be written as one graph .*Hugging Face"):
-        export_onnx(TOPK, tmp_path / "head.onnx")
+        export_onnx(GOLDEN / "runs" / "topk", tmp_path / "head.onnx")
     assert not (tmp_path / "head.onnx").exists()
 
 
 @pytest.mark.slow
-def test_a_graph_that_is_wrong_is_not_written(runs, tmp_path, monkeypatch):
+def test_a_graph_that_is_wrong_is_not_written(tmp_path, monkeypatch):
     from affectml.sharing import _onnx
 
     right = _onnx.HeadModule.forward
@@ -106,63 +94,78 @@ def test_a_graph_that_is_wrong_is_not_written(runs, tmp_path, monkeypatch):
 
     monkeypatch.setattr(_onnx.HeadModule, "forward", wrong)
     with pytest.raises(BadRun, match=r"scores are 0\.01 from torch's"):
-        export_onnx(runs / "linear", tmp_path / "head.onnx")
+        export_onnx(LINEAR, tmp_path / "head.onnx")
     assert not (tmp_path / "head.onnx").exists()
 
 
-def test_without_the_extra_its_name_is_said(runs, tmp_path, monkeypatch):
+def test_without_the_extra_its_name_is_said(tmp_path, monkeypatch):
     from affectml.sharing import _onnx
 
     monkeypatch.setattr(_onnx, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"affectml\[onnx\]"):
-        export_onnx(runs / "linear", tmp_path / "head.onnx")
+        export_onnx(LINEAR, tmp_path / "head.onnx")
 
 
-def test_saved_and_loaded_it_predicts_the_same(runs, tmp_path):
-    run = RunFolder.open(runs / "contrastive")
+def test_saved_and_loaded_it_predicts_the_same(tmp_path):
+    run = RunFolder.open(CONTRASTIVE)
     AffectModel(run).save_pretrained(tmp_path / "shared")
     model = AffectModel.from_pretrained(tmp_path / "shared")
     assert model.labels == run.taxonomy.labels
     assert torch.equal(model.predict(X := features(4)), run.head.predict_rates(X))
-    image = runs / "demo" / "images" / "000001.png"
+    Image.new("RGB", (64, 64), (200, 90, 30)).save(image := tmp_path / "1.png")
     assert predict_images(tmp_path / "shared", [image], threads=1) == predict_images(run.folder, [image], threads=1)
 
 
-def test_a_shared_run_is_judged_on_other_data_and_not_on_its_own(runs, shared, tmp_path):
+def test_a_shared_run_is_judged_on_other_data_and_not_on_its_own(shared, tmp_path):
     with pytest.raises(BadRun, match="evaluate the run that it was made of"):
-        evaluated(shared, runs / "demo")
-    assert evaluated(shared, write_demo(tmp_path / "other", images=60, seed=42).root).n > 50
+        evaluated(shared, GOLDEN / "data", target="emotions")
+    other = shutil.copytree(GOLDEN / "data", tmp_path / "other")
+    votes = pd.read_parquet(other / "targets-emotions.parquet")
+    votes.assign(n=votes["n"] + 1).to_parquet(other / "targets-emotions.parquet")
+    assert evaluated(shared, other, target="emotions").n > 10
 
 
-def test_the_folder_tells_nothing_of_its_maker(runs, shared):
+def test_the_folder_tells_nothing_of_its_maker(copy, tmp_path):
+    home = "/home/me/data"
+    edit(
+        copy / "run.json",
+        config={"dataset": home, "encoder": home},
+        command=f"affectml train {home}",
+        energy={"kwh": 1},
+    )
+    AffectModel(RunFolder.open(copy)).save_pretrained(tmp_path / "shared")
     files = "README.md config.json facts.json head.json head.safetensors metrics.csv run.json"
-    assert sorted(path.name for path in shared.iterdir()) == files.split()
-    for path in shared.iterdir():
-        assert str(runs).encode() not in path.read_bytes()
-    info, facts = (json.loads((shared / file).read_text()) for file in ("run.json", "facts.json"))
+    assert sorted(path.name for path in (tmp_path / "shared").iterdir()) == files.split()
+    for path in (tmp_path / "shared").iterdir():
+        assert b"/home/me" not in path.read_bytes()
+    info, facts = (json.loads((tmp_path / "shared" / file).read_text()) for file in ("run.json", "facts.json"))
     assert (info["command"], info["config"]["dataset"], info["energy"]) == (None, None, None)
     assert "hardware" not in info
     assert (facts["n"] > 0, "subgroups" in facts) == (True, False)  # its findings name groups of people
 
 
-def test_an_encoder_known_by_a_path_is_not_told(copy, tmp_path):
+def test_an_encoder_known_by_a_path_is_told_neither_in_the_folder_nor_in_the_graph(command, copy, tmp_path):
+    pytest.importorskip("onnx")
     paths = ["ViT-B-32:/home/me/weights.pt", "ViT-B-32:mine.pt", "ViT-B-32:sub/w", "local-dir:x"]
     public = ["hf-hub:timm/some", "ViT-B-32:openai"]
     edit(copy / "run.json", encoder={"specs": paths + public})
-    AffectModel(RunFolder.open(copy)).save_pretrained(tmp_path / "shared")
-    assert json.loads((tmp_path / "shared" / "config.json").read_text())["encoder"]["specs"] == public
-    made = export_onnx(copy, tmp_path / "head.onnx")
-    told = graph(made.path).get_modelmeta().custom_metadata_map
+    words = ["export", copy, "--onnx", "--out", tmp_path / "h.onnx", "--hub", tmp_path / "hub", "--json"]
+    code, printed, _ = command(*words)
+    assert (code, json.loads(printed)["outputs"]) == (0, "scores, sets")
+    assert (tmp_path / "hub" / "README.md").is_file()
+    assert json.loads((tmp_path / "hub" / "config.json").read_text())["encoder"]["specs"] == public
+    told = graph(tmp_path / "h.onnx").get_modelmeta().custom_metadata_map
     assert json.loads(told["encoder"])["specs"] == public
     assert json.loads(told["encoder"])["preprocessing"]["size"]
     assert (told["construct"], len(json.loads(told["labels"]))) == ("evoked", 8)
+    assert command("export", copy)[0] == 2
 
 
-def test_the_card_says_what_it_is_and_what_it_is_not(runs, shared):
+def test_the_card_says_what_it_is_and_what_it_is_not(shared):
     card = ModelCard.load(shared / "README.md")
     assert (card.data.library_name, "evoked" in card.data.tags) == ("affectml", True)
     measured = {result.metric_type: result.metric_value for result in card.data.eval_results}
-    found = RunFolder.open(runs / "linear").evaluation.get("set_f1")
+    found = RunFolder.open(LINEAR).evaluation.get("set_f1")
     assert measured["set_f1"] == pytest.approx(found.value, abs=1e-4)
     for words in ("does not read any person's feelings", "±", "simulated people", "Which of these"):
         assert words in card.text
@@ -171,26 +174,22 @@ def test_the_card_says_what_it_is_and_what_it_is_not(runs, shared):
 @pytest.mark.slow
 def test_what_sets_promise_is_said_on_the_card_and_in_the_graph(command, tmp_path):
     pytest.importorskip("onnx")
-    demo = write_demo(tmp_path / "demo", images=240, seed=4)
-    config = TrainConfig(str(demo.root), multilabel=True, threads=1, promise="recall=.7", promise_group="shapes")
-    run = train_run(config, out=tmp_path / "run")
-    AffectModel(RunFolder.open(run.folder)).save_pretrained(tmp_path / "shared")
-    card = (tmp_path / "shared" / "README.md").read_text(encoding="utf-8")
-    held = f"On the test images they held {run.evaluation.get('promise_recall').value:.3f}".replace(" 0.", " .")
-    each = "Within each level of shapes, on average over images like these"
-    larger = "gets the most cautious cut of all: its sets are larger"
-    for said in ("## What its sets promise", each, held, larger, "keep its promise (recall=0.7)"):
+    run = RunFolder.open(GOLDEN / "runs" / "promise-group")
+    card = AffectModel(run).generate_model_card().text
+    held = f"On the test images they held {run.evaluation.get('promise_extra').value:.3f}".replace(" 0.", " .")
+    each = "Within each level of light, on average over groups of images like these"
+    larger = "gets the most cautious cut of all: its sets are smaller"
+    for said in ("## What its sets promise", each, held, larger, "keep its promise (extra=2)"):
         assert said in card
     _, printed, _ = command("export", run.folder, "--onnx", "--out", tmp_path / "head.onnx")
     assert larger in printed
     session = graph(tmp_path / "head.onnx")
     said = session.get_modelmeta().custom_metadata_map["promise"]
-    assert said.startswith("promise recall=0.7: within each level of shapes")
+    assert said.startswith("promise extra=2: within each level of light")
     X = features(20)
     _, sets = session.run(None, {"features": X.numpy()})
-    head = RunFolder.open(run.folder).head
-    for level in head.promise_.levels:
-        assert (sets >= head.predict_sets(X, levels=np.array([level] * 20)).numpy()).all()
+    for level in run.head.promise_.levels:
+        assert (sets <= run.head.predict_sets(X, levels=np.array([level] * 20)).numpy()).all()
 
 
 def test_a_users_words_are_words_on_the_card(copy):
@@ -211,8 +210,7 @@ def test_imported_weights_can_be_shared_though_nothing_was_measured(tmp_path):
     assert "## Scores" not in text
     X = features(3, 16)
     assert torch.equal(AffectModel.from_pretrained(tmp_path / "shared").predict(X), run.head.scores(X))
-    made = export_onnx(tmp_path / "run")
-    assert made.outputs == ("scores",)
+    assert HeadModule(run.head, rates=False).outputs == ("scores",)
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
@@ -221,18 +219,8 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
         AffectModel.from_pretrained(tmp_path)
 
 
-def test_the_command(command, runs, tmp_path):
-    pytest.importorskip("onnx")
-    words = ["export", runs / "linear"]
-    code, printed, _ = command(*words, "--onnx", "--out", tmp_path / "h.onnx", "--hub", tmp_path / "hub", "--json")
-    assert (code, json.loads(printed)["outputs"]) == (0, "scores, sets")
-    assert (tmp_path / "hub" / "README.md").is_file()
-    assert command(*words)[0] == 2
-
-
-@pytest.mark.slow
-def test_an_existing_file_is_kept(runs, tmp_path):
+def test_an_existing_file_is_kept(tmp_path):
     (tmp_path / "head.onnx").write_text("mine")
     with pytest.raises(BadInput, match="exists"):
-        export_onnx(runs / "linear", tmp_path / "head.onnx")
+        export_onnx(LINEAR, tmp_path / "head.onnx")
     assert (tmp_path / "head.onnx").read_text() == "mine"

@@ -15,7 +15,7 @@ from affectml.judging.compare import bias_in_words, contrast, label_bias
 from affectml.judging.evaluate import evaluate
 from affectml.judging.figures import COLUMNS, TAKEN, Evaluation, Rows
 from affectml.judging.scoring import Answers
-from affectml.judging.subgroups import Answerers, agreement, answerers, check_groups, columns_of, subgroups
+from affectml.judging.subgroups import check_groups, columns_of, subgroups
 from affectml.judging.truth import part_of, read_truth
 from affectml.judging.views import Case
 
@@ -38,10 +38,10 @@ def drawn(generator, images=200, people=5, *, spread=(2.0, 2.0), noise=0.5, bias
     return Answers(q, q, (q > 1 / 3).long()), truth, images
 
 
-def judged(answers, truth, images, people=None, seed=0):
+def judged(answers, truth, images, seed=0):
     """The view alone, as `evaluate` would call it."""
     rows = Rows()
-    facts = subgroups(Case({"model": answers}, truth, "model", seed, rows, images, {"answerers": people}))
+    facts = subgroups(Case({"model": answers}, truth, "model", seed, rows, images))
     return Evaluation(tuple(rows.rows), facts=facts)
 
 
@@ -183,55 +183,6 @@ def test_copies_in_one_group_make_no_difference_surer():
     assert copied.high - copied.low == pytest.approx(once.high - once.low, rel=0.05)
 
 
-def panel(generator, differ):
-    """12 people of two countries who all answer 60 images, and a model that knows how the first country feels."""
-    rates = generator.beta(1, 2, size=(60, 6))
-    own = np.clip(rates + 0.5 * (generator.random((60, 6)) < 0.3), 0, 1)
-    country = np.array(["CL", "DE"] * 6)
-    image, person = np.divmod(np.arange(720), 12)
-    felt = np.where((country[person] == "CL")[:, None], own[image], (rates if differ else own)[image])
-    people = Answerers(image, person, generator.random((720, 6)) < felt, pd.DataFrame({"country": country}))
-    q = torch.from_numpy(own)
-    return people, Answers(q, q, (q > 0.4).long())
-
-
-def test_a_model_that_sides_with_one_country_is_found():
-    _, truth, images = drawn(np.random.default_rng(0), images=60)
-    people, answers = panel(np.random.default_rng(0), differ=True)
-
-    def found_with(people, images=images[["image_id"]], answers=answers):
-        return judged(answers, truth, images, people)
-
-    result = found_with(people)
-    (gap,) = compared(result)
-    assert (gap.by, gap.level, gap.against, gap.found) == ("country", "CL less DE", "person", True)
-    assert "agrees more with people of country CL than with country DE" in findings(result)[0]
-    key = {"by": "country", "level": "CL"}
-    assert (result.get("people", "people", **key).value, result.get("set_f1_judgements", **key).units) == (6, 6)
-    sides = (("model", "people"), ("person", "rest"), ("model", "person"))
-    mine, others, excess = (result.get("set_f1_judgements", *each, **key).value for each in sides)
-    assert excess == pytest.approx(mine - others)
-    same = found_with(people, images.rename(columns={"look": "country"})).facts["subgroups"]
-    assert same["columns"] == {"country": "images", "people's country": "people"}
-    unknown = replace(people, attributes=people.attributes.where(np.arange(12)[:, None] > 1))
-    (less,) = compared(found_with(unknown))  # of two people it is not known
-    assert (less.level, gap.p < less.p < 0.05) == (gap.level, True)
-    alone = replace(people, image=np.arange(60), person=people.person[:60], chosen=people.chosen[:60])
-    assert not compared(found_with(alone))  # nobody else answered the same image
-    people, answers = panel(np.random.default_rng(0), differ=False)
-    assert not findings(found_with(people, answers=answers))
-
-
-def test_agreement_is_with_each_person_beside_the_others_of_the_image():
-    image, person = np.array([0, 0, 0, 1]), np.array([0, 1, 2, 0])
-    chosen = np.array([[1, 0], [1, 1], [0, 0], [1, 1]], dtype=bool)
-    people = Answerers(image, person, chosen, pd.DataFrame({"country": ["CL", "DE", "DE"]}))
-    both = agreement(people, Answers(torch.tensor([[0.9, 0.1]] * 2), None, torch.tensor([[1, 0]] * 2)))
-    assert both["image"].tolist() == [0, 0, 0]  # nobody else answered the other image
-    assert both["model"].tolist() == pytest.approx([1, 2 / 3, 0])
-    assert both["others"].tolist() == pytest.approx([(2 / 3 + 0) / 2, (2 / 3 + 0) / 2, 0])
-
-
 def test_columns_that_count_people_or_measure_make_no_subgroups():
     odd = np.arange(8) % 2
     images = pd.DataFrame({"n": odd, "arousal_n": odd, "year": odd, "origin_n": np.array(["a", "b"])[odd]})
@@ -245,9 +196,8 @@ def test_columns_that_count_people_or_measure_make_no_subgroups():
 @pytest.fixture
 def data():
     data = Dataset.open(GOLDEN / "data")
-    at, seat = np.arange(len(data.images)), np.arange(len(data.annotators))
+    at = np.arange(len(data.images))
     data.images = data.images.assign(film=[f"film {i % 3}" for i in at], many=at)
-    data.annotators = data.annotators.assign(country=np.where(seat % 2, "CL", "DE"))
     return data
 
 
@@ -258,43 +208,38 @@ def judged_by(data, sets=False, **more):
     shares = torch.from_numpy(truth.shares)
     cuts = {"model": 0.3, "zero_shot": 0.5}
     answers = {name: Answers(shares, shares, (shares > cut).long() if sets else None) for name, cut in cuts.items()}
-    more = {"answerers": answerers(data, truth), "thresholds": [0.3] * len(truth.labels), **more}
     return evaluate(answers, truth, split="test", seed=0, also=(subgroups,), **more)
 
 
-def test_of_a_data_set_columns_of_few_levels_and_attributes_are_judged_by_or_those_that_were_asked_for(data):
+def test_columns_of_few_levels_are_judged_by_or_those_that_were_asked_for(data):
     def columns(**more):
         return judged_by(data, images=data.images, **more).facts["subgroups"]["columns"]
 
-    assert {"film": "images", "country": "people"}.items() <= columns().items()
+    assert "film" in columns()
     assert not {"image_id", "many"} & columns().keys()
-    assert columns(groups=("film", "country")) == {"film": "images", "country": "people"}
+    assert columns(groups=("film",)) == {"film": "images"}
     assert "subgroups" not in judged_by(data).facts
-    data.annotators = None
-    assert "people" not in columns().values()
 
 
 def test_columns_that_are_called_as_our_own_parts_keep_their_rows_apart(data):
-    at, seat = np.arange(len(data.images)), np.arange(len(data.annotators))
-    ours = {name: np.where(at % 2, "0.3", "0.5") for name in TAKEN}
-    data.images, data.annotators = data.images.assign(**ours), data.annotators.assign(bin=np.where(seat % 2, "1", "2"))
+    data.images = data.images.assign(**dict.fromkeys(TAKEN, np.where(data.images["many"] % 2, "0.3", "0.5")))
     found = judged_by(data, sets=True, images=data.images)
     names = [n for n in COLUMNS if n not in ("value", "low", "high", "p", "p_holm", "n", "units")]
     assert not found.table().duplicated(names).any()
     columns = found.facts["subgroups"]["columns"]
-    assert (columns["images' tau"], columns["people's bin"]) == ("images", "people")
+    assert "images' tau" in columns
     assert not columns.keys() & set(TAKEN)
 
 
 NO_GROUPS = [
-    ("flim", r"groups=\['flim'\]: neither images.parquet nor annotators.parquet .*'film'"),
+    ("flim", r"groups=\['flim'\]: images.parquet of .* has no such column.*'film'"),
     ("many", "has .* different values there; expected 2 to 12 levels: put numbers into bands"),
 ]
 
 
 @pytest.mark.parametrize(("name", "words"), NO_GROUPS)
 def test_a_column_that_is_not_there_or_splits_nothing_is_refused(data, name, words):
-    check_groups(data, ("film", "country"))
+    check_groups(data, ("film",))
     with pytest.raises(BadInput, match=words):
         check_groups(data, ("film", name))
 

@@ -177,9 +177,9 @@ def test_a_corrected_answer_is_a_conflict_that_is_named_and_replaced_when_asked(
     before = content(judged)
     with pytest.raises(aa.BadExport) as refusal:
         add_to(judged, store)
-    assert refusal.value.problems == (
-        f"judgement in conflict: image 'i0.png', 'dea', round 1: joy (event {first}) there, fear (event {second}) here",
-    )
+    (problem,) = refusal.value.problems
+    said = f"event_id {first} there, {second} here; labels joy there, fear here; at 20"
+    assert problem.startswith(f"judgement in conflict: image 'i0.png', 'dea', round 1: {said}")
     assert content(judged) == before
     export = (*EXPORT, judged.parent / "x.db", "--to", judged, "--target", "new")
     out = run(*export, "--replace")
@@ -204,7 +204,8 @@ def test_one_event_id_with_other_content_is_a_conflict(judged, store):
         if "valence" in change:  # the database says nothing of it, so it says nothing else
             assert add_to(judged, store).same == 1
             continue
-        refused(aa.BadExport, f"conflict: image 'i0.png', 'dea', round 1: .*event {event}", add_to, judged, store)
+        (name,) = change
+        refused(aa.BadExport, f"conflict: image 'i0.png', 'dea', round 1: {name} .* there", add_to, judged, store)
 
 
 def test_an_event_id_of_two_different_judgements_is_refused_even_with_replace(judged, store):
@@ -609,7 +610,7 @@ def test_a_conflict_in_nothing_but_the_time_says_the_time(judged, store):
     collected = Collected.of(store)
     write_dataset_folder(judged, collected, {})
     later = collected.judgements.assign(at=pd.Timestamp("2031-01-05T09:00Z"))
-    with pytest.raises(aa.BadExport, match=r"joy \(event .*\) with at 20.* there, 2031-01-05 09:00:00\+00:00 here;"):
+    with pytest.raises(aa.BadExport, match=r"round 1: at 20.* there, 2031-01-05 09:00:00\+00:00 here;"):
         write_dataset_folder(judged, replace(collected, judgements=later), {})
 
 

@@ -1,4 +1,4 @@
-"""Comparing groups of answers, and anchoring: by hand, against enumeration and brute force, found where planted."""
+"""Comparing groups of answers: by hand, against enumeration and brute force, found where planted."""
 
 from itertools import combinations, product
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from affectml_annotation import BadJudgement, agreement_report, anchoring
+from affectml_annotation import BadJudgement, agreement_report
 from affectml_annotation.agreement.by_group import compare_groups, pooled_words
 
 from .tasks import refused
@@ -221,88 +221,6 @@ def test_a_language_counts_as_one_in_any_form_and_a_column_of_another_meaning_as
     other = said.assign(language=said["language"].replace("en", "formal"))
     refused(BadJudgement, "nothing to compare", by_language, other, ["joy"])
     assert pooled_words(other) is None
-
-
-# Anchoring
-
-LOOKS = [
-    ("i", "u", 1, ["a"], False), ("i", "u", 2, ["b"], True),
-    ("j", "v", 1, ["a"], False), ("j", "v", 2, ["b"], True),
-    ("i", "w", 1, ["a"], False), ("i", "w", 2, ["a", "b"], False),
-    ("j", "x", 1, ["a"], False), ("j", "x", 2, ["a"], False),
-]  # fmt: skip
-
-
-def looks(rows=LOOKS) -> pd.DataFrame:
-    columns = ["image_id", "annotator_id", "round", "labels", "suggestions_visible"]
-    return pd.DataFrame(rows, columns=columns).assign(kind="labels")
-
-
-def anchored(judgements):
-    return anchoring(judgements, ["a", "b"], {"i": ["b"], "j": ["b"]})
-
-
-def test_movement_towards_a_suggestion_worked_by_hand():
-    """Both who saw it took it over whole; of the two who did not, one moved half of the way."""
-    found = anchored(looks())
-    assert (found.shown.value, found.control.value, found.effect.value) == (1.0, 0.25, 0.75)
-    assert (found.changed_shown, found.changed_control) == (1.0, 0.5)
-    assert (found.looks_shown, found.looks_control) == (2, 2)
-    assert found.control.low < 0.25 < found.control.high
-
-
-BLIND = [
-    (lambda table: table.assign(suggestions_visible=table["round"] == 2), "control"),
-    (lambda table: table.assign(suggestions_visible=True), "first look with suggestions visible"),
-    (lambda table: table.drop(columns="suggestions_visible"), "suggestions_visible"),
-]
-
-
-@pytest.mark.parametrize(("change", "words"), BLIND)
-def test_without_a_control_arm_nothing_is_said(change, words):
-    refused(BadJudgement, words, anchored, change(looks()))
-
-
-FOUR = list("abcd")
-
-
-def second_looks(follow: float, seed: int = 0, people: int = 20, images: int = 60, restless: float = 0.15):
-    """People look twice; on the second look a label flips by itself at `restless`, and with a suggestion shown
-    each label is taken from it at rate `follow`. Returns judgements and suggestions."""
-    random = np.random.default_rng(seed)
-    names = np.array(FOUR)
-    suggested = random.random((images, 4)) < 0.4
-    rows = []
-    for person in range(people):
-        for image in random.permutation(images)[:30]:
-            first = random.random(4) < 0.35
-            second = first ^ (random.random(4) < restless)
-            shown = bool(random.random() < 0.5)
-            if shown:
-                second = np.where(random.random(4) < follow, suggested[image], second)
-            for number, chosen, visible in ((1, first, False), (2, second, shown)):
-                kind = "labels" if chosen.any() else "none"
-                rows.append((f"i{image}", f"u{person}", number, kind, names[chosen].tolist(), visible))
-    columns = ["image_id", "annotator_id", "round", "kind", "labels", "suggestions_visible"]
-    return pd.DataFrame(rows, columns=columns), {f"i{n}": names[row].tolist() for n, row in enumerate(suggested)}
-
-
-def _arguments(follow, seed=0):
-    judgements, suggestions = second_looks(follow, seed)
-    return judgements, FOUR, suggestions
-
-
-def test_planted_anchoring_is_measured():
-    found = anchoring(*_arguments(0.5))
-    assert found.effect.low > 0.15
-    assert found.changed_shown > found.changed_control
-    assert found.looks_shown + found.looks_control == 600
-
-
-def test_none_is_found_where_none_was_planted():
-    """A 95 % interval leaves zero out in about one seed of twenty; restless second looks alone are no anchoring."""
-    effects = [anchoring(*_arguments(0.0, seed)).effect for seed in range(20)]
-    assert sum(effect.low <= 0 <= effect.high for effect in effects) >= 17
 
 
 def test_an_attribute_of_people_is_compared_like_a_language():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import affectml_annotation as aa
-from affectml_annotation.smoothing import DirichletPrior, posterior_entropy, smoothed_shares
+from affectml_annotation.smoothing import posterior_entropy
 
 from .tasks import refused
 
@@ -136,9 +136,7 @@ def test_the_dirichlet_of_two_labels_is_the_beta():
     np.testing.assert_allclose(dirichlet.alpha, [beta.alpha[0], beta.beta[0]], rtol=1e-4)
 
 
-def test_one_choice_shares_sum_to_one_and_an_empty_row_is_the_prior():
-    shares = smoothed_shares([[3, 1, 0], [0, 0, 0]], DirichletPrior(np.array([1.0, 0.5, 0.5])))
-    assert shares.tolist() == [[4 / 6, 1.5 / 6, 0.5 / 6], [0.5, 0.25, 0.25]]
+def test_a_dirichlet_that_too_few_images_show_is_of_two_imagined_people():
     assert aa.fit_dirichlet_prior([[1, 0], [0, 1]]).alpha.tolist() == [1.0, 1.0]
     refused(aa.BadCounts, "row 0, label 1", aa.fit_dirichlet_prior, [[1, -1]])
 

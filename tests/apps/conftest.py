@@ -157,17 +157,21 @@ def servers(
 
 start = pytest.fixture(servers)
 start_shared = pytest.fixture(servers, scope="module")
+start_kept = pytest.fixture(servers, scope="session")
 
 
-@pytest.fixture(scope="module")
-def server(start_shared: Callable[..., Server]) -> Server:
-    """One server for the tests of a module, each under a name of its own."""
-    return start_shared()
+@pytest.fixture(scope="session")
+def server(start_kept: Callable[..., Server]) -> Server:
+    """One server for all tests that need none of their own, with images for as many people as come."""
+    server = start_kept()
+    with LabelStore(server.db) as store:
+        store.change_task(overlap=100)
+    return server
 
 
 @pytest.fixture
 def prefer(server: Server) -> Iterator[Callable[..., None]]:
-    """Change the task of the module's server for one test; afterwards it is as it was."""
+    """Change the server's task for one test; afterwards it is as it was."""
     with LabelStore(server.db) as store:
         before = store.task
         yield store.change_task
@@ -207,8 +211,6 @@ def profiles(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
 
 profile = pytest.fixture(profiles)
 profile_shared = pytest.fixture(profiles, scope="module")
-
-
 profile_kept = pytest.fixture(profiles, scope="session")
 
 
@@ -224,12 +226,18 @@ def context(profile: Callable[..., BrowserContext]) -> BrowserContext:
     return profile()
 
 
+def failures_on(page: Page) -> list[str]:
+    """What fails in the scripts of a page from now on."""
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    return problems
+
+
 @pytest.fixture
 def page(request: pytest.FixtureRequest) -> Iterator[Page]:
     """A page on which no script may fail: in the test's own `context` if it asks for one, else on the `laptop`."""
     made = request.getfixturevalue("context" if "context" in request.fixturenames else "laptop").new_page()
-    problems: list[str] = []
-    made.on("pageerror", lambda error: problems.append(str(error)))
+    problems = failures_on(made)
     yield made
     made.close()
     assert problems == []
@@ -331,6 +339,8 @@ class Person:
         self.root = page.locator(".labeller")
         self.seen: set[str] = set()
         self.fetched: set[str] = set()
+        self.before = 0  # what was stored of them before this test
+        self.whole = True  # the page does as it was written
         page.on("requestfinished", self._has_fetched)
 
     def enter(self) -> "Person":
@@ -344,6 +354,16 @@ class Person:
         self.fetched.clear()
         self.page.goto(f"{self.server.url}/?who={self.who}")
         return self.ready()
+
+    def go_on(self) -> "Person":
+        """Be at an image of which nothing is said, on the page as another test has left it, or opened again."""
+        self.page.unroute_all(behavior="ignoreErrors")
+        self.page.set_viewport_size(LAPTOP)
+        if not (self.whole and self.root.evaluate(UNTOUCHED)):
+            self.page.evaluate("sessionStorage.clear()")
+            self.open().settled()
+        self.before, self.whole = len(self.server.stored(self.who)), True
+        return self
 
     def ready(self, *, after: str | None = None) -> "Person":
         """Wait for an image in sight, another one than `after`."""
@@ -367,10 +387,17 @@ class Person:
 
         What a page sends as it is left may arrive, whatever the browser was told of its network.
         """
+        self.whole = False
         self.page.evaluate(
             "const send = fetch; fetch = (to, ...more) => "
             "String(to).includes('/relabel/sync') ? Promise.reject(new TypeError('cut off')) : send(to, ...more)"
         )
+
+    def intercept(self, address: str, handler: Callable[..., object]) -> "Person":
+        """Have requests of this page answered here, until the test is over."""
+        self.whole = False
+        self.page.route(address, handler)
+        return self
 
     def settled(self) -> "Person":
         """Wait until the browser holds no unacknowledged answer."""
@@ -428,14 +455,20 @@ class Person:
 
     @property
     def stored(self) -> list[tuple[str, str, tuple[str, ...]]]:
-        """What is stored of them once their browser holds nothing more."""
-        return self.settled().server.stored(self.who)
+        """What is stored of them in this test, once their browser holds nothing more."""
+        return self.settled().server.stored(self.who)[self.before :]
 
     @property
     def events(self) -> pd.DataFrame:
         """The same, with all that goes with it."""
         events = self.settled().server.events()
-        return events[events["annotator_id"] == self.who].reset_index(drop=True)
+        return events[events["annotator_id"] == self.who][self.before :].reset_index(drop=True)
+
+
+# of a labeller: whether it shows an image, and nothing was done or said since
+UNTOUCHED = """at => at.dataset.state === 'ready' && !at.querySelector('[aria-pressed=true], dialog[open]')
+&& at.querySelector('.actions button + button').disabled && at.querySelector('.stage').dataset.zoom === 'fit'
+&& [...at.querySelectorAll('.notice, .dropped, .status, .alerts')].every(each => each.textContent === '')"""
 
 
 def change_language(person: Person, code: str) -> None:
@@ -452,7 +485,7 @@ FOCUSED = """() => { let at = document.activeElement;
 while (at.shadowRoot?.activeElement) at = at.shadowRoot.activeElement; return at; }"""
 
 
-def settled(page: Page) -> None:
+def settle(page: Page) -> None:
     """Wait until Streamlit has drawn everything and its fading in is over."""
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
     page.wait_for_function(
@@ -461,93 +494,65 @@ def settled(page: Page) -> None:
     )
 
 
-@pytest.fixture(scope="session")
-def show() -> Callable[..., None]:
-    """`show(page, server, "progress", "ann")`: open a page under a name, or under none, and wait until it is drawn."""
-
-    def show(page: Page, server: Server, path: str, who: str | None = "ann") -> None:
-        page.goto(f"{server.url}/{'' if path == 'label' else path}?who={who}" if who else server.url)
-        page.wait_for_selector(".labeller[data-state=ready]" if path == "label" and who else "h1")
-        settled(page)
-
-    return show
+def show(page: Page, server: Server, path: str, who: str | None = "ann") -> None:
+    """Open a page under a name, or under none, and wait until it is drawn."""
+    page.goto(f"{server.url}/{'' if path == 'label' else path}?who={who}" if who else server.url)
+    page.wait_for_selector(".labeller[data-state=ready]" if path == "label" and who else "h1")
+    settle(page)
 
 
-@pytest.fixture(scope="session")
-def settle() -> Callable[[Page], None]:
-    """`settle(page)`: wait until it is drawn."""
-    return settled
+def unfold(page: Page) -> None:
+    """Open every part of a page that is folded."""
+    shut = page.locator("details:not([open]) > summary")
+    while shut.count():
+        shut.evaluate_all("all => all.forEach(each => each.click())")
+        settle(page)
 
 
-@pytest.fixture(scope="session")
-def fill() -> Callable[..., None]:
-    """`fill(store, people, 80)`: so many answers of each, drawn at random."""
-
-    def fill(store: LabelStore, people: Sequence[str], count: int) -> None:
-        chance = random.Random(8)
-        join(store, *people)
-        named = store.task.labels
-        for who in people:
-            answers = []
-            for claim in store.claim(who, count):
-                labels = tuple(label for label in named if chance.random() < 0.25)
-                kind = "labels" if labels else "none"
-                answers.append(Answer(claim.image_id, who, kind, labels, seconds=chance.uniform(1, 4)))
-            store.submit(answers)
-
-    return fill
-
-
-@pytest.fixture(scope="session")
-def unfold() -> Callable[[Page], None]:
-    """`unfold(page)`: open every part of it that is folded."""
-
-    def unfold(page: Page) -> None:
-        while (shut := page.locator("details:not([open]) > summary")).count():
-            shut.first.click()
-            settled(page)
-
-    return unfold
+def fill(store: LabelStore, people: Sequence[str], count: int) -> None:
+    """So many answers of each of these people, drawn at random."""
+    chance = random.Random(8)
+    join(store, *people)
+    for who in people:
+        answers = []
+        for claim in store.claim(who, count):
+            labels = tuple(label for label in store.task.labels if chance.random() < 0.25)
+            kind = "labels" if labels else "none"
+            answers.append(Answer(claim.image_id, who, kind, labels, seconds=chance.uniform(1, 4)))
+        store.submit(answers)
 
 
 # without fetching style sheets and films anew, for rules of which none is serious
-AXE = """() => {
+AXE = """(rules) => {
   window.axeFound = null;
-  axe.run({ resultTypes: ["violations"], preload: false }).then(
+  axe.run({ resultTypes: ["violations"], preload: false, ...(rules.length ? { runOnly: rules } : {}) }).then(
     (found) => { window.axeFound = { violations: found.violations }; },
     (error) => { window.axeFound = { failed: String(error) }; });
 }"""
 
 
-def serious_findings(page: Page) -> list[str]:
-    """What axe calls serious or critical, one line each.
+def axe(page: Page, *rules: str) -> list[str]:
+    """What axe calls serious or critical, one line each; by some rules alone, where they are named.
 
     Waited for as long as for anything else: an `evaluate` that waits for axe itself has no limit.
     """
     if page.evaluate("() => !window.axe"):
         page.evaluate(Axe().axe_script)
-    page.evaluate(AXE)
+    page.evaluate(AXE, rules)
     found = page.wait_for_function("() => window.axeFound", polling=50).json_value()
     assert "failed" not in found, found["failed"]
     serious = [each for each in found["violations"] if each["impact"] in ("serious", "critical")]
     return [f"{each['id']}: {node['target']} {node['html'][:120]}" for each in serious for node in each["nodes"]]
 
 
-@pytest.fixture
-def axe() -> Callable[[Page], list[str]]:
-    """`axe(page)`: its serious findings."""
-    return serious_findings
-
-
-@pytest.fixture(scope="session")
-def cut_or_overlapping() -> Callable[[Page], list[str]]:
-    """`cut_or_overlapping(page)`: what cannot be read or hit on it, one line each; empty where all can.
+def cut_or_overlapping(page: Page) -> list[str]:
+    """What cannot be read or hit on a page, one line each; empty where all can.
 
     Looks at Streamlit's main block and at the labeller in it, or at the dialog that is open: text that is cut off, or
     lies beside the screen or over other text, things to press that cover each other, and scrolling sideways.
     """
-    script = Path(__file__).with_name("looks.js").read_text(encoding="utf-8")
-    return lambda page: page.evaluate(script)
+    found: list[str] = page.evaluate(Path(__file__).with_name("looks.js").read_text(encoding="utf-8"))
+    return found
 
 
 @pytest.fixture
@@ -556,38 +561,39 @@ def person(page: Page) -> Callable[..., Person]:
     return lambda server, who="ann", where=None: Person(where or page, server, who)
 
 
+@pytest.fixture(scope="module")
+def at_work(request: pytest.FixtureRequest, server: Server, laptop: BrowserContext) -> Iterator[Person]:
+    """Somebody in front of the server for all tests of a module: to open the page takes longer than most of them."""
+    page = laptop.new_page()
+    problems = failures_on(page)
+    yield Person(page, server, request.module.__name__.rpartition(".")[2]).enter()
+    page.close()
+    assert problems == []
+
+
 @pytest.fixture
-def ann(request: pytest.FixtureRequest, server: Server, person: Callable[..., Person]) -> Person:
-    """Somebody in front of the module's server, under this test's name."""
-    return person(server, request.node.name[-80:]).enter()
+def ann(at_work: Person) -> Person:
+    """The same person, with nothing said of the image in sight, and nothing stored but what this test adds."""
+    return at_work.go_on()
+
+
+def write_run(
+    folder: Path, taxonomy: Taxonomy, image_ids: Sequence[str], best: str, sets: Sequence[Sequence[str]] | None = None
+) -> Path:
+    """Write a run folder, as far as suggestions read it."""
+    folder.mkdir()
+    info = json.loads(RUN_INFO.read_text(encoding="utf-8")) | {"taxonomy": taxonomy.to_dict()}
+    (folder / "run.json").write_text(json.dumps(info))
+    labels, ids, split = taxonomy.labels, np.array(image_ids), np.full(len(image_ids), "test")
+    scores = np.tile(np.where(np.array(labels) == best, 0.9, 0.1), (len(ids), 1))
+    chosen = None if sets is None else np.array([[label in given for label in labels] for given in sets])
+    said = [("model", ids, split, SystemAnswers(labels, ids, split, scores, None, chosen))]
+    write_answers(folder / "answers.parquet", "demo", labels, said)
+    return folder
 
 
 @pytest.fixture(scope="session")
-def write_run() -> Callable[..., Path]:
-    """Write a run folder, as far as suggestions read it: `write_run(folder, taxonomy, image_ids, best, sets)`."""
-
-    def write(
-        folder: Path,
-        taxonomy: Taxonomy,
-        image_ids: Sequence[str],
-        best: str,
-        sets: Sequence[Sequence[str]] | None = None,
-    ) -> Path:
-        folder.mkdir()
-        info = json.loads(RUN_INFO.read_text(encoding="utf-8")) | {"taxonomy": taxonomy.to_dict()}
-        (folder / "run.json").write_text(json.dumps(info))
-        labels, ids, split = taxonomy.labels, np.array(image_ids), np.full(len(image_ids), "test")
-        scores = np.tile(np.where(np.array(labels) == best, 0.9, 0.1), (len(ids), 1))
-        chosen = None if sets is None else np.array([[label in given for label in labels] for given in sets])
-        said = [("model", ids, split, SystemAnswers(labels, ids, split, scores, None, chosen))]
-        write_answers(folder / "answers.parquet", "demo", labels, said)
-        return folder
-
-    return write
-
-
-@pytest.fixture(scope="session")
-def paintings(tmp_path_factory: pytest.TempPathFactory, write_run: Callable[..., Path]) -> Path:
+def paintings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """60 paintings with embeddings, and a run that says `awe` of all of them: the folder of both."""
     root = tmp_path_factory.mktemp("paintings")
     images = write_demo(root / "set", images=60, seed=4).images

@@ -15,11 +15,11 @@ from affectml.data import Dataset
 from affectml.taxonomies import get_taxonomy
 from affectml_annotation import Answer, LabelStore
 
-from .conftest import join, say
+from .conftest import axe, join, say, settle, write_run
 
 
 @pytest.fixture(scope="module")
-def suggesting(start_shared, tmp_path_factory, demo, write_run):
+def suggesting(start_shared, tmp_path_factory, demo):
     """A server with a run folder as `affectml train` leaves it, which predicts sadness everywhere; blind first."""
     folder = tmp_path_factory.mktemp("suggesting")
     ids = Dataset.open(demo).images["image_id"]
@@ -31,19 +31,6 @@ def suggesting(start_shared, tmp_path_factory, demo, write_run):
     return made
 
 
-def test_a_suggestion_is_never_chosen_beforehand(suggesting, person, axe):
-    with LabelStore(suggesting.db) as store:
-        store.change_task(page={"control": 0.0})
-    ann = person(suggesting, "sees").enter()
-    ann.answer("1")
-    ann.settled().press("2", "Enter")
-    ann.page.wait_for_selector(".labeller[data-state=ready][data-look=second]")
-    assert "A model suggests: sadness" in ann.page.locator(".suggestion").inner_text()
-    (chosen,) = ann.chosen
-    assert chosen in ann.labels[:2]
-    assert axe(ann.page) == []
-
-
 def click_in(place, across, down):
     """Click into a place, at these shares of its width and height."""
     box = place.bounding_box()
@@ -51,9 +38,19 @@ def click_in(place, across, down):
 
 
 def test_how_strongly_and_how_pleasant_and_excited(server, prefer, person):
-    """An axis that nobody touched shows no answer; a slider takes a click and a key, and gives the keys back."""
+    """An axis that nobody touched shows no answer; a slider takes a click and a key, and gives the keys back.
+
+    Chips stay where the eye and the finger expect them, whatever is chosen.
+    """
     prefer(page={"intensity": True, "valence_arousal": True})
     ann = person(server, "feels").enter()
+    chips = ann.page.locator(".chip")
+    before = [chip.bounding_box() for chip in chips.all()]
+    ann.press("1", "1", "2", "2", "2", "5")
+    assert len(ann.chosen) == 3
+    assert [chip.bounding_box() for chip in chips.all()] == before
+    ann.press("1", "1", "2", "5", "5", "5")
+    assert ann.chosen == []
     assert ann.page.locator(".axis span").all_inner_texts() == ["unpleasant", "pleasant", "calm", "excited"]
     sliders = ann.page.locator(".axis input")
 
@@ -76,9 +73,9 @@ def test_how_strongly_and_how_pleasant_and_excited(server, prefer, person):
     assert (event["valence"], event["arousal"]) == pytest.approx((0.5, 0.5), abs=0.06)
 
 
-def test_the_other_answers_and_the_clock(server, person):
+def test_the_other_answers_and_the_clock(ann):
     began = time.monotonic()
-    ann = person(server, "kinds").enter()
+    ann.open()  # the clock of an image starts afresh
     for key in ("0", ".", ","):
         ann.page.wait_for_timeout(300)
         ann.answer(key)
@@ -137,7 +134,15 @@ def test_an_answer_needs_the_time_that_was_set(server, prefer, person):
     assert ann.events["seconds"].tolist()[0] >= 1.0
 
 
-def test_a_blurred_image_takes_no_answer_until_it_was_asked_for(server, prefer, person):
+def cut(route):
+    """Send all of an image but its end."""
+    reply = route.fetch()
+    route.fulfill(body=reply.body()[:-200], content_type=reply.headers["content-type"])
+
+
+def test_a_blurred_image_takes_no_answer_until_it_was_asked_for_nor_does_what_there_is_of_a_damaged_one(
+    server, prefer, person
+):
     prefer(page={"blur": True})
     ann = person(server, "blurred")
     ann.page.goto(f"{server.url}/?who=blurred")
@@ -152,17 +157,20 @@ def test_a_blurred_image_takes_no_answer_until_it_was_asked_for(server, prefer, 
     ann.press("2", "Enter")
     ann.page.wait_for_selector(f".labeller:not([data-image='{image}'])")
     assert [labels for _, _, labels in ann.stored] == [(ann.labels[1],)]
-
-
-def test_choosing_moves_nothing(server, prefer, person):
-    """Chips stay where the eye and the finger expect them."""
-    prefer(page={"intensity": True})
-    ann = person(server, "still").enter()
-    chips = ann.page.locator(".chip")
-    before = [chip.bounding_box() for chip in chips.all()]
-    ann.press("1", "1", "2", "2", "2", "5")
-    assert len(ann.chosen) == 3
-    assert [chip.bounding_box() for chip in chips.all()] == before
+    ann.page.route("**/relabel/image*", lambda route: route.fulfill(body=b"no image", content_type="image/png"))
+    ann.open()  # ready to be skipped: there is nothing to cover
+    assert "cannot be shown" in ann.page.locator(".waiting").inner_text()
+    ann.press("1", "0")
+    assert ann.chosen == []
+    ann.answer(",")
+    assert [kind for _, kind, _ in ann.stored] == ["labels", "skip"]
+    ann.page.unroute("**/relabel/image*")
+    ann.page.route("**/relabel/image*", cut)
+    ann.page.reload()
+    ann.page.locator(".waiting", has_text="a part of it is missing").wait_for()
+    assert ann.root.locator(".stage").get_attribute("data-veiled") == "true"
+    ann.page.locator(".cover").click()
+    ann.ready()
 
 
 def test_zoom_looks_at_the_middle_and_goes_back_to_fit(ann):
@@ -233,35 +241,8 @@ def test_a_break_is_suggested_after_the_time_that_was_set(server, prefer, person
     assert ann.notice == ""
 
 
-def cut(route):
-    """Send all of an image but its end."""
-    reply = route.fetch()
-    route.fulfill(body=reply.body()[:-200], content_type=reply.headers["content-type"])
-
-
-def test_what_there_is_of_a_damaged_image_is_covered_like_any_other(server, person, prefer):
-    prefer(page={"blur": True})
-    ann = person(server, "covered")
-    ann.page.route("**/relabel/image*", lambda route: route.fulfill(body=b"no image", content_type="image/png"))
-    ann.enter()  # ready to be skipped: there is nothing to cover
-    assert "cannot be shown" in ann.page.locator(".waiting").inner_text()
-    ann.press("1", "0")
-    assert ann.chosen == []
-    ann.answer(",")
-    assert [kind for _, kind, _ in ann.stored] == ["skip"]
-    ann.page.unroute("**/relabel/image*")
-    ann.page.route("**/relabel/image*", cut)
-    ann.page.reload()
-    ann.page.locator(".waiting", has_text="a part of it is missing").wait_for()
-    assert ann.root.locator(".stage").get_attribute("data-veiled") == "true"
-    ann.page.locator(".cover").click()
-    ann.ready()
-
-
-def test_a_truncated_image_says_so_and_can_be_flagged_but_not_labelled(server, person):
-    ann = person(server, "cut")
-    ann.page.route("**/relabel/image*", cut)
-    ann.enter()
+def test_a_truncated_image_says_so_and_can_be_flagged_but_not_labelled(ann):
+    ann.intercept("**/relabel/image*", cut).open()
     assert "a part of it is missing" in ann.page.locator(".waiting").inner_text()
     assert ann.page.locator(".stage img").is_visible()  # as far as it goes
     ann.press("1", "0")
@@ -271,23 +252,22 @@ def test_a_truncated_image_says_so_and_can_be_flagged_but_not_labelled(server, p
     assert ann.events[["kind", "flag", "note"]].to_numpy().tolist() == [["skip", True, "cut off"]]
 
 
-def test_how_far_one_is_stands_in_one_sentence_that_never_goes_back(server, person):
+def test_how_far_one_is_stands_in_one_sentence_that_never_goes_back(ann):
     """Of all images that one can be given; answers on their way count like those that came."""
-    ann = person(server, "alone").enter()
     said = ann.page.locator(".progress")
-    expect(said).to_have_text(re.compile(r"Image 1 of \d+"))
-    of = said.inner_text().removeprefix("Image 1 ")
-    for at in range(1, 4):
-        expect(said).to_have_text(f"Image {at} {of}")
+    expect(said).to_have_text(re.compile(r"Image \d+ of 240"))
+    first = int(said.inner_text().split()[1])
+    for at in range(3):
+        expect(said).to_have_text(f"Image {first + at} of 240")
         ann.answer("1")
     ann.cut_off()
     ann.answer("1")
-    expect(said).to_have_text(f"Image 5 {of}")
+    expect(said).to_have_text(f"Image {first + 4} of 240")
     ann.press("Backspace", "Backspace")
-    expect(said).to_have_text(f"Image 3 {of}")
+    expect(said).to_have_text(f"Image {first + 2} of 240")
     ann.page.reload()  # what was not sent is sent, and counted once
     ann.ready().settled()
-    expect(said).to_have_text(f"Image 5 {of}")
+    expect(said).to_have_text(f"Image {first + 4} of 240")
     assert "answer" not in ann.page.locator(".says").inner_text()  # nothing waits, so nothing is said of it
 
 
@@ -322,6 +302,7 @@ def test_a_conflict_names_its_image_and_answer_until_it_was_read(server, ann):
     ann.answer("1")
     told = ann.page.locator(".conflict")
     told.wait_for()
+    assert ann.events["status"].tolist() == ["accepted", "conflict"]
     assert f"Answered differently elsewhere under your name: image {image}, {ann.labels[0]}." in told.inner_text()
     ann.page.set_viewport_size({"width": 320, "height": 568})
     understood = ann.page.get_by_role("button", name="Understood")
@@ -355,7 +336,7 @@ def test_a_second_round_shows_one_s_first_answer(server, ann):
 
 
 @pytest.mark.slow
-def test_what_people_type_is_plain_text_on_every_page(start, page, settle):
+def test_what_people_type_is_plain_text_on_every_page(start, page):
     """No image is loaded, nothing hides behind other words: a note is read by the lead, a name by everybody."""
     server = start()
     name = "eve ![x](http://evil.invalid/name.png) **b** $x^2$"
@@ -397,7 +378,7 @@ def test_no_answer_of_others_and_no_suggestion_before_the_blind_answer_on_the_wi
         store.invite(["bob-the-other"])
         say(store, "bob-the-other", 200, kind="flag", note="secret-of-bob")
     ann = person(server)
-    replies, everything = [], []
+    replies, everything, shown = [], [], []
 
     def heard(response):
         if "/relabel/sync" in response.url:
@@ -408,8 +389,13 @@ def test_no_answer_of_others_and_no_suggestion_before_the_blind_answer_on_the_wi
     ann.page.on("response", heard)
     ann.page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: everything.append(str(frame))))
     ann.enter()
-    for _ in range(24):
+    for _ in range(20):
         image, look = ann.image, ann.root.get_attribute("data-look")
+        assert ann.chosen == ([] if look == "first" else ann.labels[:1])  # never what is suggested
+        if "A model suggests: sadness" in ann.page.locator(".asked").inner_text():
+            shown.append(image)
+            assert look == "second"
+            assert len(shown) > 1 or axe(ann.page) == []
         ann.press(*["1"] * (look == "first"), "Enter")
         ann.page.wait_for_selector(f".labeller[data-state=ready]:not([data-image='{image}'][data-look='{look}'])")
     mine, stored, suggested = ann.events, set(), set()
@@ -420,7 +406,7 @@ def test_no_answer_of_others_and_no_suggestion_before_the_blind_answer_on_the_wi
         assert {(item["look"], item["image"] in known) for item in told} <= {("second", True)}
         suggested |= {item["image"] for item in told}
         assert not re.search("bob|model_says", json.dumps(reply))
-    assert suggested
+    assert set() < set(shown) <= suggested
     assert not any("bob-the-other" in text or "secret-of-bob" in text for text in everything)
     assert not any('"suggestion":' in text and "export" not in text for text in everything)
     seconds = mine[mine["round"] > 1]

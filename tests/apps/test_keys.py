@@ -5,7 +5,7 @@ import pytest
 from affectml.taxonomies import NEGATIONS, get_taxonomy
 from affectml_annotation import LabelStore
 
-from .conftest import Person, join
+from .conftest import join
 
 SHIFT = 8
 
@@ -61,19 +61,16 @@ def server(start_shared):
 
 
 @pytest.fixture(scope="module")
-def at_work(server, laptop):
-    """Somebody in front of those labels."""
-    ann = Person(laptop.new_page(), server, "ann").enter()
-    ann.cdp = laptop.new_cdp_session(ann.page)
-    yield ann
-    ann.page.close()
+def strike(at_work):
+    """`strike(key, code, modifiers)`: one key down and up, as a keyboard of that layout sends it."""
+    browser = at_work.page.context.new_cdp_session(at_work.page)
 
+    def strike(key, code, modifiers=0):
+        event = {"key": key, "code": code, "modifiers": modifiers, **({"text": key} if len(key) == 1 else {})}
+        for kind in ("keyDown", "keyUp"):
+            browser.send("Input.dispatchKeyEvent", {"type": kind, **event})
 
-def strike(ann, key, code, modifiers=0):
-    """One key down and up, as a keyboard of that layout sends it."""
-    text = {"text": key} if len(key) == 1 else {}
-    for kind in ("keyDown", "keyUp"):
-        ann.cdp.send("Input.dispatchKeyEvent", {"type": kind, "key": key, "code": code, "modifiers": modifiers, **text})
+    return strike
 
 
 def effect(ann):
@@ -88,31 +85,31 @@ def effect(ann):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_each_key_means_what_it_types_and_else_what_its_place_stands_for(at_work, layout):
-    image = at_work.image
+def test_each_key_means_what_it_types_and_else_what_its_place_stands_for(ann, strike, layout):
+    image = ann.image
     found = []
     for key, code, modifiers, _ in LAYOUTS[layout]:
-        strike(at_work, key, code, modifiers)
-        found.append(effect(at_work))
+        strike(key, code, modifiers)
+        found.append(effect(ann))
         if found[-1] in ("help", "search", "flag"):
-            at_work.press("Escape")  # leaves the dialog or the field
+            ann.press("Escape")  # leaves the dialog or the field
         if found[-1] not in ("help", "search", None):
-            strike(at_work, key, code, modifiers)  # takes the choice back
-        assert effect(at_work) is None
+            strike(key, code, modifiers)  # takes the choice back
+        assert effect(ann) is None
     assert found == [meant for *_, meant in LAYOUTS[layout]]
-    assert (at_work.image, at_work.stored) == (image, [])
+    assert (ann.image, ann.stored) == (image, [])
 
 
-def test_a_key_right_after_the_help_was_closed_counts(at_work):
+def test_a_key_right_after_the_help_was_closed_counts(ann, strike):
     """The browser moves the focus out of a closed dialog only with its next frame."""
-    at_work.press("?")
-    at_work.page.locator("dialog[open] button").evaluate(
+    ann.press("?")
+    ann.page.locator("dialog[open] button").evaluate(
         """(button) => { button.closest('dialog').close();
         button.dispatchEvent(new KeyboardEvent('keydown', {key: '1', bubbles: true, composed: true})); }"""
     )
-    assert effect(at_work) == "1"
-    strike(at_work, "1", "Digit1")
-    assert effect(at_work) is None
+    assert effect(ann) == "1"
+    strike("1", "Digit1")
+    assert effect(ann) is None
 
 
 # How what is typed fits a name: 0 whole words, 1 where a word begins, 2 within one, None not at all.
@@ -149,8 +146,7 @@ def test_the_page_s_search_finds_whole_words_first_and_nothing_that_is_negated(s
     assert list(zip(asked, found, strict=True)) == list(zip(asked, [fit for _, fit in pairs], strict=True))
 
 
-def test_search_never_chooses_the_opposite_and_enter_only_what_is_marked(server, person):
-    ann = person(server, "opposites").enter()
+def test_search_never_chooses_the_opposite_and_enter_only_what_is_marked(ann):
     marked, said = ann.page.locator(".chip[data-best] .name"), ann.page.locator(".found")
     ann.write("/", "happiness")  # sadness has the synonym unhappiness
     assert len(ann.shown) == marked.count() == 0
@@ -166,8 +162,7 @@ def test_search_never_chooses_the_opposite_and_enter_only_what_is_marked(server,
     assert ann.chosen == ["sadness"]
 
 
-def test_people_read_and_find_the_usual_spelling_and_the_source_s_is_stored(server, person):
-    ann = person(server, "spells").enter()
+def test_people_read_and_find_the_usual_spelling_and_the_source_s_is_stored(ann):
     assert {"irritability", "cheerfulness"} <= set(ann.labels)
     for typed in ("irritability", "cheerfull"):  # the source's spelling finds it too
         ann.write("/", typed).press("Enter")
@@ -236,20 +231,20 @@ def test_keys_before_the_image_was_visible_are_counted_and_the_number_stays(ann)
     assert len(ann.stored) == 6
 
 
-STRIKE = """([key, time]) => { const event = new KeyboardEvent('keydown', {key, bubbles: true, composed: true});
+EVENT = """([key, time]) => { const event = new KeyboardEvent('keydown', {key, bubbles: true, composed: true});
 Object.defineProperty(event, 'timeStamp', {value: time}); document.body.dispatchEvent(event); }"""
 
 
 def test_a_set_begun_too_early_is_dropped_as_long_as_one_goes_on_within_a_second(ann):
     first = ann.image
     dropped = ann.page.evaluate(
-        f"""() => {{ const now = performance.now(); for (const key of ['1', 'Enter', '2']) ({STRIKE})([key, now]);
+        f"""() => {{ const now = performance.now(); for (const key of ['1', 'Enter', '2']) ({EVENT})([key, now]);
         return now; }}"""
     )
     ann.ready(after=first)
-    ann.page.evaluate(STRIKE, ["3", dropped + 900])
+    ann.page.evaluate(EVENT, ["3", dropped + 900])
     assert ann.chosen == []
-    ann.page.evaluate(STRIKE, ["4", ann.page.evaluate("performance.now()") + 3000])
+    ann.page.evaluate(EVENT, ["4", ann.page.evaluate("performance.now()") + 3000])
     assert ann.chosen == [ann.labels[3]]
 
 
@@ -260,3 +255,19 @@ def test_leaving_an_empty_note_and_saving_leads_back_to_it(ann):
     assert ann.chosen == ["Flag"]
     assert ann.page.locator(".note").input_value() == ", 1"
     assert ann.stored == []
+
+
+def test_enter_twice_stores_once(ann):
+    first = ann.image
+    ann.press("1", "Enter", "Enter", "Enter")
+    ann.ready(after=first)
+    assert [image for image, _, _ in ann.stored] == [first]
+    assert "Nothing is chosen" in ann.notice or ann.chosen == []
+
+
+def test_a_held_key_counts_once(ann):
+    ann.page.keyboard.down("1")
+    for _ in range(4):
+        ann.page.keyboard.down("1")  # Playwright marks these as repeats
+    ann.page.keyboard.up("1")
+    assert ann.chosen == [ann.labels[0]]

@@ -3,17 +3,29 @@
 import pytest
 
 from affectml.taxonomies import get_taxonomy
+from affectml_annotation import LabelStore
 from affectml_annotation.languages import _ as say
 from affectml_annotation.languages import spoken
 
 from .conftest import change_language
 
 
+@pytest.fixture(scope="module")
+def at_work(server, at_work):
+    """Somebody in the task while it is offered in English, German and Arabic."""
+    with LabelStore(server.db) as store:
+        before = store.task
+        store.change_task(languages=["en", "de", "ar"], page={"intensity": True, "valence_arousal": True})
+        yield at_work.open()
+        store.set_task(before)
+
+
 @pytest.fixture
-def ann(request, server, prefer, person):
-    """Somebody in the module's task, which is offered in English, German and Arabic."""
-    prefer(languages=["en", "de", "ar"], page={"intensity": True, "valence_arousal": True})
-    return person(server, request.node.name).enter()
+def ann(at_work):
+    """The same person, in English whatever language the test before has left."""
+    if at_work.root.get_attribute("lang") != "en":
+        change_language(at_work, "en")
+    return at_work.go_on()
 
 
 def test_what_is_chosen_and_felt_stays_chosen_and_each_answer_says_its_language(ann):
@@ -85,8 +97,9 @@ def test_from_right_to_left_the_left_arrow_is_forward_and_the_help_says_so(ann):
     assert ann.events["valence"].iloc[-1] == pytest.approx(0.5, abs=0.06)
 
 
-def test_where_one_language_is_offered_nothing_is_to_be_chosen(server, person):
-    ann = person(server, "english").enter()
+def test_where_one_language_is_offered_nothing_is_to_be_chosen(ann, prefer):
+    prefer(languages=["en"])
+    ann.open()
     assert ann.page.locator(".st-key-languages").count() == 0
     assert ann.root.get_attribute("lang") == "en"
     ann.answer("1")

@@ -17,6 +17,8 @@ from starlette.routing import Route
 from affectml_annotation import LabelStore
 from affectml_apps.relabel.pages import who
 
+from .conftest import axe
+
 SECRETS = """
 [auth]
 redirect_uri = "SERVER/oauth2callback"
@@ -77,7 +79,7 @@ class Provider:
 
 
 @pytest.mark.slow
-def test_who_signs_in_labels_under_their_address_and_only_listed_people_lead(start, person, page, axe, free_port):
+def test_who_signs_in_labels_under_their_address_and_only_listed_people_lead(start, person, page, free_port):
     with Provider(free_port()) as provider:
         server = start("--lead", "lead@example.org", secrets=SECRETS.format(provider=provider.url))
         page.goto(f"{server.url}/?who=mallory")  # a name in the address is nothing here

@@ -10,14 +10,16 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image
-from playwright.sync_api import expect
 
 from affectml.data import DatasetMeta, write_dataset
 from affectml_annotation import LabelStore
+from affectml_apps.relabel.pages import navigation
 from affectml_apps.relabel.pages.navigation import LEAD
+from affectml_apps.relabel.study import page as study_page
+from affectml_apps.relabel.study.entrance import Visitor
 
 from .conftest import Caller, answer_to
-from .reading import page, said
+from .reading import page, press, said
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 
@@ -52,31 +54,29 @@ def test_a_task_of_an_earlier_version_is_labelled_on_and_shown_to_its_lead(versi
         assert not app.error
 
 
-def test_a_study_whose_images_stopped_early_lets_people_in_and_is_shown_to_its_lead(start, context, tmp_path, settle):
+def test_a_study_whose_images_stopped_early_lets_people_in_and_is_shown_to_its_lead(serve, tmp_path, monkeypatch):
     db = copied(GOLDEN / "0.3.0.dev0" / "study" / "labels.db", tmp_path)
     with closing(connect(db)) as raw:
         content, texts = raw.execute("SELECT content, texts FROM study_version").fetchone()
-        said = dict(raw.execute("SELECT sha256, content FROM study_text").fetchall())
+        said_before = dict(raw.execute("SELECT sha256, content FROM study_text").fetchall())
     file = json.loads(content)
     assert file["overlap"] == {"min": 2, "max": 4, "until": "F1", "mean": None}
     folder = tmp_path / "study"
     folder.mkdir()
     for name, digest in json.loads(texts).items():
-        (folder / f"{name}.{'yaml' if name.startswith('study') else 'md'}").write_text(said[digest])
+        (folder / f"{name}.{'yaml' if name.startswith('study') else 'md'}").write_text(said_before[digest])
     (folder / "study.yaml").write_text(yaml.safe_dump({**file, "overlap": 2, "dataset": "../data"}))
     (folder / "study.de.yaml").write_text("read_by: {consent: a native speaker}")
-    server = start(study=folder, db=str(db))
-    browser_page = context.new_page()
-    browser_page.goto(f"{server.url}/?PROLIFIC_PID=60a1f2e3d4c5b6a798012345&STUDY_ID=s1&SESSION_ID=once")
-    browser_page.get_by_text("Words.").wait_for()
-    browser_page.locator("[data-testid=stCheckbox] label").click()
-    browser_page.get_by_role("button", name="I agree to take part").click()
-    browser_page.get_by_text("How old are you?").wait_for()
-    for title, path, _ in LEAD:
-        browser_page.goto(f"{server.url}/{path}?who=ann")
-        browser_page.get_by_role("heading", name=title, level=1).wait_for()
-        settle(browser_page)
-        expect(browser_page.get_by_test_id("stException")).to_have_count(0)
-        expect(browser_page.get_by_test_id("stAlertContentError")).to_have_count(0)
-    with LabelStore(db) as store:
-        assert store.task.overlap == 2
+    task = serve(None, study=folder, db=str(db))
+    for _, path, _ in LEAD:
+        app = page(path, who="ann")
+        assert said(app)
+        assert not app.error
+    came = Visitor({"PROLIFIC_PID": "60a1f2e3d4c5b6a798012345", "STUDY_ID": "s1", "SESSION_ID": "once"}, "laptop")
+    for module in (navigation, study_page):
+        monkeypatch.setattr(module, "visitor_of", lambda task, cookies: came)
+    app = page()
+    assert "Words." in "".join(each.proto.body for each in app.get("html"))
+    app.checkbox[0].check()
+    assert "How old are you?" in said(press(app, "I agree to take part"))
+    assert task.store.task.overlap == 2

@@ -106,10 +106,9 @@ def test_a_server_whose_database_is_away_is_waited_for_and_the_page_says_so(serv
     assert ann.page.locator(".refused").count() == 0
 
 
-def test_what_others_wrote_into_the_browser_s_store_keeps_the_page_from_nothing(server, person):
-    ann = person(server, "damaged").enter().settled()
+def test_what_others_wrote_into_the_browser_s_store_keeps_the_page_from_nothing(server, ann):
     with LabelStore(server.db) as store:
-        place = f"affectml-relabel:{read_secret(store)[:8]}:damaged:"
+        place = f"affectml-relabel:{read_secret(store)[:8]}:{ann.who}:"
     damaged = {"answer:torn": '{"id": "to', "answer:number": "5", "refused:null": "null", "refused:other": "{}"}
     for key, value in damaged.items():
         ann.page.evaluate("entry => localStorage.setItem(...entry)", [place + key, value])

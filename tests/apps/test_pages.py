@@ -19,7 +19,7 @@ from affectml_apps.relabel.pages.who import may_see_lead_pages
 from affectml_apps.relabel.sync import NotAllowed, exchange
 from affectml_apps.text import with_code
 
-from .conftest import say
+from .conftest import fill, say
 from .reading import in_file, named, page, press, read, said, submit, unescaped
 
 
@@ -31,7 +31,7 @@ def enter(name, app=None):
 
 
 @pytest.fixture
-def answered(task, fill):
+def answered(task):
     """Three people's answers to thirty images, drawn at random."""
     fill(task.store, ["ann", "bob", "eve"], 30)
     return task

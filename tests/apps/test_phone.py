@@ -8,7 +8,7 @@ import yaml
 from affectml_annotation import LabelStore
 from affectml_annotation.languages import PSEUDO
 
-from .conftest import NO_SCROLLING, PHONE, Person
+from .conftest import NO_SCROLLING, PHONE, Person, cut_or_overlapping
 
 SIZES = [(390, 664), (844, 390), (768, 1024), (320, 568)]
 LONG = ["quiet anticipation of something good", "nostalgia for a place never seen", "homesickness", "awe"]
@@ -21,22 +21,22 @@ TARGET = 48  # px, what a finger hits without looking
 
 
 @pytest.fixture(scope="module")
-def forty(tmp_path_factory):
-    """A taxonomy of 40 names, long and short."""
+def forty(tmp_path_factory, start_shared):
+    """A server with 40 labels, whose names are long and short."""
     path = tmp_path_factory.mktemp("names") / "forty.yaml"
     entries = {
         f"{LONG[at % 4]} {at}": {"in": {code: {"name": f"{names[at % 4]} {at}"} for code, names in NAMES.items()}}
         for at in range(40)
     }
     path.write_text(yaml.safe_dump({"name": "forty", "labels": entries}))
-    return str(path)
+    return start_shared("--taxonomy", str(path))
 
 
 @pytest.fixture(scope="module", params=[8, 40])
-def touching(request, start_shared, profile_shared, forty):
+def touching(request, profile_shared):
     """Somebody with a phone in front of so many labels."""
-    taxonomy = {8: "mikels-8", 40: forty}[request.param]
-    ann = Person(profile_shared(**PHONE).new_page(), start_shared("--taxonomy", taxonomy), "ann").enter()
+    server = request.getfixturevalue({8: "server", 40: "forty"}[request.param])
+    ann = Person(profile_shared(**PHONE).new_page(), server, "ann").enter()
     assert len(ann.labels) == request.param
     yield ann
     ann.page.close()
@@ -149,16 +149,36 @@ def test_an_image_of_which_less_than_60_percent_is_in_view_takes_no_answer(touch
     assert ann.stored[before:] == [(first, "labels", label), (second, "labels", label)]
 
 
+def test_from_right_to_left_image_and_actions_share_the_screen_too(touching):
+    ann, size = touching, (390, 844)
+    ann.open().root.evaluate("root => { document.documentElement.dir = root.dir = 'rtl'; }")
+    turn(ann, size)
+    image, save = ann.page.locator(".stage img"), ann.page.get_by_role("button", name="Save")
+    assert not outside(image.bounding_box(), size)
+    assert not outside(save.bounding_box(), size)
+    across = """all => all.filter(e => e.checkVisibility()).map(e => [e.className, e.getBoundingClientRect()])
+      .filter(([_, box]) => box.left < -0.5 || box.right > innerWidth + 0.5).map(([name]) => name)"""
+    assert ann.page.locator(".labeller, .labeller *").evaluate_all(across) == []
+    wider = "e => e.scrollWidth > e.clientWidth"
+    assert not any(ann.page.locator(each).evaluate(wider) for each in ("html", ".stMain", ".choices"))
+    first, second = (ann.page.locator(".groups .chip").nth(at).bounding_box() for at in (0, 1))
+    assert first["y"] < second["y"] or first["x"] > second["x"]  # one line is read from the right
+    back = ann.page.get_by_role("button", name="Back").bounding_box()
+    assert back["x"] > save.bounding_box()["x"]
+    before = len(ann.stored)
+    given = tap(ann, ann.page.locator(".groups .chip").first)
+    assert ann.stored[before:] == [(given, "labels", (ann.labels[0],))]
+
+
 @pytest.fixture(scope="module")
-def speaking(start_shared, profile_shared, forty):
+def speaking(profile_shared, forty):
     """`speaking("de")`: somebody with a phone in front of 40 labels, in a language."""
-    server = start_shared("--taxonomy", forty)
-    with LabelStore(server.db) as store:
+    with LabelStore(forty.db) as store:
         store.change_task(languages=["en", *NAMES], page={"intensity": True, "valence_arousal": True})
 
     def open_in(language):
-        server.join("ann")
-        return Person(profile_shared(**PHONE).new_page(), server, f"ann&language={language}").open()
+        forty.join("ann")
+        return Person(profile_shared(**PHONE).new_page(), forty, f"ann&language={language}").open()
 
     return open_in
 
@@ -166,7 +186,7 @@ def speaking(start_shared, profile_shared, forty):
 @pytest.mark.parametrize(
     "language", ["de", *(pytest.param(each, marks=pytest.mark.slow) for each in ("ar", "ja", PSEUDO))]
 )
-def test_of_forty_long_names_nothing_is_cut_and_nothing_overlaps(speaking, cut_or_overlapping, language):
+def test_of_forty_long_names_nothing_is_cut_and_nothing_overlaps(speaking, language):
     ann = speaking(language)
     ann.press("1", "2", "2", "3")
     for size in [(360, 640), (390, 844), (768, 1024), (1280, 800)]:
@@ -211,24 +231,3 @@ def test_two_taps_zoom_and_zoom_back_but_not_into_an_image_that_is_covered(speak
     tap_twice(ann)
     assert zoomed.count() == 0
     ann.page.close()
-
-
-def test_from_right_to_left_image_and_actions_share_the_screen_too(touching):
-    ann, size = touching, (390, 844)
-    ann.open().root.evaluate("root => { document.documentElement.dir = root.dir = 'rtl'; }")
-    turn(ann, size)
-    image, save = ann.page.locator(".stage img"), ann.page.get_by_role("button", name="Save")
-    assert not outside(image.bounding_box(), size)
-    assert not outside(save.bounding_box(), size)
-    across = """all => all.filter(e => e.checkVisibility()).map(e => [e.className, e.getBoundingClientRect()])
-      .filter(([_, box]) => box.left < -0.5 || box.right > innerWidth + 0.5).map(([name]) => name)"""
-    assert ann.page.locator(".labeller, .labeller *").evaluate_all(across) == []
-    wider = "e => e.scrollWidth > e.clientWidth"
-    assert not any(ann.page.locator(each).evaluate(wider) for each in ("html", ".stMain", ".choices"))
-    first, second = (ann.page.locator(".groups .chip").nth(at).bounding_box() for at in (0, 1))
-    assert first["y"] < second["y"] or first["x"] > second["x"]  # one line is read from the right
-    back = ann.page.get_by_role("button", name="Back").bounding_box()
-    assert back["x"] > save.bounding_box()["x"]
-    before = len(ann.stored)
-    given = tap(ann, ann.page.locator(".groups .chip").first)
-    assert ann.stored[before:] == [(given, "labels", (ann.labels[0],))]

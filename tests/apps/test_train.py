@@ -144,7 +144,8 @@ def test_thirty_images_answered_offline_are_stored_once_each_in_order_with_their
 
 
 @pytest.mark.slow
-def test_what_others_answered_meanwhile_is_surplus_and_no_image_has_one_too_many(server, person):
+def test_what_others_answered_meanwhile_is_surplus_and_no_image_has_one_too_many(start, person):
+    server = start()
     ann = person(server, "rides too long").enter().settled().stocked(29)
     given = ride(ann, 30)
     with LabelStore(server.db) as store:
@@ -255,9 +256,7 @@ def test_photographs_come_one_after_the_other_up_to_20_mb(tmp_path, start, perso
 @pytest.mark.parametrize(
     ("connection", "most"),
     [
-        ("{saveData: true}", 6),
         ("{effectiveType: 'slow-2g'}", 6),
-        ("undefined", 30),
         ("{effectiveType: '4g', saveData: false}", 30),
     ],
 )
@@ -277,14 +276,14 @@ def test_six_images_are_held_where_every_byte_counts_and_thirty_elsewhere(server
 def test_checks_and_repeats_come_in_the_same_places_however_many_are_held(tmp_path):
     settings = TASK.but(checks={"rate": 0.2}, repeats={"rate": 0.2, "gap": 20})
     given = []
-    for held in (1, 6, most_held(1000, settings)):
+    for held in (1, most_held(1000, settings)):
         with LabelStore(tmp_path / f"{held}.db") as store:
             store.init_task(settings, [f"i{n}" for n in range(150)])
             store.add_checks(store.images().head(5)[["image_id"]].assign(accepted=[["awe"]] * 5, forbidden=[[]] * 5))
             store.invite(["ann"])
-            for _ in range(90):
+            for _ in range(60):
                 claim = store.claim("ann", held)[0]
                 store.submit([Answer(claim.image_id, "ann", "none", round=claim.round)])
             given.append(store.judgements()[["image_id", "purpose", "place"]].to_numpy().tolist())
-    assert given[0] == given[1] == given[2]
+    assert given[0] == given[1]
     assert {"check", "repeat"} <= {purpose for _, purpose, _ in given[0]}

@@ -7,7 +7,7 @@ from itertools import combinations, islice
 import pytest
 from playwright.async_api import async_playwright
 
-SLOW = {"server"}  # fixtures, and so all that asks for them
+SLOW = {"typed"}  # fixtures, and so all that asks for them
 
 SETS = list(islice((set_ for size in (1, 2, 3) for set_ in combinations(range(8), size)), 30))  # 30 different ones
 GAPS = [0, 20, 50, 100]
@@ -55,6 +55,12 @@ async def type_sets(browser, server, who, gap, waiting):
 
 
 @pytest.fixture(scope="module")
+def server(start_shared):
+    """A server of which three answers are asked for each image."""
+    return start_shared()
+
+
+@pytest.fixture(scope="module")
 def typed(server, chromium):
     """Eight people at once, one for each gap, waiting and not; (gap, waiting) -> labels in key order, images seen."""
     found = {}
@@ -98,19 +104,3 @@ def test_people_at_once_never_answer_an_image_more_often_than_wanted(server, typ
     assert events["annotator_id"].nunique() == len(typed) == 8
     assert events.groupby("image_id")["annotator_id"].nunique().max() <= 3  # the task's overlap
     assert not events.duplicated(["annotator_id", "image_id"]).any()
-
-
-def test_enter_twice_stores_once(ann):
-    first = ann.image
-    ann.press("1", "Enter", "Enter", "Enter")
-    ann.ready(after=first)
-    assert [image for image, _, _ in ann.stored] == [first]
-    assert "Nothing is chosen" in ann.notice or ann.chosen == []
-
-
-def test_a_held_key_counts_once(ann):
-    ann.page.keyboard.down("1")
-    for _ in range(4):
-        ann.page.keyboard.down("1")  # Playwright marks these as repeats
-    ann.page.keyboard.up("1")
-    assert ann.chosen == [ann.labels[0]]

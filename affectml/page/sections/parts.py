@@ -16,7 +16,7 @@ SYSTEMS = (
     "k: answers known beforehand; anybody: the model knowing nothing of the person; no_person: the same head, knowing "
     "nobody; other_people: the smoothed share of others"
 )
-PARTS = {"floor": ", excess over the floor", "person": " less a person's", "rest": ", people"}
+PARTS = {"floor": ", excess over the floor", "rest": ", people"}
 
 
 def disagreement(page: Page) -> Section | None:
@@ -46,13 +46,13 @@ def findings(page: Page) -> Section | None:
 
 
 def subgroups(page: Page) -> Section | None:
-    """For whom the first system fails: by columns of the images, and by who answered."""
+    """For whom the first system fails: by columns of the images."""
     tests, parts = list[Figure](), list[Any]()
-    for column, kind in (page.facts.get("subgroups") or {}).get("columns", {}).items():
+    for column in (page.facts.get("subgroups") or {}).get("columns", ()):
         rows = [each for each in page.of_first(column) if not each.metric.startswith("promise_")]
         tests += [each for each in rows if each.p is not None]
         rows = [each for each in rows if each.p is None and " less " not in each.level]
-        parts.append(_levels(column, kind, [each for each in rows if not each.label]))
+        parts.append(_levels(column, [each for each in rows if not each.label]))
         parts.append(pivot(f"Label bias by {column}", [each for each in rows if each.label], "label", "level"))
     return Section.of("subgroups", "Subgroups", subgroup_lines(page), [_tests(tests), *parts])
 
@@ -69,7 +69,7 @@ def subgroup_lines(page: Page) -> list[str]:
     if not columns:
         return ["no column of few levels to judge subgroups by"]
     tested = f"no difference beyond chance ({tests} test{'s' * (tests != 1)}, Holm, 5 %)"
-    return [f"subgroups by {columns}: {tested if tests else 'too few images or people to compare them'}"]
+    return [f"subgroups by {columns}: {tested if tests else 'too few images to compare them'}"]
 
 
 def _tests(tests: Sequence[Figure]) -> Table | None:
@@ -86,21 +86,22 @@ def _tests(tests: Sequence[Figure]) -> Table | None:
     return Table(title, heads, tuple(rows), note) if rows else None
 
 
-def _levels(column: str, kind: str, rows: Sequence[Figure]) -> Table | None:
-    """A level a row: the first system's scores, the excess over its floor, people's own; how many images or people."""
-    sizes = {each.level: cell(each) for each in rows if each.metric == kind}
-    scored = {each.level for each in rows if each.metric != kind}  # a small level has its size alone
+def _levels(column: str, rows: Sequence[Figure]) -> Table | None:
+    """A level a row: the first system's scores, the excess over its floor, people's own; how many images."""
+    sizes = {each.level: cell(each) for each in rows if each.metric == "images"}
+    scored = {each.level for each in rows if each.metric != "images"}  # a small level has its size alone
     shown = [each for level in sizes for each in rows if each.level == level]
     shown = [
-        replace(f, level=f"{f.level} ({sizes[f.level]})") for f in shown if f.metric != kind or f.level not in scored
+        replace(f, level=f"{f.level} ({sizes[f.level]})")
+        for f in shown
+        if f.metric != "images" or f.level not in scored
     ]
 
     def score(figure: Figure) -> str:
         return f"{metric(figure)}{', floor' if figure.system == 'floor' else PARTS.get(figure.against, '')}"
 
-    title = f"{'Agreement with people' if kind == 'people' else 'Scores'} by {column}"
     note = OVER * any(each.against == "floor" for each in rows)
-    return pivot(title, shown, "level", score, head=f"{column} ({kind})", note=note)
+    return pivot(f"Scores by {column}", shown, "level", score, head=f"{column} (images)", note=note)
 
 
 def by_person(page: Page) -> Section | None:

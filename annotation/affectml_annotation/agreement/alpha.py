@@ -10,7 +10,7 @@ Alpha and kappa collapse on rare labels however well people agree on them, so ea
 Gwet's AC1, which does not.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, get_args
@@ -27,7 +27,6 @@ from affectml_annotation.agreement.values import (
     blocks_of,
     distance_table,
     divided,
-    group_numbers,
     interval,
     number_values,
     one_look,
@@ -121,7 +120,6 @@ def krippendorff_alpha(
     value: str | None = None,
     rounds: Rounds = "first",
     intervals: bool = False,
-    groups: Mapping[str, object] | None = None,
 ) -> Alpha:
     """Krippendorff's alpha of a judgement table (Krippendorff 2004; MASI: Passonneau 2006).
 
@@ -133,7 +131,6 @@ def krippendorff_alpha(
         value: the column of numbers: "valence", or "intensities:LABEL".
         rounds: which looks count; see `encode`. "all" is refused: it would pair a person with themselves.
         intervals: whether to have the interval, for other images.
-        groups: image id to its group, where images are not independent.
 
     Returns:
         Alpha with its interval. Its value is nan, and `undefined` says why, where no image has two answers or where
@@ -158,7 +155,7 @@ def krippendorff_alpha(
             f"value names; received distance {distance!r} and value {value!r}"
         )
     panel = one_look(judgements, _names(judgements, labels), rounds)
-    values, kept = (set_values(panel) if value is None else number_values(panel, judgements, value)).pairable()
+    values = (set_values(panel) if value is None else number_values(panel, judgements, value)).pairable()
     if not len(values.image):
         return Alpha(float("nan"), undefined="no image has answers of two people")
     size = np.bincount(values.image).astype(np.float64)
@@ -168,11 +165,8 @@ def krippendorff_alpha(
     undefined = "everybody always gave the same answer" if np.isnan(point) else None
     found = Interval(point, undefined=undefined)
     if intervals and undefined is None:
-        of_image = group_numbers(panel.image_ids, groups)
-        together = None if of_image is None else np.unique(of_image[kept], return_inverse=True)[1]
-        units = len(size) if together is None else int(together.max()) + 1
-        left_out = np.concatenate([alpha(part)[0] for part in without_each(blocks_of(len(size), together))])
-        found = interval(point, left_out, units=units, bounds=(1 - 1 / expected, 1.0))
+        left_out = np.concatenate([alpha(part)[0] for part in without_each(blocks_of(len(size)))])
+        found = interval(point, left_out, units=len(size), bounds=(1 - 1 / expected, 1.0))
     return Alpha(**vars(found), observed=observed, expected=expected, images=len(size), judgements=int(size.sum()))
 
 
@@ -206,7 +200,6 @@ def label_agreement(
     *,
     rounds: Rounds = "first",
     intervals: bool = False,
-    groups: Mapping[str, object] | None = None,
 ) -> pd.DataFrame:
     """One row per label: how many answers hold it, and how well people agree on whether it applies.
 
@@ -231,10 +224,8 @@ def label_agreement(
         "ac1": ac1,
     })  # fmt: skip
     if intervals:
-        together = group_numbers(counted.image_id, groups)
-        paired = n >= 2
-        units = len(np.unique(np.arange(len(n))[paired] if together is None else together[paired]))
-        parts = [_per_label(part, votes, n)[1:] for part in without_each(blocks_of(len(n), together))]
+        units = int((n >= 2).sum())
+        parts = [_per_label(part, votes, n)[1:] for part in without_each(blocks_of(len(n)))]
         left_out = [np.concatenate(each)[: len(n) * (units > 1)] for each in zip(*parts, strict=True)]
         with np.errstate(divide="ignore"):
             lowest = {"alpha": 1 - 1 / (2 * share * (1 - share)), "ac1": np.full(len(share), -1.0)}

@@ -4,7 +4,7 @@ The test is a regression whose groups are permuted.
 """
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import Any
@@ -18,10 +18,8 @@ from affectml_annotation.agreement.values import (
     BoolArray,
     FloatArray,
     IntArray,
-    SetDistance,
     blocks_of,
     divided,
-    group_numbers,
     interval,
     one_look,
     plain_rows,
@@ -126,10 +124,8 @@ def group_agreement(
     labels: Sequence[str],
     by: str,
     *,
-    distance: SetDistance = "masi",
     rounds: Rounds = "first",
     intervals: bool = False,
-    groups: Mapping[str, object] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Agreement within and between groups of answers, and what each group says.
 
@@ -138,15 +134,13 @@ def group_agreement(
         labels: all labels in use.
         by: the column with their group: an attribute that people agreed to share, or `language`. Answers without one
             are left out.
-        distance: how far two sets are apart: `masi`, `jaccard` or `nominal`.
         rounds: which looks count; see `encode`.
         intervals: whether to have intervals, over images.
-        groups: image id to its group, where images are not independent.
 
     Returns:
         Two tables, agreement and shares. Agreement has one row per two groups (a group with itself is agreement
-        within it): group, other, people, agreement (mean 1 - distance over pairs of answers to one image by different
-        people), pairs, images, and low and high with `intervals`, none where all pairs are of one image. Shares has one
+        within it): group, other, people, agreement (mean 1 - MASI distance over pairs of people's answers to one
+        image), pairs, images, and low and high with `intervals`, none where all pairs are of one image. Shares has one
         row per group: group, people, answers, and the share of its answers that hold each label.
 
     Raises:
@@ -159,14 +153,14 @@ def group_agreement(
     images, kinds = len(answers.image_ids), len(names)
     total = np.zeros((kinds, kinds, images))
     count = np.zeros((kinds, kinds, images))
-    for i, j, alike in similar_answers(answers, distance):
+    for i, j, alike in similar_answers(answers):
         both = (member[i] >= 0) & (member[j] >= 0)
         low, high = np.minimum(member[i], member[j])[both], np.maximum(member[i], member[j])[both]
         cell = (low * kinds + high) * images + answers.image[i[both]]
         total += np.bincount(cell, weights=alike[both], minlength=total.size).reshape(total.shape)
         count += np.bincount(cell, minlength=count.size).reshape(count.shape)
     people = np.bincount(np.unique(panel.annotator[code >= 0] * kinds + code[code >= 0]) % kinds, minlength=kinds)
-    blocks = blocks_of(images, group_numbers(answers.image_ids, groups))
+    blocks = blocks_of(images)
     rows = []
     for a, b in combinations_with_replacement(range(kinds), 2):
         t, c = total[a, b], count[a, b]

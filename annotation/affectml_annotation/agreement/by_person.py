@@ -8,9 +8,7 @@ import pandas as pd
 from affectml_annotation.agreement.values import (
     FloatArray,
     IntArray,
-    SetDistance,
     add_bounds,
-    both_looks,
     distance_table,
     divided,
     interval,
@@ -36,7 +34,6 @@ def annotator_report(
     judgements: pd.DataFrame,
     labels: Sequence[str],
     *,
-    distance: SetDistance = "masi",
     rounds: Rounds = "first",
     checks: pd.DataFrame | None = None,
     repeats: pd.DataFrame | None = None,
@@ -47,7 +44,6 @@ def annotator_report(
     Args:
         judgements: a judgement table.
         labels: all labels in use.
-        distance: how far two sets are apart: `masi`, `jaccard` or `nominal`.
         rounds: which looks count; see `encode`.
         checks: attention checks, if any: columns image_id, and accepted and forbidden (lists of labels). A check fails
             when the answer holds a forbidden label, or when there are accepted labels and the answer holds none.
@@ -58,7 +54,7 @@ def annotator_report(
     Returns:
         One row per annotator, in order of appearance: annotator_id; judgements, and how many of each
         kind (none, unsure, skip), and with a flag; labels_per_answer; with_others, the mean over their images of
-        1 - distance to each other person's answer; shared_images, on how many that rests; expected_by_chance, the same
+        1 - MASI distance to each other person's answer; shared_images, on how many that rests; expected_by_chance, that
         against answers to other images drawn at random (somebody who always says the common thing agrees a lot by
         chance); seconds, the median, where the table has it; use:LABEL, the share of their answers that hold it; checks
         and checks_failed; repeats and self_agreement. With `intervals` also with_others_low and _high, and above_chance
@@ -89,7 +85,7 @@ def annotator_report(
     given = np.bincount(answers.annotator, minlength=people)
     sizes = np.bincount(answers.annotator, weights=answers.chosen.sum(axis=1), minlength=people)
     found["labels_per_answer"] = divided(sizes, given)
-    alike, chance = _with_others(answers, distance), _by_chance(answers, people, distance)
+    alike, chance = _with_others(answers), _by_chance(answers, people)
     shared = ~np.isnan(alike)
     found["shared_images"] = np.bincount(answers.annotator[shared], minlength=people)
     found["with_others"] = _means(alike[shared], answers.annotator[shared], people)
@@ -112,7 +108,7 @@ def annotator_report(
     if checks is not None:
         found["checks"], found["checks_failed"] = _checks(judgements, panel, rounds, checks)
     if repeats is not None:
-        found["repeats"], found["self_agreement"] = _self_agreement(judgements, panel, repeats, distance)
+        found["repeats"], found["self_agreement"] = _self_agreement(judgements, panel, repeats)
     return found
 
 
@@ -120,17 +116,17 @@ def _means(values: FloatArray, of: IntArray, people: int) -> FloatArray:
     return divided(np.bincount(of, weights=values, minlength=people), np.bincount(of, minlength=people))
 
 
-def _with_others(answers: Panel, distance: SetDistance) -> FloatArray:
+def _with_others(answers: Panel) -> FloatArray:
     """Mean similarity of each answer to the others' at its image, [M]; nan where there is no other."""
     total, others = np.zeros(len(answers.row)), np.zeros(len(answers.row))
-    for i, j, alike in similar_answers(answers, distance):
+    for i, j, alike in similar_answers(answers):
         for side in (i, j):
             total += np.bincount(side, weights=alike, minlength=len(total))
             others += np.bincount(side, minlength=len(total))
     return divided(total, others)
 
 
-def _by_chance(answers: Panel, people: int, distance: SetDistance) -> FloatArray:
+def _by_chance(answers: Panel, people: int) -> FloatArray:
     """Mean similarity of each answer to all answers of other people, whatever the image, [M]."""
     code, sets = set_codes(answers.chosen)
     counts = np.zeros((people, len(sets)))
@@ -139,7 +135,7 @@ def _by_chance(answers: Panel, people: int, distance: SetDistance) -> FloatArray
     alike = np.empty((people, len(sets)))
     for at in range(0, len(sets), 512):
         part = slice(at, at + 512)
-        alike[:, part] = others @ (1 - distance_table(sets, sets[part], distance))
+        alike[:, part] = others @ (1 - distance_table(sets, sets[part]))
     return divided(alike, others.sum(axis=1, keepdims=True))[answers.annotator, code]
 
 
@@ -157,15 +153,13 @@ def _checks(judgements: pd.DataFrame, panel: Panel, rounds: Rounds, checks: pd.D
     return np.bincount(person, minlength=people), np.bincount(person[failed], minlength=people)
 
 
-def _self_agreement(
-    judgements: pd.DataFrame, panel: Panel, repeats: pd.DataFrame, distance: SetDistance
-) -> tuple[IntArray, FloatArray]:
+def _self_agreement(judgements: pd.DataFrame, panel: Panel, repeats: pd.DataFrame) -> tuple[IntArray, FloatArray]:
     people = len(panel.annotator_ids)
     total, count = np.zeros(people), np.zeros(people, dtype=np.int64)
     for again, of in zip(repeats["round"], repeats["of"], strict=True):
         looks = [encode(judgements, panel.labels, rounds=int(which)).answers() for which in (of, again)]
-        both = both_looks(looks)
-        alike = 1 - set_distances(looks[0].chosen[both["at0"]], looks[1].chosen[both["at1"]], distance)
-        total += np.bincount(both["person"], weights=alike, minlength=people)
-        count += np.bincount(both["person"], minlength=people)
+        _, at, at_again = np.intersect1d(*(look.image * people + look.annotator for look in looks), return_indices=True)
+        alike = 1 - set_distances(looks[0].chosen[at], looks[1].chosen[at_again])
+        total += np.bincount(looks[0].annotator[at], weights=alike, minlength=people)
+        count += np.bincount(looks[0].annotator[at], minlength=people)
     return count, divided(total, count)

@@ -1,6 +1,6 @@
 """What agreement is made of: answers as numbered values, pairs of them, distances between sets, and intervals."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -48,13 +48,12 @@ class Values:
     value: IntArray
     names: BoolArray | FloatArray
 
-    def pairable(self) -> "tuple[Values, IntArray]":
-        """Only images with two answers or more, images and values renumbered; and their old image numbers."""
-        size = np.bincount(self.image, minlength=1)
-        keep = size[self.image] >= 2
-        images, image = np.unique(self.image[keep], return_inverse=True)
+    def pairable(self) -> "Values":
+        """Only images with two answers or more, images and values renumbered."""
+        keep = np.bincount(self.image, minlength=1)[self.image] >= 2
+        image = np.unique(self.image[keep], return_inverse=True)[1]
         used, value = np.unique(self.value[keep], return_inverse=True)
-        return Values(image.astype(np.int64), value.astype(np.int64), self.names[used]), images.astype(np.int64)
+        return Values(image.astype(np.int64), value.astype(np.int64), self.names[used])
 
 
 def set_codes(chosen: BoolArray) -> tuple[IntArray, BoolArray]:
@@ -99,20 +98,19 @@ def number_values(panel: Panel, judgements: pd.DataFrame, value: str) -> Values:
 def _beside(answers: Panel, judgements: pd.DataFrame, column: str, label: str) -> FloatArray:
     if label not in answers.labels or column not in judgements.columns:
         raise BadJudgement(f"value: no {column} of {label!r} in the table")
-    numbers = np.full(len(answers.row), np.nan)
-    given = judgements[["labels", column]].iloc[answers.row]
-    for at, (names, strengths) in enumerate(zip(given["labels"], given[column], strict=True)):
-        if names is None or strengths is None or np.ndim(names) == 0 or np.ndim(strengths) == 0:
-            continue
-        if len(names) != len(strengths):
-            raise BadJudgement(
-                f"judgement row {answers.row[at]}: {len(names)} labels but {len(strengths)} {column}; "
-                "expected one for each label, in their order"
-            )
-        for name, strength in zip(names, strengths, strict=True):
-            if name == label and strength is not None:
-                numbers[at] = strength
-    return numbers
+    given = judgements[["labels", column]].iloc[answers.row].reset_index(drop=True)
+    given = given[(given.map(np.ndim) > 0).all(axis=1)]
+    apart = given["labels"].map(len) != given[column].map(len)
+    if apart.any():
+        at = apart.idxmax()
+        names, strengths = given.loc[at]
+        raise BadJudgement(
+            f"judgement row {answers.row[at]}: {len(names)} labels but {len(strengths)} {column}; "
+            "expected one for each label, in their order"
+        )
+    beside = given.explode(["labels", column])
+    theirs = beside.loc[beside["labels"] == label, column]
+    return pd.to_numeric(theirs).reindex(range(len(answers.row))).to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def image_pairs(image: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
@@ -126,23 +124,6 @@ def image_pairs(image: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
         for begin in range(0, len(at), step):
             some = at[begin : begin + step, None]
             yield order[(some + a).ravel()], order[(some + b).ravel()]
-
-
-def both_looks(looks: Sequence[Panel]) -> pd.DataFrame:
-    """Pairs of looks of one person at one image: image, person, and where each look stands, at0 and at1."""
-    frames = [
-        pd.DataFrame({"image": look.image, "person": look.annotator, f"at{n}": np.arange(len(look.row))})
-        for n, look in enumerate(looks)
-    ]
-    return frames[0].merge(frames[1], on=["image", "person"])
-
-
-def group_numbers(image_ids: npt.NDArray[np.object_], groups: Mapping[str, object] | None) -> IntArray | None:
-    """The group of each image as a number; an image without one is a group of its own."""
-    if groups is None:
-        return None
-    keys = [("group", groups[str(i)]) if str(i) in groups else ("image", i) for i in image_ids]
-    return pd.factorize(pd.Series(keys, dtype=object))[0].astype(np.int64)
 
 
 def distance_from_sizes(
@@ -214,15 +195,12 @@ def with_interval(value: float | None, low: float | None, high: float | None) ->
     return f"{value:.2f}" if pd.isna(low) else f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
 
-def blocks_of(images: int, groups: IntArray | None = None) -> IntArray:
-    """Which images [N] are left out together: each by itself, or its group, or of many units those of a random block.
+def blocks_of(images: int) -> IntArray:
+    """Which images [N] are left out together: each by itself, or of many those of a random block.
 
-    groups: the number of each image's group. Blocks are always drawn alike, and not by the images' order, which makes
-    blocks more alike than chance.
+    Blocks are always drawn alike, and not by the images' order, which makes blocks more alike than chance.
     """
-    unit = np.arange(images) if groups is None else groups
-    units = int(unit.max(initial=-1)) + 1
-    return unit if units <= BLOCKS else np.random.default_rng(0).permutation(units)[unit] % BLOCKS
+    return np.arange(images) if images <= BLOCKS else np.random.default_rng(0).permutation(images) % BLOCKS
 
 
 def without_each(blocks: IntArray) -> Iterator[FloatArray]:
@@ -285,9 +263,9 @@ def similar_pairs(
         yield i, j, 1 - apart
 
 
-def similar_answers(answers: Panel, distance: SetDistance) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
-    """As `similar_pairs`, of a panel's answers."""
-    yield from similar_pairs(answers.image, *set_codes(answers.chosen), distance)
+def similar_answers(answers: Panel) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
+    """As `similar_pairs`, of a panel's answers by MASI's distance."""
+    yield from similar_pairs(answers.image, *set_codes(answers.chosen), "masi")
 
 
 def add_bounds(found: pd.DataFrame, name: str, spans: Sequence[Interval]) -> None:

@@ -46,7 +46,6 @@ def read_judgements(
     format: Format | None = None,  # noqa: A002 - what the command line calls it
     *,
     rename: Mapping[str, str] | None = None,
-    encoding: str = "utf-8",
     delimiter: str = DELIMITER,
     empty: str | None = None,
 ) -> pd.DataFrame:
@@ -56,7 +55,6 @@ def read_judgements(
         path: a file or folder.
         format: `table`, `label-studio` or `dataset`; without it, by the path.
         rename: for tables, the file's column to ours.
-        encoding: of CSV and JSON lines.
         delimiter: what joins the labels in a cell of CSV.
         empty: what a row without labels and without a kind is, `none` (no label applies) or `skip` (no answer). An
             empty list is `none`; of a cell with nothing in it nobody knows, so that it is an error without this.
@@ -69,7 +67,7 @@ def read_judgements(
     """
     kind = format or guess_format(path)
     if kind == "table":
-        return read_table(path, rename=rename, encoding=encoding, delimiter=delimiter, empty=empty)
+        return read_table(path, rename=rename, delimiter=delimiter, empty=empty)
     if kind == "label-studio":
         return read_label_studio(path)
     return read_dataset_judgements(path, empty)

@@ -219,18 +219,14 @@ def turn(file: Path) -> Iterator[None]:
             yield
         return
     while True:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if not os.fstat(descriptor).st_nlink:  # whoever had it before took the file away: not the lock any more
-                continue
-            try:
-                yield
-            finally:
-                file.unlink(missing_ok=True)
-            return
-        finally:
-            os.close(descriptor)
+        with file.open("a") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            if os.fstat(held.fileno()).st_nlink:  # else whoever had it before took the file away: not the lock any more
+                try:
+                    yield
+                finally:
+                    file.unlink(missing_ok=True)
+                return
 
 
 def keep(path: Path) -> Path:

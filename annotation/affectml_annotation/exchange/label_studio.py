@@ -1,7 +1,7 @@
 """Label Studio's JSON: tasks with image-level choices and annotations, both ways.
 
 Labels, none (an annotation with an empty result), skip (was_cancelled), seconds (lead_time), times and annotators have
-their places there; unsure and every other column are further results, each of a control of that name.
+their places there. Unsure is the choice of a control of its own; what else a judgement says stands as JSON in a text.
 """
 
 import json
@@ -14,14 +14,12 @@ import pandas as pd
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import BadImport
 from affectml_annotation.exchange.files import readable, write_json
-from affectml_annotation.exchange.tables import for_files, from_files, of_rows, with_time_texts
+from affectml_annotation.exchange.tables import for_files, from_files, plain_row, with_time_texts
 from affectml_annotation.judgements import ANSWERS
 
-CHOICES, KIND, IMAGE = "labels", "answer", "image"
+CHOICES, KIND, OTHERS = "labels", "answer", "affectml"  # names of controls
 THEIR_NAMES = {"event_id": "unique_id", "seconds": "lead_time", "at": "created_at"}
-# The other columns that have no place of their own there.
-FURTHER = {column.name: column for column in COLUMNS
-           if column.name not in (*THEIR_NAMES, "image_id", "annotator_id", "kind", "labels")}  # fmt: skip
+PLACED = (*THEIR_NAMES, "image_id", "annotator_id", "kind", "labels")
 
 
 def write_label_studio(judgements: pd.DataFrame, path: str | Path) -> None:
@@ -31,41 +29,26 @@ def write_label_studio(judgements: pd.DataFrame, path: str | Path) -> None:
         name = str(row["image_id"])
         data = {"image": name, "image_id": name}
         task = tasks.setdefault(name, {"data": data, "annotations": [], "predictions": []})
-        task["annotations"].append(_annotation(row))
+        task["annotations"].append(_annotation(plain_row(row)))
     write_json(Path(path), list(tasks.values()))
 
 
-def _annotation(row: Mapping[Any, Any]) -> dict[str, Any]:
-    result = _choices(CHOICES, row["labels"])
+def _annotation(row: Mapping[str, Any]) -> dict[str, Any]:
+    result = [_result(CHOICES, "choices", list(row["labels"]))] if len(row["labels"]) else []
     if row["kind"] == "unsure":
-        result += _choices(KIND, ["unsure"])
-    for name, column in FURTHER.items():
-        value = row.get(name)
-        if column.type == "numbers" and value is not None:
-            result.append(_result(name, "textarea", {"text": ["" if one is None else str(one) for one in value]}))
-        elif column.type == "truth":
-            result += _choices(name, [name] if value is True else [])
-        elif column.type in ("number", "whole") and not pd.isna(value):
-            result.append(_result(name, "number", {"number": value}))
-        elif not pd.isna(value):
-            result.append(_result(name, "textarea", {"text": [value]}))
-    found: dict[str, Any] = {
+        result.append(_result(KIND, "choices", ["unsure"]))
+    others = {name: value for name, value in row.items() if name not in PLACED}
+    return {
         "completed_by": {"email": row["annotator_id"]},
         "was_cancelled": row["kind"] == "skip",
-        "result": result,
+        "result": [*result, _result(OTHERS, "text", [json.dumps(others, ensure_ascii=False)])],
+        **{theirs: row[name] for name, theirs in THEIR_NAMES.items() if name in row},
     }
-    for name, theirs in THEIR_NAMES.items():
-        if not pd.isna(value := row.get(name)):
-            found[theirs] = value
-    return found
 
 
-def _result(name: str, kind: str, value: dict[str, Any]) -> dict[str, Any]:
-    return {"from_name": name, "to_name": IMAGE, "type": kind, "value": value}
-
-
-def _choices(name: str, chosen: list[str]) -> list[dict[str, Any]]:
-    return [_result(name, "choices", {"choices": list(chosen)})] if chosen else []
+def _result(name: str, kind: str, value: list[str]) -> dict[str, Any]:
+    type_ = "textarea" if kind == "text" else kind
+    return {"from_name": name, "to_name": "image", "type": type_, "value": {kind: value}}
 
 
 def read_label_studio(path: str | Path) -> pd.DataFrame:
@@ -93,41 +76,35 @@ def read_label_studio(path: str | Path) -> pd.DataFrame:
             raise
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise BadImport(str(path), [f"{where}: not as Label Studio exports it ({error})"]) from None
-    return from_files(of_rows(rows, otherwise=("image_id", "annotator_id", "labels")), str(path))
+    names = dict.fromkeys(["image_id", "annotator_id", "labels", *(name for row in rows for name in row)])
+    table = pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=object) for name in names})
+    return from_files(table, str(path))
 
 
 def _judgement(annotation: Mapping[str, Any], where: str) -> dict[str, Any]:
     by = annotation.get("completed_by")
     if isinstance(by, dict):
         by = by.get("email") or by.get("id")
-    found = _read_results(annotation.get("result", []), where)
-    found["annotator_id"] = None if by is None else str(by)
-    if annotation.get("was_cancelled"):
-        found |= {"kind": "skip", "labels": []}
-    return found | {name: at for name, theirs in THEIR_NAMES.items() if (at := annotation.get(theirs)) is not None}
-
-
-def _read_results(results: Sequence[Mapping[str, Any]], where: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"round": 1}
     chosen: dict[str, list[Any]] = {}
+    others: dict[str, Any] = {"round": 1}
+    results: Sequence[Mapping[str, Any]] = annotation.get("result", [])
     for result in results:
         name, value = str(result.get("from_name")), result.get("value", {})
-        column = FURTHER.get(name)
-        if "choices" in value and name == KIND:
-            found["kind"] = value["choices"][0]
-        elif column is not None and column.type == "truth" and value.get("choices") == [name]:
-            found[name] = True
-        elif "choices" in value:
+        if "choices" in value:
             chosen[name] = [*chosen.get(name, ()), *value["choices"]]
-        elif column is not None and "number" in value:
-            found[name] = value["number"]
-        elif column is not None and "text" in value:
-            texts = value["text"] if isinstance(value["text"], list) else [value["text"]]
-            numbers = column.type == "numbers"
-            found[name] = [float(one) if one else None for one in texts] if numbers else " ".join(texts)
+        elif name == OTHERS and "text" in value:
+            others |= json.loads(value["text"][0])
+    said = chosen.pop(KIND, [])
     if len(chosen) > 1 and CHOICES not in chosen:
         names = ", ".join(sorted(chosen))
         raise BadImport(where, [f"choices under several controls ({names}); call the one with the labels {CHOICES!r}"])
     labels = chosen[CHOICES] if CHOICES in chosen else next(iter(chosen.values()), [])
-    kind = found.get("kind", "labels" if labels else "none")
-    return {**found, "kind": kind, "labels": labels if kind in ANSWERS else []}
+    kind = "skip" if annotation.get("was_cancelled") else said[0] if said else "labels" if labels else "none"
+    told = {name: annotation[theirs] for name, theirs in THEIR_NAMES.items() if annotation.get(theirs) is not None}
+    return {
+        **{column.name: others[column.name] for column in COLUMNS if column.name in others},
+        "annotator_id": None if by is None else str(by),
+        "kind": kind,
+        "labels": labels if kind in ANSWERS else [],
+        **told,
+    }

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from affectml_annotation.columns import COLUMNS
+from affectml_annotation.columns import COLUMNS, Column
 from affectml_annotation.errors import BadExport
 from affectml_annotation.exchange.tables import as_list, as_numbers, for_files, from_files
 
@@ -97,26 +97,23 @@ def _find(known: pd.DataFrame, fresh: pd.DataFrame, by: list[str], where: str) -
 def _agree(one: pd.DataFrame, other: pd.DataFrame, by: Sequence[str]) -> npt.NDArray[np.bool_]:
     """Row by row, whether both say the same in the columns that are `by` one of these."""
     same = np.ones(len(one), dtype=bool)
-    for name, type_ in ((column.name, column.type) for column in COLUMNS if column.by in by):
-        if name not in one or name not in other:
-            continue
-        a, b = one[name].reset_index(drop=True), other[name].reset_index(drop=True)
-        if type_ == "labels":
-            same &= np.array([set(as_list(x)) == set(as_list(y)) for x, y in zip(a, b, strict=True)], dtype=bool)
-        elif type_ == "numbers":
-            rows = zip(one["labels"], a, other["labels"], b, strict=True)
-            same &= np.array([_as_strong(*row) for row in rows], dtype=bool)
-        else:
+    for column in COLUMNS:
+        if column.by in by and column.name in one and column.name in other:
+            a, b = (_comparable(table, column) for table in (one, other))
             same &= ((a == b) | a.isna() | b.isna()).to_numpy(dtype=bool)
     return same
 
 
-def _as_strong(labels: Any, strong: Any, others: Any, as_strong: Any) -> bool:
-    """Whether two answers have the same number beside each label; true where either has not one for each."""
-    one, two = as_numbers(strong), as_numbers(as_strong)
-    if one is None or two is None or len(one) != len(labels) or len(two) != len(others):
-        return True
-    return dict(zip(labels, one, strict=True)) == dict(zip(others, two, strict=True))
+def _comparable(table: pd.DataFrame, column: Column) -> "pd.Series[Any]":
+    """A column's cells, equal where they say the same: labels in any order, numbers beside their labels."""
+    cells = table[column.name].reset_index(drop=True)
+    if column.type == "labels":
+        return cells.map(lambda labels: frozenset(as_list(labels)))
+    if column.type != "numbers":
+        return cells
+    pairs = zip(table["labels"], map(as_numbers, cells), strict=True)
+    strengths = [dict(zip(labels, of, strict=True)) if of and len(of) == len(labels) else None for labels, of in pairs]
+    return pd.Series(strengths, dtype=object)
 
 
 def _about(table: pd.DataFrame, row: int) -> str:
@@ -125,20 +122,17 @@ def _about(table: pd.DataFrame, row: int) -> str:
 
 
 def _line(known: pd.DataFrame, old: int, fresh: pd.DataFrame, new: int) -> str:
-    there, here = _answer(known, old), _answer(fresh, new)
-    if there != here:
-        return f"{_about(fresh, new)}: {there} there, {here} here"
-    names = [one.name for one in COLUMNS if one.by != "key" and one.type != "labels"
-             and one.name in known and one.name in fresh]  # fmt: skip
-    values = [(name, known[name].iloc[old], fresh[name].iloc[new]) for name in names]
-    other = [f"{name} {one} there, {two} here" for name, one, two in values if str(one) != str(two)]
-    return f"{_about(fresh, new)}: {here} with {'; '.join(other)}"
+    """What stands against what: all that is said otherwise."""
+    names = [
+        column.name for column in COLUMNS if column.name not in KEY and column.name in known and column.name in fresh
+    ]
+    there, here = ([_told(cell) for cell in table[names].iloc[row]] for table, row in ((known, old), (fresh, new)))
+    told = [f"{name} {a} there, {b} here" for name, a, b in zip(names, there, here, strict=True) if a != b]
+    return f"{_about(fresh, new)}: {'; '.join(told)}"
 
 
-def _answer(table: pd.DataFrame, row: int) -> str:
-    said = "+".join(table["labels"].iloc[row]) or str(table["kind"].iloc[row])
-    event = table["event_id"].iloc[row] if "event_id" in table else None
-    return said if pd.isna(event) else f"{said} (event {event})"
+def _told(cell: Any) -> str:
+    return "+".join(map(str, cell)) or "none" if isinstance(cell, list) else str(cell)
 
 
 def merge_people(there: pa.Table | None, fresh: Sequence[Mapping[str, Any]]) -> tuple[pa.Table | None, list[str]]:

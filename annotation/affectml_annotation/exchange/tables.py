@@ -21,6 +21,11 @@ DELIMITER = "|"
 EMPTY = "does no label apply (--empty none, empty='none'), or is there no answer (--empty skip, empty='skip')?"
 FUTURE = pd.Timedelta(minutes=5)
 _ROW = re.compile(r"row (\d+)(?=: )")
+_TRUTHS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False, "": False}
+_ONLY_CODES = (
+    "; if it is to say in which language people answered, only codes such as de or pt-BR, names such as German, and "
+    "empty cells may stand in it"
+)
 
 
 def as_list(value: Any) -> list[Any]:
@@ -34,12 +39,6 @@ def as_numbers(value: Any) -> list[float | None] | None:
     """A cell of intensities as floats, None where a label has none; a missing cell is None."""
     values = as_list(value)
     return [None if one is None or np.isnan(one) else float(one) for one in values] or None
-
-
-def of_rows(rows: Sequence[Mapping[str, Any]], otherwise: Sequence[str] = ()) -> pd.DataFrame:
-    """Rows as a table of whatever values they have; the columns of a table without rows are named by `otherwise`."""
-    columns = list(dict.fromkeys(name for row in rows for name in row)) or otherwise
-    return pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=object) for name in columns})
 
 
 def for_files(judgements: pd.DataFrame) -> pd.DataFrame:
@@ -72,69 +71,76 @@ def from_files(table: pd.DataFrame, where: str, empty: str | None = None) -> pd.
             what = f"no column {name} (columns: {', '.join(map(str, table.columns))})"
             raise BadImport(where, [what], f"--map THEIRS={name} (rename={{'THEIRS': {name!r}}}) names another")
     table = table[[column.name for column in COLUMNS if column.name in table.columns]].reset_index(drop=True)
-    silent = [pd.api.types.is_scalar(cell) and bool(pd.isna(cell)) for cell in table["labels"]]
-    if "kind" in table:
-        silent = [nothing and bool(unsaid) for nothing, unsaid in zip(silent, table["kind"].isna(), strict=True)]
-    if any(silent) and empty is None:
+    silent = table["labels"].isna() & (table["kind"].isna() if "kind" in table else True)
+    if silent.any() and empty is None:
         what = "labels is empty, and no kind says what that is"
-        raise BadImport(where, [f"row {row}: {what}" for row, nothing in enumerate(silent) if nothing], EMPTY)
+        raise BadImport(where, [f"row {row}: {what}" for row in np.flatnonzero(silent)], EMPTY)
     table["labels"] = _cells(table["labels"], where, _names)
-    said = pd.Series(
-        [empty if nothing else "labels" if labels else "none"
-         for labels, nothing in zip(table["labels"], silent, strict=True)], dtype="str",
-    )  # fmt: skip
-    table["kind"] = table["kind"].where(table["kind"].notna(), said) if "kind" in table else said
+    answers = np.where(table["labels"].map(len) > 0, "labels", "none")
+    kinds = pd.Series(np.where(silent, empty or "none", answers), dtype="str")
+    table["kind"] = table["kind"].where(table["kind"].notna(), kinds) if "kind" in table else kinds
     if "round" not in table:
         table["round"] = 1
-    if "flag" in table and (own := truths_in(table["flag"])[1]):
-        warnings.warn(own_flag(f"{where}: row {own[0]}", table["flag"].iloc[own[0]]), stacklevel=2)
-        table = table.drop(columns="flag")
+    table, notes = without_own(table, lambda row: f"{where}: row {row}")
+    for note in notes:
+        warnings.warn(note, stacklevel=2)
     table = of_now(table)
     for column in COLUMNS:
         if column.name in table and column.type != "labels":
             table[column.name] = _READ[column.type](table[column.name], where)
-    if "language" in table:
-        table = _with_language(table, where)
     return table[[column.name for column in COLUMNS if column.name in table.columns]]
 
 
-def _with_language(table: pd.DataFrame, where: str) -> pd.DataFrame:
-    """`language` as codes; a column of that name that holds anything else is somebody else's, and none of ours."""
-    codes, own = languages_in(table["language"])
-    if own is None:
-        return table.assign(language=codes)
-    warnings.warn(own_language(f"{where}: row {own}", table["language"].iloc[own]), stacklevel=2)
-    return table.drop(columns="language")
+def without_own(table: pd.DataFrame, place: Callable[[int], str]) -> tuple[pd.DataFrame, list[str]]:
+    """`language` as codes and `flag` as booleans; and what is to be said of either that is left out.
+
+    A column of such a name that holds anything else is somebody else's, and none of ours. place: where a row stands.
+    """
+    notes = []
+    for name, read, what, more in (
+        ("language", languages_in, "names no language", _ONLY_CODES),
+        ("flag", _flags, "is not true or false", ""),
+    ):
+        if name in table:
+            column, row = read(table[name])
+            if row is not None:
+                value = table[name].iloc[row]
+                notes.append(
+                    f"{place(row)}: {name} {value!r:.40} {what}, so this column is taken for one of your own{more}"
+                )
+            table = table.assign(**{name: column}) if row is None else table.drop(columns=name)
+    return table, notes
 
 
-def own_language(where: str, value: object) -> str:
-    """What is said of a column `language` that is left alone."""
-    return (
-        f"{where}: language {value!r:.40} names no language, so this column is taken for one of your own, and no "
-        "answer has a language; if it is to say in which one people answered, only codes such as de or pt-BR, names "
-        "such as German, and empty cells may stand in it"
-    )
+def _flags(column: "pd.Series[Any]") -> tuple["pd.Series[Any]", int | None]:
+    """A column as booleans, missing being false; and the first row of a value that is neither true nor false."""
+    found = _as_truths(column)
+    bad = (found.isna() & column.notna()).to_numpy()
+    return found.eq(True), int(bad.argmax()) if bad.any() else None
+
+
+def _as_truths(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    return column.astype(object).map(lambda value: _TRUTHS.get(str(value).lower()), na_action="ignore")
 
 
 def _cells(column: "pd.Series[Any]", where: str, read: Callable[[Any], Any]) -> "pd.Series[Any]":
     """A column of lists; a cell that holds anything else is named."""
     found, problems = [], []
+    what = "names" if column.name == "labels" else "numbers"
     for row, value in enumerate(column):
         try:
             found.append(read(value))
         except (TypeError, ValueError):
-            problems.append(f"row {row}: {column.name} {value!r} cannot be read as a list")
+            problems.append(f"row {row}: {column.name} {value!r} cannot be read as a list of {what}")
     if problems:
         raise BadImport(where, problems)
     return pd.Series(found, dtype=object)
 
 
 def _names(value: Any) -> list[Any]:
-    if isinstance(value, str | bytes):
-        raise TypeError("a text is no list of labels")
     labels = as_list(value)
-    if not all(isinstance(label, str) for label in labels):
-        raise TypeError("labels are names")
+    if isinstance(value, str | bytes) or not all(isinstance(label, str) for label in labels):
+        raise TypeError("labels are a list of names")
     return labels
 
 
@@ -146,60 +152,40 @@ def _texts(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
         raise BadImport(where, [f"column {column.name}: a cell cannot be read as text ({error})"]) from None
 
 
-def numbers(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
-    """A column as floats; a cell that is not a number is named."""
-    return _converted(column, "number", where, partial(pd.to_numeric, errors="coerce")).astype("float64")
+def _numbers(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
+    return _converted(column, where, "no number", partial(pd.to_numeric, errors="coerce")).astype("float64")
 
 
 def _whole(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
     """A column as whole numbers; as floats where one is none, for whoever checks the table to name."""
-    found = numbers(column, where)
+    found = _numbers(column, where)
     whole = ((found == np.floor(found)) & (found.abs() < 2**31)).all()
     return found.astype("int64") if whole else found
 
 
-def times(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
+def _times(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
     """A column as UTC times; without a zone it is UTC."""
     form = None if column.dtype.kind == "M" else "ISO8601"
-
-    def read(cells: "pd.Series[Any]") -> "pd.Series[Any]":
-        return pd.to_datetime(cells, utc=True, errors="coerce", format=form).astype("datetime64[ms, UTC]")
-
-    return _converted(column, "time", where, read)
+    read = partial(pd.to_datetime, utc=True, errors="coerce", format=form)
+    return _converted(column, where, "no time", lambda cells: read(cells).astype("datetime64[ms, UTC]"))
 
 
-def _converted(column: "pd.Series[Any]", kind: str, where: str, read: Callable[..., Any]) -> "pd.Series[Any]":
-    """A column as `read` has it, which gives a missing value for a cell that it cannot read."""
+def _truths(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
+    """A column as booleans; missing is false."""
+    return _converted(column, where, "not true or false", _as_truths).eq(True)
+
+
+def _converted(column: "pd.Series[Any]", where: str, otherwise: str, read: Callable[..., Any]) -> "pd.Series[Any]":
+    """A column as `read` has it, which gives a missing value for a cell that it cannot read: that is named."""
     try:
         found: pd.Series[Any] = read(column)
     except (TypeError, ValueError, OverflowError) as error:
-        raise BadImport(where, [f"column {column.name}: not {kind}s ({error})"]) from None
+        raise BadImport(where, [f"column {column.name}: {otherwise} ({error})"]) from None
     bad = (found.isna() & column.notna()).to_numpy()
     if bad.any():
-        raise BadImport(
-            where, [f"row {at}: {column.name} {column.iloc[at]!r} is no {kind}" for at in np.flatnonzero(bad)]
-        )
+        rows = [f"row {row}: {column.name} {column.iloc[row]!r} is {otherwise}" for row in np.flatnonzero(bad)]
+        raise BadImport(where, rows)
     return found
-
-
-def own_flag(where: str, value: object) -> str:
-    """What is said of a column `flag` that is left alone."""
-    return f"{where}: flag {value!r:.40} is not true or false, so this column is taken for one of your own"
-
-
-def truths(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
-    """A column as booleans; missing is false."""
-    found, bad = truths_in(column)
-    if bad:
-        raise BadImport(where, [f"row {row}: {column.name} {column.iloc[row]!r} is not true or false" for row in bad])
-    return found.astype(bool)
-
-
-def truths_in(column: "pd.Series[Any]") -> tuple["pd.Series[Any]", list[int]]:
-    """A column as booleans, missing being false; and the rows of values that are neither true nor false."""
-    words = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False, "": False}
-    found = [words.get("" if pd.isna(value) else str(value).lower()) for value in column]
-    return pd.Series(found, dtype=object), [row for row, one in enumerate(found) if one is None]
 
 
 def with_time_texts(table: pd.DataFrame) -> pd.DataFrame:
@@ -214,7 +200,7 @@ def with_time_texts(table: pd.DataFrame) -> pd.DataFrame:
 _OF_LISTS: Mapping[str, Callable[[Any], Any]] = {"labels": as_list, "numbers": as_numbers}
 # A column as it is in memory; a cell that cannot be read raises BadImport.
 _READ: Mapping[str, Callable[["pd.Series[Any]", str], "pd.Series[Any]"]] = {
-    "text": _texts, "language": _texts, "whole": _whole, "number": numbers, "truth": truths, "time": times,
+    "text": _texts, "language": _texts, "whole": _whole, "number": _numbers, "truth": _truths, "time": _times,
     "numbers": partial(_cells, read=as_numbers),
 }  # fmt: skip
 
@@ -226,60 +212,52 @@ def write_table(judgements: pd.DataFrame, path: str | Path) -> None:
     stand as a JSON list; a text that a spreadsheet would run gets a ' before it, which `read_table` takes away. Raises
     BadExport.
     """
-    path = Path(path)
-    table = for_files(judgements)
-    if path.suffix != ".parquet":
-        table = with_time_texts(table)
+    path, table = Path(path), for_files(judgements)
     if path.suffix == ".parquet":
         write_parquet(path, table)
     elif path.suffix == ".jsonl":
-        plain = table.astype(object).where(table.notna(), None)
-        rows = ({k: v for k, v in row.items() if v is not None} for row in plain.to_dict("records"))
-        write_text(path, "".join(json.dumps(row, ensure_ascii=False, default=_plain) + "\n" for row in rows))
+        rows = map(plain_row, with_time_texts(table).to_dict("records"))
+        write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     elif path.suffix == ".csv":
         for name, (write, _) in _LISTS.items():
             if name in table:
                 table[name] = [write(cell) for cell in table[name]]
-        write_text(path, table_csv(table))
+        write_text(path, table_csv(with_time_texts(table)))
     else:
         raise BadExport(str(path), ["expected a file ending in .parquet, .csv or .jsonl"])
 
 
-def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else str(value)
+def plain_row(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """What a row says, as JSON has it; what it does not say is left out."""
+    said = {name: value for name, value in row.items() if isinstance(value, list) or not pd.isna(value)}
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in said.items()}
 
 
 def read_table(
-    path: str | Path,
-    *,
-    rename: Mapping[str, str] | None = None,
-    encoding: str = "utf-8",
-    delimiter: str = DELIMITER,
-    empty: str | None = None,
+    path: str | Path, *, rename: Mapping[str, str] | None = None, delimiter: str = DELIMITER, empty: str | None = None
 ) -> pd.DataFrame:
     """Read what `write_table` writes, or any such table: image_id, annotator_id and labels are enough.
 
-    rename: the file's column to ours. encoding: of CSV and JSONL. In CSV, whose cells are parted by commas, semicolons
-    or tabs, labels and intensities are joined by `delimiter` or stand as a JSON list. empty: see `from_files`. Raises
-    BadImport for a file in another encoding or a cell that cannot be, naming the line of a text file (from 1, the
-    header counted) or the row of another (from 1).
+    rename: the file's column to ours. In CSV, whose cells are parted by commas, semicolons or tabs, labels and
+    intensities are joined by `delimiter` or stand as a JSON list. empty: see `from_files`. Raises BadImport for a cell
+    that cannot be, naming the line of a text file (from 1, the header counted) or the row of another (from 1).
     """
-    path = Path(path)
+    path, rename = Path(path), rename or {}
     with readable(path):
-        table = tables.read_table(path, encoding=encoding, as_written=True, spell=_spelled)
-    columns, rename = list(map(str, table.frame.columns)), dict(rename or {})
+        table = tables.read_table(path, as_written=True)
     for theirs, ours in rename.items():
-        if theirs not in columns:
-            raise BadImport(str(path), [f"no column {theirs!r} to take as {ours!r} (columns: {', '.join(columns)})"])
-    frame = table.frame.rename(columns=rename)
+        if theirs not in table.frame:
+            columns = ", ".join(table.frame.columns)
+            raise BadImport(str(path), [f"no column {theirs!r} to take as {ours!r} (columns: {columns})"])
+    frame = table.frame.rename(columns=dict(rename))
     if not frame.columns.is_unique:
         twice = frame.columns[frame.columns.duplicated()][0]
         raise BadImport(str(path), [f"two columns are called {twice!r}; rename one"])
+    for name, (_, read) in _LISTS.items():
+        if name in frame:
+            cells = [read(cell, delimiter) if isinstance(cell, str) else cell for cell in frame[name]]
+            frame[name] = pd.Series(cells, dtype=object)
     try:
-        for name, (_, read) in _LISTS.items():
-            if name in frame:
-                cells = [read(cell, f"row {row}: {name}", delimiter) for row, cell in enumerate(frame[name])]
-                frame[name] = pd.Series(cells, dtype=object)
         return from_files(frame, str(path), empty)
     except BadImport as error:
         raise BadImport(str(path), at_places(error.problems, table), error.way_out) from None
@@ -294,17 +272,11 @@ def at_places(problems: Sequence[str], table: tables.Table) -> list[str]:
     return [_ROW.sub(placed, problem, count=1) if _ROW.match(problem) else problem for problem in problems]
 
 
-def at_lines(problems: Sequence[str], path: str | Path, encoding: str = "utf-8") -> list[str]:
+def at_lines(problems: Sequence[str], path: Path) -> list[str]:
     """The same of a file that was read by `read_table`; of other forms of judgements they stay as they are."""
-    path = Path(path)
     if not path.is_file() or path.suffix.lower() == ".json":
         return list(problems)
-    return at_places(problems, tables.read_table(path, encoding=encoding, as_written=True))
-
-
-def _spelled(name: str, value: str = "") -> str:
-    """An option as messages of this package name it, in both languages."""
-    return f"--{name} {value} ({name}={value!r})" if value else f"--{name}"
+    return at_places(problems, tables.read_table(path, as_written=True))
 
 
 def _json_list(cell: str, kinds: type | tuple[type, ...]) -> list[Any] | None:
@@ -320,42 +292,33 @@ def _json_list(cell: str, kinds: type | tuple[type, ...]) -> list[Any] | None:
 
 def _label_cell(labels: list[str]) -> str:
     joined = DELIMITER.join(labels)
-    return joined if (_labels(joined, "") or []) == labels else json.dumps(labels, ensure_ascii=False)
+    return joined if (_labels_of(joined, DELIMITER) or []) == labels else json.dumps(labels, ensure_ascii=False)
 
 
-def _labels(cell: Any, where: str, delimiter: str = DELIMITER) -> list[str] | None:
+def _labels_of(cell: str, delimiter: str) -> list[str] | None:
     """The labels of a cell; None where it says nothing."""
-    if isinstance(cell, str):
-        if (listed := _json_list(cell, str)) is not None:
-            return listed
-        return [label.strip() for label in cell.split(delimiter) if label.strip()] or None
-    if isinstance(cell, list | tuple | np.ndarray) and all(isinstance(label, str) for label in cell):
-        return list(cell)
-    if pd.api.types.is_scalar(cell) and pd.isna(cell):
-        return None
-    raise BadImport("", [f"{where} {cell!r}: expected a list of names, or names joined by {delimiter!r}"])
+    listed = _json_list(cell, str)
+    return [label.strip() for label in cell.split(delimiter) if label.strip()] or None if listed is None else listed
 
 
 def _number_cell(values: list[float | None] | None) -> str | None:
     return None if values is None else DELIMITER.join("" if value is None else repr(value) for value in values)
 
 
-def _numbers(cell: Any, where: str, delimiter: str) -> Any:
-    if not isinstance(cell, str):
-        return cell
+def _numbers_of(cell: str, delimiter: str) -> Any:
+    """The numbers of a cell; a cell that holds anything else as it is, for `from_files` to name."""
     listed = _json_list(cell, (int, float, type(None)))
     try:
         parts = cell.split(delimiter) if listed is None else listed
         return [None if part in ("", None) else float(part) for part in parts]
     except ValueError:
-        what = f"{where} {cell!r} are no numbers joined by {delimiter!r}, and no JSON list of numbers"
-        raise BadImport("", [what]) from None
+        return cell
 
 
 # How a cell of CSV has a list, and how it is read.
-_OF_TYPE: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any, str, str], Any]]] = {
-    "labels": (_label_cell, _labels),
-    "numbers": (_number_cell, _numbers),
+_OF_TYPE: Mapping[str, tuple[Callable[[Any], Any], Callable[[str, str], Any]]] = {
+    "labels": (_label_cell, _labels_of),
+    "numbers": (_number_cell, _numbers_of),
 }
 _LISTS = {column.name: _OF_TYPE[column.type] for column in COLUMNS if column.type in _OF_TYPE}
 
@@ -382,31 +345,29 @@ def import_problems(
     """
     found = [(row, what) for row, what, _ in read_rows(judgements, labels).problems]
 
-    def note(wrong: Any, words: Callable[[int], str]) -> None:
-        found.extend((row, words(row)) for row in np.flatnonzero(wrong).tolist())
+    def note(wrong: Any, name: str, words: str) -> None:
+        values = judgements[name]
+        found.extend((row, words.format(values.iloc[row])) for row in np.flatnonzero(wrong).tolist())
 
-    for name, task, what in (
-        ("image_id", images, "is no image of this task"),
-        ("annotator_id", annotators, "was not invited"),
-    ):
+    known = {
+        "image_id": (images, "{!r} is no image of this task"),
+        "annotator_id": (annotators, "{!r} was not invited"),
+    }
+    for name, (task, words) in known.items():
         if task is not None:
             ids = judgements[name]
-            stranger = ~ids.isin([*task]) & ids.notna() & (ids.astype(str).str.strip() != "")
-            note(stranger, lambda row, ids=ids, what=what: f"{ids.iloc[row]!r} {what}")  # type: ignore[misc]
+            note(~ids.isin([*task]) & ids.notna() & (ids.astype(str).str.strip() != ""), name, words)
     again = judgements.duplicated(["image_id", "annotator_id", "round"])
-    note(again, lambda _: "the same person, image and round as a row before")
+    note(again, "round", "the same person, image and round as a row before")
     if "event_id" in judgements:
-        ids = judgements["event_id"]
-        note(ids.duplicated() & ids.notna(), lambda row: f"event_id {ids.iloc[row]!r} again")
+        note(judgements["event_id"].duplicated() & judgements["event_id"].notna(), "event_id", "event_id {!r} again")
     latest = (now if now is not None else pd.Timestamp.now(tz="UTC")) + FUTURE
     for name, type_ in ((column.name, column.type) for column in COLUMNS if column.name in judgements):
-        cells = judgements[name].tolist()
+        cells = judgements[name]
         if type_ == "text":
-            bad = [isinstance(text, str) and not storable(text) for text in cells]
-            note(np.array(bad, dtype=bool), lambda _, name=name: f"{name} {UNSTORABLE}")  # type: ignore[misc]
+            note([isinstance(text, str) and not storable(text) for text in cells], name, f"{name} {UNSTORABLE}")
         elif type_ == "time":
-            late = judgements[name] > latest
-            note(late, lambda row, name=name, cells=cells: f"{name} {cells[row]} lies in the future")  # type: ignore[misc]
+            note(cells > latest, name, f"{name} {{}} lies in the future")
         elif type_ == "numbers":
             for row, (chosen, numbers) in enumerate(zip(judgements["labels"], cells, strict=True)):
                 if numbers is not None and not np.isscalar(numbers) and len(numbers) != len(chosen):

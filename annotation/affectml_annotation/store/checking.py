@@ -6,11 +6,10 @@ come too late, whether somebody who gave no answer holds a place, and what was g
 """
 
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain, groupby
-from operator import attrgetter
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,7 +25,6 @@ from affectml_annotation.store.migrations import MIGRATIONS, schema_faults, vers
 from affectml_annotation.store.people import ERASING, keyed, mark
 from affectml_annotation.store.place import backup_note
 from affectml_annotation.store.schema import annotator, erasure, event, panel, setting
-from affectml_annotation.store.submits import OF_ASSIGNMENT
 from affectml_annotation.store.versions import read_task
 
 Row = dict[str, Any]
@@ -68,8 +66,8 @@ def check_store(store: LabelStore) -> list[Broken]:
 
 def _offenders(connection: sa.Connection) -> Iterator[tuple[str, Row]]:
     """The name of what is broken with each row that shows it, but for what a damage before makes pointless to ask."""
-    before = set()
-    for name, find in _FINDERS:
+    before = set[str]()
+    for name, find in FINDERS:
         if name in ONLY_OF_SQLITE and connection.dialect.name != "sqlite":
             continue
         try:
@@ -82,8 +80,6 @@ def _offenders(connection: sa.Connection) -> Iterator[tuple[str, Row]]:
             yield name, {"error": " ".join(str(getattr(error, "orig", error)).split())}
         if "file" in before:
             return
-    if "schema" not in before:
-        yield from _differences(connection)
 
 
 def _asked(connection: sa.Connection, query: str) -> Iterator[Row]:
@@ -154,103 +150,6 @@ def _erased(connection: sa.Connection) -> Iterator[Row]:
             yield {"annotator_id": who, "tables": ["panel"]}
 
 
-# All events, beside what stands for each in the other tables: now_* of answer, had_* of assignment.
-_LOG = """
-    SELECT e.annotator_id, e.round, e.image_id, e.number, e.event_id, e.received_at, e.status, e.revision, e.kind,
-        e.base_revision, e.place, e.purpose, e.holds_slot, e.claimed_at, c.event_id AS contested, c.kept, c.resolved_at,
-        o.event_id AS against, a.event_id AS now_event_id, a.revision AS now_revision, a.surplus AS now_surplus,
-        s.place AS had_place, s.purpose AS had_purpose, s.holds_slot AS had_holds_slot, s.claimed_at AS had_claimed_at,
-        s.answered_at AS had_answered_at, i.position, r.purpose AS of_round, p.annotator_id AS person, p.withdrawn_at,
-        k.position AS is_check
-    FROM event e LEFT JOIN "conflict" c ON c.event_id = e.event_id
-    LEFT JOIN event o ON o.event_id = c.against
-        AND o.annotator_id = e.annotator_id AND o.round = e.round AND o.image_id = e.image_id
-    LEFT JOIN answer a ON a.annotator_id = e.annotator_id AND a.round = e.round AND a.image_id = e.image_id
-    LEFT JOIN image i ON i.image_id = e.image_id LEFT JOIN round r ON r.number = e.round
-    LEFT JOIN annotator p ON p.annotator_id = e.annotator_id LEFT JOIN attention_check k ON k.position = i.position
-    LEFT JOIN assignment s ON s.annotator_id = e.annotator_id AND s.round = e.round AND s.position = i.position
-    ORDER BY e.annotator_id, e.round, e.image_id, e.number"""
-# Of people who are there.
-_CLAIMS = """
-    SELECT s.annotator_id, s.round, s.position, s.purpose, s.holds_slot FROM assignment s
-    JOIN annotator p ON p.annotator_id = s.annotator_id WHERE s.answered_at IS NULL AND p.withdrawn_at IS NULL"""
-
-
-def _differences(connection: sa.Connection) -> Iterator[tuple[str, Row]]:
-    """What does not fit in the log, and each row that is not what the log says, with its key and what both say.
-
-    Rows of which the log says nothing are not looked for. Slots come last.
-    """
-    erased = connection.exec_driver_sql("SELECT number FROM erasure").first() is not None
-    unanswered = {row[:3]: row for row in connection.exec_driver_sql(_CLAIMS)}
-    held: Counter[tuple[int, int]] = Counter()
-    log = connection.exec_driver_sql(_LOG, execution_options={"stream_results": True, "yield_per": 1000})
-    for (who, number, name), group in groupby(log, attrgetter("annotator_id", "round", "image_id")):
-        events = list(group)
-        key = {"annotator_id": who, "round": number, "image_id": name}
-        yield from (("log", {**key, "number": one.number, "problem": what}) for one in events for what in _wrong(one))
-        taken = [one for one in events if one.status != "conflict"]
-        kept = [one for one in events if one.status == "conflict" and one.kept]
-        revisions = [one.revision for one in taken]
-        every = [*revisions, *(one.revision for one in kept)]
-        if every and (min(every) != 1 or max(every) > len(every) or len({*revisions}) < len(revisions)):
-            yield "log", {**key, "problem": f"the revisions are {', '.join(map(str, every))}"}
-        if not taken:
-            continue
-        first, last = taken[0], taken[-1]
-        filled = erased and first.now_surplus == 0 and first.had_holds_slot
-        surplus = last.status == "surplus" and not filled
-        revision = max(len(taken) + len(kept), last.revision)
-        if revision > last.revision and kept:  # by the lead, after that; of two in one moment, the one that is there
-            last = max(kept, key=lambda one: (one.resolved_at, one.event_id == one.now_event_id, one.number))
-        current = {"event_id": last.event_id, "revision": revision, "surplus": surplus}
-        yield from _compared("answer", key, first, "now", current)
-        if None in (first.person, first.of_round, first.position):
-            continue
-        unanswered.pop((who, number, first.position), None)
-        known = {name: value for name in OF_ASSIGNMENT if (value := getattr(first, name)) is not None}
-        usual = first.of_round if first.of_round != "main" else "task" if first.is_check is None else "check"
-        given = {"purpose": first.had_purpose or usual, "holds_slot": first.had_holds_slot, **known}
-        holds = not surplus and bool(given["purpose"] in HOLDING or first.status == "surplus" or given["holds_slot"])
-        if last.kind not in ANSWERS:
-            holds = bool(first.had_holds_slot)
-        if first.withdrawn_at is None:
-            held[number, first.position] += holds
-        elif first.had_purpose is not None:  # until schema 2, whoever withdrew held nothing more
-            holds = holds and first.had_holds_slot
-        said = {**known, "holds_slot": holds, "answered_at": first.received_at}
-        yield from _compared("assignment", key, first, "had", said)
-    for (who, number, position), row in unanswered.items():
-        held[number, position] += (holds := bool(row.holds_slot or row.purpose in HOLDING))
-        if holds != row.holds_slot:
-            yield (
-                "assignment",
-                {"annotator_id": who, "round": number, "position": position, "holds_slot": row.holds_slot},
-            )
-    for number, position, there in connection.exec_driver_sql("SELECT round, position, taken FROM slot"):
-        if there != held[number, position]:
-            yield "slot", {"round": number, "position": position, "there": there, "log": held[number, position]}
-
-
-def _wrong(event: Any) -> Iterator[str]:
-    """What does not fit together in a row of the log."""
-    late = event.status == "conflict"
-    if event.position is None or event.of_round is None:
-        yield "no such image or round in the task"
-    if event.base_revision >= event.revision if late else event.base_revision != event.revision - 1:
-        yield f"{event.status}: revision {event.revision} does not follow from {event.base_revision}"
-    settled = (event.resolved_at is None) == (event.kept is None)
-    if late != (event.contested is not None) or (late and not (event.against and settled)):
-        yield "in conflict without another answer of the same person to the image, or the other way round"
-
-
-def _compared(table: str, key: Row, row: Any, prefix: str, said: Row) -> Iterator[tuple[str, Row]]:
-    """A row, whose columns have a prefix in `row`, where it is not what is said of it."""
-    there = {name: getattr(row, f"{prefix}_{name}") for name in said}
-    if there != said:
-        yield table, {**key, "there": there, "log": said}
-
-
 INVARIANTS = {
     "file": "SQLite finds its file whole.",
     "backup": "A backup has the rows and digests that it says.",
@@ -270,39 +169,94 @@ INVARIANTS = {
     "assignment": "Whoever answered was given the image as the log says; who has withdrawn holds no others.",
     "slot": "Every image has a slot in the main round, which counts the places of people who have not withdrawn.",
 }
-# What finds the rows that break an invariant: SQL, or a function; `_differences` finds the rest.
-_FINDERS: tuple[tuple[str, str | Callable[[sa.Connection], Iterable[Row]]], ...] = (
+# Of an event, whatever became of it: it is about something of the task, and in conflict with what is there, or not.
+_LOG = """
+    SELECT e.number, e.event_id, e.image_id, e.round, e.status, e.base_revision, e.revision
+    FROM event e LEFT JOIN image i ON i.image_id = e.image_id LEFT JOIN round r ON r.number = e.round
+    LEFT JOIN "conflict" c ON c.event_id = e.event_id
+    LEFT JOIN event o ON o.event_id = c.against
+        AND (o.annotator_id, o.round, o.image_id) = (e.annotator_id, e.round, e.image_id)
+    WHERE i.position IS NULL OR r.number IS NULL OR (e.status = 'conflict') <> (c.event_id IS NOT NULL)
+        OR (c.event_id IS NOT NULL AND (o.number IS NULL OR (c.resolved_at IS NULL) <> (c.kept IS NULL)))
+        OR CASE e.status WHEN 'conflict' THEN e.base_revision >= e.revision
+            ELSE e.base_revision <> e.revision - 1 END"""
+_REVISIONS = """
+    SELECT annotator_id, round, image_id, count(*) AS events, min(revision) AS first, max(revision) AS last FROM event
+    WHERE status <> 'conflict' GROUP BY annotator_id, round, image_id
+    HAVING min(revision) <> 1 OR count(DISTINCT revision) < count(*)"""
+# last: the newest event that was taken at once; what the lead kept after that stands in its place.
+_ANSWER = """
+    WITH taken AS (
+        SELECT e.annotator_id, e.round, e.image_id, count(*) AS revision,
+            max(CASE WHEN e.status <> 'conflict' THEN e.number END) AS number
+        FROM event e LEFT JOIN "conflict" c ON c.event_id = e.event_id WHERE e.status <> 'conflict' OR c.kept
+        GROUP BY e.annotator_id, e.round, e.image_id)
+    SELECT t.annotator_id, t.round, t.image_id, a.event_id, a.revision, a.surplus, last.event_id AS newest,
+        t.revision AS revisions
+    FROM taken t JOIN event last ON last.number = t.number
+    LEFT JOIN answer a ON (a.annotator_id, a.round, a.image_id) = (t.annotator_id, t.round, t.image_id)
+    LEFT JOIN event now ON now.event_id = a.event_id
+        AND (now.annotator_id, now.round, now.image_id) = (t.annotator_id, t.round, t.image_id)
+    LEFT JOIN "conflict" c ON c.event_id = now.event_id
+    WHERE now.number IS NULL OR a.revision <> t.revision
+        OR (now.number = last.number) <> (last.revision = t.revision)
+        OR (now.number <> last.number AND c.kept IS NOT TRUE)
+        OR (a.surplus <> (last.status = 'surplus') AND (a.surplus OR NOT EXISTS (SELECT 1 FROM erasure)))"""
+_NO_ANSWER = """
+    SELECT annotator_id, round, image_id FROM answer
+    EXCEPT SELECT annotator_id, round, image_id FROM event WHERE status <> 'conflict'"""
+# The first event says what its assignment was; whoever answers in time holds a place.
+_ASSIGNMENT = f"""
+    SELECT e.annotator_id, e.round, e.image_id, s.place, s.purpose, s.claimed_at, s.answered_at, s.holds_slot
+    FROM event e JOIN image i ON i.image_id = e.image_id JOIN round r ON r.number = e.round
+    JOIN annotator p ON p.annotator_id = e.annotator_id
+    LEFT JOIN assignment s ON (s.annotator_id, s.round, s.position) = (e.annotator_id, e.round, i.position)
+    LEFT JOIN answer a ON (a.annotator_id, a.round, a.image_id) = (e.annotator_id, e.round, e.image_id)
+    LEFT JOIN event now ON now.event_id = a.event_id
+    WHERE e.status <> 'conflict' AND e.revision = 1 AND (
+        s.answered_at IS NULL OR s.answered_at <> e.received_at OR s.place <> e.place OR s.purpose <> e.purpose
+        OR s.claimed_at <> e.claimed_at
+        OR (p.withdrawn_at IS NULL AND s.purpose IN {HOLDING} AND now.kind IN {ANSWERS}
+            AND s.holds_slot = a.surplus))"""
+_CLAIM = f"""
+    SELECT s.annotator_id, s.round, s.position, s.holds_slot FROM assignment s
+    WHERE s.answered_at IS NULL AND s.purpose IN {HOLDING} AND NOT s.holds_slot"""
+_NOT_ANSWERED = """
+    SELECT annotator_id, round, position FROM assignment WHERE answered_at IS NOT NULL
+    OR annotator_id NOT IN (SELECT annotator_id FROM annotator WHERE withdrawn_at IS NULL)
+    EXCEPT SELECT e.annotator_id, e.round, i.position FROM event e JOIN image i ON i.image_id = e.image_id
+    JOIN round r ON r.number = e.round JOIN annotator p ON p.annotator_id = e.annotator_id
+    WHERE e.status <> 'conflict'"""
+_SLOT = """
+    WITH held AS (
+        SELECT s.round, s.position, count(*) AS people FROM assignment s
+        JOIN annotator p ON p.annotator_id = s.annotator_id
+        WHERE s.holds_slot AND p.withdrawn_at IS NULL GROUP BY s.round, s.position)
+    SELECT s.round, s.position, s.taken, coalesce(held.people, 0) AS people
+    FROM slot s LEFT JOIN held ON (held.round, held.position) = (s.round, s.position)
+    WHERE s.taken <> coalesce(held.people, 0)"""
+_NO_SLOT = "SELECT 1 AS round, position FROM image WHERE position NOT IN (SELECT position FROM slot WHERE round = 1)"
+_HALF_ERASED = """
+    SELECT 'erasing' AS what, annotator_id AS row FROM erasing
+    UNION SELECT 'erasure', CAST(number AS VARCHAR) FROM erasure WHERE cleaned_at IS NULL"""
+
+# What finds the rows that break an invariant: SQL, or a function.
+FINDERS: tuple[tuple[str, str | Callable[[sa.Connection], Iterable[Row]]], ...] = (
     ("file", "SELECT integrity_check AS error FROM pragma_integrity_check WHERE integrity_check <> 'ok'"),
     ("schema", schema_faults),
     ("keys", 'SELECT "table", rowid AS row, parent AS names FROM pragma_foreign_key_check'),
     ("settings", _settings),
     ("people", _people),
     ("log", _labels),
+    ("log", _LOG),
+    ("log", _REVISIONS),
     ("erased", _erased),
-    (
-        "erasing",
-        """
-        SELECT 'erasing' AS what, annotator_id AS row FROM erasing
-        UNION SELECT 'erasure', CAST(number AS VARCHAR) FROM erasure WHERE cleaned_at IS NULL""",
-    ),
-    (
-        "answer",
-        """
-        SELECT annotator_id, round, image_id FROM answer
-        EXCEPT SELECT annotator_id, round, image_id FROM event WHERE status <> 'conflict'""",
-    ),
-    (
-        "assignment",
-        """
-        SELECT annotator_id, round, position FROM assignment WHERE answered_at IS NOT NULL
-        OR annotator_id NOT IN (SELECT annotator_id FROM annotator WHERE withdrawn_at IS NULL)
-        EXCEPT SELECT e.annotator_id, e.round, i.position FROM event e JOIN image i ON i.image_id = e.image_id
-        JOIN round r ON r.number = e.round JOIN annotator p ON p.annotator_id = e.annotator_id
-        WHERE e.status <> 'conflict'""",
-    ),
-    (
-        "slot",
-        """
-        SELECT 1 AS round, position FROM image WHERE position NOT IN (SELECT position FROM slot WHERE round = 1)""",
-    ),
+    ("erasing", _HALF_ERASED),
+    ("answer", _ANSWER),
+    ("answer", _NO_ANSWER),
+    ("assignment", _ASSIGNMENT),
+    ("assignment", _CLAIM),
+    ("assignment", _NOT_ANSWERED),
+    ("slot", _SLOT),
+    ("slot", _NO_SLOT),
 )

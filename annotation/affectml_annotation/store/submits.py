@@ -454,8 +454,7 @@ class Submitting(OnDatabase):
         try:
             return self.database.writing(import_judgements, table, **named, invite=invite)
         except BadImport as error:
-            encoding = reading_options.get("encoding", "utf-8")
-            raise BadImport(path.name, at_lines(error.problems, path, encoding), error.way_out) from None
+            raise BadImport(path.name, at_lines(error.problems, path), error.way_out) from None
 
     def resolve_conflict(self, event_id: str, *, keep: bool, by: str) -> None:
         """Settle a conflict: keep the later answer (it becomes current) or the one that stands. Both stay stored."""

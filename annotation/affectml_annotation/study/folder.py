@@ -314,43 +314,30 @@ def as_yaml(part: BaseModel, place: str = "") -> Iterator[str]:
             yield from as_yaml(value, f"{place}{key}.")
             continue
         plain = part.model_dump(mode="json", include={name}, exclude_defaults=True).get(name, value)
-        head, *rest = _value(f"{value:.2f}" if isinstance(value, Decimal) else plain)
-        yield f"{indent}{key}: {head}".rstrip() + comment
-        yield from (f"{indent}  {line}" for line in rest)
-
-
-def _value(value: Any) -> list[str]:
-    """A value in YAML: what stands behind its key, and the lines below."""
-    if isinstance(value, str) and (lines := value.removesuffix("\n").split("\n"))[1:] and _stands_alone(lines):
-        return ["|" if value.endswith("\n") else "|-", *lines]
-    if isinstance(value, list) and any(isinstance(one, dict) for one in value):
-        return ["", *(f"- {_flow(one)}" for one in value)]
-    if isinstance(value, dict) and any(isinstance(one, dict) for one in value.values()):
-        return ["", *(f"{_flow(key)}: {_flow(one)}" for key, one in value.items())]
-    return ["" if value is None else _flow(value)]
-
-
-def _stands_alone(lines: list[str]) -> bool:
-    """Whether YAML reads these lines as they are."""
-    return all(map(str.isprintable, lines)) and lines[0][:1].strip() != "" and lines[-1].strip() != ""
-
-
-def _flow(value: Any) -> str:
-    """A value in one line."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    dumped = yaml.dump(
-        value, Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=10**6, sort_keys=False
-    )  # fmt: skip
-    return dumped.split("\n...")[0].strip()
+        if isinstance(value, Decimal):
+            plain = f"{value:.2f}"
+        elif isinstance(value, float) and value.is_integer():
+            plain = int(value)
+        written = yaml.dump(
+            {key: plain}, Dumper=_Dumper, default_flow_style=None, allow_unicode=True, width=10**6, sort_keys=False
+        )
+        head, *rest = written.removesuffix("\n").split("\n")
+        yield f"{indent}{head}{comment}"
+        yield from (f"{indent}{line}" for line in rest)
 
 
 class _Dumper(yaml.SafeDumper):
-    """As PyYAML's, but that a text of several lines stands in one."""
+    """As PyYAML's, but that a text of several lines stands as it is read, or where that cannot be, in one line."""
 
+    def represent(self, data: object) -> None:
+        node = self.represent_data(data)
+        node.flow_style = False  # a key in each line
+        self.serialize(node)
 
-def _in_one_line(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, '"' if text and text.splitlines() != [text] else None)
-
-
-_Dumper.add_representer(str, _in_one_line)
+    def choose_scalar_style(self) -> str:
+        style: str = super().choose_scalar_style()
+        if not self.analysis.multiline:
+            return style
+        outside = not self.flow_level and not self.simple_key_context
+        as_read = self.analysis.allow_block and self.event.value.replace("\n", "").isprintable()
+        return "|" if outside and as_read else '"'

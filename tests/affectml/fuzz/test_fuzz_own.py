@@ -122,14 +122,14 @@ def to_fetch(folder: Path) -> None:
     text(folder / "data" / ".fetching" / f"{Job(urls[1], folder).key}-{'0' * 64}.jpg")
     text(
         folder / "data" / "fetch-failures.csv",
-        "image_id,url,reason,why,tries,when,again",
-        f"{urls[2]},{urls[2]},x,y,2,2026-01-01T00:00:00Z,yes",
+        "image_id,url,reason,again",
+        f"{urls[2]},{urls[2]},x: y,yes",
     )
 
 
 def fetch(folder: Path, out: Path) -> None:
     async def unreachable(self: Any, job: Any) -> Any:
-        raise Later("no network", "this is a test")
+        raise Later("no network: this is a test")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Downloader, "get", unreachable)

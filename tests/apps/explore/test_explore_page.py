@@ -15,9 +15,10 @@ from affectml.importers import import_table
 from affectml.people.labelling import make_task
 from affectml_annotation import LabelStore
 
+from ..conftest import PHONE, settle  # noqa: TID252
+
 SLOW = {"explored"}
 ENTRY = Path(__file__).resolve().parents[3] / "apps" / "explore.py"
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ class Explorer:
     def open(self, query=""):
         self.page.goto(f"{self.server.url}/{query}")
         self.shows()
-        settled(self.page)  # on a busy machine Streamlit may still draw, and a choice meanwhile be lost
+        settle(self.page)  # on a busy machine Streamlit may still draw, and a choice meanwhile be lost
         return self
 
     def shows(self, count=None):
@@ -113,11 +114,6 @@ def explorer(page, explored):
 def shown(explorer, view):
     found = explorer.server.found
     return found.image_id[found.shown(view)].tolist()
-
-
-def settled(page):
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-    page.wait_for_function("document.getAnimations().every(each => each.playState !== 'running')")
 
 
 def test_a_lasso_filters_the_grid_goes_into_the_address_and_back_lets_it_go(explorer):
@@ -183,7 +179,7 @@ def test_a_filter_at_the_side_and_a_choice_on_the_page_stand_in_the_address_toge
     explorer.address(**{"f.people.entropy": ".."})
     page.get_by_label("Colour").select_option("people.rate.awe")
     explorer.address(**{"f.people.entropy": "..", "colour": "people.rate.awe"})
-    settled(page)
+    settle(page)
     page.get_by_role("button", name="Remove", exact=True).click()
     explorer.shows(60).address(**{"f.people.entropy": None, "colour": "people.rate.awe"})
 
@@ -268,7 +264,7 @@ def test_what_is_saved_at_once_is_what_is_shown(explorer, page):
     """The page's script hears of a lasso once the images are there, or somebody turns to what the script draws."""
     page.get_by_text("Keep, download or ask people").click()
     explorer.enter("Name", "left half")
-    settled(page)
+    settle(page)
     page.route("**/explore/thumb?*", lambda route: None)  # never answered
     explorer.lasso([(0.02, 0.02), (0.5, 0.02), (0.5, 0.98), (0.02, 0.98)])
     page.get_by_role("button", name="Save these images").click()
@@ -303,6 +299,7 @@ def test_a_phone_has_the_map_above_two_columns_and_filters_in_a_drawer(explored,
     assert page.get_by_label("Add a filter").bounding_box()["x"] > 0
 
 
+@pytest.mark.slow
 def test_what_people_wrote_is_text_and_never_part_of_the_page(start, page, tmp_path):
     ids = ["<img src=x onerror=hurt()>.png", "**bold** [x](javascript:hurt()).png", "a&b\"'.png"]
     (tmp_path / "own").mkdir()

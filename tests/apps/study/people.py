@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -17,7 +16,7 @@ from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.screen import Screen, screen
 from affectml_apps.relabel.identity import make_token, read_secret
 
-from ..conftest import answer_to  # noqa: TID252
+from ..conftest import answer_to, settle  # noqa: TID252
 from .conftest import AGE, CHECK, FILE, PANEL, browsers_names
 from .conftest import LABELS as PRACTISED
 
@@ -73,9 +72,8 @@ class Crowd:
     send, get or show. logged: what their consoles said.
     """
 
-    def __init__(self, server: Any, settle: Callable[[Page], None]) -> None:
-        """settle: waits until a page is drawn."""
-        self.server, self.settle = server, settle
+    def __init__(self, server: Any) -> None:
+        self.server = server
         self.due: dict[str, tuple[str, int]] = {}
         self.said: defaultdict[str, dict[str, list[str]]] = defaultdict(dict)
         self.looked: Counter[str] = Counter()
@@ -231,7 +229,7 @@ class Visitor(Somebody):
     def told(self, text: str) -> "Visitor":
         """Wait until the page says so, and look at all that it shows."""
         self.page.get_by_text(text).first.wait_for()
-        self.crowd.settle(self.page)  # else what is to be pressed next may be a button of the phase before
+        settle(self.page)  # else what is to be pressed next may be a button of the phase before
         self.crowd.look("a page", self.page.content(), self.codes)
         asked = self.page.evaluate("performance.getEntriesByType('resource').map(each => each.name)")
         self.crowd.look("addresses", " ".join(asked), self.codes)

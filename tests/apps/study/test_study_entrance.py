@@ -46,6 +46,7 @@ def test_ids_leave_the_address_for_a_cookie_that_no_script_reads(study):
     assert "SECRET" not in reply.headers["set-cookie"]
     cookie = SimpleCookie(reply.headers["set-cookie"])[entrance.cookie_name(task)]
     assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "lax", "/")
+    assert int(cookie["max-age"]) == 30 * 86_400
     assert entrance.visitor_of(task, ann.cookies).given["PROLIFIC_PID"] == "SECRET-ID"
     assert ann.get("/").text == "page "
     for other in ("/progress?who=ann", "/relabel/client/main.js?PROLIFIC_PID=x", "/_stcore/health?link=x"):

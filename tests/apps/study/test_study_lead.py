@@ -17,7 +17,7 @@ from affectml_annotation.study.overview import changes, overview
 from affectml_apps.relabel.pages import out
 from affectml_apps.text import plain
 
-from ..conftest import LAPTOP, PHONE  # noqa: TID252
+from ..conftest import LAPTOP, PHONE, axe, settle, unfold  # noqa: TID252
 from ..reading import named, page, press, said  # noqa: TID252
 from .conftest import agree, bring
 
@@ -66,7 +66,7 @@ def test_while_another_program_reads_an_erasure_says_so_and_goes_on_after(study,
 
 
 @pytest.mark.slow
-def test_the_lead_sees_how_it_goes_steers_it_erases_and_pays(led, page, settle, unfold, axe):
+def test_the_lead_sees_how_it_goes_steers_it_erases_and_pays(led, page):
     def show(path):
         page.goto(f"{led.url}/{path}")
         page.get_by_role("heading", level=1).wait_for()

@@ -1,13 +1,16 @@
-"""Practice and images of a study in a browser: the labelling page itself, with what a study adds to it."""
+"""Practice and images of a study in a browser, what a page does whose words are lost, and what a browser may forge."""
 
 import pytest
 import sqlalchemy as sa
+from google.protobuf.json_format import ParseDict
+from streamlit.proto.BackMsg_pb2 import BackMsg
 
+from affectml_annotation import Answer
 from affectml_annotation.store.schema import content_warning, image, visit
 from affectml_annotation.study import visits
 from affectml_apps.relabel.component import CLIENT
 
-from ..conftest import NO_SCROLLING, PHONE, change  # noqa: TID252
+from ..conftest import NO_SCROLLING, PHONE, axe, change, settle  # noqa: TID252
 from .conftest import PRACTISED, AtImages, bring, participant
 
 pytestmark = pytest.mark.slow
@@ -23,15 +26,20 @@ def server(start_shared, study_folder):
     return start_shared(study=folder)
 
 
+def agree(page, server, name):
+    """Come as the panel sends somebody, and take part."""
+    page.goto(f"{server.url}/?PROLIFIC_PID={name}&STUDY_ID=s1&SESSION_ID=x")
+    page.locator("[data-testid=stCheckbox] label").click()
+    page.get_by_role("button", name="I agree to take part").click()
+    page.get_by_role("heading", name="A few questions about you").wait_for()
+
+
 @pytest.fixture
-def practising(server, store, settle):
+def practising(server, store):
     """`practising(page, "P1")`: somebody who agreed, answered, and is at the instructions, or in a later phase."""
 
     def come(page, name, phase=None):
-        page.goto(f"{server.url}/?PROLIFIC_PID={name}&STUDY_ID=s1&SESSION_ID=x")
-        page.locator("[data-testid=stCheckbox] label").click()
-        page.get_by_role("button", name="I agree to take part").click()
-        page.get_by_role("heading", name="A few questions about you").wait_for()
+        agree(page, server, name)
         change(store, content_warning.delete())  # a covered image is never ready by itself
         who = bring(store, participant(store, name), "instructions")
         page.reload()
@@ -52,14 +60,13 @@ def progress(ann, text):
     ann.page.locator(".progress", has_text=text).wait_for()
 
 
-def test_from_the_instructions_to_the_questions_after(server, store, practising, page, axe, settle):
+def test_from_the_instructions_to_the_questions_after(server, store, practising, page):
     ann = practising(page, "P1")
     shows_a_picture(page.locator("[data-testid=stHtml] img"))
     link = page.get_by_role("link", name="the board")
     assert [link.get_attribute(name) for name in ("target", "rel")] == ["_blank", "noopener noreferrer"]
     assert "<script>" in page.locator("[data-testid=stHtml]", has_text="What to do").inner_text()
     assert page.title() != "run"
-    assert axe(page) == []
     page.get_by_role("button", name="Continue").click()
 
     assert ann.ready().image == PRACTISED
@@ -225,3 +232,58 @@ def test_what_a_browser_still_holds_once_the_place_is_gone_is_sent(store, practi
     page.get_by_role("heading", name="Your place was given to somebody else").wait_for()
     assert eventually(lambda: ann.server.stored(ann.who)) == [(given, "labels", ("fear",))]
     page.get_by_text("You will be paid €1.00").wait_for()  # one image of three
+
+
+def test_a_page_whose_word_was_lost_says_again_that_its_images_are_done(store, practising, profile, eventually):
+    page, lost, deaf = profile().new_page(), [], False
+
+    def between(socket):
+        there = socket.connect_to_server()
+        socket.on_message(lambda said: lost.append(said) if deaf else there.send(said))
+
+    page.route_web_socket("**/_stcore/stream", between)
+    who = practising(page, "far", "images").who
+    while claims := store.claim(who, 1):
+        store.submit([Answer(claims[0].image_id, who, "labels", ("awe",), seconds=4.0)])
+    page.reload()
+    page.locator(".over", has_text="You have answered all your images").wait_for()
+    deaf = True
+    page.get_by_role("button", name="Go on").click()
+    eventually(lambda: page.title() and lost)  # what the page sends comes in while it is asked something
+    deaf = False
+    page.get_by_role("button", name="Continue").wait_for()
+    assert visits.where(store, who).phase == "after"
+
+
+@pytest.mark.parametrize("sent", [{"int_array_value": {"data": [3]}}, {"json_value": "{"}])
+def test_a_radio_button_with_a_value_of_another_kind_is_refused_like_any_other(server, store, profile, sent):
+    page, seen, forged = profile().new_page(), [], []
+
+    def forge(frame):
+        message = BackMsg()
+        message.ParseFromString(frame)
+        for state in message.rerun_script.widget_states.widgets:
+            if "question-age" in state.id and state.WhichOneof("value") == "string_value":
+                state.ClearField("value")
+                ParseDict(sent, state)
+                forged.append(state)
+        return message.SerializeToString()
+
+    def between(browser):
+        server = browser.connect_to_server()
+        browser.on_message(lambda frame: server.send(forge(frame)))
+
+        def back(frame):
+            seen.append(bytes(frame) if isinstance(frame, bytes) else frame.encode())
+            browser.send(frame)
+
+        server.on_message(back)
+
+    page.route_web_socket("**/_stcore/stream", between)
+    agree(page, server, f"forger-{next(iter(sent))}")
+    page.get_by_text("30+").click()
+    page.get_by_role("button", name="Continue").click()
+    page.locator("[data-testid=stException], [data-testid=stAlert]").first.wait_for(timeout=20_000)
+    assert forged
+    assert [frame for frame in seen if b'File "' in frame] == []
+    assert visits.where(store, participant(store, f"forger-{next(iter(sent))}")).phase == "before"

@@ -15,7 +15,7 @@ from affectml_annotation.study.door import Ids
 from affectml_annotation.study.screen import screen
 from affectml_apps.relabel import component, queries
 
-from ..conftest import change  # noqa: TID252
+from ..conftest import change, settle  # noqa: TID252
 from ..reading import press, said, unescaped, untranslated  # noqa: TID252
 from .conftest import AGE, PANEL, PRACTISED, AtImages, Participant, agree, bring, participant, rows
 
@@ -149,7 +149,7 @@ def test_every_text_of_a_study_is_said_in_a_language(study, see):
 
 
 @pytest.mark.slow
-def test_another_language_beside_an_image_brings_its_words_and_keeps_the_choice(start, profile, study_folder, settle):
+def test_another_language_beside_an_image_brings_its_words_and_keeps_the_choice(start, profile, study_folder):
     practice = {"images": [{"image": PRACTISED, "labels": ["fear"], "images": {"de": "000009"}}]}
     server = start(study=study_folder(practice=practice, checks={}))
     page, asked = profile(locale="en").new_page(), []
@@ -176,7 +176,7 @@ def test_another_language_beside_an_image_brings_its_words_and_keeps_the_choice(
 
 
 @pytest.mark.slow
-def test_a_browser_holds_what_is_filled_in_while_the_language_changes(start, profile, study_folder, settle):
+def test_a_browser_holds_what_is_filled_in_while_the_language_changes(start, profile, study_folder):
     server = start(study=study_folder())
     page = profile(locale="de-AT").new_page()
 

@@ -16,14 +16,14 @@ from affectml_annotation.study.door import Ids
 from affectml_annotation.study.overview import overview
 
 from ...annotation.studies import pass_time  # noqa: TID252
-from ..conftest import PHONE  # noqa: TID252
+from ..conftest import PHONE, settle  # noqa: TID252
 from .people import CHANGES, LABELS, OLD, RAN, Caller, Crowd, Visitor, with_scripts
 
 SLOW = {"played"}
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def played(request, study_folder, start_shared, profile_shared, settle):
+def played(request, study_folder, start_shared, profile_shared):
     """The study once all 24 have come, and those for whom places were opened afterwards."""
     postgres = request.getfixturevalue("postgres") if request.param == "postgresql" else None
     db = None
@@ -34,7 +34,7 @@ def played(request, study_folder, start_shared, profile_shared, settle):
             connection.exec_driver_sql(f"CREATE DATABASE {name}")
         db = postgres.url.replace("/postgres?", f"/{name}?")
     study = with_scripts(study_folder(**CHANGES))
-    crowd = Crowd(start_shared("--allow-host", "lab.example", study=study, db=db), settle)
+    crowd = Crowd(start_shared("--allow-host", "lab.example", study=study, db=db))
     with closing(crowd):
         play(crowd, profile_shared, postgres)
         yield crowd
@@ -176,5 +176,5 @@ def test_from_elsewhere_nobody_gets_in_without_a_link_or_ids_whatever_their_head
     page = profile(extra_http_headers=said).new_page()
     page.goto(f"{played.server.url}/out?who=lead")
     page.get_by_text("open the link that you were sent").wait_for()
-    played.settle(page)
+    settle(page)
     assert not re.search("Progress|What people said|Out|Pay", page.locator("body").inner_text())
