@@ -246,7 +246,7 @@ def test_a_look_changes_the_paintings_and_nothing_that_is_true_of_them(local, de
 @pytest.fixture(scope="module", params=["sets", "one"])
 def answered(request, demo_set):
     """truth [N, C], and by model a row of answers per image and label: stated shares, or shares of named sets."""
-    demo = demo_set(images=400, seed=5, answers=request.param, models=True)
+    demo = demo_set(images=400, seed=5, size=16, answers=request.param, models=True)
     target = demo.target("emotions")
     truth = demo.truth.set_index("image_id")[list(target.taxonomy.labels)]
     found = {}

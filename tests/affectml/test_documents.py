@@ -223,9 +223,7 @@ def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("world")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        demo = write_demo(Path("DATASET"), images=80, seed=5)
-        for name, seed in (("A", 1), ("B", 2), ("C", 3)):
-            write_demo(Path(name), images=60, seed=seed)
+        demo = write_demo(Path("DATASET"), images=80, seed=5, size=96)
         for run, head in (("RUN", "contrastive"), ("RUN2", "sigmoid")):
             config = TrainConfig(dataset="DATASET", multilabel=True, head=head, encoder="affect-tiny", threads=1)
             train_run(config, out=Path(run))

@@ -23,7 +23,7 @@ from affectml.heads import SigmoidHead
 
 @pytest.fixture(scope="module")
 def demo(demo_set):
-    return demo_set("mydata", images=200, seed=3)
+    return demo_set("mydata", images=120, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_every_command_has_a_function_of_its_name():
 
 def test_functions_do_what_their_commands_do(run, demo, tiny_clip, tmp_path):
     summary = affectml.embed(demo, encoder=f"local-dir:{tiny_clip}", threads=1, say=str)
-    assert (summary.done, summary.skipped_existing) == (0, 200)
+    assert (summary.done, summary.skipped_existing) == (0, 120)
     view = affectml.explore(demo, [run])
     assert list(view.runs) == ["run"]
     assert [each.folder for each in affectml.list_runs(run.folder.parent)] == [run.folder]
