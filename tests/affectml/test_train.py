@@ -17,7 +17,7 @@ from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun
 from affectml.importers import import_table
 from affectml.page import WRITERS
 from affectml.runs import RunFolder
-from affectml.training import TrainConfig, Watch, plan_run, train_run
+from affectml.training import TrainConfig, Watch, plan_run, prepare, train_run
 
 from .answered import answered
 from .checks import refused
@@ -276,5 +276,5 @@ def test_with_no_data_set_it_is_the_demo_set_with_affect_tiny(command, monkeypat
 
 
 def test_the_seed_reaches_the_split(demo, spec):
-    parts = [plan_run(config(demo, spec, seed=seed)).split.assignment for seed in (0, 1)]
-    assert (parts[0] != parts[1]).any()
+    first, other = (prepare(plan_run(config(demo, spec, seed=seed))).split.assignment for seed in (0, 1))
+    assert (first != other).any()
