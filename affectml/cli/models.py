@@ -125,11 +125,9 @@ def predict(
     images: tuple[str, ...],
     *,
     labels: Sequence[str] | None = None,
-    taxonomy: str | None = None,
     out: Path | None = None,
     replace: bool = False,
-    person: Annotated[str | None, Help(metavar="ID")] = None,
-    answers: Annotated[Path | None, Help(metavar="FILE")] = None,
+    person: Annotated[str | None, Help(metavar="ID|FILE")] = None,
     dataset: Path | None = None,
     workers: Workers = None,
     strict: bool = False,
@@ -142,35 +140,20 @@ def predict(
         run: Run folder.
         images: Image files, folders of them at any depth, patterns (photos/**/*.jpg), data set folders; - reads such
             names from standard input, one a line.
-        labels: Choose among these labels, which need not be the run's own; for contrastive and zero-shot heads.
-            Default: the run's own labels.
-        taxonomy: Choose among the labels of this taxonomy, as with --labels.
+        labels: Choose among these labels, or among those of a taxonomy; they need not be the run's own. For contrastive
+            and zero-shot heads. Default: the run's own labels.
         out: A .csv, .parquet or .jsonl file to write, for any number of images; the same command continues after an
             interruption. Default: a table on the screen.
         replace: Replace an existing file; the old one is kept beside it.
-        person: Predict what this person would choose; a run by person must have learned from them. Default: what
-            people choose.
-        answers: Predict what a new person would choose, from their answers: a table of images and labels. Default:
-            what people choose.
-        dataset: With --answers: the data set whose image_ids the table names. Default: the run's own.
+        person: Predict what one person would choose: the id of somebody that a run by person learned from, or a new
+            person's answers, a table of images and labels. Default: what people choose.
+        dataset: The data set whose image_ids the table names. Default: the run's own.
         strict: Exit with code 1 if any image could not be read.
     """
     from affectml.taxonomies import get_taxonomy
 
-    whose = answers if person is None else person
-    to_ray = workers is not None
-    refused = {
-        "--labels and --taxonomy both say what to choose among: give one of them": None not in (labels, taxonomy),
-        "--person and --answers both say whose answers to predict: give one of them": None not in (person, answers),
-        "--device is for this machine; workers of a cluster take their own: leave it out": (
-            to_ray and device is not None
-        ),
-        "--workers belongs to --out, and goes with neither --person nor --answers": (
-            to_ray and (out is None or whose is not None)
-        ),
-    }
-    if why := next((why for why, so in refused.items() if so), None):
-        raise BadInput(why)
+    if workers is not None and (out is None or person is not None or device is not None):
+        raise BadInput("--workers belongs to --out, and goes with neither --person nor --device")
     from affectml._progress import Progress
     from affectml.pictures import Bad, pictures
     from affectml.predicting import predict_images
@@ -180,17 +163,18 @@ def predict(
     from affectml.runs import RunFolder
 
     named = list(_named(images))
-    how: dict[str, Any] = {"labels": labels if taxonomy is None else list(get_taxonomy(taxonomy).labels)}
-    how |= {"threads": threads, "say": say}
-    if out is not None and to_ray:
+    if labels is not None and len(labels) == 1:
+        labels = get_taxonomy(labels[0]).labels
+    how: dict[str, Any] = {"labels": labels, "threads": threads, "say": say}
+    if out is not None and workers is not None:
         from affectml.ray_engine import predict_with_ray
 
         predict_with_ray(run, named, out, replace=replace, **how)
     how["device"] = device
-    if whose is not None:
-        opened = RunFolder.open(run)
+    if person is not None:
+        opened, file = RunFolder.open(run), Path(person)
         how["person"] = for_person(
-            opened, whose, dataset=dataset, threads=threads, say=say,
+            opened, file if file.is_file() else person, dataset=dataset, threads=threads, say=say,
             encoder_factory=lambda: run_encoder(opened, threads, device=device),
         )  # fmt: skip
     bad: Bad = []

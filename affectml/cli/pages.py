@@ -113,7 +113,9 @@ def start_page(entry: str, asked: Labelling | Exploring, *, address: str, port: 
     if address in ("0.0.0.0", "::") and not asked.allow_host:
         say("other machines, phones too, are turned away until you say how they call this one: --allow-host NAME-or-IP")
     options = ["--server.address", address, "--server.port", str(port)]
-    streamlit(["run", str(_script(entry)), *options, "--", *words])
+    spec: Any = find_spec("affectml_apps")  # found without importing the pages
+    script = Path(spec.submodule_search_locations[0]) / "entry" / f"{entry}.py"
+    streamlit(["run", str(script), *options, "--", *words])
 
 
 def read_page(entry: str, holder: type[Asked], words: Sequence[str]) -> Asked:
@@ -132,11 +134,3 @@ def read_page(entry: str, holder: type[Asked], words: Sequence[str]) -> Asked:
         if not read:
             raise
     return read[0]
-
-
-def _script(entry: str) -> Path:
-    """The script that Streamlit runs, found without importing the pages."""
-    spec = find_spec("affectml_apps")
-    if spec is None or not spec.submodule_search_locations:
-        raise typer.BadParameter("the package affectml_apps is not installed; install affectml again")
-    return Path(spec.submodule_search_locations[0]) / "entry" / f"{entry}.py"
