@@ -281,7 +281,7 @@ def erase(dataset: Path, people: People, *, runs: Folders = (), db: NewDb = None
 
 @remove.command()
 def uninvite(people: People, *, db: Db = None) -> Parts:
-    """Take people off the list, who are let in no more. An unused invitation is removed.
+    """Take people off the list, so that they cannot come in again. An unused invitation is removed.
 
     Answers that were given already stay and count. Inviting somebody again lets them in again.
     """

@@ -299,7 +299,7 @@ class TestCommand:
         [
             ("--person x --out a.csv --workers ray", "goes with neither --person nor --device"),
             ("--person zzzz", "nobody called 'zzzz'"),
-            ("--person zzzz --labels joy", "nobody called 'zzzz'"),
+            ("--person zzzz --labels joy,awe", "nobody called 'zzzz'"),
         ],
     )
     def test_what_does_not_go_together_is_refused(self, run, command, words, says):
