@@ -11,8 +11,6 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 
-from annotated_types import Ge
-
 from affectml._options import Count, Device, MoreThreads, Seed, Threads, Workers, options_of
 from affectml._progress import Progress, Say
 from affectml.data import Dataset
@@ -172,9 +170,6 @@ def explain(
     image: ImageLike,
     *,
     label: str | None = None,
-    against: str | None = None,
-    steps: Annotated[int, Ge(2)] = 16,
-    random: Count = 19,
     seed: Seed = 0,
     threads: Threads = None,
 ) -> "Explanation":
@@ -184,9 +179,6 @@ def explain(
         run: Run folder.
         image: Image file; in Python a PIL image or an array [H, W, 3] too.
         label: Which of the run's labels to explain. Default: the likeliest.
-        against: Label to compare the map with. Default: the least likely one.
-        steps: In how many steps the image is covered.
-        random: How many random maps to compare with.
 
     Returns:
         An Explanation: maps, their curves beside those of controls, and the verdict in words.
@@ -194,9 +186,7 @@ def explain(
     Raises:
         AffectmlError: a subclass, for anything that you can put right.
     """
-    return _run(run).explain(
-        image, label=label, against=against, steps=steps, random=random, seed=seed, threads=threads
-    )
+    return _run(run).explain(image, label=label, seed=seed, threads=threads)
 
 
 def demo(folder: Place | None = None, *, say: Say = print, **options: Annotated[Any, Drawing]) -> Dataset:
@@ -269,8 +259,10 @@ def embed(
         raise BadInput("--device is for this machine; workers of a cluster take their own: leave it out")
     opened = Dataset.open(Path(dataset))
     from affectml.embeddings import embed_dataset
+    from affectml.embeddings.embed import need_files
     from affectml.encoders import load_encoder
 
+    need_files(opened, encoder)
     how: dict[str, Any] = {"batch_size": batch_size, "decode_threads": decode_threads}
     if workers is not None:
         from affectml.ray_engine import embed_with_ray

@@ -442,7 +442,7 @@ def backup(
                        "again (no other copy of the task lies near)", err=True)  # fmt: skip
         yield asdict(done)
         yield f"{done.to}: {_contents(out, done.counts)}, as in {done.backup.file}"
-        yield f"  log {done.log}"
+        yield f"  digest of the answers: {done.digest}"
         if done.erased:
             were = f"{so_many(done.erased, 'person', 'people')} {'was' if done.erased == 1 else 'were'}"
             yield (f"  {were} erased since it was made, and not restored; the backup still has them, and is yours to "
@@ -459,7 +459,7 @@ def backup(
         images, answers = so_many(made.counts["image"], "image"), _contents(made.file, made.counts)
         size = f"{made.bytes / 1e6:,.1f} MB"
         yield f"{made.file}: all of {made.of}, {images}, {answers}, {size}, read again and found to be right"
-        yield f"  log {made.log}"
+        yield f"  digest of the answers: {made.digests['event']}"
 
 
 def check(database: str) -> Parts:

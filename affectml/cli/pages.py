@@ -112,6 +112,11 @@ def start_page(entry: str, asked: Labelling | Exploring, *, address: str, port: 
         words += [f"{mark}{each}" for each in several]
     if address in ("0.0.0.0", "::") and not asked.allow_host:
         say("other machines, phones too, are turned away until you say how they call this one: --allow-host NAME-or-IP")
+    if entry == "relabel" and asked.allow_host:
+        say(
+            "other machines reach this page; the lead's pages need sign-in there (st.login), or the same command on "
+            "another --port of this machine, without --address and --allow-host"
+        )
     options = ["--server.address", address, "--server.port", str(port)]
     spec: Any = find_spec("affectml_apps")  # found without importing the pages
     script = Path(spec.submodule_search_locations[0]) / "entry" / f"{entry}.py"

@@ -132,6 +132,8 @@ def read_meta(path: Path) -> DatasetMeta:
     try:
         content = read_json(path, BadDataset)
     except (FileNotFoundError, NotADirectoryError):
+        if (path.parent / "run.json").is_file():
+            raise BadDataset(f"{path.parent} is a run, where a data set is wanted: name the folder of one") from None
         raise BadDataset(
             f"{path.parent}: no dataset.json there, so it is not an affectml data set; "
             "`affectml import --help` turns folders and tables into one, and `affectml label --images PHOTOS` shows "

@@ -155,7 +155,7 @@ def embed_dataset(
         if value is not None and value < 1:
             raise BadInput(f"{name} must be at least 1, got {value}")
     data = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
-    items, no_image, url_only = items_of(data)
+    items, no_image, url_only = items_of(data, encoder if isinstance(encoder, str) else encoder.spec)
     loaded = load_encoder(encoder, precision="auto", mapped=True) if isinstance(encoder, str) else encoder
     encoder = _as_before(data, loaded, say)
 
@@ -267,24 +267,29 @@ def _as_before(data: Dataset, encoder: Encoder, say: Say) -> Encoder:
     )
 
 
-def items_of(data: Dataset) -> tuple[dict[str, Item], list[str], list[str]]:
-    """By image_id those with a file; image_ids with neither file nor url; image_ids with a url only.
-
-    Raises BadDataset where no image has a file.
-    """
-    table = data.images.reindex(columns=["image_id", "file", "url"])
-    there, ids = table.notna() & (table.astype(str) != ""), table["image_id"]
+def need_files(data: Dataset, spec: str) -> tuple[pd.Series, pd.Series]:
+    """Which images have a file, and which a url; raises BadDataset where none has a file to embed by `spec`."""
+    table = data.images.reindex(columns=["file", "url"])
+    there = table.notna() & (table.astype(str) != "")
     has_file, has_url = there["file"], there["url"]
-    named = zip(ids[has_file], table["file"][has_file].astype(str), strict=True)
-    items = {image_id: Item(image_id, file, data.image_path(file)) for image_id, file in named}
-    no_image, url_only = ids[~has_file & ~has_url].tolist(), ids[~has_file & has_url].tolist()
-    if not items:
+    if not has_file.any():
+        urls, stores = int(has_url.sum()), ", ".join(store.folder.name for store in EmbeddingStore.all_of(data))
         raise BadDataset(
-            f"{data.root}: images.parquet names no image file to embed "
-            f"({len(url_only)} rows with a url only, {len(no_image)} with neither)"
-            + (f"; `affectml import fetch {data.root}` downloads those with a url" if url_only else "")
+            f"{data.root}: images.parquet names no image file to embed by {spec} "
+            f"({urls} rows with a url only, {len(table) - urls} with neither)"
+            + (f"; its embeddings ({stores}) are by another encoder" if stores else "")
+            + (f"; `affectml import fetch {data.root}` downloads those with a url" if urls else "")
         )
-    return items, no_image, url_only
+    return has_file, has_url
+
+
+def items_of(data: Dataset, spec: str) -> tuple[dict[str, Item], list[str], list[str]]:
+    """By image_id those with a file, see `need_files`; image_ids with neither file nor url, and with a url only."""
+    has_file, has_url = need_files(data, spec)
+    ids, files = data.images["image_id"], data.images["file"].astype(str)
+    named = zip(ids[has_file], files[has_file], strict=True)
+    items = {image_id: Item(image_id, file, data.image_path(file)) for image_id, file in named}
+    return items, ids[~has_file & ~has_url].tolist(), ids[~has_file & has_url].tolist()
 
 
 def ensure_embeddings(
@@ -313,6 +318,7 @@ def ensure_embeddings(
             return store
     if spec is None:
         spec = TINY_SPEC if dataset.truth is not None else DEFAULT_SPEC  # a demo set has its truth beside it
+    need_files(dataset, spec)
     try:
         encoder = load_encoder(
             spec, precision=to_load(precision or "auto"), device=device, threads=threads, mapped=True
@@ -369,4 +375,4 @@ def existing_store(dataset: Dataset, spec: str | None, precision: str | None) ->
 def _embeddable(dataset: Dataset, store: EmbeddingStore) -> bool:
     """Whether an image has a file that is not embedded yet, has changed since, or can be read by now."""
     none = "file" not in dataset.images.columns or dataset.images["file"].isna().all()
-    return not none and bool(store.unmade or to_embed(store, items_of(dataset)[0].values()))
+    return not none and bool(store.unmade or to_embed(store, items_of(dataset, store.specs[0])[0].values()))

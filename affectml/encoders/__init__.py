@@ -5,7 +5,7 @@ Importing this package loads neither torch nor open_clip; `load_encoder` does.
 """
 
 from affectml.encoders._encoder import Encoder, load_encoder
-from affectml.encoders._spec import DEFAULT_SPEC, TINY_SPEC, local_weights
+from affectml.encoders._spec import DEFAULT_SPEC, TINY_SPEC, check_spec, local_weights
 from affectml.encoders.identity import PRECISIONS, EncoderIdentity, Ran
 from affectml.encoders.images import read_image
 
@@ -16,6 +16,7 @@ __all__ = [
     "Encoder",
     "EncoderIdentity",
     "Ran",
+    "check_spec",
     "load_encoder",
     "local_weights",
     "read_image",

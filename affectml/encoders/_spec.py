@@ -68,14 +68,20 @@ def find(spec: str) -> Source:
     Raises:
         EncoderUnavailable: there are no such weights; says what was tried and what would work instead.
     """
+    check_spec(spec)
     head, tail = _halves(spec)
-    if not tail:
-        raise EncoderUnavailable(f"encoder {spec!r}{_near(head)}: {GRAMMAR}")
     if head == "local-dir":
         return _folder(Path(tail).expanduser())
     if head == "hf-hub":
         return _hub(tail)
     return _built_in(head, tail)
+
+
+def check_spec(spec: str) -> None:
+    """Raise EncoderUnavailable, which says what it would have to be, for a spec that could name no encoder."""
+    head, tail = _halves(spec)
+    if not tail:
+        raise EncoderUnavailable(f"encoder {spec!r}{_near(head)}: {GRAMMAR}")
 
 
 def local_weights(spec: str) -> Path | None:

@@ -143,7 +143,7 @@ def open_container(path: Path, config: str | None = None) -> Container:
             download = "`hf download --repo-type dataset ORG/NAME --local-dir FOLDER` brings one of the Hub's"
             raise BadInput(f"{address}: no such file or folder; {_EXPECTED}; {download}")
         if here.suffix.lower() != ".parquet":
-            raise BadInput(f"{address}: {here.name} is of a kind that is not read; {_EXPECTED}")
+            raise BadInput(f"{address}: a kind of file that is not read; {_EXPECTED}")
         return _built(address, str(here.parent), path="parquet", data_files=[str(here)])
     except BadInput:
         raise

@@ -19,7 +19,6 @@ from affectml.data.schema import Construct
 from affectml.errors import few
 from affectml.importers.find import Box, file_in_dataset
 from affectml.importers.labels import taxonomy_entry
-from affectml.importers.registry import published_sets
 from affectml.taxonomies import Taxonomy
 
 if TYPE_CHECKING:
@@ -54,12 +53,6 @@ class About:
     source: str = ""
     licence: str = ""
     notes: tuple[str, ...] = ()
-
-
-def published(name: str) -> About:
-    """What is said of a published set that affectml has an importer for."""
-    said = {key: value for key, value in published_sets()[name].items() if key not in ("line", "recipe", "help")}
-    return About(name, **{**said, "notes": tuple(said.get("notes", ()))})
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ from affectml._files import need_file, sha256
 from affectml.data import Dataset
 from affectml.data.choose import match_images
 from affectml.data.schema import Kind, VoteRule
-from affectml.encoders import EncoderIdentity, load_encoder, read_image
+from affectml.encoders import EncoderIdentity, check_spec, load_encoder, read_image
 from affectml.encoders.identity import DECLARED
 from affectml.errors import BadInput, EncoderUnavailable, did_you_mean, option
+from affectml.importers.answers import labels_of
 from affectml.importers.draft import About, Draft, Embedded, Labels, Source, draft
 from affectml.importers.find import problem_with
 from affectml.importers.read import (
@@ -34,10 +35,10 @@ from affectml.importers.read import (
     TableSpec,
     first_row,
     read_table,
+    splits_in,
     tidy,
 )  # fmt: skip
 from affectml.importers.registry import importer
-from affectml.importers.table import labels_of, splits_in
 from affectml_annotation.tables import MOST_PACKED, MOST_UNPACKED, plain
 
 # Norms of unit rows after rounding to float16 stay well inside this.
@@ -223,6 +224,7 @@ def _is_checked(spec: str, arrays: Arrays, onto: Dataset | None) -> bool:
 
     False where there is no photograph, or where the encoder cannot be loaded.
     """
+    check_spec(spec)
     if onto is None or "file" not in onto.images:
         return False
     file = arrays.path

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from affectml.errors import BadInput
-from affectml.importers.draft import Draft, Source, draft, label_table, published
+from affectml.importers.draft import Draft, Source, draft, label_table
 from affectml.importers.find import find, locate, need, relative_names, repeated
 from affectml.importers.labels import label_of
-from affectml.importers.registry import importer
+from affectml.importers.registry import importer, published
 from affectml.taxonomies import get_taxonomy
 from affectml_annotation import count_votes
 

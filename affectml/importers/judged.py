@@ -14,8 +14,7 @@ from affectml.errors import BadInput, option
 from affectml.importers.answers import Shaped, from_judgements
 from affectml.importers.draft import Draft, Source, draft, image_table
 from affectml.importers.find import find, images_folder, is_url, locate, need, relative_names
-from affectml.importers.read import Columns, ImagesRoot, Shape, Table, TableSpec, numbers, read_table, tidy
-from affectml.importers.table import splits_in
+from affectml.importers.read import Columns, ImagesRoot, Shape, Table, TableSpec, numbers, read_table, splits_in, tidy
 from affectml.importers.write import of_images
 
 Recipe = Mapping[str, Any]

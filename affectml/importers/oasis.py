@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp, softmax
 
 from affectml.errors import BadInput
-from affectml.importers.draft import Draft, Source, draft, image_table, label_table, published
+from affectml.importers.draft import Draft, Source, draft, image_table, label_table
 from affectml.importers.find import find, locate, relative_names, repeated
 from affectml.importers.read import first_row, numbers, read_table
-from affectml.importers.registry import importer
+from affectml.importers.registry import importer, published
 from affectml.taxonomies import Taxonomy, get_taxonomy
 
 Floats = NDArray[np.float64]

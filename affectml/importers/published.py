@@ -19,12 +19,12 @@ from affectml._files import read_json
 from affectml._progress import track
 from affectml.data.targets import SUM_TOLERANCE
 from affectml.errors import BadInput
-from affectml.importers.draft import Draft, Source, draft, image_table, label_table, published, vote_table
+from affectml.importers.draft import Draft, Source, draft, image_table, label_table, vote_table
 from affectml.importers.find import SUFFIXES, files_in, find, locate, need, read_lines, relative_names, repeated
 from affectml.importers.judged import Read, Recipe, holder, judgements
 from affectml.importers.labels import label_of
 from affectml.importers.read import Table, first_row, numbers, read_table, tidy
-from affectml.importers.registry import importer, published_sets
+from affectml.importers.registry import importer, published, published_sets
 from affectml.taxonomies import Taxonomy, get_taxonomy
 
 _PREFIX = re.compile(r"^prob\.\s*", re.IGNORECASE)  # of a label's column, as Emotion6 has it

@@ -288,7 +288,10 @@ def _find_labels(table: Table, taken: Any, spec: TableSpec) -> tuple[str | None,
         reason = f"{', '.join(emotions)} are emotions, but what of {', '.join(others)}"
     if not named and len(emotions) < 2:
         reason = "no column is called a label, and no two number columns have the names of emotions"
-    ways = option("label_column", (named or ["NAME"])[0]), option("label_columns", numeric or ["A", "B"])
+    ways = (
+        option("label_column", (named or ["NAME"])[0]),
+        option("label_columns", numeric if len(numeric) > 1 else ["A", "B"]),
+    )
     raise BadInput(
         f"{table.path}: {reason}; say where the labels are: {', or '.join(ways)} (columns: {', '.join(frame.columns)})"
     )
@@ -331,3 +334,13 @@ def tidy(cells: pd.Series) -> pd.Series:
         return filled
     whole = filled.isna().any() and (known == known.round()).all()
     return numeric.astype("Int64") if whole else numeric
+
+
+def splits_in(table: Table, column: str) -> NDArray[Any]:
+    """train, val, test or None [N]; BadInput naming the row that says another."""
+    cells = table.texts(column).str.casefold()
+    splits = cells.map(SPLIT_OF).astype(object)
+    none = "none of train, val, test; rename the splits, or the column if it means something else"
+    wrong = splits.isna() & (cells != "")
+    table.refuse_row(wrong, lambda row: f"column {column!r}: split {table.frame[column].iloc[row]!r} is {none}")
+    return splits.where(splits.notna(), None).to_numpy()

@@ -49,6 +49,14 @@ def published_sets() -> dict[str, dict[str, Any]]:
 PUBLISHED = {name: str(said["line"]) for name, said in published_sets().items()}
 
 
+def published(name: str) -> "About":
+    """What is said of a published set that affectml has an importer for."""
+    from affectml.importers.draft import About
+
+    said = {key: value for key, value in published_sets()[name].items() if key not in ("line", "recipe", "help")}
+    return About(name, **{**said, "notes": tuple(said.get("notes", ()))})
+
+
 class Importer:
     """Reads one kind of source and writes a data set folder: `importer(path, out, **options)`."""
 

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectml.importers.draft import Draft, Source, draft, image_table, label_table, published
+from affectml.importers.draft import Draft, Source, draft, image_table, label_table
 from affectml.importers.find import find, fold, images_in, is_url, need
 from affectml.importers.published import spaced
-from affectml.importers.registry import importer
+from affectml.importers.registry import importer, published
 from affectml.importers.write import NO_FILE
 from affectml.taxonomies import get_taxonomy
 

@@ -8,7 +8,7 @@ from functools import reduce
 from operator import ne
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import pandas as pd
 import pyarrow as pa
@@ -24,8 +24,10 @@ from affectml.errors import BadInput, option
 from affectml.importers.draft import About, Draft, Embedded, ImportSummary, Source
 from affectml.importers.find import need_folder, place_images
 from affectml.importers.labels import taxonomy_entry
-from affectml.importers.registry import Importer
 from affectml_annotation.exchange.files import keep, writing_in_turn
+
+if TYPE_CHECKING:
+    from affectml.importers.registry import Importer
 
 NO_FILE = "images: a url and no file"
 _TEMPORARY = ".joining."
@@ -33,7 +35,7 @@ _NAMES = ("image_id", "file", "url")
 _SHARED = ("split", "group")  # all targets of a data set have the same
 
 
-def open_source(address: str | Path, out: Path, about: About, images: str, importer: Importer) -> Source:
+def open_source(address: str | Path, out: Path, about: About, images: str, importer: "Importer") -> Source:
     """What an importer reads, once the request is known to be a possible one; raises BadInput."""
     path = Path(address)
     if about.construct is not None:

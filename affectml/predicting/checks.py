@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,9 @@ from torch import Tensor
 from affectml.heads import shift
 from affectml.pictures import Picture
 from affectml.predicting.features import learned_from
-from affectml.predicting.predictor import Predictor
+
+if TYPE_CHECKING:
+    from affectml.predicting.predictor import Predictor
 
 LEAST = 5  # images of which `Alike` says something
 NEARLY = 0.95  # share of the images that is nearly all
@@ -86,7 +88,7 @@ class Ground:
         found: the images that are predicted.
     """
 
-    def __init__(self, predictor: Predictor, found: Sequence[Picture]) -> None:
+    def __init__(self, predictor: "Predictor", found: Sequence[Picture]) -> None:
         self._predictor, self._found = predictor, found
         self._promise = predictor.run.head.promise_ if predictor.promises else None
         self._draw = np.random.default_rng(0)

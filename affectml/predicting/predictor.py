@@ -22,6 +22,7 @@ from affectml.errors import BadInput, option
 from affectml.heads import TextHead
 from affectml.heads.base import sets_of
 from affectml.pictures import Bad, ImageLike, Picture, as_bad, pictures
+from affectml.predicting.checks import Ground
 from affectml.predicting.features import features_of, run_encoder, say_of_precision, store_of, store_there, unreadable
 from affectml.prompts import Prompts, asked_labels, label_features
 from affectml.runs import RunFolder
@@ -266,8 +267,6 @@ def predict_images(
         BadRun: for image files and a run on embeddings made elsewhere, whose encoder is not known.
         EncoderUnavailable: where the encoder is not the one that the run was trained with.
     """
-    from affectml.predicting.checks import Ground
-
     opened = run if isinstance(run, RunFolder) else RunFolder.open(run)
     predictor = Predictor(opened, say=say, **options)
     listed: Bad = [] if bad is None else bad

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from affectml.data.dataset import STOPPED
 from affectml.data.targets import Targets
 from affectml.encoders import TINY_SPEC
 from affectml.importers.draft import NOT_STATED
-from affectml.runs import RunInfo
+from affectml.runs import RunFolder, RunInfo
 from affectml_annotation.judgements import only_data
 
 if TYPE_CHECKING:
@@ -56,6 +56,26 @@ _RULES = ("hit", "label_set", "predicted_sets", "person", "zero_shot", "floor", 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _LICENCES = ("cc0-1.0", "cc-by-3.0", *(f"cc-{terms}-4.0" for terms in ("by", "by-sa", "by-nc", "by-nc-sa", "by-nc-nd")),
              "mit", "apache-2.0", "odbl")  # fmt: skip
+
+
+def public_info(run: RunFolder) -> RunInfo:
+    """run.json without what tells of its maker: paths, times, the machine."""
+    specs = [spec for spec in run.info.encoder.specs if not _is_path(spec)]
+    public: dict[str, Any] = {
+        "command": None,
+        "seconds": {},
+        "energy": None,
+        "config": replace(run.info.config, dataset=None, encoder=None),
+        "encoder": replace(run.info.encoder, specs=specs),
+    }
+    return replace(run.info, **public)
+
+
+def _is_path(spec: str) -> bool:
+    kind, _, rest = spec.partition(":")
+    if kind == "hf-hub":
+        return False
+    return kind == "local-dir" or re.search(r"[/\\~]|\.(pt|pth|bin|ckpt|safetensors)$", rest) is not None
 
 
 def card_data(info: RunInfo, found: "Evaluation | None") -> ModelCardData:

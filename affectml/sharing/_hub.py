@@ -1,8 +1,7 @@
 """`export`, and a run as a folder in Hugging Face's form: a run's folder too, less what is private to its maker."""
 
-import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -15,7 +14,7 @@ from affectml.data import check_new
 from affectml.errors import BadInput, BadRun, option
 from affectml.people.erasing import refuse_outdated
 from affectml.runs import RunFolder, RunInfo
-from affectml.sharing._cards import card_data, card_text
+from affectml.sharing._cards import card_data, card_text, public_info
 
 if TYPE_CHECKING:  # to share a data set needs no torch
     from torch import Tensor
@@ -78,26 +77,6 @@ class AffectModel(ModelHubMixin, library_name="affectml", tags=["affective-compu
         info = public_info(self.run)
         text = card_text(info, found, self.run.head.promise_)
         return ModelCard(f"---\n{card_data(info, found).to_yaml()}\n---\n\n{text}")
-
-
-def public_info(run: RunFolder) -> RunInfo:
-    """run.json without what tells of its maker: paths, times, the machine."""
-    specs = [spec for spec in run.info.encoder.specs if not _is_path(spec)]
-    public: dict[str, Any] = {
-        "command": None,
-        "seconds": {},
-        "energy": None,
-        "config": replace(run.info.config, dataset=None, encoder=None),
-        "encoder": replace(run.info.encoder, specs=specs),
-    }
-    return replace(run.info, **public)
-
-
-def _is_path(spec: str) -> bool:
-    kind, _, rest = spec.partition(":")
-    if kind == "hf-hub":
-        return False
-    return kind == "local-dir" or re.search(r"[/\\~]|\.(pt|pth|bin|ckpt|safetensors)$", rest) is not None
 
 
 def _config(run: RunFolder, info: RunInfo) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from affectml.heads import Head
 from affectml.heads.inputs import traced
 from affectml.people.erasing import refuse_outdated
 from affectml.runs import RunFolder
-from affectml.sharing._hub import public_info
+from affectml.sharing._cards import public_info
 
 INPUT = "features"
 TOLERANCE = 1e-4  # of scores, which are probabilities

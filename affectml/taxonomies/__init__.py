@@ -5,9 +5,9 @@ A taxonomy is a YAML file; the built-in ones lie beside this module and a data s
 
 from affectml.taxonomies._decide import mapping
 from affectml.taxonomies._mapping import Choice, Mapping
-from affectml.taxonomies._names import NEGATIONS, LabelName, is_read, nearest
+from affectml.taxonomies._names import NEGATIONS, LabelName, builtin_names, is_read, nearest
 from affectml.taxonomies._route import ancestors
-from affectml.taxonomies.taxonomy import Place, Taxonomy, builtin_names, get_taxonomy, infer_taxonomy
+from affectml.taxonomies.taxonomy import Place, Taxonomy, get_taxonomy, infer_taxonomy
 
 __all__ = [
     "NEGATIONS",

@@ -69,10 +69,15 @@ def own_yaml(text: str) -> Any:
 
 
 @cache
+def builtin_names() -> tuple[str, ...]:
+    """Names of the taxonomies that ship with affectml, in alphabetical order."""
+    folder = files("affectml.taxonomies")
+    return tuple(sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")))
+
+
+@cache
 def builtin_label_names(taxonomy: str, language: str) -> Mapping[str, LabelName]:
     """The names in a language of a built-in taxonomy's labels; none of another taxonomy, or where we have none."""
-    from affectml.taxonomies.taxonomy import builtin_names  # which needs this module
-
     content = _language_file(language)
     if not content or taxonomy not in builtin_names():
         return {}

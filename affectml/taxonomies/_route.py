@@ -9,8 +9,8 @@ from importlib.resources import files
 from typing import Any, Literal
 
 from affectml.errors import UnknownLabel, UnknownTaxonomy, did_you_mean
-from affectml.taxonomies._names import own_yaml
-from affectml.taxonomies.taxonomy import Taxonomy, builtin_names, get_taxonomy
+from affectml.taxonomies._names import builtin_names, own_yaml
+from affectml.taxonomies.taxonomy import Taxonomy, get_taxonomy
 
 _MOST_HOPS = 4
 _POLES = frozenset({"negative", "neutral", "positive"})

@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from affectml.errors import BadInput, UnknownLabel, UnknownTaxonomy, did_you_mean, few
-from affectml.taxonomies._names import LabelName, builtin_label_names, keys_of, nearest, own_yaml, read_names, texts
+from affectml.taxonomies._names import (
+    LabelName,
+    builtin_label_names,
+    builtin_names,
+    keys_of,
+    nearest,
+    own_yaml,
+    read_names,
+    texts,
+)  # fmt: skip
 
 DEFAULT_TEMPLATE = "a photo that evokes {label}"  # Bustos et al. 2023
 PLACE_KEYS = ("valence", "arousal", "dominance", "source")
@@ -271,13 +280,6 @@ def _place(content: Any, where: str) -> Place:
     if any(not -1 <= axis <= 1 for axis in axes):
         raise BadInput(f"{where}: place: valence, arousal and dominance lie on [-1, 1], got {content}")
     return place
-
-
-@cache
-def builtin_names() -> tuple[str, ...]:
-    """Names of the taxonomies that ship with affectml, in alphabetical order."""
-    folder = files("affectml.taxonomies")
-    return tuple(sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")))
 
 
 @cache

@@ -218,7 +218,7 @@ def test_what_cannot_be_had_is_said_in_one_line(bring, tmp_path):
     for source, message in {
         "org/faces": "no such file or folder.*`hf download --repo-type dataset ORG/NAME --local-dir FOLDER` brings one",
         tmp_path / "damaged.parquet": r"damaged.parquet",
-        tmp_path / "a.tar": r"a\.tar is of a kind that is not read; .* unpack archives, and `affectml import images`",
+        tmp_path / "a.tar": r"a\.tar: a kind of file that is not read; .* unpack archives, and `affectml import im",
         tmp_path / "packed": r"packed/a\.zip is an archive; unpack it, and import the folder",
     }.items():
         with pytest.raises(BadInput, match=message):

@@ -1,6 +1,7 @@
 """The data set folder and dataset.json: what is read back, what is refused, and answers that never mix."""
 
 import json
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -12,8 +13,6 @@ from affectml._files import new_folder, replacing, write_json
 from affectml.data import Asked, Dataset, DatasetMeta, TargetMeta, check_new, write_dataset
 from affectml.data.schema import read_meta
 from affectml.errors import BadDataset, BadInput, UnknownLabel
-from affectml.page import WRITERS
-from affectml.training import TrainConfig, train_run
 from affectml_annotation import Answer, BadExport, LabelStore, Task, aggregate
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 
@@ -84,10 +83,12 @@ def test_dataset_json_with_an_unknown_key_is_refused(data):
         Dataset.open(data.root)
 
 
-def test_a_file_is_not_a_data_set(tmp_path):
+def test_a_file_and_a_run_are_no_data_sets(tmp_path):
     (tmp_path / "labels.csv").write_text("x")
     with pytest.raises(BadDataset, match=r"is a file.*affectml import table"):
         Dataset.open(tmp_path / "labels.csv")
+    with pytest.raises(BadDataset, match=r"sigmoid is a run, where a data set is wanted"):
+        Dataset.open(Path(__file__).parents[1] / "golden" / "0.3.0" / "runs" / "sigmoid")
 
 
 @pytest.mark.parametrize(
@@ -235,11 +236,10 @@ def test_a_target_that_answers_another_question_is_not_taken_for_the_same(tmp_pa
         write_dataset_folder(folder, answered("ann", question="And now?"), MAKE)
 
 
-def test_a_report_says_what_its_labels_are_about_and_evaluate_compares_constructs(demo_set, tmp_path):
-    data = demo_set(images=90, seed=6)
-    run = train_run(TrainConfig(str(data.root), multilabel=True, threads=1), out=tmp_path / "run", writers=WRITERS)
-    assert "what viewers report feeling" in (run.folder / "report.html").read_text(encoding="utf-8")
-    edit(data.root / "dataset.json", targets={"emotions": {"construct": "intended"}})
+def test_a_run_that_is_judged_by_labels_of_another_construct_says_so(tmp_path):
+    golden = Path(__file__).parents[1] / "golden" / "0.3.0"
+    data = Path(shutil.copytree(golden / "data", tmp_path / "data"))
+    edit(data / "dataset.json", targets={"emotions": {"construct": "intended"}})
     said: list[str] = []
-    evaluated(tmp_path / "run", data.root, said.append)
+    evaluated(golden / "runs" / "sigmoid", data, said.append, target="emotions")
     assert "across constructs: model learned from evoked labels and is judged by intended ones" in " ".join(said)

@@ -8,7 +8,7 @@ import pytest
 import affectml
 from affectml.data import Dataset
 from affectml.embeddings import EmbeddingStore, ensure_embeddings
-from affectml.errors import AffectmlError, BadDataset, BadInput
+from affectml.errors import AffectmlError, BadDataset, BadInput, EncoderUnavailable
 from affectml.importers import import_embeddings
 from affectml.runs import RunFolder
 from affectml.sharing._cards import card_text
@@ -22,7 +22,7 @@ NOT_CHECKED, CHECKED = "declared, not checked", "declared, checked"
 @pytest.fixture(scope="module")
 def demos(demo_set):
     """Two sets of paintings with their features."""
-    found = [demo_set(images=160, seed=seed) for seed in (81, 82)]
+    found = [demo_set(images=80, seed=seed) for seed in (81, 82)]
     return [(demo, ensure_embeddings(demo, SPEC, threads=1, say=[].append)) for demo in found]
 
 
@@ -111,6 +111,21 @@ def test_a_false_declaration_is_refused_and_nothing_is_written(demos, tmp_path, 
     with pytest.raises(BadInput, match=says):
         import_embeddings(features(tmp_path, demo, store, **untrue), demo.root, encoder=SPEC, target="words")
     assert sorted(demo.root.rglob("*")) == before
+
+
+def test_a_data_set_without_photographs_says_which_encoder_was_wanted_and_whose_embeddings_it_has(demos, tmp_path):
+    bare = import_embeddings(features(tmp_path, *demos[0]), tmp_path / "bare")
+    for ask in (affectml.train, affectml.embed):
+        says = r"bare: .*names no image file to embed by affect-tiny \(0 rows.*\); its embeddings \(imported-bare\) are"
+        with pytest.raises(BadDataset, match=says):
+            ask(bare.root, encoder=SPEC)
+
+
+def test_a_declared_encoder_that_could_be_none_is_refused(demos, tmp_path):
+    for spec, says in (("ViT-B-32", "name its weights too .ViT-B-32:openai"), ("clip", "a spec is affect-tiny, ARCH:")):
+        with pytest.raises(EncoderUnavailable, match=says):
+            import_embeddings(features(tmp_path, *demos[0]), tmp_path / "out", encoder=spec)
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_encoder_that_cannot_be_loaded_is_not_checked(demos, tmp_path):

@@ -137,7 +137,8 @@ def test_rows_without_a_file_are_named(tmp_path, encoder):
     alone = rewrite(dataset, dataset.images[dataset.images["file"].isna()])
     with pytest.raises(
         BadDataset,
-        match="names no image file to embed \\(1 rows with a url only, 1 with neither\\); `affectml import fetch .*d`",
+        match=r"no image file to embed by local-dir:.*\(1 rows with a url only, 1 with neither\); its embeddings "
+        r"\(.*\) are by another encoder; `affectml import fetch .*d`",
     ):
         embed_dataset(alone, encoder)
 

@@ -132,7 +132,10 @@ def test_a_run_answers_as_before(folder):
         assert sets == [list(row) for row in before["set"]]
 
 
-@pytest.mark.parametrize("folder", RUNS, ids=named)
+EVALUATED = ("by-person", "promise-group", "softmax-imported", "topk", "zero-shot-template")  # no two alike to a judge
+
+
+@pytest.mark.parametrize("folder", [run for run in RUNS if run.name in EVALUATED], ids=named)
 def test_evaluate_gives_a_run_the_scores_it_was_trained_with(folder, monkeypatch):
     monkeypatch.chdir(folder.parents[1])
     run = RunFolder.open(folder)

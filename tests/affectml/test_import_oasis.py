@@ -34,7 +34,7 @@ def test_the_edges_are_the_only_distributions_there_are():
 
 
 @given(st.lists(st.tuples(st.floats(1, 7), st.floats(0, 1)), min_size=1, max_size=20))
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 def test_every_possible_pair_gets_its_moments(pairs):
     mean, part = np.array(pairs).T
     low, high = sd_bounds(mean)
@@ -46,7 +46,7 @@ def test_every_possible_pair_gets_its_moments(pairs):
 
 
 @given(st.floats(1.5, 6.5), st.floats(0.1, 0.9))
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 def test_no_other_distribution_with_these_moments_has_more_entropy(mean, part):
     low, high = (float(bound[0]) for bound in sd_bounds(np.array([mean])))
     sd = low + part * (high - low)

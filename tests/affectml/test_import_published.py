@@ -13,9 +13,8 @@ from affectml.cli.import_ import app
 from affectml.data import Dataset
 from affectml.errors import BadInput
 from affectml.importers import About, Importer, get_importer
-from affectml.importers.draft import published_sets
 from affectml.importers.published import reader_of
-from affectml.importers.registry import PUBLISHED
+from affectml.importers.registry import PUBLISHED, published_sets
 from affectml.taxonomies import Taxonomy, get_taxonomy, mapping
 
 from .fuzz import sources

@@ -220,28 +220,6 @@ def test_two_joins_at_once_both_end_up_there(mydata, tmp_path):
     assert set(Dataset.open(mydata).meta.targets) == {"single", "t0", "t1", "t2", "t3"}
 
 
-@pytest.mark.real_data
-def test_peoples_shares_join_the_keywords_of_emotion6(tmp_path, real_data):
-    folder = real_data / "emotion6"
-    import_embeddings(folder / "emotion6_clip_vit_l_14.npz", tmp_path / "emotion6", name="clip")
-    before, images = files(tmp_path / "emotion6"), Dataset.open(tmp_path / "emotion6").images
-    del before["images.parquet"]
-    people = folder / "emotion6_clip_vit_l_14_people.npz"
-    summary = get_importer("embeddings")(people, tmp_path / "emotion6", name="801")
-    assert unchanged(before, tmp_path / "emotion6")
-    joined = Dataset.open(tmp_path / "emotion6")
-    pd.testing.assert_frame_equal(joined.images[list(images)], images)
-    assert [entry.construct for entry in joined.meta.targets.values()] == ["query", "evoked"]
-    people = joined.target("distribution")
-    assert len(people.image_id) == 801
-    assert "images of emotion6_clip_vit_l_14_people.npz that emotion6 has not" not in summary.skipped
-    assert len(summary.skipped["images of emotion6 that emotion6_clip_vit_l_14_people.npz has not"]) == 1980 - 801
-    ours, theirs = (EmbeddingStore.for_dataset(joined, name) for name in ("imported-801", "imported-clip"))
-    one, other = (store.rows(people.image_id) for store in (ours, theirs))  # of one encoder, not of one run of it
-    cosine = (one * other).sum(axis=1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
-    assert cosine.min() > 0.999
-
-
 SPLIT = {"anger/7.jpg": "train", "joy/7.jpg": "train", "joy/8.jpg": "train", "awe/9.png": "test"}
 ROWS = "image,joy,awe,n,split,group,age\n" + "".join(
     f"{name},1,2,4,{split},{name[:3]},{at}\n" for at, (name, split) in enumerate(SPLIT.items())

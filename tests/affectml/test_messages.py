@@ -18,10 +18,8 @@ OF = {
     "affectml/fetching": "import fetch",
     "affectml/explanation.py": "explain",
     "affectml/vlm/requests.py": "ask",
-    **{f"affectml/importers/{name}.py": "import embeddings"
-       for name in ("embeddings", "_arrays", "_answers")},
     **{f"affectml/importers/{name}.py": f"import {name}"
-       for name in ("folder", "images", "table", "emoset", "emotic", "oasis", "twitter1", "webemo")},
+       for name in ("embeddings", "folder", "images", "table", "emotic", "oasis", "webemo")},
 }  # fmt: skip
 BY_SET = {spelled(each.name) for each in options_of(TrainConfig) if each.help.rare}  # said as `--set NAME=VALUE`
 OTHERS = {"--help", "--repo-type", "--local-dir", "--server"}  # of every command, and of other programs

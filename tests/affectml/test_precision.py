@@ -107,16 +107,16 @@ def test_a_store_is_the_same_file_by_file_whatever_runs_beside_it(tmp_path, spec
     monkeypatch.setattr(time, "process_time", clock)
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
     made = []
-    for threads, busy in [(1, 0), (2, 1), (None, 4)]:
+    for threads, busy in [(1, 0), (None, 2)]:
         beside = [spawn([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
-        dataset = noise_set(tmp_path / f"{threads} {busy}", 40)
+        dataset = noise_set(tmp_path / f"{threads} {busy}", 12)
         encoder = load_encoder(spec, precision="auto", threads=threads)
         store = embed_dataset(dataset, encoder, batch_size=4).store
         assert ways(store) == ["pure_bf16" if has_bf16 else "fp32"]
         made.append({file.name: file.read_bytes() for file in store.folder.iterdir() if file.is_file()})
         for one in beside:
             one.kill()
-    assert made[0] == made[1] == made[2]
+    assert made[0] == made[1]
 
 
 @pytest.mark.parametrize(
@@ -141,8 +141,8 @@ def rows_of(store):
 
 @pytest.mark.parametrize("agrees", [True, False])
 def test_a_trial_leaves_no_trace_in_the_rows(tmp_path, auto, spec, with_bf16, monkeypatch, agrees):
-    """As if the precision had been named: of 40 images in batches of 4, with some that cannot be read."""
-    dataset = noise_set(tmp_path / "d", 40)
+    """As if the precision had been named: of 20 images in batches of 4, with some that cannot be read."""
+    dataset = noise_set(tmp_path / "d", 20)
     monkeypatch.setattr("affectml.parts.SIZE", 8)
     for i in (0, 2, 17):
         (dataset.root / f"images/{i}.png").write_text("no image")
@@ -156,7 +156,7 @@ def test_a_trial_leaves_no_trace_in_the_rows(tmp_path, auto, spec, with_bf16, mo
     assert ways(found.store) == ["pure_bf16" if agrees else "fp32"]
     chosen = "bf16, which agrees with fp32" if agrees else "fp32, since bf16 does not agree with it here"
     assert f"embedding in {chosen} (3 images: cosine to fp32 at least 0.99" in said[0]
-    assert (found.done, found.unreadable) == (37, wanted.unreadable)
+    assert (found.done, found.unreadable) == (17, wanted.unreadable)
     for ours, theirs in zip(rows_of(found.store), rows_of(EmbeddingStore.open(tmp_path / "wanted")), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 

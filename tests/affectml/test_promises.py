@@ -143,12 +143,10 @@ RIGHT = np.ones((10, 1))
     ("asked", "scores", "votes", "words"),
     [
         ("recal=.8", FOUR, VOTES, "did you mean 'recall'"),
-        ("recall", FOUR, VOTES, r"expected recall=X .*X > 0\), e\.g\. recall=\.8$"),
-        ("recall=most", FOUR, VOTES, "'most' is no number"),
-        ("recall=1", FOUR, VOTES, "the set of all labels alone"),
-        ("recall=80", FOUR, VOTES, "above 0 and below 1"),
-        ("extra=0", FOUR, VOTES, "above 0"),
-        ("extra=nan", FOUR, VOTES, "above 0"),
+        *(
+            (text, FOUR, VOTES, r"expected recall=X \(0 < X < 1\) or extra=X \(labels, X > 0\), e\.g\. recall=\.8$")
+            for text in ("recall", "recall=most", "recall=1", "recall=80", "extra=0", "extra=nan")
+        ),
         ("recall=.5", FOUR, np.ones((4, 3)), "choices: expected one cell per score"),
         ("recall=.95", RIGHT[1:], RIGHT[1:], "9 calibration images are too few: recall=0.9 is the most.*takes 19"),
         ("extra=.1", np.ones((9, 2)), np.ones((9, 2)), r"extra=0\.2 is the most.*this takes 19"),

@@ -609,7 +609,9 @@ def test_features_that_are_the_same_for_all_images_are_said(tmp_path):
     words = "the scores are the same for all {} images, as if all had the same features: "
     here = f"n the test images {words.format(run.evaluation.n)}"
     assert any(line.startswith(f"o{here}") for line in said)
-    assert f"<p>O{here}" in (run.folder / "report.html").read_text(encoding="utf-8")
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert f"<p>O{here}" in page
+    assert "The labels say what viewers report feeling" in page
     assert terminal_lines(run.evaluation)[1].startswith(f"O{here}")
     made_ = predict_to_file(run, demo, tmp_path / "all.csv", threads=1, say=said.append)
     assert made_.alike.startswith(words.format(40))

@@ -291,7 +291,7 @@ def test_a_study_whose_images_stopped_early_goes_on(store):
         [receipt] = store.submit([aa.Answer(claims[0].image_id, who, "none")])
         assert receipt.status == "accepted"
     assert len(running.images_wanting(store)) < wanting
-    number, found = store.database.reading(running.study_of)
+    number, found = overview(store).version, store.database.reading(running.study_of)
     changed = Study(found.file.but(images_per_person=20), found.texts)
     assert running.open_study(store, changed, by="lead") == number + 1
     assert slots(store)["wanted"].equals(before["wanted"])

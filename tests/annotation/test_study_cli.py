@@ -65,10 +65,6 @@ MISSING = [
         {"images_per_person": 10, "places": {"people": 5}},
         "places.people is 5: for 20 images with 3 people each it takes 6 who label 10.",
     ),
-    (
-        {"before": {"questions": [AGE]}, "places": {"people": 5, "per_answer": {"age": 2}}},
-        "places.per_answer: the groups of age take 4 people in all, and places.people is 5.",
-    ),
     ({"practice": dictated(labels=["amusment"])}, "practice: there is no label 'amusment'; did you mean 'amusement'?"),
     ({"practice": dictated(image="nowhere")}, "practice: there is no image 'nowhere'."),
     ({"checks": dictated(images={"de": "no such"})}, "checks: there is no image 'no such'."),
@@ -104,16 +100,17 @@ MISSING = [
 @pytest.mark.parametrize(("changes", "says"), MISSING)
 def test_what_is_missing_is_said_in_a_sentence(folder, changes, says):
     write_file(folder, **changes)
-    assert [sentence for sentence in studies.check(folder).missing if sentence.startswith(says)]
+    found = studies.check(folder)
+    assert any(sentence.startswith(says) for sentence in (*found.missing, *found.unfilled, *found.refused))
 
 
-def test_what_the_texts_name_and_is_not_there_is_missing(folder):
+def test_what_the_texts_name_and_is_not_there_is_refused(folder):
     write_file(folder, languages=["en", "de"])
     (folder / "instructions.md").write_text("![a painting](00000)", encoding="utf-8")
     (folder / "study.de.yaml").write_text("labels: {aw: {name: Ehrfurcht}}", encoding="utf-8")
-    missing = studies.check(folder).missing
-    assert "instructions.md: there is no image '00000'; did you mean '000010'?" in missing
-    assert "study.de.yaml: there is no label 'aw'; did you mean 'awe'?" in missing
+    unknown = studies.check(folder).refused
+    assert "instructions.md: there is no image '00000'; did you mean '000010'?" in unknown
+    assert "study.de.yaml: there is no label 'aw'; did you mean 'awe'?" in unknown
     refused(BadInput, "names 'aw', which is not a label", studies.begin, folder, by="lead")
     (folder / "study.de.yaml").write_text("labels: {awe: {name: Wut}, anger: {name: Wut}}", encoding="utf-8")
     assert "are both called 'Wut' in de" in studies.check(folder).missing[-1]
@@ -397,3 +394,5 @@ def test_a_study_that_begins_says_what_is_still_missing(run, monkeypatch, folder
     said = run("study", "run", folder)
     assert "still missing: consent.md has places to fill in: [" in said
     assert "still missing: pay.per_person is 0: nobody is paid." in said
+    reached = run("study", "run", folder, "--allow-host", "study.example.org", fails=True)
+    assert "BadTask: consent.md has places to fill in: [" in reached

@@ -78,7 +78,6 @@ def make_labels(folder: Path) -> None:
         store.decide("i05", ["awe"], by="lead")
         store.decide("i09", [], by="lead", note="none of them")
         _write_said(store, folder)
-    (folder / "labels.db-queue").unlink()
 
 
 def _work(team: Team) -> None:

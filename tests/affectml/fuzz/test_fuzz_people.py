@@ -206,7 +206,6 @@ def database(folder: Path) -> None:
     with sqlite3.connect(folder / "t.db") as connection:
         connection.execute("PRAGMA journal_mode=DELETE")
     connection.close()
-    (folder / "t.db-queue").unlink(missing_ok=True)
 
 
 SAID = {

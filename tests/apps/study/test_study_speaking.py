@@ -78,12 +78,12 @@ def test_another_language_loses_nothing_that_was_typed_into_the_questions(study,
     app = see("ann")
     app.radio[0].set_value("30+")
     app.text_area[0].set_value("Well.")
-    app.checkbox[1].check()
+    app.checkbox[2].check()
     assert app.radio[0].options == ["18 bis 29", "30 oder älter"]
     press(app, "language-en")
     assert list(map(unescaped, app.radio[0].options)) == ["18-29", "30+"]
     assert (app.radio[0].value, app.text_area[0].value) == ("30+", "Well.")
-    assert [box.value for box in app.checkbox] == [False, True]
+    assert [box.value for box in app.checkbox[1:]] == [False, True]
     press(app, "Continue")
     answers = {row.question: row.value for row in rows(task, schema.questionnaire)}
     assert answers == {"age": "30+", "mood": "Well.", "langs": ["German"]}
@@ -133,7 +133,9 @@ def test_every_text_of_a_study_is_said_in_a_language(study, see):
     app = then(look(), "Continue")
     assert len(app.error) == 2  # one question without an answer, and that nothing was sent
     bring(store, who, "instructions")
-    then(look(), "Ask for my data to be erased")
+    app = look()
+    app.checkbox[0].check().run()
+    then(app, "Ask for my data to be erased")
     bring(store, who, "images")
     look()
     bring(store, who, "after")

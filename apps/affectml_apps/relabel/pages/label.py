@@ -35,6 +35,8 @@ def draw() -> None:
             name=who,
         )
         _outside(_("Not invited"), text, problem)
+        if may_see_lead_pages():
+            st.write("You lead this task: the menu has its pages. To label too, invite yourself on the page Progress.")
     elif who in task.store.closed():
         text = _("{name}, the lead has closed your entry to this task. Your answers so far are kept.", name=plain(who))
         _outside(_("Closed"), text)

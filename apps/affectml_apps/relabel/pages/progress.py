@@ -165,7 +165,7 @@ def _wanting(task: LabelTask) -> None:
         st.text("No image needs anybody any more.")
         return
     answers = int((wanting["wanted"] - wanting["taken"]).sum())
-    many = f"{so_many(len(wanting), 'image')}, {so_many(answers, 'answer')} in all"
+    many = f"{so_many(len(wanting), 'image')}, {so_many(answers, 'answer')} beside those that people are giving now"
     if not task.is_study:
         st.text(f"{many}.")
     else:

@@ -156,7 +156,7 @@ def _no_way_in() -> None:
 def _consent(task: LabelTask, visitor: Visitor, entry: Entry) -> None:
     """All that they agree to. The version stays that of the first look, whatever begins to run in the meantime."""
     version, language = st.session_state.setdefault("version", entry.version), languages.current()
-    study = task.store.database.reading(running.study_of, version)[1]
+    study = task.store.database.reading(running.study_of, version)
     words = study.translation(language)
     top(task.offered(), 1, len(study.file.steps))
     narrow()
@@ -259,7 +259,8 @@ def _your_part(task: LabelTask, who: str, shown: Screen) -> None:
             st.text(_("You have asked for your data to be erased. The person who leads the study will do it."))
             return
         st.text(_(ERASING))
-        if st.button(_("Ask for my data to be erased")):
+        sure = st.checkbox(_("Yes, erase all my answers"))
+        if st.button(_("Ask for my data to be erased"), disabled=not sure):
             ask_for_erasure(task.store, who)
             st.rerun()
 
