@@ -267,18 +267,18 @@ def print_parts(parts: Iterator[Any], *, as_json: bool) -> None:
 def show(table: "Table | Shown") -> None:
     """A table, with its note below; columns of numbers are right-aligned.
 
-    In a pipe or a log it is as wide as it needs to be, up to LOG_WIDTH. Where that or the terminal is too narrow, the
-    columns that do not fit go on in a table below, after the first `keys` columns again.
+    Where the terminal, or LOG_WIDTH in a pipe or a log, is too narrow, the columns that do not fit go on in a table
+    below, after the first `keys` columns again.
     """
     from rich.console import Console
 
     rows = [[str(cell) for cell in row] for row in (table.columns, *table.rows)]
     console, every = Console(highlight=False), [list(range(len(table.columns)))]
-    needed = max(Console(width=10_000).measure(_rich_table(table.title, rows)).maximum, len(table.title))
     if not console.is_terminal:
-        console = Console(highlight=False, width=min(needed, LOG_WIDTH))
-    if console.is_terminal or needed > LOG_WIDTH:
-        widths = [_width_of(*column) for column in zip(*rows, strict=True)]
+        console = Console(highlight=False, width=LOG_WIDTH)
+    columns = list(zip(*rows, strict=True))
+    if sum(max(map(len, column)) + 3 for column in columns) > console.width:
+        widths = [_width_of(*column) for column in columns]
         rows[0] = [fill(n, width, break_on_hyphens=False) for n, width in zip(rows[0], widths, strict=True)]
         every = _parts(widths, getattr(table, "keys", 1), console.width)
     for number, part in enumerate(every):

@@ -371,8 +371,6 @@ def assign(
         lower: With --more, --overlap or --file: also lower the number of people where more were planned.
     """
     with tasks.open_task(db) as store:
-        if lower and overlap is None and more is None and file is None:
-            raise BadInput("--lower says how --more, --overlap or --file is meant: give one of them too")
         last = store.database.reading(newest)
         before = last.file
         said = None if file is None else fitted(task_file(file)[0], before, file.parent)
@@ -524,7 +522,7 @@ def _status(store: LabelStore) -> Parts:
     """Progress of the task, who did what, and its backups."""
     where, progress, people = store.database.where, store.progress(), store.annotators()
     rows = people.drop(columns=["chip_order", "attributes"])
-    (counts,) = records(pd.DataFrame([asdict(progress)]))
+    counts = {name: None if pd.isna(value) else value for name, value in asdict(progress).items()}
     yield {"db": where, **counts, "people": records(rows), "skipped": store.skipped_images(),
            "backups": keeping.about(store)}  # fmt: skip
     share = progress.answered / progress.wanted if progress.wanted else 1.0
