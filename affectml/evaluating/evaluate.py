@@ -80,6 +80,8 @@ def evaluate_systems(
         way = f"name one alone with {option('on')}"
         raise BadInput(f"{option('gallery', True)}: a page of several data sets shows no images: {way}")
     if config.train:
+        for folder in (*config.on, *config.train):
+            Dataset.open(folder)  # so that none is missed after the training
         sources = sources_of([*named, *train_missing(config, file, say)])
     judged = on_datasets(sources, replace(config, on=on), once) if on else []
     evaluation = of_runs(sources) if not judged else judged[0].evaluation

@@ -27,6 +27,7 @@ from starlette.testclient import TestClient
 from streamlit.components.v2 import manifest_scanner
 
 from affectml import checkup
+from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
 from affectml.judging.answers import SystemAnswers, write_answers
@@ -596,7 +597,10 @@ def write_run(
 def paintings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """60 paintings with embeddings, and a run that says `awe` of all of them: the folder of both."""
     root = tmp_path_factory.mktemp("paintings")
-    data = write_demo(root / "set", images=60, seed=4)
+    images = write_demo(root / "set", images=60, seed=4).images
+    captions = images["shapes"] + " shapes on painting " + images["image_id"]
+    images.assign(caption=captions).to_parquet(root / "set" / "images.parquet")
+    data = Dataset.open(root / "set")
     embed_dataset(data, "affect-tiny", progress=False)
     ids = data.images["image_id"].tolist()
     labels = next(iter(data.meta.targets))

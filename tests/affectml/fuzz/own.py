@@ -149,7 +149,7 @@ def read_known(folder: Path, out: Path) -> None:
     read_image_effects(folder, LABELS)
 
 
-# One person's answers, as a table for `predict --answers`.
+# One person's answers, as a table for `predict --person`.
 OF_ONE = {
     "one.csv": written(("one.csv", "image,labels", "0.jpg,joy|awe", "1.jpg,none", "2.jpg,skip", "3.jpg,fear")),
     "one.parquet": parquet(
