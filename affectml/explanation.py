@@ -27,7 +27,7 @@ from affectml._progress import track
 from affectml.encoders import Encoder
 from affectml.encoders.threads import set_threads
 from affectml.encoders.towers import in_dtype
-from affectml.errors import BadInput, BadRun, option
+from affectml.errors import BadInput, BadRun
 from affectml.page.tables import Table, number
 from affectml.pictures import ImageLike, pictures
 from affectml.plots import draw_map, picture_path
@@ -37,6 +37,8 @@ from affectml.runs import RunFolder
 
 __all__ = ["Curve", "Explanation", "Verdict", "explain_image"]
 
+STEPS = 16  # in which an image is covered
+RANDOM = 19  # maps drawn at random: the best of them is beaten by chance once in 20
 LEAST = 0.02  # by how much covering the whole image must lower the rate for a curve to tell anything
 BATCH = 64  # images that pass the tower at once
 COVERS = {"blur": "the blur", "mean": "the mean colour"}  # the fillings
@@ -188,9 +190,6 @@ def explain_image(
     image: ImageLike,
     *,
     label: str | None = None,
-    against: str | None = None,
-    steps: int = 16,
-    random: int = 19,
     seed: int = 0,
     threads: int | None = None,
     encoder_factory: Callable[[], Encoder] | None = None,
@@ -201,10 +200,6 @@ def explain_image(
         run: a run, or its folder.
         image: one: a path, a PIL image or an array; see `pictures`.
         label: one of the run's; None takes the likeliest.
-        against: the label whose map is a control; None takes the one that the image has least of, since near labels may
-            well rest on the same parts.
-        steps: how many steps an image is covered in, at least 2.
-        random: how many random maps to compare with, at least 1; of 19 the best is beaten by chance once in 20.
         seed: of the random maps.
         threads: torch's; None is one less than the cores.
         encoder_factory: gives the run's encoder, where it is loaded already; see `run_encoder`.
@@ -215,15 +210,12 @@ def explain_image(
         BadRun: for a run on embeddings made elsewhere, whose encoder is not known.
         EncoderUnavailable: where the encoder is not the one that the run was trained with.
     """
-    for name, value, least in (("steps", steps, 2), ("random", random, 1)):
-        if not isinstance(value, int) or value < least:
-            raise BadInput(f"{option(name, value)}: expected a whole number of at least {least}")
-    found = pictures(image)
-    if len(found) != 1:
-        raise BadInput(f"{image}: {len(found):,} images; explain takes one at a time, so name the file")
+    images = pictures(image)
+    if len(images) != 1:
+        raise BadInput(f"{image}: {len(images):,} images; explain takes one at a time, so name the file")
     opened = run if isinstance(run, RunFolder) else RunFolder.open(run)
     labels = opened.taxonomy.labels
-    asked = [None if name is None else opened.taxonomy.index(name) for name in (label, against)]
+    asked = None if label is None else opened.taxonomy.index(label)
     if not opened.info.encoder.specs:
         raise BadRun(
             f"{opened.folder}: trained on embeddings made elsewhere, so the encoder that would show which parts of an "
@@ -233,26 +225,24 @@ def explain_image(
         raise BadInput(f"{opened.folder}: it has one label, so there is no map of another to compare with")
     set_threads(threads)
     encoder = run_encoder(opened, threads) if encoder_factory is None else encoder_factory()
-    rates, pixels = rates_of(opened, encoder), encoder.preprocess(found[0].read())
+    rates, pixels = rates_of(opened, encoder), encoder.preprocess(images[0].read())
     covers = covers_of(pixels)
     ends = rates(torch.stack([pixels, *covers.values()]))
     whole = ends[0].tolist()
-    column = int(ends[0].argmax()) if asked[0] is None else asked[0]
-    rest = [c for c in range(len(labels)) if c != column]
-    other = min(rest, key=whole.__getitem__) if asked[1] is None else asked[1]
-    if other == column:
-        raise BadInput(f"{option('against', against)}: that is the label to explain; name another")
+    column = int(ends[0].argmax()) if asked is None else asked
+    # near labels may well rest on the same parts: the control is the map of the least likely one
+    other = min((c for c in range(len(labels)) if c != column), key=whole.__getitem__)
     maps = occlusion(rates, pixels, covers, grid_of(encoder.image_tower.visual, pixels.shape[1:]))
     generator = torch.Generator().manual_seed(seed)
-    chance = [torch.rand(maps.shape[1:], generator=generator, dtype=torch.float64) for _ in range(random)]
+    chance = [torch.rand(maps.shape[1:], generator=generator, dtype=torch.float64) for _ in range(RANDOM)]
     orders = [spread(cells, pixels.shape[1:]) for cells in (maps[column], maps[other], *chance)]
     orders.insert(2, centred(pixels.shape[1:]))
     own, others, centre, *drawn = [
-        curves(rates, pixels, covers, order, column, ends[:, column], steps)
+        curves(rates, pixels, covers, order, column, ends[:, column], STEPS)
         for order in track(orders, "covering", len(orders), "maps")
     ]
     return Explanation(
-        image=found[0].name,
+        image=images[0].name,
         label=labels[column],
         rate=whole[column],
         other=labels[other],
@@ -364,7 +354,7 @@ def curves(
         steps: S, at least 2.
     """
     ranks = order.flatten().argsort(descending=True, stable=True).argsort().reshape(order.shape)
-    places, made = torch.arange(1, steps) * order.numel() // steps, {}
+    places, by_filling = torch.arange(1, steps) * order.numel() // steps, {}
     for (filling, cover), covered in zip(covers.items(), ends[1:], strict=True):
         parts = []
         for some in torch.split(places, BATCH // 2):  # however many steps, few images are in memory
@@ -373,8 +363,8 @@ def curves(
             parts.append(rates(images)[:, column].reshape(2, -1))
         both = torch.stack([ends[0], covered])[:, None]
         deleted, inserted = torch.cat([both, *parts, both.flip(0)], dim=1).numpy()
-        made[filling] = Curve(deleted, inserted)
-    return made
+        by_filling[filling] = Curve(deleted, inserted)
+    return by_filling
 
 
 def judge(own: Curves, *, centre: Curves, other: Curves, random: Sequence[Curves], label: str) -> Verdict:
@@ -391,18 +381,18 @@ def judge(own: Curves, *, centre: Curves, other: Curves, random: Sequence[Curves
     controls = {"centre": [centre], "other label": [other], "random": random}
     named = {"centre": "the centre of the image", "other label": f"the map of {label}"}
     lost: dict[str, dict[str, int]] = {}
-    said = []
+    clauses = []
     for filling, fall in falls.items():
         if fall < LEAST:
-            said.append(f"with {COVERS[filling]} nothing can be told (it {_moved(fall, 'the rate')})")
+            clauses.append(f"with {COVERS[filling]} nothing can be told (it {_moved(fall, 'the rate')})")
             continue
         counts = {name: sum(by[filling].gain >= own[filling].gain for by in maps) for name, maps in controls.items()}
         lost[filling] = {name: count for name, count in counts.items() if count}
         named["random"] = f"{counts['random']} of {len(random)} random maps"
         as_good = " and ".join(", ".join(named[name] for name in lost[filling]).rsplit(", ", 1))
-        said.append(f"with {COVERS[filling]} {f'no better than {as_good}' if as_good else _BETTER}")
+        clauses.append(f"with {COVERS[filling]} {f'no better than {as_good}' if as_good else _BETTER}")
     holds = bool(lost) and not any(lost.values())
-    words = f"{_BETTER}, with either filling" if holds and len(lost) == len(own) else "; ".join(said)
+    words = f"{_BETTER}, with either filling" if holds and len(lost) == len(own) else "; ".join(clauses)
     if not lost:
         moved = ", ".join(f"{COVERS[filling]} {_moved(fall, 'it')}" for filling, fall in falls.items())
         words = f"nothing can be told: covering the whole image does not lower the rate by .02 ({moved})"

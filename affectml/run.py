@@ -161,9 +161,6 @@ class Run:
         image: ImageLike,
         *,
         label: str | None = None,
-        against: str | None = None,
-        steps: int = 16,
-        random: int = 19,
         seed: int = 0,
         threads: int | None = None,
     ) -> Explanation:
@@ -172,9 +169,6 @@ class Run:
         Args:
             image: one: a path (str or Path), a PIL image or an array [H, W, 3].
             label: one of the run's; None takes the likeliest.
-            against: the label whose map is a control; None takes the least likely one.
-            steps: in how many steps the image is covered.
-            random: how many random maps to compare with.
             seed: for the random maps.
             threads: for torch; None is one less than the cores.
 
@@ -187,9 +181,8 @@ class Run:
             BadRun: if the run's embeddings were made elsewhere, by an unknown encoder.
         """
         return explain_image(
-            self._opened, image, label=label, against=against, steps=steps, random=random, seed=seed, threads=threads,
-            encoder_factory=self._the_encoder,
-        )  # fmt: skip
+            self._opened, image, label=label, seed=seed, threads=threads, encoder_factory=self._the_encoder
+        )
 
     def for_person(
         self,

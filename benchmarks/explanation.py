@@ -59,7 +59,7 @@ def areas(run: RunFolder, images: int) -> tuple[dict[tuple[str, str, str], np.nd
     verdicts: list[str] = []
     for seed, image_id in enumerate(ids):
         picture = Picture(image_id, str(data.image_path(files[image_id])))
-        found = explain_image(run, picture, steps=STEPS, seed=seed, threads=1, encoder_factory=lambda: encoder)
+        found = explain_image(run, picture, seed=seed, threads=1, encoder_factory=lambda: encoder)
         pixels, column = encoder.preprocess(picture.read()), run.taxonomy.index(found.label)
         row: dict[tuple[str, str, str], float] = {}
         for name, by in found.curves.items():

@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 
 from affectml._files import need_file
-from affectml._progress import Progress
 from affectml.data import Dataset
 from affectml.data.choose import image_finder
 from affectml.data.dataset import STOPPED
@@ -34,22 +33,10 @@ from affectml_annotation.exchange import format_to_write, guess_format
 from affectml_annotation.exchange.dataset_folder import Collected, note_written, write_dataset_folder
 from affectml_annotation.judgements import only_data
 from affectml_annotation.store import is_database
-from affectml_annotation.store.engine import WATCH
 from affectml_annotation.store.place import dataset_of, default_database, find_database, holds_task, shown
 from affectml_annotation.uncertainty import model_uncertainty
 
 PREDICTIONS = (".csv", ".parquet", ".jsonl")  # a text file lists images
-
-
-@contextmanager
-def watching(what: str) -> Iterator[None]:
-    """A progress bar over what goes through many rows of a store."""
-    with Progress(what, None, "rows") as bar:
-        before = WATCH.set(bar.advance)
-        try:
-            yield
-        finally:
-            WATCH.reset(before)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,13 +69,13 @@ class Source:
         return self.judgements.assign(**{column: self.judgements["annotator_id"].map(values)}), column
 
 
-def open_source(source: str | None, db: str | None = None, empty: str | None = None) -> Source:
-    """A label database (`db`, without a name the only one here), a data set folder with judgements, or a file of them.
+def open_source(source: str | None, empty: str | None = None) -> Source:
+    """A label database (without a name the only one here), a data set folder with judgements, or a file of them.
 
     empty: what a row of a file without labels and without a kind is.
     """
     if source is None or is_database(source):
-        with open_task(db if source is None else source, to_read=True) as store:
+        with open_task(source, to_read=True) as store:
             rounds, checks, people = store.rounds(), store.checks(), store.annotators()
             return Source(
                 where=store.database.where,

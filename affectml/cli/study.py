@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from annotated_types import Ge, Gt
+from annotated_types import Gt
 
-from affectml._options import Help, parse_list
+from affectml._options import Count, Help, parse_list
 from affectml.cli._command import App, Parts, Table, frame, records
 from affectml.cli.pages import Address, AllowHost, Labelling, Lead, Port, start_page
 from affectml.data import Dataset
@@ -72,9 +72,9 @@ def check(out: Folder, *, summary: bool = False) -> Parts:
         few, many = (f"{n} people ({n * pay.per_person:.2f} {pay.currency})" for n in (found.people, found.most_people))
         yield f"it takes {few}; if every image is skipped as often as `skips` counts, {many}"
     yield from (f"warning: {sentence}" for sentence in found.warnings)
-    yield from (f"- {sentence}" for sentence in found.missing)
+    yield from (f"- {sentence}" for sentence in (*found.unfilled, *found.missing))
     yield from (f"refused: {sentence}" for sentence in found.refused)
-    if not found.missing and not found.refused:
+    if not (found.missing or found.unfilled or found.refused):
         yield "nothing is missing"
     raise typer.Exit(1 if found.refused else 0)
 
@@ -93,10 +93,10 @@ def run(
     found = studies.check(out)
     for sentence in found.warnings:
         typer.echo(f"warning: {sentence}")
-    for sentence in found.missing:
+    for sentence in (*found.unfilled, *found.missing):
         typer.echo(f"still missing: {sentence}")
-    if found.refused:
-        raise BadTask(found.refused[0])
+    for sentence in (*found.refused, *(found.unfilled if allow_host else ())):
+        raise BadTask(sentence)
     start_page("relabel", Labelling(study=out, db=db, lead=lead, allow_host=allow_host), address=address, port=port)
 
 
@@ -131,7 +131,7 @@ def steer(out: Folder, state: str, *, db: Db = None) -> Parts:
 
 
 @app.command()
-def more(out: Folder, *, people: Annotated[int, Ge(1)], db: Db = None) -> Parts:
+def more(out: Folder, *, people: Count, db: Db = None) -> Parts:
     """Open places for more people; they are given the images that still need somebody.
 
     Args:
@@ -246,6 +246,6 @@ def _progress(store: Any) -> Parts:
     if now.minutes is not None:
         yield f"median of who completed it: {now.minutes:.1f} minutes"
     yield (
-        f"{now.wanting} images need people, {now.answers} answers in all; {now.free} of {now.places} places are free, "
-        f"and {now.full} people came when none was"
+        f"{now.wanting} images need people, {now.answers} answers beside those that people are giving now; "
+        f"{now.free} of {now.places} places are free, and {now.full} people came when all were taken"
     )

@@ -108,12 +108,12 @@ class AutoHead(CompositeHead, name="auto", learns=("single", "distribution", "ra
         }
         candidates = [self._tried(name, head, rows, parts, judge, generator) for name, head in heads.items()]
         kept, pool, why = _choose(candidates, judge)
-        self.members_ = tuple(each.head for each in kept)
+        self.members_ = tuple(member.head for member in kept)
         self._state = {"weights": pool}
         self.report_ = {
             "rows": len(rows.X),
             "prevalence": rows.prevalence,
-            "held_out_loss": {each.words: each.loss for each in candidates},
+            "held_out_loss": {member.words: member.loss for member in candidates},
             "weights": pool.tolist(),
             "why": [*dict.fromkeys(line for head in self.members_ for line in head.told()), *why],
             "members": self._described(),
@@ -143,8 +143,8 @@ class AutoHead(CompositeHead, name="auto", learns=("single", "distribution", "ra
 
 def _choose(candidates: Sequence[Candidate], judge: Objective) -> tuple[list[Candidate], Tensor, list[str]]:
     """The members to keep, their weights, and why, in words."""
-    best = min(candidates, key=lambda each: each.loss)
-    lines = [f"{each.words}: held-out loss {each.loss:.4f}" for each in candidates]
+    best = min(candidates, key=lambda member: member.loss)
+    lines = [f"{member.words}: held-out loss {member.loss:.4f}" for member in candidates]
     pooled_loss = _cross_fitted(candidates, judge)
     if min(pooled_loss, best.loss) >= _mean_loss(judge, torch.zeros_like(best.logits)):
         lines.append("kept none: to say that all labels are alike did better")
@@ -152,11 +152,11 @@ def _choose(candidates: Sequence[Candidate], judge: Objective) -> tuple[list[Can
     if pooled_loss >= best.loss:
         lines.append(f"kept {best.words} alone: no blend of them did better ({pooled_loss:.4f})")
         return [best], torch.ones(1, dtype=torch.float64), lines
-    kept, pool = list(candidates), fit_pool([each.logits for each in candidates], judge)
+    kept, pool = list(candidates), fit_pool([member.logits for member in candidates], judge)
     while len(kept) > 1 and (pool < _LEAST_WEIGHT).any():
         kept = [c for c, weight in zip(kept, pool.tolist(), strict=True) if weight >= _LEAST_WEIGHT] or [best]
-        pool = fit_pool([each.logits for each in kept], judge)
-    parts = ", ".join(f"{weight:.2f} x {each.words}" for weight, each in zip(pool.tolist(), kept, strict=True))
+        pool = fit_pool([member.logits for member in kept], judge)
+    parts = ", ".join(f"{weight:.2f} x {member.words}" for weight, member in zip(pool.tolist(), kept, strict=True))
     lines.append(f"kept the blend {parts}: held-out loss {pooled_loss:.4f} with weights from other folds")
     return kept, pool, lines
 
@@ -173,8 +173,8 @@ def _cross_fitted(candidates: Sequence[Candidate], judge: Objective) -> float:
         here, rest = rows[part::FOLDS], rows[rows % FOLDS != part]
         if not judge.rows(rest).total > 0:
             return float("inf")
-        weights = fit_pool([each.logits[rest] for each in candidates], judge.rows(rest))
-        mixed = sum((w * each.logits[here] for w, each in zip(weights, candidates, strict=True)), torch.zeros(()))
+        weights = fit_pool([member.logits[rest] for member in candidates], judge.rows(rest))
+        mixed = sum((w * member.logits[here] for w, member in zip(weights, candidates, strict=True)), torch.zeros(()))
         loss += float(judge.rows(here).loss(mixed))
     return loss / judge.total
 

@@ -23,15 +23,7 @@ from affectml._progress import Say
 from affectml._rows import BIG
 from affectml.errors import BadInput, BadRun, did_you_mean
 from affectml.heads.blocks import Blocks, one_thread_if_small
-from affectml.heads.config import (
-    MULTILABEL,
-    TASKS,
-    HeadConfig,
-    Task,
-    Wanted,
-    defaults_of,
-    plain,
-)
+from affectml.heads.config import MULTILABEL, TASKS, HeadConfig, Task, Wanted, defaults_of, plain
 from affectml.heads.inputs import (
     ArrayLike,
     Features,
@@ -52,20 +44,6 @@ from affectml.heads.thresholds import apply_thresholds, choose_thresholds
 SCHEMA = 1
 GROUND = "promise_ground"  # the tensor of `Head.ground_`, which every head may have
 _KEYS = {"schema": int, "head": str, "config": dict, "report": dict, "tensors_sha256": str}
-
-
-def write_head(
-    folder: Path, name: str, config: dict[str, Any], report: dict[str, Any], tensors: dict[str, Tensor]
-) -> None:
-    """Write both files; head.json last, as it vouches for the other."""
-    from safetensors.torch import save
-
-    path = folder / "head.safetensors"
-    content = save({key: tensor.contiguous() for key, tensor in sorted(tensors.items())})
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
-    values = {"schema": SCHEMA, "head": name, "config": config, "report": report}
-    write_json(folder / "head.json", {**values, "tensors_sha256": sha256(path)})
 
 
 def read_head(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -150,11 +128,11 @@ class Head(ABC):
     @classmethod
     def _signature(cls) -> inspect.Signature:
         """Every argument by its name, for help texts and scikit-learn, instead of `config` and `options`."""
-        given = inspect.signature(cls.__init__).parameters.values()
-        own = [each for each in given if each.name not in ("self", "options")]
+        parameters = inspect.signature(cls.__init__).parameters.values()
+        own = [parameter for parameter in parameters if parameter.name not in ("self", "options")]
         defaults = defaults_of(cls.config_class)
-        made = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name]) for name in defaults]
-        return inspect.Signature([*own, *made])
+        options = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name]) for name in defaults]
+        return inspect.Signature([*own, *options])
 
     @classmethod
     def kinds(cls) -> tuple[ScoreKind, ...]:
@@ -196,10 +174,10 @@ class Head(ABC):
         Raises:
             BadInput: as `fit` does, and if the material lacks what the head learns from.
         """
-        given = self.from_material(material)
-        if material.uneven and given.get("weights") is not None:
+        arguments = self.from_material(material)
+        if material.uneven and arguments.get("weights") is not None:
             say("people per image differ much: votes count as votes of n, not as shares")
-        self.fit(**given)
+        self.fit(**arguments)
         for line in self.told():
             say(line)
         if material.val_sets is not None and not self.predicts_sets:
@@ -243,11 +221,8 @@ class Head(ABC):
         mass = None if weights is None else as_weights(weights, shares.shape, per_cell=self._per_cell())
         held = None
         if val is not None:
-            held_features = self._features(val[0], features.shape[1], "val X", blocks=isinstance(features, Blocks))
-            held = (
-                cast("Tensor", held_features),
-                self._checked(val[1], len(held_features), shares.shape[1], "val targets"),
-            )
+            val_X = self._features(val[0], features.shape[1], "val X", blocks=isinstance(features, Blocks))
+            held = cast("Tensor", val_X), self._checked(val[1], len(val_X), shares.shape[1], "val targets")
         if generator is None:
             generator = torch.Generator().manual_seed(getattr(self.config, "seed", 0))
         before = vars(self).copy()
@@ -330,9 +305,9 @@ class Head(ABC):
         """
         asked = promise if isinstance(promise, Asked) else Asked.parse(promise)
         more: dict[str, Any] = {"groups": groups, "levels": levels}
-        made = make_promise(asked, self._set_scores(X), choices, family=family, column=column, **more)
-        self.report_["promise"] = made.to_json()
-        self.ground_ = make_ground(made, self.scores(X), choices, **more)
+        kept = make_promise(asked, self._set_scores(X), choices, family=family, column=column, **more)
+        self.report_["promise"] = kept.to_json()
+        self.ground_ = make_ground(kept, self.scores(X), choices, **more)
         return self
 
     @property
@@ -343,8 +318,8 @@ class Head(ABC):
     @property
     def promise_(self) -> Promise | None:
         """What `predict_sets` promises, after `keep_promise`; None if nothing."""
-        made = self.report_.get("promise")
-        return None if made is None else Promise.from_json(made)
+        saved = self.report_.get("promise")
+        return None if saved is None else Promise.from_json(saved)
 
     @property
     def predicts_sets(self) -> bool:
@@ -367,12 +342,19 @@ class Head(ABC):
 
     def save(self, folder: Path | str) -> None:
         """Write head.safetensors and head.json into `folder`, each atomically; `load_head` reads them back."""
-        tensors = self._saved()
+        from safetensors.torch import save
+
+        tensors, path = self._saved(), Path(folder, "head.safetensors")
         if self.thresholds_ is not None:
             tensors["thresholds"] = self.thresholds_
         if self.ground_ is not None:
             tensors[GROUND] = self.ground_
-        write_head(Path(folder), self.name, dataclasses.asdict(self.config), self.report_, tensors)
+        content = save({key: tensor.contiguous() for key, tensor in sorted(tensors.items())})
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
+        described = {"head": self.name, "config": dataclasses.asdict(self.config), "report": self.report_}
+        # last, as it vouches for the other
+        write_json(Path(folder, "head.json"), {"schema": SCHEMA, **described, "tensors_sha256": sha256(path)})
 
     @classmethod
     def from_saved(cls, config: dict[str, Any], report: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
@@ -459,10 +441,10 @@ class Head(ABC):
 
     def __repr__(self) -> str:
         """The head as one would write it, without what is at its default; texts by their shape."""
-        given = [f"{name}={list(np.shape(value))}" for name, value in self._arguments().items() if value is not None]
+        parts = [f"{name}={list(np.shape(value))}" for name, value in self._arguments().items() if value is not None]
         defaults = defaults_of(self.config_class)
-        given += [f"{name}={value!r}" for name, value in vars(self.config).items() if value != defaults[name]]
-        return f"{type(self).__name__}({', '.join(given)})"
+        parts += [f"{name}={value!r}" for name, value in vars(self.config).items() if value != defaults[name]]
+        return f"{type(self).__name__}({', '.join(parts)})"
 
     def __sklearn_is_fitted__(self) -> bool:
         """Whether `predict` has an answer."""

@@ -73,9 +73,7 @@ def plain(config: Any) -> Any:
 
 def defaults_of(cls: type[HeadConfig]) -> dict[str, Any]:
     """The value that each option has unless it is given."""
-    fields = dataclasses.fields(cls)
-    made = {f.name: f.default_factory() for f in fields if f.default_factory is not dataclasses.MISSING}
-    return {f.name: f.default for f in fields} | made
+    return vars(cls()).copy()
 
 
 def typed_fields(cls: Any) -> dict[str, tuple[Any, TypeAdapter[Any]]]:
@@ -101,8 +99,8 @@ def read_value(value: Any, hint: Any, where: str) -> Any:
 
 def expected(error: ValidationError, hint: Any) -> str:
     """What a value of this type had to be, in pydantic's words: "a valid number or None"."""
-    told = dict.fromkeys(each["msg"].removeprefix("Input should be ") for each in error.errors())
-    words = " or ".join([*told, *(["None"] if type(None) in get_args(hint) else [])])
+    messages = dict.fromkeys(problem["msg"].removeprefix("Input should be ") for problem in error.errors())
+    words = " or ".join([*messages, *(["None"] if type(None) in get_args(hint) else [])])
     return words.replace("a valid tuple", "several with commas between")
 
 

@@ -19,7 +19,7 @@ from affectml.errors import BadInput
 from affectml.heads.baselines import TextHead, ZeroShotHead
 from affectml.heads.blocks import Blocks
 from affectml.heads.config import MOST_HIDDEN, TASKS, HeadConfig
-from affectml.heads.hidden import LAYERS, AdamW, folded, forward
+from affectml.heads.hidden import LAYERS, AdamW, folded, forward, glorot_uniform
 from affectml.heads.inputs import ArrayLike, Features, Rows, as_matrix, feature_parts, is_distribution
 from affectml.heads.linear import Standardiser, folds
 
@@ -245,9 +245,9 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS):
         c = self.config
         columns, texts = texts.shape[1], normalize(texts)
         layers = (
-            _uniform(c.hidden, features.shape[1], generator).requires_grad_(),
+            glorot_uniform(c.hidden, features.shape[1], generator).requires_grad_(),
             torch.zeros(c.hidden, requires_grad=True),
-            _uniform(columns, c.hidden, generator).requires_grad_(),
+            glorot_uniform(columns, c.hidden, generator).requires_grad_(),
             torch.zeros(columns, requires_grad=True),
         )
         decays = [((layers[0], layers[2]), c.weight_decay), ((layers[1], layers[3]), 0.0)]
@@ -264,9 +264,8 @@ class ContrastiveHead(TextHead, name="contrastive", learns=TASKS):
                     keep = torch.rand(hidden.shape, generator=generator) >= c.dropout
                     hidden = hidden * keep / (1 - c.dropout)
                 images = torch.nn.functional.linear(hidden, layers[2], layers[3])[image]
-                each = contrastive_loss(images, text, temperature=c.temperature, weights=weight)
-                loss = (each * weight).sum() / weight.sum()
-                optimiser.zero_grad()
+                losses = contrastive_loss(images, text, temperature=c.temperature, weights=weight)
+                loss = (losses * weight).sum() / weight.sum()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
             with torch.no_grad():
@@ -319,9 +318,3 @@ def _cross_entropy(cosines: Tensor, shares: Tensor, scale: float) -> float:
     if not len(parts):
         return math.inf
     return float(-(parts * (scale * cosines[chosen]).log_softmax(dim=1)).sum(dim=1).mean())
-
-
-def _uniform(out: int, into: int, generator: torch.Generator) -> Tensor:
-    """Glorot's uniform initialisation, Keras' default for Dense layers, from the given generator."""
-    bound = math.sqrt(6 / (into + out))
-    return (torch.rand(out, into, generator=generator) * 2 - 1) * bound

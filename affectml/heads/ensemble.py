@@ -36,7 +36,14 @@ class CompositeHead(Head):
         return self._pool(predicted, weights)
 
     def _pool(self, predicted: Sequence[Tensor], weights: Tensor) -> Tensor:
-        return pooled(self.config.kind, [logits_of(self.config.kind, p) for p in predicted], weights)
+        """Logarithmic opinion pool (Genest & Zidek 1986): probabilities of the weighted sum of logits, [N, C].
+
+        Weights need not sum to one: a sum below one makes the pool more cautious than its members, as a temperature
+        above one would; a constant member (the prior) draws everything towards itself.
+        """
+        kind = self.config.kind
+        logits = (weight * logits_of(kind, member) for weight, member in zip(weights, predicted, strict=True))
+        return probabilities(kind, sum(logits, torch.zeros(())))
 
     def _state_keys(self) -> tuple[str, ...]:
         return ("weights",)
@@ -69,15 +76,6 @@ class CompositeHead(Head):
         head = super().from_saved(config, report, tensors)
         head.members_ = tuple(members)
         return head
-
-
-def pooled(kind: ScoreKind, logits: Sequence[Tensor], weights: Tensor) -> Tensor:
-    """Logarithmic opinion pool (Genest & Zidek 1986): probabilities of the weighted sum of logits, [N, C].
-
-    Weights need not sum to one: a sum below one makes the pool more cautious than its members, as a
-    temperature above one would; a constant member (the prior) draws everything towards itself.
-    """
-    return probabilities(kind, sum((w * z for w, z in zip(weights, logits, strict=True)), torch.zeros(())))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,11 +147,7 @@ class EnsembleHead(CompositeHead, name="ensemble"):
             members.append(member.fit(rows.X, rows.targets, val=rows.val, weights=weights, generator=own))
         self.members_ = tuple(members)
         self._state = {"weights": torch.full((len(members),), 1 / len(members), dtype=torch.float64)}
-        self.report_ = {
-            "rows": members[0].report_["rows"],
-            "prevalence": members[0].report_["prevalence"],
-            "members": self._described(),
-        }
+        self.report_ = {key: members[0].report_[key] for key in ("rows", "prevalence")} | {"members": self._described()}
 
     def _checked(self, targets: ArrayLike, rows: int, columns: int | None, name: str) -> Tensor:
         """The members check what they learn."""

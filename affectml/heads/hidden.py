@@ -53,14 +53,9 @@ class AdamW:
             for array in arrays
         ]
 
-    def zero_grad(self) -> None:
-        """Forget the gradients."""
-        for array, *_ in self._arrays:
-            array.grad = None
-
     @torch.no_grad()
     def step(self) -> None:
-        """Move every array by its gradient."""
+        """Move every array by its gradient, which is then forgotten."""
         self.steps += 1
         first, second = _BETAS
         size = self.rate / (1 - first**self.steps)
@@ -73,6 +68,7 @@ class AdamW:
             mean.lerp_(array.grad, 1 - first)
             square.mul_(second).addcmul_(array.grad, array.grad, value=1 - second)
             array.addcdiv_(mean, (square.sqrt() / root).add_(_EPSILON), value=-size)
+            array.grad = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,38 +131,38 @@ def step(
 ) -> None:  # fmt: skip
     """One step of all on a batch: rows [B, D], their masses, and what the summed loss is divided by."""
     hidden, dtype, cut = len(racers[0].layers[1]), rows.dtype, _cut(dropout)
-    weight1, bias1 = (torch.cat([each.layers[part] for each in racers]).to(dtype) for part in (0, 1))
+    weight1, bias1 = (torch.cat([racer.layers[part] for racer in racers]).to(dtype) for part in (0, 1))
     units = torch.addmm(bias1, rows, weight1.T).relu_()
     mask, kept = _mask((len(rows), hidden), cut, dtype, generator), 1 - cut / _LEVELS
     back = torch.empty_like(units)
     slopes = []
-    for s, each in enumerate(racers):
+    for s, racer in enumerate(racers):
         own = units[:, s * hidden : (s + 1) * hidden]
         if cut:
             own.view(mask.dtype).bitwise_and_(mask)
-        last = each.layers[2].to(dtype) / kept  # units that are kept count for those that are not
-        slope = masses.gradient(torch.addmm(each.layers[3].to(dtype), own, last.T).float()) / scale
+        last = racer.layers[2].to(dtype) / kept  # units that are kept count for those that are not
+        slope = masses.gradient(torch.addmm(racer.layers[3].to(dtype), own, last.T).float()) / scale
         narrow = slope.to(dtype)
         slopes.append(((narrow.T @ own).float() / kept, slope.sum(dim=0)))
         torch.mm(narrow, last, out=back[:, s * hidden : (s + 1) * hidden])
     back = torch.ops.aten.threshold_backward(back, units, 0)  # nothing passes a unit that is off or left out
     first = (back.T @ rows).float().split(hidden)
     level = (back.new_ones(1, len(back)) @ back).float()[0].split(hidden)  # a product sums bfloat16 faster
-    for each, (weight2, bias2), weight, bias in zip(racers, slopes, first, level, strict=True):
-        each.move((weight, bias, weight2, bias2), half_epoch)
+    for racer, (weight2, bias2), weight, bias in zip(racers, slopes, first, level, strict=True):
+        racer.move((weight, bias, weight2, bias2), half_epoch)
 
 
 def losses(racers: Sequence[Racer], val: tuple[Tensor | Blocks, Objective], dtype: torch.dtype) -> list[float]:
     """The mean loss of each one's mean layers on rows kept out."""
     features, objective = val
-    layers = [[part.to(dtype) for part in each.mean] for each in racers]
+    layers = [[part.to(dtype) for part in racer.mean] for racer in racers]
     total = [0.0] * len(racers)
     for start in range(0, len(features), _JUDGED):
         here = slice(start, start + _JUDGED)
         rows = (features.read(here) if isinstance(features, Blocks) else features[here]).to(dtype)
         for s, own in enumerate(layers):
-            total[s] += float(objective.part(here).loss(forward(rows, own).float()))
-    return [each / max(objective.total, 1e-300) for each in total]
+            total[s] += float(objective.rows(here).loss(forward(rows, own).float()))
+    return [loss / max(objective.total, 1e-300) for loss in total]
 
 
 def fit_hidden(
@@ -244,5 +240,9 @@ def _mask(shape: tuple[int, int], cut: int, dtype: torch.dtype, generator: torch
 
 def he_uniform(out: int, into: int, generator: torch.Generator) -> Tensor:
     """He initialisation for ReLU (He et al. 2015), from the given generator."""
-    bound = math.sqrt(6 / into)
-    return (torch.rand(out, into, generator=generator) * 2 - 1) * bound
+    return (torch.rand(out, into, generator=generator) * 2 - 1) * math.sqrt(6 / into)
+
+
+def glorot_uniform(out: int, into: int, generator: torch.Generator) -> Tensor:
+    """Glorot's uniform initialisation, Keras' default for Dense layers, from the given generator."""
+    return (torch.rand(out, into, generator=generator) * 2 - 1) * math.sqrt(6 / (into + out))

@@ -127,17 +127,13 @@ def check_columns(count: int, columns: int | None, name: str) -> None:
 
 def _check_answers(targets: ArrayLike, name: str) -> None:
     """Raises BadArray for answers by name or number, which scikit-learn takes and heads do not."""
-    shape = getattr(targets, "ndim", None)
-    rows = targets.tolist() if shape == 1 and hasattr(targets, "tolist") else targets
-    if shape not in (None, 1) or not isinstance(rows, list | tuple):
-        return
-    sets = [row for row in rows if isinstance(row, list | tuple | set) and any(isinstance(each, str) for each in row)]
-    answers = [row for row in rows if isinstance(row, str | int | float)]
-    if sets or answers:
-        way = "sklearn.preprocessing.MultiLabelBinarizer().fit_transform(y)" if sets else "pandas.get_dummies(y)"
-        raise BadArray(
-            f"{name}: expected a matrix with a column per label, got {(sets or answers)[0]!r} as a row; {way} makes one"
-        )
+    rows = targets.tolist() if getattr(targets, "ndim", 0) == 1 and hasattr(targets, "tolist") else targets
+    for row in rows if isinstance(rows, list | tuple) else ():
+        way = "pandas.get_dummies(y)" if isinstance(row, str | int | float) else ""
+        if isinstance(row, list | tuple | set) and any(isinstance(label, str) for label in row):
+            way = "sklearn.preprocessing.MultiLabelBinarizer().fit_transform(y)"
+        if way:
+            raise BadArray(f"{name}: expected a matrix with a column per label, got {row!r} as a row; {way} makes one")
 
 
 def as_shares(targets: ArrayLike, rows: int, columns: int | None = None, name: str = "targets") -> Tensor:
@@ -232,14 +228,8 @@ class Rows:
             raise BadArray(f"X: {few} too few to keep any out for choices; {instead}")
 
 
-def _lacking(what: str) -> Callable[[], Any]:
-    def ask() -> Any:
-        raise BadInput(f"material: no {what}, which this head learns from")
-
-    return ask
-
-
-NO_SETS, NO_TEXTS, NO_PEOPLE = map(_lacking, ("label sets", "texts", "answers of single people"))
+def _lacking() -> Any:
+    raise BadInput("material: it lacks what this head learns from: sets, texts or people")
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,9 +254,9 @@ class Material:
     votes: NDArray[Any] | None = None
     uneven: bool = False
     generator: torch.Generator | None = None
-    sets: Callable[[], tuple[ArrayLike, ArrayLike]] = NO_SETS
-    texts: Callable[[], Mapping[str, Any]] = NO_TEXTS
-    people: Callable[[], Mapping[str, Any]] = NO_PEOPLE
+    sets: Callable[[], tuple[ArrayLike, ArrayLike]] = _lacking
+    texts: Callable[[], Mapping[str, Any]] = _lacking
+    people: Callable[[], Mapping[str, Any]] = _lacking
 
     def counted(self) -> dict[str, Any]:
         """`weights` for `fit`: the votes, where they differ much; else nothing."""

@@ -415,7 +415,7 @@ class L2Path:
     def loss(self, features: Tensor | Blocks, objective: Objective) -> float:
         """The mean loss of rows kept out."""
         if isinstance(features, Blocks):
-            parts = ((objective.part(here), self.logits(part)) for here, part in features.parts())
+            parts = ((objective.rows(here), self.logits(part)) for here, part in features.parts())
             total = sum(float(masses.loss(logits)) for masses, logits in parts)
         else:
             total = float(objective.loss(self.logits(features)))
@@ -441,7 +441,7 @@ def _sweep_of(features: Tensor | Blocks, objective: Objective) -> Sweep:
         pull = torch.zeros(weight.shape, dtype=torch.float64)
         for here, rows in features.parts() if isinstance(features, Blocks) else [(everyone, features)]:
             # the few labels as rows, in both products: BLAS is three times faster so
-            sums = masses.part(here).sums(torch.addmm(bias[:, None], weight, rows.T).T)
+            sums = masses.rows(here).sums(torch.addmm(bias[:, None], weight, rows.T).T)
             pull += sums.slope.T @ rows
             lean += sums.slope.sum(dim=0)
             loss += sums.loss

@@ -200,7 +200,7 @@ def _parts(images: Images, answers: PersonAnswers) -> Iterator[_Part]:
         seen = images.take(image)
         kappa = (_pick(answers.chosen, row).to(seen.base.dtype) - 0.5) * there[..., None]
         cells = (_design(seen), seen.base + seen.effect, seen.effect_variance, kappa, there[..., None].expand_as(kappa))
-        yield _Part(who, image, *(each.flatten(1, 2) for each in cells))
+        yield _Part(who, image, *(table.flatten(1, 2) for table in cells))
 
 
 def posterior(population: Population, images: Images, answers: PersonAnswers, *, steps: int = 40) -> Normals:
@@ -288,8 +288,8 @@ def _step(fit: Fit, f: Tensor, z: Tensor, answers: PersonAnswers, ridge: float) 
         left = part.kappa - own * (part.level + mean)
         along = left[..., None] * updated.mean[:, None, labels:] - own[..., None] * between[..., labels:]
         image = part.image.flatten()
-        for total, each in ((weight, own), (rise, left), (turn, along)):
-            total.index_add_(0, image, each.reshape(len(image), *total.shape[1:]))
+        for total, addend in ((weight, own), (rise, left), (turn, along)):
+            total.index_add_(0, image, addend.reshape(len(image), *total.shape[1:]))
 
     # weighted least squares for offset and scale, what f misses integrated out; scale stays 1 where f does not vary
     pull = rise + weight * (images.base + images.effect)
@@ -305,7 +305,7 @@ def _step(fit: Fit, f: Tensor, z: Tensor, answers: PersonAnswers, ridge: float) 
 
     # a step of Newton's for the axes, as if tastes had covariance 1 over the people of each image, as over all they do
     gradient = _sum("nd,ncr->cdr", z, turn) - ridge * population.axes.transpose(0, 1)
-    bend = torch.stack([_sum("nd,ne->de", z * each[:, None], z) for each in weight.T]) + ridge * torch.eye(
+    bend = torch.stack([_sum("nd,ne->de", z * column[:, None], z) for column in weight.T]) + ridge * torch.eye(
         z.shape[1], dtype=f.dtype
     )
     axes = population.axes + torch.linalg.solve(bend, gradient).transpose(0, 1)

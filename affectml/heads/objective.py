@@ -50,15 +50,10 @@ class Objective:
             return float(self.positive.sum())
         return float((self.positive + self.negative).sum()) / self.positive.shape[1]
 
-    def rows(self, index: Tensor) -> Self:
-        """The same objective on some of the rows."""
+    def rows(self, index: Tensor | slice) -> Self:
+        """The same objective on some of the rows; those of a slice are not copied."""
         negative = None if self.negative is None else self.negative[index]
         return replace(self, positive=self.positive[index], negative=negative)
-
-    def part(self, here: slice) -> Self:
-        """The same objective on neighbouring rows, not copied."""
-        negative = None if self.negative is None else self.negative[here]
-        return replace(self, positive=self.positive[here], negative=negative)
 
     def by_label(self) -> Self:
         """The same objective, each label's masses side by side in memory, as products of few labels leave logits."""

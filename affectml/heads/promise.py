@@ -11,6 +11,7 @@ is then at most alpha, whatever the head is worth, as long as that unit is excha
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -46,22 +47,13 @@ class Asked:
     @classmethod
     def parse(cls, text: str) -> "Asked":
         """Read "recall=.8" or "extra=.5"; raises BadInput for anything else."""
-        name, equals, value = (part.strip() for part in str(text).partition("="))
-        given = option("promise", text)
-        if not equals or name not in RISKS:
-            near = "" if name in RISKS else did_you_mean(name, RISKS)
-            raise BadInput(f"{given}: expected recall=X (0 < X < 1) or extra=X (labels, X > 0), e.g. recall=.8{near}")
-        try:
+        name, _, value = (part.strip() for part in str(text).partition("="))
+        with suppress(ValueError):
             level = float(value)
-        except ValueError:
-            raise BadInput(f"{given}: {value!r} is no number; expected e.g. {name}=.8") from None
-        what, most = f"a share above 0 and below 1, as in {name}=.8", 1.0
-        if name == "extra":
-            what, most = "a number of labels above 0, as in extra=.5", math.inf
-        if not 0 < level < most:
-            why = "; every choice of every image is in the set of all labels alone" if level == 1 else ""
-            raise BadInput(f"{given}: expected {what}{why}")
-        return cls(name, level)
+            if name in RISKS and 0 < level < (1 if name == "recall" else math.inf):
+                return cls(name, level)
+        asked, near = option("promise", text), "" if name in RISKS else did_you_mean(name, RISKS)
+        raise BadInput(f"{asked}: expected recall=X (0 < X < 1) or extra=X (labels, X > 0), e.g. recall=.8{near}")
 
     def __str__(self) -> str:
         return f"{self.risk}={self.level:g}"
@@ -119,11 +111,6 @@ class Cut:
     units: int
     mean: float
     spread: float
-
-    @classmethod
-    def from_json(cls, plain: Mapping[str, Any]) -> "Cut":
-        """What head.json has of a cut."""
-        return cls(*(plain[name] for name in ("value", "units", "mean", "spread")))
 
 
 @dataclass(frozen=True)
@@ -198,8 +185,8 @@ class Promise:
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> "Promise":
         """What `to_json` gave."""
-        asked, cut = Asked.parse(plain["promise"]), Cut.from_json(plain["cut"])
-        levels = {name: Cut.from_json(level) for name, level in plain["levels"].items()}
+        asked, cut = Asked.parse(plain["promise"]), Cut(**plain["cut"])
+        levels = {name: Cut(**level) for name, level in plain["levels"].items()}
         return cls(asked, plain["family"], cut, plain["unit"], plain["left_out"], plain["column"], levels)
 
 
@@ -283,7 +270,7 @@ class _Calibration:
         rows_of = np.split(np.argsort(self.unit, kind="stable"), np.bincount(self.unit).cumsum()[:-1])
         for _ in range(_DRAWS):
             drawn = [rows_of[unit] for unit in generator.integers(len(rows_of), size=len(rows_of))]
-            rows, unit = np.concatenate(drawn), np.repeat(np.arange(len(drawn)), [len(each) for each in drawn])
+            rows, unit = np.concatenate(drawn), np.repeat(np.arange(len(drawn)), [len(group) for group in drawn])
             again = replace(self, scores=self.scores[rows], choices=self.choices[rows], unit=unit)
             expected.append(float(self.lost(again.best()).mean()))
         return float(np.std(expected))

@@ -27,7 +27,7 @@ def find_head(name: str) -> type[Head] | None:
 
 def _import_plugin(name: str) -> None:
     ours = name in HEADS and HEADS[name].__module__.startswith("affectml.")
-    plugin(GROUP, name, lambda found: HEADS.get(name) is found, f"a head named {name!r}", ours=ours)
+    plugin(GROUP, name, lambda head: HEADS.get(name) is head, f"a head named {name!r}", ours=ours)
 
 
 def head_class(name: str) -> type[Head]:

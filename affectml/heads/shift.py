@@ -156,13 +156,13 @@ def _drawn(
     known = scores.numpy().astype(np.float32)
     chosen, level = np.full(len(known), np.nan), np.zeros(len(known))
     if choices is not None:
-        given = np.asarray(choices, dtype=np.float64)
-        chosen = np.fmax.reduce(np.where(given > 0, np.nan, known), axis=1)
+        votes = np.asarray(choices, dtype=np.float64)
+        chosen = np.fmax.reduce(np.where(votes > 0, np.nan, known), axis=1)
         if promise.asked.risk == "recall":
-            chosen = (given * known).sum(axis=1) / np.where(given.any(axis=1), given.sum(axis=1), np.nan)
+            chosen = (votes * known).sum(axis=1) / np.where(votes.any(axis=1), votes.sum(axis=1), np.nan)
     if promise.levels:
         code = {name: float(at) for at, name in enumerate(sorted(promise.levels))}
-        level = np.array([code.get(str(each), np.nan) for each in ([None] * len(known) if levels is None else levels)])
+        level = np.array([code.get(str(name), np.nan) for name in ([None] * len(known) if levels is None else levels)])
     order = np.random.default_rng(0).permutation(np.flatnonzero(~np.isnan(level)))
     if groups is not None:
         _, first = np.unique(np.asarray(groups)[order].astype(str), return_index=True)

@@ -12,7 +12,6 @@ Floats = NDArray[np.float64]
 
 _GLOBAL_CANDIDATES = 200
 _SWEEPS = 5
-_NO_PROBABILITY = "has a value outside 0..1; give probabilities"
 
 
 def choose_thresholds(scores: ArrayLike, sets: ArrayLike, *, shrinkage: float = 50.0) -> Tensor:
@@ -37,16 +36,14 @@ def choose_thresholds(scores: ArrayLike, sets: ArrayLike, *, shrinkage: float = 
     Raises:
         BadInput: for shapes that differ, scores outside 0..1, or sets that are not 0/1.
     """
-    score_table, set_table = as_matrix(scores, "scores", torch.float64), as_matrix(sets, "sets", torch.float64)
-    if score_table.shape != set_table.shape:
-        raise BadInput(
-            f"sets: expected one 0/1 cell per score, shape {list(score_table.shape)}, got {list(set_table.shape)}"
-        )
-    refuse_rows((set_table != 0) & (set_table != 1), "sets", "has a value that is neither 0 nor 1")
-    refuse_rows((score_table < 0) | (score_table > 1), "scores", _NO_PROBABILITY)
+    scores, sets = as_matrix(scores, "scores", torch.float64), as_matrix(sets, "sets", torch.float64)
+    if scores.shape != sets.shape:
+        raise BadInput(f"sets: expected one 0/1 cell per score, shape {list(scores.shape)}, got {list(sets.shape)}")
+    refuse_rows((sets != 0) & (sets != 1), "sets", "has a value that is neither 0 nor 1")
+    refuse_rows((scores < 0) | (scores > 1), "scores", "has a value outside 0..1; give probabilities")
     if not shrinkage >= 0:
         raise BadInput(f"shrinkage: expected a number of positives, at least 0, got {shrinkage}")
-    score, truth = score_table.numpy(), set_table.numpy()
+    score, truth = scores.numpy(), sets.numpy()
     common = _common_threshold(score, truth)
     own = _own_thresholds(score, truth, common)
     positives = truth.sum(axis=0)

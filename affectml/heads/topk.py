@@ -67,11 +67,11 @@ def joint(logits: Tensor, size_logits: Tensor) -> Tensor:
         z = logits.detach().double().requires_grad_()
         table = log_symmetric(z, most)
         # the chance of a label given the size is the derivative of log e_s
-        given = [
+        conditional = [
             torch.autograd.grad(table[:, s].sum(), z, retain_graph=s < most)[0] if s else torch.zeros_like(z)
             for s in range(most + 1)
         ]
-    return torch.stack(given, dim=2).detach() * sizes[:, None, :].double()
+    return torch.stack(conditional, dim=2).detach() * sizes[:, None, :].double()
 
 
 def best_sets(together: Tensor, empty: Tensor) -> Tensor:
@@ -120,10 +120,9 @@ class SetObjective(Objective):
         """A row of average weight at the average image: every size as likely, every label as likely."""
         most = self.positive.shape[1] - self.labels - 1
         mass = self.total / len(self.positive)
-        row = torch.empty(1, self.positive.shape[1], dtype=self.positive.dtype)
-        row[:, : self.labels] = mass * most / (2 * self.labels)
-        row[:, self.labels :] = mass / (most + 1)
-        return dataclasses.replace(self, positive=row)
+        labels = self.positive.new_full((1, self.labels), mass * most / (2 * self.labels))
+        sizes = self.positive.new_full((1, most + 1), mass / (most + 1))
+        return dataclasses.replace(self, positive=torch.cat([labels, sizes], dim=1))
 
     def intercept(self) -> Tensor:
         """Logits of the mean membership, with the pseudo row; no potentials."""
@@ -138,7 +137,7 @@ class SetObjective(Objective):
     def loss(self, logits: Tensor) -> Tensor:
         """Summed loss of [label logits | size logits], [N, C + K + 1]."""
         parts = zip(torch.split(self.positive, _CHUNK), torch.split(logits, _CHUNK), strict=True)
-        return torch.stack([self._loss(target, given) for target, given in parts]).sum()
+        return torch.stack([self._loss(target, logits_here) for target, logits_here in parts]).sum()
 
     def gradient(self, logits: Tensor) -> Tensor:
         """Derivative of the summed loss by the logits, but for the potentials of sizes 0 and 1, which stay at 0.
@@ -147,9 +146,9 @@ class SetObjective(Objective):
         """
         out = torch.empty_like(logits)
         parts = zip(*(torch.split(x, _CHUNK) for x in (self.positive, logits, out)), strict=True)
-        for target, given, into in parts:
+        for target, logits_here, into in parts:
             with torch.enable_grad():
-                z = given.detach().requires_grad_()
+                z = logits_here.detach().requires_grad_()
                 into.copy_(torch.autograd.grad(self._loss(target, z), z)[0])
         out[:, self.labels : self.labels + 2] = 0
         return out
@@ -234,9 +233,7 @@ class TopKHead(SetHead, name="topk", learns=("rates", "sets")):
             rows.need(2, "give val, or l2")
         # sizes cut short would contradict the labels that make them
         most = max(1, int((inside > 0)[rows.mass[:, 0] > 0].sum(dim=1).max()))
-        held = None
-        if rows.val is not None:
-            held = (rows.val[0], SetObjective.of(rows.val[1], alike(len(rows.val[0])), most))
+        held = None if rows.val is None else (rows.val[0], SetObjective.of(rows.val[1], alike(len(rows.val[0])), most))
         objective = SetObjective.of(inside, rows.mass, most)
         fitted, chosen = fit_linear(rows.X, objective, l2=c.l2, val=held, generator=generator)
         self._state = {**fitted, "labels": torch.tensor(inside.shape[1])}

@@ -85,12 +85,12 @@ class ErasedPeople(erasing.Erased):
             command = shlex.join(["affectml", "label", "remove", "erase", shown(dataset), *people, "--runs"])
             return [*lines, f"  no run by person was found that knows them; `{command} FOLDER` looks in other places"]
         lines.append("thresholds and tastes taken out of what runs know of people, for good:")
-        lines += [f"  {one.file}: {one.people} of its people" for one in self.learned]
+        lines += [f"  {record.file}: {record.people} of its people" for record in self.learned]
         lines.append("  what a run learned of all people together it learned from their answers too, and keeps. For a")
         lines.append("  run without them make the targets again, remove the run with its people file, and train anew:")
-        for one in self.learned:
-            gone = "its run is not beside it" if one.run is None else f"{one.run} does not say how it was trained"
-            lines.append(f"    {one.command or f'{one.file}: {gone}'}")
+        for record in self.learned:
+            gone = "its run is not beside it" if record.run is None else f"{record.run} does not say how it was trained"
+            lines.append(f"    {record.command or f'{record.file}: {gone}'}")
         return lines
 
 
@@ -202,7 +202,7 @@ def _people_of(dataset: Dataset, more: list[Path]) -> list[People]:
     # by name, since a target that was exported again has another fingerprint; or by that, where the set was renamed
     others = [people for people in opened if people.dataset != dataset.name]
     own = {dataset.fingerprint(target)["target"] for target in dataset.meta.targets} if others else set()
-    return [one for one in opened if one.dataset == dataset.name or one.fingerprint.get("target") in own]
+    return [people for people in opened if people.dataset == dataset.name or people.fingerprint.get("target") in own]
 
 
 def _learned(people: People, count: int) -> Learned:

@@ -145,9 +145,9 @@ def task_words(store: LabelStore, people: pd.DataFrame) -> Iterator[str]:
     for counts in people["answered_in"][~people["withdrawn"]]:
         answers.update(counts)
         speakers.update(counts.keys())
-    each = [f"{code} {n:,} (people: {speakers[code]:,})" for code, n in answers.most_common()]
-    if len(each) > 1:
-        yield f"answers by language: {', '.join(each)}"
+    languages = [f"{code} {n:,} (people: {speakers[code]:,})" for code, n in answers.most_common()]
+    if len(languages) > 1:
+        yield f"answers by language: {', '.join(languages)}"
     if skipped := store.skipped_images():
         more = "`affectml label assign --queue FILE --more 1` asks one more person each"
         yield f"too many skipped these, so that fewer than wanted answer them ({more}): {few(skipped, 50)}"

@@ -32,7 +32,7 @@ def check(folder: Path) -> Checked:
         return replace(checked, refused=[*checked.refused, *why])
     taxonomy = labels_of(task)
     known = {
-        language: {label: said for label, said in words.items() if label in taxonomy.labels}
+        language: {label: name for label, name in words.items() if label in taxonomy.labels}
         for language, words in study.labels.items()
     }
     try:
@@ -58,7 +58,7 @@ def _words_of_the_task(study: Study, taxonomy: Taxonomy, question: str) -> Itera
             yield f"labels without a name in {reading}: {few(without, 5)}; {file} takes names for them, at labels."
         ours = [f"{name.name} ({label})" for label, name in names.items() if name and name.source == "affectml"]
         if ours and not is_read(language):
-            yield f"names in {reading} that a machine chose: {few(ours, 5)}; nobody is said to have read them."
+            yield f"names in {reading} that a machine chose: {', '.join(ours)}; nobody is said to have read them."
 
 
 def open_running(folder: Path, db: str | None = None) -> LabelStore:

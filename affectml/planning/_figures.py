@@ -94,7 +94,7 @@ class Pilot:
             above = (1 / (1 + np.exp(-odds - middle))).mean(axis=(0, 1)) > rates
             low, high = np.where(above, low, middle), np.where(above, middle, high)
         chosen = generator.random(odds.shape) < 1 / (1 + np.exp(-odds - middle))
-        who, what = (each.ravel() for each in np.indices((people, images)))
+        who, what = (numbers.ravel() for numbers in np.indices((people, images)))
         names = tuple(f"label {number}" for number in range(1, len(rates) + 1))
         return cls(names, what, who, chosen.reshape(len(who), -1).astype(np.float64), assumed=True)
 
@@ -246,14 +246,14 @@ class Figures:
         # a mean over labels of what is skewed gathers around its mean, not around what was found
         drawn[:, -2:] *= torch.tensor([*expected.values()][-2:], dtype=torch.float64) / drawn[:, -2:].median(0).values
         ends = torch.quantile(drawn, tails, dim=0).T.tolist()
-        return {name: Width(half, *each) for (name, half), each in zip(expected.items(), ends, strict=True)}
+        return {name: Width(half, *interval) for (name, half), interval in zip(expected.items(), ends, strict=True)}
 
-    def _halves(self, of: TwoWayVariances, design: Design, these: bool) -> Tensor:
+    def _halves(self, of: TwoWayVariances, design: Design, these_images: bool) -> Tensor:
         """[..., M + 2]."""
         n, labels = design.people, self.labels
         cells = of.cells.clamp(min=0)
         cells[..., labels : labels + 1] += 2 * self.pairs / (n - 1) if n > 1 else math.nan
-        images = torch.zeros_like(of.images) if these else of.images
+        images = torch.zeros_like(of.images) if these_images else of.images
         ratio = design.all_people / design.images  # where one is estimated below 0, so much of the other is noise too
         people = (of.people + images.clamp(max=0) * ratio).clamp(min=0)
         images = (images + of.people.clamp(max=0) / ratio).clamp(min=0)
@@ -294,15 +294,15 @@ def figures_of(pilot: Pilot, *models: Predicted, seed: int = 0, draws: int = DRA
         for name, values in ours.items():
             scores |= {name: values} | {f"{name}_difference": values - theirs[name] for theirs in others}
         tables.append((scores, models[0].unit))
-    found, drawn = [], []
+    known, drawn = [], []
     for figures, unit in tables:
         values = np.stack(list(figures.values()), axis=1)
-        found.append(two_way_variances(values, pilot.person, unit))
+        known.append(two_way_variances(values, pilot.person, unit))
         if not pilot.assumed:
-            drawn.append(open_variances(found[-1], values, pilot.person, unit, count=draws, seed=seed))
+            drawn.append(open_variances(known[-1], values, pilot.person, unit, count=draws, seed=seed))
     names = tuple(name for figures, _ in tables for name in figures)
     open_ = _joined(drawn, pilot, alpha) if drawn else None
-    return Figures(names, len(pilot.labels), _joined(found, pilot, alpha), open_, alpha.pairs)
+    return Figures(names, len(pilot.labels), _joined(known, pilot, alpha), open_, alpha.pairs)
 
 
 def _joined(tables: list[TwoWayVariances], pilot: Pilot, alpha: Influence) -> TwoWayVariances:
@@ -367,8 +367,8 @@ def open_variances(
     by_person = [none + 1, none, none] if anonymous else [(1 - sp) * sp, across, sc * (1 - sp)]
     # sums by person, by image and within images: of people, images and cells
     held = np.array([by_person, [across, (1 - si) * si, sc * (1 - si)], [none + 1, none, none + 1]])
-    found = np.einsum("ijm,jm->im", held, spreads)
-    found[2] = np.maximum(found[2], 0)
+    variances = np.einsum("ijm,jm->im", held, spreads)
+    variances[2] = np.maximum(variances[2], 0)
 
     residual, asked = np.nan_to_num(values - of.value.numpy()), (~np.isnan(values)).astype(np.float64)
     (_, who), (_, what) = (np.unique(unit, return_inverse=True) for unit in (person, image))
@@ -386,7 +386,7 @@ def open_variances(
         squares = np.concatenate([by**2, theirs], axis=1)
         of_people, more = np.split(_drawn(squares, freedom, count, generator), 2, axis=1)
         within = within * more
-    drawn = found[:, None] * np.stack([of_people, of_images, within])  # [3, B, M]
+    drawn = variances[:, None] * np.stack([of_people, of_images, within])  # [3, B, M]
     left, right = (torch.from_numpy(x).movedim(-1, 0) for x in (held, drawn))
     people, images, cells = torch.linalg.solve_ex(left, right)[0].permute(1, 2, 0)
     return of._replace(people=people, images=images, cells=cells)

@@ -85,8 +85,8 @@ class Plan:
     def place(self) -> Row:
         """The pilot's own place among the studies; of assumptions alone, five people an image and 500 images."""
         pilot, overlap = self.pilot, max(1, round(len(self.pilot.image) / self.pilot.images))
-        each = self.config.each or (50 if pilot.assumed else math.ceil(overlap * pilot.images / pilot.people))
-        return self._row(Design(*(5, 500) if pilot.assumed else (overlap, pilot.images), each))
+        most = self.config.each or (50 if pilot.assumed else math.ceil(overlap * pilot.images / pilot.people))
+        return self._row(Design(*(5, 500) if pilot.assumed else (overlap, pilot.images), most))
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
@@ -148,27 +148,23 @@ class Plan:
         row = max(self.rows, key=lambda row: len(row.best)) if self.config.budget is not None else self.place
         design, rows, columns = row.design, [], ("pilot", "SD: people", "images", "answers")
         for name, width in row.widths.items():
-            told = [""] * 4
+            figures = [""] * 4
             if name in self._variances:
                 value, *spread = self._variances[name].values()
-                told = [_number(x) for x in (value, *(max(x, 0.0) ** 0.5 for x in spread))]
+                figures = [_number(x) for x in (value, *(max(x, 0.0) ** 0.5 for x in spread))]
             own = "–" if math.isnan(width.low) else f"{_number(width.low)} to {_number(width.high)}"
-            cells = {"figure": name} | dict(zip(columns, told, strict=True))
+            cells = {"figure": name} | dict(zip(columns, figures, strict=True))
             rows.append(cells | {"±": _number(width.half), "the plan's own 90 % interval": own})
-        one = "person" if design.people == 1 else "people"
-        title = f"{design.people} {one} an image, {design.images:,} images, {design.all_people:,} people"
+        noun = "person" if design.people == 1 else "people"
+        title = f"{design.people} {noun} an image, {design.images:,} images, {design.all_people:,} people"
         return _plan_table(title, rows)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; what cannot be told is None."""
         pilot = self.pilot
-        found = {
-            "pilot": {
-                "people": pilot.people,
-                "images": pilot.images,
-                "answers": len(pilot.image),
-                "drawn": pilot.assumed,
-            },
+        sizes = {"people": pilot.people, "images": pilot.images, "answers": len(pilot.image)}
+        values = {
+            "pilot": sizes | {"drawn": pilot.assumed},
             "costs": asdict(self.costs) | {"currency": self.config.currency},
             "variances": self._variances,
             "place": self.place.to_json(),
@@ -176,7 +172,7 @@ class Plan:
             "assumed": self.assumed,
             "limits": self.limits,
         }
-        plain: dict[str, Any] = json.loads(json.dumps(found), parse_constant=lambda nan: None)
+        plain: dict[str, Any] = json.loads(json.dumps(values), parse_constant=lambda nan: None)
         return plain
 
     @cached_property
@@ -186,44 +182,44 @@ class Plan:
         if pilot.assumed:
             of_people = f"{config.people_sd:g} (people, label by label) and {config.talk_sd:g} (people, all labels)"
             sds = f"with SDs in log-odds of {config.images_sd:g} (images), {of_people}"
-            said = [f"all is assumed: answers drawn from a mixed logit {sds}"]
+            notes = [f"all is assumed: answers drawn from a mixed logit {sds}"]
         else:
             which = f"about {'the same images' if config.these_images else 'images of the same kind'}"
-            said = [
+            notes = [
                 f"planned from {len(pilot.image):,} answers of {pilot.people:,} people about {pilot.images:,} images",
                 f"the study asks the same question, of people like these, {which}; everybody answers equally often",
             ]
         half = "what one half of the people said of an image, smoothed, is judged by the other half"
-        said.append(f"the model is a stand-in: {half}; its difference is that from their mean rates")
+        notes.append(f"the model is a stand-in: {half}; its difference is that from their mean rates")
         took = " (the median of the pilot)" if config.seconds is None and pilot.seconds is not None else ""
         paid = f", {config.per_hour:g} {config.currency} an hour" if config.per_hour else ""
         before = f", {costs.minutes_before:g} minutes of each person before them" if costs.minutes_before else ""
-        each = f"at most {self.place.design.each:,} images a person (--each)"
-        return *said, f"{each}, {costs.seconds:g} seconds an answer{took}{before}{paid}"
+        limit = f"at most {self.place.design.each:,} images a person (--each)"
+        return *notes, f"{limit}, {costs.seconds:g} seconds an answer{took}{before}{paid}"
 
     @cached_property
     def limits(self) -> tuple[str, ...]:
         """In words, what the pilot cannot tell."""
-        pilot, widths, said = self.pilot, self.place.widths, []
+        pilot, widths, notes = self.pilot, self.place.widths, []
         if not pilot.assumed and pilot.people < FEW:
             half, low, high = widths["label_rates"]
             place = f"at the pilot's size a rate's ±{number(half)} may be {number(low)} to {number(high)} (90 %)"
-            said.append(f"{pilot.people} people say little of how far people differ: {place}")
+            notes.append(f"{pilot.people} people say little of how far people differ: {place}")
         if not pilot.assumed and pilot.images < FEW:
-            said.append(f"{pilot.images} images say little of how far images differ")
+            notes.append(f"{pilot.images} images say little of how far images differ")
         rates = pilot.chosen.mean(axis=0)
         for share, what in ((0.0, "nobody chose"), (1.0, "everybody always chose")):
             if names := [label for label, rate in zip(pilot.labels, rates, strict=True) if rate == share]:
-                said.append(f"{what} {few(names, 6)}: nothing is planned for {'it' if len(names) == 1 else 'them'}")
+                notes.append(f"{what} {few(names, 6)}: nothing is planned for {'it' if len(names) == 1 else 'them'}")
         if math.isnan(widths["alpha"].half) and (pilot.chosen == pilot.chosen[0]).all():
-            said.append("everybody always gave the same answer: there is no alpha")
+            notes.append("everybody always gave the same answer: there is no alpha")
         elif math.isnan(widths["alpha"].half):
-            said.append("alpha is planned from images with three answers or more, and there are none")
+            notes.append("alpha is planned from images with three answers or more, and there are none")
         elif np.bincount(pilot.image).max() < 4:
-            said.append("no image has four answers: how much pairs of answers add to the spread of alpha is assumed")
+            notes.append("no image has four answers: how much pairs of answers add to the spread of alpha is assumed")
         if math.isnan(widths["set_f1"].half) and pilot.people == 2:
-            said.append("each half of two people is one of them: a model's scores need a pilot with more people")
-        return tuple(said)
+            notes.append("each half of two people is one of them: a model's scores need a pilot with more people")
+        return tuple(notes)
 
 
 def plan_study(dataset: Dataset | None, config: PlanConfig) -> Plan:
@@ -235,7 +231,7 @@ def plan_study(dataset: Dataset | None, config: PlanConfig) -> Plan:
     """
     check_range(config)
     lists = {name: list(getattr(config, name)) for name in LISTS if getattr(config, name) is not None}
-    config = replace(config, **{name: read_value(given, LISTS[name], option(name)) for name, given in lists.items()})
+    config = replace(config, **{name: read_value(values, LISTS[name], option(name)) for name, values in lists.items()})
     if dataset is None:
         pilot = Pilot.assumed_of(config)
     else:

@@ -35,8 +35,8 @@ def fit(prepared: Prepared, say: Say = lambda line: None) -> Systems:
         BadInput: for a head that learns sets where there are none.
         EncoderUnavailable: for one that needs texts where no text tower is.
     """
-    head, material = _fit_model(prepared, say), material_of(prepared)
-    zero_shot, why_not = None, {}
+    head = _fit_model(prepared, say)
+    material, zero_shot, why_not = material_of(prepared), None, {}
     try:
         texts, scale = prepared.label_features, prepared.store.logit_scale or 100.0
         zero_shot = ZeroShotHead(texts, logit_scale=scale).learn(material)

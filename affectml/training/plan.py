@@ -121,9 +121,9 @@ def _check(plan: Plan) -> None:
         )
     check_labels(dataset, targets)
     own_parts(dataset, targets.image_id, config.fold)
-    for each in options_of(TrainConfig):
-        if each.help.most is not None and (number := getattr(config, each.name) or 0) > each.help.most:
-            raise BadInput(f"{option(each.name, number)}: expected at most {each.help.most:,}")
+    for choice in options_of(TrainConfig):
+        if choice.help.most is not None and (number := getattr(config, choice.name) or 0) > choice.help.most:
+            raise BadInput(f"{option(choice.name, number)}: expected at most {choice.help.most:,}")
     k, labels = config.options.get("k"), len(targets.taxonomy)
     if k is not None and not 1 <= k <= labels:
         raise BadInput(f"{option('k', k, of_head=True)}: expected 1 to {labels}, the labels of {targets.taxonomy.name}")

@@ -28,13 +28,13 @@ def check_promise(plan: Plan) -> None:
     if why:
         raise BadInput(f"{option('promise', config.promise)}: {why}")
     if (column := config.promise_group) is not None:
-        given, own = option("promise_group", column), [each for each in dataset.images.columns if each not in OURS]
+        words, own = option("promise_group", column), [name for name in dataset.images.columns if name not in OURS]
         if column not in own:
             have = f"{did_you_mean(column, own)} (it has: {', '.join(own) or 'no column of your own'})"
-            raise BadInput(f"{given}: no such column in {dataset.root / 'images.parquet'}{have}")
+            raise BadInput(f"{words}: no such column in {dataset.root / 'images.parquet'}{have}")
         count, most = len(levels_in(dataset.images, column, targets.image_id)), MAX_LEVELS
         if not 2 <= count <= most:
-            raise BadInput(f"{given}: {count} levels; expected 2 to {most}, each with calibration images of its own")
+            raise BadInput(f"{words}: {count} levels; expected 2 to {most}, each with calibration images of its own")
 
 
 def check_calibration(prepared: Prepared) -> None:

@@ -142,8 +142,8 @@ class Prepared:
         if val.sets is None:
             way = option("head", "sigmoid")
             raise BadInput(f"{self.plan.head.described()} learns sets, and here are none ({val.no_sets}): take {way}")
-        made = cut_sets(train.kind, train.shares(), train.votes, train.people, val.beta, val.tau)
-        return made.astype(np.float64), val.sets.astype(np.float64)
+        sets = cut_sets(train.kind, train.shares(), train.votes, train.people, val.beta, val.tau)
+        return sets.astype(np.float64), val.sets.astype(np.float64)
 
     def _texts(self) -> dict[str, Any]:
         """For `Material.texts`."""

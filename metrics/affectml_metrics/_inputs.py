@@ -168,15 +168,11 @@ def of_indices(target: Tensor, preds: ArrayLike) -> Tensor:
 
 def same(preds: Tensor, target: Tensor, names: tuple[str, str] = ("preds", "target")) -> None:
     """Raise ShapeError unless both have one shape and lie on one device."""
+    expected = f"{' and '.join(names)}: expected one"
     if preds.shape != target.shape:
-        raise ShapeError(
-            f"{names[0]} and {names[1]}: expected one shape [N, C], "
-            f"but received {list(preds.shape)} and {list(target.shape)}"
-        )
+        raise ShapeError(f"{expected} shape [N, C], but received {list(preds.shape)} and {list(target.shape)}")
     if preds.device != target.device:
-        raise ShapeError(
-            f"{names[0]} and {names[1]}: expected one device, but received {preds.device} and {target.device}"
-        )
+        raise ShapeError(f"{expected} device, but received {preds.device} and {target.device}")
 
 
 def square(value: ArrayLike, name: str, labels: int, like: Tensor) -> Tensor:
@@ -226,9 +222,9 @@ def on_asked_labels(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
         if not trusted():
             with suppress(DomainError):  # it may be that of a -1
                 return function(*args, **kwargs)
-        given = signature.bind(*args, **kwargs).arguments
-        asked = _asked_cells(given)
-        return function(*args, **kwargs) if asked is None else _by_labels_asked(function, given, asked)
+        arguments = signature.bind(*args, **kwargs).arguments
+        asked = _asked_cells(arguments)
+        return function(*args, **kwargs) if asked is None else _by_labels_asked(function, arguments, asked)
 
     return metric
 
@@ -277,32 +273,32 @@ def holds_unasked(target: Tensor) -> bool:
     return bool((target == UNASKED).any())
 
 
-def _asked_cells(given: dict[str, object]) -> Tensor | None:
+def _asked_cells(arguments: dict[str, object]) -> Tensor | None:
     """Which cells of the target were asked, [N, C], or None where all were; `given` gets its target as a matrix."""
-    name = "votes" if "votes" in given else "target"
-    preds = as_tensor(given["preds"], "preds") if "preds" in given else None  # type: ignore[arg-type]
-    target = as_tensor(given[name], name)  # type: ignore[arg-type]
+    name = "votes" if "votes" in arguments else "target"
+    preds = as_tensor(arguments["preds"], "preds") if "preds" in arguments else None  # type: ignore[arg-type]
+    target = as_tensor(arguments[name], name)  # type: ignore[arg-type]
     target = target if preds is None else of_indices(target, preds)
     if target.ndim != 2 or not holds_unasked(target):
         return None
-    given[name] = target
+    arguments[name] = target
     return target != UNASKED
 
 
-def _by_labels_asked(function: Callable[..., Tensor], given: dict[str, object], asked: Tensor) -> Tensor:
+def _by_labels_asked(function: Callable[..., Tensor], arguments: dict[str, object], asked: Tensor) -> Tensor:
     """Rows with one set of asked labels at a time, on these labels alone."""
-    name = "votes" if "votes" in given else "target"
-    target = given[name]
+    name = "votes" if "votes" in arguments else "target"
+    target = arguments[name]
     assert isinstance(target, Tensor)
     # all rows with every label first: what is wrong elsewhere is named by its own row, and full rows are done
-    result = function(**{**given, name: target.masked_fill(~asked, 0)}).clone()
+    result = function(**{**arguments, name: target.masked_fill(~asked, 0)}).clone()
     partial = (~asked).any(-1).nonzero()[:, 0]
     which = _same_questions(asked[partial])
     order = which.argsort(stable=True)
     for rows in torch.split(partial[order], which.bincount().tolist()):
         labels = asked[rows[0]].nonzero()[:, 0]
         if len(labels):
-            result[rows] = function(**{key: _restricted(key, value, rows, labels) for key, value in given.items()})
+            result[rows] = function(**{key: _restricted(key, value, rows, labels) for key, value in arguments.items()})
         else:
             result[rows] = torch.nan
     return result

@@ -264,8 +264,8 @@ def _one_and_rest(panel: Panel, *, by_rest: bool) -> Iterator[Round]:
     votes, n = panel.answers.sum(1), panel.asked.sum(1)
     for person in range(panel.asked.shape[1]):
         mine = panel.answers[:, person]
-        rest, one = (votes - mine, n - 1), (mine, torch.ones_like(n))
-        yield panel.asked[:, person] & (n > 1), rest if by_rest else one, one if by_rest else rest, True
+        rest, alone = (votes - mine, n - 1), (mine, torch.ones_like(n))
+        yield panel.asked[:, person] & (n > 1), rest if by_rest else alone, alone if by_rest else rest, True
 
 
 def _each_other(panel: Panel) -> Iterator[Round]:

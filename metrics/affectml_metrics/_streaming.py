@@ -353,13 +353,13 @@ def metric_class(spec: MetricSpec, module: str) -> type[AffectMetric]:
         more = config.pop("more")
         for name in config.keys() & {"ground", "similarity"}:
             config[name] = config[name] if isinstance(config[name], str) else as_tensor(config[name], name)
-        super(made, self).__init__(config, more)  # type: ignore[arg-type]
+        super(metric_class, self).__init__(config, more)  # type: ignore[arg-type]
 
     itself = inspect.Parameter("self", _BY_PLACE)
     __init__.__signature__ = inspect.Signature([itself, *options, rest], return_annotation=None)  # type: ignore[attr-defined]
     __init__.__qualname__, __init__.__module__ = f"{spec.cls}.__init__", module
     what, _, _ = inspect.cleandoc(spec.function.__doc__ or "").partition("\n\n")
-    made = type(
+    metric_class = type(
         spec.cls,
         (base,),
         {
@@ -373,7 +373,7 @@ def metric_class(spec: MetricSpec, module: str) -> type[AffectMetric]:
             "plot_upper_bound": spec.bounds()[1],
         },
     )
-    return made
+    return metric_class
 
 
 _TABLES = ("preds", "target", "votes", "n", "asked", "weights")  # arguments of `update`, no options

@@ -196,8 +196,8 @@ class _Answers:
         ordered = np.sort(code)
         if not (ordered[1:] == ordered[:-1]).any():
             return cls(person, image, None, person, image)
-        found, cell = (torch.from_numpy(x) for x in np.unique(code, return_inverse=True))
-        return cls(person, image, cell, found // count, found % count)
+        codes, cell = (torch.from_numpy(x) for x in np.unique(code, return_inverse=True))
+        return cls(person, image, cell, codes // count, codes % count)
 
     def sums(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Sums of x [A] by person, by image and by cell."""
@@ -284,9 +284,9 @@ def _variances(column: Tensor, answers: _Answers, design: _Design) -> list[Tenso
     variances = torch.full((3,), torch.nan, dtype=torch.float64)
     if squares is not None:
         wanted = torch.tensor(_TOLD, dtype=torch.float64) @ design.solved
-        told = (wanted @ design.held - torch.tensor(_TOLD)).abs().amax(1) < 1e-6
-        variances = torch.where(told, wanted @ squares / design.squares[[0, 1, 2, 2, 2, 2]], torch.nan) * unit**2
-        first = told[2:].nonzero()[:1, 0]  # of cells alone, or with what cannot be told from them
+        known = (wanted @ design.held - torch.tensor(_TOLD)).abs().amax(1) < 1e-6
+        variances = torch.where(known, wanted @ squares / design.squares[[0, 1, 2, 2, 2, 2]], torch.nan) * unit**2
+        first = known[2:].nonzero()[:1, 0]  # of cells alone, or with what cannot be told from them
         variances = torch.cat([variances[:2], variances[2:][first] if len(first) else variances[2:3]])
     return [value, *variances, *_rows(column), *1 / design.squares[:2]]
 

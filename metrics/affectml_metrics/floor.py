@@ -65,7 +65,7 @@ def sampling_floors(
         drawn = (_vote if kind == "distribution" else _answer)(truth, people, generator)
         for name, metric in metrics.items():
             scores[name].append(metric(truth, drawn).double().nanmean())
-    return {name: torch.stack(each).mean() for name, each in scores.items()}
+    return {name: torch.stack(draws).mean() for name, draws in scores.items()}
 
 
 def _vote(truth: Tensor, n: Tensor, generator: torch.Generator) -> Tensor:

@@ -142,7 +142,7 @@ def interval_of(
     low, high = torch.where(value.isinf(), lowest, low), torch.where(value.isinf(), highest, high)
     unknown = (blocks < 2) & ~value.isinf() | value.isnan()
     p = p.masked_fill(value.isinf(), torch.nan)
-    low, high, p = (each.masked_fill(unknown, torch.nan) for each in (low, high, p))
+    low, high, p = (ends.masked_fill(unknown, torch.nan) for ends in (low, high, p))
     return low, high, p
 
 

@@ -15,10 +15,10 @@ class BadPlugin(MetricInputError):
 @cache
 def plugins(group: str) -> dict[str, list[EntryPoint]]:
     """The entry points of a group, such as `affectml.heads`, by name; nothing is imported."""
-    found: dict[str, list[EntryPoint]] = {}
+    entries: dict[str, list[EntryPoint]] = {}
     for entry in entry_points(group=group):
-        found.setdefault(entry.name, []).append(entry)
-    return found
+        entries.setdefault(entry.name, []).append(entry)
+    return entries
 
 
 def package_of(entry: EntryPoint) -> str:

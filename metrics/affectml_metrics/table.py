@@ -301,8 +301,8 @@ def _known() -> dict[str, MetricSpec]:
     return _table
 
 
-def _is_spec(name: str, found: object) -> bool:
-    return isinstance(found, MetricSpec) and found.name == name and callable(found.function)
+def _is_spec(name: str, entry: object) -> bool:
+    return isinstance(entry, MetricSpec) and entry.name == name and callable(entry.function)
 
 
 def specs(kind: Kind | None = None, place: Place | None = None) -> Iterator[MetricSpec]:

@@ -3,6 +3,7 @@
 import random
 import re
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +25,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "database_url" in metafunc.fixturenames and not named:
         engines = getattr(metafunc.module, "ENGINES", ("sqlite", "postgresql"))
         metafunc.parametrize("database_url", engines, indirect=True)
+
+
+@sa.event.listens_for(sa.pool.Pool, "checkout")
+def _no_power_is_cut(connection, _record, _proxy):
+    """No test cuts the power, so that none waits for the disk: of a process that is killed the system writes all."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous=OFF")
 
 
 @pytest.fixture(scope="session")

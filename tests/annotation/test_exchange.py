@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import affectml_annotation as aa
@@ -17,6 +17,7 @@ from affectml_annotation.exchange.tables import import_problems
 
 from .tasks import LABELS, new_task, refused
 
+ENGINES = ("sqlite",)  # what is imported into either engine is in test_store.py
 FILES = ["j.parquet", "j.csv", "j.jsonl", "j.json"]
 TASK = aa.Task(labels=LABELS, question="What do you feel?", overlap=2, name="feelings", construct="evoked")
 
@@ -117,6 +118,7 @@ def test_languages_are_written_where_there_are_any_and_a_column_of_another_meani
 
 
 @pytest.mark.parametrize("name", FILES)
+@settings(max_examples=12)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.sets(st.sampled_from(LABELS)))
 @example("one\rtwo", {"awe"})  # old Mac line ends, and the separators that Python takes for line ends
 @example("one\r\ntwo\n\rthree\r", {"awe", "joy"})

@@ -101,7 +101,7 @@ def asked():
 @pytest.mark.slow
 def test_nothing_but_what_is_named_reads_a_large_table_from_end_to_end(database_url, asked, monkeypatch, tmp_path, run):
     anything = Anything(database_url, 5, monkeypatch, tmp_path)
-    anything.do(600)
+    anything.do(350)
     with anything.store as store:
         for who in store.annotators()["annotator_id"].head(3):
             queries.person(store, who)

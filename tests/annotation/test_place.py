@@ -171,5 +171,5 @@ def test_a_database_has_its_data_set_s_name_whatever_stands_in_it(run, here, nam
     (here / "mydata").rename(here / name)
     assert json.loads(run("label", "init", name, "--json"))["db"] == f"{name}-labels.db"
     files = {path.name for path in here.iterdir() if path.is_file()}
-    assert files == {f"{name}-labels.db", f"{name}-labels.db-queue"}
+    assert files == {f"{name}-labels.db"}
     assert json.loads(run("label", "status", "--json"))["db"] == f"{name}-labels.db"

@@ -148,14 +148,14 @@ shapes = st.tuples(st.floats(0.2, 4), st.floats(0.2, 6))
 
 
 @st.composite
-def images(draw, most=3):
+def images(draw, most=2):
     count = draw(st.integers(1, most))
     n = draw(st.integers(0, 9))
     votes = [draw(st.integers(0, n)) for _ in range(count)]
     return votes, n, prior(*[draw(shapes) for _ in range(count)])
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(images())
 def test_the_expected_entropy_is_the_integral_over_the_posterior(image):
     votes, n, beta = image

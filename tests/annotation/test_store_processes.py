@@ -45,8 +45,8 @@ def run_clients(spawn, url: str, folder: Path, people: list[str], wanted: int, k
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("images", "overlap", "people", "kills"), [(100, 2, 3, 2), (1000, 4, 16, 20)])
-def test_many_processes_and_some_killed(database_url, tmp_path, spawn, images, overlap, people, kills):
+def test_many_processes_and_some_killed(database_url, tmp_path, spawn):
+    images, overlap, people, kills = 300, 3, 8, 8
     names = [f"p{number:02d}" for number in range(people)]
     with LabelStore(database_url) as store:
         labels = ("awe", "fear", "joy")

@@ -146,10 +146,6 @@ def test_no_text_is_read_from_outside_the_folder(folder, place):
 
 BAD_FILES = [
     (FILE, b"pay: {per_person: 3}\n\npay: {per_person: 5}\n", "key 'pay' stands twice, the second time in line 3"),
-    (FILE, b"help: !!python/object/apply:os.system ['true']", "not valid YAML"),
-    (FILE, b"consent: {version: 2026-02-30}", "not valid YAML"),
-    (FILE, b"overlap: " + b"9" * 5000, "not valid YAML"),
-    (FILE, b"help: " + b"[" * 2000, "not valid YAML"),
     (
         FILE,
         b"seed: 1\nbefore:\n  questions:\n  - {text: How old?, kind: choice}\n",

@@ -215,9 +215,9 @@ def test_a_list_of_yaml_is_no_place_to_fill_in_and_one_within_a_short_text_is(fo
     assert read_study(folder).labels["de"]["awe"].name == ""  # of spaces
     """Letters of Arabic and Japanese are neither small nor capital, so such a list looks like one."""
     (folder / "study.de.yaml").write_text("boxes: [قرأت هذا., أشارك بمحض إرادتي.]\n", encoding="utf-8")
-    assert not [line for line in check.check_study(folder).missing if "study.de.yaml" in line]
+    assert not [line for line in check.check_study(folder).unfilled if "study.de.yaml" in line]
     (folder / "study.de.yaml").write_text('help: ["Fragen: [ANSCHRIFT]"]\n', encoding="utf-8")
-    assert "study.de.yaml has places to fill in: [ANSCHRIFT]." in check.check_study(folder).missing
+    assert "study.de.yaml has places to fill in: [ANSCHRIFT]." in check.check_study(folder).unfilled
 
 
 @pytest.fixture
@@ -232,7 +232,7 @@ def bilingual(database_url):
 
 
 def test_the_consent_is_read_in_either_language_and_its_boxes_are_the_studys_own(bilingual):
-    _version, study = bilingual.database.reading(running.study_of, 2)
+    study = bilingual.database.reading(running.study_of, 2)
     german = study.translation("de")
     assert (study.text("consent"), study.text("consent", "de")) == ("Words.", "Zustimmung.")
     assert study.translation("en").boxes_of(study.file) == {"I agree.": "I agree."}

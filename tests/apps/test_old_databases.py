@@ -48,6 +48,10 @@ def test_a_task_of_an_earlier_version_is_labelled_on_and_shown_to_its_lead(versi
     assert len(reply["past"]) == len(before) > 0
     assert ann.say(answer_to(reply["items"][0], labels=task.file.labels[:1]))["receipts"][0]["status"] == "accepted"
     assert set(task.store.history("ann", 500)["event_id"]) == {*before, "e1"}
+    pages_are_drawn()
+
+
+def pages_are_drawn():
     for _, path, _ in LEAD:
         app = page(path, who="ann")
         assert said(app)
@@ -68,10 +72,7 @@ def test_a_study_whose_images_stopped_early_lets_people_in_and_is_shown_to_its_l
     (folder / "study.yaml").write_text(yaml.safe_dump({**file, "overlap": 2, "dataset": "../data"}))
     (folder / "study.de.yaml").write_text("read_by: {consent: a native speaker}")
     task = serve(None, study=folder, db=str(db))
-    for _, path, _ in LEAD:
-        app = page(path, who="ann")
-        assert said(app)
-        assert not app.error
+    pages_are_drawn()
     came = Visitor({"PROLIFIC_PID": "60a1f2e3d4c5b6a798012345", "STUDY_ID": "s1", "SESSION_ID": "once"}, "laptop")
     for module in (navigation, study_page):
         monkeypatch.setattr(module, "visitor_of", lambda task, cookies: came)

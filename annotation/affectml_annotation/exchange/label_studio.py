@@ -1,7 +1,7 @@
 """Label Studio's JSON: tasks with image-level choices and annotations, both ways.
 
 Labels, none (an annotation with an empty result), skip (was_cancelled), seconds (lead_time), times and annotators have
-their places there. Unsure is the choice of a control of its own; what else a judgement says stands as JSON in a text.
+their places there; unsure and every other column are further results, each of a control of that name.
 """
 
 import json
@@ -17,9 +17,11 @@ from affectml_annotation.exchange.files import readable, write_json
 from affectml_annotation.exchange.tables import for_files, from_files, plain_row, with_time_texts
 from affectml_annotation.judgements import ANSWERS
 
-CHOICES, KIND, OTHERS = "labels", "answer", "affectml"  # names of controls
+CHOICES, KIND, IMAGE = "labels", "answer", "image"
 THEIR_NAMES = {"event_id": "unique_id", "seconds": "lead_time", "at": "created_at"}
-PLACED = (*THEIR_NAMES, "image_id", "annotator_id", "kind", "labels")
+# The other columns that have no place of their own there.
+FURTHER = {column.name: column for column in COLUMNS
+           if column.name not in (*THEIR_NAMES, "image_id", "annotator_id", "kind", "labels")}  # fmt: skip
 
 
 def write_label_studio(judgements: pd.DataFrame, path: str | Path) -> None:
@@ -34,21 +36,33 @@ def write_label_studio(judgements: pd.DataFrame, path: str | Path) -> None:
 
 
 def _annotation(row: Mapping[str, Any]) -> dict[str, Any]:
-    result = [_result(CHOICES, "choices", list(row["labels"]))] if len(row["labels"]) else []
+    result = _choices(CHOICES, row["labels"])
     if row["kind"] == "unsure":
-        result.append(_result(KIND, "choices", ["unsure"]))
-    others = {name: value for name, value in row.items() if name not in PLACED}
+        result += _choices(KIND, ["unsure"])
+    for name, value in row.items():
+        match FURTHER[name].type if name in FURTHER else None:
+            case "numbers":
+                result.append(_result(name, "textarea", {"text": ["" if one is None else str(one) for one in value]}))
+            case "truth":
+                result += _choices(name, [name] if value else [])
+            case "number" | "whole":
+                result.append(_result(name, "number", {"number": value}))
+            case "text" | "language" | "time":
+                result.append(_result(name, "textarea", {"text": [value]}))
     return {
         "completed_by": {"email": row["annotator_id"]},
         "was_cancelled": row["kind"] == "skip",
-        "result": [*result, _result(OTHERS, "text", [json.dumps(others, ensure_ascii=False)])],
+        "result": result,
         **{theirs: row[name] for name, theirs in THEIR_NAMES.items() if name in row},
     }
 
 
-def _result(name: str, kind: str, value: list[str]) -> dict[str, Any]:
-    type_ = "textarea" if kind == "text" else kind
-    return {"from_name": name, "to_name": "image", "type": type_, "value": {kind: value}}
+def _result(name: str, kind: str, value: dict[str, Any]) -> dict[str, Any]:
+    return {"from_name": name, "to_name": IMAGE, "type": kind, "value": value}
+
+
+def _choices(name: str, chosen: list[str]) -> list[dict[str, Any]]:
+    return [_result(name, "choices", {"choices": list(chosen)})] if chosen else []
 
 
 def read_label_studio(path: str | Path) -> pd.DataFrame:
@@ -85,26 +99,34 @@ def _judgement(annotation: Mapping[str, Any], where: str) -> dict[str, Any]:
     by = annotation.get("completed_by")
     if isinstance(by, dict):
         by = by.get("email") or by.get("id")
+    found = _read_results(annotation.get("result", []), where)
+    found["annotator_id"] = None if by is None else str(by)
+    if annotation.get("was_cancelled"):
+        found |= {"kind": "skip", "labels": []}
+    return found | {name: at for name, theirs in THEIR_NAMES.items() if (at := annotation.get(theirs)) is not None}
+
+
+def _read_results(results: Sequence[Mapping[str, Any]], where: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"round": 1}
     chosen: dict[str, list[Any]] = {}
-    others: dict[str, Any] = {"round": 1}
-    results: Sequence[Mapping[str, Any]] = annotation.get("result", [])
     for result in results:
         name, value = str(result.get("from_name")), result.get("value", {})
-        if "choices" in value:
+        column = FURTHER.get(name)
+        if "choices" in value and name == KIND:
+            found["kind"] = value["choices"][0]
+        elif column is not None and column.type == "truth" and value.get("choices") == [name]:
+            found[name] = True
+        elif "choices" in value:
             chosen[name] = [*chosen.get(name, ()), *value["choices"]]
-        elif name == OTHERS and "text" in value:
-            others |= json.loads(value["text"][0])
-    said = chosen.pop(KIND, [])
+        elif column is not None and "number" in value:
+            found[name] = value["number"]
+        elif column is not None and "text" in value:
+            texts = value["text"] if isinstance(value["text"], list) else [value["text"]]
+            numbers = column.type == "numbers"
+            found[name] = [float(one) if one else None for one in texts] if numbers else " ".join(texts)
     if len(chosen) > 1 and CHOICES not in chosen:
         names = ", ".join(sorted(chosen))
         raise BadImport(where, [f"choices under several controls ({names}); call the one with the labels {CHOICES!r}"])
     labels = chosen[CHOICES] if CHOICES in chosen else next(iter(chosen.values()), [])
-    kind = "skip" if annotation.get("was_cancelled") else said[0] if said else "labels" if labels else "none"
-    told = {name: annotation[theirs] for name, theirs in THEIR_NAMES.items() if annotation.get(theirs) is not None}
-    return {
-        **{column.name: others[column.name] for column in COLUMNS if column.name in others},
-        "annotator_id": None if by is None else str(by),
-        "kind": kind,
-        "labels": labels if kind in ANSWERS else [],
-        **told,
-    }
+    kind = found.get("kind", "labels" if labels else "none")
+    return {**found, "kind": kind, "labels": labels if kind in ANSWERS else []}

@@ -74,7 +74,10 @@ class LabelStore(Claiming, Submitting, Reading):
             version = self.database.reading(version_of)
             if reads_only and not 1 <= version <= len(MIGRATIONS):
                 raise StoreError(f"{url}: has another schema than this version of affectml writes")
-            if reads_only and version < len(MIGRATIONS) and self.database.dialect == "sqlite":
+            if reads_only and version < len(MIGRATIONS):
+                if self.database.dialect == "postgresql":
+                    where = self.database.where
+                    raise StoreError(f"{where} has an earlier schema; `affectml label status` makes it this one")
                 self.database, reads_only = self.database.in_memory(), False
             if not reads_only:
                 migrate(self.database.write)

@@ -1,17 +1,18 @@
 """Backups: one SQLite file of a whole label store, whatever engine it runs on, that says what it must hold; and back.
 
-Under the key `backup` of its table `setting` stand the rows and a digest of every table, and a digest of the log. They
-are the same on both engines: a backup of a PostgreSQL database that was restored from a backup has the same ones.
+Under the key `backup` of its table `setting` stand the rows and a digest of every table. They are the same on both
+engines: a backup of a PostgreSQL database that was restored from a backup has the same ones.
 """
 
 import json
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from shutil import copyfileobj, copymode
 from tempfile import gettempdir
@@ -23,19 +24,15 @@ from sqlalchemy.exc import DBAPIError
 from affectml_annotation.errors import StoreError
 from affectml_annotation.exchange.files import keep, make_way, workplace
 from affectml_annotation.store import LabelStore
-from affectml_annotation.store.engine import Database, failure, make_engine, watched, without_password
+from affectml_annotation.store.engine import Database, failure, without_password
 from affectml_annotation.store.erasing import Gone, erase_again
-from affectml_annotation.store.migrations import MIGRATIONS, migrate, schema_faults, version_of
+from affectml_annotation.store.migrations import migrate, schema_faults
 from affectml_annotation.store.place import BACKUP, KEPT, backup_note, backups_of, holds_store, kept_in, way_back
-from affectml_annotation.store.schema import metadata, now_ms, write_setting
+from affectml_annotation.store.schema import metadata, now_ms
 from affectml_annotation.store.versions import has_task, own_version
 
-RESTORED = "restored"  # the key of the setting that says from what a database was restored
-LEFT_OUT = f"\"key\" NOT IN ('{BACKUP}', '{RESTORED}')"
 AT_ONCE = 2_000  # rows
 PATIENCE = 5  # seconds for other programs to close a database that is to be replaced
-Row = Sequence[Any]
-Columns = Mapping[str, str | None]  # to the type that a column has in a backup, where it is another than in PostgreSQL
 _line = json.JSONEncoder(separators=(",", ":"), default=repr).encode
 
 
@@ -44,7 +41,7 @@ class Backup:
     """A backup, as it says itself.
 
     at: milliseconds since 1970. of: name of the database. counts: rows by table. digests: hex, by table, whatever the
-    order of its rows. log: hex, of all events in their order. affectml: the version that wrote it. bytes: its size.
+    order of its rows. affectml: the version that wrote it. bytes: its size.
     """
 
     file: Path
@@ -52,7 +49,6 @@ class Backup:
     of: str
     counts: dict[str, int]
     digests: dict[str, str]
-    log: str
     affectml: str
     bytes: int
 
@@ -78,7 +74,7 @@ def write_backup(store: LabelStore, out: str | Path, *, replace: bool = False) -
         copy = folder / "backup.db"
         copy.touch(0o600)
         with store.database.snapshot() as source:
-            tally = (_pages if store.database.dialect == "sqlite" else _rows_into)(source, copy)
+            tally = (_pages if store.database.dialect == "sqlite" else _rows_into_file)(source, copy)
         seal(copy, of, at, tally)
         read_backup(copy)
         make_way(out, replace=replace)  # only now: a try that fails keeps no second name of the old one
@@ -103,10 +99,9 @@ def read_backup(file: str | Path) -> Backup:
 
 def unlike(there: "Tally", said: Backup) -> list[str]:
     """What is not as it was, with both figures."""
-    now_digests, were = ({**each.digests, "the log": each.log} for each in (there, said))
     compared: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [
         ("{} has {} rows, and had {}", there.counts, said.counts),
-        ("the digest of {} is {}, and was {}", now_digests, were),
+        ("the digest of {} is {}, and was {}", there.digests if said.digests else {}, said.digests),
     ]
     return [
         words.format(name, now.get(name, 0), was.get(name, 0))
@@ -124,90 +119,51 @@ def noted(file: Path) -> Backup:
         way = way_back(file) if KEPT.fullmatch(file.name) else "`affectml label backup DB OUT` makes one"
         raise StoreError(f"{file}: no backup, or a damaged one; {way}")
     try:
-        said = json.loads(note)  # which said until 0.3.0 how many seconds it took
-        return Backup(file, bytes=file.stat().st_size, **{key: said[key] for key in said if key != "seconds"})
-    except (TypeError, ValueError, RecursionError):
+        said = json.loads(note)
+        if "log" in said:  # of 0.3.0.dev0, whose digests were others
+            said = {"digests": {}} | {key: said[key] for key in ("at", "of", "counts", "affectml")}
+        return Backup(file, bytes=file.stat().st_size, **said)
+    except (TypeError, ValueError, LookupError, RecursionError):
         raise StoreError(f"{file}: what the backup says of itself cannot be read; {way_back(file)}") from None
 
 
 class Tally:
-    """Rows and digests of tables whose rows pass through it. The keys `backup` and `restored` of `setting` never do."""
+    """Rows and digests of tables whose rows pass through it."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
         self.digests: dict[str, str] = {}
-        self.log = sha256().hexdigest()
 
     @classmethod
     def of(cls, connection: sa.Connection, but: Collection[str] = ()) -> "Tally":
         """That of a whole database, but for some tables, one row at a time."""
         tally = cls()
-        for table, columns in tables(connection).items():
-            if table not in but:
-                deque(tally.through(connection, table, columns), maxlen=0)
+        for table in tables(connection):
+            if table.name not in but:
+                deque(tally.through(connection, table), maxlen=0)
         return tally
 
-    def through(self, connection: sa.Connection, table: str, columns: Columns) -> Iterator[Row]:
-        """A table's rows, each counted; events in their order."""
-        texts = [at for at, kind in enumerate(columns.values()) if kind == "TEXT"]
+    def through(self, connection: sa.Connection, table: sa.TableClause) -> Iterator[sa.Row[Any]]:
+        """A table's rows, each counted. A number is a float here: SQLite makes one of what has too many digits."""
+        query = sa.select(table).execution_options(stream_results=True, yield_per=AT_ONCE)
         count = total = 0
-        log = sha256()
-        for row in watched(_rows(connection, table, columns)):
-            values = [*row]
-            for at in texts:
-                value = values[at]
-                if value is not None and (not isinstance(value, str) or value[:1] in "-0123456789"):
-                    values[at] = _number(value)
-            line = _line(values).encode()
+        for row in connection.execute(query if table.name != "setting" else query.where(table.c.key != BACKUP)):
+            values = [float(value) if isinstance(value, int | float) else value for value in row]
             count += 1
-            if table == "event":
-                log.update(line + b"\n")
-            else:
-                total += int.from_bytes(sha256(line).digest())
+            total += int.from_bytes(sha256(_line(values).encode()).digest())
             yield row
-        self.counts[table] = count
-        if table == "event":
-            self.log = log.hexdigest()
-        else:
-            self.digests[table] = f"{total % 2**256:064x}"
+        self.counts[table.name] = count
+        self.digests[table.name] = f"{total % 2**256:064x}"
 
 
-def _number(value: Any) -> Any:
-    """A JSON text that is a number: SQLite makes 3 of 3.0, and the nearest float of what has too many digits.
-
-    What a damaged cell holds in its place stays as it is.
-    """
-    try:
-        number = float(value)
-    except ValueError:
-        return value
-    return str(int(number)) if number.is_integer() else repr(number)
-
-
-def tables(connection: sa.Connection) -> dict[str, Columns]:
-    """The label store's tables, those first that others' keys name, and their columns by name.
-
-    JSON and flags have the types that they have in SQLite: a text, which stays as it is, and 0 or 1.
-    """
+def tables(connection: sa.Connection) -> Iterator[sa.TableClause]:
+    """The label store's tables, as far as they are there, with the columns that are, by name."""
     inspector = sa.inspect(connection)
     there = set(inspector.get_table_names())
-    kinds = ((sa.JSON, "TEXT"), (sa.Boolean, "INTEGER"))
-    return {
-        table: {
-            column["name"]: next((to for kind, to in kinds if isinstance(column["type"], kind)), None)
-            for column in sorted(inspector.get_columns(table), key=lambda column: column["name"])
-        }
-        for table in metadata.tables
-        if table in there
-    }
-
-
-def _rows(connection: sa.Connection, table: str, columns: Columns) -> Iterable[Row]:
-    casts = columns if connection.dialect.name == "postgresql" else {}
-    what = ", ".join(f'CAST("{name}" AS {kind})' if (kind := casts.get(name)) else f'"{name}"' for name in columns)
-    which = f" WHERE {LEFT_OUT}" if table == "setting" else ' ORDER BY "number"' if table == "event" else ""
-    few = {"stream_results": True, "yield_per": AT_ONCE}
-    return connection.exec_driver_sql(f'SELECT {what} FROM "{table}"{which}', execution_options=few)
+    for table in metadata.tables.values():
+        if table.name in there:
+            names = sorted(column["name"] for column in inspector.get_columns(table.name) if column["name"] in table.c)
+            yield sa.table(table.name, *(sa.column(name, table.c[name].type) for name in names))
 
 
 def _pages(source: sa.Connection, copy: Path) -> Tally:
@@ -217,20 +173,22 @@ def _pages(source: sa.Connection, copy: Path) -> Tally:
     return Tally.of(source)
 
 
-def _rows_into(source: sa.Connection, copy: Path) -> Tally:
-    """Copy a database row by row into a fresh file that has its schema."""
-    engine, tally = make_engine(copy), Tally()
-    with writes(copy):  # what fails is not the database that is read
-        migrate(engine.begin, MIGRATIONS[: version_of(source)])
-    engine.dispose()
-    with closing(sqlite3.connect(copy)) as made:
-        made.execute("PRAGMA synchronous=OFF")  # whoever calls writes the file to the disk
-        for table, columns in tables(source).items():
-            made.execute(f'DELETE FROM "{table}"')
-            names, marks = ", ".join(f'"{name}"' for name in columns), ", ".join("?" * len(columns))
-            rows = tally.through(source, table, columns)
-            made.executemany(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', map(tuple, rows))
-        made.commit()
+def _rows_into_file(source: sa.Connection, copy: Path) -> Tally:
+    with writes(copy), closing(Database(copy)) as made:  # what fails is not the database that is read
+        migrate(made.write)
+        with made.write() as target:
+            return _copy_rows(source, target)
+
+
+def _copy_rows(source: sa.Connection, target: sa.Connection) -> Tally:
+    """Put all rows of a database in place of another's, of either engine."""
+    for table in reversed(metadata.tables.values()):
+        target.execute(table.delete())
+    tally = Tally()
+    for table in tables(source):
+        rows = tally.through(source, table)
+        while part := [dict(row._mapping) for row in islice(rows, AT_ONCE)]:
+            target.execute(table.insert(), part)
     return tally
 
 
@@ -240,8 +198,7 @@ def seal(copy: Path, of: str, at: int, tally: Tally) -> None:
     with closing(sqlite3.connect(copy)) as made:
         made.execute("PRAGMA journal_mode=DELETE")  # one file, with no log beside it
         with made:
-            made.execute("DELETE FROM setting WHERE " + LEFT_OUT.replace("NOT IN", "IN"))
-            made.execute("INSERT INTO setting (key, value) VALUES (?, ?)", (BACKUP, json.dumps(note)))
+            made.execute("INSERT OR REPLACE INTO setting (key, value) VALUES (?, ?)", (BACKUP, json.dumps(note)))
     with copy.open("rb") as handle:
         os.fsync(handle.fileno())
 
@@ -266,7 +223,7 @@ def writes(out: str | Path) -> Iterator[None]:
 class Restored:
     """What a database holds once a backup was put in place there.
 
-    counts: rows by table. log: hex, the digest of all events. erased: how many people of the backup had been erased
+    counts: rows by table. digest: hex, of all events. erased: how many people of the backup had been erased
     since, and were again. kept: the database that was replaced; None where there was none. asked: how many databases
     and backups that were changed since were asked who was erased.
     """
@@ -274,7 +231,7 @@ class Restored:
     to: str
     backup: Backup
     counts: dict[str, int]
-    log: str
+    digest: str
     erased: int
     kept: Path | None
     asked: int
@@ -317,20 +274,18 @@ def restore(
                              f"{way_back(backup)}")  # fmt: skip
         with closing(sqlite3.connect(work)) as copy, copy:
             copy.execute("DELETE FROM setting WHERE key = ?", (BACKUP,))
-        note = {"at": now_ms(), "backup": said.at, "log": said.log}
         with LabelStore(work) as store:
             if file is None and (dataset := store.dataset) is not None:
                 near |= {*backups_of(dataset.with_name(f"{dataset.name}-{sa.make_url(to).database}")).glob("*.db")}
             task = (None, store.database.reading(Gone.of, str(work)).begun)
             others = [known for known in map(_gone, sorted(near)) if known.begun in task]
             gone = erase_again(store.database, [*others, *map(_gone, erased)])
-            store.database.writing(write_setting, RESTORED, note)
         with reading(work) as source:
-            tally = Tally.of(source) if file else _copy_rows(source, to, note)
+            tally = Tally.of(source) if file else _rows_to_server(source, to)
         kept = _put_file(work, file, replace) if file else None
     where = to if file else without_password(sa.make_url(to))
     asked = sum(known.changed > said.at for known in others)  # a copy from before knows of nobody erased since
-    return Restored(where, said, tally.counts, tally.log, gone, kept, asked + len(erased))
+    return Restored(where, said, tally.counts, tally.digests["event"], gone, kept, asked + len(erased))
 
 
 def _check_place(file: Path, replace: bool) -> None:
@@ -387,31 +342,18 @@ def _gone(source: str | Path) -> Gone:
         raise StoreError(f"{error}; it may know who was erased: move it away, and erase those people again") from None
 
 
-def _copy_rows(source: sa.Connection, to: str, note: Mapping[str, Any]) -> Tally:
+def _rows_to_server(source: sa.Connection, to: str) -> Tally:
     """Copy a database into one on a server, all or nothing, and compare what is there then."""
-    tally = Tally()
-    with closing(Database(to)) as database:
-        driver: Any = database.engine.dialect.dbapi
-        try:
-            with database.write() as connection:
-                migrate(lambda: nullcontext(connection))
-                connection.exec_driver_sql("LOCK TABLE setting IN ACCESS EXCLUSIVE MODE")
-                if has_task(connection):
-                    raise StoreError(f"{database.where} holds a task already; make a new database, as by `createdb`")
-                for table in reversed(metadata.tables.values()):
-                    connection.execute(table.delete())
-                cursor = connection.connection.driver_connection.cursor()  # type: ignore[union-attr]
-                for name, columns in tables(source).items():
-                    into = ", ".join(f'"{column}"' for column in columns)
-                    with cursor.copy(f'COPY "{name}" ({into}) FROM STDIN') as copy:
-                        for row in tally.through(source, name, columns):
-                            copy.write_row(row)
-                    for column in columns.keys() & {"number", "version"}:  # where it numbers its rows itself
-                        number = f"pg_get_serial_sequence('\"{name}\"', '{column}'), max(\"{column}\")"
-                        connection.exec_driver_sql(f'SELECT setval({number}) FROM "{name}"')
-                write_setting(connection, RESTORED, note)
-                if vars(Tally.of(connection)) != vars(tally):
-                    raise StoreError(f"{database.where}: what was written there is not what the backup holds")
-        except driver.Error as error:
-            raise failure(error, database.where, "written") from error
+    with closing(Database(to)) as database, database.write() as connection:
+        migrate(lambda: nullcontext(connection))
+        connection.exec_driver_sql("LOCK TABLE setting IN ACCESS EXCLUSIVE MODE")
+        if has_task(connection):
+            raise StoreError(f"{database.where} holds a task already; make a new database, as by `createdb`")
+        tally = _copy_rows(source, connection)
+        for table in tables(source):
+            for column in {"number", "version"} & {*table.c.keys()}:  # where it numbers its rows itself
+                number = f"pg_get_serial_sequence('\"{table.name}\"', '{column}'), max(\"{column}\")"
+                connection.exec_driver_sql(f'SELECT setval({number}) FROM "{table.name}"')
+        if vars(Tally.of(connection)) != vars(tally):
+            raise StoreError(f"{database.where}: what was written there is not what the backup holds")
     return tally

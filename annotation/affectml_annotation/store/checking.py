@@ -21,7 +21,7 @@ from affectml_annotation.store import LabelStore, people, schema
 from affectml_annotation.store.backup import read_backup
 from affectml_annotation.store.claims import HOLDING
 from affectml_annotation.store.erasing import AUTHORS, PEOPLE
-from affectml_annotation.store.migrations import MIGRATIONS, schema_faults, version_of
+from affectml_annotation.store.migrations import schema_faults
 from affectml_annotation.store.people import ERASING, keyed, mark
 from affectml_annotation.store.place import backup_note
 from affectml_annotation.store.schema import annotator, erasure, event, panel, setting
@@ -45,14 +45,11 @@ class Broken:
 def check_store(store: LabelStore) -> list[Broken]:
     """Everything of `INVARIANTS` that does not hold now; others may read and write meanwhile.
 
-    A damaged file is all that is said of one. Raises StoreError for a PostgreSQL database of an earlier schema.
+    A damaged file is all that is said of one.
     """
     found: dict[str, Broken] = {}
     try:
         with store.database.snapshot() as connection:
-            if connection.dialect.name == "postgresql" and version_of(connection) < len(MIGRATIONS):
-                where = store.database.where
-                raise StoreError(f"{where} has an earlier schema; `affectml label status` makes it this one")
             for name, row in chain(_backup(store), _offenders(connection)):
                 broken = found.setdefault(name, Broken(name, INVARIANTS[name]))
                 broken.count += 1
@@ -91,7 +88,7 @@ def _backup(store: LabelStore) -> Iterator[tuple[str, Row]]:
     if store.database.dialect == "sqlite" and backup_note(store.database.where) is not None:
         try:
             read_backup(store.database.where)
-        except DatabaseFailed:
+        except DatabaseAway:
             raise
         except StoreError as error:
             yield "backup", {"error": str(error)}

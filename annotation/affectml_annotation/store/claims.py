@@ -436,9 +436,12 @@ def answered(connection: sa.Connection, row: Any, now: int, purpose: str | None)
         seen(connection, row, now)
 
 
-def images_done(connection: sa.Connection, who: str) -> int:
-    """How many images somebody has answered, checks left out."""
-    return int(connection.scalar(_TASKS.where(assignment.c.answered_at.is_not(None)), {"who": who}) or 0)
+def images_done(connection: sa.Connection, who: str, *, purposes: Sequence[str] = ("task",)) -> int:
+    """How many images somebody has answered; those of the task alone unless other purposes are named too."""
+    done = sa.select(sa.func.count()).where(
+        assignment.c.annotator_id == who, assignment.c.purpose.in_(purposes), assignment.c.answered_at.is_not(None)
+    )
+    return int(connection.scalar(done) or 0)
 
 
 def failed_checks(connection: sa.Connection, who: str) -> int:

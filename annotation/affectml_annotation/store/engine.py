@@ -1,13 +1,11 @@
 """The database connection: SQLite made safe for several writers, PostgreSQL by URL."""
 
-import gc
 import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from contextvars import ContextVar
 from functools import lru_cache, partial, wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -20,16 +18,9 @@ from sqlalchemy.pool import StaticPool
 from affectml_annotation.errors import AnnotationError, DatabaseAway, DatabaseFailed, MissingExtra, StoreError
 from affectml_annotation.store.place import connect_to_read, way_back
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 P = ParamSpec("P")
 T = TypeVar("T")
 BUSY_SECONDS = 60
-# Called with how many more rows a long work has gone through; whoever draws a progress bar sets it.
-WATCH: ContextVar[Callable[[int], object]] = ContextVar("watch", default=lambda _rows: None)
 BROKEN_OFF = ("40P01", "40001")  # transactions of which several waited for each other
 PAUSES = (0.01, 0.02, 0.04, 0.08)  # seconds before such a one is tried again
 # What passes by itself, or once somebody has made room. SQLite's primary codes; PostgreSQL's classes of SQLSTATE:
@@ -41,15 +32,6 @@ PASSING = {
 DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 PASSING_STATES = ("08", "40", "53", "55", "57", "58", "25006")
 ASKED_FOR = (DataError, IntegrityError, InternalError, ProgrammingError)  # no fault of the database
-
-
-def watched(rows: Iterable[T]) -> Iterator[T]:
-    """The rows, while `WATCH` is told of those that have passed."""
-    see = WATCH.get()
-    for number, row in enumerate(rows, 1):
-        yield row
-        if not number % 1_000:
-            see(1_000)
 
 
 @lru_cache(maxsize=4096)
@@ -65,58 +47,59 @@ def _read_json(text: str | bytes) -> Any:
     return json.loads(text) if words is None else [*words]
 
 
-def make_engine(url: str | Path, patience: float = BUSY_SECONDS) -> sa.Engine:
+def make_engine(url: str | Path, patience: float = BUSY_SECONDS, *, reads_only: bool = False) -> sa.Engine:
     """An engine for a path, `sqlite:///FILE`, `sqlite://` (in memory), or `postgresql://USER@HOST/NAME`.
 
-    patience: seconds to wait for other writers of a file, or for a server to let us in.
+    patience: seconds to wait for other writers of a file, or for a server to let us in. reads_only: of a path, make and
+    change nothing.
     """
     text = str(url)
     if "://" not in text:
         path = Path(text)
         if path.is_dir():
             raise StoreError(f"{text} is a folder; name a database file, such as {path / 'labels.db'}")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not reads_only:
+            path.parent.mkdir(parents=True, exist_ok=True)
         place = sa.URL.create("sqlite", database=text)  # not as one text, in which `?` would end the path
-        return _sqlite(place, patience)
+        return _sqlite(place, patience, reads_only)
     try:
         parsed = sa.make_url(text)
     except sa.exc.ArgumentError:
         raise StoreError(f"{text!r} is no database URL; give a file's path or postgresql://USER@HOST/NAME") from None
     backend = parsed.get_backend_name()
     if backend == "sqlite":
-        return _sqlite(parsed, patience)
-    if backend == "postgresql":
-        if parsed.drivername == "postgresql":
-            parsed = parsed.set(drivername="postgresql+psycopg")
-        try:
-            # A server's machine that is gone answers nothing, and the system alone would wait for it for minutes.
-            soon = {"connect_timeout": max(2, round(patience)), "tcp_user_timeout": max(2000, round(patience * 1000))}
-            ours = {name: value for name, value in soon.items() if name not in parsed.query}
-            options = {"pool_pre_ping": True, "pool_timeout": patience, "connect_args": ours}
-            return sa.create_engine(parsed, json_deserializer=_read_json, **options)
-        except ModuleNotFoundError:
-            raise MissingExtra("PostgreSQL needs psycopg: pip install 'affectml-annotation[postgres]'") from None
-    raise StoreError(f"{backend} is not supported; use SQLite (a file's path) or PostgreSQL")
+        return _sqlite(parsed, patience, False)
+    if backend != "postgresql":
+        raise StoreError(f"{backend} is not supported; use SQLite (a file's path) or PostgreSQL")
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    # A server's machine that is gone answers nothing, and the system alone would wait for it for minutes.
+    soon = {"connect_timeout": max(2, round(patience)), "tcp_user_timeout": max(2000, round(patience * 1000))}
+    ours = {name: value for name, value in soon.items() if name not in parsed.query}
+    options = {"pool_pre_ping": True, "pool_timeout": patience, "connect_args": ours}
+    try:
+        return sa.create_engine(parsed, json_deserializer=_read_json, **options)
+    except ModuleNotFoundError:
+        raise MissingExtra("PostgreSQL needs psycopg: pip install 'affectml-annotation[postgres]'") from None
 
 
-def _sqlite(url: sa.URL, patience: float) -> sa.Engine:
-    arguments: dict[str, Any] = {
-        "json_deserializer": _read_json,
-        "connect_args": {"timeout": patience, "check_same_thread": False},
-    }
-    if url.database in (None, "", ":memory:"):
+def _sqlite(url: sa.URL, patience: float, reads_only: bool) -> sa.Engine:
+    arguments: dict[str, Any] = {"connect_args": {"timeout": patience, "check_same_thread": False}}
+    if reads_only:
+        arguments = {"creator": partial(connect_to_read, str(url.database), patience)}
+    elif url.database in (None, "", ":memory:"):
         arguments["poolclass"] = StaticPool
-    engine = sa.create_engine(url, **arguments)
+    engine = sa.create_engine(url, json_deserializer=_read_json, **arguments)
 
     @sa.event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute("PRAGMA synchronous=FULL")  # an acknowledged answer survives a power cut
-        if cursor.execute("PRAGMA journal_mode").fetchone()[0] not in ("wal", "memory"):
-            cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.close()
+        if reads_only:
+            return
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA synchronous=FULL")  # an acknowledged answer survives a power cut
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] not in ("wal", "memory"):
+            connection.execute("PRAGMA journal_mode=WAL")
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
@@ -125,15 +108,6 @@ def _sqlite(url: sa.URL, patience: float) -> sa.Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
-
-
-def read_only(url: str | Path) -> sa.Engine:
-    """An engine that a SQLite file is opened with for reading alone: nothing is made, migrated or written."""
-    if "://" in str(url):
-        return make_engine(url)
-
-    place = sa.URL.create("sqlite", database=str(url))
-    return sa.create_engine(place, creator=partial(connect_to_read, url, BUSY_SECONDS), json_deserializer=_read_json)
 
 
 def without_password(url: sa.URL) -> str:
@@ -166,21 +140,8 @@ def failure(error: Exception, where: str, done: str) -> DatabaseFailed:
 
 def table_of(connection: sa.Connection, query: sa.Select[Any]) -> pd.DataFrame:
     """All that a query finds, one column for each that it selects."""
-    with uncollected():
-        found = connection.execute(query)
-        return pd.DataFrame.from_records([tuple(row) for row in found], columns=list(found.keys()))
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """While rows come and go: Python would look through them for garbage again and again, and find none."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
+    found = connection.execute(query)
+    return pd.DataFrame.from_records([tuple(row) for row in found], columns=list(found.keys()))
 
 
 class Database:
@@ -192,10 +153,8 @@ class Database:
     def __init__(self, url: str | Path, *, reads_only: bool = False) -> None:
         self._url, self._patience = url, float(BUSY_SECONDS)
         self._turn = threading.Lock()  # keeps the threads of a process in line
-        self.engine = read_only(url) if reads_only else make_engine(url)
+        self.engine = make_engine(url, reads_only=reads_only)
         self.dialect, self.where = self.engine.dialect.name, where_of(self.engine.url)
-        file = self.engine.url.database if self.dialect == "sqlite" else None
-        self._queue = Path(f"{file}-queue") if file and file != ":memory:" else None
 
     def wait_at_most(self, seconds: float) -> None:
         """Raise DatabaseAway after so many seconds (or twice as many), for people who look at a page meanwhile."""
@@ -229,10 +188,7 @@ class Database:
         with self.read() as connection:
             if self.dialect == "postgresql":
                 connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            else:
-                if not connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]
-                    connection.exec_driver_sql("BEGIN")
-                connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")  # the moment is that of the first look
+            sa.inspect(connection).get_table_names()  # the moment is that of the first look
             yield connection
 
     @contextmanager
@@ -253,34 +209,14 @@ class Database:
 
     @contextmanager
     def _in_turn(self) -> Iterator[None]:
-        """On SQLite, wait in line at a file lock: SQLite itself would sleep and look again, up to 0.1 s too long.
-
-        Only for speed: without such locks (Windows) BEGIN IMMEDIATE keeps writers apart all the same.
-        """
-        if self._queue is None or fcntl is None:
+        """Keep the threads of a process in line: SQLite itself would let each sleep and look again, up to 0.1 s."""
+        if self.dialect == "postgresql":
             yield
             return
-        last = time.monotonic() + self._patience
-        # The system keeps its line at a file in order, but nobody can leave it: who will not wait long looks again.
-        how = fcntl.LOCK_EX | (fcntl.LOCK_NB if self._patience < BUSY_SECONDS else 0)
-        others = DatabaseAway(f"{self.where}: another program writes to the database")
         if not self._turn.acquire(timeout=self._patience):
-            raise others
+            raise DatabaseAway(f"{self.where}: another program writes to the database")
         try:
-            try:
-                handle = self._queue.open("w")
-            except OSError as error:
-                raise failure(error, self.where, "written") from error
-            with handle:
-                while True:
-                    try:
-                        fcntl.flock(handle, how)
-                        break
-                    except BlockingIOError:
-                        if time.monotonic() > last:
-                            raise others from None
-                        time.sleep(0.001)
-                yield
+            yield
         finally:
             self._turn.release()
 

@@ -23,7 +23,8 @@ _IN_BRACKETS = re.compile(r"\[([^\[\]]{3,})\](?![(\[])")
 class Checked:
     """What `check_study` found: sentences of what is missing, and the steps of a person who completes it.
 
-    refused: that for which the study does not run. warnings: what people may read all the same.
+    refused: that for which the study does not run; unfilled: that for which it does not run where other machines reach
+    it. warnings: what people may read all the same.
     people: how many it takes; most_people: where every image is skipped as often as counts; None without images.
     """
 
@@ -31,6 +32,7 @@ class Checked:
     missing: list[str]
     warnings: list[str]
     steps: list[Step]
+    unfilled: list[str]
     people: int | None = None
     most_people: int | None = None
 
@@ -43,9 +45,10 @@ def check_study(folder: str | Path, labels: Collection[str] | None = None) -> Ch
     folder = Path(folder)
     study = read_study(folder)
     images, why = _images(study.file, folder)
-    missing = [*_texts(study), *why, *_data(study, images, labels), *_recruiting(study.file)]
+    missing = [*why, *_data(study, images), *_recruiting(study.file)]
     people = [people_needed(study.file, len(images - study.apart), skips=also) for also in (False, True) if images]
-    return Checked(unread_consents(study), missing, [*_warnings(study)], steps(study), *people)
+    refused = [*unread_consents(study), *_unknown(study, images, labels)]
+    return Checked(refused, missing, [*_warnings(study)], steps(study), [*_unfilled(study)], *people)
 
 
 def _files(study: Study) -> dict[str, str]:
@@ -57,7 +60,8 @@ def _files(study: Study) -> dict[str, str]:
     return files
 
 
-def _texts(study: Study) -> Iterator[str]:
+def _unfilled(study: Study) -> Iterator[str]:
+    """Texts that are empty, or still have places to fill in."""
     files = _files(study)
     for name, text in study.texts.items():
         kind, _dot, language = name.partition(".")
@@ -97,12 +101,11 @@ def _images(file: Task, folder: Path) -> tuple[set[str] | None, list[str]]:
         return None, [f"dataset: its images cannot be read ({error})."]
 
 
-def _data(study: Study, images: set[str] | None, labels: Collection[str] | None) -> Iterator[str]:
+def _data(study: Study, images: set[str] | None) -> Iterator[str]:
     file = study.file
     labelled = len((images or set()) - study.apart)
     if images and file.images_per_person > labelled:
         yield f"images_per_person is {file.images_per_person}, and the data set has {labelled} images."
-    yield from _groups(file)
     if images and (need := people_needed(file, labelled)) > file.places.people:
         yield (
             f"places.people is {file.places.people}: for {labelled} images with {file.overlap} people each it takes "
@@ -112,8 +115,12 @@ def _data(study: Study, images: set[str] | None, labels: Collection[str] | None)
         yield f"checks: rate asks for {so_many(wanted, 'check')} a person, and there are images for {file.check_count}."
     if file.checks.rate and not wanted:
         yield f"checks: rate is {file.checks.rate:g}: of {so_many(file.images_per_person, 'image')} that is no check."
+
+
+def _unknown(study: Study, images: set[str] | None, labels: Collection[str] | None) -> Iterator[str]:
+    """Images, labels and languages that the files name, and that are not there."""
     for where, what, name in _named(study):
-        known = {"image": images, "label": labels, "language": file.languages}[what]
+        known = {"image": images, "label": labels, "language": study.file.languages}[what]
         if known is not None and name not in known:
             yield f"{where}: there is no {what} {name!r}{did_you_mean(name, [*known]) or '.'}"
 
@@ -169,20 +176,6 @@ def _recruiting(file: Task) -> Iterator[str]:
         yield f"checks.rate is {file.checks.rate:g}, and checks.images names no image that says what to choose."
     if not file.help:
         yield "help is empty: people need somebody to turn to."
-
-
-def _groups(file: Task) -> Iterator[str]:
-    """Quotas that leave no room for all the people whom the study has places for."""
-    for question in file.before.questions:
-        most = file.places.per_answer.get(question.id)
-        if most is None or not question.required:
-            continue
-        groups = most if isinstance(most, dict) else dict.fromkeys(question.options, most)
-        if len(groups) == len(question.options) and (room := sum(groups.values())) < file.places.people:
-            yield (
-                f"places.per_answer: the groups of {question.id} take {room} people in all, and places.people is "
-                f"{file.places.people}."
-            )
 
 
 def people_needed(file: Task, images: int, *, skips: bool = False) -> int:

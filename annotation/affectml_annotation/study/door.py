@@ -251,7 +251,7 @@ def agree(
     running.lock(connection)
     _refuse_erased(connection, ids)
     now = now_ms()
-    study = running.study_of(connection, version)[1]
+    study = running.study_of(connection, version)
     file, boxes = study.file, study.translation(language).boxes_of(study.file)
     if unticked := [shown.rstrip(".。 ") for box, shown in boxes.items() if box not in ticked]:
         raise NotInStudy(_("to take part, please tick every box; not ticked: {boxes}", boxes=" / ".join(unticked)))

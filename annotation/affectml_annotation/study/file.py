@@ -5,7 +5,7 @@ nearest one.
 """
 
 from ast import literal_eval
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
@@ -84,10 +84,11 @@ class Part(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _known(cls, values: Any) -> Any:
-        known = [field.alias or name for name, field in cls.model_fields.items()]
         for key in values if isinstance(values, dict) else ():
-            if key not in known and key not in cls.model_fields:
-                raise ValueError(f"no key {key!r} here{did_you_mean(str(key), known)}")
+            if key not in cls.model_fields:  # which is quick to say of the keys of a file that is read at every turn
+                known = [field.alias or name for name, field in cls.model_fields.items()]
+                if key not in known:
+                    raise ValueError(f"no key {key!r} here{did_you_mean(str(key), known)}")
         return values
 
 
@@ -461,18 +462,16 @@ def of_schema_2(content: Any) -> Any:
     return {key: value for key, value in content.items() if key != "labels"} | now
 
 
-def changed_keys(before: Task, after: Task) -> list[str]:
+def changed_keys(before: Part, after: Part, place: str = "") -> list[str]:
     """The keys of a file that differ, as in `checks.rate`."""
-    return list(_changed(before, after))
-
-
-def _changed(before: Part, after: Part, place: str = "") -> Iterator[str]:
+    keys = []
     for name, field in type(before).model_fields.items():
         one, other, key = getattr(before, name), getattr(after, name), f"{place}{field.alias or name}"
         if isinstance(one, Part):
-            yield from _changed(one, other, f"{key}.")
+            keys += changed_keys(one, other, f"{key}.")
         elif one != other:
-            yield key
+            keys.append(key)
+    return keys
 
 
 def parse(content: Any, where: str) -> Task:

@@ -30,8 +30,9 @@ NOTHING = CENT = Decimal("0.00")
 class PayRow:
     """One visit.
 
-    person: empty once it is forgotten. status: None while it goes on, with nothing due yet. failed_checks: noted, and
-    of no consequence here. code: that they were given. due: all of it; by_panel: so much of that the panel pays itself.
+    person: empty once it is forgotten. status: None while it goes on, with nothing due yet. images: answered ones,
+    checks among them. failed_checks: noted, and of no consequence here. code: that they were given. due: all of it;
+    by_panel: so much of that the panel pays itself.
     """
 
     person: str
@@ -70,12 +71,12 @@ def pay_rows(store: LabelStore) -> list[PayRow]:
 def _visits(connection: sa.Connection, *which: sa.ColumnElement[bool]) -> list[tuple[Any, PayRow]]:
     """The visits in the order they came, each with its row of the pay table."""
     visits_there = connection.execute(_VISITS.where(*which).order_by(visit.c.entered_at, visit.c.annotator_id)).all()
-    studies = {number: running.study_of(connection, number)[1] for number in {one.version for one in visits_there}}
+    studies = {number: running.study_of(connection, number) for number in {one.version for one in visits_there}}
     return [(one, _row(connection, studies[one.version], one)) for one in visits_there]
 
 
 def _row(connection: sa.Connection, study: Study, row: Any) -> PayRow:
-    images = images_done(connection, row.annotator_id)
+    images = images_paid(connection, row.annotator_id)
     fixed, over = due(study, row.status, images, row.active_ms)
     earned = row.status not in (None, "left")
     return PayRow(
@@ -91,6 +92,11 @@ def _row(connection: sa.Connection, study: Study, row: Any) -> PayRow:
         by_panel=fixed if row.status in study.file.pay.paid_by_panel else NOTHING,
         paid=row.paid_at is not None,
     )
+
+
+def images_paid(connection: sa.Connection, who: str) -> int:
+    """How many images somebody has answered, as they count them: attention checks are images like any other."""
+    return images_done(connection, who, purposes=("task", "check"))
 
 
 def keep_owed(connection: sa.Connection, who: str) -> None:
@@ -114,11 +120,11 @@ def keep_owed(connection: sa.Connection, who: str) -> None:
 def due(study: Study, status: Status | None, images: int, active_ms: int) -> tuple[Decimal, Decimal]:
     """What the file says is due for such a visit: the fixed part, and that for minutes over.
 
-    images: how many were answered, whatever the answers are. A share is rounded up: to whole units of a currency that
-    has no smaller one (JPY), by the decimals of Unicode's CLDR; in all others to hundredths, also where there are three
-    decimals (KWD), since a study's amounts have two.
+    images: how many were answered, checks among them, whatever the answers are. A share is rounded up: to whole units
+    of a currency that has no smaller one (JPY), by the decimals of Unicode's CLDR; in all others to hundredths, also
+    where there are three decimals (KWD), since a study's amounts have two.
     """
-    pay, n = study.file.pay, study.file.images_per_person
+    pay, n = study.file.pay, study.file.images_per_person + study.file.check_count
     fixed = over = NOTHING
     if status == "completed":
         minutes = ceil(max(0, active_ms - announced_minutes(study) * 60_000) / 60_000)

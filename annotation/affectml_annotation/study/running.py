@@ -62,12 +62,12 @@ def warn_of(connection: sa.Connection, warnings: Mapping[str, str]) -> None:
         connection.execute(content_warning.insert(), rows)
 
 
-def study_of(connection: sa.Connection, version: int | None = None) -> tuple[int, Study]:
-    """The version that newcomers see, or another, with its number. Raises StoreError where there is none."""
+def study_of(connection: sa.Connection, version: int | None = None) -> Study:
+    """The version that newcomers see, or another. Raises StoreError where there is none."""
     there = running_version(connection, version)
     rows = connection.execute(sa.select(study_text).where(study_text.c.sha256.in_(there.texts.values())))
     texts = {text.sha256: text.content for text in rows}
-    return there.number, Study(there.file, {name: texts[digest] for name, digest in there.texts.items()})
+    return Study(there.file, {name: texts[digest] for name, digest in there.texts.items()})
 
 
 def file_of(connection: sa.Connection, version: int | None = None) -> Task:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from affectml_annotation.languages import _, money, spoken
 from affectml_annotation.store import LabelStore
-from affectml_annotation.store.claims import BEFORE, failed_checks, images_done, visit_of
+from affectml_annotation.store.claims import BEFORE, failed_checks, visit_of
 from affectml_annotation.store.engine import reading
 from affectml_annotation.store.people import FORGOTTEN
 from affectml_annotation.store.schema import content_warning, image, panel
@@ -27,7 +27,7 @@ class Screen:
     through or left; instructions: always in reach from there on. step: the number of this one, of so many steps, the
     consent being the first. images: how many come for everybody, checks among them; 0 where failed checks ended them.
     question: what is asked of each image. questions: in this person's order. practice: images with the tries that are
-    left, in order; feedback: shown after a miss. done: images answered.
+    left, in order; feedback: shown after a miss. done: images answered, checks among them.
     warned: they failed so many checks that the file says to warn.
     code: once it is earned. due: what they are to be paid, as money is written in the language that is spoken; empty
     for nothing, and while the visit goes on.
@@ -63,7 +63,7 @@ def offered(connection: sa.Connection, who: str | None = None) -> tuple[str, ...
 def label_words(store: LabelStore, who: str) -> dict[str, dict[str, LabelWords]]:
     """By language, what this participant's version of the study calls labels; it goes before the taxonomy's names."""
     version = visits.where(store, who).version
-    return store.database.reading(running.study_of, version)[1].labels
+    return store.database.reading(running.study_of, version).labels
 
 
 def screen(store: LabelStore, who: str, language: str | None = None) -> Screen:
@@ -76,9 +76,9 @@ def screen(store: LabelStore, who: str, language: str | None = None) -> Screen:
 
 @reading
 def _screen(connection: sa.Connection, visit: Visit, language: str | None) -> Screen:
-    who, study = visit.participant, running.study_of(connection, visit.version)[1]
+    who, study = visit.participant, running.study_of(connection, visit.version)
     file, words, going_on = study.file, study.translation(language), visit.status is None
-    phase, done = visit.phase if going_on else "over", images_done(connection, who)
+    phase, done = visit.phase if going_on else "over", pay.images_paid(connection, who)
     asked = {"before": file.before, "after": file.after}.get(phase)
     due = sum(pay.due(study, visit.status, done, round(visit.minutes * 60_000)))
     # another text where no image of the study was shown to them

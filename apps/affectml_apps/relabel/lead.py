@@ -50,7 +50,8 @@ def pace_words(now: Progress, judgements: pd.DataFrame) -> str:
     aside = int((~first["kind"].isin(ANSWERS)).sum())
     passed = f" (and {aside:,} skipped or unsure)" if aside else ""
     rate = f"; in the last hour of work they came at {now.rate:,.0f} an hour" if now.rate == now.rate else ""
-    return f"{now.answered:,} of {now.wanted:,} answers collected{passed}{rate}."
+    beyond = f", and {now.answered - now.wanted:,} beyond them" if now.answered > now.wanted else ""
+    return f"{min(now.answered, now.wanted):,} of {now.wanted:,} answers collected{beyond}{passed}{rate}."
 
 
 def places_words(now: Overview) -> str:
@@ -58,10 +59,7 @@ def places_words(now: Overview) -> str:
     completed = now.ended.get("completed", 0)
     took = "" if now.minutes is None else f" Who completed it took {so_many(round(now.minutes), 'minute')} (median)."
     full = f" All were taken when {now.full} more came." if now.full else ""
-    return (
-        f"Of {now.places} places, {completed} are completed, {now.going_on} are taken now, and {now.free} are free."
-        f"{took}{full}"
-    )
+    return f"Of {now.places} places, {completed} completed, {now.going_on} taken now, {now.free} free.{took}{full}"
 
 
 def agreement_words(alpha: Alpha) -> str:

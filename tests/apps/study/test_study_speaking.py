@@ -36,7 +36,7 @@ OWN = {"Call 116 123 at any time.", "I agree.", "How old are you?", "18-29", "30
 RECRUIT = {**PANEL, "study": "s1", "codes": {"completed": "DONE", "no_consent": "NOPE", "quota_full": "F"}}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def study_folder(study_folder):
     """The same, offered in English and German, with what there is in German."""
 
@@ -78,12 +78,12 @@ def test_another_language_loses_nothing_that_was_typed_into_the_questions(study,
     app = see("ann")
     app.radio[0].set_value("30+")
     app.text_area[0].set_value("Well.")
-    app.checkbox[1].check()
+    app.checkbox[2].check()
     assert app.radio[0].options == ["18 bis 29", "30 oder älter"]
     press(app, "language-en")
     assert list(map(unescaped, app.radio[0].options)) == ["18-29", "30+"]
     assert (app.radio[0].value, app.text_area[0].value) == ("30+", "Well.")
-    assert [box.value for box in app.checkbox] == [False, True]
+    assert [box.value for box in app.checkbox[1:]] == [False, True]
     press(app, "Continue")
     answers = {row.question: row.value for row in rows(task, schema.questionnaire)}
     assert answers == {"age": "30+", "mood": "Well.", "langs": ["German"]}
@@ -133,7 +133,9 @@ def test_every_text_of_a_study_is_said_in_a_language(study, see):
     app = then(look(), "Continue")
     assert len(app.error) == 2  # one question without an answer, and that nothing was sent
     bring(store, who, "instructions")
-    then(look(), "Ask for my data to be erased")
+    app = look()
+    app.checkbox[0].check().run()
+    then(app, "Ask for my data to be erased")
     bring(store, who, "images")
     look()
     bring(store, who, "after")
@@ -148,10 +150,15 @@ def test_every_text_of_a_study_is_said_in_a_language(study, see):
     look()
 
 
-@pytest.mark.slow
-def test_another_language_beside_an_image_brings_its_words_and_keeps_the_choice(start, profile, study_folder):
+@pytest.fixture(scope="module")
+def server(start_shared, study_folder):
+    """A study in a browser, with an image whose words are those of a language."""
     practice = {"images": [{"image": PRACTISED, "labels": ["fear"], "images": {"de": "000009"}}]}
-    server = start(study=study_folder(practice=practice, checks={}))
+    return start_shared(study=study_folder(practice=practice, checks={}))
+
+
+@pytest.mark.slow
+def test_another_language_beside_an_image_brings_its_words_and_keeps_the_choice(server, profile):
     page, asked = profile(locale="en").new_page(), []
     page.goto(f"{server.url}/?PROLIFIC_PID=ann&STUDY_ID=s1")
     page.get_by_text("I agree.").click()
@@ -176,8 +183,7 @@ def test_another_language_beside_an_image_brings_its_words_and_keeps_the_choice(
 
 
 @pytest.mark.slow
-def test_a_browser_holds_what_is_filled_in_while_the_language_changes(start, profile, study_folder):
-    server = start(study=study_folder())
+def test_a_browser_holds_what_is_filled_in_while_the_language_changes(server, profile):
     page = profile(locale="de-AT").new_page()
 
     def speak(name):
@@ -186,7 +192,7 @@ def test_a_browser_holds_what_is_filled_in_while_the_language_changes(start, pro
         page.locator("[class*=st-key-languages-] button", has_text=name).wait_for()
         settle(page)
 
-    page.goto(f"{server.url}/?PROLIFIC_PID=ann&STUDY_ID=s1")
+    page.goto(f"{server.url}/?PROLIFIC_PID=eve&STUDY_ID=s1")
     page.get_by_text("Ich stimme zu.").click()  # in which the browser wishes to be spoken to
     expect(page.locator("html")).to_have_attribute("lang", "de")
     speak("English")
@@ -197,6 +203,6 @@ def test_a_browser_holds_what_is_filled_in_while_the_language_changes(start, pro
     speak("Deutsch")
     expect(page.get_by_label("30 oder älter")).to_be_checked()
     expect(page.locator("textarea")).to_have_value("Well.")
-    page.goto(f"{server.url}/?PROLIFIC_PID=ann&STUDY_ID=s1&language=en")
+    page.goto(f"{server.url}/?PROLIFIC_PID=eve&STUDY_ID=s1&language=en")
     page.get_by_text("How old are you?").wait_for()
     page.wait_for_url(f"{server.url}/?language=en")

@@ -52,7 +52,10 @@ def test_whose_time_is_up_is_told_so_and_what_they_are_paid(study, see):
 def test_who_asked_to_be_erased_is_told_so_until_it_is_done_and_after(study, see):
     task = study()
     who = agree(task.store, "ann")
-    assert "You have asked for your data to be erased" in said(press(see("ann"), "Ask for my data to be erased"))
+    app = see("ann")
+    assert next(each for each in app.button if each.label == "Ask for my data to be erased").disabled
+    app.checkbox[0].check().run()
+    assert "You have asked for your data to be erased" in said(press(app, "Ask for my data to be erased"))
     assert erasing.erasures_asked(task.store) == [who]
     erasing.erase_people([who], stores=[task.store])
     assert "was erased because you asked for it" in said(see("ann"))

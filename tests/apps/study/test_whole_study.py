@@ -62,7 +62,7 @@ def play(crowd, profile, postgres):
     other.finish(320)  # two nights count 5 minutes each, 2 over the 8 announced beside what they did: the file pays two
     late.codes = "CODE-timed_out"
     late.come_back().told("Your place was given to somebody else").told("CODE-timed_out")
-    late.is_due("timed_out", 150)
+    late.is_due("timed_out", late.share)
 
     # one declines, two fail the practice, three leave in the middle
     declines = visitor(lab).told("Words.")
@@ -77,7 +77,7 @@ def play(crowd, profile, postgres):
     for one in (fails, fails_too):
         one.is_due("screened_out", 50)
     leaves = visitor(lab).to_images().label(2)
-    leaves.press("Leave the study").press("Leave now").told("You have left the study").is_due("left", 150)
+    leaves.press("Leave the study").press("Leave now").told("You have left the study").is_due("left", leaves.share)
     leaves.come().told("You have left the study")
     for images in range(2):
         caller().practise().label(images).leave()

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import streamlit as st
-from streamlit import config
 
 from affectml_annotation.languages import _, marked, ngettext
 from affectml_apps.relabel import component, queries
@@ -35,6 +34,8 @@ def draw() -> None:
             name=who,
         )
         _outside(_("Not invited"), text, problem)
+        if may_see_lead_pages():
+            st.write("You lead this task: the menu has its pages. To label too, invite yourself on the page Progress.")
     elif who in task.store.closed():
         text = _("{name}, the lead has closed your entry to this task. Your answers so far are kept.", name=plain(who))
         _outside(_("Closed"), text)
@@ -49,7 +50,7 @@ def draw() -> None:
     else:
         st.html(component.CLIENT / "label.css")
         chooser(task.offered(who))
-        component.mount(task, who, _round(task, who), base=config.get_option("server.baseUrlPath"))
+        component.mount(task, who, _round(task, who))
 
 
 def _outside(title: str, why: str, tell: Callable[[str], object] = st.info) -> None:

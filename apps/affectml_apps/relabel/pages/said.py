@@ -105,7 +105,7 @@ def _choose(distance: Mapping[str, float], decided: Collection[str]) -> str:
         st.session_state[CHOSEN] = name
 
     choice.selectbox(
-        f"The {len(images)} images with most disagreement", images, format_func=text,
+        f"Images with most disagreement: {len(images)}", images, format_func=text,
         **controlled("disputed-image", images[at], choose, images),
     )  # fmt: skip
     following.button(

@@ -81,22 +81,6 @@ def ask_who(title: str = WHO, why: str = SIGN_IN) -> None:
             else:
                 st.session_state["who"] = name
                 st.rerun()
-    if current().is_study:
-        return
-    if current().only_here:
-        st.info(
-            _(
-                "A name is no password: anybody can label here under somebody else's name, so this page only answers "
-                "to this machine. For a team, set up sign-in (st.login)."
-            )
-        )
-    else:
-        st.warning(
-            _(
-                "A name is no password: anybody can label here under somebody else's name, and this page answers to "
-                "other machines. The lead's pages stay away until sign-in (st.login) is set up."
-            )
-        )
 
 
 def is_proven() -> bool:
