@@ -289,17 +289,15 @@ class TestCommand:
     def test_somebody_new_by_a_file(self, run, told, tmp_path):
         mine = answers_of(known().ids[1], 12)
         as_csv(mine, tmp_path / "a.csv")
-        found = json.loads(told("predict", run.folder, "mydata", "--answers", tmp_path / "a.csv", "--json"))
+        found = json.loads(told("predict", run.folder, "mydata", "--person", tmp_path / "a.csv", "--json"))
         assert [row["scores"]["awe"] for row in found] == list(run.for_person(mine).predict("mydata")["awe"])
 
     @pytest.mark.parametrize(
         ("words", "says"),
         [
-            ("--person x --answers y", "--person and --answers both say"),
-            ("--person x --out a.csv --workers ray", "goes with neither --person nor --answers"),
-            ("--dataset mydata", "--dataset belongs to --answers"),
+            ("--person x --out a.csv --workers ray", "goes with neither --person nor --device"),
             ("--person zzzz", "nobody called 'zzzz'"),
-            ("--person zzzz --labels joy", "nobody called 'zzzz'"),
+            ("--person zzzz --labels joy,awe", "nobody called 'zzzz'"),
         ],
     )
     def test_what_does_not_go_together_is_refused(self, run, command, words, says):

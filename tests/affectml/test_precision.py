@@ -264,8 +264,7 @@ def test_affect_tiny_is_in_fp32():
     assert load_encoder("affect-tiny", precision="auto").identity.precision == "fp32"
 
 
-@pytest.mark.parametrize("orientation", [1, 6])
-@pytest.mark.parametrize("subsampling", [0, 2])
+@pytest.mark.parametrize(("orientation", "subsampling"), [(1, 2), (6, 0)])
 def test_a_large_jpeg_at_reduced_scale_prepares_alike(tmp_path, encoder, orientation, subsampling):
     """The tolerance that docs/data.md states, on what varies most: noise of all sizes."""
     rng = np.random.default_rng(0)
