@@ -182,8 +182,8 @@ def _rows_into_file(source: sa.Connection, copy: Path) -> Tally:
 
 def _copy_rows(source: sa.Connection, target: sa.Connection) -> Tally:
     """Put all rows of a database in place of another's, of either engine."""
-    for table in reversed(metadata.tables.values()):
-        target.execute(table.delete())
+    for there in reversed(metadata.tables.values()):
+        target.execute(there.delete())
     tally = Tally()
     for table in tables(source):
         rows = tally.through(source, table)
