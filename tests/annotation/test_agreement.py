@@ -15,7 +15,7 @@ from scipy import optimize, stats
 import affectml_annotation as aa
 from affectml_annotation.agreement import alpha as alpha_module
 from affectml_annotation.agreement import values as values_module
-from affectml_annotation.agreement.by_group import group_agreement
+from affectml_annotation.agreement.by_group import compare_groups
 from affectml_annotation.agreement.values import interval, set_codes, set_distances, with_interval
 
 from .tasks import refused
@@ -213,7 +213,7 @@ def test_what_rests_on_one_image_has_no_interval():
     table = sets(("a", "u", {"x"}), ("a", "v", {"x", "y"}), ("b", "u", {"y"})).assign(language="de")
     assert aa.krippendorff_alpha(table, intervals=True).low is None
     assert aa.label_agreement(table, ["x", "y"], intervals=True).filter(regex="_(low|high)$").isna().all(axis=None)
-    assert group_agreement(table, ["x", "y"], "language", intervals=True)[0][["low", "high"]].isna().all(axis=None)
+    assert compare_groups(table, ["x", "y"], "language").agreement[["low", "high"]].isna().all(axis=None)
     people = aa.annotator_report(table, ["x", "y"], intervals=True)
     assert people[["with_others_low", "with_others_high"]].isna().all(axis=None)
     assert with_interval(0.8, *people.loc[0, ["with_others_low", "with_others_high"]]) == "0.80"
@@ -372,10 +372,11 @@ def test_groups_of_annotators():
         ("a", "u", {"x"}), ("a", "v", {"x"}), ("a", "w", {"y"}), ("b", "u", {"y"}), ("b", "v", {"x"}),
     )  # fmt: skip
     table["age"] = table["annotator_id"].map({"u": "old", "v": "old", "w": "young"})
-    within, shares = group_agreement(table, ["x", "y"], "age", intervals=True)
+    found = compare_groups(table, ["x", "y"], "age")
+    within, shares = found.agreement, found.shares
     assert within[["group", "other", "pairs"]].to_numpy().tolist() == [
         ["old", "old", 2], ["old", "young", 2], ["young", "young", 0],
     ]  # fmt: skip
     assert within["agreement"].tolist() == pytest.approx([0.5, 0.0, np.nan], nan_ok=True)
     assert shares["x"].tolist() == [0.75, 0.0]
-    refused(aa.BadJudgement, "nothing to compare", group_agreement, table, ["x", "y"], "country")
+    refused(aa.BadJudgement, "nothing to compare", compare_groups, table, ["x", "y"], "country")

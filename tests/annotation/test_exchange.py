@@ -17,6 +17,7 @@ from affectml_annotation.exchange.tables import import_problems
 
 from .tasks import LABELS, new_task, refused
 
+ENGINES = ("sqlite",)  # what is imported into either engine is in test_store.py
 FILES = ["j.parquet", "j.csv", "j.jsonl", "j.json"]
 TASK = aa.Task(labels=LABELS, question="What do you feel?", overlap=2, name="feelings", construct="evoked")
 

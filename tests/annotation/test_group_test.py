@@ -143,7 +143,7 @@ def test_names_of_languages_and_the_order_of_rows_change_nothing(seed, names):
     said, labels = simulated(seed, people=12, images=10), ["awe", "fear", "joy"]
     renamed = dict(zip(("de", "en", "fr"), names, strict=True))
     other = said.assign(language=said["language"].map(renamed)).sample(frac=1, random_state=seed)
-    one, two = (by_language(each, labels, permutations=50, intervals=True, seed=seed) for each in (said, other))
+    one, two = (by_language(each, labels, permutations=50, seed=seed) for each in (said, other))
     for name, keys in (("agreement", ["group", "other"]), ("shares", ["group"]), ("differences", ["group", "label"])):
         before, after = (getattr(each, name) for each in (one, two))
         before = before.replace({"group": renamed, "other": renamed})

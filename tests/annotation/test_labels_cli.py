@@ -97,14 +97,14 @@ BAD_OPTIONS = [
 ]
 
 
-@pytest.mark.parametrize("bad", BAD_OPTIONS)
-def test_assign_changes_nothing_where_one_of_its_options_cannot_be(run, task, tmp_path, bad):
+def test_assign_changes_nothing_where_one_of_its_options_cannot_be(run, task, tmp_path):
     (tmp_path / "ids.txt").write_text("000001\nzzz\n")
     (tmp_path / "rondom.yaml").write_text("strategy: rondom")
     with LabelStore(task) as store:
         before = store.task, store.annotators()["annotator_id"].tolist(), store.progress().wanted
-        bad = [each.replace("FOLDER", str(tmp_path)) for each in bad]
-        run("label", "assign", "--db", task, "--overlap", 9, "--invite", "late", *bad, fails=True)
+        for bad in BAD_OPTIONS:
+            options = [each.replace("FOLDER", str(tmp_path)) for each in bad]
+            run("label", "assign", "--db", task, "--overlap", 9, "--invite", "late", *options, fails=True)
         assert (store.task, store.annotators()["annotator_id"].tolist(), store.progress().wanted) == before
 
 
@@ -117,28 +117,15 @@ def test_judgements_under_other_labels_than_the_data_set_s_own_are_compared_all_
     assert after["sets"] == {name: pytest.approx(alpha) for name, alpha in before["sets"].items()}
 
 
-@pytest.mark.parametrize("name", ["answers.csv", "answers.parquet", "answers.jsonl"])
-def test_what_a_model_is_least_sure_of_in_a_table_of_predictions_comes_first(run, task, tmp_path, name):
-    """`predict --out` writes a row per image, of images that the task does not have too."""
-    with LabelStore(task) as store:
-        labels = store.task.labels
-    table = pd.DataFrame(0.02, index=range(4), columns=list(labels))
-    table.insert(0, "image", ["000001", "000002", "elsewhere", "000003"])
-    table.loc[[1, 2], list(labels)] = 0.5
-    write = {"csv": table.to_csv, "parquet": table.to_parquet, "jsonl": table.to_json}[name.split(".")[1]]
-    write(tmp_path / name, **({"orient": "records", "lines": True} if name.endswith(".jsonl") else {"index": False}))
-    run("label", "assign", "--db", task, "--queue", tmp_path / name, "--top", 2, "--more", 1)
-    assert queued(task) == ["000002", "000001"]
-
-
-def test_images_that_have_their_answers_take_no_place_among_those_shown_first(run, tmp_path):
-    """The newcomer's round: label, predict all, label what the model is least sure of."""
+def test_what_a_model_is_least_sure_of_and_nobody_answered_comes_first(run, tmp_path):
+    """The newcomer's round: label, predict all, of images that the task does not have too, label on."""
     db = tmp_path / "labels.db"
     with new_task(db, ["a", "b", "c", "d"], ["ann"], overlap=1) as store:
         (first,) = [claim.image_id for claim in store.claim("ann", 1)]
         store.submit([Answer(first, "ann", "labels", ("awe",))])
     others = [each for each in "abcd" if each != first]
-    table = pd.DataFrame({"image": [first, *others], **{label: [0.5, 0.4, 0.3, 0.1] for label in LABELS}})
+    images = [first, "elsewhere", *others]
+    table = pd.DataFrame({"image": images, **{label: [0.5, 0.5, 0.4, 0.3, 0.1] for label in LABELS}})
     table.to_csv(tmp_path / "answers.csv", index=False)
     queue = ["label", "assign", "--db", db, "--queue", tmp_path / "answers.csv", "--top", 2]
     run(*queue)
@@ -156,10 +143,10 @@ NO_PREDICTIONS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "why"), NO_PREDICTIONS)
-def test_what_is_no_table_of_predictions_is_said(run, task, tmp_path, name, content, why):
-    (tmp_path / name).write_text(content)
-    assert why in run("label", "assign", "--db", task, "--queue", tmp_path / name, fails=True)
+def test_what_is_no_table_of_predictions_is_said(run, task, tmp_path):
+    for name, content, why in NO_PREDICTIONS:
+        (tmp_path / name).write_text(content)
+        assert why in run("label", "assign", "--db", task, "--queue", tmp_path / name, fails=True)
 
 
 def test_the_lead_takes_people_off_the_list(run, demo, task):
@@ -188,10 +175,8 @@ def test_a_task_is_a_file_that_is_shown_changed_and_assigned(run, demo, tmp_path
         first = store.task
         assert (first.backups.days, first.page.instructions, first.seed, first.overlap) == (30, "Look twice.", 4, 2)
         assert (first.name, first.labels, first.about) == ("demo", get_taxonomy("mikels-8").labels, "evoked")
-    run("label", "show", "--db", db, "--out", shown)
-    assert shown.read_text() == run("label", "show", "--db", db)
+    shown.write_text(run("label", "show", "--db", db))
     assert json.loads(run("label", "show", "--db", db, "--json"))["overlap"] == 2
-    assert "replace" in run("label", "show", "--db", db, "--out", shown, fails=True)
     assert "new version" not in run("label", "assign", "--db", db, "--file", shown, beside=True).err
     shown.write_text(shown.read_text().replace("days: 30", "days: 0").replace("blur: false", "blur: true"))
     told = run("label", "assign", "--db", db, "--file", shown, "--overlap", 5, beside=True).err
@@ -249,7 +234,6 @@ def test_only_lower_takes_planned_people_off_an_image(run, demo, tmp_path):
     queue = ("label", "assign", "--db", db, "--queue", tmp_path / "ids.txt", "--json", "--more")
     for more, wanted in ((["1"], before), (["4"], before + 2), (["1", "--lower"], before - 4)):
         assert json.loads(run(*queue, *more))["wanted"] == wanted
-    assert "give one of them too" in run("label", "assign", "--db", db, "--lower", fails=True)
     stays = "they waited for as many or more already, which stays"
     assert queued_words(2, 0, 1) == f"2 images, for at least 1 more person each: {stays}"
     assert queued_words(1, 1, 4) == "1 image, for 4 more people each"
@@ -287,7 +271,7 @@ def test_an_export_without_a_place_goes_to_the_data_set_that_is_labelled(run, de
     assert "other.db lies beside no data set" in run("label", "export", "--db", tmp_path / "other.db", fails=True)
 
 
-@pytest.mark.parametrize("method", ["votes", "smoothed", "posterior", "weighted", "normalised"])
+@pytest.mark.parametrize("method", ["votes", "weighted"])
 def test_aggregate_writes_a_target(run, task, tmp_path, method):
     out = tmp_path / "t.parquet"
     told = json.loads(run("label", "aggregate", task, "--method", method, "--out", out, "--json"))
@@ -390,20 +374,20 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "words"), REFUSED)
-def test_what_cannot_be_ends_with_one_line_and_leaves_nothing(run, demo, task, tmp_path, arguments, words):
+def test_what_cannot_be_ends_with_one_line_and_leaves_nothing(run, demo, task, tmp_path):
     (tmp_path / "people.txt").write_text("image_id,annotator_id,labels\n" * 3)
     (tmp_path / "people.csv").write_text("image_id,annotator_id,labels\n000000,u,awe\n")
     bad = demo.judgements.head(3).assign(annotator_id="stranger", event_id=["x", "y", "z"])
     write_judgements(bad, tmp_path / "bad.csv")
     before = sorted(tmp_path.iterdir())
     places = {"FOLDER": str(tmp_path), "DEMO": str(demo.root), "TASK": str(task)}
-    for name, path in places.items():
-        arguments = [each.replace(name, path) for each in arguments]
-    error = run("label", *arguments, fails=True)
-    assert words in error.replace("\n", " ")
-    assert error.count("\n") == 1 or error.startswith("Usage: ")
-    assert sorted(tmp_path.iterdir()) == before
+    for arguments, words in REFUSED:
+        for name, path in places.items():
+            arguments = [each.replace(name, path) for each in arguments]
+        error = run("label", *arguments, fails=True)
+        assert words in error.replace("\n", " ")
+        assert error.count("\n") == 1 or error.startswith("Usage: ")
+        assert sorted(tmp_path.iterdir()) == before
 
 
 def test_what_a_task_file_leaves_out_stays_and_who_asks_for_second_looks_gets_a_round(run, demo, task, tmp_path):

@@ -52,17 +52,26 @@ def said(tmp_path):
     return aa.read_judgements(tmp_path / "said.csv")
 
 
-@pytest.fixture
-def task(tmp_path, said):
-    with aa.LabelStore(tmp_path / "labels.db") as store:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The task's database, and the table whose rows were imported."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "said.csv").write_text(SAID, encoding="utf-8")
+    with aa.LabelStore(folder / "labels.db") as store:
         store.init_task(
             aa.Task(labels=LABELS, question="?", overlap=2, seed=3), ["a", "b", "c", "d", "check-1", "practice-1"]
         )
         dictated = {name: {"images": [{"image": f"{name}-1", "labels": ["joy"]}]} for name in ("check", "practice")}
         study = study_with(practice=dictated["practice"], checks=dictated["check"])
         running.open_study(store, study, by="lead")
-        store.import_file(tmp_path / "said.csv", invite=True)
+        store.import_file(folder / "said.csv", invite=True)
         store.add_checks(pd.DataFrame({"image_id": ["c"], "accepted": [["awe"]], "forbidden": [[]]}))
+    return folder
+
+
+@pytest.fixture
+def task(made, tmp_path):
+    with aa.LabelStore(shutil.copy(made / "labels.db", tmp_path)) as store:
         yield store
 
 
@@ -196,13 +205,14 @@ def test_targets_and_what_is_learned_from_judgements_pass_over_checks(exported):
     assert (heard.n.max(axis=1).tolist(), len(heard.single.image)) == ([2, 2, 1], 5)
 
 
-@pytest.mark.parametrize("to", ["said.parquet", "out.csv", "out.jsonl", "out.json"])
-def test_no_file_has_a_check_or_a_repeat(task, tmp_path, run, to):
-    told = json.loads(run("label", "export", "--db", tmp_path / "labels.db", "--to", tmp_path / to, "--json"))
-    there = aa.read_judgements(tmp_path / to)
-    assert by_hand(aa.count_votes(there, LABELS).table()) == BY_HAND
-    assert (len(there), told["rows"]) == (5, 5)
-    assert told["notes"][0].startswith("passed over: 5 answers to attention checks and 2 repeats, which are no data")
+def test_no_file_has_a_check_or_a_repeat(task, tmp_path, run):
+    for to in ("said.parquet", "out.csv", "out.jsonl", "out.json"):
+        told = json.loads(run("label", "export", "--db", tmp_path / "labels.db", "--to", tmp_path / to, "--json"))
+        there = aa.read_judgements(tmp_path / to)
+        assert by_hand(aa.count_votes(there, LABELS).table()) == BY_HAND
+        assert (len(there), told["rows"]) == (5, 5)
+        passed_over = "passed over: 5 answers to attention checks and 2 repeats, which are no data"
+        assert told["notes"][0].startswith(passed_over)
 
 
 def test_the_leads_page_downloads_no_check(task):

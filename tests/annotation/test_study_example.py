@@ -21,13 +21,19 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "study"
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return tmp_path_factory.mktemp("made") / "study"
+
+
 @pytest.fixture
-def example(run, tmp_path):
-    """A copy of the example, with its data set."""
-    shutil.copytree(EXAMPLE, tmp_path / "study", ignore=shutil.ignore_patterns("data*", "demo"))
-    run("demo", tmp_path / "study" / "pictures" / "demo", "--images", 40)
-    run("import", "images", tmp_path / "study" / "pictures", tmp_path / "study" / "data", "--taxonomy", "mikels-8")
-    return tmp_path / "study"
+def example(run, made, tmp_path):
+    """A copy of the example, with its data set, which is made once."""
+    if not made.exists():
+        shutil.copytree(EXAMPLE, made, ignore=shutil.ignore_patterns("data*", "demo"))
+        run("demo", made / "pictures" / "demo", "--images", 40)
+        run("import", "images", made / "pictures", made / "data", "--taxonomy", "mikels-8")
+    return shutil.copytree(made, tmp_path / "study")
 
 
 def test_the_example_runs_from_the_check_to_the_pay(run, example, take_part):

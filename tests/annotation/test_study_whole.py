@@ -10,7 +10,7 @@ from affectml_annotation import Answer, LabelStore, aggregate
 from affectml_annotation.erasing import erase_people, named_by
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 from affectml_annotation.judgements import only_data
-from affectml_annotation.store import schema
+from affectml_annotation.store import people, schema
 from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.claims import seen, visit_of
 from affectml_annotation.store.schema import now_ms

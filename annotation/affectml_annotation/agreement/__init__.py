@@ -84,5 +84,5 @@ def agreement_report(
         labels=label_agreement(judgements, labels, **options),
         annotators=annotator_report(judgements, labels, rounds=rounds, checks=checks, repeats=repeats),
         numbers=numbers,
-        groups=None if by is None else compare_groups(judgements, labels, by, seed=seed, **options),
+        groups=None if by is None else compare_groups(judgements, labels, by, rounds=rounds, seed=seed),
     )

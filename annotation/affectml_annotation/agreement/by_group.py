@@ -38,7 +38,10 @@ _NUMBERS = 4_000_000  # in one array of permutations
 class GroupComparison:
     """What groups of answers say, by a column of them.
 
-    by: the column. agreement, shares: as `group_agreement` has them. differences: group, against, label, difference (on
+    by: the column. agreement: a row per two groups (a group with itself is agreement within it): group, other, people,
+    agreement (mean 1 - MASI distance over pairs of people's answers to one image) with low and high over images, none
+    where all pairs are of one image, pairs, images. shares: a row per group: group, people, answers, and the share of
+    its answers that hold each label. differences: group, against, label, difference (on
     the same images) with difference_low and difference_high, t and p, which is corrected for all of them, and rate (the
     share of the group's answers that hold the label); nan where nothing can be said; least p first. notes: what was
     left out or not tested, and why.
@@ -119,36 +122,11 @@ def groups_in(judgements: pd.DataFrame, by: str) -> "pd.Series[Any]":
     return column.astype(object).map(str, na_action="ignore")
 
 
-def group_agreement(
-    judgements: pd.DataFrame,
-    labels: Sequence[str],
-    by: str,
-    *,
-    rounds: Rounds = "first",
-    intervals: bool = False,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Agreement within and between groups of answers, and what each group says.
+def _agreement(panel: Panel, code: IntArray, names: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Agreement within and between groups of answers, and what each group says, as `GroupComparison` has them.
 
-    Args:
-        judgements: a judgement table.
-        labels: all labels in use.
-        by: the column with their group: an attribute that people agreed to share, or `language`. Answers without one
-            are left out.
-        rounds: which looks count; see `encode`.
-        intervals: whether to have intervals, over images.
-
-    Returns:
-        Two tables, agreement and shares. Agreement has one row per two groups (a group with itself is agreement
-        within it): group, other, people, agreement (mean 1 - MASI distance over pairs of people's answers to one
-        image), pairs, images, and low and high with `intervals`, none where all pairs are of one image. Shares has one
-        row per group: group, people, answers, and the share of its answers that hold each label.
-
-    Raises:
-        BadJudgement: no judgement has a group, a row breaks the contract, or rounds is "all".
-        UnknownLabel: a row has a label that is not in `labels`.
+    code: the group of each judgement, a position in `names`; below 0 none.
     """
-    panel = one_look(judgements, labels, rounds)
-    code, names = pd.factorize(groups_in(judgements, by).iloc[panel.row], sort=True)
     answers, member = panel.answers(), code[panel.answered]
     images, kinds = len(answers.image_ids), len(names)
     total = np.zeros((kinds, kinds, images))
@@ -165,14 +143,11 @@ def group_agreement(
     for a, b in combinations_with_replacement(range(kinds), 2):
         t, c = total[a, b], count[a, b]
         value = float(divided(t.sum(), c.sum()))
+        of_block, pairs = np.bincount(blocks, t), np.bincount(blocks, c)
+        span = interval(value, divided(t.sum() - of_block, c.sum() - pairs)[pairs > 0], bounds=(0.0, 1.0))
         who = {"group": names[a], "other": names[b], "people": int(people[a] + people[b] * (a != b))}
-        row = {**who, "agreement": value, "pairs": int(c.sum()), "images": int((c > 0).sum())}
-        if intervals:
-            of_block, pairs = np.bincount(blocks, t), np.bincount(blocks, c)
-            left_out = divided(t.sum() - of_block, c.sum() - pairs)[pairs > 0]
-            span = interval(value, left_out, bounds=(0.0, 1.0))
-            row |= {"low": span.low, "high": span.high}
-        rows.append(row)
+        seen = {"pairs": int(c.sum()), "images": int((c > 0).sum()), "low": span.low, "high": span.high}
+        rows.append({**who, "agreement": value, **seen})
     shares = {"group": list(names), "people": people, "answers": np.bincount(member[member >= 0], minlength=kinds)}
     use = dict(zip(answers.labels, label_use(answers, member, kinds).T, strict=True))
     return pd.DataFrame(rows), pd.DataFrame(shares | use)
@@ -185,7 +160,6 @@ def compare_groups(
     *,
     rounds: Rounds = "first",
     permutations: int = 999,
-    intervals: bool = False,
     seed: int = 0,
 ) -> GroupComparison:
     """Rates and agreement by a column of the answers, and a test of whether rates differ beyond people.
@@ -205,7 +179,6 @@ def compare_groups(
         by: the column: `language`, or an attribute of who answered. Codes of languages count in one form.
         rounds: which looks count; see `encode`. "all" is refused.
         permutations: of groups among people; p is no less than 1 / (permutations + 1).
-        intervals: whether agreement has intervals, over images.
         seed: of the permutations; the same one gives the same differences whatever the order of rows.
 
     Returns:
@@ -226,25 +199,20 @@ def compare_groups(
     >>> found[["group", "against", "rate", "difference", "t"]].round(3).values.tolist()
     [['de', 'en', 0.833, 0.667, 2.357]]
     """
-    agreement, shares = group_agreement(judgements, labels, by, rounds=rounds, intervals=intervals)
-    looks = one_look(judgements, labels, rounds).answers()
-    said = judgements.assign(**{by: groups_in(judgements, by)}).iloc[looks.row]
-    said = said.sort_values(["annotator_id", "image_id"], kind="stable")
+    said = judgements.assign(**{by: groups_in(judgements, by)})
+    looks = one_look(said, labels, rounds)
+    agreement, shares = _agreement(looks, *pd.factorize(said[by].iloc[looks.row], sort=True))
+    said = said.iloc[looks.row[looks.answered]].sort_values(["annotator_id", "image_id"], kind="stable")
     unknown = int(said[by].isna().sum())
     notes = [f"{unknown} answers without a {by} are left out."] if unknown else []
     said = said[said[by].notna()]
     code, names = pd.factorize(said[by].astype("str"), sort=True)
-    panel, groups = encode(said, labels), [str(name) for name in names]
-    use = np.bincount(panel.annotator * len(groups) + code, minlength=len(panel.annotator_ids) * len(groups))
-    use = use.reshape(-1, len(groups))
+    panel = encode(said, labels)
+    use = pd.crosstab(panel.annotator, code).to_numpy()
     if several := int(((use > 0).sum(axis=1) > 1).sum()):
         notes.append(f"People who answered in several ({several}) are tested as of the {by} of most of their answers.")
-    tested, why = _differences(panel, use.argmax(axis=1), groups, permutations, seed)
-    rates = pd.DataFrame({
-        "group": np.repeat(shares["group"].to_numpy(), len(panel.labels)),
-        "label": np.tile(np.array(panel.labels, dtype=object), len(shares)),
-        "rate": shares[list(panel.labels)].to_numpy().ravel(),
-    })  # fmt: skip
+    tested, why = _differences(panel, use.argmax(axis=1), [*map(str, names)], permutations, seed)
+    rates = shares.drop(columns=["people", "answers"]).melt("group", var_name="label", value_name="rate")
     tested = tested.merge(rates, how="left").sort_values("p", kind="stable", ignore_index=True)
     return GroupComparison(by, agreement, shares, tested, (*notes, *why))
 
