@@ -21,8 +21,8 @@ from affectml_annotation.errors import BadTask
 from affectml_annotation.store.backup import write_backup
 from affectml_annotation.store.claims import end
 from affectml_annotation.store.engine import Database
-from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.store.keeping import keep_backup
+from affectml_annotation.store.people import to_clean
 from affectml_annotation.store.place import backups_of
 from affectml_annotation.study import door, overview, running, visits
 from affectml_annotation.study.file import LabelWords
