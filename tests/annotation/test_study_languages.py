@@ -98,10 +98,7 @@ BAD_WORDS = [
     ({"before": {"age": {"options": {"30+": "x", "18-29": "x"}}}}, "before: age: two options have the same words"),
     ({"before": {"age": {"options": {"30+": "18-29"}}}}, "before: age: two options have the same words"),
     ({"read_by": {"consnt": "Anna"}}, "read_by: no key 'consnt' here; did you mean 'consent'?"),
-    (
-        {"before": {"age": {"low_label": "nie"}}},
-        "before: age: low_label and high_label stand at the ends",
-    ),
+    ({"before": {"age": {"low_label": "nie"}}}, "before: age: low_label and high_label stand at the ends"),
     ({"labels": {"awe": {"names": "x"}}}, "labels.awe: no key 'names' here; did you mean 'name'?"),
 ]
 
