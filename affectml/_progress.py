@@ -1,10 +1,8 @@
 """Progress bars with a rate, for anything that takes longer than a breath: on terminals and in notebooks."""
 
-import io
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
-from html import escape
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -31,8 +29,7 @@ class Progress:
     def __enter__(self) -> "Progress":
         from tqdm import tqdm
 
-        page = _Page() if not self._quiet and _in_a_notebook() else None  # else on stderr
-        self._bar = tqdm(**self._said, leave=False, disable=self._quiet, file=page)
+        self._bar = tqdm(**self._said, leave=False, disable=self._quiet)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -41,21 +38,6 @@ class Progress:
     def advance(self, count: int = 1) -> None:
         """Count `count` more as done."""
         self._bar.update(count)
-
-
-class _Page(io.StringIO):
-    """Where a notebook shows what is written last, and nothing in the end; tqdm's own for notebooks needs widgets."""
-
-    def __init__(self) -> None:
-        from IPython.display import HTML, display
-
-        super().__init__()
-        self._html, self._shown = HTML, display(HTML(""), display_id=True)
-
-    def write(self, text: str) -> int:
-        bar = escape(text.strip())
-        self._shown.update(self._html(f"<pre>{bar}</pre>" if bar else ""))
-        return len(text)
 
 
 def _in_a_notebook() -> bool:

@@ -4,14 +4,14 @@ Commands whose options are all here are made of these functions (`affectml.cli._
 torch before it is called; a config annotates the options that are its fields.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from inspect import Parameter, Signature, signature
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 
-from affectml._options import Count, Device, MoreThreads, Workers, options_of
+from affectml._options import Count, Device, MoreThreads, Seed, Threads, Workers, options_of
 from affectml._progress import Progress, Say
 from affectml.data import Dataset
 from affectml.demo_set import Drawing
@@ -19,6 +19,7 @@ from affectml.encoders import DEFAULT_SPEC
 from affectml.errors import BadInput, did_you_mean
 from affectml.evaluating import EvaluateConfig
 from affectml.fetching import FetchConfig
+from affectml.pictures import ImageLike
 from affectml.planning import PlanConfig
 from affectml.runs import RunFolder, TrainConfig, runs_in
 from affectml.vlm import AskConfig
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from affectml.evaluating import Evaluated
     from affectml.explanation import Explanation
     from affectml.fetching import FetchSummary
-    from affectml.pictures import ImageLike
     from affectml.planning import Plan
     from affectml.predicting.predictions import Predictions
     from affectml.run import Run
@@ -107,7 +107,7 @@ def load_run(path: Place) -> "Run":
 
 def predict(
     run: Place,
-    images: "ImageLike | Iterable[ImageLike]",
+    images: ImageLike | Iterable[ImageLike],
     *,
     labels: Sequence[str] | None = None,
     errors: Literal["raise", "skip"] = "raise",
@@ -165,14 +165,20 @@ def evaluate(
     return evaluate_systems(given, _config(EvaluateConfig, "evaluate", options, **datasets), out=_path(out), say=say)
 
 
-def explain(run: Place, image: "ImageLike", *, label: str | None = None, **options: Any) -> "Explanation":
-    """Show which parts of an image speak for a label, and whether to believe it, as `affectml explain` does.
+def explain(
+    run: Place,
+    image: ImageLike,
+    *,
+    label: str | None = None,
+    seed: Seed = 0,
+    threads: Threads = None,
+) -> "Explanation":
+    """Show which parts of an image speak for a label, and whether that map is better than maps that know nothing.
 
     Args:
-        run: the run or its folder.
-        image: one: a path, a PIL image or an array [H, W, 3].
-        label: one of the run's; None takes the likeliest.
-        options: see `Run.explain`.
+        run: Run folder.
+        image: Image file; in Python a PIL image or an array [H, W, 3] too.
+        label: Which of the run's labels to explain. Default: the likeliest.
 
     Returns:
         An Explanation: maps, their curves beside those of controls, and the verdict in words.
@@ -180,11 +186,7 @@ def explain(run: Place, image: "ImageLike", *, label: str | None = None, **optio
     Raises:
         AffectmlError: a subclass, for anything that you can put right.
     """
-    from affectml.run import Run
-
-    known = [name for name in signature(Run.explain).parameters if name != "self"]
-    _check("explain", options, known)
-    return _run(run).explain(image, label=label, **options)
+    return _run(run).explain(image, label=label, seed=seed, threads=threads)
 
 
 def demo(folder: Place | None = None, *, say: Say = print, **options: Annotated[Any, Drawing]) -> Dataset:
@@ -253,7 +255,8 @@ def embed(
         BadDataset: if no image could be embedded.
         MissingExtra: if Ray is asked for and not installed.
     """
-    check_device(device, workers)
+    if device is not None and workers is not None:
+        raise BadInput("--device is for this machine; workers of a cluster take their own: leave it out")
     opened = Dataset.open(Path(dataset))
     from affectml.embeddings import embed_dataset
     from affectml.embeddings.embed import need_files
@@ -358,27 +361,13 @@ def ask(dataset: Place, *, out: Place, say: Say = print, **options: Annotated[An
     return write(fspath(dataset), _config(AskConfig, "ask", options), Path(out), say=say)
 
 
-def check_device(device: str | None, workers: str | None = None) -> None:
-    """Raise BadInput for a device that this machine does not have, and for one beside workers of a cluster."""
-    if device is not None and workers is not None:
-        raise BadInput("--device is for this machine; workers of a cluster take their own: leave it out")
-    if device is not None:
-        from affectml.encoders.threads import usable_device
-
-        usable_device(device)
-
-
 def _config(kind: type[T], function: str, options: Mapping[str, Any], **own: Any) -> T:
     """A configuration of a function's options, and of those that are its own parameters."""
-    _check(function, options, [each.name for each in fields(kind) if each.name not in own])  # type: ignore[arg-type]
-    return kind(**own, **options)
-
-
-def _check(function: str, options: Mapping[str, Any], known: Collection[str]) -> None:
-    """Raises BadInput for an option that the function does not have."""
+    known = [each.name for each in fields(kind) if each.name not in own]  # type: ignore[arg-type]
     for name in options:
         if name not in known:
             raise BadInput(f"{function}: no option {name!r}{did_you_mean(name, known)} (options: {', '.join(known)})")
+    return kind(**own, **options)
 
 
 def _listed(given: Any) -> list[Any]:

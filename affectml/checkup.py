@@ -45,12 +45,12 @@ def doctor(folder: str | PathLike[str] = ".") -> list[Finding]:
     if not Path(folder).is_dir():
         raise BadInput(f"{folder}: no such folder, whose free space could be told")
     needed = requires("affectml") or []
-    own = [_named(each) for each in needed if "extra ==" not in each]
-    versions = {name: found for name in sorted(own) if (found := _version(name))}
+    own = [_named(requirement) for requirement in needed if "extra ==" not in requirement]
+    versions = {name: installed for name in sorted(own) if (installed := _version(name))}
     extras: dict[str, bool] = {}
-    for each in needed:
-        if (extra := re.search(r"extra == ['\"]([\w-]+)", each)) and _named(each) != "affectml":
-            extras[extra[1]] = extras.get(extra[1], True) and _version(_named(each)) is not None
+    for requirement in needed:
+        if (extra := re.search(r"extra == ['\"]([\w-]+)", requirement)) and _named(requirement) != "affectml":
+            extras[extra[1]] = extras.get(extra[1], True) and _version(_named(requirement)) is not None
     there = [name for name in INSTRUCTIONS if name in cpuinfo("flags").split()]
     gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
     way = natural_precision("cuda" if gpus else "cpu")
@@ -61,7 +61,7 @@ def doctor(folder: str | PathLike[str] = ".") -> list[Finding]:
     return [
         Finding("affectml", __version__, __version__),
         Finding("python", f"{platform.python_version()} on {platform.platform()}", platform.python_version()),
-        Finding("packages", ", ".join(f"{name} {found}" for name, found in versions.items()), versions),
+        Finding("packages", ", ".join(f"{name} {installed}" for name, installed in versions.items()), versions),
         Finding("extras", f"{_list([n for n in extras if extras[n]])}; not there: {_list(missing)}", extras),
         Finding("cores", f"{usable_cores()} of {os.cpu_count()} may be used", usable_cores()),
         Finding("processor", f"{processor()}: {_list(there)}", {"name": processor(), "instructions": there}),
@@ -75,21 +75,21 @@ def doctor(folder: str | PathLike[str] = ".") -> list[Finding]:
 
 def chromium() -> str | None:
     """The browser that tests of pages drive: without windows, where there is one, which takes half of the time."""
-    found = map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"))
-    return next(filter(None, found), None)
+    paths = map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"))
+    return next(filter(None, paths), None)
 
 
 def postgres_programs() -> Path | None:
     """The folder with initdb and pg_ctl, for a server of tests' own: on the PATH, or where Debian puts them."""
-    if found := shutil.which("initdb"):
-        return Path(found).resolve().parent
+    if program := shutil.which("initdb"):
+        return Path(program).resolve().parent
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     return versions[-1].parent if versions else None
 
 
 def _named(requirement: str) -> str:
-    found = re.match(r"[\w.-]+", requirement)
-    return found[0] if found else requirement
+    name = re.match(r"[\w.-]+", requirement)
+    return name[0] if name else requirement
 
 
 def _version(package: str) -> str | None:

@@ -200,16 +200,16 @@ def proposals(ids: NDArray[Any], features: NDArray[Any]) -> tuple[dict[Pair, flo
     as alike as the first one too many are left out together.
     """
     unit, lowest = unit_rows(features), PROPOSE
-    found = np.empty((0, 3))
+    pairs = np.empty((0, 3))
     for start in range(0, len(ids), _BLOCK):
         alike = unit[start : start + _BLOCK] @ unit[start:].T
         rows, columns = np.nonzero(np.triu(alike >= lowest, 1))
-        found = np.concatenate([found, np.stack([start + rows, start + columns, alike[rows, columns]], axis=1)])
-        if len(found) > MOST_PROPOSALS:
-            one_too_many = np.float32(np.partition(found[:, 2], -MOST_PROPOSALS - 1)[-MOST_PROPOSALS - 1])
+        pairs = np.concatenate([pairs, np.stack([start + rows, start + columns, alike[rows, columns]], axis=1)])
+        if len(pairs) > MOST_PROPOSALS:
+            one_too_many = np.float32(np.partition(pairs[:, 2], -MOST_PROPOSALS - 1)[-MOST_PROPOSALS - 1])
             lowest = float(np.nextafter(one_too_many, np.float32(2)))
-            found = found[found[:, 2] >= lowest]
-    return {(str(ids[int(one)]), str(ids[int(other)])): value for one, other, value in found.tolist()}, lowest
+            pairs = pairs[pairs[:, 2] >= lowest]
+    return {(str(ids[int(image)]), str(ids[int(other)])): value for image, other, value in pairs.tolist()}, lowest
 
 
 def _projected(unit: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -257,10 +257,10 @@ def likenesses(pictures: Mapping[str, Image.Image], pairs: Sequence[Pair]) -> Ve
     )
     # Each pair twice: the parts of every picture are made once, and asked of all that it is close to.
     both = pd.DataFrame([*pairs, *(pair[::-1] for pair in pairs)], columns=["one", "other"])
-    for one, others in both["other"].map(row).groupby(both["one"]):
-        close = others[coarse[others] @ coarse[row[str(one)]] >= COARSE]
+    for name, others in both["other"].map(row).groupby(both["one"]):
+        close = others[coarse[others] @ coarse[row[str(name)]] >= COARSE]
         if len(close):
-            alike = (whole[close] @ _parts(pictures[str(one)], SIDE, MARGINS).T).max(axis=1)
+            alike = (whole[close] @ _parts(pictures[str(name)], SIDE, MARGINS).T).max(axis=1)
             pair = close.index % len(pairs)
             likeness[pair] = np.maximum(likeness[pair], alike)
     return likeness

@@ -66,10 +66,10 @@ Margins = tuple[float, float, float, float]  # left, right, above and below
 
 def marks(systems: Iterable[str]) -> dict[str, Mark]:
     """Sign and ink of the systems of a page or a picture; those without a mark of their own take turns at OTHERS."""
-    given = list(dict.fromkeys(systems))
-    taken = {MARKS[name] for name in given if name in MARKS}
-    rest = cycle([each for each in OTHERS if each not in taken])
-    return {name: MARKS.get(name) or next(rest) for name in given}
+    names = list(dict.fromkeys(systems))
+    taken = {MARKS[name] for name in names if name in MARKS}
+    rest = cycle([mark for mark in OTHERS if mark not in taken])
+    return {name: MARKS.get(name) or next(rest) for name in names}
 
 
 class Canvas:
@@ -118,8 +118,8 @@ class Canvas:
 
     def areas(self, areas: Iterable[tuple[Iterable[Spot], float]], colour: str) -> None:
         """Areas inside lines through values, each of its opacity."""
-        found = "".join(f'<path d="{self._path(spots)}" fill-opacity="{opacity:g}"/>' for spots, opacity in areas)
-        self._marks.append(f'<g style="fill: {_ink(colour)}">{found}</g>')
+        paths = "".join(f'<path d="{self._path(spots)}" fill-opacity="{opacity:g}"/>' for spots, opacity in areas)
+        self._marks.append(f'<g style="fill: {_ink(colour)}">{paths}</g>')
 
     def _path(self, spots: Iterable[Spot]) -> str:
         return "M" + " ".join(f"{_n(x)} {_n(y)}" for x, y in self.at(spots))
@@ -129,8 +129,8 @@ class Canvas:
         outline = re.sub(r"\d*\.\d*", lambda number: _n(float(number[0]) * size / 2), SIGNS[sign])
         how = f"fill: {_ink(colour) if sign in 's^D*' else 'none'}; stroke: {_ink(colour)}; stroke-width: "
         how += f"{size + edge:g}; stroke-linecap: round" if sign == "o" else f"{edge:g}"
-        found = "".join(f"M{_n(x)} {_n(y)}{outline}" for x, y in spots)
-        self._marks.append(f'<path d="{found}" style="{how}"/>')
+        path = "".join(f"M{_n(x)} {_n(y)}{outline}" for x, y in spots)
+        self._marks.append(f'<path d="{path}" style="{how}"/>')
 
     def text(
         self, at: Spot, words: str, colour: str = "ink", *, size: float = FONT, anchor: str = "", turned: bool = False
@@ -225,7 +225,7 @@ def dots(rows: Mapping[str, Mapping[str, Point]], series: Sequence[str], alt: st
     legend, and each value stands beside its row; else the axis starts at 0 unless something is below.
     """
     names, alone, signs = fitted(rows), list(series) == list(rows), marks([*among, *series])
-    ends = list(chain(*(point for found in rows.values() for point in found.values())))
+    ends = list(chain(*(point for points in rows.values() for point in points.values())))
     least = min([0.0, *ends])
     across = around(ends, 0.06) if alone else (least, max(around(ends, 0.05)[1], least + 1e-9))
     step, top = (18, 4) if alone else (9 * len(series) + 9, 13)
@@ -238,7 +238,7 @@ def dots(rows: Mapping[str, Mapping[str, Point]], series: Sequence[str], alt: st
     drawn.names(dict(enumerate(names)))
     for number, (name, (sign, ink)) in enumerate(signs.items()):
         shift = 0.0 if alone else (number - (len(series) - 1) / 2) * 9 / step
-        shown = [(at + shift, found[name]) for at, found in enumerate(rows.values()) if name in found]
+        shown = [(at + shift, points[name]) for at, points in enumerate(rows.values()) if name in points]
         drawn.lines(([(low, at), (high, at)] for at, (_, low, high) in shown if low < high), ink, 1.5)
         drawn.signs(drawn.at((value, at) for at, (value, *_) in shown), sign, ink, 6 if alone else 5)
         for at, (value, *_) in shown if alone else ():

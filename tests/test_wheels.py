@@ -90,18 +90,9 @@ def test_every_file_of_the_packages_is_in_one_wheel(released):
 @pytest.mark.slow
 def test_a_build_elsewhere_of_files_of_another_time_and_mode_gives_the_same_bytes(dist, tmp_path):
     (tmp_path / "clone").mkdir()
-    tops = [
-        "affectml",
-        "apps",
-        "annotation",
-        "metrics",
-        "scripts",
-        "CHANGELOG.md",
-        "CITATION.cff",
-        "LICENSE",
-        "README.md",
-    ]
-    for name in [*tops, "pyproject.toml", ".gitignore"]:
+    folders = ["affectml", "apps", "annotation", "metrics", "scripts"]
+    files = ["CHANGELOG.md", "CITATION.cff", "LICENSE", "README.md", "pyproject.toml", ".gitignore"]
+    for name in [*folders, *files]:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
         copy(ROOT / name, tmp_path / "clone" / name)
     for path in (tmp_path / "clone").rglob("*"):
@@ -145,8 +136,14 @@ def test_an_editable_install_takes_all_folders_and_what_each_of_the_wheels_needs
     assert needed(metadata) == {each for each in everything if not each.startswith("affectml")}
 
 
+@pytest.fixture(scope="module")
+def distributions():
+    """By top module, the distributions that bring it."""
+    return packages_distributions()
+
+
 @pytest.mark.parametrize("part", PARTS)
-def test_a_part_declares_what_it_imports(part):
+def test_a_part_declares_what_it_imports(part, distributions):
     folder, [package] = HOMES[part]
     project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     imported = set()
@@ -160,7 +157,7 @@ def test_a_part_declares_what_it_imports(part):
     optional = {
         each.split(">")[0].lower() for extra in project.get("optional-dependencies", {}).values() for each in extra
     }
-    homes = {each.replace("-", ""): [each] for each in optional} | dict(packages_distributions())  # maybe absent
+    homes = {each.replace("-", ""): [each] for each in optional} | dict(distributions)  # maybe absent
     others = {homes[name][0].lower() for name in imported - sys.stdlib_module_names - {Path(package).name}}
     assert others - optional == {each.split(">")[0] for each in project["dependencies"]}
 

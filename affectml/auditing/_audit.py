@@ -93,8 +93,8 @@ class Audit:
     def to_json(self) -> dict[str, Any]:
         """Plain values; None where a column does not apply."""
         rows = self.table.astype(object).where(self.table.notna(), None).to_dict("records")
-        found = {"dataset": self.dataset.name, "target": self.target, "level": LEVEL, "summary": self.summary()}
-        return found | {"frame": list(self.frame), "notes": list(self.notes), "rows": rows}
+        about = {"dataset": self.dataset.name, "target": self.target, "level": LEVEL, "summary": self.summary()}
+        return about | {"frame": list(self.frame), "notes": list(self.notes), "rows": rows}
 
 
 def audit(
@@ -173,8 +173,8 @@ def _of_answers(said: Said, ground: Ground, notes: list[str]) -> list[checks.Row
         who = f"{', '.join(odd)}, who are listed as people; their single answers are not listed again"
         notes.append(f"expectations leave out the answers of {who}")
     for what, check in (("answers", checks.answers), ("images", checks.images)):
-        found, factor = check(said, expected)
-        rows += found
+        odd_ones, factor = check(said, expected)
+        rows += odd_ones
         if factor >= 1.005:
             spread = f"{what} spread {factor:.2f} times as far as the expected rates say"
             notes.append(f"{spread}; scores are divided by that")
@@ -185,10 +185,10 @@ def _of_answers(said: Said, ground: Ground, notes: list[str]) -> list[checks.Row
 
 def adjusted(p: "Sequence[float] | pd.Series[float]") -> NDArray[np.float64]:
     """P values of one check, [R], by Benjamini & Hochberg (1995); nan for facts."""
-    found = np.array(p, dtype=float)
-    tested = np.isfinite(found)
-    found[tested] = false_discovery_control(found[tested]) if tested.any() else []
-    return found
+    values = np.array(p, dtype=float)
+    tested = np.isfinite(values)
+    values[tested] = false_discovery_control(values[tested]) if tested.any() else []
+    return values
 
 
 def _ranked(rows: list[checks.Row], top: int) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -203,7 +203,7 @@ def _ranked(rows: list[checks.Row], top: int) -> tuple[pd.DataFrame, dict[str, i
     table = table.iloc[np.lexsort(keys)]
     table = table[table["listed"] | (table.groupby("check", observed=True).cumcount() < top)]
     table = table.sort_values("listed", ascending=False, kind="stable")
-    words = [each() if callable(each) else each for each in table["evidence"]]
+    words = [line() if callable(line) else line for line in table["evidence"]]
     table = table.assign(rank=range(1, len(table) + 1), evidence=words, check=table["check"].astype(str))
     return table.reset_index(drop=True), tested
 
@@ -245,7 +245,7 @@ def sections(audit: Audit) -> list[Section]:
     note = f"listed: a fact, or p_adjusted (Benjamini & Hochberg 1995, within a check) of at most {LEVEL}: {rare}"
     tables = (Table("Checks", ("check", "listed", "tested"), checked, note),)
     overview = Section("overview", "What deserves a second look", audit.summary(), tables=tables, open=True)
-    found = [overview, Section("frame", "Who was asked what", " ".join(audit.frame))]
+    parts = [overview, Section("frame", "Who was asked what", " ".join(audit.frame))]
     named = audit.dataset.images.set_index("image_id")
     for check, table in listed_tables(audit, ROWS, figures=True):
         cards = []
@@ -255,8 +255,8 @@ def sections(audit: Audit) -> list[Section]:
                 cards.append(Card(row["image_id"], picture, where, said=(("seen", row["evidence"], ""),)))
         galleries = (Cards("", tuple(cards)),) if cards else ()
         name = check.replace(" ", "-")
-        found.append(Section(name, table.title, galleries=galleries, tables=(table,), open=True))
-    return found
+        parts.append(Section(name, table.title, galleries=galleries, tables=(table,), open=True))
+    return parts
 
 
 def listed_tables(audit: Audit, most: int, *, figures: bool = False) -> Iterator[tuple[str, Table]]:

@@ -86,7 +86,7 @@ def images(said: Said, expected: Expected) -> tuple[list[Row], float]:
     if said.exclusive and (n == 1).all():
         chances, outcome = rate[:, None, :], votes.argmax(axis=1)[:, None]
     else:
-        beta = [(expected.strength * each)[..., None] for each in (rate, 1 - rate)]
+        beta = [(expected.strength * mean)[..., None] for mean in (rate, 1 - rate)]
         chances, outcome = betabinom.pmf(np.arange(n.max() + 1), n[..., None], *beta), votes  # 0 above n (Skellam 1948)
     p = surprise(chances, outcome)
     spread = np.sqrt(rate * (1 - rate) * (expected.strength + n) / (expected.strength + 1) / n)
@@ -115,11 +115,11 @@ def people(said: Said, expected: Expected) -> list[Row]:
     """
     single, rate, kept = said.single, expected.of_answers(said), []
     for person, mine in pd.Series(single.annotator).groupby(single.annotator).indices.items():
-        given, others = (rows[mine] - rows[mine].mean(axis=0) for rows in (single.chosen, rate))
+        answers, others = (rows[mine] - rows[mine].mean(axis=0) for rows in (single.chosen, rate))
         size = (others**2).sum()
         if len(mine) >= LEAST_ANSWERS and size >= 1e-9:
-            varied = np.sqrt(np.einsum("ij,ij->", given.T @ given, others.T @ others) / (len(mine) - 1))
-            kept.append((person, len(mine), (given * others).sum() / size, varied / size))
+            varied = np.sqrt(np.einsum("ij,ij->", answers.T @ answers, others.T @ others) / (len(mine) - 1))
+            kept.append((person, len(mine), (answers * others).sum() / size, varied / size))
     if len(kept) < 3:
         return []
     who, n, slope, spread = map(np.array, zip(*kept, strict=True))
@@ -128,19 +128,19 @@ def people(said: Said, expected: Expected) -> list[Row]:
     sd = np.where(varies, spread, np.median(spread * root) / root)  # one answer to everything cannot be permuted
     permuted = norm.sf(slope / sd)
     p = np.where(permuted > NO_BETTER, norm.cdf((slope - middle / 2) / sd), 1.0)
-    found = []
+    rows = []
     for at, person in enumerate(single.annotator_ids[who]):
         times = f"{slope[at] / middle:z.2f} times as closely as the median person's"
         more = f"{permuted[at]:.0%} of permutations of their own answers follow as closely"
         follows = f"{n[at]} answers follow what others and alike images say {times}; {more}"
         evidence = follows if varies[at] else f"the same answer to all {n[at]} images"
-        found.append(row("person", evidence, figure=slope[at] / middle, p=p[at], annotator_id=str(person)))
-    return found
+        rows.append(row("person", evidence, figure=slope[at] / middle, p=p[at], annotator_id=str(person)))
+    return rows
 
 
 def labels(said: Said) -> list[Row]:
     """Labels nobody uses, and labels that always go together."""
-    found = [
+    rows = [
         row("unused label", f"none of {int(said.n[:, at].sum()):,} answers has it", figure=0, label=said.labels[at])
         for at in np.flatnonzero(said.votes.sum(axis=0) == 0)
     ]
@@ -149,10 +149,10 @@ def labels(said: Said) -> list[Row]:
     either = both.diagonal() + both.diagonal()[:, None] - both
     together = (either >= LEAST_USES) & (both >= TOGETHER * either) & (not said.exclusive)
     for at in map(tuple, np.argwhere(np.triu(together, 1))):
-        one, other = said.labels[[*at]]
+        label, other = said.labels[[*at]]
         evidence = f"with {other} in {both[at]} of the {either[at]} answers that have either"
-        found.append(row("labels together", evidence, figure=both[at] / either[at], label=one))
-    return found
+        rows.append(row("labels together", evidence, figure=both[at] / either[at], label=label))
+    return rows
 
 
 def copies(found: Duplicates) -> list[Row]:
@@ -165,13 +165,13 @@ def copies(found: Duplicates) -> list[Row]:
     parts = images.set_index("image_id")["split"].dropna().to_dict() if "split" in images.columns else {}
     rows, named = list[Row](), set[str]()
     for copy in sorted(found.copies, key=lambda copy: -copy.likeness):
-        one, other = copy.pair
+        image, other = copy.pair
         apart = len({parts[image] for image in copy.pair if image in parts}) == 2
         check = "alike embeddings" if copy.kind == "alike" else "split parts copies" if apart else "copies"
         if check == "split parts copies" or not named.issuperset(copy.pair):
             named.update(copy.pair)
-            words = f", in {parts[one]} and in {parts[other]}: what is learned there is judged here" if apart else ""
-            rows.append(row(check, COPIES[copy.kind] + words, figure=copy.likeness, image_id=one, other_id=other))
+            words = f", in {parts[image]} and in {parts[other]}: what is learned there is judged here" if apart else ""
+            rows.append(row(check, COPIES[copy.kind] + words, figure=copy.likeness, image_id=image, other_id=other))
     return rows
 
 
@@ -182,9 +182,9 @@ def differing(found: Duplicates, said: Said) -> list[Row]:
     a, b = (pd.Index(said.image_id).get_indexer([copy.pair[end] for copy in pairs]) for end in (0, 1))
     p, share = np.full(len(pairs), np.nan), said.votes / np.maximum(said.n, 1)
     if said.known:
-        one, other, total = (each[..., None] for each in (said.n[a], said.n[b], said.votes[a] + said.votes[b]))
-        k = np.arange(one.max(initial=0) + 1)  # to the first panel, where both see the picture in the same way
-        p = surprise(hypergeom.pmf(k, one + other, total, one), said.votes[a])
+        first, other, total = (table[..., None] for table in (said.n[a], said.n[b], said.votes[a] + said.votes[b]))
+        k = np.arange(first.max(initial=0) + 1)  # to the first panel, where both see the picture in the same way
+        p = surprise(hypergeom.pmf(k, first + other, total, first), said.votes[a])
     label = np.abs(share[a] - share[b]).argmax(axis=1)
     rows = []
     for at in np.flatnonzero(said.known | (said.votes[a] != said.votes[b]).any(axis=1)):
@@ -208,14 +208,14 @@ def pictures(dataset: Dataset) -> list[Row]:
     if len(paths) > 1 and not any(path.exists() for path in paths.values()):
         some = f"({next(iter(paths.values()))}, ...)"
         return [row("broken file", f"none of the {len(paths):,} files is there {some}, so none is checked")]
-    found = list[Row]()
+    rows = list[Row]()
     for image, content in read_each(paths, "looking at files"):
         if isinstance(content, BadInput):
-            found.append(row("broken file", str(content), image_id=image))
+            rows.append(row("broken file", str(content), image_id=image))
             continue
         small = content.convert("L").resize((SIDE, SIDE))
         bits, flat = small.entropy(), np.asarray(small, dtype=np.float64).std() < 1
         if bits < EMPTY or flat:
             evidence = "all of one colour" if flat else f"next to nothing in it: {bits:.2f} bits a pixel"
-            found.append(row("blank file", evidence, figure=bits, image_id=image))
-    return found
+            rows.append(row("blank file", evidence, figure=bits, image_id=image))
+    return rows

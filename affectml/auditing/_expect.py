@@ -155,13 +155,13 @@ def _folds(groups: NDArray[Any], seed: int) -> Counts:
 
 def _strengths(said: Said, rate: Floats) -> Floats:
     """For each label the strength of its Beta distribution that makes the votes likeliest, on a grid."""
-    found = np.full(len(said.labels), 10.0)
+    strengths = np.full(len(said.labels), 10.0)
     for label in np.flatnonzero((said.n > 1).sum(axis=0) >= LEAST):
         rows = said.n[:, label] > 1
         votes, n, share = (table[rows, label] for table in (said.votes, said.n, rate))
         at = [betabinom.logpmf(votes, n, beta * share, beta * (1 - share)).sum() for beta in STRENGTHS]
-        found[label] = STRENGTHS[int(np.argmax(at))]
-    return found
+        strengths[label] = STRENGTHS[int(np.argmax(at))]
+    return strengths
 
 
 def surprise(chances: NDArray[Any], outcome: NDArray[Any], rival: NDArray[Any] | None = None) -> Floats:
@@ -184,8 +184,8 @@ def surprise(chances: NDArray[Any], outcome: NDArray[Any], rival: NDArray[Any] |
     """
     if len(chances) > ROWS:
         blocks = np.split(np.arange(len(chances)), range(ROWS, len(chances), ROWS))
-        found = [surprise(chances[at], outcome[at], None if rival is None else rival[at]) for at in blocks]
-        return np.concatenate(found)
+        parts = [surprise(chances[at], outcome[at], None if rival is None else rival[at]) for at in blocks]
+        return np.concatenate(parts)
     possible, variables = chances > 0, chances.shape[1]
     loss = -np.log(np.where(possible, chances, 1.0))
     if rival is not None:

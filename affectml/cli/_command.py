@@ -48,17 +48,6 @@ def say(line: str) -> None:
         typer.echo(line, err=True)
 
 
-def there(*, datasets: Iterable[str | Path | None] = (), runs: Iterable[str | Path | None] = ()) -> None:
-    """Raise BadDataset or BadRun for the first folder that is not one, before anything heavy is loaded."""
-    from affectml.data import Dataset
-    from affectml.runs import RunFolder
-
-    for open_folder, folders in ((RunFolder.open, runs), (Dataset.open, datasets)):
-        for folder in folders:
-            if folder is not None:
-                open_folder(folder)
-
-
 class Later(TyperCommand):
     """Stands for a command in a list, which needs its name and a line alone; it is made once it is called."""
 
@@ -133,18 +122,24 @@ def command_of(function: Function) -> Function:
     return run
 
 
-def shows(door: Function) -> Callable[[Callable[[Any], Parts]], Function]:
-    """Make a command of a function of `affectml`: the decorated function yields what is printed of its result."""
+def shows(door: Function) -> Callable[[Callable[..., Parts]], Function]:
+    """Make a command of a function of `affectml`: the decorated function yields what is printed of its result.
 
-    def decorate(show_result: Callable[[Any], Parts]) -> Function:
-        @functools.wraps(door)
-        def command(**values: Any) -> Parts:
-            yield from show_result(door(**values, **spoken))
+    Parameters of the decorated function, after the result, are further options: of what is printed or written.
+    """
 
+    def decorate(show_result: Callable[..., Parts]) -> Function:
+        _, *own = inspect.signature(show_result).parameters.values()
         parameters = dict(inspect.signature(door).parameters)
         spoken = {"say": say} if parameters.pop("say", None) else {}
+
+        @functools.wraps(door)
+        def command(**values: Any) -> Parts:
+            shown = {each.name: values.pop(each.name) for each in own}
+            yield from show_result(door(**values, **spoken), **shown)
+
         command.__name__ = show_result.__name__
-        sign(command, list(parameters.values()))
+        sign(command, [*parameters.values(), *own])
         return command
 
     return decorate
@@ -272,18 +267,18 @@ def print_parts(parts: Iterator[Any], *, as_json: bool) -> None:
 def show(table: "Table | Shown") -> None:
     """A table, with its note below; columns of numbers are right-aligned.
 
-    In a pipe or a log it is as wide as it needs to be, up to LOG_WIDTH. Where that or the terminal is too narrow, the
-    columns that do not fit go on in a table below, after the first `keys` columns again.
+    Where the terminal, or LOG_WIDTH in a pipe or a log, is too narrow, the columns that do not fit go on in a table
+    below, after the first `keys` columns again.
     """
     from rich.console import Console
 
     rows = [[str(cell) for cell in row] for row in (table.columns, *table.rows)]
     console, every = Console(highlight=False), [list(range(len(table.columns)))]
-    needed = max(Console(width=10_000).measure(_rich_table(table.title, rows)).maximum, len(table.title))
     if not console.is_terminal:
-        console = Console(highlight=False, width=min(needed, LOG_WIDTH))
-    if console.is_terminal or needed > LOG_WIDTH:
-        widths = [_width_of(*column) for column in zip(*rows, strict=True)]
+        console = Console(highlight=False, width=LOG_WIDTH)
+    columns = list(zip(*rows, strict=True))
+    if sum(max(map(len, column)) + 3 for column in columns) > console.width:
+        widths = [_width_of(*column) for column in columns]
         rows[0] = [fill(n, width, break_on_hyphens=False) for n, width in zip(rows[0], widths, strict=True)]
         every = _parts(widths, getattr(table, "keys", 1), console.width)
     for number, part in enumerate(every):

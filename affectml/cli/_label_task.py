@@ -69,13 +69,13 @@ class Source:
         return self.judgements.assign(**{column: self.judgements["annotator_id"].map(values)}), column
 
 
-def open_source(source: str | None, db: str | None = None, empty: str | None = None) -> Source:
-    """A label database (`db`, without a name the only one here), a data set folder with judgements, or a file of them.
+def open_source(source: str | None, empty: str | None = None) -> Source:
+    """A label database (without a name the only one here), a data set folder with judgements, or a file of them.
 
     empty: what a row of a file without labels and without a kind is.
     """
     if source is None or is_database(source):
-        with open_task(db if source is None else source, to_read=True) as store:
+        with open_task(source, to_read=True) as store:
             rounds, checks, people = store.rounds(), store.checks(), store.annotators()
             return Source(
                 where=store.database.where,

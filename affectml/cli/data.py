@@ -1,15 +1,14 @@
 """embed, split, audit, export, fetch, plan, ask, demo, doctor: the commands around data sets, and this machine."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from affectml import api, checkup, sharing, splitting
-from affectml._options import Count, Seed, options_of
-from affectml.cli._command import Parts, Table, about, print_lines, records, say, shows, there
-from affectml.errors import BadInput, spelled
+from affectml._options import Count, Seed
+from affectml.cli._command import Parts, Table, about, print_lines, records, say, shows
 
 SHOWN = 10  # rows of a check on the screen; the files have all
 
@@ -33,11 +32,22 @@ def split(parted: splitting.Parted) -> Parts:
     yield lambda: print_lines(parted.notes)
 
 
-@dataclass(frozen=True)
-class Look:
-    """Options of a whole audit; `--files` takes none of them.
+def audit(
+    place: str,
+    *,
+    files: bool = False,
+    target: str | None = None,
+    encoder: str | None = None,
+    top: Count = 100,
+    out: Path | None = None,
+    write_groups: bool = False,
+    seed: Seed = 0,
+) -> Parts:
+    """List what deserves a second look: copies, odd answers, people, labels and files.
 
     Args:
+        place: A data set; with --files also a label database or a backup.
+        files: Only check that files keep what they promise; exit code 1 if not. Nothing is written.
         target: Target to look at. Default: the only one.
         encoder: Encoder whose embeddings to use. Default: the one the data set is embedded with.
         top: How many images and answers the table keeps, whether or not they go beyond chance.
@@ -46,53 +56,34 @@ class Look:
             kept.
         seed: Seed of the folds.
     """
-
-    target: str | None = None
-    encoder: str | None = None
-    top: Count = 100
-    out: Path | None = None
-    write_groups: bool = False
-    seed: Seed = 0
-
-
-def audit(place: str, look: Look, *, files: bool = False) -> Parts:
-    """List what deserves a second look: copies, odd answers, people, labels and files.
-
-    Args:
-        place: A data set; with --files also a label database or a backup.
-        files: Only check that files keep what they promise; exit code 1 if not. Nothing is written.
-    """
     if files:
-        yield from _files(place, look)
+        yield from _files(place)
         return
-    there(datasets=[place])
     from affectml._files import try_folder
     from affectml.auditing import audit as find
     from affectml.auditing import listed_tables, write_audit
 
     root = Path(place).resolve()
-    folder = look.out if look.out is not None else root.with_name(f"{root.name}-audit")
+    folder = root.with_name(f"{root.name}-audit") if out is None else out
     try_folder(folder)
-    found = find(place, target=look.target, encoder=look.encoder, top=look.top, seed=look.seed, say=say)
+    found = find(place, target=target, encoder=encoder, top=top, seed=seed, say=say)
     made = write_audit(found, folder)
-    kept = found.write_groups() if look.write_groups else None
-    written = {"kept": kept and str(kept)} if look.write_groups else {}
+    kept = found.write_groups() if write_groups else None
+    written = {"kept": kept and str(kept)} if write_groups else {}
     yield found.to_json() | {"files": [str(file) for file in made]} | written
     yield from (table for _, table in listed_tables(found, SHOWN))
     yield found.summary()
     yield f"page: {made[0]}"
-    if look.write_groups:
+    if write_groups:
         words = f"groups of copies written; the old file is {kept}" if kept else "no copies, or all in groups already"
-        yield f"{Path(place) / 'images.parquet'}: {words}"
+        yield f"{root / 'images.parquet'}: {words}"
 
 
-def _files(place: str, look: Look) -> Parts:
+def _files(place: str) -> Parts:
     from affectml.auditing import audit_files
     from affectml.cli import label
     from affectml_annotation.store import is_database
 
-    if given := [spelled(each.name) for each in options_of(Look) if getattr(look, each.name) != each.default]:
-        raise BadInput(f"{', '.join(given)}: not with --files, which looks at files alone: leave one of them out")
     if is_database(place):
         yield from label.check(place)
     promises = audit_files(place)

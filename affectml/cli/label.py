@@ -12,11 +12,10 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 import typer
-from annotated_types import Ge
 
-from affectml._options import MOST_SEED, Help
+from affectml._options import Count, Help, Seed
 from affectml.cli import _label_task as tasks
-from affectml.cli._command import App, Parts, Table, about, command_of, frame, records, there
+from affectml.cli._command import App, Parts, Table, about, command_of, frame, records
 from affectml.cli.pages import Address, Labelling, Port, start_page
 from affectml.data import Dataset
 from affectml.errors import BadInput, spelled
@@ -27,7 +26,6 @@ from affectml_annotation import aggregate as aggregate_judgements
 from affectml_annotation.agreement import agreement_report
 from affectml_annotation.agreement.by_group import pooled_words
 from affectml_annotation.exchange.dataset_folder import make_target_again, write_target
-from affectml_annotation.exchange.files import make_way, write_text
 from affectml_annotation.store import backup as backups
 from affectml_annotation.store import keeping
 from affectml_annotation.store.checking import INVARIANTS, check_store
@@ -51,7 +49,6 @@ NewDb = Annotated[
 ]
 SOURCE = "A label database, a data set folder (the judgements in it), or a file of judgements."
 Source = Annotated[str | None, Help(SOURCE, default=f"the database: {ONLY}")]
-SourceDb = Annotated[str | None, Help(DB_HELP, default=ONLY)]
 EMPTY = "How to read a row without labels and without a kind: none (no label applies) or skip (no answer)."
 Empty = Annotated[str | None, Help(EMPTY, default="an error")]
 Replace = Annotated[bool, Help("Write over what is there; the old file is kept beside the new one.")]
@@ -59,8 +56,6 @@ TASK_FILE = "The task's file, as `label show` writes it. Keys that it leaves out
 TaskFile = Annotated[Path | None, Help(TASK_FILE, default="none")]
 Rounds = Annotated[str, Help("Which of a person's answers to an image counts: first, last, or a round's number.")]
 Invite = Annotated[Sequence[str] | None, Help("Annotators to invite.")]
-Count = Annotated[int, Ge(1)]
-Seed = Annotated[int, Ge(0), Help(most=MOST_SEED)]
 Files = Annotated[tuple[str, ...], Help(metavar="DB")]
 Folders = Annotated[tuple[Path, ...], Help(metavar="FOLDER")]
 People = Annotated[tuple[str, ...], Help("The names that they label under.", metavar="NAME...")]
@@ -73,8 +68,8 @@ GROUP_ROWS = 8  # of the comparison of groups; --json has all
 def label(context: typer.Context, asked: Labelling, *, address: Address = "127.0.0.1", port: Port = 8501) -> None:
     """Start the page, unless a command of `label` is called."""
     if context.invoked_subcommand is None:
-        if asked.images is None:
-            there(datasets=[asked.named])
+        if asked.images is None and asked.named is not None:
+            Dataset.open(asked.named)
         start_page("relabel", asked, address=address, port=port)
         return
     sources = {name: context.get_parameter_source(name) for name in context.params}
@@ -121,20 +116,11 @@ def init(
 
 
 @app.command()
-def show(*, db: Db = None, out: Path | None = None, replace: Replace = False) -> Parts:
-    """Show the task's file, with every key and what it means; `label assign --file` makes the next version of it.
-
-    Args:
-        out: Write it to this file. Default: print it.
-    """
+def show(*, db: Db = None) -> Parts:
+    """Show the task's file, with every key and what it means; `label assign --file` makes the next version of it."""
     with tasks.open_task(db, to_read=True) as store:
-        task = store.task
-    text = "\n".join(as_yaml(task))
-    if out is not None:
-        make_way(out, replace=replace)
-        write_text(out, text + "\n")
-    yield task.model_dump(mode="json", by_alias=True)
-    yield text if out is None else f"wrote {out}"
+        yield store.task.model_dump(mode="json", by_alias=True)
+        yield from as_yaml(store.task)
 
 
 @app.command()
@@ -148,7 +134,6 @@ def status(*, db: Db = None) -> Parts:
 def agreement(
     source: Source = None,
     *,
-    db: SourceDb = None,
     rounds: Rounds = "first",
     by: str | None = None,
     seed: Seed = 0,
@@ -160,7 +145,7 @@ def agreement(
         by: Compare groups of answers: by language, or by an attribute of the annotators. Default: none.
         seed: Seed of the permutations of --by.
     """
-    given = _open(source, db, empty)
+    given = _open(source, empty)
     judgements, column = (given.judgements, None) if by is None else given.grouped(by)
     report = agreement_report(
         judgements, given.labels, rounds=_rounds(rounds), seed=seed,
@@ -187,7 +172,6 @@ def agreement(
 def aggregate(
     source: Source = None,
     *,
-    db: SourceDb = None,
     method: str = "votes",
     tau: float = 1 / 3,
     rounds: Rounds = "first",
@@ -209,7 +193,7 @@ def aggregate(
         raise BadInput(f"--target {target}: it is written over, and the old one kept beside it; say so: --replace")
     if target is not None and tau != 1 / 3:
         raise BadInput("--target goes by the method's own --tau: leave it out")
-    given = _open(source, db, empty)
+    given = _open(source, empty)
     labels = given.labels if target is None else Dataset.open(given.where).target(target).taxonomy.labels
     make = partial(
         aggregate_judgements, labels=labels, method=method, tau=tau,  # type: ignore[arg-type]
@@ -297,7 +281,7 @@ def erase(dataset: Path, people: People, *, runs: Folders = (), db: NewDb = None
 
 @remove.command()
 def uninvite(people: People, *, db: Db = None) -> Parts:
-    """Take people off the list, who are let in no more. An unused invitation is removed.
+    """Take people off the list, so that they cannot come in again. An unused invitation is removed.
 
     Answers that were given already stay and count. Inviting somebody again lets them in again.
     """
@@ -387,8 +371,6 @@ def assign(
         lower: With --more, --overlap or --file: also lower the number of people where more were planned.
     """
     with tasks.open_task(db) as store:
-        if lower and overlap is None and more is None and file is None:
-            raise BadInput("--lower says how --more, --overlap or --file is meant: give one of them too")
         last = store.database.reading(newest)
         before = last.file
         said = None if file is None else fitted(task_file(file)[0], before, file.parent)
@@ -422,7 +404,7 @@ def attention(*, db: Db = None, add: Path | None = None) -> Parts:
     if add is not None:
         with tasks.open_task(where) as store:
             store.add_checks(tasks.read_checks(add))
-    given = tasks.open_source(None, where)
+    given = tasks.open_source(where)
     report = annotator_report(given.judgements, given.labels, checks=given.checks, repeats=given.repeats)
     columns = ["annotator_id", "judgements", "checks", "checks_failed", "repeats", "self_agreement"]
     people, checks = report.filter(columns), 0 if given.checks is None else len(given.checks)
@@ -481,8 +463,7 @@ def backup(
 def check(database: str) -> Parts:
     """Check that a label database or a backup is sound, also while people label; exit code 1 if not."""
     with LabelStore(tasks.named_database(database), must_exist=True, reads_only=True) as store:
-        broken = check_store(store)
-        where = store.database.where
+        broken, where = check_store(store), store.database.where
     yield {"db": where, "checked": [*INVARIANTS], "broken": [asdict(each) for each in broken]}
     for each in broken:
         more = f" (the first {len(each.rows)} of {each.count})" if each.count > len(each.rows) else ""
@@ -524,11 +505,9 @@ def _given(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in changes.items() if value is not None}
 
 
-def _open(source: str | None, db: str | None, empty: str | None) -> tasks.Source:
+def _open(source: str | None, empty: str | None) -> tasks.Source:
     """The judgements that a command means; says first what whoever reads rates and agreement of them has to know."""
-    if source is not None and db is not None:
-        raise typer.BadParameter(f"names {db}, and SOURCE names {source}; give one of them", param_hint="--db")
-    given = tasks.open_source(source, db, empty)
+    given = tasks.open_source(source, empty)
     for words in (given.stopped, pooled_words(given.judgements, given.where)):
         if words:
             typer.echo(words, err=True)
@@ -543,7 +522,7 @@ def _status(store: LabelStore) -> Parts:
     """Progress of the task, who did what, and its backups."""
     where, progress, people = store.database.where, store.progress(), store.annotators()
     rows = people.drop(columns=["chip_order", "attributes"])
-    (counts,) = records(pd.DataFrame([asdict(progress)]))
+    counts = {name: None if pd.isna(value) else value for name, value in asdict(progress).items()}
     yield {"db": where, **counts, "people": records(rows), "skipped": store.skipped_images(),
            "backups": keeping.about(store)}  # fmt: skip
     share = progress.answered / progress.wanted if progress.wanted else 1.0

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from affectml._options import Device, Help, Seed, Threads, Workers
-from affectml.api import check_device
+from affectml import api
+from affectml._options import Device, Help, Threads, Workers
 from affectml.cli._command import (
     Parts,
     Table,
@@ -19,7 +19,7 @@ from affectml.cli._command import (
     say,
     show,
     show_result,
-    there,
+    shows,
 )
 from affectml.errors import BadInput
 from affectml.evaluating import EvaluateConfig
@@ -27,10 +27,14 @@ from affectml.runs import TrainConfig
 from affectml.runs.config import with_settings
 
 if TYPE_CHECKING:
+    from affectml.explanation import Explanation
     from affectml.judging.figures import Evaluation
     from affectml.pictures import Bad
     from affectml.predicting import Prediction
 
+PICTURE = Annotated[
+    Path | None, Help("A .png or .svg file to draw map and curves in, or a folder.", default="no picture")
+]
 SHOWN = 50  # images of a table; --out has all
 SHOWN_BAD = 10
 FIRST = 3  # scores of a run in a list of them
@@ -42,13 +46,10 @@ def train(config: TrainConfig, *, out: Path | None = None, verbose: Verbose = Fa
     Args:
         out: Run folder to write. Default: runs/NAME-NNN.
     """
-    check_device(config.device)
-    there(datasets=[config.dataset or None])
-    config = with_settings(config)
     from affectml.page import WRITERS
     from affectml.training import train_run
 
-    run = train_run(config, out=out, say=say, writers=WRITERS)
+    run = train_run(with_settings(config), out=out, say=say, writers=WRITERS)
     data = run.info.data
     yield {"run": str(run.folder), **run.evaluation.to_json()}
     yield f"\n{data.name} ({data.construct}), target {data.target}: {data.kind}; head {run.head.name}"
@@ -111,13 +112,6 @@ def evaluate(
         out: Folder for everything, or a file: .html (the page), .parquet or .csv (the figures), .tex or .md (a table
             for a paper). Default: report.html of a run alone, else runs/evaluation-NNN.
     """
-    from affectml._files import need_file
-
-    paths = [Path(each if Path(each).exists() else each.partition("=")[2] or each) for each in systems]
-    for path in paths:
-        if path.exists() and not path.is_dir():
-            need_file(path)
-    there(datasets=[*config.on, *config.train], runs=[path for path in paths if not path.exists()])
     from affectml.evaluating import evaluate_systems
 
     found = evaluate_systems(systems, config, out=out, say=say)
@@ -131,11 +125,9 @@ def predict(
     images: tuple[str, ...],
     *,
     labels: Sequence[str] | None = None,
-    taxonomy: str | None = None,
     out: Path | None = None,
     replace: bool = False,
-    person: Annotated[str | None, Help(metavar="ID")] = None,
-    answers: Annotated[Path | None, Help(metavar="FILE")] = None,
+    person: Annotated[str | None, Help(metavar="ID|FILE")] = None,
     dataset: Path | None = None,
     workers: Workers = None,
     strict: bool = False,
@@ -148,36 +140,20 @@ def predict(
         run: Run folder.
         images: Image files, folders of them at any depth, patterns (photos/**/*.jpg), data set folders; - reads such
             names from standard input, one a line.
-        labels: Choose among these labels, which need not be the run's own; for contrastive and zero-shot heads.
-            Default: the run's own labels.
-        taxonomy: Choose among the labels of this taxonomy, as with --labels.
+        labels: Choose among these labels, or among those of a taxonomy; they need not be the run's own. For contrastive
+            and zero-shot heads. Default: the run's own labels.
         out: A .csv, .parquet or .jsonl file to write, for any number of images; the same command continues after an
             interruption. Default: a table on the screen.
         replace: Replace an existing file; the old one is kept beside it.
-        person: Predict what this person would choose; a run by person must have learned from them. Default: what
-            people choose.
-        answers: Predict what a new person would choose, from their answers: a table of images and labels. Default:
-            what people choose.
-        dataset: With --answers: the data set whose image_ids the table names. Default: the run's own.
+        person: Predict what one person would choose: the id of somebody that a run by person learned from, or a new
+            person's answers, a table of images and labels. Default: what people choose.
+        dataset: The data set whose image_ids the table names. Default: the run's own.
         strict: Exit with code 1 if any image could not be read.
     """
-    check_device(device, workers)
     from affectml.taxonomies import get_taxonomy
 
-    whose = answers if person is None else person
-    to_ray = workers is not None
-    refused = {
-        "--labels and --taxonomy both say what to choose among: give one of them": None not in (labels, taxonomy),
-        "--person and --answers both say whose answers to predict: give one of them": None not in (person, answers),
-        "--dataset belongs to --answers": dataset is not None and answers is None,
-        "--replace belongs to --out": replace and out is None,
-        "--workers belongs to --out, and goes with neither --person nor --answers": (
-            to_ray and (out is None or whose is not None)
-        ),
-    }
-    if why := next((why for why, so in refused.items() if so), None):
-        raise BadInput(why)
-    there(runs=[run])
+    if workers is not None and (out is None or person is not None or device is not None):
+        raise BadInput("--workers belongs to --out, and goes with neither --person nor --device")
     from affectml._progress import Progress
     from affectml.pictures import Bad, pictures
     from affectml.predicting import predict_images
@@ -187,17 +163,18 @@ def predict(
     from affectml.runs import RunFolder
 
     named = list(_named(images))
-    how: dict[str, Any] = {"labels": labels if taxonomy is None else list(get_taxonomy(taxonomy).labels)}
-    how |= {"threads": threads, "say": say}
-    if out is not None and to_ray:
+    if labels is not None and len(labels) == 1:
+        labels = get_taxonomy(labels[0]).labels
+    how: dict[str, Any] = {"labels": labels, "threads": threads, "say": say}
+    if out is not None and workers is not None:
         from affectml.ray_engine import predict_with_ray
 
         predict_with_ray(run, named, out, replace=replace, **how)
     how["device"] = device
-    if whose is not None:
-        opened = RunFolder.open(run)
+    if person is not None:
+        opened, file = RunFolder.open(run), Path(person)
         how["person"] = for_person(
-            opened, whose, dataset=dataset, threads=threads, say=say,
+            opened, file if file.is_file() else person, dataset=dataset, threads=threads, say=say,
             encoder_factory=lambda: run_encoder(opened, threads, device=device),
         )  # fmt: skip
     bad: Bad = []
@@ -224,30 +201,9 @@ def predict(
         raise typer.Exit(1)
 
 
-def explain(
-    run: Path,
-    image: str,
-    *,
-    label: str | None = None,
-    out: Path | None = None,
-    seed: Seed = 0,
-    threads: Threads = None,
-) -> Parts:
-    """Show which parts of an image speak for a label, and whether that map is better than maps that know nothing.
-
-    Args:
-        run: Run folder.
-        image: Image file.
-        label: Which of the run's labels to explain. Default: the likeliest.
-        out: A .png or .svg file to draw map and curves in, or a folder. Default: no picture.
-    """
-    there(runs=[run])
-    from affectml.explanation import explain_image
-    from affectml.plots import picture_path
-
-    if out is not None:
-        picture_path(out, image, label or "label")  # said before the work, not after it
-    found = explain_image(run, image, label=label, seed=seed, threads=threads)
+@shows(api.explain)
+def explain(found: "Explanation", *, out: PICTURE = None) -> Parts:
+    """The verdict, and the picture that was drawn."""
     drawn = None if out is None else found.save(out)
     yield found.to_json() | ({} if drawn is None else {"picture": str(drawn)})
     yield found.table()
@@ -262,14 +218,14 @@ def print_evaluation(evaluation: "Evaluation", *, verbose: bool) -> None:
     Of ways of training whose runs were tested on different images the main table has their means over seeds.
     """
     from affectml.page import brief, terminal_lines
-    from affectml.page.tables import metric, pivot, rows_of
+    from affectml.page.tables import metric, pivot
     from affectml.page.write import printed
 
     rules = evaluation.facts["rules"].items()
     rules = [f"{name}: {f'{words:.3g}' if isinstance(words, float) else words}" for name, words in rules]
     lines = terminal_lines(evaluation)
     seeds = {"by": "seeds", "level": None, "against": "people"}
-    ways = rows_of(evaluation, **seeds) if "ways" in evaluation.facts else []
+    ways = evaluation.here(**seeds) if "ways" in evaluation.facts else []
     main = pivot("Means over seeds", ways, metric) or brief(evaluation)
     tables = [main, *(table for table in printed(evaluation) if table.title != main.title)]
     for line in lines:  # a table's note need not say it as well

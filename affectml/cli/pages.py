@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from affectml._options import Argument, Help, documented, options_of
-from affectml.cli._command import App, say, there
+from affectml.cli._command import App, say
 from affectml.errors import spelled
 
 Asked = TypeVar("Asked")
@@ -90,7 +90,13 @@ class Exploring:
 
 def explore(asked: Exploring, *, address: Address = "127.0.0.1", port: Port = 8501) -> None:
     """Show a data set's images on a map with people's and runs' answers; filter, search, keep."""
-    there(datasets=[asked.dataset], runs=asked.run)
+    from affectml.data import Dataset
+    from affectml.runs import RunFolder
+
+    for run in asked.run:
+        RunFolder.open(run)
+    if asked.dataset is not None:
+        Dataset.open(asked.dataset)
     start_page("explore", asked, address=address, port=port)
 
 
@@ -112,7 +118,9 @@ def start_page(entry: str, asked: Labelling | Exploring, *, address: str, port: 
             "another --port of this machine, without --address and --allow-host"
         )
     options = ["--server.address", address, "--server.port", str(port)]
-    streamlit(["run", str(_script(entry)), *options, "--", *words])
+    spec: Any = find_spec("affectml_apps")  # found without importing the pages
+    script = Path(spec.submodule_search_locations[0]) / "entry" / f"{entry}.py"
+    streamlit(["run", str(script), *options, "--", *words])
 
 
 def read_page(entry: str, holder: type[Asked], words: Sequence[str]) -> Asked:
@@ -131,11 +139,3 @@ def read_page(entry: str, holder: type[Asked], words: Sequence[str]) -> Asked:
         if not read:
             raise
     return read[0]
-
-
-def _script(entry: str) -> Path:
-    """The script that Streamlit runs, found without importing the pages."""
-    spec = find_spec("affectml_apps")
-    if spec is None or not spec.submodule_search_locations:
-        raise typer.BadParameter("the package affectml_apps is not installed; install affectml again")
-    return Path(spec.submodule_search_locations[0]) / "entry" / f"{entry}.py"

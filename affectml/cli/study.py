@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from annotated_types import Ge, Gt
+from annotated_types import Gt
 
-from affectml._options import Help, parse_list
+from affectml._options import Count, Help, parse_list
 from affectml.cli._command import App, Parts, Table, frame, records
 from affectml.cli.pages import Address, AllowHost, Labelling, Lead, Port, start_page
 from affectml.data import Dataset
@@ -131,7 +131,7 @@ def steer(out: Folder, state: str, *, db: Db = None) -> Parts:
 
 
 @app.command()
-def more(out: Folder, *, people: Annotated[int, Ge(1)], db: Db = None) -> Parts:
+def more(out: Folder, *, people: Count, db: Db = None) -> Parts:
     """Open places for more people; they are given the images that still need somebody.
 
     Args:

@@ -7,7 +7,6 @@ from affectml._options import Help
 from affectml.cli._command import App, Parts, Table, about
 from affectml.errors import BadInput
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy, mapping
-from affectml_annotation.languages import as_code
 
 app = App(no_args_is_help=True)
 Choices = Annotated[Mapping[str, str] | None, Help(metavar="LABEL=OPTION")]
@@ -23,27 +22,18 @@ def list_() -> Parts:
 
 
 @app.command()
-def show(
-    name: str, *, to: str | None = None, choose: Choices = None, drop_: bool = False, language: str | None = None
-) -> Parts:
+def show(name: str, *, to: str | None = None, choose: Choices = None, drop_: bool = False) -> Parts:
     """Show a taxonomy; with --to, what each label becomes in another, why, and what else was possible.
-
-    With --language, what its labels are called there.
 
     Args:
         name: A built-in taxonomy or a YAML file.
         to: Show how it maps to this taxonomy.
         choose: With --to: what an ambiguous label becomes; may be given several times.
         drop_: With --to: leave out labels that have no counterpart in the other taxonomy.
-        language: Show what the labels are called in this language (de, ja), and who says so.
     """
     if to is None and (choose or drop_):
         raise BadInput(f"{'--choose' if choose else '--drop'} belongs to --to")
-    if language is not None and to is not None:
-        raise BadInput("--language and --to show different things: give one of them")
-    if language is not None:
-        yield from _names(get_taxonomy(name), language)
-    elif to is not None:
+    if to is not None:
         yield from _mapping(name, to, drop_, choose or {})
     else:
         yield from _labels(get_taxonomy(name))
@@ -77,20 +67,3 @@ def _mapping(name: str, to: str, drop: bool, choices: Mapping[str, str]) -> Part
     rows = [(label, ", ".join(goes) or "-", found.source[label]) for label, goes in shares.items()]
     yield Table(f"{found.origin.name} -> {found.target.name}", ("label", "goes to", "why"), rows)
     yield from found.lines()
-
-
-def _names(taxonomy: "Taxonomy", language: str) -> Parts:
-    code = as_code(language)
-    if code is None:
-        raise BadInput(f"--language: {language!r} is no language's code (such as de or pt-BR)")
-    names = {label: taxonomy.translation(label, code) for label in taxonomy.labels}
-    yield {label: name and name.to_dict() for label, name in names.items()}
-    rows = [
-        (label, *((name.name, ", ".join(name.synonyms), name.definition, name.source) if name else ("-",) * 4))
-        for label, name in names.items()
-    ]
-    yield Table(f"{taxonomy.name} in {code}", ("label", "name", "other words", "meaning", "source"), rows)
-    if without := [label for label, name in names.items() if name is None]:
-        yield f"without a name in {code}, so people read the label: {', '.join(without)}"
-    if unread := taxonomy.unread(code):
-        yield f"{len(unread)} of {len(names)} names were chosen by a machine, and nobody is said to have read them"

@@ -3,7 +3,7 @@
     painting.py    a random stream for each purpose; from a feeling to a look (light, colour, shapes, clutter), from a
                    look to pixels
     people.py      where a painting stands among the emotion words, the true rate of each label there; panels of people,
-                   what twelve of them say, captions, and what three simulated models answer
+                   what twelve of them say, and what three simulated models answer
     write.py       all of it as an ordinary data set folder
 
 It is a test of machinery, not a benchmark: no figure measured on it says anything about people.

@@ -37,12 +37,11 @@ _SEEDS = 2**64  # as many as leave seed and purpose words of their own in the en
 class Purpose(IntEnum):
     """What a demo set's stream is for. A number keeps its meaning, and a stream the order of its draws, for good.
 
-    What is drawn in a new way takes a new purpose, so that everything drawn so far stays as it is.
+    What is drawn in a new way takes a new purpose, so that everything drawn so far stays as it is. 2 was captions'.
     """
 
     PAINTING = 0  # an image's feeling, its look and its brush
     PEOPLE = 1  # the twelve annotators' habits, who judges which image, their answers and their seconds
-    CAPTION = 2  # an image's captions
     PANEL = 3  # a further panel of people, by its number
     FAULT = 4  # mistakes planted for a tool to find
     MODELS = 5  # what simulated models see and answer

@@ -13,7 +13,7 @@ from affectml._files import new_folder, write_parquet
 from affectml._options import check_choice
 from affectml.data import Dataset, DatasetMeta, TargetMeta, check_new, write_dataset
 from affectml.demo_set import Drawing
-from affectml.demo_set.painting import SCHOOLS, FloatArray, Look, Purpose, demo_stream, look_of, of_school, paint
+from affectml.demo_set.painting import SCHOOLS, FloatArray, Purpose, demo_stream, look_of, of_school, paint
 from affectml.demo_set.people import (
     ANSWERS,
     AXES,
@@ -21,7 +21,6 @@ from affectml.demo_set.people import (
     PANELS,
     Annotators,
     Words,
-    captions,
     draw_feeling,
     habits,
     judge,
@@ -96,7 +95,7 @@ class _Demo(Drawing):
     def write(self, folder: Path, progress: Progress | None) -> None:
         """Paint, let the panel judge, and write it all into an empty folder."""
         labels, people = self.words.labels, demo_stream(self.seed, Purpose.PEOPLE)
-        table, feelings, looks = self._paint(folder, progress)
+        table, feelings = self._paint(folder, progress)
         image_ids = table["image_id"].to_numpy(dtype=object)
         rates = true_rates(feelings, self.words)
         annotators = Annotators.draw(len(labels), people)
@@ -110,17 +109,16 @@ class _Demo(Drawing):
             write_answers(folder / "answers", shares, labels, image_ids, seen)
         if self.panel != "textbook":
             write_parquet(folder / "truth-words.parquet", self._words_table())
-            table["caption"] = [self._captions(*row) for row in zip(range(self.images), looks, rates, strict=True)]
         asked = {"emotions": _votes(judgements, labels, image_ids)}
         known = pd.DataFrame({"annotator_id": annotators.ids, "simulated": True})
         write_dataset(folder, self.meta(), table, asked, judgements, known)
 
-    def _paint(self, folder: Path, progress: Progress | None) -> tuple[pd.DataFrame, FloatArray, list[Look]]:
-        """Paint every image into `folder`/images; returns images.parquet's table, feelings [N, 3] and looks [N]."""
+    def _paint(self, folder: Path, progress: Progress | None) -> tuple[pd.DataFrame, FloatArray]:
+        """Paint every image into `folder`/images; returns images.parquet's table, and feelings [N, 3]."""
         (folder / "images").mkdir()
         textbook = Words.of(self.chosen)  # every panel sees the same paintings
         places = textbook.places[textbook.placed]
-        feelings, looks, rows = np.empty((self.images, 3)), [], []
+        feelings, rows = np.empty((self.images, 3)), []
         for index in range(self.images):
             rng = demo_stream(self.seed, Purpose.PAINTING, index)
             feelings[index] = draw_feeling(places, rng)
@@ -129,13 +127,9 @@ class _Demo(Drawing):
             paint(look, rng, self.size).save(folder / "images" / f"{name}.png", compress_level=1)
             shapes = "jagged" if look.jaggedness > 0.5 else "round"
             rows.append({"image_id": name, "file": f"images/{name}.png", "shapes": shapes})
-            looks.append(look)
             if progress is not None:
                 progress(1)
-        return pd.DataFrame(rows), feelings, looks
-
-    def _captions(self, index: int, look: Look, rates: FloatArray) -> list[str]:
-        return captions(look, rates, self.words, self.chosen, demo_stream(self.seed, Purpose.CAPTION, index))
+        return pd.DataFrame(rows), feelings
 
     def _words_table(self) -> pd.DataFrame:
         """Where the panel has each label: its place, nan where it has none, and its lift in log-odds."""

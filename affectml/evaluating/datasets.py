@@ -92,7 +92,7 @@ def _open(
 ) -> There:
     """Ask every system, and choose the images that all are judged on."""
     check_groups(data, config.groups)
-    runs = {each.name: each.run for each in sources if each.run is not None}
+    runs = {source.name: source.run for source in sources if source.run is not None}
     if runs and config.split != "test":
         raise BadInput(f"{option('split', config.split)}: runs are judged on test images; leave it out")
     targets = systems.target_of(data, list(runs.values()), config.target)
@@ -108,14 +108,14 @@ def _open(
     known, split = targets.image_id, config.split
     ids, val, train = known, known[:0], known
     if runs:
-        first = next((each for each in heard.values() if each.own), next(iter(heard.values())))
+        first = next((answered for answered in heard.values() if answered.own), next(iter(heard.values())))
         part, split = data.images.set_index("image_id").get("split", pd.Series(dtype=object)), first.split
         if first.own:
             part = pd.Series(first.run.model_answers.split, index=first.run.model_answers.image_id)
         val, train = (known[part.reindex(known) == name] for name in ("val", "train"))
         ids = first.image_id
-        for each in heard.values():
-            ids = ids[pd.Index(ids).isin(each.image_id)]
+        for answered in heard.values():
+            ids = ids[pd.Index(ids).isin(answered.image_id)]
         others = known[~pd.Index(known).isin(ids)]
         train = next(some for some in (train, others, known) if len(some))
     elif parts := split_of(data, targets, split, config.seed, store):
@@ -133,7 +133,7 @@ def _judge(there: There, say: Say) -> Judged:
     words = targets.taxonomy.labels if there.files else ()
     choices = Choices({name: to for name, to in config.mapping.items() if to not in words}, config.drop)
     if there.runs:
-        choices.check([targets.taxonomy, *(each.run.taxonomy for each in there.runs.values())])
+        choices.check([targets.taxonomy, *(heard.run.taxonomy for heard in there.runs.values())])
     elif len(there.names) == 1:  # of several the label may be another's
         for word, label in choices.options.items():
             near = did_you_mean(label, words)
@@ -142,7 +142,7 @@ def _judge(there: There, say: Say) -> Judged:
     own = (targets.taxonomy.name, *targets.taxonomy.labels)
     groups: dict[tuple[str, ...], dict[str, Space | None]] = {own: {}} if there.files else {}
     made, told = list[Judged](), list[str]()
-    for name, run in ((name, each.run) for name, each in there.runs.items()):
+    for name, run in ((name, heard.run) for name, heard in there.runs.items()):
         try:
             space = None if systems.fits(run, targets) else find_space(run.taxonomy, targets.taxonomy, choices)
             shared = targets.taxonomy if space is None else space.taxonomy
@@ -157,7 +157,7 @@ def _judge(there: There, say: Say) -> Judged:
     if not made:
         ways = f"{option('mapping')} says what an ambiguous label becomes; {option('drop', True)} leaves labels out"
         raise BadInput(f"evaluate: no system could be compared: {'; '.join(told)}; {ways}")
-    for name, learned in ((name, each.run.info.data) for name, each in there.runs.items()):
+    for name, learned in ((name, heard.run.info.data) for name, heard in there.runs.items()):
         if learned.construct != targets.meta.construct:
             told.append(
                 f"across constructs: {name} learned from {learned.construct} labels and is judged by "
@@ -166,21 +166,21 @@ def _judge(there: There, say: Say) -> Judged:
         if learned.kind != targets.kind:
             told.append(f"{name} learned {learned.kind} and is judged by {targets.kind} ({targets.name})")
     facts = made[0].evaluation.facts
-    for name, each in facts["received"].items():
-        for line in systems.received_lines(each, there.split):
+    for name, content in facts["received"].items():
+        for line in systems.received_lines(content, there.split):
             say(f"{name}: {line}")
     for line in told:
         say(line)
-    more = {"spaces": {each.evaluation.facts["space"]: each.evaluation.facts for each in made}} if made[1:] else {}
-    found = joined([each.evaluation for each in made], warnings=[*facts["warnings"], *told], **more)
-    return replace(made[0], evaluation=found)
+    more = {"spaces": {place.evaluation.facts["space"]: place.evaluation.facts for place in made}} if made[1:] else {}
+    whole = joined([place.evaluation for place in made], warnings=[*facts["warnings"], *told], **more)
+    return replace(made[0], evaluation=whole)
 
 
 def joined(found: Sequence[Evaluation], **facts: Any) -> Evaluation:
     """Several evaluations as one, with the facts of the first and these; each figure stands there once."""
     once = attrgetter(*COLUMNS[: COLUMNS.index("value")])
-    figures = {once(figure): figure for each in found for figure in each.figures}
-    scores = pd.concat([each.scores for each in found], ignore_index=True)
+    figures = {once(figure): figure for part in found for figure in part.figures}
+    scores = pd.concat([part.scores for part in found], ignore_index=True)
     return Evaluation(tuple(figures.values()), scores, {**found[0].facts, **facts})
 
 
@@ -208,7 +208,7 @@ def _in_labels(there: There, group: Mapping[str, Space | None], space: Space | N
     on_all, at = {**mine, **beside}, _answered_by_all(there, read, every.image_id)
     truth, answers = every, on_all
     if len(at) < len(every.image_id):  # else nothing is copied: .4 GB of 100,000 images
-        truth, answers = part_of(every, at), {name: each.rows(at) for name, each in on_all.items()}
+        truth, answers = part_of(every, at), {name: answer.rows(at) for name, answer in on_all.items()}
     order, sort = _best_first({name: answers[name] for name in mine}, truth, config.sort)
     answers = {name: answers[name] for name in (*order, *beside)}
     more: dict[str, Any] = {}
@@ -224,12 +224,12 @@ def _in_labels(there: There, group: Mapping[str, Space | None], space: Space | N
         rates += ["prior"] if kind in SEVERAL else []
         more |= {"data": data, "targets": targets, "train": there.train, "rates": rates}
     key = {"dataset": there.name, "target": targets.name, "space": called}
-    found = evaluate(
+    evaluation = evaluate(
         answers, truth, split=there.split, seed=config.seed, why_not=why, pairs=_pairs(order, beside),
         also=VIEWS if own else (), **key, **more,
     )  # fmt: skip
     ties = [name for name in read if truth.kind == "single" and systems.tied(answers[name].scores)]
-    figures = [f for f in found.figures if f.system not in ties or not f.metric.startswith("label_f1")]
+    figures = [f for f in evaluation.figures if f.system not in ties or not f.metric.startswith("label_f1")]
     if len(at) < len(every.image_id):
         figures += _as_empty(on_all, every, list(read), key)
     for name, to in group.items():
@@ -239,7 +239,7 @@ def _in_labels(there: There, group: Mapping[str, Space | None], space: Space | N
     if there.split == "all" and read:
         knowing = "the prior knows" if truth.sets is None else "the prior, and the Beta prior of label sets, know"
         rules["split"] = f"all: {knowing} the judged images"
-    facts |= {**found.facts, "rules": found.facts["rules"] | rules, "sort": sort, "systems": order}
+    facts |= {**evaluation.facts, "rules": evaluation.facts["rules"] | rules, "sort": sort, "systems": order}
     facts |= {"received": {name: systems.received_of(file, there.ids) for name, file in read.items()}, "warnings": []}
     published = (
         line.partition(":")[0] for n, line in PUBLISHED.items() if get_importer(n).about.source in data.meta.source
@@ -250,8 +250,8 @@ def _in_labels(there: There, group: Mapping[str, Space | None], space: Space | N
             "high score may be memory; ask the makers, or judge on images that nobody published"
         ]
     place = (truth.labels, truth.image_id, there.split)
-    kept = {name: SystemAnswers.of(each, *place) for name, each in answers.items()}
-    return Judged(Evaluation(tuple(figures), found.scores, facts), data, kept, truth)
+    kept = {name: SystemAnswers.of(answer, *place) for name, answer in answers.items()}
+    return Judged(Evaluation(tuple(figures), evaluation.scores, facts), data, kept, truth)
 
 
 def _people(there: There, group: Mapping[str, Space | None], space: Space | None) -> tuple[People, Truth | None]:
@@ -272,9 +272,9 @@ def _at_home(there: There, name: str, space: Space | None, called_space: str) ->
     home = None if there.runs[name].own or not run.has_answers else systems.home_of(run)
     if home is None or run.info.data.target is None:
         return []
-    targets, said = home.target(run.info.data.target), run.model_answers
-    here = pd.Index(said.image_id).isin(targets.image_id)
-    test, train = (said.image_id[here & (said.split == part)] for part in ("test", "train"))
+    targets, answers = home.target(run.info.data.target), run.model_answers
+    here = pd.Index(answers.image_id).isin(targets.image_id)
+    test, train = (answers.image_id[here & (answers.split == part)] for part in ("test", "train"))
     at = replace(there, data=home, targets=targets, ids=test, val=test[:0], train=train)
     people, _ = _people(at, {name: space}, None if space is None else replace(space, of_truth=space.of_model))
     heard = systems.Heard(run, test, systems.stored(run, test), "test", own=True)
@@ -310,10 +310,10 @@ def _beside(
         head = PriorHead().fit(none.repeat(len(train), axis=0), train)
         if val is not None and val.sets is not None:
             head.tune_thresholds(none.repeat(len(val.sets), axis=0), val.sets.astype(np.int64))
-        one = answers_of(head, none, kind)
-        if one.sets is None and truth.sets is not None:
-            one = replace(one, sets=(one.scores >= truth.tau - 1e-9).long())
-        priors["prior"] = one.rows(np.zeros(n, dtype=int))
+        constant = answers_of(head, none, kind)
+        if constant.sets is None and truth.sets is not None:
+            constant = replace(constant, sets=(constant.scores >= truth.tau - 1e-9).long())
+        priors["prior"] = constant.rows(np.zeros(n, dtype=int))
     if texts is None:
         taxonomy = there.targets.taxonomy if space is None else space.taxonomy
         texts, why = systems.zero_shot(there.store, taxonomy, truth.kind, truth.image_id, val)
@@ -331,8 +331,8 @@ def _answered_by_all(there: There, read: Mapping[str, systems.File], ids: Ids) -
     at = np.flatnonzero(have.all(axis=1))
     if not len(at):
         of = "" if there.split == "all" else f" of the {there.split} split"
-        each = ", ".join(f"{name} {count}" for name, count in counts.items())
-        raise BadInput(f"no image{of} has an answer of every system (images with one: {each}); judge them one by one")
+        sizes = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise BadInput(f"no image{of} has an answer of every system (images with one: {sizes}); judge them one by one")
     return at
 
 
@@ -343,14 +343,14 @@ def _best_first(answers: Mapping[str, Answers], truth: Truth, sort: str | None) 
         BadInput: for a metric that some system has not, or that knows no better and worse; those that can be are named.
     """
     values: dict[str, dict[str, float]] = {}
-    for name, each in answers.items():
-        values[name] = {metric: float(found.double().nanmean()) for metric, found in row_scores(each, truth).items()}
+    for name, answer in answers.items():
+        values[name] = {metric: float(rows.double().nanmean()) for metric, rows in row_scores(answer, truth).items()}
         if sort is not None and sort not in values[name]:
             rows = Rows(system=name)
-            add_over_table(rows, each, truth)
+            add_over_table(rows, answer, truth)
             values[name] |= {figure.name: figure.value for figure in rows.rows}
     of_first = next(iter(values.values()))
-    known = [m for m in of_first if better(m) and all(np.isfinite(each.get(m, np.nan)) for each in values.values())]
+    known = [m for m in of_first if better(m) and all(np.isfinite(scores.get(m, np.nan)) for scores in values.values())]
     if sort is not None and sort not in known:
         ways = f"{did_you_mean(sort, known)} (every system has {', '.join(known)})"
         raise BadInput(f"{option('sort', sort)}: not every system has it, or it knows no better and worse{ways}")
@@ -365,17 +365,17 @@ def _pairs(order: Sequence[str], beside: Mapping[str, Answers]) -> list[tuple[st
     return (
         None
         if list(order) == ["model"]
-        else [(one, other) for at, one in enumerate(order) for other in (*order[at + 1 :], *others)]
+        else [(system, other) for at, system in enumerate(order) for other in (*order[at + 1 :], *others)]
     )
 
 
 def _as_empty(whole: Mapping[str, Answers], truth: Truth, names: Sequence[str], key: Mapping[str, str]) -> list[Figure]:
     """Sets and rankings on all judged images, one without an answer counted as the empty set: rows `by` unanswered."""
     rows = Rows(**key, by="unanswered", level="as empty")
-    scores = {name: row_scores(replace(each, shares=None), truth) for name, each in whole.items()}
+    scores = {name: row_scores(replace(answer, shares=None), truth) for name, answer in whole.items()}
     wanted = [m for m in shown((m for name in names for m in scores[name]), "brief") if better(m)]
-    for name, found in scores.items():
-        kept = {metric: values for metric, values in found.items() if metric in wanted}
+    for name, by_metric in scores.items():
+        kept = {metric: values for metric, values in by_metric.items() if metric in wanted}
         add_means(rows, kept, truth.groups, system=name)
     return rows.rows
 
@@ -386,6 +386,6 @@ def _of_files(there: There, truth: Truth) -> dict[str, Any]:
     requests = {n: systems.requests_in(file, truth.labels, there.config.seed, there.data) for n, file in files}
     return {
         "said": {name: file.said for name, file in files},
-        "requests": {name: found for name, found in requests.items() if found is not None},
+        "requests": {name: request for name, request in requests.items() if request is not None},
         "smoothed": [name for name, file in files if file.said.received.shape == "sets"],
     }

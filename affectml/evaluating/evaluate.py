@@ -66,29 +66,31 @@ def evaluate_systems(
         AffectmlError: one of its subclasses, for what the user can mend.
     """
     _check(config)
-    given, once = list(systems), cache(say)  # what is said of each of several data sets is said once
-    sources = sources_of(given) if given or not config.train else []
+    named, once = list(systems), cache(say)  # what is said of each of several data sets is said once
+    sources = sources_of(named) if named or not config.train else []
     alone = len(sources) == 1 and sources[0].run is not None and not config.on and not config.train
     file = Path(out) if out is not None else sources[0].path / PAGE if alone else next_run_folder("evaluation")
     _try_out(file, own=alone and out is None, again=bool(config.train))
     on = config.on or (config.train if len(set(config.train)) > 1 else ())
     if not on:
         _check_without_data(sources, config)
-    elif config.shape and all(each.run is not None for each in sources):
+    elif config.shape and all(source.run is not None for source in sources):
         raise BadInput(f"{option('shape')} is for files of answers, and every system is a run: leave it out")
-    if config.gallery and len({Path(each).resolve() for each in on}) > 1:
+    if config.gallery and len({Path(folder).resolve() for folder in on}) > 1:
         way = f"name one alone with {option('on')}"
         raise BadInput(f"{option('gallery', True)}: a page of several data sets shows no images: {way}")
     if config.train:
-        sources = sources_of([*given, *train_missing(config, file, say)])
+        for folder in (*config.on, *config.train):
+            Dataset.open(folder)  # so that none is missed after the training
+        sources = sources_of([*named, *train_missing(config, file, say)])
     judged = on_datasets(sources, replace(config, on=on), once) if on else []
     evaluation = of_runs(sources) if not judged else judged[0].evaluation
     if len(judged) > 1:
-        found = [each.evaluation for each in judged]
-        warnings = dict.fromkeys(line for each in found for line in each.facts["warnings"])
-        parts = {each.figures[0].dataset: each.facts for each in found}
-        evaluation = joined(found, warnings=list(warnings), datasets=parts)
-    runs = [each.run for each in sources if each.run is not None]
+        evaluations = [part.evaluation for part in judged]
+        warnings = dict.fromkeys(line for part in evaluations for line in part.facts["warnings"])
+        parts = {part.figures[0].dataset: part.facts for part in evaluations}
+        evaluation = joined(evaluations, warnings=list(warnings), datasets=parts)
+    runs = [source.run for source in sources if source.run is not None]
     shown = replace(_shown(evaluation, judged, runs), gallery=config.gallery)
     if file.suffix in WRITERS:
         WRITERS[file.suffix](evaluation, shown, file)
@@ -116,13 +118,13 @@ def _check(config: EvaluateConfig) -> None:
 
 def _check_without_data(sources: Sequence[Source], config: EvaluateConfig) -> None:
     """Raises BadInput for a file of answers, or an option, that needs a data set; before anything is trained."""
-    if files := [each for each in sources if each.run is None]:
+    if files := [source for source in sources if source.run is None]:
         raise BadInput(f"{files[0].path}: answers in a file are judged on a data set: name it with {option('on')}")
     of_training = OF_TRAINING if config.train else ("on", "threads")
-    for each in options_of(EvaluateConfig):
-        if getattr(config, each.name) != each.default and each.name not in of_training:
-            way = option("train" if each.name in ("heads", "prompts", "seeds") else "on")
-            raise BadInput(f"{option(each.name)} needs the data set: name it with {way}")
+    for field in options_of(EvaluateConfig):
+        if getattr(config, field.name) != field.default and field.name not in of_training:
+            way = option("train" if field.name in ("heads", "prompts", "seeds") else "on")
+            raise BadInput(f"{option(field.name)} needs the data set: name it with {way}")
 
 
 def _try_out(file: Path, *, own: bool, again: bool) -> None:
@@ -152,7 +154,7 @@ def _shown(evaluation: Evaluation, judged: Sequence[Judged], runs: Sequence[RunF
     if len(runs) == 1 and evaluation.facts.get("systems", ["model"]) == ["model"]:
         return Shown.of_run(runs[0].info, **pictures)
     first = evaluation.figures[0]
-    names = list(dict.fromkeys(each.dataset for each in evaluation.figures))
+    names = list(dict.fromkeys(figure.dataset for figure in evaluation.figures))
     heading = f"{few(names, 3)}, target {first.target}: {few(evaluation.facts['systems'], 6)} judged beside people"
     about = tuple(f"{run.folder.resolve().name}: {run.info.command}" for run in runs if run.info.command)
     return Shown(f"{few(names, 3)} – affectml evaluation", heading, about, **pictures)
@@ -160,10 +162,10 @@ def _shown(evaluation: Evaluation, judged: Sequence[Judged], runs: Sequence[RunF
 
 def _write_answers(judged: Sequence[Judged], file: Path) -> None:
     """Write everybody's answers to the judged images; labels that a data set has not are NaN there."""
-    labels = list(dict.fromkeys(label for each in judged for label in each.truth.labels))
-    names = [each.evaluation.figures[0].dataset for each in judged for _ in each.answers]
-    said = [(system, a.image_id, a.split, a) for each in judged for system, a in each.answers.items()]
-    write_answers(file, names, labels, said)
+    labels = list(dict.fromkeys(label for part in judged for label in part.truth.labels))
+    names = [part.evaluation.figures[0].dataset for part in judged for _ in part.answers]
+    answers = [(system, a.image_id, a.split, a) for part in judged for system, a in part.answers.items()]
+    write_answers(file, names, labels, answers)
 
 
 def of_runs(sources: Sequence[Source]) -> Evaluation:
@@ -177,26 +179,26 @@ def of_runs(sources: Sequence[Source]) -> Evaluation:
         BadInput: for runs of other data, another target or cut, and of other test images, unless seeds say something.
         BadRun: for a run that was never judged.
     """
-    runs = {each.name: each.run for each in sources if each.run is not None}
+    runs = {source.name: source.run for source in sources if source.run is not None}
     way_out = f"name the data set: {option('on')}"
     for run in runs.values():
         if not run.has_figures:
             raise BadRun(f"{run.folder}: no {METRICS}: it was never judged; {way_out}")
-    found, names = {name: run.evaluation for name, run in runs.items()}, list(runs)
-    first = found[names[0]]
+    evaluations, names = {name: run.evaluation for name, run in runs.items()}, list(runs)
+    first = evaluations[names[0]]
     if len(runs) == 1:
         return first
     _check_alike(list(runs.values()))
-    if missing := [runs[name].folder for name, each in found.items() if each.scores.empty]:
+    if missing := [runs[name].folder for name, evaluation in evaluations.items() if evaluation.scores.empty]:
         raise BadRun(f"{missing[0]}: no scores of single images, which a shared run comes without: {way_out}")
-    images, ways = [set(each.scores["image_id"]) for each in found.values()], _ways(runs)
-    alike, seeds = all(each == images[0] for each in images), _over_seeds(runs, ways)
+    images, ways = [set(evaluation.scores["image_id"]) for evaluation in evaluations.values()], _ways(runs)
+    alike, seeds = all(tested == images[0] for tested in images), _over_seeds(runs, ways)
     if not alike and not seeds:
         same = f"the same {option('seed')} and {option('fold')}"
         way = f"name the data set to judge them on the images of all: {option('on')}, or train them with {same}"
         raise BadInput(f"evaluate: the runs were tested on different images: {way}")
     judged = names if alike else names[:1]  # of seeds tested on different images no image speaks
-    mine = {name: found[name].scores for name in judged}
+    mine = {name: evaluations[name].scores for name in judged}
     mine |= {name: rows[rows["system"] == "model"] for name, rows in mine.items() if name != names[0]}
     scores = pd.concat([rows.assign(system=rows["system"].replace("model", name)) for name, rows in mine.items()])
     by_image, ids, groups = stored(scores)
@@ -205,7 +207,7 @@ def of_runs(sources: Sequence[Source]) -> Evaluation:
     figures = [
         replace(figure, system=name) if figure.system == "model" else figure
         for name in judged
-        for figure in found[name].figures
+        for figure in evaluations[name].figures
         if figure.system == "model" or name == names[0]
     ]
     if not alike:
@@ -217,7 +219,7 @@ def of_runs(sources: Sequence[Source]) -> Evaluation:
     apart = [f for f in figures if f.against != "people" and f.p is not None and not (f.by or f.label)]
     kept, pairs = set(figures) - set(apart), combinations(judged, 2)
     figures = [f for f in figures if f in kept] + in_families([*apart, *differences(by_image, pairs, groups, **key)])
-    figures += [replace(each, **key) for each in seeds]
+    figures += [replace(figure, **key) for figure in seeds]
     facts |= {"n": len(ids), "first": names[0], "systems": names, "warnings": warnings}
     return Evaluation(tuple(figures), scores, facts)
 
@@ -257,10 +259,11 @@ def _ways(runs: Mapping[str, RunFolder]) -> dict[str, dict[int, str]]:
         next(way for way in alike if info.config.seed not in way)[info.config.seed] = name
     every = sorted(chain(*ways.values()), key=lambda way: list(runs).index(next(iter(way.values()))))
     about = [settings[next(iter(way.values()))] for way in every]
-    keys = [key for key in dict.fromkeys(chain(*about)) if len({repr(each.get(key)) for each in about}) > 1]
+    keys = [key for key in dict.fromkeys(chain(*about)) if len({repr(setting.get(key)) for setting in about}) > 1]
     named: dict[str, dict[int, str]] = {}
-    for way, each in zip(every, about, strict=True):
-        words = [each["head"], *(f"{key} {each[key]}" for key in keys if key != "head" and each.get(key) is not None)]
+    for way, setting in zip(every, about, strict=True):
+        known = [key for key in keys if key != "head" and setting.get(key) is not None]
+        words = [setting["head"], *(f"{key} {setting[key]}" for key in known)]
         named[free_name(f"{', '.join(words)} ({len(way)} seed{'s' * (len(way) > 1)})", named)] = way
     return named
 
@@ -275,19 +278,19 @@ def _over_seeds(runs: Mapping[str, RunFolder], ways: Mapping[str, Mapping[int, s
     asked = len({repr(run.info.prompts) for run in runs.values()})
 
     def scores(system: str, way: Mapping[int, str], against: str = "people") -> dict[int, dict[str, float]]:
-        found = {seed: runs[run].evaluation.scores_of(system, against) for seed, run in way.items()}
-        return {seed: {figure.name: figure.value for figure in figures} for seed, figures in found.items()}
+        by_seed = {seed: runs[run].evaluation.scores_of(system, against) for seed, run in way.items()}
+        return {seed: {figure.name: figure.value for figure in figures} for seed, figures in by_seed.items()}
 
     def means(of_seeds: Mapping[str, Mapping[int, Mapping[str, float]]]) -> list[Figure]:
         metrics = {name for way in of_seeds.values() for values in way.values() for name in values}
         return over_seeds(of_seeds, in_order(metrics, "headline"))
 
     systems = [("model", ""), ("zero_shot", "zero_shot of ")][:asked]
-    found = means({f"{of}{name}": scores(system, way) for system, of in systems for name, way in ways.items()})
+    of_ways = means({f"{of}{name}": scores(system, way) for system, of in systems for name, way in ways.items()})
     every = {seed: run for way in ways.values() for seed, run in way.items()}
     rest = {name: scores("model", way, "rest") for name, way in ways.items()}
     beside = means({**rest, "person": scores("person", every, "rest")})
-    return [*found, *(replace(each, against="rest") for each in beside if each.against == "people")]
+    return [*of_ways, *(replace(figure, against="rest") for figure in beside if figure.against == "people")]
 
 
 def train_missing(config: EvaluateConfig, folder: Path, say: Say) -> list[Path]:
@@ -304,7 +307,7 @@ def train_missing(config: EvaluateConfig, folder: Path, say: Say) -> list[Path]:
     for name in config.heads:
         if ":" not in name and name.replace("-", "_") not in known:
             raise BadInput(f"{option('heads', name)}: no such head{did_you_mean(name, known)} ({', '.join(known)})")
-    found, why = list[Path](), list[AffectmlError]()
+    folders, why = list[Path](), list[AffectmlError]()
     for path in dict.fromkeys(config.train):
         data = Dataset.open(path)
         targets = target_of(data, [], config.target if config.target in data.meta.targets else None, any_kind=True)
@@ -314,7 +317,7 @@ def train_missing(config: EvaluateConfig, folder: Path, say: Say) -> list[Path]:
         heads = dict.fromkeys(head_class(PLAIN[several] if name == "plain" else name) for name in config.heads)
         seeds = range(config.seed, config.seed + config.seeds)
         mixes = {head: config.prompts if head.scores_of == "texts" else config.prompts[:1] for head in heads}
-        for head, prompts, seed in ((each, *more) for each in heads for more in product(mixes[each], seeds)):
+        for head, prompts, seed in ((learner, *more) for learner in heads for more in product(mixes[learner], seeds)):
             words = [data.name, head.name, prompts * (len(config.prompts) > 1), f"seed{seed}" * (config.seeds > 1)]
             out = folder / "-".join(filter(None, words)).replace("/", "-")
             asked = TrainConfig(
@@ -325,13 +328,13 @@ def train_missing(config: EvaluateConfig, folder: Path, say: Say) -> list[Path]:
                 if not (out / "run.json").exists():
                     say(f"training {out.name}")
                     train_run(asked, out=out, say=say, writers=WRITERS_OF_RUN)
-                found.append(out)
+                folders.append(out)
             except (BadInput, EncoderUnavailable) as error:
                 say(f"{out.name} is left out: {error}")
                 why.append(error)
-    if not found:
+    if not folders:
         raise why[0]
-    return found
+    return folders
 
 
 def _paper(evaluation: Evaluation, tex: bool) -> str:

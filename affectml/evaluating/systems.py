@@ -70,7 +70,7 @@ def sources_of(given: Iterable[str | PathLike[str]]) -> list[Source]:
         BadInput: for none, a data set, and a NAME that another system has, or that belongs to what stands beside them.
         BadRun: if a folder is not a run.
     """
-    asked, found = [str(each) for each in given], list[Source]()
+    asked, sources = [str(system) for system in given], list[Source]()
     if not asked:
         raise BadInput(f"evaluate: which systems? Name runs or files of answers, or data sets with {option('train')}")
     for text in asked:
@@ -81,7 +81,7 @@ def sources_of(given: Iterable[str | PathLike[str]]) -> list[Source]:
             raise BadInput(f"{path} is a data set, not a system: name what it is judged with, and {option('on', path)}")
         if path.exists() and not path.is_dir():
             need_file(path)
-        run, taken = None if path.is_file() else RunFolder.open(path), {*MADE_HERE, *BESIDE, *(s.name for s in found)}
+        run, taken = None if path.is_file() else RunFolder.open(path), {*MADE_HERE, *BESIDE, *(s.name for s in sources)}
         if named and (name in taken or not name.strip()):
             why = f"{name} is the name of another system; choose another" if name.strip() else "expected NAME=PATH"
             raise BadInput(f"{text}: {why}")
@@ -90,8 +90,8 @@ def sources_of(given: Iterable[str | PathLike[str]]) -> list[Source]:
         for system in inside or [None]:
             own = alone if system in (None, "model") else str(system)
             own = own if not named else name if len(inside) < 2 else f"{name} {system}"
-            found.append(Source(free_name(own, {*taken, *(s.name for s in found)}), path, run, system))
-    return found
+            sources.append(Source(free_name(own, {*taken, *(s.name for s in sources)}), path, run, system))
+    return sources
 
 
 def systems_in(file: Path) -> list[str]:
@@ -105,7 +105,7 @@ def systems_in(file: Path) -> list[str]:
         systems = pq.read_table(file, columns=["system"])["system"].unique().to_pylist()
     except (OSError, pa.ArrowException) as error:
         raise BadInput(f"{file}: cannot be read ({error}): the file is damaged") from None
-    return [each for each in systems if each not in BESIDE]
+    return [system for system in systems if system not in BESIDE]
 
 
 def free_name(name: str, taken: Collection[str]) -> str:
@@ -153,8 +153,8 @@ def hear(run: RunFolder, data: Dataset, targets: Targets, threads: int | None, s
         if not run.has_answers:
             why = f"a shared run does not say which images of {data.root} it learned from, so they would flatter it"
             raise BadRun(f"{run.folder}: {why}: evaluate the run that it was made of")
-        said = run.model_answers
-        ids = said.image_id[(said.split == "test") & pd.Index(said.image_id).isin(targets.image_id)]
+        kept = run.model_answers
+        ids = kept.image_id[(kept.split == "test") & pd.Index(kept.image_id).isin(targets.image_id)]
         if kind == run.info.data.kind:
             return Heard(run, ids, stored(run, ids), "test", own)
     set_threads(threads)
@@ -174,11 +174,11 @@ def hear(run: RunFolder, data: Dataset, targets: Targets, threads: int | None, s
 def stored(run: RunFolder, ids: Ids, system: str = "model") -> Answers:
     """What a run's answers.parquet has of a system on these images."""
     own = system == "model"  # which the run keeps once it is read
-    said = run.model_answers if own else SystemAnswers.read(run.folder, run.taxonomy.labels, system=system)
-    at = places(said.image_id, ids)
+    answers = run.model_answers if own else SystemAnswers.read(run.folder, run.taxonomy.labels, system=system)
+    at = places(answers.image_id, ids)
     kinds: dict[str, Any] = {"scores": np.float64, "shares": np.float64, "sets": np.int64}
-    given = {form: values for form in kinds if (values := getattr(said, form)) is not None}
-    return Answers(**{form: torch.from_numpy(values[at].astype(kinds[form])) for form, values in given.items()})
+    forms = {form: values for form in kinds if (values := getattr(answers, form)) is not None}
+    return Answers(**{form: torch.from_numpy(values[at].astype(kinds[form])) for form, values in forms.items()})
 
 
 def fits(run: RunFolder, targets: Targets) -> bool:
@@ -204,7 +204,7 @@ def target_of(data: Dataset, runs: Sequence[RunFolder], name: str | None, *, any
     ways += [[t for t in every if t.kind in some] for some in kinds]
     fitting = next(way for way in [*ways, every] if way)
     if len(fitting) > 1:
-        names = ", ".join(each.name for each in fitting)
+        names = ", ".join(target.name for target in fitting)
         raise BadDataset(f"{data.root}: targets {names} would do; choose with {option('target')}")
     return fitting[0]
 
@@ -240,10 +240,10 @@ def _learned(run: RunFolder, store: "EmbeddingStore | FromFiles", ids: Ids, say:
     seen, at = np.zeros(len(ids), dtype=bool), np.flatnonzero(pd.Index(ids).isin(embedded(store, ids)))
     if not run.has_answers or not len(at):
         return seen
-    said, here, home = run.model_answers, store.features(ids[at]), home_of(run)
+    answers, here, home = run.model_answers, store.features(ids[at]), home_of(run)
     own = None if home is None or isinstance(store, FromFiles) else store_there(run, home, say)
     if own is not None and np.shape(here)[1] == own.dim:
-        taught = said.image_id[pd.Index(said.split).isin(("train", CALIBRATION, "val"))]
+        taught = answers.image_id[pd.Index(answers.split).isin(("train", CALIBRATION, "val"))]
         seen[at] = copies_among(np.asarray(here), own.rows(embedded(own, taught)))
     elif not run.head.lacks_texts:
         scores = run.head.scores(here).double().numpy()
@@ -314,22 +314,22 @@ class File:
 
 def read_file(source: Source, data: Dataset, targets: Targets, config: EvaluateConfig) -> File:
     """Read a system's file in a target's labels. Raises BadInput for one that cannot be used."""
-    one, labels = targets.kind not in SEVERAL, targets.taxonomy.labels
+    one_label, labels = targets.kind not in SEVERAL, targets.taxonomy.labels
     if source.system is None:
         words = {name: to for name, to in config.mapping.items() if to in labels}
-        given = read_replies(source.path, data, targets, shape=config.shape, mapping=words, system=source.name)
-        return File.of(given, one)
+        replies = read_replies(source.path, data, targets, shape=config.shape, mapping=words, system=source.name)
+        return File.of(replies, one_label)
     table = read_answers(source.path, system=source.system)
     kind = next(name for name in ("share", "ranking", "set", "score") if (table["form"] == name).any())
-    shape = {"share": "distribution" if one else "rates", "set": "sets"}.get(kind, "ranked")
+    shape = {"share": "distribution" if one_label else "rates", "set": "sets"}.get(kind, "ranked")
     used = int((table["form"] == kind).sum())
     received = Received(rows=used, used=used, what="rows", shape=shape)
     if table[["wording", "draw"]].notna().any(axis=None):
-        return File.of(Replies(table, received, {}), one)
-    found = SystemAnswers.read(source.path, labels, system=source.system)
-    scores, shares, sets = found.scores, found.shares, found.sets
-    said: tuple[Any, ...] = (shape, found.image_id, scores, shares, sets, scores if sets is None else sets, received)
-    return File(Said(*said), None, one)
+        return File.of(Replies(table, received, {}), one_label)
+    answers = SystemAnswers.read(source.path, labels, system=source.system)
+    scores, shares, sets = answers.scores, answers.shares, answers.sets
+    parts: tuple[Any, ...] = (shape, answers.image_id, scores, shares, sets, scores if sets is None else sets, received)
+    return File(Said(*parts), None, one_label)
 
 
 def judged_as(said: Said, ids: Ids, truth: Truth, val: Truth | None) -> tuple[Answers, str]:
@@ -397,19 +397,20 @@ def named_beside_people(case: Case) -> dict[str, Any]:
     """
     truth, findings, rows = case.truth, list[dict[str, str]](), list[Figure]()
     does, people = dict[str, str](), dict[str, NDArray[Any]]()
-    for name, said in case.more.get("said", {}).items():
-        often = said.often[places(said.image_id, truth.image_id)]
-        first = said.shape in ("ranked", "distribution" if truth.kind in SEVERAL else "rates")
+    for name, answers in case.more.get("said", {}).items():
+        at = places(answers.image_id, truth.image_id)
+        often = answers.often[at]
+        first = answers.shape in ("ranked", "distribution" if truth.kind in SEVERAL else "rates")
         does[name], people[name] = ("names first", firsts(truth.shares)) if first else ("says", truth.shares)
         if first:
-            often = firsts(often if said.shape == "ranked" else said.scores[places(said.image_id, truth.image_id)])
+            often = firsts(often if answers.shape == "ranked" else answers.scores[at])
         rows += label_bias(often, people[name], truth.labels, truth.groups, **{**case.rows.key, "system": name})
     rows = corrected(rows)
     case.rows.rows += rows
     for name, what in does.items():
-        found = sorted((each for each in rows if each.system == name and each.found), key=lambda each: each.p or 0.0)
+        biases = sorted((f for f in rows if f.system == name and f.found), key=lambda figure: figure.p or 0.0)
         means = dict(zip(truth.labels, people[name].mean(axis=0).tolist(), strict=True))
-        findings += [{"system": name, "words": bias_in_words(each, means[each.label], what)} for each in found]
+        findings += [{"system": name, "words": bias_in_words(figure, means[figure.label], what)} for figure in biases]
     return {"findings": findings}
 
 
@@ -437,7 +438,7 @@ def received_lines(received: Mapping[str, Any], split: str) -> list[str]:
     lines = [
         f"{received['rows']} {received['what']} read as {received['shape']}{several}; {received['used']} count",
         f"{received['answered']} of {received['judged']} {of}images have an answer ({share:.0%})",
-        *(f"{why}: {few(found, 5)}" for why, found in received["problems"].items()),
+        *(f"{why}: {few(at, 5)}" for why, at in received["problems"].items()),
     ]
     if missing := received["without_an_answer"]:
         lines.append(f"images without an answer: {few(missing, 5)}")
@@ -454,16 +455,16 @@ def received_lines(received: Mapping[str, Any], split: str) -> list[str]:
 def requests_in(file: File, labels: Sequence[str], seed: int, data: Dataset) -> Requests | None:
     """What a file's replies gave to labels and where these stood; None where no request was drawn from the seed."""
     replies, drawn = file.replies, shuffle_of(labels, seed)
-    asked = {} if replies is None else {key: each for key, each in replies.requests.items() if each.shuffle}
-    if {each.shuffle for each in asked.values()} - {drawn}:
+    asked = {} if replies is None else {key: request for key, request in replies.requests.items() if request.shuffle}
+    if {request.shuffle for request in asked.values()} - {drawn}:
         file.said.received.notes.append(f"drawn from another {option('seed')}, so nothing is said of places of labels")
     elif replies is not None and asked:  # each request as an image of its own
         table = replies.table.assign(image_id=replies.table.index)
-        said = File.of(replace(replies, table=table), file.one_label).said
-        at = np.flatnonzero(pd.Index(said.image_id).isin([*asked]))
-        each = [asked[given] for given in said.image_id[at]]
-        orders = [shuffled(labels, seed, one.image, one.sample) for one in each]
-        images = np.array([one.image for one in each], dtype=object)
+        answers = File.of(replace(replies, table=table), file.one_label).said
+        at = np.flatnonzero(pd.Index(answers.image_id).isin([*asked]))
+        requests = [asked[key] for key in answers.image_id[at]]
+        orders = [shuffled(labels, seed, request.image, request.sample) for request in requests]
+        images = np.array([request.image for request in requests], dtype=object)
         places = np.array([[order.index(label) for label in labels] for order in orders])
-        return Requests(said.often[at], places, images, data.groups(images)) if len(at) else None
+        return Requests(answers.often[at], places, images, data.groups(images)) if len(at) else None
     return None

@@ -109,7 +109,7 @@ class Collection:
         named = zip(_names(opened), opened, strict=True)
         self.runs = {name: Run.read(run, name, self.judgements, self.people) for name, run in named}
         self.said: dict[str, Said] = ({} if self.people is None else {PEOPLE: self.people}) | dict(self.runs)
-        self.taxonomy = next((said.taxonomy for said in self.said.values()), self.judgements.taxonomy)
+        self.taxonomy = next((source.taxonomy for source in self.said.values()), self.judgements.taxonomy)
         self.labels = () if self.taxonomy is None else self.taxonomy.labels
         self.searcher = None if store is None else Searcher(store, self._index, self.encoders)
         if self.searcher is not None and (without := int((~self.searcher.has).sum())):
@@ -129,13 +129,6 @@ class Collection:
         need(name, self.columns, "no column")
         return self.columns[name]
 
-    def warm(self) -> None:
-        """Compute every column and the map now, so that nobody waits for them later; for a thread of its own."""
-        for column in self.columns.values():
-            _ = column.values
-        if self.searcher is not None:
-            self.map()
-
     # What is shown
 
     def shown(self, view: View) -> NDArray[np.int64]:
@@ -149,7 +142,7 @@ class Collection:
                 there are no embeddings for a search or a lasso.
             EncoderUnavailable: for a text without a text tower.
         """
-        passed = [self._passes(each) for each in view.filters]
+        passed = [self._passes(condition) for condition in view.filters]
         keys, fits, sign = list[Array](), self.fits(view), -1 if view.descending else 1
         if view.name:
             part = folded(view.name)
@@ -210,8 +203,8 @@ class Collection:
         if of == PEOPLE and self.people is None:
             raise BadInput(f"of: nobody was asked about these images; name one of: {', '.join(self.runs)}")
         need(of, self.said, "of: no run")
-        said = self.said[of]
-        return fit(*(said.rates[list(labels)].to_numpy() for labels in parse_rates(view.rates, said.taxonomy)))
+        source = self.said[of]
+        return fit(*(source.rates[list(labels)].to_numpy() for labels in parse_rates(view.rates, source.taxonomy)))
 
     def place(self, image_id: str) -> int:
         """The place of an image. Raises BadInput if no image has that name."""
@@ -239,12 +232,12 @@ class Collection:
     def table(self, images: Sequence[int] | Array) -> pd.DataFrame:
         """Images with all columns: image_id, file and, by their names, what is known; levels as words."""
         rows = np.asarray(images, dtype=np.int64)
-        found: dict[str, Any] = {"image_id": self.image_id[rows], "file": [self.file(int(at)) or None for at in rows]}
+        columns: dict[str, Any] = {"image_id": self.image_id[rows], "file": [self.file(int(at)) or None for at in rows]}
         for name, column in self.columns.items():
-            found[name] = column.values[rows]
+            columns[name] = column.values[rows]
             if column.levels:
-                found[name] = np.array([*column.levels, None], dtype=object)[found[name]]  # -1 is the last
-        return pd.DataFrame(found)
+                columns[name] = np.array([*column.levels, None], dtype=object)[columns[name]]  # -1 is the last
+        return pd.DataFrame(columns)
 
     def csv(self, images: Sequence[int] | Array) -> str:
         """The same as CSV that a spreadsheet can open."""
@@ -280,8 +273,8 @@ class Collection:
         if not 0 <= index < len(self):
             raise BadInput(f"no image {index}: expected 0 to {len(self) - 1}")
         index, image_id, people = int(index), str(self.image_id[index]), self.people
-        said = {name: run.of_image(index) for name, run in self.runs.items()}
-        notes = [f"{name} says nothing of this image" for name, run in said.items() if run is None]
+        by_run = {name: run.of_image(index) for name, run in self.runs.items()}
+        notes = [f"{name} says nothing of this image" for name, run in by_run.items() if run is None]
         nearest, listed = tuple[Near, ...](), tuple[str, ...]()
         if self.searcher is None or not self.searcher.has[index]:
             notes.append("no embedding, so no nearest images")
@@ -294,7 +287,7 @@ class Collection:
         if self._listed is not None:
             rows = self._listed[self._listed["image"] == image_id]
             listed = tuple(rows["check"].astype(str) + ": " + rows["evidence"].astype(str))
-        runs = tuple(run for run in said.values() if run is not None)
+        runs = tuple(run for run in by_run.values() if run is not None)
         return Detail(index, image_id, self.file(index), told, runs, nearest, listed, tuple(notes))
 
     def _nearest(self, cosines: NDArray[np.float32]) -> tuple[Near, ...]:
@@ -367,7 +360,7 @@ def _names(runs: Sequence[RunFolder]) -> list[str]:
     """Each run's folder name, with its parent if several have one name or something else has it."""
     folders = [run.folder.resolve() for run in runs]
     alone = pd.Series([*_GROUPS, *(folder.name for folder in folders)]).drop_duplicates(keep=False)
-    names = [each.name if each.name in set(alone) else f"{each.parent.name}/{each.name}" for each in folders]
+    names = [folder.name if folder.name in set(alone) else f"{folder.parent.name}/{folder.name}" for folder in folders]
     return [f"{name} ({names[:at].count(name) + 1})" if name in names[:at] else name for at, name in enumerate(names)]
 
 

@@ -124,8 +124,8 @@ class People(Said):
             rates.iloc[at] = (votes.votes / votes.n[:, None]).astype(np.float32)
             if asked is not None:
                 asked.iloc[at] = votes.n.astype(np.float32)
-        found = cls(PEOPLE, taxonomy, kind, rates, True, name, asked)
-        return None if targets is None and votes is None else found
+        people = cls(PEOPLE, taxonomy, kind, rates, True, name, asked)
+        return None if targets is None and votes is None else people
 
 
 @dataclass(frozen=True)
@@ -161,19 +161,19 @@ class Run(Said):
                 other images than the data set's.
         """
         index, kind, labels = judgements.index, folder.info.data.kind, folder.taxonomy.labels
-        said = SystemAnswers.read(folder.folder, labels)
-        values = said.scores if said.shares is None else said.shares
-        check_images(folder, judgements.dataset, said.image_id)
-        sums = np.zeros(1) if said.shares is None else values.sum(axis=1)
-        shares = said.shares is not None and (kind in SEVERAL or bool((np.abs(sums - 1) < _OFF).all()))
-        rates, sets = _placed(values, said.image_id, index, labels), None
-        if said.sets is not None:
-            inside = np.nan_to_num(said.sets, copy=False, nan=-1).astype(np.int8)
-            sets = _placed(inside, said.image_id, index, labels, -1)
-        parts = pd.Series(said.split.astype(str), said.image_id).reindex(index)
+        answers = SystemAnswers.read(folder.folder, labels)
+        values = answers.scores if answers.shares is None else answers.shares
+        check_images(folder, judgements.dataset, answers.image_id)
+        sums = np.zeros(1) if answers.shares is None else values.sum(axis=1)
+        shares = answers.shares is not None and (kind in SEVERAL or bool((np.abs(sums - 1) < _OFF).all()))
+        rates, sets = _placed(values, answers.image_id, index, labels), None
+        if answers.sets is not None:
+            inside = np.nan_to_num(answers.sets, copy=False, nan=-1).astype(np.int8)
+            sets = _placed(inside, answers.image_id, index, labels, -1)
+        parts = pd.Series(answers.split.astype(str), answers.image_id).reindex(index)
         split = pd.Categorical(parts, categories=_in_order(parts.dropna()))
         run = cls(name, folder.taxonomy, kind, rates, shares, folder, split, sets)
-        run._tell(judgements.dataset, people, len(said.image_id), lambda line: judgements.say(f"{name}: {line}"))
+        run._tell(judgements.dataset, people, len(answers.image_id), lambda line: judgements.say(f"{name}: {line}"))
         return run
 
     def _tell(self, dataset: Dataset, people: People | None, answered: int, say: Callable[[str], None]) -> None:
@@ -279,7 +279,7 @@ def _error(run: Run, people: People) -> Column:
 
 def _by_parts(measure: Callable[..., Any], *said: Said) -> Array:
     """What `measure` makes of images whose rates are all known, some at a time; nan for other images."""
-    tables = [each.rates.to_numpy() for each in said]
+    tables = [source.rates.to_numpy() for source in said]
     known = np.logical_and.reduce([np.isfinite(table).all(axis=1) for table in tables])
     out, rows = np.full(len(known), np.nan, dtype=np.float32), np.flatnonzero(known)
     for part in np.split(rows, range(PART, len(rows), PART)):

@@ -57,8 +57,8 @@ class Searcher:
         unit = np.asarray(vector, dtype=np.float32)
         unit = unit / max(float(np.linalg.norm(unit)), 1e-12)
         # not part @ unit: BLAS' threads, woken for every block beside an encoder's, take four times as long
-        found: Floats = walked(self.rows, lambda part: np.einsum("ij,j->i", part, unit))
-        return self._by_image(np.asarray(found / np.maximum(self._norms, 1e-12), dtype=np.float32))
+        products: Floats = walked(self.rows, lambda part: np.einsum("ij,j->i", part, unit))
+        return self._by_image(np.asarray(products / np.maximum(self._norms, 1e-12), dtype=np.float32))
 
     @cached_property
     def _norms(self) -> Floats:
@@ -88,8 +88,8 @@ class Searcher:
 
         affect-tiny knows 196 words, and any other is the same to it; most encoders spell words from parts.
         """
-        one, other = (vector / np.linalg.norm(vector) for vector in map(self.text_vector, (MADE_UP, MADE_UP[::-1])))
-        return one if one @ other >= ALIKE else None
+        first, other = (vector / np.linalg.norm(vector) for vector in map(self.text_vector, (MADE_UP, MADE_UP[::-1])))
+        return first if first @ other >= ALIKE else None
 
     def unheard(self, text: str) -> tuple[str, ...]:
         """Words of a text that the encoder takes for made-up ones, in their order.
@@ -118,13 +118,13 @@ class Searcher:
 
 def walked(rows: RowsOnDisk, measure: Callable[[Floats], Floats], size: int = BLOCK) -> Floats:
     """What `measure` makes of all rows, a block of them in memory at a time."""
-    found = [measure(rows[:0])]
+    measured = [measure(rows[:0])]
     for at, part in enumerate(rows.parts(size)):
-        found.append(measure(part))
+        measured.append(measure(part))
         if at % HELD == HELD - 1:
             rows.let_go()
     rows.let_go()
-    return np.concatenate(found)
+    return np.concatenate(measured)
 
 
 # Making a map
@@ -173,17 +173,17 @@ class Encoders:
             raise EncoderUnavailable(f"{store.folder}: imported embeddings come without an encoder")
         key = store.specs[0], store.identity.precision
         with self._lock:
-            found = self._loaded.get(key) or load_encoder(key[0], precision=to_load(key[1]), mapped=True)
-            self._loaded[key] = found
-        store.need_texts_of(found)
-        return found
+            encoder = self._loaded.get(key) or load_encoder(key[0], precision=to_load(key[1]), mapped=True)
+            self._loaded[key] = encoder
+        store.need_texts_of(encoder)
+        return encoder
 
     def of_run(self, run: RunFolder) -> Encoder:
         """The one that a run was trained with; see `run_encoder`."""
         specs, identity = run.info.encoder.specs, run.info.encoder.identity
         key = (specs[0], str(identity["precision"])) if specs else ("", "")
         with self._lock:
-            found = self._loaded.get(key)
-            if found is None or found.identity.to_json() != identity:
-                found = self._loaded[key] = run_encoder(run, None)
-            return found
+            encoder = self._loaded.get(key)
+            if encoder is None or encoder.identity.to_json() != identity:
+                encoder = self._loaded[key] = run_encoder(run, None)
+            return encoder

@@ -58,14 +58,14 @@ class Judgements:
 
     def _stamps(self) -> set[tuple[Path, int, bool]]:
         """What the data set's tables are like now, and the files of the task's database, which are marked True."""
-        root, found = self.dataset.root, set()
+        root, stamps = self.dataset.root, set()
         files = {file: False for pattern in ("*.json", "*.parquet") for file in root.glob(pattern)}
         for file, of_task in (files | {Path(self.db): True, Path(f"{self.db}-wal"): True}).items():
             with suppress(FileNotFoundError):  # a log goes with the last who had the database open
                 stat = file.stat()
                 if stat.st_size:  # whoever only reads a database makes a log of no bytes
-                    found.add((file, stat.st_mtime_ns, of_task))
-        return found
+                    stamps.add((file, stat.st_mtime_ns, of_task))
+        return stamps
 
     @property
     def is_old(self) -> bool:
@@ -159,8 +159,8 @@ class Judgements:
         for row in sorted(judged.to_dict("records"), key=lambda row: (people.index(row["annotator_id"]), row["round"])):
             chosen = [str(label) for label in (() if row["labels"] is None else row["labels"])]
             shown = [label if taxonomy is None else taxonomy.displays.get(label, label) for label in chosen]
-            said = ", ".join(shown) or {"none": "none of these"}.get(row["kind"], str(row["kind"]))
-            answers.append((called[row["annotator_id"]], int(row["round"]), said))
+            words = ", ".join(shown) or {"none": "none of these"}.get(row["kind"], str(row["kind"]))
+            answers.append((called[row["annotator_id"]], int(row["round"]), words))
         notes = zip(remarks["annotator_id"].map(called), remarks["note"].fillna("flagged").astype(str), strict=True)
         return PeopleSaid(n, shares, tuple(answers), tuple(sorted(notes)))
 

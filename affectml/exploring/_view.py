@@ -93,7 +93,7 @@ class View:
             raise BadInput(f"lasso: expected 3 to {MOST_CORNERS:,} corners, got {len(corners):,}")
         if not all(math.isfinite(end) for corner in corners for end in corner):
             raise BadInput("lasso: expected numbers as corners, got one that is infinite or none")
-        names = [each.column for each in self.filters]
+        names = [condition.column for condition in self.filters]
         if twice := [name for name in names if names.count(name) > 1]:
             raise BadInput(f"filters: two of {twice[0]!r}; name one range, or all levels, in one filter")
         asked = [name for name in ("text", "like", "rates") if getattr(self, name)]
@@ -107,14 +107,14 @@ class View:
     def to_query(self) -> dict[str, str]:
         """The parameters of an address; nothing of what is at its default."""
         out = {}
-        for each in self.filters:
-            if each.levels:
-                quoted = (level.replace("%", "%25").replace(",", "%2C") for level in each.levels)
-                out[f"in.{each.column}"] = ",".join(quoted)
-            elif each.has:
-                out[f"has.{each.column}"] = each.has
+        for condition in self.filters:
+            if condition.levels:
+                quoted = (level.replace("%", "%25").replace(",", "%2C") for level in condition.levels)
+                out[f"in.{condition.column}"] = ",".join(quoted)
+            elif condition.has:
+                out[f"has.{condition.column}"] = condition.has
             else:
-                out[f"f.{each.column}"] = f"{_said(each.low)}..{_said(each.high)}"
+                out[f"f.{condition.column}"] = f"{_said(condition.low)}..{_said(condition.high)}"
         out |= {name: getattr(self, name) for name in _WORDS if getattr(self, name)}
         if self.lasso:
             out["lasso"] = " ".join(f"{_said(x)},{_said(y)}" for x, y in self.lasso)
@@ -247,13 +247,13 @@ class Selections:
 
     def counts(self) -> dict[str, int]:
         """How many images each has; of one that cannot be read, it is said why."""
-        found = {}
+        sizes = {}
         for name in self.names():
             try:
-                found[name] = len(self.read(name))
+                sizes[name] = len(self.read(name))
             except AffectmlError as error:
                 self._say(str(error))
-        return found
+        return sizes
 
     def read(self, name: str) -> list[str]:
         """The image_ids of a selection, in the order in which they were saved.

@@ -20,7 +20,6 @@ from affectml.fetching._download import Failed, Job, checked_url, download
 from affectml_annotation.exchange.files import csv_rows, table_csv, writing_in_turn
 
 WORK = ".fetching"  # until all is in images.parquet: half-written files, and an empty KEY-NAME for what came of a url
-LOCK = ".fetch.lock"
 FAILURES = "fetch-failures.csv"
 COLUMNS = ["image_id", "url", "reason", "again"]  # of FAILURES
 TEXTS = ["url", "file", "sha256"]  # of images.parquet
@@ -87,7 +86,7 @@ def fetch_images(dataset: Dataset | str | Path, config: FetchConfig | None = Non
         raise BadDataset(f"{data.root / 'images.parquet'}: no column url, so there is nothing to download")
     data.image_path("images")
     try:
-        with FileLock(data.root / LOCK, timeout=0):
+        with FileLock(data.root / ".fetch.lock", timeout=0):
             return _fetch(data, config or FetchConfig())
     except Timeout:
         raise BadDataset(f"{data.root}: another process downloads its images; wait for it to end") from None

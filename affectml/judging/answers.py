@@ -126,8 +126,8 @@ def _problem(table: pd.DataFrame) -> str | None:
             return f"column {name}: expected numbers, got {table[name].dtype}"
     if table["image_id"].is_unique:  # as of one system and form: known much sooner
         return None
-    for _, one in table[table.duplicated([name for name in KEYS if name != "split"])].iterrows():
-        return f"image {one['image_id']!r} has two rows of system {one['system']}, form {one['form']}"
+    for _, row in table[table.duplicated([name for name in KEYS if name != "split"])].iterrows():
+        return f"image {row['image_id']!r} has two rows of system {row['system']}, form {row['form']}"
     return None
 
 
@@ -154,7 +154,7 @@ class SystemAnswers:
     @classmethod
     def of(cls, given: "Answers", labels: Sequence[str], image_id: Array, split: Array | str) -> "SystemAnswers":
         """What was answered of these images; split: [N], or of all of them."""
-        others = (None if each is None else np.asarray(each, dtype=np.float32) for each in (given.shares, given.sets))
+        others = (None if rows is None else np.asarray(rows, dtype=np.float32) for rows in (given.shares, given.sets))
         splits = np.broadcast_to(np.asarray(split, dtype=object), len(image_id))
         return cls(tuple(labels), image_id, splits, np.asarray(given.scores, dtype=np.float32), *others)
 
@@ -172,7 +172,7 @@ class SystemAnswers:
         Raises:
             BadRun: as `read_answers` does, and where a label has no column or the system no row.
         """
-        found: dict[str, pd.DataFrame] = {}
+        tables: dict[str, pd.DataFrame] = {}
         for form in FORMS[::-1]:  # one at a time, for less memory
             rows = read_answers(source, system=system, form=form)
             columns = labelled(rows) if labels is None else [LABEL + label for label in labels]
@@ -181,18 +181,18 @@ class SystemAnswers:
             if bad:
                 raise _damaged(_file(source), bad[0])
             if len(rows):
-                found[form] = rows.set_index("image_id")[["split", *columns]]
-        if not found:
+                tables[form] = rows.set_index("image_id")[["split", *columns]]
+        if not tables:
             raise _damaged(_file(source), f"no answer of system {system}")
-        split = pd.concat([rows["split"] for rows in reversed(found.values())])
+        split = pd.concat([rows["split"] for rows in reversed(tables.values())])
         split = split[~split.index.duplicated()]  # some have not every form
-        given = [
-            None if form not in found else found.pop(form)[columns].reindex(split.index).to_numpy(np.float32)
+        arrays = [
+            None if form not in tables else tables.pop(form)[columns].reindex(split.index).to_numpy(np.float32)
             for form in FORMS
         ]
         names, ids = tuple(name.removeprefix(LABEL) for name in columns), split.index.to_numpy(dtype=object)
-        ranking = next(each for each in given if each is not None)
-        return cls(names, ids, split.to_numpy(dtype=object), ranking, *given[1:])
+        ranking = next(array for array in arrays if array is not None)
+        return cls(names, ids, split.to_numpy(dtype=object), ranking, *arrays[1:])
 
     @property
     def frame(self) -> pd.DataFrame:

@@ -38,22 +38,22 @@ def differences(scores: ByImage, pairs: Iterable[tuple[str, str]], groups: Array
         groups: [N], whom the intervals keep together.
         key: what all figures share.
     """
-    found = Rows(**key)
-    for one, other in pairs:
+    rows = Rows(**key)
+    for system, other in pairs:
         beside = {"person": "rest", "consensus": "person"}.get(other, "people")
-        mine, theirs = dict(scores.get((one, beside), {})), scores.get((other, beside), {})
+        mine, theirs = dict(scores.get((system, beside), {})), scores.get((other, beside), {})
         if beside == "person":  # which is against each person's own answer whatever it stands beside
-            mine |= {m: found for m, found in scores.get((one, "people"), {}).items() if m == "set_f1_judgements"}
+            mine |= {m: values for m, values in scores.get((system, "people"), {}).items() if m == "set_f1_judgements"}
         for name in (name for name in mine if name in theirs and better(name)):
             apart = paired_difference(mine[name], theirs[name], groups=groups, bounds=[apart_within(name)])
-            found.add(name, apart, system=one, against=other)
-    return in_families(found.rows)
+            rows.add(name, apart, system=system, against=other)
+    return in_families(rows.rows)
 
 
 def in_families(figures: Sequence[Figure]) -> list[Figure]:
     """Differences of pairs of systems corrected in the two families of `differences`."""
-    main = set(shown(dict.fromkeys(each.name for each in figures), "headline"))
-    return corrected(figures, [each.name in main for each in figures])
+    main = set(shown(dict.fromkeys(figure.name for figure in figures), "headline"))
+    return corrected(figures, [figure.name in main for figure in figures])
 
 
 def corrected(figures: Sequence[Figure], main: Sequence[bool] | None = None) -> list[Figure]:
@@ -64,7 +64,7 @@ def corrected(figures: Sequence[Figure], main: Sequence[bool] | None = None) -> 
     out = list(figures)
     inside = [True] * len(out) if main is None else main
     for family in (True, False):
-        tested = {i: p for i, each in enumerate(out) if inside[i] == family and (p := each.p) is not None}
+        tested = {i: p for i, figure in enumerate(out) if inside[i] == family and (p := figure.p) is not None}
         for i, p in zip(tested, holm([*tested.values()]).tolist(), strict=True):
             out[i] = replace(out[i], p_holm=p)
     return out
@@ -77,14 +77,14 @@ def stored(scores: pd.DataFrame) -> tuple[ByImage, list[str], Array | None]:
     """
     by = {place: rows.set_index("image_id") for place, rows in scores.groupby(["system", "against"], sort=False)}
     ids = next(rows.index for (_, against), rows in by.items() if against == "people")
-    found = {}
+    by_place = {}
     for (system, against), rows in by.items():
         here = rows.reindex(ids).drop(columns=[name for name in rows if name in KEYS]).dropna(axis=1, how="all")
         values = {of_column(name): torch.tensor(here[name].to_numpy(np.float64)) for name in map(str, here)}
-        found[str(system), str(against)] = values
+        by_place[str(system), str(against)] = values
     first = next(iter(by.values())).reindex(ids)["group"]
     groups = None if first.isna().all() else first.fillna(pd.Series(ids, index=ids)).to_numpy(dtype=object)
-    return found, list(map(str, ids)), groups
+    return by_place, list(map(str, ids)), groups
 
 
 def over_seeds(ways: Mapping[str, Mapping[int, Mapping[str, float]]], metrics: Sequence[str]) -> list[Figure]:
@@ -100,7 +100,7 @@ def over_seeds(ways: Mapping[str, Mapping[int, Mapping[str, float]]], metrics: S
 
     rows, apart = Rows(by=SPREAD), Rows(by=SPREAD)
     for metric in metrics:
-        known = {name: {seed: found[metric] for seed, found in way.items() if metric in found}
+        known = {name: {seed: values[metric] for seed, values in way.items() if metric in values}
                  for name, way in ways.items()}  # fmt: skip
         lowest, highest = limits([bounds_of(metric)], 1)[:, 0]
         for name, values in known.items():
@@ -110,11 +110,11 @@ def over_seeds(ways: Mapping[str, Mapping[int, Mapping[str, float]]], metrics: S
                 rows.add(metric, mean, system=name, n=len(values))
             elif values:
                 rows.add(metric, next(iter(values.values())), system=name, n=1)
-        for one, other in combinations(known, 2):
-            if known[one] and known[other]:
-                gap, how = _gap(known[one], known[other])
-                n = min(len(known[one]), len(known[other]))
-                apart.add(metric, gap, system=one, against=other, level=how, n=n, units=None)
+        for first, other in combinations(known, 2):
+            if known[first] and known[other]:
+                gap, how = _gap(known[first], known[other])
+                n = min(len(known[first]), len(known[other]))
+                apart.add(metric, gap, system=first, against=other, level=how, n=n, units=None)
     return [*rows.rows, *corrected(apart.rows)]
 
 
@@ -189,10 +189,10 @@ def holm(p: Sequence[float] | Floats) -> Floats:
     >>> holm([0.01, 0.04, 0.03]).round(2).tolist()
     [0.03, 0.06, 0.06]
     """
-    given = np.asarray(p, dtype=np.float64)
-    order = np.argsort(given, kind="stable")
-    steps = given[order] * np.arange(len(given), 0, -1)
-    out = np.empty_like(given)
+    values = np.asarray(p, dtype=np.float64)
+    order = np.argsort(values, kind="stable")
+    steps = values[order] * np.arange(len(values), 0, -1)
+    out = np.empty_like(values)
     out[order] = np.maximum.accumulate(np.minimum(steps, 1.0))
     return out
 
@@ -232,7 +232,7 @@ def contrast(
     m, side = np.concatenate([m, (more != 0) * size]), np.array([*first, True, True, False, False])[:, None]
 
     # of the side inside and of the rest: sums less the mean of all, counts of values, counts of units
-    total, whole, units = (np.stack([(each * on).sum(axis=0) for on in (side, ~side)]) for each in (s, m, m > 0))
+    total, whole, units = (np.stack([(part * on).sum(axis=0) for on in (side, ~side)]) for part in (s, m, m > 0))
     value = total[0] / whole[0] - total[1] / whole[1]
     value = np.where(np.abs(value) < 1e-12, 0.0, value)
     own, among, count = np.where(side, *total), np.where(side, *whole), units.sum(axis=0)

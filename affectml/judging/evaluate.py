@@ -67,19 +67,19 @@ def evaluate(
     Raises:
         BadInput: for no system at all, and for a name that belongs to what is added here.
     """
-    given = dict(answers)
-    if not given:
+    systems = dict(answers)
+    if not systems:
         raise BadInput("evaluate: no system's answers to score")
-    if taken := [name for name in given if name in MADE_HERE]:
+    if taken := [name for name in systems if name in MADE_HERE]:
         raise BadInput(f"evaluate: {taken[0]!r} is the name of figures that are made here; call the system otherwise")
-    first = "model" if "model" in given else next(iter(given))
+    first = "model" if "model" in systems else next(iter(systems))
     if truth.oracle is not None:
-        given["oracle"] = stating(truth.oracle, truth)
+        systems["oracle"] = stating(truth.oracle, truth)
     key = {"dataset": dataset, "target": target, "space": space}
     rows = Rows(**key, tau=None)
-    case = Case(given, truth, first, seed, rows, more.pop("images", None), more)
-    by_image = {(name, "people"): add_scores(rows, each, truth, system=name) for name, each in given.items()}
-    beside = {name: each for name, each in given.items() if name not in ALONE}
+    case = Case(systems, truth, first, seed, rows, more.pop("images", None), more)
+    by_image = {(name, "people"): add_scores(rows, answer, truth, system=name) for name, answer in systems.items()}
+    beside = {name: answer for name, answer in systems.items() if name not in ALONE}
     resting = against_rest(truth, beside, torch.Generator().manual_seed(seed))
     for (system, against), values in resting.items():
         add_means(rows, values, truth.groups, system=system, against=against)
@@ -90,14 +90,14 @@ def evaluate(
     facts |= {"people": None if truth.panels is None else "judgements", "first": first}
     findings: list[dict[str, str]] = []
     for view in (*VIEWS, *also):
-        found = dict(view(case) or {})
-        rules |= found.pop("rules", {})
-        findings += found.pop("findings", [])
-        facts |= found
+        added = dict(view(case) or {})
+        rules |= added.pop("rules", {})
+        findings += added.pop("findings", [])
+        facts |= added
     facts |= {"rules": rules, "findings": findings}
     tested = pairs if pairs is not None else [(first, other) for other in answers if other != first]
     rows.rows += differences(by_image, tested, truth.groups, **key)
-    kept = {place: values for place, values in by_image.items() if place[0] in given}
+    kept = {place: values for place, values in by_image.items() if place[0] in systems}
     scores = scores_table(kept, truth.image_id, groups=truth.groups, **key)
     return Evaluation(tuple(rows.rows), scores, facts)
 
@@ -122,8 +122,8 @@ def _floor(case: Case) -> dict[str, str]:
         return {"floor": "not available: people asked differ by label"}
     kind: Literal["rates", "distribution"] = "rates" if truth.kind == "rates" else "distribution"
     generator = torch.Generator().manual_seed(case.seed)
-    found = sampling_floors(stand_in, n[:, 0].astype(np.int64), share_metrics(truth), kind=kind, generator=generator)
-    for name, value in found.items():
+    floors = sampling_floors(stand_in, n[:, 0].astype(np.int64), share_metrics(truth), kind=kind, generator=generator)
+    for name, value in floors.items():
         case.rows.add(name, value, system="floor")
     return {"floor": what}
 
@@ -155,8 +155,8 @@ def _rules(case: Case, notes: Mapping[str, str]) -> dict[str, Any]:
     told = {"stopping": truth.stopped, "languages": truth.pooled}
     rules |= {**notes, **{name: words for name, words in told.items() if words is not None}}
     metrics, have = share_metrics(truth), {(f.system, f.name) for f in case.rows.rows if f.against == "people"}
-    rules |= rules_of(dict.fromkeys(each.name for each in case.rows.rows))
-    if sure := [name for name, given in case.answers.items() if given.shares is not None and metrics]:
+    rules |= rules_of(dict.fromkeys(figure.name for figure in case.rows.rows))
+    if sure := [name for name, answer in case.answers.items() if answer.shares is not None and metrics]:
         rules["shares"] = f"a head's share counts as at least {SURE:g} and at most 1 - {SURE:g}"
         lost = {metric: [name for name in sure if (name, metric) not in have] for metric in metrics}
         rules |= {metric: f"not finite: {', '.join(names)}" for metric, names in lost.items() if names}

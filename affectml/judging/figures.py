@@ -116,8 +116,8 @@ def named(metric: str, k: int | None) -> str:
 
 def parsed(name: str) -> tuple[str, int | None]:
     """The metric's own name and the k that is spelled into it, a number between underscores: the inverse of `named`."""
-    found = re.search(r"(?<=_)[1-9]\d*(?=_|$)", name)
-    return (name, None) if found is None else (f"{name[: found.start()]}k{name[found.end() :]}", int(found[0]))
+    match = re.search(r"(?<=_)[1-9]\d*(?=_|$)", name)
+    return (name, None) if match is None else (f"{name[: match.start()]}k{name[match.end() :]}", int(match[0]))
 
 
 class Rows:
@@ -141,8 +141,8 @@ class Rows:
             key = {"n": int(found.rows), "units": int(found.units), **key}
             known |= {"low": known["value"], "high": known["value"]} if found.units == 1 else {}
         if all(np.isfinite(known[part]) for part in known if part != "p"):
-            given = {**self.key, "k": k, **known, **key}
-            kept = {part: each for part, each in given.items() if pd.notna(each)}
+            cells = {**self.key, "k": k, **known, **key}
+            kept = {part: cell for part, cell in cells.items() if pd.notna(cell)}
             self.rows.append(Figure(metric=metric, **kept))
 
     def add_all(self, keys: Iterable[str | Mapping[str, Any]], found: Any, **key: Any) -> None:
@@ -151,9 +151,9 @@ class Rows:
         keys: M names, or M sets of keys with `name` among them.
         """
         if isinstance(found, tuple):
-            found = [type(found)(*one) for one in zip(*(part.reshape(-1) for part in found), strict=True)]
-        for own, one in zip(keys, found, strict=True):
-            self.add(found=one, **({"name": own} if isinstance(own, str) else own), **key)
+            found = [type(found)(*value) for value in zip(*(part.reshape(-1) for part in found), strict=True)]
+        for own, value in zip(keys, found, strict=True):
+            self.add(found=value, **({"name": own} if isinstance(own, str) else own), **key)
 
     def add_labels(self, name: str, labels: Iterable[str], found: Any, **key: Any) -> None:
         """The same for M labels."""
@@ -173,28 +173,27 @@ class Evaluation:
 
     @cached_property
     def _by(self) -> Mapping[str, list[Figure]]:
-        found = defaultdict(list)
-        for each in self.figures:
-            found[each.by].append(each)
-        return found
+        by = defaultdict(list)
+        for figure in self.figures:
+            by[figure.by].append(figure)
+        return by
 
     def where(self, **key: Any) -> Iterator[Figure]:
         """Figures of this key, in their order; `by`, `level` and `label` are empty unless named, None is any."""
         wanted = {"by": "", "level": "", "label": "", **key}
         rows = self.figures if wanted["by"] is None else self._by.get(wanted["by"], ())
         keys = [(name, value) for name, value in wanted.items() if value is not None]
-        return (each for each in rows if all(getattr(each, name) == value for name, value in keys))
+        return (figure for figure in rows if all(getattr(figure, name) == value for name, value in keys))
 
     def get(self, name: str, system: str = "model", against: str = "people", **key: Any) -> Figure | None:
         """The one figure of a metric (its k spelled in) of a system; None where there is none."""
         metric, k = parsed(name)
-        wanted = {"metric": metric, "k": k, "system": system, "against": against, **self._home, **key}
-        return next(self.where(**wanted), None)
+        return next(iter(self.here(metric=metric, k=k, system=system, against=against, **key)), None)
 
-    @property
-    def _home(self) -> dict[str, Any]:
+    def here(self, **key: Any) -> list[Figure]:
+        """Figures of this key (`where`) in the evaluation's own labels, not in coarser ones, unless `space` says so."""
         space = self.facts.get("space")
-        return {} if space is None else {"space": space}
+        return list(self.where(**({} if space is None else {"space": space}) | key))
 
     @property
     def n(self) -> int:
@@ -203,20 +202,19 @@ class Evaluation:
 
     def scores_of(self, system: str, against: str = "people") -> list[Figure]:
         """What a system scores over all images and labels."""
-        return list(self.where(system=system, against=against, **self._home))
+        return self.here(system=system, against=against)
 
     def systems(self, against: str = "people", **key: Any) -> list[str]:
         """Who has figures of this key, in the order of tables."""
-        found = dict.fromkeys(each.system for each in self.where(against=against, **{**self._home, **key}))
-        return in_order(found)
+        return in_order(dict.fromkeys(figure.system for figure in self.here(against=against, **key)))
 
     def names(self, against: str = "people", **key: Any) -> list[str]:
         """The metrics of this key, k spelled in, in the order of the table of metrics."""
         from affectml_metrics.table import shown
 
-        found = dict.fromkeys(each.name for each in self.where(against=against, **{**self._home, **key}))
-        known = shown(found, "report")
-        return [*known, *(name for name in found if name not in known)]
+        metrics = dict.fromkeys(figure.name for figure in self.here(against=against, **key))
+        known = shown(metrics, "report")
+        return [*known, *(name for name in metrics if name not in known)]
 
     def with_(self, figures: Iterable[Figure], **facts: Any) -> "Evaluation":
         """The same with more figures and facts."""
@@ -229,7 +227,7 @@ class Evaluation:
 
     def table(self) -> pd.DataFrame:
         """metrics.csv as a table."""
-        rows = pd.DataFrame([asdict(each) for each in self.figures], columns=list(COLUMNS))
+        rows = pd.DataFrame([asdict(figure) for figure in self.figures], columns=list(COLUMNS))
         whole = dict.fromkeys(_WHOLE, "Int64")
         return rows.astype({**whole, **dict.fromkeys(_REAL, "float64")})
 
@@ -239,8 +237,8 @@ class Evaluation:
         columns = pd.MultiIndex.from_product([names, ["value", "low", "high"]], names=["metric", None])
         rows = {}
         for system in systems:
-            found = {name: self.get(name, system) for name in names}
-            rows[system] = [None if found[name] is None else getattr(found[name], part) for name, part in columns]
+            figures = {name: self.get(name, system) for name in names}
+            rows[system] = [None if figures[name] is None else getattr(figures[name], part) for name, part in columns]
         return pd.DataFrame.from_dict(rows, orient="index", columns=columns).astype("float64").rename_axis("system")
 
     def to_csv(self) -> str:
@@ -249,15 +247,14 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: facts, and figures with what of a row is not empty."""
-        plain = [
-            {name: value for name, value in asdict(each).items() if value not in ("", None)} for each in self.figures
-        ]
+        rows = map(asdict, self.figures)
+        plain = [{name: value for name, value in row.items() if value not in ("", None)} for row in rows]
         return {"facts": self.facts, "figures": plain}
 
     def shared(self) -> "Evaluation":
         """What may leave with a shared run: what is said of all images and people, not of parts or single ones."""
-        facts = {name: each for name, each in self.facts.items() if name not in _OF_PARTS}
-        return Evaluation(tuple(each for each in self.figures if not each.by), facts=facts)
+        facts = {name: fact for name, fact in self.facts.items() if name not in _OF_PARTS}
+        return Evaluation(tuple(figure for figure in self.figures if not figure.by), facts=facts)
 
     def write(self, folder: Path) -> None:
         """Write metrics.csv, facts.json and, where there are any, scores.parquet into a folder."""
@@ -275,25 +272,25 @@ class Evaluation:
             header, *rows = csv_rows(file.read_bytes().decode("utf-8"))  # as text it would lose a level's CR
             if header != list(COLUMNS):
                 raise ValueError(f"expected the columns {', '.join(COLUMNS)}, got {', '.join(header)}")
-            given = [{name: cell for name, cell in zip(COLUMNS, row, strict=True) if cell} for row in rows]
-            found: dict[str, Any] = {"figures": TypeAdapter(tuple[Figure, ...]).validate_python(given)}
+            cells = [{name: cell for name, cell in zip(COLUMNS, row, strict=True) if cell} for row in rows]
+            parts: dict[str, Any] = {"figures": TypeAdapter(tuple[Figure, ...]).validate_python(cells)}
             file = folder / SCORES
             if file.exists():
                 scores = pd.read_parquet(file)
                 if missing := {*KEYS} - {*scores}:
                     raise ValueError(f"no column {min(missing)}")
-                found["scores"] = scores.astype({name: "float64" for name in scores if name not in KEYS})
+                parts["scores"] = scores.astype({name: "float64" for name in scores if name not in KEYS})
                 twice = scores[scores.duplicated([name for name in KEYS if name != "group"])]
                 for image, system, against in twice[["image_id", "system", "against"]].itertuples(index=False):
                     raise ValueError(f"image {image!r} has two rows of {system} against {against}")
             file = folder / FACTS
             need_file(file)
-            found["facts"] = read_json(file, BadRun)
+            parts["facts"] = read_json(file, BadRun)
         except BadRun:
             raise
         except Exception as error:  # pyarrow raises many kinds for a damaged file
             raise BadRun(f"{file}: cannot be read ({error}): the run is damaged, train again") from None
-        return cls(**found)
+        return cls(**parts)
 
 
 def in_order(systems: Iterable[str]) -> list[str]:
@@ -306,11 +303,11 @@ def scores_table(
     rows: Mapping[tuple[str, str], Mapping[str, Any]], image_id: Any, *, groups: Any = None, **key: str
 ) -> pd.DataFrame:
     """scores.parquet of {(system, against): {METRIC: [N]}}, a metric's k behind an @; groups [N] or None."""
-    found, shared = [], {**key, "image_id": image_id, "group": groups}
+    tables, shared = [], {**key, "image_id": image_id, "group": groups}
     for (system, against), metrics in rows.items():
-        values = {column(name): np.asarray(each, dtype=np.float64) for name, each in metrics.items()}
-        found.append(pd.DataFrame({**shared, "system": system, "against": against, **values}))
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(KEYS))
+        values = {column(name): np.asarray(scores, dtype=np.float64) for name, scores in metrics.items()}
+        tables.append(pd.DataFrame({**shared, "system": system, "against": against, **values}))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(KEYS))
 
 
 def column(name: str) -> str:

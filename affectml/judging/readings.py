@@ -48,7 +48,7 @@ class Requests(NamedTuple):
 
 def answering(case: Case) -> dict[str, Answers]:
     """The systems that answer of themselves: all but the prior, zero-shot and the oracle, which stand beside them."""
-    return {name: each for name, each in case.answers.items() if name not in ("prior", "zero_shot", "oracle")}
+    return {name: answer for name, answer in case.answers.items() if name not in ("prior", "zero_shot", "oracle")}
 
 
 def by_disagreement(case: Case) -> dict[str, Any] | None:
@@ -63,10 +63,10 @@ def by_disagreement(case: Case) -> dict[str, Any] | None:
     compared. The seed says who is compared with whom.
     """
     truth, systems = case.truth, answering(case)
-    found = None if truth.panels is None else persons(systems, truth, np.random.default_rng(case.seed))
-    if found is None or not systems.keys() & found[2].keys():
+    compared = None if truth.panels is None else persons(systems, truth, np.random.default_rng(case.seed))
+    if compared is None or not systems.keys() & compared[2].keys():
         return None
-    image, disagreement, scores = found
+    image, disagreement, scores = compared
     images, image = np.unique(image, return_inverse=True)
     units = images if truth.groups is None else truth.groups[images]
     weight = 1 / np.bincount(image)[image]  # an image counts one
@@ -90,7 +90,7 @@ def _tested(case: Case, rows: Rows, words: Callable[[Figure], str]) -> list[dict
     """Add figures with p values corrected for all of them; the findings of those beyond chance."""
     figures = corrected(rows.rows)
     case.rows.rows += figures
-    return [{"system": each.system, "words": words(each)} for each in figures if each.found]
+    return [{"system": figure.system, "words": words(figure)} for figure in figures if figure.found]
 
 
 def persons(systems: Mapping[str, Answers], truth: Truth, rng: np.random.Generator) -> Compared | None:
@@ -105,16 +105,16 @@ def persons(systems: Mapping[str, Answers], truth: Truth, rng: np.random.Generat
         return None
     other = np.concatenate([(seat + k) % people[image] for k in range(1, NEIGHBOURS + 1)])
     image, seat = np.tile(image, NEIGHBOURS), np.tile(seat, NEIGHBOURS)
-    one, another = chosen[image, seat], chosen[image, other]
-    votes, n = chosen.sum(axis=1)[image] - one - another, people[image] - 2
+    answer, another = chosen[image, seat], chosen[image, other]
+    votes, n = chosen.sum(axis=1)[image] - answer - another, people[image] - 2
     if truth.kind == "distribution":
         alpha = fit_dirichlet_prior(chosen.sum(axis=1)).alpha + votes
-        first = {name: firsts(each.scores.double().numpy())[image] for name, each in systems.items()}
-        rows = {name: (row * one).sum(axis=1) for name, row in first.items()}
-        return image, shares_entropy(alpha), {**rows, "person": (another * one).sum(axis=1).astype(np.float64)}
+        first = {name: firsts(system.scores.double().numpy())[image] for name, system in systems.items()}
+        rows = {name: (row * answer).sum(axis=1) for name, row in first.items()}
+        return image, shares_entropy(alpha), {**rows, "person": (another * answer).sum(axis=1).astype(np.float64)}
     prior = truth.beta or fit_beta_prior(chosen.sum(axis=1), people)
-    target = torch.from_numpy(one)
-    sets = {name: each.sets[torch.from_numpy(image)] for name, each in systems.items() if each.sets is not None}
+    target = torch.from_numpy(answer)
+    sets = {name: system.sets[torch.from_numpy(image)] for name, system in systems.items() if system.sets is not None}
     rows = {name: F.set_f1(row, target).numpy() for name, row in {**sets, "person": torch.from_numpy(another)}.items()}
     return image, posterior_entropy(votes, n, prior), rows
 
@@ -164,11 +164,11 @@ def stated_calibration(case: Case) -> dict[str, Any] | None:
     if truth.kind not in ("rates", "distribution"):
         return None
     seen = np.asarray(truth.shares, dtype=np.float64)
-    for name, given in answering(case).items():
-        if given.shares is None or name in case.more.get("smoothed", ()):
+    for name, answer in answering(case).items():
+        if answer.shares is None or name in case.more.get("smoothed", ()):
             continue
-        said = given.shares.double().numpy()
-        sums = np.stack([np.ones_like(said), said, seen, said**2, said * seen], axis=1).reshape(len(seen), -1)
+        stated = answer.shares.double().numpy()
+        sums = np.stack([np.ones_like(stated), stated, seen, stated**2, stated * seen], axis=1).reshape(len(seen), -1)
         slopes.add("calibration_slope", jackknifed(sums, slope_of, truth.groups, null=1.0), system=name)
 
     def words(each: Figure) -> str:
@@ -181,17 +181,17 @@ def stated_calibration(case: Case) -> dict[str, Any] | None:
 
 def liking_for_places(case: Case) -> dict[str, Any] | None:
     """Whether systems prefer labels for where they are shown: `place_bias`, n of requests; needs `requests`."""
-    found = Rows(**case.rows.key)
+    rows = Rows(**case.rows.key)
     for name, requests in case.more.get("requests", {}).items():
         if (liking := place_bias(*requests)) is not None:
-            found.add("place_bias", liking, system=name)
+            rows.add("place_bias", liking, system=name)
 
     def words(each: Figure) -> str:
         half = "first" if each.value > 0 else "second"
         gap = f"{each.value:+.1%}, {each.ends[0]:+.1%} to {each.ends[1]:+.1%}"
         return f"prefers labels that stand in the {half} half of the list it is shown (difference {gap})"
 
-    return {"findings": _tested(case, found, words)}
+    return {"findings": _tested(case, rows, words)}
 
 
 def place_bias(given: Floats, places: Array, images: Array, groups: Array | None = None) -> Difference | None:

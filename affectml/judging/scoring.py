@@ -51,13 +51,13 @@ class Answers:
 
 def unsure(shares: Tensor, *, rates: bool) -> Tensor:
     """A head's rates, or else its distribution, in float64, each share kept within [SURE, 1 - SURE]."""
-    given = shares.double()
-    kept = given.clamp(SURE, 1 - SURE)
-    if torch.equal(kept, given):
-        return given
+    exact = shares.double()
+    kept = exact.clamp(SURE, 1 - SURE)
+    if torch.equal(kept, exact):
+        return exact
     if rates:
         return kept
-    return torch.where((kept != given).any(1, keepdim=True), kept / kept.sum(1, keepdim=True), kept)
+    return torch.where((kept != exact).any(1, keepdim=True), kept / kept.sum(1, keepdim=True), kept)
 
 
 def answers_of(head: Head, X: Features, kind: str, levels: Array | None = None) -> Answers:
@@ -88,7 +88,7 @@ def stating(rates: Array, truth: Truth) -> Answers:
 def figures_of(truth: Truth, kind: Kind, place: Place = "report") -> list[Figure]:
     """The metrics of one kind that this truth is reported by, with all that they need of it."""
     labels = len(truth.labels)
-    given = Given(
+    known = Given(
         k=[k for k in TOP if k < labels],
         shares=torch.from_numpy(truth.shares),
         votes=None if truth.votes is None else torch.from_numpy(truth.votes),
@@ -96,7 +96,7 @@ def figures_of(truth: Truth, kind: Kind, place: Place = "report") -> list[Figure
         wheel=truth.wheel if truth.kind == "distribution" else (),
     )
     target = "single_positive" if truth.single_positive else truth.kind
-    return [figure for figure in figures(kind, given, labels, place) if figure.spec.on(target)]
+    return [figure for figure in figures(kind, known, labels, place) if figure.spec.on(target)]
 
 
 def share_kind(truth: Truth) -> Kind:
@@ -106,9 +106,9 @@ def share_kind(truth: Truth) -> Kind:
 
 def share_metrics(truth: Truth) -> dict[str, RowMetric]:
     """The metrics by rows of rates or distributions that this target allows, against any votes."""
-    found = figures_of(truth, share_kind(truth))
+    metrics = figures_of(truth, share_kind(truth))
     return {
-        figure.name: figure.of for figure in found if figure.spec.over == "rows" and "votes" not in figure.spec.needs
+        figure.name: figure.of for figure in metrics if figure.spec.over == "rows" and "votes" not in figure.spec.needs
     }
 
 
@@ -125,12 +125,12 @@ def add_over_table(rows: Rows, answers: Answers, truth: Truth, **key: Any) -> No
     for figure, pair in _compared(answers, truth, "table"):
         how: dict[str, Any] = {"groups": truth.groups, "bounds": [figure.spec.bounds()]}
         if figure.spec.sums is None:
-            found = table_interval(figure.weighted(*pair), len(truth.image_id), rests=figure.rests(pair[1]), **how)
+            interval = table_interval(figure.weighted(*pair), len(truth.image_id), rests=figure.rests(pair[1]), **how)
         else:  # in one pass
-            found = sums_interval(figure.added(*pair), partial(_column, figure.of_sums), **how)
+            interval = sums_interval(figure.added(*pair), partial(_column, figure.of_sums), **how)
         if figure.name == "mean_average_precision":
-            found = found._replace(units=found.units.clamp(max=round(typical_positives(pair[1]))))
-        rows.add(figure.name, found, **key)
+            interval = interval._replace(units=interval.units.clamp(max=round(typical_positives(pair[1]))))
+        rows.add(figure.name, interval, **key)
 
 
 def _column(of: Callable[[Tensor], Tensor], sums: Tensor) -> Tensor:
@@ -195,8 +195,8 @@ def mean_over_people(sets: Tensor, truth: Truth, metric: RowMetric = F.set_f1) -
     assert truth.asked is not None
     chosen, asked = torch.from_numpy(truth.chosen), torch.from_numpy(truth.asked)
     image, person = asked.nonzero(as_tuple=True)
-    each = metric(sets[image], chosen[image, person].long())
-    total = torch.zeros(len(sets), dtype=torch.float64).index_add_(0, image, each)
+    scores = metric(sets[image], chosen[image, person].long())
+    total = torch.zeros(len(sets), dtype=torch.float64).index_add_(0, image, scores)
     return total / asked.sum(dim=1)
 
 
@@ -272,8 +272,8 @@ def against_rest(
     shares = {name: answers.shares for name, answers in others.items() if answers.shares is not None}
     for figure in figures_of(truth, "rates", "people"):
         keep(figure.name, human_reference(*panels, figure.of, against="rates", **half).rows, ("half", "half"))
-        found = human_reference(*panels, figure.of, shares, against="rates", predictor="rest", base=base).rows
-        keep(figure.name, found, ("consensus", "person"))
+        beside = human_reference(*panels, figure.of, shares, against="rates", predictor="rest", base=base).rows
+        keep(figure.name, beside, ("consensus", "person"))
     return rows
 
 
@@ -288,12 +288,12 @@ def against_the_rest(truth: Truth) -> tuple[Array, Array, Array, Array] | None:
         return None
     asked = truth.asked.astype(bool) & (truth.asked.sum(axis=1) >= 2)[:, None]
     image, person = np.nonzero(asked)
-    said = truth.chosen[image, person].astype(np.int64)
-    votes = (truth.chosen * asked[:, :, None]).sum(axis=1)[image].astype(np.int64) - said
+    answer = truth.chosen[image, person].astype(np.int64)
+    votes = (truth.chosen * asked[:, :, None]).sum(axis=1)[image].astype(np.int64) - answer
     people = asked.sum(axis=1)[image].astype(np.int64) - 1
     rule = _sets(truth) if truth.sets is not None else _modes
     rest = rule(torch.from_numpy(votes), torch.from_numpy(people)).numpy()
-    return image, rest, said, 1 / asked.sum(axis=1)[image]
+    return image, rest, answer, 1 / asked.sum(axis=1)[image]
 
 
 def _sets(truth: Truth) -> Any:

@@ -124,10 +124,10 @@ def space_of(of_model: Mapping, of_truth: Mapping) -> Space:
     part = whole
     if missed:
         kept = ("parents", "synonyms", "places", "displays")
-        said: dict[str, Any] = {
-            what: {label: given for label, given in getattr(whole, what).items() if label in labels} for what in kept
+        details: dict[str, Any] = {
+            what: {label: detail for label, detail in getattr(whole, what).items() if label in labels} for what in kept
         }
-        part = replace(whole, labels=labels, wheel=(), **said)
+        part = replace(whole, labels=labels, wheel=(), **details)
     return Space(of_model, of_truth, part, keep, missed, tuple(shown))
 
 
@@ -171,7 +171,7 @@ def people_in(
     if not here.any():
         raise NoMapping(f"no judged image of {dataset.name} has a label of {', '.join(space.taxonomy.labels)}")
     ids, shares = part.image_id[here], shares[here]
-    votes, n = (None if each is None else each[here] for each in (votes, n))
+    votes, n = (None if table is None else table[here] for table in (votes, n))
     if kind == "rates" and votes is not None:
         known, asked, _, _ = _mapped(dataset, targets.take(train_ids), to, space)
         assert known is not None
@@ -232,14 +232,14 @@ def in_space(answers: Answers, to: Mapping, space: Space, *, rates: bool, kind: 
 
 
 def _carry(scores: Tensor, to: Mapping, space: Space, rates: bool) -> Tensor:
-    matrix, given = torch.from_numpy(to.matrix[:, space.keep]).double(), scores.double()
+    matrix, values = torch.from_numpy(to.matrix[:, space.keep]).double(), scores.double()
     if not rates:
-        return given @ matrix
+        return values @ matrix
     if to.origin is to.target:
-        return given[:, torch.from_numpy(space.keep)]
-    out = torch.ones(len(given), matrix.shape[1], dtype=torch.float64)
+        return values[:, torch.from_numpy(space.keep)]
+    out = torch.ones(len(values), matrix.shape[1], dtype=torch.float64)
     for label, row in enumerate(matrix):
-        out *= 1 - given[:, label : label + 1] * row
+        out *= 1 - values[:, label : label + 1] * row
     return 1 - out
 
 
@@ -269,9 +269,9 @@ def coarser(case: Case) -> dict[str, Any]:
             continue
         truth, rows = people.truth, Rows(**{**case.rows.key, "space": to.target.name})
         index = np.array([place[image] for image in truth.image_id])
-        for name, given in case.answers.items():
+        for name, answer in case.answers.items():
             if name != "oracle":
-                mapped = in_space(given.rows(index), to, space, rates=name in case.more["rates"], kind=people.kind)
+                mapped = in_space(answer.rows(index), to, space, rates=name in case.more["rates"], kind=people.kind)
                 add_scores(rows, mapped, truth, system=name)
         case.rows.rows += rows.rows
         lines = [*to.lines(), *people.notes]

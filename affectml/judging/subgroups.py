@@ -80,29 +80,29 @@ def _images(case: Case, columns: Levels) -> tuple[dict[str, str], list[Tested]]:
     """Add what is scored on the images of each level; the conventions in words, and what is tested."""
     truth, first = case.truth, case.first
     scores, floor = _scores(case)
-    said, chosen, how = _said(case.model, truth)
+    stated, chosen, how = _said(case.model, truth)
     against = "floor" if floor else "people"
     left = None if floor else ENTROPY.get(truth.kind)
-    tried = {metric: each for metric, each in scores[against, first].items() if better(metric) and metric != left}
+    tried = {metric: score for metric, score in scores[against, first].items() if better(metric) and metric != left}
     keys: list[dict[str, Any]] = [{"name": metric, "against": against} for metric in tried]
     bounds = [(None, None) if floor else apart_within(metric) for metric in tried]
-    values, step = [each.double().numpy() for each in tried.values()], [0.0] * len(tried)
-    if said is not None:
+    values, step = [score.double().numpy() for score in tried.values()], [0.0] * len(tried)
+    if stated is not None:
         people = people_behind(truth) if how == EXPECTS else None
         keys += [{"name": "label_bias", "label": label} for label in truth.labels]
         bounds += [(-2.0, 2.0)] * len(truth.labels)
-        values += [*(said - chosen).T]
+        values += [*(stated - chosen).T]
         step += [1.0 if people is None else 1 / max(people.mean(), 1)] * len(truth.labels)
     for rows, index in each_level(case, columns):
         groups, at = None if truth.groups is None else truth.groups[index], torch.from_numpy(index)
         for (other, system), metrics in scores.items():
-            here = {metric: each[at] for metric, each in metrics.items()}
+            here = {metric: score[at] for metric, score in metrics.items()}
             no_ends = {"bounds": ()} if other == "floor" else {}
             add_means(rows, here, groups, **no_ends, system=system, against=other)
-        for metric, each in floor.items():
-            rows.add(metric, each[at].nanmean(), system="floor")
-        if said is not None:
-            _add_bias(rows, said[index], chosen[index], truth.labels, groups, first)
+        for metric, score in floor.items():
+            rows.add(metric, score[at].nanmean(), system="floor")
+        if stated is not None:
+            _add_bias(rows, stated[index], chosen[index], truth.labels, groups, first)
     tested = list[Tested]()
     for column, levels in columns.items() if keys else ():
         table, how_far = np.stack(values, axis=1), {"step": np.array(step), "bounds": bounds}
@@ -123,7 +123,7 @@ def _images(case: Case, columns: Levels) -> tuple[dict[str, str], list[Tested]]:
 
 def each_level(case: Case, columns: Levels) -> Iterator[tuple[Rows, Ints]]:
     """Rows to add to, and the images, of each level that has enough of them; how many those are is added."""
-    counted = {(each.by, each.level) for each in case.rows.rows if each.metric == "images"}
+    counted = {(figure.by, figure.level) for figure in case.rows.rows if figure.metric == "images"}
     for column, levels in columns.items():
         for level in _names(levels):
             rows, index = Rows(**case.rows.key, by=column, level=level), np.flatnonzero(levels == level)
@@ -147,15 +147,15 @@ def _tested(
 
     levels: [N], missing where a row of the values [N, M] counts nowhere. how: see `contrast`.
     """
-    names, known, found = _names(levels), levels.notna().to_numpy(), []
+    names, known, tested = _names(levels), levels.notna().to_numpy(), []
     for level, other in [names] if len(names) == 2 else [(name, OTHERS) for name in names]:
         rows = Rows(**case.rows.key, system=case.first, by=by, level=f"{level} less {other}")
         inside = (levels == level).to_numpy()[known]
         gap = contrast(values[known], inside, None if groups is None else groups[known], **how)
         rows.add_all(keys, gap, n=None, units=None)
         where = f"{by} {level}", other if other == OTHERS else f"{by} {other}"
-        found += [(each, where) for each in rows.rows if each.p is not None]
-    return found
+        tested += [(figure, where) for figure in rows.rows if figure.p is not None]
+    return tested
 
 
 def column_of_images(name: str) -> str:
@@ -201,8 +201,8 @@ def columns_of(table: pd.DataFrame, named: str | None = None, only: Sequence[str
         named: a column that is one whatever its levels are, where the table has it.
         only: where any, only these columns, whatever they are called and however they were measured.
     """
-    found = {str(name): as_levels(table[name], only) for name in table.columns}
-    out = {name: levels for name, levels in found.items() if levels is not None}
+    every = {str(name): as_levels(table[name], only) for name in table.columns}
+    out = {name: levels for name, levels in every.items() if levels is not None}
     if named is not None and named in table.columns:
         out[named] = as_text(table[named])
     return out
@@ -215,8 +215,8 @@ def _squared_floor(truth: Truth) -> Tensor | None:
     if truth.votes is None or n is None:
         return None
     v, people = torch.from_numpy(np.asarray(truth.shares, dtype=np.float64)), torch.from_numpy(n)
-    each = torch.where(people > 1, v * (1 - v) / (people - 1), torch.nan)
-    return each.sum(dim=1) if one_choice else each.mean(dim=1)
+    expected = torch.where(people > 1, v * (1 - v) / (people - 1), torch.nan)
+    return expected.sum(dim=1) if one_choice else expected.mean(dim=1)
 
 
 def _said(answers: Answers, truth: Truth) -> tuple[Floats | None, Floats, str]:
@@ -244,7 +244,7 @@ def _scores(case: Case) -> tuple[dict[tuple[str, str], dict[str, Tensor]], dict[
         scored = INSTEAD[truth.kind] if floor is None else squared
         scores[scored] = every[scored]
     floors = {squared: floor} if squared in every and floor is not None else {}
-    excess = {name: scores[name].double() - each for name, each in floors.items()}
+    excess = {name: scores[name].double() - least for name, least in floors.items()}
     if answers.sets is not None and truth.sets is not None and (panels := truth.panels) is not None:
         human = {"set_f1_judgements": human_reference(*panels, F.set_f1, against="people").rows["human"]}
     return {("people", case.first): scores, ("floor", case.first): excess, ("rest", "person"): human}, floors
@@ -255,7 +255,7 @@ def _add_bias(
 ) -> None:
     """How much more often the model names each label here than people; p belongs to no test."""
     biases = label_bias(said, chosen, labels, groups, system=first, **rows.key)
-    rows.rows += [replace(each, p=None, p_holm=None) for each in biases]
+    rows.rows += [replace(bias, p=None, p_holm=None) for bias in biases]
 
 
 def _in_words(gap: Figure, where: tuple[str, str]) -> str:
@@ -268,11 +268,11 @@ def _in_words(gap: Figure, where: tuple[str, str]) -> str:
         higher = "higher" if more else "lower"
         return f"has a {higher} rate of {gap.label}, less people's, on {name} than on {rest} {sure}"
     good = more == (better(gap.name) == "higher")
-    said = f"is {'better' if good else 'worse'} on {name} than on {rest} by"
+    start = f"is {'better' if good else 'worse'} on {name} than on {rest} by"
     if gap.against == "floor":
-        return f"{said} {gap.name} over its floor {sure}"
+        return f"{start} {gap.name} over its floor {sure}"
     may = "easier" if good else "harder"
-    return f"{said} raw {gap.name} {sure}; no floor is known, so these images may just be {may}"
+    return f"{start} raw {gap.name} {sure}; no floor is known, so these images may just be {may}"
 
 
 def kept_promise(case: Case) -> dict[str, Any]:
@@ -307,15 +307,15 @@ def kept_promise(case: Case) -> dict[str, Any]:
 
     table = case.images.set_index("image_id").reindex(truth.image_id)
     columns = {column_of_images(name): levels for name, levels in columns_of(table, promise.column).items()}
-    for found, at in chain([(case.rows, np.arange(len(rows)))], each_level(case, columns)):
+    for into, at in chain([(case.rows, np.arange(len(rows)))], each_level(case, columns)):
         here = None if unit is None else unit[at]
         lost = unit_means(rows[at], here)
         figures = {asked.risk: lost, "size": unit_means(size[at], here)}
         for name, values in figures.items() if len(lost) else ():
-            one = mean_interval(values, bounds=[(0, most[name])])
+            interval = mean_interval(values, bounds=[(0, most[name])])
             if name == "recall":
-                one = one._replace(value=1 - one.value, low=1 - one.high, high=1 - one.low)
-            found.add(f"promise_{name}", one, system=case.first, n=len(at))
+                interval = interval._replace(value=1 - interval.value, low=1 - interval.high, high=1 - interval.low)
+            into.add(f"promise_{name}", interval, system=case.first, n=len(at))
     chosen = choices if truth.kind == case.more["made_on"] else None
     own_levels = levels_of(case.images, promise.column, truth.image_id)
     shift = find_shift(promise, ground, truth.labels, scores, choices=chosen, groups=groups, levels=own_levels)

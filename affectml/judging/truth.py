@@ -198,11 +198,11 @@ def _judgements(dataset: Dataset, part: Targets) -> tuple[Array | None, Array | 
 
 def answers_of_people(dataset: Dataset, labels: Sequence[str], image_id: Array) -> Panel | None:
     """Single answers to these images; None where there are none, or they are in other labels."""
-    said = dataset.judgements
-    if said is None:
+    judgements = dataset.judgements
+    if judgements is None:
         return None
     try:
-        return encode(said[said["image_id"].isin(image_id)], labels, list(image_id)).answers()
+        return encode(judgements[judgements["image_id"].isin(image_id)], labels, list(image_id)).answers()
     except UnknownLabel:
         return None
     except BadJudgement as error:

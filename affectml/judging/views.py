@@ -54,7 +54,7 @@ class Case:
     @property
     def own(self) -> dict[str, Answers]:
         """The systems whose answers differ from image to image, but for the oracle."""
-        return {name: each for name, each in self.answers.items() if name not in ("prior", "oracle")}
+        return {name: answer for name, answer in self.answers.items() if name not in ("prior", "oracle")}
 
 
 def by_tau(case: Case) -> None:
@@ -66,9 +66,9 @@ def by_tau(case: Case) -> None:
         sets = cut_sets(truth.kind, truth.shares, truth.votes, truth.people, truth.beta, tau)
         rows = Rows(**case.rows.key | {"by": "tau", "level": f"{tau:.3g}", "tau": tau})
         rows.add("empty_share", (sets.sum(axis=1) == 0).mean(), system="people")
-        for name, given in case.answers.items():
-            if given.sets is not None:
-                rows.add("set_f1", F.set_f1(given.sets, torch.from_numpy(sets.astype(np.int64))).mean(), system=name)
+        for name, answer in case.answers.items():
+            if answer.sets is not None:
+                rows.add("set_f1", F.set_f1(answer.sets, torch.from_numpy(sets.astype(np.int64))).mean(), system=name)
         case.rows.rows += rows.rows
 
 
@@ -77,32 +77,33 @@ def by_label(case: Case) -> None:
     truth, labels, groups = case.truth, case.truth.labels, case.truth.groups
     bounds = [(0.0, 1.0)] * len(labels)
 
-    def add(metric: str, found: Any, **key: Any) -> None:
-        case.rows.add_labels(metric, labels, found, **key)
+    def add(metric: str, values: Any, **key: Any) -> None:
+        case.rows.add_labels(metric, labels, values, **key)
 
     add("prevalence", truth.shares.mean(axis=0), system="people")
     f1 = find("label_f1_macro")
     assert f1 is not None
     assert f1.sums is not None
-    each = partial(f1.sums.statistic, average="none")
-    for name, given in case.answers.items():
-        pair = set_pair(given, truth)
+    by_label = partial(f1.sums.statistic, average="none")
+    for name, answer in case.answers.items():
+        pair = set_pair(answer, truth)
         if pair is not None:
-            add("label_f1", sums_interval(f1.sums.columns(*pair), each, groups=groups, bounds=bounds), system=name)
+            values = sums_interval(f1.sums.columns(*pair), by_label, groups=groups, bounds=bounds)
+            add("label_f1", values, system=name)
             add("set_share", pair[0].double().mean(dim=0), system=name)
-        if given.shares is not None and truth.kind != "single":
-            shares, theirs = given.shares, torch.from_numpy(truth.shares)
+        if answer.shares is not None and truth.kind != "single":
+            shares, theirs = answer.shares, torch.from_numpy(truth.shares)
             add("mean_share", shares.double().mean(dim=0), system=name)
             costs = F.rate_cross_entropy(shares.reshape(-1, 1), theirs.reshape(-1, 1)).view(shares.shape)
-            found = mean_interval(costs, groups=groups, bounds=[(0, None)] * len(labels))
-            add("rate_cross_entropy", found, system=name)
+            values = mean_interval(costs, groups=groups, bounds=[(0, None)] * len(labels))
+            add("rate_cross_entropy", values, system=name)
             if truth.sets is None:
                 add("absolute_error", mean_interval((shares - theirs).abs(), groups=groups, bounds=bounds), system=name)
     right = truth.hits if truth.kind == "single" else truth.sets
     if right is not None:
         target = torch.from_numpy(right.astype(np.int64))
-        for name, given in case.own.items():
-            of = prepared_ranking(given.scores, target, mean=False)
+        for name, answer in case.own.items():
+            of = prepared_ranking(answer.scores, target, mean=False)
             add("average_precision", _over_table(of, truth, right.sum(axis=0), target.numel() <= CELLS), system=name)
         add("average_precision", chance_of_order(right.sum(axis=0), len(right)), system="prior")
     _f1_with_one_person(case)
@@ -125,13 +126,13 @@ def _f1_with_one_person(case: Case) -> None:
     right = votes / people
     how: dict[str, Any] = {"groups": None if truth.groups is None else truth.groups[kept], "bounds": [(0, 1)] * labels}
     both = votes * (votes - 1) / (people * (people - 1))  # how often two different people of an image both gave a label
-    sets = {name: each.sets for name, each in case.answers.items() if each.sets is not None}
+    sets = {name: answer.sets for name, answer in case.answers.items() if answer.sets is not None}
     for name in (*sets, "person"):  # one at a time, for less memory
-        said = right if name == "person" else sets[name].numpy()[kept].astype(float)
-        columns = np.concatenate([2 * (both if name == "person" else said * right), said + right], axis=1)
-        found = sums_interval(torch.from_numpy(columns), lambda sums: sums[:, :labels] / sums[:, labels:], **how)
+        named = right if name == "person" else sets[name].numpy()[kept].astype(float)
+        columns = np.concatenate([2 * (both if name == "person" else named * right), named + right], axis=1)
+        f1 = sums_interval(torch.from_numpy(columns), lambda sums: sums[:, :labels] / sums[:, labels:], **how)
         against = "rest" if name == "person" else "people"
-        case.rows.add_labels("label_f1_judgements", truth.labels, found, system=name, against=against)
+        case.rows.add_labels("label_f1_judgements", truth.labels, f1, system=name, against=against)
 
 
 def _over_table(of: Callable[[Tensor], Tensor], truth: Truth, rests: Array, drawn: bool) -> Any:
@@ -166,9 +167,9 @@ def _sets(case: Case) -> dict[str, Array]:
     truth = case.truth
     if truth.sets is None:
         return {}
-    found = {name: given.sets.numpy() for name, given in case.answers.items() if given.sets is not None}
+    of_systems = {name: answer.sets.numpy() for name, answer in case.answers.items() if answer.sets is not None}
     alone = {} if truth.chosen is None or truth.asked is None else {"person": truth.chosen[truth.asked.astype(bool)]}
-    return {**found, "people": truth.sets, **alone}
+    return {**of_systems, "people": truth.sets, **alone}
 
 
 def instead_of(case: Case) -> None:
@@ -176,15 +177,15 @@ def instead_of(case: Case) -> None:
 
     A row `by` instead_of: level is people's label or NOTHING, label what was said or NOTHING.
     """
-    truth, found = case.truth, dict[str, Floats | None]()
+    truth, tables = case.truth, dict[str, Floats | None]()
     if truth.sets is not None and case.model.sets is not None:
-        found[case.first] = instead(truth.sets, case.model.sets.numpy())
-        found["person"] = _one_person(truth, instead)
+        tables[case.first] = instead(truth.sets, case.model.sets.numpy())
+        tables["person"] = _one_person(truth, instead)
     elif truth.kind in ("single", "distribution"):
-        found[case.first] = first_instead(truth.hits, first_label(case.model.scores).numpy())
-        found["person"] = _one_person(truth, first_instead)
+        tables[case.first] = first_instead(truth.hits, first_label(case.model.scores).numpy())
+        tables["person"] = _one_person(truth, first_instead)
     names = (*truth.labels, NOTHING)
-    for who, table in found.items():
+    for who, table in tables.items():
         for (row, column), value in () if table is None else np.ndenumerate(table):
             if value > 0:
                 key = {"level": names[row], "label": names[column], "against": "rest" if who == "person" else "people"}
@@ -196,15 +197,15 @@ def _one_person(truth: Truth, count: Callable[[Array, Array, Array], Floats]) ->
 
     None where nobody has a panel, and where people name one label each and somebody named another number of them.
     """
-    found: Floats | None = None
+    counted: Floats | None = None
     for part in np.split(np.arange(len(truth.image_id)), range(PART, len(truth.image_id), PART)):
         beside = against_the_rest(part_of(truth, part))
         if beside is not None:
-            _, rest, said, weight = beside
-            if truth.sets is None and (said.sum(axis=1) != 1).any():
+            _, rest, answer, weight = beside
+            if truth.sets is None and (answer.sum(axis=1) != 1).any():
                 return None
-            found = count(rest, said, weight) + (0 if found is None else found)
-    return found
+            counted = count(rest, answer, weight) + (0 if counted is None else counted)
+    return counted
 
 
 def instead(people: Array, model: Array, weights: Array | None = None) -> Floats:
@@ -219,15 +220,15 @@ def instead(people: Array, model: Array, weights: Array | None = None) -> Floats
     people: 0/1 [N, C], or what each label counts. model: 0/1 [N, C]. weights: [N], how much each row counts; None where
     each is one image.
     """
-    labels, there, said = people.shape[1], people.astype(bool), model.astype(bool)
+    labels, there, named = people.shape[1], people.astype(bool), model.astype(bool)
     counts = np.ones((len(there), 1)) if weights is None else np.asarray(weights, dtype=np.float64)[:, None]
-    missed, added = counts * people * ~said, said & ~there
-    found = np.zeros((labels + 1, labels + 1))
+    missed, added = counts * people * ~named, named & ~there
+    table = np.zeros((labels + 1, labels + 1))
     more = np.maximum(added.sum(axis=1, keepdims=True), 1)
-    found[:labels, :labels] = missed.T @ (added / more) + np.diag((counts * people * said).sum(axis=0))
-    found[:labels, labels] = missed[~added.any(axis=1)].sum(axis=0)
-    found[labels, :labels] = (counts * added)[~missed.any(axis=1)].sum(axis=0)
-    return found
+    table[:labels, :labels] = missed.T @ (added / more) + np.diag((counts * people * named).sum(axis=0))
+    table[:labels, labels] = missed[~added.any(axis=1)].sum(axis=0)
+    table[labels, :labels] = (counts * added)[~missed.any(axis=1)].sum(axis=0)
+    return table
 
 
 def first_instead(hits: Array, first: Array, weights: Array | None = None) -> Floats:
@@ -314,12 +315,12 @@ def undecided(case: Case) -> None:
     if truth.kind in ("single", "sets") or len(truth.image_id) < 3:
         return
     theirs = entropies(truth.shares, rates=rates)
-    for name, given in case.own.items():
-        its = None if given.shares is None else entropies(given.shares.numpy(), rates=rates)
+    for name, answer in case.own.items():
+        its = None if answer.shares is None else entropies(answer.shares.numpy(), rates=rates)
         if its is not None and theirs.std() and its.std():
             rank = prepared_correlation(torch.from_numpy(its), torch.from_numpy(theirs), "spearman")
-            found = table_interval(rank, len(theirs), groups=truth.groups, bounds=[(-1.0, 1.0)])
-            case.rows.add("entropy_rank_correlation", found, system=name)
+            correlation = table_interval(rank, len(theirs), groups=truth.groups, bounds=[(-1.0, 1.0)])
+            case.rows.add("entropy_rank_correlation", correlation, system=name)
 
 
 def entropies(shares: Array, *, rates: bool) -> Floats:

@@ -13,7 +13,7 @@ from affectml.data import Dataset, was_asked
 from affectml.judging.answers import SystemAnswers
 from affectml.judging.figures import PEOPLE, Evaluation, Figure, in_order
 from affectml.judging.truth import Truth
-from affectml.page.tables import Figures, Key, Table, crossed, number, rows_of, span
+from affectml.page.tables import Figures, Key, Table, crossed, number, span
 from affectml.plots import dots
 from affectml.runs import RunInfo
 from affectml_metrics.table import better, shown
@@ -90,7 +90,7 @@ class Section:
     def of(cls, name: str, heading: str, told: Sequence[str], parts: Iterable[Any]) -> "Section | None":
         """A section of those pictures, images and tables that there are; None without any. told: its sentence."""
         kinds = (Drawing, Cards, Table)
-        there: list[Any] = [tuple(each for each in parts if isinstance(each, kind)) for kind in kinds]
+        there: list[Any] = [tuple(part for part in parts if isinstance(part, kind)) for kind in kinds]
         return cls(name, heading, sentence_of(told), *there) if any(there) else None
 
 
@@ -134,22 +134,19 @@ class Page(Evaluation):
         """The page of an evaluation."""
         return cls(evaluation.figures, evaluation.scores, evaluation.facts, shown)
 
-    def found(self, **key: str | None) -> list[Figure]:
-        """The figures of a key (`Evaluation.where`) in the page's own labels, not in coarser ones."""
-        return rows_of(self, **key)
-
     def parts(self, by: str | None, **key: str | None) -> list[Figure]:
-        """The same of parts: rows by a column, of all its levels and labels; None is any column, and none."""
-        return rows_of(self, **{"by": by, "level": None, "label": None, **key})
+        """Figures of parts (`Evaluation.here`): by a column, of all its levels and labels; None is any, and none."""
+        return self.here(**{"by": by, "level": None, "label": None, **key})
 
     def of_first(self, by: str | None) -> list[Figure]:
         """The same without other systems: the first's, those of people and the floor, which share a table."""
-        return [each for each in self.parts(by) if each.system in (self.first, *PEOPLE, "floor")]
+        return [figure for figure in self.parts(by) if figure.system in (self.first, *PEOPLE, "floor")]
 
     def told(self, findings: Iterable[Mapping[str, str]]) -> list[str]:
         """Findings as sentences, each with the name of its system, if it is of one."""
-        who = [(self.first if each["system"] == "model" else each["system"], each["words"]) for each in findings]
-        return [f"{called(system)} {words}" if system else words for system, words in who]
+        lines = [(finding["system"], finding["words"]) for finding in findings]
+        named = {"model": self.first, "": ""}
+        return [f"{called(named.get(system, system))} {words}" if system else words for system, words in lines]
 
     @property
     def first(self) -> str:
@@ -170,15 +167,15 @@ class Page(Evaluation):
     @property
     def chosen(self) -> list[str]:
         """The main metrics: what systems are sorted by, sets against one person's, first labels and shares first."""
-        found = shown((each.name for each in self.scores_of(self.first)), "headline")
-        first = [name for name in (self.facts.get("sort"), "set_f1_judgements", "top_1_accuracy") if name in found]
-        return list(dict.fromkeys([*first, *[name for name in found if better(name) == "lower"][:1], *found]))
+        metrics = shown((figure.name for figure in self.scores_of(self.first)), "headline")
+        first = [name for name in (self.facts.get("sort"), "set_f1_judgements", "top_1_accuracy") if name in metrics]
+        return list(dict.fromkeys([*first, *[name for name in metrics if better(name) == "lower"][:1], *metrics]))
 
     @property
     def main(self) -> str:
         """The metric of the first sentence: of sets, of first labels where one is right, else the first; "" of none."""
-        names, one = self.chosen, self.facts.get("kind") in ("single", "distribution")
-        order = ("set_f1_judgements", "set_f1", *["top_1_accuracy"] * one, *names)
+        names, one_label = self.chosen, self.facts.get("kind") in ("single", "distribution")
+        order = ("set_f1_judgements", "set_f1", *["top_1_accuracy"] * one_label, *names)
         return next((name for name in order if name in names), "")
 
 
@@ -186,9 +183,9 @@ def spots(page: Page, title: str, figures: Figures, down: Key = "system", note: 
     """Figures as `pivot` has them: a row for each that is down, with a sign for each system; None without any."""
     rows = crossed(figures, down, "system")
     series = in_order(dict.fromkeys(chain(*rows.values())))[: len(rows) if down == "system" else DRAWN]
-    points = {at: {who: (f.value, *f.ends) for who, f in found.items()} for at, found in rows.items()}
-    told = {at: [f"{who} {number(found[who].value)}" for who in series if who in found] for at, found in rows.items()}
-    alone = [f"{who} {span(found[who])}" for who, found in rows.items() if down == "system"]
+    points = {at: {who: (f.value, *f.ends) for who, f in cells.items()} for at, cells in rows.items()}
+    told = {at: [f"{who} {number(cells[who].value)}" for who in series if who in cells] for at, cells in rows.items()}
+    alone = [f"{who} {span(cells[who])}" for who, cells in rows.items() if down == "system"]
     alt = "; ".join(alone or [f"{at}: {', '.join(words)}" for at, words in told.items()])
     ways = page.facts.get("ways", ())
     judged = ways if {*ways} & {*series} else (page.first, *page.facts.get("systems", ()))

@@ -94,25 +94,19 @@ def metric(figure: Figure) -> str:
     return arrow(figure.name)
 
 
-def rows_of(evaluation: Evaluation, **key: str | None) -> list[Figure]:
-    """The figures of a key (`Evaluation.where`) in the evaluation's own labels, not in coarser ones."""
-    space = evaluation.facts.get("space")
-    return list(evaluation.where(**({} if space is None else {"space": space}), **key))
-
-
 def grouped(figures: Figures, key: Key) -> dict[str, list[Figure]]:
     """Figures by what a key says of them, in the order in which it first says so."""
-    found: dict[str, list[Figure]] = {}
-    for each in figures:
-        found.setdefault(getattr(each, key) if isinstance(key, str) else key(each), []).append(each)
-    return found
+    groups: dict[str, list[Figure]] = {}
+    for figure in figures:
+        groups.setdefault(getattr(figure, key) if isinstance(key, str) else key(figure), []).append(figure)
+    return groups
 
 
 def crossed(figures: Figures, down: Key, across: Key) -> dict[str, dict[str, Figure]]:
     """Figures by row and column, both as they first come; systems in their order."""
     rows = grouped(figures, down)
     order = in_order(rows) if down == "system" else rows
-    return {at: {what: found[-1] for what, found in grouped(rows[at], across).items()} for at in order}
+    return {at: {what: group[-1] for what, group in grouped(rows[at], across).items()} for at in order}
 
 
 def pivot(
@@ -126,8 +120,8 @@ def pivot(
     """
     every = crossed(rows, down, across)
     kept = in_order(dict.fromkeys(chain(*every.values())))
-    cells = tuple((at, *(cell(found[name]) if name in found else "–" for name in kept)) for at, found in every.items())
-    bold = [leading(found) if best else [name for name, f in found.items() if f.found] for found in every.values()]
+    cells = tuple((at, *(cell(row[name]) if name in row else "–" for name in kept)) for at, row in every.items())
+    bold = [leading(row) if best else [name for name, figure in row.items() if figure.found] for row in every.values()]
     marked = frozenset((at, kept.index(name) + 1) for at, names in enumerate(bold) for name in names)
     texts = list(chain(*cells))
     notes = [HALF * any("±" in text for text in texts), FOUND * (bool(marked) and not best), note]
@@ -135,8 +129,8 @@ def pivot(
     precision = any(name.startswith("mean_average_precision") for name in (*starred, *kept))
     star = f"\n  {STAR}{f'; {PRECISION}' * precision}" * bool(starred)
     heads = (head or (down if isinstance(down, str) else down.__name__), *kept)
-    said = f"{'; '.join(filter(None, notes))}{star}".strip()
-    return Table(title, heads, cells, said, marked, Table.bold * best) if every else None
+    words = f"{'; '.join(filter(None, notes))}{star}".strip()
+    return Table(title, heads, cells, words, marked, Table.bold * best) if every else None
 
 
 def leading(figures: Mapping[str, Figure]) -> list[str]:
@@ -144,12 +138,12 @@ def leading(figures: Mapping[str, Figure]) -> list[str]:
 
     The oracle and the floor know the truth, and do not compete.
     """
-    rivals = {name: each for name, each in figures.items() if each.system not in ("oracle", "floor")}
+    rivals = {name: figure for name, figure in figures.items() if figure.system not in ("oracle", "floor")}
     way = better(next(iter(figures.values())).name)
     if len(rivals) < 2 or not way:
         return []
-    low, high = (max if way == "higher" else min)(rivals.values(), key=lambda each: each.value).ends
-    return [name for name, each in rivals.items() if each.ends[0] <= high and each.ends[1] >= low]
+    low, high = (max if way == "higher" else min)(rivals.values(), key=lambda figure: figure.value).ends
+    return [name for name, figure in rivals.items() if figure.ends[0] <= high and figure.ends[1] >= low]
 
 
 def clear(one: Figure, other: Figure) -> int:
@@ -170,19 +164,19 @@ def scores_table(evaluation: Evaluation, against: str = "people", *, metrics: It
     against: whom they are set beside. metrics: those to show, in their order; none is all. Where many sets are empty,
     a row below the set metrics says whose.
     """
-    names, found = [name for name in metrics or evaluation.names(against) if find(name) is not None], list[Figure]()
+    names, figures = [name for name in metrics or evaluation.names(against) if find(name) is not None], list[Figure]()
     if against == "person":  # beside one person others have differences too
         names = [name for name in names if evaluation.get(name, "consensus", against) is not None]
     for name, who in product(names, evaluation.systems(against)):
         single = against == "person" and name == "set_f1_judgements" and who != "consensus"  # the same target as beside
-        each = evaluation.get(name, who, "rest" if single else against)
-        found += [each] if each is not None else []
-    sets = [at for at, each in enumerate(found, 1) if is_of_sets(each.name)]
+        figure = evaluation.get(name, who, "rest" if single else against)
+        figures += [figure] if figure is not None else []
+    sets = [at for at, figure in enumerate(figures, 1) if is_of_sets(figure.name)]
     shares, note = empty_shares(evaluation) if sets else {}, "↑ higher is better, ↓ lower is better"
     if shares:
-        found[sets[-1] : sets[-1]] = [shares[who] for who in shares if who in {each.system for each in found}]
+        figures[sets[-1] : sets[-1]] = [shares[who] for who in shares if who in {figure.system for figure in figures}]
         note = f"{note}; {empty_words(evaluation)}"
-    return pivot(BESIDE[against] or which_images(evaluation), found, metric, note=note, best=True)
+    return pivot(BESIDE[against] or which_images(evaluation), figures, metric, note=note, best=True)
 
 
 def is_of_sets(name: str) -> bool:
@@ -192,7 +186,7 @@ def is_of_sets(name: str) -> bool:
 
 def empty_shares(evaluation: Evaluation) -> dict[str, Figure]:
     """The share of empty sets of each system, of images (people) and of single answers (person), where it matters."""
-    shares = {each.system: each for each in rows_of(evaluation, metric="empty_share", against="people")}
+    shares = {figure.system: figure for figure in evaluation.here(metric="empty_share", against="people")}
     watched = [shares[who].value for who in ("people", evaluation.facts.get("first"), "prior") if who in shares]
     return shares if max(watched, default=0) > MANY_EMPTY else {}
 
@@ -206,9 +200,9 @@ def empty_line(evaluation: Evaluation) -> str:
 
 def empty_words(evaluation: Evaluation) -> str:
     """The same, what it does to scores of sets, and which set the prior gives every image."""
-    line, sets = empty_line(evaluation), rows_of(evaluation, metric="set_share", system="prior", label=None)
-    given = evaluation.facts.get("prior_set", [each.label for each in sets if each.value == 1] if sets else None)
-    named = "" if given is None else f"; the prior's answer to every image is {', '.join(given) or 'the empty set'}"
+    line, sets = empty_line(evaluation), evaluation.here(metric="set_share", system="prior", label=None)
+    same = evaluation.facts.get("prior_set", [share.label for share in sets if share.value == 1] if sets else None)
+    named = "" if same is None else f"; the prior's answer to every image is {', '.join(same) or 'the empty set'}"
     return f"{line}; an empty set beside an empty set scores 1{named}" if line else ""
 
 
@@ -225,14 +219,14 @@ def places(evaluation: Evaluation) -> dict[str, Evaluation]:
 
     facts: `datasets` {NAME: facts} where there are several, and in each `spaces` {NAME: facts} likewise.
     """
-    found, figures, scores = {}, grouped(evaluation.figures, "dataset"), evaluation.scores
+    parts, figures, scores = {}, grouped(evaluation.figures, "dataset"), evaluation.scores
     for name, facts in evaluation.facts.get("datasets", {next(iter(figures), ""): evaluation.facts}).items():
         spaces = facts.get("spaces", {facts.get("space"): facts})
         for space, own in spaces.items():
             rows = scores[(scores["dataset"] == name) & scores["space"].isin([space])]
             title = f"{name}, {space}" if len(spaces) > 1 else name
-            found[title] = Evaluation(tuple(figures.get(name, ())), rows, own)
-    return found
+            parts[title] = Evaluation(tuple(figures.get(name, ())), rows, own)
+    return parts
 
 
 def matrix(evaluation: Evaluation) -> list[Table]:
@@ -241,16 +235,17 @@ def matrix(evaluation: Evaluation) -> list[Table]:
     Where labels differ, each row names its own: only within a row do figures compare.
     """
     alone, head, names = places(evaluation), "data set", dict[tuple[str, str], str]()
-    spaces = {str(each.facts.get("space", "")) for each in alone.values()}
-    for at, each in alone.items():
-        space = str(each.facts.get("space", ""))
-        data = next((figure.dataset for figure in each.figures), at)
+    spaces = {str(part.facts.get("space", "")) for part in alone.values()}
+    for at, part in alone.items():
+        space = str(part.facts.get("space", ""))
+        data = next((figure.dataset for figure in part.figures), at)
         names[data, space] = f"{data}, {space}" if len(spaces) > 1 else data
     rows = evaluation.where(against="people")
     figures = [replace(f, level=names[f.dataset, f.space]) for f in rows if (f.dataset, f.space) in names]
     by = grouped(figures, "name") if len(alone) > 1 else {}
-    found = (pivot(f"{arrow(n)} on each data set", by[n], "level", head=head, best=True) for n in shown(by, "headline"))
-    return [table for table in found if table is not None]
+    titles = {name: f"{arrow(name)} on each data set" for name in shown(by, "headline")}
+    tables = (pivot(title, by[name], "level", head=head, best=True) for name, title in titles.items())
+    return [table for table in tables if table is not None]
 
 
 def which_images(evaluation: Evaluation) -> str:

@@ -41,7 +41,8 @@ def write_report(evaluation: Evaluation, shown: Shown, file: Path) -> Path:
 def write_of_run(run: "RunFolder", judged: "Judged") -> None:
     """Write the page of a training into the run's folder."""
     truth = judged.prepared.test
-    answers = {n: SystemAnswers.of(each, truth.labels, truth.image_id, "test") for n, each in judged.answers.items()}
+    place = (truth.labels, truth.image_id, "test")
+    answers = {name: SystemAnswers.of(answer, *place) for name, answer in judged.answers.items()}
     shown = Shown.of_run(run.info, dataset=judged.prepared.plan.dataset, answers=answers, truth=truth)
     write_report(judged.evaluation, shown, run.folder / "report.html")
 
@@ -52,16 +53,16 @@ WRITERS: "Writers" = {"report.html": write_of_run}
 
 def sections(page: Page) -> list[Section]:
     """The sections that these rows hold, in the page's order; of several data sets one below the other, folded."""
-    found, alone = [], places(page)
+    parts, alone = [], places(page)
     bare = replace(page.shown, info=None, dataset=None)
     for part in (*OPEN, *FOLDED):
         several = len(alone) > 1 and part not in ONCE
-        every = {f"{name}: ": Page.of(each, bare) for name, each in alone.items()} if several else {"": page}
-        for at, (start, each) in enumerate(every.items()):
-            if (made := part(each)) is not None:
+        every = {f"{name}: ": Page.of(one_page, bare) for name, one_page in alone.items()} if several else {"": page}
+        for at, (start, one_page) in enumerate(every.items()):
+            if (made := part(one_page)) is not None:
                 made = replace(made, heading=f"{start}{made.heading}", name=f"{made.name}{f'-{at}' * several}")
-                found.append(replace(made, folded=several or part in FOLDED))
-    return found
+                parts.append(replace(made, folded=several or part in FOLDED))
+    return parts
 
 
 def printed(evaluation: Evaluation) -> list[Table]:
@@ -72,20 +73,20 @@ def printed(evaluation: Evaluation) -> list[Table]:
 def terminal_lines(evaluation: Evaluation) -> list[str]:
     """What a terminal says of it: the sentence, what to be careful about, and what some sections found."""
     page = Page.of(evaluation)
-    said = everywhere(page, lambda each: [*warnings(each), *(section.sentence for section in _made(each, TOLD))])
-    return [line for line in (sentence(page),) if line] + said
+    lines = everywhere(page, lambda part: [*warnings(part), *(section.sentence for section in _made(part, TOLD))])
+    return [line for line in (sentence(page),) if line] + lines
 
 
 def _made(evaluation: Evaluation, names: Sequence[str]) -> Iterator[Section]:
     """Some sections without what stands beside figures."""
-    found = (part(Page.of(evaluation)) for part in (*OPEN, *FOLDED) if part.__name__ in names)
-    return (section for section in found if section is not None)
+    made = (part(Page.of(evaluation)) for part in (*OPEN, *FOLDED) if part.__name__ in names)
+    return (section for section in made if section is not None)
 
 
 def everywhere(page: Page, say: Callable[[Page], list[str]]) -> list[str]:
     """What is to be said of each data set, with its name where there are several."""
     alone = places(page)
-    every = {f"{name}: {line}": line for name, each in alone.items() for line in say(Page.of(each)) if line}
+    every = {f"{name}: {line}": line for name, part in alone.items() for line in say(Page.of(part)) if line}
     return list(every if len(alone) > 1 else every.values())
 
 
@@ -107,32 +108,32 @@ def write_page(
 def warnings(page: Page) -> list[str]:
     """What to be careful about in these figures, a sentence each."""
     rules, labels, whose = page.facts.get("rules", {}), page.facts.get("labels", ()), called(page.first)
-    said = [rules[name] for name in ("stopping", "languages") if name in rules]
+    told = [rules[name] for name in ("stopping", "languages") if name in rules]
     paths = (line if ":" in line else f"labels: {line}" for line in page.facts.get("lines", ()))
-    said = [*page.facts.get("warnings", ()), *said, *paths]
+    told = [*page.facts.get("warnings", ()), *told, *paths]
     size, words = page.get("labels_per_set", page.first), empty_words(page)
     if size is not None and labels and size.value > len(labels) / 2:
-        said.append(f"{whose}'s sets hold {size.value:.1f} of {len(labels)} labels on average: they rule little out")
-    said += [words] if words else []
+        told.append(f"{whose}'s sets hold {size.value:.1f} of {len(labels)} labels on average: they rule little out")
+    told += [words] if words else []
     if made := page.facts.get("promise"):
-        said.append(f"{whose}'s sets are cut to keep a promise ({made['promise']}), not for the best score")
-    named = {*page.facts.get("systems", ()), *(each.dataset for each in page.figures)}
+        told.append(f"{whose}'s sets are cut to keep a promise ({made['promise']}), not for the best score")
+    named = {*page.facts.get("systems", ()), *(figure.dataset for figure in page.figures)}
     names = tuple(f"{name}{end}" for name in named for end in (" ", ":"))
-    lines = [str(line).rstrip(".") for line in said]
+    lines = [str(line).rstrip(".") for line in told]
     return [f"{line}." if line.startswith(names) else sentence_of([line]) for line in lines]  # names stay as they are
 
 
 def missing(page: Page) -> list[str]:
     """Which figures are not there, and why."""
-    found, votes = [], page.found(metric="label_f1_judgements", system="person", against="rest", label=None)
+    reasons, votes = [], page.here(metric="label_f1_judgements", system="person", against="rest", label=None)
     for name, words in page.facts.get("rules", {}).items():
         start, _, why = str(words).partition(": ")
         why += "; how far they do label by label is" * bool(votes and name == "person")
         if start in ("not available", "none"):
-            found.append(f"{MISSING.get(name, f'There is no {name}')}: {why}.")
+            reasons.append(f"{MISSING.get(name, f'There is no {name}')}: {why}.")
         elif start == "not finite":
-            found.append(f"{name} is infinite for {why}.")
-    return found
+            reasons.append(f"{name} is infinite for {why}.")
+    return reasons
 
 
 def caveats(page: Page) -> list[str]:
@@ -141,7 +142,7 @@ def caveats(page: Page) -> list[str]:
     from affectml.encoders import TINY_SPEC
 
     info, data = page.shown.info, page.shown.dataset
-    known = any(each.system == "oracle" for each in page.figures) or (data is not None and data.truth is not None)
+    known = any(figure.system == "oracle" for figure in page.figures) or (data is not None and data.truth is not None)
     demo = "This is the demo set: paintings drawn by code, judged by simulated people. Nothing here is about people."
     out = [demo, *([] if data is None else data.meta.notes)] if known else []
     if info is None:

@@ -77,21 +77,21 @@ def command(config: TrainConfig, out: Path | None = None) -> str:
         if option.help.rare:
             value = {option.name: "|".join(value) if isinstance(value, tuple) else value}
         if isinstance(value, Mapping):
-            name, value = "--set", [f"{key}={option_words(each)}" for key, each in value.items()]
+            name, value = "--set", [f"{key}={option_words(part)}" for key, part in value.items()]
         several = value if isinstance(value, tuple | list) else [value]
-        words += [name] if isinstance(value, bool) else [word for each in several for word in (name, str(each))]
+        words += [name] if isinstance(value, bool) else [word for part in several for word in (name, str(part))]
     return shlex.join([*words, *(["--out", str(out)] if out else [])])
 
 
 def with_settings(config: TrainConfig) -> TrainConfig:
     """The config in which what `--set` says of a training's own options is theirs, and the rest the head's."""
     rare = {option.name: option.type for option in options_of(TrainConfig) if option.help.rare}
-    given = {name: value for name, value in config.options.items() if name in rare}
-    if not given:
+    settings = {name: value for name, value in config.options.items() if name in rare}
+    if not settings:
         return config
     from affectml.heads.registry import typed
 
-    if isinstance(sentences := given.get("templates"), str):
-        given["templates"] = tuple(sentences.split("|"))  # a sentence may hold commas
-    own = {name: typed(name, value, rare[name]) for name, value in given.items()}
-    return replace(config, **own, options={name: each for name, each in config.options.items() if name not in rare})
+    if isinstance(sentences := settings.get("templates"), str):
+        settings["templates"] = tuple(sentences.split("|"))  # a sentence may hold commas
+    own = {name: typed(name, value, rare[name]) for name, value in settings.items()}
+    return replace(config, **own, options={name: value for name, value in config.options.items() if name not in rare})

@@ -78,16 +78,16 @@ class RunFolder:
         """metrics.csv, scores.parquet and facts.json; raises BadRun where they cannot be read or lack the head."""
         from affectml.judging.figures import FACTS, METRICS, Evaluation
 
-        found, file = Evaluation.read(self.folder), FACTS
+        evaluation, file = Evaluation.read(self.folder), FACTS
         try:
-            if of_form(Facts, found.facts)["labels"] != [*self.taxonomy.labels]:
+            if of_form(Facts, evaluation.facts)["labels"] != [*self.taxonomy.labels]:
                 raise ValueError("labels: expected those of run.json")
-            if not found.names(system="model"):
+            if not evaluation.names(system="model"):
                 file = METRICS
                 raise ValueError("no figure of the model")
         except ValueError as error:
             raise BadRun(f"{self.folder / file}: {error}: the run is damaged, train again") from None
-        return found
+        return evaluation
 
     @property
     def has_answers(self) -> bool:
@@ -106,19 +106,19 @@ def runs_in(parent: str | os.PathLike[str]) -> "tuple[list[RunFolder], list[BadR
     Raises:
         BadRun: where there is no such folder, or no run in it.
     """
-    found: list[RunFolder] = []
+    runs: list[RunFolder] = []
     bad: list[BadRun] = []
     for file in sorted(Path(parent).glob("*/run.json")):
         try:
             run = RunFolder.open(file.parent)
             if run.has_figures:
                 _ = run.evaluation
-            found.append(run)
+            runs.append(run)
         except BadRun as error:
             bad.append(error)
-    if not found and not bad:
+    if not runs and not bad:
         raise BadRun(f"{parent}: no run in this folder; `affectml train` writes one")
-    return found, bad
+    return runs, bad
 
 
 def next_run_folder(name: str, parent: Path = Path("runs")) -> Path:

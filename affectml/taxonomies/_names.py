@@ -14,8 +14,6 @@ import yaml
 
 from affectml.errors import BadInput, did_you_mean
 
-OURS = "affectml"  # the source of the built-in names that a machine wrote
-
 
 @dataclass(frozen=True)
 class LabelName:

@@ -12,11 +12,9 @@ from typing import Any
 
 from affectml.errors import BadInput, UnknownLabel, UnknownTaxonomy, did_you_mean, few
 from affectml.taxonomies._names import (
-    OURS,
     LabelName,
     builtin_label_names,
     builtin_names,
-    is_read,
     keys_of,
     nearest,
     own_yaml,
@@ -142,11 +140,6 @@ class Taxonomy:
         translation = self.translation(label, language)
         found = self.synonyms.get(label, ()) if translation is None else translation.synonyms
         return tuple(name for name in found if name != self.display(label, language))
-
-    def unread(self, language: str) -> tuple[str, ...]:
-        """The labels whose names in a language are ours, made by a machine, and read by nobody who speaks it."""
-        names = {label: self.translation(label, language) for label in self.labels}
-        return () if is_read(language) else tuple(k for k, name in names.items() if name and name.source == OURS)
 
     def called(self, label: str, languages: Iterable[str]) -> dict[str, str]:
         """All that `label` is called in these languages -> the language; what has no name in one counts as English."""

@@ -264,22 +264,22 @@ def _line(content: Mapping[str, Any], place: str, names: Names, words: Words) ->
 
 def _response(content: Mapping[str, Any], place: str, names: Names, words: Words) -> list[_Row]:
     """A line of a batch's output or error file: a row for each choice, which is one for most requests."""
-    given, response, error = str(content["custom_id"]), content.get("response"), content.get("error")
-    asked = names.of_custom_id(given)
+    request_id, response, error = str(content["custom_id"]), content.get("response"), content.get("error")
+    asked = names.of_custom_id(request_id)
     if asked is None:
-        return [_Row(place, Unread(Why.UNKNOWN_IMAGE, f"custom_id {shown(given)}"))]
+        return [_Row(place, Unread(Why.UNKNOWN_IMAGE, f"custom_id {shown(request_id)}"))]
     response = response if isinstance(response, dict) else {}
     status, body = response.get("status_code", 200), response.get("body", response)
     choices = body.get("choices") if isinstance(body, dict) else None
     if not error and str(status) == "200" and isinstance(choices, list) and choices:
-        return [_Row(place, _choice(choice, words), asked.image, asked, given) for choice in choices]
-    told = said = error or (body.get("error") or body if isinstance(body, dict) else body)
+        return [_Row(place, _choice(choice, words), asked.image, asked, request_id) for choice in choices]
+    told = message = error or (body.get("error") or body if isinstance(body, dict) else body)
     if isinstance(told, dict):
-        said = next((told[key] for key in ("code", "type", "message") if told.get(key)), error)
+        message = next((told[key] for key in ("code", "type", "message") if told.get(key)), error)
     code = "" if status in (None, 200) else f"HTTP {shown(str(status))}"
-    detail = f"{code} {shown(str(said or ''))}".strip() or "no message in the response"
+    detail = f"{code} {shown(str(message or ''))}".strip() or "no message in the response"
     why = Unread(Why.NO_SCHEMA if _SCHEMA.search(str(told)) else Why.FAILED, detail)
-    return [_Row(place, why, asked.image, asked, given)]
+    return [_Row(place, why, asked.image, asked, request_id)]
 
 
 def _choice(choice: Any, words: Words) -> Reply | Unread:
@@ -350,10 +350,10 @@ class _Usable:
         if refused := len(received.problems.get(Why.NO_SCHEMA, ())):
             way = f"`ask` {option('json_schema', False)} sends none"
             received.notes.append(f"the server refused the JSON schema of {refused} requests; {way}")
-        kind, records, rounded = self._kind([said for _, said in read]), list[tuple[_Row, str, Floats]](), 0
+        kind, records, rounded = self._kind([forms for _, forms in read]), list[tuple[_Row, str, Floats]](), 0
         summed = kind == "distribution" and self.one and self.shape is None
-        for row, said in read:
-            values = next(iter(said.values()))
+        for row, forms in read:
+            values = next(iter(forms.values()))
             off = abs(values.sum() - 1) if summed else 0
             if off > self.slack:
                 self._note(Why.NO_SUM, row.place)
@@ -361,10 +361,10 @@ class _Usable:
                 self._note(Why.NO_MASS, row.place)
             else:
                 rounded += off > SUM_TOLERANCE
-                said = (
-                    {"set": values} if kind == "sets" else said | {"share": values / values.sum()} if summed else said
+                forms = (
+                    {"set": values} if kind == "sets" else forms | {"share": values / values.sum()} if summed else forms
                 )
-                records += [(row, form, each) for form, each in said.items()]
+                records += [(row, form, values) for form, values in forms.items()]
         if rounded:
             received.notes.append(f"{rounded} answers sum to one but for rounding, and are divided by their sum")
         replies = Counter(row.image for row, form, _ in records if form == _FORM[kind])
@@ -391,11 +391,11 @@ class _Usable:
         if self.shape or self.asked:
             asked = {"sets": "sets", "ranking": "ranked", "shares": "distribution" if self.one else "rates"}
             return self.shape or asked[str(self.asked)]
-        forms = Counter(next(iter(said)) for said in read)
+        forms = Counter(next(iter(forms_of_reply)) for forms_of_reply in read)
         if len(forms) > 1:
             counts = ", ".join(f"{count} are {_CALLED[form]}" for form, count in forms.most_common())
             raise BadInput(f"some answers are of one form and some of another ({counts}); {_ways_out()}")
-        table = np.array([next(iter(said.values())) for said in read])
+        table = np.array([next(iter(forms_of_reply.values())) for forms_of_reply in read])
         if "share" in forms and not ((table == 0) | (table == 1)).all():
             off = np.abs(table.sum(axis=1) - 1) <= self.slack
             return "distribution" if (off.mean() > 0.5 if self.one else off.all()) else "rates"
@@ -414,7 +414,7 @@ class _Usable:
             raise reply
         labels, numbers, ranked = reply.labels, reply.numbers, reply.ranked
         if self.asked == "sets" and labels is None and {*numbers.values()} <= {0, 1}:
-            labels, numbers = tuple(label for label, one in numbers.items() if one), {}
+            labels, numbers = tuple(label for label, chosen in numbers.items() if chosen), {}
             refuse_if(not labels and len(reply.numbers) < len(self.words.taxonomy), Why.NO_RATE)
         refuse_if(self.asked == "shares" and not numbers, Why.LABELS)
         refuse_if(self.asked == "ranking" and numbers, Why.UNRANKED)
@@ -427,7 +427,7 @@ class _Usable:
                 self.received.unknown_labels[shown(word)] += 1
             elif label != word:
                 self.received.renamed[shown(word)] = label
-        found = {"share": self._shares(row, reply)} if numbers else {}
+        forms = {"share": self._shares(row, reply)} if numbers else {}
         if labels is not None:
             known = [label for word in dict.fromkeys(labels) if (label := reply.means[word])]
             refuse_if(labels and not known, Why.UNKNOWN_ONLY)
@@ -436,8 +436,8 @@ class _Usable:
             places = {label: place if ranked else 1.0 for place, label in enumerate(known, start=1)}
             absent = np.nan if ranked else 0.0
             values = np.array([places.get(label, absent) for label in self.words.taxonomy.labels])
-            found["ranking" if ranked else "set"] = values
-        return found
+            forms["ranking" if ranked else "set"] = values
+        return forms
 
     def _shares(self, row: _Row, reply: Reply) -> Floats:
         """The numbers of a reply as shares [C].

@@ -80,9 +80,9 @@ def custom_id(image_id: str, sample: int, *, answer: Answer = "sets", shuffle: s
     With a shuffle it is s1x0a1b-KEY.
     """
     letter = next(letter for letter, name in _LETTERS.items() if name == answer)
-    given = f"s{sample}{letter}{shuffle and f'x{shuffle}'}-"
+    start = f"s{sample}{letter}{shuffle and f'x{shuffle}'}-"
     key = key_of(image_id)
-    return given + (key if len(given) + len(key) <= LONGEST else _hash_of(image_id))
+    return start + (key if len(start) + len(key) <= LONGEST else _hash_of(image_id))
 
 
 class Names:
@@ -158,10 +158,10 @@ class Words:
         """The words of a list such as "joy, awe and fear"; a label of several words stays whole."""
         if self._one(text):
             return (text.strip(_QUOTES),)
-        found: list[str] = []
+        parts: list[str] = []
         for part in _APART.split(text):
-            found += [part] if self._one(part) else _LOOSER.split(part)
-        return tuple(word.strip(_QUOTES) for word in found if word.strip(_MARKS))
+            parts += [part] if self._one(part) else _LOOSER.split(part)
+        return tuple(word.strip(_QUOTES) for word in parts if word.strip(_MARKS))
 
     def _one(self, text: str) -> bool:
         return self.find(text) is not None or self.says_none(text)
@@ -292,8 +292,8 @@ def parse_line(content: Mapping[str, Any], words: Words) -> Reply:
 
 def first_of(content: Mapping[str, Any], kind: str) -> Any:
     """The first field of a line that is one of FIELDS; None without any."""
-    given = {known_key(key): inner for key, inner in content.items() if inner is not None}
-    return next((given[key] for key in FIELDS[kind] if key in given), None)
+    fields = {known_key(key): inner for key, inner in content.items() if inner is not None}
+    return next((fields[key] for key in FIELDS[kind] if key in fields), None)
 
 
 def read_json(text: str) -> Any:
@@ -338,9 +338,9 @@ def answer_in(value: Any, words: Words, *, line: bool = False) -> Reply:
         refuse_if(reply.ranked and not listed, Why.NO_MASS)
     for key, inner in by_label.items():
         refuse_if(not inner or not isinstance(inner, dict), Why.BESIDE if key in NUMBER_KEYS else Why.NO_LABELS)
-        said = _by_label(inner, words, whole=not line)
-        refuse_if(lists and (reply.ranked or not said.numbers), Why.CONTRADICTS)
-        reply = replace(reply, numbers=said.numbers) if lists else said
+        answer = _by_label(inner, words, whole=not line)
+        refuse_if(lists and (reply.ranked or not answer.numbers), Why.CONTRADICTS)
+        reply = replace(reply, numbers=answer.numbers) if lists else answer
     # who was shown no image says so beside no label
     refuse_if(remarks and not reply.labels and not any(reply.numbers.values()), Why.MORE)
     means = {word: words.find(word) for word in (*(reply.labels or ()), *reply.numbers)}

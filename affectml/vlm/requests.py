@@ -92,8 +92,8 @@ def ask(dataset: str | Path, config: AskConfig, out: Path, *, say: Say = print) 
             for sample in range(1, config.samples + 1):
                 shown = shuffled(labels, config.seed, image, sample)
                 body = _body(url, prompt(wording, shown, config.answer, one=one), shown, config)
-                given = custom_id(image, sample, answer=config.answer, shuffle=drawn)
-                request = {"custom_id": given, "method": "POST", "url": "/v1/chat/completions", "body": body}
+                request_id = custom_id(image, sample, answer=config.answer, shuffle=drawn)
+                request = {"custom_id": request_id, "method": "POST", "url": "/v1/chat/completions", "body": body}
                 yield json.dumps(request, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
     with ExitStack() as stack, Progress("writing requests", len(images), "images") as bar:

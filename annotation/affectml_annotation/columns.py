@@ -47,6 +47,6 @@ COLUMNS = (
     # 2020: a clock that says earlier was never set
     Column("at", "time", "page", "when the answer was given", personal=True, low=1_577_836_800, high=1e11),
     Column("note", "text", "person", "what the person wrote", personal=True, high=2000),
-    Column("language", "language", "page", "the code of the one in which the page spoke", personal=True, since=3),
+    Column("language", "language", "page", "the code of the language that the page spoke", personal=True, since=3),
     Column("purpose", "text", "task", "task, check, repeat, second or discussion", since=4),
 )

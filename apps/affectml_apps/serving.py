@@ -5,20 +5,21 @@ another site can call it.
 """
 
 import ctypes
-import logging
 import re
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
+import streamlit as st
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit import config
 
 from affectml.errors import AffectmlError, BadInput
 from affectml_annotation import AnnotationError, DatabaseAway, DatabaseFailed
@@ -107,16 +108,12 @@ def send_at_once(receive: Receive) -> None:
 
 def make_middleware(hosts: Sequence[str]) -> list[Middleware]:
     """The guard around everything, Streamlit's pages too. hosts: names of this server beyond its own."""
-    from streamlit import config
-
     named = (config.get_option("server.address"), config.get_option("browser.serverAddress"), *hosts)
     return [Middleware(Guard, hosts=[name for name in named if name and name not in ("0.0.0.0", "::")])]
 
 
 def only_here(hosts: Sequence[str]) -> bool:
     """Whether nobody but this machine reaches the server: it listens on loopback and has no further name."""
-    from streamlit import config
-
     return config.get_option("server.address") in LOOPBACK and not hosts
 
 
@@ -126,7 +123,7 @@ def prefixed(base: str) -> str:
 
 
 def make_routes(root: str, client: Path, handlers: Mapping[str, Callable[[Request], Response]]) -> list[BaseRoute]:
-    """Routes below `root`: those of the handlers, which tell a user's errors as `failed` does; the client's files.
+    """Routes below `root`: those of the handlers, and the client's files.
 
     A file of the client is the app's own or a shared one; every name is checked against what is there.
     """
@@ -139,16 +136,7 @@ def make_routes(root: str, client: Path, handlers: Mapping[str, Callable[[Reques
         kind = "text/javascript" if name.endswith(".js") else "text/css"
         return FileResponse(found[name], media_type=kind, headers={"cache-control": "no-cache"})
 
-    def in_words(handler: Callable[[Request], Response]) -> Callable[[Request], Response]:
-        def answer(request: Request) -> Response:
-            try:
-                return handler(request)
-            except (AffectmlError, AnnotationError, BadImage, Refused) as error:
-                return failed(error)
-
-        return answer
-
-    routes = [Route(f"{root}/{name}", in_words(handler), methods=["GET"]) for name, handler in handlers.items()]
+    routes = [Route(f"{root}/{name}", handler, methods=["GET"]) for name, handler in handlers.items()]
     return [Route(f"{root}/client/{{name}}", file, methods=["GET"]), *routes]
 
 
@@ -158,10 +146,8 @@ class Refused(Exception):
     status = 403
 
 
-def failed(error: Exception) -> JSONResponse:
-    """Why there is no answer and no image. What the database said of its place is for the server's log alone."""
-    if isinstance(error, DatabaseFailed):
-        logging.getLogger(__name__).warning("%s", error)
+def failed(_request: Request, error: Exception) -> JSONResponse:
+    """Why there is no answer and no image."""
     if isinstance(error, DatabaseAway):
         return JSONResponse({"error": in_public(error)}, 503, {"retry-after": str(AWAY_SECONDS)})
     if isinstance(error, BadImage):
@@ -169,6 +155,10 @@ def failed(error: Exception) -> JSONResponse:
     else:
         status = 500 if isinstance(error, DatabaseFailed) else getattr(error, "status", 400)
     return JSONResponse({"error": in_public(error)}, status)
+
+
+# What routes tell of in words; anything else is an error of ours.
+TOLD = dict.fromkeys((AffectmlError, AnnotationError, BadImage, Refused), failed)
 
 
 def picture(path: Path, headers: Mapping[str, str]) -> Response:
@@ -184,13 +174,15 @@ def client_version(folder: Path) -> str:
     return str(max(path.stat().st_mtime_ns for path in (*SHARED.iterdir(), *folder.iterdir())))
 
 
-def loader(app: str) -> str:
-    """The script of an app's component: it loads main.js and mounts it.
+def component(app: str, client: Path) -> Callable[..., Any]:
+    """The component of an app, whose script loads main.js and mounts it.
 
     The modules import each other, so they are fetched as files. data has `base` and `version`, see `prefixed` and
     `client_version`.
     """
-    return (SHARED / "loader.js").read_text(encoding="utf-8").replace("APP", app)
+    script = (SHARED / "loader.js").read_text(encoding="utf-8").replace("APP", app)
+    css = (client / f"{app}.css").read_text(encoding="utf-8")
+    return st.components.v2.component(f"affectml-{app}", html='<div class="mount"></div>', css=css, js=script)
 
 
 class Served(Generic[T]):

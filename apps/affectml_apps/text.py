@@ -13,7 +13,9 @@ from affectml_annotation.languages import _
 
 
 def in_public(error: Exception) -> str:
-    """An error's message; of a database that failed it names neither a place nor a user, which are the server's."""
+    """An error's message. What a database that failed said of its place and user is for the server's log alone."""
+    if isinstance(error, DatabaseFailed):
+        logging.getLogger(__name__).warning("%s", error)
     if isinstance(error, DatabaseAway):
         return _("the database does not answer at the moment; try again soon")
     if isinstance(error, DatabaseFailed):
@@ -31,10 +33,9 @@ def sentence(error: object) -> str:
 def plain(text: object) -> str:
     """Text that Streamlit's Markdown shows as it is: a name or a note must not load images or hide a link.
 
-    A bare web address still becomes a link to itself. Of an error, what it says `in_public`. What means nothing to
-    Markdown stays without a backslash, which screen readers would read out in a field's name.
+    A bare web address still becomes a link to itself. What means nothing to Markdown stays without a backslash, which
+    screen readers would read out in a field's name.
     """
-    text = in_public(text) if isinstance(text, Exception) else text
     return re.sub(r"([!#$&*+\-:<=>@\[\\\]^_`{|}~]|(?<=\d)[.)])", r"\\\1", str(text))
 
 
@@ -43,16 +44,15 @@ def with_code(message: object) -> str:
 
     It may hold what somebody typed, which is never Markdown: a span of code ends where its line does.
     """
-    parts = (in_public(message) if isinstance(message, Exception) else str(message)).split("`")
+    message = in_public(message) if isinstance(message, Exception) else str(message)
+    parts = message.split("`")
     if len(parts) % 2 == 0 or not all(part.strip() and part.isprintable() for part in parts[1::2]):
         return plain(message)
     return "".join(f"`{part}`" if at % 2 else plain(part) for at, part in enumerate(parts))
 
 
 def problem(error: object) -> None:
-    """An error in one line; it may hold what somebody typed. What a database said of its place is for the log alone."""
-    if isinstance(error, DatabaseFailed):
-        logging.getLogger(__name__).warning("%s", error)
+    """An error in one line; it may hold what somebody typed."""
     st.error(with_code(error))
 
 

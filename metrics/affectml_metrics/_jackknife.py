@@ -62,7 +62,7 @@ def mean_and_p(
         low, high, p = interval_of(value, left_out, used, level, bounds[start : start + step], skewed=skewed)
         counted = defined.sum(0)
         parts.append((value, low, high, counted, len(table) - counted, used, p.masked_fill(used < FEW, torch.nan)))
-    *fields, p = (torch.cat(parts_of) for parts_of in zip(*parts, strict=True)) if parts else [torch.zeros(0)] * 7
+    *fields, p = (torch.cat(pieces) for pieces in zip(*parts, strict=True)) if parts else [torch.zeros(0)] * 7
     interval = Interval(*(field[0] for field in fields) if flat else fields)
     return interval, p[0] if flat else p
 

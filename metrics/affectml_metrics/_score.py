@@ -90,7 +90,7 @@ def score(
     for value in k:
         whole_number("k", value, 1)
     p = _predicted(preds, kind, from_logits, threshold)
-    option = Given(
+    options = Given(
         k=k,
         from_logits=from_logits,
         eps=eps,
@@ -103,19 +103,19 @@ def score(
         scale=scale,
     )
     if judgements is not None and asked is not None:
-        if any(option is not None for option in (groups, shares, votes, n)):
+        if any(table is not None for table in (groups, shares, votes, n)):
             raise ArgumentError(
                 "groups, shares, votes and n: expected none with judgements, whose intervals are over people, and "
                 "which the other three are made from"
             )
         panel = Panel.of(judgements, asked, None, tau=tau)
-        return _frame(_over_people(kind, option, p, panel, rule or _RULES[kind], level))
+        return _frame(_over_people(kind, options, p, panel, rule or _RULES[kind], level))
     assert target is not None
     _, t, cells = pair_asked(p, target, "labels" if kind == "sets" else "scores", _DOMAINS[kind][1])
     t = marked(t.detach(), cells)
     if not len(t):
         raise ShapeError("preds and target: expected at least one row, but received none")
-    return _frame(_over_rows(figures(kind, option, p.shape[1]), p, t, groups=groups, level=level))
+    return _frame(_over_rows(figures(kind, options, p.shape[1]), p, t, groups=groups, level=level))
 
 
 def _fitting(kind: Kind, target: ArrayLike | None, judgements: ArrayLike | None, asked: ArrayLike | None) -> None:

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+import shutil
 from collections import Counter
 
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 import affectml
 from affectml.data import Dataset
 from affectml.errors import BadDataset, BadInput
+from affectml.importers import import_images, import_table
 from affectml.taxonomies import get_taxonomy
 from affectml.vlm import AskConfig, ask
 from affectml.vlm.reply import Names, custom_id, shuffle_of
@@ -23,11 +25,10 @@ from .edited import edit
 MIKELS = get_taxonomy("mikels-8")
 
 
-@pytest.fixture
-def photos(tmp_path):
-    """Six photographs with two people's sets each; one lies on its side, one is no picture, one has no file."""
-    from affectml.importers import import_table
-
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory):
+    """Six photographs with two people's sets each, one on its side, and the data set of them."""
+    tmp_path = tmp_path_factory.mktemp("imported")
     folder = tmp_path / "photos"
     folder.mkdir()
     for number in range(6):
@@ -39,7 +40,13 @@ def photos(tmp_path):
     (tmp_path / "labels.csv").write_text("\n".join(["file,annotator,labels", *rows]) + "\n")
     options = {"taxonomy": "mikels-8", "question": "What do you feel?", "images_root": tmp_path}
     import_table(tmp_path / "labels.csv", tmp_path / "data", **options)
-    return Dataset.open(tmp_path / "data")
+    return tmp_path
+
+
+@pytest.fixture
+def photos(imported, tmp_path):
+    """A copy of them, to change."""
+    return Dataset.open(shutil.copytree(imported, tmp_path, dirs_exist_ok=True) / "data")
 
 
 def quiet(line):
@@ -81,8 +88,6 @@ def test_a_request_has_the_question_the_labels_and_the_upright_picture(photos):
 
 
 def test_a_data_set_without_a_target_is_asked_for_its_own_taxonomy(photos, tmp_path):
-    from affectml.importers import import_images
-
     data = import_images(tmp_path / "photos", tmp_path / "bare", taxonomy="mikels-8", question="And you?")
     said = []
     asked, _, index = asking(data, split="test", say=said.append)
@@ -186,8 +191,8 @@ def test_each_form_is_asked_in_words_and_by_a_strict_schema_without_limits(photo
     assert list(found[0]["body"]["response_format"]["json_schema"]["schema"]["properties"]) == list(fields)
 
 
-def test_people_who_named_one_label_are_asked_for_one_and_a_question_nobody_wrote_down_is_said(tmp_path):
-    said, one_label = [], affectml.demo(tmp_path / "one", images=40, answers="one", say=quiet)
+def test_people_who_named_one_label_are_asked_for_one_and_a_question_nobody_wrote_down_is_said(demo_set):
+    said, one_label = [], demo_set(images=20, answers="one")
     edit(one_label.root / "dataset.json", targets={"emotions": {"question": "In our words: whatever"}})
     asked, found, _ = asking(one_label, temperature=None, say=said.append)
     assert asked.prompt.startswith("What does this image make you feel?\nChoose the one label that fits best.\n")

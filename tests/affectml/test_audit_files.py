@@ -8,17 +8,13 @@ import pandas as pd
 import pytest
 
 from affectml.auditing import audit_files
-from affectml.demo_set import write_demo
-from affectml.embeddings import embed_dataset
 from affectml_annotation import LabelStore, Task
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory):
+def written(demo_set):
     """A folder with a data set, embedded; read only."""
-    root = tmp_path_factory.mktemp("written")
-    embed_dataset(write_demo(root / "demo", images=40, seed=3).root, "affect-tiny")
-    return root
+    return demo_set(images=20, seed=3, embedded=True).root.parent
 
 
 @pytest.fixture
@@ -78,15 +74,12 @@ FAULTS = [
 ]
 
 
-def keeps_all(folder: Path) -> None:
+def test_what_was_just_written_keeps_every_promise(written):
+    folder = written / "demo"
     before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     assert len(audit_files(folder)) >= 4
     assert wrong(folder) == {}
     assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
-
-
-def test_what_was_just_written_keeps_every_promise(written):
-    keeps_all(written / "demo")
 
 
 def test_nothing_is_said_of_files_that_a_data_set_has_not(place):
@@ -101,16 +94,12 @@ def test_an_image_that_a_selection_alone_has_is_named(place):
     assert "image 'nobody' is not in images.parquet" in wrong(place / "demo")["few.parquet holds selection few"]
 
 
-def told_of(folder: Path, file: str, change: object, promise: str, words: str) -> None:
-    damage(folder, file, change)
-    (told,) = (said for name, said in wrong(folder).items() if promise in name)
+@pytest.mark.parametrize(("file", "change", "promise", "words"), FAULTS)
+def test_a_broken_promise_is_told_by_name_with_the_file(place, file, change, promise, words):
+    damage(place / "demo", file, change)
+    (told,) = (said for name, said in wrong(place / "demo").items() if promise in name)
     assert words in told
-    assert str(folder) in told
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_broken_promise_is_told_by_name_with_the_file(place, fault):
-    told_of(place / "demo", *fault)
+    assert str(place / "demo") in told
 
 
 def test_the_command_ends_with_1_where_a_promise_is_broken_and_writes_nothing(place, command):
@@ -124,20 +113,14 @@ def test_the_command_ends_with_1_where_a_promise_is_broken_and_writes_nothing(pl
     assert wrong == ["every image file can be read"]
     code, _, said = command("audit", place, "--files")
     assert (code, "no dataset.json there; name a data set or a label database" in " ".join(said.split())) == (2, True)
+    code, _, said = command(*asked, "--seed", 1, "--write-groups")
+    assert (code, "--write-groups, --seed: not with --files, which looks at files alone" in said) == (2, True)
 
 
-def test_the_command_checks_a_label_database_as_labels_check_does(tmp_path, command):
+def test_the_command_checks_a_label_database_too(tmp_path, command):
     with LabelStore(tmp_path / "labels.db") as store:
         store.init_task(Task(labels=("awe", "fear"), question="What do you feel?"), ["a", "b"])
-        whole = command("audit", tmp_path / "labels.db", "--files")
-        assert whole == command("audit", "--files", tmp_path / "labels.db")
-        assert whole[0] == 0
+        assert command("audit", tmp_path / "labels.db", "--files")[0] == 0
         with store.database.write() as connection:
             connection.exec_driver_sql("UPDATE slot SET taken = 2")
         assert command("audit", tmp_path / "labels.db", "--files", "--json")[0] == 1
-
-
-def test_options_of_a_whole_audit_are_refused_with_files_alone(written, command):
-    code, _, said = command("audit", written / "demo", "--files", "--seed", 1, "--write-groups")
-    assert code == 2
-    assert "--write-groups, --seed: not with --files, which looks at files alone" in said

@@ -157,7 +157,8 @@ def test_answers_that_name_nothing_are_refused(change, words):
 
 
 def trained(folder, out, **options):
-    return train_run(TrainConfig(str(folder), multilabel=True, by_person=True, threads=1, **options), out=out)
+    fixed = {"multilabel": True, "by_person": True, "threads": 1, "options": {"l2": 0.1}}
+    return train_run(TrainConfig(str(folder), **fixed, **options), out=out)
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from affectml.importers.containers import NO_COLUMN, VECTORS, Container
 from affectml.sharing import share_dataset
 from affectml.sharing._cards import licence_id
 
+from .checks import refused
 from .edited import edit
 
 LABELS = ["joy", "awe"]
@@ -189,8 +190,7 @@ def test_paths_in_a_table_are_followed_only_within_the_source(made, bring, tmp_p
     assert data.images["file"].tolist() == ["images/own.png", "images/in.png"]
     card = f"---\nconfigs:\n- config_name: a\n  data_files: {tmp_path}/plain.parquet\n---\n"
     (tmp_path / "in" / "README.md").write_text(card)
-    with pytest.raises(BadInput, match="which lies outside; nothing was read"):
-        bring(tmp_path / "in")
+    refused(BadInput, "which lies outside; nothing was read", bring, tmp_path / "in")
 
 
 def test_addresses_are_of_a_container_or_lie_outside():
@@ -221,8 +221,7 @@ def test_what_cannot_be_had_is_said_in_one_line(bring, tmp_path):
         tmp_path / "a.tar": r"a\.tar: a kind of file that is not read; .* unpack archives, and `affectml import im",
         tmp_path / "packed": r"packed/a\.zip is an archive; unpack it, and import the folder",
     }.items():
-        with pytest.raises(BadInput, match=message):
-            bring(source)
+        refused(BadInput, message, bring, source)
 
 
 @pytest.fixture(scope="module")
@@ -298,8 +297,7 @@ def test_nothing_of_a_person_is_shared_but_answers(shared):
     judged = pd.read_parquet(kept.path / "judgements")
     assert judged["annotator_id"].tolist() == data.judgements["annotator_id"].tolist()
     assert judged["note"].unique().tolist() == ["call me on 555"]
-    with pytest.raises(BadInput, match="no column 'nots'.*did you mean 'note'"):
-        share_dataset(data, root / "no", keep=["nots"])
+    refused(BadInput, "no column 'nots'.*did you mean 'note'", share_dataset, data, root / "no", keep=["nots"])
 
 
 def test_the_card_says_what_is_known_and_that_the_rest_is_not(shared, tmp_path):

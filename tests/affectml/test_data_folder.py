@@ -17,6 +17,7 @@ from affectml_annotation import Answer, BadExport, LabelStore, Task, aggregate
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 
 from .answered import evaluated
+from .checks import refused
 from .edited import edit
 
 
@@ -68,8 +69,7 @@ def test_rounded_shares_are_made_to_sum_to_one_exactly(tmp_path):
     ],
 )
 def test_a_bad_table_is_refused_with_the_row_named(tmp_path, kind, values, more, content, says):
-    with pytest.raises(BadDataset, match=says):
-        write(tmp_path, content, kind, values, **more)
+    refused(BadDataset, says, write, tmp_path, content, kind, values, **more)
 
 
 def test_an_unknown_label_names_the_nearest(tmp_path):
@@ -79,14 +79,12 @@ def test_an_unknown_label_names_the_nearest(tmp_path):
 
 def test_dataset_json_with_an_unknown_key_is_refused(data):
     edit(data.root / "dataset.json", licens="CC0")
-    with pytest.raises(BadDataset, match="licens"):
-        Dataset.open(data.root)
+    refused(BadDataset, "licens", Dataset.open, data.root)
 
 
 def test_a_file_and_a_run_are_no_data_sets(tmp_path):
     (tmp_path / "labels.csv").write_text("x")
-    with pytest.raises(BadDataset, match=r"is a file.*affectml import table"):
-        Dataset.open(tmp_path / "labels.csv")
+    refused(BadDataset, r"is a file.*affectml import table", Dataset.open, tmp_path / "labels.csv")
     with pytest.raises(BadDataset, match=r"sigmoid is a run, where a data set is wanted"):
         Dataset.open(Path(__file__).parents[1] / "golden" / "0.3.0" / "runs" / "sigmoid")
 
@@ -109,8 +107,7 @@ def test_a_cell_that_no_column_of_its_name_holds_is_refused(data, column, cell, 
 def test_no_path_or_link_leaves_the_data_sets_folder(tmp_path, data, file):
     (tmp_path / "secret.png").write_bytes(b"x")
     (data.root / "link.png").symlink_to(tmp_path / "secret.png")
-    with pytest.raises(BadDataset, match="leaves"):
-        data.image_path(file)
+    refused(BadDataset, "leaves", data.image_path, file)
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path):
@@ -145,8 +142,7 @@ def test_what_a_killed_command_left_of_a_file_is_taken_away_and_nothing_that_som
 
 def test_a_folder_with_something_in_it_is_not_written_over(tmp_path):
     (tmp_path / "mine.txt").write_text("x")
-    with pytest.raises(BadInput, match="not empty"):
-        check_new(tmp_path)
+    refused(BadInput, "not empty", check_new, tmp_path)
 
 
 def test_a_data_set_is_never_written_over(tmp_path):
@@ -204,8 +200,7 @@ def test_what_is_written_is_read_back(tmp_path):
     ],
 )
 def test_what_no_schema_allows_is_refused(tmp_path, change, says):
-    with pytest.raises(BadDataset, match=says):
-        Dataset.open(found(tmp_path, **change))
+    refused(BadDataset, says, Dataset.open, found(tmp_path, **change))
 
 
 def test_an_export_says_what_its_people_were_asked_and_leaves_the_others_as_they_are(tmp_path):
@@ -224,8 +219,7 @@ def test_answers_about_something_else_never_mix(tmp_path):
     write_dataset_folder(folder, answered("ann"), MAKE)
     other = "judgements of what is evoked, the task asked for what is expressed"
     for asked, says in (({"construct": "expressed"}, other), ({"question": "And now?"}, "1 of its judgements answer")):
-        with pytest.raises(BadExport, match=says):
-            write_dataset_folder(folder, answered("ben", **asked), MAKE, replace=True)
+        refused(BadExport, says, write_dataset_folder, folder, answered("ben", **asked), MAKE, replace=True)
 
 
 def test_a_target_that_answers_another_question_is_not_taken_for_the_same(tmp_path):

@@ -1,12 +1,10 @@
-"""The demo set: feelings, looks and people, each on its own, its panels and captions; and its folder."""
+"""The demo set: feelings, looks and people, each on its own, its panels; and its folder."""
 
 import json
-from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
 
 import numpy as np
-import open_clip
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -15,17 +13,13 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 from scipy.special import expit
 
-import affectml
 from affectml.data import Dataset
 from affectml.demo_set import write_demo
-from affectml.demo_set.painting import Look, Purpose, demo_stream, group_stream, look_of, training_stream
+from affectml.demo_set.painting import Purpose, demo_stream, group_stream, look_of, training_stream
 from affectml.demo_set.people import (
-    NOTHING,
     RARE,
-    TEMPLATES,
     Annotators,
     Words,
-    captions,
     choice_chances,
     draw_feeling,
     judge,
@@ -40,6 +34,8 @@ from affectml.page.section import Page, Shown
 from affectml.page.write import caveats
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
 from affectml.vlm import read_replies, together
+
+from .checks import refused
 
 feelings = hnp.arrays(np.float64, (5, 3), elements=st.floats(-1, 1))
 
@@ -65,8 +61,7 @@ def test_the_nearest_word_is_the_mode_and_no_rate_is_zero_or_one(points):
 
 
 def test_a_taxonomy_without_places_is_refused():
-    with pytest.raises(BadInput, match="at least two labels with a place"):
-        Words.of(Taxonomy(name="own", labels=("a", "b")))
+    refused(BadInput, "at least two labels with a place", Words.of, Taxonomy(name="own", labels=("a", "b")))
 
 
 def test_brightness_and_saturation_obey_the_published_regressions():
@@ -90,8 +85,7 @@ def test_every_purpose_seed_and_place_has_numbers_of_its_own():
 
 @pytest.mark.parametrize("seed", [-1, 2**64, 2**96 + 5])
 def test_a_seed_that_would_run_into_other_purposes_is_refused(seed):
-    with pytest.raises(BadInput, match="at least 0 and below 2\\^64"):
-        demo_stream(seed, Purpose.PAINTING, 0)
+    refused(BadInput, "at least 0 and below 2\\^64", demo_stream, seed, Purpose.PAINTING, 0)
 
 
 @given(hnp.arrays(np.float64, (4, 3), elements=st.floats(RARE, 1 - RARE)), st.integers(0, 10))
@@ -174,38 +168,6 @@ def test_the_data_set_and_the_report_say_that_the_difference_is_planted(local, t
         assert (note in caveats(Page((), shown=Shown("", "", info=info, dataset=data)))) is said
 
 
-def test_a_caption_says_how_a_painting_looks_and_what_it_evokes():
-    words = words_of(MIKELS, "textbook")
-    sad, plain = np.full((2, 8), 0.002)
-    sad[7] = 0.998
-    look = Look(brightness=0.3, saturation=0.2, hue=0.55, jaggedness=0.8, shapes=9)
-    said = captions(look, sad, words, MIKELS, demo_stream(0, Purpose.CAPTION, 0))
-    names = ("sadness", *MIKELS.synonyms["sadness"])
-    assert all(text.split(" evokes ")[-1].split(", in ")[0] in names for text in said), said
-    assert said[0].startswith("many jagged shapes in dark blue: a painting that evokes ")
-    look = Look(brightness=0.8, saturation=0.2, hue=0.01, jaggedness=0.1, shapes=2)
-    said = captions(look, plain, words, MIKELS, demo_stream(0, Purpose.CAPTION, 0))
-    assert said[2] == f"{NOTHING}, in few round shapes"
-    assert "bright red" in said[1]
-
-
-def test_captions_never_name_a_label_without_a_place():
-    taxonomy = get_taxonomy("artemis-9")
-    words, look = words_of(taxonomy, "local"), look_of(np.zeros(3), np.random.default_rng(0))
-    streams = [demo_stream(1, Purpose.CAPTION, i) for i in range(400)]
-    said = [text for each in streams for text in captions(look, np.full(9, 0.3), words, taxonomy, each)]
-    assert not any("something else" in text for text in said)
-
-
-def test_no_caption_is_too_long_for_affect_tiny():
-    tokenizer = open_clip.get_tokenizer(f"local-dir:{Path(affectml.__file__).parent / 'encoders' / 'affect_tiny'}")
-    longest = {"amount": "several", "form": "jagged", "light": "bright", "hue": "orange"}
-    names = {word for name in builtin_names() for label in get_taxonomy(name).labels
-             for word in (label, *get_taxonomy(name).synonyms.get(label, ()))}  # fmt: skip
-    texts = [template.format(feeling=word, **longest) for template in TEMPLATES for word in [*sorted(names), NOTHING]]
-    assert (tokenizer(texts)[:, -1] == 0).all()
-
-
 def bytes_of(folder):
     return {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
@@ -257,15 +219,13 @@ def test_a_taxonomy_of_ones_own_travels_with_the_set(tmp_path):
     ],
 )
 def test_bad_arguments_are_named_and_of_these_and_what_is_stopped_nothing_is_written(arguments, message, tmp_path):
-    with pytest.raises((BadInput, KeyboardInterrupt), match=message):
-        write_demo(tmp_path / "set", **arguments)
+    refused((BadInput, KeyboardInterrupt), message, write_demo, tmp_path / "set", **arguments)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_taken_is_left_alone(tmp_path):
     (tmp_path / "mine.txt").write_text("precious")
-    with pytest.raises(BadInput, match="not empty"):
-        write_demo(tmp_path, images=5)
+    refused(BadInput, "not empty", write_demo, tmp_path, images=5)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
@@ -284,7 +244,7 @@ def test_a_look_changes_the_paintings_and_nothing_that_is_true_of_them(local, de
 @pytest.fixture(scope="module", params=["sets", "one"])
 def answered(request, demo_set):
     """truth [N, C], and by model a row of answers per image and label: stated shares, or shares of named sets."""
-    demo = demo_set(images=400, seed=5, answers=request.param, models=True)
+    demo = demo_set(images=400, seed=5, size=16, answers=request.param, models=True)
     target = demo.target("emotions")
     truth = demo.truth.set_index("image_id")[list(target.taxonomy.labels)]
     found = {}

@@ -141,12 +141,15 @@ class Session:
         assert words[0] == "affectml", f"{line}: only commands of affectml run here"
         for name in NEW:
             shutil.rmtree(self.folder / name, ignore_errors=True)
-        self.monkeypatch.setattr(sys, "argv", words)
+        to = words[words.index(">") :] if ">" in words else []
+        self.monkeypatch.setattr(sys, "argv", words[: len(words) - len(to)])
         self.capsys.readouterr()
         with pytest.raises(SystemExit) as ended:  # a warning is an error: what documents show is free of them
             main()
         out, err = self.capsys.readouterr()
         assert ended.value.code == 0, f"{line}\n{err}"
+        if to:
+            (self.folder / to[1]).write_text(out, encoding="utf-8")
         if words[1:3] == ["label", "init"]:
             write_people(Dataset.open(words[3]), self.folder)
         if words[1:3] == ["study", "run"]:  # as the page would
@@ -220,9 +223,7 @@ def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("world")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        demo = write_demo(Path("DATASET"), images=80, seed=5)
-        for name, seed in (("A", 1), ("B", 2), ("C", 3)):
-            write_demo(Path(name), images=60, seed=seed)
+        demo = write_demo(Path("DATASET"), images=80, seed=5, size=96)
         for run, head in (("RUN", "contrastive"), ("RUN2", "sigmoid")):
             config = TrainConfig(dataset="DATASET", multilabel=True, head=head, encoder="affect-tiny", threads=1)
             train_run(config, out=Path(run))

@@ -20,18 +20,13 @@ from affectml.cli import app
 from affectml.errors import BadInput
 from affectml.heads import SigmoidHead
 
-
-@pytest.fixture(scope="module")
-def demo(demo_set):
-    return demo_set("mydata", images=200, seed=3)
+from .checks import refused
 
 
 @pytest.fixture(scope="module")
-def run(demo, tiny_clip, tmp_path_factory):
-    said = []
-    out = tmp_path_factory.mktemp("runs") / "run"
-    encoder = f"local-dir:{tiny_clip}"
-    run = affectml.train(demo, head="topk", k=2, encoder=encoder, threads=1, out=out, say=said.append)
+def run(paintings, tmp_path_factory):
+    said, out = [], tmp_path_factory.mktemp("runs") / "run"
+    run = affectml.train(paintings, head="topk", k=2, threads=1, out=out, say=said.append)
     assert said
     return run
 
@@ -99,17 +94,16 @@ def test_every_command_has_a_function_of_its_name():
     assert {"train", "import_table"} <= set(dir(affectml))
 
 
-def test_functions_do_what_their_commands_do(run, demo, tiny_clip, tmp_path):
-    summary = affectml.embed(demo, encoder=f"local-dir:{tiny_clip}", threads=1, say=str)
+def test_functions_do_what_their_commands_do(run, paintings, tmp_path):
+    summary = affectml.embed(paintings, encoder="affect-tiny", threads=1, say=str)
     assert (summary.done, summary.skipped_existing) == (0, 200)
-    view = affectml.explore(demo, [run])
+    view = affectml.explore(paintings, [run])
     assert list(view.runs) == ["run"]
     assert [each.folder for each in affectml.list_runs(run.folder.parent)] == [run.folder]
     assert affectml.taxonomy("mikels-8") == run.taxonomy
     graph = affectml.export(run, hub=tmp_path / "hub").facts
     assert graph == {"hub": str(tmp_path / "hub")}
-    with pytest.raises(BadInput, match="export: say what to write: onnx=True, hub='FOLDER'"):
-        affectml.export(run)
+    refused(BadInput, "export: say what to write: onnx=True, hub='FOLDER'", affectml.export, run)
 
 
 def test_train_infers_several_labels_and_hands_options_to_the_head(run):
@@ -132,9 +126,8 @@ def test_train_infers_several_labels_and_hands_options_to_the_head(run):
         ({"tau": "half"}, "^tau='half': it should be a valid number$"),
     ],
 )
-def test_an_option_that_is_not_there_or_of_another_type_is_named_before_any_work(demo, options, says):
-    with pytest.raises(BadInput, match=says):
-        affectml.train(demo, **options)
+def test_an_option_that_is_not_there_or_of_another_type_is_named_before_any_work(paintings, options, says):
+    refused(BadInput, says, affectml.train, paintings, **options)
 
 
 RETURNED = [
@@ -161,8 +154,8 @@ def test_scores_are_a_table_of_systems_and_metrics_with_intervals(run):
     assert np.isnan(table.loc["floor", ("set_f1", "value")])
 
 
-def test_predict_takes_paths_folders_pictures_and_arrays(run, demo, tmp_path):
-    files = sorted((demo.root / "images").glob("*.png"))[:3]
+def test_predict_takes_paths_folders_pictures_and_arrays(run, paintings, tmp_path):
+    files = sorted((paintings.root / "images").glob("*.png"))[:3]
     (tmp_path / "deep" / "deeper").mkdir(parents=True)
     (tmp_path / "deep" / ".hidden").mkdir()
     for file, place in zip(files, ("deep/deeper", "deep", "deep/.hidden"), strict=True):
@@ -203,26 +196,20 @@ def test_predict_takes_paths_folders_pictures_and_arrays(run, demo, tmp_path):
     ],
 )
 def test_what_is_no_image_is_refused(run, given, says):
-    with pytest.raises(BadInput, match=says):
-        run.predict(given)
+    refused(BadInput, says, run.predict, given)
 
 
-def test_evaluate_load_run_and_demo(run, demo, tmp_path):
-    again, quiet = affectml.load_run(run.folder), {"threads": 1, "say": lambda line: None}
-    found = affectml.evaluate(again, on=demo, out=tmp_path / "found", **quiet).evaluation
-    pd.testing.assert_series_equal(found.across().loc["model"], run.scores.loc["model"], check_names=False)
-    both = affectml.evaluate({"this": again, "that": run.folder}, on=[demo.root], out=tmp_path / "both.csv", **quiet)
-    assert both.evaluation.get("set_f1", "this", "that").value == 0
-    with pytest.raises(BadInput, match="no option 'sede'; did you mean 'seed'"):
-        affectml.evaluate(again, on=demo, sede=1)
-    assert affectml.demo(demo.root).name == demo.name
-    with pytest.raises(BadInput, match="leave out images"):
-        affectml.demo(demo.root, images=20)
+def test_evaluate_and_load_run(run, paintings, tmp_path):
+    runs, quiet = {"this": affectml.load_run(run.folder), "that": run.folder}, {"threads": 1, "say": lambda line: None}
+    found = affectml.evaluate(runs, on=[paintings.root], out=tmp_path / "both.csv", **quiet).evaluation
+    pd.testing.assert_series_equal(found.across().loc["this"], run.scores.loc["model"], check_names=False)
+    assert found.get("set_f1", "this", "that").value == 0
+    refused(BadInput, "no option 'sede'; did you mean 'seed'", affectml.evaluate, run, on=paintings, sede=1)
 
 
-def test_notebooks_show_runs_and_predictions_with_pictures_and_escape_what_users_wrote(run, demo, tmp_path):
+def test_notebooks_show_runs_and_predictions_with_pictures_and_escape_what_users_wrote(run, paintings, tmp_path):
     evil = tmp_path / "<img src=x onerror=alert(1)>.png"
-    evil.write_bytes(next((demo.root / "images").glob("*.png")).read_bytes())
+    evil.write_bytes(next((paintings.root / "images").glob("*.png")).read_bytes())
     table = run.predict([evil, Image.new("RGB", (8, 8))])
     page = table._repr_html_()
     assert page.count("data:image/jpeg;base64,") == 1
@@ -232,23 +219,20 @@ def test_notebooks_show_runs_and_predictions_with_pictures_and_escape_what_users
     assert type(table.head(1)) is type(table)
 
 
-def test_a_notebook_shows_a_data_set(demo):
-    page = demo._repr_html_()
+def test_a_notebook_shows_a_data_set(paintings):
+    page = paintings._repr_html_()
     assert "emotions" in page
     assert page.count("data:image/jpeg;base64,") == 6
 
 
 def test_the_demo_set_is_opened_again_by_the_options_that_drew_it(tmp_path):
-    first = affectml.demo(tmp_path / "a", images=20, seed=4, look="dark")
-    assert affectml.demo(tmp_path / "a", images=20, seed=4, look="dark").fingerprint("emotions") == first.fingerprint(
-        "emotions"
-    )
+    first, again = (affectml.demo(tmp_path / "a", images=20, seed=4, look="dark") for _ in range(2))
+    assert again.fingerprint("emotions") == first.fingerprint("emotions")
     with pytest.raises(BadInput, match="not drawn with these options: leave out images, look to open it"):
         affectml.demo(tmp_path / "a", images=20, look="dark")
     with pytest.raises(BadInput, match="leave out images, seed, look, models"):  # it has no answers of models
         affectml.demo(tmp_path / "a", images=20, seed=4, look="dark", models=True)
-    with pytest.raises(BadInput, match="no option 'image'; did you mean 'images'"):
-        affectml.demo(tmp_path / "a", image=20)
+    refused(BadInput, "no option 'image'; did you mean 'images'", affectml.demo, tmp_path / "a", image=20)
 
 
 @pytest.mark.parametrize(("watched", "things"), [(False, [1, 2]), (True, [])])

@@ -21,6 +21,7 @@ from affectml_metrics import functional as F
 from affectml_metrics.table import find
 
 from .answered import answered
+from .checks import refused
 from .edited import edit
 
 
@@ -178,8 +179,7 @@ def test_systems_are_scored_on_the_images_that_all_of_them_answered(judge, truth
     whole = found.get("set_f1", "a", by="unanswered", level="as empty")
     assert (whole.value, whole.n) == (pytest.approx(float(by_hand.mean())), len(test))
     assert scores(found, "a")["set_f1"] == pytest.approx(float(by_hand[8:20].mean()))
-    with pytest.raises(BadInput, match=r"has an answer of every system .*: a 8, b 22"):
-        judge({"a": tables["a"][:8], "b": tables["b"]})
+    refused(BadInput, r"has an answer of every system .*: a 8, b 22", judge, {"a": tables["a"][:8], "b": tables["b"]})
 
 
 def test_bias_is_corrected_for_the_labels_of_all_systems_and_the_users_words_are_taken(judge, truth):
@@ -279,13 +279,11 @@ def test_places_are_told_of_what_was_asked(paintings, judge, tmp_path):
 
 def test_one_image_is_enough_and_images_elsewhere_are_refused(judge, demo_set, truth, parts):
     train = here(truth, parts["train"])
-    with pytest.raises(BadInput, match=rf"none of the {len(train)} images with an answer is among the \d+ of the test"):
-        judge(train)
+    refused(BadInput, rf"none of the {len(train)} images with an answer is among the \d+ of the test", judge, train)
     assert judge(here(truth, parts["test"][:1])).facts["rules"]["interval"] == "none: 1 image says nothing of others"
     few = demo_set(images=20).root
     pd.read_parquet(few / "images.parquet").assign(split="train").to_parquet(few / "images.parquet")
-    with pytest.raises(BadDataset, match=r"split 'test' has no image .*or take all images: split='all'"):
-        judge(truth, on=few)
+    refused(BadDataset, r"split 'test' has no image .*or take all images: split='all'", judge, truth, on=few)
 
 
 REFUSED = [  # systems, with a file of answers on the data set; options; what is said of them

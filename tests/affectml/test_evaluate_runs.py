@@ -14,7 +14,6 @@ import affectml
 from affectml.cli._command import LOG_WIDTH
 from affectml.cli.models import print_evaluation
 from affectml.data import Dataset
-from affectml.demo_set import write_demo
 from affectml.errors import BadInput, BadRun
 from affectml.evaluating import EvaluateConfig, evaluate_systems
 from affectml.evaluating.evaluate import of_runs
@@ -35,18 +34,12 @@ SLOW = {"runs"}  # fixtures, and so all that asks for them
 
 
 @pytest.fixture(scope="module")
-def data(demo_set):
-    return demo_set(images=200, seed=31)
-
-
-@pytest.fixture(scope="module")
-def runs(data, tmp_path_factory):
+def runs(paintings, tmp_path_factory):
     """Two heads, each with two seeds, which part the images anew."""
     root = tmp_path_factory.mktemp("runs")
-    for head in ("sigmoid", "topk"):
-        for seed in (0, 1):
-            config = TrainConfig(dataset=str(data.root), multilabel=True, head=head, seed=seed, threads=1)
-            train_run(config, out=root / f"{head}{seed}")
+    for head, seed in itertools.product(("sigmoid", "topk"), (0, 1)):
+        config = TrainConfig(dataset=str(paintings.root), multilabel=True, head=head, seed=seed, threads=1)
+        train_run(config, out=root / f"{head}{seed}")
     return root
 
 
@@ -102,10 +95,8 @@ def test_runs_that_differ_in_their_seed_are_one_way_of_training(runs, command, t
     found, values = compared(*every), {run.name: RunFolder.open(run).evaluation.get("set_f1").value for run in every}
     mean = found.get("set_f1", "sigmoid (2 seeds)", by="seeds")
     assert (mean.value, mean.n) == (pytest.approx((values["sigmoid0"] + values["sigmoid1"]) / 2), 2)
-    for who, system in (
-        ("person", "person"),
-        ("topk (2 seeds)", "model"),
-    ):  # on the same images, beside the same people
+    # on the same images, beside the same people
+    for who, system in (("person", "person"), ("topk (2 seeds)", "model")):
         each = [RunFolder.open(runs / f"topk{seed}").evaluation.get("set_f1", system, "rest") for seed in (0, 1)]
         assert found.get("set_f1", who, "rest", by="seeds").value == pytest.approx(np.mean([f.value for f in each]))
     assert "people's with each other" in sentence(Page.of(found))
@@ -121,12 +112,11 @@ def test_runs_that_differ_in_their_seed_are_one_way_of_training(runs, command, t
     assert row[2::2] == [cell(found.get("set_f1", f"{head} (2 seeds)", by="seeds")).split()[0] for head in ways]
 
 
-def test_runs_that_were_tested_on_other_images_are_judged_on_the_data_set(runs, data):
+def test_runs_that_were_tested_on_other_images_are_judged_on_the_data_set(runs, paintings):
     one, other = (set(RunFolder.open(runs / name).evaluation.scores["image_id"]) for name in ("sigmoid0", "topk1"))
     refused(BadInput, "different images: name the data set .*on", compared, runs / "sigmoid0", runs / "topk1")
-    found = affectml.evaluate(
-        [runs / "sigmoid0", runs / "topk1"], on=data, threads=1, out=runs.parent / "both.csv"
-    ).evaluation
+    both = [runs / "sigmoid0", runs / "topk1"]
+    found = affectml.evaluate(both, on=paintings, threads=1, out=runs.parent / "both.csv").evaluation
     assert found.n == found.get("set_f1", "topk1").n == len(one & other)
 
 
@@ -193,9 +183,9 @@ def test_missing_runs_are_trained_once_with_each_seed_and_mix_of_prompts(command
 
 
 @pytest.mark.parametrize("name", ["run.json", "dataset.json", "report.html"])
-def test_nothing_is_written_over_that_no_evaluation_wrote(data, tmp_path, name):
+def test_nothing_is_written_over_that_no_evaluation_wrote(paintings, tmp_path, name):
     (tmp_path / name).write_text("mine")
-    refused(BadInput, f"holds {name}, which no evaluation wrote", affectml.evaluate, train=data, out=tmp_path)
+    refused(BadInput, f"holds {name}, which no evaluation wrote", affectml.evaluate, train=paintings, out=tmp_path)
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(name, "mine")]
 
 
@@ -250,17 +240,16 @@ CALLED = {"m": "demo", "e": "demo ekman-6 pale", "p": "demo polarity-2 dark"}
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    root = tmp_path_factory.mktemp("variants")
-    for seed, (name, (taxonomy, look)) in enumerate(VARIANTS.items()):
-        write_demo(root / name, images=120, seed=seed, taxonomy=taxonomy, look=look)
-    return {name: root / name for name in VARIANTS}
+def folders(demo_set):
+    seeds = zip(VARIANTS.items(), range(3), strict=True)
+    more = {"images": 90, "embedded": True}
+    return {name: demo_set(name, seed=seed, taxonomy=t, look=look, **more).root for (name, (t, look)), seed in seeds}
 
 
 @pytest.fixture(scope="module")
-def crossed(folders):
+def crossed(folders, tmp_path_factory):
     """A run of each data set, judged on all of them; and the folder that holds the runs."""
-    out = folders["m"].parent / "crossed"
+    out = tmp_path_factory.mktemp("crossed") / "out"
     paths = tuple(map(str, folders.values()))
     return evaluate_systems([], EvaluateConfig(train=paths, on=paths, threads=1), out=out), out
 
@@ -327,7 +316,8 @@ def test_the_terminal_breaks_long_lines_and_says_once_how_many_sets_are_empty(cr
 
 
 def test_an_existing_run_is_judged_in_other_labels_as_it_was_when_it_was_trained(crossed, trained, folders, on):
-    here, column = on(trained["m"], folders["p"])[0], "top_k_accuracy@1"
+    here, column = on(trained["m"], folders["p"], folders["p"] / ".")[0], "top_k_accuracy@1"
+    assert "datasets" not in here.facts  # which two paths name
     assert here.get("top_1_accuracy").space == "polarity-2"
     key = "dataset == @CALLED['p'] and space == 'polarity-2' and against == 'people' and system == "
     again = crossed[0].evaluation.scores.query(f"{key}'demo-sigmoid'").set_index("image_id")[column]
@@ -346,10 +336,10 @@ def test_a_choice_fills_the_cell_and_a_label_may_be_left_out(trained, folders, o
 def test_images_that_a_run_learned_from_are_left_out_under_any_name(trained, folders, on, tmp_path):
     other = shutil.copytree(folders["m"], tmp_path / "query")
     edit(other / "dataset.json", name="found")
-    for file in ("images.parquet", "annotations.parquet", "targets-emotions.parquet", "truth.parquet"):
-        table = pd.read_parquet(other / file)
-        table.assign(image_id="z" + table["image_id"].astype(str)).to_parquet(other / file)
-    shutil.rmtree(other / "embeddings")
+    tables = ("images.parquet", "annotations.parquet", "targets-emotions.parquet", "truth.parquet")
+    for file in [*(other / name for name in tables), *other.glob("embeddings/*/list-*.parquet")]:
+        table = pd.read_parquet(file)
+        table.assign(image_id="z" + table["image_id"].astype(str)).to_parquet(file)
     found, said = on(trained["m"], other)
     count, test = len(Dataset.open(other).images), RunFolder.open(trained["m"]).info.split.images["test"]
     assert found.n == test
@@ -357,10 +347,6 @@ def test_images_that_a_run_learned_from_are_left_out_under_any_name(trained, fol
     moved = shutil.copytree(trained["m"], tmp_path / "moved")
     edit(moved / "run.json", config={"dataset": "gone"})
     assert on(moved, other)[0].n == count  # nothing tells: other names, and the own data are gone
-
-
-def test_a_set_named_by_two_paths_is_one_set(trained, folders, on):
-    assert "datasets" not in on(trained["m"], folders["m"], folders["m"] / ".")[0].facts
 
 
 def test_a_shared_run_is_not_judged_on_what_it_may_have_learned_from(trained, folders, on, tmp_path):
@@ -371,10 +357,9 @@ def test_a_shared_run_is_not_judged_on_what_it_may_have_learned_from(trained, fo
 
 
 @pytest.mark.slow
-def test_masses_of_every_distribution_head_add_up_and_who_cannot_learn_is_left_out(tmp_path):
-    one = write_demo(tmp_path / "one", images=100, seed=4, answers="one", taxonomy="mikels-8")
-    two = write_demo(tmp_path / "two", images=100, seed=5, answers="one", taxonomy="polarity-2")
-    said = []
+def test_masses_of_every_distribution_head_add_up_and_who_cannot_learn_is_left_out(demo_set, tmp_path):
+    one = demo_set("one", images=100, seed=4, answers="one", taxonomy="mikels-8")
+    two, said = demo_set("two", images=100, seed=5, answers="one", taxonomy="polarity-2"), []
     found = affectml.evaluate(train=one, on=two, heads=("softmax", "kernel", "topk"), threads=1, out=tmp_path / "out",
                               say=said.append).evaluation  # fmt: skip
     systems = (f"{one.name}-softmax", f"{one.name}-kernel")

@@ -167,6 +167,10 @@ def kind_of(failure):
     return failure["reason"].partition(":")[0], failure["again"]
 
 
+def redirecting(to, status=302):
+    return lambda handler, _: handler.answer(status, location=to)
+
+
 def only_failures(folder, **options):
     """What did not come of a download of which nothing came, by image."""
     affectml.fetch(folder, **{**QUICK, **options})
@@ -250,25 +254,24 @@ def test_a_hash_that_is_listed_must_be_that_of_what_comes(server, listing):
 # What does not come
 
 HTML = b"<!DOCTYPE html><title>photo</title>"
-REFUSED = {  # content -> how the reason begins
-    "html": (HTML, "not an image: starts with b'<!DOCTYPE html>"),
-    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image: starts with"),
-    "xml": (b"\xef\xbb\xbf<?xml version='1.0'?><svg/>", "not an image: starts with"),
-    "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image: starts with"),
-    "nothing": (b"", "not an image: empty"),
-    "half a png": (picture(1, size=(16, 16))[:400], "unreadable image: cannot be read whole"),
-    "too many pixels": (b"P6 30000 30000 255\n", "unreadable image: Image size (900000000 pixels)"),
-    "too large": (picture(1, size=(400, 400)), "too large: more than 262,144 bytes"),
-}
+REFUSED = [  # content, how the reason begins
+    (HTML, "not an image: starts with b'<!DOCTYPE html>"),
+    (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image: starts with"),
+    (b"\xef\xbb\xbf<?xml version='1.0'?><svg/>", "not an image: starts with"),
+    (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image: starts with"),
+    (b"", "not an image: empty"),
+    (picture(1, size=(16, 16))[:400], "unreadable image: cannot be read whole"),
+    (b"P6 30000 30000 255\n", "unreadable image: Image size (900000000 pixels)"),
+    (picture(1, size=(400, 400)), "too large: more than 262,144 bytes"),
+]
 
 
 def test_what_is_no_picture_is_refused_once_whatever_it_is_called(server, listing):
-    for n, (content, _) in enumerate(REFUSED.values()):
+    for n, (content, _) in enumerate(REFUSED):
         server.serves(f"/{n}.jpg", content, content_type="image/jpeg")
-    refused = only_failures(listing([f"/{n}.jpg" for n in range(len(REFUSED))]), max_mb=0.25)
-    for n, (_, reason) in enumerate(REFUSED.values()):
-        assert refused[f"i{n}"]["reason"].startswith(reason)
-        assert refused[f"i{n}"]["again"] == "no"
+    refused = only_failures(listing(list(server.pages)), max_mb=0.25)
+    for n, (_, reason) in enumerate(REFUSED):
+        assert (refused[f"i{n}"]["reason"][: len(reason)], refused[f"i{n}"]["again"]) == (reason, "no")
     assert set(server.asked.values()) == {1}
 
 
@@ -284,54 +287,44 @@ def reset(handler, _):
     handler.reset()
 
 
-def closing(name, sent=None, **headers):
+def closing(sent=None, **headers):
     def page(handler, _):
         handler.begin(200, **headers)
         handler.wfile.write(picture(1)[:sent])
         handler.close()
 
-    page.__name__ = name
     return page
 
 
-promises_more = closing("promises_more", content_length=5000)
-promises_less = closing("promises_less", content_length=400)
-ends_early = closing("ends_early", 400, connection="close")
+promises_more, ends_early = closing(content_length=5000), closing(400, connection="close")
 
 
-def silent(handler, _):
-    handler.server.over.wait()
+def trickling(start):
+    def page(handler, _):
+        handler.wfile.write(start)
+        while not handler.server.over.wait(0.02):
+            handler.wfile.write(b"a")
+
+    return page
 
 
-def trickling_head(handler, _):
-    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-    while not handler.server.over.wait(0.02):
-        handler.wfile.write(b"a")
-
-
-def trickling_body(handler, _):
-    handler.begin(200, content_length=100_000)
-    while not handler.server.over.wait(0.02):
-        handler.wfile.write(b"a")
-
-
-BROKEN = {  # page -> reason, whether it is worth another try, requests
-    endless: ("too large", "no", 1),
-    reset: ("connection failed", "yes", 3),
-    promises_more: ("connection failed", "yes", 3),
-    promises_less: ("unreadable image", "no", 1),
-    ends_early: ("unreadable image", "yes", 3),
-    silent: ("connection failed", "yes", 3),
-    trickling_head: ("too slow", "yes", 1),
-    trickling_body: ("too slow", "yes", 1),
-}
+BROKEN = [  # page, reason, whether it is worth another try, requests
+    (endless, "too large", "no", 1),
+    (reset, "connection failed", "yes", 3),
+    (promises_more, "connection failed", "yes", 3),
+    (closing(content_length=400), "unreadable image", "no", 1),
+    (ends_early, "unreadable image", "yes", 3),
+    (lambda handler, _: handler.server.over.wait(), "connection failed", "yes", 3),
+    (trickling(b"HTTP/1.1 200 OK\r\nX-Slow: "), "too slow", "yes", 1),
+    (trickling(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"), "too slow", "yes", 1),
+]
 
 
 def test_a_server_that_breaks_off_lies_or_stalls_leaves_nothing_behind(server, listing):
-    server.pages.update({f"/{page.__name__}": page for page in BROKEN})
+    server.pages.update({f"/{n}": page for n, (page, *_) in enumerate(BROKEN)})
     broken = only_failures(listing(list(server.pages)), max_mb=0.25, timeout=0.1, deadline=0.5, per_host=8)
-    assert [kind_of(broken[f"i{n}"]) for n in range(len(BROKEN))] == [page[:2] for page in BROKEN.values()]
-    assert server.asked == {f"/{page.__name__}": requests for page, (*_, requests) in BROKEN.items()}
+    for n, (_, *expected) in enumerate(BROKEN):
+        assert [*kind_of(broken[f"i{n}"]), server.asked[f"/{n}"]] == expected
 
 
 STATUSES = {**dict.fromkeys((204, 304, 401, 403, 404, 410), "no"), **dict.fromkeys((408, 429, 500, 502), "yes")}
@@ -339,19 +332,16 @@ STATUSES = {**dict.fromkeys((204, 304, 401, 403, 404, 410), "no"), **dict.fromke
 
 def test_a_status_says_whether_another_try_is_worth_it(server, listing):
     server.pages.update({f"/{status}": lambda handler, _, status=status: handler.answer(status) for status in STATUSES})
-    refused = only_failures(listing([f"/{status}" for status in STATUSES]))
-    assert {failure["reason"]: failure["again"] for failure in refused.values()} == {
-        f"status {status}": again for status, again in STATUSES.items()
-    }
-    assert server.asked == {f"/{status}": {"no": 1, "yes": 3}[again] for status, again in STATUSES.items()}
+    refused = only_failures(listing(list(server.pages)))
+    for n, (status, again) in enumerate(STATUSES.items()):
+        assert kind_of(refused[f"i{n}"]) == (f"status {status}", again)
+        assert server.asked[f"/{status}"] == {"no": 1, "yes": 3}[again]
 
 
 def test_what_fails_in_passing_comes_at_the_next_try(server, listing):
     for first in (reset, promises_more, ends_early, lambda handler, _: handler.answer(500)):
-        path = f"/{len(server.pages)}"
-        server.pages[path] = lambda handler, n, first=first: (
-            first(handler, n) if n == 1 else handler.answer(200, picture(1))
-        )
+        pages = [None, first, lambda handler, _: handler.answer(200, picture(1))]
+        server.pages[f"/{len(server.pages)}"] = lambda handler, n, pages=pages: pages[n](handler, n)
     folder = listing(list(server.pages))
     assert affectml.fetch(folder, **QUICK).images == 4
     assert set(server.asked.values()) == {2}
@@ -402,7 +392,7 @@ def test_no_more_than_so_many_requests_at_a_time_to_a_host_from_wherever(server,
     for n in range(8):
         monkeypatch.setitem(NAMES, f"h{n}.example", ["8.8.8.8"])
         to = f"http://photos.example/{n}"
-        server.pages |= {f"/{n}": there, f"/to{n}": lambda handler, _, to=to: handler.answer(302, location=to)}
+        server.pages |= {f"/{n}": there, f"/to{n}": redirecting(to)}
     folder = listing([f"/{n}" if n < 2 else f"http://h{n}.example/to{n}" for n in range(8)])
     assert affectml.fetch(folder, **QUICK, per_host=2, jobs=8).images == 8
     assert thirds == []
@@ -436,7 +426,7 @@ INWARD = [
 def test_addresses_and_ports_that_are_not_public_are_never_connected_to(server, listing, monkeypatch, redirected):
     monkeypatch.setitem(NAMES, "localhost", ["127.0.0.1"])
     server.serves("/a", picture(1))
-    pages = {f"/to{n}": lambda handler, _, to=to: handler.answer(302, location=to) for n, to in enumerate(INWARD)}
+    pages = {f"/to{n}": redirecting(to) for n, to in enumerate(INWARD)}
     server.pages.update(pages)
     folder = listing(list(pages) if redirected else INWARD)
     affectml.fetch(folder, **QUICK)
@@ -483,9 +473,7 @@ def test_any_text_is_a_url_or_fails(text, redirected):
 
 
 def test_a_redirect_to_something_else_is_not_followed(server, listing):
-    server.pages.update(
-        {f"/{n}": lambda handler, _, to=to: handler.answer(302, location=to) for n, to in enumerate(ODD[:6])}
-    )
+    server.pages.update({f"/{n}": redirecting(to) for n, to in enumerate(ODD[:6])})
     refused = only_failures(listing(list(server.pages)))
     assert {kind_of(failure)[0] for failure in refused.values()} == {"not a web address", "not a url"}
     assert server.reached == NAMES["photos.example"] * len(server.reached)
@@ -505,10 +493,10 @@ def test_what_was_refused_for_its_address_or_port_is_asked_with_the_options_that
 
 
 def test_redirects_are_followed_so_far(server, listing):
-    server.pages.update({f"/{n}": lambda handler, _, n=n: handler.answer(301, location=f"{n + 1}") for n in range(9)})
-    server.pages["/4"] = lambda handler, _: handler.answer(307, location="http://other.example/there")
+    server.pages.update({f"/{n}": redirecting(f"{n + 1}", 301) for n in range(9)})
+    server.pages["/4"] = redirecting("http://other.example/there", 307)
     server.serves("/there", picture(1))
-    server.pages["/loop"] = lambda handler, _: handler.answer(302, location="/loop")
+    server.pages["/loop"] = redirecting("/loop")
     folder = listing(["/0", "/loop"])
     assert affectml.fetch(folder, **QUICK).images == 1
     [failure] = failures(folder)
@@ -532,8 +520,8 @@ def test_the_environment_names_no_proxy(server, listing, monkeypatch):
 
 
 def test_a_password_in_a_url_goes_nowhere_and_is_written_nowhere(server, listing):
-    server.pages["/a"] = lambda handler, _: handler.answer(302, location="/b")
-    server.pages["/b"] = lambda handler, _: handler.answer(302, location="http://other.example/c")
+    server.pages["/a"] = redirecting("/b")
+    server.pages["/b"] = redirecting("http://other.example/c")
     bad = ["http://ann:s3cr%40t@bad host/", "http://ann:s3cr/t@photos.example/", "http:\\\\ann:s3cr@photos.example/"]
     bad += ["https://http://ann:s3cr@photos.example/a", "http://photos.example/to?url=http://ann:s3cr@other.example/"]
     folder = listing(["http://ann:s3cr%40t@photos.example/a", *bad])

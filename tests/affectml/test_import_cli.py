@@ -27,6 +27,8 @@ from affectml.importers import (
     registry,
 )
 
+from .checks import refused
+
 
 @pytest.fixture
 def classes(tmp_path):
@@ -64,8 +66,7 @@ def test_table_takes_its_options(classes):
 def test_errors_are_left_to_the_command_line(classes):
     with pytest.raises(BadInput, match=r"--map 'happy': expected a pair"):
         run("folder", classes / "in", classes / "out", "--map", "happy")
-    with pytest.raises(BadInput, match=r"'a' is both 'b' and 'c'"):
-        parse_mapping(["a=b", "a=c"])
+    refused(BadInput, r"'a' is both 'b' and 'c'", parse_mapping, ["a=b", "a=c"])
     assert parse_list(None) is None
 
 
@@ -147,11 +148,9 @@ def test_no_importer_writes_outside_its_folder(outside):
 
 def test_an_importer_that_is_not_there_is_named_with_the_nearest(classes):
     assert "Did you mean 'emoset'" in " ".join(CliRunner().invoke(app, ["emosets", "a", "b"]).output.split())
-    with pytest.raises(BadInput, match=r"no importer 'emosets'; did you mean 'emoset'\?"):
-        get_importer("emosets")
+    refused(BadInput, r"no importer 'emosets'; did you mean 'emoset'\?", get_importer, "emosets")
     for name, says in (("no_such_module:read", "cannot import 'no_such_module'"), ("json:loads", "json:loads: exp")):
-        with pytest.raises(BadInput, match=says):
-            get_importer(name)
+        refused(BadInput, says, get_importer, name)
 
 
 def test_an_option_that_an_importer_lacks_is_named_with_the_nearest(classes):

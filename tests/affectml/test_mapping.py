@@ -400,21 +400,3 @@ def test_every_system_is_judged_at_each_level_and_the_choices_taken_are_said(dem
         assert first.low < first.value < first.high
         assert found.systems(space=space) == ["model", "prior"]
     assert found.get("rate_cross_entropy").space == "parrott-25"  # the coarser ones are asked for by name
-
-
-def test_composition_equals_the_direct_mapping():
-    direct = mapping("parrott-25", "parrott-2")
-    rows = [label != "confusion" for label in direct.origin.labels]
-    np.testing.assert_array_equal(composed("parrott-25", "parrott-6", "parrott-2")[rows], direct.matrix[rows])
-    chained = mapping("mikels-8", "ekman-7")
-    np.testing.assert_array_equal(composed("mikels-8", "ekman-6", "ekman-7"), chained.matrix)
-    assert chained.path == ("mikels-8", "ekman-6", "ekman-7")
-
-
-def test_bounds_of_two_people_by_hand():
-    # One chose rage and envy, the other horror: half of them fear; from rates anger is .5 to 1.
-    found = mapping("parrott-25", "parrott-6")
-    fine = count_votes(judgements([{7, 17}, {10}], found.origin.labels).assign(image_id="one"), found.origin.labels)
-    low, high = found.bound_rates(fine.votes / fine.n[:, None])
-    anger, fear = found.target.index("anger"), found.target.index("fear")
-    assert (low[0, anger], high[0, anger], low[0, fear], high[0, fear]) == (0.5, 1.0, 0.5, 0.5)

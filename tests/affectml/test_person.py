@@ -47,7 +47,7 @@ IMAGES = 160
 def made(tmp_path_factory):
     """A folder with the data set mydata and the run runs/mydata-001."""
     root = tmp_path_factory.mktemp("person")
-    demo = write_demo(root / "mydata", images=IMAGES, seed=5)
+    demo = write_demo(root / "mydata", images=IMAGES, seed=5, size=96)
     for name in ("annotations.parquet", "annotators.parquet"):  # names that are found in no digest by chance
         table = pd.read_parquet(demo.root / name)
         table.assign(annotator_id="person-" + table["annotator_id"]).to_parquet(demo.root / name)
@@ -56,7 +56,7 @@ def made(tmp_path_factory):
         # a rough fit, since what is asked here is where its numbers go
         patch.setattr("affectml.heads.mixed_logit._ENOUGH", 0.05)
         affectml.train(
-            "mydata", multilabel=True, by_person=True, encoder="affect-tiny", threads=1,
+            "mydata", multilabel=True, by_person=True, encoder="affect-tiny", threads=1, l2=0.1,
             say=lambda line: print(line, file=said),
         )  # fmt: skip
     assert demo.root.is_dir()
@@ -291,17 +291,15 @@ class TestCommand:
     def test_somebody_new_by_a_file(self, run, told, tmp_path):
         mine = answers_of(known().ids[1], 12)
         as_csv(mine, tmp_path / "a.csv")
-        found = json.loads(told("predict", run.folder, "mydata", "--answers", tmp_path / "a.csv", "--json"))
+        found = json.loads(told("predict", run.folder, "mydata", "--person", tmp_path / "a.csv", "--json"))
         assert [row["scores"]["awe"] for row in found] == list(run.for_person(mine).predict("mydata")["awe"])
 
     @pytest.mark.parametrize(
         ("words", "says"),
         [
-            ("--person x --answers y", "--person and --answers both say"),
-            ("--person x --out a.csv --workers ray", "goes with neither --person nor --answers"),
-            ("--dataset mydata", "--dataset belongs to --answers"),
+            ("--person x --out a.csv --workers ray", "goes with neither --person nor --device"),
             ("--person zzzz", "nobody called 'zzzz'"),
-            ("--person zzzz --labels joy", "nobody called 'zzzz'"),
+            ("--person zzzz --labels joy,awe", "nobody called 'zzzz'"),
         ],
     )
     def test_what_does_not_go_together_is_refused(self, run, command, words, says):
@@ -334,7 +332,7 @@ class TestCommand:
         np.testing.assert_array_equal(pd.read_parquet("a.parquet")["awe"], expected)
 
     def test_a_run_without_people_says_how_to_have_them(self, here, command):
-        affectml.train("mydata", multilabel=True, out="runs/plain", threads=1, say=quiet)
+        affectml.train("mydata", multilabel=True, out="runs/plain", threads=1, say=quiet, l2=0.1)
         code, _, err = command("predict", "runs/plain", "mydata", "--person", "ann")
         says = "runs/plain: a sigmoid head, which tells no people apart: train again with --by-person"
         assert (code, says in err) == (2, True)
@@ -442,7 +440,8 @@ class TestErase:
         shutil.copy(people.file, litter)
         out = told("label", "remove", "erase", "mydata", *gone)
         assert "runs/mydata-001-people.safetensors: 2 of its people" in out
-        assert "affectml train mydata --multilabel --by-person --encoder affect-tiny --seed 0 --threads 1" in out
+        again = "affectml train mydata --multilabel --set l2=0.1 --by-person --encoder affect-tiny --seed 0 --threads 1"
+        assert again in out
         left = known()
         assert left.ids == stays
         np.testing.assert_array_equal(left.mean, people.mean[2:])

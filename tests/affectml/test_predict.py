@@ -25,6 +25,7 @@ from affectml.predicting.files import _Answers, predict_to_file
 from affectml.predicting.predictor import Predictor
 
 from .answered import answered
+from .checks import refused
 from .edited import edit
 
 
@@ -131,8 +132,7 @@ def test_a_data_set_without_targets_is_predicted_and_what_it_cannot_show_is_list
     found = run.predict(data, errors="skip", threads=1)
     assert list(found["image"]) == ["a", "b"]
     assert found.bad == [("c", NO_IMAGE), ("d", "neither an image file nor an embedding")]
-    with pytest.raises(BadInput, match=r"^c: not an image"):
-        run.predict(data)
+    refused(BadInput, r"^c: not an image", run.predict, data)
 
 
 def test_a_run_on_embeddings_made_elsewhere_predicts_data_sets_and_says_why_not_files(demo, tmp_path):
@@ -144,8 +144,7 @@ def test_a_run_on_embeddings_made_elsewhere_predicts_data_sets_and_says_why_not_
     found = run.predict(data)
     before = answered(run).set_index("image_id")
     np.testing.assert_allclose(found[["joy"]], before.loc[found["image"], ["joy"]], atol=1e-6)
-    with pytest.raises(BadRun, match="trained on embeddings made elsewhere"):
-        run.predict(demo.root / "images" / "000000.png")
+    refused(BadRun, "trained on embeddings made elsewhere", run.predict, demo.root / "images" / "000000.png")
 
 
 def test_names_come_from_standard_input_a_line_each(predict, photos, monkeypatch):
@@ -171,16 +170,13 @@ def test_bad_files_are_listed_and_the_rest_is_predicted(predict, photos):
 
 def test_python_raises_for_the_first_bad_image_or_skips_and_lists_it(run, photos):
     (photos / "broken.png").write_text("x")
-    with pytest.raises(BadInput, match=r"^photos/broken\.png: not an image"):
-        run.predict("photos")
+    refused(BadInput, r"^photos/broken\.png: not an image", run.predict, "photos")
     table = run.predict(["photos", np.zeros((4, 4, 4))], errors="skip")
     assert list(table["image"]) == EVERY
     assert [name for name, _ in table.bad] == ["image 2", "photos/broken.png"]
     assert run.predict("photos/a.png").bad == []
-    with pytest.raises(BadInput, match="none of 2 images"):
-        run.predict(["photos/broken.png", "nowhere.png"], errors="skip")
-    with pytest.raises(BadInput, match='expected "raise" or "skip"'):
-        run.predict("photos", errors="ignore")
+    refused(BadInput, "none of 2 images", run.predict, ["photos/broken.png", "nowhere.png"], errors="skip")
+    refused(BadInput, 'expected "raise" or "skip"', run.predict, "photos", errors="ignore")
 
 
 def test_of_many_images_a_table_shows_the_first_and_names_out(predict, demo):
@@ -219,7 +215,6 @@ def test_a_file_that_is_there_is_replaced_only_when_asked_and_kept(predict, phot
     [kept] = photos.parent.glob("answers.replaced-*.csv")
     assert kept.read_bytes() == first
     assert len(pd.read_csv("answers.csv")) == 4
-    assert "--replace belongs to --out" in predict("photos", "--replace")[2]
 
 
 @pytest.mark.parametrize(
@@ -243,8 +238,7 @@ def test_labels_that_csv_cannot_join_are_refused_before_any_work(tmp_path, photo
     pd.DataFrame(rows).to_parquet("t.parquet")
     import_table(tmp_path / "t.parquet", tmp_path / "odd", label_column="labels", construct="evoked")
     run = affectml.train(tmp_path / "odd", encoder=spec, out=tmp_path / "run", threads=1, say=quiet)
-    with pytest.raises(BadInput, match=r"CSV cannot hold label 'a\|b' in sets"):
-        run.predict_to_file("photos", "answers.csv", say=quiet)
+    refused(BadInput, r"CSV cannot hold label 'a\|b' in sets", run.predict_to_file, "photos", "answers.csv", say=quiet)
     said = []
     made = run.predict_to_file("photos", "answers.parquet", say=said.append)
     assert said[:1] == ["the scores of label 'set' are in column 'score of set': there is another column of its name"]
@@ -260,8 +254,7 @@ def test_another_encoder_than_the_runs_is_refused_by_what_differs(run, photos, t
     folder = shutil.copytree(run.folder, tmp_path / "other")
     edit(folder / "run.json", encoder={"identity": {key: then}})
     says = rf"is not the encoder this run was trained with \({key} \w+, not {then}\)$"
-    with pytest.raises(EncoderUnavailable, match=says):
-        predict_images(folder, photos, threads=1)
+    refused(EncoderUnavailable, says, predict_images, folder, photos, threads=1)
 
 
 class TestGoingOn:
@@ -426,5 +419,4 @@ def test_a_pipe_among_the_images_is_named_and_never_waited_for(run, photos):
     os.mkfifo("photos/pipe.jpg")
     table = run.predict("photos", errors="skip")
     assert (list(table["image"]), table.bad) == (EVERY, [("photos/pipe.jpg", "a pipe (FIFO), not a file")])
-    with pytest.raises(BadInput, match=r"^photos/pipe\.jpg: a pipe \(FIFO\), not a file"):
-        run.predict("photos/pipe.jpg")
+    refused(BadInput, r"^photos/pipe\.jpg: a pipe \(FIFO\), not a file", run.predict, "photos/pipe.jpg")

@@ -17,8 +17,6 @@ from affectml.data import Dataset
 from affectml.data.choose import levels_of
 from affectml.data.splits import split_dataset
 from affectml.demo_set import write_demo
-from affectml.embeddings import embed_dataset
-from affectml.encoders import load_encoder
 from affectml.errors import BadInput
 from affectml.heads import Promise, SigmoidHead, SoftmaxHead, TopKHead, load_head
 from affectml.heads.promise import Asked, find_cut, losses, make_promise, unit_means
@@ -34,6 +32,15 @@ from .edited import edit
 from .panels import samples, truth_of
 
 SLOW = {"demo"}  # fixtures, and so all that asks for them
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_spread():
+    """A cut's spread takes forty times as long as the cut, which is the same without."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(promises, "_DRAWS", 1)
+        yield
+
 
 FOUR, VOTES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.1], [0.3, 0.2]]), np.array([[3.0, 0], [0, 5], [1, 0], [2, 0]])
 THREE, CHOSEN = np.array([[0.9, 0.1], [0.7, 0.8], [0.5, 0.6]]), np.array([[3.0, 0], [0, 5], [0, 1]])
@@ -108,12 +115,13 @@ def test_the_cut_is_the_one_that_trying_all_of_them_finds(sample, risk, level):
 def test_the_spread_is_that_of_the_expected_loss_over_draws_of_calibration_images(text, monkeypatch):
     """Each draw has the cut that it chooses."""
     rng, asked = np.random.default_rng(0), Asked.parse(text)
+    monkeypatch.setattr(promises, "_DRAWS", 40)
 
     def drawn(images):
         rates = rng.beta(np.linspace(0.1, 1, 8), np.linspace(1.9, 1, 8), size=(images, 8))
         return np.clip(rates + rng.normal(0, 0.25, rates.shape), 0, 1), rng.binomial(5, rates).astype(float)
 
-    scores, votes = drawn(20_000)
+    scores, votes = drawn(5_000)
     said = np.mean([find_cut(asked, *drawn(80)).spread for _ in range(6)])
     monkeypatch.setattr(promises, "_DRAWS", 1)
     cuts = [find_cut(asked, *drawn(80)).value for _ in range(60)]
@@ -245,8 +253,7 @@ def test_a_head_keeps_its_promise_after_saving_and_a_new_fit_or_new_thresholds_f
 
 @pytest.fixture(scope="module")
 def demo(demo_set):
-    data = demo_set(images=300, seed=5)
-    embed_dataset(data, load_encoder("affect-tiny"), progress=False)
+    data = demo_set(images=300, seed=5, embedded=True)
     rows = np.arange(300)
     more = {"half": np.where(rows % 2, "b", "a"), "many": [f"m{i % 13}" for i in rows]}
     pd.read_parquet(data.root / "images.parquet").assign(**more).to_parquet(data.root / "images.parquet")
@@ -254,7 +261,7 @@ def demo(demo_set):
 
 
 def config(demo, **more):
-    return TrainConfig(str(demo), multilabel=True, threads=1, **{"promise": "recall=.7", **more})
+    return TrainConfig(str(demo), multilabel=True, threads=1, options={"l2": 0.1}, **{"promise": "recall=.7", **more})
 
 
 SETS = [[1, 0], [1, 1], [0, 0], [1, 1]] * 3
@@ -273,8 +280,7 @@ def kept(asked, **more):
 
 
 @pytest.mark.parametrize(
-    ("asked", "value", "units", "night"),
-    [("recall=.5", 5 / 9, 9, 2 / 3), ("extra=1.5", 3 / 4, 12, 4 / 5)],
+    ("asked", "value", "units", "night"), [("recall=.5", 5 / 9, 9, 2 / 3), ("extra=1.5", 3 / 4, 12, 4 / 5)]
 )
 def test_what_came_of_a_promise_is_the_mean_over_the_images_that_count(asked, value, units, night):
     """Nobody chose a label of every fourth image, which says nothing of recall."""

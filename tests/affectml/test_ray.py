@@ -55,10 +55,10 @@ def test_a_cluster_that_does_not_answer_is_said_in_a_line(tmp_path, free_port, m
 
 @pytest.fixture
 def cluster(monkeypatch):
-    """Two workers on this machine, which make parts of 20 images."""
+    """Two workers on this machine, which make parts of 10 images."""
     ray = pytest.importorskip("ray")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    monkeypatch.setattr(parts, "SIZE", 20)
+    monkeypatch.setattr(parts, "SIZE", 10)
     ray.init(
         address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False,
         _node_ip_address="127.0.0.1",
@@ -71,14 +71,14 @@ def cluster(monkeypatch):
 def test_a_lost_worker_costs_its_part_and_the_store_and_the_file_are_those_of_one_process(
     cluster, tmp_path, tiny_clip, monkeypatch
 ):
-    data = noise_set(tmp_path / "data", 200).root
+    data = noise_set(tmp_path / "data", 60).root
     (data / "images/3.png").write_bytes(b"not an image")
     whole = Path(shutil.copytree(data, tmp_path / "whole"))
     spec, killed = f"local-dir:{tiny_clip}", tmp_path / "killed"
     before = ray_engine.with_workers
 
     def once_killed(work, *given):
-        """The first worker that has embedded a part is killed before it is written; parts are of 20 images."""
+        """The first worker that has embedded a part is killed before it is written; parts are of 10 images."""
 
         def dying(threads: int) -> None:
             import os
@@ -87,7 +87,7 @@ def test_a_lost_worker_costs_its_part_and_the_store_and_the_file_are_those_of_on
             from affectml import parts
             from affectml.embeddings import embed
 
-            parts.SIZE, write = 20, embed.write_part
+            parts.SIZE, write = 10, embed.write_part
 
             def killing(*args, **options):
                 if not killed.exists():
@@ -104,18 +104,18 @@ def test_a_lost_worker_costs_its_part_and_the_store_and_the_file_are_those_of_on
     ray_engine.embed_with_ray(data, spec, precision="fp32", threads=None, say=quiet)
     assert killed.exists()
     summary = embed_dataset(data, load_encoder(spec, threads=1))
-    assert (summary.done, summary.skipped_existing, [row[0] for row in summary.unreadable]) == (0, 199, ["i3"])
+    assert (summary.done, summary.skipped_existing, [row[0] for row in summary.unreadable]) == (0, 59, ["i3"])
     alone = embed_dataset(whole, load_encoder(spec, threads=1)).store.folder
     files = [{path.name: path.read_bytes() for path in store.iterdir()} for store in (summary.store.folder, alone)]
     assert files[0] == files[1]
     assert len(EmbeddingStore.open(alone).unmade) == 0
 
     monkeypatch.chdir(tmp_path)
-    demo = write_demo(tmp_path / "demo", images=120, seed=3)
+    demo = write_demo(tmp_path / "demo", images=40, seed=3)
     run = affectml.train(demo, multilabel=True, out=tmp_path / "run", encoder=spec, threads=1, say=quiet).folder
     ray_engine.predict_with_ray(run, ["data/images"], Path("out.csv"), threads=1, say=quiet)
-    assert len(list(Path("out.csv.parts").glob("part-*.parquet"))) == 10
-    for name, calls in (("out.csv", 0), ("alone.csv", 10)):
+    assert len(list(Path("out.csv.parts").glob("part-*.parquet"))) == 6
+    for name, calls in (("out.csv", 0), ("alone.csv", 6)):
         with monkeypatch.context() as patch:
             seen = []
             predict = predict_to_file.__globals__["Predictor"].predict

@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from affectml.demo_set import write_demo
-from affectml.embeddings import embed_dataset
 from affectml.judging.answers import SystemAnswers
 from affectml.judging.evaluate import evaluate
 from affectml.judging.figures import Evaluation, Figure, parsed
@@ -598,9 +596,9 @@ def test_only_nearly_all_answers_alike_are_spoken_of(sets, says):
     assert (answers.words.startswith(says), bool(answers.words)) == (True, bool(says))
 
 
-def test_features_that_are_the_same_for_all_images_are_said(tmp_path):
-    demo = write_demo(tmp_path / "demo", images=40, seed=1)
-    (part,) = embed_dataset(demo, "affect-tiny").store.folder.glob("part-*.npy")
+def test_features_that_are_the_same_for_all_images_are_said(demo_set, tmp_path):
+    demo = demo_set(images=40, seed=1, embedded=True)
+    (part,) = demo.root.glob("embeddings/*/part-*.npy")
     rows = np.load(part, mmap_mode="r+")
     rows[:] = rows[0].copy()
     rows.flush()

@@ -20,6 +20,7 @@ from affectml.sharing._onnx import HeadModule
 from affectml.training import TrainConfig, train_run
 
 from .answered import evaluated
+from .checks import refused
 from .edited import edit
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "0.3.0"
@@ -93,8 +94,7 @@ def test_a_graph_that_is_wrong_is_not_written(tmp_path, monkeypatch):
         return scores + (0.01 if torch.compiler.is_exporting() else 0.0), sets
 
     monkeypatch.setattr(_onnx.HeadModule, "forward", wrong)
-    with pytest.raises(BadRun, match=r"scores are 0\.01 from torch's"):
-        export_onnx(LINEAR, tmp_path / "head.onnx")
+    refused(BadRun, r"scores are 0\.01 from torch's", export_onnx, LINEAR, tmp_path / "head.onnx")
     assert not (tmp_path / "head.onnx").exists()
 
 
@@ -102,8 +102,7 @@ def test_without_the_extra_its_name_is_said(tmp_path, monkeypatch):
     from affectml.sharing import _onnx
 
     monkeypatch.setattr(_onnx, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtra, match=r"affectml\[onnx\]"):
-        export_onnx(LINEAR, tmp_path / "head.onnx")
+    refused(MissingExtra, r"affectml\[onnx\]", export_onnx, LINEAR, tmp_path / "head.onnx")
 
 
 def test_saved_and_loaded_it_predicts_the_same(tmp_path):
@@ -117,8 +116,7 @@ def test_saved_and_loaded_it_predicts_the_same(tmp_path):
 
 
 def test_a_shared_run_is_judged_on_other_data_and_not_on_its_own(shared, tmp_path):
-    with pytest.raises(BadRun, match="evaluate the run that it was made of"):
-        evaluated(shared, GOLDEN / "data", target="emotions")
+    refused(BadRun, "evaluate the run that it was made of", evaluated, shared, GOLDEN / "data", target="emotions")
     other = shutil.copytree(GOLDEN / "data", tmp_path / "other")
     votes = pd.read_parquet(other / "targets-emotions.parquet")
     votes.assign(n=votes["n"] + 1).to_parquet(other / "targets-emotions.parquet")
@@ -215,12 +213,10 @@ def test_imported_weights_can_be_shared_though_nothing_was_measured(tmp_path):
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(BadRun, match="no head.safetensors"):
-        AffectModel.from_pretrained(tmp_path)
+    refused(BadRun, "no head.safetensors", AffectModel.from_pretrained, tmp_path)
 
 
 def test_an_existing_file_is_kept(tmp_path):
     (tmp_path / "head.onnx").write_text("mine")
-    with pytest.raises(BadInput, match="exists"):
-        export_onnx(LINEAR, tmp_path / "head.onnx")
+    refused(BadInput, "exists", export_onnx, LINEAR, tmp_path / "head.onnx")
     assert (tmp_path / "head.onnx").read_text() == "mine"

@@ -18,6 +18,7 @@ from affectml.data import Dataset, DatasetMeta, TargetMeta, Targets, write_datas
 from affectml.data.splits import filled, folds_of, pick, split_dataset, split_table, strata
 from affectml.errors import BadDataset, BadInput
 
+from .checks import refused
 from .edited import edit
 
 LABELS = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
@@ -94,8 +95,7 @@ def test_given_splits_are_kept_and_missing_validation_is_cut_from_train(tmp_path
 
 def test_an_empty_part_is_an_error_that_names_it(tmp_path):
     data, targets = dataset(tmp_path, random_sets(), split=["train"] * 600)
-    with pytest.raises(BadDataset, match="'test' has no image"):
-        split_dataset(data, targets, seed=0)
+    refused(BadDataset, "'test' has no image", split_dataset, data, targets, seed=0)
 
 
 def test_rare_labels_are_named_and_stop_nobody(tmp_path):
@@ -107,8 +107,7 @@ def test_rare_labels_are_named_and_stop_nobody(tmp_path):
         "fewer than 3 positive images: joy (2), sadness (0); such labels are hardly learned"
     )
     data, targets = dataset(tmp_path / "none", 0 * sets)
-    with pytest.raises(BadDataset, match="no image has any of its labels: collect more"):
-        split_dataset(data, targets, seed=0)
+    refused(BadDataset, "no image has any of its labels: collect more", split_dataset, data, targets, seed=0)
 
 
 @pytest.mark.parametrize("images", [3, 4, 6])
@@ -257,20 +256,17 @@ def test_copies_stay_together_and_those_that_a_split_parts_are_said(demo_set, co
 def test_what_cannot_be_split_is_refused_and_nothing_is_written(tmp_path, options, error, words):
     data = two_targets(tmp_path, half=["a", "b"] * 300)
     before = (tmp_path / "images.parquet").read_bytes()
-    with pytest.raises(error, match=words):
-        affectml.split(data, **options)
+    refused(error, words, affectml.split, data, **options)
     assert (tmp_path / "images.parquet").read_bytes() == before
 
 
 def test_a_file_that_changes_meanwhile_and_a_data_set_without_targets_are_refused(tmp_path, monkeypatch):
     write_dataset(tmp_path / "none", DatasetMeta(name="s", targets={}), pd.DataFrame({"image_id": ["a"]}), {})
-    with pytest.raises(BadDataset, match="no target yet"):
-        affectml.split(tmp_path / "none")
+    refused(BadDataset, "no target yet", affectml.split, tmp_path / "none")
     data = two_targets(tmp_path / "set")
     theirs, path = data.images.assign(late=1), tmp_path / "set" / "images.parquet"
     monkeypatch.setattr("affectml.splitting.same_pixels", lambda *given: write_parquet(path, theirs) or [])
-    with pytest.raises(BadDataset, match="it was changed meanwhile, so nothing was written: run the same again"):
-        affectml.split(data)
+    refused(BadDataset, "it was changed meanwhile, so nothing was written: run the same again", affectml.split, data)
     assert Dataset.open(data.root).images.equals(theirs)
 
 

@@ -11,7 +11,6 @@ import pytest
 
 from affectml import train
 from affectml._files import new_folder, replacing
-from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
 from affectml.encoders import load_encoder
 
@@ -87,20 +86,20 @@ def files_in(folder):
     return {path.relative_to(folder).as_posix() for path in paths}
 
 
+PART = 10  # images; four parts make a data set
+KEPT = "embedded and kept in new/embeddings/"
+
+
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, tiny_clip):
-    """A folder with a run, the data set that it learned from, and two copies of it without embeddings: 60 images."""
+def trained(tmp_path_factory, tiny_clip, demo_set):
+    """A folder with a run, the data set that it learned from, and two copies of it without embeddings."""
     folder = tmp_path_factory.mktemp("stopping")
-    write_demo(folder / "new", images=60, seed=3)
-    for copy in ("data", "other"):
-        shutil.copytree(folder / "new", folder / copy)
+    for copy in ("new", "data", "other"):
+        shutil.copytree(demo_set(images=4 * PART, seed=3).root, folder / copy)
     encoder = f"local-dir:{tiny_clip}"
     embed_dataset(folder / "data", load_encoder(encoder, precision="fp32", threads=1))  # not what is fastest here
     train(folder / "data", encoder=encoder, out=folder / "run", threads=1, say=lambda line: None)
     return folder
-
-
-KEPT = "embedded and kept in new/embeddings/"
 
 
 @pytest.mark.parametrize(
@@ -124,14 +123,14 @@ def test_what_a_stopped_command_says_is_kept_is_kept_and_gone_on_with(
     words = [f"local-dir:{tiny_clip}" if word == "CLIP" else word for word in words]
     before = files_in(tmp_path)
     with monkeypatch.context() as patch:
-        monkeypatch.setattr("affectml.parts.SIZE", 16)
+        monkeypatch.setattr("affectml.parts.SIZE", PART)
         stop_at(patch, "affectml.embeddings._stream._done", at)
         code, said = affectml(*words, "--threads", "1")
     told = re.fullmatch(r"stopped: no result was written; (\d+) images are (.*): the same command goes on from there",
                         said.splitlines()[-1])  # fmt: skip
     assert code == 130
     assert told is not None
-    assert int(told[1]) == 16 * (at - 1)
+    assert int(told[1]) == PART * (at - 1)
     assert told[2].startswith(kept)
     written = files_in(tmp_path) - before
     assert written
@@ -141,10 +140,10 @@ def test_what_a_stopped_command_says_is_kept_is_kept_and_gone_on_with(
     code, said = affectml(*words, "--threads", "1")
     assert code == 0, said
     if words[0] == "predict" and "--out" in words:
-        assert f"going on after {told[1]} of 60 images" in said
-        assert sum(counted) == 60 - int(told[1])
+        assert f"going on after {told[1]} of {4 * PART} images" in said
+        assert sum(counted) == 4 * PART - int(told[1])
     else:
-        assert sum(counted[: 4 - (at - 1)]) == 60 - int(told[1])
+        assert sum(counted[: 4 - (at - 1)]) == 4 * PART - int(told[1])
 
 
 @pytest.mark.parametrize(

@@ -139,10 +139,7 @@ def test_every_label_is_called_something_of_its_own_in_every_language(name, lang
 
 def test_names_by_a_machine_that_nobody_read_are_told_from_published_ones():
     mikels = get_taxonomy("mikels-8")
-    assert mikels.unread("es") == ("amusement", "awe", "contentment", "excitement")
     assert mikels.translation("fear", "es").source == "Barbosa-De-la-Torre et al. 2019"
-    assert mikels.unread("de-CH") == mikels.unread("de")
-    assert mikels.unread("pt") == mikels.unread("en") == ()  # there are none
     assert mikels.display("fear", "pt") == "fear"
 
 
@@ -269,21 +266,6 @@ def test_show_a_file_and_a_mapping(file):
     assert "choice: disgust -> anger (default" in text
     with pytest.raises(BadInput, match=r"--choose 'confusion': expected a pair"):
         run("show", "parrott-25", "--to", "parrott-6", "--choose", "confusion")
-
-
-def test_show_names_in_a_language(file):
-    text = run("show", "mikels-8", "--language", "es").stdout
-    assert "Barbosa-De-la-Torre" in text
-    assert "4 of 8 names were chosen by a machine, and nobody is said to have read them" in text
-    text = run("show", file, "--language", "de").stdout
-    assert "Lachen ohne Grund" in text
-    assert "without a name in de, so people read the label: calm" in text
-    found = json.loads(run("show", file, "--language", "pt-BR", "--json").stdout)
-    assert found == {"glee": {"name": "euforia"}, "calm": None}
-    with pytest.raises(BadInput, match="'deutsch' is no language's code"):
-        run("show", "mikels-8", "--language", "deutsch")
-    with pytest.raises(BadInput, match="--language and --to show different things"):
-        run("show", "mikels-8", "--language", "de", "--to", "polarity-2")
 
 
 def test_a_parent_in_a_file_travels_with_the_taxonomy(tmp_path):

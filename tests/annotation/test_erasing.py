@@ -12,7 +12,6 @@ from affectml_annotation.erasing import ask_for_erasure, erase_people, erasures_
 from affectml_annotation.errors import BadImport
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 from affectml_annotation.store import schema
-from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.people import ERASING, keyed, make_key
 from affectml_annotation.study import door, pay, running, visits
@@ -109,26 +108,6 @@ def test_what_somebody_wrote_of_themselves_is_in_no_byte_and_an_export_is_as_wit
     erase_people([who], stores=[store])
     assert [text for text in hidden if text in held()] == []
     assert exported("after") == before
-
-
-@on_sqlite
-@pytest.mark.parametrize("kind", ["labels", "skip"])
-def test_who_answered_too_late_takes_the_place_of_who_is_erased_and_who_skipped_does_not(opened, kind):
-    store = opened(images_per_person=10, places={"people": 9, "minutes": 60})
-    slow, erased = to_images(store, "P1"), to_images(store, "P2")
-    (claim,) = store.claim(slow, 1)
-    with store.database.write() as connection:  # the image goes to others, and the place stays
-        connection.execute(schema.assignment.update().values(lease_until=0))
-    for who in (erased, to_images(store, "P3")):
-        label(store, who)
-    said = Answer(claim.image_id, slow, kind, ("joy",) if kind == "labels" else ())
-    assert store.submit([said])[0].status == "surplus"
-    erase_people([erased], stores=[store])
-    taken, judgements, wanting = int(kind == "labels"), store.judgements(), running.images_wanting(store)
-    assert (slow in judgements[judgements["image_id"] == claim.image_id]["annotator_id"].tolist()) == taken
-    assert (claim.image_id not in wanting["image_id"].tolist()) == taken
-    assert (len(judgements), int((wanting["wanted"] - wanting["taken"]).sum())) == (10 + taken, 10 - taken)
-    assert check_store(store) == []
 
 
 def test_statistics_hold_nobody_who_is_erased_and_a_reader_is_waited_for_no_longer_than_said(postgres_url):

@@ -302,14 +302,6 @@ def test_a_study_whose_images_stopped_early_goes_on(store):
 
 
 @of_studies
-def test_a_study_whose_images_stopped_early_writes_the_same_file(store, tmp_path):
-    aa.write_judgements(store.judgements(), tmp_path / "judgements.csv")
-    now = aa.read_judgements(tmp_path / "judgements.csv")
-    assert not now.pop("flag").any()
-    pd.testing.assert_frame_equal(now, aa.read_judgements(STUDY / "judgements.csv"))
-
-
-@of_studies
 def test_an_export_into_the_folder_from_before_keeps_what_it_says(store, tmp_path):
     shutil.copytree(STUDY / "export", tmp_path / "export")
     before = pd.read_parquet(tmp_path / "export" / "annotations.parquet")

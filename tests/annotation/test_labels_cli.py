@@ -175,10 +175,8 @@ def test_a_task_is_a_file_that_is_shown_changed_and_assigned(run, demo, tmp_path
         first = store.task
         assert (first.backups.days, first.page.instructions, first.seed, first.overlap) == (30, "Look twice.", 4, 2)
         assert (first.name, first.labels, first.about) == ("demo", get_taxonomy("mikels-8").labels, "evoked")
-    run("label", "show", "--db", db, "--out", shown)
-    assert shown.read_text() == run("label", "show", "--db", db)
+    shown.write_text(run("label", "show", "--db", db))
     assert json.loads(run("label", "show", "--db", db, "--json"))["overlap"] == 2
-    assert "replace" in run("label", "show", "--db", db, "--out", shown, fails=True)
     assert "new version" not in run("label", "assign", "--db", db, "--file", shown, beside=True).err
     shown.write_text(shown.read_text().replace("days: 30", "days: 0").replace("blur: false", "blur: true"))
     told = run("label", "assign", "--db", db, "--file", shown, "--overlap", 5, beside=True).err
@@ -236,7 +234,6 @@ def test_only_lower_takes_planned_people_off_an_image(run, demo, tmp_path):
     queue = ("label", "assign", "--db", db, "--queue", tmp_path / "ids.txt", "--json", "--more")
     for more, wanted in ((["1"], before), (["4"], before + 2), (["1", "--lower"], before - 4)):
         assert json.loads(run(*queue, *more))["wanted"] == wanted
-    assert "give one of them too" in run("label", "assign", "--db", db, "--lower", fails=True)
     stays = "they waited for as many or more already, which stays"
     assert queued_words(2, 0, 1) == f"2 images, for at least 1 more person each: {stays}"
     assert queued_words(1, 1, 4) == "1 image, for 4 more people each"

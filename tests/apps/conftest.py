@@ -27,6 +27,7 @@ from starlette.testclient import TestClient
 from streamlit.components.v2 import manifest_scanner
 
 from affectml import checkup
+from affectml.data import Dataset
 from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
 from affectml.judging.answers import SystemAnswers, write_answers
@@ -35,7 +36,7 @@ from affectml_annotation import Answer, LabelStore
 from affectml_apps.relabel.identity import make_token
 from affectml_apps.relabel.task import LabelTask, Options, current, open_task
 from affectml_apps.relabel.web import make_routes
-from affectml_apps.serving import Guard
+from affectml_apps.serving import TOLD, Guard
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN_INFO = ROOT / "tests" / "golden" / "0.3.0" / "runs" / "auto" / "run.json"
@@ -296,7 +297,8 @@ class Caller(TestClient):
 
     def __init__(self, task: LabelTask, who: str, *middleware: Middleware, **options: Any) -> None:
         """middleware: more of it. options: of `make_routes`."""
-        app = Starlette(routes=make_routes(**options), middleware=[Middleware(Guard), *middleware])
+        middleware = (Middleware(Guard), *middleware)
+        app = Starlette(routes=make_routes(**options), middleware=middleware, exception_handlers=TOLD)
         super().__init__(app, base_url="http://localhost:8501", follow_redirects=False)
         self.task = task
         self.be(who)
@@ -595,7 +597,10 @@ def write_run(
 def paintings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """60 paintings with embeddings, and a run that says `awe` of all of them: the folder of both."""
     root = tmp_path_factory.mktemp("paintings")
-    data = write_demo(root / "set", images=60, seed=4)
+    images = write_demo(root / "set", images=60, seed=4).images
+    captions = images["shapes"] + " shapes on painting " + images["image_id"]
+    images.assign(caption=captions).to_parquet(root / "set" / "images.parquet")
+    data = Dataset.open(root / "set")
     embed_dataset(data, "affect-tiny", progress=False)
     ids = data.images["image_id"].tolist()
     labels = next(iter(data.meta.targets))

@@ -412,18 +412,3 @@ def test_no_answer_of_others_and_no_suggestion_before_the_blind_answer_on_the_wi
     seconds = mine[mine["round"] > 1]
     assert set(seconds[seconds["suggestions_visible"]]["image_id"]) <= suggested
     assert not seconds["suggestions_visible"].all()  # the control arm
-
-
-@pytest.mark.slow
-def test_an_image_that_could_not_be_fetched_is_asked_for_again_after_a_while(server, person):
-    ann = person(server, "unlucky")
-    asked = []
-    ann.page.route("**/relabel/image*", lambda route: (asked.append(time.monotonic()), route.abort()))
-    server.join(ann.who)
-    ann.page.goto(f"{server.url}/?who={ann.who}")
-    ann.page.get_by_text("Loading the next image").wait_for()
-    while len(asked) < 2:
-        ann.page.wait_for_event("request")
-    assert asked[1] - asked[0] >= 1
-    ann.page.unroute("**/relabel/image*")
-    ann.ready()

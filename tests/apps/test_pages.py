@@ -138,21 +138,6 @@ def test_what_was_done_is_told_once(task):
     assert not app.run().toast
 
 
-@pytest.mark.slow
-def test_leads_read_the_usual_spelling_of_a_label_that_its_source_misspells(serve):
-    store = serve(taxonomy="parrott-25").store
-    store.invite(["ann", "bob"])
-    for who, labels in (("ann", ("irritabilty",)), ("bob", ("cheerfullness", "irritabilty"))):
-        say(store, who, 3, *labels, seconds=1.0)
-    store.decide(store.images()["image_id"][0], ["irritabilty"], by="ann")
-    for module in ("progress", "said"):
-        app = page(module)
-        read = " ".join([said(app), *(each.value.to_string() for each in app.table)])
-        assert "irritability" in read, module
-        assert "irritabilty" not in read, module
-        assert "cheerfullness" not in read, module
-
-
 def test_withdrawing_needs_a_yes_and_takes_all_answers_out(answered):
     app = page("who", who="ann")
     assert named(app.button, "Withdraw").disabled

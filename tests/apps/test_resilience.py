@@ -26,11 +26,11 @@ def test_reload_right_after_enter_loses_nothing(ann):
 
 
 @pytest.mark.slow
-def test_sigkill_and_restart_twice(start, person):
+def test_sigkill_and_restart(start, person):
     server = start()
     ann = person(server).enter()
     given = []
-    for killed in (False, True, True):
+    for killed in (False, True):
         if killed:
             ann.stocked()
             server.kill()

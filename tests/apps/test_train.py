@@ -216,22 +216,6 @@ def test_an_image_that_cannot_be_had_keeps_nobody_from_those_that_are_here(serve
 
 
 @pytest.mark.slow
-def test_no_image_is_fetched_ahead_before_the_one_in_sight_is_there(server, person):
-    ann, waiting = person(server, "patient"), []
-    ann.page.route("**/relabel/image*", lambda route: waiting.append(route) if not waiting else route.continue_())
-    server.join(ann.who)
-    with ann.page.expect_request("**/relabel/image*"):
-        ann.page.goto(f"{server.url}/?who={ann.who}")
-    with ann.page.expect_response("**/relabel/sync"):  # which names the images again, and is cause to ask for others
-        ann.page.evaluate("dispatchEvent(new Event('online'))")
-    ann.page.get_by_text("Loading the next image").wait_for()
-    assert (len(waiting), ann.fetched) == (1, set())
-    waiting[0].continue_()
-    ann.ready().stocked(5)
-    assert ann.fetched >= {ann.image}
-
-
-@pytest.mark.slow
 def test_photographs_come_one_after_the_other_up_to_20_mb(tmp_path, start, person):
     """160 of them, each of a megabyte and more."""
     noise = Image.frombytes("RGB", (1200, 900), random.Random(0).randbytes(1200 * 900 * 3))

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -136,29 +137,29 @@ def _further_rounds(team: Team) -> None:
     store.claim("dmitri", 2)
 
 
-def _write_said(store: LabelStore, folder: Path) -> None:
-    tables = {
-        "judgements": store.judgements(),
-        "judgements-of-all": store.judgements(surplus=True, withdrawn=True),
-        "events": store.events(),
-        "images": store.images(),
-        "annotators": store.annotators(),
-        "conflicts": store.conflicts(),
-        "decisions": store.decisions(),
-        "checks": store.checks(),
-        "rounds": store.rounds(),
-        "history-ann": store.history("ann"),
-    }
+def write_said(store: LabelStore, folder: Path, tables: dict[str, pd.DataFrame], said: dict[str, Any]) -> None:
+    """tables/NAME.json, said.json and the task as a data set."""
     (folder / "tables").mkdir()
     for name, table in tables.items():
         plain = json.loads(table.to_json(orient="records", date_format="iso", date_unit="ms", double_precision=15))
         lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in plain)
         (folder / "tables" / f"{name}.json").write_text(f"[\n{lines}\n]\n")
+    said = {"file": store.task.model_dump(mode="json", by_alias=True), **said}
+    (folder / "said.json").write_text(json.dumps(said, indent=1, ensure_ascii=False))
+    votes = {"labels": lambda judgements: aggregate(judgements, store.task.labels, "votes")}
+    write_dataset_folder(folder / "export", Collected.of(store), votes)
+
+
+def _write_said(store: LabelStore, folder: Path) -> None:
+    names = ("judgements", "events", "images", "annotators", "conflicts", "decisions", "checks", "rounds")
+    tables = {name: getattr(store, name)() for name in names}
+    tables |= {
+        "judgements-of-all": store.judgements(surplus=True, withdrawn=True), "history-ann": store.history("ann"),
+    }  # fmt: skip
     judgements = tables["judgements"]
     rounds = tables["rounds"]
     people = tables["annotators"]
     said = {
-        "file": store.task.model_dump(mode="json", by_alias=True),
         "progress": {int(n): _whole(store.progress(round_number=int(n))) for n in rounds["round"]},
         "held": {who: [_claim(c) for c in store.claim(who, n)] for who, n in _held(people).items()},
         "counts": {
@@ -179,9 +180,7 @@ def _write_said(store: LabelStore, folder: Path) -> None:
         ),
         "disagreement": {str(k): float(v) for k, v in disagreement(judgements, LABELS).items()},
     }  # fmt: skip
-    (folder / "said.json").write_text(json.dumps(said, indent=1, ensure_ascii=False))
-    votes = {"labels": lambda judgements: aggregate(judgements, LABELS, "votes")}
-    write_dataset_folder(folder / "export", Collected.of(store), votes)
+    write_said(store, folder, tables, said)
     (folder / "files").mkdir()
     for file in ("judgements.csv", "judgements.jsonl", "judgements.parquet", "judgements.json"):
         write_judgements(judgements, folder / "files" / file)

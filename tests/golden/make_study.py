@@ -1,13 +1,12 @@
 """A study's database as it stands in mid-work: two languages, checks, people who leave."""
 
-import json
 import random
 from pathlib import Path
 
 import numpy as np
+from make_labels import write_said
 
-from affectml_annotation import Answer, LabelStore, aggregate, write_judgements
-from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
+from affectml_annotation import Answer, LabelStore, write_judgements
 from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.door import Ids
 from affectml_annotation.study.file import parse
@@ -82,22 +81,8 @@ def _label(store, who: str, rng, tastes, language: str, most: int) -> None:
 
 
 def _write_said(store: LabelStore, folder: Path) -> None:
-    tables = {
-        "judgements": store.judgements(),
-        "events": store.events(),
-        "images": store.images(),
-        "annotators": store.annotators(),
-        "rounds": store.rounds(),
-        "checks": store.checks(),
-    }
-    (folder / "tables").mkdir()
-    for name, table in tables.items():
-        plain = json.loads(table.to_json(orient="records", date_format="iso", date_unit="ms", double_precision=15))
-        lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in plain)
-        (folder / "tables" / f"{name}.json").write_text(f"[\n{lines}\n]\n")
+    names = ("judgements", "events", "images", "annotators", "rounds", "checks")
+    tables = {name: getattr(store, name)() for name in names}
     progress = {name: value for name, value in vars(store.progress()).items() if isinstance(value, int)}
-    said = {"file": store.task.model_dump(mode="json", by_alias=True), "progress": progress}
-    (folder / "said.json").write_text(json.dumps(said, indent=1, ensure_ascii=False))
-    votes = {"labels": lambda judgements: aggregate(judgements, LABELS, "votes")}
-    write_dataset_folder(folder / "export", Collected.of(store), votes)
+    write_said(store, folder, tables, {"progress": progress})
     write_judgements(tables["judgements"], folder / "judgements.csv")

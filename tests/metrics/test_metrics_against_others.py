@@ -194,70 +194,63 @@ def test_transport_on_a_line_against_scipy(table, ferplus):
         agree(F.earth_movers_distance(p, t, (at[:, None] - at).abs()), theirs)
 
 
-class TestWhereOthersDiffer:
-    """The rows of the table in docs/metrics.md: should one of these change, the page is out of date."""
+# The rows of the table in docs/metrics.md: should one of these change, the page is out of date.
 
-    def test_torchmetrics_guesses_logits_from_their_range(self):
-        scores, target = torch.tensor([[20.0, 30.0, 40.0, -5.0]]), torch.tensor([[0, 0, 1, 0]])
-        assert tm.multilabel_ranking_average_precision(scores, target, 4) == pytest.approx(1 / 3)
-        assert F.label_ranking_average_precision(scores, target) == 1
 
-    def test_ranking_loss_of_ties(self):
-        scores, target = torch.full((1, 4), 0.5), torch.tensor([[1, 0, 0, 1]])
-        assert sk.label_ranking_loss(target, scores) == 1.0
-        assert tm.multilabel_ranking_loss(scores, target, 4) == 0.5
-        assert F.ranking_loss(scores, target) == 0.5
+def test_torchmetrics_guesses_logits_from_their_range():
+    scores, target = torch.tensor([[20.0, 30.0, 40.0, -5.0]]), torch.tensor([[0, 0, 1, 0]])
+    assert tm.multilabel_ranking_average_precision(scores, target, 4) == pytest.approx(1 / 3)
+    assert F.label_ranking_average_precision(scores, target) == 1
 
-    def test_torchmetrics_breaks_ties_by_index_even_against_the_right_label(self):
-        scores = torch.full((1, 4), 0.5)
-        ours = [float(F.ranking_loss(scores, torch.eye(4)[i : i + 1])) for i in range(4)]
-        theirs = [float(tm.multilabel_ranking_loss(scores, torch.eye(4)[i : i + 1].int(), 4)) for i in range(4)]
-        assert ours == [0.5] * 4
-        assert theirs != ours
 
-    def test_torchmetrics_kl_takes_the_target_first(self):
-        preds, target = torch.tensor([[0.5, 0.5]]), torch.tensor([[0.9, 0.1]])
-        agree(kl_divergence(target, preds), F.kl_divergence(preds, target), atol=1e-6)
-        agree(kl_divergence(preds, target), F.kl_divergence(preds, target, reverse=True), atol=1e-6)
+def test_ranking_loss_of_ties_which_torchmetrics_breaks_by_index_even_against_the_right_label():
+    scores, target = torch.full((1, 4), 0.5), torch.tensor([[1, 0, 0, 1]])
+    assert sk.label_ranking_loss(target, scores) == 1.0
+    assert tm.multilabel_ranking_loss(scores, target, 4) == F.ranking_loss(scores, target) == 0.5
+    alone = [target[None].int() for target in torch.eye(4)]
+    assert [float(F.ranking_loss(scores, target)) for target in alone] == [0.5] * 4
+    assert [float(tm.multilabel_ranking_loss(scores, target, 4)) for target in alone] != [0.5] * 4
 
-    def test_torchmetrics_kl_renormalises_and_lets_zero_rows_through(self):
-        p, t = torch.tensor([[0.2, 0.2]]), torch.tensor([[0.5, 0.5]])
-        assert kl_divergence(t, p) == 0
-        assert kl_divergence(torch.zeros(1, 2), t).isnan()
-        refused(ValueError, "row 0 sums to 0.4", F.kl_divergence, p, t)
 
-    def test_pyldl_intersection_is_only_right_for_normalised_rows(self):
-        import pyldl.metrics as ldl
+def test_rows_without_labels_are_right_to_others():
+    scores, target = torch.tensor([[0.9, 0.1], [0.9, 0.1]]), torch.tensor([[0, 0], [0, 1]])
+    assert sk.label_ranking_average_precision_score(target, scores) == 0.75
+    assert tm.multilabel_ranking_average_precision(scores, target, 2) == 0.75
+    assert F.label_ranking_average_precision(scores, target).nanmean() == 0.5
 
-        x, y = np.array([[0.5, 0.2]]), np.array([[0.5, 0.6]])
-        assert ldl.intersection(x, y, reduction=None)[0] == pytest.approx(0.8)
-        assert np.minimum(x, y).sum() == pytest.approx(0.7)
 
-    def test_kl_div_mean_divides_by_labels_too(self, table):
-        with pytest.warns(UserWarning, match="batchmean"):
-            theirs = torch.nn.functional.kl_div(table.preds.log(), table.target, reduction="mean")
-        agree(theirs * table.preds.shape[1], F.kl_divergence(table.preds, table.target).mean())
+def test_torchmetrics_kl_takes_the_target_first_renormalises_and_lets_zero_rows_through():
+    preds, target = torch.tensor([[0.5, 0.5]]), torch.tensor([[0.9, 0.1]])
+    agree(kl_divergence(target, preds), F.kl_divergence(preds, target), atol=1e-6)
+    agree(kl_divergence(preds, target), F.kl_divergence(preds, target, reverse=True), atol=1e-6)
+    p, t = torch.tensor([[0.2, 0.2]]), torch.tensor([[0.5, 0.5]])
+    assert kl_divergence(t, p) == 0
+    assert kl_divergence(torch.zeros(1, 2), t).isnan()
+    refused(ValueError, "row 0 sums to 0.4", F.kl_divergence, p, t)
 
-    def test_nan_passes_torchmetrics_silently(self):
-        scores, target = torch.tensor([[0.2, float("nan")]]), torch.tensor([[1, 0]])
-        tm.multilabel_ranking_average_precision(scores, target, 2)  # no complaint
-        refused(ValueError, "row 0, label 1", F.label_ranking_average_precision, scores, target)
 
-    def test_scikit_learn_counts_a_label_nobody_chose_as_nothing(self):
-        scores, target = np.array([[0.9, 0.2], [0.1, 0.3]]), np.array([[1, 0], [0, 0]])
-        with pytest.warns(UserWarning, match="No positive class"):
-            assert sk.average_precision_score(target, scores) == 0.5
-        assert F.mean_average_precision(scores, target) == 1
+def test_pyldl_intersection_is_only_right_for_normalised_rows_and_its_kl_clips_zeros():
+    import pyldl.metrics as ldl
 
-    def test_pyldl_clips_zeros(self):
-        import pyldl.metrics as ldl
+    x, y = np.array([[0.5, 0.2]]), np.array([[0.5, 0.6]])
+    assert ldl.intersection(x, y, reduction=None)[0] == pytest.approx(0.8)
+    assert np.minimum(x, y).sum() == pytest.approx(0.7)
+    q, p = np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]])
+    assert ldl.kl_divergence(p, q, reduction=None)[0] == pytest.approx(0.5 * 36.04 + np.log(0.5), abs=0.01)
+    assert F.kl_divergence(q, p) == np.inf
 
-        q, p = np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]])
-        assert ldl.kl_divergence(p, q, reduction=None)[0] == pytest.approx(0.5 * 36.04 + np.log(0.5), abs=0.01)
-        assert F.kl_divergence(q, p) == np.inf
 
-    def test_rows_without_labels(self):
-        scores, target = torch.tensor([[0.9, 0.1], [0.9, 0.1]]), torch.tensor([[0, 0], [0, 1]])
-        assert sk.label_ranking_average_precision_score(target, scores) == 0.75
-        assert tm.multilabel_ranking_average_precision(scores, target, 2) == 0.75
-        assert F.label_ranking_average_precision(scores, target).nanmean() == 0.5
+def test_kl_div_mean_divides_by_labels_too(table):
+    with pytest.warns(UserWarning, match="batchmean"):
+        theirs = torch.nn.functional.kl_div(table.preds.log(), table.target, reduction="mean")
+    agree(theirs * table.preds.shape[1], F.kl_divergence(table.preds, table.target).mean())
+
+
+def test_nan_passes_torchmetrics_silently_and_scikit_learn_counts_a_label_nobody_chose_as_nothing():
+    scores, target = torch.tensor([[0.2, float("nan")]]), torch.tensor([[1, 0]])
+    tm.multilabel_ranking_average_precision(scores, target, 2)  # no complaint
+    refused(ValueError, "row 0, label 1", F.label_ranking_average_precision, scores, target)
+    scores, target = np.array([[0.9, 0.2], [0.1, 0.3]]), np.array([[1, 0], [0, 0]])
+    with pytest.warns(UserWarning, match="No positive class"):
+        assert sk.average_precision_score(target, scores) == 0.5
+    assert F.mean_average_precision(scores, target) == 1

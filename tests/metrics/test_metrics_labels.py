@@ -143,15 +143,3 @@ def test_other_numbers_of_labels_and_other_options_of_the_input_stay_apart():
     assert set(am.SoftF1(3)._defaults) == set(am.SoftF1(3, average="none")._defaults)
     assert set(am.EntropyCorrelation()._defaults) == set(am.EntropyCorrelation(method="spearman")._defaults)
     assert set(am.MeanAveragePrecision()._defaults).isdisjoint(am.LabelCalibrationError()._defaults)
-
-
-def test_values_over_time_are_drawn_between_the_bounds_of_the_table():
-    import matplotlib as mpl
-    import matplotlib.pyplot as plt
-
-    with mpl.rc_context({"backend": "agg"}):
-        for metric, low, high in ((am.LabelMCC(2), -1, 1), (am.KLDivergence(), 0, 0)):
-            figure, axes = metric.plot([torch.tensor(1.0), torch.tensor(0.5)])
-            assert axes.get_lines()[0].get_ydata().tolist() == [1.0, 0.5]
-            assert axes.get_ylim()[0] <= low <= high <= axes.get_ylim()[1]
-            plt.close(figure)

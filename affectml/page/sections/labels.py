@@ -27,44 +27,44 @@ RULE = (
 
 def labels(page: Page) -> Section | None:
     """The systems beside people on each label, the commonest first."""
-    rows = [each for each in page.found(label=None) if each.label and each.against in ("people", "rest")]
-    common = {each.label: -each.value for each in rows if each.metric == "prevalence"}
-    by = grouped(sorted(rows, key=lambda each: common.get(each.label, 0)), "metric")
+    rows = [figure for figure in page.here(label=None) if figure.label and figure.against in ("people", "rest")]
+    common = {figure.label: -figure.value for figure in rows if figure.metric == "prevalence"}
+    by = grouped(sorted(rows, key=lambda figure: common.get(figure.label, 0)), "metric")
     hidden, parts = "label_f1" if "label_f1_judgements" in by else "", list[Any]()
     rivals = {name: [f for f in by[name] if f.system != "oracle"] for name in SCORED if name in by and name != hidden}
-    for name, found in rivals.items():
+    for name, figures in rivals.items():
         title, note = SCORED[name]
-        there = note.partition(":")[0] in {each.system for each in found}
-        parts.append(spots(page, title, found, "label", note * there))
+        there = note.partition(":")[0] in {figure.system for figure in figures}
+        parts.append(spots(page, title, figures, "label", note * there))
     how = "set_share" if "set_share" in by else "mean_share"
-    said = [each for each in by.get(how, ()) if each.system == page.first]
+    shares = [figure for figure in by.get(how, ()) if figure.system == page.first]
     note = f"{capital(page.them)}: the mean share, {which_images(page)}."
-    note += f" {page.first}: {'how often its sets have it' if how == 'set_share' else 'its mean share'}." * bool(said)
-    parts.append(spots(page, "How common each label is", [*by.get("prevalence", ()), *said], "label", note))
+    note += f" {page.first}: {'how often its sets have it' if how == 'set_share' else 'its mean share'}." * bool(shares)
+    parts.append(spots(page, "How common each label is", [*by.get("prevalence", ()), *shares], "label", note))
     parts += [pivot(f"{name} of each label", by.get(name, ()), "label") for name in (*SCORED, *ALSO)]
     return Section.of("labels", "Label by label", _best(page.first, next(iter(rivals.values()), [])), parts)
 
 
 def _best(first: str, rows: Sequence[Figure]) -> list[str]:
     """The best and the worst label of the first system, and on how many it does better than others."""
-    mine = {each.label: each for each in rows if each.system == first}
+    mine = {figure.label: figure for figure in rows if figure.system == first}
     if len(mine) < 2:
         return []
     sign, who = -1 if rows[0].metric == "absolute_error" else 1, called(first)
 
-    def ahead(one: Figure, other: Figure) -> bool:
+    def ahead(figure: Figure, other: Figure) -> bool:
         """Whether the first is ahead beyond what intervals leave open."""
-        return one.bounded and other.bounded and clear(one, other) == sign
+        return figure.bounded and other.bounded and clear(figure, other) == sign
 
-    worst, *_, best = sorted(mine.values(), key=lambda each: sign * each.value)
+    worst, *_, best = sorted(mine.values(), key=lambda figure: sign * figure.value)
     if best.value == worst.value:
         return [f"{who} does the same at all labels: {number(best.value)}"]
     apart = "these intervals overlap" if best.bounded and worst.bounded else "no interval tells them apart"
     ends = f"{best.label} ({number(best.value)}), worst at {worst.label} ({number(worst.value)})"
     told = [f"{who} does best at {ends}{f', but {apart}' * (not ahead(best, worst))}"]
     for other in ("person", "prior"):
-        pairs = [(mine[each.label], each) for each in rows if each.system == other and each.label in mine]
-        better = sum(sign * (one.value - two.value) > 0 for one, two in pairs)
+        pairs = [(mine[figure.label], figure) for figure in rows if figure.system == other and figure.label in mine]
+        better = sum(sign * (ours.value - theirs.value) > 0 for ours, theirs in pairs)
         sure = f" ({sum(ahead(*pair) for pair in pairs) or 'none'} of them clearly)" * (better > 0)
         told += [f"it beats {called(other)} on {better} of {len(pairs)} labels{sure}"] if pairs else []
     return told
@@ -72,12 +72,12 @@ def _best(first: str, rows: Sequence[Figure]) -> list[str]:
 
 def bias(page: Page) -> Section | None:
     """How often systems name each label, less how often people do."""
-    rows = page.found(metric="label_bias", label=None)
+    rows = page.here(metric="label_bias", label=None)
     title = "How often each label is named, less how often people name it"
-    found = grouped([each for each in rows if each.found], "system")
-    counts = ", ".join(f"{called(who)} names {len(each)}" for who, each in found.items())
+    named_by = grouped([figure for figure in rows if figure.found], "system")
+    counts = ", ".join(f"{called(who)} names {len(figures)}" for who, figures in named_by.items())
     told = f"of {len(grouped(rows, 'label'))} labels, {counts} more often or less often than people"
-    told = told if found else "no system is shown to name a label more often or less often than people do"
+    told = told if named_by else "no system is shown to name a label more often or less often than people do"
     parts = [spots(page, title, rows, "label"), pivot(title, rows, "label")]
     return Section.of("bias", "Labels named too often or too seldom", [told], parts)
 
@@ -86,10 +86,10 @@ def instead(page: Page) -> Section | None:
     """What the first system said instead of what people said, and one person beside the rest of the panel."""
     every, parts, told = page.parts("instead_of"), list[Any](), list[str]()
     head = "people's label" if page.them == "people" else "the image's label"
-    used = {name for each in every for name in (each.level, each.label)}
+    used = {name for figure in every for name in (figure.level, figure.label)}
     names = [name for name in (*page.facts.get("labels", ()), NOTHING) if name in used]
     for who in dict.fromkeys((page.first, "person")):
-        rows = [each for each in every if each.system == who]
+        rows = [figure for figure in every if figure.system == who]
         if often := _often(rows, page.facts.get("n", 0)):
             told.append(f"{called(who)} most often says {often}")
         left, added = (sum(f.value for f in rows if getattr(f, at) == NOTHING) for at in ("label", "level"))
@@ -104,11 +104,11 @@ def instead(page: Page) -> Section | None:
 
 def _often(rows: Sequence[Figure], images: int) -> str:
     """The commonest label in place of another with its count; "" where none is said twice, or too many tie."""
-    wrong = [each for each in rows if each.level != each.label and NOTHING not in (each.level, each.label)]
-    most = max((each.value for each in wrong), default=0.0)
-    tied = [each for each in wrong if each.value > most - 1e-9]
-    said = " and ".join(f"{each.label} in place of {each.level}" for each in tied)
-    counted = f"{said} ({cell(tied[0])} of {images:,} images{' each' * (len(tied) > 1)})" if tied else ""
+    wrong = [figure for figure in rows if figure.level != figure.label and NOTHING not in (figure.level, figure.label)]
+    most = max((figure.value for figure in wrong), default=0.0)
+    tied = [figure for figure in wrong if figure.value > most - 1e-9]
+    words = " and ".join(f"{figure.label} in place of {figure.level}" for figure in tied)
+    counted = f"{words} ({cell(tied[0])} of {images:,} images{' each' * (len(tied) > 1)})" if tied else ""
     return counted if most >= 2 and len(tied) <= TIED else ""
 
 
@@ -116,12 +116,12 @@ def _grid(title: str, rows: Sequence[Figure], names: Sequence[str], hue: str, he
     """Counts of one system by level and label, as squares and as a table."""
     if not rows:
         return []
-    found, used = crossed(rows, "level", "label"), grouped(rows, "label")
-    values = [[found[at][name].value if name in found.get(at, {}) else 0.0 for name in names] for at in names]
-    most = sorted((each for each in rows if each.level != each.label), key=lambda each: -each.value)[:5]
+    counts, used = crossed(rows, "level", "label"), grouped(rows, "label")
+    values = [[counts[at][name].value if name in counts.get(at, {}) else 0.0 for name in names] for at in names]
+    most = sorted((figure for figure in rows if figure.level != figure.label), key=lambda figure: -figure.value)[:5]
     alt = f"{title}. Most: {'; '.join(f'{f.level}, {f.label} {cell(f)}' for f in most) or 'none'}"
     across, cells = [name for name in names if name in used], list[tuple[str, ...]]()
-    for at in (name for name in names if name in found):
-        cells.append((at, *(cell(found[at][name]) if name in found[at] else "0" for name in across)))
+    for at in (name for name in names if name in counts):
+        cells.append((at, *(cell(counts[at][name]) if name in counts[at] else "0" for name in across)))
     picture = grid(np.array(values), names, alt, hue=hue, axis=(head, "what was said"))
     return [Drawing(title, picture), Table(title, (head, *across), tuple(cells), RULE)]

@@ -81,27 +81,27 @@ def beside(page: Page, metric: str) -> tuple[list[Figure], str]:
         what = ("one person's answer" if single else "the rest of a panel") if "person" in rest else "people"
         return means, f"{what}, on the test images of each seed"
     if page.get(metric, "person", "rest") is None:
-        return [found for who in judged if (found := page.get(metric, who)) is not None], ""
+        return [figure for who in judged if (figure := page.get(metric, who)) is not None], ""
     for who in dict.fromkeys([*judged, "person", "consensus"]):
-        each = page.get(metric, who, "rest")
-        if each is None and single:
-            each = page.get(metric, who, "person" if who == "consensus" else "people")
-        every += [each] if each is not None else []
+        figure = page.get(metric, who, "rest")
+        if figure is None and single:
+            figure = page.get(metric, who, "person" if who == "consensus" else "people")
+        every += [figure] if figure is not None else []
     return every, "one person's answer" if single else "the rest of a panel"
 
 
 def picture(page: Page, metric: str) -> Drawing | None:
     """One metric of everybody who is judged on the same targets."""
-    found, what = beside(page, metric)
+    figures, what = beside(page, metric)
     words = WORDS.get(metric, "Shares against the image's own" * (better(metric) == "lower"))
     words = words.replace("the image's own", "people's") if page.them == "people" else words
     half, notes = page.get(metric, "half", "half"), [f"All beside {what}"] if what else []
     if half is not None and not what:
         notes.append(f"Half of a panel beside the other half: {number(half.value)}")
-    empty = empty_line(page) if is_of_sets(metric) and not any(each.by for each in found) else ""
+    empty = empty_line(page) if is_of_sets(metric) and not any(figure.by for figure in figures) else ""
     notes += [capital(empty)] if empty else []
     title = ": ".join(filter(None, [words, arrow(metric)]))
-    return spots(page, title, found, note=" ".join(f"{note}." for note in notes))
+    return spots(page, title, figures, note=" ".join(f"{note}." for note in notes))
 
 
 def sentence(page: Page) -> str:
@@ -109,31 +109,31 @@ def sentence(page: Page) -> str:
     if several := matrix(page):
         return _of_data_sets(several[0])
     metric = page.main
-    found = {each.system: each for each in beside(page, metric)[0]} if metric else {}
-    first = page.first if page.first in found else page.way
-    if first not in found:
+    scores = {figure.system: figure for figure in beside(page, metric)[0]} if metric else {}
+    first = page.first if page.first in scores else page.way
+    if first not in scores:
         return ""
     lower = f"{{who}} has {metric.replace('_', ' ')} {{}} ({better(metric)} is better)"
-    said, person, others = TOLD.get(metric, (lower, "one person {}", "{} {}"))
-    right = RIGHT["" if page.facts.get("kind") == "single" else found[first].against]
-    rivals = ["prior", "floor"] if "person" in found else ["zero_shot", "prior", "floor"]
-    if found[first].by == "seeds":
-        rivals = [who for who in found if who not in (first, "person") and not who.startswith("zero_shot of ")][:NAMED]
+    template, person, others = TOLD.get(metric, (lower, "one person {}", "{} {}"))
+    right = RIGHT["" if page.facts.get("kind") == "single" else scores[first].against]
+    rivals = ["prior", "floor"] if "person" in scores else ["zero_shot", "prior", "floor"]
+    if scores[first].by == "seeds":
+        rivals = [who for who in scores if who not in (first, "person") and not who.startswith("zero_shot of ")][:NAMED]
     elif len(systems := page.facts.get("systems", ())) == 2:
         rivals = [*(who for who in systems if who != first), *rivals]
     write = percent if metric == "top_1_accuracy" else number
-    parts = [capital(said.format(write(found[first].value), who=called(first), right=right))]
-    parts += [person.format(write(found["person"].value))] if "person" in found else []
-    parts += [others.format(called(who), write(found[who].value)) for who in rivals if who in found]
-    return f"{', '.join(parts)}{_verdict(page, found[first])}."
+    parts = [capital(template.format(write(scores[first].value), who=called(first), right=right))]
+    parts += [person.format(write(scores["person"].value))] if "person" in scores else []
+    parts += [others.format(called(who), write(scores[who].value)) for who in rivals if who in scores]
+    return f"{', '.join(parts)}{_verdict(page, scores[first])}."
 
 
 def _verdict(page: Page, score: Figure) -> str:
     """How the first system stands to the prior, people and others, as far as differences were tested."""
     who, images, ahead = called(score.system), f"{page.n:,} images", dict[str, bool | None]()
-    for each in page.parts(score.by, system=score.system):
-        if each.name == score.name and each.p is not None and is_difference(page, each):
-            ahead[each.against] = (each.value > 0) == (better(score.name) == "higher") if each.found else None
+    for figure in page.parts(score.by, system=score.system):
+        if figure.name == score.name and figure.p is not None and is_difference(page, figure):
+            ahead[figure.against] = (figure.value > 0) == (better(score.name) == "higher") if figure.found else None
     if not ahead and score.few and not score.by:
         units = f"{score.units} {'images' if score.units == score.n else 'groups'}"
         return f"; {units} are too few to tell a difference from chance"
@@ -183,24 +183,24 @@ def images(page: Page) -> Section | None:
         most[f"Where people disagree most: entropy of their {shares}, {which_images(page)}"] = entropies(
             truth.shares, rates=truth.kind == "rates"
         )
-    judged = [each for name, each in (page.shown.answers or {}).items() if name in page.facts.get("systems", ())]
+    judged = [answer for name, answer in (page.shown.answers or {}).items() if name in page.facts.get("systems", ())]
     if page.shown.gallery and len(judged) > 1:
-        most["Where systems disagree most"] = apart([each.scores for each in judged])
+        most["Where systems disagree most"] = apart([answer.scores for answer in judged])
     rows = {f"Where {who} and {whose} agree most": order, f"Where {who} and {whose} agree least": order[::-1]}
     for title, values in most.items():
         rows[title] = [row for row in np.argsort(-values, kind="stable").tolist() if row in lines]
     galleries = list[Cards]()
-    for title, each in rows.items():  # bars say what people and the first system say
-        made = cards(page, {row: lines[row] for row in each[:few]})
-        others = (replace(c, said=tuple(each for each in c.said if each[0] not in (whose, page.first))) for c in made)
+    for title, places in rows.items():  # bars say what people and the first system say
+        made = cards(page, {row: lines[row] for row in places[:few]})
+        others = (replace(c, said=tuple(line for line in c.said if line[0] not in (whose, page.first))) for c in made)
         galleries.append(Cards(title, tuple(others), "" if galleries else f"{key}."))
     return Section.of("images", "Images", [], galleries)
 
 
 def apart(scores: Sequence[Floats]) -> Floats:
     """The mean total variation between each two systems' scores [N, C], as shares of their sum, image by image [N]."""
-    shares = [np.clip(each, 0, None) + 1e-9 for each in scores]
-    shares = [each / each.sum(axis=1, keepdims=True) for each in shares]
+    shares = [np.clip(table, 0, None) + 1e-9 for table in scores]
+    shares = [table / table.sum(axis=1, keepdims=True) for table in shares]
     return np.asarray(np.mean([np.abs(a - b).sum(axis=1) / 2 for a, b in combinations(shares, 2)], axis=0))
 
 
@@ -222,9 +222,9 @@ def cards(page: Page, lines: Mapping[int, str]) -> tuple[Card, ...]:
     named, ranks, none = dataset.images.set_index("image_id"), _ranks(page), np.full(truth.shares.shape, np.nan)
     right = truth.hits if truth.kind == "single" else truth.sets
     true, theirs = (none if table is None else table for table in (truth.oracle, right))
-    said, inks = {page.them: (truth.shares, theirs)}, {first: "model", page.them: "people"}
-    said |= {n: _aligned(each, truth.image_id) for n, each in answers.items() if n != "prior" or n == first}
-    (shares, sets), made = said[first], list[Card]()
+    tables, inks = {page.them: (truth.shares, theirs)}, {first: "model", page.them: "people"}
+    tables |= {n: _aligned(answer, truth.image_id) for n, answer in answers.items() if n != "prior" or n == first}
+    (shares, sets), made = tables[first], list[Card]()
     percents = [np.round(100 * np.asarray(table, dtype=np.float64), 1) for table in (truth.shares, shares, true)]
     of, its = (" of the scale", "system's score") if first in ranks else ("", "system")
     for row, line in lines.items():
@@ -236,8 +236,8 @@ def cards(page: Page, lines: Mapping[int, str]) -> tuple[Card, ...]:
             inside = bool(theirs[row, c] > 0), bool(sets[row, c] > 0)
             bars.append((truth.labels[c], people, model, None if np.isnan(rate) else rate, *inside))
         told = [
-            (name, _words(truth.labels, each[row], inside[row], name in ranks), inks.get(name, ""))
-            for name, (each, inside) in said.items()
+            (name, _words(truth.labels, table[row], inside[row], name in ranks), inks.get(name, ""))
+            for name, (table, inside) in tables.items()
         ]
         asked = "" if truth.people is None else f" · {int(truth.people[row].max())} people"
         rest = f"{len(left)} other labels: at most {percent(float(left.max()))}{of}" if len(left) else ""
@@ -248,7 +248,7 @@ def cards(page: Page, lines: Mapping[int, str]) -> tuple[Card, ...]:
 
 def _ranks(page: Page) -> set[str]:
     """Systems whose scores rank labels and are no shares."""
-    return {name for name, each in (page.shown.answers or {}).items() if each.shares is None}
+    return {name for name, answer in (page.shown.answers or {}).items() if answer.shares is None}
 
 
 def _aligned(answers: SystemAnswers, ids: Array) -> tuple[Floats, Floats]:
@@ -264,11 +264,11 @@ def _aligned(answers: SystemAnswers, ids: Array) -> tuple[Floats, Floats]:
 def _words(labels: Sequence[str], shares: Floats, inside: Floats, ranks: bool) -> str:
     """A set, or else the two labels with the largest shares."""
     if not np.isnan(inside).all():
-        said = [label for label, here in zip(labels, inside, strict=True) if here > 0]
+        words = [label for label, here in zip(labels, inside, strict=True) if here > 0]
     else:
         best = [c for c in np.argsort(-shares, kind="stable")[:2] if shares[c] > 0]
-        said = [f"{labels[c]} {(number if ranks else percent)(float(shares[c]))}" for c in best]
-    return ", ".join(said) or "none of these"
+        words = [f"{labels[c]} {(number if ranks else percent)(float(shares[c]))}" for c in best]
+    return ", ".join(words) or "none of these"
 
 
 def ranked(page: Page) -> tuple[str, dict[int, str]]:

@@ -22,7 +22,7 @@ PARTS = {"floor": ", excess over the floor", "rest": ", people"}
 def disagreement(page: Page) -> Section | None:
     """Where people disagree: whether systems are undecided there, and how they score there."""
     first, told = page.first, list[str]()
-    rank = page.found(metric="entropy_rank_correlation")
+    rank = page.here(metric="entropy_rank_correlation")
     levels = page.parts("disagreement")
     title = "Rank correlation of people's entropy and the system's"
     parts = [spots(page, title, rank), pivot(title, rank, "system", "metric")]
@@ -30,30 +30,30 @@ def disagreement(page: Page) -> Section | None:
         title = f"{arrow(name)} by how much people disagree"
         parts.append(spots(page, title, here, "level"))
         parts.append(pivot(title, here, "level"))
-    for each in [each for each in rank if each.system == first]:
-        low, high = each.ends
+    for figure in [figure for figure in rank if figure.system == first]:
+        low, high = figure.ends
         way = "more undecided" if low > 0 else "more decided" if high < 0 else ""
-        how = way if way and each.bounded else "not shown to be more undecided"
-        told.append(f"{called(first)} is {how} where people are undecided (rank correlation {span(each)})")
+        how = way if way and figure.bounded else "not shown to be more undecided"
+        told.append(f"{called(first)} is {how} where people are undecided (rank correlation {span(figure)})")
     return Section.of("disagreement", "Where people disagree", told, parts)
 
 
 def findings(page: Page) -> Section | None:
     """What holds beyond chance, a sentence each."""
-    found = page.told(page.facts.get("findings", ()))
-    table = Table("Beyond chance", ("", "finding"), tuple((str(at), line) for at, line in enumerate(found, 1)))
-    return Section.of("findings", "What holds beyond chance", found[:1], [table] if found else [])
+    lines = page.told(page.facts.get("findings", ()))
+    table = Table("Beyond chance", ("", "finding"), tuple((str(at), line) for at, line in enumerate(lines, 1)))
+    return Section.of("findings", "What holds beyond chance", lines[:1], [table] if lines else [])
 
 
 def subgroups(page: Page) -> Section | None:
     """For whom the first system fails: by columns of the images."""
     tests, parts = list[Figure](), list[Any]()
     for column in (page.facts.get("subgroups") or {}).get("columns", ()):
-        rows = [each for each in page.of_first(column) if not each.metric.startswith("promise_")]
-        tests += [each for each in rows if each.p is not None]
-        rows = [each for each in rows if each.p is None and " less " not in each.level]
-        parts.append(_levels(column, [each for each in rows if not each.label]))
-        parts.append(pivot(f"Label bias by {column}", [each for each in rows if each.label], "label", "level"))
+        rows = [figure for figure in page.of_first(column) if not figure.metric.startswith("promise_")]
+        tests += [figure for figure in rows if figure.p is not None]
+        rows = [figure for figure in rows if figure.p is None and " less " not in figure.level]
+        parts.append(_levels(column, [figure for figure in rows if not figure.label]))
+        parts.append(pivot(f"Label bias by {column}", [figure for figure in rows if figure.label], "label", "level"))
     return Section.of("subgroups", "Subgroups", subgroup_lines(page), [_tests(tests), *parts])
 
 
@@ -63,9 +63,9 @@ def subgroup_lines(page: Page) -> list[str]:
     if not content:
         return []
     columns, tests = ", ".join(content["columns"]), content.get("tests")
-    found = page.told(content.get("findings", []))
-    if found:
-        return [*found[:SHOWN], *[f"{len(found) - SHOWN} more differences beyond chance"] * (len(found) > SHOWN)]
+    lines = page.told(content.get("findings", []))
+    if lines:
+        return [*lines[:SHOWN], *[f"{len(lines) - SHOWN} more differences beyond chance"] * (len(lines) > SHOWN)]
     if not columns:
         return ["no column of few levels to judge subgroups by"]
     tested = f"no difference beyond chance ({tests} test{'s' * (tests != 1)}, Holm, 5 %)"
@@ -74,12 +74,12 @@ def subgroup_lines(page: Page) -> list[str]:
 
 def _tests(tests: Sequence[Figure]) -> Table | None:
     """Differences between levels, those beyond chance first."""
-    ranked = sorted(tests, key=lambda each: each.p or 0)
-    kept, rows = [each for each in ranked if each.found] or ranked[:SHOWN], []
-    for each in kept:
-        what = f"bias: {each.label}" if each.label else f"{each.name}{PARTS.get(each.against, '')}"
-        ends = f"{number(each.value)} [{number(each.ends[0])}, {number(each.ends[1])}]"
-        rows.append((f"{each.by}: {each.level}", what, ends, p_value(each.p), p_value(each.p_holm), "yes" * each.found))
+    ranked = sorted(tests, key=lambda figure: figure.p or 0)
+    kept, rows = [figure for figure in ranked if figure.found] or ranked[:SHOWN], []
+    for gap in kept:
+        what = f"bias: {gap.label}" if gap.label else f"{gap.name}{PARTS.get(gap.against, '')}"
+        ends = f"{number(gap.value)} [{number(gap.ends[0])}, {number(gap.ends[1])}]"
+        rows.append((f"{gap.by}: {gap.level}", what, ends, p_value(gap.p), p_value(gap.p_holm), "yes" * gap.found))
     title = "What differs" if kept and kept[0].found else "The least likely differences, none of them beyond chance"
     note = f"{len(kept)} of {len(tests)} tests; [95 % interval] of each difference by itself, p (Holm) of all together"
     heads = ("levels", "in", "difference", "p", "p (Holm)", "beyond chance")
@@ -88,27 +88,23 @@ def _tests(tests: Sequence[Figure]) -> Table | None:
 
 def _levels(column: str, rows: Sequence[Figure]) -> Table | None:
     """A level a row: the first system's scores, the excess over its floor, people's own; how many images."""
-    sizes = {each.level: cell(each) for each in rows if each.metric == "images"}
-    scored = {each.level for each in rows if each.metric != "images"}  # a small level has its size alone
-    shown = [each for level in sizes for each in rows if each.level == level]
-    shown = [
-        replace(f, level=f"{f.level} ({sizes[f.level]})")
-        for f in shown
-        if f.metric != "images" or f.level not in scored
-    ]
+    sizes = {figure.level: cell(figure) for figure in rows if figure.metric == "images"}
+    scored = {figure.level for figure in rows if figure.metric != "images"}  # a small level has its size alone
+    shown = [f for level in sizes for f in rows if f.level == level and (f.metric != "images" or level not in scored)]
+    shown = [replace(figure, level=f"{figure.level} ({sizes[figure.level]})") for figure in shown]
 
     def score(figure: Figure) -> str:
         return f"{metric(figure)}{', floor' if figure.system == 'floor' else PARTS.get(figure.against, '')}"
 
-    note = OVER * any(each.against == "floor" for each in rows)
+    note = OVER * any(figure.against == "floor" for figure in rows)
     return pivot(f"Scores by {column}", shown, "level", score, head=f"{column} (images)", note=note)
 
 
 def by_person(page: Page) -> Section | None:
     """What knowing the person is worth: of people seen and never seen, about images seen and new ones."""
     rows, parts, told = page.parts("answers_known"), list[Any](), list[str]()
-    sizes = {each.level: cell(each) for each in rows if each.metric == "people"}
-    scores = grouped([each for each in rows if each.metric != "people"], "name")
+    sizes = {figure.level: cell(figure) for figure in rows if figure.metric == "people"}
+    scores = grouped([figure for figure in rows if figure.metric != "people"], "name")
 
     def whom(figure: Figure) -> str:
         return f"{figure.level.replace('_', ' ')} ({sizes.get(figure.level, '–')})"
@@ -116,13 +112,13 @@ def by_person(page: Page) -> Section | None:
     def who(figure: Figure) -> str:
         return figure.system if figure.against == "people" else f"{figure.system} − {figure.against}"
 
-    for name, found in scores.items():
-        parts.append(pivot(f"By person: {arrow(name)}", found, whom, who, head="whom (people)", note=SYSTEMS))
-    for each in scores.get(KNOWING, ()):
-        start, _, k = each.level.partition("_images_k")
-        new = each.level == "seen_people_new_images" or (start == "unseen_people_new" and k != "0")
-        if new and (each.system, each.against) == (page.first, "anybody"):
-            gain = replace(each, value=-each.value, low=-each.ends[1], high=-each.ends[0])  # lower is better
+    for name, figures in scores.items():
+        parts.append(pivot(f"By person: {arrow(name)}", figures, whom, who, head="whom (people)", note=SYSTEMS))
+    for figure in scores.get(KNOWING, ()):
+        start, _, k = figure.level.partition("_images_k")
+        new = figure.level == "seen_people_new_images" or (start == "unseen_people_new" and k != "0")
+        if new and (figure.system, figure.against) == (page.first, "anybody"):
+            gain = replace(figure, value=-figure.value, low=-figure.ends[1], high=-figure.ends[0])  # lower is better
             worth = "" if gain.ends[0] > 0 else " less than nothing" if gain.ends[1] < 0 else " nothing beyond chance"
             what = f"{k} answers of a new person are" if k else f"what {called(page.first)} learned of a person is"
             told.append(f"{what} worth{worth} ({span(gain)})")
@@ -163,15 +159,15 @@ def made(page: Page) -> Section | None:
         seconds = "; ".join(f"{step.replace('_', ' ')} {value:.1f} s" for step, value in info.seconds.items())
         rows.append(("footprint", f"{cost(info)} {seconds}".strip()))
     parts = page.parts("split")
-    sizes = {each.level: f"{each.value:,.0f}" for each in parts if each.metric == "images"}
+    sizes = {figure.level: f"{figure.value:,.0f}" for figure in parts if figure.metric == "images"}
     for part, size in sizes.items():
         shares = (f"{f.label} {number(f.value)}" for f in parts if f.level == part and f.metric == "prevalence")
         rows.append((f"split: {part}, {size} images", ", ".join(shares)))
     rows += [("split", note) for note in facts.get("split_notes", () if info is None else info.split.notes)]
-    for name, each in facts.get("received", {}).items():
-        told = [f"{each['answered']} of {each['judged']} images answered", *each.get("notes", ())]
-        told += [f"unknown label {label}: {count}" for label, count in each.get("unknown_labels", {}).items()]
-        told += [f"{why}: {len(at)} ({', '.join(at[:LISTED])})" for why, at in each.get("problems", {}).items()]
+    for name, content in facts.get("received", {}).items():
+        told = [f"{content['answered']} of {content['judged']} images answered", *content.get("notes", ())]
+        told += [f"unknown label {label}: {count}" for label, count in content.get("unknown_labels", {}).items()]
+        told += [f"{why}: {len(at)} ({', '.join(at[:LISTED])})" for why, at in content.get("problems", {}).items()]
         rows.append((f"answers of {name}", "; ".join(told)))
     rules = {**facts.get("rules", {}), **(facts.get("subgroups") or {}).get("rules", {})}
     rows += [(name, number(words) if isinstance(words, float) else str(words)) for name, words in rules.items()]

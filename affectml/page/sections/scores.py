@@ -28,7 +28,7 @@ def every_score(page: Page) -> Section | None:
 def differences(page: Page) -> Section | None:
     """Each system less others on the same images, or ways of training over their seeds."""
     rows = {by: page.parts(by) for by in ("", "seeds")}
-    apart = {by: [each for each in rows[by] if is_difference(page, each)] for by in rows}
+    apart = {by: [figure for figure in rows[by] if is_difference(page, figure)] for by in rows}
     means = grouped(rows["seeds"], "against")
     tables = [
         pivot("Differences on the same images", apart[""], metric, _two),
@@ -36,8 +36,8 @@ def differences(page: Page) -> Section | None:
         pivot("Means over seeds", means.get("people", ()), metric),
         pivot("Means over seeds, beside the rest of a panel", means.get("rest", ()), metric),
     ]
-    tested = [each for found in apart.values() for each in found if each.p is not None]
-    sure, told = sum(each.found for each in tested), "too few images or groups to test a difference"
+    tested = [figure for figures in apart.values() for figure in figures if figure.p is not None]
+    sure, told = sum(figure.found for figure in tested), "too few images or groups to test a difference"
     if tested:
         told = f"{sure or 'none'} of {len(tested)} differences {'is' if sure == 1 else 'are'} beyond chance"
     return Section.of("differences", "Differences", [told], tables)
@@ -55,9 +55,8 @@ def levels(page: Page) -> Section | None:
         for name in shown(every, "headline"):
             spec = find(name)
             if spec is not None and spec.kinds[0] in ("ranking", "sets"):
-                rows += [
-                    replace(each, level=f"{space} ({len(about['labels'])}): {metric(each)}") for each in every[name]
-                ]
+                title = f"{space} ({len(about['labels'])})"
+                rows += [replace(figure, level=f"{title}: {metric(figure)}") for figure in every[name]]
         notes += [f"{space}: {line}" for line in about.get("lines", ())]
     table = pivot("Systems at each coarser level", rows, "level", note="; ".join(notes), best=True)
     plain = "the same answers, counted at labels that hold several others"
@@ -71,7 +70,7 @@ def data_sets(page: Page) -> Section | None:
 
 def places(page: Page) -> Section | None:
     """A liking for places in the list of labels."""
-    table = pivot("Liking for places in the list of labels", page.found(metric="place_bias"), "system", "metric")
+    table = pivot("Liking for places in the list of labels", page.here(metric="place_bias"), "system", "metric")
     words = ["a system may name labels more often because of their place in a list"]
     return Section.of("places", "Places of labels", words, [table])
 
@@ -81,27 +80,27 @@ PANELS = 12  # labels of the picture; the table has all
 
 def reliability(page: Page) -> Section | None:
     """What was said against what was seen, label by label; None where no system has shares to take at their word."""
-    rows = [each for each in page.parts("bin") if each.label and each.system == page.first]
+    rows = [figure for figure in page.parts("bin") if figure.label and figure.system == page.first]
     metrics, panels = grouped(rows, "metric"), dict[str, list[Any]]()
     bins = list(zip(metrics.get("stated_share", ()), metrics.get("seen_share", ()), strict=True))
-    for said, seen in bins:
-        panels.setdefault(seen.label, []).append((said.value, (seen.value, *seen.ends)))
+    for stated, seen in bins:
+        panels.setdefault(seen.label, []).append((stated.value, (seen.value, *seen.ends)))
     shown = dict(list(panels.items())[:PANELS])
     told = [f"{name} {', '.join(f'{number(x)} seen {number(y)}' for x, (y, *_) in at)}" for name, at in shown.items()]
     picture = plot(shown, f"Reliability by label: {'; '.join(told)}")
     drawn = [Drawing("Seen against said", picture, "Above the dashed line, it understates.")] if bins else []
     note = "seen_share: Student's t of the differences in a bin, and at least the error of drawing the votes"
-    rows = [replace(each, level=f"{each.label} {each.level} ({each.n})", units=None) for each in rows]
+    rows = [replace(figure, level=f"{figure.label} {figure.level} ({figure.n})", units=None) for figure in rows]
     table = pivot("Reliability in bins (images)", rows, "level", "metric", head="bin", note=note)
-    slopes = page.found(metric="calibration_slope")
+    slopes = page.here(metric="calibration_slope")
     sloped = pivot("Calibration", slopes, "system", "metric", note="slope: 1 where shares mean what they say")
     return Section.of("reliability", "Do shares mean what they say?", bands(bins), [*drawn, table, sloped])
 
 
 def bands(bins: Sequence[tuple[Figure, Figure]]) -> list[str]:
     """How many bands miss the diagonal, and how many would by chance; bins: what was said, and what was seen."""
-    every = [(said.value, seen) for said, seen in bins if seen.ends[0] < seen.ends[1]]
-    off = [(abs(said - f.value), f.label) for said, f in every if not f.ends[0] <= said <= f.ends[1]]
+    every = [(stated.value, seen) for stated, seen in bins if seen.ends[0] < seen.ends[1]]
+    off = [(abs(stated - f.value), f.label) for stated, f in every if not f.ends[0] <= stated <= f.ends[1]]
     chance, line = max(1, round(0.05 * len(every))), "the line on which shares mean what they say"
     if not off:
         return [f"all {len(every)} bands reach {line}"] if every else []
@@ -116,8 +115,8 @@ def promise(page: Page) -> Section | None:
     if made is None:
         return None
     names = {"promise_recall": "recall", "promise_extra": "extra labels", "promise_size": "labels per set"}
-    rows = [each for each in page.of_first(None) if each.metric in names]
-    rows.sort(key=lambda each: (each.by != "", list(names).index(each.metric)))
+    rows = [figure for figure in page.of_first(None) if figure.metric in names]
+    rows.sort(key=lambda figure: (figure.by != "", list(names).index(figure.metric)))
     notes = [made.get("shift", {}).get("words"), f"promised: {made['words']}", f"made on {made['made_on']}"]
     if rows and rows[0].units != rows[0].n:  # groups, or only images with a chosen label
         notes.append(f"{rows[0].units} {made.get('unit', 'images')} count")
@@ -127,7 +126,7 @@ def promise(page: Page) -> Section | None:
         notes.append(f"{left} calibration images without a choice did not count")
     named = [replace(f, level=f"{f.by}: {f.level} ({f.n})" if f.by else f"all {f.n} images") for f in rows]
     title, note = f"Promise: {made['promise']}", "; ".join(filter(None, notes))
-    table = pivot(title, named, "level", lambda each: names[each.metric], head="images", note=note)
+    table = pivot(title, named, "level", lambda figure: names[figure.metric], head="images", note=note)
     told = sentence_of(_kept(made, rows, people))
     return Section("promise", "The promise", told, tables=() if table is None else (table,))
 
@@ -138,19 +137,19 @@ def _kept(made: Mapping[str, Any], rows: Sequence[Figure], people: bool) -> list
     made: facts["promise"]. rows: promise_* of all images, then of parts. people: whether images have people's answers.
     """
     risk, _, level = made["promise"].partition("=")
-    mine = [each for each in rows if each.metric == f"promise_{risk}"]
+    mine = [figure for figure in rows if figure.metric == f"promise_{risk}"]
     told = [made["shift"]["words"]] if made.get("shift", {}).get("found") else []
     told += [made["made_on"]] if made["made_on"] != HERE else []
     if not mine or mine[0].by:
         return [*told, "no image counts for the promise"]
-    found, column = mine[0], made.get("column")
+    overall, column = mine[0], made.get("column")
     sign, most = (1, "at most") if risk == "extra" else (-1, "at least")
     wrong = [f for f in mine if f.bounded and min(sign * end for end in f.ends) > sign * float(level)]
-    (low, high), sets = map(number, found.ends), held(risk, number(found.value), people=people)
+    (low, high), sets = map(number, overall.ends), held(risk, number(overall.value), people=people)
     within = f" within each level of {column}" if column else ""
     told.append(f"the sets hold {sets} ({low} to {high})")
     told.append(f"{most} {float(level):g} was promised on average{within}")
     chance = "the choice of images alone does not explain the difference"
-    told.append(chance if found in wrong else "nothing here speaks against it")
-    worse = ", ".join(each.level for each in wrong if column and each.by == column)
+    told.append(chance if overall in wrong else "nothing here speaks against it")
+    worse = ", ".join(figure.level for figure in wrong if column and figure.by == column)
     return [*told, f"{worse} did worse"] if worse else told

@@ -1,6 +1,5 @@
 """The database connection: SQLite made safe for several writers, PostgreSQL by URL."""
 
-import gc
 import json
 import sqlite3
 import threading
@@ -141,21 +140,8 @@ def failure(error: Exception, where: str, done: str) -> DatabaseFailed:
 
 def table_of(connection: sa.Connection, query: sa.Select[Any]) -> pd.DataFrame:
     """All that a query finds, one column for each that it selects."""
-    with uncollected():
-        found = connection.execute(query)
-        return pd.DataFrame.from_records([tuple(row) for row in found], columns=list(found.keys()))
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """While rows come and go: Python would look through them for garbage again and again, and find none."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
+    found = connection.execute(query)
+    return pd.DataFrame.from_records([tuple(row) for row in found], columns=list(found.keys()))
 
 
 class Database:

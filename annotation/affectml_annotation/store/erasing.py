@@ -6,26 +6,21 @@ nobody who it was. The keys lie in the table `secret`, which a dump can leave ou
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
 from affectml_annotation.errors import StoreError
-from affectml_annotation.judgements import ANSWERS
 from affectml_annotation.store import claims, people
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.people import ERASING, FORGOTTEN, hashed, keyed, make_key, mark, marks
 from affectml_annotation.store.schema import (
     MAIN,
     annotator,
-    answer,
-    assignment,
     conflict,
     decision,
     erasing,
     erasure,
     event,
-    image,
     lead_change,
     metadata,
     now_ms,
@@ -43,8 +38,7 @@ AUTHORS = (decision.c.decided_by, conflict.c.resolved_by, lead_change.c.by)
 def erase(connection: sa.Connection, who: str) -> int:
     """Take a person's answers, drafts, claims, visit and name out; returns how many answers they were.
 
-    What they held or answered wants people again, unless somebody's answer that came too late stands there: that takes
-    the place. Decisions and resolved conflicts stay, without their author.
+    What they held or answered wants people again. Decisions and resolved conflicts stay, without their author.
     """
     here = sa.select(annotator).where(annotator.c.annotator_id == who).with_for_update()
     row = connection.execute(here).one_or_none()
@@ -54,8 +48,6 @@ def erase(connection: sa.Connection, who: str) -> int:
     for given in people.assignments(connection, who):
         if row.withdrawn_at is None:  # a withdrawal has freed the places
             claims.give_back(connection, given)
-            if given.holds_slot:
-                _fill(connection, given)
     theirs = sa.select(event.c.event_id).where(event.c.annotator_id == who)
     connection.execute(conflict.delete().where(conflict.c.event_id.in_(theirs)))
     answers = int(connection.scalar(sa.select(sa.func.count()).select_from(theirs.subquery())) or 0)
@@ -73,34 +65,6 @@ def erase(connection: sa.Connection, who: str) -> int:
         person=None if person is None else mark(connection, person),
     ))  # fmt: skip
     return answers
-
-
-def _fill(connection: sa.Connection, left: Any) -> None:
-    """Give the place that somebody leaves to the first answer of another that found none, where there is one."""
-    at = {"number": left.round, "at_position": left.position}
-    if connection.execute(claims.FREE, at).first() is None:
-        return
-    late = (
-        sa.select(assignment.c.annotator_id, answer.c.image_id)
-        .join(image, image.c.position == assignment.c.position)
-        .join(answer, sa.and_(answer.c.image_id == image.c.image_id, answer.c.round == assignment.c.round,
-                              answer.c.annotator_id == assignment.c.annotator_id))
-        .join(annotator, annotator.c.annotator_id == answer.c.annotator_id)
-        .join(event, event.c.event_id == answer.c.event_id)
-        .where(assignment.c.round == left.round, assignment.c.position == left.position, answer.c.surplus,
-               assignment.c.annotator_id != left.annotator_id, annotator.c.withdrawn_at.is_(None),
-               event.c.kind.in_(ANSWERS))
-        .order_by(assignment.c.answered_at, assignment.c.annotator_id)
-        .limit(1)
-    )  # fmt: skip
-    found = connection.execute(late).one_or_none()
-    if found is None:
-        return
-    theirs = (answer.c.annotator_id == found.annotator_id, answer.c.image_id == found.image_id)
-    connection.execute(answer.update().where(*theirs, answer.c.round == left.round).values(surplus=False))
-    given = (*claims.given_to(found.annotator_id, left.round), assignment.c.position == left.position)
-    connection.execute(assignment.update().where(*given).values(holds_slot=True))
-    connection.execute(claims.TAKE, at)
 
 
 def to_clean(connection: sa.Connection) -> bool:

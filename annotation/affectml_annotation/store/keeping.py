@@ -66,15 +66,15 @@ def due(store: LabelStore, now: int) -> bool:
         return False
     if since is None or now - since < hours * HOUR_MS:
         return False
-    try:
-        last = noted(before[-1]) if before else None
-    except StoreError:  # one that cannot be read is followed by another
-        last = None
-    return last is None or _changed(store, last)
+    return not before or _changed(store, before[-1])
 
 
-def _changed(store: LabelStore, last: Backup) -> bool:
+def _changed(store: LabelStore, file: Path) -> bool:
     """Whether anything but claims was written since a backup: by the time of the last answer, and by small tables."""
+    try:
+        last = noted(file)
+    except StoreError:  # one that cannot be read is followed by another
+        return True
     with store.database.snapshot() as connection:
         if (connection.scalar(sa.select(sa.func.max(event.c.received_at))) or 0) >= last.at:
             return True
@@ -213,12 +213,8 @@ def about(store: LabelStore) -> dict[str, Any]:
     """What there is of a task's backups: folder, kept, last (UTC), failed (what the last try said); plain values."""
     place, there = folder(store), kept(store)
     failed = store.database.reading(read_setting, FAILED)
-    return {
-        "folder": None if place is None else shown(place),
-        "kept": len(there),
-        "last": _shown_at(_made_at(there[-1])) if there else None,
-        "failed": failed and failed["why"],
-    }
+    last = _shown_at(_made_at(there[-1])) if there else None
+    return {"folder": place and shown(place), "kept": len(there), "last": last, "failed": failed and failed["why"]}
 
 
 def said(store: LabelStore) -> str:

@@ -1,6 +1,6 @@
 """What the store knows, as tables: images, current judgements, progress, people, conflicts, decisions."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -270,37 +270,29 @@ class Reading(OnDatabase):
         answered_in: how many of their answers were given in each language, the most used first.
         """
         # Grouped by the language first: by the person first, SQLite would jump through the events person by person.
-        said = (
-            sa.select(event.c.annotator_id, event.c.language, sa.func.count(), sa.func.max(event.c.received_at))
-            .where(_is_current())
-            .group_by(event.c.language, event.c.annotator_id)
-        )
+        counts = (sa.func.count().label("answers"), sa.func.max(event.c.received_at).label("last"))
+        said = sa.select(event.c.annotator_id, event.c.language, *counts).where(_is_current())
         holders = sa.select(assignment.c.annotator_id).where(assignment.c.answered_at.is_(None), ~expired())
-        answers, last = Counter[str](), dict[str, int]()
-        in_languages: dict[str, Counter[str]] = defaultdict(Counter)
         with self.database.read() as connection:
-            for who, language, count, latest in connection.execute(said):
-                answers[who] += count
-                last[who] = max(latest, last.get(who, latest))
-                if language is not None:
-                    in_languages[who][language] = count
+            answers = table_of(connection, said.group_by(event.c.language, event.c.annotator_id))
             held = Counter(connection.scalars(holders))
-            rows = connection.execute(sa.select(annotator).order_by(annotator.c.number)).all()
+            people = table_of(connection, sa.select(annotator).order_by(annotator.c.number))
+        who, by_person = people["annotator_id"], answers.groupby("annotator_id")
+        spoken = answers.dropna(subset="language").sort_values(["answers", "language"], ascending=[False, True])
+        languages = {person: dict(zip(own["language"], own["answers"].tolist(), strict=True))
+                     for person, own in spoken.groupby("annotator_id")}  # fmt: skip
+        last = who.map(by_person["last"].max()).astype("Int64")
         return pd.DataFrame({
-            "annotator_id": [row.annotator_id for row in rows],
-            "answers": [answers[row.annotator_id] for row in rows],
-            "claimed": [held[row.annotator_id] for row in rows],
-            "last_answer": pd.to_datetime(
-                pd.Series([last.get(row.annotator_id) for row in rows], dtype="Int64"), unit="ms", utc=True
-            ),
-            "consented": [row.consented_at is not None for row in rows],
-            "withdrawn": [row.withdrawn_at is not None for row in rows],
-            "language": pd.Series([row.language for row in rows], dtype="str"),
-            "answered_in": [
-                dict(sorted(in_languages[row.annotator_id].items(), key=lambda one: (-one[1], one[0]))) for row in rows
-            ],
-            "attributes": [dict(row.attributes or {}) for row in rows],
-            "chip_order": [list(row.chip_order) for row in rows],
+            "annotator_id": who,
+            "answers": who.map(by_person["answers"].sum()).fillna(0).astype("int64"),
+            "claimed": [held[person] for person in who],
+            "last_answer": pd.to_datetime(last, unit="ms", utc=True),
+            "consented": people["consented_at"].notna(),
+            "withdrawn": people["withdrawn_at"].notna(),
+            "language": people["language"].astype("str"),
+            "answered_in": [languages.get(person, {}) for person in who],
+            "attributes": [attributes or {} for attributes in people["attributes"]],
+            "chip_order": people["chip_order"],
         })  # fmt: skip
 
     def remarks(self) -> pd.DataFrame:

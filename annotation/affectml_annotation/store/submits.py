@@ -31,7 +31,7 @@ from affectml_annotation.store.claims import (
     round_row,
     settle,
 )
-from affectml_annotation.store.engine import OnDatabase, uncollected
+from affectml_annotation.store.engine import OnDatabase
 from affectml_annotation.store.schema import (
     annotator,
     answer,
@@ -233,7 +233,7 @@ def submit_one(connection: sa.Connection, given: Answer, labels: Sequence[str]) 
     row = {
         **vars(given),
         **given.more,
-        **{name: first[name] for name in OF_ASSIGNMENT},
+        **first,
         "labels": list(given.labels),
         "language": as_code(given.language or ""),
         "suggestions_visible": visible,
@@ -247,9 +247,7 @@ def submit_one(connection: sa.Connection, given: Answer, labels: Sequence[str]) 
     if status == "conflict" and current is not None:
         connection.execute(_INSERT_CONFLICT, {"event_id": given.event_id, "against": current.event_id})
     elif current is None:
-        names = ("annotator_id", "round", "image_id", "event_id")
-        fresh = {name: row[name] for name in names} | {"revision": 1, "surplus": surplus}
-        connection.execute(_INSERT_ANSWER, fresh)
+        connection.execute(_INSERT_ANSWER, row | {"surplus": surplus})
     else:
         connection.execute(_REPLACE, {**key, "id": given.event_id, "fresh": revision})
     if visit is not None:
@@ -301,7 +299,8 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
     if problems:
         raise BadImport(name, problems, _way_out(table, task.labels, position, withdrawn))
     now = now_ms()
-    keys = [*zip(table["annotator_id"], table["round"], map(position.__getitem__, table["image_id"]), strict=True)]
+    rounds, positions = map(int, table["round"]), map(position.__getitem__, table["image_id"])
+    keys = [*zip(table["annotator_id"], rounds, positions, strict=True)]
     places, claimed = dict.fromkeys(withdrawn, 0), {}
     named = withdrawn.keys() & set(table["annotator_id"])
     for had in _among(connection, sa.select(assignment).with_for_update(), assignment.c.annotator_id, named):
@@ -314,42 +313,34 @@ def import_judgements(connection: sa.Connection, table: pd.DataFrame, *, name: s
     in_rounds = GAVE_UP.where(assignment.c.round.in_([*map(int, table["round"].unique())]))
     for had in _among(connection, in_rounds, assignment.c.position, skipped):
         skips[had.round, had.position] += 1
-    if connection.dialect.name == "sqlite":  # whose usual 2 MB would write and read each page of an index many times
-        connection.exec_driver_sql("PRAGMA cache_size = -200000")
-    with uncollected():
-        for start in range(0, len(table), ROWS_AT_ONCE):
-            part = table.iloc[start : start + ROWS_AT_ONCE]
-            events, answers, assignments = list[dict[str, Any]](), list[dict[str, Any]](), list[dict[str, Any]]()
-            for number, row in enumerate(part.astype(object).where(part.notna(), None).to_dict("records"), start):
-                who, in_round, at = keys[number]
-                event_id = row.get("event_id") or str(uuid5(NAMESPACE_URL, f"{sha256}#{number}"))
-                key = {"annotator_id": who, "round": int(in_round)}
-                had = claimed.get(keys[number])
-                purpose = (row.get("purpose") or "task") if had is None else had.purpose
-                holds = purpose in HOLDING
-                if holds and row["kind"] not in ANSWERS:  # as `claims.settle` has it
-                    holds = skips[int(in_round), at] >= task.most_skips
-                    skips[int(in_round), at] += not holds
-                given = {
-                    **key, "position": at, "place": places[who], "purpose": purpose,
-                    "suggestions_visible": bool(row.get("suggestions_visible")), "holds_slot": holds,
-                    "claimed_at": now, "lease_until": now, "answered_at": now,
-                }  # fmt: skip
-                places[who] += 1
-                taken[int(in_round), at] += holds and withdrawn[who] is None
-                assignments.append(given)
-                key |= {"image_id": row["image_id"], "event_id": event_id}
-                answers.append({**key, "revision": 1, "surplus": False})
-                ours = {column: given[column] for column in OF_ASSIGNMENT}
-                events.append(_event(row, now, name) | key | ours)
-            for destination, rows in ((event, events), (answer, answers), (assignment, assignments)):
-                connection.execute(destination.insert(), rows)
+    for start in range(0, len(table), ROWS_AT_ONCE):
+        part = table.iloc[start : start + ROWS_AT_ONCE]
+        rows = list[dict[str, Any]]()  # each of an event, an answer and an assignment
+        for number, row in enumerate(part.astype(object).where(part.notna(), None).to_dict("records"), start):
+            who, in_round, at = keys[number]
+            had = claimed.get(keys[number])
+            purpose = (row.get("purpose") or "task") if had is None else had.purpose
+            holds = purpose in HOLDING
+            if holds and row["kind"] not in ANSWERS:  # as `claims.settle` has it
+                holds = skips[in_round, at] >= task.most_skips
+                skips[in_round, at] += not holds
+            said = {column.name: row.get(column.name) for column in COLUMNS}
+            said |= {column.name: bool(said[column.name]) for column in COLUMNS if column.type == "truth"}
+            rows.append(said | {
+                "event_id": said["event_id"] or str(uuid5(NAMESPACE_URL, f"{sha256}#{number}")), "round": in_round,
+                "at": now if said["at"] is None else said["at"].value // 1_000_000, "received_at": now,
+                "base_revision": 0, "status": "accepted", "revision": 1, "surplus": False, "source": name,
+                "position": at, "place": places[who], "purpose": purpose, "holds_slot": holds,
+                "claimed_at": now, "lease_until": now, "answered_at": now,
+            })  # fmt: skip
+            places[who] += 1
+            taken[in_round, at] += holds and withdrawn[who] is None
+        for destination in (event, answer, assignment):
+            connection.execute(destination.insert(), rows)
     if taken:
         there = slot.update().where(slot.c.round == sa.bindparam("r"), slot.c.position == sa.bindparam("p"))
-        rows = [{"r": r, "p": p, "more": more} for (r, p), more in sorted(taken.items())]
-        connection.execute(there.values(taken=slot.c.taken + sa.bindparam("more")), rows)
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("PRAGMA cache_size = -2000")
+        more = [{"r": r, "p": p, "more": people} for (r, p), people in sorted(taken.items())]
+        connection.execute(there.values(taken=slot.c.taken + sa.bindparam("more")), more)
     connection.execute(imported.insert().values(sha256=sha256, name=name, rows=len(table), at=now))
     return len(table)
 
@@ -397,15 +388,6 @@ def _clashes(connection: sa.Connection, table: pd.DataFrame, people: Set[str]) -
         elif (who, number, image_id) in there:
             found.append(f"row {row}: {who!r} has answered image {image_id!r} in round {number} already")
     return found
-
-
-def _event(row: Mapping[Any, Any], now: int, source: str) -> dict[str, Any]:
-    said = {column.name: row.get(column.name) for column in COLUMNS}
-    said |= {column.name: bool(said[column.name]) for column in COLUMNS if column.type == "truth"}
-    return said | {
-        "at": now if said["at"] is None else said["at"].value // 1_000_000, "received_at": now, "base_revision": 0,
-        "status": "accepted", "revision": 1, "context": None, "source": source,
-    }  # fmt: skip
 
 
 class Submitting(OnDatabase):

@@ -18,21 +18,16 @@ from affectml.people.labelling import queued_words
 from affectml_annotation import AnnotationError
 from affectml_apps import serving
 from affectml_apps.explore.state import Explorer, current
-from affectml_apps.text import attempt, controlled, plain, show_done
+from affectml_apps.text import attempt, controlled, plain, problem, show_done
 
 CLIENT = Path(__file__).parent / "client"
 MOST_CHOICES = 1000  # levels to choose from; of more, a part of their text is asked for
 OWN = ("colour", "order", "descending", "lasso", "image", "text", "like", "rates", "of")  # what a browser changes
-# Drawn here: a ":material/..." icon would be fetched from abroad by every page.
-ICON = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><g fill="#2f6fc4"><circle cx="9" cy="10" r="4"/>'
-    '<circle cx="22" cy="8" r="3"/><circle cx="20" cy="21" r="6"/><circle cx="7" cy="24" r="2.5"/></g></svg>'
-)
 
 
 def run() -> None:
     """Draw the page."""
-    st.set_page_config(page_title="Explore", page_icon=ICON, layout="wide")
+    st.set_page_config(page_title="Explore", page_icon=str(CLIENT / "icon.svg"), layout="wide")
     st.html(CLIENT / "page.css")
     show_done()
     explorer, view = current(), read_view()
@@ -40,7 +35,7 @@ def run() -> None:
         try:
             explorer.refresh()
         except (AffectmlError, AnnotationError) as error:
-            st.error(plain(error))
+            problem(error)
         draw_filters(explorer, view)
         below = st.container()
         draw_notes(explorer)
@@ -111,8 +106,8 @@ def title_of(column: Column) -> str:
 
 def draw_filters(explorer: Explorer, view: View) -> None:
     """One widget for each filter, and a way to add one."""
-    if problem := st.session_state.pop("problem", None):
-        st.error(plain(problem))
+    if told_before := st.session_state.pop("problem", None):
+        st.error(plain(told_before))
     st.subheader("Filters")
     named = controlled("name of images", view.name, lambda text: change(name=text.strip()))
     st.text_input("Id or file", placeholder="A part of it", max_chars=200, **named)
@@ -216,7 +211,7 @@ def draw_selections(explorer: Explorer, view: View) -> None:
     try:
         shown = explorer.shown(view).rows
     except (AffectmlError, AnnotationError) as error:
-        st.error(plain(error))
+        problem(error)
         return
     st.text(f"{len(shown):,} shown")
     ticked = ticks(explorer)
@@ -224,16 +219,11 @@ def draw_selections(explorer: Explorer, view: View) -> None:
         st.text(f"{len(ticked):,} ticked: these are kept, downloaded or sent, in the order of ticking.")
         shown, view = np.array(ticked, dtype=np.uint32), View()
     with st.expander("Keep, download or ask people"), st.container():
-        name = st.text_input("Name", key="name", placeholder="storms", max_chars=100, on_change=stay)
-        there = name.strip() in saved
-        # a tick is for one name and one saving
-        again = there and st.checkbox(
-            f"replace the one of this name ({saved[name.strip()]:,} images)",
-            key=f"again {name} {st.session_state.get('kept', 0)}",
-            on_change=stay,
-        )
-        if st.button("Save these images", on_click=stay, disabled=not name.strip() or (there and not again)):
-            attempt(lambda: save(explorer, shown, view, name.strip(), replace=again), "{}")
+        name = st.text_input("Name", key="name", placeholder="storms", max_chars=100, on_change=stay).strip()
+        if name in saved:
+            st.text("There is a selection of this name; choose another.")
+        if st.button("Save these images", on_click=stay, disabled=not name or name in saved):
+            attempt(lambda: save(explorer, shown, view, name), "{}")
         st.download_button(
             "Download as CSV",
             lambda: explorer.found.csv(shown).encode("utf-8-sig"),  # Excel's mark of UTF-8
@@ -258,10 +248,9 @@ def ticks(explorer: Explorer) -> list[int]:
     return found
 
 
-def save(explorer: Explorer, shown: NDArray[np.uint32], view: View, name: str, *, replace: bool) -> str:
+def save(explorer: Explorer, shown: NDArray[np.uint32], view: View, name: str) -> str:
     """Save what is shown; returns what was done."""
-    explorer.found.selections.save(name, explorer.found.image_id[shown], view, replace=replace)
-    st.session_state["kept"] = st.session_state.get("kept", 0) + 1
+    explorer.found.selections.save(name, explorer.found.image_id[shown], view)
     stay()
     return f"saved {len(shown):,} images as {name}"
 
@@ -304,12 +293,7 @@ def remark(explorer: Explorer, view: View) -> str:
 
 def mount(explorer: Explorer, view: View) -> None:
     """Show map, grid and the large image."""
-    css = (CLIENT / "explore.css").read_text(encoding="utf-8")
-    component = st.components.v2.component(
-        "affectml-explore", html='<div class="mount"></div>', css=css, js=serving.loader("explore")
-    )
-    found = explorer.found
-    searcher = found.searcher
+    found, searcher = explorer.found, explorer.found.searcher
     data = {
         "base": serving.prefixed(config.get_option("server.baseUrlPath")),
         "version": serving.client_version(CLIENT),
@@ -331,7 +315,7 @@ def mount(explorer: Explorer, view: View) -> None:
         "seen": st.session_state.get("seen"),
         "ticked": st.session_state.get("ticked", []),
     }
-    component(key="explorer", data=data, on_wish_change=on_wish)
+    serving.component("explore", CLIENT)(key="explorer", data=data, on_wish_change=on_wish)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from affectml.errors import AffectmlError
 from affectml.exploring import Collection, Column, View
 from affectml_apps.serving import Served
 
@@ -33,9 +32,9 @@ class Explorer:
     new whenever the collection is opened.
     """
 
-    def __init__(self, opens: Callable[..., Collection], *, say: Callable[[str], None] = lambda line: None) -> None:
+    def __init__(self, opens: Callable[..., Collection]) -> None:
         """opens: as `Collection` with its arguments; `encoders` are given as well."""
-        self._opens, self._say = opens, say
+        self._opens = opens
         self._lock, self._opening = threading.Lock(), threading.Lock()
         self._take(opens())
 
@@ -53,13 +52,6 @@ class Explorer:
         with self._opening:
             if self.found.judgements.is_old:
                 self._take(self._opens(encoders=self.found.encoders))
-
-    def warm(self) -> None:
-        """Compute all columns; for a thread beside the server's."""
-        try:
-            self.found.warm()
-        except AffectmlError as error:  # told again where it is asked for
-            self._say(f"{type(error).__name__}: {error}")
 
     def shown(self, view: View) -> Shown:
         """What a view shows; the last few are kept, but a saved selection is read afresh.

@@ -28,6 +28,7 @@ from PIL import Image
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
+from streamlit import config
 
 from affectml.cli.pages import Exploring, read_page
 from affectml.embeddings import embed_dataset
@@ -42,7 +43,6 @@ from affectml_apps.pictures import BadImage, as_webp, data_uri, thumbnail
 
 CLIENT = Path(__file__).parent / "client"
 PAGE = Path(__file__).parent / "page.py"
-WARM_SECONDS = 10.0  # until the columns are computed that nobody has asked for: the first page comes first
 THUMB = 256  # pixels: a cell of the grid on a screen of two pixels a point
 BINARY = "application/octet-stream"
 PARTS = {"train": "training", "val": "validation", "calibration": "calibration", "test": "test"}
@@ -57,8 +57,6 @@ def app_parts(arguments: Sequence[str]) -> dict[str, Any]:
 
     Opens the data set and makes its map at once, so that a wrong folder ends the program before anything is served.
     """
-    from streamlit import config
-
     options = read_page("explore", Exploring, arguments)
     serving.hold_little()
     explorer = serving.opened(lambda: _explorer(options))
@@ -66,6 +64,7 @@ def app_parts(arguments: Sequence[str]) -> dict[str, Any]:
         "routes": make_routes(config.get_option("server.baseUrlPath")),
         "middleware": serving.make_middleware(options.allow_host),
         "lifespan": partial(lifespan, explorer),
+        "exception_handlers": serving.TOLD,
     }
 
 
@@ -82,7 +81,7 @@ def _explorer(options: Exploring) -> Explorer:
         Collection, data.root, options.run, target=options.target, encoder=options.encoder, db=options.db,
         say=serving.say,
     )  # fmt: skip
-    return Explorer(opens, say=serving.say)
+    return Explorer(opens)
 
 
 def make_routes(base: str = "") -> list[BaseRoute]:
@@ -96,16 +95,10 @@ def make_routes(base: str = "") -> list[BaseRoute]:
 
 @asynccontextmanager
 async def lifespan(explorer: Explorer, _app: Any) -> AsyncIterator[None]:
-    """Serve this explorer while the server runs; its columns are computed aside."""
+    """Serve this explorer while the server runs."""
     current.use(explorer)
-    aside = threading.Timer(WARM_SECONDS, explorer.warm)
-    aside.daemon = True
-    aside.start()
-    try:
-        yield
-    finally:
-        aside.cancel()
-        current.use(None)
+    yield
+    current.use(None)
 
 
 def places(_request: Request) -> Response:

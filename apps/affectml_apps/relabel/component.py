@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
+from streamlit import config
 
 from affectml.errors import UnknownLabel, UnknownTaxonomy
 from affectml.taxonomies import NEGATIONS, Taxonomy, ancestors
@@ -13,24 +13,20 @@ from affectml_annotation import Task
 from affectml_annotation.languages import _, client_texts, current
 from affectml_apps.relabel.identity import make_token
 from affectml_apps.relabel.task import LabelTask
-from affectml_apps.serving import client_version, loader, prefixed
+from affectml_apps.serving import client_version, component, prefixed
 
 CLIENT = Path(__file__).parent / "client"
 
 
-def mount(task: LabelTask, who: str, round_number: int, *, base: str, study: Mapping[str, Any] | None = None) -> None:
+def mount(task: LabelTask, who: str, round_number: int, *, study: Mapping[str, Any] | None = None) -> None:
     """Show the labelling component for this person and round. study: as `start_data` takes it.
 
     The page is drawn anew where a participant's visit has moved on, and where they choose another language: in a study
     with its images, within which words may stand.
     """
-    css = (CLIENT / "relabel.css").read_text(encoding="utf-8")
-    render = st.components.v2.component(
-        "affectml-relabel", html='<div class="mount"></div>', css=css, js=loader("relabel")
-    )
     place = f"relabel-{study['phase']}-{current()}" if study else f"relabel-{round_number}"
-    data = start_data(task, who, round_number, base=base, study=study)
-    render(key=place, data=data, on_moved_change=lambda: None)
+    data = start_data(task, who, round_number, base=config.get_option("server.baseUrlPath"), study=study)
+    component("relabel", CLIENT)(key=place, data=data, on_moved_change=lambda: None)
 
 
 def start_data(

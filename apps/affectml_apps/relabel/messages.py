@@ -19,6 +19,7 @@ from affectml_annotation.judgements import ANSWERS, storable
 from affectml_annotation.languages import is_language
 from affectml_apps.relabel.identity import ticket
 from affectml_apps.relabel.task import LabelTask
+from affectml_apps.serving import Refused
 
 MAX_BODY = 1_000_000
 MAX_ANSWERS = 500
@@ -27,8 +28,10 @@ FEW = 6  # images that anybody may hold
 EVENT_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
-class BadMessage(ValueError):
+class BadMessage(Refused):
     """A message or an answer that is not one of ours."""
+
+    status = 400
 
 
 class TooMuch(BadMessage):

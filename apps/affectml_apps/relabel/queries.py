@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from affectml_annotation import LabelStore
 from affectml_annotation.judgements import ANSWERS, FLAG
-from affectml_annotation.store.claims import given_to, round_of
+from affectml_annotation.store.claims import given_to
 from affectml_annotation.store.schema import annotator, answer, assignment, event, image, round_, slot
 
 
@@ -86,11 +86,6 @@ def own_answer(store: LabelStore, who: str, image_id: str, round_number: int) ->
     with store.database.read() as connection:
         row = connection.execute(query).one_or_none()
     return None if row is None else ("skip" if row.kind == FLAG else row.kind, list(row.labels))
-
-
-def second_round(store: LabelStore, of: int) -> int | None:
-    """The round that holds second looks at round `of`, if one is open."""
-    return store.database.reading(round_of, "second", of)
 
 
 def awaiting_second_look(store: LabelStore, who: str, of: int, second: int, limit: int) -> list[str]:

@@ -67,21 +67,13 @@ def choose(code: str) -> None:
             st.session_state[name] = value
 
 
-def choices(offered: Sequence[str]) -> list[dict[str, str]]:
-    """The languages to choose from, by what each calls itself; none where there is no choice."""
-    return [{"code": code, "name": own_name(code)} for code in offered] if len(offered) > 1 else []
-
-
 def chooser(offered: Sequence[str]) -> None:
-    """The languages to choose from, if there are several."""
-    if not (there := choices(offered)):
+    """The languages to choose from, by what each calls itself, if there are several."""
+    if len(offered) == 1:
         return
-    name, key = own_name(languages.current()), f"languages-{languages.current()}"  # with another key it closes
+    now = languages.current()
     row = st.container(horizontal=True, horizontal_alignment="right", key="languages")
-    with row, st.popover(name, key=key):
-        for one in there:
-            kind: Literal["primary", "secondary"] = "primary" if one["code"] == languages.current() else "secondary"
-            st.button(
-                one["name"], type=kind, width="stretch", key=f"language-{one['code']}", on_click=choose,
-                args=(one["code"],),
-            )  # fmt: skip
+    with row, st.popover(own_name(now), key=f"languages-{now}"):  # with another key it closes
+        for code in offered:
+            kind: Literal["primary", "secondary"] = "primary" if code == now else "secondary"
+            st.button(own_name(code), type=kind, width="stretch", key=f"language-{code}", on_click=choose, args=(code,))

@@ -48,7 +48,7 @@ def exchange(task: LabelTask, who: str, message: Mapping[str, Any]) -> dict[str,
     """
     with task.locks[who]:
         check_person(task, who)
-        second = queries.second_round(task.store, 1) if task.file.page.blind_first else None
+        second = task.store.database.reading(round_of, "second", 1) if task.file.page.blind_first else None
         receipts = take(task, who, message["answers"], second)
         reply = next_images(task, who, message, second)
         return {"receipts": receipts, "now": time.time(), **reply}  # after the claims: `leaving` gives back those
@@ -166,7 +166,7 @@ def item_of(task: LabelTask, file: Task, who: str, claim: Claim) -> dict[str, An
 def past_items(task: LabelTask, who: str, limit: int) -> list[dict[str, Any]]:
     """This person's own answers, oldest first, so that they can go back to them after a reload."""
     history = task.store.history(who, limit).iloc[::-1]
-    blind = task.file.page.blind_first and queries.second_round(task.store, 1) is not None
+    blind = task.file.page.blind_first and task.store.database.reading(round_of, "second", 1) is not None
     purposes = task.store.rounds().set_index("round")["purpose"]
     answers = history[SAID].astype(object).where(history[SAID].notna(), None).to_dict("records")
     return [

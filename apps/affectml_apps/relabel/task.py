@@ -20,7 +20,7 @@ from affectml.people.studies import begin
 from affectml.predicting.features import check_images
 from affectml.runs import RunFolder
 from affectml.taxonomies import Taxonomy, get_taxonomy
-from affectml_annotation import LabelStore, StoreError, Task, languages
+from affectml_annotation import LabelStore, Task, languages
 from affectml_annotation.store.place import default_database
 from affectml_annotation.store.schema import read_setting
 from affectml_annotation.study import running
@@ -111,13 +111,6 @@ class LabelTask:
     def left_out(self) -> int:
         """How many images of the data set have no file on this machine (only a url), and so are not shown."""
         return int(pq.read_table(self.dataset.root / "images.parquet", columns=["file"])["file"].null_count)
-
-    @property
-    def running(self) -> Task:
-        """The study's file. Raises StoreError where none runs here."""
-        if not self.is_study:
-            raise StoreError("no study runs here; start the page with --study OUT")
-        return self.file
 
     def begin_as(self, who: str) -> None:
         """Let the person who started the server label their own images at once, without door and consent."""

@@ -23,16 +23,17 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
+from streamlit import config
 
 from affectml.errors import AffectmlError, MissingExtra
-from affectml_annotation import AnnotationError, languages
+from affectml_annotation import languages
 from affectml_annotation.judgements import storable
 from affectml_apps import serving
 from affectml_apps.pictures import BadImage
 from affectml_apps.relabel import queries
 from affectml_apps.relabel.backups import keep_backups
 from affectml_apps.relabel.identity import Allowance, BadToken, clean_name, read_token
-from affectml_apps.relabel.messages import MAX_BODY, BadMessage, parse
+from affectml_apps.relabel.messages import MAX_BODY, parse
 from affectml_apps.relabel.pages.who import sign_in_configured
 from affectml_apps.relabel.speaking import LANGUAGE, language_of
 from affectml_apps.relabel.study import exchange as study_exchange
@@ -50,8 +51,6 @@ def app_parts(arguments: Sequence[str]) -> dict[str, Any]:
 
     Opens the task at once, so that a wrong folder or database ends the program before anything is served.
     """
-    from streamlit import config
-
     options = parse_arguments(arguments)
 
     def open_checked() -> LabelTask:
@@ -70,6 +69,7 @@ def app_parts(arguments: Sequence[str]) -> dict[str, Any]:
         "routes": make_routes(base),
         "middleware": [*serving.make_middleware(options.allow_host), *entrance],
         "lifespan": partial(lifespan, task),
+        "exception_handlers": serving.TOLD,
     }
 
 
@@ -104,7 +104,11 @@ async def lifespan(task: LabelTask, _app: Any) -> AsyncIterator[None]:
 
 
 def _who(request: Request, task: LabelTask) -> str:
-    return read_token(task.secret, request.headers.get(TOKEN_HEADER, ""))
+    try:
+        return read_token(task.secret, request.headers.get(TOKEN_HEADER, ""))
+    except BadToken as error:
+        languages.use(_language(request, task))
+        raise BadToken(languages._(str(error))) from None
 
 
 def image(request: Request) -> Response:
@@ -137,27 +141,20 @@ async def sync(request: Request, *, allowance: Allowance) -> Response:
     send it again.
     """
     task = current()
-    try:
-        who = _who(request, task)
-        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-            return JSONResponse({"error": "expected content-type application/json"}, 415)
-        if wait := allowance.take(who):
-            return _slower(wait)
-        body = await _body(request)
-        if body is None:
-            return JSONResponse({"error": f"more than {MAX_BODY} bytes"}, 413)
-        message = await run_in_threadpool(parse, body)
-        if wait := allowance.take(who, len(message["answers"]) - 1):
-            return _slower(wait)
-        languages.use(await run_in_threadpool(_language, request, task, who, message.get(LANGUAGE)))
-        take = study_exchange.exchange if task.is_study else exchange
-        reply = await run_in_threadpool(take, task, who, message)
-    except BadToken as error:
-        languages.use(await run_in_threadpool(_language, request, task))
-        return serving.failed(BadToken(languages._(str(error))))
-    except (NotAllowed, BadMessage, AnnotationError) as error:
-        return serving.failed(error)
-    return JSONResponse(reply)
+    who = await run_in_threadpool(_who, request, task)
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        return JSONResponse({"error": "expected content-type application/json"}, 415)
+    if wait := allowance.take(who):
+        return _slower(wait)
+    body = await _body(request)
+    if body is None:
+        return JSONResponse({"error": f"more than {MAX_BODY} bytes"}, 413)
+    message = await run_in_threadpool(parse, body)
+    if wait := allowance.take(who, len(message["answers"]) - 1):
+        return _slower(wait)
+    languages.use(await run_in_threadpool(_language, request, task, who, message.get(LANGUAGE)))
+    take = study_exchange.exchange if task.is_study else exchange
+    return JSONResponse(await run_in_threadpool(take, task, who, message))
 
 
 def _language(request: Request, task: LabelTask, who: str | None = None, told: object = None) -> str:

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import os
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -13,15 +12,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from affectml.data import Dataset
 from affectml.errors import AffectmlError
 from affectml.importers import get_importer
 from affectml_annotation import AnnotationError
 
-from .damage import FOLDER, Files, damaged
+from .damage import FOLDER, Files
 from .sources import picture, text
 
 
@@ -178,14 +175,3 @@ def check(reader: Reader, files: Files, top: Path) -> str | None:
     assert not [name for name in now if name.endswith((".tmp", ".part"))]
     assert now == before or reader.works or (reader.changes and said is None)
     return said
-
-
-def test_without_damage_it_is_read(reader, tmp_path):
-    assert check(reader, files_of(reader), tmp_path) is None
-
-
-@given(draw=st.randoms(use_true_random=False))
-@settings(max_examples=int(os.environ.get("AFFECTML_FUZZ", "3")))  # more by hand: one may find what is not mended yet
-def test_with_any_damage_it_is_read_or_is_an_error_of_ours(reader, draw):
-    with tempfile.TemporaryDirectory() as top:
-        check(reader, damaged(files_of(reader), draw), Path(top))

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from affectml.exploring import Collection
 from affectml_apps.explore.state import Explorer, current
 from affectml_apps.explore.web import make_routes
-from affectml_apps.serving import Guard
+from affectml_apps.serving import TOLD, Guard
 
 
 @pytest.fixture
@@ -28,9 +28,8 @@ def served():
     def serve(folder, *runs):
         explorer = Explorer(partial(Collection, folder, runs))
         current.use(explorer)
-        client = TestClient(
-            Starlette(routes=make_routes(), middleware=[Middleware(Guard)]), base_url="http://localhost"
-        )
+        app = Starlette(routes=make_routes(), middleware=[Middleware(Guard)], exception_handlers=TOLD)
+        client = TestClient(app, base_url="http://localhost")
         client.explorer = explorer
         return client
 

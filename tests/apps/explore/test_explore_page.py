@@ -130,21 +130,6 @@ def test_a_lasso_filters_the_grid_goes_into_the_address_and_back_lets_it_go(expl
     explorer.shows(60).address(lasso=None)
 
 
-def tick_two(explorer):
-    """Tick the fifth image in the grid and the third, shown alone; their names in the grid's order."""
-    third, fifth = (explorer.server.found.image_id[at] for at in (2, 4))
-    explorer.page.locator(f".cell[aria-label='{fifth}'] .tick").click()
-    explorer.page.locator(f".cell[aria-label='{third}']").click()
-    explorer.address(image=third)
-    explorer.page.get_by_role("button", name="✓ Tick").click()
-    explorer.page.keyboard.press("Escape")
-    explorer.address(image=None)
-    for name in (third, fifth):
-        expect(explorer.page.locator(f".cell[aria-label='{name}']")).to_have_attribute("aria-checked", "true")
-    explorer.page.get_by_text("2 ticked: these are kept").wait_for()
-    return third, fifth
-
-
 def test_the_address_holds_the_view(explorer):
     query = "?f.people.rate.awe=0.2..&order=-people.entropy&colour=run.rate.awe&image=000007"
     expected = shown(explorer, View.from_query(dict(part.split("=") for part in query[1:].split("&"))))
@@ -327,7 +312,16 @@ def test_what_people_wrote_is_text_and_never_part_of_the_page(start, page, tmp_p
 
 
 def test_ticked_images_are_sent_to_the_queue_and_no_others_and_let_go(explorer, page):
-    third, fifth = tick_two(explorer)
+    third, fifth = (explorer.server.found.image_id[at] for at in (2, 4))
+    page.locator(f".cell[aria-label='{fifth}'] .tick").click()
+    page.locator(f".cell[aria-label='{third}']").click()
+    explorer.address(image=third)
+    page.get_by_role("button", name="✓ Tick").click()
+    page.keyboard.press("Escape")
+    explorer.address(image=None)
+    for name in (third, fifth):
+        expect(page.locator(f".cell[aria-label='{name}']")).to_have_attribute("aria-checked", "true")
+    page.get_by_text("2 ticked: these are kept").wait_for()
     page.get_by_text("Keep, download or ask people").click()
     page.get_by_role("button", name="Send to the labelling queue").click()
     page.get_by_text("at the end of the queue: 2 images").wait_for()

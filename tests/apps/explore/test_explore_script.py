@@ -109,6 +109,7 @@ def test_what_is_shown_is_saved_and_sent_to_people_and_what_is_ticked_in_its_ord
     app.text_input(key="name").set_value("much awe").run()
     press(app, "Save these images")
     assert f"saved {len(expected)} images as much awe" in said(app)
+    assert named(app.button, "Save these images").disabled  # which is there now
     press(app, "Send to the labelling queue")
     assert f"at the end of the queue: {len(expected)} images" in said(app)
     with LabelStore(explorer.found.dataset.root.with_name("set-labels.db")) as store:
@@ -122,20 +123,3 @@ def test_what_is_shown_is_saved_and_sent_to_people_and_what_is_ticked_in_its_ord
 
 def queue(store):
     return store.images().dropna(subset="queue_rank").sort_values("queue_rank")["image_id"].tolist()
-
-
-def test_leave_to_replace_is_for_one_selection_and_one_saving(explorer):
-    app = page()
-    for name in ("first", "second"):
-        app.text_input(key="name").set_value(name).run()
-        press(app, "Save these images")
-    again = "replace the one of this name (60 images)"
-    assert named(app.button, "Save these images").disabled
-    named(app.checkbox, again).check().run()
-    assert not named(app.button, "Save these images").disabled
-    app.text_input(key="name").set_value("first").run()
-    assert named(app.button, "Save these images").disabled
-    named(app.checkbox, again).check().run()
-    press(app, "Save these images")
-    assert "saved 60 images as first" in said(app)
-    assert named(app.button, "Save these images").disabled

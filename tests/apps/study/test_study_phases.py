@@ -203,7 +203,7 @@ def test_a_page_in_front_of_which_nobody_is_keeps_no_place(store, practising, pr
     page = profile().new_page()
     ann = practising(page, "P4", "images")
     quick = MAIN.read_text().replace("HEARTBEAT_MS = 60000", "HEARTBEAT_MS = 50")
-    quick = quick.replace("ABSENT_MS = 300000", "ABSENT_MS = 2000")
+    quick = quick.replace("ABSENT_MS = 300000", "ABSENT_MS = 1000")
     page.route("**/client/main.js*", lambda route: route.fulfill(body=quick, content_type="text/javascript"))
     asked = []
     page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/relabel/sync") else None)
@@ -213,7 +213,7 @@ def test_a_page_in_front_of_which_nobody_is_keeps_no_place(store, practising, pr
         since = len(asked)
         while len(asked) < since + 3:
             page.mouse.move(300, 300)
-        gone = page.evaluate("performance.now() + 2500")
+        gone = page.evaluate("performance.now() + 1500")
         page.wait_for_function("gone => performance.now() > gone", arg=gone)
         beats = len(asked)
         page.wait_for_function("gone => performance.now() > gone + 1000", arg=gone)  # twenty beats

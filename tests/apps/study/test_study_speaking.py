@@ -36,7 +36,7 @@ OWN = {"Call 116 123 at any time.", "I agree.", "How old are you?", "18-29", "30
 RECRUIT = {**PANEL, "study": "s1", "codes": {"completed": "DONE", "no_consent": "NOPE", "quota_full": "F"}}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def study_folder(study_folder):
     """The same, offered in English and German, with what there is in German."""
 
@@ -150,10 +150,15 @@ def test_every_text_of_a_study_is_said_in_a_language(study, see):
     look()
 
 
-@pytest.mark.slow
-def test_another_language_beside_an_image_brings_its_words_and_keeps_the_choice(start, profile, study_folder):
+@pytest.fixture(scope="module")
+def server(start_shared, study_folder):
+    """A study in a browser, with an image whose words are those of a language."""
     practice = {"images": [{"image": PRACTISED, "labels": ["fear"], "images": {"de": "000009"}}]}
-    server = start(study=study_folder(practice=practice, checks={}))
+    return start_shared(study=study_folder(practice=practice, checks={}))
+
+
+@pytest.mark.slow
+def test_another_language_beside_an_image_brings_its_words_and_keeps_the_choice(server, profile):
     page, asked = profile(locale="en").new_page(), []
     page.goto(f"{server.url}/?PROLIFIC_PID=ann&STUDY_ID=s1")
     page.get_by_text("I agree.").click()
@@ -178,8 +183,7 @@ def test_another_language_beside_an_image_brings_its_words_and_keeps_the_choice(
 
 
 @pytest.mark.slow
-def test_a_browser_holds_what_is_filled_in_while_the_language_changes(start, profile, study_folder):
-    server = start(study=study_folder())
+def test_a_browser_holds_what_is_filled_in_while_the_language_changes(server, profile):
     page = profile(locale="de-AT").new_page()
 
     def speak(name):
@@ -188,7 +192,7 @@ def test_a_browser_holds_what_is_filled_in_while_the_language_changes(start, pro
         page.locator("[class*=st-key-languages-] button", has_text=name).wait_for()
         settle(page)
 
-    page.goto(f"{server.url}/?PROLIFIC_PID=ann&STUDY_ID=s1")
+    page.goto(f"{server.url}/?PROLIFIC_PID=eve&STUDY_ID=s1")
     page.get_by_text("Ich stimme zu.").click()  # in which the browser wishes to be spoken to
     expect(page.locator("html")).to_have_attribute("lang", "de")
     speak("English")
@@ -199,6 +203,6 @@ def test_a_browser_holds_what_is_filled_in_while_the_language_changes(start, pro
     speak("Deutsch")
     expect(page.get_by_label("30 oder älter")).to_be_checked()
     expect(page.locator("textarea")).to_have_value("Well.")
-    page.goto(f"{server.url}/?PROLIFIC_PID=ann&STUDY_ID=s1&language=en")
+    page.goto(f"{server.url}/?PROLIFIC_PID=eve&STUDY_ID=s1&language=en")
     page.get_by_text("How old are you?").wait_for()
     page.wait_for_url(f"{server.url}/?language=en")

@@ -23,7 +23,7 @@ export class One {
     const turning = keys({ ArrowLeft: () => page.step(-1), ArrowRight: () => page.step(1), x: () => page.tick(this.index) });
     this.element = make("dialog", { class: "one", "aria-labelledby": "one-title", onkeydown: (event) => event.target.matches("select, input[type=text]") || turning(event), onclose: () => this.closed() },
       make("div", { class: "bar" }, this.title, this.where, this.tick, turns,
-        button("Close", { title: "Escape", onclick: () => this.element.close() })),
+        button("Close", { title: "Escape", autofocus: true, onclick: () => this.element.close() })),
       make("div", { class: "halves" }, this.frame, this.facts));
   }
 

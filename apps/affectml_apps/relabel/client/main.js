@@ -22,15 +22,11 @@ const mounted = new WeakMap(); // where we are mounted -> the labeller there
 export function mount(parent, data, component) {
   if (data.study?.phase === "over") return sendRest(data, component);
   let labeller = mounted.get(parent);
-  if (labeller && labeller.identity !== data.identity) {
-    labeller.close();
-    labeller = undefined;
-  }
-  if (labeller && data.spoken && data.spoken.language !== language()) labeller.translate(data);
-  if (!labeller) {
+  if (labeller?.identity !== data.identity) {
+    labeller?.close();
     labeller = new Labeller(parent, data, component);
     mounted.set(parent, labeller);
-  }
+  } else if (data.spoken && data.spoken.language !== language()) labeller.translate(data);
   return () => {
     labeller.close();
     if (mounted.get(parent) === labeller) mounted.delete(parent);
@@ -309,24 +305,22 @@ class Labeller {
   }
 }
 
-function memoryUnder(place) {
-  return {
-    get: (name) => sessionStorage.getItem(place + name),
-    set: (name, value) => {
-      try {
-        sessionStorage.setItem(place + name, value);
-      } catch {
-        // A draft is a convenience: without room for it, a reload starts this image afresh.
-      }
-    },
-    remove: (name) => sessionStorage.removeItem(place + name),
-  };
-}
+// What this tab keeps under a place of its own.
+const memoryUnder = (place) => ({
+  get: (name) => sessionStorage.getItem(place + name),
+  set: (name, value) => {
+    try {
+      sessionStorage.setItem(place + name, value);
+    } catch {
+      // A draft is a convenience: without room for it, a reload starts this image afresh.
+    }
+  },
+  remove: (name) => sessionStorage.removeItem(place + name),
+});
 
 // Streamlit's "Connection error" dialog covers the page while the server is away, and takes the keys. Labelling goes
 // on without a server for as long as there are images, and the page says itself that it is offline.
 
-const TITLE = "Connection error";
 const DIALOG = "[data-testid=stDialog]";
 
 // Closes that dialog whenever it comes, as its own button does, and puts the focus back to where somebody was typing:
@@ -338,7 +332,7 @@ function keepDialogAway(root, down, signal) {
   };
   const look = () => {
     const dialog = document.querySelector(DIALOG);
-    if (dialog?.querySelector("h2")?.textContent.trim() === TITLE) {
+    if (dialog?.querySelector("h2")?.textContent.trim() === "Connection error") {
       dialog.querySelector("button[aria-label=Close]")?.click();
       down();
     }

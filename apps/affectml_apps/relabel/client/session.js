@@ -25,20 +25,15 @@ export class Session {
     this.past = []; // {item, answer, revision, fixed}, oldest first
     this.conflicts = []; // those of them that met another answer of this person's, until they have read it
     this.at = null; // place in past while looking back
-    this.item = null;
-    this.selection = empty();
-    this.paintedAt = null;
-    this.revealed = true;
+    Object.assign(this, { item: null, selection: empty(), paintedAt: null, revealed: true, paused: false, notice: null });
     this.clock = new Clock();
-    this.paused = false;
+    this.input = "keys";
     this.held = false; // whether this tab has its person's turn
     this.early = new EarlyKeys(changed);
     this.dry = false; // whether the server had no image left for us when it last told
     this.done = 0;
     this.of = null; // images in all
     this.worked = 0; // seconds since the last break
-    this.notice = null;
-    this.input = "keys";
     this.practised = null; // in a study: what came of the last try
     this.warned = false;
   }
@@ -65,10 +60,8 @@ export class Session {
     const taken = new Set(this.past.map((entry) => keyOf(entry.item)));
     const inSight = this.item && keyOf(this.item);
     this.retell(reply);
-    this.queue = reply.items.filter((item) => {
-      const key = keyOf(item);
-      return key !== inSight && !taken.has(key) && !this.outbox.has(item);
-    });
+    const isNext = (item) => keyOf(item) !== inSight && !taken.has(keyOf(item)) && !this.outbox.has(item);
+    this.queue = reply.items.filter(isNext);
     if (this.item === null && this.at === null) this.advance();
     else this.stock();
     this.changed();
@@ -145,10 +138,7 @@ export class Session {
       next = this.queue.find((item) => this.pictures.has(item)) ?? next; // what is here goes on without a connection
       picture = this.pictures.want(next);
     }
-    if (!next || picture.state === "loading" || picture.state === "failed" || this.paused) {
-      this.show(null);
-      return;
-    }
+    if (!next || picture.state === "loading" || picture.state === "failed" || this.paused) return void this.show(null);
     this.queue.splice(this.queue.indexOf(next), 1);
     this.show(next);
   }
@@ -333,13 +323,9 @@ export class Session {
   plain() {
     const { labels, kind, flag, note, valence, arousal } = this.selection;
     return {
-      kind: labels.size > 0 ? "labels" : (kind ?? (flag ? "skip" : null)),
-      labels: [...labels.keys()],
+      kind: labels.size > 0 ? "labels" : (kind ?? (flag ? "skip" : null)), labels: [...labels.keys()],
       intensities: this.settings.intensity && labels.size > 0 ? [...labels.values()] : null,
-      flag,
-      note: flag || note ? note : null,
-      valence,
-      arousal,
+      flag, note: flag || note ? note : null, valence, arousal,
     };
   }
 
@@ -348,10 +334,7 @@ export class Session {
     this.selection = {
       labels: new Map(labels.map((label, n) => [label, intensities?.[n] ?? 1])),
       kind: kind === "labels" || (flag && (kind === "skip" || kind === "flag")) ? null : (kind ?? null),
-      flag,
-      note: note ?? "",
-      valence,
-      arousal,
+      flag, note: note ?? "", valence, arousal,
     };
   }
 
@@ -368,18 +351,10 @@ export class Session {
     const { seconds } = this.clock;
     if (seconds < this.settings.minView && said.kind !== "skip") return this.say("look");
     const entry = this.at === null ? { item: this.item, revision: this.item.revision } : this.past[this.at];
+    const { image, round, ticket } = this.item;
     const answer = {
-      ...said,
-      id: newId(),
-      seq: this.outbox.nextSeq(),
-      image: this.item.image,
-      round: this.item.round,
-      ticket: this.item.ticket,
-      seconds: Math.round(seconds * 1000) / 1000,
-      at: this.outbox.now(),
-      base_revision: entry.revision,
-      input: this.input,
-      language: language(),
+      ...said, image, round, ticket, id: newId(), seq: this.outbox.nextSeq(), base_revision: entry.revision,
+      seconds: Math.round(seconds * 1000) / 1000, at: this.outbox.now(), input: this.input, language: language(),
     };
     try {
       this.outbox.put(answer);
@@ -394,20 +369,15 @@ export class Session {
       if (this.counts(this.item)) this.done += 1;
       this.worked += seconds;
       this.memory.remove("draft");
-      this.say(this.breakDue() ? "break" : null);
+      const { breakMinutes } = this.settings;
+      this.say(breakMinutes > 0 && this.worked >= breakMinutes * 60 ? "break" : null);
       this.advance();
     } else {
       this.say(null);
       this.forward();
     }
     this.early.answered();
-    this.outbox.kick();
-    return undefined;
-  }
-
-  breakDue() {
-    const { breakMinutes } = this.settings;
-    return breakMinutes > 0 && this.worked >= breakMinutes * 60;
+    return this.outbox.kick();
   }
 
   back() {

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import streamlit as st
-from streamlit import config
 
 from affectml_annotation.languages import _, marked, ngettext
 from affectml_apps.relabel import component, queries
@@ -51,7 +50,7 @@ def draw() -> None:
     else:
         st.html(component.CLIENT / "label.css")
         chooser(task.offered(who))
-        component.mount(task, who, _round(task, who), base=config.get_option("server.baseUrlPath"))
+        component.mount(task, who, _round(task, who))
 
 
 def _outside(title: str, why: str, tell: Callable[[str], object] = st.info) -> None:

@@ -20,11 +20,6 @@ from affectml_apps.relabel.task import current
 
 LOOK_SECONDS = 1.0
 
-# Drawn here: a ":material/..." icon would be fetched from abroad by every page.
-ICON = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><path d="M3 6h17l9 10-9 10H3z" fill="#2f6fc4"/>'
-    '<circle cx="10" cy="16" r="3" fill="#fff"/></svg>'
-)
 LEAD: tuple[tuple[str, str, Callable[[], None]], ...] = (
     ("Progress", "progress", progress.draw),
     ("What people said", "said", said.draw),
@@ -49,7 +44,7 @@ def run() -> None:
 
 def _configure() -> None:
     title = _("Study") if current().is_study else _("Labelling")
-    st.set_page_config(page_title=title, page_icon=ICON, layout="wide")
+    st.set_page_config(page_title=title, page_icon=str(CLIENT / "icon.svg"), layout="wide")
 
 
 def _run() -> None:

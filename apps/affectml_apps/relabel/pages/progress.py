@@ -96,12 +96,11 @@ def _funnel(task: LabelTask) -> None:
     legend = {"orient": "bottom", "columns": 2, "labelLimit": 130}
     colour = {"field": "what", "type": "nominal", "title": None, "sort": None, "legend": legend,
               "scale": {"scheme": "tableau10"}}  # fmt: skip
+    became = (shown["people"].astype(str) + " " + shown["what"]).groupby(shown["step"], sort=False).agg(", ".join)
+    reached = shown.groupby("step", sort=False)["people"].sum()
+    numbers = pd.DataFrame({"reached": reached, "of whom": became}).reset_index()
     title = "Who reached each step, and what became of them there"
-    bars(shown, title, height={"step": 30}, encoding={"y": rows, "x": people, "color": colour})
-    with folded("The same as a table", "funnel"):
-        became = (shown["people"].astype(str) + " " + shown["what"]).groupby(shown["step"], sort=False).agg(", ".join)
-        reached = shown.groupby("step", sort=False)["people"].sum()
-        table(pd.DataFrame({"reached": reached, "of whom": became}).reset_index())
+    bars(shown, title, numbers, height={"step": 30}, encoding={"y": rows, "x": people, "color": colour})
 
 
 @section()
@@ -115,9 +114,7 @@ def _pace(judgements: pd.DataFrame) -> None:
               "axis": {"labelOverlap": True}}  # fmt: skip
     up = {"field": "answers", "type": "quantitative", "axis": {"tickMinStep": 1}}
     title = f"Pace: answers by the {unit} they were given in (UTC)"
-    bars(pace, title, height=240, encoding={"x": across, "y": up})
-    with folded("The same as a table", "pace"):
-        table(pace)
+    bars(pace, title, pace, height=240, encoding={"x": across, "y": up})
 
 
 @section()
@@ -152,7 +149,8 @@ def _people(task: LabelTask, judgements: pd.DataFrame) -> None:
 @section()
 def _drift(task: LabelTask, judgements: pd.DataFrame) -> None:
     changes = lead.drift(judgements, task.file.labels, block=BLOCK)
-    if changes["block"].max() > 1:  # somebody has a second one
+    changes = changes[changes["annotator_id"].duplicated(keep=False)]  # of whoever has a second block
+    if len(changes):
         with folded("How people change as they go on"):
             st.write(f"By blocks of {BLOCK} answers, in the order in which each person gave them.")
             table(lead.uses_in_words(changes, task.taxonomy.display))
@@ -169,7 +167,7 @@ def _wanting(task: LabelTask) -> None:
     if not task.is_study:
         st.text(f"{many}.")
     else:
-        per_person = task.running.images_per_person
+        per_person = task.file.images_per_person
         st.text(f"{many}; a person gives {per_person} at most.")
         with folded("Open more places"), st.form("more"):
             places = max(1, ceil(answers / per_person) - overview.overview(task.store).free)
@@ -227,7 +225,7 @@ def _choose(
 
 @section()
 def _ways_in(task: LabelTask) -> None:
-    here, recruit = (st.context.url or "").rpartition("/")[0], task.running.recruit
+    here, recruit = (st.context.url or "").rpartition("/")[0], task.file.recruit
     if recruit.names:
         fills = {"prolific": "{{{{%{}%}}}}", "sona": "%SURVEY_CODE%"}.get(recruit.panel or "", "…")
         own = recruit.usual

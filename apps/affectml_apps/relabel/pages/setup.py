@@ -65,7 +65,7 @@ def _file(task: LabelTask) -> None:
     if versions[0].file.is_study:
         st.info(
             "A study runs here. When it is started again, study.yaml goes before what is saved here: write it there, "
-            "too (`affectml label show --out OUT/study.yaml --replace`)."
+            "too (`affectml label show > OUT/study.yaml`)."
         )
     with st.form("file"):
         text = st.text_area("The task's file", height=480, label_visibility="collapsed", key="task-file")

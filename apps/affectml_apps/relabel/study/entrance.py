@@ -46,7 +46,7 @@ def ids_of(task: LabelTask, visitor: Visitor) -> Ids:
     """Who this is. Raises a StoreError whose message is for them to read."""
     if LINK in visitor.given:
         return door.ids_of_link(task.store, visitor.given[LINK])
-    return door.ids_from(task.running, visitor.given)
+    return door.ids_from(task.file, visitor.given)
 
 
 def enter(task: LabelTask, visitor: Visitor, *, again: bool = True) -> Entry:
@@ -89,7 +89,7 @@ class Entrance:
         asked = Request(scope).query_params
         if asked.get(LINK):
             return {LINK: asked[LINK][: door.MOST_ID + 1]}
-        names = self.task.running.recruit.names.values()
+        names = self.task.file.recruit.names.values()
         return {name: asked[name][: door.MOST_ID + 1] for name in names if asked.get(name)}
 
     def _take_in(self, scope: Scope, given: dict[str, str]) -> Response:
@@ -120,7 +120,7 @@ class Entrance:
 
     def _same(self, one: Visitor, other: Visitor) -> bool:
         """Whether two visitors are the same person, in what they say of themselves."""
-        name = self.task.running.recruit.names.get("person", LINK)
+        name = self.task.file.recruit.names.get("person", LINK)
         return all(one.given.get(key) == other.given.get(key) for key in (name, LINK))
 
 

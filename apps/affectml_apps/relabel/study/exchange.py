@@ -63,9 +63,10 @@ def exchange(task: LabelTask, who: str, message: Mapping[str, Any]) -> dict[str,
         for receipt in receipts:
             for name, image in names.items() if receipt["error"] else ():
                 receipt["error"] = receipt["error"].replace(repr(image), repr(name))
-        part = {"phase": now.visit.phase, "status": now.visit.status, **_how_far(task, who, now, len(reply["items"]))}
-        more = {"warned": now.warned, "practised": practised}
-        return {**reply, **part, **more, "receipts": receipts, "now": time.time()}
+        done = queries.answered_count(task.store, who, [1])
+        of = max(now.images, done + len(reply["items"]))  # with checks: a number that stood still would tell which
+        part = {"phase": now.visit.phase, "status": now.visit.status, "done": done, "of": of, "warned": now.warned}
+        return {**reply, **part, "practised": practised, "receipts": receipts, "now": time.time()}
 
 
 def _opened(task: LabelTask, who: str, given: Sequence[object]) -> tuple[list[object], Mapping[str, str]]:
@@ -77,12 +78,6 @@ def _opened(task: LabelTask, who: str, given: Sequence[object]) -> tuple[list[ob
         return {**raw, "image": images[name]} if isinstance(name, str) and name in images else raw  # type: ignore[dict-item]
 
     return [*map(opened, given)], images
-
-
-def _how_far(task: LabelTask, who: str, now: Screen, held: int) -> dict[str, Any]:
-    """Checks count like any image: a number that stood still would tell which they are."""
-    done = queries.answered_count(task.store, who, [1])
-    return {"done": done, "of": max(now.images, done + held)}
 
 
 def visit_now(task: LabelTask, who: str) -> Visit:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import streamlit as st
-from streamlit import config
 from streamlit.delta_generator import DeltaGenerator
 
 from affectml_annotation import languages
@@ -62,12 +61,16 @@ SHARED = marked(
     "Somebody has already started this study in this browser. If that was you, do not start again: open the address "
     "with which you started."
 )
+NO_WAY_IN = marked(
+    "To take part, open the link that you were sent, or start from your panel's page. If you just did, your browser "
+    "blocks this page's cookie: please allow it, and open the link again."
+)
+KNOWN = marked(
+    "Somebody has already started this study from the same address. If that was you, enter your resume code to "
+    "continue. You find it under “Your part” on the device where you started."
+)
 TO_LEADS = "If you lead this study, its pages are in the menu at the top. “Progress” says how people come here."
 
-# What is read stays narrow enough for it; what stands on top is as wide as the page, so that it stays where it is.
-NARROW = """<style>
-.stMainBlockContainer > .stVerticalBlock > :not(:has(> .st-key-top)) {width: min(100%, 48rem); margin-inline: auto}
-</style>"""
 # Streamlit leaves a page scrolled to where the one before it was left.
 TO_TOP = "<script>document.querySelector('.stMain')?.scrollTo(0, 0) // {}</script>"
 MOST_POINTS = 11  # of a scale whose points all stand there
@@ -78,29 +81,24 @@ def draw() -> None:
     task = current()
     visitor = visitor_of(task, st.context.cookies)
     if visitor is None:
-        top(task.offered())
-        _no_way_in()
+        _told(_("A study"), _(NO_WAY_IN))
+        if sign_in.may_see_lead_pages():
+            st.info(TO_LEADS)
         return
     st.html(component.CLIENT / "study.css")
-    code = st.session_state.get("declined")
-    if code is not None:
-        top(task.offered())
+    if (code := st.session_state.get("declined")) is not None:
         text = _("That is fine. Nothing about you has been stored. You can close this page.")
-        _told(_("You are not taking part"), text, code, back=bool(task.running.recruit.return_to))
+        _told(_("You are not taking part"), text, code, back=bool(task.file.recruit.return_to))
         return
     try:
         entry = enter(task, visitor)
     except door.NotInStudy as error:
-        top(task.offered())
         _told(_("You cannot take part"), sentence(error))
         return
     if entry.participant is not None:
         speak(task, entry.participant)
         _visit(task, entry.participant)
-        return
-    if entry.kind != "consent":
-        top(task.offered())
-    if entry.kind == "consent":
+    elif entry.kind == "consent":
         _consent(task, visitor, entry)
     elif entry.kind == "known":
         _resume(task, visitor)
@@ -123,14 +121,16 @@ def top(offered: tuple[str, ...], step: int | None = None, steps: int | None = N
     return room
 
 
-def _told(title: str, text: str, code: str | None = None, *, back: bool = False) -> None:
-    """back: whether the server knows where to return with the code."""
+def _told(title: str, text: str, code: str | None = None, *, back: bool = False, head: bool = True) -> None:
+    """back: whether the server knows where to return with the code. head: whether the row on top is drawn here."""
+    if head:
+        top(current().offered())
     narrow()
     st.title(title, anchor=False)
     st.text(text)
     if code:
         enter_it = _("This is your code. Please enter it where you were invited to take part:")
-        st.text(_("Keep this code:") if by_links(current().running) else enter_it)
+        st.text(_("Keep this code:") if by_links(current().file) else enter_it)
         st.code(code, language=None)
         if back:
             st.link_button(_("Return with this code"), "relabel/return", type="primary")
@@ -139,18 +139,6 @@ def _told(title: str, text: str, code: str | None = None, *, back: bool = False)
 def by_links(file: Task) -> bool:
     """Whether people come by links of the study's own: no panel waits for a code, and the link opens other devices."""
     return file.recruit.panel == "links"
-
-
-def _no_way_in() -> None:
-    _told(
-        _("A study"),
-        _(
-            "To take part, open the link that you were sent, or start from your panel's page. If you just did, your "
-            "browser blocks this page's cookie: please allow it, and open the link again."
-        ),
-    )
-    if sign_in.may_see_lead_pages():
-        st.info(TO_LEADS)
 
 
 def _consent(task: LabelTask, visitor: Visitor, entry: Entry) -> None:
@@ -187,16 +175,10 @@ def _help(lines: tuple[str, ...]) -> None:
 
 def _resume(task: LabelTask, visitor: Visitor) -> None:
     """Somebody known, on a device that is not: nothing of theirs is shown without the code."""
-    _told(
-        _("Welcome back"),
-        _(
-            "Somebody has already started this study from the same address. If that was you, enter your resume code "
-            "to continue. You find it under “Your part” on the device where you started."
-        ),
-    )
-    if task.running.help:
+    _told(_("Welcome back"), _(KNOWN))
+    if task.file.help:
         st.text(_("If you have neither that device nor the code, please ask here, also about your payment:"))
-        _help(task.running.help)
+        _help(task.file.help)
     with st.form("resume", border=False):
         code = st.text_input(_("Resume code"), max_chars=40, key="resume-code")
         if not st.form_submit_button(_("Continue"), type="primary"):
@@ -224,7 +206,7 @@ def _visit(task: LabelTask, who: str) -> None:
     if shown.visit.status is not None:
         _over(task, who, shown)
         if shown.visit.phase == "images":
-            mount(task, who, "over")
+            component.mount(task, who, 1, study={"phase": "over", "breaks": 0})  # the browser sends what was under way
         return
     with top(shown.file.languages, shown.step, shown.steps):
         _your_part(task, who, shown)
@@ -235,8 +217,7 @@ def _visit(task: LabelTask, who: str) -> None:
             _leave(task, who, shown)
     draw_phase(task, who, shown)
     if shown.visit.phase not in ("practice", "images"):
-        code = _spaced(shown.resume_code)
-        needs_code = _("To continue on another device, you need this code: {code}", code=code)
+        needs_code = _("To continue on another device, you need this code: {code}", code=_spaced(shown.resume_code))
         st.text(_("To continue on another device, open your link there.") if by_links(shown.file) else needs_code)
 
 
@@ -248,6 +229,10 @@ def _leave(task: LabelTask, who: str, shown: Screen) -> None:
     if st.button(_("Leave now")):
         visits.leave(task.store, who)
         st.rerun()
+
+
+def _spaced(code: str) -> str:
+    return f"{code[:5]}-{code[5:]}"
 
 
 def _your_part(task: LabelTask, who: str, shown: Screen) -> None:
@@ -265,17 +250,14 @@ def _your_part(task: LabelTask, who: str, shown: Screen) -> None:
             st.rerun()
 
 
-def _spaced(code: str) -> str:
-    return f"{code[:5]}-{code[5:]}"
-
-
 def _over(task: LabelTask, who: str, shown: Screen) -> None:
     """How it ended, for good: their code again on every later visit."""
     with top(shown.file.languages):
         _your_part(task, who, shown)
     title, text = map(_, ENDS[shown.visit.status or ""])
     due = _("You will be paid {due}.", due=shown.due)
-    _told(title, f"{text} {due}" if shown.due else text, shown.code, back=return_address(task.store, who) is not None)
+    back = return_address(task.store, who) is not None
+    _told(title, f"{text} {due}" if shown.due else text, shown.code, back=back, head=False)
     if shown.visit.status == "left":
         st.text(_("There is no code for leaving. If you came from a panel, please end the study on its page, too."))
     st.divider()
@@ -304,7 +286,8 @@ def draw_phase(task: LabelTask, who: str, shown: Screen) -> None:
     phase, file = shown.visit.phase, shown.file
     if phase in ("practice", "images"):
         instructions = text_of(task, shown.instructions, file.instructions.links)
-        mount(task, who, phase, question=shown.question, instructions=instructions, breaks=file.breaks)
+        asked = {"phase": phase, "question": shown.question, "instructions": instructions, "breaks": file.breaks}
+        component.mount(task, who, 1, study=asked)
         return
     narrow()
     if phase in ("before", "after"):
@@ -330,7 +313,7 @@ def draw_phase(task: LabelTask, who: str, shown: Screen) -> None:
 
 def narrow() -> None:
     """Keep what is read on a page narrow enough, and leave the row on top where it is."""
-    st.html(NARROW)
+    st.html(component.CLIENT / "narrow.css")
 
 
 def _questions(task: LabelTask, who: str, shown: Screen) -> None:
@@ -385,11 +368,3 @@ def _asked(one: Asked) -> Any:
             return st.radio(options=points, index=None, horizontal=True, format_func=point, **name)
         name["label"] = _("{question}: {low} to {high}", question=text, low=point(low), high=point(high))
     return st.number_input(value=None, step=1.0, format="%.15g", **name)
-
-
-def mount(
-    task: LabelTask, who: str, phase: str, *, question: str = "", instructions: str = "", breaks: float = 0
-) -> None:
-    """The labelling page itself, to practise with and to label; over: the browser sends what was under way, unseen."""
-    study = {"phase": phase, "question": question, "instructions": instructions, "breaks": breaks}
-    component.mount(task, who, 1, base=config.get_option("server.baseUrlPath"), study=study)

@@ -27,18 +27,14 @@ from affectml.sharing import AffectModel
 from affectml.taxonomies import Taxonomy
 
 from .before import as_before
-from .reading import (  # noqa: F401
+from .reading import (
     LABELS,
     TABLES,
     Reader,
-    check,
-    files_of,
     parquet,
     part,
     picture,
     quiet,
-    test_with_any_damage_it_is_read_or_is_an_error_of_ours,
-    test_without_damage_it_is_read,
     text,
     whole,
     written,
@@ -153,7 +149,7 @@ def read_known(folder: Path, out: Path) -> None:
     read_image_effects(folder, LABELS)
 
 
-# One person's answers, as a table for `predict --answers`.
+# One person's answers, as a table for `predict --person`.
 OF_ONE = {
     "one.csv": written(("one.csv", "image,labels", "0.jpg,joy|awe", "1.jpg,none", "2.jpg,skip", "3.jpg,fear")),
     "one.parquet": parquet(

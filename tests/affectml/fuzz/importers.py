@@ -13,12 +13,10 @@ from affectml.importers import get_importer
 from affectml.importers.clip_e import import_clip_e
 
 from . import sources
-from .reading import (  # noqa: F401
+from .reading import (
     Reader,
     imports,
     parquet,
-    test_with_any_damage_it_is_read_or_is_an_error_of_ours,
-    test_without_damage_it_is_read,
     written,
 )
 from .sources import picture, text

@@ -10,18 +10,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from affectml.cli._label_task import export_store, images_to_queue, open_source, open_task, read_checks
 from affectml.data import Dataset
+from affectml.errors import BadInput
 from affectml.evaluating import EvaluateConfig
 from affectml.evaluating.systems import Source, read_file
 from affectml.people.labelling import make_task
 from affectml.people.studies import check
 from affectml.taxonomies import Taxonomy, get_taxonomy
-from affectml.vlm.reply import Unread, Words, custom_id, parse_reply
+from affectml.vlm.reply import Unread, Why, Words, custom_id, parse_reply
 from affectml_annotation import LabelStore, Task, aggregate, write_judgements
 from affectml_annotation.store.backup import restore, write_backup
 from affectml_annotation.store.checking import check_store
@@ -31,8 +33,9 @@ from affectml_annotation.study.terms import summary
 from affectml_apps.relabel import task as tasks
 from affectml_apps.relabel.identity import make_token, ticket
 from affectml_apps.relabel.web import make_routes
+from affectml_apps.serving import TOLD
 
-from .reading import (  # noqa: F401
+from .reading import (
     LABELS,
     TABLES,
     Reader,
@@ -40,8 +43,6 @@ from .reading import (  # noqa: F401
     parquet,
     part,
     put,
-    test_with_any_damage_it_is_read_or_is_an_error_of_ours,
-    test_without_damage_it_is_read,
     text,
     written,
 )
@@ -152,9 +153,22 @@ READERS["replies"] = Reader(
 
 
 def read_answers(file: str, folder: Path, out: Path) -> None:
+    """What is read can be: finite scores, shares and sets between 0 and 1, and reasons of ours."""
     dataset = SimpleNamespace(name="data", images=pd.DataFrame({"image_id": [f"{image}.jpg" for image in range(9)]}))
-    targets = SimpleNamespace(taxonomy=Taxonomy("own", LABELS), kind="rates")
-    read_file(Source("said", folder / file), dataset, targets, EvaluateConfig())
+
+    def read(kind: str) -> None:
+        targets = SimpleNamespace(taxonomy=Taxonomy("own", LABELS), kind=kind)
+        said = read_file(Source("said", folder / file), dataset, targets, EvaluateConfig()).said
+        assert {*said.received.problems} <= {*Why}
+        assert np.isfinite(said.scores).all()
+        for table in (said.often, said.shares, said.sets):
+            assert table is None or ((table >= 0) & (table <= 1)).all()
+        assert said.shape != "distribution" or np.allclose(said.shares.sum(axis=1), 1)
+        assert said.sets is None or np.isin(said.sets, (0, 1)).all()
+
+    with suppress(BadInput):
+        read("distribution")
+    read("rates")
 
 
 for file, write in ANSWERS.items():
@@ -231,7 +245,7 @@ def receive(folder: Path, out: Path) -> None:
         store.consent("ann")
         store.claim("ann", 3)
         tasks.current.use(tasks.LabelTask(None, store, Taxonomy("own", LABELS), "secret"))
-        client = TestClient(Starlette(routes=make_routes()))
+        client = TestClient(Starlette(routes=make_routes(), exception_handlers=TOLD))
         headers = {"x-relabel-token": make_token("secret", "ann"), "content-type": "application/json"}
         reply = client.post("/relabel/sync", content=(folder / "message.json").read_bytes(), headers=headers)
         tasks.current.use(None)
