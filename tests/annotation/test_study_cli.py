@@ -115,7 +115,9 @@ def test_what_the_texts_name_and_is_not_there_is_refused(folder):
     assert "are both called 'Wut' in de" in studies.check(folder).missing[-1]
 
 
-@pytest.mark.parametrize("change", [{"taxonomy": "nosuch.yaml"}, {"taxonomy": "nosuch"}, {"target": "nosuch"}])
+@pytest.mark.parametrize(
+    "change", [{"taxonomy": "nosuch.yaml"}, {"taxonomy": "nosuch"}, {"target": "nosuch"}, {"dataset": "nosuch"}]
+)
 def test_labels_that_a_study_cannot_have_are_said_by_the_check_and_not_first_by_the_run(change, folder):
     write_file(folder, **change)
     assert next(iter(change.values())) in studies.check(folder).refused[0]
