@@ -27,7 +27,6 @@ from starlette.testclient import TestClient
 from streamlit.components.v2 import manifest_scanner
 
 from affectml import checkup
-from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
 from affectml.judging.answers import SystemAnswers, write_answers
 from affectml.taxonomies import Taxonomy
@@ -593,12 +592,11 @@ def write_run(
 
 
 @pytest.fixture(scope="session")
-def paintings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """60 paintings with embeddings, and a run that says `awe` of all of them: the folder of both."""
-    root = tmp_path_factory.mktemp("paintings")
-    data = write_demo(root / "set", images=60, seed=4)
+def paintings(demo_set: Callable[..., Any]) -> Path:
+    """60 paintings with embeddings, and a run that says `awe` of all of them: the folder of both, `set` and `run`."""
+    data = demo_set("set", images=60, seed=4)
     embed_dataset(data, "affect-tiny", progress=False)
     ids = data.images["image_id"].tolist()
     labels = next(iter(data.meta.targets))
-    write_run(root / "run", data.target(labels).taxonomy, ids, "awe", [["awe"]] * len(ids))
-    return root
+    write_run(data.root.parent / "run", data.target(labels).taxonomy, ids, "awe", [["awe"]] * len(ids))
+    return data.root.parent
