@@ -131,13 +131,6 @@ def test_floors_of_several_metrics_are_each_of_them_alone():
     assert found == alone
 
 
-def covered(draw, truth):
-    """How often the interval of `draw(generator)` holds the truth."""
-    g = gen(11)
-    intervals = [draw(g) for _ in range(300)]
-    return sum(bool(one.low <= truth <= one.high) for one in intervals) / len(intervals)
-
-
 def test_undefined_rows_are_left_out_and_counted():
     rows = torch.tensor([[1.0, math.nan], [3.0, 2.0], [math.nan, math.nan]])
     interval = am.mean_interval(rows)
@@ -223,23 +216,19 @@ def test_twenty_rows_are_covered():
     values = torch.tensor([0.0, 0.4, 0.5, 2 / 3, 0.8, 1.0], dtype=torch.float64)
     shares = torch.tensor([0.2, 0.1, 0.15, 0.2, 0.1, 0.25], dtype=torch.float64)
 
-    def draw(g):
-        rows = values[shares.multinomial(20, replacement=True, generator=g)]
-        return am.mean_interval(rows)
-
-    assert covered(draw, float(values @ shares)) >= 0.93
+    found = am.mean_interval(values[shares.multinomial(20 * 4000, replacement=True, generator=gen(11)).view(20, 4000)])
+    inside = (found.low <= values @ shares) & (values @ shares <= found.high)
+    assert float(inside.double().mean()) >= 0.93  # of 4,000 draws, whose share is known to .004
 
 
 @pytest.mark.parametrize("count", [5, 10])
 def test_few_groups_are_covered(count):
-    """Plain percentiles hold the mean in 82 % of draws of 5 groups and in 89 % of 10."""
-
-    def draw(g):
-        middle = torch.randn(count, 1, generator=g, dtype=torch.float64)
-        rows = (middle + torch.randn(count, 8, generator=g, dtype=torch.float64)).flatten()
-        return am.mean_interval(rows, groups=torch.arange(count).repeat_interleave(8))
-
-    assert covered(draw, 0.0) >= 0.92
+    """Plain percentiles hold the mean in 82 % of draws of 5 groups and in 89 % of 10; 4,000 draws tell it to .004."""
+    g = gen(11)
+    middle = torch.randn(count, 1, 4000, generator=g, dtype=torch.float64)
+    rows = (middle + torch.randn(count, 8, 4000, generator=g, dtype=torch.float64)).flatten(0, 1)
+    found = am.mean_interval(rows, groups=torch.arange(count).repeat_interleave(8))
+    assert float(((found.low <= 0) & (found.high >= 0)).double().mean()) >= 0.92
 
 
 def test_a_paired_difference_is_that_of_the_rows():
