@@ -245,15 +245,16 @@ def _named(images: Sequence[str]) -> Iterator[str]:
 
 
 def show_predictions(predictions: "list[Prediction]", images: int) -> None:
-    """Each image with its set (or its best label) and the scores of its first labels; images: how many there are."""
-    rows = [
-        (
-            p.image,
-            ", ".join(p.labels) if p.labels is not None else p.best[0][0],
-            "  ".join(f"{label} {value:.2f}" for label, value in p.best[:4]),
-        )
-        for p in predictions
-    ]
+    """Each image with its set (or its best label), and the scores of that and of the first labels.
+
+    images: how many there are.
+    """
+    rows = []
+    for p in predictions:
+        chosen = p.best[0][:1] if p.labels is None else p.labels
+        ranked = [label for label, _ in p.best if label in chosen]
+        scores = [f"{label} {value:.2f}" for at, (label, value) in enumerate(p.best) if at < 4 or label in chosen]
+        rows.append((p.image, ", ".join(ranked), "  ".join(scores)))
     show(Table("", ("image", "labels", "scores"), rows))
     if images > SHOWN:
         print(

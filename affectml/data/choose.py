@@ -54,7 +54,8 @@ def choose_target(dataset: Dataset, *, multilabel: bool | None, name: str | None
             raise BadDataset(f"{dataset.root}: targets {names} would both do; choose with {option('target')}")
         if fitting:
             return dataset.target(fitting[0])
-    needs = f"{asked} needs rates, sets or single labels: leave it out"
+    asked_people = f"import the votes with {option('n', 20)}, or whatever number of people were asked of each image"
+    needs = f"{asked} needs rates, sets or single labels: leave it out, or {asked_people}"
     way = needs if multilabel else f"rates and sets are learned with {asked}"
     what = "several labels" if multilabel else "one label"
     raise BadDataset(f"{dataset.root}: no target with {what} an image; it has {have}. {way}")

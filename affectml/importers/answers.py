@@ -314,7 +314,8 @@ def _from_label_columns(shape: Shape) -> Shaped:
     if unasked := [label for label in plan.taxonomy.labels if not columns_of[label]]:
         raise BadInput(
             f"{table.path}: no column for label {unasked[0]!r} of taxonomy {plan.taxonomy.name}: nobody was "
-            "asked about it, which is not the same as nobody choosing it; name a taxonomy without it"
+            "asked about it, which is not the same as nobody choosing it; name a taxonomy without it, or the column "
+            f"that means it by {option('mapping', {'COLUMN': unasked[0]})}"
         )
     twice = [column for column in raw if columns_of[plan.label_of[column]] > 1]
     if twice and kind == "rates" and what != "indicator":

@@ -5,6 +5,7 @@ Whatever is wrong with a table is a BadInput that names the first place, and opt
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -282,13 +283,16 @@ def _find_labels(table: Table, taken: Any, spec: TableSpec) -> tuple[str | None,
         return named[0], ()
     if not named and len(emotions) > 1 and (spec.given or emotions == numeric):
         return None, tuple(emotions)
-    reason = f"{', '.join([*named, *emotions])} could all hold the labels"
+    reason, typos = f"{', '.join([*named, *emotions])} could all hold the labels", list[str]()
     if not named:
         others = [column for column in numeric if column not in emotions]
+        for column in others:
+            typos += [option("mapping", {column: word}) for word in get_close_matches(column.casefold(), words, n=1)]
         reason = f"{', '.join(emotions)} are emotions, but what of {', '.join(others)}"
     if not named and len(emotions) < 2:
         reason = "no column is called a label, and no two number columns have the names of emotions"
     ways = (
+        *typos,
         option("label_column", (named or ["NAME"])[0]),
         option("label_columns", numeric if len(numeric) > 1 else ["A", "B"]),
     )

@@ -71,10 +71,11 @@ def printed(evaluation: Evaluation) -> list[Table]:
 
 
 def terminal_lines(evaluation: Evaluation) -> list[str]:
-    """What a terminal says of it: the sentence, what to be careful about, and what some sections found."""
+    """What a terminal says of it: the sentence, why people have no row, what to be careful about, what was found."""
     page = Page.of(evaluation)
     lines = everywhere(page, lambda part: [*warnings(part), *(section.sentence for section in _made(part, TOLD))])
-    return [line for line in (sentence(page),) if line] + lines
+    no_people = [line for line in everywhere(page, missing) if MISSING["person"] in line]
+    return [line for line in (sentence(page), *no_people) if line] + lines
 
 
 def _made(evaluation: Evaluation, names: Sequence[str]) -> Iterator[Section]:

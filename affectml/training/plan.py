@@ -14,7 +14,7 @@ from affectml.data.choose import SEVERAL, choose_target
 from affectml.data.splits import check_labels, own_parts, split_dataset
 from affectml.duplicates import same_pixels
 from affectml.embeddings import ensure_embeddings, with_embeddings
-from affectml.encoders import TINY_SPEC
+from affectml.encoders import DEFAULT_SPEC, TINY_SPEC
 from affectml.encoders.threads import set_threads, spare_threads, usable_device
 from affectml.errors import BadDataset, BadInput, option
 from affectml.heads.config import Wanted, check_fields, plain
@@ -100,7 +100,8 @@ def prepare(plan: Plan, say: Say = lambda line: None) -> Prepared:
     for note in split.notes:
         say(note)
     if store.identity.architecture == TINY_SPEC:
-        say("affect-tiny knows the demo paintings and nothing else; take a real CLIP for real images")
+        real = option("encoder", DEFAULT_SPEC)
+        say(f"affect-tiny knows the demo paintings and nothing else; real images need a real CLIP, such as {real}")
     prepared = Prepared(plan, store, targets, split)
     if config.promise is not None:
         check_calibration(prepared)
