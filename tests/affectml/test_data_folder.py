@@ -19,6 +19,7 @@ from affectml_annotation.exchange.dataset_folder import Collected, write_dataset
 from .answered import evaluated
 from .checks import refused
 from .edited import edit
+from .written import GOLDEN
 
 
 def write(folder: Path, content: dict[str, list[object]], kind: str, values: str, **more: object) -> Dataset:
@@ -86,7 +87,7 @@ def test_a_file_and_a_run_are_no_data_sets(tmp_path):
     (tmp_path / "labels.csv").write_text("x")
     refused(BadDataset, r"is a file.*affectml import table", Dataset.open, tmp_path / "labels.csv")
     with pytest.raises(BadDataset, match=r"sigmoid is a run, where a data set is wanted"):
-        Dataset.open(Path(__file__).parents[1] / "golden" / "0.3.0" / "runs" / "sigmoid")
+        Dataset.open(GOLDEN / "runs" / "sigmoid")
 
 
 @pytest.mark.parametrize(
@@ -231,9 +232,8 @@ def test_a_target_that_answers_another_question_is_not_taken_for_the_same(tmp_pa
 
 
 def test_a_run_that_is_judged_by_labels_of_another_construct_says_so(tmp_path):
-    golden = Path(__file__).parents[1] / "golden" / "0.3.0"
-    data = Path(shutil.copytree(golden / "data", tmp_path / "data"))
+    data = Path(shutil.copytree(GOLDEN / "data", tmp_path / "data"))
     edit(data / "dataset.json", targets={"emotions": {"construct": "intended"}})
     said: list[str] = []
-    evaluated(golden / "runs" / "sigmoid", data, said.append, target="emotions")
+    evaluated(GOLDEN / "runs" / "sigmoid", data, said.append, target="emotions")
     assert "across constructs: model learned from evoked labels and is judged by intended ones" in " ".join(said)

@@ -1,7 +1,6 @@
 """Features made elsewhere, whose owner names the encoder: they cross, have texts and photographs, and may be untrue."""
 
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from affectml.runs import RunFolder
 from affectml.sharing._cards import card_text
 
 from .answered import evaluated
+from .written import GOLDEN
 
 SPEC = "affect-tiny"
 NOT_CHECKED, CHECKED = "declared, not checked", "declared, checked"
@@ -120,7 +120,7 @@ def test_a_data_set_without_photographs_says_which_encoder_was_wanted_and_whose_
         says = r"bare: .*names no image file to embed by affect-tiny \(0 rows.*\); its embeddings \(imported-bare\) are"
         with pytest.raises(BadDataset, match=says):
             ask(bare.root, encoder=SPEC)
-    run = Path(__file__).parents[1] / "golden" / "0.3.0" / "runs" / "sigmoid"
+    run = GOLDEN / "runs" / "sigmoid"
     with pytest.raises(BadDataset, match=f"are by another encoder; run {run} needs them"):
         evaluated(run, bare.root)
 

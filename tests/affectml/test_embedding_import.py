@@ -16,6 +16,8 @@ from affectml.importers import import_table
 from affectml.importers.embeddings import import_embeddings
 from affectml.training import TrainConfig, train_run
 
+from .written import GOLDEN
+
 RNG = np.random.default_rng(0)
 N, DIM = 60, 5
 LABELS = np.array(["joy", "fear", "sadness"])
@@ -264,7 +266,7 @@ def test_answers_that_cannot_be_are_named_by_array_and_row(tmp_path, content, sa
 
 @pytest.mark.parametrize("head", ["contrastive", "zero_shot"])
 def test_a_text_head_on_features_without_a_text_tower_says_what_is_missing(head):
-    config = TrainConfig(dataset=str(Path(__file__).parents[1] / "golden" / "0.3.0" / "imported"), head=head, threads=1)
+    config = TrainConfig(dataset=str(GOLDEN / "imported"), head=head, threads=1)
     with pytest.raises(EncoderUnavailable, match=f"a {head} head compares images with texts.*take head='softmax'"):
         train_run(config)
 

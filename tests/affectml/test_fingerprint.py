@@ -21,8 +21,8 @@ from affectml_annotation.exchange.dataset_folder import Collected, write_dataset
 
 from .answered import answered, evaluated
 from .edited import edit
+from .written import GOLDEN
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "0.3.0"
 ENTRY = TargetMeta("rates", "evoked", "polarity-2", "votes", "targets-t.parquet", "How does it make you feel?")
 IDS, FILES = [f"i{k}" for k in range(6)], [f"images/{k}.png" for k in range(6)]
 IMAGES = pd.DataFrame({"image_id": IDS, "file": FILES, "split": ["train", "train", "val", "test", "test", None]})

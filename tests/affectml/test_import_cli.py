@@ -165,14 +165,27 @@ def test_every_importer_states_what_each_of_its_options_does():
         assert found.summary
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing(classes, monkeypatch, command):
-    def full_disk(source, target):
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            2,
+            "BadInput: {}: No space left on device; nothing was written\n",
+        ),
+        (KeyboardInterrupt(), 130, "stopped: nothing was written: the same command starts again\n"),
+    ],
+    ids=["full disk", "Ctrl-C"],
+)
+def test_an_import_that_cannot_end_is_one_line_and_leaves_nothing(classes, monkeypatch, command, error, code, says):
+    def stop(source, target):
         target.write_bytes(b"half")
-        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+        raise error
 
-    monkeypatch.setattr(shutil, "copyfile", full_disk)
-    code, _, said = command("import", "folder", classes / "in", classes / "out")
-    assert (code, said) == (2, f"BadInput: {classes / 'out'}: No space left on device; nothing was written\n")
+    monkeypatch.setattr(shutil, "copyfile", stop)
+    out = classes / "deep" / "out"
+    for words in (("folder", classes / "in"), ("table", classes / "t.csv", "--label-columns", "happy,fear")):
+        assert command("import", *words[:2], out, *words[2:]) == (code, "", says.format(out))
     assert sorted(path.name for path in classes.iterdir()) == ["in", "t.csv"]
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -62,22 +61,6 @@ def test_a_folder_called_like_the_one_inside_it_is_not_taken_for_it(tmp_path):
     photo = {"filename": "a.jpg", "folder": "mscoco/images", "person": person}
     savemat(root / "Annotations.mat", {"train": photo})
     assert import_emotic(root, tmp_path / "out").images == 1
-
-
-def test_ctrl_c_says_that_nothing_was_written(tmp_path, monkeypatch, command):
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "t.csv").write_text("file,label\n0.jpg,joy\n1.jpg,awe\n2.jpg,joy\n")
-    for number in range(3):
-        Image.new("RGB", (5, 5)).save(tmp_path / "in" / f"{number}.jpg")
-
-    def stop(source, target):
-        Path(target).write_bytes(b"half")
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(shutil, "copyfile", stop)
-    code, _, said = command("import", "table", tmp_path / "in" / "t.csv", tmp_path / "deep" / "out")
-    assert (code, said) == (130, "stopped: nothing was written: the same command starts again\n")
-    assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
 def test_a_small_file_that_unpacks_to_much_is_not_unpacked(tmp_path, monkeypatch, refused):

@@ -22,8 +22,8 @@ from affectml.training import TrainConfig, train_run
 from .answered import evaluated
 from .checks import refused
 from .edited import edit
+from .written import GOLDEN
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "0.3.0"
 LINEAR, CONTRASTIVE = GOLDEN / "runs" / "sigmoid", GOLDEN / "runs" / "contrastive-rates"
 
 

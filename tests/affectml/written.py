@@ -1,10 +1,14 @@
 """Small data sets as a test writes them: one target with its table, or pictures alone."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from PIL import Image
 
 from affectml.data import DatasetMeta, TargetMeta, write_dataset
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "0.3.0"  # data sets and runs of this version, only to be read
 
 
 def one_target(folder, table, *said, **target):
