@@ -7,8 +7,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from affectml_annotation import Answer, DatabaseAway, LabelStore, StoreError
 from affectml_annotation.erasing import erase_people
@@ -159,14 +157,6 @@ def test_of_a_month_of_hours_the_last_24_stay_and_before_them_the_last_of_each_o
     there = kept_of(hourly("2026-03-01T00:30", 24 * 30 + 10))
     assert there[:7] == [*(f"2026-03-{day}T23" for day in range(24, 30)), "2026-03-30T09"]
     assert there[7:] == [f"{time:%Y-%m-%dT%H}" for time in hourly("2026-03-30T10:30", 24)]
-
-
-@given(st.lists(st.integers(0, 24 * 400), min_size=1, max_size=60, unique=True), st.integers(1, 4), st.integers(0, 3))
-def test_whatever_the_clock_does_no_more_stay_than_are_to_and_the_newest_are_among_them(hours, newest, days):
-    times = [datetime(2026, 1, 1) + timedelta(hours=hour) for hour in hours]
-    kept_of(times, newest, days)
-    in_order = sorted(times)
-    assert kept_of(in_order, newest, days)[-newest:] == [f"{time:%Y-%m-%dT%H}" for time in in_order[-newest:]]
 
 
 @pytest.mark.parametrize("off", [-24 * 3650, 24 * 365])

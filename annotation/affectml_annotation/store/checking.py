@@ -63,7 +63,7 @@ def check_store(store: LabelStore) -> list[Broken]:
 def _offenders(connection: sa.Connection) -> Iterator[tuple[str, Row]]:
     """The name of what is broken with each row that shows it, but for what a damage before makes pointless to ask."""
     before = set[str]()
-    for name, find in FINDERS:
+    for name, find in ((name, find) for name, finders in FINDERS.items() for find in finders):
         if name in ONLY_OF_SQLITE and connection.dialect.name != "sqlite":
             continue
         try:
@@ -237,22 +237,16 @@ _HALF_ERASED = """
     UNION SELECT 'erasure', CAST(number AS VARCHAR) FROM erasure WHERE cleaned_at IS NULL"""
 
 # What finds the rows that break an invariant: SQL, or a function.
-FINDERS: tuple[tuple[str, str | Callable[[sa.Connection], Iterable[Row]]], ...] = (
-    ("file", "SELECT integrity_check AS error FROM pragma_integrity_check WHERE integrity_check <> 'ok'"),
-    ("schema", schema_faults),
-    ("keys", 'SELECT "table", rowid AS row, parent AS names FROM pragma_foreign_key_check'),
-    ("settings", _settings),
-    ("people", _people),
-    ("log", _labels),
-    ("log", _LOG),
-    ("log", _REVISIONS),
-    ("erased", _erased),
-    ("erasing", _HALF_ERASED),
-    ("answer", _ANSWER),
-    ("answer", _NO_ANSWER),
-    ("assignment", _ASSIGNMENT),
-    ("assignment", _CLAIM),
-    ("assignment", _NOT_ANSWERED),
-    ("slot", _SLOT),
-    ("slot", _NO_SLOT),
-)
+FINDERS: dict[str, tuple[str | Callable[[sa.Connection], Iterable[Row]], ...]] = {
+    "file": ("SELECT integrity_check AS error FROM pragma_integrity_check WHERE integrity_check <> 'ok'",),
+    "schema": (schema_faults,),
+    "keys": ('SELECT "table", rowid AS row, parent AS names FROM pragma_foreign_key_check',),
+    "settings": (_settings,),
+    "people": (_people,),
+    "log": (_labels, _LOG, _REVISIONS),
+    "erased": (_erased,),
+    "erasing": (_HALF_ERASED,),
+    "answer": (_ANSWER, _NO_ANSWER),
+    "assignment": (_ASSIGNMENT, _CLAIM, _NOT_ANSWERED),
+    "slot": (_SLOT, _NO_SLOT),
+}
