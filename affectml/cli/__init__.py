@@ -1,7 +1,7 @@
 """The command line. Commands parse, call the library and print; they decide nothing.
 
-Nothing heavy is imported until a command runs. Only here do errors become exit codes: 2 for what the user can mend, in
-one line on standard error; 130 after Ctrl-C.
+The list of commands is lines alone: a command's module is imported when it is called, and torch when it is needed. Only
+here do errors become exit codes: 2 for what the user can mend, in one line on standard error; 130 after Ctrl-C.
 """
 
 import atexit
