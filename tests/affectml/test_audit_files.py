@@ -113,8 +113,6 @@ def test_the_command_ends_with_1_where_a_promise_is_broken_and_writes_nothing(pl
     assert wrong == ["every image file can be read"]
     code, _, said = command("audit", place, "--files")
     assert (code, "no dataset.json there; name a data set or a label database" in " ".join(said.split())) == (2, True)
-    code, _, said = command(*asked, "--seed", 1, "--write-groups")
-    assert (code, "--write-groups, --seed: not with --files, which looks at files alone" in said) == (2, True)
 
 
 def test_the_command_checks_a_label_database_too(tmp_path, command):
