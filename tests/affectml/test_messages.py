@@ -4,8 +4,6 @@ import ast
 import re
 from pathlib import Path
 
-import pytest
-
 from affectml._options import options_of
 from affectml.errors import spelled
 from affectml.runs import TrainConfig
@@ -43,20 +41,23 @@ def messages(path):
     return texts, options
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_what_a_message_names_is_there(path, options_by_command):
+def absent(path, options_by_command):
+    """What the messages of a module name, and no command has."""
     texts, options = messages(path)
     every = frozenset().union(*options_by_command.values())
     place = path.relative_to(ROOT).as_posix()
     mine = next((options_by_command[command] for start, command in OF.items() if place.startswith(start)), every)
-    absent = [name for name in options if name not in mine | BY_SET]
+    yield from (name for name in options if name not in mine | BY_SET)
     for text in texts:
-        absent += [name for name in OPTION.findall(text) if name not in every | OTHERS]
+        yield from (name for name in OPTION.findall(text) if name not in every | OTHERS)
         for words, rest in COMMAND.findall(text):
-            said = words.split()
-            known = next((name for n in (3, 2, 1) if (name := " ".join(said[:n])) in options_by_command), None)
-            absent += [f"affectml {words}"] if known is None else []
-            absent += [
-                f"{words} {name}" for name in OPTION.findall(rest) if name not in options_by_command.get(known, every)
-            ]
-    assert not absent
+            parts = words.split()
+            known = next((name for n in (3, 2, 1) if (name := " ".join(parts[:n])) in options_by_command), None)
+            if known is None:
+                yield f"affectml {words}"
+            has = options_by_command.get(known, every)
+            yield from (f"{words} {name}" for name in OPTION.findall(rest) if name not in has)
+
+
+def test_what_a_message_names_is_there(options_by_command):
+    assert {str(path): names for path in FILES if (names := [*absent(path, options_by_command)])} == {}
