@@ -21,15 +21,16 @@ from affectml_annotation.study.running import open_study, warn_of
 
 def check(folder: Path) -> Checked:
     """As `check_study`; where the data set says what people choose from, with what is to be said of those words."""
-    study, task, why = read_study(folder), None, []
-    if (folder / study.file.dataset / "dataset.json").is_file():  # else the check says so
-        try:
-            task = complete(study.file, Dataset.open(folder / study.file.dataset), folder)
-        except (AffectmlError, BadTask) as error:
-            why = [f"{error}."]
-    checked = check_study(folder, None if task is None else task.labels)
-    if task is None:
-        return replace(checked, refused=[*checked.refused, *why])
+    study = read_study(folder)
+    images: list[str] | None = None
+    try:
+        dataset = Dataset.open(folder / study.file.dataset)
+        images = dataset.images["image_id"].tolist()
+        task = complete(study.file, dataset, folder)
+    except (AffectmlError, BadTask) as error:
+        checked = check_study(study, images)
+        return replace(checked, refused=[*checked.refused, f"{error}."])
+    checked = check_study(study, images, task.labels)
     taxonomy = labels_of(task)
     known = {
         language: {label: name for label, name in words.items() if label in taxonomy.labels}

@@ -188,7 +188,8 @@ def _posterior(counted: _Counted) -> _Made:
 
 
 def _majority(counted: _Counted) -> _Made:
-    return 1.0 * (2 * counted.k > counted.n[:, None]), "labels that more than half of the people chose"
+    most = 2 * counted.k > counted.n[:, None]
+    return most.astype(np.float64), "labels that more than half of the people chose"
 
 
 def _mode(counted: _Counted) -> _Made:

@@ -1,6 +1,6 @@
 """Erasing people, for good: out of all tables and files that hold them. The one way in which judgements leave.
 
-What stays in a label database is said in `store.erasing`. Targets are counts without names and stay as they are: an
+What stays in a label database is said in `store.people`. Targets are counts without names and stay as they are: an
 export makes them anew.
 """
 
@@ -30,9 +30,8 @@ from affectml_annotation.exchange.files import (
 )
 from affectml_annotation.store import LabelStore
 from affectml_annotation.store.engine import reading, transaction
-from affectml_annotation.store.erasing import cleaned, erase, to_clean
 from affectml_annotation.store.keeping import clean_backups, kept
-from affectml_annotation.store.people import FORGOTTEN, check_invited, participant, was_erased
+from affectml_annotation.store.people import FORGOTTEN, check_invited, cleaned, erase, participant, to_clean, was_erased
 from affectml_annotation.store.place import shown
 from affectml_annotation.store.schema import annotator, erasure_request, metadata, now_ms, panel
 from affectml_annotation.study.pay import keep_owed

@@ -17,6 +17,7 @@ from affectml.training import train_run
 from affectml.training.by_person import CELLS, _votes
 
 from .answered import answered
+from .checks import refused
 
 INSIDE = {"head": "sigmoid", "options": {"l2": 0.01}}
 SAID = {"tastes": 2, "ridge": 5.0}  # larger tastes than most people's
@@ -133,8 +134,7 @@ def test_an_estimator_is_copied_and_says_what_it_lacks(known):
         (lambda: ByPersonHead(**INSIDE).scores(X), "has not been fitted"),
         (lambda: ByPersonHead(ridge=0.0).fit(rows, shares, answers=answers), "ridge must be greater than 0"),
     ):
-        with pytest.raises(BadInput, match=words):
-            act()
+        refused(BadInput, words, act)
     over = ByPersonHead.over(SigmoidHead(l2=0.1), tastes=2)
     assert repr(over) == "ByPersonHead(options={'l2': 0.1}, tastes=2)"
 
@@ -242,8 +242,7 @@ def test_only_people_whose_answers_the_fit_knows_are_seen_and_groups_are_drawn_a
 def test_a_set_without_judgements_is_refused(demo, tmp_path):
     bare = shutil.copytree(demo, tmp_path / "bare")
     (bare / "annotations.parquet").unlink()
-    with pytest.raises(BadInput, match=r"no annotations\.parquet"):
-        trained(bare, tmp_path / "run")
+    refused(BadInput, r"no annotations\.parquet", trained, bare, tmp_path / "run")
 
 
 @pytest.mark.slow

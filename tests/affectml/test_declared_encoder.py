@@ -22,7 +22,7 @@ NOT_CHECKED, CHECKED = "declared, not checked", "declared, checked"
 @pytest.fixture(scope="module")
 def demos(demo_set):
     """Two sets of paintings with their features."""
-    found = [demo_set(images=80, seed=seed) for seed in (81, 82)]
+    found = [demo_set(images=48, seed=seed) for seed in (81, 82)]
     return [(demo, ensure_embeddings(demo, SPEC, threads=1, say=[].append)) for demo in found]
 
 

@@ -1,6 +1,5 @@
 """`import affectml`: light, lazy, and all that a notebook needs."""
 
-import inspect
 import json
 import re
 import subprocess
@@ -128,20 +127,6 @@ def test_train_infers_several_labels_and_hands_options_to_the_head(run):
 )
 def test_an_option_that_is_not_there_or_of_another_type_is_named_before_any_work(paintings, options, says):
     refused(BadInput, says, affectml.train, paintings, **options)
-
-
-RETURNED = [
-    *(getattr(affectml, name) for name in affectml.__all__ if inspect.isfunction(getattr(affectml, name))),
-    *(affectml.Run.predict, affectml.Run.predict_to_file, affectml.Run.explain, affectml.Run.for_person),
-]
-
-
-@pytest.mark.parametrize("function", RETURNED, ids=lambda function: function.__qualname__)
-def test_what_a_function_is_said_to_return_is_what_it_returns(function):
-    """By the first words of its section Returns, which name the type of its annotation."""
-    annotated = re.findall(r"\w+", str(inspect.signature(function).return_annotation))[-1]
-    found = re.search(r"Returns:\n +(?P<first>.*?)(?:[:,.]| with )", inspect.getdoc(function), re.DOTALL)
-    assert annotated in found["first"].split()
 
 
 def test_scores_are_a_table_of_systems_and_metrics_with_intervals(run):

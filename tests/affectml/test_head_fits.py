@@ -312,19 +312,16 @@ def material(kind="rates", **more):
     return heads.Material(kind, Z[:40], shares[:40], (Z[40:], shares[40:]), val_sets=sets[40:].astype(int), **more)
 
 
-@pytest.mark.parametrize(
-    ("head", "uneven", "weighs"),
-    [
-        (heads.SigmoidHead(), False, False),
-        (heads.SigmoidHead(), True, True),
-        (heads.KernelHead(kind="rates"), True, False),
-    ],
-)
-def test_a_head_takes_votes_where_it_counts_them(head, uneven, weighs):
-    some = material(uneven=uneven)
-    given = head.from_material(some)
-    assert given.get("weights") is (some.votes if weighs else None)
-    assert given["targets"] is some.shares
+def test_a_head_takes_votes_where_it_counts_them():
+    even, uneven = material(), material(uneven=True)
+    for head, some, votes in (
+        (heads.SigmoidHead(), even, None),
+        (heads.SigmoidHead(), uneven, uneven.votes),
+        (heads.KernelHead(kind="rates"), uneven, None),
+    ):
+        arguments = head.from_material(some)
+        assert arguments.get("weights") is votes
+        assert arguments["targets"] is some.shares
 
 
 def test_to_learn_is_to_fit_and_to_choose_thresholds():

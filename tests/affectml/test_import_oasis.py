@@ -34,7 +34,7 @@ def test_the_edges_are_the_only_distributions_there_are():
 
 
 @given(st.lists(st.tuples(st.floats(1, 7), st.floats(0, 1)), min_size=1, max_size=20))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 def test_every_possible_pair_gets_its_moments(pairs):
     mean, part = np.array(pairs).T
     low, high = sd_bounds(mean)

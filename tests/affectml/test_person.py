@@ -38,6 +38,7 @@ from affectml.runs import RunFolder
 from affectml.training import TrainConfig, plan_run
 
 from .answered import answered
+from .checks import refused
 from .edited import edit
 
 IMAGES = 160
@@ -218,8 +219,7 @@ class TestNew:
         ],
     )  # fmt: skip
     def test_what_is_no_answer_is_said_in_a_line(self, run, answers, kind, says):
-        with pytest.raises(kind, match=says):
-            run.for_person(answers)
+        refused(kind, says, run.for_person, answers)
 
     def test_where_the_data_set_is_gone_ids_need_another(self, here):
         Path("mydata").rename("elsewhere")
@@ -265,11 +265,9 @@ class TestImages:
         with pytest.raises(BadRun, match=r"image_effects.parquet: cannot be read .*effect:awe.*train again"):
             run.for_person().predict("mydata")
         table.assign(**{"effect:awe": np.nan}).to_parquet(file)
-        with pytest.raises(BadRun, match="an impossible mean or variance"):
-            run.for_person({"000003": []})
+        refused(BadRun, "an impossible mean or variance", run.for_person, {"000003": []})
         file.write_bytes(b"PAR1")
-        with pytest.raises(BadRun, match=r"image_effects.parquet: cannot be read"):
-            run.for_person({"000003": []})
+        refused(BadRun, r"image_effects.parquet: cannot be read", run.for_person, {"000003": []})
         file.unlink()  # as in a shared run: nothing is known
         anybody, population = (one.predict("mydata").select_dtypes("float") for one in (run.for_person(), run))
         np.testing.assert_allclose(anybody, population, atol=1e-9)
@@ -373,8 +371,7 @@ class TestFile:
         shutil.copytree("runs/mydata-001", "runs/b")
         assert len(read_people(RunFolder.open("runs/b")))
         Path("runs/b/head.safetensors").write_bytes(b"another head")
-        with pytest.raises(BadRun, match="belong to another training's head"):
-            read_people(RunFolder.open("runs/b"))
+        refused(BadRun, "belong to another training's head", read_people, RunFolder.open("runs/b"))
 
     def test_what_was_there_is_kept_and_erased_with_the_rest(self, here):
         run = RunFolder.open("runs/mydata-001")
@@ -404,8 +401,7 @@ class TestFile:
         ],
     )
     def test_each_fault_is_one_line_that_names_the_file(self, tmp_path, change, says):
-        with pytest.raises(BadRun, match=f"^{tmp_path}/x-people.safetensors: .*{says}"):
-            open_people(written(tmp_path, change))
+        refused(BadRun, f"^{tmp_path}/x-people.safetensors: .*{says}", open_people, written(tmp_path, change))
 
 
 def mode(file):
@@ -476,8 +472,7 @@ class TestErase:
 
     def test_nobody_leaves_where_a_people_file_cannot_be_read_or_a_name_is_wrong(self, here):
         people = known()
-        with pytest.raises(Exception, match="nobody called 'zzzz'"):
-            erase_people("mydata", [people.ids[0], "zzzz"])
+        refused(Exception, "nobody called 'zzzz'", erase_people, "mydata", [people.ids[0], "zzzz"])
         Path("runs/b-people.safetensors").write_bytes(b"x")
         with pytest.raises(BadRun, match=r"b-people.safetensors: not a readable safetensors file"):
             erase_people("mydata", [people.ids[0]])
@@ -561,8 +556,7 @@ class TestNothingGoesAlong:
         assert not traces(out, people.ids, people)
         shared = affectml.load_run(out / "hub")
         assert shared.for_person({"mydata/images/000003.png": "awe"}).answers == 1
-        with pytest.raises(BadRun, match="never goes along with the run"):
-            shared.for_person(people.ids[0])
+        refused(BadRun, "never goes along with the run", shared.for_person, people.ids[0])
 
     @pytest.mark.slow
     def test_a_graph_of_a_run_says_what_people_in_general_choose_and_holds_nobody(self, run, told, tmp_path):

@@ -21,6 +21,8 @@ from affectml.planning._plan import Costs
 from affectml_annotation import krippendorff_alpha
 from affectml_metrics import two_way_interval
 
+from .checks import refused
+
 
 def pilot_of(people, images, n, seed=0, **spread):
     """n random people of all answer each image, over three labels, as a mixed logit draws them."""
@@ -222,8 +224,7 @@ def test_what_cannot_be_planned_is_refused_in_one_line(pilot, options, message):
 
 
 def test_assumptions_are_refused_where_they_cannot_be():
-    with pytest.raises(BadInput, match="rates: it should be less than or equal to 1"):
-        affectml.plan(rates=[0.2, 3])
+    refused(BadInput, "rates: it should be less than or equal to 1", affectml.plan, rates=[0.2, 3])
 
 
 @pytest.mark.parametrize(
@@ -238,8 +239,7 @@ def test_assumptions_are_refused_where_they_cannot_be():
 def test_a_pilot_that_tells_nothing_is_refused_with_a_way_out(dataset_of, rows, message):
     answers = pilot_of(12, 40, 5)
     data = dataset_of(answers, rows(judgements_of(answers)).reset_index(drop=True))
-    with pytest.raises(BadDataset, match=f"{message}.*plan from assumptions"):
-        affectml.plan(data)
+    refused(BadDataset, f"{message}.*plan from assumptions", affectml.plan, data)
 
 
 def test_what_was_assumed_and_what_the_pilot_cannot_tell_is_said(dataset_of):

@@ -28,6 +28,7 @@ from affectml.predicting import predict_images
 from affectml.training import TrainConfig, fit, plan_run, prepare, train_run
 
 from .answered import answered, evaluated
+from .checks import refused
 from .edited import edit
 from .panels import samples, truth_of
 
@@ -103,8 +104,7 @@ def test_the_cut_is_the_one_that_trying_all_of_them_finds(sample, risk, level):
 
     possible = [cut for cut in cuts if kept(cut)]
     if not possible:
-        with pytest.raises(BadInput, match="too few"):
-            find_cut(asked, scores, votes, groups=groups)
+        refused(BadInput, "too few", find_cut, asked, scores, votes, groups=groups)
         return
     found = find_cut(asked, scores, votes, groups=groups)
     best = max(possible) if risk == "recall" else min(possible)
@@ -233,8 +233,7 @@ def test_a_softmax_head_promises_the_label_and_a_topk_head_nothing():
     assert (head.predict_sets(X).numpy() * labels).sum(axis=1).mean() >= 0.9
     with pytest.raises(BadInput, match="a topk head decides its sets otherwise"):
         TopKHead().fit(X, (shares > 0.5).astype(int)).keep_promise("recall=.8", X, shares)
-    with pytest.raises(BadInput, match="did you mean 'shares'"):
-        head.keep_promise("recall=.9", X, labels, family="share")
+    refused(BadInput, "did you mean 'shares'", head.keep_promise, "recall=.9", X, labels, family="share")
 
 
 def test_a_head_keeps_its_promise_after_saving_and_a_new_fit_or_new_thresholds_forget_it(tmp_path):
@@ -416,8 +415,7 @@ def test_rates_from_means_and_single_labels_have_no_labels_that_nobody_chose(dem
     labels = [c for c in table.columns if c not in ("image_id", "n")]
     table[labels] = table[labels].div(table["n"], axis=0)
     table.to_parquet(data / "targets-emotions.parquet")
-    with pytest.raises(BadInput, match="nobody chose"):
-        plan_run(config(data))
+    refused(BadInput, "nobody chose", plan_run, config(data))
 
 
 def sets_at(cut, scores):

@@ -9,7 +9,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from affectml_annotation import AnnotationError, Answer
-from affectml_annotation.store import erasing, schema
+from affectml_annotation.store import people, schema
 from affectml_annotation.study import door, visits
 
 from .studies import open_study
@@ -139,8 +139,8 @@ class Anything:
 
     def erase(self):
         who = self.one()
-        self.store.database.writing(erasing.erase, who)
-        self.store.database.writing(erasing.cleaned)
+        self.store.database.writing(people.erase, who)
+        self.store.database.writing(people.cleaned)
 
     def give_back(self):
         self.store.give_back(self.one(), self.now / 1e9 - self.draw.choice([0, 60]))

@@ -65,9 +65,7 @@ MADE_BY = {
     "posterior": f"P(rate >= 0.3333 | votes) >= 1/2 under Beta priors ({PRIORS})",
     "mode": "the most chosen label; ties left out",
 }
-VALUES = {
-    "one_choice": {"i1": [2, 0, 0], "i2": [0, 1, 0], "i3": [1, 0, 1], "i5": [0, 0, 2]},
-}
+VALUES = {"one_choice": {"i1": [2, 0, 0], "i2": [0, 1, 0], "i3": [1, 0, 1], "i5": [0, 0, 2]}}
 
 
 @pytest.mark.parametrize("method", MADE_BY)
@@ -117,10 +115,7 @@ def test_one_choice_refuses_sets_and_names_the_row():
     assert aa.aggregate(single, LABELS, "one_choice").values.tolist() == [[0, 0, 1], [0, 1, 0]]
 
 
-BAD_OPTIONS = [
-    ({"method": "vote"}, "expected one of votes"),
-    ({"method": "votes", "rounds": "all"}, "twice"),
-]
+BAD_OPTIONS = [({"method": "vote"}, "expected one of votes"), ({"method": "votes", "rounds": "all"}, "twice")]
 
 
 @pytest.mark.parametrize(("options", "words"), BAD_OPTIONS)

@@ -54,12 +54,7 @@ def sets(*rows) -> pd.DataFrame:
     return pd.DataFrame(said, columns=COLUMNS)
 
 
-PUBLISHED = [
-    (A, "nominal", 0.0952),
-    (B, "nominal", 0.6920),
-    (C, "nominal", 0.7434),
-    (C, "interval", 0.8491),
-]
+PUBLISHED = [(A, "nominal", 0.0952), (B, "nominal", 0.6920), (C, "nominal", 0.7434), (C, "interval", 0.8491)]
 
 
 @pytest.mark.parametrize(("raters", "distance", "published"), PUBLISHED)

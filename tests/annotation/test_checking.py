@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from affectml_annotation import LabelStore, StoreError
-from affectml_annotation.store import erasing, schema
+from affectml_annotation.store import people, schema
 from affectml_annotation.store.checking import INVARIANTS, check_store
 from affectml_annotation.store.keeping import keep_backup
 
@@ -53,8 +53,8 @@ def used(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         anything = Anything("sqlite://", 5, patch, folder)
         anything.store.invite(["gone"])
-        anything.store.database.writing(erasing.erase, "gone")
-        anything.store.database.writing(erasing.cleaned)
+        anything.store.database.writing(people.erase, "gone")
+        anything.store.database.writing(people.cleaned)
         anything.do(350)
         with anything.store.database.read() as connection, closing(sqlite3.connect(folder / "used.db")) as file:
             connection.connection.driver_connection.backup(file)

@@ -162,19 +162,11 @@ def test_a_target_of_other_content_is_replaced_only_when_asked_and_the_old_one_i
     assert [re.sub(r"\d{8}T\d{6}Z", "WHEN", name) for name in told["kept"]] == [
         "dataset.replaced-WHEN.json", "targets-rates.replaced-WHEN.parquet",
     ]  # fmt: skip
+    assert Dataset.open(judged).target("rates").n[0] == 4
+    again = add_to(judged, store, {"rates": by("posterior")}, replace=True).kept  # what is kept is never written over
+    assert len({*told["kept"], *again}) == 4
     kept = [(judged / name).read_bytes() for name in told["kept"]]
     assert kept == [old["dataset.json"], old["targets-rates.parquet"]]
-    assert Dataset.open(judged).target("rates").n[0] == 4
-
-
-def test_kept_files_are_never_written_over(judged, store):
-    answer(store, "i0.png", "joy")
-    kept = []
-    for method in ("posterior", "votes"):
-        kept += add_to(judged, store, {"rates": by(method)}, replace=True).kept
-    assert len(kept) == len(set(kept)) == 4
-    kinds = [len(pd.read_parquet(judged / name)) for name in kept if name.startswith("targets")]
-    assert kinds == [20] * 2
 
 
 def test_a_corrected_answer_is_a_conflict_that_is_named_and_replaced_when_asked(run, judged, store):
@@ -305,8 +297,7 @@ def test_who_withdrew_leaves_a_data_set_when_named_and_from_the_kept_files_too(r
     store.withdraw("eve")
     before = content(judged)
     with pytest.raises(
-        aa.BadExport,
-        match=r"holds 1 .* of people who withdrew since \(eve\).*--to NEW --images .*label remove erase",
+        aa.BadExport, match=r"holds 1 .* of people who withdrew since \(eve\).*--to NEW --images .*label remove erase"
     ):
         add_to(judged, store, VOTES, replace=True)
     said = run("label", "remove", "erase", judged, "evee", "dea", fails=True)

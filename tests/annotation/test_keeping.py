@@ -16,8 +16,8 @@ from affectml_annotation.exchange.files import turn, workplace
 from affectml_annotation.store import keeping, schema
 from affectml_annotation.store.backup import read_backup, restore, write_backup
 from affectml_annotation.store.engine import Database
-from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.store.keeping import beyond, due, keep_backup, kept
+from affectml_annotation.store.people import to_clean
 from affectml_annotation.store.schema import write_setting
 from affectml_annotation.store.setup import DATASET
 from affectml_annotation.study import pay, visits

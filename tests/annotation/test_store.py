@@ -522,26 +522,6 @@ def test_a_discussion_round_shows_people_only_what_they_answered(open_store):
 
 
 @on_sqlite
-def test_second_looks_fall_into_two_arms_by_chance_and_stay_there(open_store):
-    store = make(open_store(), images=60, people="u", overlap=1, page={"control": 0.3})
-    number = store.open_round("second")
-    refused(StoreError, "a second look needs a first", store.second_look, "u", "i000")
-    arms = []
-    for _ in range(60):
-        claim = store.claim("u", 1)[0]
-        answer(store, "u", claim)
-        look = store.second_look("u", claim.image_id)
-        assert look.round == number
-        assert store.second_look("u", claim.image_id) == replace(look, lease_until=look.lease_until)
-        answer(store, "u", look, ["joy"])
-        arms.append(look.suggestions_visible)
-    assert 8 <= arms.count(False) <= 28
-    table = store.judgements()
-    assert table.loc[table["round"] == number, "suggestions_visible"].tolist() == arms
-    assert not table.loc[table["round"] == 1, "suggestions_visible"].any()
-
-
-@on_sqlite
 def test_a_decision_adds_and_overwrites_nothing(store):
     answer(store, "u", store.claim("u", 1)[0])
     before = store.judgements()

@@ -310,10 +310,7 @@ def test_a_link_ends_at_a_time_that_can_be(store, ends_at):
 # Questions and practice
 
 
-BAD_ANSWERS = [
-    ({}, "age: please answer this question"),
-    ({"age": "40"}, "age: please choose one of the options"),
-]
+BAD_ANSWERS = [({}, "age: please answer this question"), ({"age": "40"}, "age: please choose one of the options")]
 
 
 @pytest.mark.parametrize(("given", "says"), BAD_ANSWERS)

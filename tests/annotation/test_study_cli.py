@@ -21,8 +21,8 @@ from affectml_annotation.errors import BadTask
 from affectml_annotation.store.backup import write_backup
 from affectml_annotation.store.claims import end
 from affectml_annotation.store.engine import Database
-from affectml_annotation.store.erasing import to_clean
 from affectml_annotation.store.keeping import keep_backup
+from affectml_annotation.store.people import to_clean
 from affectml_annotation.store.place import backups_of
 from affectml_annotation.study import door, overview, running, visits
 from affectml_annotation.study.file import LabelWords
@@ -115,7 +115,9 @@ def test_what_the_texts_name_and_is_not_there_is_refused(folder):
     assert "are both called 'Wut' in de" in studies.check(folder).missing[-1]
 
 
-@pytest.mark.parametrize("change", [{"taxonomy": "nosuch.yaml"}, {"taxonomy": "nosuch"}, {"target": "nosuch"}])
+@pytest.mark.parametrize(
+    "change", [{"taxonomy": "nosuch.yaml"}, {"taxonomy": "nosuch"}, {"target": "nosuch"}, {"dataset": "nosuch"}]
+)
 def test_labels_that_a_study_cannot_have_are_said_by_the_check_and_not_first_by_the_run(change, folder):
     write_file(folder, **change)
     assert next(iter(change.values())) in studies.check(folder).refused[0]

@@ -72,10 +72,7 @@ BAD_CONTENTS = [
     ({"overlap": [3]}, "overlap: expected a valid integer"),
     ({"skips": 1.5}, "skips: expected a valid integer, got a number with a fractional part, but this is 1.5"),
     ({"lease": 0}, "lease: expected greater than 0, but this is 0"),
-    (
-        {"strategy": "rondom"},
-        "strategy: expected 'random', 'fill', 'stratified', 'priority' or 'queue'",
-    ),
+    ({"strategy": "rondom"}, "strategy: expected 'random', 'fill', 'stratified', 'priority' or 'queue'"),
     ({"construct": "felt"}, "construct: expected '', 'evoked', 'expressed', 'intended' or 'query', but this is felt"),
     ({"labels": ["awe", "awe"]}, "labels: one stands twice in awe, awe"),
     ({"question": " "}, "question: it is blank"),
@@ -100,14 +97,8 @@ BAD_CONTENTS = [
     ),
     ({"before": {"questions": [{"id": "age", "text": "?", "kind": "choice"}]}}, "question age needs options"),
     ({"places": {"per_answer": {"age": 20}}}, "per_answer: no choice 'age' before"),
-    (
-        asks(kind="number", low_label="never"),
-        "age: low_label and high_label stand at the ends of a scale",
-    ),
-    (
-        {"checks": {"images": [{**AWE, "images": {"de": "i1"}}, {**AWE, "image": "i1"}]}},
-        "image 'i1' stands twice",
-    ),
+    (asks(kind="number", low_label="never"), "age: low_label and high_label stand at the ends of a scale"),
+    ({"checks": {"images": [{**AWE, "images": {"de": "i1"}}, {**AWE, "image": "i1"}]}}, "image 'i1' stands twice"),
     ({"before": {"questions": [ASKED]}, "after": {"questions": [ASKED]}}, "two questions are called age"),
     (["a", "list"], "expected keys with values"),
     ({"breaks": float("inf")}, "breaks: expected a finite number"),

@@ -98,10 +98,7 @@ BAD_WORDS = [
     ({"before": {"age": {"options": {"30+": "x", "18-29": "x"}}}}, "before: age: two options have the same words"),
     ({"before": {"age": {"options": {"30+": "18-29"}}}}, "before: age: two options have the same words"),
     ({"read_by": {"consnt": "Anna"}}, "read_by: no key 'consnt' here; did you mean 'consent'?"),
-    (
-        {"before": {"age": {"low_label": "nie"}}},
-        "before: age: low_label and high_label stand at the ends",
-    ),
+    ({"before": {"age": {"low_label": "nie"}}}, "before: age: low_label and high_label stand at the ends"),
     ({"labels": {"awe": {"names": "x"}}}, "labels.awe: no key 'names' here; did you mean 'name'?"),
 ]
 
@@ -114,25 +111,27 @@ def test_words_of_what_the_study_does_not_have_are_refused(folder, content, says
 
 
 def said_of(folder: Path) -> list[str]:
-    return check.check_study(folder).warnings
+    return check.check_study(read_study(folder)).warnings
 
 
 def test_a_consent_that_nobody_is_said_to_have_read_is_refused(folder):
-    assert check.check_study(folder).refused == []  # in German there is none yet, and the English one is shown
+    assert (
+        check.check_study(read_study(folder)).refused == []
+    )  # in German there is none yet, and the English one is shown
     (folder / "consent.de.md").write_text("Einwilligung", encoding="utf-8")
-    (refused,) = check.check_study(folder).refused
+    (refused,) = check.check_study(read_study(folder)).refused
     assert refused.startswith("consent.de.md: nobody is said to have read it. Let somebody whose language is German")
     assert "write who and when into study.de.yaml, at read_by: consent; or take de out of languages." in refused
     for nobody in (" ", "Nobody"):
         write_german(folder, read_by={"consent": nobody})
-        assert check.check_study(folder).refused == [refused]
+        assert check.check_study(read_study(folder)).refused == [refused]
     write_german(folder, read_by={"consent": "Anna Muster, 2026-05-04"})
-    assert check.check_study(folder).refused == []
+    assert check.check_study(read_study(folder)).refused == []
     (folder / "consent.de.md").unlink()
     write_german(folder, boxes=["Ich bin volljährig.", "Ich stimme zu."])  # are part of it
-    assert len(check.check_study(folder).refused) == 1
+    assert len(check.check_study(read_study(folder)).refused) == 1
     write_german(folder, feedback="Noch einmal.")
-    assert check.check_study(folder).refused == []
+    assert check.check_study(read_study(folder)).refused == []
 
 
 def test_texts_that_nobody_read_or_that_are_not_there_are_warned_of(folder):
@@ -185,7 +184,7 @@ def test_each_language_has_texts_with_the_same_places_to_fill_in_and_is_refused_
         assert len(check.placeholders(text)) == len(check.placeholders(study.text(name))) == places
         assert text.count("**") == study.text(name).count("**")
         assert text != study.text(name)
-    assert len(check.check_study(tmp_path / "study").refused) == 1
+    assert len(check.check_study(study).refused) == 1
     with languages.spoken(language):
         button = languages._("Unsure")
     assert button.casefold() in study.text("instructions", language).casefold()
@@ -215,9 +214,9 @@ def test_a_list_of_yaml_is_no_place_to_fill_in_and_one_within_a_short_text_is(fo
     assert read_study(folder).labels["de"]["awe"].name == ""  # of spaces
     """Letters of Arabic and Japanese are neither small nor capital, so such a list looks like one."""
     (folder / "study.de.yaml").write_text("boxes: [قرأت هذا., أشارك بمحض إرادتي.]\n", encoding="utf-8")
-    assert not [line for line in check.check_study(folder).unfilled if "study.de.yaml" in line]
+    assert not [line for line in check.check_study(read_study(folder)).unfilled if "study.de.yaml" in line]
     (folder / "study.de.yaml").write_text('help: ["Fragen: [ANSCHRIFT]"]\n', encoding="utf-8")
-    assert "study.de.yaml has places to fill in: [ANSCHRIFT]." in check.check_study(folder).unfilled
+    assert "study.de.yaml has places to fill in: [ANSCHRIFT]." in check.check_study(read_study(folder)).unfilled
 
 
 @pytest.fixture

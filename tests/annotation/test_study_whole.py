@@ -10,7 +10,7 @@ from affectml_annotation import Answer, LabelStore, aggregate
 from affectml_annotation.erasing import erase_people, named_by
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 from affectml_annotation.judgements import only_data
-from affectml_annotation.store import erasing, schema
+from affectml_annotation.store import people, schema
 from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.claims import seen, visit_of
 from affectml_annotation.store.schema import now_ms
@@ -180,7 +180,7 @@ def test_who_is_erased_while_places_are_given_back_keeps_nobody_out(store, monke
 
     def meanwhile(connection, who):
         if who == gone:
-            erasing.erase(connection, gone)
+            people.erase(connection, gone)
         return give_back(connection, who)
 
     monkeypatch.setattr(visits, "_give_back", meanwhile)

@@ -201,7 +201,8 @@ def compare_groups(
     """
     said = judgements.assign(**{by: groups_in(judgements, by)})
     looks = one_look(said, labels, rounds)
-    agreement, shares = _agreement(looks, *pd.factorize(said[by].iloc[looks.row], sort=True))
+    code, names = pd.factorize(said[by].iloc[looks.row], sort=True)
+    agreement, shares = _agreement(looks, code, [*names])
     said = said.iloc[looks.row[looks.answered]].sort_values(["annotator_id", "image_id"], kind="stable")
     unknown = int(said[by].isna().sum())
     notes = [f"{unknown} answers without a {by} are left out."] if unknown else []

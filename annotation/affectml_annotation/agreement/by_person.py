@@ -158,7 +158,8 @@ def _self_agreement(judgements: pd.DataFrame, panel: Panel, repeats: pd.DataFram
     total, count = np.zeros(people), np.zeros(people, dtype=np.int64)
     for again, of in zip(repeats["round"], repeats["of"], strict=True):
         looks = [encode(judgements, panel.labels, rounds=int(which)).answers() for which in (of, again)]
-        _, at, at_again = np.intersect1d(*(look.image * people + look.annotator for look in looks), return_indices=True)
+        one, two = (look.image * people + look.annotator for look in looks)
+        _, at, at_again = np.intersect1d(one, two, return_indices=True)
         alike = 1 - set_distances(looks[0].chosen[at], looks[1].chosen[at_again])
         total += np.bincount(looks[0].annotator[at], weights=alike, minlength=people)
         count += np.bincount(looks[0].annotator[at], minlength=people)

@@ -102,10 +102,10 @@ def _beside(answers: Panel, judgements: pd.DataFrame, column: str, label: str) -
     given = given[(given.map(np.ndim) > 0).all(axis=1)]
     apart = given["labels"].map(len) != given[column].map(len)
     if apart.any():
-        at = apart.idxmax()
-        names, strengths = given.loc[at]
+        at = int(np.flatnonzero(apart)[0])
+        names, strengths = given.iloc[at]
         raise BadJudgement(
-            f"judgement row {answers.row[at]}: {len(names)} labels but {len(strengths)} {column}; "
+            f"judgement row {answers.row[given.index[at]]}: {len(names)} labels but {len(strengths)} {column}; "
             "expected one for each label, in their order"
         )
     beside = given.explode(["labels", column])

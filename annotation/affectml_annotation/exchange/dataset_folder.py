@@ -23,19 +23,7 @@ import pyarrow as pa
 
 from affectml_annotation.aggregation import Aggregate
 from affectml_annotation.errors import BadExport, BadImport
-from affectml_annotation.exchange.files import (
-    WAY_OUT,
-    all_or_none,
-    keep,
-    make_way,
-    new_folder,
-    read_frame,
-    read_parquet,
-    readable,
-    write_json,
-    write_parquet,
-    writing_in_turn,
-)
+from affectml_annotation.exchange import files
 from affectml_annotation.exchange.merging import Merged, merge_judgements, merge_people
 from affectml_annotation.exchange.tables import from_files
 from affectml_annotation.judgements import are_data, only_data
@@ -125,7 +113,7 @@ def write_dataset_folder(
             allowed = "use letters, digits, - and _, at most 100"
             raise BadExport(str(folder), [f"{name!r} is no name of a target"], allowed)
     if (folder / META).is_file():
-        with writing_in_turn(folder), all_or_none(folder):
+        with files.writing_in_turn(folder), files.all_or_none(folder):
             done = _extend(folder, collected, targets, replace)
         if images_root is None:
             return done
@@ -146,22 +134,22 @@ def _make(
     folder: Path, collected: Collected, targets: Mapping[str, MakeTarget], images_root: str | Path | None
 ) -> Exported:
     table = pd.DataFrame({"image_id": collected.images["image_id"].astype("str")})
-    if images_root is not None and (own := read_parquet(Path(images_root) / "images.parquet")) is not None:
+    if images_root is not None and (own := files.read_parquet(Path(images_root) / "images.parquet")) is not None:
         # of a data set its columns come along: its split, its groups, what to be warned of
         theirs = own.to_pandas(ignore_metadata=True).drop(columns="file", errors="ignore")
         table = table.merge(theirs.astype({"image_id": "str"}), on="image_id", how="left")
     if "file" in collected.images and images_root is not None:
         table["file"] = collected.images["file"]
-    with new_folder(folder) as fresh:
+    with files.new_folder(folder) as fresh:
         for file in table["file"].dropna() if "file" in table else []:
             source = Path(str(images_root)) / file
             if not source.is_file() or not source.resolve().is_relative_to(Path(str(images_root)).resolve()):
                 raise BadExport(str(source), ["no such image file under the images' folder"])
             (fresh / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, fresh / file)
-        write_parquet(fresh / "images.parquet", table)
+        files.write_parquet(fresh / "images.parquet", table)
         about = {"name": collected.task.name, "source": "labelled with affectml"}
-        write_json(fresh / META, {"schema": SCHEMA, **about, "targets": {}})
+        files.write_json(fresh / META, {"schema": SCHEMA, **about, "targets": {}})
         try:
             done = _extend(fresh, collected, targets, replace=False)
         except BadExport as error:
@@ -170,14 +158,14 @@ def _make(
 
 
 def _extend(folder: Path, collected: Collected, targets: Mapping[str, MakeTarget], replace: bool) -> Exported:
-    there = read_parquet(folder / ANNOTATIONS)
+    there = files.read_parquet(folder / ANNOTATIONS)
     meta = _read_meta(folder)
     merged = merge_judgements(there, collected.judgements, str(folder / ANNOTATIONS))
     _check(folder, meta, collected, there, merged)
-    people, otherwise = merge_people(read_parquet(folder / ANNOTATORS), collected.annotators)
+    people, otherwise = merge_people(files.read_parquet(folder / ANNOTATORS), collected.annotators)
     made = aggregates(folder, targets, merged.judgements)
-    entries = {name: meta["targets"].get(name) for name in made}
-    state = {name: state_of(folder, entries[name], one, collected.task) for name, one in made.items()}
+    task = collected.task
+    state = {name: state_of(folder, meta["targets"].get(name), one, task) for name, one in made.items()}
     problems = [f"judgement in conflict: {line}" for line in merged.conflicts]
     problems += [f"annotator in conflict: {line}" for line in otherwise]
     problems += [
@@ -186,25 +174,25 @@ def _extend(folder: Path, collected: Collected, targets: Mapping[str, MakeTarget
         if state[name] == "other"
     ]
     if problems and not replace:
-        raise BadExport(str(folder), problems, WAY_OUT)
-    kept, notes, task = [], [], collected.task
+        raise BadExport(str(folder), problems, files.WAY_OUT)
+    kept, notes = [], []
     asked = {"construct": task.about, "question": task.question}
     unsaid = [name for name in made if state[name] == "same" and not meta["targets"][name].get("question")]
     said = meta.get("judgements") == asked and not unsaid and (collected.stopping is None or "stopping" in meta)
     if "other" in state.values():
-        kept.append(keep(folder / META))
+        kept.append(files.keep(folder / META))
     if not said:  # before the judgements: what is written of them is never missing
         meta["judgements"] = asked
         if collected.stopping is not None:
             meta.setdefault("stopping", dict(collected.stopping))
         for name in unsaid:
             meta["targets"][name] |= asked
-        write_json(folder / META, meta)
+        files.write_json(folder / META, meta)
     changed = merged.content if merged.new or merged.conflicts else None
     for name, table, differs in ((ANNOTATIONS, changed, merged.conflicts), (ANNOTATORS, people, otherwise)):
         if table is not None:
-            kept += [keep(folder / name)] if differs else []
-            write_parquet(folder / name, table)
+            kept += [files.keep(folder / name)] if differs else []
+            files.write_parquet(folder / name, table)
     for name, one in made.items():
         if state[name] == "same":
             notes.append(f"target {name} is there already, with the same content")
@@ -224,7 +212,7 @@ def _check(folder: Path, meta: Mapping[str, Any], collected: Collected, there: p
     if there is not None and asked.get("construct", task.about) != task.about:
         what = f"holds judgements of what is {asked['construct']}, the task asked for what is {task.about}"
         raise BadExport(str(folder), [what], elsewhere)
-    images = read_parquet(folder / "images.parquet")
+    images = files.read_parquet(folder / "images.parquet")
     if images is not None and "image_id" not in images.column_names:
         raise BadExport(str(folder / "images.parquet"), ["no column image_id"])
     known = set() if images is None else {str(image) for image in images["image_id"].to_pylist()}
@@ -259,13 +247,13 @@ def make_target_again(folder: str | Path, name: str, make: MakeTarget) -> tuple[
     would have no image, and BadImport where there are no judgements.
     """
     folder = Path(folder)
-    with writing_in_turn(folder), all_or_none(folder):
+    with files.writing_in_turn(folder), files.all_or_none(folder):
         meta = _read_meta(folder)
         if name not in meta["targets"]:
             have = ", ".join(meta["targets"]) or "none"
             raise BadExport(str(folder), [f"has no target {name!r} to make again (it has: {have})"])
         made = aggregates(folder, {name: make}, read_dataset_judgements(folder))[name]
-        kept = [keep(folder / META)]
+        kept = [files.keep(folder / META)]
         before = {key: value for key, value in meta["targets"][name].items() if key != "vote_rule"}
         fresh = before | made_of(name, made)
         return tuple(path.name for path in kept + put_target(folder, meta, name, made, fresh))
@@ -297,8 +285,8 @@ def read_dataset_judgements(folder: str | Path, empty: str | None = None) -> pd.
     if not path.is_file():
         what = "no annotations.parquet: this data set holds no judgements; `affectml label export` adds a task's"
         raise BadImport(str(folder), [what])
-    with readable(path):
-        table = read_frame(path)
+    with files.readable(path):
+        table = files.read_frame(path)
     return from_files(table, str(path), empty)
 
 
@@ -334,14 +322,14 @@ def put_target(folder: Path, meta: dict[str, Any], name: str, made: Aggregate, f
     kept, entry, file = [], meta["targets"].get(name), file_of(name)
     if entry is not None:
         if (folder / entry["file"]).exists() and entry["file"] == file:
-            kept.append(keep(folder / file))
+            kept.append(files.keep(folder / file))
             meta["targets"][name] = entry | {"file": kept[-1].name}
-            write_json(folder / META, meta)
+            files.write_json(folder / META, meta)
     elif (folder / file).exists():  # what no entry names
-        kept.append(keep(folder / file))
-    write_parquet(folder / file, made.table())
+        kept.append(files.keep(folder / file))
+    files.write_parquet(folder / file, made.table())
     meta["targets"][name] = dict(fresh)
-    write_json(folder / META, meta)
+    files.write_json(folder / META, meta)
     return kept
 
 
@@ -385,8 +373,8 @@ def write_target(path: str | Path, made: Aggregate, *, replace: bool = False) ->
 
     Raises BadExport where a file is there and `replace`, which keeps it beside the new one, was not asked for.
     """
-    make_way(Path(path), replace=replace)
-    write_parquet(Path(path), made.table())
+    files.make_way(Path(path), replace=replace)
+    files.write_parquet(Path(path), made.table())
 
 
 def note_export(folder: str | Path, **what: Any) -> bool:

@@ -167,7 +167,7 @@ def _times(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
     """A column as UTC times; without a zone it is UTC."""
     form = None if column.dtype.kind == "M" else "ISO8601"
     read = partial(pd.to_datetime, utc=True, errors="coerce", format=form)
-    return _converted(column, where, "no time", lambda cells: read(cells).astype("datetime64[ms, UTC]"))
+    return _converted(column, where, "no time", read).astype("datetime64[ms, UTC]")
 
 
 def _truths(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":

@@ -25,8 +25,8 @@ from affectml_annotation.errors import StoreError
 from affectml_annotation.exchange.files import keep, make_way, workplace
 from affectml_annotation.store import LabelStore
 from affectml_annotation.store.engine import Database, failure, without_password
-from affectml_annotation.store.erasing import Gone, erase_again
 from affectml_annotation.store.migrations import migrate, schema_faults
+from affectml_annotation.store.people import Gone, erase_again
 from affectml_annotation.store.place import BACKUP, KEPT, backup_note, backups_of, holds_store, kept_in, way_back
 from affectml_annotation.store.schema import metadata, now_ms
 from affectml_annotation.store.versions import has_task, own_version
@@ -182,8 +182,8 @@ def _rows_into_file(source: sa.Connection, copy: Path) -> Tally:
 
 def _copy_rows(source: sa.Connection, target: sa.Connection) -> Tally:
     """Put all rows of a database in place of another's, of either engine."""
-    for table in reversed(metadata.tables.values()):
-        target.execute(table.delete())
+    for there in reversed(metadata.tables.values()):
+        target.execute(there.delete())
     tally = Tally()
     for table in tables(source):
         rows = tally.through(source, table)

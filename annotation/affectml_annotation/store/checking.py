@@ -20,9 +20,8 @@ from affectml_annotation.judgements import ANSWERS, answer_problems
 from affectml_annotation.store import LabelStore, people, schema
 from affectml_annotation.store.backup import read_backup
 from affectml_annotation.store.claims import HOLDING
-from affectml_annotation.store.erasing import AUTHORS, PEOPLE
 from affectml_annotation.store.migrations import schema_faults
-from affectml_annotation.store.people import ERASING, keyed, mark
+from affectml_annotation.store.people import AUTHORS, ERASING, PEOPLE, keyed, mark
 from affectml_annotation.store.place import backup_note
 from affectml_annotation.store.schema import annotator, erasure, event, panel, setting
 from affectml_annotation.store.versions import read_task

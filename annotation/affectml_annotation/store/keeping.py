@@ -18,8 +18,8 @@ from affectml_annotation.exchange.files import take_left, turn, workplace
 from affectml_annotation.store import LabelStore
 from affectml_annotation.store.backup import Backup, Tally, noted, read_backup, reading, seal, write_backup
 from affectml_annotation.store.engine import Database
-from affectml_annotation.store.erasing import Gone, erase_again
 from affectml_annotation.store.migrations import migrate
+from affectml_annotation.store.people import Gone, erase_again
 from affectml_annotation.store.place import BACKUP, backups_of, kept_in, shown
 from affectml_annotation.store.schema import event, now_ms, owed, read_setting, setting, write_setting
 

@@ -4,16 +4,14 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from math import ceil
-from pathlib import Path
 from typing import Any
 
 from babel.numbers import get_currency_precision
 
 from affectml_annotation import languages
-from affectml_annotation.errors import AnnotationError, did_you_mean
-from affectml_annotation.exchange.files import read_parquet
+from affectml_annotation.errors import did_you_mean
 from affectml_annotation.study.file import FILE, UNSEEN, Task
-from affectml_annotation.study.folder import QuestionWords, Study, images_in, read_study
+from affectml_annotation.study.folder import QuestionWords, Study, images_in
 from affectml_annotation.study.terms import Step, so_many, steps
 
 _IN_BRACKETS = re.compile(r"\[([^\[\]]{3,})\](?![(\[])")
@@ -37,16 +35,11 @@ class Checked:
     most_people: int | None = None
 
 
-def check_study(folder: str | Path, labels: Collection[str] | None = None) -> Checked:
-    """Read a study's folder, and say what is missing. labels: those that people choose from, where they are known.
-
-    Raises BadTask where there is no study.yaml that can be read; texts that cannot be read are missing.
-    """
-    folder = Path(folder)
-    study = read_study(folder)
-    images, why = _images(study.file, folder)
-    missing = [*why, *_data(study, images), *_recruiting(study.file)]
-    people = [people_needed(study.file, len(images - study.apart), skips=also) for also in (False, True) if images]
+def check_study(study: Study, images: Collection[str] | None = None, labels: Collection[str] | None = None) -> Checked:
+    """Say what a study lacks. images, labels: of its data set, and those that people choose from; None: not known."""
+    missing = [*_data(study, images), *_recruiting(study.file)]
+    labelled = len({*images} - study.apart) if images else 0
+    people = [people_needed(study.file, labelled, skips=also) for also in (False, True) if images]
     refused = [*unread_consents(study), *_unknown(study, images, labels)]
     return Checked(refused, missing, [*_warnings(study)], steps(study), [*_unfilled(study)], *people)
 
@@ -88,22 +81,9 @@ def _strings(content: Any) -> Iterator[str]:
         yield content
 
 
-def _images(file: Task, folder: Path) -> tuple[set[str] | None, list[str]]:
-    """The images of the study's data set; None where it cannot be read, and why."""
-    if not file.dataset:
-        return None, ["dataset names no folder."]
-    if not (folder / file.dataset / "dataset.json").is_file():
-        return None, [f"dataset: {file.dataset} is no data set seen from {folder} (no dataset.json there)."]
-    try:
-        table = read_parquet(folder / file.dataset / "images.parquet")
-        return set() if table is None else {str(name) for name in table["image_id"].to_pylist()}, []
-    except (AnnotationError, KeyError) as error:
-        return None, [f"dataset: its images cannot be read ({error})."]
-
-
-def _data(study: Study, images: set[str] | None) -> Iterator[str]:
+def _data(study: Study, images: Collection[str] | None) -> Iterator[str]:
     file = study.file
-    labelled = len((images or set()) - study.apart)
+    labelled = len({*images} - study.apart) if images else 0
     if images and file.images_per_person > labelled:
         yield f"images_per_person is {file.images_per_person}, and the data set has {labelled} images."
     if images and (need := people_needed(file, labelled)) > file.places.people:
@@ -117,7 +97,7 @@ def _data(study: Study, images: set[str] | None) -> Iterator[str]:
         yield f"checks: rate is {file.checks.rate:g}: of {so_many(file.images_per_person, 'image')} that is no check."
 
 
-def _unknown(study: Study, images: set[str] | None, labels: Collection[str] | None) -> Iterator[str]:
+def _unknown(study: Study, images: Collection[str] | None, labels: Collection[str] | None) -> Iterator[str]:
     """Images, labels and languages that the files name, and that are not there."""
     for where, what, name in _named(study):
         known = {"image": images, "label": labels, "language": study.file.languages}[what]

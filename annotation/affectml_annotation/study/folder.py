@@ -330,14 +330,15 @@ class _Dumper(yaml.SafeDumper):
     """As PyYAML's, but that a text of several lines stands as it is read, or where that cannot be, in one line."""
 
     def represent(self, data: object) -> None:
-        node = self.represent_data(data)
+        node: Any = self.represent_data(data)
         node.flow_style = False  # a key in each line
         self.serialize(node)
 
     def choose_scalar_style(self) -> str:
         style: str = super().choose_scalar_style()
-        if not self.analysis.multiline:
+        analysis: Any = self.analysis
+        if not analysis.multiline:
             return style
         outside = not self.flow_level and not self.simple_key_context
-        as_read = self.analysis.allow_block and self.event.value.replace("\n", "").isprintable()
+        as_read = analysis.allow_block and analysis.scalar.replace("\n", "").isprintable()
         return "|" if outside and as_read else '"'

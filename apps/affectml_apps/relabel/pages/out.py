@@ -18,7 +18,7 @@ from affectml_annotation.agreement.by_group import pooled_words
 from affectml_annotation.erasing import erase_people as erase_from_store
 from affectml_annotation.erasing import erasures_asked
 from affectml_annotation.judgements import are_data
-from affectml_annotation.store.erasing import to_clean
+from affectml_annotation.store.people import to_clean
 from affectml_annotation.store.place import default_database
 from affectml_annotation.store.setup import note_change
 from affectml_annotation.study import overview, pay
