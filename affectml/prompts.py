@@ -66,12 +66,6 @@ class Prompts:
         """Plain values for run.json."""
         return {"kinds": list(self.kinds), "templates": list(self.templates)}
 
-    @classmethod
-    def from_dict(cls, content: dict[str, Any]) -> "Prompts":
-        """What `to_dict` gave, without kinds that are no more, such as captions."""
-        kinds = tuple(kind for kind in content["kinds"] if kind in KINDS)
-        return cls(kinds or KINDS[:1], tuple(content["templates"]))
-
     def learned(self, taxonomy: Taxonomy) -> list[list[str]]:
         """For each label the texts to learn from.
 

@@ -23,6 +23,7 @@ HOMES = {
     "affectml-metrics": ("metrics", ["metrics/affectml_metrics"]),
 }
 PARTS = [name for name in HOMES if name != "affectml"]
+SLOW = {"dist"}  # a fixture, and so all that asks for it
 
 
 def build(root, out):
@@ -87,7 +88,6 @@ def test_every_file_of_the_packages_is_in_one_wheel(released):
         assert released[name][1] == files, name  # whose first folders differ
 
 
-@pytest.mark.slow
 def test_a_build_elsewhere_of_files_of_another_time_and_mode_gives_the_same_bytes(dist, tmp_path):
     (tmp_path / "clone").mkdir()
     folders = ["affectml", "apps", "annotation", "metrics", "scripts"]

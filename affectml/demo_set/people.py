@@ -296,7 +296,7 @@ def judge(
     answered = np.where(chosen.any(axis=2), "labels", "none")
     kind = np.select([skip, unsure], ["skip", "unsure"], answered).ravel()
     chosen[skip | unsure] = False
-    names = np.array(labels, dtype=object)
+    names, seconds = np.array(labels, dtype=object), 2.0 + 1.2 * chosen.sum(axis=2).ravel()
     table = pd.DataFrame(
         {
             "event_id": "",
@@ -306,7 +306,7 @@ def judge(
             "kind": kind,
             "labels": [list(names[row]) for row in chosen.reshape(-1, len(labels))],
             "suggestions_visible": False,
-            "seconds": _seconds(chosen.sum(axis=2).ravel(), rng),
+            "seconds": np.round(seconds * np.exp(rng.normal(0.0, 0.35, size=len(seconds))), 2),
         }
     )
     table["event_id"] = table["image_id"] + "-" + table["annotator_id"]
@@ -321,10 +321,6 @@ def habits(panel: Annotators, labels: tuple[str, ...]) -> pd.DataFrame:
     table = pd.DataFrame({"annotator_id": panel.ids, **own})
     leaning = pd.DataFrame(panel.leaning, columns=[f"leaning:{label}" for label in labels])
     return pd.concat([table, leaning], axis=1)
-
-
-def _seconds(chosen: npt.NDArray[np.int64], rng: np.random.Generator) -> FloatArray:
-    return np.round((2.0 + 1.2 * chosen) * np.exp(rng.normal(0.0, 0.35, size=len(chosen))), 2)
 
 
 NOISE = 2.0  # SD of what is seen of a label's log-odds

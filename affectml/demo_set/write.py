@@ -108,7 +108,9 @@ class _Demo(Drawing):
             seen = demo_stream(self.seed, Purpose.MODELS)
             write_answers(folder / "answers", shares, labels, image_ids, seen)
         if self.panel != "textbook":
-            write_parquet(folder / "truth-words.parquet", self._words_table())
+            places = pd.DataFrame(self.words.places, columns=list(AXES)).assign(lift=self.words.lift)
+            places.insert(0, "label", self.chosen.labels)
+            write_parquet(folder / "truth-words.parquet", places)
         asked = {"emotions": _votes(judgements, labels, image_ids)}
         known = pd.DataFrame({"annotator_id": annotators.ids, "simulated": True})
         write_dataset(folder, self.meta(), table, asked, judgements, known)
@@ -130,12 +132,6 @@ class _Demo(Drawing):
             if progress is not None:
                 progress(1)
         return pd.DataFrame(rows), feelings
-
-    def _words_table(self) -> pd.DataFrame:
-        """Where the panel has each label: its place, nan where it has none, and its lift in log-odds."""
-        table = pd.DataFrame(self.words.places, columns=list(AXES))
-        table.insert(0, "label", self.chosen.labels)
-        return table.assign(lift=self.words.lift)
 
     def meta(self) -> DatasetMeta:
         """dataset.json, which says what was drawn."""

@@ -76,16 +76,12 @@ class EmbedSummary:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: every field, the encoder's identity and its fingerprint."""
-        return {
+        return vars(self) | {
             "store": str(self.store.folder),
             "encoder": self.store.identity.to_json(),
             "fingerprint": self.store.identity.fingerprint,
             "ran": [ran.to_json() for ran in self.store.ran],
-            "done": self.done,
-            "skipped_existing": self.skipped_existing,
             "unreadable": [dict(zip(UNREADABLE, row, strict=True)) for row in self.unreadable],
-            "no_image": self.no_image,
-            "url_only": self.url_only,
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self.images_per_second, 2),
         }

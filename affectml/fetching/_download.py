@@ -160,7 +160,8 @@ class Downloader:
 
     async def _ask(self, url: httpx.URL, host: _Host, job: Job) -> httpx.URL | type[Failed]:
         """One request: where it redirects to or, after the last byte, what to raise if it is not a picture."""
-        request = self._pool.stream("GET", str(url), headers=self._headers, extensions=self._timeouts)
+        target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+        request = self._pool.stream("GET", target, headers=self._headers, extensions=self._timeouts)
         try:
             async with asyncio.timeout(self._config.deadline), request as response:
                 host.silent = 0

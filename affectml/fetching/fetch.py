@@ -19,7 +19,6 @@ from affectml.fetching import FetchConfig
 from affectml.fetching._download import Failed, Job, checked_url, download
 from affectml_annotation.exchange.files import csv_rows, table_csv, writing_in_turn
 
-WORK = ".fetching"  # until all is in images.parquet: half-written files, and an empty KEY-NAME for what came of a url
 FAILURES = "fetch-failures.csv"
 COLUMNS = ["image_id", "url", "reason", "again"]  # of FAILURES
 TEXTS = ["url", "file", "sha256"]  # of images.parquet
@@ -93,7 +92,8 @@ def fetch_images(dataset: Dataset | str | Path, config: FetchConfig | None = Non
 
 
 def _fetch(data: Dataset, config: FetchConfig) -> FetchSummary:
-    work = data.image_path(WORK)
+    # until all is in images.parquet: half-written files, and an empty KEY-NAME for what came of a url
+    work = data.image_path(".fetching")
     table = data.images.reindex(columns=["image_id", *TEXTS])
     for name in TEXTS:
         if odd := [cell for cell in table[name].dropna() if not isinstance(cell, str)]:

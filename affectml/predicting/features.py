@@ -73,7 +73,11 @@ def store_of(
         return FromFiles(run, data, run_encoder(run, threads, device=device))
     if specs := run.info.encoder.specs:
         way = {"precision": run.info.encoder.identity["precision"], "threads": threads, "device": device}
-        return _of_the_run(run, ensure_embeddings(data, specs[0], say=say, **way), say)
+        try:
+            store = ensure_embeddings(data, specs[0], say=say, **way)
+        except BadDataset as error:
+            raise BadDataset(f"{error}; run {run.folder} needs them") from None
+        return _of_the_run(run, store, say)
     return _of_the_run(run, EmbeddingStore.for_dataset(data), say)
 
 

@@ -1,6 +1,7 @@
 """Features made elsewhere, whose owner names the encoder: they cross, have texts and photographs, and may be untrue."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -119,6 +120,9 @@ def test_a_data_set_without_photographs_says_which_encoder_was_wanted_and_whose_
         says = r"bare: .*names no image file to embed by affect-tiny \(0 rows.*\); its embeddings \(imported-bare\) are"
         with pytest.raises(BadDataset, match=says):
             ask(bare.root, encoder=SPEC)
+    run = Path(__file__).parents[1] / "golden" / "0.3.0" / "runs" / "sigmoid"
+    with pytest.raises(BadDataset, match=f"are by another encoder; run {run} needs them"):
+        evaluated(run, bare.root)
 
 
 def test_a_declared_encoder_that_could_be_none_is_refused(demos, tmp_path):

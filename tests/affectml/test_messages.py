@@ -41,23 +41,26 @@ def messages(path):
     return texts, options
 
 
-def absent(path, options_by_command):
-    """What the messages of a module name, and no command has."""
+def absent_in(path, options_by_command, every):
+    """The options and commands that messages of a module name and that are not there."""
     texts, options = messages(path)
-    every = frozenset().union(*options_by_command.values())
     place = path.relative_to(ROOT).as_posix()
     mine = next((options_by_command[command] for start, command in OF.items() if place.startswith(start)), every)
-    yield from (name for name in options if name not in mine | BY_SET)
+    absent = [name for name in options if name not in mine | BY_SET]
     for text in texts:
-        yield from (name for name in OPTION.findall(text) if name not in every | OTHERS)
+        absent += [name for name in OPTION.findall(text) if name not in every | OTHERS]
         for words, rest in COMMAND.findall(text):
-            parts = words.split()
-            known = next((name for n in (3, 2, 1) if (name := " ".join(parts[:n])) in options_by_command), None)
-            if known is None:
-                yield f"affectml {words}"
-            has = options_by_command.get(known, every)
-            yield from (f"{words} {name}" for name in OPTION.findall(rest) if name not in has)
+            said = words.split()
+            known = next((name for n in (3, 2, 1) if (name := " ".join(said[:n])) in options_by_command), None)
+            absent += [f"affectml {words}"] if known is None else []
+            absent += [
+                f"{words} {name}" for name in OPTION.findall(rest) if name not in options_by_command.get(known, every)
+            ]
+    return absent
 
 
 def test_what_a_message_names_is_there(options_by_command):
-    assert {str(path): names for path in FILES if (names := [*absent(path, options_by_command)])} == {}
+    every = frozenset().union(*options_by_command.values())
+    absent = {path: absent_in(path, options_by_command, every) for path in FILES}
+    assert len(absent) > 200
+    assert not {path.relative_to(ROOT).as_posix(): names for path, names in absent.items() if names}

@@ -53,24 +53,25 @@ def test_a_cluster_that_does_not_answer_is_said_in_a_line(tmp_path, free_port, m
         ray_engine.with_workers(lambda threads: None, tmp_path, "*", None, quiet)
 
 
-@pytest.fixture
-def cluster(monkeypatch):
-    """Two workers on this machine, which make parts of 10 images."""
+@pytest.fixture(scope="module")
+def cluster():
+    """Two workers on this machine."""
     ray = pytest.importorskip("ray")
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    monkeypatch.setattr(parts, "SIZE", 10)
-    ray.init(
-        address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False,
-        _node_ip_address="127.0.0.1",
-    )  # fmt: skip
-    yield ray
-    ray.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        ray.init(
+            address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False,
+            _node_ip_address="127.0.0.1",
+        )  # fmt: skip
+        yield ray
+        ray.shutdown()
 
 
 @pytest.mark.slow
 def test_a_lost_worker_costs_its_part_and_the_store_and_the_file_are_those_of_one_process(
     cluster, tmp_path, tiny_clip, monkeypatch
 ):
+    monkeypatch.setattr(parts, "SIZE", 10)
     data = noise_set(tmp_path / "data", 60).root
     (data / "images/3.png").write_bytes(b"not an image")
     whole = Path(shutil.copytree(data, tmp_path / "whole"))

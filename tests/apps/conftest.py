@@ -28,7 +28,6 @@ from streamlit.components.v2 import manifest_scanner
 
 from affectml import checkup
 from affectml.data import Dataset
-from affectml.demo_set import write_demo
 from affectml.embeddings import embed_dataset
 from affectml.judging.answers import SystemAnswers, write_answers
 from affectml.taxonomies import Taxonomy
@@ -594,13 +593,12 @@ def write_run(
 
 
 @pytest.fixture(scope="session")
-def paintings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """60 paintings with embeddings, and a run that says `awe` of all of them: the folder of both."""
-    root = tmp_path_factory.mktemp("paintings")
-    images = write_demo(root / "set", images=60, seed=4).images
-    captions = images["shapes"] + " shapes on painting " + images["image_id"]
-    images.assign(caption=captions).to_parquet(root / "set" / "images.parquet")
-    data = Dataset.open(root / "set")
+def paintings(demo_set: Callable[..., Any]) -> Path:
+    """60 paintings with embeddings, and a run that says `awe` of all of them: the folder of both, `set` and `run`."""
+    data = demo_set("set", images=60, seed=4)
+    captions = data.images["shapes"] + " shapes on painting " + data.images["image_id"]
+    data.images.assign(caption=captions).to_parquet(data.root / "images.parquet")
+    data = Dataset.open(data.root)
     embed_dataset(data, "affect-tiny", progress=False)
     ids = data.images["image_id"].tolist()
     labels = next(iter(data.meta.targets))
