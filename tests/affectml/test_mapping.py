@@ -33,11 +33,6 @@ REFUSED = {
 UP = [("parrott-25", "parrott-6"), ("parrott-25", "parrott-2"), ("mikels-8", "ekman-6"), ("emotic-26", "parrott-6")]
 
 
-def composed(source, middle, target):
-    """The matrix of two mappings, one after the other."""
-    return mapping(source, middle, drop=True).matrix @ mapping(middle, target, drop=True).matrix
-
-
 def judgements(sets, labels):
     """One judgement of one image by each person; the empty set is an answer."""
     said = [[labels[i] for i in sorted(chosen)] for chosen in sets]
@@ -97,7 +92,7 @@ def test_every_mapping_agrees_with_the_polarity_of_its_labels():
     # Going to another taxonomy and then to its poles is going to the poles, where both know the label.
     for source, target in [("mikels-8", "ekman-6"), ("mikels-8", "parrott-6"), ("parrott-25", "ekman-6"),
                            ("emotic-26", "ekman-6"), ("plutchik-8", "ekman-6"), ("ekman-6", "parrott-6")]:  # fmt: skip
-        poles = composed(source, target, "polarity-3")
+        poles = mapping(source, target, drop=True).matrix @ mapping(target, "polarity-3", drop=True).matrix
         direct = mapping(source, "polarity-3", drop=True).matrix
         known = poles.any(axis=1) & direct.any(axis=1)
         assert known.sum() >= 4
@@ -247,7 +242,6 @@ def test_dropping_a_label_of_the_origin_drops_no_namesake_further_on():
 PLAIN = Choices({})
 COARSE = Taxonomy(name="coarse", labels=("bad", "good"))
 EKMAN, MIKELS, PARROTT = map(get_taxonomy, ("ekman-6", "mikels-8", "parrott-25"))
-TO_6 = mapping("parrott-25", "parrott-6")
 
 
 @pytest.fixture
@@ -373,7 +367,7 @@ def test_a_distribution_adds_up_and_rates_do_not(fine):
 
 @pytest.fixture(scope="module")
 def demo(demo_set):
-    return demo_set(images=250, seed=51, taxonomy="parrott-25")
+    return demo_set(images=120, seed=51, taxonomy="parrott-25")
 
 
 def judged(demo, rates, **scores):

@@ -310,20 +310,14 @@ def test_a_label_is_fitted_as_it_would_be_alone():
         torch.testing.assert_close(together.parameters[:, [label]], alone.parameters, rtol=1e-3, atol=1e-3)
 
 
-@pytest.fixture
-def passes(monkeypatch):
-    """Of how many rows each pass is."""
-    seen, make = [], linear._sweep_of
+def test_many_rows_are_passed_over_five_times_and_some_of_them_more_often(monkeypatch):
+    passes, make = [], linear._sweep_of
 
     def counting(X, objective):
         sweep = make(X, objective)
-        return lambda parameters: seen.append(len(X)) or sweep(parameters)
+        return lambda parameters: passes.append(len(X)) or sweep(parameters)
 
     monkeypatch.setattr(linear, "_sweep_of", counting)
-    return seen
-
-
-def test_many_rows_are_passed_over_five_times_and_some_of_them_more_often(passes, monkeypatch):
     X, Y = correlated(20_000, usual=(0.0, -1.0, -3.0), strength=1.0)
     monkeypatch.setattr(linear, "SAMPLE", 2_000)
     objective = Objective(Y, 1 - Y)
@@ -333,12 +327,3 @@ def test_many_rows_are_passed_over_five_times_and_some_of_them_more_often(passes
     exact.step(1e-3)
     least = float(loss(exact.parameters, X, objective, 1e-3))
     assert float(loss(path.parameters, X, objective, 1e-3)) == pytest.approx(least, rel=1e-6)
-
-
-def test_a_walk_looks_again_only_after_a_step(passes):
-    X, Y = correlated()
-    path, seen = L2Path(X, Objective(Y, 1 - Y)), []
-    for l2 in (0.1, 0.1, 0.09):
-        path.step(l2)
-        seen.append(len(passes))
-    assert seen[0] == seen[1] < seen[2] <= seen[1] + 4

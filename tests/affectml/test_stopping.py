@@ -22,12 +22,6 @@ def affectml(command):
 
 
 @pytest.fixture
-def nothing_is_looked_up(monkeypatch):
-    """Folders that are not there get as far as the work itself."""
-    monkeypatch.setattr("affectml.cli.models.there", lambda **folders: None)
-
-
-@pytest.fixture
 def no_room(monkeypatch):
     """From now on, whatever is renamed into place finds the disk full."""
 
@@ -41,7 +35,7 @@ def no_room(monkeypatch):
 @pytest.mark.parametrize(
     "words", [["demo", "PLACE", "--images", "20"], ["train", "nowhere", "--out", "PLACE"]], ids=lambda w: w[0]
 )
-def test_a_place_that_cannot_be_written_is_one_line(affectml, nothing_is_looked_up, tmp_path, place, words):
+def test_a_place_that_cannot_be_written_is_one_line(affectml, tmp_path, place, words):
     (tmp_path / "file").write_text("x")
     code, said = affectml(*[str(tmp_path / place) if word == "PLACE" else word for word in words])
     assert code == 2
