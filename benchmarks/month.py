@@ -52,9 +52,7 @@ from relabel import large_set, resident
 HOURS = 8
 AT_ONCE = 8  # people who call the server at one time
 MOST_LOG = 32e6  # bytes, or as many as the database: SQLite empties it at 4 MB, when no backup reads an older state
-OURS = re.compile(
-    r"labels\.db-(wal|shm)|[\w-]+-backups(/\.lock|/[\dT:-]+Z\.db)?|server\.log|calls\.txt|month\.json"
-)
+OURS = re.compile(r"labels\.db-(wal|shm)|[\w-]+-backups(/\.lock|/[\dT:-]+Z\.db)?|server\.log|calls\.txt|month\.json")
 SHOWN = ("answers", "at most", "open files", "database, MB", "log at most, MB", "backups", "exchange p50, ms", "p95")
 COLUMNS = {
     "answers": "{:,}", "server, MB": "{:.0f}", "at most": "{:.0f}", "open files": "{}", "threads": "{}",
