@@ -90,8 +90,6 @@ def test_several_tasks_are_listed(run, here):
         error = run("label", command, fails=True)
         assert "several labelling tasks here: mydata-labels.db, sets/more-labels.db; name one with --db" in error
     assert json.loads(run("label", "status", "--db", "sets/more", "--json"))["db"] == "sets/more-labels.db"
-    both = run("label", "agreement", "mydata", "--db", "sets/more", fails=True)
-    assert "give one of them" in " ".join(both.replace("│", "").split())
 
 
 def test_inside_the_data_set_s_folder_its_database_is_found_and_a_file_of_something_else_is_no_task(run, here):
