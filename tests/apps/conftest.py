@@ -604,5 +604,5 @@ def paintings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     embed_dataset(data, "affect-tiny", progress=False)
     ids = data.images["image_id"].tolist()
     labels = next(iter(data.meta.targets))
-    write_run(root / "run", data.target(labels).taxonomy, ids, "awe", [["awe"]] * len(ids))
-    return root
+    write_run(data.root.parent / "run", data.target(labels).taxonomy, ids, "awe", [["awe"]] * len(ids))
+    return data.root.parent

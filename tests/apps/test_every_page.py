@@ -53,12 +53,12 @@ def explored(start_shared, paintings):
 
 
 @pytest.fixture(scope="module")
-def written(demo, tmp_path_factory):
+def written(demo, paintings, tmp_path_factory):
     """`written("report")`: the address of a file of a page's."""
     folder = tmp_path_factory.mktemp("written")
 
     def report():
-        config = TrainConfig(dataset=str(demo), multilabel=True, threads=1)
+        config = TrainConfig(dataset=str(paintings / "set"), multilabel=True, threads=1)
         return train_run(config, out=folder / "run", writers=WRITERS).folder / "report.html"
 
     def audit():

@@ -113,6 +113,7 @@ def test_every_text_of_the_labelling_pages_is_said_in_a_language(offering):
     def look(name=None, **address):
         assert untranslated(page(name, language=PSEUDO, **address)) == ""
 
+    offering.leads = ("somebody else",)  # to whom the page says more
     offering.store.change_task(invited_only=True)
     look()
     look(who="eve")  # whom nobody invited

@@ -22,6 +22,7 @@ CLIENTS = sorted((*APPS.glob("client/*.js"), *APPS.glob("relabel/client/*.js")))
 # What the lead alone reads: by file, the functions and constants that it stands in.
 LEADS = {
     "relabel/pages/drawing.py": {"NAMES", "bars", "image", "table"},
+    "relabel/pages/label.py": {"TO_LEADS"},
     "relabel/pages/navigation.py": {"LEAD", "_run"},
     "relabel/pages/who.py": {"lead_name"},
     "relabel/study/page.py": {"lead", "TO_LEADS"},

@@ -17,6 +17,7 @@ RECORDED = marked(
     "else about you is recorded except what you agree to share."
 )
 SEEN = marked("The lead of this task sees your answers; other annotators do not.")
+TO_LEADS = "You lead this task: the menu has its pages. To label too, invite yourself on the page Progress."
 SEEN_HERE = marked("Whoever uses this machine can see your answers.")
 
 
@@ -35,7 +36,7 @@ def draw() -> None:
         )
         _outside(_("Not invited"), text, problem)
         if may_see_lead_pages():
-            st.write("You lead this task: the menu has its pages. To label too, invite yourself on the page Progress.")
+            st.write(TO_LEADS)
     elif who in task.store.closed():
         text = _("{name}, the lead has closed your entry to this task. Your answers so far are kept.", name=plain(who))
         _outside(_("Closed"), text)
