@@ -89,7 +89,7 @@ def test_several_tasks_are_listed(run, here):
     run("label", "init", "sets/more")
     for command in ("status", "agreement", "aggregate"):
         error = run("label", command, fails=True)
-        assert "several labelling tasks here: mydata-labels.db, sets/more-labels.db; name one with --db" in error
+        assert "tasks here: mydata-labels.db, sets/more-labels.db; name the one that is meant" in error
     assert json.loads(run("label", "status", "--db", "sets/more", "--json"))["db"] == "sets/more-labels.db"
 
 

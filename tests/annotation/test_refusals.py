@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -99,7 +100,7 @@ def full(task):
 def test_a_disk_that_takes_nothing_bars_no_reading(run, full, tmp_path, command):
     before = full.read_bytes()
     out = [each.replace("OUT", str(tmp_path / "new" / "all.csv")) for each in command]
-    run("label", *out, full)
+    run("label", *out, *database_option(out[0], full))
     assert full.read_bytes() == before
     if "--to" in command:
         assert len(pd.read_csv(tmp_path / "new" / "all.csv")) == 4
@@ -112,6 +113,11 @@ def test_what_would_write_there_says_why_not(run, full):
     shutil.rmtree(full.parent / "mine.db-shm")
     with LabelStore(full) as store:
         assert store.annotators()["annotator_id"].tolist() == ["ann", "ben"]
+
+
+def database_option(command: str, database: Path) -> list[str | Path]:
+    """How a command is told its database; what reads judgements takes it in place of a file of them."""
+    return [database] if command in ("agreement", "aggregate") else ["--db", database]
 
 
 @pytest.fixture
@@ -149,7 +155,7 @@ def test_a_file_that_holds_no_task_stays_as_it_is(run, tmp_path, command):
     people = ["ann"] if "remove" in command else []
     for name in ("empty.db", "other.db"):
         before = (tmp_path / name).read_bytes()
-        error = run("label", *command.split(), *people, "--db", tmp_path / name, fails=True)
+        error = run("label", *command.split(), *people, *database_option(command, tmp_path / name), fails=True)
         assert f"{name}: holds no label store; `affectml label init DATASET --db" in error
         assert (tmp_path / name).read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty.db", "other.db"]

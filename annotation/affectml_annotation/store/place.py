@@ -72,7 +72,7 @@ def find_database() -> Path:
             "no labelling task here; `affectml label init DATASET` makes one, --db names a database elsewhere "
             "(a file, a postgresql:// URL, or the folder of its data set)"
         )
-    raise StoreError(f"several labelling tasks here: {', '.join(map(shown, tasks))}; name one with --db")
+    raise StoreError(f"several labelling tasks here: {', '.join(map(shown, tasks))}; name the one that is meant")
 
 
 def holds_task(path: Path) -> bool:
@@ -89,7 +89,7 @@ def holds_task(path: Path) -> bool:
             return any(connection.execute(f"SELECT 1 FROM {place} LIMIT 1").fetchone() for place in places)
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
-            raise StoreError(f"{path}: cannot be read ({error}); name the database with --db") from None
+            raise StoreError(f"{path}: cannot be read ({error}); name the database itself") from None
         return False  # no SQLite file
 
 
