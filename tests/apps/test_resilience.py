@@ -26,11 +26,11 @@ def test_reload_right_after_enter_loses_nothing(ann):
 
 
 @pytest.mark.slow
-def test_sigkill_and_restart(start, person):
+def test_sigkill_and_restart_twice(start, person):
     server = start()
     ann = person(server).enter()
     given = []
-    for killed in (False, True):
+    for killed in (False, True, True):
         if killed:
             ann.stocked()
             server.kill()
