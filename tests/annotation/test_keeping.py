@@ -198,7 +198,6 @@ def test_a_task_from_another_machine_keeps_its_backups_beside_the_data_set_here(
     assert keeping.folder(store).parent == tmp_path
 
 
-@on_sqlite
 def test_of_two_servers_at_once_one_makes_the_backup(store, opened, clock):
     label(store, to_images(store, "P1"), 1)
     clock(25)
@@ -281,7 +280,6 @@ def test_what_is_owed_to_who_is_erased_is_in_backups_as_it_is_now(store, clock):
     assert b"P1" not in backup.read_bytes()
 
 
-@on_sqlite
 def test_ids_that_are_forgotten_leave_the_backups_and_who_comes_back_is_known(store):
     who = complete(store, "SECRET-1")
     complete(store, "SECRET-2")
@@ -344,7 +342,6 @@ def test_a_backup_that_is_being_made_while_somebody_is_erased_is_cleaned_once_it
     assert b"SECRET-ID" not in made.read_bytes()
 
 
-@on_sqlite
 def test_an_erasure_that_was_cut_short_among_the_backups_goes_on(store, clock, monkeypatch):
     who = complete(store, "SECRET-ID")
     pay.mark_paid(store, ["SECRET-ID"])

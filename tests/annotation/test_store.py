@@ -154,7 +154,6 @@ ANSWERS_TO_ONE_IMAGE = [
 ]
 
 
-@on_sqlite
 @pytest.mark.parametrize("imported", [False, True])
 @pytest.mark.parametrize(("said", "held", "taken", "skipped"), ANSWERS_TO_ONE_IMAGE)
 def test_who_imports_follows_the_rule_of_who_answers(open_store, tmp_path, said, held, taken, skipped, imported):
@@ -172,7 +171,6 @@ def test_who_imports_follows_the_rule_of_who_answers(open_store, tmp_path, said,
     assert check_store(store) == []
 
 
-@on_sqlite
 def test_claims_are_resumed_at_the_same_place(store, open_store):
     first = store.claim("u", 3)
     assert [c.place for c in first] == [0, 1, 2]
@@ -263,7 +261,6 @@ def test_a_base_revision_that_was_never_given_out_is_refused(store, base):
     assert len(store.events()) == 1
 
 
-@on_sqlite
 @pytest.mark.parametrize("correcting", [False, True])
 def test_one_image_takes_twenty_answers_of_one_person_and_no_more(store, correcting):
     claim = store.claim("u", 1)[0]
@@ -618,7 +615,6 @@ def test_a_place_stays_right_where_the_lead_decides_about_somebody_who_withdrew(
     assert check_store(store) == []
 
 
-@on_sqlite
 def test_a_change_by_the_lead_at_the_same_moment_costs_nobody_an_image(store, monkeypatch):
     class Cleared(dict):
         def __setitem__(self, key, value):

@@ -46,7 +46,7 @@ def run_clients(spawn, url: str, folder: Path, people: list[str], wanted: int, k
 
 @pytest.mark.slow
 def test_many_processes_and_some_killed(database_url, tmp_path, spawn):
-    images, overlap, people, kills = 300, 3, 8, 8
+    images, overlap, people, kills = 600, 4, 16, 20
     names = [f"p{number:02d}" for number in range(people)]
     with LabelStore(database_url) as store:
         labels = ("awe", "fear", "joy")
