@@ -1,5 +1,7 @@
 """The label store, on SQLite and PostgreSQL: claims, answers, conflicts, rounds, and what must never happen."""
 
+import subprocess
+import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -647,3 +649,11 @@ def test_judgements_of_some_images_are_those_among_all_and_of_an_image_nobody_an
 def test_impossible_settings_are_refused(change):
     refused(BadTask, next(iter(change)), TASK.but, **change)
     refused(BadTask, "did you mean 'overlap'", TASK.but, overlaps=1)
+
+
+def test_an_acknowledged_answer_is_on_disk(with_tables):
+    ask = "from affectml_annotation import LabelStore; import sys; store = LabelStore(sys.argv[1])\n"
+    ask += "with store.database.write() as one: print(one.exec_driver_sql('PRAGMA synchronous').scalar())"
+    # in a process of its own: here tests do not wait for the disk
+    said = subprocess.run([sys.executable, "-c", ask, with_tables], capture_output=True, text=True, check=True)
+    assert said.stdout == "2\n"  # FULL
