@@ -14,6 +14,7 @@ from affectml.runs import RunFolder
 from affectml.sharing._cards import card_text
 
 from .answered import evaluated
+from .checks import refused
 from .written import GOLDEN
 
 SPEC = "affect-tiny"
@@ -118,11 +119,9 @@ def test_a_data_set_without_photographs_says_which_encoder_was_wanted_and_whose_
     bare = import_embeddings(features(tmp_path, *demos[0]), tmp_path / "bare")
     for ask in (affectml.train, affectml.embed):
         says = r"bare: .*names no image file to embed by affect-tiny \(0 rows.*\); its embeddings \(imported-bare\) are"
-        with pytest.raises(BadDataset, match=says):
-            ask(bare.root, encoder=SPEC)
+        refused(BadDataset, says, ask, bare.root, encoder=SPEC)
     run = GOLDEN / "runs" / "sigmoid"
-    with pytest.raises(BadDataset, match=f"are by another encoder; run {run} needs them"):
-        evaluated(run, bare.root)
+    refused(BadDataset, f"are by another encoder; run {run} needs them", evaluated, run, bare.root)
 
 
 def test_a_declared_encoder_that_could_be_none_is_refused(demos, tmp_path):

@@ -281,16 +281,10 @@ def test_emotion6_with_peoples_shares_comes_in_by_one_call(tmp_path, real_data):
         order = [list(content["label"]).index(label) for label in target.taxonomy.labels]
         np.testing.assert_allclose(target.table, content["shares"][:, order], atol=1e-6)
         assert dataset.images["valence"].tolist() == pytest.approx(content["valence"].tolist())
-        stored = EmbeddingStore.for_dataset(dataset).rows(content["image"])
-        np.testing.assert_array_equal(stored, content["embedding"].astype(np.float32))
 
 
-COLUMNS = {
-    "image": ["b.jpg", "a.jpg", "c.jpg"],
-    "label": ["joy", "fear", "joy"],
-    "split": ["train", "test", "val"],
-    "score": [1, None, 3],
-}
+FACTS = {"label": ["joy", "fear", "joy"], "split": ["train", "test", "val"], "score": [1, None, 3]}
+COLUMNS = {"image": ["b.jpg", "a.jpg", "c.jpg"], **FACTS}
 EYE = np.eye(3, 4, dtype=np.float32)
 
 
@@ -350,11 +344,8 @@ def test_lists_of_a_table_that_cannot_be_rows(tmp_path, lists, says):
 
 
 def test_a_cell_of_a_label_that_is_no_text_is_named(tmp_path):
-    refused(
-        as_parquet(tmp_path, label=[["joy"], None, []]),
-        BadInput,
-        r"label has shape \[3\] and dtype object, expected 3 texts",
-    )
+    says = r"label has shape \[3\] and dtype object, expected 3 texts"
+    refused(as_parquet(tmp_path, label=[["joy"], None, []]), BadInput, says)
 
 
 def test_what_datasets_saved_says_how_it_becomes_parquet(tmp_path):

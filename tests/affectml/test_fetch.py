@@ -34,6 +34,8 @@ from affectml.errors import BadDataset, BadInput
 from affectml.fetching import FetchConfig, fetch_images
 from affectml.fetching._download import Failed, _trusted, checked_url, is_public
 
+from .checks import refused
+
 QUICK = {"delay": 0.0, "max_wait": 0.01, "tries": 3}
 NAMES = {
     "photos.example": ["93.184.216.34"],
@@ -435,10 +437,8 @@ def test_addresses_and_ports_that_are_not_public_are_never_connected_to(server, 
     server.pages.update(pages)
     folder = listing(list(pages) if redirected else INWARD)
     affectml.fetch(folder, **QUICK)
-    assert Counter(map(kind_of, failures(folder))) == {
-        ("not a public address", "no"): len(INWARD) - 1,
-        ("not a public port", "no"): 1,
-    }
+    address, port = ("not a public address", "no"), ("not a public port", "no")
+    assert Counter(map(kind_of, failures(folder))) == {address: len(INWARD) - 1, port: 1}
     assert set(server.reached) == ({"93.184.216.34"} if redirected else set())
     assert server.asked["/a"] == 0
 
@@ -622,8 +622,7 @@ def test_images_that_lead_out_of_the_data_set_are_not_written(server, listing, t
     folder = listing(["/a"])
     (tmp_path / "elsewhere").mkdir()
     (folder / "images").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(BadDataset, match="leaves the data set's folder"):
-        affectml.fetch(folder, **QUICK)
+    refused(BadDataset, "leaves the data set's folder", affectml.fetch, folder, **QUICK)
 
 
 def test_it_runs_where_a_loop_runs_as_in_a_notebook(server, listing):
@@ -637,28 +636,24 @@ def test_it_runs_where_a_loop_runs_as_in_a_notebook(server, listing):
 
 
 def test_options_are_checked_and_named():
-    with pytest.raises(BadInput, match="fetch: no option 'perhost'; did you mean 'per_host'"):
-        affectml.fetch("mydata", perhost=3)
+    refused(BadInput, "fetch: no option 'perhost'; did you mean 'per_host'", affectml.fetch, "mydata", perhost=3)
     inf, nan = float("inf"), float("nan")
     wrong = {"jobs": ("3", 0), "allow_private": ("no",), "delay": (inf, -1), "deadline": (0,), "max_mb": (nan,)}
     for name, values in {**wrong, "contact": ("a\nb",)}.items():
         for value in values:
-            with pytest.raises(BadInput, match=f"{name}="):
-                FetchConfig(**{name: value})
+            refused(BadInput, f"{name}=", FetchConfig, **{name: value})
 
 
 def test_a_column_of_mine_that_holds_no_hashes_is_not_written_over(server, listing):
     folder = listing(["/a"], sha256=[7])
     before = (folder / "images.parquet").read_bytes()
-    with pytest.raises(BadDataset, match="expected texts in column sha256, got 7; rename your column"):
-        affectml.fetch(folder, **QUICK)
+    refused(BadDataset, "expected texts in column sha256, got 7; rename your column", affectml.fetch, folder, **QUICK)
     assert (folder / "images.parquet").read_bytes() == before
 
 
 def test_a_data_set_without_urls_says_so(tmp_path):
     write_dataset(tmp_path / "mydata", DatasetMeta(name="x"), pd.DataFrame({"image_id": ["a"], "file": ["a.png"]}), {})
-    with pytest.raises(BadDataset, match="no column url"):
-        fetch_images(tmp_path / "mydata")
+    refused(BadDataset, "no column url", fetch_images, tmp_path / "mydata")
 
 
 def test_the_command_says_what_came_and_why_the_rest_did_not(server, listing, told):

@@ -4,11 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from affectml.data import Dataset
 from affectml.errors import BadInput, UnknownLabel
 from affectml.importers import import_folder
+
+from .fuzz.sources import picture
 
 
 @pytest.fixture
@@ -17,8 +18,7 @@ def laid(tmp_path):
 
     def lay(*files: str) -> Path:
         for file in files:
-            (tmp_path / "in" / file).parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (5, 5), (10, 200, 30)).save(tmp_path / "in" / file)
+            picture(tmp_path / "in" / file)
         return tmp_path / "in"
 
     return lay

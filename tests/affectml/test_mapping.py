@@ -252,16 +252,13 @@ def fine(tmp_path):
     return Taxonomy(name="fine", labels=tuple(parents), parent=str(tmp_path / "coarse.yaml"), parents=parents)
 
 
-def dataset(folder, taxonomy, kind, table, values="indicator", *said, **columns):
-    ids, labels = [f"i{n}" for n in range(len(table))], dict(zip(taxonomy.labels, np.transpose(table), strict=True))
-    rule = "unknown" if kind == "distribution" else None
-    own = {"kind": kind, "values": values, "taxonomy": taxonomy.to_dict(), "vote_rule": rule}
-    return one_target(folder, {"image_id": ids, **columns, **labels}, *said, **own)
-
-
-def said(tmp_path, model, truth, *table, **more):
+def said(folder, model, truth, kind, table, values="indicator", *judged, **columns):
     """What people said of all images in the labels of both, and these."""
-    data, space = dataset(tmp_path, truth, *table, **more), find_space(model, truth, PLAIN)
+    ids, labels = [f"i{n}" for n in range(len(table))], dict(zip(truth.labels, np.transpose(table), strict=True))
+    rule = "unknown" if kind == "distribution" else None
+    own = {"kind": kind, "values": values, "taxonomy": truth.to_dict(), "vote_rule": rule}
+    data = one_target(folder, {"image_id": ids, **columns, **labels}, *judged, **own)
+    space = find_space(model, truth, PLAIN)
     targets = data.target("t")
     return people_in(data, targets, targets.image_id, targets.image_id, space.of_truth, space, 1 / 3), space
 

@@ -125,12 +125,8 @@ def test_a_shared_run_is_judged_on_other_data_and_not_on_its_own(shared, tmp_pat
 
 def test_the_folder_tells_nothing_of_its_maker(copy, tmp_path):
     home = "/home/me/data"
-    edit(
-        copy / "run.json",
-        config={"dataset": home, "encoder": home},
-        command=f"affectml train {home}",
-        energy={"kwh": 1},
-    )
+    made = {"config": {"dataset": home, "encoder": home}, "command": f"affectml train {home}", "energy": {"kwh": 1}}
+    edit(copy / "run.json", **made)
     AffectModel(RunFolder.open(copy)).save_pretrained(tmp_path / "shared")
     files = "README.md config.json facts.json head.json head.safetensors metrics.csv run.json"
     assert sorted(path.name for path in (tmp_path / "shared").iterdir()) == files.split()

@@ -103,9 +103,8 @@ def test_rare_labels_are_named_and_stop_nobody(tmp_path):
     sets[:, 3:5] = 0
     sets[:2, 3] = 1
     split = split_dataset(*dataset(tmp_path / "some", sets), seed=0)
-    assert split.notes[-1].startswith(
-        "fewer than 3 positive images: joy (2), sadness (0); such labels are hardly learned"
-    )
+    rare = "fewer than 3 positive images: joy (2), sadness (0); such labels are hardly learned"
+    assert split.notes[-1].startswith(rare)
     data, targets = dataset(tmp_path / "none", 0 * sets)
     refused(BadDataset, "no image has any of its labels: collect more", split_dataset, data, targets, seed=0)
 

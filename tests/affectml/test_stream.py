@@ -52,11 +52,8 @@ def test_a_stream_that_is_left_leaves_torch_as_it_was(encoder):
 def test_rows_belong_to_their_items_and_the_unreadable_are_named(encoder):
     batches = list(embedded(encoder, [several(range(1, 24))], batch_size=5))
     assert [len(batch.items) for batch in batches] == [5, 5, 5, 5]
-    assert [(item.number, why) for batch in batches for item, why in batch.bad] == [
-        (7, "not an image"),
-        (14, "not an image"),
-        (21, "not an image"),
-    ]
+    unreadable = [(item.number, why) for batch in batches for item, why in batch.bad]
+    assert unreadable == [(number, "not an image") for number in (7, 14, 21)]
     items = [item for batch in batches for item in batch.items]
     assert [item.number for item in items] == [n for n in range(1, 24) if n % 7]
     wanted = encoder.encode_images([item.read() for item in items]).numpy()

@@ -13,12 +13,7 @@ from affectml.importers import get_importer
 from affectml.importers.clip_e import import_clip_e
 
 from . import sources
-from .reading import (
-    Reader,
-    imports,
-    parquet,
-    written,
-)
+from .reading import Reader, imports, parquet, written
 from .sources import picture, text
 
 VOTES = {"n": 5, "images": [{"id": f"{at}.jpg", "votes": {"joy": 3 - at, "awe": at}, "by": [at]} for at in range(3)]}

@@ -27,18 +27,7 @@ from affectml.sharing import AffectModel
 from affectml.taxonomies import Taxonomy
 
 from .before import as_before
-from .reading import (
-    LABELS,
-    TABLES,
-    Reader,
-    parquet,
-    part,
-    picture,
-    quiet,
-    text,
-    whole,
-    written,
-)
+from .reading import LABELS, TABLES, Reader, parquet, part, picture, quiet, text, whole, written
 
 READERS: dict[str, Reader] = {}
 
@@ -116,11 +105,7 @@ def to_fetch(folder: Path) -> None:
     (folder / "t.csv").unlink()
     picture(folder / "data" / "images" / "00" / f"{'0' * 64}.jpg")
     text(folder / "data" / ".fetching" / f"{Job(urls[1], folder).key}-{'0' * 64}.jpg")
-    text(
-        folder / "data" / "fetch-failures.csv",
-        "image_id,url,reason,again",
-        f"{urls[2]},{urls[2]},x: y,yes",
-    )
+    text(folder / "data" / "fetch-failures.csv", "image_id,url,reason,again", f"{urls[2]},{urls[2]},x: y,yes")
 
 
 def fetch(folder: Path, out: Path) -> None:

@@ -35,17 +35,7 @@ from affectml_apps.relabel.identity import make_token, ticket
 from affectml_apps.relabel.web import make_routes
 from affectml_apps.serving import TOLD
 
-from .reading import (
-    LABELS,
-    TABLES,
-    Reader,
-    files_of,
-    parquet,
-    part,
-    put,
-    text,
-    written,
-)
+from .reading import LABELS, TABLES, Reader, files_of, parquet, part, put, text, written
 
 READERS: dict[str, Reader] = {}
 TAXONOMY = """name: own

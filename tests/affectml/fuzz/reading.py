@@ -4,7 +4,7 @@ import functools
 import json
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ class Reader:
     works: bool = False
 
 
-def written(*rows: tuple[str, ...], pictures: tuple[str, ...] = ()) -> Callable[[Path], None]:
+def written(*rows: tuple[str, ...], pictures: Iterable[str] = ()) -> Callable[[Path], None]:
     """Writes files, each given as its name and its lines, and pictures."""
 
     def write(folder: Path) -> None:
