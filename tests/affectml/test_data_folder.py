@@ -19,14 +19,12 @@ from affectml_annotation.exchange.dataset_folder import Collected, write_dataset
 from .answered import evaluated
 from .checks import refused
 from .edited import edit
-from .written import GOLDEN
+from .written import GOLDEN, one_target
 
 
 def write(folder: Path, content: dict[str, list[object]], kind: str, values: str, **more: object) -> Dataset:
-    table = pd.DataFrame({"image_id": [f"i{k}" for k in range(len(next(iter(content.values()))))], **content})
-    images = table[["image_id"]].assign(file=[f"images/{i}.png" for i in table["image_id"]])
-    entry = TargetMeta(kind, "evoked", "polarity-2", values, "targets-t.parquet", **more)
-    return write_dataset(folder, DatasetMeta(name="small", targets={"t": entry}), images, {"t": table})
+    ids = [f"i{k}" for k in range(len(next(iter(content.values()))))]
+    return one_target(folder, {"image_id": ids, **content}, kind=kind, values=values, **more)
 
 
 @pytest.fixture

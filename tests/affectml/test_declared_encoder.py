@@ -41,10 +41,8 @@ def features(folder, demo, store, *, scale=1.0, moved=0, columns=None):
 def declared(demos, tmp_path_factory):
     """The features of both, imported to folders of their own, without a photograph."""
     root = tmp_path_factory.mktemp("declared")
-    return [
-        import_embeddings(features(root, *one), root / name, name=name, encoder=SPEC)
-        for name, one in zip("ab", demos, strict=True)
-    ]
+    sets = zip("ab", demos, strict=True)
+    return [import_embeddings(features(root, *demo), root / name, name=name, encoder=SPEC) for name, demo in sets]
 
 
 @pytest.fixture(scope="module")

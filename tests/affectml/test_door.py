@@ -97,12 +97,10 @@ def test_every_command_has_a_function_of_its_name():
 def test_functions_do_what_their_commands_do(run, paintings, tmp_path):
     summary = affectml.embed(paintings, encoder="affect-tiny", threads=1, say=str)
     assert (summary.done, summary.skipped_existing) == (0, 200)
-    view = affectml.explore(paintings, [run])
-    assert list(view.runs) == ["run"]
+    assert list(affectml.explore(paintings, [run]).runs) == ["run"]
     assert [each.folder for each in affectml.list_runs(run.folder.parent)] == [run.folder]
     assert affectml.taxonomy("mikels-8") == run.taxonomy
-    graph = affectml.export(run, hub=tmp_path / "hub").facts
-    assert graph == {"hub": str(tmp_path / "hub")}
+    assert affectml.export(run, hub=tmp_path / "hub").facts == {"hub": str(tmp_path / "hub")}
     refused(BadInput, "export: say what to write: onnx=True, hub='FOLDER'", affectml.export, run)
 
 

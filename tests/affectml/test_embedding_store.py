@@ -24,7 +24,7 @@ from affectml.embeddings.writing import begin_store, write_list, write_part
 from affectml.encoders import load_encoder, read_image
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable
 
-from .checks import refused
+from .checks import files_of, refused
 from .edited import edit
 from .fuzz.before import as_before
 from .noise import noise_set
@@ -137,10 +137,6 @@ def test_rows_without_a_file_are_named(tmp_path, encoder):
     refused(BadDataset, says + " are by another encoder; `affectml import fetch .*d`", embed_dataset, alone, encoder)
 
 
-def files_of(store: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in store.iterdir()}
-
-
 @pytest.fixture
 def broken(tmp_path):
     """A data set of 11 images, of which one cannot be read."""
@@ -149,9 +145,7 @@ def broken(tmp_path):
     return dataset
 
 
-def test_whoever_is_stopped_loses_the_part_in_hand_and_the_end_is_as_if_nothing_had_been(
-    broken, encoder, monkeypatch, tmp_path
-):
+def test_whoever_is_stopped_loses_the_part_in_hand_and_ends_as_if_undisturbed(broken, encoder, monkeypatch, tmp_path):
     """At each batch of 2, in parts of 4 images; a kill leaves what the disk has then, Ctrl-C what it has afterwards."""
     monkeypatch.setattr(parts, "SIZE", 4)
     whole = shutil.copytree(broken.root, tmp_path / "whole")
@@ -184,8 +178,7 @@ def test_two_that_begin_at_once_write_one_list(tmp_path, encoder):
     assert [store.missing(["a", "b"]) for store in both] == [["a", "b"]] * 2  # before either has written
     one, other = (write_list(store, ["a", "b"], [10, 20]) for store in both)
     assert one == other
-    later = EmbeddingStore.open(one.parent)
-    assert write_list(later, ["c"], [30]).name.startswith("list-0001-")
+    assert write_list(EmbeddingStore.open(one.parent), ["c"], [30]).name.startswith("list-0001-")
 
 
 def test_two_that_begin_at_once_share_the_work_and_the_store_is_that_of_one(broken, tmp_path, encoder, monkeypatch):
@@ -279,8 +272,7 @@ def test_a_store_that_cannot_be_written_says_where_embeddings_are_kept(tmp_path,
 
 def test_two_identities_are_never_mixed(tmp_path, encoder):
     dataset = noise_set(tmp_path / "d", 3)
-    folder = embed_dataset(dataset, encoder).store.folder
-    edit(folder / "encoder.json", identity={"activation": "gelu"})
+    edit(embed_dataset(dataset, encoder).store.folder / "encoder.json", identity={"activation": "gelu"})
     with pytest.raises(BadDataset, match=r"another encoder \(activation: quickgelu, not gelu\).*cannot be mixed"):
         embed_dataset(dataset, encoder)
 

@@ -3,10 +3,8 @@
 import errno
 import json
 import os
-import re
 import shutil
 import sys
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -36,11 +34,11 @@ def run(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
-def test_folder_prints_what_came_and_what_did_not(classes):
-    result = run("folder", classes / "in", classes / "out", "--map", "happy=joy", "--source", "me", "--licence", "CC0")
-    assert result.exit_code == 0
+def test_folder_prints_what_came_and_what_did_not(classes, told):
+    facts = ["--map", "happy=joy", "--source", "me", "--licence", "CC0"]
+    printed = " ".join(told("import", "folder", classes / "in", classes / "out", *facts).split())
     for expected in ("imported in", "fear, joy", "single (single)", "images: not an image: 1 (", "happy -> joy"):
-        assert expected in " ".join(result.stdout.split())
+        assert expected in printed
     meta = Dataset.open(classes / "out").meta
     assert (meta.source, meta.licence, meta.targets["single"].construct) == ("me", "CC0", "query")
 
@@ -69,19 +67,11 @@ def test_a_written_data_set_sums_up_to_what_its_importer_said(classes):
 
 
 @pytest.fixture
-def outside(tmp_path, monkeypatch):
+def outside(tmp_path, monkeypatch, contributed):
     """The working folder with CONTRIBUTING.md's own importer, which nobody has imported yet; and its data."""
-
-    page = Path(__file__).parents[2] / "CONTRIBUTING.md"
-    if not page.is_file():
-        pytest.skip("tests run away from the repository, without its docs")
-    found = re.search(r'```python\n("""my_importers\.py: .*?)```', page.read_text(encoding="utf-8"), re.DOTALL)
-    assert found
-    (tmp_path / "my_importers.py").write_text(found[1])
+    contributed("my_importers")
     get_importer("folder")  # registered for good, before what follows is forgotten again
     monkeypatch.setattr(registry, "_REGISTERED", dict(registry._REGISTERED))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "my_importers", raising=False)
     for number in (1, 2, 3):
         picture(tmp_path / f"{number}.jpg")
     boxes = [(1, 7, 0), (1, 8, 0), (2, 8, 1)]
@@ -95,9 +85,7 @@ def outside(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    ("called", "by"), [("boxes", "module"), ("boxes", "package"), ("my_importers:boxes", "its place")]
-)
+@pytest.mark.parametrize(("called", "by"), [("boxes", "module"), ("boxes", "package"), ("my_importers:boxes", "place")])
 def test_an_importer_from_outside_the_package_is_a_command(outside, installed, called, by):
     if by == "module":  # as `affectml --import my_importers import boxes` does
         import_module("my_importers")

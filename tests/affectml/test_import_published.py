@@ -20,15 +20,10 @@ from affectml.taxonomies import Taxonomy, mapping
 from .fuzz import sources
 from .fuzz.reading import written
 from .fuzz.sources import ARTEMIS, LDL, MIKELS, PARROTT, TEST, TRAIN, URL, picture, text
+from .written import words
 
 NOT_DOWNLOADED = "images: a url and no file; they cannot be embedded until they are downloaded"
 SPARE = "images that no row names"
-
-
-def words(target):
-    """The labels of each image."""
-    labels = np.array(target.taxonomy.labels)
-    return {image: set(labels[row > 0]) for image, row in zip(target.image_id, target.table, strict=True)}
 
 
 def column(data, name):

@@ -86,8 +86,7 @@ def photo(**fields):
     return sources.struct({"filename": "a.jpg", "folder": "f", **fields})
 
 
-said_twice = sources.cell("Peace"), sources.cell("Fear")
-SAME = sources.struct(*({"worker_id": "u1", "categories": words} for words in said_twice))
+SAME = sources.struct(*({"worker_id": "u1", "categories": sources.cell(word)} for word in ("Peace", "Fear")))
 A_BOX = np.array([[0.0, 0.0, 4.0, 4.0]])
 TWICE = {"body_bbox": A_BOX, "annotations_categories": SAME}
 REFUSED = {

@@ -31,8 +31,7 @@ def load(tmp_path):
         else:
             text = json.dumps(content) if isinstance(content, list | dict) else content
             (tmp_path / file).write_bytes(text if isinstance(text, bytes) else text.encode())
-        summary = import_table(tmp_path / file, tmp_path / out, **options)
-        return summary, Dataset.open(tmp_path / out)
+        return import_table(tmp_path / file, tmp_path / out, **options), Dataset.open(tmp_path / out)
 
     return run
 
@@ -332,11 +331,7 @@ BAD = {
     "empty cell": (table("labels", "joy;fear", ""), {}, r"line 3: column 'labels' is empty: .* apply \(empty='none'\)"),
     "image twice": (TWICE, {}, r"line 3: image 'http://a' stands in line 2 already"),
     "union of numbers": (b"file,joy,fear\n0.png,1,2\n0.png,1,3\n", {"duplicates": "union"}, r"duplicates='first'"),
-    "another number": (
-        WOBBLE,
-        {},
-        r"joy, fear are emotions, but what of wobble; .*columns=\['joy', .*'wobble'\]",
-    ),
+    "another number": (WOBBLE, {}, r"joy, fear are emotions, but what of wobble; .*columns=\['joy', .*'wobble'\]"),
     "no such label": (WOBBLE, {"taxonomy": "ekman-6"}, r"label 'anger' of taxonomy ekman-6"),
     "misspelt": (table("label", "joy", "joyfull"), {"taxonomy": "ekman-6"}, r"line 3: no label 'joyfull' .*mean 'joy'"),
     "not asked": (WOBBLE, ASKED, r"no column for label 'anger'.*nobody was asked about it"),

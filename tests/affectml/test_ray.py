@@ -16,11 +16,8 @@ from affectml.errors import BadDataset, BadInput, MissingExtra, command_line
 from affectml.predicting.files import predict_to_file
 from affectml.predicting.predictor import Predictor
 
+from .fuzz.reading import quiet
 from .noise import noise_set
-
-
-def quiet(line: str) -> None:
-    pass
 
 
 def test_without_ray_the_extra_is_named(monkeypatch, tmp_path):
@@ -44,10 +41,7 @@ def test_a_gpu_gets_the_processors_of_its_machine():
 def test_a_cluster_that_does_not_answer_is_said_in_a_line(tmp_path, free_port, monkeypatch, scheme):
     pytest.importorskip("ray")
     monkeypatch.setenv("RAY_ADDRESS", f"{scheme}127.0.0.1:{free_port()}")
-    with (
-        pytest.raises(BadInput, match=r"--workers ray: no Ray cluster answers \(.*refused.*RAY_ADDRESS"),
-        command_line(),
-    ):
+    with pytest.raises(BadInput, match=r"--workers ray: no Ray cluster .*refused.*RAY_ADDRESS"), command_line():
         ray_engine.with_workers(lambda threads: None, tmp_path, "*", None, quiet)
 
 
@@ -66,15 +60,12 @@ def cluster():
 
 
 @pytest.mark.slow
-def test_a_lost_worker_costs_its_part_and_the_store_and_the_file_are_those_of_one_process(
-    cluster, tmp_path, tiny_clip, monkeypatch
-):
+def test_a_lost_worker_costs_its_part_and_all_files_are_those_of_one_process(cluster, tmp_path, spec, monkeypatch):
     monkeypatch.setattr(parts, "SIZE", 10)
     data = noise_set(tmp_path / "data", 60).root
     (data / "images/3.png").write_bytes(b"not an image")
     whole = Path(shutil.copytree(data, tmp_path / "whole"))
-    spec, killed = f"local-dir:{tiny_clip}", tmp_path / "killed"
-    before = ray_engine.with_workers
+    killed, before = tmp_path / "killed", ray_engine.with_workers
 
     def once_killed(work, *given):
         """The first worker that has embedded a part is killed before it is written; parts are of 10 images."""

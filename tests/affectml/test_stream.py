@@ -73,14 +73,6 @@ def test_no_batch_has_images_of_two_parts(encoder):
     assert each == [[1, 2, 3], [4, 5, 6], [7], [9, 14, 21], [14, 21], [22, 23, 24]]
 
 
-def test_rows_before_normalisation_point_the_same_way(encoder):
-    (raw,) = embedded(encoder, [several((1, 2))], normalised=False)
-    (rows,) = embedded(encoder, [several((1, 2))])
-    norms = np.linalg.norm(raw.rows, axis=1, keepdims=True)
-    assert not np.allclose(norms, 1, atol=1e-2)
-    np.testing.assert_allclose(raw.rows / norms, rows.rows, atol=1e-6)
-
-
 def test_padded_rows_do_not_depend_on_where_a_batch_ends():
     tiny = load_encoder("affect-tiny", threads=1)
     items = [Noise(7 * i + 1) for i in range(32)]

@@ -195,9 +195,8 @@ READERS["judgements of a data set"] = Reader(
 def task_of(images: int, where: Path | str = "sqlite://", **options: Any) -> LabelStore:
     """A task on so many images, in memory or in a file."""
     store = LabelStore(where)
-    store.init_task(
-        Task(labels=LABELS, question="What do you feel?", **options), [f"{image}.jpg" for image in range(images)]
-    )
+    task = Task(labels=LABELS, question="What do you feel?", **options)
+    store.init_task(task, [f"{image}.jpg" for image in range(images)])
     return store
 
 
