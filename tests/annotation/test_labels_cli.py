@@ -31,11 +31,6 @@ def filled(tmp_path_factory):
     return tmp_path_factory.mktemp("filled")
 
 
-def queued(db) -> list[str]:
-    with LabelStore(db) as store:
-        return store.images().dropna(subset="queue_rank").sort_values("queue_rank")["image_id"].tolist()
-
-
 @pytest.fixture
 def task(run, demo, filled, tmp_path):
     """A task on the demo set, with the simulated judgements in it: the first of its kind, or a copy."""
@@ -80,15 +75,6 @@ def test_a_runs_uncertain_images_go_back_into_the_queue(run, demo, task, tmp_pat
         assert [claim.image_id for claim in store.claim("new", 5)] == [images[7], images[3]]
 
 
-def test_images_named_in_a_file_are_queued_once(run, task, tmp_path):
-    (tmp_path / "ids.txt").write_text("000001\n000001\n\n000002\n")
-    queue = ("label", "assign", "--db", task, "--queue", tmp_path / "ids.txt")
-    status = json.loads(run(*queue, "--more", 1, "--json"))
-    assert status["wanted"] == 200 + 2
-    (tmp_path / "ids.txt").write_text("zzz\n")
-    assert "no image 'zzz'" in run(*queue, fails=True)
-
-
 BAD_OPTIONS = [
     ["--queue", "FOLDER/nowhere.txt"],
     ["--queue", "FOLDER/ids.txt"],
@@ -129,7 +115,8 @@ def test_what_a_model_is_least_sure_of_and_nobody_answered_comes_first(run, tmp_
     table.to_csv(tmp_path / "answers.csv", index=False)
     queue = ["label", "assign", "--db", db, "--queue", tmp_path / "answers.csv", "--top", 2]
     run(*queue)
-    assert queued(db) == others[:2]
+    with LabelStore(db) as store:
+        assert [claim.image_id for claim in store.claim("ann", 2)] == others[:2]
     table[:1].to_csv(tmp_path / "answers.csv", index=False)
     assert "all its images have the answers that were asked for; ask more people with --more" in run(*queue, fails=True)
     run(*queue, "--more", 1)
@@ -183,18 +170,28 @@ def test_a_task_is_a_file_that_is_shown_changed_and_assigned(run, demo, tmp_path
     assert "the task's file has a new version: overlap, page.blur, backups.days" in told
     with LabelStore(db) as store:
         assert store.task == first.but(overlap=5, page={"blur": True}, backups={"days": 0})
-    lower = ("label", "assign", "--db", db, "--overlap", 2)
-    assert "images wait for 5 people each; to lower that, add --lower" in run(*lower, fails=True)
+    for lower in (("--overlap", 2), file(tmp_path, "overlap: 2")):
+        error = run("label", "assign", "--db", db, *lower, fails=True)
+        assert "images wait for 5 people each; to lower that, add --lower" in error
     for line, why in BAD_FILES.items():
         assert why in run("label", "assign", "--db", db, *file(tmp_path, line), fails=True)
-    with LabelStore(db) as store:
-        assert len(store.database.reading(all_versions)) == 2
+    run("label", "assign", "--db", db, "--lower", *file(tmp_path, "overlap: 2", "page: {blind_first: true}"))
+    with LabelStore(db) as store:  # what the file leaves out stays
+        assert store.task == first.but(page={"blur": True, "blind_first": True}, backups={"days": 0})
+        assert "second" in set(store.rounds()["purpose"])
+        assert len(store.database.reading(all_versions)) == 3
+    study = run("label", "init", demo.root, "--db", tmp_path / "s.db", *file(tmp_path, STUDY), fails=True)
+    assert BAD_FILES[STUDY] in study
 
 
+STUDY = "recruit: {panel: links}"
 BAD_FILES = {
+    "overlap: yes": "expected a whole number",
     "overlap: 0": "more.yaml: overlap: expected greater than or equal to 1, but this is 0",
     "backups: {days: -1}": "more.yaml: backups.days: expected greater than or equal to 0, but this is -1",
     "backup: {days: 1}": "more.yaml: no key 'backup' here; did you mean 'backups'?",
+    "skips: 99999999999": "less than or equal to 1000000, but this is",
+    "checks: {rate: 1.5}": "more.yaml: checks.rate: expected less than 1, but this is 1.5",
     "overlap: [": "more.yaml: not valid YAML",
     "seed: 5": "seed: cannot change in a task that is set up",
     "labels: [awe]": "labels: cannot change in a task that is set up",
@@ -202,7 +199,7 @@ BAD_FILES = {
     "construct: expressed": "construct: cannot change in a task that is set up",
     "page: {chips: taxonomy}": "page.chips: cannot change in a task that is set up",
     "words: {aww: {name: cute}}": "words: no label 'aww'; did you mean 'awe'?",
-    "recruit: {panel: links}": "recruit.panel: a study begins by `affectml study run OUT`",
+    STUDY: "recruit.panel: a study begins by `affectml study run OUT`",
 }
 
 
@@ -228,12 +225,15 @@ def file(folder, *lines):
 
 def test_only_lower_takes_planned_people_off_an_image(run, demo, tmp_path):
     db = tmp_path / "planned.db"
-    run("label", "init", demo.root, "--db", db, "--overlap", 3)
-    (tmp_path / "ids.txt").write_text("000000\n000001\n")
-    before = json.loads(run("label", "status", "--db", db, "--json"))["wanted"]
-    queue = ("label", "assign", "--db", db, "--queue", tmp_path / "ids.txt", "--json", "--more")
-    for more, wanted in ((["1"], before), (["4"], before + 2), (["1", "--lower"], before - 4)):
-        assert json.loads(run(*queue, *more))["wanted"] == wanted
+    before = json.loads(run("label", "init", demo.root, "--db", db, "--taxonomy", "ekman-6", "--json"))
+    assert (before["rate"], before["seconds_left"], before["wanted"]) == (None, None, 120)
+    assert "unknown until people answer" in run("label", "status", "--db", db)
+    (tmp_path / "ids.txt").write_text("000000\n000000\n\n000001\n")  # each is queued once
+    queue = ("label", "assign", "--db", db, "--queue", tmp_path / "ids.txt")
+    for more, wanted in ((["1"], 120), (["4"], 120 + 2), (["1", "--lower"], 120 - 4)):
+        assert json.loads(run(*queue, "--json", "--more", *more))["wanted"] == wanted
+    (tmp_path / "ids.txt").write_text("zzz\n")
+    assert "no image 'zzz'" in run(*queue, fails=True)
     stays = "they waited for as many or more already, which stays"
     assert queued_words(2, 0, 1) == f"2 images, for at least 1 more person each: {stays}"
     assert queued_words(1, 1, 4) == "1 image, for 4 more people each"
@@ -325,16 +325,6 @@ def test_images_that_too_many_people_skipped_are_listed_for_the_lead(run, demo, 
         assert store.task.most_skips == 2
 
 
-def test_status_without_answers_has_no_rate(run, demo, tmp_path):
-    db = tmp_path / "new.db"
-    told = json.loads(run("label", "init", demo.root, "--db", db, "--taxonomy", "ekman-6", "--json"))
-    assert (told["rate"], told["seconds_left"], told["wanted"]) == (None, None, 120)
-    assert "unknown until people answer" in run("label", "status", "--db", db)
-    with LabelStore(db) as store:
-        assert store.task.taxonomy == "ekman-6"
-        assert np.all([label in store.task.labels for label in ("anger", "fear")])
-
-
 def test_images_without_a_file_are_left_out_and_said(run, demo, tmp_path):
     """Nobody can label what the page cannot show; where no image has a file, judgements can still be imported."""
     root = shutil.copytree(demo.root, tmp_path / "set")
@@ -388,28 +378,6 @@ def test_what_cannot_be_ends_with_one_line_and_leaves_nothing(run, demo, task, t
         assert words in error.replace("\n", " ")
         assert error.count("\n") == 1 or error.startswith("Usage: ")
         assert sorted(tmp_path.iterdir()) == before
-
-
-def test_what_a_task_file_leaves_out_stays_and_who_asks_for_second_looks_gets_a_round(run, demo, task, tmp_path):
-    file = tmp_path / "task.yaml"
-    file.write_text("invited_only: true\npage: {blur: true, blind_first: true}\n")
-    run("label", "assign", "--file", file, "--db", task)
-    file.write_text("overlap: 4\ntaxonomy: mikels-8\n")
-    assert "to lower that, add --lower" in run("label", "assign", "--file", file, "--db", task, fails=True)
-    run("label", "assign", "--file", file, "--db", task, "--lower")
-    with LabelStore(task) as store:
-        now = store.task
-        assert (now.overlap, now.invited_only, now.page.blur, now.page.blind_first) == (4, True, True, True)
-        assert "second" in set(store.rounds()["purpose"])
-    for text, says in (
-        ("overlap: yes", "expected a whole number"),
-        ("skips: 99999999999", "less than or equal to 1000000, but this is"),
-    ):
-        file.write_text(text)
-        assert says in run("label", "assign", "--file", file, "--db", task, fails=True)
-    file.write_text("recruit: {panel: links}\n")
-    said = run("label", "init", demo.root, "--file", file, "--db", tmp_path / "s.db", fails=True)
-    assert "a study begins by `affectml study run OUT`" in said
 
 
 def test_a_folder_that_nobody_may_write_into_ends_with_one_line(run, task, tmp_path, monkeypatch):
