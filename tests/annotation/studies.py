@@ -66,9 +66,9 @@ def to_practice(store, person: str, age: str = "30+") -> str:
     return who
 
 
-def to_images(store, person: str, age: str = "30+") -> str:
+def to_images(store, person: str, age: str = "30+", practised: str = "i00") -> str:
     who = to_practice(store, person, age)
-    assert visits.practise(store, who, "i00", ["fear"]).visit.phase == "start"
+    assert visits.practise(store, who, practised, ["fear"]).visit.phase == "start"
     assert visits.go_on(store, who, "start").phase == "images"
     return who
 
