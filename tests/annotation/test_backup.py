@@ -21,9 +21,7 @@ from affectml_annotation.store.backup import noted, read_backup, restore, write_
 from affectml_annotation.store.checking import check_store
 from affectml_annotation.store.keeping import keep_backup
 from affectml_annotation.store.migrations import MIGRATIONS, version_of
-from affectml_annotation.store.schema import read_setting
 from affectml_annotation.study import door, pay, visits
-from affectml_annotation.study.door import Ids, NotInStudy
 
 from .studies import complete, label, open_study, to_images
 from .tasks import by_hand, new_task, refused, rows
@@ -200,7 +198,7 @@ def test_a_backup_of_an_earlier_version_is_restored_with_the_newest_schema(file,
             pd.testing.assert_frame_equal(store.events(), events)
             assert store.task == settings
             assert store.database.reading(version_of) == len(MIGRATIONS)
-            assert store.database.reading(read_setting, "task") is None
+            assert store.database.reading(schema.read_setting, "task") is None
 
 
 # Beside those who answer
@@ -216,15 +214,13 @@ def test_what_stands_in_the_log_beside_the_file_is_in_a_backup_and_not_in_a_copy
 def test_who_answers_while_a_backup_is_made_waits_for_nothing_and_is_not_in_it(used, tmp_path, monkeypatch):
     other, seen = LabelStore(used.database.engine.url.render_as_string(hide_password=False)), len(used.events())
     other.database.wait_at_most(1)
-    read = backup.tables
+    read, claim = backup.tables, used.claim("ann", 20)[0]
 
     def answered(connection):
         if len(other.events()) == seen:  # the source is being read: once
-            assert other.submit([Answer("i05", "ann", "labels", ("joy",))])[0].status == "accepted"
+            assert other.submit([Answer(claim.image_id, "ann", "none")])[0].status == "accepted"
         return read(connection)
 
-    claimed = used.claim("ann", 20)
-    assert "i05" in [claim.image_id for claim in claimed]
     monkeypatch.setattr(backup, "tables", answered)
     made = write_backup(used, tmp_path / "out.db")
     assert (made.counts["event"], len(used.events())) == (seen, seen + 1)
@@ -253,10 +249,8 @@ def test_backups_made_while_several_answer_are_each_of_one_moment(opened, tmp_pa
     assert [count["event"] for count in counts] == sorted(count["event"] for count in counts)
     for each in made:
         with LabelStore(each.file, reads_only=True) as store:
-            held = [row for row in rows(store, schema.assignment) if row.holds_slot]
-            taken = sum(row.taken for row in rows(store, schema.slot))
-            assert taken == len(held)
-            assert each.counts["answer"] == each.counts["event"] == len([row for row in held if row.answered_at])
+            assert check_store(store) == []  # as many places are taken as are held, and every answer has its event
+            assert each.counts["answer"] == each.counts["event"] == len(store.judgements())
 
 
 # Places that are taken, and disks that are full
@@ -274,8 +268,8 @@ def test_a_label_database_is_replaced_where_it_is_said_and_nobody_has_it_open(sm
     refused(StoreError, "holds answers of a database that is not here any", restore, made.file, tmp_path / "gone.db")
     assert {path.name for path in tmp_path.glob("*.db")} == {"small.db", "out.db", "theirs.db"}
     refused(StoreError, "small.db exists already; --replace", restore, made.file, where)
-    with pytest.raises(StoreError, match="cannot be replaced .database is locked.: end the programs that have it open"):
-        restore(made.file, where, replace=True)
+    locked = "cannot be replaced .database is locked.: end the programs that have it open"
+    refused(StoreError, locked, restore, made.file, where, replace=True)
     assert len(small.events()) == 12
     small.close()
     done = restore(made.file, where, replace=True)
@@ -306,10 +300,9 @@ def test_a_database_on_a_server_is_whole_or_untouched(small, postgres_url, tmp_p
         copies.extend(tmp_path.glob(".out.db.????????.tmp/restored.db"))
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(backup.Tally, "of", cut_short)  # all is written, and not compared yet
-        with pytest.raises(KeyboardInterrupt):
-            restore(made.file, postgres_url)
+        restore(made.file, postgres_url)
     assert [copy.exists() for copy in copies] == [False]  # it lay beside the backup
     with LabelStore(postgres_url) as store:
         assert not store.has_task
@@ -391,8 +384,8 @@ def test_who_was_erased_since_a_backup_is_not_in_what_is_restored(task, to, tmp_
         assert [name in held for name in HIDDEN] == [True, False, False, False]  # due something, as before
     with LabelStore(where) as store:
         for person in ("SECRET-1", "SECRET-3"):
-            refused(NotInStudy, "erased because you asked", door.enter, store, Ids(person))
-        assert door.enter(store, Ids("SECRET-2")).kind == "known"
+            refused(door.NotInStudy, "erased because you asked", door.enter, store, door.Ids(person))
+        assert door.enter(store, door.Ids("SECRET-2")).kind == "known"
         refused(StoreError, "was erased from this task", store.invite, ["ann"])
         assert [row.cleaned_at is not None for row in rows(store, schema.erasure)] == [True] * 3
         assert [row.person for row in pay.pay_rows(store) if row.person] == ["SECRET-1"]

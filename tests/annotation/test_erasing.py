@@ -3,6 +3,7 @@
 import subprocess
 from contextlib import closing
 from decimal import Decimal
+from unittest.mock import Mock
 
 import pytest
 import sqlalchemy as sa
@@ -15,7 +16,6 @@ from affectml_annotation.store import schema
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.people import ERASING, keyed, make_key
 from affectml_annotation.study import door, pay, running, visits
-from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.screen import return_address
 
 from .studies import AGE, come, complete, label, open_study, to_images
@@ -111,12 +111,12 @@ def test_ids_of_who_is_paid_are_forgotten_in_every_byte_and_who_comes_back_is_kn
     shown = [(row.person, row.session, row.due, row.paid) for row in pay.pay_rows(store)]
     assert shown == [("", None, 3, True), ("", None, 0, False), ("SECRET-3", None, 3, False),
                      ("SECRET-4", None, 0, False)]  # fmt: skip
-    assert door.enter(store, Ids("SECRET-1")).kind == "known"
-    refused(NotInStudy, "you have already started", door.agree, store, Ids("SECRET-2"), 1, ["I agree."])
+    assert door.enter(store, door.Ids("SECRET-1")).kind == "known"
+    refused(door.NotInStudy, "you have already started", door.agree, store, door.Ids("SECRET-2"), 1, ["I agree."])
     assert return_address(store, first) is None
     assert named_by(store, ["SECRET-1"]) == [first]
     erase_people([first], stores=[store])
-    refused(NotInStudy, "was erased because you asked", door.enter, store, Ids("SECRET-1"))
+    refused(door.NotInStudy, "was erased because you asked", door.enter, store, door.Ids("SECRET-1"))
 
 
 def test_events_of_everybody_else_stay_append_only(store):
@@ -143,10 +143,10 @@ def test_nobody_erased_comes_back_by_a_browser_an_import_an_invitation_or_the_sa
     gone = "was erased from this task because they asked for it"
     refused(StoreError, gone, store.import_file, tmp_path / "said.csv", invite=True)
     refused(StoreError, gone, store.invite, ["ann"])
-    refused(NotInStudy, "erased because you asked for it", door.enter, store, Ids("P1"))
-    refused(NotInStudy, "erased because you asked for it", door.agree, store, Ids("P1"), 1, ["I agree."])
+    refused(door.NotInStudy, "erased because you asked for it", door.enter, store, door.Ids("P1"))
+    refused(door.NotInStudy, "erased because you asked for it", door.agree, store, door.Ids("P1"), 1, ["I agree."])
     assert len(store.events()) == 0
-    assert door.enter(store, Ids("P2")).kind == "consent"
+    assert door.enter(store, door.Ids("P2")).kind == "consent"
 
 
 @on_sqlite
@@ -195,14 +195,9 @@ def test_who_withdrew_and_is_erased_frees_no_place_twice(store):
 def test_an_erasure_that_was_cut_short_goes_on(opened, store, held, monkeypatch):
     who = complete(store, "SECRET-ID")
     pay.mark_paid(store, ["SECRET-ID"])
-
-    def power_cut(*_given):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Database, "rewrite", power_cut)
-        with pytest.raises(KeyboardInterrupt):
-            erase_people([who], stores=[store])
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):  # as the power is cut
+        patch.setattr(Database, "rewrite", Mock(side_effect=KeyboardInterrupt))
+        erase_people([who], stores=[store])
     assert [row.cleaned_at for row in rows(store, schema.erasure)] == [None]
     assert sum(erase_people([who], stores=[opened()]).databases.values()) == 0
     assert [row.cleaned_at for row in rows(store, schema.erasure)] != [None]

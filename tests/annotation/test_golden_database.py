@@ -19,7 +19,6 @@ from affectml_annotation.exchange.dataset_folder import Collected, write_dataset
 from affectml_annotation.judgements import of_now as flags_of_now
 from affectml_annotation.store import schema
 from affectml_annotation.store.checking import check_store
-from affectml_annotation.store.schema import read_setting
 from affectml_annotation.study import door, running
 from affectml_annotation.study.file import Backups
 from affectml_annotation.study.folder import Study
@@ -32,22 +31,16 @@ from .tasks import rows
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 TASKS = {folder.parent.name: folder for folder in sorted(GOLDEN.glob("*/labels"))}
 STUDY = GOLDEN / "0.3.0.dev0" / "study"  # whose images stopped early: 2 people of each, of some up to 4
-STUDIES = {"study": STUDY}
-EVERY = TASKS | STUDIES | {"study of 0.3.0": GOLDEN / "0.3.0" / "study"}
-of_tasks = pytest.mark.parametrize("golden", TASKS, indirect=True)
-of_studies = pytest.mark.parametrize("golden", STUDIES, indirect=True)
+EVERY = TASKS | {"study": STUDY, "study of 0.3.0": GOLDEN / "0.3.0" / "study"}
+of_tasks = pytest.mark.parametrize("folder", TASKS, indirect=True)
+of_studies = pytest.mark.parametrize("folder", ["study"], indirect=True)
 TOLD = {"rel": 1e-6, "abs": 1e-9}
 
 
 @pytest.fixture(params=EVERY)
-def golden(request):
-    return request.param
-
-
-@pytest.fixture
-def folder(golden):
+def folder(request):
     """What was written then; read only."""
-    return EVERY[golden]
+    return EVERY[request.param]
 
 
 @pytest.fixture
@@ -253,7 +246,7 @@ def test_a_study_whose_images_stopped_early_asks_as_many_of_each_image_as_it_wan
     pd.testing.assert_frame_equal(slots(store), before)
     assert slots(store)["wanted"].nunique() > 2
     for key in ("stopping", "whole", "stopped"):
-        assert store.database.reading(read_setting, key) is None
+        assert store.database.reading(schema.read_setting, key) is None
     now = vars(store.progress())
     assert now == now | said["progress"] | {"wanted": slots(store)["wanted"].sum()}
     versions = [row.number for row in rows(store, schema.study_version)]

@@ -16,7 +16,6 @@ from affectml_annotation.store.backup import read_backup, restore, write_backup
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.keeping import beyond, due, keep_backup, kept
 from affectml_annotation.store.people import to_clean
-from affectml_annotation.store.schema import write_setting
 from affectml_annotation.store.setup import DATASET
 from affectml_annotation.study import pay, visits
 
@@ -33,7 +32,7 @@ def store(opened, tmp_path):
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "dataset.json").write_text("{}")
     store = opened()
-    store.database.writing(write_setting, DATASET, str(tmp_path / "set"))
+    store.database.writing(schema.write_setting, DATASET, str(tmp_path / "set"))
     return store
 
 
@@ -349,10 +348,9 @@ def test_an_erasure_that_was_cut_short_among_the_backups_goes_on(store, clock, m
             raise KeyboardInterrupt
         real(copy, *given)
 
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(keeping, "seal", power_cut)
-        with pytest.raises(KeyboardInterrupt):
-            erase_people([who], stores=[store])
+        erase_people([who], stores=[store])
     assert [b"SECRET-ID" in path.read_bytes() for path in kept(store)] == [False, True, True]
     assert [row.cleaned_at for row in rows(store, schema.erasure)] == [None]
     left = keeping.folder(store) / f".{kept(store)[0].name}.12345678.tmp"  # of one that was killed

@@ -13,11 +13,11 @@ from affectml.errors import BadDataset
 from affectml.judging.answers import SystemAnswers, write_answers
 from affectml.people.labelling import queued_words
 from affectml.taxonomies import get_taxonomy
-from affectml_annotation import Answer, LabelStore, read_judgements, write_judgements
+from affectml_annotation import Answer, LabelStore, write_judgements
 from affectml_annotation.store.versions import all_versions
 from affectml_apps.relabel.task import Options, open_task
 
-from .tasks import LABELS, new_task
+from .tasks import LABELS, new_task, refused
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +46,7 @@ def task(run, demo, filled, tmp_path):
 
 def test_the_loop(run, demo, task, tmp_path):
     status = json.loads(run("label", "status", "--db", task, "--json"))
-    assert (status["answered"], status["wanted"], status["complete"]) == (200, 200, 40)
-    assert status["seconds_left"] == 0
+    assert (status["answered"], status["wanted"], status["complete"], status["seconds_left"]) == (200, 200, 40, 0)
     told = json.loads(run("label", "agreement", task, "--json"))
     assert 0 < told["sets"]["masi"]["low"] < told["sets"]["masi"]["value"] < told["sets"]["masi"]["high"] < 1
     assert len(told["annotators"]) == 12
@@ -239,17 +238,13 @@ def test_only_lower_takes_planned_people_off_an_image(run, demo, tmp_path):
     assert queued_words(1, 1, 4) == "1 image, for 4 more people each"
 
 
-def test_the_lead_withdraws_who_asked_for_it(run, demo, task, tmp_path):
+def test_the_lead_withdraws_who_asked_for_it(run, demo, task):
     who = demo.judgements["annotator_id"].iloc[0]
-    theirs = int((demo.judgements["annotator_id"] == who).sum())
-    assert "nobody invited annotator 'nobody'" in run(
-        "label", "remove", "withdraw", who, "nobody", "--db", task, fails=True
-    )
+    error = run("label", "remove", "withdraw", who, "nobody", "--db", task, fails=True)
+    assert "nobody invited annotator 'nobody'" in error
     assert f"{who}: withdrawn" in run("label", "remove", "withdraw", who, "--db", task)
-    run("label", "export", "--db", task, "--to", tmp_path / "all.csv")
-    left = read_judgements(tmp_path / "all.csv")
-    assert len(left) == len(demo.judgements) - theirs
-    assert who not in left["annotator_id"].tolist()
+    with LabelStore(task) as store:
+        assert {*store.judgements()["annotator_id"]} == {*demo.judgements["annotator_id"]} - {who}
     assert "has withdrawn" in run("label", "remove", "withdraw", who, "--db", task, fails=True)
     assert f"{who}: back in" in run("label", "remove", "withdraw", "--undo", who, "--db", task)
     with LabelStore(task) as store:
@@ -320,9 +315,6 @@ def test_images_that_too_many_people_skipped_are_listed_for_the_lead(run, demo, 
     told = run("label", "status", "--db", db)
     assert "too many skipped these, so that fewer than wanted answer them (`affectml label assign --queue" in told
     assert f" --more 1` asks one more person each): {images[0]}, {images[1]}, " in told
-    run("label", "assign", "--db", db, *file(tmp_path, "skips: 2", "overlap: 1"))
-    with LabelStore(db) as store:
-        assert store.task.most_skips == 2
 
 
 def test_images_without_a_file_are_left_out_and_said(run, demo, tmp_path):
@@ -339,8 +331,8 @@ def test_images_without_a_file_are_left_out_and_said(run, demo, tmp_path):
         assert not {"000000", "000005"} & set(store.images()["image_id"])
     images.drop(columns="file").to_parquet(root / "images.parquet")
     assert json.loads(run("label", "init", root, "--db", tmp_path / "other.db", "--json"))["images"] == 40
-    with pytest.raises(BadDataset, match="no image has a file on this machine"):
-        open_task(Options(dataset=root, db=str(tmp_path / "other.db")))
+    options = Options(dataset=root, db=str(tmp_path / "other.db"))
+    refused(BadDataset, "no image has a file on this machine", open_task, options)
 
 
 REFUSED = [

@@ -137,10 +137,9 @@ def test_pace_and_drift_are_of_images_alone(task):
 
 
 def test_the_rate_of_a_task_is_that_of_its_images(tmp_path, monkeypatch):
-    images = [f"i{n}" for n in range(8)]
-    with new_task(tmp_path / "rate.db", images, ["ann"], overlap=2, checks={"rate": 0.5}, seed=3) as store:
-        names = ["i6", "i7"]
-        store.add_checks(pd.DataFrame({"image_id": names, "accepted": [["awe"]] * 2, "forbidden": [[]] * 2}))
+    names = [f"i{n}" for n in range(8)]
+    with new_task(tmp_path / "rate.db", names, ["ann"], overlap=2, checks={"rate": 0.5}, seed=3) as store:
+        store.add_checks(pd.DataFrame({"image_id": names[6:], "accepted": [["awe"]] * 2, "forbidden": [[]] * 2}))
         minute, images, checks = 60_000, 0, 0
         while claims := store.claim("ann", 1):
             is_check = claims[0].purpose == "check"
