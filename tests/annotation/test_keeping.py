@@ -1,10 +1,10 @@
 """Backups on a schedule: when one is due, which stay, what a failure leaves, and that erasing goes through them."""
 
 import shutil
-from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -23,7 +23,6 @@ from .studies import complete, label, to_images
 from .tasks import at_once, by_hand, on_sqlite, refused, rows
 
 HOUR = 3_600_000
-Disk = namedtuple("Disk", "total used free")
 
 
 @pytest.fixture
@@ -205,7 +204,7 @@ def test_with_too_little_room_there_is_no_backup_the_lead_is_told_and_people_go_
     label(store, who, 1)
     clock(25)
     with monkeypatch.context() as patch:
-        patch.setattr(shutil, "disk_usage", lambda _place: Disk(1, 1, 0))
+        patch.setattr(shutil, "disk_usage", Mock(return_value=Mock(free=0)))
         with pytest.raises(StoreError, match="too little room for a backup: 0.0 MB are free, and twice the database"):
             keep_backup(store, if_due=True)
     assert kept(store) == []

@@ -56,16 +56,10 @@ def test_events_are_guarded_by_triggers_and_nothing_else_is(database):
     assert set(database.reading(triggers)) == guards[database.dialect]
 
 
-@pytest.fixture
-def with_a_mood(monkeypatch):
-    """The next version, made up: the migration that adds a further column."""
-    add = "ALTER TABLE draft ADD COLUMN mood VARCHAR"
+def test_the_next_migration_works_on_a_database_that_0_2_0_wrote_and_keeps_its_answers(tmp_path, monkeypatch):
+    add = "ALTER TABLE draft ADD COLUMN mood VARCHAR"  # the next version, made up
     following = (*migrations.MIGRATIONS, lambda connection: connection.exec_driver_sql(add))
     monkeypatch.setattr(migrations.migrate, "__defaults__", (following,))
-
-
-@pytest.mark.usefixtures("with_a_mood")
-def test_the_next_migration_works_on_a_database_that_0_2_0_wrote_and_keeps_its_answers(tmp_path):
     shutil.copy(OLD, tmp_path / "labels.db")
     (before,) = sqlite3.connect(OLD).execute("SELECT count(*) FROM event").fetchone()
     with LabelStore(tmp_path / "labels.db") as store:

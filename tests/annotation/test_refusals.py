@@ -3,7 +3,6 @@
 import shutil
 import sqlite3
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -93,11 +92,11 @@ def full(task):
     return task
 
 
-@pytest.mark.parametrize("command", [["status"], ["agreement"], ["export", "--to", "OUT"]])
+@pytest.mark.parametrize("command", [["status", "--db"], ["agreement"], ["export", "--to", "OUT", "--db"]])
 def test_a_disk_that_takes_nothing_bars_no_reading(run, full, tmp_path, command):
     before = full.read_bytes()
     out = [each.replace("OUT", str(tmp_path / "new" / "all.csv")) for each in command]
-    run("label", *out, *database_option(out[0], full))
+    run("label", *out, full)
     assert full.read_bytes() == before
     if "--to" in command:
         assert len(pd.read_csv(tmp_path / "new" / "all.csv")) == 4
@@ -110,11 +109,6 @@ def test_what_would_write_there_says_why_not(run, full):
     shutil.rmtree(full.parent / "mine.db-shm")
     with LabelStore(full) as store:
         assert store.annotators()["annotator_id"].tolist() == ["ann", "ben"]
-
-
-def database_option(command: str, database: Path) -> list[str | Path]:
-    """How a command is told its database; what reads judgements takes it in place of a file of them."""
-    return [database] if command in ("agreement", "aggregate") else ["--db", database]
 
 
 @pytest.fixture
@@ -144,15 +138,14 @@ def test_a_log_that_cannot_be_read_is_never_left_out(task, without_room):
     refused(StoreError, "disk I/O error", LabelStore, task, reads_only=True)
 
 
-@pytest.mark.parametrize("command", ["status", "remove withdraw", "assign"])
+@pytest.mark.parametrize("command", ["status --db", "remove withdraw ann --db", "assign --db"])
 def test_a_file_that_holds_no_task_stays_as_it_is(run, tmp_path, command):
     for name in ("empty.db", "other.db"):
         (tmp_path / name).touch()
     by_hand(tmp_path / "other.db", "CREATE TABLE recipes (name TEXT)")
-    people = ["ann"] if "remove" in command else []
     for name in ("empty.db", "other.db"):
         before = (tmp_path / name).read_bytes()
-        error = run("label", *command.split(), *people, *database_option(command, tmp_path / name), fails=True)
+        error = run("label", *command.split(), tmp_path / name, fails=True)
         assert f"{name}: holds no label store; `affectml label init DATASET --db" in error
         assert (tmp_path / name).read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty.db", "other.db"]
