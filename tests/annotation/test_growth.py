@@ -29,6 +29,7 @@ READS_ALL = {  # or, of the slots, all of a round, of which there is one for eac
     "reading.Reading.progress": "the images of a round are counted",
     "reading._count": "so are those which are complete",
     "setup._ask_more": "every image gets the new overlap",
+    "setup.open_round": "every image of another round is asked about again",
     "setup.enqueue": "once for all images that are queued",
 }
 
@@ -97,11 +98,11 @@ def test_nothing_but_what_is_named_reads_a_large_table_from_end_to_end(database_
         for ask in (overview.overview, overview.people, LabelStore.conflicts, LabelStore.undoable_withdrawals):
             ask(store)
         for words in (
-            ["status"], ["agreement"], ["attention"], ["aggregate"],
-            ["assign", "--invite", "zoe", "--top", "5", "--more", "1"], ["assign", "--overlap", "4"],
-            ["export", "--to", tmp_path / "all.csv"], ["export", "--to", tmp_path / "data"],
+            ["status", "--db"], ["agreement"], ["attention", "--db"], ["aggregate"],
+            ["assign", "--invite", "zoe", "--top", "5", "--more", "1", "--db"], ["assign", "--overlap", "4", "--db"],
+            ["export", "--to", tmp_path / "all.csv", "--db"], ["export", "--to", tmp_path / "data", "--db"],
         ):  # fmt: skip
-            run("label", *words, "--db", database_url.removeprefix("sqlite:///"))
+            run("label", *words, database_url.removeprefix("sqlite:///"))
         found = read_whole(store.database, asked)
     assert {who: how for who, how in found.items() if who not in READS_ALL} == {}
     assert set(found) == set(READS_ALL)
