@@ -186,36 +186,26 @@ def parquet(**columns: pa.Array) -> pa.Table:
     return pa.table({"image_id": ["a"], "annotator_id": ["u"], "labels": [["awe"]], **columns})
 
 
+def labelled_elsewhere(labels: list) -> list:
+    """A task of Label Studio's with one answer."""
+    said = {"from_name": "labels", "type": "choices", "value": {"choices": labels}}
+    return [{"data": {"image": "a"}, "annotations": [{"completed_by": 1, "result": [said]}]}]
+
+
+HEAD, ROW = b"image_id,annotator_id,labels", b'{"image_id": "a", "annotator_id": "u", "labels": %b}\n'
 BAD_FILES = [
     ("x.csv", b"image_id,annotator_id,labels\na,zo\xeb,awe\n", "line 2: byte 0xeb is not utf-8; convert it to UTF-8"),
     ("x.csv", b"image_id,annotator_id,labels\na,u,joy,awe\n", "line 2: 4 cells, but the header has 3; .* quotes"),
     ("x.csv", b"image_id,annotator_id,labels,seconds\na,u,awe,fast\n", "line 2: seconds 'fast' is no number"),
     ("x.csv", b"image_id,annotator_id,labels,at\na,u,awe,yesterday\n", "line 2: at 'yesterday' is no time"),
     ("x.csv", b"image_id,annotator_id,labels,suggestions_visible\na,u,awe,perhaps\n", "not true or false"),
-    (
-        "x.csv",
-        b"image_id,annotator_id,labels,intensities\na,u,awe,strong\n",
-        "line 2: intensities 'strong' cannot be read as a list of numbers",
-    ),
-    (
-        "x.jsonl",
-        b'\n{"image_id": "a", "annotator_id": "u", "labels": 5}\n',
-        "line 2: labels 5 cannot be read as a list of names",
-    ),
-    (
-        "x.jsonl",
-        b'{"image_id": "a", "annotator_id": "u", "labels": [["b"], ""]}\n',
-        "labels .* cannot be read as a list of names",
-    ),
+    ("x.csv", HEAD + b",intensities\na,u,awe,strong\n", "line 2: intensities 'strong' .* read as a list of numbers"),
+    ("x.jsonl", b"\n" + ROW % b"5", "line 2: labels 5 cannot be read as a list of names"),
+    ("x.jsonl", ROW % b'[["b"], ""]', "labels .* cannot be read as a list of names"),
     ("x.jsonl", b'{"image_id": "a"\n', "line 1: not JSON"),
     ("x.jsonl", b"[1]\n", "line 1: expected an object"),
     ("x.json", b"{}", "expected a list of tasks"),
-    (
-        "x.json",
-        b'[{"data": {"image": "a"}, "annotations": [{"completed_by": 1, "result": [{"from_name": "labels", "type": '
-        b'"choices", "value": {"choices": [null]}}]}]}]',
-        "cannot be read as a list",
-    ),
+    ("x.json", json.dumps(labelled_elsewhere([None])).encode(), "cannot be read as a list"),
     ("x.json", b'[{"data": {"text": "hi"}}]', "data has no image_id or image"),
     ("x.parquet", b"PAR1", "not a readable Parquet file"),
     ("x.parquet", parquet(image_id=pa.array([b"\xff"]).view(pa.string())), "not a readable Parquet file .*UTF"),

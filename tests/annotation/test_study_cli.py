@@ -45,6 +45,13 @@ def folder(run, data, tmp_path):
     return tmp_path / "study"
 
 
+@pytest.fixture
+def no_server(monkeypatch):
+    """`study run` ends where it would start one."""
+    server = types.SimpleNamespace(main=lambda arguments: sys.exit(0))
+    monkeypatch.setitem(sys.modules, "streamlit.web.cli", server)
+
+
 def agree(store, ids: door.Ids) -> str:
     boxes = store.database.reading(running.file_of).consent.boxes
     return door.agree(store, ids, 1, boxes).participant
@@ -115,32 +122,27 @@ def test_what_the_texts_name_and_is_not_there_is_refused(folder):
     assert "are both called 'Wut' in de" in studies.check(folder).missing[-1]
 
 
-@pytest.mark.parametrize(
-    "change", [{"taxonomy": "nosuch.yaml"}, {"taxonomy": "nosuch"}, {"target": "nosuch"}, {"dataset": "nosuch"}]
-)
-def test_labels_that_a_study_cannot_have_are_said_by_the_check_and_not_first_by_the_run(change, folder):
-    write_file(folder, **change)
-    assert next(iter(change.values())) in studies.check(folder).refused[0]
+NOWHERE = [("taxonomy", "nosuch.yaml"), ("taxonomy", "nosuch"), ("target", "nosuch"), ("dataset", "nosuch")]
 
 
-def test_how_many_people_it_takes_is_said_before_it_begins(run, tmp_path, demo_set):
-    run("study", "init", demo_set(images=20).root, tmp_path / "study")
-    write_file(tmp_path / "study", overlap=6, images_per_person=5, places={"people": 24})
-    said = run("study", "check", tmp_path / "study")
-    assert (
-        "it takes 24 people (0.00 EUR); if every image is skipped as often as `skips` counts, 48 people (0.00 EUR)"
-        in said
-    )
+@pytest.mark.parametrize(("key", "value"), NOWHERE)
+def test_labels_that_a_study_cannot_have_are_said_by_the_check_and_not_first_by_the_run(key, value, folder):
+    write_file(folder, **{key: value})
+    assert value in studies.check(folder).refused[0]
+
+
+def test_how_many_people_it_takes_is_said_before_it_begins(run, folder):
+    skipped = "; if every image is skipped as often as `skips` counts, "
+    write_file(folder, overlap=6, images_per_person=5, places={"people": 24})
+    said = run("study", "check", folder)
+    assert f"it takes 24 people (0.00 EUR){skipped}48 people (0.00 EUR)" in said
     assert "- places.people" not in said
-    assert json.loads(run("study", "check", tmp_path / "study", "--json"))["people"] == 24
-    write_file(tmp_path / "study", overlap=5, skips=2, places={"people": 19}, pay={"per_person": "1.25"})
-    said = run("study", "check", tmp_path / "study")
-    assert (
-        "it takes 20 people (25.00 EUR); if every image is skipped as often as `skips` counts, 28 people (35.00 EUR)"
-        in said
-    )
+    assert json.loads(run("study", "check", folder, "--json"))["people"] == 24
+    write_file(folder, overlap=5, skips=2, places={"people": 19}, pay={"per_person": "1.25"})
+    said = run("study", "check", folder)
+    assert f"it takes 20 people (25.00 EUR){skipped}28 people (35.00 EUR)" in said
     assert "places.people is 19: for 20 images with 5 people each it takes 20 who label 5." in said
-    assert "5 per image" in run("study", "check", tmp_path / "study", "--summary")
+    assert "5 per image" in run("study", "check", folder, "--summary")
 
 
 def test_a_list_of_who_was_paid_finds_everybody_whom_the_list_for_bulk_payment_named(run, tmp_path, folder):
@@ -194,14 +196,10 @@ def test_every_file_that_still_holds_an_id_is_named(run, tmp_path, how, monkeypa
     assert len(held) == 5 - (how == "label remove erase")
 
 
-def test_a_study_in_two_languages_does_not_begin_until_its_consent_was_read(run, tmp_path, demo_set, monkeypatch):
-    server = types.SimpleNamespace(main=lambda arguments: sys.exit(0))
-    monkeypatch.setitem(sys.modules, "streamlit.web.cli", server)
-
+def test_a_study_in_two_languages_does_not_begin_until_its_consent_was_read(run, tmp_path, data, no_server):
     study = tmp_path / "study"
-    data = demo_set(images=20).root
-    assert "study.de.yaml" in run("study", "init", data, study, "--languages", "en, de")
-    german = run("study", "init", data, tmp_path / "other", "--languages", "en,german", fails=True)
+    assert "study.de.yaml" in run("study", "init", data.root, study, "--languages", "en, de")
+    german = run("study", "init", data.root, tmp_path / "other", "--languages", "en,german", fails=True)
     assert "'german' is no language's code" in german
     said = run("study", "check", study, code=1)
     assert "\nrefused: consent.de.md: nobody is said to have read it." in said
@@ -371,9 +369,7 @@ def test_an_erasure_by_the_panels_id_goes_on_where_another_program_stood_in_its_
         assert not store.database.reading(to_clean)
 
 
-def test_a_study_that_begins_says_what_is_still_missing(run, monkeypatch, folder):
-    server = types.SimpleNamespace(main=lambda arguments: sys.exit(0))
-    monkeypatch.setitem(sys.modules, "streamlit.web.cli", server)
+def test_a_study_that_begins_says_what_is_still_missing(run, no_server, folder):
     said = run("study", "run", folder)
     assert "still missing: consent.md has places to fill in: [" in said
     assert "still missing: pay.per_person is 0: nobody is paid." in said

@@ -114,24 +114,26 @@ def said_of(folder: Path) -> list[str]:
     return check.check_study(read_study(folder)).warnings
 
 
+def refused_of(folder: Path) -> list[str]:
+    return check.check_study(read_study(folder)).refused
+
+
 def test_a_consent_that_nobody_is_said_to_have_read_is_refused(folder):
-    assert (
-        check.check_study(read_study(folder)).refused == []
-    )  # in German there is none yet, and the English one is shown
+    assert refused_of(folder) == []  # in German there is none yet, and the English one is shown
     (folder / "consent.de.md").write_text("Einwilligung", encoding="utf-8")
-    (refused,) = check.check_study(read_study(folder)).refused
+    (refused,) = refused_of(folder)
     assert refused.startswith("consent.de.md: nobody is said to have read it. Let somebody whose language is German")
     assert "write who and when into study.de.yaml, at read_by: consent; or take de out of languages." in refused
     for nobody in (" ", "Nobody"):
         write_german(folder, read_by={"consent": nobody})
-        assert check.check_study(read_study(folder)).refused == [refused]
+        assert refused_of(folder) == [refused]
     write_german(folder, read_by={"consent": "Anna Muster, 2026-05-04"})
-    assert check.check_study(read_study(folder)).refused == []
+    assert refused_of(folder) == []
     (folder / "consent.de.md").unlink()
     write_german(folder, boxes=["Ich bin volljährig.", "Ich stimme zu."])  # are part of it
-    assert len(check.check_study(read_study(folder)).refused) == 1
+    assert len(refused_of(folder)) == 1
     write_german(folder, feedback="Noch einmal.")
-    assert check.check_study(read_study(folder)).refused == []
+    assert refused_of(folder) == []
 
 
 def test_texts_that_nobody_read_or_that_are_not_there_are_warned_of(folder):
@@ -173,13 +175,11 @@ def test_a_language_that_the_page_does_not_speak_is_named_also_as_the_studys_own
 def test_each_language_has_texts_with_the_same_places_to_fill_in_and_is_refused_until_read(tmp_path, language):
     other = "en" if language != "en" else "de"
     written = write_study(tmp_path / "photos", tmp_path / "study", [other, language])
-    kinds = ("consent", "instructions", "debriefing", "debriefing_unseen")
-    assert {path.name for path in written[5:]} == {
-        *(f"{name}.{language}.md" for name in kinds),
-        f"study.{language}.yaml",
-    }
+    places_in = {"consent": 6, "instructions": 0, "debriefing": 2, "debriefing_unseen": 0}
+    expected = {f"study.{language}.yaml", *(f"{name}.{language}.md" for name in places_in)}
+    assert {path.name for path in written[5:]} == expected
     study = read_study(tmp_path / "study")
-    for name, places in (("consent", 6), ("instructions", 0), ("debriefing", 2), ("debriefing_unseen", 0)):
+    for name, places in places_in.items():
         text = study.text(name, language)
         assert len(check.placeholders(text)) == len(check.placeholders(study.text(name))) == places
         assert text.count("**") == study.text(name).count("**")
