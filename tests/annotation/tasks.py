@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from threading import Barrier
 
+import pandas as pd
 import pytest
 import sqlalchemy as sa
 
@@ -14,6 +15,7 @@ from affectml_annotation import LabelStore, Task
 from affectml_annotation.store import schema
 
 LABELS = ("awe", "fear", "joy")
+COLUMNS = ["image_id", "annotator_id", "round", "kind", "labels"]
 # For tests of what is the same on every engine: a server takes seconds to write its tables anew.
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -24,6 +26,12 @@ def new_task(place, images, people=(), **settings) -> LabelStore:
     store.init_task(Task(**{"labels": LABELS, "question": "?", **settings}), images)
     store.invite(people)
     return store
+
+
+def sets(*answers) -> pd.DataFrame:
+    """A table of judgements, from images, people and the labels that these chose, or none of them."""
+    said = [(image, person, 1, "labels" if chosen else "none", sorted(chosen)) for image, person, chosen in answers]
+    return pd.DataFrame(said, columns=COLUMNS)
 
 
 def rows(store, table: sa.Table) -> list:

@@ -10,23 +10,15 @@ from scipy.stats import spearmanr
 import affectml_annotation as aa
 from affectml_annotation.aggregation import METHODS, Method
 
-from .tasks import refused
+from .tasks import LABELS, refused, sets
 
-LABELS = ("awe", "fear", "joy")
-COLUMNS = ["image_id", "annotator_id", "round", "kind", "labels"]
-TABLE = pd.DataFrame(
-    [
-        ("a", "u", 1, "labels", ["awe", "joy"]),
-        ("a", "v", 1, "labels", ["joy"]),
-        ("a", "w", 1, "none", []),
-        ("b", "u", 1, "labels", ["fear"]),
-        ("b", "v", 1, "skip", []),
-        ("c", "u", 1, "none", []),
-        ("c", "v", 1, "none", []),
-        ("d", "v", 1, "unsure", []),
-    ],
-    columns=COLUMNS,
-)
+TABLE = sets(
+    ("a", "u", {"awe", "joy"}), ("a", "v", {"joy"}), ("a", "w", {}),
+    ("b", "u", {"fear"}), ("b", "v", {}),
+    ("c", "u", {}), ("c", "v", {}),
+    ("d", "v", {}),
+)  # fmt: skip
+TABLE.loc[[4, 7], "kind"] = ["skip", "unsure"]
 
 
 BY_HAND = [
@@ -69,12 +61,8 @@ MADE_BY = {
 
 @pytest.mark.parametrize("method", MADE_BY)
 def test_each_method_says_how_its_values_were_made(method):
-    rows = [
-        (image, who, 1, "labels" if said else "none", said.split())
-        for image, answers in FIVE.items()
-        for who, said in zip("uvw", answers, strict=False)
-    ]
-    table = pd.DataFrame(rows, columns=COLUMNS)
+    answers = [(image, who, said.split()) for image in FIVE for who, said in zip("uvw", FIVE[image], strict=False)]
+    table = sets(*answers)
     if method == "one_choice":
         table = table[table["labels"].map(len) == 1]
     assert aa.aggregate(table, LABELS, method).made_by == MADE_BY[method]
@@ -99,8 +87,7 @@ def test_the_targets_table_holds_counts_and_nothing_else():
 
 
 def test_tied_modes_are_left_out():
-    tied = pd.DataFrame([("a", "u", 1, "labels", ["fear", "joy"])], columns=COLUMNS)
-    assert len(aa.aggregate(tied, LABELS, "mode").image_id) == 0
+    assert len(aa.aggregate(sets(("a", "u", {"fear", "joy"})), LABELS, "mode").image_id) == 0
 
 
 def test_one_choice_refuses_sets_and_names_the_row():

@@ -18,7 +18,7 @@ from affectml_annotation.agreement import values as values_module
 from affectml_annotation.agreement.by_group import compare_groups
 from affectml_annotation.agreement.values import interval, set_codes, set_distances, with_interval
 
-from .tasks import refused
+from .tasks import COLUMNS, refused, sets
 
 _ = None
 A = ["0100000010", "1110010000"]
@@ -29,9 +29,6 @@ C = [
     [_, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, _],
     [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, _],
 ]
-
-
-COLUMNS = ["image_id", "annotator_id", "round", "kind", "labels"]
 
 
 def one_choice(raters) -> pd.DataFrame:
@@ -47,11 +44,6 @@ def one_choice(raters) -> pd.DataFrame:
 
 def alpha_of(raters, distance) -> aa.Alpha:
     return aa.krippendorff_alpha(one_choice(raters), distance, value="number" if distance == "interval" else None)
-
-
-def sets(*rows) -> pd.DataFrame:
-    said = [(image, person, 1, "labels" if chosen else "none", sorted(chosen)) for image, person, chosen in rows]
-    return pd.DataFrame(said, columns=COLUMNS)
 
 
 PUBLISHED = [(A, "nominal", 0.0952), (B, "nominal", 0.6920), (C, "nominal", 0.7434), (C, "interval", 0.8491)]
@@ -82,16 +74,9 @@ def test_empty_sets_are_answers():
     assert aa.krippendorff_alpha(agreed).value == 1.0
 
 
-SET_ROWS = st.lists(
-    st.tuples(
-        st.sampled_from("abcde"),
-        st.sampled_from("uvwx"),
-        st.frozensets(st.sampled_from(["awe", "fear", "joy", "rage"]), min_size=1),
-    ),
-    unique_by=lambda row: row[:2],
-    min_size=4,
-    max_size=20,
-)
+CHOSEN = st.frozensets(st.sampled_from(["awe", "fear", "joy", "rage"]), min_size=1)
+ROW = st.tuples(st.sampled_from("abcde"), st.sampled_from("uvwx"), CHOSEN)
+SET_ROWS = st.lists(ROW, unique_by=lambda row: row[:2], min_size=4, max_size=20)
 
 
 @given(SET_ROWS, st.sampled_from(["masi", "jaccard"]))

@@ -13,7 +13,7 @@ import affectml_annotation
 from affectml_annotation import BadCounts
 from affectml_annotation.uncertainty import disagreement, model_uncertainty
 
-from .tasks import refused
+from .tasks import refused, sets
 
 
 def test_every_public_name_is_there():
@@ -45,10 +45,9 @@ def test_a_model_is_most_uncertain_at_one_half():
 
 
 def test_people_disagree_most_where_their_sets_are_disjoint():
-    table = pd.DataFrame(
-        [("a", "u", ["awe"]), ("a", "v", ["joy"]), ("b", "u", ["awe"]), ("b", "v", ["awe"]), ("c", "u", ["awe"])],
-        columns=["image_id", "annotator_id", "labels"],
-    ).assign(round=1, kind="labels")
+    table = sets(
+        ("a", "u", ["awe"]), ("a", "v", ["joy"]), ("b", "u", ["awe"]), ("b", "v", ["awe"]), ("c", "u", ["awe"]),
+    )  # fmt: skip
     assert disagreement(table, ["awe", "joy"]).to_dict() == {"a": 1.0, "b": 0.0}
 
 

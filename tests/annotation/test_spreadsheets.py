@@ -40,14 +40,12 @@ def test_numbers_are_never_escaped():
     assert csv_of(pd.DataFrame({"=a": [-0.5, np.nan], "b": ["-1", "=1"]})) == "'=a,b\r\n-0.5,-1\r\n,'=1\r\n"
 
 
-@pytest.mark.parametrize("text", [*FORMULAS, "'=1", "'tis"])
-def test_judgements_come_back_from_csv(tmp_path, text):
-    given = pd.DataFrame({"image_id": [text, "b"], "annotator_id": ["a", text], "labels": [["joy"], ["awe", "joy"]]})
-    given = given.assign(kind="labels", round=1, note=[text, None])
-    write_judgements(given, tmp_path / "answers.csv")
+def test_judgements_come_back_from_csv(tmp_path):
+    texts = [*FORMULAS, "'=1", "'tis"]
+    given = pd.DataFrame({"image_id": texts, "annotator_id": texts, "labels": [["joy"]] * len(texts), "note": texts})
+    write_judgements(given.assign(kind="labels", round=1), tmp_path / "answers.csv")
     back = read_judgements(tmp_path / "answers.csv")
-    for name in given:
-        assert back[name].fillna("").tolist() == given[name].fillna("").tolist()
+    assert back[list(given)].to_dict("list") == given.to_dict("list")
 
 
 @pytest.mark.parametrize("text", ["=1.png", "@x.png", "'=1.png", "-1.png"])

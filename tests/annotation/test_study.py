@@ -233,8 +233,8 @@ def test_the_device_on_which_somebody_agreed_goes_on_and_another_by_the_resume_c
     assert door.enter(store, Ids("P2"), "laptop").kind == "visit"
     assert door.resume(store, ids, screen(store, who).resume_code, "laptop") == who
     assert [door.enter(store, Ids(person), "laptop").kind for person in ("P1", "P2")] == ["visit", "known"]
-    with pytest.raises(NotInStudy, match="code"):
-        door.resume(store, ids, screen(store, agree(store, Ids("P3"), "tablet")).resume_code, "phone")
+    others = screen(store, agree(store, Ids("P3"), "tablet")).resume_code
+    refused(NotInStudy, "code", door.resume, store, ids, others, "phone")
     assert door.enter(store, ids, "phone").kind == "known"
     assert door.resume(store, ids, screen(store, who).resume_code.lower(), "phone") == who
     assert [door.enter(store, ids, own).participant for own in ("phone", "laptop")] == [who, who]

@@ -66,7 +66,6 @@ BAD_CONTENTS = [
     ({"overlapp": 3}, "study.yaml: no key 'overlapp' here; did you mean 'overlap'?"),
     ({"overlap": 0}, "study.yaml: overlap: expected greater than or equal to 1, but this is 0"),
     ({"overlap": "few"}, "overlap: expected a valid integer, unable to parse string as an integer, but this is few"),
-    ({"overlap": [3]}, "overlap: expected a valid integer"),
     ({"skips": 1.5}, "skips: expected a valid integer, got a number with a fractional part, but this is 1.5"),
     ({"lease": 0}, "lease: expected greater than 0, but this is 0"),
     ({"strategy": "rondom"}, "strategy: expected 'random', 'fill', 'stratified', 'priority' or 'queue'"),
@@ -80,8 +79,12 @@ BAD_CONTENTS = [
     ({"repeats": {"gap": 0}}, "repeats.gap: expected greater than or equal to 1, but this is 0"),
     ({"checks": {"rate": 0.5}, "repeats": {"rate": 0.5}}, "checks: rate and repeats: rate leave no room"),
     ({"texts": {"xx": {}}}, "'xx' is no language's code"),
-    ({"languages": ["de", "de"]}, "languages: one stands twice"),
-    ({"consent": {"boxs": []}}, "consent: no key 'boxs' here; did you mean 'boxes'?"),
+    ({"languages": ["en", "german"]}, "'german' is no language's code; write such as en, de, pt-BR or zh-Hant"),
+    ({"languages": []}, "languages: expected a list with one thing in it at least, but it is empty"),
+    ({"languages": "en"}, "languages: expected a list, such as [one, another]"),
+    ({"languages": ["en-XA"]}, "'en-XA' is no language's code"),  # which shows what is not translated
+    ({"languages": ["de", "DE"]}, "languages: one stands twice in de, de"),
+    ({"languages": ["en", False]}, "expected a text; put it in quotes"),  # what YAML makes of Norwegian
     ({"schema": 3}, "schema: expected 2, but this is 3"),
     ({"practice": {"tries": 1}}, "practice.tries: expected greater than or equal to 2, but this is 1"),
     ({"practice": {"pass": 1}}, "practice: pass: 1 of 0 images cannot be"),
@@ -93,11 +96,10 @@ BAD_CONTENTS = [
     ({"before": {"questions": [ASKED]}, "after": {"questions": [ASKED]}}, "two questions are called age"),
     (["a", "list"], "expected keys with values"),
     ({"breaks": float("inf")}, "breaks: expected a finite number"),
-    ({"consent": {"version": 1.2}}, "expected a text; put it in quotes"),
+    ({"consent": {"version": 1.2}}, "consent.version: expected a text; put it in quotes"),
     (asks(kind="scale", low=float("nan"), high=7), "low: expected a finite number"),
     (asks(kind="number", low=99, high=18), "question age: low must be below high"),
-    ({"practice": {"images": [AWE]}, "checks": {"images": [AWE]}}, "image 'i1' stands twice among those for"),
-    ({"practice": {"images": [AWE, AWE]}}, "image 'i1' stands twice among those for practice and checks"),
+    ({"practice": {"images": [AWE]}, "checks": {"images": [AWE]}}, "'i1' stands twice among those for practice and"),
     ({"recruit": {"panel": "sona", "study": "s1"}}, "an address from sona names no study; leave it empty"),
 ]
 

@@ -39,16 +39,10 @@ class Team:
         if "kind" not in given:
             labels = tuple(label for label in LABELS if self.rng.random() < 0.3)
             given |= {"kind": "labels" if labels else "none", "labels": labels}
+        given.setdefault("event_id", f"event-{self.count:03d}")
+        seconds = round(float(self.rng.uniform(1, 20)), 2)
         [receipt] = self.store.submit([
-            Answer(
-                image_id=claim.image_id,
-                annotator_id=who,
-                round=claim.round,
-                event_id=given.pop("event_id", f"event-{self.count:03d}"),
-                seconds=round(float(self.rng.uniform(1, 20)), 2),
-                at=START + 30.5 * self.count,
-                **given,
-            )
+            Answer(claim.image_id, who, round=claim.round, at=START + 30.5 * self.count, seconds=seconds, **given)
         ])  # fmt: skip
         assert receipt.status != "refused", receipt.error
         return receipt
