@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from threading import Barrier
 
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from affectml_annotation import LabelStore, Task
+from affectml_annotation import LabelStore, Task, aggregate
 from affectml_annotation.store import schema
 
 LABELS = ("awe", "fear", "joy")
@@ -32,6 +33,11 @@ def sets(*answers) -> pd.DataFrame:
     """A table of judgements, from images, people and the labels that these chose, or none of them."""
     said = [(image, person, 1, "labels" if chosen else "none", sorted(chosen)) for image, person, chosen in answers]
     return pd.DataFrame(said, columns=COLUMNS)
+
+
+def by(method: str) -> Callable:
+    """How a target is made of judgements."""
+    return partial(aggregate, labels=LABELS, method=method)
 
 
 def rows(store, table: sa.Table) -> list:

@@ -15,7 +15,7 @@ import affectml_annotation as aa
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 from affectml_annotation.exchange.tables import import_problems
 
-from .tasks import LABELS, new_task, refused
+from .tasks import LABELS, by, new_task, refused
 
 ENGINES = ("sqlite",)  # what is imported into either engine is in test_store.py
 FILES = ["j.parquet", "j.csv", "j.jsonl", "j.json"]
@@ -160,7 +160,6 @@ def test_three_columns_are_enough_and_others_can_be_renamed(tmp_path):
 
 EMPTY_CELLS = [
     ("x.csv", "image_id,annotator_id,labels\na,u,joy\na,v,\na,w, \na,x,[]\n"),
-    ("x.csv", "image_id;annotator_id;labels\na;u;joy\na;v;\na;w; \na;x;[]\n"),
     ("x.tsv", "image_id\tannotator_id\tlabels\na\tu\tjoy\na\tv\t\na\tw\t|\na\tx\t[]\n"),
     ("x.jsonl", '{"image_id": "a", "annotator_id": "u", "labels": "joy"}\n{"image_id": "a", "annotator_id": "v"}\n'
                 '{"image_id": "a", "annotator_id": "w", "labels": null}\n'
@@ -186,12 +185,8 @@ def parquet(**columns: pa.Array) -> pa.Table:
     return pa.table({"image_id": ["a"], "annotator_id": ["u"], "labels": [["awe"]], **columns})
 
 
-def labelled_elsewhere(labels: list) -> list:
-    """A task of Label Studio's with one answer."""
-    said = {"from_name": "labels", "type": "choices", "value": {"choices": labels}}
-    return [{"data": {"image": "a"}, "annotations": [{"completed_by": 1, "result": [said]}]}]
-
-
+NAMELESS = {"from_name": "labels", "type": "choices", "value": {"choices": [None]}}
+OTHERS = [{"data": {"image": "a"}, "annotations": [{"completed_by": 1, "result": [NAMELESS]}]}]
 HEAD, ROW = b"image_id,annotator_id,labels", b'{"image_id": "a", "annotator_id": "u", "labels": %b}\n'
 BAD_FILES = [
     ("x.csv", b"image_id,annotator_id,labels\na,zo\xeb,awe\n", "line 2: byte 0xeb is not utf-8; convert it to UTF-8"),
@@ -205,7 +200,7 @@ BAD_FILES = [
     ("x.jsonl", b'{"image_id": "a"\n', "line 1: not JSON"),
     ("x.jsonl", b"[1]\n", "line 1: expected an object"),
     ("x.json", b"{}", "expected a list of tasks"),
-    ("x.json", json.dumps(labelled_elsewhere([None])).encode(), "cannot be read as a list"),
+    ("x.json", json.dumps(OTHERS).encode(), "cannot be read as a list"),
     ("x.json", b'[{"data": {"text": "hi"}}]', "data has no image_id or image"),
     ("x.parquet", b"PAR1", "not a readable Parquet file"),
     ("x.parquet", parquet(image_id=pa.array([b"\xff"]).view(pa.string())), "not a readable Parquet file .*UTF"),
@@ -311,10 +306,6 @@ def collected(table: pd.DataFrame, images: pd.DataFrame | None = None, task: aa.
     return Collected(task, pd.DataFrame({"image_id": ["a", "b", "c"]}) if images is None else images, table)
 
 
-def counted(method: str = "votes"):
-    return partial(aa.aggregate, labels=LABELS, method=method)
-
-
 def test_the_exported_data_set_is_one_that_affectml_reads(tmp_path):
     from affectml.data import Dataset
 
@@ -322,7 +313,7 @@ def test_the_exported_data_set_is_one_that_affectml_reads(tmp_path):
     for file in images["file"]:
         (tmp_path / "pictures" / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "pictures" / file).write_bytes(b"png")
-    targets = {"feelings": counted(), "sets": counted("posterior")}
+    targets = {"feelings": by("votes"), "sets": by("posterior")}
     done = write_dataset_folder(tmp_path / "out", collected(full(), images), targets, images_root=tmp_path / "pictures")
     assert (done.new, done.same, done.replaced, done.kept) == (5, 0, 0, ())
     dataset = Dataset.open(tmp_path / "out")
@@ -336,12 +327,13 @@ def test_the_exported_data_set_is_one_that_affectml_reads(tmp_path):
 
 def test_judgements_of_another_construct_or_of_another_image_are_not_added(tmp_path):
     add = partial(write_dataset_folder, tmp_path / "out")
-    add(collected(full()), {"old": counted()})
+    targets = {"old": by("votes")}
+    add(collected(full()), targets)
     other = aa.Task(labels=LABELS, question="What does the person show?", construct="expressed")
     says = "holds judgements of what is evoked, the task asked for what is expressed"
-    refused(aa.BadExport, says, add, collected(full(), task=other), {"old": counted()})
+    refused(aa.BadExport, says, add, collected(full(), task=other), targets)
     strange = full().assign(image_id="zzz", annotator_id=list("abcde"), event_id=list("vwxyz"))
-    refused(aa.BadExport, "has no image 'zzz'", add, collected(strange), {"old": counted()})
+    refused(aa.BadExport, "has no image 'zzz'", add, collected(strange), targets)
 
 
 def test_a_failed_export_leaves_nothing_behind(tmp_path):

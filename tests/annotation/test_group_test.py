@@ -226,4 +226,9 @@ def test_an_attribute_of_people_is_compared_like_a_language():
         pd.testing.assert_frame_equal(of, getattr(spoken, name))
     assert found.words()[0] == "No label's rate is found to differ by country beyond people (least p = .204)."
     assert found.agreement["agreement"].tolist() == pytest.approx([4 / 6, 4 / 18, 4 / 6])
+    pairs = [["1", "1", 6], ["1", "2", 18], ["2", "2", 6]]
+    assert found.agreement[["group", "other", "pairs"]].to_numpy().tolist() == pairs
+    alone = by_language(joyful({"de1": "xx", "de2": "x-", "en1": "--"})).agreement
+    assert alone["agreement"].tolist() == pytest.approx([1 / 2, 1 / 4, np.nan], nan_ok=True)
+    refused(BadJudgement, "nothing to compare", compare_groups, said, ["joy"], "age")
     assert "Two people of one group agree by 0.67 on an image, two of different groups by 0.22." in found.words()

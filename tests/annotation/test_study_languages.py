@@ -12,13 +12,13 @@ from affectml_annotation.errors import BadTask
 from affectml_annotation.store import schema
 from affectml_annotation.study import check, door, running, terms, visits
 from affectml_annotation.study.door import Ids, NotInStudy
-from affectml_annotation.study.file import Questions, parse
+from affectml_annotation.study.file import Questions
 from affectml_annotation.study.folder import Study, Translation, read_study, write_study
 from affectml_annotation.study.screen import label_words, offered, screen
 from affectml_annotation.study.visits import read_answers
 
 from .studies import FILE as STUDY
-from .studies import TEXTS, open_study, write_file
+from .studies import TEXTS, come, study_with, write_file
 from .tasks import refused, rows
 
 ENGINES = ("sqlite",)  # what may differ between the engines is in test_study_whole.py
@@ -187,9 +187,8 @@ def test_the_files_of_a_language_have_every_key_with_a_comment(tmp_path):
 
 
 def test_places_to_fill_in_are_found_in_every_script_and_links_are_none():
-    assert check.placeholders("[ÄRZTLICHE HILFE] [氏名、\n所属機関] [العنوان هنا] [NAME] [NAME]") == [
-        "[ÄRZTLICHE HILFE]", "[氏名、 所属機関]", "[العنوان هنا]", "[NAME]",
-    ]  # fmt: skip
+    places = ["[ÄRZTLICHE HILFE]", "[氏名、 所属機関]", "[العنوان هنا]", "[NAME]"]
+    assert check.placeholders("[ÄRZTLICHE HILFE] [氏名、\n所属機関] [العنوان هنا] [NAME] [NAME]") == places
     assert terms.words_in("あなたの国はABC です。") == 9 / 2 + 1  # by their characters
     assert terms.words_in("one two,\nthree") == 3
     assert check.placeholders("[Help](https://x.example) ![山水画](i1) [OECD](x) [Wort] [1] [12345] [ok]") == []
@@ -206,14 +205,13 @@ def test_a_list_of_yaml_is_no_place_to_fill_in_and_one_within_a_short_text_is(fo
 
 
 @pytest.fixture
-def bilingual(database_url):
+def bilingual(store):
     """The small study in English and in German, without instructions in German."""
     texts = {**TEXTS, "consent.de": "Zustimmung.", "debriefing.de": "Danke.", "study.de": yaml.safe_dump(GERMAN)}
     before = {"questions": [*STUDY["before"]["questions"], OFTEN]}
-    study = Study(parse({**STUDY, "before": before, "languages": ["en", "de"], "help": ["Lab"]}, "x"), texts)
-    with open_study(database_url) as store:
-        running.open_study(store, study, by="lead")
-        yield store
+    study = Study(study_with(before=before, languages=["en", "de"], help=["Lab"]).file, texts)
+    running.open_study(store, study, by="lead")
+    return store
 
 
 def test_the_consent_is_read_in_either_language_and_its_boxes_are_the_studys_own(bilingual):
@@ -248,15 +246,14 @@ def test_each_phase_is_shown_in_the_language_asked_for_and_else_in_the_studys_ow
     assert (screen(bilingual, who, "de").text, screen(bilingual, who, "fr").text) == ("Danke.", "Words.")
 
 
-def test_a_language_that_is_added_is_offered_to_newcomers_alone(database_url):
-    with open_study(database_url) as store:
-        before = door.agree(store, Ids("P1"), 1, ["I agree."]).participant
-        more = Study(parse({**STUDY, "languages": ["en", "de"]}, "x"), {**TEXTS, "consent.de": "Zustimmung."})
-        assert running.open_study(store, more, by="lead") == 2
-        after = door.agree(store, Ids("P2"), 2, ["I agree."]).participant
-        assert (offered(store, before), offered(store, after)) == (("en",), ("en", "de"))
-        assert offered(store) == ("en", "de")
-        assert (label_words(store, before), label_words(store, after)) == ({"en": {}}, {"en": {}, "de": {}})
+def test_a_language_that_is_added_is_offered_to_newcomers_alone(store):
+    before = come(store, "P1")
+    more = Study(study_with(languages=["en", "de"]).file, {**TEXTS, "consent.de": "Zustimmung."})
+    assert running.open_study(store, more, by="lead") == 2
+    after = come(store, "P2")
+    assert (offered(store, before), offered(store, after)) == (("en",), ("en", "de"))
+    assert offered(store) == ("en", "de")
+    assert (label_words(store, before), label_words(store, after)) == ({"en": {}}, {"en": {}, "de": {}})
 
 
 def test_the_language_in_which_somebody_agreed_stays_whatever_they_choose_later(bilingual):

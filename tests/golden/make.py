@@ -122,10 +122,8 @@ def make_imported(dataset: Dataset) -> None:
     features = EmbeddingStore.for_dataset(dataset).rows(target.image_id)[:, :12]
     names = np.array(["delight", "distress"])[(target.table[:, :4].sum(axis=1) == 0).astype(int)]
     with tempfile.TemporaryDirectory() as scratch:
-        np.savez(Path(scratch) / "made.npz", image=target.image_id.astype(str), embedding=features, label=names)
-        import_embeddings(
-            Path(scratch) / "made.npz", "imported", name="imported", construct="evoked", question="Which is it?"
-        )
+        np.savez(made := Path(scratch) / "made.npz", image=target.image_id.astype(str), embedding=features, label=names)
+        import_embeddings(made, "imported", name="imported", construct="evoked", question="Which is it?")
 
 
 def make_runs() -> None:
@@ -154,12 +152,6 @@ def make_people() -> None:
             "predictions": person.predict("data", threads=1).head(ANSWERED).to_dict("list"),
         }
     Path("people.json").write_text(json.dumps(said, indent=1))
-
-
-def make_predictions() -> None:
-    """predictions/: a file of each form."""
-    for ending in ("csv", "jsonl", "parquet"):
-        files.predict_to_file("runs/promise", "data", f"predictions/whole.{ending}", threads=1)
 
 
 def make_reading() -> None:
@@ -226,25 +218,24 @@ def make_demos() -> None:
 def main() -> None:
     """Make all of it in a new folder."""
     code = Path(__file__).resolve().parents[2] / "affectml"
-    commit = subprocess.run(
-        ["git", "log", "-1", "--format=%h", "--", code, code.parent / "annotation"],
-        capture_output=True, text=True, check=True,
-    ).stdout.strip()  # fmt: skip
+    last = ["git", "log", "-1", "--format=%h", "--", code, code.parent / "annotation"]
+    commit = subprocess.check_output(last, text=True).strip()
     out = Path(sys.argv[1])
     out.mkdir()
     os.chdir(out)
     make_imported(make_data())
     make_runs()
     make_people()
-    make_predictions()
+    for ending in ("csv", "jsonl", "parquet"):
+        files.predict_to_file("runs/promise", "data", f"predictions/whole.{ending}", threads=1)
     make_heads(ANSWERED)
     make_reading()
     make_demos()
     make_labels(Path("labels"))
     make_study(Path("study"))
     Path("made_by.json").write_text(json.dumps({"commit": commit, **surroundings()}, indent=1))
-    files = sorted(path for path in Path().rglob("*") if path.is_file())
-    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.as_posix()}\n" for path in files]
+    written = sorted(path for path in Path().rglob("*") if path.is_file())
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.as_posix()}\n" for path in written]
     Path("SHA256SUMS").write_text("".join(lines))
 
 
