@@ -657,3 +657,17 @@ def test_an_acknowledged_answer_is_on_disk(with_tables):
     # in a process of its own: here tests do not wait for the disk
     said = subprocess.run([sys.executable, "-c", ask, with_tables], capture_output=True, text=True, check=True)
     assert said.stdout == "2\n"  # FULL
+
+
+def test_what_one_server_queues_comes_first_on_another_too_and_again_to_all_who_answered(open_store):
+    page = make(open_store(), overlap=1)
+    answer(page, "u", page.claim("u", 1)[0])
+    with LabelStore(page.database.engine.url.render_as_string(hide_password=False)) as other:
+        last = [name for name in other.images()["image_id"] if name not in set(other.events()["image_id"])][-1]
+        other.enqueue([last], more=2)
+    for who in "uv":
+        (queued,) = page.claim(who, 1)
+        assert queued.image_id == last
+        answer(page, who, queued)
+    again = page.open_round("discussion", [last])
+    assert [[claim.image_id for claim in page.claim(who, 1, round_number=again)] for who in "uv"] == [[last]] * 2
