@@ -142,11 +142,9 @@ shapes = st.tuples(st.floats(0.2, 4), st.floats(0.2, 6))
 
 
 @st.composite
-def images(draw, most=2):
-    count = draw(st.integers(1, most))
-    n = draw(st.integers(0, 9))
-    votes = [draw(st.integers(0, n)) for _ in range(count)]
-    return votes, n, prior(*[draw(shapes) for _ in range(count)])
+def images(draw):
+    count, n = draw(st.integers(1, 2)), draw(st.integers(0, 9))
+    return [draw(st.integers(0, n)) for _ in range(count)], n, prior(*[draw(shapes) for _ in range(count)])
 
 
 @settings(max_examples=6, deadline=None)

@@ -17,8 +17,7 @@ from affectml_annotation.study.folder import Study, Translation, read_study, wri
 from affectml_annotation.study.screen import label_words, offered, screen
 from affectml_annotation.study.visits import read_answers
 
-from .studies import FILE as STUDY
-from .studies import TEXTS, come, study_with, write_file
+from .studies import AGE, TEXTS, come, study_with, write_file
 from .tasks import refused, rows
 
 ENGINES = ("sqlite",)  # what may differ between the engines is in test_study_whole.py
@@ -70,9 +69,6 @@ def test_a_study_in_german_has_its_texts_without_de_in_their_names(folder):
     (folder / "consent.en.md").write_text("Consent", encoding="utf-8")
     study = read_study(folder)
     assert (study.text("consent", "de"), study.text("consent", "en")) == (study.texts["consent"], "Consent")
-
-
-AGE = {"id": "age", "text": "?", "kind": "choice", "options": ["18-29", "30+"]}
 
 
 BAD_WORDS = [
@@ -208,7 +204,7 @@ def test_a_list_of_yaml_is_no_place_to_fill_in_and_one_within_a_short_text_is(fo
 def bilingual(store):
     """The small study in English and in German, without instructions in German."""
     texts = {**TEXTS, "consent.de": "Zustimmung.", "debriefing.de": "Danke.", "study.de": yaml.safe_dump(GERMAN)}
-    before = {"questions": [*STUDY["before"]["questions"], OFTEN]}
+    before = {"questions": [AGE, OFTEN]}
     study = Study(study_with(before=before, languages=["en", "de"], help=["Lab"]).file, texts)
     running.open_study(store, study, by="lead")
     return store
