@@ -32,17 +32,13 @@ settings.register_profile(
 settings.load_profile("affectml")
 
 
-def _real_data_folder() -> Path:
-    return Path(os.environ.get("AFFECTML_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
-
-
 NOT_PROMISED = "no real test data was promised"
 
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real test data; skips where it is absent (see CONTRIBUTING.md)."""
-    folder = _real_data_folder()
+    folder = Path(os.environ.get("AFFECTML_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
     if not folder.is_dir():
         reason = "" if "AFFECTML_TEST_DATA" in os.environ else f"{NOT_PROMISED}; "
         pytest.skip(f"{reason}no folder {folder}; set AFFECTML_TEST_DATA to one that has it")

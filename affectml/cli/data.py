@@ -9,6 +9,7 @@ import typer
 from affectml import api, checkup, sharing, splitting
 from affectml._options import Count, Seed
 from affectml.cli._command import Parts, Table, about, print_lines, records, say, shows
+from affectml.errors import BadInput, option
 
 SHOWN = 10  # rows of a check on the screen; the files have all
 
@@ -57,6 +58,8 @@ def audit(
         seed: Seed of the folds.
     """
     if files:
+        if write_groups:
+            raise BadInput(f"{option('files', True)} writes nothing: leave out {option('write_groups', True)}")
         yield from _files(place)
         return
     from affectml._files import try_folder

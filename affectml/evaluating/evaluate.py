@@ -307,9 +307,10 @@ def train_missing(config: EvaluateConfig, folder: Path, say: Say) -> list[Path]:
     for name in config.heads:
         if ":" not in name and name.replace("-", "_") not in known:
             raise BadInput(f"{option('heads', name)}: no such head{did_you_mean(name, known)} ({', '.join(known)})")
-    folders, why = list[Path](), list[AffectmlError]()
-    for path in dict.fromkeys(config.train):
+    folders, why, names = list[Path](), list[AffectmlError](), set[str]()
+    for path in dict.fromkeys(Path(place).resolve() for place in config.train):
         data = Dataset.open(path)
+        names.add(named := free_name(data.name, names))
         targets = target_of(data, [], config.target if config.target in data.meta.targets else None, any_kind=True)
         several = targets.kind in SEVERAL
         for prompts in config.prompts:
@@ -318,14 +319,16 @@ def train_missing(config: EvaluateConfig, folder: Path, say: Say) -> list[Path]:
         seeds = range(config.seed, config.seed + config.seeds)
         mixes = {head: config.prompts if head.scores_of == "texts" else config.prompts[:1] for head in heads}
         for head, prompts, seed in ((learner, *more) for learner in heads for more in product(mixes[learner], seeds)):
-            words = [data.name, head.name, prompts * (len(config.prompts) > 1), f"seed{seed}" * (config.seeds > 1)]
+            words = [named, head.name, prompts * (len(config.prompts) > 1), f"seed{seed}" * (config.seeds > 1)]
             out = folder / "-".join(filter(None, words)).replace("/", "-")
             asked = TrainConfig(
                 dataset=str(data.root), multilabel=several, target=targets.name, head=head.name, prompts=prompts,
                 encoder=config.encoder, tau=config.tau or DEFAULT_TAU, seed=seed, threads=config.threads,
             )  # fmt: skip
             try:
-                if not (out / "run.json").exists():
+                if (out / "run.json").exists():
+                    _check_trained_so(RunFolder.open(out), asked, data)
+                else:
                     say(f"training {out.name}")
                     train_run(asked, out=out, say=say, writers=WRITERS_OF_RUN)
                 folders.append(out)
@@ -335,6 +338,19 @@ def train_missing(config: EvaluateConfig, folder: Path, say: Say) -> list[Path]:
     if not folders:
         raise why[0]
     return folders
+
+
+def _check_trained_so(run: RunFolder, asked: TrainConfig, data: Dataset) -> None:
+    """Raises BadRun where a run that is there was trained on other data, or in another way, than is asked now."""
+    before = run.info.config
+    if asked.encoder is None:
+        asked = replace(asked, encoder=before.encoder)
+    names = ("target", "tau", "prompts", "encoder")
+    other = [option(name) for name in names if getattr(before, name) != getattr(asked, name)]
+    if not data.has_fingerprint(run.info.data.fingerprint, run.info.data.target):
+        other.insert(0, "data")
+    if other:
+        raise BadRun(f"{run.folder}: trained with another {other[0]} than is asked now; name another {option('out')}")
 
 
 def _paper(evaluation: Evaluation, tex: bool) -> str:

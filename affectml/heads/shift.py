@@ -58,7 +58,7 @@ class Shift:
         return sentence if self.people else sentence + unseen
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, for metrics.json."""
+        """Plain values, for facts.json."""
         return {"found": self.found, "words": self.words(), **dataclasses.asdict(self)}
 
 

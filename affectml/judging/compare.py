@@ -21,6 +21,7 @@ from affectml_metrics.table import better, shown
 
 ByImage = Mapping[tuple[str, str], Mapping[str, Tensor]]  # (system, against) -> metric -> [N]
 SPREAD = "seeds"  # the `by` of differences over seeds
+ALIKE = 1e-9  # values that differ by less are the same but for rounding
 LEVEL = 0.05
 LEAST = 5  # units on either side; with fewer there is no test
 
@@ -127,6 +128,8 @@ def _gap(one: Mapping[int, float], two: Mapping[int, float]) -> tuple[Difference
     if fewest < 2:
         return value, how
     sides = [[one[seed] - two[seed] for seed in one]] if paired else [[*one.values()], [*two.values()]]
+    if all(np.ptp(side) < ALIKE for side in sides):  # seeds that change nothing tell nothing of chance
+        return value, how
     squares, free = np.array([(np.var(side, ddof=1) / len(side), len(side) - 1) for side in sides]).T
     error = math.sqrt(squares.sum())
     freedom = error**4 / (squares**2 / free).sum() if error else 1.0

@@ -41,7 +41,7 @@ def fit(prepared: Prepared, say: Say = lambda line: None) -> Systems:
         texts, scale = prepared.label_features, prepared.store.logit_scale or 100.0
         zero_shot = ZeroShotHead(texts, logit_scale=scale).learn(material)
     except EncoderUnavailable as error:
-        # metrics.json holds no paths, which the error may: it is said instead
+        # facts.json holds no paths, which the error may: it is said instead
         say(f"no zero-shot: {error}")
         why_not = {"zero_shot": "not available: no text features by this encoder"}
     return Systems(head, PriorHead().learn(material), zero_shot, kind=prepared.targets.kind, why_not=why_not)

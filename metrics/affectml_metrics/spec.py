@@ -46,7 +46,7 @@ class MetricSpec:
     "higher", "lower", or "" for a figure to read others by. options: the conventions under this name (ties, eps, empty
     sets), passed to `function`. needs: what must be given besides; without it the metric is left out ("shares?": taken
     as the target where given). of_target: `function` takes the target alone. shown: by "score", in a run's "report"
-    (metrics.json), there in the "brief" table of the terminal and among the "headline" figures (plots, subgroups; of
+    (metrics.csv), there in the "brief" table of the terminal and among the "headline" figures (plots, subgroups; of
     several k the smallest), and for "people" beside models. targets: kinds of target it is reported on, by default
     those of its kinds. right: what a ranking in a report must find, the label set or the most chosen labels. sums,
     prepared: faster ways to the same figure for many row weights; prepared takes (preds, target) and returns a function

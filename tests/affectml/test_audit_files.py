@@ -111,6 +111,7 @@ def test_the_command_ends_with_1_where_a_promise_is_broken_and_writes_nothing(pl
     assert (code, "WRONG  every image file can be read" in out) == (1, True)
     wrong = [each["promise"] for each in json.loads(command(*asked, "--json")[1])["promises"] if each["wrong"]]
     assert wrong == ["every image file can be read"]
+    assert command(*asked, "--write-groups")[2] == "BadInput: --files writes nothing: leave out --write-groups\n"
     code, _, said = command("audit", place, "--files")
     assert (code, "no dataset.json there; name a data set or a label database" in " ".join(said.split())) == (2, True)
 

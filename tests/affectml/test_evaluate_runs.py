@@ -203,6 +203,10 @@ def test_differences_over_seeds_by_hand():
     assert (other.level, other.high - other.value) == ("two means", pytest.approx(2.776445 * 0.0163299, abs=1e-6))
     alone = over_seeds({"one": {0: one[0]}, "two": two}, ["set_f1"])
     assert [f.low is None for f in alone] == [True, False, True]  # with a single seed no spread is known
+    same = over_seeds({"one": {0: one[0], 1: {"set_f1": 0.85}}, "two": {0: {"set_f1": 0.75}, 1: one[0]}}, ["set_f1"])[
+        -1
+    ]
+    assert (same.value, same.low, same.p) == (pytest.approx(0.05), None, None)  # alike but for rounding
     (mean,) = over_seeds({"one": {0: {"set_f1": 0.99}, 1: {"set_f1": 0.8}}}, ["set_f1"])
     assert (mean.low, mean.high) == (0, 1)  # ± 1.21 ends where the score does
 
@@ -355,6 +359,15 @@ def test_a_shared_run_is_not_judged_on_what_it_may_have_learned_from(trained, fo
     (shared / "answers.parquet").unlink()
     refused(BadRun, "would flatter it", on, shared, folders["m"])
     assert on(shared, folders["p"])[0].get("top_1_accuracy").system == "model"
+
+
+def test_a_run_that_is_there_is_taken_only_for_what_it_was_trained_on_and_how(crossed, folders, demo_set, tmp_path):
+    out = shutil.copytree(crossed[1], tmp_path / "out")
+    asked = {"train": folders["m"], "on": folders["m"], "threads": 1, "out": out, "say": str}
+    assert affectml.evaluate(**asked).evaluation.get("top_1_accuracy", "model") is not None
+    refused(BadRun, "trained with another tau than is asked now", affectml.evaluate, **asked, tau=0.6)
+    namesake = demo_set("m", images=40, seed=9).root
+    refused(BadRun, "trained with another data than", affectml.evaluate, **{**asked, "train": namesake})
 
 
 @pytest.mark.slow

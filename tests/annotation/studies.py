@@ -59,16 +59,16 @@ def come(store, person: str) -> str:
     return door.agree(store, ids, entry.version, ["I agree."]).participant
 
 
-def to_practice(store, person: str, age: str = "30+") -> str:
+def to_practice(store, person: str, age: str = "30+", **answers: str) -> str:
     who = come(store, person)
-    visits.answer_questions(store, who, "before", {"age": age})
+    visits.answer_questions(store, who, "before", {"age": age, **answers})
     assert visits.go_on(store, who, "instructions").phase == "practice"
     return who
 
 
-def to_images(store, person: str, age: str = "30+") -> str:
-    who = to_practice(store, person, age)
-    assert visits.practise(store, who, "i00", ["fear"]).visit.phase == "start"
+def to_images(store, person: str, age: str = "30+", practised: str = "i00", **answers: str) -> str:
+    who = to_practice(store, person, age, **answers)
+    assert visits.practise(store, who, practised, ["fear"]).visit.phase == "start"
     assert visits.go_on(store, who, "start").phase == "images"
     return who
 

@@ -386,6 +386,14 @@ def test_a_check_that_a_new_version_leaves_out_is_shown_to_nobody_and_a_leads_ow
     assert "i01" not in running.images_wanting(store)["image_id"].tolist()
 
 
+def test_practice_ends_once_enough_images_are_passed(opened):
+    dictated = [{"image": image, "labels": ["fear"]} for image in ("i00", "i02")]
+    store = opened(practice={"images": dictated, "pass": 1})
+    who = to_practice(store, "P1")
+    assert visits.practise(store, who, "i00", ["joy"]).visit.phase == "practice"
+    assert visits.practise(store, who, "i02", ["fear"]).visit.phase == "start"
+
+
 def test_the_currency_changes_until_somebody_comes_and_a_practice_that_nobody_could_pass_does_not_begin(store):
     begin = partial(running.open_study, store, by="lead")
     practice = {"images": [{"image": "i00", "labels": ["faer"]}]}

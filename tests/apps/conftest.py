@@ -33,7 +33,7 @@ from affectml.judging.answers import SystemAnswers, write_answers
 from affectml.taxonomies import Taxonomy
 from affectml_annotation import Answer, LabelStore
 from affectml_apps.relabel.identity import make_token
-from affectml_apps.relabel.task import LabelTask, Options, current, open_task
+from affectml_apps.relabel.task import LabelTask, Options, current, open_task, parse_arguments
 from affectml_apps.relabel.web import make_routes
 from affectml_apps.serving import TOLD, Guard
 
@@ -90,14 +90,14 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.kill()
 
-    def join(self, *people: str) -> None:
-        with LabelStore(self.db) as store:
-            join(store, *people)
+    @functools.cached_property
+    def store(self) -> LabelStore:
+        """Its label store, beside the one that it has open itself."""
+        return LabelStore(self.db)
 
     def events(self) -> pd.DataFrame:
         """Everything stored, in the order it came."""
-        with LabelStore(self.db) as store:
-            return store.events()
+        return self.store.events()
 
     def stored(self, who: str) -> list[tuple[str, str, tuple[str, ...]]]:
         """What this person said, in order: image, kind, labels."""
@@ -152,6 +152,8 @@ def servers(
     yield starter
     for server in running:
         server.stop()
+        if "store" in vars(server):
+            server.store.close()
 
 
 start = pytest.fixture(servers)
@@ -163,18 +165,16 @@ start_kept = pytest.fixture(servers, scope="session")
 def server(start_kept: Callable[..., Server]) -> Server:
     """One server for all tests that need none of their own, with images for as many people as come."""
     server = start_kept()
-    with LabelStore(server.db) as store:
-        store.change_task(overlap=100)
+    server.store.change_task(overlap=100)
     return server
 
 
 @pytest.fixture
 def prefer(server: Server) -> Iterator[Callable[..., None]]:
     """Change the server's task for one test; afterwards it is as it was."""
-    with LabelStore(server.db) as store:
-        before = store.task
-        yield store.change_task
-        store.set_task(before)
+    before = server.store.task
+    yield server.store.change_task
+    server.store.set_task(before)
 
 
 @pytest.fixture(scope="session")
@@ -225,21 +225,23 @@ def context(profile: Callable[..., BrowserContext]) -> BrowserContext:
     return profile()
 
 
-def failures_on(page: Page) -> list[str]:
-    """What fails in the scripts of a page from now on."""
+@contextlib.contextmanager
+def page_of(context: BrowserContext) -> Iterator[Page]:
+    """A page on which no script may fail."""
+    page = context.new_page()
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
-    return problems
+    yield page
+    page.close()
+    assert problems == []
 
 
 @pytest.fixture
 def page(request: pytest.FixtureRequest) -> Iterator[Page]:
     """A page on which no script may fail: in the test's own `context` if it asks for one, else on the `laptop`."""
-    made = request.getfixturevalue("context" if "context" in request.fixturenames else "laptop").new_page()
-    problems = failures_on(made)
-    yield made
-    made.close()
-    assert problems == []
+    context = "context" if "context" in request.fixturenames else "laptop"
+    with page_of(request.getfixturevalue(context)) as made:
+        yield made
 
 
 @pytest.fixture
@@ -251,13 +253,17 @@ def saving(page: Page) -> Page:
 
 @pytest.fixture
 def serve(tmp_path: Path, demo: Path) -> Iterator[Callable[..., LabelTask]]:
-    """`serve(**options)`: a task in this process, for what needs no browser; pages and routes serve the last one."""
+    """`serve(**options)`: a task in this process, for what needs no browser; pages and routes serve the last one.
+
+    words: what stands after `--` instead, where somebody starts the app.
+    """
     with contextlib.ExitStack() as open_ones:
         open_ones.callback(current.use, None)
 
-        def make(dataset: Path | None = demo, **options: Any) -> LabelTask:
+        def make(dataset: Path | None = demo, *words: object, say: Any = print, **options: Any) -> LabelTask:
             where = {"dataset": dataset, "db": str(tmp_path / f"{dataset and dataset.name}-labels.db")}
-            made = open_task(Options(**where | options))
+            chosen = parse_arguments([*map(str, words)]) if words else Options(**where | options)
+            made = open_task(chosen, say)
             open_ones.callback(made.store.close)
             current.use(made)
             return made
@@ -278,10 +284,18 @@ def join(store: LabelStore, *people: str) -> None:
         store.consent(who)
 
 
-def say(store: LabelStore, who: str, count: int, *labels: str, **more: Any) -> None:
-    """Have somebody give the same answer to their next images. more: of the answer, such as another kind."""
-    more = {"kind": "labels" if labels else "none"} | more
-    store.submit([Answer(claim.image_id, who, labels=labels, **more) for claim in store.claim(who, count)])
+def say(store: LabelStore, who: str, most: int, *labels: str, **more: Any) -> int:
+    """Have somebody give the same answer to their next images; to how many. more: of the answer, such as its kind."""
+    more, done = {"kind": "labels" if labels else "none"} | more, 0
+    while done < most and (claims := store.claim(who, min(30, most - done))):
+        store.submit([Answer(claim.image_id, who, labels=labels, **more) for claim in claims])
+        done += len(claims)
+    return done
+
+
+def held(store: LabelStore) -> dict[str, int]:
+    """How many images each person holds."""
+    return store.annotators().set_index("annotator_id")["claimed"].to_dict()
 
 
 def change(store: LabelStore, *statements: Executable) -> None:
@@ -345,7 +359,7 @@ class Person:
 
     def enter(self) -> "Person":
         """Open the page under a name, as somebody who agreed to take part."""
-        self.server.join(self.who)
+        join(self.server.store, self.who)
         return self.open()
 
     def open(self) -> "Person":
@@ -471,13 +485,6 @@ UNTOUCHED = """at => at.dataset.state === 'ready' && !at.querySelector('[aria-pr
 && [...at.querySelectorAll('.notice, .dropped, .status, .alerts')].every(each => each.textContent === '')"""
 
 
-def change_language(person: Person, code: str) -> None:
-    """Have the labelling page speak another language, as somebody chooses it in the page's header."""
-    person.page.locator(".st-key-languages button").click()
-    person.page.locator(f".st-key-language-{code} button").click()
-    person.page.wait_for_selector(f".labeller[lang={code}]")
-
-
 # on a page: whether all of it is in sight; which element has the focus, within components too
 NO_SCROLLING = """() => [document.scrollingElement, document.querySelector('.stMain')].every(
 e => e.scrollHeight <= e.clientHeight && e.scrollWidth <= e.clientWidth)"""
@@ -492,13 +499,6 @@ def settle(page: Page) -> None:
         """() => !document.querySelector('[data-testid=stSkeleton], [data-stale=true]')
         && document.getAnimations().every(each => each.playState !== 'running')"""
     )
-
-
-def show(page: Page, server: Server, path: str, who: str | None = "ann") -> None:
-    """Open a page under a name, or under none, and wait until it is drawn."""
-    page.goto(f"{server.url}/{'' if path == 'label' else path}?who={who}" if who else server.url)
-    page.wait_for_selector(".labeller[data-state=ready]" if path == "label" and who else "h1")
-    settle(page)
 
 
 def unfold(page: Page) -> None:
@@ -564,11 +564,8 @@ def person(page: Page) -> Callable[..., Person]:
 @pytest.fixture(scope="module")
 def at_work(request: pytest.FixtureRequest, server: Server, laptop: BrowserContext) -> Iterator[Person]:
     """Somebody in front of the server for all tests of a module: to open the page takes longer than most of them."""
-    page = laptop.new_page()
-    problems = failures_on(page)
-    yield Person(page, server, request.module.__name__.rpartition(".")[2]).enter()
-    page.close()
-    assert problems == []
+    with page_of(laptop) as page:
+        yield Person(page, server, request.module.__name__.rpartition(".")[2]).enter()
 
 
 @pytest.fixture

@@ -8,20 +8,20 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from affectml_annotation import Answer
 from affectml_annotation.store import keeping
 from affectml_annotation.store.backup import read_backup
 from affectml_annotation.store.schema import write_setting
 from affectml_annotation.store.setup import DATASET
 from affectml_apps.relabel import backups, web
 
+from .conftest import say
+
 
 @pytest.fixture
 def answered(task):
     """A task with an answer, of which a backup is due at once."""
     task.store.invite(["ann"])
-    (claim,) = task.store.claim("ann", 1)
-    task.store.submit([Answer(claim.image_id, "ann", "labels", (task.file.labels[0],))])
+    say(task.store, "ann", 1, task.file.labels[0])
     task.store.change_task(backups={"hours": 1e-6})
     return task
 

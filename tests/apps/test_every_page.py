@@ -1,6 +1,7 @@
 """Every page in a browser: it opens, no script fails, axe finds nothing serious, it fits, and loads nothing foreign."""
 
 import runpy
+from functools import cache
 from urllib.parse import urlsplit
 
 import pytest
@@ -11,10 +12,10 @@ from affectml.auditing import write_audit
 from affectml.data import Dataset
 from affectml.page import WRITERS
 from affectml.training import TrainConfig, train_run
-from affectml_annotation import Answer, LabelStore
+from affectml_annotation import Answer
 from affectml_apps.relabel.pages.navigation import LEAD
 
-from .conftest import FOCUSED, LAPTOP, PHONE, ROOT, axe, cut_or_overlapping, fill, settle, show, unfold
+from .conftest import FOCUSED, LAPTOP, PHONE, ROOT, axe, cut_or_overlapping, fill, held, settle, unfold
 
 EXPLORE = ROOT / "apps" / "explore.py"
 NARROW = {"width": 360, "height": 740}
@@ -35,16 +36,14 @@ SPILLED = """() => [...document.querySelectorAll('figure svg')].flatMap(svg => {
 def lively(start_shared):
     """The labelling app with all that a page can ask for, answers of people, a conflict and a decision."""
     server = start_shared()
-    with LabelStore(server.db) as store:
-        fill(store, ["ann"], 80)  # so many that how somebody changes is told
-        fill(store, ["bob", "eve.with.a.long.name@institute.example", "José", "gone"], 30)
-        image = store.history("José", 1)["image_id"][0]
-        store.submit([Answer(image, "José", "labels", ("awe",))])
-        store.decide(image, ["awe"], by="ann")
-        store.withdraw("gone")
-        store.change_task(
-            page={"intensity": True, "valence_arousal": True, "instructions": "Trust your first feeling."}
-        )
+    store = server.store
+    fill(store, ["ann"], 80)  # so many that how somebody changes is told
+    fill(store, ["bob", "eve.with.a.long.name@institute.example", "José", "gone"], 30)
+    image = store.history("José", 1)["image_id"][0]
+    store.submit([Answer(image, "José", "labels", ("awe",))])
+    store.decide(image, ["awe"], by="ann")
+    store.withdraw("gone")
+    store.change_task(page={"intensity": True, "valence_arousal": True, "instructions": "Trust your first feeling."})
     return server
 
 
@@ -67,12 +66,9 @@ def written(demo, paintings, tmp_path_factory):
         faulty = plant_faults(Dataset.open(demo), folder / "set", copies=4)
         return write_audit(affectml.audit(faulty), folder)[0]
 
-    made = {}
-
+    @cache
     def write(name):
-        if name not in made:
-            made[name] = {"report": report, "audit": audit}[name]().as_uri()
-        return made[name]
+        return {"report": report, "audit": audit}[name]().as_uri()
 
     return write
 
@@ -83,6 +79,7 @@ def show_labelling(page, server, path):
     there = path if path in ("you", *(path for _, path, _ in LEAD)) else ""
     page.goto(f"{server.url}/{there}?who={who}" if who else server.url)
     page.wait_for_selector(".labeller[data-state=ready]" if path == "label" else "h1")
+    settle(page)
 
 
 def show_explore(page, server, path):
@@ -197,7 +194,7 @@ def test_an_audit_shows_copies_and_people(written, page):
 
 def test_on_a_phone_the_menu_says_in_words_what_it_is(lively, profile):
     page = profile(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True).new_page()
-    show(page, lively, "you")
+    show_labelling(page, lively, "you")
     menu = page.get_by_test_id("stExpandSidebarButton")
     assert menu.evaluate("e => getComputedStyle(e, '::after').content") == '"Menu"'
     assert menu.bounding_box()["width"] > 60  # the arrow alone has 48
@@ -208,7 +205,7 @@ def test_on_a_phone_the_menu_says_in_words_what_it_is(lively, profile):
 
 
 def test_the_labelling_page_fits_a_laptop_and_says_what_it_is_to_a_screen_reader(lively, page):
-    show(page, lively, "label")
+    show_labelling(page, lively, "label")
     for name in ("Save", "Help", "Flag", "unpleasant to pleasant"):
         box = page.get_by_label(name).or_(page.get_by_role("button", name=name)).first.bounding_box()
         assert box["y"] + box["height"] <= LAPTOP["height"], name
@@ -228,36 +225,33 @@ def test_the_labelling_page_fits_a_laptop_and_says_what_it_is_to_a_screen_reader
 
 @pytest.mark.slow
 def test_whoever_only_looked_holds_no_image(lively, page, saving, person, eventually):
-    def held():
-        with LabelStore(lively.db) as store:
-            return int(store.annotators().set_index("annotator_id")["claimed"]["looker"])
-
     def leave():
         page.get_by_role("link", name="Out", exact=True).click()
         page.get_by_role("heading", name="Out").wait_for()
 
     looker = person(lively, "looker").enter().stocked()
     first = looker.image
-    assert held() == 6
+    assert held(lively.store)["looker"] == 6
     leave()
-    eventually(lambda: held() == 0)
+    eventually(lambda: held(lively.store)["looker"] == 0)
     looker.open()
     assert looker.image == first
     page.goto("about:blank")
-    eventually(lambda: held() == 0)
+    eventually(lambda: held(lively.store)["looker"] == 0)
     looker.open().stocked().press("1")
     leave()
     looker.open()
     assert (looker.image, len(looker.chosen)) == (first, 1)
-    assert held() == 6
+    assert held(lively.store)["looker"] == 6
     looker.answer()
     leave()
-    eventually(lambda: held() == 6)  # less while the answer is stored and the next image is not yet given
+    # less while the answer is stored and the next image is not yet given
+    eventually(lambda: held(lively.store)["looker"] == 6)
 
 
 def test_an_image_stays_chosen_while_its_caption_changes(lively, page, eventually):
     """A browser knows a choice by its caption, and deciding changes that."""
-    show(page, lively, "said")
+    show_labelling(page, lively, "said")
     chosen = page.get_by_label("images with most disagreement")
     first = chosen.input_value()
     page.get_by_text("Decide", exact=True).click()

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 from affectml.data import Dataset
 from affectml.taxonomies import get_taxonomy
-from affectml_annotation import Answer, LabelStore
+from affectml_annotation import Answer
 
 from .conftest import axe, join, say, settle, write_run
 
@@ -25,9 +25,8 @@ def suggesting(start_shared, tmp_path_factory, demo):
     ids = Dataset.open(demo).images["image_id"]
     run = write_run(folder / "run", get_taxonomy("mikels-8"), ids, "sadness", [["sadness"]] * len(ids))
     made = start_shared("--model", str(run))
-    with LabelStore(made.db) as store:
-        store.open_round("second")
-        store.change_task(page={"blind_first": True})
+    made.store.open_round("second")
+    made.store.change_task(page={"blind_first": True})
     return made
 
 
@@ -214,8 +213,7 @@ def test_photographs_are_enlarged_smoothly_up_to_twice_and_drawings_by_whole_num
 
 @pytest.mark.slow
 def test_the_end_says_one_thing(photographs, person):
-    with LabelStore(photographs.db) as store:
-        store.enqueue(list(store.images()["image_id"]), more=1)
+    photographs.store.enqueue(list(photographs.store.images()["image_id"]), more=1)
     ann = person(photographs, "ends").enter()
     for _ in range(3):
         ann.answer("1")
@@ -297,8 +295,7 @@ def test_a_refused_answer_stays_in_sight_until_it_was_read(ann):
 
 def test_a_conflict_names_its_image_and_answer_until_it_was_read(server, ann):
     image = ann.image
-    with LabelStore(server.db) as store:
-        store.submit([Answer(image, ann.who, "labels", ("awe",), seconds=1.0)])
+    server.store.submit([Answer(image, ann.who, "labels", ("awe",), seconds=1.0)])
     ann.answer("1")
     told = ann.page.locator(".conflict")
     told.wait_for()
@@ -314,8 +311,7 @@ def test_a_conflict_names_its_image_and_answer_until_it_was_read(server, ann):
 
 def test_who_withdraws_is_shown_nothing_more(server, person):
     ann = person(server, "leaves").enter()
-    with LabelStore(server.db) as store:
-        store.withdraw("leaves")
+    server.store.withdraw("leaves")
     ann.press("1", "Enter")
     ann.page.locator(".status", has_text="withdrawn").wait_for()
     assert server.stored("leaves") == []
@@ -324,8 +320,7 @@ def test_who_withdraws_is_shown_nothing_more(server, person):
 def test_a_second_round_shows_one_s_first_answer(server, ann):
     image = ann.answer("3")
     ann.settled()
-    with LabelStore(server.db) as store:
-        number = store.open_round("discussion", [image])
+    number = server.store.open_round("discussion", [image])
     ann.open()
     ann.page.get_by_text("Second round: 1 left").click()
     ann.page.wait_for_selector(f".labeller[data-state=ready][data-round='{number}']")
@@ -339,20 +334,17 @@ def test_a_second_round_shows_one_s_first_answer(server, ann):
 def test_what_people_type_is_plain_text_on_every_page(start, page):
     """No image is loaded, nothing hides behind other words: a note is read by the lead, a name by everybody."""
     server = start()
+    store = server.store
     name = "eve ![x](http://evil.invalid/name.png) **b** $x^2$"
     note = "see [this](http://evil.invalid) ![x](http://evil.invalid/note.png) http://evil.invalid :red[r] # h"
-    with LabelStore(server.db) as store:
-        image = store.images()["image_id"].iloc[0]
-        store.enqueue([image])
-        join(store, "ann", "bob", name)
-        for who in ("ann", "bob", name):
-            (claim,) = store.claim(who, 1)
-            assert claim.image_id == image
-            store.submit([Answer(image, who, "labels", ("awe" if who == "ann" else "fear",), note=note, seconds=1.0)])
-        store.withdraw("bob")
-        store.invite([gone := "![y](http://evil.invalid/gone.png)"])
-        store.withdraw(gone)
-        store.change_task(invited_only=True)
+    store.enqueue([store.images()["image_id"].iloc[0]])
+    join(store, "ann", "bob", name)
+    for who in ("ann", "bob", name):
+        say(store, who, 1, "awe" if who == "ann" else "fear", note=note, seconds=1.0)
+    store.withdraw("bob")
+    store.invite([gone := "![y](http://evil.invalid/gone.png)"])
+    store.withdraw(gone)
+    store.change_task(invited_only=True)
     asked, addresses = [], [f"?who={quote(who)}" for who in (gone, "![z](http://evil.invalid/no.png)")]
     page.on("request", lambda request: asked.append(request.url))
     for path in ("progress", "said", "out", "you", *addresses):
@@ -373,10 +365,9 @@ def test_what_people_type_is_plain_text_on_every_page(start, page):
 
 def test_no_answer_of_others_and_no_suggestion_before_the_blind_answer_on_the_wire(suggesting, person):
     server = suggesting
-    with LabelStore(server.db) as store:
-        store.change_task(page={"control": 0.4})
-        store.invite(["bob-the-other"])
-        say(store, "bob-the-other", 200, kind="flag", note="secret-of-bob")
+    server.store.change_task(page={"control": 0.4})
+    server.store.invite(["bob-the-other"])
+    say(server.store, "bob-the-other", 200, kind="flag", note="secret-of-bob")
     ann = person(server)
     replies, everything, shown = [], [], []
 

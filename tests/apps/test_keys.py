@@ -3,7 +3,6 @@
 import pytest
 
 from affectml.taxonomies import NEGATIONS, get_taxonomy
-from affectml_annotation import LabelStore
 
 from .conftest import join
 
@@ -173,9 +172,8 @@ def test_people_read_and_find_the_usual_spelling_and_the_source_s_is_stored(ann)
 
 def test_people_read_labels_in_their_language_and_find_them_by_names_in_all_that_are_offered(server, prefer, person):
     prefer(languages=("en", "de", "ja"))
-    with LabelStore(server.db) as store:
-        join(store, "deutsch")
-        store.speak("deutsch", "de")
+    join(server.store, "deutsch")
+    server.store.speak("deutsch", "de")
     ann = person(server, "deutsch").open()
     assert {"Gereiztheit", "Neid", "Lebenslust"} <= set(ann.labels)
     assert {"Freude", "Wut"} <= set(ann.page.locator(".heading").all_inner_texts())

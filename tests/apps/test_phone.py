@@ -5,10 +5,9 @@ import time
 import pytest
 import yaml
 
-from affectml_annotation import LabelStore
 from affectml_annotation.languages import PSEUDO
 
-from .conftest import NO_SCROLLING, PHONE, Person, cut_or_overlapping
+from .conftest import NO_SCROLLING, PHONE, Person, cut_or_overlapping, join
 
 SIZES = [(390, 664), (844, 390), (768, 1024), (320, 568)]
 LONG = ["quiet anticipation of something good", "nostalgia for a place never seen", "homesickness", "awe"]
@@ -156,11 +155,7 @@ def test_from_right_to_left_image_and_actions_share_the_screen_too(touching):
     image, save = ann.page.locator(".stage img"), ann.page.get_by_role("button", name="Save")
     assert not outside(image.bounding_box(), size)
     assert not outside(save.bounding_box(), size)
-    across = """all => all.filter(e => e.checkVisibility()).map(e => [e.className, e.getBoundingClientRect()])
-      .filter(([_, box]) => box.left < -0.5 || box.right > innerWidth + 0.5).map(([name]) => name)"""
-    assert ann.page.locator(".labeller, .labeller *").evaluate_all(across) == []
-    wider = "e => e.scrollWidth > e.clientWidth"
-    assert not any(ann.page.locator(each).evaluate(wider) for each in ("html", ".stMain", ".choices"))
+    assert cut_or_overlapping(ann.page) == []
     first, second = (ann.page.locator(".groups .chip").nth(at).bounding_box() for at in (0, 1))
     assert first["y"] < second["y"] or first["x"] > second["x"]  # one line is read from the right
     back = ann.page.get_by_role("button", name="Back").bounding_box()
@@ -173,11 +168,10 @@ def test_from_right_to_left_image_and_actions_share_the_screen_too(touching):
 @pytest.fixture(scope="module")
 def speaking(profile_shared, forty):
     """`speaking("de")`: somebody with a phone in front of 40 labels, in a language."""
-    with LabelStore(forty.db) as store:
-        store.change_task(languages=["en", *NAMES], page={"intensity": True, "valence_arousal": True})
+    forty.store.change_task(languages=["en", *NAMES], page={"intensity": True, "valence_arousal": True})
+    join(forty.store, "ann")
 
     def open_in(language):
-        forty.join("ann")
         return Person(profile_shared(**PHONE).new_page(), forty, f"ann&language={language}").open()
 
     return open_in

@@ -9,10 +9,11 @@ from struct import pack
 import pytest
 from PIL import Image
 
-from affectml_annotation import Answer
+from affectml_annotation.store import schema
 from affectml_apps import pictures
 from affectml_apps.pictures import MAX_PIXELS, BadImage, for_browser, preview
 
+from .conftest import change, say
 from .reading import page, said
 
 
@@ -134,12 +135,9 @@ def test_a_thumbnail_is_made_once_until_the_file_changes(tmp_path, monkeypatch):
 
 
 def test_the_lead_sees_a_tile_that_says_why_an_image_is_not_shown(task):
-    image = task.store.images().iloc[0]
     task.store.invite(["ann", "bob"])
+    task.store.enqueue(task.store.images()["image_id"][:1])
     for who in ("ann", "bob"):
-        while image["image_id"] not in {claim.image_id for claim in task.store.claim(who, 240)}:
-            pass
-        task.store.submit([Answer(image["image_id"], who, "labels", ("awe",))])
-    with task.store.database.write() as connection:
-        connection.exec_driver_sql("update image set file = 'images.parquet' where position = 0")
+        say(task.store, who, 1, "awe")
+    change(task.store, schema.image.update().values(file="images.parquet"))
     assert "no image that can be shown" in said(page("said"))

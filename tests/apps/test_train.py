@@ -15,7 +15,7 @@ from affectml_annotation.store import schema
 from affectml_apps.relabel import task as task_module
 from affectml_apps.relabel.sync import most_held
 
-from .conftest import PHONE, Caller, answer_to, change, join
+from .conftest import PHONE, Caller, answer_to, change, held, join, say
 
 TASK = Task(labels=("awe", "fear"), question="What do you feel?", overlap=1, seed=3)
 MB = 1_000_000
@@ -46,29 +46,16 @@ def images(reply):
     return [item["image"] for item in reply["items"]]
 
 
-def work(store, who, count):
-    """Answer so many images, as many at once as there are."""
-    done = 0
-    while done < count and (claims := store.claim(who, min(30, count - done))):
-        store.submit([Answer(claim.image_id, who, "none") for claim in claims])
-        done += len(claims)
-    return done
-
-
-def held(store):
-    return store.annotators().set_index("annotator_id")["claimed"].to_dict()
-
-
 def test_near_the_end_of_a_round_what_somebody_holds_beyond_their_share_goes_to_others(task, asking):
     """240 images with one person each: ann holds 30, bob answers 150, and 90 are left, a fifth of which is 18."""
     first = images(asking())
     assert len(first) == 30
-    work(task.store, "bob", 150)
+    say(task.store, "bob", 150)
     assert images(asking()) == first[:18]
     assert held(task.store) == {"ann": 18, "bob": 0}
-    work(task.store, "bob", 57)
+    say(task.store, "bob", 57)
     assert images(asking()) == first[:6]
-    assert work(task.store, "bob", 240) == 27  # all the others
+    assert say(task.store, "bob", 240) == 27  # all the others
     assert images(asking()) == first[:6]
     given = sorted(task.store.judgements()["image_id"])
     assert sorted(given + first[:6]) == sorted(task.store.images()["image_id"])
@@ -146,21 +133,21 @@ def test_thirty_images_answered_offline_are_stored_once_each_in_order_with_their
 @pytest.mark.slow
 def test_what_others_answered_meanwhile_is_surplus_and_no_image_has_one_too_many(start, person):
     server = start()
+    store = server.store
     ann = person(server, "rides too long").enter().settled().stocked(29)
     given = ride(ann, 30)
-    with LabelStore(server.db) as store:
-        run_out(store)
-        store.invite(others := ["quick", "quicker", "quickest"])
-        for who in others:
-            store.claim(who, 150)
-            assert {claim.image_id for claim in store.claim(who, 240)} >= set(given)
-            store.submit([Answer(image, who, "none") for image in given[5:15]])
-            store.give_back(who, time.time())
-        arrive(ann, given[-1])
-        assert ann.events["image_id"].tolist() == given
-        assert ann.events["status"].tolist() == ["accepted"] * 5 + ["surplus"] * 10 + ["accepted"] * 15
-        assert over_wanted(store) == []
-        counted = store.judgements()
+    run_out(store)
+    store.invite(others := ["quick", "quicker", "quickest"])
+    for who in others:
+        store.claim(who, 150)
+        assert {claim.image_id for claim in store.claim(who, 240)} >= set(given)
+        store.submit([Answer(image, who, "none") for image in given[5:15]])
+        store.give_back(who, time.time())
+    arrive(ann, given[-1])
+    assert ann.events["image_id"].tolist() == given
+    assert ann.events["status"].tolist() == ["accepted"] * 5 + ["surplus"] * 10 + ["accepted"] * 15
+    assert over_wanted(store) == []
+    counted = store.judgements()
     assert counted[counted["image_id"].isin(given[5:15])]["image_id"].value_counts().tolist() == [3] * 10
 
 
@@ -253,20 +240,19 @@ def test_six_images_are_held_where_every_byte_counts_and_thirty_elsewhere(server
         assert len(ann.fetched) == most + at
         ann.answer("3")
     ann.settled().stocked(most - 1)
-    with LabelStore(server.db) as store:
-        assert held(store)[ann.who] == most
+    assert held(server.store)[ann.who] == most
 
 
 def test_checks_and_repeats_come_in_the_same_places_however_many_are_held(tmp_path):
     settings = TASK.but(checks={"rate": 0.2}, repeats={"rate": 0.2, "gap": 20})
     given = []
-    for held in (1, most_held(1000, settings)):
-        with LabelStore(tmp_path / f"{held}.db") as store:
+    for at_once in (1, most_held(1000, settings)):
+        with LabelStore(tmp_path / f"{at_once}.db") as store:
             store.init_task(settings, [f"i{n}" for n in range(150)])
             store.add_checks(store.images().head(5)[["image_id"]].assign(accepted=[["awe"]] * 5, forbidden=[[]] * 5))
             store.invite(["ann"])
             for _ in range(60):
-                claim = store.claim("ann", held)[0]
+                claim = store.claim("ann", at_once)[0]
                 store.submit([Answer(claim.image_id, "ann", "none", round=claim.round)])
             given.append(store.judgements()[["image_id", "purpose", "place"]].to_numpy().tolist())
     assert given[0] == given[1]

@@ -7,26 +7,17 @@ from itertools import combinations, islice
 import pytest
 from playwright.async_api import async_playwright
 
+from .conftest import join
+
 SLOW = {"typed"}  # fixtures, and so all that asks for them
 
 SETS = list(islice((set_ for size in (1, 2, 3) for set_ in combinations(range(8), size)), 20))  # 20 different ones
 GAPS = [0, 20, 100]
 
 
-def keys_of(number):
-    """The keys of the number-th set, places of its labels from 1."""
-    return [str(place + 1) for place in SETS[number]]
-
-
 def number_of(labels, order):
     """The number whose set this is."""
     return SETS.index(tuple(sorted(order.index(label) for label in labels)))
-
-
-def test_the_sets_that_are_typed_are_different_ones_told_apart_by_their_keys():
-    order = list("abcdefgh")
-    typed = [[order[int(key) - 1] for key in keys_of(number)] for number in range(len(SETS))]
-    assert [number_of(labels, order) for labels in typed] == list(range(20))
 
 
 async def type_sets(browser, server, who, gap, waiting):
@@ -40,9 +31,9 @@ async def type_sets(browser, server, who, gap, waiting):
     await page.wait_for_selector(".labeller[data-state=ready]")
     order = await page.locator(".groups .chip span:nth-last-child(2)").all_inner_texts()
     seen = []
-    for number in range(len(SETS)):
+    for places in SETS:
         seen.append(await page.locator(".labeller").get_attribute("data-image"))
-        for key in [*keys_of(number), "Enter"]:
+        for key in [*(str(place + 1) for place in places), "Enter"]:
             await page.keyboard.press(key)
             await asyncio.sleep(gap / 1000)
         if waiting:
@@ -65,7 +56,7 @@ def typed(server, chromium):
     """Six people at once, one for each gap, waiting and not; (gap, waiting) -> labels in key order, images seen."""
     found = {}
     grid = {(gap, waiting): f"types-{gap}-{waiting}" for gap in GAPS for waiting in (True, False)}
-    server.join(*grid.values())
+    join(server.store, *grid.values())
 
     async def all_at_once():
         async with async_playwright() as playwright:

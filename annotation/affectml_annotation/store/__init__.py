@@ -14,7 +14,7 @@ from affectml_annotation.store.engine import Database
 from affectml_annotation.store.migrations import MIGRATIONS, migrate, version_of
 from affectml_annotation.store.place import backup_note, dataset_of, holds_store
 from affectml_annotation.store.reading import Progress, Reading
-from affectml_annotation.store.schema import STOPPED, read_setting, write_setting
+from affectml_annotation.store.schema import STEERED, STOPPED, read_setting, write_setting
 from affectml_annotation.store.submits import Answer, Receipt, Submitting
 from affectml_annotation.study.file import Task
 
@@ -24,16 +24,15 @@ T = TypeVar("T")
 
 
 def _steered(change: Callable[Concatenate[sa.Connection, P], T]) -> Callable[Concatenate[Claiming, P], T]:
-    """As `transaction`, of a change after which other images may come next."""
-    made = engine.transaction(change)
+    """As `transaction`, of a change after which other images may come next: on every server of the task."""
 
     @wraps(change)
-    def run(store: Claiming, /, *arguments: P.args, **options: P.kwargs) -> T:
-        result = made(store, *arguments, **options)
-        store._proposed.clear()
+    def counted(connection: sa.Connection, /, *arguments: P.args, **options: P.kwargs) -> T:
+        result = change(connection, *arguments, **options)
+        write_setting(connection, STEERED, (read_setting(connection, STEERED) or 0) + 1)
         return result
 
-    return run
+    return engine.transaction(counted)
 
 
 class LabelStore(Claiming, Submitting, Reading):
@@ -68,6 +67,7 @@ class LabelStore(Claiming, Submitting, Reading):
             )
         self._proposed: dict[tuple[str, int], list[int]] = {}
         self._labels: tuple[str, ...] | None = None
+        self._steered: int | None = None
         self.database = Database(url, reads_only=reads_only)
         try:
             # before a file to wait in line at is made beside what is none

@@ -19,6 +19,7 @@ from affectml_annotation.languages import _
 from affectml_annotation.store.engine import OnDatabase
 from affectml_annotation.store.schema import (
     MAIN,
+    STEERED,
     annotator,
     answer,
     assignment,
@@ -26,6 +27,7 @@ from affectml_annotation.store.schema import (
     event,
     image,
     now_ms,
+    read_setting,
     round_,
     slot,
     visit,
@@ -465,6 +467,7 @@ class Claiming(OnDatabase):
     """The part of a label store that hands out images."""
 
     _proposed: dict[tuple[str, int], list[int]]
+    _steered: int | None
 
     def claim(self, who: str, count: int = 5, *, round_number: int = MAIN, most: int | None = None) -> list[Claim]:
         """The next images for this person, at most `count`: what they hold already first, in its place.
@@ -474,6 +477,9 @@ class Claiming(OnDatabase):
         """
         key = (who, round_number)
         given: list[Claim] = []
+        if (steered := self.database.reading(read_setting, STEERED)) != self._steered:
+            self._steered = steered
+            self._proposed.clear()  # images were queued, or otherwise put in another order
         for _attempt in range(3):
             proposed = self._proposed.get(key) or self._propose(key)
             given = self.database.writing(claim, who, count, round_number, proposed, most)

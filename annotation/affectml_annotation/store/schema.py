@@ -26,6 +26,7 @@ def _define(name: str, *columns: str | sa.Column[Any]) -> sa.Table:
 
 MAIN = 1  # the number of the first round
 STOPPED = "stopped_early"  # the key of how images stopped early, in a task from when they could
+STEERED = "steered"  # the key of the setting that counts changes of which images come next
 
 schema_version = _define("schema_version", "version", "applied_at")
 setting = _define("setting", "key", _json("value"))

@@ -201,9 +201,13 @@ def open_round(
     claims.round_row(connection, of)
     number = claims.following(connection, round_.c.number)
     _new_round(connection, number, purpose, of)
-    wanted = overlap or read_task(connection).overlap
+    usual = read_task(connection).overlap
+    people = sa.select(slot.c.position, slot.c.wanted).where(slot.c.round == of)  # of an image that was queued, more
+    before = {} if overlap else dict(map(tuple, connection.execute(people)))
     if positions := _positions(connection, image_ids):
-        connection.execute(slot.insert(), [{"round": number, "position": at, "wanted": wanted} for at in positions])
+        wanted = {at: overlap or max(usual, before.get(at, 0)) for at in positions}
+        rows = [{"round": number, "position": at, "wanted": wanted[at]} for at in positions]
+        connection.execute(slot.insert(), rows)
     return number
 
 

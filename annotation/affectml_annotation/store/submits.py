@@ -440,12 +440,16 @@ class Submitting(OnDatabase):
 
     def resolve_conflict(self, event_id: str, *, keep: bool, by: str) -> None:
         """Settle a conflict: keep the later answer (it becomes current) or the one that stands. Both stay stored."""
+        about = (
+            sa.select(conflict, event.c.annotator_id, event.c.round, event.c.image_id, event.c.kind)
+            .join(event, event.c.event_id == conflict.c.event_id)
+            .where(conflict.c.event_id == event_id)
+        )
         with self.database.write() as connection:
-            row = connection.execute(
-                sa.select(conflict, event.c.annotator_id, event.c.round, event.c.image_id, event.c.kind)
-                .join(event, event.c.event_id == conflict.c.event_id)
-                .where(conflict.c.event_id == event_id)
-            ).one_or_none()
+            if (row := connection.execute(about).one_or_none()) is not None:
+                theirs = sa.select(annotator).where(annotator.c.annotator_id == row.annotator_id)
+                connection.execute(theirs.with_for_update())  # no correction of theirs and no other decision between
+                row = connection.execute(about).one_or_none()
             if row is None or row.resolved_at is not None:
                 raise StoreError(f"no open conflict about event {event_id!r}")
             if keep:

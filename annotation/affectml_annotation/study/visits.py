@@ -125,7 +125,8 @@ def practise(
     if passed + sum(map(bool, left.values())) < file.practice.needed:
         visit_now = _end(connection, row, "screened_out", now)
     else:
-        visit_now = as_visit(row) if any(left.values()) else _move_on(connection, row, file, now)
+        through = passed >= file.practice.needed
+        visit_now = _move_on(connection, row, file, now) if through else as_visit(row)
     return Practised(right, left[image_id], visit_now)
 
 

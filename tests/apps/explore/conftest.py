@@ -9,9 +9,23 @@ from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 
 from affectml.exploring import Collection
+from affectml.people.labelling import make_task
+from affectml_annotation import LabelStore
 from affectml_apps.explore.state import Explorer, current
 from affectml_apps.explore.web import make_routes
 from affectml_apps.serving import TOLD, Guard
+
+
+def set_up_task(found, db):
+    """A labelling task of a collection's images, in this database."""
+    settings, images = make_task(found.dataset)
+    with LabelStore(db) as store:
+        store.init_task(settings, images[["image_id", "file"]])
+
+
+def queue(store):
+    """The images of the labelling queue, in order."""
+    return store.images().dropna(subset="queue_rank").sort_values("queue_rank")["image_id"].tolist()
 
 
 @pytest.fixture

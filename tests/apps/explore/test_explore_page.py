@@ -12,10 +12,9 @@ from playwright.sync_api import expect
 
 from affectml.exploring import Collection, View
 from affectml.importers import import_table
-from affectml.people.labelling import make_task
-from affectml_annotation import LabelStore
 
 from ..conftest import PHONE, settle  # noqa: TID252
+from .conftest import queue, set_up_task
 
 SLOW = {"explored"}
 ENTRY = Path(__file__).resolve().parents[3] / "apps" / "explore.py"
@@ -28,12 +27,9 @@ def explored(start_shared, paintings, tmp_path_factory):
     own = shutil.copytree(paintings / "set", folder / "set")  # selections are kept beside it
     db = str(folder / "labels.db")
     found = Collection(own)
-    with LabelStore(db) as store:
-        settings, images = make_task(found.dataset)
-        store.init_task(settings, images[["image_id", "file"]])
+    set_up_task(found, db)
     arguments = (str(own), "--run", str(paintings / "run"), "--db", db)
-    server = start_shared(*arguments, dataset=None, entry=ENTRY)
-    server.db = db
+    server = start_shared(*arguments, dataset=None, entry=ENTRY, db=db)
     server.found = found
     return server
 
@@ -44,13 +40,6 @@ class Explorer:
     def __init__(self, page, server):
         self.page, self.server = page, server
         self.root = page.locator(".explorer")
-        self.foreign = []
-        page.on("request", self._seen)
-
-    def _seen(self, request):
-        asked = urlsplit(request.url)
-        if asked.scheme not in ("data", "blob") and asked.netloc != urlsplit(self.server.url).netloc:
-            self.foreign.append(request.url)
 
     def open(self, query=""):
         self.page.goto(f"{self.server.url}/{query}")
@@ -105,10 +94,8 @@ class Explorer:
 
 @pytest.fixture
 def explorer(page, explored):
-    """The page, freshly opened; at the end nothing has been asked of another site."""
-    made = Explorer(page, explored).open()
-    yield made
-    assert made.foreign == []
+    """The page, freshly opened."""
+    return Explorer(page, explored).open()
 
 
 def shown(explorer, view):
@@ -298,6 +285,8 @@ def test_what_people_wrote_is_text_and_never_part_of_the_page(start, page, tmp_p
             Image.new("RGB", (8, 8), (at * 9, 0, 0)).save(tmp_path / "own" / name)
             writer.writerow([name, labels[at % 2], wings[at % 3]])
     import_table(tmp_path / "own" / "labels.csv", tmp_path / "set", construct="evoked", source="x", licence="y")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
     made = Explorer(page, start(str(tmp_path / "set"), dataset=None, entry=ENTRY))
     made.open("?in.image.wing=<b>east</b>,$x^2$ :red[west],constructor&colour=image.wing").shows(24)
     assert made.names[0] == f"0{ids[0]}"
@@ -308,7 +297,7 @@ def test_what_people_wrote_is_text_and_never_part_of_the_page(start, page, tmp_p
     page.get_by_role("rowheader", name=labels[0]).wait_for()
     assert page.locator("b, script, img[src*=evil], img[src=x]").filter(has_text="east").count() == 0
     assert page.locator("img[src=x], img[src*=evil]").count() == 0
-    assert made.foreign == []
+    assert not any("evil" in url for url in asked)
 
 
 def test_ticked_images_are_sent_to_the_queue_and_no_others_and_let_go(explorer, page):
@@ -325,9 +314,7 @@ def test_ticked_images_are_sent_to_the_queue_and_no_others_and_let_go(explorer, 
     page.get_by_text("Keep, download or ask people").click()
     page.get_by_role("button", name="Send to the labelling queue").click()
     page.get_by_text("at the end of the queue: 2 images").wait_for()
-    with LabelStore(explorer.server.db) as store:
-        queued = store.images().dropna(subset="queue_rank").sort_values("queue_rank")["image_id"].tolist()
-    assert queued[-2:] == [fifth, third]
+    assert queue(explorer.server.store)[-2:] == [fifth, third]
     page.get_by_role("listbox", name="Images").focus()
     page.keyboard.press("Home")
     page.keyboard.press("x")

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 import yaml
 from starlette.middleware import Middleware
 
-from affectml_annotation import Answer, LabelStore
+from affectml_annotation import LabelStore
 from affectml_annotation.store.schema import panel
 from affectml_annotation.study import door, visits
 from affectml_annotation.study.door import Ids
@@ -21,7 +21,7 @@ from affectml_apps.relabel.study import page as study_page
 from affectml_apps.relabel.study.exchange import names_of
 
 from ...annotation.studies import AGE, FILE  # noqa: F401, TID252
-from ..conftest import Caller, Person, answer_to  # noqa: TID252
+from ..conftest import Caller, Person, answer_to, say  # noqa: TID252
 from ..reading import page, run  # noqa: TID252
 
 PRACTISED, PRACTISED_TOO, CHECK, WARNED = "000000", "000001", "000002", "000003"
@@ -85,8 +85,7 @@ def study(study_folder, serve):
 @pytest.fixture
 def store(server):
     """The label store of the module's server."""
-    with LabelStore(server.db) as opened:
-        yield opened
+    return server.store
 
 
 @pytest.fixture
@@ -106,8 +105,7 @@ def see(monkeypatch):
 
 
 def answer_all(store, who):
-    while claims := store.claim(who, 1):
-        store.submit([Answer(claims[0].image_id, who, "labels", ("awe",), seconds=4.0)])
+    say(store, who, 99, "awe", seconds=4.0)
     visits.finish_images(store, who)
 
 
@@ -229,8 +227,7 @@ class AtImages(Person):
 
     @property
     def names(self):
-        with LabelStore(self.server.db) as store:
-            return browsers_names(store, self.who)
+        return browsers_names(self.server.store, self.who)
 
     def ready(self, *, after=None):
         return super().ready(after=after and self.names[after])

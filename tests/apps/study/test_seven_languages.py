@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from affectml_annotation import LabelStore
 from affectml_annotation.languages import ENGLISH, LANGUAGES, PSEUDO, _, catalogue, direction, spoken
 from affectml_annotation.study.file import QUESTIONS
 
@@ -94,6 +93,13 @@ def translated(language):
     return [re.compile(re.sub(r"\\\{\w+\\\}", ".+", re.escape(text))) for text in differs]
 
 
+def come_to(seen, name, pressed, awaited):
+    """Press a button, both named in English, wait for one of the page that comes, and look at that."""
+    in_language(seen.page, "button", pressed).click()
+    in_language(seen.page, "button", awaited).wait_for()
+    seen.at(name)
+
+
 def in_language(page, role, text):
     """Of a role, the one that is called so in English."""
     return page.get_by_role(role, name=text, exact=True).first
@@ -129,14 +135,11 @@ def test_every_page_of_a_study_can_be_read_in(language, study_server, look):
     page.goto(f"{study_server.url}/?PROLIFIC_PID={who_came}&STUDY_ID=s1&SESSION_ID=x&language={language}")
     page.wait_for_selector("[data-testid=stCheckbox]")
     seen.at("consent")
-    with spoken(language), LabelStore(study_server.db) as store:
+    store = study_server.store
+    with spoken(language):
         page.locator("[data-testid=stCheckbox] label").first.click()
-        in_language(page, "button", _("I agree to take part")).click()
-        in_language(page, "button", _("Your part")).wait_for()
-        seen.at("questions")
-        in_language(page, "button", _("Your part")).click()
-        in_language(page, "button", _("Ask for my data to be erased")).wait_for()
-        seen.at("your-part")
+        come_to(seen, "questions", _("I agree to take part"), _("Your part"))
+        come_to(seen, "your-part", _("Your part"), _("Ask for my data to be erased"))
         who = participant(store, who_came)
         for name in (*list(STEPS)[1:], "code"):
             bring(store, who, name)
@@ -160,10 +163,8 @@ def test_every_page_of_a_study_can_be_read_in(language, study_server, look):
 def task_server(start_shared):
     """A task with 25 labels in groups, offered in all languages, with all that the page can ask for."""
     server = start_shared("--taxonomy", "parrott-25")
-    with LabelStore(server.db) as store:
-        store.change_task(
-            languages=LANGUAGES, page={"intensity": True, "valence_arousal": True, "valence_colours": True}
-        )
+    asked = {"intensity": True, "valence_arousal": True, "valence_colours": True}
+    server.store.change_task(languages=LANGUAGES, page=asked)
     return server
 
 
@@ -176,9 +177,7 @@ def test_every_page_of_a_task_can_be_read_in(language, task_server, look):
         page.wait_for_selector("h1")
         seen.at("door")
         page.locator("[data-testid=stTextInput] input").fill(f"Ann {language}")
-        in_language(page, "button", _("Continue")).click()
-        in_language(page, "button", _("I have read this and want to take part")).wait_for()
-        seen.at("before-the-first")
+        come_to(seen, "before-the-first", _("Continue"), _("I have read this and want to take part"))
         in_language(page, "button", _("I have read this and want to take part")).click()
         page.wait_for_selector(".labeller[data-state=ready]")
         seen.at("label-25")

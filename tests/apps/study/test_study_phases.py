@@ -5,12 +5,11 @@ import sqlalchemy as sa
 from google.protobuf.json_format import ParseDict
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
-from affectml_annotation import Answer
 from affectml_annotation.store.schema import content_warning, image, visit
 from affectml_annotation.study import visits
 from affectml_apps.relabel.component import CLIENT
 
-from ..conftest import NO_SCROLLING, PHONE, axe, change, settle  # noqa: TID252
+from ..conftest import NO_SCROLLING, PHONE, axe, change, say, settle  # noqa: TID252
 from .conftest import PRACTISED, AtImages, bring, participant
 
 pytestmark = pytest.mark.slow
@@ -243,8 +242,7 @@ def test_a_page_whose_word_was_lost_says_again_that_its_images_are_done(store, p
 
     page.route_web_socket("**/_stcore/stream", between)
     who = practising(page, "far", "images").who
-    while claims := store.claim(who, 1):
-        store.submit([Answer(claims[0].image_id, who, "labels", ("awe",), seconds=4.0)])
+    say(store, who, 99, "awe")
     page.reload()
     page.locator(".over", has_text="You have answered all your images").wait_for()
     deaf = True

@@ -6,7 +6,6 @@ import pytest
 import yaml
 from playwright.sync_api import expect
 
-from affectml_annotation import LabelStore
 from affectml_annotation.languages import PSEUDO, spoken
 from affectml_annotation.languages import _ as say
 from affectml_annotation.store import schema
@@ -164,8 +163,7 @@ def test_another_language_beside_an_image_brings_its_words_and_keeps_the_choice(
     page.get_by_text("I agree.").click()
     page.get_by_role("button", name="I agree to take part").click()
     page.get_by_text("30+").wait_for()
-    with LabelStore(server.db) as store:
-        ann = AtImages(page, server, bring(store, participant(store, "ann"), "practice"))
+    ann = AtImages(page, server, bring(server.store, participant(server.store, "ann"), "practice"))
     page.reload()
     ann.ready()
     page.on("response", lambda reply: asked.append(reply) if "/relabel/image?" in reply.url else None)

@@ -13,15 +13,17 @@ from PIL import Image
 
 from affectml.data import DatasetMeta, write_dataset
 from affectml_annotation import LabelStore
-from affectml_apps.relabel.pages import navigation
 from affectml_apps.relabel.pages.navigation import LEAD
-from affectml_apps.relabel.study import page as study_page
-from affectml_apps.relabel.study.entrance import Visitor
 
-from .conftest import Caller, answer_to
-from .reading import page, press, said
+from ..conftest import ROOT, Caller, answer_to  # noqa: TID252
+from ..reading import page, press, said  # noqa: TID252
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+GOLDEN = ROOT / "tests" / "golden"
+
+
+@pytest.fixture(autouse=True)
+def same_participants():
+    """Nobody gets an id here that is drawn as in other tests: those are in the databases already."""
 
 
 def copied(file: Path, folder: Path) -> Path:
@@ -58,7 +60,7 @@ def pages_are_drawn():
         assert not app.error
 
 
-def test_a_study_whose_images_stopped_early_lets_people_in_and_is_shown_to_its_lead(serve, tmp_path, monkeypatch):
+def test_a_study_whose_images_stopped_early_lets_people_in_and_is_shown_to_its_lead(serve, see, tmp_path):
     db = copied(GOLDEN / "0.3.0.dev0" / "study" / "labels.db", tmp_path)
     with closing(connect(db)) as raw:
         content, texts = raw.execute("SELECT content, texts FROM study_version").fetchone()
@@ -73,10 +75,7 @@ def test_a_study_whose_images_stopped_early_lets_people_in_and_is_shown_to_its_l
     (folder / "study.de.yaml").write_text("read_by: {consent: a native speaker}")
     task = serve(None, study=folder, db=str(db))
     pages_are_drawn()
-    came = Visitor({"PROLIFIC_PID": "60a1f2e3d4c5b6a798012345", "STUDY_ID": "s1", "SESSION_ID": "once"}, "laptop")
-    for module in (navigation, study_page):
-        monkeypatch.setattr(module, "visitor_of", lambda task, cookies: came)
-    app = page()
+    app = see("60a1f2e3d4c5b6a798012345", ids={"SESSION_ID": "once"})
     assert "Words." in "".join(each.proto.body for each in app.get("html"))
     app.checkbox[0].check()
     assert "How old are you?" in said(press(app, "I agree to take part"))
