@@ -252,8 +252,8 @@ def _in_labels(there: There, group: Mapping[str, Space | None], space: Space | N
     for name in () if truth.sets is None else group:
         if (trained := there.runs[name].run.info.config.tau) != there.tau:
             facts["warnings"].append(
-                f"{name} chose its thresholds for sets of labels with a rate of {trained:.3g} or more, and is judged on "
-                f"those of {there.tau:.3g} or more: trained for these, its sets may agree better"
+                f"{name} chose its thresholds for sets of labels with a rate of {trained:.3g} or more, and is judged "
+                f"on those of {there.tau:.3g} or more: trained for these, its sets may agree better"
             )
     place = (truth.labels, truth.image_id, there.split)
     kept = {name: SystemAnswers.of(answer, *place) for name, answer in answers.items()}

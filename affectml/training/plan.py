@@ -100,8 +100,7 @@ def prepare(plan: Plan, say: Say = lambda line: None) -> Prepared:
     for note in split.notes:
         say(note)
     if store.identity.architecture == TINY_SPEC:
-        real = option("encoder", DEFAULT_SPEC)
-        say(f"affect-tiny knows the demo paintings and nothing else; real images need a real CLIP, such as {real}")
+        say(f"affect-tiny knows the demo paintings alone; photographs need {option('encoder', DEFAULT_SPEC)}")
     prepared = Prepared(plan, store, targets, split)
     if config.promise is not None:
         check_calibration(prepared)

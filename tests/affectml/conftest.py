@@ -186,14 +186,25 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
 
 
 @pytest.fixture
-def neighbours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heads_as_before: None) -> Iterator[Path]:
-    """The working folder with CONTRIBUTING.md's own head in my_heads.py, which nobody has imported yet."""
-    page = Path(__file__).parents[2] / "CONTRIBUTING.md"
-    if not page.is_file():
-        pytest.skip("tests run away from the repository, without its docs")
-    found = re.search(r'```python\n("""my_heads\.py: .*?)```', page.read_text(encoding="utf-8"), re.DOTALL)
-    assert found
-    (tmp_path / "my_heads.py").write_text(found[1])
-    monkeypatch.chdir(tmp_path)
-    yield tmp_path
+def contributed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """`contributed("my_heads")`: the working folder with this module of CONTRIBUTING.md, which nobody has imported."""
+
+    def write(module: str) -> Path:
+        page = Path(__file__).parents[2] / "CONTRIBUTING.md"
+        if not page.is_file():
+            pytest.skip("tests run away from the repository, without its docs")
+        found = re.search(rf'```python\n("""{module}\.py: .*?)```', page.read_text(encoding="utf-8"), re.DOTALL)
+        assert found
+        (tmp_path / f"{module}.py").write_text(found[1])
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        return tmp_path
+
+    return write
+
+
+@pytest.fixture
+def neighbours(contributed: Callable[[str], Path], heads_as_before: None) -> Iterator[Path]:
+    """The working folder with its own head in my_heads.py."""
+    yield contributed("my_heads")
     sys.modules.pop("my_heads", None)

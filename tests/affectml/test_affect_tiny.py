@@ -13,13 +13,13 @@ import affectml
 from affectml.taxonomies import builtin_names, get_taxonomy
 
 FOLDER = Path(affectml.__file__).parent / "encoders" / "affect_tiny"
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "train_affect_tiny.py"
 
 
 @pytest.fixture(scope="module")
 def recipe():
     """The training script as a module."""
-    spec = importlib.util.spec_from_file_location("train_affect_tiny", SCRIPT)
+    script = FOLDER.parents[2] / "scripts" / "train_affect_tiny.py"
+    spec = importlib.util.spec_from_file_location("train_affect_tiny", script)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -66,8 +66,7 @@ def test_no_prompt_of_a_built_in_taxonomy_is_cut_off():
 
 
 def test_it_names_the_mode_of_paintings_it_has_not_seen(recipe):
-    measured = recipe.measure(FOLDER, "mikels-8", seed=1001, images=120)
-    assert measured.top_1 >= 0.75
+    assert recipe.measure(FOLDER, "mikels-8", seed=1001, images=120).top_1 >= 0.75
 
 
 @pytest.mark.slow

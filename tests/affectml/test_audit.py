@@ -152,10 +152,10 @@ def test_files_that_are_missing_cut_short_or_blank_and_no_file_at_all_is_one_row
     assert (none["check"], none["evidence"][:29]) == ("broken file", "none of the 2 files is there ")
 
 
-@pytest.mark.parametrize(
-    ("split", "listed"),
-    [(["train", "test"], "split parts copies"), (["train", "train"], "copies"), (["train", None], "copies")],
-)
+SPLITS = [(["train", "test"], "split parts copies"), (["train", "train"], "copies"), (["train", None], "copies")]
+
+
+@pytest.mark.parametrize(("split", "listed"), SPLITS)
 def test_a_pair_is_listed_once_and_alike_embeddings_that_no_pixels_confirm_are_no_copies(tmp_path, split, listed):
     said = said_by([[[1, 0], [0, 1]]] * 6)
     made = write_dataset(tmp_path, DatasetMeta("some"), pd.DataFrame({"image_id": said.image_id, "split": split}), {})
@@ -198,9 +198,8 @@ def test_what_was_planted_is_found(audit, faulty):
     assert planted <= found
     assert listed["unused label"]["label"].tolist() == faults["other"].dropna().tolist()
     ranked = audit.table[audit.table["check"] == "answer"]
-    swapped, first = (
-        table[["image_id", "annotator_id"]].apply(tuple, axis=1) for table in (faults.loc["answer"], ranked)
-    )
+    columns, both = ["image_id", "annotator_id"], (faults.loc["answer"], ranked)
+    swapped, first = (table[columns].apply(tuple, axis=1) for table in both)
     assert first.head(len(swapped)).isin(set(swapped)).mean() >= 0.25  # 3 % by chance
     assert audit.table["rank"].tolist() == list(range(1, len(audit.table) + 1))
     assert audit.table["listed"].is_monotonic_decreasing
@@ -227,11 +226,6 @@ def test_one_label_per_image_is_compared_with_alike_images(tmp_path):
     assert expected.rate.sum(axis=1) == pytest.approx(np.ones(120))
     rows = sorted(checks.images(said, expected)[0], key=lambda row: row["p"])
     assert {row["image_id"] for row in rows[:3]} == {"i000", "i001", "i002"}
-
-
-def judged(**columns):
-    """Single answers, a row each."""
-    return pd.DataFrame({"round": 1, "kind": "labels", **columns})
 
 
 def test_a_data_set_without_a_target_is_looked_through_for_copies_which_become_groups(tmp_path, command):
@@ -286,7 +280,8 @@ def test_page_and_tables_say_the_same_and_load_nothing(audit, tmp_path, monkeypa
 
 
 def test_counts_are_not_forgotten_for_a_few_single_answers(tmp_path):
-    one = judged(image_id=["a"], annotator_id="p", labels=[["negative"]], at=pd.to_datetime(["2026-02-02"], utc=True))
+    one = pd.DataFrame({"image_id": ["a"], "annotator_id": "p", "round": 1, "kind": "labels", "labels": [["negative"]]})
+    one["at"] = pd.to_datetime(["2026-02-02"], utc=True)
     made = one_target(tmp_path, {"image_id": ["a", "b"], "n": 10, "negative": [2, 7], "positive": [8, 3]}, one)
     assert read_said(made, made.target("t")).votes.tolist() == [[2, 8], [7, 3]]
 

@@ -135,20 +135,19 @@ def test_an_estimator_is_copied_and_says_what_it_lacks(known):
         (lambda: ByPersonHead(ridge=0.0).fit(rows, shares, answers=answers), "ridge must be greater than 0"),
     ):
         refused(BadInput, words, act)
-    over = ByPersonHead.over(SigmoidHead(l2=0.1), tastes=2)
-    assert repr(over) == "ByPersonHead(options={'l2': 0.1}, tastes=2)"
+    assert repr(ByPersonHead.over(SigmoidHead(l2=0.1), tastes=2)) == "ByPersonHead(options={'l2': 0.1}, tastes=2)"
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"image": torch.tensor([0, 99])}, "answers: row 1 names no image, expected 0 to 9"),
-        ({"person": torch.tensor([-1, 0])}, "answers: row 0 names no person, expected 0 to 3"),
-        ({"chosen": torch.tensor([[0, 1], [2, 0]])}, "answers: row 1 must choose 0 or 1"),
-        ({"chosen": torch.zeros(2, 3)}, r"expected chosen \[2, 2\]"),
-        ({"image": torch.zeros(0), "person": torch.zeros(0), "chosen": torch.zeros(0, 2)}, "answers: none"),
-    ],
-)
+NAMING_NOTHING = [
+    ({"image": torch.tensor([0, 99])}, "answers: row 1 names no image, expected 0 to 9"),
+    ({"person": torch.tensor([-1, 0])}, "answers: row 0 names no person, expected 0 to 3"),
+    ({"chosen": torch.tensor([[0, 1], [2, 0]])}, "answers: row 1 must choose 0 or 1"),
+    ({"chosen": torch.zeros(2, 3)}, r"expected chosen \[2, 2\]"),
+    ({"image": torch.zeros(0), "person": torch.zeros(0), "chosen": torch.zeros(0, 2)}, "answers: none"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), NAMING_NOTHING)
 def test_answers_that_name_nothing_are_refused(change, words):
     given = {"image": torch.tensor([0, 1]), "person": torch.tensor([0, 3]), "chosen": torch.tensor([[0, 1], [1, 0]])}
     X = np.random.default_rng(0).normal(size=(10, 3))
@@ -215,22 +214,17 @@ def test_an_answer_that_several_fits_judge_counts_once(run, demo):
     assert by_cell(run, "people")["seen_people_new_images"]["people"].value == seen["people"]
 
 
-@pytest.fixture(scope="module")
-def grouped(demo, tmp_path_factory):
+@pytest.mark.slow
+def test_only_people_whose_answers_the_fit_knows_are_seen_and_groups_are_drawn_anew_as_wholes(demo, tmp_path):
     """Images in groups of eight, and half of the answers each by somebody who gives no other."""
-    folder = shutil.copytree(demo, tmp_path_factory.mktemp("grouped") / "set")
+    folder = shutil.copytree(demo, tmp_path / "set")
     images = pd.read_parquet(folder / "images.parquet")
-    images["group"] = [f"g{i // 8}" for i in range(len(images))]
-    images.to_parquet(folder / "images.parquet")
+    images.assign(group=[f"g{i // 8}" for i in range(len(images))]).to_parquet(folder / "images.parquet")
     table = pd.read_parquet(folder / "annotations.parquet")
     once = np.random.default_rng(0).random(len(table)) < 0.5
     table.loc[once, "annotator_id"] = [f"once{i}" for i in range(once.sum())]
     table.to_parquet(folder / "annotations.parquet")
-    return trained(folder, folder.parent / "run")
-
-
-@pytest.mark.slow
-def test_only_people_whose_answers_the_fit_knows_are_seen_and_groups_are_drawn_anew_as_wholes(grouped):
+    grouped = trained(folder, tmp_path / "run")
     sizes = grouped.evaluation.facts["by_person"]
     strangers = sizes["unseen_people_new_images_k0"]
     assert sizes["seen_people_new_images"]["people"] <= 12 < strangers["people"]

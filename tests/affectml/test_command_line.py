@@ -75,12 +75,6 @@ def test_a_device_that_is_not_there_is_refused_by_name_before_anything_is_read(c
     assert (code, said) == (2, "BadInput: --device cuda:1: there is no such device here; it has cpu\n")
 
 
-def test_workers_of_a_cluster_take_their_own_device(command, demo):
-    code, _, said = command("embed", demo, "--workers", "ray", "--device", "cpu")
-    assert code == 2
-    assert said == "BadInput: --device is for this machine; workers of a cluster take their own: leave it out\n"
-
-
 @pytest.mark.parametrize(("words", "now"), LEFT.items(), ids=LEFT)
 def test_what_left_before_0_3_0_is_refused_with_what_is_there(words, now, command, options_by_command):
     code, _, said = command(*words.split())
@@ -99,6 +93,7 @@ MISTAKES = {
     "evaluate nowhere": "no such file or folder",
     "train nowhere --seed -1": "'--seed'",
     "embed nowhere": "no such folder",
+    "embed demo --workers ray --device cpu": "--device is for this machine; workers of a cluster take their own: leave",
     "train listed --multilabel": "listed/dataset.json: expected an object, got list; mend it, or import the data",
     "evaluate --train demo --head sigmoyd": "--head sigmoyd: no such head; did you mean 'sigmoid'?",
     "evaluate demo": "demo is a data set, not a system: name what it is judged with, and --on demo",

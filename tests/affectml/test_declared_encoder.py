@@ -14,6 +14,7 @@ from affectml.runs import RunFolder
 from affectml.sharing._cards import card_text
 
 from .answered import evaluated
+from .checks import refused
 from .written import GOLDEN
 
 SPEC = "affect-tiny"
@@ -40,10 +41,8 @@ def features(folder, demo, store, *, scale=1.0, moved=0, columns=None):
 def declared(demos, tmp_path_factory):
     """The features of both, imported to folders of their own, without a photograph."""
     root = tmp_path_factory.mktemp("declared")
-    return [
-        import_embeddings(features(root, *one), root / name, name=name, encoder=SPEC)
-        for name, one in zip("ab", demos, strict=True)
-    ]
+    sets = zip("ab", demos, strict=True)
+    return [import_embeddings(features(root, *demo), root / name, name=name, encoder=SPEC) for name, demo in sets]
 
 
 @pytest.fixture(scope="module")
@@ -118,11 +117,9 @@ def test_a_data_set_without_photographs_says_which_encoder_was_wanted_and_whose_
     bare = import_embeddings(features(tmp_path, *demos[0]), tmp_path / "bare")
     for ask in (affectml.train, affectml.embed):
         says = r"bare: .*names no image file to embed by affect-tiny \(0 rows.*\); its embeddings \(imported-bare\) are"
-        with pytest.raises(BadDataset, match=says):
-            ask(bare.root, encoder=SPEC)
+        refused(BadDataset, says, ask, bare.root, encoder=SPEC)
     run = GOLDEN / "runs" / "sigmoid"
-    with pytest.raises(BadDataset, match=f"are by another encoder; run {run} needs them"):
-        evaluated(run, bare.root)
+    refused(BadDataset, f"are by another encoder; run {run} needs them", evaluated, run, bare.root)
 
 
 def test_a_declared_encoder_that_could_be_none_is_refused(demos, tmp_path):

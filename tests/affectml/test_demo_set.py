@@ -14,35 +14,23 @@ from PIL import Image
 from scipy.special import expit
 
 from affectml.data import Dataset
-from affectml.demo_set import write_demo
+from affectml.demo_set import people, write_demo
 from affectml.demo_set.painting import Purpose, demo_stream, group_stream, look_of, training_stream
-from affectml.demo_set.people import (
-    RARE,
-    Annotators,
-    Words,
-    choice_chances,
-    draw_feeling,
-    judge,
-    reach,
-    single_choices,
-    squared_distances,
-    true_rates,
-    words_of,
-)
+from affectml.demo_set.people import RARE, Annotators, Words, squared_distances, true_rates
 from affectml.errors import BadInput
 from affectml.page.section import Page, Shown
 from affectml.page.write import caveats
 from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
 from affectml.vlm import read_replies, together
 
-from .checks import refused
+from .checks import files_of, refused
 
 feelings = hnp.arrays(np.float64, (5, 3), elements=st.floats(-1, 1))
 
 
 def test_rates_worked_by_hand():
     words = Words(("left", "right", "neither"), np.array([[-0.5, 0, 0], [0.5, 0, 0], [np.nan] * 3]))
-    assert reach(words) == 0.6  # 0.8 of the distance 1, cut at 0.6
+    assert people.reach(words) == 0.6  # 0.8 of the distance 1, cut at 0.6
     rates = true_rates(np.array([[-0.5, 0, 0], [0.1, 0, 0]]), words)
     assert rates[0, 0] == pytest.approx(expit(2.6))
     assert rates[1, 0] == pytest.approx(expit(2.6 - 1.3))  # one reach away
@@ -91,7 +79,7 @@ def test_a_seed_that_would_run_into_other_purposes_is_refused(seed):
 @given(hnp.arrays(np.float64, (4, 3), elements=st.floats(RARE, 1 - RARE)), st.integers(0, 10))
 def test_the_panel_as_a_whole_is_fair(rates, seed):
     panel = Annotators.draw(3, np.random.default_rng(seed))
-    chances = choice_chances(rates, panel)
+    chances = people.choice_chances(rates, panel)
     assert chances.shape == (12, 4, 3)
     assert np.allclose(chances.mean(axis=0), rates, atol=1e-9)
 
@@ -100,7 +88,7 @@ def judgements(seed, **options):
     """Those of 4,000 images alike, to which people feel a, b and c with .05, .4 and .8; and the people."""
     rng = np.random.default_rng(seed)
     panel, ids = Annotators.draw(3, rng), np.arange(4000).astype(str).astype(object)
-    return judge(np.tile([0.05, 0.4, 0.8], (4000, 1)), ("a", "b", "c"), ids, panel, rng, **options), panel
+    return people.judge(np.tile([0.05, 0.4, 0.8], (4000, 1)), ("a", "b", "c"), ids, panel, rng, **options), panel
 
 
 def test_shares_of_many_judgements_come_to_the_true_rates():
@@ -114,7 +102,7 @@ def test_one_choice_each_comes_to_the_true_distribution():
     table, panel = judgements(2, answers="one")
     answers = table[table["kind"] == "labels"]
     assert (set(answers["labels"].map(len)), "none" in set(table["kind"])) == ({1}, False)
-    true = single_choices(np.array([[0.05, 0.4, 0.8]]), panel).mean(axis=0)[0]
+    true = people.single_choices(np.array([[0.05, 0.4, 0.8]]), panel).mean(axis=0)[0]
     assert true.sum() == pytest.approx(1)
     assert list(true) == sorted(true)
     shares = [(answers["labels"].map(lambda chosen: chosen[0]) == label).mean() for label in "abc"]
@@ -130,17 +118,12 @@ def local(demo_set) -> Dataset:
     return demo_set(images=IMAGES, seed=5)
 
 
-@pytest.fixture(scope="module")
-def textbook(demo_set) -> Dataset:
-    return demo_set(images=IMAGES, seed=5, panel="textbook")
-
-
 @pytest.mark.parametrize("name", builtin_names())
 def test_the_local_panel_finds_about_as_many_labels_as_the_textbook_and_other_ones(name):
     taxonomy = get_taxonomy(name)
-    here, there = words_of(taxonomy, "textbook"), words_of(taxonomy, "local")
+    here, there = people.words_of(taxonomy, "textbook"), people.words_of(taxonomy, "local")
     places = here.places[here.placed]
-    feelings = np.array([draw_feeling(places, demo_stream(0, Purpose.PAINTING, i)) for i in range(300)])
+    feelings = np.array([people.draw_feeling(places, demo_stream(0, Purpose.PAINTING, i)) for i in range(300)])
     before, after = (true_rates(feelings, words)[:, here.placed] for words in (here, there))
     assert 0.7 < after.sum() / before.sum() < 1.4
     assert np.abs(after - before).mean() > 0.08
@@ -158,24 +141,20 @@ def test_all_demo_sets_are_judged_by_one_local_group(local, demo_set):
     assert local.truth[list(MIKELS.labels)].to_numpy() == pytest.approx(true_rates(feelings, planted))
 
 
-def test_the_data_set_and_the_report_say_that_the_difference_is_planted(local, textbook):
+def test_the_data_set_and_the_report_say_that_the_difference_is_planted(local, demo_set):
     assert "panel=local" in local.meta.source
     (note,) = local.meta.notes
     assert "affectml invented the difference" in note
     encoder, about = {"identity": {"architecture": "affect-tiny"}}, {"construct": "evoked", "question": "?"}
     info = SimpleNamespace(encoder=SimpleNamespace(**encoder), data=SimpleNamespace(**about))
-    for data, said in ((local, True), (textbook, False)):
+    for data, said in ((local, True), (demo_set(images=IMAGES, seed=5, panel="textbook"), False)):
         assert (note in caveats(Page((), shown=Shown("", "", info=info, dataset=data)))) is said
-
-
-def bytes_of(folder):
-    return {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
 def test_the_same_arguments_give_the_same_bytes(local, tmp_path):
     again = write_demo(tmp_path / "again", images=IMAGES, seed=5, size=96)
     assert (local.root / "truth.parquet").is_file()
-    assert bytes_of(again.root) == bytes_of(local.root)
+    assert files_of(again.root) == files_of(local.root)
 
 
 def test_an_image_does_not_depend_on_how_many_are_drawn(local, tmp_path):
@@ -268,7 +247,7 @@ def test_each_simulated_model_answers_as_it_is_called(answered):
 
 def test_simulated_models_leave_the_rest_as_it_is(demo_set):
     plain, more = demo_set(images=20, seed=7), demo_set(images=20, seed=7, models=True)
-    assert bytes_of(plain.root).items() < bytes_of(more.root).items()
+    assert files_of(plain.root).items() < files_of(more.root).items()
     assert not (plain.root / "answers").exists()
 
 

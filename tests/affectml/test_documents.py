@@ -215,9 +215,8 @@ def write_people(dataset, folder):
             for number, who in enumerate(("ann", "ben", "cem")):
                 chosen = {labels[place % len(labels)], labels[(place * (number + 1)) % len(labels)]}
                 rows.writerow([image, who, 1, "labels", "|".join(sorted(chosen))])
-    (folder / "checks.csv").write_text(
-        f"image_id,accepted,forbidden\n{dataset.images['image_id'].iloc[-1]},{labels[0]},{labels[1]}\n"
-    )
+    last = dataset.images["image_id"].iloc[-1]
+    (folder / "checks.csv").write_text(f"image_id,accepted,forbidden\n{last},{labels[0]},{labels[1]}\n")
 
 
 @pytest.fixture(scope="module")

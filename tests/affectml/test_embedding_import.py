@@ -20,23 +20,18 @@ from .written import GOLDEN
 
 RNG = np.random.default_rng(0)
 N, DIM = 60, 5
-LABELS = np.array(["joy", "fear", "sadness"])
-
-
-def arrays(**changes) -> dict[str, np.ndarray]:
-    """Sixty rows of three labels, two thirds of them train."""
-    content = {
-        "image": np.array([f"a/{i}.jpg" for i in range(N)]),
-        "embedding": RNG.normal(size=(N, DIM)).astype(np.float32),
-        "label": LABELS[np.arange(N) % 3],
-        "split": np.array(["train", "train", "test"])[np.arange(N) // 3 % 3],
-    }
-    content.update(changes)
-    return {key: value for key, value in content.items() if value is not None}
 
 
 def npz(folder: Path, **changes) -> Path:
-    np.savez(folder / "features.npz", **arrays(**changes))
+    """Sixty rows of three labels, two thirds of them train; changes: other arrays, None for one that is left out."""
+    content = {
+        "image": np.array([f"a/{i}.jpg" for i in range(N)]),
+        "embedding": RNG.normal(size=(N, DIM)).astype(np.float32),
+        "label": np.array(["joy", "fear", "sadness"])[np.arange(N) % 3],
+        "split": np.array(["train", "train", "test"])[np.arange(N) // 3 % 3],
+        **changes,
+    }
+    np.savez(folder / "features.npz", **{key: value for key, value in content.items() if value is not None})
     return folder / "features.npz"
 
 
@@ -174,15 +169,14 @@ def answers(folder: Path, rows: int = 3, **content) -> Path:
 
 
 def test_shares_become_a_distribution_whose_rule_the_user_may_say(tmp_path):
-    shares = np.array([[0.5, 0.25, 0.25], [0, 1, 0], [0.2, 0.3, 0.5]], dtype=np.float32)
-    dataset = import_embeddings(answers(tmp_path, shares=shares), tmp_path / "out")
+    dataset = import_embeddings(answers(tmp_path, shares=SHARES.astype(np.float32)), tmp_path / "out")
     entry = dataset.meta.targets["distribution"]
     said = (entry.kind, entry.values, entry.vote_rule, entry.construct)
     assert said == ("distribution", "shares", "unknown", "evoked")
     target = dataset.target("distribution")
     assert target.taxonomy.labels == ("anger", "awe", "joy")
-    np.testing.assert_allclose(target.table, shares[:, [0, 2, 1]], atol=1e-7)
-    said = import_embeddings(answers(tmp_path, shares=shares), tmp_path / "b", vote_rule="set_split", construct="query")
+    np.testing.assert_allclose(target.table, SHARES[:, [0, 2, 1]], atol=1e-7)
+    said = import_embeddings(answers(tmp_path, shares=SHARES), tmp_path / "b", vote_rule="set_split", construct="query")
     assert said.meta.targets["distribution"].vote_rule == "set_split"
     assert said.meta.constructs == ("query",)
 
@@ -281,16 +275,10 @@ def test_emotion6_with_peoples_shares_comes_in_by_one_call(tmp_path, real_data):
         order = [list(content["label"]).index(label) for label in target.taxonomy.labels]
         np.testing.assert_allclose(target.table, content["shares"][:, order], atol=1e-6)
         assert dataset.images["valence"].tolist() == pytest.approx(content["valence"].tolist())
-        stored = EmbeddingStore.for_dataset(dataset).rows(content["image"])
-        np.testing.assert_array_equal(stored, content["embedding"].astype(np.float32))
 
 
-COLUMNS = {
-    "image": ["b.jpg", "a.jpg", "c.jpg"],
-    "label": ["joy", "fear", "joy"],
-    "split": ["train", "test", "val"],
-    "score": [1, None, 3],
-}
+FACTS = {"label": ["joy", "fear", "joy"], "split": ["train", "test", "val"], "score": [1, None, 3]}
+COLUMNS = {"image": ["b.jpg", "a.jpg", "c.jpg"], **FACTS}
 EYE = np.eye(3, 4, dtype=np.float32)
 
 
@@ -300,15 +288,10 @@ def as_parquet(folder: Path, size: int = -1, **changes) -> Path:
     return folder / "t.parquet"
 
 
-def beside(file: Path) -> Path:
-    table = pd.DataFrame(COLUMNS).rename(columns={"image": "file"})
-    table.to_csv(file.with_suffix(".csv"), index=False)
-    return file
-
-
 def as_npy(folder: Path) -> Path:
     np.save(folder / "t.npy", EYE.astype(np.float16))
-    return beside(folder / "t.npy")
+    pd.DataFrame(COLUMNS).rename(columns={"image": "file"}).to_csv(folder / "t.csv", index=False)
+    return folder / "t.npy"
 
 
 @pytest.mark.parametrize("save", [as_parquet, lambda folder: as_parquet(folder, 4), as_npy])
@@ -350,11 +333,8 @@ def test_lists_of_a_table_that_cannot_be_rows(tmp_path, lists, says):
 
 
 def test_a_cell_of_a_label_that_is_no_text_is_named(tmp_path):
-    refused(
-        as_parquet(tmp_path, label=[["joy"], None, []]),
-        BadInput,
-        r"label has shape \[3\] and dtype object, expected 3 texts",
-    )
+    says = r"label has shape \[3\] and dtype object, expected 3 texts"
+    refused(as_parquet(tmp_path, label=[["joy"], None, []]), BadInput, says)
 
 
 def test_what_datasets_saved_says_how_it_becomes_parquet(tmp_path):

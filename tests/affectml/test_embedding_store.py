@@ -24,6 +24,8 @@ from affectml.embeddings.writing import begin_store, write_list, write_part
 from affectml.encoders import load_encoder, read_image
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable
 
+from .checks import files_of, refused
+from .edited import edit
 from .fuzz.before import as_before
 from .noise import noise_set
 
@@ -84,11 +86,8 @@ def test_unreadable_images_are_listed_counted_and_tried_again(tmp_path, encoder,
     summary = embed_dataset(dataset, encoder, batch_size=2)
     assert summary.done == 6
     assert [(i, file) for i, file, _ in summary.unreadable] == [(f"i{i}", f"images/{i}.png") for i in (2, 5, 8)]
-    assert [reason.split(" (")[0] for _, _, reason in summary.unreadable] == [
-        "cannot be read whole",
-        "not an image that Pillow can read",
-        "no such file",
-    ]
+    why = ["cannot be read whole", "not an image that Pillow can read", "no such file"]
+    assert [reason.split(" (")[0] for _, _, reason in summary.unreadable] == why
     listed = pd.read_csv(summary.store.folder / "unreadable.csv")
     assert listed["image_id"].tolist() == ["i2", "i5", "i8"]
     assert summary.store.missing(["i1", "i2", "i5"]) == ["i2", "i5"]
@@ -110,8 +109,7 @@ def test_an_image_that_could_not_be_opened_is_tried_again_though_its_size_stays(
         patch.setattr("affectml.embeddings.embed.read_image", Mock(side_effect=BadInput("no permission")))
         with pytest.raises(BadDataset, match="none of its 3 images could be read; the first: no permission"):
             embed_dataset(dataset, encoder)
-    with pytest.raises(BadDataset, match="no embeddings yet; run `affectml embed"):
-        EmbeddingStore.for_dataset(dataset)
+    refused(BadDataset, "no embeddings yet; run `affectml embed", EmbeddingStore.for_dataset, dataset)
     assert embed_dataset(dataset, encoder).done == 3
 
 
@@ -135,16 +133,8 @@ def test_rows_without_a_file_are_named(tmp_path, encoder):
     summary = embed_dataset(dataset, encoder)
     assert (summary.done, summary.url_only, summary.no_image) == (3, ["remote"], ["nothing"])
     alone = rewrite(dataset, dataset.images[dataset.images["file"].isna()])
-    with pytest.raises(
-        BadDataset,
-        match=r"no image file to embed by local-dir:.*\(1 rows with a url only, 1 with neither\); its embeddings "
-        r"\(.*\) are by another encoder; `affectml import fetch .*d`",
-    ):
-        embed_dataset(alone, encoder)
-
-
-def files_of(store: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in store.iterdir()}
+    says = r"no image file to embed by local-dir:.*\(1 rows with a url only, 1 with neither\); its embeddings \(.*\)"
+    refused(BadDataset, says + " are by another encoder; `affectml import fetch .*d`", embed_dataset, alone, encoder)
 
 
 @pytest.fixture
@@ -155,9 +145,7 @@ def broken(tmp_path):
     return dataset
 
 
-def test_whoever_is_stopped_loses_the_part_in_hand_and_the_end_is_as_if_nothing_had_been(
-    broken, encoder, monkeypatch, tmp_path
-):
+def test_whoever_is_stopped_loses_the_part_in_hand_and_ends_as_if_undisturbed(broken, encoder, monkeypatch, tmp_path):
     """At each batch of 2, in parts of 4 images; a kill leaves what the disk has then, Ctrl-C what it has afterwards."""
     monkeypatch.setattr(parts, "SIZE", 4)
     whole = shutil.copytree(broken.root, tmp_path / "whole")
@@ -190,8 +178,7 @@ def test_two_that_begin_at_once_write_one_list(tmp_path, encoder):
     assert [store.missing(["a", "b"]) for store in both] == [["a", "b"]] * 2  # before either has written
     one, other = (write_list(store, ["a", "b"], [10, 20]) for store in both)
     assert one == other
-    later = EmbeddingStore.open(one.parent)
-    assert write_list(later, ["c"], [30]).name.startswith("list-0001-")
+    assert write_list(EmbeddingStore.open(one.parent), ["c"], [30]).name.startswith("list-0001-")
 
 
 def test_two_that_begin_at_once_share_the_work_and_the_store_is_that_of_one(broken, tmp_path, encoder, monkeypatch):
@@ -222,9 +209,7 @@ def test_folders_made_on_machines_without_a_common_disk_are_copied_together(brok
     next(folder.glob("list-*")).unlink()
     assert embed_dataset(broken, encoder, say=said.append).done == 5
     assert "no list names its images (1 such files); copy its list here, too" in said[0]
-    other = json.loads((folder / "encoder.json").read_text())
-    other["identity"]["activation"] = "gelu"
-    (folder / "encoder.json").write_text(json.dumps(other))
+    edit(folder / "encoder.json", identity={"activation": "gelu"})
     with pytest.raises(BadDataset, match=r"part-.*\.npy: by another encoder than encoder.json says; remove it"):
         _ = EmbeddingStore.open(folder).ids
 
@@ -263,16 +248,14 @@ def test_rows_that_are_there_are_written_in_parts(tmp_path, encoder, monkeypatch
     np.testing.assert_array_equal(store.rows(ids), rows)
     assert len(list(store.folder.glob("part-*"))) == 3
     for blocks, says in (([rows[:, :3]], r"expected rows \[N, 32\]"), ([rows[:9]], "for each of 10 images, got 9")):
-        with pytest.raises(BadInput, match=says):
-            write_store(tmp_path / "x", encoder.identity, ids, blocks)
+        refused(BadInput, says, write_store, tmp_path / "x", encoder.identity, ids, blocks)
 
 
 def test_a_store_that_cannot_be_written_says_where_embeddings_are_kept(tmp_path, encoder):
     dataset = noise_set(tmp_path / "d", 3)
     (dataset.root / "embeddings").write_text("a file")
     says = r"cannot write there \(.*\), and embeddings are kept beside the images"
-    with pytest.raises(BadDataset, match=says):
-        embed_dataset(dataset, encoder)
+    refused(BadDataset, says, embed_dataset, dataset, encoder)
     (dataset.root / "embeddings").unlink()
     (dataset.root / "images/1.png").write_bytes(b"no image")
     store, most = embed_dataset(dataset, encoder).store, resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -281,8 +264,7 @@ def test_a_store_that_cannot_be_written_says_where_embeddings_are_kept(tmp_path,
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, most[1]))
     try:
         assert embed_dataset(dataset, encoder).skipped_existing == 2  # nothing is left to write
-        with pytest.raises(BadDataset, match=says):
-            embed_dataset(more, encoder)
+        refused(BadDataset, says, embed_dataset, more, encoder)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, most)
     assert EmbeddingStore.for_dataset(more).ids.tolist() == store.ids.tolist() == ["i0", "i2"]
@@ -290,23 +272,17 @@ def test_a_store_that_cannot_be_written_says_where_embeddings_are_kept(tmp_path,
 
 def test_two_identities_are_never_mixed(tmp_path, encoder):
     dataset = noise_set(tmp_path / "d", 3)
-    folder = embed_dataset(dataset, encoder).store.folder
-    description = json.loads((folder / "encoder.json").read_text())
-    description["identity"]["activation"] = "gelu"
-    (folder / "encoder.json").write_text(json.dumps(description))
+    edit(embed_dataset(dataset, encoder).store.folder / "encoder.json", identity={"activation": "gelu"})
     with pytest.raises(BadDataset, match=r"another encoder \(activation: quickgelu, not gelu\).*cannot be mixed"):
         embed_dataset(dataset, encoder)
 
 
-def test_which_store_a_spec_means(tmp_path, tiny_clip, encoder):
+def test_which_store_a_spec_means(tmp_path, spec, encoder):
     dataset = noise_set(tmp_path / "d", 3)
-    spec = f"local-dir:{tiny_clip}"
     fp32 = embed_dataset(dataset, encoder).store.folder
     bf16 = embed_dataset(dataset, load_encoder(spec, precision="bf16")).store.folder
-    with pytest.raises(BadDataset, match=f"several embedding stores.*{fp32.name}, {bf16.name}"):
-        EmbeddingStore.for_dataset(dataset)
-    with pytest.raises(BadDataset, match="several embedding stores"):
-        EmbeddingStore.for_dataset(dataset, spec)
+    refused(BadDataset, f"several embedding stores.*{fp32.name}, {bf16.name}", EmbeddingStore.for_dataset, dataset)
+    refused(BadDataset, "several embedding stores", EmbeddingStore.for_dataset, dataset, spec)
     assert EmbeddingStore.for_dataset(dataset, spec, precision="pure_bf16").folder == bf16
     assert EmbeddingStore.for_dataset(dataset, fp32.name).folder == fp32
     with pytest.raises(BadDataset, match=r"no embeddings of ViT-B-32-quickgelu:openai \(it has: .*--encoder"):
@@ -321,31 +297,23 @@ def test_changed_weights_do_not_pass_for_the_old_ones(tmp_path, tiny_clip):
     assert len(EmbeddingStore.for_dataset(dataset, f"local-dir:{moved}").ids) == 2
     weights = model / "open_clip_model.safetensors"
     weights.write_bytes(weights.read_bytes() + b"x")
-    with pytest.raises(BadDataset, match="no embeddings of local-dir"):
-        EmbeddingStore.for_dataset(dataset, f"local-dir:{model}")
+    refused(BadDataset, "no embeddings of local-dir", EmbeddingStore.for_dataset, dataset, f"local-dir:{model}")
     shutil.rmtree(model)  # the weights have gone; their embeddings serve
     assert len(EmbeddingStore.for_dataset(dataset, f"local-dir:{model}").ids) == 2
 
 
-def test_texts_are_encoded_once(tmp_path, tiny_clip, encoder):
-    dataset = noise_set(tmp_path / "d", 2)
-    store = embed_dataset(dataset, encoder).store
-    with pytest.raises(EncoderUnavailable, match="these 2 texts are not cached"):
-        store.text_features(None, ["joy", "fear"])
-    asked = []
-
-    def factory():
-        asked.append(1)
-        return encoder
-
+def test_texts_are_encoded_once(tmp_path, spec, encoder):
+    store = embed_dataset(noise_set(tmp_path / "d", 2), encoder).store
+    refused(EncoderUnavailable, "these 2 texts are not cached", store.text_features, None, ["joy", "fear"])
+    factory = Mock(return_value=encoder)
     first = store.text_features(factory, ["joy", "fear"])
     again = EmbeddingStore.open(store.folder).text_features(factory, ["joy", "fear"])
-    assert asked == [1]
+    assert factory.call_count == 1
     np.testing.assert_array_equal(first, again)
     assert torch.equal(torch.from_numpy(first), encoder.encode_texts(["joy", "fear"]))
     np.testing.assert_array_equal(store.text_features(factory, ["fear", "joy"]), first[::-1])
-    assert len(asked) == 2
-    other = load_encoder(f"local-dir:{tiny_clip}", precision="bf16")
+    assert factory.call_count == 2
+    other = load_encoder(spec, precision="bf16")
     with pytest.raises(EncoderUnavailable, match=r"not the one that made these.*precision: pure_bf16, not fp32"):
         store.text_features(lambda: other, ["sadness"])
 
@@ -378,21 +346,18 @@ def test_a_damaged_store_says_which_file(tmp_path, encoder, monkeypatch):
             _ = EmbeddingStore.open(folder).ids
     for content in ("{", "[]", "{}"):
         (folder / "encoder.json").write_text(content)
-        with pytest.raises(BadDataset, match=r"encoder\.json"):
-            EmbeddingStore.open(folder)
-    with pytest.raises(BadDataset, match="so it is no embedding store"):
-        EmbeddingStore.open(tmp_path / "nothing")
+        refused(BadDataset, r"encoder\.json", EmbeddingStore.open, folder)
+    refused(BadDataset, "so it is no embedding store", EmbeddingStore.open, tmp_path / "nothing")
 
 
-def test_the_command_prints_what_was_done(command, tmp_path, tiny_clip):
+def test_the_command_prints_what_was_done(told, tmp_path, spec):
     dataset = noise_set(tmp_path / "d", 3)
     (dataset.root / "images/1.png").write_bytes(b"not an image")
-    words = ["embed", dataset.root, "--encoder", f"local-dir:{tiny_clip}", "--threads", "1"]
-    code, shown, _ = command(*words)
-    assert code == 0
+    words = ["embed", dataset.root, "--encoder", spec, "--threads", "1"]
+    shown = told(*words)
     assert "images/s" in shown
     assert "images/1.png: not an image" in " ".join(shown.split())
-    content = json.loads(command(*words, "--json")[1])
+    content = json.loads(told(*words, "--json"))
     assert (content["done"], content["skipped_existing"]) == (0, 2)
     assert content["unreadable"][0]["image_id"] == "i1"
     assert len(content["fingerprint"]) == 64
@@ -400,8 +365,7 @@ def test_the_command_prints_what_was_done(command, tmp_path, tiny_clip):
 
 def test_a_file_outside_the_data_set_is_not_read(tmp_path, encoder):
     dataset = add_row(noise_set(tmp_path / "d", 2), image_id="x", file="../secret.png")
-    with pytest.raises(BadDataset, match=r"'\.\./secret\.png' leaves the data set's folder"):
-        embed_dataset(dataset, encoder)
+    refused(BadDataset, r"'\.\./secret\.png' leaves the data set's folder", embed_dataset, dataset, encoder)
     assert not (dataset.root / "embeddings").exists()
 
 
@@ -418,10 +382,8 @@ def test_texts_are_embedded_where_they_cannot_be_cached(tmp_path, encoder, monke
     store = embed_dataset(noise_set(tmp_path / "d", 3), encoder).store
     before = sorted(store.folder.iterdir())
 
-    def refuse(*args):
-        raise OSError(errno.EROFS, "Read-only file system")
-
-    monkeypatch.setattr("affectml.embeddings.store.write_json", refuse)
+    full = OSError(errno.EROFS, "Read-only file system")
+    monkeypatch.setattr("affectml.embeddings.store.write_json", Mock(side_effect=full))
     found = store.text_features(lambda: encoder, ["joy", "fear"])
     np.testing.assert_array_equal(found, encoder.encode_texts(["joy", "fear"]).numpy())
     assert sorted(store.folder.iterdir()) == before

@@ -28,7 +28,7 @@ from affectml.training import TrainConfig, train_run
 from affectml_metrics.table import shown
 
 from .checks import refused
-from .edited import edit
+from .edited import edited_copy
 
 SLOW = {"runs"}  # fixtures, and so all that asks for them
 
@@ -47,14 +47,8 @@ def compared(*folders):
     return of_runs(sources_of(folders))
 
 
-def changed(run, out, file="run.json", **changes):
-    """A copy of a run of which a file says otherwise."""
-    edit(shutil.copytree(run, out) / file, **changes)
-    return out
-
-
 def test_a_runs_page_is_written_again_without_its_head_or_its_data(runs, command, tmp_path):
-    alone = changed(runs / "sigmoid0", tmp_path / "alone", config={"dataset": "gone"})
+    alone = edited_copy(runs / "sigmoid0", tmp_path / "alone", "run.json", config={"dataset": "gone"})
     for name in ("head.safetensors", "head.json", "answers.parquet", "report.html"):
         (alone / name).unlink(missing_ok=True)
     code, printed, said = command("evaluate", alone)
@@ -83,7 +77,7 @@ def test_runs_are_told_apart_on_the_images_of_all(runs):
 
 def test_what_was_found_of_a_run_is_said_of_its_name(runs, tmp_path):
     told = [{"system": name, "words": "is sure"} for name in ("model", "prior")]
-    mine = changed(runs / "sigmoid0", tmp_path / "mine", "facts.json", findings=told)
+    mine = edited_copy(runs / "sigmoid0", tmp_path / "mine", "facts.json", findings=told)
     for found, who in ((compared(mine, runs / "topk0"), "“mine”"), (RunFolder.open(mine).evaluation, "the model")):
         assert found.facts["findings"] == told
         assert Page.of(found, Shown("", "")).told(told) == [f"{who} is sure", "one constant answer is sure"]
@@ -129,22 +123,22 @@ OTHERWISE = [
 
 @pytest.mark.parametrize(("changes", "what"), OTHERWISE)
 def test_what_cannot_be_compared_is_refused(runs, tmp_path, changes, what):
-    other = changed(runs / "topk0", tmp_path / "other", **changes)
+    other = edited_copy(runs / "topk0", tmp_path / "other", "run.json", **changes)
     refused(BadInput, f"{what} .*name a data set to judge both on: on", compared, runs / "sigmoid0", other)
 
 
 def test_what_a_run_is_metered_and_judged_by_is_no_way_of_training(runs, tmp_path):
     judged = {"threads": 3, "groups": ["shapes"], "dataset": "x"}
-    found = compared(runs / "topk0", changed(runs / "topk1", tmp_path / "again", config=judged))
+    found = compared(runs / "topk0", edited_copy(runs / "topk1", tmp_path / "again", "run.json", config=judged))
     assert found.get("set_f1", "topk (2 seeds)", by="seeds").n == 2
 
 
 def test_a_second_run_of_the_same_way_and_seed_is_a_system_of_its_own(runs, tmp_path):
-    again = changed(runs / "topk0", tmp_path / "again")
+    again = edited_copy(runs / "topk0", tmp_path / "again", "run.json")
     found = compared(runs / "topk0", again)
     assert found.get("set_f1", "again").value == found.get("set_f1", "topk0").value
     assert found.get("set_f1", "topk0", "again").value == 0
-    other = changed(runs / "topk1", tmp_path / "other", config={"options": {"hidden": 8}})
+    other = edited_copy(runs / "topk1", tmp_path / "other", "run.json", config={"options": {"hidden": 8}})
     ways = compared(runs / "topk0", again, runs / "topk1", other)
     named = {"topk (2 seeds)": ["topk0", "topk1"], "topk (1 seed)": ["again"]}
     assert ways.facts["ways"] == {**named, "topk, hidden 8 (1 seed)": ["other"]}
@@ -165,12 +159,21 @@ def test_every_kind_of_file_holds_the_same_figures(runs, tmp_path):
 
 
 @pytest.mark.slow
-def test_missing_runs_are_trained_once_with_each_seed_and_mix_of_prompts(command, demo_set, tmp_path):
-    words = ["evaluate", "--train", demo_set(images=60, seed=31).root, "--head", "contrastive", "--prompts",
-             "sentiment", "--prompts", "synonyms", "--seeds", 2, "--threads", 1, "--out", tmp_path / "out",
-             "--json"]  # fmt: skip
-    code, printed, _ = command(*words)
-    assert code == 0
+def test_missing_runs_are_trained_once_with_each_seed_and_mix_of_prompts(told, demo_set, tmp_path):
+    words = ["evaluate", "--train", demo_set(images=60, seed=31).root, "--head", "contrastive", "--json"]
+    words += [
+        "--prompts",
+        "sentiment",
+        "--prompts",
+        "synonyms",
+        "--seeds",
+        2,
+        "--threads",
+        1,
+        "--out",
+        tmp_path / "out",
+    ]
+    printed = told(*words)
     named = sorted(path.name for path in (tmp_path / "out").iterdir() if path.is_dir())
     assert named == [f"demo-contrastive-{mix}-seed{seed}" for mix in ("sentiment", "synonyms") for seed in (0, 1)]
     over = [f for f in json.loads(printed)["figures"] if f.get("by") == "seeds"]
@@ -178,7 +181,7 @@ def test_missing_runs_are_trained_once_with_each_seed_and_mix_of_prompts(command
     assert ways == {f"{what}contrastive, prompts {mix} (2 seeds)" for what in ("", "zero_shot of ") for mix in
                     ("sentiment", "synonyms")}  # fmt: skip
     before = (tmp_path / "out" / named[0] / "run.json").read_bytes()
-    assert command(*words)[0] == 0
+    told(*words)
     assert (tmp_path / "out" / named[0] / "run.json").read_bytes() == before
 
 
@@ -338,8 +341,7 @@ def test_a_choice_fills_the_cell_and_a_label_may_be_left_out(trained, folders, o
 
 
 def test_images_that_a_run_learned_from_are_left_out_under_any_name(trained, folders, on, tmp_path):
-    other = shutil.copytree(folders["m"], tmp_path / "query")
-    edit(other / "dataset.json", name="found")
+    other = edited_copy(folders["m"], tmp_path / "query", "dataset.json", name="found")
     tables = ("images.parquet", "annotations.parquet", "targets-emotions.parquet", "truth.parquet")
     for file in [*(other / name for name in tables), *other.glob("embeddings/*/list-*.parquet")]:
         table = pd.read_parquet(file)
@@ -348,8 +350,7 @@ def test_images_that_a_run_learned_from_are_left_out_under_any_name(trained, fol
     count, test = len(Dataset.open(other).images), RunFolder.open(trained["m"]).info.split.images["test"]
     assert found.n == test
     assert any(f"{count - test} of {count} images are among those that" in line for line in said)
-    moved = shutil.copytree(trained["m"], tmp_path / "moved")
-    edit(moved / "run.json", config={"dataset": "gone"})
+    moved = edited_copy(trained["m"], tmp_path / "moved", "run.json", config={"dataset": "gone"})
     assert on(moved, other)[0].n == count  # nothing tells: other names, and the own data are gone
 
 

@@ -3,8 +3,6 @@
 import copy
 import json
 import math
-import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +18,8 @@ from affectml.heads import PriorHead
 from affectml.runs import RunFolder
 
 from .checks import refused
-from .edited import edit
+from .edited import edited_copy
+from .written import GOLDEN
 
 HIGH, LOW = 1 / (1 + math.exp(-1)), 1 / (1 + math.exp(1))
 
@@ -38,14 +37,14 @@ ENDS = torch.tensor([HIGH, LOW], dtype=torch.float64)
 # Occlusion
 
 
-@pytest.mark.parametrize(
-    ("lights", "peak"),
-    [
-        ((0.0,), 1),  # a fall of 2 in log-odds, the largest: 1
-        ((0.0, 0.9), pytest.approx(1)),  # each filling has the same say: a tenth of the fall, in the same place
-        ((3.0,), -1),  # the patch speaks against the label
-    ],
-)
+PEAKS = [
+    ((0.0,), 1),  # a fall of 2 in log-odds, the largest: 1
+    ((0.0, 0.9), pytest.approx(1)),  # each filling has the same say: a tenth of the fall, in the same place
+    ((3.0,), -1),  # the patch speaks against the label
+]
+
+
+@pytest.mark.parametrize(("lights", "peak"), PEAKS)
 def test_a_map_peaks_at_the_one_patch_that_the_rate_rests_on(lights, peak):
     found = explanation.occlusion(one_patch, PIXELS, {str(light): PIXELS * light for light in lights}, (2, 2))
     assert found.tolist() == [[[0, 0], [peak, 0]], [[0, 0], [0, 0]]]
@@ -54,14 +53,13 @@ def test_a_map_peaks_at_the_one_patch_that_the_rate_rests_on(lights, peak):
 # Curves
 
 
-@pytest.mark.parametrize(
-    ("sign", "deletion", "insertion", "deleted", "gain"),
-    [
-        (1, [HIGH, LOW, LOW, LOW, LOW], [LOW, HIGH, HIGH, HIGH, HIGH], LOW + (HIGH - LOW) / 8, (HIGH - LOW) * 3 / 4),
-        (-1, [HIGH, HIGH, HIGH, HIGH, LOW], [LOW, LOW, LOW, LOW, HIGH], HIGH - (HIGH - LOW) / 8, (LOW - HIGH) * 3 / 4),
-    ],
-    ids=["best", "worst"],
-)
+ORDERS = [
+    (1, [HIGH, LOW, LOW, LOW, LOW], [LOW, HIGH, HIGH, HIGH, HIGH], LOW + (HIGH - LOW) / 8, (HIGH - LOW) * 3 / 4),
+    (-1, [HIGH, HIGH, HIGH, HIGH, LOW], [LOW, LOW, LOW, LOW, HIGH], HIGH - (HIGH - LOW) / 8, (LOW - HIGH) * 3 / 4),
+]
+
+
+@pytest.mark.parametrize(("sign", "deletion", "insertion", "deleted", "gain"), ORDERS, ids=["best", "worst"])
 def test_the_curves_of_an_order_where_the_rate_rests_on_one_patch(sign, deletion, insertion, deleted, gain):
     order = sign * explanation.spread(torch.tensor([[0.0, 0.0], [1.0, 0.0]]), (4, 4))
     made = explanation.curves(one_patch, PIXELS, BLACK, order, 0, ENDS, 4)["mean"]
@@ -141,7 +139,7 @@ def few():
         yield
 
 
-RUNS = Path(__file__).parents[1] / "golden" / "0.3.0" / "runs"
+RUNS = GOLDEN / "runs"
 
 
 @pytest.fixture(scope="module")
@@ -239,8 +237,7 @@ def test_the_command_says_in_one_line_what_is_wrong(trained, image, command, wor
 
 def test_what_cannot_be_explained_is_named(trained, image, tmp_path):
     (tmp_path / "text.png").write_text("no picture")
-    elsewhere = shutil.copytree(trained.folder, tmp_path / "run")
-    edit(elsewhere / "run.json", encoder={"specs": []})
+    elsewhere = edited_copy(trained.folder, tmp_path / "run", "run.json", encoder={"specs": []})
     trains = "trained on embeddings made elsewhere, .* train on embeddings that `affectml embed`"
     refused(BadRun, trains, affectml.explain, elsewhere, image)
     for picture, options, error, says in (
@@ -260,8 +257,7 @@ def test_text_heads_and_distributions_are_explained_as_predict_scores_them(image
         with torch.inference_mode():
             features = torch.nn.functional.normalize(encoder.image_tower.encode_image(pixels), dim=-1)
         assert torch.equal(explanation.rates_of(RunFolder.open(run.folder), encoder)(pixels), said(features).double())
-        found = run.explain(image, threads=1)
-        assert found.rate == pytest.approx(float(said(features).max()), abs=1e-6)
+        assert run.explain(image, threads=1).rate == pytest.approx(float(said(features).max()), abs=1e-6)
     bare = copy.copy(words.head)
     bare.texts = None  # as weights that come without texts: the encoder is asked for those of the run's labels
     without = explanation.rates_of(with_head(words, bare), words._encoder)

@@ -31,7 +31,7 @@ from affectml_annotation import Answer, LabelStore, Task
 
 from .answered import write_answered
 from .checks import refused
-from .edited import edit
+from .edited import edit, edited_copy
 
 IDS = list("abcdef")
 LABELS = ("awe", "joy", "fear")
@@ -100,9 +100,6 @@ def test_a_query_of_rates_orders_by_the_geometric_mean(found):
     assert ids(found, rates="awe without fear", order="people.rate.fear")[2:4] == "ba"
 
 
-ODD = Taxonomy("odd", ("awe", "awe and wonder", "no feeling"))
-
-
 QUERIES = {
     "awe": ("awe", ""),
     "Awe and JOY": ("awe joy", ""),
@@ -118,9 +115,9 @@ QUERIES = {
 
 def test_what_a_query_of_rates_says():
     """A label's own name comes before another's synonym, and the longest name before a shorter one."""
-    read = {text: tuple(map(" ".join, parse_rates(text, FEELINGS))) for text in QUERIES}
-    assert read == QUERIES
-    assert parse_rates("awe and wonder without no feeling", ODD) == (("awe and wonder",), ("no feeling",))
+    assert {text: tuple(map(" ".join, parse_rates(text, FEELINGS))) for text in QUERIES} == QUERIES
+    odd = Taxonomy("odd", ("awe", "awe and wonder", "no feeling"))
+    assert parse_rates("awe and wonder without no feeling", odd) == (("awe and wonder",), ("no feeling",))
     assert parse_rates("irritability", get_taxonomy("parrott-25")) == (("irritabilty",), ())
 
 
@@ -268,8 +265,7 @@ def test_a_run_on_other_images_of_the_same_names_is_refused(demo, demo_set, tmp_
                       (fewer, "fewer has other files for some of the 20 images"),
                       (none, "none has none of its 200 images; it learned from .*demo")):  # fmt: skip
         refused(BadRun, why, Collection, data, [run])
-    moved = shutil.copytree(run, tmp_path / "moved")
-    edit(moved / "run.json", config={"dataset": str(tmp_path / "nowhere")})
+    moved = edited_copy(run, tmp_path / "moved", "run.json", config={"dataset": str(tmp_path / "nowhere")})
     gone = "{} of its images are not here; it is taken that the others are the same"
     assert f"moved: {gone.format(180)}" in Collection(fewer, [moved]).notes
     less = shutil.copytree(demo.dataset.root, tmp_path / "less")
@@ -524,7 +520,6 @@ def test_the_command_starts_the_page_with_what_was_asked_for(hand, monkeypatch, 
     assert page.endswith("entry/explore.py")
     asked = [str(hand.root), *(f"--run={run}" for run in runs)]
     assert given == ["--server.address", "127.0.0.1", "--server.port", "8600", "--", *asked]
-    told = [
-        command("explore", hand.root, "--address", "0.0.0.0", *more)[2] for more in ((), ("--allow-host", "10.0.0.2"))
-    ]
+    words = ("explore", hand.root, "--address", "0.0.0.0")
+    told = [command(*words, *more)[2] for more in ((), ("--allow-host", "10.0.0.2"))]
     assert ["--allow-host NAME-or-IP" in each for each in told] == [True, False]

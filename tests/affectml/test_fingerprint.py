@@ -109,12 +109,8 @@ def export(folder: Path) -> None:
     entry = Dataset.open(folder).meta.targets["emotions"]
     labels, image = entry.resolve_taxonomy().labels, str(Dataset.open(folder).images["image_id"].iloc[0])
     with LabelStore("sqlite://") as store:
-        store.init_task(
-            Task(
-                labels=labels, question=entry.question, construct=entry.construct, name="task", taxonomy=entry.taxonomy
-            ),
-            [image],
-        )
+        asked = {"question": entry.question, "construct": entry.construct, "taxonomy": entry.taxonomy}
+        store.init_task(Task(labels=labels, name="task", **asked), [image])
         store.invite(["someone new"])
         store.submit([Answer(image, "someone new", "labels", labels[:1])])
         done = write_dataset_folder(folder, Collected.of(store), {"people": partial(aggregate, labels=labels)})

@@ -20,18 +20,10 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from affectml import heads
 from affectml._own import import_module
 from affectml.errors import BadInput, BadRun
-from affectml.heads import Head, SoftmaxHead, load_head
+from affectml.heads import Head, SoftmaxHead, load_head, registry
 from affectml.heads.base import HEADS
 from affectml.heads.config import Wanted
-from affectml.heads.registry import (
-    build_plain,
-    check_plain,
-    free_options,
-    head_class,
-    offered,
-    option_words,
-    typed_options,
-)
+from affectml.heads.registry import build_plain, check_plain, head_class, offered
 from affectml_metrics.functional import rate_cross_entropy, set_f1
 
 from .checks import refused
@@ -67,15 +59,15 @@ def test_a_head_of_an_installed_package_is_known_by_its_name(neighbours, install
     assert load_head(neighbours / "head").config.neighbours == 1
 
 
-@pytest.mark.parametrize(
-    ("packages", "name", "says"),
-    [
-        (["affectml-a"], "broken", r"package affectml-a 1\.0 fails \(ModuleNotFoundError: .*\); mend, "),
-        (["affectml-a"], "path", "package affectml-a 1\\.0 names os:path, expected a head named 'path'; mend"),
-        (["affectml-a"], "softmax", r"affectml and affectml-a 1\.0 have one of this name; uninstall the package$"),
-        (["affectml-a", "affectml-b"], "path", r"affectml-[ab] 1\.0 and affectml-[ab] 1\.0 have .* all but one$"),
-    ],
-)
+NOT_TAKEN = [
+    (["affectml-a"], "broken", r"package affectml-a 1\.0 fails \(ModuleNotFoundError: .*\); mend, "),
+    (["affectml-a"], "path", "package affectml-a 1\\.0 names os:path, expected a head named 'path'; mend"),
+    (["affectml-a"], "softmax", r"affectml and affectml-a 1\.0 have one of this name; uninstall the package$"),
+    (["affectml-a", "affectml-b"], "path", r"affectml-[ab] 1\.0 and affectml-[ab] 1\.0 have .* all but one$"),
+]
+
+
+@pytest.mark.parametrize(("packages", "name", "says"), NOT_TAKEN)
 def test_a_package_whose_head_cannot_be_taken_is_named_in_one_line(installed, packages, name, says):
     points = {"broken": "nowhere:Head", "path": "os:path", "softmax": "affectml.heads:SoftmaxHead"}
     for package in packages:
@@ -84,11 +76,11 @@ def test_a_package_whose_head_cannot_be_taken_is_named_in_one_line(installed, pa
     assert head_class("sigmoid").name == "sigmoid", "it stands in nobody's way"
 
 
+TASKS = [("single", False), ("distribution", False), ("rates", True), ("sets", True), ("single", True)]
+
+
 @pytest.mark.parametrize("head", offered())
-@pytest.mark.parametrize(
-    ("target", "multilabel"),
-    [("single", False), ("distribution", False), ("rates", True), ("sets", True), ("single", True)],
-)
+@pytest.mark.parametrize(("target", "multilabel"), TASKS)
 def test_a_head_is_built_for_what_it_learns_and_refuses_the_rest(head, target, multilabel):
     wanted = Wanted(target=target, multilabel=multilabel)
     if wanted.task in HEADS[head].learns:
@@ -99,45 +91,45 @@ def test_a_head_is_built_for_what_it_learns_and_refuses_the_rest(head, target, m
 
 
 def test_a_run_folder_imports_no_code(neighbours):
-    head = import_module("my_heads").NeighbourHead().fit(np.eye(4), np.eye(4)[:, :2])
-    head.save(neighbours / "head")
+    import_module("my_heads").NeighbourHead().fit(np.eye(4), np.eye(4)[:, :2]).save(neighbours / "head")
     del HEADS["knn"]
     refused(BadRun, "no head 'knn'.*import the module that defines it first", load_head, neighbours / "head")
 
 
-@pytest.mark.parametrize(
-    ("head", "words", "values"),
-    [
-        ("sigmoid", {"l2": "0.1", "assumed_negatives": "0"}, {"l2": 0.1, "assumed_negatives": 0.0}),
-        ("softmax", {"learning_rate": "none", "batch_size": "64"}, {"learning_rate": None, "batch_size": 64}),
-        ("kernel", {"kernel": "rbf", "gamma": 0.4}, {"kernel": "rbf", "gamma": 0.4}),
-        ("auto", {"families": "linear, rbf"}, {"families": ("linear", "rbf")}),
-        ("zero_shot", {"logit_scale": "50"}, {"logit_scale": 50.0}),
-    ],
-)
+TYPED = [
+    ("sigmoid", {"l2": "0.1", "assumed_negatives": "0"}, {"l2": 0.1, "assumed_negatives": 0.0}),
+    ("softmax", {"learning_rate": "none", "batch_size": "64"}, {"learning_rate": None, "batch_size": 64}),
+    ("kernel", {"kernel": "rbf", "gamma": 0.4}, {"kernel": "rbf", "gamma": 0.4}),
+    ("auto", {"families": "linear, rbf"}, {"families": ("linear", "rbf")}),
+    ("zero_shot", {"logit_scale": "50"}, {"logit_scale": 50.0}),
+]
+
+
+@pytest.mark.parametrize(("head", "words", "values"), TYPED)
 def test_options_are_read_as_the_types_of_the_config(head, words, values):
-    found = typed_options(HEADS[head], words)
+    found = registry.typed_options(HEADS[head], words)
     assert found == values
     assert [type(value) for value in found.values()] == [type(value) for value in values.values()]
-    assert typed_options(HEADS[head], {name: option_words(value) for name, value in found.items()}) == found
+    again = {name: registry.option_words(value) for name, value in found.items()}
+    assert registry.typed_options(HEADS[head], again) == found
 
 
-@pytest.mark.parametrize(
-    ("head", "options", "says"),
-    [
-        ("sigmoid", {"dropuot": "1"}, r"a sigmoid head has no option 'dropuot'; did you mean 'dropout'\? \(options: a"),
-        ("sigmoid", {"l2": "strong"}, "l2='strong': it should be a valid number, .* or none"),
-        ("sigmoid", {"l2": "1e400"}, "l2='1e400': it should be a finite number or none"),
-        ("sigmoid", {"batch_size": "2.5"}, "batch_size='2.5': it should be a valid integer"),
-        ("sigmoid", {"l2": "-1"}, "l2='-1': it should be greater than or equal to 0 or none"),
-        ("kernel", {"kernel": "linear"}, "it should be 'exponential' or 'rbf'"),
-        ("sigmoid", {"dropout": "1"}, "dropout='1': it should be less than 1"),
-        ("sigmoid", {"hidden": "99999999"}, "hidden='99999999': it should be less than or equal to 65536"),
-        ("kernel", {"kind": "rates"}, "this is what multilabel says"),
-        ("topk", {"hidden": 64}, "a topk head has no option 'hidden'"),
-        ("sigmoid", {"k": 2}, "a sigmoid head has no option 'k'"),
-    ],
-)
+NO_OPTIONS = [
+    ("sigmoid", {"dropuot": "1"}, r"a sigmoid head has no option 'dropuot'; did you mean 'dropout'\? \(options: a"),
+    ("sigmoid", {"l2": "strong"}, "l2='strong': it should be a valid number, .* or none"),
+    ("sigmoid", {"l2": "1e400"}, "l2='1e400': it should be a finite number or none"),
+    ("sigmoid", {"batch_size": "2.5"}, "batch_size='2.5': it should be a valid integer"),
+    ("sigmoid", {"l2": "-1"}, "l2='-1': it should be greater than or equal to 0 or none"),
+    ("kernel", {"kernel": "linear"}, "it should be 'exponential' or 'rbf'"),
+    ("sigmoid", {"dropout": "1"}, "dropout='1': it should be less than 1"),
+    ("sigmoid", {"hidden": "99999999"}, "hidden='99999999': it should be less than or equal to 65536"),
+    ("kernel", {"kind": "rates"}, "this is what multilabel says"),
+    ("topk", {"hidden": 64}, "a topk head has no option 'hidden'"),
+    ("sigmoid", {"k": 2}, "a sigmoid head has no option 'k'"),
+]
+
+
+@pytest.mark.parametrize(("head", "options", "says"), NO_OPTIONS)
 def test_an_option_that_cannot_be_set_is_refused_with_the_way_out(head, options, says):
     refused(BadInput, says, check_plain, head, Wanted("rates", True, options))
 
@@ -148,15 +140,14 @@ def test_the_page_has_every_option_of_every_head():
         pytest.skip("tests run away from the repository, without its docs")
     rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| ([a-z_, ]+) \|", page.read_text(encoding="utf-8"), re.MULTILINE)
     told = {(head, name) for names, heads in rows for name in re.findall(r"\w+", names) for head in heads.split(", ")}
-    assert {head for head in offered() if free_options(HEADS[head])} <= {head for head, _ in told}
-    assert told == {(head, name) for head, _ in told for name in free_options(HEADS[head])}
+    assert {head for head in offered() if registry.free_options(HEADS[head])} <= {head for head, _ in told}
+    assert told == {(head, name) for head, _ in told for name in registry.free_options(HEADS[head])}
 
 
 @pytest.mark.parametrize("head", ["prior", "ensemble"])
 def test_a_head_that_is_not_trained_is_not_offered_and_says_what_it_is(head):
     assert head not in offered()
-    says = f"^head='{head}': an? {head} head .*; take one of {', '.join(offered())}$"
-    refused(BadInput, says, head_class, head)
+    refused(BadInput, f"^head='{head}': an? {head} head .*; take one of {', '.join(offered())}$", head_class, head)
 
 
 FOLDER = Path(inspect.getfile(Head)).parent
@@ -247,19 +238,18 @@ def test_the_score_is_minus_the_log_loss_of_the_rows_that_weigh(fitted):
     assert head.score(X, RATES, sample_weight=first) == pytest.approx(head.score(X[:10], RATES[:10]))
 
 
-@pytest.mark.parametrize(
-    ("head", "kind"),
-    [
-        (heads.SigmoidHead(l2=0.1), "rates"),
-        (heads.SoftmaxHead(l2=0.1), "distribution"),
-        (heads.TopKHead(l2=0.1), "sets"),
-        (heads.KernelHead(gamma=1.0, l2=0.1), "distribution"),
-    ],
-)
+SEARCHED = [
+    (heads.SigmoidHead(l2=0.1), "rates"),
+    (heads.SoftmaxHead(l2=0.1), "distribution"),
+    (heads.TopKHead(l2=0.1), "sets"),
+    (heads.KernelHead(gamma=1.0, l2=0.1), "distribution"),
+]
+
+
+@pytest.mark.parametrize(("head", "kind"), SEARCHED)
 def test_a_pipeline_is_searched_and_cross_validated(head, kind):
     y, pipe = TARGETS[kind], Pipeline([("scale", StandardScaler()), ("head", head)])
-    scores = cross_val_score(pipe, X, y, cv=3, error_score="raise")
-    assert (scores < 0).tolist() == [True] * 3
+    assert (cross_val_score(pipe, X, y, cv=3, error_score="raise") < 0).tolist() == [True] * 3
     search = GridSearchCV(pipe, {"head__l2": [1e-3, 1e3]}, cv=3, error_score="raise").fit(X, y)
     assert (search.best_params_, search.predict(X).shape) == ({"head__l2": 1e-3}, y.shape)
     assert search.score(X, y) == pytest.approx(search.best_estimator_.score(X, y))
@@ -323,8 +313,7 @@ def test_scikit_learns_checks_pass_but_for_those_named_with_their_reason(monkeyp
 
 def test_metrics_of_scikit_learn_and_affectml_metrics_judge_sets_and_rates():
     def validated(kind, scoring):
-        head = heads.SigmoidHead(l2=0.01)
-        return cross_val_score(head, X, TARGETS[kind], cv=3, scoring=scoring, error_score="raise")
+        return cross_val_score(heads.SigmoidHead(l2=0.01), X, TARGETS[kind], cv=3, scoring=scoring, error_score="raise")
 
     def by_rates(head, X, y):
         return -rate_cross_entropy(head.predict_rates(X), y).mean().item()

@@ -3,38 +3,28 @@
 import errno
 import json
 import os
-import re
 import shutil
 import sys
-from pathlib import Path
 
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from affectml import importers
 from affectml._own import import_module
 from affectml.cli.import_ import app
 from affectml.data import Dataset
 from affectml.errors import BadInput
-from affectml.importers import (
-    ImportSummary,
-    get_importer,
-    import_folder,
-    import_table,
-    names,
-    parse_list,
-    parse_mapping,
-    registry,
-)
+from affectml.importers import ImportSummary, get_importer, import_folder, import_table, registry
 
 from .checks import refused
+from .fuzz.sources import picture
 
 
 @pytest.fixture
 def classes(tmp_path):
     for name in ("happy", "fear"):
-        (tmp_path / "in" / name).mkdir(parents=True)
-        Image.new("RGB", (5, 5)).save(tmp_path / "in" / name / "1.jpg")
+        picture(tmp_path / "in" / name / "1.jpg")
     (tmp_path / "in" / "fear" / "2.jpg").write_text("no image")
     (tmp_path / "t.csv").write_text("file,happy,fear\nin/happy/1.jpg,3,1\nin/fear/1.jpg,0,2\nin/fear/2.jpg,1,1\n")
     return tmp_path
@@ -44,11 +34,11 @@ def run(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
-def test_folder_prints_what_came_and_what_did_not(classes):
-    result = run("folder", classes / "in", classes / "out", "--map", "happy=joy", "--source", "me", "--licence", "CC0")
-    assert result.exit_code == 0
+def test_folder_prints_what_came_and_what_did_not(classes, told):
+    facts = ["--map", "happy=joy", "--source", "me", "--licence", "CC0"]
+    printed = " ".join(told("import", "folder", classes / "in", classes / "out", *facts).split())
     for expected in ("imported in", "fear, joy", "single (single)", "images: not an image: 1 (", "happy -> joy"):
-        assert expected in " ".join(result.stdout.split())
+        assert expected in printed
     meta = Dataset.open(classes / "out").meta
     assert (meta.source, meta.licence, meta.targets["single"].construct) == ("me", "CC0", "query")
 
@@ -66,8 +56,8 @@ def test_table_takes_its_options(classes):
 def test_errors_are_left_to_the_command_line(classes):
     with pytest.raises(BadInput, match=r"--map 'happy': expected a pair"):
         run("folder", classes / "in", classes / "out", "--map", "happy")
-    refused(BadInput, r"'a' is both 'b' and 'c'", parse_mapping, ["a=b", "a=c"])
-    assert parse_list(None) is None
+    refused(BadInput, r"'a' is both 'b' and 'c'", importers.parse_mapping, ["a=b", "a=c"])
+    assert importers.parse_list(None) is None
 
 
 def test_a_written_data_set_sums_up_to_what_its_importer_said(classes):
@@ -77,21 +67,13 @@ def test_a_written_data_set_sums_up_to_what_its_importer_said(classes):
 
 
 @pytest.fixture
-def outside(tmp_path, monkeypatch):
+def outside(tmp_path, monkeypatch, contributed):
     """The working folder with CONTRIBUTING.md's own importer, which nobody has imported yet; and its data."""
-
-    page = Path(__file__).parents[2] / "CONTRIBUTING.md"
-    if not page.is_file():
-        pytest.skip("tests run away from the repository, without its docs")
-    found = re.search(r'```python\n("""my_importers\.py: .*?)```', page.read_text(encoding="utf-8"), re.DOTALL)
-    assert found
-    (tmp_path / "my_importers.py").write_text(found[1])
+    contributed("my_importers")
     get_importer("folder")  # registered for good, before what follows is forgotten again
     monkeypatch.setattr(registry, "_REGISTERED", dict(registry._REGISTERED))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "my_importers", raising=False)
     for number in (1, 2, 3):
-        Image.new("RGB", (5, 5)).save(tmp_path / f"{number}.jpg")
+        picture(tmp_path / f"{number}.jpg")
     boxes = [(1, 7, 0), (1, 8, 0), (2, 8, 1)]
     keys = ("image_id", "category_id", "iscrowd")
     content = {
@@ -103,14 +85,7 @@ def outside(tmp_path, monkeypatch):
     return tmp_path
 
 
-def sets_in(folder):
-    target = Dataset.open(folder).target("sets")
-    return dict(zip(target.image_id, target.table.tolist(), strict=True))
-
-
-@pytest.mark.parametrize(
-    ("called", "by"), [("boxes", "module"), ("boxes", "package"), ("my_importers:boxes", "its place")]
-)
+@pytest.mark.parametrize(("called", "by"), [("boxes", "module"), ("boxes", "package"), ("my_importers:boxes", "place")])
 def test_an_importer_from_outside_the_package_is_a_command(outside, installed, called, by):
     if by == "module":  # as `affectml --import my_importers import boxes` does
         import_module("my_importers")
@@ -122,9 +97,11 @@ def test_an_importer_from_outside_the_package_is_a_command(outside, installed, c
     assert "--crowds" in run(called, "--help").stdout
     said = run(called, outside / "people.json", outside / "out", "--crowds", "--name", "mine", "--licence", "CC0")
     assert "expressed" in said.stdout
-    meta = Dataset.open(outside / "out").meta
-    assert (meta.name, meta.licence, meta.targets["sets"].question) == ("mine", "CC0", "What does this person feel?")
-    assert sets_in(outside / "out") == {"1.jpg": [1, 1], "2.jpg": [1, 0]}, "awe, joy; nobody spoke of 3.jpg"
+    data = Dataset.open(outside / "out")
+    meta, sets = data.meta, data.target("sets")
+    assert (meta.name, meta.licence, sets.meta.question) == ("mine", "CC0", "What does this person feel?")
+    assert sets.image_id.tolist() == ["1.jpg", "2.jpg"], "nobody spoke of 3.jpg"
+    assert sets.table.tolist() == [[1, 1], [1, 0]], "awe, joy"
 
 
 def test_a_package_whose_importer_fails_is_named_in_one_line(outside, installed):
@@ -159,7 +136,7 @@ def test_an_option_that_an_importer_lacks_is_named_with_the_nearest(classes):
 
 
 def test_every_importer_states_what_each_of_its_options_does():
-    for name in names():
+    for name in registry.names():
         found = get_importer(name)
         assert all(option.help.text for option in found.options()), name
         assert found.summary
@@ -168,11 +145,7 @@ def test_every_importer_states_what_each_of_its_options_does():
 @pytest.mark.parametrize(
     ("error", "code", "says"),
     [
-        (
-            OSError(errno.ENOSPC, "No space left on device"),
-            2,
-            "BadInput: {}: No space left on device; nothing was written\n",
-        ),
+        (OSError(errno.ENOSPC, "full"), 2, "BadInput: {}: No space left on device; nothing was written\n"),
         (KeyboardInterrupt(), 130, "stopped: nothing was written: the same command starts again\n"),
     ],
     ids=["full disk", "Ctrl-C"],

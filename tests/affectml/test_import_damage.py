@@ -8,16 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
-from scipy.io import savemat
 
-from affectml.data import Dataset
 from affectml.errors import BadInput
 from affectml.importers import import_emoset, import_emotic
 from affectml.importers.clip_e import import_clip_e
-from affectml.importers.images import import_images
 
-from .fuzz.sources import emoset_folder, keras_weights
+from .fuzz.sources import emoset_folder, emotic_folder, keras_weights, picture
 
 
 def test_half_of_a_character_in_json_is_refused(tmp_path, refused):
@@ -54,13 +50,9 @@ def test_a_damaged_hdf5_is_refused(tmp_path, damage):
 
 
 def test_a_folder_called_like_the_one_inside_it_is_not_taken_for_it(tmp_path):
-    root, images = tmp_path / "EMOTIC", tmp_path / "EMOTIC" / "emotic" / "mscoco" / "images"
-    images.mkdir(parents=True)
-    Image.new("RGB", (10, 10)).save(images / "a.jpg")
-    person = {"body_bbox": [0, 0, 5, 5], "annotations_categories": {"categories": np.array(["Anger"], dtype=object)}}
-    photo = {"filename": "a.jpg", "folder": "mscoco/images", "person": person}
-    savemat(root / "Annotations.mat", {"train": photo})
-    assert import_emotic(root, tmp_path / "out").images == 1
+    root = emotic_folder(tmp_path / "EMOTIC")
+    (root / "Annotations" / "Annotations.mat").rename(root / "Annotations.mat")
+    assert import_emotic(root, tmp_path / "out").images == 3
 
 
 def test_a_small_file_that_unpacks_to_much_is_not_unpacked(tmp_path, monkeypatch, refused):
@@ -72,12 +64,9 @@ def test_a_small_file_that_unpacks_to_much_is_not_unpacked(tmp_path, monkeypatch
 
 def test_a_name_that_is_no_utf_8_is_said(tmp_path, refused):
     for label in ("joy", "fear"):
-        (tmp_path / "in" / label).mkdir(parents=True)
-        Image.new("RGB", (5, 5)).save(tmp_path / "in" / label / "1.png")
+        picture(tmp_path / "in" / label / "1.png")
     shutil.copy(tmp_path / "in" / "joy" / "1.png", os.fsencode(tmp_path / "in" / "joy") + b"/caf\xe9.png")
     refused(r"caf\\udce9\.png': the name is not UTF-8.*rename the file", "folder", tmp_path / "in")
-    import_images(tmp_path / "in", tmp_path / "out", taxonomy="mikels-8")
-    assert len(Dataset.open(tmp_path / "out").images) == 2
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "json"])

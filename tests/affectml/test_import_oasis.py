@@ -64,8 +64,7 @@ def test_no_other_distribution_with_these_moments_has_more_entropy(mean, part):
 
 
 def test_cr_line_ends_trailing_spaces_and_images_that_are_not_there(tmp_path, bring):
-    root = oasis_folder(tmp_path / "in", OASIS, ["Dog 2", "Fence 1 "], end="\r")
-    summary, data = bring("oasis", root)
+    summary, data = bring("oasis", oasis_folder(tmp_path / "in", OASIS, ["Dog 2", "Fence 1 "], end="\r"))
     assert summary.skipped == {"images: not in the folder": ["Dog 1"]}
     rows = data.images[["image_id", "group", "category"]].to_numpy().tolist()
     assert rows == [["Dog 2", "Dog", "Animal"], ["Fence 1", "Fence", "Object"]]
@@ -74,8 +73,7 @@ def test_cr_line_ends_trailing_spaces_and_images_that_are_not_there(tmp_path, br
 
 def test_one_row_by_hand(tmp_path, bring):
     # Mean 4 and SD 2 on seven points is the flat distribution: three sevenths on each side, one in the middle.
-    root = oasis_folder(tmp_path / "in", OASIS, ["Dog 1"])
-    _, dataset = bring("oasis", root)
+    _, dataset = bring("oasis", oasis_folder(tmp_path / "in", OASIS, ["Dog 1"]))
     polarity, affect = dataset.target("polarity"), dataset.target("affect")
     np.testing.assert_allclose(polarity.table[0], [3 / 7, 1 / 7, 3 / 7], atol=1e-8)
     np.testing.assert_allclose(affect.table[0], [3 / 7] * 4, atol=1e-8)

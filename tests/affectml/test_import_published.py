@@ -18,28 +18,12 @@ from affectml.importers.registry import PUBLISHED, published_sets
 from affectml.taxonomies import Taxonomy, mapping
 
 from .fuzz import sources
-from .fuzz.sources import (
-    ABSTRACT,
-    ARTEMIS,
-    EMOTION6,
-    LDL,
-    MIKELS,
-    PARROTT,
-    TEST,
-    TRAIN,
-    URL,
-    picture,
-    text,
-)
+from .fuzz.reading import written
+from .fuzz.sources import ARTEMIS, LDL, MIKELS, PARROTT, TEST, TRAIN, URL, picture, text
+from .written import words
 
 NOT_DOWNLOADED = "images: a url and no file; they cannot be embedded until they are downloaded"
 SPARE = "images that no row names"
-
-
-def words(target):
-    """The labels of each image."""
-    labels = np.array(target.taxonomy.labels)
-    return {image: set(labels[row > 0]) for image, row in zip(target.image_id, target.table, strict=True)}
 
 
 def column(data, name):
@@ -72,29 +56,12 @@ def test_a_set_of_plain_shape_is_an_entry_of_the_table(tmp_path):
 # What each set reads, by hand
 
 
-def lay(*pictures, **lists):
-    """Writes a set of these pictures and of text files, whose names have their dots as underscores."""
-
-    def write(root):
-        for name in pictures:
-            picture(root / name)
-        for name, lines in lists.items():
-            text(root / name.replace("_", "."), *lines)
-        return root
-
-    return write
-
-
-def of_label(layout, labels):
-    return lay(*(layout.format(label) for label in labels))
-
-
 BY_HAND = {  # name -> what writes it, and what comes of it: of the summary, of targets, of columns of images
     "fi": (sources.fi_folder, {
         "images": 8, "construct": "evoked", "taxonomy": "mikels-8", "skipped": [1],
         "single.words": {f"{label}/{label}_1.jpg": {label} for label in MIKELS},
     }),
-    "unbiasedemo": (of_label("images/{0}/{0} baby/1.jpg", PARROTT), {
+    "unbiasedemo": (written(pictures=[f"images/{label}/{label} baby/1.jpg" for label in PARROTT]), {
         "images": 6, "construct": "query", "taxonomy": "parrott-6", "subfolder": [f"{label} baby" for label in PARROTT],
     }),
     "emoset": (sources.emoset_folder, {
@@ -129,7 +96,8 @@ BY_HAND = {  # name -> what writes it, and what comes of it: of the summary, of 
         "distribution.table": [[0, 5], [4, 1], [2, 3]], "distribution.n": [5, 5, 5], "agree": [5, 4, 3],
         "note": "votes follow from the three lists: how many of five people agreed at least",
     }),
-    "webemo": (lay("train/zest/b.jpg", "test/7/7_c.jpg", train25_txt=TRAIN, test25_txt=TEST), {
+    "webemo": (written(
+        ("train25.txt", *TRAIN), ("test25.txt", *TEST), pictures=["train/zest/b.jpg", "test/7/7_c.jpg"]), {
         "images": 4, "construct": "query", "targets": {"sets": "sets"}, "split": ["train", "train", "test", "test"],
         "sets.words": {f"{URL}a.jpg": {"affection", "sadness"}, f"{URL}b.jpg": {"zest"},
                        f"{URL}both.jpg": {"confusion", "disgust"}, f"{URL}c.jpg": {"envy"}},
@@ -157,7 +125,8 @@ BY_HAND = {  # name -> what writes it, and what comes of it: of the summary, of 
 @pytest.mark.parametrize("name", BY_HAND)
 def test_what_a_set_reads_by_hand(tmp_path, bring, name):
     write, expected = BY_HAND[name]
-    summary, data = bring(name, write(tmp_path / "in"))
+    write(tmp_path / "in")
+    summary, data = bring(name, tmp_path / "in")
     for fact, value in expected.items():
         kind, _, of_target = fact.partition(".")
         if of_target:
@@ -220,38 +189,12 @@ def test_emoset_images_may_lie_behind_a_link_and_have_other_capitals(tmp_path, b
 # Counted answers
 
 
-@pytest.mark.parametrize("end", ["\r", "\r\n"])
-def test_a_line_may_end_as_it_likes(tmp_path, end, bring):
-    assert bring("abstract", sources.abstract_folder(tmp_path / "in", end=end))[1].target(
-        "distribution"
-    ).n.tolist() == [14, 10]
-
-
 def test_images_that_are_none_leave_the_labels(tmp_path, refused):
     root = sources.abstract_folder(tmp_path / "in")
     for image in root.rglob("*.jpg"):
         image.write_text("no image")
     error = refused(r"put them there, or take the labels alone \(images='none'\)", "abstract", root)
     assert "images_root" not in error, "it has no such option"
-
-
-def test_images_that_are_missing_may_be_refused_or_left_out_on_purpose(tmp_path, bring, refused):
-    root = sources.emotion6_folder(tmp_path / "in")
-    refused("1 of 3 images cannot be used", "emotion6", root, strict=True)
-    summary, alone = bring("emotion6", root, images="none")
-    assert (summary.images, "file" in alone.images.columns) == (3, False)
-
-
-def test_a_name_without_suffix_takes_that_of_its_file(tmp_path, bring):
-    _, data = bring(
-        "abstract", sources.abstract_folder(tmp_path / "a", [line.replace(".jpg", "") for line in ABSTRACT])
-    )
-    assert column(data, "file") == ["images/abstract_0001.jpg", "images/abstract_0003.jpg"]
-
-
-def test_an_accent_may_be_composed_otherwise_on_disk(tmp_path, bring):
-    lines = [EMOTION6[0], EMOTION6[1].replace("disgust/1", "disgust/caf\u00e9")]
-    assert bring("emotion6", sources.emotion6_folder(tmp_path / "in", lines, ["disgust/cafe\u0301.jpg"]))[0].images == 1
 
 
 @pytest.mark.parametrize("row", ["1 2 0 0 0 0 0 8", ".25 .75 0 0 0 0 0 0"])
@@ -367,11 +310,8 @@ def test_emotic_has_a_row_per_person(tmp_path, bring):
             sizes.append((image.size, image.convert("RGB").getpixel((image.width // 2, 3))[0] > 200))
     # the first box is the left, red half of its photograph; the second is cut at the photograph's edges
     assert sizes == [((10, 20), True), ((30, 19), False), ((6, 6), True)]
-    assert list(words(data.target("sets")).values()) == [
-        {"happiness", "doubt/confusion"},
-        {"disquietment"},
-        {"affection", "fear", "peace"},
-    ]
+    said = [{"happiness", "doubt/confusion"}, {"disquietment"}, {"affection", "fear", "peace"}]
+    assert list(words(data.target("sets")).values()) == said
     rates = data.target("rates")
     assert (rates.n.tolist(), rates.votes[2, rates.taxonomy.index("peace")]) == ([1, 1, 3], 2)
     assert (summary.construct, summary.judgements, summary.people) == ("expressed", 5, None)

@@ -31,8 +31,7 @@ def load(tmp_path):
         else:
             text = json.dumps(content) if isinstance(content, list | dict) else content
             (tmp_path / file).write_bytes(text if isinstance(text, bytes) else text.encode())
-        summary = import_table(tmp_path / file, tmp_path / out, **options)
-        return summary, Dataset.open(tmp_path / out)
+        return import_table(tmp_path / file, tmp_path / out, **options), Dataset.open(tmp_path / out)
 
     return run
 
@@ -128,9 +127,7 @@ def test_split_group_url_and_own_columns_come_along(load, tmp_path):
     assert dataset.images["group"].tolist() == ["a", "b"]
     assert dataset.images["year"].fillna(-1).tolist() == [1940, -1], "whole numbers stay whole beside a gap"
     assert dataset.images["painter"].isna().tolist() == [False, True]
-    summary, dataset = load(
-        "url,joy,fear,wobble\nhttp://a,3,1,7\nhttp://b,0,4,9\n", label_columns=["joy", "fear"], out="o"
-    )
+    _, dataset = load("url,joy,fear,wobble\nhttp://a,3,1,7\nhttp://b,0,4,9", label_columns=["joy", "fear"], out="o")
     assert (dataset.images["wobble"].tolist(), dataset.images["url"].tolist()) == ([7, 9], ["http://a", "http://b"])
     summary, _ = load("file,label\n0.png,joy\n1.png,\n2.png,fear\n", empty="skip", out="o2")
     assert summary.skipped == {"rows without a label": [f"{tmp_path / 'labels.csv'}, line 3"]}
@@ -223,7 +220,6 @@ ROWS = [{"image": "a.jpg", "joy": 12, "awe": 3, "n": 20}, {"image": "b.jpg", "jo
 VOTES = {row["image"]: {"joy": row["joy"], "awe": row["awe"]} for row in ROWS}
 UNSAID, BESIDE = VOTES | {"b.jpg": {"awe": 17}}, [{"image": "a.jpg", **VOTES["a.jpg"]}, ROWS[1]]
 N = {"a.jpg": 20, "b.jpg": 18}
-BACK = {name: dict(reversed(row.items())) for name, row in VOTES.items()}
 CSV = "[image],[joy],[awe]{n}\na.jpg,12,3{a}\nb.jpg,0,17{b}\n"  # whose header begins as JSON does
 SHAPES = {
     "a list of objects": (ROWS, N),
@@ -275,10 +271,8 @@ def test_windows_paths_and_folders(load, tmp_path):
 def test_missing_and_broken_files_are_counted(load, tmp_path):
     (tmp_path / "bad.png").write_text("<html>")
     summary, dataset = load("file,label\n0.png,joy\nbad.png,fear\n9.png,joy\n")
-    assert summary.skipped == {
-        "images: not an image": [str(tmp_path / "bad.png")],
-        "images: no such file": [str(tmp_path / "9.png")],
-    }
+    why = {"not an image": "bad.png", "no such file": "9.png"}
+    assert summary.skipped == {f"images: {reason}": [str(tmp_path / name)] for reason, name in why.items()}
     assert list(rows(dataset, "single")) == dataset.images["image_id"].tolist() == ["0.png"]
 
 
@@ -337,12 +331,9 @@ BAD = {
     "empty cell": (table("labels", "joy;fear", ""), {}, r"line 3: column 'labels' is empty: .* apply \(empty='none'\)"),
     "image twice": (TWICE, {}, r"line 3: image 'http://a' stands in line 2 already"),
     "union of numbers": (b"file,joy,fear\n0.png,1,2\n0.png,1,3\n", {"duplicates": "union"}, r"duplicates='first'"),
-    "another number": (
-        WOBBLE,
-        {},
-        r"joy, fear are emotions, but what of wobble; .*label_columns=\['joy', 'fear', 'wobble'\]",
-    ),
+    "another number": (WOBBLE, {}, r"joy, fear are emotions, but what of wobble; .*columns=\['joy', .*'wobble'\]"),
     "no such label": (WOBBLE, {"taxonomy": "ekman-6"}, r"label 'anger' of taxonomy ekman-6"),
+    "misspelt": (table("label", "joy", "joyfull"), {"taxonomy": "ekman-6"}, r"line 3: no label 'joyfull' .*mean 'joy'"),
     "not asked": (WOBBLE, ASKED, r"no column for label 'anger'.*nobody was asked about it"),
     "two labels": (table("label,emotion", "a,b"), {}, r"label, emotion could all hold the labels"),
     "two files": (table("path,label", "1.png,b"), {}, r"'file' and 'path' could both be meant.*: file_column"),
@@ -379,35 +370,18 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_one_line_naming_the_place_and_leaves_nothing(load, tmp_path, case):
     content, options, message = BAD[case]
-    with pytest.raises(BadInput, match=message) as caught:
+    with pytest.raises(UnknownLabel if "no label '" in message else BadInput, match=message) as caught:
         load(content, **options)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
     assert not [p for p in tmp_path.iterdir() if p.name.endswith(".tmp")]
 
 
-def test_a_label_the_taxonomy_lacks(load):
-    with pytest.raises(UnknownLabel, match=r"line 3: no label 'joyfull' in taxonomy ekman-6; did you mean 'joy'"):
-        load("file,label\n0.png,joy\n1.png,joyfull\n", taxonomy="ekman-6")
-
-
-@pytest.fixture
-def book():
-    """`book(rows)`: an Excel file with a sheet of these rows, and an empty one."""
-    openpyxl = pytest.importorskip("openpyxl")
-
-    def made(rows):
-        found = openpyxl.Workbook()
-        found.create_sheet("empty")
-        for row in rows:
-            found.active.append(row)
-        return found
-
-    return made
-
-
-def test_one_sheet_of_an_excel_file_is_a_table(load, tmp_path, book):
-    votes = book([("file", "joy", "awe", "n"), (None, None, None, None), ("0.png", 3, 1.0, 4), ("1.png", 0, 4, 4)])
+def test_one_sheet_of_an_excel_file_is_a_table(load, tmp_path):
+    votes = pytest.importorskip("openpyxl").Workbook()
+    votes.create_sheet("empty")
+    for row in [("file", "joy", "awe", "n"), (None, None, None, None), ("0.png", 3, 1.0, 4), ("1.png", 0, 4, 4)]:
+        votes.active.append(row)
     votes.save(tmp_path / "votes.xlsx")
     _, dataset = load((tmp_path / "votes.xlsx").read_bytes(), file="votes.xlsx", kind="rates")
     assert rows(dataset, "rates") == {"0.png": [1, 3], "1.png": [4, 0]}

@@ -57,12 +57,7 @@ def private_modules(file: Path, root: Path):
 
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOTS = {
-    "affectml": ROOT,
-    "affectml_annotation": ROOT / "annotation",
-    "affectml_apps": ROOT / "apps",
-    "affectml_metrics": ROOT / "metrics",
-}
+ROOTS = {"affectml": ROOT, **{f"affectml_{name}": ROOT / name for name in ("annotation", "apps", "metrics")}}
 
 
 def test_no_import_crosses_packages_into_a_private_module():

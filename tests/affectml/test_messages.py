@@ -53,9 +53,8 @@ def absent_in(path, options_by_command, every):
             said = words.split()
             known = next((name for n in (3, 2, 1) if (name := " ".join(said[:n])) in options_by_command), None)
             absent += [f"affectml {words}"] if known is None else []
-            absent += [
-                f"{words} {name}" for name in OPTION.findall(rest) if name not in options_by_command.get(known, every)
-            ]
+            own = options_by_command.get(known, every)
+            absent += [f"{words} {name}" for name in OPTION.findall(rest) if name not in own]
     return absent
 
 

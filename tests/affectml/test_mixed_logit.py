@@ -9,15 +9,7 @@ import torch
 from scipy.integrate import quad
 
 from affectml.heads import mixed_logit as mixed
-from affectml.heads.mixed_logit import (
-    Normals,
-    PersonAnswers,
-    Population,
-    fit_mixed_logit,
-    normal_logistic,
-    person_rates,
-    posterior,
-)
+from affectml.heads.mixed_logit import Normals, PersonAnswers, Population, fit_mixed_logit, person_rates, posterior
 
 
 def simulated(seed=0, people=30, images=60, labels=2, tastes=2, given=25, d=4):
@@ -74,7 +66,7 @@ def test_the_integral_of_a_logistic_is_the_integral(mean, sd):
         return math.exp(-t * t / 2) / math.sqrt(2 * math.pi) / (1 + math.exp(-(mean + sd * t)))
 
     expected = quad(inside, -12, 12, epsabs=1e-12)[0]
-    found = normal_logistic(torch.tensor([mean], dtype=torch.float64), torch.tensor([sd**2], dtype=torch.float64))
+    found = mixed.normal_logistic(torch.tensor([mean], dtype=torch.float64), torch.tensor([sd**2], dtype=torch.float64))
     assert float(found) == pytest.approx(expected, abs=1e-4 if sd > 1 else 1e-6)
 
 
@@ -130,13 +122,13 @@ def bound(fit, answers, ridge) -> float:
     return float(cells.sum() - apart - ridge / 2 * model.axes.square().sum())
 
 
-@pytest.mark.parametrize(
-    ("case", "tastes", "ridge", "fall", "gain"),
-    [
-        ({"labels": 1, "tastes": 1}, 0, 1.0, 0, 1),
-        ({"people": 200}, 2, 300.0, 1e-4, 10),  # an answer: what drawing covariances towards none costs
-    ],
-)
+BOUNDS = [
+    ({"labels": 1, "tastes": 1}, 0, 1.0, 0, 1),
+    ({"people": 200}, 2, 300.0, 1e-4, 10),  # an answer: what drawing covariances towards none costs
+]
+
+
+@pytest.mark.parametrize(("case", "tastes", "ridge", "fall", "gain"), BOUNDS)
 def test_the_bound_of_em_never_falls_but_for_drawing_covariances_towards_none(case, tastes, ridge, fall, gain):
     f, z, answers, _ = simulated(**case)
     fit = fit_mixed_logit(f, z, answers, tastes=tastes, ridge=ridge, steps=1)
@@ -173,8 +165,7 @@ def test_neither_the_order_of_answers_nor_of_people_nor_of_images_matters():
     order, people, images = (torch.randperm(n, generator=g) for n in (len(answers), answers.people, len(f)))
     place = torch.argsort(images)  # image i is now row place[i]
     moved = PersonAnswers(place[answers.image], people[answers.person], answers.chosen, answers.people)
-    after = said(fitted(f[images], z[images], moved.take(order)), moved)
-    assert torch.allclose(before, after, atol=1e-8)
+    assert torch.allclose(before, said(fitted(f[images], z[images], moved.take(order)), moved), atol=1e-8)
 
 
 def test_parts_that_fit_in_memory_change_nothing(monkeypatch):

@@ -14,6 +14,8 @@ from affectml import parts
 from affectml.parts import Claims
 from affectml_annotation.exchange.files import replacing
 
+HERE = f"{socket.gethostname()} {os.getpid()}"
+
 
 @pytest.fixture
 def paths(tmp_path):
@@ -56,7 +58,7 @@ def test_a_claim_names_its_owner_from_the_first(paths, monkeypatch, links):
     with Claims(paths) as claims:
         next(next(claims.rounds()))
         (held,) = paths[0].parent.iterdir()
-        assert held.read_text() == f"{socket.gethostname()} {os.getpid()}\n"
+        assert held.read_text() == f"{HERE}\n"
     monkeypatch.setattr("os.link", Mock(side_effect=KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt), Claims(paths) as claims:
         next(claims.rounds())
@@ -77,13 +79,10 @@ def test_a_process_of_this_machine_that_has_ended_has_no_claim(paths):
     assert made(paths) == [[0, 1, 2, 3]]
 
 
-@pytest.mark.parametrize(
-    "owner", ["another-machine 7", "", f"{socket.gethostname()} {os.getpid()}"], ids=["far", "unknown", "here"]
-)
+@pytest.mark.parametrize("owner", ["another-machine 7", "", HERE], ids=["far", "unknown", "here"])
 def test_who_is_silent_for_long_has_no_claim_any_more(paths, monkeypatch, owner):
     """By this machine's clock: the last sign of life may be of any time."""
-    held = claim(paths[1], owner)
-    os.utime(held, (0, 0))
+    os.utime(claim(paths[1], owner), (0, 0))
     seconds, said = itertools.count(step=25), []
     monkeypatch.setattr("affectml.parts.time", Mock(monotonic=lambda: next(seconds), sleep=lambda seconds: None))
     assert parts.claimed(paths[0].parent)

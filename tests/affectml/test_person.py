@@ -24,16 +24,9 @@ from affectml.demo_set import write_demo
 from affectml.embeddings import EmbeddingStore
 from affectml.errors import BadInput, BadRun, UnknownLabel
 from affectml.heads import ImageEffects, Normals
+from affectml.people import known as known_people
 from affectml.people.erasing import erase_people
-from affectml.people.known import (
-    features_key,
-    open_people,
-    people_file,
-    read_image_effects,
-    read_people,
-    write_image_effects,
-    write_people,
-)
+from affectml.people.known import open_people, people_file, read_people, write_people
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, plan_run
 
@@ -41,14 +34,12 @@ from .answered import answered
 from .checks import refused
 from .edited import edit
 
-IMAGES = 160
-
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A folder with the data set mydata and the run runs/mydata-001."""
     root = tmp_path_factory.mktemp("person")
-    demo = write_demo(root / "mydata", images=IMAGES, seed=5, size=96)
+    demo = write_demo(root / "mydata", images=160, seed=5, size=96)
     for name in ("annotations.parquet", "annotators.parquet"):  # names that are found in no digest by chance
         table = pd.read_parquet(demo.root / name)
         table.assign(annotator_id="person-" + table["annotator_id"]).to_parquet(demo.root / name)
@@ -85,10 +76,6 @@ def loaded():
 def known():
     """The run's people."""
     return read_people(RunFolder.open("runs/mydata-001"))
-
-
-def quiet(line):
-    pass
 
 
 def rates_of(predicted, images):
@@ -152,6 +139,25 @@ class TestKnown:
             assert not [part for part in (people.ids[0], "tensor(", "array(") if part in shown]
 
 
+NO_ANSWERS = [
+    ({"000003": "joyy"}, UnknownLabel, r"answers: 000003: no label 'joyy' in taxonomy mikels-8"),
+    ({"nowhere.png": "awe"}, BadInput, r"neither a file nor an image_id of mydata: 'nowhere.png'"),
+    ({"x" * 400: []}, BadInput, "neither a file nor an image_id"),
+    ({"000003": "awe", "mydata/images": []}, BadInput, "neither a file nor an image_id"),
+    ({"000003": 5}, BadInput, "expected a label or several, got int"),
+    (7, BadInput, r"expected \{image: labels\}, a table, a Path to one or an id, got int"),
+    (pd.DataFrame({"image": ["000003"] * 2, "labels": ["awe"] * 2}), BadInput, r"row 2: the image is answered"),
+    (pd.DataFrame({"image": ["000003"], "labels": [None]}), BadInput, "row 1: column 'labels' is empty"),
+    (pd.DataFrame({"image": ["000003"], "labels": ["awe|none"]}), BadInput, "a label and 'none' at once"),
+    (pd.DataFrame({"image": [None], "labels": ["awe"]}), BadInput, "column 'image' is empty"),
+    (pd.DataFrame({"thing": ["000003"], "labels": ["awe"]}), BadInput, r"no column image \(or image_id\)"),
+    (pd.DataFrame({"image": ["000003"], "said": ["awe"]}), BadInput, "no column labels"),
+    (pd.DataFrame({"image": ["000003", "000004"], "labels": ["awe"] * 2, "annotator_id": ["a", "b"]}), BadInput,
+     "answers of 2 people; keep those of one"),
+    (Path("nowhere.csv"), BadInput, "nowhere.csv: no such file"),
+]  # fmt: skip
+
+
 class TestNew:
     """Somebody new, after some answers."""
 
@@ -198,26 +204,7 @@ class TestNew:
         *less, apart = [(one.believed.mean - learned).abs().sum() for one in (run.for_person(), few, many)]
         assert apart < min(less)
 
-    @pytest.mark.parametrize(
-        ("answers", "kind", "says"),
-        [
-            ({"000003": "joyy"}, UnknownLabel, r"answers: 000003: no label 'joyy' in taxonomy mikels-8"),
-            ({"nowhere.png": "awe"}, BadInput, r"neither a file nor an image_id of mydata: 'nowhere.png'"),
-            ({"x" * 400: []}, BadInput, "neither a file nor an image_id"),
-            ({"000003": "awe", "mydata/images": []}, BadInput, "neither a file nor an image_id"),
-            ({"000003": 5}, BadInput, "expected a label or several, got int"),
-            (7, BadInput, r"expected \{image: labels\}, a table, a Path to one or an id, got int"),
-            (pd.DataFrame({"image": ["000003"] * 2, "labels": ["awe"] * 2}), BadInput, r"row 2: the image is answered"),
-            (pd.DataFrame({"image": ["000003"], "labels": [None]}), BadInput, "row 1: column 'labels' is empty"),
-            (pd.DataFrame({"image": ["000003"], "labels": ["awe|none"]}), BadInput, "a label and 'none' at once"),
-            (pd.DataFrame({"image": [None], "labels": ["awe"]}), BadInput, "column 'image' is empty"),
-            (pd.DataFrame({"thing": ["000003"], "labels": ["awe"]}), BadInput, r"no column image \(or image_id\)"),
-            (pd.DataFrame({"image": ["000003"], "said": ["awe"]}), BadInput, "no column labels"),
-            (pd.DataFrame({"image": ["000003", "000004"], "labels": ["awe"] * 2, "annotator_id": ["a", "b"]}), BadInput,
-             "answers of 2 people; keep those of one"),
-            (Path("nowhere.csv"), BadInput, "nowhere.csv: no such file"),
-        ],
-    )  # fmt: skip
+    @pytest.mark.parametrize(("answers", "kind", "says"), NO_ANSWERS)
     def test_what_is_no_answer_is_said_in_a_line(self, run, answers, kind, says):
         refused(kind, says, run.for_person, answers)
 
@@ -251,12 +238,12 @@ class TestImages:
         draw = np.random.default_rng(0)
         X = draw.normal(size=(5, 4)).astype(np.float32)
         effects = ImageEffects(torch.from_numpy(draw.normal(size=(5, 2))), torch.from_numpy(draw.random((5, 2))))
-        write_image_effects(tmp_path, list("abcde"), ["joy", "joy variance"], effects, X)
+        known_people.write_image_effects(tmp_path, list("abcde"), ["joy", "joy variance"], effects, X)
         columns = ["image_id", "features_sha256", "effect:joy", "effect:joy variance", "variance:joy"]
         assert list(pd.read_parquet(tmp_path / "image_effects.parquet").columns)[:5] == columns
-        found = read_image_effects(tmp_path, ["joy", "joy variance"])
+        found = known_people.read_image_effects(tmp_path, ["joy", "joy variance"])
         np.testing.assert_allclose(found, np.hstack([effects.mean, effects.variance]), rtol=1e-6)
-        assert found.index.get_loc(features_key(X[3].astype(np.float64))) == 3
+        assert found.index.get_loc(known_people.features_key(X[3].astype(np.float64))) == 3
 
     def test_damaged_effects_are_said(self, here):
         file = Path("runs/mydata-001/image_effects.parquet")
@@ -271,6 +258,13 @@ class TestImages:
         file.unlink()  # as in a shared run: nothing is known
         anybody, population = (one.predict("mydata").select_dtypes("float") for one in (run.for_person(), run))
         np.testing.assert_allclose(anybody, population, atol=1e-9)
+
+
+NOT_TOGETHER = [
+    ("--person x --out a.csv --workers ray", "goes with neither --person nor --device"),
+    ("--person zzzz", "nobody called 'zzzz'"),
+    ("--person zzzz --labels joy,awe", "nobody called 'zzzz'"),
+]
 
 
 class TestCommand:
@@ -292,14 +286,7 @@ class TestCommand:
         found = json.loads(told("predict", run.folder, "mydata", "--person", tmp_path / "a.csv", "--json"))
         assert [row["scores"]["awe"] for row in found] == list(run.for_person(mine).predict("mydata")["awe"])
 
-    @pytest.mark.parametrize(
-        ("words", "says"),
-        [
-            ("--person x --out a.csv --workers ray", "goes with neither --person nor --device"),
-            ("--person zzzz", "nobody called 'zzzz'"),
-            ("--person zzzz --labels joy,awe", "nobody called 'zzzz'"),
-        ],
-    )
+    @pytest.mark.parametrize(("words", "says"), NOT_TOGETHER)
     def test_what_does_not_go_together_is_refused(self, run, command, words, says):
         code, out, err = command("predict", run.folder, "mydata", *words.split())
         assert (code, out) == (2, "")
@@ -321,7 +308,7 @@ class TestCommand:
 
         monkeypatch.setattr(Predictor, "predict", stopped)
         with pytest.raises(KeyboardInterrupt):
-            predict_to_file(run.folder, "mydata", "a.parquet", person=ann, say=quiet)
+            predict_to_file(run.folder, "mydata", "a.parquet", person=ann, say=print)
         assert known().ids[0] not in Path("a.parquet.parts/manifest.json").read_text()
         said = []
         predict_to_file(run.folder, "mydata", "a.parquet", person=ben, say=said.append)
@@ -330,10 +317,24 @@ class TestCommand:
         np.testing.assert_array_equal(pd.read_parquet("a.parquet")["awe"], expected)
 
     def test_a_run_without_people_says_how_to_have_them(self, here, command):
-        affectml.train("mydata", multilabel=True, out="runs/plain", threads=1, say=quiet, l2=0.1)
+        affectml.train("mydata", multilabel=True, out="runs/plain", threads=1, say=print, l2=0.1)
         code, _, err = command("predict", "runs/plain", "mydata", "--person", "ann")
         says = "runs/plain: a sigmoid head, which tells no people apart: train again with --by-person"
         assert (code, says in err) == (2, True)
+
+
+FAULTS = [
+    ({"mean": None}, "not a readable safetensors file"),
+    ({"mean": np.zeros((3, 4))}, "are not those of 2 people"),
+    ({"mean": np.full((2, 2), np.nan)}, "are not those of 2 people"),
+    ({"covariance": np.tile(-np.eye(2), (2, 1, 1))}, "are not those of 2 people"),
+    ({"people": '"ab"'}, "metadata people: Input should be a valid list"),
+    ({"people": "[" * 99_999}, "metadata people: Invalid JSON"),
+    ({"people": '["\\ud800", "b"]'}, "metadata people: Invalid JSON"),
+    ({"dataset": "{}"}, "metadata dataset.name: Field required"),
+    ({"schema": "2"}, "metadata schema: Input should be '1'"),
+    ({"head": None}, "metadata head: Field required"),
+]
 
 
 class TestFile:
@@ -363,7 +364,7 @@ class TestFile:
             sys.modules["affectml.training.fit"], "judge_by_person", lambda judged, say: judged.evaluation
         )
         with pytest.raises(OSError, match=r"runs/again-people.safetensors could not be written \(No space.* kept in"):
-            affectml.train("mydata", multilabel=True, by_person=True, out="runs/again", say=quiet)
+            affectml.train("mydata", multilabel=True, by_person=True, out="runs/again", say=print)
         assert affectml.load_run("runs/again").for_person({"000003": "awe"}).answers == 1
 
     def test_people_of_another_head_are_never_read(self, here):
@@ -381,25 +382,10 @@ class TestFile:
         assert read_people(run).ids == people.ids[1:]
         [kept] = Path("runs").glob("mydata-001-people.replaced-*.safetensors")
         assert mode(kept) == 0o600
-        done = erase_people("mydata", [people.ids[0]])
-        assert [one.file for one in done.learned] == [kept]
+        assert [one.file for one in erase_people("mydata", [people.ids[0]]).learned] == [kept]
         assert people.ids[0].encode() not in kept.read_bytes()
 
-    @pytest.mark.parametrize(
-        ("change", "says"),
-        [
-            ({"mean": None}, "not a readable safetensors file"),
-            ({"mean": np.zeros((3, 4))}, "are not those of 2 people"),
-            ({"mean": np.full((2, 2), np.nan)}, "are not those of 2 people"),
-            ({"covariance": np.tile(-np.eye(2), (2, 1, 1))}, "are not those of 2 people"),
-            ({"people": '"ab"'}, "metadata people: Input should be a valid list"),
-            ({"people": "[" * 99_999}, "metadata people: Invalid JSON"),
-            ({"people": '["\\ud800", "b"]'}, "metadata people: Invalid JSON"),
-            ({"dataset": "{}"}, "metadata dataset.name: Field required"),
-            ({"schema": "2"}, "metadata schema: Input should be '1'"),
-            ({"head": None}, "metadata head: Field required"),
-        ],
-    )
+    @pytest.mark.parametrize(("change", "says"), FAULTS)
     def test_each_fault_is_one_line_that_names_the_file(self, tmp_path, change, says):
         refused(BadRun, f"^{tmp_path}/x-people.safetensors: .*{says}", open_people, written(tmp_path, change))
 

@@ -94,8 +94,7 @@ def test_for_these_very_images_more_answers_are_enough(large):
 
 def test_the_influences_mean_is_alpha():
     pilot = pilot_of(12, 50, 5)
-    alpha = krippendorff_alpha(judgements_of(pilot), "masi").value
-    assert alpha_influence(pilot).values.mean() == pytest.approx(alpha)
+    assert alpha_influence(pilot).values.mean() == pytest.approx(krippendorff_alpha(judgements_of(pilot), "masi").value)
 
 
 @pytest.mark.parametrize(("n", "people"), [(3, 12), (5, 20)])
@@ -141,8 +140,7 @@ def test_a_difference_has_the_variances_of_the_answers_differences():
     at = found.names.index("set_f1_difference")
     apart = model.scores(pilot)["set_f1"] - other.scores(pilot)["set_f1"]
     assert float(found.variances.value[at]) == pytest.approx(apart.mean())
-    same = figures_of(pilot, model, model).widths(Design(5, 100, 50))["set_f1_difference"]
-    assert math.isnan(same.half)
+    assert math.isnan(figures_of(pilot, model, model).widths(Design(5, 100, 50))["set_f1_difference"].half)
 
 
 def test_assumed_answers_have_the_rates_that_were_assumed():
@@ -204,19 +202,19 @@ def test_every_split_of_a_budget_spends_it_and_the_narrowest_is_marked(pilot):
     assert [cell for cell in starred if cell.endswith("*")] == [starred[7]]
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"budget": 20}, "what is an hour paid"),
-        ({"budget": 0.001, "per_hour": 10}, "two images cost .* pounds already"),
-        ({"people": [0]}, "people: it should be greater than 0"),
-        ({"images": ["many"]}, "images: it should be a valid integer"),
-        ({"seconds": -3}, "seconds=-3: expected at least 0"),
-        ({"minutes_before": math.nan}, "minutes_before=nan: expected at least 0"),
-        ({"budgets": 3}, "no option 'budgets'; did you mean 'budget'"),
-        ({"people_sd": 1.0}, r"people.sd: is assumed where there is no pilot"),
-    ],
-)
+NO_PLAN = [
+    ({"budget": 20}, "what is an hour paid"),
+    ({"budget": 0.001, "per_hour": 10}, "two images cost .* pounds already"),
+    ({"people": [0]}, "people: it should be greater than 0"),
+    ({"images": ["many"]}, "images: it should be a valid integer"),
+    ({"seconds": -3}, "seconds=-3: expected at least 0"),
+    ({"minutes_before": math.nan}, "minutes_before=nan: expected at least 0"),
+    ({"budgets": 3}, "no option 'budgets'; did you mean 'budget'"),
+    ({"people_sd": 1.0}, r"people.sd: is assumed where there is no pilot"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), NO_PLAN)
 def test_what_cannot_be_planned_is_refused_in_one_line(pilot, options, message):
     with pytest.raises(BadInput, match=message) as raised:
         affectml.plan(pilot, **options)
@@ -227,15 +225,15 @@ def test_assumptions_are_refused_where_they_cannot_be():
     refused(BadInput, "rates: it should be less than or equal to 1", affectml.plan, rates=[0.2, 3])
 
 
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        (lambda t: t[t["annotator_id"] == "p000"], "all answers are one person's, which say nothing of other people"),
-        (lambda t: t[t["image_id"] == "i000"], "all answers are about one image, which says nothing of other images"),
-        (lambda t: t.drop_duplicates("image_id"), "no image has answers of two people"),
-        (lambda t: t.assign(kind="skip", labels=[[]] * len(t)), "nobody answered yet"),
-    ],
-)
+SILENT = [
+    (lambda t: t[t["annotator_id"] == "p000"], "all answers are one person's, which say nothing of other people"),
+    (lambda t: t[t["image_id"] == "i000"], "all answers are about one image, which says nothing of other images"),
+    (lambda t: t.drop_duplicates("image_id"), "no image has answers of two people"),
+    (lambda t: t.assign(kind="skip", labels=[[]] * len(t)), "nobody answered yet"),
+]
+
+
+@pytest.mark.parametrize(("rows", "message"), SILENT)
 def test_a_pilot_that_tells_nothing_is_refused_with_a_way_out(dataset_of, rows, message):
     answers = pilot_of(12, 40, 5)
     data = dataset_of(answers, rows(judgements_of(answers)).reset_index(drop=True))

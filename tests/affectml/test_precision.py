@@ -109,8 +109,7 @@ def test_a_store_is_the_same_file_by_file_whatever_runs_beside_it(tmp_path, spec
     for threads, busy in [(1, 0), (None, 2)]:
         beside = [spawn([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
         dataset = noise_set(tmp_path / f"{threads} {busy}", 12)
-        encoder = load_encoder(spec, precision="auto", threads=threads)
-        store = embed_dataset(dataset, encoder, batch_size=4).store
+        store = embed_dataset(dataset, load_encoder(spec, precision="auto", threads=threads), batch_size=4).store
         assert ways(store) == ["pure_bf16"]
         made.append({file.name: file.read_bytes() for file in store.folder.iterdir() if file.is_file()})
         for one in beside:
@@ -118,24 +117,20 @@ def test_a_store_is_the_same_file_by_file_whatever_runs_beside_it(tmp_path, spec
     assert made[0] == made[1]
 
 
-@pytest.mark.parametrize(
-    ("flags", "limit", "has"),
-    [
-        ("avx2 avx512f avx512_bf16", "", True),
-        ("avx2 amx_bf16", "AVX512_CORE_AMX", True),
-        ("avx2 avx512f avx512_bf16", "avx2", False),
-        ("avx2 avx512f avx512_bf16", "AVX512_CORE_VNNI", False),
-        ("avx2", "", False),
-    ],
-)
+INSTRUCTIONS = [
+    ("avx2 avx512f avx512_bf16", "", True),
+    ("avx2 amx_bf16", "AVX512_CORE_AMX", True),
+    ("avx2 avx512f avx512_bf16", "avx2", False),
+    ("avx2 avx512f avx512_bf16", "AVX512_CORE_VNNI", False),
+    ("avx2", "", False),
+]
+
+
+@pytest.mark.parametrize(("flags", "limit", "has"), INSTRUCTIONS)
 def test_instructions_that_onednn_is_kept_from_are_not_there(monkeypatch, flags, limit, has):
     monkeypatch.setattr("affectml.encoders.threads.cpuinfo", lambda key: flags)
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
     assert fast_bfloat16() is has
-
-
-def rows_of(store):
-    return store.ids.tolist(), store.rows(store.ids)
 
 
 @pytest.mark.parametrize("agrees", [True, False])
@@ -156,8 +151,9 @@ def test_a_trial_leaves_no_trace_in_the_rows(tmp_path, auto, spec, with_bf16, mo
     chosen = "bf16, which agrees with fp32" if agrees else "fp32, since bf16 does not agree with it here"
     assert f"embedding in {chosen} (3 images: cosine to fp32 at least 0.99" in said[0]
     assert (found.done, found.unreadable) == (17, wanted.unreadable)
-    for ours, theirs in zip(rows_of(found.store), rows_of(EmbeddingStore.open(tmp_path / "wanted")), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    ours, theirs = found.store, EmbeddingStore.open(tmp_path / "wanted")
+    assert ours.ids.tolist() == theirs.ids.tolist()
+    np.testing.assert_array_equal(ours.rows(ours.ids), theirs.rows(theirs.ids))
 
 
 def test_a_fast_way_that_gives_no_numbers_is_not_kept(tmp_path, auto, with_bf16, monkeypatch):
@@ -196,8 +192,7 @@ def test_a_store_in_a_precision_of_its_own_is_gone_on_with(tmp_path, auto, spec,
     again = embed_dataset(dataset, auto(), say=said.append)
     assert (again.store.folder, again.done) == (fp32.folder, 0)
     assert "by the same encoder in fp32: going on with that" in said[0]
-    stands_in = ensure_embeddings(dataset, spec, threads=1, say=said.append, precision="auto")
-    assert stands_in.folder == fp32.folder
+    assert ensure_embeddings(dataset, spec, threads=1, say=said.append, precision="auto").folder == fp32.folder
     assert auto().identity.may_use(fp32.identity)
     assert not fp32.identity.may_use(auto().identity)
 
@@ -210,16 +205,16 @@ def test_provenance_survives_the_way_to_disk(tmp_path, auto, with_bf16):
     assert Ran.from_json({**encoder.ran.to_json(), **before}) == encoder.ran
 
 
-@pytest.mark.parametrize(
-    ("device", "gpu_has_bf16", "cpu_has_bf16", "precision"),
-    [
-        ("cpu", True, True, "bf16"),
-        ("cpu", True, False, "fp32"),
-        ("cuda:0", True, False, "bf16"),
-        ("cuda:0", False, True, "fp16"),
-        ("mps", True, True, "fp32"),
-    ],
-)
+MACHINES = [
+    ("cpu", True, True, "bf16"),
+    ("cpu", True, False, "fp32"),
+    ("cuda:0", True, False, "bf16"),
+    ("cuda:0", False, True, "fp16"),
+    ("mps", True, True, "fp32"),
+]
+
+
+@pytest.mark.parametrize(("device", "gpu_has_bf16", "cpu_has_bf16", "precision"), MACHINES)
 def test_the_machine_says_what_images_are_embedded_in(monkeypatch, device, gpu_has_bf16, cpu_has_bf16, precision):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *, including_emulation: gpu_has_bf16)
     monkeypatch.setattr(BF16, lambda: cpu_has_bf16)
@@ -229,23 +224,19 @@ def test_the_machine_says_what_images_are_embedded_in(monkeypatch, device, gpu_h
 # Stores of before. What they are called in encoder.json says whether the same numbers can be computed.
 
 
-def a_store_of_before(folder, spec, precision, backend="torch"):
-    """A data set of six images, of which five are embedded in what a file calls so, with a check that is kept."""
-    dataset = noise_set(folder)
-    images = dataset.images
+@pytest.mark.parametrize(("precision", "spoken"), [("openvino", "openvino"), ("bf16", "mixed bf16")])
+def test_a_store_in_a_precision_that_left_is_used_and_joined_by_nothing(tmp_path, spec, auto, precision, spoken):
+    """Five of six images were embedded in what a file calls so, with a check that is kept."""
+    folder, images = tmp_path / "d", noise_set(tmp_path / "d").images
     images.iloc[:5].to_parquet(folder / "images.parquet", index=False)
     store = embed_dataset(folder, load_encoder(spec, threads=1)).store
     edit(store.folder / "encoder.json", identity={"precision": precision})
-    way = {"precision": "bf16" if precision == "auto" else precision, "backend": backend}
-    as_before(store, **way, probe={"images": 3, "cosine": 0.99995, "order": 1.0})
+    probe = {"images": 3, "cosine": 0.99995, "order": 1.0}
+    as_before(store, precision=precision, backend="openvino", probe=probe)
     store.folder.rename(store.folder.parent / EmbeddingStore.open(store.folder).identity.slug)
     images.to_parquet(folder / "images.parquet", index=False)
-    return Dataset.open(folder), EmbeddingStore.for_dataset(Dataset.open(folder))
-
-
-@pytest.mark.parametrize(("precision", "spoken"), [("openvino", "openvino"), ("bf16", "mixed bf16")])
-def test_a_store_in_a_precision_that_left_is_used_and_joined_by_nothing(tmp_path, spec, auto, precision, spoken):
-    dataset, before = a_store_of_before(tmp_path / "d", spec, precision, "openvino")
+    dataset = Dataset.open(folder)
+    before = EmbeddingStore.for_dataset(dataset)
     files = {path.name: path.read_bytes() for path in before.folder.iterdir()}
     said = []
     used = ensure_embeddings(dataset, None, threads=1, say=said.append)

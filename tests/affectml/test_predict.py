@@ -27,6 +27,7 @@ from affectml.predicting.predictor import Predictor
 from .answered import answered
 from .checks import refused
 from .edited import edit
+from .fuzz.reading import quiet
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +39,7 @@ def demo(demo_set):
 def run(demo, spec, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "run"
     embed_dataset(demo, load_encoder(spec, precision="fp32", threads=1))  # not what is fastest here
-    options = {"encoder": spec, "threads": 1, "say": lambda line: None}
-    return affectml.train(demo, multilabel=True, out=out, **options)
+    return affectml.train(demo, multilabel=True, out=out, encoder=spec, threads=1, say=quiet)
 
 
 @pytest.fixture
@@ -65,10 +65,6 @@ def predict(run, command):
 
 def names(*several, **options):
     return [picture.name for picture in pictures(list(several), **options)]
-
-
-def quiet(line):
-    pass
 
 
 EVERY = ["photos/a.png", "photos/b.JPG", "photos/deep/c.png", "photos/deep/er/d.png"]
@@ -336,25 +332,23 @@ class TestGoingOn:
         assert (encoded.calls, made.images, made.bad) == ([4, 4, 4, 4, 2], 10, [])
 
     @pytest.mark.parametrize("last", ["take_left", "PredictionFile", "shutil.rmtree"])
-    @pytest.mark.parametrize("there_before", [False, True])
-    def test_a_file_that_was_whole_at_the_kill_stays(
-        self, run, shots, tmp_path, encoded, monkeypatch, there_before, last
-    ):
+    @pytest.mark.parametrize("replace", [False, True])
+    def test_a_file_that_was_whole_at_the_kill_stays(self, run, shots, tmp_path, encoded, monkeypatch, replace, last):
         out = tmp_path / "out.csv"
-        if there_before:
+        if replace:
             out.write_text("old")
         with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
             for name in (last, "shutil.rmtree"):
                 patched.setattr(f"affectml.predicting.files.{name}", Mock(side_effect=KeyboardInterrupt))
-            predict_to_file(run.folder, shots, out, threads=1, replace=there_before, say=quiet)
+            predict_to_file(run.folder, shots, out, threads=1, replace=replace, say=quiet)
         content, calls = out.read_bytes(), list(encoded.calls)
         (tmp_path / ".out.csv.01234567.tmp").write_bytes(content[:99])
-        made = predict_to_file(run.folder, shots, out, threads=1, replace=there_before, say=quiet)
+        made = predict_to_file(run.folder, shots, out, threads=1, replace=replace, say=quiet)
         assert not list(tmp_path.glob(".*.tmp"))
         assert (made.images, len(made.bad), encoded.calls) == (9, 1, calls)
         assert out.read_bytes() == content
         assert not out.with_name("out.csv.parts").exists()
-        assert len(list(tmp_path.glob("out.replaced-*"))) == there_before
+        assert len(list(tmp_path.glob("out.replaced-*"))) == replace
 
     def test_another_question_waits_for_who_makes_the_file(self, run, shots, tmp_path, stopped):
         out = tmp_path / "out.csv"

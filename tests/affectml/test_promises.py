@@ -29,7 +29,7 @@ from affectml.training import TrainConfig, fit, plan_run, prepare, train_run
 
 from .answered import answered, evaluated
 from .checks import refused
-from .edited import edit
+from .edited import edited_copy
 from .panels import samples, truth_of
 
 SLOW = {"demo"}  # fixtures, and so all that asks for them
@@ -49,27 +49,27 @@ FIVE, GROUPS = np.array([[0.9], [0.8], [0.7], [0.2], [0.1]]), np.array(["a", "a"
 TWICE, FEW = np.tile([0.9, 0.4], (3, 1)), np.array([[1, 1], [2, 2], [30, 30]])
 
 
-@pytest.mark.parametrize(
-    ("asked", "scores", "votes", "groups", "cut", "mean"),
-    [
-        # one label each, missed by cuts above .9, .8, .6, .3: n / (n + 1) * R + 1 / (n + 1) <= .5 takes R <= 3/8
-        ("recall=.5", FOUR, VOTES, None, 0.6, 1 / 4),
-        ("recall=.8", FOUR, VOTES, None, 0.3, 0),
-        # an image without a choice does not count
-        ("recall=.5", np.vstack([FOUR, [[0.99, 0.99]]]), np.vstack([VOTES, [[0, 0]]]), None, 0.6, 1 / 4),
-        # a vote counts by its share of the image, however many were asked: 3 / 4 * .5 + 1 / 4 = .625
-        ("recall=.3", TWICE, FEW, None, 0.9, 1 / 2),
-        ("recall=.5", TWICE, FEW, None, 0.4, 0),
-        # a group is one unit: at .7 group a loses nothing, b and c all, (3 * 2/3 + 1) / 4 = .75
-        ("recall=.25", FIVE, np.ones((5, 1)), GROUPS, 0.7, 2 / 3),
-        ("recall=.26", FIVE, np.ones((5, 1)), GROUPS, 0.2, 1 / 3),
-        # nobody chose .1, .7 and .5: (3 R + 2) / 4 <= 1 takes R <= 2/3, so two of the three may come in
-        ("extra=1", THREE, CHOSEN, None, 0.1, 2 / 3),
-        ("extra=.75", THREE, CHOSEN, None, 0.5, 1 / 3),
-        ("extra=.5", THREE, CHOSEN, None, 0.7, 0),
-        ("extra=1.5", THREE, CHOSEN, None, -1e6, 1),
-    ],
-)
+CUTS = [
+    # one label each, missed by cuts above .9, .8, .6, .3: n / (n + 1) * R + 1 / (n + 1) <= .5 takes R <= 3/8
+    ("recall=.5", FOUR, VOTES, None, 0.6, 1 / 4),
+    ("recall=.8", FOUR, VOTES, None, 0.3, 0),
+    # an image without a choice does not count
+    ("recall=.5", np.vstack([FOUR, [[0.99, 0.99]]]), np.vstack([VOTES, [[0, 0]]]), None, 0.6, 1 / 4),
+    # a vote counts by its share of the image, however many were asked: 3 / 4 * .5 + 1 / 4 = .625
+    ("recall=.3", TWICE, FEW, None, 0.9, 1 / 2),
+    ("recall=.5", TWICE, FEW, None, 0.4, 0),
+    # a group is one unit: at .7 group a loses nothing, b and c all, (3 * 2/3 + 1) / 4 = .75
+    ("recall=.25", FIVE, np.ones((5, 1)), GROUPS, 0.7, 2 / 3),
+    ("recall=.26", FIVE, np.ones((5, 1)), GROUPS, 0.2, 1 / 3),
+    # nobody chose .1, .7 and .5: (3 R + 2) / 4 <= 1 takes R <= 2/3, so two of the three may come in
+    ("extra=1", THREE, CHOSEN, None, 0.1, 2 / 3),
+    ("extra=.75", THREE, CHOSEN, None, 0.5, 1 / 3),
+    ("extra=.5", THREE, CHOSEN, None, 0.7, 0),
+    ("extra=1.5", THREE, CHOSEN, None, -1e6, 1),
+]
+
+
+@pytest.mark.parametrize(("asked", "scores", "votes", "groups", "cut", "mean"), CUTS)
 def test_cuts_by_hand(asked, scores, votes, groups, cut, mean):
     found = find_cut(Asked.parse(asked), scores, votes, groups=groups)
     units = len(votes) if groups is None else 3
@@ -83,8 +83,7 @@ def test_losses_means_of_units_and_shares_by_hand():
     """A set misses shares of the choices; all that nobody chose is extra."""
     sets = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 0], [1, 1, 1]])
     votes = np.array([[3, 0, 1], [1, 0, 0], [1, 1, 2], [0, 0, 0]])
-    wanted = {"recall": [0.25, 0, 1, np.nan], "extra": [1, 0, 0, 3]}
-    for risk, lost in wanted.items():
+    for risk, lost in {"recall": [0.25, 0, 1, np.nan], "extra": [1, 0, 0, 3]}.items():
         assert losses(risk, sets, votes) == pytest.approx(lost, nan_ok=True)
     assert unit_means(np.array([0.0, 0.0, 1.0, 1.0, np.nan]), GROUPS).tolist() == pytest.approx([1 / 3, 1])
     shares = promises.family_scores("shares", torch.tensor([[0.6, 0.2], [0.0, 0.0]]))  # a row of zeros stays
@@ -147,29 +146,27 @@ def test_on_sets_it_agrees_with_mapie():
 RIGHT = np.ones((10, 1))
 
 
-@pytest.mark.parametrize(
-    ("asked", "scores", "votes", "words"),
-    [
-        ("recal=.8", FOUR, VOTES, "did you mean 'recall'"),
-        *(
-            (text, FOUR, VOTES, r"expected recall=X \(0 < X < 1\) or extra=X \(labels, X > 0\), e\.g\. recall=\.8$")
-            for text in ("recall", "recall=most", "recall=1", "recall=80", "extra=0", "extra=nan")
-        ),
-        ("recall=.5", FOUR, np.ones((4, 3)), "choices: expected one cell per score"),
-        ("recall=.95", RIGHT[1:], RIGHT[1:], "9 calibration images are too few: recall=0.9 is the most.*takes 19"),
-        ("extra=.1", np.ones((9, 2)), np.ones((9, 2)), r"extra=0\.2 is the most.*this takes 19"),
-        ("extra=.5", np.ones((2, 4)), np.ones((2, 4)), r"extra=1\.334 is the most.*this takes 7"),
-        ("recall=.5", RIGHT, 0 * RIGHT, "0 calibration images are too few: nothing is the most"),
-    ],
-)
+NO_PROMISE = [
+    ("recal=.8", FOUR, VOTES, "did you mean 'recall'"),
+    *(
+        (text, FOUR, VOTES, r"expected recall=X \(0 < X < 1\) or extra=X \(labels, X > 0\), e\.g\. recall=\.8$")
+        for text in ("recall", "recall=most", "recall=1", "recall=80", "extra=0", "extra=nan")
+    ),
+    ("recall=.5", FOUR, np.ones((4, 3)), "choices: expected one cell per score"),
+    ("recall=.95", RIGHT[1:], RIGHT[1:], "9 calibration images are too few: recall=0.9 is the most.*takes 19"),
+    ("extra=.1", np.ones((9, 2)), np.ones((9, 2)), r"extra=0\.2 is the most.*this takes 19"),
+    ("extra=.5", np.ones((2, 4)), np.ones((2, 4)), r"extra=1\.334 is the most.*this takes 7"),
+    ("recall=.5", RIGHT, 0 * RIGHT, "0 calibration images are too few: nothing is the most"),
+]
+
+
+@pytest.mark.parametrize(("asked", "scores", "votes", "words"), NO_PROMISE)
 def test_what_cannot_be_promised_is_refused_with_what_was_found(asked, scores, votes, words):
-    with pytest.raises(BadInput, match=words):
-        find_cut(Asked.parse(asked), scores, votes)
+    refused(BadInput, words, lambda: find_cut(Asked.parse(asked), scores, votes))
 
 
 def test_groups_that_do_not_fit_are_refused():
-    with pytest.raises(BadInput, match="groups: 3 for 4 rows"):
-        find_cut(Asked.parse("recall=.5"), FOUR, VOTES, groups=np.array(["a", "b", "c"]))
+    refused(BadInput, "groups: 3 for 4 rows", find_cut, Asked("recall", 0.5), FOUR, VOTES, groups=np.array([*"abc"]))
 
 
 def test_a_very_small_promise_is_read_back_as_it_is_written():
@@ -181,9 +178,8 @@ LEVELS = np.array(["light"] * 3 + ["dark"] * 3 + [None], dtype=object)
 
 
 def test_each_level_has_its_cut_and_an_unknown_one_the_most_cautious():
-    promise = make_promise(
-        Asked.parse("recall=.5"), SCORES, np.ones((7, 1)), family="rates", column="look", levels=LEVELS
-    )
+    how = {"family": "rates", "column": "look", "levels": LEVELS}
+    promise = make_promise(Asked("recall", 0.5), SCORES, np.ones((7, 1)), **how)
     # (3 R + 1) / 4 <= .5: at most one of three missed
     assert {name: cut.value for name, cut in promise.levels.items()} == pytest.approx({"light": 0.8, "dark": 0.3})
     cuts = promise.cuts(np.array(["dark", "light", None, "grey"], dtype=object), 4)
@@ -236,18 +232,22 @@ def test_a_softmax_head_promises_the_label_and_a_topk_head_nothing():
     refused(BadInput, "did you mean 'shares'", head.keep_promise, "recall=.9", X, labels, family="share")
 
 
-def test_a_head_keeps_its_promise_after_saving_and_a_new_fit_or_new_thresholds_forget_it(tmp_path):
+def test_a_head_keeps_its_promise_and_its_ground_after_saving_and_a_new_fit_or_new_thresholds_forget_them(tmp_path):
     (X, shares), asked = some_rows(160, slope=2), Asked.parse("recall=.8")
     head = SigmoidHead(l2=0.1).fit(X, shares).keep_promise(asked, X, shares)
     head.save(tmp_path)
     again = load_head(tmp_path)
     assert (again.predicts_sets, again.promise_, again.promise_.asked) == (True, head.promise_, asked)
+    assert again.ground_.shape == (160, 5)
+    torch.testing.assert_close(again.ground_, head.ground_, rtol=0, atol=0, equal_nan=True)
+    assert torch.equal(again.ground_[:, 2:], head.scores(X).float().sort(dim=0).values)  # no row of it is an image
     sets = again.predict_sets(X)
     assert torch.equal(sets, head.predict_sets(X))
     assert np.nanmean(losses(asked.risk, sets, shares)) == pytest.approx(head.promise_.cut.mean, abs=0.01)
-    assert head.tune_thresholds(X, (shares > 0.5).astype(int)).promise_ is None
-    head.keep_promise("extra=.5", X, shares)
-    assert head.fit(X, shares).promise_ is None
+    head.tune_thresholds(X, (shares > 0.5).astype(int))
+    assert head.promise_ is head.ground_ is None
+    head.keep_promise("extra=.5", X, shares).fit(X, shares)
+    assert head.promise_ is head.ground_ is None
 
 
 @pytest.fixture(scope="module")
@@ -278,9 +278,10 @@ def kept(asked, **more):
     return evaluate(answers, truth, split="test", seed=0, also=(kept_promise,), **more)
 
 
-@pytest.mark.parametrize(
-    ("asked", "value", "units", "night"), [("recall=.5", 5 / 9, 9, 2 / 3), ("extra=1.5", 3 / 4, 12, 4 / 5)]
-)
+CAME = [("recall=.5", 5 / 9, 9, 2 / 3), ("extra=1.5", 3 / 4, 12, 4 / 5)]
+
+
+@pytest.mark.parametrize(("asked", "value", "units", "night"), CAME)
 def test_what_came_of_a_promise_is_the_mean_over_the_images_that_count(asked, value, units, night):
     """Nobody chose a label of every fourth image, which says nothing of recall."""
     found, risk = kept(asked), asked.partition("=")[0]
@@ -391,26 +392,25 @@ def test_levels_get_their_cuts_in_predictions_and_files_the_most_cautious(demo, 
     assert 0 <= min(more) < max(more)
 
 
-@pytest.mark.parametrize(
-    ("more", "words"),
-    [
-        ({"head": "topk"}, r"decides its sets otherwise; take head .*sigmoid"),
-        ({"promise": None, "promise_group": "half"}, "belongs to a promise"),
-        ({"promise_group": "halv"}, "no such column .*did you mean 'half'"),
-        ({"promise_group": "many"}, "levels; expected 2 to 12"),
-        ({"promise": "extra=8"}, "only 8 labels"),
-        ({"promise": 0.8}, "promise=0.8: it should be a valid string"),
-        ({"promise": "recall=.995"}, r"recall=0\.995': \d+ calibration images are too few"),
-    ],
-)
+NO_TRAINING = [
+    ({"head": "topk"}, r"decides its sets otherwise; take head .*sigmoid"),
+    ({"promise": None, "promise_group": "half"}, "belongs to a promise"),
+    ({"promise_group": "halv"}, "no such column .*did you mean 'half'"),
+    ({"promise_group": "many"}, "levels; expected 2 to 12"),
+    ({"promise": "extra=8"}, "only 8 labels"),
+    ({"promise": 0.8}, "promise=0.8: it should be a valid string"),
+    ({"promise": "recall=.995"}, r"recall=0\.995': \d+ calibration images are too few"),
+]
+
+
+@pytest.mark.parametrize(("more", "words"), NO_TRAINING)
 def test_what_a_training_cannot_promise_is_refused_before_anything_is_fitted(demo, tmp_path, more, words):
-    with pytest.raises(BadInput, match=words):
-        prepare(plan_run(config(demo, **more), out=tmp_path / "run"))
+    refused(BadInput, words, lambda: prepare(plan_run(config(demo, **more), out=tmp_path / "run")))
 
 
 def test_rates_from_means_and_single_labels_have_no_labels_that_nobody_chose(demo, tmp_path):
-    data = shutil.copytree(demo, tmp_path / "one")
-    edit(data / "dataset.json", targets={"emotions": {"vote_rule": "moments", "values": "shares"}})
+    means = {"emotions": {"vote_rule": "moments", "values": "shares"}}
+    data = edited_copy(demo, tmp_path / "one", "dataset.json", targets=means)
     table = pd.read_parquet(data / "targets-emotions.parquet")
     labels = [c for c in table.columns if c not in ("image_id", "n")]
     table[labels] = table[labels].div(table["n"], axis=0)
@@ -449,12 +449,11 @@ def test_sets_are_nested_and_a_weaker_promise_never_has_larger_sets(sample, leve
     scores, votes, groups = sample
     for risk in ("recall", "extra"):
         try:
-            strict, weak = (
-                sets_at(find_cut(Asked(risk, value), scores, votes, groups=groups), scores)
-                for value in ((level + more, level) if risk == "recall" else (level, level + more))
-            )
+            levels = (level + more, level) if risk == "recall" else (level, level + more)
+            cuts = [find_cut(Asked(risk, value), scores, votes, groups=groups) for value in levels]
         except BadInput:
             continue
+        strict, weak = (sets_at(cut, scores) for cut in cuts)
         smaller, larger = (weak, strict) if risk == "recall" else (strict, weak)
         assert (smaller <= larger).all()
 

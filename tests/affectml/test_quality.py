@@ -37,32 +37,28 @@ def test_the_page_shows_each_panel_with_the_head_between_prior_and_true_rates(pa
     assert (better * model < better * oracle).all()
 
 
-@pytest.fixture(scope="module")
-def embedded():
-    """By seed, where the embeddings of its paintings lie: they are the same whoever looks at them."""
-    return {}
+EMBEDDED = {}
+"""By seed, where the embeddings of its paintings lie: they are the same whoever looks at them."""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("panel", ["local", "textbook"])
-def test_the_sigmoid_head_closes_the_gap_between_the_prior_and_the_true_rates(panel, embedded, tmp_path, monkeypatch):
+def test_the_sigmoid_head_closes_the_gap_between_the_prior_and_the_true_rates(panel, tmp_path, monkeypatch):
     runs = []
-    if embedded:  # paintings that nobody looks at any more need not be painted again
+    if EMBEDDED:  # paintings that nobody looks at any more need not be painted again
         monkeypatch.setattr("affectml.demo_set.write.paint", lambda *look: Image.new("RGB", (8, 8)))
     for seed in range(5):
         demo = write_demo(tmp_path / f"demo-{seed}", images=2000, seed=seed, panel=panel, size=96)
-        if seed in embedded:
-            shutil.copytree(embedded[seed], demo.root / "embeddings")
-        embedded.setdefault(seed, demo.root / "embeddings")
+        if seed in EMBEDDED:
+            shutil.copytree(EMBEDDED[seed], demo.root / "embeddings")
+        EMBEDDED.setdefault(seed, demo.root / "embeddings")
         config = TrainConfig(dataset=str(demo.root), multilabel=True, encoder="affect-tiny", seed=seed, threads=1)
         found = train_run(config, out=tmp_path / f"run-{seed}").evaluation
         runs.append([[found.get(score, name).value for score in SCORES] for name in SYSTEMS])
     scores = np.array(runs)  # [5, systems, scores]
     prior, zero_shot, model, oracle = scores.transpose(1, 0, 2)
-    way = {
-        name: ((of - prior) / (oracle - prior)).mean(axis=0)
-        for name, of in (("zero_shot", zero_shot), ("model", model))
-    }
+    between = {"zero_shot": zero_shot, "model": model}
+    way = {name: ((of - prior) / (oracle - prior)).mean(axis=0) for name, of in between.items()}
     assert way["model"][0] >= 0.85
     assert way["model"][1] >= 0.90
     if panel == "textbook":
@@ -81,38 +77,35 @@ def test_the_sigmoid_head_closes_the_gap_between_the_prior_and_the_true_rates(pa
 def test_emotion6_clip_features_single_label(real_data, tmp_path, hidden):
     found = []
     for seed in range(5):
-        source = real_data / "emotion6" / "emotion6_clip_vit_l_14.npz"
-        data = import_embeddings(source, tmp_path / f"data-{seed}")
+        data = import_embeddings(real_data / "emotion6" / "emotion6_clip_vit_l_14.npz", tmp_path / f"data-{seed}")
         config = TrainConfig(dataset=str(data.root), seed=seed, options={"hidden": hidden})
         run = train_run(config, out=tmp_path / f"run-{seed}")
         found.append([run.evaluation.get(f"top_{k}_accuracy").value for k in (1, 2)])
     assert (np.mean(found, axis=0) >= [0.745, 0.905]).all()
 
 
-@pytest.fixture(scope="module")
-def emotion6(real_data):
-    """Features and people's shares: of 1,980 images with features made by hand, and of 801 of them with CLIP's."""
-    data = loadmat(real_data / "emotion6" / "emotion6_features_distributions.mat")
-    with np.load(real_data / "emotion6" / "emotion6_clip_vit_l_14_people.npz", allow_pickle=False) as clip:
-        given = {"clip": (clip["embedding"].astype(float), clip["shares"].astype(float))}
-    return given | {"hand": (data["features"], data["labels"])}
+MEASURED = [
+    ("hand", SoftmaxHead(), 5, 0, 0.566),  # measured at .566, the prior at .611
+    ("hand", AutoHead(), 1, 0, 0.547),  # measured at .546, a linear softmax at .550 (five folds: .558, .565)
+    ("clip", SoftmaxHead(), 5, 0.21, 0.233),  # measured at .230, scikit-learn's ridge at .250, the prior at .548
+    # the first result of docs/training.md, measured at .232 (five folds: .227); below .21 test rows have come in
+    ("clip", AutoHead(), 2, 0.21, 0.2345),
+]
 
 
 @pytest.mark.slow
 @pytest.mark.real_data
-@pytest.mark.parametrize(
-    ("features", "head", "folds", "least", "most"),
-    [
-        ("hand", SoftmaxHead(), 5, 0, 0.566),  # measured at .566, the prior at .611
-        ("hand", AutoHead(), 1, 0, 0.547),  # measured at .546, a linear softmax at .550 (five folds: .558, .565)
-        ("clip", SoftmaxHead(), 5, 0.21, 0.233),  # measured at .230, scikit-learn's ridge at .250, the prior at .548
-        # the first result of docs/training.md, measured at .232 (five folds: .227); below .21 test rows have come in
-        ("clip", AutoHead(), 2, 0.21, 0.2345),
-    ],
-)
-def test_the_kl_of_peoples_shares_on_emotion6_is_what_was_measured(emotion6, features, head, folds, least, most):
-    """Mean over the rows of so many of five folds; every choice is made inside the training rows."""
-    X, shares = emotion6[features]
+@pytest.mark.parametrize(("features", "head", "folds", "least", "most"), MEASURED)
+def test_the_kl_of_peoples_shares_on_emotion6_is_what_was_measured(real_data, features, head, folds, least, most):
+    """Mean over the rows of so many of five folds; every choice is made inside the training rows.
+
+    Of 1,980 images with features made by hand, or of 801 of them with CLIP's.
+    """
+    hand = loadmat(real_data / "emotion6" / "emotion6_features_distributions.mat")
+    with np.load(real_data / "emotion6" / "emotion6_clip_vit_l_14_people.npz", allow_pickle=False) as clip:
+        X, shares = (clip[name].astype(float) for name in ("embedding", "shares"))
+    if features == "hand":
+        X, shares = hand["features"], hand["labels"]
     P = torch.from_numpy(shares / shares.sum(axis=1, keepdims=True))
     parts, losses = np.array_split(np.random.RandomState(0).permutation(len(X)), 5), []
     for k, test in enumerate(parts[:folds]):

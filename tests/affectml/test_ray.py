@@ -3,6 +3,7 @@
 import shutil
 import sys
 from pathlib import Path
+from unittest.mock import Mock, patch
 
 import pytest
 
@@ -13,12 +14,10 @@ from affectml.embeddings import EmbeddingStore, embed_dataset
 from affectml.encoders import load_encoder
 from affectml.errors import BadDataset, BadInput, MissingExtra, command_line
 from affectml.predicting.files import predict_to_file
+from affectml.predicting.predictor import Predictor
 
+from .fuzz.reading import quiet
 from .noise import noise_set
-
-
-def quiet(line: str) -> None:
-    pass
 
 
 def test_without_ray_the_extra_is_named(monkeypatch, tmp_path):
@@ -28,28 +27,21 @@ def test_without_ray_the_extra_is_named(monkeypatch, tmp_path):
 
 
 def test_a_gpu_gets_the_processors_of_its_machine():
-    class Ray:
-        def __init__(self, *nodes):
-            self._nodes = nodes
+    def cluster_of(*machines):
+        return Mock(nodes=lambda: [{"Alive": True, "Resources": machine} for machine in machines])
 
-        def nodes(self):
-            return [{"Alive": True, "Resources": node} for node in self._nodes]
-
-    gpus = Ray({"CPU": 32.0, "GPU": 4.0}, {"CPU": 12.0, "GPU": 2.0}, {"CPU": 64.0})
+    gpus = cluster_of({"CPU": 32.0, "GPU": 4.0}, {"CPU": 12.0, "GPU": 2.0}, {"CPU": 64.0})
     assert ray_engine._room(gpus, None) == (6, 1, 6)
-    assert ray_engine._room(Ray({"CPU": 8.0}, {"CPU": 3.0}), 2) == (2, 0, 5)
+    assert ray_engine._room(cluster_of({"CPU": 8.0}, {"CPU": 3.0}), 2) == (2, 0, 5)
     with pytest.raises(BadInput, match="no machine of the Ray cluster has 9 CPUs"):
-        ray_engine._room(Ray({"CPU": 8.0}), 9)
+        ray_engine._room(cluster_of({"CPU": 8.0}), 9)
 
 
 @pytest.mark.parametrize("scheme", ["", "ray://"])
 def test_a_cluster_that_does_not_answer_is_said_in_a_line(tmp_path, free_port, monkeypatch, scheme):
     pytest.importorskip("ray")
     monkeypatch.setenv("RAY_ADDRESS", f"{scheme}127.0.0.1:{free_port()}")
-    with (
-        pytest.raises(BadInput, match=r"--workers ray: no Ray cluster answers \(.*refused.*RAY_ADDRESS"),
-        command_line(),
-    ):
+    with pytest.raises(BadInput, match=r"--workers ray: no Ray cluster .*refused.*RAY_ADDRESS"), command_line():
         ray_engine.with_workers(lambda threads: None, tmp_path, "*", None, quiet)
 
 
@@ -57,8 +49,8 @@ def test_a_cluster_that_does_not_answer_is_said_in_a_line(tmp_path, free_port, m
 def cluster():
     """Two workers on this machine."""
     ray = pytest.importorskip("ray")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
         ray.init(
             address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False,
             _node_ip_address="127.0.0.1",
@@ -68,15 +60,12 @@ def cluster():
 
 
 @pytest.mark.slow
-def test_a_lost_worker_costs_its_part_and_the_store_and_the_file_are_those_of_one_process(
-    cluster, tmp_path, tiny_clip, monkeypatch
-):
+def test_a_lost_worker_costs_its_part_and_all_files_are_those_of_one_process(cluster, tmp_path, spec, monkeypatch):
     monkeypatch.setattr(parts, "SIZE", 10)
     data = noise_set(tmp_path / "data", 60).root
     (data / "images/3.png").write_bytes(b"not an image")
     whole = Path(shutil.copytree(data, tmp_path / "whole"))
-    spec, killed = f"local-dir:{tiny_clip}", tmp_path / "killed"
-    before = ray_engine.with_workers
+    killed, before = tmp_path / "killed", ray_engine.with_workers
 
     def once_killed(work, *given):
         """The first worker that has embedded a part is killed before it is written; parts are of 10 images."""
@@ -117,15 +106,9 @@ def test_a_lost_worker_costs_its_part_and_the_store_and_the_file_are_those_of_on
     ray_engine.predict_with_ray(run, ["data/images"], Path("out.csv"), threads=1, say=quiet)
     assert len(list(Path("out.csv.parts").glob("part-*.parquet"))) == 6
     for name, calls in (("out.csv", 0), ("alone.csv", 6)):
-        with monkeypatch.context() as patch:
-            seen = []
-            predict = predict_to_file.__globals__["Predictor"].predict
-            patch.setattr(
-                predict_to_file.__globals__["Predictor"], "predict",
-                lambda self, *given, seen=seen, predict=predict: seen.append(1) or predict(self, *given),
-            )  # fmt: skip
+        with patch.object(Predictor, "predict", autospec=True, side_effect=Predictor.predict) as predict:
             predict_to_file(run, ["data/images"], name, threads=1, say=quiet)
-        assert len(seen) == calls
+        assert predict.call_count == calls
     for ending in ("", ".unreadable.csv"):
         assert Path(f"out.csv{ending}").read_bytes() == Path(f"alone.csv{ending}").read_bytes()
 

@@ -262,35 +262,33 @@ def test_who_always_says_the_same_prefers_no_place_and_counts_against_who_does()
 RUNS, IMAGES, PEOPLE = 100, 240, 8
 
 
-class Run:
-    """Simulated images in pairs that are alike, people, and what a faultless model states: rates scatter around it."""
-
-    def __init__(self, seed):
-        self.rng = rng = np.random.default_rng(seed)
-        pairs = rng.beta(0.8, 1.6, size=(IMAGES // 2, 6))
-        self.stated = np.repeat(pairs, 2, axis=0).clip(0.02, 0.98)
-        self.rates = np.repeat(rng.beta(6 * self.stated[::2], 6 * (1 - self.stated[::2])), 2, axis=0)
-        people = rng.random((IMAGES, PEOPLE, 6)) < self.rates[:, None]
-        self.truth = truth_of(people, groups=np.repeat(np.arange(IMAGES // 2), 2))
+def simulated(seed):
+    """What a faultless model states of images in pairs that are alike, and people: their rates scatter around it."""
+    rng = np.random.default_rng(seed)
+    stated = rng.beta(0.8, 1.6, size=(IMAGES // 2, 6)).clip(0.02, 0.98)
+    rates = np.repeat(rng.beta(6 * stated, 6 * (1 - stated)), 2, axis=0)
+    people = rng.random((IMAGES, PEOPLE, 6)) < rates[:, None]
+    return np.repeat(stated, 2, axis=0), truth_of(people, groups=np.repeat(np.arange(IMAGES // 2), 2))
 
 
-def overconfident(it, fault):
-    said = states(special.expit((1 + fault) * special.logit(it.stated)))
-    slope = seen("stated_calibration", {"it": said}, it.truth).get("calibration_slope", "it")
+def overconfident(seed, fault):
+    stated, truth = simulated(seed)
+    said = states(special.expit((1 + fault) * special.logit(stated)))
+    slope = seen("stated_calibration", {"it": said}, truth).get("calibration_slope", "it")
     return slope.found and (slope.value < 1 or not fault)
 
 
 @pytest.mark.slow
 def test_overconfidence_is_found_where_it_is_planted_and_nowhere_else():
-    assert sum(bool(overconfident(Run(seed), fault=0.5)) for seed in range(RUNS)) >= 90
-    false = sum(bool(overconfident(Run(seed), fault=0.0)) for seed in range(RUNS, 2 * RUNS))
+    assert sum(bool(overconfident(seed, fault=0.5)) for seed in range(RUNS)) >= 90
+    false = sum(bool(overconfident(seed, fault=0.0)) for seed in range(RUNS, 2 * RUNS))
     assert false <= stats.binom.ppf(0.99, RUNS, 0.05)  # at 5 %, for all but one of a hundred such tests
 
 
 def test_every_evaluation_takes_these_views_and_keeps_all_their_findings():
-    run = Run(1)
-    sure = replace(states(special.expit(2 * special.logit(run.stated))), sets=of_sets(run.truth.sets).sets)
-    found = evaluate({"model": sure, "other": sure}, run.truth, split="test", seed=0, dataset="d", also=VIEWS)
+    stated, truth = simulated(1)
+    sure = replace(states(special.expit(2 * special.logit(stated))), sets=of_sets(truth.sets).sets)
+    found = evaluate({"model": sure, "other": sure}, truth, split="test", seed=0, dataset="d", also=VIEWS)
     assert len([said for said in found.facts["findings"] if "is overconfident" in said["words"]]) == 2
     assert {"disagreement", "interval"} <= found.facts["rules"].keys()
     tested = [each for each in found.figures if each.metric == "calibration_slope"]

@@ -24,7 +24,6 @@ from . import replies
 from .checks import refused
 
 MIKELS = get_taxonomy("mikels-8")
-WORDS = Words(MIKELS)
 FOUR = Taxonomy("four", replies.LABELS, synonyms=replies.SYNONYMS)
 IMAGES = pd.DataFrame({"image_id": ["1", "a b", "c"], "file": ["images/x.png", "images/y.png", "images/z.png"]})
 SHARES = '{{"joy": {}, "awe": {}, "fear": {}, "anger": {}}}'
@@ -55,33 +54,22 @@ def line(text, asked=None, *, image="1", sample=1, shuffle=""):
         return json.dumps({"image": image, "reply": text})
     choices = [{"message": {"content": each}} for each in ([text] if isinstance(text, str) else text or ())]
     response = {"status_code": 200, "body": {"choices": choices}} if text else {"status_code": 500, "body": None}
-    given = custom_id(image, sample, answer=asked, shuffle=shuffle)
-    return json.dumps({"custom_id": given, "response": response})
-
-
-def read_texts(file, texts, asked=None, **options):
-    """The replies about as many images."""
-    images = pd.DataFrame({"image_id": [str(at) for at in range(1, len(texts) + 1)]})
-    lines = [line(text, asked, image=str(at)) for at, text in enumerate(texts, start=1)]
-    return read_lines(file, lines, images=images, **options)
+    return json.dumps({"custom_id": custom_id(image, sample, answer=asked, shuffle=shuffle), "response": response})
 
 
 def said_of(file, texts, asked=None, *, one=False, **config):
-    return together(read_texts(file, texts, asked, one=one, **config), one_label=one)
+    """What replies about as many images say."""
+    images = pd.DataFrame({"image_id": [str(at) for at in range(1, len(texts) + 1)]})
+    lines = [line(text, asked, image=str(at)) for at, text in enumerate(texts, start=1)]
+    return together(read_lines(file, lines, images=images, one=one, **config), one_label=one)
 
 
-def why_not(text):
-    """Why a reply cannot be used; None where it can."""
-    try:
-        parse_reply(text, WORDS)
-    except Unread as unread:
-        return unread.why
-
-
-def test_what_is_no_json_alone_is_refused_with_its_reason():
-    assert {text: why_not(text) for some in replies.NOT_ALONE.values() for text in some} == {
-        text: why for why, some in replies.NOT_ALONE.items() for text in some
-    }
+@pytest.mark.parametrize("why", replies.NOT_ALONE)
+def test_what_is_no_json_alone_is_refused_with_its_reason(why):
+    for text in replies.NOT_ALONE[why]:
+        with pytest.raises(Unread) as unread:
+            parse_reply(text, Words(MIKELS))
+        assert unread.value.why == why, text
 
 
 def test_words_are_labels_synonyms_and_the_users_own():
@@ -289,8 +277,7 @@ def test_whatever_the_schema_of_a_request_allows_is_read_as_it_stands(data, taxo
     named = np.array(taxonomy.labels)
     assert {*named[said["sets"].sets[0] > 0]} == {*some}
     assert named[np.argsort(-said["ranking"].scores[0])].tolist() == list(labels)
-    stated = [shares[label] / PEOPLE for label in taxonomy.labels]
-    assert said["shares"].shares[0].tolist() == pytest.approx(stated)
+    assert said["shares"].shares[0].tolist() == pytest.approx([shares[label] / PEOPLE for label in taxonomy.labels])
 
 
 COUNTS, PERCENT = SHARES.format(12, 5, 0, 1), SHARES.format(60, 25, 0, 5)

@@ -124,7 +124,6 @@ def compared(**others):
 
 
 EVEN = "; 45 images cannot tell the model from people."
-SINGLE = many("top_1_accuracy", {"model": 0.81, "prior": 0.2})
 LOSS = many("rate_cross_entropy", {"model": 0.25, "floor": 0.2})
 AMONG = {"a": (0.1, 0.01), "b": (-0.1, 0.01), **dict.fromkeys("cde", (0, 0.9)), "prior": (0.3, 0.01)}
 MEANS = "The model's mean F1 with one person's set is .640, people's with each other .610, one constant answer's .300"
@@ -138,7 +137,7 @@ SAID = [
     (compared(prior=(-0.1, 0.01)), "; it is worse than a constant answer."),
     (compared(prior=(0.3, 0.01)), EVEN),
     (compared(**AMONG), "; it is ahead of “a”, behind “b”, not clearly different from 3 systems."),
-    (found(*SINGLE, kind="single"), FIRST),
+    (found(*many("top_1_accuracy", {"model": 0.81, "prior": 0.2}), kind="single"), FIRST),
     (found(row("set_f1", 0.6, n=18, units=18)), "; 18 images are too few to tell a difference from chance."),
     (found(row("set_f1", 0.6, n=18, units=9)), "; 9 groups are too few to tell a difference from chance."),
     (found(*TWO, first="a", systems=["a", "b"]), "“a”'s mean F1 with the images' own sets is .600, " + OTHERS),
@@ -483,10 +482,8 @@ CASES = {  # what stands in the sentences and the text of a page, and what does 
 @pytest.mark.parametrize("case", CASES)
 def test_a_page_says_nothing_that_its_rows_do_not_hold(case, truth, tmp_path):
     evaluation, (holds, never) = pages(case, truth), CASES[case]
-    made_, (source, text) = (
-        sections(Page.of(evaluation)),
-        opened(write_report(evaluation, NOBODY, tmp_path / "page.html")),
-    )
+    made_, page = sections(Page.of(evaluation)), write_report(evaluation, NOBODY, tmp_path / "page.html")
+    source, text = opened(page)
     assert len(given(source, "id")) == len(set(given(source, "id")))
     drawn = re.findall("<svg[^>]*>", source)
     assert len(drawn) == sum(len(section.drawings) for section in made_)

@@ -68,9 +68,10 @@ def test_few_rows_are_an_array_for_heads_that_know_nothing_else(store, monkeypat
     np.testing.assert_array_equal(few, np.asarray(many))
 
 
-@pytest.mark.parametrize(
-    "index", [slice(10, 20), slice(250, 650), np.array([5]), np.array([700, 3, 3, 299, 300]), np.array([], dtype=int)]
-)
+ROWS_TAKEN = [slice(10, 20), slice(250, 650), np.array([5]), np.array([700, 3, 3, 299, 300]), np.array([], dtype=int)]
+
+
+@pytest.mark.parametrize("index", ROWS_TAKEN)
 def test_rows_on_disk_are_those_of_the_array(store, index):
     X = drawn()[0].astype(np.float32)
     rows = store.on_disk(store.ids)
@@ -124,9 +125,10 @@ CASES = itertools.product(HEADS, (200, 0))
 FOLDS = {("linear", 0), ("softmax", 0)}  # search for an L2 by folds
 
 
-@pytest.mark.parametrize(
-    ("name", "kept_out"), [pytest.param(*case, marks=[pytest.mark.slow] * (case in FOLDS)) for case in CASES]
-)
+LEARNED = [pytest.param(*case, marks=[pytest.mark.slow] * (case in FOLDS)) for case in CASES]
+
+
+@pytest.mark.parametrize(("name", "kept_out"), LEARNED)
 def test_rows_on_disk_and_in_memory_give_the_same_weights_to_the_last_bit(large, store, tmp_path, name, kept_out):
     X, Y = drawn()
     first = fitted(name, X, Y, kept_out)
@@ -176,8 +178,7 @@ def test_an_epoch_has_every_row_once_in_an_order_of_its_own(large):
     generator = torch.Generator().manual_seed(0)
     epochs = [list(Blocks(X).epoch(50, generator)) for _ in range(2)]
     for epoch in epochs:
-        numbers = torch.cat([index for index, _ in epoch])
-        assert numbers.sort().values.tolist() == list(range(ROWS))
+        assert torch.cat([index for index, _ in epoch]).sort().values.tolist() == list(range(ROWS))
         assert all(torch.equal(rows, X[index]) for index, rows in epoch)
         assert {len(index) for index, _ in epoch} <= set(range(30, 70))
     assert not torch.equal(epochs[0][0][0], epochs[1][0][0])
@@ -270,11 +271,6 @@ def correlated(rows=400, columns=12, usual=(0.0, -3.0, -6.0), strength=2.0, seed
     return torch.from_numpy(X), torch.from_numpy(Y.astype(float))
 
 
-def objective_of(kind, Y):
-    shares = (Y + 0.1) / (Y + 0.1).sum(dim=1, keepdim=True)
-    return Objective(shares, None) if kind == "softmax" else Objective(Y, 1 - Y)
-
-
 def loss(parameters, X, objective, l2):
     """Mean loss with the pseudo row, and the penalty."""
     even = objective.pseudo_row()
@@ -286,7 +282,8 @@ def loss(parameters, X, objective, l2):
 @pytest.mark.parametrize("kind", ["sigmoid", "softmax"])
 def test_the_least_loss_is_scipys(kind, l2):
     X, Y = correlated()
-    objective = objective_of(kind, Y)
+    shares = (Y + 0.1) / (Y + 0.1).sum(dim=1, keepdim=True)
+    objective = Objective(shares, None) if kind == "softmax" else Objective(Y, 1 - Y)
     path = L2Path(X, objective)
 
     def by_scipy(flat):

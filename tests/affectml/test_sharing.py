@@ -125,12 +125,8 @@ def test_a_shared_run_is_judged_on_other_data_and_not_on_its_own(shared, tmp_pat
 
 def test_the_folder_tells_nothing_of_its_maker(copy, tmp_path):
     home = "/home/me/data"
-    edit(
-        copy / "run.json",
-        config={"dataset": home, "encoder": home},
-        command=f"affectml train {home}",
-        energy={"kwh": 1},
-    )
+    made = {"config": {"dataset": home, "encoder": home}, "command": f"affectml train {home}", "energy": {"kwh": 1}}
+    edit(copy / "run.json", **made)
     AffectModel(RunFolder.open(copy)).save_pretrained(tmp_path / "shared")
     files = "README.md config.json facts.json head.json head.safetensors metrics.csv run.json"
     assert sorted(path.name for path in (tmp_path / "shared").iterdir()) == files.split()
@@ -142,21 +138,20 @@ def test_the_folder_tells_nothing_of_its_maker(copy, tmp_path):
     assert (facts["n"] > 0, "subgroups" in facts) == (True, False)  # its findings name groups of people
 
 
-def test_an_encoder_known_by_a_path_is_told_neither_in_the_folder_nor_in_the_graph(command, copy, tmp_path):
+def test_an_encoder_known_by_a_path_is_told_neither_in_the_folder_nor_in_the_graph(told, copy, tmp_path):
     pytest.importorskip("onnx")
     paths = ["ViT-B-32:/home/me/weights.pt", "ViT-B-32:mine.pt", "ViT-B-32:sub/w", "local-dir:x"]
     public = ["hf-hub:timm/some", "ViT-B-32:openai"]
     edit(copy / "run.json", encoder={"specs": paths + public})
     words = ["export", copy, "--onnx", "--out", tmp_path / "h.onnx", "--hub", tmp_path / "hub", "--json"]
-    code, printed, _ = command(*words)
-    assert (code, json.loads(printed)["outputs"]) == (0, "scores, sets")
+    assert json.loads(told(*words))["outputs"] == "scores, sets"
     assert (tmp_path / "hub" / "README.md").is_file()
     assert json.loads((tmp_path / "hub" / "config.json").read_text())["encoder"]["specs"] == public
-    told = graph(tmp_path / "h.onnx").get_modelmeta().custom_metadata_map
-    assert json.loads(told["encoder"])["specs"] == public
-    assert json.loads(told["encoder"])["preprocessing"]["size"]
-    assert (told["construct"], len(json.loads(told["labels"]))) == ("evoked", 8)
-    assert command("export", copy)[0] == 2
+    facts = graph(tmp_path / "h.onnx").get_modelmeta().custom_metadata_map
+    assert json.loads(facts["encoder"])["specs"] == public
+    assert json.loads(facts["encoder"])["preprocessing"]["size"]
+    assert (facts["construct"], len(json.loads(facts["labels"]))) == ("evoked", 8)
+    told("export", copy, code=2)
 
 
 def test_the_card_says_what_it_is_and_what_it_is_not(shared):

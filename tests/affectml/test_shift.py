@@ -2,13 +2,14 @@
 
 import math
 import shutil
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 
 from affectml.errors import BadRun
-from affectml.heads import SigmoidHead, load_head
+from affectml.heads import load_head
 from affectml.heads.promise import Asked, make_promise
 from affectml.heads.shift import find_shift, log_martingale, make_ground, p_values
 from affectml.importers.embeddings import import_embeddings
@@ -23,16 +24,10 @@ from .checks import refused
 LABELS = ("awe", "joy", "fear")
 
 
-class Half:
-    """A generator that draws .5."""
-
-    def uniform(self, size):
-        return np.full(size, 0.5)
-
-
 def test_p_values_are_ranks_among_all_before_and_ties_count_in_part():
     # .3 lies above .1 and ties with .3 and itself: (1 + .5 * 2) / 4; then .0 below four; then .3 ties with three
-    found = p_values(np.array([0.1, 0.3, 0.9]), np.array([0.3, 0.0, 0.3]), Half())
+    halves = Mock(uniform=lambda size: np.full(size, 0.5))
+    found = p_values(np.array([0.1, 0.3, 0.9]), np.array([0.3, 0.0, 0.3]), halves)
     assert found.tolist() == pytest.approx([2 / 4, 0.5 / 5, (2 + 0.5 * 3) / 6])
 
 
@@ -122,21 +117,6 @@ def test_another_mixture_of_levels_is_no_shift_where_each_level_has_its_cut():
     assert seen().found is None
     assert seen().words() == f"whether the promise's ground has shifted cannot be seen: {where}"
     assert looked_at(*known, new, "extra=1.5").found
-
-
-def test_a_saved_head_keeps_the_ground_and_no_row_of_it_is_an_image(tmp_path):
-    rng = np.random.default_rng(5)
-    X = rng.normal(size=(80, 4)).astype(np.float32)
-    votes = rng.binomial(5, 1 / (1 + np.exp(-X[:, :3]))).astype(float)
-    head = SigmoidHead(l2=0.1).fit(X, votes / 5).keep_promise("recall=.8", X, votes)
-    head.save(tmp_path)
-    ground = load_head(tmp_path).ground_
-    assert torch.equal(ground, head.ground_)
-    assert ground.shape == (80, 5)
-    assert torch.equal(ground[:, 2:], head.scores(X).float().sort(dim=0).values)
-    assert head.tune_thresholds(X, (votes > 2).astype(int)).ground_ is None
-    head.keep_promise("recall=.8", X, votes)
-    assert head.fit(X, votes / 5).ground_ is None
 
 
 def data_set(folder, seed, *, rows=200, shift=0.0, flip=1):

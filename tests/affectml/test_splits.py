@@ -42,8 +42,7 @@ def random_sets(n=600, seed=0, p=(0.5, 0.3, 0.2, 0.1, 0.05, 0.02)):
 def test_each_part_has_each_label_in_proportion(tmp_path):
     sets = random_sets(2000)
     data, targets = dataset(tmp_path, sets)
-    split = split_dataset(data, targets, seed=0)
-    shares = split_table(split, targets).set_index("split")
+    shares = split_table(split_dataset(data, targets, seed=0), targets).set_index("split")
     assert shares["images"].sum() == 2000
     assert abs(shares.loc["test", "images"] - 300) < 30
     for label, whole in zip(LABELS, sets.mean(axis=0), strict=True):
@@ -103,9 +102,8 @@ def test_rare_labels_are_named_and_stop_nobody(tmp_path):
     sets[:, 3:5] = 0
     sets[:2, 3] = 1
     split = split_dataset(*dataset(tmp_path / "some", sets), seed=0)
-    assert split.notes[-1].startswith(
-        "fewer than 3 positive images: joy (2), sadness (0); such labels are hardly learned"
-    )
+    rare = "fewer than 3 positive images: joy (2), sadness (0); such labels are hardly learned"
+    assert split.notes[-1].startswith(rare)
     data, targets = dataset(tmp_path / "none", 0 * sets)
     refused(BadDataset, "no image has any of its labels: collect more", split_dataset, data, targets, seed=0)
 
@@ -137,12 +135,11 @@ def column(data, name="split") -> pd.Series:
     return Dataset.open(data.root).images.set_index("image_id")[name]
 
 
-def test_a_split_is_written_once_then_shown_and_replaced_only_when_asked(tmp_path, command):
+def test_a_split_is_written_once_then_shown_and_replaced_only_when_asked(tmp_path, told):
     data = two_targets(tmp_path)
     path, before = tmp_path / "images.parquet", pq.read_table(tmp_path / "images.parquet")
-    code, out, _ = command("split", tmp_path, "--seed", 1, "--json")
-    tables, written = json.loads(out)["targets"], path.read_bytes()
-    assert code == 0
+    tables = json.loads(told("split", tmp_path, "--seed", 1, "--json"))["targets"]
+    written = path.read_bytes()
     assert pq.read_table(path).drop(["split"]).equals(before)
     for name, images in (("t", 600), ("u", 200)):
         parts = pd.DataFrame(tables[name]).set_index("split")
@@ -150,15 +147,14 @@ def test_a_split_is_written_once_then_shown_and_replaced_only_when_asked(tmp_pat
         assert (parts["images"].sum(), parts["images"]["test"]) == (images, pytest.approx(0.15 * images, abs=8))
         assert np.ptp(parts[[*LABELS]], axis=0).max() < 0.08
     for again in ([], ["--seed", 1], ["--test", ".15"]):
-        code, out, _ = command("split", tmp_path, *again)
-        assert (code, path.read_bytes()) == (0, written)
-        assert "split: made with seed 1, val 0.15, test 0.15" in out
-    code, _, said = command("split", tmp_path, "--seed", 2)
-    assert (code, path.read_bytes()) == (2, written)
-    assert "made with seed 1, val 0.15, test 0.15, and stays; --replace parts all images anew" in said
-    code, out, _ = command("split", tmp_path, "--seed", 2, "--val", 0, "--test", 0.3, "--replace")
+        assert "split: made with seed 1, val 0.15, test 0.15" in told("split", tmp_path, *again)
+        assert path.read_bytes() == written
+    stays = "made with seed 1, val 0.15, test 0.15, and stays; --replace parts all images anew"
+    assert stays in told("split", tmp_path, "--seed", 2, code=2)
+    assert path.read_bytes() == written
+    out = told("split", tmp_path, "--seed", 2, "--val", 0, "--test", 0.3, "--replace")
     (kept,) = tmp_path.glob("images.replaced-*.parquet")
-    assert (code, kept.read_bytes(), kept.name in out) == (0, written, True)
+    assert (kept.read_bytes(), kept.name in out) == (written, True)
     assert column(data).value_counts().to_dict() == {"train": 420, "test": 180}
 
 

@@ -11,6 +11,8 @@ from affectml.errors import BadInput, UnknownLabel
 from affectml.taxonomies import LabelName, Taxonomy, ancestors, builtin_names, get_taxonomy, nearest
 from affectml_annotation.languages import LANGUAGES
 
+from .checks import refused
+
 NAMES = "artemis-9 ekman-6 ekman-7 emotic-26 mikels-8 parrott-2 parrott-25 parrott-6 plutchik-8 polarity-2 polarity-3"
 
 # Pleasure, arousal and dominance as Russell & Mehrabian (1977) print them, for the words most relied on.
@@ -96,8 +98,7 @@ def test_people_read_the_usual_spelling_and_files_keep_the_source_s():
     assert Taxonomy.from_dict(taxonomy.to_dict()).displays == shown
     assert replace(taxonomy, displays={}) == taxonomy  # what was written before there were any reads as the same
     assert taxonomy.names()["irritability"] == "irritabilty"
-    with pytest.raises(BadInput, match="display 'zest' is another label's name"):
-        replace(taxonomy, displays={"irritabilty": "zest"})
+    refused(BadInput, "display 'zest' is another label's name", replace, taxonomy, displays={"irritabilty": "zest"})
 
 
 @pytest.mark.parametrize(
@@ -216,7 +217,7 @@ def run(*arguments):
         ("name: x\nlabels: {a: {in: {de: {name: b, synonyms: c}}}, c: }", r"in de: synonyms: expected a list of texts"),
         (
             "name: x\nlabels: {a: {in: {de: {name: Wut}}}, c: {in: {de: {name: wut}}}}\n",
-            r"taxonomy x: 'a' and 'c' are both called 'wut' in de; give one of them another name",
+            r"x: .* called 'wut' in de",
         ),
         # c has no German name, and so keeps its own
         ("name: x\nlabels: {a: {in: {de: {name: c}}}, c: }\n", r"'a' and 'c' are both called 'c' in de"),
@@ -225,8 +226,7 @@ def run(*arguments):
 )
 def test_what_cannot_be_read_is_named(tmp_path, content, message):
     (tmp_path / "bad.yaml").write_text(content)
-    with pytest.raises(BadInput, match=message):
-        get_taxonomy(str(tmp_path / "bad.yaml"))
+    refused(BadInput, message, get_taxonomy, str(tmp_path / "bad.yaml"))
 
 
 def test_a_file_names_its_labels_in_languages(file):
@@ -284,8 +284,7 @@ def test_a_parent_in_a_file_travels_with_the_taxonomy(tmp_path):
 def test_parents_that_go_in_circles_are_refused(tmp_path):
     (tmp_path / "a.yaml").write_text("name: a\nparent: b.yaml\nlabels: {x: {parent: y}, w: {parent: y}}\n")
     (tmp_path / "b.yaml").write_text("name: b\nparent: a.yaml\nlabels: {y: {parent: x}, z: {parent: x}}\n")
-    with pytest.raises(BadInput, match="its parent a.yaml is among its own descendants"):
-        get_taxonomy(tmp_path / "a.yaml")
+    refused(BadInput, "its parent a.yaml is among its own descendants", get_taxonomy, tmp_path / "a.yaml")
 
 
 def test_only_neutral_and_something_else_have_no_place():

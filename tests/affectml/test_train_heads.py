@@ -6,8 +6,6 @@ import shlex
 import shutil
 import sys
 from dataclasses import asdict
-from functools import partial
-from pathlib import Path
 from unittest.mock import Mock
 
 import numpy as np
@@ -26,10 +24,9 @@ from affectml.taxonomies import get_taxonomy
 from affectml.training import TrainConfig, train_run
 
 from .checks import refused
+from .written import GOLDEN
 
 SLOW = {"contrastive"}  # fixtures, and so all that asks for them
-FILES = ("json", "safetensors")
-GOLDEN = Path(__file__).parents[1] / "golden" / "0.3.0"
 
 
 def with_split(root):
@@ -58,7 +55,8 @@ def trained(data, spec, out, **more):
 
 
 def same_head(run, other):
-    return all((run / f"head.{kind}").read_bytes() == (other / f"head.{kind}").read_bytes() for kind in FILES)
+    names = ("head.json", "head.safetensors")
+    return all((run / name).read_bytes() == (other / name).read_bytes() for name in names)
 
 
 def scrambled(data, out):
@@ -85,14 +83,9 @@ def test_what_is_said_of_test_images_never_reaches_the_head(demo, spec, tmp_path
     assert clean.evaluation.scores_of("model") != spoilt.evaluation.scores_of("model")
 
 
-@pytest.fixture
-def train(told, demo, spec):
-    """`train(*words)`: what the command prints that trains on the demo set; with `code=2`, why it does not."""
-    return partial(told, "train", demo, "--multilabel", "--encoder", spec, "--threads", 1)
-
-
-def test_options_that_are_set_reach_the_head_and_are_kept(train, told, tmp_path):
-    train("--set", "l2=0.1", "--set", "patience=5", "--out", tmp_path / "run")
+def test_options_that_are_set_reach_the_head_and_are_kept(told, demo, spec, tmp_path):
+    words = ["--set", "l2=0.1", "--set", "patience=5", "--out", tmp_path / "run"]
+    told("train", demo, "--multilabel", "--encoder", spec, "--threads", 1, *words)
     run = RunFolder.open(tmp_path / "run")
     assert (run.head.config.l2, run.head.config.patience) == (0.1, 5)
     assert run.info.config.options == {"l2": 0.1, "patience": 5}
@@ -101,13 +94,16 @@ def test_options_that_are_set_reach_the_head_and_are_kept(train, told, tmp_path)
     assert same_head(tmp_path / "run", tmp_path / "again")
 
 
-def test_a_head_of_ones_own_is_trained_and_opened_once_it_is_imported(own_run, told, demo, neighbours, monkeypatch):
-    run = RunFolder.open(own_run)
+def test_a_head_of_ones_own_is_trained_and_opened_once_it_is_imported(told, demo, spec, neighbours, monkeypatch):
+    words = ["--multilabel", "--encoder", spec, "--threads", 1, "--head", "knn", "--set", "neighbours=10"]
+    told("--import", "my_heads", "train", demo, *words, "--out", "run")
+    del HEADS["knn"], sys.modules["my_heads"]  # as in a process that does not know the head
+    run = RunFolder.open(neighbours / "run")
     assert run.info.head.name == run.info.config.head == "knn"
     assert {"knn", "neighbours=10"} <= set(shlex.split(run.info.command))
     assert run.evaluation.get("set_f1").value > run.evaluation.get("set_f1", "prior").value
     refused(BadRun, "import the module that defines it", getattr, run, "head")
-    assert "cannot import 'my_haeds'" in told("--import", "my_haeds", "predict", own_run, demo, code=2)
+    assert "cannot import 'my_haeds'" in told("--import", "my_haeds", "predict", run.folder, demo, code=2)
     monkeypatch.syspath_prepend(neighbours)
     own = importlib.import_module("my_heads").NeighbourHead
     again = RunFolder.open(run.folder).head
@@ -115,33 +111,24 @@ def test_a_head_of_ones_own_is_trained_and_opened_once_it_is_imported(own_run, t
 
 
 @pytest.fixture
-def own_run(told, demo, spec, neighbours):
-    """A run of a head that is not the package's, in a process that does not know the head."""
-    words = ["--multilabel", "--encoder", spec, "--threads", 1, "--head", "knn", "--set", "neighbours=10"]
-    told("--import", "my_heads", "train", demo, *words, "--out", "run")
-    del HEADS["knn"], sys.modules["my_heads"]
-    return neighbours / "run"
-
-
-@pytest.fixture
 def one_label(single, one_answer, tmp_path):
     return single(one_answer, tmp_path / "one label")
 
 
-@pytest.mark.parametrize(
-    ("data", "words", "says"),
-    [
-        ("demo", ["--multilabel", "--head", "topk", "--set", "k=9"], "--set k=9: expected 1 to 8"),
-        ("demo", ["--head", "auto"], "learned with --multilabel"),
-        ("demo", ["--multilabel", "--head", "softmax"], "take --head sigmoid"),
-        ("demo", ["--multilabel", "--set", "l2"], "expected a pair, such as l2=0.1"),
-        ("demo", ["--multilabel", "--set", "l2=1", "--set", "l2=2"], "'l2' is both '1' and '2'"),
-        ("one_answer", ["--multilabel", "--head", "sigmoid"], "leave it out"),
-        ("one_answer", ["--head", "sigmoid"], "take --head softmax"),
-        ("one_label", ["--multilabel", "--head", "topk"], "take --head sigmoid"),
-        ("one_label", ["--multilabel", "--head", "auto"], "leave out --multilabel"),
-    ],
-)
+WAYS_OUT = [
+    ("demo", ["--multilabel", "--head", "topk", "--set", "k=9"], "--set k=9: expected 1 to 8"),
+    ("demo", ["--head", "auto"], "learned with --multilabel"),
+    ("demo", ["--multilabel", "--head", "softmax"], "take --head sigmoid"),
+    ("demo", ["--multilabel", "--set", "l2"], "expected a pair, such as l2=0.1"),
+    ("demo", ["--multilabel", "--set", "l2=1", "--set", "l2=2"], "'l2' is both '1' and '2'"),
+    ("one_answer", ["--multilabel", "--head", "sigmoid"], "leave it out"),
+    ("one_answer", ["--head", "sigmoid"], "take --head softmax"),
+    ("one_label", ["--multilabel", "--head", "topk"], "take --head sigmoid"),
+    ("one_label", ["--multilabel", "--head", "auto"], "leave out --multilabel"),
+]
+
+
+@pytest.mark.parametrize(("data", "words", "says"), WAYS_OUT)
 def test_on_the_command_line_the_way_out_is_one_line(told, request, spec, tmp_path, data, words, says):
     folder = request.getfixturevalue(data)
     said = told("train", folder, "--encoder", spec, "--out", tmp_path / "run", *words, "--threads", 1, code=2)

@@ -37,8 +37,8 @@ from affectml.training import fit, judge, plan_run, prepare, train_run, write
 from .answered import evaluated
 from .checks import refused
 from .edited import edit
+from .written import GOLDEN
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "0.3.0"
 CONFIG = TrainConfig(dataset=str(GOLDEN / "data"), multilabel=True, target="emotions", threads=1, options={"l2": 0.1})
 
 
@@ -177,18 +177,18 @@ def small(tmp_path, **kinds):
     return write_dataset(tmp_path, DatasetMeta(name="small", targets=targets), table[["image_id"]], tables)
 
 
-@pytest.mark.parametrize(
-    ("kinds", "asked", "chosen"),
-    [
-        ({"one": "rates"}, {}, "one"),
-        ({"one": "distribution"}, {}, "one"),
-        ({"one": "single", "two": "distribution"}, {}, "one"),
-        ({"one": "rates", "two": "sets"}, {}, "would both do; choose with target"),
-        ({"one": "rates", "two": "single"}, {}, "which target to learn.*pass multilabel"),
-        ({"one": "distribution"}, {"multilabel": True}, r"an image; it has one \(distribution\).*needs rates, sets or"),
-        ({"one": "distribution"}, {"multilabel": True, "name": "one"}, "leave out multilabel"),
-    ],
-)
+CHOICES = [
+    ({"one": "rates"}, {}, "one"),
+    ({"one": "distribution"}, {}, "one"),
+    ({"one": "single", "two": "distribution"}, {}, "one"),
+    ({"one": "rates", "two": "sets"}, {}, "would both do; choose with target"),
+    ({"one": "rates", "two": "single"}, {}, "which target to learn.*pass multilabel"),
+    ({"one": "distribution"}, {"multilabel": True}, r"an image; it has one \(distribution\).*needs rates, sets or"),
+    ({"one": "distribution"}, {"multilabel": True, "name": "one"}, "leave out multilabel"),
+]
+
+
+@pytest.mark.parametrize(("kinds", "asked", "chosen"), CHOICES)
 def test_without_multilabel_the_target_that_is_there_decides(tmp_path, kinds, asked, chosen):
     dataset, asked = small(tmp_path, **kinds), {"multilabel": None, "name": None, **asked}
     for name in kinds:
@@ -244,8 +244,7 @@ def test_a_head_that_finds_no_room_at_all_is_saved_elsewhere(judged, tmp_path, m
     monkeypatch.chdir(tmp_path)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "elsewhere"))
-    written = Mock(side_effect=[NO_ROOM, *[DEFAULT] * 9], wraps=write_json)
-    monkeypatch.setattr(WRITING, "write_json", written)
+    monkeypatch.setattr(WRITING, "write_json", Mock(side_effect=[NO_ROOM, *[DEFAULT] * 9], wraps=write_json))
     refused(OSError, "No space left on device.*the trained head and run.json are in", write, judged, seconds={})
     [place] = (tmp_path / "elsewhere").iterdir()
     assert RunFolder.open(place).head.name == "sigmoid"

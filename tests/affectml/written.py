@@ -21,6 +21,12 @@ def one_target(folder, table, *said, **target):
     return write_dataset(folder, DatasetMeta("some", {"t": meta}), table[["image_id"]], {"t": table}, *said)
 
 
+def words(target):
+    """The labels of each image."""
+    labels = np.array(target.taxonomy.labels)
+    return {image: set(labels[row > 0]) for image, row in zip(target.image_id, target.table, strict=True)}
+
+
 def pictures_alone(folder, files, **columns):
     """A data set without a target: pictures or pixels by file name, None for a file that is not there."""
     (folder / "images").mkdir(parents=True)

@@ -5,6 +5,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -76,15 +77,8 @@ def opened(database_url):
     """`opened(**changes)`: a store in which the study of `studies` runs, with these changes of its file."""
     from .studies import open_study
 
-    stores = []
-
-    def open_(**changes):
-        stores.append(open_study(database_url, **changes))
-        return stores[-1]
-
-    yield open_
-    for store in stores:
-        store.close()
+    with ExitStack() as stores:
+        yield lambda **changes: stores.enter_context(open_study(database_url, **changes))
 
 
 @pytest.fixture

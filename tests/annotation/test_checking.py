@@ -15,7 +15,7 @@ from affectml_annotation.store.checking import INVARIANTS, check_store
 from affectml_annotation.store.keeping import keep_backup
 
 from .anything import Anything
-from .tasks import by_hand, new_task, rows
+from .tasks import by_hand, new_task, refused, rows
 
 
 def broken(store) -> dict[str, list]:
@@ -141,14 +141,11 @@ def test_what_is_broken_is_named_alone(store, name):
     assert [(one.invariant, one.count) for one in found] == [(named, 1) for named in NAMED[name]], found
 
 
+THEIRS = "CREATE TRIGGER theirs AFTER INSERT ON event BEGIN DELETE FROM conflict; END"
 OTHER_SCHEMAS = [
     ("DROP INDEX answer_by_event", "index", "answer_by_event"),
     ("DROP TRIGGER event_no_update", "trigger", "event_no_update"),
-    (
-        "CREATE TRIGGER theirs AFTER INSERT ON event BEGIN DELETE FROM conflict; END",
-        "trigger of somebody else",
-        "theirs",
-    ),
+    (THEIRS, "trigger of somebody else", "theirs"),
 ]
 
 
@@ -182,8 +179,8 @@ def test_whoever_reads_a_file_that_sqlite_cannot_is_told_its_newest_backup(store
         damaged.seek(at)
         damaged.write(bytes(500))
     way_back = f"move {file} away, and {file}-wal with it, then `affectml label backup --restore {backups[1]} {file}`"
-    with pytest.raises(StoreError, match=f"{what}.*it is damaged: the newest backup is {backups[1]}: {way_back}$"):
-        LabelStore(file, must_exist=True, reads_only=True)
+    told = f"{what}.*it is damaged: the newest backup is {backups[1]}: {way_back}$"
+    refused(StoreError, told, LabelStore, file, must_exist=True, reads_only=True)
     file.rename(file.with_name("damaged.db"))
     for beside in file.parent.glob("labels.db-*"):
         beside.unlink()
@@ -191,10 +188,8 @@ def test_whoever_reads_a_file_that_sqlite_cannot_is_told_its_newest_backup(store
     assert len(before) == file.stat().st_size
     for backup in backups:
         backup.unlink()
-    with pytest.raises(
-        StoreError, match=r"no backup lies beside it; `sqlite3 .*damaged.db .recover` may have some of it"
-    ):
-        LabelStore(file.with_name("damaged.db"), must_exist=True, reads_only=True)
+    told = r"no backup lies beside it; `sqlite3 .*damaged.db .recover` may have some of it"
+    refused(StoreError, told, LabelStore, file.with_name("damaged.db"), must_exist=True, reads_only=True)
 
 
 def test_people_label_while_it_looks(store, used):

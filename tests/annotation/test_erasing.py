@@ -3,6 +3,7 @@
 import subprocess
 from contextlib import closing
 from decimal import Decimal
+from unittest.mock import Mock
 
 import pytest
 import sqlalchemy as sa
@@ -15,7 +16,6 @@ from affectml_annotation.store import schema
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.people import ERASING, keyed, make_key
 from affectml_annotation.study import door, pay, running, visits
-from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.screen import return_address
 
 from .studies import AGE, come, complete, label, open_study, to_images
@@ -43,19 +43,23 @@ def two_days_later(store) -> None:
         connection.execute(schema.visit.update().values(ended_at=schema.visit.c.ended_at - 2 * 86_400_000))
 
 
-def told(store) -> list[str]:
-    """What a task says of its answers, as text."""
+def told(store, folder) -> list:
+    """What a task says of its answers, and every file of an export of them."""
     judgements = store.judgements()
     progress = vars(store.progress()) | {"rate": None, "seconds_left": None}
     alpha = krippendorff_alpha(judgements, "masi", intervals=False).value
-    return [judgements.to_csv(), repr(alpha), repr(progress), running.images_wanting(store).to_csv()]
+    write_dataset_folder(folder, Collected.of(store), {"labels": lambda table: aggregate(table, LABELS, "votes")})
+    exported = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+    return [judgements.to_csv(), repr(alpha), repr(progress), running.images_wanting(store).to_csv(), exported]
 
 
-def test_who_is_erased_is_in_no_byte_and_all_else_is_as_without_them(store, held):
+def test_who_is_erased_is_in_no_byte_and_all_else_is_as_without_them(opened, held, tmp_path):
+    about = {"id": "about", "text": "Where did you grow up?", "kind": "text", "share": True, "required": False}
+    store = opened(before={"questions": [AGE, about]})
     complete(store, "P1")
-    label(store, to_images(store, "P2"), labels=("awe", "fear"))
-    before = told(store)
-    who = to_images(store, "SECRET-ID", "18-29")
+    label(store, to_images(store, "P2", about="by the sea"), labels=("awe", "fear"))
+    before = told(store, tmp_path / "before")
+    who = to_images(store, "SECRET-ID", "18-29", about="in Timmendorf")
     label(store, who, 3)
     store.speak(who, "hsb")
     claims = store.claim(who, 2)
@@ -66,48 +70,15 @@ def test_who_is_erased_is_in_no_byte_and_all_else_is_as_without_them(store, held
     store.decide(claims[1].image_id, ["awe"], by=who)
     visits.leave(store, who)
     pay.mark_paid(store, ["SECRET-ID"])
-    hidden = [who.encode(), b"SECRET-ID", b"the sea at Travem", b"hsb", b"hsb-DE"]
+    events = store.events()["event_id"].tail(4).map(str.encode)
+    hidden = [who.encode(), b"SECRET-ID", b"the sea at Travem", b"in Timmendorf", b"hsb", b"hsb-DE", *events]
     assert [text for text in hidden if text in held()] == hidden
     assert sum(erase_people([who], stores=[store]).databases.values()) == 4
     assert [text for text in hidden if text in held()] == []
-    assert told(store) == before
+    assert told(store, tmp_path / "after") == before
     assert store.decisions()["decided_by"].tolist() == [""]
     (line,) = rows(store, schema.erasure)
     assert (line.answers, line.cleaned_at is not None) == (4, True)
-
-
-@on_sqlite
-def test_what_somebody_wrote_of_themselves_is_in_no_byte_and_an_export_is_as_without_them(opened, held, tmp_path):
-    about = {"id": "about", "text": "Where did you grow up?", "kind": "text", "share": True}
-    store = opened(before={"questions": [AGE, about]}, places={"people": 9, "minutes": 30})
-
-    def answered(person, grew_up):
-        who = come(store, person)
-        visits.answer_questions(store, who, "before", {"age": "30+", "about": grew_up})
-        visits.go_on(store, who, "instructions")
-        for tried in ("joy", "fear"):
-            visits.practise(store, who, "i00", [tried])
-        visits.go_on(store, who, "start")
-        label(store, who)
-        return who
-
-    def exported(name):
-        parts = {"labels": lambda table: aggregate(table, LABELS, "votes")}
-        write_dataset_folder(tmp_path / name, Collected.of(store), parts)
-        return {file.name: file.read_bytes() for file in (tmp_path / name).iterdir() if file.is_file()}
-
-    for person in ("P1", "P2"):
-        answered(person, "by the sea")
-    before = exported("before")
-    who = answered("SECRET-ID", "in Timmendorf")
-    event = store.events()["event_id"].iloc[-1]
-    hidden = [text.encode() for text in (who, "SECRET-ID", "in Timmendorf", event)]
-    assert [text for text in hidden if text in held()] == hidden
-    visits.leave(store, who)
-    pay.mark_paid(store, ["SECRET-ID"])
-    erase_people([who], stores=[store])
-    assert [text for text in hidden if text in held()] == []
-    assert exported("after") == before
 
 
 def test_statistics_hold_nobody_who_is_erased_and_a_reader_is_waited_for_no_longer_than_said(postgres_url):
@@ -140,12 +111,12 @@ def test_ids_of_who_is_paid_are_forgotten_in_every_byte_and_who_comes_back_is_kn
     shown = [(row.person, row.session, row.due, row.paid) for row in pay.pay_rows(store)]
     assert shown == [("", None, 3, True), ("", None, 0, False), ("SECRET-3", None, 3, False),
                      ("SECRET-4", None, 0, False)]  # fmt: skip
-    assert door.enter(store, Ids("SECRET-1")).kind == "known"
-    refused(NotInStudy, "you have already started", door.agree, store, Ids("SECRET-2"), 1, ["I agree."])
+    assert door.enter(store, door.Ids("SECRET-1")).kind == "known"
+    refused(door.NotInStudy, "you have already started", door.agree, store, door.Ids("SECRET-2"), 1, ["I agree."])
     assert return_address(store, first) is None
     assert named_by(store, ["SECRET-1"]) == [first]
     erase_people([first], stores=[store])
-    refused(NotInStudy, "was erased because you asked", door.enter, store, Ids("SECRET-1"))
+    refused(door.NotInStudy, "was erased because you asked", door.enter, store, door.Ids("SECRET-1"))
 
 
 def test_events_of_everybody_else_stay_append_only(store):
@@ -172,10 +143,10 @@ def test_nobody_erased_comes_back_by_a_browser_an_import_an_invitation_or_the_sa
     gone = "was erased from this task because they asked for it"
     refused(StoreError, gone, store.import_file, tmp_path / "said.csv", invite=True)
     refused(StoreError, gone, store.invite, ["ann"])
-    refused(NotInStudy, "erased because you asked for it", door.enter, store, Ids("P1"))
-    refused(NotInStudy, "erased because you asked for it", door.agree, store, Ids("P1"), 1, ["I agree."])
+    refused(door.NotInStudy, "erased because you asked for it", door.enter, store, door.Ids("P1"))
+    refused(door.NotInStudy, "erased because you asked for it", door.agree, store, door.Ids("P1"), 1, ["I agree."])
     assert len(store.events()) == 0
-    assert door.enter(store, Ids("P2")).kind == "consent"
+    assert door.enter(store, door.Ids("P2")).kind == "consent"
 
 
 @on_sqlite
@@ -224,14 +195,9 @@ def test_who_withdrew_and_is_erased_frees_no_place_twice(store):
 def test_an_erasure_that_was_cut_short_goes_on(opened, store, held, monkeypatch):
     who = complete(store, "SECRET-ID")
     pay.mark_paid(store, ["SECRET-ID"])
-
-    def power_cut(*_given):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Database, "rewrite", power_cut)
-        with pytest.raises(KeyboardInterrupt):
-            erase_people([who], stores=[store])
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):  # as the power is cut
+        patch.setattr(Database, "rewrite", Mock(side_effect=KeyboardInterrupt))
+        erase_people([who], stores=[store])
     assert [row.cleaned_at for row in rows(store, schema.erasure)] == [None]
     assert sum(erase_people([who], stores=[opened()]).databases.values()) == 0
     assert [row.cleaned_at for row in rows(store, schema.erasure)] != [None]

@@ -19,34 +19,28 @@ from affectml_annotation.exchange.dataset_folder import Collected, write_dataset
 from affectml_annotation.judgements import of_now as flags_of_now
 from affectml_annotation.store import schema
 from affectml_annotation.store.checking import check_store
-from affectml_annotation.store.schema import read_setting
-from affectml_annotation.study import door, running, visits
+from affectml_annotation.study import door, running
 from affectml_annotation.study.file import Backups
 from affectml_annotation.study.folder import Study
 from affectml_annotation.study.overview import answers_to_questions, overview
 from affectml_annotation.uncertainty import disagreement
 
+from .studies import to_images
 from .tasks import rows
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 TASKS = {folder.parent.name: folder for folder in sorted(GOLDEN.glob("*/labels"))}
 STUDY = GOLDEN / "0.3.0.dev0" / "study"  # whose images stopped early: 2 people of each, of some up to 4
-STUDIES = {"study": STUDY}
-EVERY = TASKS | STUDIES | {"study of 0.3.0": GOLDEN / "0.3.0" / "study"}
-of_tasks = pytest.mark.parametrize("golden", TASKS, indirect=True)
-of_studies = pytest.mark.parametrize("golden", STUDIES, indirect=True)
+EVERY = TASKS | {"study": STUDY, "study of 0.3.0": GOLDEN / "0.3.0" / "study"}
+of_tasks = pytest.mark.parametrize("folder", TASKS, indirect=True)
+of_studies = pytest.mark.parametrize("folder", ["study"], indirect=True)
 TOLD = {"rel": 1e-6, "abs": 1e-9}
 
 
 @pytest.fixture(params=EVERY)
-def golden(request):
-    return request.param
-
-
-@pytest.fixture
-def folder(golden):
+def folder(request):
     """What was written then; read only."""
-    return EVERY[golden]
+    return EVERY[request.param]
 
 
 @pytest.fixture
@@ -146,6 +140,14 @@ def test_people_go_on_where_they_were(store, said):
     for who, claims in said["held"].items():
         for claim, before in zip(store.claim(who, len(claims)), claims, strict=True):
             at_least(vars(claim), {name: value for name, value in before.items() if name != "draft"})
+    who = next(iter(said["held"]))
+    [claim] = store.claim(who, 1)
+    before = len(store.judgements())
+    [receipt] = store.submit([aa.Answer(claim.image_id, who, "none", round=claim.round, event_id="after the upgrade")])
+    assert (receipt.status, receipt.revision) == ("accepted", 1)
+    assert store.judgements()["event_id"].tolist()[-1] == "after the upgrade"
+    assert store.judgements()["language"].isna().all()
+    assert len(store.judgements()) == before + 1
 
 
 @of_tasks
@@ -210,18 +212,6 @@ def test_exported_files_of_every_format_are_read_and_written_as_before(store, fo
     pd.testing.assert_frame_equal(aa.read_judgements(tmp_path / name)[before.columns], before)
 
 
-@of_tasks
-def test_work_goes_on_in_it(store, said):
-    who = next(iter(said["held"]))
-    [claim] = store.claim(who, 1)
-    before = len(store.judgements())
-    [receipt] = store.submit([aa.Answer(claim.image_id, who, "none", round=claim.round, event_id="after the upgrade")])
-    assert (receipt.status, receipt.revision) == ("accepted", 1)
-    assert store.judgements()["event_id"].tolist()[-1] == "after the upgrade"
-    assert store.judgements()["language"].isna().all()
-    assert len(store.judgements()) == before + 1
-
-
 def test_it_is_sound_and_read_as_it_is_where_nothing_can_be_written(store, folder, tmp_path):
     file = tmp_path / "kept.db"
     shutil.copy(folder / "labels.db", file)
@@ -241,38 +231,22 @@ def test_it_is_sound_and_read_as_it_is_where_nothing_can_be_written(store, folde
 # A study whose images stopped early
 
 
-def in_file(file: Path, query: str) -> list[tuple]:
-    """What a file holds as it was written."""
-    with closing(sqlite3.connect(f"file:{file}?immutable=1", uri=True)) as raw:
-        return raw.execute(query).fetchall()
-
-
 def slots(store: aa.LabelStore) -> pd.DataFrame:
     there = schema.slot.c
     query = sa.select(there.round, there.position, there.wanted, there.taken).order_by(there.round, there.position)
     return store.database.table(query)
 
 
-def newcomer(store: aa.LabelStore) -> str:
-    """Somebody who came after the upgrade and is at their images."""
-    ids = door.Ids("somebody new")
-    who = door.agree(store, ids, door.enter(store, ids).version, ["I agree."]).participant
-    visits.answer_questions(store, who, "before", {"age": "30+"})
-    visits.go_on(store, who, "instructions")
-    visits.practise(store, who, "i000", ["fear"])
-    visits.go_on(store, who, "start")
-    return who
-
-
 @of_studies
 def test_a_study_whose_images_stopped_early_asks_as_many_of_each_image_as_it_wanted(store, said):
     assert said["settings"]["overlap"] == {"min": 2, "max": 4, "mean": 3.6, "until": "F1"}
     at_least(settings_of(store.task), without_backups(said["settings"]) | {"overlap": 2})
-    wanted = "SELECT round, position, wanted, taken FROM slot ORDER BY round, position"
-    assert [*slots(store).itertuples(index=False, name=None)] == in_file(STUDY / "labels.db", wanted)
+    with closing(sqlite3.connect(f"file:{STUDY / 'labels.db'}?immutable=1", uri=True)) as raw:  # as it was written
+        before = pd.read_sql("SELECT round, position, wanted, taken FROM slot ORDER BY round, position", raw)
+    pd.testing.assert_frame_equal(slots(store), before)
     assert slots(store)["wanted"].nunique() > 2
     for key in ("stopping", "whole", "stopped"):
-        assert store.database.reading(read_setting, key) is None
+        assert store.database.reading(schema.read_setting, key) is None
     now = vars(store.progress())
     assert now == now | said["progress"] | {"wanted": slots(store)["wanted"].sum()}
     versions = [row.number for row in rows(store, schema.study_version)]
@@ -286,7 +260,7 @@ def test_a_study_whose_images_stopped_early_goes_on(store):
     assert overview(store).wanting == wanting > 0
     assert [(one.question.id, one.people) for one in answers_to_questions(store)] == [("age", 14), ("why", 12)]
     running.more_places(store, 1, by="lead")
-    who = newcomer(store)
+    who = to_images(store, "somebody new", practised="i000")
     while claims := store.claim(who, 1):
         [receipt] = store.submit([aa.Answer(claims[0].image_id, who, "none")])
         assert receipt.status == "accepted"
@@ -305,7 +279,7 @@ def test_a_study_whose_images_stopped_early_goes_on(store):
 def test_an_export_into_the_folder_from_before_keeps_what_it_says(store, tmp_path):
     shutil.copytree(STUDY / "export", tmp_path / "export")
     before = pd.read_parquet(tmp_path / "export" / "annotations.parquet")
-    who = newcomer(store)
+    who = to_images(store, "somebody new", practised="i000")
     claim = next(claim for claim in store.claim(who, 2) if claim.purpose == "task")  # there is one check
     store.submit([aa.Answer(claim.image_id, who, "labels", ("joy",))])
     meta = export(store, tmp_path / "export", replace=True)

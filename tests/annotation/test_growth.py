@@ -29,30 +29,21 @@ READS_ALL = {  # or, of the slots, all of a round, of which there is one for eac
     "reading.Reading.progress": "the images of a round are counted",
     "reading._count": "so are those which are complete",
     "setup._ask_more": "every image gets the new overlap",
+    "setup.open_round": "every image of another round is asked about again",
     "setup.enqueue": "once for all images that are queued",
 }
 
 
-class Asked:
-    """Every statement by what asks it, with the values that it was asked with first."""
-
-    def __init__(self):
-        self.by = {}
-
-    def note(self, _connection, _cursor, statement, parameters, _context, many):
-        if statement not in self.by and re.match("SELECT|UPDATE|DELETE|WITH", statement) and (who := asker()):
-            self.by[statement] = who, parameters[0] if many else parameters
-
-    def read_whole(self, database) -> dict[str, list[str]]:
-        """What reads a large table, by who asks it. A search by a round alone is one: most of the work is in one."""
-        found = {}
-        with database.read() as connection:
-            cursor = connection.connection.cursor()
-            for statement, (who, parameters) in self.by.items():
-                for table, how in plan(cursor, statement, parameters):
-                    if table in LARGE:
-                        found.setdefault(who, []).append(f"{how}: {' '.join(statement.split())}")
-        return found
+def read_whole(database, asked) -> dict[str, list[str]]:
+    """What reads a large table, by who asks it. A search by a round alone is one: most of the work is in one."""
+    found = {}
+    with database.read() as connection:
+        cursor = connection.connection.cursor()
+        for statement, (who, parameters) in asked.items():
+            for table, how in plan(cursor, statement, parameters):
+                if table in LARGE:
+                    found.setdefault(who, []).append(f"{how}: {' '.join(statement.split())}")
+    return found
 
 
 def asker() -> str | None:
@@ -76,10 +67,16 @@ def plan(cursor, statement, parameters):
 
 @pytest.fixture
 def asked():
-    found = Asked()
-    sa.event.listen(sa.Engine, "before_cursor_execute", found.note)
-    yield found
-    sa.event.remove(sa.Engine, "before_cursor_execute", found.note)
+    """Every statement by what asks it, with the values that it was asked with first."""
+    asked_by = {}
+
+    def note(_connection, _cursor, statement, parameters, _context, many):
+        if statement not in asked_by and re.match("SELECT|UPDATE|DELETE|WITH", statement) and (who := asker()):
+            asked_by[statement] = who, parameters[0] if many else parameters
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    yield asked_by
+    sa.event.remove(sa.Engine, "before_cursor_execute", note)
 
 
 @pytest.mark.slow
@@ -101,12 +98,12 @@ def test_nothing_but_what_is_named_reads_a_large_table_from_end_to_end(database_
         for ask in (overview.overview, overview.people, LabelStore.conflicts, LabelStore.undoable_withdrawals):
             ask(store)
         for words in (
-            ["status"], ["agreement"], ["attention"], ["aggregate"],
-            ["assign", "--invite", "zoe", "--top", "5", "--more", "1"], ["assign", "--overlap", "4"],
-            ["export", "--to", tmp_path / "all.csv"], ["export", "--to", tmp_path / "data"],
+            ["status", "--db"], ["agreement"], ["attention", "--db"], ["aggregate"],
+            ["assign", "--invite", "zoe", "--top", "5", "--more", "1", "--db"], ["assign", "--overlap", "4", "--db"],
+            ["export", "--to", tmp_path / "all.csv", "--db"], ["export", "--to", tmp_path / "data", "--db"],
         ):  # fmt: skip
-            run("label", *words, "--db", database_url.removeprefix("sqlite:///"))
-        found = asked.read_whole(store.database)
+            run("label", *words, database_url.removeprefix("sqlite:///"))
+        found = read_whole(store.database, asked)
     assert {who: how for who, how in found.items() if who not in READS_ALL} == {}
     assert set(found) == set(READS_ALL)
 

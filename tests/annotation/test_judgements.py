@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 
 import affectml_annotation as aa
 
-from .tasks import refused
-
-LABELS = ("awe", "fear", "joy")
+from .tasks import LABELS, refused
 
 
 def table(*rows: tuple) -> pd.DataFrame:
@@ -87,29 +85,18 @@ def test_a_bad_row_is_named(change, error, words):
     refused(error, words, aa.validate_judgements, bad, LABELS)
 
 
-def test_a_missing_column_is_named():
+def test_a_missing_column_and_repeated_labels_and_images_are_refused():
     nobody = SMALL.drop(columns="annotator_id")
     refused(aa.BadJudgement, "annotator_id is missing", aa.validate_judgements, nobody, LABELS)
-
-
-def test_repeated_labels_and_images_are_refused():
     refused(aa.BadJudgement, "different labels", aa.encode, SMALL, ["awe", "awe"])
     refused(aa.BadJudgement, "'a' stands there twice", aa.encode, SMALL, LABELS, ["a", "a"])
 
 
-ROWS = st.lists(
-    st.tuples(
-        st.sampled_from("abcd"),
-        st.sampled_from("uvwx"),
-        st.sampled_from([1, 2]),
-        st.sets(st.sampled_from(LABELS)),
-        st.booleans(),
-    ),
-    unique_by=lambda row: row[:3],
-)
+CHOSEN = st.sets(st.sampled_from(LABELS))
+ROW = st.tuples(st.sampled_from("abcd"), st.sampled_from("uvwx"), st.sampled_from([1, 2]), CHOSEN, st.booleans())
 
 
-@given(ROWS, st.randoms(use_true_random=False))
+@given(st.lists(ROW, unique_by=lambda row: row[:3]), st.randoms(use_true_random=False))
 def test_votes_are_the_sum_of_the_tensor_in_any_row_order(rows, random):
     def make(some):
         kinds = [("labels" if row[3] else "none") if row[4] else "skip" for row in some]

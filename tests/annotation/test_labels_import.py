@@ -102,9 +102,8 @@ OPTION_THAT_HELPS = [
 
 def test_a_message_names_the_option_that_helps_and_it_does(run, task, tmp_path):
     for image, row, words in OPTION_THAT_HELPS:
-        error = run(
-            "label", "import", write(tmp_path, row, header=f"{image},annotator_id,labels"), "--db", task, fails=True
-        )
+        file = write(tmp_path, row, header=f"{image},annotator_id,labels")
+        error = run("label", "import", file, "--db", task, fails=True)
         assert words in error
         assert error.count("\n") == 1
     file = write(tmp_path, "0.jpg;ann;awe,fear", header="picture;annotator_id;labels")

@@ -24,7 +24,7 @@ from affectml_annotation.uncertainty import disagreement
 from affectml_apps.relabel import lead
 
 from .studies import label, open_study, study_with, to_images
-from .tasks import LABELS, refused
+from .tasks import LABELS, new_task, refused
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "0.3.0.dev0" / "study"
 # The study made check-1 and practice-1. c is a photograph that cat saw before it became a check.
@@ -46,27 +46,23 @@ BY_HAND = {"a": [2, 2, 0, 1], "b": [2, 0, 0, 1], "c": [1, 0, 0, 1]}  # n, awe, f
 PHOTOGRAPHS = [row for row in SAID.splitlines()[1:] if not row.startswith("check-1")]
 
 
-@pytest.fixture
-def said(tmp_path):
-    (tmp_path / "said.csv").write_text(SAID, encoding="utf-8")
-    return aa.read_judgements(tmp_path / "said.csv")
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """The task's database, and the table whose rows were imported."""
     folder = tmp_path_factory.mktemp("made")
     (folder / "said.csv").write_text(SAID, encoding="utf-8")
-    with aa.LabelStore(folder / "labels.db") as store:
-        store.init_task(
-            aa.Task(labels=LABELS, question="?", overlap=2, seed=3), ["a", "b", "c", "d", "check-1", "practice-1"]
-        )
+    with new_task(folder / "labels.db", [*"abcd", "check-1", "practice-1"], overlap=2, seed=3) as store:
         dictated = {name: {"images": [{"image": f"{name}-1", "labels": ["joy"]}]} for name in ("check", "practice")}
         study = study_with(practice=dictated["practice"], checks=dictated["check"])
         running.open_study(store, study, by="lead")
         store.import_file(folder / "said.csv", invite=True)
         store.add_checks(pd.DataFrame({"image_id": ["c"], "accepted": [["awe"]], "forbidden": [[]]}))
     return folder
+
+
+@pytest.fixture(scope="module")
+def said(made):
+    return aa.read_judgements(made / "said.csv")
 
 
 @pytest.fixture
@@ -96,11 +92,8 @@ def report(said, **options):
 
 @pytest.mark.parametrize("rounds", ["first", "last", "all", 1])
 @given(order=st.permutations(range(SAID.count("\n") - 1)))
-def test_what_is_no_data_changes_nothing_wherever_it_stands(rounds, order):
-    rows = [row.split(",") for row in SAID.splitlines()]
-    said = pd.DataFrame(rows[1:], columns=rows[0]).iloc[order].reset_index(drop=True)
-    chosen = [[] if cell == "[]" else cell.split("|") for cell in said["labels"]]
-    said = said.assign(labels=chosen, round=said["round"].astype(int), kind=["labels" if x else "none" for x in chosen])
+def test_what_is_no_data_changes_nothing_wherever_it_stands(said, rounds, order):
+    said = said.iloc[order].reset_index(drop=True)
     data_of = said[said["purpose"] != "check"] if rounds == 1 else of_data(said)
     whole, data = (aa.encode(table, LABELS, rounds=rounds) for table in (said, data_of))
     assert whole.image_ids.tolist() == data.image_ids.tolist()
@@ -111,8 +104,8 @@ def test_what_is_no_data_changes_nothing_wherever_it_stands(rounds, order):
 
 
 def test_a_bad_row_of_a_check_is_named_all_the_same(said):
-    said["labels"] = [*said["labels"][:5], ["anger"], *said["labels"][6:]]
-    refused(ValueError, "judgement row 5 .image 'c', annotator 'bob'.: no label 'anger'", aa.encode, said, LABELS)
+    bad = said.assign(labels=[*said["labels"][:5], ["anger"], *said["labels"][6:]])
+    refused(ValueError, "judgement row 5 .image 'c', annotator 'bob'.: no label 'anger'", aa.encode, bad, LABELS)
 
 
 def test_a_round_that_is_asked_for_has_its_repeats(said):
@@ -144,13 +137,9 @@ def test_pace_and_drift_are_of_images_alone(task):
 
 
 def test_the_rate_of_a_task_is_that_of_its_images(tmp_path, monkeypatch):
-    with aa.LabelStore(tmp_path / "rate.db") as store:
-        store.init_task(
-            aa.Task(labels=LABELS, question="?", overlap=2, checks={"rate": 0.5}, seed=3), [f"i{n}" for n in range(8)]
-        )
-        names = ["i6", "i7"]
-        store.add_checks(pd.DataFrame({"image_id": names, "accepted": [["awe"]] * 2, "forbidden": [[]] * 2}))
-        store.invite(["ann"])
+    names = [f"i{n}" for n in range(8)]
+    with new_task(tmp_path / "rate.db", names, ["ann"], overlap=2, checks={"rate": 0.5}, seed=3) as store:
+        store.add_checks(pd.DataFrame({"image_id": names[6:], "accepted": [["awe"]] * 2, "forbidden": [[]] * 2}))
         minute, images, checks = 60_000, 0, 0
         while claims := store.claim("ann", 1):
             is_check = claims[0].purpose == "check"
@@ -221,8 +210,8 @@ def test_the_leads_page_downloads_no_check(task):
         assert (b"check-1" in content, said[0][:30]) == (False, "passed over: 5 answers to attention"[:30])
 
 
-def test_a_table_with_checks_is_imported_with_them_and_counts_without(tmp_path, said, run):
-    told = run("import", "table", tmp_path / "said.csv", tmp_path / "own", "--images", "none", "--delimiter", "|",
+def test_a_table_with_checks_is_imported_with_them_and_counts_without(tmp_path, made, said, run):
+    told = run("import", "table", made / "said.csv", tmp_path / "own", "--images", "none", "--delimiter", "|",
                "--empty", "none")  # fmt: skip
     dataset = Dataset.open(tmp_path / "own")
     (entry,) = dataset.meta.targets.values()

@@ -5,15 +5,14 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 
 import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from affectml_annotation import Answer, LabelStore, StoreError, Task, UnknownLabel, annotator_report
-from affectml_annotation.errors import BadTask
+from affectml_annotation import Answer, LabelStore, StoreError, Task, UnknownLabel
 from affectml_annotation.languages import PSEUDO, spoken
 from affectml_annotation.store import claims, people, schema
 from affectml_annotation.store.checking import check_store
@@ -28,15 +27,8 @@ TASK = Task(labels=LABELS, question="What do you feel?", overlap=2, seed=7)
 @pytest.fixture
 def open_store(database_url):
     """Opens stores on one database, and closes them."""
-    opened = []
-
-    def open_() -> LabelStore:
-        opened.append(LabelStore(database_url))
-        return opened[-1]
-
-    yield open_
-    for store in opened:
-        store.close()
+    with ExitStack() as opened:
+        yield lambda: opened.enter_context(LabelStore(database_url))
 
 
 @pytest.fixture
@@ -74,6 +66,8 @@ def test_overlap_counts_different_people_and_nobody_sees_an_image_twice(store):
     assert Counter(i for ids in seen.values() for i in ids) == dict.fromkeys(store.images()["image_id"], 2)
     progress = store.progress()
     assert (progress.answered, progress.wanted, progress.complete, progress.seconds_left) == (60, 60, 30, 0)
+    store.change_task(overlap=3)
+    assert sum(len(work(store, who)) for who in "uvwx") == 30
 
 
 def say(store, who, image_id, kind, revision=0):
@@ -91,38 +85,25 @@ def slots(store):
         return {image: (wanted, taken) for image, wanted, taken in rows}
 
 
-@pytest.mark.parametrize("kind", ["skip", "flag"])
-def test_overlap_counts_people_who_answered_until_too_many_did_not(open_store, kind):
-    store = make(open_store(), images=2, people="abcdefg", overlap=2, skips=3, strategy="fill")
+# too many: more than the task says, or else than the people wanted
+@pytest.mark.parametrize(("kind", "skips", "free"), [("skip", 3, 3), ("flag", 3, 3), ("skip", None, 2)])
+def test_overlap_counts_people_who_answered_until_too_many_did_not(open_store, kind, skips, free):
+    store = make(open_store(), images=2, people="abcdefg", overlap=2, skips=1, strategy="fill")
+    store.change_task(skips=skips)
     kinds = {"i000": [kind, "labels", kind, "none"], "i001": [kind] * 7}
     asked = Counter()
     for who in "abcdefg":
         for claim in store.claim(who, 2):
             say(store, who, claim.image_id, kinds[claim.image_id][asked[claim.image_id]])
             asked[claim.image_id] += 1
-    assert asked == {"i000": 4, "i001": 5}  # two answers and two skips; the fourth skip and the fifth take places
+    assert asked == {"i000": 4, "i001": free + 2}  # two answers and two skips; two skips more than are free take places
     assert slots(store) == {"i000": (2, 2), "i001": (2, 2)}
     assert store.skipped_images() == ["i001"]
     assert check_store(store) == []
 
 
-@on_sqlite
-def test_as_many_skips_as_people_open_a_place_unless_the_task_says_otherwise(open_store):
-    store = make(open_store(), images=2, people="abc", overlap=2)
-    for who in "ab":
-        for claim in store.claim(who, 2):
-            say(store, who, claim.image_id, "skip")
-    assert slots(store) == {"i000": (2, 0), "i001": (2, 0)}
-    store.claim("c", 2)
-    say(store, "c", "i000", "skip")
-    store.change_task(skips=3)
-    say(store, "c", "i001", "skip")
-    assert slots(store) == {"i000": (2, 1), "i001": (2, 0)}
-    assert store.skipped_images() == ["i000"]
-
-
 def test_a_place_goes_with_what_a_person_says_now(open_store):
-    store = make(open_store(), images=2, people="abcd", overlap=1)
+    store = make(open_store(), images=2, people="abcd", overlap=1, skips=2)
     (claim,) = store.claim("a", 1)
     image, held = claim.image_id, lambda: slots(store)[claim.image_id][1]
     steps = [("skip", 0), ("unsure", 0), ("labels", 1), ("none", 1), ("skip", 0)]
@@ -143,6 +124,12 @@ def test_a_place_goes_with_what_a_person_says_now(open_store):
     assert check_store(store) == []
     store.undo_withdrawal("a")
     assert held() == 1
+    assert check_store(store) == []
+    say(store, "a", image, "skip")
+    store.withdraw("a")
+    store.resolve_conflict(store.conflicts()["event_id"][0], keep=True, by="lead")
+    store.undo_withdrawal("a")
+    assert held() == 0  # as the lead decided meanwhile
     assert check_store(store) == []
 
 
@@ -397,18 +384,18 @@ def test_what_cannot_be_done_is_refused_and_changes_nothing(store):
 
 
 def test_who_withdraws_no_longer_counts_and_makes_room(open_store):
-    store = make(open_store(), images=2, people="uv", overlap=1)
+    store = make(open_store(), images=2, people="uvw", overlap=1)
     work(store, "u", 1)
     store.claim("u", 1)
     store.consent("u")
-    store.withdraw("u")
+    store.withdraw("u", "w", "u")
     assert store.judgements().empty
     assert len(store.events()) == 1
     assert len(work(store, "v")) == 2
     refused(StoreError, "withdrawn", store.claim, "u", 1)
     people = store.annotators().set_index("annotator_id")
-    assert people["withdrawn"].to_dict() == {"u": True, "v": False}
-    assert people["consented"].to_dict() == {"u": True, "v": False}
+    assert people["withdrawn"].to_dict() == {"u": True, "v": False, "w": True}
+    assert people["consented"].to_dict() == {"u": True, "v": False, "w": False}
 
 
 def test_a_withdrawal_is_undone_for_a_week_with_every_answer_counted_again(open_store, monkeypatch):
@@ -457,10 +444,6 @@ def test_checks_and_repeats_are_mixed_in_at_their_rates(open_store):
     assert 5 <= purposes["repeat"] <= 27
     first = {c.image_id: c.place for c in done if c.purpose == "task"}
     assert all(c.place - first[c.image_id] > 5 for c in done if c.purpose == "repeat")
-    repeats = store.rounds().query("purpose == 'repeat'")
-    report = annotator_report(store.judgements(), LABELS, checks=store.checks(), repeats=repeats).iloc[0]
-    assert (report["checks"], report["checks_failed"]) == (purposes["check"], purposes["check"])
-    assert (report["repeats"], report["self_agreement"]) == (purposes["repeat"], 1.0)
     assert store.progress().answered == 120
 
 
@@ -500,15 +483,6 @@ def test_asking_for_more_people_never_takes_a_planned_one_away(open_store):
 
 
 @on_sqlite
-def test_overlap_can_be_raised_while_people_work_and_the_question_changes_until_they_do(open_store):
-    store = make(open_store(), images=4, people="uv", overlap=1)
-    assert store.change_task(question="And now?").question == store.task.question == "And now?"
-    work(store, "u")
-    store.change_task(overlap=2)
-    assert len(work(store, "v")) == 4
-
-
-@on_sqlite
 def test_a_discussion_round_shows_people_only_what_they_answered(open_store):
     store = make(open_store(), images=6, people="uv", overlap=1)
     mine = {c.image_id for c in work(store, "u", 3)}
@@ -539,6 +513,7 @@ def test_a_database_without_a_task_says_so_and_takes_no_image_twice(open_store):
 
 
 def test_opening_again_changes_nothing_and_a_newer_database_is_refused(store, open_store):
+    assert store.change_task(question="And now?").question == "And now?"  # nobody was asked yet
     assert open_store().task == store.task
     with store.database.write() as connection:
         connection.execute(schema.schema_version.insert().values(version=99, applied_at=0))
@@ -580,13 +555,6 @@ def test_flags_and_notes_are_read_without_those_of_people_who_withdrew(store):
     ]
 
 
-def test_a_file_that_is_no_database_stays_as_it_is(tmp_path):
-    file = tmp_path / "labels.db"
-    file.write_text("no database")
-    refused(StoreError, "cannot be read", LabelStore, file, reads_only=True)
-    assert [each.name for each in tmp_path.iterdir()] == ["labels.db"]
-
-
 @on_sqlite
 def test_images_added_later_come_at_the_end_and_move_nothing(open_store):
     """Thirty images for two people each; ann holds five. Two more come, one of them known."""
@@ -603,20 +571,6 @@ def test_images_added_later_come_at_the_end_and_move_nothing(open_store):
     assert store.add_images(pd.DataFrame({"image_id": ["new"]})) == 0
 
 
-@on_sqlite
-def test_a_place_stays_right_where_the_lead_decides_about_somebody_who_withdrew(open_store):
-    store = make(open_store(), images=2, people="ab", overlap=1)
-    (claim,) = store.claim("a", 1)
-    say(store, "a", claim.image_id, "labels")
-    say(store, "a", claim.image_id, "skip")
-    store.withdraw("a")
-    store.resolve_conflict(store.conflicts()["event_id"][0], keep=True, by="lead")
-    assert slots(store)[claim.image_id] == (1, 0)
-    store.undo_withdrawal("a")
-    assert slots(store)[claim.image_id] == (1, 0)
-    assert check_store(store) == []
-
-
 def test_a_change_by_the_lead_at_the_same_moment_costs_nobody_an_image(store, monkeypatch):
     class Cleared(dict):
         def __setitem__(self, key, value):
@@ -624,14 +578,6 @@ def test_a_change_by_the_lead_at_the_same_moment_costs_nobody_an_image(store, mo
 
     monkeypatch.setattr(store, "_proposed", Cleared())
     assert len(store.claim("u", 3)) == 3
-
-
-@on_sqlite
-def test_who_is_withdrawn_together_is_withdrawn_at_once(store):
-    answer(store, "u", store.claim("u", 1)[0])
-    store.withdraw("u", "v", "u")
-    assert store.judgements().empty
-    assert store.annotators()["withdrawn"].tolist() == [True, True, False, False]
 
 
 def test_judgements_of_some_images_are_those_among_all_and_of_an_image_nobody_answered_there_are_none(store):
@@ -643,12 +589,6 @@ def test_judgements_of_some_images_are_those_among_all_and_of_an_image_nobody_an
     found = store.judgements(image_ids=[*some, "i999"])
     assert found["event_id"].tolist() == every[every["image_id"].isin(some)]["event_id"].tolist()
     assert len(store.judgements(image_ids=["i999"])) == 0
-
-
-@pytest.mark.parametrize("change", [{"overlap": 0}, {"strategy": "x"}, {"checks": {"rate": 1.5}}, {"question": " "}])
-def test_impossible_settings_are_refused(change):
-    refused(BadTask, next(iter(change)), TASK.but, **change)
-    refused(BadTask, "did you mean 'overlap'", TASK.but, overlaps=1)
 
 
 def test_an_acknowledged_answer_is_on_disk(with_tables):

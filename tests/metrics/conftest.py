@@ -7,6 +7,7 @@ what else there is): a metric that is added is tested by all of them.
 import csv
 import inspect
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any, Literal, get_args, get_origin
 
 import pytest
@@ -178,19 +179,9 @@ def cases() -> list[Case]:
     return CASES
 
 
-@dataclass(frozen=True)
-class Table:
-    scores: torch.Tensor  # with many ties
-    chosen: torch.Tensor
-    sets: torch.Tensor  # with empty and full rows
-    preds: torch.Tensor  # distribution
-    target: torch.Tensor  # distribution
-    rates: torch.Tensor
-    shares: torch.Tensor  # rates of people
-
-
 @pytest.fixture(scope="session", params=[5, 13])
 def table(request):
+    """400 rows of so many labels: scores with many ties, sets with empty and full rows, distributions, rates."""
     labels = request.param
     g = torch.Generator().manual_seed(labels)
 
@@ -201,7 +192,9 @@ def table(request):
     sets[0], sets[1] = False, True
     chosen = rand() < 0.3
     chosen[:3] = False
-    return Table((rand() * 6).round() / 6, chosen, sets, *((rand() * 3).softmax(-1) for _ in range(2)), rand(), rand())
+    known = {"scores": (rand() * 6).round() / 6, "chosen": chosen, "sets": sets}
+    known |= {name: (rand() * 3).softmax(-1) for name in ("preds", "target")}
+    return SimpleNamespace(**known, rates=rand(), shares=rand())
 
 
 @pytest.fixture(scope="session")

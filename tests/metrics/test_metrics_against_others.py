@@ -50,12 +50,11 @@ def test_ranking_metrics_against_scikit_learn(table):
     agree(F.ranking_loss(s, t, tie_cost=1, no_labels=0).mean(), sk.label_ranking_loss(t, s))
 
 
+TAUS = [(F.kendall_tau_b, scipy.stats.kendalltau), (F.weighted_kendall_tau, scipy.stats.weightedtau)]
+
+
 @pytest.mark.parametrize("rows", [400, pytest.param(10_000, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(
-    ("metric", "theirs"),
-    [(F.kendall_tau_b, scipy.stats.kendalltau), (F.weighted_kendall_tau, scipy.stats.weightedtau)],
-    ids=["tau_b", "weighted"],
-)
+@pytest.mark.parametrize(("metric", "theirs"), TAUS, ids=["tau_b", "weighted"])
 def test_ranking_agreement_against_scipy(metric, theirs, rows):
     """Rates of 8 people, so with ties, which every precision holds exactly; every hundredth row has no order."""
     g = gen(31)
@@ -90,10 +89,8 @@ def test_distributions_against_scipy(table, ferplus):
         agree(F.entropy(t), scipy.stats.entropy(t, axis=-1))
         agree(F.entropy_similarity(p, t), 1 - scipy.spatial.distance.cosine(F.entropy(p), F.entropy(t)))
         agree(F.entropy_correlation(p, t), scipy.stats.pearsonr(F.entropy(p), F.entropy(t))[0])
-        agree(
-            F.entropy_correlation(p, t, method="spearman"),
-            scipy.stats.spearmanr(F.entropy(p).numpy().round(12), F.entropy(t).numpy().round(12))[0],
-        )
+        theirs = scipy.stats.spearmanr(*(F.entropy(shares).numpy().round(12) for shares in (p, t)))[0]
+        agree(F.entropy_correlation(p, t, method="spearman"), theirs)
         some = slice(0, 400)
         for ours, theirs in (
             (F.canberra_distance, scipy.spatial.distance.canberra),
@@ -129,8 +126,7 @@ def test_soft_cross_entropy_against_torch(table, ferplus):
 def test_binomial_likelihood_against_scipy(ferplus):
     preds, _, counts = ferplus
     n = counts.sum(-1)
-    theirs = scipy.stats.binom.logpmf(counts, n[:, None], preds).mean(-1)
-    agree(F.binomial_log_likelihood(preds, counts, n), theirs)
+    agree(F.binomial_log_likelihood(preds, counts, n), scipy.stats.binom.logpmf(counts, n[:, None], preds).mean(-1))
 
 
 def test_calibration_in_one_bin_a_row_is_the_mean_absolute_error(table):

@@ -103,9 +103,10 @@ def test_unchecked_trusts_values_but_not_shapes():
         F.total_variation([[0.5, 0.4]], [[0.5, 0.5]])
 
 
-@pytest.mark.parametrize(
-    "dtype", [np.uint8, np.uint16, np.uint32, np.uint64, np.int8, ">i4", np.longdouble, np.float16]
-)
+OF_NUMPY = [np.uint8, np.uint16, np.uint32, np.uint64, np.int8, ">i4", np.longdouble, np.float16]
+
+
+@pytest.mark.parametrize("dtype", OF_NUMPY)
 def test_every_number_of_numpy_is_taken_and_every_unsigned_one_of_torch(dtype):
     votes = np.array([[3, 1], [0, 2]], dtype=dtype)
     for table in (votes, torch.from_numpy(votes)) if votes.dtype.kind == "u" else (votes,):

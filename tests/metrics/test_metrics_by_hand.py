@@ -107,13 +107,11 @@ def test_modes_and_their_ties():
     votes = torch.tensor([[2, 5, 5], [1, 0, 0], [0, 0, 0]])
     assert F.modes(votes).int().tolist() == [[0, 1, 1], [1, 0, 0], [0, 0, 0]]
     assert F.modes(votes, ties="first").int().tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 0]]
-    thirds = row(1, 1, 1) / 3 + row(0, 1e-8, 0)
-    assert F.modes(thirds).all()
+    assert F.modes(row(1, 1, 1) / 3 + row(0, 1e-8, 0)).all()
 
 
 def test_random_modes_are_each_as_likely():
-    g = gen(0)
-    drawn = F.modes(torch.tensor([[2, 5, 5]]).expand(4000, 3), ties="random", generator=g)
+    drawn = F.modes(torch.tensor([[2, 5, 5]]).expand(4000, 3), ties="random", generator=gen(0))
     assert (drawn.sum(1) == 1).all()
     assert not drawn[:, 0].any()
     assert 0.46 < drawn[:, 1].double().mean() < 0.54

@@ -122,8 +122,7 @@ def test_who_agrees_with_whom_is_the_correlation_over_pairs_that_met():
 def test_two_camps_are_seen_whatever_they_say_and_their_absence_too():
     camps = torch.tensor([[0, 0, 1, 1], [1, 1, 0, 0], [0, 0, 0, 0]])
     assert float(F.agreement_correlation(5 - camps, camps)) == pytest.approx(1)  # all wrong, agreeing alike
-    swapped = camps[:, [0, 2, 1, 3]]
-    assert float(F.agreement_correlation(swapped, camps)) == pytest.approx(-0.5)
+    assert float(F.agreement_correlation(camps[:, [0, 2, 1, 3]], camps)) == pytest.approx(-0.5)
     assert F.agreement_correlation(torch.zeros(3, 4), camps).isnan()  # predicted people who all agree
     assert F.agreement_correlation([[1, 1], [0, 1]], [[1, 1], [0, 1]]).isnan()  # one pair
     assert F.agreement_correlation([[1], [0]], [[1], [0]]).isnan()  # nobody to agree with

@@ -11,7 +11,6 @@ from affectml_metrics import functional as F
 
 from .checks import same
 
-EPS = 1e-9
 LABELS = st.integers(2, 7)
 
 
@@ -38,7 +37,7 @@ def rankings(draw):
 
 
 def below(small, large):
-    assert (small <= large + EPS).all(), (small, large)
+    assert (small <= large + 1e-9).all(), (small, large)
 
 
 @given(distributions())

@@ -32,10 +32,9 @@ def lewidi_error_rate(targets, predictions):
 
 
 def lewidi_absolute_distance(targets, predictions, points):
-    far = [
-        sum(abs(a - b) for a, b in zip(said, predicted, strict=True)) / len(said) / points
-        for said, predicted in zip(targets, predictions, strict=True)
-    ]
+    far = []
+    for said, predicted in zip(targets, predictions, strict=True):
+        far.append(sum(abs(a - b) for a, b in zip(said, predicted, strict=True)) / len(said) / points)
     return np.mean(far)
 
 
@@ -61,14 +60,6 @@ def entropy_of_pairs(rates):
 def published_entropy_correlation(people, model):
     x, y = entropy_of_pairs(people) / math.log(2), entropy_of_pairs(model) / math.log(2)
     return np.mean([scipy.stats.pearsonr(x[:, label], y[:, label]).statistic for label in range(people.shape[1])])
-
-
-@pytest.fixture(scope="module")
-def votes():
-    """10,000 rows of rates that every precision holds: a model's, which is never quite sure, and those of 16 people."""
-    g = gen(31)
-    model = torch.randint(1, 16, (10_000, 8), generator=g)
-    return model / 16, torch.randint(0, 17, (10_000, 8), generator=g) / 16
 
 
 @pytest.fixture(scope="module")
@@ -107,9 +98,12 @@ def test_rates_against_the_published_code(table):
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
-def test_ten_thousand_rows_of_rates_in_every_precision(votes, dtype):
-    model, people = (rates.double().numpy() for rates in votes)
-    q, p = (rates.to(dtype) for rates in votes)
+def test_ten_thousand_rows_of_rates_in_every_precision(dtype):
+    """A model's, which is never quite sure, and those of 16 people; every precision holds them."""
+    g = gen(31)
+    rates = [torch.randint(low, high, (10_000, 8), generator=g) / 16 for low, high in ((1, 16), (0, 17))]
+    model, people = (each.double().numpy() for each in rates)
+    q, p = (each.to(dtype) for each in rates)
     h_model, h_people = entropy_of_pairs(model), entropy_of_pairs(people)
     for metric, expected in (
         (F.rate_entropy_error, abs(h_model - h_people)),
@@ -151,9 +145,7 @@ def test_sets_of_people_are_the_mean_over_labels(answers):
     g = gen(1)
     preds, said = (torch.rand(80, 6, 3, generator=g) < 0.4 for _ in range(2))
     asked = answers[2]
-    rows = [
-        (s[there].int().T.tolist(), p[there].int().T.tolist()) for p, s, there in zip(preds, said, asked, strict=True)
-    ]
+    rows = [[sets[there].int().T.tolist() for sets in (s, p)] for p, s, there in zip(preds, said, asked, strict=True)]
     expected = np.mean([lewidi_error_rate(*row) for row in rows])
     assert float(F.error_rate(preds, said, asked).mean()) == pytest.approx(expected, abs=1e-9)
 
@@ -182,7 +174,8 @@ def test_score_takes_perspectives(answers):
 
     found = make(scale=10)
     assert found.loc["error_rate", "value"] == pytest.approx(float(F.error_rate(preds, said, asked).mean()))
-    assert found.loc["normalised_absolute_distance", "better"] == "lower"
+    distance, by_row = found.loc["normalised_absolute_distance"], F.normalised_absolute_distance(*answers, scale=10)
+    assert (distance["value"], distance["better"]) == (pytest.approx(float(by_row.mean())), "lower")
     assert list(make().index) == ["error_rate"]
     with pytest.raises(am.ArgumentError, match="judgements: expected none"):
         am.score(preds, kind="perspectives", judgements=[[[1]]], asked=[[1]])

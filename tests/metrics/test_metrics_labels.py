@@ -37,8 +37,7 @@ def test_ratios_against_scikit_learn_and_torchmetrics(table, weights, average, w
     by_label = [sk.matthews_corrcoef(t[:, c], p[:, c], sample_weight=w) for c in range(p.shape[1])]
     agree(F.label_mcc(p, t, average="none", weights=w), by_label)
     if not weighted:
-        options = {"num_labels": p.shape[1], "average": average}
-        theirs = tm.multilabel_specificity(p.int(), t.int(), **options)
+        theirs = tm.multilabel_specificity(p.int(), t.int(), num_labels=p.shape[1], average=average)
         agree(F.label_specificity(p, t, average=average), theirs, atol=1e-6)
         if average == "micro":
             theirs = tm.multilabel_matthews_corrcoef(p.int(), t.int(), p.shape[1])
@@ -113,8 +112,7 @@ def test_what_holds_for_every_table(data):
 
 
 def test_infinite_scores_keep_their_ties():
-    scores = [[math.inf], [math.inf], [-math.inf], [-math.inf]]
-    assert float(F.label_auroc(scores, [[1], [0], [1], [0]])) == 0.5
+    assert float(F.label_auroc([[math.inf], [math.inf], [-math.inf], [-math.inf]], [[1], [0], [1], [0]])) == 0.5
 
 
 def groups(metrics, preds, target):

@@ -31,8 +31,7 @@ def test_one_person_against_each_of_the_others():
 def test_one_person_against_the_set_of_the_rest():
     reference = am.human_reference(ANSWERS, ASKED, F.set_f1, {"prior": [0, 1, 0]}, against="set", tau=1 / 2)
     # the rest: {0, 1, 2}, {0, 2}, {0, 1}: one vote of two is enough
-    expected = (2 / 4 + 2 / 4 + 0) / 3
-    assert reference.rows["human"][0].item() == pytest.approx(expected)
+    assert reference.rows["human"][0].item() == pytest.approx((2 / 4 + 2 / 4 + 0) / 3)
     assert reference.rows["prior_loo"][0].item() == pytest.approx((2 / 4 + 0 + 2 / 3) / 3)
 
 
@@ -40,9 +39,8 @@ def test_the_rest_may_be_made_into_a_target_by_the_callers_rule():
     def everyone(votes, n):
         return votes == n[:, None]
 
-    reference = am.human_reference(ANSWERS, ASKED, F.exact_match, against=everyone)
     # what all of the rest chose: nothing, nothing, {0}
-    assert reference.mean("human") == 0
+    assert am.human_reference(ANSWERS, ASKED, F.exact_match, against=everyone).mean("human") == 0
     assert am.human_reference(ANSWERS[:, :2], ASKED[:, :2], F.set_recall, against=everyone).mean("human") == 0.75
 
 
@@ -64,13 +62,21 @@ def test_the_rest_predicts_one_person():
     assert reference.predictor == "rest"
 
 
+def cross_entropy(answers, predictor="rest", of="human", **options):
+    """Of one person's answer, where everybody was asked, by the distribution of the others or of half of them."""
+    asked, options = torch.ones(answers.shape[:2]), {"predictor": predictor, "against": "distribution", **options}
+    return am.human_reference(answers, asked, F.cross_entropy, **options).mean(of)
+
+
+def at_random(people):
+    """Tables in which each of so many people chose one of five labels of two images."""
+    return [torch.nn.functional.one_hot(torch.randint(5, (2, people), generator=gen(i)), 5) for i in range(40)]
+
+
 def test_the_rest_as_a_distribution_leaves_out_who_chose_nothing():
     answers = torch.tensor([[[1, 0], [0, 1], [0, 0]]])
-    reference = am.human_reference(
-        answers, torch.ones(1, 3), F.cross_entropy, predictor="rest", against="distribution", base=[0.5, 0.5]
-    )
     # each of the two who chose is predicted by one of the two others: (.5, 1.5) / 2 and its mirror
-    assert reference.mean("human") == pytest.approx(-math.log(0.5 / 2))
+    assert cross_entropy(answers, base=[0.5, 0.5]) == pytest.approx(-math.log(0.5 / 2))
 
 
 def test_half_panels_are_labelled_reproducible_and_better_than_one_person():
@@ -99,8 +105,7 @@ def test_counts_of_one_choice_each_are_judgements():
 def test_one_person_on_ferplus_by_the_closed_form(ferplus):
     _, _, counts = ferplus
     answers, asked = am.judgements_from_counts(counts)
-    top = partial(F.human_mass_at_k, ties="expected")
-    reference = am.human_reference(answers, asked, top, against="rates")
+    reference = am.human_reference(answers, asked, partial(F.human_mass_at_k, ties="expected"), against="rates")
     n = counts.sum(-1)
     # a person agrees with another drawn from the rest: sum v (v - 1) / n (n - 1)
     closed = (counts * (counts - 1)).sum(-1) / (n * (n - 1))
@@ -160,8 +165,7 @@ def test_people_may_differ_by_image():
     floor = partial(am.sampling_floor, metric=F.total_variation, repeats=50)
     one, many = (floor(truth[i : i + 1], int(n[i]), generator=gen()) for i in (0, 1))
     assert float(one) == 0.5
-    both = floor(truth, n, generator=gen())
-    assert float(both) == pytest.approx((float(one) + float(many)) / 2, abs=0.005)
+    assert float(floor(truth, n, generator=gen())) == pytest.approx((float(one) + float(many)) / 2, abs=0.005)
 
 
 def test_the_floor_of_a_table_metric():
@@ -187,12 +191,6 @@ def test_the_floor_of_emotion6(real_data):
 
 
 def test_the_default_base_does_not_see_the_person_left_out():
-    def cross_entropy(answers):
-        reference = am.human_reference(
-            answers, torch.ones(answers.shape[:2]), F.cross_entropy, predictor="rest", against="distribution"
-        )
-        return reference.mean("human")
-
     # the 5 others of 2 images x 3 people chose label 0 or 1; the one left out alone chose 2
     answers = torch.tensor([[[1, 0, 0], [0, 1, 0], [0, 0, 1]], [[1, 0, 0], [1, 0, 0], [0, 1, 0]]])
     expected = []
@@ -204,18 +202,11 @@ def test_the_default_base_does_not_see_the_person_left_out():
             expected.append(-math.log(float((share / share.sum() * answers[image, person]).sum())))
     assert cross_entropy(answers) == pytest.approx(sum(expected) / 6)
     # people who answer at random are no better than chance
-    draws = [torch.nn.functional.one_hot(torch.randint(5, (2, 3), generator=gen(i)), 5) for i in range(40)]
-    assert sum(map(cross_entropy, draws)) / 40 > math.log(5)
+    assert sum(map(cross_entropy, at_random(3))) / 40 > math.log(5)
 
 
 def test_half_a_panel_does_not_see_the_other_half():
-    draws = [torch.nn.functional.one_hot(torch.randint(5, (2, 4), generator=gen(i)), 5) for i in range(40)]
-    halves = [
-        am.human_reference(
-            answers, torch.ones(2, 4), F.cross_entropy, predictor="half", against="distribution", generator=gen()
-        ).mean("half_panel")
-        for answers in draws
-    ]
+    halves = [cross_entropy(answers, "half", "half_panel", generator=gen()) for answers in at_random(4)]
     assert sum(halves) / 40 > math.log(5)
 
 

@@ -179,7 +179,8 @@ class Database:
                 yield connection
         except AnnotationError:
             raise
-        except (DBAPIError, sa.exc.TimeoutError, ValueError, TypeError) as error:  # of cells that hold what they cannot
+        # the last three of cells that hold what they cannot
+        except (DBAPIError, sa.exc.TimeoutError, ValueError, TypeError, RecursionError) as error:
             raise failure(error, self.where, "read") from error
 
     @contextmanager

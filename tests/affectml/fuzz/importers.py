@@ -3,22 +3,16 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from affectml.importers import get_importer
 from affectml.importers.clip_e import import_clip_e
 
 from . import sources
-from .reading import (
-    Reader,
-    imports,
-    parquet,
-    written,
-)
+from .reading import Reader, imports, parquet, written
 from .sources import picture, text
 
 VOTES = {"n": 5, "images": [{"id": f"{at}.jpg", "votes": {"joy": 3 - at, "awe": at}, "by": [at]} for at in range(3)]}
@@ -59,6 +53,7 @@ READERS["artphoto"] = Reader(
     written(pictures=tuple(f"testImages_artphoto/{label}_1.jpg" for label in ("sad", *sources.MIKELS[:-1]))),
     imports("artphoto"),
 )
+VOTED = ["a.jpg 1 2 0 0 0 0 0 8", "b.jpg 11 0 0 0 0 0 0 0"], ["c.jpg 0 0 0 0 0 0 5 6"]
 FOLDERS: dict[str, Callable[[Path], object]] = {
     "emotion6": sources.emotion6_folder,
     "fi": sources.fi_folder,
@@ -69,12 +64,7 @@ FOLDERS: dict[str, Callable[[Path], object]] = {
     "oasis": lambda folder: sources.oasis_folder(folder, sources.OASIS, ["Dog 1", "Fence 1"]),
     "artemis": sources.artemis_folder,
     "twitter1": sources.twitter_folder,
-    **dict.fromkeys(
-        ("flickrldl", "twitterldl"),
-        lambda folder: sources.ldl_folder(
-            folder, ["a.jpg 1 2 0 0 0 0 0 8", "b.jpg 11 0 0 0 0 0 0 0"], ["c.jpg 0 0 0 0 0 0 5 6"]
-        ),
-    ),
+    **dict.fromkeys(("flickrldl", "twitterldl"), lambda folder: sources.ldl_folder(folder, *VOTED)),
 }
 READERS |= {name: Reader(write, imports(name)) for name, write in FOLDERS.items()}
 
@@ -87,22 +77,13 @@ READERS["clip-e"] = Reader(
 # Embeddings and containers.
 
 
-def embedded() -> pa.Table:
-    return pa.table({
-        "image": ["a.jpg", "b.jpg", "c.jpg"],
-        "embedding": np.eye(3, 4, dtype=np.float32).tolist(),
-        "label": ["joy", "fear", "joy"],
-        "year": [1990, 2001, 1999],
-    })  # fmt: skip
+EMBEDDED: dict[str, list[Any]] = {"image": ["a.jpg", "b.jpg", "c.jpg"], "embedding": np.eye(3, 4).tolist()}
+EMBEDDED |= {"label": ["joy", "fear", "joy"], "year": [1990, 2001, 1999]}
 
 
 def as_npz(folder: Path) -> None:
-    table = embedded()
     shares = np.array([[0.5, 0.5], [0.0, 1.0], [0.25, 0.75]])
-    names = {name: np.array(table[name].to_pylist()) for name in ("image", "embedding", "label", "year")}
-    np.savez(
-        folder / "t.npz", shares=shares, labels=np.array(["joy", "fear"]), split=["train", "train", "test"], **names
-    )
+    np.savez(folder / "t.npz", shares=shares, labels=["joy", "fear"], split=["train", "train", "test"], **EMBEDDED)
 
 
 def as_npy(folder: Path) -> None:
@@ -110,12 +91,7 @@ def as_npy(folder: Path) -> None:
     text(folder / "t.csv", "file,label", "a.jpg,joy", "b.jpg,awe", "c.jpg,joy")
 
 
-EMBEDDED: dict[str, Callable[[Path], object]] = {
-    "t.npz": as_npz,
-    "t.npy": as_npy,
-    "t.parquet": lambda folder: pq.write_table(embedded(), folder / "t.parquet"),
-}
-for file, write in EMBEDDED.items():
+for file, write in (("t.npz", as_npz), ("t.npy", as_npy), ("t.parquet", parquet("t.parquet", **EMBEDDED))):
     READERS[f"embeddings {file}"] = Reader(write, imports("embeddings", file, "t.csv" if file == "t.npy" else ""))
 
 

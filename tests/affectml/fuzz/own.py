@@ -27,18 +27,7 @@ from affectml.sharing import AffectModel
 from affectml.taxonomies import Taxonomy
 
 from .before import as_before
-from .reading import (
-    LABELS,
-    TABLES,
-    Reader,
-    parquet,
-    part,
-    picture,
-    quiet,
-    text,
-    whole,
-    written,
-)
+from .reading import LABELS, TABLES, Reader, parquet, part, picture, quiet, text, whole, written
 
 READERS: dict[str, Reader] = {}
 
@@ -116,11 +105,7 @@ def to_fetch(folder: Path) -> None:
     (folder / "t.csv").unlink()
     picture(folder / "data" / "images" / "00" / f"{'0' * 64}.jpg")
     text(folder / "data" / ".fetching" / f"{Job(urls[1], folder).key}-{'0' * 64}.jpg")
-    text(
-        folder / "data" / "fetch-failures.csv",
-        "image_id,url,reason,again",
-        f"{urls[2]},{urls[2]},x: y,yes",
-    )
+    text(folder / "data" / "fetch-failures.csv", "image_id,url,reason,again", f"{urls[2]},{urls[2]},x: y,yes")
 
 
 def fetch(folder: Path, out: Path) -> None:
@@ -136,10 +121,8 @@ def known(folder: Path) -> None:
     """What a run by person knows of two people and of three images."""
     said = {"head": "0" * 64, "dataset": "data", "fingerprint": {"target": "1" * 64}}
     covariance = np.tile(np.eye(4), (2, 1, 1))
-    people = People(
-        folder / "run-people.safetensors", ("ann", "ben"), np.zeros((2, 4)), covariance, np.ones(2, int), **said
-    )
-    save_people(people)
+    file = folder / "run-people.safetensors"
+    save_people(People(file, ("ann", "ben"), np.zeros((2, 4)), covariance, np.ones(2, int), **said))
     effects = ImageEffects(np.zeros((3, 3)), np.ones((3, 3)))
     write_image_effects(folder, ["1.jpg", "2.jpg", "3.jpg"], LABELS, effects, np.eye(3, 5, dtype=np.float32))
 
@@ -149,6 +132,7 @@ def read_known(folder: Path, out: Path) -> None:
     read_image_effects(folder, LABELS)
 
 
+THREE = Taxonomy("three", LABELS)
 # One person's answers, as a table for `predict --person`.
 OF_ONE = {
     "one.csv": written(("one.csv", "image,labels", "0.jpg,joy|awe", "1.jpg,none", "2.jpg,skip", "3.jpg,fear")),
@@ -162,21 +146,16 @@ OF_ONE = {
 
 
 READERS["data set"] = Reader(part(*TABLES), lambda folder, out: whole(Dataset.open(folder / "data")))
-READERS["embeddings store"] = Reader(
-    part("data/images", "data/dataset.json", "data/emb", also=more_of_the_store), read_store
-)
-READERS["embeddings store of before"] = Reader(
-    part("data/images", "data/dataset.json", "data/emb", also=store_of_before), read_store
-)
+STORE = ("data/images", "data/dataset.json", "data/emb")
+READERS["embeddings store"] = Reader(part(*STORE, also=more_of_the_store), read_store)
+READERS["embeddings store of before"] = Reader(part(*STORE, also=store_of_before), read_store)
 READERS["run"] = Reader(part("run"), read_run)
 READERS["run that is used"] = Reader(part("run", "data"), use_run)
 READERS["run that is reported"] = Reader(part("run", "data"), report_on)
 READERS["predictions in parts"] = Reader(part("run", "data", also=predicted), resume, works=True)
 READERS["people of a run"] = Reader(known, read_known)
 for file, write in OF_ONE.items():
-    READERS[f"answers of a person {file}"] = Reader(
-        write, lambda folder, out, file=file: said_of(folder / file, Taxonomy("three", LABELS))
-    )
+    READERS[f"answers of a person {file}"] = Reader(write, lambda folder, out, file=file: said_of(folder / file, THREE))
 READERS["downloads"] = Reader(to_fetch, fetch, works=True)
 READERS["table joined to a data set"] = Reader(
     part(*TABLES, also=lambda folder: text(folder / "t.csv", "image,joy,awe,n", "1.jpg,2,1,3", "2.jpg,0,1,2")),

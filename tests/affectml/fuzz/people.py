@@ -35,17 +35,7 @@ from affectml_apps.relabel.identity import make_token, ticket
 from affectml_apps.relabel.web import make_routes
 from affectml_apps.serving import TOLD
 
-from .reading import (
-    LABELS,
-    TABLES,
-    Reader,
-    files_of,
-    parquet,
-    part,
-    put,
-    text,
-    written,
-)
+from .reading import LABELS, TABLES, Reader, files_of, parquet, part, put, text, written
 
 READERS: dict[str, Reader] = {}
 TAXONOMY = """name: own
@@ -205,9 +195,8 @@ READERS["judgements of a data set"] = Reader(
 def task_of(images: int, where: Path | str = "sqlite://", **options: Any) -> LabelStore:
     """A task on so many images, in memory or in a file."""
     store = LabelStore(where)
-    store.init_task(
-        Task(labels=LABELS, question="What do you feel?", **options), [f"{image}.jpg" for image in range(images)]
-    )
+    task = Task(labels=LABELS, question="What do you feel?", **options)
+    store.init_task(task, [f"{image}.jpg" for image in range(images)])
     return store
 
 

@@ -4,7 +4,7 @@ import functools
 import json
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ class Reader:
     works: bool = False
 
 
-def written(*rows: tuple[str, ...], pictures: tuple[str, ...] = ()) -> Callable[[Path], None]:
+def written(*rows: tuple[str, ...], pictures: Iterable[str] = ()) -> Callable[[Path], None]:
     """Writes files, each given as its name and its lines, and pictures."""
 
     def write(folder: Path) -> None:
@@ -89,11 +89,8 @@ def world() -> Files:
         ]
         text(folder / "t.csv", "file,annotator,label,split", *rows)
         get_importer("table")(folder / "t.csv", folder / "data", images="none", question="What do you feel?")
-        np.savez(
-            folder / "e.npz",
-            image=np.array([f"{image}.jpg" for image in range(24)]),
-            embedding=np.random.default_rng(0).normal(size=(24, 4)).astype(np.float32),
-        )
+        features = np.random.default_rng(0).normal(size=(24, 4)).astype(np.float32)
+        np.savez(folder / "e.npz", image=np.array([f"{image}.jpg" for image in range(24)]), embedding=features)
         get_importer("embeddings")(folder / "e.npz", folder / "data")
         for name in ("t.csv", "e.npz"):
             (folder / name).unlink()
