@@ -152,7 +152,7 @@ def look(month: Month, page: Page, server: Any) -> None:
         month.typed["page"] += 1
     person.settled()
     page.goto(f"{server.url}/progress?who=page")
-    APPS["settled"](page)
+    APPS["settle"](page)
     page.close()
 
 
