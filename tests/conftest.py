@@ -223,25 +223,19 @@ def postgres(free_port: Callable[[], int]) -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(postgres: Postgres) -> str:
-    """The URL of its `postgres` database."""
-    return postgres.url
-
-
-@pytest.fixture(scope="session")
-def new_postgres(postgres_server: str) -> Callable[..., contextlib.AbstractContextManager[str]]:
+def new_postgres(postgres: Postgres) -> Callable[..., contextlib.AbstractContextManager[str]]:
     """`with new_postgres() as url`: a new, empty database on it; or a copy of another of this name."""
     import sqlalchemy as sa
 
     # which keeps no connection: a test may stop the server
-    engine = sa.create_engine(postgres_server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    engine = sa.create_engine(postgres.url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
 
     @contextlib.contextmanager
     def new_postgres(template: str = "template1") -> Iterator[str]:
         name = f"test_{uuid4().hex[:12]}"
         with engine.connect() as connection:
             connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template}")
-        yield postgres_server.replace("/postgres?", f"/{name}?")
+        yield postgres.url.replace("/postgres?", f"/{name}?")
         with engine.connect() as connection:
             connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
 

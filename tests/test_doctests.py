@@ -13,16 +13,11 @@ PACKAGES = ("affectml", "affectml_metrics", "affectml_annotation")
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 
-def modules():
-    for name in PACKAGES:
-        package = importlib.import_module(name)
-        yield name
-        yield from (m.name for m in pkgutil.walk_packages(package.__path__, f"{name}.") if "__main__" not in m.name)
-
-
 def test_examples_in_docstrings_run():
+    packages = map(importlib.import_module, PACKAGES)
+    walked = [module.name for each in packages for module in pkgutil.walk_packages(each.__path__, f"{each.__name__}.")]
     failed, attempted = {}, 0
-    for name in modules():
+    for name in (*PACKAGES, *(name for name in walked if "__main__" not in name)):
         result = doctest.testmod(importlib.import_module(name), optionflags=OPTIONS)
         attempted += result.attempted
         if result.failed:

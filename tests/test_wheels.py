@@ -28,10 +28,9 @@ SLOW = {"dist"}  # a fixture, and so all that asks for it
 
 def build(root, out):
     """The three sdists and wheels, as a release is built."""
-    commands = [
-        [sys.executable, "-m", "build", "--no-isolation", "--outdir", out, root / home] for home, _ in HOMES.values()
-    ]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for command in commands]
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", out]
+    said = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    running = [subprocess.Popen([*command, root / home], **said) for home, _ in HOMES.values()]
     for each in running:
         said, _ = each.communicate()
         assert each.returncode == 0, said.decode()
@@ -71,10 +70,8 @@ def needed(metadata):
 def built_in_the_clone(how, tmp_path):
     code = "import sys, build_backend; print(getattr(build_backend, sys.argv[1])(sys.argv[2]))"
     command = [sys.executable, "-c", code, how, str(tmp_path)]
-    done = subprocess.run(
-        command, check=True, capture_output=True, text=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT / "scripts")}
-    )
-    return wheel(tmp_path / done.stdout.split()[-1])
+    printed = subprocess.check_output(command, text=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT / "scripts")})
+    return wheel(tmp_path / printed.split()[-1])
 
 
 def test_every_file_of_the_packages_is_in_one_wheel(released):
@@ -154,9 +151,8 @@ def test_a_part_declares_what_it_imports(part, distributions):
             elif isinstance(node, ast.ImportFrom):
                 assert node.level == 0
                 imported.add(node.module.split(".")[0])
-    optional = {
-        each.split(">")[0].lower() for extra in project.get("optional-dependencies", {}).values() for each in extra
-    }
+    extras = project.get("optional-dependencies", {}).values()
+    optional = {each.split(">")[0].lower() for extra in extras for each in extra}
     homes = {each.replace("-", ""): [each] for each in optional} | dict(distributions)  # maybe absent
     others = {homes[name][0].lower() for name in imported - sys.stdlib_module_names - {Path(package).name}}
     assert others - optional == {each.split(">")[0] for each in project["dependencies"]}

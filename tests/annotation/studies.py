@@ -51,23 +51,23 @@ def open_study(database_url: str, images: int = 12, **changes) -> LabelStore:
     return store
 
 
-def come(store, person: str) -> str:
+def come(store, person: str, **more) -> str:
     """Somebody of the panel comes and agrees; the participant."""
     ids = Ids(person)
     entry = door.enter(store, ids)
     assert entry.kind == "consent"
-    return door.agree(store, ids, entry.version, ["I agree."]).participant
+    return door.agree(store, ids, entry.version, ["I agree."], **more).participant
 
 
-def to_practice(store, person: str, age: str = "30+", **answers: str) -> str:
-    who = come(store, person)
+def to_practice(store, person: str, age: str = "30+", language: str | None = None, **answers: str) -> str:
+    who = come(store, person, language=language)
     visits.answer_questions(store, who, "before", {"age": age, **answers})
     assert visits.go_on(store, who, "instructions").phase == "practice"
     return who
 
 
-def to_images(store, person: str, age: str = "30+", practised: str = "i00", **answers: str) -> str:
-    who = to_practice(store, person, age, **answers)
+def to_images(store, person: str, age: str = "30+", practised: str = "i00", **more: str) -> str:
+    who = to_practice(store, person, age, **more)
     assert visits.practise(store, who, practised, ["fear"]).visit.phase == "start"
     assert visits.go_on(store, who, "start").phase == "images"
     return who

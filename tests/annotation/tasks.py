@@ -4,16 +4,19 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from threading import Barrier
 
+import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from affectml_annotation import LabelStore, Task
+from affectml_annotation import LabelStore, Task, aggregate
 from affectml_annotation.store import schema
 
 LABELS = ("awe", "fear", "joy")
+COLUMNS = ["image_id", "annotator_id", "round", "kind", "labels"]
 # For tests of what is the same on every engine: a server takes seconds to write its tables anew.
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -24,6 +27,17 @@ def new_task(place, images, people=(), **settings) -> LabelStore:
     store.init_task(Task(**{"labels": LABELS, "question": "?", **settings}), images)
     store.invite(people)
     return store
+
+
+def sets(*answers) -> pd.DataFrame:
+    """A table of judgements, from images, people and the labels that these chose, or none of them."""
+    said = [(image, person, 1, "labels" if chosen else "none", sorted(chosen)) for image, person, chosen in answers]
+    return pd.DataFrame(said, columns=COLUMNS)
+
+
+def by(method: str) -> Callable:
+    """How a target is made of judgements."""
+    return partial(aggregate, labels=LABELS, method=method)
 
 
 def rows(store, table: sa.Table) -> list:

@@ -11,17 +11,14 @@ from hypothesis import strategies as st
 from affectml_annotation import BadJudgement, agreement_report
 from affectml_annotation.agreement.by_group import compare_groups, pooled_words
 
-from .tasks import refused
+from .tasks import refused, sets
 
 JOY = {"de1": "xx", "de2": "xx", "de3": "x-", "en1": "-x", "en2": "--", "en3": "--"}
 
 
 def table(*rows) -> pd.DataFrame:
     """Rows of image, person, labels, language."""
-    said = [
-        (image, who, 1, "labels" if chosen else "none", sorted(chosen), spoken) for image, who, chosen, spoken in rows
-    ]
-    return pd.DataFrame(said, columns=["image_id", "annotator_id", "round", "kind", "labels", "language"])
+    return sets(*(row[:3] for row in rows)).assign(language=[spoken for *_, spoken in rows])
 
 
 def joyful(people: dict[str, str] = JOY) -> pd.DataFrame:
@@ -117,10 +114,8 @@ def test_a_difference_is_that_of_a_regression_with_a_mean_for_each_image_and_err
 
 def test_which_images_somebody_saw_does_not_matter():
     # i0 to i3 are joyful to everybody, the others to nobody; de saw mostly those, en mostly the others
-    said = joyful(
-        {"de1": "xxxx- -", "de2": "xxxx - ", "de3": "xxx   -", "en1": "x   ---", "en2": " x  ---", "en3": "  xx---"}
-    )
-    found = by_language(said, ["joy"])
+    german, english = ("xxxx- -", "xxxx - ", "xxx   -"), ("x   ---", " x  ---", "  xx---")
+    found = by_language(joyful(dict(zip(JOY, german + english, strict=True))), ["joy"])
     assert found.shares["joy"][0] > found.shares["joy"][1] + 0.3
     assert found.differences[["difference", "t", "p"]].iloc[0].tolist() == [0.0, 0.0, 1.0]
     assert "No label's rate is found to differ" in found.words()[0]
@@ -178,10 +173,9 @@ def test_without_an_image_in_two_languages_nothing_is_compared():
     people = {f"de{n}": "x-x   " for n in range(4)} | {f"en{n}": "   ---" for n in range(4)}
     found = by_language(joyful(people), ["joy"])
     assert found.differences["p"].isna().all()
-    assert found.words() == [
-        "Whether rates differ by language cannot be tested.",
-        "Nobody shares an image with people of another group.",
-    ]
+    untested, alone = found.words()
+    assert untested == "Whether rates differ by language cannot be tested."
+    assert alone == "Nobody shares an image with people of another group."
     assert found.to_dict()["differences"][0]["p"] is None
 
 
@@ -232,4 +226,9 @@ def test_an_attribute_of_people_is_compared_like_a_language():
         pd.testing.assert_frame_equal(of, getattr(spoken, name))
     assert found.words()[0] == "No label's rate is found to differ by country beyond people (least p = .204)."
     assert found.agreement["agreement"].tolist() == pytest.approx([4 / 6, 4 / 18, 4 / 6])
+    pairs = [["1", "1", 6], ["1", "2", 18], ["2", "2", 6]]
+    assert found.agreement[["group", "other", "pairs"]].to_numpy().tolist() == pairs
+    alone = by_language(joyful({"de1": "xx", "de2": "x-", "en1": "--"})).agreement
+    assert alone["agreement"].tolist() == pytest.approx([1 / 2, 1 / 4, np.nan], nan_ok=True)
+    refused(BadJudgement, "nothing to compare", compare_groups, said, ["joy"], "age")
     assert "Two people of one group agree by 0.67 on an image, two of different groups by 0.22." in found.words()

@@ -16,7 +16,7 @@ import yaml
 from affectml.errors import BadInput
 from affectml.people import studies
 from affectml.taxonomies import get_taxonomy
-from affectml_annotation import DatabaseAway, LabelStore, StoreError, Task, erasing
+from affectml_annotation import DatabaseAway, LabelStore, StoreError, erasing
 from affectml_annotation.errors import BadTask
 from affectml_annotation.store.backup import write_backup
 from affectml_annotation.store.claims import end
@@ -30,7 +30,7 @@ from affectml_annotation.study.folder import FILE, read_study
 from affectml_annotation.study.screen import warnings_of
 
 from .studies import write_file
-from .tasks import refused
+from .tasks import new_task, refused
 
 
 @pytest.fixture
@@ -115,32 +115,27 @@ def test_what_the_texts_name_and_is_not_there_is_refused(folder):
     assert "are both called 'Wut' in de" in studies.check(folder).missing[-1]
 
 
-@pytest.mark.parametrize(
-    "change", [{"taxonomy": "nosuch.yaml"}, {"taxonomy": "nosuch"}, {"target": "nosuch"}, {"dataset": "nosuch"}]
-)
-def test_labels_that_a_study_cannot_have_are_said_by_the_check_and_not_first_by_the_run(change, folder):
-    write_file(folder, **change)
-    assert next(iter(change.values())) in studies.check(folder).refused[0]
+NOWHERE = [("taxonomy", "nosuch.yaml"), ("taxonomy", "nosuch"), ("target", "nosuch"), ("dataset", "nosuch")]
 
 
-def test_how_many_people_it_takes_is_said_before_it_begins(run, tmp_path, demo_set):
-    run("study", "init", demo_set(images=20).root, tmp_path / "study")
-    write_file(tmp_path / "study", overlap=6, images_per_person=5, places={"people": 24})
-    said = run("study", "check", tmp_path / "study")
-    assert (
-        "it takes 24 people (0.00 EUR); if every image is skipped as often as `skips` counts, 48 people (0.00 EUR)"
-        in said
-    )
+@pytest.mark.parametrize(("key", "value"), NOWHERE)
+def test_labels_that_a_study_cannot_have_are_said_by_the_check_and_not_first_by_the_run(key, value, folder):
+    write_file(folder, **{key: value})
+    assert value in studies.check(folder).refused[0]
+
+
+def test_how_many_people_it_takes_is_said_before_it_begins(run, folder):
+    skipped = "; if every image is skipped as often as `skips` counts, "
+    write_file(folder, overlap=6, images_per_person=5, places={"people": 24})
+    said = run("study", "check", folder)
+    assert f"it takes 24 people (0.00 EUR){skipped}48 people (0.00 EUR)" in said
     assert "- places.people" not in said
-    assert json.loads(run("study", "check", tmp_path / "study", "--json"))["people"] == 24
-    write_file(tmp_path / "study", overlap=5, skips=2, places={"people": 19}, pay={"per_person": "1.25"})
-    said = run("study", "check", tmp_path / "study")
-    assert (
-        "it takes 20 people (25.00 EUR); if every image is skipped as often as `skips` counts, 28 people (35.00 EUR)"
-        in said
-    )
+    assert json.loads(run("study", "check", folder, "--json"))["people"] == 24
+    write_file(folder, overlap=5, skips=2, places={"people": 19}, pay={"per_person": "1.25"})
+    said = run("study", "check", folder)
+    assert f"it takes 20 people (25.00 EUR){skipped}28 people (35.00 EUR)" in said
     assert "places.people is 19: for 20 images with 5 people each it takes 20 who label 5." in said
-    assert "5 per image" in run("study", "check", tmp_path / "study", "--summary")
+    assert "5 per image" in run("study", "check", folder, "--summary")
 
 
 def test_a_list_of_who_was_paid_finds_everybody_whom_the_list_for_bulk_payment_named(run, tmp_path, folder):
@@ -194,14 +189,12 @@ def test_every_file_that_still_holds_an_id_is_named(run, tmp_path, how, monkeypa
     assert len(held) == 5 - (how == "label remove erase")
 
 
-def test_a_study_in_two_languages_does_not_begin_until_its_consent_was_read(run, tmp_path, demo_set, monkeypatch):
+def test_a_study_in_two_languages_does_not_begin_until_its_consent_was_read(run, tmp_path, data, monkeypatch):
     server = types.SimpleNamespace(main=lambda arguments: sys.exit(0))
     monkeypatch.setitem(sys.modules, "streamlit.web.cli", server)
-
     study = tmp_path / "study"
-    data = demo_set(images=20).root
-    assert "study.de.yaml" in run("study", "init", data, study, "--languages", "en, de")
-    german = run("study", "init", data, tmp_path / "other", "--languages", "en,german", fails=True)
+    assert "study.de.yaml" in run("study", "init", data.root, study, "--languages", "en, de")
+    german = run("study", "init", data.root, tmp_path / "other", "--languages", "en,german", fails=True)
     assert "'german' is no language's code" in german
     said = run("study", "check", study, code=1)
     assert "\nrefused: consent.de.md: nobody is said to have read it." in said
@@ -214,7 +207,11 @@ def test_a_study_in_two_languages_does_not_begin_until_its_consent_was_read(run,
     read = german.replace("consent: ''", "consent: Anna Muster")
     (study / "study.de.yaml").write_text(read, encoding="utf-8")
     assert "\n- consent.de.md has places to fill in: [" in run("study", "check", study)
-    assert "still missing: consent.de.md has places to fill in" in run("study", "run", study)
+    said = run("study", "run", study)
+    for missing in ("consent.md has places to fill in", "consent.de.md has places to fill in", "pay.per_person is 0"):
+        assert f"still missing: {missing}" in said
+    reached = run("study", "run", study, "--allow-host", "study.example.org", fails=True)
+    assert "BadTask: consent.md has places to fill in: [" in reached
     agreed = run("study", "check", study, "--summary")
     consent = read_study(study).hashes["consent.de"]
     assert f"consent.de.md, sha256 {consent}, read by Anna Muster; ticked: I am" in agreed
@@ -229,8 +226,8 @@ def test_a_studys_own_words_for_labels_go_before_the_taxonomys():
     assert (named.display("awe"), named.definition("awe")) == ("awe", "wonder and fear")
     assert (named.display("awe", "de"), named.display("fear", "de")) == ("Staunen", mikels.display("fear", "de"))
     assert mikels.display("awe", "de") != "Staunen"
-    with pytest.raises(BadInput, match="are both called 'Angst' in de"):
-        studies.with_words(mikels, {"de": {"awe": LabelWords(name="Angst"), "fear": LabelWords(name="Angst")}})
+    both = {"de": dict.fromkeys(("awe", "fear"), LabelWords(name="Angst"))}
+    refused(BadInput, "are both called 'Angst' in de", studies.with_words, mikels, both)
 
 
 def test_the_lead_steers_from_the_command_line(run, tmp_path, folder):
@@ -284,10 +281,9 @@ def test_what_the_lead_chose_on_the_page_and_the_file_leaves_out_stays_when_a_st
 
 
 def test_a_study_does_not_begin_on_a_task_with_other_labels(tmp_path, folder):
-    with LabelStore(tmp_path / "x.db") as store:
-        store.init_task(Task(labels=("a", "b"), question="?"), ["i"])
-    with pytest.raises(BadInput, match="a task with other labels than the study's"):
-        studies.begin(folder, str(tmp_path / "x.db"), by="lead")
+    new_task(tmp_path / "x.db", ["i"], labels=("a", "b")).close()
+    others = "a task with other labels than the study's"
+    refused(BadInput, others, studies.begin, folder, str(tmp_path / "x.db"), by="lead")
 
 
 def test_the_question_that_people_are_asked_is_the_files_or_the_study_does_not_begin(folder):
@@ -369,13 +365,3 @@ def test_an_erasure_by_the_panels_id_goes_on_where_another_program_stood_in_its_
     assert run("study", "erase", folder, "link 1") == "erased before; the database's files are clean\n"
     with studies.open_running(folder) as store:
         assert not store.database.reading(to_clean)
-
-
-def test_a_study_that_begins_says_what_is_still_missing(run, monkeypatch, folder):
-    server = types.SimpleNamespace(main=lambda arguments: sys.exit(0))
-    monkeypatch.setitem(sys.modules, "streamlit.web.cli", server)
-    said = run("study", "run", folder)
-    assert "still missing: consent.md has places to fill in: [" in said
-    assert "still missing: pay.per_person is 0: nobody is paid." in said
-    reached = run("study", "run", folder, "--allow-host", "study.example.org", fails=True)
-    assert "BadTask: consent.md has places to fill in: [" in reached

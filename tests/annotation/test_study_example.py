@@ -48,9 +48,8 @@ def test_the_example_runs_from_the_check_to_the_pay(run, example, take_part):
         ids = door.ids_of_link(store, tokens[2])
         late = door.agree(store, ids, door.enter(store, ids).version, read_study(example).file.consent.boxes)
         visits.leave(store, late.participant)
-        assert [(row.status, row.images, row.due) for row in pay_rows(store)] == [
-            ("completed", 13, 2), ("completed", 13, 2), ("left", 0, 0),
-        ]  # fmt: skip
+        paid = [(row.status, row.images, row.due) for row in pay_rows(store)]
+        assert paid == [("completed", 13, 2), ("completed", 13, 2), ("left", 0, 0)]
     said = json.loads(run("study", "status", example, "--json"))
     assert (said["opened"], said["ended"]) == (3, {"completed": 2, "left": 1})
     # 39 paintings, 3 people each, less what two have answered

@@ -65,11 +65,7 @@ def asks(**question: object) -> dict[str, object]:
 BAD_CONTENTS = [
     ({"overlapp": 3}, "study.yaml: no key 'overlapp' here; did you mean 'overlap'?"),
     ({"overlap": 0}, "study.yaml: overlap: expected greater than or equal to 1, but this is 0"),
-    (
-        {"overlap": "few"},
-        "study.yaml: overlap: expected a valid integer, unable to parse string as an integer, but this is few",
-    ),
-    ({"overlap": [3]}, "overlap: expected a valid integer"),
+    ({"overlap": "few"}, "overlap: expected a valid integer, unable to parse string as an integer, but this is few"),
     ({"skips": 1.5}, "skips: expected a valid integer, got a number with a fractional part, but this is 1.5"),
     ({"lease": 0}, "lease: expected greater than 0, but this is 0"),
     ({"strategy": "rondom"}, "strategy: expected 'random', 'fill', 'stratified', 'priority' or 'queue'"),
@@ -77,24 +73,22 @@ BAD_CONTENTS = [
     ({"labels": ["awe", "awe"]}, "labels: one stands twice in awe, awe"),
     ({"question": " "}, "question: it is blank"),
     ({"page": {"blurr": True}}, "page: no key 'blurr' here; did you mean 'blur'?"),
-    (
-        {"page": {"blur": "perhaps"}},
-        "page.blur: expected a valid boolean, unable to interpret input, but this is perhaps",
-    ),
+    ({"page": {"blur": "so"}}, "page.blur: expected a valid boolean, unable to interpret input, but this is so"),
     ({"page": {"control": 2}}, "page.control: expected less than or equal to 1, but this is 2"),
     ({"page": {"seconds": 1e5}}, "page.seconds: expected less than 86400, but this is 100000.0"),
     ({"repeats": {"gap": 0}}, "repeats.gap: expected greater than or equal to 1, but this is 0"),
     ({"checks": {"rate": 0.5}, "repeats": {"rate": 0.5}}, "checks: rate and repeats: rate leave no room"),
     ({"texts": {"xx": {}}}, "'xx' is no language's code"),
-    ({"languages": ["de", "de"]}, "languages: one stands twice"),
-    ({"consent": {"boxs": []}}, "consent: no key 'boxs' here; did you mean 'boxes'?"),
+    ({"languages": ["en", "german"]}, "'german' is no language's code; write such as en, de, pt-BR or zh-Hant"),
+    ({"languages": []}, "languages: expected a list with one thing in it at least, but it is empty"),
+    ({"languages": "en"}, "languages: expected a list, such as [one, another]"),
+    ({"languages": ["en-XA"]}, "'en-XA' is no language's code"),  # which shows what is not translated
+    ({"languages": ["de", "DE"]}, "languages: one stands twice in de, de"),
+    ({"languages": ["en", False]}, "expected a text; put it in quotes"),  # what YAML makes of Norwegian
     ({"schema": 3}, "schema: expected 2, but this is 3"),
     ({"practice": {"tries": 1}}, "practice.tries: expected greater than or equal to 2, but this is 1"),
     ({"practice": {"pass": 1}}, "practice: pass: 1 of 0 images cannot be"),
-    (
-        {"pay": {"per_person": 1.505}},
-        "pay.per_person: Decimal input should have no more than 2 decimal places, but this is 1.505",
-    ),
+    ({"pay": {"per_person": 1.505}}, "Decimal input should have no more than 2 decimal places, but this is 1.505"),
     ({"before": {"questions": [{"id": "age", "text": "?", "kind": "choice"}]}}, "question age needs options"),
     ({"places": {"per_answer": {"age": 20}}}, "per_answer: no choice 'age' before"),
     (asks(kind="number", low_label="never"), "age: low_label and high_label stand at the ends of a scale"),
@@ -102,11 +96,10 @@ BAD_CONTENTS = [
     ({"before": {"questions": [ASKED]}, "after": {"questions": [ASKED]}}, "two questions are called age"),
     (["a", "list"], "expected keys with values"),
     ({"breaks": float("inf")}, "breaks: expected a finite number"),
-    ({"consent": {"version": 1.2}}, "expected a text; put it in quotes"),
+    ({"consent": {"version": 1.2}}, "consent.version: expected a text; put it in quotes"),
     (asks(kind="scale", low=float("nan"), high=7), "low: expected a finite number"),
     (asks(kind="number", low=99, high=18), "question age: low must be below high"),
-    ({"practice": {"images": [AWE]}, "checks": {"images": [AWE]}}, "image 'i1' stands twice among those for"),
-    ({"practice": {"images": [AWE, AWE]}}, "image 'i1' stands twice among those for practice and checks"),
+    ({"practice": {"images": [AWE]}, "checks": {"images": [AWE]}}, "'i1' stands twice among those for practice and"),
     ({"recruit": {"panel": "sona", "study": "s1"}}, "an address from sona names no study; leave it empty"),
 ]
 
@@ -137,11 +130,7 @@ def test_no_text_is_read_from_outside_the_folder(folder, place):
 
 BAD_FILES = [
     (FILE, b"pay: {per_person: 3}\n\npay: {per_person: 5}\n", "key 'pay' stands twice, the second time in line 3"),
-    (
-        FILE,
-        b"seed: 1\nbefore:\n  questions:\n  - {text: How old?, kind: choice}\n",
-        "not valid YAML: line 4, column 19: .*goes in quotes$",
-    ),
+    (FILE, b"after:\n- {text: How old?, kind: choice}\n", "not valid YAML: line 2, column 17: .*goes in quotes$"),
     ("consent.md", b"x" * 200_001, "more than 200,000 bytes"),
     ("consent.md", "Größe".encode("latin-1"), "not in UTF-8"),
 ]
@@ -186,9 +175,7 @@ PAGES = st.fixed_dictionaries({}, optional={
     "instructions": TEXT, "warning": TEXT, "blur": st.booleans(), "seconds": st.floats(0, 80_000),
     "control": st.floats(0, 1), "chips": st.sampled_from(["random", "taxonomy"]),
 })  # fmt: skip
-QUESTION = st.builds(
-    lambda text, options: {"id": "one", "text": text, "kind": "choice", "options": options}, WORDS, NAMES
-)
+QUESTION = st.fixed_dictionaries({"id": st.just("one"), "text": WORDS, "kind": st.just("choice"), "options": NAMES})
 FILES = st.fixed_dictionaries({}, optional={
     "name": TEXT, "question": TEXT.filter(lambda text: not text or text.strip()), "labels": NAMES, "page": PAGES,
     "words": st.dictionaries(WORDS, SAID, max_size=3), "overlap": st.integers(1, 99), "help": st.lists(WORDS),

@@ -1,6 +1,7 @@
 """A study in several languages: texts found beside, what is shown in which, and answers stored in the study's words."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,12 @@ from affectml_annotation.errors import BadTask
 from affectml_annotation.store import schema
 from affectml_annotation.study import check, door, running, terms, visits
 from affectml_annotation.study.door import Ids, NotInStudy
-from affectml_annotation.study.file import Questions, parse
+from affectml_annotation.study.file import Questions
 from affectml_annotation.study.folder import Study, Translation, read_study, write_study
 from affectml_annotation.study.screen import label_words, offered, screen
 from affectml_annotation.study.visits import read_answers
 
-from .studies import FILE as STUDY
-from .studies import TEXTS, open_study, write_file
+from .studies import AGE, TEXTS, come, study_with, write_file
 from .tasks import refused, rows
 
 ENGINES = ("sqlite",)  # what may differ between the engines is in test_study_whole.py
@@ -50,21 +50,6 @@ def write_german(folder: Path, **content: object) -> None:
     (folder / "study.de.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
 
 
-BAD_LANGUAGES = [
-    (["en", "german"], "'german' is no language's code; write such as en, de, pt-BR or zh-Hant"),
-    ([], "languages: expected a list with one thing in it at least, but it is empty"),
-    ("en", "languages: expected a list, such as [one, another]"),
-    (["en-XA"], "'en-XA' is no language's code"),  # which shows what is not translated, and is nobody's
-    (["de", "DE"], "languages: one stands twice in de, de"),
-    (["en", False], "expected a text; put it in quotes"),  # what YAML makes of Norwegian
-]
-
-
-@pytest.mark.parametrize(("languages", "says"), BAD_LANGUAGES)
-def test_languages_are_codes_each_once(languages, says):
-    refused(BadTask, re.escape(says), parse, {"languages": languages}, "study.yaml")
-
-
 def test_a_text_in_another_language_lies_beside_the_studys_own_and_need_not_be_there(folder):
     (folder / "texts").mkdir()
     (folder / "consent.md").rename(folder / "texts" / "consent.md")
@@ -84,9 +69,6 @@ def test_a_study_in_german_has_its_texts_without_de_in_their_names(folder):
     (folder / "consent.en.md").write_text("Consent", encoding="utf-8")
     study = read_study(folder)
     assert (study.text("consent", "de"), study.text("consent", "en")) == (study.texts["consent"], "Consent")
-
-
-AGE = {"id": "age", "text": "?", "kind": "choice", "options": ["18-29", "30+"]}
 
 
 BAD_WORDS = [
@@ -114,24 +96,26 @@ def said_of(folder: Path) -> list[str]:
     return check.check_study(read_study(folder)).warnings
 
 
+def refused_of(folder: Path) -> list[str]:
+    return check.check_study(read_study(folder)).refused
+
+
 def test_a_consent_that_nobody_is_said_to_have_read_is_refused(folder):
-    assert (
-        check.check_study(read_study(folder)).refused == []
-    )  # in German there is none yet, and the English one is shown
+    assert refused_of(folder) == []  # in German there is none yet, and the English one is shown
     (folder / "consent.de.md").write_text("Einwilligung", encoding="utf-8")
-    (refused,) = check.check_study(read_study(folder)).refused
+    (refused,) = refused_of(folder)
     assert refused.startswith("consent.de.md: nobody is said to have read it. Let somebody whose language is German")
     assert "write who and when into study.de.yaml, at read_by: consent; or take de out of languages." in refused
     for nobody in (" ", "Nobody"):
         write_german(folder, read_by={"consent": nobody})
-        assert check.check_study(read_study(folder)).refused == [refused]
+        assert refused_of(folder) == [refused]
     write_german(folder, read_by={"consent": "Anna Muster, 2026-05-04"})
-    assert check.check_study(read_study(folder)).refused == []
+    assert refused_of(folder) == []
     (folder / "consent.de.md").unlink()
     write_german(folder, boxes=["Ich bin volljährig.", "Ich stimme zu."])  # are part of it
-    assert len(check.check_study(read_study(folder)).refused) == 1
+    assert len(refused_of(folder)) == 1
     write_german(folder, feedback="Noch einmal.")
-    assert check.check_study(read_study(folder)).refused == []
+    assert refused_of(folder) == []
 
 
 def test_texts_that_nobody_read_or_that_are_not_there_are_warned_of(folder):
@@ -173,13 +157,11 @@ def test_a_language_that_the_page_does_not_speak_is_named_also_as_the_studys_own
 def test_each_language_has_texts_with_the_same_places_to_fill_in_and_is_refused_until_read(tmp_path, language):
     other = "en" if language != "en" else "de"
     written = write_study(tmp_path / "photos", tmp_path / "study", [other, language])
-    kinds = ("consent", "instructions", "debriefing", "debriefing_unseen")
-    assert {path.name for path in written[5:]} == {
-        *(f"{name}.{language}.md" for name in kinds),
-        f"study.{language}.yaml",
-    }
+    places_in = {"consent": 6, "instructions": 0, "debriefing": 2, "debriefing_unseen": 0}
+    expected = {f"study.{language}.yaml", *(f"{name}.{language}.md" for name in places_in)}
+    assert {path.name for path in written[5:]} == expected
     study = read_study(tmp_path / "study")
-    for name, places in (("consent", 6), ("instructions", 0), ("debriefing", 2), ("debriefing_unseen", 0)):
+    for name, places in places_in.items():
         text = study.text(name, language)
         assert len(check.placeholders(text)) == len(check.placeholders(study.text(name))) == places
         assert text.count("**") == study.text(name).count("**")
@@ -201,9 +183,8 @@ def test_the_files_of_a_language_have_every_key_with_a_comment(tmp_path):
 
 
 def test_places_to_fill_in_are_found_in_every_script_and_links_are_none():
-    assert check.placeholders("[ÄRZTLICHE HILFE] [氏名、\n所属機関] [العنوان هنا] [NAME] [NAME]") == [
-        "[ÄRZTLICHE HILFE]", "[氏名、 所属機関]", "[العنوان هنا]", "[NAME]",
-    ]  # fmt: skip
+    places = ["[ÄRZTLICHE HILFE]", "[氏名、 所属機関]", "[العنوان هنا]", "[NAME]"]
+    assert check.placeholders("[ÄRZTLICHE HILFE] [氏名、\n所属機関] [العنوان هنا] [NAME] [NAME]") == places
     assert terms.words_in("あなたの国はABC です。") == 9 / 2 + 1  # by their characters
     assert terms.words_in("one two,\nthree") == 3
     assert check.placeholders("[Help](https://x.example) ![山水画](i1) [OECD](x) [Wort] [1] [12345] [ok]") == []
@@ -220,14 +201,13 @@ def test_a_list_of_yaml_is_no_place_to_fill_in_and_one_within_a_short_text_is(fo
 
 
 @pytest.fixture
-def bilingual(database_url):
+def bilingual(store):
     """The small study in English and in German, without instructions in German."""
     texts = {**TEXTS, "consent.de": "Zustimmung.", "debriefing.de": "Danke.", "study.de": yaml.safe_dump(GERMAN)}
-    before = {"questions": [*STUDY["before"]["questions"], OFTEN]}
-    study = Study(parse({**STUDY, "before": before, "languages": ["en", "de"], "help": ["Lab"]}, "x"), texts)
-    with open_study(database_url) as store:
-        running.open_study(store, study, by="lead")
-        yield store
+    before = {"questions": [AGE, OFTEN]}
+    study = Study(study_with(before=before, languages=["en", "de"], help=["Lab"]).file, texts)
+    running.open_study(store, study, by="lead")
+    return store
 
 
 def test_the_consent_is_read_in_either_language_and_its_boxes_are_the_studys_own(bilingual):
@@ -237,8 +217,8 @@ def test_the_consent_is_read_in_either_language_and_its_boxes_are_the_studys_own
     assert study.translation("en").boxes_of(study.file) == {"I agree.": "I agree."}
     assert german.boxes_of(study.file) == {"I agree.": "Ich stimme zu."}
     assert german.help == ("Labor: 030 1",)
-    with pytest.raises(NotInStudy, match=r"not ticked: Ich stimme zu$"):
-        door.agree(bilingual, Ids("P1"), 2, ["Ich stimme zu."], language="de")
+    agree = partial(door.agree, bilingual, Ids("P1"), 2, language="de")
+    refused(NotInStudy, "not ticked: Ich stimme zu$", agree, ["Ich stimme zu."])
     assert door.agree(bilingual, Ids("P1"), 2, german.boxes_of(study.file), language="DE").phase == "before"
     assert [row.language for row in rows(bilingual, schema.visit)] == ["de"]
 
@@ -262,15 +242,14 @@ def test_each_phase_is_shown_in_the_language_asked_for_and_else_in_the_studys_ow
     assert (screen(bilingual, who, "de").text, screen(bilingual, who, "fr").text) == ("Danke.", "Words.")
 
 
-def test_a_language_that_is_added_is_offered_to_newcomers_alone(database_url):
-    with open_study(database_url) as store:
-        before = door.agree(store, Ids("P1"), 1, ["I agree."]).participant
-        more = Study(parse({**STUDY, "languages": ["en", "de"]}, "x"), {**TEXTS, "consent.de": "Zustimmung."})
-        assert running.open_study(store, more, by="lead") == 2
-        after = door.agree(store, Ids("P2"), 2, ["I agree."]).participant
-        assert (offered(store, before), offered(store, after)) == (("en",), ("en", "de"))
-        assert offered(store) == ("en", "de")
-        assert (label_words(store, before), label_words(store, after)) == ({"en": {}}, {"en": {}, "de": {}})
+def test_a_language_that_is_added_is_offered_to_newcomers_alone(store):
+    before = come(store, "P1")
+    more = Study(study_with(languages=["en", "de"]).file, {**TEXTS, "consent.de": "Zustimmung."})
+    assert running.open_study(store, more, by="lead") == 2
+    after = come(store, "P2")
+    assert (offered(store, before), offered(store, after)) == (("en",), ("en", "de"))
+    assert offered(store) == ("en", "de")
+    assert (label_words(store, before), label_words(store, after)) == ({"en": {}}, {"en": {}, "de": {}})
 
 
 def test_the_language_in_which_somebody_agreed_stays_whatever_they_choose_later(bilingual):
@@ -283,8 +262,8 @@ def test_the_language_in_which_somebody_agreed_stays_whatever_they_choose_later(
 
 def test_refusals_are_said_in_the_language_that_is_spoken(bilingual):
     with languages.spoken(languages.PSEUDO):
-        with pytest.raises(NotInStudy, match="tö táké párt, pléášé tíçk évérý böx; ñöt tíçkéd: I agree"):
-            door.agree(bilingual, Ids("P1"), 2, [])
+        unticked = "tö táké párt, pléášé tíçk évérý böx; ñöt tíçkéd: I agree"
+        refused(NotInStudy, unticked, door.agree, bilingual, Ids("P1"), 2, [])
         refused(door.NotInStudy, "thíš líñk íš ñöt", door.ids_of_link, bilingual, "1.forged")
         half = Questions(questions=[{"id": "q", "text": "?", "kind": "number", "low": 0.5, "high": 2000}])
         assert "ñúmbér fröm 0.5 tö 2000" in read_answers(half, {"q": 0})[1]["q"]

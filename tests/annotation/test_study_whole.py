@@ -6,7 +6,7 @@ from itertools import chain, cycle
 
 import pandas as pd
 
-from affectml_annotation import Answer, LabelStore, aggregate
+from affectml_annotation import Answer, LabelStore
 from affectml_annotation.erasing import erase_people, named_by
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 from affectml_annotation.judgements import only_data
@@ -19,7 +19,7 @@ from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.screen import screen
 
 from .studies import come, finish, label, pass_time, study_with, to_images
-from .tasks import LABELS, at_once, new_task, refused, rows
+from .tasks import at_once, by, new_task, refused, rows
 
 # 26 images, less one to practise with and one check: 24, which 3 people each are to answer, 6 per person. i02 disturbs
 # everybody. Announced: a quarter for each of two questions, one minute to practise, 6 images and a check: 9 minutes.
@@ -96,9 +96,8 @@ def test_24_people_are_paid_to_the_penny_and_every_image_has_the_answers_it_want
                 seen(connection, visit_of(connection, who), now_ms())
         finish(store, who)
         due[person] = ("completed", 310 + (30 if n in SLOW else 0), 310)
-    assert Counter(status for status, *_ in due.values()) == {
-        "completed": 14, "left": 4, "timed_out": 2, "screened_out": 2, "quota_full": 2,
-    }  # fmt: skip
+    ends = {"completed": 14, "left": 4, "timed_out": 2, "screened_out": 2, "quota_full": 2}
+    assert Counter(status for status, *_ in due.values()) == ends
     rows = pay.pay_rows(store)
     assert {row.person: (row.status, row.due * 100, row.by_panel * 100) for row in rows} == due
     assert len(rows) == len(due)
@@ -115,8 +114,7 @@ def test_24_people_are_paid_to_the_penny_and_every_image_has_the_answers_it_want
     judgements = store.judgements()
     assert not judgements.duplicated(["image_id", "annotator_id"]).any()
     assert judgements["event_id"].is_unique
-    votes = {"labels": lambda table: aggregate(table, LABELS, "votes")}
-    write_dataset_folder(tmp_path / "export", Collected.of(store), votes)
+    write_dataset_folder(tmp_path / "export", Collected.of(store), {"labels": by("votes")})
     for file in ("images", "annotations", "targets-labels"):  # neither the check nor the image to practise with
         assert not {"i00", "i01"} & set(pd.read_parquet(tmp_path / "export" / f"{file}.parquet")["image_id"])
     assert pd.read_parquet(tmp_path / "export" / "targets-labels.parquet")["n"].tolist() == [3] * 23

@@ -11,20 +11,20 @@ import pytest
 from affectml_annotation.errors import BadImport
 from affectml_annotation.tables import read_table
 
+from .tasks import refused
+
 ROWS = [{"image": "a b.png", "joy": "0.25", "awe": "0.75"}, {"image": "c.png", "joy": "1", "awe": "0"}]
+COLUMNS = {name: np.array([row[name] for row in ROWS]) for name in ROWS[0]}
 
 
 def lines(separator, decimal="."):
-    rows = [
-        list(ROWS[0]),
-        *([row["image"], *(row[name].replace(".", decimal) for name in ("joy", "awe"))] for row in ROWS),
-    ]
-    return "\n".join(map(separator.join, rows)).encode()
+    rows = [[row["image"], *(row[name].replace(".", decimal) for name in ("joy", "awe"))] for row in ROWS]
+    return "\n".join(map(separator.join, [list(ROWS[0]), *rows])).encode()
 
 
-def npz():
+def arrays(**content):
     out = io.BytesIO()
-    np.savez(out, **{name: np.array([row[name] for row in ROWS]) for name in ROWS[0]}, features=np.zeros((2, 3)))
+    np.savez(out, **content)
     return out.getvalue()
 
 
@@ -44,7 +44,7 @@ FORMS = {  # name -> content, unit, places, what the notes say
                       [1, 2], ""),
     "lines.jsonl": (("\n\n".join(map(json.dumps, ROWS)) + "\n").encode(), "line", [1, 3], ""),
     "rows.parquet": (parquet(), "row", [1, 2], ""),
-    "arrays.npz": (npz(), "row", [1, 2], "no columns: features"),
+    "arrays.npz": (arrays(**COLUMNS, features=np.zeros((2, 3))), "row", [1, 2], "no columns: features"),
 }  # fmt: skip
 
 
@@ -79,12 +79,6 @@ def packed(**parts):
     return out.getvalue()
 
 
-def arrays(**content):
-    out = io.BytesIO()
-    np.savez(out, **content)
-    return out.getvalue()
-
-
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -101,5 +95,4 @@ def arrays(**content):
 )
 def test_what_is_no_table_is_refused_by_place(tmp_path, content, words):
     (tmp_path / "t").write_bytes(content)
-    with pytest.raises(BadImport, match=f"{tmp_path / 't'}.*{words}"):
-        read_table(tmp_path / "t")
+    refused(BadImport, f"{tmp_path / 't'}.*{words}", read_table, tmp_path / "t")

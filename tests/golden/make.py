@@ -1,6 +1,6 @@
 """What a released version wrote: data sets, embeddings, runs, heads, a label database, and what each of them says.
 
-    cd tests/golden && OMP_NUM_THREADS=1 python make.py NEW_FOLDER
+    cd tests/golden && PYTHONPATH=.. OMP_NUM_THREADS=1 python make.py NEW_FOLDER
 
 A folder was made by the code of the commit in its made_by.json, and by this script as it stood then. It is never made
 anew: later versions have to read what that version wrote. See docs/architecture.md.
@@ -70,8 +70,11 @@ def make_data() -> Dataset:
             caption=[f"a painting of {['calm', 'fury'][row % 2]}" if row < 12 else None for row in range(IMAGES)],
         )
         entry = demo.meta.targets["emotions"]
-        rows = {"image_id": rates.image_id}
         shares = rates.shares()
+
+        def by_label(table: np.ndarray) -> dict[str, np.ndarray]:
+            return dict(zip(labels, table.T, strict=True))
+
         most = np.eye(len(labels), dtype=np.int64)[shares.argmax(axis=1)]
         draw = np.random.default_rng(SEED)
         asked = draw.integers(1, 21, size=(len(shares), 1)) + draw.integers(0, 3, size=shares.shape)
@@ -79,16 +82,13 @@ def make_data() -> Dataset:
         tables = {
             "emotions": pd.read_parquet(demo.root / "targets-emotions.parquet"),
             "one": pd.read_parquet(one.root / "targets-emotions.parquet"),
-            "mode": pd.DataFrame({**rows, **dict(zip(labels, most.T, strict=True))}),
-            "agreed": pd.DataFrame({**rows, **dict(zip(labels, (shares >= 0.4).astype(np.int64).T, strict=True))}),
-            "uneven": pd.DataFrame(
-                {
-                    **rows,
-                    **{f"n:{label}": n for label, n in zip(labels, asked.T, strict=True)},
-                    **dict(zip(labels, uneven.T, strict=True)),
-                }
-            ),
         }
+        columns = {
+            "mode": by_label(most),
+            "agreed": by_label((shares >= 0.4).astype(np.int64)),
+            "uneven": {f"n:{label}": n for label, n in by_label(asked).items()} | by_label(uneven),
+        }
+        tables |= {name: pd.DataFrame({"image_id": rates.image_id, **more}) for name, more in columns.items()}
         kinds = {"emotions": "rates", "one": "distribution", "mode": "single", "agreed": "sets", "uneven": "rates"}
         targets = {
             name: TargetMeta(
@@ -122,10 +122,8 @@ def make_imported(dataset: Dataset) -> None:
     features = EmbeddingStore.for_dataset(dataset).rows(target.image_id)[:, :12]
     names = np.array(["delight", "distress"])[(target.table[:, :4].sum(axis=1) == 0).astype(int)]
     with tempfile.TemporaryDirectory() as scratch:
-        np.savez(Path(scratch) / "made.npz", image=target.image_id.astype(str), embedding=features, label=names)
-        import_embeddings(
-            Path(scratch) / "made.npz", "imported", name="imported", construct="evoked", question="Which is it?"
-        )
+        np.savez(made := Path(scratch) / "made.npz", image=target.image_id.astype(str), embedding=features, label=names)
+        import_embeddings(made, "imported", name="imported", construct="evoked", question="Which is it?")
 
 
 def make_runs() -> None:
@@ -145,11 +143,8 @@ def make_people() -> None:
     first = Dataset.open("data").images["image_id"][:3].tolist()
     known = {who: who for who in read_people(RunFolder.open(run)).ids[:2]}
     said = {}
-    for name, answers in {
-        **known,
-        "new": dict(zip(first, (["awe"], [], ["fear", "awe"]), strict=True)),
-        "": None,
-    }.items():
+    new = dict(zip(first, (["awe"], [], ["fear", "awe"]), strict=True))
+    for name, answers in {**known, "new": new, "": None}.items():
         person = run.for_person(answers, threads=1)
         said[name] = {
             "answers": answers,
@@ -157,12 +152,6 @@ def make_people() -> None:
             "predictions": person.predict("data", threads=1).head(ANSWERED).to_dict("list"),
         }
     Path("people.json").write_text(json.dumps(said, indent=1))
-
-
-def make_predictions() -> None:
-    """predictions/: a file of each form."""
-    for ending in ("csv", "jsonl", "parquet"):
-        files.predict_to_file("runs/promise", "data", f"predictions/whole.{ending}", threads=1)
 
 
 def make_reading() -> None:
@@ -229,25 +218,24 @@ def make_demos() -> None:
 def main() -> None:
     """Make all of it in a new folder."""
     code = Path(__file__).resolve().parents[2] / "affectml"
-    commit = subprocess.run(
-        ["git", "log", "-1", "--format=%h", "--", code, code.parent / "annotation"],
-        capture_output=True, text=True, check=True,
-    ).stdout.strip()  # fmt: skip
+    last = ["git", "log", "-1", "--format=%h", "--", code, code.parent / "annotation"]
+    commit = subprocess.check_output(last, text=True).strip()
     out = Path(sys.argv[1])
     out.mkdir()
     os.chdir(out)
     make_imported(make_data())
     make_runs()
     make_people()
-    make_predictions()
+    for ending in ("csv", "jsonl", "parquet"):
+        files.predict_to_file("runs/promise", "data", f"predictions/whole.{ending}", threads=1)
     make_heads(ANSWERED)
     make_reading()
     make_demos()
     make_labels(Path("labels"))
     make_study(Path("study"))
     Path("made_by.json").write_text(json.dumps({"commit": commit, **surroundings()}, indent=1))
-    files = sorted(path for path in Path().rglob("*") if path.is_file())
-    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.as_posix()}\n" for path in files]
+    written = sorted(path for path in Path().rglob("*") if path.is_file())
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.as_posix()}\n" for path in written]
     Path("SHA256SUMS").write_text("".join(lines))
 
 

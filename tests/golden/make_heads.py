@@ -26,6 +26,8 @@ from affectml.heads import (
 )
 
 FEATURES = 10  # of the store's columns: small files
+TUNED = ("prior-rates", "sigmoid-l2", "kernel-landmarks", "contrastive-prompts", "zero-shot-calibrated",
+         "ensemble-sigmoid", "auto-rates")  # fmt: skip
 
 
 def write_expected(folder: Path, X: np.ndarray) -> None:
@@ -63,10 +65,13 @@ def make_heads(answered: int) -> None:
     texts = np.random.default_rng(3).normal(size=(8, FEATURES))
     prompts = [np.random.default_rng(10 + c).normal(size=(1 + c % 3, FEATURES)) for c in range(8)]
 
+    aligned = ContrastiveHead(texts, hidden=5, temperature=0.2, positives=1, dropout=0.2, max_epochs=10)
+    pair = EnsembleHead(kind="distribution", head="softmax", count=2, options={"hidden": 4, "max_epochs": 20})
+    kernels = EnsembleHead(kind="rates", head="kernel", count=2, options={"gamma": 0.5, "l2": 1e-3})
     heads: dict[str, Head] = {
-        "prior-rates": PriorHead().fit(X, R).tune_thresholds(X, S),
+        "prior-rates": PriorHead().fit(X, R),
         "prior-distribution": PriorHead().fit(Z, P),
-        "sigmoid-l2": SigmoidHead(l2=0.1).fit(X, R).tune_thresholds(X, S),
+        "sigmoid-l2": SigmoidHead(l2=0.1).fit(X, R),
         "sigmoid-hidden": SigmoidHead(hidden=6, dropout=0.2, weight_decay=0.01, max_epochs=20).fit(X, R),
         "sigmoid-assumed-negatives": SigmoidHead(assumed_negatives=0.2).fit(X, S),
         "softmax-l2-zero": SoftmaxHead(l2=0.0).fit(Z, P),
@@ -78,40 +83,25 @@ def make_heads(answered: int) -> None:
             for kind, A, T in (("distribution", Z, P), ("rates", X, R))
             for name in ("exponential", "rbf")
         },
-        "kernel-landmarks": KernelHead(kind="rates", exact_rows=20, landmarks=15, gamma=0.5, l2=1e-3)
-        .fit(X, R)
-        .tune_thresholds(X, S),
-        "contrastive-prompts": ContrastiveHead(
-            texts, hidden=5, temperature=0.2, positives=1, dropout=0.2, max_epochs=10
-        )
-        .fit(X, R, prompts=prompts)
-        .tune_thresholds(X, S),
+        "kernel-landmarks": KernelHead(kind="rates", exact_rows=20, landmarks=15, gamma=0.5, l2=1e-3).fit(X, R),
+        "contrastive-prompts": aligned.fit(X, R, prompts=prompts),
         "contrastive-one-answer": ContrastiveHead(texts, hidden=5, max_epochs=10).fit(Z, P),
         "zero-shot": ZeroShotHead(texts, logit_scale=20.0),
-        "zero-shot-calibrated": ZeroShotHead(texts).fit(X, R).tune_thresholds(X, S),
-        "ensemble-softmax-hidden": EnsembleHead(
-            kind="distribution", head="softmax", count=2, options={"hidden": 4, "max_epochs": 20}
-        ).fit(Z, P),
-        "ensemble-sigmoid": EnsembleHead(kind="rates", head="sigmoid", count=3, options={"l2": 0.1})
-        .fit(X, R)
-        .tune_thresholds(X, S),
-        "ensemble-kernel": EnsembleHead(kind="rates", head="kernel", count=2, options={"gamma": 0.5, "l2": 1e-3}).fit(
-            X, R
-        ),
-        "auto-rates": AutoHead(kind="rates", seed=2).fit(X, R).tune_thresholds(X, S),
+        "zero-shot-calibrated": ZeroShotHead(texts).fit(X, R),
+        "ensemble-softmax-hidden": pair.fit(Z, P),
+        "ensemble-sigmoid": EnsembleHead(kind="rates", head="sigmoid", count=3, options={"l2": 0.1}).fit(X, R),
+        "ensemble-kernel": kernels.fit(X, R),
+        "auto-rates": AutoHead(kind="rates", seed=2).fit(X, R),
         "auto-linear-hidden": AutoHead(kind="rates", families=("hidden", "linear")).fit(X, R),
         "auto-distribution": AutoHead(kind="distribution", seed=1).fit(Z, P),
     }
+    for name in TUNED:
+        heads[name].tune_thresholds(X, S)
     given = np.random.default_rng(6).random((len(X), 6, 8)) < R[:, None]  # what six people chose of each image
-    answers = PersonAnswers(
-        torch.arange(len(X)).repeat_interleave(6),
-        torch.arange(6).repeat(len(X)),
-        torch.from_numpy(given * 1).flatten(0, 1),
-        6,
-    )
-    heads["by-person"] = ByPersonHead(head="sigmoid", options={"l2": 0.1}, tastes=2, ridge=30.0).fit(
-        X, R, answers=answers
-    )
+    images, people = torch.arange(len(X)).repeat_interleave(6), torch.arange(6).repeat(len(X))
+    answers = PersonAnswers(images, people, torch.from_numpy(given * 1).flatten(0, 1), 6)
+    person = ByPersonHead(head="sigmoid", options={"l2": 0.1}, tastes=2, ridge=30.0)
+    heads["by-person"] = person.fit(X, R, answers=answers)
     generous = SigmoidHead(l2=0.1).fit(X, R)
     generous.thresholds_ = generous.predict_rates(X).mean(dim=0)
     heads["thresholds-given"] = generous
@@ -120,10 +110,8 @@ def make_heads(answered: int) -> None:
     own.thresholds_ = choose_thresholds(own.scores(X), nobody, shrinkage=0.0)
     own.thresholds_[3] = float(np.nextafter(1.0, 2.0))
     heads["thresholds-own"] = own
-    without = ContrastiveHead.from_saved(
-        {"hidden": 5}, {}, {k: v.clone() for k, v in heads["contrastive-one-answer"]._fitted().items()}
-    )
-    heads["contrastive-without-texts"] = without
+    fitted = {name: value.clone() for name, value in heads["contrastive-one-answer"]._fitted().items()}
+    heads["contrastive-without-texts"] = ContrastiveHead.from_saved({"hidden": 5}, {}, fitted)
     for name, head in heads.items():
         folder = Path("heads") / name
         folder.mkdir(parents=True)

@@ -39,17 +39,10 @@ class Team:
         if "kind" not in given:
             labels = tuple(label for label in LABELS if self.rng.random() < 0.3)
             given |= {"kind": "labels" if labels else "none", "labels": labels}
-        [receipt] = self.store.submit([
-            Answer(
-                image_id=claim.image_id,
-                annotator_id=who,
-                round=claim.round,
-                event_id=given.pop("event_id", f"event-{self.count:03d}"),
-                seconds=round(float(self.rng.uniform(1, 20)), 2),
-                at=START + 30.5 * self.count,
-                **given,
-            )
-        ])  # fmt: skip
+        given.setdefault("event_id", f"event-{self.count:03d}")
+        seconds = round(float(self.rng.uniform(1, 20)), 2)
+        at = START + 30.5 * self.count
+        [receipt] = self.store.submit([Answer(claim.image_id, who, round=claim.round, at=at, seconds=seconds, **given)])
         assert receipt.status != "refused", receipt.error
         return receipt
 
@@ -153,15 +146,14 @@ def write_said(store: LabelStore, folder: Path, tables: dict[str, pd.DataFrame],
 def _write_said(store: LabelStore, folder: Path) -> None:
     names = ("judgements", "events", "images", "annotators", "conflicts", "decisions", "checks", "rounds")
     tables = {name: getattr(store, name)() for name in names}
-    tables |= {
-        "judgements-of-all": store.judgements(surplus=True, withdrawn=True), "history-ann": store.history("ann"),
-    }  # fmt: skip
+    tables["judgements-of-all"] = store.judgements(surplus=True, withdrawn=True)
+    tables["history-ann"] = store.history("ann")
     judgements = tables["judgements"]
     rounds = tables["rounds"]
-    people = tables["annotators"]
+    claimed = tables["annotators"].set_index("annotator_id")["claimed"].to_dict()
     said = {
         "progress": {int(n): _whole(store.progress(round_number=int(n))) for n in rounds["round"]},
-        "held": {who: [_claim(c) for c in store.claim(who, n)] for who, n in _held(people).items()},
+        "held": {who: [*map(_held, store.claim(who, n))] for who, n in claimed.items() if n},
         "counts": {
             method: {
                 "image_id": list(made.image_id),
@@ -186,15 +178,8 @@ def _write_said(store: LabelStore, folder: Path) -> None:
         write_judgements(judgements, folder / "files" / file)
 
 
-def _held(people: pd.DataFrame) -> dict[str, int]:
-    return {who: int(n) for who, n in zip(people["annotator_id"], people["claimed"], strict=True) if n}
-
-
-def _claim(claim) -> dict:
-    return {
-        "image_id": claim.image_id, "file": claim.file, "round": claim.round, "place": claim.place,
-        "purpose": claim.purpose, "suggestions_visible": claim.suggestions_visible, "revision": claim.revision,
-    }  # fmt: skip
+def _held(claim) -> dict:
+    return {name: value for name, value in vars(claim).items() if name != "lease_until"}
 
 
 def _whole(progress) -> dict[str, int]:
