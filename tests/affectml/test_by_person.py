@@ -237,3 +237,10 @@ def test_a_set_without_judgements_is_refused(demo, tmp_path):
     bare = shutil.copytree(demo, tmp_path / "bare")
     (bare / "annotations.parquet").unlink()
     refused(BadInput, r"no annotations\.parquet", trained, bare, tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_bytes(run, demo):
+    again = trained(demo, demo.parent / "again")
+    for file in ("metrics.csv", "facts.json"):
+        assert (again.folder / file).read_bytes() == (run.folder / file).read_bytes()

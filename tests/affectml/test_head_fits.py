@@ -1,5 +1,7 @@
 """Do heads learn what they should? Against scikit-learn, by hand, planted truth; and what auto and kernels choose."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -337,6 +339,16 @@ def curved(rows=240, seed=0):
     """Distributions that no linear head can tell: they depend on squares."""
     Z = np.random.default_rng(seed).normal(size=(rows, 4))
     return Z, softmax(2 * np.stack([Z[:, 0] ** 2 - 1, Z[:, 1] ** 2 - 1, np.zeros(rows)], axis=1), axis=1)
+
+
+def test_same_seed_same_result_and_the_clock_has_no_say(monkeypatch):
+    X, P = curved(40)
+    first, again = (heads.AutoHead(families=("linear", "hidden"), seed=3) for _ in range(2))
+    first.fit(X, P)
+    for clock in ("time", "perf_counter", "process_time", "monotonic"):
+        monkeypatch.setattr(time, clock, lambda: pytest.fail("auto looked at the clock"))
+    assert again.fit(X, P).report_ == first.report_
+    assert torch.equal(first.scores(X), again.scores(X))
 
 
 @pytest.mark.slow
