@@ -73,10 +73,6 @@ def test_no_import_crosses_packages_into_a_private_module():
     assert inside > 500
 
 
-def test_importing_affectml_loads_neither_torch_nor_pandas():
-    assert not modules_after("import affectml, affectml.errors, affectml.taxonomies") & {"torch", "pandas", *HEAVY}
-
-
 @pytest.mark.parametrize("words", [["--help"], ["import", "--help"]])
 def test_help_loads_neither_torch_nor_pandas(words):
     code = f"""
