@@ -308,7 +308,7 @@ def train_missing(config: EvaluateConfig, folder: Path, say: Say) -> list[Path]:
         if ":" not in name and name.replace("-", "_") not in known:
             raise BadInput(f"{option('heads', name)}: no such head{did_you_mean(name, known)} ({', '.join(known)})")
     folders, why, names = list[Path](), list[AffectmlError](), set[str]()
-    for path in dict.fromkeys(Path(place).resolve() for place in config.train):
+    for path in {Path(place).resolve(): place for place in config.train}.values():
         data = Dataset.open(path)
         names.add(named := free_name(data.name, names))
         targets = target_of(data, [], config.target if config.target in data.meta.targets else None, any_kind=True)
