@@ -159,7 +159,7 @@ class Anything:
 
     def steer(self):
         overlap = self.draw.choice([2, 3, 4])
-        strategy = self.draw.choice(["random", "fill", "stratified", "priority"])
+        strategy = self.draw.choice(["random", "fill", "stratified"])
         self.store.steer(changes={"overlap": overlap, "strategy": strategy}, lower=self.draw.random() < 0.3)
 
     def add_images(self):

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
@@ -151,18 +150,6 @@ def _want_nobody(connection: sa.Connection, position: int) -> None:
     connection.execute(slot.update().where(*here).values(wanted=0))
 
 
-_IMAGE = image.update().where(image.c.position == sa.bindparam("at"))
-
-
-def set_priority(connection: sa.Connection, priority: Mapping[str, float]) -> None:
-    """Set images' priority (for the strategy `priority`): a model's uncertainty, or people's disagreement."""
-    if not all(np.isfinite(value) for value in priority.values()):
-        raise StoreError("priority: expected finite numbers")
-    if positions := _positions(connection, priority):
-        rows = [{"at": at, "value": float(v)} for at, v in zip(positions, priority.values(), strict=True)]
-        connection.execute(_IMAGE.values(priority=sa.bindparam("value")), rows)
-
-
 def enqueue(
     connection: sa.Connection, image_ids: Sequence[str], *, more: int | None = None, lower: bool = False
 ) -> int:
@@ -177,7 +164,8 @@ def enqueue(
         return 0
     start = claims.following(connection, image.c.queue_rank)
     ranks = [{"at": at, "rank": rank} for rank, at in enumerate(positions, start)]
-    connection.execute(_IMAGE.values(queue_rank=sa.bindparam("rank")), ranks)
+    one = image.update().where(image.c.position == sa.bindparam("at"))
+    connection.execute(one.values(queue_rank=sa.bindparam("rank")), ranks)
     if more is None:
         return 0
     in_round, fewer = slot.c.round == MAIN, slot.c.wanted < slot.c.taken + more

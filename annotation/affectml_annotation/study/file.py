@@ -29,7 +29,6 @@ WARNING = marked(
 )
 UNSEEN = "debriefing_unseen"  # the text for who saw no image
 
-Strategy = Literal["random", "fill", "stratified", "priority", "queue"]
 Panel = Literal["prolific", "mturk", "sona", "links"]
 PANELS = get_args(Panel)
 Ending = Literal["completed", "screened_out", "timed_out", "quota_full", "no_consent"]
@@ -54,6 +53,12 @@ def _no_truth(value: Any) -> Any:
     return value
 
 
+def _no_priority(value: Any) -> Any:
+    """Images of a task of before 0.3.0 may have priorities, which nothing but a call from Python set."""
+    return "random" if value == "priority" else value
+
+
+Strategy = Annotated[Literal["random", "fill", "stratified", "queue"], BeforeValidator(_no_priority)]
 Money = Annotated[Decimal, Field(ge=0, decimal_places=2, max_digits=8)]
 Minutes = Annotated[float, Field(gt=0, le=60 * 24 * 14)]
 Whole = Annotated[int, BeforeValidator(_no_truth), Field(le=1_000_000)]
@@ -317,7 +322,7 @@ class Task(Part):
     )
     overlap: Count = key(3, "how many people answer each image")
     skips: Whole | None = key(None, "so many skips let one more see an image; empty: overlap", ge=0)
-    strategy: Strategy = key("random", "order of images: random, fill (those begun first), stratified, priority, queue")
+    strategy: Strategy = key("random", "order of images: random, fill (those begun first), stratified or queue")
     stratum: str = key("", "the column of images.parquet that stratified goes by")
     lease: float = key(
         15,
