@@ -448,8 +448,7 @@ def test_checks_and_repeats_are_mixed_in_at_their_rates(open_store):
 
 
 def test_strategies_order_the_images(open_store):
-    store = make(open_store(), images=20, people="uvwxyz", strategy="priority", overlap=3)  # as before 0.3.0
-    assert store.task.strategy == "random"
+    store = make(open_store(), images=20, people="uvwxyz", overlap=3)
     begun = store.claim("u", 1)[0].image_id
     store.enqueue(["i011", "i002"])
     assert [c.image_id for c in store.claim("v", 2)] == ["i011", "i002"]
@@ -486,7 +485,7 @@ def test_asking_for_more_people_never_takes_a_planned_one_away(open_store):
 def test_a_discussion_round_shows_people_only_what_they_answered(open_store):
     store = make(open_store(), images=6, people="uv", overlap=1)
     mine = {c.image_id for c in work(store, "u", 3)}
-    number = store.open_round("discussion", overlap=2)
+    number = store.open_round("discussion")
     again = work(store, "u", round_number=number)
     assert {c.image_id for c in again} == mine
     assert {c.purpose for c in again} == {"discussion"}

@@ -120,7 +120,7 @@ def _further_rounds(team: Team) -> None:
             claim = store.second_look(who, image_id)
             assert claim.round == second
             team.says(who, claim)
-    talk = store.open_round("discussion", ["i05", "i09"], overlap=2)
+    talk = store.open_round("discussion", ["i05", "i09"])
     for who in ("ann", "ben", "chloé"):
         for claim in store.claim(who, 2, round_number=talk):
             if claim.round == talk:

@@ -29,6 +29,7 @@ WARNING = marked(
 )
 UNSEEN = "debriefing_unseen"  # the text for who saw no image
 
+Strategy = Literal["random", "fill", "stratified", "queue"]
 Panel = Literal["prolific", "mturk", "sona", "links"]
 PANELS = get_args(Panel)
 Ending = Literal["completed", "screened_out", "timed_out", "quota_full", "no_consent"]
@@ -53,12 +54,6 @@ def _no_truth(value: Any) -> Any:
     return value
 
 
-def _no_priority(value: Any) -> Any:
-    """Images of a task of before 0.3.0 may have priorities, which nothing but a call from Python set."""
-    return "random" if value == "priority" else value
-
-
-Strategy = Annotated[Literal["random", "fill", "stratified", "queue"], BeforeValidator(_no_priority)]
 Money = Annotated[Decimal, Field(ge=0, decimal_places=2, max_digits=8)]
 Minutes = Annotated[float, Field(gt=0, le=60 * 24 * 14)]
 Whole = Annotated[int, BeforeValidator(_no_truth), Field(le=1_000_000)]
@@ -481,6 +476,8 @@ def changed_keys(before: Part, after: Part, place: str = "") -> list[str]:
 
 def parse(content: Any, where: str) -> Task:
     """The content of a task's file, checked. Raises BadTask with the first problem and where it is."""
+    if isinstance(content, dict) and content.get("strategy") == "priority":  # of before 0.3.0: it had none to go by
+        content = {**content, "strategy": "random"}
     return parse_as(Task, content, where)
 
 
