@@ -146,11 +146,10 @@ def _rows(connection: sa.Connection, table: sa.TableClause) -> sa.CursorResult[A
 
 def tables(connection: sa.Connection) -> Iterator[sa.TableClause]:
     """The label store's tables, as far as they are there, with the columns that are, by name."""
-    inspector = sa.inspect(connection)
-    there = set(inspector.get_table_names())
+    there = {name: columns for (_, name), columns in sa.inspect(connection).get_multi_columns().items()}
     for table in metadata.tables.values():
         if table.name in there:
-            names = sorted(column["name"] for column in inspector.get_columns(table.name) if column["name"] in table.c)
+            names = sorted(column["name"] for column in there[table.name] if column["name"] in table.c)
             yield sa.table(table.name, *(sa.column(name, table.c[name].type) for name in names))
 
 
