@@ -68,7 +68,7 @@ BAD_CONTENTS = [
     ({"overlap": "few"}, "overlap: expected a valid integer, unable to parse string as an integer, but this is few"),
     ({"skips": 1.5}, "skips: expected a valid integer, got a number with a fractional part, but this is 1.5"),
     ({"lease": 0}, "lease: expected greater than 0, but this is 0"),
-    ({"strategy": "rondom"}, "strategy: expected 'random', 'fill', 'stratified', 'priority' or 'queue'"),
+    ({"strategy": "rondom"}, "strategy: expected 'random', 'fill', 'stratified' or 'queue'"),
     ({"construct": "felt"}, "construct: expected '', 'evoked', 'expressed', 'intended' or 'query', but this is felt"),
     ({"labels": ["awe", "awe"]}, "labels: one stands twice in awe, awe"),
     ({"question": " "}, "question: it is blank"),

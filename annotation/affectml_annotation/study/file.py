@@ -29,7 +29,7 @@ WARNING = marked(
 )
 UNSEEN = "debriefing_unseen"  # the text for who saw no image
 
-Strategy = Literal["random", "fill", "stratified", "priority", "queue"]
+Strategy = Literal["random", "fill", "stratified", "queue"]
 Panel = Literal["prolific", "mturk", "sona", "links"]
 PANELS = get_args(Panel)
 Ending = Literal["completed", "screened_out", "timed_out", "quota_full", "no_consent"]
@@ -317,7 +317,7 @@ class Task(Part):
     )
     overlap: Count = key(3, "how many people answer each image")
     skips: Whole | None = key(None, "so many skips let one more see an image; empty: overlap", ge=0)
-    strategy: Strategy = key("random", "order of images: random, fill (those begun first), stratified, priority, queue")
+    strategy: Strategy = key("random", "order of images: random, fill (those begun first), stratified or queue")
     stratum: str = key("", "the column of images.parquet that stratified goes by")
     lease: float = key(
         15,
@@ -476,6 +476,8 @@ def changed_keys(before: Part, after: Part, place: str = "") -> list[str]:
 
 def parse(content: Any, where: str) -> Task:
     """The content of a task's file, checked. Raises BadTask with the first problem and where it is."""
+    if isinstance(content, dict) and content.get("strategy") == "priority":  # of before 0.3.0: it had none to go by
+        content = {**content, "strategy": "random"}
     return parse_as(Task, content, where)
 
 
