@@ -205,7 +205,7 @@ BAD_FILES = [
     ("x.parquet", b"PAR1", "not a readable Parquet file"),
     ("x.parquet", parquet(image_id=pa.array([b"\xff"]).view(pa.string())), "not a readable Parquet file .*UTF"),
     ("x.parquet", parquet(at=pa.array([False])).slice(0, 0), "x.parquet: no rows"),
-    ("x.txt", b"", "cannot tell the format"),
+    ("x.txt", b"", "empty file"),
 ]
 
 
