@@ -30,10 +30,7 @@ SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon"}
 # Numbers about an image or a rating that nobody means as a label.
 NOT_LABELS = frozenset({"n", "id", "index", "age", "valence", "arousal", "dominance", "width", "height",
                         "seconds", "round", "repetition"})  # fmt: skip
-SHAPES = (
-    'expected [{"image": "1.jpg", "joy": 3, "n": 20}, ...], {"1.jpg": {"joy": 3}, ...} or {"n": 20, "images": [{"id": '
-    '"1.jpg", "votes": {"joy": 3}}, ...]}'
-)
+SHAPES = 'expected [{"image": "1.jpg", "joy": 3, "n": 20}, ...] or {"1.jpg": {"joy": 3}, ...}'
 IMAGE_NAME = re.compile(r"^https?://|\.(jpe?g|png|gif|bmp|webp|tiff?)$", re.IGNORECASE)
 _COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 _PLAIN = re.compile(r"[+-]?\d+")
@@ -305,11 +302,10 @@ def _headers(names: Iterable[str], file: Path) -> list[str]:
 def _json(file: Path, text: str, nothing: str | None) -> Table | None:
     """The rows of a JSON file or of JSON lines; None if the text is not JSON.
 
-    A list of objects, objects by image, or a list of them under one key, as votes are published. An object in a row
-    (`"votes": {"joy": 3}`) becomes columns, its labels; `id` is the image where nothing else is.
+    A list of objects, or objects by image. An object in a row (`"votes": {"joy": 3}`) becomes columns, its labels.
     """
     try:
-        unit, entries, notes = _entries(file, text)
+        unit, entries = _entries(file, text)
     except BadImport:
         raise
     except (ValueError, RecursionError) as error:
@@ -338,10 +334,8 @@ def _json(file: Path, text: str, nothing: str | None) -> Table | None:
     columns = dict.fromkeys(key for row in rows for key in row)
     _check_width(len(columns), file)
     frame = pd.DataFrame({key: pd.Series([row.get(key, nothing) for row in rows], dtype=object) for key in columns})
-    if "id" in frame and not any(plain(column) == "imageid" for column in columns):
-        frame = frame.rename(columns={"id": "image_id"})
     places = np.array([place for place, _ in entries], dtype=np.int64)
-    return Table(file, frame, places, unit, tuple(notes), labels=tuple(labels))
+    return Table(file, frame, places, unit, labels=tuple(labels))
 
 
 def _cell(value: Any) -> str:
@@ -351,8 +345,8 @@ def _cell(value: Any) -> str:
     return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _entries(file: Path, text: str) -> tuple[str, list[tuple[int, Any]], list[str]]:
-    """What a place is, every row with its place, and what was left out; raises ValueError if it is not JSON."""
+def _entries(file: Path, text: str) -> tuple[str, list[tuple[int, Any]]]:
+    """What a place is, and every row with its place; raises ValueError if the text is not JSON."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
@@ -370,8 +364,7 @@ def _entries(file: Path, text: str) -> tuple[str, list[tuple[int, Any]], list[st
     lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     if file.suffix.lower() != ".jsonl":
         try:
-            found, notes = _rows_of(file, parsed(text))
-            return "row", list(enumerate(found, start=1)), notes
+            return "row", list(enumerate(_rows_of(file, parsed(text)), start=1))
         except ValueError as error:
             if isinstance(error, BadImport) or len(lines) < 2 or not lines[1][1].lstrip().startswith("{"):
                 raise
@@ -383,25 +376,14 @@ def _entries(file: Path, text: str) -> tuple[str, list[tuple[int, Any]], list[st
             raise
         except (ValueError, RecursionError) as error:
             raise BadImport(f"{file}, line {number}", [f"not JSON ({error})"]) from None
-    return "line", entries, []
+    return "line", entries
 
 
-def _rows_of(file: Path, content: Any) -> tuple[list[Any], list[str]]:
-    """The rows of one JSON value, and what was left out."""
+def _rows_of(file: Path, content: Any) -> list[Any]:
+    """The rows of one JSON value."""
     if isinstance(content, list):
-        return content, []
-    if not isinstance(content, dict):
-        raise BadImport(str(file), [f"{SHAPES}, but received {str(content)[:40]!r}"])
-    if {"images", "annotations", "categories"} <= content.keys():
-        raise BadImport(str(file), ["this is COCO's form; save a table of an image and its labels in each row"])
-    if content and all(isinstance(value, dict) for value in content.values()):
-        votes = {name: all(isinstance(cell, int | float) for cell in value.values()) for name, value in content.items()}
-        return [{"image": name, **({"votes": value} if votes[name] else value)} for name, value in content.items()], []
-    lists = [key for key, value in content.items() if isinstance(value, list)]
-    if len(lists) != 1:
-        what = f"{SHAPES}, but received an object of {', '.join(map(repr, list(content)[:5]))}"
-        raise BadImport(str(file), [what])
-    people = {"n": content["n"]} if "n" in content else {}
-    others = [key for key in content if key not in (lists[0], "n")]
-    rows = [people | entry if isinstance(entry, dict) else entry for entry in content[lists[0]]]
-    return rows, [f"left out beside {lists[0]!r}: {', '.join(others)}"] if others else []
+        return content
+    if not isinstance(content, dict) or not all(isinstance(value, dict) for value in content.values()):
+        raise BadImport(str(file), [f"{SHAPES}, but received {json.dumps(content)[:40]}"])
+    votes = {name: all(isinstance(cell, int | float) for cell in value.values()) for name, value in content.items()}
+    return [{"image": name, **({"votes": value} if votes[name] else value)} for name, value in content.items()]
