@@ -102,7 +102,7 @@ MISTAKES = {
     "import table sheet.csv out --separator abc": "--separator abc: expected one character, such as ; or a tab",
     "import table sheet.csv out --separator ''": "--separator '': expected one character, such as ; or a tab",
     "label init demo --db a.db --file no.yaml": "no.yaml: no such file",
-    "label agreement sheet.ods": "a spreadsheet, not text; save the table as CSV (UTF-8) and name that file",
+    "label agreement sheet.xls": "an Excel file of before 2007; save the table as .xlsx or CSV (UTF-8)",
 }
 
 
@@ -112,7 +112,7 @@ def test_a_mistake_is_answered_in_one_line_with_the_way_out(command, line, demo,
     (tmp_path / "listed").mkdir()
     (tmp_path / "listed" / "dataset.json").write_text("[]")
     (tmp_path / "sheet.csv").write_text("image,label\na.png,joy\n")
-    (tmp_path / "sheet.ods").write_bytes(b"PK\x03\x04")
+    (tmp_path / "sheet.xls").write_bytes(b"\xd0\xcf\x11\xe0")
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.iterdir())
     code, out, said = command(*shlex.split(line))
