@@ -20,9 +20,7 @@ from affectml_annotation import label_sets
 from affectml_metrics import functional as F
 from affectml_metrics.table import find
 
-from .answered import answered
-from .checks import refused
-from .edited import edit
+from .checks import answered, edit, refused
 
 
 @pytest.fixture(scope="module")

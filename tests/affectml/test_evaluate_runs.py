@@ -27,8 +27,7 @@ from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
 from affectml_metrics.table import shown
 
-from .checks import refused
-from .edited import edited_copy
+from .checks import edited_copy, refused
 
 SLOW = {"runs"}  # fixtures, and so all that asks for them
 

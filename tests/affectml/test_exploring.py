@@ -29,9 +29,7 @@ from affectml.runs.schema import DataInfo, EncoderInfo, HeadInfo
 from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml_annotation import Answer, LabelStore, Task
 
-from .answered import write_answered
-from .checks import refused
-from .edited import edit, edited_copy
+from .checks import edit, edited_copy, refused, write_answered
 
 IDS = list("abcdef")
 LABELS = ("awe", "joy", "fear")

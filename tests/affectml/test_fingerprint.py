@@ -19,9 +19,7 @@ from affectml.training import TrainConfig, train_run
 from affectml_annotation import Answer, LabelStore, Task, aggregate
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 
-from .answered import answered, evaluated
-from .edited import edit
-from .written import GOLDEN
+from .checks import GOLDEN, answered, edit, evaluated
 
 ENTRY = TargetMeta("rates", "evoked", "polarity-2", "votes", "targets-t.parquet", "How does it make you feel?")
 IDS, FILES = [f"i{k}" for k in range(6)], [f"images/{k}.png" for k in range(6)]

@@ -19,10 +19,8 @@ from affectml.encoders.threads import fast_bfloat16
 from affectml.encoders.towers import TorchTower, natural_precision, spared, without_padding
 from affectml.errors import BadInput
 
-from .checks import refused
-from .edited import edit
-from .fuzz.before import as_before
-from .noise import noise_set
+from .checks import edit, noise_set, refused
+from .fuzz.sources import as_before
 
 BF16 = "affectml.encoders.towers.fast_bfloat16"  # what tells whether the processor has instructions for bf16
 

@@ -24,9 +24,7 @@ from affectml.predicting import predict_images
 from affectml.predicting.files import _Answers, predict_to_file
 from affectml.predicting.predictor import Predictor
 
-from .answered import answered
-from .checks import refused
-from .edited import edit
+from .checks import answered, edit, refused
 from .fuzz.reading import quiet
 
 

@@ -18,8 +18,7 @@ from affectml.page.sections.scores import promise
 from affectml.predicting import predict_images, predict_to_file
 from affectml.training import TrainConfig, train_run
 
-from .answered import evaluated
-from .checks import refused
+from .checks import evaluated, refused
 
 LABELS = ("awe", "joy", "fear")
 
