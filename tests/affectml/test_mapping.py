@@ -18,8 +18,7 @@ from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy, mapping
 from affectml.taxonomies._route import find_hop, tables
 from affectml_annotation import count_votes
 
-from .checks import refused
-from .written import one_target
+from .checks import one_target, refused
 
 PAIRS = [(a, b) for a in builtin_names() for b in builtin_names() if a != b]
 FINE = {"artemis-9", "ekman-6", "ekman-7", "emotic-26", "mikels-8", "parrott-25", "parrott-6", "plutchik-8"}
