@@ -3,6 +3,7 @@
 import re
 import shutil
 import time
+from pathlib import Path
 from unittest.mock import Mock
 
 import pandas as pd
@@ -15,6 +16,7 @@ from affectml_annotation.store.versions import all_versions
 from affectml_annotation.uncertainty import disagreement
 from affectml_apps.relabel import lead, queries
 from affectml_apps.relabel.identity import known_as, may_lead
+from affectml_apps.relabel.pages import out
 from affectml_apps.relabel.sync import NotAllowed, exchange
 from affectml_apps.text import with_code
 
@@ -276,7 +278,14 @@ def test_a_label_that_holds_a_vertical_bar_is_exported(tmp_path, serve):
     assert (app.exception, app.error) == ([], [])
     buttons = [button.label for button in app.get("download_button")]
     assert buttons == ["Download the answers", "Download votes per image (CSV)"]
-    assert "--target collected" in app.get("code")[0].value
+
+
+def test_a_rehearsals_answers_are_exported_beside_the_data_set(answered, monkeypatch):
+    own = Path(answered.store.database.where)
+    monkeypatch.setattr(out, "default_database", lambda _dataset: own.resolve())
+    assert page("out").get("code")[0].value.endswith("--target collected")
+    monkeypatch.setattr(out, "default_database", lambda _dataset: own.with_name("another.db"))
+    assert page("out").get("code")[0].value == f"affectml label export --db {own} --to {own.with_suffix('.csv')}"
 
 
 def test_the_lead_is_warned_where_a_backup_failed(task):
