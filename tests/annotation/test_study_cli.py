@@ -328,8 +328,8 @@ def test_the_summary_answers_what_an_ethics_board_asks(run, folder):
         "In the browser": "one cookie (HttpOnly, 30 days)",
         "Who sees it": "prolific learns who took part, and how it ended",
         "How long": "answers 36 months; ids until the payment",
-        "Payment": "an hour), and 0.20 for each minute over, 5 at most;",
-        "Attention checks": "after 2 failed: the images end, with pay",
+        "Payment": "If it takes you longer, you are paid €0.20 more for each further minute, for up to 5 minutes.",
+        "Attention checks": "If you miss 2 of them, the images end soon after, and the rest of the study follows.",
         "Protection": "where to turn to: lab@example.org",
     }.items():
         (line,) = [line for line in said.splitlines() if line.startswith(f"| {row} |")]

@@ -63,7 +63,7 @@ def test_the_files_for_panels_in_the_docs_are_ones_and_say_where_people_return_t
     blocks = [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", page, re.M | re.S)]
     german = parse_as(Translation, blocks.pop(1), "docs")
     files = [parse(block, "docs") for block in blocks]
-    german.check(files[0], "docs")
+    assert [*german.problems(files[0])] == []
     assert files.pop(0).before.questions  # how questions are written
     assert [file.recruit.panel for file in files] == ["prolific"]
     assert "{code}" in files[0].recruit.return_to

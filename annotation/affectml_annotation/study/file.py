@@ -5,12 +5,12 @@ nearest one.
 """
 
 from ast import literal_eval
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from affectml_annotation.errors import BadTask, did_you_mean
 from affectml_annotation.languages import PSEUDO, as_code, marked
@@ -47,16 +47,10 @@ BOXES = (marked("I am at least 18 years old."), marked("I have read this, and I 
 FEEDBACK = marked("That is not what the instructions ask for here. Please read them again and try once more.")
 
 
-def _no_truth(value: Any) -> Any:
-    """YAML's yes and no are no numbers."""
-    if isinstance(value, bool):
-        raise ValueError("expected a whole number, such as 3")
-    return value
-
-
 Money = Annotated[Decimal, Field(ge=0, decimal_places=2, max_digits=8)]
 Minutes = Annotated[float, Field(gt=0, le=60 * 24 * 14)]
-Whole = Annotated[int, BeforeValidator(_no_truth), Field(le=1_000_000)]
+Lease = Annotated[float, Field(gt=0, le=60 * 24 * 36_525)]
+Whole = Annotated[int, Field(strict=True, le=1_000_000)]  # strict, since YAML's yes and no are no numbers
 Count = Annotated[Whole, Field(ge=1)]
 Words = Annotated[str, Field(min_length=1, max_length=2_000)]
 
@@ -92,6 +86,12 @@ class Part(BaseModel):
         return values
 
 
+def _refuse_twice(where: str, names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{where}: {name!r} stands twice")
+
+
 class Question(Part):
     """A question about the person. kind: choice (one of options), several (of options), scale, number or text."""
 
@@ -111,8 +111,7 @@ class Question(Part):
         if (self.kind in ("choice", "several")) != bool(self.options):
             needs = "needs options" if not self.options else f"of kind {self.kind} takes no options"
             raise ValueError(f"question {self.id} {needs}")
-        if len(set(self.options)) != len(self.options):
-            raise ValueError(f"question {self.id}: an option stands there twice")
+        _refuse_twice(f"question {self.id}: options", self.options)
         if self.kind == "scale" and (self.low is None or self.high is None):
             raise ValueError(f"question {self.id}: a scale needs low and high, such as low: 1, high: 7")
         if self.kind != "scale" and (self.low_label or self.high_label):
@@ -319,12 +318,7 @@ class Task(Part):
     skips: Whole | None = key(None, "so many skips let one more see an image; empty: overlap", ge=0)
     strategy: Strategy = key("random", "order of images: random, fill (those begun first), stratified, priority, queue")
     stratum: str = key("", "the column of images.parquet that stratified goes by")
-    lease: float = key(
-        15,
-        "minutes that an image is held for somebody; in a study places.minutes",
-        gt=0,
-        le=60 * 24 * 36_525,
-    )
+    lease: Lease = key(15, "minutes that an image is held for somebody; in a study places.minutes")
     seed: int = key(0, "of every random choice", ge=-(2**63), lt=2**63)
     invited_only: bool = key(False, "only people on the list may label; else a name is enough")
     page: Page = Page()
@@ -356,13 +350,10 @@ class Task(Part):
     def _fits_together(self) -> Self:
         if self.question and not self.question.strip():
             raise ValueError("question: it is blank; write what people are asked")
-        for key in ("languages", "labels"):
-            if len(set(getattr(self, key))) < len(getattr(self, key)):
-                raise ValueError(f"{key}: one stands twice in {', '.join(getattr(self, key))}")
-        asked = [question.id for question in self.questions]
-        for name in asked:
-            if asked.count(name) > 1:
-                raise ValueError(f"two questions are called {name}")
+        _refuse_twice("languages", self.languages)
+        _refuse_twice("labels", self.labels)
+        _refuse_twice("questions", [question.id for question in self.questions])
+        _refuse_twice("practice and checks", self.dictated_images)
         choices = {question.id: question for question in self.before.questions if question.kind == "choice"}
         for name, most in self.places.per_answer.items():
             if name not in choices:
@@ -370,10 +361,6 @@ class Task(Part):
             for option in most if isinstance(most, dict) else ():
                 if option not in choices[name].options:
                     raise ValueError(f"places: per_answer: {name}: no option {option!r} there")
-        dictated = [image for one in self.dictated for image in {one.image, *one.images.values()}]
-        for image in dictated:
-            if dictated.count(image) > 1:
-                raise ValueError(f"image {image!r} stands twice among those for practice and checks")
         if self.recruit.study and "study" not in self.recruit.names:
             raise ValueError(f"recruit: study: an address from {self.recruit.panel} names no study; leave it empty")
         if self.checks.rate + self.repeats.rate >= 1:
@@ -416,6 +403,11 @@ class Task(Part):
         return (*self.practice.images, *self.checks.images)
 
     @property
+    def dictated_images(self) -> list[str]:
+        """Those images, in every language."""
+        return [image for one in self.dictated for image in {one.image, *one.images.values()}]
+
+    @property
     def check_count(self) -> int:
         """How many attention checks each person is given, on top of their images.
 
@@ -424,16 +416,19 @@ class Task(Part):
         images = self.images_per_person
         return min(round(self.checks.rate * images), len(self.checks.images), max(0, images - 1))
 
-    def text_files(self, language: str | None = None) -> dict[str, str]:
-        """What each text is called, and its file; in a language that is not the study's own those beside them."""
+    @property
+    def text_files(self) -> dict[str, str]:
+        """What each text is called, and its file: consent, consent.de beside it, study.de for the short ones."""
         own = {
             "consent": self.consent.text, "instructions": self.instructions.text, "debriefing": self.debriefing,
             UNSEEN: self.debriefing_unseen,
         }  # fmt: skip
-        if language in (None, self.languages[0]):
-            return own
         paths = {name: PurePosixPath(file) for name, file in {**own, "study": FILE}.items()}
-        return {f"{name}.{language}": str(at.with_suffix(f".{language}{at.suffix}")) for name, at in paths.items()}
+        return own | {
+            f"{name}.{language}": str(path.with_suffix(f".{language}{path.suffix}"))
+            for language in self.languages[1:]
+            for name, path in paths.items()
+        }
 
     @property
     def phases(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from affectml_annotation.study import pay, running, visits
 from affectml_annotation.study.door import Entry, Ids
 from affectml_annotation.study.file import UNSEEN, Ending, LabelWords, Task
 from affectml_annotation.study.folder import Asked
-from affectml_annotation.study.visits import Visit, in_order
+from affectml_annotation.study.visits import Visit, as_visit, in_order
 
 
 @dataclass(frozen=True)
@@ -71,16 +71,17 @@ def screen(store: LabelStore, who: str, language: str | None = None) -> Screen:
 
     Raises StoreError for somebody who takes part in no study.
     """
-    return _screen(store, visits.where(store, who), language)
+    visits.where(store, who)  # which ends a visit whose time is up
+    return store.database.reading(_screen, who, language)
 
 
-@reading
-def _screen(connection: sa.Connection, visit: Visit, language: str | None) -> Screen:
-    who, study = visit.participant, running.study_of(connection, visit.version)
+def _screen(connection: sa.Connection, who: str, language: str | None) -> Screen:
+    row = visit_of(connection, who)
+    visit, study = as_visit(row), running.study_of(connection, row.version)
     file, words, going_on = study.file, study.translation(language), visit.status is None
     phase, done = visit.phase if going_on else "over", pay.images_paid(connection, who)
     asked = {"before": file.before, "after": file.after}.get(phase)
-    due = sum(pay.due(study, visit.status, done, round(visit.minutes * 60_000)))
+    due = sum(pay.due(study, visit.status, done, row.active_ms))
     # another text where no image of the study was shown to them
     saw = visit.phase not in BEFORE and visit.status != "quota_full"
     unseen = "" if saw else study.text(UNSEEN, language)
@@ -100,7 +101,7 @@ def _screen(connection: sa.Connection, visit: Visit, language: str | None) -> Sc
         done=done,
         warned=warns and failed_checks(connection, who) >= file.checks.failed,
         help=words.help or file.help,
-        code=visits.earned(connection, who),
+        code=visits.earned(connection, file, row),
         due=money(due, file.pay.currency) if due else "",
         resume_code=visits.resume_code(connection, who),
     )
@@ -128,8 +129,11 @@ def return_address(connection: sa.Connection, who: str) -> str | None:
 
     It may hold the panel's id: redirect there from the server, and write it into no page.
     """
-    row, code = visit_of(connection, who), visits.earned(connection, who)
-    place = "" if row is None else running.file_of(connection, row.version).recruit.return_to
+    row = visit_of(connection, who)
+    if row is None:
+        return None
+    file = running.file_of(connection, row.version)
+    code, place = visits.earned(connection, file, row), file.recruit.return_to
     person = str(connection.scalar(sa.select(panel.c.person).where(panel.c.annotator_id == who)))
     if code is None or not place or ("{person}" in place and person.startswith(FORGOTTEN)):
         return None
