@@ -37,9 +37,9 @@ class Checked:
 
 def check_study(study: Study, images: Collection[str] | None = None, labels: Collection[str] | None = None) -> Checked:
     """Say what a study lacks. images, labels: of its data set, and those that people choose from; None: not known."""
-    missing = [*_data(study, images), *_recruiting(study.file)]
-    labelled = len({*images} - study.apart) if images else 0
-    people = [people_needed(study.file, labelled, skips=also) for also in (False, True) if images]
+    labelled = len({*images} - study.apart) if images else None
+    missing = [*_data(study.file, labelled), *_recruiting(study.file)]
+    people = [people_needed(study.file, labelled, skips=also) for also in (False, True) if labelled is not None]
     refused = [*unread_consents(study), *_unknown(study, images, labels)]
     return Checked(refused, missing, [*_warnings(study)], steps(study), [*_unfilled(study)], *people)
 
@@ -62,12 +62,10 @@ def placeholders(text: str) -> list[str]:
     return list(dict.fromkeys(f"[{one}]" for one in places if one[0].isalpha() and one == one.upper()))
 
 
-def _data(study: Study, images: Collection[str] | None) -> Iterator[str]:
-    file = study.file
-    labelled = len({*images} - study.apart) if images else 0
-    if images and file.images_per_person > labelled:
+def _data(file: Task, labelled: int | None) -> Iterator[str]:
+    if labelled is not None and file.images_per_person > labelled:
         yield f"images_per_person is {file.images_per_person}, and the data set has {labelled} images."
-    if images and (need := people_needed(file, labelled)) > file.places.people:
+    if labelled is not None and (need := people_needed(file, labelled)) > file.places.people:
         yield (
             f"places.people is {file.places.people}: for {labelled} images with {file.overlap} people each it takes "
             f"{need} who label {file.images_per_person}."
@@ -146,18 +144,16 @@ def people_needed(file: Task, images: int, *, skips: bool = False) -> int:
 # In several languages
 
 
-def unread_consents(study: Study) -> list[str]:
+def unread_consents(study: Study) -> Iterator[str]:
     """A sentence for each language in which nobody is said to have read the consent. No study runs like that."""
-    sentences = []
     for language in study.file.languages[1:]:
         words, files = study.translation(language), study.file.text_files
         if (f"consent.{language}" in study.texts or words.boxes) and not words.read_by.says("consent"):
-            sentences.append(
+            yield (
                 f"{files[f'consent.{language}']}: nobody is said to have read it. Let somebody whose language is "
                 f"{languages.english_name(language)} read it and its boxes, and write who and when into "
                 f"{files[f'study.{language}']}, at read_by: consent; or take {language} out of languages."
             )
-    return sentences
 
 
 def _warnings(study: Study) -> Iterator[str]:

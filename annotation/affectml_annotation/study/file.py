@@ -36,7 +36,8 @@ Ending = Literal["completed", "screened_out", "timed_out", "quota_full", "no_con
 PHASES = ("before", "instructions", "practice", "start", "images", "after", "debriefing")  # once somebody has agreed
 Status = Literal["completed", "screened_out", "timed_out", "quota_full", "left"]
 # What a panel calls its ids in the address: a person's, the study's, and that of this one participation.
-IDS: dict[Panel, dict[str, str]] = {
+IDS: dict[Panel | None, dict[str, str]] = {
+    None: {},
     "prolific": {"person": "PROLIFIC_PID", "study": "STUDY_ID", "session": "SESSION_ID"},
     "mturk": {"person": "workerId", "study": "hitId", "session": "assignmentId"},
     "sona": {"person": "survey_code"},
@@ -211,12 +212,7 @@ class Recruit(Part):
     @property
     def names(self) -> dict[str, str]:
         """What the ids are called in the address."""
-        return self.usual | dict(self.ids)
-
-    @property
-    def usual(self) -> dict[str, str]:
-        """What the panel calls them."""
-        return IDS[self.panel] if self.panel else {}
+        return IDS[self.panel] | dict(self.ids)
 
 
 class Pay(Part):
@@ -340,11 +336,6 @@ class Task(Part):
     pay: Pay = Pay()
     backups: Backups = Backups()
     keep_months: Count = key(120, "how long answers are kept; the panel's ids leave by `study pay OUT --forget`")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _of_now(cls, values: Any) -> Any:
-        return of_schema_2(values)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -471,7 +462,7 @@ def changed_keys(before: Part, after: Part, place: str = "") -> list[str]:
 
 def parse(content: Any, where: str) -> Task:
     """The content of a task's file, checked. Raises BadTask with the first problem and where it is."""
-    return parse_as(Task, content, where)
+    return parse_as(Task, of_schema_2(content), where)
 
 
 # What pydantic says in Python's words.

@@ -98,24 +98,23 @@ class Translation(Part):
 
     def problems(self, file: Task) -> Iterator[str]:
         """What it has words of, and the study has not."""
-        if self.boxes and len(self.boxes) != len(file.consent.boxes):
-            count = len(file.consent.boxes)
-            yield f"boxes: {FILE} has {count}, and here are {len(self.boxes)}; write each, in that order"
+        boxes, own_boxes = len(file.consent.boxes), len(self.boxes)
+        if own_boxes not in (0, boxes):
+            yield f"boxes: {FILE} has {boxes}, and here are {own_boxes}; write each, in that order"
         for phase, asked, said in (("before", file.before, self.before), ("after", file.after, self.after)):
             questions = {question.id: question for question in asked.questions}
             for name, words in said.items():
                 if name not in questions:
                     yield f"{phase}: no question {name!r} in {FILE}{did_you_mean(name, [*questions])}"
                     continue
+                question = questions[name]
                 for option in words.options:
-                    if option not in questions[name].options:
-                        near = did_you_mean(option, questions[name].options)
+                    if option not in question.options:
+                        near = did_you_mean(option, question.options)
                         yield f"{phase}: {name}: no option {option!r} in {FILE}{near}"
-                if questions[name].kind != "scale" and (words.low_label or words.high_label):
+                if question.kind != "scale" and (words.low_label or words.high_label):
                     yield f"{phase}: {name}: low_label and high_label stand at the ends of a scale alone"
-                    continue
-                shown = self.asked(questions[name]).shown
-                if len(set(shown.values())) < len(shown):
+                elif len({*self.asked(question).shown.values()}) < len(question.options):
                     yield f"{phase}: {name}: two options have the same words"
 
     def words_of(self, question: Question) -> QuestionWords:
@@ -272,8 +271,7 @@ def _usual_words(language: str) -> tuple[tuple[str, ...], str]:
 
 
 def _usual_text(kind: str, language: str) -> str:
-    ours = our_language(language) or ENGLISH
-    name = f"{kind}.md" if ours == ENGLISH else f"{kind}.{ours}.md"
+    name = f"{kind}.{our_language(language) or ENGLISH}.md"
     return files(__package__).joinpath("texts", name).read_text(encoding="utf-8")
 
 

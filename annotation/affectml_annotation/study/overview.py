@@ -26,7 +26,6 @@ from affectml_annotation.store.schema import (
     lead_change,
     questionnaire,
     read_setting,
-    slot,
     study_tally,
     visit,
     visit_step,
@@ -81,17 +80,13 @@ class Overview:
 def overview(store: LabelStore) -> Overview:
     """How the study goes. Raises StoreError where there is none."""
     give_back_places(store)
-    return _overview(store)
-
-
-@reading
-def _overview(connection: sa.Connection) -> Overview:
-    version, setting = running.running_version(connection), read_setting(connection, running.KEY)
-    tally = dict(map(tuple, connection.execute(sa.select(study_tally.c.name, study_tally.c.count))))
-    steps = Counter(connection.scalars(sa.select(visit_step.c.phase)))
-    wanted = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(slot.c.wanted - slot.c.taken), 0))
-    images, answers = connection.execute(wanted.where(slot.c.round == 1, slot.c.taken < slot.c.wanted)).one()
-    people = table_of(connection, sa.select(visit))
+    wanting = running.images_wanting(store)
+    with store.database.read() as connection:
+        version, setting = running.running_version(connection), read_setting(connection, running.KEY)
+        tally = dict(map(tuple, connection.execute(sa.select(study_tally.c.name, study_tally.c.count))))
+        steps = Counter(connection.scalars(sa.select(visit_step.c.phase)))
+        erased = connection.scalar(sa.select(sa.func.count()).where(erasure.c.person.is_not(None)))
+        people = table_of(connection, sa.select(visit))
     status = people["status"].fillna("going_on")
     done, unfinished = people["active_ms"][status == "completed"], status[status != "completed"]
     return Overview(
@@ -106,10 +101,10 @@ def _overview(connection: sa.Connection) -> Overview:
         going_on=int((status == "going_on").sum()),
         ended=dict(Counter(status[status != "going_on"])),
         at={str(phase): dict(Counter(here)) for phase, here in unfinished.groupby(people["phase"])},
-        erased=connection.scalar(sa.select(sa.func.count()).where(erasure.c.person.is_not(None))) or 0,
+        erased=erased or 0,
         minutes=float(done.median()) / 60_000 if len(done) else None,
-        wanting=int(images),
-        answers=int(answers),
+        wanting=len(wanting),
+        answers=int((wanting["wanted"] - wanting["taken"]).sum()),
     )
 
 
@@ -229,10 +224,8 @@ def as_text(people: pd.DataFrame) -> pd.DataFrame:
 @reading
 def changes(connection: sa.Connection) -> pd.DataFrame:
     """Who changed what of the study, and when, newest first: at, by (empty where they were erased), what."""
-    table = table_of(
-        connection,
-        sa.select(lead_change.c.at, lead_change.c.by, lead_change.c.what).order_by(lead_change.c.number.desc()),
-    )
+    newest_first = sa.select(*lead_change.c["at", "by", "what"]).order_by(lead_change.c.number.desc())
+    table = table_of(connection, newest_first)
     return table.assign(at=pd.to_datetime(table["at"], unit="ms", utc=True))
 
 
@@ -255,14 +248,10 @@ def answers_to_questions(connection: sa.Connection) -> list[Answered]:
 
     Answers that are none to that version (its options have changed) are left out of counts and texts, not of people.
     """
-    questions: dict[str, Question] = {}
-    for one in chain.from_iterable(version.file.questions for version in all_versions(connection)):
-        questions.setdefault(one.id, one)
+    questions = {one.id: one for version in reversed(all_versions(connection)) for one in version.file.questions}
     given: dict[str, list[Any]] = {name: [] for name in questions}
-    query = sa.select(questionnaire.c.question, questionnaire.c.value).join(
-        annotator, annotator.c.annotator_id == questionnaire.c.annotator_id
-    )
-    for name, value in connection.execute(query.where(annotator.c.withdrawn_at.is_(None))):
+    stays = (annotator.c.annotator_id == questionnaire.c.annotator_id, annotator.c.withdrawn_at.is_(None))
+    for name, value in connection.execute(sa.select(*questionnaire.c["question", "value"]).where(*stays)):
         given[name].append(value)
     return [_answered(one, given[name]) for name, one in questions.items()]
 

@@ -86,6 +86,8 @@ def _screen(connection: sa.Connection, who: str, language: str | None) -> Screen
     saw = visit.phase not in BEFORE and visit.status != "quota_full"
     unseen = "" if saw else study.text(UNSEEN, language)
     warns = file.checks.then == "warn" and phase == "images"
+    with spoken(language or file.languages[0]):
+        question = words.question or _(file.question)
     return Screen(
         visit=visit,
         file=file,
@@ -94,7 +96,7 @@ def _screen(connection: sa.Connection, who: str, language: str | None) -> Screen
         images=visit.images + file.check_count if visit.images == file.images_per_person else 0,
         text=study.text(phase, language) if going_on else unseen or study.text("debriefing", language),
         instructions=study.text("instructions", language) if phase in ("practice", "images") else "",
-        question=words.question or _question(file.question, language or file.languages[0]),
+        question=question,
         questions=() if asked is None else tuple(map(words.asked, in_order(asked, who, file.seed))),
         practice=visits.to_practise(connection, who, file) if phase == "practice" else {},
         feedback=words.feedback or file.practice.feedback,
@@ -107,19 +109,12 @@ def _screen(connection: sa.Connection, who: str, language: str | None) -> Screen
     )
 
 
-def _question(own: str, language: str) -> str:
-    """The task's question, in a language if it is one of ours."""
-    with spoken(language):
-        return _(own)
-
-
 @reading
 def warnings_of(connection: sa.Connection, image_ids: Collection[str]) -> dict[str, str]:
     """By image id, the words to show before an image itself; images that need none are left out."""
-    query = sa.select(image.c.image_id, content_warning.c.text).join(
-        image, image.c.position == content_warning.c.position
-    )
-    return {str(name): str(text) for name, text in connection.execute(query.where(image.c.image_id.in_(image_ids)))}
+    these = (image.c.position == content_warning.c.position, image.c.image_id.in_(image_ids))
+    query = sa.select(image.c.image_id, content_warning.c.text).where(*these)
+    return dict(map(tuple, connection.execute(query)))
 
 
 @reading
