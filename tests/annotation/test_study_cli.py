@@ -219,6 +219,12 @@ def test_a_study_in_two_languages_does_not_begin_until_its_consent_was_read(run,
     studies.begin(study, by="lead").close()
 
 
+def test_a_taxonomy_is_read_by_the_same_limits(tmp_path):
+    (tmp_path / "endless.yaml").write_text("name: own\nlabels: &a [*a]")
+    endless = r"endless.yaml: not a readable YAML file \(more than 50 levels"
+    refused(BadInput, endless, get_taxonomy, tmp_path / "endless.yaml")
+
+
 def test_a_studys_own_words_for_labels_go_before_the_taxonomys():
     mikels = get_taxonomy("mikels-8")
     own = {"en": {"awe": LabelWords(definition="wonder and fear")}, "de": {"awe": LabelWords(name="Staunen")}}
