@@ -20,7 +20,7 @@ from affectml_annotation.study import door, pay, running, visits
 from affectml_annotation.study.door import Ids, NotInStudy
 from affectml_annotation.study.file import Questions
 from affectml_annotation.study.folder import Study
-from affectml_annotation.study.screen import return_address, screen
+from affectml_annotation.study.screen import label_words, offered, return_address, screen
 from affectml_annotation.study.terms import terms
 from affectml_annotation.study.visits import in_order, read_answers
 
@@ -201,10 +201,14 @@ def test_a_changed_text_is_a_new_version_that_newcomers_alone_see(store):
     old = come(store, "P1")
     study = study_with()
     assert running.open_study(store, study, by="lead") == 1  # nothing changed
-    changed = Study(study.file, {**study.texts, "instructions": "Other words."})
+    texts = {**study.texts, "instructions": "Other words.", "consent.de": "Zustimmung."}
+    changed = Study(study_with(languages=["en", "de"]).file, texts)
     assert running.open_study(store, changed, by="lead") == 2
     assert door.enter(store, Ids("P2")).version == 2
-    assert [visits.where(store, who).version for who in (old, come(store, "P2"))] == [1, 2]
+    new = come(store, "P2")
+    assert [visits.where(store, who).version for who in (old, new)] == [1, 2]
+    assert [offered(store, who) for who in (old, new, None)] == [("en",), ("en", "de"), ("en", "de")]
+    assert [label_words(store, who) for who in (old, new)] == [{"en": {}}, {"en": {}, "de": {}}]
     told = [store.database.reading(running.study_of, number).texts["instructions"] for number in (1, 2)]
     assert told == ["Words.", "Other words."]
     assert [row.what for row in rows(store, schema.lead_change)] == [{"version": 1}, {"version": 2}]
