@@ -30,13 +30,16 @@ WARNING = marked(
 UNSEEN = "debriefing_unseen"  # the text for who saw no image
 
 Strategy = Literal["random", "fill", "stratified", "priority", "queue"]
+About = Literal["", "evoked", "expressed", "intended", "query"]
 Panel = Literal["prolific", "mturk", "sona", "links"]
 PANELS = get_args(Panel)
 Ending = Literal["completed", "screened_out", "timed_out", "quota_full", "no_consent"]
 PHASES = ("before", "instructions", "practice", "start", "images", "after", "debriefing")  # once somebody has agreed
+Unfinished = Literal["by_images", "all", "nothing"]
 Status = Literal["completed", "screened_out", "timed_out", "quota_full", "left"]
 # What a panel calls its ids in the address: a person's, the study's, and that of this one participation.
-IDS: dict[Panel | None, dict[str, str]] = {
+Id = Literal["person", "study", "session"]
+IDS: dict[Panel | None, dict[Id, str]] = {
     None: {},
     "prolific": {"person": "PROLIFIC_PID", "study": "STUDY_ID", "session": "SESSION_ID"},
     "mturk": {"person": "workerId", "study": "hitId", "session": "assignmentId"},
@@ -64,6 +67,7 @@ def _language(said: str) -> str:
 
 
 Language = Annotated[str, AfterValidator(_language)]
+Languages = Annotated[tuple[Language, ...], Field(min_length=1)]
 
 
 def key(default: Any, meaning: str, **limits: Any) -> Any:
@@ -162,9 +166,7 @@ class Dictated(Part):
 class Practice(Part):
     """Images that show whether the instructions were understood; never what somebody feels, never an answer."""
 
-    images: tuple[Dictated, ...] = key(
-        (), "a list of: image, labels that it or the instructions dictate, images (in other languages: {de: IMAGE})"
-    )
+    images: tuple[Dictated, ...] = key((), "a list of: image, labels that it or the text dictates, images: {de: IMAGE}")
     feedback: Words = key(FEEDBACK, "shown after a miss")
     tries: int = key(2, "for each image; two at least", ge=2, le=10)
     must_pass: Count | None = key(None, "how many of the images; empty: all of them", alias="pass")
@@ -203,16 +205,14 @@ class Recruit(Part):
 
     panel: Panel | None = key(None, "prolific, mturk, sona, or links (by affectml study links); empty: no study")
     study: str = key("", "the panel's id of this study, which the address must name")
-    ids: dict[Literal["person", "study", "session"], str] = key(
-        {}, "what the address calls the ids, if not as the panel"
-    )
+    ids: dict[Id, str] = key({}, "what the address calls person, study and session, if not as the panel")
     codes: dict[Ending, str] = key({}, "completed, screened_out, timed_out, quota_full, no_consent; else one's own")
     return_to: str = key("", "address to return to; {code} and {person} are filled in")
 
     @property
-    def names(self) -> dict[str, str]:
+    def names(self) -> dict[Id, str]:
         """What the ids are called in the address."""
-        return IDS[self.panel] | dict(self.ids)
+        return IDS[self.panel] | self.ids
 
 
 class Pay(Part):
@@ -221,14 +221,10 @@ class Pay(Part):
     currency: str = key("EUR", "three letters", pattern="^[A-Z]{3}$")
     per_person: Money = key(Decimal(0), "who completes it")
     per_screen_out: Money = key(Decimal(0), "who is screened out or finds the quota full")
-    unfinished: Literal["by_images", "all", "nothing"] = key(
-        "by_images", "who left or was timed out: the share of per_person that their images are, rounded up"
-    )
+    unfinished: Unfinished = key("by_images", "who left or was timed out: their share, rounded up; or all, or nothing")
     per_minute_over: Money = key(Decimal(0), "for each minute begun beyond those announced")
     most_minutes_over: int = key(60, "at most so many of those", ge=0)
-    paid_by_panel: tuple[Status, ...] = key(
-        (), "whose fixed part the panel pays; the list for bulk payment has the rest"
-    )
+    paid_by_panel: tuple[Status, ...] = key((), "whose fixed part the panel pays; `study pay --bulk` has the rest")
 
 
 class Backups(Part):
@@ -268,9 +264,7 @@ class Page(Part):
     show_original: bool = key(False, "show the data set's own single label")
     blind_first: bool = key(False, "answer first; then see a model's suggestion (--model RUN)")
     control: float = key(0.5, "share of those second looks without a suggestion", ge=0, le=1)
-    chips: Literal["random", "taxonomy"] = key(
-        "random", "order of the labels: each person's own, always the same, or the taxonomy's"
-    )
+    chips: Literal["random", "taxonomy"] = key("random", "order of the labels: each person's own, or the taxonomy's")
 
 
 class Texts(Part):
@@ -293,23 +287,15 @@ class Task(Part):
 
     schema_: Literal[2] = key(2, "of this file", alias="schema")
     name: str = key("", "of the task; empty: the data set's")
-    languages: tuple[Language, ...] = key(
-        ("en",),
-        "people choose among them; the first is this file's. In a study study.de.yaml, consent.de.md ... have others",
-        min_length=1,
-    )
+    languages: Languages = key(("en",), "the first is this file's; a study has study.de.yaml, consent.de.md ... too")
     dataset: str = key("", "the data set's folder, seen from this file's")
     target: str = key("", "the target whose labels people choose from; or name a taxonomy")
     taxonomy: str | dict[str, Any] = key("", "a built-in taxonomy, a YAML file in this folder, or its content")
     labels: tuple[str, ...] = key((), "that people choose from, in this order; empty: the taxonomy's, or the target's")
     words: dict[str, LabelWords] = key({}, "your own words for labels: {awe: {name: awe, definition: wonder and fear}}")
-    about: Literal["", "evoked", "expressed", "intended", "query"] = key(
-        "", "what the labels are about: evoked, expressed or intended; empty: the data set's", alias="construct"
-    )
+    about: About = key("", "of the labels: evoked, expressed or intended; empty: the data set's", alias="construct")
     question: str = key("", "what people are asked of each image; empty: the data set's own")
-    texts: dict[Language, Texts] = key(
-        {}, "by language question, instructions and warning: {de: {question: ...}}; of a study see above"
-    )
+    texts: dict[Language, Texts] = key({}, "question, instructions and warning by language: {de: {question: ...}}")
     overlap: Count = key(3, "how many people answer each image")
     skips: Whole | None = key(None, "so many skips let one more see an image; empty: overlap", ge=0)
     strategy: Strategy = key("random", "order of images: random, fill (those begun first), stratified, priority, queue")

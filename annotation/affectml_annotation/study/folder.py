@@ -88,9 +88,7 @@ class Translation(Part):
     read_by: ReadBy = key(ReadBy(), "such as: Anna Muster, 2026-05-04; and who wrote it")
     question: str = key("", "what people are asked of each image", max_length=2_000)
     boxes: tuple[Words, ...] = key((), "of the consent, each, in the order of study.yaml")
-    before: dict[str, QuestionWords] = key(
-        {}, "questions by id: {age: {text: ..., options: {18-29: its words}}}, low_label, high_label"
-    )
+    before: dict[str, QuestionWords] = key({}, "{age: {text: ..., options: {18-29: ...}}}, low_label, high_label")
     after: dict[str, QuestionWords] = key({}, "in the same way")
     feedback: str = key("", "shown after a miss at practice", max_length=2_000)
     help: tuple[Words, ...] = key((), "where to turn to, for who reads this language")
