@@ -29,7 +29,7 @@ WARNING = marked(
 )
 UNSEEN = "debriefing_unseen"  # the text for who saw no image
 
-Strategy = Literal["random", "fill", "stratified", "priority", "queue"]
+Strategy = Literal["random", "fill", "stratified", "queue"]
 About = Literal["", "evoked", "expressed", "intended", "query"]
 Panel = Literal["prolific", "mturk", "sona", "links"]
 PANELS = get_args(Panel)
@@ -298,7 +298,7 @@ class Task(Part):
     texts: dict[Language, Texts] = key({}, "question, instructions and warning by language: {de: {question: ...}}")
     overlap: Count = key(3, "how many people answer each image")
     skips: Whole | None = key(None, "so many skips let one more see an image; empty: overlap", ge=0)
-    strategy: Strategy = key("random", "order of images: random, fill (those begun first), stratified, priority, queue")
+    strategy: Strategy = key("random", "order of images: random, fill (those begun first), stratified or queue")
     stratum: str = key("", "the column of images.parquet that stratified goes by")
     lease: Lease = key(15, "minutes that an image is held for somebody; in a study places.minutes")
     seed: int = key(0, "of every random choice", ge=-(2**63), lt=2**63)
@@ -448,7 +448,10 @@ def changed_keys(before: Part, after: Part, place: str = "") -> list[str]:
 
 def parse(content: Any, where: str) -> Task:
     """The content of a task's file, checked. Raises BadTask with the first problem and where it is."""
-    return parse_as(Task, of_schema_2(content), where)
+    content = of_schema_2(content)
+    if isinstance(content, dict) and content.get("strategy") == "priority":  # of before 0.3.0: it had none to go by
+        content = {**content, "strategy": "random"}
+    return parse_as(Task, content, where)
 
 
 # What pydantic says in Python's words.
