@@ -100,7 +100,8 @@ def open_source(source: str | None, empty: str | None = None) -> Source:
     if dataset.meta.taxonomy is not None and not set(found) <= set(labels):
         labels = found  # people were given others than the data set's own
     people = pd.DataFrame() if dataset.annotators is None else dataset.annotators.set_index("annotator_id")
-    attributes = {str(who): {str(k): v for k, v in row.dropna().items()} for who, row in people.iterrows()}
+    rows = people.rename(index=str).iterrows()
+    attributes = {str(who): {str(k): v for k, v in row.dropna().items()} for who, row in rows}
     stopped = None if dataset.meta.stopping is None else STOPPED
     return Source(source, judgements, labels, attributes=attributes, stopped=stopped)
 
