@@ -229,19 +229,11 @@ def about(title: str, rows: Iterable[Sequence[object]]) -> Table:
 
 def frame(title: str, found: "pd.DataFrame") -> Table:
     """A table of a data frame; a dash where nothing is known."""
-    rows = known(found).itertuples(index=False)
+    from affectml_annotation.agreement.values import plain_rows
+
+    rows = [row.values() for row in plain_rows(found)]
     cells = [["-" if c is None else f"{c:.3f}" if isinstance(c, float) else c for c in row] for row in rows]
     return Table(title, list(found.columns), cells)
-
-
-def records(found: "pd.DataFrame") -> list[dict[Any, Any]]:
-    """Rows as plain values, for JSON."""
-    return known(found).to_dict("records")
-
-
-def known(found: "pd.DataFrame") -> "pd.DataFrame":
-    """The same; None where nothing is known."""
-    return found.astype(object).where(found.notna(), None)
 
 
 def print_parts(parts: Iterator[Any], *, as_json: bool) -> None:
