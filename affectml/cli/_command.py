@@ -24,7 +24,7 @@ from typer.core import TyperCommand
 
 from affectml._options import Argument, Help, Option, documented, options_asked, parse_list, parse_mapping
 from affectml._progress import QUIET
-from affectml.errors import by_set, spelled
+from affectml.errors import command_line, spelled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,7 +110,7 @@ def command_of(function: Function) -> Function:
         held: dict[str, dict[str, Any]] = {parameter: {} for parameter in holders}
         for parameter, _, option in asked:
             held.get(parameter, values)[option.name] = value_of(option, given[option.name])
-        with by_set(rare):
+        with command_line(by_set=rare):
             values |= {parameter: holder(**held[parameter]) for parameter, holder in holders.items()}
             if (parts := function(**values)) is not None:
                 print_parts(parts, as_json=json)
