@@ -20,7 +20,7 @@ EMD, MEAN, TWO_WAY = F.earth_movers_distance, am.mean_interval, am.two_way_inter
 VOTES, NO_PLACE = partial(F.binomial_log_likelihood, [[0.5, 0.5]]), torch.tensor([[0, 1], [math.nan, 0]])
 RAGGED = "preds: expected rows of one length, but received 1 values in row 1 and 2 in row 0"
 FLOOR = partial(am.sampling_floor, [[0.5, 0.5]], metric=F.total_variation, generator=torch.Generator())
-UNSCALED = partial(F.normalised_absolute_distance, scale=0)
+UNSCALED, MATRICES = partial(F.normalised_absolute_distance, scale=0), (am.SemanticSetF1, am.EarthMoversDistance)
 REFUSED = [
     (am.DomainError, "preds: expected numbers, .* 'joy' in row 0, label 0", F.set_f1, [["joy"]], [["joy"]]),
     (am.DomainError, "preds: expected numbers, .* None in row 1, label 0", F.set_f1, [[1, 0], [None, 1]], GOOD),
@@ -41,6 +41,11 @@ REFUSED = [
     (am.MetricInputError, "preds: expected a finite .* row 0, person 1", F.error_rate, [[1, math.nan]], [[1, 0]]),
     (am.MetricInputError, "scale: expected a number above 0", UNSCALED, [[1]], [[1]]),
     (am.MetricInputError, "scale: expected", am.NormalisedAbsoluteDistance, math.nan),
+    (am.ArgumentError, "expected", am.NormalisedAbsoluteDistance, True),
+    (am.ArgumentError, "expected", am.LabelF1, 0),
+    (am.ArgumentError, "expected", partial(am.RankingLoss, tie_cost=math.nan)),
+    *((am.ShapeError, r"expected \[C, C\]", cls, torch.zeros(2, 3)) for cls in MATRICES),
+    *((am.DomainError, "expected", cls, torch.tensor([[0.0, -1.0], [1.0, 0.0]])) for cls in MATRICES),
     (am.MetricInputError, "at least 1 person", FLOOR, 0),
     (am.MetricInputError, "whole numbers of people, but received 5.9", FLOOR, 5.9),
     (am.MetricInputError, "expected one number or", FLOOR, [1, 2, 3]),
@@ -116,10 +121,8 @@ def test_what_overshoots_by_rounding_is_taken_for_one():
 def test_unchecked_trusts_values_but_not_shapes():
     with am.unchecked():
         assert F.total_variation([[0.5, 0.4]], [[0.5, 0.5]]).item() == pytest.approx(0.05)
-        with pytest.raises(am.ShapeError):
-            F.total_variation([[0.5, 0.4]], [[1.0]])
-    with pytest.raises(am.DomainError):
-        F.total_variation([[0.5, 0.4]], [[0.5, 0.5]])
+        refused(am.ShapeError, None, F.total_variation, [[0.5, 0.4]], [[1.0]])
+    refused(am.DomainError, None, F.total_variation, [[0.5, 0.4]], [[0.5, 0.5]])
 
 
 OF_NUMPY = [np.uint8, np.uint16, np.uint32, np.uint64, np.int8, ">i4", np.longdouble, np.float16]

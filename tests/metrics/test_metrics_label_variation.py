@@ -12,7 +12,6 @@ import pytest
 import scipy.stats
 import torch
 
-import affectml_metrics as am
 from affectml_metrics import functional as F
 
 from .checks import agree, gen
@@ -139,18 +138,3 @@ def test_sets_of_people_are_the_mean_over_labels(answers):
     asked = answers[2]
     rows = [[sets[there].int().T.tolist() for sets in (s, p)] for p, s, there in zip(preds, said, asked, strict=True)]
     agree(F.error_rate(preds, said, asked).mean(), np.mean([lewidi_error_rate(*row) for row in rows]))
-
-
-def test_score_takes_perspectives(answers):
-    preds, said, asked = answers
-
-    def make(**more):
-        return am.score(preds, said, "perspectives", asked=asked, **more).set_index("metric")
-
-    found = make(scale=10)
-    assert found.loc["error_rate", "value"] == pytest.approx(float(F.error_rate(preds, said, asked).mean()))
-    distance, by_row = found.loc["normalised_absolute_distance"], F.normalised_absolute_distance(*answers, scale=10)
-    assert (distance["value"], distance["better"]) == (pytest.approx(float(by_row.mean())), "lower")
-    assert list(make().index) == ["error_rate"]
-    with pytest.raises(am.ArgumentError, match="judgements: expected none"):
-        am.score(preds, kind="perspectives", judgements=[[[1]]], asked=[[1]])

@@ -23,11 +23,13 @@ ASKED = torch.rand(N, 8, generator=gen(6)) < 0.8
 ANSWERS &= ASKED[..., None]
 PANEL = {"judgements": ANSWERS, "asked": ASKED}
 
+SAID = torch.randint(0, 9, (2, N, 8), generator=gen(7))
 CALLS = {
     "sets": (SETS, CHOSEN, {"similarity": NEAR}),
     "ranking": (SCORES, CHOSEN, {"shares": SHARES}),
     "distribution": (SCORES.softmax(-1), SHARES, {"ground": "circle"}),
     "rates": (SCORES, SHARES, {"votes": CHOSEN.long(), "n": torch.full((N,), 2)}),
+    "perspectives": (*SAID, {"asked": ASKED, "scale": 8}),
 }
 
 
@@ -69,6 +71,7 @@ def test_options_bring_in_their_metrics_and_only_they():
         "ranking": {"human_mass_at_1", "human_mass_at_2", "human_mass_at_3", "kendall_tau_b", "weighted_kendall_tau"},
         "distribution": {"earth_movers_distance"},
         "rates": {"binomial_log_likelihood"},
+        "perspectives": {"normalised_absolute_distance"},
     }.items():
         preds, target, _ = CALLS[kind]
         assert set(table(kind).index) - set(am.score(preds, target, kind)["metric"]) == names
@@ -88,7 +91,7 @@ def test_intervals_are_those_of_rows_or_groups_within_the_bounds():
             assert found[field] == pytest.approx(float(getattr(expected, field)))
 
 
-@pytest.mark.parametrize("kind", CALLS)
+@pytest.mark.parametrize("kind", ["sets", "ranking", "distribution", "rates"])
 def test_with_judgements_intervals_are_for_other_people_and_images(kind):
     found, again = (am.score(CALLS[kind][0], None, kind, **PANEL) for _ in range(2))
     pd.testing.assert_frame_equal(found, again)
@@ -131,6 +134,7 @@ WRONG_CALLS = [
     (lambda: am.score(SETS, CHOSEN, "set"), am.ArgumentError, "kind: expected one of 'sets'"),
     (lambda: am.score(SETS), am.ArgumentError, "exactly one of the two"),
     (lambda: am.score(SETS, judgements=ANSWERS), am.ArgumentError, "both or neither"),
+    (lambda: am.score(SETS, kind="perspectives", **PANEL), am.ArgumentError, "judgements: expected none"),
     (lambda: am.score(SETS, CHOSEN, from_logits=True), am.ArgumentError, "from_logits"),
     (lambda: am.score(SETS[:0], CHOSEN[:0]), am.ShapeError, "at least one row"),
     (lambda: am.score(SETS, **PANEL, groups=range(N)), am.ArgumentError, "groups, shares, votes and n"),
