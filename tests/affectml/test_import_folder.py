@@ -1,31 +1,23 @@
 """A class folder per label, and damaged sources."""
 
-import os
-from pathlib import Path
-
-import pytest
-
-from affectml.data import Dataset
-from affectml.errors import BadInput, UnknownLabel
-from affectml.importers import import_folder
-
-from .checks import files_of
-from .fuzz.sources import picture
-from .written import words
 import json
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from affectml.errors import BadInput
-from affectml.importers import import_emoset, import_emotic
+from affectml.data import Dataset
+from affectml.errors import BadInput, UnknownLabel
+from affectml.importers import import_emoset, import_emotic, import_folder
 from affectml.importers.clip_e import import_clip_e
 
+from .checks import files_of
 from .fuzz.sources import emoset_folder, emotic_folder, keras_weights, picture
+from .written import words
 
 
 @pytest.fixture

@@ -20,15 +20,12 @@ from affectml.people.labelling import asked_of, taxonomy_of
 from affectml.taxonomies import get_taxonomy
 from affectml.training import TrainConfig, plan_run
 
+from .fuzz.sources import text
+
 
 def picture(path: Path, shade: int = 30, width: int = 5) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (width, 5), (10, 200, shade)).save(path)
-
-
-def more(folder: Path, content: str) -> Path:
-    (folder / "more.csv").write_text(content)
-    return folder / "more.csv"
 
 
 @pytest.fixture
@@ -103,7 +100,7 @@ def test_images_of_one_folder_can_be_kept_together(photos, out):
 def test_the_labels_and_the_question_are_kept_for_whoever_labels(photos, tmp_path, out):
     dataset = import_images(photos, out, taxonomy="mikels-8", construct="expressed", question="What do they feel?")
     assert (taxonomy_of(dataset).name, *asked_of(dataset)) == ("mikels-8", "expressed", "What do they feel?")
-    import_table(more(tmp_path, "file,emotion\nlake.jpg,joy\n2020/1.webp,sad\n"), out)
+    import_table(text(tmp_path / "more.csv", "file,emotion", "lake.jpg,joy", "2020/1.webp,sad"), out)
     assert taxonomy_of(Dataset.open(out)).name == "mikels-8"
     assert taxonomy_of(Dataset.open(out), "single").labels == ("joy", "sad")
 
@@ -119,7 +116,7 @@ JOINED = [
 @pytest.mark.parametrize(("content", "taxonomy"), JOINED)
 def test_labels_that_are_joined_are_the_data_sets_own_where_they_fit(photos, tmp_path, out, content, taxonomy):
     import_images(photos, out, taxonomy="mikels-8")
-    import_table(more(tmp_path, content), out)
+    import_table(text(tmp_path / "more.csv", content), out)
     assert {entry.resolve_taxonomy().name for entry in Dataset.open(out).meta.targets.values()} == {taxonomy}
 
 

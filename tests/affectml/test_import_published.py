@@ -1,6 +1,7 @@
 """What each published set reads, worked out by hand on a set as small as can be, and what it refuses; the commands."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 
 from affectml.cli.import_ import app
 from affectml.data import Dataset
-from affectml.errors import BadInput
+from affectml.errors import BadInput, UnknownLabel
 from affectml.importers import About, Importer, get_importer
 from affectml.importers.published import reader_of
 from affectml.importers.registry import PUBLISHED, published_sets
@@ -19,20 +20,8 @@ from affectml.taxonomies import Taxonomy, mapping
 
 from .fuzz import sources
 from .fuzz.reading import written
-from .fuzz.sources import ARTEMIS, LDL, MIKELS, PARROTT, TEST, TRAIN, URL, picture, text
+from .fuzz.sources import ABSTRACT, ARTEMIS, EMOTION6, FINDING, LDL, LISTS, MIKELS, PARROTT, TRAIN, URL, picture, text
 from .written import words
-import json
-from functools import partial
-
-import numpy as np
-import pytest
-from scipy.io import savemat
-
-from affectml.errors import BadInput, UnknownLabel
-from affectml.importers.registry import PUBLISHED
-
-from .fuzz import sources
-from .fuzz.sources import ABSTRACT, ARTEMIS, EMOTION6, FINDING, LISTS, MIKELS, OASIS, TRAIN, URL, picture, text
 
 NOT_DOWNLOADED = "images: a url and no file; they cannot be embedded until they are downloaded"
 SPARE = "images that no row names"
@@ -108,7 +97,7 @@ BY_HAND = {  # name -> what writes it, and what comes of it: of the summary, of 
         "note": "votes follow from the three lists: how many of five people agreed at least",
     }),
     "webemo": (written(
-        ("train25.txt", *TRAIN), ("test25.txt", *TEST), pictures=["train/zest/b.jpg", "test/7/7_c.jpg"]), {
+        ("train25.txt", *TRAIN), ("test25.txt", *sources.TEST), pictures=["train/zest/b.jpg", "test/7/7_c.jpg"]), {
         "images": 4, "construct": "query", "targets": {"sets": "sets"}, "split": ["train", "train", "test", "test"],
         "sets.words": {f"{URL}a.jpg": {"affection", "sadness"}, f"{URL}b.jpg": {"zest"},
                        f"{URL}both.jpg": {"confusion", "disgust"}, f"{URL}c.jpg": {"envy"}},
@@ -518,7 +507,7 @@ REFUSED = {
         (oasis("Dog 1,Animal,x,4,2,100.5,4,2,101"), r"line 2: column 'Valence_N': expected a whole number of people"),
         (oasis("Dog 1,Animal,x,8,2,100,4,2,101"), r"line 2: Valence: a mean of 8 is not on the scale from 1 to 7"),
         (oasis("Dog 1,Animal,x,6.9,2,100,4,1,100"), r"line 2: Valence: .*mean 6.9 and SD 2 .*between 0.300 and 0.768"),
-        (oasis(OASIS[1]), r"OASIS.csv: none of the 1 images it names is in .*Images"),
+        (oasis(sources.OASIS[1]), r"OASIS.csv: none of the 1 images it names is in .*Images"),
         (empty, r"OASIS.csv: no such file"),
     ],
 }
