@@ -98,7 +98,7 @@ def test_drawing_some_of_many_labels_keeps_their_parts_on_average():
     assert (total / 2000).tolist() == pytest.approx([0.6, 0.3, 0.1], abs=0.03)
 
 
-QUICK = {"hidden": 32, "batch_size": 32, "max_epochs": 60, "learning_rate": 0.003}
+QUICK = {"hidden": 32, "batch_size": 32, "max_epochs": 40, "learning_rate": 0.003}
 
 
 # features that are a rotation of the text space, one-hot labels, rates and texts
@@ -147,16 +147,12 @@ TWO = Taxonomy(
 )
 
 
-MIXED = [
-    ("sentiment+synonyms", [], [["feel joy", "feel delight"], ["feel fear"]]),
-    ("sentiment", ["{label}!", "so {label}"], [["joy!", "so joy"], ["fear!", "so fear"]]),
-]
-
-
-@pytest.mark.parametrize(("kinds", "templates", "prompts"), MIXED)
-def test_kinds_are_mixed_and_templates_multiply(kinds, templates, prompts):
-    plan = Prompts.parse(kinds, templates)
-    assert plan.learned(TWO) == plan.asked(TWO) == prompts
+def test_kinds_are_mixed_and_templates_multiply():
+    for plan, prompts in (
+        (Prompts.parse("sentiment+synonyms", []), [["feel joy", "feel delight"], ["feel fear"]]),
+        (Prompts.parse("sentiment", ["{label}!", "so {label}"]), [["joy!", "so joy"], ["fear!", "so fear"]]),
+    ):
+        assert plan.learned(TWO) == plan.asked(TWO) == prompts
 
 
 def test_an_ensemble_is_the_mean_of_unit_rows():

@@ -47,7 +47,8 @@ def declared(demos, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(declared, tmp_path_factory):
-    return affectml.train(declared[0].root, out=tmp_path_factory.mktemp("run") / "run", threads=1, say=[].append)
+    out = tmp_path_factory.mktemp("run") / "run"
+    return affectml.train(declared[0].root, out=out, threads=1, l2=0.1, say=[].append)
 
 
 def test_two_sets_that_were_imported_so_are_crossed_and_have_zero_shot(run, declared, demos, tmp_path):

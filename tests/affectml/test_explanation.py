@@ -134,7 +134,7 @@ def test_a_verdict_says_which_controls_do_as_well(own, controls, holds, lost, wo
 def few():
     """Fewer maps and steps than users have."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(explanation, "STEPS", 8)
+        patch.setattr(explanation, "STEPS", 4)
         patch.setattr(explanation, "RANDOM", 5)
         yield
 
@@ -179,7 +179,7 @@ def test_an_explanation_holds_what_it_says(trained, image, explained):
             whole, covered = made.deletion[0], made.deletion[-1]
             assert whole == pytest.approx(explained.rate, abs=1e-6)
             assert (made.insertion[0], made.insertion[-1]) == (covered, whole)
-            assert len(made.deletion) == len(made.insertion) == 9
+            assert len(made.deletion) == len(made.insertion) == 5
             assert covered == explained.random[0][filling].deletion[-1]
 
 
