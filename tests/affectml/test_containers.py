@@ -24,9 +24,8 @@ from affectml.importers.containers import NO_COLUMN, VECTORS, Container
 from affectml.sharing import share_dataset
 from affectml.sharing._cards import licence_id
 
-from .edited import edit
+from .checks import edit, words
 from .fuzz.sources import text
-from .written import words
 
 LABELS = ["joy", "awe"]
 VOTES = [*({"joy": 4 - k % 3, "awe": k} for k in range(5)), None]

@@ -17,7 +17,7 @@ from affectml.importers.embeddings import import_embeddings
 from affectml.training import TrainConfig, train_run
 
 from . import checks
-from .written import GOLDEN
+from .checks import GOLDEN
 
 RNG = np.random.default_rng(0)
 N, DIM = 60, 5

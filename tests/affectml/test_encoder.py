@@ -27,8 +27,7 @@ from affectml.encoders.images import quiet_about_size
 from affectml.errors import BadInput, EncoderUnavailable
 from affectml.taxonomies import builtin_names, get_taxonomy
 
-from .checks import refused
-from .edited import edit
+from .checks import edit, refused
 
 WITH_QUICKGELU = ("openai", "laion400m_e32", "metaclip_400m")
 WITH_GELU = "with QuickGELU, but would run with GELU"

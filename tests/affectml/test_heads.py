@@ -19,8 +19,7 @@ from affectml import heads
 from affectml.errors import BadInput, BadRun
 from affectml.heads.registry import offered
 
-from .checks import files_of, refused
-from .edited import edit
+from .checks import edit, files_of, refused
 
 D, C = 6, 3
 TEXTS = np.random.default_rng(7).normal(size=(C, D))

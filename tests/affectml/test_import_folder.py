@@ -15,9 +15,8 @@ from affectml.errors import BadInput, UnknownLabel
 from affectml.importers import import_emoset, import_emotic, import_folder
 from affectml.importers.clip_e import import_clip_e
 
-from .checks import files_of
+from .checks import files_of, words
 from .fuzz.sources import emoset_folder, emotic_folder, keras_weights, picture
-from .written import words
 
 
 @pytest.fixture

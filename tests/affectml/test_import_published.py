@@ -18,10 +18,10 @@ from affectml.importers.published import reader_of
 from affectml.importers.registry import PUBLISHED, published_sets
 from affectml.taxonomies import Taxonomy, mapping
 
+from .checks import words
 from .fuzz import sources
 from .fuzz.reading import written
 from .fuzz.sources import ABSTRACT, ARTEMIS, EMOTION6, FINDING, LDL, LISTS, MIKELS, PARROTT, TRAIN, URL, picture, text
-from .written import words
 
 NOT_DOWNLOADED = "images: a url and no file; they cannot be embedded until they are downloaded"
 SPARE = "images that no row names"

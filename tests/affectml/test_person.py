@@ -31,10 +31,7 @@ from affectml.predicting.files import predict_to_file
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, plan_run
 
-from .answered import answered
-from .checks import refused
-from .edited import edit
-from .written import GOLDEN
+from .checks import GOLDEN, answered, edit, refused
 
 
 @pytest.fixture(scope="module")

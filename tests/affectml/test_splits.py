@@ -20,8 +20,7 @@ from affectml.data.splits import filled, folds_of, pick, split_dataset, split_ta
 from affectml.errors import BadDataset, BadInput
 from affectml.training import plan_run, prepare
 
-from .checks import refused
-from .edited import edit
+from .checks import edit, refused
 
 LABELS = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
 

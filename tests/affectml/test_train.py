@@ -29,10 +29,7 @@ from affectml.runs import RunFolder
 from affectml.taxonomies import get_taxonomy
 from affectml.training import TrainConfig, Watch, plan_run, prepare, train_run
 
-from .answered import answered
-from .checks import refused
-from .edited import edit
-from .written import GOLDEN
+from .checks import GOLDEN, answered, edit, refused
 
 SLOW = {"contrastive"}  # fixtures, and so all that asks for them
 
