@@ -301,20 +301,23 @@ NOT_COMING = [  # page, how the reason begins, whether it is worth another try, 
     (promises_more, "connection failed", "yes", 3),
     (closing(content_length=400), "unreadable image", "no", 1),
     (ends_early, "unreadable image", "yes", 3),
-    (lambda handler, _: handler.server.over.wait(), "connection failed", "yes", 3),
-    (trickling(b"HTTP/1.1 200 OK\r\nX-Slow: "), "too slow", "yes", 1),
-    (trickling(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"), "too slow", "yes", 1),
     *((answering(status), f"status {status}", "no", 1) for status in (204, 304, 401, 403, 404, 410)),
     *((answering(status), f"status {status}", "yes", 3) for status in (408, 429, 500, 502)),
 ]
+STALLING = [
+    (lambda handler, _: handler.server.over.wait(), "connection failed", "yes", 3),
+    (trickling(b"HTTP/1.1 200 OK\r\nX-Slow: "), "too slow", "yes", 1),
+    (trickling(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"), "too slow", "yes", 1),
+]
 
 
-def test_what_does_not_come_leaves_nothing_behind_and_says_why_and_whether_another_try_is_worth_it(server, listing):
+@pytest.mark.parametrize(("pages", "limits"), [(NOT_COMING, {}), (STALLING, {"timeout": 0.1, "deadline": 0.5})])
+def test_what_does_not_come_leaves_nothing_behind_and_says_why_and_whether_to_try_again(server, listing, pages, limits):
     """What is no picture whatever it is called, a server that breaks off, lies or stalls, and what it answers."""
-    paths = [f"/{n}.jpg" for n in range(len(NOT_COMING))]
-    server.pages.update({path: page for path, (page, *_) in zip(paths, NOT_COMING, strict=True)})
-    missing = only_failures(listing(paths), max_mb=0.25, timeout=0.1, deadline=0.5, per_host=8)
-    for path, failure, (_, reason, *expected) in zip(paths, missing.values(), NOT_COMING, strict=True):
+    paths = [f"/{n}.jpg" for n in range(len(pages))]
+    server.pages.update({path: page for path, (page, *_) in zip(paths, pages, strict=True)})
+    missing = only_failures(listing(paths), max_mb=0.25, per_host=8, **limits)
+    for path, failure, (_, reason, *expected) in zip(paths, missing.values(), pages, strict=True):
         assert failure["reason"].startswith(reason)
         assert [failure["again"], server.asked[path]] == expected
 
