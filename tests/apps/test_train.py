@@ -67,7 +67,8 @@ def test_what_was_answered_after_the_lease_ran_out_counts_where_others_did_not_c
     task.store.claim("bob", 150)
     assert len(task.store.claim("bob", 240)) == 240
     task.store.submit([Answer(item["image"], "bob", "none") for item in items[:10]])
-    task.store.give_back("bob", time.time())
+    run_out(task.store)
+    task.store.release_expired()
     receipts = asking(*(answer_to(item, f"e{at}") for at, item in enumerate(items)))["receipts"]
     assert [receipt["status"] for receipt in receipts] == ["surplus"] * 10 + ["accepted"] * 20
     assert over_wanted(task.store) == []
@@ -142,7 +143,8 @@ def test_what_others_answered_meanwhile_is_surplus_and_no_image_has_one_too_many
         store.claim(who, 150)
         assert {claim.image_id for claim in store.claim(who, 240)} >= set(given)
         store.submit([Answer(image, who, "none") for image in given[5:15]])
-        store.give_back(who, time.time())
+        run_out(store)
+        store.release_expired()
     arrive(ann, given[-1])
     assert ann.events["image_id"].tolist() == given
     assert ann.events["status"].tolist() == ["accepted"] * 5 + ["surplus"] * 10 + ["accepted"] * 15
