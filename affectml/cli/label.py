@@ -227,7 +227,6 @@ def export(
     *,
     to: Path | None = None,
     db: Db = None,
-    format_: str | None = None,
     target: str = "labels",
     method: str = "votes",
     images: Path | None = None,
@@ -240,7 +239,6 @@ def export(
 
     Args:
         to: Data set folder, or a file: .parquet, .csv, .jsonl, .json. Default: the data set that is labelled.
-        format_: dataset, table or label-studio. Default: by the path.
         target: Name of the data set's new target.
         method: How the target is made: a method of `label aggregate`.
         images: Folder of the image files, for a new data set. Default: none.
@@ -248,9 +246,8 @@ def export(
     with tasks.open_task(db, to_read=True) as store:
         to = tasks.own_dataset(store) if to is None else to
         told = tasks.export_store(
-            store, to, kind=format_, target=target, method=method, rounds=_rounds(rounds), images=images,
-            replace=replace,
-        )  # fmt: skip
+            store, to, target=target, method=method, rounds=_rounds(rounds), images=images, replace=replace
+        )
     yield told
     if told["format"] != "dataset":
         yield f"{told['rows']} judgements written to {told['to']}, from {told['db']}"
@@ -323,7 +320,6 @@ def import_(
     file: Path,
     *,
     db: Db = None,
-    format_: str | None = None,
     map_: Annotated[Mapping[str, str] | None, Help(metavar="THEIRS=OURS")] = None,
     delimiter: str = "|",
     empty: Empty = None,
@@ -333,16 +329,14 @@ def import_(
 
     Args:
         file: File or folder of judgements.
-        format_: table, label-studio or dataset. Default: by the path.
         map_: Rename a column; may be repeated.
         delimiter: What joins the labels in a cell of CSV.
         invite: Invite the people in the file who are not invited yet.
     """
     with tasks.open_task(db) as store:
         rows = store.import_file(
-            file, invite=invite, image_of=tasks.named_image(store, file), format=format_, rename=map_,
-            delimiter=delimiter, empty=empty,
-        )  # fmt: skip
+            file, invite=invite, image_of=tasks.named_image(store, file), rename=map_, delimiter=delimiter, empty=empty
+        )
         where = store.database.where
     yield {"rows": rows, "db": where}
     yield f"{rows} judgements imported from {file} into {where}"

@@ -49,7 +49,7 @@ def _words_of_the_task(study: Study, taxonomy: Taxonomy, question: str) -> Itera
     for language in study.file.languages:
         if written(language) == ENGLISH:
             continue
-        reading, file = english_name(language), study.file.text_files(language).get(f"study.{language}", FILE)
+        reading, file = english_name(language), study.file.text_files.get(f"study.{language}", FILE)
         with spoken(language):
             unsaid = _(question) == question and not (study.translation(language).question or study.file.question)
         if unsaid and (language != own or question in QUESTIONS.values()):

@@ -330,6 +330,15 @@ def encode(
     )
 
 
+def one_look(
+    judgements: pd.DataFrame, labels: Sequence[str], image_ids: Sequence[str] | None = None, *, rounds: Rounds = "first"
+) -> Panel:
+    """As `encode`, one judgement of each person and image at most; BadJudgement where rounds is "all"."""
+    if rounds == "all":
+        raise BadJudgement("rounds='all' would count a person twice; choose a round, first or last")
+    return encode(judgements, labels, image_ids, rounds=rounds)
+
+
 def validate_judgements(judgements: pd.DataFrame, labels: Sequence[str]) -> None:
     """Check a table against the contract of judgement tables; do nothing where it holds.
 
@@ -384,33 +393,3 @@ def sum_by_image(panel: Panel, values: npt.NDArray[Any]) -> npt.NDArray[np.float
 def people_by_image(panel: Panel) -> IntArray:
     """How many judgements each image has, [N]."""
     return np.bincount(panel.image, minlength=len(panel.image_ids)).astype(np.int64)
-
-
-def judgement_tensor(
-    judgements: pd.DataFrame, labels: Sequence[str], image_ids: Sequence[str] | None = None, *, rounds: Rounds = "first"
-) -> tuple[npt.NDArray[np.uint8], BoolArray, npt.NDArray[np.object_]]:
-    """Who chose what, as arrays: what `affectml_metrics.human_reference` takes.
-
-    Args:
-        judgements: a judgement table.
-        labels: the C labels in order.
-        image_ids: the N images wanted, in order; see `encode`.
-        rounds: which looks count; see `encode`. One judgement per person and image is needed, so "all" is refused.
-
-    Returns:
-        chosen [N, A, C] uint8; asked [N, A], true where that person gave an answer (labels or none; unsure and skip
-        are false); annotator_ids [A].
-
-    Raises:
-        BadJudgement: the first row that breaks the contract, or rounds is "all".
-        UnknownLabel: the first row with a label that is not in `labels`.
-    """
-    if rounds == "all":
-        raise BadJudgement("judgement_tensor: rounds='all' may hold two looks of one person; choose a round")
-    panel = encode(judgements, labels, image_ids, rounds=rounds).answers()
-    shape = (len(panel.image_ids), len(panel.annotator_ids))
-    chosen = np.zeros((*shape, len(panel.labels)), dtype=np.uint8)
-    asked = np.zeros(shape, dtype=bool)
-    chosen[panel.image, panel.annotator] = panel.chosen
-    asked[panel.image, panel.annotator] = True
-    return chosen, asked, panel.annotator_ids

@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 
-from .edited import edit
-
 TINY_CONFIG = {
     "embed_dim": 32,
     "quick_gelu": True,
@@ -108,6 +106,8 @@ def single() -> Callable[[Path, Path], Path]:
     def copied(demo: Path, out: Path) -> Path:
         import numpy as np
         import pandas as pd
+
+        from .checks import edit
 
         shutil.copytree(demo, out)
         table = pd.read_parquet(out / "targets-emotions.parquet")

@@ -16,8 +16,7 @@ from affectml.runs import TrainConfig
 from affectml.training import train_run
 from affectml.training.by_person import CELLS, _votes
 
-from .answered import answered
-from .checks import refused
+from .checks import answered, refused
 
 INSIDE = {"head": "sigmoid", "options": {"l2": 0.01}}
 SAID = {"tastes": 2, "ridge": 5.0}  # larger tastes than most people's

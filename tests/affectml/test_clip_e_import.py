@@ -17,8 +17,7 @@ from affectml.predicting import predict_images
 from affectml.runs import RunFolder
 from affectml.taxonomies import get_taxonomy
 
-from .checks import refused
-from .edited import edit
+from .checks import edit, refused
 
 WEIGHTS = Path(__file__).parent / "clip_e_weights"
 SIX = ["anger", "fear", "joy", "love", "sadness", "surprise"]  # the notebook's order

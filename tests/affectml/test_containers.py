@@ -24,9 +24,7 @@ from affectml.importers.containers import NO_COLUMN, VECTORS, Container
 from affectml.sharing import share_dataset
 from affectml.sharing._cards import licence_id
 
-from .checks import refused
-from .edited import edit
-from .written import words
+from .checks import edit, refused, words
 
 LABELS = ["joy", "awe"]
 VOTES = [*({"joy": 4 - k % 3, "awe": k} for k in range(5)), None]

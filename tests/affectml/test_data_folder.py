@@ -16,10 +16,7 @@ from affectml.errors import BadDataset, BadInput, UnknownLabel
 from affectml_annotation import Answer, BadExport, LabelStore, Task, aggregate
 from affectml_annotation.exchange.dataset_folder import Collected, write_dataset_folder
 
-from .answered import evaluated
-from .checks import refused
-from .edited import edit
-from .written import GOLDEN, one_target
+from .checks import GOLDEN, edit, evaluated, one_target, refused
 
 
 def write(folder: Path, content: dict[str, list[object]], kind: str, values: str, **more: object) -> Dataset:

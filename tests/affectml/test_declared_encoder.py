@@ -13,9 +13,7 @@ from affectml.importers import import_embeddings
 from affectml.runs import RunFolder
 from affectml.sharing._cards import card_text
 
-from .answered import evaluated
-from .checks import refused
-from .written import GOLDEN
+from .checks import GOLDEN, evaluated, refused
 
 SPEC = "affect-tiny"
 NOT_CHECKED, CHECKED = "declared, not checked", "declared, checked"

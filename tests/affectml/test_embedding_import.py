@@ -16,7 +16,7 @@ from affectml.importers import import_table
 from affectml.importers.embeddings import import_embeddings
 from affectml.training import TrainConfig, train_run
 
-from .written import GOLDEN
+from .checks import GOLDEN
 
 RNG = np.random.default_rng(0)
 N, DIM = 60, 5

@@ -24,10 +24,8 @@ from affectml.embeddings.writing import begin_store, write_list, write_part
 from affectml.encoders import load_encoder, read_image
 from affectml.errors import BadDataset, BadInput, EncoderUnavailable
 
-from .checks import files_of, refused
-from .edited import edit
-from .fuzz.before import as_before
-from .noise import noise_set
+from .checks import edit, files_of, noise_set, refused
+from .fuzz.sources import as_before
 
 
 def rewrite(dataset: Dataset, table: pd.DataFrame) -> Dataset:

@@ -21,7 +21,7 @@ from affectml.encoders._guards import published_as
 from affectml.encoders._spec import find
 from affectml.errors import BadInput, EncoderUnavailable
 
-from .edited import edit
+from .checks import edit
 
 WITH_QUICKGELU = ("openai", "laion400m_e32", "metaclip_400m")
 WITH_GELU = "with QuickGELU, but would run with GELU"

@@ -17,9 +17,7 @@ from affectml.errors import BadInput, BadRun, UnknownLabel
 from affectml.heads import PriorHead
 from affectml.runs import RunFolder
 
-from .checks import refused
-from .edited import edited_copy
-from .written import GOLDEN
+from .checks import GOLDEN, edited_copy, refused
 
 HIGH, LOW = 1 / (1 + math.exp(-1)), 1 / (1 + math.exp(1))
 

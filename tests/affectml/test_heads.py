@@ -19,8 +19,7 @@ from affectml import heads
 from affectml.errors import BadInput, BadRun
 from affectml.heads.registry import offered
 
-from .checks import refused
-from .edited import edit
+from .checks import edit, refused
 
 D, C = 6, 3
 TEXTS = np.random.default_rng(7).normal(size=(C, D))

@@ -9,8 +9,8 @@ from affectml.data import Dataset
 from affectml.errors import BadInput, UnknownLabel
 from affectml.importers import import_folder
 
+from .checks import words
 from .fuzz.sources import picture
-from .written import words
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from affectml.importers.published import reader_of
 from affectml.importers.registry import PUBLISHED, published_sets
 from affectml.taxonomies import Taxonomy, mapping
 
+from .checks import words
 from .fuzz import sources
 from .fuzz.reading import written
 from .fuzz.sources import ARTEMIS, LDL, MIKELS, PARROTT, TEST, TRAIN, URL, picture, text
-from .written import words
 
 NOT_DOWNLOADED = "images: a url and no file; they cannot be embedded until they are downloaded"
 SPARE = "images that no row names"

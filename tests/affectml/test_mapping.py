@@ -18,8 +18,7 @@ from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy, mapping
 from affectml.taxonomies._route import find_hop, tables
 from affectml_annotation import count_votes
 
-from .checks import refused
-from .written import one_target
+from .checks import one_target, refused
 
 PAIRS = [(a, b) for a in builtin_names() for b in builtin_names() if a != b]
 FINE = {"artemis-9", "ekman-6", "ekman-7", "emotic-26", "mikels-8", "parrott-25", "parrott-6", "plutchik-8"}
@@ -56,20 +55,18 @@ def test_rows_keep_their_mass_or_are_dropped_and_listed(source, target):
 
 @pytest.mark.parametrize("pair", tables())
 def test_tables_speak_of_labels_that_exist_and_give_reasons(pair):
-    table = tables()[pair]
-    source, target = get_taxonomy(table.source), get_taxonomy(table.target)
-    middle = get_taxonomy(table.via) if table.via else None
-    for label, decision in table.decisions.items():
-        source.index(label)
+    hop = tables()[pair]
+    for label, decision in hop.decisions.items():
+        hop.start.index(label)
         assert decision.take is None or decision.take in decision.options
         for option, why in decision.options.items():
             assert why.startswith(("our reasoning: ", "same word")) or any(c.isdigit() for c in why)
-            assert option == "drop" or set(option.split("+")) <= set(target.labels)
-    if middle is not None:
-        assert find_hop(source, middle)
-        assert find_hop(middle, target)
-    elif table.base is None:
-        assert set(table.decisions) == set(source.labels)
+            assert option == "drop" or set(option.split("+")) <= set(hop.end.labels)
+    if hop.via is not None:
+        assert find_hop(hop.start, hop.via)
+        assert find_hop(hop.via, hop.end)
+    elif hop.kind == "table":
+        assert set(hop.decisions) == set(hop.start.labels)
 
 
 def test_webemo_by_hand():

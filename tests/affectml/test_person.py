@@ -30,9 +30,7 @@ from affectml.people.known import open_people, people_file, read_people, write_p
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, plan_run
 
-from .answered import answered
-from .checks import refused
-from .edited import edit
+from .checks import answered, edit, refused
 
 
 @pytest.fixture(scope="module")

@@ -27,10 +27,7 @@ from affectml.judging.subgroups import kept_promise
 from affectml.predicting import predict_images
 from affectml.training import TrainConfig, fit, plan_run, prepare, train_run
 
-from .answered import answered, evaluated
-from .checks import refused
-from .edited import edited_copy
-from .panels import samples, truth_of
+from .checks import answered, edited_copy, evaluated, refused, truth_of
 
 SLOW = {"demo"}  # fixtures, and so all that asks for them
 
@@ -88,6 +85,16 @@ def test_losses_means_of_units_and_shares_by_hand():
     assert unit_means(np.array([0.0, 0.0, 1.0, 1.0, np.nan]), GROUPS).tolist() == pytest.approx([1 / 3, 1])
     shares = promises.family_scores("shares", torch.tensor([[0.6, 0.2], [0.0, 0.0]]))  # a row of zeros stays
     assert shares.tolist() == [pytest.approx([0.75, 0.25]), [0, 0]]
+
+
+@st.composite
+def samples(draw):
+    """scores and votes [n, c] with many ties, and groups [n] or None."""
+    n, c = draw(st.integers(1, 14)), draw(st.integers(1, 4))
+    cells = st.lists(st.integers(0, 5), min_size=n * c, max_size=n * c)
+    scores = np.array(draw(cells)).reshape(n, c) / 5
+    votes = np.array(draw(cells)).reshape(n, c).astype(float)
+    return scores, votes, draw(st.none() | st.lists(st.sampled_from("abcde"), min_size=n, max_size=n).map(np.array))
 
 
 @given(samples(), st.sampled_from(["recall", "extra"]), st.floats(0.02, 0.98))

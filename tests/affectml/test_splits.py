@@ -18,8 +18,7 @@ from affectml.data import Dataset, DatasetMeta, TargetMeta, Targets, write_datas
 from affectml.data.splits import filled, folds_of, pick, split_dataset, split_table, strata
 from affectml.errors import BadDataset, BadInput
 
-from .checks import refused
-from .edited import edit
+from .checks import edit, refused
 
 LABELS = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
 

@@ -10,7 +10,7 @@ from affectml.embeddings import embedded
 from affectml.encoders import load_encoder
 from affectml.errors import BadInput
 
-from .noise import noise
+from .checks import noise
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,7 @@ from affectml.page import WRITERS
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, Watch, plan_run, prepare, train_run
 
-from .answered import answered
-from .checks import refused
-from .edited import edit
+from .checks import answered, edit, refused
 
 
 @pytest.fixture(scope="session")

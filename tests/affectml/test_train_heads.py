@@ -23,8 +23,7 @@ from affectml.runs import RunFolder
 from affectml.taxonomies import get_taxonomy
 from affectml.training import TrainConfig, train_run
 
-from .checks import refused
-from .written import GOLDEN
+from .checks import GOLDEN, refused
 
 SLOW = {"contrastive"}  # fixtures, and so all that asks for them
 

@@ -34,10 +34,7 @@ from affectml.runs import RunFolder, RunInfo, TrainConfig
 from affectml.runs.config import command, with_settings
 from affectml.training import fit, judge, plan_run, prepare, train_run, write
 
-from .answered import evaluated
-from .checks import refused
-from .edited import edit
-from .written import GOLDEN
+from .checks import GOLDEN, edit, evaluated, refused
 
 CONFIG = TrainConfig(dataset=str(GOLDEN / "data"), multilabel=True, target="emotions", threads=1, options={"l2": 0.1})
 

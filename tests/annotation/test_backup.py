@@ -292,7 +292,7 @@ def test_what_a_link_leads_to_is_replaced_and_the_link_stays(small, tmp_path):
 
 def test_a_database_on_a_server_is_whole_or_untouched(small, postgres_url, tmp_path, monkeypatch):
     made = write_backup(small, tmp_path / "out.db")
-    copies, of = [], backup.Tally.of
+    copies, of = [], backup.tally_of
 
     def cut_short(connection):
         if connection.dialect.name == "sqlite":
@@ -301,7 +301,7 @@ def test_a_database_on_a_server_is_whole_or_untouched(small, postgres_url, tmp_p
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(backup.Tally, "of", cut_short)  # all is written, and not compared yet
+        patch.setattr(backup, "tally_of", cut_short)  # all is written, and not compared yet
         restore(made.file, postgres_url)
     assert [copy.exists() for copy in copies] == [False]  # it lay beside the backup
     with LabelStore(postgres_url) as store:

@@ -439,13 +439,12 @@ def test_checks_and_repeats_are_mixed_in_at_their_rates(open_store):
 
 
 def test_strategies_order_the_images(open_store):
-    store = make(open_store(), images=20, people="uvwxyz", strategy="priority", overlap=3)
-    store.set_priority({"i007": 0.9, "i003": 0.5})
-    assert [c.image_id for c in store.claim("u", 2)] == ["i007", "i003"]
+    store = make(open_store(), images=20, people="uvwxyz", overlap=3)
+    begun = store.claim("u", 1)[0].image_id
     store.enqueue(["i011", "i002"])
-    assert [c.image_id for c in store.claim("v", 3)] == ["i011", "i002", "i007"]
+    assert [c.image_id for c in store.claim("v", 2)] == ["i011", "i002"]
     store.change_task(strategy="fill")
-    assert {c.image_id for c in store.claim("w", 5)} > {"i011", "i002", "i007", "i003"}
+    assert {c.image_id for c in store.claim("w", 3)} == {"i011", "i002", begun}
     store.change_task(strategy="queue")
     assert [c.image_id for c in store.claim("x", 5)] == ["i011", "i002"]
     store.change_task(strategy="stratified")
@@ -477,7 +476,7 @@ def test_asking_for_more_people_never_takes_a_planned_one_away(open_store):
 def test_a_discussion_round_shows_people_only_what_they_answered(open_store):
     store = make(open_store(), images=6, people="uv", overlap=1)
     mine = {c.image_id for c in work(store, "u", 3)}
-    number = store.open_round("discussion", overlap=2)
+    number = store.open_round("discussion")
     again = work(store, "u", round_number=number)
     assert {c.image_id for c in again} == mine
     assert {c.purpose for c in again} == {"discussion"}

@@ -9,7 +9,7 @@ from affectml_annotation.erasing import erase_people
 from affectml_annotation.store.versions import own_version
 from affectml_annotation.study import door, running, visits
 from affectml_annotation.study.door import Ids
-from affectml_annotation.study.overview import as_text, changes, funnel, overview, people
+from affectml_annotation.study.overview import answers_to_questions, as_text, changes, funnel, overview, people
 
 from .studies import come, complete, label, study_with, to_images
 
@@ -113,3 +113,47 @@ def test_who_changed_what_and_when_newest_first(store):
     assert found["at"].is_monotonic_decreasing
     now = overview(store)
     assert (now.version, now.affectml, now.came) == (2, own_version(), 0)
+
+
+# What people answered about themselves
+
+
+MUCH = [
+    {"id": "age", "text": "Age?", "kind": "number", "required": False},
+    {"id": "mood", "text": "Mood?", "kind": "scale", "low": 1, "high": 4, "required": False},
+    {"id": "media", "text": "Media?", "kind": "several", "options": ["film", "text"], "required": False},
+    {"id": "group", "text": "Group?", "kind": "choice", "options": ["a", "b"], "required": False},
+    {"id": "why", "text": "Why?", "kind": "text", "required": False},
+]
+FOUR = [
+    {"age": 18, "mood": 1, "media": ["film", "text"], "group": "b", "why": "so"},
+    {"age": 25, "mood": 4, "media": ["text"], "group": "b", "why": "<b>no</b>"},
+    {"age": 34, "mood": 4},
+    {"age": 40.5, "group": "a"},
+]
+
+
+def test_answers_are_counted_by_option_and_by_number_and_texts_tell_no_order(opened):
+    store = opened(before={"questions": MUCH}, after={"questions": []}, places={"people": 9})
+    people = [come(store, f"P{n}") for n, _ in enumerate(FOUR)]
+    for who, given in zip(people, FOUR, strict=True):
+        visits.answer_questions(store, who, "before", given)
+    found = {one.question.id: one for one in answers_to_questions(store)}
+    assert {name: one.people for name, one in found.items()} == {"age": 4, "mood": 3, "media": 2, "group": 3, "why": 2}
+    assert found["age"].counts == {  # 22.5 in less than a dozen spans of 2, and no narrower round width
+        "18 to 20": 1, "20 to 22": 0, "22 to 24": 0, "24 to 26": 1, "26 to 28": 0, "28 to 30": 0, "30 to 32": 0,
+        "32 to 34": 0, "34 to 36": 1, "36 to 38": 0, "38 to 40": 0, "40 to 42": 1,
+    }  # fmt: skip
+    assert found["mood"].counts == {"1": 1, "2": 0, "3": 0, "4": 2}
+    assert found["media"].counts == {"film": 1, "text": 2}
+    assert found["group"].counts == {"a": 1, "b": 2}
+    assert (found["why"].counts, found["why"].texts) == ({}, ("<b>no</b>", "so"))
+
+    store.withdraw(people[0])
+    changed = [{**MUCH[3], "options": ["b", "c"]}, *MUCH[4:]]
+    other = study_with(before={"questions": changed}, after={"questions": []})
+    running.open_study(store, other, by="lead")
+    found = {one.question.id: one for one in answers_to_questions(store)}
+    assert [*found] == ["age", "mood", "media", "group", "why"]
+    assert (found["group"].people, found["group"].counts) == (2, {"b": 1, "c": 0})  # "a" is no option any more
+    assert found["why"].texts == ("<b>no</b>",)

@@ -13,29 +13,29 @@ Gwet's AC1, which does not.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 
 from affectml_annotation.agreement.values import (
+    BoolArray,
     FloatArray,
+    IntArray,
     Interval,
     SetDistance,
-    Values,
     add_bounds,
     blocks_of,
     distance_table,
     divided,
     interval,
-    number_values,
-    one_look,
-    set_values,
+    numbers_of,
+    set_codes,
     similar_pairs,
     without_each,
 )
 from affectml_annotation.errors import BadJudgement
-from affectml_annotation.judgements import Rounds, Votes, count_votes, found_labels
+from affectml_annotation.judgements import Rounds, Votes, count_votes, found_labels, one_look
 
 Distance = Literal["masi", "jaccard", "nominal", "interval"]
 OF_SETS = get_args(SetDistance)
@@ -60,39 +60,32 @@ class Alpha(Interval):
 Evaluate = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
 
 
-def _counts(values: Values, images: int) -> Any:
-    """Sparse [V, N]: how often each value was given to each image."""
+def _sets(image: IntArray, chosen: BoolArray, size: FloatArray, distance: SetDistance) -> Evaluate:
+    """Do and De through distances between distinct sets, of which a block at a time has its own with all others."""
     from scipy.sparse import csr_array
 
-    ones = np.ones(len(values.image))
-    return csr_array((ones, (values.value, values.image)), shape=(len(values.names), images))
-
-
-def _sets(values: Values, size: FloatArray, distance: SetDistance) -> Evaluate:
-    """Do and De through distances between distinct sets, of which a block at a time has its own with all others."""
-    counts, names = _counts(values, len(size)), values.names.astype(bool)
+    code, sets = set_codes(chosen)
+    counts = csr_array((np.ones(len(image)), (code, image)))  # [V, N]: how often each set was given to each image
     seen = np.zeros(len(size))
-    for i, _, alike in similar_pairs(values.image, values.value, names, distance):
-        seen += np.bincount(values.image[i], weights=1 - alike, minlength=len(size))
+    for i, _, alike in similar_pairs(image, chosen, distance):
+        seen += np.bincount(image[i], weights=1 - alike, minlength=len(size))
     seen = 2 * seen / (size - 1)
 
     def evaluate(weights: FloatArray) -> tuple[FloatArray, FloatArray]:
         drawn = (counts @ weights.T).T
         across = np.zeros(len(weights))
-        for at in range(0, len(names), BLOCK):
+        for at in range(0, len(sets), BLOCK):
             some = slice(at, at + BLOCK)
-            across += ((drawn[:, some] @ distance_table(names[some], names, distance)) * drawn).sum(axis=1)
+            across += ((drawn[:, some] @ distance_table(sets[some], sets, distance)) * drawn).sum(axis=1)
         return weights @ seen, across
 
     return evaluate
 
 
-def _interval(values: Values, size: FloatArray) -> Evaluate:
+def _interval(image: IntArray, numbers: FloatArray, size: FloatArray) -> Evaluate:
     """Squared differences need only sums and sums of squares."""
-    low, high = values.names.min(), values.names.max()
-    x = ((values.names - low) / (high - low if high > low else 1.0))[values.value]
-    one = np.bincount(values.image, weights=x, minlength=len(size))
-    two = np.bincount(values.image, weights=x**2, minlength=len(size))
+    x = (numbers - numbers.min()) / (np.ptp(numbers) or 1.0)
+    one, two = np.bincount(image, weights=x), np.bincount(image, weights=x**2)
     seen = 2 * (size * two - one**2) / (size - 1)
 
     def evaluate(weights: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -154,12 +147,15 @@ def krippendorff_alpha(
             f"value: {', '.join(OF_SETS)} compare sets of labels; interval compares numbers, of the column that "
             f"value names; received distance {distance!r} and value {value!r}"
         )
-    panel = one_look(judgements, _names(judgements, labels), rounds)
-    values = (set_values(panel) if value is None else number_values(panel, judgements, value)).pairable()
-    if not len(values.image):
+    panel = one_look(judgements, _names(judgements, labels), rounds=rounds)
+    answers = panel.answers()
+    image, said = (answers.image, answers.chosen) if value is None else numbers_of(panel, judgements, value)
+    paired = np.bincount(image, minlength=1)[image] >= 2
+    if not paired.any():
         return Alpha(float("nan"), undefined="no image has answers of two people")
-    size = np.bincount(values.image).astype(np.float64)
-    evaluate = _interval(values, size) if distance == "interval" else _sets(values, size, distance)
+    image, said = np.unique(image[paired], return_inverse=True)[1], said[paired]
+    size = np.bincount(image).astype(np.float64)
+    evaluate = _interval(image, said, size) if distance == "interval" else _sets(image, said, size, distance)
     alpha = partial(_alpha, evaluate, size)
     point, observed, expected = (float(part[0]) for part in alpha(np.ones((1, len(size)))))
     undefined = "everybody always gave the same answer" if np.isnan(point) else None

@@ -1,4 +1,4 @@
-"""What agreement is made of: answers as numbered values, pairs of them, distances between sets, and intervals."""
+"""What agreement is made of: answers as numbers, pairs of them, distances between sets, and intervals."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from affectml_annotation.errors import BadJudgement
-from affectml_annotation.judgements import Panel, Rounds, encode
+from affectml_annotation.judgements import Panel
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
@@ -18,42 +18,15 @@ SetDistance = Literal["masi", "jaccard", "nominal"]
 
 LEVEL = 0.95  # of every interval
 _PAIRS = 2_000_000  # at once
-_TABLE_SETS = 2_000  # distinct sets whose distances are looked up in one table
 BLOCKS = 200  # left out one by one at most: one image each, or where there are more, as many of them in each
 _CELLS = 2**22  # weights at once
 SKEWED_FROM = 15  # blocks; of fewer nobody knows the skewness
-
-
-def one_look(judgements: pd.DataFrame, labels: Sequence[str], rounds: Rounds) -> Panel:
-    """The table as numbers, one judgement of each person and image at most; BadJudgement where rounds is "all"."""
-    if rounds == "all":
-        raise BadJudgement("rounds='all' would compare a person with themselves; choose a round, first or last")
-    return encode(judgements, labels, rounds=rounds)
 
 
 def divided(values: npt.ArrayLike, by: npt.ArrayLike) -> FloatArray:
     """values / by; nan or inf where that is 0."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.divide(values, by), dtype=np.float64)
-
-
-@dataclass(frozen=True, eq=False)
-class Values:
-    """Answers as values: image [M] and value [M] are numbers, and `names` [V] says what each value is.
-
-    `names` is [V, C] indicators for sets, [V] floats for numbers.
-    """
-
-    image: IntArray
-    value: IntArray
-    names: BoolArray | FloatArray
-
-    def pairable(self) -> "Values":
-        """Only images with two answers or more, images and values renumbered."""
-        keep = np.bincount(self.image, minlength=1)[self.image] >= 2
-        image = np.unique(self.image[keep], return_inverse=True)[1]
-        used, value = np.unique(self.value[keep], return_inverse=True)
-        return Values(image.astype(np.int64), value.astype(np.int64), self.names[used])
 
 
 def set_codes(chosen: BoolArray) -> tuple[IntArray, BoolArray]:
@@ -68,31 +41,21 @@ def set_codes(chosen: BoolArray) -> tuple[IntArray, BoolArray]:
     return code.astype(np.int64), chosen[first]
 
 
-def set_values(panel: Panel) -> Values:
-    """Every answer as a set of labels."""
-    answers = panel.answers()
-    code, sets = set_codes(answers.chosen)
-    return Values(answers.image, code, sets)
-
-
-def number_values(panel: Panel, judgements: pd.DataFrame, value: str) -> Values:
-    """Every answer as a number.
+def numbers_of(panel: Panel, judgements: pd.DataFrame, value: str) -> tuple[IntArray, FloatArray]:
+    """Every answer as a number: the image [M] of each, and the number [M]; missing ones are left out.
 
     value: a numeric column (valence, arousal), or `intensities:LABEL`, the number beside that label in such a column.
-    Missing numbers are left out.
     """
-    answers = panel.answers()
     if ":" in value and value not in judgements.columns:
-        numbers = _beside(answers, judgements, *value.split(":", 1))
-    elif value in judgements.columns:
+        panel = panel.answers()
+        numbers = _beside(panel, judgements, *value.split(":", 1))
+    elif value in judgements.columns:  # a place on the valence-arousal plane counts whatever was said of the labels
         column = pd.to_numeric(judgements[value], errors="raise").to_numpy(dtype=float, na_value=np.nan)
         numbers = column[panel.row]
-        answers = panel  # a place on the valence-arousal plane counts whatever was said of the labels
     else:
         raise BadJudgement(f"value: no column {value!r} in the table (columns: {', '.join(judgements.columns)})")
     known = np.isfinite(numbers)
-    names, code = np.unique(numbers[known], return_inverse=True)
-    return Values(answers.image[known], code.astype(np.int64), names)
+    return panel.image[known], numbers[known]
 
 
 def _beside(answers: Panel, judgements: pd.DataFrame, column: str, label: str) -> FloatArray:
@@ -254,18 +217,11 @@ def _without_skew(t: float, skew: float) -> float:
 
 
 def similar_pairs(
-    image: IntArray, code: IntArray, sets: BoolArray, distance: SetDistance
+    image: IntArray, chosen: BoolArray, distance: SetDistance = "masi"
 ) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
-    """Every pair of answers to one image, with 1 - distance. code [M]: which of the distinct sets each answer is."""
-    table = distance_table(sets, sets, distance) if len(sets) <= _TABLE_SETS else None
+    """Every pair of answers to one image, with 1 - distance. chosen [M, C]: the sets."""
     for i, j in image_pairs(image):
-        apart = set_distances(sets[code[i]], sets[code[j]], distance) if table is None else table[code[i], code[j]]
-        yield i, j, 1 - apart
-
-
-def similar_answers(answers: Panel) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
-    """As `similar_pairs`, of a panel's answers by MASI's distance."""
-    yield from similar_pairs(answers.image, *set_codes(answers.chosen), "masi")
+        yield i, j, 1 - set_distances(chosen[i], chosen[j], distance)
 
 
 def add_bounds(found: pd.DataFrame, name: str, spans: Sequence[Interval]) -> None:

@@ -101,7 +101,6 @@ class LabelStore(Claiming, Submitting, Reading):
     steer = _steered(setup.steer)
     add_images = _steered(setup.add_images)
     add_checks = engine.transaction(setup.add_checks)
-    set_priority = _steered(setup.set_priority)
     enqueue = _steered(setup.enqueue)
     open_round = engine.transaction(setup.open_round)
     second_look = engine.transaction(setup.second_look)

@@ -144,8 +144,6 @@ def candidates(connection: sa.Connection, who: str, round_number: int) -> list[i
     keys: list[sa.ColumnElement[Any]] = [image.c.queue_rank.is_(None), image.c.queue_rank]
     if task.strategy == "fill":
         keys.append(slot.c.taken.desc())
-    elif task.strategy == "priority":
-        keys += [image.c.priority.is_(None), image.c.priority.desc()]
     elif task.strategy == "queue":
         where.append(image.c.queue_rank.is_not(None))
     elif task.strategy == "stratified":
@@ -234,13 +232,13 @@ def is_control(task: Task, who: str, position: int) -> bool:
 
 _AT_SLOT = (slot.c.round == sa.bindparam("number"), slot.c.position == sa.bindparam("at_position"))
 FREE = sa.select(slot.c.position).where(*_AT_SLOT, slot.c.taken < slot.c.wanted)
-_LOCK_FREE = FREE.with_for_update(skip_locked=True)
 TAKE = slot.update().where(*_AT_SLOT).values(taken=slot.c.taken + 1)
-_SEEN = sa.select(assignment.c.place).where(
+_SEEN = sa.exists().where(
     assignment.c.annotator_id == sa.bindparam("who"),
-    assignment.c.round == sa.bindparam("number"),
-    assignment.c.position == sa.bindparam("at_position"),
+    assignment.c.round == slot.c.round,
+    assignment.c.position == slot.c.position,
 )
+_FREE_AND_NEW = FREE.where(~_SEEN).with_for_update(skip_locked=True)
 
 
 def _task(
@@ -249,12 +247,9 @@ def _task(
     just_now = {row["position"] for row in fresh if row["round"] == this.number}  # a check that people were queued for
     while proposed:
         where = {"number": this.number, "at_position": proposed.pop(0)}
-        if where["at_position"] in just_now or connection.execute(_LOCK_FREE, where).first() is None:
-            continue
-        if connection.execute(_SEEN, {**where, "who": who}).first() is not None:
-            continue
-        connection.execute(TAKE, where)
-        return where["at_position"], this.number, "task" if this.purpose == "main" else this.purpose, True
+        if where["at_position"] not in just_now and connection.execute(_FREE_AND_NEW, where | {"who": who}).first():
+            connection.execute(TAKE, where)
+            return where["at_position"], this.number, "task" if this.purpose == "main" else this.purpose, True
     return None
 
 

@@ -7,20 +7,17 @@ import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Literal, get_args
 
 from affectml_annotation.errors import StoreError
 
-Kind = Literal["labels", "checks"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 BACKUP = "backup"  # the key of the setting by which a database is a backup
 KEPT = re.compile(r"\d{4}-\d\d-\d\dT\d{6}Z\.db")  # what backups are called that are kept of a task
 
 
-def default_database(dataset: str | Path, kind: Kind = "labels") -> Path:
-    """`NAME-labels.db` beside the data set's folder; `checks`: of the task that asks whether labels are reasonable."""
+def default_database(dataset: str | Path) -> Path:
+    """`NAME-labels.db` beside the data set's folder."""
     folder = Path(dataset).resolve()
-    return folder.parent / f"{folder.name}-{kind}.db"
+    return folder.with_name(f"{folder.name}-labels.db")
 
 
 def backups_of(file: Path) -> Path:

@@ -445,11 +445,11 @@ class Submitting(OnDatabase):
             .join(event, event.c.event_id == conflict.c.event_id)
             .where(conflict.c.event_id == event_id)
         )
+        author = sa.select(event.c.annotator_id).where(event.c.event_id == event_id).scalar_subquery()
+        theirs = sa.select(annotator).where(annotator.c.annotator_id == author).with_for_update()
         with self.database.write() as connection:
-            if (row := connection.execute(about).one_or_none()) is not None:
-                theirs = sa.select(annotator).where(annotator.c.annotator_id == row.annotator_id)
-                connection.execute(theirs.with_for_update())  # no correction of theirs and no other decision between
-                row = connection.execute(about).one_or_none()
+            connection.execute(theirs)  # no correction of theirs and no other decision between
+            row = connection.execute(about).one_or_none()
             if row is None or row.resolved_at is not None:
                 raise StoreError(f"no open conflict about event {event_id!r}")
             if keep:

@@ -91,8 +91,7 @@ def change_state(connection: sa.Connection, state: str, *, by: str) -> None:
     """
     if state not in STATES:
         raise StoreError(f"state: expected {', '.join(STATES)}, but received {state!r}{did_you_mean(state, STATES)}")
-    lock(connection)
-    write_setting(connection, KEY, {**read_setting(connection, KEY), "state": state})
+    write_setting(connection, KEY, {**lock(connection), "state": state})
     setup.note_change(connection, by, {"state": state})
 
 
@@ -101,17 +100,18 @@ def more_places(connection: sa.Connection, people: int, *, by: str) -> None:
     """Open places for so many more people; they are given the images that still want somebody."""
     if people < 1:
         raise StoreError(f"people: expected one at least, but received {people}")
-    lock(connection)
-    now = read_setting(connection, KEY)
+    now = lock(connection)
     write_setting(connection, KEY, {**now, "more": now["more"] + people})
     setup.note_change(connection, by, {"more": people})
 
 
-def lock(connection: sa.Connection) -> None:
-    """One at a time counts people and takes a place. Raises StoreError where there is no study."""
+def lock(connection: sa.Connection) -> dict[str, Any]:
+    """One at a time counts people and takes a place; gives the state and `more`. StoreError where there is no study."""
     versions.lock(connection)
-    if read_setting(connection, KEY) is None:
+    setting: dict[str, Any] | None = read_setting(connection, KEY)
+    if setting is None:
         raise StoreError(NO_STUDY)
+    return setting
 
 
 def is_full(connection: sa.Connection, file: Task, now: int) -> bool:
@@ -129,12 +129,9 @@ def is_answer_full(connection: sa.Connection, file: Task, who: str, given: Mappi
         limit = most if isinstance(most, int) else most.get(given.get(name, ""))
         if limit is None or name not in given:
             continue
-        others = connection.scalars(
-            sa.select(questionnaire.c.value)
-            .join(visit, visit.c.annotator_id == questionnaire.c.annotator_id)
-            .where(questionnaire.c.question == name, visit.c.annotator_id != who, holds_place(now))
-        )
-        if sum(value == given[name] for value in others) >= limit:
+        others = (visit.c.annotator_id == questionnaire.c.annotator_id, visit.c.annotator_id != who, holds_place(now))
+        values = connection.scalars(sa.select(questionnaire.c.value).where(questionnaire.c.question == name, *others))
+        if sum(value == given[name] for value in values) >= limit:
             return True
     return False
 
