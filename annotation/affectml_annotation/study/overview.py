@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
+from affectml_annotation.agreement.alpha import with_interval
 from affectml_annotation.agreement.by_person import annotator_report
-from affectml_annotation.agreement.values import with_interval
 from affectml_annotation.judgements import are_data
 from affectml_annotation.store import LabelStore
 from affectml_annotation.store.engine import reading, table_of
