@@ -499,9 +499,9 @@ def test_a_disk_that_fills_up_within_a_write_leaves_the_data_set_as_it_was(judge
     answer(answered, "i1.png", "fear")
     targets = {**VOTES, "more": VOTES["rates"]}
     do = {
-        "export": lambda: add_to(judged, answered, targets, replace=True),
-        "erase": lambda: erase_people(["dea"], folder=judged),
-        "aggregate": lambda: make_target_again(judged, "rates", by("majority")),
+        "export": partial(write_dataset_folder, judged, Collected.of(answered), targets, replace=True),
+        "erase": partial(erase_people, ["dea"], folder=judged),
+        "aggregate": partial(make_target_again, judged, "rates", by("majority")),
     }[deed]
     before, failures = content(judged), 0
     (judged / "notes.json").write_text("old")
