@@ -58,7 +58,7 @@ NOT_RUN = {
         "it downloads other people's photographs; tests/affectml/test_fetch.py has a server for that",
         "it downloads the encoder's weights",
         "it needs a cluster with Slurm",
-        "it needs a Ray cluster; tests/affectml/test_ray.py starts one",
+        "it needs a Ray cluster; tests/affectml/test_parts.py starts one",
     ],
     "labelling.md": [
         "servers, which the tests of the page start",

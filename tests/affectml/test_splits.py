@@ -18,7 +18,7 @@ from affectml.data import Dataset, DatasetMeta, TargetMeta, Targets, write_datas
 from affectml.data.splits import filled, folds_of, pick, split_dataset, split_table, strata
 from affectml.errors import BadDataset, BadInput
 
-from .checks import edit, refused
+from .checks import edit, refused, single
 
 LABELS = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
 
@@ -265,7 +265,7 @@ def test_a_file_that_changes_meanwhile_and_a_data_set_without_targets_are_refuse
     assert Dataset.open(data.root).images.equals(theirs)
 
 
-def test_train_without_a_split_goes_on_with_rare_labels_and_leaves_the_data_set_alone(demo_set, single, tmp_path):
+def test_train_without_a_split_goes_on_with_rare_labels_and_leaves_the_data_set_alone(demo_set, tmp_path):
     root = single(demo_set(images=40, seed=1).root, tmp_path / "set")
     before = (root / "images.parquet").read_bytes()
     said, options = [], {"encoder": "affect-tiny", "threads": 1}

@@ -257,7 +257,7 @@ def test_no_more_than_one_in_twenty_unbiased_systems_is_accused():
 
 @pytest.mark.slow
 def test_nothing_planted_alarms_at_most_as_often_as_promised_and_what_is_planted_is_found():
-    assert alarms(50) <= 5
-    assert alarms(50, spread=(8.0, 1.0), noise=0.0) <= 5
+    assert alarms(50, images=100) <= 5
+    assert alarms(50, images=100, spread=(8.0, 1.0), noise=0.0) <= 5
     assert alarms(20, bias=1.0) >= 18
     assert alarms(20, worse=1.0) >= 18

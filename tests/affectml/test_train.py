@@ -19,7 +19,7 @@ from affectml.page import WRITERS
 from affectml.runs import RunFolder
 from affectml.training import TrainConfig, Watch, plan_run, prepare, train_run
 
-from .checks import answered, edit, refused
+from .checks import answered, edit, refused, single
 
 
 @pytest.fixture(scope="session")
@@ -143,7 +143,7 @@ def test_a_run_has_its_number_when_it_is_whole_and_never_anothers(run, demo, spe
     assert sorted(path.name for path in Path("runs").iterdir()) == ["data-001", "data-002", "data-003"]
 
 
-def test_single_labels_with_multilabel_are_trained_as_single_positives_and_it_is_said(single, demo, train, tmp_path):
+def test_single_labels_with_multilabel_are_trained_as_single_positives_and_it_is_said(demo, train, tmp_path):
     said = []
     run = train(single(demo, tmp_path / "d"), say=said.append)
     assert "single labels are not negatives" in said[0]

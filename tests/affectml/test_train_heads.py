@@ -23,7 +23,7 @@ from affectml.runs import RunFolder
 from affectml.taxonomies import get_taxonomy
 from affectml.training import TrainConfig, train_run
 
-from .checks import GOLDEN, refused
+from .checks import GOLDEN, refused, single
 
 SLOW = {"contrastive"}  # fixtures, and so all that asks for them
 
@@ -110,7 +110,7 @@ def test_a_head_of_ones_own_is_trained_and_opened_once_it_is_imported(told, demo
 
 
 @pytest.fixture
-def one_label(single, one_answer, tmp_path):
+def one_label(one_answer, tmp_path):
     return single(one_answer, tmp_path / "one label")
 
 
