@@ -151,7 +151,7 @@ class Anything:
 
     def second_look(self):
         row = self.draw.choice(rows(self.store, schema.answer))
-        self.store.second_look(row.annotator_id, row.image_id, of=row.round)
+        self.store.second_look(row.annotator_id, row.image_id)
 
     def enqueue(self):
         images = [self.image() for _ in range(3)]
@@ -159,7 +159,7 @@ class Anything:
 
     def steer(self):
         overlap = self.draw.choice([2, 3, 4])
-        strategy = self.draw.choice(["random", "fill", "stratified", "priority"])
+        strategy = self.draw.choice(["random", "fill", "stratified", "queue"])
         self.store.steer(changes={"overlap": overlap, "strategy": strategy}, lower=self.draw.random() < 0.3)
 
     def add_images(self):

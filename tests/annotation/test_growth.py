@@ -27,7 +27,6 @@ READS_ALL = {  # or, of the slots, all of a round, of which there is one for eac
     "overview.people": "so is it for a participant",
     "reading.Reading.skipped_images": "so is it where it is none",
     "reading.Reading.progress": "the images of a round are counted",
-    "reading._count": "so are those which are complete",
     "setup._ask_more": "every image gets the new overlap",
     "setup.open_round": "every image of another round is asked about again",
     "setup.enqueue": "once for all images that are queued",

@@ -57,20 +57,18 @@ class Server:
         self.url = f"http://localhost:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *streamlit: str) -> "Server":
+    def start(self) -> "Server":
         command = [sys.executable, "-m", "streamlit", "run", str(self.entry), "--server.port", str(self.port)]
-        command += ["--server.headless", "true", *streamlit, "--", *self.arguments]
+        command += ["--server.headless", "true", "--", *self.arguments]
         with self.log.open("ab") as log:
-            environment = {**os.environ, "OMP_NUM_THREADS": "1"}
             self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, cwd=self.log.parent, env=environment, start_new_session=True
+                command, stdout=log, stderr=log, cwd=self.log.parent, start_new_session=True
             )
-        base = streamlit[1] + "/" if "--server.baseUrlPath" in streamlit else ""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 break
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/{base}_stcore/health", timeout=2):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2):
                 return self
             time.sleep(0.05)
         self.stop()
@@ -94,6 +92,12 @@ class Server:
     def store(self) -> LabelStore:
         """Its label store, beside the one that it has open itself."""
         return LabelStore(self.db)
+
+    def close_store(self) -> None:
+        """Close it, until it is asked for again."""
+        if "store" in vars(self):
+            self.store.close()
+            del self.store
 
     def events(self) -> pd.DataFrame:
         """Everything stored, in the order it came."""
@@ -136,7 +140,6 @@ def servers(
         study: Path | None = None,
         entry: Path = RELABEL,
         db: str | None = None,
-        streamlit: tuple[str, ...] = (),
         secrets: str | None = None,
     ) -> Server:
         folder = tmp_path_factory.mktemp("server")
@@ -147,13 +150,12 @@ def servers(
         if secrets is not None:
             (folder / ".streamlit").mkdir()
             (folder / ".streamlit" / "secrets.toml").write_text(secrets.replace("SERVER", server.url))
-        return server.start(*streamlit)
+        return server.start()
 
     yield starter
     for server in running:
         server.stop()
-        if "store" in vars(server):
-            server.store.close()
+        server.close_store()
 
 
 start = pytest.fixture(servers)

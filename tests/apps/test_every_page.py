@@ -231,14 +231,12 @@ def test_whoever_only_looked_holds_no_image(lively, page, saving, person, eventu
 
     looker = person(lively, "looker").enter().stocked()
     first = looker.image
-    assert held(lively.store)["looker"] == 6
-    leave()
-    eventually(lambda: held(lively.store)["looker"] == 0)
-    looker.open()
-    assert looker.image == first
-    page.goto("about:blank")
-    eventually(lambda: held(lively.store)["looker"] == 0)
-    looker.open().stocked().press("1")
+    for go in (leave, lambda: page.goto("about:blank")):
+        assert held(lively.store)["looker"] == 6
+        go()
+        eventually(lambda: held(lively.store)["looker"] == 0)
+        assert looker.open().stocked().image == first
+    looker.press("1")
     leave()
     looker.open()
     assert (looker.image, len(looker.chosen)) == (first, 1)

@@ -1,4 +1,4 @@
-"""Many images, many people, many days: the page opens as fast, the app stays small, and nothing is lost.
+"""Many images, many people, many days, and outages: the page opens as fast, the app stays small, and nothing is lost.
 
 People and days in short; in full: benchmarks/README.md.
 """
@@ -100,3 +100,14 @@ def test_days_of_labelling_and_restarts_leave_the_answers_and_nothing_else():
     assert [each["day"] for each in days] == ["1", "2"]
     assert [each["backups"] for each in days] == ["0", "1"]
     assert days[-1]["answers"] == "240"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("chromium")
+@pytest.mark.parametrize("fault", ["postgresql-immediate-1", "sqlite-killed-1"])
+def test_an_outage_costs_nobody_an_answer_and_the_page_goes_on_by_itself(fault):
+    """The benchmark names no place either."""
+    table = printed("outages.py", fault, "--clients", "3", "--browsers", "1", "--around", "2")
+    _, away, typed, stored, *_ = (cell.strip() for cell in table.splitlines()[-1].strip("|").split("|"))
+    assert int(stored) == int(typed) > 0
+    assert float(away) >= int(fault[-1])

@@ -3,6 +3,7 @@
 import re
 import shutil
 import time
+from pathlib import Path
 from unittest.mock import Mock
 
 import pandas as pd
@@ -15,7 +16,7 @@ from affectml_annotation.store.versions import all_versions
 from affectml_annotation.uncertainty import disagreement
 from affectml_apps.relabel import lead, queries
 from affectml_apps.relabel.identity import known_as, may_lead
-from affectml_apps.relabel.pages.who import may_see_lead_pages
+from affectml_apps.relabel.pages import out
 from affectml_apps.relabel.sync import NotAllowed, exchange
 from affectml_apps.text import with_code
 
@@ -50,15 +51,9 @@ def test_nobody_sees_an_image_before_giving_a_name_and_agreeing(task):
     assert len(app.get("bidi_component")) == 1
 
 
-def test_where_other_machines_reach_a_page_without_sign_in_nobody_leads(task):
-    assert may_see_lead_pages()
-    task.only_here = False
-    assert not may_see_lead_pages()
-
-
-@pytest.mark.parametrize("name", ["", "   ", "<b>ann</b>"])
-def test_what_is_no_name_is_refused(task, name):
-    assert "1 to 80 characters" in said(enter(name))
+def test_what_is_no_name_is_refused(task):
+    for name in ("", "   ", "<b>ann</b>"):
+        assert "1 to 80 characters" in said(enter(name))
     assert task.store.annotators().empty
 
 
@@ -81,14 +76,15 @@ def test_where_an_invitation_is_needed_others_stay_out(task):
 
 
 def test_the_lead_takes_back_what_nobody_used_and_closes_the_entry_of_those_who_answered(answered):
-    answered.store.invite(["new"])
+    answered.store.invite(["new", "zoe"])
+    answered.store.claim("bob", 2)
     before = answered.store.judgements()
     app = submit(page("progress"), "Take back the invitation", {"Take off the list": ["new", "ann"]})
     assert "Taken back." in said(app)
     assert app.table[0].value[["person", "status"]].to_numpy().tolist() == [
-        ["ann", "closed"], ["bob", "takes part"], ["eve", "takes part"]
+        ["ann", "closed"], ["bob", "takes part, holds 2"], ["eve", "takes part"], ["zoe", "invited"]
     ]  # fmt: skip
-    assert answered.store.annotators()["annotator_id"].tolist() == ["ann", "bob", "eve"]
+    assert answered.store.annotators()["annotator_id"].tolist() == ["ann", "bob", "eve", "zoe"]
     assert answered.store.judgements().equals(before)
     assert "closed your entry" in said(page("label", who="ann"))
     with pytest.raises(NotAllowed, match="closed your entry"):
@@ -113,31 +109,6 @@ def test_flags_and_notes_stand_on_a_page(answered):
     assert "(and 11 skipped or unsure)" in said(page("progress"))
 
 
-def test_people_are_told_by_the_languages_of_their_answers_where_there_are_any(task):
-    task.store.invite(["ann", "bob", "eve"])
-    assert "languages" not in page("progress").table[0].value
-    for who, language in (("ann", "de"), ("bob", "ar")):
-        say(task.store, who, 2, language=language)
-    app = page("progress")
-    assert "Answers by language: de 2 (people: 1), ar 2 (people: 1)." in said(app)
-    assert app.table[0].value["languages"].tolist() == ["de", "ar", ""]
-
-
-def test_whoever_holds_images_now_is_seen_to(task):
-    task.store.invite(["ann", "bob"])
-    task.store.consent("ann")
-    task.store.claim("ann", 2)
-    shown = page("progress").table[0].value[["person", "status"]]
-    assert shown.to_numpy().tolist() == [["ann", "takes part, holds 2"], ["bob", "invited"]]
-
-
-def test_what_was_done_is_told_once(task):
-    app = page("progress")
-    for button, told in (("Save the file", "Saved: version 1."), ("Save", "Saved.")):
-        assert [element.value for element in press(app, button).toast] == [told]
-    assert not app.run().toast
-
-
 @pytest.mark.parametrize("only_here", [True, False])
 def test_withdrawing_needs_a_yes_takes_all_answers_out_and_is_undone_by_the_lead(answered, monkeypatch, only_here):
     answered.only_here = only_here
@@ -158,26 +129,29 @@ def test_withdrawing_needs_a_yes_takes_all_answers_out_and_is_undone_by_the_lead
     assert "Who withdrew" not in [element.label for element in app.multiselect]
 
 
-def test_that_languages_are_pooled_is_said_where_there_are_several(answered):
+def test_languages_of_answers_are_told_of_people_and_that_they_are_pooled_where_there_are_several(task):
+    task.store.invite(["ann", "bob", "eve"])
+    say(task.store, "eve", 2)
+    assert "languages" not in page("progress").table[0].value
     assert "are pooled" not in said(page("said"))
-    store = answered.store
-    store.change_task(overlap=9)
-    store.invite(people := ["de1", "en1"])
-    for who in people:
-        say(store, who, 20, "awe", language=who[:2])
+    for who, language in (("ann", "de"), ("bob", "ar")):
+        say(task.store, who, 20, language=language)
+    app = page("progress")
+    assert "Answers by language: de 20 (people: 1), ar 20 (people: 1)." in said(app)
+    assert app.table[0].value["languages"].tolist() == ["de", "ar", ""]
     for name in ("said", "out"):
-        assert "Answers in 2 languages (de 20, en 20) are pooled" in said(page(name))
+        assert "Answers in 2 languages (ar 20, de 20) are pooled" in said(page(name))
 
 
-@pytest.mark.parametrize("module", ["label", "who", "progress", "said", "out"])
-def test_every_page_draws_without_answers_and_a_name_in_its_address_creates_nobody(task, module):
-    app = page(module, who="x")
-    assert not app.exception
-    assert app.title[0].value
+def test_every_page_draws_without_answers_and_a_name_in_its_address_creates_nobody(task):
+    for module in ("label", "who", "progress", "said", "out"):
+        app = page(module, who="x")
+        assert not app.exception
+        assert app.title[0].value
     assert task.store.annotators().empty
 
 
-def test_set_up_asks_for_three_answers_and_each_save_is_a_version(task):
+def test_set_up_asks_for_three_answers_and_each_save_is_a_version_and_told_once(task):
     first = task.file
     app = submit(page("progress"), "Save", {"What people are asked": "Joy?", "People for each image": 5})
     assert task.file == first.but(question="Joy?", overlap=5)
@@ -185,7 +159,8 @@ def test_set_up_asks_for_three_answers_and_each_save_is_a_version(task):
     assert ": question, overlap" in said(app)
     app = submit(app, "Save", {"Who may label": True})
     assert task.file.invited_only
-    press(app, "Save")
+    assert [element.value for element in press(app, "Save").toast] == ["Saved."]
+    assert not app.run().toast
     assert len(task.store.database.reading(all_versions)) == 3
 
 
@@ -203,29 +178,22 @@ def test_a_question_that_cannot_change_is_told_with_the_reason_and_is_no_field(t
 
 def test_the_file_is_shown_whole_and_saved_as_a_version(task):
     app = in_file(page("progress"), "blur: false", "blur: true")
-    assert "Saved: version 2." in said(app)
+    assert [words for words in ("Saved: version 2.", "Version 2, ", "UTC: page.blur") if words not in said(app)] == []
     assert task.file.page.blur
-    assert "Version 2, " in said(app)
-    assert "UTC: page.blur" in said(app)
     assert "blur: true" in app.text_area(key="task-file").value
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "why"),
-    [
+def test_a_file_that_cannot_be_is_told_and_stays_as_it_was_typed(task):
+    for before, after, why in (
         ("overlap: 3", "overlap: 0", "overlap: expected greater than or equal to 1, but this is 0"),
-        ("overlap: 3", "overlop: 3", "no key 'overlop' here; did you mean 'overlap'?"),
         ("overlap: 3", "overlap: [", "not valid YAML"),
         ("seed: 0", "seed: 4", "seed: cannot change in a task that is set up"),
-        ("labels: [", "labels: [joy, ", "labels"),
         ("words: {}", "words: {aww: {definition: cute}}", "did you mean 'awe'?"),
         ("blind_first: false", "blind_first: true", "page.blind_first: needs a model's suggestions"),
-    ],
-)
-def test_a_file_that_cannot_be_is_told_and_stays_as_it_was_typed(task, before, after, why):
-    app = in_file(page("progress"), before, after)
-    assert why in said(app)
-    assert after in app.text_area(key="task-file").value
+    ):
+        app = in_file(page("progress"), before, after)
+        assert why in said(app)
+        assert after in app.text_area(key="task-file").value
     assert len(task.store.database.reading(all_versions)) == 1
 
 
@@ -237,7 +205,7 @@ def test_a_file_that_somebody_else_changed_meanwhile_is_not_written_over(task):
     assert task.file.overlap == 7
 
 
-def test_names_are_hidden_until_asked_for(answered):
+def test_names_are_hidden_on_the_page_and_in_exports_until_asked_for(answered):
     def people(app):
         (answers,) = (each.value for each in app.table if "who" in each.value)
         return set(answers["who"])
@@ -246,6 +214,9 @@ def test_names_are_hidden_until_asked_for(answered):
     assert people(app)
     assert not people(app) & {"ann", "bob", "eve"}
     assert people(named(app.checkbox, "Show names").check().run()) <= {"ann", "bob", "eve"}
+    for kind in lead.SUFFIXES:
+        hidden, shown = (lead.export_bytes(answered.store.judgements(), kind, names=show)[0] for show in (False, True))
+        assert (b"bob" in hidden, b"bob" in shown) == (False, True)
 
 
 def test_that_no_label_applies_is_decided_only_by_saying_so(answered):
@@ -267,24 +238,18 @@ def test_that_no_label_applies_is_decided_only_by_saying_so(answered):
 @pytest.mark.parametrize(
     ("module", "broken", "below"),
     [
-        ("progress", "affectml_apps.relabel.pages.setup.question_stays", ["The task's file", "Put in the queue"]),
-        (
-            "progress",
-            "affectml_apps.relabel.lead.people",
-            ["Images that still need people", "Invite people", "The task"],
-        ),
-        ("progress", "affectml_annotation.study.running.images_wanting", ["Put in the queue", "Invite people"]),
-        ("said", "affectml_apps.relabel.pages.said.krippendorff_alpha", ["Image by image", "Conflicts: 1 open"]),
-        ("said", "affectml_apps.relabel.lead.answers_to", ["Add this decision", "Open a second round", "Conflicts: 1"]),
-        ("said", "affectml_apps.relabel.pages.said.disagreement", ["Conflicts: 1 open"]),
-        ("out", "affectml_apps.relabel.lead.out_words", ["Download the answers", "Into the data set"]),
+        ("progress", "relabel.pages.setup.question_stays", ["The task's file", "Put in the queue"]),
+        ("progress", "relabel.lead.people", ["Images that still need people", "Invite people", "The task"]),
+        ("said", "relabel.pages.said.krippendorff_alpha", ["Image by image", "Conflicts: 1 open"]),
+        ("said", "relabel.lead.answers_to", ["Add this decision", "Open a second round", "Conflicts: 1"]),
+        ("out", "relabel.lead.out_words", ["Download the answers", "Into the data set"]),
     ],
 )
 def test_a_part_that_fails_says_so_in_its_place_and_hides_nothing_below(answered, monkeypatch, module, broken, below):
     answered.store.submit([Answer(answered.store.history("ann", 1)["image_id"][0], "ann", "labels", ("awe",))])
 
     def fail(error):
-        monkeypatch.setattr(broken, Mock(side_effect=error))
+        monkeypatch.setattr(f"affectml_apps.{broken}", Mock(side_effect=error))
         app = page(module)
         assert [words for words in below if words not in read(app)] == []
         return app
@@ -313,11 +278,17 @@ def test_a_label_that_holds_a_vertical_bar_is_exported(tmp_path, serve):
     assert (app.exception, app.error) == ([], [])
     buttons = [button.label for button in app.get("download_button")]
     assert buttons == ["Download the answers", "Download votes per image (CSV)"]
-    assert "--target collected" in app.get("code")[0].value
+
+
+def test_a_rehearsals_answers_are_exported_beside_the_data_set(answered, monkeypatch):
+    own = Path(answered.store.database.where)
+    monkeypatch.setattr(out, "default_database", lambda _dataset: own.resolve())
+    assert page("out").get("code")[0].value.endswith("--target collected")
+    monkeypatch.setattr(out, "default_database", lambda _dataset: own.with_name("another.db"))
+    assert page("out").get("code")[0].value == f"affectml label export --db {own} --to {own.with_suffix('.csv')}"
 
 
 def test_the_lead_is_warned_where_a_backup_failed(task):
-    assert "No backup yet; the page makes one every hour in " in said(page("progress"))
     keeping.note_failure(task.store, "too little room in *this* folder")
     (warning,) = page("progress").warning
     assert unescaped(warning.value).endswith("; the last try failed: too little room in *this* folder.")
@@ -365,13 +336,6 @@ def test_a_second_round_reaches_those_who_answered_before(answered):
     assert {claim.image_id for claim in answered.store.claim("ann", 9, round_number=number)} == mine
 
 
-def test_exports_hide_names_unless_asked(answered):
-    judgements = answered.store.judgements()
-    for kind in lead.SUFFIXES:
-        hidden, shown = (lead.export_bytes(judgements, kind, names=names)[0] for names in (False, True))
-        assert (b"bob" in hidden, b"bob" in shown) == (False, True)
-
-
 def figures(app):
     """Each column of numbers on a page, and what stands in it: those of numbers that are not all alike."""
     columns = [(name, tuple(map(str, each.value[name]))) for each in app.table for name in each.value]
@@ -383,11 +347,9 @@ def test_a_number_stands_on_one_page_only(answered):
     for who in ("ann", "bob"):  # at two times of day
         say(answered.store, who, 1, at=time.time() - 7200, seconds=2.0)
     apps = {name: page(name) for name in ("progress", "said", "out")}
-    first = {
-        name: next(each.value for each in app.markdown if each.value.startswith("**")) for name, app in apps.items()
-    }
     for name, app in apps.items():
-        assert [other for other, words in first.items() if unescaped(words.strip("*")) in said(app)] == [name]
+        first = next(each.value for each in app.markdown if each.value.startswith("**"))
+        assert [other for other in apps if unescaped(first.strip("*")) in said(apps[other])] == [name]
     cells = [each.value.astype(str) for app in apps.values() for each in app.table]
     assert not any(table.isin(["", "–", "nan", "None", "<NA>"]).all().any() for table in cells)  # none of dashes
     shown = [figures(apps[name]) for name in ("progress", "said")]
@@ -397,8 +359,7 @@ def test_a_number_stands_on_one_page_only(answered):
 
 def test_no_figure_of_one_image_has_an_interval(task):
     task.store.invite(["ann", "bob"])
-    image = task.store.images()["image_id"][0]
-    task.store.enqueue([image])
+    task.store.enqueue(task.store.images()["image_id"][:1])
     for who, labels in (("ann", ("awe", "fear")), ("bob", ("awe",))):
         say(task.store, who, 1, *labels, seconds=2.0)
     for name in ("progress", "said", "out"):
@@ -410,6 +371,7 @@ def test_no_figure_of_one_image_has_an_interval(task):
 
 def test_nothing_is_asked_for_by_an_empty_list(task):
     app = page("progress")
+    assert "No backup yet; the page makes one every hour in " in said(app)
     for button, says in (("Invite", "Write at least one name."), ("Put in the queue", "Write at least one image.")):
         assert [unescaped(each.value) for each in press(app, button).error] == [says]
     assert task.store.annotators().empty
@@ -435,10 +397,8 @@ def test_drift_is_shown_once_somebody_has_a_second_block(task):
     assert "How people change" not in said(page("progress"))
     say(task.store, "ann", 12, "awe", seconds=2.0)
     (blocks,) = (each.value for each in page("progress").table if "block" in each.value)
-    assert blocks[["block", "answers", "labels"]].to_numpy().tolist() == [
-        [1, 50, "awe 100\xa0%"],
-        [2, 34, "awe 100\xa0%"],
-    ]
+    shown = blocks[["block", "answers", "labels"]].to_numpy().tolist()
+    assert shown == [[1, 50, "awe 100\xa0%"], [2, 34, "awe 100\xa0%"]]
 
 
 def test_images_without_a_file_are_counted_in_the_set_up(task, serve, demo, tmp_path):

@@ -1,11 +1,16 @@
 """Laptops die, servers restart, networks go away, tabs are opened twice: nothing is lost, nothing is doubled."""
 
 import json
+import re
 import time
 
 import pytest
 
 from affectml_apps.relabel.identity import read_secret
+
+from .conftest import Caller, answer_to, refused_for_now
+from .reading import page as drawn
+from .reading import said
 
 
 def test_reload_in_mid_selection_keeps_image_and_draft(ann):
@@ -269,3 +274,56 @@ def test_what_others_wrote_into_the_browser_s_store_keeps_the_page_from_nothing(
     ann.ready().answer("2")
     assert len(ann.stored) == 1
     assert ann.page.locator(".refused").count() == 0
+
+
+# A database that is away
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+def test_who_calls_while_the_database_is_away_is_told_to_wait_and_not_where_it_is(postgres, postgres_url, serve, mode):
+    task = serve(db=postgres_url)
+    task.begin_as("ann")
+    client = Caller(task, "ann")
+    (item,) = client.say(want=1)["items"]
+
+    def calls():
+        bodies = ({"answers": [answer_to(item)]}, {})
+        return [*(client.post("/relabel/sync", json=body) for body in bodies), client.image(item["image"])]
+
+    postgres.stop(mode)
+    try:
+        for reply in calls():
+            refused_for_now(reply)
+    finally:
+        postgres.start()
+    assert [reply.status_code for reply in calls()] == [200] * 3
+    assert task.store.events()["event_id"].tolist() == ["e1"]
+    for name, shown in (
+        ("progress", "1 of 720"),
+        ("said", "No image has two answers yet"),
+        ("out", "1 answer from 1 person"),
+    ):
+        assert shown in said(drawn(name))
+    assert "label export --db 'postgresql+psycopg://postgres@" in drawn("out").code[0].value
+
+
+@pytest.mark.slow
+def test_a_page_waits_for_the_database_with_what_was_typed_and_goes_on_by_itself(start, postgres, postgres_url, page):
+    server = start(db=postgres_url)
+    page.goto(f"{server.url}/progress?who=ann")
+    question = page.get_by_label("What people are asked", exact=True)
+    question.fill("What do you feel now?")
+    postgres.stop("fast")
+    try:
+        page.get_by_role("button", name="Save", exact=True).click()
+        page.get_by_text("The database does not answer at the moment. This page goes on by itself.").wait_for()
+        assert question.input_value() == "What do you feel now?"
+        told = page.locator("body").inner_text()
+    finally:
+        postgres.start()
+    page.get_by_text("The database was away for a moment.").wait_for()
+    page.get_by_text("This page goes on by itself.").wait_for(state="detached")
+    assert question.input_value() == "What do you feel now?"
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("Saved.", exact=True).wait_for()
+    assert not re.search("postgres|psycopg|Error|Traceback", told)

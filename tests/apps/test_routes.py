@@ -1,11 +1,13 @@
-"""The routes without a browser: who may call them, what they take, what they tell; and what attacks them."""
+"""The routes without a browser: who may call them, what they take, what they tell; what attacks them; and backups."""
 
 import asyncio
 import json
+import os
 import re
 import shutil
 import socket
 import sqlite3
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -17,24 +19,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from affectml_annotation.store import schema
+from affectml_annotation.store import keeping, schema
+from affectml_annotation.store.backup import read_backup
+from affectml_annotation.store.schema import write_setting
+from affectml_annotation.store.setup import DATASET
+from affectml_apps.relabel import backups, web
 from affectml_apps.relabel.identity import Allowance, BadToken, make_token, may_lead, read_token
 from affectml_apps.relabel.task import Options, current, open_task
 from affectml_apps.serving import only_here
 
-from .conftest import Caller, answer_to, change, held, join, refused_for_now
+from .conftest import Caller, answer_to, change, held, join, refused_for_now, say
 
 HEADER = "x-relabel-token"
 fuzzed = settings(max_examples=30, derandomize=True, suppress_health_check=list(HealthCheck))
-
-
-class Clock:
-    """Seconds that pass when told to."""
-
-    now = 100.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture(scope="module")
@@ -135,21 +132,19 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("method", "path", "headers", "status"), REFUSED)
-def test_a_request_that_is_none_of_the_page_s_own_is_turned_away(client, method, path, headers, status):
+def test_a_request_that_is_none_of_the_page_s_own_is_turned_away(served, method, path, headers, status):
     content = {"content": b"{}"} if method == "POST" else {}
     sent = {"content-type": "application/json", **headers}
-    assert client.request(method, path, headers=sent, **content).status_code == status
+    assert call(served).request(method, path, headers=sent, **content).status_code == status
 
 
-def test_two_hosts_are_none(client):
+def test_a_page_of_this_machine_is_answered_and_shown_in_no_frame_and_two_hosts_are_none(served):
+    client = call(served)
+    for own in ("localhost:8501", "[::1]:8501"):
+        reply = client.post(SYNC, json={}, headers={"host": own, "origin": f"http://{own}"})
+        assert (reply.status_code, reply.headers["x-frame-options"]) == (200, "DENY")
     twice = [("host", "localhost:8501"), ("host", "evil.example"), (HEADER, client.headers[HEADER])]
     assert client.post(SYNC, content=b"{}", headers=twice).status_code == 400
-
-
-@pytest.mark.parametrize("own", ["localhost:8501", "[::1]:8501"])
-def test_a_page_of_this_machine_is_answered_and_shown_in_no_frame(client, own):
-    reply = client.post(SYNC, json={}, headers={"host": own, "origin": f"http://{own}"})
-    assert (reply.status_code, reply.headers["x-frame-options"]) == (200, "DENY")
 
 
 def test_images_are_served_to_those_they_were_given_to(client, task):
@@ -164,11 +159,11 @@ def test_images_are_served_to_those_they_were_given_to(client, task):
     assert client.image(given).status_code == 403
 
 
-@pytest.mark.parametrize("file", ["../outside.png", "/etc/passwd", "images/page.html", "images/none.png", "a.json"])
-def test_no_path_leaves_the_folder_and_only_images_are_served(client, task, file):
+def test_no_path_leaves_the_folder_and_only_images_are_served(client, task):
     given = client.say(want=1)["items"][0]["image"]
-    change(task.store, schema.image.update().values(file=file).where(schema.image.c.image_id == given))
-    assert client.image(given).status_code == 404
+    for file in ("../outside.png", "/etc/passwd", "images/page.html", "images/none.png", "a.json"):
+        change(task.store, schema.image.update().values(file=file).where(schema.image.c.image_id == given))
+        assert client.image(given).status_code == 404
 
 
 def test_a_tiff_is_converted_and_an_image_that_cannot_be_shown_says_why(tmp_path, demo, serve):
@@ -407,20 +402,20 @@ def test_an_id_of_the_wrong_form_is_refused_in_its_place(client):
         assert (bad["status"], bad["error"][:3]) == ("refused", "id:"), event
 
 
-@pytest.mark.parametrize("leaving", ["1e300", "-1e300", "1e999", "NaN", "9" * 25, "true", "null", "[]", '"x"'])
-def test_a_page_that_says_oddly_when_it_left_gives_back_its_own_images_or_none(client, task, leaving):
-    items(client, 2)
-    assert send(client, f'{{"leaving": {leaving}, "want": 2}}').status_code == 200
-    assert task.store.progress().answered == 0
-    assert len(items(client, 2)) == 2
+def test_a_page_that_says_oddly_when_it_left_gives_back_its_own_images_or_none(client, task):
+    for leaving in ("1e300", "-1e300", "1e999", "NaN", "9" * 25, "true", "null", "[]", '"x"'):
+        items(client, 2)
+        assert send(client, f'{{"leaving": {leaving}, "want": 2}}').status_code == 200, leaving
+        assert task.store.progress().answered == 0
+        assert len(items(client, 2)) == 2
 
 
-@pytest.mark.parametrize("wish", [{"want": 0}, {"want": "x"}, {"round": 99}, {"round": None}, {"round": [[]]}])
-def test_a_wrong_wish_for_images_does_not_cost_the_answers_that_came_with_it(client, task, wish):
-    reply = client.say(answer_to(items(client)[0]), **wish)
-    assert [receipt["status"] for receipt in reply["receipts"]] == ["accepted"]
-    assert next(iter(wish)) in reply["problem"]
-    client.say(status=400, **wish)
+def test_a_wrong_wish_for_images_does_not_cost_the_answers_that_came_with_it(client):
+    for at, wish in enumerate(({"want": 0}, {"want": "x"}, {"round": 99}, {"round": None}, {"round": [[]]})):
+        reply = client.say(answer_to(items(client)[0], f"e{at}"), **wish)
+        assert [receipt["status"] for receipt in reply["receipts"]] == ["accepted"]
+        assert next(iter(wish)) in reply["problem"]
+        client.say(status=400, **wish)
 
 
 BODIES = {
@@ -434,9 +429,9 @@ BODIES = {
 
 
 @pytest.mark.parametrize("kind", BODIES)
-def test_a_body_that_cannot_be_read_is_a_plain_no(client, kind):
+def test_a_body_that_cannot_be_read_is_a_plain_no(served, kind):
     for body in BODIES[kind]:
-        reply = send(client, body)
+        reply = send(call(served), body)
         assert reply.status_code == (413 if kind == "too much" else 400)
         assert reply.json()["error"]
 
@@ -547,29 +542,25 @@ def test_answers_with_any_values_in_their_fields(served, changes, number):
 
 class TestAllowance:
     def test_a_bucket_by_hand(self):
-        clock = Clock()
-        allowance = Allowance(burst=10, per_second=2, clock=clock)
+        now = [100.0]
+        allowance = Allowance(burst=10, per_second=2, clock=lambda: now[0])
         assert [allowance.take("ann", 4) for _ in range(3)] == [0, 0, 1]  # 2 left of 10
         assert allowance.take("bob", 10) == 0
-        clock.now += 1
-        assert allowance.take("ann", 4) == 0
-        assert allowance.take("ann", 10) == 5
-        clock.now += 1000
-        assert allowance.take("ann", 11) == 0  # never more than the burst is asked for
-        assert allowance.take("ann") == 1
-
-    def test_an_outbox_of_a_thousand_answers_goes_through_at_once(self):
-        allowance = Allowance(clock=Clock())
-        assert [allowance.take("ann", 200) for _ in range(5)] == [0] * 5
+        now[0] += 1
+        assert [allowance.take("ann", count) for count in (4, 10)] == [0, 5]
+        now[0] += 1000
+        assert [allowance.take("ann", count) for count in (11, 1)] == [0, 1]  # never more than the burst is asked for
+        outbox = Allowance(clock=lambda: now[0])
+        assert [outbox.take("ann", 200) for _ in range(5)] == [0] * 5  # of a thousand answers at once
 
     def test_too_many_answers_are_told_when_to_come_back_and_nothing_is_lost(self, task):
-        clock = Clock()
-        client = call(task, burst=3, per_second=1, clock=clock)
+        now = [100.0]
+        client = call(task, burst=3, per_second=1, clock=lambda: now[0])
         given = [answer_to(item, f"e{at}") for at, item in enumerate(items(client, 5)[:3])]
         reply = send(client, {"answers": given})
         assert (reply.status_code, reply.headers["retry-after"]) == (429, "1")
         assert task.store.events().empty
-        clock.now += 3
+        now[0] += 3
         client.say(*given)
         assert len(task.store.events()) == 3
 
@@ -590,3 +581,67 @@ def test_any_json(served, message):
 def test_any_bytes(served, body):
     reply = send(call(served), body)
     assert reply.status_code in (200, 400), reply.text
+
+
+# Backups that are due are made in a process of their own, and the lead is told why one could not be
+
+
+@pytest.fixture
+def answered(task):
+    """A task with an answer, of which a backup is due at once."""
+    task.store.invite(["ann"])
+    say(task.store, "ann", 1, task.file.labels[0])
+    task.store.change_task(backups={"hours": 1e-6})
+    return task
+
+
+def program(path, *lines):
+    """A program of these lines of the shell; its path."""
+    path.write_text("\n".join(("#!/bin/sh", *lines)))
+    path.chmod(0o755)
+    return str(path)
+
+
+def serve_until(task, done):
+    """Serve the task as the server does, until `done`; other requests are answered meanwhile."""
+
+    async def serve():
+        async with web.lifespan(task, None):
+            while not done():
+                await asyncio.sleep(0.01)
+
+    with ThreadPoolExecutor(1) as thread:  # this one may have the loop of a browser
+        thread.submit(asyncio.run, asyncio.wait_for(serve(), 300)).result()
+
+
+def test_a_server_makes_the_backup_that_is_due_and_none_that_is_not(answered, monkeypatch):
+    monkeypatch.setattr(backups, "SECONDS", 0.01)
+    store = answered.store
+    serve_until(answered, lambda: keeping.kept(store))
+    (made,) = keeping.kept(store)
+    assert read_backup(made).counts["event"] == 1
+    serve_until(answered, iter([False] * 20 + [True]).__next__)
+    assert keeping.kept(store) == [made]
+
+
+def test_a_process_that_ends_without_a_word_is_told_to_the_lead(answered, monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "executable", program(tmp_path / "killed", "kill -9 $$"))
+    serve_until(answered, lambda: keeping.about(answered.store)["failed"])
+    assert keeping.about(answered.store)["failed"] == "the process that makes it ended with exit code -9"
+
+
+def test_a_server_that_ends_ends_the_process_that_makes_a_backup(answered, monkeypatch, tmp_path):
+    number = tmp_path / "number"
+    slow = program(tmp_path / "slow", f"echo $$ > {number}.new", f"mv {number}.new {number}", "exec sleep 600")
+    monkeypatch.setattr(sys, "executable", slow)
+    serve_until(answered, number.exists)
+    with pytest.raises(ProcessLookupError):
+        while True:
+            os.kill(int(number.read_text()), 0)
+
+
+def test_a_page_notes_where_the_data_set_of_a_moved_task_is(serve, tmp_path, demo):
+    elsewhere = str(tmp_path / "moved.db")
+    before = serve(db=elsewhere).store
+    before.database.writing(write_setting, DATASET, "/of/another/machine")
+    assert (before.dataset, serve(db=elsewhere).store.dataset) == (None, demo.resolve())

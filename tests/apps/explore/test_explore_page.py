@@ -80,16 +80,25 @@ class Explorer:
         self.page.get_by_label("Add a filter").fill(title)
         self.page.get_by_role("option", name=title).first.click()
 
-    def lasso(self, corners):
-        """Surround with the pointer; corners as shares of the map's width and height."""
+    def lasso(self):
+        """Surround the left half of the map with the pointer."""
         box = self.page.locator(".stage").bounding_box()
-        at = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
+        left, right = (box["x"] + share * box["width"] for share in (0.02, 0.5))
+        top, bottom = (box["y"] + share * box["height"] for share in (0.02, 0.98))
         self.page.get_by_role("button", name="Lasso").click()
-        self.page.mouse.move(*at[0])
+        self.page.mouse.move(left, top)
         self.page.mouse.down()
-        for each in [*at[1:], at[0]]:
-            self.page.mouse.move(*each, steps=6)
+        for corner in ((right, top), (right, bottom), (left, bottom), (left, top)):
+            self.page.mouse.move(*corner, steps=6)
         self.page.mouse.up()
+
+    def within(self):
+        """Wait until a lasso stands in the address and its images alone are shown, some of all; which they are."""
+        self.page.wait_for_url(re.compile("lasso="))
+        within = shown(self, View.from_query({"lasso": self.address()["lasso"]}))
+        assert 0 < len(within) < 60
+        self.shows(len(within))
+        return within
 
 
 @pytest.fixture
@@ -103,17 +112,17 @@ def shown(explorer, view):
     return found.image_id[found.shown(view)].tolist()
 
 
-def test_a_lasso_filters_the_grid_goes_into_the_address_and_back_lets_it_go(explorer):
-    explorer.shows(60)
-    explorer.lasso([(0.02, 0.02), (0.5, 0.02), (0.5, 0.98), (0.02, 0.98)])
-    explorer.page.wait_for_selector(".explorer[data-state=ready]:not([data-shown='60'])")
-    explorer.page.wait_for_url(re.compile("lasso="))
-    asked = View.from_query({"lasso": parse_qs(urlsplit(explorer.page.url).query)["lasso"][0]})
-    within = shown(explorer, asked)
-    assert 0 < len(within) < 60
-    explorer.shows(len(within))
+def test_a_lasso_or_keys_filter_the_grid_by_what_is_in_the_address_and_back_or_escape_let_it_go(explorer):
+    explorer.shows(60).lasso()
+    within = explorer.within()
     assert explorer.names == within[: len(explorer.names)]
     explorer.page.go_back()
+    explorer.shows(60).address(lasso=None)
+    explorer.page.locator(".stage").focus()
+    for key in ("+", "+", "ArrowRight", "r"):  # what is in sight
+        explorer.page.keyboard.press(key)
+    explorer.within()
+    explorer.page.keyboard.press("Escape")
     explorer.shows(60).address(lasso=None)
 
 
@@ -127,9 +136,12 @@ def test_the_address_holds_the_view(explorer):
         expect(explorer.page.locator("#colour")).to_have_value("run.rate.awe")
         expect(explorer.page.locator("#order")).to_have_value("people.entropy")
         expect(explorer.page.get_by_role("slider")).to_have_count(2)
+        expect(explorer.page.locator(".one .where")).to_have_text(f"{expected.index('000007') + 1} of {len(expected)}")
         assert explorer.names == expected[: len(explorer.names)]
         explorer.page.reload()
         explorer.shows(len(expected))
+    explorer.open("?image=nowhere")
+    expect(explorer.page.locator(".problem")).to_have_text("there is no image nowhere")
 
 
 def test_the_tiles_and_the_legend_say_what_the_colours_mean(explorer, page):
@@ -200,26 +212,6 @@ def test_an_image_opens_and_turns_by_keys_and_escape_closes(explorer, page):
     explorer.address(image=None)
 
 
-def test_an_image_in_the_address_has_its_place_among_those_shown_or_is_missed(explorer):
-    shown_first = explorer.server.found.image_id[3]
-    page = explorer.open(f"?image={shown_first}").page
-    expect(page.locator(".one .where")).to_have_text("4 of 60")
-    explorer.open("?image=nowhere")
-    expect(page.locator(".problem")).to_have_text("there is no image nowhere")
-
-
-def test_by_keys_the_images_in_sight_on_the_map_are_kept_and_let_go(explorer, page):
-    page.locator(".stage").focus()
-    for key in ("+", "+", "ArrowRight", "r"):
-        page.keyboard.press(key)
-    page.wait_for_url(re.compile("lasso="))
-    asked = View.from_query({"lasso": parse_qs(urlsplit(page.url).query)["lasso"][0]})
-    assert 0 < len(shown(explorer, asked)) < 60
-    explorer.shows(len(shown(explorer, asked)))
-    page.keyboard.press("Escape")
-    explorer.shows(60).address(lasso=None)
-
-
 def test_a_point_opens_its_image_and_more_like_it_are_shown(explorer, page):
     box = page.locator(".stage").bounding_box()
     x, y = explorer.server.found.map()[12].tolist()
@@ -238,7 +230,7 @@ def test_what_is_saved_at_once_is_what_is_shown(explorer, page):
     explorer.enter("Name", "left half")
     settle(page)
     page.route("**/explore/thumb?*", lambda route: None)  # never answered
-    explorer.lasso([(0.02, 0.02), (0.5, 0.02), (0.5, 0.98), (0.02, 0.98)])
+    explorer.lasso()
     page.get_by_role("button", name="Save these images").click()
     page.get_by_text(re.compile("saved .* images as left half")).wait_for()
     explorer.page.wait_for_selector(".explorer[data-state=ready]:not([data-shown='60'])")

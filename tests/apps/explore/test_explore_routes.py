@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import tomllib
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -77,26 +78,19 @@ def test_files_that_have_changed_are_read_again_and_no_others(served, own):
     assert explorer.found.encoders is found.encoders
 
 
-@pytest.mark.parametrize(
-    ("path", "asked", "why"),
-    [
+def test_what_cannot_be_answered_says_why(client):
+    for path, asked, why in (
         ("shown", {"f.people.rate.aw": "0.4.."}, "did you mean 'people.rate.awe'"),
         ("shown", {"f.people.rate.awe": "much"}, "expected a range"),
         ("shown", {"lasso": "0,0 1,1"}, "3 to 1,000 corners"),
         ("shown", {"selection": "../../etc/passwd"}, "letter"),
         ("colours", {"colour": "no.such"}, "no column 'no.such'"),
-        ("detail", {"i": "60"}, "whole number from 0 to 59"),
-        ("detail", {"i": "-1"}, "whole number"),
-        ("detail", {"i": "²"}, "whole number"),
-        ("detail", {"i": "1" * 5000}, "whole number"),
+        *(("detail", {"i": number}, "whole number from 0 to 59") for number in ("60", "-1", "²", "1" * 5000)),
         ("explain", {"i": "1", "run": "none", "label": "awe"}, "no run 'none'"),
-    ],
-)
-def test_what_cannot_be_answered_says_why(client, path, asked, why):
-    reply = client.get(f"/explore/{path}", params=asked)
-    assert reply.status_code == 400
-    assert why in reply.json()["error"]
-    assert str(client.explorer.found.dataset.root.parent) not in reply.json()["error"]  # no place of this machine
+    ):
+        reply = client.get(f"/explore/{path}", params=asked)
+        assert (reply.status_code, why in reply.json()["error"]) == (400, True), asked
+        assert str(client.explorer.found.dataset.root.parent) not in reply.json()["error"]  # no place of this machine
 
 
 def test_foreign_names_and_foreign_pages_are_refused(client):
@@ -127,12 +121,9 @@ def test_the_most_frequent_levels_have_a_colour_each_and_the_others_share_one():
     levels = tuple("abcdefghijkl")
     values = np.array([0, 0, *range(1, 12), 11, -1])
     codes, legend = coded(Column("x", "x", "images", lambda: values, levels))
-    assert len(legend["levels"]) == COLOURS + 1
-    assert legend["levels"][0] == ["a", 2]
-    assert legend["levels"][-1] == ["3 other levels", 3]
-    assert legend["unknown"] == 1
-    assert codes[-1] == 255
-    assert codes[:2].tolist() == [0, 0]
+    first, *_, others = legend["levels"]
+    assert (first, others, len(legend["levels"])) == (["a", 2], ["3 other levels", 3], COLOURS + 1)
+    assert (codes[:2].tolist(), codes[-1], legend["unknown"]) == ([0, 0], 255, 1)
     assert (codes[values == 11] == COLOURS - 1).all()
     assert [legend["names"][code] for code in codes[:-1]] == [levels[at] for at in values[:-1]]
     assert sum(count for _, count in legend["levels"]) + legend["unknown"] == len(values)
@@ -150,10 +141,9 @@ def test_what_fails_unforeseen_shows_no_path_and_no_link_abroad():
 
 def test_one_image_has_people_runs_and_neighbours_and_nobody_s_name(client):
     told = client.get("/explore/detail", params={"i": 3, "names": 1}).json()
-    assert told["id"] == client.explorer.found.image_id[3]
-    assert told["runs"][0]["name"] == "run"
-    assert told["runs"][0]["set"] == [label == "awe" for label in told["labels"]]
-    assert told["best"] == "awe"
+    (run_,) = told["runs"]
+    assert (told["id"], told["best"], run_["name"]) == (client.explorer.found.image_id[3], "awe", "run")
+    assert run_["set"] == [label == "awe" for label in told["labels"]]
     assert len(told["people"]["rates"]) == len(told["labels"])
     assert all(who.startswith("person ") for who, _ in told["people"]["answers"])
     assert 3 not in [each["index"] for each in told["nearest"]]
@@ -175,15 +165,14 @@ def test_pictures_are_small_or_whole_and_a_broken_file_says_why(served, own):
         assert "no image that can be shown" in broken.json()["error"]
 
 
-@pytest.mark.parametrize("file", ["../outside.png", "/etc/passwd", None])
-def test_no_path_leaves_the_data_set(served, own, file):
+def test_no_path_leaves_the_data_set(served, own):
     Image.new("RGB", (4, 4)).save(own.parent / "outside.png")
     table = pd.read_parquet(own / "images.parquet")
-    table.loc[0, "file"] = file
+    table.loc[:2, "file"] = ["../outside.png", "/etc/passwd", None]
     table.to_parquet(own / "images.parquet")
     client = served(own)
-    assert client.get("/explore/thumb", params={"i": 0}).status_code == 404
-    assert client.get("/explore/image", params={"i": 0}).status_code == 404
+    for path, at in product(("thumb", "image"), range(3)):
+        assert client.get(f"/explore/{path}", params={"i": at}).status_code == 404
 
 
 def test_without_embeddings_there_is_no_map_but_all_else(served, tmp_path, demo):
@@ -270,11 +259,11 @@ def test_a_choice_stays_though_more_is_done_before_the_browser_hears_of_its_addr
     assert len(app.run().slider) == 0
 
 
-@pytest.mark.parametrize("asked", ["9..", "9..1", "..-9"])
-def test_a_range_of_the_address_beyond_all_values_shows_none_and_is_removed(explorer, asked):
-    app = page(**{"f.people.entropy": asked})
-    assert (shown(app), len(app.slider)) == ("0 shown", 1)
-    assert where(press(app, "remove 0")) == {}
+def test_a_range_of_the_address_beyond_all_values_shows_none_and_is_removed(explorer):
+    for asked in ("9..", "9..1", "..-9"):
+        app = page(**{"f.people.entropy": asked})
+        assert (shown(app), len(app.slider)) == ("0 shown", 1)
+        assert where(press(app, "remove 0")) == {}
 
 
 def test_an_image_is_found_by_its_id_and_by_its_file_and_of_many_levels_by_a_part_of_their_text(explorer):

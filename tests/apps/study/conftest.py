@@ -1,6 +1,7 @@
 """A study on the demo set: a folder as people write one, and its task in this process."""
 
 import random
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -225,7 +226,7 @@ def browsers_names(store, who):
 class AtImages(Person):
     """A participant in front of the labelling page; images by their ids."""
 
-    @property
+    @cached_property
     def names(self):
         return browsers_names(self.server.store, self.who)
 

@@ -9,7 +9,7 @@ from affectml_annotation.store.schema import content_warning, image, visit
 from affectml_annotation.study import visits
 from affectml_apps.relabel.component import CLIENT
 
-from ..conftest import NO_SCROLLING, PHONE, axe, change, say, settle  # noqa: TID252
+from ..conftest import NO_SCROLLING, PHONE, change, say, settle  # noqa: TID252
 from .conftest import PRACTISED, AtImages, bring, participant
 
 pytestmark = pytest.mark.slow
@@ -26,7 +26,8 @@ def server(start_shared, study_folder):
 
 
 def agree(page, server, name):
-    """Come as the panel sends somebody, and take part."""
+    """Come as the panel sends somebody who was never here, and take part."""
+    page.context.clear_cookies()
     page.goto(f"{server.url}/?PROLIFIC_PID={name}&STUDY_ID=s1&SESSION_ID=x")
     page.locator("[data-testid=stCheckbox] label").click()
     page.get_by_role("button", name="I agree to take part").click()
@@ -75,7 +76,6 @@ def test_from_the_instructions_to_the_questions_after(server, store, practising,
     said = page.locator("[role=alert]", has_text="The text under the image says what to choose.")
     assert "one more try" in said.inner_text()
     assert ann.ready().chosen == []
-    assert axe(page) == []
     page.reload()  # comes back to the same image and the same tries
     ann.ready()
     progress(ann, "Practice: 2 images left · one try")
@@ -83,7 +83,6 @@ def test_from_the_instructions_to_the_questions_after(server, store, practising,
     dialog = page.get_by_role("dialog", name="Help")
     assert "Choose every feeling" in dialog.inner_text()
     shows_a_picture(dialog.locator("img"))
-    assert axe(page) == []
     page.keyboard.press("Escape")
     choose(ann, "fear")
     page.locator("[role=alert]", has_text="Correct.").wait_for()
@@ -92,7 +91,6 @@ def test_from_the_instructions_to_the_questions_after(server, store, practising,
     choose(ann, "awe")
     page.get_by_role("heading", name="The practice is over").wait_for()
     settle(page)
-    assert axe(page) == []
     first = warn_of_the_next(store, ann.who)
     page.get_by_role("button", name="Start").click()
 
@@ -100,7 +98,6 @@ def test_from_the_instructions_to_the_questions_after(server, store, practising,
     cover.wait_for()
     progress(ann, "Image 1 of 3")
     assert page.locator(".stage img").evaluate("e => getComputedStyle(e).opacity") == "0"
-    assert axe(page) == []
     choose(ann, "awe")
     assert (ann.notice, ann.chosen) == ("Uncover the image first.", [])
     cover.get_by_role("button", name="Show the image").click()
@@ -117,11 +114,7 @@ def test_from_the_instructions_to_the_questions_after(server, store, practising,
     choose(ann, "fear", then="Save the correction")
     go_on.click()
     page.get_by_role("heading", name="A few last questions").wait_for()
-    settle(page)
-    assert axe(page) == []
-    stored = server.stored(ann.who)
-    assert len(stored) == 4
-    assert set(stored[-1][2]) == {"awe", "fear"}
+    assert [len(labels) for _, _, labels in server.stored(ann.who)] == [1, 1, 1, 2]
     assert visits.where(store, ann.who).phase == "after"
 
 
@@ -198,8 +191,7 @@ def test_a_second_tab_waits_and_follows_to_the_next_phase(store, practising, pag
     other.close()
 
 
-def test_a_page_in_front_of_which_nobody_is_keeps_no_place(store, practising, profile):
-    page = profile().new_page()
+def test_a_page_in_front_of_which_nobody_is_keeps_no_place(store, practising, page):
     ann = practising(page, "P4", "images")
     quick = MAIN.read_text().replace("HEARTBEAT_MS = 60000", "HEARTBEAT_MS = 50")
     quick = quick.replace("ABSENT_MS = 300000", "ABSENT_MS = 1000")
@@ -233,8 +225,8 @@ def test_what_a_browser_still_holds_once_the_place_is_gone_is_sent(store, practi
     page.get_by_text("You will be paid €1.00").wait_for()  # one image of three
 
 
-def test_a_page_whose_word_was_lost_says_again_that_its_images_are_done(store, practising, profile, eventually):
-    page, lost, deaf = profile().new_page(), [], False
+def test_a_page_whose_word_was_lost_says_again_that_its_images_are_done(store, practising, page, eventually):
+    lost, deaf = [], False
 
     def between(socket):
         there = socket.connect_to_server()
@@ -254,8 +246,8 @@ def test_a_page_whose_word_was_lost_says_again_that_its_images_are_done(store, p
 
 
 @pytest.mark.parametrize("sent", [{"int_array_value": {"data": [3]}}, {"json_value": "{"}])
-def test_a_radio_button_with_a_value_of_another_kind_is_refused_like_any_other(server, store, profile, sent):
-    page, seen, forged = profile().new_page(), [], []
+def test_a_radio_button_with_a_value_of_another_kind_is_refused_like_any_other(server, store, page, sent):
+    seen, forged = [], []
 
     def forge(frame):
         message = BackMsg()

@@ -26,8 +26,7 @@ from .conftest import CHECK, PANEL, Participant, agree, bring, rows
 
 CODES = {"completed": "DONE", "quota_full": "FULL", "timed_out": "LATE"}
 RECRUIT = {**PANEL, "study": "s1", "codes": CODES}
-PROLIFIC = RECRUIT | {"panel": "prolific", "ids": {}}
-RENAMED = PROLIFIC | {"ids": {"person": "who"}}
+RENAMED = RECRUIT | {"panel": "prolific", "ids": {"person": "who"}}
 
 
 def test_who_may_not_come_in_is_told_why_and_whoever_is_in_goes_on(study, see):
@@ -136,12 +135,11 @@ def test_who_comes_by_a_link_of_the_study_s_own_hears_of_no_panel_and_needs_no_c
 @pytest.mark.parametrize(
     ("recruit", "address"),
     [
-        (PROLIFIC, "/?PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID=s1&SESSION_ID={{%SESSION_ID%}}"),
         (RENAMED, "/?who={{%PROLIFIC_PID%}}&STUDY_ID=s1&SESSION_ID={{%SESSION_ID%}}"),
         ({"panel": "sona"}, "/?survey_code=%SURVEY_CODE%"),
     ],
 )
-def test_the_address_that_a_lead_copies_has_the_panel_s_own_placeholders(study, see, recruit, address):
+def test_the_address_that_a_lead_copies_has_the_panel_s_own_placeholders(study, recruit, address):
     study(recruit=recruit)
     assert page("progress").code[0].value.endswith(address)
 
@@ -385,11 +383,6 @@ def test_answers_are_counted_and_texts_are_plain(study):
     assert "Nobody answered?" not in said(app)
 
 
-def test_the_set_up_says_that_a_study_is_set_up_by_its_file(study):
-    study()
-    assert [each.value.partition(".")[0] for each in page("progress").info] == ["A study runs here"]
-
-
 def test_images_that_too_many_people_skipped_are_listed_for_the_lead(study):
     task = study(overlap=1, skips=0, practice={"images": []}, before={"questions": []})
     who = bring(task.store, agree(task.store, "P1"), "images")
@@ -401,5 +394,7 @@ def test_images_that_too_many_people_skipped_are_listed_for_the_lead(study):
 
 def test_however_many_places_are_wanted_the_page_offers_to_open_them(study):
     study(overlap=700, images_per_person=1)
-    places = named(page("progress").number_input, "Places for so many more people, who are given just these images")
+    app = page("progress")
+    assert [each.value.partition(".")[0] for each in app.info] == ["A study runs here"]  # set up by its file
+    places = named(app.number_input, "Places for so many more people, who are given just these images")
     assert places.value > 10_000

@@ -76,9 +76,14 @@ def _answers(task: LabelTask, judgements: pd.DataFrame) -> None:
         if len(decisions):
             download("Download the decisions (CSV)", lead.as_csv(decisions), "decisions.csv")
     with section():
-        st.write("Into the data set, ready to be trained on; what it has stays, and the answers are added to it:")
-        where, to = (shlex.quote(str(place)) for place in (task.store.database.where, task.dataset.root.resolve()))
-        command = f"affectml label export --db {where} --to {to} --target collected"
+        where, root = str(task.store.database.where), task.dataset.root.resolve()
+        to = f"{shlex.quote(str(root))} --target collected"
+        words = "Into the data set, ready to be trained on; what it has stays, and the answers are added to it:"
+        if "://" not in where and Path(where).resolve() != default_database(root):
+            to = shlex.quote(str(Path(where).resolve().with_suffix(".csv")))
+            words = "Into a table: this is not the data set's own database, and a rehearsal's answers stay out of it."
+        command = f"affectml label export --db {shlex.quote(where)} --to {to}"
+        st.write(words)
         st.code(command, language=None, wrap_lines=True)
 
 
