@@ -89,13 +89,13 @@ class Visitor(AtImages):
         self.crowd, self.person, self.context, self.phone, self.codes = crowd, person, context, phone, ""
         self.page.on("console", lambda line: crowd.logged.append(line.text))
         self.page.on("pageerror", lambda error: crowd.logged.append(str(error)))
-        self.page.on("response", self.hear)
+        self.page.on("requestfinished", self.hear)
         self.page.on("websocket", self.listen)
 
-    def hear(self, reply):
-        if reply.url.endswith("/relabel/sync"):
+    def hear(self, request):
+        if request.url.endswith("/relabel/sync"):
             with suppress(Error):  # its page has gone on meanwhile
-                self.crowd.look("a reply", reply.text(), self.codes)
+                self.crowd.look("a reply", request.response().text(), self.codes)
 
     def listen(self, socket):
         for event in ("framereceived", "framesent"):
