@@ -29,7 +29,7 @@ from affectml_annotation import (
     write_judgements,
 )
 from affectml_annotation.agreement.by_group import pooled_words
-from affectml_annotation.exchange import format_to_write, guess_format
+from affectml_annotation.exchange import format_of
 from affectml_annotation.exchange.dataset_folder import Collected, note_written, write_dataset_folder
 from affectml_annotation.judgements import only_data
 from affectml_annotation.store import is_database
@@ -93,14 +93,15 @@ def open_source(source: str | None, empty: str | None = None) -> Source:
     with _said_of(path):
         found = found_labels(judgements)
         validate_judgements(judgements, found)
-    if guess_format(path) != "dataset":
+    if format_of(path) != "dataset":
         return Source(source, judgements, found)
     dataset = Dataset.open(path)
     labels = taxonomy_of(dataset).labels
     if dataset.meta.taxonomy is not None and not set(found) <= set(labels):
         labels = found  # people were given others than the data set's own
     people = pd.DataFrame() if dataset.annotators is None else dataset.annotators.set_index("annotator_id")
-    attributes = {str(who): {str(k): v for k, v in row.dropna().items()} for who, row in people.iterrows()}
+    rows = people.rename(index=str).iterrows()
+    attributes = {str(who): {str(k): v for k, v in row.dropna().items()} for who, row in rows}
     stopped = None if dataset.meta.stopping is None else STOPPED
     return Source(source, judgements, labels, attributes=attributes, stopped=stopped)
 
@@ -178,14 +179,13 @@ def own_dataset(store: LabelStore) -> Path:
 
 
 def export_store(
-    store: LabelStore, to: Path, *, kind: str | None, target: str, method: Any, rounds: Any, images: Path | None,
-    replace: bool,
+    store: LabelStore, to: Path, *, target: str, method: Any, rounds: Any, images: Path | None, replace: bool
 ) -> dict[str, Any]:  # fmt: skip
     """Write a store's judgements; returns how many and what is to be said of it.
 
     target, method, images: of a data set, the target, how it is aggregated, and the folder of the image files.
     """
-    kind, task, own = kind or format_to_write(to), store.task, store.dataset
+    kind, task, own = format_of(to), store.task, store.dataset
     told: dict[str, Any] = {"db": store.database.where, "to": str(to), "format": kind}
     if kind == "dataset":
         collected = Collected.of(store)
@@ -196,7 +196,7 @@ def export_store(
         notes = [*told["notes"], *([pooled] if pooled else [])]
     else:
         judgements, notes = only_data(store.judgements(), "; `affectml label attention` shows how people did on them")
-        write_judgements(judgements, to, kind, replace=replace)  # type: ignore[arg-type]
+        write_judgements(judgements, to, replace=replace)
         told["rows"] = len(judgements)
     if own is not None and own.resolve() != to.resolve() and not note_written(own, to):
         notes = [*notes, f"no note of this export can be kept beside {own}"]

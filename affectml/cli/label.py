@@ -15,7 +15,7 @@ import typer
 
 from affectml._options import Count, Help, Seed
 from affectml.cli import _label_task as tasks
-from affectml.cli._command import App, Parts, Table, about, command_of, frame, records
+from affectml.cli._command import App, Parts, Table, about, command_of, frame
 from affectml.cli.pages import Address, Labelling, Port, start_page
 from affectml.data import Dataset
 from affectml.errors import BadInput, spelled
@@ -24,6 +24,7 @@ from affectml.people.labelling import fitted, make_task, queued_words, task_file
 from affectml_annotation import LabelStore, annotator_report
 from affectml_annotation import aggregate as aggregate_judgements
 from affectml_annotation.agreement import agreement_report
+from affectml_annotation.agreement.alpha import plain_rows
 from affectml_annotation.agreement.by_group import pooled_words
 from affectml_annotation.exchange.dataset_folder import make_target_again, write_target
 from affectml_annotation.store import backup as backups
@@ -215,7 +216,7 @@ def aggregate(
         "left_out": made.left_out, "out": out and str(out),
     }  # fmt: skip
     people = made.annotators
-    yield {**told, "mean": means, "annotators": None if people is None else records(people)}
+    yield {**told, "mean": means, "annotators": None if people is None else plain_rows(people)}
     yield about("Aggregated", [(name, value) for name, value in told.items() if value])
     yield Table("Labels", ("label", "mean"), [(name, f"{share:.3f}") for name, share in means.items()])
     if people is not None:
@@ -227,7 +228,6 @@ def export(
     *,
     to: Path | None = None,
     db: Db = None,
-    format_: str | None = None,
     target: str = "labels",
     method: str = "votes",
     images: Path | None = None,
@@ -240,7 +240,6 @@ def export(
 
     Args:
         to: Data set folder, or a file: .parquet, .csv, .jsonl, .json. Default: the data set that is labelled.
-        format_: dataset, table or label-studio. Default: by the path.
         target: Name of the data set's new target.
         method: How the target is made: a method of `label aggregate`.
         images: Folder of the image files, for a new data set. Default: none.
@@ -248,9 +247,8 @@ def export(
     with tasks.open_task(db, to_read=True) as store:
         to = tasks.own_dataset(store) if to is None else to
         told = tasks.export_store(
-            store, to, kind=format_, target=target, method=method, rounds=_rounds(rounds), images=images,
-            replace=replace,
-        )  # fmt: skip
+            store, to, target=target, method=method, rounds=_rounds(rounds), images=images, replace=replace
+        )
     yield told
     if told["format"] != "dataset":
         yield f"{told['rows']} judgements written to {told['to']}, from {told['db']}"
@@ -323,7 +321,6 @@ def import_(
     file: Path,
     *,
     db: Db = None,
-    format_: str | None = None,
     map_: Annotated[Mapping[str, str] | None, Help(metavar="THEIRS=OURS")] = None,
     delimiter: str = "|",
     empty: Empty = None,
@@ -333,16 +330,14 @@ def import_(
 
     Args:
         file: File or folder of judgements.
-        format_: table, label-studio or dataset. Default: by the path.
         map_: Rename a column; may be repeated.
         delimiter: What joins the labels in a cell of CSV.
         invite: Invite the people in the file who are not invited yet.
     """
     with tasks.open_task(db) as store:
         rows = store.import_file(
-            file, invite=invite, image_of=tasks.named_image(store, file), format=format_, rename=map_,
-            delimiter=delimiter, empty=empty,
-        )  # fmt: skip
+            file, invite=invite, image_of=tasks.named_image(store, file), rename=map_, delimiter=delimiter, empty=empty
+        )
         where = store.database.where
     yield {"rows": rows, "db": where}
     yield f"{rows} judgements imported from {file} into {where}"
@@ -408,7 +403,7 @@ def attention(*, db: Db = None, add: Path | None = None) -> Parts:
     report = annotator_report(given.judgements, given.labels, checks=given.checks, repeats=given.repeats)
     columns = ["annotator_id", "judgements", "checks", "checks_failed", "repeats", "self_agreement"]
     people, checks = report.filter(columns), 0 if given.checks is None else len(given.checks)
-    yield {"db": given.where, "checks": checks, "annotators": records(people)}
+    yield {"db": given.where, "checks": checks, "annotators": plain_rows(people)}
     yield f"judgements of {given.where}"
     yield frame(f"Attention checks ({checks}) and repeats", people)
 
@@ -523,7 +518,7 @@ def _status(store: LabelStore) -> Parts:
     where, progress, people = store.database.where, store.progress(), store.annotators()
     rows = people.drop(columns=["chip_order", "attributes"])
     counts = {name: None if pd.isna(value) else value for name, value in asdict(progress).items()}
-    yield {"db": where, **counts, "people": records(rows), "skipped": store.skipped_images(),
+    yield {"db": where, **counts, "people": plain_rows(rows), "skipped": store.skipped_images(),
            "backups": keeping.about(store)}  # fmt: skip
     share = progress.answered / progress.wanted if progress.wanted else 1.0
     left = "unknown until people answer"

@@ -42,7 +42,8 @@ class Dataset:
         """Open a folder; raises BadDataset if it is missing, a file, or without a usable dataset.json."""
         root = Path(path)
         if not root.exists():
-            raise BadDataset(f"{root}: no such folder")
+            near = [file.parent.name for file in root.parent.glob("*/dataset.json")]
+            raise BadDataset(f"{root}: no such folder{did_you_mean(root.name, near)}")
         if not root.is_dir():
             raise BadDataset(
                 f"{root} is a file; a data set is a folder with a dataset.json "

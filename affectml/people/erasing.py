@@ -18,7 +18,7 @@ from affectml.runs import RunFolder
 from affectml_annotation import erasing
 from affectml_annotation.exchange.dataset_folder import note_export, noted
 from affectml_annotation.store import LabelStore
-from affectml_annotation.store.place import KINDS, default_database, holds_task, shown
+from affectml_annotation.store.place import default_database, holds_task, shown
 
 __all__ = ["ErasedPeople", "Learned", "erase_people"]
 
@@ -114,7 +114,7 @@ def erase_people(
         dataset: the data set's folder.
         people: who, by annotator id.
         runs: further folders to look for people files in, at any depth.
-        db: the label database, where it is not `DATASET-labels.db` or `DATASET-checks.db` beside the folder.
+        db: the label database, where it is not `DATASET-labels.db` beside the folder.
         near: further folders to look into for databases and CSV files that name them, beside the working folder and
             those of the data set, its label databases and their backups.
         wait: seconds for others who use a database, if not its own minute; meanwhile nobody else writes there.
@@ -132,7 +132,8 @@ def erase_people(
     """
     opened = Dataset.open(dataset)
     files = _people_of(opened, [Path(folder) for folder in runs])
-    beside = [path for kind in KINDS if holds_task(path := default_database(opened.root, kind))]
+    own = db or default_database(opened.root)
+    there = db is not None or holds_task(Path(own))
     targets: dict[str, str | None] = {}
     learned: list[Learned] = []
 
@@ -145,7 +146,7 @@ def erase_people(
                 learned.append(_learned(people_of_run, len(people_of_run) - len(left)))
 
     with ExitStack() as stack:
-        stores = [stack.enter_context(LabelStore(place, must_exist=True)) for place in ([db] if db else beside)]
+        stores = [stack.enter_context(LabelStore(own, must_exist=True))] if there else []
         if wait is not None:
             for store in stores:
                 store.database.wait_at_most(wait)

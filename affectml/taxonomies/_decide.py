@@ -1,63 +1,19 @@
 """`mapping`: the way from one taxonomy to another with every decision on it taken, or why not."""
 
 import re
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Collection
+from collections.abc import Mapping as Dict
 
 import numpy as np
 
 from affectml.errors import NoMapping, UnknownLabel, did_you_mean
-from affectml.taxonomies._mapping import DROP, Choice, Mapping
+from affectml.taxonomies._mapping import DROP, Choice, Floats, Mapping
 from affectml.taxonomies._route import Decision, Hop, by_names, find_hop, find_route
 from affectml.taxonomies.taxonomy import Taxonomy, get_taxonomy
 
 USER = "chosen by the user"
 DROPPED = "dropped by the user"
 UNDECIDED = Decision({}, None)
-
-
-class Way(NamedTuple):
-    """Where a label of one stage of a route may go, and the number of the stage that it goes to."""
-
-    decision: Decision
-    to: int
-
-
-class Picks(NamedTuple):
-    """What the user chose: by stage and label an option and the stage that it is of; and what may be dropped."""
-
-    options: dict[tuple[int, str], tuple[str, int]]
-    drop: frozenset[str] = frozenset()
-    drop_rest: bool = False
-
-
-@dataclass(frozen=True)
-class Route:
-    """The taxonomies that labels pass, from origin to target, and for each but the last the ways on from its labels.
-
-    path: the names of those that lie between steps. A step through another taxonomy has that as a stage, too, which
-    some labels skip.
-    """
-
-    stages: list[Taxonomy]
-    ways: list[dict[str, Way]]
-    path: tuple[str, ...]
-
-    @classmethod
-    def of(cls, hops: list[Hop]) -> "Route":
-        """The route of a chain of steps."""
-        stages, ways = [hops[0].start], list[dict[str, Way]]()
-        for hop in hops:
-            at = len(ways)
-            parts = [hop] if hop.via is None else [find_hop(hop.start, hop.via), find_hop(hop.via, hop.end)]
-            for part in filter(None, parts):
-                ways.append(
-                    {label: Way(part.decisions.get(label, UNDECIDED), len(stages)) for label in part.start.labels}
-                )
-                stages.append(part.end)
-            ways[at] |= {label: Way(decision, len(ways)) for label, decision in hop.decisions.items()}
-        return cls(stages, ways, (hops[0].start.name, *(hop.end.name for hop in hops)))
 
 
 def mapping(
@@ -97,15 +53,12 @@ def mapping(
                 f"nothing leads from {start.name} to {goal.name}: no table, no common parent, no equal label; "
                 "say where each label goes (LABEL=TARGET), or give your taxonomy parents in its YAML file"
             )
-    route = Route.of(hops)
-    return _follow(route, _read_picks(route, drop, choices))
+    return _Route(hops, drop, choices).mapping()
 
 
 def _refuse_finer(start: Taxonomy, goal: Taxonomy) -> None:
     back = find_route(goal, start)
-    if back is None:
-        return
-    children = _follow(Route.of(back), Picks({}, drop_rest=True)).merged
+    children = {} if back is None else _Route(back, True, {}).mapping().merged
     several = {label: names for label, names in children.items() if len(names) > 1}
     if several:
         label, names = next(iter(several.items()))
@@ -123,101 +76,115 @@ def _parts(option: str) -> list[str]:
     return [] if option == DROP else option.split("+")
 
 
-def _read_picks(route: Route, drop: bool | Collection[str], choices: dict[str, str]) -> Picks:
-    """What the user chose, each choice at the first stage that lists it, else from the origin to the target."""
-    start = route.stages[0]
-    drop = (drop,) if isinstance(drop, str) else drop
-    picks = Picks({}, frozenset() if isinstance(drop, bool) else frozenset(drop), drop is True)
-    known = {_key(label): label for stage in reversed(route.stages) for label in stage.labels}
-    for name in picks.drop:
-        if name not in known.values():
+class _Route:
+    """The taxonomies that labels pass, from origin to target, and where each of them goes from one to the next.
+
+    stages: these taxonomies. A step through another one has that as a stage, too, which some labels skip. ways: for
+    each stage but the last where its labels may go, and the number of the stage that this is of. picks: by stage and
+    label the option that the user chose, and its stage. undecided: by stage the labels that go nowhere.
+    """
+
+    def __init__(self, hops: list[Hop], drop: bool | Collection[str], choices: Dict[str, str]) -> None:
+        self.stages, self.path = [hops[0].start], (hops[0].start.name, *(hop.end.name for hop in hops))
+        self.ways: list[dict[str, tuple[Decision, int]]] = []
+        for hop in hops:
+            at = len(self.ways)
+            parts = [hop] if hop.via is None else [find_hop(hop.start, hop.via), find_hop(hop.via, hop.end)]
+            for part in filter(None, parts):
+                to = len(self.stages)
+                self.ways.append({label: (part.decisions.get(label, UNDECIDED), to) for label in part.start.labels})
+                self.stages.append(part.end)
+            self.ways[at] |= {label: (decision, len(self.ways)) for label, decision in hop.decisions.items()}
+        self.drop_rest = drop is True
+        self.drop = set() if isinstance(drop, bool) else {drop} if isinstance(drop, str) else set(drop)
+        self.picks: dict[tuple[int, str], tuple[str, int]] = {}
+        self.taken: dict[tuple[int, str], Choice] = {}
+        self.undecided: dict[int, list[str]] = {}
+        self._read_picks(choices)
+
+    def _read_picks(self, choices: Dict[str, str]) -> None:
+        """Each choice at the first stage that lists it, else from the origin to the target, else wherever it fits."""
+        start, goal = self.stages[0], self.stages[-1]
+        known = {_key(label): label for stage in reversed(self.stages) for label in stage.labels}
+        for name in sorted(self.drop - {*known.values()}):
             raise UnknownLabel(f"drop: {start.name} has no label {name!r}{did_you_mean(name, start.labels)}")
-    for name, option in choices.items():
-        label = known.get(_key(name))
-        if label is None:
-            raise UnknownLabel(
-                f"choice {name}={option}: {start.name} has no label {name!r}{did_you_mean(name, list(known.values()))}"
-            )
-        at, to = _stages_of(route, label, option, name)
-        picks.options[at, label] = option, to
-    return picks
+        for name, option in choices.items():
+            choice, label = f"choice {name}={option}", known.get(_key(name))
+            if label is None:
+                near = did_you_mean(name, list(known.values()))
+                raise UnknownLabel(f"{choice}: {start.name} has no label {name!r}{near}")
+            ways = [(at, *way[label]) for at, way in enumerate(self.ways) if label in way]
+            listed = [(at, decision.options, to) for at, decision, to in ways if len(decision.options) > 1]
+            fitting = [(at, to) for at, options, to in listed if option in options]
+            for at, to in [(0, len(self.ways)), *((at, to) for at, _, to in ways)]:
+                if label in self.stages[at].labels and set(_parts(option)) <= set(self.stages[to].labels):
+                    fitting.append((at, to))
+            if not fitting:
+                expected = dict.fromkeys([*(listed[0][1] if listed else ()), *goal.labels, DROP])
+                near = did_you_mean(option, goal.labels)
+                raise NoMapping(f"{choice}: {goal.name} has no label {option!r}{near}; expected {', '.join(expected)}")
+            at, to = fitting[0]
+            self.picks[at, label] = option, to
 
+    def mapping(self) -> Mapping:
+        """What reaches a stage goes on from there, each label as was decided."""
+        start, goal = self.stages[0], self.stages[-1]
+        ends = {label: self._follow(0, label) for label in start.labels}
+        if self.undecided:
+            raise NoMapping(self._without_target(min(self.undecided)))
+        for label, (row, _) in ends.items():
+            if 0 < row.sum() < 1 - 1e-9:
+                raise NoMapping(f"{start.name}: only {row.sum():.2g} of {label!r} reaches {goal.name}; choose one")
+        order = {label: place for place, label in enumerate(start.labels)}
+        places = sorted(self.taken, key=lambda place: (order.get(place[1], len(order)), place[0]))
+        choices = tuple(self.taken[place] for place in places if self.taken[place].by)
+        why = {label: "; then ".join(dict.fromkeys(reasons)) for label, (_, reasons) in ends.items()}
+        return Mapping(start, goal, np.stack([row for row, _ in ends.values()]), why, choices, self.path)
 
-def _stages_of(route: Route, label: str, option: str, name: str) -> tuple[int, int]:
-    """The stage at which a choice is made, and the one that it leads to; name: what the user called the label."""
-    ways = [(at, each[label]) for at, each in enumerate(route.ways) if label in each]
-    listed = [(at, way) for at, way in ways if len(way.decision.options) > 1]
-    for at, way in listed:
-        if option in way.decision.options:
-            return at, way.to
-    for at, to in [(0, len(route.ways)), *((at, way.to) for at, way in ways)]:
-        if label in route.stages[at].labels and set(_parts(option)) <= set(route.stages[to].labels):
-            return at, to
-    goal, offered = route.stages[-1], listed[0][1].decision.options if listed else ()
-    raise NoMapping(
-        f"choice {name}={option}: {goal.name} has no label {option!r}{did_you_mean(option, goal.labels)}; "
-        f"expected {', '.join(dict.fromkeys([*offered, *goal.labels, DROP]))}"
-    )
+    def _follow(self, at: int, label: str) -> tuple[Floats, list[str]]:
+        """How a label of a stage is shared among the target's labels, and the reasons on its way."""
+        row, reasons = np.zeros(len(self.stages[-1])), list[str]()
+        if at == len(self.ways):
+            row[self.stages[-1].index(label)] = 1
+            return row, reasons
+        choice, to = self._take(at, label)
+        reasons.append(choice.why)
+        parts = _parts(choice.taken)
+        for part in parts:
+            share, more = self._follow(to, part)
+            row += share / len(parts)
+            reasons += more
+        return row, reasons
 
-
-def _follow(route: Route, picks: Picks) -> Mapping:
-    """The mapping of a route: what reaches a stage goes on from there, each label as was decided."""
-    start, goal = route.stages[0], route.stages[-1]
-    mass = [np.zeros((len(start), len(stage))) for stage in route.stages]
-    np.fill_diagonal(mass[0], 1)
-    why, choices = dict.fromkeys(start.labels, ""), list[Choice]()
-    for at, stage in enumerate(route.stages[:-1]):
-        here = mass[at]
-        taken = _take(route, picks, at, [label for column, label in enumerate(stage.labels) if here[:, column].any()])
-        for label, (choice, to) in taken.items():
-            parts = _parts(choice.taken)
-            for part in parts:
-                mass[to][:, route.stages[to].index(part)] += here[:, stage.index(label)] / len(parts)
-        onward = np.sum([later.sum(axis=1) for later in mass[at + 1 :]], axis=0)
-        for label, row, kept in zip(start.labels, here, onward, strict=True):
-            if 0 < kept < 1 - 1e-9:
-                reached = route.stages[at + 1].name
-                raise NoMapping(f"{start.name}: only {kept:.2g} of {label!r} reaches {reached}; choose one")
-            reasons = [taken[stage.labels[column]][0].why for column in np.flatnonzero(row)]
-            why[label] = "; then ".join(filter(None, dict.fromkeys([why[label], *reasons])))
-        choices += [choice for choice, _ in taken.values() if choice.by]
-    order = {label: place for place, label in enumerate(start.labels)}
-    choices.sort(key=lambda choice: order.get(choice.label, len(order)))
-    return Mapping(start, goal, mass[-1], why, tuple(choices), route.path)
-
-
-def _take(route: Route, picks: Picks, at: int, reached: Iterable[str]) -> dict[str, tuple[Choice, int]]:
-    """For each label of a stage what is taken, and the stage it goes to; `by` is empty where there was no choice."""
-    taken, undecided = dict[str, tuple[Choice, int]](), []
-    for label in reached:
-        decision, to = route.ways[at][label]
-        option, end = picks.options.get((at, label), (decision.take, to))
+    def _take(self, at: int, label: str) -> tuple[Choice, int]:
+        """What is taken for a label of a stage, and the stage it goes to; `by` is empty where there was no choice."""
+        decision, to = self.ways[at][label]
+        option, end = self.picks.get((at, label), (decision.take, to))
         # an origin's label that is dropped drops no namesake further on
-        if label in picks.drop and (at == 0 or label not in route.stages[0].labels):
-            taken[label] = Choice(label, DROP, DROPPED, ""), to
+        if label in self.drop and (at == 0 or label not in self.stages[0].labels):
+            choice = Choice(label, DROP, DROPPED, "")
         elif option is not None:
             options = decision.options if end == to else {}
             others = {other: reason for other, reason in options.items() if other != option}
-            by = "user" if (at, label) in picks.options else "default" if others else ""
-            taken[label] = Choice(label, option, options.get(option, USER), by, others), end
-        elif picks.drop_rest:
-            taken[label] = Choice(label, DROP, DROPPED, ""), to
+            by = "user" if (at, label) in self.picks else "default" if others else ""
+            choice, to = Choice(label, option, options.get(option, USER), by, others), end
         else:
-            undecided.append(label)
-    if undecided:
-        raise NoMapping(_without_target(route, at, undecided))
-    return taken
+            choice = Choice(label, DROP, DROPPED, "")
+            if not self.drop_rest:
+                self.undecided.setdefault(at, []).append(label)
+        self.taken[at, label] = choice
+        return choice, to
 
-
-def _without_target(route: Route, at: int, undecided: list[str]) -> str:
-    """The message for labels that go nowhere, with the options of the first."""
-    decision, to = route.ways[at][undecided[0]]
-    lost = [label for label in undecided if route.ways[at][label].to == to]
-    start, end = route.stages[at], route.stages[to]
-    offer = f"{_key(lost[0])}=" + " | ".join(decision.options or [*end.labels, DROP])
-    shown = ", ".join(map(repr, lost))
-    few, them = ("has no target", "it") if len(lost) == 1 else ("have no target", "them")
-    return (
-        f"{start.name} -> {end.name}: {shown} {few}; choose one ({offer}), "
-        f"or leave {them} out: drop=[{shown}] or drop=True"
-    )
+    def _without_target(self, at: int) -> str:
+        """The message for labels of a stage that go nowhere, with the options of the first."""
+        undecided = dict.fromkeys(self.undecided[at])  # several labels may have come to one
+        decision, to = self.ways[at][next(iter(undecided))]
+        lost = [label for label in undecided if self.ways[at][label][1] == to]
+        start, end = self.stages[at], self.stages[to]
+        offer = f"{_key(lost[0])}=" + " | ".join(decision.options or [*end.labels, DROP])
+        shown = ", ".join(map(repr, lost))
+        few, them = ("has no target", "it") if len(lost) == 1 else ("have no target", "them")
+        return (
+            f"{start.name} -> {end.name}: {shown} {few}; choose one ({offer}), "
+            f"or leave {them} out: drop=[{shown}] or drop=True"
+        )

@@ -3,10 +3,10 @@ what else it could be), and which tables, parents and equal names lead there.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from affectml.errors import UnknownLabel, UnknownTaxonomy, did_you_mean
 from affectml.taxonomies._names import builtin_names, own_yaml
@@ -14,7 +14,7 @@ from affectml.taxonomies.taxonomy import Taxonomy, get_taxonomy
 
 _MOST_HOPS = 4
 _POLES = frozenset({"negative", "neutral", "positive"})
-KINDS = ("parents", "table", "names")  # one's own parents before what another source says
+Kind = Literal["parents", "table", "names"]  # in this order: one's own parents before what another source says
 
 
 @dataclass(frozen=True)
@@ -26,32 +26,33 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Table:
-    """Decisions between two built-in taxonomies.
+class Hop:
+    """One step between two taxonomies, by a table, by parents or by equal names.
 
-    base: "parents" where the other labels go to their parents. via: the taxonomy through which the other labels
-    go. refines: it leads to finer labels, so no chain of mappings passes here.
+    decisions: where labels may go; of one that has none nothing says. via: the taxonomy through which these go.
+    refines: it leads to finer labels, so no chain of mappings passes here.
     """
 
-    source: str
-    target: str
-    decisions: Mapping[str, Decision] = field(default_factory=dict)
-    base: str | None = None
-    via: str | None = None
+    start: Taxonomy
+    end: Taxonomy
+    kind: Kind
+    decisions: Mapping[str, Decision]
+    via: Taxonomy | None = None
     refines: bool = False
 
 
 @cache
-def tables() -> dict[tuple[str, str], Table]:
-    """Every built-in table, by (source, target)."""
-    found: dict[tuple[str, str], Table] = {}
-    folder = files("affectml.taxonomies").joinpath("mappings")
-    for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if file.name.endswith(".yaml"):
-            for content in own_yaml(file.read_text(encoding="utf-8")):
-                decisions = {label: _decision(entry) for label, entry in content.pop("labels").items()}
-                table = Table(decisions=decisions, **content)
-                found[table.source, table.target] = table
+def tables() -> dict[tuple[str, str], Hop]:
+    """The step of every built-in table, by the names of both taxonomies."""
+    found: dict[tuple[str, str], Hop] = {}
+    for file in files("affectml.taxonomies").joinpath("mappings").iterdir():
+        for table in own_yaml(file.read_text(encoding="utf-8")):
+            start, end = get_taxonomy(table["source"]), get_taxonomy(table["target"])
+            above = _to_parents(start) if table.get("base") == "parents" else {}
+            decisions = above | {label: _decision(entry) for label, entry in table["labels"].items()}
+            via = get_taxonomy(table["via"]) if "via" in table else None
+            kind: Kind = "parents" if above else "table"
+            found[start.name, end.name] = Hop(start, end, kind, decisions, via, table.get("refines", False))
     return found
 
 
@@ -59,21 +60,6 @@ def _decision(entry: dict[str, Any]) -> Decision:
     if "to" in entry:
         return Decision({entry["to"]: entry["why"]}, entry["to"])
     return Decision(entry["options"], entry.get("take"))
-
-
-@dataclass(frozen=True)
-class Hop:
-    """One step between two taxonomies, by a table, by parents or by equal names.
-
-    decisions: where labels may go; of one that has none nothing says. via: the taxonomy through which these go.
-    """
-
-    start: Taxonomy
-    end: Taxonomy
-    kind: Literal["table", "parents", "names"]
-    decisions: Mapping[str, Decision]
-    via: Taxonomy | None = None
-    refines: bool = False
 
 
 def by_names(start: Taxonomy, end: Taxonomy) -> Hop:
@@ -107,12 +93,9 @@ def find_route(start: Taxonomy, goal: Taxonomy) -> list[Hop] | None:
 def find_hop(start: Taxonomy, end: Taxonomy) -> Hop | None:
     """The single step between two taxonomies, if there is one."""
     here, there = set(start.labels), set(end.labels)
-    table = tables().get((_known(start) or "", _known(end) or ""))
     parent = _parent(start)
-    if table is not None:
-        above = _to_parents(start) if table.base == "parents" else {}
-        via = None if table.via is None else get_taxonomy(table.via)
-        return Hop(start, end, "parents" if above else "table", above | {**table.decisions}, via, table.refines)
+    if table := tables().get((_known(start), _known(end))):
+        return replace(table, start=start, end=end)
     if here == there:
         return by_names(start, end)
     if parent is not None and set(parent.labels) == there:
@@ -132,7 +115,7 @@ def _chains(
         return
     passed = {start.name, *(hop.start.name for hop in so_far)}
     steps = [hop for node in nodes if node.name not in passed and (hop := find_hop(start, node)) is not None]
-    for step in sorted(steps, key=lambda hop: KINDS.index(hop.kind)):
+    for step in sorted(steps, key=lambda hop: get_args(Kind).index(hop.kind)):
         yield from _chains([*so_far, step], step.end, goal, nodes, length - 1)
 
 
@@ -164,8 +147,7 @@ def _why_parent(taxonomy: Taxonomy, label: str) -> str:
     return taxonomy.source or f"the parents given in {taxonomy.name}"
 
 
-def _known(taxonomy: Taxonomy) -> str | None:
-    """The built-in taxonomy whose name and labels these are, in whatever order."""
-    if taxonomy.name in builtin_names() and set(get_taxonomy(taxonomy.name).labels) == set(taxonomy.labels):
-        return taxonomy.name
-    return None
+def _known(taxonomy: Taxonomy) -> str:
+    """The built-in taxonomy whose name and labels these are, in whatever order; empty where there is none."""
+    known = taxonomy.name in builtin_names() and {*get_taxonomy(taxonomy.name).labels} == {*taxonomy.labels}
+    return taxonomy.name if known else ""

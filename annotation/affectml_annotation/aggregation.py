@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from affectml_annotation.agreement.values import FloatArray, divided
+from affectml_annotation.agreement.alpha import FloatArray, divided
 from affectml_annotation.errors import BadJudgement
-from affectml_annotation.judgements import Panel, Rounds, encode, found_labels, people_by_image, sum_by_image
+from affectml_annotation.judgements import Panel, Rounds, found_labels, one_look, people_by_image, sum_by_image
 from affectml_annotation.smoothing import BetaPrior, fit_beta_prior, label_sets, smoothed_rates
 
 Method = Literal[
@@ -87,10 +87,8 @@ def aggregate(
     """
     if method not in METHODS:
         raise BadJudgement(f"method: expected one of {', '.join(METHODS)}, but received {method!r}")
-    if rounds == "all":
-        raise BadJudgement("aggregate: rounds='all' would count a person twice; choose a round, first or last")
     names = tuple(labels) if labels is not None else found_labels(judgements)
-    panel = encode(judgements, names, image_ids, rounds=rounds).answers()
+    panel = one_look(judgements, names, image_ids, rounds=rounds).answers()
     counted = _Counted(panel, people_by_image(panel), sum_by_image(panel, panel.chosen), tau)
     kind, values_are, vote_rule, make, without = METHODS[method]
     values, made_by = make(counted)

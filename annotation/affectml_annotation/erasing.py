@@ -10,12 +10,11 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from affectml_annotation.errors import BadExport, StoreError
@@ -187,21 +186,15 @@ def _names(file: Path, people: Collection[str]) -> bool:
     written = {".db": people, ".html": list(map(escape, people)), ".json": in_json, ".jsonl": in_json}
     try:
         if file.suffix == ".parquet":
-            with pq.ParquetFile(file) as opened:
-                texts = [field.name for field in opened.schema_arrow if pa.types.is_string(field.type)
-                         or pa.types.is_large_string(field.type)]  # fmt: skip
-                columns = opened.read(texts).columns
-            wanted = pa.array(list(people), pa.string())
-            return any(pc.any(pc.is_in(column.cast(pa.string()), wanted)).as_py() for column in columns)
+            return bool(pd.read_parquet(file).isin([*people]).to_numpy().any())
         if file.suffix == ".csv":
             return any(cell in people for row in csv_rows(file.read_text(encoding="utf-8-sig")) for cell in row)
-        for part in (file, Path(f"{file}-wal")):  # the log, which a copy of a database may have brought along
-            if file.suffix in written and part.is_file() and part.stat().st_size:
-                with part.open("rb") as held, mmap(held.fileno(), 0, access=ACCESS_READ) as pages:
-                    if any(pages.find(text.encode()) >= 0 for text in written[file.suffix]):
-                        return True
-        return False
-    except (OSError, ValueError, csv.Error, pa.ArrowException):
+        if file.suffix not in written:
+            return False
+        log = Path(f"{file}-wal")  # which a copy of a database may have brought along
+        pages = file.read_bytes() + (log.read_bytes() if log.is_file() else b"")
+        return any(text.encode() in pages for text in written[file.suffix])
+    except (OSError, ValueError, csv.Error):
         return True  # what cannot be read may name them
 
 

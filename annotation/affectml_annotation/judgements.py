@@ -143,23 +143,26 @@ def _check_columns(judgements: pd.DataFrame) -> None:
         )
 
 
+def as_list(value: Any) -> list[Any]:
+    """A cell of labels or numbers as a list; a missing one is empty. Raises TypeError for text and what is no list."""
+    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
+        return []
+    if isinstance(value, str | bytes | dict):
+        raise TypeError("text, not a list")
+    return list(value)
+
+
 def _label_lists(judgements: pd.DataFrame) -> list[Sequence[str]]:
-    """The labels column as sequences; a missing value is the empty one, text is refused."""
+    """The labels column as lists; text is refused."""
     lists: list[Any] = judgements["labels"].tolist()
     for row, value in enumerate(lists):
-        if type(value) is list:
-            continue
-        if isinstance(value, np.ndarray):  # what parquet readers give; half a million more lists take half a second
-            lists[row] = value if value.dtype == object else value.tolist()
-        elif isinstance(value, tuple | set | frozenset):
-            lists[row] = list(value)
-        elif value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
-            lists[row] = ()
-        else:
+        try:
+            lists[row] = value if type(value) is list else as_list(value)
+        except TypeError:
             raise BadJudgement(
                 f"{_where(row, judgements)}: expected a list in labels, but received {value!r}; "
                 "split delimited text into a list first"
-            )
+            ) from None
     return lists
 
 
@@ -258,17 +261,16 @@ def only_data(judgements: pd.DataFrame, more: str = "") -> tuple[pd.DataFrame, l
 
 def _kept(rounds: Rounds, order: IntArray, pair: IntArray, round_number: IntArray) -> IntArray:
     """The rows that `rounds` keeps. order: rows by person and image, then round; pair [M]: of person and image."""
-    edge = np.ones(min(len(order), 1), dtype=bool)
-    same_pair = pair[order][1:] == pair[order][:-1]
-    if rounds == "first":
-        return np.sort(order[np.concatenate([edge, ~same_pair])])
-    if rounds == "last":
-        return np.sort(order[np.concatenate([~same_pair, edge])])
-    if rounds == "all":
-        return np.sort(order)
-    if isinstance(rounds, str):
-        raise BadJudgement(f"rounds: expected first, last, all or a round's number, but received {rounds!r}")
-    return np.sort(order[round_number[order] == rounds])
+    match rounds:
+        case "first" | "last":
+            keep = ~pd.Series(pair[order]).duplicated(keep=rounds).to_numpy()
+        case "all":
+            keep = np.ones(len(order), dtype=bool)
+        case str():
+            raise BadJudgement(f"rounds: expected first, last, all or a round's number, but received {rounds!r}")
+        case number:
+            keep = round_number[order] == number
+    return np.sort(order[keep])
 
 
 def encode(
@@ -330,6 +332,15 @@ def encode(
     )
 
 
+def one_look(
+    judgements: pd.DataFrame, labels: Sequence[str], image_ids: Sequence[str] | None = None, *, rounds: Rounds = "first"
+) -> Panel:
+    """As `encode`, one judgement of each person and image at most; BadJudgement where rounds is "all"."""
+    if rounds == "all":
+        raise BadJudgement("rounds='all' would count a person twice; choose a round, first or last")
+    return encode(judgements, labels, image_ids, rounds=rounds)
+
+
 def validate_judgements(judgements: pd.DataFrame, labels: Sequence[str]) -> None:
     """Check a table against the contract of judgement tables; do nothing where it holds.
 
@@ -384,33 +395,3 @@ def sum_by_image(panel: Panel, values: npt.NDArray[Any]) -> npt.NDArray[np.float
 def people_by_image(panel: Panel) -> IntArray:
     """How many judgements each image has, [N]."""
     return np.bincount(panel.image, minlength=len(panel.image_ids)).astype(np.int64)
-
-
-def judgement_tensor(
-    judgements: pd.DataFrame, labels: Sequence[str], image_ids: Sequence[str] | None = None, *, rounds: Rounds = "first"
-) -> tuple[npt.NDArray[np.uint8], BoolArray, npt.NDArray[np.object_]]:
-    """Who chose what, as arrays: what `affectml_metrics.human_reference` takes.
-
-    Args:
-        judgements: a judgement table.
-        labels: the C labels in order.
-        image_ids: the N images wanted, in order; see `encode`.
-        rounds: which looks count; see `encode`. One judgement per person and image is needed, so "all" is refused.
-
-    Returns:
-        chosen [N, A, C] uint8; asked [N, A], true where that person gave an answer (labels or none; unsure and skip
-        are false); annotator_ids [A].
-
-    Raises:
-        BadJudgement: the first row that breaks the contract, or rounds is "all".
-        UnknownLabel: the first row with a label that is not in `labels`.
-    """
-    if rounds == "all":
-        raise BadJudgement("judgement_tensor: rounds='all' may hold two looks of one person; choose a round")
-    panel = encode(judgements, labels, image_ids, rounds=rounds).answers()
-    shape = (len(panel.image_ids), len(panel.annotator_ids))
-    chosen = np.zeros((*shape, len(panel.labels)), dtype=np.uint8)
-    asked = np.zeros(shape, dtype=bool)
-    chosen[panel.image, panel.annotator] = panel.chosen
-    asked[panel.image, panel.annotator] = True
-    return chosen, asked, panel.annotator_ids

@@ -1,4 +1,4 @@
-"""Tables as people have them: CSV with any separator, TSV, JSON, JSON lines, Parquet, Excel, .npz and data frames.
+"""Tables as people have them: CSV with any separator, TSV, JSON, JSON lines, Parquet, Excel and data frames.
 
 One reader for images, votes, judgements, answers and captions: rows of named columns, the place of each row in its
 file, and errors that name file, row and column.
@@ -11,6 +11,7 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -21,7 +22,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from affectml_annotation.errors import BadImport, MissingExtra
-from affectml_annotation.exchange.files import no_file, plain_text, read_frame
+from affectml_annotation.exchange.files import no_file, plain_text, read_frame, readable
 
 MOST_COLUMNS = 10_000
 MOST_PACKED, MOST_UNPACKED = 50, 500_000_000  # of an archive: times its size, and bytes that are never too many
@@ -29,10 +30,7 @@ SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon"}
 # Numbers about an image or a rating that nobody means as a label.
 NOT_LABELS = frozenset({"n", "id", "index", "age", "valence", "arousal", "dominance", "width", "height",
                         "seconds", "round", "repetition"})  # fmt: skip
-SHAPES = (
-    'expected [{"image": "1.jpg", "joy": 3, "n": 20}, ...], {"1.jpg": {"joy": 3}, ...} or {"n": 20, "images": [{"id": '
-    '"1.jpg", "votes": {"joy": 3}}, ...]}'
-)
+SHAPES = 'expected [{"image": "1.jpg", "joy": 3, "n": 20}, ...] or {"1.jpg": {"joy": 3}, ...}'
 IMAGE_NAME = re.compile(r"^https?://|\.(jpe?g|png|gif|bmp|webp|tiff?)$", re.IGNORECASE)
 _COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 _PLAIN = re.compile(r"[+-]?\d+")
@@ -97,7 +95,7 @@ def read_table(
     Headers lose spaces, brackets and quotes around them; a column without a name (a written index) is left out.
 
     Args:
-        source: a CSV, TSV, JSON, JSON lines, Parquet, Excel (one sheet) or .npz file, or a data frame.
+        source: a CSV, TSV, JSON, JSON lines, Parquet or Excel file (one sheet), or a data frame.
         encoding: of a text file; a UTF-8 byte-order mark is taken off.
         separator: one character; without it, found from the header. Decimal commas are read where it is no comma.
         first: the name of the first column, where it has none.
@@ -113,12 +111,11 @@ def read_table(
             twice or absent, a damaged file, no rows.
         MissingExtra: for an Excel file, without openpyxl.
     """
+    nothing = None if as_written else ""
     if isinstance(source, pd.DataFrame):
         table = _numbered(Path("the data frame"), source.rename(columns=str).reset_index(drop=True))
     else:
         file = Path(source)
-        if file.is_dir():
-            raise BadImport(str(file), ["a folder, not a table; `affectml import folder` takes a folder per label"])
         if why := no_file(file):
             raise BadImport(str(file), [why])
         with file.open("rb") as handle:
@@ -126,84 +123,53 @@ def read_table(
         if begins == b"PAR1":
             table = _parquet(file)
         elif begins == b"PK\x03\x04":
-            table = _archive(file, nothing=None if as_written else "")
+            table = _excel(file, nothing)
         elif begins == b"\xd0\xcf\x11\xe0":
             raise BadImport(str(file), ["an Excel file of before 2007; save the table as .xlsx or CSV (UTF-8)"])
         else:
-            table = _text(file, encoding, separator, first, as_written, spell)
+            table = _text(file, encoding, separator, first, nothing, spell)
     if table.frame.empty:
         raise BadImport(str(table.path), ["a header and no rows" if table.unit == "line" else "no rows"])
     return replace(table, spell=spell)
 
 
-def _numbered(path: Path, frame: pd.DataFrame, **more: Any) -> Table:
-    return Table(path, frame, np.arange(1, len(frame) + 1, dtype=np.int64), **more)
+def _numbered(path: Path, frame: pd.DataFrame) -> Table:
+    return Table(path, frame, np.arange(1, len(frame) + 1, dtype=np.int64))
 
 
 def _parquet(file: Path) -> Table:
-    try:
+    with readable(file, "a readable Parquet file"):
         _check_width(len(pq.read_schema(file)), file)
         frame = read_frame(file)
         names = _headers(map(str, frame.columns), file)
         frame = frame.set_axis(names, axis=1).loc[:, list(map(bool, names))].reset_index(drop=True)
-        frame = frame.astype(dict.fromkeys(frame.select_dtypes("string"), object))
-    except BadImport:
-        raise
-    except Exception as error:  # pyarrow raises many kinds for a damaged file
-        raise BadImport(str(file), [f"not a readable Parquet file ({error})"]) from None
-    return _numbered(file, frame)
+        return _numbered(file, frame.astype(dict.fromkeys(frame.select_dtypes("string"), object)))
 
 
-def _archive(file: Path, nothing: str | None) -> Table:
-    """A sheet of an Excel file, or the arrays of an .npz."""
-    try:
+def _excel(file: Path, nothing: str | None) -> Table:
+    """The one sheet of an Excel file that holds anything."""
+    with readable(file, "a readable Excel file"):
         with zipfile.ZipFile(file) as packed:
             unpacked, names = sum(part.file_size for part in packed.infolist()), packed.namelist()
         if unpacked > max(MOST_UNPACKED, MOST_PACKED * file.stat().st_size):
             raise BadImport(str(file), [f"unpacks to {unpacked / 1e9:,.1f} GB, as no table does"])
-        if "xl/workbook.xml" in names:
-            return _sheet(file, nothing)
-        if names and all(name.endswith(".npy") for name in names):
-            return _arrays(file)
-    except (BadImport, MissingExtra):
-        raise
-    except Exception as error:  # zipfile, openpyxl and numpy raise many kinds for a damaged file
-        raise BadImport(str(file), [f"not a readable Excel or .npz file ({error})"]) from None
-    raise BadImport(str(file), ["a zip archive, not a table; save the table as CSV (UTF-8) and name that file"])
-
-
-def _sheet(file: Path, nothing: str | None) -> Table:
-    try:
-        from openpyxl import load_workbook
-    except ImportError:
-        way_out = "pip install 'affectml-annotation[excel]', or save the table as CSV (UTF-8)"
-        raise MissingExtra(f"{file}: an Excel file, which needs openpyxl: {way_out}") from None
-    book = load_workbook(file, read_only=True, data_only=True)
-    sheets = {sheet.title: list(sheet.iter_rows(values_only=True)) for sheet in book.worksheets}
-    book.close()
-    filled = {title: rows for title, rows in sheets.items() if any(any(map(_filled, row)) for row in rows)}
+        if "xl/workbook.xml" not in names:
+            raise BadImport(str(file), ["a zip archive, not a table; save the table as CSV (UTF-8) and name that file"])
+        try:
+            from openpyxl import load_workbook
+        except ImportError:
+            way_out = "pip install 'affectml-annotation[excel]', or save the table as CSV (UTF-8)"
+            raise MissingExtra(f"{file}: an Excel file, which needs openpyxl: {way_out}") from None
+        with closing(load_workbook(file, read_only=True, data_only=True)) as book:
+            sheets = {
+                sheet.title: [list(map(_cell, row)) for row in sheet.iter_rows(values_only=True)]
+                for sheet in book.worksheets
+            }
+    filled = {title: rows for title, rows in sheets.items() if any(map(any, rows))}
     if len(filled) > 1:
         raise BadImport(str(file), [f"{len(filled)} sheets ({', '.join(filled)}); leave the one that holds the table"])
-    rows = next(iter(filled.values()), [])
-    texts = [(number, [_cell(cell) for cell in row]) for number, row in enumerate(rows, start=1)]
-    return _of_rows(file, [(number, cells) for number, cells in texts if any(cells)], "row", nothing=nothing)
-
-
-def _filled(cell: Any) -> bool:
-    return cell not in (None, "")
-
-
-def _arrays(file: Path) -> Table:
-    with np.load(file, allow_pickle=False) as content:
-        arrays = {name: content[name] for name in content.files}
-    columns = {name: array for name, array in arrays.items() if array.ndim == 1}
-    lengths = {name: len(array) for name, array in columns.items()}
-    if len(set(lengths.values())) != 1:
-        found = ", ".join(f"{name} {' x '.join(map(str, array.shape))}" for name, array in arrays.items())
-        raise BadImport(str(file), [f"expected arrays of one length, a column each, but it has {found}"])
-    others = [name for name in arrays if name not in columns]
-    frame = pd.DataFrame({name: pd.Series(array.tolist()) for name, array in columns.items()})
-    return _numbered(file, frame, notes=(f"left out, being no columns: {', '.join(others)}",) if others else ())
+    rows = enumerate(next(iter(filled.values()), []), start=1)
+    return _of_rows(file, [(number, cells) for number, cells in rows if any(cells)], "row", nothing)
 
 
 def _decode(file: Path, encoding: str, spell: Spell | None) -> str:
@@ -223,20 +189,15 @@ def _decode(file: Path, encoding: str, spell: Spell | None) -> str:
 
 
 def _text(
-    file: Path,
-    encoding: str,
-    separator: str | None,
-    first: str | None,
-    as_written: bool,
-    spell: Spell | None,
+    file: Path, encoding: str, separator: str | None, first: str | None, nothing: str | None, spell: Spell | None
 ) -> Table:
     text = _decode(file, encoding, spell)
-    if text.lstrip()[:1] in ("[", "{") and (found := _json(file, text, as_written)) is not None:
-        return found
+    if text.lstrip()[:1] in ("[", "{") and (table := _json(file, text, nothing)) is not None:
+        return table
     header = next((line for line in io.StringIO(text) if line.strip()), "").rstrip("\r\n")
     if not header:
         raise BadImport(str(file), ["empty file"])
-    if "\0" in text and not as_written:
+    if "\0" in text and nothing is not None:
         raise BadImport(str(file), ["contains zero bytes; expected a CSV, TSV or Parquet file"])
     notes: list[str] = []
     if separator is not None and (len(separator) != 1 or separator in '\r\n"'):
@@ -246,8 +207,8 @@ def _text(
         separator = _find_separator(header, file, spell)
         if separator != ("\t" if file.suffix.lower() in (".tsv", ".tab") else ","):
             notes.append(f"cells are separated by {SEPARATORS.get(separator, 'spaces')}")
-    rows = _rows(text, file, separator, "'" if header.lstrip().startswith("'") else '"', strip=not as_written)
-    table = _of_rows(file, rows, "line", first, nothing=None if as_written else "")
+    rows = _rows(text, file, separator, "'" if header.lstrip().startswith("'") else '"', strip=nothing is not None)
+    table = _of_rows(file, rows, "line", nothing, first)
     if separator != ",":
         commas = [str(name) for name in table.frame if _has_decimal_commas(table.frame[name])]
         for name in commas:
@@ -258,13 +219,8 @@ def _text(
 
 def _rows(text: str, file: Path, separator: str, quote: str, *, strip: bool) -> list[tuple[int, list[str]]]:
     """The line that each row but the blank ones begins on, and its cells; equal cells are kept once."""
-    reader = csv.reader(
-        io.StringIO(text, newline=""),
-        delimiter=separator,
-        quotechar=quote,
-        skipinitialspace=separator == " ",
-        strict=True,
-    )
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, delimiter=separator, quotechar=quote, skipinitialspace=separator == " ", strict=True)
     rows: list[tuple[int, list[str]]] = []
     once: dict[str, str] = {}
     before = 0
@@ -280,7 +236,7 @@ def _rows(text: str, file: Path, separator: str, quote: str, *, strip: bool) -> 
 
 
 def _of_rows(
-    file: Path, rows: list[tuple[int, list[str]]], unit: str, first: str | None = None, nothing: str | None = ""
+    file: Path, rows: list[tuple[int, list[str]]], unit: str, nothing: str | None, first: str | None = None
 ) -> Table:
     """A table of rows of texts; the first row names the columns."""
     if not rows:
@@ -343,14 +299,13 @@ def _headers(names: Iterable[str], file: Path) -> list[str]:
     return clean
 
 
-def _json(file: Path, text: str, as_written: bool) -> Table | None:
+def _json(file: Path, text: str, nothing: str | None) -> Table | None:
     """The rows of a JSON file or of JSON lines; None if the text is not JSON.
 
-    A list of objects, objects by image, or a list of them under one key, as votes are published. An object in a row
-    (`"votes": {"joy": 3}`) becomes columns, its labels; `id` is the image where nothing else is.
+    A list of objects, or objects by image. An object in a row (`"votes": {"joy": 3}`) becomes columns, its labels.
     """
     try:
-        unit, entries, notes = _entries(file, text)
+        unit, entries = _entries(file, text)
     except BadImport:
         raise
     except (ValueError, RecursionError) as error:
@@ -373,17 +328,14 @@ def _json(file: Path, text: str, as_written: bool) -> Table | None:
             name = key.strip()
             if not name or name in row:
                 raise BadImport(where, [f"{key!r} stands twice, or is no name; leave it out or rename it"])
-            row[name] = value if as_written else _cell(value)
+            row[name] = value if nothing is None else _cell(value)
         labels |= dict.fromkeys(name for name in map(str.strip, votes) if plain(name) not in NOT_LABELS)
         rows.append(row)
     columns = dict.fromkeys(key for row in rows for key in row)
     _check_width(len(columns), file)
-    nothing = None if as_written else ""
     frame = pd.DataFrame({key: pd.Series([row.get(key, nothing) for row in rows], dtype=object) for key in columns})
-    if "id" in frame and not any(plain(column) == "imageid" for column in columns):
-        frame = frame.rename(columns={"id": "image_id"})
     places = np.array([place for place, _ in entries], dtype=np.int64)
-    return Table(file, frame, places, unit, tuple(notes), labels=tuple(labels))
+    return Table(file, frame, places, unit, labels=tuple(labels))
 
 
 def _cell(value: Any) -> str:
@@ -393,8 +345,8 @@ def _cell(value: Any) -> str:
     return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _entries(file: Path, text: str) -> tuple[str, list[tuple[int, Any]], list[str]]:
-    """What a place is, every row with its place, and what was left out; raises ValueError if it is not JSON."""
+def _entries(file: Path, text: str) -> tuple[str, list[tuple[int, Any]]]:
+    """What a place is, and every row with its place; raises ValueError if the text is not JSON."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
@@ -412,8 +364,7 @@ def _entries(file: Path, text: str) -> tuple[str, list[tuple[int, Any]], list[st
     lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     if file.suffix.lower() != ".jsonl":
         try:
-            found, notes = _rows_of(file, parsed(text))
-            return "row", list(enumerate(found, start=1)), notes
+            return "row", list(enumerate(_rows_of(file, parsed(text)), start=1))
         except ValueError as error:
             if isinstance(error, BadImport) or len(lines) < 2 or not lines[1][1].lstrip().startswith("{"):
                 raise
@@ -425,25 +376,14 @@ def _entries(file: Path, text: str) -> tuple[str, list[tuple[int, Any]], list[st
             raise
         except (ValueError, RecursionError) as error:
             raise BadImport(f"{file}, line {number}", [f"not JSON ({error})"]) from None
-    return "line", entries, []
+    return "line", entries
 
 
-def _rows_of(file: Path, content: Any) -> tuple[list[Any], list[str]]:
-    """The rows of one JSON value, and what was left out."""
+def _rows_of(file: Path, content: Any) -> list[Any]:
+    """The rows of one JSON value."""
     if isinstance(content, list):
-        return content, []
-    if not isinstance(content, dict):
-        raise BadImport(str(file), [f"{SHAPES}, but received {str(content)[:40]!r}"])
-    if {"images", "annotations", "categories"} <= content.keys():
-        raise BadImport(str(file), ["this is COCO's form; save a table of an image and its labels in each row"])
-    if content and all(isinstance(value, dict) for value in content.values()):
-        votes = {name: all(isinstance(cell, int | float) for cell in value.values()) for name, value in content.items()}
-        return [{"image": name, **({"votes": value} if votes[name] else value)} for name, value in content.items()], []
-    lists = [key for key, value in content.items() if isinstance(value, list)]
-    if len(lists) != 1:
-        what = f"{SHAPES}, but received an object of {', '.join(map(repr, list(content)[:5]))}"
-        raise BadImport(str(file), [what])
-    people = {"n": content["n"]} if "n" in content else {}
-    others = [key for key in content if key not in (lists[0], "n")]
-    rows = [people | entry if isinstance(entry, dict) else entry for entry in content[lists[0]]]
-    return rows, [f"left out beside {lists[0]!r}: {', '.join(others)}"] if others else []
+        return content
+    if not isinstance(content, dict) or not all(isinstance(value, dict) for value in content.values()):
+        raise BadImport(str(file), [f"{SHAPES}, but received {json.dumps(content)[:40]}"])
+    votes = {name: all(isinstance(cell, int | float) for cell in value.values()) for name, value in content.items()}
+    return [{"image": name, **({"votes": value} if votes[name] else value)} for name, value in content.items()]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from affectml_annotation.agreement.values import similar_answers
+from affectml_annotation.agreement.alpha import similar_pairs
 from affectml_annotation.errors import BadCounts
 from affectml_annotation.judgements import encode
 
@@ -56,7 +56,7 @@ def disagreement(judgements: pd.DataFrame, labels: Sequence[str]) -> "pd.Series[
     """
     panel = encode(judgements, labels).answers()
     total, pairs = np.zeros(len(panel.image_ids)), np.zeros(len(panel.image_ids))
-    for i, _, alike in similar_answers(panel):
+    for i, _, alike in similar_pairs(panel.image, panel.chosen):
         total += np.bincount(panel.image[i], weights=1 - alike, minlength=len(total))
         pairs += np.bincount(panel.image[i], minlength=len(total))
     index = pd.Index(panel.image_ids[pairs > 0], name="image_id")

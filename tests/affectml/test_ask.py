@@ -19,8 +19,7 @@ from affectml.vlm import AskConfig, ask
 from affectml.vlm.reply import Names, custom_id, shuffle_of
 from affectml.vlm.requests import shuffled
 
-from .checks import refused
-from .edited import edit
+from .checks import edit, refused
 
 MIKELS = get_taxonomy("mikels-8")
 

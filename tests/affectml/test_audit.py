@@ -26,8 +26,7 @@ from affectml.embeddings import ensure_embeddings
 from affectml.errors import BadDataset, BadInput
 from affectml_annotation import Panel
 
-from .checks import refused
-from .written import one_target, pictures_alone
+from .checks import one_target, pictures_alone, refused
 
 NAMES = np.array([f"i{at:03d}" for at in range(1000)], dtype=object)
 plant_faults = runpy.run_path(str(Path(__file__).resolve().parents[2] / "benchmarks" / "faults.py"))["plant_faults"]

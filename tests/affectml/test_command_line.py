@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 import affectml
 from affectml._options import Argument, options_of
 from affectml.cli import LEFT, app
-from affectml.errors import BadInput, spelled
+from affectml.errors import spelled
 from affectml.evaluating import EvaluateConfig
 from affectml.fetching import FetchConfig
 from affectml.planning import PlanConfig
@@ -51,9 +51,8 @@ def test_every_option_of_a_config_is_one_of_its_command(words, commands):
 
 def test_a_shell_completes_commands():
     environment = os.environ | {"_AFFECTML_COMPLETE": "complete_bash", "COMP_WORDS": "affectml lab", "COMP_CWORD": "1"}
-    words = "import sys; sys.argv = ['affectml']; from affectml.cli import main; main()"
-    done = subprocess.run([sys.executable, "-c", words], env=environment, capture_output=True, text=True, timeout=300)
-    assert done.stdout.split() == ["label"]
+    words = [sys.executable, "-c", "import sys; sys.argv = ['affectml']; from affectml.cli import main; main()"]
+    assert subprocess.run(words, env=environment, capture_output=True, text=True).stdout.split() == ["label"]
 
 
 @pytest.mark.parametrize("at", [0, 1, 2])
@@ -87,7 +86,9 @@ MISTAKES = {
     "train demo --multilabel --seed 99999999999": "'--seed'",
     "audit demo --seed 99999999999": "'--seed'",
     "label agreement demo --seed 99999999999": "'--seed'",
-    "train nowhere": "no such folder",
+    "train nowhere": "nowhere: no such folder\n",
+    "doctor nowhere": "nowhere: no such folder, whose free space",
+    "train demmo": "demmo: no such folder; did you mean 'demo'?",
     "train sheet.csv --multilabel": "is a file",
     "predict nowhere a.png": "no such file or folder",
     "evaluate nowhere": "no such file or folder",
@@ -102,7 +103,7 @@ MISTAKES = {
     "import table sheet.csv out --separator abc": "--separator abc: expected one character, such as ; or a tab",
     "import table sheet.csv out --separator ''": "--separator '': expected one character, such as ; or a tab",
     "label init demo --db a.db --file no.yaml": "no.yaml: no such file",
-    "label agreement sheet.ods": "a spreadsheet, not text; save the table as CSV (UTF-8) and name that file",
+    "label agreement sheet.xls": "an Excel file of before 2007; save the table as .xlsx or CSV (UTF-8)",
 }
 
 
@@ -112,7 +113,7 @@ def test_a_mistake_is_answered_in_one_line_with_the_way_out(command, line, demo,
     (tmp_path / "listed").mkdir()
     (tmp_path / "listed" / "dataset.json").write_text("[]")
     (tmp_path / "sheet.csv").write_text("image,label\na.png,joy\n")
-    (tmp_path / "sheet.ods").write_bytes(b"PK\x03\x04")
+    (tmp_path / "sheet.xls").write_bytes(b"\xd0\xcf\x11\xe0")
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.iterdir())
     code, out, said = command(*shlex.split(line))
@@ -139,8 +140,3 @@ def test_doctor_says_a_line_each_and_the_same_as_json(tmp_path, monkeypatch, has
     assert list(found) == NAMES
     assert (found["embeds in"], found["GPU"], found["packages"]["torch"] in lines[2]) == (way, [], True)
     assert found["free space"] <= shutil.disk_usage(tmp_path).total
-
-
-def test_a_folder_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(BadInput, match="nowhere: no such folder"):
-        affectml.doctor(tmp_path / "nowhere")

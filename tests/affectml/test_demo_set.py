@@ -20,7 +20,7 @@ from affectml.demo_set.people import RARE, Annotators, Words, squared_distances,
 from affectml.errors import BadInput
 from affectml.page.section import Page, Shown
 from affectml.page.write import caveats
-from affectml.taxonomies import Taxonomy, builtin_names, get_taxonomy
+from affectml.taxonomies import builtin_names, get_taxonomy
 from affectml.vlm import read_replies, together
 
 from .checks import files_of, refused
@@ -48,10 +48,6 @@ def test_the_nearest_word_is_the_mode_and_no_rate_is_zero_or_one(points):
     assert RARE <= rates.min() <= rates.max() <= 1 - RARE
 
 
-def test_a_taxonomy_without_places_is_refused():
-    refused(BadInput, "at least two labels with a place", Words.of, Taxonomy(name="own", labels=("a", "b")))
-
-
 def test_brightness_and_saturation_obey_the_published_regressions():
     rng = np.random.default_rng(0)
     drawn = rng.uniform(-0.4, 0.4, size=(400, 3))  # small enough that nothing is cut off
@@ -69,11 +65,8 @@ def test_every_purpose_seed_and_place_has_numbers_of_its_own():
     drawn += [training_stream(seed, i).integers(2**62) for seed in seeds for i in range(20)]
     drawn += [group_stream(number).integers(2**62) for number in range(50)]
     assert len(set(drawn)) == len(drawn)
-
-
-@pytest.mark.parametrize("seed", [-1, 2**64, 2**96 + 5])
-def test_a_seed_that_would_run_into_other_purposes_is_refused(seed):
-    refused(BadInput, "at least 0 and below 2\\^64", demo_stream, seed, Purpose.PAINTING, 0)
+    for seed in (-1, 2**64, 2**96 + 5):  # which would run into other purposes
+        refused(BadInput, "at least 0 and below 2\\^64", demo_stream, seed, Purpose.PAINTING, 0)
 
 
 @given(hnp.arrays(np.float64, (4, 3), elements=st.floats(RARE, 1 - RARE)), st.integers(0, 10))
@@ -151,14 +144,9 @@ def test_the_data_set_and_the_report_say_that_the_difference_is_planted(local, d
         assert (note in caveats(Page((), shown=Shown("", "", info=info, dataset=data)))) is said
 
 
-def test_the_same_arguments_give_the_same_bytes(local, tmp_path):
-    again = write_demo(tmp_path / "again", images=IMAGES, seed=5, size=96)
-    assert (local.root / "truth.parquet").is_file()
-    assert files_of(again.root) == files_of(local.root)
-
-
-def test_an_image_does_not_depend_on_how_many_are_drawn(local, tmp_path):
-    fewer = write_demo(tmp_path / "fewer", images=10, seed=5, size=96)
+def test_the_same_arguments_give_the_same_bytes_and_an_image_does_not_depend_on_how_many_are_drawn(local, tmp_path):
+    fewer, again = (write_demo(tmp_path / name, images=10, seed=5, size=96) for name in ("fewer", "again"))
+    assert files_of(again.root) == files_of(fewer.root)
     pd.testing.assert_frame_equal(fewer.truth, local.truth.head(10))
     for file in fewer.images["file"]:
         assert fewer.image_path(file).read_bytes() == local.image_path(file).read_bytes()
@@ -195,11 +183,16 @@ def test_a_taxonomy_of_ones_own_travels_with_the_set(tmp_path):
         ({"answers": "ones"}, "answers: no 'ones'; did you mean 'one'"),
         ({"panel": "locl"}, "panel: no 'locl'; did you mean 'local'"),
         ({"size": 5}, "size: expected 16 to 2048 pixels, got 5"),
+        ({"taxonomy": "placeless.yaml"}, "at least two labels with a place"),
     ],
 )
-def test_bad_arguments_are_named_and_of_these_and_what_is_stopped_nothing_is_written(arguments, message, tmp_path):
+def test_bad_arguments_are_named_and_of_these_and_what_is_stopped_nothing_is_written(
+    arguments, message, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "placeless.yaml").write_text("name: own\nlabels: [a, b]\n")
     refused((BadInput, KeyboardInterrupt), message, write_demo, tmp_path / "set", **arguments)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["placeless.yaml"]
 
 
 def test_a_look_changes_the_paintings_and_nothing_that_is_true_of_them(local, demo_set):
@@ -257,10 +250,3 @@ def test_dominance_parts_anger_from_fear():
     assert np.linalg.norm(words.places[anger, :2] - words.places[fear, :2]) < 0.15
     rates = true_rates(words.places, words)
     assert rates[anger, anger] - rates[anger, fear] > 0.3
-
-
-@pytest.mark.parametrize("taxonomy", builtin_names())
-def test_every_built_in_taxonomy_has_a_demo_set(taxonomy, tmp_path):
-    dataset = write_demo(tmp_path / "set", images=20, size=16, taxonomy=taxonomy)
-    assert dataset.target("emotions").taxonomy.name == taxonomy
-    assert dataset.target("emotions").votes.sum() > 0

@@ -25,8 +25,7 @@ from affectml.encoders import EncoderIdentity, read_image
 from affectml.importers.embeddings import import_embeddings
 from affectml.training import TrainConfig, train_run
 
-from .answered import answered
-from .written import pictures_alone
+from .checks import answered, pictures_alone
 
 SIZE = (120, 90)
 

@@ -20,9 +20,7 @@ from affectml_annotation import label_sets
 from affectml_metrics import functional as F
 from affectml_metrics.table import find
 
-from .answered import answered
-from .checks import refused
-from .edited import edit
+from .checks import answered, edit, refused
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +70,19 @@ def judge(paintings, tmp_path_factory):
 def exact(judge, truth, parts):
     """The true rates of the test images, judged as `vlm`."""
     return judge(here(truth, parts["test"]))
+
+
+@pytest.fixture(scope="module")
+def several(judge, truth, parts):
+    """Those rates, those of other labels, what each is of their sum, and rankings of three labels and of all."""
+    known, labels = here(truth, parts["test"]), truth.columns[1:]
+    rates = known[labels]
+    other = pd.DataFrame(rates.to_numpy()[:, ::-1], rates.index, labels)
+    tables = {"other": other, "exact": rates, "distribution": rates.div(rates.sum(axis=1), axis=0)}
+    order = labels.to_numpy()[np.argsort(-rates.to_numpy())]
+    rankings = {name: lines(known["image_id"], order[:, :n].tolist(), "ranking") for name, n in (("3", 3), ("all", 8))}
+    systems = {name: known.assign(**table) for name, table in tables.items()} | rankings
+    return judge(systems, sort="kendall_tau_b")
 
 
 def scores(found, system="vlm"):
@@ -154,14 +165,20 @@ def test_a_difference_is_that_of_the_scores_of_whom_it_is_set_beside(exact):
         assert gap.value == pytest.approx(ours.value - theirs.value)
 
 
-def test_systems_stand_best_first_and_score_the_same_alone(judge, exact, truth, parts):
-    known, labels = here(truth, parts["test"]), list(truth.columns[1:])
-    found = judge({"pale": known.assign(**known[labels] * 0.5 + 0.1), "exact": known}, sort="rate_cross_entropy")
-    assert (found.facts["systems"], found.facts["sort"]) == (["exact", "pale"], "rate_cross_entropy")
-    assert scores(found, "exact") == scores(exact)
-    apart = found.get("rate_cross_entropy", "exact", "pale")
-    mine, other = (scores(found, name)["rate_cross_entropy"] for name in ("exact", "pale"))
+def test_systems_stand_best_first_and_score_the_same_alone(several, exact):
+    assert (several.facts["systems"][-1], several.facts["sort"]) == ("other", "kendall_tau_b")
+    assert scores(several, "exact") == scores(exact)
+    apart = several.get("rate_cross_entropy", "exact", "other")
+    mine, other = (scores(several, name)["rate_cross_entropy"] for name in ("exact", "other"))
     assert (apart.value, apart.found) == (pytest.approx(mine - other), True)
+
+
+def test_rankings_have_no_sets_and_a_distribution_where_people_chose_several_is_one(several, exact):
+    for name, shape in (("3", "ranked"), ("all", "ranked"), ("distribution", "distribution")):
+        assert received(several, name)["shape"] == shape
+        assert scores(several, name)["top_1_accuracy"] == pytest.approx(scores(exact)["top_1_accuracy"])
+        assert not {"set_f1", "rate_cross_entropy"} & scores(several, name).keys()
+    assert "so it is judged by its ranking" in several.facts["rules"]["answers of distribution"]
 
 
 def test_systems_are_scored_on_the_images_that_all_of_them_answered(judge, truth, people, parts):
@@ -181,16 +198,14 @@ def test_systems_are_scored_on_the_images_that_all_of_them_answered(judge, truth
 
 
 def test_bias_is_corrected_for_the_labels_of_all_systems_and_the_users_words_are_taken(judge, truth):
-    said, n = [], len(truth)
-    sets = {"one": ["awe", "nostalgia"], "two": ["chill"]}
+    said, n, sets = [], len(truth), {"one": ["awe", "nostalgia"], "two": ["chill"]}
     content = {name: lines(truth["image_id"], [labels] * n) for name, labels in sets.items()}
     found = judge(content, mapping={"chill": "awe"}, say=said.append)
     least = min(found.where(metric="label_bias", label=None, system="one"), key=lambda f: f.p)
     assert least.p_holm == pytest.approx(min(1, 16 * least.p))
     assert found.get("label_bias", "two", label=least.label).p == least.p
     (first, *_) = found.facts["findings"]
-    assert first["system"] == "one"
-    assert first["words"].startswith("says awe more often than people: on 100.0%")
+    assert (first["system"], first["words"][:42]) == ("one", "says awe more often than people: on 100.0%")
     assert {"set_f1", "set_f1_judgements", "top_1_accuracy"} <= scores(found, "one").keys()
     assert "rate_cross_entropy" not in scores(found, "one")
     (line,) = (line for line in said if "unknown labels" in line)
@@ -198,17 +213,6 @@ def test_bias_is_corrected_for_the_labels_of_all_systems_and_the_users_words_are
     assert f"one: {n} JSON lines read as sets; {n} count" in said
     assert received(found, "one")["unknown_labels"] == {"nostalgia": n}
     assert received(found, "two")["renamed"] == {"chill": "awe"}
-
-
-def test_rankings_have_no_sets(judge, exact, truth):
-    labels = np.array(truth.columns[1:])
-    ids, order = truth["image_id"], [labels[np.argsort(-row)].tolist() for row in truth[labels].to_numpy()]
-    first, whole = lines(ids, [each[:3] for each in order], "ranking"), lines(ids, order)
-    found = judge({"first": first, "whole": whole}, shape="ranked")
-    for name in ("first", "whole"):
-        top = scores(found, name)["top_1_accuracy"]
-        assert (received(found, name)["shape"], top) == ("ranked", pytest.approx(scores(exact)["top_1_accuracy"]))
-        assert "set_f1" not in scores(found, name)
 
 
 def test_consensus_is_the_rest_of_the_panel_against_the_person_left_out(exact, people):
@@ -222,16 +226,8 @@ def test_consensus_is_the_rest_of_the_panel_against_the_person_left_out(exact, p
     assert exact.get("set_f1_judgements", "consensus", "person").value == pytest.approx(float(np.mean(images)))
 
 
-def test_a_distribution_is_judged_by_its_ranking_where_people_chose_several(judge, exact, truth):
-    labels = list(truth.columns[1:])
-    found = judge(truth.assign(**truth[labels].div(truth[labels].sum(axis=1), axis=0)))
-    assert (received(found)["shape"], "rate_cross_entropy" in scores(found)) == ("distribution", False)
-    assert scores(found)["top_1_accuracy"] == scores(exact)["top_1_accuracy"]
-    assert "so it is judged by its ranking" in found.facts["rules"]["answers of vlm"]
-
-
 def test_answers_of_one_label_make_a_distribution_where_people_named_one(judge, demo_set):
-    one = demo_set(images=200, seed=5, answers="one")
+    one = demo_set(images=100, seed=5, answers="one")
     shares, labels = pd.read_parquet(one.root / "truth.parquet"), list(one.target("emotions").taxonomy.labels)
     generator = np.random.default_rng(0)
     five = [generator.choice(labels, 5, p=row) for row in shares[labels].to_numpy(float)]
@@ -326,8 +322,8 @@ def test_what_cannot_be_evaluated_is_refused(paintings, run, truth, tmp_path, sy
         return re.sub("[A-Z]{3,}", lambda name: str(places[name[0]]), value) if isinstance(value, str) else value
 
     default = {"out": tmp_path / "out", **({"on": paintings} if systems == "FILE" else {})}
-    with pytest.raises(AffectmlError, match=says):
-        affectml.evaluate(put((*systems.split(),)), **default | {name: put(value) for name, value in options.items()})
+    options = default | {name: put(value) for name, value in options.items()}
+    refused(AffectmlError, says, affectml.evaluate, put((*systems.split(),)), **options)
     assert not list(tmp_path.glob("out/*/run.json"))  # nor was anything trained before
 
 

@@ -27,8 +27,7 @@ from affectml.runs import RunFolder
 from affectml.training import TrainConfig, train_run
 from affectml_metrics.table import shown
 
-from .checks import refused
-from .edited import edited_copy
+from .checks import edited_copy, evaluated, refused
 
 SLOW = {"runs"}  # fixtures, and so all that asks for them
 
@@ -160,26 +159,15 @@ def test_every_kind_of_file_holds_the_same_figures(runs, tmp_path):
 
 @pytest.mark.slow
 def test_missing_runs_are_trained_once_with_each_seed_and_mix_of_prompts(told, demo_set, tmp_path):
-    words = ["evaluate", "--train", demo_set(images=60, seed=31).root, "--head", "contrastive", "--json"]
-    words += [
-        "--prompts",
-        "sentiment",
-        "--prompts",
-        "synonyms",
-        "--seeds",
-        2,
-        "--threads",
-        1,
-        "--out",
-        tmp_path / "out",
-    ]
+    options = "--head contrastive --prompts sentiment --prompts synonyms --seeds 2 --threads 1 --json"
+    words = ["evaluate", "--train", demo_set(images=60, seed=31).root, *options.split(), "--out", tmp_path / "out"]
     printed = told(*words)
     named = sorted(path.name for path in (tmp_path / "out").iterdir() if path.is_dir())
     assert named == [f"demo-contrastive-{mix}-seed{seed}" for mix in ("sentiment", "synonyms") for seed in (0, 1)]
     over = [f for f in json.loads(printed)["figures"] if f.get("by") == "seeds"]
-    ways = {f["system"] for f in over if f.get("against", "people") == "people"}
-    assert ways == {f"{what}contrastive, prompts {mix} (2 seeds)" for what in ("", "zero_shot of ") for mix in
-                    ("sentiment", "synonyms")}  # fmt: skip
+    ways = {f"contrastive, prompts {mix} (2 seeds)" for mix in ("sentiment", "synonyms")}
+    trained = {f["system"] for f in over if f.get("against", "people") == "people"}
+    assert trained == ways | {f"zero_shot of {way}" for way in ways}
     before = (tmp_path / "out" / named[0] / "run.json").read_bytes()
     told(*words)
     assert (tmp_path / "out" / named[0] / "run.json").read_bytes() == before
@@ -203,9 +191,8 @@ def test_differences_over_seeds_by_hand():
     assert (other.level, other.high - other.value) == ("two means", pytest.approx(2.776445 * 0.0163299, abs=1e-6))
     alone = over_seeds({"one": {0: one[0]}, "two": two}, ["set_f1"])
     assert [f.low is None for f in alone] == [True, False, True]  # with a single seed no spread is known
-    same = over_seeds({"one": {0: one[0], 1: {"set_f1": 0.85}}, "two": {0: {"set_f1": 0.75}, 1: one[0]}}, ["set_f1"])[
-        -1
-    ]
+    even = {"one": {0: one[0], 1: {"set_f1": 0.85}}, "two": {0: {"set_f1": 0.75}, 1: one[0]}}
+    same = over_seeds(even, ["set_f1"])[-1]
     assert (same.value, same.low, same.p) == (pytest.approx(0.05), None, None)  # alike but for rounding
     (mean,) = over_seeds({"one": {0: {"set_f1": 0.99}, 1: {"set_f1": 0.8}}}, ["set_f1"])
     assert (mean.low, mean.high) == (0, 1)  # ± 1.21 ends where the score does
@@ -266,16 +253,10 @@ def trained(crossed):
     return {name: crossed[1] / f"{called}-sigmoid" for name, called in CALLED.items()}
 
 
-@pytest.fixture
-def on(tmp_path):
-    """`on(run, *data_sets, **options)`: what is found, and what is said meanwhile."""
-
-    def judge(run, *folders, **options):
-        config, said = EvaluateConfig(on=tuple(map(str, folders)), threads=1, **options), []
-        out = tmp_path / f"{len([*tmp_path.iterdir()])}.csv"
-        return evaluate_systems([run], config, out=out, say=said.append).evaluation, said
-
-    return judge
+def on(run, folder, **options):
+    """What is found of a run on a data set, and what is said meanwhile."""
+    said = []
+    return evaluated(run, folder, said.append, **options), said
 
 
 def test_every_pair_has_scores_beside_people_and_the_prior_or_a_reason(crossed):
@@ -322,8 +303,9 @@ def test_the_terminal_breaks_long_lines_and_says_once_how_many_sets_are_empty(cr
     assert capsys.readouterr().out.count("mpty sets: people") == 1
 
 
-def test_an_existing_run_is_judged_in_other_labels_as_it_was_when_it_was_trained(crossed, trained, folders, on):
-    here, column = on(trained["m"], folders["p"], folders["p"] / ".")[0], "top_k_accuracy@1"
+def test_an_existing_run_is_judged_in_other_labels_as_it_was_when_it_was_trained(crossed, trained, folders, tmp_path):
+    twice, column = (folders["p"], folders["p"] / "."), "top_k_accuracy@1"
+    here = affectml.evaluate(trained["m"], on=twice, threads=1, out=tmp_path / "here.csv").evaluation
     assert "datasets" not in here.facts  # which two paths name
     assert here.get("top_1_accuracy").space == "polarity-2"
     key = "dataset == @CALLED['p'] and space == 'polarity-2' and against == 'people' and system == "
@@ -333,14 +315,14 @@ def test_an_existing_run_is_judged_in_other_labels_as_it_was_when_it_was_trained
     assert again.equals(whole.reindex(again.index))
 
 
-def test_a_choice_fills_the_cell_and_a_label_may_be_left_out(trained, folders, on):
+def test_a_choice_fills_the_cell_and_a_label_may_be_left_out(trained, folders):
     refused(BadInput, r"no system could be compared: .*surprise.*mapping says", on, trained["e"], folders["p"])
     found, _ = on(trained["e"], folders["p"], mapping={"surprise": "positive"})
     assert any("surprise -> positive (user" in line for line in found.facts["lines"])
     assert on(trained["e"], folders["p"], drop=True)[0].get("top_1_accuracy") is not None
 
 
-def test_images_that_a_run_learned_from_are_left_out_under_any_name(trained, folders, on, tmp_path):
+def test_images_that_a_run_learned_from_are_left_out_under_any_name(trained, folders, tmp_path):
     other = edited_copy(folders["m"], tmp_path / "query", "dataset.json", name="found")
     tables = ("images.parquet", "annotations.parquet", "targets-emotions.parquet", "truth.parquet")
     for file in [*(other / name for name in tables), *other.glob("embeddings/*/list-*.parquet")]:
@@ -354,7 +336,7 @@ def test_images_that_a_run_learned_from_are_left_out_under_any_name(trained, fol
     assert on(moved, other)[0].n == count  # nothing tells: other names, and the own data are gone
 
 
-def test_a_shared_run_is_not_judged_on_what_it_may_have_learned_from(trained, folders, on, tmp_path):
+def test_a_shared_run_is_not_judged_on_what_it_may_have_learned_from(trained, folders, tmp_path):
     shared = shutil.copytree(trained["m"], tmp_path / "shared")
     (shared / "answers.parquet").unlink()
     refused(BadRun, "would flatter it", on, shared, folders["m"])

@@ -20,8 +20,7 @@ from affectml.judging.truth import Truth, cut_sets, fit_prior, read_truth
 from affectml.judging.views import Case
 from affectml_annotation import fit_beta_prior
 
-from .checks import refused
-from .written import one_target
+from .checks import one_target, refused
 
 LABELS = ["awe", "fear", "joy"]
 TAXONOMY = {"name": "three", "labels": LABELS}

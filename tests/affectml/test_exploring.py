@@ -29,9 +29,7 @@ from affectml.runs.schema import DataInfo, EncoderInfo, HeadInfo
 from affectml.taxonomies import Taxonomy, get_taxonomy
 from affectml_annotation import Answer, LabelStore, Task
 
-from .answered import write_answered
-from .checks import refused
-from .edited import edit, edited_copy
+from .checks import edit, edited_copy, files_of, refused, write_answered
 
 IDS = list("abcdef")
 LABELS = ("awe", "joy", "fear")
@@ -504,12 +502,9 @@ def test_what_an_audit_lists_is_a_column(hand):
 
 
 def test_opening_and_looking_write_nothing(hand):
-    def files():
-        return {file: file.read_bytes() for file in hand.root.rglob("*") if file.is_file()}
-
-    before, found = files(), Collection(hand, [hand.root.parent / "whole"])
+    before, found = files_of(hand.root), Collection(hand, [hand.root.parent / "whole"])
     found.map(), found.detail(0), found.shown(View(like="a")), found.table(range(6))
-    assert files() == before
+    assert files_of(hand.root) == before
 
 
 def test_the_command_starts_the_page_with_what_was_asked_for(hand, monkeypatch, command):

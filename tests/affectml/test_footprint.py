@@ -17,7 +17,7 @@ from affectml.page.section import Page, Shown
 from affectml.page.sections.parts import cost, made, watt_hours
 from affectml.runs import RunFolder
 
-from .written import GOLDEN
+from .checks import GOLDEN
 
 codecarbon = pytest.mark.skipif(find_spec("codecarbon") is None, reason="codecarbon is not installed")
 

@@ -22,7 +22,7 @@ from affectml.judging.figures import COLUMNS, Evaluation
 from affectml.predicting import predict_to_file
 from affectml.runs import RunFolder
 
-from .answered import answered, evaluated
+from .checks import answered, evaluated
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 VERSIONS = sorted(path.parent for path in GOLDEN.glob("*/made_by.json"))

@@ -24,9 +24,7 @@ from affectml.predicting import predict_images
 from affectml.predicting.files import _Answers, predict_to_file
 from affectml.predicting.predictor import Predictor
 
-from .answered import answered
-from .checks import refused
-from .edited import edit
+from .checks import answered, edit, refused
 from .fuzz.reading import quiet
 
 
@@ -71,26 +69,15 @@ EVERY = ["photos/a.png", "photos/b.JPG", "photos/deep/c.png", "photos/deep/er/d.
 NO_IMAGE = "not an image that Pillow can read"
 
 
-@pytest.mark.parametrize(
-    ("named", "found"),
-    [
-        ("photos", EVERY),
-        ("photos/", EVERY),
-        ("photos/*", EVERY),
-        ("photos/**", EVERY),
-        ("photos/**/*.png", [EVERY[0], *EVERY[2:]]),
-        ("photos/*.png", EVERY[:1]),
-        ("photos/[ab].*", EVERY[:2]),
-        ("ph*/deep", EVERY[2:]),
-        ("photos/**/er", EVERY[3:]),
-        ("photos/*.txt", ["photos/notes.txt"]),
-    ],
-)
-def test_a_folder_and_a_pattern_name_the_images_in_them_in_order(photos, named, found):
-    assert names(named) == found
+NAMED = {
+    "photos": EVERY, "photos/": EVERY, "photos/*": EVERY, "photos/**": EVERY, "photos/*.png": EVERY[:1],
+    "photos/**/*.png": [EVERY[0], *EVERY[2:]], "photos/[ab].*": EVERY[:2], "ph*/deep": EVERY[2:],
+    "photos/**/er": EVERY[3:], "photos/*.txt": ["photos/notes.txt"],
+}  # fmt: skip
 
 
-def test_a_file_whose_name_looks_like_a_pattern_is_a_file(photos):
+def test_a_folder_and_a_pattern_name_the_images_in_them_in_order_and_a_file_called_like_one_itself(photos):
+    assert {named: names(named) for named in NAMED} == NAMED
     shutil.copy(photos / "a.png", photos / "b[1].png")
     assert names("photos/b[1].png") == ["photos/b[1].png"]
 
@@ -166,10 +153,12 @@ def test_bad_files_are_listed_and_the_rest_is_predicted(predict, photos):
 
 def test_python_raises_for_the_first_bad_image_or_skips_and_lists_it(run, photos):
     (photos / "broken.png").write_text("x")
+    os.mkfifo("photos/pipe.jpg")
     refused(BadInput, r"^photos/broken\.png: not an image", run.predict, "photos")
+    refused(BadInput, r"^photos/pipe\.jpg: a pipe \(FIFO\), not a file", run.predict, "photos/pipe.jpg")
     table = run.predict(["photos", np.zeros((4, 4, 4))], errors="skip")
     assert list(table["image"]) == EVERY
-    assert [name for name, _ in table.bad] == ["image 2", "photos/broken.png"]
+    assert [name for name, _ in table.bad] == ["image 2", "photos/broken.png", "photos/pipe.jpg"]
     assert run.predict("photos/a.png").bad == []
     refused(BadInput, "none of 2 images", run.predict, ["photos/broken.png", "nowhere.png"], errors="skip")
     refused(BadInput, 'expected "raise" or "skip"', run.predict, "photos", errors="ignore")
@@ -213,14 +202,14 @@ def test_a_file_that_is_there_is_replaced_only_when_asked_and_kept(predict, phot
     assert len(pd.read_csv("answers.csv")) == 4
 
 
-@pytest.mark.parametrize(
-    ("named", "out", "says"),
-    [
-        ("photos", "answers.xlsx", "expected a file ending in .csv, .parquet or .jsonl"),
-        ("photos", "photos/a.png/x.csv", "cannot write"),
-        ("photos/notes.txt", "new/folder/answers.csv", "photos/notes.txt: not an image"),
-    ],
-)
+NO_ANSWERS = [
+    ("photos", "answers.xlsx", "expected a file ending in .csv, .parquet or .jsonl"),
+    ("photos", "photos/a.png/x.csv", "cannot write"),
+    ("photos/notes.txt", "new/folder/answers.csv", "photos/notes.txt: not an image"),
+]
+
+
+@pytest.mark.parametrize(("named", "out", "says"), NO_ANSWERS)
 def test_where_nothing_can_be_written_or_read_nothing_is_left(predict, photos, named, out, says):
     before = sorted(photos.parent.rglob("*"))
     code, _, err = predict(named, "--out", out)
@@ -407,10 +396,3 @@ def test_pixels_and_data_sets_go_to_a_file_too(run, demo, tmp_path):
     assert made.to_json()["images"] == len(rows) == len(demo.images) + 1
     labels = list(run.taxonomy.labels)
     np.testing.assert_allclose(*[[rows[at][label] for label in labels] for at in (0, 5)], atol=2e-3)
-
-
-def test_a_pipe_among_the_images_is_named_and_never_waited_for(run, photos):
-    os.mkfifo("photos/pipe.jpg")
-    table = run.predict("photos", errors="skip")
-    assert (list(table["image"]), table.bad) == (EVERY, [("photos/pipe.jpg", "a pipe (FIFO), not a file")])
-    refused(BadInput, r"^photos/pipe\.jpg: a pipe \(FIFO\), not a file", run.predict, "photos/pipe.jpg")

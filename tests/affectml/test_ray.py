@@ -16,8 +16,8 @@ from affectml.errors import BadDataset, BadInput, MissingExtra, command_line
 from affectml.predicting.files import predict_to_file
 from affectml.predicting.predictor import Predictor
 
+from .checks import noise_set
 from .fuzz.reading import quiet
-from .noise import noise_set
 
 
 def test_without_ray_the_extra_is_named(monkeypatch, tmp_path):

@@ -18,7 +18,7 @@ from affectml.judging.truth import Truth
 from affectml.judging.views import Case
 from affectml_metrics import functional as F
 
-from .panels import truth_of
+from .checks import truth_of
 
 
 def bins(said, seen, people=None, groups=None, most=2):

@@ -225,11 +225,6 @@ def test_a_custom_id_of_any_request_finds_it_again(ids):
     assert all(re.fullmatch("[A-Za-z0-9_-]{1,64}", one) for one in given_ids)
     assert [names.of_custom_id(one) for one in given_ids] == asked
     assert names.of_custom_id(f"s1x-{given_ids[0][3:]}") is None
-
-
-def test_the_custom_id_says_sample_and_form_of_answer():
-    assert custom_id("cat", 3) == "s3-p-cat"
-    assert custom_id("cat", 3, answer="shares") == "s3h-p-cat"
     assert custom_id("cat", 3, answer="ranking", shuffle="0a1b") == "s3rx0a1b-p-cat"
 
 
@@ -280,29 +275,22 @@ def test_whatever_the_schema_of_a_request_allows_is_read_as_it_stands(data, taxo
     assert said["shares"].shares[0].tolist() == pytest.approx([shares[label] / PEOPLE for label in taxonomy.labels])
 
 
-COUNTS, PERCENT = SHARES.format(12, 5, 0, 1), SHARES.format(60, 25, 0, 5)
-RATES = SHARES.format(0.6, 0.25, 0, 0.05)
-
-
-def test_whole_numbers_count_the_people_who_were_asked_about_and_others_are_shares(file):
-    read = {COUNTS: replies.SAID, SHARES.format(1, 0, 0, 1): (0.05, 0, 0, 0.05), RATES: replies.SAID,
-            SHARES.format(1.0, 0, 0, 0): (1, 0, 0, 0)}  # fmt: skip
-    said = said_of(file, [*read, PERCENT, SHARES.format(12, 0.5, 0, 0)], "shares")
-    assert said.shares == pytest.approx(np.array([*read.values()]))
-    assert said.received.problems == {Why.NO_SCALE: ["line 6"], Why.OUTSIDE: ["line 5"]}
-    for row in ((60, 25, 0, 5), (5, 1, 4, 2), (7.5, 2, 3, 1)):  # where nothing was asked
+def test_whole_numbers_count_the_people_who_were_asked_about_and_are_yes_and_no_or_nothing_where_nobody_asked(file):
+    one, mixed = SHARES.format(1, 0, 0, 1), SHARES.format(12, 0.5, 0, 0)
+    said = said_of(file, [one, mixed], "shares")
+    assert said.shares[0] == pytest.approx([0.05, 0, 0, 0.05])
+    assert said.received.problems == {Why.NO_SCALE: ["line 2"]}
+    unasked = said_of(file, [one])
+    assert (unasked.shape, unasked.sets.tolist()) == ("sets", [[1, 0, 0, 1]])
+    for row in ((60, 25, 0, 5), (5, 1, 4, 2), (7.5, 2, 3, 1)):
         refused(BadInput, f"used of 1: {re.escape(Why.NO_SCALE)}: 1", said_of, file, [SHARES.format(*row)])
-
-
-def test_zeros_and_ones_are_read_as_yes_and_no(file):
-    said = said_of(file, [SHARES.format(1, 0, 0, 1), SHARES.format(1, 0, 0, 0)])
-    assert (said.shape, said.sets.tolist()) == ("sets", [[1, 0, 0, 1], [1, 0, 0, 0]])
 
 
 def test_the_users_word_comes_before_what_was_asked_and_how_it_looks(file):
     ranked = said_of(file, ['{"ranking": ["fear", "joy"]}'], shape="sets")
     assert (ranked.sets.tolist(), ranked.scores.tolist()) == ([[1, 0, 1, 0]], [[1, 0, 1, 0]])
-    assert said_of(file, [RATES], "sets", shape="rates").shares[0] == pytest.approx([0.6, 0.25, 0, 0.05])
+    rates = said_of(file, [SHARES.format(*replies.SAID)], "sets", shape="rates")
+    assert rates.shares[0] == pytest.approx(replies.SAID)
 
 
 def test_a_list_is_a_ranking_only_where_one_was_asked(file):
@@ -320,10 +308,8 @@ def test_answers_of_several_forms_are_an_error_with_the_way_out(file):
     found = r"\(2 are lists of labels, 1 are numbers by label\); judge them one by one, or say which form counts: shape"
     refused(BadInput, found, said_of, file, texts)
     assert said_of(file, texts, shape="sets").received.problems == {Why.NUMBERS: ["line 3"]}
-    with pytest.raises(BadInput, match=f"no answer can be used of 1: {Why.NUMBERS}: 1; shape says what they are"):
-        said_of(file, texts[2:], shape="sets")
-    with pytest.raises(BadInput, match="shape='set': expected one of sets, ranked, rates, distribution"):
-        said_of(file, texts, shape="set")
+    numbers = f"no answer can be used of 1: {Why.NUMBERS}: 1; shape says what they are"
+    refused(BadInput, numbers, said_of, file, texts[2:], shape="sets")
     asked = [line(texts[0], "sets"), line(texts[1], "sets", sample=2), line(texts[2], "shares")]
     refused(BadInput, r"several forms of answer \(2 for sets, 1 for shares\); judge them", read_lines, file, asked)
 
@@ -356,7 +342,7 @@ def test_several_sets_of_an_image_are_smoothed_by_jeffreys_rule(file, one, shape
 
 
 def test_stated_shares_of_several_draws_are_averaged_and_some_rows_can_be_taken_alone(file):
-    texts = [COUNTS, SHARES.format(16, 5, 0, 1)]
+    texts = [SHARES.format(12, 5, 0, 1), SHARES.format(16, 5, 0, 1)]
     found = read_lines(file, [line(text, "shares", sample=at) for at, text in enumerate(texts, start=1)])
     assert together(found, one_label=False).shares == pytest.approx(np.array([[0.7, 0.25, 0, 0.05]]))
     second = replace(found, table=found.table[found.table["draw"] == 2])

@@ -46,11 +46,6 @@ def many(metric, values, half=0.05, **key):
     return [row(metric, value, who, half, against=other or "people", **key) for (who, _, other), value in named]
 
 
-def by(part, values, metric="set_f1", half=0.05, **key):
-    """Figures of one metric by the levels of a part: {LEVEL: value}."""
-    return [row(metric, value, half=half, by=part, level=level, **key) for level, value in values.items()]
-
-
 def of_labels(metric, *values, **key):
     """Figures of one metric by label."""
     return [row(metric, value, label=label, **key) for label, value in zip(LABELS, values, strict=True)]
@@ -358,7 +353,10 @@ def test_differences_are_counted_and_their_signs_shown():
 def test_several_data_sets_stand_in_one_table_and_keep_their_own_sections(tmp_path):
     values = [("one", "a", 0.6), ("one", "b", 0.3), ("two", "a", 0.4)]
     rows = [replace(row("set_f1", v, who), dataset=data) for data, who, v in values]
-    rows += [replace(each, dataset="two") for each in by("disagreement", {"most agree": 0.5, "least agree": 0.4})]
+    parted = [
+        row("set_f1", v, by="disagreement", level=level) for level, v in (("most agree", 0.5), ("least agree", 0.4))
+    ]
+    rows += [replace(each, dataset="two") for each in parted]
     each = {"n": 45, "space": "s", "first": "a", "split": "all", "rules": {}}
     page = found(*rows, first="a", datasets={"one": each, "two": {**each, "n": 9}})
     (table,) = matrix(page)

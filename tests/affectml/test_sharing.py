@@ -19,10 +19,7 @@ from affectml.sharing import AffectModel, export_onnx
 from affectml.sharing._onnx import HeadModule
 from affectml.training import TrainConfig, train_run
 
-from .answered import evaluated
-from .checks import refused
-from .edited import edit
-from .written import GOLDEN
+from .checks import GOLDEN, edit, evaluated, refused
 
 LINEAR, CONTRASTIVE = GOLDEN / "runs" / "sigmoid", GOLDEN / "runs" / "contrastive-rates"
 

@@ -18,8 +18,7 @@ from affectml.page.sections.scores import promise
 from affectml.predicting import predict_images, predict_to_file
 from affectml.training import TrainConfig, train_run
 
-from .answered import evaluated
-from .checks import refused
+from .checks import evaluated, refused
 
 LABELS = ("awe", "joy", "fear")
 
@@ -53,24 +52,21 @@ def looked_at(scores, votes, new, text="recall=.8", column=None, levels=None, no
     return find_shift(made, make_ground(made, scores, votes, levels=levels), LABELS, new, levels=now, **how)
 
 
-def shift_of(rng, text="recall=.8", calibration=100, images=100, people=True, **how):
-    scores, votes = draw(rng, calibration)
-    new, chosen = draw(rng, images, **how)
-    return looked_at(scores, votes, new, text, choices=chosen if people else None)
-
-
 @pytest.mark.parametrize("text", ["recall=.8", "extra=.9"])
-def test_of_1000_exchangeable_pairs_at_most_one_in_a_hundred_is_called_shifted(text, monkeypatch):
-    monkeypatch.setattr("affectml.heads.promise._DRAWS", 1)  # the spread of a cut takes longest, and moves nothing here
-    rng = np.random.default_rng(0)
-    alarms = sum(shift_of(rng, text, 40, 60).found for _ in range(500))
+def test_of_1000_exchangeable_pairs_at_most_one_in_a_hundred_is_called_shifted(text):
+    rng, alarms = np.random.default_rng(0), 0
+    made = make_promise(Asked.parse(text), *draw(rng, 40))  # whose cut, which takes longest, has no say here
+    for _ in range(500):
+        known, (new, chosen) = draw(rng, 40), draw(rng, 60)
+        alarms += find_shift(made, make_ground(made, *known), LABELS, new, choices=chosen).found
     assert alarms <= 10  # half of the pairs for each promise; more than 10 of 500 at 1 % has a chance of 1.3 %
 
 
 @pytest.mark.parametrize("how", [{"shift": 1.0}, {"shift": -1.0}, {"spread": 0.4}, {"spread": 2.5}], ids=str)
 def test_scores_that_moved_drew_together_or_spread_are_found(how):
     rng = np.random.default_rng(1)
-    assert sum(shift_of(rng, people=False, **how).found for _ in range(20)) >= 19
+    pairs = [(draw(rng, 100), draw(rng, 100, **how)) for _ in range(20)]
+    assert sum(looked_at(*known, new).found for known, (new, _) in pairs) >= 19
 
 
 @pytest.mark.parametrize("text", ["recall=.8", "extra=.9"])

@@ -18,9 +18,7 @@ from affectml.judging.subgroups import check_groups, columns_of, subgroups
 from affectml.judging.truth import part_of, read_truth
 from affectml.judging.views import Case
 
-from .checks import refused
-from .panels import truth_of
-from .written import GOLDEN
+from .checks import GOLDEN, refused, truth_of
 
 MEANS = np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.5])
 

@@ -18,7 +18,7 @@ from .tasks import LABELS, rows
 DRAWN = {  # what is done, and how often
     "claim": 25, "answer": 40, "correct": 6, "meet_another": 4, "wait": 4, "come": 4, "go_through": 6,
     "leave": 1, "invite": 3, "uninvite": 1, "withdraw": 1, "undo": 1, "erase": 0.5, "resolve": 3, "again": 3,
-    "give_back": 2, "release": 2, "second_look": 4, "enqueue": 1, "steer": 0.7, "add_images": 1, "add_checks": 0.3,
+    "release": 2, "second_look": 4, "enqueue": 1, "steer": 0.7, "add_images": 1, "add_checks": 0.3,
     "open_round": 0.2, "take_in": 0.7,
 }  # fmt: skip
 AT_ONCE = 14  # people
@@ -142,16 +142,13 @@ class Anything:
         self.store.database.writing(people.erase, who)
         self.store.database.writing(people.cleaned)
 
-    def give_back(self):
-        self.store.give_back(self.one(), self.now / 1e9 - self.draw.choice([0, 60]))
-
     def release(self):
         self.store.release_expired()
         visits.give_back_places(self.store)
 
     def second_look(self):
         row = self.draw.choice(rows(self.store, schema.answer))
-        self.store.second_look(row.annotator_id, row.image_id, of=row.round)
+        self.store.second_look(row.annotator_id, row.image_id)
 
     def enqueue(self):
         images = [self.image() for _ in range(3)]
@@ -159,7 +156,7 @@ class Anything:
 
     def steer(self):
         overlap = self.draw.choice([2, 3, 4])
-        strategy = self.draw.choice(["random", "fill", "stratified", "priority"])
+        strategy = self.draw.choice(["random", "fill", "stratified", "queue"])
         self.store.steer(changes={"overlap": overlap, "strategy": strategy}, lower=self.draw.random() < 0.3)
 
     def add_images(self):

@@ -1,6 +1,7 @@
 """Files in and out: round trips lose nothing the format can hold, and bad files are refused row by row."""
 
 import json
+import re
 from functools import partial
 
 import numpy as np
@@ -81,11 +82,9 @@ def test_label_studio_exports_of_others_are_read(tmp_path):
     ]  # fmt: skip
     path = tmp_path / "theirs.json"
     path.write_text(json.dumps(tasks))
-    table = aa.read_judgements(path)
-    assert table["annotator_id"].tolist() == ["3", "v@example.org", "5"]
-    assert table["kind"].tolist() == ["labels", "none", "skip"]
-    assert table["labels"].tolist() == [["joy", "awe"], [], []]
-    assert table["image_id"].unique().tolist() == ["/data/upload/1.jpg"]
+    table = aa.read_judgements(path)[["image_id", "annotator_id", "kind", "labels"]]
+    people = [("3", "labels", ["joy", "awe"]), ("v@example.org", "none", []), ("5", "skip", [])]
+    assert table.to_numpy().tolist() == [["/data/upload/1.jpg", *said] for said in people]
     second = {"from_name": "style", "to_name": "img", "type": "choices", "value": {"choices": ["oil"]}}
     tasks[0]["annotations"][0]["result"].append(second)
     path.write_text(json.dumps(tasks))
@@ -148,8 +147,7 @@ def test_three_columns_are_enough_and_others_can_be_renamed(tmp_path):
     path = tmp_path / "theirs.csv"
     path.write_text("picture,who,labels\na.jpg,u,awe|joy\na.jpg,v,[]\n")
     table = aa.read_judgements(path, rename={"picture": "image_id", "who": "annotator_id"})
-    assert table["kind"].tolist() == ["labels", "none"]
-    assert table["round"].tolist() == [1, 1]
+    assert table[["round", "kind"]].to_numpy().tolist() == [[1, "labels"], [1, "none"]]
     columns = r"\(columns: picture, who, labels\)"
     refused(aa.BadImport, f"no column image_id {columns}; --map THEIRS=image_id", aa.read_judgements, path)
     unknown = f"no column 'pic' to take as 'image_id' {columns}"
@@ -205,7 +203,7 @@ BAD_FILES = [
     ("x.parquet", b"PAR1", "not a readable Parquet file"),
     ("x.parquet", parquet(image_id=pa.array([b"\xff"]).view(pa.string())), "not a readable Parquet file .*UTF"),
     ("x.parquet", parquet(at=pa.array([False])).slice(0, 0), "x.parquet: no rows"),
-    ("x.txt", b"", "cannot tell the format"),
+    ("x.txt", b"", "empty file"),
 ]
 
 
@@ -261,15 +259,11 @@ def test_every_bad_row_is_named():
     table.loc[3, "event_id"] = "e2"
     now = pd.Timestamp("2036-01-01", tz="UTC")
     found = import_problems(table, LABELS, images={"a", "b"}, annotators={"u"}, now=now)
-    assert [line.split(":")[0] for line in found] == ["row 0", "row 1", "row 1", "row 3", "row 3", "row 4"]
-    assert "did you mean 'joy'" in found[0]
-    assert "kind 'none' with 1 labels" in found[1]
-    assert "'v' was not invited" in found[2]
-    assert "event_id 'e2' again" in found[4]
-    assert "same person, image and round" in found[5]
+    wanted = ["row 0: .*did you mean 'joy'", "row 1: .*kind 'none' with 1 labels", "row 1: 'v' was not invited",
+              "row 3: ", "row 3: event_id 'e2' again", "row 4: the same person, image and round"]  # fmt: skip
+    assert [bool(re.match(words, line)) for words, line in zip(wanted, found, strict=True)] == [True] * 6, found
     late = import_problems(full(), LABELS, now=pd.Timestamp("2025-01-01", tz="UTC"))
-    assert len(late) == 5
-    assert "lies in the future" in late[0]
+    assert (len(late), "lies in the future" in late[0]) == (5, True)
 
 
 @pytest.fixture
@@ -302,8 +296,8 @@ def test_a_file_is_imported_once_and_comes_back_as_it_was(store, tmp_path):
     assert [c.image_id for c in store.claim("u", 5)] == ["c"]
 
 
-def collected(table: pd.DataFrame, images: pd.DataFrame | None = None, task: aa.Task = TASK) -> Collected:
-    return Collected(task, pd.DataFrame({"image_id": ["a", "b", "c"]}) if images is None else images, table)
+def collected(table: pd.DataFrame, images: pd.DataFrame | None = None) -> Collected:
+    return Collected(TASK, pd.DataFrame({"image_id": ["a", "b", "c"]}) if images is None else images, table)
 
 
 def test_the_exported_data_set_is_one_that_affectml_reads(tmp_path):
@@ -317,29 +311,20 @@ def test_the_exported_data_set_is_one_that_affectml_reads(tmp_path):
     done = write_dataset_folder(tmp_path / "out", collected(full(), images), targets, images_root=tmp_path / "pictures")
     assert (done.new, done.same, done.replaced, done.kept) == (5, 0, 0, ())
     dataset = Dataset.open(tmp_path / "out")
-    assert {entry.question for entry in dataset.meta.targets.values()} == {TASK.question}
-    assert set(dataset.meta.targets) == {"feelings", "sets"}
+    questions = {name: entry.question for name, entry in dataset.meta.targets.items()}
+    assert questions == dict.fromkeys(["feelings", "sets"], TASK.question)
     assert dataset.target("feelings").image_id.tolist() == ["a"]
     assert dataset.image_path("x/a.png").is_file()
     assert plain(aa.read_judgements(tmp_path / "out")) == plain(full())
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "pictures"]
 
 
-def test_judgements_of_another_construct_or_of_another_image_are_not_added(tmp_path):
-    add = partial(write_dataset_folder, tmp_path / "out")
-    targets = {"old": by("votes")}
-    add(collected(full()), targets)
-    other = aa.Task(labels=LABELS, question="What does the person show?", construct="expressed")
-    says = "holds judgements of what is evoked, the task asked for what is expressed"
-    refused(aa.BadExport, says, add, collected(full(), task=other), targets)
-    strange = full().assign(image_id="zzz", annotator_id=list("abcde"), event_id=list("vwxyz"))
-    refused(aa.BadExport, "has no image 'zzz'", add, collected(strange), targets)
-
-
 def test_a_failed_export_leaves_nothing_behind(tmp_path):
     images = pd.DataFrame({"image_id": ["a"], "file": ["missing.png"]})
-    with pytest.raises(aa.BadExport, match="no such image file"):
-        write_dataset_folder(tmp_path / "out", collected(full(), images), {}, images_root=tmp_path)
+    add = partial(write_dataset_folder, tmp_path / "out")
+    strange = full().assign(image_id="zzz", annotator_id=list("abcde"), event_id=list("vwxyz"))
+    refused(aa.BadExport, "no such image file", add, collected(full(), images), {}, images_root=tmp_path)
+    refused(aa.BadExport, "has no image 'zzz'", add, collected(strange), {"old": by("votes")})
     assert list(tmp_path.iterdir()) == []
 
 

@@ -19,15 +19,13 @@ from affectml import import_table
 from affectml.data import Dataset
 from affectml_annotation.erasing import erase_people, still_named
 from affectml_annotation.exchange import dataset_folder
-from affectml_annotation.exchange.dataset_folder import Collected, make_target_again, write_dataset_folder
+from affectml_annotation.exchange.dataset_folder import Collected, make_target_again, write_dataset_folder, write_target
 
 from .tasks import LABELS, at_once, by, new_task, refused
 
 IMAGES = [f"i{n}.png" for n in range(20)]
 EXPORT = ("label", "export", "--db")
 PEOPLE = ("ann", "ben", "cem")
-
-
 VOTES = {"rates": by("votes")}
 
 
@@ -120,9 +118,7 @@ def test_judgements_that_were_there_stay_and_the_target_counts_all_of_them(run, 
     counted = Dataset.open(judged).target("collected")
     assert counted.n.tolist() == [4, 4] + [3] * 18
     assert "from all 62 judgements" in told["notes"][0]
-    out = run(*export, "--target", "collected")
-    assert "0 new, 2 there already, 0 in conflict" in out
-    assert "with the same content" in out
+    assert re.search("0 new, 2 there already, 0 in conflict(.|\n)*same content", run(*export, "--target", "collected"))
 
 
 def test_the_same_judgements_under_other_event_ids_come_in_once(run, judged):
@@ -131,24 +127,21 @@ def test_the_same_judgements_under_other_event_ids_come_in_once(run, judged):
     renamed = ("--map", "image=image_id", "--map", "annotator=annotator_id", "--map", "label=labels")
     run("label", "import", judged.parent / "judge.csv", *renamed, "--db", db, "--invite")
     before = content(judged)
-    out = run(*EXPORT, db, "--to", judged, "--target", "rates")
-    assert "0 new, 60 there already, 0 in conflict" in out
-    after = content(judged)
-    assert {name for name in after if after[name] != before.get(name)} <= {"dataset.json", "annotators.parquet"}
+    assert "0 new, 60 there already, 0 in conflict" in run(*EXPORT, db, "--to", judged, "--target", "rates")
+    changed = {name for name, _ in content(judged).items() - before.items()}
+    assert changed <= {"dataset.json", "annotators.parquet"}
 
 
 def test_an_import_without_times_says_nothing_of_when_and_its_export_is_the_same_again(judged, tmp_path):
     """The time of the import is no time of an answer: two tasks with one file do not contradict each other."""
     rows = "\n".join(f"{image},eve,joy,{at}" for at, image in enumerate(IMAGES))
     (tmp_path / "eve.csv").write_text(f"image_id,annotator_id,labels,event_id\n{rows}\n")
-    done = []
-    for name in ("one", "two"):
+    for name, counts in (("one", (20, 0)), ("two", (0, 20))):
         with task(tmp_path / f"{name}.db") as store:
             store.import_file(tmp_path / "eve.csv", invite=True)
-            assert store.judgements()["at"].isna().all()
-            assert store.events()["at"].notna().all()
-            done.append(add_to(judged, store))
-    assert [(each.new, each.same) for each in done] == [(20, 0), (0, 20)]
+            assert (store.judgements()["at"].count(), store.events()["at"].count()) == (0, 20)
+            done = add_to(judged, store)
+            assert (done.new, done.same) == counts
     dated = aa.read_judgements(judged).assign(at=pd.Timestamp("2026-01-05T09:00Z"))
     dated.to_parquet(judged / "annotations.parquet")
     with aa.LabelStore(tmp_path / "two.db") as store:
@@ -158,8 +151,8 @@ def test_an_import_without_times_says_nothing_of_when_and_its_export_is_the_same
 def test_a_target_of_other_content_is_replaced_only_when_asked_and_the_old_one_is_kept(run, judged, answered):
     old = content(judged)
     export = (*EXPORT, judged.parent / "x.db", "--to", judged, "--target", "rates")
-    assert "target rates has other content (20 images, 3.0 answers each now)" in (error := run(*export, fails=True))
-    assert "--replace" in error
+    words = r"target rates has other content \(20 images, 3.0 answers each now\).*--replace"
+    assert re.search(words, run(*export, fails=True))
     assert content(judged) == old
     told = json.loads(run(*export, "--replace", "--json"))
     names = [re.sub(r"\d{8}T\d{6}Z", "WHEN", name) for name in told["kept"]]
@@ -180,11 +173,9 @@ def test_a_corrected_answer_is_a_conflict_that_is_named_and_replaced_when_asked(
     said = f"event_id {first} there, {second} here; labels joy there, fear here; at 20"
     refuses(judged, f"written: judgement in conflict: image 'i0.png', 'dea', round 1: {said}", store)
     export = (*EXPORT, judged.parent / "x.db", "--to", judged, "--target", "new")
-    out = run(*export, "--replace")
-    assert "1 new, 0 there already, 1 in conflict, written over" in out
+    assert "1 new, 0 there already, 1 in conflict, written over" in run(*export, "--replace")
     after = aa.read_judgements(judged)
-    assert len(after) == 62
-    assert after.loc[after["annotator_id"] == "dea", "event_id"].tolist()[0] == second
+    assert (len(after), after["event_id"][60]) == (62, second)
     (kept,) = judged.glob("annotations.replaced-*.parquet")
     assert kept.read_bytes() == before["annotations.parquet"]
 
@@ -193,19 +184,16 @@ def test_one_event_id_with_other_content_is_a_conflict(judged, store):
     event = answer(store, "i0.png", "joy", seconds=2.0, language="de")
     add_to(judged, store)
     table = pq.read_table(judged / "annotations.parquet").to_pandas()
+    assert table["event_id"].iloc[-1] == event
     later = pd.Timestamp("2031-01-05T09:00Z")
-    for change in ({"labels": ["awe"]}, {"seconds": 9.0}, {"language": "fr"}, {"at": later}, {"valence": 0.5}):
-        changed = table.copy()
-        for name, value in change.items():
-            old = changed.get(name, [None] * len(changed))
-            changed[name] = [value if one == event else was for one, was in zip(changed["event_id"], old, strict=True)]
-        changed.to_parquet(judged / "annotations.parquet")
-        if "valence" in change:  # the database says nothing of it, so it says nothing else
+    for name, value in {"labels": ["awe"], "seconds": 9.0, "language": "fr", "at": later, "valence": 0.5}.items():
+        others = [*table.get(name, [None] * len(table))][:-1]
+        table.assign(**{name: [*others, value]}).to_parquet(judged / "annotations.parquet")
+        if name == "valence":  # the database says nothing of it, so it says nothing else
             assert add_to(judged, store).same == 1
-            continue
-        (name,) = change
-        value = r"2031-01-05 09:00:00\+00:00" if name == "at" else ".*"
-        refuses(judged, f"conflict: image 'i0.png', 'dea', round 1: {name} {value} there", store)
+        else:
+            told = r"2031-01-05 09:00:00\+00:00" if name == "at" else ".*"
+            refuses(judged, f"conflict: image 'i0.png', 'dea', round 1: {name} {told} there", store)
 
 
 def test_an_event_id_of_two_different_judgements_is_refused_even_with_replace(judged, store):
@@ -233,8 +221,7 @@ def test_columns_of_the_user_stay_as_they_are(judged, answered):
     pq.write_table(table.append_column("age", own), path)
     add_to(judged, answered)
     after = pq.read_table(path)
-    assert after["age"].to_pylist() == [*range(60), None]
-    assert after.schema.field("age").type == pa.int16()
+    assert (after["age"].to_pylist(), after.schema.field("age").type) == ([*range(60), None], pa.int16())
     first, columns = after.slice(0, 60), ["event_id", "image_id", "labels"]
     assert first.select(columns).to_pylist() == table.select(columns).to_pylist()
 
@@ -250,16 +237,10 @@ def test_attributes_of_people_are_added_and_never_changed_unasked(judged, store)
     assert (ann, eve["age"], eve["city"]) == ({"annotator_id": "ann", "age": 20, "city": None}, 34, "Graz")
 
 
-def test_other_labels_or_another_question_never_mix_with_what_is_there(run, judged):
+def test_other_labels_never_mix_with_what_is_there(judged):
     with task("sqlite://", labels=("awe", "fear"), question="q") as store:
         answer(store, "i0.png", "awe")
         refuses(judged, r"labels that the task has not \(joy\); export to a new folder", store, replace=True)
-    meta = json.loads((judged / "dataset.json").read_text())
-    asked = {"construct": "evoked", "question": "What does it show?"}
-    (judged / "dataset.json").write_text(json.dumps(meta | {"judgements": asked}))
-    with task("sqlite://") as store:
-        answer(store, "i0.png", "awe")
-        refuses(judged, "60 of its judgements answer 'What does it show.*cannot be counted", store, replace=True)
 
 
 def test_the_names_of_targets_stay_inside_the_folder_and_fit_a_file_s(judged, answered):
@@ -290,10 +271,9 @@ def test_who_withdrew_leaves_a_data_set_when_named_and_from_the_kept_files_too(r
     assert content(judged) == before
     (audit := judged.parent / f"{judged.name}-audit").mkdir()
     (audit / "audit.csv").write_text("rank,annotator_id\n1,eve\n")
-    erased = run("label", "remove", "erase", judged, "eve")
-    assert "1 judgements of eve taken out" in erased
-    assert f"{audit.name} still names them" in erased
-    for path in [*judged.glob("annot*.parquet")]:
+    words = f"1 judgements of eve taken out(.|\n)*{audit.name} still names them"
+    assert re.search(words, run("label", "remove", "erase", judged, "eve"))
+    for path in judged.glob("annot*.parquet"):
         assert "eve" not in pq.read_table(path)["annotator_id"].to_pylist(), path
     assert len(aa.read_judgements(judged)) == 61
     add_to(judged, answered, VOTES, replace=True)
@@ -305,9 +285,9 @@ def test_erasing_names_every_target_that_counts_the_person_and_the_command_that_
 
     def erased(who):
         targets = json.loads(run("label", "remove", "erase", judged, who, "--json"))["targets"]
+        assert "counts somebody who was erased" in run("export", judged, "--hub", judged.parent / "hub", fails=True)
         for name, command in targets.items():
             assert f"{name} counts somebody who was erased" in Dataset.open(judged).outdated(name)
-            assert "counts somebody who was erased" in run("export", judged, "--hub", judged.parent / "hub", fails=True)
             run(*shlex.split(command)[1:])
             assert Dataset.open(judged).outdated(name) is None
         return list(targets)
@@ -372,16 +352,17 @@ def test_a_task_elsewhere_remembers_its_data_set_and_notes_its_exports_there(run
 
 def test_a_file_is_written_over_only_when_asked_and_the_old_one_is_kept(imported, tmp_path):
     table = aa.read_judgements(imported / "dj")
-    for kind in ("csv", "parquet", "jsonl", "json"):
-        file = tmp_path / f"all.{kind}"
-        aa.write_judgements(table.head(1), file)
-        before = file.read_bytes()
-        refused(aa.BadExport, "exists already; --replace", aa.write_judgements, table, file)
-        assert file.read_bytes() == before
-        aa.write_judgements(table, file, replace=True)
-        assert len(aa.read_judgements(file)) == 60
-        (kept,) = tmp_path.glob(f"all.replaced-*.{kind}")
-        assert kept.read_bytes() == before
+    files = [tmp_path / f"all.{kind}" for kind in ("csv", "parquet", "jsonl", "json")]
+    writers = {file: partial(aa.write_judgements, table, file) for file in files}
+    writers[tmp_path / "target.parquet"] = partial(write_target, tmp_path / "target.parquet", by("votes")(table))
+    for file, write in writers.items():
+        file.write_bytes(b"old")
+        refused(aa.BadExport, "exists already; --replace", write)
+        assert file.read_bytes() == b"old"
+        write(replace=True)
+        (kept,) = tmp_path.glob(f"{file.stem}.replaced-*{file.suffix}")
+        assert kept.read_bytes() == b"old"
+    assert [len(aa.read_judgements(file)) for file in files] == [60] * 4
 
 
 def test_two_exports_at_once_lose_nothing(judged):
@@ -389,8 +370,7 @@ def test_two_exports_at_once_lose_nothing(judged):
 
     def export(who: str) -> None:
         with task("sqlite://", who) as store:
-            for image in IMAGES:
-                answer(store, image, "joy", who=who)
+            store.submit([aa.Answer(image, who, "labels", ("joy",)) for image in IMAGES])
             add_to(judged, store)
 
     at_once(export, [f"p{n}" for n in range(4)])
@@ -401,20 +381,17 @@ def test_an_export_says_what_it_does_with_image_files_and_what_the_data_set_hold
     new = judged.parent / "new"
     export = (*EXPORT, judged.parent / "x.db", "--to", new)
     assert "name their folder (--images) when you make the data set" in run(*export)
-    out = run(*export, "--images", judged)
-    assert "the data set is there already, and its images stay as they are" in out
-    assert f"{new} holds the 1 judgements of" in out
-    assert "0 new, 1 there already" in out
+    told = run(*export, "--images", judged)
+    for words in ("the data set is there already, and its images stay", f"{new} holds the 1 judgements", "0 new, 1 "):
+        assert words in told
 
 
 def test_a_new_folder_from_a_data_set_has_its_split_and_its_warnings(judged, answered, tmp_path):
     own = pd.read_parquet(judged / "images.parquet").assign(split="test", content_warning="blood")
     own.to_parquet(judged / "images.parquet", index=False)
     add_to(tmp_path / "new", answered, images_root=judged)
-    made = pd.read_parquet(tmp_path / "new" / "images.parquet")
-    assert made["image_id"].tolist() == answered.images()["image_id"].tolist()
-    assert made["split"].eq("test").all()
-    assert made["content_warning"].eq("blood").all()
+    made = pd.read_parquet(tmp_path / "new" / "images.parquet")[["image_id", "split", "content_warning"]]
+    assert made.to_numpy().tolist() == [[image, "test", "blood"] for image in answered.images()["image_id"]]
 
 
 def test_who_is_erased_without_having_withdrawn_would_come_again_and_erase_says_so(run, judged, answered):
@@ -479,8 +456,7 @@ def test_exports_to_one_new_folder_at_once_all_end_in_it(judged, tmp_path, monke
     with task(tmp_path / "y.db") as store:
         answer(store, "i0.png", "joy")
         done = add_to(tmp_path / "new", store, VOTES)
-    assert (done.new, done.same) == (1, 0)
-    assert set(aa.read_judgements(tmp_path / "new")["annotator_id"]) == {"dea", "eve"}
+    assert (done.new, done.same, {*aa.read_judgements(tmp_path / "new")["annotator_id"]}) == (1, 0, {"dea", "eve"})
     assert len(Dataset.open(tmp_path / "new").target("rates").image_id) == 2
     assert not list(tmp_path.glob(".new*"))
 
@@ -529,11 +505,11 @@ class Full:
     def counted(self, step):
         def once(*given, **more):
             self.left -= 1
-            if self.left == 0:  # going back needs no room
-                for name in self.OTHERS:
-                    (self.folder / name).write_text("new")
-                raise OSError(errno.ENOSPC, "No space left on device")
-            return step(*given, **more)
+            if self.left != 0:  # going back needs no room
+                return step(*given, **more)
+            for name in self.OTHERS:
+                (self.folder / name).write_text("new")
+            raise OSError(errno.ENOSPC, "No space left on device")
 
         return once
 
@@ -554,33 +530,22 @@ def test_a_disk_that_fills_up_within_a_write_leaves_the_data_set_as_it_was(judge
     for step in range(1, 60):
         shutil.rmtree(judged)
         shutil.copytree(judged.with_name("template"), judged)
-        failed = None
+        failed = False
         with monkeypatch.context() as disk:
             full = Full(disk, step, judged)
             try:
                 do()
             except OSError as error:
-                failed = error.errno
-                failures += 1
-        assert failed in (None, errno.ENOSPC)
+                failed = error.errno == errno.ENOSPC
+        failures += failed
         after = content(judged)
         others = [after.pop(name, None) for name in Full.OTHERS]
-        assert (after == before) == (failed is not None)  # a second name that cannot be made is a copy
-        assert full.left > 0 or others == [b"new"] * 2
+        assert (after == before) == failed  # a second name that cannot be made is a copy
         if full.left > 0:
             break
+        assert others == [b"new"] * 2
     assert failures > 4
     assert step < 59
-
-
-def test_an_aggregated_target_is_written_over_only_when_asked(run, judged, tmp_path):
-    run("label", "aggregate", judged, "--out", tmp_path / "t.parquet")
-    before = (tmp_path / "t.parquet").read_bytes()
-    again = ("label", "aggregate", judged, "--method", "posterior", "--out", tmp_path / "t.parquet")
-    assert "exists already; --replace" in run(*again, fails=True)
-    run(*again, "--replace")
-    (kept,) = tmp_path.glob("t.replaced-*.parquet")
-    assert kept.read_bytes() == before
 
 
 def test_languages_of_answers_join_judgements_without_any_and_come_back_into_another_task(judged, store, tmp_path):

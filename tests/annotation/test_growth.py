@@ -27,7 +27,6 @@ READS_ALL = {  # or, of the slots, all of a round, of which there is one for eac
     "overview.people": "so is it for a participant",
     "reading.Reading.skipped_images": "so is it where it is none",
     "reading.Reading.progress": "the images of a round are counted",
-    "reading._count": "so are those which are complete",
     "setup._ask_more": "every image gets the new overlap",
     "setup.open_round": "every image of another round is asked about again",
     "setup.enqueue": "once for all images that are queued",
@@ -90,9 +89,9 @@ def test_nothing_but_what_is_named_reads_a_large_table_from_end_to_end(database_
             store.history(who)
             queries.answered_count(store, who, [1, 2])
             queries.left_for(store, who, 1)
-            queries.further_rounds(store, who, inline_second=False)
+            queries.round_for(store, who, inline_second=False)
             queries.awaiting_second_look(store, who, 1, 3, 50)
-            queries.assigned_file(store, who, "i03")
+            queries.is_assigned(store, who, "i03")
             queries.is_assigned(store, who, "i03", 1)
             queries.own_answer(store, who, "i03", 1)
         for ask in (overview.overview, overview.people, LabelStore.conflicts, LabelStore.undoable_withdrawals):

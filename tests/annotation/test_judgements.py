@@ -8,14 +8,9 @@ from hypothesis import strategies as st
 
 import affectml_annotation as aa
 
-from .tasks import LABELS, refused
+from .tasks import COLUMNS, LABELS, refused
 
-
-def table(*rows: tuple) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["image_id", "annotator_id", "round", "kind", "labels"])
-
-
-SMALL = table(
+SMALL = pd.DataFrame([
     ("a", "u", 1, "labels", ["awe", "joy"]),
     ("a", "v", 1, "none", []),
     ("a", "w", 1, "unsure", []),
@@ -23,21 +18,20 @@ SMALL = table(
     ("b", "v", 1, "skip", None),
     ("b", "w", 1, "flag", float("nan")),
     ("a", "u", 2, "labels", ["fear"]),
-)
+], columns=COLUMNS)  # fmt: skip
 
 
 def test_counts_worked_by_hand():
+    """None of these is an answer; unsure, skip and flag are none, so that these people are not counted."""
     counted = aa.count_votes(SMALL, LABELS, ["b", "a", "c"])
     assert counted.image_id.tolist() == ["b", "a", "c"]
     assert counted.votes.tolist() == [[0, 1, 0], [1, 0, 1], [0, 0, 0]]
     assert counted.n.tolist() == [1, 2, 0]
-
-
-def test_none_of_these_is_not_the_same_as_unasked():
-    chosen, asked, people = aa.judgement_tensor(SMALL, LABELS, ["a", "b"])
-    assert people.tolist() == ["u", "v", "w"]
-    assert asked.tolist() == [[True, True, False], [True, False, False]]
-    assert chosen[0].tolist() == [[1, 0, 1], [0, 0, 0], [0, 0, 0]]
+    answers = aa.encode(SMALL, LABELS).answers()
+    said = zip(answers.image_ids[answers.image], answers.annotator_ids[answers.annotator], answers.chosen, strict=True)
+    assert [(*of, set(np.compress(chosen, LABELS))) for *of, chosen in said] == [
+        ("a", "u", {"awe", "joy"}), ("a", "v", set()), ("b", "u", {"fear"}),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -92,23 +86,16 @@ def test_a_missing_column_and_repeated_labels_and_images_are_refused():
     refused(aa.BadJudgement, "'a' stands there twice", aa.encode, SMALL, LABELS, ["a", "a"])
 
 
-CHOSEN = st.sets(st.sampled_from(LABELS))
-ROW = st.tuples(st.sampled_from("abcd"), st.sampled_from("uvwx"), st.sampled_from([1, 2]), CHOSEN, st.booleans())
+CHOSEN = st.none() | st.sets(st.sampled_from(LABELS))  # of who skipped the image: none
+ROW = st.tuples(st.sampled_from("abcd"), st.sampled_from("uvwx"), st.sampled_from([1, 2]), CHOSEN)
 
 
-@given(st.lists(ROW, unique_by=lambda row: row[:3]), st.randoms(use_true_random=False))
-def test_votes_are_the_sum_of_the_tensor_in_any_row_order(rows, random):
-    def make(some):
-        kinds = [("labels" if row[3] else "none") if row[4] else "skip" for row in some]
-        lists = [sorted(row[3]) if row[4] else [] for row in some]
-        return table(*((*row[:3], kind, chosen) for row, kind, chosen in zip(some, kinds, lists, strict=True)))
-
-    images = ["d", "c", "b", "a"]
-    counted = aa.count_votes(make(rows), LABELS, images)
-    chosen, asked, _ = aa.judgement_tensor(make(rows), LABELS, images)
-    assert (counted.votes == chosen.sum(axis=1)).all()
-    assert (counted.n == asked.sum(axis=1)).all()
-    random.shuffle(rows)
-    again = aa.count_votes(make(rows), LABELS, images)
-    assert (again.votes == counted.votes).all()
-    assert (again.n == counted.n).all()
+@given(st.lists(ROW, unique_by=lambda row: row[:3]))
+def test_votes_are_those_of_people_s_first_looks_in_any_row_order(rows):
+    kinds = ["skip" if chosen is None else "labels" if chosen else "none" for *_, chosen in rows]
+    said = [(*key, kind, sorted(chosen or ())) for (*key, chosen), kind in zip(rows, kinds, strict=True)]
+    counted = aa.count_votes(pd.DataFrame(said, columns=COLUMNS), LABELS, [*"dcba"])
+    first = {row[:2]: row for row in sorted(rows, key=lambda row: -row[2])}.values()
+    for image, votes, n in zip("dcba", counted.votes, counted.n, strict=True):
+        answers = [chosen for of, _, _, chosen in first if of == image and chosen is not None]
+        assert (votes.tolist(), n) == ([sum(label in chosen for chosen in answers) for label in LABELS], len(answers))

@@ -68,9 +68,7 @@ def test_a_photograph_is_found_by_what_people_call_it(run, task, tmp_path):
 def test_an_empty_cell_is_asked_about_and_nothing_comes_in(run, task, tmp_path):
     file = write(tmp_path, "0.jpg,ann,awe", "0.jpg,ben,")
     error = run("label", "import", file, "--db", task, "--invite", fails=True)
-    assert "line 3: labels is empty" in error
-    assert "(--empty none" in error
-    assert "(--empty skip" in error
+    assert re.search(r"line 3: labels is empty.*\(--empty none.*\(--empty skip", error)
     assert said(task) == []
     run("label", "import", file, "--db", task, "--invite", "--empty", "skip")
     assert [kind for _, _, kind, _ in said(task)] == ["labels", "skip"]
@@ -83,13 +81,6 @@ def test_fifty_equal_problems_are_one_line_with_a_count(run, task, tmp_path):
     error = run("label", "import", file, "--db", task, "--invite", fails=True)
     assert "50 problems, nothing was imported: line 2 and 49 more: no label 'hapiness'" in error
     assert error.count("hapiness") == 1
-
-
-def test_a_row_without_a_name_is_a_problem_of_its_row(run, task, tmp_path):
-    file = write(tmp_path, "0.jpg,ann,awe", "1.jpg,  ,awe", "2.jpg,,awe")
-    error = run("label", "import", file, "--db", task, "--invite", fails=True)
-    assert "2 problems, nothing was imported: line 3 and 1 more: expected text in annotator_id, but it is" in error
-    assert said(task) == []
 
 
 OPTION_THAT_HELPS = [

@@ -175,6 +175,12 @@ def test_damaged_settings_are_said_to_be_with_the_newest_backup(task, value):
         assert store.task
 
 
+def test_a_task_that_another_version_wrote_is_not_called_damaged(task):
+    by_hand(task, """UPDATE study_version SET content = '{"labels": ["awe"], "mood": 1}', affectml = '9.0.0'""")
+    with LabelStore(task) as store, pytest.raises(StoreError, match=r"no key 'mood' here; affectml 9\.0\.0 wrote that"):
+        assert store.task
+
+
 DAMAGED_CELLS = [
     ("labels = '[null]'", CANNOT),
     ("labels = '5'", CANNOT),

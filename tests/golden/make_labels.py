@@ -63,7 +63,6 @@ def make_labels(folder: Path) -> None:
         store.invite(PEOPLE, {"ann": {"age": "30-39"}, "ben": {"age": "20-29"}, "chloé": {"age": "30-39"}})
         store.add_checks(pd.DataFrame({"image_id": ["i23"], "accepted": [["awe"]], "forbidden": [["fear"]]}))
         store.enqueue(["i05", "i09"], more=4)
-        store.set_priority({"i02": 0.9, "i03": 0.25})
         team = Team(store)
         _work(team)
         _further_rounds(team)
@@ -121,7 +120,7 @@ def _further_rounds(team: Team) -> None:
             claim = store.second_look(who, image_id)
             assert claim.round == second
             team.says(who, claim)
-    talk = store.open_round("discussion", ["i05", "i09"], overlap=2)
+    talk = store.open_round("discussion", ["i05", "i09"])
     for who in ("ann", "ben", "chloé"):
         for claim in store.claim(who, 2, round_number=talk):
             if claim.round == talk:

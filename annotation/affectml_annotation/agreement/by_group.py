@@ -4,7 +4,7 @@ The test is a regression whose groups are permuted.
 """
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import Any
@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from affectml_annotation.agreement.by_person import label_use
-from affectml_annotation.agreement.values import (
+from affectml_annotation.agreement.alpha import (
     LEVEL,
     BoolArray,
     FloatArray,
@@ -21,17 +20,19 @@ from affectml_annotation.agreement.values import (
     blocks_of,
     divided,
     interval,
-    one_look,
     plain_rows,
-    similar_answers,
+    similar_pairs,
 )
+from affectml_annotation.agreement.by_person import label_use
 from affectml_annotation.errors import BadJudgement
-from affectml_annotation.judgements import ANSWERS, Panel, Rounds, are_data, encode, languages_in
+from affectml_annotation.judgements import ANSWERS, Panel, Rounds, are_data, encode, languages_in, one_look
 
 LEAST = 3  # people on either side; with fewer there is no test
 OTHERS = "the others"
 SHOWN = 8  # labels that a sentence names
 _NUMBERS = 4_000_000  # in one array of permutations
+Parts = tuple[FloatArray, FloatArray, FloatArray, FloatArray]  # difference, standard error, degrees of freedom, t
+Compare = Callable[[BoolArray], Parts]
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +132,7 @@ def _agreement(panel: Panel, code: IntArray, names: Sequence[str]) -> tuple[pd.D
     images, kinds = len(answers.image_ids), len(names)
     total = np.zeros((kinds, kinds, images))
     count = np.zeros((kinds, kinds, images))
-    for i, j, alike in similar_answers(answers):
+    for i, j, alike in similar_pairs(answers.image, answers.chosen):
         both = (member[i] >= 0) & (member[j] >= 0)
         low, high = np.minimum(member[i], member[j])[both], np.maximum(member[i], member[j])[both]
         cell = (low * kinds + high) * images + answers.image[i[both]]
@@ -200,7 +201,7 @@ def compare_groups(
     [['de', 'en', 0.833, 0.667, 2.357]]
     """
     said = judgements.assign(**{by: groups_in(judgements, by)})
-    looks = one_look(said, labels, rounds)
+    looks = one_look(said, labels, rounds=rounds)
     code, names = pd.factorize(said[by].iloc[looks.row], sort=True)
     agreement, shares = _agreement(looks, code, [*names])
     said = said.iloc[looks.row[looks.answered]].sort_values(["annotator_id", "image_id"], kind="stable")
@@ -234,8 +235,9 @@ def _differences(
     compared = range({1: 0, 2: 1}.get(groups, groups))
     found = np.full((5, groups, len(panel.labels)), np.nan)
     if tested := [k for k in compared if min(sides[k], len(people) - sides[k]) >= LEAST]:
-        fit = _Fit(image, person, panel.chosen[shared], len(people))
-        found[:, tested] = _test(fit, of[people], tested, permutations, seed)
+        compare = _regressions(image, person, panel.chosen[shared])
+        step = max(1, _NUMBERS // (len(panel.labels) * len(people) + len(image)))
+        found[:, tested] = _test(compare, of[people], tested, permutations, seed, step)
     rows = [
         (names[k], OTHERS if groups > 2 else names[1], label, *found[:, k, at])
         for k in compared
@@ -250,73 +252,63 @@ def _differences(
     return table, [why] if few else []
 
 
-def _test(fit: "_Fit", group: IntArray, tested: list[int], permutations: int, seed: int) -> FloatArray:
+def _test(compare: Compare, group: IntArray, tested: list[int], permutations: int, seed: int, step: int) -> FloatArray:
     """Difference, its two ends, t and p of each group tested less all others, in C labels, [5, K, C].
 
-    group [P]: of each person. p is corrected for all of them.
+    group [P]: of each person. p is corrected for all of them. step: how many permutations are looked at together.
     """
     from scipy.special import stdtrit  # scipy.stats takes half a second to load
 
-    observed = [fit.of((group == k)[None]) for k in tested]
-    value, error, freedom = (np.concatenate(parts) for parts in zip(*observed, strict=True))
+    value, error, freedom, t = (part.T for part in compare(group == np.array(tested)[:, None]))
     half = stdtrit(np.nan_to_num(freedom, nan=1.0), (1 + LEVEL) / 2) * error
-    t = _ratio(value, error)
     bar = np.abs(t).ravel()
     order = np.argsort(-bar, kind="stable")  # nan last
     order = order[~np.isnan(bar[order])]
     generator, reached = np.random.default_rng(seed), np.zeros(len(order))
-    step = max(1, _NUMBERS // (t.shape[1] * len(group) + len(fit.size)))
     for start in range(0, permutations, step):
         rows = min(step, permutations - start)
         drawn = generator.permuted(np.broadcast_to(group, (rows, len(group))), axis=1)
-        permuted = np.concatenate([_ratio(*fit.of(drawn == k)[:2]) for k in tested], axis=1)[:, order]
+        permuted = np.concatenate([compare(drawn == k)[3] for k in tested])[order]
         # what is not defined under a permutation counts as far apart, which accuses nobody
-        largest = np.maximum.accumulate(np.nan_to_num(np.abs(permuted), nan=np.inf)[:, ::-1], axis=1)[:, ::-1]
-        reached += (largest >= bar[order] * (1 - 1e-9)).sum(axis=0)
+        largest = np.maximum.accumulate(np.nan_to_num(np.abs(permuted), nan=np.inf)[::-1])[::-1]
+        reached += (largest >= bar[order, None] * (1 - 1e-9)).sum(axis=1)
     p = np.full(len(bar), np.nan)
     p[order] = np.maximum.accumulate((reached + 1) / (permutations + 1))
     return np.stack([value, value - half, value + half, t, p.reshape(t.shape)])
 
 
-def _ratio(value: FloatArray, error: FloatArray) -> FloatArray:
-    """The difference in standard errors: 0 for none at all, infinite where nobody differs within a group."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(np.abs(value) < 1e-12, 0.0, value / error)
+def _regressions(image: IntArray, person: IntArray, chosen: BoolArray) -> Compare:
+    """Of each label on membership in a group of people, images being fixed effects; a function of groups.
 
+    For each group [B, P] of people that function gives its difference from the others, the standard error, degrees of
+    freedom and t, [C, B]: 0 for no difference at all, infinite where nobody differs within a group. score and spread
+    are sums over each person's answers: of their membership less the image's mean, times what they chose, and times
+    their membership, less the mean of the other people of the image.
+    """
+    from scipy.sparse import csr_array
 
-class _Fit:
-    """Regressions of each label on membership in a group of people, images being fixed effects."""
+    size = np.bincount(image)
+    votes = np.stack([np.bincount(image, column) for column in chosen.T], axis=1)
+    own = (chosen - votes[image] / size[image, None]).T
+    others = (size / (size - 1))[image]  # from less the mean of all to less that of the others
+    weights = (1 / size[image], others, *(others * own))
+    share, seen, *labels = (csr_array((weight, (person, image))) for weight in weights)
+    sums = np.stack([np.bincount(person, column) for column in own])
 
-    def __init__(self, image: IntArray, person: IntArray, chosen: BoolArray, people: int) -> None:
-        from scipy.sparse import csr_array, vstack
-
-        self.size = np.bincount(image)
-        shape = (people, len(self.size))
-        votes = np.stack([np.bincount(image, column) for column in chosen.T], axis=1)
-        each = chosen - votes[image] / self.size[image, None]
-        self.sums = np.stack([np.bincount(person, column, minlength=people) for column in each.T])  # [C, P]
-        others = (self.size / (self.size - 1))[image]  # from less the mean of all to less that of the others
-        self.share = csr_array((1 / self.size[image], (image, person)), shape=shape[::-1])
-        self.seen = csr_array((others, (person, image)), shape=shape)
-        self.each = vstack([csr_array((others * column, (person, image)), shape=shape) for column in each.T]).tocsr()
-        self.own = self.each.sum(axis=1).reshape(-1, people, 1)
-
-    def of(self, members: BoolArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """For each group [B, P]: its difference from the others, the standard error and degrees of freedom, [B, C].
-
-        score and spread are sums over each person's answers: of their membership less the image's mean, times what they
-        chose, and times their membership, less the mean of the other people of the image.
-        """
+    def compare(members: BoolArray) -> Parts:
         x = members.T.astype(np.float64)
-        mean = self.share @ x
-        total, inside = self.size @ (mean * (1 - mean)), x.sum(axis=0)
-        spread = x * (self.seen.sum(axis=1)[:, None] - 2 * (self.seen @ mean)) + self.seen @ mean**2
-        score = self.own * x - (self.each @ mean).reshape(-1, *x.shape)
+        mean = share.T @ x
+        total, inside = size @ (mean * (1 - mean)), x.sum(axis=0)
+        spread = x * (seen.sum(axis=1)[:, None] - 2 * (seen @ mean)) + seen @ mean**2
+        score = np.stack([label.sum(axis=1)[:, None] * x - label @ mean for label in labels])
+        outside = len(x) - inside
         with np.errstate(divide="ignore", invalid="ignore"):
-            value = self.sums @ x / total
+            value = sums @ x / total
             off = (score - value[:, None] * spread) ** 2
-            one, two = np.einsum("cpb,pb->cb", off, x), np.einsum("cpb,pb->cb", off, 1 - x)
-            outside = len(x) - inside
-            one, two = one * inside / (inside - 1), two * outside / (outside - 1)
+            one = np.einsum("cpb,pb->cb", off, x) * inside / (inside - 1)
+            two = np.einsum("cpb,pb->cb", off, 1 - x) * outside / (outside - 1)
             freedom = (one + two) ** 2 / (one**2 / (inside - 1) + two**2 / (outside - 1))
-            return value.T, (np.sqrt(one + two) / total).T, freedom.T
+            error = np.sqrt(one + two) / total
+            return value, error, freedom, np.where(np.abs(value) < 1e-12, 0.0, value / error)
+
+    return compare

@@ -5,19 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from affectml_annotation.agreement.values import (
+from affectml_annotation.agreement.alpha import (
     FloatArray,
     IntArray,
     add_bounds,
     distance_table,
     divided,
     interval,
-    one_look,
     set_codes,
     set_distances,
-    similar_answers,
+    similar_pairs,
 )
-from affectml_annotation.judgements import KINDS, Panel, Rounds, encode, of_now
+from affectml_annotation.judgements import KINDS, Panel, Rounds, encode, of_now, one_look
 
 
 def label_use(answers: Panel, of: IntArray, groups: int) -> FloatArray:
@@ -68,7 +67,7 @@ def annotator_report(
         BadJudgement: a row breaks the contract of judgement tables, or rounds is "all".
         UnknownLabel: a row has a label that is not in `labels`.
     """
-    panel = one_look(judgements, labels, rounds)
+    panel = one_look(judgements, labels, rounds=rounds)
     answers = panel.answers()
     people = len(panel.annotator_ids)
     said = of_now(judgements).iloc[panel.row]
@@ -119,7 +118,7 @@ def _means(values: FloatArray, of: IntArray, people: int) -> FloatArray:
 def _with_others(answers: Panel) -> FloatArray:
     """Mean similarity of each answer to the others' at its image, [M]; nan where there is no other."""
     total, others = np.zeros(len(answers.row)), np.zeros(len(answers.row))
-    for i, j, alike in similar_answers(answers):
+    for i, j, alike in similar_pairs(answers.image, answers.chosen):
         for side in (i, j):
             total += np.bincount(side, weights=alike, minlength=len(total))
             others += np.bincount(side, minlength=len(total))

@@ -36,20 +36,20 @@ _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @contextmanager
-def readable(path: str | Path) -> Iterator[None]:
+def readable(path: str | Path, what: str = "readable") -> Iterator[None]:
     """Around the reading of a file in somebody else's form: what pandas, pyarrow and json say of it is a BadImport.
 
-    They raise many kinds for a damaged file. So is what `no_file` says of it, where it is no folder.
+    They raise many kinds for a damaged file. So is what `no_file` says of it. what: it is not, when they raise.
     """
     try:
-        if not Path(path).is_dir() and (why := no_file(Path(path))):
+        if why := no_file(Path(path)):
             raise BadImport(str(path), [why])
         yield
     except AnnotationError:
         raise
     except Exception as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise BadImport(str(path), [f"not readable ({str(reason) or type(error).__name__})"]) from None
+        raise BadImport(str(path), [f"not {what} ({str(reason) or type(error).__name__})"]) from None
 
 
 @contextmanager

@@ -5,13 +5,13 @@ their places there; unsure and every other column are further results, each of a
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from affectml_annotation.columns import COLUMNS
+from affectml_annotation.columns import COLUMNS, Column
 from affectml_annotation.errors import BadImport
 from affectml_annotation.exchange.files import readable, write_json
 from affectml_annotation.exchange.tables import for_files, from_files, plain_row, with_time_texts
@@ -36,19 +36,17 @@ def write_label_studio(judgements: pd.DataFrame, path: str | Path) -> None:
 
 
 def _annotation(row: Mapping[str, Any]) -> dict[str, Any]:
-    result = _choices(CHOICES, row["labels"])
-    if row["kind"] == "unsure":
-        result += _choices(KIND, ["unsure"])
+    result = _choices(CHOICES, row["labels"]) + _choices(KIND, ["unsure"] if row["kind"] == "unsure" else [])
     for name, value in row.items():
         match FURTHER[name].type if name in FURTHER else None:
-            case "numbers":
-                result.append(_result(name, "textarea", {"text": ["" if one is None else str(one) for one in value]}))
             case "truth":
                 result += _choices(name, [name] if value else [])
             case "number" | "whole":
-                result.append(_result(name, "number", {"number": value}))
+                result.append(_result(name, "number", "number", value))
+            case "numbers":
+                result.append(_result(name, "textarea", "text", ["" if one is None else str(one) for one in value]))
             case "text" | "language" | "time":
-                result.append(_result(name, "textarea", {"text": [value]}))
+                result.append(_result(name, "textarea", "text", [value]))
     return {
         "completed_by": {"email": row["annotator_id"]},
         "was_cancelled": row["kind"] == "skip",
@@ -57,12 +55,12 @@ def _annotation(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _result(name: str, kind: str, value: dict[str, Any]) -> dict[str, Any]:
-    return {"from_name": name, "to_name": IMAGE, "type": kind, "value": value}
+def _result(name: str, kind: str, key: str, value: Any) -> dict[str, Any]:
+    return {"from_name": name, "to_name": IMAGE, "type": kind, "value": {key: value}}
 
 
 def _choices(name: str, chosen: list[str]) -> list[dict[str, Any]]:
-    return [_result(name, "choices", {"choices": list(chosen)})] if chosen else []
+    return [_result(name, "choices", "choices", list(chosen))] if chosen else []
 
 
 def read_label_studio(path: str | Path) -> pd.DataFrame:
@@ -99,34 +97,28 @@ def _judgement(annotation: Mapping[str, Any], where: str) -> dict[str, Any]:
     by = annotation.get("completed_by")
     if isinstance(by, dict):
         by = by.get("email") or by.get("id")
-    found = _read_results(annotation.get("result", []), where)
-    found["annotator_id"] = None if by is None else str(by)
-    if annotation.get("was_cancelled"):
-        found |= {"kind": "skip", "labels": []}
-    return found | {name: at for name, theirs in THEIR_NAMES.items() if (at := annotation.get(theirs)) is not None}
-
-
-def _read_results(results: Sequence[Mapping[str, Any]], where: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"round": 1}
+    row: dict[str, Any] = {"round": 1, "annotator_id": None if by is None else str(by)}
     chosen: dict[str, list[Any]] = {}
-    for result in results:
+    for result in annotation.get("result", []):
         name, value = str(result.get("from_name")), result.get("value", {})
-        column = FURTHER.get(name)
-        if "choices" in value and name == KIND:
-            found["kind"] = value["choices"][0]
-        elif column is not None and column.type == "truth" and value.get("choices") == [name]:
-            found[name] = True
+        if name == KIND and "choices" in value:
+            row["kind"] = value["choices"][0]
+        elif name in FURTHER:
+            row[name] = _cell(FURTHER[name], next(iter(value.values()), None))
         elif "choices" in value:
             chosen[name] = [*chosen.get(name, ()), *value["choices"]]
-        elif column is not None and "number" in value:
-            found[name] = value["number"]
-        elif column is not None and "text" in value:
-            texts = value["text"] if isinstance(value["text"], list) else [value["text"]]
-            numbers = column.type == "numbers"
-            found[name] = [float(one) if one else None for one in texts] if numbers else " ".join(texts)
     if len(chosen) > 1 and CHOICES not in chosen:
         names = ", ".join(sorted(chosen))
         raise BadImport(where, [f"choices under several controls ({names}); call the one with the labels {CHOICES!r}"])
     labels = chosen[CHOICES] if CHOICES in chosen else next(iter(chosen.values()), [])
-    kind = found.get("kind", "labels" if labels else "none")
-    return {**found, "kind": kind, "labels": labels if kind in ANSWERS else []}
+    kind = "skip" if annotation.get("was_cancelled") else row.get("kind", "labels" if labels else "none")
+    row |= {"kind": kind, "labels": labels if kind in ANSWERS else []}
+    return row | {name: at for name, theirs in THEIR_NAMES.items() if (at := annotation.get(theirs)) is not None}
+
+
+def _cell(column: Column, said: Any) -> Any:
+    """What a further control says of a column: a number, texts, or choices, of which any is that it is so."""
+    if column.type == "truth":
+        return bool(said)
+    texts = said if isinstance(said, list) else [said]
+    return [float(one) if one else None for one in texts] if column.type == "numbers" else " ".join(map(str, texts))

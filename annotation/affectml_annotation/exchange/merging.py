@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from affectml_annotation.columns import COLUMNS, Column
 from affectml_annotation.errors import BadExport
-from affectml_annotation.exchange.tables import as_list, as_numbers, for_files, from_files
+from affectml_annotation.exchange.tables import as_numbers, for_files, from_files
+from affectml_annotation.judgements import as_list
 
 KEY = ["image_id", "annotator_id", "round"]
 
@@ -40,21 +41,15 @@ def merge_judgements(there: pa.Table | None, fresh: pd.DataFrame, where: str) ->
     names the file in errors. Raises BadExport for an event id that two different judgements have.
     """
     fresh = from_files(for_files(fresh), where)
-    if there is None:
-        content = pa.Table.from_pandas(for_files(fresh), preserve_index=False)
-        return Merged(content, fresh, len(fresh), 0, ())
-    known = from_files(there.to_pandas(ignore_metadata=True), where)
+    known = fresh[:0] if there is None else from_files(there.to_pandas(ignore_metadata=True), where)
     by_key = _find(known, fresh, KEY, where)
     by_id = _find(known, fresh, ["event_id"], where)
     clash = (by_id >= 0) & (by_id != by_key)
     if clash.any():
         row = int(np.flatnonzero(clash)[0])
-        raise BadExport(
-            where,
-            [f"event id {fresh['event_id'].iloc[row]!r} is that of {_about(known, by_id[row])} there, and of "
-             f"{_about(fresh, row)} here ({int(clash.sum())} such)"],
-            "two judgements cannot have one id: export to a new folder",
-        )  # fmt: skip
+        two = f"{_about(known, by_id[row])} there, and of {_about(fresh, row)} here ({int(clash.sum())} such)"
+        what = f"event id {fresh['event_id'].iloc[row]!r} is that of {two}"
+        raise BadExport(where, [what], "two judgements cannot have one id: export to a new folder")
     met = np.flatnonzero(by_key >= 0)
     one, other = known.iloc[by_key[met]], fresh.iloc[met]
     same = _agree(one, other, ["person"]) & ((by_id[met] < 0) | _agree(one, other, ["page", "task"]))
@@ -64,34 +59,25 @@ def merge_judgements(there: pa.Table | None, fresh: pd.DataFrame, where: str) ->
     together = from_files(pd.concat([known, fresh], ignore_index=True).iloc[order], where)
     content = pa.Table.from_pandas(for_files(together), preserve_index=False)
     ours = {column.name for column in COLUMNS} & set(known.columns)
-    own = [name for name in there.column_names if name not in ours]
+    own = [] if there is None else [name for name in there.column_names if name not in ours]
     if both := [name for name in own if name in content.column_names]:
-        raise BadExport(
-            where,
-            [f"its column {both[0]} is one of your own, and the new judgements have a {both[0]} each"],
-            "give yours another name, or export to a new folder",
-        )
-    if own:
-        rows = there.select(own).take(pa.array([at if at < len(known) else None for at in order], pa.int64()))
-        for name in own:
-            content = content.append_column(there.schema.field(name).with_nullable(True), rows[name])
+        what = f"its column {both[0]} is one of your own, and the new judgements have a {both[0]} each"
+        raise BadExport(where, [what], "give yours another name, or export to a new folder")
+    rows = pa.array(order, mask=order >= len(known))
+    for name in own:
+        content = content.append_column(there.schema.field(name).with_nullable(True), there[name].take(rows))
     return Merged(content, together, int((by_key < 0).sum()), int(same.sum()), lines)
 
 
 def _find(known: pd.DataFrame, fresh: pd.DataFrame, by: list[str], where: str) -> npt.NDArray[np.int64]:
     """For each fresh row the known one of the same values, -1 where there is none; a missing value is nobody's."""
-    found = np.full(len(fresh), -1, dtype=np.int64)
     if not set(by) <= set(known.columns) & set(fresh.columns):
-        return found
-    rows = np.flatnonzero(known[by].notna().all(axis=1))
-    index = pd.MultiIndex.from_frame(known[by].iloc[rows].astype(object))
-    if not index.is_unique:
-        twice = index[index.duplicated()][0]
-        raise BadExport(where, [f"two judgements with the same {', '.join(by)}: {', '.join(map(str, twice))}"])
-    wanted = fresh[by].notna().all(axis=1).to_numpy()
-    at = index.get_indexer(pd.MultiIndex.from_frame(fresh.loc[wanted, by].astype(object)))
-    found[wanted] = np.where(at >= 0, rows[at] if len(rows) else -1, -1)
-    return found
+        return np.full(len(fresh), -1)
+    rows = known[by].assign(row=range(len(known))).dropna()
+    if (again := rows.duplicated(by)).any():
+        twice = ", ".join(map(str, rows.loc[again, by].iloc[0]))
+        raise BadExport(where, [f"two judgements with the same {', '.join(by)}: {twice}"])
+    return fresh[by].merge(rows, how="left")["row"].fillna(-1).to_numpy(np.int64)
 
 
 def _agree(one: pd.DataFrame, other: pd.DataFrame, by: Sequence[str]) -> npt.NDArray[np.bool_]:
@@ -123,11 +109,9 @@ def _about(table: pd.DataFrame, row: int) -> str:
 
 def _line(known: pd.DataFrame, old: int, fresh: pd.DataFrame, new: int) -> str:
     """What stands against what: all that is said otherwise."""
-    names = [
-        column.name for column in COLUMNS if column.name not in KEY and column.name in known and column.name in fresh
-    ]
-    there, here = ([_told(cell) for cell in table[names].iloc[row]] for table, row in ((known, old), (fresh, new)))
-    told = [f"{name} {a} there, {b} here" for name, a, b in zip(names, there, here, strict=True) if a != b]
+    both = [column.name for column in COLUMNS if column.name in known and column.name in fresh]
+    there, here = (table[both].iloc[row].map(_told) for table, row in ((known, old), (fresh, new)))
+    told = [f"{name} {there[name]} there, {here[name]} here" for name in there.index[there != here]]
     return f"{_about(fresh, new)}: {'; '.join(told)}"
 
 
@@ -142,7 +126,7 @@ def merge_people(there: pa.Table | None, fresh: Sequence[Mapping[str, Any]]) -> 
     attribute that anybody has; and one line for each attribute that has another value there, whose new one stands.
     """
     rows = [] if there is None else there.to_pylist()
-    before, conflicts = [dict(row) for row in rows], []
+    before, conflicts = [dict(row) for row in rows], list[str]()
     known = {str(row["annotator_id"]): row for row in rows}
     for person in fresh:
         who = str(person["annotator_id"])
@@ -150,11 +134,10 @@ def merge_people(there: pa.Table | None, fresh: Sequence[Mapping[str, Any]]) -> 
             rows.append(known.setdefault(who, {"annotator_id": who}))
         theirs = known[who]
         for name, value in person.items():
-            if name == "annotator_id" or value is None or str(value) == str(was := theirs.get(name)):
-                continue
-            if was is not None:
-                conflicts.append(f"{who!r}: {name} is {was!r} there, {value!r} here")
-            theirs[name] = value
+            was = theirs.get(name)
+            if value is not None and str(value) != str(was):
+                conflicts += [] if was is None else [f"{who!r}: {name} is {was!r} there, {value!r} here"]
+                theirs[name] = value
     if rows == before:
         return None, conflicts
     names = dict.fromkeys(name for row in rows for name in row)

@@ -4,7 +4,6 @@ import json
 import re
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ import pandas as pd
 from affectml_annotation import tables
 from affectml_annotation.columns import COLUMNS
 from affectml_annotation.errors import BadExport, BadImport
-from affectml_annotation.exchange.files import readable, table_csv, write_parquet, write_text
-from affectml_annotation.judgements import REQUIRED, UNSTORABLE, languages_in, of_now, read_rows, storable
+from affectml_annotation.exchange.files import table_csv, write_parquet, write_text
+from affectml_annotation.judgements import REQUIRED, UNSTORABLE, as_list, languages_in, of_now, read_rows, storable
 
 DELIMITER = "|"
 EMPTY = "does no label apply (--empty none, empty='none'), or is there no answer (--empty skip, empty='skip')?"
@@ -26,13 +25,6 @@ _ONLY_CODES = (
     "; if it is to say in which language people answered, only codes such as de or pt-BR, names such as German, and "
     "empty cells may stand in it"
 )
-
-
-def as_list(value: Any) -> list[Any]:
-    """A cell of labels or intensities as a list; missing is empty."""
-    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
-        return []
-    return list(value)
 
 
 def as_numbers(value: Any) -> list[float | None] | None:
@@ -87,7 +79,7 @@ def from_files(table: pd.DataFrame, where: str, empty: str | None = None) -> pd.
     table = of_now(table)
     for column in COLUMNS:
         if column.name in table and column.type != "labels":
-            table[column.name] = _READ[column.type](table[column.name], where)
+            table[column.name] = _read(table[column.name], column.type, where)
     return table[[column.name for column in COLUMNS if column.name in table.columns]]
 
 
@@ -139,53 +131,39 @@ def _cells(column: "pd.Series[Any]", where: str, read: Callable[[Any], Any]) -> 
 
 def _names(value: Any) -> list[Any]:
     labels = as_list(value)
-    if isinstance(value, str | bytes) or not all(isinstance(label, str) for label in labels):
+    if not all(isinstance(label, str) for label in labels):
         raise TypeError("labels are a list of names")
     return labels
 
 
-def _texts(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
-    """A column as texts; a cell with half of a character, which no file can hold, is named."""
+def _read(column: "pd.Series[Any]", type_: str, where: str) -> "pd.Series[Any]":
+    """A column as it is in memory. Raises BadImport for cells that cannot be read, by their rows where these are known.
+
+    A missing truth is false. Whole numbers are floats where one is none, for whoever checks the table to name; a time
+    without a zone is UTC.
+    """
+    if type_ == "numbers":
+        return _cells(column, where, as_numbers)
     try:
-        return column.astype("str")
-    except (UnicodeError, ValueError) as error:
-        raise BadImport(where, [f"column {column.name}: a cell cannot be read as text ({error})"]) from None
-
-
-def _numbers(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
-    return _converted(column, where, "no number", partial(pd.to_numeric, errors="coerce")).astype("float64")
-
-
-def _whole(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
-    """A column as whole numbers; as floats where one is none, for whoever checks the table to name."""
-    found = _numbers(column, where)
-    whole = ((found == np.floor(found)) & (found.abs() < 2**31)).all()
-    return found.astype("int64") if whole else found
-
-
-def _times(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
-    """A column as UTC times; without a zone it is UTC."""
-    form = None if column.dtype.kind == "M" else "ISO8601"
-    read = partial(pd.to_datetime, utc=True, errors="coerce", format=form)
-    return _converted(column, where, "no time", read).astype("datetime64[ms, UTC]")
-
-
-def _truths(column: "pd.Series[Any]", where: str) -> "pd.Series[Any]":
-    """A column as booleans; missing is false."""
-    return _converted(column, where, "not true or false", _as_truths).eq(True)
-
-
-def _converted(column: "pd.Series[Any]", where: str, otherwise: str, read: Callable[..., Any]) -> "pd.Series[Any]":
-    """A column as `read` has it, which gives a missing value for a cell that it cannot read: that is named."""
-    try:
-        found: pd.Series[Any] = read(column)
+        match type_:
+            case "text" | "language":
+                return column.astype("str")  # half of a character, which no file can hold, raises
+            case "truth":
+                cells, otherwise = _as_truths(column), "not true or false"
+            case "time":
+                form = None if column.dtype.kind == "M" else "ISO8601"
+                times = pd.to_datetime(column, utc=True, errors="coerce", format=form)
+                cells, otherwise = times.astype("datetime64[ms, UTC]"), "no time"
+            case _:
+                cells, otherwise = pd.to_numeric(column, errors="coerce").astype("float64"), "no number"
     except (TypeError, ValueError, OverflowError) as error:
-        raise BadImport(where, [f"column {column.name}: {otherwise} ({error})"]) from None
-    bad = (found.isna() & column.notna()).to_numpy()
-    if bad.any():
+        raise BadImport(where, [f"column {column.name}: a cell cannot be read as {type_} ({error})"]) from None
+    if (bad := (cells.isna() & column.notna()).to_numpy()).any():
         rows = [f"row {row}: {column.name} {column.iloc[row]!r} is {otherwise}" for row in np.flatnonzero(bad)]
         raise BadImport(where, rows)
-    return found
+    if type_ == "whole" and ((cells == np.floor(cells)) & (cells.abs() < 2**31)).all():
+        return cells.astype("int64")
+    return cells.eq(True) if type_ == "truth" else cells
 
 
 def with_time_texts(table: pd.DataFrame) -> pd.DataFrame:
@@ -198,33 +176,26 @@ def with_time_texts(table: pd.DataFrame) -> pd.DataFrame:
 
 
 _OF_LISTS: Mapping[str, Callable[[Any], Any]] = {"labels": as_list, "numbers": as_numbers}
-# A column as it is in memory; a cell that cannot be read raises BadImport.
-_READ: Mapping[str, Callable[["pd.Series[Any]", str], "pd.Series[Any]"]] = {
-    "text": _texts, "language": _texts, "whole": _whole, "number": _numbers, "truth": _truths, "time": _times,
-    "numbers": partial(_cells, read=as_numbers),
-}  # fmt: skip
 
 
-def write_table(judgements: pd.DataFrame, path: str | Path) -> None:
+def write_table(judgements: pd.DataFrame, path: Path) -> None:
     """Write judgements by the file's ending: .parquet, .csv or .jsonl. All three hold every column.
 
     CSV: labels and intensities are joined by `|`; labels that would be read otherwise, such as one that holds a `|`,
     stand as a JSON list; a text that a spreadsheet would run gets a ' before it, which `read_table` takes away. Raises
     BadExport.
     """
-    path, table = Path(path), for_files(judgements)
+    table = for_files(judgements)
     if path.suffix == ".parquet":
         write_parquet(path, table)
     elif path.suffix == ".jsonl":
         rows = map(plain_row, with_time_texts(table).to_dict("records"))
         write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    elif path.suffix == ".csv":
+    else:
         for name, (write, _) in _LISTS.items():
             if name in table:
                 table[name] = [write(cell) for cell in table[name]]
         write_text(path, table_csv(with_time_texts(table)))
-    else:
-        raise BadExport(str(path), ["expected a file ending in .parquet, .csv or .jsonl"])
 
 
 def plain_row(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -243,8 +214,7 @@ def read_table(
     that cannot be, naming the line of a text file (from 1, the header counted) or the row of another (from 1).
     """
     path, rename = Path(path), rename or {}
-    with readable(path):
-        table = tables.read_table(path, as_written=True)
+    table = tables.read_table(path, as_written=True)
     for theirs, ours in rename.items():
         if theirs not in table.frame:
             columns = ", ".join(table.frame.columns)

@@ -198,12 +198,9 @@ def _client_texts(language: str) -> Mapping[str, str | Mapping[str, str]]:
 
 
 def _counts(language: str) -> dict[str, int]:
-    """A number for each of a language's plural forms."""
+    """A number for each of a language's plural forms: the smallest there is."""
     rule = _locale(language).plural_form
-    found: dict[str, int] = {}
-    for n in (*range(200), 1_000_000):  # a round million is a form of its own in Spanish and French
-        found.setdefault(rule(n), n)
-    return found
+    return {rule(n): n for n in (1_000_000, *reversed(range(200)))}  # whose form is its own in Spanish and French
 
 
 @cache

@@ -7,12 +7,10 @@ engines: a backup of a PostgreSQL database that was restored from a backup has t
 import json
 import os
 import sqlite3
-from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import islice
 from pathlib import Path
 from shutil import copyfileobj, copymode
 from tempfile import gettempdir
@@ -74,7 +72,14 @@ def write_backup(store: LabelStore, out: str | Path, *, replace: bool = False) -
         copy = folder / "backup.db"
         copy.touch(0o600)
         with store.database.snapshot() as source:
-            tally = (_pages if store.database.dialect == "sqlite" else _rows_into_file)(source, copy)
+            if store.database.dialect == "sqlite":  # its own way: page by page, in one step
+                with closing(sqlite3.connect(copy)) as pages:
+                    source.connection.driver_connection.backup(pages)  # type: ignore[union-attr]
+            else:
+                with writes(copy), closing(Database(copy)) as made:  # what fails is not the database that is read
+                    migrate(made.write)
+                    made.writing(_copy_rows, source)
+            tally = tally_of(source)
         seal(copy, of, at, tally)
         read_backup(copy)
         make_way(out, replace=replace)  # only now: a try that fails keeps no second name of the old one
@@ -90,25 +95,16 @@ def read_backup(file: str | Path) -> Backup:
     said = noted(Path(file))
     with reading(said.file) as connection:
         (found,) = connection.exec_driver_sql("PRAGMA integrity_check(1)").one()
-        there = Tally.of(connection)
-    problems = ([] if found == "ok" else [f"SQLite finds {found}"]) + unlike(there, said)
+        counts, digests = tally_of(connection).values()
+    problems = [] if found == "ok" else [f"SQLite finds {found}"]
+    for name in sorted({*counts, *said.counts}):
+        if (now := counts.get(name, 0)) != (was := said.counts.get(name, 0)):
+            problems.append(f"{name} has {now} rows, and had {was}")
+        if said.digests and digests.get(name) != said.digests.get(name):
+            problems.append(f"the digest of {name} is {digests.get(name)}, and was {said.digests.get(name)}")
     if problems:
         raise StoreError(f"{file}: a damaged backup: {'; '.join(problems)}; {way_back(file)}")
     return said
-
-
-def unlike(there: "Tally", said: Backup) -> list[str]:
-    """What is not as it was, with both figures."""
-    compared: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [
-        ("{} has {} rows, and had {}", there.counts, said.counts),
-        ("the digest of {} is {}, and was {}", there.digests if said.digests else {}, said.digests),
-    ]
-    return [
-        words.format(name, now.get(name, 0), was.get(name, 0))
-        for words, now, was in compared
-        for name in sorted({*now, *was})
-        if now.get(name) != was.get(name)
-    ]
 
 
 def noted(file: Path) -> Backup:
@@ -127,74 +123,48 @@ def noted(file: Path) -> Backup:
         raise StoreError(f"{file}: what the backup says of itself cannot be read; {way_back(file)}") from None
 
 
-class Tally:
-    """Rows and digests of tables whose rows pass through it."""
+def tally_of(connection: sa.Connection, but: Collection[str] = ()) -> dict[str, dict[str, Any]]:
+    """The counts and digests of a database's tables, but for some; it reads one row at a time."""
+    counts, digests = {}, {}
+    for table in tables(connection):
+        if table.name not in but:
+            count = total = 0
+            for row in _rows(connection, table):
+                # A number is a float here: SQLite makes one of what has too many digits.
+                values = [float(value) if isinstance(value, int | float) else value for value in row]
+                count += 1
+                total += int.from_bytes(sha256(_line(values).encode()).digest())
+            counts[table.name], digests[table.name] = count, f"{total % 2**256:064x}"
+    return {"counts": counts, "digests": digests}
 
-    def __init__(self) -> None:
-        self.counts: dict[str, int] = {}
-        self.digests: dict[str, str] = {}
 
-    @classmethod
-    def of(cls, connection: sa.Connection, but: Collection[str] = ()) -> "Tally":
-        """That of a whole database, but for some tables, one row at a time."""
-        tally = cls()
-        for table in tables(connection):
-            if table.name not in but:
-                deque(tally.through(connection, table), maxlen=0)
-        return tally
-
-    def through(self, connection: sa.Connection, table: sa.TableClause) -> Iterator[sa.Row[Any]]:
-        """A table's rows, each counted. A number is a float here: SQLite makes one of what has too many digits."""
-        query = sa.select(table).execution_options(stream_results=True, yield_per=AT_ONCE)
-        count = total = 0
-        for row in connection.execute(query if table.name != "setting" else query.where(table.c.key != BACKUP)):
-            values = [float(value) if isinstance(value, int | float) else value for value in row]
-            count += 1
-            total += int.from_bytes(sha256(_line(values).encode()).digest())
-            yield row
-        self.counts[table.name] = count
-        self.digests[table.name] = f"{total % 2**256:064x}"
+def _rows(connection: sa.Connection, table: sa.TableClause) -> sa.CursorResult[Any]:
+    """A table's rows, without what a backup says of itself."""
+    query = sa.select(table).execution_options(stream_results=True, yield_per=AT_ONCE)
+    return connection.execute(query if table.name != "setting" else query.where(table.c.key != BACKUP))
 
 
 def tables(connection: sa.Connection) -> Iterator[sa.TableClause]:
     """The label store's tables, as far as they are there, with the columns that are, by name."""
-    inspector = sa.inspect(connection)
-    there = set(inspector.get_table_names())
+    there = {name: columns for (_, name), columns in sa.inspect(connection).get_multi_columns().items()}
     for table in metadata.tables.values():
         if table.name in there:
-            names = sorted(column["name"] for column in inspector.get_columns(table.name) if column["name"] in table.c)
+            names = sorted(column["name"] for column in there[table.name] if column["name"] in table.c)
             yield sa.table(table.name, *(sa.column(name, table.c[name].type) for name in names))
 
 
-def _pages(source: sa.Connection, copy: Path) -> Tally:
-    """Copy SQLite's file and its log page by page, in one step; SQLite's own way."""
-    with closing(sqlite3.connect(copy)) as made:
-        source.connection.driver_connection.backup(made)  # type: ignore[union-attr]
-    return Tally.of(source)
-
-
-def _rows_into_file(source: sa.Connection, copy: Path) -> Tally:
-    with writes(copy), closing(Database(copy)) as made:  # what fails is not the database that is read
-        migrate(made.write)
-        with made.write() as target:
-            return _copy_rows(source, target)
-
-
-def _copy_rows(source: sa.Connection, target: sa.Connection) -> Tally:
+def _copy_rows(target: sa.Connection, source: sa.Connection) -> None:
     """Put all rows of a database in place of another's, of either engine."""
     for there in reversed(metadata.tables.values()):
         target.execute(there.delete())
-    tally = Tally()
     for table in tables(source):
-        rows = tally.through(source, table)
-        while part := [dict(row._mapping) for row in islice(rows, AT_ONCE)]:
-            target.execute(table.insert(), part)
-    return tally
+        for part in _rows(source, table).mappings().partitions():
+            target.execute(table.insert(), [dict(row) for row in part])
 
 
-def seal(copy: Path, of: str, at: int, tally: Tally) -> None:
+def seal(copy: Path, of: str, at: int, tally: Mapping[str, Any]) -> None:
     """Make a backup of a database's file that nobody else has open: it says what it holds, and is on the disk."""
-    note = {"at": at, "of": of, **vars(tally), "affectml": own_version()}
+    note = {"at": at, "of": of, **tally, "affectml": own_version()}
     with closing(sqlite3.connect(copy)) as made:
         made.execute("PRAGMA journal_mode=DELETE")  # one file, with no log beside it
         with made:
@@ -281,11 +251,13 @@ def restore(
             others = [known for known in map(_gone, sorted(near)) if known.begun in task]
             gone = erase_again(store.database, [*others, *map(_gone, erased)])
         with reading(work) as source:
-            tally = Tally.of(source) if file else _rows_to_server(source, to)
+            tally = tally_of(source)
+            if not file:
+                _rows_to_server(source, to, tally)
         kept = _put_file(work, file, replace) if file else None
     where = to if file else without_password(sa.make_url(to))
     asked = sum(known.changed > said.at for known in others)  # a copy from before knows of nobody erased since
-    return Restored(where, said, tally.counts, tally.digests["event"], gone, kept, asked + len(erased))
+    return Restored(where, said, tally["counts"], tally["digests"]["event"], gone, kept, asked + len(erased))
 
 
 def _check_place(file: Path, replace: bool) -> None:
@@ -342,18 +314,17 @@ def _gone(source: str | Path) -> Gone:
         raise StoreError(f"{error}; it may know who was erased: move it away, and erase those people again") from None
 
 
-def _rows_to_server(source: sa.Connection, to: str) -> Tally:
+def _rows_to_server(source: sa.Connection, to: str, tally: Mapping[str, Any]) -> None:
     """Copy a database into one on a server, all or nothing, and compare what is there then."""
     with closing(Database(to)) as database, database.write() as connection:
         migrate(lambda: nullcontext(connection))
         connection.exec_driver_sql("LOCK TABLE setting IN ACCESS EXCLUSIVE MODE")
         if has_task(connection):
             raise StoreError(f"{database.where} holds a task already; make a new database, as by `createdb`")
-        tally = _copy_rows(source, connection)
+        _copy_rows(connection, source)
         for table in tables(source):
             for column in {"number", "version"} & {*table.c.keys()}:  # where it numbers its rows itself
                 number = f"pg_get_serial_sequence('\"{table.name}\"', '{column}'), max(\"{column}\")"
                 connection.exec_driver_sql(f'SELECT setval({number}) FROM "{table.name}"')
-        if vars(Tally.of(connection)) != vars(tally):
+        if tally_of(connection) != tally:
             raise StoreError(f"{database.where}: what was written there is not what the backup holds")
-    return tally

@@ -1,12 +1,11 @@
 """The database connection: SQLite made safe for several writers, PostgreSQL by URL."""
 
-import json
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from functools import lru_cache, partial, wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -32,19 +31,6 @@ PASSING = {
 DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 PASSING_STATES = ("08", "40", "53", "55", "57", "58", "25006")
 ASKED_FOR = (DataError, IntegrityError, InternalError, ProgrammingError)  # no fault of the database
-
-
-@lru_cache(maxsize=4096)
-def _words(text: str | bytes) -> tuple[str, ...] | None:
-    """A JSON list of texts; None for any other JSON."""
-    found = json.loads(text)
-    return tuple(found) if isinstance(found, list) and all(isinstance(each, str) for each in found) else None
-
-
-def _read_json(text: str | bytes) -> Any:
-    """What a column of JSON says. The same few sets of labels come again and again: each is read once."""
-    words = _words(text) if text[:2] in ('["', b'["') else None
-    return json.loads(text) if words is None else [*words]
 
 
 def make_engine(url: str | Path, patience: float = BUSY_SECONDS, *, reads_only: bool = False) -> sa.Engine:
@@ -78,7 +64,7 @@ def make_engine(url: str | Path, patience: float = BUSY_SECONDS, *, reads_only: 
     ours = {name: value for name, value in soon.items() if name not in parsed.query}
     options = {"pool_pre_ping": True, "pool_timeout": patience, "connect_args": ours}
     try:
-        return sa.create_engine(parsed, json_deserializer=_read_json, **options)
+        return sa.create_engine(parsed, **options)
     except ModuleNotFoundError:
         raise MissingExtra("PostgreSQL needs psycopg: pip install 'affectml-annotation[postgres]'") from None
 
@@ -89,7 +75,7 @@ def _sqlite(url: sa.URL, patience: float, reads_only: bool) -> sa.Engine:
         arguments = {"creator": partial(connect_to_read, str(url.database), patience)}
     elif url.database in (None, "", ":memory:"):
         arguments["poolclass"] = StaticPool
-    engine = sa.create_engine(url, json_deserializer=_read_json, **arguments)
+    engine = sa.create_engine(url, **arguments)
 
     @sa.event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:

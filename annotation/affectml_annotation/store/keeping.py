@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from affectml_annotation.errors import AnnotationError, DatabaseFailed, StoreError
 from affectml_annotation.exchange.files import take_left, turn, workplace
 from affectml_annotation.store import LabelStore
-from affectml_annotation.store.backup import Backup, Tally, noted, read_backup, reading, seal, write_backup
+from affectml_annotation.store.backup import Backup, noted, read_backup, reading, seal, tally_of, write_backup
 from affectml_annotation.store.engine import Database
 from affectml_annotation.store.migrations import migrate
 from affectml_annotation.store.people import Gone, erase_again
@@ -78,8 +78,8 @@ def _changed(store: LabelStore, file: Path) -> bool:
     with store.database.snapshot() as connection:
         if (connection.scalar(sa.select(sa.func.max(event.c.received_at))) or 0) >= last.at:
             return True
-        tally = Tally.of(connection, but=LARGE)
-    return any(digest != last.digests.get(table) for table, digest in tally.digests.items())
+        digests = tally_of(connection, but=LARGE)["digests"]
+    return any(digest != last.digests.get(table) for table, digest in digests.items())
 
 
 def keep_backup(store: LabelStore, *, if_due: bool = False) -> Backup | None:
@@ -196,7 +196,7 @@ def _clean(file: Path, gone: Gone) -> None:
             migrate(task.write)
             erase_again(task, [gone], paid=paid)
         with reading(copy) as connection:
-            tally = Tally.of(connection)
+            tally = tally_of(connection)
         seal(copy, said.of, said.at, tally)
         copy.replace(file)
 

@@ -7,7 +7,8 @@ entry that alters them; since 5, columns of a judgement come by their row in `co
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -26,7 +27,7 @@ from affectml_annotation.store.schema import (
     write_setting,
 )
 from affectml_annotation.store.versions import own_version
-from affectml_annotation.study.file import parse
+from affectml_annotation.study.file import of_schema_2, parse
 
 Migration = Callable[[sa.Connection], None]
 
@@ -123,11 +124,9 @@ def task_file(settings: Any, preferences: Any, study: Any) -> Settings:
     """
     now = dict(one_overlap(backups(settings)))
     chosen = {key: value for key, value in (preferences or {}).items() if key != "closed"}
-    file: Settings = {"schema": 2}
-    words: Settings = {}
+    file: Settings = {"schema": 2} if not study else {**of_schema_2(study)}
+    words: Settings = file.pop("words", {})
     if study:  # which says some of it itself
-        words = study.get("labels", {})
-        file = {**one_overlap(study), "schema": 2, "recruit": {"panel": "links", **study.get("recruit", {})}}
         now.pop("lease_seconds", None)
         for key in ("languages", "texts", "break_minutes"):
             chosen.pop(key, None)
@@ -151,17 +150,15 @@ def task_file(settings: Any, preferences: Any, study: Any) -> Settings:
 
 
 def _fifth(connection: sa.Connection) -> None:
-    """Migration 5: the task's settings as schema 5 keeps them; how images stopped early is kept to be told."""
+    """Migration 5: how images stopped early is kept to be told; what else became of the task's settings, 6 does."""
     _columns(5)(connection)
     try:
-        before, *rest = (read_setting(connection, key) for key in ("task", "stopped", "whole"))
+        rule = stopped_early(*(read_setting(connection, key) for key in ("task", "stopped", "whole")))
     except (TypeError, ValueError, RecursionError):
         return  # damaged, as whoever reads them says
-    if (rule := stopped_early(before, *rest)) is not None:
+    if rule is not None:
         write_setting(connection, STOPPED, rule)
     connection.execute(setting.delete().where(setting.c.key.in_(("stopping", "whole", "stopped"))))
-    if (now := one_overlap(backups(before))) != before:
-        write_setting(connection, "task", now)
 
 
 def _sixth(connection: sa.Connection) -> None:
@@ -236,11 +233,8 @@ def migrate(
 def schema_faults(connection: sa.Connection) -> Iterator[dict[str, str]]:
     """What the migrations make that is not there: tables, columns, indexes, triggers; and triggers of a SQLite file
     that they do not make, which write what nobody said."""
-    fresh = Database("sqlite://")
-    migrate(fresh.write, MIGRATIONS[: version_of(connection)])
-    with fresh.read() as made:
-        expected = _parts(made)
-    there, triggers = _parts(connection), {part for part in expected if part[0] == "trigger"}
+    expected, there = _made_by(version_of(connection)), _parts(connection)
+    triggers = {part for part in expected if part[0] == "trigger"}
     if connection.dialect.name == "postgresql":
         expected = expected - triggers | {("trigger", "event", "event_append_only", "")}
     for what, table, name, _ in sorted(expected - there):
@@ -250,11 +244,19 @@ def schema_faults(connection: sa.Connection) -> Iterator[dict[str, str]]:
             yield {"table": table, "trigger of somebody else": name}
 
 
+@cache
+def _made_by(version: int) -> set[tuple[str, str, str, str]]:
+    """The parts that so many migrations make of an empty file."""
+    with closing(Database("sqlite://")) as fresh:
+        migrate(fresh.write, MIGRATIONS[:version])
+        return fresh.reading(_parts)
+
+
 def _parts(connection: sa.Connection) -> set[tuple[str, str, str, str]]:
     inspector = sa.inspect(connection)
-    tables = inspector.get_table_names()
-    parts = {("column", table, str(each["name"]), "") for table in tables for each in inspector.get_columns(table)}
-    parts |= {("index", table, str(each["name"]), "") for table in tables for each in inspector.get_indexes(table)}
+    columns, indexes = inspector.get_multi_columns(), inspector.get_multi_indexes()
+    parts = {("column", table, one["name"], "") for (_, table), found in columns.items() for one in found}
+    parts |= {("index", table, str(one["name"]), "") for (_, table), found in indexes.items() for one in found}
     if connection.dialect.name == "sqlite":
         triggers = "SELECT 'trigger', tbl_name, name, sql FROM sqlite_master WHERE type = 'trigger'"
     else:

@@ -7,20 +7,17 @@ import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Literal, get_args
 
 from affectml_annotation.errors import StoreError
 
-Kind = Literal["labels", "checks"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 BACKUP = "backup"  # the key of the setting by which a database is a backup
 KEPT = re.compile(r"\d{4}-\d\d-\d\dT\d{6}Z\.db")  # what backups are called that are kept of a task
 
 
-def default_database(dataset: str | Path, kind: Kind = "labels") -> Path:
-    """`NAME-labels.db` beside the data set's folder; `checks`: of the task that asks whether labels are reasonable."""
+def default_database(dataset: str | Path) -> Path:
+    """`NAME-labels.db` beside the data set's folder."""
     folder = Path(dataset).resolve()
-    return folder.parent / f"{folder.name}-{kind}.db"
+    return folder.with_name(f"{folder.name}-labels.db")
 
 
 def backups_of(file: Path) -> Path:
@@ -81,12 +78,11 @@ def holds_task(path: Path) -> bool:
         return False
     try:
         with closing(connect_to_read(path)) as connection:
-            if not {"schema_version", "setting", "image", "event"} <= _tables(connection):
-                return False
-            places = ["setting WHERE key = 'task'"]  # until schema 6
-            if "study_version" in _tables(connection):
-                places.append("study_version")
-            return any(connection.execute(f"SELECT 1 FROM {place} LIMIT 1").fetchone() for place in places)
+            there = _tables(connection)
+            places = ["setting WHERE key = 'task'", *there & {"study_version"}]  # the first until schema 6
+            return {"schema_version", "setting", "image", "event"} <= there and any(
+                connection.execute(f"SELECT 1 FROM {place} LIMIT 1").fetchone() for place in places
+            )
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
             raise StoreError(f"{path}: cannot be read ({error}); name the database itself") from None

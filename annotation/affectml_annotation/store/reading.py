@@ -102,10 +102,6 @@ _IN_MEMORY: Mapping[str, Callable[["pd.Series[Any]"], "pd.Series[Any]"]] = {
 }  # fmt: skip
 
 
-def _count(connection: sa.Connection, query: sa.Select[Any]) -> int:
-    return int(connection.scalar(query) or 0)
-
-
 def _rate(connection: sa.Connection, round_number: int) -> float:
     """Answers an hour in the last hour of work, however long ago: a team that went home has not become slow."""
     # An import comes all at once, which is no pace; a check is no image of the task.
@@ -116,6 +112,10 @@ def _rate(connection: sa.Connection, round_number: int) -> float:
     recent = sa.select(sa.func.count(), sa.func.min(event.c.received_at))
     count, first = connection.execute(recent.where(*given, event.c.received_at > last - HOUR_MS)).one()
     return (count - 1) / max(last - first, 1) * HOUR_MS if count > 1 else float("nan")
+
+
+def _sum(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    return sa.func.coalesce(sa.func.sum(column), 0)
 
 
 class Reading(OnDatabase):
@@ -212,42 +212,36 @@ class Reading(OnDatabase):
 
     def progress(self, *, round_number: int = MAIN) -> Progress:
         """How far a round is, how fast, and how long it will take."""
+        held = (
+            sa.select(
+                assignment.c.position,
+                sa.func.count().label("people"),
+                sa.func.count().filter(~expired()).label("still"),
+            )
+            .where(assignment.c.answered_at.is_(None), assignment.c.round == round_number, assignment.c.holds_slot)
+            .group_by(assignment.c.position)
+            .subquery()
+        )
+        answered = slot.c.taken - sa.func.coalesce(held.c.people, 0)
+        said = sa.exists().where(answer.c.annotator_id == annotator.c.annotator_id, answer.c.round == round_number)
+        columns = {
+            "images": sa.func.count(),
+            "wanted": _sum(slot.c.wanted),
+            "answered": _sum(answered),
+            "claimed": _sum(held.c.still),
+            "complete": sa.func.count().filter(answered >= slot.c.wanted),
+            "conflicts": sa.select(sa.func.count()).where(conflict.c.resolved_at.is_(None)).scalar_subquery(),
+            "annotators": sa.select(sa.func.count()).select_from(annotator).where(said).scalar_subquery(),
+        }
+        query = sa.select(*(column.label(name) for name, column in columns.items()))
+        query = query.select_from(slot.outerjoin(held, held.c.position == slot.c.position))
+        query = query.where(slot.c.round == round_number, slot.c.wanted > 0)
         with self.database.read() as connection:
             round_row(connection, round_number)
-            labelled = (slot.c.round == round_number, slot.c.wanted > 0)
-            asked, given = (sa.func.coalesce(sa.func.sum(column), 0) for column in (slot.c.wanted, slot.c.taken))
-            wanted, taken, images = connection.execute(sa.select(asked, given, sa.func.count()).where(*labelled)).one()
-            held = (
-                sa.select(
-                    assignment.c.position,
-                    sa.func.count().label("people"),
-                    sa.func.sum(sa.case((expired(), 0), else_=1)).label("still"),
-                )
-                .where(assignment.c.answered_at.is_(None), assignment.c.round == round_number, assignment.c.holds_slot)
-                .group_by(assignment.c.position)
-                .subquery()
-            )
-            out, still = connection.execute(sa.select(sa.func.sum(held.c.people), sa.func.sum(held.c.still))).one()
-            with_held = slot.outerjoin(held, held.c.position == slot.c.position)
-            enough = slot.c.taken - sa.func.coalesce(held.c.people, 0) >= slot.c.wanted
-            complete = sa.select(sa.func.count()).select_from(with_held).where(*labelled, enough)
-            said = sa.exists().where(answer.c.annotator_id == annotator.c.annotator_id, answer.c.round == round_number)
-            people = sa.select(sa.func.count()).select_from(annotator).where(said)
+            counts = {name: int(count) for name, count in connection.execute(query).one()._mapping.items()}
             rate = _rate(connection, round_number)
-            answered = int(taken) - int(out or 0)
-            left = max(int(wanted) - answered, 0)
-            return Progress(
-                round=round_number,
-                images=int(images),
-                wanted=int(wanted),
-                answered=answered,
-                claimed=int(still or 0),
-                complete=_count(connection, complete),
-                conflicts=_count(connection, sa.select(sa.func.count()).where(conflict.c.resolved_at.is_(None))),
-                annotators=_count(connection, people),
-                rate=rate,
-                seconds_left=0.0 if not left else left / rate * 3600,
-            )
+        left = max(counts["wanted"] - counts["answered"], 0)
+        return Progress(round_number, **counts, rate=rate, seconds_left=left / rate * 3600 if left else 0.0)
 
     def skipped_images(self) -> list[str]:
         """The images of the main round that have fewer answers than they were to have, since too many people skipped.

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
@@ -28,12 +27,12 @@ from affectml_annotation.store.schema import (
     write_setting,
 )
 from affectml_annotation.store.versions import read_task
-from affectml_annotation.study.file import Dictated, Part, Task, changed_keys
+from affectml_annotation.study.file import Dictated, Task, changed_keys
 
 DATASET = "dataset"  # the key of the folder of the data set that the task is about
 STAY = ("name", "labels", "construct", "stratum", "seed", "page.chips")
 BEGINS = "a study begins by `affectml study run OUT`, with the texts that people read"
-OPEN = {"dataset", "target", "taxonomy", "question", "name", "labels", "about"}  # what an empty value leaves open
+OPEN = {"dataset", "target", "taxonomy", "question", "name", "labels", "construct"}  # what an empty value leaves open
 ANEW = "another task needs a database of its own (--db)"
 # What a study's folder says, with the texts and translations that belong to it.
 OF_FOLDER = {
@@ -151,18 +150,6 @@ def _want_nobody(connection: sa.Connection, position: int) -> None:
     connection.execute(slot.update().where(*here).values(wanted=0))
 
 
-_IMAGE = image.update().where(image.c.position == sa.bindparam("at"))
-
-
-def set_priority(connection: sa.Connection, priority: Mapping[str, float]) -> None:
-    """Set images' priority (for the strategy `priority`): a model's uncertainty, or people's disagreement."""
-    if not all(np.isfinite(value) for value in priority.values()):
-        raise StoreError("priority: expected finite numbers")
-    if positions := _positions(connection, priority):
-        rows = [{"at": at, "value": float(v)} for at, v in zip(positions, priority.values(), strict=True)]
-        connection.execute(_IMAGE.values(priority=sa.bindparam("value")), rows)
-
-
 def enqueue(
     connection: sa.Connection, image_ids: Sequence[str], *, more: int | None = None, lower: bool = False
 ) -> int:
@@ -177,7 +164,8 @@ def enqueue(
         return 0
     start = claims.following(connection, image.c.queue_rank)
     ranks = [{"at": at, "rank": rank} for rank, at in enumerate(positions, start)]
-    connection.execute(_IMAGE.values(queue_rank=sa.bindparam("rank")), ranks)
+    one = image.update().where(image.c.position == sa.bindparam("at"))
+    connection.execute(one.values(queue_rank=sa.bindparam("rank")), ranks)
     if more is None:
         return 0
     in_round, fewer = slot.c.round == MAIN, slot.c.wanted < slot.c.taken + more
@@ -187,31 +175,26 @@ def enqueue(
     return len(raised)
 
 
-def open_round(
-    connection: sa.Connection, purpose: str, image_ids: Sequence[str] | None = None, *, of: int = MAIN,
-    overlap: int | None = None,
-) -> int:  # fmt: skip
+def open_round(connection: sa.Connection, purpose: str, image_ids: Sequence[str] | None = None) -> int:
     """Open a further round over images (all, unless given) and return its number.
 
     purpose `second`: people see their images again, with a suggestion or, by chance, without (the control);
-    `discussion`: again after they talked. Only who answered an image in round `of` sees it again.
+    `discussion`: again after they talked. Only who answered an image in the main round sees it again.
     """
     if purpose not in ("second", "discussion"):
         raise StoreError(f"purpose: expected second or discussion, but received {purpose!r}")
-    claims.round_row(connection, of)
     number = claims.following(connection, round_.c.number)
-    _new_round(connection, number, purpose, of)
+    _new_round(connection, number, purpose, MAIN)
     usual = read_task(connection).overlap
-    people = sa.select(slot.c.position, slot.c.wanted).where(slot.c.round == of)  # of an image that was queued, more
-    before = {} if overlap else dict(map(tuple, connection.execute(people)))
+    people = sa.select(slot.c.position, slot.c.wanted).where(slot.c.round == MAIN)  # of an image that was queued, more
+    before = dict(map(tuple, connection.execute(people)))
     if positions := _positions(connection, image_ids):
-        wanted = {at: overlap or max(usual, before.get(at, 0)) for at in positions}
-        rows = [{"round": number, "position": at, "wanted": wanted[at]} for at in positions]
+        rows = [{"round": number, "position": at, "wanted": max(usual, before[at])} for at in positions]
         connection.execute(slot.insert(), rows)
     return number
 
 
-def second_look(connection: sa.Connection, who: str, image_id: str, *, of: int = MAIN) -> claims.Claim:
+def second_look(connection: sa.Connection, who: str, image_id: str) -> claims.Claim:
     """A second look, at once, at what this person has just answered blind: with a suggestion or, by chance, not.
 
     Which of the two is fixed for this person and image, and kept with the answer.
@@ -219,10 +202,10 @@ def second_look(connection: sa.Connection, who: str, image_id: str, *, of: int =
     task = read_task(connection)
     claims.lock_annotator(connection, who)
     position = position_of(connection, image_id)
-    first = (answer.c.annotator_id == who, answer.c.round == of, answer.c.image_id == image_id)
+    first = (answer.c.annotator_id == who, answer.c.round == MAIN, answer.c.image_id == image_id)
     if connection.scalar(sa.select(answer.c.event_id).where(*first)) is None:
-        raise StoreError(f"{who!r} has not answered image {image_id!r} in round {of}: a second look needs a first")
-    number = claims.round_of(connection, "second", of)
+        raise StoreError(f"{who!r} has not answered image {image_id!r}: a second look needs a first")
+    number = claims.round_of(connection, "second", MAIN)
     if number is None:
         raise StoreError("no round of second looks is open; open_round('second') opens one")
     mine = claims.CLAIMS.where(*claims.given_to(who, number), assignment.c.position == position)
@@ -286,19 +269,12 @@ def filled(file: Task, before: Task) -> Task:
 
     What a study's folder alone says is not taken from before: its texts would not fit.
     """
-    folder = OF_FOLDER if file.is_study else set()
-
-    def kept(part: Part, was: Part) -> dict[str, Any]:
-        values: dict[str, Any] = {}
-        for name in type(part).model_fields.keys() - folder:
-            own = getattr(part, name)
-            if name not in part.model_fields_set or (own in ("", ()) and name in OPEN):
-                values[name] = getattr(was, name)
-            elif isinstance(own, Part):
-                values[name] = own.model_copy(update=kept(own, getattr(was, name)))
-        return values
-
-    return file.model_copy(update=kept(file, before)).but()
+    own = file.model_dump(by_alias=True, exclude_unset=True)
+    for key in [key for key in OPEN & own.keys() if not own[key]]:
+        del own[key]
+    if file.is_study:
+        own |= file.model_dump(by_alias=True, include=OF_FOLDER)
+    return before.but(**own)
 
 
 def set_task(
@@ -329,7 +305,7 @@ def set_task(
     _open_second_looks(connection, file)
     _set_apart(connection, file, apart, before=last.file.checks.images)
     if by is not None:
-        note_change(connection, by, {"version": number})
+        note_change(connection, by, {"version": number, "changed": ", ".join(keys) or "texts"})
     return number
 
 

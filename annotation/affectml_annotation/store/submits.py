@@ -429,10 +429,8 @@ class Submitting(OnDatabase):
         table = read_judgements(path, **reading_options)
         if image_of is not None:
             table["image_id"] = table["image_id"].map(image_of, na_action="ignore")
-        digest = sha256()
-        for file in [path] if path.is_file() else sorted(path.rglob("*.parquet")):
-            digest.update(file.read_bytes())
-        named = {"name": path.name, "sha256": digest.hexdigest()}
+        files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
+        named = {"name": path.name, "sha256": sha256(b"".join(map(Path.read_bytes, files))).hexdigest()}
         try:
             return self.database.writing(import_judgements, table, **named, invite=invite)
         except BadImport as error:
@@ -445,11 +443,11 @@ class Submitting(OnDatabase):
             .join(event, event.c.event_id == conflict.c.event_id)
             .where(conflict.c.event_id == event_id)
         )
+        author = sa.select(event.c.annotator_id).where(event.c.event_id == event_id).scalar_subquery()
+        theirs = sa.select(annotator).where(annotator.c.annotator_id == author).with_for_update()
         with self.database.write() as connection:
-            if (row := connection.execute(about).one_or_none()) is not None:
-                theirs = sa.select(annotator).where(annotator.c.annotator_id == row.annotator_id)
-                connection.execute(theirs.with_for_update())  # no correction of theirs and no other decision between
-                row = connection.execute(about).one_or_none()
+            connection.execute(theirs)  # no correction of theirs and no other decision between
+            row = connection.execute(about).one_or_none()
             if row is None or row.resolved_at is not None:
                 raise StoreError(f"no open conflict about event {event_id!r}")
             if keep:

@@ -61,17 +61,17 @@ def all_versions(connection: sa.Connection) -> list[Version]:
 
 
 def _version(connection: sa.Connection, row: Any) -> Version:
-    return Version(row.number, _parsed(connection, row.content, row.number), row.texts, row.affectml, row.at)
-
-
-def _parsed(connection: sa.Connection, content: Any, number: int) -> Task:
     try:
-        file = parse(content, f"version {number}")
+        file = parse(row.content, f"version {row.number}")
     except BadTask as error:
-        raise _damaged(connection, error) from None
+        if row.affectml == own_version():
+            raise _damaged(connection, error) from None
+        where = where_of(connection.engine.url)  # another version may know keys that this one does not
+        way = f"affectml {row.affectml} wrote that, and this is {own_version()}: use that version"
+        raise StoreError(f"{where}: the task's file: {error}; {way}") from None
     if not file.labels and not file.is_study:  # in versions of a study until schema 6 they were not
-        raise _damaged(connection, BadTask(f"version {number}: no labels"))
-    return file
+        raise _damaged(connection, BadTask(f"version {row.number}: no labels"))
+    return Version(row.number, file, row.texts, row.affectml, row.at)
 
 
 def _damaged(connection: sa.Connection, error: Exception) -> StoreError:

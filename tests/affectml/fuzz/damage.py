@@ -4,9 +4,8 @@ import hashlib
 import io
 import json
 import random
+import re
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -19,6 +18,9 @@ PIECES = [b'"', b",", b"\n", b"\r", b"\t", b"|", b"[", b"{", b"}", b"\\", b" ", 
 ODD = [None, True, False, 0, -1, 0.5, 3, 2**31, 2**63, 10**30, 10**400, 1e308, float("nan"), float("inf"), "", " ",
        "joy", "\ud800", "\0", "../x", "a\nb", "/", "nan", [], {}, [[]], ["joy"], [None], [1, 2], {"joy": 1}, {"": None},
        [{"joy": "awe"}], "x" * 300]  # fmt: skip
+# words and values; lists and objects without others in them; lines
+PLACES = [*map(re.compile, (rb'"(?:[^"\\]|\\.)*"|[^\s,:|\[\]{}"]+', rb"\[[^\[\]]*\]|\{[^{}]*\}", rb"[^\n]*\n"))]
+TEXTS = (".csv", ".tsv", ".txt", ".ann", ".yaml", ".md", ".json", ".jsonl")
 Files = dict[str, bytes]
 
 
@@ -41,7 +43,8 @@ def damaged(files: Files, draw: random.Random) -> Files:
             vouch(files)
         else:
             try:
-                files[name] = (in_bytes if kind < 6 else WITHIN.get(Path(name).suffix, in_bytes))(content, draw)
+                within = in_parquet if name.endswith(".parquet") else in_text if name.endswith(TEXTS) else in_bytes
+                files[name] = (in_bytes if kind < 6 else within)(content, draw)
             except Exception:  # damaged already, so that it cannot be taken apart
                 files[name] = in_bytes(content, draw)
     return files
@@ -65,57 +68,13 @@ def in_bytes(content: bytes, draw: random.Random) -> bytes:
     return content[:at] + piece + content[at + (len(piece) if kind == 2 else draw.randrange(9)) :]
 
 
-def in_lines(content: bytes, draw: random.Random) -> bytes:
-    lines = content.split(b"\n")
-    at, kind = draw.randrange(len(lines)), draw.randrange(6)
-    if kind == 0:
-        lines.insert(at, draw.choice(lines))
-    elif kind == 1:
-        del lines[at]
-    elif kind == 2:
-        other = draw.randrange(len(lines))
-        lines[at], lines[other] = lines[other], lines[at]
-    else:
-        mark = next((mark for mark in (b"\t", b",", b": ", b" ") if mark in lines[at]), b" ")
-        cells = lines[at].split(mark)
-        cell, odd = draw.randrange(len(cells)), str(draw.choice(ODD)).encode("utf-8", "replace")
-        cells[cell] = draw.choice([odd, b"", draw.choice(cells), cells[cell] * 2, b"-" + cells[cell]])
-        lines[at] = mark.join(cells if kind < 5 else [*cells, odd])
-    return b"\n".join(lines)
-
-
-def places(holder: Any) -> list[tuple[Any, Any]]:
-    """Every value in a dict or list, at any depth, by what holds it and its key there."""
-    keys = [*holder] if isinstance(holder, dict) else [*range(len(holder))] if isinstance(holder, list) else []
-    return [place for key in keys for place in ((holder, key), *places(holder[key]))]
-
-
-def in_json(content: bytes, draw: random.Random) -> bytes:
-    whole = [json.loads(content)]
-    holder, key = draw.choice(places(whole))
-    kind, odd = draw.randrange(8), draw.choice(ODD)
-    if kind == 0 and holder is not whole:
-        del holder[key]
-    elif kind == 1:
-        other, there = draw.choice(places(whole))
-        holder[key] = json.loads(json.dumps(other[there]))
-    elif kind == 2 and isinstance(holder, dict):
-        holder[draw.choice(["", "x", "\ud800", "joy", "__class__"])] = odd
-    elif kind == 3 and isinstance(holder, list):
-        holder.append(odd)
-    else:
-        holder[key] = odd
-    text = json.dumps(whole[0]) if whole else ""
-    return text.replace("true", "9" * 5000, 1).encode() if kind == 4 and draw.random() < 0.1 else text.encode()
-
-
-def in_json_lines(content: bytes, draw: random.Random) -> bytes:
-    lines = content.splitlines()
-    at = draw.randrange(len(lines))
-    if draw.random() < 0.3:
-        return in_lines(content, draw)
-    lines[at] = in_json(lines[at], draw)
-    return b"\n".join(lines) + b"\n"
+def in_text(content: bytes, draw: random.Random) -> bytes:
+    """A word, value, list, object or line is gone, there twice, another one's, or odd."""
+    spans = [match.span() for match in draw.choice(PLACES).finditer(content)] or [(0, len(content))]
+    (start, end), other, odd = draw.choice(spans), draw.choice(spans), draw.choice(ODD)
+    ways = [b"", content[start:end] * 2, content[slice(*other)], json.dumps(odd).encode()]
+    new = draw.choice([*ways, str(odd).encode("utf-8", "replace")])
+    return content[:start] + new + content[end:]
 
 
 def in_parquet(content: bytes, draw: random.Random) -> bytes:
@@ -142,8 +101,3 @@ def in_parquet(content: bytes, draw: random.Random) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     return buffer.getvalue()
-
-
-WITHIN = dict.fromkeys((".csv", ".txt", ".ann", ".yaml"), in_lines) | {
-    ".json": in_json, ".jsonl": in_json_lines, ".parquet": in_parquet,
-}  # fmt: skip

@@ -15,7 +15,7 @@ from . import sources
 from .reading import Reader, imports, parquet, written
 from .sources import picture, text
 
-VOTES = {"n": 5, "images": [{"id": f"{at}.jpg", "votes": {"joy": 3 - at, "awe": at}, "by": [at]} for at in range(3)]}
+VOTES = [{"image": f"{at}.jpg", "n": 5, "votes": {"joy": 3 - at, "awe": at}, "by": [at]} for at in range(3)]
 TABLES = {
     "table": ("t.csv", "file,label,split", "0.jpg,joy|awe,train", "1.jpg,awe,test", "2.jpg,joy,"),
     "table of votes": ("t.csv", "file,joy,awe,n,width", "0.jpg,3,1,4,1990", "1.jpg,0,2,5,", "2.jpg,1,1,4,2001"),

@@ -26,8 +26,8 @@ from affectml.runs import RunFolder
 from affectml.sharing import AffectModel
 from affectml.taxonomies import Taxonomy
 
-from .before import as_before
 from .reading import LABELS, TABLES, Reader, parquet, part, picture, quiet, text, whole, written
+from .sources import as_before
 
 READERS: dict[str, Reader] = {}
 
