@@ -267,7 +267,9 @@ def play(crowd, profile, postgres):
         postgres.start()
     crowd.server.start()
     for one in (phone, laptop):
-        one.finish()
+        one.page.wait_for_selector("[data-testid=stApp][data-test-connection-state=CONNECTED]")
+        settle(one.page)  # which draws anew what stands there
+        one.settled().finish()
     with laptop.context.expect_event("request", lambda sent: "panel.example" in sent.url) as panel:
         laptop.page.get_by_role("link", name="Return with this code").click()
     assert panel.value.url == f"https://panel.example/?cc=CODE-completed&p={laptop.person}"
