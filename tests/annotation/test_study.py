@@ -532,7 +532,7 @@ def test_everybody_is_given_as_many_checks_at_places_that_the_seed_fixes_and_nev
     store = opened(images=23, images_per_person=10, checks={"rate": 0.25, "images": checks}, overlap=9)
     file = store.database.reading(running.file_of)
     places = []
-    for n in range(3):
+    for n in range(2):
         who, purposes = to_images(store, f"P{n}"), []
         while claims := store.claim(who, at_once):
             purposes += [claim.purpose for claim in claims]
