@@ -313,7 +313,7 @@ STALLING = [
 ]
 
 
-@pytest.mark.parametrize(("pages", "limits"), [(NOT_COMING, {}), (STALLING, {"timeout": 0.1, "deadline": 0.5})])
+@pytest.mark.parametrize(("pages", "limits"), [(NOT_COMING, {}), (STALLING, {"timeout": 0.1, "deadline": 1.0})])
 def test_what_does_not_come_leaves_nothing_behind_and_says_why_and_whether_to_try_again(server, listing, pages, limits):
     """What is no picture whatever it is called, a server that breaks off, lies or stalls, and what it answers."""
     folder = listing({f"/{n}.jpg": page for n, (page, *_) in enumerate(pages)})
