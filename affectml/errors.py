@@ -25,8 +25,8 @@ from contextvars import ContextVar
 from typing import Final
 
 _ABSENT: Final = object()
-_ON_THE_COMMAND_LINE: ContextVar[bool] = ContextVar("on_the_command_line", default=False)
-_BY_SET: ContextVar[frozenset[str]] = ContextVar("by_set", default=frozenset())
+# On the command line the options that it takes by `--set NAME=VALUE`; None elsewhere.
+_ON_THE_COMMAND_LINE: ContextVar[frozenset[str] | None] = ContextVar("on_the_command_line", default=None)
 # Where the command line's name is not Python's.
 _SPELLED: Final = {
     "templates": "template",
@@ -99,23 +99,13 @@ def few(names: Sequence[str], most: int, between: str = ", ") -> str:
 
 
 @contextmanager
-def command_line() -> Iterator[None]:
-    """Inside, messages spell options as the command line does."""
-    before = _ON_THE_COMMAND_LINE.set(True)
+def command_line(by_set: Collection[str] = ()) -> Iterator[None]:
+    """Inside, messages spell options as the command line does. by_set: those it takes by `--set NAME=VALUE`, if any."""
+    before = _ON_THE_COMMAND_LINE.set(frozenset(by_set))
     try:
         yield
     finally:
         _ON_THE_COMMAND_LINE.reset(before)
-
-
-@contextmanager
-def by_set(names: Collection[str]) -> Iterator[None]:
-    """Inside, the command line takes these options by `--set NAME=VALUE`."""
-    before = _BY_SET.set(frozenset(names))
-    try:
-        yield
-    finally:
-        _BY_SET.reset(before)
 
 
 def option(name: str, value: object = _ABSENT, *, of_head: bool = False) -> str:
@@ -139,9 +129,10 @@ def option(name: str, value: object = _ABSENT, *, of_head: bool = False) -> str:
     ...     option("json_schema", False)
     '--no-json-schema'
     """
-    if not _ON_THE_COMMAND_LINE.get():
+    by_set = _ON_THE_COMMAND_LINE.get()
+    if by_set is None:
         return name if value is _ABSENT else f"{name}={value!r}"
-    if of_head or name in _BY_SET.get():
+    if of_head or name in by_set:
         if isinstance(value, tuple | list):
             value = ",".join(map(str, value))
         value = str(value).lower() if isinstance(value, bool) else value

@@ -24,7 +24,7 @@ from typer.core import TyperCommand
 
 from affectml._options import Argument, Help, Option, documented, options_asked, parse_list, parse_mapping
 from affectml._progress import QUIET
-from affectml.errors import by_set, spelled
+from affectml.errors import command_line, spelled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,7 +110,7 @@ def command_of(function: Function) -> Function:
         held: dict[str, dict[str, Any]] = {parameter: {} for parameter in holders}
         for parameter, _, option in asked:
             held.get(parameter, values)[option.name] = value_of(option, given[option.name])
-        with by_set(rare):
+        with command_line(by_set=rare):
             values |= {parameter: holder(**held[parameter]) for parameter, holder in holders.items()}
             if (parts := function(**values)) is not None:
                 print_parts(parts, as_json=json)
@@ -229,19 +229,11 @@ def about(title: str, rows: Iterable[Sequence[object]]) -> Table:
 
 def frame(title: str, found: "pd.DataFrame") -> Table:
     """A table of a data frame; a dash where nothing is known."""
-    rows = known(found).itertuples(index=False)
+    from affectml_annotation.agreement.alpha import plain_rows
+
+    rows = [row.values() for row in plain_rows(found)]
     cells = [["-" if c is None else f"{c:.3f}" if isinstance(c, float) else c for c in row] for row in rows]
     return Table(title, list(found.columns), cells)
-
-
-def records(found: "pd.DataFrame") -> list[dict[Any, Any]]:
-    """Rows as plain values, for JSON."""
-    return known(found).to_dict("records")
-
-
-def known(found: "pd.DataFrame") -> "pd.DataFrame":
-    """The same; None where nothing is known."""
-    return found.astype(object).where(found.notna(), None)
 
 
 def print_parts(parts: Iterator[Any], *, as_json: bool) -> None:

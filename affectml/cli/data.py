@@ -8,7 +8,7 @@ import typer
 
 from affectml import api, checkup, sharing, splitting
 from affectml._options import Count, Seed
-from affectml.cli._command import Parts, Table, about, print_lines, records, say, shows
+from affectml.cli._command import Parts, Table, about, print_lines, say, shows
 from affectml.errors import BadInput, option
 
 SHOWN = 10  # rows of a check on the screen; the files have all
@@ -25,8 +25,9 @@ def embed(summary: Any) -> Parts:
 def split(parted: splitting.Parted) -> Parts:
     """The parts of each target, and what made them."""
     from affectml.page.tables import number
+    from affectml_annotation.agreement.alpha import plain_rows
 
-    yield {"targets": {name: records(table) for name, table in parted.tables.items()}, "notes": parted.notes}
+    yield {"targets": {name: plain_rows(table) for name, table in parted.tables.items()}, "notes": parted.notes}
     for name, table in parted.tables.items():
         rows = [(part, f"{images:,}", *map(number, shares)) for part, images, *shares in table.itertuples(index=False)]
         yield Table(f"target {name}", ("part", *table.columns[1:]), rows)

@@ -15,7 +15,7 @@ import typer
 
 from affectml._options import Count, Help, Seed
 from affectml.cli import _label_task as tasks
-from affectml.cli._command import App, Parts, Table, about, command_of, frame, records
+from affectml.cli._command import App, Parts, Table, about, command_of, frame
 from affectml.cli.pages import Address, Labelling, Port, start_page
 from affectml.data import Dataset
 from affectml.errors import BadInput, spelled
@@ -24,6 +24,7 @@ from affectml.people.labelling import fitted, make_task, queued_words, task_file
 from affectml_annotation import LabelStore, annotator_report
 from affectml_annotation import aggregate as aggregate_judgements
 from affectml_annotation.agreement import agreement_report
+from affectml_annotation.agreement.alpha import plain_rows
 from affectml_annotation.agreement.by_group import pooled_words
 from affectml_annotation.exchange.dataset_folder import make_target_again, write_target
 from affectml_annotation.store import backup as backups
@@ -215,7 +216,7 @@ def aggregate(
         "left_out": made.left_out, "out": out and str(out),
     }  # fmt: skip
     people = made.annotators
-    yield {**told, "mean": means, "annotators": None if people is None else records(people)}
+    yield {**told, "mean": means, "annotators": None if people is None else plain_rows(people)}
     yield about("Aggregated", [(name, value) for name, value in told.items() if value])
     yield Table("Labels", ("label", "mean"), [(name, f"{share:.3f}") for name, share in means.items()])
     if people is not None:
@@ -402,7 +403,7 @@ def attention(*, db: Db = None, add: Path | None = None) -> Parts:
     report = annotator_report(given.judgements, given.labels, checks=given.checks, repeats=given.repeats)
     columns = ["annotator_id", "judgements", "checks", "checks_failed", "repeats", "self_agreement"]
     people, checks = report.filter(columns), 0 if given.checks is None else len(given.checks)
-    yield {"db": given.where, "checks": checks, "annotators": records(people)}
+    yield {"db": given.where, "checks": checks, "annotators": plain_rows(people)}
     yield f"judgements of {given.where}"
     yield frame(f"Attention checks ({checks}) and repeats", people)
 
@@ -517,7 +518,7 @@ def _status(store: LabelStore) -> Parts:
     where, progress, people = store.database.where, store.progress(), store.annotators()
     rows = people.drop(columns=["chip_order", "attributes"])
     counts = {name: None if pd.isna(value) else value for name, value in asdict(progress).items()}
-    yield {"db": where, **counts, "people": records(rows), "skipped": store.skipped_images(),
+    yield {"db": where, **counts, "people": plain_rows(rows), "skipped": store.skipped_images(),
            "backups": keeping.about(store)}  # fmt: skip
     share = progress.answered / progress.wanted if progress.wanted else 1.0
     left = "unknown until people answer"

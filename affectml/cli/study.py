@@ -9,7 +9,7 @@ import typer
 from annotated_types import Gt
 
 from affectml._options import Count, Help, parse_list
-from affectml.cli._command import App, Parts, Table, frame, records
+from affectml.cli._command import App, Parts, Table, frame
 from affectml.cli.pages import Address, AllowHost, Labelling, Lead, Port, start_page
 from affectml.data import Dataset
 from affectml.errors import BadInput
@@ -17,6 +17,7 @@ from affectml.people import studies
 from affectml.people.erasing import erase_people
 from affectml.people.labelling import task_words
 from affectml.people.studies import open_running
+from affectml_annotation.agreement.alpha import plain_rows
 from affectml_annotation.erasing import erasures_asked, named_by, still_named
 from affectml_annotation.errors import BadTask
 from affectml_annotation.exchange.files import csv_rows
@@ -107,7 +108,7 @@ def status(out: Folder, *, db: Db = None) -> Parts:
         people, asked = overview.people(store), erasures_asked(store)
         tables = {"people": people, "images": images_wanting(store), "changes": overview.changes(store)}
         content, *parts = _progress(store)
-        content |= {name: records(table) for name, table in tables.items()}
+        content |= {name: plain_rows(table) for name, table in tables.items()}
         yield content | {"erasures": asked, "skipped": store.skipped_images(), "backups": keeping.about(store)}
         yield from parts
         yield from task_words(store, store.annotators())

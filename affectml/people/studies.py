@@ -16,7 +16,8 @@ from affectml_annotation.store.place import default_database, shown
 from affectml_annotation.study.check import Checked, check_study, unread_consents
 from affectml_annotation.study.file import FILE, QUESTIONS, changed_keys
 from affectml_annotation.study.folder import Study, read_study
-from affectml_annotation.study.running import open_study, warn_of
+from affectml_annotation.study.running import open_study
+from affectml_annotation.study.screen import warn_of
 
 
 def check(folder: Path) -> Checked:

@@ -44,11 +44,12 @@ def say_what_they_feel(store, who: str, most: int, kinds: Iterator[str], said: l
         return sum(one == who and image != "i01" for one, image, _ in said)
 
     while done() < most and (claims := (tab := next(tabs)).claim(who, 3)):
+        given = []
         for image in [claim.image_id for claim in claims][: most - done()]:
             kind = "labels" if image == "i01" else "skip" if image == DISTURBING else next(kinds)
-            given = Answer(image, who, kind, {"labels": ("joy",)}.get(kind, ()))
-            assert tab.submit([given])[0].status == "accepted"
-            said.append((who, image, kind))
+            given.append(Answer(image, who, kind, {"labels": ("joy",)}.get(kind, ())))
+        assert {receipt.status for receipt in tab.submit(given)} == {"accepted"}
+        said += [(who, answer.image_id, answer.kind) for answer in given]
     return done()
 
 

@@ -20,17 +20,7 @@ from affectml_annotation.store import LabelStore, people
 from affectml_annotation.store.claims import following, visit_of
 from affectml_annotation.store.engine import reading, transaction
 from affectml_annotation.store.people import FORGOTTEN, SIGNING, keyed, panel_id, participant, was_erased
-from affectml_annotation.store.schema import (
-    annotator,
-    device,
-    now_ms,
-    panel,
-    read_setting,
-    secret,
-    study_link,
-    visit,
-    visit_step,
-)
+from affectml_annotation.store.schema import annotator, device, now_ms, panel, secret, study_link, visit, visit_step
 from affectml_annotation.study import running
 from affectml_annotation.study.file import Task
 from affectml_annotation.study.visits import Visit, as_visit, give_back_places, resume_code
@@ -176,7 +166,7 @@ def _enter(connection: sa.Connection, ids: Ids, own: str, again: bool) -> Entry:
         if goes_on and connection.scalar(withdrawn) is not None:
             raise NotInStudy(_("you have withdrawn from this study; none of your answers will be used"))
         return Entry("visit" if goes_on else "known", theirs.version, who if goes_on else None)
-    if read_setting(connection, running.KEY)["state"] != "running":
+    if running.steering(connection)["state"] != "running":
         return Entry("closed", version.number)
     full = running.is_full(connection, version.file, now_ms())
     if not again:
@@ -257,7 +247,7 @@ def agree(
         raise NotInStudy(
             _("you have already started; continue on the device where you started, or enter the code shown there")
         )
-    if read_setting(connection, running.KEY)["state"] != "running":
+    if running.steering(connection)["state"] != "running":
         raise NotInStudy(_("this study is not open at the moment"))
     full = running.is_full(connection, running.file_of(connection), now)
     who = f"p{token_hex(8)}"

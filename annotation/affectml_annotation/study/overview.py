@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
+from affectml_annotation.agreement.alpha import with_interval
 from affectml_annotation.agreement.by_person import annotator_report
-from affectml_annotation.agreement.values import with_interval
 from affectml_annotation.judgements import are_data
 from affectml_annotation.store import LabelStore
 from affectml_annotation.store.engine import reading, table_of
@@ -25,7 +25,6 @@ from affectml_annotation.store.schema import (
     erasure,
     lead_change,
     questionnaire,
-    read_setting,
     study_tally,
     visit,
     visit_step,
@@ -82,7 +81,7 @@ def overview(store: LabelStore) -> Overview:
     give_back_places(store)
     wanting = running.images_wanting(store)
     with store.database.read() as connection:
-        version, setting = running.running_version(connection), read_setting(connection, running.KEY)
+        version, setting = running.running_version(connection), running.steering(connection)
         tally = dict(map(tuple, connection.execute(sa.select(study_tally.c.name, study_tally.c.count))))
         steps = Counter(connection.scalars(sa.select(visit_step.c.phase)))
         erased = connection.scalar(sa.select(sa.func.count()).where(erasure.c.person.is_not(None)))

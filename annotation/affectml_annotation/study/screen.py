@@ -1,6 +1,6 @@
 """What is on a person's screen, for a page that draws it and decides nothing."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from affectml_annotation.languages import _, money, spoken
 from affectml_annotation.store import LabelStore
 from affectml_annotation.store.claims import BEFORE, failed_checks, visit_of
-from affectml_annotation.store.engine import reading
+from affectml_annotation.store.engine import reading, transaction
 from affectml_annotation.store.people import FORGOTTEN
 from affectml_annotation.store.schema import content_warning, image, panel
 from affectml_annotation.study import pay, running, visits
@@ -107,6 +107,16 @@ def _screen(connection: sa.Connection, who: str, language: str | None) -> Screen
         due=money(due, file.pay.currency) if due else "",
         resume_code=visits.resume_code(connection, who),
     )
+
+
+@transaction
+def warn_of(connection: sa.Connection, warnings: Mapping[str, str]) -> None:
+    """Cover these images with these words from now on, and no others; ids that the task has not are passed over."""
+    connection.execute(content_warning.delete())
+    known = connection.execute(sa.select(image.c.position, image.c.image_id))
+    rows = [{"position": at, "text": warnings[name]} for at, name in known if name in warnings]
+    if rows:
+        connection.execute(content_warning.insert(), rows)
 
 
 @reading

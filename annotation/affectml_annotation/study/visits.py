@@ -26,7 +26,6 @@ from affectml_annotation.study.file import Question, Questions, Status, Task
 MOST_TEXT = 2_000  # characters of a free answer
 MOST_NUMBER = 1e15  # beyond it, and at nan, nobody means a number
 CODE_LENGTH = 10  # 50 bits: nobody guesses one by asking a server
-EVER = 2**62
 
 
 @dataclass(frozen=True)
@@ -72,9 +71,23 @@ def answer_questions(
         connection.execute(annotator.update().where(mine).values(attributes={**before, **shared}))
     if phase == "before" and file.places.per_answer:
         running.lock(connection)
-        if running.is_answer_full(connection, file, who, kept, now):
+        if _is_answer_full(connection, file, who, kept, now):
             return _end(connection, row, "quota_full", now)
     return _move_on(connection, row, file, now)
+
+
+def _is_answer_full(connection: sa.Connection, file: Task, who: str, given: Mapping[str, Any], now: int) -> bool:
+    """Whether enough others gave one of these answers who complete the study or are at it."""
+    for name, most in file.places.per_answer.items():
+        limit = most if isinstance(most, int) else most.get(given.get(name, ""))
+        if limit is None or name not in given:
+            continue
+        others = (visit.c.annotator_id == questionnaire.c.annotator_id, visit.c.annotator_id != who)
+        query = sa.select(questionnaire.c.value).where(questionnaire.c.question == name, *others)
+        values = connection.scalars(query.where(running.holds_place(now)))
+        if sum(value == given[name] for value in values) >= limit:
+            return True
+    return False
 
 
 @transaction
@@ -256,7 +269,7 @@ def _end(connection: sa.Connection, row: Any, status: Status, at: int) -> Visit:
     if status != "timed_out":
         seen(connection, row, at)
     end(connection, row.annotator_id, status, at)
-    claims.release(connection, row.annotator_id, EVER)
+    claims.release(connection, row.annotator_id)
     return as_visit(visit_of(connection, row.annotator_id))
 
 
