@@ -1,14 +1,15 @@
 """The right weights with the right activation and preprocessing, or an error that says which; images; affect-tiny."""
 
 import hashlib
-import importlib.util
 import json
 import pickle
+import runpy
 import shutil
 import socket
 import time
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import Mock
 
 import numpy as np
@@ -443,12 +444,8 @@ FOLDER = Path(affectml.__file__).parent / "encoders" / "affect_tiny"
 
 @pytest.fixture(scope="module")
 def recipe():
-    """The training script as a module."""
-    script = FOLDER.parents[2] / "scripts" / "train_affect_tiny.py"
-    spec = importlib.util.spec_from_file_location("train_affect_tiny", script)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """What the training script has."""
+    return SimpleNamespace(**runpy.run_path(str(FOLDER.parents[2] / "scripts" / "train_affect_tiny.py")))
 
 
 def test_the_folder_is_small_enough_for_the_wheel():
