@@ -133,5 +133,5 @@ def judge(prepared: Prepared, systems: Systems, say: Say = lambda line: None) ->
     facts = {"split_notes": list(split.notes), "warnings": [f"On the test images {little}"] if little else []}
     judged = Judged(prepared, systems, answers, evaluation.with_(rows.rows, **facts))
     if plan.config.by_person:
-        judged = replace(judged, evaluation=judge_by_person(judged, say))
+        judged = replace(judged, evaluation=judge_by_person(judged))
     return judged

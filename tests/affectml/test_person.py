@@ -359,7 +359,7 @@ class TestFile:
 
         monkeypatch.setattr("affectml.training.by_person.write_people", full)
         monkeypatch.setattr(  # which takes longest
-            sys.modules["affectml.training.fit"], "judge_by_person", lambda judged, say: judged.evaluation
+            sys.modules["affectml.training.fit"], "judge_by_person", lambda judged: judged.evaluation
         )
         with pytest.raises(OSError, match=r"runs/again-people.safetensors could not be written \(No space.* kept in"):
             affectml.train("mydata", multilabel=True, by_person=True, out="runs/again", say=print)

@@ -4,7 +4,6 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from unittest.mock import MagicMock
 
 import pandas as pd
 import pytest
@@ -17,7 +16,7 @@ from affectml.errors import AffectmlError, BadDataset, BadInput, BadRun
 from affectml.importers import import_table
 from affectml.page import WRITERS
 from affectml.runs import RunFolder
-from affectml.training import TrainConfig, Watch, plan_run, prepare, train_run
+from affectml.training import TrainConfig, plan_run, prepare, train_run
 
 from .checks import answered, edit, refused
 
@@ -236,18 +235,6 @@ def test_an_image_that_cannot_be_read_is_left_out_and_one_that_is_nowhere_is_nam
     images.assign(file=images["file"].where(images["image_id"] != victim)).to_parquet(data / "images.parquet")
     says = rf"image '{victim}' has neither file nor url nor an embedding"
     refused(BadDataset, says, train_run, run.info.config, out=data / "run")
-
-
-def test_who_watches_a_training_is_told_what_is_said_how_far_it_is_and_what_it_cost(data, train):
-    images, watch = len(pd.read_parquet(data / "images.parquet")), MagicMock(spec=Watch)
-    run = train(data, say=watch)
-    assert any(each.args[0].startswith(f"embedded {images} images") for each in watch.call_args_list)
-    watch.bar.assert_called_once_with("embedding", images, "images")
-    advance = watch.bar.return_value.__enter__.return_value.advance
-    assert sum(each.args[0] if each.args else 1 for each in advance.call_args_list) == images
-    steps = dict(each.args for each in watch.cost.call_args_list)
-    assert list(steps) == ["embed", "fit", "evaluate"]
-    assert steps == pytest.approx({step: run.info.seconds[step] for step in steps}, abs=0.006)
 
 
 def test_with_no_data_set_it_is_the_demo_set_with_affect_tiny(command, monkeypatch, tmp_path):
